@@ -1,0 +1,195 @@
+import { z } from 'zod';
+import { instant } from '../base/time.ts';
+import { auditEvent } from '../domain/audit-event.ts';
+import { hostInfo } from '../domain/host-info.ts';
+import { traits } from '../domain/role-spec.ts';
+import { operation } from './operation.ts';
+
+const position = z.number().int().nonnegative();
+const done = z.object({ position });
+const username = z.string().min(1).max(128);
+/** One line of an authorized_keys file: `ssh-ed25519 AAAA…`. */
+const publicKeyLine = z.string().max(16_384);
+const password = z.string().max(65_536);
+const otp = z.string().max(16);
+
+/** What a client must trust to talk to this cluster's hosts. */
+export const hostSigner = z.object({
+  clusterName: z.string(),
+  /** authorized_keys lines of every host authority key that is valid now. */
+  checkingKeys: z.array(publicKeyLine),
+  tlsCertificatesPem: z.array(z.string()),
+});
+export type HostSigner = z.infer<typeof hostSigner>;
+
+export const pingCluster = operation({
+  name: 'cluster.ping',
+  who: ['anyone'],
+  input: z.object({}),
+  output: z.object({ clusterName: z.string(), serverVersion: z.string() }),
+});
+
+export const readClusterStatus = operation({
+  name: 'cluster.status',
+  who: ['Admin'],
+  input: z.object({}),
+  output: z.object({
+    clusterName: z.string(),
+    serverVersion: z.string(),
+    /** `never updated`, `rotated <time>`, … */
+    userAuthority: z.string(),
+    hostAuthority: z.string(),
+    /** `sha256:<hex>`, every pin that is valid now; the first is the active one. */
+    caPins: z.array(z.string()),
+  }),
+});
+
+export const logIn = operation({
+  name: 'user.log-in',
+  who: ['Proxy'],
+  input: z.object({
+    username,
+    password,
+    /** Empty when the user gave none. */
+    otp,
+    publicKey: publicKeyLine,
+    ttlSeconds: z.number().int().positive(),
+    format: z.enum(['standard', 'oldssh']).default('standard'),
+    routeToCluster: z.string().max(255).default(''),
+    /** `ip:port` of the person's own machine. */
+    clientAddress: z.string().max(300),
+  }),
+  output: z.object({
+    username,
+    /** `ssh-ed25519-cert-v01@openssh.com AAAA…` */
+    sshCertificate: z.string(),
+    tlsCertificatePem: z.string(),
+    hostSigners: z.array(hostSigner).min(1),
+  }),
+});
+
+export const createUser = operation({
+  name: 'user.create',
+  who: ['Admin'],
+  input: z.object({
+    username,
+    roles: z.array(z.string()).min(1),
+    traits,
+    inviteTtlSeconds: z.number().int().positive(),
+  }),
+  output: z.object({ inviteToken: z.string(), expiresAt: instant, position }),
+});
+
+export const resetUser = operation({
+  name: 'user.reset',
+  who: ['Admin'],
+  input: z.object({ username, resetTtlSeconds: z.number().int().positive() }),
+  output: z.object({ resetToken: z.string(), expiresAt: instant, position }),
+});
+
+export const deleteUser = operation({
+  name: 'user.delete',
+  who: ['Admin'],
+  input: z.object({ username }),
+  output: done,
+});
+
+export const userSummary = z.object({
+  username,
+  roles: z.array(z.string()),
+  traits,
+  lock: z.discriminatedUnion('status', [
+    z.object({ status: z.literal('active') }),
+    z.object({ status: z.literal('locked'), until: instant, reason: z.string() }),
+  ]),
+  createdAt: instant,
+});
+
+export const listUsers = operation({
+  name: 'user.list',
+  who: ['Admin'],
+  input: z.object({}),
+  output: z.object({ users: z.array(userSummary) }),
+});
+
+/** What the invite or reset page shows. The one-time secret stays the same however often the page is opened. */
+export const readInvite = operation({
+  name: 'invite.read',
+  who: ['Proxy'],
+  input: z.object({ token: z.string().max(128) }),
+  output: z.object({
+    username,
+    purpose: z.enum(['invite', 'reset']),
+    secondFactor: z.enum(['off', 'otp']),
+    /** otpauth URL; empty when second factor is off. */
+    otpUrl: z.string(),
+    expiresAt: instant,
+  }),
+});
+
+export const acceptInvite = operation({
+  name: 'invite.accept',
+  who: ['Proxy'],
+  input: z.object({ token: z.string().max(128), password, otp, clientAddress: z.string().max(300) }),
+  output: z.object({ username }),
+});
+
+export const readAuthPreference = operation({
+  name: 'cluster.auth-preference',
+  who: ['Proxy', 'Node', 'Admin', 'user'],
+  input: z.object({}),
+  output: z.object({ type: z.literal('local'), secondFactor: z.enum(['off', 'otp']) }),
+});
+
+export const listAuthorities = operation({
+  name: 'authority.list',
+  who: ['user', 'Proxy', 'Node', 'Auth', 'Admin'],
+  input: z.object({ type: z.enum(['user', 'host']) }),
+  output: z.object({ authorities: z.array(hostSigner) }),
+});
+
+/** A host with what is known of its life. */
+export const hostStatus = hostInfo.extend({ lastSeenAt: instant });
+
+/** A user sees the nodes whose labels one of its roles admits; machines see all. Sorted by name. */
+export const listHosts = operation({
+  name: 'host.list',
+  who: ['user', 'Proxy', 'Admin'],
+  input: z.object({
+    role: z.enum(['Node', 'Proxy', 'Auth']),
+    labels: z.record(z.string(), z.string()).default({}),
+  }),
+  output: z.object({ hosts: z.array(hostStatus) }),
+});
+
+/** Presence. Joins the host when it is new, records what changed, and renews it for `ttlSeconds`. */
+export const heartbeat = operation({
+  name: 'host.heartbeat',
+  who: ['Node', 'Proxy', 'Auth'],
+  input: z.object({ host: hostInfo, ttlSeconds: z.number().int().positive().max(3600) }),
+  output: z.object({}),
+});
+
+/** Stores audit events that the caller saw. All of them or none; an event sent again is stored once. */
+export const emitAudit = operation({
+  name: 'audit.emit',
+  who: ['Node', 'Proxy'],
+  input: z.object({ events: z.array(auditEvent).min(1).max(200) }),
+  output: done,
+});
+
+export const searchAudit = operation({
+  name: 'audit.search',
+  who: ['Admin'],
+  input: z.object({
+    from: instant,
+    to: instant,
+    /** Empty: all types. */
+    types: z.array(z.string()).default([]),
+    user: z.string().default(''),
+    /** The newest are kept when more match. */
+    limit: z.number().int().positive().max(10_000).default(500),
+  }),
+  /** Ascending by time, then `ei`. `truncated` when older ones were left out. */
+  output: z.object({ events: z.array(auditEvent), truncated: z.boolean() }),
+});

@@ -1,0 +1,50 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { CodedError } from './errors.ts';
+
+/**
+ * Writes a file so that a reader sees the old text or the new, never a part: temporary name, fsync, rename.
+ * The directory must exist.
+ */
+export function writeFileAtomic(path: string, data: string | Uint8Array, mode: number): void {
+  const temporary = `${path}.${process.pid}.tmp`;
+  const fd = openSync(temporary, 'w', mode);
+  try {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    fsyncSync(fd);
+  } catch (e) {
+    rmSync(temporary, { force: true });
+    throw e;
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(temporary, path);
+  const folder = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/**
+ * Makes a directory that only its owner may enter (0700).
+ * @throws CodedError `misconfigured` when it exists and others can read or write it, or another user owns it;
+ * the message names the command that mends it.
+ */
+export function ensurePrivateDirectory(path: string, uid: number | undefined = process.getuid?.()): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const info = statSync(path);
+  if (!info.isDirectory()) throw new CodedError('misconfigured', `${path} is not a directory`);
+  if (uid !== undefined && info.uid !== uid)
+    throw new CodedError(
+      'misconfigured',
+      `${path} belongs to uid ${info.uid}, but this process runs as uid ${uid}: run as that user, or: chown -R ${uid} ${path}`,
+    );
+  if ((info.mode & 0o077) !== 0)
+    throw new CodedError(
+      'misconfigured',
+      `${path} can be read or written by others (mode ${(info.mode & 0o777).toString(8).padStart(4, '0')}): chmod 0700 ${path}`,
+    );
+}

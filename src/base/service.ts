@@ -1,0 +1,48 @@
+/** Something the process runs: an auth service, a proxy, a node. */
+export interface Service {
+  readonly name: string;
+  /**
+   * First phase: take resources (open the log, bind sockets). Resolves once ready.
+   * A failure here is a configuration fault and ends the process.
+   */
+  start(): Promise<Running>;
+}
+
+/** Second phase: a service that is ready. */
+export interface Running {
+  /** Rejects if the service breaks by itself; resolves after `stop`. */
+  readonly done: Promise<void>;
+  /** Undefined when all is well; else one line for `/readyz` that says what this service lacks now. */
+  trouble(): string | undefined;
+  /** Takes no new work, waits up to `graceMs` for the old, then closes. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/**
+ * Binds listeners. `process` implements it, so that a restart can hand a listener to a successor: services ask for
+ * one by its name (`node`, `proxy:ssh`, `proxy:web`, `auth`, `diag`) and never call `server.listen` themselves.
+ */
+export interface Listeners {
+  /**
+   * Starts `server` on `address` (host:port). Resolves to the bound address (port 0 becomes the real one).
+   * @throws CodedError `misconfigured` when the port is taken or not allowed, naming the address and the setting.
+   */
+  listen(name: string, server: import('node:net').Server, address: HostPort): Promise<HostPort>;
+}
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `host:port`, with brackets around IPv6. */
+export const formatHostPort = ({ host, port }: HostPort): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+
+/** Counters and gauges for `/metrics`. `process/metrics.ts` implements it. */
+export interface Metrics {
+  add(name: string, value: number, labels?: Record<string, string>): void;
+  set(name: string, value: number, labels?: Record<string, string>): void;
+  /** Records a duration in seconds into a histogram. */
+  observe(name: string, seconds: number, labels?: Record<string, string>): void;
+}

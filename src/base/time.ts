@@ -1,0 +1,20 @@
+import { z } from 'zod';
+
+/**
+ * A moment, as `Date.toISOString()` writes it: UTC, always milliseconds.
+ * One fixed shape, so that comparing strings compares moments:
+ * `…00.500Z` sorts before `…00Z`, though it is later.
+ * Source: RFC 3339.
+ */
+export const instant = z.iso.datetime({ precision: 3 });
+export type Instant = z.infer<typeof instant>;
+
+/** The instant `ms` milliseconds after `at`. */
+export const plusMs = (at: Instant, ms: number): Instant => new Date(Date.parse(at) + ms).toISOString();
+
+/** Milliseconds from `from` to `to`; negative when `to` is earlier. */
+export const msBetween = (from: Instant, to: Instant): number => Date.parse(to) - Date.parse(from);
+
+export const second = 1_000;
+export const minute = 60 * second;
+export const hour = 60 * minute;

@@ -1,0 +1,29 @@
+import { z } from 'zod';
+
+/** `logins`, `kubernetes_groups`, … → values. */
+export const traits = z.record(z.string(), z.array(z.string()));
+export type Traits = z.infer<typeof traits>;
+
+const conditions = z.strictObject({
+  logins: z.array(z.string()).default([]),
+  /** Key → values; a value is a glob with `*`, or a regular expression when it is `^…$`. `'*': ['*']` matches all. */
+  nodeLabels: z.record(z.string(), z.array(z.string())).default({}),
+});
+
+/** A role as the log holds it. Options left out take the defaults of `domain/access.ts`. */
+export const roleSpec = z.strictObject({
+  name: z.string().min(1).max(128),
+  options: z.strictObject({
+    maxSessionTtlSeconds: z.number().int().positive().default(30 * 3600),
+    forwardAgent: z.boolean().default(false),
+    portForwarding: z.boolean().default(true),
+    disconnectExpiredCert: z.boolean().default(false),
+    /** 0 is never. */
+    clientIdleTimeoutSeconds: z.number().int().nonnegative().default(0),
+    /** Session channels of one connection; 0 is no limit. */
+    maxSessions: z.number().int().nonnegative().default(0),
+  }),
+  allow: conditions,
+  deny: conditions,
+});
+export type RoleSpec = z.infer<typeof roleSpec>;

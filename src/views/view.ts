@@ -1,0 +1,27 @@
+import type { Observable } from 'rxjs';
+import type { Followable } from '../log/event-log.ts';
+import type { Position, Recorded } from '../log/event.ts';
+
+/** A read model: a pure fold over one partition. */
+export interface Projection<State> {
+  /** Names its snapshots. Carries a version (`users.1`): raise it when the shape of the state changes. */
+  readonly name: string;
+  readonly initial: State;
+  /** Pure and total; returns the same object when the event does not concern it. */
+  apply(state: State, event: Recorded): State;
+  /** To plain JSON and back, for snapshots. */
+  encode(state: State): unknown;
+  decode(stored: unknown): State;
+}
+
+export interface View<State> {
+  state(): State;
+  /** Everything up to this position is in `state()`. */
+  position(): Position;
+  readonly changes: Observable<State>;
+  /** Resolves once the view includes `position`: read your own writes. Rejects when the view is closed. */
+  reached(position: Position): Promise<void>;
+  close(): void;
+}
+
+export type OpenView = <State>(projection: Projection<State>, log: Followable) => Promise<View<State>>;
