@@ -1,0 +1,66 @@
+# Two commands: `make run` starts a cluster, `make test` tests it. Both fetch what they need.
+#
+#   make run      install, build, start a cluster of one machine in the foreground, data in .run/
+#   make test     everything: check, unit, conformance, integration
+#   make check    formatting, lint, types, walls
+#   make unit     tests without processes and sockets
+#   make integration   tests with real processes
+#   make bench    figures as ratios against OpenSSH and the raw store
+#   make install  PREFIX=/usr/local: copies the built programs there
+SHELL := /bin/sh
+PREFIX ?= /usr/local
+NODE_VERSION := 24.21.0
+NPM_VERSION := 11.19.1
+
+TOOLS := $(CURDIR)/.tools
+export PATH := $(TOOLS)/node/bin:$(PATH)
+export npm_config_nodedir := $(TOOLS)/node
+export npm_config_update_notifier := false
+NPM := $(TOOLS)/npm
+SOURCES := $(shell find src backends -name '*.ts' -not -name '*.test.ts' 2>/dev/null) package.json
+
+.PHONY: all run build lint test unit integration check bench install clean walls types format
+all: build
+
+# The runtime: the machine's own when it is Node 24 with its headers, else the one that npm carries.
+$(TOOLS)/node/bin/node: .ci/fetch-node
+	.ci/fetch-node $(TOOLS) $(NODE_VERSION) $(NPM_VERSION)
+
+node_modules/.installed: $(TOOLS)/node/bin/node package.json package-lock.json
+	$(NPM) ci --no-audit --no-fund
+	touch $@
+
+build: dist/.built
+dist/.built: node_modules/.installed $(SOURCES) .ci/build
+	.ci/build
+	touch $@
+
+run: build
+	@.ci/run-cluster
+
+format: node_modules/.installed
+	npx prettier --check --log-level warn src backends integration '*.{mjs,ts,json}'
+lint: node_modules/.installed
+	npx eslint src backends integration
+types: node_modules/.installed
+	npx tsc --noEmit
+walls: node_modules/.installed
+	npx depcruise --config .dependency-cruiser.mjs src backends
+check: format types walls lint
+
+unit: node_modules/.installed
+	npx vitest run src backends
+integration: build
+	npx vitest run integration
+
+test: build
+	.ci/test
+
+bench: build
+	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/run.ts
+
+install: build
+	.ci/install $(DESTDIR)$(PREFIX)
+
+clean:
+	rm -rf dist .run node_modules .tools
