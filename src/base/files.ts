@@ -11,7 +11,7 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, mode: n
   const fd = openSync(temporary, 'w', mode);
   try {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
     fsyncSync(fd);
   } catch (e) {
     rmSync(temporary, { force: true });

@@ -1,0 +1,179 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { isWildcard, parseHostPort } from '../base/addresses.ts';
+import { CodedError, messageOf } from '../base/errors.ts';
+import type { HostPort } from '../base/service.ts';
+import { parseConfigFile } from './config-file.ts';
+import type { ConfigFile } from './config-schema.ts';
+
+export const defaultConfigPath = '/etc/teleport.yaml';
+export const roles = ['auth', 'proxy', 'node'] as const;
+export type Role = (typeof roles)[number];
+
+/** What the command line may say; every flag wins over the file. */
+export interface Flags {
+  readonly config?: string | undefined;
+  /** base64 of a YAML text; stands in for the file. */
+  readonly configString?: string | undefined;
+  readonly roles?: string | undefined;
+  readonly nodename?: string | undefined;
+  readonly listenIp?: string | undefined;
+  readonly advertiseIp?: string | undefined;
+  readonly labels?: string | undefined;
+  readonly pidFile?: string | undefined;
+  readonly diagAddr?: string | undefined;
+  readonly debug?: boolean | undefined;
+  readonly permitUserEnv?: boolean | undefined;
+  readonly insecure?: boolean | undefined;
+  readonly insecureNoTls?: boolean | undefined;
+}
+
+/** Everything the process needs to know, defaults and flags applied, paths absolute. */
+export interface Configuration {
+  readonly file: ConfigFile;
+  readonly roles: ReadonlySet<Role>;
+  readonly nodename: string;
+  readonly dataDir: string;
+  readonly storagePath: string;
+  readonly clusterName: string;
+  readonly advertiseIp: string | undefined;
+  readonly pidFile: string | undefined;
+  readonly diagnostics: HostPort | undefined;
+  readonly log: { readonly output: string; readonly severity: string; readonly format: 'text' | 'json' };
+  readonly debug: boolean;
+  /** What the web port speaks: `both` tells plain HTTP and TLS apart by the first byte (`--insecure`). */
+  readonly web: 'tls' | 'both' | 'plain';
+  readonly listen: {
+    readonly auth: HostPort;
+    readonly ssh: HostPort;
+    readonly proxySsh: HostPort;
+    readonly web: HostPort;
+  };
+  readonly labels: Readonly<Record<string, string>>;
+  readonly commandLabels: readonly { name: string; command: string[]; periodSeconds: number }[];
+  readonly permitUserEnvironment: boolean;
+}
+
+/**
+ * Defaults, then the file (or the base64 text that stands in for it), then flags.
+ * @throws CodedError `misconfigured` for a path that does not exist, a bad file or flag.
+ */
+export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process.env): Configuration {
+  const file = readFile(flags, env);
+  const { teleport, auth_service: auth, ssh_service: ssh, proxy_service: proxy } = file;
+  const nodename = flags.nodename ?? teleport.nodename ?? hostname();
+  const dataDir = resolve(teleport.data_dir ?? '/var/lib/teleport');
+  const listenOn = (configured: HostPort | undefined, port: number): HostPort => ({
+    host: flags.listenIp ?? configured?.host ?? '0.0.0.0',
+    port: configured?.port ?? port,
+  });
+  return {
+    file,
+    roles: chosenRoles(flags.roles, file),
+    nodename,
+    dataDir,
+    storagePath: resolve(teleport.storage.path ?? `${dataDir}/backend`),
+    clusterName: auth.cluster_name ?? nodename,
+    advertiseIp: advertised(flags.advertiseIp ?? teleport.advertise_ip),
+    pidFile: absolute(flags.pidFile ?? teleport.pid_file),
+    diagnostics: flags.diagAddr === undefined ? undefined : parseHostPort(flags.diagAddr, 3000),
+    log: { ...teleport.log, severity: flags.debug === true ? 'debug' : teleport.log.severity },
+    debug: flags.debug === true,
+    web: flags.insecureNoTls === true ? 'plain' : flags.insecure === true ? 'both' : 'tls',
+    listen: {
+      auth: listenOn(auth.listen_addr, 3025),
+      ssh: listenOn(ssh.listen_addr, 3022),
+      proxySsh: listenOn(proxy.listen_addr, 3023),
+      web: listenOn(proxy.web_listen_addr, 3080),
+    },
+    ...labelsOf(flags.labels, ssh),
+    permitUserEnvironment: flags.permitUserEnv === true || ssh.permit_user_env,
+  };
+}
+
+const absolute = (path: string | undefined): string | undefined =>
+  path === undefined ? undefined : resolve(path);
+
+function readFile(flags: Flags, env: NodeJS.ProcessEnv): ConfigFile {
+  const inline = flags.configString ?? env['TELEPORT_CONFIG'];
+  if (inline !== undefined && inline !== '') {
+    if (!/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(inline))
+      throw new CodedError(
+        'misconfigured',
+        'configuration should be base64 encoded (--config-string, TELEPORT_CONFIG)',
+      );
+    return parseConfigFile(Buffer.from(inline, 'base64').toString('utf8'), '--config-string');
+  }
+  const path = flags.config ?? defaultConfigPath;
+  if (!existsSync(path)) {
+    if (flags.config !== undefined) throw new CodedError('misconfigured', `path '${path}' does not exist`);
+    return parseConfigFile('', path);
+  }
+  try {
+    return parseConfigFile(readFileSync(path, 'utf8'), path);
+  } catch (e) {
+    if (e instanceof CodedError) throw e;
+    throw new CodedError('misconfigured', `cannot read ${path}: ${messageOf(e)}`);
+  }
+}
+
+function chosenRoles(flag: string | undefined, file: ConfigFile): ReadonlySet<Role> {
+  const enabled = new Set<Role>(
+    flag === undefined
+      ? roles.filter((role) => file[`${role === 'node' ? 'ssh' : role}_service`].enabled)
+      : flag.split(',').map((text) => {
+          const role = roles.find((known) => known === text.trim().toLowerCase());
+          if (role === undefined) throw new CodedError('misconfigured', `unknown role: '${text.trim()}'`);
+          return role;
+        }),
+  );
+  if (enabled.size === 0)
+    throw new CodedError('misconfigured', 'config: supply at least one of Auth, SSH or Proxy roles');
+  if (!enabled.has('auth'))
+    throw new CodedError(
+      'misconfigured',
+      'joining an auth server of another process is not in this release: include the auth role (--roles=auth,proxy,node)',
+    );
+  return enabled;
+}
+
+function advertised(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const { host } = parseHostPort(text, 0);
+  if (isWildcard(host)) throw new CodedError('misconfigured', `unreachable advertise IP: ${host}`);
+  return host;
+}
+
+/** `--labels` replaces both kinds of labels of the file, as users of 4.4 know it. */
+function labelsOf(
+  flag: string | undefined,
+  ssh: ConfigFile['ssh_service'],
+): Pick<Configuration, 'labels' | 'commandLabels'> {
+  if (flag === undefined)
+    return {
+      labels: ssh.labels,
+      commandLabels: ssh.commands.map(({ name, command, period }) => ({
+        name,
+        command,
+        periodSeconds: Math.max(1, period / 1000),
+      })),
+    };
+  const labels: Record<string, string> = {};
+  const commandLabels: { name: string; command: string[]; periodSeconds: number }[] = [];
+  for (const [, key, quoted, plain] of flag.matchAll(/\s*([^=,]+)=(?:"([^"]*)"|([^,]*))\s*(?:,|$)/g)) {
+    const name = (key ?? '').trim();
+    const value = quoted ?? plain ?? '';
+    const dynamic = /^\[(\d+)([smh]):(.+)\]$/.exec(value);
+    if (dynamic === null) labels[name] = value;
+    else
+      commandLabels.push({
+        name,
+        command: (dynamic[3] ?? '').trim().split(/\s+/),
+        periodSeconds: Number(dynamic[1]) * ({ s: 1, m: 60, h: 3600 }[dynamic[2] ?? 's'] ?? 1),
+      });
+  }
+  if (Object.keys(labels).length + commandLabels.length === 0 && flag.trim() !== '')
+    throw new CodedError('misconfigured', `--labels: expected key=value,key2=value2, got '${flag}'`);
+  return { labels, commandLabels };
+}

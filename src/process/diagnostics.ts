@@ -1,0 +1,70 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { HostPort, Listeners } from '../base/service.ts';
+import type { MetricsRegistry } from './metrics.ts';
+
+export type Health =
+  | { readonly status: 'starting' }
+  | { readonly status: 'ok' }
+  | { readonly status: 'degraded'; readonly reasons: readonly string[] };
+
+const stateNumbers = { ok: 0, degraded: 2, starting: 3 } as const;
+
+/**
+ * The diagnostics listener: `/healthz` (the process lives), `/readyz` (it serves, or says what it lacks), `/metrics`.
+ * Codes as users of 4.4 know them: 200, 400 while starting, 503 degraded.
+ */
+export async function openDiagnostics(
+  address: HostPort,
+  deps: { listeners: Listeners; metrics: MetricsRegistry; health: () => Health },
+): Promise<{ address: HostPort; close: () => Promise<void> }> {
+  deps.metrics.onRender(() => {
+    deps.metrics.set('process_state', stateNumbers[deps.health().status]);
+    deps.metrics.set('process_resident_memory_bytes', process.memoryUsage.rss());
+    deps.metrics.set(
+      'process_cpu_seconds_total',
+      (process.cpuUsage().user + process.cpuUsage().system) / 1e6,
+    );
+    deps.metrics.set('process_start_time_seconds', Math.round(Date.now() / 1000 - process.uptime()));
+  });
+  const server = createServer((request, response) => {
+    const path = (request.url ?? '').split('?')[0];
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      answer(response, 405, { status: 'method not allowed' });
+    else if (path === '/healthz') answer(response, 200, { status: 'ok' });
+    else if (path === '/readyz') readiness(response, deps.health());
+    else if (path === '/metrics') {
+      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' });
+      response.end(deps.metrics.render());
+    } else answer(response, 404, { status: 'not found' });
+  });
+  server.headersTimeout = 10_000;
+  const bound = await deps.listeners.listen('diag', server, address);
+  return { address: bound, close: () => closeServer(server) };
+}
+
+function readiness(response: ServerResponse, health: Health): void {
+  switch (health.status) {
+    case 'ok':
+      answer(response, 200, { status: 'ok' });
+      break;
+    case 'starting':
+      answer(response, 400, { status: "teleport is starting and hasn't joined the cluster yet" });
+      break;
+    case 'degraded':
+      answer(response, 503, { status: 'degraded', reasons: health.reasons });
+      break;
+  }
+}
+
+function answer(response: ServerResponse, code: number, body: object): void {
+  response.writeHead(code, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+}
+
+const closeServer = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+    server.closeAllConnections();
+  });

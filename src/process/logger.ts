@@ -1,0 +1,86 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import winston from 'winston';
+import { CodedError } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+
+export interface LoggerOptions {
+  readonly output: string;
+  readonly severity: string;
+  readonly format: 'text' | 'json';
+}
+
+export type Logger = (component: string) => LogSink;
+
+/** One logger for the process. Every line carries time, level, component. `close` waits for what was written. */
+export function openLogger(options: LoggerOptions): { logger: Logger; close: () => Promise<void> } {
+  const root = winston.createLogger({
+    level: levelOf(options.severity),
+    format: winston.format.combine(
+      winston.format.timestamp(),
+      options.format === 'json' ? winston.format.json() : winston.format.printf(line),
+    ),
+    transports: [transportOf(options.output)],
+  });
+  const sink = (component: string): LogSink => {
+    const write =
+      (level: string) =>
+      (message: string, fields: Record<string, unknown> = {}): void => {
+        root.log({ level, message, component, ...fields });
+      };
+    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+  };
+  return {
+    logger: sink,
+    close: () =>
+      new Promise((resolve) => {
+        root.once('finish', resolve);
+        root.end();
+      }),
+  };
+}
+
+const levelOf = (severity: string): string =>
+  ({ warning: 'warn', err: 'error' })[severity as 'warning' | 'err'] ?? severity;
+
+function transportOf(output: string): winston.transport {
+  if (['stderr', 'error', '2'].includes(output))
+    return new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'] });
+  if (['stdout', 'out', '1'].includes(output)) return new winston.transports.Console();
+  if (output === 'syslog')
+    throw new CodedError(
+      'misconfigured',
+      'log.output: syslog is not in this release; use stderr (systemd keeps it) or a path',
+    );
+  const folder = dirname(output);
+  try {
+    if (!statSync(folder).isDirectory()) throw new Error('not a directory');
+    accessSync(folder, constants.W_OK);
+  } catch {
+    throw new CodedError(
+      'misconfigured',
+      `log.output: cannot write ${output}: ${folder} is not a directory one can write to`,
+    );
+  }
+  return new winston.transports.File({ filename: output, options: { flags: 'a', mode: 0o600 } });
+}
+
+function line({
+  timestamp,
+  level,
+  component,
+  message,
+  ...fields
+}: winston.Logform.TransformableInfo): string {
+  const rest = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => ` ${key}=${typeof value === 'string' ? JSON.stringify(value) : String(value)}`)
+    .join('');
+  const text = oneLine(String(message));
+  return `${String(timestamp)} ${level.toUpperCase().padEnd(5)} [${String(component).toUpperCase()}] ${text}${rest}`;
+}
+
+/** A name or message from outside must not be able to forge a line of its own, or drive a terminal. */
+const oneLine = (text: string): string =>
+  // eslint-disable-next-line no-control-regex -- control characters are what it replaces
+  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);

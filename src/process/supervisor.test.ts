@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { filter, firstValueFrom } from 'rxjs';
+import type { Service } from '../base/service.ts';
+import { Supervisor } from './supervisor.ts';
+
+function traced(name: string, trace: string[]): { service: Service; breakNow: () => void } {
+  let fail: (e: Error) => void = () => undefined;
+  const service: Service = {
+    name,
+    start: () => {
+      trace.push(`start ${name}`);
+      let finish: () => void = () => undefined;
+      const done = new Promise<void>((resolve, reject) => {
+        finish = resolve;
+        fail = reject;
+      });
+      return Promise.resolve({
+        done,
+        trouble: () => undefined,
+        stop: () => {
+          trace.push(`stop ${name}`);
+          finish();
+          return Promise.resolve();
+        },
+      });
+    },
+  };
+  return {
+    service,
+    breakNow: () => {
+      fail(new Error('lost'));
+    },
+  };
+}
+const options = {
+  graceMs: 0,
+  backoffMs: () => 0,
+  pause: () => Promise.resolve(),
+  onFailure: () => undefined,
+};
+
+describe('supervising services', () => {
+  it('starts in order and stops in reverse', async () => {
+    const trace: string[] = [];
+    const supervisor = new Supervisor(
+      [traced('auth', trace).service, traced('proxy', trace).service],
+      options,
+    );
+    await supervisor.start();
+    await supervisor.stop();
+    expect(trace).toEqual(['start auth', 'start proxy', 'stop proxy', 'stop auth']);
+  });
+
+  it('restarts a service that breaks', async () => {
+    const trace: string[] = [];
+    const node = traced('node', trace);
+    const supervisor = new Supervisor([node.service], options);
+    await supervisor.start();
+    const again = firstValueFrom(
+      supervisor.status.pipe(filter((s) => s.get('node') === 'ready' && trace.length === 2)),
+    );
+    node.breakNow();
+    await again;
+    expect(supervisor.troubles()).toEqual([]);
+    await supervisor.stop();
+    expect(trace).toEqual(['start node', 'start node', 'stop node']);
+  });
+
+  it('does not start a broken service again once it is stopping', async () => {
+    const trace: string[] = [];
+    const node = traced('node', trace);
+    const supervisor = new Supervisor([node.service], {
+      ...options,
+      pause: (_ms, signal) =>
+        new Promise((resolve) => {
+          signal.addEventListener('abort', () => {
+            resolve();
+          });
+        }),
+    });
+    await supervisor.start();
+    const down = firstValueFrom(supervisor.status.pipe(filter((s) => s.get('node') === 'restarting')));
+    node.breakNow();
+    await down;
+    expect(supervisor.troubles()).toEqual(['node: restarting']);
+    await supervisor.stop();
+    expect(trace).toEqual(['start node']);
+  });
+
+  it('ends the process start when one service cannot start', async () => {
+    const trace: string[] = [];
+    const bad: Service = { name: 'proxy', start: () => Promise.reject(new Error('EADDRINUSE')) };
+    const supervisor = new Supervisor([traced('auth', trace).service, bad], options);
+    await expect(supervisor.start()).rejects.toThrow('EADDRINUSE');
+    expect(trace).toEqual(['start auth', 'stop auth']);
+  });
+});
