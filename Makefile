@@ -49,9 +49,9 @@ walls: node_modules/.installed
 check: format types walls lint
 
 unit: node_modules/.installed
-	npx vitest run src backends
+	npx vitest run --project unit
 integration: build
-	npx vitest run integration
+	npx vitest run --project integration
 
 test: build
 	.ci/test

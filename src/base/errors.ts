@@ -24,6 +24,8 @@ export const errorCodes = {
   no_space: { http: 507, retry: true },
   /** A configuration file, flag or environment that cannot be started with. */
   misconfigured: { http: 400, retry: false },
+  /** A bug at the other side, logged there under the request id. Never thrown in the process that has the bug. */
+  internal: { http: 500, retry: true },
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -33,7 +33,6 @@ function traced(name: string, trace: string[]): { service: Service; breakNow: ()
   };
 }
 const options = {
-  graceMs: 0,
   backoffMs: () => 0,
   pause: () => Promise.resolve(),
   onFailure: () => undefined,
@@ -47,7 +46,7 @@ describe('supervising services', () => {
       options,
     );
     await supervisor.start();
-    await supervisor.stop();
+    await supervisor.stop(0);
     expect(trace).toEqual(['start auth', 'start proxy', 'stop proxy', 'stop auth']);
   });
 
@@ -62,7 +61,7 @@ describe('supervising services', () => {
     node.breakNow();
     await again;
     expect(supervisor.troubles()).toEqual([]);
-    await supervisor.stop();
+    await supervisor.stop(0);
     expect(trace).toEqual(['start node', 'start node', 'stop node']);
   });
 
@@ -83,7 +82,7 @@ describe('supervising services', () => {
     node.breakNow();
     await down;
     expect(supervisor.troubles()).toEqual(['node: restarting']);
-    await supervisor.stop();
+    await supervisor.stop(0);
     expect(trace).toEqual(['start node']);
   });
 

@@ -4,7 +4,6 @@ import type { Running, Service } from '../base/service.ts';
 export type ServiceStatus = 'starting' | 'ready' | 'restarting' | 'stopped';
 
 export interface SupervisorOptions {
-  readonly graceMs: number;
   /** Wait before restart number `n`, counted from 1 since the service was last ready. */
   backoffMs(n: number): number;
   /** Resolves early when `signal` is aborted. */
@@ -45,17 +44,17 @@ export class Supervisor {
     try {
       for (const service of this.#services) await this.#startFirst(service);
     } catch (e) {
-      await this.stop();
+      await this.stop(0);
       throw e;
     }
   }
 
-  /** In reverse order; a service that fails to stop is reported and does not keep the others. */
-  async stop(): Promise<void> {
+  /** In reverse order, each with up to `graceMs` for those it serves; a service that fails to stop is reported and does not keep the others. */
+  async stop(graceMs: number): Promise<void> {
     this.#stopping.abort();
     for (const service of [...this.#services].reverse()) {
       try {
-        await this.#running.get(service.name)?.stop(this.#options.graceMs);
+        await this.#running.get(service.name)?.stop(graceMs);
       } catch (e) {
         this.#options.onFailure(service.name, e);
       }
