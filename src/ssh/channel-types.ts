@@ -1,0 +1,45 @@
+import type { Duplex } from 'node:stream';
+
+/** Size of a terminal. Zero pixels mean "not known". */
+export interface WindowSize {
+  readonly columns: number;
+  readonly rows: number;
+  readonly widthPixels: number;
+  readonly heightPixels: number;
+}
+
+/** How a remote command ended. `unknown`: the channel closed without saying. */
+export type ExitStatus =
+  | { readonly status: 'exited'; readonly code: number }
+  | {
+      readonly status: 'signalled';
+      /** Without "SIG": TERM, KILL. */
+      readonly signal: string;
+      readonly coreDumped: boolean;
+      readonly message: string;
+    }
+  | { readonly status: 'unknown' };
+
+/** Why a channel was not opened. Source: RFC 4254, 5.1. */
+export type OpenFailure = 'prohibited' | 'connect_failed' | 'unknown_type' | 'resource_shortage';
+
+/**
+ * One channel of a connection, in either role. Reading gives what the peer sends, writing is limited by the peer's
+ * window and by the socket, `end()` sends EOF (the other direction stays open), `destroy()` closes at once.
+ * Node's `close` event comes when everything that was received has been read.
+ */
+export interface SshChannel extends Duplex {
+  /** Extended data type 1. Servers write to it, clients read from it. */
+  readonly stderr: Duplex;
+  /** Resolves when the peer has closed the channel or the connection is gone; data may still wait to be read. */
+  readonly closed: Promise<void>;
+}
+
+/** A session channel as the server holds it. */
+export interface ServerSessionChannel extends SshChannel {
+  /**
+   * Ends the session: flushes stdout and stderr, then sends the exit status (nothing for `unknown`), EOF and CLOSE.
+   * Resolves when all of it is sent or the peer is gone.
+   */
+  finish(exit: ExitStatus): Promise<void>;
+}
