@@ -14,9 +14,12 @@ export interface Operation<I extends z.ZodType = z.ZodType, O extends z.ZodType 
   readonly who: readonly Who[];
   readonly input: I;
   readonly output: O;
+  /** Doing it twice is as good as once, so a client whose answer was lost asks again by itself. */
+  readonly repeatable?: true;
 }
 
-export const operation = <I extends z.ZodType, O extends z.ZodType>(row: Operation<I, O>): Operation<I, O> => row;
+export const operation = <I extends z.ZodType, O extends z.ZodType>(row: Operation<I, O>): Operation<I, O> =>
+  row;
 
 export type InputOf<Op extends Operation> = z.input<Op['input']>;
 export type OutputOf<Op extends Operation> = z.output<Op['output']>;
@@ -24,5 +27,10 @@ export type OutputOf<Op extends Operation> = z.output<Op['output']>;
 /** Who a call comes from, as the transport proved it. */
 export type Caller =
   | { readonly kind: 'anyone'; readonly address: string }
-  | { readonly kind: 'user'; readonly username: string; readonly roles: readonly string[]; readonly address: string }
+  | {
+      readonly kind: 'user';
+      readonly username: string;
+      readonly roles: readonly string[];
+      readonly address: string;
+    }
   | { readonly kind: 'host'; readonly hostId: string; readonly role: SystemRole; readonly address: string };

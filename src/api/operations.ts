@@ -24,6 +24,7 @@ export type HostSigner = z.infer<typeof hostSigner>;
 
 export const pingCluster = operation({
   name: 'cluster.ping',
+  repeatable: true,
   who: ['anyone'],
   input: z.object({}),
   output: z.object({ clusterName: z.string(), serverVersion: z.string() }),
@@ -31,6 +32,7 @@ export const pingCluster = operation({
 
 export const readClusterStatus = operation({
   name: 'cluster.status',
+  repeatable: true,
   who: ['Admin'],
   input: z.object({}),
   output: z.object({
@@ -107,6 +109,7 @@ export const userSummary = z.object({
 
 export const listUsers = operation({
   name: 'user.list',
+  repeatable: true,
   who: ['Admin'],
   input: z.object({}),
   output: z.object({ users: z.array(userSummary) }),
@@ -115,6 +118,7 @@ export const listUsers = operation({
 /** What the invite or reset page shows. The one-time secret stays the same however often the page is opened. */
 export const readInvite = operation({
   name: 'invite.read',
+  repeatable: true,
   who: ['Proxy'],
   input: z.object({ token: z.string().max(128) }),
   output: z.object({
@@ -136,6 +140,7 @@ export const acceptInvite = operation({
 
 export const readAuthPreference = operation({
   name: 'cluster.auth-preference',
+  repeatable: true,
   who: ['Proxy', 'Node', 'Admin', 'user'],
   input: z.object({}),
   output: z.object({ type: z.literal('local'), secondFactor: z.enum(['off', 'otp']) }),
@@ -143,6 +148,7 @@ export const readAuthPreference = operation({
 
 export const listAuthorities = operation({
   name: 'authority.list',
+  repeatable: true,
   who: ['user', 'Proxy', 'Node', 'Auth', 'Admin'],
   input: z.object({ type: z.enum(['user', 'host']) }),
   output: z.object({ authorities: z.array(hostSigner) }),
@@ -154,6 +160,7 @@ export const hostStatus = hostInfo.extend({ lastSeenAt: instant });
 /** A user sees the nodes whose labels one of its roles admits; machines see all. Sorted by name. */
 export const listHosts = operation({
   name: 'host.list',
+  repeatable: true,
   who: ['user', 'Proxy', 'Admin'],
   input: z.object({
     role: z.enum(['Node', 'Proxy', 'Auth']),
@@ -165,6 +172,7 @@ export const listHosts = operation({
 /** Presence. Joins the host when it is new, records what changed, and renews it for `ttlSeconds`. */
 export const heartbeat = operation({
   name: 'host.heartbeat',
+  repeatable: true,
   who: ['Node', 'Proxy', 'Auth'],
   input: z.object({ host: hostInfo, ttlSeconds: z.number().int().positive().max(3600) }),
   output: z.object({}),
@@ -173,6 +181,7 @@ export const heartbeat = operation({
 /** Stores audit events that the caller saw. All of them or none; an event sent again is stored once. */
 export const emitAudit = operation({
   name: 'audit.emit',
+  repeatable: true,
   who: ['Node', 'Proxy'],
   input: z.object({ events: z.array(auditEvent).min(1).max(200) }),
   output: done,
@@ -180,6 +189,7 @@ export const emitAudit = operation({
 
 export const searchAudit = operation({
   name: 'audit.search',
+  repeatable: true,
   who: ['Admin'],
   input: z.object({
     from: instant,

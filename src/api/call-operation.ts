@@ -1,0 +1,79 @@
+import { text } from 'node:stream/consumers';
+import { CodedError, messageOf } from '../base/errors.ts';
+import type { World } from '../base/world.ts';
+import { type HttpClient, LostAnswer } from './http-over.ts';
+import type { InputOf, Operation, OutputOf } from './operation.ts';
+import { errorOfAnswer, issuesOf, jsonOrUndefined } from './wire-errors.ts';
+
+export interface CallOptions {
+  /** Longest wait for one server's answer. */
+  readonly timeoutMs: number;
+}
+
+/** A repeatable operation is sent so often before `unavailable` is the answer. */
+const attempts = 3;
+
+/**
+ * Calls one operation. A lost answer is asked for again when the operation is repeatable; when it is not, nobody can
+ * say whether it was done, and the error says so.
+ */
+export async function callOperation<Op extends Operation>(
+  http: HttpClient,
+  operation: Op,
+  input: InputOf<Op>,
+  world: World,
+  options: CallOptions,
+): Promise<OutputOf<Op>> {
+  const requestId = world.uuid();
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await once(http, operation, JSON.stringify(input), requestId, options);
+    } catch (e) {
+      if (!(e instanceof LostAnswer)) throw e;
+      http.forgetIdle();
+      if (operation.repeatable && attempt < attempts) continue;
+      const known = operation.repeatable ? '' : '; whether it was done is not known';
+      throw new CodedError(
+        'unavailable',
+        `the connection to the auth server broke during ${operation.name}: ${messageOf(e)}${known}`,
+        { cause: e },
+      );
+    }
+  }
+}
+
+async function once<Op extends Operation>(
+  http: HttpClient,
+  operation: Op,
+  body: string,
+  requestId: string,
+  options: CallOptions,
+): Promise<OutputOf<Op>> {
+  const deadline = AbortSignal.timeout(options.timeoutMs);
+  let status: number;
+  let answer: string;
+  try {
+    const response = await http.send({
+      method: 'POST',
+      path: `/v3/${operation.name}`,
+      body,
+      headers: { 'x-request-id': requestId },
+      signal: deadline,
+    });
+    status = response.statusCode ?? 0;
+    answer = await text(response);
+  } catch (e) {
+    if (e instanceof CodedError) throw e;
+    throw new LostAnswer(deadline.aborted ? `no answer within ${options.timeoutMs} ms` : messageOf(e), {
+      cause: e,
+    });
+  }
+  if (status !== 200) throw errorOfAnswer(status, answer);
+  const output = operation.output.safeParse(jsonOrUndefined(answer));
+  if (!output.success)
+    throw new CodedError(
+      'unavailable',
+      `the answer to ${operation.name} is not understood by this version: ${issuesOf(output.error)}`,
+    );
+  return output.data as OutputOf<Op>;
+}

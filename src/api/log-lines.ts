@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import { instant } from '../base/time.ts';
+import type { Position, Recorded } from '../log/event.ts';
+
+/**
+ * A followed log is a stream of lines, one JSON object each: an event, the position up to which nothing more is for
+ * this reader, a sign of life with the position of the newest event, or why the stream ends.
+ */
+export const logLine = z.union([
+  z.object({
+    event: z.object({
+      id: z.string(),
+      stream: z.templateLiteral([z.string(), '-', z.string()]),
+      revision: z.number().int().positive(),
+      position: z.number().int().positive(),
+      cause: z.object({ at: instant, actor: z.string(), requestId: z.string() }),
+      fact: z.object({ type: z.string(), data: z.record(z.string(), z.unknown()) }),
+    }),
+  }),
+  z.object({ position: z.number().int().nonnegative() }),
+  z.object({ head: z.number().int().nonnegative() }),
+  z.object({ error: z.object({ code: z.string(), message: z.string() }) }),
+]);
+export type LogLine = z.infer<typeof logLine>;
+
+/** A stored state of one projection, as it travels. */
+export const wireSnapshot = z.object({ position: z.number().int().nonnegative(), state: z.unknown() });
+
+const texts = new WeakMap<Recorded, string>();
+
+/** The line of an event: never with its sealed secrets. Made once, however many readers there are. */
+export function eventLine(event: Recorded): string {
+  const known = texts.get(event);
+  if (known !== undefined) return known;
+  const { id, stream, revision, position, cause, fact } = event;
+  const bare = { id, stream, revision, position, cause, fact: { type: fact.type, data: fact.data } };
+  const text = `${JSON.stringify({ event: bare })}\n`;
+  texts.set(event, text);
+  return text;
+}
+
+export const positionLine = (position: Position): string => `{"position":${position}}\n`;
+export const headLine = (head: Position): string => `{"head":${head}}\n`;
+export const errorLine = (code: string, message: string): string =>
+  `${JSON.stringify({ error: { code, message } })}\n`;

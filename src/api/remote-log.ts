@@ -1,0 +1,218 @@
+import type { IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { Observable, type Subscriber } from 'rxjs';
+import { backoffMs, pause } from '../base/backoff.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import type { World } from '../base/world.ts';
+import type { Followable, ViewSnapshot } from '../log/event-log.ts';
+import type { Followed, Partition, Position } from '../log/event.ts';
+import type { Connected } from './client.ts';
+import { logLine, wireSnapshot } from './log-lines.ts';
+import { errorOfAnswer, fromWire, issuesOf, jsonOrUndefined } from './wire-errors.ts';
+
+export interface RemoteLogOptions {
+  readonly partition: Partition;
+  /** Sends a GET to any auth server; each on its own connection. */
+  readonly get: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
+  readonly world: Pick<World, 'randomBytes'>;
+  readonly sink: LogSink;
+  /** A link that brings no line for so long is dead. The server sends one every 2 s. */
+  readonly silentMs: number;
+  /** Milliseconds of a clock that is never set. */
+  readonly monotonic: () => number;
+}
+
+export interface RemoteLog extends Followable, Connected {
+  /** Completes every reader. */
+  close(): void;
+}
+
+/** Longest line a server may send: an event is at most 64 KB, twice that as JSON in the worst case. */
+const maxLineChars = 1024 * 1024;
+const backoff = { baseMs: 200, maxMs: 5_000 };
+
+/** One stream from the server and the readers that are all at its position. */
+interface Upstream {
+  position: Position;
+  readonly readers: Set<Subscriber<Followed>>;
+  readonly gone: AbortController;
+}
+
+/**
+ * A partition of the log at the auth servers. Readers at the same position share a stream, and streams that meet are
+ * joined, so a host with many views holds one. After a break a stream goes on from its last position, after a random
+ * pause: what was read is never read again.
+ */
+export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
+  const upstreams = new Set<Upstream>();
+  const closed = new AbortController();
+  let head: Position = 0;
+  let since = options.monotonic();
+  let away: string | undefined = 'not connected yet';
+
+  const alive = (): void => {
+    since = options.monotonic();
+    if (away !== undefined) options.sink.info('follows the auth server', { partition: options.partition });
+    away = undefined;
+  };
+  const broken = (reason: string): void => {
+    if (away === undefined)
+      options.sink.warn('lost the auth server, goes on with what is known', {
+        partition: options.partition,
+        reason,
+      });
+    away = reason;
+  };
+
+  const end = (upstream: Upstream): void => {
+    upstreams.delete(upstream);
+    upstream.gone.abort();
+  };
+
+  /** Two streams at one position have the same future. */
+  const joinOthers = (upstream: Upstream): void => {
+    for (const other of upstreams) {
+      if (other === upstream || other.position !== upstream.position) continue;
+      for (const reader of other.readers) upstream.readers.add(reader);
+      other.readers.clear();
+      end(other);
+    }
+  };
+
+  const tell = (upstream: Upstream, followed: Followed): void => {
+    if (followed.position <= upstream.position) return;
+    upstream.position = followed.position;
+    head = Math.max(head, followed.position);
+    for (const reader of upstream.readers) reader.next(followed);
+    if (upstreams.size > 1) joinOthers(upstream);
+  };
+
+  const take = (upstream: Upstream, line: string): void => {
+    const parsed = logLine.safeParse(jsonOrUndefined(line));
+    if (!parsed.success)
+      throw new CodedError('unavailable', `a line of the log is not understood: ${issuesOf(parsed.error)}`);
+    alive();
+    if ('event' in parsed.data) tell(upstream, parsed.data.event);
+    else if ('position' in parsed.data) tell(upstream, { position: parsed.data.position });
+    else if ('head' in parsed.data) head = Math.max(head, parsed.data.head);
+    else throw fromWire(parsed.data.error.code, parsed.data.error.message);
+  };
+
+  const readOnce = async (upstream: Upstream, onLine: () => void): Promise<void> => {
+    const silent = new AbortController();
+    const watchdog = setTimeout(() => {
+      silent.abort();
+    }, options.silentMs);
+    try {
+      const signal = AbortSignal.any([upstream.gone.signal, silent.signal]);
+      const response = await options.get(`/v3/log/${options.partition}?after=${upstream.position}`, signal);
+      if (response.statusCode !== 200) throw errorOfAnswer(response.statusCode ?? 0, await text(response));
+      for await (const line of linesOf(response)) {
+        watchdog.refresh();
+        onLine();
+        take(upstream, line);
+        if (upstream.gone.signal.aborted) break;
+      }
+    } catch (e) {
+      if (silent.signal.aborted)
+        throw new CodedError('unavailable', `the auth server was silent for ${options.silentMs} ms`, {
+          cause: e,
+        });
+      throw e;
+    } finally {
+      clearTimeout(watchdog);
+    }
+  };
+
+  const run = async (upstream: Upstream): Promise<void> => {
+    let failures = 0;
+    const over = (): boolean => upstream.gone.signal.aborted;
+    while (!over()) {
+      try {
+        await readOnce(upstream, () => (failures = 0));
+        if (!over()) broken('the auth server ended the stream');
+      } catch (e) {
+        if (over()) return;
+        if (isCoded(e, 'cursor_too_old')) {
+          end(upstream);
+          for (const reader of [...upstream.readers]) reader.error(e);
+          return;
+        }
+        broken(messageOf(e));
+      }
+      failures++;
+      const random = (options.world.randomBytes(1)[0] ?? 0) / 256;
+      await pause(backoffMs(failures, backoff.baseMs, backoff.maxMs, random), upstream.gone.signal);
+    }
+  };
+
+  const begin = (after: Position): Upstream => {
+    const upstream: Upstream = { position: after, readers: new Set(), gone: new AbortController() };
+    upstreams.add(upstream);
+    void run(upstream);
+    return upstream;
+  };
+
+  return {
+    follow: (after) =>
+      new Observable<Followed>((reader) => {
+        if (closed.signal.aborted) {
+          reader.complete();
+          return undefined;
+        }
+        const upstream = [...upstreams].find((one) => one.position === after) ?? begin(after);
+        upstream.readers.add(reader);
+        return () => {
+          for (const one of upstreams) if (one.readers.delete(reader) && one.readers.size === 0) end(one);
+        };
+      }),
+    snapshot: (name) => readSnapshot(name, options, closed.signal),
+    connection: () =>
+      away === undefined ? { status: 'connected' } : { status: 'away', since, reason: away },
+    headSeen: () => head,
+    close: () => {
+      closed.abort();
+      for (const upstream of [...upstreams]) {
+        end(upstream);
+        for (const reader of [...upstream.readers]) reader.complete();
+      }
+    },
+  };
+}
+
+/** Asks until an auth server answers: whoever opens a view waits for one anyway. */
+async function readSnapshot(
+  name: string,
+  options: RemoteLogOptions,
+  closed: AbortSignal,
+): Promise<ViewSnapshot | undefined> {
+  const path = `/v3/log/${options.partition}/snapshot/${encodeURIComponent(name)}`;
+  for (let failures = 1; ; failures++) {
+    try {
+      const response = await options.get(path, AbortSignal.any([closed, AbortSignal.timeout(60_000)]));
+      const body = await text(response);
+      if (response.statusCode !== 200) throw errorOfAnswer(response.statusCode ?? 0, body);
+      const parsed = wireSnapshot.safeParse(jsonOrUndefined(body));
+      // The stored state only saves time: the whole log is as good.
+      return parsed.success ? parsed.data : undefined;
+    } catch (e) {
+      if (isCoded(e, 'not_found')) return undefined;
+      if (closed.aborted || isCoded(e, 'access_denied')) throw e;
+      if (failures === 1) options.sink.warn('waits for an auth server', { reason: messageOf(e) });
+      const random = (options.world.randomBytes(1)[0] ?? 0) / 256;
+      await pause(backoffMs(failures, backoff.baseMs, backoff.maxMs, random), closed);
+    }
+  }
+}
+
+async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
+  response.setEncoding('utf8');
+  let rest = '';
+  for await (const chunk of response as AsyncIterable<string>) {
+    const parts = (rest + chunk).split('\n');
+    rest = parts.pop() ?? '';
+    yield* parts;
+    if (rest.length > maxLineChars) throw new CodedError('unavailable', 'a line of the log has no end');
+  }
+}

@@ -1,0 +1,154 @@
+import type { Context, Hono } from 'hono';
+import { z } from 'zod';
+import { CodedError, isCoded } from '../base/errors.ts';
+import type { ClusterLog, EventLog } from '../log/event-log.ts';
+import { type Partition, partitions, type Position, type Recorded } from '../log/event.ts';
+import { actorOf, guard } from './guard.ts';
+import type { LiveTail } from './live-tail.ts';
+import { errorLine, eventLine, headLine, positionLine } from './log-lines.ts';
+import type { Caller, Who } from './operation.ts';
+import type { ServerEnv } from './serve-operations.ts';
+import type { ServerDeps } from './server-deps.ts';
+
+/** Which part of the log a caller may see. Decided by auth, enforced here. */
+export interface LogPolicy {
+  /** Who may follow this partition at all. */
+  followers(partition: Partition): readonly Who[];
+  visible(caller: Caller, partition: Partition, event: Recorded): boolean;
+  /** Whether everything in the stored state of this projection is visible to the caller. */
+  snapshotVisible(caller: Caller, partition: Partition, projection: string): boolean;
+}
+
+export interface ServedLogs {
+  readonly log: ClusterLog;
+  readonly tails: Readonly<Record<Partition, LiveTail>>;
+  readonly policy: LogPolicy;
+  /** A line is sent at least so often, so that a reader can tell a quiet log from a dead link. */
+  readonly keepAliveMs: number;
+  /** Aborted when the server stops: ends every stream. */
+  readonly stopping: AbortSignal;
+}
+
+const partitionParam = z.enum(partitions);
+const afterParam = z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+const chunkChars = 32 * 1024;
+/** After so many hidden events a reader is told how far it has come. */
+const markEvery = 1000;
+
+export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: ServerDeps): void {
+  app.get('/v3/log/:partition', async (c) => {
+    const { caller, partition } = admit(c, logs, deps);
+    const after = afterParam.safeParse(c.req.query('after') ?? '0');
+    if (!after.success) throw new CodedError('bad_request', 'after: not a position');
+    const log = logs.log[partition];
+    if (after.data > logs.tails[partition].head() && after.data > (await log.head()))
+      throw new CodedError(
+        'cursor_too_old',
+        `this log has no event ${after.data}: the reader holds another one`,
+      );
+    return stream({ logs, log, caller, partition, after: after.data }, deps);
+  });
+  app.get('/v3/log/:partition/snapshot/:projection', async (c) => {
+    const { caller, partition } = admit(c, logs, deps);
+    const name = c.req.param('projection');
+    const stored = logs.policy.snapshotVisible(caller, partition, name)
+      ? await logs.log[partition].snapshot(name)
+      : undefined;
+    if (!stored) throw new CodedError('not_found', 'there is no such snapshot for this caller');
+    return c.json({ position: stored.position, state: stored.state as object });
+  });
+}
+
+function admit(
+  c: Context<ServerEnv>,
+  logs: ServedLogs,
+  deps: ServerDeps,
+): { caller: Caller; partition: Partition } {
+  c.set('operation', 'log.follow');
+  const caller = deps.callerOf(c.env.incoming.socket);
+  const partition = partitionParam.safeParse(c.req.param('partition'));
+  if (!partition.success) throw new CodedError('not_found', 'there is no such partition');
+  guard(logs.policy.followers(partition.data), caller, `the ${partition.data} log`);
+  return { caller, partition: partition.data };
+}
+
+interface Reading {
+  readonly logs: ServedLogs;
+  readonly log: EventLog;
+  readonly caller: Caller;
+  readonly partition: Partition;
+  readonly after: Position;
+}
+
+/** Nothing is read before the reader has room for it: a slow reader costs one chunk of memory. */
+async function stream(reading: Reading, deps: ServerDeps): Promise<Response> {
+  const gone = new AbortController();
+  const signal = AbortSignal.any([gone.signal, reading.logs.stopping]);
+  const source = chunks(reading, signal);
+  // The first chunk is made before the answer begins, so that a position that was trimmed is a proper refusal.
+  let next = await source.next();
+  deps.metrics.add('log_streams_opened_total', 1, { partition: reading.partition });
+  deps.sink.debug('follows the log', { caller: actorOf(reading.caller), partition: reading.partition });
+  const encoder = new TextEncoder();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        if (next.done) {
+          controller.close();
+          return;
+        }
+        controller.enqueue(encoder.encode(next.value));
+        try {
+          next = await source.next();
+        } catch (e) {
+          // Too late for a status: the last line says why.
+          const coded = isCoded(e);
+          if (!coded) deps.sink.error('bug: a log stream failed', { error: String(e) });
+          controller.enqueue(
+            encoder.encode(coded ? errorLine(e.code, e.message) : errorLine('internal', 'internal error')),
+          );
+          next = { done: true, value: undefined };
+        }
+      },
+      cancel: () => {
+        gone.abort();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, {
+    headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' },
+  });
+}
+
+async function* chunks(reading: Reading, signal: AbortSignal): AsyncGenerator<string, undefined> {
+  const { logs, log, caller, partition } = reading;
+  const tail = logs.tails[partition];
+  let at = reading.after;
+  let told = at;
+  let text = headLine(tail.head());
+  const over = (): boolean => signal.aborted;
+  while (!over()) {
+    for await (const event of tail.since(at) ?? log.history(at)) {
+      at = event.position;
+      if (logs.policy.visible(caller, partition, event)) {
+        text += eventLine(event);
+        told = at;
+      } else if (at - told >= markEvery) {
+        text += positionLine(at);
+        told = at;
+      }
+      if (text.length >= chunkChars) {
+        yield text;
+        text = '';
+        if (over()) return;
+      }
+    }
+    if (told < at) text += positionLine(at);
+    told = at;
+    if (text !== '') yield text;
+    text = '';
+    await tail.changed(at, logs.keepAliveMs, signal);
+    if (tail.head() <= at) text = headLine(tail.head());
+  }
+}

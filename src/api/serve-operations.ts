@@ -1,0 +1,132 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { type Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { CodedError, errorCodes, isCoded } from '../base/errors.ts';
+import { actorOf, guard, whoOf } from './guard.ts';
+import { addLogRoutes, type ServedLogs } from './serve-log.ts';
+import type { Call, ServerDeps } from './server-deps.ts';
+import type { Operation } from './operation.ts';
+import type { z } from 'zod';
+import { issuesOf, jsonOrUndefined, type WireError } from './wire-errors.ts';
+
+/** An operation and what does it. */
+export interface Implementation {
+  readonly operation: Operation;
+  readonly run: (call: Call, input: unknown) => Promise<unknown>;
+}
+
+/** Pairs an operation with its use case; the types of both must agree. */
+export const implement = <I extends z.ZodType, O extends z.ZodType>(
+  row: Operation<I, O>,
+  run: (call: Call, input: z.output<I>) => Promise<z.input<O>>,
+): Implementation => ({
+  operation: row,
+  // The input was parsed by `row.input` before: see `answer`.
+  run: (call, input) => run(call, input as z.output<I>),
+});
+
+/** A batch of audit events is the largest thing anyone sends. */
+const maxBodyBytes = 2 * 1024 * 1024;
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export interface ServerEnv {
+  Bindings: HttpBindings;
+  Variables: { requestId: string; operation: string; startedAt: number };
+}
+
+/** The routes, for `app.request()` in tests; `listenerOf` makes them a listener for a server. */
+export function serveOperations(
+  implementations: readonly Implementation[],
+  logs: ServedLogs,
+  deps: ServerDeps,
+): Hono<ServerEnv> {
+  const table = new Map(implementations.map((one) => [one.operation.name, one]));
+  if (table.size !== implementations.length) throw new Error('an operation is implemented twice');
+  const app = new Hono<ServerEnv>();
+  app.use(async (c, next) => {
+    const given = c.req.header('x-request-id') ?? '';
+    c.set('requestId', uuid.test(given) ? given : deps.world.uuid());
+    c.set('operation', 'unknown');
+    c.set('startedAt', performance.now());
+    c.header('x-request-id', c.get('requestId'));
+    await next();
+  });
+  app.onError((e, c) => refuse(e, c, deps));
+  app.notFound((c) =>
+    refuse(new CodedError('not_found', `there is no ${c.req.method} ${c.req.path}`), c, deps),
+  );
+  addLogRoutes(app, logs, deps);
+  app.post(
+    '/v3/:operation',
+    bodyLimit({
+      maxSize: maxBodyBytes,
+      onError: () => {
+        throw new CodedError('limit_exceeded', `a request may have ${maxBodyBytes} bytes`);
+      },
+    }),
+    (c) => answer(c, table, deps),
+  );
+  return app;
+}
+
+/** What `node:https` calls for each request. */
+export function listenerOf(app: Hono<ServerEnv>): RequestListener {
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  return (request: IncomingMessage, response: ServerResponse) => {
+    void listener(request, response);
+  };
+}
+
+async function answer(
+  c: Context<ServerEnv>,
+  table: ReadonlyMap<string, Implementation>,
+  deps: ServerDeps,
+): Promise<Response> {
+  const name = c.req.param('operation') ?? '';
+  const found = table.get(name);
+  if (!found) throw new CodedError('not_found', 'there is no such operation in this version');
+  c.set('operation', name);
+  const { operation, run } = found;
+  const caller = deps.callerOf(c.env.incoming.socket);
+  guard(operation.who, caller, name);
+  const body = jsonOrUndefined(await c.req.text());
+  if (body === undefined) throw new CodedError('bad_request', 'the body is not JSON');
+  const input = operation.input.safeParse(body);
+  if (!input.success) throw new CodedError('bad_request', issuesOf(input.error));
+  const requestId = c.get('requestId');
+  const result = await run({ caller, requestId }, input.data);
+  // Also takes away whatever the contract does not name.
+  const output = operation.output.parse(result);
+  count(c, 'ok', deps);
+  deps.sink.debug('answered', { operation: name, caller: actorOf(caller), who: whoOf(caller), requestId });
+  return c.json(output as object);
+}
+
+/** Turns what was thrown into an answer. Only a CodedError says anything; the rest is our bug and says nothing. */
+function refuse(e: unknown, c: Context<ServerEnv>, deps: ServerDeps): Response {
+  const requestId = c.get('requestId');
+  const operation = c.get('operation');
+  const coded = isCoded(e);
+  const error: WireError = coded
+    ? { code: e.code, message: e.message }
+    : { code: 'internal', message: `internal error (request ${requestId})` };
+  if (coded) deps.sink.debug('refused', { operation, requestId, code: e.code, message: e.message });
+  else
+    deps.sink.error('bug: an operation failed with an unexpected error', {
+      operation,
+      requestId,
+      error: e instanceof Error ? (e.stack ?? e.message) : String(e),
+    });
+  count(c, error.code, deps);
+  return c.json(error, errorCodes[error.code].http as ContentfulStatusCode);
+}
+
+function count(c: Context<ServerEnv>, code: string, deps: ServerDeps): void {
+  const operation = c.get('operation');
+  deps.metrics.add('auth_requests_total', 1, { operation, code });
+  deps.metrics.observe('auth_request_seconds', (performance.now() - c.get('startedAt')) / 1000, {
+    operation,
+  });
+}

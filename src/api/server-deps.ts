@@ -1,0 +1,23 @@
+import type { Socket } from 'node:net';
+import type { LogSink } from '../base/log-sink.ts';
+import type { Metrics } from '../base/service.ts';
+import type { World } from '../base/world.ts';
+import type { Caller } from './operation.ts';
+
+/** What every route of the server needs. */
+export interface ServerDeps {
+  /**
+   * Who is at the other end, as the transport proved it.
+   * @throws CodedError `access_denied` for a certificate that admits nobody.
+   */
+  readonly callerOf: (socket: Socket) => Caller;
+  readonly world: World;
+  readonly sink: LogSink;
+  readonly metrics: Metrics;
+}
+
+/** One call under way. */
+export interface Call {
+  readonly caller: Caller;
+  readonly requestId: string;
+}

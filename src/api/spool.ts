@@ -1,0 +1,214 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { CodedError, messageOf } from '../base/errors.ts';
+import { ensurePrivateDirectory } from '../base/files.ts';
+import type { LogSink } from '../base/log-sink.ts';
+
+/** One stored record and the file it lies in. */
+export interface Spooled {
+  readonly text: string;
+  readonly segment: Segment;
+}
+
+/** One file. It is deleted when all its records were taken and nothing is written to it any more. */
+export interface Segment {
+  readonly path: string;
+  waiting: number;
+}
+
+export interface Spool {
+  /**
+   * Makes the records durable, all of them or none, in order. One file takes them all: do not give thousands.
+   * @throws CodedError `no_space` or `unavailable` when the disk does not take them.
+   */
+  write(texts: readonly string[]): Promise<readonly Spooled[]>;
+  /** These were delivered: they will not be seen again after a restart, once their file is gone. */
+  taken(records: readonly Spooled[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * A file that has so many is not added to: after a crash, what is delivered twice (one file, and what was in flight)
+ * must be less than the auth server remembers of a stream.
+ */
+const maxRecordsInFile = 512;
+const segmentName = /^(\d{12})-[0-9a-f]{8}\.ndjson$/;
+
+/**
+ * Append-only files in a private directory. A line is `<crc32, 8 hex digits> <record>`. Opening answers what lies
+ * there, oldest first. A line whose sum is wrong is put aside in `<file>.damaged` with a warning: a write that was cut
+ * short (it was never acknowledged), or a bad disk.
+ */
+export async function openSpool(
+  directory: string,
+  uniquePart: string,
+  sink: LogSink,
+): Promise<{ spool: Spool; found: Spooled[] }> {
+  ensurePrivateDirectory(directory);
+  const names = (await readdir(directory)).filter((name) => segmentName.test(name)).sort();
+  const found: Spooled[] = [];
+  for (const name of names) found.push(...(await readSegment(join(directory, name), sink)));
+  const lastNumber = Number(names.at(-1)?.slice(0, 12) ?? '0');
+  return { spool: spoolIn(directory, uniquePart, lastNumber), found };
+}
+
+async function readSegment(path: string, sink: LogSink): Promise<Spooled[]> {
+  const bytes = await readFile(path);
+  const segment: Segment = { path, waiting: 0 };
+  const good: Spooled[] = [];
+  const damaged: Buffer[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const newline = bytes.indexOf(0x0a, at);
+    const end = newline < 0 ? bytes.length : newline;
+    const line = bytes.subarray(at, end);
+    const text = newline < 0 ? undefined : checked(line);
+    if (text === undefined) {
+      damaged.push(line);
+      sink.warn('the audit spool has a damaged record, it is put aside', {
+        file: path,
+        offset: at,
+        bytes: line.length,
+        keptIn: `${path}.damaged`,
+        cutShort: newline < 0,
+      });
+    } else good.push({ text, segment });
+    at = end + 1;
+  }
+  segment.waiting = good.length;
+  if (damaged.length > 0) await rewrite(path, good, damaged);
+  else if (good.length === 0) await remove(path);
+  return good;
+}
+
+function checked(line: Buffer): string | undefined {
+  const sum = line.subarray(0, 8).toString('latin1');
+  const record = line.subarray(9);
+  return line[8] === 0x20 && sum === sumOf(record) ? record.toString('utf8') : undefined;
+}
+
+const sumOf = (record: Uint8Array): string => crc32(record).toString(16).padStart(8, '0');
+const lineOf = (text: string): string => `${sumOf(Buffer.from(text))} ${text}\n`;
+
+/** The damaged lines are kept first, then taken out of the file. */
+async function rewrite(path: string, good: readonly Spooled[], damaged: readonly Buffer[]): Promise<void> {
+  await writeDurable(
+    `${path}.damaged`,
+    Buffer.concat(damaged.flatMap((line) => [line, Buffer.from('\n')])),
+    'a',
+  );
+  if (good.length === 0) {
+    await remove(path);
+    return;
+  }
+  await writeDurable(`${path}.tmp`, Buffer.from(good.map((one) => lineOf(one.text)).join('')), 'w');
+  await rename(`${path}.tmp`, path);
+  await syncDirectory(path);
+}
+
+async function writeDurable(path: string, bytes: Uint8Array, flags: 'a' | 'w'): Promise<void> {
+  const file = await open(path, flags, 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function remove(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await syncDirectory(path);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(join(path, '..'), constants.O_RDONLY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+interface OpenSegment extends Segment {
+  readonly file: FileHandle;
+  size: number;
+  written: number;
+}
+
+function spoolIn(directory: string, uniquePart: string, lastNumber: number): Spool {
+  let number = lastNumber;
+  let current: OpenSegment | undefined;
+
+  const begin = async (): Promise<OpenSegment> => {
+    number++;
+    const path = join(directory, `${String(number).padStart(12, '0')}-${uniquePart}.ndjson`);
+    const file = await open(path, 'ax', 0o600);
+    current = { path, waiting: 0, file, size: 0, written: 0 };
+    await syncDirectory(path);
+    return current;
+  };
+
+  const finish = async (): Promise<void> => {
+    const segment = current;
+    current = undefined;
+    if (!segment) return;
+    await segment.file.close();
+    if (segment.waiting === 0) await remove(segment.path);
+  };
+
+  const append = async (texts: readonly string[]): Promise<Spooled[]> => {
+    const segment = current ?? (await begin());
+    const bytes = Buffer.from(texts.map(lineOf).join(''));
+    try {
+      for (let at = 0; at < bytes.length;)
+        at += (await segment.file.write(bytes, at, bytes.length - at, segment.size + at)).bytesWritten;
+      await segment.file.datasync();
+    } catch (e) {
+      // The half-written part must not stand before a later record.
+      await segment.file.truncate(segment.size).catch(finish);
+      throw e;
+    }
+    segment.size += bytes.length;
+    segment.written += texts.length;
+    segment.waiting += texts.length;
+    if (segment.written >= maxRecordsInFile) await finish();
+    return texts.map((text) => ({ text, segment }));
+  };
+
+  const release = async (records: readonly Spooled[]): Promise<void> => {
+    for (const { segment } of records) segment.waiting--;
+    for (const segment of new Set(records.map((record) => record.segment))) {
+      if (segment.waiting > 0) continue;
+      if (segment === current) await finish();
+      else await remove(segment.path);
+    }
+  };
+
+  /** One thing at a time: a file must not be closed in the middle of a write. */
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const mine = last.then(act).catch((e: unknown) => {
+      throw asCoded(e, directory);
+    });
+    last = mine.catch(() => undefined);
+    return mine;
+  };
+
+  return {
+    write: (texts) => inTurn(() => append(texts)),
+    taken: (records) => inTurn(() => release(records)),
+    close: () => inTurn(finish),
+  };
+}
+
+function asCoded(e: unknown, directory: string): CodedError {
+  const code = (e as { code?: unknown }).code;
+  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  return new CodedError(
+    full ? 'no_space' : 'unavailable',
+    `the audit spool ${directory} cannot be written: ${messageOf(e)}`,
+    { cause: e },
+  );
+}

@@ -1,0 +1,69 @@
+import { connect as connectTcp } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { CodedError } from '../base/errors.ts';
+import { formatHostPort, type HostPort } from '../base/service.ts';
+import type { Dialable } from './dial-servers.ts';
+
+/** What a TLS client presents and trusts. Without `key` and `cert` it is `anyone`. */
+export interface TlsMaterial {
+  readonly key?: string;
+  readonly cert?: string;
+  /** Host authorities of the cluster: nothing else is trusted. */
+  readonly ca: readonly string[];
+  /** The name the server's certificate must carry. */
+  readonly serverName: string;
+}
+
+/** The name every auth server's certificate carries, whatever its address. Source: reference 4.4, auth API. */
+export const authServerName = 'teleport.cluster.local';
+
+/** TLS over a stream that is open already. Rejects, and destroys the stream, when the handshake fails. */
+export function secure(stream: Duplex, tls: TlsMaterial, signal: AbortSignal): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({
+      socket: stream,
+      servername: tls.serverName,
+      ca: [...tls.ca],
+      minVersion: 'TLSv1.2',
+      ...(tls.key === undefined ? {} : { key: tls.key }),
+      ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+    });
+    const fail = (e: Error): void => {
+      signal.removeEventListener('abort', onAbort);
+      socket.destroy();
+      stream.destroy();
+      reject(e);
+    };
+    const onAbort = (): void => {
+      fail(new CodedError('unavailable', 'no answer in time'));
+    };
+    const onClose = (): void => {
+      fail(new CodedError('unavailable', 'the connection was closed during the TLS handshake'));
+    };
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener('abort', onAbort);
+    socket.once('error', fail);
+    socket.once('close', onClose);
+    socket.once('secureConnect', () => {
+      signal.removeEventListener('abort', onAbort);
+      socket.off('error', fail);
+      socket.off('close', onClose);
+      resolve(socket);
+    });
+  });
+}
+
+/** A server at a TCP address. */
+export const tlsServer = (address: HostPort, tls: TlsMaterial): Dialable => ({
+  name: formatHostPort(address),
+  connect: (signal) => {
+    const tcp = connectTcp({ host: address.host, port: address.port });
+    tcp.setNoDelay(true);
+    tcp.setKeepAlive(true, 15_000);
+    return secure(tcp, tls, signal);
+  },
+});

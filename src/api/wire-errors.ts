@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { CodedError, type ErrorCode, errorCodes } from '../base/errors.ts';
+
+/** Body of every answer that is not a success. */
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export const wireError = z.object({ code: z.string(), message: z.string() });
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorCodes, code);
+
+/** The error a server sent. A code this version does not know becomes `unavailable`: the caller may try again. */
+export function fromWire(code: string, message: string): CodedError {
+  return isErrorCode(code)
+    ? new CodedError(code, message)
+    : new CodedError('unavailable', `${message} (${code}, which this version does not know)`);
+}
+
+/** The error in the body of an answer; an answer that is not ours (a stray web server) is `unavailable`. */
+export function errorOfAnswer(status: number, body: string): CodedError {
+  const parsed = wireError.safeParse(jsonOrUndefined(body));
+  return parsed.success
+    ? fromWire(parsed.data.code, parsed.data.message)
+    : new CodedError('unavailable', `the server answered ${status} and not in our form`);
+}
+
+export function jsonOrUndefined(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `events.3.code: Too small; username: Required`: every field that is wrong, by its path. */
+export const issuesOf = (error: z.ZodError): string =>
+  error.issues
+    .slice(0, 8)
+    .map((issue) => `${issue.path.join('.') || 'input'}: ${issue.message}`)
+    .join('; ');
