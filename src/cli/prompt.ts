@@ -1,0 +1,86 @@
+import { StringDecoder } from 'node:string_decoder';
+import { CodedError } from '../base/errors.ts';
+import type { InputStream, OutputStream } from './cli-io.ts';
+import { ExitStatus } from './errors.ts';
+import { type Edited, LineEditor } from './line-editor.ts';
+
+/** Asks a person, or reads the answers line by line from a pipe. Close it: it gives stdin back. */
+export interface Prompter {
+  /** True when a person sits at a terminal. */
+  readonly interactive: boolean;
+  /** Prints `label` on a line of its own and reads a line that is not shown. @throws CodedError `bad_request` at the end of input. */
+  hidden(label: string): Promise<string>;
+  /** The same, but shown while typed. */
+  line(label: string): Promise<string>;
+  close(): void;
+}
+
+const interruptedStatus = 130;
+
+/**
+ * Prompts go to `output` (stderr, so that stdout stays what a script asked for). On a terminal the line is read in raw
+ * mode, which is left again on every way out; ^C ends the program with 130. Lines typed or piped ahead wait for the
+ * next question, and what is left at `close` is put back into `input`.
+ */
+export function openPrompter(input: InputStream, output: OutputStream): Prompter {
+  const decoder = new StringDecoder('utf8');
+  const interactive = input.isTTY === true;
+  let shown = false;
+  const editor = new LineEditor(interactive, (text) => {
+    if (shown && interactive) output.write(text);
+  });
+
+  async function ask(label: string, show: boolean): Promise<string> {
+    shown = show;
+    output.write(`${label}\n`);
+    if (interactive) input.setRawMode?.(true);
+    try {
+      return await readLine(input, editor, decoder);
+    } finally {
+      if (interactive) {
+        input.setRawMode?.(false);
+        output.write('\n');
+      }
+    }
+  }
+
+  return {
+    interactive,
+    hidden: (label) => ask(label, false),
+    line: (label) => ask(label, true),
+    close: () => {
+      const rest = editor.rest();
+      if (rest !== '' && !input.readableEnded) input.unshift(Buffer.from(rest));
+    },
+  };
+}
+
+function readLine(input: InputStream, editor: LineEditor, decoder: StringDecoder): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const finish = (): void => {
+      input.off('data', onData).off('end', onEnd).off('error', onError).pause();
+    };
+    const settle = (edited: Edited): boolean => {
+      if (edited.kind === 'more') return false;
+      finish();
+      if (edited.kind === 'line') resolve(edited.line);
+      else if (edited.kind === 'interrupt') reject(new ExitStatus(interruptedStatus));
+      else reject(new CodedError('bad_request', 'the input ended where an answer was expected'));
+      return true;
+    };
+    const onData = (chunk: Buffer | string): void => {
+      settle(editor.feed(typeof chunk === 'string' ? chunk : decoder.write(chunk)));
+    };
+    const onEnd = (): void => {
+      settle(editor.end());
+    };
+    const onError = (e: Error): void => {
+      finish();
+      reject(e);
+    };
+    if (settle(editor.feed(''))) return;
+    input.on('data', onData).on('end', onEnd).on('error', onError);
+    if (input.readableEnded || input.destroyed) onEnd();
+    else input.resume();
+  });
+}

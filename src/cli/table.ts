@@ -1,0 +1,32 @@
+import { printable } from './printable.ts';
+
+const width = (cell: string): number => Array.from(cell).length;
+const minWidth = 5;
+
+/**
+ * A table as users of 4.4 know it: columns at least five wide and one blank apart, a row of dashes under the titles,
+ * every cell padded (the last too, so lines end in blanks), each line ended by a newline.
+ * Cells are made printable: they often hold names that somebody else chose.
+ */
+export function formatTable(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = rows.map((row) => row.map(printable));
+  const dashes = titles.map((title, i) =>
+    '-'.repeat(widest(i, [titles, ...cells])).padEnd(width(title), '-'),
+  );
+  return layOut([titles, dashes, ...cells]);
+}
+
+/** Two columns without titles: `Cluster  example`. */
+export const formatPairs = (rows: readonly (readonly [string, string])[]): string =>
+  layOut(rows.map((row) => row.map(printable)));
+
+const widest = (column: number, rows: readonly (readonly string[])[]): number =>
+  rows.reduce((most, row) => Math.max(most, width(row[column] ?? '')), 0);
+
+function layOut(rows: readonly (readonly string[])[]): string {
+  const columns = rows.reduce((most, row) => Math.max(most, row.length), 0);
+  const widths = Array.from({ length: columns }, (_, i) => Math.max(minWidth, widest(i, rows) + 1));
+  const line = (row: readonly string[]): string =>
+    widths.map((w, i) => (row[i] ?? '') + ' '.repeat(w - width(row[i] ?? ''))).join('');
+  return rows.map((row) => `${line(row)}\n`).join('');
+}
