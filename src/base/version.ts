@@ -8,6 +8,3 @@ export const version: string = packageJson.version;
 
 /** Short commit the programs were built from; empty when not built. */
 export const gitRef: string = typeof __GIT_REF__ === 'undefined' ? '' : __GIT_REF__;
-
-/** What `version` prints: `Teleport v4.5.0 git:1a2b3c4 node24.21.0`. */
-export const versionLine = (): string => `Teleport v${version} git:${gitRef} node${process.versions.node}`;

@@ -19,6 +19,7 @@ export async function runCommand(
   argv: readonly string[],
   io: CliIo,
 ): Promise<number> {
+  let debug = (io.env['TELEPORT_DEBUG'] ?? '') !== '';
   try {
     const parsed = parseArgs(program, argv, io.env);
     if (parsed.kind === 'help') {
@@ -29,12 +30,13 @@ export async function runCommand(
       io.stderr.write(usage(program, parsed.command));
       return 1;
     }
+    if (program.flags.some((flag) => flag.name === 'debug')) debug ||= parsed.invocation.on('debug');
     const load = commands[parsed.invocation.command];
     if (load === undefined) throw new Error(`no code for command '${parsed.invocation.command}'`);
     const run = await load();
     return await run(parsed.invocation, io);
   } catch (e) {
-    io.stderr.write(errorLines(e, (io.env['TELEPORT_DEBUG'] ?? '') !== ''));
+    io.stderr.write(errorLines(e, debug));
     return exitStatusOf(e);
   }
 }

@@ -1,0 +1,47 @@
+import { searchAudit } from '../../api/operations.ts';
+import { CodedError } from '../../base/errors.ts';
+import type { AuditEvent } from '../../domain/audit-event.ts';
+import type { Invocation } from '../args.ts';
+import type { CliIo } from '../cli-io.ts';
+import { parseMoment } from '../duration.ts';
+import { formatTable } from '../table.ts';
+import { withAuth } from './connect.ts';
+
+/** `tctl events ls` */
+export async function listEvents(invocation: Invocation, io: CliIo): Promise<number> {
+  const now = io.world.now();
+  const limit = Number(invocation.text('limit'));
+  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
+    throw new CodedError(
+      'bad_request',
+      `--limit: expected a number from 1 to 10000, got "${invocation.text('limit') ?? ''}"`,
+    );
+  const to = invocation.text('to');
+  const query = {
+    from: parseMoment(invocation.text('from') ?? '24h', now, '--from'),
+    to: to === undefined ? now : parseMoment(to, now, '--to'),
+    types: [...invocation.list('type')],
+    user: invocation.text('user') ?? '',
+    limit,
+  };
+  const { events, truncated } = await withAuth(invocation, io, (auth) => auth.call(searchAudit, query));
+  if (invocation.text('format') === 'json')
+    io.stdout.write(events.map((e) => `${JSON.stringify(e)}\n`).join(''));
+  else if (events.length === 0) io.stdout.write('No events found\n');
+  else io.stdout.write(formatTable(['Time (UTC)', 'Event', 'Code', 'User', 'Details'], events.map(rowOf)));
+  if (truncated)
+    io.stderr.write(`Only the newest ${limit} are shown: raise --limit or narrow --from and --to.\n`);
+  return 0;
+}
+
+const common = new Set(['event', 'code', 'uid', 'time', 'ei', 'user', 'actor', 'request_id', 'namespace']);
+const longestDetails = 160;
+
+function rowOf(event: AuditEvent): string[] {
+  const details = Object.entries(event)
+    .filter(([key, value]) => !common.has(key) && value !== undefined && value !== '')
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' ');
+  const shown = details.length > longestDetails ? `${details.slice(0, longestDetails)}...` : details;
+  return [event.time.replace('T', ' ').replace('Z', ''), event.event, event.code, event.user ?? '', shown];
+}

@@ -1,0 +1,21 @@
+import type { CliIo } from '../cli-io.ts';
+import { type Commands, runCommand } from '../program.ts';
+import { tctlProgram } from './program.ts';
+
+/** Each command is loaded when it is asked for. */
+const commands: Commands = {
+  status: async () => (await import('./status.ts')).status,
+  'users add': async () => (await import('./users.ts')).addUser,
+  'users ls': async () => (await import('./users.ts')).listUsers,
+  'users rm': async () => (await import('./users.ts')).removeUsers,
+  'users reset': async () => (await import('./users.ts')).resetUser,
+  'nodes ls': async () => (await import('./nodes.ts')).listNodes,
+  'events ls': async () => (await import('./events.ts')).listEvents,
+  'log tail': async () => (await import('./log-tail.ts')).tailLog,
+  'log verify': async () => (await import('./log-verify.ts')).verifyLog,
+  version: async () => (await import('../version-command.ts')).printVersion,
+};
+
+/** Runs tctl. Resolves to the exit status; prints its own errors. */
+export const main = (argv: readonly string[], io: CliIo): Promise<number> =>
+  runCommand(tctlProgram, commands, argv, io);

@@ -1,0 +1,23 @@
+import { listHosts } from '../../api/operations.ts';
+import type { Invocation } from '../args.ts';
+import type { CliIo } from '../cli-io.ts';
+import { formatTable } from '../table.ts';
+import { withAuth } from './connect.ts';
+
+/** `tctl nodes ls` */
+export async function listNodes(invocation: Invocation, io: CliIo): Promise<number> {
+  const { hosts } = await withAuth(invocation, io, (auth) => auth.call(listHosts, { role: 'Node' }));
+  if (invocation.text('format') === 'json') {
+    io.stdout.write(`${JSON.stringify(hosts, undefined, 4)}\n`);
+    return 0;
+  }
+  const rows = hosts.map((host) => [host.nodename, host.hostId, host.address, formatLabels(host.labels)]);
+  io.stdout.write(formatTable(['Nodename', 'UUID', 'Address', 'Labels'], rows));
+  return 0;
+}
+
+const formatLabels = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .sort()
+    .join(',');

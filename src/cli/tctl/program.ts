@@ -1,0 +1,127 @@
+import type { CommandSpec, FlagSpec, ProgramSpec } from '../args.ts';
+
+const notYet = 'is not in this release';
+
+const format: FlagSpec = {
+  name: 'format',
+  kind: 'value',
+  choices: ['text', 'json'],
+  default: 'text',
+  help: 'How to print: text or json.',
+};
+
+const refused = (name: string, why = notYet): CommandSpec => ({ name, help: '', hidden: true, refuse: why });
+
+/** The command lines of tctl. */
+export const tctlProgram: ProgramSpec = {
+  name: 'tctl',
+  help: 'Admin tool for the cluster. Runs on the machine of the auth server.',
+  flags: [
+    { name: 'debug', short: 'd', kind: 'switch', help: 'Show the whole error when a command fails.' },
+    { name: 'config', short: 'c', kind: 'value', help: 'Configuration file [/etc/teleport.yaml].' },
+    { name: 'config-string', kind: 'value', hidden: true, help: 'base64 of a configuration.' },
+    {
+      name: 'auth-server',
+      kind: 'values',
+      help: 'Address of the auth server [127.0.0.1:3025 or what the configuration says].',
+    },
+    { name: 'identity', short: 'i', kind: 'value', help: '', refuse: notYet },
+    { name: 'insecure', kind: 'switch', help: '', refuse: `${notYet}: tctl always checks the auth server` },
+  ],
+  commands: [
+    { name: 'status', help: 'Report cluster status.' },
+    {
+      name: 'users add',
+      help: 'Generate a user invitation link.',
+      args: [
+        { name: 'account', required: true, help: 'Name of the user.' },
+        { name: 'local-logins', help: 'Comma separated logins the user may use [its own name].' },
+      ],
+      flags: [
+        { name: 'k8s-users', kind: 'value', help: 'Kubernetes users to assign.' },
+        { name: 'k8s-groups', kind: 'value', help: 'Kubernetes groups to assign.' },
+        { name: 'ttl', kind: 'value', default: '1h', help: 'How long the link works, at most 48h.' },
+        format,
+      ],
+    },
+    { name: 'users ls', help: 'List users.', flags: [format] },
+    {
+      name: 'users rm',
+      aliases: ['users del'],
+      help: 'Delete users.',
+      args: [{ name: 'logins', required: true, help: 'Comma separated names.' }],
+    },
+    {
+      name: 'users reset',
+      help: 'Reset the password of a user and generate a link to set a new one.',
+      args: [{ name: 'account', required: true, help: 'Name of the user.' }],
+      flags: [
+        { name: 'ttl', kind: 'value', default: '8h', help: 'How long the link works, at most 24h.' },
+        format,
+      ],
+    },
+    {
+      name: 'nodes ls',
+      help: 'List SSH nodes.',
+      flags: [
+        format,
+        {
+          name: 'namespace',
+          kind: 'value',
+          hidden: true,
+          choices: ['default'],
+          default: 'default',
+          help: '',
+        },
+      ],
+    },
+    {
+      name: 'events ls',
+      help: 'List what people and sessions did.',
+      flags: [
+        { name: 'from', kind: 'value', default: '24h', help: 'RFC 3339 time, or how long ago: 2h, 30m.' },
+        { name: 'to', kind: 'value', help: 'RFC 3339 time, or how long ago [now].' },
+        { name: 'type', kind: 'values', help: 'Only this type, for example session.start; repeatable.' },
+        { name: 'user', kind: 'value', help: 'Only events of this user.' },
+        { name: 'limit', kind: 'value', default: '500', help: 'At most this many, the newest.' },
+        format,
+      ],
+    },
+    {
+      name: 'log tail',
+      help: 'Print the events of the log. Secrets are never shown.',
+      flags: [
+        { name: 'follow', kind: 'switch', help: 'Go on with what is appended.' },
+        { name: 'stream', kind: 'value', help: 'Only this stream, for example user-alice.' },
+        {
+          name: 'partition',
+          kind: 'value',
+          choices: ['state', 'presence', 'audit'],
+          default: 'state',
+          help: 'Which partition.',
+        },
+        format,
+      ],
+    },
+    {
+      name: 'log verify',
+      help: 'Check every batch of the log, offline: chain, numbers, digests. Names the first bad one.',
+      args: [{ name: 'directory', help: 'Storage directory [the one of the configuration].' }],
+    },
+    { name: 'version', help: 'Print the version.' },
+    ...[
+      'nodes add',
+      'tokens add',
+      'tokens ls',
+      'tokens rm',
+      'users update',
+      'create',
+      'get',
+      'rm',
+      'update',
+      'top',
+    ].map((name) => refused(name)),
+    ...['auth export', 'auth gen', 'auth sign', 'auth rotate'].map((name) => refused(name)),
+    ...['ls', 'get', 'approve', 'deny', 'create', 'rm'].map((name) => refused(`requests ${name}`)),
+  ],
+};

@@ -1,0 +1,134 @@
+import {
+  createUser,
+  deleteUser,
+  listHosts,
+  listUsers as userList,
+  resetUser as userReset,
+} from '../../api/operations.ts';
+import type { AuthClient } from '../../api/client.ts';
+import { CodedError } from '../../base/errors.ts';
+import { msBetween } from '../../base/time.ts';
+import type { Invocation } from '../args.ts';
+import type { CliIo } from '../cli-io.ts';
+import { formatGoDuration, parseTtl } from '../duration.ts';
+import { formatTable } from '../table.ts';
+import { withAuth } from './connect.ts';
+
+const listOf = (text: string | undefined): string[] =>
+  (text ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+/** `tctl users add` */
+export async function addUser(invocation: Invocation, io: CliIo): Promise<number> {
+  const username = invocation.arg('account') ?? '';
+  const logins = listOf(invocation.arg('local-logins'));
+  const allowed = logins.length > 0 ? logins : [username];
+  const kubernetesUsers = listOf(invocation.text('k8s-users'));
+  const inviteTtlSeconds = parseTtl(invocation.text('ttl') ?? '', '--ttl');
+  await withAuth(invocation, io, async (auth) => {
+    const made = await auth.call(createUser, {
+      username,
+      roles: ['admin'],
+      traits: {
+        logins: allowed,
+        kubernetes_users: kubernetesUsers.length > 0 ? kubernetesUsers : allowed,
+        kubernetes_groups: listOf(invocation.text('k8s-groups')),
+      },
+      inviteTtlSeconds,
+    });
+    const host = await proxyHost(auth);
+    const url = `https://${host}/web/invite/${made.inviteToken}`;
+    const validFor = formatGoDuration(inviteTtlSeconds * 1000);
+    printLink(invocation, io, { username, url, host, expiresAt: made.expiresAt }, [
+      `User ${username} has been created but requires a password. Share this URL with the user to complete user setup, link is valid for ${validFor}:`,
+    ]);
+  });
+  return 0;
+}
+
+/** `tctl users reset` */
+export async function resetUser(invocation: Invocation, io: CliIo): Promise<number> {
+  const username = invocation.arg('account') ?? '';
+  const resetTtlSeconds = parseTtl(invocation.text('ttl') ?? '', '--ttl');
+  await withAuth(invocation, io, async (auth) => {
+    const made = await auth.call(userReset, { username, resetTtlSeconds });
+    const host = await proxyHost(auth);
+    const url = `https://${host}/web/reset/${made.resetToken}`;
+    printLink(invocation, io, { username, url, host, expiresAt: made.expiresAt }, [
+      `User ${username} has been reset. Share this URL with the user to complete password reset, link is valid for ${formatGoDuration(resetTtlSeconds * 1000)}:`,
+    ]);
+  });
+  return 0;
+}
+
+/** `tctl users rm` */
+export async function removeUsers(invocation: Invocation, io: CliIo): Promise<number> {
+  const names = listOf(invocation.arg('logins'));
+  if (names.length === 0) throw new CodedError('bad_request', 'Need an argument: logins');
+  await withAuth(invocation, io, async (auth) => {
+    for (const username of names) {
+      await auth.call(deleteUser, { username });
+      io.stdout.write(`User "${username}" has been deleted\n`);
+    }
+  });
+  return 0;
+}
+
+/** `tctl users ls`. A column for locks appears while somebody is locked. */
+export async function listUsers(invocation: Invocation, io: CliIo): Promise<number> {
+  const { users } = await withAuth(invocation, io, (auth) => auth.call(userList, {}));
+  if (invocation.text('format') === 'json') {
+    io.stdout.write(`${JSON.stringify(users, undefined, 4)}\n`);
+    return 0;
+  }
+  if (users.length === 0) {
+    io.stdout.write('No users found\n');
+    return 0;
+  }
+  const now = io.world.now();
+  const locks = users.map(({ lock }) =>
+    lock.status === 'locked' && lock.until > now
+      ? `locked for ${formatGoDuration(Math.ceil(msBetween(now, lock.until) / 1000) * 1000)} (${lock.reason})`
+      : '',
+  );
+  const anyLocked = locks.some((text) => text !== '');
+  const rows = users.map((user, i) => [
+    user.username,
+    (user.traits['logins'] ?? []).join(','),
+    ...(anyLocked ? [locks[i] ?? ''] : []),
+  ]);
+  io.stdout.write(formatTable(['User', 'Allowed logins', ...(anyLocked ? ['Status'] : [])], rows));
+  return 0;
+}
+
+/** Where users reach a proxy: its public address, else its name and the usual port. */
+async function proxyHost(auth: AuthClient): Promise<string> {
+  const { hosts } = await auth.call(listHosts, { role: 'Proxy' });
+  const proxy = hosts.find((host) => host.publicAddress !== '') ?? hosts[0];
+  if (proxy === undefined) return '<proxyhost>:3080';
+  return proxy.publicAddress === '' ? `${proxy.nodename}:3080` : proxy.publicAddress;
+}
+
+function printLink(
+  invocation: Invocation,
+  io: CliIo,
+  made: { username: string; url: string; host: string; expiresAt: string },
+  head: readonly string[],
+): void {
+  if (invocation.text('format') === 'json') {
+    const { username, url, expiresAt } = made;
+    io.stdout.write(`${JSON.stringify({ user: username, url, expires: expiresAt }, undefined, 4)}\n`);
+    return;
+  }
+  io.stdout.write(
+    [
+      ...head,
+      made.url,
+      '',
+      `NOTE: Make sure ${made.host} points at a Teleport proxy which users can access.`,
+      '',
+    ].join('\n'),
+  );
+}

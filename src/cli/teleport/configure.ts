@@ -1,0 +1,44 @@
+import { hostname } from 'node:os';
+import type { Invocation } from '../args.ts';
+import type { CliIo } from '../cli-io.ts';
+
+/** `teleport configure`: a sample file that `teleport start` takes as it is. */
+export function configure(_invocation: Invocation, io: CliIo): Promise<number> {
+  io.stdout.write(`#
+# Sample configuration. Save it as /etc/teleport.yaml.
+#
+teleport:
+  nodename: ${hostname()}
+  data_dir: /var/lib/teleport
+  log:
+    output: stderr
+    severity: INFO
+  storage:
+    type: dir
+auth_service:
+  enabled: "yes"
+  listen_addr: 0.0.0.0:3025
+  # cluster_name: example.com
+  authentication:
+    type: local
+    second_factor: otp
+ssh_service:
+  enabled: "yes"
+  listen_addr: 0.0.0.0:3022
+  labels:
+    env: staging
+  commands:
+  - name: hostname
+    command: [hostname]
+    period: 1m0s
+  - name: arch
+    command: [uname, -p]
+    period: 1h0m0s
+proxy_service:
+  enabled: "yes"
+  listen_addr: 0.0.0.0:3023
+  web_listen_addr: 0.0.0.0:3080
+  # public_addr: proxy.example.com:3080
+`);
+  return Promise.resolve(0);
+}

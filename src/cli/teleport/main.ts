@@ -1,0 +1,15 @@
+import type { CliIo } from '../cli-io.ts';
+import { type Commands, runCommand } from '../program.ts';
+import { teleportProgram } from './program.ts';
+
+/** Each command is loaded when it is asked for. */
+const commands: Commands = {
+  start: async () => (await import('./start.ts')).start,
+  status: async () => (await import('./status.ts')).status,
+  configure: async () => (await import('./configure.ts')).configure,
+  version: async () => (await import('../version-command.ts')).printVersion,
+};
+
+/** Runs teleport. Resolves to the exit status when the daemon has stopped; prints its own errors. */
+export const main = (argv: readonly string[], io: CliIo): Promise<number> =>
+  runCommand(teleportProgram, commands, argv, io);

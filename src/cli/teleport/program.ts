@@ -1,0 +1,55 @@
+import type { CommandSpec, FlagSpec, ProgramSpec } from '../args.ts';
+
+const joinLater = 'is not in this release: this process needs its own auth role';
+
+const startFlags: readonly FlagSpec[] = [
+  { name: 'debug', short: 'd', kind: 'switch', help: 'Verbose log on standard error.' },
+  { name: 'insecure-no-tls', kind: 'switch', help: 'The web port speaks plain HTTP (a balancer ends TLS).' },
+  { name: 'roles', short: 'r', kind: 'value', help: 'Comma separated roles [proxy,node,auth].' },
+  { name: 'pid-file', kind: 'value', help: 'Where to write the process id.' },
+  { name: 'advertise-ip', kind: 'value', help: 'Address that this machine tells the cluster.' },
+  { name: 'listen-ip', short: 'l', kind: 'value', help: 'Address that every listener binds to [0.0.0.0].' },
+  { name: 'auth-server', kind: 'values', help: '', refuse: joinLater },
+  { name: 'token', kind: 'value', help: '', refuse: joinLater },
+  { name: 'ca-pin', kind: 'values', help: '', refuse: joinLater },
+  { name: 'nodename', kind: 'value', help: 'Name of this machine in the cluster [hostname].' },
+  { name: 'config', short: 'c', kind: 'value', help: 'Configuration file [/etc/teleport.yaml].' },
+  {
+    name: 'config-string',
+    kind: 'value',
+    hidden: true,
+    help: 'base64 of a configuration, instead of the file.',
+  },
+  { name: 'bootstrap', kind: 'value', help: '', refuse: 'is not in this release' },
+  { name: 'labels', kind: 'value', help: 'Labels of this node: k=v,k2="v 2",name=[1h:/bin/cmd -a].' },
+  { name: 'diag-addr', kind: 'value', help: 'Address for /healthz, /readyz and /metrics.' },
+  { name: 'permit-user-env', kind: 'switch', help: 'Read ~/.tsh/environment when a session starts.' },
+  {
+    name: 'insecure',
+    kind: 'switch',
+    help: 'The web port takes plain HTTP beside TLS (a balancer ends TLS).',
+  },
+  { name: 'fips', kind: 'switch', help: '', refuse: 'is not in this release' },
+];
+
+const hidden = (name: string, help: string): CommandSpec => ({
+  name,
+  help,
+  hidden: true,
+  args: [{ name: 'args', rest: true, help: 'as the protocol gives them' }],
+});
+
+/** The command lines of teleport. */
+export const teleportProgram: ProgramSpec = {
+  name: 'teleport',
+  help: 'The daemon of the cluster.',
+  flags: [],
+  commands: [
+    { name: 'start', help: 'Start the services of this machine.', flags: startFlags },
+    { name: 'status', help: 'Print the session this shell runs in.' },
+    { name: 'configure', help: 'Print a sample configuration file.' },
+    { name: 'version', help: 'Print the version.' },
+    hidden('scp', 'Serves a file copy; started by the node.'),
+    hidden('sftp-server', 'Serves the sftp subsystem; started by the node.'),
+  ],
+};
