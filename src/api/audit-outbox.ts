@@ -38,6 +38,8 @@ export interface OutboxOptions {
   /** Events that may wait before `emit` does. */
   readonly maxPending: number;
   readonly maxPendingBytes?: number;
+  /** At close, a healthy link gets so long to take what waits. */
+  readonly drainMs?: number;
 }
 
 const maxEventBytes = 60 * 1024;
@@ -46,9 +48,6 @@ const batchBytes = 512 * 1024;
 /** Writes of so many callers share one fsync. */
 const groupEvents = 256;
 const backoff = { baseMs: 250, maxMs: 10_000 };
-/** At close, a healthy link gets so long to take what waits. */
-const drainMs = 2_000;
-
 interface Queued {
   readonly text: string;
   readonly resolve: () => void;
@@ -125,7 +124,7 @@ class Outbox implements AuditOutbox {
       this.#settled = () => {
         settled.abort();
       };
-      await pause(drainMs, settled.signal);
+      await pause(this.#options.drainMs ?? 2_000, settled.signal);
     }
     this.#closed.abort();
     this.#wake();

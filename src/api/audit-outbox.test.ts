@@ -1,0 +1,250 @@
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CodedError } from '../base/errors.ts';
+import type { AuditEvent } from '../domain/audit-event.ts';
+import { type AuditOutbox, openAuditOutbox, type OutboxOptions } from './audit-outbox.ts';
+import { type FakeWorld, fakeWorld, recordingSink } from './testing.ts';
+
+let directory: string;
+let world: FakeWorld;
+let sink: ReturnType<typeof recordingSink>;
+const opened: AuditOutbox[] = [];
+
+/** An auth service in which a test decides what becomes of each batch. */
+function fakeAuth() {
+  const batches: AuditEvent[][] = [];
+  const fake: {
+    batches: AuditEvent[][];
+    stored(): unknown[];
+    answer(events: AuditEvent[]): Promise<void>;
+    call(operation: unknown, input: unknown): Promise<object>;
+  } = {
+    batches,
+    stored: () => batches.flat().map((event) => event['n']),
+    answer: () => Promise.resolve(),
+    call: async (_operation, input) => {
+      const { events } = input as { events: AuditEvent[] };
+      await fake.answer(events);
+      batches.push(events);
+      return { position: 1 };
+    },
+  };
+  return fake;
+}
+type FakeAuth = ReturnType<typeof fakeAuth>;
+
+const event = (n: number, extra: object = {}): AuditEvent => ({
+  event: 'exec',
+  code: 'T3002I',
+  uid: world.uuid(),
+  time: world.now(),
+  ei: 0,
+  n,
+  ...extra,
+});
+const open = async (auth: FakeAuth, extra: Partial<OutboxOptions> = {}): Promise<AuditOutbox> => {
+  const outbox = await openAuditOutbox({
+    directory: join(directory, 'spool'),
+    client: auth as unknown as OutboxOptions['client'],
+    sink,
+    world,
+    maxPending: 100,
+    drainMs: 0,
+    ...extra,
+  });
+  opened.push(outbox);
+  return outbox;
+};
+const unavailable = () => Promise.reject(new CodedError('unavailable', 'no auth server answers'));
+const never = () => new Promise<void>(() => undefined);
+const files = (): string[] => readdirSync(join(directory, 'spool')).sort();
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'outbox-'));
+  world = fakeWorld();
+  sink = recordingSink();
+});
+afterEach(async () => {
+  for (const outbox of opened.splice(0)) await outbox.close();
+  rmSync(directory, { recursive: true });
+});
+
+describe('emitting an audit event', () => {
+  it('delivers in order and leaves nothing behind', async () => {
+    const auth = fakeAuth();
+    const outbox = await open(auth);
+    await Promise.all([1, 2, 3, 4, 5].map((n) => outbox.emit(event(n))));
+    await vi.waitFor(() => {
+      expect(outbox.pending()).toBe(0);
+      expect(files()).toEqual([]);
+    });
+    expect(auth.stored()).toEqual([1, 2, 3, 4, 5]);
+    expect(outbox.trouble()).toBeUndefined();
+  });
+
+  it('is on disk, readable by its owner alone, before it resolves', async () => {
+    const auth = fakeAuth();
+    auth.answer = never;
+    const outbox = await open(auth);
+    await outbox.emit(event(7, { command: 'secret-less' }));
+    const [file] = files();
+    expect(readFileSync(join(directory, 'spool', file ?? ''), 'utf8')).toContain('secret-less');
+    expect(statSync(join(directory, 'spool', file ?? '')).mode & 0o777).toBe(0o600);
+    expect(statSync(join(directory, 'spool')).mode & 0o777).toBe(0o700);
+  });
+
+  it('waits while the spool is full, says so, and goes on when there is room', async () => {
+    const auth = fakeAuth();
+    auth.answer = unavailable;
+    const outbox = await open(auth, { maxPending: 2 });
+    await outbox.emit(event(1));
+    await outbox.emit(event(2));
+    let third = 'waits';
+    const waiting = outbox.emit(event(3)).then(() => (third = 'stored'));
+    await vi.waitFor(() => {
+      expect(outbox.trouble()).toBe(
+        '3 audit events wait for the auth server since 2026-01-01T00:00:00.000Z: no auth server answers; the spool is full, so sessions wait too',
+      );
+    });
+    expect(third).toBe('waits');
+    auth.answer = () => Promise.resolve();
+    await waiting;
+    await vi.waitFor(() => {
+      expect(auth.stored()).toEqual([1, 2, 3]);
+    });
+  });
+
+  it('refuses what is no audit event, or too large, at once', async () => {
+    const outbox = await open(fakeAuth());
+    await expect(outbox.emit({ ...event(1), uid: 'x' })).rejects.toMatchObject({ code: 'bad_request' });
+    await expect(outbox.emit(event(1, { command: 'x'.repeat(70_000) }))).rejects.toMatchObject({
+      code: 'limit_exceeded',
+    });
+    expect(outbox.pending()).toBe(0);
+  });
+});
+
+describe('starting again', () => {
+  it('delivers what an earlier run left, first, once each', async () => {
+    const auth = fakeAuth();
+    auth.answer = unavailable;
+    const first = await open(auth);
+    await first.emit(event(1));
+    await first.emit(event(2));
+    await first.close();
+    auth.answer = () => Promise.resolve();
+    const second = await open(auth);
+    await second.emit(event(3));
+    await vi.waitFor(() => {
+      expect(second.pending()).toBe(0);
+    });
+    expect(auth.stored()).toEqual([1, 2, 3]);
+  });
+
+  it.each([
+    [
+      'a record cut short',
+      (file: string) => {
+        appendFileSync(file, 'deadbeef {"event":"ex');
+      },
+    ],
+    [
+      'a record with a wrong sum',
+      (file: string) => {
+        appendFileSync(file, '00000000 {"event":"exec"}\n');
+      },
+    ],
+    [
+      'bytes that are no record',
+      (file: string) => {
+        appendFileSync(file, Buffer.from([0, 0, 255, 10]));
+      },
+    ],
+  ])('puts %s aside with a warning and keeps the rest', async (_name, damage) => {
+    const auth = fakeAuth();
+    auth.answer = unavailable;
+    const first = await open(auth);
+    await first.emit(event(1));
+    await first.close();
+    const file = join(directory, 'spool', files()[0] ?? '');
+    damage(file);
+    auth.answer = () => Promise.resolve();
+    const second = await open(auth);
+    await second.emit(event(2));
+    await vi.waitFor(() => {
+      expect(second.pending()).toBe(0);
+    });
+    expect(auth.stored()).toEqual([1, 2]);
+    expect(
+      sink.lines.filter((line) => line.startsWith('warn the audit spool has a damaged record')),
+    ).toHaveLength(1);
+    expect(readFileSync(`${file}.damaged`).length).toBeGreaterThan(3);
+  });
+
+  it('refuses a spool that others can read', async () => {
+    const auth = fakeAuth();
+    await (await open(auth)).close();
+    const { chmodSync } = await import('node:fs');
+    chmodSync(join(directory, 'spool'), 0o755);
+    await expect(open(auth)).rejects.toMatchObject({ code: 'misconfigured' });
+  });
+});
+
+describe('an event that auth refuses for good', () => {
+  it('is put aside and counted; those around it are delivered in order', async () => {
+    const auth = fakeAuth();
+    auth.answer = unavailable;
+    const outbox = await open(auth);
+    for (const n of [1, 2, 3]) await outbox.emit(event(n));
+    auth.answer = (events) =>
+      events.some((one) => one['n'] === 2)
+        ? Promise.reject(new CodedError('bad_request', 'server_id is not yours'))
+        : Promise.resolve();
+    await vi.waitFor(() => {
+      expect(outbox.pending()).toBe(0);
+    });
+    expect(auth.stored()).toEqual([1, 3]);
+    expect(outbox.refused()).toBe(1);
+    expect(outbox.trouble()).toBeUndefined();
+    expect(readFileSync(join(directory, 'spool', 'refused.ndjson'), 'utf8')).toContain('"n":2');
+    await outbox.close();
+    expect((await open(auth)).refused()).toBe(1);
+  });
+});
+
+describe('closing', () => {
+  it('takes no new event and rejects those that wait for room', async () => {
+    const auth = fakeAuth();
+    auth.answer = unavailable;
+    const outbox = await open(auth, { maxPending: 1 });
+    await outbox.emit(event(1));
+    const waiting = outbox.emit(event(2));
+    const refused = expect(waiting).rejects.toMatchObject({ code: 'unavailable' });
+    await vi.waitFor(() => {
+      expect(outbox.trouble()).toBeDefined();
+    });
+    await outbox.close();
+    await refused;
+    await expect(outbox.emit(event(3))).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('leaves on disk what an auth that never answers did not take', async () => {
+    const auth = fakeAuth();
+    auth.answer = never;
+    const outbox = await open(auth);
+    await outbox.emit(event(1));
+    await outbox.close();
+    expect(files()).toHaveLength(1);
+  });
+
+  it('lets a healthy link take what waits', async () => {
+    const auth = fakeAuth();
+    const outbox = await open(auth, { drainMs: 60_000 });
+    await outbox.emit(event(1));
+    await outbox.close();
+    expect(auth.stored()).toEqual([1]);
+    expect(files()).toEqual([]);
+  });
+});

@@ -1,0 +1,89 @@
+import { Duplex } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CodedError } from '../base/errors.ts';
+import { type Dialable, dialOneOf } from './dial-servers.ts';
+import { fakeWorld } from './testing.ts';
+
+const stream = (): Duplex =>
+  new Duplex({
+    read: () => undefined,
+    write: (_chunk, _encoding, done) => {
+      done();
+    },
+  });
+
+interface Fake extends Dialable {
+  dialled: number;
+  opened: Duplex[];
+}
+const server = (name: string, connect: () => Promise<Duplex>): Fake => {
+  const fake: Fake = {
+    name,
+    dialled: 0,
+    opened: [],
+    connect: async () => {
+      fake.dialled++;
+      const duplex = await connect();
+      fake.opened.push(duplex);
+      return duplex;
+    },
+  };
+  return fake;
+};
+const up = (name: string): Fake => server(name, () => Promise.resolve(stream()));
+const down = (name: string): Fake =>
+  server(name, () => Promise.reject(new CodedError('unavailable', 'refused')));
+const silent = (name: string): Fake => server(name, () => new Promise(() => undefined));
+const open = new AbortController().signal;
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+describe('dialling one of several servers', () => {
+  it('takes the next at once when one refuses, and stays with what worked', async () => {
+    const servers = [down('a'), up('b')];
+    const dial = dialOneOf(servers, fakeWorld());
+    await dial(open);
+    await dial(open);
+    expect(servers.map((one) => one.dialled)).toEqual([1, 2]);
+  });
+
+  it('gives a silent one half a second, with the next beside it', async () => {
+    const servers = [silent('a'), up('b')];
+    const dialled = dialOneOf(servers, fakeWorld())(open);
+    await vi.advanceTimersByTimeAsync(499);
+    expect(servers[1]?.dialled).toBe(0);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(await dialled).toBe(servers[1]?.opened[0]);
+  });
+
+  it('has tried ten within two seconds', async () => {
+    const servers = [...Array.from({ length: 9 }, (_, i) => silent(`s${i}`)), up('last')];
+    const dialled = dialOneOf(servers, fakeWorld())(open);
+    await vi.advanceTimersByTimeAsync(1_999);
+    expect(await dialled).toBe(servers[9]?.opened[0]);
+  });
+
+  it('says which were tried and why each failed', async () => {
+    await expect(dialOneOf([down('a:1'), down('b:2')], fakeWorld())(open)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: 'no auth server answers: a:1: refused; b:2: refused',
+    });
+  });
+
+  it('closes a connection that comes too late', async () => {
+    let late: (duplex: Duplex) => void = () => undefined;
+    const servers = [server('a', () => new Promise((resolve) => (late = resolve))), up('b')];
+    const dialled = dialOneOf(servers, fakeWorld())(open);
+    await vi.advanceTimersByTimeAsync(600);
+    await dialled;
+    const unwanted = stream();
+    late(unwanted);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(unwanted.destroyed).toBe(true);
+  });
+
+  it('refuses to have no server', () => {
+    expect(() => dialOneOf([], fakeWorld())).toThrow('no auth server is configured');
+  });
+});

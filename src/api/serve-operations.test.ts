@@ -1,0 +1,137 @@
+import type { HttpBindings } from '@hono/node-server';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { CodedError } from '../base/errors.ts';
+import { type Caller, operation, type Who } from './operation.ts';
+import { pingCluster } from './operations.ts';
+import { type Implementation, implement, serveOperations } from './serve-operations.ts';
+import type { ServedLogs } from './serve-log.ts';
+import { fakeWorld, recordingMetrics, recordingSink } from './testing.ts';
+
+const greet = operation({
+  name: 'test.greet',
+  who: ['Admin', 'user'],
+  input: z.object({ name: z.string().max(5), deep: z.array(z.object({ n: z.number() })).default([]) }),
+  output: z.object({ text: z.string() }),
+});
+
+const host = (role: 'Admin' | 'Auth' | 'Proxy' | 'Node'): Caller => ({
+  kind: 'host',
+  hostId: 'h',
+  role,
+  address: 'a',
+});
+const user: Caller = { kind: 'user', username: 'alice', roles: [], address: 'a' };
+const anyone: Caller = { kind: 'anyone', address: 'a' };
+
+const noSocket = { incoming: {}, outgoing: {} } as unknown as HttpBindings;
+
+function served(caller: Caller | (() => Caller), implementations: readonly Implementation[]) {
+  const sink = recordingSink();
+  const metrics = recordingMetrics();
+  const app = serveOperations(implementations, {} as ServedLogs, {
+    callerOf: typeof caller === 'function' ? caller : () => caller,
+    world: fakeWorld(),
+    sink,
+    metrics,
+  });
+  const post = async (path: string, body: string, headers: Record<string, string> = {}) => {
+    const response = await app.request(path, { method: 'POST', body, headers }, noSocket);
+    return { status: response.status, body: (await response.json()) as Record<string, string>, response };
+  };
+  return { post, sink, metrics };
+}
+
+const greeting = implement(greet, (call, input) =>
+  Promise.resolve({ text: `hello ${input.name} from ${call.caller.kind}`, extra: 'not in the contract' }),
+);
+
+describe('calling an operation', () => {
+  it('answers, and takes away what the contract does not name', async () => {
+    const { post, metrics } = served(user, [greeting]);
+    const { status, body } = await post('/v3/test.greet', '{"name":"bob"}');
+    expect([status, body]).toEqual([200, { text: 'hello bob from user' }]);
+    expect(metrics.counters.get('auth_requests_total{"operation":"test.greet","code":"ok"}')).toBe(1);
+  });
+
+  it('names the field that is wrong', async () => {
+    const { post } = served(user, [greeting]);
+    const { status, body } = await post(
+      '/v3/test.greet',
+      '{"name":"much too long","deep":[{"n":1},{"n":"x"}]}',
+    );
+    expect(status).toBe(400);
+    expect(body['code']).toBe('bad_request');
+    expect(body['message']).toMatch(/name: .*; deep\.1\.n: /);
+  });
+
+  it.each(['', '{', 'null x', '\u0000'])('refuses a body that is not JSON (%j)', async (text) => {
+    const { post } = served(user, [greeting]);
+    const { status, body } = await post('/v3/test.greet', text);
+    expect([status, body]).toEqual([400, { code: 'bad_request', message: 'the body is not JSON' }]);
+  });
+
+  it('refuses a body above the limit', async () => {
+    const { post } = served(user, [greeting]);
+    const { status, body } = await post('/v3/test.greet', 'x'.repeat(3_000_000));
+    expect([status, body['code']]).toEqual([429, 'limit_exceeded']);
+  });
+
+  it('knows no other operation', async () => {
+    const { post } = served(user, [greeting]);
+    expect((await post('/v3/test.other', '{}')).status).toBe(404);
+    expect((await post('/v2/test.greet', '{}')).body['code']).toBe('not_found');
+    expect((await post('/v3/__proto__', '{}')).status).toBe(404);
+  });
+
+  it('says nothing about a bug but its request id, and logs it', async () => {
+    const boom = implement(greet, () => Promise.reject(new Error('password was hunter2')));
+    const { post, sink } = served(user, [boom]);
+    const id = '11111111-1111-4111-8111-111111111111';
+    const { status, body } = await post('/v3/test.greet', '{"name":"bob"}', { 'x-request-id': id });
+    expect([status, body]).toEqual([500, { code: 'internal', message: `internal error (request ${id})` }]);
+    expect(sink.lines.filter((line) => line.startsWith('error bug')).join()).toContain(id);
+  });
+
+  it('passes a coded refusal on with its status', async () => {
+    const full = implement(greet, () => Promise.reject(new CodedError('no_space', 'the disk is full')));
+    const { status, body, response } = await served(user, [full]).post('/v3/test.greet', '{"name":"bob"}');
+    expect([status, body]).toEqual([507, { code: 'no_space', message: 'the disk is full' }]);
+    expect(response.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
+
+describe('the guard', () => {
+  const ping = implement(pingCluster, () => Promise.resolve({ clusterName: 'c', serverVersion: 'v' }));
+  const callers: readonly Caller[] = [anyone, user, host('Admin'), host('Auth'), host('Proxy'), host('Node')];
+
+  it('admits exactly those an operation names', async () => {
+    const admitted: Who[] = [];
+    for (const caller of callers) {
+      const { status } = await served(caller, [greeting]).post('/v3/test.greet', '{"name":"bob"}');
+      if (status === 200) admitted.push(caller.kind === 'host' ? caller.role : caller.kind);
+      else expect(status).toBe(403);
+    }
+    expect(admitted).toEqual(['user', 'Admin']);
+  });
+
+  it('lets every caller do what anyone may', async () => {
+    for (const caller of callers)
+      expect((await served(caller, [ping]).post('/v3/cluster.ping', '{}')).status).toBe(200);
+  });
+
+  it('refuses before it looks at the input', async () => {
+    const { status, body } = await served(anyone, [greeting]).post('/v3/test.greet', 'not even JSON');
+    expect([status, body]).toEqual([
+      403,
+      { code: 'access_denied', message: 'test.greet needs a client certificate' },
+    ]);
+  });
+
+  it('refuses a caller whose certificate admits nobody, even where anyone may call', async () => {
+    const forged = (): Caller => {
+      throw new CodedError('access_denied', 'access denied');
+    };
+    expect((await served(forged, [ping]).post('/v3/cluster.ping', '{}')).status).toBe(403);
+  });
+});

@@ -1,0 +1,52 @@
+import type { LogSink } from '../base/log-sink.ts';
+import type { Metrics } from '../base/service.ts';
+import type { World } from '../base/world.ts';
+
+/** Time stands still until a test moves it; random bytes and ids count upwards. */
+export interface FakeWorld extends World {
+  advance(ms: number): void;
+}
+
+export function fakeWorld(start = '2026-01-01T00:00:00.000Z'): FakeWorld {
+  let now = Date.parse(start);
+  let counter = 0;
+  return {
+    now: () => new Date(now).toISOString(),
+    randomBytes: (n) => {
+      const bytes = Buffer.alloc(n);
+      counter++;
+      if (n >= 4) bytes.writeUInt32BE(counter, n - 4);
+      else bytes.fill(0);
+      return bytes;
+    },
+    uuid: () => `00000000-0000-4000-8000-${(++counter).toString(16).padStart(12, '0')}`,
+    advance: (ms) => {
+      now += ms;
+    },
+  };
+}
+
+/** Keeps what was logged, as `level message {fields}`. */
+export function recordingSink(): LogSink & { readonly lines: string[] } {
+  const lines: string[] = [];
+  const at =
+    (level: string) =>
+    (message: string, fields?: Record<string, unknown>): void => {
+      lines.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`);
+    };
+  return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+/** Sums what was added, by name and labels. */
+export function recordingMetrics(): Metrics & { readonly counters: Map<string, number> } {
+  const counters = new Map<string, number>();
+  return {
+    counters,
+    add: (name, value, labels) => {
+      const key = `${name}${labels ? JSON.stringify(labels) : ''}`;
+      counters.set(key, (counters.get(key) ?? 0) + value);
+    },
+    set: () => undefined,
+    observe: () => undefined,
+  };
+}
