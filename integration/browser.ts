@@ -1,6 +1,5 @@
-import jsQR from 'jsqr';
 import { chromium, type Browser, type Page } from 'playwright-core';
-import { PNG } from 'pngjs';
+import { readQrCode } from './qr.ts';
 
 /** A real Chromium, headless. Trusts any certificate: the proxies of the tests sign their own. */
 export const openBrowser = (): Promise<Browser> =>
@@ -17,10 +16,6 @@ export const openBrowser = (): Promise<Browser> =>
     ],
   });
 
-/** Reads the QR code on the page from its pixels, as a telephone would. */
-export async function scanQrCode(page: Page): Promise<string> {
-  const png = PNG.sync.read(await page.screenshot({ fullPage: true }));
-  const found = jsQR(new Uint8ClampedArray(png.data), png.width, png.height);
-  if (found === null) throw new Error('no QR code can be read on the page');
-  return found.data;
-}
+/** Reads the QR code on the page from its pixels. */
+export const scanQrCode = async (page: Page): Promise<string> =>
+  readQrCode(await page.screenshot({ fullPage: true }));
