@@ -1,0 +1,106 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { CodedError } from '../base/errors.ts';
+import { callOperation } from './call-operation.ts';
+import { type HttpClient, type HttpRequest, LostAnswer } from './http-over.ts';
+import { deleteUser, pingCluster } from './operations.ts';
+import { fakeWorld } from './testing.ts';
+
+type Answer = { readonly status: number; readonly body: string } | Error;
+
+/** Gives these answers, one for each request. */
+function scripted(...answers: Answer[]): HttpClient & { sent: HttpRequest[]; forgotten: number } {
+  const client = {
+    sent: [] as HttpRequest[],
+    forgotten: 0,
+    send: (request: HttpRequest): Promise<IncomingMessage> => {
+      client.sent.push(request);
+      const answer = answers[client.sent.length - 1] ?? new Error('asked too often');
+      if (answer instanceof Error) return Promise.reject(answer);
+      const message = Object.assign(Readable.from([answer.body]), { statusCode: answer.status });
+      return Promise.resolve(message as unknown as IncomingMessage);
+    },
+    forgetIdle: () => {
+      client.forgotten++;
+    },
+    close: () => undefined,
+  };
+  return client;
+}
+const ok = { status: 200, body: '{"clusterName":"c","serverVersion":"v"}' };
+const lost = new LostAnswer('socket hang up');
+const options = { timeoutMs: 1_000 };
+
+describe('calling an operation', () => {
+  it('gives the output by its schema', async () => {
+    const http = scripted(ok);
+    expect(await callOperation(http, pingCluster, {}, fakeWorld(), options)).toEqual({
+      clusterName: 'c',
+      serverVersion: 'v',
+    });
+    expect(http.sent[0]).toMatchObject({ method: 'POST', path: '/v3/cluster.ping', body: '{}' });
+  });
+
+  it('throws the code and message of the server', async () => {
+    const http = scripted({ status: 404, body: '{"code":"not_found","message":"no such user"}' });
+    await expect(
+      callOperation(http, deleteUser, { username: 'x' }, fakeWorld(), options),
+    ).rejects.toMatchObject({
+      code: 'not_found',
+      message: 'no such user',
+    });
+  });
+
+  it.each([
+    [
+      'a code of a later version',
+      { status: 500, body: '{"code":"quota","message":"m"}' },
+      /m \(quota, which/,
+    ],
+    [
+      'a body that is not ours',
+      { status: 502, body: '<html>Bad gateway</html>' },
+      /answered 502 and not in our form/,
+    ],
+    [
+      'an output it does not understand',
+      { status: 200, body: '{"clusterName":1}' },
+      /not understood.*clusterName/,
+    ],
+  ])('calls %s unavailable', async (_name, answer, message) => {
+    const failure = callOperation(scripted(answer), pingCluster, {}, fakeWorld(), options);
+    await expect(failure).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(failure).rejects.toThrow(message);
+  });
+});
+
+describe('losing the answer', () => {
+  it('asks again, under the same request id, on a new connection, when that does no harm', async () => {
+    const http = scripted(lost, lost, ok);
+    await callOperation(http, pingCluster, {}, fakeWorld(), options);
+    expect(new Set(http.sent.map((one) => one.headers?.['x-request-id']))).toHaveProperty('size', 1);
+    expect([http.sent.length, http.forgotten]).toEqual([3, 2]);
+  });
+
+  it('gives up after three', async () => {
+    const http = scripted(lost, lost, lost, ok);
+    await expect(callOperation(http, pingCluster, {}, fakeWorld(), options)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: 'the connection to the auth server broke during cluster.ping: socket hang up',
+    });
+  });
+
+  it('never sends twice what must be done once, and says that nobody knows', async () => {
+    const http = scripted(lost, ok);
+    await expect(callOperation(http, deleteUser, { username: 'x' }, fakeWorld(), options)).rejects.toThrow(
+      'whether it was done is not known',
+    );
+    expect(http.sent).toHaveLength(1);
+  });
+
+  it('does not ask again when no server was reached: every one was tried', async () => {
+    const http = scripted(new CodedError('unavailable', 'no auth server answers: a:1: refused'), ok);
+    await expect(callOperation(http, pingCluster, {}, fakeWorld(), options)).rejects.toThrow('a:1: refused');
+  });
+});
