@@ -119,7 +119,9 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
         throw new CodedError('unavailable', `the auth server was silent for ${options.silentMs} ms`, {
           cause: e,
         });
-      throw e;
+      throw isCoded(e)
+        ? e
+        : new CodedError('unavailable', `the connection broke: ${messageOf(e)}`, { cause: e });
     } finally {
       clearTimeout(watchdog);
     }

@@ -46,6 +46,8 @@ export function secure(stream: Duplex, tls: TlsMaterial, signal: AbortSignal): P
       return;
     }
     signal.addEventListener('abort', onAbort);
+    // Why TCP failed is told by the stream; TLS only sees it end. The listener stays: late errors are the socket's.
+    stream.on('error', fail);
     socket.once('error', fail);
     socket.once('close', onClose);
     socket.once('secureConnect', () => {
