@@ -1,101 +1,253 @@
+import net from 'node:net';
 import type { Duplex } from 'node:stream';
-import { CodedError } from '../base/errors.ts';
-import type { HostPort } from '../base/service.ts';
-import type { Certificate } from '../pki/ssh-certificate.ts';
-import type { SigAlg } from '../pki/ssh-key.ts';
-import type { ExitStatus, SshChannel, WindowSize } from './channel-types.ts';
+import ssh2 from 'ssh2';
+import { CodedError, messageOf } from '../base/errors.ts';
+import { formatHostPort, type HostPort } from '../base/service.ts';
+import { second } from '../base/time.ts';
+import {
+  certificateAlgorithms,
+  defaultAlgorithms,
+  forSsh2,
+  signatureAlgorithms,
+  type SshAlgorithms,
+} from './algorithms.ts';
+import type { SshChannel } from './channel-types.ts';
+import { ClientConnection } from './client-connection.ts';
+import type { SshClient } from './client-types.ts';
+import { HostCheck, type HostPolicy } from './host-check.ts';
+import type { Identity } from './identity.ts';
+import { LoginOffers } from './login-offers.ts';
+import { SshTransport } from './ssh-transport.ts';
+import {
+  allowHostKeyAlgorithms,
+  onEachKeyExchange,
+  peerBannerOf,
+  protoOf,
+  type KeyExchange,
+  type Protocol,
+} from './ssh2-internals.ts';
 
-/** A certificate or plain key to show, and the way to sign with it. See `keyIdentity` and `SshAgent.identities`. */
-export interface Identity {
-  readonly blob: Buffer;
-  readonly comment: string;
-  /** Answers an SSH signature blob of exactly this algorithm. */
-  sign(algorithm: SigAlg, data: Buffer): Promise<Buffer>;
-}
+export type { UnknownHost } from './host-check.ts';
+export { keyIdentity, type Identity } from './identity.ts';
+export type * from './client-types.ts';
 
-/** A host that the trusted authorities do not vouch for. */
-export interface UnknownHost {
-  /** Of the plain key, also when it came in a certificate. */
-  readonly fingerprint: string;
-  readonly keyBlob: Buffer;
-  readonly certificate: Certificate | undefined;
-  /** Why it is not trusted. */
-  readonly reason: string;
-}
-
-export interface SshClientOptions {
+export interface SshClientOptions extends HostPolicy {
   readonly target: HostPort | { readonly stream: Duplex };
   readonly username: string;
-  /** Tried in order. A function is asked once, when the server wants authentication; a throw ends the connection. */
+  /** Tried in order, certificates first. A function is asked once, when the server wants a login. */
   readonly identities: readonly Identity[] | (() => Promise<readonly Identity[]>);
-  /** Public key blobs of the trusted host authorities. */
-  hostAuthorities(): Iterable<Buffer>;
-  /** The host certificate must carry one of these names. */
-  readonly hostPrincipals: readonly string[];
-  /** Seconds since 1970. */
-  now(): bigint;
-  /** Asked about hosts that are not vouched for (the person at the keyboard, --insecure). Absent: refused. */
-  readonly acceptUnknownHost?: (host: UnknownHost) => boolean | Promise<boolean>;
   /** Aborting closes the connection, before or after it is ready. */
   readonly signal?: AbortSignal;
   /** Connect, handshake and login together; default 30 s. */
   readonly readyTimeoutMs?: number;
   /** Default 0: off. */
   readonly keepaliveMs?: number;
+  /** Unanswered keepalives before the connection is given up; default 3. */
   readonly keepaliveCountMax?: number;
+  /** What the server may send ahead of our reader, per channel; default 8 MiB: 50 ms of distance at 160 MB/s. */
+  readonly windowBytes?: number;
+  readonly algorithms?: SshAlgorithms;
+  /** Host key algorithms, best first; default all certificates, and plain keys when `acceptUnknownHost` is there. */
+  readonly hostKeyAlgorithms?: readonly string[];
+  /** Bytes in both directions before the keys are renewed; default 1 GiB. */
+  readonly rekeyBytes?: number;
   /** Serves channels that the server opens to our agent, after a session asked for `agentForwarding`. */
   readonly onAgentChannel?: (channel: SshChannel) => void;
   /** Global requests of the server that we do not answer ourselves (`x-teleport-event`). */
   readonly onNotice?: (name: string, payload: Buffer) => void;
 }
 
-export interface PtyOptions {
-  readonly term: string;
-  readonly size: WindowSize;
-  readonly modes?: ReadonlyMap<number, number>;
-}
-
-export interface SessionOptions {
-  readonly env?: Readonly<Record<string, string>>;
-  readonly pty?: PtyOptions;
-  readonly agentForwarding?: boolean;
-}
-
-/** A running remote command, shell or subsystem. Write to `channel` for stdin, read it for stdout. */
-export interface ClientSession {
-  readonly channel: SshChannel;
-  /** Resolves when the channel is closed, with what the server said last. Never rejects. */
-  readonly exit: Promise<ExitStatus>;
-  windowChange(size: WindowSize): void;
-  /** `name` without "SIG". */
-  signal(name: string): void;
-}
-
-export interface SshClient {
-  /** Absent only when `acceptUnknownHost` let a plain key pass. */
-  readonly hostCertificate: Certificate | undefined;
-  /** As announced: SSH-2.0-Teleport */
-  readonly serverVersion: string;
-  /** Resolves when the connection is gone; with the reason when it was not `close()`. Never rejects. */
-  readonly closed: Promise<Error | undefined>;
-  /** @throws CodedError `access_denied` when the server refuses, with what it wrote to stderr. */
-  exec(command: string, options?: SessionOptions): Promise<ClientSession>;
-  shell(options?: SessionOptions): Promise<ClientSession>;
-  subsystem(name: string, options?: SessionOptions): Promise<ClientSession>;
-  /** Opens direct-tcpip. @throws CodedError `unavailable` with the server's words. */
-  forwardOut(target: HostPort, originator?: HostPort): Promise<SshChannel>;
-  /** Sends a global request. Answers the payload of success (perhaps empty), undefined for failure. */
-  request(name: string, payload?: Buffer): Promise<Buffer | undefined>;
-  /** Sends DISCONNECT and closes. */
-  close(): void;
-}
+allowHostKeyAlgorithms(certificateAlgorithms);
 
 /**
  * Connects and logs in.
  * @throws CodedError `unavailable` (not reachable, timed out, broken off), `access_denied` (host not trusted, or login
  * refused); the message begins with `handshake failed: ` when SSH itself was refused.
  */
-export function connectSsh(options: SshClientOptions): Promise<SshClient> {
-  void options;
-  return Promise.reject(new CodedError('unavailable', 'the ssh client is not built yet'));
+export async function connectSsh(options: SshClientOptions): Promise<SshClient> {
+  const { target, signal } = options;
+  if (signal?.aborted === true) throw aborted();
+  const timeoutMs = options.readyTimeoutMs ?? 30 * second;
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const until = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
+  const whyStopped = (): CodedError =>
+    signal?.aborted === true
+      ? aborted()
+      : new CodedError('unavailable', `handshake failed: no answer within ${timeoutMs / 1000} seconds`);
+  const socket = 'stream' in target ? target.stream : await dial(target, until, whyStopped);
+  return new Handshake(options, socket).run(until, whyStopped);
+}
+
+const aborted = (): CodedError => new CodedError('unavailable', 'the connection was cancelled');
+
+function dial(target: HostPort, until: AbortSignal, whyStopped: () => CodedError): Promise<net.Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<net.Socket>();
+  const socket = net.connect({ host: target.host, port: target.port, noDelay: true });
+  const stop = (): void => {
+    socket.destroy();
+    reject(whyStopped());
+  };
+  until.addEventListener('abort', stop);
+  socket.once('connect', () => {
+    until.removeEventListener('abort', stop);
+    socket.removeAllListeners('error');
+    resolve(socket);
+  });
+  socket.once('error', (e) => {
+    until.removeEventListener('abort', stop);
+    reject(new CodedError('unavailable', `cannot connect to ${formatHostPort(target)}: ${messageOf(e)}`));
+  });
+  return promise;
+}
+
+/** From a connected stream to a connection that is logged in. */
+class Handshake {
+  readonly #options: SshClientOptions;
+  readonly #socket: Duplex;
+  readonly #ssh = new ssh2.Client();
+  readonly #host: HostCheck;
+  readonly #offers: LoginOffers;
+  readonly #negotiated = new WeakMap<KeyExchange, string>();
+  #protocol: Protocol | undefined;
+  /** The first thing that went wrong: what follows is only its consequence. */
+  #fault: Error | undefined;
+  #offered = false;
+
+  constructor(options: SshClientOptions, socket: Duplex) {
+    this.#options = options;
+    this.#socket = socket;
+    this.#host = new HostCheck(options);
+    const { identities } = options;
+    this.#offers = new LoginOffers(
+      () => this.#proto(),
+      typeof identities === 'function' ? identities : () => Promise.resolve(identities),
+    );
+  }
+
+  run(until: AbortSignal, whyStopped: () => CodedError): Promise<SshClient> {
+    const { promise, resolve, reject } = Promise.withResolvers<SshClient>();
+    const { promise: closed, resolve: setClosed } = Promise.withResolvers<Error | undefined>();
+    const stop = (): void => {
+      this.#fault ??= whyStopped();
+      this.#socket.destroy();
+    };
+    until.addEventListener('abort', stop);
+    this.#socket.on('error', (e) => {
+      this.#fault ??= e;
+    });
+    this.#socket.once('close', () => {
+      until.removeEventListener('abort', stop);
+      setClosed(this.#fault);
+      reject(this.#explain());
+    });
+    this.#ssh.on('error', (e) => {
+      if ((e as { level?: string }).level !== 'agent') this.#fault ??= e; // agent: LoginOffers keeps it
+    });
+    const transport = this.#connect();
+    this.#ssh.once('ready', () => {
+      until.removeEventListener('abort', stop);
+      this.#options.signal?.addEventListener('abort', () => {
+        transport.close('');
+      });
+      const client = new ClientConnection({
+        hostCertificate: this.#host.certificate,
+        serverVersion: peerBannerOf(this.#proto()),
+        transport,
+        windowBytes: this.#options.windowBytes ?? 8 * 1024 * 1024,
+        closed,
+        onAgentChannel: this.#options.onAgentChannel,
+        onNotice: this.#options.onNotice,
+      });
+      transport.start(client.layer);
+      resolve(client);
+    });
+    if (this.#socket.destroyed) stop();
+    else if (until.aborted) stop();
+    return promise;
+  }
+
+  #proto(): Protocol {
+    return (this.#protocol ??= protoOf(this.#ssh));
+  }
+
+  #connect(): SshTransport {
+    const { acceptUnknownHost, algorithms, hostKeyAlgorithms, username } = this.#options;
+    const plain = acceptUnknownHost === undefined ? [] : signatureAlgorithms;
+    this.#ssh.connect({
+      sock: this.#socket, // any Duplex does
+      username,
+      ident: 'Teleport',
+      readyTimeout: 0, // ours covers the dialling as well
+      keepaliveInterval: 0, // ours is in SshTransport
+      algorithms: {
+        ...forSsh2(algorithms ?? defaultAlgorithms),
+        serverHostKey: hostKeyAlgorithms ?? [...certificateAlgorithms, ...plain],
+      } as never, // names that are not in the types
+      hostVerifier: (shown: Buffer, done: (ok: boolean) => void) => {
+        this.#verifyHost(shown, done);
+      },
+      authHandler: ((_methods: unknown, _partial: unknown, next: (method: unknown) => void) => {
+        const first = !this.#offered;
+        this.#offered = true;
+        next(first ? { type: 'agent', username, agent: this.#offers } : false);
+      }) as never,
+    });
+    const protocol = this.#proto();
+    onEachKeyExchange(protocol, (kex) => {
+      const algorithm = kex.negotiated.serverHostKey;
+      this.#negotiated.set(kex, algorithm);
+      // ssh2 compares this name with the type in the blob, which for RSA certificates is another by design.
+      if (/^rsa-sha2-.*-cert-/.test(algorithm)) kex.negotiated.serverHostKey = 'ssh-rsa-cert-v01@openssh.com';
+    });
+    const transport = new SshTransport({
+      protocol,
+      socket: this.#socket,
+      keepaliveMs: this.#options.keepaliveMs ?? 0,
+      keepaliveCountMax: this.#options.keepaliveCountMax ?? 3,
+      rekeyBytes: this.#options.rekeyBytes,
+      onFault: (e) => {
+        this.#fault ??= new CodedError('unavailable', `the server broke the protocol: ${messageOf(e)}`, {
+          cause: e,
+        });
+      },
+    });
+    this.#ssh.on('handshake', () => {
+      transport.keysRenewed();
+    });
+    return transport;
+  }
+
+  #verifyHost(shown: Buffer, done: (ok: boolean) => void): void {
+    const kex = this.#proto()._kex;
+    const algorithm = kex === undefined ? undefined : this.#negotiated.get(kex);
+    if (kex === undefined || algorithm === undefined) done(false);
+    else this.#host.verify(kex, algorithm, shown, done);
+  }
+
+  /** Why there is no connection. */
+  #explain(): CodedError {
+    if (this.#host.refusal !== undefined) return this.#host.refusal;
+    const fault = this.#fault;
+    if (fault instanceof CodedError) return fault;
+    if (fault === undefined)
+      return new CodedError('unavailable', 'handshake failed: the server closed the connection');
+    if ((fault as { level?: string }).level === 'client-authentication') return this.#loginRefused();
+    return new CodedError(
+      'unavailable',
+      `handshake failed: ${fault.message.replace(/^Handshake failed: /, '')}`,
+      {
+        cause: fault,
+      },
+    );
+  }
+
+  #loginRefused(): CodedError {
+    const { username } = this.#options;
+    const what =
+      this.#offers.size === 0
+        ? 'there is no certificate to show'
+        : `the server does not accept any of the keys and certificates shown for ${username}`;
+    const troubles = this.#offers.troubles.length === 0 ? '' : ` (${this.#offers.troubles.join('; ')})`;
+    return new CodedError('access_denied', `handshake failed: unable to authenticate: ${what}${troubles}`);
+  }
 }

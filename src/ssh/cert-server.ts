@@ -1,140 +1,56 @@
-import type { KeyObject } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { CodedError } from '../base/errors.ts';
+import { Socket } from 'node:net';
+import ssh2 from 'ssh2';
+import type { Connection } from 'ssh2';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
 import type { HostPort } from '../base/service.ts';
+import { minute } from '../base/time.ts';
 import type { Certificate } from '../pki/ssh-certificate.ts';
-import type { OpenFailure, ServerSessionChannel, SshChannel, WindowSize } from './channel-types.ts';
+import { WireError } from '../pki/wire.ts';
+import { defaultAlgorithms, forSsh2, signatureAlgorithms, type SshAlgorithms } from './algorithms.ts';
+import { bindHostKeys, forConnection, prepareHostKeys, type HostKey } from './host-keys.ts';
+import { LoginAttempts } from './login-attempts.ts';
+import { readProxyPreamble } from './proxy-preamble.ts';
+import { ServerConnection } from './server-connection.ts';
+import type { AuthFailure, ConnectionHandlers, Peer, SshConnection } from './server-types.ts';
+import { disconnectReason, SshTransport } from './ssh-transport.ts';
+import { announceSignatureAlgorithms, peerBannerOf, protoOf, socketOf } from './ssh2-internals.ts';
 
-/** A host key with the certificate the host authority gave it. */
-export interface HostKey {
-  readonly privateKey: KeyObject;
-  readonly certificate: Buffer;
-}
-
-/** The addresses of one connection. */
-export interface Peer {
-  /** The client's true address: what a trusted proxy said, else the socket's. */
-  readonly remoteAddress: HostPort;
-  /** The other end of the socket: the proxy's own address when one stands between. */
-  readonly socketAddress: HostPort;
-  readonly localAddress: HostPort;
-  /** What a preamble claimed, believed or not. */
-  readonly claimedAddress: HostPort | undefined;
-}
-
-/** What the certificate allows. Nothing of it is enforced by the protocol layer: whoever opens sessions must. */
-export interface Permits {
-  readonly pty: boolean;
-  readonly portForwarding: boolean;
-  readonly agentForwarding: boolean;
-  /** Run this instead of whatever is asked for. */
-  readonly forceCommand: string | undefined;
-}
-
-/** A login that was refused, for the audit. The client is told nothing but "failed". */
-export interface AuthFailure {
-  readonly username: string;
-  /** From the certificate shown. Not proven when `reason` is about the certificate itself. */
-  readonly keyId: string | undefined;
-  readonly reason: string;
-  readonly peer: Peer;
-}
+export type { HostKey } from './host-keys.ts';
+export type * from './server-types.ts';
 
 export interface SshServerOptions {
   readonly hostKeys: readonly HostKey[];
   /** Public key blobs of the user authorities trusted now; read at every login. */
-  userAuthorities(): Iterable<Buffer>;
+  readonly userAuthorities: () => Iterable<Buffer>;
   /** Seconds since 1970. */
-  now(): bigint;
+  readonly now: () => bigint;
   /** Last word after the certificate was found good. Throws CodedError to refuse. */
-  authorize(certificate: Certificate, username: string, peer: Peer): void;
-  onAuthFailure(failure: AuthFailure): void;
+  readonly authorize: (certificate: Certificate, username: string, peer: Peer) => void;
+  readonly onAuthFailure: (failure: AuthFailure) => void;
   /** Answer to `x-teleport-version`. */
   readonly version: string;
+  readonly sink: LogSink;
   /** Answer to `recording-proxy@teleport.com`; default false. */
   readonly recordsAtProxy?: () => boolean;
   /** Moment (seconds since 1970) to end the connection, or undefined for never; asked once, at login. */
   readonly disconnectAt?: (certificate: Certificate) => bigint | undefined;
+  readonly algorithms?: SshAlgorithms;
   /** From accept to a finished login; default 60 s. */
   readonly loginGraceMs?: number;
-  /** Refused signed attempts per connection; default 6. */
+  /** Refused certificates per connection; default 6. */
   readonly maxAuthAttempts?: number;
   /** Channels open at once per connection; default 512. */
   readonly maxChannels?: number;
+  /** What a client may send ahead of its reader, per channel; default 2 MiB. 8 MiB suits long distances. */
+  readonly windowBytes?: number;
   /** Default 5 minutes; 0 turns it off. */
   readonly keepaliveMs?: number;
   /** Unanswered keepalives before the connection is closed; default 3. */
   readonly keepaliveCountMax?: number;
-}
-
-/** Each request is answered exactly once, by accept() or reject(); later calls do nothing. */
-export interface Answer {
-  accept(): void;
-  /** `message` is written to the client's stderr first. */
-  reject(message?: string): void;
-}
-
-/** What a client asks of a session channel, in the order it asks. Source: RFC 4254, 6. */
-export type SessionRequest = Answer &
-  (
-    | { readonly type: 'env'; readonly name: string; readonly value: string }
-    | {
-        readonly type: 'pty';
-        readonly term: string;
-        readonly size: WindowSize;
-        /** Opcode to value. Source: RFC 4254, 8. */
-        readonly modes: ReadonlyMap<number, number>;
-      }
-    | { readonly type: 'window-change'; readonly size: WindowSize }
-    | { readonly type: 'shell' }
-    | { readonly type: 'exec'; readonly command: string }
-    | { readonly type: 'subsystem'; readonly name: string }
-    /** Signal name without "SIG". */
-    | { readonly type: 'signal'; readonly name: string }
-    | { readonly type: 'agent-forwarding' }
-    | { readonly type: 'unknown'; readonly name: string }
-  );
-
-/** A client wants a session channel. */
-export interface SessionOpen {
-  /** Data the client sends early waits in the channel. `onRequest` is called for every request on it. */
-  accept(onRequest: (request: SessionRequest) => void): ServerSessionChannel;
-  reject(failure: OpenFailure, message: string): void;
-}
-
-/** A client wants to reach `target` through us (direct-tcpip). It may be answered later. */
-export interface ForwardOpen {
-  readonly target: HostPort;
-  readonly originator: HostPort;
-  accept(): SshChannel;
-  reject(failure: OpenFailure, message: string): void;
-}
-
-/** What to do with what one authenticated client asks. What has no handler is refused. */
-export interface ConnectionHandlers {
-  session?(open: SessionOpen): void;
-  forward?(open: ForwardOpen): void;
-}
-
-/** A client that proved who it is. */
-export interface SshConnection {
-  /** Unique in this process. */
-  readonly id: number;
-  readonly certificate: Certificate;
-  /** The name asked for: the OS login on a node. */
-  readonly username: string;
-  readonly permits: Permits;
-  readonly peer: Peer;
-  /** As announced: SSH-2.0-OpenSSH_9.2 */
-  readonly clientVersion: string;
-  /** Resolves once the socket is closed. Never rejects. */
-  readonly closed: Promise<void>;
-  /** Opens a channel back to the client's agent; the client must have asked for agent forwarding. */
-  openAgent(): Promise<SshChannel>;
-  /** Sends a global request that wants no reply (`x-teleport-event`). */
-  notify(name: string, payload: Buffer): void;
-  /** Sends DISCONNECT and closes. `reason` is shown by clients. */
-  close(reason: string): void;
+  /** Bytes in both directions before the keys are renewed; default 1 GiB. */
+  readonly rekeyBytes?: number;
 }
 
 export interface AcceptOptions {
@@ -150,14 +66,44 @@ export interface AcceptOptions {
 export interface SshServer {
   /** Serves one client. The banner goes out at once; the socket belongs to the server from here on. */
   accept(socket: Duplex, options?: AcceptOptions): void;
-  /** New connections use these. The set of key types must stay the same. */
+  /** New connections use these. The set of key types must stay the same. @throws CodedError `misconfigured` */
   setHostKeys(hostKeys: readonly HostKey[]): void;
   /** Authenticated connections. */
   connections(): readonly SshConnection[];
-  /** Refuses new connections (the banner's place takes a closed socket); the old ones go on. */
+  /** Takes no new connection from here on; the old ones go on. */
   drain(): void;
   /** Closes every connection, authenticated or not. Resolves when no socket is left. */
   closeConnections(reason: string): Promise<void>;
+}
+
+/** Who speaks first in SSH does not matter; that we do lets a proxy recognise us before its client has said a word. */
+const BANNER = 'SSH-2.0-Teleport\r\n';
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** One socket, from accept to close. */
+interface Attempt {
+  readonly socket: Duplex;
+  readonly peer: Peer;
+  readonly closed: Promise<void>;
+  /** Ends it politely when it got so far. */
+  close: (reason: string) => void;
+  loggedIn(): void;
+}
+
+const addressOf = (host: string | undefined, port: number | undefined): HostPort => ({
+  host: host?.replace(/^::ffff:(?=\d+\.)/, '') ?? 'unknown',
+  port: port ?? 0,
+});
+
+/** Writes our banner, and has the first write that follows dropped: it is ssh2's own, with the same text. */
+function sendBanner(socket: Duplex): void {
+  socket.write(BANNER);
+  const write = socket.write.bind(socket);
+  const first = (chunk: unknown): boolean => {
+    socket.write = write;
+    return String(chunk) === BANNER || write(chunk);
+  };
+  socket.write = first;
 }
 
 /**
@@ -168,6 +114,236 @@ export function createSshServer(
   options: SshServerOptions,
   onConnection: (connection: SshConnection) => ConnectionHandlers,
 ): SshServer {
-  void [options, onConnection];
-  throw new CodedError('unavailable', 'the ssh server is not built yet');
+  return new CertServer(options, onConnection);
 }
+
+class CertServer implements SshServer {
+  readonly #options: SshServerOptions;
+  readonly #onConnection: (connection: SshConnection) => ConnectionHandlers;
+  readonly #ssh2: ssh2.Server;
+  readonly #attempts = new Map<Duplex, Attempt>();
+  readonly #connections = new Set<ServerConnection>();
+  #hostKeys: ReturnType<typeof prepareHostKeys>;
+  #draining = false;
+  #nextId = 1;
+
+  constructor(options: SshServerOptions, onConnection: (connection: SshConnection) => ConnectionHandlers) {
+    this.#options = options;
+    this.#onConnection = onConnection;
+    this.#hostKeys = prepareHostKeys(options.hostKeys);
+    this.#ssh2 = new ssh2.Server({
+      ident: 'Teleport',
+      hostKeys: forConnection(this.#hostKeys).map((key) => ({ key })), // parsed keys pass, the types do not say so
+      algorithms: forSsh2(options.algorithms ?? defaultAlgorithms) as never, // names not in the types
+      keepaliveInterval: MAX_TIMER_MS, // ours is in SshTransport; ssh2's cannot be turned off
+    });
+    this.#ssh2.on('connection', (connection) => {
+      this.#serve(connection);
+    });
+  }
+
+  accept(socket: Duplex, accept: AcceptOptions = {}): void {
+    socket.on('error', (e) => {
+      this.#options.sink.debug('ssh socket failed', { reason: messageOf(e) }); // `close` follows
+    });
+    if (this.#draining || socket.destroyed) {
+      socket.destroy();
+      return;
+    }
+    if (socket instanceof Socket) socket.setNoDelay(true);
+    const closed = new Promise<void>((resolve) => {
+      socket.once('close', resolve);
+    });
+    const grace = setTimeout(() => {
+      this.#options.sink.debug('ssh login took too long', { peer: socketAddress });
+      socket.destroy();
+    }, this.#options.loginGraceMs ?? minute);
+    const socketAddress = addressOf(...remoteOf(socket));
+    const localAddress = addressOf(...localOf(socket));
+    const start = (claimedAddress: HostPort | undefined): void => {
+      const believed = accept.believePreamble === true ? claimedAddress : undefined;
+      const remoteAddress = believed ?? accept.remoteAddress ?? socketAddress;
+      this.#attempts.set(socket, {
+        socket,
+        peer: { remoteAddress, socketAddress, localAddress, claimedAddress },
+        closed,
+        close: () => socket.destroy(),
+        loggedIn: () => {
+          clearTimeout(grace);
+        },
+      });
+    };
+    start(undefined);
+    socket.once('close', () => {
+      clearTimeout(grace);
+      this.#attempts.delete(socket);
+    });
+    sendBanner(socket);
+    readProxyPreamble(socket).then(
+      (claimed) => {
+        if (socket.destroyed) return;
+        start(claimed);
+        this.#ssh2.injectSocket(socket as never); // any Duplex does
+      },
+      (e: unknown) => {
+        if (!isCoded(e)) this.#options.sink.error('ssh preamble failed', { reason: messageOf(e) });
+        socket.destroy();
+      },
+    );
+  }
+
+  setHostKeys(hostKeys: readonly HostKey[]): void {
+    const prepared = prepareHostKeys(hostKeys);
+    const offered = new Set(prepared.map((key) => key.algorithm));
+    if (
+      this.#hostKeys.length !== prepared.length ||
+      this.#hostKeys.some((key) => !offered.has(key.algorithm))
+    )
+      throw new CodedError('misconfigured', 'new host keys must be of the same types as the old');
+    this.#hostKeys = prepared;
+  }
+
+  connections(): readonly SshConnection[] {
+    return [...this.#connections];
+  }
+
+  drain(): void {
+    this.#draining = true;
+  }
+
+  async closeConnections(reason: string): Promise<void> {
+    const attempts = [...this.#attempts.values()];
+    for (const attempt of attempts) attempt.close(reason);
+    await Promise.all(attempts.map((attempt) => attempt.closed));
+  }
+
+  #serve(ssh: Connection): void {
+    const fault = (e: unknown): void => {
+      if (e instanceof WireError)
+        this.#options.sink.debug('ssh client broke the protocol', { reason: e.message });
+      else
+        this.#options.sink.error('ssh connection failed', {
+          reason: messageOf(e),
+          stack: (e as Error).stack,
+        });
+    };
+    ssh.on('error', (e) => {
+      this.#options.sink.debug('ssh connection broke', { reason: messageOf(e) }); // the peer's doing; it is closed
+    });
+    const attempt = this.#attempts.get(socketOf(ssh));
+    if (attempt === undefined) {
+      socketOf(ssh).destroy();
+      return;
+    }
+    const protocol = protoOf(ssh);
+    bindHostKeys(protocol, this.#hostKeys);
+    const announce = announceSignatureAlgorithms(protocol, signatureAlgorithms);
+    const transport = new SshTransport({
+      protocol,
+      socket: attempt.socket,
+      keepaliveMs: this.#options.keepaliveMs ?? 5 * minute,
+      keepaliveCountMax: this.#options.keepaliveCountMax ?? 3,
+      rekeyBytes: this.#options.rekeyBytes,
+      onFault: fault,
+    });
+    attempt.close = (reason) => {
+      transport.close(reason);
+    };
+    const logins = this.#judge(ssh, attempt, transport, fault);
+    let exchanges = 0;
+    ssh.on('handshake', () => {
+      exchanges += 1;
+      announce();
+      transport.keysRenewed();
+      // New keys before the login serve only to burn our time.
+      if (exchanges > 1 && logins.accepted === undefined)
+        transport.close('too early', disconnectReason.protocolError);
+    });
+  }
+
+  #judge(
+    ssh: Connection,
+    attempt: Attempt,
+    transport: SshTransport,
+    onFault: (e: unknown) => void,
+  ): LoginAttempts {
+    const { userAuthorities, now, authorize, onAuthFailure, maxAuthAttempts } = this.#options;
+    const logins = new LoginAttempts({
+      peer: attempt.peer,
+      maxFailures: maxAuthAttempts ?? 6,
+      userAuthorities,
+      now,
+      authorize,
+      onAuthFailure,
+      onFault,
+      giveUp: () => {
+        transport.close('too many authentication failures', disconnectReason.noMoreAuthMethods);
+      },
+    });
+    ssh.on('authentication', (ctx) => {
+      logins.judge(ctx);
+    });
+    ssh.once('ready', () => {
+      try {
+        this.#open(ssh, attempt, transport, logins);
+      } catch (e) {
+        onFault(e);
+        transport.close('internal error');
+      }
+    });
+    attempt.socket.once('close', () => {
+      logins.ended();
+    });
+    return logins;
+  }
+
+  #open(ssh: Connection, attempt: Attempt, transport: SshTransport, logins: LoginAttempts): void {
+    const login = logins.accepted;
+    if (login === undefined) throw new Error('ready without a login');
+    attempt.loggedIn();
+    const connection = new ServerConnection({
+      ...login,
+      id: this.#nextId++,
+      peer: attempt.peer,
+      clientVersion: peerBannerOf(protoOf(ssh)),
+      transport,
+      maxChannels: this.#options.maxChannels ?? 512,
+      windowBytes: this.#options.windowBytes ?? 2 * 1024 * 1024,
+      closed: attempt.closed,
+      answers: {
+        version: this.#options.version,
+        recordsAtProxy: this.#options.recordsAtProxy ?? (() => false),
+      },
+    });
+    this.#connections.add(connection);
+    attempt.socket.once('close', () => this.#connections.delete(connection));
+    connection.serve(this.#onConnection(connection));
+    transport.start(connection.layer);
+    const at = this.#options.disconnectAt?.(login.certificate);
+    if (at !== undefined) this.#endAt(at, connection);
+  }
+
+  /** Closes `connection` at a moment, by our clock; looks again when the wait is longer than a timer can be. */
+  #endAt(at: bigint, connection: ServerConnection): void {
+    const leftMs = Number(at - this.#options.now()) * 1000;
+    if (leftMs <= 0) {
+      connection.close('the certificate has expired');
+      return;
+    }
+    const timer = setTimeout(
+      () => {
+        this.#endAt(at, connection);
+      },
+      Math.min(leftMs, MAX_TIMER_MS),
+    );
+    void connection.closed.then(() => {
+      clearTimeout(timer);
+    });
+  }
+}
+
+type Ends = [string | undefined, number | undefined];
+const remoteOf = (socket: Duplex): Ends =>
+  socket instanceof Socket ? [socket.remoteAddress, socket.remotePort] : [undefined, undefined];
+const localOf = (socket: Duplex): Ends =>
+  socket instanceof Socket ? [socket.localAddress, socket.localPort] : [undefined, undefined];

@@ -26,13 +26,14 @@ export type OpenFailure = 'prohibited' | 'connect_failed' | 'unknown_type' | 're
 /**
  * One channel of a connection, in either role. Reading gives what the peer sends, writing is limited by the peer's
  * window and by the socket, `end()` sends EOF (the other direction stays open), `destroy()` closes at once.
- * Node's `close` event comes when everything that was received has been read.
+ * Node's `close` event comes when everything that was received has been read; when the connection broke off it comes
+ * without `end` before it, so that cut data never looks complete.
  */
 export interface SshChannel extends Duplex {
   /** Extended data type 1. Servers write to it, clients read from it. */
   readonly stderr: Duplex;
   /** Resolves when the peer has closed the channel or the connection is gone; data may still wait to be read. */
-  readonly closed: Promise<void>;
+  readonly gone: Promise<void>;
 }
 
 /** A session channel as the server holds it. */

@@ -1,0 +1,97 @@
+import { CodedError } from '../base/errors.ts';
+import { certAlgOf } from '../pki/ssh-certificate.ts';
+import { sigAlgsOf, type KeyType } from '../pki/ssh-key.ts';
+
+/** Names for ssh2, best first. */
+export interface SshAlgorithms {
+  readonly ciphers: readonly string[];
+  readonly keyExchanges: readonly string[];
+  readonly macs: readonly string[];
+}
+
+export const defaultAlgorithms: SshAlgorithms = {
+  ciphers: [
+    'aes128-gcm@openssh.com',
+    'chacha20-poly1305@openssh.com',
+    'aes128-ctr',
+    'aes192-ctr',
+    'aes256-ctr',
+  ],
+  keyExchanges: [
+    'curve25519-sha256',
+    'curve25519-sha256@libssh.org',
+    'ecdh-sha2-nistp256',
+    'ecdh-sha2-nistp384',
+    'ecdh-sha2-nistp521',
+  ],
+  macs: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-256'],
+};
+
+/** What may be configured. Nothing that rests on SHA-1 or MD5, no CBC, no RC4. */
+export const supportedAlgorithms: SshAlgorithms = {
+  ciphers: [...defaultAlgorithms.ciphers, 'aes256-gcm@openssh.com'],
+  keyExchanges: [
+    ...defaultAlgorithms.keyExchanges,
+    'diffie-hellman-group14-sha256',
+    'diffie-hellman-group16-sha512',
+    'diffie-hellman-group-exchange-sha256',
+  ],
+  macs: [...defaultAlgorithms.macs, 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-512'],
+};
+
+function choose(
+  what: string,
+  wanted: readonly string[] | undefined,
+  from: readonly string[],
+): readonly string[] | undefined {
+  if (wanted === undefined || wanted.length === 0) return undefined;
+  const bad = wanted.find((name) => !from.includes(name));
+  if (bad === undefined) return [...new Set(wanted)];
+  throw new CodedError(
+    'misconfigured',
+    `${what} algorithm "${bad}" is not supported; supported algorithms: [${from.join(' ')}]`,
+  );
+}
+
+/**
+ * The algorithms of a configuration (`ciphers`, `kex_algos`, `mac_algos`); what is absent or empty keeps its default.
+ * @throws CodedError `misconfigured` that names the first one we do not have, and those we do.
+ */
+export function chooseAlgorithms(wanted: {
+  ciphers?: readonly string[] | undefined;
+  kexAlgos?: readonly string[] | undefined;
+  macAlgos?: readonly string[] | undefined;
+}): SshAlgorithms {
+  return {
+    ciphers: choose('cipher', wanted.ciphers, supportedAlgorithms.ciphers) ?? defaultAlgorithms.ciphers,
+    keyExchanges:
+      choose('KEX', wanted.kexAlgos, supportedAlgorithms.keyExchanges) ?? defaultAlgorithms.keyExchanges,
+    macs: choose('MAC', wanted.macAlgos, supportedAlgorithms.macs) ?? defaultAlgorithms.macs,
+  };
+}
+
+const keyTypes: readonly KeyType[] = [
+  'ssh-ed25519',
+  'ecdsa-sha2-nistp256',
+  'ecdsa-sha2-nistp384',
+  'ecdsa-sha2-nistp521',
+  'ssh-rsa',
+];
+
+/** Signature algorithms we accept and make, best first. */
+export const signatureAlgorithms: readonly string[] = keyTypes.flatMap((type) => sigAlgsOf(type));
+
+/** The same for certificates: `ssh-ed25519-cert-v01@openssh.com`... */
+export const certificateAlgorithms: readonly string[] = keyTypes.flatMap((type) =>
+  sigAlgsOf(type).map((alg) => certAlgOf(alg)),
+);
+
+/** In the form ssh2's `algorithms` option wants. Compression is off: it is an attack surface before it is a gain. */
+export const forSsh2 = (
+  a: SshAlgorithms,
+): { kex: string[]; cipher: string[]; hmac: string[]; compress: string[] } => ({
+  kex: [...a.keyExchanges],
+  cipher: [...a.ciphers],
+  hmac: [...a.macs],
+  compress: ['none'],
+});

@@ -1,0 +1,315 @@
+import { Duplex } from 'node:stream';
+import { WireError } from '../pki/wire.ts';
+import type { ServerSessionChannel, ExitStatus } from './channel-types.ts';
+import * as wire from './connection-messages.ts';
+import { ReplyQueue } from './reply-queue.ts';
+
+/** What a channel needs of its connection. */
+export interface ChannelLink {
+  send(header: Buffer, body?: Buffer): void;
+  /** False while the socket is full or keys are exchanged; `pump` is called when that ends. */
+  writable(): boolean;
+  /** Both sides have closed: the number may be used again. */
+  release(channel: Channel): void;
+}
+
+export interface ChannelOptions {
+  readonly localId: number;
+  readonly remoteId: number;
+  readonly remoteWindow: number;
+  readonly remoteMaxPacket: number;
+  /** Bytes the peer may send before we have read them. At least 256 KiB. */
+  readonly windowBytes: number;
+  /** True for byte pipes (direct-tcpip): closed once both sides sent EOF. Sessions wait for the exit status. */
+  readonly closesAtEof: boolean;
+  /** False: what comes in on stderr is thrown away (servers). */
+  readonly readsStderr: boolean;
+}
+
+export type ChannelRequestHandler = (name: string, data: Buffer, answer: (ok: boolean) => void) => void;
+
+type WriteDone = (error?: Error | null) => void;
+interface PendingWrite {
+  data: Buffer;
+  readonly done: WriteDone;
+}
+
+/** Small enough for a packet of any implementation (RFC 4253, 6.1), large enough to be fast. */
+const MAX_PIECE = 32 * 1024;
+const BUFFER_BYTES = 64 * 1024;
+const MAX_UNANSWERED = 128;
+
+const joined = (chunks: readonly { chunk: unknown }[]): Buffer =>
+  Buffer.concat(chunks.map(({ chunk }) => chunk as Buffer));
+
+/** The extended data of a channel. Shares the channel's window. */
+class ErrorStream extends Duplex {
+  readonly #channel: Channel;
+  constructor(channel: Channel) {
+    super({ highWaterMark: BUFFER_BYTES, autoDestroy: false });
+    this.#channel = channel;
+  }
+  override _read(): void {
+    this.#channel.credit();
+  }
+  override _write(data: Buffer, _encoding: BufferEncoding, done: WriteDone): void {
+    this.#channel.queue('stderr', data, done);
+  }
+  override _writev(chunks: { chunk: unknown }[], done: WriteDone): void {
+    this.#channel.queue('stderr', joined(chunks), done);
+  }
+  override _final(done: WriteDone): void {
+    this.#channel.stderrEnded();
+    done();
+  }
+}
+
+/**
+ * One SSH channel (RFC 4254, 5). Data that is written after the peer closed goes nowhere, as the protocol wants;
+ * `gone` tells. The window is credited for bytes that were read out of the stream, never for bytes that only arrived.
+ */
+export class Channel extends Duplex implements ServerSessionChannel {
+  readonly stderr: Duplex;
+  readonly gone: Promise<void>;
+  readonly localId: number;
+  /** Takes the peer's requests on this channel. Unset: all are refused. */
+  onRequest: ChannelRequestHandler | undefined;
+  /** While true, `end()` sends EOF only once stderr was ended too: EOF is the end of both. */
+  eofAwaitsStderr = false;
+
+  readonly #link: ChannelLink;
+  readonly #options: ChannelOptions;
+  #setGone: () => void = () => undefined;
+  readonly #answers: ReplyQueue<boolean>;
+  readonly #questions: ((ok: boolean) => void)[] = [];
+  readonly #writes: Record<'stdout' | 'stderr', PendingWrite | undefined> = {
+    stdout: undefined,
+    stderr: undefined,
+  };
+  #incoming: number;
+  #outgoing: number;
+  readonly #peer = { eof: false, closed: false };
+  readonly #own = { ended: false, stderrEnded: false, eof: false, closed: false };
+
+  constructor(link: ChannelLink, options: ChannelOptions) {
+    super({ highWaterMark: BUFFER_BYTES, autoDestroy: false });
+    this.gone = new Promise((resolve) => {
+      this.#setGone = resolve;
+    });
+    this.#link = link;
+    this.#options = options;
+    this.localId = options.localId;
+    this.#incoming = options.windowBytes;
+    this.#outgoing = options.remoteWindow;
+    this.#answers = new ReplyQueue((ok) => {
+      if (!this.#own.closed) link.send(ok ? wire.success(options.remoteId) : wire.failure(options.remoteId));
+    });
+    this.stderr = new ErrorStream(this);
+    if (!options.readsStderr) this.stderr.resume();
+    this.once('end', () => {
+      if (this.#peer.closed) this.destroy();
+    });
+  }
+
+  // --- what the stream machinery calls ---
+
+  override _read(): void {
+    this.credit();
+  }
+  override _write(data: Buffer, _encoding: BufferEncoding, done: WriteDone): void {
+    this.queue('stdout', data, done);
+  }
+  override _writev(chunks: { chunk: unknown }[], done: WriteDone): void {
+    this.queue('stdout', joined(chunks), done);
+  }
+  override _final(done: WriteDone): void {
+    this.#own.ended = true;
+    this.#sendEof();
+    done();
+  }
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#sendClose();
+    // What came whole on stderr may still be read.
+    if (this.#peer.eof && !this.stderr.readableEnded) this.stderr.once('end', () => this.stderr.destroy());
+    else this.stderr.destroy();
+    done(error);
+  }
+
+  // --- what the owner calls ---
+
+  /** Asks the peer for something on this channel. False: refused, or the channel closed before the answer. */
+  request(name: string, data: Buffer): Promise<boolean> {
+    if (this.#own.closed || this.#peer.closed) return Promise.resolve(false);
+    this.#link.send(wire.channelRequest(this.#options.remoteId, name, true, data));
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#questions.push(resolve);
+    return promise;
+  }
+
+  /** Tells the peer something that has no answer. */
+  tell(name: string, data: Buffer): void {
+    if (!this.#own.closed) this.#link.send(wire.channelRequest(this.#options.remoteId, name, false, data));
+  }
+
+  async finish(exit: ExitStatus): Promise<void> {
+    const flushed = Promise.all([flush(this.stderr), flush(this)]);
+    await Promise.race([flushed, this.gone]);
+    const last = wire.exitRequest(exit);
+    if (last !== undefined) this.tell(last.name, last.data);
+    this.#sendEof();
+    this.#sendClose();
+    this.resume(); // what the peer still sends has no reader any more
+  }
+
+  // --- what the connection calls ---
+
+  receiveData(data: Buffer, target: 'stdout' | 'stderr' | 'nowhere'): void {
+    if (data.length > this.#incoming) throw new WireError('data beyond the window');
+    if (this.#peer.eof || this.#peer.closed) throw new WireError('data after the end of data');
+    this.#incoming -= data.length;
+    if (this.#own.closed || data.length === 0) return;
+    if (target === 'stdout') this.push(data);
+    else if (target === 'stderr') this.stderr.push(data);
+    this.credit();
+  }
+
+  receiveWindow(bytes: number): void {
+    if (this.#outgoing + bytes > 0xffff_ffff) throw new WireError('window too large');
+    this.#outgoing += bytes;
+    this.pump();
+  }
+
+  receiveRequest(name: string, wantReply: boolean, data: Buffer): void {
+    if (this.#answers.length >= MAX_UNANSWERED) throw new WireError('too many unanswered requests');
+    const answer = wantReply ? this.#answers.reserve() : (): void => undefined;
+    if (this.onRequest === undefined || this.#own.closed) answer(false);
+    else this.onRequest(name, data, answer);
+  }
+
+  receiveReply(ok: boolean): void {
+    const question = this.#questions.shift();
+    if (question === undefined) throw new WireError('reply without a request');
+    question(ok);
+  }
+
+  receiveEof(): void {
+    if (this.#peer.eof) return;
+    this.#peer.eof = true;
+    this.push(null);
+    this.stderr.push(null);
+    this.#closePipe();
+  }
+
+  receiveClose(): void {
+    if (this.#peer.closed) throw new WireError('channel closed twice');
+    this.receiveEof();
+    this.#peer.closed = true;
+    if (this.#own.closed) this.#link.release(this);
+    else this.#sendClose();
+    this.#abandon();
+    if (this.readableEnded) this.destroy();
+  }
+
+  /** The connection is gone. What was received whole can still be read; what was cut ends without `end`. */
+  lost(): void {
+    const whole = this.#peer.eof;
+    this.#peer.closed = true;
+    this.#own.closed = true;
+    this.#abandon();
+    if (!whole || this.readableEnded) this.destroy();
+  }
+
+  /** Sends what window and socket allow. */
+  pump(): void {
+    this.#pumpOne('stdout', wire.dataHeader);
+    this.#pumpOne('stderr', wire.stderrHeader);
+    this.#sendEof();
+  }
+
+  // --- inner parts, some shared with ErrorStream ---
+
+  /** Gives the peer new window for what was read, in large steps. */
+  credit(): void {
+    if (this.#own.closed || this.#peer.eof) return;
+    const unread = this.readableLength + this.stderr.readableLength;
+    const bytes = this.#options.windowBytes - this.#incoming - unread;
+    if (bytes < this.#options.windowBytes / 2) return;
+    this.#incoming += bytes;
+    this.#link.send(wire.windowAdjust(this.#options.remoteId, bytes));
+  }
+
+  queue(target: 'stdout' | 'stderr', data: Buffer, done: WriteDone): void {
+    if (this.#own.closed) {
+      done();
+    } else if (this.#own.eof) {
+      done(new Error('write after the end of the channel'));
+    } else {
+      this.#writes[target] = { data, done };
+      this.pump();
+    }
+  }
+
+  stderrEnded(): void {
+    this.#own.stderrEnded = true;
+    this.#sendEof();
+  }
+
+  #pumpOne(target: 'stdout' | 'stderr', header: (recipient: number, length: number) => Buffer): void {
+    const { remoteId, remoteMaxPacket } = this.#options;
+    for (let write = this.#writes[target]; write !== undefined; write = this.#writes[target]) {
+      while (write.data.length > 0) {
+        if (this.#outgoing === 0 || !this.#link.writable()) return;
+        const piece = write.data.subarray(0, Math.min(this.#outgoing, remoteMaxPacket, MAX_PIECE));
+        write.data = write.data.subarray(piece.length);
+        this.#outgoing -= piece.length;
+        this.#link.send(header(remoteId, piece.length), piece);
+      }
+      this.#writes[target] = undefined;
+      write.done();
+    }
+  }
+
+  #sendEof(): void {
+    const idle = this.#writes.stdout === undefined && this.#writes.stderr === undefined;
+    const wanted = this.#own.ended && (!this.eofAwaitsStderr || this.#own.stderrEnded);
+    if (!idle || !wanted || this.#own.eof || this.#own.closed) return;
+    this.#own.eof = true;
+    this.#link.send(wire.eof(this.#options.remoteId));
+    this.#closePipe();
+  }
+
+  #closePipe(): void {
+    if (this.#options.closesAtEof && this.#own.eof && this.#peer.eof) this.#sendClose();
+  }
+
+  #sendClose(): void {
+    if (this.#own.closed) return;
+    this.#own.closed = true;
+    this.#link.send(wire.close(this.#options.remoteId));
+    if (this.#peer.closed) this.#link.release(this);
+    this.#dropWrites();
+  }
+
+  #abandon(): void {
+    this.#dropWrites();
+    this.#setGone();
+    for (const question of this.#questions.splice(0)) question(false);
+  }
+
+  #dropWrites(): void {
+    for (const target of ['stdout', 'stderr'] as const) {
+      const write = this.#writes[target];
+      this.#writes[target] = undefined;
+      write?.done();
+    }
+  }
+}
+
+/** Ends the writing side; resolves when all of it was handed on. */
+function flush(stream: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.writableFinished || stream.destroyed) resolve();
+    stream.once('finish', resolve).once('close', resolve);
+    if (!stream.writableEnded) stream.end();
+  });
+}

@@ -1,0 +1,44 @@
+import type { HostPort } from '../base/service.ts';
+import type { Certificate } from '../pki/ssh-certificate.ts';
+import type { ExitStatus, SshChannel, WindowSize } from './channel-types.ts';
+
+export interface PtyOptions {
+  readonly term: string;
+  readonly size: WindowSize;
+  readonly modes?: ReadonlyMap<number, number>;
+}
+
+export interface SessionOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly pty?: PtyOptions;
+  readonly agentForwarding?: boolean;
+}
+
+/** A running remote command, shell or subsystem. Write to `channel` for stdin, read it for stdout. */
+export interface ClientSession {
+  readonly channel: SshChannel;
+  /** Resolves when the channel is closed, with what the server said last. Never rejects. */
+  readonly exit: Promise<ExitStatus>;
+  windowChange(size: WindowSize): void;
+  /** `name` without "SIG". */
+  signal(name: string): void;
+}
+
+export interface SshClient {
+  /** Absent only when `acceptUnknownHost` let a plain key pass. */
+  readonly hostCertificate: Certificate | undefined;
+  /** As announced: SSH-2.0-Teleport */
+  readonly serverVersion: string;
+  /** Resolves when the connection is gone; with the reason when it was not `close()`. Never rejects. */
+  readonly closed: Promise<Error | undefined>;
+  /** @throws CodedError `access_denied` when the server refuses, with what it wrote to stderr. */
+  exec(command: string, options?: SessionOptions): Promise<ClientSession>;
+  shell(options?: SessionOptions): Promise<ClientSession>;
+  subsystem(name: string, options?: SessionOptions): Promise<ClientSession>;
+  /** Opens direct-tcpip. @throws CodedError `unavailable` with the server's words. */
+  forwardOut(target: HostPort, originator?: HostPort): Promise<SshChannel>;
+  /** Sends a global request. Answers the payload of success (perhaps empty), undefined for failure. */
+  request(name: string, payload?: Buffer): Promise<Buffer | undefined>;
+  /** Sends DISCONNECT and closes. */
+  close(): void;
+}

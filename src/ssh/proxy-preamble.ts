@@ -1,0 +1,97 @@
+/**
+ * The preamble with which a proxy names the true client to a node: written after the node's banner and before the first
+ * byte of the client, `Teleport-Proxy{"clientAddr":"1.2.3.4:5678"}` and a zero byte, 255 bytes at most.
+ *
+ * Anyone who reaches the port can write one. So a preamble is always taken off the stream, but believed only when the
+ * caller says that the peer is a proxy of ours; else it is kept as a claim, for the audit.
+ */
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { CodedError } from '../base/errors.ts';
+import { formatHostPort, type HostPort } from '../base/service.ts';
+
+const MARK = Buffer.from('Teleport-Proxy');
+const MAX_BYTES = 255;
+
+/** The bytes of a preamble for `client`, an IP address and a port. */
+export const proxyPreamble = (client: HostPort): Buffer =>
+  Buffer.concat([MARK, Buffer.from(JSON.stringify({ clientAddr: formatHostPort(client) })), Buffer.of(0)]);
+
+export type PreambleReading =
+  /** The stream begins with something else. */
+  | { readonly status: 'absent' }
+  /** Could still become one. */
+  | { readonly status: 'incomplete' }
+  | { readonly status: 'found'; readonly client: HostPort; readonly bytes: number }
+  | { readonly status: 'malformed'; readonly reason: string };
+
+function readAddress(text: string): HostPort | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  const port = Number(match?.[3]);
+  const family = match?.[1] === undefined ? 4 : 6;
+  return isIP(host) === family && port <= 65535 ? { host, port } : undefined;
+}
+
+function readBody(body: Buffer): HostPort | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch {
+    return undefined; // said as "malformed" by the caller
+  }
+  if (typeof value !== 'object' || value === null || !('clientAddr' in value)) return undefined;
+  return typeof value.clientAddr === 'string' ? readAddress(value.clientAddr) : undefined;
+}
+
+/** Reads a preamble off the first bytes of a stream. Pure. */
+export function parsePreamble(first: Buffer): PreambleReading {
+  const known = Math.min(first.length, MARK.length);
+  if (!first.subarray(0, known).equals(MARK.subarray(0, known))) return { status: 'absent' };
+  const end = first.subarray(0, MAX_BYTES).indexOf(0);
+  if (end < 0)
+    return first.length < MAX_BYTES
+      ? { status: 'incomplete' }
+      : { status: 'malformed', reason: 'preamble too long' };
+  const client = readBody(first.subarray(MARK.length, end));
+  return client === undefined
+    ? { status: 'malformed', reason: 'preamble without a client address' }
+    : { status: 'found', client, bytes: end + 1 };
+}
+
+/**
+ * Waits for the first bytes of `socket`, takes a preamble off, and puts the rest back. Resolves to what it said, or
+ * undefined without one. The socket is left paused. Send the banner before: the other side waits for it.
+ * @throws CodedError `bad_request` for a malformed preamble; `unavailable` when the socket ends first.
+ */
+export function readProxyPreamble(socket: Duplex): Promise<HostPort | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<HostPort | undefined>();
+  let first: Buffer = Buffer.alloc(0);
+  const leave = (act: () => void): void => {
+    socket.pause();
+    socket.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onEnd);
+    act();
+  };
+  const onEnd = (): void => {
+    leave(() => {
+      reject(new CodedError('unavailable', 'the connection ended before it began'));
+    });
+  };
+  const onData = (chunk: Buffer): void => {
+    first = Buffer.concat([first, chunk]);
+    const reading = parsePreamble(first);
+    if (reading.status === 'incomplete') return;
+    leave(() => {
+      if (reading.status === 'malformed') {
+        reject(new CodedError('bad_request', reading.reason));
+        return;
+      }
+      const rest = reading.status === 'found' ? first.subarray(reading.bytes) : first;
+      if (rest.length > 0) socket.unshift(rest);
+      resolve(reading.status === 'found' ? reading.client : undefined);
+    });
+  };
+  socket.on('data', onData).once('end', onEnd).once('close', onEnd).once('error', onEnd);
+  if (socket.destroyed || socket.readableEnded) onEnd();
+  return promise;
+}

@@ -1,0 +1,158 @@
+import type { Duplex } from 'node:stream';
+import { hour } from '../base/time.ts';
+import type { ConnectionLayer, Transport } from './connection-layer.ts';
+import {
+  isExchangingKeys,
+  sendDisconnect,
+  sendPayload,
+  takeConnectionMessages,
+  type Protocol,
+} from './ssh2-internals.ts';
+
+/** Channel data waits while the socket holds more than this. */
+const FULL_BYTES = 1024 * 1024;
+/** A peer that makes us hold this much (by asking without reading the answers) is disconnected. */
+const CHOKED_BYTES = 32 * 1024 * 1024;
+/** New keys after so much in both directions together. Source: RFC 4253, 9. */
+const REKEY_BYTES = 2 ** 30;
+const REKEY_MS = hour;
+/** How long a peer may take to read our last words. */
+const LINGER_MS = 2_000;
+
+/** SSH_DISCONNECT reasons. Source: RFC 4253, 11.1. */
+export const disconnectReason = { protocolError: 2, byApplication: 11, noMoreAuthMethods: 14 } as const;
+
+export interface SshTransportOptions {
+  readonly protocol: Protocol;
+  readonly socket: Duplex;
+  /** Zero: never ask. */
+  readonly keepaliveMs: number;
+  /** Rounds of silence before the connection is given up. */
+  readonly keepaliveCountMax: number;
+  /** For tests; default 1 GiB. */
+  readonly rekeyBytes?: number | undefined;
+  /** Something threw while a message was handled: a WireError (the peer's fault) or a bug (ours). */
+  onFault(error: unknown): void;
+}
+
+/**
+ * Carries the connection protocol over the encrypted transport of ssh2, for either role. Renews keys by volume and
+ * time, watches that the peer lives, and closes so that no socket stays.
+ */
+export class SshTransport implements Transport {
+  readonly #options: SshTransportOptions;
+  readonly #rekeyBytes: number;
+  #layer: ConnectionLayer | undefined;
+  #sinceRekey = 0;
+  #heard = true;
+  #silentRounds = 0;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #closing = false;
+
+  constructor(options: SshTransportOptions) {
+    this.#options = options;
+    this.#rekeyBytes = options.rekeyBytes ?? REKEY_BYTES;
+    takeConnectionMessages(options.protocol, (payload) => this.#receive(payload));
+    options.socket.on('drain', () => {
+      this.#layer?.pump();
+    });
+    options.socket.once('close', () => {
+      this.#stop();
+    });
+  }
+
+  /** From here on messages of the connection protocol are welcome: the client is authenticated. */
+  start(layer: ConnectionLayer): void {
+    this.#layer = layer;
+    const { keepaliveMs } = this.#options;
+    this.#every(REKEY_MS, () => {
+      this.#rekey();
+    });
+    if (keepaliveMs > 0)
+      this.#every(keepaliveMs, () => {
+        this.#checkAlive(layer);
+      });
+    if (this.#options.socket.destroyed) this.#stop();
+  }
+
+  /** To be called after each key exchange. */
+  keysRenewed(): void {
+    this.#sinceRekey = 0;
+    this.#layer?.pump();
+  }
+
+  send(header: Buffer, body?: Buffer): void {
+    if (this.#closing) return;
+    sendPayload(this.#options.protocol, header, body);
+    this.#count(header.length + (body?.length ?? 0));
+    if (this.#options.socket.writableLength > CHOKED_BYTES)
+      this.close('you do not read', disconnectReason.protocolError);
+  }
+
+  writable(): boolean {
+    const { protocol, socket } = this.#options;
+    return !isExchangingKeys(protocol) && socket.writableLength < FULL_BYTES;
+  }
+
+  /** Sends DISCONNECT and closes the socket, within two seconds whatever the peer does. */
+  close(text: string, reason: number = disconnectReason.byApplication): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    const { protocol, socket } = this.#options;
+    if (socket.destroyed) return;
+    sendDisconnect(protocol, reason, text);
+    socket.end();
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.once('end', () => socket.destroy()); // not at once: a reset could overtake our last words
+    socket.once('close', () => {
+      clearTimeout(timer);
+    });
+  }
+
+  #every(ms: number, act: () => void): void {
+    const timer = setInterval(act, ms);
+    timer.unref();
+    this.#timers.push(timer);
+  }
+
+  #stop(): void {
+    this.#closing = true;
+    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    this.#layer?.lost();
+  }
+
+  #receive(payload: Buffer): boolean {
+    if (this.#closing) return false;
+    this.#heard = true;
+    try {
+      if (this.#layer === undefined) throw new Error('asked for channels before logging in');
+      this.#layer.receive(payload);
+    } catch (e) {
+      this.#options.onFault(e);
+      this.close('protocol error', disconnectReason.protocolError);
+      return false;
+    }
+    this.#count(payload.length);
+    return true;
+  }
+
+  #count(bytes: number): void {
+    this.#sinceRekey += bytes;
+    if (this.#sinceRekey >= this.#rekeyBytes) this.#rekey();
+  }
+
+  #rekey(): void {
+    this.#sinceRekey = 0;
+    if (!this.#closing && !isExchangingKeys(this.#options.protocol)) this.#options.protocol.rekey();
+  }
+
+  #checkAlive(layer: ConnectionLayer): void {
+    this.#silentRounds = this.#heard ? 0 : this.#silentRounds + 1;
+    this.#heard = false;
+    if (this.#silentRounds > this.#options.keepaliveCountMax) {
+      this.close('no answer to keepalives');
+      return;
+    }
+    layer.globalRequest('keepalive@openssh.com', Buffer.alloc(0)).catch((): undefined => undefined); // lost: `#stop` tells
+  }
+}

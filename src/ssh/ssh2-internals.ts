@@ -1,0 +1,247 @@
+/**
+ * The only file that touches what ssh2 keeps private. All of it is per connection (no prototype and no function of a
+ * module is replaced), but for one list of names that is widened. If ssh2 changes shape, `protoOf` throws or a hook no
+ * longer applies: then logins and handshakes fail. Nothing here can make one succeed that should not.
+ *
+ * Reviewed against ssh2 1.17.0, which is pinned exactly; run integration/ssh-interop.test.ts on every change.
+ */
+import { createRequire } from 'node:module';
+import type { Duplex } from 'node:stream';
+import ssh2 from 'ssh2';
+import type { ParsedKey } from 'ssh2';
+import { str, u32 } from '../pki/wire.ts';
+import { isConnectionMessage } from './connection-messages.ts';
+
+const requireOf = createRequire(import.meta.url);
+const constants = requireOf('ssh2/lib/protocol/constants.js') as { SUPPORTED_SERVER_HOST_KEY: string[] };
+const utils = requireOf('ssh2/lib/protocol/utils.js') as {
+  sendPacket(protocol: Protocol, packet: Buffer, bypass?: boolean): boolean;
+};
+
+/** One key exchange. */
+export interface KeyExchange {
+  /** `serverHostKey` is compared with what the host shows and written into what the host signs. */
+  readonly negotiated: { serverHostKey: string };
+  readonly sessionID?: Buffer;
+}
+
+/** The transport of one connection, with the parts we rely on. */
+export interface Protocol {
+  _kex: KeyExchange | undefined;
+  _kexinit: Buffer | undefined;
+  _hostKeys: Record<string, ParsedKey> | undefined;
+  _remoteIdentRaw: Buffer | undefined;
+  readonly _authsQueue: string[];
+  _destruct: unknown;
+  _onPayload: (payload: Buffer) => number | undefined;
+  readonly _packetRW: {
+    readonly write: {
+      readonly allocStart: number;
+      readonly allocStartKEX: number;
+      readonly alloc: (size: number, force?: boolean) => Buffer;
+      readonly finalize: (packet: Buffer, force?: boolean) => Buffer;
+    };
+  };
+  readonly cleanup: () => void;
+  rekey: () => void;
+}
+
+function looksRight(p: Partial<Protocol> | undefined): p is Protocol {
+  if (p === undefined) return false;
+  const fields = ['_kex', '_kexinit', '_hostKeys', '_remoteIdentRaw', '_destruct'] as const;
+  const write = p._packetRW?.write;
+  return (
+    fields.every((field) => field in p) &&
+    Array.isArray(p._authsQueue) &&
+    [p._onPayload, p.cleanup, p.rekey, write?.alloc, write?.finalize].every((f) => typeof f === 'function') &&
+    Array.isArray(constants.SUPPORTED_SERVER_HOST_KEY) &&
+    typeof utils.sendPacket === 'function'
+  );
+}
+
+/** The transport of an ssh2 client or server connection. @throws Error when ssh2 is not the version we know. */
+export function protoOf(connection: object): Protocol {
+  const p = (connection as { _protocol?: Partial<Protocol> })._protocol;
+  if (!looksRight(p)) throw new Error('this version of ssh2 is not the one that was reviewed');
+  return p;
+}
+
+/** The socket under a connection of an ssh2 server. */
+export function socketOf(connection: object): Duplex {
+  const { _sock: socket } = connection as { _sock?: Duplex };
+  if (socket === undefined) throw new Error('this version of ssh2 is not the one that was reviewed');
+  return socket;
+}
+
+/** What the peer announced, such as SSH-2.0-OpenSSH_9.2; only printable characters, at most 255. */
+export const peerBannerOf = (p: Protocol): string =>
+  (p._remoteIdentRaw?.toString('latin1') ?? '').replace(/[^\x20-\x7e]/g, '?').slice(0, 255);
+
+/** Lets a client ask for these host key algorithms. Widens what may be asked for, never what is asked by default. */
+export function allowHostKeyAlgorithms(names: readonly string[]): void {
+  const list = constants.SUPPORTED_SERVER_HOST_KEY;
+  for (const name of names) if (!list.includes(name)) list.push(name);
+}
+
+/** A genuine parsed key to make disguised ones from. Parsing costs: keep it. */
+export function parseDonor(plainPublicBlob: Buffer): ParsedKey {
+  const donor = ssh2.utils.parseKey(plainPublicBlob);
+  if (donor instanceof Error) throw donor;
+  return donor;
+}
+
+export interface KeyDisguise {
+  /** Algorithm name on the wire. */
+  readonly type: string;
+  /** What is shown: a certificate or the plain key. */
+  readonly publicBlob: Buffer;
+  /** Answers the raw signature value. Absent: the key cannot sign by itself. */
+  readonly sign?: (data: Buffer) => Buffer | Error;
+}
+
+/**
+ * A "parsed key" as ssh2 wants one. It only asks whether a hidden symbol of the object holds a boolean, and follows the
+ * prototype for it; so inheriting from a genuine key is enough.
+ */
+export function disguisedKey(donor: ParsedKey, as: KeyDisguise): ParsedKey {
+  const property = (value: unknown): PropertyDescriptor => ({
+    value,
+    writable: true,
+    configurable: true,
+    enumerable: true,
+  });
+  return Object.create(donor, {
+    type: property(as.type),
+    getPublicSSH: property(() => as.publicBlob),
+    isPrivateKey: property(() => as.sign !== undefined),
+    getPrivatePEM: property(() => (as.sign ? 'kept elsewhere' : null)), // only ever compared with null
+    sign: property((data: Buffer) => as.sign?.(data) ?? new Error('no private key')),
+    equals: property((other: ParsedKey) => other.getPublicSSH().equals(as.publicBlob)),
+  }) as ParsedKey;
+}
+
+/** Calls `observe` for every key exchange, the first and each rekey, right after the negotiation. */
+export function onEachKeyExchange(p: Protocol, observe: (kex: KeyExchange) => void): void {
+  let current = p._kex;
+  Object.defineProperty(p, '_kex', {
+    configurable: true,
+    enumerable: true,
+    get: () => current,
+    set: (kex: KeyExchange | undefined) => {
+      current = kex;
+      if (kex) observe(kex);
+    },
+  });
+}
+
+/**
+ * Has the exchange signature labelled `name` instead of the negotiated (certificate) algorithm. Call it from `sign` of a
+ * host key: the reply is built in the same turn, and afterwards the negotiated name is put back.
+ */
+export function labelHostSignature(p: Protocol, name: string): void {
+  const negotiated = p._kex?.negotiated;
+  if (negotiated === undefined) throw new Error('no key exchange to sign');
+  const before = negotiated.serverHostKey;
+  negotiated.serverHostKey = name;
+  queueMicrotask(() => {
+    negotiated.serverHostKey = before;
+  });
+}
+
+/**
+ * Makes ssh2 check the exchange signature with `plainKeyBlob` while it hashes `shown`, the certificate, as the host key.
+ * `shown` must be the very Buffer that ssh2 gave to its host verifier.
+ */
+export function verifyExchangeWith(
+  kex: KeyExchange,
+  shown: Buffer,
+  plainKeyBlob: Buffer,
+  algorithm: string,
+): void {
+  kex.negotiated.serverHostKey = algorithm;
+  // ssh2 reads the type with utf8Slice and takes the fields with slice; its hash reads the bytes, which stay.
+  const typeLength = plainKeyBlob.readUInt32BE(0);
+  const type = plainKeyBlob.toString('latin1', 4, 4 + typeLength);
+  const fields = plainKeyBlob.subarray(4 + typeLength);
+  Object.defineProperty(shown, 'utf8Slice', { value: () => type });
+  Object.defineProperty(shown, 'slice', { value: () => fields });
+}
+
+/** Sends one message. Ignored once the connection is torn down. */
+export function sendPayload(p: Protocol, header: Buffer, body?: Buffer): void {
+  if (p._destruct === undefined) return;
+  const { write } = p._packetRW;
+  const at = write.allocStart;
+  const packet = write.alloc(header.length + (body?.length ?? 0));
+  packet.set(header, at);
+  if (body !== undefined) packet.set(body, at + header.length);
+  utils.sendPacket(p, write.finalize(packet));
+}
+
+/** DISCONNECT with a text. Goes out at once, also during a key exchange. Source: RFC 4253, 11.1. */
+export function sendDisconnect(p: Protocol, reason: number, text: string): void {
+  if (p._destruct === undefined) return;
+  const payload = Buffer.concat([Buffer.of(1), u32(reason), str(text), str('')]);
+  const { write } = p._packetRW;
+  const at = write.allocStartKEX;
+  const packet = write.alloc(payload.length, true);
+  packet.set(payload, at);
+  utils.sendPacket(p, write.finalize(packet, true), true);
+}
+
+/** True from our KEXINIT until the new keys are used: only key exchange messages may go out. */
+export const isExchangingKeys = (p: Protocol): boolean => p._kexinit !== undefined;
+
+/** Makes ssh2 stop reading the connection that `receive` found broken. */
+const STOP = Infinity;
+
+/**
+ * Gives the messages of the connection protocol to `receive` instead of ssh2. `receive` answers false when the peer broke
+ * the rules and the connection is being closed. Call it before the first key exchange.
+ */
+export function takeConnectionMessages(p: Protocol, receive: (payload: Buffer) => boolean): void {
+  const others = p._onPayload;
+  p._onPayload = (payload) => {
+    const type = payload[0];
+    if (type === undefined || !isConnectionMessage(type)) return others(payload);
+    return receive(payload) ? undefined : STOP;
+  };
+}
+
+/**
+ * Replaces the list of signature algorithms that a server announces (ssh2's own is misspelt and names SHA-1).
+ * Answers a function to call when the first handshake is complete.
+ * Source: RFC 8308, 3.1.
+ */
+export function announceSignatureAlgorithms(p: Protocol, names: readonly string[]): () => void {
+  let wanted = false;
+  let first = true;
+  onEachKeyExchange(p, (kex) => {
+    if (!first) return;
+    first = false;
+    Object.defineProperty(kex, 'remoteExtInfoEnabled', {
+      configurable: true,
+      get: () => false,
+      set: (enabled: boolean) => {
+        wanted = enabled;
+      },
+    });
+  });
+  return () => {
+    if (wanted)
+      sendPayload(p, Buffer.concat([Buffer.of(7), u32(1), str('server-sig-algs'), str(names.join(','))]));
+    wanted = false;
+  };
+}
+
+/**
+ * Sends the signed half of a publickey login. `signed` is what ssh2 gives to signers: session id and request.
+ * ssh2 itself would name the certificate algorithm in the signature, where the plain one belongs.
+ */
+export function sendSignedLogin(p: Protocol, signed: Buffer, signature: Buffer): void {
+  const sessionId = p._kex?.sessionID;
+  if (sessionId === undefined || !signed.subarray(4, 4 + sessionId.length).equals(sessionId))
+    throw new Error('the login is for another connection');
+  p._authsQueue.push('publickey');
+  sendPayload(p, signed.subarray(4 + sessionId.length), str(signature));
+}
