@@ -4,7 +4,7 @@ import { errorLines, exitStatusOf } from './errors.ts';
 import { usage } from './usage.ts';
 
 /** Does one command. Resolves to the exit status; throws to fail. */
-export type Run = (invocation: Invocation, io: CliIo) => Promise<number>;
+export type Run = (invocation: Invocation, io: CliIo) => number | Promise<number>;
 
 /** Command name → how to get its code: a dynamic import, so that a quick command loads nothing it does not need. */
 export type Commands = Readonly<Record<string, () => Promise<Run>>>;

@@ -1,0 +1,26 @@
+import type { Run } from '../program.ts';
+import { type NodeStatus, listNodes } from './cluster-auth.ts';
+import { formatNodeNames, formatNodes, formatNodesJson, formatNodesVerbose } from './node-list.ts';
+import { openCluster } from './open-cluster.ts';
+import { readSettings } from './settings.ts';
+import { parseLabels } from './ssh-target.ts';
+
+/** `tsh ls`: the nodes that the user may reach. */
+export const lsCommand: Run = async (invocation, io) => {
+  const settings = readSettings(invocation, io);
+  const labels = parseLabels(invocation.arg('labels') ?? '');
+  const cluster = await openCluster(settings, io, { cluster: invocation.text('cluster') });
+  try {
+    const nodes = await listNodes(cluster, io, labels);
+    io.stdout.write(formatted(nodes, invocation.text('format') ?? 'text', invocation.on('verbose')));
+    return 0;
+  } finally {
+    cluster.close();
+  }
+};
+
+function formatted(nodes: readonly NodeStatus[], format: string, verbose: boolean): string {
+  if (format === 'json') return formatNodesJson(nodes);
+  if (format === 'names') return formatNodeNames(nodes);
+  return `${(verbose ? formatNodesVerbose : formatNodes)(nodes)}\n`;
+}

@@ -1,0 +1,99 @@
+import { userInfo } from 'node:os';
+import { CodedError } from '../../base/errors.ts';
+import type { HostPort } from '../../base/service.ts';
+import type { Invocation } from '../args.ts';
+import type { CliIo } from '../cli-io.ts';
+import { type TshHome, openHome } from './home.ts';
+import { type Profile, currentProxyHost, loadProfile } from './profile.ts';
+import { type ProxyAddress, defaultSshPort, parsePort, parseProxyAddress } from './proxy-address.ts';
+
+/** What the global flags, the environment and the profile say together. */
+export interface Settings {
+  readonly home: TshHome;
+  /** From `--proxy`; absent when the current profile decides. */
+  readonly proxy: ProxyAddress | undefined;
+  /** Of that proxy, or the current one; absent before the first login. */
+  readonly profile: Profile | undefined;
+  /** The Teleport user. */
+  readonly user: string;
+  readonly userGiven: boolean;
+  /** The login on nodes, when nothing else names one. */
+  readonly login: string;
+  readonly ttlSeconds: number;
+  readonly certificateFormat: 'standard' | 'oldssh';
+  readonly identityFile: string | undefined;
+  readonly insecure: boolean;
+  readonly debug: boolean;
+  readonly skipVersionCheck: boolean;
+  readonly useAgent: boolean;
+  readonly escapeSequences: boolean;
+  readonly jumpHost: JumpHost | undefined;
+}
+
+export interface JumpHost {
+  readonly username: string | undefined;
+  readonly address: HostPort;
+}
+
+/** @throws CodedError `bad_request` for a value that cannot be used. */
+export function readSettings(invocation: Invocation, io: CliIo): Settings {
+  checkConnector(invocation.text('auth'));
+  const home = openHome(io.env);
+  const { proxy, profile } = readProxy(home, invocation.text('proxy'));
+  const user = invocation.text('user');
+  const systemUser = userInfo().username;
+  const jump = invocation.text('jumphost');
+  return {
+    home,
+    proxy,
+    profile,
+    user: user ?? profile?.user ?? systemUser,
+    userGiven: user !== undefined,
+    login: invocation.text('login') ?? systemUser,
+    ttlSeconds: minutes(invocation.text('ttl') ?? '') * 60,
+    certificateFormat: invocation.text('cert-format') === 'oldssh' ? 'oldssh' : 'standard',
+    identityFile: invocation.text('identity'),
+    insecure: invocation.on('insecure'),
+    debug: invocation.on('debug'),
+    skipVersionCheck: invocation.on('skip-version-check'),
+    useAgent: invocation.on('use-local-ssh-agent'),
+    escapeSequences: invocation.on('enable-escape-sequences'),
+    jumpHost: jump === undefined ? undefined : parseJumpHost(jump),
+  };
+}
+
+function checkConnector(name = 'local'): void {
+  if (name !== 'local')
+    throw new CodedError(
+      'unavailable',
+      `--auth=${name} is not available in this release: log in with a local user (--auth=local)`,
+    );
+}
+
+function readProxy(home: TshHome, text: string | undefined): Pick<Settings, 'proxy' | 'profile'> {
+  const proxy = text === undefined ? undefined : parseProxyAddress(text);
+  const proxyHost = proxy?.host ?? currentProxyHost(home);
+  return { proxy, profile: proxyHost === undefined ? undefined : loadProfile(home, proxyHost) };
+}
+
+const maxMinutes = 525_600;
+
+function minutes(text: string): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value < 1 || value > maxMinutes)
+    throw new CodedError('bad_request', `--ttl: expected minutes from 1 to ${maxMinutes}, got '${text}'`);
+  return value;
+}
+
+/** Reads `[user@]host[:port]`. @throws CodedError `bad_request`; also for a chain of hosts. */
+export function parseJumpHost(text: string): JumpHost {
+  if (text.includes(','))
+    throw new CodedError('bad_request', `-J ${text}: exactly one jump host is supported`);
+  const at = text.lastIndexOf('@');
+  const address = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text.slice(at + 1));
+  const host = address?.[1] ?? address?.[2];
+  if (host === undefined || at === 0)
+    throw new CodedError('bad_request', `-J ${text}: expected [user@]host[:port]`);
+  const port = address?.[3] === undefined ? defaultSshPort : parsePort(address[3], '-J');
+  return { username: at < 0 ? undefined : text.slice(0, at), address: { host, port } };
+}

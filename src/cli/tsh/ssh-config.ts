@@ -1,0 +1,80 @@
+import { CodedError } from '../../base/errors.ts';
+import type { HostPort } from '../../base/service.ts';
+import { shellQuote } from './shell-quote.ts';
+
+/** What the block is about. */
+export interface SshConfig {
+  readonly clusterName: string;
+  readonly proxyHost: string;
+  readonly ssh: HostPort;
+  /** The name to log in to the proxy with: a principal of the certificate. */
+  readonly proxyLogin: string;
+  readonly knownHostsFile: string;
+  readonly identityFile: string;
+  readonly certificateFile: string;
+  readonly nodePort: number;
+}
+
+/**
+ * A value for ssh_config in double quotes, for a keyword that expands `%` tokens.
+ * @throws CodedError `bad_request` for a path that cannot be written there. Source: ssh_config(5).
+ */
+export function configQuote(path: string): string {
+  if (/["\\\u0000-\u001f\u007f]|\$\{/.test(path))
+    throw new CodedError(
+      'bad_request',
+      `${JSON.stringify(path)} cannot be written into an ssh_config: set TSH_HOME to another folder`,
+    );
+  return `"${path.replaceAll('%', '%%')}"`;
+}
+
+/**
+ * The command that opens the way to `%h:%p`. It stands by itself: it reads no configuration file, so that it works
+ * wherever the block is put. The node's name is `%h` without the cluster's.
+ */
+function proxyCommand(config: SshConfig): string {
+  const script = `h=$1 p=$2 c=$3; shift 3; exec ssh "$@" "proxy:\${h%".$c"}:$p@default@$c"`;
+  const options = [
+    ...['-F', 'none', '-p', String(config.ssh.port), '-l', config.proxyLogin],
+    ...['-o', `UserKnownHostsFile=${configQuote(config.knownHostsFile)}`],
+    ...['-o', `IdentityFile=${configQuote(config.identityFile)}`],
+    ...['-o', `CertificateFile=${configQuote(config.certificateFile)}`],
+    ...['-o', 'IdentitiesOnly=yes', '-o', 'StrictHostKeyChecking=yes'],
+    ...['-s', config.ssh.host],
+  ];
+  const fixed = [config.clusterName, ...options].map((word) => shellQuote(word).replaceAll('%', '%%'));
+  return `sh -c ${shellQuote(script).replaceAll('%', '%%')} sh '%h' '%p' ${fixed.join(' ')}`;
+}
+
+/** A block for `~/.ssh/config`: `ssh login@node.cluster` then goes through the proxy, with certificates both ways. */
+export function formatSshConfig(config: SshConfig): string {
+  const proxies = [...new Set([config.proxyHost, config.ssh.host])].map(hostPattern);
+  const nodes = `*.${hostPattern(config.clusterName)}`;
+  return `# Begin generated Teleport configuration for ${config.proxyHost} by tsh
+
+# All hosts of the cluster ${config.clusterName}, and its proxy
+Host ${[nodes, ...proxies].join(' ')}
+    UserKnownHostsFile ${configQuote(config.knownHostsFile)}
+    IdentityFile ${configQuote(config.identityFile)}
+    CertificateFile ${configQuote(config.certificateFile)}
+    IdentitiesOnly yes
+
+# The proxy itself: ssh -J ${config.ssh.host}
+Host ${proxies.join(' ')}
+    Port ${config.ssh.port}
+    User ${configQuote(config.proxyLogin).replaceAll('%%', '%')}
+
+# The nodes, as <name>.${config.clusterName}
+Host ${[nodes, ...proxies.map((p) => `!${p}`)].join(' ')}
+    Port ${config.nodePort}
+    ProxyCommand ${proxyCommand(config)}
+
+# End generated Teleport configuration
+`;
+}
+
+/** @throws CodedError `bad_request` for a name that would be a pattern or several words. */
+function hostPattern(name: string): string {
+  if (/^[A-Za-z0-9_:][A-Za-z0-9._:-]*$/.test(name)) return name;
+  throw new CodedError('bad_request', `'${name}' cannot be written into an ssh_config as a host`);
+}

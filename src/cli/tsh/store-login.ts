@@ -1,0 +1,23 @@
+import type { CliIo } from '../cli-io.ts';
+import { loadIntoAgent } from './agent-keys.ts';
+import type { ClientIdentity } from './client-identity.ts';
+import { loadIdentity, storeCredentials } from './key-store.ts';
+import { storeAuthorities } from './known-hosts.ts';
+import type { LoggedIn } from './login.ts';
+import { saveProfile } from './profile.ts';
+import type { Settings } from './settings.ts';
+
+/**
+ * Keeps what a login brought under the tsh home and offers the key to the agent. The profile goes last: until it is
+ * written, the old login is the current one.
+ */
+export async function storeLogin(settings: Settings, io: CliIo, loggedIn: LoggedIn): Promise<ClientIdentity> {
+  const { profile, credentials, authorities } = loggedIn;
+  storeCredentials(settings.home, profile.proxyHost, profile.user, credentials);
+  storeAuthorities(settings.home, authorities, profile);
+  saveProfile(settings.home, profile);
+  const identity = loadIdentity(settings.home, profile.proxyHost, profile.user);
+  if (identity === undefined) throw new Error('the login that was just stored is not there');
+  if (settings.useAgent) await loadIntoAgent(identity, io, settings.debug);
+  return identity;
+}
