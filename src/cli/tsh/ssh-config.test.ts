@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { shellQuote, shellQuoteGlob } from './shell-quote.ts';
+import { configQuote, formatSshConfig } from './ssh-config.ts';
+
+const config = {
+  clusterName: 'example',
+  proxyHost: 'proxy',
+  ssh: { host: 'proxy', port: 3023 },
+  proxyLogin: 'root',
+  knownHostsFile: '/home/joe x/.tsh/known_hosts',
+  identityFile: '/home/joe x/.tsh/keys/proxy/joe',
+  certificateFile: '/home/joe x/.tsh/keys/proxy/joe-cert.pub',
+  nodePort: 3022,
+};
+
+describe('printing an ssh_config', () => {
+  it('quotes paths, and doubles % where ssh expands it', () => {
+    const text = formatSshConfig({ ...config, identityFile: '/a b/100%/k' });
+    expect(text).toContain('    IdentityFile "/a b/100%%/k"\n');
+    expect(text).toContain(`-o 'IdentityFile="/a b/100%%%%/k"'`);
+  });
+  it('keeps the proxy out of the block for nodes', () => {
+    expect(formatSshConfig(config)).toContain(
+      'Host *.example !proxy\n    Port 3022\n    ProxyCommand sh -c ',
+    );
+  });
+  it.each(['a"b', 'a\nProxyCommand x', '/${HOME}/x'])('refuses a path that cannot be written: %j', (path) => {
+    expect(() => configQuote(path)).toThrow('cannot be written into an ssh_config');
+  });
+  it('refuses a cluster whose name would be a pattern', () => {
+    expect(() => formatSshConfig({ ...config, clusterName: '*' })).toThrow('as a host');
+  });
+});
+
+describe('quoting for a shell', () => {
+  it('leaves plain words alone and closes every other', () => {
+    expect([`a-b:/c`, `it's`, `a;b`, ''].map(shellQuote)).toEqual([`a-b:/c`, `'it'\\''s'`, `'a;b'`, `''`]);
+  });
+  it('keeps patterns and nothing else', () => {
+    expect(shellQuoteGlob('~/lo gs/*.{gz,xz}')).toBe('~/lo\\ gs/*.{gz,xz}');
+    expect(shellQuoteGlob('a;$(x)`y`|z&\n')).toBe("a\\;\\$\\(x\\)\\`y\\`\\|z\\&'\n'");
+  });
+});
