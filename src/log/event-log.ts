@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { Instant } from '../base/time.ts';
-import type { Cause, Fact, Followed, Position, Recorded, Revision, StreamName } from './event.ts';
+import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 
 export interface Write {
   readonly stream: StreamName;
@@ -30,14 +30,22 @@ export interface ViewSnapshot {
 export interface EventLog extends Followable {
   /**
    * Appends all the facts of all the writes, or none. Durable when it resolves.
-   * Answers the position of the last one.
-   * @throws CodedError `conflict` if a stream is not at `expected`; `limit_exceeded` for a fact above 64 KB;
+   * Answers the position of the last one. A write without facts appends nothing and only guards its stream's revision.
+   * @throws CodedError `conflict` if a stream is not at `expected`; `limit_exceeded` for a fact above 64 KB, more than
+   * 512 facts or more bytes than the store takes at once, or when too many appends wait;
    * `no_space`, `unavailable`, `damaged` when the store cannot take it: then nothing was appended.
+   * Only after `ambiguous` (the store fell silent for longer than the log waits) it may have been: look, then decide.
    */
   append(writes: readonly Write[], cause: Cause): Promise<Position>;
 
-  /** One stream after revision `after` (default 0), oldest first, as of the newest commit. */
+  /**
+   * One stream after revision `after` (default 0), oldest first, as of the newest commit.
+   * @throws CodedError `cursor_too_old` when events after `after` were trimmed.
+   */
   read(stream: StreamName, after?: Revision): AsyncIterable<Recorded>;
+
+  /** Number of events ever appended to the stream, as of the newest commit; trimmed ones count. */
+  revision(stream: StreamName): Promise<Revision>;
 
   /** Events after `after`, oldest first, up to the newest commit; then ends. */
   history(after: Position): AsyncIterable<Recorded>;
@@ -58,10 +66,68 @@ export interface EventLog extends Followable {
   destroySecrets(event: Recorded): Promise<void>;
 }
 
+/** State of one view, as a snapshot keeps it. */
+export interface ViewState {
+  /** The projection's name, its version included. */
+  readonly name: string;
+  readonly position: Position;
+  /** Plain JSON. */
+  readonly state: unknown;
+}
+
+export type Compacted =
+  | {
+      readonly status: 'taken';
+      readonly position: Position;
+      /** Slots before this one were given up; undefined when nothing was. */
+      readonly trimmedBefore: number | undefined;
+    }
+  /** Another process compacts this partition; it goes on, this one changed nothing that was kept. */
+  | { readonly status: 'superseded' };
+
+export interface PartitionStats {
+  readonly position: Position;
+  readonly slot: number;
+  readonly streams: number;
+  /** Of this process, since it opened the log. */
+  readonly appends: number;
+  readonly events: number;
+  readonly batches: number;
+  readonly bytes: number;
+  readonly conflicts: number;
+  /** Commits whose answer was lost and that were settled by batch id. */
+  readonly ambiguous: number;
+  readonly commitMs: number;
+  readonly slowestCommitMs: number;
+  readonly waitingAppends: number;
+  readonly waitingBytes: number;
+  readonly followers: number;
+  /** Events that the slowest follower of this process has yet to be given. */
+  readonly lag: number;
+  /** Events since anybody compacted this partition. */
+  readonly eventsSinceSnapshot: number;
+  /** Last snapshot that this process took. */
+  readonly lastSnapshotAt: Instant | undefined;
+  /** Set when the log is damaged: it serves what precedes and takes nothing. */
+  readonly damage: string | undefined;
+}
+
 /** The whole log: one store, three partitions. */
 export interface ClusterLog {
   readonly state: EventLog;
   readonly presence: EventLog;
   readonly audit: EventLog;
+  /**
+   * Keeps the views' states, so that opening reads only what came after. Two snapshots are kept. With `trim`, the slots
+   * that the older of them does not need are given up. `cause` is that of the fact that fences other compactors.
+   */
+  takeSnapshot(
+    partition: Partition,
+    views: readonly ViewState[],
+    options: { readonly trim: boolean },
+    cause: Cause,
+  ): Promise<Compacted>;
+  stats(): Readonly<Record<Partition, PartitionStats>>;
+  /** Completes every follower, answers the waiting appends, closes the store. */
   close(): Promise<void>;
 }

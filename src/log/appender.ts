@@ -1,0 +1,341 @@
+import { performance } from 'node:perf_hooks';
+import { backoffMs, pause } from '../base/backoff.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import type { World } from '../base/world.ts';
+import { type Batch, batchOverhead, decodeBatch, encodeBatch, maxBatchEvents } from './batch.ts';
+import type { Position, Revision, StreamName } from './event.ts';
+import { damageError, type PartitionReader } from './partition-reader.ts';
+import type { SlotDriver } from './slot-driver.ts';
+import { type EventDraft, placeEvent } from './stored-event.ts';
+import { uuidV7 } from './uuid-v7.ts';
+
+/** The writes of one append, ready but for their place. */
+export interface DraftWrite {
+  readonly stream: StreamName;
+  readonly expected: Revision;
+  readonly events: readonly EventDraft[];
+}
+
+export interface AppenderOptions {
+  readonly driver: SlotDriver;
+  readonly reader: PartitionReader;
+  readonly world: World;
+  readonly writer: string;
+  readonly sink: LogSink;
+  /** How long an append whose outcome is unknown is asked after. */
+  readonly settleMs: number;
+  readonly maxWaiting: number;
+  readonly maxWaitingBytes: number;
+}
+
+export interface AppendCounters {
+  appends: number;
+  events: number;
+  batches: number;
+  bytes: number;
+  conflicts: number;
+  /** Answers that were lost and had to be settled by batch id. */
+  ambiguous: number;
+  /** Time spent in commits, and what the slowest took. */
+  commitMs: number;
+  slowestCommitMs: number;
+}
+
+interface Waiting {
+  readonly writes: readonly DraftWrite[];
+  readonly at: string;
+  readonly events: number;
+  readonly bytes: number;
+  /** The store was asked, since more was expected than this process knew. */
+  looked: boolean;
+  resolve(position: Position): void;
+  reject(reason: unknown): void;
+}
+
+interface Group {
+  readonly members: readonly Waiting[];
+  readonly batch: Batch;
+  readonly stored: Uint8Array;
+}
+
+/** Together an append and others that fit; one that is larger goes alone, up to the driver's limit. */
+const groupBytes = 256 * 1024;
+const retry = { baseMs: 5, maxMs: 500 };
+
+/** Group commit: one batch is under way at a time, the next takes all that wait. */
+export class Appender {
+  readonly counters: AppendCounters = {
+    appends: 0,
+    events: 0,
+    batches: 0,
+    bytes: 0,
+    conflicts: 0,
+    ambiguous: 0,
+    commitMs: 0,
+    slowestCommitMs: 0,
+  };
+  readonly #options: AppenderOptions;
+  readonly #overhead: number;
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #running: Promise<void> | undefined;
+  #closed = false;
+  /** Set when the fold may be behind the store; then no conflict is declared before it has caught up. */
+  #mustCatchUp = false;
+
+  constructor(options: AppenderOptions) {
+    this.#options = options;
+    this.#overhead = batchOverhead(options.reader.fold.partition, options.writer);
+  }
+
+  get waiting(): { readonly appends: number; readonly bytes: number } {
+    return { appends: this.#waiting.length, bytes: this.#waitingBytes };
+  }
+
+  /**
+   * Throws before anything is written when this append can never fit or the queue is full.
+   * @throws CodedError `limit_exceeded`, `damaged`, `unavailable` when closed.
+   */
+  check(bytes: number, events: number): void {
+    const { driver, maxWaiting, maxWaitingBytes, reader } = this.#options;
+    if (this.#closed) throw new CodedError('unavailable', 'the log is closed');
+    if (reader.damage) throw damageError(reader.damage);
+    if (bytes + this.#overhead > driver.limits.maxBatchBytes)
+      throw new CodedError(
+        'limit_exceeded',
+        `an append of ${bytes} bytes is above what the store takes at once (${driver.limits.maxBatchBytes}, envelope included)`,
+      );
+    if (events > maxBatchEvents)
+      throw new CodedError('limit_exceeded', `an append of ${events} events is above ${maxBatchEvents}`);
+    if (this.#waiting.length >= maxWaiting || this.#waitingBytes + bytes > maxWaitingBytes)
+      throw new CodedError('limit_exceeded', 'too many appends are waiting for the store: try again later');
+  }
+
+  append(writes: readonly DraftWrite[], at: string): Promise<Position> {
+    const events = writes.flatMap((write) => write.events);
+    const bytes = events.reduce((sum, event) => sum + event.bytes, 0);
+    this.check(bytes, events.length);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ writes, at, events: events.length, bytes, looked: false, resolve, reject });
+      this.#waitingBytes += bytes;
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** Refuses new appends, and resolves when the waiting ones are answered. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // Callers of the same turn share the first batch.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) await this.#round();
+    this.#running = undefined;
+  }
+
+  async #round(): Promise<void> {
+    const { reader } = this.#options;
+    try {
+      if (this.#mustCatchUp) await this.#catchUp();
+      if (reader.damage) throw damageError(reader.damage);
+    } catch (e) {
+      const all = this.#waiting;
+      this.#waiting = [];
+      this.#refuseAll(all, e);
+      return;
+    }
+    const members = this.#choose();
+    if (members.length === 0) return;
+    try {
+      const group = this.#build(members);
+      if (await this.#commit(group)) this.#settle(group);
+      else this.#putBack(members);
+    } catch (e) {
+      // Whatever happened, the next round looks at the store before it decides anything.
+      this.#mustCatchUp = true;
+      this.#refuseAll(members, e);
+    }
+  }
+
+  async #catchUp(): Promise<void> {
+    await this.#options.reader.catchUp();
+    this.#mustCatchUp = false;
+  }
+
+  /**
+   * Takes from the queue what can be written now, in order. Refuses what can no longer hold. Leaves what depends on
+   * this batch's outcome, or on slots that other processes may have written.
+   */
+  #choose(): Waiting[] {
+    const chosen: Waiting[] = [];
+    const left: Waiting[] = [];
+    const ahead = new Map<StreamName, Revision>();
+    const maxBytes = Math.min(groupBytes, this.#options.driver.limits.maxBatchBytes - this.#overhead);
+    let events = 0;
+    let bytes = 0;
+    let full = false;
+    for (const one of this.#waiting) {
+      full ||= chosen.length > 0 && (events + one.events > maxBatchEvents || bytes + one.bytes > maxBytes);
+      const fit = full ? 'later' : this.#fit(one, ahead);
+      if (fit === 'now') {
+        chosen.push(one);
+        events += one.events;
+        bytes += one.bytes;
+      } else if (fit === 'later') left.push(one);
+      else {
+        this.counters.conflicts++;
+        this.#waitingBytes -= one.bytes;
+        one.reject(fit);
+      }
+    }
+    this.#waiting = left;
+    return chosen;
+  }
+
+  /** `ahead`: revisions that streams will have through what was chosen before; extended when `one` fits. */
+  #fit(one: Waiting, ahead: Map<StreamName, Revision>): 'now' | 'later' | CodedError {
+    const { fold } = this.#options.reader;
+    const own = new Map<StreamName, Revision>();
+    for (const { stream, expected, events } of one.writes) {
+      const known = own.get(stream) ?? ahead.get(stream) ?? fold.revision(stream);
+      if (expected !== known) {
+        if (ahead.has(stream)) return 'later';
+        if (expected < known || one.looked) return conflict(stream, expected, known);
+        // More than is known here: another process may have written it.
+        one.looked = true;
+        this.#mustCatchUp = true;
+        return 'later';
+      }
+      if (events.length > 0) own.set(stream, known + events.length);
+    }
+    for (const [stream, revision] of own) ahead.set(stream, revision);
+    return 'now';
+  }
+
+  #build(members: readonly Waiting[]): Group {
+    const { reader, writer, world } = this.#options;
+    const { fold } = reader;
+    const revisions = new Map<StreamName, Revision>();
+    const texts: string[] = [];
+    let at = fold.lastAt;
+    for (const one of members) {
+      if (one.at > at) at = one.at;
+      for (const { stream, events } of one.writes)
+        for (const event of events) {
+          const revision = (revisions.get(stream) ?? fold.revision(stream)) + 1;
+          revisions.set(stream, revision);
+          texts.push(placeEvent(event, revision, at));
+        }
+    }
+    const stored = encodeBatch(
+      {
+        partition: fold.partition,
+        slot: fold.slot + 1,
+        firstPosition: fold.position + 1,
+        previous: fold.hash,
+        id: uuidV7(world),
+        writer,
+      },
+      texts,
+    );
+    // Read back before it is written: what no reader could fold must never reach the store.
+    const batch = decodeBatch(stored);
+    fold.check(batch);
+    return { members, batch, stored };
+  }
+
+  /** True once the group is stored, false when another writer has its slot. */
+  async #commit({ batch, stored }: Group): Promise<boolean> {
+    const { driver, reader, settleMs } = this.#options;
+    const began = performance.now();
+    /** The store may hold the batch although nobody said so. */
+    let unsure = false;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        if ((await driver.commit(batch.partition, batch.slot, stored)) === 'committed') {
+          this.#measure(performance.now() - began);
+          return true;
+        }
+        unsure = true;
+        await reader.catchUp();
+        if (reader.fold.slot >= batch.slot) return await this.#isStored(batch);
+        if (reader.damage) throw damageError(reader.damage);
+      } catch (e) {
+        if (isCoded(e, 'ambiguous')) {
+          unsure = true;
+          this.counters.ambiguous++;
+        } else if (!unsure || !isCoded(e) || isCoded(e, 'damaged')) throw e;
+        if (performance.now() - began > settleMs) throw unknownOutcome(settleMs, e);
+      }
+      await pause(backoffMs(attempt, retry.baseMs, retry.maxMs, this.#random()));
+      if (await this.#seen(batch)) return this.#isStored(batch);
+    }
+  }
+
+  /** Whether the slot of this batch has been written, by anybody. False as well when the store cannot tell now. */
+  async #seen(batch: Batch): Promise<boolean> {
+    const { reader, sink } = this.#options;
+    try {
+      await reader.catchUp();
+    } catch (e) {
+      if (!isCoded(e)) throw e;
+      sink.debug('cannot yet read how an append ended', { partition: batch.partition, reason: messageOf(e) });
+    }
+    return reader.fold.slot >= batch.slot;
+  }
+
+  async #isStored(batch: Batch): Promise<boolean> {
+    for await (const found of this.#options.reader.batches(batch.slot)) {
+      if (found.slot !== batch.slot) break;
+      return found.id === batch.id;
+    }
+    throw unknownOutcome(this.#options.settleMs, undefined);
+  }
+
+  #settle({ members, batch }: Group): void {
+    this.#options.reader.admit(batch);
+    this.counters.batches++;
+    this.counters.appends += members.length;
+    this.counters.events += batch.events.length;
+    this.counters.bytes += batch.bytes;
+    let position = batch.firstPosition - 1;
+    for (const one of members) {
+      position += one.events;
+      this.#waitingBytes -= one.bytes;
+      one.resolve(position);
+    }
+  }
+
+  #putBack(members: readonly Waiting[]): void {
+    this.#waiting = [...members, ...this.#waiting];
+  }
+
+  #refuseAll(members: readonly Waiting[], reason: unknown): void {
+    for (const one of members) {
+      this.#waitingBytes -= one.bytes;
+      one.reject(reason);
+    }
+  }
+
+  #measure(ms: number): void {
+    this.counters.commitMs += ms;
+    this.counters.slowestCommitMs = Math.max(this.counters.slowestCommitMs, ms);
+  }
+
+  #random(): number {
+    return (this.#options.world.randomBytes(1)[0] ?? 0) / 256;
+  }
+}
+
+export const conflict = (stream: StreamName, expected: Revision, known: Revision): CodedError =>
+  new CodedError('conflict', `${stream} is at revision ${known}, not ${expected}`);
+
+const unknownOutcome = (settleMs: number, cause: unknown): CodedError =>
+  new CodedError(
+    'ambiguous',
+    `the store was silent for ${settleMs} ms: whether this was stored is not known, look before trying again`,
+    { cause },
+  );

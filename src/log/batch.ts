@@ -1,0 +1,152 @@
+import { hash } from 'node:crypto';
+import { CodedError, messageOf } from '../base/errors.ts';
+import { type Partition, partitions, type Position, type Recorded } from './event.ts';
+import { readEvents } from './stored-event.ts';
+import { isUuidV7, uuidBytes, uuidText } from './uuid-v7.ts';
+
+/**
+ * What one slot holds. Canonical bytes, version 1, big-endian:
+ *
+ *     u8 version | u64 slot | u64 first position | 32 hash of the batch before | 16 batch id
+ *     u8 length, partition | u8 length, writer | u16 number of events | events, one JSON list in UTF-8 | 32 own hash
+ *
+ * The own hash is SHA-256 over everything before it. Slot and partition are inside, so that a batch that was moved
+ * is found as well as one that was changed.
+ */
+export interface BatchHeader {
+  readonly partition: Partition;
+  readonly slot: number;
+  readonly firstPosition: Position;
+  /** Own hash of the batch before; zeros for slot 1. */
+  readonly previous: Buffer;
+  /** UUID version 7. By it an append whose answer was lost finds itself again. */
+  readonly id: string;
+  /** Host id of the process that wrote it. */
+  readonly writer: string;
+}
+
+export interface Batch extends BatchHeader {
+  readonly hash: Buffer;
+  readonly events: readonly Recorded[];
+  /** Size as stored. */
+  readonly bytes: number;
+}
+
+export const batchVersion = 1;
+export const hashBytes = 32;
+export const noHash: Buffer = Buffer.alloc(hashBytes);
+export const maxBatchEvents = 512;
+
+const fixedBytes = 1 + 8 + 8 + hashBytes + 16;
+
+/** Bytes of a batch beside its events and the commas between them. */
+export const batchOverhead = (partition: Partition, writer: string): number =>
+  fixedBytes + 2 + partition.length + Buffer.byteLength(writer) + 2 + 2 + hashBytes;
+
+/** `events` are texts of `placeEvent`. */
+export function encodeBatch(header: BatchHeader, events: readonly string[]): Buffer {
+  const writer = Buffer.from(header.writer);
+  if (writer.length === 0 || writer.length > 255) throw new RangeError('a writer has 1 to 255 bytes');
+  const fixed = Buffer.alloc(fixedBytes);
+  fixed[0] = batchVersion;
+  fixed.writeBigUInt64BE(BigInt(header.slot), 1);
+  fixed.writeBigUInt64BE(BigInt(header.firstPosition), 9);
+  fixed.set(header.previous, 17);
+  fixed.set(uuidBytes(header.id), 17 + hashBytes);
+  const count = Buffer.alloc(2);
+  count.writeUInt16BE(events.length);
+  const content = Buffer.concat([
+    fixed,
+    Buffer.of(header.partition.length),
+    Buffer.from(header.partition),
+    Buffer.of(writer.length),
+    writer,
+    count,
+    Buffer.from(`[${events.join(',')}]`),
+  ]);
+  return Buffer.concat([content, hash('sha256', content, 'buffer')]);
+}
+
+/**
+ * Reads what `encodeBatch` wrote, and nothing else.
+ * @throws CodedError `damaged` for any other bytes.
+ */
+export function decodeBatch(stored: Uint8Array): Batch {
+  const bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength);
+  try {
+    return read(bytes);
+  } catch (cause) {
+    if (cause instanceof CodedError) throw cause;
+    throw damaged(messageOf(cause), { cause });
+  }
+}
+
+const damaged = (reason: string, options?: ErrorOptions): CodedError =>
+  new CodedError('damaged', reason, options);
+
+function read(bytes: Buffer): Batch {
+  if (bytes.length < fixedBytes + hashBytes) throw damaged('too short for a batch');
+  if (bytes[0] !== batchVersion) throw damaged(`version ${bytes[0] ?? 0} is not known`);
+  const content = bytes.subarray(0, -hashBytes);
+  const own = bytes.subarray(-hashBytes);
+  if (!hash('sha256', content, 'buffer').equals(own)) throw damaged('the bytes do not have their hash');
+  const cursor = new Cursor(content, fixedBytes);
+  const partition = partitionOf(cursor.text(cursor.u8()));
+  const writer = cursor.text(cursor.u8());
+  const count = cursor.u16();
+  const slot = safeNumber(bytes.readBigUInt64BE(1));
+  const firstPosition = safeNumber(bytes.readBigUInt64BE(9));
+  const id = uuidText(bytes.subarray(17 + hashBytes, fixedBytes));
+  if (!isUuidV7(id)) throw damaged('bad batch id');
+  if (writer === '') throw damaged('no writer');
+  const events = readEvents(cursor.rest(), firstPosition);
+  if (events.length !== count || count === 0) throw damaged('the number of events is wrong');
+  return {
+    partition,
+    slot,
+    firstPosition,
+    previous: Buffer.from(bytes.subarray(17, 17 + hashBytes)),
+    id,
+    writer,
+    hash: Buffer.from(own),
+    events,
+    bytes: bytes.length,
+  };
+}
+
+function partitionOf(name: string): Partition {
+  const known = partitions.find((one) => one === name);
+  if (known === undefined) throw damaged('unknown partition');
+  return known;
+}
+
+function safeNumber(value: bigint): number {
+  if (value < 1n || value > BigInt(Number.MAX_SAFE_INTEGER)) throw damaged('a number is out of range');
+  return Number(value);
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+class Cursor {
+  readonly #bytes: Buffer;
+  #at: number;
+  constructor(bytes: Buffer, at: number) {
+    this.#bytes = bytes;
+    this.#at = at;
+  }
+  u8(): number {
+    return this.#bytes.readUInt8(this.#at++);
+  }
+  u16(): number {
+    this.#at += 2;
+    return this.#bytes.readUInt16BE(this.#at - 2);
+  }
+  text(length: number): string {
+    if (this.#at + length > this.#bytes.length) throw damaged('cut off');
+    this.#at += length;
+    return utf8.decode(this.#bytes.subarray(this.#at - length, this.#at));
+  }
+  rest(): string {
+    return utf8.decode(this.#bytes.subarray(this.#at));
+  }
+}

@@ -1,0 +1,129 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { CodedError } from '../base/errors.ts';
+import type { Decider } from './decider.ts';
+import type { Cause, Fact } from './event.ts';
+import { execute, step, transact } from './execute.ts';
+import { memoryLog } from './memory-log.ts';
+
+const cause: Cause = { at: '2026-01-01T00:00:00.000Z', actor: 'user:test', requestId: 'r1' };
+
+type Added = Fact<'counter.added', { by: number }>;
+/** Counts; refuses to go above 100. */
+const counter: Decider<number, { add: number }, Added> = {
+  fact: z.object({ type: z.literal('counter.added'), data: z.object({ by: z.number() }) }),
+  initial: 0,
+  decide: (state, { add }) => {
+    if (state + add > 100) throw new CodedError('limit_exceeded', 'full');
+    return add === 0 ? [] : [{ type: 'counter.added', data: { by: add } }];
+  },
+  evolve: (state, fact) => state + fact.data.by,
+};
+
+describe('executing a command', () => {
+  it('answers the facts, the state after them and the position', async () => {
+    const { state: log } = memoryLog();
+    expect(await execute(log, counter, 'counter-a', { add: 2 }, cause)).toEqual({
+      facts: [{ type: 'counter.added', data: { by: 2 } }],
+      state: 2,
+      position: 1,
+    });
+    expect(await execute(log, counter, 'counter-a', { add: 3 }, cause)).toMatchObject({
+      state: 5,
+      position: 2,
+    });
+  });
+
+  it('appends nothing when nothing changes', async () => {
+    const { state: log } = memoryLog();
+    const done = await execute(log, counter, 'counter-a', { add: 0 }, cause);
+    expect(done).toEqual({ facts: [], state: 0, position: undefined });
+    expect(await log.head()).toBe(0);
+  });
+
+  it('lets each of fifty racers win once', async () => {
+    const { state: log } = memoryLog();
+    const all = Array.from({ length: 50 }, () => execute(log, counter, 'counter-a', { add: 1 }, cause));
+    await Promise.all(all);
+    expect((await execute(log, counter, 'counter-a', { add: 0 }, cause)).state).toBe(50);
+  });
+
+  it('refuses what the rule refuses, on the newest state', async () => {
+    const { state: log } = memoryLog();
+    await execute(log, counter, 'counter-a', { add: 100 }, cause);
+    await expect(execute(log, counter, 'counter-a', { add: 1 }, cause)).rejects.toMatchObject({
+      code: 'limit_exceeded',
+    });
+  });
+
+  it('decides again when another writer was first', async () => {
+    const { state: log } = memoryLog();
+    let interfered = false;
+    const slow: typeof counter = {
+      ...counter,
+      decide: (state, command) => {
+        if (!interfered)
+          void log.append(
+            [{ stream: 'counter-a', expected: 0, facts: [{ type: 'counter.added', data: { by: 60 } }] }],
+            cause,
+          );
+        interfered = true;
+        return counter.decide(state, command);
+      },
+    };
+    await expect(execute(log, slow, 'counter-a', { add: 50 }, cause)).rejects.toMatchObject({
+      code: 'limit_exceeded',
+    });
+  });
+
+  it('refuses to decide on a stream it cannot read', async () => {
+    const { state: log } = memoryLog();
+    const unknown = { type: 'counter.invented_later', data: {} };
+    await log.append([{ stream: 'counter-a', expected: 0, facts: [unknown] }], cause);
+    await expect(execute(log, counter, 'counter-a', { add: 1 }, cause)).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+  });
+});
+
+describe('a transaction over several streams', () => {
+  it('appends all in one go and answers each outcome', async () => {
+    const { state: log } = memoryLog();
+    const done = await transact(
+      log,
+      [step(counter, 'counter-a', { add: 1 }), step(counter, 'counter-b', { add: 2 })],
+      cause,
+    );
+    expect(done.position).toBe(2);
+    const [a, b] = done.outcomes;
+    expect([a.state, b.state]).toEqual([1, 2]);
+  });
+
+  it('appends nothing when one step refuses', async () => {
+    const { state: log } = memoryLog();
+    const steps = [step(counter, 'counter-a', { add: 1 }), step(counter, 'counter-b', { add: 101 })] as const;
+    await expect(transact(log, steps, cause)).rejects.toMatchObject({ code: 'limit_exceeded' });
+    expect(await log.head()).toBe(0);
+  });
+
+  it('guards the streams of steps that change nothing', async () => {
+    const { state: log } = memoryLog();
+    let rounds = 0;
+    const watched: typeof counter = {
+      ...counter,
+      decide: (state, command) => {
+        rounds++;
+        if (rounds === 1)
+          void log.append(
+            [{ stream: 'counter-b', expected: 0, facts: [{ type: 'counter.added', data: { by: 1 } }] }],
+            cause,
+          );
+        return counter.decide(state, command);
+      },
+    };
+    const steps = [step(counter, 'counter-a', { add: 1 }), step(watched, 'counter-b', { add: 0 })] as const;
+    const { outcomes } = await transact(log, steps, cause);
+    expect(rounds).toBe(2);
+    expect(outcomes[1].state).toBe(1);
+  });
+});

@@ -1,0 +1,152 @@
+import { backoffMs, pause } from '../base/backoff.ts';
+import { CodedError, isCoded } from '../base/errors.ts';
+import type { Decider } from './decider.ts';
+import type { EventLog } from './event-log.ts';
+import type { Cause, Fact, Position, Recorded, Revision, StreamName } from './event.ts';
+import { FoldCache } from './fold-cache.ts';
+import { KeyedLock } from './keyed-lock.ts';
+
+/** What a command led to. */
+export interface Outcome<S, F extends Fact> {
+  readonly facts: readonly F[];
+  /** The state of the stream after these facts. */
+  readonly state: S;
+}
+
+export interface Executed<S, F extends Fact> extends Outcome<S, F> {
+  /** Undefined when nothing changed. */
+  readonly position: Position | undefined;
+}
+
+/** One command to one stream, as part of a transaction. Made by `step`. */
+export interface Step<S, F extends Fact> {
+  readonly stream: StreamName;
+  decide(log: EventLog): Promise<Decided<S, F>>;
+}
+
+interface Decided<S, F extends Fact> extends Outcome<S, F> {
+  readonly expected: Revision;
+}
+
+/** Other processes may win this often before the caller is told. Inside a process a stream has one writer at a time. */
+const maxAttempts = 12;
+const retry = { baseMs: 2, maxMs: 100 };
+
+const locks = new WeakMap<EventLog, KeyedLock>();
+const caches = new WeakMap<EventLog, FoldCache>();
+
+/**
+ * Load, decide, append; again from the start when another writer was first.
+ * @throws CodedError what `decide` refuses with; `unavailable` when the stream holds a fact this version does not know;
+ * `conflict` when others were always faster; what `append` throws.
+ */
+export async function execute<S, C, F extends Fact>(
+  log: EventLog,
+  decider: Decider<S, C, F>,
+  stream: StreamName,
+  command: C,
+  cause: Cause,
+): Promise<Executed<S, F>> {
+  const { position, outcomes } = await transact(log, [step(decider, stream, command)] as const, cause);
+  return { ...outcomes[0], position };
+}
+
+/** A part of a transaction. */
+export const step = <S, C, F extends Fact>(
+  decider: Decider<S, C, F>,
+  stream: StreamName,
+  command: C,
+): Step<S, F> => ({
+  stream,
+  decide: async (log) => {
+    const before = await load(log, decider, stream);
+    const facts = decider.decide(before.state, command);
+    const state = facts.reduce((at, fact) => decider.evolve(at, fact), before.state);
+    return { expected: before.revision, facts, state };
+  },
+});
+
+type Outcomes<T extends readonly unknown[]> = {
+  readonly [K in keyof T]: T[K] extends Step<infer S, infer F> ? Outcome<S, F> : never;
+};
+
+/**
+ * Several commands to several streams of one partition in one append: all or none. A step that changes nothing still
+ * guards: the append fails when its stream has moved on, so that what was decided together was true together.
+ * A stream may appear once.
+ */
+export async function transact<const T extends readonly AnyStep[]>(
+  log: EventLog,
+  steps: T,
+  cause: Cause,
+): Promise<{ readonly position: Position | undefined; readonly outcomes: Outcomes<T> }> {
+  const list: readonly AnyStep[] = steps;
+  const streams = list.map((one) => one.stream);
+  if (new Set(streams).size !== streams.length)
+    throw new Error('bug: a stream appears twice in a transaction');
+  return lockOf(log).hold(streams, async () => {
+    for (let attempt = 1; ; attempt++) {
+      const decided = await Promise.all(list.map((one) => one.decide(log)));
+      const outcomes = decided.map(({ facts, state }) => ({
+        facts,
+        state: state as unknown,
+      })) as unknown as Outcomes<T>;
+      if (decided.every((one) => one.facts.length === 0)) return { position: undefined, outcomes };
+      try {
+        const writes = decided.map(({ expected, facts }, i) => ({
+          stream: streams[i] ?? ('' as StreamName),
+          expected,
+          facts,
+        }));
+        return { position: await log.append(writes, cause), outcomes };
+      } catch (e) {
+        if (!isCoded(e, 'conflict') || attempt === maxAttempts) throw e;
+        await pause(backoffMs(attempt, retry.baseMs, retry.maxMs, 1));
+      }
+    }
+  });
+}
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- steps of different states and facts in one list
+type AnyStep = Step<any, any>;
+
+/** The state of a stream as of the newest commit; folds only what came since the last time. */
+export async function load<S, F extends Fact>(
+  log: EventLog,
+  decider: Decider<S, never, F>,
+  stream: StreamName,
+): Promise<{ state: S; revision: Revision }> {
+  const cache = cacheOf(log);
+  let { state, revision } = cache.get(decider, stream) ?? { state: decider.initial, revision: 0 };
+  for await (const event of log.read(stream, revision)) {
+    state = decider.evolve(state, known(decider, event));
+    revision = event.revision;
+  }
+  cache.set(decider, stream, { state, revision });
+  return { state, revision };
+}
+
+/** A writer that cannot read its whole stream is older than the log, and must not decide. */
+function known<F extends Fact>(decider: Pick<Decider<never, never, F>, 'fact'>, event: Recorded): F {
+  try {
+    return decider.fact.parse(event.fact);
+  } catch (cause) {
+    throw new CodedError(
+      'unavailable',
+      `${event.stream} holds a fact this version does not know: ${event.fact.type}`,
+      { cause },
+    );
+  }
+}
+
+function lockOf(log: EventLog): KeyedLock {
+  const lock = locks.get(log) ?? new KeyedLock();
+  locks.set(log, lock);
+  return lock;
+}
+
+function cacheOf(log: EventLog): FoldCache {
+  const cache = caches.get(log) ?? new FoldCache(1024);
+  caches.set(log, cache);
+  return cache;
+}

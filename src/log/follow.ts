@@ -1,0 +1,116 @@
+import { Observable, type Subscriber } from 'rxjs';
+import { backoffMs, pause } from '../base/backoff.ts';
+import { isCoded, messageOf } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import type { Batch } from './batch.ts';
+import type { Followed, Partition, Position } from './event.ts';
+import { type PartitionReader, tooOld } from './partition-reader.ts';
+import type { Watch } from './watch.ts';
+
+export interface FollowOptions {
+  readonly reader: PartitionReader;
+  readonly watch: Watch;
+  readonly sink: LogSink;
+  readonly partition: Partition;
+  /** Aborted when the log is closed: completes every follower. */
+  readonly closed: AbortSignal;
+}
+
+/**
+ * History, page by page from the store, until the reader stands at the newest folded event; from there on each batch
+ * as it is folded. A reader a million events behind holds one page. The store being away only delays it.
+ */
+export function follow(options: FollowOptions, after: Position): Observable<Followed> {
+  return new Observable<Followed>((subscriber) => {
+    const follower = new Follower(options, after, subscriber);
+    subscriber.add(() => {
+      follower.stop();
+    });
+    void follower.run();
+  });
+}
+
+class Follower {
+  readonly #options: FollowOptions;
+  readonly #subscriber: Subscriber<Followed>;
+  readonly #stopped = new AbortController();
+  #at: Position;
+  #stopListening: (() => void) | undefined;
+  #release: (() => void) | undefined;
+
+  constructor(options: FollowOptions, after: Position, subscriber: Subscriber<Followed>) {
+    this.#options = options;
+    this.#at = after;
+    this.#subscriber = subscriber;
+  }
+
+  get position(): Position {
+    return this.#at;
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+    this.#stopListening?.();
+    this.#release?.();
+    this.#options.closed.removeEventListener('abort', this.#complete);
+  }
+
+  async run(): Promise<void> {
+    const { reader, watch, closed } = this.#options;
+    if (closed.aborted) {
+      this.#subscriber.complete();
+      return;
+    }
+    closed.addEventListener('abort', this.#complete);
+    this.#release = watch.hold(this);
+    for (let failures = 0; !this.#over();) {
+      if (this.#at >= reader.fold.position) {
+        this.#stopListening = reader.listen((batch) => {
+          this.#live(batch);
+        });
+        return;
+      }
+      try {
+        await this.#readHistory();
+        failures = 0;
+      } catch (e) {
+        if (!isCoded(e, 'unavailable')) {
+          this.#subscriber.error(e);
+          return;
+        }
+        this.#options.sink.warn('a reader of the log waits for the store', { reason: messageOf(e) });
+        await pause(backoffMs(++failures, 100, 5_000, 1), this.#stopped.signal);
+      }
+    }
+  }
+
+  async #readHistory(): Promise<void> {
+    const { reader } = this.#options;
+    for await (const event of reader.events(this.#at, reader.fold.position)) {
+      if (this.#over()) return;
+      this.#at = event.position;
+      this.#subscriber.next(event);
+    }
+  }
+
+  #live(batch: Batch | 'trimmed beneath'): void {
+    if (batch === 'trimmed beneath') {
+      this.#subscriber.error(tooOld(this.#options.partition, this.#at));
+      return;
+    }
+    for (const event of batch.events) {
+      if (this.#over()) return;
+      if (event.position <= this.#at) continue;
+      this.#at = event.position;
+      this.#subscriber.next(event);
+    }
+  }
+
+  readonly #complete = (): void => {
+    this.#subscriber.complete();
+  };
+
+  #over(): boolean {
+    return this.#stopped.signal.aborted || this.#subscriber.closed;
+  }
+}

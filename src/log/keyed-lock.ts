@@ -1,0 +1,30 @@
+/** One at a time per key, in the order of asking. */
+export class KeyedLock {
+  readonly #tails = new Map<string, Promise<void>>();
+
+  /** Runs `act` while holding all keys. Keys are taken in sorted order, so that two holders never wait for each other. */
+  async hold<T>(keys: readonly string[], act: () => Promise<T>): Promise<T> {
+    const releases: (() => void)[] = [];
+    try {
+      for (const key of [...new Set(keys)].sort()) releases.push(await this.#take(key));
+      return await act();
+    } finally {
+      for (const release of releases) release();
+    }
+  }
+
+  async #take(key: string): Promise<() => void> {
+    const before = this.#tails.get(key);
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const tail = before ? before.then(() => held) : held;
+    this.#tails.set(key, tail);
+    await before;
+    return () => {
+      release();
+      if (this.#tails.get(key) === tail) this.#tails.delete(key);
+    };
+  }
+}

@@ -1,0 +1,73 @@
+import type { LogSink } from '../base/log-sink.ts';
+import type { World } from '../base/world.ts';
+import type { ClusterLog } from './event-log.ts';
+import { type Partition, partitions } from './event.ts';
+import type { Keyring } from './keyring.ts';
+import { PartitionLog, type PartitionLogOptions } from './partition-log.ts';
+import { Sealing } from './sealing.ts';
+import type { SlotDriver } from './slot-driver.ts';
+
+export interface LogOptions {
+  /** Belongs to the log from here on: closed with it. */
+  readonly driver: SlotDriver;
+  readonly keyring: Keyring;
+  readonly world: World;
+  /** Host id of this process, written into every batch. */
+  readonly writer: string;
+  readonly sink: LogSink;
+  /** Followers look for new slots so often even without a hint. Default 250. */
+  readonly pollMs?: number;
+  /** How long an append whose answer was lost is asked after. Default 30,000. */
+  readonly settleMs?: number;
+  /** Appends that may wait for the store, and their bytes; more are refused with `limit_exceeded`. */
+  readonly maxWaiting?: number;
+  readonly maxWaitingBytes?: number;
+  /** Stored bytes of decoded batches held per partition. Default 4 MiB. */
+  readonly recentBytes?: number;
+}
+
+/**
+ * Opens the log on a store: from the newest snapshot, then what came after. A damaged partition opens too: it serves
+ * what precedes the damage and refuses to write.
+ * @throws CodedError `unavailable` when the store cannot be read; the driver is closed then.
+ */
+export async function openLog(options: LogOptions): Promise<ClusterLog> {
+  const logs = makeLogs(options);
+  try {
+    await Promise.all(partitions.map((name) => logs[name].open()));
+  } catch (e) {
+    await options.driver.close();
+    throw e;
+  }
+  return clusterLog(logs, options.driver);
+}
+
+/** A log that has not read its store yet. Good as it is for a store that is known to be empty. */
+export const emptyLog = (options: LogOptions): ClusterLog => clusterLog(makeLogs(options), options.driver);
+
+function makeLogs(options: LogOptions): Record<Partition, PartitionLog> {
+  const full: PartitionLogOptions = {
+    pollMs: 250,
+    settleMs: 30_000,
+    maxWaiting: 10_000,
+    maxWaitingBytes: 64 * 1024 * 1024,
+    recentBytes: 4 * 1024 * 1024,
+    ...options,
+    sealing: new Sealing(options.driver.vault, options.keyring, options.world),
+  };
+  return {
+    state: new PartitionLog('state', full),
+    presence: new PartitionLog('presence', full),
+    audit: new PartitionLog('audit', full),
+  };
+}
+
+const clusterLog = (logs: Readonly<Record<Partition, PartitionLog>>, driver: SlotDriver): ClusterLog => ({
+  ...logs,
+  takeSnapshot: (partition, views, options, cause) => logs[partition].takeSnapshot(views, options, cause),
+  stats: () => ({ state: logs.state.stats(), presence: logs.presence.stats(), audit: logs.audit.stats() }),
+  close: async () => {
+    await Promise.all(partitions.map((name) => logs[name].close()));
+    await driver.close();
+  },
+});

@@ -1,0 +1,134 @@
+import { CodedError } from '../base/errors.ts';
+import { type Batch, noHash } from './batch.ts';
+import type { Partition, Position, Revision, StreamName } from './event.ts';
+
+/** Where a stream's events lie: `slots[i]` holds it from revision `firstRevisions[i]` on. */
+export interface StreamIndex {
+  revision: Revision;
+  readonly slots: number[];
+  readonly firstRevisions: Revision[];
+}
+
+/** One signpost into the slots: the position and the moment at which `slot` begins. */
+export interface Signpost {
+  readonly slot: number;
+  readonly firstPosition: Position;
+  readonly firstAt: string;
+}
+
+/** The stream whose facts fence those who compact the partition: who appended the last one may go on. */
+export const compactionStream = (partition: Partition): StreamName => `compaction-${partition}`;
+
+const signpostEvery = 64;
+
+/** What must be known of a partition to write its next slot and to find events in it. Folded from its batches. */
+export class PartitionFold {
+  readonly partition: Partition;
+  slot = 0;
+  position: Position = 0;
+  /** Own hash of the newest batch. */
+  hash: Buffer = noHash;
+  /** Moment of the newest event; the next is not before it. */
+  lastAt = '';
+  /** Position of the newest fact of those who compact this partition. */
+  compactedAt: Position = 0;
+  readonly streams = new Map<StreamName, StreamIndex>();
+  /** Every 64th slot, in order. */
+  readonly signposts: Signpost[] = [];
+
+  constructor(partition: Partition) {
+    this.partition = partition;
+  }
+
+  revision(stream: StreamName): Revision {
+    return this.streams.get(stream)?.revision ?? 0;
+  }
+
+  /** Takes the next batch. Changes nothing when it throws CodedError `damaged`. */
+  admit(batch: Batch): void {
+    this.check(batch);
+    const first = batch.events[0];
+    if (this.slot % signpostEvery === 0 && first)
+      this.signposts.push({
+        slot: batch.slot,
+        firstPosition: batch.firstPosition,
+        firstAt: first.cause.at,
+      });
+    for (const event of batch.events) {
+      const index = this.#indexOf(event.stream);
+      if (index.slots.at(-1) !== batch.slot) {
+        index.slots.push(batch.slot);
+        index.firstRevisions.push(event.revision);
+      }
+      index.revision = event.revision;
+      this.lastAt = event.cause.at;
+      if (event.stream === compactionStream(this.partition)) this.compactedAt = event.position;
+    }
+    this.slot = batch.slot;
+    this.position += batch.events.length;
+    this.hash = batch.hash;
+  }
+
+  /** The slot to begin at for events after `after`: it, or one of those before it, holds the next event. */
+  slotBefore(after: Position): number {
+    return this.#signpostBefore((one) => one.firstPosition <= after + 1)?.slot ?? 1;
+  }
+
+  /** The last signpost that begins before `at`. */
+  signpostBeforeMoment(at: string): Signpost | undefined {
+    return this.#signpostBefore((one) => one.firstAt < at);
+  }
+
+  /** Forgets where trimmed events lay; streams keep their revision. */
+  forgetBefore(slot: number): void {
+    const keep = this.signposts.findLastIndex((one) => one.slot <= slot);
+    if (keep > 0) this.signposts.splice(0, keep);
+    for (const index of this.streams.values()) {
+      const kept = index.slots.findIndex((one) => one >= slot);
+      const gone = kept === -1 ? index.slots.length : kept;
+      index.slots.splice(0, gone);
+      index.firstRevisions.splice(0, gone);
+    }
+  }
+
+  #signpostBefore(holds: (one: Signpost) => boolean): Signpost | undefined {
+    let low = 0;
+    let high = this.signposts.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const one = this.signposts[middle];
+      if (one && holds(one)) low = middle + 1;
+      else high = middle;
+    }
+    return this.signposts[low - 1];
+  }
+
+  #indexOf(stream: StreamName): StreamIndex {
+    const known = this.streams.get(stream);
+    if (known) return known;
+    const made: StreamIndex = { revision: 0, slots: [], firstRevisions: [] };
+    this.streams.set(stream, made);
+    return made;
+  }
+
+  /** @throws CodedError `damaged` when the batch is not the next. */
+  check(batch: Batch): void {
+    const wrong = (reason: string): never => {
+      throw new CodedError('damaged', reason);
+    };
+    if (batch.partition !== this.partition) wrong(`it was written for the partition ${batch.partition}`);
+    if (batch.slot !== this.slot + 1) wrong(`it was written for slot ${batch.slot}, not ${this.slot + 1}`);
+    if (!batch.previous.equals(this.hash)) wrong('the chain is broken: it does not follow the batch before');
+    if (batch.firstPosition !== this.position + 1) wrong('its positions do not follow');
+    const revisions = new Map<StreamName, Revision>();
+    let at = this.lastAt;
+    for (const event of batch.events) {
+      const expected = (revisions.get(event.stream) ?? this.revision(event.stream)) + 1;
+      if (event.revision !== expected)
+        wrong(`${event.stream} goes on with revision ${event.revision}, not ${expected}`);
+      if (event.cause.at < at) wrong('its time goes back');
+      revisions.set(event.stream, event.revision);
+      at = event.cause.at;
+    }
+  }
+}

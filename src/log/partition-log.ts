@@ -1,0 +1,220 @@
+import type { Observable } from 'rxjs';
+import { CodedError, isCoded } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import type { Instant } from '../base/time.ts';
+import type { World } from '../base/world.ts';
+import { Appender, conflict, type DraftWrite } from './appender.ts';
+import type { Compacted, EventLog, PartitionStats, ViewSnapshot, ViewState, Write } from './event-log.ts';
+import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
+import { follow } from './follow.ts';
+import { PartitionReader } from './partition-reader.ts';
+import type { Sealed, Sealing } from './sealing.ts';
+import type { SlotDriver } from './slot-driver.ts';
+import { SnapshotStore } from './snapshot-store.ts';
+import { restoreFold, takeSnapshot } from './snapshots.ts';
+import { draftEvent, type EventDraft } from './stored-event.ts';
+import { readStream } from './stream-reader.ts';
+import { uuidV7 } from './uuid-v7.ts';
+import { Watch } from './watch.ts';
+
+export interface PartitionLogOptions {
+  readonly driver: SlotDriver;
+  readonly sealing: Sealing;
+  readonly world: World;
+  readonly writer: string;
+  readonly sink: LogSink;
+  readonly pollMs: number;
+  readonly settleMs: number;
+  readonly maxWaiting: number;
+  readonly maxWaitingBytes: number;
+  readonly recentBytes: number;
+}
+
+/** One partition of the log above a slot driver. */
+export class PartitionLog implements EventLog {
+  readonly #partition: Partition;
+  readonly #options: PartitionLogOptions;
+  readonly #snapshots: SnapshotStore;
+  readonly #reader: PartitionReader;
+  readonly #appender: Appender;
+  readonly #watch: Watch;
+  readonly #closed = new AbortController();
+  #lastSnapshotAt: Instant | undefined;
+
+  constructor(partition: Partition, options: PartitionLogOptions) {
+    const { driver, sink } = options;
+    this.#partition = partition;
+    this.#options = options;
+    this.#snapshots = new SnapshotStore(driver.snapshots, partition, sink);
+    const restore = (): ReturnType<typeof restoreFold> => restoreFold(driver, this.#snapshots, sink);
+    this.#reader = new PartitionReader({ ...options, partition, restore });
+    this.#appender = new Appender({ ...options, reader: this.#reader });
+    this.#watch = new Watch({ ...options, reader: this.#reader, partition });
+  }
+
+  open(): Promise<void> {
+    return this.#reader.open();
+  }
+
+  async append(writes: readonly Write[], cause: Cause): Promise<Position> {
+    const facts = writes.flatMap(({ facts }) => facts);
+    if (facts.length === 0) throw new CodedError('bad_request', 'an append holds at least one fact');
+    if (!facts.some((fact) => fact.secrets))
+      return this.#appender.append(this.#draft(writes, cause), cause.at);
+    return this.#appendSealed(writes, cause);
+  }
+
+  async *read(stream: StreamName, after: Revision = 0): AsyncGenerator<Recorded> {
+    await this.#reader.catchUp();
+    yield* readStream(this.#reader, stream, after);
+  }
+
+  async revision(stream: StreamName): Promise<Revision> {
+    await this.#reader.catchUp();
+    return this.#reader.fold.revision(stream);
+  }
+
+  async *history(after: Position): AsyncGenerator<Recorded> {
+    await this.#reader.catchUp();
+    yield* this.#reader.events(after, this.#reader.fold.position);
+  }
+
+  follow(after: Position): Observable<Followed> {
+    return follow(
+      {
+        reader: this.#reader,
+        watch: this.#watch,
+        sink: this.#options.sink,
+        partition: this.#partition,
+        closed: this.#closed.signal,
+      },
+      after,
+    );
+  }
+
+  async positionBefore(at: Instant): Promise<Position> {
+    await this.#reader.catchUp();
+    const { fold } = this.#reader;
+    const signpost = fold.signpostBeforeMoment(at);
+    let position: Position | undefined;
+    for await (const batch of this.#reader.batches(signpost?.slot ?? 1)) {
+      for (const event of batch.events) {
+        if (event.cause.at >= at) return position ?? event.position - 1;
+        position = event.position;
+      }
+    }
+    return position ?? 0;
+  }
+
+  async head(): Promise<Position> {
+    await this.#reader.catchUp();
+    return this.#reader.fold.position;
+  }
+
+  snapshot(name: string): Promise<ViewSnapshot | undefined> {
+    return this.#snapshots.view(name);
+  }
+
+  unseal(event: Recorded, name: string): Promise<Uint8Array> {
+    return this.#options.sealing.unseal(event, name);
+  }
+
+  destroySecrets(event: Recorded): Promise<void> {
+    return this.#options.sealing.destroy(event.sealed);
+  }
+
+  /** See `ClusterLog.takeSnapshot`. */
+  async takeSnapshot(
+    views: readonly ViewState[],
+    options: { readonly trim: boolean },
+    cause: Cause,
+  ): Promise<Compacted> {
+    const { driver, world, writer } = this.#options;
+    const taken = await takeSnapshot(
+      {
+        driver,
+        reader: this.#reader,
+        snapshots: this.#snapshots,
+        world,
+        writer,
+        append: (stream, expected, fact, by) => this.append([{ stream, expected, facts: [fact] }], by),
+      },
+      views,
+      options,
+      cause,
+    );
+    if (taken.status === 'taken') this.#lastSnapshotAt = world.now();
+    return taken;
+  }
+
+  stats(): PartitionStats {
+    const { fold, damage } = this.#reader;
+    const waiting = this.#appender.waiting;
+    const positions = [...this.#watch.watchers].map((one) => one.position);
+    return {
+      position: fold.position,
+      slot: fold.slot,
+      streams: fold.streams.size,
+      ...this.#appender.counters,
+      waitingAppends: waiting.appends,
+      waitingBytes: waiting.bytes,
+      followers: positions.length,
+      lag: Math.max(0, ...positions.map((one) => fold.position - one)),
+      eventsSinceSnapshot: fold.position - fold.compactedAt,
+      lastSnapshotAt: this.#lastSnapshotAt,
+      damage: damage && `slot ${damage.slot}: ${damage.reason}`,
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#appender.close();
+    this.#closed.abort();
+  }
+
+  #draft(writes: readonly Write[], cause: Cause): DraftWrite[] {
+    return writes.map(({ stream, expected, facts }) => ({
+      stream,
+      expected,
+      events: facts.map((fact) => draftEvent(uuidV7(this.#options.world), stream, fact, cause, undefined)),
+    }));
+  }
+
+  /** The data keys are durable before the events; when the events are not stored, the keys are removed again. */
+  async #appendSealed(writes: readonly Write[], cause: Cause): Promise<Position> {
+    this.#refuseEarly(writes, cause);
+    const { sealing, world } = this.#options;
+    const sealed: Sealed[] = [];
+    const seal = async (stream: StreamName, fact: Fact): Promise<EventDraft> => {
+      const id = uuidV7(world);
+      if (fact.secrets === undefined) return draftEvent(id, stream, fact, cause, undefined);
+      const secrets = await sealing.seal({ stream, eventId: id, type: fact.type }, fact.secrets);
+      sealed.push(secrets);
+      return draftEvent(id, stream, fact, cause, secrets);
+    };
+    try {
+      const drafts: DraftWrite[] = [];
+      for (const { stream, expected, facts } of writes) {
+        const events: EventDraft[] = [];
+        for (const fact of facts) events.push(await seal(stream, fact));
+        drafts.push({ stream, expected, events });
+      }
+      return await this.#appender.append(drafts, cause.at);
+    } catch (e) {
+      if (isCoded(e) && e.code !== 'ambiguous') for (const one of sealed) await sealing.destroy(one);
+      throw e;
+    }
+  }
+
+  /** What can be seen to fail is refused before anything is written to the vault. */
+  #refuseEarly(writes: readonly Write[], cause: Cause): void {
+    const events = this.#draft(writes, cause).flatMap((one) => one.events);
+    this.#appender.check(
+      events.reduce((sum, one) => sum + one.bytes, 0),
+      events.length,
+    );
+    for (const { stream, expected } of writes) {
+      const known = this.#reader.fold.revision(stream);
+      if (expected < known) throw conflict(stream, expected, known);
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { CodedError } from '../base/errors.ts';
+import type { World } from '../base/world.ts';
+import type { Recorded, SealedSecret, StreamName } from './event.ts';
+import type { Keyring } from './keyring.ts';
+import type { BlobStore } from './slot-driver.ts';
+
+/** What a secret belongs to. It is bound to all of it: moved elsewhere, it does not open. */
+export interface SecretPlace {
+  readonly stream: StreamName;
+  readonly eventId: string;
+  readonly type: string;
+}
+
+export type Sealed = Readonly<Record<string, SealedSecret>>;
+
+const nonceBytes = 12;
+const tagBytes = 16;
+const nameShape = /^[A-Za-z0-9_.-]{1,64}$/;
+
+/**
+ * Seals secrets with AES-256-GCM, each under a data key of its own. The data key lies in the vault, wrapped; deleting it
+ * destroys the secret in every copy of the log.
+ */
+export class Sealing {
+  readonly #vault: BlobStore;
+  readonly #keyring: Keyring;
+  readonly #world: Pick<World, 'randomBytes'>;
+
+  constructor(vault: BlobStore, keyring: Keyring, world: Pick<World, 'randomBytes'>) {
+    this.#vault = vault;
+    this.#keyring = keyring;
+    this.#world = world;
+  }
+
+  /** The data keys are durable in the vault when it resolves; on failure none is left there. */
+  async seal(place: SecretPlace, secrets: Readonly<Record<string, Uint8Array>>): Promise<Sealed> {
+    const sealed: Record<string, SealedSecret> = {};
+    try {
+      for (const [name, secret] of Object.entries(secrets)) {
+        if (!nameShape.test(name))
+          throw new CodedError('bad_request', `not a name for a secret: ${JSON.stringify(name)}`);
+        const keyId = `${place.eventId}.${name}`;
+        const key = this.#world.randomBytes(32);
+        const nonce = this.#world.randomBytes(nonceBytes);
+        const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(boundTo(place, name));
+        const ciphertext = Buffer.concat([cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
+        sealed[name] = {
+          keyId,
+          nonce: Buffer.from(nonce).toString('base64'),
+          ciphertext: ciphertext.toString('base64'),
+        };
+        await this.#vault.put(vaultKey(keyId), await this.#keyring.wrap(key, keyId));
+      }
+      return sealed;
+    } catch (e) {
+      await this.destroy(sealed);
+      throw e;
+    }
+  }
+
+  async unseal(event: Recorded, name: string): Promise<Uint8Array> {
+    const secret = Object.hasOwn(event.sealed ?? {}, name) ? event.sealed?.[name] : undefined;
+    const what = `the secret ${name} of ${event.fact.type} in ${event.stream}`;
+    if (secret === undefined) throw new CodedError('not_found', `${what} does not exist`);
+    const wrapped = await this.#vault.get(vaultKey(secret.keyId));
+    if (wrapped === undefined) throw new CodedError('not_found', `${what} was destroyed`);
+    const key = await this.#keyring.unwrap(wrapped, secret.keyId);
+    const place = { stream: event.stream, eventId: event.id, type: event.fact.type };
+    try {
+      const bytes = Buffer.from(secret.ciphertext, 'base64');
+      const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(secret.nonce, 'base64'))
+        .setAAD(boundTo(place, name))
+        .setAuthTag(bytes.subarray(-tagBytes));
+      return Buffer.concat([decipher.update(bytes.subarray(0, -tagBytes)), decipher.final()]);
+    } catch (cause) {
+      throw new CodedError('damaged', `${what} does not open: it was changed, or moved from elsewhere`, {
+        cause,
+      });
+    }
+  }
+
+  async destroy(sealed: Sealed | undefined): Promise<void> {
+    for (const { keyId } of Object.values(sealed ?? {})) await this.#vault.delete(vaultKey(keyId));
+  }
+}
+
+const vaultKey = (keyId: string): string => `data-key/${keyId}`;
+
+const boundTo = ({ stream, eventId, type }: SecretPlace, name: string): Buffer =>
+  Buffer.from(JSON.stringify([stream, eventId, type, name]));

@@ -1,0 +1,87 @@
+import type { LogSink } from '../base/log-sink.ts';
+import type { World } from '../base/world.ts';
+import { isCoded } from '../base/errors.ts';
+import { decodeBatch } from './batch.ts';
+import type { Compacted, ViewState } from './event-log.ts';
+import type { Cause, Fact, Partition, Position, Revision, StreamName } from './event.ts';
+import { compactionStream, type PartitionFold } from './partition-fold.ts';
+import type { PartitionReader } from './partition-reader.ts';
+import type { SlotDriver } from './slot-driver.ts';
+import { foldOf, type Manifest, type SnapshotStore } from './snapshot-store.ts';
+
+export interface CompactionDeps {
+  readonly driver: SlotDriver;
+  readonly reader: PartitionReader;
+  readonly snapshots: SnapshotStore;
+  readonly world: Pick<World, 'now'>;
+  readonly writer: string;
+  readonly append: (stream: StreamName, expected: Revision, fact: Fact, cause: Cause) => Promise<Position>;
+}
+
+/** See `ClusterLog.takeSnapshot`. */
+export async function takeSnapshot(
+  deps: CompactionDeps,
+  views: readonly ViewState[],
+  { trim }: { readonly trim: boolean },
+  cause: Cause,
+): Promise<Compacted> {
+  const { driver, reader, snapshots, writer } = deps;
+  const { partition } = reader.fold;
+  const stream = compactionStream(partition);
+  await reader.catchUp();
+  const epoch = reader.fold.revision(stream) + 1;
+  try {
+    await deps.append(stream, epoch - 1, { type: 'compaction.begun', data: { epoch, writer } }, cause);
+  } catch (e) {
+    if (isCoded(e, 'conflict')) return { status: 'superseded' };
+    throw e;
+  }
+  const { fold } = reader;
+  const { position } = fold;
+  await snapshots.write(fold, views, floorOf(fold, views), deps.world.now());
+  await reader.catchUp();
+  if (reader.fold.revision(stream) !== epoch) return { status: 'superseded' };
+  const older = await snapshots.prune();
+  if (!trim || older === undefined || older.floor <= 1)
+    return { status: 'taken', position, trimmedBefore: undefined };
+  await driver.trim(partition, older.floor);
+  reader.fold.forgetBefore(older.floor);
+  return { status: 'taken', position, trimmedBefore: older.floor };
+}
+
+/** The first slot that the fold or one of the views goes on from. The slot of the fold itself stays, as its witness. */
+function floorOf(fold: PartitionFold, views: readonly ViewState[]): number {
+  const oldest = Math.min(fold.position, ...views.map((one) => one.position));
+  return oldest === fold.position ? fold.slot : Math.min(fold.slot, fold.slotBefore(oldest));
+}
+
+/** The newest kept fold that joins on to what the store holds. */
+export async function restoreFold(
+  driver: SlotDriver,
+  snapshots: SnapshotStore,
+  sink: LogSink,
+): Promise<PartitionFold | undefined> {
+  for await (const manifest of snapshots.newestFirst()) {
+    if (await joins(driver, manifest)) return foldOf(manifest);
+    sink.warn('a snapshot is passed over', {
+      partition: manifest.partition,
+      slot: manifest.slot,
+      reason: 'the store does not hold the batch it was taken at',
+    });
+  }
+  return undefined;
+}
+
+/** Otherwise a store that was put back to an earlier state would be written with a gap. */
+async function joins(driver: SlotDriver, manifest: Manifest): Promise<boolean> {
+  for await (const { slot, batch } of driver.read(manifest.partition as Partition, manifest.slot)) {
+    if (slot !== manifest.slot) return false;
+    try {
+      return decodeBatch(batch).hash.toString('hex') === manifest.hash;
+    } catch (e) {
+      if (isCoded(e, 'damaged')) return false;
+      throw e;
+    }
+  }
+  return false;
+}
