@@ -14,7 +14,11 @@ const conditions = z.strictObject({
 export const roleSpec = z.strictObject({
   name: z.string().min(1).max(128),
   options: z.strictObject({
-    maxSessionTtlSeconds: z.number().int().positive().default(30 * 3600),
+    maxSessionTtlSeconds: z
+      .number()
+      .int()
+      .positive()
+      .default(30 * 3600),
     forwardAgent: z.boolean().default(false),
     portForwarding: z.boolean().default(true),
     disconnectExpiredCert: z.boolean().default(false),

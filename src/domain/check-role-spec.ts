@@ -1,0 +1,57 @@
+import { CodedError, messageOf } from '../base/errors.ts';
+import { labelPattern } from './label-pattern.ts';
+import { parseLoginTemplate } from './login-template.ts';
+import { checkLogin, checkName } from './names.ts';
+import type { RoleSpec } from './role-spec.ts';
+
+type Conditions = RoleSpec['allow'];
+
+const labelKeyPattern = /^[a-zA-Z/.0-9_*-]{1,256}$/;
+
+/**
+ * What cannot be meant is refused here, so that evaluation never has to guess.
+ * @throws CodedError `bad_request` that names the role, the place and the reason.
+ */
+export function checkRoleSpec(role: RoleSpec): void {
+  checkName('role', role.name);
+  for (const side of ['allow', 'deny'] as const) {
+    try {
+      checkLogins(role[side].logins);
+      checkLabels(role[side].nodeLabels);
+    } catch (e) {
+      throw new CodedError('bad_request', `role "${role.name}", ${side}: ${messageOf(e)}`, { cause: e });
+    }
+  }
+}
+
+function checkLogins(logins: Conditions['logins']): void {
+  for (const login of logins) {
+    if (login.includes('*'))
+      throw new CodedError('bad_request', 'wildcard matching is not allowed in logins');
+    if (parseLoginTemplate(login).kind === 'literal') checkLogin(login);
+  }
+}
+
+function checkLabels(labels: Conditions['nodeLabels']): void {
+  const keys = Object.keys(labels);
+  for (const [key, values] of Object.entries(labels)) {
+    if (!labelKeyPattern.test(key))
+      throw new CodedError('bad_request', `${JSON.stringify(key)} is not a label name`);
+    if (values.length === 0)
+      throw new CodedError('bad_request', `label "${key}" has no value, so it could never match`);
+    for (const value of values) checkValue(key, value);
+  }
+  if (keys.includes('*') && keys.length > 1)
+    throw new CodedError('bad_request', `the label '*': '*' means every server: leave the other labels out`);
+}
+
+function checkValue(key: string, value: string): void {
+  if (key === '*' && value !== '*')
+    throw new CodedError(
+      'bad_request',
+      `the label '*' can only have the value '*', not ${JSON.stringify(value)}`,
+    );
+  if (value.includes('{{'))
+    throw new CodedError('bad_request', `label "${key}": templates work in logins only`);
+  labelPattern(value);
+}

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { CodedError, unreachable } from '../base/errors.ts';
+import type { Decider } from '../log/decider.ts';
+
+export const secondFactor = z.enum(['off', 'otp']);
+export type SecondFactor = z.infer<typeof secondFactor>;
+
+export const clusterFact = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('cluster.created'),
+    data: z.object({ clusterName: z.string(), clusterId: z.uuid(), secondFactor }),
+  }),
+  z.object({ type: z.literal('cluster.configured'), data: z.object({ secondFactor }) }),
+]);
+export type ClusterFact = z.infer<typeof clusterFact>;
+
+export interface OpenCluster {
+  readonly type: 'open-cluster';
+  readonly clusterName: string;
+  /** Used only when the cluster is new. */
+  readonly clusterId: string;
+  readonly secondFactor: SecondFactor;
+}
+export type ClusterCommand = OpenCluster;
+
+export type ClusterState =
+  | { readonly status: 'absent' }
+  | {
+      readonly status: 'created';
+      readonly clusterName: string;
+      readonly clusterId: string;
+      readonly secondFactor: SecondFactor;
+    };
+
+/** Goes into certificates, host names and file names: letters, digits, dots and dashes, each label non-empty. */
+const clusterNamePattern =
+  /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/;
+
+/** The cluster itself: its name, which never changes, and what the configuration says of it. */
+export const cluster: Decider<ClusterState, ClusterCommand, ClusterFact> = {
+  fact: clusterFact,
+  initial: { status: 'absent' },
+
+  decide(state, { clusterName, clusterId, secondFactor }) {
+    if (state.status === 'absent') {
+      if (clusterName.length > 255 || !clusterNamePattern.test(clusterName))
+        throw new CodedError(
+          'misconfigured',
+          `${JSON.stringify(clusterName)} cannot be a cluster name: letters, digits, dots and dashes only`,
+        );
+      return [{ type: 'cluster.created', data: { clusterName, clusterId, secondFactor } }];
+    }
+    if (state.clusterName !== clusterName)
+      throw new CodedError(
+        'misconfigured',
+        `cluster_name is ${JSON.stringify(clusterName)}, but the stored data belongs to cluster ` +
+          `${JSON.stringify(state.clusterName)}: a cluster cannot be renamed; set cluster_name back or use a new data_dir`,
+      );
+    return state.secondFactor === secondFactor
+      ? []
+      : [{ type: 'cluster.configured', data: { secondFactor } }];
+  },
+
+  evolve(state, fact) {
+    switch (fact.type) {
+      case 'cluster.created':
+        return { status: 'created', ...fact.data };
+      case 'cluster.configured':
+        return state.status === 'created' ? { ...state, secondFactor: fact.data.secondFactor } : state;
+      default:
+        return unreachable(fact);
+    }
+  },
+};

@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import { CodedError, unreachable } from '../base/errors.ts';
+import { hour, instant, type Instant, minute, plusMs } from '../base/time.ts';
+import type { Decider } from '../log/decider.ts';
+import type { WithSecrets } from './secrets.ts';
+import { otpSeedSecret } from './user-fact.ts';
+
+export const invitePurpose = z.enum(['invite', 'reset']);
+export type InvitePurpose = z.infer<typeof invitePurpose>;
+
+/** How long a link may live, in milliseconds. */
+export const inviteLimits = {
+  invite: { defaultMs: hour, maxMs: 48 * hour },
+  reset: { defaultMs: 8 * hour, maxMs: 24 * hour },
+} as const satisfies Record<InvitePurpose, object>;
+const minTtlMs = minute;
+
+export const inviteFact = z.discriminatedUnion('type', [
+  /** Secret `otpSeed`: the page shows the same one however often it is opened. */
+  z.object({
+    type: z.literal('invite.created'),
+    data: z.object({ username: z.string(), purpose: invitePurpose, expiresAt: instant, ttlMs: z.number() }),
+  }),
+  z.object({ type: z.literal('invite.accepted'), data: z.object({}) }),
+  z.object({
+    type: z.literal('invite.revoked'),
+    data: z.object({ reason: z.enum(['replaced', 'user_deleted']) }),
+  }),
+]);
+export type InviteFact = WithSecrets<z.infer<typeof inviteFact>>;
+
+export interface CreateInvite {
+  readonly type: 'create-invite';
+  readonly now: Instant;
+  readonly username: string;
+  readonly purpose: InvitePurpose;
+  readonly ttlMs: number;
+  readonly otpSeed: Uint8Array;
+}
+export interface AcceptInvite {
+  readonly type: 'accept-invite';
+  readonly now: Instant;
+}
+export interface RevokeInvite {
+  readonly type: 'revoke-invite';
+  readonly reason: 'replaced' | 'user_deleted';
+}
+export type InviteCommand = CreateInvite | AcceptInvite | RevokeInvite;
+
+export interface PendingInvite {
+  readonly status: 'pending';
+  readonly username: string;
+  readonly purpose: InvitePurpose;
+  readonly expiresAt: Instant;
+}
+export type InviteState =
+  { readonly status: 'absent' } | PendingInvite | { readonly status: 'accepted' | 'revoked' };
+
+/** A link by which a person sets a password and a second factor. Works once. */
+export const invite: Decider<InviteState, InviteCommand, InviteFact> = {
+  fact: inviteFact,
+  initial: { status: 'absent' },
+
+  decide(state, command) {
+    switch (command.type) {
+      case 'create-invite': {
+        if (state.status !== 'absent') throw new CodedError('already_exists', 'this invite exists');
+        const { username, purpose, ttlMs, now, otpSeed } = command;
+        checkInviteTtl(purpose, ttlMs);
+        return [
+          {
+            type: 'invite.created',
+            data: { username, purpose, expiresAt: plusMs(now, ttlMs), ttlMs },
+            secrets: { [otpSeedSecret]: otpSeed },
+          },
+        ];
+      }
+      case 'accept-invite':
+        usableInvite(state, command.now);
+        return [{ type: 'invite.accepted', data: {} }];
+      case 'revoke-invite':
+        return state.status === 'pending'
+          ? [{ type: 'invite.revoked', data: { reason: command.reason } }]
+          : [];
+      default:
+        return unreachable(command);
+    }
+  },
+
+  evolve(state, fact) {
+    switch (fact.type) {
+      case 'invite.created': {
+        const { username, purpose, expiresAt } = fact.data;
+        return { status: 'pending', username, purpose, expiresAt };
+      }
+      case 'invite.accepted':
+        return state.status === 'pending' ? { status: 'accepted' } : state;
+      case 'invite.revoked':
+        return state.status === 'pending' ? { status: 'revoked' } : state;
+      default:
+        return unreachable(fact);
+    }
+  },
+};
+
+/** @throws CodedError `bad_request` naming the limit. */
+export function checkInviteTtl(purpose: InvitePurpose, ttlMs: number): void {
+  const { maxMs } = inviteLimits[purpose];
+  if (ttlMs > maxMs)
+    throw new CodedError(
+      'bad_request',
+      `maximum token TTL is ${maxMs / hour}h0m0s, asked for ${ttlMs / 1000}s`,
+    );
+  if (!(ttlMs >= minTtlMs) || !Number.isInteger(ttlMs))
+    throw new CodedError('bad_request', `minimum token TTL is 1m0s, asked for ${ttlMs / 1000}s`);
+}
+
+/**
+ * The invite, if it can be used at `now`. Also for showing its page.
+ * @throws CodedError `access_denied`, one message for unknown, used, replaced and expired: a guesser learns nothing.
+ */
+export function usableInvite(state: InviteState, now: Instant): PendingInvite {
+  if (state.status !== 'pending' || now >= state.expiresAt)
+    throw new CodedError('access_denied', 'this link is not valid: it was used, replaced, or has expired');
+  return state;
+}

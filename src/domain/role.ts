@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { CodedError, unreachable } from '../base/errors.ts';
+import type { Decider } from '../log/decider.ts';
+import { checkRoleSpec } from './check-role-spec.ts';
+import { type RoleSpec, roleSpec } from './role-spec.ts';
+
+export const roleFact = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('role.created'), data: z.object({ role: roleSpec }) }),
+  z.object({ type: z.literal('role.updated'), data: z.object({ role: roleSpec }) }),
+  z.object({ type: z.literal('role.deleted'), data: z.object({ name: z.string() }) }),
+]);
+export type RoleFact = z.infer<typeof roleFact>;
+
+export type RoleCommand =
+  | { readonly type: 'create-role'; readonly role: RoleSpec }
+  /** Creates it when it is missing; one that exists stays as it is. */
+  | { readonly type: 'ensure-role'; readonly role: RoleSpec }
+  | { readonly type: 'update-role'; readonly role: RoleSpec }
+  | { readonly type: 'delete-role'; readonly name: string };
+
+export type RoleState =
+  { readonly status: 'absent' } | { readonly status: 'active'; readonly role: RoleSpec };
+
+/** What people who have the role may do. A name that was deleted can be created again. */
+export const role: Decider<RoleState, RoleCommand, RoleFact> = {
+  fact: roleFact,
+  initial: { status: 'absent' },
+
+  decide(state, command) {
+    switch (command.type) {
+      case 'create-role':
+      case 'ensure-role': {
+        if (state.status === 'absent') return [created(command.role)];
+        if (command.type === 'ensure-role') return [];
+        throw new CodedError('already_exists', `role "${command.role.name}" already exists`);
+      }
+      case 'update-role': {
+        const { role } = command;
+        if (state.status === 'absent') throw absent(role.name);
+        checkRoleSpec(role);
+        return JSON.stringify(role) === JSON.stringify(state.role)
+          ? []
+          : [{ type: 'role.updated', data: { role } }];
+      }
+      case 'delete-role':
+        if (state.status === 'absent') throw absent(command.name);
+        return [{ type: 'role.deleted', data: { name: command.name } }];
+      default:
+        return unreachable(command);
+    }
+  },
+
+  evolve(_state, fact) {
+    switch (fact.type) {
+      case 'role.created':
+      case 'role.updated':
+        return { status: 'active', role: fact.data.role };
+      case 'role.deleted':
+        return { status: 'absent' };
+      default:
+        return unreachable(fact);
+    }
+  },
+};
+
+function created(role: RoleSpec): RoleFact {
+  checkRoleSpec(role);
+  return { type: 'role.created', data: { role } };
+}
+
+const absent = (name: string): CodedError => new CodedError('not_found', `role "${name}" is not found`);
+
+/** The one role every cluster has: created when it is missing at the start of an auth server. */
+export const adminRole: RoleSpec = {
+  name: 'admin',
+  options: {
+    maxSessionTtlSeconds: 30 * 3600,
+    forwardAgent: true,
+    portForwarding: true,
+    disconnectExpiredCert: false,
+    clientIdleTimeoutSeconds: 0,
+    maxSessions: 0,
+  },
+  allow: { logins: ['{{internal.logins}}'], nodeLabels: { '*': ['*'] } },
+  deny: { logins: [], nodeLabels: {} },
+};

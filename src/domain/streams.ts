@@ -1,0 +1,22 @@
+import type { StreamName } from '../log/event.ts';
+import type { AuditEvent } from './audit-event.ts';
+
+/** Names of the streams, by category. What is after the first `-` is the id, whatever it contains. */
+export const clusterStream = 'cluster-main' satisfies StreamName;
+export const authorityStream = (type: 'user' | 'host'): StreamName => `authority-${type}`;
+export const roleStream = (name: string): StreamName => `role-${name}`;
+export const userStream = (username: string): StreamName => `user-${username}`;
+/** `tokenHash` is the lower-case hex SHA-256 of the token, never the token. */
+export const inviteStream = (tokenHash: string): StreamName => `invite-${tokenHash}`;
+export const hostStream = (hostId: string): StreamName => `host-${hostId}`;
+/** Partition `presence`; one writer each, so renewals of different auth servers never conflict. */
+export const presenceStream = (authHostId: string): StreamName => `presence-${authHostId}`;
+
+/** Partition `audit`: events of one session lie together; the rest by the server that saw it. */
+export const auditStream = (event: Pick<AuditEvent, 'sid' | 'server_id'>, authHostId: string): StreamName =>
+  event.sid ? `session-${event.sid}` : `audit-${event.server_id ?? authHostId}`;
+
+/** The id of a stream of this category, or undefined for a stream of another one. */
+export function idInStream(stream: StreamName, category: string): string | undefined {
+  return stream.startsWith(`${category}-`) ? stream.slice(category.length + 1) : undefined;
+}

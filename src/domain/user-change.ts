@@ -1,0 +1,156 @@
+import { CodedError, unreachable } from '../base/errors.ts';
+import type { Instant } from '../base/time.ts';
+import { checkLogin, checkName } from './names.ts';
+import type { Traits } from './role-spec.ts';
+import { type Addresses, otpSeedSecret, passwordHashSecret, type UserFact } from './user-fact.ts';
+import type { ActiveUser, UserState } from './user-state.ts';
+
+/** The invite decided in the same append, on its own stream. */
+export interface InviteReference {
+  readonly hash: string;
+  readonly expiresAt: Instant;
+}
+
+/** The caller has checked that the roles exist. */
+export interface CreateUser {
+  readonly type: 'create-user';
+  readonly username: string;
+  readonly roles: readonly string[];
+  readonly traits: Traits;
+  readonly invite: InviteReference;
+}
+
+export interface ResetUser {
+  readonly type: 'reset-user';
+  readonly username: string;
+  readonly invite: InviteReference;
+}
+
+/** Comes with `accept-invite` in one append; the code in `otp` has been checked against the seed of the invite. */
+export interface SetCredentials {
+  readonly type: 'set-credentials';
+  readonly inviteHash: string;
+  /** New and unique, so that a check against an older password can be told. */
+  readonly passwordId: string;
+  readonly passwordHash: Uint8Array;
+  readonly otp:
+    | { readonly status: 'unchanged' }
+    | { readonly status: 'set'; readonly id: string; readonly seed: Uint8Array; readonly usedStep: number };
+  readonly addresses: Addresses;
+}
+
+export interface ChangeUserAccess {
+  readonly type: 'change-user-access';
+  readonly username: string;
+  /** Left out: stays. */
+  readonly roles?: readonly string[];
+  readonly traits?: Traits;
+}
+
+export interface UnlockUser {
+  readonly type: 'unlock-user';
+  readonly username: string;
+}
+
+export interface DeleteUser {
+  readonly type: 'delete-user';
+  readonly username: string;
+}
+
+export type UserChange = CreateUser | ResetUser | SetCredentials | ChangeUserAccess | UnlockUser | DeleteUser;
+
+export function decideUserChange(state: UserState, command: UserChange): readonly UserFact[] {
+  switch (command.type) {
+    case 'create-user':
+      return create(state, command);
+    case 'reset-user':
+      existing(state, command.username);
+      return [{ type: 'user.password_reset', data: {} }, invited(command.invite, 'reset')];
+    case 'set-credentials':
+      return setCredentials(state, command);
+    case 'change-user-access':
+      return changeAccess(existing(state, command.username), command);
+    case 'unlock-user': {
+      const { lock, failures } = existing(state, command.username);
+      return lock || failures.length > 0 ? [{ type: 'user.unlocked', data: {} }] : [];
+    }
+    case 'delete-user':
+      existing(state, command.username);
+      return [{ type: 'user.deleted', data: {} }];
+    default:
+      return unreachable(command);
+  }
+}
+
+function existing(state: UserState, username: string): ActiveUser {
+  if (state.status === 'absent') throw new CodedError('not_found', `user "${username}" is not found`);
+  return state;
+}
+
+const invited = ({ hash, expiresAt }: InviteReference, purpose: 'invite' | 'reset'): UserFact => ({
+  type: 'user.invited',
+  data: { inviteHash: hash, purpose, expiresAt },
+});
+
+function create(state: UserState, { username, roles, traits, invite }: CreateUser): readonly UserFact[] {
+  if (state.status !== 'absent')
+    throw new CodedError('already_exists', `user "${username}" already registered`);
+  checkName('user', username);
+  checkRoles(roles);
+  checkTraits(traits);
+  return [
+    { type: 'user.created', data: { username, roles: unique(roles), traits } },
+    invited(invite, 'invite'),
+  ];
+}
+
+function setCredentials(state: UserState, command: SetCredentials): readonly UserFact[] {
+  if (state.status === 'absent' || state.invite?.hash !== command.inviteHash)
+    throw new CodedError('access_denied', 'this link is not valid: it was used, replaced, or has expired');
+  const { passwordId, passwordHash, otp, addresses } = command;
+  const password: UserFact = {
+    type: 'user.password_set',
+    data: { passwordId, addresses },
+    secrets: { [passwordHashSecret]: passwordHash },
+  };
+  if (otp.status === 'unchanged') return [password];
+  return [
+    password,
+    {
+      type: 'user.otp_set',
+      data: { otpId: otp.id, usedStep: otp.usedStep },
+      secrets: { [otpSeedSecret]: otp.seed },
+    },
+  ];
+}
+
+function changeAccess(state: ActiveUser, { roles, traits }: ChangeUserAccess): readonly UserFact[] {
+  const facts: UserFact[] = [];
+  if (roles) {
+    checkRoles(roles);
+    const wanted = unique(roles);
+    if (wanted.join('\n') !== state.roles.join('\n'))
+      facts.push({ type: 'user.roles_changed', data: { roles: wanted } });
+  }
+  if (traits) {
+    checkTraits(traits);
+    if (traitsText(traits) !== traitsText(state.traits))
+      facts.push({ type: 'user.traits_changed', data: { traits } });
+  }
+  return facts;
+}
+
+function checkRoles(roles: readonly string[]): void {
+  if (roles.length === 0) throw new CodedError('bad_request', 'a user needs at least one role');
+  for (const role of roles) checkName('role', role);
+}
+
+/** Logins are checked here though certificates drop bad ones: the person who types one should hear of it. */
+function checkTraits(traits: Traits): void {
+  for (const login of traits['logins'] ?? []) checkLogin(login);
+}
+
+const unique = (values: readonly string[]): string[] => [...new Set(values)];
+
+const traitsText = (traits: Traits): string =>
+  JSON.stringify(Object.entries(traits).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));

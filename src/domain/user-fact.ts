@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { instant } from '../base/time.ts';
+import { traits } from './role-spec.ts';
+import type { WithSecrets } from './secrets.ts';
+
+/** `ip:port` at both ends of the connection a person came over; empty when it is not known. */
+export const addresses = z.object({ remote: z.string(), local: z.string() });
+export type Addresses = z.infer<typeof addresses>;
+
+/** Why a login was refused. Operators see it, in the audit log; the person at the other end never does. */
+export const refusal = z.enum(['wrong_password', 'no_otp', 'wrong_otp', 'used_otp']);
+export type Refusal = z.infer<typeof refusal>;
+
+const roles = z.array(z.string());
+
+export const userFact = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('user.created'), data: z.object({ username: z.string(), roles, traits }) }),
+  /** A link was issued; any older one of this user is void from here on. */
+  z.object({
+    type: z.literal('user.invited'),
+    data: z.object({ inviteHash: z.string(), purpose: z.enum(['invite', 'reset']), expiresAt: instant }),
+  }),
+  /** The old password and all that was proved with it no longer admit anyone. */
+  z.object({ type: z.literal('user.password_reset'), data: z.object({}) }),
+  /** Secret `passwordHash`. Ends a lock. */
+  z.object({ type: z.literal('user.password_set'), data: z.object({ passwordId: z.string(), addresses }) }),
+  /** Secret `otpSeed`. `usedStep` was spent to prove that the person has the seed. */
+  z.object({
+    type: z.literal('user.otp_set'),
+    data: z.object({ otpId: z.string(), usedStep: z.number().int().nonnegative() }),
+  }),
+  z.object({
+    type: z.literal('user.logged_in'),
+    data: z.object({
+      method: z.literal('local'),
+      otp: z.discriminatedUnion('status', [
+        z.object({ status: z.literal('not_required') }),
+        z.object({ status: z.literal('matched'), step: z.number().int().nonnegative() }),
+      ]),
+      addresses,
+    }),
+  }),
+  z.object({
+    type: z.literal('user.login_refused'),
+    data: z.object({ reason: refusal, at: instant, addresses }),
+  }),
+  z.object({
+    type: z.literal('user.locked'),
+    data: z.object({ until: instant, reason: z.string() }),
+  }),
+  z.object({ type: z.literal('user.unlocked'), data: z.object({}) }),
+  z.object({ type: z.literal('user.roles_changed'), data: z.object({ roles }) }),
+  z.object({ type: z.literal('user.traits_changed'), data: z.object({ traits }) }),
+  z.object({ type: z.literal('user.deleted'), data: z.object({}) }),
+]);
+export type UserFact = WithSecrets<z.infer<typeof userFact>>;
+
+/** Secret of `user.password_set`: a PHC string, UTF-8. */
+export const passwordHashSecret = 'passwordHash';
+/** Secret of `user.otp_set` and `invite.created`: the raw TOTP seed. */
+export const otpSeedSecret = 'otpSeed';

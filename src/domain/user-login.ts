@@ -1,0 +1,83 @@
+import { minute, msBetween, plusMs, type Instant } from '../base/time.ts';
+import type { Addresses, Refusal, UserFact } from './user-fact.ts';
+import { type ActiveUser, lockOf, maxFailures, type UserState } from './user-state.ts';
+
+/** How long one failure counts, and how long the lock lasts. */
+const failureMemoryMs = 30 * minute;
+const lockMs = 20 * minute;
+
+/**
+ * What the check of a password gave. `id` is that of the password it was checked against, as the user's state named
+ * it: one that was replaced in the meantime admits nobody.
+ */
+export type PasswordCheck =
+  { readonly status: 'wrong' } | { readonly status: 'matched'; readonly id: string };
+
+/** What the check of a one-time code gave. `not_required` only when the cluster's second factor is off. */
+export type OtpCheck =
+  | { readonly status: 'not_required' }
+  | { readonly status: 'absent' }
+  | { readonly status: 'wrong' }
+  /** `id` is that of the seed; `step` the 30-second step the code belongs to. */
+  | { readonly status: 'matched'; readonly id: string; readonly step: number };
+
+export interface LogIn {
+  readonly type: 'log-in';
+  readonly now: Instant;
+  readonly password: PasswordCheck;
+  readonly otp: OtpCheck;
+  readonly addresses: Addresses;
+}
+
+/**
+ * Never throws for a login that fails: the failure itself is a fact. `loginOutcome` reads the result.
+ * An unknown or locked user gives no fact, so that a guesser cannot make the log grow; `auth` puts those in the audit log.
+ */
+export function decideLogin(state: UserState, command: LogIn): readonly UserFact[] {
+  if (state.status === 'absent' || lockOf(state, command.now).status === 'locked') return [];
+  const { now, addresses } = command;
+  const reason = refusalOf(state, command);
+  if (reason === undefined) {
+    const otp: Extract<UserFact, { type: 'user.logged_in' }>['data']['otp'] =
+      command.otp.status === 'matched'
+        ? { status: 'matched', step: command.otp.step }
+        : { status: 'not_required' };
+    return [{ type: 'user.logged_in', data: { method: 'local', otp, addresses } }];
+  }
+  const refused: UserFact = { type: 'user.login_refused', data: { reason, at: now, addresses } };
+  const remembered = state.failures.filter((at) => msBetween(at, now) < failureMemoryMs).length + 1;
+  if (remembered < maxFailures) return [refused];
+  const until = plusMs(now, lockMs);
+  return [
+    refused,
+    { type: 'user.locked', data: { until, reason: `${maxFailures} failed login attempts in a row` } },
+  ];
+}
+
+function refusalOf(state: ActiveUser, { password, otp }: LogIn): Refusal | undefined {
+  if (password.status === 'wrong' || password.id !== state.passwordId) return 'wrong_password';
+  switch (otp.status) {
+    case 'not_required':
+      return undefined;
+    case 'absent':
+      return 'no_otp';
+    case 'wrong':
+      return 'wrong_otp';
+    case 'matched':
+      if (otp.id !== state.otp?.id) return 'wrong_otp';
+      return otp.step > state.otp.lastStep ? undefined : 'used_otp';
+  }
+}
+
+export type LoginOutcome =
+  | { readonly status: 'logged_in' }
+  /** `refused` without a reason of its own: the user is unknown or locked, and nothing was recorded. */
+  | { readonly status: 'refused'; readonly reason: Refusal | 'unknown_or_locked' };
+
+/** What the facts of a `log-in` mean. Whatever the reason, the caller gets the same one message. */
+export function loginOutcome(facts: readonly UserFact[]): LoginOutcome {
+  if (facts.some(({ type }) => type === 'user.logged_in')) return { status: 'logged_in' };
+  for (const fact of facts)
+    if (fact.type === 'user.login_refused') return { status: 'refused', reason: fact.data.reason };
+  return { status: 'refused', reason: 'unknown_or_locked' };
+}

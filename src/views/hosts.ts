@@ -1,0 +1,36 @@
+import { host, hostFact, type HostState } from '../domain/host.ts';
+import type { HostInfo, SystemRole } from '../domain/host-info.ts';
+import { idInStream } from '../domain/streams.ts';
+import { readFact, typesOf } from './read-fact.ts';
+import { emptyTable, entriesOf, getIn, removeIn, setIn, type Table, tableFrom, valuesOf } from './table.ts';
+import type { Projection } from './view.ts';
+
+export type HostsState = Table<HostState>;
+
+const types = typesOf(hostFact);
+
+/** Every machine that belongs to the cluster, by host id; whether it is alive now is `presence`. */
+export const hostsView: Projection<HostsState> = {
+  name: 'hosts.1',
+  initial: emptyTable,
+  apply(hosts, event) {
+    const hostId = idInStream(event.stream, 'host');
+    if (hostId === undefined) return hosts;
+    const fact = readFact(hostFact, types, event);
+    if (!fact) return hosts;
+    const state = host.evolve(getIn(hosts, hostId) ?? host.initial, fact);
+    return Object.keys(state.roles).length === 0 ? removeIn(hosts, hostId) : setIn(hosts, hostId, state);
+  },
+  encode: entriesOf,
+  decode: (stored) => tableFrom(stored as [string, HostState][]),
+};
+
+/** All hosts in a role, sorted by name, then id. */
+export const hostsInRole = (hosts: HostsState, role: SystemRole): readonly HostInfo[] =>
+  valuesOf(hosts)
+    .flatMap(({ roles }) => roles[role] ?? [])
+    .sort((a, b) => (a.nodename === b.nodename ? 0 : a.nodename < b.nodename ? -1 : 1));
+
+/** What the host says of itself in that role, or undefined when it is no member. */
+export const findHost = (hosts: HostsState, hostId: string, role: SystemRole): HostInfo | undefined =>
+  getIn(hosts, hostId)?.roles[role];

@@ -1,0 +1,85 @@
+import type { Instant } from '../base/time.ts';
+import { idInStream } from '../domain/streams.ts';
+import { user } from '../domain/user.ts';
+import { userFact } from '../domain/user-fact.ts';
+import { type ActiveUser, type Lock, lockOf } from '../domain/user-state.ts';
+import type { Recorded } from '../log/event.ts';
+import { readFact, typesOf } from './read-fact.ts';
+import { emptyTable, entriesOf, getIn, removeIn, setIn, type Table, tableFrom, valuesOf } from './table.ts';
+import type { Projection } from './view.ts';
+
+export interface UserEntry {
+  readonly state: ActiveUser;
+  readonly createdAt: Instant;
+  /** The event whose secret `passwordHash` is in force; null when there is none, or events come without secrets. */
+  readonly passwordIn: Recorded | null;
+  /** The event whose secret `otpSeed` is in force. */
+  readonly otpIn: Recorded | null;
+}
+
+export type UsersState = Table<UserEntry>;
+
+const types = typesOf(userFact);
+
+/** Every user that exists now, by name. */
+export const usersView: Projection<UsersState> = {
+  name: 'users.1',
+  initial: emptyTable,
+  apply(users, event) {
+    const username = idInStream(event.stream, 'user');
+    if (username === undefined) return users;
+    const fact = readFact(userFact, types, event);
+    if (!fact) return users;
+    const before = getIn(users, username);
+    const state = user.evolve(before?.state ?? user.initial, fact);
+    if (state.status === 'absent') return removeIn(users, username);
+    const isNew = fact.type === 'user.created' || !before;
+    return setIn(users, username, {
+      state,
+      createdAt: isNew ? event.cause.at : before.createdAt,
+      passwordIn: secretIn('user.password_set', state.passwordId, isNew ? null : before.passwordIn, event),
+      otpIn: secretIn('user.otp_set', state.otp?.id, isNew ? null : before.otpIn, event),
+    });
+  },
+  encode: entriesOf,
+  decode: (stored) => tableFrom(stored as [string, UserEntry][]),
+};
+
+function secretIn(
+  type: string,
+  inForce: string | null | undefined,
+  before: Recorded | null,
+  event: Recorded,
+): Recorded | null {
+  if (inForce === null || inForce === undefined) return null;
+  if (event.fact.type !== type) return before;
+  return event.sealed ? event : null;
+}
+
+/** Undefined when there is no such user now. */
+export const findUser = (users: UsersState, username: string): UserEntry | undefined =>
+  getIn(users, username);
+
+export interface UserSummary {
+  readonly username: string;
+  readonly roles: string[];
+  readonly traits: Record<string, string[]>;
+  readonly lock: Lock;
+  readonly createdAt: Instant;
+}
+
+/** What operators see of all users, sorted by name. */
+export const summariesOf = (users: UsersState, now: Instant): readonly UserSummary[] =>
+  valuesOf(users).map(({ state, createdAt }) => ({
+    username: state.username,
+    roles: [...state.roles],
+    traits: state.traits,
+    lock: lockOf(state, now),
+    createdAt,
+  }));
+
+/** Whether a certificate in this name may still be used: the user exists and is not locked. */
+export function mayAct(users: UsersState, username: string, now: Instant): boolean {
+  const entry = getIn(users, username);
+  return entry !== undefined && lockOf(entry.state, now).status === 'active';
+}
