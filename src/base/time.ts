@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+export { hour, minute, second } from './duration.ts';
+
 /**
  * A moment, as `Date.toISOString()` writes it: UTC, always milliseconds.
  * One fixed shape, so that comparing strings compares moments:
@@ -14,7 +16,3 @@ export const plusMs = (at: Instant, ms: number): Instant => new Date(Date.parse(
 
 /** Milliseconds from `from` to `to`; negative when `to` is earlier. */
 export const msBetween = (from: Instant, to: Instant): number => Date.parse(to) - Date.parse(from);
-
-export const second = 1_000;
-export const minute = 60 * second;
-export const hour = 60 * minute;
