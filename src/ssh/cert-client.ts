@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import ssh2 from 'ssh2';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
-import { second } from '../base/time.ts';
+import { second } from '../base/duration.ts';
 import {
   certificateAlgorithms,
   defaultAlgorithms,
@@ -20,6 +20,7 @@ import { LoginOffers } from './login-offers.ts';
 import { SshTransport } from './ssh-transport.ts';
 import {
   allowHostKeyAlgorithms,
+  onDisconnectText,
   onEachKeyExchange,
   peerBannerOf,
   protoOf,
@@ -135,15 +136,21 @@ class Handshake {
     this.#socket.on('error', (e) => {
       this.#fault ??= e;
     });
-    this.#socket.once('close', () => {
-      until.removeEventListener('abort', stop);
-      setClosed(this.#fault);
-      reject(this.#explain());
-    });
     this.#ssh.on('error', (e) => {
       if ((e as { level?: string }).level !== 'agent') this.#fault ??= e; // agent: LoginOffers keeps it
     });
     const transport = this.#connect();
+    onDisconnectText(this.#proto(), (text) => {
+      if (text !== '')
+        this.#fault ??= new CodedError('unavailable', `the server closed the connection: ${text}`);
+    });
+    this.#socket.once('close', () => {
+      until.removeEventListener('abort', stop);
+      if (!transport.endedHere)
+        this.#fault ??= new CodedError('unavailable', 'the server closed the connection');
+      setClosed(this.#fault);
+      reject(this.#explain());
+    });
     this.#ssh.once('ready', () => {
       until.removeEventListener('abort', stop);
       this.#options.signal?.addEventListener('abort', () => {
@@ -228,9 +235,11 @@ class Handshake {
   #explain(): CodedError {
     if (this.#host.refusal !== undefined) return this.#host.refusal;
     const fault = this.#fault;
-    if (fault instanceof CodedError) return fault;
-    if (fault === undefined)
-      return new CodedError('unavailable', 'handshake failed: the server closed the connection');
+    if (fault instanceof CodedError)
+      return fault.message.startsWith('the server closed')
+        ? new CodedError('unavailable', `handshake failed: ${fault.message}`)
+        : fault;
+    if (fault === undefined) return aborted();
     if ((fault as { level?: string }).level === 'client-authentication') return this.#loginRefused();
     return new CodedError(
       'unavailable',

@@ -5,7 +5,7 @@ import type { Connection } from 'ssh2';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { HostPort } from '../base/service.ts';
-import { minute } from '../base/time.ts';
+import { minute } from '../base/duration.ts';
 import type { Certificate } from '../pki/ssh-certificate.ts';
 import { WireError } from '../pki/wire.ts';
 import { defaultAlgorithms, forSsh2, signatureAlgorithms, type SshAlgorithms } from './algorithms.ts';

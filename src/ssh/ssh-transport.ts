@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { hour } from '../base/time.ts';
+import { hour } from '../base/duration.ts';
 import type { ConnectionLayer, Transport } from './connection-layer.ts';
 import {
   isExchangingKeys,
@@ -48,6 +48,7 @@ export class SshTransport implements Transport {
   #silentRounds = 0;
   readonly #timers: NodeJS.Timeout[] = [];
   #closing = false;
+  #goodbye = false;
 
   constructor(options: SshTransportOptions) {
     this.#options = options;
@@ -59,6 +60,11 @@ export class SshTransport implements Transport {
     options.socket.once('close', () => {
       this.#stop();
     });
+  }
+
+  /** True when we ended it, not the peer and not the line. */
+  get endedHere(): boolean {
+    return this.#goodbye;
   }
 
   /** From here on messages of the connection protocol are welcome: the client is authenticated. */
@@ -98,6 +104,7 @@ export class SshTransport implements Transport {
   close(text: string, reason: number = disconnectReason.byApplication): void {
     if (this.#closing) return;
     this.#closing = true;
+    this.#goodbye = true;
     const { protocol, socket } = this.#options;
     if (socket.destroyed) return;
     sendDisconnect(protocol, reason, text);
