@@ -82,6 +82,12 @@ function unwrapWith(keys: readonly KeyEncryptionKey[], wrapped: Buffer, context:
 export const memoryKeyring = (world: Pick<World, 'randomBytes'> = realWorld): Keyring =>
   keyringOf([newKey(world)], world);
 
+/** Opens nothing and seals nothing: for tools that only look at the log. */
+export const noKeyring: Keyring = {
+  wrap: () => Promise.reject(new CodedError('unavailable', 'the log was opened without a keyring')),
+  unwrap: () => Promise.reject(new CodedError('unavailable', 'the log was opened without a keyring')),
+};
+
 const newKey = (world: Pick<World, 'randomBytes'>): KeyEncryptionKey => ({
   id: Buffer.from(world.randomBytes(idBytes)).toString('hex'),
   key: world.randomBytes(32),

@@ -1,6 +1,6 @@
 import { CodedError } from '../base/errors.ts';
 import { type Batch, noHash } from './batch.ts';
-import type { Partition, Position, Revision, StreamName } from './event.ts';
+import type { Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 
 /** Where a stream's events lie: `slots[i]` holds it from revision `firstRevisions[i]` on. */
 export interface StreamIndex {
@@ -36,8 +36,21 @@ export class PartitionFold {
   /** Every 64th slot, in order. */
   readonly signposts: Signpost[] = [];
 
+  /** True when the beginning is not known: a stream is then taken at its word when first seen. */
+  #partial = false;
+
   constructor(partition: Partition) {
     this.partition = partition;
+  }
+
+  /** A fold that begins in the middle, just before `batch`. Good for checking what follows, not for writing. */
+  static before(batch: Batch): PartitionFold {
+    const fold = new PartitionFold(batch.partition);
+    fold.slot = batch.slot - 1;
+    fold.position = batch.firstPosition - 1;
+    fold.hash = batch.previous;
+    fold.#partial = true;
+    return fold;
   }
 
   revision(stream: StreamName): Revision {
@@ -91,6 +104,10 @@ export class PartitionFold {
     }
   }
 
+  #firstRevision(event: Recorded): Revision {
+    return this.#partial ? event.revision : 1;
+  }
+
   #signpostBefore(holds: (one: Signpost) => boolean): Signpost | undefined {
     let low = 0;
     let high = this.signposts.length;
@@ -123,7 +140,8 @@ export class PartitionFold {
     const revisions = new Map<StreamName, Revision>();
     let at = this.lastAt;
     for (const event of batch.events) {
-      const expected = (revisions.get(event.stream) ?? this.revision(event.stream)) + 1;
+      const known = revisions.get(event.stream) ?? this.streams.get(event.stream)?.revision;
+      const expected = known === undefined ? this.#firstRevision(event) : known + 1;
       if (event.revision !== expected)
         wrong(`${event.stream} goes on with revision ${event.revision}, not ${expected}`);
       if (event.cause.at < at) wrong('its time goes back');

@@ -130,20 +130,41 @@ export class SnapshotStore {
     return [...slots].filter(Number.isSafeInteger).sort((a, b) => a - b);
   }
 
+  /** Every snapshot, the oldest first: its manifest, or what is wrong with it. Its views are checked as well. */
+  async *inspect(): AsyncGenerator<{ slot: number; found: Manifest | string }> {
+    for (const slot of await this.#slots()) {
+      const found = await this.#load(slot);
+      if (found === undefined) continue;
+      yield { slot, found: typeof found === 'string' ? found : ((await this.#viewFault(found)) ?? found) };
+    }
+  }
+
+  async #viewFault(manifest: Manifest): Promise<string | undefined> {
+    for (const [name, { digest }] of Object.entries(manifest.views)) {
+      const bytes = await this.#blobs.get(this.#key(manifest.slot, `view/${name}`));
+      if (bytes === undefined || hash('sha256', bytes, 'hex') !== digest)
+        return `the state of ${name} is not what was written`;
+    }
+    return undefined;
+  }
+
   async #read(slot: number): Promise<Manifest | undefined> {
+    const found = await this.#load(slot);
+    if (typeof found !== 'string') return found;
+    this.#tell(slot, found);
+    return undefined;
+  }
+
+  /** Undefined while it is being written, or given up half way; a text says what is wrong. */
+  async #load(slot: number): Promise<Manifest | string | undefined> {
     const stored = await this.#blobs.get(this.#key(slot, 'manifest'));
-    // Being written just now, or given up half way.
     if (stored === undefined) return undefined;
     const bytes = stored.subarray(32);
-    if (!hash('sha256', bytes, 'buffer').equals(stored.subarray(0, 32))) {
-      this.#tell(slot, 'its bytes do not have their digest');
-      return undefined;
-    }
+    if (!hash('sha256', bytes, 'buffer').equals(stored.subarray(0, 32)))
+      return 'its bytes do not have their digest';
     const parsed = manifestShape.safeParse(JSON.parse(Buffer.from(bytes).toString()));
-    if (!parsed.success || parsed.data.slot !== slot || parsed.data.partition !== this.#partition) {
-      this.#tell(slot, 'this version does not understand it');
-      return undefined;
-    }
+    if (!parsed.success || parsed.data.slot !== slot || parsed.data.partition !== this.#partition)
+      return 'this version does not understand it';
     return parsed.data;
   }
 

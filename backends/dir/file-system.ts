@@ -1,0 +1,62 @@
+import { statfsSync } from 'node:fs';
+import { CodedError } from '../../src/base/errors.ts';
+import type { Partition } from '../../src/log/event.ts';
+
+/**
+ * Magic numbers of file systems whose other hosts do not see our locks and shared memory. FUSE is among them, since
+ * what lies behind it (sshfs, s3fs, a shared folder of a virtual machine) cannot be told. Source: statfs(2), linux/magic.h.
+ */
+const remote: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB 2'],
+  [0x5346414f, 'AFS'],
+  [0x6b414653, 'AFS'],
+  [0x73757245, 'Coda'],
+  [0x00c36400, 'Ceph'],
+  [0x65735546, 'FUSE'],
+  [0x01021997, '9P'],
+  [0x0bd00bd0, 'Lustre'],
+  [0x01161970, 'GFS2'],
+  [0x7461636f, 'OCFS2'],
+  [0x47504653, 'GPFS'],
+  [0x786f4256, 'VirtualBox shared folder'],
+]);
+
+/** @throws CodedError `misconfigured` when the directory lies on a network file system. */
+export function refuseNetworkFileSystem(path: string, type = statfsSync(path).type): void {
+  const name = remote.get(type >>> 0);
+  if (name !== undefined)
+    throw new CodedError(
+      'misconfigured',
+      `${path} lies on a ${name} file system, where locks between processes cannot be relied on: use a local disk, or a networked store`,
+    );
+}
+
+/**
+ * Share of the disk that must be free for an append. `state` may go on when the others are refused: it carries the
+ * decisions by which people get out of a full disk (log in, lock, remove, compact).
+ */
+const mustBeFree: Readonly<Record<Partition | 'vault' | 'snapshots', number>> = {
+  audit: 0.05,
+  presence: 0.05,
+  state: 0.02,
+  vault: 0.02,
+  snapshots: 0.02,
+};
+
+/**
+ * Deleting and trimming are never refused.
+ * @throws CodedError `no_space`: then nothing was written.
+ */
+export function refuseOnFullDisk(path: string, what: keyof typeof mustBeFree): void {
+  const { bavail, blocks, bsize } = statfsSync(path);
+  const share = mustBeFree[what];
+  if (bavail >= blocks * share) return;
+  const mib = (n: number): string => `${Math.floor((n * bsize) / 1024 / 1024)} MiB`;
+  throw new CodedError(
+    'no_space',
+    `the disk of ${path} is nearly full: ${mib(bavail)} of ${mib(blocks)} are free, ${share * 100} % must be to append to ${what}`,
+  );
+}

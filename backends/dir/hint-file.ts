@@ -1,0 +1,26 @@
+import { closeSync, openSync, watch } from 'node:fs';
+import { Observable, share } from 'rxjs';
+
+/**
+ * Tells when any process has touched the hint file, which each does after a commit. One watch serves all subscribers.
+ * When the file cannot be watched (no more inotify watches) there are no hints, and the log's polling has to do.
+ */
+export function hintsOf(path: string): Observable<void> {
+  return new Observable<void>((subscriber) => {
+    closeSync(openSync(path, 'a', 0o600));
+    try {
+      const watcher = watch(path, { persistent: false }, () => {
+        subscriber.next();
+      });
+      // Lost hints cost a poll interval, nothing else.
+      watcher.on('error', () => {
+        watcher.close();
+      });
+      return () => {
+        watcher.close();
+      };
+    } catch {
+      return undefined;
+    }
+  }).pipe(share());
+}

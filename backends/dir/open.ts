@@ -1,0 +1,94 @@
+import { closeSync, openSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { NEVER } from 'rxjs';
+import { CodedError } from '../../src/base/errors.ts';
+import { ensurePrivateDirectory } from '../../src/base/files.ts';
+import type { Partition } from '../../src/log/event.ts';
+import type { BlobStore, SlotDriver, StoredSlot } from '../../src/log/slot-driver.ts';
+import { databaseName, hintName, maxBatchBytes } from './database.ts';
+import { refuseNetworkFileSystem } from './file-system.ts';
+import { hintsOf } from './hint-file.ts';
+import type { BlobTable } from './protocol.ts';
+import { WorkerClient } from './worker-client.ts';
+
+/**
+ * The store in a local directory: `log.db` (SQLite) and `hint`. Any number of processes of one machine may have it open.
+ * The directory is made when missing.
+ * @throws CodedError `misconfigured` for a directory that others can enter, a network file system, or a file that is
+ * not our log; `unavailable`, `damaged` when it cannot be opened.
+ */
+export async function openDirectoryDriver({ path }: { readonly path: string }): Promise<SlotDriver> {
+  ensurePrivateDirectory(path);
+  refuseNetworkFileSystem(path);
+  ensurePrivateFile(join(path, databaseName));
+  const worker = new WorkerClient(path, 'write');
+  await worker.open();
+  return driver(worker, path);
+}
+
+/**
+ * The same for looking only: makes and changes nothing, and takes no commit. Works beside a running daemon.
+ * @throws CodedError `not_found` when there is no log.
+ */
+export async function openDirectoryReader({ path }: { readonly path: string }): Promise<SlotDriver> {
+  const worker = new WorkerClient(path, 'read');
+  await worker.open();
+  const refuse = (): Promise<never> =>
+    Promise.reject(new CodedError('unavailable', 'the log was opened for reading only'));
+  const { vault, snapshots, ...rest } = driver(worker, path);
+  return {
+    ...rest,
+    commit: refuse,
+    trim: refuse,
+    hints: () => NEVER,
+    vault: { ...vault, put: refuse, delete: refuse },
+    snapshots: { ...snapshots, put: refuse, delete: refuse },
+  };
+}
+
+function driver(worker: WorkerClient, path: string): SlotDriver {
+  const hints = hintsOf(join(path, hintName));
+  return {
+    limits: { maxBatchBytes },
+    commit: (partition, slot, batch) => worker.call('commit', { partition, slot, batch }),
+    read: (partition, from) => pages(worker, partition, from),
+    hints: () => hints,
+    trim: (partition, before) => worker.call('trim', { partition, before }),
+    vault: blobs(worker, 'vault'),
+    snapshots: blobs(worker, 'snapshots'),
+    close: () => worker.close(),
+  };
+}
+
+/** Small first, since most readers want the newest slot only; larger for those who go on. */
+const pageBytes = { first: 64 * 1024, max: 1024 * 1024 };
+
+async function* pages(worker: WorkerClient, partition: Partition, from: number): AsyncGenerator<StoredSlot> {
+  let next = from;
+  for (let maxBytes = pageBytes.first; ; maxBytes = Math.min(2 * maxBytes, pageBytes.max)) {
+    const page = await worker.call('page', { partition, from: next, maxBytes });
+    yield* page;
+    const last = page.at(-1);
+    // A page that is not full was the last one.
+    if (last === undefined || page.reduce((sum, one) => sum + one.batch.length, 0) < maxBytes) return;
+    next = last.slot + 1;
+  }
+}
+
+const blobs = (worker: WorkerClient, store: BlobTable): BlobStore => ({
+  put: (key, value) => worker.call('put', { store, key, value }),
+  get: (key) => worker.call('get', { store, key }),
+  delete: (key) => worker.call('delete', { store, key }),
+  list: (prefix) => worker.call('list', { store, prefix }),
+});
+
+/** SQLite gives its other files the mode of this one. */
+function ensurePrivateFile(path: string): void {
+  closeSync(openSync(path, 'a', 0o600));
+  const { mode } = statSync(path);
+  if ((mode & 0o077) !== 0)
+    throw new CodedError(
+      'misconfigured',
+      `${path} can be read or written by others (mode ${(mode & 0o777).toString(8).padStart(4, '0')}): chmod 0600 ${path}`,
+    );
+}

@@ -1,0 +1,49 @@
+import type { Recorded } from './event.ts';
+
+/**
+ * One event as a line for people:
+ * `2026-01-01T00:00:00.000Z  12  user-alice@3  user.created  by admin (request)  {"roles":["admin"]}  sealed: password`.
+ * Secrets are shown by name only. Whatever an event holds, it stays one line and does not steer a terminal.
+ */
+export function tailTextLine(event: Recorded): string {
+  const { cause, position, stream, revision, fact } = event;
+  const names = Object.keys(event.sealed ?? {});
+  return [
+    cause.at,
+    String(position),
+    `${stream}@${revision}`,
+    fact.type,
+    `by ${cause.actor} (${cause.requestId})`,
+    JSON.stringify(fact.data),
+    ...(names.length > 0 ? [`sealed: ${names.join(', ')}`] : []),
+  ]
+    .map(printable)
+    .join('  ');
+}
+
+/** One event as a line of JSON; `sealed` lists the names of its secrets. */
+export function tailJsonLine(event: Recorded): string {
+  const { id, stream, revision, position, cause, fact } = event;
+  const sealed = event.sealed && { sealed: Object.keys(event.sealed) };
+  return printable(
+    JSON.stringify({
+      id,
+      stream,
+      revision,
+      position,
+      type: fact.type,
+      ...cause,
+      data: fact.data,
+      ...sealed,
+    }),
+  );
+}
+
+/** Control, format and separator characters as `\uXXXX`: valid in JSON strings, harmless on a terminal. */
+const printable = (text: string): string =>
+  text.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, (found) =>
+    Array.from(
+      { length: found.length },
+      (_, i) => `\\u${found.charCodeAt(i).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  );
