@@ -67,7 +67,7 @@ export async function connectCluster(
   }).catch((e: unknown) => {
     const untrusted = check.refusal();
     if (untrusted !== undefined) throw untrustedHost(`the proxy at ${address}`, route.proxy.host, untrusted);
-    if (isHandshakeFailure(e))
+    if (isLoginRefused(e))
       throw new LoginRefused(
         `the proxy at ${address} refused the certificate of user '${route.identity.username}': ${messageOf(e)}`,
         { cause: e },
@@ -79,8 +79,9 @@ export async function connectCluster(
   return new ClusterClient(route, { proxy, identity, trust }, io);
 }
 
-const isHandshakeFailure = (e: unknown): boolean =>
-  e instanceof CodedError && e.code === 'access_denied' && e.message.startsWith('handshake failed');
+/** The server was trusted, and did not take our certificate. */
+const isLoginRefused = (e: unknown): boolean =>
+  e instanceof CodedError && e.message.startsWith('handshake failed: unable to authenticate');
 
 const untrustedHost = (what: string, name: string, reason: string): CodedError =>
   new CodedError(
@@ -159,7 +160,7 @@ export class ClusterClient {
       tunnel.channel.destroy();
       const untrusted = check.refusal();
       if (untrusted !== undefined) throw untrustedHost(`node ${name}`, host, untrusted);
-      if (isHandshakeFailure(e))
+      if (isLoginRefused(e))
         throw new CodedError(
           'access_denied',
           `access denied to ${login} connecting to ${name} on cluster ${this.route.cluster}`,

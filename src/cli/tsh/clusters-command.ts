@@ -5,7 +5,7 @@ import { readSettings } from './settings.ts';
 
 /** `tsh clusters`: what the proxy leads to; the proxy's own cluster first. `-q` leaves the titles out. */
 export const clustersCommand: Run = async (invocation, io) => {
-  const settings = readSettings(invocation, io);
+  const settings = await readSettings(invocation, io);
   const cluster = await openCluster(settings, io);
   try {
     const rows = (await cluster.sites()).map((s): readonly [string, string] => [s.name, s.status]);

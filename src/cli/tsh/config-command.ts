@@ -7,8 +7,8 @@ import { readSettings } from './settings.ts';
 import { formatSshConfig } from './ssh-config.ts';
 
 /** `tsh config`: a block for `~/.ssh/config`. Asks nobody. */
-export const configCommand: Run = (invocation, io) => {
-  const { home, profile, user } = readSettings(invocation, io);
+export const configCommand: Run = async (invocation, io) => {
+  const { home, profile, user } = await readSettings(invocation, io);
   const identity = profile === undefined ? undefined : loadIdentity(home, profile.proxyHost, user);
   if (profile === undefined || identity === undefined)
     throw new CodedError('not_found', "not logged in: run 'tsh login --proxy=<host>' first");

@@ -5,12 +5,12 @@ import { shellQuote } from './shell-quote.ts';
 import { readSettings } from './settings.ts';
 
 /** `tsh env`: lines for `eval`. */
-export const envCommand: Run = (invocation, io) => {
+export const envCommand: Run = async (invocation, io) => {
   if (invocation.on('unset')) {
     io.stdout.write('unset TELEPORT_PROXY\nunset TELEPORT_CLUSTER\n');
     return 0;
   }
-  const { profile } = readSettings(invocation, io);
+  const { profile } = await readSettings(invocation, io);
   if (profile === undefined)
     throw new CodedError('not_found', "not logged in: run 'tsh login --proxy=<host>' first");
   io.stdout.write(

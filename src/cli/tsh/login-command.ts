@@ -17,7 +17,7 @@ import { storeLogin } from './store-login.ts';
  * `--out` writes the certificates to a file and stores nothing.
  */
 export const loginCommand: Run = async (invocation, io) => {
-  const settings = readSettings(invocation, io);
+  const settings = await readSettings(invocation, io);
   const cluster = invocation.arg('cluster');
   if (settings.identityFile !== undefined)
     throw new CodedError('bad_request', '-i/--identity cannot be used with login: it is a login already');
@@ -25,7 +25,7 @@ export const loginCommand: Run = async (invocation, io) => {
   if (out !== undefined) return loginToFile(settings, io, invocation, out);
   const standing = standingLogin(settings, io);
   if (standing !== undefined && (cluster === undefined || cluster === standing.cluster)) {
-    saveProfile(settings.home, standing);
+    await saveProfile(settings.home, standing);
     return printStatus(settings, io);
   }
   await storeLogin(settings, io, await requestLogin(settings, io, cluster));

@@ -9,7 +9,7 @@ import { type Settings, readSettings } from './settings.ts';
 
 /** `tsh logout`: forgets one login, or all; known hosts and addresses stay. */
 export const logoutCommand: Run = async (invocation, io) => {
-  const settings = readSettings(invocation, io);
+  const settings = await readSettings(invocation, io);
   const proxyHost = settings.proxy?.host;
   if (proxyHost === undefined && !settings.userGiven) return logoutAll(settings, io);
   if (proxyHost === undefined || !settings.userGiven) {

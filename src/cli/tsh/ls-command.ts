@@ -7,7 +7,7 @@ import { parseLabels } from './ssh-target.ts';
 
 /** `tsh ls`: the nodes that the user may reach. */
 export const lsCommand: Run = async (invocation, io) => {
-  const settings = readSettings(invocation, io);
+  const settings = await readSettings(invocation, io);
   const labels = parseLabels(invocation.arg('labels') ?? '');
   const cluster = await openCluster(settings, io, { cluster: invocation.text('cluster') });
   try {

@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type TshHome, checkedUser, homeAt, openHome } from './home.ts';
 import {
@@ -8,6 +10,7 @@ import {
   currentProxyHost,
   loadProfile,
   loadProfiles,
+  parsePlain,
   parseProfile,
   profileText,
   saveProfile,
@@ -30,46 +33,81 @@ afterEach(() => {
 });
 
 describe('keeping a profile', () => {
-  it('writes it in a folder of its owner alone, and makes it current', () => {
-    saveProfile(home, profile);
+  it('writes it in a folder of its owner alone, and makes it current', async () => {
+    await saveProfile(home, profile);
     expect(statSync(home.directory).mode & 0o777).toBe(0o700);
     expect(readFileSync(home.currentProfile, 'utf8')).toBe('localhost\n');
-    expect(loadProfile(home, 'localhost')).toEqual(profile);
+    expect(await loadProfile(home, 'localhost')).toEqual(profile);
   });
-  it('refuses a folder that others can read', () => {
-    saveProfile(home, profile);
+  it('refuses a folder that others can read', async () => {
+    await saveProfile(home, profile);
     chmodSync(home.directory, 0o750);
-    expect(() => {
-      saveProfile(home, profile);
-    }).toThrow(`chmod 0700 ${home.directory}`);
+    await expect(saveProfile(home, profile)).rejects.toThrow(`chmod 0700 ${home.directory}`);
   });
-  it('lists the current one first', () => {
-    saveProfile(home, { ...profile, proxyHost: 'b' });
-    saveProfile(home, { ...profile, proxyHost: 'c' });
-    saveProfile(home, { ...profile, proxyHost: 'a' });
-    saveProfile(home, { ...profile, proxyHost: 'b' });
-    expect(loadProfiles(home).map((p) => p.proxyHost)).toEqual(['b', 'a', 'c']);
+  it('lists the current one first', async () => {
+    await saveProfile(home, { ...profile, proxyHost: 'b' });
+    await saveProfile(home, { ...profile, proxyHost: 'c' });
+    await saveProfile(home, { ...profile, proxyHost: 'a' });
+    await saveProfile(home, { ...profile, proxyHost: 'b' });
+    expect((await loadProfiles(home)).map((p) => p.proxyHost)).toEqual(['b', 'a', 'c']);
   });
-  it('has none before the first login, and makes no folder to find out', () => {
-    expect([currentProxyHost(home), loadProfiles(home)]).toEqual([undefined, []]);
+  it('has none before the first login, and makes no folder to find out', async () => {
+    expect([currentProxyHost(home), await loadProfiles(home)]).toEqual([undefined, []]);
     expect(existsSync(home.directory)).toBe(false);
   });
 });
 
 describe('reading a profile', () => {
-  it('takes one that 4.4 wrote', () => {
+  it('takes one that 4.4 wrote', async () => {
     const text =
       'web_proxy_addr: localhost:3080\nssh_proxy_addr: :3023\nkube_proxy_addr: ""\nuser: joe\nauth_type: local\ncluster: example\nforward_ports: []\n';
-    expect(parseProfile(text, 'localhost', 'p')).toEqual(profile);
+    expect(await parseProfile(text, 'localhost', 'p')).toEqual(profile);
   });
-  it('reads back what it writes', () => {
+  it('reads back what it writes', async () => {
     const odd = { ...profile, user: 'joe: "x"', web: { host: '::1', port: 1 } };
-    expect(parseProfile(profileText(odd), 'localhost', 'p')).toEqual(odd);
+    expect(await parseProfile(await profileText(odd), 'localhost', 'p')).toEqual(odd);
   });
-  it.each(['', '[]', 'a: [', 'user: joe', 'web_proxy_addr: 5'])('refuses %j, naming the file', (text) => {
-    expect(() => parseProfile(text, 'localhost', '/x/localhost.yaml')).toThrow(
-      'the profile /x/localhost.yaml cannot be used',
+  it.each(['', '[]', 'a: [', 'user: joe', 'web_proxy_addr: 5'])(
+    'refuses %j, naming the file',
+    async (text) => {
+      await expect(parseProfile(text, 'localhost', '/x/localhost.yaml')).rejects.toThrow(
+        'the profile /x/localhost.yaml cannot be used',
+      );
+    },
+  );
+});
+
+describe('reading a profile without the YAML library', () => {
+  const key = fc.constantFrom('user', 'cluster', 'web_proxy_addr');
+  const value = fc.oneof(
+    fc.constantFrom(
+      'localhost:3080',
+      '127.0.0.1:3080',
+      'true',
+      'no',
+      '1',
+      '1e3',
+      '0x1f',
+      'a:',
+      '~',
+      '""',
+      '2001-01-01',
+      '1:2',
+      'Null',
+    ),
+    fc.stringMatching(/^[a-z0-9.:_-]{0,12}$/),
+  );
+  it('answers what the library would, or nothing', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(key, value)), (lines) => {
+        const text = lines.map(([k, v]) => `${k}: ${v}\n`).join('');
+        const plain = parsePlain(text);
+        if (plain !== undefined && lines.length > 0) expect(plain).toEqual(parse(text));
+      }),
     );
+  });
+  it('is enough for what tsh writes', async () => {
+    expect(parsePlain(await profileText(profile))).toBeDefined();
   });
 });
 

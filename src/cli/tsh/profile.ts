@@ -1,5 +1,4 @@
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
-import { parse, stringify } from 'yaml';
 import { CodedError, messageOf } from '../../base/errors.ts';
 import { ensurePrivateDirectory, writeFileAtomic } from '../../base/files.ts';
 import { type HostPort, formatHostPort } from '../../base/service.ts';
@@ -20,20 +19,37 @@ export interface Profile {
 const fileMode = 0o660;
 
 /** The text of `<proxyhost>.yaml`. */
-export const profileText = (profile: Profile): string =>
-  stringify({
+export async function profileText(profile: Profile): Promise<string> {
+  const { stringify } = await import('yaml');
+  return stringify({
     web_proxy_addr: formatHostPort(profile.web),
     ssh_proxy_addr: formatHostPort(profile.ssh),
     auth_type: 'local',
     user: profile.user,
     cluster: profile.cluster,
   });
+}
+
+/** A line whose meaning in YAML is plain to see: a key, and text that is no number, boolean or null. */
+const plainLine = /^([a-z_]+): ([A-Za-z][A-Za-z0-9._-]*|[A-Za-z0-9][A-Za-z0-9._-]*:[0-9]+)$/;
+const notText = /^(true|false|yes|no|on|off|y|n|null|nan|inf)$/i;
+
+/** Reads the few lines that tsh itself writes; undefined when there is more to it. Spares most commands the YAML library. */
+export function parsePlain(text: string): Record<string, unknown> | undefined {
+  const lines = text.split('\n').filter((line) => line !== '');
+  const matches = lines.map((line) => plainLine.exec(line));
+  if (matches.some((m) => m === null || notText.test(m[2] ?? ''))) return undefined;
+  const entries = matches.map((m): [string, string] => [m?.[1] ?? '', m?.[2] ?? '']);
+  return new Set(entries.map(([key]) => key)).size === entries.length
+    ? Object.fromEntries(entries)
+    : undefined;
+}
 
 /**
  * Reads a profile, also one that 4.4 wrote; settings of features that this release has not are left aside.
  * @throws CodedError `damaged` naming the file.
  */
-export function parseProfile(text: string, proxyHost: string, path: string): Profile {
+export async function parseProfile(text: string, proxyHost: string, path: string): Promise<Profile> {
   const fault = (why: string): CodedError =>
     new CodedError(
       'damaged',
@@ -41,7 +57,7 @@ export function parseProfile(text: string, proxyHost: string, path: string): Pro
     );
   let stored: unknown;
   try {
-    stored = parse(text);
+    stored = parsePlain(text) ?? (await import('yaml')).parse(text);
   } catch (e) {
     throw fault(messageOf(e));
   }
@@ -66,9 +82,10 @@ export function parseProfile(text: string, proxyHost: string, path: string): Pro
 }
 
 /** Writes the profile and makes it the current one. */
-export function saveProfile(home: TshHome, profile: Profile): void {
+export async function saveProfile(home: TshHome, profile: Profile): Promise<void> {
+  const text = await profileText(profile);
   openPrivately(home);
-  writeFileAtomic(home.profile(profile.proxyHost), profileText(profile), fileMode);
+  writeFileAtomic(home.profile(profile.proxyHost), text, fileMode);
   writeFileAtomic(home.currentProfile, `${profile.proxyHost}\n`, fileMode);
 }
 
@@ -79,7 +96,7 @@ export function openPrivately(home: TshHome): void {
 }
 
 /** The profile of a proxy host, or undefined when nobody logged in to it. */
-export function loadProfile(home: TshHome, proxyHost: string): Profile | undefined {
+export async function loadProfile(home: TshHome, proxyHost: string): Promise<Profile | undefined> {
   const path = home.profile(proxyHost);
   const text = readIfThere(path);
   return text === undefined ? undefined : parseProfile(text, proxyHost, path);
@@ -92,14 +109,15 @@ export function currentProxyHost(home: TshHome): string | undefined {
 }
 
 /** All profiles, the current one first, then by name. */
-export function loadProfiles(home: TshHome): readonly Profile[] {
+export async function loadProfiles(home: TshHome): Promise<readonly Profile[]> {
   const current = currentProxyHost(home);
   const hosts = listDirectory(home.directory)
     .filter((name) => name.endsWith('.yaml'))
     .map((name) => name.slice(0, -'.yaml'.length))
     .filter(isHostName)
     .sort((a, b) => Number(b === current) - Number(a === current) || (a < b ? -1 : 1));
-  return hosts.map((host) => loadProfile(home, host)).filter((p) => p !== undefined);
+  const profiles = await Promise.all(hosts.map((host) => loadProfile(home, host)));
+  return profiles.filter((p) => p !== undefined);
 }
 
 const isAbsent = (e: unknown): boolean =>

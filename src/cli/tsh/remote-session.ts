@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
 import { CodedError } from '../../base/errors.ts';
 import type { ClientSession, PtyOptions, SessionOptions, SshClient } from '../../ssh/cert-client.ts';
 import type { ExitStatus as RemoteExit, WindowSize } from '../../ssh/channel-types.ts';
@@ -35,7 +36,16 @@ export async function runSession(node: SshClient, wanted: RemoteSession, io: Cli
   const exit = await attached(session, wanted, terminal, io);
   if (wanted.command === undefined && terminal)
     io.stderr.write(`the connection was closed on the remote side on  ${rfc822(io.world.now())}\n`);
+  if (exit.status === 'unknown') await checkConnection(node);
   checkExit(exit);
+}
+
+/** @throws CodedError `unavailable` when the connection is what ended the session. */
+async function checkConnection(node: SshClient): Promise<void> {
+  const lost = await Promise.race([node.closed, Promise.resolve('open' as const)]);
+  if (lost === 'open') return;
+  const why = lost === undefined ? 'it was closed' : lost.message;
+  throw new CodedError('unavailable', `the connection to the node was lost: ${why}`);
 }
 
 async function attached(
@@ -150,14 +160,18 @@ async function finished(session: ClientSession, io: CliIo): Promise<RemoteExit> 
   return session.exit;
 }
 
-/** Reads to the end, no faster than `to` takes it. `to` stays open. */
-export async function copy(from: NodeJS.ReadableStream, to: NodeJS.WritableStream): Promise<void> {
-  for await (const chunk of from) {
-    if (!to.write(chunk))
-      await new Promise<void>((resolve) => {
-        to.once('drain', resolve);
+/** Reads to the end, no faster than `to` takes it. `to` stays open. A channel that broke off has ended, too. */
+function copy(from: Readable, to: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    if (from.closed) resolve();
+    from
+      .once('end', resolve)
+      .once('close', resolve)
+      .once('error', () => {
+        resolve();
       });
-  }
+    from.pipe(to, { end: false });
+  });
 }
 
 const signalNumber = (name: string): number =>

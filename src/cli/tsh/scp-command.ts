@@ -28,7 +28,7 @@ interface Copy {
 
 /** `tsh scp from… to`: files up to a node or down from nodes. */
 export const scpCommand: Run = async (invocation, io) => {
-  const settings = readSettings(invocation, io);
+  const settings = await readSettings(invocation, io);
   const locations = invocation.rest('from, to').map(parseLocation);
   const plan = planOf(locations);
   const port = invocation.text('port');

@@ -77,7 +77,7 @@ describe('copying', () => {
     chmodSync(at('from', 'run me'), 0o751);
     chmodSync(at('from', 'd', 'e'), 0o500);
     await copy([at('from', 'd'), at('from', 'run me')]);
-    expect(readFileSync(at('to', 'd', 'big'))).toEqual(big);
+    expect(readFileSync(at('to', 'd', 'big')).equals(big)).toBe(true);
     expect(readdirSync(at('to', 'd', 'e'))).toEqual(['empty']);
     expect(statSync(at('to', 'run me')).mode & 0o777).toBe(0o751);
     expect(statSync(at('to', 'd', 'e')).mode & 0o777).toBe(0o500);

@@ -36,10 +36,10 @@ export interface JumpHost {
 }
 
 /** @throws CodedError `bad_request` for a value that cannot be used. */
-export function readSettings(invocation: Invocation, io: CliIo): Settings {
+export async function readSettings(invocation: Invocation, io: CliIo): Promise<Settings> {
   checkConnector(invocation.text('auth'));
   const home = openHome(io.env);
-  const { proxy, profile } = readProxy(home, invocation.text('proxy'));
+  const { proxy, profile } = await readProxy(home, invocation.text('proxy'));
   const user = invocation.text('user');
   const systemUser = userInfo().username;
   const jump = invocation.text('jumphost');
@@ -70,10 +70,13 @@ function checkConnector(name = 'local'): void {
     );
 }
 
-function readProxy(home: TshHome, text: string | undefined): Pick<Settings, 'proxy' | 'profile'> {
+async function readProxy(
+  home: TshHome,
+  text: string | undefined,
+): Promise<Pick<Settings, 'proxy' | 'profile'>> {
   const proxy = text === undefined ? undefined : parseProxyAddress(text);
   const proxyHost = proxy?.host ?? currentProxyHost(home);
-  return { proxy, profile: proxyHost === undefined ? undefined : loadProfile(home, proxyHost) };
+  return { proxy, profile: proxyHost === undefined ? undefined : await loadProfile(home, proxyHost) };
 }
 
 const maxMinutes = 525_600;

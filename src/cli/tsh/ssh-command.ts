@@ -40,7 +40,7 @@ interface Wanted {
 
 /** `tsh ssh [user@]host [command]`. */
 export const sshCommand: Run = async (invocation, io) => {
-  const settings = readSettings(invocation, io);
+  const settings = await readSettings(invocation, io);
   const wanted = readWanted(invocation, settings.login, settings.escapeSequences, io);
   const cluster = await openCluster(settings, io, {
     cluster: invocation.text('cluster'),

@@ -10,11 +10,12 @@ import type { CliIo } from '../cli-io.ts';
 import { extensionsOf, formatStatus } from './status-text.ts';
 
 /** `tsh status`: every login on this machine, the current one first. Asks nobody. */
-export const statusCommand: Run = (invocation, io) => printStatus(readSettings(invocation, io), io);
+export const statusCommand: Run = async (invocation, io) =>
+  printStatus(await readSettings(invocation, io), io);
 
-export function printStatus(settings: Settings, io: CliIo): number {
+export async function printStatus(settings: Settings, io: CliIo): Promise<number> {
   const current = currentProxyHost(settings.home);
-  const parts = loadProfiles(settings.home).map((profile) => {
+  const parts = (await loadProfiles(settings.home)).map((profile) => {
     const identity = usable(settings, profile, io);
     return identity === undefined
       ? ''

@@ -15,7 +15,7 @@ export async function storeLogin(settings: Settings, io: CliIo, loggedIn: Logged
   const { profile, credentials, authorities } = loggedIn;
   storeCredentials(settings.home, profile.proxyHost, profile.user, credentials);
   storeAuthorities(settings.home, authorities, profile);
-  saveProfile(settings.home, profile);
+  await saveProfile(settings.home, profile);
   const identity = loadIdentity(settings.home, profile.proxyHost, profile.user);
   if (identity === undefined) throw new Error('the login that was just stored is not there');
   if (settings.useAgent) await loadIntoAgent(identity, io, settings.debug);
