@@ -1,0 +1,63 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+
+const stepMs = 30_000;
+const digits = 6;
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+/** A new seed: 20 random bytes. */
+export const newOtpSecret = (randomBytes: (n: number) => Uint8Array): Uint8Array => randomBytes(20);
+
+/** Base 32 without padding. Source: RFC 4648, section 6. */
+export function base32(bytes: Uint8Array): string {
+  let text = '';
+  let bits = 0;
+  let value = 0;
+  for (const byte of bytes) {
+    value = (value << 8) | byte;
+    bits += 8;
+    for (; bits >= 5; bits -= 5) text += alphabet.charAt((value >>> (bits - 5)) & 31);
+    value &= 0xff;
+  }
+  return bits > 0 ? text + alphabet.charAt((value << (5 - bits)) & 31) : text;
+}
+
+/** What an authenticator application scans. */
+export const otpUrl = ({
+  issuer,
+  account,
+  secret,
+}: {
+  issuer: string;
+  account: string;
+  secret: Uint8Array;
+}): string =>
+  `otpauth://totp/${encodeURIComponent(issuer)}:${encodeURIComponent(account)}` +
+  `?secret=${base32(secret)}&issuer=${encodeURIComponent(issuer)}&algorithm=SHA1&digits=${digits}&period=${stepMs / 1000}`;
+
+/** The code of a step. Source: RFC 4226, section 5.3; RFC 6238. */
+export function otpCode(secret: Uint8Array, step: number): string {
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(step));
+  const mac = createHmac('sha1', secret).update(counter).digest();
+  const at = mac.readUInt8(mac.length - 1) & 0x0f;
+  return String((mac.readUInt32BE(at) & 0x7fff_ffff) % 10 ** digits).padStart(digits, '0');
+}
+
+/**
+ * The 30-second step that `code` belongs to, among now and `skewSteps` before and after; undefined when none.
+ * Takes the same time whatever is given.
+ */
+export function matchOtpStep(
+  secret: Uint8Array,
+  code: string,
+  nowMs: number,
+  skewSteps = 1,
+): number | undefined {
+  const now = Math.floor(nowMs / stepMs);
+  const given = Buffer.from(code.padEnd(digits, ' ').slice(0, digits), 'latin1');
+  const usable = /^\d{6}$/.test(code);
+  let matched: number | undefined;
+  for (let step = now - skewSteps; step <= now + skewSteps; step++)
+    if (timingSafeEqual(given, Buffer.from(otpCode(secret, step), 'latin1')) && usable) matched ??= step;
+  return matched;
+}
