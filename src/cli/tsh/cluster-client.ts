@@ -87,7 +87,7 @@ const untrustedHost = (what: string, name: string, reason: string): CodedError =
   new CodedError(
     'access_denied',
     `${what} is not trusted: ${reason}. Wanted: a certificate for the name '${name}' from a host authority of this cluster. ` +
-      `If the cluster's authority was replaced, 'tsh login' fetches the new one`,
+      `If the cluster's authority was replaced, fetch the new one: 'tsh logout', then 'tsh login'`,
   );
 
 type HostCheck = ReturnType<HostTrust['of']>;

@@ -3,7 +3,7 @@ import { CodedError } from '../../base/errors.ts';
 import type { HostPort } from '../../base/service.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
-import { type TshHome, openHome } from './home.ts';
+import { type TshHome, checkedUser, openHome } from './home.ts';
 import { type Profile, currentProxyHost, loadProfile } from './profile.ts';
 import { type ProxyAddress, defaultSshPort, parsePort, parseProxyAddress } from './proxy-address.ts';
 
@@ -47,7 +47,7 @@ export async function readSettings(invocation: Invocation, io: CliIo): Promise<S
     home,
     proxy,
     profile,
-    user: user ?? profile?.user ?? systemUser,
+    user: checkedUser(user ?? profile?.user ?? systemUser),
     userGiven: user !== undefined,
     login: invocation.text('login') ?? systemUser,
     ttlSeconds: minutes(invocation.text('ttl') ?? '') * 60,
