@@ -18,9 +18,15 @@ export interface View<State> {
   state(): State;
   /** Everything up to this position is in `state()`. */
   position(): Position;
+  /** The state now, then every later one. Errors when the view fails, completes when it is closed. */
   readonly changes: Observable<State>;
-  /** Resolves once the view includes `position`: read your own writes. Rejects when the view is closed. */
+  /**
+   * Resolves once the view includes `position`: read your own writes. Rejects when it never will: CodedError
+   * `unavailable` when the view is closed or its log is, else what made the view fail.
+   */
   reached(position: Position): Promise<void>;
+  /** Why the view stands still for good; undefined while it follows. Its state is served as it was. */
+  failure(): Error | undefined;
   close(): void;
 }
 
