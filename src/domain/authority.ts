@@ -31,8 +31,8 @@ export const authorityFact = z.discriminatedUnion('type', [
 export type AuthorityFact = WithSecrets<z.infer<typeof authorityFact>>;
 
 /** Names of the sealed private keys in the fact that brought the key: PKCS#8 PEM, UTF-8. */
-export const sshSecretName = (keyId: string): string => `ssh:${keyId}`;
-export const tlsSecretName = (keyId: string): string => `tls:${keyId}`;
+export const sshSecretName = (keyId: string): string => `ssh.${keyId}`;
+export const tlsSecretName = (keyId: string): string => `tls.${keyId}`;
 
 /** With the private halves, which are sealed. */
 export interface NewAuthorityKey extends AuthorityKey {

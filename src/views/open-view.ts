@@ -82,7 +82,7 @@ class FollowingView<State> implements View<State> {
   }
 
   #follow(): void {
-    if (this.#ended) return;
+    if (this.#over()) return;
     const subscription = this.#log.follow(this.#position).subscribe({
       next: (followed) => {
         this.#take(followed);
@@ -95,7 +95,7 @@ class FollowingView<State> implements View<State> {
       },
     });
     // A log may answer, and even end, before `subscribe` returns.
-    if (this.#ended) subscription.unsubscribe();
+    if (this.#over()) subscription.unsubscribe();
     else this.#subscription = subscription;
   }
 
@@ -148,6 +148,10 @@ class FollowingView<State> implements View<State> {
     this.#failure = failure;
     this.#end(failure);
     this.#states.error(failure);
+  }
+
+  #over(): boolean {
+    return this.#ended !== undefined;
   }
 
   #end(reason: Error): void {

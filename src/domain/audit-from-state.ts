@@ -1,0 +1,122 @@
+import type { Recorded } from '../log/event.ts';
+import { auditCodes } from './audit-codes.ts';
+import type { AuditEvent } from './audit-event.ts';
+import { tellUser, type Told } from './audit-from-user.ts';
+import { type AuthorityFact, authorityFact } from './authority.ts';
+import { type ClusterFact, clusterFact } from './cluster.ts';
+import { type HostFact, hostFact } from './host.ts';
+import type { HostInfo } from './host-info.ts';
+import { type RoleFact, roleFact } from './role.ts';
+import { idInStream } from './streams.ts';
+import { userFact } from './user-fact.ts';
+
+/**
+ * The audit event that a fact of the partition `state` stands for; undefined when it stands for none. Its `uid` is the
+ * id of the fact: told twice, it is the same event.
+ */
+export function auditFromState(recorded: Recorded): AuditEvent | undefined {
+  const told = tell(recorded);
+  if (!told) return undefined;
+  const { cause, id } = recorded;
+  return { ei: 0, uid: id, time: cause.at, ...told, actor: cause.actor, request_id: cause.requestId };
+}
+
+function tell(recorded: Recorded): Told | undefined {
+  const category = recorded.stream.slice(0, recorded.stream.indexOf('-'));
+  const by = nameOf(recorded.cause.actor);
+  switch (category) {
+    case 'user': {
+      const fact = userFact.safeParse(recorded.fact).data;
+      const username = idInStream(recorded.stream, 'user') ?? '';
+      return fact && tellUser(fact, { username, by, at: recorded.cause.at });
+    }
+    case 'role':
+      return tellRole(roleFact.safeParse(recorded.fact).data, by);
+    case 'host':
+      return tellHost(hostFact.safeParse(recorded.fact).data, idInStream(recorded.stream, 'host') ?? '');
+    case 'cluster':
+      return tellCluster(clusterFact.safeParse(recorded.fact).data, by);
+    case 'authority':
+      return tellAuthority(authorityFact.safeParse(recorded.fact).data, by);
+    default:
+      return undefined;
+  }
+}
+
+/** `user:alice` is told as `alice`, any other actor as it is. */
+const nameOf = (actor: string): string => (actor.startsWith('user:') ? actor.slice(5) : actor);
+
+function tellRole(fact: RoleFact | undefined, by: string): Told | undefined {
+  const common = { user: by, updated_by: by };
+  switch (fact?.type) {
+    case 'role.created':
+      return { event: 'role.created', code: auditCodes.roleCreated, ...common, name: fact.data.role.name };
+    case 'role.updated':
+      return { event: 'role.updated', code: auditCodes.roleUpdated, ...common, name: fact.data.role.name };
+    case 'role.deleted':
+      return { event: 'role.deleted', code: auditCodes.roleDeleted, ...common, name: fact.data.name };
+    case undefined:
+      return undefined;
+  }
+}
+
+const aboutHost = ({ hostId, role, nodename, address, labels, version }: HostInfo): object => ({
+  server_id: hostId,
+  server_hostname: nodename,
+  server_addr: address,
+  server_labels: labels,
+  role,
+  version,
+});
+
+function tellHost(fact: HostFact | undefined, hostId: string): Told | undefined {
+  switch (fact?.type) {
+    case 'host.joined':
+      return {
+        event: 'instance.join',
+        code: auditCodes.hostJoin,
+        success: true,
+        ...aboutHost(fact.data.host),
+      };
+    case 'host.changed':
+      return { event: 'instance.update', code: auditCodes.hostChange, ...aboutHost(fact.data.host) };
+    case 'host.left':
+      return { event: 'instance.leave', code: auditCodes.hostLeave, server_id: hostId, ...fact.data };
+    case undefined:
+      return undefined;
+  }
+}
+
+function tellCluster(fact: ClusterFact | undefined, by: string): Told | undefined {
+  switch (fact?.type) {
+    case 'cluster.created':
+      return {
+        event: 'cluster.create',
+        code: auditCodes.clusterCreate,
+        user: by,
+        name: fact.data.clusterName,
+        cluster_id: fact.data.clusterId,
+        second_factor: fact.data.secondFactor,
+      };
+    case 'cluster.configured': {
+      const second_factor = fact.data.secondFactor;
+      return {
+        event: 'auth_preference.update',
+        code: auditCodes.authPreferenceUpdate,
+        user: by,
+        second_factor,
+      };
+    }
+    case undefined:
+      return undefined;
+  }
+}
+
+const tellAuthority = (fact: AuthorityFact | undefined, by: string): Told | undefined =>
+  fact && {
+    event: 'cert_authority.create',
+    code: auditCodes.authorityCreate,
+    user: by,
+    name: fact.data.clusterName,
+    type: fact.data.type,
+  };

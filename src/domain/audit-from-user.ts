@@ -1,0 +1,124 @@
+import { hour, type Instant, minute, msBetween, second } from '../base/time.ts';
+import { auditCodes } from './audit-codes.ts';
+import type { Addresses, Refusal, UserFact } from './user-fact.ts';
+
+/** Fields of an audit event that depend on the fact. */
+export interface Told {
+  readonly event: string;
+  readonly code: string;
+  readonly [field: string]: unknown;
+}
+
+/** Whom it is about, who caused it, and when. */
+export interface Around {
+  readonly username: string;
+  readonly by: string;
+  readonly at: Instant;
+}
+
+type Tellers = {
+  readonly [T in UserFact['type']]: (
+    data: Extract<UserFact, { type: T }>['data'],
+    around: Around,
+  ) => Told | undefined;
+};
+
+/** What the operator reads; the person at the prompt is told one thing whatever it was. */
+const refusals: Readonly<Record<Refusal, string>> = {
+  wrong_password: 'the password is wrong',
+  no_otp: 'no one-time code was given',
+  wrong_otp: 'the one-time code is wrong',
+  used_otp: 'the one-time code was used before',
+};
+
+const from = ({ remote, local }: Addresses): object => ({
+  ...(remote === '' ? {} : { 'addr.remote': remote }),
+  ...(local === '' ? {} : { 'addr.local': local }),
+});
+
+const changed = ({ username, by }: Around): object => ({ user: by, name: username, updated_by: by });
+
+const updated = (data: object, around: Around): Told => ({
+  event: 'user.update',
+  code: auditCodes.userUpdate,
+  ...changed(around),
+  ...data,
+  connector: 'local',
+});
+
+const tellers: Tellers = {
+  'user.created': ({ roles }, around) => ({
+    event: 'user.create',
+    code: auditCodes.userCreate,
+    ...changed(around),
+    roles,
+    connector: 'local',
+  }),
+  'user.invited': ({ purpose, expiresAt }, around) => ({
+    event: 'reset_password_token.create',
+    code: auditCodes.resetPasswordTokenCreate,
+    ...changed(around),
+    purpose,
+    ttl: durationText(msBetween(around.at, expiresAt)),
+    expires: expiresAt,
+  }),
+  // Comes with the link, which is told.
+  'user.password_reset': () => undefined,
+  'user.password_set': ({ addresses }, { username }) => ({
+    event: 'user.password_change',
+    code: auditCodes.userPasswordChange,
+    user: username,
+    ...from(addresses),
+  }),
+  // Comes with the password, which is told.
+  'user.otp_set': () => undefined,
+  'user.logged_in': ({ method, addresses }, { username }) => ({
+    event: 'user.login',
+    code: auditCodes.userLogin,
+    user: username,
+    method,
+    success: true,
+    ...from(addresses),
+  }),
+  'user.login_refused': ({ reason, addresses }, { username }) => ({
+    event: 'user.login',
+    code: auditCodes.userLoginFailure,
+    user: username,
+    method: 'local',
+    success: false,
+    error: refusals[reason],
+    ...from(addresses),
+  }),
+  'user.locked': ({ until, reason }, { username }) => ({
+    event: 'lock.created',
+    code: auditCodes.lockCreated,
+    user: username,
+    name: username,
+    expires: until,
+    message: reason,
+  }),
+  'user.unlocked': (_data, around) => ({
+    event: 'lock.deleted',
+    code: auditCodes.lockDeleted,
+    ...changed(around),
+  }),
+  'user.roles_changed': updated,
+  'user.traits_changed': updated,
+  'user.deleted': (_data, around) => ({
+    event: 'user.delete',
+    code: auditCodes.userDelete,
+    ...changed(around),
+  }),
+};
+
+/** What a fact about a user tells the audit; undefined when another fact of the same append tells it. */
+export const tellUser = (fact: UserFact, around: Around): Told | undefined =>
+  (tellers[fact.type] as (data: UserFact['data'], around: Around) => Told | undefined)(fact.data, around);
+
+/** As 4.4 writes it: `1h0m0s`. */
+function durationText(ms: number): string {
+  const hours = Math.floor(ms / hour);
+  const minutes = Math.floor((ms % hour) / minute);
+  const seconds = Math.floor((ms % minute) / second);
+  return hours > 0 ? `${hours}h${minutes}m${seconds}s` : `${minutes}m${seconds}s`;
+}
