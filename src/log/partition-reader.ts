@@ -73,6 +73,12 @@ export class PartitionReader {
     for (const tell of [...this.#listeners]) tell(batch);
   }
 
+  /** Forgets what lay in slots that were trimmed. */
+  forgetBefore(slot: number): void {
+    this.#fold.forgetBefore(slot);
+    this.#recent.forgetBefore(slot);
+  }
+
   /** `tell` hears of every batch that is folded from now on. Answers how to stop that. */
   listen(tell: (batch: Batch | 'trimmed beneath') => void): () => void {
     this.#listeners.add(tell);

@@ -24,6 +24,14 @@ export class RecentBatches {
     return this.#bySlot.get(slot);
   }
 
+  forgetBefore(slot: number): void {
+    for (const [one, batch] of this.#bySlot) {
+      if (one >= slot) continue;
+      this.#bySlot.delete(one);
+      this.#bytes -= batch.bytes;
+    }
+  }
+
   clear(): void {
     this.#bySlot.clear();
     this.#bytes = 0;

@@ -45,7 +45,7 @@ export async function takeSnapshot(
   if (!trim || older === undefined || older.floor <= 1)
     return { status: 'taken', position, trimmedBefore: undefined };
   await driver.trim(partition, older.floor);
-  reader.fold.forgetBefore(older.floor);
+  reader.forgetBefore(older.floor);
   return { status: 'taken', position, trimmedBefore: older.floor };
 }
 
