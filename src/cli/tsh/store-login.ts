@@ -11,7 +11,11 @@ import type { Settings } from './settings.ts';
  * Keeps what a login brought under the tsh home and offers the key to the agent. The profile goes last: until it is
  * written, the old login is the current one.
  */
-export async function storeLogin(settings: Settings, io: CliIo, loggedIn: LoggedIn): Promise<ClientIdentity> {
+export async function storeLogin(
+  settings: Pick<Settings, 'home' | 'useAgent' | 'debug'>,
+  io: CliIo,
+  loggedIn: LoggedIn,
+): Promise<ClientIdentity> {
   const { profile, credentials, authorities } = loggedIn;
   storeCredentials(settings.home, profile.proxyHost, profile.user, credentials);
   storeAuthorities(settings.home, authorities, profile);
