@@ -6,7 +6,7 @@ import type { AuthClient } from '../api/client.ts';
 import { createAuthService, type AuthService } from '../auth/service.ts';
 import { isWildcard } from '../base/addresses.ts';
 import { backoffMs, pause } from '../base/backoff.ts';
-import { messageOf } from '../base/errors.ts';
+import { CodedError, messageOf } from '../base/errors.ts';
 import { ensurePrivateDirectory, writeFileAtomic } from '../base/files.ts';
 import { formatHostPort, type HostPort, type Listeners, type Service } from '../base/service.ts';
 import { gitRef, version } from '../base/version.ts';
@@ -16,7 +16,7 @@ import { openKeyring } from '../log/keyring.ts';
 import { openLog } from '../log/open-log.ts';
 import { createNodeService } from '../node/service.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
-import { createProxyService } from '../proxy/service.ts';
+import { createProxyService, type ProxyConfig } from '../proxy/service.ts';
 import { hasNativeCrypto } from '../ssh/native-crypto.ts';
 import { advertisedHost } from './advertise.ts';
 import type { Configuration } from './configuration.ts';
@@ -244,23 +244,28 @@ async function buildProxy(parts: Parts, auth: AuthService, closers: Closers): Pr
     config: {
       hostId,
       nodename: configuration.nodename,
-      clusterName: configuration.clusterName,
+      clusterName: standing.identity.clusterName,
       sshListenAddress: configuration.listen.proxySsh,
       webListenAddress: configuration.listen.web,
       publicAddresses: file.public_addr.map(formatHostPort),
       sshPublicAddresses: file.ssh_public_addr.map(formatHostPort),
       advertiseIp: advertise,
+      authServers: [callable(auth.listenAddress())],
       web: webOf(configuration),
     },
   });
 }
 
-function webOf(configuration: Configuration): Parameters<typeof createProxyService>[0]['config']['web'] {
+function webOf(configuration: Configuration): ProxyConfig['web'] {
   const { https_key_file: keyFile, https_cert_file: certificateFile } = configuration.file.proxy_service;
-  if (configuration.web === 'plain') return { status: 'plain' };
-  return keyFile === undefined || certificateFile === undefined
-    ? { status: 'self-signed', directory: configuration.dataDir }
-    : { status: 'files', keyFile, certificateFile };
+  if ((keyFile === undefined) !== (certificateFile === undefined))
+    throw new CodedError(
+      'misconfigured',
+      'proxy_service: set both https_key_file and https_cert_file, or neither',
+    );
+  const files =
+    keyFile === undefined || certificateFile === undefined ? undefined : { keyFile, certificateFile };
+  return { speaks: configuration.web, directory: configuration.dataDir, files };
 }
 
 async function buildNode(parts: Parts, auth: AuthService, closers: Closers): Promise<Service> {
@@ -283,7 +288,7 @@ async function buildNode(parts: Parts, auth: AuthService, closers: Closers): Pro
     config: {
       hostId,
       nodename: configuration.nodename,
-      clusterName: configuration.clusterName,
+      clusterName: standing.identity.clusterName,
       listenAddress: configuration.listen.ssh,
       advertiseIp: advertise,
       publicAddresses,

@@ -1,0 +1,78 @@
+import { pause } from '../base/backoff.ts';
+import { messageOf } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import { minute, second } from '../base/time.ts';
+import type { HostInfo } from '../domain/host-info.ts';
+import type { AuthClient } from './client.ts';
+import { heartbeat } from './operations.ts';
+
+const renewMs = minute;
+const retryMs = 5 * second;
+const ttlSeconds = 600;
+
+export interface Announcement {
+  /** Resolves when auth has taken the first one; never rejects. */
+  readonly first: Promise<void>;
+  /** Tells auth at once that something changed. */
+  renew(): void;
+  /** Undefined while auth takes them. */
+  trouble(): string | undefined;
+  stop(): Promise<void>;
+}
+
+/**
+ * Tells the cluster that this machine is here: at once, when `renew` is called, and every minute less a random part, so
+ * that many machines do not speak at the same moment. A refusal or an absent auth is tried again.
+ * @param host asked each time: labels may change.
+ */
+export function announceHost(options: {
+  readonly auth: Pick<AuthClient, 'call'>;
+  readonly sink: LogSink;
+  readonly host: () => HostInfo;
+  /** In [0, 1). */
+  readonly random: () => number;
+}): Announcement {
+  const { auth, sink, host, random } = options;
+  const stopping = new AbortController();
+  let wake = new AbortController();
+  let trouble: string | undefined = 'this host has not been announced yet';
+  let announced: () => void = () => undefined;
+  const first = new Promise<void>((resolve) => {
+    announced = resolve;
+  });
+
+  const once = async (): Promise<boolean> => {
+    try {
+      await auth.call(heartbeat, { host: host(), ttlSeconds });
+      if (trouble !== undefined) sink.debug('auth knows that this host is here');
+      trouble = undefined;
+      announced();
+      return true;
+    } catch (e) {
+      const why = `heartbeat: ${messageOf(e)}`;
+      if (trouble !== why) sink.warn(why);
+      trouble = why;
+      return false;
+    }
+  };
+  const loop = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      wake = new AbortController();
+      const taken = await once();
+      const wait = taken ? renewMs * (0.8 + 0.2 * random()) : retryMs * (0.5 + 0.5 * random());
+      await pause(wait, AbortSignal.any([stopping.signal, wake.signal]));
+    }
+  };
+  const running = loop();
+  return {
+    first,
+    renew: () => {
+      wake.abort();
+    },
+    trouble: () => trouble,
+    stop: async () => {
+      stopping.abort();
+      await running;
+    },
+  };
+}

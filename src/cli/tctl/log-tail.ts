@@ -1,0 +1,47 @@
+import { concatMap, fromEvent, lastValueFrom, merge, type Observable, takeUntil } from 'rxjs';
+import { CodedError } from '../../base/errors.ts';
+import { type Followed, partitions } from '../../log/event.ts';
+import { jsonLine, textLine } from '../../log/tail-lines.ts';
+import { openLogForReading } from '../../process/read-log.ts';
+import type { Invocation } from '../args.ts';
+import type { CliIo } from '../cli-io.ts';
+import { printable } from '../printable.ts';
+import { configurationOf } from './connect.ts';
+
+/** `tctl log tail`: reads the store beside the daemon. With `--follow` until interrupted. */
+export async function tailLog(invocation: Invocation, io: CliIo): Promise<number> {
+  const partition = partitions.find((name) => name === invocation.text('partition'));
+  if (partition === undefined) throw new CodedError('bad_request', '--partition: unknown');
+  const stream = invocation.text('stream');
+  const line =
+    invocation.text('format') === 'json'
+      ? jsonLine
+      : (e: Parameters<typeof textLine>[0]): string => printable(textLine(e));
+  const log = await openLogForReading(configurationOf(invocation, io), io.world);
+  try {
+    const print = async (event: Followed): Promise<void> => {
+      if (event.fact === undefined || (stream !== undefined && event.stream !== stream)) return;
+      if (!io.stdout.write(`${line(event)}\n`))
+        await new Promise((resolve) => io.stdout.once('drain', resolve));
+    };
+    let last = 0;
+    for await (const event of log[partition].history(0)) {
+      await print(event);
+      last = event.position;
+    }
+    if (!invocation.on('follow')) return 0;
+    await follow(log[partition].follow(last), print);
+    return 0;
+  } finally {
+    await log.close();
+  }
+}
+
+/** Prints in order, until the user interrupts. */
+async function follow(
+  events: Observable<Followed>,
+  print: (event: Followed) => Promise<void>,
+): Promise<void> {
+  const interrupted = merge(fromEvent(process, 'SIGINT'), fromEvent(process, 'SIGTERM'));
+  await lastValueFrom(events.pipe(concatMap(print), takeUntil(interrupted)), { defaultValue: undefined });
+}
