@@ -74,12 +74,12 @@ describe('copying', () => {
     writeFileSync(at('from', 'd', 'big'), big);
     writeFileSync(at('from', 'd', 'e', 'empty'), '');
     writeFileSync(at('from', 'run me'), '#!/bin/sh\n');
-    chmodSync(at('from', 'run me'), 0o751);
+    chmodSync(at('from', 'run me'), 0o777);
     chmodSync(at('from', 'd', 'e'), 0o500);
     await copy([at('from', 'd'), at('from', 'run me')]);
     expect(readFileSync(at('to', 'd', 'big')).equals(big)).toBe(true);
     expect(readdirSync(at('to', 'd', 'e'))).toEqual(['empty']);
-    expect(statSync(at('to', 'run me')).mode & 0o777).toBe(0o751);
+    expect(statSync(at('to', 'run me')).mode & 0o777).toBe(0o777);
     expect(statSync(at('to', 'd', 'e')).mode & 0o777).toBe(0o500);
     chmodSync(at('from', 'd', 'e'), 0o700);
     chmodSync(at('to', 'd', 'e'), 0o700);
