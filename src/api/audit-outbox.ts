@@ -44,7 +44,7 @@ export interface OutboxOptions {
 
 const maxEventBytes = 60 * 1024;
 const batchEvents = 200;
-const batchBytes = 512 * 1024;
+const batchBytes = 128 * 1024;
 /** Writes of so many callers share one fsync. */
 const groupEvents = 256;
 const backoff = { baseMs: 250, maxMs: 10_000 };

@@ -41,7 +41,7 @@ function tinyLog(): {
       }
     },
     snapshot: (name: string) =>
-      Promise.resolve(name === 'users.1' ? { position: 2, state: { n: 1 } } : undefined),
+      Promise.resolve(name === 'absent.1' ? undefined : { position: 2, state: { n: 1 } }),
   };
   return {
     log: log as unknown as EventLog,
@@ -66,7 +66,7 @@ function tinyLog(): {
 const policy: LogPolicy = {
   followers: (partition) => (partition === 'state' ? ['Node'] : []),
   visible: (_caller, _partition, event) => event.fact.type !== 'hidden',
-  snapshotVisible: (_caller, _partition, name) => name === 'users.1',
+  snapshotFor: (_caller, _partition, name, state) => (name === 'users.1' ? state : undefined),
 };
 const node: Caller = { kind: 'host', hostId: 'h', role: 'Node', address: 'a' };
 
@@ -286,6 +286,7 @@ describe('reading a stored state from afar', () => {
     const { remote } = await setUp(['a', 'b']);
     expect(await remote.snapshot('users.1')).toEqual({ position: 2, state: { n: 1 } });
     expect(await remote.snapshot('secrets.1')).toBeUndefined();
+    expect(await remote.snapshot('absent.1')).toBeUndefined();
   });
 
   it('waits for an auth server that is away', async () => {

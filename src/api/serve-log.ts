@@ -15,8 +15,8 @@ export interface LogPolicy {
   /** Who may follow this partition at all. */
   followers(partition: Partition): readonly Who[];
   visible(caller: Caller, partition: Partition, event: Recorded): boolean;
-  /** Whether everything in the stored state of this projection is visible to the caller. */
-  snapshotVisible(caller: Caller, partition: Partition, projection: string): boolean;
+  /** What the caller may have of a projection's stored state: as if folded from what is visible; undefined for none. */
+  snapshotFor(caller: Caller, partition: Partition, projection: string, state: unknown): unknown;
 }
 
 export interface ServedLogs {
@@ -51,11 +51,10 @@ export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: Serve
   app.get('/v3/log/:partition/snapshot/:projection', async (c) => {
     const { caller, partition } = admit(c, logs, deps);
     const name = c.req.param('projection');
-    const stored = logs.policy.snapshotVisible(caller, partition, name)
-      ? await logs.log[partition].snapshot(name)
-      : undefined;
-    if (!stored) throw new CodedError('not_found', 'there is no such snapshot for this caller');
-    return c.json({ position: stored.position, state: stored.state as object });
+    const stored = await logs.log[partition].snapshot(name);
+    const state = stored && logs.policy.snapshotFor(caller, partition, name, stored.state);
+    if (state === undefined) throw new CodedError('not_found', 'there is no such snapshot for this caller');
+    return c.json({ position: stored?.position, state } as object);
   });
 }
 

@@ -18,6 +18,12 @@ export interface TlsMaterial {
 /** The name every auth server's certificate carries, whatever its address. Source: reference 4.4, auth API. */
 export const authServerName = 'teleport.cluster.local';
 
+/** Proxies carry the auth server's name as well; what they may not do is take its place. */
+function isAuthServer(socket: TLSSocket): boolean {
+  const { O: roles } = socket.getPeerCertificate().subject;
+  return [roles].flat().some((role) => role === 'Auth' || role === 'Admin');
+}
+
 /** TLS over a stream that is open already. Rejects, and destroys the stream, when the handshake fails. */
 export function secure(stream: Duplex, tls: TlsMaterial, signal: AbortSignal): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
@@ -51,6 +57,10 @@ export function secure(stream: Duplex, tls: TlsMaterial, signal: AbortSignal): P
     socket.once('error', fail);
     socket.once('close', onClose);
     socket.once('secureConnect', () => {
+      if (!isAuthServer(socket)) {
+        fail(new CodedError('unavailable', 'the server is of this cluster, but it is not an auth server'));
+        return;
+      }
       signal.removeEventListener('abort', onAbort);
       socket.off('error', fail);
       socket.off('close', onClose);

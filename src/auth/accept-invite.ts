@@ -1,0 +1,73 @@
+import type { z } from 'zod';
+import type { acceptInvite as operation } from '../api/operations.ts';
+import type { Call } from '../api/server-deps.ts';
+import { CodedError } from '../base/errors.ts';
+import { invite } from '../domain/invite.ts';
+import { inviteStream, userStream } from '../domain/streams.ts';
+import { user } from '../domain/user.ts';
+import type { SetCredentials } from '../domain/user-change.ts';
+import { step, transact } from '../log/execute.ts';
+import { matchOtpStep } from '../pki/otp.ts';
+import { hashPassword } from '../pki/password.ts';
+import { findUser } from '../views/users.ts';
+import { type AuthDeps, causeOf } from './deps.ts';
+import { destroySecrets } from './destroy-secrets.ts';
+import { openInvite, type OpenInvite, seedOf } from './read-invite.ts';
+
+type Input = z.output<typeof operation.input>;
+type Output = z.input<typeof operation.output>;
+
+/** As in 4.4. Long ones are hashed whole; the contract's size limit is the only upper bound. */
+const shortestPassword = 6;
+
+/** A person sets a password, and proves that its device has the one-time seed. The link works once. */
+export function acceptInvite(deps: AuthDeps, call: Call, input: Input): Promise<Output> {
+  return deps.gate.admit(input.clientAddress, async () => {
+    const open = await openInvite(deps, input.token);
+    checkPassword(input.password);
+    const otp = await proveSeed(deps, open, input.otp);
+    const { username } = open.pending;
+    const before = findUser(deps.views.users.state(), username);
+    const { position } = await transact(
+      deps.log.state,
+      [
+        step(invite, inviteStream(open.hash), { type: 'accept-invite', now: deps.world.now() }),
+        step(user, userStream(username), {
+          type: 'set-credentials',
+          inviteHash: open.hash,
+          passwordId: deps.world.uuid(),
+          passwordHash: Buffer.from(await hashPassword(input.password)),
+          otp,
+          addresses: { remote: input.clientAddress, local: call.caller.address },
+        }),
+      ],
+      { ...causeOf(deps, call), actor: `user:${username}` },
+    );
+    if (position === undefined) throw new Error('bug: an accepted invite made no fact');
+    await deps.views.reached(position);
+    // The user's stream has its own copy of the seed now.
+    const replaced = otp.status === 'set' ? [before?.otpIn] : [];
+    await destroySecrets(deps, [open.createdIn, before?.passwordIn, ...replaced]);
+    return { username };
+  });
+}
+
+function checkPassword(password: string): void {
+  if (Array.from(password).length < shortestPassword)
+    throw new CodedError(
+      'bad_request',
+      `password is too short, it must have at least ${shortestPassword} characters`,
+    );
+}
+
+async function proveSeed(deps: AuthDeps, open: OpenInvite, code: string): Promise<SetCredentials['otp']> {
+  if (open.secondFactor === 'off') return { status: 'unchanged' };
+  const seed = await seedOf(deps, open.createdIn);
+  const usedStep = matchOtpStep(seed, code, Date.parse(deps.world.now()));
+  if (usedStep === undefined)
+    throw new CodedError(
+      'access_denied',
+      'the one-time code does not fit: scan the picture again, and check the clock of your device',
+    );
+  return { status: 'set', id: deps.world.uuid(), seed, usedStep };
+}

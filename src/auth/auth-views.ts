@@ -1,0 +1,86 @@
+import type { ClusterLog } from '../log/event-log.ts';
+import type { Position } from '../log/event.ts';
+import { authoritiesView, type AuthoritiesState } from '../views/authorities.ts';
+import { clusterView } from '../views/cluster.ts';
+import { hostsView, type HostsState } from '../views/hosts.ts';
+import { invitesView, type InvitesState } from '../views/invites.ts';
+import { openView } from '../views/open-view.ts';
+import { presenceView, type PresenceState } from '../views/presence.ts';
+import { rolesView, type RolesState } from '../views/roles.ts';
+import { usersView, type UsersState } from '../views/users.ts';
+import type { Projection, View } from '../views/view.ts';
+import type { ClusterState } from '../domain/cluster.ts';
+import type { ViewState } from '../log/event-log.ts';
+
+/** What auth folds. */
+export interface AuthViews {
+  readonly cluster: View<ClusterState>;
+  readonly authorities: View<AuthoritiesState>;
+  readonly roles: View<RolesState>;
+  readonly users: View<UsersState>;
+  readonly invites: View<InvitesState>;
+  readonly hosts: View<HostsState>;
+  readonly presence: View<PresenceState>;
+  /** Resolves when every fold of `state` holds this position. */
+  reached(position: Position): Promise<void>;
+  /** Resolves when every fold of `state` holds what is on the log now, by whichever auth server it was written. */
+  fresh(): Promise<void>;
+  /** Rejects when a fold cannot go on: what it holds would grow wrong. Never resolves. */
+  readonly broken: Promise<never>;
+  /** For a snapshot. */
+  stored(partition: 'state' | 'presence'): readonly ViewState[];
+  close(): void;
+}
+
+export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
+  const [cluster, authorities, roles, users, invites, hosts, presence] = await Promise.all([
+    openView(clusterView, log.state),
+    openView(authoritiesView, log.state),
+    openView(rolesView, log.state),
+    openView(usersView, log.state),
+    openView(invitesView, log.state),
+    openView(hostsView, log.state),
+    openView(presenceView, log.presence),
+  ]);
+  const ofState = [cluster, authorities, roles, users, invites, hosts];
+  const reached = async (position: Position): Promise<void> => {
+    await Promise.all(ofState.map((view) => view.reached(position)));
+  };
+  return {
+    cluster,
+    authorities,
+    roles,
+    users,
+    invites,
+    hosts,
+    presence,
+    reached,
+    broken: Promise.race([...ofState, presence].map(failureOf)),
+    fresh: async () => reached(await log.state.head()),
+    stored: (partition) =>
+      partition === 'presence'
+        ? [storedView(presenceView, presence)]
+        : [
+            storedView(clusterView, cluster),
+            storedView(authoritiesView, authorities),
+            storedView(rolesView, roles),
+            storedView(usersView, users),
+            storedView(invitesView, invites),
+            storedView(hostsView, hosts),
+          ],
+    close: () => {
+      for (const view of [...ofState, presence]) view.close();
+    },
+  };
+}
+
+const storedView = <S>(projection: Projection<S>, view: View<S>): ViewState => ({
+  name: projection.name,
+  position: view.position(),
+  state: projection.encode(view.state()),
+});
+
+const failureOf = (view: View<unknown>): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    view.changes.subscribe({ error: reject });
+  });

@@ -1,0 +1,47 @@
+import type { z } from 'zod';
+import type {
+  listAuthorities,
+  pingCluster,
+  readAuthPreference,
+  readClusterStatus,
+} from '../api/operations.ts';
+import { version } from '../base/version.ts';
+import type { AuthorityType } from '../domain/authority.ts';
+import { caPinOf } from '../pki/ca-pin.ts';
+import type { AuthDeps } from './deps.ts';
+import { clusterOf, signerOfCluster } from './lookups.ts';
+
+export const ping = (deps: AuthDeps): z.input<typeof pingCluster.output> => ({
+  clusterName: clusterOf(deps.views).clusterName,
+  serverVersion: version,
+});
+
+export async function clusterStatus(deps: AuthDeps): Promise<z.input<typeof readClusterStatus.output>> {
+  await deps.views.fresh();
+  return {
+    ...ping(deps),
+    userAuthority: rotationText(deps, 'user'),
+    hostAuthority: rotationText(deps, 'host'),
+    caPins: signerOfCluster(deps.views, 'host').tlsCertificatesPem.map(caPinOf),
+  };
+}
+
+/** As `tctl status` of 4.4 words it. */
+function rotationText(deps: AuthDeps, type: AuthorityType): string {
+  const { state } = deps.views.authorities.state()[type];
+  const rotatedAt = state.status === 'created' ? state.rotation.lastRotatedAt : null;
+  return rotatedAt === null ? 'never updated' : `rotated ${rotatedAt}`;
+}
+
+export const authPreference = (deps: AuthDeps): z.input<typeof readAuthPreference.output> => ({
+  type: 'local',
+  secondFactor: clusterOf(deps.views).secondFactor,
+});
+
+export async function authorities(
+  deps: AuthDeps,
+  { type }: z.output<typeof listAuthorities.input>,
+): Promise<z.input<typeof listAuthorities.output>> {
+  await deps.views.fresh();
+  return { authorities: [signerOfCluster(deps.views, type)] };
+}

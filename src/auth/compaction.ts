@@ -1,0 +1,87 @@
+import { isCoded, messageOf } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import type { Metrics } from '../base/service.ts';
+import { minute, msBetween, second } from '../base/time.ts';
+import type { World } from '../base/world.ts';
+import type { ClusterLog, ViewState } from '../log/event-log.ts';
+import { type Partition, partitions } from '../log/event.ts';
+import type { AuthViews } from './auth-views.ts';
+
+export interface Compaction {
+  /** Takes the snapshots that are due. */
+  run(): Promise<void>;
+  /** One line when snapshots have failed for long: logs that only grow are found out too late. */
+  trouble(): string | undefined;
+  close(): Promise<void>;
+}
+
+export interface CompactionOptions {
+  readonly log: ClusterLog;
+  readonly views: Pick<AuthViews, 'stored'>;
+  readonly world: World;
+  readonly sink: LogSink;
+  readonly metrics: Metrics;
+  /** Of this auth server. */
+  readonly hostId: string;
+}
+
+const everyEvents = 10_000;
+const presenceEveryMs = 5 * minute;
+const checkEveryMs = 15 * second;
+
+/**
+ * Keeps opening fast and presence small. Any auth server may do it; the log lets only one finish. `state` and `audit`
+ * are kept whole.
+ */
+export function startCompaction(options: CompactionOptions): Compaction {
+  const { log, views, world, sink, metrics, hostId } = options;
+  let presenceAt = world.now();
+  let failing: { readonly since: string; readonly reason: string } | undefined;
+
+  const isDue = (partition: Partition): boolean => {
+    const { eventsSinceSnapshot } = log.stats()[partition];
+    if (partition !== 'presence') return eventsSinceSnapshot >= everyEvents;
+    return eventsSinceSnapshot > 0 && msBetween(presenceAt, world.now()) >= presenceEveryMs;
+  };
+
+  const take = async (partition: Partition): Promise<void> => {
+    const kept: readonly ViewState[] = partition === 'audit' ? [] : views.stored(partition);
+    const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
+    const taken = await log.takeSnapshot(partition, kept, { trim: partition === 'presence' }, cause);
+    if (partition === 'presence') presenceAt = world.now();
+    metrics.add('log_snapshots_total', 1, { partition, outcome: taken.status });
+    sink.debug('a snapshot was asked for', { partition, ...taken });
+  };
+
+  const run = async (): Promise<void> => {
+    for (const partition of partitions) {
+      metrics.set('log_events_since_snapshot', log.stats()[partition].eventsSinceSnapshot, { partition });
+      if (!isDue(partition)) continue;
+      try {
+        await take(partition);
+        failing = undefined;
+      } catch (e) {
+        metrics.add('log_snapshots_total', 1, { partition, outcome: isCoded(e) ? e.code : 'failed' });
+        sink.warn('a snapshot of the log failed', { partition, reason: messageOf(e) });
+        failing = { since: failing?.since ?? world.now(), reason: `${partition}: ${messageOf(e)}` };
+      }
+    }
+  };
+
+  let running = Promise.resolve();
+  const timer = setInterval(() => {
+    running = running.then(run);
+  }, checkEveryMs);
+  timer.unref();
+  return {
+    run,
+    trouble: () =>
+      failing && msBetween(failing.since, world.now()) > 10 * minute
+        ? `snapshots of the log fail since ${failing.since}: ${failing.reason}`
+        : undefined,
+    close: async () => {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import type { z } from 'zod';
+import type { deleteUser as operation } from '../api/operations.ts';
+import type { Call } from '../api/server-deps.ts';
+import { invite } from '../domain/invite.ts';
+import { inviteStream, userStream } from '../domain/streams.ts';
+import { user } from '../domain/user.ts';
+import { step, transact } from '../log/execute.ts';
+import { findInvite } from '../views/invites.ts';
+import { findUser } from '../views/users.ts';
+import { type AuthDeps, causeOf } from './deps.ts';
+import { destroySecrets } from './destroy-secrets.ts';
+
+type Input = z.output<typeof operation.input>;
+type Output = z.input<typeof operation.output>;
+
+/** The user, its open link and its secrets go together. @throws CodedError `not_found` */
+export async function deleteUser(deps: AuthDeps, call: Call, { username }: Input): Promise<Output> {
+  await deps.views.fresh();
+  const before = findUser(deps.views.users.state(), username);
+  const open = before?.state.invite?.hash;
+  const revoke =
+    open === undefined
+      ? []
+      : [step(invite, inviteStream(open), { type: 'revoke-invite', reason: 'user_deleted' })];
+  const { position } = await transact(
+    deps.log.state,
+    [step(user, userStream(username), { type: 'delete-user', username }), ...revoke],
+    causeOf(deps, call),
+  );
+  if (position === undefined) throw new Error('bug: a deletion made no fact');
+  const openInvite = open === undefined ? undefined : findInvite(deps.views.invites.state(), open);
+  await deps.views.reached(position);
+  await destroySecrets(deps, [before?.passwordIn, before?.otpIn, openInvite?.createdIn]);
+  return { position };
+}

@@ -1,0 +1,36 @@
+import type { Call } from '../api/server-deps.ts';
+import { actorOf } from '../api/guard.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import type { Metrics } from '../base/service.ts';
+import type { World } from '../base/world.ts';
+import type { ClusterLog } from '../log/event-log.ts';
+import type { Cause } from '../log/event.ts';
+import type { AuditWriter } from './audit-writer.ts';
+import type { AuthViews } from './auth-views.ts';
+import type { LoginGate } from './login-gate.ts';
+import type { OwnAudit } from './own-audit.ts';
+import type { PresenceWriter } from './presence-writer.ts';
+import type { KeyChest } from './signing-keys.ts';
+
+/** What the use cases work with. Made once, by `service.ts`. */
+export interface AuthDeps {
+  readonly log: ClusterLog;
+  readonly world: World;
+  readonly sink: LogSink;
+  readonly metrics: Metrics;
+  /** Of this auth server. */
+  readonly hostId: string;
+  readonly views: AuthViews;
+  readonly keys: KeyChest;
+  readonly audit: AuditWriter;
+  readonly ownAudit: OwnAudit;
+  readonly gate: LoginGate;
+  readonly presence: PresenceWriter;
+}
+
+/** Why the facts of this call come about. */
+export const causeOf = (deps: Pick<AuthDeps, 'world'>, call: Call): Cause => ({
+  at: deps.world.now(),
+  actor: actorOf(call.caller),
+  requestId: call.requestId,
+});

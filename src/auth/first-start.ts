@@ -1,0 +1,99 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { CodedError, isCoded } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import type { World } from '../base/world.ts';
+import { authority, type AuthorityCommand, type AuthorityType } from '../domain/authority.ts';
+import { cluster, type SecondFactor } from '../domain/cluster.ts';
+import { adminRole, role } from '../domain/role.ts';
+import { authorityStream, clusterStream, roleStream } from '../domain/streams.ts';
+import type { EventLog } from '../log/event-log.ts';
+import type { Cause, Position } from '../log/event.ts';
+import { execute, load, step, transact } from '../log/execute.ts';
+import { generateEd25519 } from '../pki/key-pair.ts';
+import { publicKeyOf, toAuthorizedKeyLine } from '../pki/ssh-key.ts';
+import { createCaCertificate } from '../pki/x509.ts';
+
+export interface Founding {
+  readonly state: EventLog;
+  readonly world: World;
+  readonly sink: LogSink;
+  readonly clusterName: string;
+  readonly secondFactor: SecondFactor;
+  readonly cause: Cause;
+}
+
+/**
+ * Makes the cluster, its authorities and the role `admin` in one append, unless they exist: of two auth servers that
+ * start at once, one makes them and the other takes them as they are. A later start records what the configuration
+ * file changed, and nothing when it changed nothing.
+ * Answers the position up to which a view must have come to know all of it.
+ */
+export async function foundCluster(founding: Founding): Promise<Position> {
+  const { state, cause } = founding;
+  const found = await load(state, cluster, clusterStream);
+  if (found.state.status === 'absent') await create(founding);
+  else
+    await execute(state, role, roleStream(adminRole.name), { type: 'ensure-role', role: adminRole }, cause);
+  await configure(founding);
+  return state.head();
+}
+
+async function create({ state, world, sink, clusterName, secondFactor, cause }: Founding): Promise<void> {
+  const clusterId = world.uuid();
+  try {
+    await transact(
+      state,
+      [
+        step(authority, authorityStream('user'), newAuthority('user', clusterName, world)),
+        step(authority, authorityStream('host'), newAuthority('host', clusterName, world)),
+        step(cluster, clusterStream, { type: 'open-cluster', clusterName, clusterId, secondFactor }),
+        step(role, roleStream(adminRole.name), { type: 'ensure-role', role: adminRole }),
+      ],
+      cause,
+    );
+    sink.info('a cluster was created', { clusterName });
+  } catch (e) {
+    if (!isCoded(e, 'already_exists')) throw e;
+    sink.info('another auth server has just created the cluster');
+  }
+}
+
+/** The name is that of the first start, whatever the file says later. */
+async function configure({ state, sink, clusterName, secondFactor, cause }: Founding): Promise<void> {
+  const { state: known } = await load(state, cluster, clusterStream);
+  if (known.status === 'absent') throw new CodedError('unavailable', 'the cluster could not be created');
+  if (known.clusterName !== clusterName)
+    sink.warn('a cluster cannot be renamed: cluster_name of the configuration is ignored', {
+      clusterName: known.clusterName,
+      ignored: clusterName,
+    });
+  const { facts } = await execute(
+    state,
+    cluster,
+    clusterStream,
+    { type: 'open-cluster', clusterName: known.clusterName, clusterId: known.clusterId, secondFactor },
+    cause,
+  );
+  if (facts.length > 0) sink.info('the configuration changed the second factor', { secondFactor });
+}
+
+function newAuthority(type: AuthorityType, clusterName: string, world: World): AuthorityCommand {
+  const now = world.now();
+  const ssh = generateEd25519();
+  const tls = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  return {
+    type: 'create-authority',
+    authority: type,
+    clusterName,
+    key: {
+      keyId: world.uuid(),
+      sshPublicKey: toAuthorizedKeyLine(publicKeyOf(ssh).blob),
+      tlsCertificatePem: createCaCertificate({ clusterName, privateKey: tls, now }),
+      activeFrom: now,
+      sshPrivateKey: pkcs8(ssh),
+      tlsPrivateKey: pkcs8(tls),
+    },
+  };
+}
+
+const pkcs8 = (key: KeyObject): Uint8Array => Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }));

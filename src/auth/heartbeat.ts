@@ -1,0 +1,54 @@
+import { isIPv6 } from 'node:net';
+import type { z } from 'zod';
+import type { heartbeat as operation } from '../api/operations.ts';
+import type { Call } from '../api/server-deps.ts';
+import { CodedError } from '../base/errors.ts';
+import { host as hostRules } from '../domain/host.ts';
+import type { HostInfo } from '../domain/host-info.ts';
+import { hostStream } from '../domain/streams.ts';
+import { execute } from '../log/execute.ts';
+import { presenceOf } from '../views/presence.ts';
+import { type AuthDeps, causeOf } from './deps.ts';
+
+type Input = z.output<typeof operation.input>;
+type Output = z.input<typeof operation.output>;
+
+/**
+ * A host says that it is alive, and what it is now. A host that was not known to be alive is told of at once, so that it
+ * can be used as soon as its first heartbeat was answered; the others with the next coalesced fact.
+ */
+export async function heartbeat(deps: AuthDeps, call: Call, { host, ttlSeconds }: Input): Promise<Output> {
+  const { caller } = call;
+  if (caller.kind !== 'host' || caller.hostId !== host.hostId || caller.role !== host.role)
+    throw new CodedError('access_denied', 'a host may only announce itself, in the role of its certificate');
+  const seen = { ...host, address: withRealHost(host.address, caller.address) };
+  await announce(deps, seen, call);
+  const wasAlive = presenceOf(deps.views.presence.state(), host, deps.world.now()).status === 'alive';
+  deps.presence.renew({ hostId: host.hostId, role: host.role }, ttlSeconds);
+  if (wasAlive) return {};
+  const position = await deps.presence.flush();
+  if (position !== undefined) await deps.views.presence.reached(position);
+  return {};
+}
+
+/** Membership: a fact only when something changed. */
+export async function announce(deps: AuthDeps, host: HostInfo, call: Call): Promise<void> {
+  const { position } = await execute(
+    deps.log.state,
+    hostRules,
+    hostStream(host.hostId),
+    { type: 'record-host', host },
+    causeOf(deps, call),
+  );
+  if (position !== undefined) await deps.views.reached(position);
+}
+
+const wildcards = new Set(['', '0.0.0.0', '::', '*']);
+
+/** A host that listens everywhere is reached where it came from. Source: behaviour of 4.4. */
+export function withRealHost(address: string, peer: string): string {
+  const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(address) ?? [];
+  if (port === '' || !wildcards.has(host)) return address;
+  const bare = (/^\[?(.*?)\]?:\d+$/.exec(peer)?.[1] ?? '').replace(/^::ffff:(?=\d+\.)/i, '');
+  return isIPv6(bare) ? `[${bare}]:${port}` : `${bare}:${port}`;
+}

@@ -1,0 +1,34 @@
+import type { z } from 'zod';
+import type { listHosts as operation } from '../api/operations.ts';
+import type { Call } from '../api/server-deps.ts';
+import { canSeeServer, type Subject } from '../domain/access.ts';
+import { hostsInRole } from '../views/hosts.ts';
+import { presenceOf } from '../views/presence.ts';
+import { findUser } from '../views/users.ts';
+import type { AuthDeps } from './deps.ts';
+import { rolesOf } from './lookups.ts';
+
+type Input = z.output<typeof operation.input>;
+type Output = z.input<typeof operation.output>;
+
+/** Hosts that are alive, by name. A person sees the nodes on which one of its logins is allowed. */
+export async function listHosts(deps: AuthDeps, call: Call, { role, labels }: Input): Promise<Output> {
+  await deps.views.fresh();
+  const now = deps.world.now();
+  const subject = subjectOf(deps, call);
+  const hosts = hostsInRole(deps.views.hosts.state(), role).flatMap((host) => {
+    const seen = presenceOf(deps.views.presence.state(), host, now);
+    if (seen.status !== 'alive') return [];
+    if (!Object.entries(labels).every(([key, value]) => host.labels[key] === value)) return [];
+    if (role === 'Node' && subject && !canSeeServer(subject, host.labels)) return [];
+    return [{ ...host, lastSeenAt: seen.lastSeenAt }];
+  });
+  return { hosts };
+}
+
+/** Undefined for a machine, which sees all. */
+function subjectOf(deps: AuthDeps, { caller }: Call): Subject | undefined {
+  if (caller.kind !== 'user') return undefined;
+  const traits = findUser(deps.views.users.state(), caller.username)?.state.traits ?? {};
+  return { roles: rolesOf(deps.views, caller.roles), traits };
+}

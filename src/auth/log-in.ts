@@ -1,0 +1,145 @@
+import type { z } from 'zod';
+import type { logIn as operation } from '../api/operations.ts';
+import type { Call } from '../api/server-deps.ts';
+import { CodedError, isCoded } from '../base/errors.ts';
+import { auditCodes } from '../domain/audit-codes.ts';
+import { tlsSecretName } from '../domain/authority.ts';
+import type { SecondFactor } from '../domain/cluster.ts';
+import { userStream } from '../domain/streams.ts';
+import { user } from '../domain/user.ts';
+import { otpSeedSecret, passwordHashSecret } from '../domain/user-fact.ts';
+import { loginOutcome, type OtpCheck, type PasswordCheck } from '../domain/user-login.ts';
+import type { ActiveUser } from '../domain/user-state.ts';
+import { execute } from '../log/execute.ts';
+import type { Recorded } from '../log/event.ts';
+import { matchOtpStep } from '../pki/otp.ts';
+import { verifyPassword } from '../pki/password.ts';
+import { signerOf } from '../views/authorities.ts';
+import { findUser, type UserEntry } from '../views/users.ts';
+import { type AuthDeps, causeOf } from './deps.ts';
+import { issueCertificates, readPublicKey } from './issue-certificates.ts';
+import { clusterOf, rolesOf, signerOfCluster } from './lookups.ts';
+
+type Input = z.output<typeof operation.input>;
+type Output = z.input<typeof operation.output>;
+
+/** The same whatever was wrong: unknown, wrong password, wrong code, used code, locked, deleted. Texts of 4.4. */
+export const wrongCredentials = (secondFactor: SecondFactor): CodedError =>
+  new CodedError(
+    'access_denied',
+    secondFactor === 'off' ? 'invalid username or password' : 'invalid username, password or second factor',
+  );
+
+/** Compared with when there is no seed, so that both take the same time. */
+const noSeed = new Uint8Array(20);
+
+/** A person logs in through a proxy: password, code, then certificates. */
+export function logIn(deps: AuthDeps, call: Call, input: Input): Promise<Output> {
+  return deps.gate.admit(input.clientAddress, async () => {
+    // Before anything is spent on it: a code works once.
+    const publicKey = readPublicKey(input.publicKey);
+    await deps.views.fresh();
+    const { roles, traits } = await prove(deps, call, input);
+    const certificates = await issueCertificates(deps, {
+      username: input.username,
+      roles: rolesOf(deps.views, roles),
+      traits,
+      publicKey,
+      ttlSeconds: input.ttlSeconds,
+      format: input.format,
+      routeToCluster: input.routeToCluster,
+      clientAddress: input.clientAddress,
+      cause: causeOf(deps, call),
+    });
+    return { username: input.username, ...certificates, hostSigners: [signerOfCluster(deps.views, 'host')] };
+  });
+}
+
+/**
+ * Every attempt does the same work and ends in one durable append, whoever it is for.
+ * @throws CodedError `wrongCredentials`
+ */
+async function prove(deps: AuthDeps, call: Call, input: Input): Promise<ActiveUser> {
+  const { secondFactor } = clusterOf(deps.views);
+  const entry = findUser(deps.views.users.state(), input.username);
+  const password = await checkPassword(deps, entry, input.password);
+  const now = deps.world.now();
+  const otp = await checkOtp(deps, entry, input.otp, Date.parse(now));
+  const addresses = { remote: input.clientAddress, local: call.caller.address };
+  const cause = causeOf(deps, call);
+  const { facts, state, position } = await execute(
+    deps.log.state,
+    user,
+    // Only a name that is in the fold may become the name of a stream.
+    userStream(entry?.state.username ?? 'no such user'),
+    {
+      type: 'log-in',
+      now,
+      password,
+      otp: secondFactor === 'off' ? { status: 'not_required' } : otp,
+      addresses,
+    },
+    cause,
+  );
+  if (position !== undefined) await deps.views.reached(position);
+  const outcome = loginOutcome(facts);
+  if (outcome.status === 'logged_in' && state.status === 'active') return state;
+  if (facts.length === 0)
+    await deps.ownAudit.record(
+      {
+        event: 'user.login',
+        code: auditCodes.userLoginFailure,
+        user: input.username,
+        method: 'local',
+        success: false,
+        error: state.status === 'active' ? 'the user is locked' : 'no such user',
+        'addr.remote': addresses.remote,
+        'addr.local': addresses.local,
+      },
+      cause,
+    );
+  throw wrongCredentials(secondFactor);
+}
+
+async function checkPassword(
+  deps: AuthDeps,
+  entry: UserEntry | undefined,
+  password: string,
+): Promise<PasswordCheck> {
+  const id = entry?.state.passwordId ?? undefined;
+  const hash = await unsealOrPretend(deps, entry?.passwordIn, passwordHashSecret);
+  const matches = await verifyPassword(hash && Buffer.from(hash).toString(), password);
+  return matches && id !== undefined ? { status: 'matched', id } : { status: 'wrong' };
+}
+
+async function checkOtp(
+  deps: AuthDeps,
+  entry: UserEntry | undefined,
+  code: string,
+  nowMs: number,
+): Promise<OtpCheck> {
+  const id = entry?.state.otp?.id;
+  const seed = await unsealOrPretend(deps, entry?.otpIn, otpSeedSecret);
+  const step = matchOtpStep(seed ?? noSeed, code, nowMs);
+  if (code === '') return { status: 'absent' };
+  return seed && id !== undefined && step !== undefined
+    ? { status: 'matched', id, step }
+    : { status: 'wrong' };
+}
+
+/** Where nothing is sealed, something else is opened and thrown away: the vault's delay must not tell who exists. */
+async function unsealOrPretend(
+  deps: AuthDeps,
+  event: Recorded | null | undefined,
+  name: string,
+): Promise<Uint8Array | undefined> {
+  if (event)
+    return deps.log.state.unseal(event, name).catch((e: unknown) => {
+      // Replaced while we looked: the rules of the user refuse it as well.
+      if (isCoded(e, 'not_found')) return undefined;
+      throw e;
+    });
+  const { key, sealedIn } = signerOf(deps.views.authorities.state(), 'user');
+  if (sealedIn) await deps.log.state.unseal(sealedIn, tlsSecretName(key.keyId));
+  return undefined;
+}

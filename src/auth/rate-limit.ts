@@ -1,0 +1,58 @@
+import { isIPv6 } from 'node:net';
+import type { Instant } from '../base/time.ts';
+
+/** At most so many a second from one address, with a burst of the same size. */
+export interface RateLimit {
+  /** False: too many; the caller counts as turned away. */
+  admit(address: string, now: Instant): boolean;
+}
+
+/** So many addresses are remembered; the one that was quiet longest is forgotten first (its bucket was fullest). */
+const maxAddresses = 10_000;
+
+interface Bucket {
+  tokens: number;
+  at: number;
+}
+
+export function rateLimit(perSecond: number): RateLimit {
+  const buckets = new Map<string, Bucket>();
+  return {
+    admit: (address, now) => {
+      const key = sourceOf(address);
+      const at = Date.parse(now);
+      const known = buckets.get(key) ?? { tokens: perSecond, at };
+      const refilled = Math.min(perSecond, known.tokens + (Math.max(0, at - known.at) / 1000) * perSecond);
+      const admitted = refilled >= 1;
+      buckets.delete(key);
+      buckets.set(key, { tokens: admitted ? refilled - 1 : refilled, at });
+      if (buckets.size > maxAddresses)
+        for (const oldest of buckets.keys()) {
+          buckets.delete(oldest);
+          break;
+        }
+      return admitted;
+    },
+  };
+}
+
+/**
+ * What one client cannot change at will: the IPv4 address, or the first half of an IPv6 address.
+ * Takes `ip:port`, `[ip]:port` or a bare address.
+ */
+export function sourceOf(address: string): string {
+  const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(address)?.[1];
+  const bare = bracketed ?? (isIPv6(address) ? address : address.replace(/:\d+$/, ''));
+  if (!isIPv6(bare)) return bare;
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1];
+  return mapped ?? network64(bare);
+}
+
+function network64(address: string): string {
+  const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length);
+  const groups = [...left, ...Array<string>(zeros).fill('0'), ...right].slice(0, 4);
+  return `${groups.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`;
+}

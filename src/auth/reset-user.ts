@@ -1,0 +1,50 @@
+import type { z } from 'zod';
+import type { resetUser as operation } from '../api/operations.ts';
+import type { Call } from '../api/server-deps.ts';
+import { second } from '../base/time.ts';
+import { invite } from '../domain/invite.ts';
+import { inviteStream, userStream } from '../domain/streams.ts';
+import { user } from '../domain/user.ts';
+import { step, transact } from '../log/execute.ts';
+import { findInvite } from '../views/invites.ts';
+import { findUser } from '../views/users.ts';
+import { type AuthDeps, causeOf } from './deps.ts';
+import { destroySecrets } from './destroy-secrets.ts';
+import { newInvite } from './new-invite.ts';
+
+type Input = z.output<typeof operation.input>;
+type Output = z.input<typeof operation.output>;
+
+/** The old password admits nobody from here on; the new link replaces any older one. */
+export async function resetUser(
+  deps: AuthDeps,
+  call: Call,
+  { username, resetTtlSeconds }: Input,
+): Promise<Output> {
+  const fresh = newInvite(deps, { username, purpose: 'reset', ttlMs: resetTtlSeconds * second });
+  await deps.views.fresh();
+  const before = findUser(deps.views.users.state(), username);
+  const replaced = before?.state.invite?.hash;
+  const revoke =
+    replaced === undefined
+      ? []
+      : [step(invite, inviteStream(replaced), { type: 'revoke-invite', reason: 'replaced' })];
+  const { position } = await transact(
+    deps.log.state,
+    [
+      step(user, userStream(username), {
+        type: 'reset-user',
+        username,
+        invite: { hash: fresh.hash, expiresAt: fresh.expiresAt },
+      }),
+      step(invite, inviteStream(fresh.hash), fresh.command),
+      ...revoke,
+    ],
+    causeOf(deps, call),
+  );
+  if (position === undefined) throw new Error('bug: a reset made no fact');
+  const oldInvite = replaced === undefined ? undefined : findInvite(deps.views.invites.state(), replaced);
+  await deps.views.reached(position);
+  await destroySecrets(deps, [before?.passwordIn, oldInvite?.createdIn]);
+  return { resetToken: fresh.token, expiresAt: fresh.expiresAt, position };
+}

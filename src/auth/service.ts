@@ -1,0 +1,226 @@
+import { openTail } from '../api/live-tail.ts';
+import { listenerOf, serveOperations } from '../api/serve-operations.ts';
+import { CodedError } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import {
+  formatHostPort,
+  type HostPort,
+  type Listeners,
+  type Metrics,
+  type Running,
+  type Service,
+} from '../base/service.ts';
+import { second } from '../base/time.ts';
+import { version } from '../base/version.ts';
+import type { World } from '../base/world.ts';
+import type { SecondFactor } from '../domain/cluster.ts';
+import type { ClusterLog } from '../log/event-log.ts';
+import type { HostIdentity } from '../pki/host-identity.ts';
+import { trustedOf } from '../views/authorities.ts';
+import { findUser, mayAct } from '../views/users.ts';
+import { buildDeps } from './build-deps.ts';
+import { type CallerFacts, identifyCallers } from './callers.ts';
+import { startCompaction } from './compaction.ts';
+import type { AuthDeps } from './deps.ts';
+import { announce } from './heartbeat.ts';
+import { implementations } from './implementations.ts';
+import { type HostIdentityRequest, issueHostIdentity } from './issue-host-identity.ts';
+import { logPolicy } from './log-policy.ts';
+import { clusterOf } from './lookups.ts';
+import { closeServer, secureContextOf, type TlsContext, tlsServer } from './tls-server.ts';
+
+export interface AuthConfig {
+  readonly hostId: string;
+  readonly nodename: string;
+  readonly clusterName: string;
+  readonly listenAddress: HostPort;
+  /** Names and addresses by which others reach this server; they stand in its certificate. */
+  readonly publicAddresses: readonly string[];
+  readonly secondFactor: SecondFactor;
+}
+
+export interface AuthServiceDeps {
+  readonly log: ClusterLog;
+  readonly world: World;
+  readonly sink: LogSink;
+  readonly metrics: Metrics;
+  readonly listeners: Listeners;
+  readonly config: AuthConfig;
+}
+
+export interface AuthService extends Service {
+  /**
+   * Certifies a role of this machine. Only after `start`.
+   * @throws CodedError `unavailable` before, `bad_request` for an id that is no UUID.
+   */
+  issueHostIdentity(request: HostIdentityRequest): Promise<HostIdentity>;
+  /** Where it listens. @throws CodedError `unavailable` before `start`. */
+  listenAddress(): HostPort;
+}
+
+interface Started {
+  readonly deps: AuthDeps;
+  readonly address: HostPort;
+}
+
+/** A followed log brings a line at least so often; readers give up after 7 s. */
+const keepAliveMs = 2 * second;
+const ownPresence = { everyMs: 20 * second, ttlSeconds: 60 };
+
+/** The only writer of the log: decides, signs, serves the others. The log is its owner's to close. */
+export function createAuthService(service: AuthServiceDeps): AuthService {
+  let started: Started | undefined;
+  const ready = (): Started => {
+    if (!started) throw new CodedError('unavailable', 'the auth service has not started');
+    return started;
+  };
+  return {
+    name: 'auth',
+    start: async () => {
+      const { running, ...rest } = await start(service);
+      started = rest;
+      return running;
+    },
+    issueHostIdentity: async (request) => issueHostIdentity(ready().deps, request),
+    listenAddress: () => ready().address,
+  };
+}
+
+async function start(service: AuthServiceDeps): Promise<Started & { readonly running: Running }> {
+  const { log, world, sink, metrics, listeners, config } = service;
+  const { deps, close } = await buildDeps({ ...service, ...config });
+  const stopping = new AbortController();
+  const [state, presence, audit] = await Promise.all([
+    openTail(log.state),
+    openTail(log.presence),
+    openTail(log.audit),
+  ]);
+  const closeAll = async (): Promise<void> => {
+    for (const tail of [state, presence, audit]) tail.close();
+    await close();
+  };
+  try {
+    const app = serveOperations(
+      implementations(deps),
+      { log, tails: { state, presence, audit }, policy: logPolicy, keepAliveMs, stopping: stopping.signal },
+      { callerOf: identifyCallers(callerFacts(deps)), world, sink, metrics },
+    );
+    const server = tlsServer(await tlsContext(deps, config), listenerOf(app));
+    const address = await listeners.listen('auth', server, config.listenAddress);
+    await announceSelf(deps, config, address);
+    const renewing = setInterval(() => {
+      deps.presence.renew({ hostId: config.hostId, role: 'Auth' }, ownPresence.ttlSeconds);
+    }, ownPresence.everyMs);
+    renewing.unref();
+    const trust = deps.views.authorities.changes.subscribe({
+      next: () => {
+        tlsContext(deps, config).then(
+          (context) => {
+            server.setSecureContext(secureContextOf(context));
+          },
+          (e: unknown) => {
+            sink.error('the certificate of the auth server could not be renewed', { reason: String(e) });
+          },
+        );
+      },
+      // `views.broken` ends the service.
+      error: () => undefined,
+    });
+    const compaction = startCompaction({
+      log,
+      views: deps.views,
+      world,
+      sink,
+      metrics,
+      hostId: config.hostId,
+    });
+    let finish: () => void = () => undefined;
+    const stopped = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const done = Promise.race([stopped, deps.views.broken]);
+    done.catch(() => undefined);
+    const running: Running = {
+      done,
+      trouble: () => compaction.trouble() ?? damageOf(log),
+      stop: async (graceMs) => {
+        stopping.abort();
+        clearInterval(renewing);
+        trust.unsubscribe();
+        await closeServer(server, graceMs);
+        await compaction.close();
+        deps.presence.renew({ hostId: config.hostId, role: 'Auth' }, 0);
+        await closeAll();
+        finish();
+      },
+    };
+    return { deps, address, running };
+  } catch (e) {
+    await closeAll();
+    throw e;
+  }
+}
+
+function damageOf(log: ClusterLog): string | undefined {
+  for (const [partition, { damage }] of Object.entries(log.stats()))
+    if (damage !== undefined) return `the ${partition} log is damaged: ${damage}`;
+  return undefined;
+}
+
+/** A certificate of the active host authority, and all authorities whose certificates may come in. */
+async function tlsContext(deps: AuthDeps, config: AuthConfig): Promise<TlsContext> {
+  const { hostId, nodename, publicAddresses } = config;
+  const identity = await issueHostIdentity(deps, {
+    hostId,
+    nodename,
+    role: 'Auth',
+    additionalPrincipals: [nodename, ...publicAddresses],
+  });
+  const { user, host } = authoritiesOf(deps);
+  return { key: identity.privateKeyPem, cert: identity.tlsCertificatePem, ca: [...host, ...user] };
+}
+
+function authoritiesOf({ views }: AuthDeps): { user: readonly string[]; host: readonly string[] } {
+  const state = views.authorities.state();
+  return {
+    user: trustedOf(state, 'user').map((key) => key.tlsCertificatePem),
+    host: trustedOf(state, 'host').map((key) => key.tlsCertificatePem),
+  };
+}
+
+const callerFacts = (deps: AuthDeps): CallerFacts => ({
+  now: () => deps.world.now(),
+  clusterName: () => clusterOf(deps.views).clusterName,
+  authorities: () => authoritiesOf(deps),
+  activeUser: (username) => {
+    const users = deps.views.users.state();
+    const entry = findUser(users, username);
+    if (!entry || !mayAct(users, username, deps.world.now())) return undefined;
+    return { roles: entry.state.roles, createdAt: entry.createdAt };
+  },
+});
+
+/** Auth servers are hosts as well. */
+async function announceSelf(deps: AuthDeps, config: AuthConfig, address: HostPort): Promise<void> {
+  const { hostId, nodename, publicAddresses } = config;
+  const host = publicAddresses[0] ?? address.host;
+  await announce(
+    deps,
+    {
+      hostId,
+      role: 'Auth',
+      nodename,
+      address: formatHostPort({ host, port: address.port }),
+      publicAddress: '',
+      sshPublicAddress: '',
+      labels: {},
+      version,
+    },
+    {
+      caller: { kind: 'host', hostId, role: 'Auth', address: formatHostPort(address) },
+      requestId: deps.world.uuid(),
+    },
+  );
+  deps.presence.renew({ hostId, role: 'Auth' }, ownPresence.ttlSeconds);
+  await deps.presence.flush();
+}
