@@ -61,7 +61,7 @@ export class Database {
   commit(partition: Partition, slot: number, batch: Uint8Array): 'committed' | 'taken' {
     if (batch.length > maxBatchBytes)
       throw new CodedError('limit_exceeded', `a batch of ${batch.length} bytes is above ${maxBatchBytes}`);
-    this.#checkWritable(partition);
+    this.#checkWritable(partition, batch.length);
     const insert = this.#prepare(
       `INSERT INTO ${partition}_slots (slot, batch) VALUES (?, ?) ON CONFLICT DO NOTHING`,
     );
@@ -95,7 +95,7 @@ export class Database {
   }
 
   put(table: BlobTable, key: string, value: Uint8Array): void {
-    this.#checkWritable(table);
+    this.#checkWritable(table, value.length);
     const upsert = this.#prepare(
       `INSERT INTO ${table} (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
     );
@@ -152,13 +152,13 @@ export class Database {
   }
 
   /** An append to a file that was removed or replaced would be acknowledged and lost. */
-  #checkWritable(what: Partition | BlobTable): void {
+  #checkWritable(what: Partition | BlobTable, bytes: number): void {
     if (statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#inode)
       throw new CodedError(
         'unavailable',
         `${this.#path} was removed or replaced while in use: restart the process`,
       );
-    refuseOnFullDisk(this.#directory, what);
+    refuseOnFullDisk(this.#directory, what, bytes);
   }
 
   #pragma(name: string): number {

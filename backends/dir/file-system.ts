@@ -46,17 +46,23 @@ const mustBeFree: Readonly<Record<Partition | 'vault' | 'snapshots', number>> = 
   snapshots: 0.02,
 };
 
+/** What SQLite may write besides the value itself, for which there must be room as well. */
+const marginBytes = 128 * 1024;
+
 /**
- * Deleting and trimming are never refused.
+ * Refuses before the database is touched: a write that finds the disk full half way leaves its write-ahead file
+ * stretched. Deleting and trimming are never refused.
  * @throws CodedError `no_space`: then nothing was written.
  */
-export function refuseOnFullDisk(path: string, what: keyof typeof mustBeFree): void {
+export function refuseOnFullDisk(path: string, what: keyof typeof mustBeFree, bytes: number): void {
   const { bavail, blocks, bsize } = statfsSync(path);
   const share = mustBeFree[what];
-  if (bavail >= blocks * share) return;
-  const mib = (n: number): string => `${Math.floor((n * bsize) / 1024 / 1024)} MiB`;
+  // The value goes to the write-ahead file first and to the database later.
+  const needed = Math.max(blocks * bsize * share, 2 * bytes + marginBytes);
+  if (bavail * bsize >= needed) return;
+  const mib = (n: number): string => `${(n / 1024 / 1024).toFixed(1)} MiB`;
   throw new CodedError(
     'no_space',
-    `the disk of ${path} is nearly full: ${mib(bavail)} of ${mib(blocks)} are free, ${share * 100} % must be to append to ${what}`,
+    `the disk of ${path} is nearly full: ${mib(bavail * bsize)} are free, to append to ${what} there must be ${mib(needed)}`,
   );
 }
