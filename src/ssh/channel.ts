@@ -50,7 +50,7 @@ class ErrorStream extends Duplex {
     this.#channel = channel;
   }
   override _read(): void {
-    this.#channel.credit();
+    this.#channel.creditSoon();
   }
   override _write(data: Buffer, _encoding: BufferEncoding, done: WriteDone): void {
     this.#channel.queue('stderr', data, done);
@@ -88,6 +88,7 @@ export class Channel extends Duplex implements ServerSessionChannel {
   };
   #incoming: number;
   #outgoing: number;
+  #creditDue = false;
   readonly #peer = { eof: false, closed: false };
   readonly #own = { ended: false, stderrEnded: false, eof: false, closed: false };
 
@@ -114,7 +115,7 @@ export class Channel extends Duplex implements ServerSessionChannel {
   // --- what the stream machinery calls ---
 
   override _read(): void {
-    this.credit();
+    this.creditSoon();
   }
   override _write(data: Buffer, _encoding: BufferEncoding, done: WriteDone): void {
     this.queue('stdout', data, done);
@@ -236,6 +237,16 @@ export class Channel extends Duplex implements ServerSessionChannel {
     if (bytes < this.#options.windowBytes / 2) return;
     this.#incoming += bytes;
     this.#link.send(wire.windowAdjust(this.#options.remoteId, bytes));
+  }
+
+  /** For `_read`: Node calls it before it takes the bytes out of the buffer. */
+  creditSoon(): void {
+    if (this.#creditDue) return;
+    this.#creditDue = true;
+    process.nextTick(() => {
+      this.#creditDue = false;
+      this.credit();
+    });
   }
 
   queue(target: 'stdout' | 'stderr', data: Buffer, done: WriteDone): void {

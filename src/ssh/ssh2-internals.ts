@@ -208,6 +208,16 @@ export function takeConnectionMessages(p: Protocol, receive: (payload: Buffer) =
   };
 }
 
+/** Tells the text of the peer's DISCONNECT, which ssh2 drops when it is a friendly one. */
+export function onDisconnectText(p: Protocol, tell: (text: string) => void): void {
+  const others = p._onPayload;
+  p._onPayload = (payload) => {
+    if (payload[0] === 1 && payload.length >= 9)
+      tell(payload.toString('utf8', 9, 9 + payload.readUInt32BE(5)));
+    return others(payload);
+  };
+}
+
 /**
  * Replaces the list of signature algorithms that a server announces (ssh2's own is misspelt and names SHA-1).
  * Answers a function to call when the first handshake is complete.

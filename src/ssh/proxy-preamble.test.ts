@@ -1,0 +1,85 @@
+import { PassThrough } from 'node:stream';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parsePreamble, proxyPreamble, readProxyPreamble } from './proxy-preamble.ts';
+
+const address = fc.record({ host: fc.oneof(fc.ipV4(), fc.ipV6()), port: fc.integer({ min: 0, max: 65535 }) });
+
+describe('reading a preamble', () => {
+  it('finds what a proxy wrote, whatever follows', () => {
+    fc.assert(
+      fc.property(address, fc.uint8Array(), (client, rest) => {
+        const preamble = proxyPreamble(client);
+        const reading = parsePreamble(Buffer.concat([preamble, rest]));
+        expect(reading).toEqual({ status: 'found', client, bytes: preamble.length });
+      }),
+    );
+  });
+
+  it('asks for more of every beginning of one', () => {
+    const preamble = proxyPreamble({ host: '203.0.113.9', port: 4022 });
+    for (let n = 0; n < preamble.length; n++)
+      expect(parsePreamble(preamble.subarray(0, n)).status).toBe('incomplete');
+  });
+
+  it('knows the banner of a client from its first byte', () => {
+    expect(parsePreamble(Buffer.from('S'))).toEqual({ status: 'absent' });
+    expect(parsePreamble(Buffer.from('Teleport-Prixy'))).toEqual({ status: 'absent' });
+  });
+
+  it('never throws, never reads beyond 255 bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 600 }), (tail) => {
+        const reading = parsePreamble(Buffer.concat([Buffer.from('Teleport-Proxy'), tail]));
+        if (tail.length > 255) expect(reading.status).not.toBe('incomplete');
+        if (reading.status === 'found') expect(reading.bytes).toBeLessThanOrEqual(255);
+      }),
+    );
+  });
+
+  it.each([
+    ['{"clientAddr":"host.example:1"}'],
+    ['{"clientAddr":"1.2.3.4"}'],
+    ['{"clientAddr":"1.2.3.4:65536"}'],
+    ['{"clientAddr":"1.2.3.4:-1"}'],
+    ['{"clientAddr":"::1:22"}'],
+    ['{"clientAddr":"[1.2.3.4]:22"}'],
+    ['{"clientAddr":7}'],
+    ['{}'],
+    ['[]'],
+    ['null'],
+    [''],
+    ['\xff'],
+  ])('refuses %s', (body) => {
+    const bytes = Buffer.concat([Buffer.from('Teleport-Proxy'), Buffer.from(body, 'latin1'), Buffer.of(0)]);
+    expect(parsePreamble(bytes).status).toBe('malformed');
+  });
+});
+
+describe('taking a preamble off a stream', () => {
+  it('leaves the rest to the next reader, however it was cut', async () => {
+    const client = { host: '203.0.113.9', port: 4022 };
+    for (const pieces of [1, 7, 300]) {
+      const socket = new PassThrough();
+      const found = readProxyPreamble(socket);
+      const bytes = Buffer.concat([proxyPreamble(client), Buffer.from('SSH-2.0-x\r\n')]);
+      for (let at = 0; at < bytes.length; at += pieces) socket.write(bytes.subarray(at, at + pieces));
+      expect(await found).toEqual(client);
+      socket.end();
+      expect(Buffer.concat(await socket.toArray()).toString()).toBe('SSH-2.0-x\r\n');
+    }
+  });
+
+  it('gives back all of a stream without one', async () => {
+    const socket = new PassThrough();
+    socket.end('SSH-2.0-x\r\n');
+    expect(await readProxyPreamble(socket)).toBeUndefined();
+    expect(String(await socket.toArray())).toBe('SSH-2.0-x\r\n');
+  });
+
+  it('tells when the stream ends first', async () => {
+    const socket = new PassThrough();
+    socket.end('Teleport');
+    await expect(readProxyPreamble(socket)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});
