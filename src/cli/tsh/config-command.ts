@@ -2,7 +2,6 @@ import { resolve } from 'node:path';
 import { CodedError } from '../../base/errors.ts';
 import type { Run } from '../program.ts';
 import { loadIdentity } from './key-store.ts';
-import { parsePort } from './proxy-address.ts';
 import { readSettings } from './settings.ts';
 import { formatSshConfig } from './ssh-config.ts';
 
@@ -22,7 +21,6 @@ export const configCommand: Run = async (invocation, io) => {
       knownHostsFile: resolve(home.knownHosts),
       identityFile: resolve(files.privateKey),
       certificateFile: resolve(files.sshCertificate),
-      nodePort: parsePort(invocation.text('port') ?? '', '-p'),
     }),
   );
   return 0;

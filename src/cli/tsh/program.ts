@@ -180,7 +180,6 @@ const commands: readonly CommandSpec[] = [
   {
     name: 'config',
     help: 'Print an ssh_config block: ssh and scp of OpenSSH then reach the nodes as <node>.<cluster>',
-    flags: [{ name: 'port', short: 'p', kind: 'value', default: '3022', help: 'SSH port of the nodes' }],
   },
   {
     name: 'env',

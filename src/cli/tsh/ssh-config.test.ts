@@ -10,7 +10,6 @@ const config = {
   knownHostsFile: '/home/joe x/.tsh/known_hosts',
   identityFile: '/home/joe x/.tsh/keys/proxy/joe',
   certificateFile: '/home/joe x/.tsh/keys/proxy/joe-cert.pub',
-  nodePort: 3022,
 };
 
 describe('printing an ssh_config', () => {

@@ -12,8 +12,10 @@ export interface SshConfig {
   readonly knownHostsFile: string;
   readonly identityFile: string;
   readonly certificateFile: string;
-  readonly nodePort: number;
 }
+
+/** What nodes listen on unless they are told otherwise. */
+const anyPort = 3022;
 
 /**
  * A value for ssh_config in double quotes, for a keyword that expands `%` tokens.
@@ -30,10 +32,13 @@ export function configQuote(path: string): string {
 
 /**
  * The command that opens the way to `%h:%p`. It stands by itself: it reads no configuration file, so that it works
- * wherever the block is put. The node's name is `%h` without the cluster's.
+ * wherever the block is put. The node's name is `%h` without the cluster's. The port that the block gives to all nodes
+ * stands for whatever a node listens on.
  */
 function proxyCommand(config: SshConfig): string {
-  const script = `h=$1 p=$2 c=$3; shift 3; exec ssh "$@" "proxy:\${h%".$c"}:$p@default@$c"`;
+  const script =
+    `h=$1 p=$2 c=$3; shift 3; [ "$p" = ${anyPort} ] && p=0; ` +
+    `exec ssh "$@" "proxy:\${h%".$c"}:$p@default@$c"`;
   const options = [
     ...['-F', 'none', '-p', String(config.ssh.port), '-l', config.proxyLogin],
     ...['-o', `UserKnownHostsFile=${configQuote(config.knownHostsFile)}`],
@@ -66,7 +71,7 @@ Host ${proxies.join(' ')}
 
 # The nodes, as <name>.${config.clusterName}
 Host ${[nodes, ...proxies.map((p) => `!${p}`)].join(' ')}
-    Port ${config.nodePort}
+    Port ${anyPort}
     ProxyCommand ${proxyCommand(config)}
 
 # End generated Teleport configuration
