@@ -1,11 +1,12 @@
+import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { ErrorCode } from '../base/errors.ts';
+import { type ErrorCode, isCoded } from '../base/errors.ts';
 import type { Decider } from '../log/decider.ts';
 import type { Fact } from '../log/event.ts';
 
 export interface Outcome<F> {
   then(...facts: F[]): void;
-  refused(code: ErrorCode): void;
+  refused(code: ErrorCode, message?: string): void;
 }
 
 /** `given(facts).when(command).then(facts)`, or `.refused(code)`. */
@@ -14,16 +15,54 @@ export function scenario<S, C, F extends Fact>(
 ): (...given: F[]) => { when(command: C): Outcome<F> } {
   return (...given) => ({
     when: (command) => {
-      const before = given.reduce((state, fact) => decider.evolve(state, fact), decider.initial);
+      const before = fold(decider, given);
       const run = (): readonly F[] => decider.decide(before, command);
       return {
         then: (...facts) => {
           expect(run()).toEqual(facts);
         },
-        refused: (code) => {
+        refused: (code, message) => {
           expect(run).toThrow(expect.objectContaining({ name: 'CodedError', code }));
+          if (message !== undefined) expect(run).toThrow(message);
         },
       };
     },
   });
+}
+
+export const fold = <S, F extends Fact>(decider: Decider<S, never, F>, facts: readonly F[]): S =>
+  facts.reduce((state, fact) => decider.evolve(state, fact), decider.initial);
+
+/**
+ * Runs any sequence of commands. None may do anything but make facts or refuse with a CodedError; what is stored of the
+ * facts (plain JSON, without secrets) must read back and fold to the very same state.
+ */
+export function expectReplays<S, C, F extends Fact>(
+  decider: Decider<S, C, F>,
+  command: fc.Arbitrary<C>,
+): void {
+  fc.assert(
+    fc.property(fc.array(command, { maxLength: 30 }), (commands) => {
+      let state = decider.initial;
+      const stored: string[] = [];
+      for (const one of commands) {
+        const facts = decideOrRefuse(decider, state, one);
+        state = facts.reduce((at, fact) => decider.evolve(at, fact), state);
+        stored.push(...facts.map(({ type, data }) => JSON.stringify({ type, data })));
+      }
+      const replayed = stored.map((text) => decider.fact.parse(JSON.parse(text)));
+      expect(fold(decider, replayed)).toEqual(state);
+      expect(JSON.parse(JSON.stringify(state))).toEqual(state);
+    }),
+    { numRuns: 300 },
+  );
+}
+
+function decideOrRefuse<S, C, F extends Fact>(decider: Decider<S, C, F>, state: S, command: C): readonly F[] {
+  try {
+    return decider.decide(state, command);
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    return [];
+  }
 }
