@@ -39,9 +39,9 @@ export function tailJsonLine(event: Recorded): string {
   );
 }
 
-/** Control, format and separator characters as `\uXXXX`: valid in JSON strings, harmless on a terminal. */
+/** Control, format, unassigned and separator characters as `\uXXXX`: valid in JSON strings, harmless on a terminal. */
 const printable = (text: string): string =>
-  text.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, (found) =>
+  text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, (found) =>
     Array.from(
       { length: found.length },
       (_, i) => `\\u${found.charCodeAt(i).toString(16).padStart(4, '0')}`,
