@@ -18,7 +18,7 @@ describe('laying out a table', () => {
         ['Cluster', 'example'],
         ['CA pin', 'sha256:ab'],
       ]),
-    ).toBe('Cluster example   \nCA pin  sha256:ab \n');
+    ).toBe('Cluster  example    \nCA pin   sha256:ab  \n');
   });
   it('shows controls instead of sending them', () => {
     expect(formatTable(['Name'], [['a\u001b[2Jb']])).toContain('a\\x1b[2Jb');

@@ -16,16 +16,16 @@ export function formatTable(titles: readonly string[], rows: readonly (readonly 
   return layOut([titles, dashes, ...cells]);
 }
 
-/** Two columns without titles: `Cluster  example`. */
+/** Two columns without titles, two blanks apart: `Cluster  example`. */
 export const formatPairs = (rows: readonly (readonly [string, string])[]): string =>
-  layOut(rows.map((row) => row.map(printable)));
+  layOut(rows.map((row) => row.map(printable)), 2);
 
 const widest = (column: number, rows: readonly (readonly string[])[]): number =>
   rows.reduce((most, row) => Math.max(most, width(row[column] ?? '')), 0);
 
-function layOut(rows: readonly (readonly string[])[]): string {
+function layOut(rows: readonly (readonly string[])[], gap = 1): string {
   const columns = rows.reduce((most, row) => Math.max(most, row.length), 0);
-  const widths = Array.from({ length: columns }, (_, i) => Math.max(minWidth, widest(i, rows) + 1));
+  const widths = Array.from({ length: columns }, (_, i) => Math.max(minWidth, widest(i, rows) + gap));
   const line = (row: readonly string[]): string =>
     widths.map((w, i) => (row[i] ?? '') + ' '.repeat(w - width(row[i] ?? ''))).join('');
   return rows.map((row) => `${line(row)}\n`).join('');

@@ -121,6 +121,6 @@ export function checkInviteTtl(purpose: InvitePurpose, ttlMs: number): void {
  */
 export function usableInvite(state: InviteState, now: Instant): PendingInvite {
   if (state.status !== 'pending' || now >= state.expiresAt)
-    throw new CodedError('access_denied', 'this link is not valid: it was used, replaced, or has expired');
+    throw new CodedError('access_denied', 'bad or expired token: the link was used, replaced, or is too old');
   return state;
 }

@@ -106,7 +106,7 @@ function create(state: UserState, { username, roles, traits, invite }: CreateUse
 
 function setCredentials(state: UserState, command: SetCredentials): readonly UserFact[] {
   if (state.status === 'absent' || state.invite?.hash !== command.inviteHash)
-    throw new CodedError('access_denied', 'this link is not valid: it was used, replaced, or has expired');
+    throw new CodedError('access_denied', 'bad or expired token: the link was used, replaced, or is too old');
   const { passwordId, passwordHash, otp, addresses } = command;
   const password: UserFact = {
     type: 'user.password_set',

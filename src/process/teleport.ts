@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { connectAuth } from '../api/auth-connection.ts';
 import { openAuditOutbox, type AuditOutbox } from '../api/audit-outbox.ts';
 import type { AuthClient } from '../api/client.ts';
-import { createAuthService, type AuthService } from '../auth/service.ts';
+import type { AuthService } from '../auth/service.ts';
 import { isWildcard } from '../base/addresses.ts';
 import { backoffMs, pause } from '../base/backoff.ts';
 import { CodedError, messageOf } from '../base/errors.ts';
@@ -14,9 +14,8 @@ import type { World } from '../base/world.ts';
 import type { SystemRole } from '../domain/host-info.ts';
 import { openKeyring } from '../log/keyring.ts';
 import { openLog } from '../log/open-log.ts';
-import { createNodeService } from '../node/service.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
-import { createProxyService, type ProxyConfig } from '../proxy/service.ts';
+import type { ProxyConfig } from '../proxy/service.ts';
 import { hasNativeCrypto } from '../ssh/native-crypto.ts';
 import { advertisedHost } from './advertise.ts';
 import type { Configuration } from './configuration.ts';
@@ -111,7 +110,7 @@ export async function startTeleport(
   };
 }
 
-/** The services in the order they start: what others stand on comes first. */
+/** The services in the order they start: what others stand on comes first. Each role is loaded only where it runs. */
 function servicesOf(parts: Parts): Service[] {
   const { roles } = parts.configuration;
   const auth: { current?: AuthService } = {};
@@ -144,6 +143,7 @@ async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {
     sink,
   });
   closers.add(() => log.close());
+  const { createAuthService } = await import('../auth/service.ts');
   return createAuthService({
     log,
     world,
@@ -235,6 +235,7 @@ async function buildProxy(parts: Parts, auth: AuthService, closers: Closers): Pr
     ...[...file.public_addr, ...file.ssh_public_addr].map((a) => a.host),
   ];
   const standing = await hostParts(parts, auth, 'Proxy', [...new Set(names)], closers);
+  const { createProxyService } = await import('../proxy/service.ts');
   return createProxyService({
     ...standing,
     world,
@@ -279,6 +280,7 @@ async function buildNode(parts: Parts, auth: AuthService, closers: Closers): Pro
     ...configuration.file.ssh_service.public_addr.map((a) => a.host),
   ];
   const standing = await hostParts(parts, auth, 'Node', [...new Set(names)], closers);
+  const { createNodeService } = await import('../node/service.ts');
   return createNodeService({
     ...standing,
     world,

@@ -13,6 +13,12 @@ export interface ResolvedNode {
   readonly address: HostPort;
 }
 
+/** `node1.example` is `node1` of the cluster `example`: what stock clients are told to call it. */
+export const withoutCluster = (host: string, clusterName: string): string =>
+  host.toLowerCase().endsWith(`.${clusterName.toLowerCase()}`)
+    ? host.slice(0, -clusterName.length - 1)
+    : host;
+
 /**
  * Which node a name means: a UUID, a host name, the node's own address, or a name that DNS says is it.
  * @param addressesOf what DNS answered for the name; empty when it was not asked or knows nothing.

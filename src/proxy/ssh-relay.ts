@@ -14,7 +14,7 @@ import { joinStreams } from './join-streams.ts';
 import { greetNode } from './node-hello.ts';
 import type { ProxyViews } from './proxy-views.ts';
 import { parseRequestTarget, type RequestTarget } from './request-target.ts';
-import { needsDns, resolveNode } from './resolve-node.ts';
+import { needsDns, resolveNode, withoutCluster } from './resolve-node.ts';
 
 export interface RelayDeps {
   readonly views: ProxyViews;
@@ -43,7 +43,9 @@ export async function openTarget(
     throw new CodedError('not_found', `invalid format for proxy request: unknown cluster "${cluster}"`);
   if (target.kind === 'auth') return openAuth(deps);
   const nodes = hostsInRole(deps.views.hosts.state(), 'Node');
-  const node = resolveNode(nodes, target, needsDns(nodes, target.host) ? await addressesOf(target.host) : []);
+  const host = withoutCluster(target.host, cluster);
+  const addresses = needsDns(nodes, host) ? await addressesOf(host) : [];
+  const node = resolveNode(nodes, { host, port: target.port }, addresses);
   try {
     const socket = await deps.dial(node.address);
     await greetNode(socket, client.address);

@@ -91,7 +91,8 @@ export function webPages(deps: WebDeps): Hono<WebEnv> {
 
 /** Which field of the form a refusal is about; undefined when it is about none (the link itself). */
 function faultOf(e: unknown): FormFields['fault'] | undefined {
-  if (!isCoded(e, 'bad_request')) return undefined;
-  if (/password/i.test(e.message)) return { field: 'password', message: e.message };
-  return { field: /code|factor|token/i.test(e.message) ? 'code' : 'form', message: e.message };
+  if (!isCoded(e, 'bad_request') && !isCoded(e, 'access_denied')) return undefined;
+  if (/^password/i.test(e.message)) return { field: 'password', message: e.message };
+  if (/code/i.test(e.message)) return { field: 'code', message: e.message };
+  return e.code === 'bad_request' ? { field: 'form', message: e.message } : undefined;
 }

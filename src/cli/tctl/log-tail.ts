@@ -1,11 +1,10 @@
 import { concatMap, fromEvent, lastValueFrom, merge, type Observable, takeUntil } from 'rxjs';
 import { CodedError } from '../../base/errors.ts';
 import { type Followed, partitions } from '../../log/event.ts';
-import { jsonLine, textLine } from '../../log/tail-lines.ts';
+import { tailJsonLine, tailTextLine } from '../../log/tail-lines.ts';
 import { openLogForReading } from '../../process/read-log.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
-import { printable } from '../printable.ts';
 import { configurationOf } from './connect.ts';
 
 /** `tctl log tail`: reads the store beside the daemon. With `--follow` until interrupted. */
@@ -13,10 +12,7 @@ export async function tailLog(invocation: Invocation, io: CliIo): Promise<number
   const partition = partitions.find((name) => name === invocation.text('partition'));
   if (partition === undefined) throw new CodedError('bad_request', '--partition: unknown');
   const stream = invocation.text('stream');
-  const line =
-    invocation.text('format') === 'json'
-      ? jsonLine
-      : (e: Parameters<typeof textLine>[0]): string => printable(textLine(e));
+  const line = invocation.text('format') === 'json' ? tailJsonLine : tailTextLine;
   const log = await openLogForReading(configurationOf(invocation, io), io.world);
   try {
     const print = async (event: Followed): Promise<void> => {

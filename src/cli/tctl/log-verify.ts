@@ -12,14 +12,11 @@ export async function verifyLog(invocation: Invocation, io: CliIo): Promise<numb
   const storagePath = given === undefined ? configurationOf(invocation, io).storagePath : resolve(given);
   const driver = await openBackendForReading({ storagePath });
   try {
-    for (const report of await verify(driver)) {
-      if (report.status === 'damaged') {
-        throw new ExitStatus(1, `${storagePath}: ${report.partition} slot ${report.slot}: ${report.reason}`);
-      }
-      io.stdout.write(
-        `${report.partition} ${report.batches} batches, ${report.events} events, head ${report.head}\n`,
-      );
-    }
+    const { partitions, bad } = await verify(driver);
+    for (const { partition, firstSlot, lastSlot, events } of partitions)
+      io.stdout.write(`${partition.padEnd(8)} slots ${firstSlot} to ${lastSlot}, ${events} events\n`);
+    if (bad !== undefined)
+      throw new ExitStatus(1, `${storagePath}: ${bad.partition}, slot ${bad.slot}: ${bad.reason}`);
     io.stdout.write('ok\n');
     return 0;
   } finally {
