@@ -1,0 +1,139 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { CodedError, messageOf } from '../base/errors.ts';
+
+/** An account of the operating system. */
+export interface OsUser {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+  readonly shell: string;
+  /** All groups, the main one included. */
+  readonly groups: readonly number[];
+}
+
+/** One line of passwd(5), or undefined when it is none. An empty shell is /bin/sh, an empty home is /. */
+export function parsePasswdLine(line: string): Omit<OsUser, 'groups'> | undefined {
+  const fields = line.split(':');
+  const [name = '', , uid = '', gid = '', , home = '', shell = ''] = fields;
+  if (fields.length !== 7 || name === '' || !isId(uid) || !isId(gid)) return undefined;
+  return {
+    name,
+    uid: Number(uid),
+    gid: Number(gid),
+    home: home === '' ? '/' : home,
+    shell: shell === '' ? '/bin/sh' : shell,
+  };
+}
+
+/** 2^32-1 is not an id: the system calls take it for "leave as it is". */
+const isId = (text: string): boolean => /^\d{1,10}$/.test(text) && Number(text) < 0xffff_ffff;
+
+/** Group ids from the line `id -G` prints; undefined when it is none. */
+export function parseGroupIds(line: string): readonly number[] | undefined {
+  const ids = line.trim().split(/\s+/);
+  return ids.every(isId) ? ids.map(Number) : undefined;
+}
+
+/** Never a number (getent would take it for an id), never an option. */
+const askable = /^[A-Za-z_][A-Za-z0-9_.@\\+-]{0,255}\$?$/;
+
+const folders = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/local/bin'];
+/** Absolute path of a program of the system, wherever this distribution keeps it. */
+export const systemProgram = (name: string): string | undefined =>
+  folders.map((folder) => `${folder}/${name}`).find((path) => existsSync(path));
+
+interface Answer {
+  readonly code: number;
+  readonly stdout: string;
+}
+
+function run(path: string, args: readonly string[]): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const options = { timeout: 10_000, maxBuffer: 1024 * 1024, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' } };
+  execFile(path, args, options, (e, stdout) => {
+    if (e === null) resolve({ code: 0, stdout });
+    else if (typeof e.code === 'number') resolve({ code: e.code, stdout });
+    else reject(new CodedError('unavailable', `looking up the account failed: ${messageOf(e)}`));
+  });
+  return promise;
+}
+
+const NOT_FOUND = 2;
+
+/** A line of a database, through the name service (files, LDAP, ...) where getent is installed, else from /etc. */
+async function lookUp(database: 'passwd' | 'group', name: string): Promise<string | undefined> {
+  const getent = systemProgram('getent');
+  if (getent === undefined) {
+    const text = await readFile(`/etc/${database}`, 'utf8');
+    return text.split('\n').find((line) => line.startsWith(`${name}:`));
+  }
+  const { code, stdout } = await run(getent, [database, name]);
+  if (code === NOT_FOUND) return undefined;
+  if (code !== 0) throw new CodedError('unavailable', `getent ${database} failed with status ${code}`);
+  return stdout.split('\n').find((line) => line.startsWith(`${name}:`));
+}
+
+async function groupsOf(name: string): Promise<readonly number[]> {
+  const id = systemProgram('id');
+  if (id === undefined) throw new CodedError('unavailable', 'the program id is not installed');
+  const { code, stdout } = await run(id, ['-G', name]);
+  const groups = code === 0 ? parseGroupIds(stdout) : undefined;
+  if (groups === undefined) throw new CodedError('unavailable', `the groups of ${name} cannot be found out`);
+  return groups;
+}
+
+async function readUser(name: string): Promise<OsUser | undefined> {
+  if (!askable.test(name)) return undefined;
+  const line = await lookUp('passwd', name);
+  const account = line === undefined ? undefined : parsePasswdLine(line);
+  return account?.name === name ? { ...account, groups: await groupsOf(name) } : undefined;
+}
+
+async function readGroupId(name: string): Promise<number | undefined> {
+  const id = (await lookUp('group', name))?.split(':')[2] ?? '';
+  return isId(id) ? Number(id) : undefined;
+}
+
+const CACHE_MS = 3_000;
+
+/**
+ * The accounts of this machine, asked without holding the event loop. An answer is kept for three seconds: a burst of
+ * sessions asks once, and an account that was just made or changed is seen at once for all practical purposes.
+ */
+export class Accounts {
+  readonly #users = new Map<string, { readonly until: number; readonly user: Promise<OsUser | undefined> }>();
+  readonly #now: () => number;
+  #ttyGroup: Promise<number | undefined> | undefined;
+
+  /** `now` is a monotonic clock in milliseconds. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /**
+   * Undefined when there is no such account.
+   * @throws CodedError `unavailable` when the system does not answer.
+   */
+  user(name: string): Promise<OsUser | undefined> {
+    const now = this.#now();
+    const known = this.#users.get(name);
+    if (known !== undefined && now < known.until) return known.user;
+    for (const [key, entry] of this.#users) if (now >= entry.until) this.#users.delete(key);
+    const user = readUser(name);
+    this.#users.set(name, { until: now + CACHE_MS, user });
+    user.catch(() => this.#users.delete(name)); // a failure is not remembered; the caller hears of it
+    return user;
+  }
+
+  /** The group of terminals, or undefined where there is none. */
+  ttyGroup(): Promise<number | undefined> {
+    this.#ttyGroup ??= readGroupId('tty').catch((e: unknown) => {
+      this.#ttyGroup = undefined;
+      throw e;
+    });
+    return this.#ttyGroup;
+  }
+}

@@ -1,0 +1,64 @@
+import type { OsUser } from './passwd.ts';
+
+/** What to run for a person. */
+export type Program =
+  | { readonly kind: 'login-shell' }
+  /** A command line, read by the person's shell. */
+  | { readonly kind: 'command'; readonly command: string }
+  /** A program of the system, without a shell between. The first word is an absolute path. */
+  | { readonly kind: 'plain'; readonly argv: readonly [string, ...string[]] };
+
+/** Shells that know -l. Others (nologin, git-shell, tmux) are started without it. */
+const loginShells = new Set([
+  ...['sh', 'bash', 'rbash', 'dash', 'ash', 'zsh', 'ksh', 'ksh93', 'mksh', 'fish', 'csh', 'tcsh'],
+]);
+
+const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+
+/** argv of the program itself. */
+export function programLine(program: Program, { shell }: Pick<OsUser, 'shell'>): readonly string[] {
+  switch (program.kind) {
+    case 'login-shell':
+      return loginShells.has(baseName(shell)) ? [shell, '-l'] : [shell];
+    case 'command':
+      return [shell, '-c', program.command];
+    case 'plain':
+      return program.argv;
+  }
+}
+
+/**
+ * Run by /bin/sh as the person, before the program. The variables come over descriptor 3 and not in the environment of
+ * setpriv: that one is still root, and what a client sent could make its dynamic linker load anything. They are not in
+ * its arguments either, where every account of the machine could read them. Needs no program but the shell.
+ */
+export const prelude = [
+  'while IFS= read -r v <&3; do export "$v"; done',
+  'exec 3<&-',
+  'cd -- "$1" 2>/dev/null || { echo "Could not change to the home directory $1: starting in /" >&2; cd /; }',
+  'shift',
+  'exec "$@"',
+].join('\n');
+
+/** The variables as the prelude reads them. Names and values hold no newline: see `mayBeSet`. */
+export const preludeInput = (environment: ReadonlyMap<string, string>): string =>
+  [...environment].map(([name, value]) => `${name}=${value}\n`).join('');
+
+/** argv that runs `line` as `user`, in its home, with the variables from descriptor 3. Only root may start it. */
+export const asUser = (setpriv: string, user: OsUser, line: readonly string[]): readonly string[] => [
+  setpriv,
+  `--reuid=${user.uid}`,
+  `--regid=${user.gid}`,
+  user.groups.length === 0 ? '--clear-groups' : `--groups=${user.groups.join(',')}`,
+  '--',
+  ...['/bin/sh', '-c', prelude, 'sh', user.home],
+  ...line,
+];
+
+/** argv that runs `line` with its standard input as controlling terminal, in a session of its own. */
+export const onTerminal = (setsid: string, line: readonly string[]): readonly string[] => [
+  setsid,
+  '--ctty',
+  '--',
+  ...line,
+];

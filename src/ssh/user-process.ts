@@ -1,0 +1,260 @@
+import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
+import { accessSync, closeSync, constants, fchownSync, statSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { constants as osConstants } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import { CodedError, messageOf } from '../base/errors.ts';
+import type { ExitStatus } from './channel-types.ts';
+import type { Libc } from './libc.ts';
+import { systemProgram, type OsUser } from './passwd.ts';
+import { asUser, onTerminal, preludeInput, programLine, type Program } from './program-line.ts';
+import type { Pty } from './pty.ts';
+
+export interface ProgramStart {
+  readonly user: OsUser;
+  readonly program: Program;
+  /** All of it: nothing of the daemon's own environment is passed on. */
+  readonly environment: ReadonlyMap<string, string>;
+  /** Without it, standard streams are sockets: then `echo > /dev/stderr` does not work in programs. */
+  readonly libc: Libc | undefined;
+  /** The program's terminal; without one it gets three pipes. Its slave end is closed here once it is passed on. */
+  readonly pty?: Pty;
+}
+
+/** The ends of a program's pipes that we hold. */
+export interface ProgramPipes {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+}
+
+/** A program of a person. */
+export interface UserProcess {
+  readonly pid: number;
+  /** Undefined with a terminal. */
+  readonly pipes: ProgramPipes | undefined;
+  /** How it ended; its output may still be on the way. Never rejects. */
+  readonly ended: Promise<ExitStatus>;
+  /** Sends a signal, `TERM` for example, to the whole process group. False: there is no such signal, or nobody left. */
+  signal(name: string): boolean;
+  /**
+   * The person is gone: HUP to the process group, KILL after `graceMs` to what is left of it if the program itself still
+   * runs. Resolves when it has ended.
+   */
+  hangUp(graceMs: number): Promise<void>;
+}
+
+/** Names a client may send or be told. Source: RFC 4254, 6.10. */
+const standardSignals = new Set([
+  ...['ABRT', 'ALRM', 'FPE', 'HUP', 'ILL', 'INT', 'KILL', 'PIPE', 'QUIT', 'SEGV', 'TERM', 'USR1', 'USR2'],
+]);
+
+const launchFailure = (reason: string): CodedError =>
+  new CodedError('unavailable', `Failed to launch: ${reason}.`);
+
+/** What a killed program is reported as. Signals that the protocol has no name for get one of OpenSSH's. */
+export function exitOf(code: number | null, signal: NodeJS.Signals | null): ExitStatus {
+  if (signal === null) return { status: 'exited', code: code ?? 255 };
+  const name = signal.replace(/^SIG/, '');
+  return {
+    status: 'signalled',
+    signal: standardSignals.has(name) ? name : `${name}@openssh.com`,
+    coreDumped: false,
+    message: '',
+  };
+}
+
+/**
+ * Starts a program as `user`: with its ids and groups, in its home, in a process group of its own, holding no descriptor
+ * but its standard streams. When we run as that user already, ids and groups stay as they are.
+ * @throws CodedError `unavailable`, the message beginning with `Failed to launch:`, when it cannot be started.
+ */
+export async function startProgram(start: ProgramStart): Promise<UserProcess> {
+  checkStart(start);
+  const { user, pty, libc } = start;
+  const own = process.getuid?.() === user.uid;
+  const line = commandLine(start, own);
+  const channels = pty === undefined ? openPipes(libc, user) : undefined;
+  const standard: StdioOptions =
+    pty === undefined ? (channels?.childEnds ?? ['pipe', 'pipe', 'pipe']) : terminalEnds(pty);
+  let child: ChildProcess;
+  try {
+    child = spawn(line[0] ?? '', line.slice(1), {
+      stdio: own ? standard : [...(standard as number[]), 'pipe'],
+      // The root part of the way gets nothing from the client: see program-line.ts.
+      env: own ? Object.fromEntries(start.environment) : { PATH: '/usr/bin:/bin' },
+      cwd: own ? startFolder(user) : '/',
+      detached: pty === undefined,
+    });
+    await spawned(child);
+  } catch (e) {
+    channels?.closeOwn();
+    throw launchFailure(messageOf(e));
+  } finally {
+    channels?.closeChildEnds();
+    pty?.closeSlave();
+  }
+  if (!own) sendEnvironment(child, start.environment);
+  return new Running(child, pty === undefined ? (channels?.own ?? ownPipes(child)) : undefined);
+}
+
+function checkStart({ user, program }: ProgramStart): void {
+  const words = programLine(program, user);
+  if (words.some((word) => word.includes('\0'))) throw launchFailure('the command has a NUL byte in it');
+  const self = process.getuid?.();
+  if (self !== 0 && self !== user.uid)
+    throw launchFailure(
+      `this node runs as uid ${self ?? 'unknown'} and not as root, so it cannot start programs of ${user.name}`,
+    );
+  const path = words[0] ?? '';
+  try {
+    accessSync(path, constants.X_OK);
+    if (!statSync(path).isFile()) throw launchFailure(`${path} is not a program`);
+  } catch (e) {
+    if (e instanceof CodedError) throw e;
+    throw launchFailure(`${path}: ${(e as NodeJS.ErrnoException).code ?? messageOf(e)}`);
+  }
+}
+
+function commandLine({ user, program, pty }: ProgramStart, own: boolean): readonly string[] {
+  const plain = programLine(program, user);
+  const line = pty === undefined ? plain : onTerminal(required('setsid'), plain);
+  return own ? line : asUser(required('setpriv'), user, line);
+}
+
+function terminalEnds({ slaveFd }: Pty): number[] {
+  if (slaveFd === undefined) throw launchFailure('the terminal is closed');
+  return [slaveFd, slaveFd, slaveFd];
+}
+
+function required(name: string): string {
+  const path = systemProgram(name);
+  if (path === undefined) throw launchFailure(`the program ${name} (util-linux) is not installed`);
+  return path;
+}
+
+/** The home, when it can be entered. */
+function startFolder(user: OsUser): string {
+  try {
+    accessSync(user.home, constants.X_OK);
+    if (statSync(user.home).isDirectory()) return user.home;
+  } catch {
+    // Gone or closed to its owner: the person still gets in, as with other servers.
+  }
+  return '/';
+}
+
+interface OpenPipes {
+  /** Standard input, output and error of the child. */
+  readonly childEnds: readonly [number, number, number] & number[];
+  readonly own: ProgramPipes;
+  closeChildEnds(): void;
+  closeOwn(): void;
+}
+
+/**
+ * Real pipes: Node's own are sockets, which `/dev/stdout` and `/dev/stderr` of a script cannot open. They belong to the
+ * user for the same reason.
+ */
+function openPipes(libc: Libc | undefined, user: OsUser): OpenPipes | undefined {
+  if (libc === undefined) return undefined;
+  const fds: number[] = [];
+  const make = (): readonly [number, number] => {
+    const pair = libc.pipe();
+    fds.push(...pair);
+    if (process.getuid?.() === 0) for (const fd of pair) fchownSync(fd, user.uid, user.gid);
+    return pair;
+  };
+  try {
+    const [[inRead, inWrite], [outRead, outWrite], [errRead, errWrite]] = [make(), make(), make()];
+    const own = {
+      stdin: new Socket({ fd: inWrite, readable: false, writable: true }),
+      stdout: new Socket({ fd: outRead, readable: true, writable: false }),
+      stderr: new Socket({ fd: errRead, readable: true, writable: false }),
+    };
+    const childEnds: [number, number, number] & number[] = [inRead, outWrite, errWrite];
+    return {
+      childEnds,
+      own,
+      closeChildEnds: () => {
+        for (const fd of childEnds) closeSync(fd);
+      },
+      closeOwn: () => {
+        for (const stream of Object.values(own)) stream.destroy();
+      },
+    };
+  } catch (e) {
+    for (const fd of fds) closeSync(fd);
+    throw launchFailure(messageOf(e));
+  }
+}
+
+function ownPipes({ stdin, stdout, stderr }: ChildProcess): ProgramPipes {
+  if (stdin === null || stdout === null || stderr === null) throw new Error('a child without its pipes');
+  return { stdin, stdout, stderr };
+}
+
+function spawned(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once('spawn', resolve).once('error', reject);
+  });
+}
+
+function sendEnvironment(child: ChildProcess, environment: ReadonlyMap<string, string>): void {
+  const stream = child.stdio[3] as Writable | null | undefined;
+  // A program that died before it read says so by its exit.
+  stream?.on('error', () => stream.destroy());
+  stream?.end(preludeInput(environment), () => stream.destroy());
+}
+
+class Running implements UserProcess {
+  readonly pid: number;
+  readonly pipes: ProgramPipes | undefined;
+  readonly ended: Promise<ExitStatus>;
+  #alive = true;
+
+  constructor(child: ChildProcess, pipes: ProgramPipes | undefined) {
+    this.pid = child.pid ?? 0;
+    this.pipes = pipes;
+    // A pipe whose other end is gone ends; that is all there is to it.
+    if (pipes !== undefined) for (const stream of Object.values(pipes)) stream.on('error', () => undefined);
+    child.on('error', () => undefined); // a signal that could not be sent: `signal` has told
+    this.ended = new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        this.#alive = false;
+        resolve(exitOf(code, signal));
+      });
+    });
+  }
+
+  signal(name: string): boolean {
+    const signal = `SIG${name}`;
+    return standardSignals.has(name) && signal in osConstants.signals && this.#send(signal as NodeJS.Signals);
+  }
+
+  async hangUp(graceMs: number): Promise<void> {
+    this.#send('SIGHUP');
+    this.#send('SIGCONT'); // a stopped program cannot hear of it otherwise
+    const timer = setTimeout(() => this.#send('SIGKILL'), graceMs);
+    await this.ended;
+    clearTimeout(timer);
+  }
+
+  #send(signal: NodeJS.Signals): boolean {
+    // Once it is reaped, the number may be someone else's.
+    if (!this.#alive || this.pid <= 1) return false;
+    // It is no group leader yet while it is on its way through setsid.
+    return kill(-this.pid, signal) || kill(this.pid, signal);
+  }
+}
+
+/** False when there is nobody, or (not as root) nobody that we may signal. */
+function kill(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (e) {
+    const { code } = e as NodeJS.ErrnoException;
+    if (code === 'ESRCH' || code === 'EPERM') return false;
+    throw e;
+  }
+}
