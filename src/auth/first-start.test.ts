@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { fakeWorld } from '../api/testing.ts';
+import { memoryLog } from '../log/memory-log.ts';
+import { clusterStatus } from './cluster-status.ts';
+import { issueHostIdentity } from './issue-host-identity.ts';
+import { eventsOf, openTestAuth } from './testing.ts';
+
+describe('the first start', () => {
+  it('makes cluster, authorities and role in one append, sealed', async () => {
+    const auth = await openTestAuth();
+    const events = await eventsOf(auth.log, 'state');
+    expect(events.map((one) => one.fact.type).sort()).toEqual([
+      'authority.created',
+      'authority.created',
+      'cluster.created',
+      'role.created',
+    ]);
+    expect(new Set(events.map((one) => one.cause.requestId)).size).toBe(1);
+    expect(JSON.stringify(events)).not.toContain('PRIVATE KEY');
+    expect((await clusterStatus(auth.deps)).caPins).toEqual([expect.stringMatching(/^sha256:[0-9a-f]{64}$/)]);
+    await auth.close();
+  });
+
+  it('of two at once makes one set, and both sign with it', async () => {
+    const world = fakeWorld();
+    const log = memoryLog({ world });
+    const both = await Promise.all([openTestAuth({ log, world }), openTestAuth({ log, world })]);
+    expect(
+      (await eventsOf(log, 'state')).filter((one) => one.fact.type === 'authority.created'),
+    ).toHaveLength(2);
+    const [a, b] = await Promise.all(both.map((auth) => clusterStatus(auth.deps)));
+    expect(a?.caPins).toEqual(b?.caPins);
+    for (const auth of both) await auth.close();
+  });
+});
+
+describe('a later start', () => {
+  it('writes nothing when nothing changed', async () => {
+    const first = await openTestAuth();
+    await first.close();
+    const before = await first.log.state.head();
+    const second = await openTestAuth({ log: first.log, world: first.world });
+    expect(await first.log.state.head()).toBe(before);
+    await second.close();
+  });
+
+  it('keeps the name and warns with both, and takes the second factor', async () => {
+    const first = await openTestAuth();
+    await first.close();
+    const second = await openTestAuth({
+      log: first.log,
+      world: first.world,
+      clusterName: 'other',
+      secondFactor: 'off',
+    });
+    expect((await clusterStatus(second.deps)).clusterName).toBe('example');
+    expect(second.sink.lines.filter((line) => line.startsWith('warn')).join()).toMatch(/"example".*"other"/);
+    expect((await eventsOf(first.log, 'state')).at(-1)?.fact).toMatchObject({
+      type: 'cluster.configured',
+      data: { secondFactor: 'off' },
+    });
+    await second.close();
+  });
+
+  it('signs with the keys of the first', async () => {
+    const first = await openTestAuth();
+    const host = { hostId: '00000000-0000-4000-8000-000000000001', nodename: 'n', additionalPrincipals: [] };
+    const before = await issueHostIdentity(first.deps, { ...host, role: 'Node' });
+    await first.close();
+    const second = await openTestAuth({ log: first.log, world: first.world });
+    const after = await issueHostIdentity(second.deps, { ...host, role: 'Proxy' });
+    expect(after.sshHostCas).toEqual(before.sshHostCas);
+    expect(after.tlsCasPem).toEqual(before.tlsCasPem);
+    await expect(
+      issueHostIdentity(second.deps, { ...host, hostId: 'x', role: 'Node' }),
+    ).rejects.toMatchObject({
+      code: 'bad_request',
+    });
+    await second.close();
+  });
+});

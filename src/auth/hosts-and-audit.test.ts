@@ -1,0 +1,213 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { second } from '../base/time.ts';
+import type { AuditEvent } from '../domain/audit-event.ts';
+import type { HostInfo } from '../domain/host-info.ts';
+import { emitAudit } from './emit-audit.ts';
+import { heartbeat, withRealHost } from './heartbeat.ts';
+import { listHosts } from './list-hosts.ts';
+import { searchAudit } from './search-audit.ts';
+import {
+  addRole,
+  addUser,
+  adminCall,
+  eventsOf,
+  hostCall,
+  openTestAuth,
+  type TestAuth,
+  userCall,
+} from './testing.ts';
+
+let auth: TestAuth;
+beforeEach(async () => {
+  auth = await openTestAuth();
+});
+afterEach(async () => {
+  await auth.close();
+  await auth.log.close();
+});
+
+const idOf = (n: number): string => `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
+const node = (n: number, extra: Partial<HostInfo> = {}): HostInfo => ({
+  hostId: idOf(0xb00 + n),
+  role: 'Node',
+  nodename: `node-${n}`,
+  address: `10.0.0.${n}:3022`,
+  publicAddress: '',
+  sshPublicAddress: '',
+  labels: {},
+  version: '4.5.0',
+  ...extra,
+});
+const beat = (host: HostInfo, ttlSeconds = 60) =>
+  heartbeat(auth.deps, hostCall(host.role, host.hostId), { host, ttlSeconds });
+const list = async (call = adminCall, labels = {}) =>
+  (await listHosts(auth.deps, call, { role: 'Node', labels })).hosts.map((host) => host.nodename);
+
+describe('a heartbeat', () => {
+  it('makes a host known at once, and forgotten when it stays away', async () => {
+    await beat(node(2));
+    await beat(node(1));
+    expect(await list()).toEqual(['node-1', 'node-2']);
+    auth.world.advance(60 * second);
+    expect(await list()).toEqual([]);
+  });
+
+  it('is membership only where something changed, and one fact for all who renewed', async () => {
+    for (const n of [1, 2, 3]) await beat(node(n));
+    const members = (await eventsOf(auth.log, 'state')).length;
+    const renewals = (await eventsOf(auth.log, 'presence')).length;
+    for (let i = 0; i < 5; i++) for (const n of [1, 2, 3]) await beat(node(n));
+    await auth.deps.presence.flush();
+    expect((await eventsOf(auth.log, 'state')).length).toBe(members);
+    expect((await eventsOf(auth.log, 'presence')).length).toBe(renewals + 1);
+    await beat(node(1, { labels: { env: 'prod' } }));
+    expect((await eventsOf(auth.log, 'state')).at(-1)?.fact).toMatchObject({ type: 'host.changed' });
+  });
+
+  it('speaks only for its own host, in its own role', async () => {
+    const host = node(1);
+    const calls = [hostCall('Node', idOf(9)), hostCall('Proxy', host.hostId), adminCall, userCall('alice')];
+    for (const call of calls)
+      await expect(heartbeat(auth.deps, call, { host, ttlSeconds: 60 })).rejects.toMatchObject({
+        code: 'access_denied',
+      });
+    expect(await list()).toEqual([]);
+  });
+
+  it.each([
+    ['0.0.0.0:3022', '10.0.0.9:4711', '10.0.0.9:3022'],
+    ['[::]:3022', '[::ffff:10.0.0.9]:4711', '10.0.0.9:3022'],
+    ['[::]:3022', '[2001:db8::9]:4711', '[2001:db8::9]:3022'],
+    ['10.1.1.1:3022', '10.0.0.9:4711', '10.1.1.1:3022'],
+  ])('gives %s, heard from %s, the address %s', (address, peer, real) => {
+    expect(withRealHost(address, peer)).toBe(real);
+  });
+});
+
+describe('listing hosts', () => {
+  it('filters by labels', async () => {
+    await beat(node(1, { labels: { env: 'prod', os: 'linux' } }));
+    await beat(node(2, { labels: { env: 'test' } }));
+    expect(await list(adminCall, { env: 'prod' })).toEqual(['node-1']);
+    expect(await list(adminCall, { env: 'prod', os: 'bsd' })).toEqual([]);
+  });
+
+  it('shows a person the nodes its roles admit', async () => {
+    await beat(node(1, { labels: { env: 'prod' } }));
+    await beat(node(2, { labels: { env: 'test' } }));
+    await addRole(auth, {
+      name: 'tester',
+      options: {
+        maxSessionTtlSeconds: 3600,
+        forwardAgent: false,
+        portForwarding: true,
+        disconnectExpiredCert: false,
+        clientIdleTimeoutSeconds: 0,
+        maxSessions: 0,
+      },
+      allow: { logins: ['root'], nodeLabels: { env: ['test'] } },
+      deny: { logins: [], nodeLabels: {} },
+    });
+    await addUser(auth, 'bob', 'correct horse', ['tester']);
+    await beat(node(1, { labels: { env: 'prod' } }));
+    await beat(node(2, { labels: { env: 'test' } }));
+    expect(await list(userCall('bob', ['tester']))).toEqual(['node-2']);
+    expect(await list(hostCall('Proxy'))).toEqual(['node-1', 'node-2']);
+    await expect(list(userCall('bob', ['gone']))).rejects.toMatchObject({ code: 'access_denied' });
+  });
+});
+
+const told = (extra: Partial<AuditEvent> = {}): AuditEvent => ({
+  event: 'exec',
+  code: 'T3002I',
+  uid: auth.world.uuid(),
+  time: auth.world.now(),
+  ei: 0,
+  ...extra,
+});
+const emit = (events: AuditEvent[], n = 1) =>
+  emitAudit(auth.deps, hostCall('Node', idOf(0xb00 + n)), { events });
+const search = (extra: object = {}) =>
+  searchAudit(auth.deps, {
+    from: '2026-01-01T00:00:00.000Z',
+    to: '2026-02-01T00:00:00.000Z',
+    types: [],
+    user: '',
+    limit: 100,
+    ...extra,
+  });
+
+describe('emitting audit events', () => {
+  it('stores each once, however often and in whatever batches they come', async () => {
+    const events = [1, 2, 3].map((n) => told({ sid: idOf(7), ei: n }));
+    await emit(events.slice(0, 2));
+    await emit(events);
+    await Promise.all([emit(events), emit(events)]);
+    expect(
+      (await eventsOf(auth.log, 'audit')).filter((one) => one.stream.startsWith('session-')),
+    ).toHaveLength(3);
+  });
+
+  it('knows them after a restart, and at another auth server', async () => {
+    const events = [told(), told({ sid: idOf(7) })];
+    await emit(events);
+    const other = await openTestAuth({ log: auth.log, world: auth.world, hostId: idOf(0xaa) });
+    await emitAudit(other.deps, hostCall('Node', idOf(0xb01)), { events });
+    await other.close();
+    const { events: found } = await search({ types: ['exec'] });
+    expect(found.map((one) => one.uid).sort()).toEqual(events.map((one) => one.uid).sort());
+  });
+
+  it('says who told, whatever the event claims', async () => {
+    await emit([told({ actor: 'node:me' })]);
+    const { events } = await search({ types: ['exec'] });
+    expect(events).toMatchObject([{ server_id: idOf(0xb01) }]);
+  });
+
+  it('refuses an event of another server for good, and with it the batch', async () => {
+    const refused = emit([told(), told({ server_id: idOf(5) })]);
+    await expect(refused).rejects.toMatchObject({ code: 'bad_request' });
+    await expect(emit([told({ sid: '../x y' })])).rejects.toMatchObject({ code: 'bad_request' });
+    expect((await search({ types: ['exec'] })).events).toEqual([]);
+  });
+});
+
+describe('searching the audit', () => {
+  it('merges what hosts told with what the state says, by time', async () => {
+    await addUser(auth, 'alice', 'correct horse');
+    await emit([told({ user: 'alice' })]);
+    const { events, truncated } = await search();
+    const types = events.map((one) => one.event);
+    expect(types.indexOf('user.create')).toBeGreaterThanOrEqual(0);
+    expect(types.indexOf('exec')).toBeGreaterThan(types.indexOf('user.create'));
+    expect(types).toContain('user.password_change');
+    expect(events.map((one) => one.time)).toEqual(events.map((one) => one.time).sort());
+    expect(truncated).toBe(false);
+    expect(JSON.stringify(events)).not.toContain('argon2');
+  });
+
+  it('finds by time, type and user; an event that waited in a spool by when it happened', async () => {
+    const at = auth.world.now();
+    const late = told({ user: 'alice' });
+    auth.world.advance(3_600 * second);
+    await emit([late, told({ user: 'bob' })]);
+    const window = { from: at, to: '2026-01-01T00:10:00.000Z', types: ['exec'] };
+    expect((await search(window)).events.map((one) => one.user)).toEqual(['alice']);
+    expect((await search({ user: 'bob' })).events.map((one) => one.event)).toEqual(['exec']);
+    expect((await search({ user: 'nobody' })).events).toEqual([]);
+  });
+
+  it('keeps the newest when more match, and says so', async () => {
+    for (let n = 0; n < 30; n++) {
+      auth.world.advance(second);
+      await emit([told({ n })]);
+    }
+    const { events, truncated } = await search({ types: ['exec'], limit: 5 });
+    expect(events.map((one) => one['n'])).toEqual([25, 26, 27, 28, 29]);
+    expect(truncated).toBe(true);
+  });
+
+  it('refuses an empty span of time', async () => {
+    await expect(search({ to: '2026-01-01T00:00:00.000Z' })).rejects.toMatchObject({ code: 'bad_request' });
+  });
+});

@@ -1,0 +1,137 @@
+import { recordingMetrics, recordingSink, type FakeWorld, fakeWorld } from '../api/testing.ts';
+import type { Caller } from '../api/operation.ts';
+import type { Call } from '../api/server-deps.ts';
+import type { RoleSpec } from '../domain/role-spec.ts';
+import { role as roleRules } from '../domain/role.ts';
+import { roleStream } from '../domain/streams.ts';
+import type { SystemRole } from '../domain/host-info.ts';
+import type { SecondFactor } from '../domain/cluster.ts';
+import { execute } from '../log/execute.ts';
+import type { ClusterLog } from '../log/event-log.ts';
+import type { Recorded } from '../log/event.ts';
+import { memoryLog } from '../log/memory-log.ts';
+import { generateEd25519 } from '../pki/key-pair.ts';
+import { otpCode } from '../pki/otp.ts';
+import { publicKeyOf, toAuthorizedKeyLine } from '../pki/ssh-key.ts';
+import { acceptInvite } from './accept-invite.ts';
+import { buildDeps } from './build-deps.ts';
+import { createUser } from './create-user.ts';
+import type { AuthDeps } from './deps.ts';
+import { logIn } from './log-in.ts';
+import { readInvite } from './read-invite.ts';
+
+export const authHostId = '00000000-0000-4000-8000-00000000000a';
+
+/** The use cases over the real log in memory; no sockets. Time moves when a test moves it. */
+export interface TestAuth {
+  readonly deps: AuthDeps;
+  readonly log: ClusterLog;
+  readonly world: FakeWorld;
+  readonly sink: ReturnType<typeof recordingSink>;
+  close(): Promise<void>;
+}
+
+export async function openTestAuth(
+  options: {
+    secondFactor?: SecondFactor;
+    log?: ClusterLog;
+    world?: FakeWorld;
+    clusterName?: string;
+    hostId?: string;
+  } = {},
+): Promise<TestAuth> {
+  const world = options.world ?? fakeWorld();
+  const sink = recordingSink();
+  const log = options.log ?? memoryLog({ world });
+  const { deps, close } = await buildDeps({
+    log,
+    world,
+    sink,
+    metrics: recordingMetrics(),
+    hostId: options.hostId ?? authHostId,
+    clusterName: options.clusterName ?? 'example',
+    secondFactor: options.secondFactor ?? 'otp',
+  });
+  return { deps, log, world, sink, close };
+}
+
+const requestId = '00000000-0000-4000-8000-0000000000ff';
+export const callOf = (caller: Caller): Call => ({ caller, requestId });
+export const hostCall = (role: SystemRole, hostId = '00000000-0000-4000-8000-0000000000b1'): Call =>
+  callOf({ kind: 'host', role, hostId, address: '10.0.0.1:4711' });
+export const adminCall = hostCall('Admin');
+export const userCall = (username: string, roles: readonly string[] = ['admin']): Call =>
+  callOf({ kind: 'user', username, roles, address: '10.0.0.9:1' });
+
+export const newKeyLine = (): string => toAuthorizedKeyLine(publicKeyOf(generateEd25519()).blob);
+
+/** The code that a device shows for the secret of an otpauth URL. */
+export function codeFor(otpUrl: string, now: string, stepsLater = 0): string {
+  const text = new URL(otpUrl).searchParams.get('secret') ?? '';
+  const bits = Array.from(text, (c) =>
+    'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0'),
+  ).join('');
+  const bytes = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
+  return otpCode(bytes, Math.floor(Date.parse(now) / 30_000) + stepsLater);
+}
+
+/** Invites `username`, accepts with `password`; answers its one-time URL (empty when there is no second factor). */
+export async function addUser(
+  { deps, world }: TestAuth,
+  username: string,
+  password: string,
+  roles: string[] = ['admin'],
+): Promise<string> {
+  const { inviteToken } = await createUser(deps, adminCall, {
+    username,
+    roles,
+    traits: { logins: [username, 'root'] },
+    inviteTtlSeconds: 3600,
+  });
+  const { otpUrl } = await readInvite(deps, { token: inviteToken });
+  const otp = otpUrl === '' ? '' : codeFor(otpUrl, world.now());
+  await acceptInvite(deps, hostCall('Proxy'), {
+    token: inviteToken,
+    password,
+    otp,
+    clientAddress: '192.0.2.7:1',
+  });
+  // The code that was just used does not work again.
+  world.advance(60_000);
+  return otpUrl;
+}
+
+export interface Attempt {
+  readonly username: string;
+  readonly password: string;
+  readonly otp?: string;
+  readonly clientAddress?: string;
+  readonly publicKey?: string;
+  readonly ttlSeconds?: number;
+}
+export const tryLogin = ({ deps }: TestAuth, attempt: Attempt): ReturnType<typeof logIn> =>
+  logIn(deps, hostCall('Proxy'), {
+    otp: '',
+    clientAddress: '192.0.2.1:999',
+    publicKey: newKeyLine(),
+    ttlSeconds: 12 * 3600,
+    format: 'standard',
+    routeToCluster: '',
+    ...attempt,
+  });
+
+export async function addRole(auth: TestAuth, spec: RoleSpec): Promise<void> {
+  const cause = { at: auth.world.now(), actor: 'admin', requestId };
+  const command = { type: 'create-role', role: spec } as const;
+  const { position } = await execute(auth.log.state, roleRules, roleStream(spec.name), command, cause);
+  await auth.deps.views.reached(position ?? 0);
+}
+
+export async function eventsOf(
+  log: ClusterLog,
+  partition: 'state' | 'presence' | 'audit',
+): Promise<Recorded[]> {
+  const all: Recorded[] = [];
+  for await (const event of log[partition].history(0)) all.push(event);
+  return all;
+}
