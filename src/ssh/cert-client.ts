@@ -39,7 +39,7 @@ export interface SshClientOptions extends HostPolicy {
   readonly identities: readonly Identity[] | (() => Promise<readonly Identity[]>);
   /** Aborting closes the connection, before or after it is ready. */
   readonly signal?: AbortSignal;
-  /** Connect, handshake and login together; default 30 s. */
+  /** Connect, handshake and login together, the questions of `acceptUnknownHost` included; default 30 s. */
   readonly readyTimeoutMs?: number;
   /** Default 0: off. */
   readonly keepaliveMs?: number;
@@ -76,6 +76,7 @@ export async function connectSsh(options: SshClientOptions): Promise<SshClient> 
       ? aborted()
       : new CodedError('unavailable', `handshake failed: no answer within ${timeoutMs / 1000} seconds`);
   const socket = 'stream' in target ? target.stream : await dial(target, until, whyStopped);
+  if (socket.destroyed) throw new CodedError('unavailable', 'handshake failed: the stream is closed');
   return new Handshake(options, socket).run(until, whyStopped);
 }
 
@@ -153,9 +154,12 @@ class Handshake {
     });
     this.#ssh.once('ready', () => {
       until.removeEventListener('abort', stop);
-      this.#options.signal?.addEventListener('abort', () => {
+      const { signal } = this.#options;
+      const cancel = (): void => {
         transport.close('');
-      });
+      };
+      signal?.addEventListener('abort', cancel);
+      void closed.then(() => signal?.removeEventListener('abort', cancel));
       const client = new ClientConnection({
         hostCertificate: this.#host.certificate,
         serverVersion: peerBannerOf(this.#proto()),
@@ -168,8 +172,7 @@ class Handshake {
       transport.start(client.layer);
       resolve(client);
     });
-    if (this.#socket.destroyed) stop();
-    else if (until.aborted) stop();
+    if (until.aborted) stop();
     return promise;
   }
 

@@ -179,17 +179,16 @@ class CertServer implements SshServer {
       this.#attempts.delete(socket);
     });
     sendBanner(socket);
-    readProxyPreamble(socket).then(
-      (claimed) => {
+    readProxyPreamble(socket)
+      .then((claimed) => {
         if (socket.destroyed) return;
         start(claimed);
         this.#ssh2.injectSocket(socket as never); // any Duplex does
-      },
-      (e: unknown) => {
-        if (!isCoded(e)) this.#options.sink.error('ssh preamble failed', { reason: messageOf(e) });
+      })
+      .catch((e: unknown) => {
+        if (!isCoded(e)) this.#options.sink.error('ssh connection failed', { reason: messageOf(e) });
         socket.destroy();
-      },
-    );
+      });
   }
 
   setHostKeys(hostKeys: readonly HostKey[]): void {

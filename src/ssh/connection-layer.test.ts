@@ -121,6 +121,14 @@ describe('a channel', () => {
     expect(err).toBe('e'.repeat(800_000));
   });
 
+  it('an end does not overtake what still waits on stderr', async () => {
+    const { near, far } = await opened();
+    far.stderr.write(Buffer.alloc(2 * WINDOW, 'e'));
+    far.end();
+    near.resume();
+    expect((await text(near.stderr)).length).toBe(2 * WINDOW);
+  });
+
   it('waits for the socket', async () => {
     const { near, far, client } = await opened();
     client.writable = false;

@@ -96,17 +96,17 @@ export class HostCheck {
    * @param shown the very Buffer of ssh2 (see verifyExchangeWith).
    */
   verify(kex: KeyExchange, algorithm: string, shown: Buffer, done: (ok: boolean) => void): void {
-    const refuse = (e: unknown): void => {
+    const refuse = (e: unknown): false => {
       this.#refusal = e instanceof CodedError ? e : handshakeFailed(messageOf(e));
-      done(false);
+      return false;
     };
     try {
       const raw = Buffer.from(shown);
       const unknown = this.#examine(kex, algorithm, shown, raw);
       if (unknown === undefined) done(true);
-      else this.#ask(unknown, raw).then(done, refuse);
+      else this.#ask(unknown, raw).catch(refuse).then(done).catch(refuse); // ssh2 throws when the connection went away over the question
     } catch (e) {
-      refuse(e);
+      done(refuse(e));
     }
   }
 

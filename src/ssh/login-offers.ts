@@ -70,15 +70,15 @@ export class LoginOffers extends ssh2.BaseAgent<ParsedKey> {
       done?.(new Error('a signature was asked for a key that was not offered'));
       return;
     }
-    offer.identity.sign(offer.algorithm, data).then(
-      (signature) => {
+    offer.identity
+      .sign(offer.algorithm, data)
+      .then((signature) => {
         sendSignedLogin(this.#protocol(), data, signature);
-      },
-      (e: unknown) => {
+      })
+      .catch((e: unknown) => {
         this.troubles.push(messageOf(e));
         done?.(new Error(messageOf(e))); // ssh2 goes on to the next key
-      },
-    );
+      });
   }
 
   async #prepare(): Promise<ParsedKey[]> {

@@ -56,6 +56,14 @@ describe('reading a preamble', () => {
   });
 });
 
+describe('a preamble of more than 255 bytes', () => {
+  it('is refused, though it is well made', () => {
+    const body = JSON.stringify({ clientAddr: '1.2.3.4:5', padding: 'x'.repeat(250) });
+    const bytes = Buffer.concat([Buffer.from('Teleport-Proxy'), Buffer.from(body), Buffer.of(0)]);
+    expect(parsePreamble(bytes)).toEqual({ status: 'malformed', reason: 'preamble too long' });
+  });
+});
+
 describe('taking a preamble off a stream', () => {
   it('leaves the rest to the next reader, however it was cut', async () => {
     const client = { host: '203.0.113.9', port: 4022 };

@@ -57,6 +57,7 @@ export class SshTransport implements Transport {
     options.socket.on('drain', () => {
       this.#layer?.pump();
     });
+    options.socket.once('end', () => options.socket.end()); // streams that are not sockets may stay half open
     options.socket.once('close', () => {
       this.#stop();
     });
