@@ -127,6 +127,10 @@ export function describeSnapshots(trial: () => Trial): void {
         await expect(collect(presence.history(0))).rejects.toMatchObject({ code: 'cursor_too_old' });
         await expect(collect(presence.read('p-1'))).rejects.toMatchObject({ code: 'cursor_too_old' });
         expect(await presence.revision('p-1')).toBe(100);
+        const all = await collect(
+          presence.history(await presence.positionBefore('1970-01-01T00:00:00.000Z')),
+        );
+        expect(all).toHaveLength(head - first + 1);
       }
     });
 

@@ -50,7 +50,10 @@ export interface EventLog extends Followable {
   /** Events after `after`, oldest first, up to the newest commit; then ends. */
   history(after: Position): AsyncIterable<Recorded>;
 
-  /** Position of the last event before `at`: where to begin to read what happened since. */
+  /**
+   * Position of the last event before `at`: where to begin to read what happened since. Never before what was trimmed,
+   * so that a very early `at` gives where to begin to read all there is.
+   */
   positionBefore(at: Instant): Promise<Position>;
 
   /** Position of the newest commit in the store, also by other processes. */

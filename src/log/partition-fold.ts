@@ -2,7 +2,10 @@ import { CodedError } from '../base/errors.ts';
 import { type Batch, noHash } from './batch.ts';
 import type { Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 
-/** Where a stream's events lie: `slots[i]` holds it from revision `firstRevisions[i]` on. */
+/**
+ * Where a stream's events lie: from revision `firstRevisions[i]` on in `slots[i]` and the few slots after it. A stream
+ * that is written all the time has an entry for every 16th slot, others one for each of theirs.
+ */
 export interface StreamIndex {
   revision: Revision;
   readonly slots: number[];
@@ -18,6 +21,9 @@ export interface Signpost {
 
 /** The stream whose facts fence those who compact the partition: who appended the last one may go on. */
 export const compactionStream = (partition: Partition): StreamName => `compaction-${partition}`;
+
+/** Slots that one entry of a stream's index stands for: that one and those after it. */
+export const indexSpan = 16;
 
 const signpostEvery = 64;
 
@@ -69,7 +75,7 @@ export class PartitionFold {
       });
     for (const event of batch.events) {
       const index = this.#indexOf(event.stream);
-      if (index.slots.at(-1) !== batch.slot) {
+      if (batch.slot - (index.slots.at(-1) ?? -indexSpan) >= indexSpan) {
         index.slots.push(batch.slot);
         index.firstRevisions.push(event.revision);
       }
@@ -97,7 +103,7 @@ export class PartitionFold {
     const keep = this.signposts.findLastIndex((one) => one.slot <= slot);
     if (keep > 0) this.signposts.splice(0, keep);
     for (const index of this.streams.values()) {
-      const kept = index.slots.findIndex((one) => one >= slot);
+      const kept = index.slots.findIndex((one) => one + indexSpan > slot);
       const gone = kept === -1 ? index.slots.length : kept;
       index.slots.splice(0, gone);
       index.firstRevisions.splice(0, gone);

@@ -1,9 +1,7 @@
 import { CodedError } from '../base/errors.ts';
 import type { Recorded, Revision, StreamName } from './event.ts';
+import { indexSpan } from './partition-fold.ts';
 import type { PartitionReader } from './partition-reader.ts';
-
-/** Slots that lie closer than this are read in one go, the foreign ones between them included. */
-const near = 16;
 
 /** The events of one stream after revision `after`, found by the index of its slots. */
 export async function* readStream(
@@ -21,22 +19,24 @@ export async function* readStream(
     for await (const batch of reader.batches(first)) {
       for (const event of batch.events) {
         if (event.stream !== stream || event.revision <= at) continue;
-        if (event.revision > last) return;
         if (event.revision !== at + 1) throw trimmed(stream, at);
         at = event.revision;
         yield event;
+        if (at === last) return;
       }
       if (batch.slot >= end) break;
     }
+  throw trimmed(stream, at);
 }
 
-/** First and last slot of each group whose members are near each other. */
+/** The ranges of slots in which the stream's events lie; ranges that touch are one. */
 function runsOf(slots: readonly number[]): (readonly [number, number])[] {
   const runs: [number, number][] = [];
   for (const slot of slots) {
+    const end = slot + indexSpan - 1;
     const run = runs.at(-1);
-    if (run && slot - run[1] < near) run[1] = slot;
-    else runs.push([slot, slot]);
+    if (run && slot <= run[1] + 1) run[1] = end;
+    else runs.push([slot, end]);
   }
   return runs;
 }

@@ -20,8 +20,9 @@ export async function tailLog(invocation: Invocation, io: CliIo): Promise<number
       if (!io.stdout.write(`${line(event)}\n`))
         await new Promise((resolve) => io.stdout.once('drain', resolve));
     };
-    let last = 0;
-    for await (const event of log[partition].history(0)) {
+    // All there is: the beginning of a partition may have been trimmed.
+    let last = await log[partition].positionBefore('1970-01-01T00:00:00.000Z');
+    for await (const event of log[partition].history(last)) {
       await print(event);
       last = event.position;
     }
