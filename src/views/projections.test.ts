@@ -1,0 +1,235 @@
+import { describe, expect, it } from 'vitest';
+import { plusMs } from '../base/time.ts';
+import type { AuthorityFact } from '../domain/authority.ts';
+import type { HostFact } from '../domain/host.ts';
+import type { HostInfo } from '../domain/host-info.ts';
+import type { InviteFact } from '../domain/invite.ts';
+import { adminRole, type RoleFact } from '../domain/role.ts';
+import type { UserFact } from '../domain/user-fact.ts';
+import type { Recorded } from '../log/event.ts';
+import { authoritiesView, signerOf, trustedOf } from './authorities.ts';
+import { clusterView } from './cluster.ts';
+import { findHost, hostsInRole, hostsView } from './hosts.ts';
+import { findInvite, invitesView } from './invites.ts';
+import { presenceOf, presenceView } from './presence.ts';
+import { lookUpRoles, rolesView } from './roles.ts';
+import { project, recordedAt } from './testing.ts';
+import { findUser, mayAct, summariesOf, usersView } from './users.ts';
+
+const at = '2026-01-01T12:00:00.000Z';
+const addresses = { remote: '', local: '' };
+const sealed = { passwordHash: { keyId: 'k', nonce: 'n', ciphertext: 'c' } };
+
+const created: UserFact = {
+  type: 'user.created',
+  data: { username: 'joe', roles: ['admin'], traits: { logins: ['joe'] } },
+};
+const passwordSet: UserFact = { type: 'user.password_set', data: { passwordId: 'p1', addresses } };
+const otpSet: UserFact = { type: 'user.otp_set', data: { otpId: 'o1', usedStep: 1 } };
+const locked: UserFact = { type: 'user.locked', data: { until: plusMs(at, 1), reason: 'x' } };
+const deleted: UserFact = { type: 'user.deleted', data: {} };
+
+describe('the users', () => {
+  it('are listed by name with roles, traits and lock', () => {
+    const users = project(usersView, [
+      ['user-joe', created, at],
+      ['user-amy', { ...created, data: { ...created.data, username: 'amy' } }, plusMs(at, 5)],
+      ['user-joe', locked],
+      ['role-user-x', created],
+    ]);
+    expect(summariesOf(users, at)).toEqual([
+      {
+        username: 'amy',
+        roles: ['admin'],
+        traits: { logins: ['joe'] },
+        lock: { status: 'active' },
+        createdAt: plusMs(at, 5),
+      },
+      {
+        username: 'joe',
+        roles: ['admin'],
+        traits: { logins: ['joe'] },
+        lock: { status: 'locked', until: plusMs(at, 1), reason: 'x' },
+        createdAt: at,
+      },
+    ]);
+  });
+
+  it('may act while they exist and are not locked', () => {
+    const users = project(usersView, [
+      ['user-joe', created],
+      ['user-joe', locked],
+    ]);
+    expect([mayAct(users, 'joe', at), mayAct(users, 'joe', plusMs(at, 1)), mayAct(users, 'amy', at)]).toEqual(
+      [false, true, false],
+    );
+    const gone = project(usersView, [
+      ['user-joe', created],
+      ['user-joe', deleted],
+    ]);
+    expect([mayAct(gone, 'joe', at), findUser(gone, 'joe')]).toEqual([false, undefined]);
+  });
+
+  it('point to the events whose secrets are in force', () => {
+    const after = (...facts: (readonly [UserFact, Recorded['sealed']?])[]): ReturnType<typeof findUser> => {
+      const users = facts.reduce((state, [fact, secrets], i) => {
+        const event = recordedAt(i + 1, 'user-joe', fact);
+        return usersView.apply(state, secrets ? { ...event, sealed: secrets } : event);
+      }, usersView.initial);
+      return findUser(users, 'joe');
+    };
+    const one = after(
+      [created],
+      [passwordSet, sealed],
+      [otpSet, sealed],
+      [{ type: 'user.unlocked', data: {} }],
+    );
+    expect([one?.passwordIn?.position, one?.otpIn?.position]).toEqual([2, 3]);
+    const reset = after(
+      [created],
+      [passwordSet, sealed],
+      [otpSet, sealed],
+      [{ type: 'user.password_reset', data: {} }],
+    );
+    expect([reset?.passwordIn, reset?.otpIn?.position]).toEqual([null, 3]);
+    const again = after([created], [passwordSet, sealed], [otpSet, sealed], [deleted], [created]);
+    expect([again?.passwordIn, again?.otpIn]).toEqual([null, null]);
+    expect(after([created], [passwordSet])?.passwordIn).toBe(null);
+  });
+});
+
+describe('the roles', () => {
+  const fact: RoleFact = { type: 'role.created', data: { role: adminRole } };
+  it('are found all, or the missing ones are named', () => {
+    const roles = project(rolesView, [['role-admin', fact]]);
+    expect(lookUpRoles(roles, ['admin'])).toEqual({ status: 'found', roles: [adminRole] });
+    expect(lookUpRoles(roles, ['admin', 'gone'])).toEqual({ status: 'missing', names: ['gone'] });
+    const none = project(rolesView, [
+      ['role-admin', fact],
+      ['role-admin', { type: 'role.deleted', data: { name: 'admin' } }],
+    ]);
+    expect(lookUpRoles(none, ['admin']).status).toBe('missing');
+  });
+});
+
+describe('the authorities', () => {
+  const key = { keyId: 'k1', sshPublicKey: 's', tlsCertificatePem: 't', activeFrom: at };
+  const fact: AuthorityFact = {
+    type: 'authority.created',
+    data: { type: 'host', clusterName: 'c', keys: [key] },
+  };
+  it('tell what is trusted, what signs, and where it is sealed', () => {
+    const state = project(authoritiesView, [['authority-host', fact]]);
+    expect([trustedOf(state, 'host'), trustedOf(state, 'user')]).toEqual([[key], []]);
+    expect(signerOf(state, 'host')).toEqual({ key, sealedIn: undefined });
+    const event = { ...recordedAt(1, 'authority-host', fact), sealed };
+    expect(signerOf(authoritiesView.apply(authoritiesView.initial, event), 'host').sealedIn).toBe(event);
+    expect(() => signerOf(state, 'user')).toThrow(expect.objectContaining({ code: 'unavailable' }));
+  });
+});
+
+const host: HostInfo = {
+  hostId: '00000000-0000-4000-8000-000000000002',
+  role: 'Node',
+  nodename: 'b',
+  address: '',
+  publicAddress: '',
+  sshPublicAddress: '',
+  labels: {},
+  version: '',
+};
+
+describe('the hosts', () => {
+  const joined = (h: HostInfo): HostFact => ({ type: 'host.joined', data: { host: h } });
+  it('are listed by role and name, until they leave', () => {
+    const other = { ...host, hostId: '00000000-0000-4000-8000-000000000003', nodename: 'a' };
+    const facts = [
+      [`host-${host.hostId}`, joined(host)],
+      [`host-${host.hostId}`, joined({ ...host, role: 'Proxy' })],
+      [`host-${other.hostId}`, joined(other)],
+    ] as const;
+    const hosts = project(hostsView, facts);
+    expect(hostsInRole(hosts, 'Node')).toEqual([other, host]);
+    expect(findHost(hosts, host.hostId, 'Proxy')).toMatchObject({ role: 'Proxy' });
+    const left = project(hostsView, [
+      ...facts,
+      [`host-${other.hostId}`, { type: 'host.left', data: { role: 'Node', reason: '' } }],
+    ]);
+    expect([hostsInRole(left, 'Node'), left.size]).toEqual([[host], 1]);
+  });
+});
+
+describe('presence', () => {
+  const seen = (seenAt: string, ttlSeconds = 60): { type: string; data: object } => ({
+    type: 'hosts.renewed',
+    data: { hosts: [{ hostId: host.hostId, role: 'Node', seenAt, ttlSeconds }] },
+  });
+  it('lasts for its time, and says when a host was last heard of', () => {
+    const state = project(presenceView, [['presence-x', seen(at)]]);
+    expect(presenceOf(state, host, plusMs(at, 59_999))).toEqual({ status: 'alive', lastSeenAt: at });
+    expect(presenceOf(state, host, plusMs(at, 60_000))).toEqual({ status: 'gone', lastSeenAt: at });
+    expect(presenceOf(state, { ...host, role: 'Proxy' }, at)).toEqual({ status: 'never_seen' });
+  });
+  it('goes by the latest sighting, whichever auth server wrote it', () => {
+    const later = plusMs(at, 30_000);
+    const state = project(presenceView, [
+      ['presence-x', seen(later)],
+      ['presence-y', seen(at)],
+    ]);
+    expect(presenceOf(state, host, later)).toMatchObject({ lastSeenAt: later });
+  });
+  it('ends at once when the host says goodbye', () => {
+    const state = project(presenceView, [
+      ['presence-x', seen(at)],
+      ['presence-x', seen(at, 0)],
+    ]);
+    expect(presenceOf(state, host, at).status).toBe('gone');
+  });
+});
+
+describe('the invites', () => {
+  const invited: InviteFact = {
+    type: 'invite.created',
+    data: { username: 'joe', purpose: 'invite', expiresAt: at, ttlMs: 60_000 },
+  };
+  it('are there until accepted or revoked', () => {
+    const open = project(invitesView, [['invite-h1', invited]]);
+    expect(findInvite(open, 'h1')?.state.username).toBe('joe');
+    expect(findInvite(open, 'h2')).toBe(undefined);
+    for (const end of [
+      { type: 'invite.accepted', data: {} },
+      { type: 'invite.revoked', data: { reason: 'replaced' } },
+    ])
+      expect(
+        project(invitesView, [
+          ['invite-h1', invited],
+          ['invite-h1', end],
+        ]).size,
+      ).toBe(0);
+  });
+});
+
+describe('any projection', () => {
+  const all = [usersView, rolesView, authoritiesView, hostsView, invitesView, clusterView] as const;
+  it('ignores a fact of a newer version, and of other streams', () => {
+    for (const projection of all)
+      for (const stream of [
+        'user-x',
+        'role-x',
+        'authority-user',
+        'host-x',
+        'invite-x',
+        'cluster-main',
+        'future-x',
+      ] as const) {
+        const newer = recordedAt(1, stream, { type: 'something.new', data: {} });
+        expect(projection.apply(projection.initial as never, newer)).toBe(projection.initial);
+      }
+  });
+  it('stops at a fact it knows in a shape it does not', () => {
+    const broken = recordedAt(1, 'user-joe', { type: 'user.deleted', data: [] });
+    expect(() => usersView.apply(usersView.initial, broken)).toThrow(
+      expect.objectContaining({ code: 'damaged' }),
+    );
+  });
+});

@@ -1,0 +1,83 @@
+import { Observable, type Subscriber } from 'rxjs';
+import type { Followable, ViewSnapshot } from '../log/event-log.ts';
+import type { Cause, Fact, Followed, Position, Recorded, StreamName } from '../log/event.ts';
+import type { Projection } from './view.ts';
+
+const cause: Cause = { at: '2026-01-01T00:00:00.000Z', actor: 'admin', requestId: 'r1' };
+
+/** As a log would have stored it. */
+export const recordedAt = (
+  position: Position,
+  stream: StreamName,
+  fact: Fact,
+  at: string = cause.at,
+): Recorded => ({
+  id: `00000000-0000-7000-8000-${position.toString(16).padStart(12, '0')}`,
+  stream,
+  revision: position,
+  position,
+  cause: { ...cause, at },
+  fact: { type: fact.type, data: fact.data },
+});
+
+/** What a projection makes of these facts; it must also survive its own snapshot. */
+export function project<S>(
+  projection: Projection<S>,
+  facts: readonly (readonly [stream: StreamName, fact: Fact, at?: string])[],
+): S {
+  let state = projection.initial;
+  facts.forEach(([stream, fact, at], i) => {
+    state = projection.apply(state, recordedAt(i + 1, stream, fact, at));
+  });
+  return projection.decode(JSON.parse(JSON.stringify(projection.encode(state))));
+}
+
+/** A log that tells what the test says, when it says it. */
+export interface ScriptedLog extends Followable {
+  tell(...events: Followed[]): void;
+  fail(e: unknown): void;
+  complete(): void;
+  /** What `snapshot` answers from now on. */
+  snapshots: ViewSnapshot | undefined | Error;
+  /** Where each `follow` began. */
+  readonly begun: Position[];
+  readonly readers: ReadonlySet<Subscriber<Followed>>;
+}
+
+export function scriptedLog(): ScriptedLog {
+  const readers = new Set<Subscriber<Followed>>();
+  const begun: Position[] = [];
+  const each = (act: (reader: Subscriber<Followed>) => void): void => {
+    for (const reader of [...readers]) act(reader);
+  };
+  const log: ScriptedLog = {
+    snapshots: undefined,
+    begun,
+    readers,
+    follow: (after) =>
+      new Observable((reader) => {
+        begun.push(after);
+        readers.add(reader);
+        return () => readers.delete(reader);
+      }),
+    snapshot: () =>
+      log.snapshots instanceof Error ? Promise.reject(log.snapshots) : Promise.resolve(log.snapshots),
+    tell: (...events) => {
+      for (const event of events)
+        each((reader) => {
+          reader.next(event);
+        });
+    },
+    fail: (e) => {
+      each((reader) => {
+        reader.error(e);
+      });
+    },
+    complete: () => {
+      each((reader) => {
+        reader.complete();
+      });
+    },
+  };
+  return log;
+}
