@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import type { Recorded } from '../log/event.ts';
+import { auditCodes } from './audit-codes.ts';
+import { type AuditEvent, auditEvent } from './audit-event.ts';
+import { auditFromState } from './audit-from-state.ts';
+import recordedFacts from './fixtures/facts.json' with { type: 'json' };
+
+const fixtures = recordedFacts as unknown as readonly Recorded[];
+const told = (type: string, n = 0): AuditEvent | undefined => {
+  const event = fixtures.filter(({ fact }) => fact.type === type)[n];
+  return event && auditFromState(event);
+};
+
+describe('what the audit is told', () => {
+  it.each([
+    ['user.created', 'user.create', 'T1002I'],
+    ['user.roles_changed', 'user.update', 'T1003I'],
+    ['user.traits_changed', 'user.update', 'T1003I'],
+    ['user.deleted', 'user.delete', 'T1004I'],
+    ['user.password_set', 'user.password_change', 'T1005I'],
+    ['user.logged_in', 'user.login', 'T1000I'],
+    ['user.login_refused', 'user.login', 'T1000W'],
+    ['user.locked', 'lock.created', 'TLK00I'],
+    ['user.unlocked', 'lock.deleted', 'TLK01I'],
+    ['user.invited', 'reset_password_token.create', 'T6000I'],
+    ['role.created', 'role.created', 'T9000I'],
+    ['role.updated', 'role.updated', 'T9002I'],
+    ['role.deleted', 'role.deleted', 'T9001I'],
+    ['host.joined', 'instance.join', 'TJ002I'],
+    ['host.changed', 'instance.update', 'TJ100I'],
+    ['host.left', 'instance.leave', 'TJ101I'],
+    ['cluster.created', 'cluster.create', 'TCL000I'],
+    ['cluster.configured', 'auth_preference.update', 'TCAUTH001I'],
+    ['authority.created', 'cert_authority.create', 'TCA000I'],
+  ])('of %s is %s', (type, event, code) => {
+    const audit = told(type);
+    expect(audit).toMatchObject({ event, code });
+    expect(auditEvent.parse(audit)).toEqual(audit);
+  });
+
+  it('carries who, why, when and one id, whoever tells it', () => {
+    const source = fixtures.find(({ fact }) => fact.type === 'user.created');
+    expect(told('user.created')).toEqual({
+      ei: 0,
+      event: 'user.create',
+      code: 'T1002I',
+      uid: source?.id,
+      time: source?.cause.at,
+      actor: 'admin',
+      request_id: source?.cause.requestId,
+      user: 'admin',
+      name: 'joe',
+      updated_by: 'admin',
+      roles: ['admin'],
+      connector: 'local',
+    });
+  });
+
+  it('names the person a certificate was of', () => {
+    const source = fixtures.find(({ fact }) => fact.type === 'user.deleted');
+    const by = source && { ...source, cause: { ...source.cause, actor: 'user:alice' } };
+    expect(by && auditFromState(by)).toMatchObject({ user: 'alice', actor: 'user:alice', name: 'joe' });
+  });
+
+  it('says where a login came from, and why it was refused', () => {
+    expect(told('user.login_refused', 3)).toMatchObject({
+      user: 'joe',
+      success: false,
+      error: 'the one-time code was used before',
+      'addr.remote': '198.51.100.7:50000',
+      'addr.local': '192.0.2.1:3080',
+    });
+    expect(told('user.logged_in')).toMatchObject({ user: 'joe', success: true, method: 'local' });
+  });
+
+  it('says how long a link lives', () => {
+    expect(told('user.invited')).toMatchObject({ ttl: '1h0m0s', purpose: 'invite' });
+    expect(told('user.invited', 1)).toMatchObject({ ttl: '8h0m0s', purpose: 'reset' });
+  });
+
+  it('is nothing of what another fact of the same append tells, or what it does not know', () => {
+    for (const type of [
+      'user.password_reset',
+      'user.otp_set',
+      'invite.created',
+      'hosts.renewed',
+      'audit.recorded',
+    ])
+      expect(told(type)).toBe(undefined);
+    const [first] = fixtures;
+    expect(first && auditFromState({ ...first, fact: { type: 'cluster.exploded', data: {} } })).toBe(
+      undefined,
+    );
+  });
+
+  it('never gives two events one code', () => {
+    const codes = Object.values(auditCodes);
+    expect(new Set(codes).size).toBe(codes.length);
+  });
+});
