@@ -1,49 +1,8 @@
 import { CodedError } from '../base/errors.ts';
+import { parsePass } from './flag-pass.ts';
+import type { CommandSpec, FlagSpec, ProgramSpec } from './program-spec.ts';
 
-/** `switch` takes no value and knows `--no-name`; `values` may be given several times. */
-export interface FlagSpec {
-  readonly name: string;
-  readonly short?: string;
-  readonly kind: 'switch' | 'value' | 'values';
-  readonly help: string;
-  /** Environment variables that stand in when the flag is not given; the first that is set and not empty. */
-  readonly env?: readonly string[];
-  readonly choices?: readonly string[];
-  /** `true` or `false` for a switch. */
-  readonly default?: string;
-  readonly required?: boolean;
-  readonly hidden?: boolean;
-  /** Why this release does not do it: giving the flag is then an error that says so. */
-  readonly refuse?: string;
-}
-
-export interface ArgSpec {
-  readonly name: string;
-  readonly help: string;
-  readonly required?: boolean;
-  /** Takes all that follows. Only for the last one. */
-  readonly rest?: boolean;
-}
-
-export interface CommandSpec {
-  /** `ssh`, or with its group: `users add`. */
-  readonly name: string;
-  readonly aliases?: readonly string[];
-  readonly help: string;
-  readonly flags?: readonly FlagSpec[];
-  readonly args?: readonly ArgSpec[];
-  readonly hidden?: boolean;
-  /** What follows the first operand belongs to somebody else: `ssh host ls -l`. */
-  readonly stopAtOperand?: boolean;
-  readonly refuse?: string;
-}
-
-export interface ProgramSpec {
-  readonly name: string;
-  readonly help: string;
-  readonly flags: readonly FlagSpec[];
-  readonly commands: readonly CommandSpec[];
-}
+export type { ArgSpec, CommandSpec, FlagSpec, ProgramSpec } from './program-spec.ts';
 
 /** What the user asked for. Asking for a name that the command does not declare is a bug and throws. */
 export interface Invocation {
@@ -76,7 +35,11 @@ export const helpFlag: FlagSpec = {
   help: 'Show help (also: help [<command>]).',
 };
 
-/** Reads tokens left to right; knows the command as soon as its words have been seen. */
+/**
+ * Reads tokens left to right; knows the command as soon as its words have been seen. Flags are yargs' business, one pass
+ * up to each operand; what its parser does not know is added here: commands of two words, `-p22`, and operands behind
+ * which everything belongs to somebody else.
+ */
 class Reader {
   readonly values = new Map<string, string[]>();
   readonly operands: string[] = [];
@@ -84,20 +47,29 @@ class Reader {
   words: string[] = [];
   help = false;
   private readonly program: ProgramSpec;
-  private readonly queue: string[];
+  private left: readonly string[];
 
   constructor(program: ProgramSpec, argv: readonly string[]) {
     this.program = program;
-    this.queue = [...argv];
+    this.left = argv;
   }
 
   read(): void {
-    for (let token = this.queue.shift(); token !== undefined; token = this.queue.shift()) {
-      if (token === '--') {
-        for (const operand of this.queue.splice(0)) this.word(operand, false);
-      } else if (token.startsWith('--')) this.long(token.slice(2));
-      else if (token.startsWith('-') && token.length > 1) this.short(token.slice(1));
-      else this.word(token, true);
+    while (this.left.length > 0) {
+      if (this.left[0] === '--') {
+        for (const operand of this.left.slice(1)) this.word(operand);
+        return;
+      }
+      const { values, stoppedAt } = parsePass(this.flags(), this.left);
+      for (const flag of this.flags()) this.take(flag, values[flag.name]);
+      const operand = this.left[stoppedAt];
+      this.left = this.left.slice(stoppedAt + (operand === '--' ? 0 : 1));
+      if (operand === undefined || operand === '--') continue;
+      this.word(operand);
+      if (this.command?.stopAtOperand === true && this.operands.length > 0) {
+        this.operands.push(...(this.left[0] === '--' ? this.left.slice(1) : this.left));
+        return;
+      }
     }
   }
 
@@ -105,18 +77,11 @@ class Reader {
     return [...(this.command?.flags ?? []), ...this.program.flags, helpFlag];
   }
 
-  private word(token: string, mayStop: boolean): void {
-    if (this.command === undefined) {
-      this.commandWord(token);
+  private word(token: string): void {
+    if (this.command !== undefined) {
+      this.operands.push(token);
       return;
     }
-    this.operands.push(token);
-    if (!mayStop || this.command.stopAtOperand !== true) return;
-    const rest = this.queue.splice(0);
-    this.operands.push(...(rest[0] === '--' ? rest.slice(1) : rest));
-  }
-
-  private commandWord(token: string): void {
     this.words.push(token);
     const path = this.words.join(' ');
     this.command = findCommand(this.program, path);
@@ -125,55 +90,25 @@ class Reader {
       throw wrong(`expected command but got "${token}"`);
   }
 
-  private long(body: string): void {
-    const equals = body.indexOf('=');
-    const name = equals < 0 ? body : body.slice(0, equals);
-    const value = equals < 0 ? undefined : body.slice(equals + 1);
-    const flag = this.flags().find((f) => f.name === name);
-    if (flag !== undefined) {
-      this.take(flag, `--${name}`, value, 'true');
-      return;
-    }
-    const positive = name.startsWith('no-') ? name.slice(3) : undefined;
-    const negated = this.flags().find((f) => f.kind === 'switch' && f.name === positive);
-    if (negated === undefined) throw wrong(`unknown long flag '--${name}'`);
-    this.take(negated, `--${name}`, value, 'false');
-  }
-
-  private short(body: string): void {
-    const letter = body.slice(0, 1);
-    const rest = body.slice(1);
-    const flag = this.flags().find((f) => f.short === letter);
-    if (flag === undefined) throw wrong(`unknown short flag '-${letter}'`);
-    if (flag.kind === 'switch') {
-      this.take(flag, `-${letter}`, undefined, 'true');
-      if (rest !== '') this.short(rest);
-    } else this.take(flag, `-${letter}`, rest === '' ? undefined : rest.replace(/^=/, ''), 'true');
-  }
-
-  private take(flag: FlagSpec, shown: string, value: string | undefined, switched: string): void {
-    if (flag.refuse !== undefined) throw new CodedError('unavailable', `${shown} ${flag.refuse}`);
+  private take(flag: FlagSpec, found: unknown): void {
+    if (found === undefined) return;
+    if (flag.refuse !== undefined) throw new CodedError('unavailable', `--${flag.name} ${flag.refuse}`);
     if (flag === helpFlag) {
       this.help = true;
       return;
     }
+    const given: unknown[] = [found].flat();
     if (flag.kind === 'switch') {
-      if (value !== undefined) throw wrong(`flag '${shown}' takes no value, but got '${value}'`);
-      this.values.set(flag.name, [switched]);
+      this.values.set(flag.name, [given.at(-1) === true ? 'true' : 'false']);
       return;
     }
-    const text = value ?? this.nextValue(shown);
-    const earlier = this.values.get(flag.name) ?? [];
-    if (flag.kind === 'value' && earlier.length > 0) throw wrong(`flag '${flag.name}' cannot be repeated`);
-    this.values.set(flag.name, [...earlier, text]);
-  }
-
-  private nextValue(shown: string): string {
-    const next = this.queue[0];
-    if (next === undefined || (next.startsWith('-') && next.length > 1 && !/^-\d/.test(next)))
-      throw wrong(`expected argument for flag '${shown}'`);
-    this.queue.shift();
-    return next;
+    const texts = given.map((value) => {
+      if (typeof value !== 'string') throw wrong(`unknown long flag '--no-${flag.name}'`);
+      return value;
+    });
+    const all = [...(this.values.get(flag.name) ?? []), ...texts];
+    if (flag.kind === 'value' && all.length > 1) throw wrong(`flag '${flag.name}' cannot be repeated`);
+    this.values.set(flag.name, all);
   }
 }
 

@@ -18,7 +18,10 @@ export function formatTable(titles: readonly string[], rows: readonly (readonly 
 
 /** Two columns without titles, two blanks apart: `Cluster  example`. */
 export const formatPairs = (rows: readonly (readonly [string, string])[]): string =>
-  layOut(rows.map((row) => row.map(printable)), 2);
+  layOut(
+    rows.map((row) => row.map(printable)),
+    2,
+  );
 
 const widest = (column: number, rows: readonly (readonly string[])[]): number =>
   rows.reduce((most, row) => Math.max(most, width(row[column] ?? '')), 0);
