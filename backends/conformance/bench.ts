@@ -69,7 +69,7 @@ const open = async (path: string): ReturnType<typeof openLog> =>
   });
 
 async function appendAll(path: string, events: number): Promise<{ count: number; seconds: number }> {
-  const { state, close } = await open(path);
+  const log = await open(path);
   const each = Math.ceil(events / callers);
   const cause = { at: realWorld.now(), actor: 'user:bench', requestId: realWorld.uuid() };
   const began = performance.now();
@@ -77,24 +77,24 @@ async function appendAll(path: string, events: number): Promise<{ count: number;
     Array.from({ length: callers }, async (_, i) => {
       for (let n = 0; n < each; n++) {
         const facts = [{ type: 'bench.happened', data: { n, text: 'x'.repeat(80) } }];
-        await state.append([{ stream: `bench-${i}`, expected: n, facts }], cause);
+        await log.state.append([{ stream: `bench-${i}`, expected: n, facts }], cause);
       }
     }),
   );
   const seconds = (performance.now() - began) / 1000;
-  await close();
+  await log.close();
   return { count: each * callers, seconds };
 }
 
 async function replayAll(path: string): Promise<number> {
-  const { state, close } = await open(path);
+  const log = await open(path);
   // Opening folds every batch once; this is the second reading, as a view does it.
   const began = performance.now();
   let last = 0;
-  for await (const { position } of state.history(0)) last = position;
+  for await (const { position } of log.state.history(0)) last = position;
   const seconds = (performance.now() - began) / 1000;
-  if (last !== (await state.head())) throw new Error('the replay did not reach the head');
-  await close();
+  if (last !== (await log.state.head())) throw new Error('the replay did not reach the head');
+  await log.close();
   return seconds;
 }
 

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import { CodedError, isCoded } from '../base/errors.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
 import type { World } from '../base/world.ts';
@@ -8,7 +8,7 @@ import type { Compacted, EventLog, PartitionStats, ViewSnapshot, ViewState, Writ
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import { follow } from './follow.ts';
 import { PartitionReader } from './partition-reader.ts';
-import type { Sealed, Sealing } from './sealing.ts';
+import type { Sealing } from './sealing.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
 import { restoreFold, takeSnapshot } from './snapshots.ts';
@@ -120,7 +120,7 @@ export class PartitionLog implements EventLog {
   }
 
   destroySecrets(event: Recorded): Promise<void> {
-    return this.#options.sealing.destroy(event.sealed);
+    return this.#options.sealing.destroy(Object.values(event.sealed ?? {}).map((one) => one.keyId));
   }
 
   /** See `ClusterLog.takeSnapshot`. */
@@ -183,13 +183,12 @@ export class PartitionLog implements EventLog {
   async #appendSealed(writes: readonly Write[], cause: Cause): Promise<Position> {
     this.#refuseEarly(writes, cause);
     const { sealing, world } = this.#options;
-    const sealed: Sealed[] = [];
+    const made: string[] = [];
     const seal = async (stream: StreamName, fact: Fact): Promise<EventDraft> => {
       const id = uuidV7(world);
-      if (fact.secrets === undefined) return draftEvent(id, stream, fact, cause, undefined);
-      const secrets = await sealing.seal({ stream, eventId: id, type: fact.type }, fact.secrets);
-      sealed.push(secrets);
-      return draftEvent(id, stream, fact, cause, secrets);
+      const sealed =
+        fact.secrets && (await sealing.seal({ stream, eventId: id, type: fact.type }, fact.secrets, made));
+      return draftEvent(id, stream, fact, cause, sealed);
     };
     try {
       const drafts: DraftWrite[] = [];
@@ -200,8 +199,20 @@ export class PartitionLog implements EventLog {
       }
       return await this.#appender.append(drafts, cause.at);
     } catch (e) {
-      if (isCoded(e) && e.code !== 'ambiguous') for (const one of sealed) await sealing.destroy(one);
+      if (isCoded(e) && e.code !== 'ambiguous') await this.#discard(made);
       throw e;
+    }
+  }
+
+  async #discard(keyIds: readonly string[]): Promise<void> {
+    try {
+      await this.#options.sealing.destroy(keyIds);
+    } catch (e) {
+      // They open nothing that was stored. The reason why the append failed says more to the caller than this one.
+      this.#options.sink.warn('data keys without an event stay in the vault', {
+        keyIds,
+        reason: messageOf(e),
+      });
     }
   }
 

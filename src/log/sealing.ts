@@ -33,30 +33,34 @@ export class Sealing {
     this.#world = world;
   }
 
-  /** The data keys are durable in the vault when it resolves; on failure none is left there. */
-  async seal(place: SecretPlace, secrets: Readonly<Record<string, Uint8Array>>): Promise<Sealed> {
+  /**
+   * The data keys are durable in the vault when it resolves. `made` is given the id of each before it is stored: should
+   * the event not be appended in the end, they have to be destroyed.
+   */
+  async seal(
+    place: SecretPlace,
+    secrets: Readonly<Record<string, Uint8Array>>,
+    made: string[],
+  ): Promise<Sealed> {
     const sealed: Record<string, SealedSecret> = {};
-    try {
-      for (const [name, secret] of Object.entries(secrets)) {
-        if (!nameShape.test(name))
-          throw new CodedError('bad_request', `not a name for a secret: ${JSON.stringify(name)}`);
-        const keyId = `${place.eventId}.${name}`;
-        const key = this.#world.randomBytes(32);
-        const nonce = this.#world.randomBytes(nonceBytes);
-        const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(boundTo(place, name));
-        const ciphertext = Buffer.concat([cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
-        sealed[name] = {
-          keyId,
-          nonce: Buffer.from(nonce).toString('base64'),
-          ciphertext: ciphertext.toString('base64'),
-        };
-        await this.#vault.put(vaultKey(keyId), await this.#keyring.wrap(key, keyId));
-      }
-      return sealed;
-    } catch (e) {
-      await this.destroy(sealed);
-      throw e;
+    for (const [name, secret] of Object.entries(secrets)) {
+      if (!nameShape.test(name))
+        throw new CodedError('bad_request', `not a name for a secret: ${JSON.stringify(name)}`);
+      const keyId = `${place.eventId}.${name}`;
+      const key = this.#world.randomBytes(32);
+      const nonce = this.#world.randomBytes(nonceBytes);
+      const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(boundTo(place, name));
+      const ciphertext = Buffer.concat([cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
+      const wrapped = await this.#keyring.wrap(key, keyId);
+      made.push(keyId);
+      await this.#vault.put(vaultKey(keyId), wrapped);
+      sealed[name] = {
+        keyId,
+        nonce: Buffer.from(nonce).toString('base64'),
+        ciphertext: ciphertext.toString('base64'),
+      };
     }
+    return sealed;
   }
 
   async unseal(event: Recorded, name: string): Promise<Uint8Array> {
@@ -80,8 +84,8 @@ export class Sealing {
     }
   }
 
-  async destroy(sealed: Sealed | undefined): Promise<void> {
-    for (const { keyId } of Object.values(sealed ?? {})) await this.#vault.delete(vaultKey(keyId));
+  async destroy(keyIds: readonly string[]): Promise<void> {
+    for (const keyId of keyIds) await this.#vault.delete(vaultKey(keyId));
   }
 }
 
