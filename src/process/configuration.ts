@@ -78,9 +78,8 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
     advertiseIp: advertised(flags.advertiseIp ?? teleport.advertise_ip),
     pidFile: absolute(flags.pidFile ?? teleport.pid_file),
     diagnostics: flags.diagAddr === undefined ? undefined : parseHostPort(flags.diagAddr, 3000),
-    log: { ...teleport.log, severity: flags.debug === true ? 'debug' : teleport.log.severity },
-    debug: flags.debug === true,
-    web: flags.insecureNoTls === true ? 'plain' : flags.insecure === true ? 'both' : 'tls',
+    ...logOf(flags, teleport.log),
+    web: webOf(flags),
     listen: {
       auth: listenOn(auth.listen_addr, 3025),
       ssh: listenOn(ssh.listen_addr, 3022),
@@ -90,6 +89,16 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
     ...labelsOf(flags.labels, ssh),
     permitUserEnvironment: flags.permitUserEnv === true || ssh.permit_user_env,
   };
+}
+
+function logOf(flags: Flags, file: ConfigFile['teleport']['log']): Pick<Configuration, 'log' | 'debug'> {
+  const debug = flags.debug === true;
+  return { debug, log: debug ? { ...file, severity: 'debug' } : file };
+}
+
+function webOf({ insecure, insecureNoTls }: Flags): Configuration['web'] {
+  if (insecureNoTls === true) return 'plain';
+  return insecure === true ? 'both' : 'tls';
 }
 
 const absolute = (path: string | undefined): string | undefined =>

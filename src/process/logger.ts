@@ -20,8 +20,8 @@ export function openLogger(options: LoggerOptions): { logger: Logger; close: () 
       winston.format.timestamp(),
       options.format === 'json' ? winston.format.json() : winston.format.printf(line),
     ),
-    transports: [transportOf(options.output)],
   });
+  root.add(transportOf(options.output));
   const sink = (component: string): LogSink => {
     const write =
       (level: string) =>
@@ -40,10 +40,12 @@ export function openLogger(options: LoggerOptions): { logger: Logger; close: () 
   };
 }
 
-const levelOf = (severity: string): string =>
-  ({ warning: 'warn', err: 'error' })[severity as 'warning' | 'err'] ?? severity;
+const otherNames: Readonly<Record<string, string>> = { warning: 'warn', err: 'error' };
+const levelOf = (severity: string): string => otherNames[severity] ?? severity;
 
-function transportOf(output: string): winston.transport {
+type Transport = winston.transports.ConsoleTransportInstance | winston.transports.FileTransportInstance;
+
+function transportOf(output: string): Transport {
   if (['stderr', 'error', '2'].includes(output))
     return new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'] });
   if (['stdout', 'out', '1'].includes(output)) return new winston.transports.Console();
@@ -82,5 +84,4 @@ function line({
 
 /** A name or message from outside must not be able to forge a line of its own, or drive a terminal. */
 const oneLine = (text: string): string =>
-  // eslint-disable-next-line no-control-regex -- control characters are what it replaces
   text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);

@@ -19,6 +19,7 @@ export class Supervisor {
   readonly #watches: Promise<void>[] = [];
   readonly #status = new BehaviorSubject<ReadonlyMap<string, ServiceStatus>>(new Map());
   readonly #stopping = new AbortController();
+  #stopped = false;
 
   constructor(services: readonly Service[], options: SupervisorOptions) {
     this.#services = services;
@@ -52,6 +53,8 @@ export class Supervisor {
   /** In reverse order, each with up to `graceMs` for those it serves; a service that fails to stop is reported and does not keep the others. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping.abort();
+    if (this.#stopped) return;
+    this.#stopped = true;
     for (const service of [...this.#services].reverse()) {
       try {
         await this.#running.get(service.name)?.stop(graceMs);

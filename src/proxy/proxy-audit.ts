@@ -9,6 +9,12 @@ import type { AuthFailure } from '../ssh/cert-server.ts';
 const perMinute = 600;
 const windowMs = 60_000;
 
+export interface RefusedLogins {
+  readonly record: (failure: AuthFailure) => void;
+  /** Writes what is only counted yet, and waits for it. */
+  close(): Promise<void>;
+}
+
 /**
  * Records refused SSH logins (`auth`, T3007W). Whoever hammers the port fills neither disk nor memory, and nothing is lost
  * without a word: what was not kept one by one is counted in an event of its own.
@@ -18,7 +24,7 @@ export function refusedLogins(deps: {
   readonly world: World;
   readonly sink: LogSink;
   readonly hostId: string;
-}): { record(failure: AuthFailure): void; close(): Promise<void> } {
+}): RefusedLogins {
   const { outbox, world, sink, hostId } = deps;
   let begun = Date.parse(world.now());
   let kept = 0;

@@ -27,15 +27,19 @@ export function parseRequestTarget(subsystem: string): RequestTarget | undefined
   if (!subsystem.startsWith('proxy:')) return undefined;
   if (subsystem.length > longest) throw malformed('too long');
   const [address = '', ...at] = subsystem.slice('proxy:'.length).split('@');
+  const cluster = clusterOf(at);
+  if (address !== '') return { kind: 'node', ...parseAddress(address), cluster };
+  if (cluster === undefined) throw malformed('neither host nor cluster is given');
+  return { kind: 'auth', cluster };
+}
+
+/** From `cluster`, or `namespace` and `cluster`; undefined when none is named. */
+function clusterOf(at: readonly string[]): string | undefined {
   if (at.length > 2) throw malformed('expected host:port@namespace@cluster');
+  const namespace = at.length === 2 ? (at[0] ?? '') : '';
+  if (namespace !== '' && namespace !== 'default') throw malformed(`unknown namespace "${namespace}"`);
   const cluster = at.at(-1);
-  if (at.length === 2 && at[0] !== 'default' && at[0] !== '')
-    throw malformed(`unknown namespace "${at[0] ?? ''}"`);
-  if (address === '') {
-    if (cluster === undefined || cluster === '') throw malformed('neither host nor cluster is given');
-    return { kind: 'auth', cluster };
-  }
-  return { kind: 'node', ...parseAddress(address), cluster: cluster === '' ? undefined : cluster };
+  return cluster === '' ? undefined : cluster;
 }
 
 function parseAddress(address: string): { host: string; port: number } {

@@ -18,7 +18,7 @@ import type { HostInfo } from '../domain/host-info.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { privateKeyFromPem } from '../pki/key-pair.ts';
 import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
-import { createSshServer, type SshServer } from '../ssh/cert-server.ts';
+import { createSshServer, type AuthFailure, type SshServer } from '../ssh/cert-server.ts';
 import { mayAct } from '../views/users.ts';
 import { dialTcp } from './dial.ts';
 import { openProxyViews, userAuthorityBlobs, type ProxyViews } from './proxy-views.ts';
@@ -123,11 +123,7 @@ async function start(deps: ProxyDeps): Promise<Running> {
   };
 }
 
-function sshServer(
-  deps: ProxyDeps,
-  views: ProxyViews,
-  record: ReturnType<typeof refusedLogins>['record'],
-): SshServer {
+function sshServer(deps: ProxyDeps, views: ProxyViews, record: (failure: AuthFailure) => void): SshServer {
   const { identity, world, sink, metrics, config } = deps;
   const relay = {
     views,

@@ -113,37 +113,29 @@ export function relayFor(deps: RelayDeps, connection: SshConnection): Connection
   };
 
   async function answer(request: SessionRequest, channel: ServerSessionChannel): Promise<void> {
-    switch (request.type) {
-      // Any name is taken, as stock clients send LANG; none has an effect here.
-      case 'env':
-      // The agent is of use to a proxy that records; this one does not, and clients ask all the same.
-      // eslint-disable-next-line no-fallthrough -- answered alike
-      case 'agent-forwarding':
-        request.accept();
-        return;
-      case 'subsystem': {
-        const target = parseRequestTarget(request.name);
-        if (target === undefined)
-          throw new CodedError('bad_request', `unrecognized subsystem: ${request.name}`);
-        if (target.kind === 'sites') {
-          request.accept();
-          channel.end(sitesText(deps));
-          await channel.finish({ status: 'unknown' });
-          return;
-        }
-        const stream = await openTarget(deps, target, client);
-        request.accept();
-        await carry(stream, channel);
-        await channel.finish({ status: 'unknown' });
-        return;
-      }
-      default:
-        throw new CodedError(
-          'bad_request',
-          `this is the proxy of cluster ${deps.clusterName()}: it gives no shell and runs no command. ` +
-            `Use "tsh ssh login@node", or "ssh -J ${connection.username}@proxy:port login@node"`,
-        );
+    // Any variable is taken, as stock clients send LANG, and so is the agent, which only a recording proxy would use: neither
+    // has an effect here, and refusing them would stop clients that ask as a matter of course.
+    if (request.type === 'env' || request.type === 'agent-forwarding') {
+      request.accept();
+      return;
     }
+    if (request.type !== 'subsystem')
+      throw new CodedError(
+        'bad_request',
+        `this is the proxy of cluster ${deps.clusterName()}: it gives no shell and runs no command. ` +
+          `Use "tsh ssh login@node", or "ssh -J ${connection.username}@proxy:port login@node"`,
+      );
+    const target = parseRequestTarget(request.name);
+    if (target === undefined) throw new CodedError('bad_request', `unrecognized subsystem: ${request.name}`);
+    if (target.kind === 'sites') {
+      request.accept();
+      channel.end(sitesText(deps));
+    } else {
+      const stream = await openTarget(deps, target, client);
+      request.accept();
+      await carry(stream, channel);
+    }
+    await channel.finish({ status: 'unknown' });
   }
 }
 

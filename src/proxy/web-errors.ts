@@ -10,8 +10,7 @@ export function publicError(
   sink: LogSink,
   requestId: string,
 ): { status: ContentfulStatusCode; message: string } {
-  if (isCoded(e) && e.code !== 'damaged')
-    return { status: errorCodes[e.code].http as ContentfulStatusCode, message: e.message };
+  if (isCoded(e) && e.code !== 'damaged') return { status: errorCodes[e.code].http, message: e.message };
   sink.error(`web: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}`, { requestId });
   return { status: 500, message: `internal error, request ${requestId}` };
 }

@@ -36,7 +36,7 @@ export function webServer(app: Hono<WebEnv>, protocol: WebProtocol): WebServer {
       app.fetch(request, {
         ...env,
         secure: 'incoming' in env && env.incoming.socket instanceof TLSSocket,
-      } as WebEnv['Bindings']),
+      }),
     { overrideGlobalObjects: false },
   );
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
