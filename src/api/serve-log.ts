@@ -7,8 +7,7 @@ import { actorOf, guard } from './guard.ts';
 import type { LiveTail } from './live-tail.ts';
 import { errorLine, eventLine, headLine, positionLine } from './log-lines.ts';
 import type { Caller, Who } from './operation.ts';
-import type { ServerEnv } from './serve-operations.ts';
-import type { ServerDeps } from './server-deps.ts';
+import type { ServerDeps, ServerEnv } from './server-deps.ts';
 
 /** Which part of the log a caller may see. Decided by auth, enforced here. */
 export interface LogPolicy {

@@ -1,12 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { CodedError, errorCodes, isCoded } from '../base/errors.ts';
 import { actorOf, guard, whoOf } from './guard.ts';
 import { addLogRoutes, type ServedLogs } from './serve-log.ts';
-import type { Call, ServerDeps } from './server-deps.ts';
+import type { Call, ServerDeps, ServerEnv } from './server-deps.ts';
 import type { Operation } from './operation.ts';
 import type { z } from 'zod';
 import { issuesOf, jsonOrUndefined, type WireError } from './wire-errors.ts';
@@ -30,11 +30,6 @@ export const implement = <I extends z.ZodType, O extends z.ZodType>(
 /** A batch of audit events is the largest thing anyone sends. */
 const maxBodyBytes = 2 * 1024 * 1024;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-export interface ServerEnv {
-  Bindings: HttpBindings;
-  Variables: { requestId: string; operation: string; startedAt: number };
-}
 
 /** The routes, for `app.request()` in tests; `listenerOf` makes them a listener for a server. */
 export function serveOperations(

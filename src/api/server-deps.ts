@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { HttpBindings } from '@hono/node-server';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import type { World } from '../base/world.ts';
@@ -20,4 +21,10 @@ export interface ServerDeps {
 export interface Call {
   readonly caller: Caller;
   readonly requestId: string;
+}
+
+/** What a route finds in its context. */
+export interface ServerEnv {
+  Bindings: HttpBindings;
+  Variables: { requestId: string; operation: string; startedAt: number };
 }

@@ -1,4 +1,4 @@
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { CodedError } from '../base/errors.ts';
@@ -72,10 +72,30 @@ export function secure(stream: Duplex, tls: TlsMaterial, signal: AbortSignal): P
 /** A server at a TCP address. */
 export const tlsServer = (address: HostPort, tls: TlsMaterial): Dialable => ({
   name: formatHostPort(address),
-  connect: (signal) => {
-    const tcp = connectTcp({ host: address.host, port: address.port });
-    tcp.setNoDelay(true);
-    tcp.setKeepAlive(true, 15_000);
-    return secure(tcp, tls, signal);
-  },
+  connect: async (signal) => secure(await tcpTo(address, signal), tls, signal),
 });
+
+function tcpTo({ host, port }: HostPort, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 15_000 });
+    const give = (e: Error): void => {
+      signal.removeEventListener('abort', onAbort);
+      socket.destroy();
+      reject(e);
+    };
+    const onAbort = (): void => {
+      give(new CodedError('unavailable', 'no answer in time'));
+    };
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener('abort', onAbort);
+    socket.once('error', give);
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', onAbort);
+      socket.off('error', give);
+      resolve(socket);
+    });
+  });
+}

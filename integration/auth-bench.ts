@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connectAuth } from '../src/api/auth-connection.ts';
+import type { AuthClient } from '../src/api/client.ts';
+import { recordingMetrics, recordingSink } from '../src/api/testing.ts';
+import { authServerName } from '../src/api/tls-dial.ts';
+import { openAuthViews } from '../src/auth/auth-views.ts';
+import { type AuthService, createAuthService } from '../src/auth/service.ts';
+import { keyChest, type Signer } from '../src/auth/signing-keys.ts';
+import type { HostPort, Listeners, Running } from '../src/base/service.ts';
+import { realWorld, type World } from '../src/base/world.ts';
+import type { SystemRole } from '../src/domain/host-info.ts';
+import type { ClusterLog } from '../src/log/event-log.ts';
+import { memoryLog } from '../src/log/memory-log.ts';
+import { generateEd25519, privateKeyPem } from '../src/pki/key-pair.ts';
+import { type PublicKey, publicKeyOf } from '../src/pki/ssh-key.ts';
+
+/** A client certificate as a test wants it, and what it trusts. */
+export interface Material {
+  readonly privateKeyPem: string;
+  readonly tlsCertificatePem: string;
+  readonly tlsCasPem: readonly string[];
+}
+
+/** A real auth server on a real socket over a log in memory. */
+export interface AuthBench {
+  readonly log: ClusterLog;
+  readonly service: AuthService;
+  /** Moves the clock of the server. */
+  readonly advance: (ms: number) => void;
+  readonly sink: ReturnType<typeof recordingSink>;
+  address(): HostPort;
+  stop(): Promise<void>;
+}
+
+const plainListeners: Listeners = {
+  listen: (_name, server, address) =>
+    new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(address.port, address.host, () => {
+        resolve({ host: address.host, port: (server.address() as AddressInfo).port });
+      });
+    }),
+};
+
+export async function startAuth(
+  options: { log?: ClusterLog; port?: number; secondFactor?: 'off' | 'otp' } = {},
+): Promise<AuthBench> {
+  const log = options.log ?? memoryLog();
+  const sink = recordingSink();
+  let ahead = 0;
+  const world: World = { ...realWorld, now: () => new Date(Date.now() + ahead).toISOString() };
+  const service = createAuthService({
+    log,
+    world,
+    sink,
+    metrics: recordingMetrics(),
+    listeners: plainListeners,
+    config: {
+      hostId: randomUUID(),
+      nodename: 'auth-1',
+      clusterName: 'example',
+      listenAddress: { host: '127.0.0.1', port: options.port ?? 0 },
+      publicAddresses: ['127.0.0.1'],
+      secondFactor: options.secondFactor ?? 'off',
+    },
+  });
+  const running: Running = await service.start();
+  return {
+    log,
+    service,
+    advance: (ms) => {
+      ahead += ms;
+    },
+    sink,
+    address: () => service.listenAddress(),
+    stop: () => running.stop(0),
+  };
+}
+
+export const identityOf = (
+  auth: AuthBench,
+  role: SystemRole,
+  hostId: string = randomUUID(),
+): Promise<Material & { hostId: string }> =>
+  auth.service.issueHostIdentity({ hostId, nodename: 'host', role, additionalPrincipals: [] });
+
+export const clientOf = (
+  servers: readonly HostPort[],
+  identity: Material,
+  extra: { callTimeoutMs?: number; silentMs?: number } = {},
+): AuthClient => connectAuth({ servers, identity, sink: recordingSink(), world: realWorld, ...extra });
+
+/** The private keys of the cluster: what a forger would love to have, and a test needs to forge well. */
+export async function signersOf(log: ClusterLog): Promise<{ user: Signer; host: Signer }> {
+  const views = await openAuthViews(log);
+  await views.fresh();
+  const chest = keyChest(log.state, views);
+  const signers = { user: await chest.signer('user'), host: await chest.signer('host') };
+  views.close();
+  return signers;
+}
+
+export function newKey(): { privateKeyPem: string; publicKey: PublicKey } {
+  const key = generateEd25519();
+  return { privateKeyPem: privateKeyPem(key), publicKey: publicKeyOf(key) };
+}
+
+/** A TCP link that a test can stall or cut. */
+export interface BadLink {
+  readonly address: HostPort;
+  /** Bytes stop flowing in both directions; connections stay. */
+  readonly stall: () => void;
+  /** Whatever is open breaks; new connections pass. */
+  readonly cut: () => void;
+  /** Answers are swallowed from now on, until the link is cut: what was asked is done, and nobody hears of it. */
+  readonly swallowAnswers: () => void;
+  close(): Promise<void>;
+}
+
+export async function badLinkTo(target: HostPort): Promise<BadLink> {
+  const pairs = new Set<readonly [Socket, Socket]>();
+  let stalled = false;
+  let swallowing = false;
+  const server: Server = createServer((near) => {
+    const far = connect(target.port, target.host);
+    const pair = [near, far] as const;
+    pairs.add(pair);
+    const end = (): void => {
+      pairs.delete(pair);
+      near.destroy();
+      far.destroy();
+    };
+    near.on('data', (data) => stalled || far.write(data));
+    far.on('data', (data) => stalled || swallowing || near.write(data));
+    for (const socket of pair) socket.on('error', end).on('close', end);
+  });
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  const cut = (): void => {
+    stalled = false;
+    swallowing = false;
+    for (const [near, far] of pairs) {
+      near.destroy();
+      far.destroy();
+    }
+  };
+  return {
+    address: { host: '127.0.0.1', port: (server.address() as AddressInfo).port },
+    stall: () => {
+      stalled = true;
+    },
+    swallowAnswers: () => {
+      swallowing = true;
+    },
+    cut,
+    close: () => {
+      cut();
+      return new Promise((done) =>
+        server.close(() => {
+          done();
+        }),
+      );
+    },
+  };
+}
+
+export const serverName = authServerName;
