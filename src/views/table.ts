@@ -62,12 +62,12 @@ function withEntries<V>(table: Table<V>, key: string, entries: readonly Entry<V>
   return { size: table.size + grown, buckets: placed(table.buckets, outer, level) };
 }
 
-/** A full array, so that `with` works on any index. */
-const placed = <T>(array: readonly (T | undefined)[], index: number, value: T): (T | undefined)[] => {
-  const copy = Array.from({ length: width }, (_, i) => array[i]);
+/** Always all buckets, none left out: copying such an array is one move of memory. */
+function placed<T>(array: readonly (T | undefined)[], index: number, value: T): (T | undefined)[] {
+  const copy = array.length === width ? array.slice() : new Array<T | undefined>(width).fill(undefined);
   copy[index] = value;
   return copy;
-};
+}
 
 /** FNV-1a over UTF-16 units: spreads names and UUIDs well. */
 function hashOf(key: string): number {
