@@ -21,6 +21,7 @@ export function openLogger(options: LoggerOptions): { logger: Logger; close: () 
       options.format === 'json' ? winston.format.json() : winston.format.printf(line),
     ),
   });
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- winston's own types disagree on this class
   root.add(transportOf(options.output));
   const sink = (component: string): LogSink => {
     const write =

@@ -1,0 +1,87 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readConfiguration, type Flags } from './configuration.ts';
+
+const base64 = (yaml: string): string => Buffer.from(yaml).toString('base64');
+const read = (yaml: string, flags: Flags = {}): ReturnType<typeof readConfiguration> =>
+  readConfiguration({ configString: base64(yaml), ...flags }, {});
+
+describe('putting the configuration together', () => {
+  it('has the defaults that users of 4.4 know', () => {
+    const found = read('');
+    expect(found.dataDir).toBe('/var/lib/teleport');
+    expect(found.storagePath).toBe('/var/lib/teleport/backend');
+    expect([...found.roles]).toEqual(['auth', 'proxy', 'node']);
+    expect(found.listen).toEqual({
+      auth: { host: '0.0.0.0', port: 3025 },
+      ssh: { host: '0.0.0.0', port: 3022 },
+      proxySsh: { host: '0.0.0.0', port: 3023 },
+      web: { host: '0.0.0.0', port: 3080 },
+    });
+    expect(found.web).toBe('tls');
+  });
+  it('lets a flag win over the file', () => {
+    const file =
+      'teleport: {nodename: a, pid_file: /a}\nssh_service: {listen_addr: 10.0.0.1:22, labels: {a: b}}\n';
+    const found = read(file, { nodename: 'n', pidFile: '/b', listenIp: '127.0.0.1', labels: 'x=y' });
+    expect(found).toMatchObject({
+      nodename: 'n',
+      pidFile: '/b',
+      labels: { x: 'y' },
+      listen: { ssh: { host: '127.0.0.1', port: 22 }, auth: { host: '127.0.0.1', port: 3025 } },
+    });
+  });
+  it('switches off what --roles does not name', () => {
+    expect([...read('', { roles: 'auth,node' }).roles]).toEqual(['auth', 'node']);
+    expect([...read('proxy_service: {enabled: no}').roles]).toEqual(['auth', 'node']);
+  });
+  it.each([
+    [{ roles: 'cook' }, "unknown role: 'cook'"],
+    [{ roles: 'node' }, 'include the auth role'],
+    [{ advertiseIp: '0.0.0.0' }, 'unreachable advertise IP: 0.0.0.0'],
+    [{ labels: '=' }, "--labels: expected key=value,key2=value2, got '='"],
+    [{ diagAddr: 'a:b:c' }, "'a:b:c': expected host or host:port"],
+    [{ configString: '%' }, 'should be base64'],
+  ])('refuses %o', (flags, message) => {
+    expect(() => read('', flags)).toThrow(
+      expect.objectContaining({ code: 'misconfigured', message: expect.stringContaining(message) as string }),
+    );
+  });
+  it('reads labels with quotes, and labels that programs give', () => {
+    const found = read('', { labels: 'env=prod,name="a, b",up=[1m:/usr/bin/uptime -p]' });
+    expect(found.labels).toEqual({ env: 'prod', name: 'a, b' });
+    expect(found.commandLabels).toEqual([
+      { name: 'up', command: ['/usr/bin/uptime', '-p'], periodSeconds: 60 },
+    ]);
+  });
+  it('takes the web port from the flags', () => {
+    expect(read('', { insecure: true }).web).toBe('both');
+    expect(read('', { insecureNoTls: true }).web).toBe('plain');
+  });
+  it('takes a whole file from the environment', () => {
+    const found = readConfiguration({}, { TELEPORT_CONFIG: base64('teleport: {nodename: e}') });
+    expect(found.nodename).toBe('e');
+  });
+
+  describe('from a file', () => {
+    let dir = '';
+    beforeAll(() => {
+      dir = mkdtempSync(join(tmpdir(), 'config-'));
+    });
+    afterAll(() => {
+      rmSync(dir, { recursive: true });
+    });
+    it('names the file in a fault', () => {
+      const path = join(dir, 'teleport.yaml');
+      writeFileSync(path, 'teleport:\n  nodename: [\n');
+      expect(() => readConfiguration({ config: path }, {})).toThrow(path);
+    });
+    it('refuses a file that is not there, when it was asked for', () => {
+      expect(() => readConfiguration({ config: join(dir, 'nope') }, {})).toThrow(
+        `path '${join(dir, 'nope')}' does not exist`,
+      );
+    });
+  });
+});
