@@ -68,7 +68,7 @@ describe('accepting a link', () => {
       }
     });
     expect(new Set(messages).size).toBe(1);
-    expect(messages[0]).toContain('not valid');
+    expect(messages[0]).toContain('bad or expired token');
   });
 });
 

@@ -120,7 +120,10 @@ export function checkInviteTtl(purpose: InvitePurpose, ttlMs: number): void {
  * @throws CodedError `access_denied`, one message for unknown, used, replaced and expired: a guesser learns nothing.
  */
 export function usableInvite(state: InviteState, now: Instant): PendingInvite {
-  if (state.status !== 'pending' || now >= state.expiresAt)
-    throw new CodedError('access_denied', 'bad or expired token: the link was used, replaced, or is too old');
+  if (state.status !== 'pending' || now >= state.expiresAt) throw invalidLink();
   return state;
 }
+
+/** The one answer to a link that does not work, whatever the reason. The first words are those of 4.4. */
+export const invalidLink = (): CodedError =>
+  new CodedError('access_denied', 'bad or expired token: the link was used, replaced, or is too old');

@@ -1,5 +1,6 @@
 import { CodedError, unreachable } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
+import { invalidLink } from './invite.ts';
 import { checkLogin, checkName } from './names.ts';
 import type { Traits } from './role-spec.ts';
 import { type Addresses, otpSeedSecret, passwordHashSecret, type UserFact } from './user-fact.ts';
@@ -105,8 +106,7 @@ function create(state: UserState, { username, roles, traits, invite }: CreateUse
 }
 
 function setCredentials(state: UserState, command: SetCredentials): readonly UserFact[] {
-  if (state.status === 'absent' || state.invite?.hash !== command.inviteHash)
-    throw new CodedError('access_denied', 'bad or expired token: the link was used, replaced, or is too old');
+  if (state.status === 'absent' || state.invite?.hash !== command.inviteHash) throw invalidLink();
   const { passwordId, passwordHash, otp, addresses } = command;
   const password: UserFact = {
     type: 'user.password_set',
