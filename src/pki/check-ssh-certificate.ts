@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
-import { Reader } from './wire.ts';
-import { splitSignature, verifySsh } from './ssh-key.ts';
-import { FOREVER, type Certificate } from './ssh-certificate.ts';
+import { verifySsh } from './ssh-key.ts';
+import { FOREVER, isSoundPrincipal, optionDataText, type Certificate } from './ssh-certificate.ts';
+import { WireError } from './wire.ts';
 
 export type CertFailure =
   | 'malformed'
@@ -14,7 +14,10 @@ export type CertFailure =
   | 'critical-option'
   | 'source-address'
   | 'revoked';
+
+/** Why a certificate is refused: for the audit and the operator, not for the one who showed it. */
 export class CertError extends Error {
+  override readonly name = 'CertError';
   readonly reason: CertFailure;
   constructor(reason: CertFailure, detail = '') {
     super(detail ? `${reason}: ${detail}` : reason);
@@ -22,96 +25,118 @@ export class CertError extends Error {
   }
 }
 
+/** Clocks of two machines may differ by so much, in seconds, before a new certificate is called not yet valid. */
+export const defaultClockSkew = 60n;
+
 export interface CheckPolicy {
   kind: 'user' | 'host';
   /** Public key blobs (plain) of the CAs trusted for this kind, right now (rotation: several). */
   cas: Iterable<Buffer>;
   /** At least one must match. Host certificates allow a leading "*." in the certificate, as OpenSSH does. */
   principals: readonly string[];
+  /** Seconds since 1970. */
   now: bigint;
+  /**
+   * Seconds by which the issuer's clock may be ahead of ours; default `defaultClockSkew`. It does not lengthen a
+   * certificate's life: the end is strict, because an end is what is relied on to take access away.
+   */
   clockSkew?: bigint;
+  /** Address of the peer; a certificate bound to addresses is refused without it. */
   sourceAddress?: string;
   /** Critical options the CALLER will enforce (besides source-address which is enforced here). Unknown => refused. */
   understood?: readonly string[];
   revoked?: (c: Certificate) => boolean;
 }
 
-export const optionText = (c: Certificate, name: string): string | undefined => {
-  const v = c.criticalOptions.get(name);
-  if (v === undefined) return undefined;
-  const r = new Reader(v);
-  const s = r.text();
-  r.end();
-  return s;
-};
+/** The text of a critical option; undefined when there is none of that name. @throws WireError when it is no text. */
+export const optionText = (c: Certificate, name: string): string | undefined =>
+  optionDataText(c.criticalOptions.get(name));
 
-function addressAllowed(list: string, addr: string): boolean {
-  const a = addr.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
-  const fam = isIP(a);
-  if (!fam) return false;
-  const bl = new BlockList();
-  for (const item of list.split(',').map((s) => s.trim())) {
-    const [net, bits, extra] = item.split('/');
-    const f = isIP(net ?? '');
-    if (!f || extra !== undefined || (bits !== undefined && !/^\d{1,3}$/.test(bits)))
-      throw new CertError('source-address', `bad entry ${item}`);
-    const t = f === 4 ? 'ipv4' : 'ipv6';
-    const width = f === 4 ? 32 : 128;
-    const n = bits === undefined ? width : Number(bits);
-    if (n > width) throw new CertError('source-address', `bad entry ${item}`);
-    bl.addSubnet(net!, n, t);
-  }
-  return bl.check(a, fam === 4 ? 'ipv4' : 'ipv6');
+function addressAllowed(list: string, address: string): boolean {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  const family = isIP(plain);
+  if (family === 0) return false;
+  const allowed = new BlockList();
+  // Every entry is read, also after one that fits: a list that is half nonsense binds nobody.
+  for (const item of list.split(',')) addSubnet(allowed, item.trim());
+  return allowed.check(plain, family === 4 ? 'ipv4' : 'ipv6');
 }
 
+function addSubnet(allowed: BlockList, item: string): void {
+  const [net = '', bits, extra] = item.split('/');
+  const family = isIP(net);
+  const width = family === 4 ? 32 : 128;
+  const prefix = bits === undefined ? width : /^\d{1,3}$/.test(bits) ? Number(bits) : NaN;
+  if (family === 0 || net.includes('%') || extra !== undefined || !(prefix <= width))
+    throw new CertError('source-address', `bad entry ${JSON.stringify(item)}`);
+  allowed.addSubnet(net, prefix, family === 4 ? 'ipv4' : 'ipv6');
+}
+
+/** `*.` in front stands for exactly one label of a name, not for a part of an address; names of hosts have no case. */
 function hostMatches(pattern: string, name: string): boolean {
-  const p = pattern.toLowerCase(),
-    n = name.toLowerCase();
-  return (
-    p === n ||
-    (p.startsWith('*.') &&
-      n.endsWith(p.slice(1)) &&
-      n.length > p.length - 1 &&
-      !n.slice(0, n.length - p.length + 1).includes('.'))
-  );
+  const [wanted, given] = [pattern.toLowerCase(), name.toLowerCase()];
+  if (wanted === given) return true;
+  if (isIP(given) !== 0) return false;
+  const dot = given.indexOf('.');
+  return wanted.length > 2 && wanted.startsWith('*.') && dot > 0 && given.slice(dot) === wanted.slice(1);
 }
 
-/** Throws CertError unless `c` is acceptable under `p`. The order puts the cheap unauthenticated checks first. */
-export function checkCertificate(c: Certificate, p: CheckPolicy): void {
-  if (c.kind !== p.kind) throw new CertError('wrong-kind', `${c.kind} certificate used as ${p.kind}`);
+function checkSigner(c: Certificate, cas: Iterable<Buffer>): void {
   let known = false;
-  for (const ca of p.cas)
-    if (ca.equals(c.ca.blob)) {
-      known = true;
-      break;
-    }
+  for (const ca of cas) known ||= ca.equals(c.ca.blob);
   if (!known) throw new CertError('unknown-ca');
-  // RSA CA: rsa-sha2-* only; verifySsh never accepts "ssh-rsa" (SHA-1).
-  if (!verifySsh(c.ca, c.signed, c.signature))
-    throw new CertError(
-      'bad-signature',
-      `CA signature (${(() => {
-        try {
-          return splitSignature(c.signature).alg;
-        } catch {
-          return '?';
-        }
-      })()})`,
-    );
-  const now = p.now;
-  const skew = p.clockSkew ?? 0n;
-  if (now + skew < c.validAfter) throw new CertError('not-yet-valid');
-  if (now >= c.validBefore + (c.validBefore === FOREVER ? 0n : skew)) throw new CertError('expired');
+  // RSA: rsa-sha2-* only; verifySsh never accepts "ssh-rsa" (SHA-1), nor a name that is not of the key.
+  if (!verifySsh(c.ca, c.signed, c.signature)) throw new CertError('bad-signature', 'CA signature');
+}
+
+function checkTime(c: Certificate, { now, clockSkew = defaultClockSkew }: CheckPolicy): void {
+  if (c.validBefore <= c.validAfter) throw new CertError('malformed', 'it ends before it begins');
+  if (now + clockSkew < c.validAfter) throw new CertError('not-yet-valid');
+  if (c.validBefore !== FOREVER && now >= c.validBefore) throw new CertError('expired');
+}
+
+function checkPrincipals(c: Certificate, { principals: wanted }: CheckPolicy): void {
+  // OpenSSH takes a certificate without principals for everybody's; here it is nobody's.
+  if (c.principals.length === 0) throw new CertError('principal', 'certificate without principals');
+  if (!c.principals.every(isSoundPrincipal)) throw new CertError('malformed', 'unsound principal');
   const match = c.kind === 'host' ? hostMatches : (a: string, b: string) => a === b;
-  if (!c.principals.some((cp) => p.principals.some((want) => match(cp, want))))
+  if (!c.principals.some((held) => wanted.some((name) => match(held, name))))
     throw new CertError('principal', `certificate is for [${c.principals.join(',')}]`);
-  for (const [name] of c.criticalOptions) {
-    if (c.kind === 'user' && name === 'source-address') {
-      if (p.sourceAddress === undefined || !addressAllowed(optionText(c, name) ?? '', p.sourceAddress))
-        throw new CertError('source-address', p.sourceAddress ?? 'unknown peer');
-    } else if (c.kind === 'host' || !p.understood?.includes(name)) {
-      throw new CertError('critical-option', name); // no critical option exists for host certificates
-    }
+}
+
+function checkOptions(c: Certificate, { sourceAddress, understood = [] }: CheckPolicy): void {
+  for (const name of c.criticalOptions.keys()) {
+    if (c.kind === 'user' && name === 'source-address') checkSource(c, sourceAddress);
+    // No critical option exists for host certificates.
+    else if (c.kind === 'host' || !understood.includes(name))
+      throw new CertError('critical-option', JSON.stringify(name.slice(0, 64)));
   }
-  if (p.revoked?.(c)) throw new CertError('revoked');
+}
+
+function checkSource(c: Certificate, sourceAddress: string | undefined): void {
+  let list: string | undefined;
+  try {
+    list = optionText(c, 'source-address');
+  } catch (e) {
+    if (!(e instanceof WireError)) throw e;
+  }
+  if (list === undefined) throw new CertError('source-address', 'not a list of addresses');
+  if (sourceAddress === undefined || !addressAllowed(list, sourceAddress))
+    throw new CertError('source-address', sourceAddress ?? 'unknown peer');
+}
+
+/**
+ * Refuses a certificate that is not of the wanted kind, by a trusted CA, for now, for one of the wanted names, and free
+ * of conditions nobody here enforces. Everything after the signature is read only when the signature holds.
+ * Of what can be refused, `parseCertificate` has refused the rest: nested certificates, NUL, repeats, trailing bytes.
+ * @throws CertError
+ */
+export function checkCertificate(c: Certificate, policy: CheckPolicy): void {
+  if (c.kind !== policy.kind)
+    throw new CertError('wrong-kind', `${c.kind} certificate used as ${policy.kind}`);
+  checkSigner(c, policy.cas);
+  checkTime(c, policy);
+  checkPrincipals(c, policy);
+  checkOptions(c, policy);
+  if (policy.revoked?.(c)) throw new CertError('revoked');
 }

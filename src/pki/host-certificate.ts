@@ -1,22 +1,28 @@
 import type { KeyObject } from 'node:crypto';
 import type { Instant } from '../base/time.ts';
-import { FOREVER, issueCertificate, type Certificate } from './ssh-certificate.ts';
+import { backDateSeconds, secondsOf } from './certificate-life.ts';
+import { extensionText, FOREVER, issueCertificate, type Certificate } from './ssh-certificate.ts';
 import { toAuthorizedKeyLine, type PublicKey } from './ssh-key.ts';
-import { backDateSeconds, extensionText, secondsOf } from './user-certificate.ts';
 import { WireError } from './wire.ts';
 
 export interface HostCertificateRequest {
   readonly publicKey: PublicKey;
   readonly ca: KeyObject;
   readonly hostId: string;
+  /** What the machine calls itself; empty when it says nothing. */
   readonly nodename: string;
   readonly clusterName: string;
+  /** One system role, capitalised: `Node`, `Proxy`, `Auth`, `Admin`. */
   readonly role: string;
+  /** Further names and addresses. Wildcard addresses have been replaced by the caller. */
   readonly additionalPrincipals: readonly string[];
   readonly now: Instant;
 }
 
-/** Signs a machine's SSH certificate; one line. It holds for ever: the authority's rotation ends it. */
+/**
+ * Signs a machine's SSH certificate; one line. It holds for ever: the authority's rotation ends it.
+ * @throws CodedError `bad_request` when a name cannot stand in a certificate.
+ */
 export function issueHostSshCertificate(request: HostCertificateRequest): string {
   const certificate = issueCertificate({
     key: request.publicKey,
@@ -34,24 +40,18 @@ export function issueHostSshCertificate(request: HostCertificateRequest): string
 /** `<uuid>.<cluster>` first: it is read back as the host's name. */
 function principalsOf(request: HostCertificateRequest): string[] {
   const { hostId, nodename, clusterName, role, additionalPrincipals } = request;
+  const named = nodename === '' ? [] : [`${nodename}.${clusterName}`, nodename];
   const own =
     role === 'Admin'
       ? [hostId]
-      : [
-          `${hostId}.${clusterName}`,
-          hostId,
-          `${nodename}.${clusterName}`,
-          nodename,
-          'localhost',
-          '127.0.0.1',
-          '::1',
-        ];
-  return [...new Set([...own, ...additionalPrincipals])].filter((name) => name !== '');
+      : [`${hostId}.${clusterName}`, hostId, ...named, 'localhost', '127.0.0.1', '::1'];
+  return [...new Set([...own, ...additionalPrincipals])];
 }
 
 /**
  * What a machine's certificate says. The caller has checked the certificate.
- * @throws WireError when it lacks the role or the cluster.
+ * `hostFqdn` is `<uuid>.<cluster>`; of the role Admin, which has no name of its own, just `<uuid>`.
+ * @throws WireError for a certificate of a user, or one that lacks the role or the cluster.
  */
 export function hostIdentityOf(certificate: Certificate): {
   hostFqdn: string;
@@ -61,7 +61,7 @@ export function hostIdentityOf(certificate: Certificate): {
   const role = extensionText(certificate, 'x-teleport-role');
   const clusterName = extensionText(certificate, 'x-teleport-authority');
   const hostFqdn = certificate.principals[0];
-  if (role === undefined || clusterName === undefined || hostFqdn === undefined)
+  if (certificate.kind !== 'host' || !role || !clusterName || !hostFqdn)
     throw new WireError('not a host certificate of a cluster');
   return { hostFqdn, role, clusterName };
 }

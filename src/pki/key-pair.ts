@@ -1,4 +1,5 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { CodedError } from '../base/errors.ts';
 
 /** A new private key; its public half follows from it. */
 export const generateEd25519 = (): KeyObject => generateKeyPairSync('ed25519').privateKey;
@@ -10,5 +11,14 @@ export const generateP256 = (): KeyObject => generateKeyPairSync('ec', { namedCu
 export const privateKeyPem = (key: KeyObject): string =>
   key.export({ type: 'pkcs8', format: 'pem' }).toString();
 
-/** @throws Error when the text is not a private key. */
-export const privateKeyFromPem = (pem: string): KeyObject => createPrivateKey(pem);
+/**
+ * A private key from PEM, without a passphrase.
+ * @throws CodedError `damaged` when the text is not one. The message never quotes the text.
+ */
+export function privateKeyFromPem(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (cause) {
+    throw new CodedError('damaged', 'not a private key in PEM', { cause });
+  }
+}

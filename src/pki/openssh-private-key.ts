@@ -1,4 +1,5 @@
 import { createPrivateKey, randomBytes, type KeyObject } from 'node:crypto';
+import { CodedError } from '../base/errors.ts';
 import { publicKeyOf } from './ssh-key.ts';
 import { Reader, WireError, str, u32 } from './wire.ts';
 
@@ -11,13 +12,14 @@ const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /**
  * An Ed25519 private key as stock `ssh` reads it, without a passphrase.
+ * @throws CodedError `bad_request` for a key of another type.
  * Source: OpenSSH PROTOCOL.key.
  */
 export function encodeOpensshPrivateKey(privateKey: KeyObject, comment: string): string {
-  const pub = publicKeyOf(privateKey);
   const { d, x, crv } = privateKey.export({ format: 'jwk' });
   if (crv !== 'Ed25519' || d === undefined || x === undefined)
-    throw new Error('only Ed25519 keys are written');
+    throw new CodedError('bad_request', 'only private keys of type Ed25519 are written for ssh');
+  const pub = publicKeyOf(privateKey);
   const check = randomBytes(4);
   const secret = Buffer.concat([Buffer.from(d, 'base64url'), Buffer.from(x, 'base64url')]);
   const body = Buffer.concat([check, check, pub.blob, str(secret), str(comment)]);
@@ -39,32 +41,54 @@ export function encodeOpensshPrivateKey(privateKey: KeyObject, comment: string):
 
 /**
  * The key of a file that `encodeOpensshPrivateKey` or `ssh-keygen -t ed25519 -N ''` wrote.
- * @throws WireError when it is something else, or has a passphrase.
+ * @throws WireError when it is something else, is damaged, or has a passphrase.
  */
 export function decodeOpensshPrivateKey(pem: string): KeyObject {
-  const text = pem.trim();
-  if (!text.startsWith(header) || !text.endsWith(footer)) throw new WireError('not an OpenSSH private key');
-  const all = Buffer.from(text.slice(header.length, -footer.length).replace(/\s/g, ''), 'base64');
-  if (!all.subarray(0, magic.length).equals(magic)) throw new WireError('not an OpenSSH private key');
-  const outer = new Reader(all.subarray(magic.length));
-  if (outer.text() !== 'none' || outer.text() !== 'none')
-    throw new WireError('the private key has a passphrase');
-  outer.bytes();
-  if (outer.u32() !== 1) throw new WireError('expected one private key');
-  const publicBlob = outer.bytes();
-  const inner = new Reader(outer.bytes());
-  outer.end();
-  if (inner.u32() !== inner.u32()) throw new WireError('private key is damaged');
-  if (inner.text() !== 'ssh-ed25519') throw new WireError('only Ed25519 keys are read');
-  inner.bytes();
-  const secret = inner.bytes();
-  if (secret.length !== 64) throw new WireError('private key is damaged');
+  const { publicBlob, secretPart } = readOuter(bytesOf(pem));
+  const { publicKey, secret } = readSecretPart(secretPart);
   const key = createPrivateKey({
     key: Buffer.concat([pkcs8Prefix, secret.subarray(0, 32)]),
     format: 'der',
     type: 'pkcs8',
   });
-  if (!publicKeyOf(key).blob.equals(publicBlob))
+  const { blob } = publicKeyOf(key);
+  // The public half stands in three places; signing with a pair that does not fit would give the key away.
+  const own = blob.subarray(-32);
+  if (!blob.equals(publicBlob) || !own.equals(publicKey) || !own.equals(secret.subarray(32)))
     throw new WireError('private key does not fit its public key');
   return key;
+}
+
+function bytesOf(pem: string): Buffer {
+  const text = pem.trim();
+  if (!text.startsWith(header) || !text.endsWith(footer)) throw new WireError('not an OpenSSH private key');
+  const base64 = text.slice(header.length, -footer.length).replace(/\s/g, '');
+  const all = Buffer.from(base64, 'base64');
+  if (all.toString('base64') !== base64 || !all.subarray(0, magic.length).equals(magic))
+    throw new WireError('not an OpenSSH private key');
+  return all.subarray(magic.length);
+}
+
+function readOuter(bytes: Buffer): { publicBlob: Buffer; secretPart: Buffer } {
+  const r = new Reader(bytes);
+  if (r.text() !== 'none' || r.text() !== 'none') throw new WireError('the private key has a passphrase');
+  if (r.bytes().length !== 0) throw new WireError('private key is damaged');
+  if (r.u32() !== 1) throw new WireError('expected one private key');
+  const publicBlob = r.bytes();
+  const secretPart = r.bytes();
+  r.end();
+  return { publicBlob, secretPart };
+}
+
+function readSecretPart(bytes: Buffer): { publicKey: Buffer; secret: Buffer } {
+  const r = new Reader(bytes);
+  if (r.u32() !== r.u32()) throw new WireError('private key is damaged');
+  if (r.text() !== 'ssh-ed25519') throw new WireError('only Ed25519 keys are read');
+  const publicKey = r.bytes();
+  const secret = r.bytes();
+  if (secret.length !== 64) throw new WireError('private key is damaged');
+  r.bytes(); // the comment: any bytes
+  for (let expected = 1; !r.atEnd; expected++)
+    if (expected >= blockSize || r.u8() !== expected) throw new WireError('private key is damaged');
+  return { publicKey, secret };
 }

@@ -1,24 +1,23 @@
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
+import { CodedError } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
-import { issueCertificate, type Certificate } from './ssh-certificate.ts';
+import { backDateSeconds, secondsOf } from './certificate-life.ts';
+import { extensionText, issueCertificate, type Certificate } from './ssh-certificate.ts';
 import { toAuthorizedKeyLine, type PublicKey } from './ssh-key.ts';
-import { Reader, WireError } from './wire.ts';
-
-/** Clocks of two machines may differ by so much: certificates begin to hold this long before they were made. */
-export const backDateSeconds = 60n;
-
-export const secondsOf = (at: Instant): bigint => BigInt(Math.floor(Date.parse(at) / 1000));
+import { WireError } from './wire.ts';
 
 export interface UserCertificateRequest {
   readonly publicKey: PublicKey;
   readonly ca: KeyObject;
+  /** Becomes the key id: it is the identity. */
   readonly username: string;
-  /** Logins; at least one. */
+  /** Logins; at least one. Stock clients take the first for the name they give to the proxy. */
   readonly principals: readonly string[];
   readonly roles: readonly string[];
   readonly traits: Readonly<Record<string, readonly string[]>>;
   readonly now: Instant;
+  /** Whole seconds from `now`, at least one. */
   readonly ttlSeconds: number;
   /** `oldssh` leaves out what OpenSSH 7.1 and older cannot read: roles, traits, route. */
   readonly format: 'standard' | 'oldssh';
@@ -27,15 +26,20 @@ export interface UserCertificateRequest {
     readonly portForwarding: boolean;
     readonly agentForwarding: boolean;
   };
+  /** Empty when no cluster was asked for. */
   readonly routeToCluster: string;
 }
 
 /**
  * Signs a person's SSH certificate; one line. The caller has decided that the principals are allowed.
+ * @throws CodedError `bad_request` without a username, with principals that cannot stand, or without any time to live.
  * Source: OpenSSH PROTOCOL.certkeys; extensions as Teleport 4.4 names them.
  */
 export function issueUserSshCertificate(request: UserCertificateRequest): string {
-  const { permit, format, now } = request;
+  const { permit, format, now, username, ttlSeconds } = request;
+  if (username === '') throw new CodedError('bad_request', 'a user certificate needs the name of its user');
+  if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1)
+    throw new CodedError('bad_request', `a certificate cannot live for ${ttlSeconds} seconds`);
   const extensions: Record<string, string> = {};
   if (permit.pty) extensions['permit-pty'] = '';
   if (permit.portForwarding) extensions['permit-port-forwarding'] = '';
@@ -49,10 +53,10 @@ export function issueUserSshCertificate(request: UserCertificateRequest): string
     key: request.publicKey,
     ca: request.ca,
     kind: 'user',
-    keyId: request.username,
+    keyId: username,
     principals: [...request.principals],
     validAfter: secondsOf(now) - backDateSeconds,
-    validBefore: secondsOf(now) + BigInt(request.ttlSeconds),
+    validBefore: secondsOf(now) + BigInt(ttlSeconds),
     extensions,
   });
   return toAuthorizedKeyLine(certificate);
@@ -76,10 +80,13 @@ const traitsText = z.record(
 );
 
 /**
- * What a person's certificate says. The caller has checked the certificate.
- * @throws WireError when an extension does not hold what its name promises.
+ * What a person's certificate says. The caller has checked the certificate. Roles, traits and route are empty when it was
+ * made as `oldssh`.
+ * @throws WireError for a certificate of a host, without a key id, or whose extensions do not hold what their names promise.
  */
 export function userIdentityOf(certificate: Certificate): UserIdentity {
+  if (certificate.kind !== 'user' || certificate.keyId === '')
+    throw new WireError('not the certificate of a user');
   return {
     username: certificate.keyId,
     principals: certificate.principals,
@@ -87,16 +94,6 @@ export function userIdentityOf(certificate: Certificate): UserIdentity {
     traits: json(certificate, 'teleport-traits', traitsText) ?? {},
     routeToCluster: extensionText(certificate, 'teleport-route-to-cluster') ?? '',
   };
-}
-
-/** The text of an extension; undefined when the certificate has none of that name. */
-export function extensionText(certificate: Certificate, name: string): string | undefined {
-  const data = certificate.extensions.get(name);
-  if (data === undefined) return undefined;
-  const reader = new Reader(data);
-  const text = reader.text();
-  reader.end();
-  return text;
 }
 
 function json<T extends z.ZodType>(

@@ -1,9 +1,15 @@
-/** RFC 4251 section 5 primitives. Strict: every read is bounds-checked and throws. */
+/** Bytes that are not what they should be; what every SSH parser throws. Its messages never quote a secret. */
 export class WireError extends Error {
   override readonly name = 'WireError';
 }
 
+/**
+ * Takes SSH data types off a buffer, front to back. Every read is bounds-checked and throws WireError.
+ * What it hands out are slices of `buf`: they stay true only as long as the buffer does.
+ * Source: RFC 4251, section 5.
+ */
 export class Reader {
+  /** Bytes taken so far. */
   pos = 0;
   readonly buf: Buffer;
   constructor(buf: Buffer) {
@@ -16,7 +22,7 @@ export class Reader {
     return at;
   }
   u8(): number {
-    return this.buf[this.need(1)]!;
+    return this.buf.readUInt8(this.need(1));
   }
   u32(): number {
     return this.buf.readUInt32BE(this.need(4));
@@ -24,6 +30,7 @@ export class Reader {
   u64(): bigint {
     return this.buf.readBigUInt64BE(this.need(8));
   }
+  /** An SSH string: length, then so many bytes. */
   bytes(): Buffer {
     const n = this.u32();
     const at = this.need(n);
@@ -39,9 +46,9 @@ export class Reader {
   /** Positive mpint, returned without its leading zero. */
   mpint(): Buffer {
     const b = this.bytes();
-    if (b.length === 0 || b[0]! & 0x80) throw new WireError('mpint not positive');
+    if (b.length === 0 || b.readUInt8() & 0x80) throw new WireError('mpint not positive');
     if (b[0] === 0) {
-      if (b.length === 1 || !(b[1]! & 0x80)) throw new WireError('mpint not minimal');
+      if (b.length === 1 || !(b.readUInt8(1) & 0x80)) throw new WireError('mpint not minimal');
       return b.subarray(1);
     }
     return b;
@@ -49,6 +56,7 @@ export class Reader {
   get atEnd(): boolean {
     return this.pos === this.buf.length;
   }
+  /** @throws WireError when something is left. */
   end(): void {
     if (!this.atEnd) throw new WireError('trailing SSH data');
   }
@@ -64,13 +72,15 @@ export const u64 = (n: bigint): Buffer => {
   b.writeBigUInt64BE(n);
   return b;
 };
+/** An SSH string; text is written as UTF-8. */
 export const str = (v: Buffer | string): Buffer => {
   const b = typeof v === 'string' ? Buffer.from(v, 'utf8') : v;
   return Buffer.concat([u32(b.length), b]);
 };
+/** `v` is an unsigned integer, most significant byte first, at least one byte long; leading zeros are left out. */
 export const mpint = (v: Buffer): Buffer => {
   let i = 0;
   while (i < v.length - 1 && v[i] === 0) i++;
   const t = v.subarray(i);
-  return str(t[0]! & 0x80 ? Buffer.concat([Buffer.of(0), t]) : t);
+  return str(t.readUInt8() & 0x80 ? Buffer.concat([Buffer.of(0), t]) : t);
 };

@@ -40,12 +40,12 @@ describe('judging a login', () => {
     );
   });
 
-  it('allows the clocks a minute, no more', () => {
+  it('lets a certificate begin up to a minute from now, and ends it on time', () => {
     const judge = (wish: Partial<IssueOptions>): unknown => judgeLogin(request(certificate(wish)), policy);
     expect(judge({ validAfter: now + 60n })).toBeDefined();
-    expect(judge({ validAfter: 1n, validBefore: now - 59n })).toBeDefined();
+    expect(judge({ validAfter: 1n, validBefore: now + 1n })).toBeDefined();
     expect(() => judge({ validAfter: now + 61n })).toThrow('not-yet-valid');
-    expect(() => judge({ validAfter: 1n, validBefore: now - 60n })).toThrow('expired');
+    expect(() => judge({ validAfter: 1n, validBefore: now })).toThrow('expired');
   });
 
   it('refuses every certificate with one bit changed, and says so in no other way', () => {
