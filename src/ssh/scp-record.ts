@@ -19,14 +19,19 @@ export function parseScpRecord(line: string): ScpRecord {
   if (line === 'E') return { kind: 'end' };
   const times = /^T(\d{1,12}) \d{1,6} (\d{1,12}) \d{1,6}$/.exec(line);
   if (times !== null) return { kind: 'times', modified: Number(times[1]), accessed: Number(times[2]) };
-  const [, letter, mode = '', length = '', name = ''] =
-    /^([CD])([0-7]{4}) (\d{1,16}) (.+)$/s.exec(line) ?? [];
+  const match = /^([CD])([0-7]{4}) (\d{1,16}) (.+)$/s.exec(line);
+  if (match === null) throw new ScpFault('protocol error: bad record');
+  const [, letter, mode = '', length = '', name = ''] = match;
   const size = Number(length);
-  if (letter === undefined || !Number.isSafeInteger(size)) throw new ScpFault('protocol error: bad record');
-  if (name === '.' || name === '..' || /[/\0]/.test(name))
-    throw new ScpFault(`unexpected filename: ${JSON.stringify(name)}`);
+  if (!Number.isSafeInteger(size)) throw new ScpFault('protocol error: bad size');
+  checkName(name);
   const bits = Number.parseInt(mode, 8) & MODE_BITS;
   return letter === 'C' ? { kind: 'file', mode: bits, size, name } : { kind: 'directory', mode: bits, name };
+}
+
+function checkName(name: string): void {
+  if (name === '.' || name === '..' || /[/\0]/.test(name))
+    throw new ScpFault(`unexpected filename: ${JSON.stringify(name)}`);
 }
 
 const octal = (mode: number): string => (mode & MODE_BITS).toString(8).padStart(4, '0');

@@ -6,12 +6,12 @@ const MAX_LINE = 16 * 1024;
 
 /** The two directions of a copy: lines, bytes, and the one-byte answers between them. */
 export class ScpStream {
-  readonly #input: AsyncIterator<Buffer>;
+  readonly #input: AsyncIterator<Buffer, undefined>;
   readonly #output: Writable;
   #buffer: Buffer = Buffer.alloc(0);
 
   constructor(input: Readable, output: Writable) {
-    this.#input = input[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    this.#input = input[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
     this.#output = output;
   }
 
@@ -72,9 +72,9 @@ export class ScpStream {
   }
 
   async #more(): Promise<boolean> {
-    const { value, done } = await this.#input.next();
-    if (done === true) return false;
-    this.#buffer = this.#buffer.length === 0 ? value : Buffer.concat([this.#buffer, value]);
+    const next = await this.#input.next();
+    if (next.done === true) return false;
+    this.#buffer = this.#buffer.length === 0 ? next.value : Buffer.concat([this.#buffer, next.value]);
     return true;
   }
 }

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, closeSync, constants, fchownSync, statSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants as osConstants } from 'node:os';
@@ -71,31 +71,28 @@ export function exitOf(code: number | null, signal: NodeJS.Signals | null): Exit
  */
 export async function startProgram(start: ProgramStart): Promise<UserProcess> {
   checkStart(start);
-  const { user, pty, libc } = start;
+  const { user, pty } = start;
   const own = process.getuid?.() === user.uid;
-  const line = commandLine(start, own);
-  const channels = pty === undefined ? openPipes(libc, user) : undefined;
-  const standard: StdioOptions =
-    pty === undefined ? (channels?.childEnds ?? ['pipe', 'pipe', 'pipe']) : terminalEnds(pty);
+  const [path = '', ...args] = commandLine(start, own);
+  const ends = pty === undefined ? programEnds(start) : terminalEnds(pty);
   let child: ChildProcess;
   try {
-    child = spawn(line[0] ?? '', line.slice(1), {
-      stdio: own ? standard : [...(standard as number[]), 'pipe'],
-      // The root part of the way gets nothing from the client: see program-line.ts.
-      env: own ? Object.fromEntries(start.environment) : { PATH: '/usr/bin:/bin' },
-      cwd: own ? startFolder(user) : '/',
+    child = spawn(path, args, {
       detached: pty === undefined,
+      ...(own
+        ? { stdio: [...ends.standard], env: Object.fromEntries(start.environment), cwd: startFolder(user) }
+        : // The root part of the way gets nothing from the client: see program-line.ts.
+          { stdio: [...ends.standard, 'pipe'], env: { PATH: '/usr/bin:/bin' }, cwd: '/' }),
     });
     await spawned(child);
   } catch (e) {
-    channels?.closeOwn();
+    ends.abandon();
     throw launchFailure(messageOf(e));
   } finally {
-    channels?.closeChildEnds();
-    pty?.closeSlave();
+    ends.passedOn();
   }
   if (!own) sendEnvironment(child, start.environment);
-  return new Running(child, pty === undefined ? (channels?.own ?? ownPipes(child)) : undefined);
+  return new Running(child, ends.pipes(child));
 }
 
 function checkStart({ user, program }: ProgramStart): void {
@@ -122,11 +119,6 @@ function commandLine({ user, program, pty }: ProgramStart, own: boolean): readon
   return own ? line : asUser(required('setpriv'), user, line);
 }
 
-function terminalEnds({ slaveFd }: Pty): number[] {
-  if (slaveFd === undefined) throw launchFailure('the terminal is closed');
-  return [slaveFd, slaveFd, slaveFd];
-}
-
 function required(name: string): string {
   const path = systemProgram(name);
   if (path === undefined) throw launchFailure(`the program ${name} (util-linux) is not installed`);
@@ -144,20 +136,46 @@ function startFolder(user: OsUser): string {
   return '/';
 }
 
-interface OpenPipes {
-  /** Standard input, output and error of the child. */
-  readonly childEnds: readonly [number, number, number] & number[];
-  readonly own: ProgramPipes;
-  closeChildEnds(): void;
-  closeOwn(): void;
+type End = number | 'pipe';
+
+/** The standard streams of a program that is about to start. */
+interface ProgramEnds {
+  readonly standard: readonly [End, End, End];
+  /** The child holds its ends: ours of them are closed. To be called in any case. */
+  passedOn(): void;
+  /** It did not start. */
+  abandon(): void;
+  pipes(child: ChildProcess): ProgramPipes | undefined;
 }
+
+function terminalEnds(pty: Pty): ProgramEnds {
+  const { slaveFd } = pty;
+  if (slaveFd === undefined) throw launchFailure('the terminal is closed');
+  return {
+    standard: [slaveFd, slaveFd, slaveFd],
+    passedOn: () => {
+      pty.closeSlave();
+    },
+    abandon: () => undefined, // whoever opened the terminal closes it
+    pipes: () => undefined,
+  };
+}
+
+const programEnds = ({ libc, user }: ProgramStart): ProgramEnds =>
+  libc === undefined
+    ? {
+        standard: ['pipe', 'pipe', 'pipe'],
+        passedOn: () => undefined,
+        abandon: () => undefined,
+        pipes: nodePipes,
+      }
+    : realPipes(libc, user);
 
 /**
  * Real pipes: Node's own are sockets, which `/dev/stdout` and `/dev/stderr` of a script cannot open. They belong to the
  * user for the same reason.
  */
-function openPipes(libc: Libc | undefined, user: OsUser): OpenPipes | undefined {
-  if (libc === undefined) return undefined;
+function realPipes(libc: Libc, user: OsUser): ProgramEnds {
   const fds: number[] = [];
   const make = (): readonly [number, number] => {
     const pair = libc.pipe();
@@ -165,31 +183,36 @@ function openPipes(libc: Libc | undefined, user: OsUser): OpenPipes | undefined 
     if (process.getuid?.() === 0) for (const fd of pair) fchownSync(fd, user.uid, user.gid);
     return pair;
   };
+  let all: readonly (readonly [number, number])[];
   try {
-    const [[inRead, inWrite], [outRead, outWrite], [errRead, errWrite]] = [make(), make(), make()];
-    const own = {
-      stdin: new Socket({ fd: inWrite, readable: false, writable: true }),
-      stdout: new Socket({ fd: outRead, readable: true, writable: false }),
-      stderr: new Socket({ fd: errRead, readable: true, writable: false }),
-    };
-    const childEnds: [number, number, number] & number[] = [inRead, outWrite, errWrite];
-    return {
-      childEnds,
-      own,
-      closeChildEnds: () => {
-        for (const fd of childEnds) closeSync(fd);
-      },
-      closeOwn: () => {
-        for (const stream of Object.values(own)) stream.destroy();
-      },
-    };
+    all = [make(), make(), make()];
   } catch (e) {
     for (const fd of fds) closeSync(fd);
     throw launchFailure(messageOf(e));
   }
+  const [[inRead, inWrite], [outRead, outWrite], [errRead, errWrite]] = all as [
+    [number, number],
+    [number, number],
+    [number, number],
+  ];
+  const own = {
+    stdin: new Socket({ fd: inWrite, readable: false, writable: true }),
+    stdout: new Socket({ fd: outRead, readable: true, writable: false }),
+    stderr: new Socket({ fd: errRead, readable: true, writable: false }),
+  };
+  return {
+    standard: [inRead, outWrite, errWrite],
+    passedOn: () => {
+      for (const fd of [inRead, outWrite, errWrite]) closeSync(fd);
+    },
+    abandon: () => {
+      for (const stream of [own.stdin, own.stdout, own.stderr]) stream.destroy();
+    },
+    pipes: () => own,
+  };
 }
 
-function ownPipes({ stdin, stdout, stderr }: ChildProcess): ProgramPipes {
+function nodePipes({ stdin, stdout, stderr }: ChildProcess): ProgramPipes {
   if (stdin === null || stdout === null || stderr === null) throw new Error('a child without its pipes');
   return { stdin, stdout, stderr };
 }
@@ -217,7 +240,8 @@ class Running implements UserProcess {
     this.pid = child.pid ?? 0;
     this.pipes = pipes;
     // A pipe whose other end is gone ends; that is all there is to it.
-    if (pipes !== undefined) for (const stream of Object.values(pipes)) stream.on('error', () => undefined);
+    if (pipes !== undefined)
+      for (const stream of [pipes.stdin, pipes.stdout, pipes.stderr]) stream.on('error', () => undefined);
     child.on('error', () => undefined); // a signal that could not be sent: `signal` has told
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {

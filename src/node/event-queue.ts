@@ -1,0 +1,43 @@
+import { Transform, type TransformCallback } from 'node:stream';
+
+const maxWaiting = 32;
+
+/** Records what a stream tells, in order, and holds the stream back while the audit does not take more. */
+export class EventQueue<T> {
+  readonly #record: (item: T) => Promise<void>;
+  #waiting = 0;
+  #last: Promise<void> = Promise.resolve();
+
+  /** `record` never rejects. */
+  constructor(record: (item: T) => Promise<void>) {
+    this.#record = record;
+  }
+
+  add(item: T): void {
+    this.#waiting++;
+    this.#last = this.#last
+      .then(() => this.#record(item))
+      .finally(() => {
+        this.#waiting--;
+      });
+  }
+
+  /** Passes bytes on after `look` has seen them; waits while too many items are not recorded yet. */
+  gate(look: (chunk: Buffer) => void): Transform {
+    return new Transform({
+      transform: (chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback) => {
+        look(chunk);
+        if (this.#waiting < maxWaiting) done(null, chunk);
+        else
+          void this.#last.then(() => {
+            done(null, chunk);
+          });
+      },
+    });
+  }
+
+  /** Resolves when all that was added is recorded. */
+  settled(): Promise<void> {
+    return this.#last;
+  }
+}

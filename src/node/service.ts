@@ -1,0 +1,306 @@
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { announceHost, type Announcement } from '../api/announce-host.ts';
+import type { AuditOutbox } from '../api/audit-outbox.ts';
+import type { AuthClient } from '../api/client.ts';
+import { isWildcard } from '../base/addresses.ts';
+import { messageOf } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import {
+  formatHostPort,
+  type HostPort,
+  type Listeners,
+  type Metrics,
+  type Running,
+  type Service,
+} from '../base/service.ts';
+import { version } from '../base/version.ts';
+import type { World } from '../base/world.ts';
+import type { HostInfo } from '../domain/host-info.ts';
+import type { HostIdentity } from '../pki/host-identity.ts';
+import { privateKeyFromPem } from '../pki/key-pair.ts';
+import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
+import { createSshServer, type SshServer } from '../ssh/cert-server.ts';
+import { loadLibc } from '../ssh/libc.ts';
+import { parseLoginDefs } from '../ssh/login-defs.ts';
+import { Accounts } from '../ssh/passwd.ts';
+import { type CommandLabel, type LabelRunner, openCommandLabels } from './command-labels.ts';
+import { decideAccess } from './decide-access.ts';
+import { findFilePrograms } from './file-programs.ts';
+import { NodeAudit } from './node-audit.ts';
+import { type NodeViews, openNodeViews, userAuthorityBlobs, webProxyAddress } from './node-views.ts';
+import { RefusedLogins } from './refused-logins.ts';
+import { ServedConnection } from './served-connection.ts';
+import type { NodeContext } from './session-context.ts';
+import { TrustedPeers } from './trusted-peers.ts';
+
+export interface NodeConfig {
+  readonly hostId: string;
+  readonly nodename: string;
+  readonly clusterName: string;
+  readonly listenAddress: HostPort;
+  /** What this machine calls itself to others. */
+  readonly advertiseIp?: string;
+  /** `host:port`, what users should call it; the first is told to others. */
+  readonly publicAddresses: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly commandLabels: readonly CommandLabel[];
+  readonly permitUserEnvironment: boolean;
+  /** argv that runs our own hidden commands (`scp`, `sftp-server`), for example `['/x/bin/teleport']`. */
+  readonly programPath: readonly string[];
+  /** Take our own programs for files also where OpenSSH's are installed. */
+  readonly ownFilePrograms?: boolean;
+}
+
+export interface NodeDeps {
+  readonly identity: HostIdentity;
+  readonly auth: Pick<AuthClient, 'call' | 'state'>;
+  readonly outbox: Pick<AuditOutbox, 'emit' | 'trouble'>;
+  readonly world: World;
+  readonly sink: LogSink;
+  readonly metrics: Metrics;
+  readonly listeners: Listeners;
+  readonly config: NodeConfig;
+}
+
+/** The SSH node: sessions, copies and forwarded ports on this machine. */
+export const createNodeService = (deps: NodeDeps): Service => ({
+  name: 'node',
+  start: async () => {
+    const node = new Node(deps, await openNodeViews(deps.auth));
+    try {
+      return await node.start();
+    } catch (e) {
+      await node.stop(0);
+      throw e;
+    }
+  },
+});
+
+class Node {
+  readonly #deps: NodeDeps;
+  readonly #views: NodeViews;
+  readonly #audit: NodeAudit;
+  readonly #refused: RefusedLogins;
+  readonly #peers: TrustedPeers;
+  readonly #listener: Server;
+  readonly #served = new Set<ServedConnection>();
+  #unsubscribe: () => void = () => undefined;
+  #ssh: SshServer | undefined;
+  #labels: LabelRunner | undefined;
+  #announcement: Announcement | undefined;
+  #bound: HostPort;
+  #finish: () => void = () => undefined;
+
+  constructor(deps: NodeDeps, views: NodeViews) {
+    this.#deps = deps;
+    this.#views = views;
+    const { config, outbox, world, sink } = deps;
+    const { hostId, nodename } = config;
+    this.#bound = config.listenAddress;
+    this.#audit = new NodeAudit({ outbox, world, sink, hostId, nodename, address: () => this.#address() });
+    this.#refused = new RefusedLogins(this.#audit, world);
+    this.#peers = new TrustedPeers(() => views.hosts.state());
+    this.#listener = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
+      // Until somebody serves it, a socket that breaks is nobody's loss.
+      socket.on('error', () => socket.destroy());
+      this.#peers.believes(socket).then(
+        (believePreamble) => {
+          if (this.#ssh === undefined) socket.destroy();
+          else this.#ssh.accept(socket, { believePreamble });
+        },
+        (e: unknown) => {
+          sink.error('a connection was dropped', { reason: messageOf(e) });
+          socket.destroy();
+        },
+      );
+    });
+  }
+
+  async start(): Promise<Running> {
+    const { config, auth, sink, listeners } = this.#deps;
+    this.#labels = await openCommandLabels(config.commandLabels, () => {
+      this.#announcement?.renew();
+      this.#reconsider();
+    });
+    const context = await this.#context();
+    this.#ssh = this.#server(context);
+    this.#bound = await listeners.listen('node', this.#listener, config.listenAddress);
+    this.#watch();
+    this.#announcement = announceHost({ auth, sink, host: () => this.#info(), random: Math.random });
+    await this.#announcement.first;
+    const done = new Promise<void>((resolve) => {
+      this.#finish = resolve;
+    });
+    return {
+      done,
+      trouble: () => this.#trouble(context),
+      stop: (graceMs) => this.stop(graceMs),
+    };
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    const closed = closeListener(this.#listener);
+    await this.#drain(graceMs);
+    await closed;
+    await this.#announcement?.stop();
+    await this.#labels?.stop();
+    this.#unsubscribe();
+    this.#refused.tellCount();
+    await this.#audit.settled();
+    this.#views.close();
+    this.#finish();
+  }
+
+  /** Waits for those who are connected, up to `graceMs`, then ends what is left, programs too. */
+  async #drain(graceMs: number): Promise<void> {
+    if (this.#ssh === undefined) return;
+    this.#ssh.drain();
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
+    await Promise.race([this.#allEnded(), limit]);
+    clearTimeout(timer);
+    await this.#ssh.closeConnections('the server is stopping');
+    await this.#allEnded();
+  }
+
+  async #allEnded(): Promise<void> {
+    while (this.#served.size > 0) await Promise.all([...this.#served].map(({ ended }) => ended));
+  }
+
+  async #context(): Promise<NodeContext> {
+    const { config, world, sink } = this.#deps;
+    const libc = await loadLibc();
+    if (libc.status === 'unavailable') sink.warn(`${libc.reason}; sessions without a terminal work`);
+    else libc.libc.keepDescriptorsFromChildren();
+    if (process.getuid?.() !== 0)
+      sink.warn('this node does not run as root: only its own account can log in here');
+    return {
+      world,
+      sink,
+      libc,
+      audit: this.#audit,
+      accounts: new Accounts(),
+      filePrograms: findFilePrograms(config.programPath, config.ownFilePrograms ?? false),
+      paths: parseLoginDefs(await readFile('/etc/login.defs', 'utf8').catch(() => '')), // not everywhere there is one
+      hostId: config.hostId,
+      clusterName: config.clusterName,
+      permitUserEnvironment: config.permitUserEnvironment,
+      webProxyAddress: () => webProxyAddress(this.#views.hosts.state()),
+      labels: () => this.#currentLabels(),
+    };
+  }
+
+  #server(context: NodeContext): SshServer {
+    const { identity, world, sink, metrics } = this.#deps;
+    const decide = (certificate: Parameters<typeof decideAccess>[1]['certificate'], login: string) =>
+      decideAccess(this.#views, { certificate, login, labels: this.#currentLabels(), now: world.now() });
+    return createSshServer(
+      {
+        hostKeys: [
+          {
+            privateKey: privateKeyFromPem(identity.privateKeyPem),
+            certificate: fromAuthorizedKeyLine(identity.sshCertificate),
+          },
+        ],
+        userAuthorities: () => userAuthorityBlobs(this.#views.authorities.state()),
+        now: () => BigInt(Math.floor(Date.parse(world.now()) / 1000)),
+        authorize: (certificate, login) => {
+          decide(certificate, login);
+        },
+        onAuthFailure: (failure) => {
+          metrics.add('node_ssh_logins_refused_total', 1);
+          this.#refused.record(failure);
+        },
+        version,
+        sink,
+      },
+      (connection) => {
+        const { certificate, username } = connection;
+        const again = () => decide(certificate, username);
+        const served = new ServedConnection({
+          context,
+          peers: this.#peers,
+          connection,
+          decide: again,
+          grant: again(),
+        });
+        this.#served.add(served);
+        metrics.add('node_ssh_connections_total', 1);
+        metrics.set('node_ssh_connections', this.#served.size);
+        void served.ended.then(() => {
+          this.#served.delete(served);
+          metrics.set('node_ssh_connections', this.#served.size);
+        });
+        return served.handlers;
+      },
+    );
+  }
+
+  /** Follows what can take access away from those who are connected. */
+  #watch(): void {
+    const { users, roles, authorities } = this.#views;
+    const again = {
+      next: () => {
+        this.#reconsider();
+      },
+      error: () => undefined, // `trouble` says that the view has failed
+    };
+    const subscriptions = [
+      users.changes.subscribe(again),
+      roles.changes.subscribe(again),
+      authorities.changes.subscribe(again),
+    ];
+    this.#unsubscribe = () => {
+      for (const subscription of subscriptions) subscription.unsubscribe();
+    };
+  }
+
+  #reconsider(): void {
+    for (const served of this.#served) served.reconsider();
+  }
+
+  #currentLabels(): Readonly<Record<string, string>> {
+    return { ...this.#deps.config.labels, ...this.#labels?.values() };
+  }
+
+  #address(): string {
+    const { advertiseIp } = this.#deps.config;
+    const { host, port } = this.#bound;
+    return formatHostPort({ host: isWildcard(host) ? (advertiseIp ?? host) : host, port });
+  }
+
+  #info(): HostInfo {
+    const { hostId, nodename, publicAddresses } = this.#deps.config;
+    return {
+      hostId,
+      role: 'Node',
+      nodename,
+      address: this.#address(),
+      publicAddress: publicAddresses[0] ?? '',
+      sshPublicAddress: '',
+      labels: { ...this.#currentLabels() },
+      version,
+    };
+  }
+
+  /** What `/readyz` says of this node. */
+  #trouble({ libc }: NodeContext): string | undefined {
+    const { auth, outbox } = this.#deps;
+    const failure = this.#views.failure();
+    if (failure !== undefined)
+      return `what this node knows of the cluster stands still: ${messageOf(failure)}`;
+    const link = auth.state.connection();
+    if (link.status === 'away') return `auth is away (${link.reason}): decides by what was last known`;
+    if (libc.status === 'unavailable') return libc.reason;
+    return outbox.trouble() ?? this.#announcement?.trouble();
+  }
+}
+
+const closeListener = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    if (!server.listening) resolve();
+    server.close(() => {
+      resolve();
+    });
+  });

@@ -1,0 +1,46 @@
+import type { SessionRequest } from '../ssh/cert-server.ts';
+import type { Program } from '../ssh/program-line.ts';
+import { type FilePrograms, parseScpCommand, type ScpCommand } from './file-programs.ts';
+
+type Start = Extract<SessionRequest, { type: 'shell' | 'exec' | 'subsystem' }>;
+
+/** What a session runs. */
+export type Plan = {
+  readonly program: Program;
+  /** As the client asked for it, or as its certificate forces it; empty for a shell. */
+  readonly command: string;
+  /** What the client asked for, when its certificate forces something else. */
+  readonly original: string | undefined;
+} & ({ readonly kind: 'shell' | 'exec' | 'sftp' } | { readonly kind: 'scp'; readonly scp: ScpCommand });
+
+/** Undefined for a subsystem there is not. */
+export function planOf(
+  request: Start,
+  forceCommand: string | undefined,
+  programs: FilePrograms,
+): Plan | undefined {
+  if (forceCommand !== undefined) {
+    const asked =
+      request.type === 'exec' ? request.command : request.type === 'subsystem' ? request.name : undefined;
+    return { ...commandPlan(forceCommand, programs), original: asked };
+  }
+  switch (request.type) {
+    case 'shell':
+      return { kind: 'shell', program: { kind: 'login-shell' }, command: '', original: undefined };
+    case 'exec':
+      return commandPlan(request.command, programs);
+    case 'subsystem':
+      return request.name === 'sftp'
+        ? { kind: 'sftp', program: line(programs.sftp), command: 'sftp', original: undefined }
+        : undefined;
+  }
+}
+
+const line = (command: string): Program => ({ kind: 'command', command });
+
+function commandPlan(command: string, programs: FilePrograms): Plan {
+  const scp = parseScpCommand(command);
+  return scp === undefined
+    ? { kind: 'exec', program: line(command), command, original: undefined }
+    : { kind: 'scp', program: line(programs.scp(scp)), command, original: undefined, scp };
+}

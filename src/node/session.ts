@@ -1,0 +1,194 @@
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import { mayBeSet } from '../ssh/environment-file.ts';
+import type { ExitStatus, ServerSessionChannel, WindowSize } from '../ssh/channel-types.ts';
+import type { SessionOpen, SessionRequest } from '../ssh/cert-server.ts';
+import { usableSize } from '../ssh/pty.ts';
+import type { AgentSocket } from './agent-socket.ts';
+import { SessionAudit } from './session-audit.ts';
+import type { SessionContext } from './session-context.ts';
+import { launch, type Launched } from './launch.ts';
+import { planOf, type Plan } from './session-plan.ts';
+
+type Start = Extract<SessionRequest, { type: 'shell' | 'exec' | 'subsystem' }>;
+export type Terminal = Pick<Extract<SessionRequest, { type: 'pty' }>, 'term' | 'modes'>;
+
+const maxVariables = 512;
+const maxVariableBytes = 64 * 1024;
+const hangUpGraceMs = 2_000;
+
+/** One session channel: what the client asks for on it, from the first request until the program has ended. */
+export class Session {
+  /** Resolves when the channel is closed, the program has ended and the audit has it. Never rejects. */
+  readonly ended: Promise<void>;
+  readonly #context: SessionContext;
+  #started = false;
+  readonly #channel: ServerSessionChannel;
+  readonly #audit: SessionAudit;
+  readonly #variables = new Map<string, string>();
+  #variableBytes = 0;
+  #terminal: Terminal | undefined;
+  #size: WindowSize = { columns: 80, rows: 25, widthPixels: 0, heightPixels: 0 };
+  #lendsAgent = false;
+  #launched: Launched | undefined;
+  #end: () => void = () => undefined;
+
+  constructor(context: SessionContext, open: SessionOpen) {
+    this.#context = context;
+    this.#audit = new SessionAudit(context);
+    const over = new Promise<void>((resolve) => {
+      this.#end = resolve;
+    });
+    this.#channel = open.accept((request) => {
+      this.#answer(request);
+    });
+    this.#channel.on('error', () => undefined); // the connection broke: `gone` tells
+    this.#channel.stderr.on('error', () => undefined);
+    this.ended = over;
+    // A channel on which nothing was ever started.
+    void this.#channel.gone.then(() => {
+      if (!this.#started) this.#end();
+    });
+  }
+
+  #answer(request: SessionRequest): void {
+    switch (request.type) {
+      case 'env':
+        this.#keepVariable(request);
+        return;
+      case 'pty':
+        this.#takeTerminal(request);
+        return;
+      case 'window-change':
+        this.#resize(request.size);
+        request.accept();
+        return;
+      case 'agent-forwarding':
+        if (this.#context.mayLendAgent()) {
+          this.#lendsAgent = true;
+          request.accept();
+        } else request.reject();
+        return;
+      case 'signal':
+        if (this.#launched?.process.signal(request.name) === true) request.accept();
+        else request.reject();
+        return;
+      case 'unknown':
+        request.reject();
+        return;
+      case 'shell':
+      case 'exec':
+      case 'subsystem':
+        this.#begin(request);
+    }
+  }
+
+  /** A client may name any variable; what it may not set is refused, which clients take lightly. */
+  #keepVariable(request: Extract<SessionRequest, { type: 'env' }>): void {
+    const { name, value } = request;
+    this.#variableBytes += name.length + value.length;
+    const room = this.#variables.size < maxVariables && this.#variableBytes < maxVariableBytes;
+    if (!room || !mayBeSet(name, value)) {
+      request.reject();
+      return;
+    }
+    this.#variables.set(name, value);
+    request.accept();
+  }
+
+  #takeTerminal(request: Extract<SessionRequest, { type: 'pty' }>): void {
+    const { libc } = this.#context;
+    if (!this.#context.connection.permits.pty) request.reject('terminals are not allowed by the certificate');
+    else if (libc.status === 'unavailable') request.reject(libc.reason);
+    else if (this.#terminal !== undefined || this.#started) request.reject('there is a terminal already');
+    else {
+      this.#terminal = { term: request.term, modes: request.modes };
+      this.#size = usableSize(request.size);
+      request.accept();
+    }
+  }
+
+  #resize(size: WindowSize): void {
+    if (this.#terminal === undefined) return;
+    this.#size = usableSize(size);
+    if (this.#launched?.pty === undefined) return;
+    this.#launched.pty.resize(this.#size);
+    this.#audit.resized(this.#size);
+  }
+
+  #begin(request: Start): void {
+    const plan = planOf(request, this.#context.connection.permits.forceCommand, this.#context.filePrograms);
+    if (plan === undefined) {
+      request.reject(`unrecognized subsystem: ${request.type === 'subsystem' ? request.name : ''}`);
+      void this.#audit.subsystemRefused(request.type === 'subsystem' ? request.name : '');
+      return;
+    }
+    this.#started = true;
+    request.accept();
+    this.#serve(plan)
+      .catch((e: unknown) => {
+        this.#context.sink.error('a session failed', { reason: messageOf(e), stack: (e as Error).stack });
+        void this.#channel.finish({ status: 'exited', code: 255 });
+      })
+      .finally(this.#end);
+  }
+
+  async #serve(plan: Plan): Promise<void> {
+    const { outcome, started } = await this.#run(plan);
+    if (outcome.failure !== undefined) this.#channel.stderr.write(`${outcome.failure}\n`);
+    const told = this.#channel.finish(outcome.exit);
+    if (started) await this.#audit.ended(plan, outcome);
+    await told;
+  }
+
+  async #run(plan: Plan): Promise<{ outcome: Outcome; started: boolean }> {
+    try {
+      // On record before it begins; when it cannot be recorded it does not begin.
+      await this.#audit.started(plan, this.#terminal === undefined ? undefined : this.#size);
+    } catch (e) {
+      if (!isCoded(e)) throw e;
+      const why = `Failed to launch: the session cannot be recorded in the audit log: ${e.message}.`;
+      return { outcome: failed(why), started: false };
+    }
+    let agent: AgentSocket | undefined;
+    try {
+      this.#launched = await launch(this.#context, {
+        plan,
+        audit: this.#audit,
+        channel: this.#channel,
+        variables: this.#variables,
+        terminal: this.#terminal,
+        size: () => this.#size,
+        lendsAgent: this.#lendsAgent,
+        onAgent: (socket) => (agent = socket),
+      });
+      return { outcome: { exit: await this.#untilEnd(this.#launched) }, started: true };
+    } catch (e) {
+      if (!(e instanceof CodedError)) throw e;
+      return { outcome: failed(e.message), started: true };
+    } finally {
+      await agent?.close();
+    }
+  }
+
+  /** Until the program has ended and its output is with the client; or the client is gone, and the program too. */
+  async #untilEnd(launched: Launched): Promise<ExitStatus> {
+    const { process } = launched;
+    const done = process.ended.then(() => launched.outputDone());
+    const left = this.#channel.gone.then(() => 'left' as const);
+    if ((await Promise.race([done, left])) === 'left') {
+      launched.close();
+      await process.hangUp(hangUpGraceMs);
+    }
+    await done;
+    launched.close();
+    return process.ended;
+  }
+}
+
+export interface Outcome {
+  readonly exit: ExitStatus;
+  /** Why nothing ran: for the client and the audit. */
+  readonly failure?: string;
+}
+
+const failed = (failure: string): Outcome => ({ exit: { status: 'exited', code: 255 }, failure });

@@ -1,0 +1,101 @@
+import { readFile } from 'node:fs/promises';
+import { isIP, type Socket } from 'node:net';
+import { endianness } from 'node:os';
+import { hostsInRole, type HostsState } from '../views/hosts.ts';
+
+/**
+ * Whose word counts when a peer names another address as the true client's.
+ *
+ * From another machine: when its address is that of a proxy of this cluster. That is as strong as an IP address is; who
+ * shares it with a proxy (another program there, NAT) could claim any address, for itself and in the audit only, and the
+ * address that it came from is kept beside it.
+ *
+ * From this machine: when the socket at the other end belongs to the account we run as, and is not one that we opened
+ * ourselves for a person (port forwarding). So no other local account can pretend.
+ */
+export class TrustedPeers {
+  readonly #hosts: () => HostsState;
+  /** `address:port` of our own ends of forwarded connections. */
+  readonly #forwards = new Set<string>();
+
+  constructor(hosts: () => HostsState) {
+    this.#hosts = hosts;
+  }
+
+  /** A connection that a person has made through us. To be called before a byte can flow. */
+  isForward(socket: Socket): void {
+    const key = `${plain(socket.localAddress)}:${socket.localPort}`;
+    this.#forwards.add(key);
+    socket.once('close', () => this.#forwards.delete(key));
+  }
+
+  async believes(socket: Socket): Promise<boolean> {
+    const { remotePort } = socket;
+    const remote = plain(socket.remoteAddress);
+    if (remote === '' || remotePort === undefined) return false;
+    if (!isLocal(remote, plain(socket.localAddress))) return this.#isProxy(remote);
+    if (this.#forwards.has(`${remote}:${remotePort}`)) return false;
+    const owner = await ownerOfTcpSocket(remote, remotePort);
+    return owner !== undefined && owner === process.getuid?.();
+  }
+
+  /** Names in the host list are not looked up: DNS must not decide. */
+  #isProxy(address: string): boolean {
+    return hostsInRole(this.#hosts(), 'Proxy').some((proxy) => hostPartOf(proxy.address) === address);
+  }
+}
+
+const plain = (address: string | undefined): string =>
+  (address ?? '').replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+
+const isLocal = (remote: string, local: string): boolean =>
+  remote === local || remote === '::1' || remote.startsWith('127.');
+
+const hostPartOf = (address: string): string => {
+  const host = /^\[([^\]]+)\](?::\d+)?$/.exec(address)?.[1] ?? address.replace(/:\d+$/, '');
+  return isIP(host) === 0 ? '' : host;
+};
+
+/** The uid that owns a TCP socket of this machine, by its own address; undefined when the kernel does not list it. */
+async function ownerOfTcpSocket(address: string, port: number): Promise<number | undefined> {
+  for (const table of ['tcp', 'tcp6']) {
+    const text = await readFile(`/proc/net/${table}`, 'latin1').catch(() => ''); // no IPv6, or no /proc: not listed
+    const owner = ownerInTable(text, kernelAddresses(address), port);
+    if (owner !== undefined) return owner;
+  }
+  return undefined;
+}
+
+/** Finds an established connection by its own end. Source: proc(5), /proc/net/tcp. */
+export function ownerInTable(text: string, addresses: readonly string[], port: number): number | undefined {
+  const ends = addresses.map((address) => `${address}:${port.toString(16).toUpperCase().padStart(4, '0')}`);
+  for (const line of text.split('\n').slice(1)) {
+    const [, local = '', , state, , , , uid = ''] = line.trim().split(/\s+/);
+    if (state === '01' && ends.includes(local) && /^\d+$/.test(uid)) return Number(uid);
+  }
+  return undefined;
+}
+
+/** The forms in which the kernel may print an address: 32-bit words of this machine's byte order, in hexadecimal. */
+export function kernelAddresses(address: string): readonly string[] {
+  const v4 = /^(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address);
+  if (v4 === null) return [words(v6Bytes(address))];
+  const bytes = v4.slice(1).map(Number);
+  return [words(bytes), words([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...bytes])];
+}
+
+function v6Bytes(address: string): number[] {
+  const [head = '', tail] = address.split('::');
+  const groups = (part: string): number[] =>
+    part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16));
+  const left = groups(head);
+  const right = tail === undefined ? [] : groups(tail);
+  const middle = Array<number>(Math.max(0, 8 - left.length - right.length)).fill(0);
+  return [...left, ...middle, ...right].flatMap((group) => [group >> 8, group & 0xff]);
+}
+
+function words(bytes: readonly number[]): string {
+  const buffer = Buffer.from(bytes);
+  if (endianness() === 'LE') buffer.swap32();
+  return buffer.toString('hex').toUpperCase();
+}
