@@ -3,7 +3,7 @@ import { isCoded } from '../../src/base/errors.ts';
 import { batchOverhead } from '../../src/log/batch.ts';
 import { maxEventBytes } from '../../src/log/stored-event.ts';
 import { collect } from '../../src/log/testing.ts';
-import { seeded, withCommitFaults } from './faults.ts';
+import { seeded, withCommitFaults, withFailingReads } from './faults.ts';
 import { add, cause, causeAt, happened, numberOf, type Trial, times } from './trial.ts';
 
 export function describeAppending(trial: () => Trial): void {
@@ -147,6 +147,23 @@ export function describeAppending(trial: () => Trial): void {
       }
     });
 
+    it('is settled as success when the driver had sent it twice, also while the store cannot be read', async () => {
+      let reads = 0;
+      const { state } = await trial().log({
+        wrap: (d) =>
+          withFailingReads(
+            withCommitFaults(d, () => 'taken by itself'),
+            () => reads++ === 4,
+          ),
+      });
+      reads = 3;
+      const done = state.append([{ stream: 'a-1', expected: 0, facts: [happened(1)] }], cause);
+      reads = 4;
+      expect(await done).toBe(1);
+      expect(await add(state, 'a-1', 2)).toBe(2);
+      expect((await collect(state.history(0))).map(numberOf)).toEqual([1, 2]);
+    });
+
     it('is reported as such when the store stays silent, and the log goes on afterwards', async () => {
       let silent = true;
       const { state } = await trial().log({
@@ -168,6 +185,18 @@ export function describeAppending(trial: () => Trial): void {
       await expect(add(state, 'a-1', 1)).rejects.toMatchObject({ code: fault.replace(' ', '_') });
       expect(await state.head()).toBe(0);
       expect(await add(state, 'a-1', 2)).toBe(1);
+    });
+
+    it('makes no conflict for another that waited for the same stream', async () => {
+      let faults = 1;
+      const { state } = await trial().log({
+        wrap: (d) => withCommitFaults(d, () => (faults-- > 0 ? 'no space' : 'none')),
+      });
+      const both = [1, 2].map((n) =>
+        state.append([{ stream: 'a-1', expected: 0, facts: [happened(n)] }], cause),
+      );
+      await expect(both[0]).rejects.toMatchObject({ code: 'no_space' });
+      expect(await both[1]).toBe(1);
     });
 
     it('is refused when too many wait already', async () => {

@@ -61,18 +61,22 @@ export function describeSnapshots(trial: () => Trial): void {
       const newest = (await driver.snapshots.list('presence/')).at(-1)?.split('/')[1] ?? '';
       for (const part of ['manifest', 'view/count.1']) {
         const key = `presence/${newest}/${part}`;
-        const bytes = Buffer.from((await driver.snapshots.get(key)) ?? []);
-        bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 4;
-        await driver.snapshots.put(key, bytes);
+        const sound = Buffer.from((await driver.snapshots.get(key)) ?? []);
+        // Another number: it still reads as a snapshot, and would be believed but for its digest.
+        const at = sound.indexOf('"position":') + '"position":'.length;
+        const spoilt = Buffer.from(sound);
+        spoilt[at] = '9'.charCodeAt(0);
+        await driver.snapshots.put(key, spoilt);
         const sink = keepingSink();
         const opened = await trial().log({ sink });
         expect(await opened.presence.head()).toBe(32);
         expect(await opened.presence.revision('p-0')).toBe(10);
         expect(await opened.presence.snapshot('count.1')).toEqual({ position: 10, state: { count: 10 } });
         expect(sink.lines.join('\n')).toContain('a snapshot is passed over');
+        const { partitions } = await verifyLog(driver);
+        expect(partitions[1]?.damagedSnapshots).toHaveLength(1);
+        await driver.snapshots.put(key, sound);
       }
-      const { partitions } = await verifyLog(driver);
-      expect(partitions[1]?.damagedSnapshots).toHaveLength(1);
     });
 
     it('of a store that was put back is not believed', async () => {
@@ -83,6 +87,48 @@ export function describeSnapshots(trial: () => Trial): void {
       const opened = await trial().log();
       expect(await opened.presence.head()).toBe(5);
       expect((await verifyLog(await trial().driver())).bad).toMatchObject({ partition: 'presence', slot: 6 });
+      // Written anew, the slot holds another batch than the one the snapshot was taken at.
+      expect(await add(opened.presence, 'p-9', 1)).toBe(6);
+      const again = await trial().log();
+      expect(await again.presence.revision('compaction-presence')).toBe(0);
+      expect(await again.presence.revision('p-9')).toBe(1);
+      expect((await verifyLog(await trial().driver())).bad).toMatchObject({
+        slot: 6,
+        reason: 'it is not the batch that the snapshot was taken at',
+      });
+    });
+
+    it('gives nothing up when another process has begun one since', async () => {
+      let open: () => void = () => undefined;
+      const gate = new Promise<void>((resolve) => {
+        open = resolve;
+      });
+      const slow = await trial().log({
+        wrap: (d) => ({
+          ...d,
+          snapshots: {
+            ...d.snapshots,
+            put: async (...args) => {
+              await gate;
+              await d.snapshots.put(...args);
+            },
+          },
+        }),
+      });
+      const other = await trial().log();
+      await addMany(slow, 1, 70);
+      const superseded = snapshot(slow, true);
+      // It has its epoch once the fact is there.
+      await firstValueFrom(other.presence.follow(70));
+      const taken: unknown[] = [];
+      for (const upTo of [170, 270]) {
+        await addMany(other, upTo - 99, upTo);
+        taken.push((await snapshot(other, true)).status);
+      }
+      open();
+      expect(await superseded).toEqual({ status: 'superseded' });
+      expect(taken).toEqual(['taken', 'taken']);
+      expect((await verifyLog(await trial().driver())).bad).toBeUndefined();
     });
 
     it('is taken by one of two who try at once', async () => {
@@ -111,7 +157,15 @@ export function describeSnapshots(trial: () => Trial): void {
     };
 
     it('refuses a position whose events are gone, and delivers every other', async () => {
+      // It saw everything, and holds an index of what is no longer there.
+      const witness = await trial().log({ recentBytes: 1, pollMs: 20 });
+      witness.presence.follow(0).subscribe();
       const { log, first } = await trimmed();
+      await witness.presence.head();
+      await expect(collect(witness.presence.read('p-1'))).rejects.toMatchObject({ code: 'cursor_too_old' });
+      await expect(collect(witness.presence.read('p-1', 55))).rejects.toMatchObject({
+        code: 'cursor_too_old',
+      });
       expect(first).toBeGreaterThan(1);
       const fresh = await trial().log();
       for (const { presence } of [log, fresh]) {

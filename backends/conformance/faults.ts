@@ -3,7 +3,14 @@ import { CodedError } from '../../src/base/errors.ts';
 import type { SlotDriver } from '../../src/log/slot-driver.ts';
 
 /** What becomes of the n-th commit (from 1). */
-export type CommitFault = 'none' | 'lost answer' | 'lost request' | 'unavailable' | 'no space';
+export type CommitFault =
+  | 'none'
+  | 'lost answer'
+  | 'lost request'
+  /** The driver tried twice by itself, and found its own batch. */
+  | 'taken by itself'
+  | 'unavailable'
+  | 'no space';
 
 /** A driver whose commits fail as `fault` says. With a lost answer the store has committed. */
 export const withCommitFaults = (driver: SlotDriver, fault: (n: number) => CommitFault): SlotDriver => {
@@ -18,10 +25,19 @@ export const withCommitFaults = (driver: SlotDriver, fault: (n: number) => Commi
         throw new CodedError('ambiguous', 'the connection broke before the request');
       const answer = await driver.commit(partition, slot, batch);
       if (what === 'lost answer') throw new CodedError('ambiguous', 'the connection broke before the answer');
-      return answer;
+      return what === 'taken by itself' ? 'taken' : answer;
     },
   };
 };
+
+/** A driver whose reads fail as long as `failing` says so. */
+export const withFailingReads = (driver: SlotDriver, failing: () => boolean): SlotDriver => ({
+  ...driver,
+  read: async function* (...args) {
+    if (failing()) throw new CodedError('unavailable', 'the store is away');
+    yield* driver.read(...args);
+  },
+});
 
 /** Loses, repeats and delays hints at random. */
 export const withWildHints = (driver: SlotDriver, random: () => number): SlotDriver => ({

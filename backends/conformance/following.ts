@@ -43,6 +43,13 @@ export function describeFollowing(trial: () => Trial): void {
         expect(await numbers(state.follow(after), 20 - after)).toEqual(all.slice(after));
     });
 
+    it('waits for a position that is not yet reached', async () => {
+      const { state } = await trial().log();
+      const seen = numbers(state.follow(3), 2);
+      for (const n of [1, 2, 3, 4, 5]) await add(state, 'a-1', n);
+      expect(await seen).toEqual([4, 5]);
+    });
+
     it('keeps order without a gap while hints are lost, repeated and late', async () => {
       const total = times(2_000);
       const random = seeded(3);

@@ -154,8 +154,6 @@ export class Appender {
       if (await this.#commit(group)) this.#settle(group);
       else this.#putBack(members);
     } catch (e) {
-      // Whatever happened, the next round looks at the store before it decides anything.
-      this.#mustCatchUp = true;
       this.#refuseAll(members, e);
     }
   }

@@ -87,6 +87,17 @@ describe('reading a batch', () => {
     );
   });
 
+  it('refuses a number of events that is not theirs, and a batch of none', () => {
+    const content = encodeBatch(header, [textOf({ type: 'test.happened', data: {} })]).subarray(0, -32);
+    const at = content.indexOf('[{') - 1;
+    expect(content[at]).toBe(1);
+    expect(read(withOwnHash(content))).toBeDefined();
+    const changed = Buffer.from(content);
+    changed[at] = 2;
+    expect(read(withOwnHash(changed))).toBeUndefined();
+    expect(read(encodeBatch(header, []))).toBeUndefined();
+  });
+
   it.each([
     ['an unknown field', { extra: 1 }],
     ['no revision', { revision: undefined }],

@@ -41,6 +41,22 @@ describe('executing a command', () => {
     expect(await log.head()).toBe(0);
   });
 
+  it('reads what it has folded only once', async () => {
+    const { state: log } = memoryLog();
+    let parsed = 0;
+    const counting: typeof counter = {
+      ...counter,
+      fact: {
+        parse: (stored) => {
+          parsed++;
+          return counter.fact.parse(stored);
+        },
+      },
+    };
+    for (let n = 1; n <= 5; n++) await execute(log, counting, 'counter-a', { add: 1 }, cause);
+    expect(parsed).toBe(4);
+  });
+
   it('lets each of fifty racers win once', async () => {
     const { state: log } = memoryLog();
     const all = Array.from({ length: 50 }, () => execute(log, counter, 'counter-a', { add: 1 }, cause));
