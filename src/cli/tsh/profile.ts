@@ -20,7 +20,7 @@ const fileMode = 0o660;
 
 /** The text of `<proxyhost>.yaml`. */
 export async function profileText(profile: Profile): Promise<string> {
-  const { stringify } = await import('yaml');
+  const { stringify } = await import('./yaml-text.ts');
   return stringify({
     web_proxy_addr: formatHostPort(profile.web),
     ssh_proxy_addr: formatHostPort(profile.ssh),
@@ -57,7 +57,7 @@ export async function parseProfile(text: string, proxyHost: string, path: string
     );
   let stored: unknown;
   try {
-    stored = parsePlain(text) ?? (await import('yaml')).parse(text);
+    stored = parsePlain(text) ?? (await import('./yaml-text.ts')).parse(text);
   } catch (e) {
     throw fault(messageOf(e));
   }
