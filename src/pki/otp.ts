@@ -1,3 +1,7 @@
+/**
+ * One-time codes as authenticator applications make them: HMAC-SHA-1, six digits, 30 seconds. SHA-1 is sound inside an HMAC,
+ * and the only hash that all of them know. Source: RFC 6238.
+ */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 const stepMs = 30_000;
@@ -21,7 +25,7 @@ export function base32(bytes: Uint8Array): string {
   return bits > 0 ? text + alphabet.charAt((value << (5 - bits)) & 31) : text;
 }
 
-/** What an authenticator application scans. */
+/** What an authenticator application scans. Source: Google Authenticator, "Key Uri Format". */
 export const otpUrl = ({
   issuer,
   account,
@@ -37,14 +41,15 @@ export const otpUrl = ({
 /** The code of a step. Source: RFC 4226, section 5.3; RFC 6238. */
 export function otpCode(secret: Uint8Array, step: number): string {
   const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(step));
+  counter.writeBigInt64BE(BigInt(step));
   const mac = createHmac('sha1', secret).update(counter).digest();
   const at = mac.readUInt8(mac.length - 1) & 0x0f;
   return String((mac.readUInt32BE(at) & 0x7fff_ffff) % 10 ** digits).padStart(digits, '0');
 }
 
 /**
- * The 30-second step that `code` belongs to, among now and `skewSteps` before and after; undefined when none.
+ * The 30-second step that `code` belongs to, among now and `skewSteps` before and after; undefined when none. The earliest
+ * one, should two steps have the same code. That a step is used only once is the caller's to see to.
  * Takes the same time whatever is given.
  */
 export function matchOtpStep(

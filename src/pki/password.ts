@@ -1,38 +1,48 @@
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
+import { CodedError } from '../base/errors.ts';
+import { takingTurns } from './turns.ts';
 
-const hash = promisify(argon2);
+const argon2OffLoop = promisify(argon2);
 
-/** OWASP's second choice for argon2id: 19 MiB, two passes, one lane. */
-const current = { memory: 19_456, passes: 2, parallelism: 1, tagLength: 32 };
-type Cost = typeof current;
+interface Cost {
+  /** KiB */
+  readonly memory: number;
+  readonly passes: number;
+  readonly parallelism: number;
+  /** Bytes. */
+  readonly tagLength: number;
+}
+/** Source: OWASP Password Storage Cheat Sheet, argon2id with 19 MiB. */
+const current: Cost = { memory: 19_456, passes: 2, parallelism: 1, tagLength: 32 };
+/** No stored text makes us spend more than this on one password. */
+const most: Cost = { memory: 1_048_576, passes: 16, parallelism: 16, tagLength: 64 };
 const saltBytes = 16;
 
-/** At most so many hashes at once: each takes its memory, and more than the cores gain nothing. */
-const concurrent = 2;
-let running = 0;
-const waiting: (() => void)[] = [];
+/** Each takes its memory, and more than the cores gain nothing; half of the thread pool stays free for others. */
+const inTurn = takingTurns({ concurrent: 2, waiting: 500, what: 'passwords to check' });
 
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  if (running >= concurrent) await new Promise<void>((go) => waiting.push(go));
-  else running++;
-  try {
-    return await work();
-  } finally {
-    const next = waiting.shift();
-    if (next === undefined) running--;
-    else next();
-  }
-}
+/** Composed, so that two keyboards which write an accent differently mean the same password. Source: RFC 8265, section 4.2. */
+const bytesOf = (password: string): Buffer => Buffer.from(password.normalize('NFC'), 'utf8');
 
 const digestOf = (password: string, salt: Uint8Array, cost: Cost): Promise<Buffer> =>
-  inTurn(() => hash('argon2id', { message: Buffer.from(password, 'utf8'), nonce: salt, ...cost }));
+  inTurn(() => argon2OffLoop('argon2id', { message: bytesOf(password), nonce: salt, ...cost }));
 
 const bare = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64').replace(/=+$/, '');
 
+interface Stored {
+  readonly cost: Cost;
+  readonly salt: Buffer;
+  readonly digest: Buffer;
+}
+
+/** What an unknown user is compared with: nothing hashes to it but by chance of one in 2^256. */
+const fake: Stored = { cost: current, salt: randomBytes(saltBytes), digest: randomBytes(current.tagLength) };
+
 /**
  * PHC text: `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`. The whole password counts, however long it is. Runs on the
- * thread pool, off the event loop.
+ * thread pool, off the event loop, few at a time.
+ * @throws CodedError `unavailable` when too many wait.
  */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(saltBytes);
@@ -43,25 +53,37 @@ export async function hashPassword(password: string): Promise<string> {
 
 /**
  * True when the password is the one that was hashed. Without a hash (an unknown user) the same work is done against a
- * fixed one, and the answer is false.
- * @throws Error when the stored text is not such a hash.
+ * fake one, and the answer is false.
+ * @throws CodedError `damaged` when the stored text is not such a hash; `unavailable` when too many wait.
  */
 export async function verifyPassword(stored: string | undefined, password: string): Promise<boolean> {
-  if (stored === undefined) {
-    await digestOf(password, Buffer.alloc(saltBytes), current);
-    return false;
-  }
-  const match = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/.exec(
-    stored,
-  );
-  if (match === null) throw new Error('stored password hash is not argon2id');
-  const [, memory, passes, parallelism, salt = '', expected = ''] = match;
-  const wanted = Buffer.from(expected, 'base64');
+  const { cost, salt, digest } = stored === undefined ? fake : parseStored(stored);
+  const same = timingSafeEqual(await digestOf(password, salt, cost), digest);
+  return same && stored !== undefined;
+}
+
+const phc = /^\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,9})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
+
+function parseStored(stored: string): Stored {
+  const [, memory, passes, parallelism, saltText = '', digestText = ''] = phc.exec(stored) ?? [];
+  const salt = Buffer.from(saltText, 'base64');
+  const digest = Buffer.from(digestText, 'base64');
   const cost = {
     memory: Number(memory),
     passes: Number(passes),
     parallelism: Number(parallelism),
-    tagLength: wanted.length,
+    tagLength: digest.length,
   };
-  return timingSafeEqual(await digestOf(password, Buffer.from(salt, 'base64'), cost), wanted);
+  if (!isBearable(cost) || salt.length < 8)
+    throw new CodedError('damaged', 'the stored password hash is not one of argon2id');
+  return { cost, salt, digest };
 }
+
+/** The lower bounds are those of RFC 9106, section 3.1, but for the tag, where 4 bytes would be guessed. */
+const isBearable = ({ memory, passes, parallelism, tagLength }: Cost): boolean =>
+  within(parallelism, 1, most.parallelism) &&
+  within(memory, 8 * parallelism, most.memory) &&
+  within(passes, 1, most.passes) &&
+  within(tagLength, 16, most.tagLength);
+
+const within = (n: number, least: number, largest: number): boolean => n >= least && n <= largest;

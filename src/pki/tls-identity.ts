@@ -1,8 +1,10 @@
-import { X509Certificate, type KeyObject } from 'node:crypto';
-import { isIP } from 'node:net';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
+import { CodedError } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
-import { issueLeaf, oids, subjectAttributes, type NameAttribute } from './x509.ts';
+import { isAlternativeName } from './x509-alternative-names.ts';
+import { oids, type NameAttribute } from './x509-der.ts';
+import { issueLeaf, readCertificate, subjectAttributes } from './x509.ts';
 
 const kubernetesUsersOid = '1.3.9999.1.1';
 const kubernetesGroupsOid = '1.3.9999.1.2';
@@ -14,15 +16,20 @@ export interface TlsIdentity {
   readonly username: string;
   /** Roles of a person, or the one system role of a machine. */
   readonly groups: readonly string[];
+  /** Logins; none for a machine. */
   readonly principals: readonly string[];
+  /** Empty when no cluster was asked for. */
   readonly routeToCluster: string;
+  /** `kubernetes_users` and `kubernetes_groups` among them stand in attributes of their own as well. */
   readonly traits: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Subject layout of Teleport 4.4: CN, O, L, street, postalCode and two private attributes. */
+/** Subject layout of Teleport 4.4: CN, O, L, ST, street, postalCode and two private attributes. */
 function subjectOf(identity: TlsIdentity, traitsText: string): NameAttribute[] {
   const list = (oid: string, values: readonly string[] | undefined): NameAttribute[] =>
     (values ?? []).map((value) => ({ oid, value }));
+  if (identity.username === '' || identity.groups.length === 0 || identity.groups.includes(''))
+    throw new CodedError('bad_request', 'a certificate needs the name of its holder and at least one role');
   return [
     ...list(oids.organization, identity.groups),
     ...list(oids.locality, identity.principals),
@@ -46,26 +53,39 @@ const traitsText = z
   .nullable();
 
 /**
- * Reads the subject. The caller has checked who signed the certificate.
- * @throws Error when it does not name exactly one holder with at least one role.
+ * Who a certificate (DER when bytes) speaks for. The caller has checked who signed it and whether it holds now.
+ * Attributes are collected over all parts of the subject; those that nobody here knows say nothing.
+ * @throws CodedError `access_denied` for a subject that could be read in two ways: not exactly one holder, no role, repeated
+ * route or traits, unsound text; for an authority; and for one restricted to a usage (OU), as none is served here.
  */
-export function tlsIdentityOf(certificate: X509Certificate): TlsIdentity {
+export function tlsIdentityOf(certificate: X509Certificate | Uint8Array): TlsIdentity {
+  try {
+    return identityOf(certificate instanceof Uint8Array ? readCertificate(certificate) : certificate);
+  } catch (cause) {
+    throw new CodedError('access_denied', 'the TLS certificate names no holder', { cause });
+  }
+}
+
+function identityOf(certificate: X509Certificate): TlsIdentity {
+  if (certificate.ca) throw new Error('an authority is not an identity');
   const attributes = subjectAttributes(certificate);
   const all = (oid: string): string[] => attributes.filter((a) => a.oid === oid).map((a) => a.value);
-  const [username, ...others] = all(oids.commonName);
+  const atMostOne = (oid: string): string | undefined => {
+    const [first, ...more] = all(oid);
+    if (more.length > 0) throw new Error(`subject repeats ${oid}, which must stand once`);
+    return first;
+  };
+  const username = atMostOne(oids.commonName);
   const groups = all(oids.organization);
-  if (username === undefined || username === '' || others.length > 0)
-    throw new Error('subject does not name one holder');
-  if (groups.length === 0) throw new Error('subject names no role');
-  const [route = '', ...routes] = all(oids.street);
-  const [traits = 'null', ...more] = all(oids.postalCode);
-  if (routes.length > 0 || more.length > 0) throw new Error('subject repeats what must stand once');
+  if (!username) throw new Error('subject names no holder');
+  if (groups.length === 0 || groups.includes('')) throw new Error('subject names no role');
+  if (all(oids.organizationalUnit).length > 0) throw new Error('restricted to a usage that is not served');
   return {
     username,
     groups,
     principals: all(oids.locality),
-    routeToCluster: route,
-    traits: traitsText.parse(JSON.parse(traits)) ?? {},
+    routeToCluster: atMostOne(oids.street) ?? '',
+    traits: traitsText.parse(JSON.parse(atMostOne(oids.postalCode) ?? 'null')) ?? {},
   };
 }
 
@@ -78,7 +98,7 @@ export interface UserTlsRequest {
   readonly ttlSeconds: number;
 }
 
-/** A person's TLS certificate, signed by the user authority. */
+/** A person's TLS certificate, signed by the user authority. @throws CodedError as `issueLeaf` */
 export const issueUserTlsCertificate = ({ identity, ...rest }: UserTlsRequest): string =>
   issueLeaf({ ...rest, subject: subjectOf(identity, JSON.stringify(identity.traits)), names: [] });
 
@@ -94,14 +114,17 @@ export interface HostTlsRequest {
   readonly now: Instant;
 }
 
+/** By these every client knows a server of the API. */
 const apiNames = ['*.teleport.cluster.local', 'teleport.cluster.local'];
-const dnsName =
-  /^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/;
 
-/** A machine's TLS certificate, signed by the host authority. Names that cannot stand in a certificate are left out. */
+/**
+ * A machine's TLS certificate, signed by the host authority. Names that X.509 cannot express are left out: no TLS client can
+ * ask for them either, and the SSH certificate has them.
+ * @throws CodedError as `issueLeaf`
+ */
 export function issueHostTlsCertificate(request: HostTlsRequest): string {
   const { hostId, clusterName, role, additionalPrincipals, ...rest } = request;
-  const usable = additionalPrincipals.filter((name) => isIP(name) !== 0 || dnsName.test(name));
+  const usable = additionalPrincipals.filter(isAlternativeName);
   const identity = {
     username: `${hostId}.${clusterName}`,
     groups: [role],
