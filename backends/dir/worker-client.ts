@@ -19,15 +19,17 @@ function workerUrl(): URL {
 export class WorkerClient {
   readonly #path: string;
   readonly #mode: 'write' | 'read';
+  readonly #url: URL;
   readonly #pending = new Map<number, Pending>();
   #worker: Worker | undefined;
   #opening: Promise<void> | undefined;
   #lastId = 0;
   #closed = false;
 
-  constructor(path: string, mode: 'write' | 'read') {
+  constructor(path: string, mode: 'write' | 'read', url: URL = workerUrl()) {
     this.#path = path;
     this.#mode = mode;
+    this.#url = url;
   }
 
   /** Starts the thread and opens the store, if that has not been done. */
@@ -53,7 +55,7 @@ export class WorkerClient {
   }
 
   async #start(): Promise<void> {
-    const worker = new Worker(workerUrl(), { name: 'log-store' });
+    const worker = new Worker(this.#url, { name: 'log-store' });
     this.#worker = worker;
     worker.on('message', (reply: Reply) => {
       this.#take(reply);

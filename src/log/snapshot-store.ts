@@ -162,7 +162,7 @@ export class SnapshotStore {
     const bytes = stored.subarray(32);
     if (!hash('sha256', bytes, 'buffer').equals(stored.subarray(0, 32)))
       return 'its bytes do not have their digest';
-    const parsed = manifestShape.safeParse(JSON.parse(Buffer.from(bytes).toString()));
+    const parsed = manifestShape.safeParse(jsonOrUndefined(bytes));
     if (!parsed.success || parsed.data.slot !== slot || parsed.data.partition !== this.#partition)
       return 'this version does not understand it';
     return parsed.data;
@@ -174,6 +174,14 @@ export class SnapshotStore {
 
   #key(slot: number, part: string): string {
     return `${this.#partition}/${String(slot).padStart(16, '0')}/${part}`;
+  }
+}
+
+function jsonOrUndefined(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString());
+  } catch {
+    return undefined;
   }
 }
 
