@@ -27,7 +27,7 @@ export function findFilePrograms(programPath: readonly string[], own: boolean): 
   const scp = own ? undefined : systemProgram('scp');
   return {
     sftp: sftpServer ?? `${prefix} sftp-server`,
-    scp: ({ rest }) => `${scp ?? `${prefix} scp`} ${rest}`,
+    scp: ({ rest }) => `${scp ?? `${prefix} scp --`} ${rest}`,
   };
 }
 

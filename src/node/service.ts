@@ -101,7 +101,7 @@ class Node {
     this.#audit = new NodeAudit({ outbox, world, sink, hostId, nodename, address: () => this.#address() });
     this.#refused = new RefusedLogins(this.#audit, world);
     this.#peers = new TrustedPeers(() => views.hosts.state());
-    this.#listener = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
+    this.#listener = createServer({ noDelay: true }, (socket) => {
       // Until somebody serves it, a socket that breaks is nobody's loss.
       socket.on('error', () => socket.destroy());
       this.#peers.believes(socket).then(

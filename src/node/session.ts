@@ -63,14 +63,10 @@ export class Session {
         request.accept();
         return;
       case 'agent-forwarding':
-        if (this.#context.mayLendAgent()) {
-          this.#lendsAgent = true;
-          request.accept();
-        } else request.reject();
+        this.#lendsAgent ||= answerWith(request, this.#context.mayLendAgent());
         return;
       case 'signal':
-        if (this.#launched?.process.signal(request.name) === true) request.accept();
-        else request.reject();
+        answerWith(request, this.#launched?.process.signal(request.name) === true);
         return;
       case 'unknown':
         request.reject();
@@ -183,6 +179,12 @@ export class Session {
     launched.close();
     return process.ended;
   }
+}
+
+function answerWith(request: SessionRequest, ok: boolean): boolean {
+  if (ok) request.accept();
+  else request.reject();
+  return ok;
 }
 
 export interface Outcome {

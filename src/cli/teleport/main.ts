@@ -7,6 +7,8 @@ const commands: Commands = {
   start: async () => (await import('./start.ts')).start,
   status: async () => (await import('./status.ts')).status,
   configure: async () => (await import('./configure.ts')).configure,
+  scp: async () => (await import('./serve-files.ts')).scp,
+  'sftp-server': async () => (await import('./serve-files.ts')).sftpServer,
   version: async () => (await import('../version-command.ts')).printVersion,
 };
 

@@ -1,0 +1,263 @@
+import { type KeyObject, randomUUID } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { AuthClient } from '../src/api/client.ts';
+import { heartbeat } from '../src/api/operations.ts';
+import { recordingMetrics, recordingSink } from '../src/api/testing.ts';
+import { CodedError } from '../src/base/errors.ts';
+import type { HostPort, Listeners, Running } from '../src/base/service.ts';
+import { realWorld } from '../src/base/world.ts';
+import type { AuditEvent } from '../src/domain/audit-event.ts';
+import { type RoleSpec, roleSpec } from '../src/domain/role-spec.ts';
+import type { HostInfo } from '../src/domain/host-info.ts';
+import { authorityStream, clusterStream, hostStream, roleStream, userStream } from '../src/domain/streams.ts';
+import type { ClusterLog } from '../src/log/event-log.ts';
+import type { Fact, StreamName } from '../src/log/event.ts';
+import { memoryLog } from '../src/log/memory-log.ts';
+import { createNodeService, type NodeConfig } from '../src/node/service.ts';
+import { issueHostSshCertificate } from '../src/pki/host-certificate.ts';
+import { generateEd25519, privateKeyPem } from '../src/pki/key-pair.ts';
+import { encodeOpensshPrivateKey } from '../src/pki/openssh-private-key.ts';
+import { publicKeyOf, toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
+import { issueUserSshCertificate, type UserCertificateRequest } from '../src/pki/user-certificate.ts';
+import { type Ran, run, until } from './cluster.ts';
+
+/** A real node over a log in memory, and what it takes to come in with stock clients. */
+export interface NodeBench {
+  readonly directory: string;
+  readonly events: AuditEvent[];
+  readonly heartbeats: HostInfo[];
+  readonly sink: ReturnType<typeof recordingSink>;
+  readonly log: ClusterLog;
+  port(): number;
+  running(): Running;
+  /** Auth does not answer from now on, or does again. */
+  setAway(reason: string | undefined): void;
+  /** The audit takes nothing from now on, or does again. */
+  setAuditFull(full: boolean): void;
+  append(stream: StreamName, ...facts: Fact[]): Promise<void>;
+  setRole(spec: RoleWish): Promise<void>;
+  /** Writes a key and certificate of a user; answers the path of an ssh_config that uses it. */
+  person(username: string, wish?: Partial<UserCertificateRequest>): string;
+  /** Runs a shell command line; `$SSH`, `$SCP`, `$SFTP` are the clients with the configuration of `config`. */
+  sh(config: string, command: string, input?: string | Buffer): Promise<Ran>;
+  /** The events of one type so far, oldest first. */
+  told(event: string): AuditEvent[];
+  stop(): Promise<void>;
+}
+
+export type RoleWish = { name: string; options?: object; allow?: object; deny?: object };
+
+export const clusterName = 'example';
+const plainListeners: Listeners = {
+  listen: (_name, server, address) =>
+    new Promise((ready, fail) => {
+      server.once('error', fail);
+      server.listen(address.port, address.host, () => {
+        ready({ host: address.host, port: (server.address() as AddressInfo).port });
+      });
+    }),
+};
+
+const lineOf = (key: KeyObject): string => toAuthorizedKeyLine(publicKeyOf(key).blob);
+
+export async function startNode(
+  wish: Partial<NodeConfig> & { logins?: string[] } = {},
+): Promise<NodeBench> {
+  const { logins = ['root'], ...config } = wish;
+  const directory = mkdtempSync(join(tmpdir(), 'node-test-'));
+  const authorities = { user: generateEd25519(), host: generateEd25519() };
+  const log = memoryLog();
+  const append = async (stream: StreamName, ...facts: Fact[]): Promise<void> => {
+    const cause = { at: realWorld.now(), actor: 'admin', requestId: randomUUID() };
+    await log.state.append([{ stream, expected: await log.state.revision(stream), facts }], cause);
+  };
+  const setRole = async (spec: RoleWish): Promise<void> => {
+    const role: RoleSpec = roleSpec.parse({ options: {}, allow: {}, deny: {}, ...spec });
+    const known = (await log.state.revision(roleStream(role.name))) > 0;
+    await append(roleStream(role.name), { type: known ? 'role.updated' : 'role.created', data: { role } });
+  };
+  await append(clusterStream, {
+    type: 'cluster.created',
+    data: { clusterName, clusterId: randomUUID(), secondFactor: 'off' },
+  });
+  for (const type of ['user', 'host'] as const)
+    await append(authorityStream(type), {
+      type: 'authority.created',
+      data: {
+        type,
+        clusterName,
+        keys: [
+          {
+            keyId: `${type}-1`,
+            sshPublicKey: lineOf(authorities[type]),
+            tlsCertificatePem: '',
+            activeFrom: realWorld.now(),
+          },
+        ],
+      },
+    });
+  await setRole({ name: 'admin', options: { forwardAgent: true }, allow: { logins, nodeLabels: { '*': ['*'] } } });
+  await append(userStream('alice'), {
+    type: 'user.created',
+    data: { username: 'alice', roles: ['admin'], traits: {} },
+  });
+
+  const hostId = randomUUID();
+  const hostKey = generateEd25519();
+  const nodename = 'node1';
+  const events: AuditEvent[] = [];
+  const heartbeats: HostInfo[] = [];
+  const sink = recordingSink();
+  let away: string | undefined;
+  let full = false;
+  const followed = (partition: 'state' | 'presence'): AuthClient['state'] =>
+    Object.assign(Object.create(log[partition]) as ClusterLog['state'], {
+      follow: log[partition].follow.bind(log[partition]),
+      snapshot: log[partition].snapshot.bind(log[partition]),
+      connection: () =>
+        away === undefined
+          ? ({ status: 'connected' } as const)
+          : ({ status: 'away', since: 0, reason: away } as const),
+      headSeen: () => 0,
+    });
+  let bound: HostPort = { host: '', port: 0 };
+  const service = createNodeService({
+    identity: {
+      hostId,
+      role: 'Node',
+      clusterName,
+      privateKeyPem: privateKeyPem(hostKey),
+      sshCertificate: issueHostSshCertificate({
+        publicKey: publicKeyOf(hostKey),
+        ca: authorities.host,
+        hostId,
+        nodename,
+        clusterName,
+        role: 'Node',
+        additionalPrincipals: [],
+        now: realWorld.now(),
+      }),
+      tlsCertificatePem: '',
+      tlsCasPem: [],
+      sshHostCas: [lineOf(authorities.host)],
+    },
+    auth: {
+      state: followed('state'),
+      call: ((operation, input) => {
+        if (operation !== heartbeat) throw new Error(`not expected: ${operation.name}`);
+        heartbeats.push((input as { host: HostInfo }).host);
+        return Promise.resolve({});
+      }) as AuthClient['call'],
+    },
+    outbox: {
+      emit: (event) => {
+        if (full) return Promise.reject(new CodedError('no_space', 'the disk is full'));
+        events.push(event);
+        return Promise.resolve();
+      },
+      trouble: () => undefined,
+    },
+    world: realWorld,
+    sink,
+    metrics: recordingMetrics(),
+    listeners: {
+      listen: async (...args) => (bound = await plainListeners.listen(...args)),
+    },
+    config: {
+      hostId,
+      nodename,
+      clusterName,
+      listenAddress: { host: '127.0.0.1', port: 0 },
+      publicAddresses: [],
+      labels: { env: 'test' },
+      commandLabels: [],
+      permitUserEnvironment: false,
+      programPath: [process.execPath, resolve('src/cli/teleport/run.ts')],
+      ...config,
+    },
+  });
+  const running = await service.start();
+  writeFileSync(join(directory, 'known_hosts'), `@cert-authority * ${lineOf(authorities.host)}\n`);
+
+  const person = (username: string, wanted: Partial<UserCertificateRequest> = {}): string => {
+    const home = mkdtempSync(join(directory, `${username}-`));
+    const key = generateEd25519();
+    const certificate = issueUserSshCertificate({
+      publicKey: publicKeyOf(key),
+      ca: authorities.user,
+      username,
+      principals: logins,
+      roles: ['admin'],
+      traits: {},
+      now: realWorld.now(),
+      ttlSeconds: 3600,
+      format: 'standard',
+      permit: { pty: true, portForwarding: true, agentForwarding: true },
+      routeToCluster: '',
+      ...wanted,
+    });
+    writeFileSync(join(home, 'key'), encodeOpensshPrivateKey(key, username), { mode: 0o600 });
+    writeFileSync(join(home, 'key-cert.pub'), `${certificate}\n`);
+    const path = join(home, 'config');
+    writeFileSync(
+      path,
+      `Host node1
+  HostName 127.0.0.1
+  HostKeyAlias node1
+  Port ${bound.port}
+  IdentityFile ${join(home, 'key')}
+  CertificateFile ${join(home, 'key-cert.pub')}
+  IdentitiesOnly yes
+  UserKnownHostsFile ${join(directory, 'known_hosts')}
+  StrictHostKeyChecking yes
+  BatchMode yes
+  LogLevel ERROR
+`,
+    );
+    return path;
+  };
+  mkdirSync(join(directory, 'work'));
+  return {
+    directory,
+    events,
+    heartbeats,
+    sink,
+    log,
+    port: () => bound.port,
+    running: () => running,
+    setAway: (reason) => {
+      away = reason;
+    },
+    setAuditFull: (value) => {
+      full = value;
+    },
+    append,
+    setRole,
+    person,
+    sh: (config, command, input) =>
+      run('/bin/sh', ['-c', command], {
+        cwd: join(directory, 'work'),
+        env: { ...process.env, SSH: `ssh -F ${config}`, SCP: `scp -F ${config}`, SFTP: `sftp -F ${config}` },
+        ...(input === undefined ? {} : { input }),
+      }),
+    told: (event) => events.filter((one) => one.event === event),
+    stop: async () => {
+      await running.stop(0);
+      await log.close();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+/** Waits until an event of this type is there that has these fields. */
+export const toldOf = (bench: NodeBench, event: string, fields: Record<string, unknown>): Promise<AuditEvent> =>
+  until(`an event ${event} with ${JSON.stringify(fields)}`, () =>
+    bench
+      .told(event)
+      .find((one) => Object.entries(fields).every(([name, value]) => one[name] === value)),
+  );
+
+export { hostStream };
