@@ -240,7 +240,17 @@ describe('a forged certificate', () => {
 });
 
 describe('a user who loses the right to act', () => {
-  it('is refused on the connection it has', async () => {
+  it('is refused on the connection it has when its certificate expires', async () => {
+    const alice = client(await person('alice'));
+    await alice.call(operations.listHosts, { role: 'Node' });
+    auth.advance(3_600_000);
+    expect(await refusal(alice.call(operations.listHosts, { role: 'Node' }))).toMatchObject({
+      code: 'access_denied',
+      message: 'the certificate of alice has expired',
+    });
+  });
+
+  it('is refused on the connection it has when it is deleted', async () => {
     const alice = client(await person('alice'));
     await alice.call(operations.listHosts, { role: 'Node' });
     const admin = await clientAs('Admin');

@@ -165,6 +165,13 @@ describe('resetting a user', () => {
     ).toMatchObject(badLink);
   });
 
+  it('revokes the link that was open', async () => {
+    await create('alice');
+    await resetUser(auth.deps, adminCall, { username: 'alice', resetTtlSeconds: 3600 });
+    const facts = (await eventsOf(auth.log, 'state')).map((event) => event.fact);
+    expect(facts).toContainEqual({ type: 'invite.revoked', data: { reason: 'replaced' } });
+  });
+
   it('refuses an unknown user and a lifetime above the limit', async () => {
     const reset = (username: string, resetTtlSeconds: number) =>
       resetUser(auth.deps, adminCall, { username, resetTtlSeconds });
