@@ -85,6 +85,9 @@ class Reader {
     this.words.push(token);
     const path = this.words.join(' ');
     this.command = findCommand(this.program, path);
+    // Before its flags are read: this release does not know them.
+    if (this.command?.refuse !== undefined && !this.help)
+      throw new CodedError('unavailable', `'${this.program.name} ${this.command.name}' ${this.command.refuse}`);
     if (this.command !== undefined || this.words[0] === 'help') return;
     if (!this.program.commands.some((c) => namesOf(c).some((name) => name.startsWith(`${path} `))))
       throw wrong(`expected command but got "${token}"`);
@@ -130,8 +133,6 @@ export function parseArgs(program: ProgramSpec, argv: readonly string[], env: En
   if (reader.help) return { kind: 'help', command: words.length > 0 ? words.join(' ') : undefined };
   if (command === undefined)
     return { kind: 'incomplete', command: words.length > 0 ? words.join(' ') : undefined };
-  if (command.refuse !== undefined)
-    throw new CodedError('unavailable', `'${program.name} ${command.name}' ${command.refuse}`);
   return { kind: 'run', invocation: invocationOf(reader, command, env) };
 }
 
