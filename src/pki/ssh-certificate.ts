@@ -22,25 +22,29 @@ const BASES: readonly KeyType[] = [
   'ssh-rsa',
 ];
 /** Type name stored in the blob, e.g. ssh-rsa-cert-v01@openssh.com. */
-export const certTypeOf = (t: KeyType): string => t + SUFFIX;
+export const certTypeOf = (type: KeyType): string => type + SUFFIX;
 /** Algorithm name on the wire for a signature algorithm, e.g. rsa-sha2-512-cert-v01@openssh.com. */
-export const certAlgOf = (a: SigAlg): string => a + SUFFIX;
+export const certAlgOf = (algorithm: SigAlg): string => algorithm + SUFFIX;
 export const isCertAlg = (name: string): boolean => name.endsWith(SUFFIX);
 /** Inverse of certAlgOf; undefined for plain names and for SHA-1 ssh-rsa certificates. */
 export function sigAlgOfCertAlg(name: string): SigAlg | undefined {
   if (!isCertAlg(name)) return undefined;
   const base = name.slice(0, -SUFFIX.length);
-  return BASES.flatMap(sigAlgsOf).find((a) => a === base);
+  return BASES.flatMap(sigAlgsOf).find((algorithm) => algorithm === base);
 }
 
+const LARGEST = 0xffff_ffff_ffff_ffffn;
 /** `validBefore` of a certificate that never ends. */
-export const FOREVER = 0xffff_ffff_ffff_ffffn;
+export const FOREVER = LARGEST;
 const MAX_PRINCIPALS = 256;
-/** Both ends of a name list are text that other programs split at commas and lines. */
+/** Lists of names are text that other programs split at commas and lines. */
 const forbiddenInPrincipal = /[\x00-\x1f\x7f-\x9f,]/;
+/** Text that survives being written and read: no NUL, no half of a surrogate pair. */
+const isSoundText = (text: string): boolean => text.isWellFormed() && !text.includes('\0');
 
 /** True when a name may stand among the principals: not empty, no comma, no NUL, newline or other control character. */
-export const isSoundPrincipal = (name: string): boolean => name !== '' && !forbiddenInPrincipal.test(name);
+export const isSoundPrincipal = (name: string): boolean =>
+  name !== '' && isSoundText(name) && !forbiddenInPrincipal.test(name);
 
 /** A certificate as it was read. Nothing in it is to be believed before `checkCertificate`. */
 export interface Certificate {
@@ -65,27 +69,28 @@ export interface Certificate {
   readonly signed: Buffer;
 }
 
-function readOptions(b: Buffer, what: string): Map<string, Buffer> {
-  const r = new Reader(b);
-  const m = new Map<string, Buffer>();
+function readOptions(bytes: Buffer, what: string): Map<string, Buffer> {
+  const reader = new Reader(bytes);
+  const options = new Map<string, Buffer>();
   let last: Buffer | undefined;
-  while (!r.atEnd) {
-    const name = r.text();
+  while (!reader.atEnd) {
+    const name = reader.text();
     const raw = Buffer.from(name);
     // The format demands lexical order and no repeats; a repeat could shadow a restriction.
-    if (last && Buffer.compare(last, raw) >= 0) throw new WireError(`${what} repeated or out of order`);
+    if (last !== undefined && Buffer.compare(last, raw) >= 0)
+      throw new WireError(`${what} repeated or out of order`);
     last = raw;
-    m.set(name, r.bytes());
+    options.set(name, reader.bytes());
   }
-  return m;
+  return options;
 }
 
-function readPrincipals(b: Buffer): string[] {
-  const r = new Reader(b);
+function readPrincipals(bytes: Buffer): string[] {
+  const reader = new Reader(bytes);
   const principals: string[] = [];
-  while (!r.atEnd) {
+  while (!reader.atEnd) {
     if (principals.length === MAX_PRINCIPALS) throw new WireError('too many principals');
-    principals.push(r.text());
+    principals.push(reader.text());
   }
   return principals;
 }
@@ -97,32 +102,31 @@ function readPrincipals(b: Buffer): string[] {
  */
 export function parseCertificate(blob: Buffer): Certificate {
   const raw = Buffer.from(blob); // callers hand out slices of packet buffers
-  const r = new Reader(raw);
-  const certType = r.text();
-  const base = BASES.find((t) => certTypeOf(t) === certType);
+  const reader = new Reader(raw);
+  const certType = reader.text();
+  const base = BASES.find((type) => certTypeOf(type) === certType);
   if (!base) throw new WireError(`not a supported certificate: ${JSON.stringify(certType.slice(0, 64))}`);
-  r.bytes(); // nonce
-  const key = readKeyFields(r, base);
-  const serial = r.u64();
-  const k = r.u32();
-  if (k !== 1 && k !== 2) throw new WireError(`bad certificate kind ${k}`);
-  const keyId = r.text();
-  const principals = readPrincipals(r.bytes());
-  const validAfter = r.u64();
-  const validBefore = r.u64();
-  const criticalOptions = readOptions(r.bytes(), 'critical option');
-  const extensions = readOptions(r.bytes(), 'extension');
-  r.bytes(); // reserved, ignored by the format
-  const ca = parsePublicKey(r.bytes()); // refuses certificates as CA keys: no chaining
-  const signed = raw.subarray(0, r.pos);
-  const signature = r.bytes();
-  r.end();
+  reader.bytes(); // nonce
+  const key = readKeyFields(reader, base);
+  const serial = reader.u64();
+  const kind = readKind(reader);
+  const keyId = reader.text();
+  const principals = readPrincipals(reader.bytes());
+  const validAfter = reader.u64();
+  const validBefore = reader.u64();
+  const criticalOptions = readOptions(reader.bytes(), 'critical option');
+  const extensions = readOptions(reader.bytes(), 'extension');
+  reader.bytes(); // reserved, ignored by the format
+  const ca = parsePublicKey(reader.bytes()); // refuses certificates as CA keys: no chaining
+  const signed = raw.subarray(0, reader.pos);
+  const signature = reader.bytes();
+  reader.end();
   return {
     raw,
     certType,
     key,
     serial,
-    kind: k === 1 ? 'user' : 'host',
+    kind,
     keyId,
     principals,
     validAfter,
@@ -135,12 +139,18 @@ export function parseCertificate(blob: Buffer): Certificate {
   };
 }
 
+function readKind(reader: Reader): 'user' | 'host' {
+  const kind = reader.u32();
+  if (kind !== 1 && kind !== 2) throw new WireError(`bad certificate kind ${kind}`);
+  return kind === 1 ? 'user' : 'host';
+}
+
 /** The text in the data of an option or extension; undefined for undefined. @throws WireError when it is no text. */
 export function optionDataText(data: Buffer | undefined): string | undefined {
   if (data === undefined) return undefined;
-  const r = new Reader(data);
-  const text = r.text();
-  r.end();
+  const reader = new Reader(data);
+  const text = reader.text();
+  reader.end();
   return text;
 }
 
@@ -179,16 +189,26 @@ const writeOptions = (options: Record<string, string> = {}): Buffer =>
       .flatMap(({ name, value }) => [str(name), str(value === '' ? Buffer.alloc(0) : str(value))]),
   );
 
-function refuseUnsound({ principals, keyId, validAfter, validBefore }: IssueOptions): void {
-  const refuse = (why: string): CodedError =>
-    new CodedError('bad_request', `cannot issue a certificate: ${why}`);
-  if (principals.length === 0) throw refuse('it would have no principals');
-  if (principals.length > MAX_PRINCIPALS) throw refuse(`more than ${MAX_PRINCIPALS} principals`);
+const refusal = (why: string): CodedError =>
+  new CodedError('bad_request', `cannot issue a certificate: ${why}`);
+
+function refuseUnsound(o: IssueOptions): void {
+  const { principals, keyId, validAfter, validBefore, serial = 0n } = o;
+  if (principals.length === 0) throw refusal('it would have no principals');
+  if (principals.length > MAX_PRINCIPALS) throw refusal(`more than ${MAX_PRINCIPALS} principals`);
   const bad = principals.find((name) => !isSoundPrincipal(name));
-  if (bad !== undefined) throw refuse(`${JSON.stringify(bad)} cannot be a principal`);
-  if (keyId.includes('\0')) throw refuse('NUL in the key id');
-  if (validAfter < 0n || validBefore > FOREVER || validBefore <= validAfter)
-    throw refuse('it would never be valid');
+  if (bad !== undefined) throw refusal(`${JSON.stringify(bad)} cannot be a principal`);
+  if (!isSoundText(keyId)) throw refusal('the key id is not sound text');
+  if (validAfter < 0n || validBefore > LARGEST || validBefore <= validAfter)
+    throw refusal('it would never be valid');
+  if (serial < 0n || serial > LARGEST) throw refusal('a serial number has 64 bits');
+  refuseUnsoundOptions(o);
+}
+
+function refuseUnsoundOptions({ criticalOptions = {}, extensions = {} }: IssueOptions): void {
+  for (const [name, value] of [...Object.entries(criticalOptions), ...Object.entries(extensions)])
+    if (name === '' || !isSoundText(name) || !isSoundText(value))
+      throw refusal(`option ${JSON.stringify(name)} is not sound text`);
 }
 
 /** Signs, and makes sure that what was signed can be relied on: a faulty signature could give the key away. */
@@ -200,7 +220,8 @@ function signWith(ca: KeyObject, caPublic: PublicKey, alg: SigAlg, data: Buffer)
 
 /**
  * Makes and signs a certificate: what the caller wants certified is the caller's decision.
- * @throws CodedError `bad_request` for a certificate that every checker would refuse.
+ * @throws CodedError `bad_request` for a certificate whose form every checker would refuse. Which critical options are enforced
+ * is the checker's to know.
  * Source: OpenSSH PROTOCOL.certkeys, v01.
  */
 export function issueCertificate(o: IssueOptions): Buffer {
@@ -215,7 +236,7 @@ export function issueCertificate(o: IssueOptions): Buffer {
     u64(o.serial ?? 0n),
     u32(o.kind === 'user' ? 1 : 2),
     str(o.keyId),
-    str(Buffer.concat(o.principals.map((p) => str(p)))),
+    str(Buffer.concat(o.principals.map((name) => str(name)))),
     u64(o.validAfter),
     u64(o.validBefore),
     str(writeOptions(o.criticalOptions)),
