@@ -1,6 +1,7 @@
 import { type KeyObject, randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { AuthClient } from '../src/api/client.ts';
@@ -12,7 +13,7 @@ import { realWorld } from '../src/base/world.ts';
 import type { AuditEvent } from '../src/domain/audit-event.ts';
 import { type RoleSpec, roleSpec } from '../src/domain/role-spec.ts';
 import type { HostInfo } from '../src/domain/host-info.ts';
-import { authorityStream, clusterStream, hostStream, roleStream, userStream } from '../src/domain/streams.ts';
+import { authorityStream, clusterStream, roleStream, userStream } from '../src/domain/streams.ts';
 import type { ClusterLog } from '../src/log/event-log.ts';
 import type { Fact, StreamName } from '../src/log/event.ts';
 import { memoryLog } from '../src/log/memory-log.ts';
@@ -20,8 +21,9 @@ import { createNodeService, type NodeConfig } from '../src/node/service.ts';
 import { issueHostSshCertificate } from '../src/pki/host-certificate.ts';
 import { generateEd25519, privateKeyPem } from '../src/pki/key-pair.ts';
 import { encodeOpensshPrivateKey } from '../src/pki/openssh-private-key.ts';
-import { publicKeyOf, toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
+import { fromAuthorizedKeyLine, publicKeyOf, toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
 import { issueUserSshCertificate, type UserCertificateRequest } from '../src/pki/user-certificate.ts';
+import { connectSsh, keyIdentity, type SshClient } from '../src/ssh/cert-client.ts';
 import { type Ran, run, until } from './cluster.ts';
 
 /** A real node over a log in memory, and what it takes to come in with stock clients. */
@@ -41,6 +43,13 @@ export interface NodeBench {
   setRole(spec: RoleWish): Promise<void>;
   /** Writes a key and certificate of a user; answers the path of an ssh_config that uses it. */
   person(username: string, wish?: Partial<UserCertificateRequest>): string;
+  /** Logs in with our own client. */
+  connect(
+    username: string,
+    login: string,
+    wish?: Partial<UserCertificateRequest>,
+    stream?: Duplex,
+  ): Promise<SshClient>;
   /** Runs a shell command line; `$SSH`, `$SCP`, `$SFTP` are the clients with the configuration of `config`. */
   sh(config: string, command: string, input?: string | Buffer): Promise<Ran>;
   /** The events of one type so far, oldest first. */
@@ -48,7 +57,12 @@ export interface NodeBench {
   stop(): Promise<void>;
 }
 
-export type RoleWish = { name: string; options?: object; allow?: object; deny?: object };
+export interface RoleWish {
+  readonly name: string;
+  readonly options?: object;
+  readonly allow?: object;
+  readonly deny?: object;
+}
 
 export const clusterName = 'example';
 const plainListeners: Listeners = {
@@ -63,9 +77,7 @@ const plainListeners: Listeners = {
 
 const lineOf = (key: KeyObject): string => toAuthorizedKeyLine(publicKeyOf(key).blob);
 
-export async function startNode(
-  wish: Partial<NodeConfig> & { logins?: string[] } = {},
-): Promise<NodeBench> {
+export async function startNode(wish: Partial<NodeConfig> & { logins?: string[] } = {}): Promise<NodeBench> {
   const { logins = ['root'], ...config } = wish;
   const directory = mkdtempSync(join(tmpdir(), 'node-test-'));
   const authorities = { user: generateEd25519(), host: generateEd25519() };
@@ -99,7 +111,11 @@ export async function startNode(
         ],
       },
     });
-  await setRole({ name: 'admin', options: { forwardAgent: true }, allow: { logins, nodeLabels: { '*': ['*'] } } });
+  await setRole({
+    name: 'admin',
+    options: { forwardAgent: true },
+    allow: { logins, nodeLabels: { '*': ['*'] } },
+  });
   await append(userStream('alice'), {
     type: 'user.created',
     data: { username: 'alice', roles: ['admin'], traits: {} },
@@ -147,7 +163,7 @@ export async function startNode(
     auth: {
       state: followed('state'),
       call: ((operation, input) => {
-        if (operation !== heartbeat) throw new Error(`not expected: ${operation.name}`);
+        if (operation.name !== heartbeat.name) throw new Error(`not expected: ${operation.name}`);
         heartbeats.push((input as { host: HostInfo }).host);
         return Promise.resolve({});
       }) as AuthClient['call'],
@@ -182,10 +198,8 @@ export async function startNode(
   const running = await service.start();
   writeFileSync(join(directory, 'known_hosts'), `@cert-authority * ${lineOf(authorities.host)}\n`);
 
-  const person = (username: string, wanted: Partial<UserCertificateRequest> = {}): string => {
-    const home = mkdtempSync(join(directory, `${username}-`));
-    const key = generateEd25519();
-    const certificate = issueUserSshCertificate({
+  const certificateOf = (username: string, key: KeyObject, wanted: Partial<UserCertificateRequest>): string =>
+    issueUserSshCertificate({
       publicKey: publicKeyOf(key),
       ca: authorities.user,
       username,
@@ -199,6 +213,10 @@ export async function startNode(
       routeToCluster: '',
       ...wanted,
     });
+  const person = (username: string, wanted: Partial<UserCertificateRequest> = {}): string => {
+    const home = mkdtempSync(join(directory, `${username}-`));
+    const key = generateEd25519();
+    const certificate = certificateOf(username, key, wanted);
     writeFileSync(join(home, 'key'), encodeOpensshPrivateKey(key, username), { mode: 0o600 });
     writeFileSync(join(home, 'key-cert.pub'), `${certificate}\n`);
     const path = join(home, 'config');
@@ -237,6 +255,18 @@ export async function startNode(
     append,
     setRole,
     person,
+    connect: (username, login, wanted = {}, stream) => {
+      const key = generateEd25519();
+      const certificate = fromAuthorizedKeyLine(certificateOf(username, key, wanted));
+      return connectSsh({
+        target: stream === undefined ? bound : { stream },
+        username: login,
+        identities: [keyIdentity(key, certificate)],
+        hostAuthorities: () => [publicKeyOf(authorities.host).blob],
+        hostPrincipals: [nodename],
+        now: () => BigInt(Math.floor(Date.now() / 1000)),
+      });
+    },
     sh: (config, command, input) =>
       run('/bin/sh', ['-c', command], {
         cwd: join(directory, 'work'),
@@ -253,11 +283,11 @@ export async function startNode(
 }
 
 /** Waits until an event of this type is there that has these fields. */
-export const toldOf = (bench: NodeBench, event: string, fields: Record<string, unknown>): Promise<AuditEvent> =>
+export const toldOf = (
+  bench: NodeBench,
+  event: string,
+  fields: Record<string, unknown>,
+): Promise<AuditEvent> =>
   until(`an event ${event} with ${JSON.stringify(fields)}`, () =>
-    bench
-      .told(event)
-      .find((one) => Object.entries(fields).every(([name, value]) => one[name] === value)),
+    bench.told(event).find((one) => Object.entries(fields).every(([name, value]) => one[name] === value)),
   );
-
-export { hostStream };

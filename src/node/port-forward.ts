@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises';
 import { connect, type Socket } from 'node:net';
 import { messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
@@ -12,7 +13,7 @@ export interface PortForwardDeps {
   readonly subject: AuditSubject;
   /** Why it is not allowed, or undefined. */
   readonly refusal: () => string | undefined;
-  /** Called for every connection before a byte flows. */
+  /** Called for every connection as soon as it has an address of its own: before the other end can see it. */
   readonly onSocket: (socket: Socket) => void;
   readonly onActivity: () => void;
 }
@@ -31,13 +32,12 @@ export async function forwardPort(deps: PortForwardDeps, open: ForwardOpen): Pro
   }
   let socket: Socket;
   try {
-    socket = await dial(open.target);
+    socket = await dialAny(open.target, onSocket);
   } catch (e) {
     open.reject('connect_failed', messageOf(e));
     await failed(messageOf(e));
     return;
   }
-  onSocket(socket);
   try {
     await audit.record(subject, { event: 'port', code: 'T3003I', addr, success: true });
   } catch (e) {
@@ -48,13 +48,30 @@ export async function forwardPort(deps: PortForwardDeps, open: ForwardOpen): Pro
   await carry(socket, open.accept(), onActivity);
 }
 
-function dial({ host, port }: HostPort): Promise<Socket> {
-  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  if (port < 1 || port > 65_535) {
-    reject(new Error(`no such port: ${port}`));
-    return promise;
+/** Tries the addresses of a name one after the other, as the system orders them. */
+async function dialAny({ host, port }: HostPort, onSocket: (socket: Socket) => void): Promise<Socket> {
+  if (port < 1 || port > 65_535) throw new Error(`no such port: ${port}`);
+  const addresses = await lookup(host, { all: true });
+  let failure: unknown = new Error(`no address is known for ${host}`);
+  for (const { address } of addresses) {
+    try {
+      return await dial({ host: address, port }, onSocket);
+    } catch (e) {
+      failure = e;
+    }
   }
-  const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
+  throw failure;
+}
+
+function dial({ host, port }: HostPort, onSocket: (socket: Socket) => void): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, autoSelectFamily: false });
+  // The kernel gives it an address when the attempt starts, before any listener in this process can see it.
+  socket.once('connectionAttempt', () => {
+    process.nextTick(() => {
+      onSocket(socket);
+    });
+  });
   const limit = setTimeout(() => {
     socket.destroy(new Error(`no answer in ${connectMs / 1000} s`));
   }, connectMs);

@@ -22,9 +22,11 @@ export class TrustedPeers {
     this.#hosts = hosts;
   }
 
-  /** A connection that a person has made through us. To be called before a byte can flow. */
+  /** A connection that a person makes through us. To be called before its other end can see it. */
   isForward(socket: Socket): void {
-    const key = `${plain(socket.localAddress)}:${socket.localPort}`;
+    const { localAddress, localPort } = socket;
+    if (localAddress === undefined || localPort === undefined) return; // it failed at once
+    const key = `${plain(localAddress)}:${localPort}`;
     this.#forwards.add(key);
     socket.once('close', () => this.#forwards.delete(key));
   }

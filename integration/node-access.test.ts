@@ -1,0 +1,191 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { userInfo } from 'node:os';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { HostPort } from '../src/base/service.ts';
+import type { AuditEvent } from '../src/domain/audit-event.ts';
+import { userStream } from '../src/domain/streams.ts';
+import { proxyPreamble } from '../src/ssh/proxy-preamble.ts';
+import type { SshClient } from '../src/ssh/cert-client.ts';
+import { until } from './cluster.ts';
+import { type NodeBench, startNode, toldOf } from './node-bench.ts';
+
+const login = userInfo().username;
+
+describe('who may come in on a node', () => {
+  let node: NodeBench;
+  const clients: SshClient[] = [];
+  const come = async (...args: Parameters<NodeBench['connect']>): Promise<SshClient> => {
+    const client = await node.connect(...args);
+    clients.push(client);
+    return client;
+  };
+  const addUser = (username: string, ...roles: string[]): Promise<void> =>
+    node.append(userStream(username), { type: 'user.created', data: { username, roles, traits: {} } });
+  const anywhere = { logins: [login], nodeLabels: { '*': ['*'] } };
+  const refused = async (why: RegExp, ...args: Parameters<NodeBench['connect']>): Promise<void> => {
+    const before = node.told('auth').length;
+    // One answer for all, whatever the reason.
+    await expect(come(...args)).rejects.toMatchObject({ code: 'access_denied' });
+    const told = await until('the refusal in the audit', () => node.told('auth')[before]);
+    expect(told).toMatchObject({ code: 'T3007W', success: false });
+    expect(told['error']).toMatch(why);
+  };
+  const gone = async (client: SshClient, why: RegExp): Promise<void> => {
+    await client.closed;
+    const told = await until('the disconnect in the audit', () =>
+      node.told('client.disconnect').find(({ reason }) => why.test(String(reason))),
+    );
+    expect(told.code).toBe('T3006I');
+  };
+
+  beforeAll(async () => {
+    node = await startNode({ logins: [login, 'ghost'] });
+  });
+  afterAll(async () => {
+    for (const client of clients) client.close();
+    await node.stop();
+  });
+
+  it('refuses a login that no role gives', async () => {
+    await node.setRole({ name: 'ghosts', allow: { logins: ['ghost'], nodeLabels: { '*': ['*'] } } });
+    await addUser('gina', 'ghosts');
+    await refused(/^user gina@example is not authorized to login as .+ no role allows/, 'gina', login, {
+      roles: ['ghosts'],
+    });
+  });
+  it('refuses where the labels do not fit', async () => {
+    await node.setRole({ name: 'prod', allow: { logins: [login], nodeLabels: { env: ['prod'] } } });
+    await refused(/no role allows/, 'alice', login, { roles: ['prod'] });
+  });
+  it('lets a denying role win', async () => {
+    await node.setRole({ name: 'not-here', deny: { nodeLabels: { env: ['test'] } } });
+    await refused(/role "not-here" denies/, 'alice', login, { roles: ['admin', 'not-here'] });
+  });
+  it('refuses when a role of the certificate is not known: it might deny', async () => {
+    await refused(/there is no role vanished/, 'alice', login, { roles: ['admin', 'vanished'] });
+  });
+  it('refuses a user that does not exist, and one that is locked', async () => {
+    await refused(/does not exist or is locked/, 'nobody-here', login);
+    await addUser('larry', 'admin');
+    await node.append(userStream('larry'), {
+      type: 'user.locked',
+      data: { until: '2999-01-01T00:00:00.000Z', reason: 'test' },
+    });
+    await refused(/does not exist or is locked/, 'larry', login);
+  });
+  it("refuses another cluster's authority and an expired certificate", async () => {
+    const strange = generateKeyPairSync('ed25519').privateKey;
+    await refused(/unknown-ca|not trusted/, 'alice', login, { ca: strange });
+    await refused(/expired/, 'alice', login, {
+      now: new Date(Date.now() - 7_200_000).toISOString(),
+      ttlSeconds: 60,
+    });
+  });
+  it('takes roles and traits of the user for a certificate without them', async () => {
+    const client = await come('alice', login, { format: 'oldssh' });
+    expect((await (await client.exec('true')).exit).status).toBe('exited');
+  });
+  it('refuses a terminal, an agent and ports that the certificate does not permit', async () => {
+    const client = await come('alice', login, {
+      permit: { pty: false, portForwarding: false, agentForwarding: false },
+    });
+    const size = { columns: 80, rows: 25, widthPixels: 0, heightPixels: 0 };
+    await expect(client.shell({ pty: { term: 'xterm', size } })).rejects.toMatchObject({
+      message: expect.stringContaining('not allowed by the certificate') as string,
+    });
+    await expect(client.forwardOut({ host: '127.0.0.1', port: node.port() })).rejects.toThrow(/not allowed/);
+    expect(await toldOf(node, 'port', { error: 'port forwarding not allowed' })).toMatchObject({
+      code: 'T3003E',
+    });
+    const { channel } = await client.exec('echo "[$SSH_AUTH_SOCK]"', { agentForwarding: true });
+    expect(String(await new Promise((resolve) => channel.once('data', resolve)))).toBe('[]\n');
+  });
+  it('refuses ports that the roles do not permit', async () => {
+    await node.setRole({ name: 'no-ports', options: { portForwarding: false }, allow: anywhere });
+    const client = await come('alice', login, { roles: ['no-ports'] });
+    await expect(client.forwardOut({ host: '127.0.0.1', port: node.port() })).rejects.toThrow(/not allowed/);
+  });
+  it('limits the sessions of a connection, and gives the place back', async () => {
+    await node.setRole({ name: 'one', options: { maxSessions: 1 }, allow: anywhere });
+    const client = await come('alice', login, { roles: ['one'] });
+    const first = await client.exec('cat');
+    await expect(client.exec('true')).rejects.toThrow(/too many session channels for user "alice" \(max=1\)/);
+    expect(await toldOf(node, 'session.rejected', { max: 1 })).toMatchObject({ code: 'T1006W' });
+    first.channel.end();
+    await first.exit;
+    await until('a place', async () => {
+      try {
+        return await (
+          await client.exec('true')
+        ).exit;
+      } catch {
+        return undefined; // the first one is being put on record
+      }
+    });
+  });
+  it('has no subsystem but sftp', async () => {
+    const client = await come('alice', login);
+    await expect(client.subsystem('netconf')).rejects.toThrow(/unrecognized subsystem: netconf/);
+    expect(await toldOf(node, 'subsystem', { name: 'netconf' })).toMatchObject({ code: 'T3001E' });
+  });
+  it('closes a connection on which nothing happens', async () => {
+    await node.setRole({ name: 'idle', options: { clientIdleTimeoutSeconds: 1 }, allow: anywhere });
+    const client = await come('alice', login, { roles: ['idle'] });
+    const busy = await client.exec('for i in 1 2 3 4; do sleep 0.4; echo $i; done; sleep 600');
+    let lines = 0;
+    busy.channel.on('data', () => lines++);
+    await gone(client, /^client is idle for 1s, exceeded idle timeout of 1s$/);
+    expect(lines).toBe(4);
+  });
+  it('closes a connection when its certificate expires, where a role says so', async () => {
+    await node.setRole({ name: 'strict', options: { disconnectExpiredCert: true }, allow: anywhere });
+    const client = await come('alice', login, { roles: ['strict'], ttlSeconds: 2 });
+    await gone(client, /^client certificate expired at /);
+  });
+  it('ends what runs when the user is deleted, when it is locked, when the role is changed', async () => {
+    await addUser('dora', 'admin');
+    const deleted = await come('dora', login);
+    const session = await deleted.exec('sleep 600');
+    await node.append(userStream('dora'), { type: 'user.deleted', data: {} });
+    await gone(deleted, /dora@example.*does not exist or is locked/);
+    await session.exit;
+
+    await node.setRole({ name: 'passing', allow: anywhere });
+    const lost = await come('alice', login, { roles: ['passing'] });
+    await node.setRole({ name: 'passing', allow: { ...anywhere, logins: ['ghost'] } });
+    await gone(lost, /alice@example.*no role allows/);
+  });
+  it('goes on by what it knows while auth is away, and says so', async () => {
+    node.setAway('connection refused');
+    expect(node.running().trouble()).toContain('auth is away (connection refused)');
+    const client = await come('alice', login);
+    expect(await (await client.exec('exit 4')).exit).toEqual({ status: 'exited', code: 4 });
+    node.setAway(undefined);
+    expect(node.running().trouble()).toBeUndefined();
+  });
+  it('believes a preamble of its own account, and not what a person sends through it', async () => {
+    const claimed = { host: '203.0.113.9', port: 4711 };
+    /** Comes in over a stream that begins with a claim; nobody has this name, so the refusal tells the address. */
+    const seenFrom = async (dial: (bound: HostPort) => Promise<Duplex>): Promise<AuditEvent> => {
+      const name = `u${randomUUID()}`;
+      const stream = await dial({ host: '127.0.0.1', port: node.port() });
+      stream.write(proxyPreamble(claimed));
+      await expect(node.connect(name, login, {}, stream)).rejects.toMatchObject({ code: 'access_denied' });
+      return toldOf(node, 'auth', { user: name });
+    };
+    const own = await seenFrom(async (bound) => {
+      const socket = connect(bound);
+      await new Promise((resolve) => socket.once('connect', resolve));
+      return socket;
+    });
+    expect(own['addr.remote']).toBe('203.0.113.9:4711');
+    expect(own['addr.proxy']).toMatch(/^127\.0\.0\.1:/);
+
+    const carrier = await come('alice', login);
+    const forwarded = await seenFrom((bound) => carrier.forwardOut(bound));
+    expect(forwarded['addr.remote']).toMatch(/^127\.0\.0\.1:/);
+    expect(forwarded['addr.claimed']).toBe('203.0.113.9:4711');
+  });
+});

@@ -1,0 +1,171 @@
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type NodeBench, startNode, toldOf } from './node-bench.ts';
+import { isRoot, makeUser, type ThrowawayUser } from './throwaway-user.ts';
+
+/** Path, kind, mode, modification time and contents of everything under `root`. */
+const treeOf = (root: string, at = ''): string[] =>
+  readdirSync(join(root, at))
+    .sort()
+    .flatMap((name) => {
+      const path = join(at, name);
+      const info = statSync(join(root, path));
+      const line = `${path} ${(info.mode & 0o7777).toString(8)} ${Math.floor(info.mtimeMs / 1000)}`;
+      return info.isDirectory()
+        ? [line, ...treeOf(root, path)]
+        : [
+            `${line} ${createHash('sha256')
+              .update(readFileSync(join(root, path)))
+              .digest('hex')}`,
+          ];
+    });
+
+describe.runIf(isRoot).each([
+  ["OpenSSH's programs", false],
+  ['our own programs', true],
+])('moving files with %s', (_name, ownFilePrograms) => {
+  let user: ThrowawayUser;
+  let node: NodeBench;
+  let config: string;
+  let host: string;
+  let local: string;
+  const tree = (): string => join(local, 'tree');
+
+  beforeAll(async () => {
+    user = makeUser();
+    node = await startNode({ logins: [user.name], ownFilePrograms });
+    config = node.person('alice');
+    host = `${user.name}@node1`;
+    local = join(node.directory, 'work');
+    mkdirSync(join(tree(), 'deep', 'empty'), { recursive: true });
+    writeFileSync(join(tree(), 'large'), randomBytes(3_000_001), { mode: 0o640 });
+    writeFileSync(join(tree(), 'deep', 'with space'), 'small', { mode: 0o755 });
+    writeFileSync(join(tree(), 'deep', 'nothing'), '', { mode: 0o400 });
+    chmodSync(join(tree(), 'deep'), 0o750);
+    utimesSync(join(tree(), 'large'), 1_500_000_000, 1_500_000_001);
+  });
+  afterAll(async () => {
+    await node.stop();
+    user.remove();
+  });
+  const ok = async (command: string): Promise<string> => {
+    const ran = await node.sh(config, command);
+    expect(ran).toMatchObject({ code: 0 });
+    return ran.stdout;
+  };
+
+  it.each([
+    ['scp', '$SCP -q'],
+    ['scp with the old protocol', '$SCP -q -O'],
+  ])('%s copies a tree there and back: contents, modes, times, owner', async (name, scp) => {
+    const there = `there-${name.length}`;
+    await ok(`${scp} -r -p tree ${host}:${there} && ${scp} -r -p ${host}:${there} back-${name.length}`);
+    expect(treeOf(join(local, `back-${name.length}`))).toEqual(treeOf(tree()));
+    expect(statSync(join(user.home, there, 'large')).uid).toBe(user.uid);
+  });
+  it.each([
+    ['scp', '$SCP -q'],
+    ['scp with the old protocol', '$SCP -q -O'],
+  ])('%s copies into a folder, expands patterns, and says what is missing', async (name, scp) => {
+    const folder = `into${name.length}`;
+    await ok(`$SSH ${host} mkdir ${folder} && echo a > a.txt && echo b > b.txt`);
+    await ok(
+      `${scp} a.txt b.txt ${host}:${folder}/ && mkdir ${folder} && ${scp} '${host}:${folder}/*.txt' ${folder}/`,
+    );
+    expect(readdirSync(join(local, folder))).toEqual(['a.txt', 'b.txt']);
+    const missing = await node.sh(config, `${scp} ${host}:no-such-file .`);
+    expect(missing.code).not.toBe(0);
+    expect(missing.stderr).toMatch(/no-such-file/);
+    const refused = await node.sh(config, `${scp} a.txt ${host}:/root-only-${name.length}`);
+    expect(refused.code).not.toBe(0);
+    const folders = await node.sh(config, `${scp} ${host}:${folder} .`);
+    expect(folders.code).not.toBe(0);
+  });
+  it('puts each copy of the old protocol in the audit', async () => {
+    await ok(`$SCP -q -O a.txt ${host}:audited && $SCP -q -O ${host}:audited audited`);
+    expect(await toldOf(node, 'scp', { code: 'T3005I', path: 'audited' })).toMatchObject({
+      action: 'upload',
+      exitCode: '0',
+    });
+    expect(await toldOf(node, 'scp', { code: 'T3004I', path: 'audited' })).toMatchObject({
+      action: 'download',
+    });
+    expect(await toldOf(node, 'scp', { code: 'T3004E', path: 'no-such-file' })).toMatchObject({
+      exitCode: '1',
+    });
+  });
+  it('sftp does what its users do, and the audit has each file', async () => {
+    writeFileSync(
+      join(local, 'batch'),
+      [
+        'mkdir box',
+        'cd box',
+        'put a.txt',
+        'rename a.txt c.txt',
+        'chmod 600 c.txt',
+        'ln -s c.txt link',
+        'ls -l',
+        'get c.txt fetched',
+        'mkdir sub',
+        '-get missing',
+        'rm link',
+        'rmdir sub',
+        'pwd',
+        'df',
+      ]
+        .filter((line) => !ownFilePrograms || line !== 'df')
+        .join('\n'),
+    );
+    const said = await ok(`$SFTP -q -b batch ${host}`);
+    expect(readFileSync(join(local, 'fetched'), 'utf8')).toBe('a\n');
+    expect(said).toMatch(/^-rw-------.* c\.txt$/m);
+    expect(said).toContain(`Remote working directory: ${user.home}/box`);
+    expect(readdirSync(join(user.home, 'box'))).toEqual(['c.txt']);
+    const path = `${user.home}/box`;
+    expect(await toldOf(node, 'scp', { path: `${path}/a.txt` })).toMatchObject({
+      code: 'T3005I',
+      command: 'sftp',
+      bytes: 2,
+    });
+    expect(await toldOf(node, 'scp', { path: `${path}/c.txt` })).toMatchObject({ code: 'T3004I', bytes: 2 });
+    expect(await toldOf(node, 'subsystem', { name: 'sftp' })).toMatchObject({ code: 'T3001I' });
+  });
+  it('sftp resumes and refuses as the user may', async () => {
+    await ok(`printf '\\n' > half && $SFTP -q -b - ${host} <<'END'
+put a.txt grown
+-put a.txt /etc/tt-not-allowed
+END`);
+    writeFileSync(join(local, 'longer'), 'a\nmore\n');
+    await ok(`echo 'reput longer grown' | $SFTP -q -b - ${host}`);
+    expect(readFileSync(join(user.home, 'grown'), 'utf8')).toBe('a\nmore\n');
+    expect(await toldOf(node, 'scp', { path: '/etc/tt-not-allowed' })).toMatchObject({ code: 'T3005E' });
+  });
+  it('rsync goes over a plain command', async () => {
+    await ok(
+      `rsync -a -e 'ssh -F ${config}' tree/ ${host}:mirror/ && rsync -a -e 'ssh -F ${config}' ${host}:mirror/ again/`,
+    );
+    expect(treeOf(join(local, 'again'))).toEqual(treeOf(tree()));
+  });
+  it('does not go through what the user may not read', async () => {
+    const secret = join(node.directory, 'secret');
+    writeFileSync(secret, 'secret', { mode: 0o600 });
+    chownSync(secret, 0, 0);
+    symlinkSync(secret, join(user.home, 'to-secret'));
+    for (const scp of ['$SCP -q', '$SCP -q -O']) {
+      const ran = await node.sh(config, `${scp} ${host}:to-secret stolen; cat stolen`);
+      expect(ran.stdout).toBe('');
+    }
+  });
+});

@@ -1,0 +1,33 @@
+import { execFileSync } from 'node:child_process';
+
+/** An account of the operating system for one test file. Only root can make one. */
+export interface ThrowawayUser {
+  readonly name: string;
+  readonly uid: number;
+  readonly home: string;
+  remove(): void;
+}
+
+const quietly = (command: string, args: readonly string[]): void => {
+  execFileSync(command, args, { stdio: 'ignore' });
+};
+
+/** Makes an account with a home and one further group, `<name>x`. */
+export function makeUser(shell = '/bin/sh'): ThrowawayUser {
+  const name = `tt${process.pid}${Math.floor(Math.random() * 1e4)}`;
+  const home = `/tmp/home-${name}`;
+  quietly('groupadd', [`${name}x`]);
+  quietly('useradd', ['-m', '-d', home, '-s', shell, '-U', '-G', `${name}x`, name]);
+  const uid = Number(execFileSync('id', ['-u', name], { encoding: 'utf8' }));
+  return {
+    name,
+    uid,
+    home,
+    remove: () => {
+      quietly('userdel', ['-r', '-f', name]);
+      quietly('groupdel', ['-f', `${name}x`]);
+    },
+  };
+}
+
+export const isRoot = process.getuid?.() === 0;
