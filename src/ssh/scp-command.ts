@@ -18,7 +18,7 @@ const flag = /^-[A-Za-z]+$/;
 export function parseScpCommand(command: string): ScpCommand | undefined {
   const [, program, rest] = /^\s*([A-Za-z0-9_./-]+)\s+(.*)$/s.exec(command) ?? [];
   if (program === undefined || rest === undefined || !/(^|\/)scp$/.test(program)) return undefined;
-  if (/[;&|<>`$()\n]/.test(rest.replace(/\\./gs, '').replace(/'[^']*'/g, ''))) return undefined;
+  if (!oneCommand.test(rest)) return undefined;
   const words = rest.split(/\s+/);
   const end = words.findIndex((word) => !flag.test(word));
   const flags = (end < 0 ? words : words.slice(0, end)).join('');
@@ -27,6 +27,9 @@ export function parseScpCommand(command: string): ScpCommand | undefined {
   const path = (end < 0 ? '' : words.slice(end).join(' ')).replace(/^--\s+/, '');
   return { direction: upload ? 'upload' : 'download', program, rest, path };
 }
+
+/** Words that the shell takes for arguments and nothing else: plain, escaped or quoted. Source: sh(1), quoting. */
+const oneCommand = /^(?:[^'"\\`$;&|<>()\n]|\\[^]|'[^']*'|"(?:[^"\\`$]|\\[^])*")*$/;
 
 /** A word that the shell gives back as it is. */
 export const shellQuote = (word: string): string =>

@@ -1,0 +1,124 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { str, u32, u64 } from '../pki/wire.ts';
+import { type FileTransfer, SftpTap } from './sftp-tap.ts';
+import { openFlag, packet, reply, request, status, statusReply } from './sftp-wire.ts';
+
+const attributes = u32(0);
+const open = (id: number, path: string, flags: number): Buffer =>
+  packet(request.open, u32(id), str(path), u32(flags), attributes);
+const handle = (id: number, name: string): Buffer => packet(reply.handle, u32(id), str(name));
+const write = (id: number, name: string, bytes: number): Buffer =>
+  packet(request.write, u32(id), str(name), u64(0n), str(Buffer.alloc(bytes)));
+const read = (id: number, name: string): Buffer =>
+  packet(request.read, u32(id), str(name), u64(0n), u32(9999));
+const data = (id: number, bytes: number): Buffer => packet(reply.data, u32(id), str(Buffer.alloc(bytes)));
+const close = (id: number, name: string): Buffer => packet(request.close, u32(id), str(name));
+const ok = (id: number): Buffer => statusReply(id, status.ok, 'Success');
+
+type Step = readonly ['c' | 's', Buffer];
+/** Shows the conversation to a tap, cut into pieces of `size` bytes. */
+function watch(steps: readonly Step[], size = 7): { transfers: FileTransfer[]; lost: string[] } {
+  const transfers: FileTransfer[] = [];
+  const lost: string[] = [];
+  const tap = new SftpTap(
+    (transfer) => transfers.push(transfer),
+    (reason) => lost.push(reason),
+  );
+  for (const [from, bytes] of steps)
+    for (let at = 0; at < bytes.length; at += size) {
+      const piece = bytes.subarray(at, at + size);
+      if (from === 'c') tap.fromClient(piece);
+      else tap.fromServer(piece);
+    }
+  tap.end();
+  return { transfers, lost };
+}
+const begin: Step[] = [
+  ['c', packet(request.init, u32(3))],
+  ['s', packet(reply.version, u32(3), str('x'), str('1'))],
+];
+const done = { status: 'done' } as const;
+
+describe('watching sftp', () => {
+  it('tells an upload, with the bytes that the server took', () => {
+    const steps: Step[] = [
+      ...begin,
+      ['c', open(1, '/a', openFlag.write | openFlag.create)],
+      ['s', handle(1, 'h')],
+      ['c', Buffer.concat([write(2, 'h', 40_000), write(3, 'h', 5)])],
+      ['s', Buffer.concat([ok(3), ok(2)])],
+      ['c', close(4, 'h')],
+      ['s', ok(4)],
+    ];
+    for (const size of [1, 7, 100_000])
+      expect(watch(steps, size)).toEqual({
+        transfers: [{ path: '/a', direction: 'upload', bytes: 40_005, result: done }],
+        lost: [],
+      });
+  });
+  it('tells a download; its end is no failure', () => {
+    const { transfers } = watch([
+      ...begin,
+      ['c', open(1, '/b', openFlag.read)],
+      ['s', handle(1, 'h')],
+      ['c', Buffer.concat([read(2, 'h'), read(3, 'h')])],
+      ['s', Buffer.concat([data(2, 33_000), statusReply(3, status.eof, 'End of file')])],
+      ['c', close(4, 'h')],
+      ['s', ok(4)],
+    ]);
+    expect(transfers).toEqual([{ path: '/b', direction: 'download', bytes: 33_000, result: done }]);
+  });
+  it('tells what could not be opened, what failed and what was broken off', () => {
+    const failed = (reason: string) => ({ status: 'failed', reason });
+    const { transfers } = watch([
+      ...begin,
+      ['c', open(1, '/no', openFlag.read)],
+      ['s', statusReply(1, status.permissionDenied, 'Permission denied')],
+      ['c', open(2, '/full', openFlag.write)],
+      ['s', handle(2, 'f')],
+      ['c', write(3, 'f', 10)],
+      ['s', statusReply(3, status.failure, 'No space')],
+      ['c', close(4, 'f')],
+      ['s', ok(4)],
+      ['c', open(5, '/cut', openFlag.write)],
+      ['s', handle(5, 'g')],
+    ]);
+    expect(transfers).toEqual([
+      { path: '/no', direction: 'download', bytes: 0, result: failed('Permission denied') },
+      { path: '/full', direction: 'upload', bytes: 0, result: failed('No space') },
+      { path: '/cut', direction: 'upload', bytes: 0, result: failed('broken off') },
+    ]);
+  });
+  it('says once when it has lost the thread', () => {
+    const { lost } = watch([
+      ['s', Buffer.from('Welcome to this machine!\n')],
+      ['c', open(1, '/a', 1)],
+      ['s', Buffer.from('more')],
+    ]);
+    expect(lost).toEqual(['the server does not speak SFTP']);
+  });
+  it('survives any bytes from either side', () => {
+    const noise = fc.tuple(fc.constantFrom('c' as const, 's' as const), fc.uint8Array({ maxLength: 300 }));
+    const real = fc.constantFrom<Step>(
+      ['c', open(1, '/a', 2)],
+      ['s', handle(1, 'h')],
+      ['c', write(1, 'h', 10)],
+      ['s', ok(1)],
+      ['s', packet(reply.handle, u32(1))],
+      ['c', packet(request.open, u32(1))],
+      ['c', close(1, 'h')],
+    );
+    const step = fc.oneof(
+      noise.map(([from, bytes]): Step => [from, Buffer.from(bytes)]),
+      real,
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), fc.integer({ min: 1, max: 50 }), (steps, size) => {
+        const { transfers, lost } = watch(steps, size);
+        expect(lost.length).toBeLessThanOrEqual(1);
+        for (const { bytes } of transfers) expect(bytes).toBeGreaterThanOrEqual(0);
+      }),
+    );
+  });
+});
