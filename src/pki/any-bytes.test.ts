@@ -70,7 +70,7 @@ describe('any bytes', () => {
   });
 
   const json = fc.json().map((text) => str(text));
-  const names4 = [
+  const extensionNames = [
     'teleport-roles',
     'teleport-route-to-cluster',
     'teleport-traits',
@@ -78,7 +78,7 @@ describe('any bytes', () => {
     'x-teleport-role',
   ];
   const extensions = fc
-    .dictionary(fc.constantFrom(...names4), fc.oneof(bytes, json))
+    .dictionary(fc.constantFrom(...extensionNames), fc.oneof(bytes, json))
     .map((all) => Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
 
   it('in the extensions of a certificate make its readers throw WireError or nothing', () => {
