@@ -18,6 +18,9 @@ export interface ServedOptions {
   readonly grant: Grant;
 }
 
+/** Channels of one connection, open or being refused. */
+const maxWork = 1024;
+
 /** One person's connection: its sessions, its forwards, and what ends it. */
 export class ServedConnection {
   readonly handlers: ConnectionHandlers;
@@ -118,18 +121,28 @@ export class ServedConnection {
     return work.finally(() => this.#work.delete(work));
   }
 
+  /** What was refused counts until it is on record: nobody can ask faster than the audit takes it. */
+  #isFlood(): boolean {
+    if (this.#work.size < maxWork) return false;
+    this.#disconnect(`more than ${maxWork} channels asked for at once`, 'too many channels asked for');
+    return true;
+  }
+
   #openSession(open: SessionOpen): void {
+    if (this.#isFlood()) return;
     const { context, connection } = this.#options;
     const { username, options } = this.#grant;
     const max = options.maxSessions;
     if (max > 0 && this.#sessions >= max) {
       open.reject('prohibited', `too many session channels for user "${username}" (max=${max})`);
-      void context.audit.afterwards(this.#subject, {
-        event: 'session.rejected',
-        code: 'T1006W',
-        reason: 'max_sessions limit reached',
-        max,
-      });
+      void this.#track(
+        context.audit.afterwards(this.#subject, {
+          event: 'session.rejected',
+          code: 'T1006W',
+          reason: 'max_sessions limit reached',
+          max,
+        }),
+      );
       return;
     }
     this.#touch();
@@ -152,6 +165,7 @@ export class ServedConnection {
   }
 
   #openForward(open: ForwardOpen): void {
+    if (this.#isFlood()) return;
     const { context, connection, peers } = this.#options;
     this.#touch();
     void this.#track(

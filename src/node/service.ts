@@ -77,6 +77,8 @@ export const createNodeService = (deps: NodeDeps): Service => ({
   },
 });
 
+const maxTimerMs = 2 ** 31 - 1;
+
 class Node {
   readonly #deps: NodeDeps;
   readonly #views: NodeViews;
@@ -157,7 +159,9 @@ class Node {
     if (this.#ssh === undefined) return;
     this.#ssh.drain();
     let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
+    const limit = new Promise<void>(
+      (resolve) => (timer = setTimeout(resolve, Math.min(graceMs, maxTimerMs))),
+    );
     await Promise.race([this.#allEnded(), limit]);
     clearTimeout(timer);
     await this.#ssh.closeConnections('the server is stopping');

@@ -24,6 +24,7 @@ export class SessionAudit {
   readonly #context: SessionContext;
   #startedAt: Instant;
   #size: WindowSize | undefined;
+  #resizing: Promise<void> | undefined;
   #next = 0;
 
   constructor(context: SessionContext) {
@@ -47,9 +48,20 @@ export class SessionAudit {
     );
   }
 
+  /** While one is being recorded only the newest size is kept: a client can send them faster than any disk takes them. */
   resized(size: WindowSize): void {
+    if (this.#size !== undefined && sizeText(this.#size) === sizeText(size)) return;
     this.#size = size;
-    void this.#tell('resize', 'T2002I', { size: sizeText(size) });
+    this.#resizing ??= this.#tellSizes().finally(() => {
+      this.#resizing = undefined;
+    });
+  }
+
+  async #tellSizes(): Promise<void> {
+    for (let told: WindowSize | undefined; told !== this.#size && this.#size !== undefined;) {
+      told = this.#size;
+      await this.#tell('resize', 'T2002I', { size: sizeText(told) });
+    }
   }
 
   /** One file moved by sftp. */
@@ -78,6 +90,7 @@ export class SessionAudit {
   /** The program has ended, or could not be started (`failure`). */
   async ended(plan: Plan, outcome: { exit: ExitStatus; failure?: string }): Promise<void> {
     const { username } = this.#context.subject;
+    await this.#resizing;
     const told = [this.#program(plan, outcome)];
     told.push(
       this.#tell('session.end', 'T2004I', {

@@ -114,8 +114,13 @@ export class Session {
   #begin(request: Start): void {
     const plan = planOf(request, this.#context.connection.permits.forceCommand, this.#context.filePrograms);
     if (plan === undefined) {
-      request.reject(`unrecognized subsystem: ${request.type === 'subsystem' ? request.name : ''}`);
-      void this.#audit.subsystemRefused(request.type === 'subsystem' ? request.name : '');
+      const name = request.type === 'subsystem' ? request.name : '';
+      request.reject(`unrecognized subsystem: ${name}`);
+      this.#started = true;
+      void this.#channel
+        .finish({ status: 'unknown' })
+        .then(() => this.#audit.subsystemRefused(name))
+        .finally(this.#end);
       return;
     }
     this.#started = true;
