@@ -159,6 +159,7 @@ describe('any texts', () => {
     ['NUL in the text of an extension', { extensions: { route: 'a\0b' } }],
     ['an extension without a name', { extensions: { '': 'x' } }],
     ['NUL in a critical option', { criticalOptions: { 'force-command': 'a\0b' } }],
+    ['a critical option of a host', { kind: 'host', criticalOptions: { 'force-command': 'x' } }],
     ['a negative serial number', { serial: -1n }],
     ['a serial number of 65 bits', { serial: 1n << 64n }],
   ])('are not certified: %s', (_name, wish) => {

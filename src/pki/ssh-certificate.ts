@@ -205,7 +205,9 @@ function refuseUnsound(o: IssueOptions): void {
   refuseUnsoundOptions(o);
 }
 
-function refuseUnsoundOptions({ criticalOptions = {}, extensions = {} }: IssueOptions): void {
+function refuseUnsoundOptions({ kind, criticalOptions = {}, extensions = {} }: IssueOptions): void {
+  if (kind === 'host' && Object.keys(criticalOptions).length > 0)
+    throw refusal('no critical option exists for hosts');
   for (const [name, value] of [...Object.entries(criticalOptions), ...Object.entries(extensions)])
     if (name === '' || !isSoundText(name) || !isSoundText(value))
       throw refusal(`option ${JSON.stringify(name)} is not sound text`);
@@ -220,8 +222,8 @@ function signWith(ca: KeyObject, caPublic: PublicKey, alg: SigAlg, data: Buffer)
 
 /**
  * Makes and signs a certificate: what the caller wants certified is the caller's decision.
- * @throws CodedError `bad_request` for a certificate whose form every checker would refuse. Which critical options are enforced
- * is the checker's to know.
+ * @throws CodedError `bad_request` for a certificate whose form every checker would refuse. Which critical options
+ * of users are enforced is the checker's to know.
  * Source: OpenSSH PROTOCOL.certkeys, v01.
  */
 export function issueCertificate(o: IssueOptions): Buffer {
