@@ -184,7 +184,8 @@ proxy_service:
     stop: (signal = 'SIGTERM') =>
       new Promise((settle) => {
         const child = daemon;
-        if (child === undefined || child.exitCode !== null || child.signalCode !== null) {
+        const over = child === undefined ? true : child.exitCode !== null || child.signalCode !== null;
+        if (child === undefined || over) {
           settle({ code: child?.exitCode ?? null, signal: child?.signalCode ?? null });
           return;
         }

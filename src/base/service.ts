@@ -1,3 +1,5 @@
+import type { Server } from 'node:net';
+
 /** Something the process runs: an auth service, a proxy, a node. */
 export interface Service {
   readonly name: string;
@@ -27,7 +29,7 @@ export interface Listeners {
    * Starts `server` on `address` (host:port). Resolves to the bound address (port 0 becomes the real one).
    * @throws CodedError `misconfigured` when the port is taken or not allowed, naming the address and the setting.
    */
-  listen(name: string, server: import('node:net').Server, address: HostPort): Promise<HostPort>;
+  listen(name: string, server: Server, address: HostPort): Promise<HostPort>;
 }
 
 export interface HostPort {

@@ -16,6 +16,7 @@ import { advertisedHost } from './advertise.ts';
 import type { Configuration } from './configuration.ts';
 import { serviceOf, type Closers } from './host-service.ts';
 import { saveIdentity } from './identity-store.ts';
+import { exportLogMetrics } from './log-metrics.ts';
 import type { Logger } from './logger.ts';
 import type { MetricsRegistry } from './metrics.ts';
 import { openBackend } from './open-backend.ts';
@@ -65,6 +66,7 @@ async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {
     sink,
   });
   closers.add(() => log.close());
+  exportLogMetrics(log, metrics);
   const { createAuthService } = await import('../auth/service.ts');
   return createAuthService({
     log,
