@@ -1,12 +1,93 @@
-import type { IncomingMessage } from 'node:http';
+import { BlockList, isIP } from 'node:net';
+import { CodedError } from '../base/errors.ts';
 import { formatHostPort } from '../base/service.ts';
 
+/** Who asks, and whether what its browser speaks is TLS. */
+export interface Origin {
+  /** `ip:port`; port 0 when a balancer told the address without one. */
+  readonly address: string;
+  /** TLS reaches the browser: it ends here, or at a listed balancer that says so. */
+  readonly secure: boolean;
+}
+
+/** The other end of a request's socket. */
+export interface RequestSocket {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  /** True for TLS. */
+  readonly encrypted?: boolean | undefined;
+}
+
+/** Load balancers whose forwarded headers count. Nobody else's do: anyone can write them. */
+export interface Balancers {
+  includes(ip: string): boolean;
+}
+
 /**
- * Whose machine a request comes from: the other end of the socket. Forwarded headers do not count: anyone can write
- * them, and no balancer is listed as one to believe.
+ * @param entries addresses (`10.0.0.5`) or networks (`10.0.0.0/8`).
+ * @throws CodedError `misconfigured` for what is neither.
  */
-export const clientAddress = (incoming: IncomingMessage): string =>
-  formatHostPort({
-    host: incoming.socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, '') ?? 'unknown',
-    port: incoming.socket.remotePort ?? 0,
-  });
+export function balancersOf(entries: readonly string[]): Balancers {
+  const list = new BlockList();
+  for (const entry of entries) {
+    const [, ip = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
+    const family = familyOf(ip);
+    const widest = family === 'ipv4' ? 32 : 128;
+    const prefix = bits === undefined ? widest : Number(bits);
+    if (family === undefined || prefix > widest)
+      throw new CodedError(
+        'misconfigured',
+        `'${entry}' is neither an IP address nor a network like 10.0.0.0/8`,
+      );
+    list.addSubnet(ip, prefix, family);
+  }
+  return {
+    includes: (ip) => {
+      const family = familyOf(ip);
+      return family !== undefined && list.check(ip, family);
+    },
+  };
+}
+
+/**
+ * Whose machine a request comes from: the other end of the socket; when that is a listed balancer, what it forwarded.
+ * X-Forwarded-For is read from the right, where balancers add, and only as far as listed ones wrote it.
+ * @param header answers a header of the request by its name in lower case.
+ */
+export function originOf(
+  socket: RequestSocket,
+  header: (name: string) => string | undefined,
+  balancers: Balancers,
+): Origin {
+  const encrypted = socket.encrypted === true;
+  let ip = plainIp(socket.remoteAddress ?? 'unknown');
+  let port = socket.remotePort ?? 0;
+  if (!balancers.includes(ip)) return { address: formatHostPort({ host: ip, port }), secure: encrypted };
+  const hops = (header('x-forwarded-for') ?? '').split(',');
+  while (balancers.includes(ip)) {
+    const hop = readHop(hops.pop() ?? '');
+    if (hop === undefined) break; // nothing readable stands there: whoever forwarded it is all we know
+    [ip, port] = [hop.host, hop.port];
+  }
+  const scheme = header('x-forwarded-proto')?.split(',').at(-1)?.trim().toLowerCase();
+  return {
+    address: formatHostPort({ host: ip, port }),
+    secure: scheme === undefined ? encrypted : scheme === 'https',
+  };
+}
+
+/** `1.2.3.4`, `1.2.3.4:5678`, `2001:db8::1` or `[2001:db8::1]:5678`. */
+function readHop(text: string): { host: string; port: number } | undefined {
+  const trimmed = text.trim();
+  const match = /^(?:\[([^\]]+)\]|(\d+\.\d+\.\d+\.\d+))(?::(\d{1,5}))?$/.exec(trimmed);
+  const host = plainIp(match?.[1] ?? match?.[2] ?? trimmed);
+  return isIP(host) === 0 ? undefined : { host, port: Number(match?.[3] ?? '0') };
+}
+
+/** IPv4 that arrives on an IPv6 socket is IPv4. */
+const plainIp = (ip: string): string => ip.replace(/^::ffff:(?=\d+\.)/i, '');
+
+function familyOf(ip: string): 'ipv4' | 'ipv6' | undefined {
+  const version = isIP(ip);
+  return version === 0 ? undefined : version === 4 ? 'ipv4' : 'ipv6';
+}

@@ -1,29 +1,43 @@
 import type { Duplex } from 'node:stream';
 
+/** When one side is gone, the other may take so long to swallow what that side sent whole. */
+const lingerMs = 30_000;
+
 /**
- * Carries bytes both ways with back-pressure. The end of one direction ends only that one; an error or a close of either
- * side closes the other. Resolves when both are closed.
+ * Carries bytes both ways, each side pushing back on the other. The end of one direction ends only that one. A side that
+ * breaks off cuts the other at once, so that what was cut never looks whole; a side that is gone in good order has what
+ * it sent delivered first. Resolves when both are closed.
  */
-export function joinStreams(a: Duplex, b: Duplex): Promise<void> {
-  carry(a, b);
-  carry(b, a);
-  return Promise.all([closed(a), closed(b)]).then(() => undefined);
+export async function joinStreams(a: Duplex, b: Duplex): Promise<void> {
+  const both = Promise.all([closed(a, b), closed(b, a)]);
+  a.pipe(b);
+  b.pipe(a);
+  await both;
 }
 
-function carry(from: Duplex, to: Duplex): void {
-  from.on('error', () => to.destroy());
-  from.once('close', () => {
-    // Everything that was read is passed on by the pipe; a side that broke off leaves nothing to wait for.
-    if (!from.readableEnded) to.destroy();
+function closed(one: Duplex, other: Duplex): Promise<void> {
+  one.on('error', () => one.destroy()); // `close` follows; the other side learns by that
+  return new Promise((resolve) => {
+    const gone = (): void => {
+      if (one.readableEnded) letGo(other);
+      else other.destroy();
+      resolve();
+    };
+    if (one.closed) gone();
+    else one.once('close', gone);
   });
-  from.pipe(to);
 }
 
-const closed = (stream: Duplex): Promise<void> =>
-  stream.closed
-    ? Promise.resolve()
-    : new Promise((resolve) => {
-        stream.once('close', () => {
-          resolve();
-        });
-      });
+/** Nobody reads any more what `stream` sends; it closes once it has taken what was written to it. */
+function letGo(stream: Duplex): void {
+  if (stream.writableFinished || stream.destroyed) {
+    stream.destroy();
+    return;
+  }
+  const limit = setTimeout(() => stream.destroy(), lingerMs);
+  stream.once('close', () => {
+    clearTimeout(limit);
+  });
+  stream.once('finish', () => stream.destroy());
+  stream.resume();
+}

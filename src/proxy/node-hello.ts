@@ -1,48 +1,59 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { CodedError } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
 import { proxyPreamble } from '../ssh/proxy-preamble.ts';
 
+const ssh = 'SSH-';
 const ours = 'SSH-2.0-Teleport';
 
+/** What the first bytes of a server say: undefined while they may still become either. */
+function kindOf(seen: string): 'ours' | 'ssh' | 'other' | undefined {
+  if (seen.startsWith(ours)) return 'ours';
+  if (ours.startsWith(seen)) return undefined;
+  if (seen.startsWith(ssh)) return 'ssh';
+  return 'other';
+}
+
 /**
- * Waits for the first bytes of a node and tells it, when it is one of ours, who the true client is, before any byte of
- * that client. The node's bytes are put back: the client reads them.
- * @throws CodedError `unavailable` when the node closes or says nothing in time.
+ * Waits for the first bytes of a server and tells it, when it is a node of ours, who the true client is, before any byte
+ * of that client. The server's bytes are put back: the client reads them. What does not begin as SSH is refused, so that
+ * no certificate opens anything else that happens to listen where a node said that it does.
+ * @throws CodedError `unavailable`, having destroyed the stream, when it is no SSH server, ends, or says nothing in time.
  */
-export function greetNode(socket: Socket, client: HostPort, timeoutMs = 10_000): Promise<void> {
+export function greetNode(stream: Duplex, client: HostPort, timeoutMs = 10_000): Promise<void> {
   return new Promise((resolve, reject) => {
-    const settle = (e?: CodedError): void => {
+    let seen = Buffer.alloc(0);
+    const settle = (): void => {
       clearTimeout(limit);
-      socket.off('readable', read);
-      socket.off('end', ended);
-      socket.off('error', ended);
-      socket.off('close', ended);
-      if (e === undefined) resolve();
-      else {
-        socket.destroy();
-        reject(e);
-      }
+      stream.off('readable', read).off('end', ended).off('error', ended).off('close', ended);
+    };
+    const fail = (why: string): void => {
+      settle();
+      stream.destroy();
+      reject(new CodedError('unavailable', why));
     };
     const ended = (): void => {
-      settle(new CodedError('unavailable', 'the node closed the connection before it said who it is'));
+      fail('the node closed the connection before it said who it is');
     };
     const limit = setTimeout(() => {
-      settle(new CodedError('unavailable', `the node said nothing in ${timeoutMs / 1000} s`));
+      fail(`the node said nothing in ${timeoutMs / 1000} s`);
     }, timeoutMs);
-    let seen = Buffer.alloc(0);
     const read = (): void => {
-      for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null)
+      for (let chunk = stream.read() as Buffer | null; chunk !== null; chunk = stream.read() as Buffer | null)
         seen = Buffer.concat([seen, chunk]);
-      if (seen.length < ours.length && ours.startsWith(seen.toString('latin1'))) return;
-      if (seen.toString('latin1').startsWith(ours)) socket.write(proxyPreamble(client));
-      socket.unshift(seen);
+      const kind = kindOf(seen.toString('latin1'));
+      if (kind === undefined) return;
+      if (kind === 'other') {
+        fail('what answers there is not an SSH server');
+        return;
+      }
       settle();
+      if (kind === 'ours') stream.write(proxyPreamble(client));
+      stream.unshift(seen);
+      resolve();
     };
-    socket.on('readable', read);
-    socket.once('end', ended);
-    socket.once('error', ended);
-    socket.once('close', ended);
-    read();
+    stream.on('readable', read).once('end', ended).once('error', ended).once('close', ended);
+    if (stream.destroyed) ended();
+    else read();
   });
 }

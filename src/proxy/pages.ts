@@ -1,43 +1,34 @@
 import { html, raw } from 'hono/html';
 import type { HtmlEscapedString } from 'hono/utils/html';
+import { style } from './style.ts';
 
-type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
+export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
 
-/** One style for all pages; the policy admits it by its hash, so it goes out exactly as it stands here. */
-export const style = `
-:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--paper:#f4f6f9;--card:#fff;--line:#d5dbe3;--go:#1f5fbf;--bad:#b3261e}
-@media (prefers-color-scheme:dark){:root{--ink:#e8ecf2;--soft:#a3adbb;--paper:#12161c;--card:#1b212a;--line:#343d4a;--go:#6aa5ff;--bad:#ff8a80}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
-main{max-width:30rem;margin:2rem auto;padding:1.5rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem}
-@media (max-width:32rem){main{margin:0;border:0;border-radius:0;min-height:100vh}}
-h1{font-size:1.35rem;margin:0 0 .5rem}
-p{margin:.5rem 0}
-.soft{color:var(--soft);font-size:.92rem}
-label{display:block;margin:1rem 0 .25rem;font-weight:600}
-input{width:100%;padding:.6rem .7rem;font:inherit;color:inherit;background:transparent;border:1px solid var(--line);border-radius:.4rem}
-input[aria-invalid=true]{border-color:var(--bad)}
-.bad{color:var(--bad);margin:.25rem 0 0}
-button{margin-top:1.25rem;width:100%;padding:.7rem;font:inherit;font-weight:600;color:#fff;background:#1f5fbf;border:0;border-radius:.4rem}
-img{display:block;width:14rem;height:14rem;margin:1rem auto;background:#fff;padding:.5rem;border-radius:.4rem}
-code,pre{font:.92rem/1.45 ui-monospace,monospace}
-pre{white-space:pre-wrap;word-break:break-all;padding:.75rem;border:1px solid var(--line);border-radius:.4rem}
-:focus-visible{outline:3px solid var(--go);outline-offset:2px}
-`;
+const nothing = html``;
 
-function page(title: string, content: Html): Html {
+function page(fields: { title: string; clusterName: string }, content: Html): Html {
   return html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${title}</title>
+        <meta name="robots" content="noindex" />
+        <title>${fields.title}</title>
         ${raw(`<style>${style}</style>`)}
       </head>
       <body>
+        <p class="name">Cluster <strong>${fields.clusterName}</strong></p>
         <main>${content}</main>
       </body>
     </html>`;
+}
+
+export type Field = 'password' | 'again' | 'code';
+
+/** What was wrong with the last try, and with which field; `form` when with none of them. */
+export interface Fault {
+  readonly field: Field | 'form';
+  readonly message: string;
 }
 
 export interface FormFields {
@@ -46,99 +37,145 @@ export interface FormFields {
   readonly purpose: 'invite' | 'reset';
   readonly csrf: string;
   /** Undefined when the cluster asks for no second factor. */
-  readonly otp: { readonly qrDataUri: string; readonly secret: string } | undefined;
-  /** What was wrong with the last try. */
-  readonly fault?: { readonly field: 'password' | 'again' | 'code' | 'form'; readonly message: string };
+  readonly otp: OneTimeSecret | undefined;
+  readonly fault?: Fault;
+}
+
+export interface OneTimeSecret {
+  /** `data:image/png;base64,…` */
+  readonly qrDataUri: string;
+  /** `otpauth://…`: opens the authenticator of the device that shows the page. */
+  readonly url: string;
+  /** base32, for typing. */
+  readonly secret: string;
 }
 
 /** The page behind an invite or reset link. Works without JavaScript. */
 export function credentialsPage(fields: FormFields): Html {
   const { username, clusterName, purpose, csrf, otp, fault } = fields;
-  const title = purpose === 'invite' ? `Welcome to ${clusterName}` : `New password for ${clusterName}`;
-  const faultOf = (field: string): Html =>
-    fault?.field === field
-      ? html`<p class="bad" id="${field}-fault" role="alert">${fault.message}</p>`
-      : html``;
-  const invalid = (field: string): Html =>
-    fault?.field === field ? html`aria-invalid="true" aria-describedby="${field}-fault"` : html``;
+  const title = purpose === 'invite' ? `Welcome, ${username}` : `A new password for ${username}`;
+  const titleBar = fault === undefined ? title : `Error: ${title}`;
   return page(
-    title,
+    { title: titleBar, clusterName },
     html`<h1>${title}</h1>
       <p>
-        You are <strong>${username}</strong>. Choose a
-        password${otp ? ' and add this account to your authenticator' : ''}.
+        Choose the password you will log in
+        with${otp ? ', and set up the codes that your authenticator will show.' : '.'}
       </p>
-      ${faultOf('form')}
-      <form method="post" autocomplete="on">
+      ${fault?.field === 'form' ? html`<p class="note" role="alert">${fault.message}</p>` : nothing}
+      <form method="post">
         <input type="hidden" name="csrf" value="${csrf}" />
         <input type="text" name="username" value="${username}" autocomplete="username" hidden readonly />
-        <label for="password">Password <span class="soft">(at least 6 characters)</span></label>
-        <input
-          id="password"
-          name="password"
-          type="password"
-          autocomplete="new-password"
-          required
-          autofocus
-          ${invalid('password')}
-        />
-        ${faultOf('password')}
-        <label for="again">The same again</label>
-        <input
-          id="again"
-          name="again"
-          type="password"
-          autocomplete="new-password"
-          required
-          ${invalid('again')}
-        />
-        ${faultOf('again')} ${otp ? otpPart(otp, faultOf('code'), invalid('code')) : ''}
+        ${secretField({ field: 'password', label: 'Password', hint: 'At least 6 characters.', fault })}
+        ${secretField({ field: 'again', label: 'The same password again', fault })}
+        ${otp ? otpPart(otp, fault) : nothing}
         <button type="submit">${purpose === 'invite' ? 'Create account' : 'Set password'}</button>
       </form>`,
   );
 }
 
-const otpPart = (otp: NonNullable<FormFields['otp']>, fault: Html, invalid: Html): Html =>
-  html`<label for="code">Code of your authenticator</label>
+/** Marks the field that was wrong, ties it to the message below it, and puts the cursor there. */
+function stateOf(field: Field, fault: Fault | undefined, hintId?: string): Html {
+  const isWrong = fault?.field === field;
+  const described = [hintId, isWrong ? `${field}-fault` : undefined].filter((id) => id !== undefined);
+  const focused = isWrong || (field === 'password' && (fault === undefined || fault.field === 'form'));
+  return html`${described.length > 0 ? html`aria-describedby="${described.join(' ')}"` : nothing}
+  ${isWrong ? html`aria-invalid="true"` : nothing} ${focused ? html`autofocus` : nothing}`;
+}
+
+const messageOf = (field: Field, fault: Fault | undefined): Html =>
+  fault?.field === field
+    ? html`<p class="bad" id="${field}-fault" role="alert">${fault.message}</p>`
+    : nothing;
+
+function secretField(options: {
+  field: Field;
+  label: string;
+  hint?: string;
+  fault: Fault | undefined;
+}): Html {
+  const { field, label, hint, fault } = options;
+  const hintId = hint === undefined ? undefined : `${field}-hint`;
+  return html`<label for="${field}">${label}</label>
+    ${hint === undefined ? nothing : html`<p class="soft" id="${hintId ?? ''}">${hint}</p>`}
+    <input
+      id="${field}"
+      name="${field}"
+      type="password"
+      autocomplete="new-password"
+      required
+      ${stateOf(field, fault, hintId)}
+    />
+    ${messageOf(field, fault)}`;
+}
+
+/** In groups of four: nobody types 32 letters without losing the place. */
+const grouped = (secret: string): string => secret.replace(/(.{4})(?=.)/g, '$1 ');
+
+const otpPart = (otp: OneTimeSecret, fault: Fault | undefined): Html =>
+  html`<h2>One-time codes</h2>
+    <ol>
+      <li>Open any authenticator application on your telephone and scan this picture.</li>
+      <li>Enter the six digits that it shows.</li>
+    </ol>
+    <img src="${otp.qrDataUri}" alt="QR code that holds the one-time secret" width="224" height="224" />
     <p class="soft">
-      Scan this with any authenticator application, or type the secret below it. Then enter the six digits it
-      shows.
+      Nothing to scan with? <a href="${otp.url}">Open the authenticator of this device</a>, or type this
+      secret into it:
     </p>
-    <img src="${otp.qrDataUri}" alt="QR code with the one-time secret" width="224" height="224" />
-    <p class="soft">Secret: <code>${otp.secret}</code></p>
+    <code class="secret">${grouped(otp.secret)}</code>
+    <label for="code">Six digits</label>
     <input
       id="code"
       name="code"
+      class="digits"
       inputmode="numeric"
       autocomplete="one-time-code"
       pattern="[0-9]{6}"
       maxlength="6"
+      title="six digits"
       required
-      ${invalid}
+      ${stateOf('code', fault)}
     />
-    ${fault}`;
+    ${messageOf('code', fault)}`;
 
-export const donePage = (fields: { username: string; clusterName: string; proxyAddress: string }): Html =>
+/** Both are safe to type into a shell: a user name and an address have no such characters. */
+const loginCommand = (proxyAddress: string, username: string): string =>
+  `tsh login --proxy=${proxyAddress} --user=${username}`;
+
+export interface DoneFields {
+  readonly username: string;
+  readonly clusterName: string;
+  readonly proxyAddress: string;
+}
+
+export const donePage = ({ username, clusterName, proxyAddress }: DoneFields): Html =>
   page(
-    'Done',
-    html`<h1>Done, ${fields.username}</h1>
-      <p>Your password for ${fields.clusterName} is set. Log in from a terminal:</p>
-      <pre>tsh login --proxy=${fields.proxyAddress} --user=${fields.username}</pre>
+    { title: 'Done', clusterName },
+    html`<h1>Done, ${username}</h1>
+      <p>Your password is set. This link is used up. Log in from a terminal:</p>
+      <pre>${loginCommand(proxyAddress, username)}</pre>
       <p class="soft">Then <code>tsh ls</code> shows the machines you may use.</p>`,
   );
 
-export const messagePage = (title: string, message: string): Html =>
+export const messagePage = (fields: { title: string; message: string; clusterName: string }): Html =>
   page(
-    title,
-    html`<h1>${title}</h1>
-      <p>${message}</p>`,
+    fields,
+    html`<h1>${fields.title}</h1>
+      <p>${fields.message}</p>`,
   );
 
 export const landingPage = (fields: { clusterName: string; proxyAddress: string }): Html =>
   page(
-    fields.clusterName,
-    html`<h1>${fields.clusterName}</h1>
-      <p>This is the door to an SSH cluster. Log in from a terminal:</p>
-      <pre>tsh login --proxy=${fields.proxyAddress}</pre>
-      <p class="soft">No account yet? Ask an operator for an invitation.</p>`,
+    { title: `SSH access to ${fields.clusterName}`, clusterName: fields.clusterName },
+    html`<h1>SSH access</h1>
+      <p>
+        This is the proxy through which people reach the machines of this cluster. Log in from a terminal:
+      </p>
+      <pre>${loginCommand(fields.proxyAddress, 'you')}</pre>
+      <p>
+        Then <code>tsh ls</code> shows the machines you may use, and <code>tsh ssh login@machine</code> opens
+        one.
+      </p>
+      <p class="soft">No account yet? Ask an operator of the cluster for an invitation.</p>`,
   );

@@ -2,78 +2,160 @@ import type { AuditOutbox } from '../api/audit-outbox.ts';
 import { messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { formatHostPort } from '../base/service.ts';
+import type { Instant } from '../base/time.ts';
+import { minute } from '../base/duration.ts';
 import type { World } from '../base/world.ts';
-import type { AuthFailure } from '../ssh/cert-server.ts';
+import { auditCodes } from '../domain/audit-codes.ts';
+import type { AuditEvent } from '../domain/audit-event.ts';
+import type { AuthFailure, Peer, SshConnection } from '../ssh/cert-server.ts';
 
-/** Refused logins kept one by one, per minute; more become one event with their number. */
+/** Refused logins kept one by one, per minute, in all and from one address; more become one event with their number. */
 const perMinute = 600;
-const windowMs = 60_000;
+const perAddress = 60;
+/** Events that may wait for the spool. When it takes none, they wait here only up to this number. */
+const maxWaiting = 1_000;
+/** Addresses named in the event that tells the number; the rest is in its count. */
+const maxNamed = 20;
+const maxTracked = 10_000;
 
-export interface RefusedLogins {
-  readonly record: (failure: AuthFailure) => void;
-  /** Writes what is only counted yet, and waits for it. */
-  close(): Promise<void>;
-}
-
-/**
- * Records refused SSH logins (`auth`, T3007W). Whoever hammers the port fills neither disk nor memory, and nothing is lost
- * without a word: what was not kept one by one is counted in an event of its own.
- */
-export function refusedLogins(deps: {
-  readonly outbox: AuditOutbox;
+export interface ProxyAuditDeps {
+  readonly outbox: Pick<AuditOutbox, 'emit'>;
   readonly world: World;
   readonly sink: LogSink;
   readonly hostId: string;
-}): RefusedLogins {
-  const { outbox, world, sink, hostId } = deps;
-  let begun = Date.parse(world.now());
-  let kept = 0;
-  let counted = 0;
-  let writing: Promise<void> = Promise.resolve();
+}
 
-  const emit = (fields: Record<string, unknown>): void => {
-    const event = {
+/**
+ * What a proxy tells the audit: refused SSH logins (`auth`, T3007W) and connections it ended. Whoever hammers the port
+ * fills neither disk nor memory, and nothing is lost without a word: what was not kept one by one is counted, and the
+ * number is an event of its own (`gap`) a minute later.
+ */
+export class ProxyAudit {
+  readonly #deps: ProxyAuditDeps;
+  #window: NodeJS.Timeout | undefined;
+  #kept = 0;
+  #keptOf = new Map<string, number>();
+  #counted = 0;
+  #countedOf = new Map<string, number>();
+  #since: Instant = '';
+  #waiting = 0;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(deps: ProxyAuditDeps) {
+    this.#deps = deps;
+  }
+
+  refused({ username, keyId, reason, peer }: AuthFailure): void {
+    const { host } = peer.remoteAddress;
+    this.#window ??= setTimeout(() => {
+      this.#endWindow();
+    }, minute).unref();
+    const ofHost = this.#keptOf.get(host) ?? 0;
+    if (this.#kept >= perMinute || ofHost >= perAddress || this.#waiting >= maxWaiting) {
+      this.#count(host, 1);
+      return;
+    }
+    this.#kept++;
+    this.#keptOf.set(host, ofHost + 1);
+    this.#emit(host, {
       event: 'auth',
-      code: 'T3007W',
+      code: auditCodes.authAttemptFailure,
+      success: false,
+      error: reason,
+      login: username,
+      proto: 'ssh',
+      ...(keyId === undefined ? {} : { user: keyId }),
+      ...addressFields(peer),
+    });
+  }
+
+  /** The proxy ended a connection because its user may no longer be here. */
+  disconnected({ certificate, username, peer }: SshConnection, reason: string): void {
+    this.#emit(peer.remoteAddress.host, {
+      event: 'client.disconnect',
+      code: auditCodes.clientDisconnect,
+      user: certificate.keyId,
+      login: username,
+      reason,
+      ...addressFields(peer),
+    });
+  }
+
+  /** Writes what is only counted yet, and waits for all that was written. */
+  async close(): Promise<void> {
+    await this.#writing;
+    this.#endWindow();
+    await this.#writing;
+    if (this.#counted > 0)
+      this.#deps.sink.error('refused logins that the audit could not take', { count: this.#counted });
+    clearTimeout(this.#window);
+  }
+
+  #endWindow(): void {
+    clearTimeout(this.#window);
+    this.#window = undefined;
+    this.#kept = 0;
+    this.#keptOf.clear();
+    if (this.#counted === 0) return;
+    const count = this.#counted;
+    const named = [...this.#countedOf].sort((a, b) => b[1] - a[1]).slice(0, maxNamed);
+    const since = this.#since;
+    this.#counted = 0;
+    this.#countedOf.clear();
+    this.#emit(
+      '',
+      {
+        event: 'gap',
+        code: auditCodes.gap,
+        about: 'auth',
+        count,
+        since,
+        message: 'refused logins that were not kept one by one: too many came',
+        addresses: Object.fromEntries(named),
+      },
+      count,
+    );
+  }
+
+  #count(host: string, n: number): void {
+    if (this.#counted === 0) this.#since = this.#deps.world.now();
+    this.#counted += n;
+    if (this.#countedOf.size < maxTracked || this.#countedOf.has(host))
+      this.#countedOf.set(host, (this.#countedOf.get(host) ?? 0) + n);
+    this.#window ??= setTimeout(() => {
+      this.#endWindow();
+    }, minute).unref();
+  }
+
+  /** In order, one after the other. What the spool does not take is counted again: `n` refusals. */
+  #emit(host: string, fields: Pick<AuditEvent, 'event' | 'code'> & Record<string, unknown>, n = 1): void {
+    const { outbox, world, sink, hostId } = this.#deps;
+    const event: AuditEvent = {
       uid: world.uuid(),
       time: world.now(),
       ei: 0,
-      success: false,
       server_id: hostId,
       actor: `proxy:${hostId}`,
       request_id: world.uuid(),
       ...fields,
     };
-    writing = writing
+    this.#waiting++;
+    this.#writing = this.#writing
       .then(() => outbox.emit(event))
       .catch((e: unknown) => {
-        sink.error(`an audit event could not be kept: ${messageOf(e)}`, { event: JSON.stringify(event) });
+        sink.error('an audit event could not be kept', {
+          reason: messageOf(e),
+          event: JSON.stringify(event),
+        });
+        this.#count(host, n);
+      })
+      .finally(() => {
+        this.#waiting--;
       });
-  };
-  const closeWindow = (): void => {
-    if (counted > 0) emit({ error: `${counted} more refused logins within a minute`, count: counted });
-    [begun, kept, counted] = [Date.parse(world.now()), 0, 0];
-  };
-  return {
-    record: ({ username, keyId, reason, peer }) => {
-      if (Date.parse(world.now()) - begun >= windowMs) closeWindow();
-      if (kept >= perMinute) {
-        counted++;
-        return;
-      }
-      kept++;
-      emit({
-        login: username,
-        ...(keyId === undefined ? {} : { user: keyId }),
-        error: reason,
-        proto: 'ssh',
-        'addr.remote': formatHostPort(peer.remoteAddress),
-        'addr.local': formatHostPort(peer.localAddress),
-      });
-    },
-    close: async () => {
-      closeWindow();
-      await writing;
-    },
-  };
+  }
 }
+
+const addressFields = (peer: Peer): Pick<AuditEvent, 'addr.remote' | 'addr.local'> => ({
+  'addr.remote': formatHostPort(peer.remoteAddress),
+  'addr.local': formatHostPort(peer.localAddress),
+});

@@ -1,13 +1,18 @@
+import { firstValueFrom } from 'rxjs';
+import { filter } from 'rxjs/operators';
 import type { AuthClient } from '../api/client.ts';
+import type { Instant } from '../base/time.ts';
+import type { ClusterState } from '../domain/cluster.ts';
 import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
 import { authoritiesView, trustedOf, type AuthoritiesState } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
-import { hostsView, type HostsState } from '../views/hosts.ts';
+import { hostsInRole, hostsView, type HostsState } from '../views/hosts.ts';
 import { openView } from '../views/open-view.ts';
-import { presenceView, type PresenceState } from '../views/presence.ts';
+import { presenceOf, presenceView, type PresenceState } from '../views/presence.ts';
+import { valuesOf } from '../views/table.ts';
 import { usersView, type UsersState } from '../views/users.ts';
 import type { View } from '../views/view.ts';
-import type { ClusterState } from '../domain/cluster.ts';
+import { indexNodes, type NodeIndex } from './node-index.ts';
 
 /** What a proxy knows of the cluster: folds of its own, which stay when auth is away. */
 export interface ProxyViews {
@@ -16,10 +21,12 @@ export interface ProxyViews {
   readonly hosts: View<HostsState>;
   readonly presence: View<PresenceState>;
   readonly users: View<UsersState>;
+  /** Undefined while all of them follow. */
+  failure(): Error | undefined;
   close(): void;
 }
 
-/** Opens the views. They fill as auth answers; `authorities` empty means that nobody can log in yet. */
+/** Opens the views and waits until they hold what auth had to tell when it was first asked. */
 export async function openProxyViews(auth: Pick<AuthClient, 'state' | 'presence'>): Promise<ProxyViews> {
   const [authorities, cluster, hosts, users, presence] = await Promise.all([
     openView(authoritiesView, auth.state),
@@ -28,18 +35,73 @@ export async function openProxyViews(auth: Pick<AuthClient, 'state' | 'presence'
     openView(usersView, auth.state),
     openView(presenceView, auth.presence),
   ]);
+  const all = [authorities, cluster, hosts, users, presence];
+  const close = (): void => {
+    for (const view of all) view.close();
+  };
+  try {
+    // No authority, no cluster: the first that is heard of it brings the head of the log with it.
+    await firstValueFrom(authorities.changes.pipe(filter((state) => trustedOf(state, 'user').length > 0)));
+    const head = auth.state.headSeen();
+    await Promise.all([authorities, cluster, hosts, users].map((view) => view.reached(head)));
+  } catch (e) {
+    close();
+    throw e;
+  }
   return {
     authorities,
     cluster,
     hosts,
     presence,
     users,
-    close: () => {
-      for (const view of [authorities, cluster, hosts, users, presence]) view.close();
-    },
+    failure: () => all.map((view) => view.failure()).find((failure) => failure !== undefined),
+    close,
   };
 }
 
 /** Public key blobs of the user authority that are trusted now. */
 export const userAuthorityBlobs = (state: AuthoritiesState): Buffer[] =>
   trustedOf(state, 'user').map((key) => fromAuthorizedKeyLine(key.sshPublicKey));
+
+/** The nodes of the cluster, ready to be asked for one. */
+export interface NodeDirectory {
+  index(): NodeIndex;
+  /**
+   * Judged at the moment of the newest sighting of any host, not by the clock: while auth is away nobody is seen, and that
+   * says nothing of the nodes.
+   */
+  isAlive(hostId: string): boolean;
+  /** Undefined when it is alive, or was never seen. */
+  goneSince(hostId: string): Instant | undefined;
+}
+
+export function nodeDirectory(views: Pick<ProxyViews, 'hosts' | 'presence'>): NodeDirectory {
+  const index = remembered((hosts: HostsState) => indexNodes(hostsInRole(hosts, 'Node')));
+  const newest = remembered((presence: PresenceState) =>
+    valuesOf(presence).reduce<Instant>(
+      (latest, { lastSeenAt }) => (lastSeenAt > latest ? lastSeenAt : latest),
+      '',
+    ),
+  );
+  const seen = (hostId: string): ReturnType<typeof presenceOf> => {
+    const presence = views.presence.state();
+    return presenceOf(presence, { hostId, role: 'Node' }, newest(presence));
+  };
+  return {
+    index: () => index(views.hosts.state()),
+    isAlive: (hostId) => seen(hostId).status === 'alive',
+    goneSince: (hostId) => {
+      const presence = seen(hostId);
+      return presence.status === 'gone' ? presence.lastSeenAt : undefined;
+    },
+  };
+}
+
+/** States are never changed, only replaced: what was made of one holds until there is another. */
+function remembered<S extends object, T>(make: (state: S) => T): (state: S) => T {
+  let last: { readonly state: S; readonly made: T } | undefined;
+  return (state) => {
+    if (last?.state !== state) last = { state, made: make(state) };
+    return last.made;
+  };
+}

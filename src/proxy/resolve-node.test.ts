@@ -1,33 +1,38 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { HostInfo } from '../domain/host-info.ts';
-import { needsDns, resolveNode, withoutCluster } from './resolve-node.ts';
+import { CodedError } from '../base/errors.ts';
+import { indexNodes } from './node-index.ts';
+import { allowedOutside, needsDns, resolveNode, type ResolvedNode, withoutCluster } from './resolve-node.ts';
+import { nodeInfo } from './testing.ts';
 
-const node = (hostId: string, nodename: string, address: string): HostInfo => ({
-  hostId,
-  role: 'Node',
-  nodename,
-  address,
-  publicAddress: '',
-  sshPublicAddress: '',
-  labels: {},
-  version: '4.5.0',
-});
 const id = (n: number): string => `00000000-0000-4000-8000-00000000000${n}`;
-const nodes = [
-  node(id(1), 'node1', '10.0.0.1:3022'),
-  node(id(2), 'node2', '10.0.0.2:3022'),
-  node(id(3), 'twin', '10.0.0.3:3022'),
-  node(id(4), 'twin', '10.0.0.4:3023'),
-  node(id(5), 'six', '[fd00::6]:3022'),
+const infos = [
+  nodeInfo(id(1), 'node1', '10.0.0.1:3022'),
+  nodeInfo(id(2), 'node2', '10.0.0.2:3022'),
+  nodeInfo(id(3), 'twin', '10.0.0.3:3022'),
+  nodeInfo(id(4), 'twin', '10.0.0.4:3023'),
+  nodeInfo(id(5), 'six', '[fd00::6]:3022'),
+  nodeInfo(id(6), 'broken', '1:2:3'),
+  nodeInfo(id(7), 'named', 'named.internal:3022'),
 ];
-const found = (host: string, port = 0, dns: string[] = []): string =>
-  resolveNode(nodes, { host, port }, dns).hostId;
-const refusal = (host: string, port = 0): unknown => {
+const nodes = indexNodes(infos);
+
+interface Given {
+  readonly port?: number;
+  readonly dns?: readonly string[];
+  readonly alive?: readonly string[];
+}
+const resolve = (host: string, { port = 0, dns = [], alive }: Given = {}): ResolvedNode =>
+  resolveNode(nodes, { host, port }, { dns, isAlive: ({ hostId }) => alive?.includes(hostId) ?? true });
+const found = (host: string, given?: Given): string => resolve(host, given).hostId;
+const refusal = (host: string, given?: Given): { code: string; message: string } => {
   try {
-    return found(host, port);
+    found(host, given);
   } catch (e) {
-    return (e as Error).message;
+    if (e instanceof CodedError) return { code: e.code, message: e.message };
+    throw e;
   }
+  throw new Error(`${host} was found`);
 };
 
 describe('finding the node that a name means', () => {
@@ -35,34 +40,119 @@ describe('finding the node that a name means', () => {
     expect(found('node1')).toBe(id(1));
     expect(found('NODE2')).toBe(id(2));
   });
-  it('goes by UUID, and says when there is none', () => {
-    expect(found(id(4))).toBe(id(4));
-    expect(refusal(id(9))).toBe(`unable to locate node matching uuid-like target ${id(9)}`);
+  it('goes by UUID alone, and says when there is none', () => {
+    expect(found(id(4), { port: 9 })).toBe(id(4));
+    expect(refusal(id(9))).toEqual({
+      code: 'not_found',
+      message: `unable to locate node matching uuid-like target ${id(9)}`,
+    });
   });
-  it('goes by address, IPv6 too', () => {
+  it('goes by address, however IPv6 is written', () => {
     expect(found('10.0.0.2')).toBe(id(2));
-    expect(resolveNode(nodes, { host: 'fd00::6', port: 0 }).address).toEqual({ host: 'fd00::6', port: 3022 });
+    for (const six of ['fd00::6', 'FD00::6', 'fd00:0:0:0:0:0:0:6'])
+      expect(resolve(six).address).toEqual({ host: 'fd00::6', port: 3022 });
+    expect(found('named.internal')).toBe(id(7));
   });
   it('goes by what DNS says', () => {
-    expect(found('alias', 0, ['10.0.0.1'])).toBe(id(1));
+    expect(found('alias', { dns: ['10.9.9.9', '10.0.0.1'] })).toBe(id(1));
+    expect(refusal('alias', { dns: ['10.0.0.1', '10.0.0.2'] }).message).toBe('err-node-is-ambiguous');
   });
   it('tells twins apart by port, and refuses to guess', () => {
-    expect(found('twin', 3023)).toBe(id(4));
-    expect(refusal('twin')).toBe('err-node-is-ambiguous');
+    expect(found('twin', { port: 3023 })).toBe(id(4));
+    expect(refusal('twin')).toEqual({ code: 'bad_request', message: 'err-node-is-ambiguous' });
   });
-  it('refuses what is no node of the cluster', () => {
-    expect(refusal('elsewhere')).toMatch(/no node of this cluster is called elsewhere/);
-    expect(refusal('node1', 22)).toMatch(/does not listen on port 22/);
+  it('prefers the living, so that a machine made anew under its old name is found', () => {
+    expect(found('twin', { alive: [id(3)] })).toBe(id(3));
+  });
+  it('finds a node that is not alive when it is the only one', () => {
+    expect(found('node1', { alive: [] })).toBe(id(1));
+    expect(refusal('twin', { alive: [] }).message).toBe('err-node-is-ambiguous');
+  });
+  it('refuses what is no node of the cluster, and says what is wrong with a port', () => {
+    expect(refusal('elsewhere')).toEqual({
+      code: 'not_found',
+      message: 'no node of this cluster is called elsewhere ("tsh ls" shows them)',
+    });
+    expect(refusal('node1', { port: 22 }).message).toMatch(/^node node1 does not listen on port 22/);
+  });
+  it('is not stopped by a node that announces nonsense', () => {
+    expect(found('node1')).toBe(id(1));
+    expect(refusal('broken')).toEqual({
+      code: 'unavailable',
+      message: 'node broken announces an address that cannot be read',
+    });
   });
   it('takes the cluster off the end of a name', () => {
     expect(withoutCluster('node1.example', 'example')).toBe('node1');
+    expect(withoutCluster('NODE1.Example', 'example')).toBe('NODE1');
     expect(withoutCluster('node1', 'example')).toBe('node1');
     expect(withoutCluster('example', 'example')).toBe('example');
   });
   it('asks DNS only for names that could need it', () => {
-    expect(needsDns(nodes, 'node1')).toBe(false);
-    expect(needsDns(nodes, '10.1.1.1')).toBe(false);
-    expect(needsDns(nodes, id(1))).toBe(false);
+    for (const host of ['node1', 'NODE1', 'named.internal', '10.1.1.1', 'fd00::6', id(1), id(9)])
+      expect(needsDns(nodes, host)).toBe(false);
     expect(needsDns(nodes, 'alias')).toBe(true);
+  });
+  it('answers only with what was asked for, whatever the nodes are called', () => {
+    const host = fc.constantFrom('a', 'b', 'A', '10.0.0.1', '10.0.0.2');
+    const port = fc.constantFrom(0, 22, 3022);
+    const node = fc.record({
+      name: host,
+      address: host,
+      port: fc.constantFrom(22, 3022),
+      alive: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(node, { maxLength: 6 }), host, port, (all, wanted, wantedPort) => {
+        const index = indexNodes(all.map((n, i) => nodeInfo(id(i), n.name, `${n.address}:${n.port}`)));
+        const fits = all.filter(
+          (n) =>
+            [n.name.toLowerCase(), n.address.toLowerCase()].includes(wanted.toLowerCase()) &&
+            (wantedPort === 0 || n.port === wantedPort),
+        );
+        const living = fits.filter((n) => n.alive);
+        const expected = living.length > 0 ? living : fits;
+        const isAlive = ({ hostId }: { hostId: string }): boolean =>
+          all[Number(hostId.at(-1))]?.alive === true;
+        let got: unknown;
+        try {
+          got = resolveNode(index, { host: wanted, port: wantedPort }, { dns: [], isAlive }).hostId;
+        } catch (e) {
+          got = (e as CodedError).code;
+        }
+        const [only] = expected;
+        if (only === undefined) expect(got).toBe('not_found');
+        else if (expected.length > 1) expect(got).toBe('bad_request');
+        else expect(got).toBe(id(all.indexOf(only)));
+      }),
+    );
+  });
+});
+
+describe('allowing a host that is no node', () => {
+  const allowed = [
+    { host: 'Legacy', port: 22 },
+    { host: 'two', port: 22 },
+    { host: 'two', port: 2222 },
+    { host: 'fd00::9', port: 22 },
+  ];
+  it.each([
+    ['legacy', 22, allowed[0]],
+    ['legacy', 0, allowed[0]],
+    ['two', 2222, allowed[2]],
+    ['FD00:0::9', 0, allowed[3]],
+    ['legacy', 23, undefined],
+    ['two', 0, undefined],
+    ['other', 22, undefined],
+    ['legacy.example', 22, undefined],
+  ])('%s, port %i', (host, port, entry) => {
+    expect(allowedOutside(allowed, { host, port })).toBe(entry);
+  });
+  it('allows nothing by default', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.nat(65_535), (host, port) => {
+        expect(allowedOutside([], { host, port })).toBeUndefined();
+      }),
+    );
   });
 });

@@ -1,8 +1,7 @@
-import { createServer as createTcp, type Server } from 'node:net';
 import { announceHost } from '../api/announce-host.ts';
 import type { AuditOutbox } from '../api/audit-outbox.ts';
 import type { AuthClient } from '../api/client.ts';
-import { CodedError } from '../base/errors.ts';
+import { messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import {
   formatHostPort,
@@ -16,14 +15,14 @@ import { version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
-import { privateKeyFromPem } from '../pki/key-pair.ts';
-import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
-import { createSshServer, type AuthFailure, type SshServer } from '../ssh/cert-server.ts';
-import { mayAct } from '../views/users.ts';
+import { balancersOf } from './client-address.ts';
 import { dialTcp } from './dial.ts';
-import { openProxyViews, userAuthorityBlobs, type ProxyViews } from './proxy-views.ts';
-import { refusedLogins } from './proxy-audit.ts';
-import { relayFor } from './ssh-relay.ts';
+import { nameLookup } from './look-up-name.ts';
+import { targetOpener } from './open-target.ts';
+import { ProxyAudit } from './proxy-audit.ts';
+import { nodeDirectory, openProxyViews, type ProxyViews } from './proxy-views.ts';
+import { SshFront } from './ssh-front.ts';
+import { SshRelay } from './ssh-relay.ts';
 import { webApp } from './web-app.ts';
 import { readWebCertificate, selfSignedPair } from './web-certificate-files.ts';
 import { webServer, type WebProtocol } from './web-server.ts';
@@ -47,6 +46,13 @@ export interface ProxyConfig {
     /** Undefined: self-signed. */
     readonly files: { readonly keyFile: string; readonly certificateFile: string } | undefined;
   };
+  /** Addresses or networks of load balancers whose forwarded headers count; default none. */
+  readonly balancers?: readonly string[];
+  /**
+   * SSH servers that are no nodes of the cluster and may be reached through this proxy all the same, each with its port;
+   * default none. 4.4 dialled any `host:port` it was asked for.
+   */
+  readonly plainSshHosts?: readonly HostPort[];
 }
 
 export interface ProxyDeps {
@@ -64,45 +70,42 @@ export interface ProxyDeps {
 export const createProxyService = (deps: ProxyDeps): Service => ({ name: 'proxy', start: () => start(deps) });
 
 async function start(deps: ProxyDeps): Promise<Running> {
-  const { auth, outbox, world, sink, listeners, config } = deps;
+  const { auth, listeners, sink, world, config } = deps;
+  const bound = { ssh: config.sshListenAddress, web: config.webListenAddress };
+  const balancers = balancersOf(config.balancers ?? []);
+  const protocol = webProtocol(deps);
   const views = await openProxyViews(auth);
-  const refusals = refusedLogins({ outbox, world, sink, hostId: config.hostId });
-  const ssh = sshServer(deps, views, refusals.record);
-  const sshListener = createTcp({ noDelay: true }, (socket) => {
-    ssh.accept(socket);
-  });
-  const bound: { ssh: HostPort; web: HostPort } = {
-    ssh: config.sshListenAddress,
-    web: config.webListenAddress,
-  };
+  const audit = new ProxyAudit({ ...deps, hostId: config.hostId });
+  const ssh = sshFront(deps, views, audit);
   const web = webServer(
-    webApp(
-      {
-        auth,
-        sink,
-        clusterName: () => config.clusterName,
-        sshAddress: () => bound.ssh,
-        publicAddress: config.publicAddresses[0] ?? '',
-        sshPublicAddress: config.sshPublicAddresses[0] ?? '',
-      },
-      () => world.uuid(),
-    ),
-    webProtocol(config, world),
+    webApp({
+      auth,
+      world,
+      sink,
+      clusterName: config.clusterName,
+      cluster: () => views.cluster.state(),
+      sshAddress: () => bound.ssh,
+      publicAddress: config.publicAddresses[0] ?? '',
+      sshPublicAddress: config.sshPublicAddresses[0] ?? '',
+      balancers,
+      tlsOnly: config.web.speaks === 'tls',
+    }),
+    protocol,
   );
+  const close = async (graceMs: number): Promise<void> => {
+    await Promise.all([ssh.close(graceMs), web.close(graceMs)]);
+    await audit.close();
+    views.close();
+  };
   try {
-    bound.ssh = await listeners.listen('proxy:ssh', sshListener, config.sshListenAddress);
+    bound.ssh = await listeners.listen('proxy:ssh', ssh.listener, config.sshListenAddress);
     bound.web = await listeners.listen('proxy:web', web.server, config.webListenAddress);
   } catch (e) {
-    await closeListener(sshListener);
-    views.close();
+    await close(0);
     throw e;
   }
-  const announcement = announceHost({
-    auth,
-    sink,
-    host: () => hostInfo(config, bound.web),
-    random: Math.random,
-  });
+  const host = (): HostInfo => hostInfo(config, bound.web);
+  const announcement = announceHost({ auth, sink, host, random: () => fraction(world) });
   await announcement.first;
   let finish: () => void = () => undefined;
   const done = new Promise<void>((resolve) => {
@@ -110,64 +113,40 @@ async function start(deps: ProxyDeps): Promise<Running> {
   });
   return {
     done,
-    trouble: () => troubleOf(deps, announcement.trouble()),
+    trouble: () => troubleOf(deps, views) ?? announcement.trouble(),
     stop: async (graceMs) => {
-      const closed = [closeListener(sshListener), web.close(graceMs)];
-      await drain(ssh, graceMs);
-      await Promise.all(closed);
+      await close(graceMs);
       await announcement.stop();
-      await refusals.close();
-      views.close();
       finish();
     },
   };
 }
 
-function sshServer(deps: ProxyDeps, views: ProxyViews, record: (failure: AuthFailure) => void): SshServer {
-  const { identity, world, sink, metrics, config } = deps;
-  const relay = {
-    views,
-    dial: dialTcp(),
+function sshFront(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit): SshFront {
+  const { config, metrics, sink, world } = deps;
+  const dialAddress = dialTcp();
+  const openTarget = targetOpener({
+    clusterName: config.clusterName,
+    nodes: nodeDirectory(views),
+    lookUpName: nameLookup(),
+    dialNode: (node, signal) => dialAddress(node.address, signal),
+    dialAddress,
     authServers: config.authServers,
-    clusterName: () => config.clusterName,
-    metrics,
-    sink,
-    world,
-  };
-  return createSshServer(
-    {
-      hostKeys: [
-        {
-          privateKey: privateKeyFromPem(identity.privateKeyPem),
-          certificate: fromAuthorizedKeyLine(identity.sshCertificate),
-        },
-      ],
-      userAuthorities: () => userAuthorityBlobs(views.authorities.state()),
-      now: () => BigInt(Math.floor(Date.parse(world.now()) / 1000)),
-      authorize: (certificate) => {
-        if (!mayAct(views.users.state(), certificate.keyId, world.now()))
-          throw new CodedError('access_denied', `user ${certificate.keyId} does not exist or is locked`);
-      },
-      onAuthFailure: record,
-      version,
-      sink,
-    },
-    (connection) => {
-      metrics.add('proxy_ssh_connections_total', 1);
-      return relayFor(relay, connection);
-    },
-  );
+    plainSshHosts: config.plainSshHosts ?? [],
+  });
+  const relay = new SshRelay({ openTarget, clusterName: config.clusterName, metrics, sink, world });
+  return new SshFront({ ...deps, views, relay, audit });
 }
 
-function webProtocol(
-  { web, nodename, publicAddresses, advertiseIp }: ProxyConfig,
-  world: World,
-): WebProtocol {
+/** @throws CodedError `misconfigured` naming the file of a bad pair. */
+function webProtocol({ config, world, sink }: ProxyDeps): WebProtocol {
+  const { web, nodename, publicAddresses, advertiseIp } = config;
   if (web.speaks === 'plain') return { speaks: 'plain' };
-  const names = [nodename, advertiseIp, ...publicAddresses.map((address) => address.replace(/:\d+$/, ''))];
+  const hostOf = (address: string): string => address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  const hostnames = [nodename, advertiseIp, ...publicAddresses.map(hostOf)];
   const certificate =
     web.files === undefined
-      ? selfSignedPair(web.directory, names, world.now())
+      ? selfSignedPair(web.directory, { hostnames, now: world.now(), sink })
       : readWebCertificate(web.files.keyFile, web.files.certificateFile);
   return { speaks: web.speaks, certificate };
 }
@@ -183,27 +162,16 @@ const hostInfo = (config: ProxyConfig, web: HostPort): HostInfo => ({
   version,
 });
 
+/** In [0, 1). */
+const fraction = (world: World): number => (world.randomBytes(1)[0] ?? 0) / 256;
+
 /** What `/readyz` says of this proxy. */
-function troubleOf({ auth, outbox }: ProxyDeps, announcement: string | undefined): string | undefined {
+function troubleOf({ auth, outbox }: ProxyDeps, views: ProxyViews): string | undefined {
+  const failure = views.failure();
+  if (failure !== undefined)
+    return `what this proxy knows of the cluster stands still, nobody can log in: ${messageOf(failure)}`;
   const link = auth.state.connection();
   if (link.status === 'away')
     return `auth is away (${link.reason}): those who have a certificate go on, by what was last known; nobody can log in`;
-  return outbox.trouble() ?? announcement;
+  return outbox.trouble();
 }
-
-/** Waits for those who are connected, up to `graceMs`, then closes what is left. */
-async function drain(ssh: SshServer, graceMs: number): Promise<void> {
-  ssh.drain();
-  if (graceMs > 0) {
-    const limit = new Promise<void>((resolve) => setTimeout(resolve, graceMs).unref());
-    await Promise.race([Promise.all(ssh.connections().map((connection) => connection.closed)), limit]);
-  }
-  await ssh.closeConnections('the server is stopping');
-}
-
-const closeListener = (server: Server): Promise<void> =>
-  new Promise((resolve) => {
-    server.close(() => {
-      resolve();
-    });
-  });

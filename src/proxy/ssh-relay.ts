@@ -1,143 +1,210 @@
-import { lookup } from 'node:dns/promises';
 import type { Duplex } from 'node:stream';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import type { HostPort, Metrics } from '../base/service.ts';
+import type { Metrics } from '../base/service.ts';
 import type { World } from '../base/world.ts';
 import { userIdentityOf } from '../pki/user-certificate.ts';
-import type { ConnectionHandlers, SessionRequest, SshConnection } from '../ssh/cert-server.ts';
-import type { ServerSessionChannel } from '../ssh/channel-types.ts';
-import { hostsInRole } from '../views/hosts.ts';
-import { presenceOf } from '../views/presence.ts';
-import type { Dial } from './dial.ts';
+import type {
+  ConnectionHandlers,
+  ForwardOpen,
+  SessionOpen,
+  SessionRequest,
+  SshConnection,
+} from '../ssh/cert-server.ts';
+import type { ServerSessionChannel, SshChannel } from '../ssh/channel-types.ts';
 import { joinStreams } from './join-streams.ts';
-import { greetNode } from './node-hello.ts';
-import type { ProxyViews } from './proxy-views.ts';
-import { parseRequestTarget, type RequestTarget } from './request-target.ts';
-import { needsDns, resolveNode, withoutCluster } from './resolve-node.ts';
+import type { Client, OpenTarget } from './open-target.ts';
+import { type AuthTarget, directTarget, type NodeTarget, parseRequestTarget } from './request-target.ts';
 
 export interface RelayDeps {
-  readonly views: ProxyViews;
-  readonly dial: Dial;
-  /** Where auth servers are. */
-  readonly authServers: readonly HostPort[];
-  readonly clusterName: () => string;
+  readonly openTarget: OpenTarget;
+  readonly clusterName: string;
   readonly metrics: Metrics;
   readonly sink: LogSink;
   readonly world: World;
 }
 
+type Subsystem = Extract<SessionRequest, { type: 'subsystem' }>;
+
 /**
- * Opens the stream that a target means, for a client with this certificate. Who may log in there as whom is decided by the
- * node. Any carrier may call it: SSH channels do.
- * @throws CodedError with a message for the person.
+ * Carries streams to targets over SSH connections: a client asks by subsystem, or by direct-tcpip (`ssh -J`), which are
+ * treated alike. What may be reached is `openTarget`'s to say.
  */
-export async function openTarget(
-  deps: RelayDeps,
-  target: Exclude<RequestTarget, { kind: 'sites' }>,
-  client: { readonly address: HostPort; readonly routeToCluster: string },
-): Promise<Duplex> {
-  const cluster =
-    target.cluster ?? (client.routeToCluster === '' ? deps.clusterName() : client.routeToCluster);
-  if (cluster !== deps.clusterName())
-    throw new CodedError('not_found', `invalid format for proxy request: unknown cluster "${cluster}"`);
-  if (target.kind === 'auth') return openAuth(deps);
-  const nodes = hostsInRole(deps.views.hosts.state(), 'Node');
-  const host = withoutCluster(target.host, cluster);
-  const addresses = needsDns(nodes, host) ? await addressesOf(host) : [];
-  const node = resolveNode(nodes, { host, port: target.port }, addresses);
-  try {
-    const socket = await deps.dial(node.address);
-    await greetNode(socket, client.address);
-    return socket;
-  } catch (e) {
-    throw new CodedError('unavailable', `${messageOf(e)}${lastSeen(deps, node.hostId)}`, { cause: e });
+export class SshRelay {
+  readonly #deps: RelayDeps;
+  /** Everything opened for clients that is not closed yet, and what is being opened. */
+  readonly #work = new Set<Promise<void>>();
+  readonly #streams = new Set<Duplex>();
+  readonly #stopping = new AbortController();
+  #carried = 0;
+
+  constructor(deps: RelayDeps) {
+    this.#deps = deps;
+    this.#count(0);
   }
-}
 
-function lastSeen({ views, world }: RelayDeps, hostId: string): string {
-  const presence = presenceOf(views.presence.state(), { hostId, role: 'Node' }, world.now());
-  return presence.status === 'gone' ? ` (the node was last seen ${presence.lastSeenAt})` : '';
-}
+  /** What one client may do. */
+  handlersFor(connection: SshConnection): ConnectionHandlers {
+    const client: Client = {
+      address: connection.peer.remoteAddress,
+      routeToCluster: userIdentityOf(connection.certificate).routeToCluster,
+    };
+    const left = new AbortController();
+    void connection.closed.then(() => {
+      left.abort();
+    });
+    const asker = { client, connection, left: AbortSignal.any([left.signal, this.#stopping.signal]) };
+    return {
+      session: (open) => {
+        this.#session(open, asker);
+      },
+      forward: (open) => {
+        this.#track(this.#forward(open, asker));
+      },
+    };
+  }
 
-async function openAuth({ authServers, dial }: RelayDeps): Promise<Duplex> {
-  const failures: string[] = [];
-  for (const server of authServers) {
+  /** Ends what is still open. To be called when the connections are closed. Resolves when no stream is left. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    for (const stream of this.#streams) stream.destroy();
+    while (this.#work.size > 0) await Promise.all(this.#work);
+  }
+
+  #session(open: SessionOpen, asker: Asker): void {
+    const channel = open.accept((request) => {
+      switch (request.type) {
+        // Any variable is taken, as stock clients send LANG, and so is the agent, which only a recording proxy would use:
+        // neither has an effect here, and refusing them would stop clients that ask as a matter of course.
+        case 'env':
+        case 'agent-forwarding':
+          request.accept();
+          return;
+        case 'pty':
+        case 'shell':
+        case 'exec':
+          this.#refuse(request, channel, this.#noShell(asker.connection));
+          return;
+        case 'subsystem':
+          this.#track(this.#subsystem(request, channel, asker));
+          return;
+        // What runs goes on: OpenSSH tells in this way, for one, that it reads no more.
+        case 'window-change':
+        case 'signal':
+        case 'unknown':
+          request.reject();
+          return;
+        default:
+          request satisfies never;
+      }
+    });
+  }
+
+  #noShell({ username }: SshConnection): string {
+    return (
+      `this is the proxy of cluster ${this.#deps.clusterName}: it gives no shell and runs no command.\n` +
+      `Reach a machine through it: tsh ssh login@node, or ssh -J ${username}@<this proxy> login@node`
+    );
+  }
+
+  async #subsystem(request: Subsystem, channel: ServerSessionChannel, asker: Asker): Promise<void> {
     try {
-      return await dial(server);
+      const target = parseRequestTarget(request.name);
+      if (target === undefined)
+        throw new CodedError('bad_request', `unrecognized subsystem: ${JSON.stringify(request.name)}`);
+      if (target.kind === 'sites') {
+        request.accept();
+        channel.end(this.#sites());
+        await channel.finish({ status: 'unknown' });
+        return;
+      }
+      const left = new AbortController();
+      void channel.gone.then(() => {
+        left.abort();
+      });
+      const stream = await this.#open(target, asker, AbortSignal.any([asker.left, left.signal]));
+      request.accept();
+      await this.#carry(stream, channel);
     } catch (e) {
-      failures.push(messageOf(e));
+      this.#refuse(request, channel, this.#reasonOf(e));
     }
   }
-  throw new CodedError('unavailable', `no auth server answers: ${failures.join('; ')}`);
-}
 
-async function addressesOf(host: string): Promise<string[]> {
-  try {
-    return (await lookup(host, { all: true })).map(({ address }) => address);
-  } catch {
-    return []; // a name that DNS does not know either is answered as an unknown node
-  }
-}
-
-/** What one client may do on the proxy: ask for a target by subsystem, or by direct-tcpip (`ssh -J`). */
-export function relayFor(deps: RelayDeps, connection: SshConnection): ConnectionHandlers {
-  const client = {
-    address: connection.peer.remoteAddress,
-    routeToCluster: userIdentityOf(connection.certificate).routeToCluster,
-  };
-  const carry = async (stream: Duplex, channel: Duplex): Promise<void> => {
-    deps.metrics.add('proxy_ssh_sessions_total', 1);
-    await joinStreams(stream, channel);
-  };
-  return {
-    session: (open) => {
-      const channel: ServerSessionChannel = open.accept((request) => {
-        answer(request, channel).catch((e: unknown) => {
-          if (!isCoded(e)) deps.sink.error(`relay: ${messageOf(e)}`);
-          request.reject(`${messageOf(e)}\n`);
-          void channel.finish({ status: 'unknown' });
-        });
-      });
-    },
-    forward: (open) => {
-      const { host, port } = open.target;
-      openTarget(deps, { kind: 'node', host, port, cluster: undefined }, client).then(
-        (stream) => carry(stream, open.accept()),
-        (e: unknown) => {
-          if (!isCoded(e)) deps.sink.error(`relay: ${messageOf(e)}`);
-          open.reject('connect_failed', messageOf(e));
-        },
-      );
-    },
-  };
-
-  async function answer(request: SessionRequest, channel: ServerSessionChannel): Promise<void> {
-    // Any variable is taken, as stock clients send LANG, and so is the agent, which only a recording proxy would use: neither
-    // has an effect here, and refusing them would stop clients that ask as a matter of course.
-    if (request.type === 'env' || request.type === 'agent-forwarding') {
-      request.accept();
+  async #forward(open: ForwardOpen, asker: Asker): Promise<void> {
+    let stream: Duplex;
+    try {
+      stream = await this.#open(directTarget(open.target), asker, asker.left);
+    } catch (e) {
+      open.reject('connect_failed', this.#reasonOf(e));
       return;
     }
-    if (request.type !== 'subsystem')
-      throw new CodedError(
-        'bad_request',
-        `this is the proxy of cluster ${deps.clusterName()}: it gives no shell and runs no command. ` +
-          `Use "tsh ssh login@node", or "ssh -J ${connection.username}@proxy:port login@node"`,
-      );
-    const target = parseRequestTarget(request.name);
-    if (target === undefined) throw new CodedError('bad_request', `unrecognized subsystem: ${request.name}`);
-    if (target.kind === 'sites') {
-      request.accept();
-      channel.end(sitesText(deps));
-    } else {
-      const stream = await openTarget(deps, target, client);
-      request.accept();
-      await carry(stream, channel);
+    await this.#carry(stream, open.accept());
+  }
+
+  async #open(target: NodeTarget | AuthTarget, asker: Asker, signal: AbortSignal): Promise<Duplex> {
+    const { openTarget, sink, metrics } = this.#deps;
+    const fields = {
+      user: asker.connection.certificate.keyId,
+      target: target.kind === 'auth' ? `auth of ${target.cluster}` : `${target.host}:${target.port}`,
+    };
+    try {
+      const stream = await openTarget(target, asker.client, signal);
+      sink.debug('relay: opened', fields);
+      return stream;
+    } catch (e) {
+      metrics.add('proxy_ssh_targets_failed_total', 1, { code: isCoded(e) ? e.code : 'bug' });
+      sink.info('relay: refused', { ...fields, reason: messageOf(e) });
+      throw e;
     }
-    await channel.finish({ status: 'unknown' });
+  }
+
+  async #carry(stream: Duplex, channel: SshChannel): Promise<void> {
+    this.#streams.add(stream);
+    this.#count(1);
+    try {
+      if (this.#stopping.signal.aborted) stream.destroy();
+      await joinStreams(stream, channel);
+    } finally {
+      this.#streams.delete(stream);
+      this.#count(-1);
+    }
+  }
+
+  #count(change: -1 | 0 | 1): void {
+    this.#carried += change;
+    this.#deps.metrics.set('proxy_ssh_sessions_total', this.#carried);
+  }
+
+  /** The words go out before the refusal, and the channel ends after it. */
+  #refuse(request: SessionRequest, channel: ServerSessionChannel, message: string): void {
+    request.reject(message);
+    this.#track(channel.finish({ status: 'unknown' }));
+  }
+
+  #reasonOf(e: unknown): string {
+    if (isCoded(e)) return e.message;
+    this.#deps.sink.error('relay: bug', { reason: messageOf(e), stack: (e as Error).stack });
+    return 'internal error';
+  }
+
+  #sites(): string {
+    const { clusterName, world } = this.#deps;
+    return JSON.stringify([{ name: clusterName, lastconnected: world.now(), status: 'online' }]);
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work
+      .catch((e: unknown) => {
+        this.#reasonOf(e);
+      })
+      .finally(() => this.#work.delete(tracked));
+    this.#work.add(tracked);
   }
 }
 
-const sitesText = ({ clusterName, world }: RelayDeps): string =>
-  JSON.stringify([{ name: clusterName(), lastconnected: world.now(), status: 'online' }]);
+interface Asker {
+  readonly client: Client;
+  readonly connection: SshConnection;
+  /** Aborted when the client has left, or the proxy stops. */
+  readonly left: AbortSignal;
+}

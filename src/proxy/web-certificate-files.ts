@@ -1,13 +1,16 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CodedError, messageOf } from '../base/errors.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import { writeFileAtomic } from '../base/files.ts';
+import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
 import { selfSignedWebCertificate } from '../pki/web-certificate.ts';
+import { isAlternativeName } from '../pki/x509-alternative-names.ts';
 
 export interface WebCertificate {
   readonly keyPem: string;
+  /** The leaf first, then what signed it. */
   readonly certificatePem: string;
 }
 
@@ -20,8 +23,14 @@ export function readWebCertificate(keyFile: string, certificateFile: string): We
     keyPem: read(keyFile, 'https key'),
     certificatePem: read(certificateFile, 'https certificate'),
   };
-  const certificate = parse(certificateFile, () => new X509Certificate(pair.certificatePem));
-  const key = parse(keyFile, () => createPrivateKey(pair.keyPem));
+  const certificate = parse(
+    certificateFile,
+    'a certificate in PEM',
+    () => new X509Certificate(pair.certificatePem),
+  );
+  const key = parse(keyFile, 'a private key in PEM, without a passphrase', () =>
+    createPrivateKey(pair.keyPem),
+  );
   if (!certificate.checkPrivateKey(key))
     throw new CodedError(
       'misconfigured',
@@ -42,32 +51,44 @@ function read(path: string, what: string): string {
   }
 }
 
-function parse<T>(path: string, reader: () => T): T {
+function parse<T>(path: string, what: string, reader: () => T): T {
   try {
     return reader();
   } catch (e) {
-    throw new CodedError('misconfigured', `${path} does not hold what it should: ${messageOf(e)}`);
+    throw new CodedError('misconfigured', `${path} does not hold ${what}: ${messageOf(e)}`, { cause: e });
   }
 }
 
 const renewBeforeMs = 30 * 24 * 3600 * 1000;
 
-/** The pair this proxy made for itself in `directory`: made anew when missing, or when it soon runs out. */
+/**
+ * The pair this proxy made for itself in `directory`: made anew when it is missing, does not name all of `hostnames`, or
+ * soon runs out; also when a crash left half of it, which is said.
+ */
 export function selfSignedPair(
   directory: string,
-  hostnames: readonly string[],
-  now: Instant,
+  { hostnames, now, sink }: { hostnames: readonly string[]; now: Instant; sink: LogSink },
 ): WebCertificate {
   const keyFile = join(directory, 'webproxy_key.pem');
   const certificateFile = join(directory, 'webproxy_cert.pem');
   if (existsSync(keyFile) && existsSync(certificateFile)) {
-    const pair = readWebCertificate(keyFile, certificateFile);
-    const certificate = new X509Certificate(pair.certificatePem);
-    const covers = hostnames.every((name) => certificate.checkHost(name) ?? certificate.checkIP(name));
-    if (covers && certificate.validToDate.getTime() - Date.parse(now) > renewBeforeMs) return pair;
+    try {
+      const pair = readWebCertificate(keyFile, certificateFile);
+      if (isFit(new X509Certificate(pair.certificatePem), hostnames, now)) return pair;
+    } catch (e) {
+      if (!isCoded(e, 'misconfigured')) throw e;
+      sink.warn('the self-signed web certificate is made anew', { reason: e.message });
+    }
   }
   const made = selfSignedWebCertificate({ hostnames, now });
   writeFileAtomic(keyFile, made.keyPem, 0o600);
   writeFileAtomic(certificateFile, made.certificatePem, 0o600);
   return made;
 }
+
+/** Names that no certificate can hold are in none: a new one would not help. */
+const isFit = (certificate: X509Certificate, hostnames: readonly string[], now: Instant): boolean =>
+  hostnames
+    .filter(isAlternativeName)
+    .every((name) => (certificate.checkHost(name) ?? certificate.checkIP(name)) !== undefined) &&
+  certificate.validToDate.getTime() - Date.parse(now) > renewBeforeMs;

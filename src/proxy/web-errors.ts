@@ -1,23 +1,46 @@
 import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { CodedError, errorCodes, isCoded } from '../base/errors.ts';
+import { CodedError, type ErrorCode, errorCodes, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { WebEnv } from './web-env.ts';
 
+/** Refusals whose words are meant for whoever asked. Others may name machines of the cluster: those are for the log. */
+const forTheCaller: ReadonlySet<ErrorCode> = new Set([
+  'bad_request',
+  'access_denied',
+  'not_found',
+  'already_exists',
+  'limit_exceeded',
+]);
+
+export interface PublicError {
+  readonly status: ContentfulStatusCode;
+  readonly message: string;
+}
+
 /** Status and text for whatever was thrown. What is not a coded error is a bug: logged, and told without detail. */
-export function publicError(
-  e: unknown,
-  sink: LogSink,
-  requestId: string,
-): { status: ContentfulStatusCode; message: string } {
-  if (isCoded(e) && e.code !== 'damaged') return { status: errorCodes[e.code].http, message: e.message };
-  sink.error(`web: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}`, { requestId });
-  return { status: 500, message: `internal error, request ${requestId}` };
+export function publicError(c: Context<WebEnv>, e: unknown, sink: LogSink): PublicError {
+  const requestId = c.get('requestId');
+  if (!isCoded(e)) {
+    if (c.req.raw.signal.aborted) sink.debug('web: a client left', { requestId, reason: messageOf(e) });
+    else sink.error('web: bug', { requestId, reason: messageOf(e), stack: (e as Error).stack });
+    return { status: 500, message: `internal error, request ${requestId}` };
+  }
+  const status = errorCodes[e.code].http;
+  if (forTheCaller.has(e.code)) return { status, message: e.message };
+  sink.warn('web: cannot serve a request', { requestId, code: e.code, reason: e.message });
+  return {
+    status,
+    message:
+      status === 503
+        ? `the cluster cannot answer now, try again in a moment (request ${requestId})`
+        : `internal error, request ${requestId}`,
+  };
 }
 
 /** `{"message": …}`, as clients of 4.4 read it. */
 export function jsonError(c: Context<WebEnv>, e: unknown, sink: LogSink): Response {
-  const { status, message } = publicError(e, sink, c.get('requestId'));
+  const { status, message } = publicError(c, e, sink);
   return c.json({ message }, status);
 }
 

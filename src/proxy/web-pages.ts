@@ -1,98 +1,126 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { Hono, type Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import QRCode from 'qrcode';
-import { acceptInvite, readInvite } from '../api/operations.ts';
-import type { OutputOf } from '../api/operation.ts';
+import { acceptInvite } from '../api/operations.ts';
 import { isCoded } from '../base/errors.ts';
-import { clientAddress } from './client-address.ts';
 import { checkCsrf, csrfToken } from './csrf.ts';
-import { credentialsPage, donePage, landingPage, messagePage, style, type FormFields } from './pages.ts';
+import { openLink, type OpenLink } from './open-link.ts';
+import {
+  credentialsPage,
+  donePage,
+  landingPage,
+  messagePage,
+  type Fault,
+  type OneTimeSecret,
+} from './pages.ts';
 import type { WebDeps, WebEnv } from './web-env.ts';
 import { publicError } from './web-errors.ts';
 
-type Invite = OutputOf<typeof readInvite>;
-
-const styleHash = createHash('sha256').update(style).digest('base64');
-/** Nothing from elsewhere, no script at all, no frame, and forms only back to here. */
-const policy = `default-src 'none'; style-src 'sha256-${styleHash}'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`;
 const maxFormBytes = 200 * 1024;
+const csrfBytes = 32;
 
 /** The pages for people: the door, invite and reset links. */
 export function webPages(deps: WebDeps): Hono<WebEnv> {
+  const { clusterName } = deps;
   const pages = new Hono<WebEnv>();
-  pages.use(async (c, next) => {
-    await next();
-    c.header('Content-Security-Policy', policy);
-    c.header('Cache-Control', 'no-store');
-  });
   pages.onError((e, c) => {
-    const { status, message } = publicError(e, deps.sink, c.get('requestId'));
-    return c.html(
-      messagePage(status === 403 ? 'This link does not work' : 'This did not work', message),
-      status,
-    );
+    const { status, message } = publicError(c, e, deps.sink);
+    const title = status === 403 ? 'This link does not work' : 'This did not work';
+    return c.html(messagePage({ title, message: sentence(message), clusterName }), status);
   });
-  const proxyAddress = (c: Context<WebEnv>): string =>
-    deps.publicAddress === '' ? (c.req.header('host') ?? 'this-proxy:3080') : deps.publicAddress;
-
-  const show = async (c: Context<WebEnv>, invite: Invite, fault?: FormFields['fault']): Promise<Response> => {
-    const otp =
-      invite.otpUrl === ''
-        ? undefined
-        : {
-            qrDataUri: await QRCode.toDataURL(invite.otpUrl, { width: 448, margin: 2 }),
-            secret: new URL(invite.otpUrl).searchParams.get('secret') ?? '',
-          };
-    const csrf = csrfToken(c, () => randomBytes(32).toString('hex'));
-    const { username, purpose } = invite;
-    const fields = { username, purpose, clusterName: deps.clusterName(), csrf, otp };
-    return c.html(
-      credentialsPage(fault === undefined ? fields : { ...fields, fault }),
-      fault === undefined ? 200 : 400,
-    );
-  };
-  const submit = async (c: Context<WebEnv>, token: string): Promise<Response> => {
-    const form = await c.req.parseBody();
-    const field = (name: string): string => (typeof form[name] === 'string' ? form[name] : '');
-    checkCsrf(c, field('csrf'));
-    const invite = await deps.auth.call(readInvite, { token });
-    if (field('password') !== field('again'))
-      return show(c, invite, { field: 'again', message: 'The two passwords are not the same.' });
-    try {
-      const { username } = await deps.auth.call(acceptInvite, {
-        token,
-        password: field('password'),
-        otp: field('code'),
-        clientAddress: clientAddress(c.env.incoming),
-      });
-      return await c.html(
-        donePage({ username, clusterName: deps.clusterName(), proxyAddress: proxyAddress(c) }),
-      );
-    } catch (e) {
-      const fault = faultOf(e);
-      if (fault === undefined) throw e;
-      return show(c, invite, fault);
-    }
-  };
-
-  for (const path of ['/web/invite/:token', '/web/reset/:token']) {
-    pages.get(path, async (c) =>
-      show(c, await deps.auth.call(readInvite, { token: c.req.param('token') ?? '' })),
-    );
-    pages.post(path, bodyLimit({ maxSize: maxFormBytes }), (c) => submit(c, c.req.param('token') ?? ''));
-  }
-  pages.get('/', (c) => c.redirect('/web'));
-  pages.get('/web', (c) =>
-    c.html(landingPage({ clusterName: deps.clusterName(), proxyAddress: proxyAddress(c) })),
+  pages.get('/', (c) => c.redirect('/web/login'));
+  pages.get('/web', (c) => c.redirect('/web/login'));
+  pages.get('/web/login', (c) =>
+    c.html(landingPage({ clusterName, proxyAddress: proxyAddressFor(c, deps) })),
   );
+  const limit = bodyLimit({
+    maxSize: maxFormBytes,
+    onError: (c) =>
+      c.html(
+        messagePage({ title: 'This did not work', message: 'The form is too large.', clusterName }),
+        413,
+      ),
+  });
+  for (const path of ['/web/invite/:token', '/web/reset/:token']) {
+    pages.get(path, async (c) => show(c, deps, await openLink(deps.auth, c.req.param('token') ?? '')));
+    pages.post(path, limit, (c) => submit(c, deps, c.req.param('token') ?? ''));
+  }
   return pages;
 }
 
-/** Which field of the form a refusal is about; undefined when it is about none (the link itself). */
-function faultOf(e: unknown): FormFields['fault'] | undefined {
-  if (!isCoded(e, 'bad_request') && !isCoded(e, 'access_denied')) return undefined;
-  if (/^password/i.test(e.message)) return { field: 'password', message: e.message };
-  if (/code/i.test(e.message)) return { field: 'code', message: e.message };
-  return e.code === 'bad_request' ? { field: 'form', message: e.message } : undefined;
+async function show(
+  c: Context<WebEnv>,
+  { clusterName, world }: WebDeps,
+  { username, purpose, otpUrl }: OpenLink,
+  fault?: Fault & { readonly status: 400 | 403 | 429 | 503 },
+): Promise<Response> {
+  const csrf = csrfToken(c, () => Buffer.from(world.randomBytes(csrfBytes)).toString('hex'));
+  const fields = { username, purpose, clusterName, csrf, otp: await oneTimeSecret(otpUrl) };
+  return fault === undefined
+    ? c.html(credentialsPage(fields))
+    : c.html(credentialsPage({ ...fields, fault }), fault.status);
+}
+
+async function oneTimeSecret(url: string): Promise<OneTimeSecret | undefined> {
+  if (url === '') return undefined;
+  return {
+    url,
+    qrDataUri: await QRCode.toDataURL(url, { width: 448, margin: 3 }),
+    secret: new URL(url).searchParams.get('secret') ?? '',
+  };
+}
+
+async function submit(c: Context<WebEnv>, deps: WebDeps, token: string): Promise<Response> {
+  const link = await openLink(deps.auth, token);
+  const form = await c.req.parseBody();
+  const field = (name: string): string => (typeof form[name] === 'string' ? form[name] : '');
+  try {
+    checkCsrf(c, field('csrf'));
+  } catch (e) {
+    if (!isCoded(e, 'access_denied')) throw e;
+    return show(c, deps, link, { field: 'form', message: sentence(e.message), status: 403 });
+  }
+  if (field('password') !== field('again'))
+    return show(c, deps, link, { field: 'again', message: 'The two passwords differ.', status: 400 });
+  try {
+    const { username } = await deps.auth.call(acceptInvite, {
+      token,
+      password: field('password'),
+      otp: field('code').trim(),
+      clientAddress: c.get('origin').address,
+    });
+    const { clusterName } = deps;
+    return await c.html(donePage({ username, clusterName, proxyAddress: proxyAddressFor(c, deps) }));
+  } catch (e) {
+    const fault = faultOf(e);
+    if (fault === undefined) throw e;
+    if (fault.status === 503) publicError(c, e, deps.sink); // says it in the log
+    return show(c, deps, link, fault);
+  }
+}
+
+/** Which field of the form a refusal is about; undefined when it is about the link itself, or nobody's fault. */
+function faultOf(e: unknown): (Fault & { status: 400 | 429 | 503 }) | undefined {
+  if (!isCoded(e)) return undefined;
+  const message = sentence(e.message);
+  if (e.code === 'limit_exceeded') return { field: 'form', message, status: 429 };
+  if (e.code === 'unavailable')
+    return { field: 'form', message: 'The cluster cannot answer now. Try again in a moment.', status: 503 };
+  if (e.code !== 'bad_request' && e.code !== 'access_denied') return undefined;
+  if (/^(the )?password/i.test(e.message)) return { field: 'password', message, status: 400 };
+  if (/^(otp|the one-time code)/i.test(e.message)) return { field: 'code', message, status: 400 };
+  return e.code === 'bad_request' ? { field: 'form', message, status: 400 } : undefined;
+}
+
+const sentence = (text: string): string =>
+  `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
+
+const hostForm = /^(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+
+/** What to type after `--proxy=`: the configured name, else the one the browser came by. Always with a port. */
+export function proxyAddressFor(c: Context<WebEnv>, deps: Pick<WebDeps, 'publicAddress'>): string {
+  if (deps.publicAddress !== '') return deps.publicAddress;
+  const host = c.req.header('host') ?? '';
+  if (!hostForm.test(host)) return '<proxy>:3080';
+  return /:\d+$/.test(host) ? host : `${host}:${c.get('origin').secure ? 443 : 80}`;
 }

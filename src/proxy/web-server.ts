@@ -2,69 +2,66 @@ import {
   createServer as createHttp,
   type IncomingMessage,
   type Server as HttpServer,
+  type ServerOptions,
   type ServerResponse,
 } from 'node:http';
 import { createServer as createHttps } from 'node:https';
-import { createServer as createTcp, type Server, type Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import type { Server, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { splitByFirstByte } from './split-by-first-byte.ts';
 import type { WebCertificate } from './web-certificate-files.ts';
 import type { WebEnv } from './web-env.ts';
 
 /** What the web port speaks; `both` tells plain HTTP and TLS apart by the first byte. */
 export type WebProtocol =
-  | { readonly speaks: 'tls'; readonly certificate: WebCertificate }
-  | { readonly speaks: 'both'; readonly certificate: WebCertificate }
-  | { readonly speaks: 'plain' };
+  { readonly speaks: 'tls' | 'both'; readonly certificate: WebCertificate } | { readonly speaks: 'plain' };
 
 export interface WebServer {
   /** For `Listeners`. */
   readonly server: Server;
-  /** Requests under way get `graceMs`; idle connections are closed at once. */
+  /** Requests under way get `graceMs`; idle connections are closed at once. Resolves when no socket is left. */
   close(graceMs: number): Promise<void>;
 }
 
-const headersTimeoutMs = 10_000;
-const requestTimeoutMs = 30_000;
-const tlsHandshake = 0x16;
+export interface WebTimeouts {
+  /** From a new connection to its first byte, and through the TLS handshake. */
+  readonly greetingMs: number;
+  readonly headersMs: number;
+  /** From the first byte of a request to its last. */
+  readonly requestMs: number;
+  /** How often the above are looked at. */
+  readonly checkMs: number;
+}
+
+const defaultTimeouts: WebTimeouts = {
+  greetingMs: 10_000,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  checkMs: 2_000,
+};
 
 /** The server of the web port. It does not listen by itself. */
-export function webServer(app: Hono<WebEnv>, protocol: WebProtocol): WebServer {
-  const listener = getRequestListener(
-    (request, env) =>
-      app.fetch(request, {
-        ...env,
-        secure: 'incoming' in env && env.incoming.socket instanceof TLSSocket,
-      }),
-    { overrideGlobalObjects: false },
-  );
+export function webServer(
+  app: Hono<WebEnv>,
+  protocol: WebProtocol,
+  timeouts: WebTimeouts = defaultTimeouts,
+): WebServer {
+  const answer = getRequestListener((request, env) => app.fetch(request, env), {
+    overrideGlobalObjects: false,
+  });
+  let closing = false;
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    void listener(request, response);
+    if (closing) response.setHeader('Connection', 'close');
+    void answer(request, response);
   };
-  const limit = <S extends HttpServer>(server: S): S => {
-    server.headersTimeout = headersTimeoutMs;
-    server.requestTimeout = requestTimeoutMs;
-    return server;
-  };
-  const plain = protocol.speaks === 'tls' ? undefined : limit(createHttp(handle));
-  const tls =
-    protocol.speaks === 'plain'
-      ? undefined
-      : limit(
-          createHttps(
-            {
-              key: protocol.certificate.keyPem,
-              cert: protocol.certificate.certificatePem,
-              minVersion: 'TLSv1.2',
-            },
-            handle,
-          ),
-        );
-  const https = tls as HttpServer | undefined;
+  const inner = innerServers(protocol, timeouts, handle);
+  const [first, second] = inner;
+  const server: Server =
+    second === undefined
+      ? first
+      : splitByFirstByte({ plain: second, tls: first, timeoutMs: timeouts.greetingMs });
   const sockets = new Set<Socket>();
-  const server = plain !== undefined && https !== undefined ? splitter(plain, https) : (plain ?? https);
-  if (server === undefined) throw new Error('a web port that speaks nothing');
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -72,12 +69,14 @@ export function webServer(app: Hono<WebEnv>, protocol: WebProtocol): WebServer {
   return {
     server,
     close: async (graceMs) => {
+      closing = true;
       const closed = new Promise<void>((resolve) => {
         server.close(() => {
           resolve();
         });
       });
-      for (const inner of [plain, https]) inner?.closeIdleConnections();
+      // Ends idle connections and the timers; a server behind the splitter never listened itself.
+      for (const one of inner) if (one !== undefined && one !== server) one.close();
       const end = setTimeout(() => {
         for (const socket of sockets) socket.destroy();
       }, graceMs);
@@ -87,20 +86,29 @@ export function webServer(app: Hono<WebEnv>, protocol: WebProtocol): WebServer {
   };
 }
 
-/** Looks at the first byte of each connection, puts it back, and gives the connection to the server that speaks so. */
-function splitter(plain: HttpServer, tls: HttpServer): Server {
-  return createTcp({ noDelay: true }, (socket) => {
-    const impatient = setTimeout(() => socket.destroy(), headersTimeoutMs);
-    socket.on('error', () => socket.destroy());
-    socket.once('close', () => {
-      clearTimeout(impatient);
-    });
-    socket.once('readable', () => {
-      clearTimeout(impatient);
-      const first = socket.read() as Buffer | null;
-      if (first === null) return; // it closed without a word
-      socket.unshift(first);
-      (first[0] === tlsHandshake ? tls : plain).emit('connection', socket);
-    });
-  });
+/** TLS, or plain HTTP, or both in this order. */
+function innerServers(
+  protocol: WebProtocol,
+  timeouts: WebTimeouts,
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): readonly [HttpServer, HttpServer?] {
+  const options: ServerOptions = {
+    headersTimeout: timeouts.headersMs,
+    requestTimeout: timeouts.requestMs,
+    connectionsCheckingInterval: timeouts.checkMs,
+    noDelay: true,
+  };
+  if (protocol.speaks === 'plain') return [createHttp(options, handle)];
+  const { keyPem, certificatePem } = protocol.certificate;
+  const tls = createHttps(
+    {
+      ...options,
+      key: keyPem,
+      cert: certificatePem,
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: timeouts.greetingMs,
+    },
+    handle,
+  ) as HttpServer;
+  return protocol.speaks === 'tls' ? [tls] : [tls, createHttp(options, handle)];
 }

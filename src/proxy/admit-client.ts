@@ -1,0 +1,38 @@
+import { CodedError } from '../base/errors.ts';
+import { type Instant, minute, second } from '../base/time.ts';
+import type { Certificate } from '../pki/ssh-certificate.ts';
+import type { AuthoritiesState } from '../views/authorities.ts';
+import { findUser, mayAct, type UsersState } from '../views/users.ts';
+import { userAuthorityBlobs } from './proxy-views.ts';
+
+/** What of the cluster decides who may use the proxy. */
+export interface Admission {
+  readonly authorities: AuthoritiesState;
+  readonly users: UsersState;
+  readonly now: Instant;
+  /** Why the folds stand still for good, when they do. */
+  readonly failure: Error | undefined;
+}
+
+/** Certificates are back-dated by so much. */
+const backDatedMs = minute;
+
+/**
+ * Lets a person with a certificate in: asked at login, and again of those who are here whenever something changed. Its
+ * signature and validity have been checked. Roles are not looked at: which node admits whom is the node's decision.
+ * @throws CodedError `access_denied` with the whole reason: for the audit, never for the client.
+ */
+export function admitClient({ keyId, ca, validAfter }: Certificate, cluster: Admission): void {
+  const { authorities, users, now, failure } = cluster;
+  // A fold that stands still for good would not see a lock any more. (Auth being away is another matter.)
+  if (failure !== undefined)
+    throw refusal(`what this proxy knows of the cluster stands still: ${failure.message}`);
+  if (!userAuthorityBlobs(authorities).some((blob) => blob.equals(ca.blob)))
+    throw refusal(`the certificate of ${keyId} is of an authority that is not trusted`);
+  if (!mayAct(users, keyId, now)) throw refusal(`user ${keyId} does not exist or is locked`);
+  const createdAt = Date.parse(findUser(users, keyId)?.createdAt ?? now);
+  if (Number(validAfter) * second + backDatedMs + second <= createdAt)
+    throw refusal(`the certificate is of an earlier user ${keyId}, who was deleted`);
+}
+
+const refusal = (why: string): CodedError => new CodedError('access_denied', why);

@@ -1,0 +1,63 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { balancersOf, type Origin, originOf } from './client-address.ts';
+
+const balancers = balancersOf(['10.0.0.0/8', '192.168.1.1', 'fd00::/16']);
+const origin = (
+  from: string,
+  headers: Record<string, string> = {},
+  { encrypted = false, list = balancers } = {},
+): Origin => originOf({ remoteAddress: from, remotePort: 4711, encrypted }, (name) => headers[name], list);
+
+describe('telling whose machine a request comes from', () => {
+  it('goes by the socket', () => {
+    expect(origin('192.0.2.1')).toEqual({ address: '192.0.2.1:4711', secure: false });
+    expect(origin('2001:db8::1', {}, { encrypted: true })).toEqual({
+      address: '[2001:db8::1]:4711',
+      secure: true,
+    });
+    expect(origin('::ffff:192.0.2.1').address).toBe('192.0.2.1:4711');
+  });
+  it('believes no header of a stranger', () => {
+    const lies = { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'https' };
+    expect(origin('192.0.2.1', lies)).toEqual({ address: '192.0.2.1:4711', secure: false });
+  });
+  it('believes nobody when no balancer is listed', () => {
+    fc.assert(
+      fc.property(fc.ipV4(), fc.string(), fc.string(), (from, forwarded, proto) => {
+        const headers = { 'x-forwarded-for': forwarded, 'x-forwarded-proto': proto };
+        expect(origin(from, headers, { list: balancersOf([]) })).toEqual({
+          address: `${from}:4711`,
+          secure: false,
+        });
+      }),
+    );
+  });
+  it.each([
+    ['198.51.100.1', '198.51.100.1:0'],
+    ['198.51.100.1:99', '198.51.100.1:99'],
+    ['2001:db8::1', '[2001:db8::1]:0'],
+    ['[2001:db8::1]:99', '[2001:db8::1]:99'],
+    ['::ffff:198.51.100.1', '198.51.100.1:0'],
+    ['203.0.113.66, 198.51.100.1', '198.51.100.1:0'], // the first is the client's own invention
+    ['198.51.100.1, 10.1.1.1', '198.51.100.1:0'], // through two of our balancers
+    ['198.51.100.1, fd00::5', '198.51.100.1:0'],
+    ['10.9.9.9', '10.9.9.9:0'],
+    ['', '10.0.0.5:4711'],
+    ['unknown', '10.0.0.5:4711'],
+    ['198.51.100.1, garbage', '10.0.0.5:4711'],
+  ])('takes from a listed balancer %j as %s', (forwarded, address) => {
+    expect(origin('10.0.0.5', { 'x-forwarded-for': forwarded }).address).toBe(address);
+  });
+  it('lets a listed balancer say what the browser speaks', () => {
+    expect(origin('10.0.0.5', { 'x-forwarded-proto': 'https' }).secure).toBe(true);
+    expect(origin('192.168.1.1', { 'x-forwarded-proto': 'http' }, { encrypted: true }).secure).toBe(false);
+    expect(origin('10.0.0.5', {}, { encrypted: true }).secure).toBe(true);
+  });
+  it.each(['10.0.0.0/33', 'fd00::/129', 'balancer', '10.0.0/8', '', '10.0.0.1/', '10.0.0.1/8/8'])(
+    'refuses %j as a balancer',
+    (entry) => {
+      expect(() => balancersOf([entry])).toThrow(expect.objectContaining({ code: 'misconfigured' }));
+    },
+  );
+});
