@@ -100,6 +100,8 @@ export interface Cluster {
   spawn(): ChildProcess;
   /** Sends the signal and waits for the end of the process. */
   stop(signal?: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  /** Replaces the configuration; before `start`. */
+  configure(yaml: string): void;
   pid(): number;
   readyz(): Promise<{ code: number; body: string } | undefined>;
   /** Everything the daemon wrote. */
@@ -194,6 +196,9 @@ proxy_service:
         });
         child.kill(signal);
       }),
+    configure: (text) => {
+      writeFileSync(config, text);
+    },
     pid: () => daemon?.pid ?? 0,
     readyz: async () => {
       try {
