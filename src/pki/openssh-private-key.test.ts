@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { generateEd25519, generateP256 } from './key-pair.ts';
 import { decodeOpensshPrivateKey, encodeOpensshPrivateKey } from './openssh-private-key.ts';
-import { str, WireError } from './wire.ts';
+import { publicKeyOf } from './ssh-key.ts';
+import { str, u32, WireError } from './wire.ts';
 
 const [begin, end] = ['-----BEGIN OPENSSH PRIVATE KEY-----', '-----END OPENSSH PRIVATE KEY-----'];
 const bodyOf = (pem: string): Buffer => Buffer.from(pem.replace(begin, '').replace(end, ''), 'base64');
@@ -63,5 +64,54 @@ describe('a private key for ssh', () => {
   it('is not written of another type, nor of a public key', () => {
     for (const other of [generateP256(), createPublicKey(key)])
       expect(() => encodeOpensshPrivateKey(other, '')).toThrow('only private keys of type Ed25519');
+  });
+});
+
+describe('a private key file that somebody else made up', () => {
+  const key = generateEd25519();
+  const { blob } = publicKeyOf(key);
+  const seed = Buffer.from(key.export({ format: 'jwk' }).d ?? '', 'base64url');
+  const other = publicKeyOf(generateEd25519()).blob;
+  interface Parts {
+    readonly kdfOptions: Buffer;
+    readonly count: number;
+    readonly outer: Buffer;
+    readonly checks: readonly [number, number];
+    readonly inner: Buffer;
+    readonly secret: Buffer;
+    readonly padding: Buffer;
+  }
+  /** A good file but for what `wish` says; without a comment, so that 5 bytes of padding fill the block. */
+  function made(wish: Partial<Parts>): string {
+    const raw = blob.subarray(-32);
+    const parts: Parts = {
+      ...{ kdfOptions: Buffer.alloc(0), count: 1, outer: blob, checks: [7, 7], inner: raw },
+      ...{ secret: Buffer.concat([seed, raw]), padding: Buffer.of(1, 2, 3, 4, 5) },
+      ...wish,
+    };
+    const [check1, check2] = parts.checks;
+    const names = [str('ssh-ed25519'), str(parts.inner), str(parts.secret), str('')];
+    const secretPart = Buffer.concat([u32(check1), u32(check2), ...names, parts.padding]);
+    const head = [Buffer.from('openssh-key-v1\0'), str('none'), str('none'), str(parts.kdfOptions)];
+    return pemOf(Buffer.concat([...head, u32(parts.count), str(parts.outer), str(secretPart)]));
+  }
+
+  it('is read when it is as ssh-keygen makes them', () => {
+    expect(decodeOpensshPrivateKey(made({})).equals(key)).toBe(true);
+  });
+
+  it.each<[string, Partial<Parts>]>([
+    ['options of a passphrase it does not have', { kdfOptions: Buffer.of(1) }],
+    ['two keys', { count: 2 }],
+    ['another public key outside', { outer: other }],
+    ['another public key inside', { inner: other.subarray(-32) }],
+    ['another public key beside the secret', { secret: Buffer.concat([seed, other.subarray(-32)]) }],
+    ['check numbers that differ', { checks: [7, 8] }],
+    ['a secret that is too short', { secret: seed.subarray(0, 20) }],
+    ['a secret without its public half', { secret: seed }],
+    ['padding of more than a block', { padding: Buffer.from(Array.from({ length: 13 }, (_, i) => i + 1)) }],
+    ['padding that does not count up', { padding: Buffer.of(1, 2, 3, 4, 4) }],
+  ])('is refused with %s', (_name, wish) => {
+    expect(() => decodeOpensshPrivateKey(made(wish))).toThrow(WireError);
   });
 });

@@ -90,6 +90,21 @@ describe('SHA-1', () => {
   });
 });
 
+describe('a signature', () => {
+  it('is refused under the name of SHA-1, also when it is of SHA-256 and the caller allows the name', () => {
+    const key = keyOf('rsa');
+    const signature = Buffer.concat([str('ssh-rsa'), str(sign('sha256', data, key))]);
+    expect(verifySsh(publicKeyOf(key), data, signature, ['ssh-rsa'])).toBe(false);
+  });
+
+  it('on a curve is refused with bytes after its two integers', () => {
+    const key = keyOf('p256');
+    const { alg, value } = splitSignature(signSsh(key, 'ecdsa-sha2-nistp256', data));
+    const longer = Buffer.concat([str(alg), str(Buffer.concat([value, Buffer.of(0)]))]);
+    expect(verifySsh(publicKeyOf(key), data, longer)).toBe(false);
+  });
+});
+
 describe('reading a public key', () => {
   const n = Buffer.alloc(256, 0xcb);
   it.each([
@@ -100,6 +115,8 @@ describe('reading a public key', () => {
     ['RSA with the exponent 1', () => publicRsa(Buffer.of(1), n)],
     ['RSA with an even exponent', () => publicRsa(Buffer.of(1, 0, 0), n)],
     ['a point that is not on its curve', () => pointOf(Buffer.alloc(64, 5))],
+    ['RSA with an exponent of 9 bytes', () => publicRsa(Buffer.alloc(9, 0x11), n)],
+    ['a point in the hybrid form', () => ecBlob(hybrid(blobOf('p256').subarray(-65)))],
     ['a compressed point', () => ecBlob(Buffer.concat([Buffer.of(2), Buffer.alloc(32, 5)]))],
     ['bytes after the key', () => Buffer.concat([blobOf('ed25519'), Buffer.of(0)])],
     ['nothing', () => Buffer.alloc(0)],
@@ -111,6 +128,9 @@ describe('reading a public key', () => {
     Buffer.concat([str('ssh-rsa'), mpint(e), mpint(modulus)]);
   const ecBlob = (point: Buffer): Buffer =>
     Buffer.concat([str('ecdsa-sha2-nistp256'), str('nistp256'), str(point)]);
+  /** The form that tells the sign of y twice. Source: X9.62, section 4.3.6. */
+  const hybrid = (point: Buffer): Buffer =>
+    Buffer.concat([Buffer.of(6 + (point.readUInt8(64) & 1)), point.subarray(1)]);
   const pointOf = (xy: Buffer): Buffer => ecBlob(Buffer.concat([Buffer.of(4), xy]));
 });
 
@@ -136,6 +156,8 @@ describe('a line of authorized_keys', () => {
     ['nothing', ''],
     ['another name than the blob', `ssh-rsa ${blobOf('ed25519').toString('base64')}`],
     ['options before the key', `restrict ${toAuthorizedKeyLine(blobOf('ed25519'))}`],
+    ['a second line after a comment', `${toAuthorizedKeyLine(blobOf('ed25519'), 'joe')}\nmore`],
+    ['bytes in between that base 64 skips', `${toAuthorizedKeyLine(blobOf('ed25519'))}!`],
     ['a second line', `${toAuthorizedKeyLine(blobOf('ed25519'))}\n${toAuthorizedKeyLine(blobOf('p256'))}`],
     ['what is not base 64', `ssh-ed25519 ${blobOf('ed25519').toString('base64').replace('A', '*')}`],
   ])('is refused with %s', (_name, line) => {
