@@ -156,11 +156,16 @@ describe.runIf(isRoot)('sessions on a node', () => {
     expect(answers.map((r) => r.stdout)).toEqual(Array.from({ length: 12 }, (_, i) => `${i}\n`));
     await node.sh(config, `$SSH -S ${socket} -O exit ${host}`);
   });
-  it('ends the programs of a person who is gone, also those that ignore HUP', async () => {
-    const gone = start(host, 'trap "" HUP; echo pid $$; while :; do sleep 1; done');
-    const pid = Number(/pid (\d+)/.exec(await seen(gone, /pid \d+\n/))?.[1]);
+  it('ends the programs of a person who is gone, the whole group, also those that ignore HUP', async () => {
+    const gone = start(host, 'sleep 600 & trap "" HUP; echo pids $$ $!; while :; do sleep 1; done');
+    const pids =
+      /pids (\d+) (\d+)/
+        .exec(await seen(gone, /pids .*\n/))
+        ?.slice(1)
+        .map(Number) ?? [];
+    expect(pids.filter(isAlive)).toHaveLength(2);
     gone.kill('SIGKILL');
-    await until('the program to be gone', () => (isAlive(pid) ? undefined : true));
+    await until('the programs to be gone', () => (pids.some(isAlive) ? undefined : true));
   });
   it('leaves alone what a program left behind on purpose', async () => {
     const ran = await node.sh(config, `$SSH ${host} 'nohup sleep 60 > /dev/null 2>&1 & echo $!'`);
