@@ -131,12 +131,12 @@ describe('who may come in on a node', () => {
     expect(await toldOf(node, 'subsystem', { name: 'netconf' })).toMatchObject({ code: 'T3001E' });
   });
   it('closes a connection on which nothing happens', async () => {
-    await node.setRole({ name: 'idle', options: { clientIdleTimeoutSeconds: 1 }, allow: anywhere });
+    await node.setRole({ name: 'idle', options: { clientIdleTimeoutSeconds: 3 }, allow: anywhere });
     const client = await come('alice', login, { roles: ['idle'] });
-    const busy = await client.exec('for i in 1 2 3 4; do sleep 0.4; echo $i; done; sleep 600');
+    const busy = await client.exec('for i in 1 2 3 4; do sleep 1; echo $i; done; sleep 600');
     let lines = 0;
     busy.channel.on('data', () => lines++);
-    await gone(client, /^client is idle for 1s, exceeded idle timeout of 1s$/);
+    await gone(client, /^client is idle for 3s, exceeded idle timeout of 3s$/);
     expect(lines).toBe(4);
   });
   it('closes a connection when its certificate expires, where a role says so', async () => {
