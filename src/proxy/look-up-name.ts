@@ -1,12 +1,10 @@
 import { lookup } from 'node:dns/promises';
-import { pause } from '../base/backoff.ts';
 import { CodedError } from '../base/errors.ts';
 import { second } from '../base/duration.ts';
 
 /** The addresses of a name; empty when DNS does not know it, or says nothing in time. */
 export type LookUpName = (name: string) => Promise<readonly string[]>;
 
-const timeoutMs = 5 * second;
 /** Each question holds one of the few threads that files and passwords need as well. */
 const atOnce = 2;
 const maxWaiting = 64;
@@ -19,20 +17,23 @@ const maxWaiting = 64;
 export function nameLookup(
   ask: (name: string) => Promise<readonly string[]> = async (name) =>
     (await lookup(name, { all: true })).map(({ address }) => address),
+  { timeoutMs = 5 * second }: { readonly timeoutMs?: number } = {},
 ): LookUpName {
   const waiting: (() => void)[] = [];
   let asking = 0;
   const next = (): void => {
-    asking--;
-    waiting.shift()?.();
+    const waiter = waiting.shift();
+    if (waiter === undefined) asking--;
+    else waiter(); // the place goes on to it
   };
   const turn = async (): Promise<void> => {
-    if (asking >= atOnce) {
-      if (waiting.length >= maxWaiting)
-        throw new CodedError('unavailable', 'too many names are being looked up, try again');
-      await new Promise<void>((resolve) => waiting.push(resolve));
+    if (asking < atOnce) {
+      asking++;
+      return;
     }
-    asking++;
+    if (waiting.length >= maxWaiting)
+      throw new CodedError('unavailable', 'too many names are being looked up, try again');
+    await new Promise<void>((resolve) => waiting.push(resolve));
   };
   return async (name) => {
     await turn();
@@ -40,11 +41,16 @@ export function nameLookup(
     const answer = ask(name)
       .catch((): readonly string[] => []) // a name that DNS does not know is answered as an unknown node
       .finally(next);
-    const given = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<readonly string[]>((resolve) => {
+      timer = setTimeout(() => {
+        resolve([]);
+      }, timeoutMs);
+    });
     try {
-      return await Promise.race([answer, pause(timeoutMs, given.signal).then((): readonly string[] => [])]);
+      return await Promise.race([answer, limit]);
     } finally {
-      given.abort();
+      clearTimeout(timer);
     }
   };
 }

@@ -4,6 +4,7 @@ import { fakeWorld, type FakeWorld, recordingSink } from '../api/testing.ts';
 import { CodedError } from '../base/errors.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import { balancersOf, type RequestSocket } from './client-address.ts';
+import type { OpenLink } from './open-link.ts';
 import { webApp } from './web-app.ts';
 import type { WebDeps } from './web-env.ts';
 
@@ -16,6 +17,16 @@ export const nodeInfo = (hostId: string, nodename: string, address: string): Hos
   sshPublicAddress: '',
   labels: {},
   version: '4.5.0',
+});
+
+/** An invitation of alice. */
+export const openLinkFor = (wish: Partial<OpenLink> = {}): OpenLink => ({
+  username: 'alice',
+  purpose: 'invite',
+  secondFactor: 'otp',
+  otpUrl: 'otpauth://totp/Teleport:alice@example?secret=JBSWY3DPEHPK3PXP&issuer=Teleport',
+  expiresAt: '2026-01-01T01:00:00.000Z',
+  ...wish,
 });
 
 /** Answers operations by their names, and keeps what it was asked. */

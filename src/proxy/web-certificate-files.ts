@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import { writeFileAtomic } from '../base/files.ts';
@@ -90,5 +91,6 @@ export function selfSignedPair(
 const isFit = (certificate: X509Certificate, hostnames: readonly string[], now: Instant): boolean =>
   hostnames
     .filter(isAlternativeName)
-    .every((name) => (certificate.checkHost(name) ?? certificate.checkIP(name)) !== undefined) &&
-  certificate.validToDate.getTime() - Date.parse(now) > renewBeforeMs;
+    .every(
+      (name) => (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined,
+    ) && certificate.validToDate.getTime() - Date.parse(now) > renewBeforeMs;

@@ -1,0 +1,92 @@
+import { PassThrough } from 'node:stream';
+import { Duplex } from 'node:stream';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { greetNode } from './node-hello.ts';
+
+const client = { host: '192.0.2.1', port: 5678 };
+
+/** A node: `says` is what it sends, `heard` what it was sent. */
+function fakeNode(): { stream: Duplex; says: PassThrough; heard: () => string } {
+  const says = new PassThrough();
+  const hears = new PassThrough();
+  const stream = Duplex.from({ readable: says, writable: hears });
+  stream.on('error', () => undefined);
+  return { stream, says, heard: () => (hears.read() as Buffer | null)?.toString('latin1') ?? '' };
+}
+const next = (stream: Duplex): Promise<string> =>
+  new Promise((resolve) =>
+    stream.once('data', (chunk: Buffer) => {
+      resolve(chunk.toString());
+    }),
+  );
+
+describe('greeting a node', () => {
+  it('tells one of ours the true client before anything else, and gives its banner back', async () => {
+    const { stream, says, heard } = fakeNode();
+    says.write('SSH-2.0-Teleport\r\n');
+    await greetNode(stream, client);
+    expect(heard()).toBe('Teleport-Proxy{"clientAddr":"192.0.2.1:5678"}\0');
+    expect(await next(stream)).toBe('SSH-2.0-Teleport\r\n');
+  });
+  it('tells a plain OpenSSH server nothing', async () => {
+    const { stream, says, heard } = fakeNode();
+    says.write('SSH-2.0-OpenSSH_9.2\r\n');
+    await greetNode(stream, client);
+    expect(heard()).toBe('');
+    expect(await next(stream)).toBe('SSH-2.0-OpenSSH_9.2\r\n');
+  });
+  it('loses no byte, however the banner is cut', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 12 }), async (cuts) => {
+        const { stream, says, heard } = fakeNode();
+        const banner = 'SSH-2.0-Teleport-x\r\nand more';
+        const greeted = greetNode(stream, client);
+        let at = 0;
+        for (const cut of [...cuts, banner.length]) {
+          if (at < banner.length) says.write(banner.slice(at, at + cut));
+          at += cut;
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        says.end();
+        await greeted;
+        expect(heard()).toMatch(/^Teleport-Proxy\{/);
+        let all = '';
+        for await (const chunk of stream) all += String(chunk);
+        expect(all).toBe(banner);
+      }),
+      { numRuns: 30 },
+    );
+  });
+  it.each(['HTTP/1.1 400 Bad Request', '220 mail', '\u0016\u0003\u0001', 'SSH', 'SSX'])(
+    'refuses what says %j and no more',
+    async (said) => {
+      const { stream, says } = fakeNode();
+      says.end(said);
+      await expect(greetNode(stream, client)).rejects.toMatchObject({ code: 'unavailable' });
+      expect(stream.destroyed).toBe(true);
+    },
+  );
+  it('refuses what is no SSH server at its first wrong byte, without waiting for more', async () => {
+    const { stream, says } = fakeNode();
+    says.write('H');
+    await expect(greetNode(stream, client)).rejects.toThrow('what answers there is not an SSH server');
+  });
+  it('refuses a stream that is gone', async () => {
+    const { stream } = fakeNode();
+    stream.destroy();
+    await expect(greetNode(stream, client)).rejects.toThrow(/closed the connection/);
+  });
+
+  describe('that says nothing', () => {
+    beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+    afterEach(() => vi.useRealTimers());
+    it('gives up', async () => {
+      const { stream } = fakeNode();
+      const greeted = expect(greetNode(stream, client)).rejects.toThrow('the node said nothing in 10 s');
+      vi.advanceTimersByTime(10_000);
+      await greeted;
+      expect(stream.destroyed).toBe(true);
+    });
+  });
+});

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import type { HostFact } from '../domain/host.ts';
+import type { PresenceFact } from '../domain/presence.ts';
+import { scriptedLog, recordedAt } from '../views/testing.ts';
+import { nodeDirectory, openProxyViews } from './proxy-views.ts';
+import { nodeInfo } from './testing.ts';
+
+const id = (n: number): string => `00000000-0000-4000-8000-00000000000${n}`;
+const authorityCreated = {
+  type: 'authority.created',
+  data: {
+    type: 'user',
+    clusterName: 'example',
+    keys: [
+      {
+        keyId: 'k',
+        sshPublicKey: 'ssh-ed25519 AAAA',
+        tlsCertificatePem: '',
+        activeFrom: '2026-01-01T00:00:00.000Z',
+      },
+    ],
+  },
+};
+const hostJoined = (n: number, name: string): HostFact => ({
+  type: 'host.joined',
+  data: { host: nodeInfo(id(n), name, `10.0.0.${n}:3022`) },
+});
+const renewed = (n: number, seenAt: string): PresenceFact => ({
+  type: 'hosts.renewed',
+  data: { hosts: [{ hostId: id(n), role: 'Node', seenAt, ttlSeconds: 600 }] },
+});
+const connection = (): { status: 'connected' } => ({ status: 'connected' });
+
+describe('what a proxy knows of the cluster', () => {
+  it('is waited for until it is what auth had to tell', async () => {
+    const [state, presence] = [scriptedLog(), scriptedLog()];
+    const opening = openProxyViews({
+      state: { ...state, connection, headSeen: () => 3 },
+      presence: { ...presence, connection, headSeen: () => 0 },
+    });
+    let opened = false;
+    void opening.then(() => (opened = true));
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    await turn();
+    state.tell(
+      recordedAt(1, 'authority-user', authorityCreated),
+      recordedAt(2, 'host-x', hostJoined(1, 'a')),
+    );
+    await turn();
+    expect(opened).toBe(false);
+    state.tell(recordedAt(3, `host-${id(2)}`, hostJoined(2, 'b')));
+    const views = await opening;
+    expect(views.hosts.position()).toBe(3);
+    views.close();
+    expect([state.readers.size, presence.readers.size]).toEqual([0, 0]);
+  });
+  it('is left when the log is closed before', async () => {
+    const [state, presence] = [scriptedLog(), scriptedLog()];
+    const opening = openProxyViews({
+      state: { ...state, connection, headSeen: () => 3 },
+      presence: { ...presence, connection, headSeen: () => 0 },
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    state.complete();
+    await expect(opening).rejects.toMatchObject({ code: 'unavailable' });
+    expect(presence.readers.size).toBe(0);
+  });
+});
+
+describe('who of the nodes is alive', () => {
+  const directory = async (...facts: PresenceFact[]): Promise<ReturnType<typeof nodeDirectory>> => {
+    const [state, presence] = [scriptedLog(), scriptedLog()];
+    const opening = openProxyViews({
+      state: { ...state, connection, headSeen: () => 1 },
+      presence: { ...presence, connection, headSeen: () => 0 },
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    state.tell(recordedAt(1, 'authority-user', authorityCreated));
+    const views = await opening;
+    state.tell(
+      recordedAt(2, `host-${id(1)}`, hostJoined(1, 'a')),
+      recordedAt(3, `host-${id(2)}`, hostJoined(2, 'b')),
+    );
+    facts.forEach((fact, i) => {
+      presence.tell(recordedAt(i + 1, 'presence-x', fact));
+    });
+    return nodeDirectory(views);
+  };
+
+  it('is told from the newest sighting, so that nodes stay alive while auth is away', async () => {
+    const nodes = await directory(
+      renewed(1, '2020-01-01T00:00:00.000Z'),
+      renewed(2, '2020-01-01T00:09:00.000Z'),
+    );
+    expect([nodes.isAlive(id(1)), nodes.isAlive(id(2))]).toEqual([true, true]);
+    expect(nodes.goneSince(id(1))).toBeUndefined();
+  });
+  it('is not who was silent while others were seen, nor who was never seen', async () => {
+    const nodes = await directory(
+      renewed(1, '2020-01-01T00:00:00.000Z'),
+      renewed(2, '2020-01-01T00:11:00.000Z'),
+    );
+    expect([nodes.isAlive(id(1)), nodes.isAlive(id(2)), nodes.isAlive(id(3))]).toEqual([false, true, false]);
+    expect(nodes.goneSince(id(1))).toBe('2020-01-01T00:00:00.000Z');
+  });
+  it('knows the nodes by name', async () => {
+    expect((await directory()).index().byName('A')).toMatchObject([{ hostId: id(1) }]);
+  });
+});
