@@ -24,13 +24,15 @@ describe('taking turns', () => {
     await all[1];
     await Promise.resolve();
     expect(begun).toEqual([1, 2, 3]);
-    for (const n of [1, 3, 4, 5]) {
+    all.push(start(6)); // a place was handed on, none has become free
+    expect(begun).toEqual([1, 2, 3]);
+    for (const n of [1, 3, 4, 5, 6]) {
       end(n);
       await all[n - 1];
       await Promise.resolve();
     }
-    expect(await Promise.all(all)).toEqual([1, 2, 3, 4, 5]);
-    expect(begun).toEqual([1, 2, 3, 4, 5]);
+    expect(await Promise.all(all)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(begun).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
   it('refuses who finds the queue full, and goes on', async () => {

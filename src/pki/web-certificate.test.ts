@@ -23,7 +23,9 @@ describe('a self-signed certificate for the web', () => {
     );
   });
 
-  it('lasts a year', () => {
+  it('lasts a year, and began a minute ago', () => {
+    const before = plusMs(testNow, -60_000).replace(/\.\d+/, '.000');
+    expect(certificate.validFromDate.toISOString()).toBe(before);
     const year = plusMs(testNow, 365 * 24 * 3600 * 1000).replace(/\.\d+/, '.000');
     expect(certificate.validToDate.toISOString()).toBe(year);
   });

@@ -1,4 +1,4 @@
-import { createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { plusMs } from '../base/time.ts';
 import { keyOf, testNow } from './testing.ts';
@@ -85,6 +85,14 @@ describe('creating an authority', () => {
     expect([...extensions.keys()].sort()).toEqual([ext.subjectKeyId, ext.keyUsage, ext.basicConstraints]);
     expect(extensions.get(ext.keyUsage)).toEqual({ critical: true, hex: digitalSignatureCertSign });
     expect(extensions.get(ext.basicConstraints)).toEqual({ critical: true, hex: '30030101ff' });
+  });
+
+  // Source: RFC 5280, section 4.2.1.2 (1): of the bits of the key, without their tag, length and unused bits.
+  it('identifies the key by the SHA-1 of its point', () => {
+    const { x = '', y = '' } = createPublicKey(caKey).export({ format: 'jwk' });
+    const point = Buffer.concat([Buffer.of(4), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')]);
+    const id = createHash('sha1').update(point).digest('hex');
+    expect(extensionsOf(ca).get(ext.subjectKeyId)).toEqual({ critical: false, hex: `0414${id}` });
   });
 
   it('holds a name that is not ASCII', () => {
@@ -238,5 +246,10 @@ describe('a distinguished name', () => {
       { oid: oids.commonName, value: 'é@*_"' },
     ];
     expect(attributesOf(fromDer(derOf(nameOf(attributes))))).toEqual(attributes);
+  });
+
+  it.each(['a\nb', 'a\0b', 'a\x1b[0m', 'ä\u0085'])('is refused when it holds %j', (value) => {
+    const name = fromDer(derOf(nameOf([{ oid: oids.commonName, value }])));
+    expect(() => attributesOf(name)).toThrow('not sound text');
   });
 });
