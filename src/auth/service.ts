@@ -195,7 +195,7 @@ const callerFacts = (deps: AuthDeps): CallerFacts => ({
   activeUser: (username) => {
     const users = deps.views.users.state();
     const entry = findUser(users, username);
-    if (!entry || !mayAct(users, username, deps.world.now())) return undefined;
+    if (!entry || !mayAct(users, username)) return undefined;
     return { roles: entry.state.roles, createdAt: entry.createdAt };
   },
 });

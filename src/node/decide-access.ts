@@ -1,5 +1,4 @@
 import { CodedError } from '../base/errors.ts';
-import type { Instant } from '../base/time.ts';
 import { checkServerAccess, type Subject } from '../domain/access.ts';
 import type { AccessOptions } from '../domain/role-options.ts';
 import type { RoleSpec } from '../domain/role-spec.ts';
@@ -22,17 +21,16 @@ export interface AccessRequest {
   readonly certificate: Certificate;
   readonly login: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly now: Instant;
 }
 
 /**
- * Decides who may come in, by what was last known of the cluster: an authority that is trusted, a user that exists and is
- * not locked, and roles that allow the login on a server with these labels. The roles and traits are those of the
+ * Decides who may come in, by what was last known of the cluster: an authority that is trusted, a user that
+ * exists, and roles that allow the login on a server with these labels. The roles and traits are those of the
  * certificate; one that carries none (`oldssh`) has those of the user.
  * @throws CodedError `access_denied` with the whole reason: for the audit, never for the client.
  */
 export function decideAccess(views: NodeViews, request: AccessRequest): Grant {
-  const { certificate, login, labels, now } = request;
+  const { certificate, login, labels } = request;
   const clusterName = clusterNameOf(views);
   const identity = identityOf(certificate);
   const { username } = identity;
@@ -45,7 +43,7 @@ export function decideAccess(views: NodeViews, request: AccessRequest): Grant {
   if (!userAuthorityBlobs(views.authorities.state()).some((blob) => blob.equals(certificate.ca.blob)))
     throw refuse('its certificate is of an authority that is not trusted');
   const users = views.users.state();
-  if (!mayAct(users, username, now)) throw refuse('the user does not exist or is locked');
+  if (!mayAct(users, username)) throw refuse('the user does not exist');
   const subject = subjectOf(identity, users);
   const roles = rolesOf(views, subject.roleNames, refuse);
   const access = checkServerAccess({ roles, traits: subject.traits, login, labels });

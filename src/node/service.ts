@@ -198,7 +198,7 @@ class Node {
   #server(context: NodeContext): SshServer {
     const { identity, world, sink, metrics } = this.#deps;
     const decide = (certificate: Parameters<typeof decideAccess>[1]['certificate'], login: string) =>
-      decideAccess(this.#views, { certificate, login, labels: this.#currentLabels(), now: world.now() });
+      decideAccess(this.#views, { certificate, login, labels: this.#currentLabels() });
     return createSshServer(
       {
         hostKeys: [

@@ -29,7 +29,7 @@ export function admitClient({ keyId, ca, validAfter }: Certificate, cluster: Adm
     throw refusal(`what this proxy knows of the cluster stands still: ${failure.message}`);
   if (!userAuthorityBlobs(authorities).some((blob) => blob.equals(ca.blob)))
     throw refusal(`the certificate of ${keyId} is of an authority that is not trusted`);
-  if (!mayAct(users, keyId, now)) throw refusal(`user ${keyId} does not exist or is locked`);
+  if (!mayAct(users, keyId)) throw refusal(`user ${keyId} does not exist`);
   const createdAt = Date.parse(findUser(users, keyId)?.createdAt ?? now);
   if (Number(validAfter) * second + backDatedMs + second <= createdAt)
     throw refusal(`the certificate is of an earlier user ${keyId}, who was deleted`);

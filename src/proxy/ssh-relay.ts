@@ -24,6 +24,9 @@ export interface RelayDeps {
   readonly world: World;
 }
 
+/** So long a client may take to answer, on top of which its refusal waits for nothing. */
+const answerMs = 5_000;
+
 type Subsystem = Extract<SessionRequest, { type: 'subsystem' }>;
 
 /**
@@ -83,7 +86,7 @@ export class SshRelay {
         case 'pty':
         case 'shell':
         case 'exec':
-          this.#refuse(request, channel, this.#noShell(asker.connection));
+          this.#track(this.#refuse(request, channel, this.#noShell(asker.connection)));
           return;
         case 'subsystem':
           this.#track(this.#subsystem(request, channel, asker));
@@ -126,7 +129,7 @@ export class SshRelay {
       request.accept();
       await this.#carry(stream, channel);
     } catch (e) {
-      this.#refuse(request, channel, this.#reasonOf(e));
+      await this.#refuse(request, channel, this.#reasonOf(e));
     }
   }
 
@@ -175,10 +178,17 @@ export class SshRelay {
     this.#deps.metrics.set('proxy_ssh_sessions_total', this.#carried);
   }
 
-  /** The words go out before the refusal, and the channel ends after it. */
-  #refuse(request: SessionRequest, channel: ServerSessionChannel, message: string): void {
-    request.reject(message);
-    this.#track(channel.finish({ status: 'unknown' }));
+  /** Once per channel: the words, then the refusal, then the end. */
+  async #refuse(request: SessionRequest, channel: ServerSessionChannel, message: string): Promise<void> {
+    if (!channel.stderr.writable) {
+      request.reject(); // it was refused something before, and is ending
+      return;
+    }
+    channel.stderr.end(`${message}\n`);
+    // Stock ssh leaves at a refusal without printing what came with it: it must have taken the words before.
+    await taken(channel);
+    request.reject();
+    await channel.finish({ status: 'unknown' });
   }
 
   #reasonOf(e: unknown): string {
@@ -200,6 +210,16 @@ export class SshRelay {
       .finally(() => this.#work.delete(tracked));
     this.#work.add(tracked);
   }
+}
+
+/** Resolves when the client has taken what was written to the channel, is gone, or does not say. */
+async function taken(channel: ServerSessionChannel): Promise<void> {
+  let limit: NodeJS.Timeout | undefined;
+  await Promise.race([
+    channel.request('keepalive@openssh.com', Buffer.alloc(0)),
+    new Promise<void>((resolve) => (limit = setTimeout(resolve, answerMs))),
+  ]);
+  clearTimeout(limit);
 }
 
 interface Asker {

@@ -78,8 +78,8 @@ export const summariesOf = (users: UsersState, now: Instant): readonly UserSumma
     createdAt,
   }));
 
-/** Whether a certificate in this name may still be used: the user exists and is not locked. */
-export function mayAct(users: UsersState, username: string, now: Instant): boolean {
-  const entry = getIn(users, username);
-  return entry !== undefined && lockOf(entry.state, now).status === 'active';
-}
+/**
+ * Whether a certificate in this name may still be used: the user exists. Failed logins lock the password and not what was
+ * earned with it before, or anyone who knows a name could cut its owner off: docs/rfd/0007.
+ */
+export const mayAct = (users: UsersState, username: string): boolean => getIn(users, username) !== undefined;
