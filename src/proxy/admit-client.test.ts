@@ -53,7 +53,7 @@ const certificate = (wish: { keyId?: string; ca?: typeof trusted; from?: string 
     }),
   );
 const admit = (one: Certificate, wish: Partial<Admission> = {}): void => {
-  admitClient(one, { authorities, users: usersAfter(), now, failure: undefined, ...wish });
+  admitClient(one, { authorities, users: usersAfter(), failure: undefined, ...wish });
 };
 const refused = (why: RegExp): unknown =>
   expect.objectContaining({ code: 'access_denied', message: expect.stringMatching(why) as string });

@@ -1,5 +1,5 @@
 import { CodedError } from '../base/errors.ts';
-import { type Instant, minute, second } from '../base/time.ts';
+import { minute, second } from '../base/duration.ts';
 import type { Certificate } from '../pki/ssh-certificate.ts';
 import type { AuthoritiesState } from '../views/authorities.ts';
 import { findUser, mayAct, type UsersState } from '../views/users.ts';
@@ -9,7 +9,6 @@ import { userAuthorityBlobs } from './proxy-views.ts';
 export interface Admission {
   readonly authorities: AuthoritiesState;
   readonly users: UsersState;
-  readonly now: Instant;
   /** Why the folds stand still for good, when they do. */
   readonly failure: Error | undefined;
 }
@@ -19,18 +18,19 @@ const backDatedMs = minute;
 
 /**
  * Lets a person with a certificate in: asked at login, and again of those who are here whenever something changed. Its
- * signature and validity have been checked. Roles are not looked at: which node admits whom is the node's decision.
+ * signature and validity have been checked. Failed logins of others in the same name do not count here. Roles are not looked at: which node admits whom is the node's decision.
  * @throws CodedError `access_denied` with the whole reason: for the audit, never for the client.
  */
 export function admitClient({ keyId, ca, validAfter }: Certificate, cluster: Admission): void {
-  const { authorities, users, now, failure } = cluster;
-  // A fold that stands still for good would not see a lock any more. (Auth being away is another matter.)
+  const { authorities, users, failure } = cluster;
+  // A fold that stands still for good would not see a deletion any more. (Auth being away is another matter.)
   if (failure !== undefined)
     throw refusal(`what this proxy knows of the cluster stands still: ${failure.message}`);
   if (!userAuthorityBlobs(authorities).some((blob) => blob.equals(ca.blob)))
     throw refusal(`the certificate of ${keyId} is of an authority that is not trusted`);
-  if (!mayAct(users, keyId)) throw refusal(`user ${keyId} does not exist`);
-  const createdAt = Date.parse(findUser(users, keyId)?.createdAt ?? now);
+  const user = findUser(users, keyId);
+  if (user === undefined || !mayAct(users, keyId)) throw refusal(`user ${keyId} does not exist`);
+  const createdAt = Date.parse(user.createdAt);
   if (Number(validAfter) * second + backDatedMs + second <= createdAt)
     throw refusal(`the certificate is of an earlier user ${keyId}, who was deleted`);
 }

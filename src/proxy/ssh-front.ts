@@ -107,16 +107,15 @@ export class SshFront {
   }
 
   #admit(certificate: Certificate): void {
-    const { views, world } = this.#deps;
+    const { views } = this.#deps;
     admitClient(certificate, {
       authorities: views.authorities.state(),
       users: views.users.state(),
-      now: world.now(),
       failure: views.failure(),
     });
   }
 
-  /** A lock, a deletion, an authority that is trusted no more: whoever it concerns is cut off now. */
+  /** A user who was deleted, an authority that is trusted no more: whoever it concerns is cut off now. */
   #reconsider(): void {
     for (const connection of this.#ssh.connections()) {
       try {

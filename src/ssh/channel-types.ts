@@ -39,6 +39,11 @@ export interface SshChannel extends Duplex {
 /** A session channel as the server holds it. */
 export interface ServerSessionChannel extends SshChannel {
   /**
+   * Asks the peer for something on this channel; it answers in order, so the answer also tells that it has taken what was
+   * written before. False: refused, or the channel closed before the answer.
+   */
+  request(name: string, data: Buffer): Promise<boolean>;
+  /**
    * Ends the session: flushes stdout and stderr, then sends the exit status (nothing for `unknown`), EOF and CLOSE.
    * Resolves when all of it is sent or the peer is gone.
    */
