@@ -89,10 +89,14 @@ async function bulk(
   daemons: { daemon: number; openssh: OpensshPair },
 ): Promise<void> {
   const all = { ...clients, 'openssh -J': daemons.openssh.jump };
-  const cpuOf = (name: string): number =>
-    name === 'openssh -J'
-      ? daemons.openssh.pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0)
-      : cpuSeconds(daemons.daemon);
+  const cpuOf = async (name: string): Promise<number> => {
+    if (name !== 'openssh -J') return cpuSeconds(daemons.daemon);
+    // The time of a session's processes counts when their parent has taken note of their end.
+    await until('sshd to be alone', () =>
+      daemons.openssh.pids.every((pid) => family(pid).length === 1) ? true : undefined,
+    );
+    return daemons.openssh.pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+  };
   for (const [way, command] of [
     ['download', (c: string) => `${c} head -c ${bulkMiB}M /dev/zero > /dev/null`],
     ['upload', (c: string) => `head -c ${bulkMiB}M /dev/zero | ${c} 'cat > /dev/null'`],
@@ -100,9 +104,9 @@ async function bulk(
     const speeds: Record<string, number> = {};
     const cpu: Record<string, number> = {};
     for (const [name, client] of Object.entries(all)) {
-      const before = cpuOf(name);
+      const before = await cpuOf(name);
       speeds[name] = bulkMiB / (await timed(command(client), env, 600_000));
-      cpu[name] = (cpuOf(name) - before) / (bulkMiB / 1024);
+      cpu[name] = ((await cpuOf(name)) - before) / (bulkMiB / 1024);
     }
     row(`${way} of ${bulkMiB} MiB`, speeds, 'MiB/s');
     row(`  daemon CPU per GiB`, cpu, 's');
