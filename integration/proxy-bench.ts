@@ -1,20 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import net, { type AddressInfo } from 'node:net';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AuditOutbox, openAuditOutbox } from '../src/api/audit-outbox.ts';
 import type { AuthClient } from '../src/api/client.ts';
 import * as operations from '../src/api/operations.ts';
 import { recordingSink } from '../src/api/testing.ts';
-import { silentLog } from '../src/base/log-sink.ts';
-import {
-  formatHostPort,
-  type HostPort,
-  type Listeners,
-  type Metrics,
-  type Running,
-} from '../src/base/service.ts';
+import { type HostPort, type Listeners, type Metrics, type Running } from '../src/base/service.ts';
 import { realWorld } from '../src/base/world.ts';
 import type { AuditEvent } from '../src/domain/audit-event.ts';
 import { encodeOpensshPrivateKey } from '../src/pki/openssh-private-key.ts';
@@ -22,7 +15,6 @@ import { privateKeyFromPem } from '../src/pki/key-pair.ts';
 import { fromAuthorizedKeyLine, toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
 import { createProxyService, type ProxyConfig } from '../src/proxy/service.ts';
 import { connectSsh, keyIdentity, type Identity, type SshClient } from '../src/ssh/cert-client.ts';
-import { createSshServer, type Peer } from '../src/ssh/cert-server.ts';
 import {
   type AuthBench,
   type BadLink,
@@ -33,10 +25,10 @@ import {
   startAuth,
 } from './auth-bench.ts';
 import { until } from './cluster.ts';
+import { type EchoNode, listenOn, now, startEchoNode } from './echo-node.ts';
 
 export const password = 'correct horse battery';
 const local = '127.0.0.1';
-const now = (): bigint => BigInt(Math.floor(Date.now() / 1000));
 
 /** A person with what a login gave. */
 export interface Person extends Material {
@@ -46,14 +38,6 @@ export interface Person extends Material {
   readonly hostAuthorities: readonly string[];
   /** For `ssh -F`: key, certificate, trusted authority; nothing of the machine's own. */
   readonly sshConfig: string;
-}
-
-/** A stand-in for a node: runs no program, but echoes, and knows who it was told that the client is. */
-export interface EchoNode {
-  readonly hostId: string;
-  readonly address: HostPort;
-  readonly peers: readonly Peer[];
-  stop(): Promise<void>;
 }
 
 /** A real proxy on a real auth server; the link between them can be cut. */
@@ -103,7 +87,7 @@ export async function startProxy(
     world: realWorld,
     maxPending: 100,
   });
-  const sockets = new Set<net.Socket>();
+  const sockets = new Set<Socket>();
   const bound = new Map<string, HostPort>();
   const listeners: Listeners = {
     listen: async (name, server, address) => {
@@ -234,15 +218,6 @@ export async function startProxy(
   return bench;
 }
 
-const listenOn = (server: net.Server, port: number): Promise<number> =>
-  new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, local, () => {
-      server.off('error', reject);
-      resolve((server.address() as AddressInfo).port);
-    });
-  });
-
 function writeSshFiles(
   directory: string,
   person: { username: string; privateKeyPem: string; hostAuthorities: readonly string[] },
@@ -273,92 +248,6 @@ function writeSshFiles(
 `,
   );
   return path('_config');
-}
-
-async function startEchoNode(auth: AuthBench, nodename: string): Promise<EchoNode> {
-  const hostId = randomUUID();
-  const identity = await auth.service.issueHostIdentity({
-    hostId,
-    nodename,
-    role: 'Node',
-    additionalPrincipals: [local],
-  });
-  const peers: Peer[] = [];
-  const userAuthorities = await authorityBlobs(auth);
-  const server = createSshServer(
-    {
-      hostKeys: [
-        {
-          privateKey: privateKeyFromPem(identity.privateKeyPem),
-          certificate: fromAuthorizedKeyLine(identity.sshCertificate),
-        },
-      ],
-      userAuthorities: () => userAuthorities,
-      now,
-      authorize: () => undefined,
-      onAuthFailure: () => undefined,
-      version: '4.5.0',
-      sink: silentLog,
-    },
-    (connection) => {
-      peers.push(connection.peer);
-      return {
-        session: (open) => {
-          const channel = open.accept((request) => {
-            request.accept();
-            if (request.type !== 'exec') return;
-            channel.write(`${nodename}: ${request.command}\n`);
-            channel.once('end', () => void channel.finish({ status: 'exited', code: 3 }));
-            channel.pipe(channel, { end: false });
-          });
-        },
-      };
-    },
-  );
-  const listener = net.createServer((socket) => {
-    server.accept(socket, { believePreamble: true });
-  });
-  const address = { host: local, port: await listenOn(listener, 0) };
-  const client = clientOf([auth.address()], identity);
-  await client.call(operations.heartbeat, {
-    host: {
-      hostId,
-      role: 'Node',
-      nodename,
-      address: formatHostPort(address),
-      publicAddress: '',
-      sshPublicAddress: '',
-      labels: {},
-      version: '4.5.0',
-    },
-    ttlSeconds: 600,
-  });
-  client.close();
-  return {
-    hostId,
-    address,
-    peers,
-    stop: async () => {
-      const closed = new Promise((resolve) => listener.close(resolve));
-      await server.closeConnections('the test is over');
-      await closed;
-    },
-  };
-}
-
-async function authorityBlobs(auth: AuthBench): Promise<Buffer[]> {
-  const admin = clientOf(
-    [auth.address()],
-    await auth.service.issueHostIdentity({
-      hostId: randomUUID(),
-      nodename: 'admin',
-      role: 'Admin',
-      additionalPrincipals: [],
-    }),
-  );
-  const { authorities } = await admin.call(operations.listAuthorities, { type: 'user' });
-  admin.close();
-  return authorities.flatMap(({ checkingKeys }) => checkingKeys.map(fromAuthorizedKeyLine));
 }
 
 /** Asks until it does not throw any more. */
