@@ -106,7 +106,16 @@ export async function startProxy(
     set: (name, value) => void gauges.set(name, value),
     observe: () => undefined,
   };
-  const running = await createProxyService({
+  const stopBelow = async (): Promise<void> => {
+    for (const close of closers.reverse()) await close();
+    await outbox.close();
+    client.close();
+    await link.close();
+    await auth.stop();
+    await auth.log.close();
+    rmSync(directory, { recursive: true, force: true });
+  };
+  const service = createProxyService({
     identity,
     auth: client,
     outbox,
@@ -127,7 +136,11 @@ export async function startProxy(
       web: { speaks: 'tls', directory, files: undefined },
       ...config,
     },
-  }).start();
+  });
+  const running = await service.start().catch(async (e: unknown) => {
+    await stopBelow();
+    throw e;
+  });
   const adminIdentity = await auth.service.issueHostIdentity({
     hostId: randomUUID(),
     nodename: 'admin',
@@ -205,14 +218,8 @@ export async function startProxy(
     stop: () =>
       (stopped ??= (async () => {
         await running.stop(0);
-        for (const close of closers.reverse()) await close();
-        await outbox.close();
-        client.close();
         admin.close();
-        await link.close();
-        await auth.stop();
-        await auth.log.close();
-        rmSync(directory, { recursive: true, force: true });
+        await stopBelow();
       })()),
   };
   return bench;

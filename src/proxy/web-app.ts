@@ -4,6 +4,7 @@ import { originOf } from './client-address.ts';
 import { contentPolicy } from './style.ts';
 import { webApi } from './web-api.ts';
 import type { WebDeps, WebEnv } from './web-env.ts';
+import { jsonError } from './web-errors.ts';
 import { webPages } from './web-pages.ts';
 
 const yearSeconds = 365 * 24 * 3600;
@@ -34,6 +35,7 @@ export function webApp(deps: WebDeps): Hono<WebEnv> {
   app.route('/webapi', api);
   app.route('/v1/webapi', api);
   app.route('/', webPages(deps));
+  app.onError((e, c) => jsonError(c, e, deps.sink));
   app.notFound((c) => c.json({ message: `there is no ${c.req.method} ${c.req.path} here` }, 404));
   return app;
 }
