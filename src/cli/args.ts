@@ -87,7 +87,10 @@ class Reader {
     this.command = findCommand(this.program, path);
     // Before its flags are read: this release does not know them.
     if (this.command?.refuse !== undefined && !this.help)
-      throw new CodedError('unavailable', `'${this.program.name} ${this.command.name}' ${this.command.refuse}`);
+      throw new CodedError(
+        'unavailable',
+        `'${this.program.name} ${this.command.name}' ${this.command.refuse}`,
+      );
     if (this.command !== undefined || this.words[0] === 'help') return;
     if (!this.program.commands.some((c) => namesOf(c).some((name) => name.startsWith(`${path} `))))
       throw wrong(`expected command but got "${token}"`);
