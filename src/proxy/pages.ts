@@ -139,9 +139,9 @@ const otpPart = (otp: OneTimeSecret, fault: Fault | undefined): Html =>
     />
     ${messageOf('code', fault)}`;
 
-/** Both are safe to type into a shell: a user name and an address have no such characters. */
-const loginCommand = (proxyAddress: string, username: string): string =>
-  `tsh login --proxy=${proxyAddress} --user=${username}`;
+/** Breaks between arguments only. Both are safe to type into a shell: a user name and an address have no such characters. */
+const loginCommand = (proxyAddress: string, username: string): Html =>
+  html`tsh login <span>--proxy=${proxyAddress}</span> <span>--user=${username}</span>`;
 
 export interface DoneFields {
   readonly username: string;

@@ -25,6 +25,7 @@ a{color:var(--go)}
 img{display:block;width:14rem;height:14rem;max-width:100%;margin:1rem auto;background:#fff;border-radius:.4rem;image-rendering:pixelated}
 code,pre{font:.92rem/1.5 ui-monospace,Menlo,Consolas,monospace}
 pre,.secret{margin:.6rem 0;padding:.75rem;background:var(--code);border:1px solid var(--edge);border-radius:.4rem;white-space:pre-wrap;overflow-wrap:anywhere;user-select:all}
+pre span{display:inline-block}
 .secret{display:block;text-align:center;letter-spacing:.06em}
 :focus-visible{outline:3px solid var(--go);outline-offset:2px}
 @media (max-width:34rem){body{padding:0;background:var(--card)}.name{margin:0;padding:1rem 1.25rem 0}main{border:0;border-radius:0;box-shadow:none;padding:1rem 1.25rem 2rem}}
