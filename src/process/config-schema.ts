@@ -176,6 +176,10 @@ const proxyService = z.strictObject({
   ssh_public_addr: addresses(3023).default([]),
   https_key_file: z.string().optional(),
   https_cert_file: z.string().optional(),
+  /** Load balancers whose forwarded headers count: addresses or networks. */
+  trusted_balancers: z.array(z.string()).default([]),
+  /** SSH servers that are no nodes and may be reached all the same. */
+  plain_ssh_hosts: addresses(22).default([]),
   proxy_protocol: notYet('proxy_protocol'),
   kubernetes: notYet('kubernetes'),
 });

@@ -177,6 +177,8 @@ async function buildProxy(parts: Parts, auth: AuthService, closers: Closers): Pr
       advertiseIp: advertise,
       authServers: [callable(auth.listenAddress())],
       web: webOf(configuration),
+      balancers: file.trusted_balancers,
+      plainSshHosts: file.plain_ssh_hosts,
     },
   });
 }
