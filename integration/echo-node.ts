@@ -28,13 +28,17 @@ export interface PlainServer {
   close(): Promise<void>;
 }
 
-export async function startPlainServer(): Promise<PlainServer> {
+/** `endsFirst`: it says no more than its banner, and ends, but goes on to hear. */
+export async function startPlainServer({ endsFirst = false } = {}): Promise<PlainServer> {
   const heard: string[] = [];
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-    socket.write('SSH-2.0-OpenSSH_9.2\r\n');
+    if (endsFirst) socket.end('SSH-2.0-OpenSSH_9.2\r\n');
+    else socket.write('SSH-2.0-OpenSSH_9.2\r\n');
     socket.on('error', () => undefined);
     socket.on('data', (chunk) => heard.push(chunk.toString()));
-    socket.on('end', () => socket.end('heard all\n'));
+    socket.on('end', () => {
+      if (!endsFirst) socket.end('heard all\n');
+    });
   });
   return {
     address: { host: local, port: await listenOn(server, 0) },

@@ -15,11 +15,14 @@ import { eventually, type Person, type ProxyBench, startProxy } from './proxy-be
 
 let proxy: ProxyBench;
 let plain: PlainServer;
+/** Ends its direction at once. */
+let deaf: PlainServer;
 let alice: Person;
 
 beforeAll(async () => {
   plain = await startPlainServer();
-  proxy = await startProxy({ plainSshHosts: [plain.address] });
+  deaf = await startPlainServer({ endsFirst: true });
+  proxy = await startProxy({ plainSshHosts: [plain.address, deaf.address] });
   await proxy.echoNode('node1');
   alice = await proxy.person('alice');
   await eventually('the proxy to know the node', () => onNode(0));
@@ -27,6 +30,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await proxy.stop();
   await plain.close();
+  await deaf.close();
 });
 
 async function withClient<T>(act: (client: SshClient) => Promise<T>): Promise<T> {
@@ -66,6 +70,16 @@ const onNode = (number: number): Promise<void> =>
 describe('reaching a node with our own client', () => {
   it('carries many streams at once, byte for byte', async () => {
     await Promise.all(Array.from({ length: 8 }, (_, i) => onNode(i)));
+  });
+  it('carries on to a server that has ended its own direction', async () => {
+    await withClient(async (client) => {
+      const { channel } = await client.subsystem(`proxy:127.0.0.1:${deaf.address.port}`);
+      expect(await text(channel)).toBe('SSH-2.0-OpenSSH_9.2\r\n');
+      channel.write('late ');
+      channel.end('words');
+      await until('it to hear all', () => deaf.heard() === 'late words' || undefined);
+    });
+    await until('it to be closed', async () => (await deaf.open()) === 0 || undefined);
   });
   it('answers as stock servers do what clients ask on the side', async () => {
     await withClient(async (client) => {

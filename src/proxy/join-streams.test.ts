@@ -108,4 +108,23 @@ describe('joining two streams', () => {
     await done;
     expect(b.near.destroyed).toBe(true);
   });
+  it('waits until the other side has taken the last words', async () => {
+    const a = pipe();
+    let take: () => void = () => undefined;
+    const slow = new Duplex({
+      read: () => undefined,
+      write: (_chunk, _encoding, done) => {
+        take = done;
+      },
+    });
+    const done = joinStreams(a.near, slow);
+    a.far.end('last words');
+    await once(a.near, 'end');
+    a.near.destroy();
+    await once(a.near, 'close');
+    expect(slow.destroyed).toBe(false);
+    take();
+    await done;
+    expect(slow.destroyed).toBe(true);
+  });
 });

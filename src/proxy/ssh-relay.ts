@@ -24,7 +24,7 @@ export interface RelayDeps {
   readonly world: World;
 }
 
-/** So long a client may take to answer, on top of which its refusal waits for nothing. */
+/** So long the refusal waits for a client that does not take its words. */
 const answerMs = 5_000;
 
 type Subsystem = Extract<SessionRequest, { type: 'subsystem' }>;
@@ -184,9 +184,8 @@ export class SshRelay {
       request.reject(); // it was refused something before, and is ending
       return;
     }
-    channel.stderr.end(`${message}\n`);
     // Stock ssh leaves at a refusal without printing what came with it: it must have taken the words before.
-    await taken(channel);
+    await sayAndWait(channel, `${message}\n`);
     request.reject();
     await channel.finish({ status: 'unknown' });
   }
@@ -212,13 +211,15 @@ export class SshRelay {
   }
 }
 
-/** Resolves when the client has taken what was written to the channel, is gone, or does not say. */
-async function taken(channel: ServerSessionChannel): Promise<void> {
+/** Resolves when the client has taken the words, is gone, or does not say. */
+async function sayAndWait(channel: ServerSessionChannel, words: string): Promise<void> {
+  const sent = new Promise<void>((resolve) => {
+    channel.stderr.end(words, resolve);
+  });
+  const answered = sent.then(() => channel.request('keepalive@openssh.com', Buffer.alloc(0)));
   let limit: NodeJS.Timeout | undefined;
-  await Promise.race([
-    channel.request('keepalive@openssh.com', Buffer.alloc(0)),
-    new Promise<void>((resolve) => (limit = setTimeout(resolve, answerMs))),
-  ]);
+  const patience = new Promise<void>((resolve) => (limit = setTimeout(resolve, answerMs)));
+  await Promise.race([answered, channel.gone, patience]);
   clearTimeout(limit);
 }
 
