@@ -97,6 +97,20 @@ describe('serving session requests', () => {
     expect(answers).toEqual([false]);
   });
 
+  it('refuses without a word once standard error has ended', async () => {
+    const { channel, ask, requests } = served();
+    const faults: unknown[] = [];
+    channel.stderr.on('error', (e: unknown) => faults.push(e));
+    channel.stderr.end();
+    const answers = ask(
+      'pty-req',
+      Buffer.concat([str('xterm'), windowSize(size), str(encodeModes(new Map()))]),
+    );
+    requests[0]?.reject('too late');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([answers, faults]).toEqual([[false], []]);
+  });
+
   it('EOF is of both outputs for programs, of the stream for subsystems', () => {
     const program = served();
     program.ask('shell');

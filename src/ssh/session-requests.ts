@@ -56,7 +56,9 @@ export function serveSessionRequests(channel: Channel, onRequest: (request: Sess
     const once = (ok: boolean, message?: string): void => {
       if (answered) return;
       answered = true;
-      if (message !== undefined) channel.stderr.write(message.endsWith('\n') ? message : `${message}\n`);
+      // A client may go on asking after its session has ended: then nothing is listening for the reason.
+      if (message !== undefined && channel.stderr.writable)
+        channel.stderr.write(message.endsWith('\n') ? message : `${message}\n`);
       if (isStart) taken = ok;
       // A program has two outputs, and EOF means the end of both; a subsystem is one byte stream.
       if (ok && (asked.type === 'shell' || asked.type === 'exec')) channel.eofAwaitsStderr = true;
