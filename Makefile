@@ -14,7 +14,8 @@ NPM_VERSION := 11.19.1
 
 TOOLS := $(CURDIR)/.tools
 export PATH := $(TOOLS)/node/bin:$(PATH)
-export npm_config_nodedir := $(TOOLS)/node
+# Packages with native parts are compiled against this Node, whatever the settings of the machine say.
+export npm_package_config_node_gyp_nodedir := $(TOOLS)/node
 export npm_config_update_notifier := false
 NPM := $(TOOLS)/npm
 SOURCES := $(shell find src backends -name '*.ts' -not -name '*.test.ts' 2>/dev/null) package.json
