@@ -46,7 +46,7 @@ export async function startTeleport(
   };
   if (!hasNativeCrypto())
     sink.warn(
-      "ssh2's native part is not built: SSH traffic will be several times slower; run 'make' with g++ and python3",
+      "ssh2's native part is not built: SSH traffic will be several times slower; with g++ and python3: rm -rf node_modules && make",
     );
 
   let started = false;
