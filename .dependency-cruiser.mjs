@@ -25,7 +25,7 @@ const fences = {
   hono: 'src/(api|proxy)',
   '@hono/': 'src/(api|proxy)',
   etcd3: 'backends/etcd',
-  '@aws-sdk/': 'backends/dynamodb',
+  '@aws-sdk/': 'backends/(dynamodb|kms)',
 };
 const test = '\\.test\\.ts$|/testing\\.ts$';
 export default {

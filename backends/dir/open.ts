@@ -56,6 +56,7 @@ function driver(worker: WorkerClient, path: string): SlotDriver {
     trim: (partition, before) => worker.call('trim', { partition, before }),
     vault: blobs(worker, 'vault'),
     snapshots: blobs(worker, 'snapshots'),
+    report: () => ({ type: 'dir', place: path, trouble: undefined, figures: {} }),
     close: () => worker.close(),
   };
 }

@@ -142,7 +142,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     done.catch(() => undefined);
     const running: Running = {
       done,
-      trouble: () => compaction.trouble() ?? damageOf(log),
+      trouble: () => compaction.trouble() ?? damageOf(log) ?? log.store().trouble,
       stop: async (graceMs) => {
         stopping.abort();
         clearInterval(renewing);

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { Instant } from '../base/time.ts';
+import type { StoreReport } from './slot-driver.ts';
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 
 export interface Write {
@@ -131,6 +132,8 @@ export interface ClusterLog {
     cause: Cause,
   ): Promise<Compacted>;
   stats(): Readonly<Record<Partition, PartitionStats>>;
+  /** What is known of the store under it. */
+  store(): StoreReport;
   /** Completes every follower, answers the waiting appends, closes the store. */
   close(): Promise<void>;
 }

@@ -69,6 +69,7 @@ export function memoryDriver(store: MemoryStore = memoryStore()): SlotDriver {
     },
     vault: memoryBlobs(store.vault),
     snapshots: memoryBlobs(store.snapshots),
+    report: () => ({ type: 'memory', place: 'this process', trouble: undefined, figures: {} }),
     close: () => {
       closed = true;
       return Promise.resolve();

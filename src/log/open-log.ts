@@ -15,7 +15,7 @@ export interface LogOptions {
   /** Host id of this process, written into every batch. */
   readonly writer: string;
   readonly sink: LogSink;
-  /** Followers look for new slots so often even without a hint. Default 250. */
+  /** Followers look for new slots so often even without a hint. Default: what the driver says, else 250. */
   readonly pollMs?: number;
   /** How long an append whose answer was lost is asked after. Default 30,000. */
   readonly settleMs?: number;
@@ -47,7 +47,7 @@ export const emptyLog = (options: LogOptions): ClusterLog => clusterLog(makeLogs
 
 function makeLogs(options: LogOptions): Record<Partition, PartitionLog> {
   const full: PartitionLogOptions = {
-    pollMs: 250,
+    pollMs: options.driver.limits.pollMs ?? 250,
     settleMs: 30_000,
     maxWaiting: 10_000,
     maxWaitingBytes: 64 * 1024 * 1024,
@@ -66,6 +66,7 @@ const clusterLog = (logs: Readonly<Record<Partition, PartitionLog>>, driver: Slo
   ...logs,
   takeSnapshot: (partition, views, options, cause) => logs[partition].takeSnapshot(views, options, cause),
   stats: () => ({ state: logs.state.stats(), presence: logs.presence.stats(), audit: logs.audit.stats() }),
+  store: () => driver.report(),
   close: async () => {
     await Promise.all(partitions.map((name) => logs[name].close()));
     await driver.close();

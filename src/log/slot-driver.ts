@@ -3,7 +3,11 @@ import type { Partition } from './event.ts';
 
 /** Numbered slots, written if absent, and a few blobs: all that a store has to do. The log does the rest. */
 export interface SlotDriver {
-  readonly limits: { readonly maxBatchBytes: number };
+  readonly limits: {
+    readonly maxBatchBytes: number;
+    /** How often followers look without a hint, where the store has a better measure than the log's own. */
+    readonly pollMs?: number;
+  };
   /**
    * Durable when it resolves. Slots are 1, 2, 3, …
    * @throws CodedError `ambiguous` when the outcome is unknown; `no_space`, `unavailable` when nothing was written.
@@ -19,7 +23,21 @@ export interface SlotDriver {
   readonly vault: BlobStore;
   /** Large values, cut into pieces under the limits by the driver. */
   readonly snapshots: BlobStore;
+  /** What is known now, without asking the store. */
+  report(): StoreReport;
   close(): Promise<void>;
+}
+
+/** What an operator should know of a store: in `tctl status`, `tctl log info`, `/metrics` and, when in trouble, `/readyz`. */
+export interface StoreReport {
+  /** `dir`, `etcd`, `dynamodb`. */
+  readonly type: string;
+  /** Where it is, as the operator wrote it; never a secret. */
+  readonly place: string;
+  /** Why it takes no writes, or soon will not, and what to do about it. */
+  readonly trouble: string | undefined;
+  /** Counters and gauges of this store, in the form of metric names: `size_bytes`, `throttled_requests`. */
+  readonly figures: Readonly<Record<string, number>>;
 }
 
 export interface StoredSlot {

@@ -3,9 +3,12 @@ import { partitions } from '../log/event.ts';
 import type { MetricsRegistry } from './metrics.ts';
 
 /** Shows what the log does and how far behind anyone is: the known failure of such systems is a part that stopped silently. */
-export function exportLogMetrics(log: Pick<ClusterLog, 'stats'>, metrics: MetricsRegistry): void {
+export function exportLogMetrics(log: Pick<ClusterLog, 'stats' | 'store'>, metrics: MetricsRegistry): void {
   metrics.onRender(() => {
     const stats = log.stats();
+    const { figures, trouble } = log.store();
+    for (const [name, value] of Object.entries(figures)) metrics.set(`log_store_${name}`, value);
+    metrics.set('log_store_in_trouble', trouble === undefined ? 0 : 1);
     for (const partition of partitions) {
       const one = stats[partition];
       const set = (name: string, value: number): void => {
