@@ -1,5 +1,5 @@
 import { CodedError } from '../base/errors.ts';
-import { parseDuration } from '../process/config-schema.ts';
+import { parseDuration } from '../process/config-scalars.ts';
 
 export { formatGoDuration } from './go-duration.ts';
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { CodedError } from '../base/errors.ts';
 import { parseConfigFile } from './config-file.ts';
-import { parseDuration } from './config-schema.ts';
+import { parseDuration } from './config-scalars.ts';
 
 const fault = (text: string): string => {
   try {

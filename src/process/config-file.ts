@@ -9,7 +9,10 @@ import { fileSchema, type ConfigFile } from './config-schema.ts';
  * @throws CodedError `misconfigured` with file, line, column and field of the first fault. A key that is known elsewhere but
  * stands in the wrong section is a fault too (4.4 ignored it).
  */
-export function parseConfigFile(text: string, name: string): ConfigFile {
+export const parseConfigFile = (text: string, name: string): ConfigFile => parseYaml(text, name, fileSchema);
+
+/** The same for any text that is to have the form of `schema`. */
+export function parseYaml<T>(text: string, name: string, schema: z.ZodType<T>): T {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number): string => {
@@ -25,7 +28,7 @@ export function parseConfigFile(text: string, name: string): ConfigFile {
     // An alias without its anchor, or aliases that expand without end.
     throw new CodedError('misconfigured', `${name}: ${messageOf(e)}`);
   }
-  const parsed = fileSchema.safeParse(content ?? {});
+  const parsed = schema.safeParse(content ?? {});
   if (parsed.success) return parsed.data;
   const issue = deepest(parsed.error.issues);
   const path = issue.path.map(String);

@@ -12,7 +12,7 @@ describe('putting the configuration together', () => {
   it('has the defaults that users of 4.4 know', () => {
     const found = read('');
     expect(found.dataDir).toBe('/var/lib/teleport');
-    expect(found.storagePath).toBe('/var/lib/teleport/backend');
+    expect(found.storage).toEqual({ type: 'dir', path: '/var/lib/teleport/backend' });
     expect([...found.roles]).toEqual(['auth', 'proxy', 'node']);
     expect(found.listen).toEqual({
       auth: { host: '0.0.0.0', port: 3025 },

@@ -6,6 +6,7 @@ import { CodedError, messageOf } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
 import { parseConfigFile } from './config-file.ts';
 import type { ConfigFile } from './config-schema.ts';
+import { keySourceOf, storageLocationOf, type KeySource, type StorageLocation } from './storage-schema.ts';
 
 export const defaultConfigPath = '/etc/teleport.yaml';
 export const roles = ['auth', 'proxy', 'node'] as const;
@@ -35,7 +36,8 @@ export interface Configuration {
   readonly roles: ReadonlySet<Role>;
   readonly nodename: string;
   readonly dataDir: string;
-  readonly storagePath: string;
+  readonly storage: StorageLocation;
+  readonly keys: KeySource;
   readonly clusterName: string;
   readonly advertiseIp: string | undefined;
   readonly pidFile: string | undefined;
@@ -73,7 +75,8 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
     roles: chosenRoles(flags.roles, file),
     nodename,
     dataDir,
-    storagePath: resolve(teleport.storage.path ?? `${dataDir}/backend`),
+    storage: storageLocationOf(teleport.storage, `${dataDir}/backend`),
+    keys: keySourceOf(teleport.storage),
     clusterName: auth.cluster_name ?? nodename,
     advertiseIp: advertised(flags.advertiseIp ?? teleport.advertise_ip),
     pidFile: absolute(flags.pidFile ?? teleport.pid_file),

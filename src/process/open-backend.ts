@@ -1,21 +1,38 @@
+import { CodedError } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import type { World } from '../base/world.ts';
 import type { SlotDriver } from '../log/slot-driver.ts';
+import type { StorageLocation } from './storage-schema.ts';
 
-/** Where the log is. */
-export interface StorageLocation {
-  readonly storagePath: string;
+/** What a store is given to work with. */
+export interface BackendEnvironment {
+  readonly sink: LogSink;
+  readonly world: World;
 }
 
 /** The one door to /backends. Each is loaded only when it is asked for. */
-export async function openBackend({ storagePath }: StorageLocation): Promise<SlotDriver> {
-  const { openDirectoryDriver } = await import('../../backends/dir/open.ts');
-  return openDirectoryDriver({ path: storagePath });
+export async function openBackend(location: StorageLocation, env: BackendEnvironment): Promise<SlotDriver> {
+  switch (location.type) {
+    case 'dir': {
+      const { openDirectoryDriver } = await import('../../backends/dir/open.ts');
+      return openDirectoryDriver({ path: location.path });
+    }
+    case 'etcd':
+    case 'dynamodb':
+      env.sink.error('no driver', { type: location.type });
+      throw new CodedError('misconfigured', `storage type "${location.type}" is not in this release`);
+  }
 }
 
 /**
- * For looking only: makes and changes nothing, works beside a running daemon and on a copy.
+ * For looking only: makes and changes nothing, works beside a running daemon and, for a directory, on a copy.
  * @throws CodedError `not_found` when there is no log.
  */
-export async function openBackendForReading({ storagePath }: StorageLocation): Promise<SlotDriver> {
+export async function openBackendForReading(
+  location: StorageLocation,
+  env: BackendEnvironment,
+): Promise<SlotDriver> {
+  if (location.type !== 'dir') return openBackend(location, env);
   const { openDirectoryReader } = await import('../../backends/dir/open.ts');
-  return openDirectoryReader({ path: storagePath });
+  return openDirectoryReader({ path: location.path });
 }

@@ -57,7 +57,7 @@ export function servicesOf(parts: Parts): Service[] {
 async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {
   const { configuration, world, logger, metrics, listeners, hostId } = parts;
   const sink = logger('auth');
-  const driver = await openBackend(configuration);
+  const driver = await openBackend(configuration.storage, { sink, world });
   const log = await openLog({
     driver,
     keyring: await openKeyring(join(configuration.dataDir, 'keyring')),

@@ -13,7 +13,7 @@ export async function tailLog(invocation: Invocation, io: CliIo): Promise<number
   if (partition === undefined) throw new CodedError('bad_request', '--partition: unknown');
   const stream = invocation.text('stream');
   const line = invocation.text('format') === 'json' ? tailJsonLine : tailTextLine;
-  const log = await openLogForReading(configurationOf(invocation, io), io.world);
+  const log = await openLogForReading(configurationOf(invocation, io).storage, io.world);
   try {
     const print = async (event: Followed): Promise<void> => {
       if (event.fact === undefined || (stream !== undefined && event.stream !== stream)) return;

@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
+import { silentLog } from '../../base/log-sink.ts';
 import { verifyLog as verify } from '../../log/verify.ts';
 import { openBackendForReading } from '../../process/open-backend.ts';
+import { placeOf, type StorageLocation } from '../../process/storage-schema.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { ExitStatus } from '../errors.ts';
@@ -9,14 +11,15 @@ import { configurationOf } from './connect.ts';
 /** `tctl log verify`: exits 1 when a batch is not what was written, naming the first. */
 export async function verifyLog(invocation: Invocation, io: CliIo): Promise<number> {
   const given = invocation.arg('directory');
-  const storagePath = given === undefined ? configurationOf(invocation, io).storagePath : resolve(given);
-  const driver = await openBackendForReading({ storagePath });
+  const storage: StorageLocation =
+    given === undefined ? configurationOf(invocation, io).storage : { type: 'dir', path: resolve(given) };
+  const driver = await openBackendForReading(storage, { sink: silentLog, world: io.world });
   try {
     const { partitions, bad } = await verify(driver);
     for (const { partition, firstSlot, lastSlot, events } of partitions)
       io.stdout.write(`${partition.padEnd(8)} slots ${firstSlot} to ${lastSlot}, ${events} events\n`);
     if (bad !== undefined)
-      throw new ExitStatus(1, `${storagePath}: ${bad.partition}, slot ${bad.slot}: ${bad.reason}`);
+      throw new ExitStatus(1, `${placeOf(storage)}: ${bad.partition}, slot ${bad.slot}: ${bad.reason}`);
     io.stdout.write('ok\n');
     return 0;
   } finally {

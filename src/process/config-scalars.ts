@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { parseHostPort } from '../base/addresses.ts';
+import { messageOf } from '../base/errors.ts';
+import type { HostPort } from '../base/service.ts';
+
+const truths = ['yes', 'yeah', 'y', 'true', '1', 'on'];
+const falsehoods = ['no', 'nope', 'n', 'false', '0', 'off'];
+
+/** yes, yeah, y, true, 1, on / no, nope, n, false, 0, off. Anything else is refused (4.4 took it for `no`). */
+export const flag = z.union([z.boolean(), z.string(), z.number()]).transform((value, context) => {
+  const text = String(value).toLowerCase();
+  if (truths.includes(text)) return true;
+  if (falsehoods.includes(text)) return false;
+  context.addIssue({ code: 'custom', message: `expected yes or no, got '${text}'` });
+  return z.NEVER;
+});
+
+/** Go's form of a duration: `1h30m`, `10s`, `500ms`. */
+export function parseDuration(text: string): number | undefined {
+  const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return undefined;
+  let total = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g))
+    total += Number(amount) * (unitMs[unit ?? ''] ?? Number.NaN);
+  return total;
+}
+
+/** Milliseconds; 0 for `never`, `no`, `0`. */
+export const duration = z.union([z.string(), z.number(), z.boolean()]).transform((value, context) => {
+  const text = String(value);
+  if (['never', 'no', '0', 'false'].includes(text)) return 0;
+  const ms = parseDuration(text);
+  if (ms !== undefined) return ms;
+  context.addIssue({
+    code: 'custom',
+    message: /^\d+$/.test(text)
+      ? `time: missing unit in duration "${text}"`
+      : `invalid duration "${text}", accepted format '10h' or '1m30s'`,
+  });
+  return z.NEVER;
+});
+
+export const address = (defaultPort: number): z.ZodType<HostPort> =>
+  z.string().transform((text, context) => {
+    try {
+      return parseHostPort(text, defaultPort);
+    } catch (e) {
+      context.addIssue({ code: 'custom', message: messageOf(e) });
+      return z.NEVER;
+    }
+  });
+
+/** One address or a list. */
+export const addresses = (defaultPort: number): z.ZodType<HostPort[]> =>
+  z.union([z.array(z.string()), z.string()]).transform((value, context) => {
+    const parsed = [value].flat().map((text) => address(defaultPort).safeParse(text));
+    const bad = parsed.find((p) => !p.success);
+    if (bad?.error) {
+      context.addIssue({ code: 'custom', message: bad.error.issues[0]?.message ?? 'bad address' });
+      return z.NEVER;
+    }
+    return parsed.flatMap((p) => (p.success ? [p.data] : []));
+  });
+
+/** A key users of 4.4 know and this release cannot serve: refused when present, so that nobody relies on it. */
+export const notYet = (what: string): z.ZodOptional =>
+  z
+    .unknown()
+    .superRefine((value, context) => {
+      if (value !== undefined)
+        context.addIssue({ code: 'custom', message: `${what} is not in this release; remove the key` });
+    })
+    .optional();
