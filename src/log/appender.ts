@@ -3,8 +3,16 @@ import { backoffMs, pause } from '../base/backoff.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
-import { type Batch, batchOverhead, decodeBatch, encodeBatch, maxBatchEvents } from './batch.ts';
+import {
+  type Batch,
+  batchOverhead,
+  decodeBatch,
+  encodeBatch,
+  maxBatchBytes,
+  maxBatchEvents,
+} from './batch.ts';
 import type { Position, Revision, StreamName } from './event.ts';
+import { fenceError, fenceStream } from './fence.ts';
 import { damageError, type PartitionReader } from './partition-reader.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import { type EventDraft, placeEvent } from './stored-event.ts';
@@ -59,7 +67,7 @@ interface Group {
   readonly stored: Uint8Array;
 }
 
-/** Together an append and others that fit; one that is larger goes alone, up to the driver's limit. */
+/** Together an append and others that fit; one that is larger goes alone, up to the limit of a batch. */
 const groupBytes = 256 * 1024;
 const retry = { baseMs: 5, maxMs: 500 };
 
@@ -77,6 +85,7 @@ export class Appender {
   };
   readonly #options: AppenderOptions;
   readonly #overhead: number;
+  readonly #maxBytes: number;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #running: Promise<void> | undefined;
@@ -87,6 +96,7 @@ export class Appender {
   constructor(options: AppenderOptions) {
     this.#options = options;
     this.#overhead = batchOverhead(options.reader.fold.partition, options.writer);
+    this.#maxBytes = Math.min(maxBatchBytes, options.driver.limits.maxBatchBytes);
   }
 
   get waiting(): { readonly appends: number; readonly bytes: number } {
@@ -98,13 +108,13 @@ export class Appender {
    * @throws CodedError `limit_exceeded`, `damaged`, `unavailable` when closed.
    */
   check(bytes: number, events: number): void {
-    const { driver, maxWaiting, maxWaitingBytes, reader } = this.#options;
+    const { maxWaiting, maxWaitingBytes, reader } = this.#options;
     if (this.#closed) throw new CodedError('unavailable', 'the log is closed');
     if (reader.damage) throw damageError(reader.damage);
-    if (bytes + this.#overhead > driver.limits.maxBatchBytes)
+    if (bytes + this.#overhead > this.#maxBytes)
       throw new CodedError(
         'limit_exceeded',
-        `an append of ${bytes} bytes is above what the store takes at once (${driver.limits.maxBatchBytes}, envelope included)`,
+        `an append of ${bytes} bytes is above what a batch takes (${this.#maxBytes}, envelope included)`,
       );
     if (events > maxBatchEvents)
       throw new CodedError('limit_exceeded', `an append of ${events} events is above ${maxBatchEvents}`);
@@ -119,6 +129,8 @@ export class Appender {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ writes, at, events: events.length, bytes, looked: false, resolve, reject });
       this.#waitingBytes += bytes;
+      // It may have been lifted since.
+      this.#mustCatchUp ||= this.#options.reader.fold.fence !== undefined;
       this.#running ??= this.#run();
     });
   }
@@ -171,7 +183,7 @@ export class Appender {
     const chosen: Waiting[] = [];
     const left: Waiting[] = [];
     const ahead = new Map<StreamName, Revision>();
-    const maxBytes = Math.min(groupBytes, this.#options.driver.limits.maxBatchBytes - this.#overhead);
+    const maxBytes = Math.min(groupBytes, this.#maxBytes - this.#overhead);
     let events = 0;
     let bytes = 0;
     let full = false;
@@ -184,7 +196,7 @@ export class Appender {
         bytes += one.bytes;
       } else if (fit === 'later') left.push(one);
       else {
-        this.counters.conflicts++;
+        if (fit.code === 'conflict') this.counters.conflicts++;
         this.#waitingBytes -= one.bytes;
         one.reject(fit);
       }
@@ -196,6 +208,8 @@ export class Appender {
   /** `ahead`: revisions that streams will have through what was chosen before; extended when `one` fits. */
   #fit(one: Waiting, ahead: Map<StreamName, Revision>): 'now' | 'later' | CodedError {
     const { fold } = this.#options.reader;
+    if (fold.fence && one.writes.some(({ stream }) => stream !== fenceStream(fold.partition)))
+      return fenceError(fold.fence);
     const own = new Map<StreamName, Revision>();
     for (const { stream, expected, events } of one.writes) {
       const known = own.get(stream) ?? ahead.get(stream) ?? fold.revision(stream);

@@ -36,6 +36,11 @@ export const batchVersion = 1;
 export const hashBytes = 32;
 export const noHash: Buffer = Buffer.alloc(hashBytes);
 export const maxBatchEvents = 512;
+/**
+ * Largest batch, whatever the store takes: a slot can only be copied whole, so that every log can move to every store.
+ * Below what the smallest of them takes (DynamoDB: items of 400 KB).
+ */
+export const maxBatchBytes = 320 * 1024;
 
 const fixedBytes = 1 + 8 + 8 + hashBytes + 16;
 

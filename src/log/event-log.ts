@@ -33,8 +33,8 @@ export interface EventLog extends Followable {
    * Appends all the facts of all the writes, or none. Durable when it resolves.
    * Answers the position of the last one. A write without facts appends nothing and only guards its stream's revision.
    * @throws CodedError `conflict` if a stream is not at `expected`; `limit_exceeded` for a fact above 64 KB, more than
-   * 512 facts or more bytes than the store takes at once, or when too many appends wait;
-   * `no_space`, `unavailable`, `damaged` when the store cannot take it: then nothing was appended.
+   * 512 facts or more bytes than a batch takes, or when too many appends wait;
+   * `no_space`, `unavailable`, `damaged` when the store cannot take it, or the log has moved: then nothing was appended.
    * Only after `ambiguous` (the store fell silent for longer than the log waits) it may have been: look, then decide.
    */
   append(writes: readonly Write[], cause: Cause): Promise<Position>;
@@ -66,7 +66,10 @@ export interface EventLog extends Followable {
    */
   unseal(event: Recorded, name: string): Promise<Uint8Array>;
 
-  /** Destroys the data keys of an event's secrets: nobody can open them again, in any copy of the log. */
+  /**
+   * Destroys the data keys of an event's secrets: nobody can open them again, in any copy of the log.
+   * @throws CodedError `unavailable` when the log has moved: they are destroyed here, perhaps not in the new store.
+   */
   destroySecrets(event: Recorded): Promise<void>;
 }
 
@@ -114,6 +117,8 @@ export interface PartitionStats {
   readonly lastSnapshotAt: Instant | undefined;
   /** Set when the log is damaged: it serves what precedes and takes nothing. */
   readonly damage: string | undefined;
+  /** Set when the log has moved to another store: it is served as it was, and takes nothing. */
+  readonly fence: string | undefined;
 }
 
 /** The whole log: one store, three partitions. */

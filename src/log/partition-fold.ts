@@ -1,6 +1,7 @@
 import { CodedError } from '../base/errors.ts';
 import { type Batch, noHash } from './batch.ts';
 import type { Partition, Position, Recorded, Revision, StreamName } from './event.ts';
+import { type Fence, fenceAfter, fenceStream } from './fence.ts';
 
 /**
  * Where a stream's events lie: from revision `firstRevisions[i]` on in `slots[i]` and the few slots after it. A stream
@@ -38,6 +39,8 @@ export class PartitionFold {
   lastAt = '';
   /** Position of the newest fact of those who compact this partition. */
   compactedAt: Position = 0;
+  /** Set while the partition takes no appends. */
+  fence: Fence | undefined;
   readonly streams = new Map<StreamName, StreamIndex>();
   /** Every 64th slot, in order. */
   readonly signposts: Signpost[] = [];
@@ -82,6 +85,7 @@ export class PartitionFold {
       index.revision = event.revision;
       this.lastAt = event.cause.at;
       if (event.stream === compactionStream(this.partition)) this.compactedAt = event.position;
+      if (event.stream === fenceStream(this.partition)) this.fence = fenceAfter(event);
     }
     this.slot = batch.slot;
     this.position += batch.events.length;

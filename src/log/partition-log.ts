@@ -6,6 +6,7 @@ import type { World } from '../base/world.ts';
 import { Appender, conflict, type DraftWrite } from './appender.ts';
 import type { Compacted, EventLog, PartitionStats, ViewSnapshot, ViewState, Write } from './event-log.ts';
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
+import { fenceError } from './fence.ts';
 import { follow } from './follow.ts';
 import { PartitionReader } from './partition-reader.ts';
 import type { Sealing } from './sealing.ts';
@@ -119,8 +120,11 @@ export class PartitionLog implements EventLog {
     return this.#options.sealing.unseal(event, name);
   }
 
-  destroySecrets(event: Recorded): Promise<void> {
-    return this.#options.sealing.destroy(Object.values(event.sealed ?? {}).map((one) => one.keyId));
+  async destroySecrets(event: Recorded): Promise<void> {
+    await this.#options.sealing.destroy(Object.values(event.sealed ?? {}).map((one) => one.keyId));
+    // Destroyed here; but the vault may have been copied before.
+    await this.#reader.catchUp();
+    if (this.#reader.fold.fence) throw fenceError(this.#reader.fold.fence);
   }
 
   /** See `ClusterLog.takeSnapshot`. */
@@ -163,6 +167,7 @@ export class PartitionLog implements EventLog {
       eventsSinceSnapshot: fold.position - fold.compactedAt,
       lastSnapshotAt: this.#lastSnapshotAt,
       damage: damage && `slot ${damage.slot}: ${damage.reason}`,
+      fence: fold.fence?.reason,
     };
   }
 
@@ -181,7 +186,7 @@ export class PartitionLog implements EventLog {
 
   /** The data keys are durable before the events; when the events are not stored, the keys are removed again. */
   async #appendSealed(writes: readonly Write[], cause: Cause): Promise<Position> {
-    this.#refuseEarly(writes, cause);
+    await this.#refuseEarly(writes, cause);
     const { sealing, world } = this.#options;
     const made: string[] = [];
     const seal = async (stream: StreamName, fact: Fact): Promise<EventDraft> => {
@@ -217,7 +222,9 @@ export class PartitionLog implements EventLog {
   }
 
   /** What can be seen to fail is refused before anything is written to the vault. */
-  #refuseEarly(writes: readonly Write[], cause: Cause): void {
+  async #refuseEarly(writes: readonly Write[], cause: Cause): Promise<void> {
+    if (this.#reader.fold.fence) await this.#reader.catchUp();
+    if (this.#reader.fold.fence) throw fenceError(this.#reader.fold.fence);
     const events = this.#draft(writes, cause).flatMap((one) => one.events);
     this.#appender.check(
       events.reduce((sum, one) => sum + one.bytes, 0),

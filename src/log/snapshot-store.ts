@@ -25,6 +25,7 @@ const manifestShape = z.strictObject({
   floor: natural,
   streams: z.array(z.tuple([z.string(), natural, z.array(natural), z.array(natural)])),
   signposts: z.array(z.tuple([natural, natural, z.string()])),
+  fence: z.strictObject({ copy: z.string(), reason: z.string() }).optional(),
   views: z.record(z.string(), z.strictObject({ position: natural, digest: hex32 })),
 });
 export type Manifest = z.infer<typeof manifestShape>;
@@ -74,6 +75,7 @@ export class SnapshotStore {
       floor,
       streams: [...fold.streams].map(([name, one]) => [name, one.revision, one.slots, one.firstRevisions]),
       signposts: fold.signposts.map((one) => [one.slot, one.firstPosition, one.firstAt]),
+      ...(fold.fence && { fence: fold.fence }),
       views: entries,
     };
     const bytes = Buffer.from(JSON.stringify(manifest));
@@ -193,6 +195,7 @@ export function foldOf(manifest: Manifest): PartitionFold {
   fold.hash = Buffer.from(manifest.hash, 'hex');
   fold.lastAt = manifest.lastAt;
   fold.compactedAt = manifest.compactedAt;
+  fold.fence = manifest.fence;
   for (const [name, revision, slots, firstRevisions] of manifest.streams) {
     if (slots.length !== firstRevisions.length)
       throw new CodedError('damaged', `the index of ${name} is not whole`);
