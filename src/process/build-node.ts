@@ -1,0 +1,40 @@
+import type { AuthService } from '../auth/service.ts';
+import { formatHostPort, type Service } from '../base/service.ts';
+import { advertisedHost } from './advertise.ts';
+import type { Closers } from './host-service.ts';
+import { hostParts } from './host-standing.ts';
+import type { Parts } from './parts.ts';
+
+/** The SSH node, with what it stands on. */
+export async function buildNode(parts: Parts, auth: AuthService, closers: Closers): Promise<Service> {
+  const { configuration, world, logger, metrics, listeners, hostId } = parts;
+  const publicAddresses = configuration.file.ssh_service.public_addr.map(formatHostPort);
+  const advertise = advertisedHost(configuration.advertiseIp, configuration.listen.ssh.host);
+  const names = [
+    configuration.nodename,
+    hostId,
+    advertise,
+    ...configuration.file.ssh_service.public_addr.map((a) => a.host),
+  ];
+  const standing = await hostParts(parts, auth, 'Node', [...new Set(names)], closers);
+  const { createNodeService } = await import('../node/service.ts');
+  return createNodeService({
+    ...standing,
+    world,
+    sink: logger('node'),
+    metrics,
+    listeners,
+    config: {
+      hostId,
+      nodename: configuration.nodename,
+      clusterName: standing.identity.clusterName,
+      listenAddress: configuration.listen.ssh,
+      advertiseIp: advertise,
+      publicAddresses,
+      labels: configuration.labels,
+      commandLabels: [...configuration.commandLabels],
+      permitUserEnvironment: configuration.permitUserEnvironment,
+      programPath: [...parts.programPath],
+    },
+  });
+}

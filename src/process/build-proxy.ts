@@ -1,0 +1,59 @@
+import type { AuthService } from '../auth/service.ts';
+import { CodedError } from '../base/errors.ts';
+import { formatHostPort, type Service } from '../base/service.ts';
+import type { ProxyConfig } from '../proxy/service.ts';
+import { advertisedHost } from './advertise.ts';
+import type { Configuration } from './configuration.ts';
+import type { Closers } from './host-service.ts';
+import { callable, hostParts } from './host-standing.ts';
+import type { Parts } from './parts.ts';
+
+/** The front door, with what it stands on. */
+export async function buildProxy(parts: Parts, auth: AuthService, closers: Closers): Promise<Service> {
+  const { configuration, world, logger, metrics, listeners, hostId } = parts;
+  const { proxy_service: file } = configuration.file;
+  const advertise = advertisedHost(configuration.advertiseIp, configuration.listen.web.host);
+  const names = [
+    configuration.nodename,
+    advertise,
+    'localhost',
+    '127.0.0.1',
+    '::1',
+    ...[...file.public_addr, ...file.ssh_public_addr].map((a) => a.host),
+  ];
+  const standing = await hostParts(parts, auth, 'Proxy', [...new Set(names)], closers);
+  const { createProxyService } = await import('../proxy/service.ts');
+  return createProxyService({
+    ...standing,
+    world,
+    sink: logger('proxy'),
+    metrics,
+    listeners,
+    config: {
+      hostId,
+      nodename: configuration.nodename,
+      clusterName: standing.identity.clusterName,
+      sshListenAddress: configuration.listen.proxySsh,
+      webListenAddress: configuration.listen.web,
+      publicAddresses: file.public_addr.map(formatHostPort),
+      sshPublicAddresses: file.ssh_public_addr.map(formatHostPort),
+      advertiseIp: advertise,
+      authServers: [callable(auth.listenAddress())],
+      web: webOf(configuration),
+      balancers: file.trusted_balancers,
+      plainSshHosts: file.plain_ssh_hosts,
+    },
+  });
+}
+
+function webOf(configuration: Configuration): ProxyConfig['web'] {
+  const { https_key_file: keyFile, https_cert_file: certificateFile } = configuration.file.proxy_service;
+  if ((keyFile === undefined) !== (certificateFile === undefined))
+    throw new CodedError(
+      'misconfigured',
+      'proxy_service: set both https_key_file and https_cert_file, or neither',
+    );
+  const files =
+    keyFile === undefined || certificateFile === undefined ? undefined : { keyFile, certificateFile };
+  return { speaks: configuration.web, directory: configuration.dataDir, files };
+}
