@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { realWorld } from '../base/world.ts';
-import { keyringOf, openKeyring } from './keyring.ts';
+import { keyringChain, keyringOf } from './keyring.ts';
+import { changeKeyringFile, openExistingKeyring, openKeyring } from './keyring-file.ts';
+import { addStoreKey, hasStoreKeyring, openStoreKeyring, removeStoreKeys } from './keyring-store.ts';
+import { memoryDriver } from './memory-driver.ts';
+import { wrappedUnder } from './wrapped-key.ts';
 
 const dataKey = Buffer.alloc(32, 7);
 
@@ -83,5 +87,81 @@ describe('the keyring file', () => {
     await expect(openKeyring(join(directory, 'none', 'keyring'))).rejects.toMatchObject({
       code: 'misconfigured',
     });
+  });
+});
+
+describe('a keyring file that is changed beside the process', () => {
+  let directory: string;
+  let path: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'keyring-'));
+    path = join(directory, 'keyring');
+  });
+  afterEach(() => {
+    rmSync(directory, { recursive: true });
+  });
+  const added = { id: 'ffffffffffffffff', key: Buffer.alloc(32, 9) };
+
+  it('seals under the new key at once, and opens under both', async () => {
+    const ring = await openKeyring(path);
+    const before = await ring.wrap(dataKey, 'k');
+    await changeKeyringFile(path, (keys) => [...keys, added]);
+    expect(await ring.newest()).toBe(added.id);
+    const after = await ring.wrap(dataKey, 'k');
+    expect(wrappedUnder(after)).toBe(added.id);
+    for (const wrapped of [before, after])
+      expect(Buffer.from(await ring.unwrap(wrapped, 'k'))).toEqual(dataKey);
+    expect(readdirSync(directory)).toEqual(['keyring']);
+  });
+
+  it('opens by what was read before when it is gone, and seals nothing', async () => {
+    const ring = await openKeyring(path);
+    const wrapped = await ring.wrap(dataKey, 'k');
+    rmSync(path);
+    expect(Buffer.from(await ring.unwrap(wrapped, 'k'))).toEqual(dataKey);
+    await expect(ring.wrap(dataKey, 'k')).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await openExistingKeyring(path)).toBeUndefined();
+  });
+
+  it('is changed by one at a time', async () => {
+    await openKeyring(path);
+    writeFileSync(`${path}.lock`, '');
+    await expect(changeKeyringFile(path, (keys) => [...keys, added])).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining(`${path}.lock`) as string,
+    });
+  });
+});
+
+describe('a keyring in the store', () => {
+  it('is one for all, also when two make it at once, and knows keys that others add', async () => {
+    const { vault } = memoryDriver();
+    expect(await hasStoreKeyring(vault)).toBe(false);
+    await Promise.all([addStoreKey(vault), addStoreKey(vault)]);
+    const [one, other] = [openStoreKeyring(vault), openStoreKeyring(vault)];
+    expect(await one.newest()).toBe(await other.newest());
+    const old = await one.wrap(dataKey, 'k');
+    const id = await addStoreKey(vault);
+    const fresh = await one.wrap(dataKey, 'k');
+    expect(wrappedUnder(fresh)).toBe(id);
+    for (const wrapped of [old, fresh])
+      expect(Buffer.from(await other.unwrap(wrapped, 'k'))).toEqual(dataKey);
+    await removeStoreKeys(vault, (one) => one !== id);
+    await expect(openStoreKeyring(vault).unwrap(old, 'k')).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});
+
+describe('two keyrings, one after the other', () => {
+  it('seal under the first and open under both', async () => {
+    const [first, second] = [1, 2].map((n) =>
+      keyringOf([{ id: String(n).repeat(16), key: Buffer.alloc(32, n) }], realWorld),
+    );
+    if (!first || !second) throw new Error('two were made');
+    const chain = keyringChain(first, second);
+    expect(wrappedUnder(await chain.wrap(dataKey, 'k'))).toBe('1'.repeat(16));
+    const older = await second.wrap(dataKey, 'k');
+    expect(Buffer.from(await chain.unwrap(older, 'k'))).toEqual(dataKey);
+    expect(await chain.holds('2'.repeat(16))).toBe(true);
+    await expect(keyringChain(first).unwrap(older, 'k')).rejects.toMatchObject({ code: 'unavailable' });
   });
 });
