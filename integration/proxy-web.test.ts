@@ -1,3 +1,4 @@
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type IncomingMessage, type RequestOptions, request as plainRequest } from 'node:http';
@@ -204,7 +205,7 @@ describe('what a web port speaks', () => {
       agent: false,
       ...(scheme === 'https' ? { ca: pair.certificatePem } : {}),
     });
-  afterEach(() => server.close(0));
+  afterEach(() => server.close({ over: Promise.resolve(), given: false }));
 
   const both: WebProtocol = { speaks: 'both', certificate: pair };
   it('is told apart by the first byte where both are taken', async () => {
@@ -216,7 +217,7 @@ describe('what a web port speaks', () => {
     const port = await start({ speaks: 'tls', certificate: pair });
     expect((await get('https', port)).body).toBe('tls');
     await expect(get('http', port)).rejects.toThrow();
-    await server.close(0);
+    await server.close({ over: Promise.resolve(), given: false });
     const plain = await start({ speaks: 'plain' });
     expect((await get('http', plain)).body).toBe('plain');
     await expect(get('https', plain)).rejects.toThrow();
@@ -265,7 +266,7 @@ describe('what a web port speaks', () => {
     const slow = ask(scheme, { port, path: '/slow', agent: false, ...ca });
     const arrived = once(server.server, 'connection');
     await arrived;
-    const closed = server.close(60_000);
+    const closed = server.close({ over: new Promise(() => undefined), given: true });
     release();
     expect((await slow).body).toBe('done');
     await closed;
@@ -278,7 +279,7 @@ describe('what a web port speaks', () => {
     const slow = ask('http', { port, path: '/slow', agent: false });
     const cut = expect(slow).rejects.toThrow(/hang up|reset/);
     await once(server.server, 'connection');
-    await server.close(20);
+    await server.close({ over: setTimeoutPromise(20), given: true });
     await cut;
   });
 });

@@ -1,5 +1,6 @@
 import { openTail } from '../api/live-tail.ts';
 import { listenerOf, serveOperations } from '../api/serve-operations.ts';
+import { endingOnce } from '../base/ending.ts';
 import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import {
@@ -143,16 +144,16 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const running: Running = {
       done,
       trouble: () => compaction.trouble() ?? damageOf(log) ?? log.store().trouble,
-      stop: async (graceMs) => {
+      stop: endingOnce(async (grace) => {
         stopping.abort();
         clearInterval(renewing);
         trust.unsubscribe();
-        await closeServer(server, graceMs);
+        await closeServer(server, grace);
         await compaction.close();
-        deps.presence.renew({ hostId: config.hostId, role: 'Auth' }, 0);
+        if (grace.succession === 'none') deps.presence.renew({ hostId: config.hostId, role: 'Auth' }, 0);
         await closeAll();
         finish();
-      },
+      }),
     };
     return { deps, address, running };
   } catch (e) {

@@ -1,6 +1,8 @@
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
+import { Server as TcpServer } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
+import type { Grace } from '../base/ending.ts';
 import { second } from '../base/time.ts';
 
 /** What the auth listener presents, and whose certificates it looks at. PEM. */
@@ -43,16 +45,36 @@ export const secureContextOf = ({ key, cert, ca }: TlsContext): SecureContextOpt
   minVersion: 'TLSv1.2',
 });
 
-/** Takes no new connection, waits up to `graceMs` for answers under way, then closes what is left. */
-export function closeServer(server: Server, graceMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => {
-      server.closeAllConnections();
-    }, graceMs);
-    server.close(() => {
-      clearTimeout(timer);
+/** All callers are services and tools of ours: nobody is served for longer than this once auth is ending. */
+const longestAnswerMs = 10_000;
+const idleMs = 1_000;
+
+/**
+ * Takes no new connection and waits for answers under way until the time is over. With a grace, a connection is told to
+ * close with its next answer, and closed when there was none for a second; then nobody who was about to ask meets a reset.
+ */
+export async function closeServer(server: Server, { over, given }: Grace): Promise<void> {
+  server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
+    response.setHeader('Connection', 'close');
+  });
+  const closed = new Promise<void>((resolve) => {
+    // HTTP's own close would cut idle connections.
+    TcpServer.prototype.close.call(server, () => {
       resolve();
     });
-    server.closeIdleConnections();
   });
+  const closeIdle = (): void => {
+    server.closeIdleConnections();
+  };
+  if (!given) closeIdle();
+  const idle = setInterval(closeIdle, idleMs);
+  const closeAll = (): void => {
+    server.closeAllConnections();
+  };
+  const limit = setTimeout(closeAll, longestAnswerMs);
+  void over.then(closeAll);
+  await closed;
+  clearInterval(idle);
+  clearTimeout(limit);
+  server.close();
 }

@@ -16,9 +16,16 @@ export interface Running {
   readonly done: Promise<void>;
   /** Undefined when all is well; else one line for `/readyz` that says what this service lacks now. */
   trouble(): string | undefined;
-  /** Takes no new work, waits up to `graceMs` for the old, then closes. */
-  stop(graceMs: number): Promise<void>;
+  /** For an operator who asks by USR1: counts, ages, positions. Never a secret. */
+  diagnostics?(): Record<string, unknown>;
+  /**
+   * Takes no new work, waits up to `graceMs` for the old, then closes. With `succeeded` another process of this host
+   * serves already: connections between services are sent there at once, and nobody is told that this host left.
+   */
+  stop(graceMs: number, succession?: Succession): Promise<void>;
 }
+
+export type Succession = 'none' | 'succeeded';
 
 /**
  * Binds listeners. `process` implements it, so that a restart can hand a listener to a successor: services ask for

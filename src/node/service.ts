@@ -4,6 +4,7 @@ import { announceHost, type Announcement } from '../api/announce-host.ts';
 import type { AuditOutbox } from '../api/audit-outbox.ts';
 import type { AuthClient } from '../api/client.ts';
 import { isWildcard } from '../base/addresses.ts';
+import { endingOnce } from '../base/ending.ts';
 import { messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import {
@@ -77,8 +78,6 @@ export const createNodeService = (deps: NodeDeps): Service => ({
   },
 });
 
-const maxTimerMs = 2 ** 31 - 1;
-
 class Node {
   readonly #deps: NodeDeps;
   readonly #views: NodeViews;
@@ -137,14 +136,12 @@ class Node {
     return {
       done,
       trouble: () => this.#trouble(context),
-      stop: (graceMs) => this.stop(graceMs),
+      stop: this.stop,
     };
   }
 
-  async stop(graceMs: number): Promise<void> {
-    const closed = closeListener(this.#listener);
-    await this.#drain(graceMs);
-    await closed;
+  readonly stop = endingOnce(async ({ over }) => {
+    await this.#drain(over);
     await this.#announcement?.stop();
     await this.#labels?.stop();
     this.#unsubscribe();
@@ -152,20 +149,19 @@ class Node {
     await this.#audit.settled();
     this.#views.close();
     this.#finish();
-  }
+  });
 
-  /** Waits for those who are connected, up to `graceMs`, then ends what is left, programs too. */
-  async #drain(graceMs: number): Promise<void> {
-    if (this.#ssh === undefined) return;
-    this.#ssh.drain();
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>(
-      (resolve) => (timer = setTimeout(resolve, Math.min(graceMs, maxTimerMs))),
-    );
-    await Promise.race([this.#allEnded(), limit]);
-    clearTimeout(timer);
-    await this.#ssh.closeConnections('the server is stopping');
+  /**
+   * Waits until every socket that was accepted has closed, also of those who were about to log in when it began, and
+   * their programs have ended. When the time is over it ends what is left.
+   */
+  async #drain(over: Promise<void>): Promise<void> {
+    const closed = closeListener(this.#listener);
+    await Promise.race([closed.then(() => this.#allEnded()), over]);
+    this.#ssh?.drain();
+    await this.#ssh?.closeConnections('the server is stopping');
     await this.#allEnded();
+    await closed;
   }
 
   async #allEnded(): Promise<void> {

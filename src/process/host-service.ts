@@ -28,8 +28,9 @@ export function serviceOf(name: string, build: (closers: Closers) => Promise<Ser
         return {
           done: running.done.finally(() => closers.closeAll()),
           trouble: () => running.trouble(),
-          stop: async (graceMs) => {
-            await running.stop(graceMs);
+          diagnostics: () => running.diagnostics?.() ?? {},
+          stop: async (graceMs, succession) => {
+            await running.stop(graceMs, succession);
             await closers.closeAll();
           },
         };

@@ -1,6 +1,7 @@
-import type { AddressInfo, Server } from 'node:net';
+import { type AddressInfo, Server } from 'node:net';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort, type Listeners } from '../base/service.ts';
+import type { Inheritance, InheritedListener } from './inheritance.ts';
 
 /** Which setting chooses a listener's address, so that an error can name it. */
 const settings: Readonly<Record<string, string>> = {
@@ -17,36 +18,94 @@ const reasons: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine does not have that address',
 };
 
-/** Opens listeners of this process by name. */
-export function openListeners(): Listeners & { addresses(): ReadonlyMap<string, HostPort> } {
-  const open = new Map<string, HostPort>();
+/** Connections that may wait to be accepted: also on a listener that was inherited. */
+const backlog = 1024;
+
+/** The listeners of this process. */
+export interface ProcessListeners extends Listeners {
+  addresses(): ReadonlyMap<string, HostPort>;
+  /** What a successor is given. The descriptors stay ours. */
+  handOver(): InheritedListener[];
+  /**
+   * Accepts nobody any more; those who are here stay. Never through a server's own `close`: HTTP's also cuts idle
+   * connections, which a client may be writing to at that moment.
+   */
+  stopAccepting(): void;
+  /** How many connections each has now. */
+  connections(): Promise<ReadonlyMap<string, number>>;
+}
+
+interface Open {
+  readonly server: Server;
+  readonly asked: HostPort;
+  readonly bound: HostPort;
+}
+
+/** Opens listeners by name: an inherited one where there is one for that name and address. */
+export function openListeners(inheritance?: Pick<Inheritance, 'take'>): ProcessListeners {
+  const open = new Map<string, Open>();
   return {
-    addresses: () => open,
-    listen: (name, server, address) =>
-      new Promise((resolve, reject) => {
-        const fail = (e: NodeJS.ErrnoException): void => {
-          reject(
-            new CodedError(
-              'misconfigured',
-              `cannot listen on ${formatHostPort(address)} for ${name}: ${reasons[e.code ?? ''] ?? messageOf(e)} ` +
-                `(set ${settings[name] ?? name})`,
-              { cause: e },
-            ),
-          );
-        };
-        server.once('error', fail);
-        server.listen({ host: address.host, port: address.port, backlog: 1024 }, () => {
-          server.off('error', fail);
-          const bound = boundAddress(server, address);
-          open.set(name, bound);
-          server.once('close', () => open.delete(name));
-          resolve(bound);
-        });
+    addresses: () => new Map([...open].map(([name, { bound }]) => [name, bound])),
+    listen: async (name, server, asked) => {
+      const fd = inheritance?.take(name, asked);
+      await listening(name, server, asked, fd);
+      const bound = { host: asked.host, port: (server.address() as AddressInfo).port };
+      const entry = { server, asked, bound };
+      open.set(name, entry);
+      server.once('close', () => {
+        if (open.get(name) === entry) open.delete(name);
+      });
+      return bound;
+    },
+    handOver: () =>
+      [...open].flatMap(([name, { server, asked }]) => {
+        const fd = descriptorOf(server);
+        return fd === undefined ? [] : [{ name, addr: formatHostPort(asked), fd }];
       }),
+    stopAccepting: () => {
+      for (const { server } of open.values()) Server.prototype.close.call(server);
+    },
+    connections: async () =>
+      new Map(
+        await Promise.all(
+          [...open].map(async ([name, { server }]) => [name, await countOf(server)] as const),
+        ),
+      ),
   };
 }
 
-function boundAddress(server: Server, asked: HostPort): HostPort {
-  const { port } = server.address() as AddressInfo;
-  return { host: asked.host, port };
+function listening(name: string, server: Server, asked: HostPort, fd: number | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (e: NodeJS.ErrnoException): void => {
+      reject(
+        new CodedError(
+          'misconfigured',
+          `cannot listen on ${formatHostPort(asked)} for ${name}: ${reasons[e.code ?? ''] ?? messageOf(e)} ` +
+            `(set ${settings[name] ?? name})`,
+          { cause: e },
+        ),
+      );
+    };
+    const done = (): void => {
+      server.off('error', fail);
+      resolve();
+    };
+    server.once('error', fail);
+    // As an argument of its own: beside `fd` in the options, Node takes no notice of the backlog.
+    if (fd !== undefined) server.listen({ fd }, backlog, done);
+    else server.listen({ host: asked.host, port: asked.port, backlog }, done);
+  });
 }
+
+/** Node has no public way to a listener's descriptor; undefined when it does not listen any more. */
+function descriptorOf(server: Server): number | undefined {
+  const { _handle: handle } = server as unknown as { _handle?: { fd?: number } | null };
+  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
+}
+
+const countOf = (server: Server): Promise<number> =>
+  new Promise((resolve) => {
+    server.getConnections((e, count) => {
+      resolve(e ? 0 : count);
+    });
+  });

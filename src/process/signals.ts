@@ -1,17 +1,21 @@
-import type { LogSink } from '../base/log-sink.ts';
-
 export interface SignalActions {
   /** TERM, INT: stop at once. */
   stop(reason: string): void;
   /** QUIT: serve who is here, then stop. */
   drain(reason: string): void;
+  /** HUP: start anew from what is on disk, then drain. */
+  reload(): void;
+  /** USR2: start anew beside this process. */
+  fork(): void;
+  /** USR1: write down what the process does now. */
+  diagnose(): void;
 }
 
 /**
  * What each signal does. Every one is handled: Node's own answer to USR1 is to open a debugger, and the system's answer
  * to HUP and USR2 is to kill the process.
  */
-export function handleSignals(actions: SignalActions, sink: LogSink): () => void {
+export function handleSignals(actions: SignalActions): () => void {
   const handlers: Partial<Record<NodeJS.Signals, () => void>> = {
     SIGTERM: () => {
       actions.stop('SIGTERM');
@@ -23,16 +27,13 @@ export function handleSignals(actions: SignalActions, sink: LogSink): () => void
       actions.drain('SIGQUIT');
     },
     SIGHUP: () => {
-      sink.warn('SIGHUP: restart without a lost connection is not in this release: nothing was changed');
+      actions.reload();
     },
     SIGUSR2: () => {
-      sink.warn(
-        'SIGUSR2: starting a second process beside this one is not in this release: nothing was changed',
-      );
+      actions.fork();
     },
     SIGUSR1: () => {
-      const { rss, heapUsed } = process.memoryUsage();
-      sink.info('SIGUSR1: diagnostics', { rss, heapUsed, uptimeSeconds: Math.round(process.uptime()) });
+      actions.diagnose();
     },
   };
   const entries = Object.entries(handlers) as [NodeJS.Signals, () => void][];

@@ -39,15 +39,45 @@ const options = {
 };
 
 describe('supervising services', () => {
-  it('starts in order and stops in reverse', async () => {
+  it('starts in order, and stops what others stand on last', async () => {
     const trace: string[] = [];
-    const supervisor = new Supervisor(
-      [traced('auth', trace).service, traced('proxy', trace).service],
-      options,
-    );
+    const supervisor = new Supervisor([traced('auth', trace).service, traced('proxy', trace).service], {
+      ...options,
+      foundations: new Set(['auth']),
+    });
     await supervisor.start();
     await supervisor.stop(0);
     expect(trace).toEqual(['start auth', 'start proxy', 'stop proxy', 'stop auth']);
+  });
+
+  it('stops all at once when a successor has taken their place, and is hurried by a second stop', async () => {
+    const stops: string[] = [];
+    const service = (name: string): Service => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      return {
+        name,
+        start: () =>
+          Promise.resolve({
+            done: promise,
+            trouble: () => undefined,
+            stop: (graceMs, succession) => {
+              stops.push(`${name} ${graceMs} ${succession ?? ''}`);
+              if (graceMs === 0) resolve();
+              return promise;
+            },
+          }),
+      };
+    };
+    const supervisor = new Supervisor([service('auth'), service('node')], {
+      ...options,
+      foundations: new Set(['auth']),
+    });
+    await supervisor.start();
+    const stopped = supervisor.stop(9, 'succeeded');
+    expect(stops).toEqual(['auth 9 succeeded', 'node 9 succeeded']);
+    await supervisor.stop(0, 'succeeded');
+    await stopped;
+    expect(stops.slice(2).sort()).toEqual(['auth 0 succeeded', 'node 0 succeeded']);
   });
 
   it('restarts a service that breaks', async () => {

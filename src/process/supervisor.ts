@@ -1,5 +1,5 @@
 import { BehaviorSubject, type Observable } from 'rxjs';
-import type { Running, Service } from '../base/service.ts';
+import type { Running, Service, Succession } from '../base/service.ts';
 
 export type ServiceStatus = 'starting' | 'ready' | 'restarting' | 'stopped';
 
@@ -9,6 +9,8 @@ export interface SupervisorOptions {
   /** Resolves early when `signal` is aborted. */
   pause(ms: number, signal: AbortSignal): Promise<void>;
   onFailure(service: string, error: unknown): void;
+  /** Services that others of this process stand on: stopped after those. */
+  readonly foundations?: ReadonlySet<string>;
 }
 
 /** Starts services in order, restarts those that break, stops them in reverse order. */
@@ -19,7 +21,7 @@ export class Supervisor {
   readonly #watches: Promise<void>[] = [];
   readonly #status = new BehaviorSubject<ReadonlyMap<string, ServiceStatus>>(new Map());
   readonly #stopping = new AbortController();
-  #stopped = false;
+  #stopped: Promise<void> | undefined;
 
   constructor(services: readonly Service[], options: SupervisorOptions) {
     this.#services = services;
@@ -40,6 +42,11 @@ export class Supervisor {
     });
   }
 
+  /** What each service that runs says of itself. */
+  diagnostics(): ReadonlyMap<string, Record<string, unknown>> {
+    return new Map([...this.#running].map(([name, running]) => [name, running.diagnostics?.() ?? {}]));
+  }
+
   /** Resolves when every service is ready; rejects, having stopped the rest, if one cannot start. */
   async start(): Promise<void> {
     try {
@@ -50,20 +57,38 @@ export class Supervisor {
     }
   }
 
-  /** In reverse order, each with up to `graceMs` for those it serves; a service that fails to stop is reported and does not keep the others. */
-  async stop(graceMs: number): Promise<void> {
+  /**
+   * Each with up to `graceMs` for those it serves; all at once, but for foundations, which follow in reverse order unless
+   * a successor has taken their place. A service that fails to stop is reported and does not keep the others.
+   */
+  stop(graceMs: number, succession: Succession = 'none'): Promise<void> {
     this.#stopping.abort();
-    if (this.#stopped) return;
-    this.#stopped = true;
-    for (const service of [...this.#services].reverse()) {
-      try {
-        await this.#running.get(service.name)?.stop(graceMs);
-      } catch (e) {
-        this.#options.onFailure(service.name, e);
-      }
-      this.#mark(service, 'stopped');
+    if (this.#stopped !== undefined) {
+      // Again, with less time: those who wait for their clients are told.
+      for (const running of this.#running.values())
+        void running.stop(graceMs, succession).catch(() => undefined);
+      return this.#stopped;
     }
+    this.#stopped = this.#stopAll(graceMs, succession);
+    return this.#stopped;
+  }
+
+  async #stopAll(graceMs: number, succession: Succession): Promise<void> {
+    const { foundations = new Set() } = this.#options;
+    const last = succession === 'succeeded' ? [] : this.#services.filter(({ name }) => foundations.has(name));
+    const first = this.#services.filter((service) => !last.includes(service));
+    await Promise.all(first.map((service) => this.#stopOne(service, graceMs, succession)));
+    for (const service of last.reverse()) await this.#stopOne(service, graceMs, succession);
     await Promise.all(this.#watches);
+  }
+
+  async #stopOne(service: Service, graceMs: number, succession: Succession): Promise<void> {
+    try {
+      await this.#running.get(service.name)?.stop(graceMs, succession);
+    } catch (e) {
+      this.#options.onFailure(service.name, e);
+    }
+    this.#mark(service, 'stopped');
   }
 
   async #startFirst(service: Service): Promise<void> {

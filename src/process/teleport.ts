@@ -1,25 +1,34 @@
-import { rmSync } from 'node:fs';
 import { backoffMs, pause } from '../base/backoff.ts';
 import { messageOf } from '../base/errors.ts';
-import { ensurePrivateDirectory, writeFileAtomic } from '../base/files.ts';
-import { formatHostPort, type HostPort } from '../base/service.ts';
+import { formatHostPort, type HostPort, type Succession } from '../base/service.ts';
 import { gitRef, version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import { hasNativeCrypto } from '../ssh/native-crypto.ts';
 import type { Configuration } from './configuration.ts';
 import { openDiagnostics, type Health } from './diagnostics.ts';
-import { hostUuid, readOptional } from './host-uuid.ts';
+import { hostUuid } from './host-uuid.ts';
+import type { Inheritance, InheritedListener } from './inheritance.ts';
 import { openListeners } from './listeners.ts';
 import type { Logger } from './logger.ts';
 import { MetricsRegistry } from './metrics.ts';
-import { servicesOf, type Parts } from './roles.ts';
+import type { Parts } from './parts.ts';
+import { servicesOf } from './roles.ts';
 import { Supervisor } from './supervisor.ts';
 
 export interface TeleportProcess {
   /** Where each listener is bound, by name. */
   addresses(): ReadonlyMap<string, HostPort>;
-  /** Serves who is here for up to `graceMs` (new ones are refused), then closes everything. */
-  stop(graceMs: number): Promise<void>;
+  /** For a successor. */
+  handOver(): InheritedListener[];
+  /** Connections by listener. */
+  waitsFor(): Promise<Record<string, number>>;
+  /** What each service reports of itself, for USR1. */
+  diagnostics(): ReadonlyMap<string, Record<string, unknown>>;
+  /**
+   * Serves who is here for up to `graceMs` (new ones are refused, or are the successor's), then closes everything. A
+   * second call may only shorten the wait.
+   */
+  stop(graceMs: number, succession: Succession): Promise<void>;
 }
 
 const longestTimerMs = 2 ** 31 - 1;
@@ -31,12 +40,17 @@ const longestTimerMs = 2 ** 31 - 1;
  */
 export async function startTeleport(
   configuration: Configuration,
-  deps: { world: World; logger: Logger; print: (line: string) => void; programPath: readonly string[] },
+  deps: {
+    world: World;
+    logger: Logger;
+    print: (line: string) => void;
+    programPath: readonly string[];
+    inheritance?: Inheritance;
+  },
 ): Promise<TeleportProcess> {
   const sink = deps.logger('process');
-  ensurePrivateDirectory(configuration.dataDir);
   const metrics = new MetricsRegistry();
-  const listeners = openListeners();
+  const listeners = openListeners(deps.inheritance);
   const parts: Parts = {
     configuration,
     ...deps,
@@ -53,6 +67,7 @@ export async function startTeleport(
   const supervisor = new Supervisor(servicesOf(parts), {
     backoffMs: (n) => backoffMs(n, 500, 30_000, 0.5 + Math.random() / 2),
     pause,
+    foundations: new Set(['admin', 'auth']),
     onFailure: (service, e) => {
       sink.error(`${service} failed: ${messageOf(e)}`, { stack: e instanceof Error ? e.stack : undefined });
     },
@@ -68,7 +83,6 @@ export async function startTeleport(
       : await openDiagnostics(configuration.diagnostics, { listeners, metrics, health });
   try {
     await supervisor.start();
-    writePidFile(configuration.pidFile);
   } catch (e) {
     await supervisor.stop(0);
     await diagnostics?.close();
@@ -78,22 +92,15 @@ export async function startTeleport(
   announce(listeners.addresses(), deps);
   return {
     addresses: () => listeners.addresses(),
-    stop: async (graceMs) => {
-      await supervisor.stop(Math.min(graceMs, longestTimerMs));
+    handOver: () => listeners.handOver(),
+    waitsFor: async () => Object.fromEntries(await listeners.connections()),
+    diagnostics: () => supervisor.diagnostics(),
+    stop: async (graceMs, succession) => {
+      if (succession === 'succeeded') listeners.stopAccepting();
+      await supervisor.stop(Math.min(graceMs, longestTimerMs), succession);
       await diagnostics?.close();
-      removePidFile(configuration.pidFile);
     },
   };
-}
-
-/** Digits only, written when everything serves. */
-function writePidFile(path: string | undefined): void {
-  if (path !== undefined) writeFileAtomic(path, String(process.pid), 0o644);
-}
-
-/** Only our own: a successor may have taken the file over. */
-function removePidFile(path: string | undefined): void {
-  if (path !== undefined && readOptional(path)?.trim() === String(process.pid)) rmSync(path);
 }
 
 const startLines: readonly (readonly [string, string, string])[] = [

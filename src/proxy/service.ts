@@ -1,6 +1,7 @@
 import { announceHost } from '../api/announce-host.ts';
 import type { AuditOutbox } from '../api/audit-outbox.ts';
 import type { AuthClient } from '../api/client.ts';
+import { endingOnce, type Grace } from '../base/ending.ts';
 import { messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import {
@@ -92,8 +93,8 @@ async function start(deps: ProxyDeps): Promise<Running> {
     }),
     protocol,
   );
-  const close = async (graceMs: number): Promise<void> => {
-    await Promise.all([ssh.close(graceMs), web.close(graceMs)]);
+  const close = async (grace: Grace): Promise<void> => {
+    await Promise.all([ssh.close(grace.over), web.close(grace)]);
     await audit.close();
     views.close();
   };
@@ -101,7 +102,7 @@ async function start(deps: ProxyDeps): Promise<Running> {
     bound.ssh = await listeners.listen('proxy:ssh', ssh.listener, config.sshListenAddress);
     bound.web = await listeners.listen('proxy:web', web.server, config.webListenAddress);
   } catch (e) {
-    await close(0);
+    await endingOnce(close)(0);
     throw e;
   }
   const host = (): HostInfo => hostInfo(config, bound.web);
@@ -114,11 +115,11 @@ async function start(deps: ProxyDeps): Promise<Running> {
   return {
     done,
     trouble: () => troubleOf(deps, views) ?? announcement.trouble(),
-    stop: async (graceMs) => {
-      await close(graceMs);
+    stop: endingOnce(async (grace) => {
+      await close(grace);
       await announcement.stop();
       finish();
-    },
+    }),
   };
 }
 

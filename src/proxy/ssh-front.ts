@@ -51,20 +51,18 @@ export class SshFront {
     };
   }
 
-  /** Takes nobody new, waits up to `graceMs` for those who are here, then closes what is left. No socket stays open. */
-  async close(graceMs: number): Promise<void> {
+  /**
+   * Takes nobody new, waits until every socket that was accepted has closed or the time is `over`, then closes what is
+   * left. No socket stays open.
+   */
+  async close(over: Promise<void>): Promise<void> {
     const closed = new Promise<void>((resolve) => {
       this.listener.close(() => {
         resolve();
       });
     });
+    await Promise.race([closed, over]);
     this.#ssh.drain();
-    let limit: NodeJS.Timeout | undefined;
-    await Promise.race([
-      Promise.all(this.#ssh.connections().map((connection) => connection.closed)),
-      new Promise<void>((resolve) => (limit = setTimeout(resolve, graceMs))),
-    ]);
-    clearTimeout(limit);
     await this.#ssh.closeConnections('the server is stopping');
     await this.#deps.relay.close();
     await closed;

@@ -6,9 +6,10 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createHttps } from 'node:https';
-import type { Server, Socket } from 'node:net';
+import { Server, type Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
+import type { Grace } from '../base/ending.ts';
 import { splitByFirstByte } from './split-by-first-byte.ts';
 import type { WebCertificate } from './web-certificate-files.ts';
 import type { WebEnv } from './web-env.ts';
@@ -20,8 +21,12 @@ export type WebProtocol =
 export interface WebServer {
   /** For `Listeners`. */
   readonly server: Server;
-  /** Requests under way get `graceMs`; idle connections are closed at once. Resolves when no socket is left. */
-  close(graceMs: number): Promise<void>;
+  /**
+   * Requests under way are answered until the time is over. Idle connections are closed at once when there is none;
+   * else they are told to close with their next answer, and closed when none came for a second: whoever was writing to
+   * us at that moment meets no reset. Resolves when no socket is left.
+   */
+  close(grace: Pick<Grace, 'over' | 'given'>): Promise<void>;
 }
 
 export interface WebTimeouts {
@@ -40,6 +45,8 @@ const defaultTimeouts: WebTimeouts = {
   requestMs: 30_000,
   checkMs: 2_000,
 };
+
+const idleMs = 1_000;
 
 /** The server of the web port. It does not listen by itself. */
 export function webServer(
@@ -68,20 +75,26 @@ export function webServer(
   });
   return {
     server,
-    close: async (graceMs) => {
+    close: async ({ over, given }) => {
       closing = true;
       const closed = new Promise<void>((resolve) => {
-        server.close(() => {
+        // HTTP's own close would cut idle connections.
+        Server.prototype.close.call(server, () => {
           resolve();
         });
       });
-      // Ends idle connections and the timers; a server behind the splitter never listened itself.
-      for (const one of inner) if (one !== undefined && one !== server) one.close();
-      const end = setTimeout(() => {
+      const closeIdle = (): void => {
+        for (const one of inner) one?.closeIdleConnections();
+      };
+      if (!given) closeIdle();
+      const idle = setInterval(closeIdle, idleMs);
+      void over.then(() => {
         for (const socket of sockets) socket.destroy();
-      }, graceMs);
+      });
       await closed;
-      clearTimeout(end);
+      clearInterval(idle);
+      // Ends their timers; a server behind the splitter never listened itself.
+      for (const one of inner) one?.close();
     },
   };
 }

@@ -1,0 +1,37 @@
+import type { Running, Succession } from './service.ts';
+
+/** How long an ending service may wait for those it serves. */
+export interface Grace {
+  /** Resolves when the time is over, or somebody asked again with none left. */
+  readonly over: Promise<void>;
+  /** Whether there was any: without, nobody is waited for. */
+  readonly given: boolean;
+  readonly succession: Succession;
+}
+
+const longestTimerMs = 2 ** 31 - 1;
+
+/**
+ * Makes a `stop` of `act`. The first call acts; another one waits for the same end, and one with a grace of 0 cuts the
+ * wait short: that is what a TERM in the middle of a drain does.
+ */
+export function endingOnce(act: (grace: Grace) => Promise<void>): Running['stop'] {
+  let ending: { readonly done: Promise<void>; readonly cut: () => void } | undefined;
+  return (graceMs, succession = 'none') => {
+    if (ending !== undefined) {
+      if (graceMs <= 0) ending.cut();
+      return ending.done;
+    }
+    let cut: () => void = () => undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const over = new Promise<void>((resolve) => {
+      cut = resolve;
+      timer = setTimeout(resolve, Math.min(graceMs, longestTimerMs));
+    });
+    const done = act({ over, given: graceMs > 0, succession }).finally(() => {
+      clearTimeout(timer);
+    });
+    ending = { done, cut };
+    return done;
+  };
+}

@@ -1,0 +1,79 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../base/files.ts';
+
+/** A process of this machine, and not another one that was given its number later. */
+export interface ProcessRef {
+  readonly pid: number;
+  /** In ticks since the machine was started; proc(5), field 22 of stat. */
+  readonly startTime: string;
+}
+
+/** Undefined when there is no such process. */
+export function processRef(pid: number): ProcessRef | undefined {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    const [state] = fields;
+    return state === 'Z' || state === 'X' ? undefined : { pid, startTime: fields[19] ?? '' };
+  } catch {
+    return undefined;
+  }
+}
+
+export const isAlive = (ref: ProcessRef): boolean => processRef(ref.pid)?.startTime === ref.startTime;
+
+/** The generations of one daemon, which know of each other by files in `<data_dir>/proc/generations`. */
+export interface Generations {
+  /** Others with our command line that are alive: those started before us, and after us. */
+  older(): ProcessRef[];
+  newer(): ProcessRef[];
+  /** We are about to end. */
+  leave(): void;
+}
+
+/**
+ * Enters this process among the generations of the daemon with this command line. Those that were killed are forgotten.
+ * @param commandLine two daemons of one data directory differ in it (`--roles=`): each ends only its own.
+ */
+export function joinGenerations(dataDir: string, commandLine: readonly string[]): Generations {
+  const directory = join(dataDir, 'proc', 'generations');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const self = processRef(process.pid);
+  const name = `${process.pid}-${self?.startTime ?? ''}`;
+  const text = JSON.stringify(commandLine);
+  writeFileAtomic(join(directory, name), text, 0o600);
+  const others = (): ProcessRef[] =>
+    readdirSync(directory)
+      .filter((one) => one !== name)
+      .flatMap((one) => aliveAmong(directory, one, text));
+  const own = self ?? { pid: process.pid, startTime: '0' };
+  return {
+    older: () => others().filter((one) => precedes(one, own)),
+    newer: () => others().filter((one) => precedes(own, one)),
+    leave: () => {
+      rmSync(join(directory, name), { force: true });
+    },
+  };
+}
+
+/** Two of one tick are told apart by their number, which wraps around too rarely to matter. */
+const precedes = (a: ProcessRef, b: ProcessRef): boolean =>
+  a.startTime === b.startTime ? a.pid < b.pid : Number(a.startTime) < Number(b.startTime);
+
+function aliveAmong(directory: string, name: string, commandLine: string): ProcessRef[] {
+  const [, pid, startTime = ''] = /^(\d+)-(\d+)$/.exec(name) ?? [];
+  if (pid === undefined) return [];
+  const path = join(directory, name);
+  const ref = { pid: Number(pid), startTime };
+  if (!isAlive(ref)) {
+    rmSync(path, { force: true });
+    return [];
+  }
+  try {
+    return readFileSync(path, 'utf8') === commandLine ? [ref] : [];
+  } catch {
+    return []; // it left while we looked
+  }
+}

@@ -1,0 +1,180 @@
+import { describe, expect, it } from 'vitest';
+import { silentLog } from '../base/log-sink.ts';
+import { Lifecycle } from './lifecycle.ts';
+import type { Successor } from './successor.ts';
+
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A lifecycle whose successors come when the test says so. */
+function trial() {
+  const started: { come: (s: Successor) => void; fail: (e: Error) => void; cancelled: AbortSignal }[] = [];
+  const signals: string[] = [];
+  const told: string[] = [];
+  let newer: { pid: number; startTime: string }[] = [];
+  const lifecycle = new Lifecycle({
+    sink: silentLog,
+    startSuccessor: (cancelled) =>
+      new Promise((come, fail) => {
+        started.push({ come, fail, cancelled });
+      }),
+    tell: {
+      reloading: () => told.push('reloading'),
+      failed: () => told.push('failed'),
+      succeeded: () => told.push('succeeded'),
+      main: () => told.push('main'),
+    },
+    older: () => [{ pid: 1_000_001, startTime: '1' }],
+    newer: () => newer,
+    signal: (ref, name) => signals.push(`${name} ${ref.pid}`),
+  });
+  let endings = 0;
+  void lifecycle.ending.then(() => endings++);
+  let gone: () => void = () => undefined;
+  const successor = (pid = process.pid): Successor => ({
+    pid,
+    startTime: '5',
+    ended: new Promise((resolve) => {
+      gone = resolve;
+    }),
+  });
+  return {
+    lifecycle,
+    started,
+    signals,
+    told,
+    successor,
+    gone: () => {
+      gone();
+    },
+    endings: () => endings,
+    setNewer: (pids: number[]) => (newer = pids.map((pid) => ({ pid, startTime: '9' }))),
+  };
+}
+
+describe('a HUP', () => {
+  it('starts a successor, then drains', async () => {
+    const t = trial();
+    t.lifecycle.serving();
+    t.lifecycle.reload();
+    expect(t.started).toHaveLength(1);
+    t.started[0]?.come(t.successor());
+    await settle();
+    expect(await t.lifecycle.ending).toEqual({ how: 'drain', reason: 'SIGHUP', succeeded: true });
+    expect(t.told).toEqual(['reloading', 'succeeded']);
+  });
+
+  it('before the services are ready is obeyed when they are', () => {
+    const t = trial();
+    t.lifecycle.reload();
+    expect(t.started).toHaveLength(0);
+    t.lifecycle.serving();
+    expect(t.started).toHaveLength(1);
+  });
+
+  it('whose successor fails leaves this process serving', async () => {
+    const t = trial();
+    t.lifecycle.serving();
+    t.lifecycle.reload();
+    t.started[0]?.fail(new Error('bad configuration'));
+    await settle();
+    expect(t.told).toEqual(['reloading', 'failed']);
+    expect(t.endings()).toBe(0);
+    t.lifecycle.reload();
+    expect(t.started).toHaveLength(2);
+  });
+
+  it('while another is under way is remembered once: the successor gets it', async () => {
+    const t = trial();
+    t.lifecycle.serving();
+    for (let i = 0; i < 5; i++) t.lifecycle.reload();
+    expect(t.started).toHaveLength(1);
+    t.started[0]?.come(t.successor(77));
+    await settle();
+    expect(t.signals).toEqual(['SIGHUP 77']);
+  });
+
+  it('while another is under way that then fails is obeyed', async () => {
+    const t = trial();
+    t.lifecycle.serving();
+    t.lifecycle.reload();
+    t.lifecycle.reload();
+    t.started[0]?.fail(new Error('no'));
+    await settle();
+    expect(t.started).toHaveLength(2);
+  });
+
+  it('to a process that drains is for its successor while that lives', async () => {
+    const t = trial();
+    t.lifecycle.serving();
+    t.lifecycle.reload();
+    t.started[0]?.come(t.successor(999_999_999));
+    await settle();
+    t.lifecycle.reload();
+    expect(t.signals).toEqual([]);
+    expect(t.started).toHaveLength(1);
+  });
+});
+
+describe('a USR2', () => {
+  it('starts a process beside this one, which goes on', async () => {
+    const t = trial();
+    t.lifecycle.serving();
+    t.lifecycle.fork();
+    t.started[0]?.come(t.successor());
+    await settle();
+    expect(t.endings()).toBe(0);
+    t.lifecycle.reload();
+    expect(t.started).toHaveLength(2);
+  });
+
+  it('makes this process the main one again when the other dies, and no newer one lives', async () => {
+    const t = trial();
+    t.lifecycle.serving();
+    t.lifecycle.fork();
+    t.started[0]?.come(t.successor());
+    await settle();
+    t.setNewer([12]);
+    t.gone();
+    await settle();
+    expect(t.told).not.toContain('main');
+    t.setNewer([]);
+    t.lifecycle.fork();
+    t.started[1]?.come(t.successor());
+    await settle();
+    t.gone();
+    await settle();
+    expect(t.told).toContain('main');
+  });
+});
+
+describe('a TERM', () => {
+  it('ends this process and the older generations', async () => {
+    const t = trial();
+    t.lifecycle.serving();
+    t.lifecycle.stop('SIGTERM');
+    t.lifecycle.stop('SIGTERM');
+    expect(t.signals).toEqual(['SIGTERM 1000001']);
+    expect(await t.lifecycle.ending).toEqual({ how: 'at-once', reason: 'SIGTERM' });
+    await t.lifecycle.atOnce;
+  });
+
+  it('while a successor is started ends that too', async () => {
+    const t = trial();
+    t.lifecycle.serving();
+    t.lifecycle.reload();
+    t.lifecycle.stop('SIGTERM');
+    expect(t.started[0]?.cancelled.aborted).toBe(true);
+    t.started[0]?.come(t.successor(77));
+    await settle();
+    expect(t.signals).toEqual(['SIGTERM 1000001', 'SIGTERM 77']);
+  });
+
+  it('in the middle of a drain cuts it short', async () => {
+    const t = trial();
+    t.lifecycle.serving();
+    t.lifecycle.drain('SIGQUIT');
+    expect(await t.lifecycle.ending).toEqual({ how: 'drain', reason: 'SIGQUIT', succeeded: false });
+    t.lifecycle.stop('SIGTERM');
+    await t.lifecycle.atOnce;
+  });
+});

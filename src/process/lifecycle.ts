@@ -1,0 +1,164 @@
+import { messageOf } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import { isAlive, type ProcessRef } from './generations.ts';
+import type { Successor } from './successor.ts';
+
+/** How a daemon ends. */
+export type Ending =
+  | { readonly how: 'at-once'; readonly reason: string }
+  /** `succeeded`: another generation serves; who is here is served until the last has left. */
+  | { readonly how: 'drain'; readonly reason: string; readonly succeeded: boolean };
+
+/** What the lifecycle moves. */
+export interface LifecycleDeps {
+  readonly sink: LogSink;
+  /** Starts the daemon anew with our listeners; rejects when it does not come to serve. */
+  startSuccessor(cancelled: AbortSignal): Promise<Successor>;
+  /** Tells whoever watches that a reload began, how it failed, that this process is the main one (again). */
+  readonly tell: {
+    reloading(): void;
+    failed(e: unknown): void;
+    succeeded(): void;
+    main(): void;
+  };
+  /** Generations of this daemon that are alive and were started before us, or after us. */
+  older(): ProcessRef[];
+  newer(): ProcessRef[];
+  signal(ref: ProcessRef, signal: NodeJS.Signals): void;
+}
+
+type State =
+  | { readonly status: 'starting' }
+  | { readonly status: 'serving' }
+  | { readonly status: 'replacing' }
+  | { readonly status: 'draining'; readonly successor: ProcessRef | undefined }
+  | { readonly status: 'stopping' };
+
+/**
+ * What each signal means at each moment. One successor is started at a time; a HUP meanwhile is remembered, once. A HUP
+ * to a process that drains is for its successor.
+ */
+export class Lifecycle {
+  readonly #deps: LifecycleDeps;
+  #state: State = { status: 'starting' };
+  #asked: 'reload' | 'fork' | undefined;
+  readonly #cancelled = new AbortController();
+  #end: (ending: Ending) => void = () => undefined;
+  #cut: () => void = () => undefined;
+  /** Resolves when this process is to end. */
+  readonly ending: Promise<Ending>;
+  /** Resolves when it is to end at once, also in the middle of a drain. */
+  readonly atOnce: Promise<void>;
+
+  constructor(deps: LifecycleDeps) {
+    this.#deps = deps;
+    this.ending = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    this.atOnce = new Promise((resolve) => {
+      this.#cut = resolve;
+    });
+  }
+
+  /** Every service serves. A signal that came before is obeyed now. */
+  serving(): void {
+    if (this.#state.status !== 'starting') return;
+    this.#state = { status: 'serving' };
+    this.#next();
+  }
+
+  /** TERM, INT. Older generations that still serve somebody are ended too. */
+  stop(reason: string): void {
+    if (this.#state.status === 'stopping') return;
+    this.#state = { status: 'stopping' };
+    this.#cancelled.abort();
+    for (const older of this.#deps.older()) this.#deps.signal(older, 'SIGTERM');
+    this.#end({ how: 'at-once', reason });
+    this.#cut();
+  }
+
+  /** QUIT. */
+  drain(reason: string): void {
+    if (this.#state.status === 'draining' || this.#state.status === 'stopping') return;
+    this.#state = { status: 'draining', successor: undefined };
+    this.#cancelled.abort();
+    this.#end({ how: 'drain', reason, succeeded: false });
+  }
+
+  /** HUP. */
+  reload(): void {
+    const { sink } = this.#deps;
+    if (this.#state.status === 'draining' || this.#state.status === 'stopping') {
+      const successor = this.#state.status === 'draining' ? this.#state.successor : undefined;
+      if (successor !== undefined && isAlive(successor)) {
+        sink.info('SIGHUP: passed on to the process that took over', { pid: successor.pid });
+        this.#deps.signal(successor, 'SIGHUP');
+      } else sink.info('SIGHUP: nothing is started, this process is ending');
+      return;
+    }
+    if (this.#state.status !== 'serving') sink.info('SIGHUP: remembered until what is under way is finished');
+    this.#asked = 'reload';
+    this.#next();
+  }
+
+  /** USR2. */
+  fork(): void {
+    if (this.#state.status === 'draining' || this.#state.status === 'stopping') {
+      this.#deps.sink.info('SIGUSR2: nothing is started, this process is ending');
+      return;
+    }
+    this.#asked ??= 'fork';
+    this.#next();
+  }
+
+  #next(): void {
+    if (this.#state.status !== 'serving' || this.#asked === undefined) return;
+    const asked = this.#asked;
+    this.#asked = undefined;
+    this.#state = { status: 'replacing' };
+    void this.#replace(asked);
+  }
+
+  async #replace(asked: 'reload' | 'fork'): Promise<void> {
+    const { sink, tell } = this.#deps;
+    sink.info(`${asked === 'reload' ? 'SIGHUP' : 'SIGUSR2'}: starting a new process from what is on disk`);
+    tell.reloading();
+    try {
+      const successor = await this.#deps.startSuccessor(this.#cancelled.signal);
+      tell.succeeded();
+      sink.info(`Process ${successor.pid} has started.`);
+      this.#took(asked, successor);
+    } catch (e) {
+      sink.error(`the new process does not serve, this one goes on: ${messageOf(e)}`);
+      tell.failed(e);
+      this.#goOn();
+    }
+  }
+
+  #took(asked: 'reload' | 'fork', successor: Successor): void {
+    if (this.#state.status !== 'replacing') {
+      // A TERM or QUIT came at the very moment it was ready: whoever asked meant us all.
+      this.#deps.signal(successor, 'SIGTERM');
+      return;
+    }
+    if (asked === 'reload') {
+      this.#state = { status: 'draining', successor };
+      this.#end({ how: 'drain', reason: 'SIGHUP', succeeded: true });
+      // Remembered while it started: what is on disk may have changed since.
+      if (this.#asked === 'reload') this.#deps.signal(successor, 'SIGHUP');
+      return;
+    }
+    void successor.ended.then(() => {
+      if (this.#state.status === 'draining' || this.#state.status === 'stopping') return;
+      this.#deps.sink.warn(`process ${successor.pid}, which served beside this one, has ended`);
+      if (this.#deps.newer().length === 0) this.#deps.tell.main();
+    });
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    if (this.#state.status !== 'replacing') return;
+    this.#state = { status: 'serving' };
+    this.#next();
+  }
+}
