@@ -62,6 +62,18 @@ export const addresses = (defaultPort: number): z.ZodType<HostPort[]> =>
     return parsed.flatMap((p) => (p.success ? [p.data] : []));
   });
 
+/** One pin, a comma separated text, or a list. Only the form is looked at: a pin says nothing by itself. */
+export const pins = z.union([z.array(z.string()), z.string()]).transform((value, context) => {
+  const all = [value].flat().flatMap((text) => text.split(',').map((pin) => pin.trim().toLowerCase()));
+  const bad = all.find((pin) => !/^sha256:[0-9a-f]{64}$/.test(pin));
+  if (bad === undefined) return [...new Set(all)];
+  context.addIssue({
+    code: 'custom',
+    message: `'${bad}' is not a CA pin: expected sha256: and 64 hexadecimal digits, as \`tctl status\` prints it`,
+  });
+  return z.NEVER;
+});
+
 /** A key users of 4.4 know and this release cannot serve: refused when present, so that nobody relies on it. */
 export const notYet = (what: string): z.ZodOptional =>
   z

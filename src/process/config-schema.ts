@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { address, addresses, duration, flag, notYet } from './config-scalars.ts';
+import { address, addresses, duration, flag, notYet, pins } from './config-scalars.ts';
 import { storageSection } from './storage-schema.ts';
 
 const log = z.strictObject({
@@ -19,11 +19,18 @@ const teleport = z.strictObject({
   data_dir: z.string().optional(),
   pid_file: z.string().optional(),
   advertise_ip: z.string().optional(),
+  /** How long a new process may take to serve after a reload. */
+  restart_timeout: duration.default(120_000).refine((ms) => ms > 0, 'a reload needs a limit'),
+  /** How long an old process waits for its clients; `never`: until the last has left. */
+  shutdown_timeout: duration.default(0),
   log: log.prefault({}),
   storage: storageSection.prefault({}),
-  auth_token: notYet('joining another auth server (auth_token)'),
-  ca_pin: notYet('joining another auth server (ca_pin)'),
-  auth_servers: addresses(3025).optional(),
+  /** A join token, or the absolute path of a file that holds one. */
+  auth_token: z.string().min(1, 'a join token, or the absolute path of a file that holds one').optional(),
+  ca_pin: pins.default([]),
+  auth_servers: addresses(3025)
+    .refine((list) => list.length > 0, 'auth_servers is empty')
+    .optional(),
   connection_limits: notYet('connection_limits'),
   cache: notYet('cache (every service folds the log itself)'),
   ciphers: notYet('choosing ciphers'),

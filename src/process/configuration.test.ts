@@ -39,7 +39,6 @@ describe('putting the configuration together', () => {
   });
   it.each([
     [{ roles: 'cook' }, "unknown role: 'cook'"],
-    [{ roles: 'node' }, 'include the auth role'],
     [{ advertiseIp: '0.0.0.0' }, 'unreachable advertise IP: 0.0.0.0'],
     [{ labels: '=' }, "--labels: expected key=value,key2=value2, got '='"],
     [{ diagAddr: 'a:b:c' }, "'a:b:c': expected host or host:port"],

@@ -6,6 +6,7 @@ import { CodedError, messageOf } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
 import { parseConfigFile } from './config-file.ts';
 import type { ConfigFile } from './config-schema.ts';
+import { joinOf, type JoinSettings } from './join-settings.ts';
 import { keySourceOf, storageLocationOf, type KeySource, type StorageLocation } from './storage-schema.ts';
 
 export const defaultConfigPath = '/etc/teleport.yaml';
@@ -28,6 +29,10 @@ export interface Flags {
   readonly permitUserEnv?: boolean | undefined;
   readonly insecure?: boolean | undefined;
   readonly insecureNoTls?: boolean | undefined;
+  readonly authServers?: readonly string[] | undefined;
+  /** A join token, or the path of a file that holds one. */
+  readonly token?: string | undefined;
+  readonly caPins?: readonly string[] | undefined;
 }
 
 /** Everything the process needs to know, defaults and flags applied, paths absolute. */
@@ -42,10 +47,15 @@ export interface Configuration {
   readonly advertiseIp: string | undefined;
   readonly pidFile: string | undefined;
   readonly diagnostics: HostPort | undefined;
+  /** How long a successor may take to serve, and how long a drain may last; 0: for ever. */
+  readonly restartLimitMs: number;
+  readonly shutdownLimitMs: number;
   readonly log: { readonly output: string; readonly severity: string; readonly format: 'text' | 'json' };
   readonly debug: boolean;
   /** What the web port speaks: `both` tells plain HTTP and TLS apart by the first byte (`--insecure`). */
   readonly web: 'tls' | 'both' | 'plain';
+  /** How this machine comes into a cluster whose auth server runs elsewhere. */
+  readonly join: JoinSettings;
   readonly listen: {
     readonly auth: HostPort;
     readonly ssh: HostPort;
@@ -81,8 +91,11 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
     advertiseIp: advertised(flags.advertiseIp ?? teleport.advertise_ip),
     pidFile: absolute(flags.pidFile ?? teleport.pid_file),
     diagnostics: flags.diagAddr === undefined ? undefined : parseHostPort(flags.diagAddr, 3000),
+    restartLimitMs: teleport.restart_timeout,
+    shutdownLimitMs: teleport.shutdown_timeout,
     ...logOf(flags, teleport.log),
     web: webOf(flags),
+    join: joinOf(flags, teleport),
     listen: {
       auth: listenOn(auth.listen_addr, 3025),
       ssh: listenOn(ssh.listen_addr, 3022),
@@ -142,11 +155,6 @@ function chosenRoles(flag: string | undefined, file: ConfigFile): ReadonlySet<Ro
   );
   if (enabled.size === 0)
     throw new CodedError('misconfigured', 'config: supply at least one of Auth, SSH or Proxy roles');
-  if (!enabled.has('auth'))
-    throw new CodedError(
-      'misconfigured',
-      'joining an auth server of another process is not in this release: include the auth role (--roles=auth,proxy,node)',
-    );
   return enabled;
 }
 

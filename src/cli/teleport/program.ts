@@ -1,7 +1,5 @@
 import type { CommandSpec, FlagSpec, ProgramSpec } from '../args.ts';
 
-const joinLater = 'is not in this release: this process needs its own auth role';
-
 const startFlags: readonly FlagSpec[] = [
   { name: 'debug', short: 'd', kind: 'switch', help: 'Verbose log on standard error.' },
   { name: 'insecure-no-tls', kind: 'switch', help: 'The web port speaks plain HTTP (a balancer ends TLS).' },
@@ -9,9 +7,21 @@ const startFlags: readonly FlagSpec[] = [
   { name: 'pid-file', kind: 'value', help: 'Where to write the process id.' },
   { name: 'advertise-ip', kind: 'value', help: 'Address that this machine tells the cluster.' },
   { name: 'listen-ip', short: 'l', kind: 'value', help: 'Address that every listener binds to [0.0.0.0].' },
-  { name: 'auth-server', kind: 'values', help: '', refuse: joinLater },
-  { name: 'token', kind: 'value', help: '', refuse: joinLater },
-  { name: 'ca-pin', kind: 'values', help: '', refuse: joinLater },
+  {
+    name: 'auth-server',
+    kind: 'values',
+    help: 'Address of an auth server, repeatable [127.0.0.1:3025]; for a process without the auth role.',
+  },
+  {
+    name: 'token',
+    kind: 'value',
+    help: 'Token to join the cluster with, or the path of a file that holds it.',
+  },
+  {
+    name: 'ca-pin',
+    kind: 'values',
+    help: 'CA pin that the cluster must have (sha256:…), repeatable or comma separated.',
+  },
   { name: 'nodename', kind: 'value', help: 'Name of this machine in the cluster [hostname].' },
   { name: 'config', short: 'c', kind: 'value', help: 'Configuration file [/etc/teleport.yaml].' },
   {
