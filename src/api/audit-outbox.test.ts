@@ -127,6 +127,22 @@ describe('emitting an audit event', () => {
 });
 
 describe('starting again', () => {
+  it('leaves the files of an outbox that is open to their owner', async () => {
+    const away = fakeAuth();
+    away.answer = unavailable;
+    const old = await open(away);
+    await old.emit(event(1));
+    const auth = fakeAuth();
+    const successor = await open(auth);
+    expect(successor.pending()).toBe(0);
+    await old.close();
+    const next = await open(auth);
+    await vi.waitFor(() => {
+      expect(auth.stored()).toEqual([1]);
+    });
+    expect(next.pending()).toBe(0);
+  });
+
   it('delivers what an earlier run left, first, once each', async () => {
     const auth = fakeAuth();
     auth.answer = unavailable;

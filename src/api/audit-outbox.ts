@@ -47,6 +47,8 @@ const batchEvents = 200;
 const batchBytes = 128 * 1024;
 /** Writes of so many callers share one fsync. */
 const groupEvents = 256;
+/** Adopting what processes left that have ended since we began. */
+const adoptEveryMs = 15_000;
 const backoff = { baseMs: 250, maxMs: 10_000 };
 interface Queued {
   readonly text: string;
@@ -56,10 +58,10 @@ interface Queued {
 
 export async function openAuditOutbox(options: OutboxOptions): Promise<AuditOutbox> {
   const unique = Buffer.from(options.world.randomBytes(4)).toString('hex');
-  const { spool, found } = await openSpool(options.directory, unique, options.sink);
+  const { spool, found, adopt } = await openSpool(options.directory, unique, options.sink);
   if (found.length > 0)
     options.sink.info('audit events of an earlier run are delivered now', { count: found.length });
-  return new Outbox(options, spool, found);
+  return new Outbox(options, { spool, adopt }, found);
 }
 
 class Outbox implements AuditOutbox {
@@ -78,10 +80,17 @@ class Outbox implements AuditOutbox {
   #refused: number;
   /** After a refused batch, so many events are sent one by one, to find the one that is refused. */
   #oneByOne = 0;
+  readonly #adopting: NodeJS.Timeout;
 
-  constructor(options: OutboxOptions, spool: Spool, found: Spooled[]) {
+  constructor(
+    options: OutboxOptions,
+    { spool, adopt }: { readonly spool: Spool; readonly adopt: () => Promise<Spooled[]> },
+    found: Spooled[],
+  ) {
     this.#options = options;
     this.#spool = spool;
+    this.#adopting = setInterval(() => void this.#adopt(adopt), adoptEveryMs);
+    this.#adopting.unref();
     this.#waiting = found;
     for (const one of found) this.#bytes += one.text.length;
     this.#refused = countLines(join(options.directory, 'refused.ndjson'));
@@ -119,6 +128,7 @@ class Outbox implements AuditOutbox {
 
   async close(): Promise<void> {
     if (this.#closed.signal.aborted) return;
+    clearInterval(this.#adopting);
     if (!this.#away && this.pending() > 0) {
       const settled = new AbortController();
       this.#settled = () => {
@@ -133,6 +143,22 @@ class Outbox implements AuditOutbox {
     await this.#sender;
     await this.#writing;
     await this.#spool.close();
+  }
+
+  /** What an earlier process of this host left behind when it ended, since it could not deliver it. */
+  async #adopt(look: () => Promise<Spooled[]>): Promise<void> {
+    try {
+      const found = await look();
+      if (found.length === 0 || this.#closed.signal.aborted) return;
+      this.#options.sink.info('audit events of a process that has ended are delivered now', {
+        count: found.length,
+      });
+      this.#waiting.push(...found);
+      for (const one of found) this.#bytes += one.text.length;
+      this.#wake();
+    } catch (e) {
+      this.#options.sink.warn('the audit spool could not be looked through', { reason: messageOf(e) });
+    }
   }
 
   #room(): boolean {

@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { ensurePrivateDirectory } from '../base/files.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import { isAlive, processRef } from '../base/process-ref.ts';
 
 /** One stored record and the file it lies in. */
 export interface Spooled {
@@ -34,24 +35,48 @@ export interface Spool {
  * must be less than the auth server remembers of a stream.
  */
 const maxRecordsInFile = 512;
-const segmentName = /^(\d{12})-[0-9a-f]{8}\.ndjson$/;
+const segmentName = /^(\d{12})-(?:(\d+)\.(\d+)-)?([0-9a-f]{8})\.ndjson$/;
+
+/** Spools of this process that are open; their files are nobody else's. */
+const openHere = new Set<string>();
+
+/**
+ * Several processes may have one directory: a daemon and its successor. Each writes files of its own, which carry its
+ * process in their name; what one left behind is taken over when it is gone.
+ */
+function isOrphan(name: string): boolean {
+  const [, , pid, startTime = '', unique = ''] = segmentName.exec(name) ?? [];
+  if (pid === undefined) return unique !== '';
+  if (Number(pid) === process.pid) return !openHere.has(unique);
+  return !isAlive({ pid: Number(pid), startTime });
+}
 
 /**
  * Append-only files in a private directory. A line is `<crc32, 8 hex digits> <record>`. Opening answers what lies
- * there, oldest first. A line whose sum is wrong is put aside in `<file>.damaged` with a warning: a write that was cut
+ * there and is no other living process's, oldest first; `adopt` looks again. A line whose sum is wrong is put aside in `<file>.damaged` with a warning: a write that was cut
  * short (it was never acknowledged), or a bad disk.
  */
 export async function openSpool(
   directory: string,
   uniquePart: string,
   sink: LogSink,
-): Promise<{ spool: Spool; found: Spooled[] }> {
+): Promise<{ spool: Spool; found: Spooled[]; adopt: () => Promise<Spooled[]> }> {
   ensurePrivateDirectory(directory);
-  const names = (await readdir(directory)).filter((name) => segmentName.test(name)).sort();
-  const found: Spooled[] = [];
-  for (const name of names) found.push(...(await readSegment(join(directory, name), sink)));
-  const lastNumber = Number(names.at(-1)?.slice(0, 12) ?? '0');
-  return { spool: spoolIn(directory, uniquePart, lastNumber), found };
+  const adopted = new Set<string>();
+  const adopt = async (): Promise<Spooled[]> => {
+    const names = (await readdir(directory)).filter((name) => isOrphan(name) && !adopted.has(name)).sort();
+    const found: Spooled[] = [];
+    for (const name of names) {
+      adopted.add(name);
+      found.push(...(await readSegment(join(directory, name), sink)));
+    }
+    return found;
+  };
+  const found = await adopt();
+  const numbers = [...adopted].map((name) => Number(name.slice(0, 12)));
+  openHere.add(uniquePart);
+  const owner = `${process.pid}.${processRef(process.pid)?.startTime ?? '0'}`;
+  return { spool: spoolIn(directory, { owner, unique: uniquePart }, Math.max(0, ...numbers)), found, adopt };
 }
 
 async function readSegment(path: string, sink: LogSink): Promise<Spooled[]> {
@@ -137,13 +162,17 @@ interface OpenSegment extends Segment {
   written: number;
 }
 
-function spoolIn(directory: string, uniquePart: string, lastNumber: number): Spool {
+function spoolIn(
+  directory: string,
+  { owner, unique }: { readonly owner: string; readonly unique: string },
+  lastNumber: number,
+): Spool {
   let number = lastNumber;
   let current: OpenSegment | undefined;
 
   const begin = async (): Promise<OpenSegment> => {
     number++;
-    const path = join(directory, `${String(number).padStart(12, '0')}-${uniquePart}.ndjson`);
+    const path = join(directory, `${String(number).padStart(12, '0')}-${owner}-${unique}.ndjson`);
     const file = await open(path, 'ax', 0o600);
     current = { path, waiting: 0, file, size: 0, written: 0 };
     await syncDirectory(path);
@@ -199,7 +228,10 @@ function spoolIn(directory: string, uniquePart: string, lastNumber: number): Spo
   return {
     write: (texts) => inTurn(() => append(texts)),
     taken: (records) => inTurn(() => release(records)),
-    close: () => inTurn(finish),
+    close: async () => {
+      await inTurn(finish);
+      openHere.delete(unique);
+    },
   };
 }
 

@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { LogSink } from '../base/log-sink.ts';
 import { formatHostPort } from '../base/service.ts';
 import { version } from '../base/version.ts';
-import type { ProcessRef } from './generations.ts';
+import type { ProcessRef } from '../base/process-ref.ts';
 import type { TeleportProcess } from './teleport.ts';
 
 const delay = monitorEventLoopDelay({ resolution: 20 });

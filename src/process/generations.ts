@@ -1,28 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../base/files.ts';
-
-/** A process of this machine, and not another one that was given its number later. */
-export interface ProcessRef {
-  readonly pid: number;
-  /** In ticks since the machine was started; proc(5), field 22 of stat. */
-  readonly startTime: string;
-}
-
-/** Undefined when there is no such process. */
-export function processRef(pid: number): ProcessRef | undefined {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    const [state] = fields;
-    return state === 'Z' || state === 'X' ? undefined : { pid, startTime: fields[19] ?? '' };
-  } catch {
-    return undefined;
-  }
-}
-
-export const isAlive = (ref: ProcessRef): boolean => processRef(ref.pid)?.startTime === ref.startTime;
+import { isAlive, type ProcessRef, processRef } from '../base/process-ref.ts';
 
 /** The generations of one daemon, which know of each other by files in `<data_dir>/proc/generations`. */
 export interface Generations {

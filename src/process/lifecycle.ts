@@ -1,6 +1,6 @@
 import { messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import { isAlive, type ProcessRef } from './generations.ts';
+import { isAlive, type ProcessRef } from '../base/process-ref.ts';
 import type { Successor } from './successor.ts';
 
 /** How a daemon ends. */

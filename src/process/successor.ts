@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { CodedError } from '../base/errors.ts';
-import { type ProcessRef, processRef } from './generations.ts';
+import { type ProcessRef, processRef } from '../base/process-ref.ts';
 import { type InheritedListener, inheritanceVariables, type PredecessorMessage } from './inheritance.ts';
 
 /** A new generation of the daemon that serves. */

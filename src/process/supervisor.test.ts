@@ -53,7 +53,10 @@ describe('supervising services', () => {
   it('stops all at once when a successor has taken their place, and is hurried by a second stop', async () => {
     const stops: string[] = [];
     const service = (name: string): Service => {
-      const { promise, resolve } = Promise.withResolvers<void>();
+      let resolve: () => void = () => undefined;
+      const promise = new Promise<void>((done) => {
+        resolve = done;
+      });
       return {
         name,
         start: () =>
