@@ -1,4 +1,3 @@
-import { text } from 'node:stream/consumers';
 import { CodedError, messageOf } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
 import { type HttpClient, LostAnswer } from './http-over.ts';
@@ -8,6 +7,8 @@ import { errorOfAnswer, issuesOf, jsonOrUndefined } from './wire-errors.ts';
 export interface CallOptions {
   /** Longest wait for one server's answer. */
   readonly timeoutMs: number;
+  /** A longer answer is not read to its end: for servers that nobody has checked. Default: no limit. */
+  readonly maxAnswerBytes?: number;
 }
 
 /** A repeatable operation is sent so often before `unavailable` is the answer. */
@@ -61,7 +62,7 @@ async function once<Op extends Operation>(
       signal: deadline,
     });
     status = response.statusCode ?? 0;
-    answer = await text(response);
+    answer = await textOf(response, options.maxAnswerBytes ?? Infinity);
   } catch (e) {
     if (e instanceof CodedError) throw e;
     throw new LostAnswer(deadline.aborted ? `no answer within ${options.timeoutMs} ms` : messageOf(e), {
@@ -76,4 +77,16 @@ async function once<Op extends Operation>(
       `the answer to ${operation.name} is not understood by this version: ${issuesOf(output.error)}`,
     );
   return output.data as OutputOf<Op>;
+}
+
+async function textOf(response: AsyncIterable<Buffer>, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response) {
+    length += chunk.length;
+    if (length > maxBytes)
+      throw new CodedError('unavailable', `the answer is longer than ${maxBytes} bytes: it was not read`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }

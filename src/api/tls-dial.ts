@@ -1,6 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import type { Dialable } from './dial-servers.ts';
@@ -20,21 +20,27 @@ export const authServerName = 'teleport.cluster.local';
 
 /** Proxies carry the auth server's name as well; what they may not do is take its place. */
 function isAuthServer(socket: TLSSocket): boolean {
-  const { O: roles } = socket.getPeerCertificate().subject;
-  return [roles].flat().some((role) => role === 'Auth' || role === 'Admin');
+  // A certificate may have no subject at all.
+  const subject = socket.getPeerCertificate().subject as { O?: string | string[] } | undefined;
+  return [subject?.O].flat().some((role) => role === 'Auth' || role === 'Admin');
 }
 
 /** TLS over a stream that is open already. Rejects, and destroys the stream, when the handshake fails. */
-export function secure(stream: Duplex, tls: TlsMaterial, signal: AbortSignal): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = connectTls({
-      socket: stream,
+export const secure = (stream: Duplex, tls: TlsMaterial, signal: AbortSignal): Promise<TLSSocket> =>
+  handshake(
+    stream,
+    {
       servername: tls.serverName,
       ca: [...tls.ca],
-      minVersion: 'TLSv1.2',
       ...(tls.key === undefined ? {} : { key: tls.key }),
       ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-    });
+    },
+    signal,
+  );
+
+function handshake(stream: Duplex, options: ConnectionOptions, signal: AbortSignal): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ ...options, socket: stream, minVersion: 'TLSv1.2' });
     const fail = (e: Error): void => {
       signal.removeEventListener('abort', onAbort);
       socket.destroy();
@@ -58,7 +64,8 @@ export function secure(stream: Duplex, tls: TlsMaterial, signal: AbortSignal): P
     socket.once('close', onClose);
     socket.once('secureConnect', () => {
       if (!isAuthServer(socket)) {
-        fail(new CodedError('unavailable', 'the server is of this cluster, but it is not an auth server'));
+        const whose = socket.authorized ? 'the server is of this cluster, but it' : 'the server';
+        fail(new CodedError('unavailable', `${whose} is not an auth server`));
         return;
       }
       signal.removeEventListener('abort', onAbort);
@@ -73,6 +80,20 @@ export function secure(stream: Duplex, tls: TlsMaterial, signal: AbortSignal): P
 export const tlsServer = (address: HostPort, tls: TlsMaterial): Dialable => ({
   name: formatHostPort(address),
   connect: async (signal) => secure(await tcpTo(address, signal), tls, signal),
+});
+
+/**
+ * A server whose certificate nobody checks: for reading what is then checked by other means (a pin). Whatever is sent
+ * there may reach an attacker: never a secret.
+ */
+export const unverifiedServer = (address: HostPort): Dialable => ({
+  name: formatHostPort(address),
+  connect: async (signal) =>
+    handshake(
+      await tcpTo(address, signal),
+      { servername: authServerName, rejectUnauthorized: false },
+      signal,
+    ),
 });
 
 function tcpTo({ host, port }: HostPort, signal: AbortSignal): Promise<Socket> {

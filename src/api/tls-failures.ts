@@ -1,0 +1,60 @@
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import type { Instant } from '../base/time.ts';
+
+/**
+ * Why no verified connection came about. `stranger`: its certificate is signed by none of the authorities that were
+ * trusted. `clock`: by one, but it does not hold at this machine's time. `no-tls`: what answered speaks something else.
+ */
+export type TlsFailure = 'stranger' | 'clock' | 'no-tls';
+
+/** Codes of OpenSSL's verification, as Node names them. Source: Node, "X509 certificate error codes". */
+const failures: ReadonlyMap<string, TlsFailure> = new Map([
+  ['UNABLE_TO_GET_ISSUER_CERT', 'stranger'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'stranger'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'stranger'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'stranger'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'stranger'],
+  ['CERT_SIGNATURE_FAILURE', 'stranger'],
+  ['CERT_UNTRUSTED', 'stranger'],
+  ['CERT_REJECTED', 'stranger'],
+  ['INVALID_CA', 'stranger'],
+  ['CERT_NOT_YET_VALID', 'clock'],
+  ['CERT_HAS_EXPIRED', 'clock'],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'no-tls'],
+  ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'no-tls'],
+]);
+
+/** What was thrown at the root: dialling and calling wrap it. */
+function rootOf(e: unknown): unknown {
+  let root = e;
+  while (root instanceof Error && root.cause !== undefined) root = root.cause;
+  return root;
+}
+
+/** Undefined when it was not TLS that failed. */
+export function tlsFailureOf(e: unknown): TlsFailure | undefined {
+  const { code } = rootOf(e) as { code?: unknown };
+  return typeof code === 'string' ? failures.get(code) : undefined;
+}
+
+/**
+ * A failure of a call to one server in words that stand beside its name: why, without the name again.
+ * @param trusted what the server had to prove, for the message.
+ */
+export function inWords(e: unknown, trusted: string, now: Instant): CodedError {
+  switch (tlsFailureOf(e)) {
+    case 'stranger':
+      return new CodedError('access_denied', `its certificate is not signed by ${trusted}`, { cause: e });
+    case 'clock':
+      return new CodedError(
+        'misconfigured',
+        `clock skew: its certificate does not hold at ${now}, which is what the clock of this machine says: set the clock`,
+        { cause: e },
+      );
+    case 'no-tls':
+      return new CodedError('unavailable', 'what answers there does not speak TLS', { cause: e });
+    case undefined:
+      if (isCoded(e) && e.code !== 'unavailable') return e;
+      return new CodedError('unavailable', messageOf(isCoded(e) ? (e.cause ?? e) : e), { cause: e });
+  }
+}
