@@ -133,7 +133,7 @@ export async function startProxy(
       sshPublicAddresses: [],
       advertiseIp: local,
       authServers: [link.address],
-      web: { speaks: 'tls', directory, files: undefined },
+      web: { speaks: 'tls', directory, files: [] },
       ...config,
     },
   });

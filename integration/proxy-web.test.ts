@@ -149,7 +149,7 @@ describe('a proxy behind a balancer that ends TLS', () => {
   it('takes address and scheme from the listed balancer, and from nobody else', async () => {
     const proxy = await startProxy({
       balancers: ['127.0.0.9'],
-      web: { speaks: 'plain', directory: '', files: undefined },
+      web: { speaks: 'plain', directory: '', files: [] },
     });
     const through = async (from: string): Promise<Answer> =>
       ask('http', {
@@ -174,7 +174,7 @@ describe('a proxy that cannot be started with', () => {
   it('names the file of a bad pair, and leaves nothing open', async () => {
     const directory = '/nonexistent';
     const files = { keyFile: join(directory, 'key.pem'), certificateFile: join(directory, 'cert.pem') };
-    await expect(startProxy({ web: { speaks: 'tls', directory, files } })).rejects.toMatchObject({
+    await expect(startProxy({ web: { speaks: 'tls', directory, files: [files] } })).rejects.toMatchObject({
       code: 'misconfigured',
       message: `https key does not exist: ${files.keyFile}`,
     });

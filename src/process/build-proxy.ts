@@ -53,7 +53,11 @@ function webOf(configuration: Configuration): ProxyConfig['web'] {
       'misconfigured',
       'proxy_service: set both https_key_file and https_cert_file, or neither',
     );
-  const files =
-    keyFile === undefined || certificateFile === undefined ? undefined : { keyFile, certificateFile };
+  const one = keyFile === undefined || certificateFile === undefined ? [] : [{ keyFile, certificateFile }];
+  const more = configuration.file.proxy_service.https_keypairs.map((pair) => ({
+    keyFile: pair.key_file,
+    certificateFile: pair.cert_file,
+  }));
+  const files = [...one, ...more];
   return { speaks: configuration.web, directory: configuration.dataDir, files };
 }

@@ -101,6 +101,8 @@ const proxyService = z.strictObject({
   ssh_public_addr: addresses(3023).default([]),
   https_key_file: z.string().optional(),
   https_cert_file: z.string().optional(),
+  /** More pairs, chosen by the name that a client asks for. */
+  https_keypairs: z.array(z.strictObject({ key_file: z.string(), cert_file: z.string() })).default([]),
   /** Load balancers whose forwarded headers count: addresses or networks. */
   trusted_balancers: z.array(z.string()).default([]),
   /** SSH servers that are no nodes and may be reached all the same. */

@@ -25,7 +25,12 @@ import { nodeDirectory, openProxyViews, type ProxyViews } from './proxy-views.ts
 import { SshFront } from './ssh-front.ts';
 import { SshRelay } from './ssh-relay.ts';
 import { webApp } from './web-app.ts';
-import { readWebCertificate, selfSignedPair } from './web-certificate-files.ts';
+import { selfSignedPair, type WebCertificate } from './web-certificate-files.ts';
+import {
+  type CertificateFiles,
+  type CertificateWatch,
+  watchWebCertificates,
+} from './web-certificate-watch.ts';
 import { webServer, type WebProtocol } from './web-server.ts';
 
 export interface ProxyConfig {
@@ -44,8 +49,8 @@ export interface ProxyConfig {
     readonly speaks: 'tls' | 'both' | 'plain';
     /** Where a self-signed pair is kept. */
     readonly directory: string;
-    /** Undefined: self-signed. */
-    readonly files: { readonly keyFile: string; readonly certificateFile: string } | undefined;
+    /** None: self-signed. Several: chosen by the name that a client asks for. Read again when they change. */
+    readonly files: readonly CertificateFiles[];
   };
   /** Addresses or networks of load balancers whose forwarded headers count; default none. */
   readonly balancers?: readonly string[];
@@ -74,7 +79,10 @@ async function start(deps: ProxyDeps): Promise<Running> {
   const { auth, listeners, sink, world, config } = deps;
   const bound = { ssh: config.sshListenAddress, web: config.webListenAddress };
   const balancers = balancersOf(config.balancers ?? []);
-  const protocol = webProtocol(deps);
+  const certificates = watchCertificates(deps, (pairs) => {
+    web.serve(pairs);
+  });
+  const protocol = webProtocol(deps, certificates);
   const views = await openProxyViews(auth);
   const audit = new ProxyAudit({ ...deps, hostId: config.hostId });
   const ssh = sshFront(deps, views, audit);
@@ -93,7 +101,9 @@ async function start(deps: ProxyDeps): Promise<Running> {
     }),
     protocol,
   );
+  if (certificates !== undefined) web.serve(certificates.pairs());
   const close = async (grace: Grace): Promise<void> => {
+    certificates?.close();
     await Promise.all([ssh.close(grace.over), web.close(grace)]);
     await audit.close();
     views.close();
@@ -139,16 +149,29 @@ function sshFront(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit): SshFro
   return new SshFront({ ...deps, views, relay, audit });
 }
 
-/** @throws CodedError `misconfigured` naming the file of a bad pair. */
-function webProtocol({ config, world, sink }: ProxyDeps): WebProtocol {
+/**
+ * Undefined when no files are configured, or the port speaks no TLS.
+ * @throws CodedError `misconfigured` naming the file of a bad pair.
+ */
+function watchCertificates(
+  { config, sink, metrics }: ProxyDeps,
+  onChange: (pairs: readonly WebCertificate[]) => void,
+): CertificateWatch | undefined {
+  const { files, speaks } = config.web;
+  if (speaks === 'plain' || files.length === 0) return undefined;
+  return watchWebCertificates(files, onChange, { sink, metrics });
+}
+
+function webProtocol(
+  { config, world, sink }: ProxyDeps,
+  configured: CertificateWatch | undefined,
+): WebProtocol {
   const { web, nodename, publicAddresses, advertiseIp } = config;
   if (web.speaks === 'plain') return { speaks: 'plain' };
   const hostOf = (address: string): string => address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
   const hostnames = [nodename, advertiseIp, ...publicAddresses.map(hostOf)];
   const certificate =
-    web.files === undefined
-      ? selfSignedPair(web.directory, { hostnames, now: world.now(), sink })
-      : readWebCertificate(web.files.keyFile, web.files.certificateFile);
+    configured?.pairs()[0] ?? selfSignedPair(web.directory, { hostnames, now: world.now(), sink });
   return { speaks: web.speaks, certificate };
 }
 

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import {
   createServer as createHttp,
   type IncomingMessage,
@@ -5,8 +6,9 @@ import {
   type ServerOptions,
   type ServerResponse,
 } from 'node:http';
-import { createServer as createHttps } from 'node:https';
+import { createServer as createHttps, type Server as HttpsServer } from 'node:https';
 import { Server, type Socket } from 'node:net';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import type { Grace } from '../base/ending.ts';
@@ -21,6 +23,8 @@ export type WebProtocol =
 export interface WebServer {
   /** For `Listeners`. */
   readonly server: Server;
+  /** From the next handshake on, by the name that a client asks for; the first for those whom none fits. */
+  serve(pairs: readonly WebCertificate[]): void;
   /**
    * Requests under way are answered until the time is over. Idle connections are closed at once when there is none;
    * else they are told to close with their next answer, and closed when none came for a second: whoever was writing to
@@ -62,7 +66,8 @@ export function webServer(
     if (closing) response.setHeader('Connection', 'close');
     void answer(request, response);
   };
-  const inner = innerServers(protocol, timeouts, handle);
+  const contexts = new NamedContexts();
+  const inner = innerServers(protocol, timeouts, { handle, contexts });
   const [first, second] = inner;
   const server: Server =
     second === undefined
@@ -75,6 +80,17 @@ export function webServer(
   });
   return {
     server,
+    serve: (pairs) => {
+      contexts.use(pairs);
+      const [standard] = pairs;
+      // For those who name nobody.
+      if (standard !== undefined && 'setSecureContext' in first)
+        (first as unknown as HttpsServer).setSecureContext({
+          key: standard.keyPem,
+          cert: standard.certificatePem,
+          minVersion: 'TLSv1.2',
+        });
+    },
     close: async ({ over, given }) => {
       closing = true;
       const closed = new Promise<void>((resolve) => {
@@ -99,11 +115,30 @@ export function webServer(
   };
 }
 
+type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** What is presented to whom. */
+class NamedContexts {
+  #pairs: readonly { readonly certificate: X509Certificate; readonly context: SecureContext }[] = [];
+
+  use(pairs: readonly WebCertificate[]): void {
+    this.#pairs = pairs.map(({ keyPem, certificatePem }) => ({
+      certificate: new X509Certificate(certificatePem),
+      context: createSecureContext({ key: keyPem, cert: certificatePem, minVersion: 'TLSv1.2' }),
+    }));
+  }
+
+  for(name: string): SecureContext | undefined {
+    const named = this.#pairs.find(({ certificate }) => certificate.checkHost(name) !== undefined);
+    return (named ?? this.#pairs[0])?.context;
+  }
+}
+
 /** TLS, or plain HTTP, or both in this order. */
 function innerServers(
   protocol: WebProtocol,
   timeouts: WebTimeouts,
-  handle: (request: IncomingMessage, response: ServerResponse) => void,
+  { handle, contexts }: { readonly handle: RequestHandler; readonly contexts: NamedContexts },
 ): readonly [HttpServer, HttpServer?] {
   const options: ServerOptions = {
     headersTimeout: timeouts.headersMs,
@@ -113,11 +148,15 @@ function innerServers(
   };
   if (protocol.speaks === 'plain') return [createHttp(options, handle)];
   const { keyPem, certificatePem } = protocol.certificate;
+  contexts.use([protocol.certificate]);
   const tls = createHttps(
     {
       ...options,
       key: keyPem,
       cert: certificatePem,
+      SNICallback: (name, answer) => {
+        answer(null, contexts.for(name));
+      },
       minVersion: 'TLSv1.2',
       handshakeTimeout: timeouts.greetingMs,
     },
