@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { CodedError } from './errors.ts';
+import { CodedError, messageOf } from './errors.ts';
 
 /**
  * Writes a file so that a reader sees the old text or the new, never a part: temporary name, fsync, rename.
@@ -34,7 +34,11 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, mode: n
  * the message names the command that mends it.
  */
 export function ensurePrivateDirectory(path: string, uid: number | undefined = process.getuid?.()): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (e) {
+    throw new CodedError('misconfigured', `cannot make the directory ${path}: ${messageOf(e)}`, { cause: e });
+  }
   const info = statSync(path);
   if (!info.isDirectory()) throw new CodedError('misconfigured', `${path} is not a directory`);
   if (uid !== undefined && info.uid !== uid)

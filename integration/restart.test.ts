@@ -1,0 +1,315 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { userInfo } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { isAlive, processRef, type ProcessRef } from '../src/base/process-ref.ts';
+import {
+  createCluster,
+  freePorts,
+  readText,
+  run,
+  until,
+  type Cluster,
+  type ClusterOptions,
+} from './cluster.ts';
+import { createFirstUser } from './people.ts';
+import { command, failuresOf, startLoad, tallyLines } from './restart-load.ts';
+
+const user = userInfo().username;
+/** `make soak` asks for 100. */
+const reloads = Number(process.env['RELOADS'] ?? 6);
+
+interface Daemon {
+  readonly cluster: Cluster;
+  readonly pidFile: string;
+  /** The process that the pid file names. */
+  main(): ProcessRef;
+  /** Sends HUP and waits until another process is the main one. */
+  reload(): Promise<{ readonly from: ProcessRef; readonly to: ProcessRef }>;
+  /** All generations that are alive. */
+  generations(): ProcessRef[];
+}
+
+const opened: Daemon[] = [];
+afterEach(async () => {
+  for (const { cluster, generations } of opened.splice(0)) {
+    for (const { pid } of generations()) process.kill(pid, 'SIGKILL');
+    await cluster.close();
+  }
+});
+
+async function startDaemon(options: ClusterOptions = {}): Promise<Daemon> {
+  const folder = `/tmp/restart-test-${process.pid}-${opened.length}-${Date.now()}`;
+  mkdirSync(folder);
+  const pidFile = join(folder, 'teleport.pid');
+  const cluster = await createCluster({
+    ...options,
+    args: [`--pid-file=${pidFile}`, ...(options.args ?? [])],
+  });
+  const main = (): ProcessRef => {
+    const ref = processRef(Number(readText(pidFile)));
+    if (ref === undefined) throw new Error(`no process ${readText(pidFile)}:\n${cluster.output()}`);
+    return ref;
+  };
+  const daemon: Daemon = {
+    cluster,
+    pidFile,
+    main,
+    reload: async () => {
+      const from = main();
+      process.kill(from.pid, 'SIGHUP');
+      const to = await until('another process to be the main one', () => {
+        const now = processRef(Number(readText(pidFile)));
+        return now !== undefined && now.pid !== from.pid ? now : undefined;
+      });
+      return { from, to };
+    },
+    generations: () =>
+      (existsSync(join(cluster.dataDir, 'proc/generations'))
+        ? readdirSync(join(cluster.dataDir, 'proc/generations'))
+        : []
+      )
+        .map((name) => processRef(Number(name.split('-')[0])))
+        .filter((ref) => ref !== undefined),
+  };
+  opened.push(daemon);
+  await cluster.start();
+  await until('the pid file', () => (existsSync(pidFile) ? true : undefined));
+  return daemon;
+}
+
+const gone = (ref: ProcessRef, limitMs = 30_000): Promise<true> =>
+  until(`process ${ref.pid} to be gone`, () => (isAlive(ref) ? undefined : true), limitMs);
+
+const descriptors = (pid: number): string[] =>
+  readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  });
+
+describe('a reload', () => {
+  it(`${reloads} times in a row refuses, resets and fails nobody`, { timeout: 600_000 }, async () => {
+    const daemon = await startDaemon();
+    const { cluster } = daemon;
+    await createFirstUser(cluster, user, { logins: [user] });
+    const env = cluster.env(user);
+    const load = startLoad(cluster, {
+      'tsh ssh': command(resolve('bin/tsh'), ['ssh', `${user}@node1`, 'echo', 'hello'], env, 'hello'),
+      'tctl status': command(resolve('bin/tctl'), ['--config', cluster.config, 'status'], env, 'example'),
+    });
+    const took: number[] = [];
+    const old: ProcessRef[] = [];
+    for (let n = 0; n < reloads; n++) {
+      const began = performance.now();
+      const { from } = await daemon.reload();
+      took.push(performance.now() - began);
+      old.push(from);
+    }
+    await load.stop();
+    console.log(
+      `${reloads} reloads under load, slowest ${Math.round(Math.max(...took))} ms\n${tallyLines(load)}`,
+    );
+    expect(failuresOf(load)).toEqual([]);
+    for (const { done } of Object.values(load.tallies)) expect(done).toBeGreaterThan(0);
+    for (const one of old) await gone(one);
+    expect(daemon.generations()).toEqual([daemon.main()]);
+  });
+
+  it(
+    'keeps every session, byte for byte, and the old process leaves with its last client',
+    { timeout: 180_000 },
+    async () => {
+      const daemon = await startDaemon();
+      const { cluster } = daemon;
+      await createFirstUser(cluster, user, { logins: [user] });
+      const tsh = resolve('bin/tsh');
+      const env = cluster.env(user);
+      const sessions = Array.from({ length: 5 }, () => {
+        const child = spawn(tsh, ['ssh', '-t', `${user}@node1`, 'cat'], { env });
+        let text = '';
+        child.stdout.on('data', (d: Buffer) => (text += d.toString()));
+        return { child, text: () => text, ended: new Promise((r) => child.once('close', r)) };
+      });
+      const megabytes = 64;
+      const download = run(
+        '/bin/sh',
+        [
+          '-c',
+          `${tsh} ssh ${user}@node1 'head -c ${megabytes}M /dev/zero; sleep 4; head -c ${megabytes}M /dev/zero' | sha256sum`,
+        ],
+        { env },
+      );
+      const say = async (line: string): Promise<void> => {
+        for (const { child } of sessions) child.stdin.write(`${line}\n`);
+        await until(`every session to answer ${line}`, () =>
+          sessions.every(({ text }) => text().split(line).length === 3) ? true : undefined,
+        );
+      };
+      await say('before');
+      const first = await daemon.reload();
+      await say('after-one');
+      const second = await daemon.reload();
+      await say('after-two');
+      // Who came in the middle has a process in the middle.
+      expect(isAlive(first.from)).toBe(true);
+      const sum = (await download).stdout.split(' ')[0];
+      const wanted = (
+        await run('/bin/sh', ['-c', `head -c ${2 * megabytes}M /dev/zero | sha256sum`])
+      ).stdout.split(' ')[0];
+      expect(sum).toBe(wanted);
+      for (const { child } of sessions) child.stdin.write('\x04');
+      await Promise.all(sessions.map(({ ended }) => ended));
+      await gone(first.from, 2_000);
+      await gone(second.from, 2_000);
+      expect(descriptors(second.to.pid).filter((one) => one.includes('ptmx'))).toEqual([]);
+      const events = await cluster.tctl('events', 'ls', '--type=session.end', '--format=json');
+      expect((JSON.parse(events.stdout) as unknown[]).length).toBeGreaterThanOrEqual(5);
+    },
+  );
+
+  it('that fails leaves the old process serving, and says why', { timeout: 120_000 }, async () => {
+    const daemon = await startDaemon({
+      yaml: (text) => text.replace('data_dir:', 'restart_timeout: 5s\n  data_dir:'),
+    });
+    const { cluster } = daemon;
+    const good = readText(cluster.config);
+    const [taken = 0, freed = 0] = await freePorts(2);
+    const squatter = createServer().listen(taken, '127.0.0.1');
+    const failing = async (yaml: string, why: RegExp): Promise<void> => {
+      const before = daemon.main();
+      writeFileSync(cluster.config, yaml);
+      const record = join(cluster.dataDir, 'proc/restart.json');
+      const last = existsSync(record) ? readText(record) : '';
+      process.kill(before.pid, 'SIGHUP');
+      await until('the failure to be written down', () =>
+        existsSync(record) && readText(record) !== last ? true : undefined,
+      );
+      const said = JSON.parse(readText(record)) as { status: string; reason: string };
+      expect(said.status).toBe('failed');
+      expect(said.reason).toMatch(why);
+      expect(daemon.main()).toEqual(before);
+      expect((await cluster.readyz())?.code).toBe(200);
+      expect(cluster.output()).toMatch(why);
+      await until('no process to be left of the attempt', () =>
+        daemon.generations().length === 1 ? true : undefined,
+      );
+    };
+    await failing(`${good}\nbroken: [`, /teleport\.yaml:\d+:\d+/);
+    await failing(
+      good.replace(
+        /listen_addr: 127\.0\.0\.1:\d+\n {2}cluster_name/,
+        `listen_addr: 127.0.0.1:${taken}\n  cluster_name`,
+      ),
+      /port is in use/,
+    );
+    squatter.close();
+    await failing(
+      good.replace(/data_dir: .*/, 'data_dir: /etc/passwd/x'),
+      /cannot make the directory \/etc\/passwd\/x/,
+    );
+    writeFileSync(cluster.config, good.replaceAll(`:${cluster.ports.ssh}`, `:${freed}`));
+    await daemon.reload();
+    await until('the new address to answer', () => answers(freed));
+    await until('the address that was removed to be closed', async () =>
+      (await answers(cluster.ports.ssh)) ? undefined : true,
+    );
+  });
+
+  it('starts what the link points to by then', { timeout: 60_000 }, async () => {
+    const daemon = await startDaemon();
+    const { from, to } = await daemon.reload();
+    const argvOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    await gone(from);
+    expect(argvOf(to.pid)).toContain('teleport');
+    const environment = readFileSync(`/proc/${to.pid}/environ`, 'utf8');
+    expect(environment).toContain(`TELEPORT_PROGRAM=${resolve('bin/teleport')}`);
+  });
+});
+
+const answers = (port: number): Promise<true | undefined> =>
+  run('/bin/sh', ['-c', `exec 3<>/dev/tcp/127.0.0.1/${port}`]).then(
+    () =>
+      new Promise((settle) => {
+        void import('node:net').then(({ connect }) => {
+          const socket = connect(port, '127.0.0.1');
+          socket.once('connect', () => {
+            socket.destroy();
+            settle(true);
+          });
+          socket.once('error', () => {
+            settle(undefined);
+          });
+        });
+      }),
+  );
+
+describe('USR2', () => {
+  it(
+    'starts a process beside the old one, which takes its place back when it dies',
+    { timeout: 60_000 },
+    async () => {
+      const daemon = await startDaemon();
+      const old = daemon.main();
+      process.kill(old.pid, 'SIGUSR2');
+      const beside = await until('the new process to be the main one', () =>
+        daemon.main().pid === old.pid ? undefined : daemon.main(),
+      );
+      expect(isAlive(old)).toBe(true);
+      expect((await daemon.cluster.readyz())?.code).toBe(200);
+      process.kill(beside.pid, 'SIGKILL');
+      await until('the old one to be the main one again', () =>
+        daemon.main().pid === old.pid ? true : undefined,
+      );
+      expect((await daemon.cluster.tctl('status')).code).toBe(0);
+    },
+  );
+});
+
+describe('TERM', () => {
+  it(
+    'to the main process ends older generations too, with whom they serve',
+    { timeout: 60_000 },
+    async () => {
+      const daemon = await startDaemon();
+      await createFirstUser(daemon.cluster, user, { logins: [user] });
+      const env = daemon.cluster.env(user);
+      const session = spawn(
+        resolve('bin/tsh'),
+        ['ssh', '-t', `${user}@node1`, 'echo here; exec sleep 600.5'],
+        { env },
+      );
+      await new Promise((here) => session.stdout.once('data', here));
+      const { from, to } = await daemon.reload();
+      process.kill(to.pid, 'SIGTERM');
+      await gone(to, 10_000);
+      await gone(from, 10_000);
+      const left = await run('pgrep', ['-f', 'sleep 600[.]5']);
+      expect(left.stdout).toBe('');
+      expect(existsSync(daemon.pidFile)).toBe(false);
+    },
+  );
+});
+
+describe('HUP', () => {
+  it('to a process that drains is for its successor', { timeout: 60_000 }, async () => {
+    const daemon = await startDaemon();
+    await createFirstUser(daemon.cluster, user, { logins: [user] });
+    const session = spawn(resolve('bin/tsh'), ['ssh', '-t', `${user}@node1`, 'echo here; cat'], {
+      env: daemon.cluster.env(user),
+    });
+    await new Promise((here) => session.stdout.once('data', here));
+    const { from, to } = await daemon.reload();
+    process.kill(from.pid, 'SIGHUP');
+    await until('a third process to be the main one', () =>
+      daemon.main().pid === to.pid ? undefined : true,
+    );
+    expect(isAlive(from)).toBe(true);
+    session.stdin.end('\x04');
+    await gone(from);
+  });
+});
