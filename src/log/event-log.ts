@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { Instant } from '../base/time.ts';
 import type { StoreReport } from './slot-driver.ts';
+import type { Fence } from './fence.ts';
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 
 export interface Write {
@@ -118,7 +119,7 @@ export interface PartitionStats {
   /** Set when the log is damaged: it serves what precedes and takes nothing. */
   readonly damage: string | undefined;
   /** Set when the log has moved to another store: it is served as it was, and takes nothing. */
-  readonly fence: string | undefined;
+  readonly fence: Fence | undefined;
 }
 
 /** The whole log: one store, three partitions. */

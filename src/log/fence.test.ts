@@ -41,7 +41,7 @@ describe('a fenced partition', () => {
       ),
     ).rejects.toMatchObject(moved);
     expect(await collect(log.state.history(0))).toHaveLength(2);
-    expect(log.stats().state.fence).toBe(moved.message);
+    expect(log.stats().state.fence?.reason).toBe(moved.message);
     expect(store.vault.size).toBe(0);
   });
 
@@ -110,7 +110,7 @@ describe('a fenced partition', () => {
     for await (const { batch } of memoryDriver(store).read('state', 1)) fold.admit(decodeBatch(batch));
     await new SnapshotStore(memoryDriver(store).snapshots, 'state', silentLog).write(fold, [], 1, cause.at);
     const late = await handle();
-    expect(late.stats().state.fence).toBe(moved.message);
+    expect(late.stats().state.fence?.reason).toBe(moved.message);
     await expect(add(late, 'a-1', 1)).rejects.toMatchObject(moved);
   });
 

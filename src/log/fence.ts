@@ -8,6 +8,8 @@ import type { Fact, Partition, Recorded, StreamName } from './event.ts';
  * The fence is copied with all else; on the new store `log.migrated` follows it, and opens the log there.
  */
 export interface Fence {
+  /** `moved`: here the log ended; `abandoned`: what lies here was never whole; `unknown` to this version. */
+  readonly status: 'moved' | 'abandoned' | 'unknown';
   /** Id of the copy it was made for. */
   readonly copy: string;
   /** Why nothing can be appended, and what to do. */
@@ -35,17 +37,20 @@ export const copyAbandoned = (copy: string): Fact => ({ type: 'log.copy_abandone
 /** The fence after an event of the fence's stream. What this version does not know keeps it from writing. */
 export function fenceAfter({ fact }: Recorded): Fence | undefined {
   const { copy, to } = fact.data as { readonly copy?: unknown; readonly to?: unknown };
-  const fence = (reason: string): Fence => ({ copy: String(copy), reason });
+  const fence = (status: Fence['status'], reason: string): Fence => ({ status, copy: String(copy), reason });
   switch (fact.type) {
     case 'log.migrated':
     case 'log.fence_lifted':
       return undefined;
     case 'log.fenced':
-      return fence(`the log has moved to ${String(to)}: point storage at it and reload`);
+      return fence('moved', `the log has moved to ${String(to)}: point storage at it and reload`);
     case 'log.copy_abandoned':
-      return fence('the copy of the log to this store was given up: point storage at the store it came from');
+      return fence(
+        'abandoned',
+        'the copy of the log to this store was given up: point storage at the store it came from',
+      );
     default:
-      return fence(`the log was closed by a fact that this version does not know: ${fact.type}`);
+      return fence('unknown', `the log was closed by a fact that this version does not know: ${fact.type}`);
   }
 }
 

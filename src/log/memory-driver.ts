@@ -51,10 +51,12 @@ export function memoryDriver(store: MemoryStore = memoryStore()): SlotDriver {
       open();
       const slots = slotsOf(partition);
       const first = slots.keys().next().value ?? 1;
-      for (let slot = Math.max(from, first); ; slot++) {
+      // What is written from now on is for the next reading: this one would never end beside a busy writer.
+      let last = 0;
+      for (const slot of slots.keys()) last = Math.max(last, slot);
+      for (let slot = Math.max(from, first); slot <= last; slot++) {
         const batch = slots.get(slot);
         if (batch) yield { slot, batch: Uint8Array.from(batch) };
-        else if ([...slots.keys()].every((one) => one < slot)) return;
       }
     },
     hints: (partition) =>

@@ -1,5 +1,6 @@
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
+import { refuseUnfinished } from './copy-mark.ts';
 import type { ClusterLog } from './event-log.ts';
 import { type Partition, partitions } from './event.ts';
 import type { Keyring } from './keyring.ts';
@@ -24,17 +25,20 @@ export interface LogOptions {
   readonly maxWaitingBytes?: number;
   /** Stored bytes of decoded batches held per partition. Default 4 MiB. */
   readonly recentBytes?: number;
+  /** Open the log also while it is being copied into this store. For those who copy. */
+  readonly unfinished?: boolean;
 }
 
 /**
  * Opens the log on a store: from the newest snapshot, then what came after. A damaged partition opens too: it serves
  * what precedes the damage and refuses to write.
- * @throws CodedError `unavailable` when the store cannot be read; the driver is closed then.
+ * @throws CodedError `unavailable` when the store cannot be read, or the log in it is not whole; the driver is closed then.
  */
 export async function openLog(options: LogOptions): Promise<ClusterLog> {
   const logs = makeLogs(options);
   try {
     await Promise.all(partitions.map((name) => logs[name].open()));
+    if (options.unfinished !== true) await refuseUnfinished(options.driver);
   } catch (e) {
     await options.driver.close();
     throw e;

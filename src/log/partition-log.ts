@@ -167,7 +167,7 @@ export class PartitionLog implements EventLog {
       eventsSinceSnapshot: fold.position - fold.compactedAt,
       lastSnapshotAt: this.#lastSnapshotAt,
       damage: damage && `slot ${damage.slot}: ${damage.reason}`,
-      fence: fold.fence?.reason,
+      fence: fold.fence,
     };
   }
 

@@ -25,7 +25,13 @@ const manifestShape = z.strictObject({
   floor: natural,
   streams: z.array(z.tuple([z.string(), natural, z.array(natural), z.array(natural)])),
   signposts: z.array(z.tuple([natural, natural, z.string()])),
-  fence: z.strictObject({ copy: z.string(), reason: z.string() }).optional(),
+  fence: z
+    .strictObject({
+      status: z.enum(['moved', 'abandoned', 'unknown']),
+      copy: z.string(),
+      reason: z.string(),
+    })
+    .optional(),
   views: z.record(z.string(), z.strictObject({ position: natural, digest: hex32 })),
 });
 export type Manifest = z.infer<typeof manifestShape>;

@@ -1,0 +1,98 @@
+import { hash } from 'node:crypto';
+import { silentLog } from '../base/log-sink.ts';
+import { CodedError } from '../base/errors.ts';
+import { type Partition, partitions } from './event.ts';
+import type { BlobStore, SlotDriver } from './slot-driver.ts';
+import { SnapshotStore } from './snapshot-store.ts';
+import { restoreFold } from './snapshots.ts';
+
+/** Blobs that are read at once: over a network one after the other takes long. */
+const atOnce = 16;
+
+type Stores = Pick<SlotDriver, 'vault' | 'snapshots'>;
+
+/**
+ * Makes vault and snapshots of the target those of the source. Remembers what it wrote, so that it writes again only
+ * what was changed since.
+ */
+export class BlobCopy {
+  readonly #source: Stores;
+  readonly #target: Stores;
+  readonly #vault = new Map<string, string>();
+  readonly #snapshots = new Map<string, string>();
+
+  constructor(source: Stores, target: Stores) {
+    this.#source = source;
+    this.#target = target;
+  }
+
+  /** Data keys that were destroyed at the source are destroyed at the target. Answers how many there are. */
+  async vault(): Promise<number> {
+    const keys = await this.#source.vault.list('');
+    await this.#put('vault', keys, this.#vault);
+    await removeOthers(this.#target.vault, new Set(keys), '');
+    return keys.length;
+  }
+
+  /** Only whole snapshots; the manifest of each is written last. */
+  async snapshots(): Promise<void> {
+    for (const partition of partitions) {
+      const keys = wholeSnapshots(await this.#source.snapshots.list(`${partition}/`));
+      const [manifests, parts] = [keys.filter(isManifest), keys.filter((key) => !isManifest(key))];
+      await this.#put('snapshots', parts, this.#snapshots);
+      await this.#put('snapshots', manifests, this.#snapshots);
+      await removeOthers(this.#target.snapshots, new Set(keys), `${partition}/`);
+    }
+  }
+
+  async #put(
+    store: 'vault' | 'snapshots',
+    keys: readonly string[],
+    known: Map<string, string>,
+  ): Promise<void> {
+    const left = [...keys];
+    const one = async (): Promise<void> => {
+      for (let key = left.pop(); key !== undefined; key = left.pop()) {
+        const value = await this.#source[store].get(key);
+        // It was removed since it was listed.
+        if (value === undefined) {
+          await this.#target[store].delete(key);
+          continue;
+        }
+        const digest = hash('sha256', value, 'base64');
+        if (known.get(key) === digest) continue;
+        await this.#target[store].put(key, value);
+        known.set(key, digest);
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, one));
+  }
+}
+
+const isManifest = (key: string): boolean => key.endsWith('/manifest');
+
+/** The keys of snapshots that have a manifest. */
+export function wholeSnapshots(keys: readonly string[]): string[] {
+  const whole = new Set(keys.filter(isManifest).map((key) => key.slice(0, -'manifest'.length)));
+  return keys.filter((key) => whole.has(key.split('/').slice(0, 2).join('/') + '/'));
+}
+
+async function removeOthers(blobs: BlobStore, keep: ReadonlySet<string>, prefix: string): Promise<void> {
+  const others = (await blobs.list(prefix)).filter((key) => !keep.has(key));
+  // A manifest goes before its parts: what is left of a snapshot without one is not a snapshot.
+  others.sort((a, b) => Number(isManifest(b)) - Number(isManifest(a)));
+  for (const key of others) await blobs.delete(key);
+}
+
+/**
+ * A partition whose beginning was trimmed can be opened by a snapshot only.
+ * @throws CodedError `damaged` when there is none that joins on to the slots.
+ */
+export async function requireSnapshot(driver: SlotDriver, partition: Partition, what: string): Promise<void> {
+  const snapshots = new SnapshotStore(driver.snapshots, partition, silentLog);
+  if ((await restoreFold(driver, snapshots, silentLog)) === undefined)
+    throw new CodedError(
+      'damaged',
+      `${what}: the beginning of ${partition} was trimmed, and no snapshot tells what it held`,
+    );
+}

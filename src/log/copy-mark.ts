@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { CodedError } from '../base/errors.ts';
+import type { SlotDriver } from './slot-driver.ts';
+
+/**
+ * Lies in a store from before the first slot is copied into it until the log there is whole. Nobody opens the log
+ * meanwhile: what were appended to a part of a log could not be joined with the rest.
+ */
+const shape = z.strictObject({
+  version: z.literal(1),
+  kind: z.enum(['copy', 'import']),
+  /** Of the copy; of an import the digest of its archive. */
+  id: z.string(),
+  from: z.string(),
+  begunAt: z.string(),
+});
+export type CopyMark = z.infer<typeof shape>;
+
+const key = 'unfinished';
+
+type Marked = Pick<SlotDriver, 'snapshots'>;
+
+/** @throws CodedError `damaged` when what lies there is not a mark. */
+export async function readMark({ snapshots }: Marked): Promise<CopyMark | undefined> {
+  const stored = await snapshots.get(key);
+  if (stored === undefined) return undefined;
+  const parsed = shape.safeParse(jsonOrUndefined(stored));
+  if (!parsed.success)
+    throw new CodedError('damaged', 'the mark of an unfinished copy in the store cannot be read');
+  return parsed.data;
+}
+
+export const writeMark = ({ snapshots }: Marked, mark: Omit<CopyMark, 'version'>): Promise<void> =>
+  snapshots.put(key, Buffer.from(JSON.stringify({ version: 1, ...mark } satisfies CopyMark)));
+
+export const removeMark = ({ snapshots }: Marked): Promise<void> => snapshots.delete(key);
+
+/** @throws CodedError `unavailable` when the log in this store is not whole. */
+export async function refuseUnfinished(driver: Marked): Promise<void> {
+  const mark = await readMark(driver);
+  if (mark === undefined) return;
+  const { kind, from, begunAt } = mark;
+  throw new CodedError(
+    'unavailable',
+    `the log in this store is not whole: the ${kind} from ${from} begun at ${begunAt} has not ended. Run the same tctl log ${kind} again`,
+  );
+}
+
+function jsonOrUndefined(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString());
+  } catch {
+    return undefined;
+  }
+}
