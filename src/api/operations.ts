@@ -30,6 +30,15 @@ export const pingCluster = operation({
   output: z.object({ clusterName: z.string(), serverVersion: z.string() }),
 });
 
+/** What a machine that has not joined yet compares with its pin. Says nothing that is secret. */
+export const readHostAuthorities = operation({
+  name: 'cluster.host-authorities',
+  repeatable: true,
+  who: ['anyone'],
+  input: z.object({}),
+  output: hostSigner,
+});
+
 export const readClusterStatus = operation({
   name: 'cluster.status',
   repeatable: true,
@@ -167,6 +176,31 @@ export const listHosts = operation({
     labels: z.record(z.string(), z.string()).default({}),
   }),
   output: z.object({ hosts: z.array(hostStatus) }),
+});
+
+/** Certifies a machine that has a join token, for one role. */
+export const joinHost = operation({
+  name: 'host.join',
+  who: ['anyone'],
+  input: z.object({
+    hostId: z.uuid(),
+    nodename: z.string().min(1).max(255),
+    role: z.enum(['Proxy', 'Node']),
+    token: z.string().max(1024),
+    /** Ed25519; both certificates carry it. */
+    publicKey: publicKeyLine,
+    /** Further names and addresses by which the machine is reached. */
+    additionalPrincipals: z.array(z.string().max(255)).max(200),
+    /** By the clock of the machine: certificates need clocks that agree. */
+    sentAt: instant,
+  }),
+  output: z.object({
+    clusterName: z.string(),
+    sshCertificate: z.string(),
+    tlsCertificatePem: z.string(),
+    tlsCasPem: z.array(z.string()).min(1),
+    sshHostCas: z.array(z.string()).min(1),
+  }),
 });
 
 /** Presence. Joins the host when it is new, records what changed, and renews it for `ttlSeconds`. */
