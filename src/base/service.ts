@@ -6,8 +6,9 @@ export interface Service {
   /**
    * First phase: take resources (open the log, bind sockets). Resolves once ready.
    * A failure here is a configuration fault and ends the process.
+   * @param stopping aborted when it is not wanted any more: a start that waits for something then gives up.
    */
-  start(): Promise<Running>;
+  start(stopping?: AbortSignal): Promise<Running>;
 }
 
 /** Second phase: a service that is ready. */

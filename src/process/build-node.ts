@@ -1,12 +1,10 @@
-import type { AuthService } from '../auth/service.ts';
 import { formatHostPort, type Service } from '../base/service.ts';
 import { advertisedHost } from './advertise.ts';
-import type { Closers } from './host-service.ts';
-import { hostParts } from './host-standing.ts';
+import type { StandingOf } from './host-standing.ts';
 import type { Parts } from './parts.ts';
 
 /** The SSH node, with what it stands on. */
-export async function buildNode(parts: Parts, auth: AuthService, closers: Closers): Promise<Service> {
+export async function buildNode(parts: Parts, standingOf: StandingOf): Promise<Service> {
   const { configuration, world, logger, metrics, listeners, hostId } = parts;
   const publicAddresses = configuration.file.ssh_service.public_addr.map(formatHostPort);
   const advertise = advertisedHost(configuration.advertiseIp, configuration.listen.ssh.host);
@@ -16,10 +14,12 @@ export async function buildNode(parts: Parts, auth: AuthService, closers: Closer
     advertise,
     ...configuration.file.ssh_service.public_addr.map((a) => a.host),
   ];
-  const standing = await hostParts(parts, auth, 'Node', [...new Set(names)], closers);
+  const { identity, auth, outbox } = await standingOf('Node', [...new Set(names)]);
   const { createNodeService } = await import('../node/service.ts');
   return createNodeService({
-    ...standing,
+    identity,
+    auth,
+    outbox,
     world,
     sink: logger('node'),
     metrics,
@@ -27,7 +27,7 @@ export async function buildNode(parts: Parts, auth: AuthService, closers: Closer
     config: {
       hostId,
       nodename: configuration.nodename,
-      clusterName: standing.identity.clusterName,
+      clusterName: identity.clusterName,
       listenAddress: configuration.listen.ssh,
       advertiseIp: advertise,
       publicAddresses,

@@ -1,15 +1,13 @@
-import type { AuthService } from '../auth/service.ts';
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort, type Service } from '../base/service.ts';
 import type { ProxyConfig } from '../proxy/service.ts';
 import { advertisedHost } from './advertise.ts';
 import type { Configuration } from './configuration.ts';
-import type { Closers } from './host-service.ts';
-import { callable, hostParts } from './host-standing.ts';
+import type { StandingOf } from './host-standing.ts';
 import type { Parts } from './parts.ts';
 
 /** The front door, with what it stands on. */
-export async function buildProxy(parts: Parts, auth: AuthService, closers: Closers): Promise<Service> {
+export async function buildProxy(parts: Parts, standingOf: StandingOf): Promise<Service> {
   const { configuration, world, logger, metrics, listeners, hostId } = parts;
   const { proxy_service: file } = configuration.file;
   const advertise = advertisedHost(configuration.advertiseIp, configuration.listen.web.host);
@@ -21,7 +19,7 @@ export async function buildProxy(parts: Parts, auth: AuthService, closers: Close
     '::1',
     ...[...file.public_addr, ...file.ssh_public_addr].map((a) => a.host),
   ];
-  const standing = await hostParts(parts, auth, 'Proxy', [...new Set(names)], closers);
+  const { authServers, ...standing } = await standingOf('Proxy', [...new Set(names)]);
   const { createProxyService } = await import('../proxy/service.ts');
   return createProxyService({
     ...standing,
@@ -38,7 +36,7 @@ export async function buildProxy(parts: Parts, auth: AuthService, closers: Close
       publicAddresses: file.public_addr.map(formatHostPort),
       sshPublicAddresses: file.ssh_public_addr.map(formatHostPort),
       advertiseIp: advertise,
-      authServers: [callable(auth.listenAddress())],
+      authServers,
       web: webOf(configuration),
       balancers: file.trusted_balancers,
       plainSshHosts: file.plain_ssh_hosts,

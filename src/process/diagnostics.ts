@@ -3,7 +3,8 @@ import type { HostPort, Listeners } from '../base/service.ts';
 import type { MetricsRegistry } from './metrics.ts';
 
 export type Health =
-  | { readonly status: 'starting' }
+  /** `waitsFor`: what is missing, when something is. */
+  | { readonly status: 'starting'; readonly waitsFor: readonly string[] }
   | { readonly status: 'ok' }
   | { readonly status: 'degraded'; readonly reasons: readonly string[] };
 
@@ -48,7 +49,10 @@ function readiness(response: ServerResponse, health: Health): void {
       answer(response, 200, { status: 'ok' });
       break;
     case 'starting':
-      answer(response, 400, { status: "teleport is starting and hasn't joined the cluster yet" });
+      answer(response, 400, {
+        status: "teleport is starting and hasn't joined the cluster yet",
+        ...(health.waitsFor.length === 0 ? {} : { waitsFor: health.waitsFor }),
+      });
       break;
     case 'degraded':
       answer(response, 503, { status: 'degraded', reasons: health.reasons });

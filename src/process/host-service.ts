@@ -1,3 +1,4 @@
+import { CodedError } from '../base/errors.ts';
 import type { Running, Service } from '../base/service.ts';
 
 /** What a service stands on, in the order it was opened; closed in reverse when the service stops. */
@@ -18,13 +19,16 @@ export class Closers {
  * A service whose parts (identity, connection to auth, audit outbox) can only be made when it starts.
  * What `build` opened is closed after the service stopped, and when its start failed.
  */
-export function serviceOf(name: string, build: (closers: Closers) => Promise<Service>): Service {
+export function serviceOf(
+  name: string,
+  build: (closers: Closers, stopping: AbortSignal) => Promise<Service>,
+): Service {
   return {
     name,
-    start: async (): Promise<Running> => {
+    start: async (stopping = new AbortController().signal): Promise<Running> => {
       const closers = new Closers();
       try {
-        const running = await (await build(closers)).start();
+        const running = await startUntil(await build(closers, stopping), stopping);
         return {
           done: running.done.finally(() => closers.closeAll()),
           trouble: () => running.trouble(),
@@ -40,4 +44,28 @@ export function serviceOf(name: string, build: (closers: Closers) => Promise<Ser
       }
     },
   };
+}
+
+/** A start may wait for an auth server that never comes: who stops does not wait with it. */
+async function startUntil(service: Service, stopping: AbortSignal): Promise<Running> {
+  const starting = service.start(stopping);
+  let give: () => void = () => undefined;
+  const given = new Promise<'given up'>((resolve) => {
+    give = () => {
+      resolve('given up');
+    };
+    if (stopping.aborted) give();
+    stopping.addEventListener('abort', give);
+  });
+  try {
+    const first = await Promise.race([starting, given]);
+    if (first !== 'given up') return first;
+    starting.then(
+      (late) => late.stop(0),
+      () => undefined,
+    );
+    throw new CodedError('unavailable', `${service.name} was stopped before it served`);
+  } finally {
+    stopping.removeEventListener('abort', give);
+  }
 }

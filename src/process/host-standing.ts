@@ -4,31 +4,83 @@ import { openAuditOutbox, type AuditOutbox } from '../api/audit-outbox.ts';
 import type { AuthClient } from '../api/client.ts';
 import type { AuthService } from '../auth/service.ts';
 import { isWildcard } from '../base/addresses.ts';
+import type { LogSink } from '../base/log-sink.ts';
 import type { HostPort } from '../base/service.ts';
-import type { SystemRole } from '../domain/host-info.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import type { Closers } from './host-service.ts';
 import { saveIdentity } from './identity-store.ts';
+import { obtainIdentity } from './obtain-identity.ts';
 import type { Parts } from './parts.ts';
 
+type HostRole = 'Proxy' | 'Node';
+
 /** What a host role stands on: its identity, its connection to auth, its audit outbox. */
-export async function hostParts(
-  parts: Parts,
-  auth: AuthService,
-  role: Extract<SystemRole, 'Proxy' | 'Node'>,
-  additionalPrincipals: string[],
-  closers: Closers,
-): Promise<{ identity: HostIdentity; auth: AuthClient; outbox: AuditOutbox }> {
-  const { configuration, world, hostId, logger } = parts;
-  const sink = logger(role.toLowerCase());
+export interface Standing {
+  readonly identity: HostIdentity;
+  readonly auth: AuthClient;
+  readonly outbox: AuditOutbox;
+  /** Whom the connection goes to. */
+  readonly authServers: readonly HostPort[];
+}
+
+/** Makes what a role stands on. `names` are those by which others reach this machine. */
+export type StandingOf = (role: HostRole, names: readonly string[]) => Promise<Standing>;
+
+interface Wish {
+  readonly role: HostRole;
+  readonly names: readonly string[];
+  readonly closers: Closers;
+}
+
+/** On the auth service of this process, which certifies the role at each start. */
+export async function localStanding(parts: Parts, auth: AuthService, wish: Wish): Promise<Standing> {
+  const { configuration, hostId } = parts;
   const identity = await auth.issueHostIdentity({
     hostId,
     nodename: configuration.nodename,
-    role,
-    additionalPrincipals,
+    role: wish.role,
+    additionalPrincipals: wish.names,
   });
   saveIdentity(configuration.dataDir, identity);
-  const client = connectAuth({ servers: [callable(auth.listenAddress())], identity, sink, world });
+  return standOn(identity, [callable(auth.listenAddress())], parts, wish);
+}
+
+/** On auth servers elsewhere, which this machine joins first unless it has done so before. */
+export async function joinedStanding(
+  parts: Parts,
+  wish: Wish & { readonly stopping: AbortSignal },
+): Promise<Standing> {
+  const { configuration, world, hostId, waiting } = parts;
+  const { role, names, stopping } = wish;
+  const sink = parts.logger(role.toLowerCase());
+  const identity = await obtainIdentity(
+    {
+      settings: configuration.join,
+      dataDir: configuration.dataDir,
+      world,
+      sink,
+      warn: (text) => {
+        warnOnStandardError(text, sink, configuration.log);
+      },
+      waitsFor: (text) => {
+        if (text === undefined) waiting.delete(role);
+        else waiting.set(role, text);
+      },
+      stopping,
+    },
+    { hostId, nodename: configuration.nodename, role, additionalPrincipals: names },
+  );
+  return standOn(identity, configuration.join.authServers, parts, wish);
+}
+
+async function standOn(
+  identity: HostIdentity,
+  authServers: readonly HostPort[],
+  { configuration, world, logger }: Parts,
+  { role, closers }: Wish,
+): Promise<Standing> {
+  const sink = logger(role.toLowerCase());
+  const client = connectAuth({ servers: authServers, identity, sink, world });
   closers.add(() => {
     client.close();
   });
@@ -40,11 +92,22 @@ export async function hostParts(
     maxPending: 20_000,
   });
   closers.add(() => outbox.close());
-  return { identity, auth: client, outbox };
+  return { identity, auth: client, outbox, authServers };
+}
+
+/** Where the log goes to a file, or holds errors only, the warning is written to standard error as well. */
+function warnOnStandardError(
+  text: string,
+  sink: LogSink,
+  log: { readonly output: string; readonly severity: string },
+): void {
+  sink.warn(text);
+  const seen = ['stderr', 'error', '2'].includes(log.output) && !['err', 'error'].includes(log.severity);
+  if (!seen) process.stderr.write(`WARN: ${text}\n`);
 }
 
 /** An address to call, from one to listen on. */
-export const callable = (address: HostPort): HostPort =>
+const callable = (address: HostPort): HostPort =>
   isWildcard(address.host)
     ? { host: address.host === '::' ? '::1' : '127.0.0.1', port: address.port }
     : address;

@@ -14,4 +14,6 @@ export interface Parts {
   readonly hostId: string;
   /** argv that runs our own hidden commands. */
   readonly programPath: readonly string[];
+  /** What each role waits for before it can serve, for `/readyz`. */
+  readonly waiting: Map<string, string>;
 }

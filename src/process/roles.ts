@@ -6,7 +6,9 @@ import { openLog } from '../log/open-log.ts';
 import { advertisedHost } from './advertise.ts';
 import { buildNode } from './build-node.ts';
 import { buildProxy } from './build-proxy.ts';
+import type { Role } from './configuration.ts';
 import { serviceOf, type Closers } from './host-service.ts';
+import { joinedStanding, localStanding, type StandingOf } from './host-standing.ts';
 import { saveIdentity } from './identity-store.ts';
 import { exportLogMetrics } from './log-metrics.ts';
 import { openBackend } from './open-backend.ts';
@@ -15,22 +17,44 @@ import type { Parts } from './parts.ts';
 /** The services in the order they start: what others stand on comes first. Each role is loaded only where it runs. */
 export function servicesOf(parts: Parts): Service[] {
   const { roles } = parts.configuration;
+  const services: Service[] = [];
   const auth: { current?: AuthService } = {};
   const authNow = (): AuthService => {
     if (auth.current === undefined) throw new Error('the auth service starts before those that need it');
     return auth.current;
   };
-  const services = [
-    serviceOf('auth', async (closers) => {
-      auth.current = await buildAuth(parts, closers);
-      return auth.current;
-    }),
-    serviceOf('admin', () => Promise.resolve(adminIdentityService(parts, authNow))),
-  ];
-  if (roles.has('proxy'))
-    services.push(serviceOf('proxy', (closers) => buildProxy(parts, authNow(), closers)));
-  if (roles.has('node')) services.push(serviceOf('node', (closers) => buildNode(parts, authNow(), closers)));
+  if (roles.has('auth')) {
+    tellUnused(parts);
+    services.push(
+      serviceOf('auth', async (closers) => {
+        auth.current = await buildAuth(parts, closers);
+        return auth.current;
+      }),
+      serviceOf('admin', () => Promise.resolve(adminIdentityService(parts, authNow))),
+    );
+  }
+  const standingOf = (closers: Closers, stopping: AbortSignal): StandingOf =>
+    roles.has('auth')
+      ? (role, names) => localStanding(parts, authNow(), { role, names, closers })
+      : (role, names) => joinedStanding(parts, { role, names, closers, stopping });
+  const add = (role: Role, build: typeof buildNode): void => {
+    if (roles.has(role))
+      services.push(serviceOf(role, (closers, stopping) => build(parts, standingOf(closers, stopping))));
+  };
+  add('proxy', buildProxy);
+  add('node', buildNode);
   return services;
+}
+
+/** A process with the auth role uses that one, whatever else is configured. */
+function tellUnused({
+  configuration: {
+    join: { given },
+  },
+  logger,
+}: Parts): void {
+  if (given.length > 0)
+    logger('process').warn(`not used, because this process has the auth role itself: ${given.join(', ')}`);
 }
 
 async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {

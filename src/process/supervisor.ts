@@ -9,7 +9,10 @@ export interface SupervisorOptions {
   /** Resolves early when `signal` is aborted. */
   pause(ms: number, signal: AbortSignal): Promise<void>;
   onFailure(service: string, error: unknown): void;
-  /** Services that others of this process stand on: stopped after those. */
+  /**
+   * Services that others of this process stand on: started before those, in order, and stopped after them. The others
+   * then start at the same time; without foundations each stands on those before it.
+   */
   readonly foundations?: ReadonlySet<string>;
 }
 
@@ -50,7 +53,11 @@ export class Supervisor {
   /** Resolves when every service is ready; rejects, having stopped the rest, if one cannot start. */
   async start(): Promise<void> {
     try {
-      for (const service of this.#services) await this.#startFirst(service);
+      const { foundations } = this.#options;
+      const free = this.#services.filter(({ name }) => foundations !== undefined && !foundations.has(name));
+      for (const service of this.#services) if (!free.includes(service)) await this.#startFirst(service);
+      // One may have to wait for something the others do not need.
+      await Promise.all(free.map((service) => this.#startFirst(service)));
     } catch (e) {
       await this.stop(0);
       throw e;
@@ -93,7 +100,7 @@ export class Supervisor {
 
   async #startFirst(service: Service): Promise<void> {
     this.#mark(service, 'starting');
-    const running = await service.start();
+    const running = await service.start(this.#stopping.signal);
     this.#running.set(service.name, running);
     this.#mark(service, 'ready');
     this.#watches.push(this.#watch(service, running));
@@ -120,7 +127,7 @@ export class Supervisor {
       await this.#options.pause(this.#options.backoffMs(n), signal);
       if (signal.aborted) return undefined;
       try {
-        const running = await service.start();
+        const running = await service.start(this.#stopping.signal);
         if (isAborted(signal)) {
           await running.stop(0);
           return undefined;

@@ -57,6 +57,7 @@ export async function startTeleport(
     metrics,
     listeners,
     hostId: hostUuid(configuration.dataDir, deps.world),
+    waiting: new Map(),
   };
   if (!hasNativeCrypto())
     sink.warn(
@@ -73,7 +74,7 @@ export async function startTeleport(
     },
   });
   const health = (): Health => {
-    if (!started) return { status: 'starting' };
+    if (!started) return { status: 'starting', waitsFor: [...parts.waiting.values()] };
     const reasons = supervisor.troubles();
     return reasons.length === 0 ? { status: 'ok' } : { status: 'degraded', reasons };
   };

@@ -1,0 +1,150 @@
+import type { KeyObject } from 'node:crypto';
+import { CodedError, errorCodes, isCoded, messageOf } from '../base/errors.ts';
+import { formatHostPort, type HostPort } from '../base/service.ts';
+import type { World } from '../base/world.ts';
+import { checkHostIdentity } from '../pki/check-host-identity.ts';
+import type { HostIdentity } from '../pki/host-identity.ts';
+import { privateKeyPem } from '../pki/key-pair.ts';
+import { publicKeyOf, toAuthorizedKeyLine } from '../pki/ssh-key.ts';
+import { callOperation } from './call-operation.ts';
+import { type Dialable, dialOneOf } from './dial-servers.ts';
+import { type HttpClient, httpOver } from './http-over.ts';
+import { joinHost, pingCluster, readHostAuthorities } from './operations.ts';
+import { authServerName, type TlsMaterial, tlsServer, unverifiedServer } from './tls-dial.ts';
+import { inWords, tlsFailureOf } from './tls-failures.ts';
+import { authoritiesToTrust } from './trust-authorities.ts';
+
+/** A machine that wants to be certified for one role. */
+export interface Joining {
+  readonly hostId: string;
+  readonly nodename: string;
+  readonly role: 'Proxy' | 'Node';
+  readonly additionalPrincipals: readonly string[];
+  /** Ed25519. The same at each attempt: an auth server knows again whom it has answered already. */
+  readonly key: KeyObject;
+  /** The secret; asked for when a server is trusted, never before. @throws CodedError when there is none. */
+  readonly token: () => string;
+}
+
+/** Whom to ask, and what to believe. */
+export interface JoinTrust {
+  readonly servers: readonly HostPort[];
+  /** `sha256:<hex>` */
+  readonly pins: readonly string[];
+  /** Authorities (PEM) of which this machine knows already that they are the cluster's. Pins are not asked for then. */
+  readonly known?: readonly string[];
+}
+
+const limits = { timeoutMs: 10_000, maxAnswerBytes: 1024 * 1024 };
+
+/**
+ * Certifies this machine. Each server is tried; of each, the authorities are read over a connection that nobody checks and
+ * compared with the pins, and the token is sent over a second one, which only the holder of such an authority can answer.
+ * @throws CodedError `unavailable` when no server can be asked now, with why for each; what refuses this machine or its
+ * trust otherwise (`errorCodes` says whether it passes by itself).
+ */
+export async function joinCluster(trust: JoinTrust, joining: Joining, world: World): Promise<HostIdentity> {
+  const failures: { readonly server: string; readonly e: CodedError }[] = [];
+  for (const server of trust.servers) {
+    try {
+      return await joinAt(server, trust, joining, world);
+    } catch (e) {
+      if (!isCoded(e)) throw e;
+      failures.push({ server: formatHostPort(server), e });
+    }
+  }
+  throw summary(failures);
+}
+
+/** What somebody has to mend stands before what may pass. */
+function summary(failures: readonly { readonly server: string; readonly e: CodedError }[]): CodedError {
+  const lasting = failures.filter(({ e }) => !errorCodes[e.code].retry);
+  const code = lasting[0]?.e.code ?? 'unavailable';
+  const all = [...lasting, ...failures.filter((one) => !lasting.includes(one))];
+  return new CodedError(code, all.map(({ server, e }) => `${server}: ${messageOf(e)}`).join('; '), {
+    cause: all[0]?.e,
+  });
+}
+
+async function joinAt(
+  server: HostPort,
+  trust: JoinTrust,
+  joining: Joining,
+  world: World,
+): Promise<HostIdentity> {
+  const ca = trust.known ?? (await readTrusted(server, trust.pins, world));
+  const { hostId, nodename, role, additionalPrincipals, key } = joining;
+  const dialable = tlsServer(server, { ca, serverName: authServerName });
+  const input = {
+    hostId,
+    nodename,
+    role,
+    additionalPrincipals: [...additionalPrincipals],
+    publicKey: toAuthorizedKeyLine(publicKeyOf(key).blob),
+  };
+  const believed = trust.pins.length > 0 ? 'an authority with a configured pin' : 'the authority it gave';
+  const answer = await over(dialable, world, (http) =>
+    callOperation(http, joinHost, { ...input, token: joining.token(), sentAt: world.now() }, world, limits),
+  ).catch((e: unknown) => {
+    throw inWords(e, trust.known === undefined ? believed : 'an authority this machine knows', world.now());
+  });
+  const identity: HostIdentity = { hostId, role, privateKeyPem: privateKeyPem(key), ...answer };
+  checkHostIdentity(identity);
+  return identity;
+}
+
+/** The authorities that a server claims and that may be believed. @throws CodedError as `authoritiesToTrust` */
+export async function readTrusted(
+  server: HostPort,
+  pins: readonly string[],
+  world: World,
+): Promise<readonly string[]> {
+  const signer = await over(unverifiedServer(server), world, (http) =>
+    callOperation(http, readHostAuthorities, {}, world, limits),
+  ).catch((e: unknown) => {
+    throw inWords(e, 'anybody', world.now());
+  });
+  return authoritiesToTrust({ server: formatHostPort(server), signer }, pins, world.now());
+}
+
+/** What one auth server makes of an identity. */
+export type Verdict =
+  | { readonly status: 'admitted' }
+  | { readonly status: 'away'; readonly server: HostPort; readonly reason: string }
+  /** `stranger`: the server is none of the authorities that the identity knows; else it refused the identity itself. */
+  | {
+      readonly status: 'refused';
+      readonly by: 'stranger' | 'own-cluster';
+      readonly server: HostPort;
+      readonly reason: string;
+    };
+
+/** Shows the identity to one auth server. Nothing secret goes there: the private key only signs the handshake. */
+export async function tryIdentity(server: HostPort, identity: HostIdentity, world: World): Promise<Verdict> {
+  const tls: TlsMaterial = {
+    key: identity.privateKeyPem,
+    cert: identity.tlsCertificatePem,
+    ca: identity.tlsCasPem,
+    serverName: authServerName,
+  };
+  try {
+    await over(tlsServer(server, tls), world, (http) => callOperation(http, pingCluster, {}, world, limits));
+    return { status: 'admitted' };
+  } catch (e) {
+    const stranger = tlsFailureOf(e) === 'stranger';
+    const { code, message: reason } = inWords(e, 'an authority this machine knows', world.now());
+    return stranger || code === 'access_denied'
+      ? { status: 'refused', by: stranger ? 'stranger' : 'own-cluster', server, reason }
+      : { status: 'away', server, reason };
+  }
+}
+
+/** Connects, acts, closes. */
+async function over<T>(server: Dialable, world: World, act: (http: HttpClient) => Promise<T>): Promise<T> {
+  const http = httpOver(dialOneOf([server], world), true);
+  try {
+    return await act(http);
+  } finally {
+    http.close();
+  }
+}
