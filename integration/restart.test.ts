@@ -168,7 +168,7 @@ describe('a reload', () => {
       await gone(second.from, 2_000);
       expect(descriptors(second.to.pid).filter((one) => one.includes('ptmx'))).toEqual([]);
       const events = await cluster.tctl('events', 'ls', '--type=session.end', '--format=json');
-      expect((JSON.parse(events.stdout) as unknown[]).length).toBeGreaterThanOrEqual(5);
+      expect(events.stdout.trim().split('\n').length).toBeGreaterThanOrEqual(5);
     },
   );
 

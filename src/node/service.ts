@@ -299,7 +299,7 @@ class Node {
 
 const closeListener = (server: Server): Promise<void> =>
   new Promise((resolve) => {
-    if (!server.listening) resolve();
+    // Also when it does not listen any more: then it is about those who are connected.
     server.close(() => {
       resolve();
     });
