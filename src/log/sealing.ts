@@ -3,7 +3,9 @@ import { CodedError } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
 import type { Recorded, SealedSecret, StreamName } from './event.ts';
 import type { Keyring } from './keyring.ts';
+import { destroyDataKeys, vaultKey } from './rewrap-marks.ts';
 import type { BlobStore } from './slot-driver.ts';
+import { wrappedUnder } from './wrapped-key.ts';
 
 /** What a secret belongs to. It is bound to all of it: moved elsewhere, it does not open. */
 export interface SecretPlace {
@@ -51,9 +53,7 @@ export class Sealing {
       const nonce = this.#world.randomBytes(nonceBytes);
       const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(boundTo(place, name));
       const ciphertext = Buffer.concat([cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
-      const wrapped = await this.#keyring.wrap(key, keyId);
-      made.push(keyId);
-      await this.#vault.put(vaultKey(keyId), wrapped);
+      await this.#keep(keyId, key, made);
       sealed[name] = {
         keyId,
         nonce: Buffer.from(nonce).toString('base64'),
@@ -84,12 +84,24 @@ export class Sealing {
     }
   }
 
-  async destroy(keyIds: readonly string[]): Promise<void> {
-    for (const keyId of keyIds) await this.#vault.delete(vaultKey(keyId));
+  destroy(keyIds: readonly string[]): Promise<void> {
+    return destroyDataKeys(this.#vault, keyIds);
+  }
+
+  /**
+   * While it was stored the keyring may have got a newer key, and whoever rewraps the vault have passed by already: the
+   * older key could be thrown away with this still under it.
+   */
+  async #keep(keyId: string, key: Uint8Array, made: string[]): Promise<void> {
+    let wrapped = await this.#keyring.wrap(key, keyId);
+    made.push(keyId);
+    await this.#vault.put(vaultKey(keyId), wrapped);
+    while (wrappedUnder(wrapped) !== (await this.#keyring.newest())) {
+      wrapped = await this.#keyring.wrap(key, keyId);
+      await this.#vault.put(vaultKey(keyId), wrapped);
+    }
   }
 }
-
-const vaultKey = (keyId: string): string => `data-key/${keyId}`;
 
 const boundTo = ({ stream, eventId, type }: SecretPlace, name: string): Buffer =>
   Buffer.from(JSON.stringify([stream, eventId, type, name]));

@@ -1,0 +1,112 @@
+import { CodedError, isCoded } from '../base/errors.ts';
+import type { World } from '../base/world.ts';
+import type { Keyring } from './keyring.ts';
+import { beginRewrap, dataKeyIds, endRewrap, stillWanted, vaultKey } from './rewrap-marks.ts';
+import type { BlobStore } from './slot-driver.ts';
+import { wrappedUnder } from './wrapped-key.ts';
+
+/** How many data keys lie under which key-encryption key. */
+export type Survey = ReadonlyMap<string, number>;
+
+/** What is said of a data key that has no form we know. */
+export const unreadable = 'no key that is known';
+
+/** Data keys that are worked on at once: over a network one after the other takes long. */
+const atOnce = 8;
+
+export async function surveyVault(vault: BlobStore): Promise<Survey> {
+  const counts = new Map<string, number>();
+  await each(await dataKeyIds(vault), async (keyId) => {
+    const wrapped = await vault.get(vaultKey(keyId));
+    if (wrapped === undefined) return;
+    const name = nameOf(wrapped);
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  });
+  return counts;
+}
+
+function nameOf(wrapped: Uint8Array): string {
+  try {
+    return wrappedUnder(wrapped);
+  } catch (e) {
+    if (isCoded(e, 'damaged')) return unreadable;
+    throw e;
+  }
+}
+
+export interface Rewrapped {
+  /** The key that all data keys lie under now, but for those that are stuck. */
+  readonly under: string;
+  readonly rewrapped: number;
+  /** Data keys that could not be unwrapped: they stay as they are. */
+  readonly stuck: readonly { readonly keyId: string; readonly reason: string }[];
+}
+
+/**
+ * Wraps every data key of the vault under the keyring's newest key. Each is replaced as a whole, so that it can be
+ * stopped and begun again at any time, beside auth servers that read, seal and destroy. The log does not change.
+ * @param told is called with the number of those that were done, now and then.
+ * @throws what the store throws; `unavailable` when the newest key is out of reach.
+ */
+export async function rewrapVault(
+  vault: BlobStore,
+  keyring: Keyring,
+  world: Pick<World, 'now' | 'uuid'>,
+  told: (done: number) => void = () => undefined,
+): Promise<Rewrapped> {
+  const runId = world.uuid();
+  await beginRewrap(vault, runId, world.now());
+  try {
+    let rewrapped = 0;
+    // What was sealed under the older key while a pass went by is found by the next.
+    for (;;) {
+      const under = await keyring.newest();
+      const stuck: { keyId: string; reason: string }[] = [];
+      let changed = 0;
+      await each(await dataKeyIds(vault), async (keyId) => {
+        const outcome = await rewrapOne(vault, keyring, keyId, under);
+        if (outcome === 'rewrapped' && ++changed % 100 === 0) told(rewrapped + changed);
+        if (typeof outcome === 'object') stuck.push({ keyId, reason: outcome.reason });
+      });
+      rewrapped += changed;
+      if (changed === 0 && under === (await keyring.newest())) return { under, rewrapped, stuck };
+    }
+  } finally {
+    await endRewrap(vault, runId);
+  }
+}
+
+async function rewrapOne(
+  vault: BlobStore,
+  keyring: Keyring,
+  keyId: string,
+  under: string,
+): Promise<'as it was' | 'rewrapped' | { readonly reason: string }> {
+  const wrapped = await vault.get(vaultKey(keyId));
+  if (wrapped === undefined) return 'as it was';
+  let dataKey: Uint8Array;
+  try {
+    const name = wrappedUnder(wrapped);
+    if (name === under) return 'as it was';
+    // A key that is merely out of reach now ends the run; one that nobody here holds does not.
+    if (!(await keyring.holds(name))) return { reason: `it was sealed under the key ${name}` };
+    dataKey = await keyring.unwrap(wrapped, keyId);
+  } catch (e) {
+    if (isCoded(e, 'damaged')) return { reason: e.message };
+    throw e;
+  }
+  const again = await keyring.wrap(dataKey, keyId);
+  // Nothing is given up before it is known that the new form opens.
+  if (!Buffer.from(await keyring.unwrap(again, keyId)).equals(dataKey))
+    throw new CodedError('damaged', 'a data key does not come back from the new key: nothing was changed');
+  await vault.put(vaultKey(keyId), again);
+  return (await stillWanted(vault, keyId)) ? 'rewrapped' : 'as it was';
+}
+
+async function each(ids: readonly string[], act: (id: string) => Promise<void>): Promise<void> {
+  const left = [...ids].reverse();
+  const worker = async (): Promise<void> => {
+    for (let id = left.pop(); id !== undefined; id = left.pop()) await act(id);
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+}
