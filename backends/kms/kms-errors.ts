@@ -1,0 +1,41 @@
+import { CodedError, messageOf } from '../../src/base/errors.ts';
+
+/** Those of our errors that the service answered with: waiting does not mend them. */
+const answered = new WeakSet<object>();
+export const refusals = {
+  has: (e: unknown): boolean => typeof e === 'object' && e !== null && answered.has(e),
+};
+
+/** What was wrapped is not what the service is given. */
+const damaged = new Set(['InvalidCiphertextException', 'IncorrectKeyException']);
+const mends: Readonly<Record<string, string>> = {
+  NotFoundException: 'there is no such key',
+  DisabledException: 'the key is disabled: enable it',
+  KMSInvalidStateException:
+    'the key cannot be used in its state: see its page, it may be about to be deleted',
+  InvalidKeyUsageException: 'the key is not for encryption: make a symmetric one',
+  AccessDeniedException: 'these credentials may not use the key: allow kms:Encrypt and kms:Decrypt on it',
+  UnrecognizedClientException: 'the credentials are not valid',
+  InvalidSignatureException: 'the credentials are not valid, or the clock is wrong',
+  ExpiredTokenException: 'the credentials have expired',
+  CredentialsProviderError: 'no credentials were found',
+};
+
+/** The service's words, and what to do. Everything but damage is `unavailable`: what is served already goes on. */
+export function codedFrom(e: unknown, keyName: string): CodedError {
+  const name = e instanceof Error ? e.name : '';
+  if (damaged.has(name))
+    return new CodedError('damaged', `a data key does not unwrap under ${keyName}: ${messageOf(e)}`, {
+      cause: e,
+    });
+  const mend = mends[name];
+  const coded = new CodedError(
+    'unavailable',
+    mend === undefined
+      ? `the key service does not answer for ${keyName}: ${messageOf(e) || name}`
+      : `the key service refuses ${keyName}: ${mend} (${name}: ${messageOf(e)})`,
+    { cause: e },
+  );
+  if (mend !== undefined) answered.add(coded);
+  return coded;
+}
