@@ -2,8 +2,10 @@ import { join } from 'node:path';
 import { connectAuth } from '../api/auth-connection.ts';
 import { openAuditOutbox, type AuditOutbox } from '../api/audit-outbox.ts';
 import type { AuthClient } from '../api/client.ts';
+import { joinCluster, tryIdentity } from '../api/join-client.ts';
 import type { AuthService } from '../auth/service.ts';
 import { isWildcard } from '../base/addresses.ts';
+import { pause } from '../base/backoff.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { HostPort } from '../base/service.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
@@ -67,6 +69,8 @@ export async function joinedStanding(
         else waiting.set(role, text);
       },
       stopping,
+      contact: { joinCluster, tryIdentity },
+      pause,
     },
     { hostId, nodename: configuration.nodename, role, additionalPrincipals: names },
   );

@@ -1,5 +1,5 @@
-import { joinCluster, type Joining, type JoinTrust, tryIdentity, type Verdict } from '../api/join-client.ts';
-import { backoffMs, pause } from '../base/backoff.ts';
+import type { joinCluster, Joining, JoinTrust, tryIdentity, Verdict } from '../api/join-client.ts';
+import { backoffMs } from '../base/backoff.ts';
 import { CodedError, errorCodes, isCoded } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
@@ -25,6 +25,10 @@ export interface IdentityDeps {
   readonly waitsFor: (text: string | undefined) => void;
   /** Ends the wait: `obtainIdentity` rejects. */
   readonly stopping: AbortSignal;
+  /** How auth servers are spoken to; `api/join-client.ts`. */
+  readonly contact: { readonly joinCluster: typeof joinCluster; readonly tryIdentity: typeof tryIdentity };
+  /** Resolves early when `signal` is aborted. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 export type Machine = Omit<Joining, 'key' | 'token'>;
@@ -46,7 +50,7 @@ const unvalidated =
  * `unavailable` when `stopping` is aborted.
  */
 export async function obtainIdentity(deps: IdentityDeps, machine: Machine): Promise<HostIdentity> {
-  const { settings, dataDir, world, sink, stopping, waitsFor } = deps;
+  const { settings, dataDir, world, sink, stopping, waitsFor, contact, pause } = deps;
   const stored = loadIdentity(dataDir, machine.role, machine.hostId);
   if (stored === undefined) assertToken(settings, identityPath(dataDir, machine.role));
   // One key for all attempts: an auth server whose answer was lost knows us again.
@@ -55,7 +59,7 @@ export async function obtainIdentity(deps: IdentityDeps, machine: Machine): Prom
   const join = (trust: JoinTrust): Promise<HostIdentity> => {
     if (trust.pins.length === 0 && trust.known === undefined && !warned) deps.warn(unvalidated);
     warned = true;
-    return joinCluster(trust, joining, world);
+    return contact.joinCluster(trust, joining, world);
   };
   for (let n = 1; ; n++) {
     try {
@@ -86,10 +90,10 @@ async function joinFirst({ settings, dataDir, sink }: IdentityDeps, join: Join):
 
 /** The stored identity when an auth server admits it; else, with a pin that fits and the token, one of the new cluster. */
 async function confirm(stored: HostIdentity, deps: IdentityDeps, join: Join): Promise<HostIdentity> {
-  const { settings, dataDir, world, sink } = deps;
+  const { settings, dataDir, world, sink, contact } = deps;
   const verdicts: Exclude<Verdict, { status: 'admitted' }>[] = [];
   for (const server of settings.authServers) {
-    const verdict = await tryIdentity(server, stored, world);
+    const verdict = await contact.tryIdentity(server, stored, world);
     if (verdict.status === 'admitted') return stored;
     verdicts.push(verdict);
   }
