@@ -20,7 +20,7 @@ export npm_config_update_notifier := false
 NPM := $(TOOLS)/npm
 SOURCES := $(shell find src backends -name '*.ts' -not -name '*.test.ts' 2>/dev/null) package.json
 
-.PHONY: all run build lint test unit integration check bench install clean walls types format
+.PHONY: all run build lint test unit integration check bench install install-systemd clean walls soak types format
 all: build
 
 # The runtime: the machine's own when it is Node 24 with its headers, else the one that npm carries.
@@ -62,6 +62,14 @@ bench: build
 
 install: build
 	.ci/install $(DESTDIR)$(PREFIX)
+
+# The units call /usr/local/bin/teleport: for PREFIX=/usr/local.
+install-systemd: install
+	.ci/install-systemd $(DESTDIR)
+
+# Long loops: 100 reloads under load, and the like.
+soak: build
+	RELOADS=100 LOG_TRIAL_FACTOR=10 npx vitest run --project integration restart systemd store- several-auths
 
 clean:
 	rm -rf dist .run node_modules .tools

@@ -15,7 +15,10 @@ export interface Load {
 }
 
 /** Clients of every kind, each opening one connection or command after the other without pause, until stopped. */
-export function startLoad(cluster: Cluster, commands: Readonly<Record<string, () => Promise<void>>>): Load {
+export function startLoad(
+  cluster: { readonly ports: Omit<Cluster['ports'], 'diag'> },
+  commands: Readonly<Record<string, () => Promise<void>>>,
+): Load {
   const { web, proxySsh, ssh, auth } = cluster.ports;
   const agent = new Agent({ keepAlive: true, maxSockets: 2 });
   const clients: Record<string, () => Promise<void>> = {

@@ -1,0 +1,219 @@
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from './cluster.ts';
+import type { Tally } from './restart-load.ts';
+import { bootMachine, type Machine } from './systemd/machine.ts';
+
+const project = resolve('.');
+const node = process.execPath;
+/** `make soak` asks for more. */
+const reloads = Math.ceil(Number(process.env['RELOADS'] ?? 6) / 5) * 5;
+const configuration = `teleport:
+  nodename: node1
+  data_dir: /var/lib/teleport
+auth_service:
+  cluster_name: example
+  authentication: {second_factor: off}
+ssh_service: {}
+proxy_service: {public_addr: localhost:3080}
+`;
+
+let machine: Machine;
+beforeAll(async () => {
+  machine = await bootMachine();
+  await machine.must(
+    `ln -s ${project}/bin/teleport /usr/local/bin/teleport && ${project}/.ci/install-systemd '' && systemctl daemon-reload`,
+  );
+}, 120_000);
+afterAll(() => machine.close());
+
+const configure = (text: string): Promise<string> => {
+  writeFileSync(join(machine.share, 'teleport.yaml'), text);
+  return machine.must(`cp ${machine.share}/teleport.yaml /etc/teleport.yaml`);
+};
+const mainPid = async (unit = 'teleport'): Promise<number> => Number(await machine.show(unit, 'MainPID'));
+const processes = async (unit = 'teleport'): Promise<number[]> => {
+  const { stdout } = await machine.sh(`cat /sys/fs/cgroup/system.slice/${unit}.service/cgroup.procs`);
+  return stdout.split('\n').filter(Boolean).map(Number);
+};
+
+/** Reloads, and waits until another process is the main one. */
+async function reload(): Promise<{ from: number; to: number }> {
+  const from = await mainPid();
+  await machine.must('systemctl reload teleport');
+  const to = await until('another main process', async () => {
+    const now = await mainPid();
+    return now !== from && now !== 0 ? now : undefined;
+  });
+  await until('the unit to be done with it', async () =>
+    (await machine.show('teleport', 'ActiveState')) === 'active' ? true : undefined,
+  );
+  return { from, to };
+}
+
+/** A shell that stays, on the node, through the proxy. */
+async function openSession(): Promise<{ echo(text: string): Promise<void>; end(): void }> {
+  const child = machine.start('tsh ssh -t root@node1 cat');
+  let text = '';
+  child.stdout?.on('data', (data: Buffer) => (text += data.toString()));
+  child.stderr?.on('data', (data: Buffer) => (text += data.toString()));
+  return {
+    echo: async (line) => {
+      child.stdin?.write(`${line}\n`);
+      await until(`the session to answer ${line}, it said ${text}`, () =>
+        text.split(line).length >= 3 ? true : undefined,
+      );
+    },
+    end: () => child.stdin?.write('\x04'),
+  };
+}
+
+async function logIn(): Promise<void> {
+  const printed = await machine.must('tctl users add root root');
+  const token = /web\/invite\/([0-9a-f]{32})/.exec(printed)?.[1] ?? '';
+  const csrf = 'ab'.repeat(32);
+  const body = JSON.stringify({ token, password: Buffer.from('correct horse battery').toString('base64') });
+  await machine.must(
+    `curl -sS --fail-with-body -k -X PUT -H 'Content-Type: application/json' -H 'X-CSRF-Token: ${csrf}' ` +
+      `-H 'Cookie: __Host-grv_csrf=${csrf}' -d @- https://localhost:3080/v1/webapi/users/password/token`,
+    { input: body },
+  );
+  await machine.must('tsh login --insecure --proxy=localhost:3080 --user=root', {
+    input: 'correct horse battery\n',
+  });
+}
+
+describe('teleport.service under a real systemd', () => {
+  it('starts, is active when it serves, and writes to the journal', async () => {
+    await configure(configuration);
+    await machine.must('systemctl enable teleport && systemctl start teleport');
+    expect(await machine.show('teleport', 'ActiveState')).toBe('active');
+    expect(await machine.show('teleport', 'StatusText')).toBe('serving');
+    expect(Number(await machine.must('cat /run/teleport.pid'))).toBe(await mainPid());
+    expect(await machine.must('curl -sk https://localhost:3080/webapi/ping')).toContain('example');
+    expect(await machine.must('journalctl -u teleport -o cat')).toContain('[NODE]');
+    await logIn();
+  });
+
+  it(
+    `reloads ${reloads} times under load and refuses, resets and fails nobody`,
+    { timeout: 300_000 },
+    async () => {
+      const load = machine.start(
+        `exec ${node} --disable-warning=ExperimentalWarning ${project}/integration/systemd/load.ts 3025 3022 3023 3080`,
+      );
+      let said = '';
+      load.stdout?.on('data', (data: Buffer) => (said += data.toString()));
+      load.stderr?.on('data', (data: Buffer) => (said += data.toString()));
+      const ended = new Promise((done) => load.once('close', done));
+      await until('the load to begin', () => (said.startsWith('started') ? true : undefined));
+      for (let n = 0; n < reloads; n++) await reload();
+      await machine.sh('pkill -TERM -f integration/systemd/load.ts');
+      await ended;
+      const tallies = JSON.parse(said.split('\n')[1] ?? '') as Record<string, Tally>;
+      console.log(
+        `${reloads} reloads by systemctl`,
+        Object.entries(tallies)
+          .map(([name, { done, failures }]) => `${name}: ${done} done, ${failures.length} failed`)
+          .join('; '),
+      );
+      expect(Object.values(tallies).flatMap(({ failures }) => failures)).toEqual([]);
+      await until('the old processes to be gone', async () =>
+        (await processes()).length === 1 ? true : undefined,
+      );
+      expect(Number(await machine.must('cat /run/teleport.pid'))).toBe(await mainPid());
+    },
+  );
+
+  it('goes on when a reload fails, and says so in its status', async () => {
+    const before = await mainPid();
+    await configure(`${configuration}broken: [\n`);
+    await machine.must('systemctl reload teleport');
+    await until('the status to say so', async () =>
+      /last reload failed: \/etc\/teleport\.yaml:\d+/.test(await machine.must('systemctl status teleport'))
+        ? true
+        : undefined,
+    );
+    expect(await machine.show('teleport', 'ActiveState')).toBe('active');
+    expect(await mainPid()).toBe(before);
+    await configure(configuration);
+  });
+
+  it('keeps a draining session when the main process is killed, and starts a new main process', async () => {
+    const session = await openSession();
+    await session.echo('before');
+    const { from, to } = await reload();
+    await session.echo('drained');
+    await machine.must(`kill -9 ${to}`);
+    await until('a new main process', async () => {
+      const now = await mainPid();
+      return now !== 0 && now !== to && (await machine.show('teleport', 'ActiveState')) === 'active'
+        ? true
+        : undefined;
+    });
+    expect(await processes()).toContain(from);
+    await session.echo('survived');
+    session.end();
+    await until('the drained process to leave', async () =>
+      (await processes()).includes(from) ? undefined : true,
+    );
+  });
+
+  it('stops everything, a draining process with its session too', async () => {
+    const session = await openSession();
+    await session.echo('here');
+    const { from } = await reload();
+    expect(await processes()).toContain(from);
+    await machine.must('systemctl stop teleport');
+    await until('no process to be left', async () => ((await processes()).length === 0 ? true : undefined));
+    expect(await machine.show('teleport', 'Result')).toBe('success');
+  });
+
+  it('restarts, and gives a crash loop up', { timeout: 120_000 }, async () => {
+    await machine.must('systemctl start teleport && systemctl restart teleport');
+    expect(await machine.show('teleport', 'ActiveState')).toBe('active');
+    await machine.must('systemctl stop teleport');
+    await configure('broken: [\n');
+    expect((await machine.sh('systemctl start teleport')).code).not.toBe(0);
+    await until(
+      'systemd to give it up',
+      async () => ((await machine.show('teleport', 'ActiveState')) === 'failed' ? true : undefined),
+      60_000,
+    );
+    expect(await machine.must('journalctl -u teleport -o cat')).toContain(
+      'Start request repeated too quickly',
+    );
+    await configure(configuration);
+    await machine.must('systemctl reset-failed teleport');
+  });
+});
+
+describe('teleport-web.socket', () => {
+  it('keeps the web port open while the daemon is down', async () => {
+    await machine.must('systemctl start teleport-web.socket && systemctl start teleport');
+    expect(await machine.must('curl -sk https://localhost:3080/webapi/ping')).toContain('example');
+    await machine.must(`kill -9 ${await mainPid()}`);
+    const answer = await machine.must('curl -sk --max-time 30 https://localhost:3080/webapi/ping');
+    expect(answer).toContain('example');
+    await machine.must('systemctl stop teleport teleport-web.socket');
+  });
+});
+
+describe('teleport-auth.service', () => {
+  it('serves, shut in', async () => {
+    await machine.must('systemctl start teleport-auth');
+    expect(await machine.show('teleport-auth', 'ActiveState')).toBe('active');
+    expect(await machine.must('tctl status')).toContain('example');
+    const pid = await mainPid('teleport-auth');
+    expect(await machine.must(`grep -E 'NoNewPrivs|CapBnd' /proc/${pid}/status`)).toMatch(
+      /CapBnd:\s+0+\nNoNewPrivs:\s+1/,
+    );
+    await machine.must('systemctl reload teleport-auth');
+    await until('another main process', async () =>
+      (await mainPid('teleport-auth')) !== pid ? true : undefined,
+    );
+    await machine.must('systemctl stop teleport-auth');
+    expect(await processes('teleport-auth')).toEqual([]);
+  });
+});
