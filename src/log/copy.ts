@@ -19,11 +19,15 @@ export interface CopyOptions {
   readonly world: World;
   /** Of the facts that end the log at the source and open it at the target. */
   readonly cause: Cause;
-  /** Told in words how far it has come. */
-  readonly progress: (line: string) => void;
+  readonly progress: (step: CopyStep) => void;
   /** How long a store that does not answer is asked again. Default 30,000. */
   readonly patienceMs?: number;
 }
+
+/** How far a copy has come. From `fenced` on nobody can append until it ends. */
+export type CopyStep =
+  | { readonly status: 'pass'; readonly number: number; readonly slots: number }
+  | { readonly status: 'fenced' };
 
 export type Copied =
   | {
@@ -70,7 +74,7 @@ async function move(options: CopyOptions, from: ClusterLog, id: string): Promise
   return withLog(target, world, async (to) => {
     const began = performance.now();
     await fenceSource(from, id, options.to, cause);
-    progress('fenced: appends are refused until the copy ends');
+    progress({ status: 'fenced' });
     for (const copy of copies) {
       await copy.pass(await lastSlot(from, copy));
       await compare(copy, id, options);
@@ -98,7 +102,7 @@ async function copyMost(
     for (const copy of copies) written += await copy.pass(await lastSlot(from, copy));
     await blobs.vault();
     await blobs.snapshots();
-    options.progress(`pass ${pass}: ${written} slots`);
+    options.progress({ status: 'pass', number: pass, slots: written });
     if (written <= little) break;
   }
   await requireSnapshots(options.target, copies, options.from);

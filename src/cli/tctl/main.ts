@@ -13,6 +13,7 @@ const commands: Commands = {
   'events ls': async () => (await import('./events.ts')).listEvents,
   'log tail': async () => (await import('./log-tail.ts')).tailLog,
   'log verify': async () => (await import('./log-verify.ts')).verifyLog,
+  'log copy': async () => (await import('./log-copy.ts')).copyLog,
   version: async () => (await import('../version-command.ts')).printVersion,
 };
 

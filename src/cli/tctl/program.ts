@@ -108,6 +108,23 @@ export const tctlProgram: ProgramSpec = {
       help: 'Check every batch of the log, offline: chain, numbers, digests. Names the first bad one.',
       args: [{ name: 'directory', help: 'Storage directory [the one of the configuration].' }],
     },
+    {
+      name: 'log copy',
+      help: 'Move the log to an empty store while the cluster runs. Run again, it goes on where it was stopped.',
+      flags: [
+        {
+          name: 'to',
+          kind: 'value',
+          help: 'Where to: dir:/path, or a file with a storage: section.',
+        },
+        {
+          name: 'abort',
+          kind: 'switch',
+          help: 'Give up a copy that did not end: the log goes on where it was.',
+        },
+        { name: 'force', kind: 'switch', help: 'With --abort: the new store is lost, do not ask it.' },
+      ],
+    },
     { name: 'version', help: 'Print the version.' },
     ...[
       'nodes add',
