@@ -7,7 +7,13 @@ import type { HostPort } from '../base/service.ts';
 import { parseConfigFile } from './config-file.ts';
 import type { ConfigFile } from './config-schema.ts';
 import { joinOf, type JoinSettings } from './join-settings.ts';
-import { keySourceOf, storageLocationOf, type KeySource, type StorageLocation } from './storage-schema.ts';
+import {
+  keySourceOf,
+  previousKeySourcesOf,
+  storageLocationOf,
+  type KeySource,
+  type StorageLocation,
+} from './storage-schema.ts';
 
 export const defaultConfigPath = '/etc/teleport.yaml';
 export const roles = ['auth', 'proxy', 'node'] as const;
@@ -43,6 +49,7 @@ export interface Configuration {
   readonly dataDir: string;
   readonly storage: StorageLocation;
   readonly keys: KeySource;
+  readonly previousKeys: readonly KeySource[];
   readonly clusterName: string;
   readonly advertiseIp: string | undefined;
   readonly pidFile: string | undefined;
@@ -87,6 +94,7 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
     dataDir,
     storage: storageLocationOf(teleport.storage, `${dataDir}/backend`),
     keys: keySourceOf(teleport.storage),
+    previousKeys: previousKeySourcesOf(teleport.storage),
     clusterName: auth.cluster_name ?? nodename,
     advertiseIp: advertised(flags.advertiseIp ?? teleport.advertise_ip),
     pidFile: absolute(flags.pidFile ?? teleport.pid_file),

@@ -1,8 +1,9 @@
 import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
+import type { Keyring } from '../log/keyring.ts';
 import type { SlotDriver } from '../log/slot-driver.ts';
-import type { StorageLocation } from './storage-schema.ts';
+import type { KeySource, StorageLocation } from './storage-schema.ts';
 
 /** What a store is given to work with. */
 export interface BackendEnvironment {
@@ -35,4 +36,13 @@ export async function openBackendForReading(
   if (location.type !== 'dir') return openBackend(location, env);
   const { openDirectoryReader } = await import('../../backends/dir/open.ts');
   return openDirectoryReader({ path: location.path });
+}
+
+/** Keys of a key service. @throws CodedError `misconfigured` when it refuses, `unavailable` when it does not answer. */
+export async function openKeyService(
+  { keyId, region, endpoint }: Extract<KeySource, { status: 'kms' }>,
+  env: BackendEnvironment,
+): Promise<Keyring> {
+  const { openKmsKeyring } = await import('../../backends/kms/open.ts');
+  return openKmsKeyring({ keyId, region, endpoint }, env);
 }

@@ -1,7 +1,5 @@
-import { join } from 'node:path';
 import type { AuthService } from '../auth/service.ts';
 import type { Service } from '../base/service.ts';
-import { openKeyring } from '../log/keyring-file.ts';
 import { openLog } from '../log/open-log.ts';
 import { advertisedHost } from './advertise.ts';
 import { buildNode } from './build-node.ts';
@@ -12,6 +10,7 @@ import { joinedStanding, localStanding, type StandingOf } from './host-standing.
 import { saveIdentity } from './identity-store.ts';
 import { exportLogMetrics } from './log-metrics.ts';
 import { openBackend } from './open-backend.ts';
+import { openLogKeyring } from './open-keyring.ts';
 import type { Parts } from './parts.ts';
 
 /** The services in the order they start: what others stand on comes first. Each role is loaded only where it runs. */
@@ -61,13 +60,14 @@ async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {
   const { configuration, world, logger, metrics, listeners, hostId } = parts;
   const sink = logger('auth');
   const driver = await openBackend(configuration.storage, { sink, world });
-  const log = await openLog({
-    driver,
-    keyring: await openKeyring(join(configuration.dataDir, 'keyring')),
-    world,
-    writer: hostId,
-    sink,
-  });
+  let keyring;
+  try {
+    keyring = await openLogKeyring(configuration, { vault: driver.vault, world, sink });
+  } catch (e) {
+    await driver.close();
+    throw e;
+  }
+  const log = await openLog({ driver, keyring, world, writer: hostId, sink });
   closers.add(() => log.close());
   exportLogMetrics(log, metrics);
   const { createAuthService } = await import('../auth/service.ts');

@@ -76,6 +76,9 @@ const common = {
   kms_key_id: z.string().min(1).optional(),
   kms_region: z.string().min(1).optional(),
   kms_endpoint: z.url({ protocol: /^https?$/ }).optional(),
+  /** Opens what was sealed before the keys moved elsewhere, until `tctl log rekey` is done; seals nothing. */
+  previous_key_file: z.string().min(1).optional(),
+  previous_kms_key_id: z.string().min(1).optional(),
   /** Where signed heads are sent: `file:///path`, `https://host/path`. */
   witness: z
     .union([z.array(z.string()), z.string().transform((one) => [one])])
@@ -283,12 +286,24 @@ function dynamodbLocationOf(section: DynamodbSection): StorageLocation {
   };
 }
 
+/** Keys that only open: what was sealed before the keys moved. */
+export function previousKeySourcesOf(section: StorageSection): readonly KeySource[] {
+  const { previous_key_file: path, previous_kms_key_id: keyId, kms_region: region } = section;
+  return [
+    ...(path === undefined ? [] : [{ status: 'file', path: resolve(path) } as const]),
+    ...(keyId === undefined
+      ? []
+      : [{ status: 'kms', keyId, region, endpoint: section.kms_endpoint } as const]),
+  ];
+}
+
 /** @throws CodedError `misconfigured` when both a file and a KMS key are named, or parts of KMS without a key. */
 export function keySourceOf(section: StorageSection): KeySource {
   const { key_file: path, kms_key_id: keyId, kms_region: region, kms_endpoint: endpoint } = section;
   if (path !== undefined && keyId !== undefined)
     throw new CodedError('misconfigured', 'storage: set key_file or kms_key_id, not both');
-  if (keyId === undefined && (region !== undefined || endpoint !== undefined))
+  const anyKey = keyId ?? section.previous_kms_key_id;
+  if (anyKey === undefined && (region !== undefined || endpoint !== undefined))
     throw new CodedError('misconfigured', 'storage: kms_region and kms_endpoint need kms_key_id');
   if (keyId !== undefined) return { status: 'kms', keyId, region, endpoint };
   return path === undefined ? { status: 'data-dir' } : { status: 'file', path: resolve(path) };
