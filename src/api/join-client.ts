@@ -37,6 +37,11 @@ export interface JoinTrust {
 
 const limits = { timeoutMs: 10_000, maxAnswerBytes: 1024 * 1024 };
 
+/** What one server made of it. What the cluster itself answers counts for all its servers. */
+type Outcome =
+  | { readonly status: 'joined'; readonly identity: HostIdentity }
+  | { readonly status: 'refused'; readonly e: CodedError };
+
 /**
  * Certifies this machine. Each server is tried; of each, the authorities are read over a connection that nobody checks and
  * compared with the pins, and the token is sent over a second one, which only the holder of such an authority can answer.
@@ -44,20 +49,29 @@ const limits = { timeoutMs: 10_000, maxAnswerBytes: 1024 * 1024 };
  * trust otherwise (`errorCodes` says whether it passes by itself).
  */
 export async function joinCluster(trust: JoinTrust, joining: Joining, world: World): Promise<HostIdentity> {
-  const failures: { readonly server: string; readonly e: CodedError }[] = [];
+  const failures: Failure[] = [];
   for (const server of trust.servers) {
+    const name = formatHostPort(server);
     try {
-      return await joinAt(server, trust, joining, world);
+      const outcome = await joinAt(server, trust, joining, world);
+      if (outcome.status === 'joined') return outcome.identity;
+      failures.push({ server: name, e: outcome.e });
+      break;
     } catch (e) {
       if (!isCoded(e)) throw e;
-      failures.push({ server: formatHostPort(server), e });
+      failures.push({ server: name, e });
     }
   }
   throw summary(failures);
 }
 
+interface Failure {
+  readonly server: string;
+  readonly e: CodedError;
+}
+
 /** What somebody has to mend stands before what may pass. */
-function summary(failures: readonly { readonly server: string; readonly e: CodedError }[]): CodedError {
+function summary(failures: readonly Failure[]): CodedError {
   const lasting = failures.filter(({ e }) => !errorCodes[e.code].retry);
   const code = lasting[0]?.e.code ?? 'unavailable';
   const all = [...lasting, ...failures.filter((one) => !lasting.includes(one))];
@@ -66,31 +80,37 @@ function summary(failures: readonly { readonly server: string; readonly e: Coded
   });
 }
 
-async function joinAt(
-  server: HostPort,
-  trust: JoinTrust,
-  joining: Joining,
-  world: World,
-): Promise<HostIdentity> {
+async function joinAt(server: HostPort, trust: JoinTrust, joining: Joining, world: World): Promise<Outcome> {
   const ca = trust.known ?? (await readTrusted(server, trust.pins, world));
   const { hostId, nodename, role, additionalPrincipals, key } = joining;
-  const dialable = tlsServer(server, { ca, serverName: authServerName });
-  const input = {
+  const about = {
     hostId,
     nodename,
     role,
     additionalPrincipals: [...additionalPrincipals],
     publicKey: toAuthorizedKeyLine(publicKeyOf(key).blob),
+    token: joining.token(),
   };
-  const believed = trust.pins.length > 0 ? 'an authority with a configured pin' : 'the authority it gave';
-  const answer = await over(dialable, world, (http) =>
-    callOperation(http, joinHost, { ...input, token: joining.token(), sentAt: world.now() }, world, limits),
-  ).catch((e: unknown) => {
-    throw inWords(e, trust.known === undefined ? believed : 'an authority this machine knows', world.now());
-  });
-  const identity: HostIdentity = { hostId, role, privateKeyPem: privateKeyPem(key), ...answer };
-  checkHostIdentity(identity);
-  return identity;
+  const verified = tlsServer(server, { ca, serverName: authServerName });
+  try {
+    const answer = await over(verified, world, (http) =>
+      callOperation(http, joinHost, { ...about, sentAt: world.now() }, world, limits),
+    );
+    const identity: HostIdentity = { hostId, role, privateKeyPem: privateKeyPem(key), ...answer };
+    checkHostIdentity(identity);
+    return { status: 'joined', identity };
+  } catch (e) {
+    if (tlsFailureOf(e) === undefined && isCoded(e) && !errorCodes[e.code].retry)
+      return { status: 'refused', e };
+    throw inWords(e, believedIn(trust), world.now());
+  }
+}
+
+function believedIn({ known, pins }: JoinTrust): string {
+  if (known !== undefined) return 'an authority this machine knows';
+  return pins.length === 0
+    ? 'the authority it named'
+    : 'an authority with a configured pin (while authorities are rotated, give every pin that "tctl status" prints)';
 }
 
 /** The authorities that a server claims and that may be believed. @throws CodedError as `authoritiesToTrust` */

@@ -13,45 +13,51 @@ export interface TestAuthority {
   readonly pin: string;
   /** authorized_keys line */
   readonly sshKey: string;
-  issue(request: {
-    hostId: string;
-    role: string;
-    key?: KeyObject;
-    nodename?: string;
-    names?: readonly string[];
-  }): HostIdentity;
+  issue(request: Wish & { key?: KeyObject }): HostIdentity;
+  /** For a key of which only the public half is known here. */
+  certify(request: Wish & { key: KeyObject }): Omit<HostIdentity, 'privateKeyPem'>;
+}
+
+interface Wish {
+  readonly hostId: string;
+  readonly role: string;
+  readonly names?: readonly string[];
 }
 
 export function testAuthority(clusterName: string, now: string): TestAuthority {
   const [ssh, tls] = [generateEd25519(), generateP256()];
   const pem = createCaCertificate({ clusterName, privateKey: tls, now });
   const sshKey = toAuthorizedKeyLine(publicKeyOf(ssh).blob);
+  const certify: TestAuthority['certify'] = ({ hostId, role, key, names = [] }) => {
+    const common = { hostId, clusterName, role, additionalPrincipals: names, now };
+    return {
+      hostId,
+      role,
+      clusterName,
+      sshCertificate: issueHostSshCertificate({
+        ...common,
+        publicKey: publicKeyOf(key),
+        ca: ssh,
+        nodename: 'host',
+      }),
+      tlsCertificatePem: issueHostTlsCertificate({
+        ...common,
+        publicKey: key.type === 'private' ? createPublicKey(key) : key,
+        caPem: pem,
+        caKey: tls,
+      }),
+      tlsCasPem: [pem],
+      sshHostCas: [sshKey],
+    };
+  };
   return {
     pem,
     pin: caPinOf(pem),
     sshKey,
-    issue: ({ hostId, role, key = generateEd25519(), nodename = 'host', names = [] }) => {
-      const common = { hostId, clusterName, role, additionalPrincipals: names, now };
-      return {
-        hostId,
-        role,
-        clusterName,
-        privateKeyPem: privateKeyPem(key),
-        sshCertificate: issueHostSshCertificate({
-          ...common,
-          publicKey: publicKeyOf(key),
-          ca: ssh,
-          nodename,
-        }),
-        tlsCertificatePem: issueHostTlsCertificate({
-          ...common,
-          publicKey: createPublicKey(key),
-          caPem: pem,
-          caKey: tls,
-        }),
-        tlsCasPem: [pem],
-        sshHostCas: [sshKey],
-      };
-    },
+    certify,
+    issue: ({ key = generateEd25519(), ...wish }) => ({
+      ...certify({ ...wish, key }),
+      privateKeyPem: privateKeyPem(key),
+    }),
   };
 }
