@@ -14,6 +14,7 @@ const commands: Commands = {
   'log tail': async () => (await import('./log-tail.ts')).tailLog,
   'log verify': async () => (await import('./log-verify.ts')).verifyLog,
   'log copy': async () => (await import('./log-copy.ts')).copyLog,
+  'log rekey': async () => (await import('./log-rekey.ts')).rekeyLog,
   version: async () => (await import('../version-command.ts')).printVersion,
 };
 

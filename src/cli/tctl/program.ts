@@ -125,6 +125,23 @@ export const tctlProgram: ProgramSpec = {
         { name: 'force', kind: 'switch', help: 'With --abort: the new store is lost, do not ask it.' },
       ],
     },
+    {
+      name: 'log rekey',
+      help: 'Make a new key for the secrets on the log and put all of them under it, while the cluster runs.',
+      flags: [
+        { name: 'dry-run', kind: 'switch', help: 'Only say which keys the secrets lie under.' },
+        { name: 'prepare', kind: 'switch', help: 'Only add a key to the keyring file, to be copied first.' },
+        { name: 'use', kind: 'value', help: 'Seal under this key of the keyring file from now on.' },
+        { name: 'remove-old', kind: 'switch', help: 'Make no key; remove those nothing lies under.' },
+        {
+          name: 'orphans',
+          kind: 'value',
+          choices: ['report', 'remove', 'skip'],
+          default: 'report',
+          help: 'Data keys older than a day that no event refers to: report, remove, or do not look.',
+        },
+      ],
+    },
     { name: 'version', help: 'Print the version.' },
     ...[
       'nodes add',
