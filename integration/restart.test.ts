@@ -34,8 +34,9 @@ interface Daemon {
 
 const opened: Daemon[] = [];
 afterEach(async () => {
-  for (const { cluster, generations } of opened.splice(0)) {
-    for (const { pid } of generations()) process.kill(pid, 'SIGKILL');
+  for (const daemon of opened.splice(0)) {
+    const { cluster } = daemon;
+    for (const { pid } of daemon.generations()) process.kill(pid, 'SIGKILL');
     await cluster.close();
   }
 });

@@ -50,8 +50,10 @@ export async function bootMachine(): Promise<Machine> {
     '--wdns=/',
     '/usr/bin/env',
     '-i',
-    `PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:${project}/bin`,
+    `PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     'HOME=/root',
+    // The files of this machine shine through: nobody's login is in there.
+    'TSH_HOME=/run/tsh',
     'LANG=C.UTF-8',
     '/bin/bash',
     '-c',
