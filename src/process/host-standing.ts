@@ -13,6 +13,7 @@ import type { Closers } from './host-service.ts';
 import { saveIdentity } from './identity-store.ts';
 import { obtainIdentity } from './obtain-identity.ts';
 import type { Parts } from './parts.ts';
+import { explainAbsence } from './watch-identity.ts';
 
 type HostRole = 'Proxy' | 'Node';
 
@@ -74,7 +75,10 @@ export async function joinedStanding(
     },
     { hostId, nodename: configuration.nodename, role, additionalPrincipals: names },
   );
-  return standOn(identity, configuration.join.authServers, parts, wish);
+  const { authServers } = configuration.join;
+  return standOn(identity, authServers, parts, wish, (client) =>
+    explainAbsence(client, { identity, authServers, tryIdentity, world, sink, pause }),
+  );
 }
 
 async function standOn(
@@ -82,9 +86,10 @@ async function standOn(
   authServers: readonly HostPort[],
   { configuration, world, logger }: Parts,
   { role, closers }: Wish,
+  dress: (client: AuthClient) => AuthClient = (client) => client,
 ): Promise<Standing> {
   const sink = logger(role.toLowerCase());
-  const client = connectAuth({ servers: authServers, identity, sink, world });
+  const client = dress(connectAuth({ servers: authServers, identity, sink, world }));
   closers.add(() => {
     client.close();
   });

@@ -169,6 +169,13 @@ describe('a TERM', () => {
     expect(t.signals).toEqual(['SIGTERM 1000001', 'SIGTERM 77']);
   });
 
+  it('that asks for a drain before anybody is served ends at once, and this process alone', async () => {
+    const { lifecycle, signals } = trial();
+    lifecycle.drain('SIGQUIT');
+    expect(await lifecycle.ending).toEqual({ how: 'at-once', reason: 'SIGQUIT' });
+    await lifecycle.atOnce;
+    expect(signals).toEqual([]);
+  });
   it('in the middle of a drain cuts it short', async () => {
     const t = trial();
     t.lifecycle.serving();

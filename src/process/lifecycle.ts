@@ -77,9 +77,15 @@ export class Lifecycle {
     this.#cut();
   }
 
-  /** QUIT. */
+  /** QUIT. Before the services are ready (they may wait to join a cluster) nobody is served: that ends at once. */
   drain(reason: string): void {
     if (this.#state.status === 'draining' || this.#state.status === 'stopping') return;
+    if (this.#state.status === 'starting') {
+      this.#state = { status: 'stopping' };
+      this.#end({ how: 'at-once', reason });
+      this.#cut();
+      return;
+    }
     this.#state = { status: 'draining', successor: undefined };
     this.#cancelled.abort();
     this.#end({ how: 'drain', reason, succeeded: false });
