@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { silentLog } from '../base/log-sink.ts';
 import { CodedError } from '../base/errors.ts';
 import { type Partition, partitions } from './event.ts';
+import { isLasting } from './rewrap-marks.ts';
 import type { BlobStore, SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
 import { restoreFold } from './snapshots.ts';
@@ -28,7 +29,7 @@ export class BlobCopy {
 
   /** Data keys that were destroyed at the source are destroyed at the target. Answers how many there are. */
   async vault(): Promise<number> {
-    const keys = await this.#source.vault.list('');
+    const keys = (await this.#source.vault.list('')).filter(isLasting);
     await this.#put('vault', keys, this.#vault);
     await removeOthers(this.#target.vault, new Set(keys), '');
     return keys.length;

@@ -8,7 +8,8 @@ import type { SlotDriver } from './slot-driver.ts';
  */
 const shape = z.strictObject({
   version: z.literal(1),
-  kind: z.enum(['copy', 'import']),
+  /** `import` into an empty store; `restore`: what a store lacked of an archive. */
+  kind: z.enum(['copy', 'import', 'restore']),
   /** Of the copy; of an import the digest of its archive. */
   id: z.string(),
   from: z.string(),
@@ -42,7 +43,7 @@ export async function refuseUnfinished(driver: Marked): Promise<void> {
   const { kind, from, begunAt } = mark;
   throw new CodedError(
     'unavailable',
-    `the log in this store is not whole: the ${kind} from ${from} begun at ${begunAt} has not ended. Run the same tctl log ${kind} again`,
+    `the log in this store is not whole: the ${kind} from ${from} begun at ${begunAt} has not ended. Run the same tctl log ${kind === 'copy' ? kind : 'import'} again`,
   );
 }
 

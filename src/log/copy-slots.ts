@@ -232,8 +232,8 @@ export class SlotCopy {
   }
 }
 
-/** What the target held, one slot ahead. */
-class Lookahead {
+/** Reads slots, one ahead. */
+export class Lookahead {
   readonly #slots: AsyncIterator<StoredSlot>;
   #next: StoredSlot | undefined;
   #ended = false;
@@ -254,6 +254,13 @@ class Lookahead {
   async skipTo(slot: number): Promise<void> {
     for (let next = await this.peek(); next && next.slot < slot; next = await this.peek())
       this.#next = undefined;
+  }
+
+  /** Reads to the end. Answers how many were left. */
+  async count(): Promise<number> {
+    let left = 0;
+    for (; await this.peek(); left++) this.#next = undefined;
+    return left;
   }
 }
 

@@ -155,7 +155,7 @@ async function compare(copy: SlotCopy, id: string, { target, to }: CopyOptions):
 async function claim(options: CopyOptions, fence: Fence | undefined): Promise<CopyMark | 'was copied'> {
   const { target, to, from, world } = options;
   const mark = await readMark(target);
-  if (mark?.kind === 'import')
+  if (mark !== undefined && mark.kind !== 'copy')
     throw new CodedError(
       'already_exists',
       `an import into ${to} has not ended: finish it, or name an empty store`,

@@ -12,6 +12,9 @@ const marks = 'rewrap/under-way/';
 const tombstones = 'rewrap/destroyed/';
 const dataKeys = 'data-key/';
 
+/** True for what lasts: marks and tombstones mean nothing in a copy of the vault. */
+export const isLasting = (key: string): boolean => !key.startsWith('rewrap/');
+
 export const vaultKey = (keyId: string): string => `${dataKeys}${keyId}`;
 
 /** The ids of all data keys in the vault, sorted: as they begin with a UUID of version 7, by the time they were made. */

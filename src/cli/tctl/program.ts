@@ -142,6 +142,30 @@ export const tctlProgram: ProgramSpec = {
         },
       ],
     },
+    {
+      name: 'log export',
+      help: 'Write the log to one file, beside the running cluster.',
+      args: [{ name: 'file', required: true, help: 'The file to make.' }],
+      flags: [
+        {
+          name: 'with-secrets',
+          kind: 'switch',
+          help: 'With the wrapped keys of its secrets: needed to bring a cluster back.',
+        },
+      ],
+    },
+    {
+      name: 'log import',
+      help: 'Put an exported log into the store of the configuration: all of it, or what the store lacks.',
+      args: [{ name: 'file', required: true, help: 'The file that was exported.' }],
+      flags: [
+        {
+          name: 'to',
+          kind: 'value',
+          help: 'Where to: dir:/path, or a file with a storage: section [the configuration].',
+        },
+      ],
+    },
     { name: 'version', help: 'Print the version.' },
     ...[
       'nodes add',

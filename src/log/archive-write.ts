@@ -1,0 +1,254 @@
+import { type FileHandle, link, open, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { silentLog } from '../base/log-sink.ts';
+import { CodedError, isCoded } from '../base/errors.ts';
+import {
+  type ArchiveEnd,
+  encodeBlob,
+  encodeJson,
+  entryDigest,
+  type EntryKind,
+  firstDigest,
+  kinds,
+  magic,
+  prefixOf,
+} from './archive-format.ts';
+import { decodeBatch } from './batch.ts';
+import { requireSnapshot, wholeSnapshots } from './copy-blobs.ts';
+import { refuseUnfinished } from './copy-mark.ts';
+import { type Partition, partitions } from './event.ts';
+import { PartitionFold } from './partition-fold.ts';
+import { damageError } from './partition-reader.ts';
+import { isLasting } from './rewrap-marks.ts';
+import type { SlotDriver, StoredSlot } from './slot-driver.ts';
+import { type Manifest, SnapshotStore } from './snapshot-store.ts';
+
+export interface ExportOptions {
+  readonly source: SlotDriver;
+  readonly from: string;
+  readonly exportedAt: string;
+  /** Whether the wrapped data keys go with it. Without them what is sealed stays so, wherever it is imported. */
+  readonly secrets: boolean;
+}
+
+export interface Exported extends ArchiveEnd {
+  /** Of the whole archive, in hexadecimal. */
+  readonly digest: string;
+  readonly fileBytes: number;
+}
+
+/**
+ * Writes the log to a new file (0600), beside a running cluster: each partition as it is when it is read. The file
+ * appears under its name when it is whole.
+ * @throws CodedError `already_exists` when there is a file; `damaged`, naming the slot; `not_found` for an empty store.
+ */
+export async function exportLog(path: string, options: ExportOptions): Promise<Exported> {
+  const temporary = `${path}.${process.pid}.part`;
+  await refuseUnfinished(options.source);
+  await refuseExisting(path);
+  const file = await open(temporary, 'wx', 0o600);
+  try {
+    const writer = new EntryWriter(file);
+    const end = await writeAll(writer, options);
+    await writer.flush();
+    await file.sync();
+    await file.close();
+    await link(temporary, path);
+    await rm(temporary);
+    await syncDirectory(path);
+    return { ...end, digest: writer.digest.toString('hex'), fileBytes: writer.bytes };
+  } catch (e) {
+    await file.close().catch(() => undefined);
+    await rm(temporary, { force: true });
+    throw asCoded(e);
+  }
+}
+
+/** A full disk is an answer, not a bug. */
+function asCoded(e: unknown): unknown {
+  if (isCoded(e) || !(e instanceof Error) || !('code' in e)) return e;
+  if (e.code === 'EEXIST') return new CodedError('already_exists', `the file exists: name another one`);
+  if (e.code === 'ENOSPC' || e.code === 'EDQUOT' || e.code === 'EFBIG')
+    return new CodedError('no_space', `the archive could not be written: ${e.message}`, { cause: e });
+  return e;
+}
+
+async function refuseExisting(path: string): Promise<void> {
+  const there = await open(path, 'r').catch((e: unknown) => {
+    if ((e as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw e;
+  });
+  if (there === undefined) return;
+  await there.close();
+  throw new CodedError('already_exists', `${path} exists: name another file`);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const folder = await open(dirname(path), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function writeAll(writer: EntryWriter, options: ExportOptions): Promise<ArchiveEnd> {
+  const { source, from, exportedAt, secrets } = options;
+  await writer.add(kinds.header, encodeJson({ version: 1, exportedAt, from, secrets }));
+  const written: ArchiveEnd['partitions'] = [];
+  let snapshots = 0;
+  for (const partition of partitions) {
+    const newest = await newestSnapshot(source, partition);
+    if (newest !== undefined) {
+      await writeSnapshot(writer, source, newest);
+      snapshots++;
+    }
+    written.push(await writeSlots(writer, source, partition, newest));
+  }
+  if (written[0]?.lastSlot === 0) throw new CodedError('not_found', `there is no log in ${from}`);
+  let dataKeys = 0;
+  if (secrets)
+    for (const key of (await source.vault.list('')).filter(isLasting)) {
+      const value = await source.vault.get(key);
+      // Destroyed since it was listed.
+      if (value === undefined) continue;
+      await writer.add(kinds.dataKey, encodeBlob(key, value));
+      dataKeys++;
+    }
+  const end = { partitions: written, snapshots, dataKeys };
+  await writer.add(kinds.end, encodeJson(end));
+  return end;
+}
+
+async function newestSnapshot(source: SlotDriver, partition: Partition): Promise<Manifest | undefined> {
+  for await (const one of new SnapshotStore(source.snapshots, partition, silentLog).newestFirst()) return one;
+  return undefined;
+}
+
+/** What newer ones have taken the place of cannot be read to its end. */
+const overtaken = (partition: string): CodedError =>
+  new CodedError('unavailable', `${partition} was compacted while it was read: export again`);
+
+async function writeSnapshot(writer: EntryWriter, source: SlotDriver, newest: Manifest): Promise<void> {
+  const folder = `${newest.partition}/${String(newest.slot).padStart(16, '0')}/`;
+  for (const key of wholeSnapshots(await source.snapshots.list(folder)).sort(manifestLast)) {
+    const value = await source.snapshots.get(key);
+    if (value === undefined) throw overtaken(newest.partition);
+    await writer.add(kinds.snapshot, encodeBlob(key, value));
+  }
+}
+
+const manifestLast = (a: string, b: string): number =>
+  Number(a.endsWith('/manifest')) - Number(b.endsWith('/manifest'));
+
+/** From the beginning; where that was trimmed, from what the snapshot in the archive needs. */
+async function writeSlots(
+  writer: EntryWriter,
+  source: SlotDriver,
+  partition: Partition,
+  newest: Manifest | undefined,
+): Promise<ArchiveEnd['partitions'][number]> {
+  let from = 1;
+  for await (const { slot } of source.read(partition, 1)) {
+    if (slot > 1) {
+      await requireSnapshot(source, partition, 'the log');
+      from = newest?.floor ?? slot;
+    }
+    break;
+  }
+  const walk = new Walk(source, partition);
+  for await (const stored of source.read(partition, from)) {
+    await walk.take(stored);
+    await writer.add(kinds.batch, stored.batch);
+  }
+  if (walk.firstSlot > Math.max(1, newest?.slot ?? 0)) throw overtaken(partition);
+  return walk.counted();
+}
+
+/** Checks slots against the chain, and counts them. */
+class Walk {
+  readonly #source: SlotDriver;
+  readonly #partition: Partition;
+  #fold: PartitionFold;
+  #before = 0;
+  #bytes = 0;
+  firstSlot = 0;
+
+  constructor(source: SlotDriver, partition: Partition) {
+    this.#source = source;
+    this.#partition = partition;
+    this.#fold = new PartitionFold(partition);
+  }
+
+  async take({ slot, batch: stored }: StoredSlot): Promise<void> {
+    try {
+      const batch = decodeBatch(stored);
+      if (this.firstSlot === 0) {
+        this.firstSlot = slot;
+        if (slot > 1) this.#fold = PartitionFold.before(batch);
+        this.#before = this.#fold.position;
+      }
+      if (slot !== this.#fold.slot + 1)
+        throw await whyMissing(this.#source, this.#partition, this.#fold.slot + 1);
+      this.#fold.admit(batch);
+    } catch (e) {
+      throw isCoded(e, 'damaged') ? damageError({ partition: this.#partition, slot, reason: e.message }) : e;
+    }
+    this.#bytes += stored.length;
+  }
+
+  counted(): ArchiveEnd['partitions'][number] {
+    const { slot: lastSlot, position, hash: head } = this.#fold;
+    return {
+      partition: this.#partition,
+      firstSlot: this.firstSlot,
+      lastSlot,
+      events: position - this.#before,
+      bytes: this.#bytes,
+      head: head.toString('hex'),
+    };
+  }
+}
+
+async function whyMissing(source: SlotDriver, partition: Partition, slot: number): Promise<CodedError> {
+  for await (const first of source.read(partition, 1)) {
+    if (first.slot > slot) return overtaken(partition);
+    break;
+  }
+  return new CodedError('damaged', `slot ${slot} is missing`);
+}
+
+const flushBytes = 1024 * 1024;
+
+/** Appends entries to a file, each chained to the one before. */
+class EntryWriter {
+  readonly #file: FileHandle;
+  #digest = firstDigest;
+  #pending: Uint8Array[] = [magic];
+  #pendingBytes = magic.length;
+  bytes = 0;
+
+  constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  get digest(): Buffer {
+    return this.#digest;
+  }
+
+  async add(kind: EntryKind, payload: Uint8Array): Promise<void> {
+    const prefix = prefixOf(kind, payload.length);
+    this.#digest = entryDigest(this.#digest, prefix, payload);
+    this.#pending.push(prefix, payload, this.#digest);
+    this.#pendingBytes += prefix.length + payload.length + this.#digest.length;
+    if (this.#pendingBytes >= flushBytes) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    const all = Buffer.concat(this.#pending);
+    for (let at = 0; at < all.length;) at += (await this.#file.write(all, at)).bytesWritten;
+    this.bytes += all.length;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+  }
+}
