@@ -33,6 +33,7 @@ export interface Archive {
   readonly digest: string;
   /** The archive as a store for looking only: for `verifyLog`, `openLog` with a keyring that opens nothing, and import. */
   readonly driver: SlotDriver;
+  /** The same as closing the driver. */
   close(): Promise<void>;
 }
 
@@ -207,6 +208,6 @@ function driverOf(path: string, file: FileHandle, index: Index): SlotDriver {
     vault: blobs(index.dataKeys),
     snapshots: blobs(index.snapshots),
     report: () => ({ type: 'archive', place: path, trouble: undefined, figures: {} }),
-    close: () => Promise.resolve(),
+    close: () => file.close(),
   };
 }

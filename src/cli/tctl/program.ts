@@ -106,7 +106,9 @@ export const tctlProgram: ProgramSpec = {
     {
       name: 'log verify',
       help: 'Check every batch of the log, offline: chain, numbers, digests. Names the first bad one.',
-      args: [{ name: 'directory', help: 'Storage directory [the one of the configuration].' }],
+      args: [
+        { name: 'directory', help: 'Storage directory or exported file [the store of the configuration].' },
+      ],
     },
     {
       name: 'log copy',
