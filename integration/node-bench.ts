@@ -174,6 +174,7 @@ export async function startNode(wish: Partial<NodeConfig> & { logins?: string[] 
         events.push(event);
         return Promise.resolve();
       },
+      pending: () => 0,
       trouble: () => undefined,
     },
     world: realWorld,

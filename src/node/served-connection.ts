@@ -32,6 +32,7 @@ export class ServedConnection {
   readonly #deadlines: Deadline[] = [];
   #grant: Grant;
   #sessions = 0;
+  readonly #began = performance.now();
   #lastActivity = performance.now();
   #cut = false;
 
@@ -55,6 +56,12 @@ export class ServedConnection {
     };
     this.#setLimits();
     this.ended = this.#untilEnd();
+  }
+
+  /** How many channels of each kind are open now, and how long it is connected. */
+  report(): { readonly sessions: number; readonly forwards: number; readonly ageSeconds: number } {
+    const ageSeconds = Math.round((performance.now() - this.#began) / second);
+    return { sessions: this.#sessions, forwards: this.#work.size - this.#sessions, ageSeconds };
   }
 
   /** To be called when something changed in the cluster: a lock, a deletion or a role ends what it no longer allows. */

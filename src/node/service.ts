@@ -56,7 +56,7 @@ export interface NodeConfig {
 export interface NodeDeps {
   readonly identity: HostIdentity;
   readonly auth: Pick<AuthClient, 'call' | 'state'>;
-  readonly outbox: Pick<AuditOutbox, 'emit' | 'trouble'>;
+  readonly outbox: Pick<AuditOutbox, 'emit' | 'trouble' | 'pending'>;
   readonly world: World;
   readonly sink: LogSink;
   readonly metrics: Metrics;
@@ -136,6 +136,7 @@ class Node {
     return {
       done,
       trouble: () => this.#trouble(context),
+      diagnostics: () => this.#report(),
       stop: this.stop,
     };
   }
@@ -281,6 +282,20 @@ class Node {
       sshPublicAddress: '',
       labels: { ...this.#currentLabels() },
       version,
+    };
+  }
+
+  #report(): Record<string, unknown> {
+    const served = [...this.#served].map((one) => one.report());
+    const sum = (count: (one: (typeof served)[number]) => number): number =>
+      served.reduce((total, one) => total + count(one), 0);
+    return {
+      connections: served.length,
+      sessions: sum((one) => one.sessions),
+      forwards: sum((one) => one.forwards),
+      oldestSeconds: Math.max(0, ...served.map((one) => one.ageSeconds)),
+      auditWaiting: this.#deps.outbox.pending(),
+      auth: this.#deps.auth.state.connection().status,
     };
   }
 

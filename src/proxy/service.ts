@@ -125,6 +125,11 @@ async function start(deps: ProxyDeps): Promise<Running> {
   return {
     done,
     trouble: () => troubleOf(deps, views) ?? announcement.trouble(),
+    diagnostics: () => ({
+      ...ssh.report(),
+      auditWaiting: deps.outbox.pending(),
+      auth: auth.state.connection().status,
+    }),
     stop: endingOnce(async (grace) => {
       await close(grace);
       await announcement.stop();

@@ -69,6 +69,11 @@ export class SshFront {
     this.#unsubscribe();
   }
 
+  /** For an operator who asks. */
+  report(): Record<string, unknown> {
+    return { sshConnections: this.#ssh.connections().length, carriedStreams: this.#deps.relay.carried() };
+  }
+
   #server(): SshServer {
     const { identity, views, relay, audit, world, sink, metrics } = this.#deps;
     const connected = (): void => {

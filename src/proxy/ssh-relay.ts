@@ -46,6 +46,11 @@ export class SshRelay {
     this.#count(0);
   }
 
+  /** Streams it carries now. */
+  carried(): number {
+    return this.#streams.size;
+  }
+
   /** What one client may do. */
   handlersFor(connection: SshConnection): ConnectionHandlers {
     const client: Client = {
