@@ -52,6 +52,22 @@ export const readClusterStatus = operation({
     hostAuthority: z.string(),
     /** `sha256:<hex>`, every pin that is valid now; the first is the active one. */
     caPins: z.array(z.string()),
+    /** Settings about which the configuration files of the auth servers differ, and what stands. */
+    drift: z
+      .array(
+        z.object({
+          key: z.string(),
+          standing: z.string(),
+          others: z.array(z.object({ hostId: z.string(), nodename: z.string(), value: z.string() })),
+        }),
+      )
+      .default([]),
+    /** The store of the auth server that answers, as that one sees it. */
+    store: z
+      .object({ type: z.string(), place: z.string(), figures: z.record(z.string(), z.number()) })
+      .optional(),
+    /** What the auth server that answers lacks now; empty when nothing. */
+    trouble: z.string().default(''),
   }),
 });
 

@@ -2,6 +2,7 @@ import type { ClusterLog } from '../log/event-log.ts';
 import type { Position } from '../log/event.ts';
 import { authoritiesView, type AuthoritiesState } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
+import { configurationView } from '../views/configuration.ts';
 import { hostsView, type HostsState } from '../views/hosts.ts';
 import { invitesView, type InvitesState } from '../views/invites.ts';
 import { openView } from '../views/open-view.ts';
@@ -10,11 +11,13 @@ import { rolesView, type RolesState } from '../views/roles.ts';
 import { usersView, type UsersState } from '../views/users.ts';
 import type { Projection, View } from '../views/view.ts';
 import type { ClusterState } from '../domain/cluster.ts';
+import type { ConfigurationState } from '../domain/config-facts.ts';
 import type { ViewState } from '../log/event-log.ts';
 
 /** What auth folds. */
 export interface AuthViews {
   readonly cluster: View<ClusterState>;
+  readonly configuration: View<ConfigurationState>;
   readonly authorities: View<AuthoritiesState>;
   readonly roles: View<RolesState>;
   readonly users: View<UsersState>;
@@ -33,8 +36,9 @@ export interface AuthViews {
 }
 
 export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
-  const [cluster, authorities, roles, users, invites, hosts, presence] = await Promise.all([
+  const [cluster, configuration, authorities, roles, users, invites, hosts, presence] = await Promise.all([
     openView(clusterView, log.state),
+    openView(configurationView, log.state),
     openView(authoritiesView, log.state),
     openView(rolesView, log.state),
     openView(usersView, log.state),
@@ -42,12 +46,13 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
     openView(hostsView, log.state),
     openView(presenceView, log.presence),
   ]);
-  const ofState = [cluster, authorities, roles, users, invites, hosts];
+  const ofState = [cluster, configuration, authorities, roles, users, invites, hosts];
   const reached = async (position: Position): Promise<void> => {
     await Promise.all(ofState.map((view) => view.reached(position)));
   };
   return {
     cluster,
+    configuration,
     authorities,
     roles,
     users,
@@ -62,6 +67,7 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
         ? [storedView(presenceView, presence)]
         : [
             storedView(clusterView, cluster),
+            storedView(configurationView, configuration),
             storedView(authoritiesView, authorities),
             storedView(rolesView, roles),
             storedView(usersView, users),

@@ -3,10 +3,13 @@ import type { Metrics } from '../base/service.ts';
 import { second } from '../base/time.ts';
 import type { World } from '../base/world.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
+import type { Settings } from '../domain/config-facts.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import { auditWriter } from './audit-writer.ts';
 import { openAuthViews } from './auth-views.ts';
 import type { AuthDeps } from './deps.ts';
+import { declareConfiguration, tellDrift } from './file-configuration.ts';
+import { freshWithin, watchFoldLag } from './fold-lag.ts';
 import { foundCluster } from './first-start.ts';
 import { loginGate } from './login-gate.ts';
 import { ownAudit } from './own-audit.ts';
@@ -21,8 +24,23 @@ export interface AuthParts {
   readonly metrics: Metrics;
   readonly hostId: string;
   readonly clusterName: string;
+  /** The file gives no cluster_name. Default: it does. */
+  readonly nameIsDefault?: boolean;
+  readonly nodename: string;
   readonly secondFactor: SecondFactor;
+  /** Further settings of the file that all auth servers share, by their name in it. */
+  readonly settings?: Settings;
+  /** Default 5,000. */
+  readonly maxLogLagMs?: number;
+  /** Milliseconds of a clock that is never set; for tests. */
+  readonly monotonic?: () => number;
 }
+
+/** How far behind the store an auth server may be and still issue certificates. */
+const maxLogLagMs = 5 * second;
+
+/** How an auth server says that it lives. */
+export const ownPresence = { everyMs: 20 * second, ttlSeconds: 60 };
 
 /** Heartbeats of so long become one fact. */
 const presenceIntervalMs = 3 * second;
@@ -33,13 +51,16 @@ export async function buildDeps(
 ): Promise<{ readonly deps: AuthDeps; readonly close: () => Promise<void> }> {
   const { log, world, sink, metrics, hostId, clusterName, secondFactor } = parts;
   const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
-  const founded = await foundCluster({ state: log.state, world, sink, clusterName, secondFactor, cause });
-  const views = await openAuthViews(log);
-  await views.reached(founded);
-  await views.presence.reached(await log.presence.head());
-  const audit = auditWriter(log.audit, hostId);
-  const own = ownAudit(audit, world, hostId);
-  const away = turnedAway(own, world, hostId, sink);
+  const founded = await foundCluster({
+    state: log.state,
+    world,
+    sink,
+    clusterName,
+    nameIsDefault: parts.nameIsDefault ?? false,
+    secondFactor,
+    cause,
+  });
+  const folds = await openAuthViews(log);
   const presence = presenceWriter({
     log: log.presence,
     world,
@@ -47,25 +68,48 @@ export async function buildDeps(
     hostId,
     intervalMs: presenceIntervalMs,
   });
-  const deps: AuthDeps = {
-    log,
-    world,
-    sink,
-    metrics,
-    hostId,
-    views,
-    keys: keyChest(log.state, views),
-    audit,
-    ownAudit: own,
-    gate: loginGate(world, away),
-    presence,
-  };
-  return {
-    deps,
-    close: async () => {
-      await presence.close();
-      await away.close();
+  const limitMs = parts.maxLogLagMs ?? maxLogLagMs;
+  const views = freshWithin(folds, limitMs);
+  const closers: (() => Promise<void> | void)[] = [
+    () => {
       views.close();
     },
+    () => presence.close(),
+  ];
+  const close = async (): Promise<void> => {
+    for (const one of closers.reverse()) await one();
   };
+  try {
+    await views.reached(founded);
+    await views.presence.reached(await log.presence.head());
+    const keys = keyChest(log.state, views);
+    // Known before anything is served: a keyring that does not open the authorities is of another cluster.
+    await Promise.all([keys.signer('user'), keys.signer('host')]);
+    presence.renew({ hostId, role: 'Auth' }, ownPresence.ttlSeconds);
+    await presence.flush();
+    const configuring = { log, world, sink, views: folds };
+    const file = { hostId, nodename: parts.nodename, secondFactor, settings: parts.settings ?? {} };
+    await declareConfiguration(configuring, file, cause);
+    const drift = tellDrift({ ...configuring, views });
+    const audit = auditWriter(log.audit, hostId);
+    const own = ownAudit(audit, world, hostId);
+    const away = turnedAway(own, world, hostId, sink);
+    const monotonic = parts.monotonic ?? (() => performance.now());
+    const lag = watchFoldLag({ views: folds, sink, metrics, limitMs, monotonic });
+    closers.push(
+      () => away.close(),
+      () => {
+        drift.close();
+        lag.close();
+      },
+    );
+    const gate = loginGate(world, away);
+    return {
+      deps: { log, world, sink, metrics, hostId, views, keys, lag, audit, ownAudit: own, gate, presence },
+      close,
+    };
+  } catch (e) {
+    await close();
+    throw e;
+  }
 }

@@ -9,6 +9,7 @@ import { version } from '../base/version.ts';
 import type { AuthorityType } from '../domain/authority.ts';
 import { caPinOf } from '../pki/ca-pin.ts';
 import type { AuthDeps } from './deps.ts';
+import { currentDrift } from './file-configuration.ts';
 import { clusterOf, signerOfCluster } from './lookups.ts';
 
 export const ping = (deps: AuthDeps): z.input<typeof pingCluster.output> => ({
@@ -22,6 +23,9 @@ export async function clusterStatus(deps: AuthDeps): Promise<z.input<typeof read
     ...ping(deps),
     userAuthority: rotationText(deps, 'user'),
     hostAuthority: rotationText(deps, 'host'),
+    drift: currentDrift(deps).map((one) => ({ ...one, others: [...one.others] })),
+    store: deps.log.store(),
+    trouble: deps.lag.trouble() ?? deps.log.store().trouble ?? '',
     caPins: signerOfCluster(deps.views, 'host').tlsCertificatesPem.map(caPinOf),
   };
 }

@@ -73,8 +73,8 @@ describe('compacting the log', () => {
     expect(failing.trouble()).toBeUndefined();
     world.advance(11 * minute);
     await failing.run();
-    expect(failing.trouble()).toBe(
-      'snapshots of the log fail since 2026-01-01T00:00:00.000Z: state: the disk is full',
+    expect(failing.trouble()).toMatch(
+      /^snapshots of the log fail since 2026-01-01T00:00:00.000Z: \w+: the disk is full$/,
     );
     await failing.close();
   });

@@ -7,6 +7,7 @@ import type { ClusterLog } from '../log/event-log.ts';
 import type { Cause } from '../log/event.ts';
 import type { AuditWriter } from './audit-writer.ts';
 import type { AuthViews } from './auth-views.ts';
+import type { FoldLag } from './fold-lag.ts';
 import type { LoginGate } from './login-gate.ts';
 import type { OwnAudit } from './own-audit.ts';
 import type { PresenceWriter } from './presence-writer.ts';
@@ -22,6 +23,8 @@ export interface AuthDeps {
   readonly hostId: string;
   readonly views: AuthViews;
   readonly keys: KeyChest;
+  /** Ask it before anything is signed. */
+  readonly lag: FoldLag;
   readonly audit: AuditWriter;
   readonly ownAudit: OwnAudit;
   readonly gate: LoginGate;

@@ -13,6 +13,8 @@ describe('the first start', () => {
       'authority.created',
       'authority.created',
       'cluster.created',
+      'configuration.adopted',
+      'configuration.declared',
       'role.created',
     ]);
     expect(new Set(events.map((one) => one.cause.requestId)).size).toBe(1);
@@ -44,17 +46,32 @@ describe('a later start', () => {
     await second.close();
   });
 
-  it('keeps the name and warns with both, and takes the second factor', async () => {
+  it('with another cluster_name is refused, with both, and changes nothing', async () => {
     const first = await openTestAuth();
     await first.close();
-    const second = await openTestAuth({
-      log: first.log,
-      world: first.world,
-      clusterName: 'other',
-      secondFactor: 'off',
+    const before = await first.log.state.head();
+    await expect(
+      openTestAuth({ log: first.log, world: first.world, clusterName: 'other', secondFactor: 'off' }),
+    ).rejects.toMatchObject({
+      code: 'misconfigured',
+      message: expect.stringMatching(/"example".*"other"/) as string,
     });
+    expect(await first.log.state.head()).toBe(before);
+  });
+
+  it('without a cluster_name keeps the one there is', async () => {
+    const first = await openTestAuth();
+    await first.close();
+    const options = { log: first.log, world: first.world, clusterName: 'host-7', nameIsDefault: true };
+    const second = await openTestAuth(options);
     expect((await clusterStatus(second.deps)).clusterName).toBe('example');
-    expect(second.sink.lines.filter((line) => line.startsWith('warn')).join()).toMatch(/"example".*"other"/);
+    await second.close();
+  });
+
+  it('takes the second factor of the file', async () => {
+    const first = await openTestAuth();
+    await first.close();
+    const second = await openTestAuth({ log: first.log, world: first.world, secondFactor: 'off' });
     expect((await eventsOf(first.log, 'state')).at(-1)?.fact).toMatchObject({
       type: 'cluster.configured',
       data: { secondFactor: 'off' },

@@ -18,15 +18,17 @@ export interface Founding {
   readonly world: World;
   readonly sink: LogSink;
   readonly clusterName: string;
+  /** The file says no name, and this is the machine's: the cluster keeps what it has. */
+  readonly nameIsDefault: boolean;
   readonly secondFactor: SecondFactor;
   readonly cause: Cause;
 }
 
 /**
  * Makes the cluster, its authorities and the role `admin` in one append, unless they exist: of two auth servers that
- * start at once, one makes them and the other takes them as they are. A later start records what the configuration
- * file changed, and nothing when it changed nothing.
+ * start at once, one makes them and the other takes them as they are. A later start writes nothing.
  * Answers the position up to which a view must have come to know all of it.
+ * @throws CodedError `misconfigured` when the log is that of a cluster with another name.
  */
 export async function foundCluster(founding: Founding): Promise<Position> {
   const { state, cause } = founding;
@@ -34,7 +36,7 @@ export async function foundCluster(founding: Founding): Promise<Position> {
   if (found.state.status === 'absent') await create(founding);
   else
     await execute(state, role, roleStream(adminRole.name), { type: 'ensure-role', role: adminRole }, cause);
-  await configure(founding);
+  await checkName(founding);
   return state.head();
 }
 
@@ -58,23 +60,16 @@ async function create({ state, world, sink, clusterName, secondFactor, cause }: 
   }
 }
 
-/** The name is that of the first start, whatever the file says later. */
-async function configure({ state, sink, clusterName, secondFactor, cause }: Founding): Promise<void> {
+/** Another name means another cluster: nothing of it is touched. A name that only stands in for none gives way. */
+async function checkName({ state, clusterName, nameIsDefault }: Founding): Promise<void> {
   const { state: known } = await load(state, cluster, clusterStream);
   if (known.status === 'absent') throw new CodedError('unavailable', 'the cluster could not be created');
-  if (known.clusterName !== clusterName)
-    sink.warn('a cluster cannot be renamed: cluster_name of the configuration is ignored', {
-      clusterName: known.clusterName,
-      ignored: clusterName,
-    });
-  const { facts } = await execute(
-    state,
-    cluster,
-    clusterStream,
-    { type: 'open-cluster', clusterName: known.clusterName, clusterId: known.clusterId, secondFactor },
-    cause,
+  if (known.clusterName === clusterName || nameIsDefault) return;
+  throw new CodedError(
+    'misconfigured',
+    `the store belongs to cluster "${known.clusterName}", but cluster_name is "${clusterName}": ` +
+      'a cluster cannot be renamed; set cluster_name back, or name another store',
   );
-  if (facts.length > 0) sink.info('the configuration changed the second factor', { secondFactor });
 }
 
 function newAuthority(type: AuthorityType, clusterName: string, world: World): AuthorityCommand {

@@ -34,12 +34,14 @@ const shortestTtlSeconds = 60;
 /**
  * Signs the SSH certificate of a user and its TLS twin, over one key. Whoever calls has made sure who it is; what the
  * certificate admits to is decided here, by the roles. The audit knows of it before the caller has it.
- * @throws CodedError `access_denied` when no login is left; `unavailable` when nothing can sign.
+ * @throws CodedError `access_denied` when no login is left; `unavailable` when nothing can sign, or what is known here is
+ * too old to sign by.
  */
 export async function issueCertificates(
   deps: AuthDeps,
   request: CertificateRequest,
 ): Promise<UserCertificates> {
+  deps.lag.require();
   const { username, roles, traits, publicKey, routeToCluster, format, cause } = request;
   if (roles.length === 0 || roles.some((one) => isSystemRole(one.name)))
     throw new CodedError('access_denied', `user "${username}" has no role a person can have`);

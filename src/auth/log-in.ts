@@ -36,6 +36,7 @@ const noSeed = new Uint8Array(20);
 /** A person logs in through a proxy: password, code, then certificates. */
 export function logIn(deps: AuthDeps, call: Call, input: Input): Promise<Output> {
   return deps.gate.admit(input.clientAddress, async () => {
+    deps.lag.require();
     // Before anything is spent on it: a code works once.
     const publicKey = readPublicKey(input.publicKey);
     await deps.views.fresh();

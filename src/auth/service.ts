@@ -15,11 +15,12 @@ import { second } from '../base/time.ts';
 import { version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
+import type { Settings } from '../domain/config-facts.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { trustedOf } from '../views/authorities.ts';
 import { findUser, mayAct } from '../views/users.ts';
-import { buildDeps } from './build-deps.ts';
+import { buildDeps, ownPresence } from './build-deps.ts';
 import { type CallerFacts, identifyCallers } from './callers.ts';
 import { startCompaction } from './compaction.ts';
 import type { AuthDeps } from './deps.ts';
@@ -34,10 +35,16 @@ export interface AuthConfig {
   readonly hostId: string;
   readonly nodename: string;
   readonly clusterName: string;
+  /** The file gives no cluster_name. Default: it does. */
+  readonly nameIsDefault?: boolean;
   readonly listenAddress: HostPort;
   /** Names and addresses by which others reach this server; they stand in its certificate. */
   readonly publicAddresses: readonly string[];
   readonly secondFactor: SecondFactor;
+  /** Further settings of the file that all auth servers share, by their name in it. */
+  readonly settings?: Settings;
+  /** Further behind the store than this, it issues no certificates. Default 5,000. */
+  readonly maxLogLagMs?: number;
 }
 
 export interface AuthServiceDeps {
@@ -66,7 +73,6 @@ interface Started {
 
 /** A followed log brings a line at least so often; readers give up after 7 s. */
 const keepAliveMs = 2 * second;
-const ownPresence = { everyMs: 20 * second, ttlSeconds: 60 };
 
 /** The only writer of the log: decides, signs, serves the others. The log is its owner's to close. */
 export function createAuthService(service: AuthServiceDeps): AuthService {
@@ -143,7 +149,8 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     done.catch(() => undefined);
     const running: Running = {
       done,
-      trouble: () => compaction.trouble() ?? damageOf(log) ?? log.store().trouble,
+      diagnostics: () => reportOf(deps, log),
+      trouble: () => deps.lag.trouble() ?? compaction.trouble() ?? damageOf(log) ?? log.store().trouble,
       stop: endingOnce(async (grace) => {
         stopping.abort();
         clearInterval(renewing);
@@ -160,6 +167,17 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     await closeAll();
     throw e;
   }
+}
+
+/** Heads and lags of the log, and which keys are trusted. */
+function reportOf(deps: AuthDeps, log: ClusterLog): Record<string, unknown> {
+  const report: Record<string, unknown> = { store: log.store().place };
+  for (const [partition, stats] of Object.entries(log.stats())) {
+    const { position, slot, lag, waitingAppends, followers, eventsSinceSnapshot } = stats;
+    report[partition] = { position, slot, lag, waitingAppends, followers, eventsSinceSnapshot };
+  }
+  const { user, host } = authoritiesOf(deps);
+  return { ...report, trustedAuthorities: { user: user.length, host: host.length } };
 }
 
 function damageOf(log: ClusterLog): string | undefined {

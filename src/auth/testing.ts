@@ -38,6 +38,9 @@ export async function openTestAuth(
     world?: FakeWorld;
     clusterName?: string;
     hostId?: string;
+    nodename?: string;
+    nameIsDefault?: boolean;
+    monotonic?: () => number;
   } = {},
 ): Promise<TestAuth> {
   const world = options.world ?? fakeWorld();
@@ -51,6 +54,9 @@ export async function openTestAuth(
     hostId: options.hostId ?? authHostId,
     clusterName: options.clusterName ?? 'example',
     secondFactor: options.secondFactor ?? 'otp',
+    nodename: options.nodename ?? 'auth-1',
+    nameIsDefault: options.nameIsDefault ?? false,
+    ...(options.monotonic && { monotonic: options.monotonic }),
   });
   return { deps, log, world, sink, close };
 }

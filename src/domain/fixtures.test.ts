@@ -5,6 +5,7 @@ import type { Fact, Recorded, StreamName } from '../log/event.ts';
 import { audit, auditFact } from './audit.ts';
 import { authority, authorityFact } from './authority.ts';
 import { cluster, clusterFact } from './cluster.ts';
+import { configuration, configurationFact } from './config-facts.ts';
 import recordedFacts from './fixtures/facts.json' with { type: 'json' };
 import { host, hostFact } from './host.ts';
 import { invite, inviteFact } from './invite.ts';
@@ -28,6 +29,7 @@ const typesOf = (union: unknown): string[] => (union as Union).options.map(({ sh
 
 const categories: Readonly<Record<string, Folding>> = {
   cluster: folding(cluster, ...typesOf(clusterFact)),
+  configuration: folding(configuration, ...typesOf(configurationFact)),
   authority: folding(authority, ...typesOf(authorityFact)),
   role: folding(role, ...typesOf(roleFact)),
   user: folding(user, ...typesOf(userFact)),

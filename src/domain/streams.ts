@@ -3,6 +3,8 @@ import type { AuditEvent } from './audit-event.ts';
 
 /** Names of the streams, by category. What is after the first `-` is the id, whatever it contains. */
 export const clusterStream = 'cluster-main' satisfies StreamName;
+/** What the configuration files of the auth servers say, and what holds. */
+export const configurationStream = 'configuration-main' satisfies StreamName;
 export const authorityStream = (type: 'user' | 'host'): StreamName => `authority-${type}`;
 export const roleStream = (name: string): StreamName => `role-${name}`;
 export const userStream = (username: string): StreamName => `user-${username}`;

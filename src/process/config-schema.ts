@@ -48,6 +48,8 @@ const authService = z.strictObject({
     .regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/, 'a cluster name has letters, digits, dots and dashes')
     .optional(),
   public_addr: addresses(3025).default([]),
+  /** Further behind the store than this, an auth server issues no certificates. */
+  max_log_lag: duration.refine((ms) => ms >= 1_000, 'at least 1s').default(5_000),
   authentication: z
     .strictObject({
       type: z

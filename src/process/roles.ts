@@ -81,12 +81,15 @@ async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {
       hostId,
       nodename: configuration.nodename,
       clusterName: configuration.clusterName,
+      nameIsDefault: configuration.file.auth_service.cluster_name === undefined,
       listenAddress: configuration.listen.auth,
       publicAddresses: [
         advertisedHost(configuration.advertiseIp, configuration.listen.auth.host),
         ...configuration.file.auth_service.public_addr.map((a) => a.host),
       ],
       secondFactor: configuration.file.auth_service.authentication.second_factor,
+      settings: { 'auth_service.authentication.type': configuration.file.auth_service.authentication.type },
+      maxLogLagMs: configuration.file.auth_service.max_log_lag,
     },
   });
 }

@@ -1,0 +1,116 @@
+import type { LogSink } from '../base/log-sink.ts';
+import type { World } from '../base/world.ts';
+import { cluster, type SecondFactor, secondFactor } from '../domain/cluster.ts';
+import { configuration, driftOf, type Drift, type Settings } from '../domain/config-facts.ts';
+import { clusterStream, configurationStream } from '../domain/streams.ts';
+import type { ClusterLog } from '../log/event-log.ts';
+import type { Cause } from '../log/event.ts';
+import { execute } from '../log/execute.ts';
+import { presenceOf } from '../views/presence.ts';
+import type { AuthViews } from './auth-views.ts';
+import { clusterOf } from './lookups.ts';
+
+export interface FileConfiguration {
+  readonly hostId: string;
+  readonly nodename: string;
+  readonly secondFactor: SecondFactor;
+  /** Further settings that all auth servers share, by their name in the file. */
+  readonly settings: Settings;
+}
+
+export interface ConfigurationDeps {
+  readonly log: ClusterLog;
+  readonly world: World;
+  readonly sink: LogSink;
+  readonly views: AuthViews;
+}
+
+const secondFactorKey = 'auth_service.authentication.second_factor';
+
+/**
+ * Records what the file of this auth server says, where that is new, and puts into effect what then stands. This server
+ * must be present on the log before: of two that start at once each must see the other, or come after it.
+ */
+export async function declareConfiguration(
+  deps: ConfigurationDeps,
+  { hostId, nodename, ...file }: FileConfiguration,
+  cause: Cause,
+): Promise<void> {
+  const { log, views, sink } = deps;
+  const settings = { ...file.settings, [secondFactorKey]: file.secondFactor };
+  const declare = async (alive: readonly string[]): Promise<Settings> => {
+    const command = { type: 'declare-configuration', hostId, nodename, settings, alive } as const;
+    const { facts, state } = await execute(log.state, configuration, configurationStream, command, cause);
+    for (const fact of facts)
+      if (fact.type === 'configuration.adopted')
+        sink.info('holds in the cluster from now on', { ...fact.data.settings });
+    return state.standing;
+  };
+  await views.fresh();
+  // First only what nobody disputes, whether it is alive or not; then, with this on the log, who is alive decides.
+  await declare(Object.keys(views.configuration.state().declared));
+  await views.fresh();
+  await views.presence.reached(await log.presence.head());
+  const standing = await declare(aliveOf(deps));
+  await applySecondFactor(deps, secondFactor.parse(standing[secondFactorKey]), cause);
+  await views.fresh();
+}
+
+async function applySecondFactor(
+  { log, views, sink }: ConfigurationDeps,
+  wanted: SecondFactor,
+  cause: Cause,
+): Promise<void> {
+  const { clusterName, clusterId } = clusterOf(views);
+  const { facts } = await execute(
+    log.state,
+    cluster,
+    clusterStream,
+    { type: 'open-cluster', clusterName, clusterId, secondFactor: wanted },
+    cause,
+  );
+  if (facts.length > 0) sink.info('the configuration changed the second factor', { secondFactor: wanted });
+}
+
+/** One that has not been seen at all may be starting this moment. */
+const isAlive =
+  ({ views, world }: Pick<ConfigurationDeps, 'views' | 'world'>) =>
+  (hostId: string): boolean =>
+    presenceOf(views.presence.state(), { hostId, role: 'Auth' }, world.now()).status !== 'gone';
+
+const aliveOf = (deps: ConfigurationDeps): string[] =>
+  Object.keys(deps.views.configuration.state().declared).filter(isAlive(deps));
+
+/** How the files of the auth servers that are alive differ from what stands. */
+export const currentDrift = (deps: Pick<ConfigurationDeps, 'views' | 'world'>): Drift[] =>
+  driftOf(deps.views.configuration.state(), isAlive(deps));
+
+export const driftLine = ({ key, standing, others }: Drift): string =>
+  `${key}: "${standing}" stands; ${others.map(({ nodename, value }) => `${nodename} says "${value}"`).join(', ')}`;
+
+/** Writes to the log of this process whenever the files come to differ, and when they agree again. */
+export function tellDrift(deps: ConfigurationDeps): { close(): void } {
+  const told = new Map<string, string>();
+  const subscription = deps.views.configuration.changes.subscribe({
+    next: () => {
+      const lines = new Map(currentDrift(deps).map((drift) => [drift.key, driftLine(drift)]));
+      for (const [key, line] of lines)
+        if (told.get(key) !== line)
+          deps.sink.warn(
+            `the configuration files of the auth servers differ, the older value stands: ${line}`,
+          );
+      for (const key of told.keys())
+        if (!lines.has(key))
+          deps.sink.info(`the configuration files of the auth servers agree on ${key} again`);
+      told.clear();
+      for (const [key, line] of lines) told.set(key, line);
+    },
+    // `views.broken` ends the service.
+    error: () => undefined,
+  });
+  return {
+    close: () => {
+      subscription.unsubscribe();
+    },
+  };
+}

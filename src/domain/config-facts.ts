@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import { unreachable } from '../base/errors.ts';
+import type { Decider } from '../log/decider.ts';
+
+/** Settings that must be the same on all auth servers, by their name in the file: `auth_service.…`. Never a secret. */
+const settings = z.record(z.string().regex(/^[a-z][a-z0-9_.]*$/), z.string());
+export type Settings = z.infer<typeof settings>;
+
+export const configurationFact = z.discriminatedUnion('type', [
+  /** What the file of one auth server says. Appended only when it says something else than before. */
+  z.object({
+    type: z.literal('configuration.declared'),
+    data: z.object({ hostId: z.string(), nodename: z.string(), settings }),
+  }),
+  /** What holds in the cluster from now on. Keys that are not named stay as they were. */
+  z.object({ type: z.literal('configuration.adopted'), data: z.object({ settings }) }),
+]);
+export type ConfigurationFact = z.infer<typeof configurationFact>;
+
+export interface DeclareConfiguration {
+  readonly type: 'declare-configuration';
+  readonly hostId: string;
+  readonly nodename: string;
+  readonly settings: Settings;
+  /** Host ids of the auth servers that are alive now; the declaring one need not be among them. */
+  readonly alive: readonly string[];
+}
+
+export interface Declaration {
+  readonly nodename: string;
+  readonly settings: Settings;
+}
+
+export interface ConfigurationState {
+  /** What holds. */
+  readonly standing: Settings;
+  /** By host id; those of servers that are long gone are kept and do not count. */
+  readonly declared: Readonly<Record<string, Declaration>>;
+}
+
+/**
+ * What the files of the auth servers say. The first to say something about a key settles it; another value holds only
+ * once every auth server that is alive says it: until then the older value stands.
+ */
+export const configuration: Decider<ConfigurationState, DeclareConfiguration, ConfigurationFact> = {
+  fact: configurationFact,
+  initial: { standing: {}, declared: {} },
+
+  decide(state, { hostId, nodename, settings: own, alive }) {
+    const before = state.declared[hostId];
+    const isNew = before?.nodename !== nodename || !same(before.settings, own);
+    const voices = Object.entries(state.declared)
+      .filter(([id]) => id !== hostId && alive.includes(id))
+      .map(([, declaration]) => declaration.settings);
+    const adopted: Record<string, string> = {};
+    for (const [key, value] of Object.entries(own)) {
+      if (Object.hasOwn(state.standing, key) && state.standing[key] === value) continue;
+      const unsettled = !Object.hasOwn(state.standing, key);
+      // An auth server of an older version says nothing about a key that it does not know.
+      const agreed = voices.every((voice) => !Object.hasOwn(voice, key) || voice[key] === value);
+      if (unsettled || agreed) adopted[key] = value;
+    }
+    return [
+      ...(isNew
+        ? [{ type: 'configuration.declared', data: { hostId, nodename, settings: own } } as const]
+        : []),
+      ...(Object.keys(adopted).length > 0
+        ? [{ type: 'configuration.adopted', data: { settings: adopted } } as const]
+        : []),
+    ];
+  },
+
+  evolve(state, fact) {
+    switch (fact.type) {
+      case 'configuration.declared': {
+        const { hostId, ...declaration } = fact.data;
+        return { ...state, declared: { ...state.declared, [hostId]: declaration } };
+      }
+      case 'configuration.adopted':
+        return { ...state, standing: { ...state.standing, ...fact.data.settings } };
+      default:
+        return unreachable(fact);
+    }
+  },
+};
+
+const same = (a: Settings, b: Settings): boolean =>
+  Object.keys(a).length === Object.keys(b).length &&
+  Object.entries(a).every(([key, value]) => Object.hasOwn(b, key) && b[key] === value);
+
+/** A key about which the files differ from what stands. */
+export interface Drift {
+  readonly key: string;
+  readonly standing: string;
+  /** Those whose file says something else, by name. */
+  readonly others: readonly { readonly hostId: string; readonly nodename: string; readonly value: string }[];
+}
+
+/** What differs among the auth servers for which `isAlive` holds, by key. */
+export function driftOf(
+  { standing, declared }: ConfigurationState,
+  isAlive: (hostId: string) => boolean,
+): Drift[] {
+  const living = Object.entries(declared)
+    .filter(([hostId]) => isAlive(hostId))
+    .sort(([, a], [, b]) => (a.nodename < b.nodename ? -1 : 1));
+  return Object.entries(standing)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => ({
+      key,
+      standing: value,
+      others: living.flatMap(([hostId, { nodename, settings }]) =>
+        Object.hasOwn(settings, key) && settings[key] !== undefined && settings[key] !== value
+          ? [{ hostId, nodename, value: settings[key] }]
+          : [],
+      ),
+    }))
+    .filter(({ others }) => others.length > 0);
+}
