@@ -118,7 +118,8 @@ export interface BadLink {
   close(): Promise<void>;
 }
 
-export async function badLinkTo(target: HostPort): Promise<BadLink> {
+/** @param host this machine's address that the link listens on. */
+export async function badLinkTo(target: HostPort, host = '127.0.0.1'): Promise<BadLink> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let stalled = false;
   let swallowing = false;
@@ -135,7 +136,7 @@ export async function badLinkTo(target: HostPort): Promise<BadLink> {
     far.on('data', (data) => stalled || swallowing || near.write(data));
     for (const socket of pair) socket.on('error', end).on('close', end);
   });
-  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  await new Promise<void>((ready) => server.listen(0, host, ready));
   const cut = (): void => {
     stalled = false;
     swallowing = false;
@@ -145,7 +146,7 @@ export async function badLinkTo(target: HostPort): Promise<BadLink> {
     }
   };
   return {
-    address: { host: '127.0.0.1', port: (server.address() as AddressInfo).port },
+    address: { host, port: (server.address() as AddressInfo).port },
     stall: () => {
       stalled = true;
     },

@@ -4,10 +4,15 @@ import { linkIn, run, type Cluster } from './cluster.ts';
 import { codeFor } from './otp.ts';
 import { readQrCode } from './qr.ts';
 
+/** What of a cluster its people need: they may come through a proxy on a machine of its own. */
+export type PeopleCluster = Pick<Cluster, 'dir' | 'dataDir' | 'env' | 'tctl' | 'tsh'> & {
+  readonly ports: Pick<Cluster['ports'], 'web'>;
+};
+
 export const password = 'correct horse battery';
 
 /** Sets the password of an invite or reset link by the JSON calls of the page; answers the otpauth URL when there is one. */
-export async function acceptLink(cluster: Cluster, link: string, secret = password): Promise<string> {
+export async function acceptLink(cluster: PeopleCluster, link: string, secret = password): Promise<string> {
   const base = `https://localhost:${cluster.ports.web}/v1/webapi/users/password/token`;
   const token = link.split('/').at(-1) ?? '';
   const csrf = 'ab'.repeat(32);
@@ -48,7 +53,7 @@ export async function acceptLink(cluster: Cluster, link: string, secret = passwo
 
 /** Invites a user, accepts the link and logs in with tsh. Answers the otpauth URL (empty without a second factor). */
 export async function createFirstUser(
-  cluster: Cluster,
+  cluster: PeopleCluster,
   name: string,
   options: { logins: readonly string[] },
 ): Promise<string> {
@@ -60,7 +65,7 @@ export async function createFirstUser(
 }
 
 /** Logs in with tsh, the password on standard input. */
-export async function logIn(cluster: Cluster, name: string, otpUrl = '', steps = 0): Promise<void> {
+export async function logIn(cluster: PeopleCluster, name: string, otpUrl = '', steps = 0): Promise<void> {
   const input = otpUrl === '' ? `${password}\n` : `${password}\n${codeFor(otpUrl, steps)}\n`;
   const done = await cluster.tsh(
     name,
@@ -71,7 +76,7 @@ export async function logIn(cluster: Cluster, name: string, otpUrl = '', steps =
 }
 
 /** Writes what `tsh config` prints to a file for `ssh -F`. Answers its path. */
-export async function sshConfigFor(cluster: Cluster, name: string): Promise<string> {
+export async function sshConfigFor(cluster: PeopleCluster, name: string): Promise<string> {
   const printed = await cluster.tsh(name, ['config']);
   if (printed.code !== 0) throw new Error(printed.stderr);
   const path = join(cluster.dir, `ssh_config_${name}`);
