@@ -43,5 +43,6 @@ function report(done: Imported, { header, end }: Archive, place: string, ms: num
   const keys = header.secrets
     ? `${done.dataKeys} data keys: they open with the keyring of the cluster that was exported`
     : 'the archive has no data keys: private keys and passwords in it cannot be opened, and a cluster that needs them will not start';
-  return [verified, ...lines, keys];
+  const since = `what was revoked or deleted after ${header.exportedAt} is not in it: do that again`;
+  return [verified, ...lines, keys, ...(done.status === 'whole' ? [since] : [])];
 }
