@@ -77,7 +77,10 @@ function line({
 }: winston.Logform.TransformableInfo): string {
   const rest = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => ` ${key}=${JSON.stringify(value)}`)
+    .map(
+      ([key, value]) =>
+        ` ${key}=${typeof value === 'object' || typeof value === 'string' ? JSON.stringify(value) : String(value)}`,
+    )
     .join('');
   const text = oneLine(String(message));
   return `${String(timestamp)} ${level.toUpperCase().padEnd(5)} [${String(component).toUpperCase()}] ${text}${rest}`;
