@@ -45,15 +45,16 @@ export function servicesOf(parts: Parts): Service[] {
   return services;
 }
 
-/** A process with the auth role uses that one, whatever else is configured. */
+/** A process with the auth role uses that one, whatever else is configured; tctl tries all of auth_servers. */
 function tellUnused({
   configuration: {
     join: { given },
   },
   logger,
 }: Parts): void {
-  if (given.length > 0)
-    logger('process').warn(`not used, because this process has the auth role itself: ${given.join(', ')}`);
+  const unused = given.filter((key) => key !== 'auth_servers');
+  if (unused.length > 0)
+    logger('process').warn(`not used, because this process has the auth role itself: ${unused.join(', ')}`);
 }
 
 async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {

@@ -17,7 +17,7 @@ export const configurationOf = (invocation: Invocation, io: CliIo): Configuratio
   );
 
 /**
- * Calls the auth server as this machine's admin identity, and closes the connection whatever happens.
+ * Calls an auth server as this machine's admin identity, whichever answers, and closes the connection whatever happens.
  * @throws CodedError `unavailable` in the words users of 4.4 know, when it does not answer.
  */
 export async function withAuth<T>(
@@ -28,7 +28,7 @@ export async function withAuth<T>(
   const configuration = configurationOf(invocation, io);
   const identity = identityOf(configuration);
   const given = invocation.list('auth-server').map((text) => parseHostPort(text, 3025));
-  const servers = given.length > 0 ? given : [callable(configuration.listen.auth)];
+  const servers = given.length > 0 ? given : knownServers(configuration);
   const auth = connectAuth({ servers, identity, sink: silentLog, world: io.world });
   try {
     return await act(auth, configuration);
@@ -61,6 +61,12 @@ function identityOf(configuration: Configuration): NonNullable<ReturnType<typeof
     'unavailable',
     `tctl must be used on the auth server, after its first start (${where}; name its configuration with --config)`,
   );
+}
+
+/** The one of this machine, and those that the configuration lists: any of them answers for the cluster. */
+function knownServers(configuration: Configuration): HostPort[] {
+  const all = [callable(configuration.listen.auth), ...(configuration.file.teleport.auth_servers ?? [])];
+  return [...new Map(all.map((server) => [formatHostPort(server), server])).values()];
 }
 
 const callable = (address: HostPort): HostPort =>
