@@ -1,19 +1,12 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { isAlive, processRef, type ProcessRef } from '../src/base/process-ref.ts';
-import {
-  createCluster,
-  freePorts,
-  readText,
-  run,
-  until,
-  type Cluster,
-  type ClusterOptions,
-} from './cluster.ts';
+import { isAlive, type ProcessRef } from '../src/base/process-ref.ts';
+import { freePorts, readText, run, until } from './cluster.ts';
+import { endDaemons, gone, startDaemon } from './daemon.ts';
 import { createFirstUser } from './people.ts';
 import { command, failuresOf, startLoad, tallyLines } from './restart-load.ts';
 
@@ -21,68 +14,7 @@ const user = userInfo().username;
 /** `make soak` asks for 100. */
 const reloads = Number(process.env['RELOADS'] ?? 6);
 
-interface Daemon {
-  readonly cluster: Cluster;
-  readonly pidFile: string;
-  /** The process that the pid file names. */
-  main(): ProcessRef;
-  /** Sends HUP and waits until another process is the main one. */
-  reload(): Promise<{ readonly from: ProcessRef; readonly to: ProcessRef }>;
-  /** All generations that are alive. */
-  generations(): ProcessRef[];
-}
-
-const opened: Daemon[] = [];
-afterEach(async () => {
-  for (const daemon of opened.splice(0)) {
-    const { cluster } = daemon;
-    for (const { pid } of daemon.generations()) process.kill(pid, 'SIGKILL');
-    await cluster.close();
-  }
-});
-
-async function startDaemon(options: ClusterOptions = {}): Promise<Daemon> {
-  const folder = `/tmp/restart-test-${process.pid}-${opened.length}-${Date.now()}`;
-  mkdirSync(folder);
-  const pidFile = join(folder, 'teleport.pid');
-  const cluster = await createCluster({
-    ...options,
-    args: [`--pid-file=${pidFile}`, ...(options.args ?? [])],
-  });
-  const main = (): ProcessRef => {
-    const ref = processRef(Number(readText(pidFile)));
-    if (ref === undefined) throw new Error(`no process ${readText(pidFile)}:\n${cluster.output()}`);
-    return ref;
-  };
-  const daemon: Daemon = {
-    cluster,
-    pidFile,
-    main,
-    reload: async () => {
-      const from = main();
-      process.kill(from.pid, 'SIGHUP');
-      const to = await until('another process to be the main one', () => {
-        const now = processRef(Number(readText(pidFile)));
-        return now !== undefined && now.pid !== from.pid ? now : undefined;
-      });
-      return { from, to };
-    },
-    generations: () =>
-      (existsSync(join(cluster.dataDir, 'proc/generations'))
-        ? readdirSync(join(cluster.dataDir, 'proc/generations'))
-        : []
-      )
-        .map((name) => processRef(Number(name.split('-')[0])))
-        .filter((ref) => ref !== undefined),
-  };
-  opened.push(daemon);
-  await cluster.start();
-  await until('the pid file', () => (existsSync(pidFile) ? true : undefined));
-  return daemon;
-}
-
-const gone = (ref: ProcessRef, limitMs = 30_000): Promise<true> =>
-  until(`process ${ref.pid} to be gone`, () => (isAlive(ref) ? undefined : true), limitMs);
+afterEach(endDaemons);
 
 const descriptors = (pid: number): string[] =>
   readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
