@@ -89,6 +89,10 @@ describe('moving the log of a cluster that is in use', () => {
     expect(added.stderr).toContain(`the log has moved to ${elsewhere()}: point storage at it and reload`);
     expect((await cluster.tctl('users', 'ls')).stdout).toContain('joe');
     expect((await cluster.tctl('nodes', 'ls')).stdout).toContain('node1');
+    expect((await cluster.tctl('status')).stdout).toContain('the log has moved to');
+    const ready = await cluster.readyz();
+    expect(ready?.code).toBe(503);
+    expect(ready?.body).toContain('the log has moved to');
     await session.isUp();
   });
 

@@ -10,6 +10,7 @@ import type { AuthorityType } from '../domain/authority.ts';
 import { caPinOf } from '../pki/ca-pin.ts';
 import type { AuthDeps } from './deps.ts';
 import { currentDrift } from './file-configuration.ts';
+import { logTrouble } from './log-trouble.ts';
 import { clusterOf, signerOfCluster } from './lookups.ts';
 
 export const ping = (deps: AuthDeps): z.input<typeof pingCluster.output> => ({
@@ -25,7 +26,7 @@ export async function clusterStatus(deps: AuthDeps): Promise<z.input<typeof read
     hostAuthority: rotationText(deps, 'host'),
     drift: currentDrift(deps).map((one) => ({ ...one, others: [...one.others] })),
     store: deps.log.store(),
-    trouble: deps.lag.trouble() ?? deps.log.store().trouble ?? '',
+    trouble: logTrouble(deps.log) ?? deps.lag.trouble() ?? '',
     caPins: signerOfCluster(deps.views, 'host').tlsCertificatesPem.map(caPinOf),
   };
 }

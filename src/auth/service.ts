@@ -28,6 +28,7 @@ import { announce } from './heartbeat.ts';
 import { implementations } from './implementations.ts';
 import { type HostIdentityRequest, issueHostIdentity } from './issue-host-identity.ts';
 import { logPolicy } from './log-policy.ts';
+import { logTrouble } from './log-trouble.ts';
 import { clusterOf } from './lookups.ts';
 import { closeServer, secureContextOf, type TlsContext, tlsServer } from './tls-server.ts';
 
@@ -150,7 +151,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const running: Running = {
       done,
       diagnostics: () => reportOf(deps, log),
-      trouble: () => deps.lag.trouble() ?? compaction.trouble() ?? damageOf(log) ?? log.store().trouble,
+      trouble: () => logTrouble(log) ?? deps.lag.trouble() ?? compaction.trouble(),
       stop: endingOnce(async (grace) => {
         stopping.abort();
         clearInterval(renewing);
@@ -178,12 +179,6 @@ function reportOf(deps: AuthDeps, log: ClusterLog): Record<string, unknown> {
   }
   const { user, host } = authoritiesOf(deps);
   return { ...report, trustedAuthorities: { user: user.length, host: host.length } };
-}
-
-function damageOf(log: ClusterLog): string | undefined {
-  for (const [partition, { damage }] of Object.entries(log.stats()))
-    if (damage !== undefined) return `the ${partition} log is damaged: ${damage}`;
-  return undefined;
 }
 
 /** A certificate of the active host authority, and all authorities whose certificates may come in. */
