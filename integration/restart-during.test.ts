@@ -59,7 +59,16 @@ describe('a reload in the middle of', () => {
   it('another reload is remembered once', { timeout: 60_000 }, async () => {
     const daemon = await startDaemon();
     const first = daemon.main();
-    for (let n = 0; n < 5; n++) process.kill(first.pid, 'SIGHUP');
+    process.kill(first.pid, 'SIGHUP');
+    await until('it to be under way', () =>
+      daemon.cluster.output().includes('SIGHUP: starting') ? true : undefined,
+    );
+    for (let n = 1; n <= 3; n++) {
+      process.kill(first.pid, 'SIGHUP');
+      await until('it to be remembered', () =>
+        daemon.cluster.output().split('SIGHUP: remembered').length > n ? true : undefined,
+      );
+    }
     const second = await until('a second process', () =>
       daemon.main().pid === first.pid ? undefined : daemon.main(),
     );
@@ -92,7 +101,9 @@ describe('a reload in the middle of', () => {
       expect(daemon.main()).toEqual(before);
       rmSync(ballast);
       await daemon.reload();
-      expect((await daemon.cluster.readyz())?.code).toBe(200);
+      await until('the new process to lack nothing', async () =>
+        (await daemon.cluster.readyz())?.code === 200 ? true : undefined,
+      );
       await endDaemons();
     } finally {
       execFileSync('umount', ['-l', disk]);
