@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../base/files.ts';
@@ -21,7 +22,8 @@ export function joinGenerations(dataDir: string, commandLine: readonly string[])
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const self = processRef(process.pid);
   const name = `${process.pid}-${self?.startTime ?? ''}`;
-  const text = JSON.stringify(commandLine);
+  // A digest: there may be a token in it.
+  const text = createHash('sha256').update(JSON.stringify(commandLine)).digest('hex');
   writeFileAtomic(join(directory, name), text, 0o600);
   const others = (): ProcessRef[] =>
     readdirSync(directory)
@@ -41,7 +43,7 @@ export function joinGenerations(dataDir: string, commandLine: readonly string[])
 const precedes = (a: ProcessRef, b: ProcessRef): boolean =>
   a.startTime === b.startTime ? a.pid < b.pid : Number(a.startTime) < Number(b.startTime);
 
-function aliveAmong(directory: string, name: string, commandLine: string): ProcessRef[] {
+function aliveAmong(directory: string, name: string, text: string): ProcessRef[] {
   const [, pid, startTime = ''] = /^(\d+)-(\d+)$/.exec(name) ?? [];
   if (pid === undefined) return [];
   const path = join(directory, name);
@@ -51,7 +53,7 @@ function aliveAmong(directory: string, name: string, commandLine: string): Proce
     return [];
   }
   try {
-    return readFileSync(path, 'utf8') === commandLine ? [ref] : [];
+    return readFileSync(path, 'utf8') === text ? [ref] : [];
   } catch {
     return []; // it left while we looked
   }
