@@ -10,6 +10,10 @@ export function configure(_invocation: Invocation, io: CliIo): Promise<number> {
 teleport:
   nodename: ${hostname()}
   data_dir: /var/lib/teleport
+  # For a machine that joins an auth server elsewhere (auth_service: enabled: "no"):
+  # auth_servers: [auth.example.com:3025]
+  # auth_token: /var/lib/teleport.token
+  # ca_pin: "sha256:..."
   log:
     output: stderr
     severity: INFO
