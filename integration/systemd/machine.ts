@@ -9,6 +9,8 @@ const project = resolve('.');
 export interface Machine {
   /** Seen inside and outside, at the same path. */
   readonly share: string;
+  /** Of its process 1, as seen from outside. */
+  readonly pid: string;
   /** Runs a shell line inside, as root. */
   sh(line: string, options?: RunOptions): Promise<Ran>;
   /** The same; fails when it does not exit 0. Answers standard output, without the last line end. */
@@ -61,6 +63,7 @@ export async function bootMachine(): Promise<Machine> {
   ];
   const machine: Machine = {
     share: join(directory, 'share'),
+    pid,
     sh: (line, options) => run('nsenter', inside(line), options),
     must: async (line, options) => {
       const ran = await machine.sh(line, options);
