@@ -6,9 +6,15 @@ import type { HostInfo } from '../domain/host-info.ts';
 import type { AuthClient } from './client.ts';
 import { heartbeat } from './operations.ts';
 
-const renewMs = minute;
 const retryMs = 5 * second;
-const ttlSeconds = 600;
+/** Said every minute, true for ten: an auth server may be away for that long before a host counts as gone. */
+export const hostPresence: Pace = { everyMs: minute, ttlSeconds: 600 };
+
+/** How often a host speaks, and for how long it counts as alive after that. */
+export interface Pace {
+  readonly everyMs: number;
+  readonly ttlSeconds: number;
+}
 
 export interface Announcement {
   /** Resolves when auth has taken the first one; never rejects. */
@@ -21,7 +27,7 @@ export interface Announcement {
 }
 
 /**
- * Tells the cluster that this machine is here: at once, when `renew` is called, and every minute less a random part, so
+ * Tells the cluster that this machine is here: at once, when `renew` is called, and at its pace less a random part, so
  * that many machines do not speak at the same moment. A refusal or an absent auth is tried again.
  * @param host asked each time: labels may change.
  */
@@ -31,8 +37,11 @@ export function announceHost(options: {
   readonly host: () => HostInfo;
   /** In [0, 1). */
   readonly random: () => number;
+  /** Default: `hostPresence`. */
+  readonly pace?: Pace;
 }): Announcement {
   const { auth, sink, host, random } = options;
+  const { everyMs, ttlSeconds } = options.pace ?? hostPresence;
   const stopping = new AbortController();
   let wake = new AbortController();
   let trouble: string | undefined = 'this host has not been announced yet';
@@ -59,7 +68,7 @@ export function announceHost(options: {
     while (!stopping.signal.aborted) {
       wake = new AbortController();
       const taken = await once();
-      const wait = taken ? renewMs * (0.8 + 0.2 * random()) : retryMs * (0.5 + 0.5 * random());
+      const wait = taken ? everyMs * (0.8 + 0.2 * random()) : retryMs * (0.5 + 0.5 * random());
       await pause(wait, AbortSignal.any([stopping.signal, wake.signal]));
     }
   };
