@@ -128,6 +128,10 @@ describe('a reload', () => {
       expect(daemon.main()).toEqual(before);
       expect((await cluster.readyz())?.code).toBe(200);
       expect(cluster.output()).toMatch(why);
+      writeFileSync(cluster.config, good);
+      const status = await cluster.tctl('status');
+      expect(status.stdout).toMatch(/Last reload\s+failed at /);
+      expect(status.stdout).toMatch(why);
       await until('no process to be left of the attempt', () =>
         daemon.generations().length === 1 ? true : undefined,
       );

@@ -1,5 +1,6 @@
 import { readClusterStatus } from '../../api/operations.ts';
 import type { OutputOf } from '../../api/operation.ts';
+import { loadRestart, type RestartRecord } from '../../process/restart-record.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { formatPairs } from '../table.ts';
@@ -7,7 +8,10 @@ import { withAuth } from './connect.ts';
 
 /** `tctl status` */
 export async function status(invocation: Invocation, io: CliIo): Promise<number> {
-  const found = await withAuth(invocation, io, (auth) => auth.call(readClusterStatus, {}));
+  const { found, dataDir } = await withAuth(invocation, io, async (auth, configuration) => ({
+    found: await auth.call(readClusterStatus, {}),
+    dataDir: configuration.dataDir,
+  }));
   const rows: [string, string][] = [
     ['Cluster', found.clusterName],
     ['Version', found.serverVersion],
@@ -16,10 +20,18 @@ export async function status(invocation: Invocation, io: CliIo): Promise<number>
     ...found.caPins.map((pin): [string, string] => ['CA pin', pin]),
     ...storeRows(found),
     ...found.drift.map((one): [string, string] => ['Differs', driftText(one)]),
+    ...reloadRows(loadRestart(dataDir)),
     ...(found.trouble === '' ? [] : [['Trouble', found.trouble] as [string, string]]),
   ];
   io.stdout.write(formatPairs(rows));
   return 0;
+}
+
+/** A reload of the daemon on this machine that failed, as long as none succeeded since. */
+function reloadRows(last: RestartRecord | undefined): [string, string][] {
+  if (last?.status !== 'failed') return [];
+  const lines = last.lastLines.map((line): [string, string] => ['', line]);
+  return [['Last reload', `failed at ${last.at}: ${last.reason}`], ...lines];
 }
 
 type Status = OutputOf<typeof readClusterStatus>;
