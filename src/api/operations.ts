@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { instant } from '../base/time.ts';
 import { auditEvent } from '../domain/audit-event.ts';
 import { hostInfo } from '../domain/host-info.ts';
+import { joinRole } from '../domain/join-token.ts';
 import { traits } from '../domain/role-spec.ts';
 import { operation } from './operation.ts';
 
@@ -194,6 +195,52 @@ export const listHosts = operation({
   output: z.object({ hosts: z.array(hostStatus) }),
 });
 
+/** A secret by which machines join. Shown once: only its hash is kept. */
+export const createToken = operation({
+  name: 'token.create',
+  who: ['Admin'],
+  input: z.object({
+    roles: z.array(joinRole).min(1),
+    ttlSeconds: z.number().int().positive().default(1800),
+    /** How many joins it admits, a machine in one role counting as one; without it, any number until it expires. */
+    uses: z.number().int().positive().optional(),
+    /** A value of the operator's choice instead of a random one. */
+    value: z.string().max(1024).optional(),
+  }),
+  output: z.object({ token: z.string(), tokenId: z.string(), expiresAt: instant, position }),
+});
+
+export const tokenSummary = z.object({
+  /** Says which token it is, and nothing of its secret. */
+  tokenId: z.string(),
+  /** `static` ones stand in the file of the auth server that answers. */
+  origin: z.enum(['static', 'dynamic']),
+  roles: z.array(joinRole),
+  /** Null: never. */
+  expiresAt: instant.nullable(),
+  /** Null: any number. */
+  usesLeft: z.number().int().nonnegative().nullable(),
+  /** How many joins it has admitted. */
+  joined: z.number().int().nonnegative(),
+});
+
+/** Tokens that admit somebody now: static ones first, then by expiry. */
+export const listTokens = operation({
+  name: 'token.list',
+  repeatable: true,
+  who: ['Admin'],
+  input: z.object({}),
+  output: z.object({ tokens: z.array(tokenSummary) }),
+});
+
+export const deleteToken = operation({
+  name: 'token.delete',
+  who: ['Admin'],
+  /** Its id, or the token itself. */
+  input: z.object({ token: z.string().max(1024) }),
+  output: done,
+});
+
 /** Certifies a machine that has a join token, for one role. */
 export const joinHost = operation({
   name: 'host.join',
@@ -201,7 +248,7 @@ export const joinHost = operation({
   input: z.object({
     hostId: z.uuid(),
     nodename: z.string().min(1).max(255),
-    role: z.enum(['Proxy', 'Node']),
+    role: joinRole,
     token: z.string().max(1024),
     /** Ed25519; both certificates carry it. */
     publicKey: publicKeyLine,

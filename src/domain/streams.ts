@@ -10,6 +10,8 @@ export const roleStream = (name: string): StreamName => `role-${name}`;
 export const userStream = (username: string): StreamName => `user-${username}`;
 /** `tokenHash` is the lower-case hex SHA-256 of the token, never the token. */
 export const inviteStream = (tokenHash: string): StreamName => `invite-${tokenHash}`;
+/** As for invites. The stream exists once the token was created, or a static one was used. */
+export const tokenStream = (tokenHash: string): StreamName => `token-${tokenHash}`;
 export const hostStream = (hostId: string): StreamName => `host-${hostId}`;
 /** Partition `presence`; one writer each, so renewals of different auth servers never conflict. */
 export const presenceStream = (authHostId: string): StreamName => `presence-${authHostId}`;

@@ -1,0 +1,193 @@
+import { z } from 'zod';
+import { CodedError, unreachable } from '../base/errors.ts';
+import { hour, instant, type Instant, minute, plusMs } from '../base/time.ts';
+import type { Decider } from '../log/decider.ts';
+
+/** What a machine may join as. Capitalised as in certificates. */
+export const joinRole = z.enum(['Node', 'Proxy']);
+export type JoinRole = z.infer<typeof joinRole>;
+
+/** How long a token may live, in milliseconds, and how often it may be used. */
+export const tokenLimits = {
+  defaultMs: 30 * minute,
+  minMs: minute,
+  maxMs: 48 * hour,
+  maxUses: 10_000,
+} as const;
+
+export const tokenFact = z.discriminatedUnion('type', [
+  /** The stream is named by the hash of the secret; the secret is nowhere. */
+  z.object({
+    type: z.literal('token.created'),
+    data: z.object({
+      roles: z.array(joinRole).min(1),
+      expiresAt: instant,
+      /** Null: as often as it likes until it expires. */
+      uses: z.number().int().positive().nullable(),
+    }),
+  }),
+  z.object({
+    type: z.literal('token.used'),
+    data: z.object({
+      hostId: z.string(),
+      nodename: z.string(),
+      role: joinRole,
+      /** `ip:port` it came from. */
+      address: z.string(),
+      /** Fingerprint of the public key that was certified. */
+      key: z.string(),
+    }),
+  }),
+  z.object({ type: z.literal('token.deleted'), data: z.object({}) }),
+]);
+export type TokenFact = z.infer<typeof tokenFact>;
+
+/** Who joins. */
+export type TokenUse = Extract<TokenFact, { type: 'token.used' }>['data'];
+
+export interface CreateToken {
+  readonly type: 'create-token';
+  readonly now: Instant;
+  readonly roles: readonly JoinRole[];
+  readonly ttlMs: number;
+  readonly uses: number | null;
+}
+export interface UseToken {
+  readonly type: 'use-token';
+  readonly now: Instant;
+  readonly use: TokenUse;
+  /** The roles of a token that stands in the file of an auth server; undefined for one that was created. */
+  readonly staticRoles: readonly JoinRole[] | undefined;
+}
+export interface DeleteToken {
+  readonly type: 'delete-token';
+  readonly now: Instant;
+}
+export type TokenCommand = CreateToken | UseToken | DeleteToken;
+
+export interface ActiveToken {
+  readonly status: 'active';
+  readonly roles: readonly JoinRole[];
+  readonly expiresAt: Instant;
+  readonly uses: number | null;
+  readonly used: number;
+  /** Who used it: all of them where uses are counted, else the last few. */
+  readonly users: readonly string[];
+}
+interface NoToken<Status> {
+  readonly status: Status;
+  readonly used: number;
+  readonly users: readonly string[];
+}
+/** A token of a file is `absent` as well, and counts all the same. */
+export type TokenState = ActiveToken | NoToken<'absent'> | NoToken<'deleted'>;
+
+/** So many users of a token that anyone may use are remembered. */
+const rememberedUsers = 32;
+
+/** A secret that admits machines: for a time, in some roles, perhaps so often. */
+export const joinToken: Decider<TokenState, TokenCommand, TokenFact> = {
+  fact: tokenFact,
+  initial: { status: 'absent', used: 0, users: [] },
+
+  decide(state, command) {
+    switch (command.type) {
+      case 'create-token':
+        return [create(state, command)];
+      case 'use-token': {
+        const { use, now, staticRoles } = command;
+        const known = state.users.includes(userOf(use));
+        checkUse(state, { use, now, staticRoles, known });
+        return known ? [] : [{ type: 'token.used', data: use }];
+      }
+      case 'delete-token':
+        if (state.status !== 'active' || command.now >= state.expiresAt)
+          throw new CodedError('not_found', 'the token is not found');
+        return [{ type: 'token.deleted', data: {} }];
+      default:
+        return unreachable(command);
+    }
+  },
+
+  evolve(state, fact) {
+    switch (fact.type) {
+      case 'token.created':
+        return { status: 'active', ...fact.data, used: 0, users: [] };
+      case 'token.used': {
+        const counted = state.status === 'active' && state.uses !== null;
+        const users = [...state.users, userOf(fact.data)];
+        return { ...state, used: state.used + 1, users: counted ? users : users.slice(-rememberedUsers) };
+      }
+      case 'token.deleted':
+        return { status: 'deleted', used: state.used, users: [] };
+      default:
+        return unreachable(fact);
+    }
+  },
+};
+
+/** A machine that asks again with the same key lost our answer: that is the same use. */
+const userOf = ({ hostId, role, key }: TokenUse): string => `${hostId}/${role}/${key}`;
+
+function create(state: TokenState, { now, roles, ttlMs, uses }: CreateToken): TokenFact {
+  if (state.status === 'active' && now < state.expiresAt)
+    throw new CodedError('already_exists', 'a token of this value exists already: delete it first');
+  checkTokenTtl(ttlMs);
+  if (roles.length === 0) throw new CodedError('bad_request', 'a token needs at least one role');
+  if (uses !== null && !(Number.isInteger(uses) && uses >= 1 && uses <= tokenLimits.maxUses))
+    throw new CodedError('bad_request', `uses: a number from 1 to ${tokenLimits.maxUses}`);
+  const data = { roles: [...new Set(roles)].sort(), expiresAt: plusMs(now, ttlMs), uses };
+  return { type: 'token.created', data };
+}
+
+/** @throws CodedError `bad_request` naming the limit. */
+export function checkTokenTtl(ttlMs: number): void {
+  const { minMs, maxMs } = tokenLimits;
+  const asked = `asked for ${ttlMs / 1000}s`;
+  if (ttlMs > maxMs)
+    throw new CodedError('bad_request', `maximum token TTL is ${maxMs / hour}h0m0s, ${asked}`);
+  if (!(ttlMs >= minMs) || !Number.isInteger(ttlMs))
+    throw new CodedError('bad_request', `minimum token TTL is 1m0s, ${asked}`);
+}
+
+/** Whoever holds the secret may know what became of the token; who guesses is told one thing. */
+function checkUse(
+  state: TokenState,
+  {
+    use,
+    now,
+    staticRoles,
+    known,
+  }: Pick<UseToken, 'use' | 'now' | 'staticRoles'> & { readonly known: boolean },
+): void {
+  const refuse = (why: string): CodedError => new CodedError('access_denied', `${joinRefusal(use)}, ${why}`);
+  if (staticRoles === undefined) {
+    if (state.status === 'absent') throw unknownToken(use);
+    if (state.status === 'deleted') throw refuse('the token was deleted');
+    if (now >= state.expiresAt) throw refuse(`the token expired at ${state.expiresAt}`);
+  }
+  const roles = staticRoles ?? (state.status === 'active' ? state.roles : []);
+  if (!roles.includes(use.role))
+    throw new CodedError(
+      'bad_request',
+      `node ${JSON.stringify(use.nodename)} [${use.hostId}] can not join the cluster, ` +
+        `the token does not allow "${use.role}" role`,
+    );
+  if (known || staticRoles !== undefined || state.status !== 'active') return;
+  if (state.uses !== null && state.used >= state.uses)
+    throw refuse(`the token is used up: it was made for ${state.uses} use${state.uses === 1 ? '' : 's'}`);
+}
+
+export interface Joiner {
+  readonly hostId: string;
+  readonly nodename: string;
+  readonly role: JoinRole;
+}
+
+/** How each refusal of a machine begins. Source: text of 4.4. */
+export const joinRefusal = ({ nodename, hostId, role }: Joiner): string =>
+  `${JSON.stringify(nodename)} [${hostId}] can not join the cluster with role ${role}`;
+
+/** The one answer to a secret that was never a token. Source: text of 4.4. */
+export const unknownToken = (joiner: Joiner): CodedError =>
+  new CodedError('access_denied', `${joinRefusal(joiner)}, the token is not valid`);
