@@ -164,9 +164,8 @@ describe('starting with something wrong', () => {
     );
     expect(said).toContain('/nope');
   });
-  it('refuses roles it does not know, and those that need another auth server', async () => {
+  it('refuses roles it does not know, and a file that is not there', async () => {
     expect((await run(teleport, ['start', '--roles=cook'])).stderr).toBe("error: unknown role: 'cook'\n");
-    expect((await run(teleport, ['start', '--roles=node'])).stderr).toContain('include the auth role');
     expect((await run(teleport, ['start', '--config=/nope.yaml'])).stderr).toBe(
       "error: path '/nope.yaml' does not exist\n",
     );
