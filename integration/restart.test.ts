@@ -200,7 +200,7 @@ describe('USR2', () => {
       expect((await daemon.cluster.readyz())?.code).toBe(200);
       process.kill(beside.pid, 'SIGKILL');
       await until('the old one to be the main one again', () =>
-        daemon.main().pid === old.pid ? true : undefined,
+        Number(readText(daemon.pidFile)) === old.pid ? true : undefined,
       );
       expect((await daemon.cluster.tctl('status')).code).toBe(0);
     },
