@@ -33,7 +33,7 @@ export interface AuthBench {
   stop(): Promise<void>;
 }
 
-const plainListeners: Listeners = {
+export const plainListeners: Listeners = {
   listen: (_name, server, address) =>
     new Promise((resolve, reject) => {
       server.once('error', reject);

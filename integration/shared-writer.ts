@@ -1,0 +1,59 @@
+/*
+ * A program for `several-auths.test.ts`: decides and appends as the use cases of auth do, on streams that others write as
+ * well, until it is killed. Prints `ready`, then `acknowledged <id>` after each append that was.
+ * Arguments: directory, name of this writer, streams. CLOCK_SHIFT_MS stands in where the clock cannot be faked.
+ */
+import { z } from 'zod';
+import { openDirectoryDriver } from '../backends/dir/open.ts';
+import { silentLog } from '../src/base/log-sink.ts';
+import { isCoded } from '../src/base/errors.ts';
+import { realWorld, type World } from '../src/base/world.ts';
+import type { Decider } from '../src/log/decider.ts';
+import type { StreamName } from '../src/log/event.ts';
+import { execute } from '../src/log/execute.ts';
+import { memoryKeyring } from '../src/log/keyring.ts';
+import { openLog } from '../src/log/open-log.ts';
+
+const [path = '', name = '', streams = '1'] = process.argv.slice(2);
+const shift = Number(process.env['CLOCK_SHIFT_MS'] ?? 0);
+const world: World = { ...realWorld, now: () => new Date(Date.now() + shift).toISOString() };
+
+const counted = z.object({
+  type: z.literal('trial.counted'),
+  data: z.object({ n: z.number(), id: z.string() }),
+});
+type Counted = z.infer<typeof counted>;
+/** The next number: two that decide by the same state must not both be stored. */
+const counter: Decider<number, { id: string }, Counted> = {
+  fact: counted,
+  initial: 0,
+  decide: (n, { id }) => [{ type: 'trial.counted', data: { n: n + 1, id } }],
+  evolve: (_n, fact) => fact.data.n,
+};
+
+const log = await openLog({
+  driver: await openDirectoryDriver({ path }),
+  keyring: memoryKeyring(),
+  world,
+  writer: name,
+  sink: silentLog,
+});
+const say = (line: string): Promise<unknown> =>
+  new Promise((resolve) => process.stdout.write(`${line}\n`, resolve));
+await say('ready');
+
+async function write(stream: StreamName): Promise<never> {
+  for (let seq = 1; ; seq++) {
+    const id = `${name}:${stream}:${seq}`;
+    const cause = { at: world.now(), actor: `auth:${name}`, requestId: id };
+    try {
+      await execute(log.state, counter, stream, { id }, cause);
+    } catch (e) {
+      // The others were always faster: the caller of an operation would be told, and nothing was stored.
+      if (isCoded(e, 'conflict')) continue;
+      throw e;
+    }
+    await say(`acknowledged ${id}`);
+  }
+}
+await Promise.all(Array.from({ length: Number(streams) }, (_, i) => write(`w-${i}`)));
