@@ -31,8 +31,17 @@ async function main(): Promise<void> {
     openssh.close();
     await cluster.close();
   }
-  const { printLogFigures } = await import('../../backends/conformance/bench.ts');
-  await printLogFigures();
+  const { printRestartFigures } = await import('./restart.ts');
+  await printRestartFigures();
+  const { directoryStore, printStoreFigures } = await import('./stores.ts');
+  for (const create of [directoryStore]) {
+    const store = create();
+    try {
+      await printStoreFigures(store, 50_000, 1_000_000);
+    } finally {
+      await store.dispose();
+    }
+  }
 }
 
 async function figures(cluster: Cluster, openssh: OpensshPair): Promise<void> {
