@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CodedError } from '../base/errors.ts';
+import { LostAnswer } from './http-over.ts';
 import { inWords, tlsFailureOf } from './tls-failures.ts';
 
 const now = '2026-01-01T00:00:00.000Z';
@@ -30,6 +31,18 @@ describe('saying why a verified connection failed', () => {
     const refused = new CodedError('access_denied', 'the token is not valid');
     expect(inWords(refused, '', now)).toBe(refused);
     const busy = new CodedError('unavailable', 'the log is full');
-    expect(inWords(busy, '', now).message).toBe('the log is full');
+    expect(inWords(busy, '', now)).toBe(busy);
+  });
+
+  it('keeps what is not known of a lost answer', () => {
+    const lost = new CodedError('unavailable', 'broke during host.join; whether it was done is not known', {
+      cause: new LostAnswer('socket hang up'),
+    });
+    expect(inWords(lost, '', now)).toBe(lost);
+  });
+
+  it('lets a bug be one', () => {
+    const bug = new TypeError('undefined is not a function');
+    expect(() => inWords(bug, '', now)).toThrow(bug);
   });
 });

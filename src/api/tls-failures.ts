@@ -1,5 +1,6 @@
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
+import { LostAnswer } from './http-over.ts';
 
 /**
  * Why no verified connection came about. `stranger`: its certificate is signed by none of the authorities that were
@@ -40,6 +41,7 @@ export function tlsFailureOf(e: unknown): TlsFailure | undefined {
 /**
  * A failure of a call to one server in words that stand beside its name: why, without the name again.
  * @param trusted what the server had to prove, for the message.
+ * @throws what is no CodedError: a bug.
  */
 export function inWords(e: unknown, trusted: string, now: Instant): CodedError {
   switch (tlsFailureOf(e)) {
@@ -54,7 +56,10 @@ export function inWords(e: unknown, trusted: string, now: Instant): CodedError {
     case 'no-tls':
       return new CodedError('unavailable', 'what answers there does not speak TLS', { cause: e });
     case undefined:
-      if (isCoded(e) && e.code !== 'unavailable') return e;
-      return new CodedError('unavailable', messageOf(isCoded(e) ? (e.cause ?? e) : e), { cause: e });
+      if (!isCoded(e)) throw e;
+      // Of a server that could not be dialled, the cause says why; of a lost answer, the error says what is not known.
+      return e.code !== 'unavailable' || e.cause === undefined || e.cause instanceof LostAnswer
+        ? e
+        : new CodedError('unavailable', messageOf(e.cause), { cause: e });
   }
 }
