@@ -70,7 +70,7 @@ function visibleState(role: Extract<Caller, { kind: 'host' }>['role'], event: Re
     case 'user':
       return userFacts.has(event.fact.type);
     case 'host':
-      return role === 'Proxy' || aboutProxy(event);
+      return event.fact.type !== 'host.admitted' && (role === 'Proxy' || aboutProxy(event));
     default:
       return false;
   }

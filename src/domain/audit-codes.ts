@@ -42,6 +42,12 @@ export const auditCodes = {
   hostJoin: 'TJ002I',
   hostChange: 'TJ100I',
   hostLeave: 'TJ101I',
+  /** A token gave the id of a machine to another key. */
+  hostRekey: 'TJ102W',
+  joinTokenCreate: 'TJT00I',
+  joinTokenDelete: 'TJT01I',
+  joinTokenUse: 'TJT02I',
+  joinTokenRefused: 'TJT02W',
   clusterCreate: 'TCL000I',
   authorityCreate: 'TCA000I',
   /** Events that were given up, or attempts that were not examined; with their count. */

@@ -6,6 +6,7 @@ import { type AuthorityFact, authorityFact } from './authority.ts';
 import { type ClusterFact, clusterFact } from './cluster.ts';
 import { type HostFact, hostFact } from './host.ts';
 import type { HostInfo } from './host-info.ts';
+import { type TokenFact, tokenFact, tokenIdOf } from './join-token.ts';
 import { type RoleFact, roleFact } from './role.ts';
 import { idInStream } from './streams.ts';
 import { userFact } from './user-fact.ts';
@@ -34,6 +35,12 @@ function tell(recorded: Recorded): Told | undefined {
       return tellRole(roleFact.safeParse(recorded.fact).data, by);
     case 'host':
       return tellHost(hostFact.safeParse(recorded.fact).data, idInStream(recorded.stream, 'host') ?? '');
+    case 'token':
+      return tellToken(
+        tokenFact.safeParse(recorded.fact).data,
+        tokenIdOf(idInStream(recorded.stream, 'token') ?? ''),
+        by,
+      );
     case 'cluster':
       return tellCluster(clusterFact.safeParse(recorded.fact).data, by);
     case 'authority':
@@ -82,6 +89,51 @@ function tellHost(fact: HostFact | undefined, hostId: string): Told | undefined 
       return { event: 'instance.update', code: auditCodes.hostChange, ...aboutHost(fact.data.host) };
     case 'host.left':
       return { event: 'instance.leave', code: auditCodes.hostLeave, server_id: hostId, ...fact.data };
+    case 'host.admitted': {
+      const { role, nodename, key, previousKey, tokenId, address } = fact.data;
+      // That a machine was admitted is told by the use of its token.
+      if (previousKey === '') return undefined;
+      return {
+        event: 'instance.rekey',
+        code: auditCodes.hostRekey,
+        server_id: hostId,
+        server_hostname: nodename,
+        role,
+        token_id: tokenId,
+        key,
+        previous_key: previousKey,
+        'addr.remote': address,
+      };
+    }
+    case undefined:
+      return undefined;
+  }
+}
+
+function tellToken(fact: TokenFact | undefined, tokenId: string, by: string): Told | undefined {
+  const changed = { user: by, updated_by: by, token_id: tokenId };
+  switch (fact?.type) {
+    case 'token.created': {
+      const { roles, expiresAt, uses } = fact.data;
+      const limits = { roles, expires: expiresAt, ...(uses === null ? {} : { uses }) };
+      return { event: 'join_token.create', code: auditCodes.joinTokenCreate, ...changed, ...limits };
+    }
+    case 'token.deleted':
+      return { event: 'join_token.delete', code: auditCodes.joinTokenDelete, ...changed };
+    case 'token.used': {
+      const { hostId, nodename, role, address, key } = fact.data;
+      return {
+        event: 'join_token.use',
+        code: auditCodes.joinTokenUse,
+        success: true,
+        token_id: tokenId,
+        server_id: hostId,
+        server_hostname: nodename,
+        role,
+        key,
+        'addr.remote': address,
+      };
+    }
     case undefined:
       return undefined;
   }

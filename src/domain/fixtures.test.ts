@@ -9,6 +9,7 @@ import { configuration, configurationFact } from './config-facts.ts';
 import recordedFacts from './fixtures/facts.json' with { type: 'json' };
 import { host, hostFact } from './host.ts';
 import { invite, inviteFact } from './invite.ts';
+import { joinToken, tokenFact } from './join-token.ts';
 import { presence, presenceFact } from './presence.ts';
 import { role, roleFact } from './role.ts';
 import { user } from './user.ts';
@@ -35,6 +36,7 @@ const categories: Readonly<Record<string, Folding>> = {
   user: folding(user, ...typesOf(userFact)),
   invite: folding(invite, ...typesOf(inviteFact)),
   host: folding(host, ...typesOf(hostFact)),
+  token: folding(joinToken, ...typesOf(tokenFact)),
   presence: folding(presence, presenceFact.shape.type.value),
   session: folding(audit, auditFact.shape.type.value),
 };

@@ -7,6 +7,9 @@ import type { Decider } from '../log/decider.ts';
 export const joinRole = z.enum(['Node', 'Proxy']);
 export type JoinRole = z.infer<typeof joinRole>;
 
+/** How a token is called where people read: enough of its hash to tell tokens apart, too little to admit anybody. */
+export const tokenIdOf = (tokenHash: string): string => tokenHash.slice(0, 16);
+
 /** How long a token may live, in milliseconds, and how often it may be used. */
 export const tokenLimits = {
   defaultMs: 30 * minute,
@@ -95,9 +98,9 @@ export const joinToken: Decider<TokenState, TokenCommand, TokenFact> = {
       case 'create-token':
         return [create(state, command)];
       case 'use-token': {
-        const { use, now, staticRoles } = command;
+        const { use } = command;
         const known = state.users.includes(userOf(use));
-        checkUse(state, { use, now, staticRoles, known });
+        checkUse(state, command, known);
         return known ? [] : [{ type: 'token.used', data: use }];
       }
       case 'delete-token':
@@ -151,31 +154,26 @@ export function checkTokenTtl(ttlMs: number): void {
 }
 
 /** Whoever holds the secret may know what became of the token; who guesses is told one thing. */
-function checkUse(
-  state: TokenState,
-  {
-    use,
-    now,
-    staticRoles,
-    known,
-  }: Pick<UseToken, 'use' | 'now' | 'staticRoles'> & { readonly known: boolean },
-): void {
-  const refuse = (why: string): CodedError => new CodedError('access_denied', `${joinRefusal(use)}, ${why}`);
-  if (staticRoles === undefined) {
-    if (state.status === 'absent') throw unknownToken(use);
-    if (state.status === 'deleted') throw refuse('the token was deleted');
-    if (now >= state.expiresAt) throw refuse(`the token expired at ${state.expiresAt}`);
+function checkUse(state: TokenState, { use, now, staticRoles }: UseToken, known: boolean): void {
+  if (staticRoles !== undefined) {
+    checkRole(staticRoles, use);
+    return;
   }
-  const roles = staticRoles ?? (state.status === 'active' ? state.roles : []);
-  if (!roles.includes(use.role))
-    throw new CodedError(
-      'bad_request',
-      `node ${JSON.stringify(use.nodename)} [${use.hostId}] can not join the cluster, ` +
-        `the token does not allow "${use.role}" role`,
-    );
-  if (known || staticRoles !== undefined || state.status !== 'active') return;
-  if (state.uses !== null && state.used >= state.uses)
+  const refuse = (why: string): CodedError => new CodedError('access_denied', `${joinRefusal(use)}, ${why}`);
+  if (state.status === 'absent') throw unknownToken(use);
+  if (state.status === 'deleted') throw refuse('the token was deleted');
+  if (now >= state.expiresAt) throw refuse(`the token expired at ${state.expiresAt}`);
+  checkRole(state.roles, use);
+  if (!known && state.uses !== null && state.used >= state.uses)
     throw refuse(`the token is used up: it was made for ${state.uses} use${state.uses === 1 ? '' : 's'}`);
+}
+
+function checkRole(roles: readonly JoinRole[], { nodename, hostId, role }: Joiner): void {
+  if (roles.includes(role)) return;
+  throw new CodedError(
+    'bad_request',
+    `node ${JSON.stringify(nodename)} [${hostId}] can not join the cluster, the token does not allow "${role}" role`,
+  );
 }
 
 export interface Joiner {

@@ -5,7 +5,9 @@ import { readFact, typesOf } from './read-fact.ts';
 import { emptyTable, entriesOf, getIn, removeIn, setIn, type Table, tableFrom, valuesOf } from './table.ts';
 import type { Projection } from './view.ts';
 
-export type HostsState = Table<HostState>;
+/** As others may see it: without keys. */
+type Membership = Pick<HostState, 'roles'>;
+export type HostsState = Table<Membership>;
 
 const types = typesOf(hostFact);
 
@@ -17,12 +19,12 @@ export const hostsView: Projection<HostsState> = {
     const hostId = idInStream(event.stream, 'host');
     if (hostId === undefined) return hosts;
     const fact = readFact(hostFact, types, event);
-    if (!fact) return hosts;
-    const state = host.evolve(getIn(hosts, hostId) ?? host.initial, fact);
-    return Object.keys(state.roles).length === 0 ? removeIn(hosts, hostId) : setIn(hosts, hostId, state);
+    if (!fact || fact.type === 'host.admitted') return hosts;
+    const { roles } = host.evolve({ ...host.initial, ...getIn(hosts, hostId) }, fact);
+    return Object.keys(roles).length === 0 ? removeIn(hosts, hostId) : setIn(hosts, hostId, { roles });
   },
   encode: entriesOf,
-  decode: (stored) => tableFrom(stored as [string, HostState][]),
+  decode: (stored) => tableFrom(stored as [string, Membership][]),
 };
 
 /** All hosts in a role, sorted by name, then id. */

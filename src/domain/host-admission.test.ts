@@ -1,0 +1,78 @@
+import { describe, it } from 'vitest';
+import { type AdmitHost, host, type HostFact } from './host.ts';
+import type { HostInfo, SystemRole } from './host-info.ts';
+import { scenario } from './testing.ts';
+
+const given = scenario(host);
+const hostId = '00000000-0000-4000-8000-0000000000b7';
+const [k1, k2] = ['SHA256:one', 'SHA256:two'];
+const admit: AdmitHost = {
+  type: 'admit-host',
+  hostId,
+  nodename: 'n7',
+  role: 'Node',
+  key: k1,
+  tokenId: 't1',
+  tokenRoles: ['Node'],
+  address: '192.0.2.7:4000',
+  aliveUntil: undefined,
+};
+const admitted = (key = k1, previousKey = '', role: 'Node' | 'Proxy' = 'Node'): HostFact => ({
+  type: 'host.admitted',
+  data: { role, nodename: 'n7', key, previousKey, tokenId: 't1', address: '192.0.2.7:4000' },
+});
+const info = (role: SystemRole): HostInfo => ({
+  hostId,
+  role,
+  nodename: 'old7',
+  address: '192.0.2.1:3022',
+  publicAddress: '',
+  sshPublicAddress: '',
+  labels: {},
+  version: '4.5.0',
+});
+const joined = (role: SystemRole): HostFact => ({ type: 'host.joined', data: { host: info(role) } });
+const aliveUntil = '2026-01-01T12:10:00.000Z';
+
+describe('admitting a machine for a token', () => {
+  it('certifies an id that nobody has', () => {
+    given().when(admit).then(admitted());
+  });
+  it('changes nothing for a machine that asks again with its key, alive or not', () => {
+    given(admitted()).when(admit).then();
+    given(admitted(), joined('Node'))
+      .when({ ...admit, aliveUntil })
+      .then();
+  });
+  it('refuses another key for the id of one that is alive, and says what to do', () => {
+    const other = { ...admit, key: k2, aliveUntil };
+    const said =
+      `"n7" [${hostId}] can not join the cluster with role Node, its host id belongs to "old7" at 192.0.2.1:3022, which has ` +
+      `another key and counts as alive until ${aliveUntil}; if this machine is another one, remove host_uuid`;
+    given(admitted(), joined('Node')).when(other).refused('access_denied', said);
+    // Certified by auth itself: the key is not known.
+    given(joined('Node')).when(other).refused('access_denied', said);
+  });
+  it('lets a machine that is gone come back with another key, and records that', () => {
+    given(admitted(), joined('Node'))
+      .when({ ...admit, key: k2 })
+      .then(admitted(k2, k1));
+    given(joined('Node')).when(admit).then(admitted(k1, 'unknown'));
+  });
+  it.each(['Proxy', 'Auth'] as const)(
+    'never gives the id of a %s to one whose token does not admit to that role',
+    (role) => {
+      given(joined(role)).when(admit).refused('access_denied', `that of a machine in role ${role}`);
+    },
+  );
+  it('knows an id by what it was admitted to, before it was ever seen', () => {
+    given(admitted(k1, '', 'Proxy'))
+      .when(admit)
+      .refused('access_denied', 'in role Proxy');
+    const both = { ...admit, tokenRoles: ['Node', 'Proxy'] as const, key: k2 };
+    given(admitted(k1, '', 'Proxy'))
+      .when(both)
+      .then(admitted(k2));
+    given(joined('Auth')).when(both).refused('access_denied', 'in role Auth');
+  });
+});
