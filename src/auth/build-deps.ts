@@ -44,6 +44,8 @@ export const ownPresence = { everyMs: 20 * second, ttlSeconds: 60 };
 
 /** Heartbeats of so long become one fact. */
 const presenceIntervalMs = 3 * second;
+/** Hosts that were not known to be alive are told of so often, however many come at once. */
+const newHostsEveryMs = 200;
 
 /** The cluster as it stands on the log, ready for use cases; made when there was none. Close it. */
 export async function buildDeps(
@@ -61,12 +63,15 @@ export async function buildDeps(
     cause,
   });
   const folds = await openAuthViews(log);
+  const monotonic = parts.monotonic ?? (() => performance.now());
   const presence = presenceWriter({
     log: log.presence,
     world,
     sink,
     hostId,
     intervalMs: presenceIntervalMs,
+    soonMs: newHostsEveryMs,
+    monotonic,
   });
   const limitMs = parts.maxLogLagMs ?? maxLogLagMs;
   const views = freshWithin(folds, limitMs);
@@ -94,7 +99,6 @@ export async function buildDeps(
     const audit = auditWriter(log.audit, hostId);
     const own = ownAudit(audit, world, hostId);
     const away = turnedAway(own, world, hostId, sink);
-    const monotonic = parts.monotonic ?? (() => performance.now());
     const lag = watchFoldLag({ views: folds, sink, metrics, limitMs, monotonic });
     closers.push(
       () => away.close(),

@@ -3,10 +3,11 @@ import type { z } from 'zod';
 import type { heartbeat as operation } from '../api/operations.ts';
 import type { Call } from '../api/server-deps.ts';
 import { CodedError } from '../base/errors.ts';
-import { host as hostRules } from '../domain/host.ts';
+import { host as hostRules, sameHost } from '../domain/host.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import { hostStream } from '../domain/streams.ts';
 import { execute } from '../log/execute.ts';
+import { findHost } from '../views/hosts.ts';
 import { presenceOf } from '../views/presence.ts';
 import { type AuthDeps, causeOf } from './deps.ts';
 
@@ -22,11 +23,14 @@ export async function heartbeat(deps: AuthDeps, call: Call, { host, ttlSeconds }
   if (caller.kind !== 'host' || caller.hostId !== host.hostId || caller.role !== host.role)
     throw new CodedError('access_denied', 'a host may only announce itself, in the role of its certificate');
   const seen = { ...host, address: withRealHost(host.address, caller.address) };
-  await announce(deps, seen, call);
+  // The fold is good enough to tell that nothing changed, and spares a look at the store. Should another auth server have
+  // written something else a moment ago, the next heartbeat sees it.
+  const known = findHost(deps.views.hosts.state(), host.hostId, host.role);
+  if (known === undefined || !sameHost(known, seen)) await announce(deps, seen, call);
   const wasAlive = presenceOf(deps.views.presence.state(), host, deps.world.now()).status === 'alive';
   deps.presence.renew({ hostId: host.hostId, role: host.role }, ttlSeconds);
   if (wasAlive) return {};
-  const position = await deps.presence.flush();
+  const position = await deps.presence.soon();
   if (position !== undefined) await deps.views.presence.reached(position);
   return {};
 }

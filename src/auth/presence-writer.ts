@@ -1,8 +1,9 @@
+import { pause } from '../base/backoff.ts';
 import { isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
 import type { SystemRole } from '../domain/host-info.ts';
-import { presence, type Renewal } from '../domain/presence.ts';
+import { appendsOf, presence, type PresenceFact, type Renewal } from '../domain/presence.ts';
 import { presenceStream } from '../domain/streams.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Position, Revision } from '../log/event.ts';
@@ -11,8 +12,13 @@ import type { Position, Revision } from '../log/event.ts';
 export interface PresenceWriter {
   /** The host is alive for `ttlSeconds`; told with the next fact. */
   renew(host: { readonly hostId: string; readonly role: SystemRole }, ttlSeconds: number): void;
-  /** Tells at once what waits. Answers the position of the fact; undefined when nothing waited. */
+  /**
+   * Tells at once what waits. Answers the position by which everything that was renewed before is on the log; undefined
+   * when nothing ever was.
+   */
   flush(): Promise<Position | undefined>;
+  /** The same, not at once but soon: all who ask within a moment share one append, however many they are. */
+  soon(): Promise<Position | undefined>;
   /** Tells what waits, then stops. */
   close(): Promise<void>;
 }
@@ -24,16 +30,24 @@ export interface PresenceOptions {
   /** Of this auth server, the only writer of its stream but for a predecessor that is about to end. */
   readonly hostId: string;
   readonly intervalMs: number;
+  /** From the beginning of one append to that of the next, when somebody waits for it. */
+  readonly soonMs: number;
+  /** Milliseconds of a clock that is never set. */
+  readonly monotonic: () => number;
 }
 
-export function presenceWriter({ log, world, sink, hostId, intervalMs }: PresenceOptions): PresenceWriter {
+export function presenceWriter(options: PresenceOptions): PresenceWriter {
+  const { log, world, sink, hostId, intervalMs, soonMs, monotonic } = options;
   const stream = presenceStream(hostId);
   let waiting = new Map<string, Renewal>();
   let revision: Revision | undefined;
-  let last: Promise<Position | undefined> = Promise.resolve(undefined);
+  let told: Position | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  let beganAt = -Infinity;
+  let asked: Promise<Position | undefined> | undefined;
+  const closing = new AbortController();
 
-  const append = async (hosts: readonly Renewal[]): Promise<Position> => {
-    const facts = presence.decide(null, { type: 'renew-hosts', hosts });
+  const append = async (facts: readonly PresenceFact[]): Promise<Position> => {
     const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
     for (;;) {
       try {
@@ -49,13 +63,19 @@ export function presenceWriter({ log, world, sink, hostId, intervalMs }: Presenc
   };
 
   const flushNow = async (): Promise<Position | undefined> => {
-    if (waiting.size === 0) return undefined;
+    if (waiting.size === 0) return told;
+    beganAt = monotonic();
     const mine = waiting;
     waiting = new Map();
     try {
-      return await append([...mine.values()]);
+      const facts = presence.decide(null, { type: 'renew-hosts', hosts: [...mine.values()] });
+      for (const some of appendsOf(facts)) {
+        told = await append(some);
+        for (const { data } of some) for (const host of data.hosts) mine.delete(keyOf(host));
+      }
+      return told;
     } catch (e) {
-      // A later heartbeat of the same host says more.
+      // What was not told yet waits again. A later heartbeat of the same host says more.
       waiting = new Map([...mine, ...waiting]);
       throw e;
     }
@@ -63,8 +83,17 @@ export function presenceWriter({ log, world, sink, hostId, intervalMs }: Presenc
 
   /** One at a time, in order. */
   const flush = (): Promise<Position | undefined> => {
-    last = last.catch(() => undefined).then(flushNow);
-    return last;
+    const mine = last.then(flushNow);
+    last = mine.catch(() => undefined);
+    return mine;
+  };
+
+  const soon = (): Promise<Position | undefined> => {
+    asked ??= pause(Math.max(0, beganAt + soonMs - monotonic()), closing.signal).then(() => {
+      asked = undefined;
+      return flush();
+    });
+    return asked;
   };
 
   const timer = setInterval(() => {
@@ -76,14 +105,18 @@ export function presenceWriter({ log, world, sink, hostId, intervalMs }: Presenc
 
   return {
     renew: (host, ttlSeconds) => {
-      waiting.set(`${host.hostId}/${host.role}`, { ...host, seenAt: world.now(), ttlSeconds });
+      waiting.set(keyOf(host), { ...host, seenAt: world.now(), ttlSeconds });
     },
     flush,
+    soon,
     close: async () => {
       clearInterval(timer);
+      closing.abort();
       await flush().catch((e: unknown) => {
         sink.warn('the last heartbeats could not be stored', { reason: messageOf(e) });
       });
     },
   };
 }
+
+const keyOf = ({ hostId, role }: Pick<Renewal, 'hostId' | 'role'>): string => `${hostId}/${role}`;

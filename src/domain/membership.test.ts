@@ -5,7 +5,7 @@ import { activeSigner, authority, type AuthorityFact, trustedKeys } from './auth
 import { cluster, type ClusterFact } from './cluster.ts';
 import { host, type HostCommand } from './host.ts';
 import { type HostInfo, systemRole } from './host-info.ts';
-import { presence } from './presence.ts';
+import { appendsOf, presence } from './presence.ts';
 import { expectReplays, fold, scenario } from './testing.ts';
 
 const now = '2026-01-01T12:00:00.000Z';
@@ -157,6 +157,14 @@ describe('renewing hosts', () => {
     expect(facts.flatMap((fact) => fact.data.hosts)).toHaveLength(1_000);
     expect(facts.length).toBe(3);
     for (const fact of facts) expect(JSON.stringify(fact).length).toBeLessThan(60_000);
+  });
+
+  it('of a large cluster is several appends, each of a size that every store takes', () => {
+    const hosts = Array.from({ length: 10_000 }, () => renewal);
+    const facts = presence.decide(null, { type: 'renew-hosts', hosts });
+    const appends = appendsOf(facts);
+    expect(appends.flat()).toEqual(facts);
+    for (const some of appends) expect(JSON.stringify(some).length).toBeLessThan(256 * 1024);
   });
 });
 

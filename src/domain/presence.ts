@@ -25,6 +25,8 @@ export interface RenewHosts {
 
 /** An event may have 64 KB; a renewal takes about 120 B. */
 const maxHostsInFact = 400;
+/** 200 KB: a batch that every store takes, with room for what it is wrapped in. */
+const maxFactsInAppend = 4;
 
 /** Heartbeats, coalesced: one fact for all that were heard in a few seconds, more only when they are many. */
 export const presence: Decider<null, RenewHosts, PresenceFact> = {
@@ -38,3 +40,11 @@ export const presence: Decider<null, RenewHosts, PresenceFact> = {
   },
   evolve: () => null,
 };
+
+/** The facts as they may be appended together, in order: a whole cluster's would be more than a store takes at once. */
+export function appendsOf(facts: readonly PresenceFact[]): readonly (readonly PresenceFact[])[] {
+  const appends: (readonly PresenceFact[])[] = [];
+  for (let at = 0; at < facts.length; at += maxFactsInAppend)
+    appends.push(facts.slice(at, at + maxFactsInAppend));
+  return appends;
+}
