@@ -8,8 +8,7 @@ import { authoritiesView, trustedOf, type AuthoritiesState } from '../views/auth
 import { clusterView } from '../views/cluster.ts';
 import { hostsInRole, hostsView, type HostsState } from '../views/hosts.ts';
 import { openView } from '../views/open-view.ts';
-import { presenceOf, presenceView, type PresenceState } from '../views/presence.ts';
-import { valuesOf } from '../views/table.ts';
+import { newestSighting, presenceOf, presenceView, type PresenceState } from '../views/presence.ts';
 import { usersView, type UsersState } from '../views/users.ts';
 import type { View } from '../views/view.ts';
 import { indexNodes, type NodeIndex } from './node-index.ts';
@@ -77,12 +76,7 @@ export interface NodeDirectory {
 
 export function nodeDirectory(views: Pick<ProxyViews, 'hosts' | 'presence'>): NodeDirectory {
   const index = remembered((hosts: HostsState) => indexNodes(hostsInRole(hosts, 'Node')));
-  const newest = remembered((presence: PresenceState) =>
-    valuesOf(presence).reduce<Instant>(
-      (latest, { lastSeenAt }) => (lastSeenAt > latest ? lastSeenAt : latest),
-      '',
-    ),
-  );
+  const newest = remembered(newestSighting);
   const seen = (hostId: string): ReturnType<typeof presenceOf> => {
     const presence = views.presence.state();
     return presenceOf(presence, { hostId, role: 'Node' }, newest(presence));

@@ -1,8 +1,17 @@
-import { type Instant, plusMs, second } from '../base/time.ts';
+import { hour, type Instant, plusMs, second } from '../base/time.ts';
 import type { SystemRole } from '../domain/host-info.ts';
 import { presenceFact } from '../domain/presence.ts';
 import { readFact } from './read-fact.ts';
-import { emptyTable, entriesOf, getIn, setIn, type Table, tableFrom } from './table.ts';
+import {
+  emptyTable,
+  entriesOf,
+  getIn,
+  reduceValues,
+  setIn,
+  sweepIn,
+  type Table,
+  tableFrom,
+} from './table.ts';
 import type { Projection } from './view.ts';
 
 export interface Seen {
@@ -17,6 +26,9 @@ export type PresenceState = Table<Seen>;
 const types: ReadonlySet<string> = new Set(['hosts.renewed']);
 const keyOf = (hostId: string, role: SystemRole): string => `${hostId}/${role}`;
 
+/** A host that has been gone for so long is forgotten: machines come and go, and the table is what is kept of all. */
+const rememberedMs = 24 * hour;
+
 /** When each host was last heard of. Folds the partition `presence`. */
 export const presenceView: Projection<PresenceState> = {
   name: 'presence.1',
@@ -25,14 +37,18 @@ export const presenceView: Projection<PresenceState> = {
     const fact = readFact(presenceFact, types, event);
     if (!fact) return state;
     let seen = state;
+    let now = '';
     for (const { hostId, role, seenAt, ttlSeconds } of fact.data.hosts) {
+      if (seenAt > now) now = seenAt;
       const key = keyOf(hostId, role);
       // Two auth servers may write out of order: the later sighting holds.
       const known = getIn(seen, key);
       if (known && known.lastSeenAt > seenAt) continue;
       seen = setIn(seen, key, { lastSeenAt: seenAt, until: plusMs(seenAt, ttlSeconds * second) });
     }
-    return seen;
+    // By the moments on the log, a part of the table with each fact: the same in whoever folds it.
+    const oldest = plusMs(now, -rememberedMs);
+    return sweepIn(seen, event.position, ({ until }) => until > oldest);
   },
   encode: entriesOf,
   decode: (stored) => tableFrom(stored as [string, Seen][]),
@@ -51,3 +67,9 @@ export function presenceOf(
   if (!seen) return { status: 'never_seen' };
   return { status: now < seen.until ? 'alive' : 'gone', lastSeenAt: seen.lastSeenAt };
 }
+
+/** The moment of the newest sighting of any host; empty when there was none. */
+export const newestSighting = (state: PresenceState): Instant =>
+  reduceValues<Seen, Instant>(state, '', (latest, { lastSeenAt }) =>
+    lastSeenAt > latest ? lastSeenAt : latest,
+  );

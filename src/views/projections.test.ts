@@ -6,7 +6,7 @@ import type { HostInfo } from '../domain/host-info.ts';
 import type { InviteFact } from '../domain/invite.ts';
 import { adminRole, type RoleFact } from '../domain/role.ts';
 import type { UserFact } from '../domain/user-fact.ts';
-import type { Recorded } from '../log/event.ts';
+import type { Recorded, StreamName } from '../log/event.ts';
 import { authoritiesView, signerOf, trustedOf } from './authorities.ts';
 import { clusterView } from './cluster.ts';
 import { findHost, hostsInRole, hostsView } from './hosts.ts';
@@ -175,6 +175,21 @@ describe('presence', () => {
       ['presence-y', seen(at)],
     ]);
     expect(presenceOf(state, host, later)).toMatchObject({ lastSeenAt: later });
+  });
+  it('is forgotten a day after it ended, so that the fold does not grow with every machine there ever was', () => {
+    const gone = (after: string, facts: number): number =>
+      project(presenceView, [
+        ['presence-x', seen(at)],
+        ...Array.from({ length: facts }, (): [StreamName, { type: string; data: object }] => [
+          'presence-x',
+          {
+            type: 'hosts.renewed',
+            data: { hosts: [{ hostId: 'other', role: 'Node', seenAt: after, ttlSeconds: 60 }] },
+          },
+        ]),
+      ]).size;
+    expect(gone(plusMs(at, 25 * 3_600_000), 64)).toBe(1);
+    expect(gone(plusMs(at, 23 * 3_600_000), 64)).toBe(2);
   });
   it('ends at once when the host says goodbye', () => {
     const state = project(presenceView, [

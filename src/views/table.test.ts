@@ -1,6 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { emptyTable, entriesOf, getIn, removeIn, setIn, type Table, tableFrom, valuesOf } from './table.ts';
+import {
+  emptyTable,
+  entriesOf,
+  getIn,
+  reduceValues,
+  removeIn,
+  setIn,
+  sweepIn,
+  type Table,
+  tableFrom,
+  valuesOf,
+} from './table.ts';
 
 const key = fc.oneof(fc.constantFrom('a', 'b', '', '__proto__', 'constructor'), fc.string({ maxLength: 3 }));
 const change = fc.oneof(
@@ -39,6 +50,21 @@ describe('a table', () => {
         expect(valuesOf(table)).toHaveLength(entries.length);
       }),
     );
+  });
+
+  it('is swept in 64 turns, wherever they begin, and shares what stays', () => {
+    const table = tableFrom(Array.from({ length: 2_000 }, (_, n) => [`host-${n}`, n] as const));
+    let swept = table;
+    for (let turn = 1_000; turn < 1_064; turn++) swept = sweepIn(swept, turn, (n) => n % 3 === 0);
+    expect(entriesOf(swept)).toEqual(entriesOf(table).filter(([, n]) => n % 3 === 0));
+    expect(swept.size).toBe(667);
+    expect(sweepIn(table, 5, () => true)).toBe(table);
+  });
+
+  it('sums over all its values', () => {
+    const table = tableFrom(Array.from({ length: 100 }, (_, n) => [`host-${n}`, n] as const));
+    expect(reduceValues(table, 0, (sum, n) => sum + n)).toBe(4950);
+    expect(reduceValues<number, number>(emptyTable, 7, (sum, n) => sum + n)).toBe(7);
   });
 
   it('is the same object when nothing changes', () => {

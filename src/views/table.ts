@@ -35,12 +35,30 @@ export function removeIn<V>(table: Table<V>, key: string): Table<V> {
   return rest.length === entries.length ? table : withEntries(table, key, rest, -1);
 }
 
+/**
+ * Leaves out the entries of one part of the table (`turn` modulo 64) that `keep` refuses: who does so with each turn in
+ * order has looked at every entry after 64. Answers the same table when all of them stay.
+ */
+export function sweepIn<V>(table: Table<V>, turn: number, keep: (value: V) => boolean): Table<V> {
+  const level = table.buckets[turn % width];
+  const gone = level?.flatMap((entries) => entries?.filter(([, value]) => !keep(value)) ?? []) ?? [];
+  return gone.reduce((left, [key]) => removeIn(left, key), table);
+}
+
 /** All entries, sorted by key. */
 export const entriesOf = <V>(table: Table<V>): readonly Entry<V>[] =>
   table.buckets
     .flatMap((level) => level ?? [])
     .flatMap((entries) => entries ?? [])
     .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+
+/** Folds over all values, in no order: without the cost of sorting them. */
+export function reduceValues<V, A>(table: Table<V>, start: A, step: (sum: A, value: V) => A): A {
+  let sum = start;
+  for (const level of table.buckets)
+    for (const entries of level ?? []) for (const [, value] of entries ?? []) sum = step(sum, value);
+  return sum;
+}
 
 export const valuesOf = <V>(table: Table<V>): readonly V[] => entriesOf(table).map(([, value]) => value);
 
