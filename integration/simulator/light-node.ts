@@ -90,7 +90,9 @@ export async function startLightNode(options: LightNodeOptions): Promise<LightNo
       if (broken) return String(broken.failure());
       return link.status === 'away' ? link.reason : announcement.trouble();
     },
-    beat: announcement.renew,
+    beat: () => {
+      announcement.renew();
+    },
     stop: async () => {
       for (const view of [authorities, ...others]) view.close();
       await announcement.stop();
@@ -116,7 +118,8 @@ const timed =
 function countingSink({ warnings }: Tally): LogSink {
   const none = (): void => undefined;
   const count = (message: string, fields?: Record<string, unknown>): void => {
-    const text = `${message} ${String(fields?.['reason'] ?? '')}`.trim();
+    const reason = fields?.['reason'];
+    const text = typeof reason === 'string' ? `${message}: ${reason}` : message;
     warnings.set(text, (warnings.get(text) ?? 0) + 1);
   };
   return { debug: none, info: none, warn: count, error: count };
