@@ -37,8 +37,8 @@ const startBoth = async (): Promise<void> => {
 const pinIn = (status: string): string | undefined => /sha256:[0-9a-f]{64}/.exec(status)?.[0];
 
 describe('two auth servers on one store', () => {
-  it(`that start at once make one set of authorities, ${times(3)} times`, async () => {
-    for (let n = 0; n < times(3); n++) {
+  it(`that start at once make one set of authorities, ${times(2)} times`, async () => {
+    for (let n = 0; n < times(2); n++) {
       await startBoth();
       const pins = await Promise.all([pair.a, pair.b].map(async (one) => pinIn(await one.must('status'))));
       expect(pins[0]).toBeDefined();
@@ -213,8 +213,11 @@ describe('what was written through one auth server', () => {
   });
 });
 
-/** Whether processes can be given a clock of their own; else they shift it themselves. */
-const hasFaketime = spawnSync('faketime', ['--version']).status === 0;
+/** What gives a process a clock of its own, where it is installed; else the programs shift theirs themselves. */
+const faketime = ((): string => {
+  const asked = spawnSync('faketime', ['-f', '+0s', 'sh', '-c', 'printf %s "$LD_PRELOAD"']);
+  return asked.status === 0 ? asked.stdout.toString() : '';
+})();
 
 /** A writer in a process of its own, and the ids of what it was told is stored. */
 class Writer {
@@ -224,13 +227,12 @@ class Writer {
 
   constructor(path: string, name: string, shiftSeconds: number) {
     const args = [program('shared-writer'), path, name, '4'];
-    const env = hasFaketime
-      ? { ...process.env, FAKETIME_DONT_FAKE_MONOTONIC: '1', NO_FAKE_STAT: '1' }
-      : { ...process.env, CLOCK_SHIFT_MS: String(shiftSeconds * 1000) };
     const shift = `${shiftSeconds < 0 ? '-' : '+'}${Math.abs(shiftSeconds)}s`;
-    this.child = hasFaketime
-      ? spawn('faketime', ['-f', shift, process.execPath, ...args], { env })
-      : spawn(process.execPath, args, { env });
+    const clock =
+      faketime === ''
+        ? { CLOCK_SHIFT_MS: String(shiftSeconds * 1000) }
+        : { LD_PRELOAD: faketime, FAKETIME: shift, FAKETIME_DONT_FAKE_MONOTONIC: '1', NO_FAKE_STAT: '1' };
+    this.child = spawn(process.execPath, args, { env: { ...process.env, ...clock } });
     this.child.stderr.on('data', (chunk: Buffer) => (this.#failure += chunk.toString()));
     createInterface(this.child.stdout).on('line', (line) => {
       const [word, id = ''] = line.split(' ');
@@ -289,6 +291,8 @@ describe('two that append to the same streams, with clocks 30 s apart', () => {
       acknowledged.push(...one.acknowledged);
     }
 
+    const endedAt = realWorld.now();
+
     const log = await openLog({
       driver: await openDirectoryReader({ path }),
       keyring: noKeyring,
@@ -312,11 +316,13 @@ describe('two that append to the same streams, with clocks 30 s apart', () => {
       expect(n).toBe((last.get(stream) ?? 0) + 1);
       last.set(stream, n);
     }
+    // The survivor's clock: ahead of ours, and 30 s ahead of the others'.
+    expect(stored.at(-1)?.cause.at).toSatisfy((at: string) => at > endedAt);
     const writers = new Set(ids.map((id) => id.split(':')[0]));
     expect(writers.size).toBe(times(3) + 2);
     console.log(
       `${acknowledged.length} acknowledged, ${stored.length} stored, ${times(3)} kills, ` +
-        `clocks 30 s apart ${hasFaketime ? 'by faketime' : 'by the programs themselves: no faketime here'}: 0 lost, 0 doubled`,
+        `clocks 30 s apart ${faketime === '' ? 'by the programs themselves: no faketime here' : 'by faketime'}: 0 lost, 0 doubled`,
     );
   });
 });
