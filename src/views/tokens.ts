@@ -1,0 +1,54 @@
+import { hour, msBetween } from '../base/time.ts';
+import { type ActiveToken, joinToken, tokenFact, type TokenState } from '../domain/join-token.ts';
+import { idInStream } from '../domain/streams.ts';
+import type { Recorded } from '../log/event.ts';
+import { readFact, typesOf } from './read-fact.ts';
+import { emptyTable, entriesOf, getIn, removeIn, setIn, type Table, tableFrom } from './table.ts';
+import type { Projection } from './view.ts';
+
+/** By the hash of their secret: tokens that were not deleted, and those of files that were used. They may have expired. */
+export type TokensState = Table<TokenState>;
+
+const types = typesOf(tokenFact);
+/** A token that expired longer ago is of no interest to anybody; clocks of auth servers may differ, by less. */
+const forgetAfterMs = hour;
+
+export const tokensView: Projection<TokensState> = {
+  name: 'tokens.1',
+  initial: emptyTable,
+  apply(tokens, event) {
+    const tokenHash = idInStream(event.stream, 'token');
+    if (tokenHash === undefined) return tokens;
+    const fact = readFact(tokenFact, types, event);
+    if (!fact) return tokens;
+    const before = getIn(tokens, tokenHash);
+    if (fact.type === 'token.used' && before === undefined && !isOfFile(event)) return tokens;
+    const state = joinToken.evolve(before ?? joinToken.initial, fact);
+    if (state.status === 'deleted') return removeIn(tokens, tokenHash);
+    const kept = fact.type === 'token.created' ? withoutOld(tokens, event.cause.at) : tokens;
+    return setIn(kept, tokenHash, state);
+  },
+  encode: entriesOf,
+  decode: (stored) => tableFrom(stored as [string, TokenState][]),
+};
+
+/** A token of a file begins with its first use; another one that is not here was forgotten. */
+const isOfFile = ({ revision }: Recorded): boolean => revision === 1;
+
+function withoutOld(tokens: TokensState, now: string): TokensState {
+  let kept = tokens;
+  for (const [hash, state] of entriesOf(tokens))
+    if (state.status === 'active' && msBetween(state.expiresAt, now) > forgetAfterMs)
+      kept = removeIn(kept, hash);
+  return kept;
+}
+
+/** Tokens that were created and not deleted, with the hash of each. */
+export const createdTokens = (
+  tokens: TokensState,
+): readonly (readonly [hash: string, token: ActiveToken])[] =>
+  entriesOf(tokens).flatMap(([hash, state]) => (state.status === 'active' ? [[hash, state] as const] : []));
+
+/** How many joins a token has admitted. */
+export const joinsOf = (tokens: TokensState, tokenHash: string): number =>
+  getIn(tokens, tokenHash)?.used ?? 0;
