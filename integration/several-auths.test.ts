@@ -1,6 +1,6 @@
-import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -20,6 +20,7 @@ import { toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
 import { clientOf, type Material, newKey } from './auth-bench.ts';
 import { type AuthPair, authPair, keyIdsIn } from './auth-pair.ts';
 import { until } from './cluster.ts';
+import { faketime, SkewedWriter } from './skewed-writer.ts';
 
 const program = (name: string): string => fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
 
@@ -107,42 +108,6 @@ describe('an auth server that does not belong to the store', () => {
   });
 });
 
-describe('tctl log rekey, while both serve', () => {
-  it('puts all under a new key, then removes the old one, and nobody notices', async () => {
-    await startBoth();
-    const keyring = join(pair.dir, 'keyring');
-    const [old = ''] = keyIdsIn(keyring);
-    await pair.a.must('users', 'add', 'before');
-    const [said] = await Promise.all([pair.a.must('log', 'rekey'), pair.b.must('users', 'add', 'meanwhile')]);
-    const [, fresh = ''] = keyIdsIn(keyring);
-    expect(said).toContain(`${fresh} seals now`);
-    await pair.b.must('users', 'add', 'after');
-    expect(await pair.b.must('log', 'rekey', '--dry-run')).toMatch(new RegExp(`^${fresh}  \\d+ data keys`));
-    await pair.b.must('log', 'rekey', '--remove-old');
-    expect(keyIdsIn(keyring)).toEqual([fresh]);
-    expect(await pair.a.must('log', 'rekey', '--dry-run')).not.toContain(old);
-    await pair.a.stop();
-    await pair.a.start();
-    expect(pinIn(await pair.a.must('status'))).toBe(pinIn(await pair.b.must('status')));
-    for (const name of ['before', 'meanwhile', 'after']) await pair.a.must('users', 'reset', name);
-  });
-
-  it('with keyring files that are copied: adds, uses and removes step by step', async () => {
-    await pair.a.start();
-    const keyring = join(pair.dir, 'keyring');
-    const [old = ''] = keyIdsIn(keyring);
-    const id = /--use=([0-9a-f]{16})/.exec(await pair.a.must('log', 'rekey', '--prepare'))?.[1] ?? '';
-    expect(keyIdsIn(keyring)).toEqual([id, old]);
-    await pair.a.must('log', 'rekey', `--use=${id}`);
-    expect(keyIdsIn(keyring)).toEqual([old, id]);
-    await pair.a.must('log', 'rekey', '--remove-old');
-    expect(keyIdsIn(keyring)).toEqual([id]);
-    const { code, stderr } = await pair.a.tctl('log', 'rekey', '--use=0123456789abcdef');
-    expect([code, stderr]).toEqual([1, expect.stringContaining('has no key 0123456789abcdef')]);
-    expect(readdirSync(pair.dir).filter((name) => name.startsWith('keyring'))).toEqual(['keyring']);
-  });
-});
-
 interface QuietAuth {
   readonly child: ChildProcessWithoutNullStreams;
   readonly address: HostPort;
@@ -213,47 +178,6 @@ describe('what was written through one auth server', () => {
   });
 });
 
-/** What gives a process a clock of its own, where it is installed; else the programs shift theirs themselves. */
-const faketime = ((): string => {
-  const asked = spawnSync('faketime', ['-f', '+0s', 'sh', '-c', 'printf %s "$LD_PRELOAD"']);
-  return asked.status === 0 ? asked.stdout.toString() : '';
-})();
-
-/** A writer in a process of its own, and the ids of what it was told is stored. */
-class Writer {
-  readonly acknowledged: string[] = [];
-  readonly child: ChildProcessWithoutNullStreams;
-  #failure = '';
-
-  constructor(path: string, name: string, shiftSeconds: number) {
-    const args = [program('shared-writer'), path, name, '4'];
-    const shift = `${shiftSeconds < 0 ? '-' : '+'}${Math.abs(shiftSeconds)}s`;
-    const clock =
-      faketime === ''
-        ? { CLOCK_SHIFT_MS: String(shiftSeconds * 1000) }
-        : { LD_PRELOAD: faketime, FAKETIME: shift, FAKETIME_DONT_FAKE_MONOTONIC: '1', NO_FAKE_STAT: '1' };
-    this.child = spawn(process.execPath, args, { env: { ...process.env, ...clock } });
-    this.child.stderr.on('data', (chunk: Buffer) => (this.#failure += chunk.toString()));
-    createInterface(this.child.stdout).on('line', (line) => {
-      const [word, id = ''] = line.split(' ');
-      if (word === 'acknowledged') this.acknowledged.push(id);
-    });
-  }
-
-  async until(count: number): Promise<void> {
-    await until(`${count} appends`, () => {
-      if (this.child.exitCode !== null) throw new Error(`the writer ended by itself: ${this.#failure}`);
-      return this.acknowledged.length >= count || undefined;
-    });
-  }
-
-  async kill(): Promise<void> {
-    const closed = once(this.child, 'close');
-    this.child.kill('SIGKILL');
-    await closed;
-  }
-}
-
 interface Counted {
   readonly n: number;
   readonly id: string;
@@ -271,15 +195,15 @@ describe('two that append to the same streams, with clocks 30 s apart', () => {
   it(`lose and double nothing, though one is killed ${times(3)} times`, { timeout: 900_000 }, async () => {
     const acknowledged: string[] = [];
     const began = performance.now();
-    const survivor = new Writer(path, 'survivor', 15);
+    const survivor = new SkewedWriter(path, 'survivor', 15);
     await survivor.until(1);
     for (let n = 1; n <= times(3); n++) {
-      const victim = new Writer(path, `victim${n}`, -15);
+      const victim = new SkewedWriter(path, `victim${n}`, -15);
       await victim.until(10 + ((37 * n) % 50));
       await victim.kill();
       acknowledged.push(...victim.acknowledged);
     }
-    const companion = new Writer(path, 'companion', -15);
+    const companion = new SkewedWriter(path, 'companion', -15);
     await until(
       'the time to be over',
       () => performance.now() - began > times(5) * 1000 || undefined,
