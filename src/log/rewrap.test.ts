@@ -90,36 +90,40 @@ describe('rewrapping a vault', () => {
     expect(Buffer.from(await (await open(ring(5))).state.unseal(event, 'key'))).toEqual(secret);
   });
 
-  it('does not bring back a secret that is destroyed at any moment of it', async () => {
-    // Before each call of the rewrapper on the vault, in turn, another process destroys the secret.
-    for (let at = 1; ; at++) {
-      const own = memoryStore();
-      const { vault: shared } = memoryDriver(own);
-      await shared.put('data-key/k', await ring(1).wrap(Buffer.alloc(32), 'k'));
-      let calls = 0;
-      let destroyed = false;
-      const before = async <T>(act: () => Promise<T>): Promise<T> => {
-        if (++calls === at) {
-          await destroyDataKeys(shared, ['k']);
-          destroyed = true;
+  it.each(['alone', 'beside another run'])(
+    'does not bring back a secret that is destroyed at any moment of it: %s',
+    async (how) => {
+      // Before each call of the rewrapper on the vault, in turn, another process destroys the secret.
+      for (let at = 1; ; at++) {
+        const own = memoryStore();
+        const { vault: shared } = memoryDriver(own);
+        await shared.put('data-key/k', await ring(1).wrap(Buffer.alloc(32), 'k'));
+        if (how !== 'alone') await beginRewrap(shared, 'another', realWorld.now());
+        let calls = 0;
+        let destroyed = false;
+        const before = async <T>(act: () => Promise<T>): Promise<T> => {
+          if (++calls === at) {
+            await destroyDataKeys(shared, ['k']);
+            destroyed = true;
+          }
+          return act();
+        };
+        const watched: BlobStore = {
+          put: (key, value) => before(() => shared.put(key, value)),
+          get: (key) => before(() => shared.get(key)),
+          delete: (key) => before(() => shared.delete(key)),
+          list: (prefix) => before(() => shared.list(prefix)),
+        };
+        await rewrapVault(watched, ring(1, 2), realWorld);
+        // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- set in the closure
+        if (!destroyed) {
+          expect(at).toBeGreaterThan(8);
+          return;
         }
-        return act();
-      };
-      const watched: BlobStore = {
-        put: (key, value) => before(() => shared.put(key, value)),
-        get: (key) => before(() => shared.get(key)),
-        delete: (key) => before(() => shared.delete(key)),
-        list: (prefix) => before(() => shared.list(prefix)),
-      };
-      await rewrapVault(watched, ring(1, 2), realWorld);
-      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- set in the closure
-      if (!destroyed) {
-        expect(at).toBeGreaterThan(8);
-        return;
+        expect(await shared.list('data-key/'), `destroyed before call ${at}`).toEqual([]);
       }
-      expect(await shared.list('data-key/'), `destroyed before call ${at}`).toEqual([]);
-    }
-  });
+    },
+  );
 
   it('ends the life of what an earlier run, which died, had brought back', async () => {
     await beginRewrap(vault, 'died', realWorld.now());
