@@ -1,125 +1,89 @@
-import { isCoded, messageOf } from '../base/errors.ts';
 import { silentLog } from '../base/log-sink.ts';
-import { decodeBatch } from './batch.ts';
-import { type Partition, partitions, type Position } from './event.ts';
-import { PartitionFold } from './partition-fold.ts';
+import type { Instant } from '../base/time.ts';
+import { type Partition, partitions } from './event.ts';
 import type { Damage } from './partition-reader.ts';
+import type { LogKey } from './signed-head.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
-import { type Manifest, SnapshotStore } from './snapshot-store.ts';
+import { SnapshotStore } from './snapshot-store.ts';
+import { HeadEvidence, type HeadsReport, type SlotState, type WitnessedHead } from './verify-heads.ts';
+import { type ChainReport, Walk } from './verify-walk.ts';
 
 /** What was found in one partition up to its end, or up to its first bad batch. */
-export interface PartitionReport {
-  readonly partition: Partition;
-  /** 1, unless the beginning was trimmed; 0 when the partition is empty. */
-  readonly firstSlot: number;
-  readonly lastSlot: number;
-  readonly events: number;
-  readonly position: Position;
-  /** Own hash of the last good batch, in hexadecimal: what to compare with a head that was noted elsewhere. */
-  readonly head: string;
+export interface PartitionReport extends ChainReport {
   readonly snapshots: number;
   readonly damagedSnapshots: readonly { readonly slot: number; readonly reason: string }[];
-  readonly bad: Damage | undefined;
+  readonly heads: HeadsReport;
+  /** What signed heads show to be wrong: the first of each kind. */
+  readonly findings: readonly Damage[];
 }
 
 export interface Verification {
   readonly partitions: readonly PartitionReport[];
   /** The first bad batch: `state` is looked at before `presence`, that before `audit`. */
   readonly bad: Damage | undefined;
+  /** Where signed heads, on the log or kept elsewhere, say something else than the batches. */
+  readonly findings: readonly Damage[];
+  /** The keys on the log. */
+  readonly keys: readonly LogKey[];
+}
+
+/** What is known beside the log itself. */
+export interface VerifyOptions {
+  /** Signed heads that were kept elsewhere, of any partition. Collect them before the store is read. */
+  readonly witnessed?: readonly WitnessedHead[];
+  /** The only keys whose signatures count. Default: those on the log, which its owner could exchange. */
+  readonly trusted?: readonly LogKey[];
+  /** When the archive was made that is read: heads that are younger are not compared. */
+  readonly madeAt?: Instant;
 }
 
 /**
- * Reads every batch: its form and digest, its place, the chain, positions, revisions and moments; and every snapshot, and
- * whether the chain passes through it. Writes nothing.
+ * Reads every batch: its form and digest, its place, the chain, positions, revisions and moments; every snapshot, and
+ * whether the chain passes through it; every signed head. Writes nothing.
  */
-export async function verifyLog(driver: SlotDriver): Promise<Verification> {
+export async function verifyLog(driver: SlotDriver, options: VerifyOptions = {}): Promise<Verification> {
   const reports: PartitionReport[] = [];
-  for (const partition of partitions) reports.push(await verifyPartition(driver, partition));
-  return { partitions: reports, bad: reports.find((one) => one.bad)?.bad };
+  const keys: LogKey[] = [];
+  for (const partition of partitions)
+    reports.push(await verifyPartition(driver, partition, { ...options, keys }));
+  return {
+    partitions: reports,
+    bad: reports.find((one) => one.bad)?.bad,
+    findings: reports.flatMap((one) => one.findings),
+    keys,
+  };
 }
 
-async function verifyPartition(driver: SlotDriver, partition: Partition): Promise<PartitionReport> {
-  const snapshots = new Map<number, Manifest>();
+type PartitionOptions = VerifyOptions & { readonly keys: LogKey[] };
+
+async function verifyPartition(
+  driver: SlotDriver,
+  partition: Partition,
+  options: PartitionOptions,
+): Promise<PartitionReport> {
+  const snapshots = new Map<number, SlotState>();
   const damagedSnapshots: { slot: number; reason: string }[] = [];
   for await (const { slot, found } of new SnapshotStore(driver.snapshots, partition, silentLog).inspect())
     if (typeof found === 'string') damagedSnapshots.push({ slot, reason: found });
     else snapshots.set(slot, found);
-  const walk = new Walk(partition, snapshots);
-  for await (const stored of driver.read(partition, 1)) if (!walk.take(stored)) break;
-  walk.end();
-  return { ...walk.report(), snapshots: snapshots.size, damagedSnapshots };
+  const found = await verifyBatches(partition, driver.read(partition, 1), { ...options, snapshots });
+  return { ...found, snapshots: snapshots.size, damagedSnapshots };
 }
 
-class Walk {
-  readonly #partition: Partition;
-  readonly #snapshots: ReadonlyMap<number, Manifest>;
-  #fold: PartitionFold;
-  #firstSlot = 0;
-  #firstPosition: Position = 1;
-  #bad: Damage | undefined;
-
-  constructor(partition: Partition, snapshots: ReadonlyMap<number, Manifest>) {
-    this.#partition = partition;
-    this.#snapshots = snapshots;
-    this.#fold = new PartitionFold(partition);
-  }
-
-  /** False at the first bad batch. */
-  take({ slot, batch: stored }: StoredSlot): boolean {
-    try {
-      if (this.#firstSlot === 0) this.#begin(slot, stored);
-      if (slot !== this.#fold.slot + 1) return this.#fail(this.#fold.slot + 1, 'it is missing');
-      this.#fold.admit(decodeBatch(stored));
-      const why = this.#differsFromSnapshot(this.#snapshots.get(slot));
-      return why === undefined || this.#fail(slot, why);
-    } catch (e) {
-      if (!isCoded(e, 'damaged')) throw e;
-      return this.#fail(slot, messageOf(e));
-    }
-  }
-
-  /** A snapshot behind the last slot, or none at a beginning that was trimmed, shows that something was taken away. */
-  end(): void {
-    if (this.#bad) return;
-    const taken = [...this.#snapshots.keys()];
-    const beyond = taken.find((slot) => slot > this.#fold.slot);
-    if (beyond !== undefined)
-      this.#fail(this.#fold.slot + 1, `it is missing: a snapshot was taken at slot ${beyond}`);
-    else if (this.#firstSlot > 1 && !taken.some((slot) => slot >= this.#firstSlot))
-      this.#fail(this.#firstSlot - 1, 'it is missing, and no snapshot tells what was trimmed');
-  }
-
-  report(): Omit<PartitionReport, 'snapshots' | 'damagedSnapshots'> {
-    return {
-      partition: this.#partition,
-      firstSlot: this.#firstSlot,
-      lastSlot: this.#fold.slot,
-      events: this.#fold.position - this.#firstPosition + 1,
-      position: this.#fold.position,
-      head: this.#fold.hash.toString('hex'),
-      bad: this.#bad,
-    };
-  }
-
-  #begin(slot: number, stored: Uint8Array): void {
-    this.#firstSlot = slot;
-    if (slot === 1) return;
-    this.#fold.slot = slot - 1;
-    const batch = decodeBatch(stored);
-    this.#fold = PartitionFold.before(batch);
-    this.#fold.slot = slot - 1;
-    this.#firstPosition = batch.firstPosition;
-  }
-
-  #differsFromSnapshot(manifest: Manifest | undefined): string | undefined {
-    if (manifest === undefined) return undefined;
-    const same =
-      manifest.hash === this.#fold.hash.toString('hex') && manifest.position === this.#fold.position;
-    return same ? undefined : 'it is not the batch that the snapshot was taken at';
-  }
-
-  #fail(slot: number, reason: string): false {
-    this.#bad = { partition: this.#partition, slot, reason };
-    return false;
-  }
+/**
+ * The same for the batches of one partition, wherever they come from: the first to the last, in order.
+ * @param options `keys`: those on the log, known from `state`; to these the keys in the batches are added.
+ * `snapshots`: what good snapshots say the chain was, by slot.
+ */
+export async function verifyBatches(
+  partition: Partition,
+  batches: AsyncIterable<StoredSlot> | Iterable<StoredSlot>,
+  options: PartitionOptions & { readonly snapshots: ReadonlyMap<number, SlotState> },
+): Promise<ChainReport & Pick<PartitionReport, 'heads' | 'findings'>> {
+  const { keys, snapshots, witnessed = [], trusted, madeAt } = options;
+  const evidence = new HeadEvidence({ partition, witnessed, keys, trusted, madeAt });
+  const walk = new Walk(partition, snapshots, evidence);
+  for await (const stored of batches) if (!walk.take(stored)) break;
+  walk.end();
+  return { ...walk.report(), heads: evidence.report(), findings: evidence.findings() };
 }

@@ -1,0 +1,104 @@
+import { isCoded, messageOf } from '../base/errors.ts';
+import { decodeBatch } from './batch.ts';
+import type { Partition, Position } from './event.ts';
+import { PartitionFold } from './partition-fold.ts';
+import type { Damage } from './partition-reader.ts';
+import type { StoredSlot } from './slot-driver.ts';
+import type { HeadEvidence, SlotState } from './verify-heads.ts';
+
+/** What the batches of one partition show: their form, place and chain. */
+export interface ChainReport {
+  readonly partition: Partition;
+  /** 1, unless the beginning was trimmed; 0 when the partition is empty. */
+  readonly firstSlot: number;
+  readonly lastSlot: number;
+  readonly events: number;
+  readonly position: Position;
+  /** Own hash of the last good batch, in hexadecimal: what to compare with a head that was noted elsewhere. */
+  readonly head: string;
+  readonly bad: Damage | undefined;
+}
+
+/** Reads the batches of one partition from its first to its first bad one. */
+export class Walk {
+  readonly #partition: Partition;
+  readonly #snapshots: ReadonlyMap<number, SlotState>;
+  readonly #evidence: HeadEvidence;
+  #fold: PartitionFold;
+  #firstSlot = 0;
+  #firstPosition: Position = 1;
+  #bad: Damage | undefined;
+
+  constructor(partition: Partition, snapshots: ReadonlyMap<number, SlotState>, evidence: HeadEvidence) {
+    this.#partition = partition;
+    this.#snapshots = snapshots;
+    this.#evidence = evidence;
+    this.#fold = new PartitionFold(partition);
+  }
+
+  /** False at the first bad batch. */
+  take({ slot, batch: stored }: StoredSlot): boolean {
+    try {
+      if (this.#firstSlot === 0) this.#begin(slot, stored);
+      if (slot !== this.#fold.slot + 1) return this.#fail(this.#fold.slot + 1, 'it is missing');
+      const batch = decodeBatch(stored);
+      this.#fold.admit(batch);
+      const why = this.#differsFromSnapshot(this.#snapshots.get(slot));
+      if (why !== undefined) return this.#fail(slot, why);
+      this.#evidence.take(batch);
+      return true;
+    } catch (e) {
+      if (!isCoded(e, 'damaged')) throw e;
+      return this.#fail(slot, messageOf(e));
+    }
+  }
+
+  /** A snapshot behind the last slot, or none at a beginning that was trimmed, shows that something was taken away. */
+  end(): void {
+    if (!this.#bad) this.#compareEnds();
+    this.#evidence.end(this.#bad === undefined, this.#snapshots);
+  }
+
+  #compareEnds(): void {
+    const taken = [...this.#snapshots.keys()];
+    const beyond = taken.find((slot) => slot > this.#fold.slot);
+    if (beyond !== undefined)
+      this.#fail(this.#fold.slot + 1, `it is missing: a snapshot was taken at slot ${beyond}`);
+    else if (this.#firstSlot > 1 && !taken.some((slot) => slot >= this.#firstSlot))
+      this.#fail(this.#firstSlot - 1, 'it is missing, and no snapshot tells what was trimmed');
+  }
+
+  report(): ChainReport {
+    return {
+      partition: this.#partition,
+      firstSlot: this.#firstSlot,
+      lastSlot: this.#fold.slot,
+      events: this.#fold.position - this.#firstPosition + 1,
+      position: this.#fold.position,
+      head: this.#fold.hash.toString('hex'),
+      bad: this.#bad,
+    };
+  }
+
+  #begin(slot: number, stored: Uint8Array): void {
+    this.#firstSlot = slot;
+    if (slot === 1) return;
+    this.#fold.slot = slot - 1;
+    const batch = decodeBatch(stored);
+    this.#fold = PartitionFold.before(batch);
+    this.#fold.slot = slot - 1;
+    this.#firstPosition = batch.firstPosition;
+  }
+
+  #differsFromSnapshot(snapshot: SlotState | undefined): string | undefined {
+    if (snapshot === undefined) return undefined;
+    const same =
+      snapshot.hash === this.#fold.hash.toString('hex') && snapshot.position === this.#fold.position;
+    return same ? undefined : 'it is not the batch that the snapshot was taken at';
+  }
+
+  #fail(slot: number, reason: string): false {
+    this.#bad = { partition: this.#partition, slot, reason };
+    return false;
+  }
+}
