@@ -72,6 +72,28 @@ export class Database {
     return 'committed';
   }
 
+  /** In one transaction: what costs is the waiting for the disk. */
+  load(partition: Partition, slots: readonly StoredSlot[]): void {
+    this.#checkWritable(
+      partition,
+      slots.reduce((sum, { batch }) => sum + batch.length, 0),
+    );
+    const insert = this.#prepare(
+      `INSERT INTO ${partition}_slots (slot, batch) VALUES (?, ?) ON CONFLICT DO NOTHING`,
+    );
+    guarded('ambiguous', () => {
+      this.#db.exec('BEGIN IMMEDIATE');
+      try {
+        for (const { slot, batch } of slots) insert.run(slot, batch);
+        this.#db.exec('COMMIT');
+      } catch (e) {
+        if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+        throw e;
+      }
+    });
+    if (this.#hint !== undefined) futimesSync(this.#hint, new Date(), new Date());
+  }
+
   page(partition: Partition, from: number, maxBytes: number): StoredSlot[] {
     const select = this.#prepare(`SELECT slot, batch FROM ${partition}_slots WHERE slot >= ? ORDER BY slot`);
     return guarded('unavailable', () => {

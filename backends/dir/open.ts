@@ -39,6 +39,7 @@ export async function openDirectoryReader({ path }: { readonly path: string }): 
   return {
     ...rest,
     commit: refuse,
+    load: refuse,
     trim: refuse,
     hints: () => NEVER,
     vault: { ...vault, put: refuse, delete: refuse },
@@ -51,6 +52,7 @@ function driver(worker: WorkerClient, path: string): SlotDriver {
   return {
     limits: { maxBatchBytes },
     commit: (partition, slot, batch) => worker.call('commit', { partition, slot, batch }),
+    load: (partition, slots) => worker.call('load', { partition, slots }),
     read: (partition, from) => pages(worker, partition, from),
     hints: () => hints,
     trim: (partition, before) => worker.call('trim', { partition, before }),

@@ -6,6 +6,7 @@ import type { StoredSlot } from '../../src/log/slot-driver.ts';
 export interface Calls {
   open: { args: { path: string; mode: 'write' | 'read' }; answer: undefined };
   commit: { args: { partition: Partition; slot: number; batch: Uint8Array }; answer: 'committed' | 'taken' };
+  load: { args: { partition: Partition; slots: readonly StoredSlot[] }; answer: undefined };
   /** Slots from `from` on until they hold `maxBytes`; at least one when there is one. */
   page: { args: { partition: Partition; from: number; maxBytes: number }; answer: StoredSlot[] };
   trim: { args: { partition: Partition; before: number }; answer: undefined };

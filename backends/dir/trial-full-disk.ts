@@ -59,7 +59,7 @@ async function observe(): Promise<void> {
   fill(0.04);
   tell('below 5 %', [await append('state', 1, 100), await append('audit', 1, 100)]);
   // More than is free, though the share is kept.
-  tell('more than is free', await append('state', 14, 60_000));
+  tell('more than is free', await append('state', 5, 60_000));
   tell('after that', await append('state', 1, 100));
   fill(0.005);
   tell('below 2 %', [await append('state', 1, 100), await append('audit', 1, 100)]);

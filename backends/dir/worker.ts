@@ -23,6 +23,10 @@ const handlers: Handlers = {
     return undefined;
   },
   commit: ({ partition, slot, batch }) => database().commit(partition, slot, batch),
+  load: ({ partition, slots }) => {
+    database().load(partition, slots);
+    return undefined;
+  },
   page: ({ partition, from, maxBytes }) => database().page(partition, from, maxBytes),
   trim: ({ partition, before }) => {
     database().trim(partition, before);

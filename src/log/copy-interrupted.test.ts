@@ -13,8 +13,11 @@ beforeEach(() => {
   move = new Move();
 });
 
-/** A process that dies at its n-th call of a store: before the store has done it, or after. */
-function mortal(n: number): { wrap: (driver: SlotDriver) => SlotDriver; lived: () => boolean } {
+/** A process that dies at its n-th call of a store: before the store has done it, or after; with `bulk`, or in the middle. */
+function mortal(
+  n: number,
+  bulk: boolean,
+): { wrap: (driver: SlotDriver) => SlotDriver; lived: () => boolean } {
   let left = n;
   const call = async <T>(act: () => Promise<T>): Promise<T> => {
     if (left <= 0) throw new Error('gone');
@@ -33,18 +36,36 @@ function mortal(n: number): { wrap: (driver: SlotDriver) => SlotDriver; lived: (
   });
   return {
     lived: () => left > 0,
-    wrap: (driver) => ({
-      ...driver,
-      commit: (...args) => call(() => driver.commit(...args)),
-      trim: (...args) => call(() => driver.trim(...args)),
-      read: async function* (...args) {
-        yield* await call(() => collect(driver.read(...args)));
-      },
-      vault: blobs(driver.vault),
-      snapshots: blobs(driver.snapshots),
-    }),
+    wrap: (driver) => {
+      const wrapped: SlotDriver = {
+        ...driver,
+        commit: (...args) => call(() => driver.commit(...args)),
+        load: inTwo((...args) => call(async () => driver.load?.(...args))),
+        trim: (...args) => call(() => driver.trim(...args)),
+        read: async function* (...args) {
+          yield* await call(() => collect(driver.read(...args)));
+        },
+        vault: blobs(driver.vault),
+        snapshots: blobs(driver.snapshots),
+      };
+      if (!bulk) delete wrapped.load;
+      return wrapped;
+    },
   };
 }
+
+type Load = NonNullable<SlotDriver['load']>;
+
+/** The odd ones first, as if they had been under way at once. */
+const inTwo =
+  (load: Load): Load =>
+  async (partition, slots) => {
+    for (const rest of [1, 0])
+      await load(
+        partition,
+        slots.filter(({ slot }) => slot % 2 === rest),
+      );
+  };
 
 describe('a copy that is stopped at any call of a store, again and again', () => {
   it('ends when it is run once more, and nothing is lost', async () => {
@@ -52,12 +73,13 @@ describe('a copy that is stopped at any call of a store, again and again', () =>
       fc.asyncProperty(
         fc.array(fc.tuple(fc.integer({ min: 1, max: 520 }), fc.boolean()), { maxLength: 6 }),
         fc.boolean(),
-        async (deaths, compacting) => {
+        fc.boolean(),
+        async (deaths, compacting, bulk) => {
           move = new Move();
           await fill(move.source, 8);
           const acknowledged: string[] = [];
           for (const [i, [halves, afterwards]] of deaths.entries()) {
-            const { wrap, lived } = mortal(halves / 2);
+            const { wrap, lived } = mortal(halves / 2, bulk);
             await copyLog(
               move.options(wrap(memoryDriver(move.source)), wrap(memoryDriver(move.target))),
             ).catch((e: unknown) => {

@@ -29,10 +29,13 @@ export interface CopiedPartition {
   readonly head: string;
 }
 
-/** Commits on their way; what an interruption leaves may have gaps of this size, which the next run fills. */
+/** Writes on their way. What an interruption leaves may have gaps, which the next run fills. */
 const maxUnderWay = 16;
 /** Slots after which what was written is read back. */
-const readBackEvery = 512;
+const readBackEvery = 4096;
+/** What is loaded at once, where the target can. */
+const loadSlots = 256;
+const loadBytes = 1024 * 1024;
 
 /**
  * Copies the slots of one partition, byte for byte, and knows what it copied: each batch is checked against the chain
@@ -48,6 +51,9 @@ export class SlotCopy {
   #held: Lookahead | undefined;
   readonly #underWay = new Set<Promise<void>>();
   #failure: unknown;
+  /** To be loaded together. */
+  #pending: StoredSlot[] = [];
+  #pendingBytes = 0;
   /** Digests of what was written and not read back yet. */
   readonly #written = new Map<number, string>();
 
@@ -155,15 +161,35 @@ export class SlotCopy {
   }
 
   async #write(stored: StoredSlot): Promise<void> {
+    this.#written.set(stored.slot, digestOf(stored.batch));
+    if (this.#options.target.load === undefined) {
+      await this.#begin(() => this.#commit(stored));
+      return;
+    }
+    this.#pending.push(stored);
+    this.#pendingBytes += stored.batch.length;
+    if (this.#pending.length >= loadSlots || this.#pendingBytes >= loadBytes) await this.#load();
+  }
+
+  async #load(): Promise<void> {
+    const slots = this.#pending;
+    if (slots.length === 0) return;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    const { partition, target, patienceMs } = this.#options;
+    await this.#begin(() => insist(patienceMs, async () => target.load?.(partition, slots)));
+  }
+
+  /** Waits until few are under way, then begins one more. Its failure is told by the next one, or by reading back. */
+  async #begin(act: () => Promise<void>): Promise<void> {
     while (this.#underWay.size >= maxUnderWay) await Promise.race(this.#underWay);
     if (this.#failure !== undefined) throw this.#failure as Error;
-    const commit = this.#commit(stored)
+    const one = act()
       .catch((e: unknown) => {
         this.#failure ??= e;
       })
-      .finally(() => this.#underWay.delete(commit));
-    this.#underWay.add(commit);
-    this.#written.set(stored.slot, digestOf(stored.batch));
+      .finally(() => this.#underWay.delete(one));
+    this.#underWay.add(one);
   }
 
   /** A commit can be repeated: what it meets then is its own bytes. */
@@ -181,6 +207,7 @@ export class SlotCopy {
 
   /** Compares what was written with what the target gives back. */
   async #readBack(): Promise<void> {
+    await this.#load();
     await Promise.all(this.#underWay);
     if (this.#failure !== undefined) throw this.#failure as Error;
     const { partition, target, patienceMs } = this.#options;

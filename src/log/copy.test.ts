@@ -141,7 +141,8 @@ describe('a copy that cannot be', () => {
 
   it('is refused when another log has got into the unfinished target, naming the slot', async () => {
     await fill(move.source);
-    const dead = { ...memoryDriver(move.target), commit: () => Promise.reject(new Error('gone')) };
+    const gone = (): Promise<never> => Promise.reject(new Error('gone'));
+    const dead = { ...memoryDriver(move.target), commit: gone, load: gone };
     await expect(copyLog(move.options(memoryDriver(move.source), dead))).rejects.toThrow('gone');
     const other = memoryStore();
     await fill(other);

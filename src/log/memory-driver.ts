@@ -46,14 +46,19 @@ export function memoryDriver(store: MemoryStore = memoryStore()): SlotDriver {
       });
       return 'committed';
     },
+    load: async (partition, slots) => {
+      await Promise.resolve();
+      open();
+      const stored = slotsOf(partition);
+      for (const { slot, batch } of slots) if (!stored.has(slot)) stored.set(slot, Uint8Array.from(batch));
+    },
     read: async function* (partition, from): AsyncGenerator<StoredSlot> {
       await Promise.resolve();
       open();
       const slots = slotsOf(partition);
-      const first = slots.keys().next().value ?? 1;
       // What is written from now on is for the next reading: this one would never end beside a busy writer.
-      let last = 0;
-      for (const slot of slots.keys()) last = Math.max(last, slot);
+      let [first, last] = [Number.MAX_SAFE_INTEGER, 0];
+      for (const slot of slots.keys()) [first, last] = [Math.min(first, slot), Math.max(last, slot)];
       for (let slot = Math.max(from, first); slot <= last; slot++) {
         const batch = slots.get(slot);
         if (batch) yield { slot, batch: Uint8Array.from(batch) };

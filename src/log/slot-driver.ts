@@ -13,6 +13,12 @@ export interface SlotDriver {
    * @throws CodedError `ambiguous` when the outcome is unknown; `no_space`, `unavailable` when nothing was written.
    */
   commit(partition: Partition, slot: number, batch: Uint8Array): Promise<'committed' | 'taken'>;
+  /**
+   * Many commits at once, for who copies a log: each slot is written if absent, what is there stays. Where a store has no
+   * faster way than `commit`, it is left out. Durable when it resolves; may be repeated. The caller reads back.
+   * @throws CodedError as `commit`; then any of them may have been written.
+   */
+  load?(partition: Partition, slots: readonly StoredSlot[]): Promise<void>;
   /** Slots from `from` on, consistent, in order, paged by bytes. Begins later than `from` when those were trimmed. */
   read(partition: Partition, from: number): AsyncIterable<StoredSlot>;
   /** Something may have been committed. May be lost, late, repeated: never more than a reason to read. */
