@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { openDirectoryDriver } from '../backends/dir/open.ts';
+import { pause } from '../src/base/backoff.ts';
 import { silentLog } from '../src/base/log-sink.ts';
 import { isCoded } from '../src/base/errors.ts';
 import { realWorld, type World } from '../src/base/world.ts';
@@ -23,6 +24,8 @@ const counted = z.object({
   data: z.object({ n: z.number(), id: z.string() }),
 });
 type Counted = z.infer<typeof counted>;
+/** A log of some size, however long the trial takes: whoever joins it reads these few streams whole. */
+const paceMs = 10;
 /** The next number: two that decide by the same state must not both be stored. */
 const counter: Decider<number, { id: string }, Counted> = {
   fact: counted,
@@ -54,6 +57,7 @@ async function write(stream: StreamName): Promise<never> {
       throw e;
     }
     await say(`acknowledged ${id}`);
+    await pause(paceMs);
   }
 }
 await Promise.all(Array.from({ length: Number(streams) }, (_, i) => write(`w-${i}`)));
