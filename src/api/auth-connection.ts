@@ -67,6 +67,7 @@ function clientOf(servers: readonly Dialable[], options: ConnectionOptions): Aut
     openRemoteLog({
       partition,
       get: (path, signal) => streams.send({ method: 'GET', path, signal }),
+      getSnapshot: (path, signal) => calls.send({ method: 'GET', path, signal }),
       world,
       sink,
       silentMs: options.silentMs ?? 7_000,

@@ -15,6 +15,8 @@ export interface RemoteLogOptions {
   readonly partition: Partition;
   /** Sends a GET to any auth server; each on its own connection. */
   readonly get: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
+  /** The same for an answer that ends soon. Default: `get`. */
+  readonly getSnapshot?: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
   readonly world: Pick<World, 'randomBytes'>;
   readonly sink: LogSink;
   /** A link that brings no line for so long is dead. The server sends one every 2 s. */
@@ -50,6 +52,8 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   let head: Position = 0;
   let since = options.monotonic();
   let away: string | undefined = 'not connected yet';
+  /** Whoever opens many views at once reads their snapshots one after the other, over one connection. */
+  let reading: Promise<unknown> = Promise.resolve();
 
   const alive = (): void => {
     since = options.monotonic();
@@ -169,7 +173,11 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
           for (const one of upstreams) if (one.readers.delete(reader) && one.readers.size === 0) end(one);
         };
       }),
-    snapshot: (name) => readSnapshot(name, options, closed.signal),
+    snapshot: (name) => {
+      const mine = reading.then(() => readSnapshot(name, options, closed.signal));
+      reading = mine.catch(() => undefined);
+      return mine;
+    },
     connection: () =>
       away === undefined ? { status: 'connected' } : { status: 'away', since, reason: away },
     headSeen: () => head,
@@ -190,9 +198,10 @@ async function readSnapshot(
   closed: AbortSignal,
 ): Promise<ViewSnapshot | undefined> {
   const path = `/v3/log/${options.partition}/snapshot/${encodeURIComponent(name)}`;
+  const get = options.getSnapshot ?? options.get;
   for (let failures = 1; ; failures++) {
     try {
-      const response = await options.get(path, AbortSignal.any([closed, AbortSignal.timeout(60_000)]));
+      const response = await get(path, AbortSignal.any([closed, AbortSignal.timeout(60_000)]));
       const body = await text(response);
       if (response.statusCode !== 200) throw errorOfAnswer(response.statusCode ?? 0, body);
       const parsed = wireSnapshot.safeParse(jsonOrUndefined(body));

@@ -1,6 +1,12 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import {
+  connect as connectTls,
+  type ConnectionOptions,
+  createSecureContext,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls';
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import type { Dialable } from './dial-servers.ts';
@@ -25,20 +31,61 @@ function isAuthServer(socket: TLSSocket): boolean {
   return [subject?.O].flat().some((role) => role === 'Auth' || role === 'Admin');
 }
 
-/** TLS over a stream that is open already. Rejects, and destroys the stream, when the handshake fails. */
-export const secure = (stream: Duplex, tls: TlsMaterial, signal: AbortSignal): Promise<TLSSocket> =>
-  handshake(
-    stream,
-    {
-      servername: tls.serverName,
-      ca: [...tls.ca],
-      ...(tls.key === undefined ? {} : { key: tls.key }),
-      ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-    },
-    signal,
-  );
+/** Reading keys and certificates takes as long as half a handshake: done once for whoever connects often. */
+const contexts = new WeakMap<TlsMaterial, SecureContext>();
 
-function handshake(stream: Duplex, options: ConnectionOptions, signal: AbortSignal): Promise<TLSSocket> {
+function contextOf(tls: TlsMaterial): SecureContext {
+  const known = contexts.get(tls);
+  if (known !== undefined) return known;
+  const made = createSecureContext({
+    ca: [...tls.ca],
+    minVersion: 'TLSv1.2',
+    ...(tls.key === undefined ? {} : { key: tls.key }),
+    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+  });
+  contexts.set(tls, made);
+  return made;
+}
+
+/**
+ * The newest session with one server that was found to be an auth server: with it a connection is opened without
+ * certificates being sent and checked anew.
+ */
+interface Resumption {
+  session?: Buffer;
+}
+
+/**
+ * TLS over a stream that is open already. Rejects, and destroys the stream, when the handshake fails.
+ * @param resumption of the same server and the same material, since it stands for what both proved then. A server that does
+ * not know the session (it was restarted, or its authorities changed) asks for certificates as if there were none.
+ */
+export async function secure(
+  stream: Duplex,
+  tls: TlsMaterial,
+  signal: AbortSignal,
+  resumption: Resumption = {},
+): Promise<TLSSocket> {
+  const options: ConnectionOptions = { servername: tls.serverName, secureContext: contextOf(tls) };
+  if (resumption.session !== undefined) options.session = resumption.session;
+  const keep = (session: Buffer): void => {
+    resumption.session = session;
+  };
+  try {
+    return await handshake(stream, options, signal, keep);
+  } catch (e) {
+    // Whatever failed: the next one begins from nothing.
+    delete resumption.session;
+    throw e;
+  }
+}
+
+function handshake(
+  stream: Duplex,
+  options: ConnectionOptions,
+  signal: AbortSignal,
+  onSession: (session: Buffer) => void = () => undefined,
+): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = connectTls({ ...options, socket: stream, minVersion: 'TLSv1.2' });
     const fail = (e: Error): void => {
@@ -63,7 +110,8 @@ function handshake(stream: Duplex, options: ConnectionOptions, signal: AbortSign
     socket.once('error', fail);
     socket.once('close', onClose);
     socket.once('secureConnect', () => {
-      if (!isAuthServer(socket)) {
+      // Who resumes a session is who had it before; certificates are not sent again.
+      if (!socket.isSessionReused() && !isAuthServer(socket)) {
         const whose = socket.authorized ? 'the server is of this cluster, but it' : 'the server';
         fail(new CodedError('unavailable', `${whose} is not an auth server`));
         return;
@@ -71,16 +119,20 @@ function handshake(stream: Duplex, options: ConnectionOptions, signal: AbortSign
       signal.removeEventListener('abort', onAbort);
       socket.off('error', fail);
       socket.off('close', onClose);
+      socket.on('session', onSession);
       resolve(socket);
     });
   });
 }
 
-/** A server at a TCP address. */
-export const tlsServer = (address: HostPort, tls: TlsMaterial): Dialable => ({
-  name: formatHostPort(address),
-  connect: async (signal) => secure(await tcpTo(address, signal), tls, signal),
-});
+/** A server at a TCP address. Connections after the first resume its TLS session. */
+export function tlsServer(address: HostPort, tls: TlsMaterial): Dialable {
+  const resumption: Resumption = {};
+  return {
+    name: formatHostPort(address),
+    connect: async (signal) => secure(await tcpTo(address, signal), tls, signal, resumption),
+  };
+}
 
 /**
  * A server whose certificate nobody checks: for reading what is then checked by other means (a pin). Whatever is sent
