@@ -9,6 +9,7 @@ import { openView } from '../views/open-view.ts';
 import { presenceView, type PresenceState } from '../views/presence.ts';
 import { rolesView, type RolesState } from '../views/roles.ts';
 import { usersView, type UsersState } from '../views/users.ts';
+import { tokensView, type TokensState } from '../views/tokens.ts';
 import type { Projection, View } from '../views/view.ts';
 import type { ClusterState } from '../domain/cluster.ts';
 import type { ConfigurationState } from '../domain/config-facts.ts';
@@ -22,6 +23,7 @@ export interface AuthViews {
   readonly roles: View<RolesState>;
   readonly users: View<UsersState>;
   readonly invites: View<InvitesState>;
+  readonly tokens: View<TokensState>;
   readonly hosts: View<HostsState>;
   readonly presence: View<PresenceState>;
   /** Resolves when every fold of `state` holds this position. */
@@ -36,17 +38,19 @@ export interface AuthViews {
 }
 
 export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
-  const [cluster, configuration, authorities, roles, users, invites, hosts, presence] = await Promise.all([
-    openView(clusterView, log.state),
-    openView(configurationView, log.state),
-    openView(authoritiesView, log.state),
-    openView(rolesView, log.state),
-    openView(usersView, log.state),
-    openView(invitesView, log.state),
-    openView(hostsView, log.state),
-    openView(presenceView, log.presence),
-  ]);
-  const ofState = [cluster, configuration, authorities, roles, users, invites, hosts];
+  const [cluster, configuration, authorities, roles, users, invites, tokens, hosts, presence] =
+    await Promise.all([
+      openView(clusterView, log.state),
+      openView(configurationView, log.state),
+      openView(authoritiesView, log.state),
+      openView(rolesView, log.state),
+      openView(usersView, log.state),
+      openView(invitesView, log.state),
+      openView(tokensView, log.state),
+      openView(hostsView, log.state),
+      openView(presenceView, log.presence),
+    ]);
+  const ofState = [cluster, configuration, authorities, roles, users, invites, tokens, hosts];
   const reached = async (position: Position): Promise<void> => {
     await Promise.all(ofState.map((view) => view.reached(position)));
   };
@@ -57,6 +61,7 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
     roles,
     users,
     invites,
+    tokens,
     hosts,
     presence,
     reached,
@@ -72,6 +77,7 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
             storedView(rolesView, roles),
             storedView(usersView, users),
             storedView(invitesView, invites),
+            storedView(tokensView, tokens),
             storedView(hostsView, hosts),
           ],
     close: () => {

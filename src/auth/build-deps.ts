@@ -11,11 +11,11 @@ import type { AuthDeps } from './deps.ts';
 import { declareConfiguration, tellDrift } from './file-configuration.ts';
 import { freshWithin, watchFoldLag } from './fold-lag.ts';
 import { foundCluster } from './first-start.ts';
-import { loginGate } from './login-gate.ts';
+import { openGates } from './open-gates.ts';
 import { ownAudit } from './own-audit.ts';
 import { presenceWriter } from './presence-writer.ts';
 import { keyChest } from './signing-keys.ts';
-import { turnedAway } from './turned-away.ts';
+import { readStaticTokens, type StaticToken } from './static-tokens.ts';
 
 export interface AuthParts {
   readonly log: ClusterLog;
@@ -30,6 +30,8 @@ export interface AuthParts {
   readonly secondFactor: SecondFactor;
   /** Further settings of the file that all auth servers share, by their name in it. */
   readonly settings?: Settings;
+  /** Join tokens of the file. Default: none. */
+  readonly staticTokens?: readonly StaticToken[];
   /** Default 5,000. */
   readonly maxLogLagMs?: number;
   /** Milliseconds of a clock that is never set; for tests. */
@@ -98,18 +100,33 @@ export async function buildDeps(
     const drift = tellDrift({ ...configuring, views });
     const audit = auditWriter(log.audit, hostId);
     const own = ownAudit(audit, world, hostId);
-    const away = turnedAway(own, world, hostId, sink);
+    const gates = openGates(own, world, hostId, sink);
+    const staticTokens = readStaticTokens(parts.staticTokens ?? [], sink);
     const lag = watchFoldLag({ views: folds, sink, metrics, limitMs, monotonic });
     closers.push(
-      () => away.close(),
+      () => gates.close(),
       () => {
         drift.close();
         lag.close();
       },
     );
-    const gate = loginGate(world, away);
     return {
-      deps: { log, world, sink, metrics, hostId, views, keys, lag, audit, ownAudit: own, gate, presence },
+      deps: {
+        log,
+        world,
+        sink,
+        metrics,
+        hostId,
+        views,
+        keys,
+        lag,
+        audit,
+        ownAudit: own,
+        gate: gates.gate,
+        joins: gates.joins,
+        staticTokens,
+        presence,
+      },
       close,
     };
   } catch (e) {

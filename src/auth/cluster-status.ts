@@ -4,6 +4,7 @@ import type {
   pingCluster,
   readAuthPreference,
   readClusterStatus,
+  readHostAuthorities,
 } from '../api/operations.ts';
 import { version } from '../base/version.ts';
 import type { AuthorityType } from '../domain/authority.ts';
@@ -42,6 +43,10 @@ export const authPreference = (deps: AuthDeps): z.input<typeof readAuthPreferenc
   type: 'local',
   secondFactor: clusterOf(deps.views).secondFactor,
 });
+
+/** What a machine compares with its pin. Anyone may ask, so it costs the store nothing. */
+export const hostAuthorities = (deps: AuthDeps): z.input<typeof readHostAuthorities.output> =>
+  signerOfCluster(deps.views, 'host');
 
 export async function authorities(
   deps: AuthDeps,

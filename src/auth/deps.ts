@@ -8,10 +8,12 @@ import type { Cause } from '../log/event.ts';
 import type { AuditWriter } from './audit-writer.ts';
 import type { AuthViews } from './auth-views.ts';
 import type { FoldLag } from './fold-lag.ts';
+import type { JoinGate } from './join-gate.ts';
 import type { LoginGate } from './login-gate.ts';
 import type { OwnAudit } from './own-audit.ts';
 import type { PresenceWriter } from './presence-writer.ts';
 import type { KeyChest } from './signing-keys.ts';
+import type { KnownStaticToken } from './static-tokens.ts';
 
 /** What the use cases work with. Made once, by `service.ts`. */
 export interface AuthDeps {
@@ -28,6 +30,9 @@ export interface AuthDeps {
   readonly audit: AuditWriter;
   readonly ownAudit: OwnAudit;
   readonly gate: LoginGate;
+  readonly joins: JoinGate;
+  /** Tokens of this server's file. */
+  readonly staticTokens: readonly KnownStaticToken[];
   readonly presence: PresenceWriter;
 }
 

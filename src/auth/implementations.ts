@@ -1,29 +1,38 @@
 import {
   acceptInvite as acceptInviteRow,
+  createToken as createTokenRow,
   createUser as createUserRow,
+  deleteToken as deleteTokenRow,
   deleteUser as deleteUserRow,
   emitAudit as emitAuditRow,
   heartbeat as heartbeatRow,
+  joinHost as joinHostRow,
   listAuthorities,
   listHosts as listHostsRow,
+  listTokens as listTokensRow,
   listUsers as listUsersRow,
   logIn as logInRow,
   pingCluster,
   readAuthPreference,
   readClusterStatus,
+  readHostAuthorities,
   readInvite as readInviteRow,
   resetUser as resetUserRow,
   searchAudit as searchAuditRow,
 } from '../api/operations.ts';
 import { implement, type Implementation } from '../api/serve-operations.ts';
 import { acceptInvite } from './accept-invite.ts';
-import { authorities, authPreference, clusterStatus, ping } from './cluster-status.ts';
+import { authorities, authPreference, clusterStatus, hostAuthorities, ping } from './cluster-status.ts';
+import { createToken } from './create-token.ts';
 import { createUser } from './create-user.ts';
+import { deleteToken } from './delete-token.ts';
 import { deleteUser } from './delete-user.ts';
 import type { AuthDeps } from './deps.ts';
 import { emitAudit } from './emit-audit.ts';
 import { heartbeat } from './heartbeat.ts';
+import { joinHost } from './join-host.ts';
 import { listHosts } from './list-hosts.ts';
+import { listTokens } from './list-tokens.ts';
 import { listUsers } from './list-users.ts';
 import { logIn } from './log-in.ts';
 import { readInvite } from './read-invite.ts';
@@ -44,6 +53,11 @@ export const implementations = (deps: AuthDeps): readonly Implementation[] => [
   implement(readAuthPreference, () => Promise.resolve(authPreference(deps))),
   implement(listAuthorities, (_call, input) => authorities(deps, input)),
   implement(listHostsRow, (call, input) => listHosts(deps, call, input)),
+  implement(readHostAuthorities, () => Promise.resolve(hostAuthorities(deps))),
+  implement(joinHostRow, (call, input) => joinHost(deps, call, input)),
+  implement(createTokenRow, (call, input) => createToken(deps, call, input)),
+  implement(listTokensRow, () => listTokens(deps)),
+  implement(deleteTokenRow, (call, input) => deleteToken(deps, call, input)),
   implement(heartbeatRow, (call, input) => heartbeat(deps, call, input)),
   implement(emitAuditRow, (call, input) => emitAudit(deps, call, input)),
   implement(searchAuditRow, (_call, input) => searchAudit(deps, input)),

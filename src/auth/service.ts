@@ -30,6 +30,7 @@ import { type HostIdentityRequest, issueHostIdentity } from './issue-host-identi
 import { logPolicy } from './log-policy.ts';
 import { logTrouble } from './log-trouble.ts';
 import { clusterOf } from './lookups.ts';
+import type { StaticToken } from './static-tokens.ts';
 import { closeServer, secureContextOf, type TlsContext, tlsServer } from './tls-server.ts';
 
 export interface AuthConfig {
@@ -44,6 +45,8 @@ export interface AuthConfig {
   readonly secondFactor: SecondFactor;
   /** Further settings of the file that all auth servers share, by their name in it. */
   readonly settings?: Settings;
+  /** Join tokens of the file. */
+  readonly staticTokens?: readonly StaticToken[];
   /** Further behind the store than this, it issues no certificates. Default 5,000. */
   readonly maxLogLagMs?: number;
 }

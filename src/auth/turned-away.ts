@@ -5,7 +5,7 @@ import { auditCodes } from '../domain/audit-codes.ts';
 import type { OwnAudit } from './own-audit.ts';
 import { sourceOf } from './rate-limit.ts';
 
-/** Login attempts that were refused unexamined, because too many came: counted, and told in one event per interval. */
+/** Attempts that come in such numbers that they are only counted, and told in one event per interval. */
 export interface TurnedAway {
   count(address: string): void;
   /** Tells what was counted. */
@@ -17,7 +17,20 @@ const intervalMs = 5_000;
 /** Addresses named in one event; the rest is in its total. */
 const maxNamed = 20;
 
-export function turnedAway(audit: OwnAudit, world: World, hostId: string, sink: LogSink): TurnedAway {
+/** What the event says of those it counts. */
+export interface AboutTurnedAway {
+  /** Type of the events that would have told of them one by one. */
+  readonly about: string;
+  readonly message: string;
+}
+
+export function turnedAway(
+  audit: OwnAudit,
+  world: World,
+  hostId: string,
+  sink: LogSink,
+  { about, message }: AboutTurnedAway,
+): TurnedAway {
   let counts = new Map<string, number>();
   let total = 0;
   let since = '';
@@ -32,10 +45,10 @@ export function turnedAway(audit: OwnAudit, world: World, hostId: string, sink: 
         {
           event: 'gap',
           code: auditCodes.gap,
-          about: 'user.login',
+          about,
           count: told.total,
           since: told.since,
-          message: 'login attempts were refused unexamined: too many from one address',
+          message,
           addresses: Object.fromEntries(named),
         },
         { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() },

@@ -6,7 +6,7 @@ import { type AuthorityFact, authorityFact } from './authority.ts';
 import { type ClusterFact, clusterFact } from './cluster.ts';
 import { type HostFact, hostFact } from './host.ts';
 import type { HostInfo } from './host-info.ts';
-import { type TokenFact, tokenFact, tokenIdOf } from './join-token.ts';
+import { type TokenFact, tokenFact, tokenIdOf, type TokenUse } from './join-token.ts';
 import { type RoleFact, roleFact } from './role.ts';
 import { idInStream } from './streams.ts';
 import { userFact } from './user-fact.ts';
@@ -110,6 +110,15 @@ function tellHost(fact: HostFact | undefined, hostId: string): Told | undefined 
   }
 }
 
+/** Who joins, or tries to. */
+export const toldOfJoiner = ({ hostId, nodename, role, address, key }: TokenUse): object => ({
+  host_id: hostId,
+  nodename,
+  role,
+  key,
+  'addr.remote': address,
+});
+
 function tellToken(fact: TokenFact | undefined, tokenId: string, by: string): Told | undefined {
   const changed = { user: by, updated_by: by, token_id: tokenId };
   switch (fact?.type) {
@@ -120,20 +129,14 @@ function tellToken(fact: TokenFact | undefined, tokenId: string, by: string): To
     }
     case 'token.deleted':
       return { event: 'join_token.delete', code: auditCodes.joinTokenDelete, ...changed };
-    case 'token.used': {
-      const { hostId, nodename, role, address, key } = fact.data;
+    case 'token.used':
       return {
         event: 'join_token.use',
         code: auditCodes.joinTokenUse,
         success: true,
         token_id: tokenId,
-        server_id: hostId,
-        server_hostname: nodename,
-        role,
-        key,
-        'addr.remote': address,
+        ...toldOfJoiner(fact.data),
       };
-    }
     case undefined:
       return undefined;
   }

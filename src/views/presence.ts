@@ -68,6 +68,16 @@ export function presenceOf(
   return { status: now < seen.until ? 'alive' : 'gone', lastSeenAt: seen.lastSeenAt };
 }
 
+/** Until when the host counts as alive if it is not heard of again; undefined when it does not at `now`. */
+export function aliveUntil(
+  state: PresenceState,
+  { hostId, role }: { readonly hostId: string; readonly role: SystemRole },
+  now: Instant,
+): Instant | undefined {
+  const until = getIn(state, keyOf(hostId, role))?.until;
+  return until !== undefined && now < until ? until : undefined;
+}
+
 /** The moment of the newest sighting of any host; empty when there was none. */
 export const newestSighting = (state: PresenceState): Instant =>
   reduceValues<Seen, Instant>(state, '', (latest, { lastSeenAt }) =>

@@ -1,0 +1,51 @@
+import type { z } from 'zod';
+import type { createToken as operation } from '../api/operations.ts';
+import type { Call } from '../api/server-deps.ts';
+import { CodedError } from '../base/errors.ts';
+import { plusMs, second } from '../base/time.ts';
+import { joinToken, tokenIdOf } from '../domain/join-token.ts';
+import { tokenStream } from '../domain/streams.ts';
+import { execute } from '../log/execute.ts';
+import { newToken, tokenHash } from '../pki/token.ts';
+import { type AuthDeps, causeOf } from './deps.ts';
+import { findStatic, shortestSafeToken } from './static-tokens.ts';
+
+type Input = z.output<typeof operation.input>;
+type Output = z.input<typeof operation.output>;
+
+/** A secret that admits machines. It is in the answer and nowhere else; the log knows its hash. */
+export async function createToken(deps: AuthDeps, call: Call, input: Input): Promise<Output> {
+  if (input.value !== undefined) checkValue(input.value);
+  const token = input.value ?? newToken((n) => deps.world.randomBytes(n));
+  const hash = tokenHash(token);
+  const known = findStatic(deps.staticTokens, hash);
+  if (known !== undefined)
+    throw new CodedError('already_exists', `this value is that of the static token ${known.tokenId}`);
+  const now = deps.world.now();
+  const ttlMs = input.ttlSeconds * second;
+  const { position } = await execute(
+    deps.log.state,
+    joinToken,
+    tokenStream(hash),
+    { type: 'create-token', now, roles: input.roles, ttlMs, uses: input.uses ?? null },
+    causeOf(deps, call),
+  );
+  if (position === undefined) throw new Error('bug: a new token made no fact');
+  await deps.views.reached(position);
+  return { token, tokenId: tokenIdOf(hash), expiresAt: plusMs(now, ttlMs), position };
+}
+
+/** A machine takes a token that begins with a slash for the path of a file, and cuts blanks off its ends. */
+function checkValue(value: string): void {
+  if (value.length < shortestSafeToken)
+    throw new CodedError(
+      'bad_request',
+      `the value of a token needs at least ${shortestSafeToken} characters: a shorter one can be guessed; ` +
+        'without a value a random one is made',
+    );
+  if (value.startsWith('/') || !/^[\x21-\x7e]+$/.test(value))
+    throw new CodedError(
+      'bad_request',
+      'the value of a token has printable ASCII characters, no blanks, and does not begin with a slash',
+    );
+}

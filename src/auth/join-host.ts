@@ -1,0 +1,179 @@
+import { isIPv6 } from 'node:net';
+import type { z } from 'zod';
+import type { joinHost as operation } from '../api/operations.ts';
+import type { Call } from '../api/server-deps.ts';
+import { CodedError, errorCodes, isCoded } from '../base/errors.ts';
+import { type Instant, msBetween, second } from '../base/time.ts';
+import { auditCodes } from '../domain/audit-codes.ts';
+import { toldOfJoiner } from '../domain/audit-from-state.ts';
+import { host } from '../domain/host.ts';
+import {
+  type Joiner,
+  joinRefusal,
+  joinToken,
+  tokenIdOf,
+  type TokenUse,
+  unknownToken,
+} from '../domain/join-token.ts';
+import { hostStream, tokenStream } from '../domain/streams.ts';
+import type { Cause } from '../log/event.ts';
+import { load, step, transact } from '../log/execute.ts';
+import { backDateSeconds } from '../pki/certificate-life.ts';
+import { fingerprint, type PublicKey } from '../pki/ssh-key.ts';
+import { tokenHash } from '../pki/token.ts';
+import { aliveUntil } from '../views/presence.ts';
+import { certifyHost, tellCertified } from './certify-host.ts';
+import { checkClaimedNames } from './claimed-names.ts';
+import { type AuthDeps, causeOf } from './deps.ts';
+import { readPublicKey } from './issue-certificates.ts';
+import { checkHostId } from './issue-host-identity.ts';
+import { findStatic, type KnownStaticToken } from './static-tokens.ts';
+
+type Input = z.output<typeof operation.input>;
+type Output = z.input<typeof operation.output>;
+
+/** A certificate begins to hold so long before it was made: a machine whose clock is further behind could not use it. */
+const maxSkewMs = Number(backDateSeconds) * second;
+
+/**
+ * Certifies a machine for a token: its use, and whose key it is now, in one append. What is refused is refused before
+ * anything is spent, and the audit has the reason that the machine is told.
+ * @throws CodedError `access_denied` for a secret that was never a token, in one text; for one that was, with what became
+ * of it; for clocks that differ, and for the id of another machine. `bad_request` for a role, key or name that cannot be.
+ * `limit_exceeded` when too many come.
+ */
+export function joinHost(deps: AuthDeps, call: Call, input: Input): Promise<Output> {
+  const { address } = call.caller;
+  return deps.joins.admit(address, async () => {
+    deps.lag.require();
+    const hash = tokenHash(input.token);
+    try {
+      return await admit(deps, call, { input, hash });
+    } catch (e) {
+      if (isCoded(e) && !errorCodes[e.code].retry)
+        await tellRefusal(deps, call, { input, hash, reason: e.message });
+      throw e;
+    }
+  });
+}
+
+interface Attempt {
+  readonly input: Input;
+  /** Of the secret. */
+  readonly hash: string;
+}
+
+async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Promise<Output> {
+  const { hostId, nodename, role } = input;
+  const { address } = call.caller;
+  checkHostId(hostId);
+  const publicKey = readEd25519(input.publicKey);
+  const additionalPrincipals = input.additionalPrincipals.map((name) => withCallersAddress(name, address));
+  checkClaimedNames({ hostId, nodename, additionalPrincipals });
+  await deps.views.fresh();
+  const fromFile = findStatic(deps.staticTokens, hash);
+  const use: TokenUse = { hostId, nodename, role, address, key: fingerprint(publicKey.blob) };
+  const tokenRoles = await rolesOfToken(deps, { hash, fromFile, use });
+  const now = deps.world.now();
+  checkClock(input, input.sentAt, now);
+  await deps.views.presence.reached(await deps.log.presence.head());
+  const certificates = await certifyHost(deps, {
+    hostId,
+    nodename,
+    role,
+    additionalPrincipals,
+    publicKey,
+    now,
+  });
+  const cause: Cause = { ...causeOf(deps, call), actor: `${role.toLowerCase()}:${hostId}` };
+  const tokenId = tokenIdOf(hash);
+  const { position, outcomes } = await transact(
+    deps.log.state,
+    [
+      step(joinToken, tokenStream(hash), { type: 'use-token', now, use, staticRoles: fromFile?.roles }),
+      step(host, hostStream(hostId), {
+        type: 'admit-host',
+        ...use,
+        tokenId,
+        tokenRoles,
+        aliveUntil: aliveUntil(deps.views.presence.state(), { hostId, role }, now),
+      }),
+    ],
+    cause,
+  );
+  if (position !== undefined) await deps.views.reached(position);
+  await tellCertified(deps, { hostId, nodename, role }, cause);
+  const [admitted] = outcomes[1].facts;
+  if (admitted?.type === 'host.admitted' && admitted.data.previousKey !== '')
+    deps.sink.warn('a token gave the id of a machine that is gone to another key', { ...use, tokenId });
+  else deps.sink.info('a machine was certified for a token', { ...use, tokenId });
+  return certificates;
+}
+
+/** What the token admits to, once it is known to admit this machine now. */
+async function rolesOfToken(
+  deps: AuthDeps,
+  {
+    hash,
+    fromFile,
+    use,
+  }: { readonly hash: string; readonly fromFile: KnownStaticToken | undefined; readonly use: TokenUse },
+): Promise<KnownStaticToken['roles']> {
+  const stream = tokenStream(hash);
+  if (fromFile === undefined && (await deps.log.state.revision(stream)) === 0) throw unknownToken(use);
+  const { state } = await load(deps.log.state, joinToken, stream);
+  const now = deps.world.now();
+  joinToken.decide(state, { type: 'use-token', now, use, staticRoles: fromFile?.roles });
+  return fromFile?.roles ?? (state.status === 'active' ? state.roles : []);
+}
+
+/** Both certificates carry it, and X.509 and SSH agree on this one. */
+function readEd25519(line: string): PublicKey {
+  const key = readPublicKey(line);
+  if (key.type !== 'ssh-ed25519') throw new CodedError('bad_request', 'publicKey: not an Ed25519 key');
+  return key;
+}
+
+/** Only for whoever has a token: the clock of the auth server is not everybody's business. */
+function checkClock(joiner: Joiner, sentAt: Instant, now: Instant): void {
+  const behindMs = msBetween(sentAt, now);
+  if (Math.abs(behindMs) <= maxSkewMs) return;
+  const by = `${Math.round(Math.abs(behindMs) / second)} s ${behindMs > 0 ? 'behind' : 'ahead'}`;
+  throw new CodedError(
+    'access_denied',
+    `${joinRefusal(joiner)}, the clocks differ: its clock is ${by}, it says ${sentAt}, the auth server says ${now}; ` +
+      `certificates need clocks that agree within ${maxSkewMs / second} s`,
+  );
+}
+
+const wildcards = new Set(['0.0.0.0', '::', '[::]']);
+
+/** A machine that listens everywhere is reached where it came from. Source: behaviour of 4.4. */
+function withCallersAddress(name: string, peer: string): string {
+  if (!wildcards.has(name)) return name;
+  const bare = /^\[?(.*?)\]?:\d+$/.exec(peer)?.[1] ?? peer;
+  return isIPv6(bare) ? bare.replace(/^::ffff:(?=\d+\.)/i, '') : bare;
+}
+
+async function tellRefusal(
+  deps: AuthDeps,
+  call: Call,
+  { input, hash, reason }: Attempt & { readonly reason: string },
+): Promise<void> {
+  const { address } = call.caller;
+  if (!deps.joins.mayTell(address)) return;
+  const { hostId, nodename, role } = input;
+  const known =
+    findStatic(deps.staticTokens, hash) !== undefined ||
+    (await deps.log.state.revision(tokenStream(hash))) > 0;
+  const event = {
+    event: 'join_token.use',
+    code: auditCodes.joinTokenRefused,
+    success: false,
+    error: reason,
+    ...(known ? { token_id: tokenIdOf(hash) } : {}),
+    ...toldOfJoiner({ hostId, nodename, role, address, key: '' }),
+  };
+  await deps.ownAudit.record(event, causeOf(deps, call));
+  deps.sink.warn('a machine was refused', { reason, address });
+}

@@ -1,0 +1,34 @@
+import type { z } from 'zod';
+import type { listTokens as operation } from '../api/operations.ts';
+import { tokenIdOf } from '../domain/join-token.ts';
+import { createdTokens, joinsOf } from '../views/tokens.ts';
+import type { AuthDeps } from './deps.ts';
+
+type Output = z.input<typeof operation.output>;
+
+/** Tokens that have not expired: those of this server's file, then by expiry. None of their secrets is known here. */
+export async function listTokens(deps: AuthDeps): Promise<Output> {
+  await deps.views.fresh();
+  const tokens = deps.views.tokens.state();
+  const now = deps.world.now();
+  const ofFile = deps.staticTokens.map(({ tokenId, roles, hash }) => ({
+    tokenId,
+    origin: 'static' as const,
+    roles: [...roles],
+    expiresAt: null,
+    usesLeft: null,
+    joined: joinsOf(tokens, hash),
+  }));
+  const created = createdTokens(tokens)
+    .filter(([, { expiresAt }]) => now < expiresAt)
+    .sort(([, a], [, b]) => (a.expiresAt < b.expiresAt ? -1 : a.expiresAt > b.expiresAt ? 1 : 0))
+    .map(([hash, { roles, expiresAt, uses, used }]) => ({
+      tokenId: tokenIdOf(hash),
+      origin: 'dynamic' as const,
+      roles: [...roles],
+      expiresAt,
+      usesLeft: uses === null ? null : Math.max(0, uses - used),
+      joined: used,
+    }));
+  return { tokens: [...ofFile, ...created] };
+}

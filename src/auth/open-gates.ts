@@ -1,0 +1,39 @@
+import type { LogSink } from '../base/log-sink.ts';
+import type { World } from '../base/world.ts';
+import { type JoinGate, joinGate } from './join-gate.ts';
+import { type LoginGate, loginGate } from './login-gate.ts';
+import type { OwnAudit } from './own-audit.ts';
+import { turnedAway } from './turned-away.ts';
+
+export interface Gates {
+  readonly gate: LoginGate;
+  readonly joins: JoinGate;
+  /** Tells what was counted and not told yet. */
+  close(): Promise<void>;
+}
+
+/** What stands before those who guess passwords and tokens. */
+export function openGates(own: OwnAudit, world: World, hostId: string, sink: LogSink): Gates {
+  const counted = [
+    turnedAway(own, world, hostId, sink, {
+      about: 'user.login',
+      message: 'login attempts were refused unexamined: too many from one address',
+    }),
+    turnedAway(own, world, hostId, sink, {
+      about: 'join_token.use',
+      message: 'attempts to join were refused unexamined: too many from one address',
+    }),
+    turnedAway(own, world, hostId, sink, {
+      about: 'join_token.use',
+      message: 'attempts to join were examined and refused, too many to tell one by one',
+    }),
+  ] as const;
+  const [logins, unexamined, untold] = counted;
+  return {
+    gate: loginGate(world, logins),
+    joins: joinGate(world, { unexamined, untold }),
+    close: async () => {
+      for (const one of counted) await one.close();
+    },
+  };
+}
