@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { address, addresses, duration, flag, notYet, pins } from './config-scalars.ts';
+import { tokenLines } from './static-tokens.ts';
 import { storageSection } from './storage-schema.ts';
 
 const log = z.strictObject({
@@ -69,7 +70,8 @@ const authService = z.strictObject({
         .default('otp'),
     })
     .prefault({}),
-  tokens: notYet('joining with static tokens'),
+  /** Join tokens that never expire. */
+  tokens: tokenLines.default([]),
   session_recording: notYet('session recording'),
   client_idle_timeout: notYet('a cluster-wide client_idle_timeout (set it in a role)'),
   disconnect_expired_cert: notYet('a cluster-wide disconnect_expired_cert (set it in a role)'),

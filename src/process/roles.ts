@@ -12,6 +12,7 @@ import { exportLogMetrics } from './log-metrics.ts';
 import { openBackend } from './open-backend.ts';
 import { openLogKeyring } from './open-keyring.ts';
 import type { Parts } from './parts.ts';
+import { readTokenLines } from './static-tokens.ts';
 
 /** The services in the order they start: what others stand on comes first. Each role is loaded only where it runs. */
 export function servicesOf(parts: Parts): Service[] {
@@ -90,6 +91,7 @@ async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {
       ],
       secondFactor: configuration.file.auth_service.authentication.second_factor,
       settings: { 'auth_service.authentication.type': configuration.file.auth_service.authentication.type },
+      staticTokens: readTokenLines(configuration.file.auth_service.tokens),
       maxLogLagMs: configuration.file.auth_service.max_log_lag,
     },
   });
