@@ -5,6 +5,7 @@ import type { World } from '../base/world.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
 import type { Settings } from '../domain/config-facts.ts';
 import type { ClusterLog } from '../log/event-log.ts';
+import { noWitnesses, type Witnesses } from '../log/signed-head-witness.ts';
 import { auditWriter } from './audit-writer.ts';
 import { openAuthViews } from './auth-views.ts';
 import type { AuthDeps } from './deps.ts';
@@ -14,6 +15,7 @@ import { foundCluster } from './first-start.ts';
 import { openGates } from './open-gates.ts';
 import { ownAudit } from './own-audit.ts';
 import { presenceWriter } from './presence-writer.ts';
+import { signingHeads } from './sign-heads.ts';
 import { keyChest } from './signing-keys.ts';
 import { readStaticTokens, type StaticToken } from './static-tokens.ts';
 
@@ -34,6 +36,8 @@ export interface AuthParts {
   readonly staticTokens?: readonly StaticToken[];
   /** Default 5,000. */
   readonly maxLogLagMs?: number;
+  /** Where signed heads go beside the log; closed by whoever made them. Default: nowhere. */
+  readonly witnesses?: Witnesses;
   /** Milliseconds of a clock that is never set; for tests. */
   readonly monotonic?: () => number;
 }
@@ -103,12 +107,15 @@ export async function buildDeps(
     const gates = openGates(own, world, hostId, sink);
     const staticTokens = readStaticTokens(parts.staticTokens ?? [], sink);
     const lag = watchFoldLag({ views: folds, sink, metrics, limitMs, monotonic });
+    const witnesses = parts.witnesses ?? noWitnesses;
+    const heads = signingHeads({ log, world, sink, metrics, hostId, witnesses });
     closers.push(
       () => gates.close(),
       () => {
         drift.close();
         lag.close();
       },
+      () => heads.close(),
     );
     return {
       deps: {
@@ -126,6 +133,8 @@ export async function buildDeps(
         joins: gates.joins,
         staticTokens,
         presence,
+        heads,
+        witnesses,
       },
       close,
     };

@@ -5,6 +5,7 @@ import type { Metrics } from '../base/service.ts';
 import type { World } from '../base/world.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import type { Cause } from '../log/event.ts';
+import type { Witnesses } from '../log/signed-head-witness.ts';
 import type { AuditWriter } from './audit-writer.ts';
 import type { AuthViews } from './auth-views.ts';
 import type { FoldLag } from './fold-lag.ts';
@@ -12,6 +13,7 @@ import type { JoinGate } from './join-gate.ts';
 import type { LoginGate } from './login-gate.ts';
 import type { OwnAudit } from './own-audit.ts';
 import type { PresenceWriter } from './presence-writer.ts';
+import type { SigningHeads } from './sign-heads.ts';
 import type { KeyChest } from './signing-keys.ts';
 import type { KnownStaticToken } from './static-tokens.ts';
 
@@ -34,6 +36,8 @@ export interface AuthDeps {
   /** Tokens of this server's file. */
   readonly staticTokens: readonly KnownStaticToken[];
   readonly presence: PresenceWriter;
+  readonly heads: SigningHeads;
+  readonly witnesses: Witnesses;
 }
 
 /** Why the facts of this call come about. */

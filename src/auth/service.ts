@@ -1,4 +1,4 @@
-import { openTail } from '../api/live-tail.ts';
+import { type LiveTail, openTail } from '../api/live-tail.ts';
 import { listenerOf, serveOperations } from '../api/serve-operations.ts';
 import { endingOnce } from '../base/ending.ts';
 import { CodedError } from '../base/errors.ts';
@@ -17,6 +17,8 @@ import type { World } from '../base/world.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
 import type { Settings } from '../domain/config-facts.ts';
 import type { ClusterLog } from '../log/event-log.ts';
+import type { Partition } from '../log/event.ts';
+import type { Witnesses } from '../log/signed-head-witness.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { trustedOf } from '../views/authorities.ts';
 import { findUser, mayAct } from '../views/users.ts';
@@ -57,6 +59,8 @@ export interface AuthServiceDeps {
   readonly sink: LogSink;
   readonly metrics: Metrics;
   readonly listeners: Listeners;
+  /** Where signed heads go beside the log. Default: nowhere. */
+  readonly witnesses?: Witnesses;
   readonly config: AuthConfig;
 }
 
@@ -101,10 +105,12 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
   const { log, world, sink, metrics, listeners, config } = service;
   const { deps, close } = await buildDeps({ ...service, ...config });
   const stopping = new AbortController();
+  const tailOf = (partition: Partition): Promise<LiveTail> =>
+    openTail(log[partition], { visible: (who, event) => logPolicy.visible(who, partition, event) });
   const [state, presence, audit] = await Promise.all([
-    openTail(log.state),
-    openTail(log.presence),
-    openTail(log.audit),
+    tailOf('state'),
+    tailOf('presence'),
+    tailOf('audit'),
   ]);
   const closeAll = async (): Promise<void> => {
     for (const tail of [state, presence, audit]) tail.close();
@@ -113,7 +119,14 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
   try {
     const app = serveOperations(
       implementations(deps),
-      { log, tails: { state, presence, audit }, policy: logPolicy, keepAliveMs, stopping: stopping.signal },
+      {
+        log,
+        tails: { state, presence, audit },
+        policy: logPolicy,
+        views: (partition) => (partition === 'audit' ? [] : deps.views.stored(partition)),
+        keepAliveMs,
+        stopping: stopping.signal,
+      },
       { callerOf: identifyCallers(callerFacts(deps)), world, sink, metrics },
     );
     const server = tlsServer(await tlsContext(deps, config), listenerOf(app));
@@ -137,6 +150,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       // `views.broken` ends the service.
       error: () => undefined,
     });
+    await deps.heads.start();
     const compaction = startCompaction({
       log,
       views: deps.views,
@@ -154,7 +168,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const running: Running = {
       done,
       diagnostics: () => reportOf(deps, log),
-      trouble: () => logTrouble(log) ?? deps.lag.trouble() ?? compaction.trouble(),
+      trouble: () => logTrouble(log) ?? deps.lag.trouble() ?? compaction.trouble() ?? deps.heads.trouble(),
       stop: endingOnce(async (grace) => {
         stopping.abort();
         clearInterval(renewing);

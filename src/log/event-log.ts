@@ -96,6 +96,8 @@ export type Compacted =
 export interface PartitionStats {
   readonly position: Position;
   readonly slot: number;
+  /** Own hash of the batch in `slot`, in hexadecimal: the chain up to there. */
+  readonly hash: string;
   readonly streams: number;
   /** Of this process, since it opened the log. */
   readonly appends: number;

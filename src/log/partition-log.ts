@@ -158,6 +158,7 @@ export class PartitionLog implements EventLog {
     return {
       position: fold.position,
       slot: fold.slot,
+      hash: fold.hash.toString('hex'),
       streams: fold.streams.size,
       ...this.#appender.counters,
       waitingAppends: waiting.appends,

@@ -1,0 +1,145 @@
+import { isCoded, messageOf } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import type { Metrics } from '../base/service.ts';
+import { minute, msBetween, plusMs, second } from '../base/time.ts';
+import type { World } from '../base/world.ts';
+import type { ClusterLog } from '../log/event-log.ts';
+import { type Cause, type Partition, partitions } from '../log/event.ts';
+import { type HeadSigner, openHeadSigner } from '../log/log-key.ts';
+import { appendSignedHead, type NewestHead, newestHead, unsignedEvents } from '../log/signed-head-append.ts';
+import type { Witnesses } from '../log/signed-head-witness.ts';
+
+export interface SigningHeads {
+  /** Signs what is due, makes the key where there is none, and goes on doing so until `close`. */
+  start(): Promise<void>;
+  /** Signs what is due. */
+  run(): Promise<void>;
+  /** One line when heads could not be signed for long. */
+  trouble(): string | undefined;
+  close(): Promise<void>;
+}
+
+export interface SigningOptions {
+  readonly log: ClusterLog;
+  readonly world: World;
+  readonly sink: LogSink;
+  readonly metrics: Metrics;
+  /** Of this auth server. */
+  readonly hostId: string;
+  readonly witnesses: Witnesses;
+}
+
+const everyEvents = 1_000;
+const everyMs = 60 * second;
+const lookEveryMs = second;
+const retryMs = 15 * second;
+
+/** What this process knows of one partition. */
+interface Signed {
+  newest: NewestHead;
+  /** When this process learnt of it, by its own clock: those of other auth servers do not count. */
+  since: string;
+}
+
+/**
+ * Signs the head of each partition 60 s after the one before or 1,000 events after it, whichever comes first, and only
+ * when something happened. Any auth server may do it: whoever appends first has signed, and the others take note. Each
+ * sends what it signed or took note of to its witnesses.
+ */
+export function signingHeads(options: SigningOptions): SigningHeads {
+  const { log, world, sink, metrics, hostId, witnesses } = options;
+  const known = new Map<Partition, Signed>();
+  let signer: HeadSigner | undefined;
+  let failing: { readonly since: string; readonly reason: string; readonly retryAt: string } | undefined;
+
+  const cause = (): Cause => ({ at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() });
+
+  const isDue = (partition: Partition): boolean => {
+    const { position } = log.stats()[partition];
+    const signed = known.get(partition);
+    if (signed === undefined) return position > 0;
+    const unsigned = unsignedEvents(signed.newest, position);
+    metrics.set('log_unsigned_events', unsigned, { partition });
+    if (unsigned <= 0) return false;
+    return (
+      unsigned >= everyEvents ||
+      signed.newest.head === undefined ||
+      msBetween(signed.since, world.now()) >= everyMs
+    );
+  };
+
+  const note = (partition: Partition, newest: NewestHead): void => {
+    const before = known.get(partition)?.newest;
+    if (before?.revision === newest.revision) return;
+    const now = world.now();
+    const { head } = newest;
+    // At a start it may be old already. A moment that is still to come is another server's clock.
+    const since = before === undefined && head !== undefined && head.at < now ? head.at : now;
+    known.set(partition, { newest, since });
+    if (head === undefined) return;
+    metrics.set('log_signed_position', head.position, { partition });
+    witnesses.send(head);
+  };
+
+  const sign = async (partition: Partition): Promise<void> => {
+    note(partition, await newestHead(log[partition], partition));
+    const newest = known.get(partition)?.newest;
+    if (newest === undefined || !isDue(partition)) return;
+    const by = cause();
+    signer ??= await openHeadSigner(log.state, by);
+    const made = await appendSignedHead(log, partition, newest, signer, by);
+    metrics.add('log_heads_signed_total', 1, { partition, outcome: made ? 'signed' : 'superseded' });
+    note(partition, made ?? (await newestHead(log[partition], partition)));
+  };
+
+  const fail = (partition: Partition, e: unknown): void => {
+    const reason = `${partition}: ${messageOf(e)}`;
+    const now = world.now();
+    metrics.add('log_heads_signed_total', 1, { partition, outcome: isCoded(e) ? e.code : 'failed' });
+    if (failing === undefined) sink.warn('a head of the log could not be signed', { partition, reason });
+    failing = { since: failing?.since ?? now, reason, retryAt: plusMs(now, retryMs) };
+  };
+
+  const run = async (): Promise<void> => {
+    if (failing && world.now() < failing.retryAt) return;
+    let failed = false;
+    for (const partition of partitions) {
+      const { damage, fence } = log.stats()[partition];
+      if (damage !== undefined || fence !== undefined || !isDue(partition)) continue;
+      try {
+        await sign(partition);
+      } catch (e) {
+        failed = true;
+        fail(partition, e);
+      }
+    }
+    if (failed || failing === undefined) return;
+    sink.info('heads of the log are signed again', { since: failing.since });
+    failing = undefined;
+  };
+
+  let running: Promise<void> | undefined;
+  const runOnce = (): Promise<void> => {
+    running ??= run().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    start: async () => {
+      await runOnce();
+      timer = setInterval(() => void runOnce(), lookEveryMs);
+      timer.unref();
+    },
+    run: runOnce,
+    trouble: () =>
+      failing && msBetween(failing.since, world.now()) > 10 * minute
+        ? `heads of the log are not signed since ${failing.since}: ${failing.reason}`
+        : undefined,
+    close: async () => {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}

@@ -1,0 +1,58 @@
+import { silentLog } from '../base/log-sink.ts';
+import { realWorld } from '../base/world.ts';
+import { encodeBatch, decodeBatch } from './batch.ts';
+import type { ClusterLog } from './event-log.ts';
+import type { Cause, Partition } from './event.ts';
+import { memoryKeyring } from './keyring.ts';
+import { openHeadSigner } from './log-key.ts';
+import { memoryDriver, type MemoryStore } from './memory-driver.ts';
+import { openLog } from './open-log.ts';
+import { appendSignedHead, newestHead } from './signed-head-append.ts';
+import type { SignedHead } from './signed-head.ts';
+
+export const cause: Cause = { at: '2026-01-01T00:00:00.000Z', actor: 'user:trial', requestId: 'r1' };
+const keyring = memoryKeyring();
+
+/** A log on a store that a test may spoil. */
+export const openOn = (store: MemoryStore): Promise<ClusterLog> =>
+  openLog({ driver: memoryDriver(store), keyring, world: realWorld, writer: 'w', sink: silentLog });
+
+export async function addEvents(log: ClusterLog, partition: Partition, count: number): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    const expected = await log[partition].revision('a-1');
+    const facts = [{ type: 'trial.happened', data: { n, text: 'as it was' } }];
+    await log[partition].append([{ stream: 'a-1', expected, facts }], cause);
+  }
+}
+
+export async function signNow(log: ClusterLog, partition: Partition): Promise<SignedHead> {
+  const signer = await openHeadSigner(log.state, cause);
+  const made = await appendSignedHead(
+    log,
+    partition,
+    await newestHead(log[partition], partition),
+    signer,
+    cause,
+  );
+  if (made?.head === undefined) throw new Error('another has signed');
+  return made.head;
+}
+
+/**
+ * What the owner of a store can do: change the text of the event in `slot`, and write the chain anew from there on, so that
+ * it holds.
+ */
+export function rewriteFrom(store: MemoryStore, partition: Partition, slot: number): void {
+  const slots = store.slots.get(partition) ?? new Map<number, Uint8Array>();
+  let previous: Buffer | undefined;
+  for (const [at, stored] of [...slots].filter(([n]) => n >= slot)) {
+    const batch = decodeBatch(stored);
+    const bytes = Buffer.from(stored).subarray(0, -32).toString('latin1');
+    const list = Buffer.from(bytes.slice(bytes.indexOf('[{"id"')), 'latin1').toString();
+    const text = at === slot ? list.replace('as it was', 'not so at all') : list;
+    const events = (JSON.parse(text) as object[]).map((one) => JSON.stringify(one));
+    const made = encodeBatch({ ...batch, previous: previous ?? batch.previous }, events);
+    previous = decodeBatch(made).hash;
+    slots.set(at, made);
+  }
+}
