@@ -18,7 +18,10 @@ export async function openBackend(location: StorageLocation, env: BackendEnviron
       const { openDirectoryDriver } = await import('../../backends/dir/open.ts');
       return openDirectoryDriver({ path: location.path });
     }
-    case 'etcd':
+    case 'etcd': {
+      const { openEtcdDriver } = await import('../../backends/etcd/open.ts');
+      return openEtcdDriver(location, env);
+    }
     case 'dynamodb':
       env.sink.error('no driver', { type: location.type });
       throw new CodedError('misconfigured', `storage type "${location.type}" is not in this release`);

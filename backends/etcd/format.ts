@@ -1,0 +1,53 @@
+import { CodedError } from '../../src/base/errors.ts';
+import type { Keys } from './keys.ts';
+import type { Peers } from './peers.ts';
+import { readRange } from './ranges.ts';
+
+/** Of the keys and values below the prefix. Raised when they change so that an older program must not touch them. */
+const format = 1;
+const oldest = [3, 3] as const;
+
+/**
+ * Finds what lies below the prefix, and marks it as ours when nothing does.
+ * @throws CodedError `misconfigured` when it is a newer version's, or not ours.
+ */
+export async function claimPrefix(peers: Peers, keys: Keys, prefix: string): Promise<void> {
+  const found = await peers.call((client, options) =>
+    client.kv.range({ key: Buffer.from(keys.format) }, options),
+  );
+  const mark = found.kvs[0]?.value.toString();
+  if (mark !== undefined) {
+    checkFormat(mark, prefix);
+    return;
+  }
+  for await (const { key } of readRange(peers, { ...keys.all, end: keys.all.end, keysOnly: true })) {
+    if (key === keys.format) return;
+    throw new CodedError(
+      'misconfigured',
+      `etcd: the prefix ${prefix} holds something else (${key}), which is not a log of ours: choose another prefix`,
+    );
+  }
+  // Two first starts write the same.
+  await peers.call((client, options) =>
+    client.kv.put({ key: Buffer.from(keys.format), value: Buffer.from(`teleport-log ${format}\n`) }, options),
+  );
+}
+
+/** @throws CodedError `misconfigured` */
+export function checkFormat(mark: string, prefix: string): void {
+  const [, version] = /^teleport-log (\d+)\n$/.exec(mark) ?? [];
+  if (version === undefined)
+    throw new CodedError('misconfigured', `etcd: what lies at the prefix ${prefix} is not a log of ours`);
+  if (Number(version) > format)
+    throw new CodedError(
+      'misconfigured',
+      `etcd: the log at the prefix ${prefix} was written by a newer version of teleport (format ${version}, this one knows ${format}): upgrade`,
+    );
+}
+
+/** @throws CodedError `misconfigured` for an etcd that is too old. */
+export function checkVersion(version: string): void {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major > oldest[0] || (major === oldest[0] && minor >= oldest[1])) return;
+  throw new CodedError('misconfigured', `etcd ${version} is too old: 3.3 or later is needed`);
+}

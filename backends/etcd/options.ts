@@ -1,0 +1,24 @@
+/** How an etcd cluster is reached, and which part of it is ours. */
+export interface EtcdOptions {
+  /** `https://host:port`; `http://` or nothing before the host: without TLS. */
+  readonly peers: readonly string[];
+  /** With or without slashes around it: the same place. */
+  readonly prefix: string;
+  readonly tlsKeyFile?: string | undefined;
+  readonly tlsCertFile?: string | undefined;
+  readonly tlsCaFile?: string | undefined;
+  /** The servers' certificates are not looked at. */
+  readonly insecure: boolean;
+  /** How long opening looks for a peer that answers. */
+  readonly dialTimeoutMs: number;
+  readonly username?: string | undefined;
+  readonly passwordFile?: string | undefined;
+  /** Largest answer that is taken; default 4 MiB. */
+  readonly maxClientMessageBytes?: number | undefined;
+}
+
+/** Longest wait for one answer. */
+export const callTimeoutMs = 5_000;
+/** A request of etcd's is 1.5 MiB at most; the batch travels with its key. */
+export const maxBatchBytes = 1024 * 1024;
+export const defaultMessageBytes = 4 * 1024 * 1024;
