@@ -35,7 +35,7 @@ export async function createToken(deps: AuthDeps, call: Call, input: Input): Pro
   return { token, tokenId: tokenIdOf(hash), expiresAt: plusMs(now, ttlMs), position };
 }
 
-/** A machine takes a token that begins with a slash for the path of a file, and cuts blanks off its ends. */
+/** A machine takes a token that begins with a slash for the path of a file; a shell takes much for something else. */
 function checkValue(value: string): void {
   if (value.length < shortestSafeToken)
     throw new CodedError(
@@ -43,9 +43,9 @@ function checkValue(value: string): void {
       `the value of a token needs at least ${shortestSafeToken} characters: a shorter one can be guessed; ` +
         'without a value a random one is made',
     );
-  if (value.startsWith('/') || !/^[\x21-\x7e]+$/.test(value))
+  if (!/^[A-Za-z0-9._~+=@%:-][A-Za-z0-9._~+=@%:/-]*$/.test(value))
     throw new CodedError(
       'bad_request',
-      'the value of a token has printable ASCII characters, no blanks, and does not begin with a slash',
+      'the value of a token has letters, digits and any of . _ ~ + = @ % : / -, and does not begin with a slash',
     );
 }

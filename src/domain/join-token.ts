@@ -7,6 +7,30 @@ import type { Decider } from '../log/decider.ts';
 export const joinRole = z.enum(['Node', 'Proxy']);
 export type JoinRole = z.infer<typeof joinRole>;
 
+const rolesOfOthers = ['Auth', 'Admin', 'Trusted_cluster', 'Kube', 'App', 'Db'];
+
+/**
+ * Roles as users of 4.4 write them: separated by commas, in any case. Empty when nothing is named.
+ * @throws CodedError `bad_request` in the words of 4.4 for what is no role.
+ */
+export function parseJoinRoles(text: string): JoinRole[] {
+  const names = text.split(',').map((name) => name.trim());
+  return [...new Set(names.filter((name) => name !== '').map(roleOf))];
+}
+
+function roleOf(name: string): JoinRole {
+  const titled = `${name.slice(0, 1).toUpperCase()}${name.slice(1).toLowerCase()}`;
+  const role = joinRole.safeParse(titled).data;
+  if (role !== undefined) return role;
+  const known = rolesOfOthers.includes(titled);
+  throw new CodedError(
+    'bad_request',
+    known
+      ? `tokens for role ${titled} are not in this release: node or proxy`
+      : `role ${titled} is not registered: node or proxy`,
+  );
+}
+
 /** How a token is called where people read: enough of its hash to tell tokens apart, too little to admit anybody. */
 export const tokenIdOf = (tokenHash: string): string => tokenHash.slice(0, 16);
 

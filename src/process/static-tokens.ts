@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
-import { CodedError, messageOf } from '../base/errors.ts';
-import { joinRole } from '../domain/join-token.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import { type JoinRole, parseJoinRoles } from '../domain/join-token.ts';
 
 /** A line of `auth_service.tokens`. */
 export interface TokenLine {
-  readonly roles: readonly z.infer<typeof joinRole>[];
+  readonly roles: readonly JoinRole[];
   /** The token, or the absolute path of a file that holds it. */
   readonly token: string;
 }
@@ -20,24 +20,18 @@ export const tokenLines = z.array(z.string()).transform((lines, context) =>
     };
     if (names.trim() === '' || token.trim() === '')
       issue('invalid static token spec, expected "role,role:token"; the role is node or proxy');
-    const roles = names === '' ? [] : names.split(',').map((name) => roleOf(name.trim(), issue));
-    return { roles: roles.filter((role) => role !== undefined), token: token.trim() };
+    return { roles: rolesIn(names, issue), token: token.trim() };
   }),
 );
 
-const notHere = ['auth', 'admin', 'trusted_cluster', 'kube', 'app', 'db'];
-
-/** As 4.4 writes them: any case. */
-function roleOf(name: string, issue: (message: string) => void): TokenLine['roles'][number] | undefined {
-  const titled = `${name.slice(0, 1).toUpperCase()}${name.slice(1).toLowerCase()}`;
-  const role = joinRole.safeParse(titled).data;
-  if (role === undefined)
-    issue(
-      notHere.includes(name.toLowerCase())
-        ? `joining as ${titled} is not in this release: node or proxy`
-        : `role ${titled} is not registered: node or proxy`,
-    );
-  return role;
+function rolesIn(names: string, issue: (message: string) => void): TokenLine['roles'] {
+  try {
+    return parseJoinRoles(names);
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    issue(e.message);
+    return [];
+  }
 }
 
 /** Reads the files that hold tokens. @throws CodedError `misconfigured` naming a file that cannot be read, or is empty. */

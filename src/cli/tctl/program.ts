@@ -10,6 +10,12 @@ const format: FlagSpec = {
   help: 'How to print: text or json.',
 };
 
+const uses: FlagSpec = {
+  name: 'uses',
+  kind: 'value',
+  help: 'How often the token can be used, a machine once for each role [any number until it expires].',
+};
+
 const refused = (name: string, why = notYet): CommandSpec => ({ name, help: '', hidden: true, refuse: why });
 
 /** The command lines of tctl. */
@@ -59,6 +65,44 @@ export const tctlProgram: ProgramSpec = {
         { name: 'ttl', kind: 'value', default: '8h', help: 'How long the link works, at most 24h.' },
         format,
       ],
+    },
+    {
+      name: 'nodes add',
+      help: 'Generate a token, and the command by which a machine joins with it.',
+      flags: [
+        { name: 'roles', kind: 'value', default: 'node', help: 'Comma separated: node, proxy.' },
+        {
+          name: 'ttl',
+          kind: 'value',
+          default: '30m',
+          help: 'How long the token works, from 1m to 48h.',
+        },
+        uses,
+        { name: 'token', kind: 'value', hidden: true, help: '' },
+        format,
+      ],
+    },
+    {
+      name: 'tokens add',
+      help: 'Generate a token by which machines join.',
+      flags: [
+        { name: 'type', kind: 'value', required: true, help: 'What it admits to: node, proxy, or both.' },
+        {
+          name: 'value',
+          kind: 'value',
+          help: 'The token itself, at least 16 characters [a random one].',
+        },
+        { name: 'ttl', kind: 'value', default: '1h', help: 'How long the token works, from 1m to 48h.' },
+        uses,
+        format,
+      ],
+    },
+    { name: 'tokens ls', help: 'List the tokens by which machines can join.', flags: [format] },
+    {
+      name: 'tokens rm',
+      aliases: ['tokens del'],
+      help: 'Delete a token. Machines that joined with it stay.',
+      args: [{ name: 'token', help: 'Its id as tokens ls prints it, or the token itself.' }],
     },
     {
       name: 'nodes ls',
@@ -169,18 +213,7 @@ export const tctlProgram: ProgramSpec = {
       ],
     },
     { name: 'version', help: 'Print the version.' },
-    ...[
-      'nodes add',
-      'tokens add',
-      'tokens ls',
-      'tokens rm',
-      'users update',
-      'create',
-      'get',
-      'rm',
-      'update',
-      'top',
-    ].map((name) => refused(name)),
+    ...['users update', 'create', 'get', 'rm', 'update', 'top'].map((name) => refused(name)),
     ...['auth export', 'auth gen', 'auth sign', 'auth rotate'].map((name) => refused(name)),
     ...['ls', 'get', 'approve', 'deny', 'create', 'rm'].map((name) => refused(`requests ${name}`)),
   ],

@@ -1,0 +1,117 @@
+import type { AuthClient } from '../../api/client.ts';
+import { createToken, listHosts, readClusterStatus } from '../../api/operations.ts';
+import { CodedError } from '../../base/errors.ts';
+import { formatHostPort } from '../../base/service.ts';
+import { type JoinRole, parseJoinRoles, tokenLimits } from '../../domain/join-token.ts';
+import type { Invocation } from '../args.ts';
+import type { CliIo } from '../cli-io.ts';
+import { parseTtl } from '../duration.ts';
+import { printable } from '../printable.ts';
+import { withAuth } from './connect.ts';
+
+/** `tctl nodes add` */
+export const addNode = (invocation: Invocation, io: CliIo): Promise<number> =>
+  newToken(invocation, io, { roles: 'roles', value: 'token' });
+
+/** `tctl tokens add` */
+export const addToken = (invocation: Invocation, io: CliIo): Promise<number> =>
+  newToken(invocation, io, { roles: 'type', value: 'value' });
+
+/** Makes a token and prints the command line by which a machine uses it. `flags` says what each command calls them. */
+async function newToken(
+  invocation: Invocation,
+  io: CliIo,
+  flags: { readonly roles: string; readonly value: string },
+): Promise<number> {
+  const roles = parseJoinRoles(invocation.text(flags.roles) ?? '');
+  if (roles.length === 0)
+    throw new CodedError('bad_request', `--${flags.roles}: expected node, proxy, or both`);
+  const ttlSeconds = parseTtl(invocation.text('ttl') ?? '', '--ttl');
+  const uses = parseUses(invocation.text('uses'));
+  const value = invocation.text(flags.value);
+  const text = await withAuth(invocation, io, async (auth, configuration) => {
+    const { token, tokenId } = await auth.call(createToken, {
+      roles,
+      ttlSeconds,
+      ...(uses === undefined ? {} : { uses }),
+      ...(value === undefined ? {} : { value }),
+    });
+    if (invocation.text('format') === 'json') return `${JSON.stringify([token])}\n`;
+    const { caPins } = await auth.call(readClusterStatus, {});
+    const servers = await authServers(auth);
+    return joinText({
+      token,
+      tokenId,
+      roles,
+      ttlSeconds,
+      uses,
+      caPins,
+      servers: servers.length > 0 ? servers : [formatHostPort(configuration.listen.auth)],
+    });
+  });
+  io.stdout.write(text);
+  return 0;
+}
+
+function parseUses(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const uses = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (uses < 1 || uses > tokenLimits.maxUses)
+    throw new CodedError(
+      'bad_request',
+      `--uses: expected a number from 1 to ${tokenLimits.maxUses}, got "${text}"`,
+    );
+  return uses;
+}
+
+/** Where auth servers that are alive listen. */
+async function authServers(auth: AuthClient): Promise<string[]> {
+  const { hosts } = await auth.call(listHosts, { role: 'Auth' });
+  return hosts.map(({ address }) => printable(address));
+}
+
+interface Join {
+  readonly token: string;
+  readonly tokenId: string;
+  readonly roles: readonly JoinRole[];
+  readonly ttlSeconds: number;
+  readonly uses: number | undefined;
+  readonly caPins: readonly string[];
+  readonly servers: readonly string[];
+}
+
+/** Source: layout of 4.4; what follows the second note is ours. */
+function joinText({ token, tokenId, roles, ttlSeconds, uses, caPins, servers }: Join): string {
+  const names = roles.map((role) => role.toLowerCase());
+  const minutes = Math.floor(ttlSeconds / 60);
+  const flags = [
+    `--roles=${names.join(',')}`,
+    `--token=${token}`,
+    ...caPins.map((pin) => `--ca-pin=${pin}`),
+    ...servers.map((server) => `--auth-server=${server}`),
+  ];
+  return [
+    `The invite token: ${token}`,
+    `This token will expire in ${minutes} minutes`,
+    '',
+    'Run this on the new node to join the cluster:',
+    '',
+    `> teleport start \\`,
+    flags.map((flag) => `   ${flag}`).join(' \\\n'),
+    '',
+    'Please note:',
+    '',
+    `  - This invitation token will expire in ${minutes} minutes`,
+    `  - ${servers.join(', ')} must be reachable from the new node`,
+    `  - The token is not shown again; "tctl tokens ls" and "tctl tokens rm" know it as ${tokenId}`,
+    ...usesNote(uses, names),
+    '',
+  ].join('\n');
+}
+
+function usesNote(uses: number | undefined, names: readonly string[]): string[] {
+  if (uses === undefined) return [];
+  const times = uses === 1 ? 'once' : `${uses} times`;
+  const both = names.length > 1 ? `; a machine that runs ${names.join(' and ')} uses it once for each` : '';
+  return [`  - It can be used ${times}${both}`];
+}
