@@ -8,7 +8,7 @@ import { CodedError } from '../base/errors.ts';
 import type { ClusterLog, EventLog } from '../log/event-log.ts';
 import type { Followed, Recorded } from '../log/event.ts';
 import { openTail } from './live-tail.ts';
-import type { Caller } from './operation.ts';
+import type { Caller, Who } from './operation.ts';
 import { openRemoteLog, type RemoteLog } from './remote-log.ts';
 import type { LogPolicy } from './serve-log.ts';
 import { serveOperations } from './serve-operations.ts';
@@ -65,15 +65,16 @@ function tinyLog(): {
 
 const policy: LogPolicy = {
   followers: (partition) => (partition === 'state' ? ['Node'] : []),
-  visible: (_caller, _partition, event) => event.fact.type !== 'hidden',
-  snapshotFor: (_caller, _partition, name, state) => (name === 'users.1' ? state : undefined),
+  visible: (_who, _partition, event) => event.fact.type !== 'hidden',
+  snapshotFor: (_who, _partition, name, state) => (name === 'users.1' ? state : undefined),
 };
 const node: Caller = { kind: 'host', hostId: 'h', role: 'Node', address: 'a' };
 
 async function setUp(events: readonly string[], partition: 'state' | 'audit' = 'state') {
   const tiny = tinyLog();
   for (const type of events) tiny.add(type);
-  const tail = await openTail(tiny.log, 100);
+  const visible = (who: Who, event: Recorded): boolean => policy.visible(who, 'state', event);
+  const tail = await openTail(tiny.log, { visible, maxEvents: 100 });
   const stopping = new AbortController();
   const app = serveOperations(
     [],

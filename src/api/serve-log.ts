@@ -1,27 +1,33 @@
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import { CodedError, isCoded } from '../base/errors.ts';
-import type { ClusterLog, EventLog } from '../log/event-log.ts';
+import type { ClusterLog, EventLog, ViewState } from '../log/event-log.ts';
 import { type Partition, partitions, type Position, type Recorded } from '../log/event.ts';
-import { actorOf, guard } from './guard.ts';
+import { actorOf, guard, whoOf } from './guard.ts';
 import type { LiveTail } from './live-tail.ts';
 import { errorLine, eventLine, headLine, positionLine } from './log-lines.ts';
 import type { Caller, Who } from './operation.ts';
 import type { ServerDeps, ServerEnv } from './server-deps.ts';
+import { snapshotTexts } from './snapshot-texts.ts';
 
-/** Which part of the log a caller may see. Decided by auth, enforced here. */
+/**
+ * Which part of the log a caller may see. Decided by auth, enforced here. It goes by what a caller is, not by which: many
+ * thousand followers see the same, and it is found out once for all of them.
+ */
 export interface LogPolicy {
   /** Who may follow this partition at all. */
   followers(partition: Partition): readonly Who[];
-  visible(caller: Caller, partition: Partition, event: Recorded): boolean;
-  /** What the caller may have of a projection's stored state: as if folded from what is visible; undefined for none. */
-  snapshotFor(caller: Caller, partition: Partition, projection: string, state: unknown): unknown;
+  visible(who: Who, partition: Partition, event: Recorded): boolean;
+  /** What they may have of a projection's stored state: as if folded from what is visible; undefined for none. */
+  snapshotFor(who: Who, partition: Partition, projection: string, state: unknown): unknown;
 }
 
 export interface ServedLogs {
   readonly log: ClusterLog;
   readonly tails: Readonly<Record<Partition, LiveTail>>;
   readonly policy: LogPolicy;
+  /** The states of the server's own views, to begin from instead of what the log has stored. Default: none. */
+  readonly views?: (partition: Partition) => readonly ViewState[];
   /** A line is sent at least so often, so that a reader can tell a quiet log from a dead link. */
   readonly keepAliveMs: number;
   /** Aborted when the server stops: ends every stream. */
@@ -47,13 +53,12 @@ export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: Serve
       );
     return stream({ logs, log, caller, partition, after: after.data }, deps);
   });
+  const snapshots = snapshotTexts(logs);
   app.get('/v3/log/:partition/snapshot/:projection', async (c) => {
     const { caller, partition } = admit(c, logs, deps);
-    const name = c.req.param('projection');
-    const stored = await logs.log[partition].snapshot(name);
-    const state = stored && logs.policy.snapshotFor(caller, partition, name, stored.state);
-    if (state === undefined) throw new CodedError('not_found', 'there is no such snapshot for this caller');
-    return c.json({ position: stored?.position, state } as object);
+    const text = await snapshots(whoOf(caller), partition, c.req.param('projection'));
+    if (text === undefined) throw new CodedError('not_found', 'there is no such snapshot for this caller');
+    return c.body(text, 200, { 'content-type': 'application/json' });
   });
 }
 
@@ -122,31 +127,31 @@ async function stream(reading: Reading, deps: ServerDeps): Promise<Response> {
 async function* chunks(reading: Reading, signal: AbortSignal): AsyncGenerator<string, undefined> {
   const { logs, log, caller, partition } = reading;
   const tail = logs.tails[partition];
+  const who = whoOf(caller);
   let at = reading.after;
   let told = at;
   let text = headLine(tail.head());
   const over = (): boolean => signal.aborted;
+  const take = (event: Recorded): void => {
+    at = event.position;
+    if (logs.policy.visible(who, partition, event)) text += eventLine(event);
+    else if (at - told >= markEvery) text += positionLine(at);
+    else return;
+    told = at;
+  };
   while (!over()) {
     for await (const event of tail.since(at) ?? log.history(at)) {
-      at = event.position;
-      if (logs.policy.visible(caller, partition, event)) {
-        text += eventLine(event);
-        told = at;
-      } else if (at - told >= markEvery) {
-        text += positionLine(at);
-        told = at;
-      }
-      if (text.length >= chunkChars) {
-        yield text;
-        text = '';
-        if (over()) return;
-      }
+      take(event);
+      if (text.length < chunkChars) continue;
+      yield text;
+      text = '';
+      if (over()) return;
     }
     if (told < at) text += positionLine(at);
     told = at;
     if (text !== '') yield text;
     text = '';
-    await tail.changed(at, logs.keepAliveMs, signal);
+    await tail.changed(at, { who, ms: logs.keepAliveMs, signal });
     if (tail.head() <= at) text = headLine(tail.head());
   }
 }

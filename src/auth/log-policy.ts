@@ -1,6 +1,6 @@
-import type { Caller, Who } from '../api/operation.ts';
+import type { Who } from '../api/operation.ts';
 import type { LogPolicy } from '../api/serve-log.ts';
-import { hostFact } from '../domain/host.ts';
+import { hostFact, type HostState } from '../domain/host.ts';
 import type { Partition, Recorded } from '../log/event.ts';
 import { authoritiesView, type AuthoritiesState } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
@@ -33,15 +33,15 @@ const followers: Readonly<Record<Partition, readonly Who[]>> = {
  */
 export const logPolicy: LogPolicy = {
   followers: (partition) => followers[partition],
-  visible: (caller, partition, event) => {
-    if (caller.kind !== 'host') return false;
-    if (caller.role === 'Admin' || caller.role === 'Auth') return true;
-    if (partition === 'presence') return caller.role === 'Proxy' && event.stream.startsWith('presence-');
-    return partition === 'state' && visibleState(caller.role, event);
+  visible: (who, partition, event) => {
+    if (who === 'Admin' || who === 'Auth') return true;
+    if (who !== 'Proxy' && who !== 'Node') return false;
+    if (partition === 'presence') return who === 'Proxy' && event.stream.startsWith('presence-');
+    return partition === 'state' && visibleState(who, event);
   },
-  snapshotFor: (caller, partition, projection, state) => {
-    if (caller.kind !== 'host') return undefined;
-    const isProxy = caller.role === 'Proxy';
+  snapshotFor: (who, partition, projection, state) => {
+    if (who === 'anyone' || who === 'user') return undefined;
+    const isProxy = who === 'Proxy';
     if (partition === 'presence') return isProxy && projection === presenceView.name ? state : undefined;
     if (partition !== 'state') return undefined;
     switch (projection) {
@@ -53,14 +53,14 @@ export const logPolicy: LogPolicy = {
       case usersView.name:
         return (state as [string, UserEntry][]).map(([name, entry]) => [name, bareUser(entry)]);
       case hostsView.name:
-        return isProxy ? state : undefined;
+        return isProxy ? state : onlyProxies(state as HostEntry[]);
       default:
         return undefined;
     }
   },
 };
 
-function visibleState(role: Extract<Caller, { kind: 'host' }>['role'], event: Recorded): boolean {
+function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
   const category = event.stream.slice(0, event.stream.indexOf('-'));
   switch (category) {
     case 'cluster':
@@ -76,12 +76,29 @@ function visibleState(role: Extract<Caller, { kind: 'host' }>['role'], event: Re
   }
 }
 
-function aboutProxy({ fact }: Recorded): boolean {
+type HostEntry = readonly [string, Pick<HostState, 'roles'>];
+
+const factsOfProxies = new WeakMap<Recorded, boolean>();
+
+/** Asked of each event for each follower: found out once. */
+function aboutProxy(event: Recorded): boolean {
+  const known = factsOfProxies.get(event) ?? readAboutProxy(event);
+  factsOfProxies.set(event, known);
+  return known;
+}
+
+function readAboutProxy({ fact }: Recorded): boolean {
   const parsed = hostFact.safeParse(fact);
   if (!parsed.success) return false;
   const { data } = parsed.data;
   return ('host' in data ? data.host.role : data.role) === 'Proxy';
 }
+
+/** What a node folds of all hosts: those that are proxies, in that role. */
+const onlyProxies = (hosts: readonly HostEntry[]): HostEntry[] =>
+  hosts.flatMap(([hostId, { roles }]): HostEntry[] =>
+    roles.Proxy ? [[hostId, { roles: { Proxy: roles.Proxy } }]] : [],
+  );
 
 const withoutSealedKeys = (state: AuthoritiesState): AuthoritiesState => ({
   user: { ...state.user, sealedIn: {} },
