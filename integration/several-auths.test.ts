@@ -198,12 +198,12 @@ describe('two that append to the same streams, with clocks 30 s apart', () => {
     const survivor = new SkewedWriter(path, 'survivor', 15);
     await survivor.until(1);
     for (let n = 1; n <= times(3); n++) {
-      const victim = new SkewedWriter(path, `victim${n}`, -15);
+      const victim = new SkewedWriter(path, `victim${n}`, -15, survivor.generation());
       await victim.until(10 + ((37 * n) % 50));
       await victim.kill();
       acknowledged.push(...victim.acknowledged);
     }
-    const companion = new SkewedWriter(path, 'companion', -15);
+    const companion = new SkewedWriter(path, 'companion', -15, survivor.generation());
     await until(
       'the time to be over',
       () => performance.now() - began > times(5) * 1000 || undefined,

@@ -18,8 +18,8 @@ export class SkewedWriter {
   readonly child: ChildProcessWithoutNullStreams;
   #failure = '';
 
-  constructor(path: string, name: string, shiftSeconds: number) {
-    const args = [program, path, name, '4'];
+  constructor(path: string, name: string, shiftSeconds: number, generation = 0) {
+    const args = [program, path, name, '4', String(generation)];
     const shift = `${shiftSeconds < 0 ? '-' : '+'}${Math.abs(shiftSeconds)}s`;
     const clock =
       faketime === ''
@@ -31,6 +31,11 @@ export class SkewedWriter {
       const [word, id = ''] = line.split(' ');
       if (word === 'acknowledged') this.acknowledged.push(id);
     });
+  }
+
+  /** Of the streams it writes now. */
+  generation(): number {
+    return Math.max(0, ...this.acknowledged.slice(-20).map((id) => Number(/x(\d+):/.exec(id)?.[1])));
   }
 
   async until(count: number): Promise<void> {
