@@ -12,6 +12,7 @@ import { exportLogMetrics } from './log-metrics.ts';
 import { openBackend } from './open-backend.ts';
 import { openLogKeyring } from './open-keyring.ts';
 import type { Parts } from './parts.ts';
+import { openWitnesses } from './witness.ts';
 import { readTokenLines } from './static-tokens.ts';
 
 /** The services in the order they start: what others stand on comes first. Each role is loaded only where it runs. */
@@ -71,6 +72,8 @@ async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {
   }
   const log = await openLog({ driver, keyring, world, writer: hostId, sink });
   closers.add(() => log.close());
+  const witnesses = openWitnesses(configuration.file.teleport.storage.witness, { sink, world, metrics });
+  closers.add(() => witnesses.close());
   exportLogMetrics(log, metrics);
   const { createAuthService } = await import('../auth/service.ts');
   return createAuthService({
@@ -79,6 +82,7 @@ async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {
     sink,
     metrics,
     listeners,
+    witnesses,
     config: {
       hostId,
       nodename: configuration.nodename,
