@@ -33,9 +33,10 @@ export class SkewedWriter {
     });
   }
 
-  /** Of the streams it writes now. */
+  /** The oldest of the streams it writes now. */
   generation(): number {
-    return Math.max(0, ...this.acknowledged.slice(-20).map((id) => Number(/x(\d+):/.exec(id)?.[1])));
+    const latest = this.acknowledged.slice(-20).map((id) => Number(/x(\d+):/.exec(id)?.[1]));
+    return latest.length === 0 ? 0 : Math.min(...latest);
   }
 
   async until(count: number): Promise<void> {
