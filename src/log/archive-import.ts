@@ -58,7 +58,7 @@ async function put(options: ImportOptions, mark: CopyMark | undefined, whole: bo
   if (mark === undefined) await leaveMark(options, whole ? 'import' : 'restore');
   const dataKeys = await putDataKeys(options, whole ? undefined : lacking);
   for (const one of lacking) await putSnapshots(options, one.partition);
-  for (const one of lacking) await putSlots(options, one.partition);
+  for (const one of lacking) await putSlots(options, one.partition, whole);
   await removeMark(target);
   return {
     status: whole ? 'whole' : 'appended',
@@ -82,8 +82,9 @@ const leaveMark = (
 async function putSlots(
   { archive, target, to, patienceMs = 30_000 }: ImportOptions,
   partition: Partition,
+  whole: boolean,
 ): Promise<void> {
-  const copy = new SlotCopy({ partition, source: archive.driver, target, patienceMs });
+  const copy = new SlotCopy({ partition, source: archive.driver, target, patienceMs, oneByOne: !whole });
   await copy.pass(Number.MAX_SAFE_INTEGER);
   if (copy.copied.firstSlot > 1) await requireSnapshot(target, partition, to);
 }

@@ -234,6 +234,27 @@ describe('importing', () => {
     await expect(read()).rejects.toThrow(/slot 1 of state differs/);
   });
 
+  it('leaves a store sound and usable that goes another way while it is appended to', async () => {
+    await fill(source);
+    const behind = copyOf(source);
+    const log = await open(source);
+    for (let n = 0; n < 3; n++) await add(log, 'state', 'a-1', fact(n));
+    await write();
+    const daemon = await open(behind);
+    const driver = memoryDriver(behind);
+    const raced: SlotDriver = {
+      ...driver,
+      commit: async (...args) => {
+        await add(daemon, 'state', `b-${args[1]}`, fact(1));
+        return driver.commit(...args);
+      },
+    };
+    await expect(read(raced)).rejects.toMatchObject({ code: 'already_exists' });
+    await add(daemon, 'state', 'b-1', fact(1));
+    await add(await open(behind), 'state', 'b-2', fact(1));
+    expect((await verifyLog(memoryDriver(behind))).bad).toBeUndefined();
+  });
+
   it('refuses a store whose log has moved', async () => {
     await fill(source);
     const behind = copyOf(source);

@@ -14,6 +14,8 @@ export interface SlotCopyOptions {
   readonly target: SlotDriver;
   /** How long a store that does not answer is asked again. */
   readonly patienceMs: number;
+  /** When others may write to the target: what came behind a slot that they took would damage their log. */
+  readonly oneByOne?: boolean;
 }
 
 /** What was copied of one partition, or found there already. */
@@ -162,6 +164,10 @@ export class SlotCopy {
 
   async #write(stored: StoredSlot): Promise<void> {
     this.#written.set(stored.slot, digestOf(stored.batch));
+    if (this.#options.oneByOne === true) {
+      await this.#commit(stored);
+      return;
+    }
     if (this.#options.target.load === undefined) {
       await this.#begin(() => this.#commit(stored));
       return;

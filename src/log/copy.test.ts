@@ -3,7 +3,9 @@ import { realWorld } from '../base/world.ts';
 import { encodeBatch, noHash } from './batch.ts';
 import { add, cause, fact, fill, Move, open } from './copy-testing.ts';
 import { copyLog } from './copy.ts';
+import type { Partition } from './event.ts';
 import { memoryDriver, memoryStore } from './memory-driver.ts';
+import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 import { draftEvent, placeEvent } from './stored-event.ts';
 import { collect } from './testing.ts';
 import { uuidV7 } from './uuid-v7.ts';
@@ -85,6 +87,20 @@ describe('copying a log', () => {
     expect(move.target.vault.size).toBe(0);
   });
 
+  it('destroys also what was destroyed while the target was opened', async () => {
+    await fill(move.source);
+    const driver = memoryDriver(move.target);
+    const late: SlotDriver = {
+      ...driver,
+      commit: (...args) => {
+        if (Buffer.from(args[2]).includes('log.migrated')) move.source.vault.clear();
+        return driver.commit(...args);
+      },
+    };
+    await copyLog(move.options(memoryDriver(move.source), late));
+    expect(move.target.vault.size).toBe(0);
+  });
+
   it('says that it was done when it is asked again', async () => {
     await fill(move.source);
     await move.copy();
@@ -151,6 +167,16 @@ describe('a copy that cannot be', () => {
     await untouched();
   });
 
+  it('is refused when somebody has written behind what was copied, naming the slot', async () => {
+    await fill(move.source);
+    const dying = { ...memoryDriver(move.target), trim: () => Promise.reject(new Error('gone')) };
+    await expect(copyLog(move.options(memoryDriver(move.source), dying))).rejects.toThrow('gone');
+    const last = move.source.slots.get('state')?.size ?? 0;
+    move.target.slots.get('state')?.set(last + 1, Buffer.from('foreign'));
+    await refused('already_exists', new RegExp(`another log: slot ${last + 1} of state differs`));
+    await untouched();
+  });
+
   it('is refused when the source is damaged, naming the slot', async () => {
     await fill(move.source);
     move.source.slots.get('audit')?.set(7, Buffer.from('not a batch'));
@@ -176,6 +202,36 @@ describe('a copy that cannot be', () => {
       code: 'limit_exceeded',
       message: expect.stringMatching(/slot 1 of state has \d+ bytes, and the target takes 358400/) as string,
     });
+    await untouched();
+  });
+
+  it('is refused when the target does not keep what it took, before the source is fenced', async () => {
+    await fill(move.source);
+    const honest = memoryDriver(move.target);
+    const spoilt = (batch: Uint8Array): Uint8Array => batch.map((byte, i) => (i === 120 ? byte ^ 1 : byte));
+    const forgetful = {
+      ...honest,
+      load: async (partition: Partition, slots: readonly StoredSlot[]) =>
+        honest.load?.(
+          partition,
+          slots.filter(({ slot }) => slot !== 9),
+        ),
+    };
+    await expect(copyLog(move.options(memoryDriver(move.source), forgetful))).rejects.toMatchObject({
+      code: 'damaged',
+      message: 'the target does not hold slot 9 of state, which it took',
+    });
+    const liar = {
+      ...honest,
+      load: async (partition: Partition, slots: readonly StoredSlot[]) =>
+        honest.load?.(
+          partition,
+          slots.map(({ slot, batch }) => ({ slot, batch: slot === 9 ? spoilt(batch) : batch })),
+        ),
+    };
+    await expect(copyLog(move.options(memoryDriver(move.source), liar))).rejects.toThrow(
+      'slot 9 of state differs',
+    );
     await untouched();
   });
 

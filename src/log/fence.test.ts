@@ -82,7 +82,8 @@ describe('a fenced partition', () => {
     await fence(one, fenced('c1', 'etcd'));
     await expect(add(other, 'a-1', 0)).rejects.toMatchObject(moved);
     await fence(one, fenceLifted('c1'), 1);
-    expect(await add(other, 'a-1', 0)).toBe(3);
+    const secret = { ...happened, secrets: { s: Buffer.of(1) } };
+    expect(await add(other, 'a-1', 0, secret)).toBe(3);
     expect(other.stats().state.fence).toBeUndefined();
   });
 
