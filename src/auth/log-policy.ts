@@ -1,6 +1,7 @@
 import type { Who } from '../api/operation.ts';
 import type { LogPolicy } from '../api/serve-log.ts';
 import { hostFact, type HostState } from '../domain/host.ts';
+import type { SystemRole } from '../domain/host-info.ts';
 import type { Partition, Recorded } from '../log/event.ts';
 import { authoritiesView, type AuthoritiesState } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
@@ -41,24 +42,27 @@ export const logPolicy: LogPolicy = {
   },
   snapshotFor: (who, partition, projection, state) => {
     if (who === 'anyone' || who === 'user') return undefined;
-    const isProxy = who === 'Proxy';
-    if (partition === 'presence') return isProxy && projection === presenceView.name ? state : undefined;
-    if (partition !== 'state') return undefined;
-    switch (projection) {
-      case clusterView.name:
-      case rolesView.name:
-        return state;
-      case authoritiesView.name:
-        return withoutSealedKeys(state as AuthoritiesState);
-      case usersView.name:
-        return (state as [string, UserEntry][]).map(([name, entry]) => [name, bareUser(entry)]);
-      case hostsView.name:
-        return isProxy ? state : onlyProxies(state as HostEntry[]);
-      default:
-        return undefined;
-    }
+    if (partition === 'presence')
+      return who === 'Proxy' && projection === presenceView.name ? state : undefined;
+    return partition === 'state' ? stateSnapshotFor(who, projection, state) : undefined;
   },
 };
+
+function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): unknown {
+  switch (projection) {
+    case clusterView.name:
+    case rolesView.name:
+      return state;
+    case authoritiesView.name:
+      return withoutSealedKeys(state as AuthoritiesState);
+    case usersView.name:
+      return (state as [string, UserEntry][]).map(([name, entry]) => [name, bareUser(entry)]);
+    case hostsView.name:
+      return who === 'Proxy' ? state : onlyProxies(state as HostEntry[]);
+    default:
+      return undefined;
+  }
+}
 
 function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
   const category = event.stream.slice(0, event.stream.indexOf('-'));
