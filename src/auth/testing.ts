@@ -19,6 +19,7 @@ import { createUser } from './create-user.ts';
 import type { AuthDeps } from './deps.ts';
 import { logIn } from './log-in.ts';
 import { readInvite } from './read-invite.ts';
+import type { StaticToken } from './static-tokens.ts';
 
 export const authHostId = '00000000-0000-4000-8000-00000000000a';
 
@@ -41,6 +42,7 @@ export async function openTestAuth(
     nodename?: string;
     nameIsDefault?: boolean;
     monotonic?: () => number;
+    staticTokens?: readonly StaticToken[];
   } = {},
 ): Promise<TestAuth> {
   const world = options.world ?? fakeWorld();
@@ -56,6 +58,7 @@ export async function openTestAuth(
     secondFactor: options.secondFactor ?? 'otp',
     nodename: options.nodename ?? 'auth-1',
     nameIsDefault: options.nameIsDefault ?? false,
+    staticTokens: options.staticTokens ?? [],
     ...(options.monotonic && { monotonic: options.monotonic }),
   });
   return { deps, log, world, sink, close };
