@@ -15,14 +15,19 @@ import { openLog } from '../src/log/open-log.ts';
 import { collect } from '../src/log/testing.ts';
 import { run, until, type Ran } from './cluster.ts';
 import { endDaemons } from './daemon.ts';
+import { type EtcdCluster, startEtcd } from './etcd-server.ts';
 import { MovingCluster } from './log-moves.ts';
 
 describe('moving the log of a cluster that is in use', () => {
   let cluster: MovingCluster;
+  let etcd: EtcdCluster;
   beforeAll(async () => {
-    cluster = await MovingCluster.start();
+    [cluster, etcd] = await Promise.all([MovingCluster.start(), startEtcd()]);
   });
-  afterAll(endDaemons);
+  afterAll(async () => {
+    await endDaemons();
+    await etcd.close();
+  });
 
   it('keeps the open session and all that was acknowledged, and closes the old place for good', async () => {
     const old = cluster.keepConfiguration('old.yaml');
@@ -45,7 +50,13 @@ describe('moving the log of a cluster that is in use', () => {
     expect(await cluster.logIn()).toBe(true);
   });
 
-  it('moves on, and the session ends on the log where it is now', async () => {
+  it('moves on to etcd and from there to a directory, and the session ends on the log where it is now', async () => {
+    const [peer = ''] = etcd.urls;
+    await cluster.moveTo({
+      name: 'etcd',
+      storage: `storage: {type: etcd, peers: ["${peer}"], prefix: moved}`,
+      shown: `etcd ${peer} prefix moved`,
+    });
     await cluster.moveTo(cluster.directory('further'));
     await cluster.session.end();
     await until('the end of the session to be told', async () => {
