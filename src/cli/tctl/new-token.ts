@@ -111,7 +111,7 @@ function joinText({ token, tokenId, roles, ttlSeconds, uses, caPins, servers }: 
 
 function usesNote(uses: number | undefined, names: readonly string[]): string[] {
   if (uses === undefined) return [];
-  const times = uses === 1 ? 'once' : `${uses} times`;
-  const both = names.length > 1 ? `; a machine that runs ${names.join(' and ')} uses it once for each` : '';
-  return [`  - It can be used ${times}${both}`];
+  const joins = uses === 1 ? 'one join' : `${uses} joins`;
+  const both = names.length > 1 ? `; a machine that runs ${names.join(' and ')} needs ${names.length}` : '';
+  return [`  - It admits ${joins}${both}`];
 }
