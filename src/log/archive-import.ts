@@ -90,7 +90,8 @@ async function putSlots(
 }
 
 async function verifyArchive({ driver, end }: Archive): Promise<void> {
-  const { partitions: found, bad } = await verifyLog(driver);
+  const { partitions: found, bad: batch, findings } = await verifyLog(driver);
+  const bad = batch ?? findings[0];
   if (bad) throw new CodedError('damaged', `the archive: ${bad.partition}, slot ${bad.slot}: ${bad.reason}`);
   for (const { partition, head, damagedSnapshots, firstSlot } of found) {
     const counted = end.partitions.find((one) => one.partition === partition);

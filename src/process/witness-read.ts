@@ -3,6 +3,8 @@ import type { WitnessedHead } from '../log/verify-heads.ts';
 import { witnessTarget } from './witness-target.ts';
 
 export interface Witnessed {
+  /** What it is called, without a password. */
+  readonly place: string;
   readonly heads: readonly WitnessedHead[];
   /** Lines that hold no signed head; a crash may leave one half written. */
   readonly unreadable: readonly number[];
@@ -30,7 +32,7 @@ export function parseWitness(text: string, place: string): Witnessed {
       if (!heads.has(key)) heads.set(key, { head: parsed.data, source: `${place}, line ${i + 1}` });
     }
   }
-  return { heads: [...heads.values()], unreadable };
+  return { place, heads: [...heads.values()], unreadable };
 }
 
 function valuesOf(text: string): [number, unknown][] {

@@ -158,7 +158,7 @@ describe('reading a witness', () => {
     const list = JSON.stringify([headAt(1), headAt(2), 7]);
     expect(parseWitness(lines, 'w').heads.map(({ source }) => source)).toEqual(['w, line 1', 'w, line 4']);
     expect(parseWitness(list, 'w')).toMatchObject({ heads: [{ head: headAt(1) }, {}], unreadable: [3] });
-    expect(parseWitness('', 'w')).toEqual({ heads: [], unreadable: [] });
+    expect(parseWitness('', 'w')).toEqual({ place: 'w', heads: [], unreadable: [] });
     expect(parseWitness('null\n{}', 'w').unreadable).toEqual([1, 2]);
   });
 

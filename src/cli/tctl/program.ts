@@ -149,9 +149,21 @@ export const tctlProgram: ProgramSpec = {
     },
     {
       name: 'log verify',
-      help: 'Check every batch of the log, offline: chain, numbers, digests. Names the first bad one.',
+      help: 'Check every batch of the log, offline: chain, numbers, digests, signed heads. Names what is bad.',
       args: [
         { name: 'directory', help: 'Storage directory or exported file [the store of the configuration].' },
+      ],
+      flags: [
+        {
+          name: 'witness',
+          kind: 'values',
+          help: 'Signed heads kept elsewhere: file or address; repeatable [files of the configuration].',
+        },
+        {
+          name: 'public-key',
+          kind: 'values',
+          help: 'Trust only this key: ed25519:… or a file that holds it [the key on the log].',
+        },
       ],
     },
     {
