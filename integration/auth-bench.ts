@@ -7,6 +7,7 @@ import { authServerName } from '../src/api/tls-dial.ts';
 import { openAuthViews } from '../src/auth/auth-views.ts';
 import { type AuthService, createAuthService } from '../src/auth/service.ts';
 import { keyChest, type Signer } from '../src/auth/signing-keys.ts';
+import type { StaticToken } from '../src/auth/static-tokens.ts';
 import type { HostPort, Listeners, Running } from '../src/base/service.ts';
 import { realWorld, type World } from '../src/base/world.ts';
 import type { SystemRole } from '../src/domain/host-info.ts';
@@ -44,7 +45,12 @@ export const plainListeners: Listeners = {
 };
 
 export async function startAuth(
-  options: { log?: ClusterLog; port?: number; secondFactor?: 'off' | 'otp' } = {},
+  options: {
+    log?: ClusterLog;
+    port?: number;
+    secondFactor?: 'off' | 'otp';
+    staticTokens?: readonly StaticToken[];
+  } = {},
 ): Promise<AuthBench> {
   const log = options.log ?? memoryLog();
   const sink = recordingSink();
@@ -63,6 +69,7 @@ export async function startAuth(
       listenAddress: { host: '127.0.0.1', port: options.port ?? 0 },
       publicAddresses: ['127.0.0.1'],
       secondFactor: options.secondFactor ?? 'off',
+      staticTokens: options.staticTokens ?? [],
     },
   });
   const running: Running = await service.start();
