@@ -73,6 +73,16 @@ describe('calling an operation', () => {
     await expect(failure).rejects.toMatchObject({ code: 'unavailable' });
     await expect(failure).rejects.toThrow(message);
   });
+  it('reads no more than it was told to', async () => {
+    const bytes = Buffer.byteLength(ok.body);
+    const reading = (maxAnswerBytes: number) =>
+      callOperation(scripted(ok), pingCluster, {}, fakeWorld(), { ...options, maxAnswerBytes });
+    await expect(reading(bytes)).resolves.toMatchObject({ clusterName: 'c' });
+    await expect(reading(bytes - 1)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: `the answer is longer than ${bytes - 1} bytes: it was not read`,
+    });
+  });
 });
 
 describe('losing the answer', () => {

@@ -79,10 +79,11 @@ async function once<Op extends Operation>(
   return output.data as OutputOf<Op>;
 }
 
-async function textOf(response: AsyncIterable<Buffer>, maxBytes: number): Promise<string> {
+async function textOf(response: AsyncIterable<Buffer | string>, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of response) {
+  for await (const part of response) {
+    const chunk = typeof part === 'string' ? Buffer.from(part) : part;
     length += chunk.length;
     if (length > maxBytes)
       throw new CodedError('unavailable', `the answer is longer than ${maxBytes} bytes: it was not read`);
