@@ -9,9 +9,9 @@ const oldest = [3, 3] as const;
 
 /**
  * Finds what lies below the prefix, and marks it as ours when nothing does.
- * @throws CodedError `misconfigured` when it is a newer version's, or not ours.
+ * @throws CodedError `misconfigured` when it is a newer version's, or not ours; `not_found` when reading an empty one.
  */
-export async function claimPrefix(peers: Peers, keys: Keys, prefix: string): Promise<void> {
+export async function claimPrefix(peers: Peers, keys: Keys, prefix: string, reading: boolean): Promise<void> {
   const found = await peers.call((client, options) =>
     client.kv.range({ key: Buffer.from(keys.format) }, options),
   );
@@ -20,13 +20,14 @@ export async function claimPrefix(peers: Peers, keys: Keys, prefix: string): Pro
     checkFormat(mark, prefix);
     return;
   }
-  for await (const { key } of readRange(peers, { ...keys.all, end: keys.all.end, keysOnly: true })) {
+  for await (const { key } of readRange(peers, { ...keys.all, keysOnly: true })) {
     if (key === keys.format) return;
     throw new CodedError(
       'misconfigured',
       `etcd: the prefix ${prefix} holds something else (${key}), which is not a log of ours: choose another prefix`,
     );
   }
+  if (reading) throw new CodedError('not_found', `there is no log in etcd at the prefix ${prefix}`);
   // Two first starts write the same.
   await peers.call((client, options) =>
     client.kv.put({ key: Buffer.from(keys.format), value: Buffer.from(`teleport-log ${format}\n`) }, options),

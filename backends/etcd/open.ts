@@ -15,18 +15,24 @@ import { keepUp } from './upkeep.ts';
 
 /**
  * The store in an etcd of version 3.3 or later. Any peer that belongs to a quorum is enough.
+ * @param env with `reading`, nothing is written.
  * @throws CodedError `unavailable` when no peer answered within `dialTimeoutMs`, `misconfigured` for wrong credentials, a
- * file that cannot be read, an etcd that is too old, or a prefix that holds something else.
+ * file that cannot be read, an etcd that is too old, or a prefix that holds something else; `not_found` when reading and
+ * there is no log.
  */
 export async function openEtcdDriver(
   options: EtcdOptions,
-  { sink, world }: { readonly sink: LogSink; readonly world: World },
+  {
+    sink,
+    world,
+    reading = false,
+  }: { readonly sink: LogSink; readonly world: World; readonly reading?: boolean },
 ): Promise<SlotDriver> {
   const peers = new Peers(options);
   const keys = keysBelow(options.prefix);
   try {
     await firstAnswer(peers, options);
-    await claimPrefix(peers, keys, options.prefix);
+    await claimPrefix(peers, keys, options.prefix, reading);
   } catch (e) {
     peers.close();
     throw e;

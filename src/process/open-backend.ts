@@ -1,4 +1,3 @@
-import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
 import type { Keyring } from '../log/keyring.ts';
@@ -9,6 +8,8 @@ import type { KeySource, StorageLocation } from './storage-schema.ts';
 export interface BackendEnvironment {
   readonly sink: LogSink;
   readonly world: World;
+  /** Nothing is made: no table, no mark. */
+  readonly reading?: boolean;
 }
 
 /** The one door to /backends. Each is loaded only when it is asked for. */
@@ -22,9 +23,10 @@ export async function openBackend(location: StorageLocation, env: BackendEnviron
       const { openEtcdDriver } = await import('../../backends/etcd/open.ts');
       return openEtcdDriver(location, env);
     }
-    case 'dynamodb':
-      env.sink.error('no driver', { type: location.type });
-      throw new CodedError('misconfigured', `storage type "${location.type}" is not in this release`);
+    case 'dynamodb': {
+      const { openDynamodbDriver } = await import('../../backends/dynamodb/open.ts');
+      return openDynamodbDriver(location, env);
+    }
   }
 }
 
@@ -36,7 +38,7 @@ export async function openBackendForReading(
   location: StorageLocation,
   env: BackendEnvironment,
 ): Promise<SlotDriver> {
-  if (location.type !== 'dir') return openBackend(location, env);
+  if (location.type !== 'dir') return openBackend(location, { ...env, reading: true });
   const { openDirectoryReader } = await import('../../backends/dir/open.ts');
   return openDirectoryReader({ path: location.path });
 }

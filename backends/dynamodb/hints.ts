@@ -1,0 +1,72 @@
+import { GetItemCommand } from '@aws-sdk/client-dynamodb';
+import { Observable } from 'rxjs';
+import { isCoded } from '../../src/base/errors.ts';
+import type { Partition } from '../../src/log/event.ts';
+import { attributes, sortOfSlot, stripeOf } from './items.ts';
+import type { TableAccess } from './slots.ts';
+
+const busyMs = 100;
+/** So long after the last news, looking gets slower. */
+const busyForMs = 5_000;
+
+/**
+ * Looks whether the slot after the newest known one is there: one small read, every 100 ms while there is news, up to
+ * `idleMs` apart when there is none.
+ */
+export function pollNewest(
+  table: TableAccess,
+  partition: Partition,
+  newest: () => number,
+  idleMs: number,
+): Observable<void> {
+  return new Observable((subscriber) => {
+    let closed = false;
+    let timer: NodeJS.Timeout | undefined;
+    let lastNews = performance.now();
+    const look = async (): Promise<void> => {
+      const slot = newest() + 1;
+      try {
+        const answer = await table.read(() =>
+          table.client.send(
+            new GetItemCommand({
+              TableName: table.tableName,
+              ConsistentRead: true,
+              ReturnConsumedCapacity: 'TOTAL',
+              ProjectionExpression: '#s',
+              ExpressionAttributeNames: { '#s': attributes.sort },
+              Key: {
+                [attributes.partition]: { S: stripeOf(partition, slot) },
+                [attributes.sort]: { S: sortOfSlot(slot) },
+              },
+            }),
+          ),
+        );
+        table.count(answer.ConsumedCapacity, 'read');
+        if (answer.Item !== undefined) {
+          lastNews = performance.now();
+          subscriber.next();
+        }
+      } catch (e) {
+        // Reading the log says so to whoever waits for it; this is only a hint.
+        if (!isCoded(e)) throw e;
+      }
+    };
+    const loop = (): void => {
+      const quiet = performance.now() - lastNews > busyForMs;
+      timer = setTimeout(
+        () => {
+          void look().finally(() => {
+            if (!closed) loop();
+          });
+        },
+        quiet ? idleMs : Math.min(busyMs, idleMs),
+      );
+      timer.unref();
+    };
+    loop();
+    return () => {
+      closed = true;
+      clearTimeout(timer);
+    };
+  });
+}

@@ -1,0 +1,205 @@
+import {
+  DynamoDBClient,
+  type DynamoDBClientConfig,
+  GetItemCommand,
+  PutItemCommand,
+} from '@aws-sdk/client-dynamodb';
+import { CodedError } from '../../src/base/errors.ts';
+import type { LogSink } from '../../src/base/log-sink.ts';
+import type { World } from '../../src/base/world.ts';
+import type { Partition } from '../../src/log/event.ts';
+import type { SlotDriver } from '../../src/log/slot-driver.ts';
+import { scaleTable } from './auto-scaling.ts';
+import { blobStore, deleteItems } from './blobs.ts';
+import { pollNewest } from './hints.ts';
+import { attributes, pack, sortOfSlot, stripeOf, stripesOf } from './items.ts';
+import { type DynamodbOptions, maxBatchBytes } from './options.ts';
+import { request, type RequestCounters, type RequestRules } from './requests.ts';
+import { itemsFrom, slotsFrom, type TableAccess } from './slots.ts';
+import { ensureTable } from './table.ts';
+
+const exists = 'ConditionalCheckFailedException';
+const format = 1;
+/** A write that is throttled for longer than this share of the period is told to the operator. */
+const heavilyThrottledMs = 5_000;
+
+/**
+ * The store in a DynamoDB table of its own, which is made when it is missing.
+ * @param env with `reading`, nothing is made.
+ * @throws CodedError `misconfigured` for a table of another form or refused credentials, `unavailable` when there is no
+ * answer, `not_found` when reading and there is no table.
+ */
+export async function openDynamodbDriver(
+  options: DynamodbOptions,
+  env: { readonly sink: LogSink; readonly world: World; readonly reading?: boolean },
+): Promise<SlotDriver> {
+  const { tableName, retryPeriodMs } = options;
+  const config = clientConfig(options);
+  const client = new DynamoDBClient(config);
+  const counters: RequestCounters = {
+    requests: 0,
+    throttled: 0,
+    throttledMs: 0,
+    retries: 0,
+    consumedReadUnits: 0,
+    consumedWriteUnits: 0,
+  };
+  const deps = { counters, world: env.world, place: placeOf(options) };
+  const ask = <T>(
+    act: () => Promise<T>,
+    pass: readonly string[] = [],
+    rules: Partial<RequestRules> = {},
+  ): Promise<T> => request(act, { writing: false, periodMs: retryPeriodMs, ...rules, pass }, deps);
+  const table: TableAccess = {
+    client,
+    tableName,
+    read: (act) => ask(act),
+    count: (units, kind) => {
+      counters[kind === 'read' ? 'consumedReadUnits' : 'consumedWriteUnits'] += units?.CapacityUnits ?? 0;
+    },
+  };
+  try {
+    await ensureTable(client, options, { ask, sink: env.sink, create: env.reading !== true });
+    if (env.reading !== true && options.autoScaling) await scaleTable(tableName, options.autoScaling, config);
+    await claim(table, env.reading === true);
+  } catch (e) {
+    client.destroy();
+    throw e;
+  }
+  return driver(table, options, { ask, counters });
+}
+
+function driver(
+  table: TableAccess,
+  options: DynamodbOptions,
+  { ask, counters }: { ask: Asking; counters: RequestCounters },
+): SlotDriver {
+  const { tableName, pollStreamPeriodMs } = options;
+  const newest = new Map<Partition, number>();
+  const saw = (partition: Partition, slot: number): void => {
+    newest.set(partition, Math.max(newest.get(partition) ?? 0, slot));
+  };
+  let waitingSince: number | undefined;
+  const commit: SlotDriver['commit'] = async (partition, slot, batch) => {
+    if (batch.length > maxBatchBytes)
+      throw new CodedError('limit_exceeded', 'the batch is larger than the store takes');
+    const value = await pack(batch);
+    waitingSince ??= performance.now();
+    try {
+      const answer = await ask(
+        () =>
+          table.client.send(
+            new PutItemCommand({
+              TableName: tableName,
+              ReturnConsumedCapacity: 'TOTAL',
+              ConditionExpression: 'attribute_not_exists(#p)',
+              ExpressionAttributeNames: { '#p': attributes.partition },
+              Item: {
+                [attributes.partition]: { S: stripeOf(partition, slot) },
+                [attributes.sort]: { S: sortOfSlot(slot) },
+                [attributes.value]: { B: value },
+              },
+            }),
+          ),
+        [exists],
+        { writing: true },
+      );
+      table.count(answer.ConsumedCapacity, 'write');
+      waitingSince = undefined;
+      saw(partition, slot);
+      return 'committed';
+    } catch (e) {
+      if ((e as Error).name !== exists) throw e;
+      waitingSince = undefined;
+      return 'taken';
+    }
+  };
+  return {
+    // A look for what a hint did not tell reads the whole rest; hints do nearly all of it.
+    limits: { maxBatchBytes, pollMs: Math.max(2_000, 5 * pollStreamPeriodMs) },
+    commit,
+    read: async function* (partition, from) {
+      for await (const found of slotsFrom(table, partition, from)) {
+        saw(partition, found.slot);
+        yield found;
+      }
+    },
+    hints: (partition) => pollNewest(table, partition, () => newest.get(partition) ?? 0, pollStreamPeriodMs),
+    trim: async (partition, before) => {
+      for (const stripe of stripesOf(partition)) {
+        const found: string[] = [];
+        const range = { keysOnly: true, to: sortOfSlot(before - 1) };
+        for await (const { sort } of itemsFrom(table, stripe, sortOfSlot(0), range)) found.push(sort);
+        await deleteItems(table, stripe, found);
+      }
+    },
+    vault: blobStore(table, 'vault'),
+    snapshots: blobStore(table, 'snapshots'),
+    report: () => ({
+      type: 'dynamodb',
+      place: placeOf(options),
+      trouble:
+        waitingSince !== undefined && performance.now() - waitingSince > heavilyThrottledMs
+          ? 'DynamoDB throttles or does not answer: writes wait; raise write_capacity_units, or pay per request'
+          : undefined,
+      figures: {
+        requests: counters.requests,
+        throttled_requests: counters.throttled,
+        throttled_seconds: Math.round(counters.throttledMs) / 1000,
+        retries: counters.retries,
+        consumed_read_units: Math.round(counters.consumedReadUnits),
+        consumed_write_units: Math.round(counters.consumedWriteUnits),
+      },
+    }),
+    close: () => {
+      table.client.destroy();
+      return Promise.resolve();
+    },
+  };
+}
+
+type Asking = <T>(
+  act: () => Promise<T>,
+  pass?: readonly string[],
+  rules?: Partial<RequestRules>,
+) => Promise<T>;
+
+const placeOf = ({ tableName, region, endpoint }: DynamodbOptions): string =>
+  `table ${tableName}${region === undefined ? '' : ` in ${region}`}${endpoint === undefined ? '' : ` at ${endpoint}`}`;
+
+function clientConfig({ region, endpoint, accessKey, secretKey }: DynamodbOptions): DynamoDBClientConfig {
+  return {
+    maxAttempts: 1,
+    ...(region !== undefined && { region }),
+    ...(endpoint !== undefined && { endpoint }),
+    ...(accessKey !== undefined &&
+      secretKey !== undefined && { credentials: { accessKeyId: accessKey, secretAccessKey: secretKey } }),
+    requestHandler: {
+      connectionTimeout: 2_000,
+      requestTimeout: 5_000,
+      throwOnRequestTimeout: true,
+      httpAgent: { maxSockets: 64, keepAlive: true },
+      httpsAgent: { maxSockets: 64, keepAlive: true },
+    },
+  };
+}
+
+/** @throws CodedError `misconfigured` when a newer version wrote this table. */
+async function claim(table: TableAccess, reading: boolean): Promise<void> {
+  const key = { [attributes.partition]: { S: 'format' }, [attributes.sort]: { S: 'teleport-log' } };
+  const { Item: found } = await table.read(() =>
+    table.client.send(new GetItemCommand({ TableName: table.tableName, ConsistentRead: true, Key: key })),
+  );
+  const version = Number(found?.['v']?.N ?? 0);
+  if (version > format)
+    throw new CodedError(
+      'misconfigured',
+      `DynamoDB table ${table.tableName} was written by a newer version of teleport (format ${version}, this one knows ${format}): upgrade`,
+    );
+  if (found === undefined && !reading)
+    await table.read(() =>
+      table.client.send(
+        new PutItemCommand({ TableName: table.tableName, Item: { ...key, v: { N: String(format) } } }),
+      ),
+    );
+}
