@@ -67,6 +67,8 @@ export const readClusterStatus = operation({
     store: z
       .object({ type: z.string(), place: z.string(), figures: z.record(z.string(), z.number()) })
       .optional(),
+    /** The key that signs heads of the log, `ed25519:<base64>`; empty before its first use. */
+    logKey: z.string().default(''),
     /** What the auth server that answers lacks now; empty when nothing. */
     trouble: z.string().default(''),
   }),

@@ -8,10 +8,11 @@ import type {
 } from '../api/operations.ts';
 import { version } from '../base/version.ts';
 import type { AuthorityType } from '../domain/authority.ts';
+import { readLogKeys } from '../log/log-key.ts';
+import { logTrouble } from '../log/log-trouble.ts';
 import { caPinOf } from '../pki/ca-pin.ts';
 import type { AuthDeps } from './deps.ts';
 import { currentDrift } from './file-configuration.ts';
-import { logTrouble } from './log-trouble.ts';
 import { clusterOf, signerOfCluster } from './lookups.ts';
 
 export const ping = (deps: AuthDeps): z.input<typeof pingCluster.output> => ({
@@ -21,12 +22,14 @@ export const ping = (deps: AuthDeps): z.input<typeof pingCluster.output> => ({
 
 export async function clusterStatus(deps: AuthDeps): Promise<z.input<typeof readClusterStatus.output>> {
   await deps.views.fresh();
+  const logKeys = await readLogKeys(deps.log.state);
   return {
     ...ping(deps),
     userAuthority: rotationText(deps, 'user'),
     hostAuthority: rotationText(deps, 'host'),
     drift: currentDrift(deps).map((one) => ({ ...one, others: [...one.others] })),
     store: deps.log.store(),
+    logKey: logKeys.at(-1)?.publicKey ?? '',
     trouble: logTrouble(deps.log) ?? deps.lag.trouble() ?? '',
     caPins: signerOfCluster(deps.views, 'host').tlsCertificatesPem.map(caPinOf),
   };

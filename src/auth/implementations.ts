@@ -1,3 +1,4 @@
+import { readLogInfo } from '../api/log-info.ts';
 import {
   acceptInvite as acceptInviteRow,
   createToken as createTokenRow,
@@ -36,6 +37,7 @@ import { listTokens } from './list-tokens.ts';
 import { listUsers } from './list-users.ts';
 import { logIn } from './log-in.ts';
 import { readInvite } from './read-invite.ts';
+import { logInfoOf } from './read-log-info.ts';
 import { resetUser } from './reset-user.ts';
 import { searchAudit } from './search-audit.ts';
 
@@ -43,6 +45,7 @@ import { searchAudit } from './search-audit.ts';
 export const implementations = (deps: AuthDeps): readonly Implementation[] => [
   implement(pingCluster, () => Promise.resolve(ping(deps))),
   implement(readClusterStatus, () => clusterStatus(deps)),
+  implement(readLogInfo, () => logInfoOf(deps)),
   implement(logInRow, (call, input) => logIn(deps, call, input)),
   implement(createUserRow, (call, input) => createUser(deps, call, input)),
   implement(resetUserRow, (call, input) => resetUser(deps, call, input)),

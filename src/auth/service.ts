@@ -17,6 +17,7 @@ import type { World } from '../base/world.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
 import type { Settings } from '../domain/config-facts.ts';
 import type { ClusterLog } from '../log/event-log.ts';
+import { logTrouble } from '../log/log-trouble.ts';
 import type { Partition } from '../log/event.ts';
 import type { Witnesses } from '../log/signed-head-witness.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
@@ -30,7 +31,6 @@ import { announce } from './heartbeat.ts';
 import { implementations } from './implementations.ts';
 import { type HostIdentityRequest, issueHostIdentity } from './issue-host-identity.ts';
 import { logPolicy } from './log-policy.ts';
-import { logTrouble } from './log-trouble.ts';
 import { clusterOf } from './lookups.ts';
 import type { StaticToken } from './static-tokens.ts';
 import { closeServer, secureContextOf, type TlsContext, tlsServer } from './tls-server.ts';
@@ -107,11 +107,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
   const stopping = new AbortController();
   const tailOf = (partition: Partition): Promise<LiveTail> =>
     openTail(log[partition], { visible: (who, event) => logPolicy.visible(who, partition, event) });
-  const [state, presence, audit] = await Promise.all([
-    tailOf('state'),
-    tailOf('presence'),
-    tailOf('audit'),
-  ]);
+  const [state, presence, audit] = await Promise.all([tailOf('state'), tailOf('presence'), tailOf('audit')]);
   const closeAll = async (): Promise<void> => {
     for (const tail of [state, presence, audit]) tail.close();
     await close();

@@ -124,6 +124,25 @@ export interface PartitionStats {
   readonly fence: Fence | undefined;
 }
 
+/** What a store holds of one partition. */
+export interface PartitionContents {
+  /** 1, unless the beginning was trimmed; 0 when the partition is empty. */
+  readonly firstSlot: number;
+  /** The oldest first. */
+  readonly snapshots: readonly SnapshotContents[];
+}
+
+export interface SnapshotContents {
+  readonly slot: number;
+  /** Its bytes, the views' states included, as far as they could be read. */
+  readonly bytes: number;
+  /** Undefined for one that is bad. */
+  readonly position: Position | undefined;
+  readonly takenAt: Instant | undefined;
+  /** Why it is passed over. */
+  readonly fault: string | undefined;
+}
+
 /** The whole log: one store, three partitions. */
 export interface ClusterLog {
   readonly state: EventLog;
@@ -139,6 +158,8 @@ export interface ClusterLog {
     options: { readonly trim: boolean },
     cause: Cause,
   ): Promise<Compacted>;
+  /** What lies in the store beside the newest: looked up there at the call. */
+  inspect(partition: Partition): Promise<PartitionContents>;
   stats(): Readonly<Record<Partition, PartitionStats>>;
   /** What is known of the store under it. */
   store(): StoreReport;

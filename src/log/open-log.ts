@@ -69,6 +69,7 @@ function makeLogs(options: LogOptions): Record<Partition, PartitionLog> {
 const clusterLog = (logs: Readonly<Record<Partition, PartitionLog>>, driver: SlotDriver): ClusterLog => ({
   ...logs,
   takeSnapshot: (partition, views, options, cause) => logs[partition].takeSnapshot(views, options, cause),
+  inspect: (partition) => logs[partition].inspect(),
   stats: () => ({ state: logs.state.stats(), presence: logs.presence.stats(), audit: logs.audit.stats() }),
   store: () => driver.report(),
   close: async () => {

@@ -4,7 +4,16 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
 import type { World } from '../base/world.ts';
 import { Appender, conflict, type DraftWrite } from './appender.ts';
-import type { Compacted, EventLog, PartitionStats, ViewSnapshot, ViewState, Write } from './event-log.ts';
+import type {
+  Compacted,
+  EventLog,
+  PartitionContents,
+  PartitionStats,
+  SnapshotContents,
+  ViewSnapshot,
+  ViewState,
+  Write,
+} from './event-log.ts';
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import { fenceError } from './fence.ts';
 import { follow } from './follow.ts';
@@ -149,6 +158,24 @@ export class PartitionLog implements EventLog {
     );
     if (taken.status === 'taken') this.#lastSnapshotAt = world.now();
     return taken;
+  }
+
+  /** See `ClusterLog.inspect`. */
+  async inspect(): Promise<PartitionContents> {
+    const snapshots: SnapshotContents[] = [];
+    for await (const { slot, bytes, found } of this.#snapshots.inspect()) {
+      const good = typeof found === 'string' ? undefined : found;
+      snapshots.push({
+        slot,
+        bytes,
+        position: good?.position,
+        takenAt: good?.takenAt,
+        fault: typeof found === 'string' ? found : undefined,
+      });
+    }
+    for await (const { slot } of this.#options.driver.read(this.#partition, 1))
+      return { firstSlot: slot, snapshots };
+    return { firstSlot: 0, snapshots };
   }
 
   stats(): PartitionStats {

@@ -139,21 +139,29 @@ export class SnapshotStore {
   }
 
   /** Every snapshot, the oldest first: its manifest, or what is wrong with it. Its views are checked as well. */
-  async *inspect(): AsyncGenerator<{ slot: number; found: Manifest | string }> {
+  async *inspect(): AsyncGenerator<{ slot: number; bytes: number; found: Manifest | string }> {
     for (const slot of await this.#slots()) {
       const found = await this.#load(slot);
       if (found === undefined) continue;
-      yield { slot, found: typeof found === 'string' ? found : ((await this.#viewFault(found)) ?? found) };
+      const own = (await this.#blobs.get(this.#key(slot, 'manifest')))?.length ?? 0;
+      if (typeof found === 'string') yield { slot, bytes: own, found };
+      else {
+        const { bytes, fault } = await this.#checkViews(found);
+        yield { slot, bytes: own + bytes, found: fault ?? found };
+      }
     }
   }
 
-  async #viewFault(manifest: Manifest): Promise<string | undefined> {
+  async #checkViews(manifest: Manifest): Promise<{ bytes: number; fault: string | undefined }> {
+    let bytes = 0;
+    let fault: string | undefined;
     for (const [name, { digest }] of Object.entries(manifest.views)) {
-      const bytes = await this.#blobs.get(this.#key(manifest.slot, `view/${name}`));
-      if (bytes === undefined || hash('sha256', bytes, 'hex') !== digest)
-        return `the state of ${name} is not what was written`;
+      const stored = await this.#blobs.get(this.#key(manifest.slot, `view/${name}`));
+      bytes += stored?.length ?? 0;
+      if (stored === undefined || hash('sha256', stored, 'hex') !== digest)
+        fault ??= `the state of ${name} is not what was written`;
     }
-    return undefined;
+    return { bytes, fault };
   }
 
   async #read(slot: number): Promise<Manifest | undefined> {

@@ -148,6 +148,11 @@ export const tctlProgram: ProgramSpec = {
       ],
     },
     {
+      name: 'log info',
+      help: 'Say how the log is: store, partitions, snapshots, signed heads, witnesses.',
+      flags: [format, { name: 'offline', kind: 'switch', help: 'Read the store, ask no auth server.' }],
+    },
+    {
       name: 'log verify',
       help: 'Check every batch of the log, offline: chain, numbers, digests, signed heads. Names what is bad.',
       args: [

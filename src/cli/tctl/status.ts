@@ -18,6 +18,7 @@ export async function status(invocation: Invocation, io: CliIo): Promise<number>
     ['User CA', found.userAuthority],
     ['Host CA', found.hostAuthority],
     ...found.caPins.map((pin): [string, string] => ['CA pin', pin]),
+    ...(found.logKey === '' ? [] : [['Log key', found.logKey] as [string, string]]),
     ...storeRows(found),
     ...found.drift.map((one): [string, string] => ['Differs', driftText(one)]),
     ...reloadRows(loadRestart(dataDir)),

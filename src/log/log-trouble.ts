@@ -1,4 +1,4 @@
-import type { ClusterLog } from '../log/event-log.ts';
+import type { ClusterLog } from './event-log.ts';
 
 /** Why the log takes nothing new, or soon will not, in words for operators. */
 export function logTrouble(log: Pick<ClusterLog, 'stats' | 'store'>): string | undefined {

@@ -1,0 +1,108 @@
+import { formatPairs, formatTable } from '../table.ts';
+import { sizeText } from './log-figures.ts';
+import type { FoundLog } from './log-info.ts';
+
+/** As tables. */
+export function logInfoText(found: FoundLog): string {
+  return [
+    formatPairs([...storeRows(found), ...keyRows(found), ...witnessRows(found)]),
+    partitionTable(found),
+    ...(found.source.kind === 'auth' ? [writingTable(found)] : []),
+    signedTable(found),
+    snapshotTable(found),
+  ].join('\n');
+}
+
+type Row = [string, string];
+type PartitionRow = FoundLog['partitions'][number];
+
+function storeRows({ source, store, trouble }: FoundLog): Row[] {
+  const said =
+    source.kind === 'auth'
+      ? `auth server ${source.hostId}`
+      : `the store itself, without queues, lags and witnesses: ${source.reason}`;
+  const figures = Object.entries(store.figures).map(([name, value]) => `${name}=${value}`);
+  return [
+    ['Said by', said],
+    ['Store', `${store.type} ${store.place}`],
+    ...(figures.length === 0 ? [] : [['Figures', figures.join(' ')] satisfies Row]),
+    ['Trouble', trouble === '' ? 'none' : trouble],
+  ];
+}
+
+const keyRows = ({ keys }: FoundLog): Row[] =>
+  keys.length === 0
+    ? [['Log key', 'none yet']]
+    : keys.map(({ keyId, publicKey }) => ['Log key', `${publicKey} (${keyId})`]);
+
+function witnessRows({ witnesses, source }: FoundLog): Row[] {
+  if (source.kind === 'store') return [];
+  if (witnesses.length === 0) return [['Witness', 'none: set storage.witness']];
+  return witnesses.map(({ target, sent, waiting, dropped, lastSentAt, failing }) => {
+    const parts = [`${sent} sent${lastSentAt === undefined ? '' : `, the last at ${lastSentAt}`}`];
+    if (waiting > 0) parts.push(`${waiting} wait`);
+    if (dropped > 0) parts.push(`${dropped} given up for newer ones`);
+    if (failing) parts.push(`fails since ${failing.since}: ${failing.reason}`);
+    return ['Witness', `${target}: ${parts.join('; ')}`];
+  });
+}
+
+const tableOf = (
+  { partitions }: FoundLog,
+  titles: readonly string[],
+  cells: (one: PartitionRow) => readonly (string | number)[],
+): string =>
+  formatTable(
+    ['Partition', ...titles],
+    partitions.map((one) => [one.partition, ...cells(one).map(String)]),
+  );
+
+const partitionTable = (found: FoundLog): string =>
+  tableOf(found, ['Slots', 'Events to', 'Streams', 'Since snapshot', 'Compacted', 'By'], (one) => [
+    one.slot === 0 ? '-' : `${one.firstSlot}-${one.slot}`,
+    one.position,
+    one.streams,
+    one.eventsSinceSnapshot,
+    one.lastCompaction?.at ?? '-',
+    one.lastCompaction?.by ?? '-',
+  ]);
+
+const writingTable = (found: FoundLog): string =>
+  tableOf(
+    found,
+    ['Followers', 'Lag', 'Waiting', 'Bytes', 'Appends', 'Conflicts', 'Lost answers', 'Slowest'],
+    (one) => [
+      one.followers,
+      one.lag,
+      one.waitingAppends,
+      one.waitingBytes,
+      one.appends,
+      one.conflicts,
+      one.ambiguous,
+      `${one.slowestCommitMs.toFixed(1)} ms`,
+    ],
+  );
+
+const signedTable = (found: FoundLog): string =>
+  tableOf(found, ['Signed slot', 'Events to', 'At', 'Key', 'Unsigned'], ({ signedHead: head, unsigned }) => [
+    head?.slot ?? '-',
+    head?.position ?? '-',
+    head?.at ?? '-',
+    head?.keyId ?? '-',
+    unsigned,
+  ]);
+
+const snapshotTable = ({ partitions }: FoundLog): string =>
+  formatTable(
+    ['Snapshot', 'Slot', 'Events to', 'Taken', 'Size', 'State'],
+    partitions.flatMap(({ partition, snapshots }) =>
+      snapshots.map((one) => [
+        partition,
+        String(one.slot),
+        String(one.position ?? '-'),
+        one.takenAt ?? '-',
+        sizeText(one.bytes),
+        one.fault ?? 'good',
+      ]),
+    ),
+  );

@@ -1,0 +1,60 @@
+import { readLogInfo } from '../../api/log-info.ts';
+import type { OutputOf } from '../../api/operation.ts';
+import { isCoded, messageOf } from '../../base/errors.ts';
+import { logInfo } from '../../log/log-info.ts';
+import { openLogForReading } from '../../process/read-log.ts';
+import type { Invocation } from '../args.ts';
+import type { CliIo } from '../cli-io.ts';
+import { configurationOf, withAuth } from './connect.ts';
+import { logInfoText } from './log-info-text.ts';
+
+/** What was found, and who said it. */
+export interface FoundLog extends Omit<OutputOf<typeof readLogInfo>, 'hostId'> {
+  /** `auth`: with what only a running auth server knows: queues, lags, witnesses; `store`: read by this command. */
+  readonly source: { readonly kind: 'auth'; readonly hostId: string } | StoreSource;
+}
+
+interface StoreSource {
+  readonly kind: 'store';
+  /** Why no auth server said it. */
+  readonly reason: string;
+}
+
+/** `tctl log info`: from an auth server, or from the store itself when none answers. */
+export async function showLogInfo(invocation: Invocation, io: CliIo): Promise<number> {
+  const found = await findLog(invocation, io);
+  io.stdout.write(
+    invocation.text('format') === 'json' ? `${JSON.stringify(found, undefined, 2)}\n` : logInfoText(found),
+  );
+  return 0;
+}
+
+async function findLog(invocation: Invocation, io: CliIo): Promise<FoundLog> {
+  if (invocation.on('offline')) return fromStore(invocation, io, 'asked for by --offline');
+  try {
+    const { hostId, ...rest } = await withAuth(invocation, io, (auth) => auth.call(readLogInfo, {}));
+    return { source: { kind: 'auth', hostId }, ...rest };
+  } catch (e) {
+    if (!isCoded(e, 'unavailable')) throw e;
+    // What was said to the wrong address must not be answered from the store of this machine.
+    if (invocation.list('auth-server').length > 0) throw e;
+    return fromStore(invocation, io, messageOf(e).split('\n')[0] ?? '');
+  }
+}
+
+async function fromStore(invocation: Invocation, io: CliIo, reason: string): Promise<FoundLog> {
+  const log = await openLogForReading(configurationOf(invocation, io).storage, io.world);
+  try {
+    const { store, trouble, keys, partitions } = await logInfo(log);
+    return {
+      source: { kind: 'store', reason },
+      store: { ...store, figures: { ...store.figures } },
+      trouble: trouble ?? '',
+      keys: [...keys],
+      partitions: partitions.map((one) => ({ ...one, snapshots: [...one.snapshots] })),
+      witnesses: [],
+    };
+  } finally {
+    await log.close();
+  }
+}

@@ -1,0 +1,91 @@
+import type { Instant } from '../base/time.ts';
+import { isCoded } from '../base/errors.ts';
+import type { ClusterLog, EventLog, PartitionContents, PartitionStats } from './event-log.ts';
+import { type Partition, partitions, type Position } from './event.ts';
+import { readLogKeys } from './log-key.ts';
+import { logTrouble } from './log-trouble.ts';
+import { compactionStream } from './partition-fold.ts';
+import { newestHead, unsignedEvents } from './signed-head-append.ts';
+import type { LogKey, SignedHead } from './signed-head.ts';
+import type { StoreReport } from './slot-driver.ts';
+
+/** All that an operator may want to know of a log. */
+export interface LogInfo {
+  readonly store: StoreReport;
+  /** Why it takes nothing new, or soon will not; undefined when all is well. */
+  readonly trouble: string | undefined;
+  /** The keys that sign heads, the one in use last. */
+  readonly keys: readonly LogKey[];
+  readonly partitions: readonly PartitionInfo[];
+}
+
+export interface PartitionInfo extends PartitionContents {
+  readonly partition: Partition;
+  readonly slot: number;
+  readonly position: Position;
+  readonly streams: number;
+  /** Of this process: who follows the partition, and how many events the slowest is behind; what waits to be stored. */
+  readonly followers: number;
+  readonly lag: number;
+  readonly waitingAppends: number;
+  readonly waitingBytes: number;
+  readonly appends: number;
+  readonly conflicts: number;
+  readonly ambiguous: number;
+  readonly slowestCommitMs: number;
+  readonly eventsSinceSnapshot: number;
+  readonly lastCompaction: { readonly at: Instant; readonly by: string } | undefined;
+  readonly signedHead: SignedHead | undefined;
+  /** Events that the newest signed head leaves out. */
+  readonly unsigned: number;
+}
+
+/** Looks at the store where this process does not know. */
+export async function logInfo(log: ClusterLog): Promise<LogInfo> {
+  const infos: PartitionInfo[] = [];
+  for (const partition of partitions) infos.push(await partitionInfo(log, partition));
+  return {
+    store: log.store(),
+    trouble: logTrouble(log),
+    keys: await readLogKeys(log.state),
+    partitions: infos,
+  };
+}
+
+async function partitionInfo(log: ClusterLog, partition: Partition): Promise<PartitionInfo> {
+  const contents = await log.inspect(partition);
+  const newest = await newestHead(log[partition], partition);
+  const lastCompaction = await compactedLast(log[partition], partition);
+  const stats = log.stats()[partition];
+  return {
+    partition,
+    ...contents,
+    ...figuresOf(stats),
+    lastCompaction,
+    signedHead: newest.head,
+    unsigned: unsignedEvents(newest, stats.position),
+  };
+}
+
+const figuresOf = (
+  stats: PartitionStats,
+): Pick<PartitionInfo, keyof PartitionStats & keyof PartitionInfo> => {
+  const { slot, position, streams, followers, lag, waitingAppends, waitingBytes } = stats;
+  const { appends, conflicts, ambiguous, slowestCommitMs, eventsSinceSnapshot } = stats;
+  return {
+    ...{ slot, position, streams, followers, lag, waitingAppends, waitingBytes },
+    ...{ appends, conflicts, ambiguous, slowestCommitMs, eventsSinceSnapshot },
+  };
+};
+
+async function compactedLast(log: EventLog, partition: Partition): Promise<PartitionInfo['lastCompaction']> {
+  const stream = compactionStream(partition);
+  const revision = await log.revision(stream);
+  if (revision === 0) return undefined;
+  try {
+    for await (const { cause } of log.read(stream, revision - 1)) return { at: cause.at, by: cause.actor };
+  } catch (e) {
+    if (!isCoded(e, 'cursor_too_old')) throw e;
+  }
+  return undefined;
+}
