@@ -1,7 +1,7 @@
 import { deleteToken, listTokens as tokenList } from '../../api/operations.ts';
 import type { OutputOf } from '../../api/operation.ts';
 import { CodedError, isCoded } from '../../base/errors.ts';
-import { msBetween, second } from '../../base/time.ts';
+import { msBetween } from '../../base/time.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { formatGoDuration } from '../duration.ts';
@@ -69,6 +69,6 @@ function expiryText(expiresAt: string | null, now: string): string {
   if (expiresAt === null) return 'never';
   const [, day = '', month = '', year = '', time = ''] =
     /^\w+, (\d\d) (\w+) \d\d(\d\d) (\d\d:\d\d)/.exec(new Date(expiresAt).toUTCString()) ?? [];
-  const left = formatGoDuration(Math.round(msBetween(now, expiresAt) / second) * second);
+  const left = formatGoDuration(msBetween(now, expiresAt));
   return `${day} ${month} ${year} ${time} UTC (${left})`;
 }
