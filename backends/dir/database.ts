@@ -18,6 +18,11 @@ const schemaVersion = 1;
 const applicationId = 0x544c4f47;
 /** How long to wait for another process's transaction. */
 const busyMs = 10_000;
+/**
+ * SQLite looks again ever more rarely, up to every 100 ms, and may also give up at once. A process that writes without pause
+ * leaves shorter gaps, so the waiting begins anew after this time.
+ */
+const patienceMs = 8;
 const pagesGivenBack = 4096;
 
 const schema = `
@@ -44,7 +49,7 @@ export class Database {
     this.#inode = statSync(this.#path).ino;
     this.#db = guarded(
       'unavailable',
-      () => new DatabaseSync(location, { readOnly: mode === 'read', timeout: busyMs }),
+      () => new DatabaseSync(location, { readOnly: mode === 'read', timeout: patienceMs }),
     );
     try {
       guarded('unavailable', () => {
@@ -135,7 +140,11 @@ export class Database {
     guarded('unavailable', () => {
       this.#prepare(`DELETE FROM ${table} WHERE key = ?`).run(key);
       // Deleted data keys must be gone from the write-ahead file as well. A reader may hold it up; the next one tries again.
-      if (table === 'vault') this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      // That it could not wait for them long enough is no error, so it has to wait in one piece.
+      if (table === 'vault')
+        this.#db.exec(
+          `PRAGMA busy_timeout = ${busyMs}; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = ${patienceMs}`,
+        );
     });
   }
 
@@ -152,9 +161,7 @@ export class Database {
   #prepareToWrite(): void {
     // Only a new file takes this setting; then pages freed by a trim can be given back to the disk.
     this.#db.exec('PRAGMA auto_vacuum = INCREMENTAL');
-    untilFree(() => {
-      this.#db.exec('PRAGMA journal_mode = WAL');
-    });
+    this.#db.exec('PRAGMA journal_mode = WAL');
     this.#db.exec(
       `PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA journal_size_limit = ${64 * 1024 * 1024}`,
     );
@@ -213,7 +220,7 @@ const codes: ReadonlyMap<number, 'no_space' | 'damaged' | 'unavailable' | 'limit
 /** `onInputOutputError`: what a failed read or write of the file means here. */
 function guarded<T>(onInputOutputError: 'ambiguous' | 'unavailable', act: () => T): T {
   try {
-    return act();
+    return untilFree(act);
   } catch (e) {
     const primary = primaryCode(e);
     if (primary === undefined) throw e;
@@ -228,16 +235,16 @@ function primaryCode(e: unknown): number | undefined {
   return typeof code === 'number' ? code & 0xff : undefined;
 }
 
-/** Changing the journal mode does not wait for other processes by itself. */
-function untilFree(act: () => void): void {
-  const end = Date.now() + busyMs;
+/** Does it again while another process is writing: what was refused for that changed nothing. */
+function untilFree<T>(act: () => T): T {
+  const end = performance.now() + busyMs;
   for (;;) {
     try {
-      act();
-      return;
+      return act();
     } catch (e) {
-      if (primaryCode(e) !== 5 || Date.now() > end) throw e;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+      if (primaryCode(e) !== 5 || performance.now() > end) throw e;
+      // Changing the journal mode does not wait by itself.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   }
 }
