@@ -3,6 +3,7 @@ import { backoffMs, pause } from '../base/backoff.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
+import { type AppendCounters, noAppends } from './append-counters.ts';
 import {
   type Batch,
   batchOverhead,
@@ -37,19 +38,6 @@ export interface AppenderOptions {
   readonly maxWaitingBytes: number;
 }
 
-export interface AppendCounters {
-  appends: number;
-  events: number;
-  batches: number;
-  bytes: number;
-  conflicts: number;
-  /** Answers that were lost and had to be settled by batch id. */
-  ambiguous: number;
-  /** Time spent in commits, and what the slowest took. */
-  commitMs: number;
-  slowestCommitMs: number;
-}
-
 interface Waiting {
   readonly writes: readonly DraftWrite[];
   readonly at: string;
@@ -73,16 +61,7 @@ const retry = { baseMs: 5, maxMs: 500 };
 
 /** Group commit: one batch is under way at a time, the next takes all that wait. */
 export class Appender {
-  readonly counters: AppendCounters = {
-    appends: 0,
-    events: 0,
-    batches: 0,
-    bytes: 0,
-    conflicts: 0,
-    ambiguous: 0,
-    commitMs: 0,
-    slowestCommitMs: 0,
-  };
+  readonly counters: AppendCounters = noAppends();
   readonly #options: AppenderOptions;
   readonly #overhead: number;
   readonly #maxBytes: number;
@@ -279,7 +258,7 @@ export class Appender {
         if (isCoded(e, 'ambiguous')) {
           unsure = true;
           this.counters.ambiguous++;
-        } else if (!unsure || !isCoded(e) || isCoded(e, 'damaged')) throw e;
+        } else if (!unsure || isFinal(e, reader)) throw e;
         if (performance.now() - began > settleMs) throw unknownOutcome(settleMs, e);
       }
       await pause(backoffMs(attempt, retry.baseMs, retry.maxMs, this.#random()));
@@ -344,6 +323,10 @@ export class Appender {
 
 export const conflict = (stream: StreamName, expected: Revision, known: Revision): CodedError =>
   new CodedError('conflict', `${stream} is at revision ${known}, not ${expected}`);
+
+/** No second look at the store will change it. */
+const isFinal = (e: unknown, { damage }: PartitionReader): boolean =>
+  !isCoded(e) || isCoded(e, 'damaged') || damage !== undefined;
 
 const unknownOutcome = (settleMs: number, cause: unknown): CodedError =>
   new CodedError(

@@ -21,12 +21,12 @@ const header: BatchHeader = {
 const textOf = (fact: Fact, revision = 1): string =>
   placeEvent(draftEvent(uuidV7(realWorld), 'a-1', fact, cause, undefined), revision, cause.at);
 
-/** Reads bytes that may be anything: a batch, or undefined when they were refused as damaged. */
+/** Reads bytes that may be anything: a batch, or undefined when they were refused as damaged, or as a later version's. */
 function read(bytes: Uint8Array): Batch | undefined {
   try {
     return decodeBatch(bytes);
   } catch (e) {
-    if (isCoded(e, 'damaged')) return undefined;
+    if (isCoded(e, 'damaged') || (isCoded(e, 'unavailable') && (bytes[0] ?? 0) > 1)) return undefined;
     throw e;
   }
 }

@@ -11,7 +11,8 @@ import { isUuidV7, uuidBytes, uuidText } from './uuid-v7.ts';
  *     u8 length, partition | u8 length, writer | u16 number of events | events, one JSON list in UTF-8 | 32 own hash
  *
  * The own hash is SHA-256 over everything before it. Slot and partition are inside, so that a batch that was moved
- * is found as well as one that was changed.
+ * is found as well as one that was changed. Of every later version the first byte and the own hash at the end stay as they
+ * are: so one that a newer version wrote is told from one that was damaged.
  */
 export interface BatchHeader {
   readonly partition: Partition;
@@ -74,7 +75,7 @@ export function encodeBatch(header: BatchHeader, events: readonly string[]): Buf
 
 /**
  * Reads what `encodeBatch` wrote, and nothing else.
- * @throws CodedError `damaged` for any other bytes.
+ * @throws CodedError `damaged` for any other bytes; `unavailable` for a whole batch of a later version.
  */
 export function decodeBatch(stored: Uint8Array): Batch {
   const bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength);
@@ -89,12 +90,20 @@ export function decodeBatch(stored: Uint8Array): Batch {
 const damaged = (reason: string, options?: ErrorOptions): CodedError =>
   new CodedError('damaged', reason, options);
 
+const newer = (version: number): CodedError =>
+  new CodedError(
+    'unavailable',
+    `it was written by a newer version of teleport (batch format ${version}, this one knows ${batchVersion}): upgrade`,
+  );
+
 function read(bytes: Buffer): Batch {
   if (bytes.length < fixedBytes + hashBytes) throw damaged('too short for a batch');
-  if (bytes[0] !== batchVersion) throw damaged(`version ${bytes[0] ?? 0} is not known`);
   const content = bytes.subarray(0, -hashBytes);
   const own = bytes.subarray(-hashBytes);
   if (!hash('sha256', content, 'buffer').equals(own)) throw damaged('the bytes do not have their hash');
+  const [version = 0] = bytes;
+  if (version > batchVersion) throw newer(version);
+  if (version !== batchVersion) throw damaged(`version ${version} is not known`);
   const cursor = new Cursor(content, fixedBytes);
   const partition = partitionOf(cursor.text(cursor.u8()));
   const writer = cursor.text(cursor.u8());

@@ -120,7 +120,7 @@ export interface PartitionStats {
   readonly lastSnapshotAt: Instant | undefined;
   /** Set when the log is damaged: it serves what precedes and takes nothing. */
   readonly damage: string | undefined;
-  /** Set when the log has moved to another store: it is served as it was, and takes nothing. */
+  /** Set when the log has moved to another store, or a newer version writes it: it is served as it was, and takes nothing. */
   readonly fence: Fence | undefined;
 }
 

@@ -32,7 +32,7 @@ export interface LogOptions {
 /**
  * Opens the log on a store: from the newest snapshot, then what came after. A damaged partition opens too: it serves
  * what precedes the damage and refuses to write.
- * @throws CodedError `unavailable` when the store cannot be read, or the log in it is not whole; the driver is closed then.
+ * @throws CodedError `misconfigured` when a newer version wrote it, `unavailable` when the store cannot be read, or the log in it is not whole; the driver is closed then.
  */
 export async function openLog(options: LogOptions): Promise<ClusterLog> {
   const logs = makeLogs(options);

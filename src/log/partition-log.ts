@@ -17,7 +17,7 @@ import type {
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import { fenceError } from './fence.ts';
 import { follow } from './follow.ts';
-import { PartitionReader } from './partition-reader.ts';
+import { newerText, PartitionReader } from './partition-reader.ts';
 import type { Sealing } from './sealing.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
@@ -62,8 +62,11 @@ export class PartitionLog implements EventLog {
     this.#watch = new Watch({ ...options, reader: this.#reader, partition });
   }
 
-  open(): Promise<void> {
-    return this.#reader.open();
+  /** @throws CodedError `misconfigured` for a log that a newer version wrote. */
+  async open(): Promise<void> {
+    await this.#reader.open();
+    const { damage } = this.#reader;
+    if (damage?.newer) throw new CodedError('misconfigured', newerText(damage));
   }
 
   async append(writes: readonly Write[], cause: Cause): Promise<Position> {
@@ -194,8 +197,8 @@ export class PartitionLog implements EventLog {
       lag: Math.max(0, ...positions.map((one) => fold.position - one)),
       eventsSinceSnapshot: fold.position - fold.compactedAt,
       lastSnapshotAt: this.#lastSnapshotAt,
-      damage: damage && `slot ${damage.slot}: ${damage.reason}`,
-      fence: fold.fence,
+      damage: damage && !damage.newer ? `slot ${damage.slot}: ${damage.reason}` : undefined,
+      fence: damage?.newer ? { status: 'unknown', copy: '', reason: newerText(damage) } : fold.fence,
     };
   }
 

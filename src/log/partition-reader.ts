@@ -1,4 +1,4 @@
-import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import { CodedError, isCoded } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { type Batch, decodeBatch } from './batch.ts';
 import type { Partition, Position, Recorded } from './event.ts';
@@ -11,10 +11,19 @@ export interface Damage {
   readonly partition: Partition;
   readonly slot: number;
   readonly reason: string;
+  /** It is whole: a newer version of this program wrote it. */
+  readonly newer?: true;
 }
 
-export const damageError = ({ partition, slot, reason }: Damage): CodedError =>
-  new CodedError('damaged', `the ${partition} log is damaged at slot ${slot}: ${reason}`);
+export const damageError = (damage: Damage): CodedError => {
+  if (damage.newer) return new CodedError('unavailable', newerText(damage));
+  const { partition, slot, reason } = damage;
+  return new CodedError('damaged', `the ${partition} log is damaged at slot ${slot}: ${reason}`);
+};
+
+/** Why nothing can be written behind a slot of a newer version. */
+export const newerText = ({ partition, slot, reason }: Damage): string =>
+  `slot ${slot} of the ${partition} log cannot be read: ${reason}`;
 
 export interface ReaderOptions {
   readonly driver: SlotDriver;
@@ -136,17 +145,24 @@ export class PartitionReader {
   }
 
   #decode(stored: StoredSlot): Batch {
+    const found = this.#look(stored);
+    if ('reason' in found) throw damageError(found);
+    return found;
+  }
+
+  #look({ slot, batch: bytes }: StoredSlot): Batch | Damage {
     const { partition } = this.#options;
-    const fault = (reason: string): CodedError => damageError({ partition, slot: stored.slot, reason });
-    let batch: Batch;
     try {
-      batch = decodeBatch(stored.batch);
+      const batch = decodeBatch(bytes);
+      if (batch.slot === slot && batch.partition === partition) return batch;
+      return { partition, slot, reason: `it holds slot ${batch.slot} of ${batch.partition}` };
     } catch (e) {
-      throw isCoded(e, 'damaged') ? fault(e.message) : e;
+      if (!isCoded(e)) throw e;
+      const { message: reason } = e;
+      return e.code === 'unavailable'
+        ? { partition, slot, reason, newer: true }
+        : { partition, slot, reason };
     }
-    if (batch.slot !== stored.slot || batch.partition !== partition)
-      throw fault(`it holds slot ${batch.slot} of ${batch.partition}`);
-    return batch;
   }
 
   async #isTrimmed(slot: number): Promise<boolean> {
@@ -180,13 +196,15 @@ export class PartitionReader {
   }
 
   #fit(stored: StoredSlot): boolean {
+    const found = this.#look(stored);
+    if ('reason' in found) return this.#declareDamaged(found);
     try {
-      this.admit(this.#decode(stored));
+      this.admit(found);
       return true;
     } catch (e) {
       if (!isCoded(e, 'damaged')) throw e;
-      this.#declareDamaged(stored.slot, messageOf(e));
-      return false;
+      const { partition } = this.#options;
+      return this.#declareDamaged({ partition, slot: stored.slot, reason: e.message });
     }
   }
 
@@ -196,8 +214,9 @@ export class PartitionReader {
     const restored = await this.#options.restore();
     if (this.#fold.slot + 1 >= to) return true;
     if (restored === undefined || restored.slot + 1 < to) {
-      this.#declareDamaged(missing, 'it is missing, and no snapshot goes so far');
-      return false;
+      const { partition } = this.#options;
+      const reason = 'it is missing, and no snapshot goes so far';
+      return this.#declareDamaged({ partition, slot: missing, reason });
     }
     this.#fold = restored;
     this.#recent.clear();
@@ -205,11 +224,15 @@ export class PartitionReader {
     return true;
   }
 
-  #declareDamaged(slot: number, reason: string): void {
-    const { partition, sink } = this.#options;
-    const plain = reason.replace(/^the \w+ log is damaged at slot \d+: /, '');
-    this.#damage = { partition, slot, reason: plain };
-    sink.error('the log is damaged: what precedes is served, nothing is written', { ...this.#damage });
+  #declareDamaged(damage: Damage): false {
+    const { sink } = this.#options;
+    this.#damage = damage;
+    if (damage.newer)
+      sink.error('the log was written by a newer version: what precedes is served, nothing is written', {
+        ...damage,
+      });
+    else sink.error('the log is damaged: what precedes is served, nothing is written', { ...damage });
+    return false;
   }
 }
 

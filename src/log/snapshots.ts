@@ -79,7 +79,7 @@ async function joins(driver: SlotDriver, manifest: Manifest): Promise<boolean> {
     try {
       return decodeBatch(batch).hash.toString('hex') === manifest.hash;
     } catch (e) {
-      if (isCoded(e, 'damaged')) return false;
+      if (isCoded(e)) return false;
       throw e;
     }
   }

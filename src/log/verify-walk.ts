@@ -48,7 +48,7 @@ export class Walk {
       this.#evidence.take(batch);
       return true;
     } catch (e) {
-      if (!isCoded(e, 'damaged')) throw e;
+      if (!isCoded(e)) throw e;
       return this.#fail(slot, messageOf(e));
     }
   }
