@@ -8,6 +8,7 @@ const retry = { baseMs: 200, maxMs: 10_000 };
 interface WatchStream extends NodeJS.EventEmitter {
   write(request: object): void;
   cancel(): void;
+  readonly destroyed: boolean;
 }
 
 /**
@@ -48,6 +49,10 @@ export function watchRange(
             return;
           }
           stream = watching;
+          if (watching.destroyed) {
+            again();
+            return;
+          }
           watching.on('data', (response: { events: unknown[]; canceled: boolean; created: boolean }) => {
             failures = 0;
             if (response.canceled) again();

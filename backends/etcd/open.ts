@@ -8,7 +8,7 @@ import { blobStore } from './blobs.ts';
 import { checkVersion, claimPrefix } from './format.ts';
 import { watchRange } from './hints.ts';
 import { keysBelow } from './keys.ts';
-import { type EtcdOptions, maxBatchBytes } from './options.ts';
+import { commitTimeoutMs, type EtcdOptions, maxBatchBytes } from './options.ts';
 import { Peers } from './peers.ts';
 import { readRange } from './ranges.ts';
 import { keepUp } from './upkeep.ts';
@@ -52,7 +52,7 @@ export async function openEtcdDriver(
               } as never,
               o,
             ),
-          { writing: true },
+          { writing: true, timeoutMs: commitTimeoutMs },
         );
         upkeep.full(false);
         return succeeded ? 'committed' : 'taken';

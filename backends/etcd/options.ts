@@ -19,6 +19,8 @@ export interface EtcdOptions {
 
 /** Longest wait for one answer. */
 export const callTimeoutMs = 5_000;
+/** A write that is not answered by then is settled by reading: a follower may wait for a leader that is gone. */
+export const commitTimeoutMs = 2_000;
 /** A request of etcd's is 1.5 MiB at most; the batch travels with its key. */
 export const maxBatchBytes = 1024 * 1024;
 export const defaultMessageBytes = 4 * 1024 * 1024;

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { Stream } from 'node:stream';
 import { Etcd3, type IOptions } from 'etcd3';
 import { CodedError, messageOf } from '../../src/base/errors.ts';
 import { asCoded, faultOf } from './answers.ts';
@@ -7,7 +8,13 @@ import { callTimeoutMs, defaultMessageBytes, type EtcdOptions } from './options.
 
 /** Runs what it is given at once, and nothing again: etcd3's own retries report false conflicts. */
 const once: never = {
-  execute: (act: () => unknown) => Promise.resolve(act()),
+  execute: (act: () => unknown) =>
+    new Promise((resolve) => {
+      const made = act();
+      // A stream may fail before whoever asked for it has it: it finds it destroyed then.
+      if (made instanceof Stream) made.on('error', () => undefined);
+      resolve(made);
+    }),
   onSuccess: () => ({ dispose: () => undefined }),
   onFailure: () => ({ dispose: () => undefined }),
 } as never;

@@ -1,0 +1,65 @@
+import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
+
+/** A TCP connection in the middle of which somebody stands. */
+export interface FaultyLink {
+  readonly port: number;
+  /** The next answer is not let through: both ends of its connection are reset instead. */
+  cutNextAnswer(): void;
+  /** Resets every connection that is open now. */
+  cutAll(): void;
+  /** Answers that were lost. */
+  readonly lost: () => number;
+  close(): Promise<void>;
+}
+
+/** Passes connections on to `port` of this machine. */
+export async function faultyLink(port: number): Promise<FaultyLink> {
+  let cutting = false;
+  let lost = 0;
+  const pairs = new Set<readonly [Socket, Socket]>();
+  const server = createServer((client) => {
+    const upstream = connect(port, '127.0.0.1');
+    const pair = [client, upstream] as const;
+    pairs.add(pair);
+    const end = (): void => {
+      pairs.delete(pair);
+      for (const one of pair) one.resetAndDestroy();
+    };
+    client.on('data', (data) => upstream.write(data));
+    upstream.on('data', (data) => {
+      if (cutting) {
+        cutting = false;
+        lost++;
+        end();
+      } else client.write(data);
+    });
+    for (const one of pair) {
+      one.on('error', end);
+      one.on('close', end);
+    }
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  return {
+    port: (server.address() as AddressInfo).port,
+    cutNextAnswer: () => {
+      cutting = true;
+    },
+    cutAll: () => {
+      for (const [client, upstream] of pairs) {
+        client.resetAndDestroy();
+        upstream.resetAndDestroy();
+      }
+    },
+    lost: () => lost,
+    close: () =>
+      new Promise((closed) => {
+        for (const [client, upstream] of pairs) {
+          client.destroy();
+          upstream.destroy();
+        }
+        server.close(() => {
+          closed();
+        });
+      }),
+  };
+}
