@@ -47,6 +47,30 @@ describe('compacting the log', () => {
     await renew();
   });
 
+  it('of presence is done once in five minutes, however many auth servers there are', async () => {
+    const { log, world, sink, deps } = auth;
+    const others = [1, 2].map(() => {
+      const metrics = recordingMetrics();
+      return {
+        metrics,
+        ...startCompaction({ log, views: deps.views, world, sink, metrics, hostId: authHostId }),
+      };
+    });
+    // They look at other moments.
+    for (let n = 0; n < 60; n++) {
+      await renew();
+      world.advance(minute / 4);
+      await others[n % 2]?.run();
+    }
+    const taken = others.map(
+      ({ metrics }) =>
+        metrics.counters.get('log_snapshots_total{"partition":"presence","outcome":"taken"}') ?? 0,
+    );
+    expect(taken.reduce((a, b) => a + b)).toBeGreaterThanOrEqual(2);
+    expect(taken.reduce((a, b) => a + b)).toBeLessThanOrEqual(3);
+    for (const other of others) await other.close();
+  });
+
   it('leaves alone what is not due', async () => {
     await renew();
     await compaction.run();
