@@ -26,6 +26,10 @@ export interface Machine {
   /** Starts it; resolves when /readyz answers 200. */
   start(options?: MachineOptions): Promise<void>;
   readyz(): Promise<{ code: number; body: string } | undefined>;
+  /** Of the process that was started last. */
+  pid(): number;
+  /** `host:port` of /readyz and /metrics, as it was started last. */
+  diagAddress(): string;
   /** Waits until its output has the text, and answers the line. */
   says(text: string | RegExp, limitMs?: number): Promise<string>;
   /** What it wrote since it was started. */
@@ -91,6 +95,8 @@ export function createMachine(dir: string, name: string, diagPort: number): Mach
       const [body = '', code = ''] = ran.stdout.split('\n');
       return ran.code === 0 ? { code: Number(code), body } : undefined;
     },
+    pid: () => daemon?.pid ?? 0,
+    diagAddress: () => diag,
     says: (text, limitMs) =>
       until(
         `${name} to say ${String(text)}`,
