@@ -181,16 +181,22 @@ export class HeadEvidence {
   }
 
   #beyondLast(one: WitnessedHead): void {
-    if (!this.#isGood(one)) return;
-    const { madeAt } = this.#options;
-    if (madeAt !== undefined && one.head.at > madeAt) {
+    const { madeAt, keys, trusted } = this.#options;
+    const { head, source } = one;
+    if (madeAt !== undefined && head.at > madeAt) {
       this.#younger++;
       return;
     }
+    // With the tail the key may have gone, too.
+    const isStrange = checkHead(head, trusted ?? keys) === 'unknown key';
+    if (!isStrange && !this.#isGood(one)) return;
+    const why = isStrange
+      ? `was cut off, or is another (${this.#signatureFault(head) ?? ''})`
+      : 'was cut off';
     this.#find(
       'cut',
       this.#lastSlot + 1,
-      `it is missing: the log was cut off, slot ${one.head.slot} with ${one.head.position} events was signed at ${one.head.at} (${one.source})`,
+      `it is missing: the log ${why}, slot ${head.slot} with ${head.position} events was signed at ${head.at} (${source})`,
     );
   }
 

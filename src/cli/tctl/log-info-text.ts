@@ -9,7 +9,7 @@ export function logInfoText(found: FoundLog): string {
     partitionTable(found),
     ...(found.source.kind === 'auth' ? [writingTable(found)] : []),
     signedTable(found),
-    snapshotTable(found),
+    ...(found.partitions.some(({ snapshots }) => snapshots.length > 0) ? [snapshotTable(found)] : []),
   ].join('\n');
 }
 
