@@ -11,7 +11,7 @@ import { openBackend } from '../../src/process/open-backend.ts';
 import { type StorageLocation, storageLocationOf, storageSection } from '../../src/process/storage-schema.ts';
 
 /** The `storage:` mapping of teleport.yaml. */
-export type Storage = Readonly<Record<string, unknown>>;
+export type Storage = { readonly type: string } & Readonly<Record<string, unknown>>;
 
 export const locationOf = (storage: Storage): StorageLocation =>
   storageLocationOf(storageSection.parse(storage), '');
