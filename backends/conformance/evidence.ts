@@ -1,4 +1,8 @@
+import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { openHeadSigner, readLogKeys } from '../../src/log/log-key.ts';
+import { appendSignedHead, newestHead } from '../../src/log/signed-head-append.ts';
+import { rewritten, signNow } from '../../src/log/signed-head-testing.ts';
 import { collect } from '../../src/log/testing.ts';
 import { verifyLog } from '../../src/log/verify.ts';
 import { seeded } from './faults.ts';
@@ -63,6 +67,70 @@ export function describeEvidence(trial: () => Trial): void {
       await put(7, 7);
       await put(1, 0);
       expect((await verifyLog(driver)).bad).toMatchObject({ slot: 1 });
+    });
+  });
+
+  describe('signing heads', () => {
+    it('is done by one of several that try at once, with one key', async () => {
+      const logs = await Promise.all([trial().log(), trial().log(), trial().log()]);
+      const [first] = logs;
+      await add(first.audit, 'a-1', 1);
+      await Promise.all(logs.map((log) => log.audit.head()));
+      const signers = await Promise.all(logs.map((log) => openHeadSigner(log.state, cause)));
+      expect(new Set(signers.map(({ key }) => key.publicKey)).size).toBe(1);
+      expect(await readLogKeys(first.state)).toHaveLength(1);
+      const made = await Promise.all(
+        logs.map(async (log, i) => {
+          const newest = await newestHead(log.audit, 'audit');
+          const signer = signers[i] ?? expect.unreachable();
+          return newest.head ? undefined : appendSignedHead(log, 'audit', newest, signer, cause);
+        }),
+      );
+      expect(made.filter((one) => one !== undefined)).toHaveLength(1);
+      expect(await first.audit.revision('heads-audit')).toBe(1);
+      expect((await verifyLog(await trial().driver())).findings).toEqual([]);
+    });
+
+    it('finds a chain that was written anew, and a tail that was cut off', async () => {
+      const log = await trial().log();
+      for (let n = 1; n <= 6; n++) await add(log.audit, `a-${n % 2}`, n, 'as it was');
+      const head = await signNow(log, 'audit');
+      await add(log.audit, 'a-1', 7);
+      await log.close();
+      const driver = await trial().driver();
+      const verify = (): ReturnType<typeof verifyLog> =>
+        verifyLog(driver, { witnessed: [{ head, source: 'a witness' }] });
+      expect((await verify()).findings).toEqual([]);
+      const whole = (await collect(driver.read('audit', 1))).map((one) => [one.slot, one.batch] as const);
+      const put = async (slots: Iterable<readonly [number, Uint8Array]>): Promise<void> => {
+        for (const [slot, batch] of slots) await trial().store.spoil('audit', slot, () => batch);
+      };
+      await put(rewritten(whole.slice(2), 'as it was', 'not so'));
+      const changed = await verify();
+      expect(changed.bad).toBeUndefined();
+      // By the head on the log, and by the one that was kept elsewhere.
+      expect(changed.findings).toMatchObject([
+        { partition: 'audit', slot: 6 },
+        { partition: 'audit', slot: 6 },
+      ]);
+      await put(whole);
+      for (const slot of [8, 7, 6]) await trial().store.spoil('audit', slot, () => undefined);
+      expect((await verify()).findings).toMatchObject([{ partition: 'audit', slot: 6 }]);
+    });
+  });
+
+  describe('a log that a newer version wrote', () => {
+    it('is refused as such, not as damaged', async () => {
+      await written();
+      const content = Buffer.concat([Buffer.of(2), Buffer.alloc(100, 'newer')]);
+      const newer = Buffer.concat([content, hash('sha256', content, 'buffer')]);
+      await trial().store.spoil('state', 9, () => newer);
+      await expect(trial().log()).rejects.toMatchObject({
+        code: 'misconfigured',
+        message: expect.stringMatching(
+          /^slot 9 of the state log .* by a newer version of teleport/,
+        ) as string,
+      });
     });
   });
 

@@ -39,20 +39,30 @@ export async function signNow(log: ClusterLog, partition: Partition): Promise<Si
 }
 
 /**
- * What the owner of a store can do: change the text of the event in `slot`, and write the chain anew from there on, so that
- * it holds.
+ * What the owner of a store can do: change a text in the batches, and write the chain anew from there on, so that it holds.
+ * `stored` are all of them from the first that is changed.
  */
-export function rewriteFrom(store: MemoryStore, partition: Partition, slot: number): void {
-  const slots = store.slots.get(partition) ?? new Map<number, Uint8Array>();
+export function rewritten(
+  stored: Iterable<readonly [number, Uint8Array]>,
+  from: string,
+  to: string,
+): [number, Uint8Array][] {
   let previous: Buffer | undefined;
-  for (const [at, stored] of [...slots].filter(([n]) => n >= slot)) {
-    const batch = decodeBatch(stored);
-    const bytes = Buffer.from(stored).subarray(0, -32).toString('latin1');
-    const list = Buffer.from(bytes.slice(bytes.indexOf('[{"id"')), 'latin1').toString();
-    const text = at === slot ? list.replace('as it was', 'not so at all') : list;
+  return [...stored].map(([slot, bytes]) => {
+    const batch = decodeBatch(bytes);
+    const content = Buffer.from(bytes).subarray(0, -32);
+    const list = content.subarray(content.indexOf('[{"id"')).toString();
+    const text = previous === undefined ? list.replace(from, to) : list;
     const events = (JSON.parse(text) as object[]).map((one) => JSON.stringify(one));
     const made = encodeBatch({ ...batch, previous: previous ?? batch.previous }, events);
     previous = decodeBatch(made).hash;
-    slots.set(at, made);
-  }
+    return [slot, made];
+  });
+}
+
+/** The same in a store in memory: the event in `slot` is not as it was. */
+export function rewriteFrom(store: MemoryStore, partition: Partition, slot: number): void {
+  const slots = store.slots.get(partition) ?? new Map<number, Uint8Array>();
+  const behind = [...slots].filter(([n]) => n >= slot);
+  for (const [at, made] of rewritten(behind, 'as it was', 'not so at all')) slots.set(at, made);
 }
