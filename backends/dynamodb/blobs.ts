@@ -2,7 +2,8 @@ import { BatchWriteItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb'
 import type { BlobStore } from '../../src/log/slot-driver.ts';
 import { attributes } from './items.ts';
 import { maxBatchBytes } from './options.ts';
-import { itemsFrom, type TableAccess } from './slots.ts';
+import { itemsFrom } from './slots.ts';
+import type { TableAccess } from './table-access.ts';
 
 /** Items of one batch request. */
 const most = 25;

@@ -3,7 +3,7 @@ import { Observable } from 'rxjs';
 import { isCoded } from '../../src/base/errors.ts';
 import type { Partition } from '../../src/log/event.ts';
 import { attributes, sortOfSlot, stripeOf } from './items.ts';
-import type { TableAccess } from './slots.ts';
+import type { TableAccess } from './table-access.ts';
 
 const busyMs = 100;
 /** So long after the last news, looking gets slower. */

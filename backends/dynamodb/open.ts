@@ -15,8 +15,10 @@ import { pollNewest } from './hints.ts';
 import { attributes, pack, sortOfSlot, stripeOf, stripesOf } from './items.ts';
 import { type DynamodbOptions, maxBatchBytes } from './options.ts';
 import { request, type RequestCounters, type RequestRules } from './requests.ts';
-import { itemsFrom, slotsFrom, type TableAccess } from './slots.ts';
+import { itemsFrom, slotsFrom } from './slots.ts';
+import type { TableAccess } from './table-access.ts';
 import { ensureTable } from './table.ts';
+import { markTrimmed } from './trimming.ts';
 
 const exists = 'ConditionalCheckFailedException';
 const format = 1;
@@ -53,7 +55,7 @@ export async function openDynamodbDriver(
   const table: TableAccess = {
     client,
     tableName,
-    read: (act) => ask(act),
+    read: (act, pass) => ask(act, pass),
     count: (units, kind) => {
       counters[kind === 'read' ? 'consumedReadUnits' : 'consumedWriteUnits'] += units?.CapacityUnits ?? 0;
     },
@@ -126,6 +128,7 @@ function driver(
     },
     hints: (partition) => pollNewest(table, partition, () => newest.get(partition) ?? 0, pollStreamPeriodMs),
     trim: async (partition, before) => {
+      await markTrimmed(table, partition, before);
       for (const stripe of stripesOf(partition)) {
         const found: string[] = [];
         const range = { keysOnly: true, to: sortOfSlot(before - 1) };

@@ -1,19 +1,69 @@
-import { type DynamoDBClient, QueryCommand } from '@aws-sdk/client-dynamodb';
+import { type AttributeValue, QueryCommand } from '@aws-sdk/client-dynamodb';
+import { isCoded } from '../../src/base/errors.ts';
 import type { Partition } from '../../src/log/event.ts';
 import type { StoredSlot } from '../../src/log/slot-driver.ts';
 import { attributes, sortOfSlot, stripesOf, unpack } from './items.ts';
-
-export interface TableAccess {
-  readonly client: DynamoDBClient;
-  readonly tableName: string;
-  /** For what changes nothing. */
-  read<T>(act: () => Promise<T>): Promise<T>;
-  count(units: { readonly CapacityUnits?: number | undefined } | undefined, kind: 'read' | 'write'): void;
-}
+import { type Lanes, mergeLanes } from './lanes.ts';
+import type { TableAccess } from './table-access.ts';
+import { trimmedBefore } from './trimming.ts';
 
 interface Item {
   readonly sort: string;
   readonly value: Uint8Array | undefined;
+}
+
+export interface ItemRange {
+  readonly from: string;
+  /** Belongs to the range as well. Default: to the end. */
+  readonly to?: string;
+}
+
+interface PageOptions {
+  readonly keysOnly?: boolean;
+  /** Most items of one page; a page ends at 1 MB in any case. */
+  readonly limit?: number;
+}
+
+interface Page {
+  readonly items: readonly Item[];
+  /** Where the next page begins; undefined after the last one. */
+  readonly next: Record<string, AttributeValue> | undefined;
+}
+
+/** One consistent page of one hash key, in order. */
+async function pageOf(
+  table: TableAccess,
+  partition: string,
+  { from, to }: ItemRange,
+  { keysOnly = false, limit }: PageOptions,
+  start?: Page['next'],
+): Promise<Page> {
+  const answer = await table.read(() =>
+    table.client.send(
+      new QueryCommand({
+        TableName: table.tableName,
+        ConsistentRead: true,
+        ReturnConsumedCapacity: 'TOTAL',
+        KeyConditionExpression:
+          to === undefined ? '#p = :p AND #s >= :s' : '#p = :p AND #s BETWEEN :s AND :t',
+        ExpressionAttributeNames: { '#p': attributes.partition, '#s': attributes.sort },
+        ExpressionAttributeValues: {
+          ':p': { S: partition },
+          ':s': { S: from },
+          ...(to === undefined ? {} : { ':t': { S: to } }),
+        },
+        ...(keysOnly && { ProjectionExpression: '#p, #s' }),
+        ...(limit !== undefined && { Limit: limit }),
+        ...(start && { ExclusiveStartKey: start }),
+      }),
+    ),
+  );
+  table.count(answer.ConsumedCapacity, 'read');
+  const items = (answer.Items ?? []).map((item) => ({
+    sort: item[attributes.sort]?.S ?? '',
+    value: item[attributes.value]?.B,
+  }));
+  return { items, next: answer.LastEvaluatedKey };
 }
 
 /** Items of one hash key from `from` on, consistent, in order, all pages. */
@@ -21,89 +71,55 @@ export async function* itemsFrom(
   table: TableAccess,
   partition: string,
   from: string,
-  options: { readonly keysOnly?: boolean; readonly to?: string } = {},
+  { to, ...options }: PageOptions & { readonly to?: string } = {},
 ): AsyncGenerator<Item> {
-  const { keysOnly = false, to } = options;
-  let start: Record<string, never> | undefined;
+  let start: Page['next'];
   do {
-    const answer = await table.read(() =>
-      table.client.send(
-        new QueryCommand({
-          TableName: table.tableName,
-          ConsistentRead: true,
-          ReturnConsumedCapacity: 'TOTAL',
-          KeyConditionExpression:
-            to === undefined ? '#p = :p AND #s >= :s' : '#p = :p AND #s BETWEEN :s AND :t',
-          ExpressionAttributeNames: { '#p': attributes.partition, '#s': attributes.sort },
-          ExpressionAttributeValues: {
-            ':p': { S: partition },
-            ':s': { S: from },
-            ...(to === undefined ? {} : { ':t': { S: to } }),
-          },
-          ...(keysOnly && { ProjectionExpression: '#p, #s' }),
-          ...(start && { ExclusiveStartKey: start }),
-        }),
-      ),
+    const page: Page = await pageOf(
+      table,
+      partition,
+      { from, ...(to !== undefined && { to }) },
+      options,
+      start,
     );
-    table.count(answer.ConsumedCapacity, 'read');
-    for (const item of answer.Items ?? [])
-      yield { sort: item[attributes.sort]?.S ?? '', value: item[attributes.value]?.B };
-    start = answer.LastEvaluatedKey as Record<string, never> | undefined;
+    yield* page.items;
+    start = page.next;
   } while (start !== undefined);
 }
 
-/**
- * Slots from `from` on, in order. Those of a partition that is spread over several hash keys are read side by side. A key
- * that was read a moment before the others may lack a slot that has a successor elsewhere: it is there when that one is,
- * so the keys are read anew from there.
- */
+/** Slots from `from` on, in order, also of a partition that is spread over several hash keys. */
 export async function* slotsFrom(
   table: TableAccess,
   partition: Partition,
   from: number,
 ): AsyncGenerator<StoredSlot> {
-  let next = from;
-  let first = true;
-  let readAnew = -1;
-  for (;;) {
-    let gap = false;
-    for await (const found of merged(stripesOf(partition).map((one) => stripe(table, one, next)))) {
-      if (!first && found.slot !== next && readAnew !== next) {
-        gap = true;
-        break;
-      }
-      first = false;
-      next = found.slot + 1;
-      yield found;
-    }
-    if (!gap) return;
-    readAnew = next;
-  }
-}
-
-async function* stripe(table: TableAccess, name: string, from: number): AsyncGenerator<StoredSlot> {
-  for await (const { sort, value } of itemsFrom(table, name, sortOfSlot(from)))
-    yield { slot: Number(sort), batch: await unpack(value) };
-}
-
-/** Several ordered sequences as one. */
-async function* merged(sources: readonly AsyncGenerator<StoredSlot>[]): AsyncGenerator<StoredSlot> {
-  const heads = await Promise.all(sources.map(async (source) => ({ source, head: await source.next() })));
-  try {
-    for (;;) {
-      const open = heads.filter((one) => one.head.done !== true);
-      const least = open.reduce<(typeof heads)[number] | undefined>(
-        (best, one) =>
-          best === undefined || (one.head.value as StoredSlot).slot < (best.head.value as StoredSlot).slot
-            ? one
-            : best,
-        undefined,
+  const stripes = stripesOf(partition);
+  const lanes: Lanes = {
+    count: stripes.length,
+    page: async (lane, first, limit) => {
+      const { items, next } = await pageOf(
+        table,
+        stripes[lane] ?? '',
+        { from: sortOfSlot(first) },
+        { limit },
       );
-      if (least === undefined) return;
-      yield least.head.value as StoredSlot;
-      least.head = await least.source.next();
-    }
-  } finally {
-    for (const { source } of heads) await source.return(undefined);
+      return {
+        slots: items.map(({ sort, value }) => ({ slot: Number(sort), batch: value ?? new Uint8Array() })),
+        more: next !== undefined,
+      };
+    },
+    trimmedBefore: () => trimmedBefore(table, partition),
+  };
+  for await (const { slot, batch } of mergeLanes(lanes, from))
+    yield { slot, batch: await unpackOrRaw(batch) };
+}
+
+/** What does not unpack goes on as it lies: the log finds that it is no batch, and names the slot. */
+async function unpackOrRaw(stored: Uint8Array): Promise<Uint8Array> {
+  try {
+    return await unpack(stored);
+  } catch (e) {
+    if (!isCoded(e, 'damaged')) throw e;
+    return stored;
   }
 }
