@@ -65,7 +65,7 @@ async function hourFigures(nodes: number, storage: Storage | undefined): Promise
 
 /** A place of its own in the same store. */
 function forHour(storage: Storage): Storage {
-  const suffixed = (key: string): Storage =>
+  const suffixed = (key: string): Record<string, string> =>
     typeof storage[key] === 'string' ? { [key]: `${storage[key]}-hour` } : {};
   return { ...storage, ...suffixed('path'), ...suffixed('prefix'), ...suffixed('table_name') };
 }

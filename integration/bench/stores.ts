@@ -139,3 +139,77 @@ export function directoryStore(): BenchStore {
     },
   };
 }
+
+/** etcd of one member on this machine's disk, beside its own client's puts. */
+export async function etcdStore(): Promise<BenchStore> {
+  const { startEtcd } = await import('../etcd-server.ts');
+  const { openEtcdDriver } = await import('../../backends/etcd/open.ts');
+  const { Etcd3 } = await import('etcd3');
+  const cluster = await startEtcd();
+  const [url = ''] = cluster.urls;
+  return {
+    name: 'etcd',
+    raw: 'etcd puts',
+    connect: (label) =>
+      openEtcdDriver(
+        { peers: cluster.urls, prefix: label, insecure: false, dialTimeoutMs: 5_000 },
+        { sink: silentLog, world: realWorld },
+      ),
+    rawPuts: async (batches) => {
+      const client = new Etcd3({ hosts: url });
+      const began = performance.now();
+      let n = 0;
+      for (const batch of batches)
+        await client.kv.put({
+          key: Buffer.from(`raw/${String(n++).padStart(20, '0')}`),
+          value: Buffer.from(batch),
+        });
+      const seconds = secondsSince(began);
+      client.close();
+      return seconds;
+    },
+    program: (label) => ({ module: join(import.meta.dirname, 'open-etcd.ts'), argument: `${url} ${label}` }),
+    dispose: () => cluster.close(),
+  };
+}
+
+/** Amazon's local engine where it can be had, else dynalite, beside its own client's PutItem. */
+export async function dynamodbStore(): Promise<BenchStore> {
+  const { startDynalite, startDynamodbLocal } = await import('../dynamodb-server.ts');
+  const { openDynamodbDriver } = await import('../../backends/dynamodb/open.ts');
+  const { DynamoDBClient, PutItemCommand } = await import('@aws-sdk/client-dynamodb');
+  const { dynamodbAt } = await import('./open-dynamodb.ts');
+  const engine = (await startDynamodbLocal()) ?? (await startDynalite());
+  return {
+    name: `DynamoDB (${engine.name})`,
+    raw: 'PutItem',
+    connect: (label) =>
+      openDynamodbDriver(dynamodbAt(engine.endpoint, label), { sink: silentLog, world: realWorld }),
+    rawPuts: async (batches) => {
+      const table = dynamodbAt(engine.endpoint, 'raw');
+      await (await openDynamodbDriver(table, { sink: silentLog, world: realWorld })).close();
+      const client = new DynamoDBClient({
+        region: 'eu-central-1',
+        endpoint: engine.endpoint,
+        credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+      });
+      const began = performance.now();
+      let n = 0;
+      for (const batch of batches)
+        await client.send(
+          new PutItemCommand({
+            TableName: table.tableName,
+            Item: { p: { S: 'raw' }, s: { S: String(n++).padStart(20, '0') }, b: { B: batch } },
+          }),
+        );
+      const seconds = secondsSince(began);
+      client.destroy();
+      return seconds;
+    },
+    program: (label) => ({
+      module: join(import.meta.dirname, 'open-dynamodb.ts'),
+      argument: `${engine.endpoint} ${label}`,
+    }),
+    dispose: () => engine.close(),
+  };
+}
