@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
+import type { ReadableStream as NodeStream } from 'node:stream/web';
 import { promisify } from 'node:util';
 import type { HttpBindings } from '@hono/node-server';
 import { Observable, Subject } from 'rxjs';
@@ -97,21 +98,31 @@ async function setUp(events: readonly string[], partition: 'state' | 'audit' = '
   const get = async (path: string, signal: AbortSignal): Promise<IncomingMessage> => {
     if (!link.up) throw new CodedError('unavailable', 'no auth server answers');
     link.paths.push(path);
-    const env = { incoming: {}, outgoing: {} } as unknown as HttpBindings;
+    // Stands for the answer's socket: takes a chunk or two until it is read.
+    const outgoing = Object.assign(new PassThrough(), {
+      writeHead: () => undefined,
+      removeHeader: () => undefined,
+    });
+    const env = { incoming: {}, outgoing } as unknown as HttpBindings;
     const response = await app.request(path, {}, env);
-    const reader = (response.body ?? new ReadableStream<Uint8Array>()).getReader();
+    const sent = response.headers.has('x-hono-already-sent');
+    const source = sent ? outgoing : Readable.fromWeb(response.body as NodeStream<Uint8Array>);
+    const chunks = source[Symbol.asyncIterator]();
     const next = async (): Promise<Buffer | null> => {
-      const { value } = (await reader.read()) as { value?: Uint8Array };
+      const { value } = (await chunks.next()) as { value?: Uint8Array };
       while (link.stalled) await new Promise((resolve) => setTimeout(resolve, 100));
       link.bytes += value ? Buffer.from(value).toString() : '';
       return value ? Buffer.from(value) : null;
     };
     const body = new Readable({
       read: () => {
-        void next().then((chunk) => body.push(chunk));
+        next().then(
+          (chunk) => body.push(chunk),
+          () => body.push(null),
+        );
       },
       destroy: (e, done) => {
-        void reader.cancel();
+        source.destroy();
         done(e);
       },
     });

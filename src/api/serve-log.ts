@@ -1,3 +1,4 @@
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import { CodedError, isCoded } from '../base/errors.ts';
@@ -51,7 +52,7 @@ export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: Serve
         'cursor_too_old',
         `this log has no event ${after.data}: the reader holds another one`,
       );
-    return stream({ logs, log, caller, partition, after: after.data }, deps);
+    return stream({ logs, log, caller, partition, after: after.data }, c.env.outgoing, deps);
   });
   const snapshots = snapshotTexts(logs);
   app.get('/v3/log/:partition/snapshot/:projection', async (c) => {
@@ -83,48 +84,68 @@ interface Reading {
   readonly after: Position;
 }
 
-/** Nothing is read before the reader has room for it: a slow reader costs one chunk of memory. */
-async function stream(reading: Reading, deps: ServerDeps): Promise<Response> {
+/**
+ * Nothing is read before the reader has room for it: a slow reader costs a chunk or two of memory. The lines go to the
+ * socket as they are, to the end of the connection: in a large cluster they are what an auth server writes most.
+ */
+async function stream(reading: Reading, outgoing: Outgoing, deps: ServerDeps): Promise<Response> {
   const gone = new AbortController();
+  outgoing.once('close', () => {
+    gone.abort();
+  });
   const signal = AbortSignal.any([gone.signal, reading.logs.stopping]);
   const source = chunks(reading, signal);
   // The first chunk is made before the answer begins, so that a position that was trimmed is a proper refusal.
-  let next = await source.next();
+  const first = await source.next();
   deps.metrics.add('log_streams_opened_total', 1, { partition: reading.partition });
   deps.sink.debug('follows the log', { caller: actorOf(reading.caller), partition: reading.partition });
-  const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>(
-    {
-      pull: async (controller) => {
-        if (next.done) {
-          controller.close();
-          return;
-        }
-        controller.enqueue(encoder.encode(next.value));
-        try {
-          next = await source.next();
-        } catch (e) {
-          // Too late for a status: the last line says why.
-          const coded = isCoded(e);
-          if (!coded) deps.sink.error('bug: a log stream failed', { error: String(e) });
-          controller.enqueue(
-            encoder.encode(coded ? errorLine(e.code, e.message) : errorLine('internal', 'internal error')),
-          );
-          next = { done: true, value: undefined };
-        }
-      },
-      cancel: () => {
-        gone.abort();
-      },
-    },
-    { highWaterMark: 0 },
-  );
-  return new Response(body, {
-    headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' },
+  outgoing.removeHeader('transfer-encoding');
+  outgoing.writeHead(200, {
+    'content-type': 'application/x-ndjson',
+    'cache-control': 'no-store',
+    connection: 'close',
   });
+  void write(first, source, { outgoing, signal, deps });
+  return RESPONSE_ALREADY_SENT;
 }
 
-async function* chunks(reading: Reading, signal: AbortSignal): AsyncGenerator<string, undefined> {
+type Outgoing = Context<ServerEnv>['env']['outgoing'];
+type Chunks = AsyncGenerator<string, undefined>;
+
+async function write(
+  first: IteratorResult<string, undefined>,
+  source: Chunks,
+  { outgoing, signal, deps }: { outgoing: Outgoing; signal: AbortSignal; deps: ServerDeps },
+): Promise<void> {
+  try {
+    for (let next = first; next.done !== true; next = await source.next())
+      if (!outgoing.write(next.value)) await room(outgoing, signal);
+  } catch (e) {
+    // Too late for a status: the last line says why.
+    const coded = isCoded(e);
+    if (!coded) deps.sink.error('bug: a log stream failed', { error: String(e) });
+    outgoing.write(coded ? errorLine(e.code, e.message) : errorLine('internal', 'internal error'));
+  }
+  outgoing.end();
+}
+
+/** Resolves when the reader has taken what was written, or when nobody waits for it any more. */
+const room = (outgoing: Outgoing, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      outgoing.off('drain', done);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
+    outgoing.once('drain', done);
+    signal.addEventListener('abort', done);
+  });
+
+async function* chunks(reading: Reading, signal: AbortSignal): Chunks {
   const { logs, log, caller, partition } = reading;
   const tail = logs.tails[partition];
   const who = whoOf(caller);
