@@ -6,7 +6,7 @@ import { run } from './cluster.ts';
 const wildcards: Readonly<Record<string, string>> = {
   '<uuid>': '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}',
   '<pin>': 'sha256:[0-9a-f]{64}',
-  '<log key>': 'ed25519:[A-Za-z0-9+/]{43}=',
+  '<key>': 'ed25519:[A-Za-z0-9+/]{43}=',
   '<token>': '[0-9a-f]{32}',
   '<port>': '\\d{2,5}',
   '<time>': '\\d{4}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d(?::\\d\\d(?:\\.\\d+)?)?(?:Z| ?[+-]\\d{4}(?: UTC)?| UTC)?',
@@ -45,7 +45,7 @@ const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\
 /** True when `actual` is `expected` with its wildcards filled in. */
 export function fits(expected: string, actual: string): boolean {
   const pattern = expected
-    .split(/(<(?:uuid|pin|token|port|time|number|any)>)/)
+    .split(/(<(?:uuid|pin|key|token|port|time|number|any)>)/)
     .map((part) => wildcards[part] ?? escaped(part))
     .join('');
   return new RegExp(`^${pattern}$`).test(actual);

@@ -1,6 +1,19 @@
+import type { readLogInfo } from '../../api/log-info.ts';
+import type { OutputOf } from '../../api/operation.ts';
 import { formatPairs, formatTable } from '../table.ts';
 import { sizeText } from './log-figures.ts';
-import type { FoundLog } from './log-info.ts';
+
+/** What was found, and who said it. */
+export interface FoundLog extends Omit<OutputOf<typeof readLogInfo>, 'hostId'> {
+  /** `auth`: with what only a running auth server knows: queues, lags, witnesses; `store`: read by this command. */
+  readonly source: { readonly kind: 'auth'; readonly hostId: string } | StoreSource;
+}
+
+interface StoreSource {
+  readonly kind: 'store';
+  /** Why no auth server said it. */
+  readonly reason: string;
+}
 
 /** As tables. */
 export function logInfoText(found: FoundLog): string {

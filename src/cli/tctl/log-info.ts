@@ -1,24 +1,11 @@
 import { readLogInfo } from '../../api/log-info.ts';
-import type { OutputOf } from '../../api/operation.ts';
 import { isCoded, messageOf } from '../../base/errors.ts';
 import { logInfo } from '../../log/log-info.ts';
 import { openLogForReading } from '../../process/read-log.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { configurationOf, withAuth } from './connect.ts';
-import { logInfoText } from './log-info-text.ts';
-
-/** What was found, and who said it. */
-export interface FoundLog extends Omit<OutputOf<typeof readLogInfo>, 'hostId'> {
-  /** `auth`: with what only a running auth server knows: queues, lags, witnesses; `store`: read by this command. */
-  readonly source: { readonly kind: 'auth'; readonly hostId: string } | StoreSource;
-}
-
-interface StoreSource {
-  readonly kind: 'store';
-  /** Why no auth server said it. */
-  readonly reason: string;
-}
+import { type FoundLog, logInfoText } from './log-info-text.ts';
 
 /** `tctl log info`: from an auth server, or from the store itself when none answers. */
 export async function showLogInfo(invocation: Invocation, io: CliIo): Promise<number> {
