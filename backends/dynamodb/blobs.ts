@@ -1,4 +1,5 @@
 import { BatchWriteItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import { CodedError } from '../../src/base/errors.ts';
 import type { BlobStore } from '../../src/log/slot-driver.ts';
 import { attributes } from './items.ts';
 import { maxBatchBytes } from './options.ts';
@@ -74,7 +75,7 @@ function piecesOf(value: Uint8Array): Buffer[] {
   return Array.from({ length: count }, (_, i) => all.subarray(i * maxBatchBytes, (i + 1) * maxBatchBytes));
 }
 
-/** What a batch request leaves undone is asked again. */
+/** What a batch request leaves undone, because it was throttled, is asked again after a pause. */
 export async function deleteItems(
   table: TableAccess,
   partition: string,
@@ -83,18 +84,31 @@ export async function deleteItems(
   let left = sorts.map((sort) => ({
     DeleteRequest: { Key: { [attributes.partition]: { S: partition }, [attributes.sort]: { S: sort } } },
   }));
-  while (left.length > 0) {
-    const now = left.slice(0, most);
-    const answer = await table.read(() =>
-      table.client.send(
-        new BatchWriteItemCommand({
-          RequestItems: { [table.tableName]: now },
-          ReturnConsumedCapacity: 'TOTAL',
-        }),
-      ),
-    );
-    for (const units of answer.ConsumedCapacity ?? []) table.count(units, 'write');
-    const undone = answer.UnprocessedItems?.[table.tableName] ?? [];
-    left = [...(undone as typeof left), ...left.slice(most)];
+  const waiting = table.requests.patience();
+  try {
+    while (left.length > 0) {
+      const now = left.slice(0, most);
+      const answer = await table.read(() =>
+        table.client.send(
+          new BatchWriteItemCommand({
+            RequestItems: { [table.tableName]: now },
+            ReturnConsumedCapacity: 'TOTAL',
+          }),
+        ),
+      );
+      for (const units of answer.ConsumedCapacity ?? []) table.count(units, 'write');
+      const undone = (answer.UnprocessedItems?.[table.tableName] ?? []) as typeof left;
+      left = [...undone, ...left.slice(most)];
+      if (undone.length < now.length) waiting.progress();
+      if (undone.length === 0) continue;
+      table.requests.throttledInPart();
+      await waiting.wait(
+        true,
+        (tried) =>
+          new CodedError('unavailable', `DynamoDB throttles us (table ${table.tableName}): ${tried}`),
+      );
+    }
+  } finally {
+    waiting.over();
   }
 }

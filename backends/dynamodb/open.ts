@@ -14,7 +14,7 @@ import { blobStore, deleteItems } from './blobs.ts';
 import { pollNewest } from './hints.ts';
 import { attributes, pack, sortOfSlot, stripeOf, stripesOf } from './items.ts';
 import { type DynamodbOptions, maxBatchBytes } from './options.ts';
-import { request, type RequestCounters, type RequestRules } from './requests.ts';
+import { Requests, type RequestRules } from './requests.ts';
 import { itemsFrom, slotsFrom } from './slots.ts';
 import type { TableAccess } from './table-access.ts';
 import { ensureTable } from './table.ts';
@@ -22,8 +22,6 @@ import { markTrimmed } from './trimming.ts';
 
 const exists = 'ConditionalCheckFailedException';
 const format = 1;
-/** A write that is throttled for longer than this share of the period is told to the operator. */
-const heavilyThrottledMs = 5_000;
 
 /**
  * The store in a DynamoDB table of its own, which is made when it is missing.
@@ -38,26 +36,16 @@ export async function openDynamodbDriver(
   const { tableName, retryPeriodMs } = options;
   const config = clientConfig(options);
   const client = new DynamoDBClient(config);
-  const counters: RequestCounters = {
-    requests: 0,
-    throttled: 0,
-    throttledMs: 0,
-    retries: 0,
-    consumedReadUnits: 0,
-    consumedWriteUnits: 0,
-  };
-  const deps = { counters, world: env.world, place: placeOf(options) };
-  const ask = <T>(
-    act: () => Promise<T>,
-    pass: readonly string[] = [],
-    rules: Partial<RequestRules> = {},
-  ): Promise<T> => request(act, { writing: false, periodMs: retryPeriodMs, ...rules, pass }, deps);
+  const requests = new Requests({ periodMs: retryPeriodMs, place: placeOf(options), world: env.world });
+  const ask: Asking = (act, pass = [], rules = {}) => requests.send(act, { ...rules, pass });
   const table: TableAccess = {
     client,
     tableName,
+    requests,
     read: (act, pass) => ask(act, pass),
     count: (units, kind) => {
-      counters[kind === 'read' ? 'consumedReadUnits' : 'consumedWriteUnits'] += units?.CapacityUnits ?? 0;
+      requests.counters[kind === 'read' ? 'consumedReadUnits' : 'consumedWriteUnits'] +=
+        units?.CapacityUnits ?? 0;
     },
   };
   try {
@@ -68,25 +56,21 @@ export async function openDynamodbDriver(
     client.destroy();
     throw e;
   }
-  return driver(table, options, { ask, counters });
+  requests.opening = false;
+  return driver(table, options, ask);
 }
 
-function driver(
-  table: TableAccess,
-  options: DynamodbOptions,
-  { ask, counters }: { ask: Asking; counters: RequestCounters },
-): SlotDriver {
+function driver(table: TableAccess, options: DynamodbOptions, ask: Asking): SlotDriver {
   const { tableName, pollStreamPeriodMs } = options;
+  const { counters, throttling } = table.requests;
   const newest = new Map<Partition, number>();
   const saw = (partition: Partition, slot: number): void => {
     newest.set(partition, Math.max(newest.get(partition) ?? 0, slot));
   };
-  let waitingSince: number | undefined;
   const commit: SlotDriver['commit'] = async (partition, slot, batch) => {
     if (batch.length > maxBatchBytes)
       throw new CodedError('limit_exceeded', 'the batch is larger than the store takes');
     const value = await pack(batch);
-    waitingSince ??= performance.now();
     try {
       const answer = await ask(
         () =>
@@ -107,12 +91,10 @@ function driver(
         { writing: true },
       );
       table.count(answer.ConsumedCapacity, 'write');
-      waitingSince = undefined;
       saw(partition, slot);
       return 'committed';
     } catch (e) {
       if ((e as Error).name !== exists) throw e;
-      waitingSince = undefined;
       return 'taken';
     }
   };
@@ -121,6 +103,8 @@ function driver(
     limits: { maxBatchBytes, pollMs: Math.max(2_000, 5 * pollStreamPeriodMs) },
     commit,
     read: async function* (partition, from) {
+      // Who asks from there on has what is before: news is what comes after.
+      saw(partition, from - 1);
       for await (const found of slotsFrom(table, partition, from)) {
         saw(partition, found.slot);
         yield found;
@@ -141,20 +125,20 @@ function driver(
     report: () => ({
       type: 'dynamodb',
       place: placeOf(options),
-      trouble:
-        waitingSince !== undefined && performance.now() - waitingSince > heavilyThrottledMs
-          ? 'DynamoDB throttles or does not answer: writes wait; raise write_capacity_units, or pay per request'
-          : undefined,
+      trouble: throttling.trouble(),
       figures: {
         requests: counters.requests,
         throttled_requests: counters.throttled,
         throttled_seconds: Math.round(counters.throttledMs) / 1000,
+        throttled_failures: counters.throttledFailures,
         retries: counters.retries,
+        lost_answers: counters.lostAnswers,
         consumed_read_units: Math.round(counters.consumedReadUnits),
         consumed_write_units: Math.round(counters.consumedWriteUnits),
       },
     }),
     close: () => {
+      table.requests.close();
       table.client.destroy();
       return Promise.resolve();
     },
@@ -164,7 +148,7 @@ function driver(
 type Asking = <T>(
   act: () => Promise<T>,
   pass?: readonly string[],
-  rules?: Partial<RequestRules>,
+  rules?: Omit<RequestRules, 'pass'>,
 ) => Promise<T>;
 
 const placeOf = ({ tableName, region, endpoint }: DynamodbOptions): string =>

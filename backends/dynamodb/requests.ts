@@ -1,110 +1,147 @@
-import { CodedError, messageOf } from '../../src/base/errors.ts';
 import { backoffMs, pause } from '../../src/base/backoff.ts';
+import { CodedError } from '../../src/base/errors.ts';
 import type { World } from '../../src/base/world.ts';
+import { asCoded, faultOf } from './answers.ts';
+import { Throttling } from './throttling.ts';
 
 /** What was asked of the table, and how it answered. */
 export interface RequestCounters {
   requests: number;
   throttled: number;
-  /** Time spent waiting because of throttling. */
+  /** How long requests were held up because they were throttled. */
   throttledMs: number;
+  /** Requests that were given up because throttling went on. */
+  throttledFailures: number;
   retries: number;
+  /** Answers to a write that did not come: the log settles them. */
+  lostAnswers: number;
   consumedReadUnits: number;
   consumedWriteUnits: number;
 }
 
 export interface RequestRules {
   /** An end that is not known may have written: then it is `ambiguous` at once. */
-  readonly writing: boolean;
-  readonly periodMs: number;
-}
-
-type Kind = 'throttled' | 'refused' | 'missing' | 'unknown' | 'not-sent';
-
-const throttling = new Set([
-  'ProvisionedThroughputExceededException',
-  'ThrottlingException',
-  'RequestLimitExceeded',
-  'LimitExceededException',
-]);
-const refusals = new Set([
-  'AccessDeniedException',
-  'UnrecognizedClientException',
-  'InvalidSignatureException',
-  'MissingAuthenticationTokenException',
-  'IncompleteSignatureException',
-  'CredentialsProviderError',
-  'ExpiredTokenException',
-  'ValidationException',
-]);
-const unreachable = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
-
-const codeOf = (e: unknown): string =>
-  e instanceof AggregateError ? codeOf(e.errors[0]) : ((e as { code?: string }).code ?? '');
-
-function kindOf(e: unknown): Kind {
-  const { name } = e as Error;
-  if (throttling.has(name)) return 'throttled';
-  if (name === 'ResourceNotFoundException') return 'missing';
-  if (refusals.has(name)) return 'refused';
-  return unreachable.has(codeOf(e)) ? 'not-sent' : 'unknown';
+  readonly writing?: boolean;
+  /** Names of the SDK's errors that the caller takes as they are. */
+  readonly pass?: readonly string[];
 }
 
 /** Bounds of one wait between two tries; full jitter between nothing and the bound. */
-const retry = { baseMs: 25, maxMs: 1_000 };
+const retry = { baseMs: 25, maxMs: 500 };
 
 /**
- * Runs a request until it is answered, for `periodMs` at most. Throttling wrote nothing and is waited out; the SDK's own
- * retries are off, since its three attempts give up where ours go on.
- * @throws CodedError `ambiguous` for a write whose answer was lost, `unavailable` when the time is over, `misconfigured`
- * when we are refused. The SDK's own error for anything that `pass` names.
+ * Sends again what was throttled or not answered, for `periodMs` at most. The SDK's own retries are off, since its
+ * three attempts give up where ours go on.
  */
-export async function request<T>(
-  act: () => Promise<T>,
-  rules: RequestRules & { readonly pass?: readonly string[] },
-  deps: {
-    readonly counters: RequestCounters;
-    readonly world: Pick<World, 'randomBytes'>;
-    readonly place: string;
-  },
-): Promise<T> {
-  const { counters, world, place } = deps;
-  const end = performance.now() + rules.periodMs;
-  for (let attempt = 1; ; attempt++) {
-    counters.requests++;
+export class Requests {
+  readonly counters: RequestCounters = {
+    requests: 0,
+    throttled: 0,
+    throttledMs: 0,
+    throttledFailures: 0,
+    retries: 0,
+    lostAnswers: 0,
+    consumedReadUnits: 0,
+    consumedWriteUnits: 0,
+  };
+  readonly throttling = new Throttling(() => performance.now());
+  /** Until the store is open a refusal is one of the configuration; later it may pass, as credentials are renewed. */
+  opening = true;
+  readonly #periodMs: number;
+  readonly #place: string;
+  readonly #world: Pick<World, 'randomBytes'>;
+  readonly #closed = new AbortController();
+
+  /** `place` is how messages call the table. */
+  constructor(options: { periodMs: number; place: string; world: Pick<World, 'randomBytes'> }) {
+    this.#periodMs = options.periodMs;
+    this.#place = options.place;
+    this.#world = options.world;
+  }
+
+  /**
+   * Throttling wrote nothing and is waited out.
+   * @throws CodedError `ambiguous` for a write whose answer was lost, `unavailable` when the time is over or we are
+   * refused, `misconfigured` when we are refused while opening.
+   */
+  async send<T>(act: () => Promise<T>, { writing = false, pass = [] }: RequestRules = {}): Promise<T> {
+    const waiting = this.patience();
     try {
-      return await act();
-    } catch (e) {
-      if (rules.pass?.includes((e as Error).name)) throw e;
-      const kind = kindOf(e);
-      if (kind === 'throttled') counters.throttled++;
-      const final = finalError(e, kind, { ...rules, place, late: performance.now() >= end });
-      if (final !== undefined) throw final;
-      counters.retries++;
-      const random = (world.randomBytes(1)[0] ?? 0) / 256;
-      const wait = random * backoffMs(attempt, retry.baseMs, retry.maxMs, 1);
-      if (kind === 'throttled') counters.throttledMs += wait;
-      await pause(wait);
+      for (;;) {
+        if (this.#closed.signal.aborted) throw new CodedError('unavailable', 'the store is closed');
+        this.counters.requests++;
+        try {
+          const answer = await act();
+          this.throttling.answered(false);
+          return answer;
+        } catch (e) {
+          const throttled = faultOf(e) === 'throttled' && !pass.includes((e as Error).name);
+          this.throttling.answered(throttled);
+          if (throttled) this.counters.throttled++;
+          if (pass.includes((e as Error).name)) throw e;
+          await this.#orEnd(e, writing, waiting);
+        }
+      }
+    } finally {
+      waiting.over();
     }
+  }
+
+  /** What was left undone in an answer that was good: throttled as well. */
+  throttledInPart(): void {
+    this.counters.throttled++;
+    this.throttling.answered(true);
+  }
+
+  /**
+   * One undertaking with its deadline. `wait` pauses before the next try, longer each time, and throws `ending` when
+   * the deadline would pass; `progress` begins anew. `over` is called when it has ended.
+   */
+  patience(): Patience {
+    const { counters } = this;
+    let tries = 0;
+    let end = performance.now() + this.#periodMs;
+    let throttledSince: number | undefined;
+    return {
+      wait: async (throttled, ending) => {
+        if (throttled) throttledSince ??= performance.now();
+        const random = (this.#world.randomBytes(1)[0] ?? 0) / 256;
+        const ms = backoffMs(++tries, retry.baseMs, retry.maxMs, random);
+        if (performance.now() + ms >= end) {
+          if (throttled) counters.throttledFailures++;
+          throw ending(`tried ${tries} times within ${this.#periodMs / 1000} s`);
+        }
+        counters.retries++;
+        await pause(ms, this.#closed.signal);
+      },
+      progress: () => {
+        [tries, end] = [0, performance.now() + this.#periodMs];
+      },
+      over: () => {
+        if (throttledSince !== undefined) counters.throttledMs += performance.now() - throttledSince;
+      },
+    };
+  }
+
+  /** Ends the pauses; what is under way ends by its own. */
+  close(): void {
+    this.#closed.abort();
+  }
+
+  async #orEnd(e: unknown, writing: boolean, waiting: Patience): Promise<void> {
+    const fault = faultOf(e);
+    const coded = asCoded(e, { place: this.#place, writing, opening: this.opening });
+    if (coded.code === 'ambiguous') this.counters.lostAnswers++;
+    if (coded.code === 'ambiguous' || fault === 'refused' || this.#closed.signal.aborted) throw coded;
+    await waiting.wait(
+      fault === 'throttled',
+      (tried) => new CodedError(coded.code, `${coded.message} (${tried})`, { cause: e }),
+    );
   }
 }
 
-/** What ends the attempts; undefined when it is worth another one. */
-function finalError(
-  e: unknown,
-  kind: Kind,
-  { writing, place, late }: { readonly writing: boolean; readonly place: string; readonly late: boolean },
-): CodedError | undefined {
-  const text = textOf(e);
-  if (kind === 'refused')
-    return new CodedError('misconfigured', `DynamoDB refuses us (${place}): ${text}`, { cause: e });
-  if (kind === 'unknown' && writing)
-    return new CodedError('ambiguous', `DynamoDB gave no answer to a write (${place}): ${text}`, {
-      cause: e,
-    });
-  if (!late) return undefined;
-  const how = kind === 'throttled' ? 'throttles us' : 'does not answer';
-  return new CodedError('unavailable', `DynamoDB ${how} (${place}): ${text}`, { cause: e });
+export interface Patience {
+  wait(throttled: boolean, ending: (tried: string) => CodedError): Promise<void>;
+  progress(): void;
+  over(): void;
 }
-
-const textOf = (e: unknown): string => messageOf(e) || codeOf(e) || (e as Error).name;

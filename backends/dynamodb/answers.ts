@@ -1,0 +1,127 @@
+import { CodedError, messageOf } from '../../src/base/errors.ts';
+
+/** How a call ended that brought no good answer. */
+export type Fault =
+  /** Nothing was done; later it may be. */
+  | 'throttled'
+  /** The request never arrived. */
+  | 'not-sent'
+  /** Whether it was carried out is not known. */
+  | 'unknown'
+  /** Nothing was done, and it would be the same again. */
+  | 'refused';
+
+const throttles = new Set([
+  'ProvisionedThroughputExceededException',
+  'ThrottlingException',
+  'Throttling',
+  'ThrottledException',
+  'RequestLimitExceeded',
+  'RequestThrottled',
+  'RequestThrottledException',
+  'TooManyRequestsException',
+  // Of those that make and change tables: too many at once.
+  'LimitExceededException',
+]);
+/** Failures of these came before anything was sent. Others of the same code may come after. */
+const beforeSending = new Set(['connect', 'getaddrinfo']);
+/** The other side was not believed, so that it was told nothing. */
+const untrusted = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
+const notEstablished = 'did not establish a connection';
+const noRegion = 'Region is missing';
+
+/** Of an error's `name`: what an operator should do. */
+const mends: Readonly<Record<string, string>> = {
+  AccessDeniedException: 'these credentials may not do it: see the policy in docs/storage-dynamodb.md',
+  UnrecognizedClientException: 'the credentials are not valid',
+  InvalidClientTokenId: 'the credentials are not valid',
+  IncompleteSignatureException: 'the credentials are not valid',
+  MissingAuthenticationTokenException: 'the credentials are not valid',
+  InvalidSignatureException: 'the credentials are not valid, or the clock of this machine is wrong',
+  ExpiredTokenException: 'the credentials have expired',
+  CredentialsProviderError:
+    'no credentials were found: set access_key and secret_key, or give the SDK some (environment, profile, instance role)',
+  TokenProviderError: 'no credentials were found: sign in again',
+  ResourceNotFoundException: 'there is no such table (any more)',
+};
+
+interface Thrown {
+  readonly name: string;
+  readonly code: string;
+  readonly syscall: string;
+  readonly status: number;
+  readonly clockCorrected: boolean;
+}
+
+const textIn = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+function thrown(e: unknown): Thrown {
+  const { name, code, syscall, $metadata } = (e ?? {}) as Record<string, unknown>;
+  const meta = ($metadata ?? {}) as { httpStatusCode?: number; clockSkewCorrected?: boolean };
+  // Several addresses were tried, and each failed.
+  const inner = e instanceof AggregateError ? thrown(e.errors[0]) : undefined;
+  return {
+    name: textIn(name),
+    code: inner?.code ?? textIn(code),
+    syscall: inner?.syscall ?? textIn(syscall),
+    status: meta.httpStatusCode ?? 0,
+    clockCorrected: meta.clockSkewCorrected === true,
+  };
+}
+
+export function faultOf(e: unknown): Fault {
+  const { name, code, syscall, status, clockCorrected } = thrown(e);
+  if (throttles.has(name) || status === 429) return 'throttled';
+  if (beforeSending.has(syscall) || messageOf(e).includes(notEstablished)) return 'not-sent';
+  // The SDK has read the service's time from this refusal: signed anew, the request will do.
+  if (clockCorrected) return 'not-sent';
+  if (untrusted.test(code) || mends[name] !== undefined || messageOf(e) === noRegion) return 'refused';
+  // 408 is said by what lies between, which does not know the end.
+  return status >= 400 && status < 500 && status !== 408 ? 'refused' : 'unknown';
+}
+
+export interface Circumstances {
+  /** How the table is called in messages. */
+  readonly place: string;
+  /** An unknown end may have written, and must not be tried again. */
+  readonly writing: boolean;
+  /** While opening, a refusal is for the operator; later it may pass, as credentials are renewed. */
+  readonly opening: boolean;
+}
+
+/** What a fault means to the log. */
+export function asCoded(e: unknown, { place, writing, opening }: Circumstances): CodedError {
+  if (e instanceof CodedError) return e;
+  const { name, code } = thrown(e);
+  const text = [name, messageOf(e) || code].filter((part) => part !== '' && part !== 'Error').join(': ');
+  const fault = faultOf(e);
+  if (fault === 'throttled')
+    return new CodedError('unavailable', `DynamoDB throttles us (${place}): ${text}`, { cause: e });
+  if (fault === 'unknown' && writing)
+    return new CodedError('ambiguous', `DynamoDB gave no answer to a write (${place}): ${text}`, {
+      cause: e,
+    });
+  if (fault !== 'refused')
+    return new CodedError('unavailable', `DynamoDB does not answer (${place}): ${text}`, { cause: e });
+  if (/item size|too large/i.test(text))
+    return new CodedError(
+      'limit_exceeded',
+      `DynamoDB does not take an item of that size (${place}): ${text}`,
+      {
+        cause: e,
+      },
+    );
+  return new CodedError(
+    opening ? 'misconfigured' : 'unavailable',
+    `DynamoDB (${place}): ${reasonOf(e, name, code)} [${text}]`,
+    {
+      cause: e,
+    },
+  );
+}
+
+function reasonOf(e: unknown, name: string, code: string): string {
+  if (messageOf(e) === noRegion) return 'no region is known: set storage.region or AWS_REGION';
+  if (untrusted.test(code)) return `its certificate is not accepted (${code})`;
+  return mends[name] ?? 'the request is refused';
+}
