@@ -173,11 +173,12 @@ export class Database {
     const version = this.#pragma('user_version');
     if (this.#pragma('application_id') !== applicationId)
       throw new CodedError('misconfigured', `${this.#path} is not a log`);
-    if (version !== schemaVersion)
+    if (version > schemaVersion)
       throw new CodedError(
         'misconfigured',
-        `${this.#path} has form ${version}; this version reads form ${schemaVersion}`,
+        `${this.#path} was written by a newer version of teleport (format ${version}, this one knows ${schemaVersion}): upgrade`,
       );
+    if (version !== schemaVersion) throw new CodedError('misconfigured', `${this.#path} is not a whole log`);
   }
 
   /** An append to a file that was removed or replaced would be acknowledged and lost. */

@@ -81,16 +81,19 @@ describe('opening a directory store', () => {
     const file = join(path, 'log.db');
     writeFileSync(file, 'no database at all, but long enough to look at'.repeat(30), { mode: 0o600 });
     await expect(openDirectoryDriver({ path })).rejects.toMatchObject({ code: 'damaged' });
-    for (const pragma of [
-      'user_version = 3; CREATE TABLE x (y)',
-      'application_id = 0x544c4f47; PRAGMA user_version = 2',
-    ]) {
+    for (const [pragma, why] of [
+      ['user_version = 3; CREATE TABLE x (y)', 'is not a log'],
+      ['application_id = 0x544c4f47; PRAGMA user_version = 2', 'was written by a newer version of teleport'],
+    ] as const) {
       rmSync(file);
       const other = new DatabaseSync(file);
       other.exec(`PRAGMA ${pragma}`);
       other.close();
       chmodSync(file, 0o600);
-      await expect(openDirectoryDriver({ path })).rejects.toMatchObject({ code: 'misconfigured' });
+      await expect(openDirectoryDriver({ path })).rejects.toMatchObject({
+        code: 'misconfigured',
+        message: expect.stringContaining(why) as string,
+      });
     }
   });
 

@@ -7,9 +7,9 @@ export function partitionText({ partition, firstSlot, lastSlot, events, heads }:
   const { signed, newest, unsigned, agreed, trimmed, younger } = heads;
   if (newest)
     lines.push(
-      `${signed} signed heads, the newest of slot ${newest.slot} at ${newest.at}; ${unsigned} events behind it are not signed`,
+      `signed heads: ${signed}, the newest of slot ${newest.slot} at ${newest.at}; events behind it: ${unsigned}`,
     );
-  else if (events > 0) lines.push('no signed heads');
+  else if (events > 0) lines.push('signed heads: none');
   const kept: string[] = [];
   if (agreed > 0) kept.push(`${agreed} agree`);
   if (trimmed > 0) kept.push(`${trimmed} speak of what was trimmed since`);
