@@ -11,7 +11,7 @@ import type { Followed, Recorded } from '../log/event.ts';
 import { openTail } from './live-tail.ts';
 import type { Caller, Who } from './operation.ts';
 import { openRemoteLog, type RemoteLog } from './remote-log.ts';
-import type { LogPolicy } from './serve-log.ts';
+import type { LogPolicy } from './served-logs.ts';
 import { serveOperations } from './serve-operations.ts';
 import { fakeWorld, recordingMetrics, recordingSink } from './testing.ts';
 

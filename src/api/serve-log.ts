@@ -2,38 +2,14 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import { CodedError, isCoded } from '../base/errors.ts';
-import type { ClusterLog, EventLog, ViewState } from '../log/event-log.ts';
+import type { EventLog } from '../log/event-log.ts';
 import { type Partition, partitions, type Position, type Recorded } from '../log/event.ts';
 import { actorOf, guard, whoOf } from './guard.ts';
-import type { LiveTail } from './live-tail.ts';
 import { errorLine, eventLine, headLine, positionLine } from './log-lines.ts';
-import type { Caller, Who } from './operation.ts';
+import type { Caller } from './operation.ts';
+import type { ServedLogs } from './served-logs.ts';
 import type { ServerDeps, ServerEnv } from './server-deps.ts';
 import { snapshotTexts } from './snapshot-texts.ts';
-
-/**
- * Which part of the log a caller may see. Decided by auth, enforced here. It goes by what a caller is, not by which: many
- * thousand followers see the same, and it is found out once for all of them.
- */
-export interface LogPolicy {
-  /** Who may follow this partition at all. */
-  followers(partition: Partition): readonly Who[];
-  visible(who: Who, partition: Partition, event: Recorded): boolean;
-  /** What they may have of a projection's stored state: as if folded from what is visible; undefined for none. */
-  snapshotFor(who: Who, partition: Partition, projection: string, state: unknown): unknown;
-}
-
-export interface ServedLogs {
-  readonly log: ClusterLog;
-  readonly tails: Readonly<Record<Partition, LiveTail>>;
-  readonly policy: LogPolicy;
-  /** The states of the server's own views, to begin from instead of what the log has stored. Default: none. */
-  readonly views?: (partition: Partition) => readonly ViewState[];
-  /** A line is sent at least so often, so that a reader can tell a quiet log from a dead link. */
-  readonly keepAliveMs: number;
-  /** Aborted when the server stops: ends every stream. */
-  readonly stopping: AbortSignal;
-}
 
 const partitionParam = z.enum(partitions);
 const afterParam = z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);

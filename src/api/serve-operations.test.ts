@@ -5,7 +5,7 @@ import { CodedError } from '../base/errors.ts';
 import { type Caller, operation, type Who } from './operation.ts';
 import { pingCluster } from './operations.ts';
 import { type Implementation, implement, serveOperations } from './serve-operations.ts';
-import type { ServedLogs } from './serve-log.ts';
+import type { ServedLogs } from './served-logs.ts';
 import { fakeWorld, recordingMetrics, recordingSink } from './testing.ts';
 
 const greet = operation({

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ClusterLog } from '../log/event-log.ts';
-import type { LogPolicy } from './serve-log.ts';
+import type { LogPolicy } from './served-logs.ts';
 import { snapshotTexts } from './snapshot-texts.ts';
 
 beforeEach(() => {

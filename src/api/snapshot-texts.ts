@@ -1,7 +1,7 @@
 import type { ViewState } from '../log/event-log.ts';
 import type { Partition } from '../log/event.ts';
 import type { Who } from './operation.ts';
-import type { ServedLogs } from './serve-log.ts';
+import type { ServedLogs } from './served-logs.ts';
 
 /** A state that is a moment old is as good to begin from: what came since is followed. */
 const freshMs = 1_000;

@@ -1,5 +1,5 @@
 import type { Who } from '../api/operation.ts';
-import type { LogPolicy } from '../api/serve-log.ts';
+import type { LogPolicy } from '../api/served-logs.ts';
 import { hostFact, type HostState } from '../domain/host.ts';
 import type { SystemRole } from '../domain/host-info.ts';
 import type { Partition, Recorded } from '../log/event.ts';

@@ -77,14 +77,14 @@ function line({
 }: winston.Logform.TransformableInfo): string {
   const rest = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
-    .map(
-      ([key, value]) =>
-        ` ${key}=${typeof value === 'object' || typeof value === 'string' ? JSON.stringify(value) : String(value)}`,
-    )
+    .map(([key, value]) => ` ${key}=${valueText(value)}`)
     .join('');
   const text = oneLine(String(message));
   return `${String(timestamp)} ${level.toUpperCase().padEnd(5)} [${String(component).toUpperCase()}] ${text}${rest}`;
 }
+
+const valueText = (value: unknown): string =>
+  typeof value === 'bigint' ? value.toString() : JSON.stringify(value);
 
 /** A name or message from outside must not be able to forge a line of its own, or drive a terminal. */
 const oneLine = (text: string): string =>
