@@ -4,8 +4,6 @@ import {
   DynamoDBClient,
   PutItemCommand,
 } from '@aws-sdk/client-dynamodb';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { times } from '../backends/conformance/trial.ts';
@@ -181,84 +179,3 @@ describe('a table', () => {
     });
   });
 });
-
-describe('auto scaling', () => {
-  it('registers both targets and policies', async () => {
-    const asked: { target: string; body: Record<string, unknown> }[] = [];
-    const server = createServer((incoming, response) => {
-      const parts: Buffer[] = [];
-      incoming.on('data', (part: Buffer) => parts.push(part));
-      incoming.on('end', () => {
-        const target = String(incoming.headers['x-amz-target']);
-        if (target.startsWith('AnyScaleFrontendService.')) {
-          asked.push({
-            target,
-            body: JSON.parse(Buffer.concat(parts).toString()) as Record<string, unknown>,
-          });
-          response.end('{}');
-        } else
-          void forward(engine.endpoint, incoming.headers, Buffer.concat(parts)).then((text) =>
-            response.end(text),
-          );
-      });
-    });
-    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-    const scaled = options({
-      endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-      billingMode: 'provisioned',
-      autoScaling: {
-        readMinCapacity: 5,
-        readMaxCapacity: 50,
-        readTargetValue: 60,
-        writeMinCapacity: 6,
-        writeMaxCapacity: 70,
-        writeTargetValue: 80,
-      },
-    });
-    await client.send(
-      new CreateTableCommand({
-        TableName: scaled.tableName,
-        BillingMode: 'PAY_PER_REQUEST',
-        KeySchema: [
-          { AttributeName: 'p', KeyType: 'HASH' },
-          { AttributeName: 's', KeyType: 'RANGE' },
-        ],
-        AttributeDefinitions: [
-          { AttributeName: 'p', AttributeType: 'S' },
-          { AttributeName: 's', AttributeType: 'S' },
-        ],
-      }),
-    );
-    await (await openDynamodbDriver(scaled, env)).close();
-    await new Promise((closed) => server.close(closed));
-    expect(asked.map(({ target }) => target.split('.')[1])).toEqual([
-      'RegisterScalableTarget',
-      'PutScalingPolicy',
-      'RegisterScalableTarget',
-      'PutScalingPolicy',
-    ]);
-    expect(asked[2]?.body).toMatchObject({
-      ServiceNamespace: 'dynamodb',
-      ResourceId: `table/${scaled.tableName}`,
-      ScalableDimension: 'dynamodb:table:WriteCapacityUnits',
-      MinCapacity: 6,
-      MaxCapacity: 70,
-    });
-  });
-});
-
-async function forward(
-  endpoint: string,
-  headers: NodeJS.Dict<string | string[]>,
-  body: Buffer,
-): Promise<string> {
-  const kept = Object.entries(headers).filter(
-    ([name]) => !['host', 'connection', 'content-length'].includes(name),
-  );
-  const answer = await fetch(endpoint, {
-    method: 'POST',
-    headers: Object.fromEntries(kept.map(([name, value]) => [name, String(value)])),
-    body: new Uint8Array(body),
-  });
-  return answer.text();
-}

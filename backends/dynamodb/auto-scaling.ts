@@ -5,11 +5,16 @@ import {
   type ApplicationAutoScalingClientConfig,
 } from '@aws-sdk/client-application-auto-scaling';
 import { CodedError, messageOf } from '../../src/base/errors.ts';
+import { faultOf } from './answers.ts';
 import type { AutoScaling } from './options.ts';
+
+/** By the SDK: what is asked for twice is done once. */
+const attempts = 4;
 
 /**
  * Has Amazon raise and lower the table's capacity between the bounds. May be repeated: the same again changes nothing.
- * @throws CodedError `misconfigured` when it is refused.
+ * The service is another than DynamoDB: it is found by the region, or where `AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING` says.
+ * @throws CodedError `misconfigured` when it refuses, `unavailable` when it does not answer.
  */
 export async function scaleTable(
   tableName: string,
@@ -23,7 +28,7 @@ export async function scaleTable(
   }: AutoScaling,
   config: ApplicationAutoScalingClientConfig,
 ): Promise<void> {
-  const client = new ApplicationAutoScalingClient(config);
+  const client = new ApplicationAutoScalingClient({ ...config, maxAttempts: attempts });
   const scale = async (what: 'Read' | 'Write', min: number, max: number, target: number): Promise<void> => {
     const about = {
       ServiceNamespace: 'dynamodb',
@@ -47,9 +52,11 @@ export async function scaleTable(
     await scale('Read', readMinCapacity, readMaxCapacity, readTargetValue);
     await scale('Write', writeMinCapacity, writeMaxCapacity, writeTargetValue);
   } catch (e) {
-    throw new CodedError('misconfigured', `auto_scaling of table ${tableName} is refused: ${messageOf(e)}`, {
-      cause: e,
-    });
+    throw new CodedError(
+      faultOf(e) === 'refused' ? 'misconfigured' : 'unavailable',
+      `auto_scaling of table ${tableName} could not be set: ${e instanceof Error ? `${e.name}: ` : ''}${messageOf(e)}`,
+      { cause: e },
+    );
   } finally {
     client.destroy();
   }

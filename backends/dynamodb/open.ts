@@ -1,9 +1,4 @@
-import {
-  DynamoDBClient,
-  type DynamoDBClientConfig,
-  GetItemCommand,
-  PutItemCommand,
-} from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient, type DynamoDBClientConfig, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { CodedError } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { World } from '../../src/base/world.ts';
@@ -11,6 +6,7 @@ import type { Partition } from '../../src/log/event.ts';
 import type { SlotDriver } from '../../src/log/slot-driver.ts';
 import { scaleTable } from './auto-scaling.ts';
 import { blobStore, deleteItems } from './blobs.ts';
+import { claimTable } from './format.ts';
 import { pollNewest } from './hints.ts';
 import { attributes, pack, sortOfSlot, stripeOf, stripesOf } from './items.ts';
 import { type DynamodbOptions, maxBatchBytes } from './options.ts';
@@ -21,7 +17,6 @@ import { ensureTable } from './table.ts';
 import { markTrimmed } from './trimming.ts';
 
 const exists = 'ConditionalCheckFailedException';
-const format = 1;
 
 /**
  * The store in a DynamoDB table of its own, which is made when it is missing.
@@ -34,8 +29,9 @@ export async function openDynamodbDriver(
   env: { readonly sink: LogSink; readonly world: World; readonly reading?: boolean },
 ): Promise<SlotDriver> {
   const { tableName, retryPeriodMs } = options;
-  const config = clientConfig(options);
-  const client = new DynamoDBClient(config);
+  if (options.autoScaling !== undefined && options.billingMode !== 'provisioned')
+    throw new CodedError('misconfigured', 'auto_scaling needs billing_mode: provisioned');
+  const client = new DynamoDBClient(clientConfig(options));
   const requests = new Requests({ periodMs: retryPeriodMs, place: placeOf(options), world: env.world });
   const ask: Asking = (act, pass = [], rules = {}) => requests.send(act, { ...rules, pass });
   const table: TableAccess = {
@@ -50,8 +46,9 @@ export async function openDynamodbDriver(
   };
   try {
     await ensureTable(client, options, { ask, sink: env.sink, create: env.reading !== true });
-    if (env.reading !== true && options.autoScaling) await scaleTable(tableName, options.autoScaling, config);
-    await claim(table, env.reading === true);
+    await claimTable(table, env.reading === true);
+    if (env.reading !== true && options.autoScaling)
+      await scaleTable(tableName, options.autoScaling, clientConfig({ ...options, endpoint: undefined }));
   } catch (e) {
     client.destroy();
     throw e;
@@ -169,24 +166,4 @@ function clientConfig({ region, endpoint, accessKey, secretKey }: DynamodbOption
       httpsAgent: { maxSockets: 64, keepAlive: true },
     },
   };
-}
-
-/** @throws CodedError `misconfigured` when a newer version wrote this table. */
-async function claim(table: TableAccess, reading: boolean): Promise<void> {
-  const key = { [attributes.partition]: { S: 'format' }, [attributes.sort]: { S: 'teleport-log' } };
-  const { Item: found } = await table.read(() =>
-    table.client.send(new GetItemCommand({ TableName: table.tableName, ConsistentRead: true, Key: key })),
-  );
-  const version = Number(found?.['v']?.N ?? 0);
-  if (version > format)
-    throw new CodedError(
-      'misconfigured',
-      `DynamoDB table ${table.tableName} was written by a newer version of teleport (format ${version}, this one knows ${format}): upgrade`,
-    );
-  if (found === undefined && !reading)
-    await table.read(() =>
-      table.client.send(
-        new PutItemCommand({ TableName: table.tableName, Item: { ...key, v: { N: String(format) } } }),
-      ),
-    );
 }

@@ -7,7 +7,7 @@ import {
   UpdateContinuousBackupsCommand,
 } from '@aws-sdk/client-dynamodb';
 import { pause } from '../../src/base/backoff.ts';
-import { CodedError, messageOf } from '../../src/base/errors.ts';
+import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import { attributes } from './items.ts';
 import type { DynamodbOptions } from './options.ts';
@@ -16,6 +16,7 @@ type Ask = <T>(act: () => Promise<T>, pass: readonly string[]) => Promise<T>;
 
 const activeWithinMs = 180_000;
 const missing = 'ResourceNotFoundException';
+const beingMade = 'ResourceInUseException';
 
 /**
  * Sees to it that the table is there and is ours.
@@ -28,16 +29,17 @@ export async function ensureTable(
 ): Promise<void> {
   const { tableName } = options;
   let table = await describe(client, tableName, ask);
-  if (table === undefined) {
+  const isNew = table === undefined;
+  if (isNew) {
     if (!create) throw new CodedError('not_found', `there is no DynamoDB table ${tableName}`);
     sink.info('the table is made', { table: tableName, billing: options.billingMode });
     // Somebody else may be making it at this moment.
-    await ask(() => client.send(creation(options)), ['ResourceInUseException']).catch((e: unknown) => {
-      if ((e as Error).name !== 'ResourceInUseException') throw e;
+    await ask(() => client.send(creation(options)), [beingMade]).catch((e: unknown) => {
+      if ((e as Error).name !== beingMade) throw e;
     });
   }
   const end = performance.now() + activeWithinMs;
-  while (table?.TableStatus !== 'ACTIVE' && table?.TableStatus !== 'UPDATING') {
+  while (!isServing(table, tableName)) {
     if (performance.now() >= end)
       throw new CodedError(
         'unavailable',
@@ -46,7 +48,8 @@ export async function ensureTable(
     await pause(250);
     table = await describe(client, tableName, ask);
   }
-  checkSchema(table, tableName);
+  checkSchema(table ?? {}, tableName);
+  if (create && !isNew) compareBilling(table ?? {}, options, sink);
   if (create && options.continuousBackups) await backUp(client, tableName, { ask, sink });
 }
 
@@ -101,6 +104,31 @@ export function checkSchema(table: TableDescription, name: string): void {
     );
 }
 
+/** One that was just asked for, and is not known everywhere yet, will be. */
+function isServing(table: TableDescription | undefined, name: string): boolean {
+  const status = table?.TableStatus;
+  if (status === 'ACTIVE' || status === 'UPDATING') return true;
+  if (status === undefined || status === 'CREATING') return false;
+  throw new CodedError('misconfigured', `DynamoDB table ${name} cannot be used: it is ${status}`);
+}
+
+/** What the file says of a table counts when it is made: later it would undo what an operator has changed. */
+function compareBilling(table: TableDescription, options: DynamodbOptions, sink: LogSink): void {
+  const found =
+    table.BillingModeSummary?.BillingMode === 'PAY_PER_REQUEST' ? 'pay_per_request' : 'provisioned';
+  if (found === options.billingMode) return;
+  if (options.autoScaling !== undefined)
+    throw new CodedError(
+      'misconfigured',
+      `auto_scaling needs a provisioned table, and ${options.tableName} is paid per request: remove the key, or change the table`,
+    );
+  sink.warn('the DynamoDB table is billed otherwise than the file says, and stays as it is', {
+    table: options.tableName,
+    billing: found,
+    configured: options.billingMode,
+  });
+}
+
 async function backUp(
   client: DynamoDBClient,
   name: string,
@@ -127,6 +155,7 @@ async function backUp(
     );
     sink.info('point-in-time recovery of the table is on', { table: name });
   } catch (e) {
+    if (isCoded(e, 'unavailable')) throw e;
     throw new CodedError(
       'misconfigured',
       `continuous_backups cannot be turned on for table ${name}: ${messageOf(e) || (e as Error).name}`,
