@@ -195,7 +195,7 @@ describe('an etcd that is full', () => {
         })(),
       ).rejects.toThrow(/space exceeded/);
       await expect(appendNext(log, 'trial-1', 1)).rejects.toMatchObject({ code: 'no_space' });
-      expect(log.store().trouble).toMatch(/reached its quota .*etcdctl defrag/);
+      expect(log.store().trouble).toMatch(/reached its quota.*etcdctl defrag/);
       expect(await log.state.revision('trial-1')).toBe(1);
       const operator = (line: string): Promise<string> => etcdctl(cluster, line);
       await operator('del --prefix filler/');

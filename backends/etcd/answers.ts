@@ -9,6 +9,14 @@ export type Fault =
   /** Refused for a reason that another peer would give too. */
   | 'refused';
 
+/** What had to be done before the request failed: nothing of the request itself has left. */
+export class NotSent extends Error {
+  override readonly name = 'NotSent';
+  constructor(message: string, cause: unknown) {
+    super(message, { cause });
+  }
+}
+
 /** Refusals by etcd itself, after which nothing was written. Source: etcd v3.4, etcdserver/api/v3rpc/rpctypes/error.go. */
 const refusals = [
   'mvcc: database space exceeded',
@@ -21,35 +29,57 @@ const refusals = [
   'auth: revision in header is old',
   'too many requests',
   'mvcc: required revision has been compacted',
+  'corrupt cluster',
   // By our own side: the answer was larger than it takes.
   'larger than max',
 ];
 
+/** grpc-js says so when there was no connection to write to. */
+const notSent =
+  /No connection established|Failed to connect|name resolution|Channel closed before call started|before any bytes/i;
+/** A learner of 3.4 serves nobody, but the other members do. */
+const askAnother = 'rpc not supported for learner';
+
 export function faultOf(e: unknown): Fault {
+  if (e instanceof CodedError) return 'refused';
+  if (e instanceof NotSent) return 'not-sent';
   const text = messageOf(e);
   if (refusals.some((one) => text.includes(one))) return 'refused';
-  // grpc-js says so when no connection was there to write to.
-  if (/No connection established|Failed to connect|name resolution|ECONNREFUSED|before any bytes/i.test(text))
-    return 'not-sent';
-  return 'unknown';
+  return notSent.test(text) || text.includes(askAnother) ? 'not-sent' : 'unknown';
 }
+
+/** True for what a login with a wrong name or password is answered. */
+export const refusesLogin = (text: string): boolean =>
+  /authentication failed|user name (?:is empty|not found)|password is empty/.test(text);
+
+/** What etcd said, without what the libraries wrap it in. */
+export const saidBy = (e: unknown): string =>
+  messageOf(e).replace(/^(?:\w+: )?\d+ [A-Z_]+: (?:etcdserver: )?/, '');
 
 /** What a fault means to the log. `writing`: an unknown end may have written. */
 export function asCoded(e: unknown, { writing, place }: { writing: boolean; place: string }): CodedError {
   if (e instanceof CodedError) return e;
-  const text = messageOf(e).replace(/^\w+: \d+ [A-Z_]+: /, '');
+  const text = saidBy(e);
+  const coded = (code: ConstructorParameters<typeof CodedError>[0], what: string): CodedError =>
+    new CodedError(code, `${what} (${place}): ${text}`, { cause: e });
   if (text.includes('database space exceeded'))
-    return new CodedError(
-      'no_space',
-      `etcd takes no writes: its database has reached its quota (${place}): compact, defragment and disarm the alarm ` +
-        '(etcdctl defrag; etcdctl alarm disarm), or raise --quota-backend-bytes',
-      { cause: e },
+    return new CodedError('no_space', `${fullText} (${place})`, { cause: e });
+  if (text.includes('corrupt cluster'))
+    return new CodedError('unavailable', `${corruptText} (${place})`, { cause: e });
+  if (text.includes('larger than max')) return coded('limit_exceeded', "etcd's answer is too large");
+  if (text.includes('request is too large'))
+    return coded(
+      'limit_exceeded',
+      'etcd takes no request of this size: raise its --max-request-bytes to 1.5 MiB',
     );
-  if (text.includes('larger than max'))
-    return new CodedError('limit_exceeded', `etcd's answer is too large (${place}): ${text}`, { cause: e });
-  if (/authentication failed|permission denied|user name is empty|auth token is not provided/.test(text))
-    return new CodedError('misconfigured', `etcd refuses us (${place}): ${text}`, { cause: e });
-  if (writing && faultOf(e) === 'unknown')
-    return new CodedError('ambiguous', `etcd gave no answer to a write (${place}): ${text}`, { cause: e });
-  return new CodedError('unavailable', `etcd does not answer (${place}): ${text}`, { cause: e });
+  if (/permission denied|auth token is not provided/.test(text) || refusesLogin(text))
+    return coded('misconfigured', 'etcd refuses us');
+  if (writing && faultOf(e) === 'unknown') return coded('ambiguous', 'etcd gave no answer to a write');
+  return coded('unavailable', 'etcd does not answer');
 }
+
+export const fullText =
+  'etcd takes no writes: its database has reached its quota: compact, defragment and disarm the alarm ' +
+  '(etcdctl defrag; etcdctl alarm disarm), or raise --quota-backend-bytes';
+export const corruptText =
+  'etcd takes no writes: its members do not hold the same (etcdctl alarm list says CORRUPT): replace the member that differs';

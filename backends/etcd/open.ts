@@ -2,15 +2,16 @@ import { pause } from '../../src/base/backoff.ts';
 import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { World } from '../../src/base/world.ts';
-import type { Partition } from '../../src/log/event.ts';
-import type { SlotDriver, StoredSlot } from '../../src/log/slot-driver.ts';
+import type { BlobStore, SlotDriver } from '../../src/log/slot-driver.ts';
 import { blobStore } from './blobs.ts';
+import { connectionsTo } from './connection.ts';
 import { checkVersion, claimPrefix } from './format.ts';
 import { watchRange } from './hints.ts';
 import { keysBelow } from './keys.ts';
-import { commitTimeoutMs, type EtcdOptions, maxBatchBytes } from './options.ts';
+import { defaultMessageBytes, type EtcdOptions, leastMessageBytes, maxBatchBytes } from './options.ts';
 import { Peers } from './peers.ts';
-import { readRange } from './ranges.ts';
+import { quotaOf } from './quota.ts';
+import { commitSlot, slotsFrom, trimSlots } from './slots.ts';
 import { keepUp } from './upkeep.ts';
 
 /**
@@ -28,58 +29,56 @@ export async function openEtcdDriver(
     reading = false,
   }: { readonly sink: LogSink; readonly world: World; readonly reading?: boolean },
 ): Promise<SlotDriver> {
-  const peers = new Peers(options);
+  const peers = new Peers(
+    connectionsTo(checked(options), () => {
+      sink.warn(
+        'etcd asks nobody for a name and a password (its authentication is off): ours is not used',
+        {},
+      );
+    }),
+  );
   const keys = keysBelow(options.prefix);
   try {
-    await firstAnswer(peers, options);
-    await claimPrefix(peers, keys, options.prefix, reading);
+    await firstAnswer(peers, options, () => claimPrefix(peers, keys, options.prefix, reading));
   } catch (e) {
     peers.close();
     throw e;
   }
-  const upkeep = keepUp(peers, sink);
+  const upkeep = keepUp({ peers, sink, quotaOf: (peer) => quotaOf(peer, options) });
+  const freeing = (blobs: BlobStore): BlobStore => ({
+    ...blobs,
+    delete: async (key) => {
+      await blobs.delete(key);
+      upkeep.freed();
+    },
+  });
   return {
     limits: { maxBatchBytes },
     commit: async (partition, slot, batch) => {
-      const key = Buffer.from(keys.slot(partition, slot));
+      upkeep.refuseNearQuota(partition);
       try {
-        const { succeeded } = await peers.call(
-          (client, o) =>
-            client.kv.txn(
-              {
-                compare: [{ key, target: 'Version', result: 'Equal', version: 0 }],
-                success: [{ request_put: { key, value: Buffer.from(batch) } }],
-              } as never,
-              o,
-            ),
-          { writing: true, timeoutMs: commitTimeoutMs },
-        );
+        const end = await commitSlot(peers, keys.slot(partition, slot), batch);
         upkeep.full(false);
-        return succeeded ? 'committed' : 'taken';
+        return end;
       } catch (e) {
         if (isCoded(e, 'no_space')) upkeep.full(true);
         throw e;
       }
     },
-    read: (partition, from) => slotsFrom(partition, from),
+    read: (partition, from) => slotsFrom(peers, keys, partition, from),
     hints: (partition) =>
       watchRange(peers, { from: keys.slot(partition, 0), end: keys.slotsEnd(partition) }, world),
     trim: async (partition, before) => {
-      await peers.call((client, o) =>
-        client.kv.deleteRange(
-          { key: Buffer.from(keys.slot(partition, 0)), range_end: Buffer.from(keys.slot(partition, before)) },
-          o,
-        ),
-      );
-      upkeep.trimmed();
+      await trimSlots(peers, keys, partition, before);
+      upkeep.freed();
     },
-    vault: blobStore(peers, keys, 'vault'),
-    snapshots: blobStore(peers, keys, 'snapshots'),
+    vault: freeing(blobStore(peers, keys, 'vault')),
+    snapshots: freeing(blobStore(peers, keys, 'snapshots')),
     report: () => ({
       type: 'etcd',
       place: `${options.peers.join(', ')} prefix ${options.prefix}`,
       trouble: upkeep.trouble(),
-      figures: { ...upkeep.figures, calls: peers.counters.calls, failovers: peers.counters.failovers },
+      figures: { ...upkeep.figures, ...peers.counters },
     }),
     close: () => {
       upkeep.close();
@@ -87,29 +86,46 @@ export async function openEtcdDriver(
       return Promise.resolve();
     },
   };
-
-  async function* slotsFrom(partition: Partition, from: number): AsyncGenerator<StoredSlot> {
-    const range = { from: keys.slot(partition, from), end: keys.slotsEnd(partition) };
-    for await (const { key, value } of readRange(peers, range))
-      yield { slot: keys.slotOf(key), batch: value };
-  }
 }
 
-/** Tries until a peer answers, or the time is over. Wrong credentials are not tried again. */
-async function firstAnswer(peers: Peers, { dialTimeoutMs }: EtcdOptions): Promise<void> {
+/** @throws CodedError `misconfigured` */
+function checked(options: EtcdOptions): EtcdOptions {
+  const { maxClientMessageBytes: most = defaultMessageBytes } = options;
+  if (most < leastMessageBytes)
+    throw new CodedError(
+      'misconfigured',
+      `etcd: etcd_max_client_msg_size_bytes is ${most}: at least ${leastMessageBytes} is needed, a batch of the log must fit`,
+    );
+  return options;
+}
+
+/**
+ * Tries until a peer answers that has a quorum behind it, or the time is over. What only an operator can mend is not
+ * tried again. No peer that keeps silent uses up the time of the others.
+ */
+async function firstAnswer(
+  peers: Peers,
+  { dialTimeoutMs, peers: { length: count } }: EtcdOptions,
+  claim: () => Promise<void>,
+): Promise<void> {
   const end = performance.now() + dialTimeoutMs;
+  const usual = peers.patienceMs;
+  peers.patienceMs = Math.min(usual, Math.max(100, dialTimeoutMs / (2 * count)));
   for (;;) {
     try {
       const { version } = await peers.call((client, options) => client.maintenance.status(options));
       checkVersion(version);
+      await claim();
+      peers.patienceMs = usual;
       return;
     } catch (e) {
       if (!isCoded(e, 'unavailable')) throw e;
-      if (performance.now() >= end)
+      const left = end - performance.now();
+      if (left <= 0)
         throw new CodedError('unavailable', `${messageOf(e)} (tried for ${dialTimeoutMs / 1000} s)`, {
           cause: e,
         });
-      await pause(250, AbortSignal.timeout(1_000));
+      await pause(Math.min(250, left));
     }
   }
 }

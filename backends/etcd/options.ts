@@ -1,6 +1,8 @@
+import { CodedError } from '../../src/base/errors.ts';
+
 /** How an etcd cluster is reached, and which part of it is ours. */
 export interface EtcdOptions {
-  /** `https://host:port`; `http://` or nothing before the host: without TLS. */
+  /** `https://host:port`, `http://host:port`; see `usesTls` for a bare `host:port`. */
   readonly peers: readonly string[];
   /** With or without slashes around it: the same place. */
   readonly prefix: string;
@@ -17,6 +19,22 @@ export interface EtcdOptions {
   readonly maxClientMessageBytes?: number | undefined;
 }
 
+/**
+ * Whether a peer is spoken to with TLS: one that says `https://`, and one that says nothing when TLS files are given.
+ * @throws CodedError `misconfigured` for `http://` beside TLS files: who names them means to be protected.
+ */
+export function usesTls(peer: string, { tlsCaFile, tlsCertFile, tlsKeyFile }: EtcdOptions): boolean {
+  const files = (tlsCaFile ?? tlsCertFile ?? tlsKeyFile) !== undefined;
+  if (peer.startsWith('https://')) return true;
+  if (!peer.startsWith('http://')) return files;
+  if (files)
+    throw new CodedError(
+      'misconfigured',
+      `etcd: TLS files are set, but the peer ${peer} is spoken to without TLS: write https://, or remove them`,
+    );
+  return false;
+}
+
 /** Longest wait for one answer. */
 export const callTimeoutMs = 5_000;
 /** A write that is not answered by then is settled by reading: a follower may wait for a leader that is gone. */
@@ -24,3 +42,5 @@ export const commitTimeoutMs = 2_000;
 /** A request of etcd's is 1.5 MiB at most; the batch travels with its key. */
 export const maxBatchBytes = 1024 * 1024;
 export const defaultMessageBytes = 4 * 1024 * 1024;
+/** An answer with one batch in it must fit. */
+export const leastMessageBytes = 2 * 1024 * 1024;

@@ -1,80 +1,127 @@
-import { messageOf } from '../../src/base/errors.ts';
+import { CodedError, messageOf } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
+import type { Partition } from '../../src/log/event.ts';
+import { corruptText, fullText } from './answers.ts';
+import { History, historyKeptMs } from './history.ts';
 import type { Peers } from './peers.ts';
 
 /** What is known of the cluster's health, and what we do for it. */
 export interface Upkeep {
   readonly figures: Readonly<Record<string, number>>;
   trouble(): string | undefined;
-  /** Slots before `revision` of etcd were deleted: what they took can be given back. */
-  trimmed(): void;
+  /** @throws CodedError `no_space` near the quota, for partitions that can wait: the rest is for getting out of it. */
+  refuseNearQuota(partition: Partition): void;
+  /** Something was deleted: what it took can be given back. */
+  freed(): void;
   /** A write was refused for lack of space, or taken. */
   full(is: boolean): void;
   close(): void;
 }
 
-const everyMs = 30_000;
-/** Revisions that are kept behind the newest, for other readers of this etcd. */
-const keptRevisions = 10_000;
+export interface UpkeepOptions {
+  readonly peers: Peers;
+  readonly sink: LogSink;
+  /** Of the database of one peer, in bytes, where it can be had. */
+  readonly quotaOf: (peer: string) => Promise<number | undefined>;
+  readonly everyMs?: number;
+  readonly historyKeptMs?: number;
+}
 
-/** Looks at size and alarms of the database, and asks etcd to compact its own history after trims. */
-export function keepUp(peers: Peers, sink: LogSink): Upkeep {
+const usualEveryMs = 30_000;
+/** In trouble it is looked at more often, so that what an operator mended is seen soon. */
+const leastEveryMs = 1_000;
+const quotaEveryMs = 10 * 60_000;
+/** Shares of the quota. `state` is not refused: by it people get out (log in, lock, remove, compact). */
+const share = { warn: 0.9, refuse: 0.95 };
+
+/** Looks at size and alarms of the database, and asks etcd to compact its own history after something was deleted. */
+export function keepUp(options: UpkeepOptions): Upkeep {
+  const { peers, sink, quotaOf, everyMs = usualEveryMs } = options;
+  const history = new History(peers, options.historyKeptMs ?? historyKeptMs);
   const figures: Record<string, number> = {};
-  let isFull = false;
-  let due = false;
-  let working = false;
+  let alarm: 'full' | 'corrupt' | undefined;
+  let quota: { readonly bytes: number | undefined; readonly at: number } | undefined;
+  let [lookedAt, working, closed] = [-Infinity, false, false];
+  let complaint = '';
+  const isClosed = (): boolean => closed;
+
   const look = async (): Promise<void> => {
-    const status = await peers.call((client, options) => client.maintenance.status(options));
-    figures['size_bytes'] = Number(status.dbSize);
-    const alarms = await peers.call((client, options) =>
-      client.maintenance.alarm({ action: 'GET' as never, memberID: 0, alarm: 'NONE' as never }, options),
+    const status = await peers.all((client, o) => client.maintenance.status(o));
+    const largest = (field: 'dbSize' | 'dbSizeInUse'): number =>
+      Math.max(...status.map((one) => Number(one[field])));
+    figures['peers_answering'] = status.length;
+    figures['size_bytes'] = largest('dbSize');
+    figures['used_bytes'] = largest('dbSizeInUse');
+    const { alarms } = await peers.call((client, o) =>
+      client.maintenance.alarm({ action: 'GET' as never, memberID: 0, alarm: 'NONE' as never }, o),
     );
-    isFull = alarms.alarms.some((one) => (one.alarm as string) === 'NOSPACE');
+    const raised = alarms.map((one) => one.alarm as string);
+    alarm = raised.includes('CORRUPT') ? 'corrupt' : raised.includes('NOSPACE') ? 'full' : undefined;
+    await lookAtQuota();
+    const newest = status.map((one) => BigInt(one.header.revision)).reduce((a, b) => (a > b ? a : b));
+    await history.look(String(newest), performance.now());
+    figures['compacted_revision'] = history.compactedRevision;
   };
-  const compact = async (): Promise<void> => {
-    const { header } = await peers.call((client, options) =>
-      client.kv.range({ key: Buffer.from('\0'), limit: 1, keys_only: true }, options),
-    );
-    const revision = Number(header.revision) - keptRevisions;
-    if (revision <= 0) return;
-    try {
-      await peers.call((client, options) => client.kv.compact({ revision }, options));
-      figures['compacted_revision'] = revision;
-    } catch (e) {
-      // Somebody else did, up to a later one.
-      if (!messageOf(e).includes('compacted')) throw e;
-    }
+  const lookAtQuota = async (): Promise<void> => {
+    const now = performance.now();
+    if (quota !== undefined && now - quota.at < quotaEveryMs && usedShare() < share.warn) return;
+    quota = { bytes: await quotaOf(peers.preferred()), at: now };
+    if (quota.bytes === undefined) delete figures['quota_bytes'];
+    else figures['quota_bytes'] = quota.bytes;
+  };
+  const usedShare = (): number => {
+    const { size_bytes: size = 0, quota_bytes: most } = figures;
+    return most === undefined ? 0 : size / most;
   };
   const work = async (): Promise<void> => {
-    if (working) return;
+    if (working || isClosed()) return;
     working = true;
+    lookedAt = performance.now();
     try {
       await look();
-      if (due) await compact();
-      due = false;
+      complaint = '';
     } catch (e) {
-      sink.debug('etcd could not be looked after', { reason: messageOf(e) });
+      const reason = messageOf(e);
+      // Once a reason, not twice a minute for as long as it lasts.
+      if (isClosed() || reason === complaint) return;
+      complaint = reason;
+      sink.warn('etcd could not be looked after: its size, alarms and history', { reason });
     } finally {
       working = false;
     }
   };
+  const soon = (): void => {
+    if (performance.now() - lookedAt >= leastEveryMs) void work();
+  };
+  const nearText = (): string =>
+    `etcd's database is nearly full: ${mib(figures['size_bytes'])} of ${mib(figures['quota_bytes'])} that its quota allows: ` +
+    'defragment (etcdctl defrag), or raise --quota-backend-bytes';
   const timer = setInterval(() => void work(), everyMs);
   timer.unref();
   void work();
   return {
     figures,
-    trouble: () =>
-      isFull
-        ? 'etcd takes no writes: its database has reached its quota (etcdctl defrag; etcdctl alarm disarm; or raise --quota-backend-bytes)'
-        : undefined,
-    trimmed: () => {
-      due = true;
+    trouble: () => {
+      if (alarm !== undefined) return alarm === 'full' ? fullText : corruptText;
+      return usedShare() >= share.warn ? nearText() : undefined;
+    },
+    refuseNearQuota: (partition) => {
+      if (partition === 'state' || usedShare() < share.refuse) return;
+      soon();
+      throw new CodedError('no_space', `${nearText()}; until then nothing is appended to ${partition}`);
+    },
+    freed: () => {
+      history.freed();
     },
     full: (is) => {
-      isFull = is;
+      if (is) alarm = 'full';
+      else if (alarm === 'full') alarm = undefined;
     },
     close: () => {
+      closed = true;
       clearInterval(timer);
     },
   };
 }
+
+const mib = (bytes = 0): string => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;

@@ -1,0 +1,118 @@
+import { Stream } from 'node:stream';
+import { Etcd3, type IOptions } from 'etcd3';
+import { CodedError } from '../../src/base/errors.ts';
+import { channelOptions, grpc, type Metadata } from './grpc.ts';
+import { callTimeoutMs, defaultMessageBytes, type EtcdOptions, usesTls } from './options.ts';
+import { readFile, readTlsFiles, type TlsFiles } from './tls-files.ts';
+import { TokenSource } from './token.ts';
+
+/** One peer, and the client that talks to it alone. */
+export interface Connection {
+  readonly name: string;
+  readonly client: Etcd3;
+  /** The token was refused: the next call brings a new one. */
+  renewToken(): void;
+  close(): void;
+}
+
+/** Runs what it is given at once, and nothing again: etcd3's own retries report false conflicts. */
+const once: never = {
+  execute: (act: () => unknown) =>
+    new Promise((resolve) => {
+      const made = act();
+      // A stream may fail before whoever asked for it has it: it finds it destroyed then.
+      if (made instanceof Stream) made.on('error', () => undefined);
+      resolve(made);
+    }),
+  onSuccess: () => ({ dispose: () => undefined }),
+  onFailure: () => ({ dispose: () => undefined }),
+} as never;
+
+/** What etcd3 keeps to itself. */
+interface Inside {
+  readonly pool: { readonly hosts: readonly [Host]; authenticator: unknown };
+}
+interface Host {
+  channelCredentials: unknown;
+  getServiceClient(name: 'Auth'): {
+    authenticate(
+      request: { readonly name: string; readonly password: string },
+      metadata: Metadata,
+      options: { readonly deadline: number },
+      done: (e: Error | null, answer: { readonly token: string }) => void,
+    ): void;
+  };
+}
+
+/**
+ * One connection to each peer. `notAsked` hears when a name and a password were given and etcd asks for none.
+ * @throws CodedError `misconfigured` for peers and files that cannot be used, naming them.
+ */
+export function connectionsTo(options: EtcdOptions, notAsked: () => void): Connection[] {
+  const { peers, insecure, username, passwordFile } = options;
+  if (peers.length === 0) throw new CodedError('misconfigured', 'etcd: no peers');
+  if ((username === undefined) !== (passwordFile === undefined))
+    throw new CodedError('misconfigured', 'etcd: set both username and password_file, or neither');
+  const files = readTlsFiles(options);
+  if (passwordFile !== undefined) passwordIn(passwordFile);
+  return peers.map((peer) => {
+    const tls = usesTls(peer, options);
+    const client = new Etcd3({
+      hosts: peer,
+      ...(tls && { credentials: credentialsOf(files) }),
+      grpcOptions: channelOptions(options.maxClientMessageBytes ?? defaultMessageBytes),
+      faultHandling: { host: () => once, global: once },
+    });
+    const { pool } = client as unknown as Inside;
+    if (tls && insecure) pool.hosts[0].channelCredentials = withoutLooking(files);
+    const token =
+      username === undefined || passwordFile === undefined
+        ? undefined
+        : new TokenSource({
+            logIn: () => logIn(pool.hosts[0], username, passwordIn(passwordFile)),
+            clock: () => performance.now(),
+            notAsked,
+          });
+    if (token) pool.authenticator = token;
+    return {
+      name: peer,
+      client,
+      renewToken: () => token?.invalidateMetadata(),
+      close: () => {
+        client.close();
+      },
+    };
+  });
+}
+
+const credentialsOf = ({ ca, client }: TlsFiles): NonNullable<IOptions['credentials']> =>
+  // Without a CA file: the authorities of the system.
+  ({
+    rootCertificate: ca,
+    ...(client && { privateKey: client.key, certChain: client.cert }),
+  }) as NonNullable<IOptions['credentials']>;
+
+/** TLS to a server whose certificate nobody looks at. */
+const withoutLooking = ({ client }: TlsFiles): unknown =>
+  grpc.credentials.createSsl(null, client?.key ?? null, client?.cert ?? null, {
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+  });
+
+/** Read at each login: a password that was changed is used from then on. */
+function passwordIn(path: string): string {
+  const password = readFile(path, 'password_file').toString('utf8').trim();
+  if (password === '') throw new CodedError('misconfigured', `etcd: password_file: ${path} is empty`);
+  return password;
+}
+
+const logIn = async (host: Host, name: string, password: string): Promise<string> => {
+  const service = host.getServiceClient('Auth');
+  return new Promise((resolve, reject) => {
+    const options = { deadline: Date.now() + callTimeoutMs };
+    service.authenticate({ name, password }, new grpc.Metadata(), options, (e, answer) => {
+      if (e) reject(e);
+      else resolve(answer.token);
+    });
+  });
+};
