@@ -9,6 +9,7 @@ import type { DynamodbOptions } from '../backends/dynamodb/options.ts';
 import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
 import { type DynamodbEngine, startDynalite } from './dynamodb-server.ts';
+import { appendNext, openTrialLog } from './store-writers.ts';
 
 const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
 const env = { sink: silentLog, world: realWorld };
@@ -197,6 +198,32 @@ describe('opening DynamoDB', () => {
       code: 'misconfigured',
       message: expect.stringContaining('auto_scaling') as string,
     });
+  });
+});
+
+describe('an item that does not unpack', () => {
+  it('is damage of its slot: what precedes is served', async () => {
+    const spoilt = options();
+    const log = await openTrialLog(await openDynamodbDriver(spoilt, env));
+    for (let n = 0; n < 3; n++) await appendNext(log, 'trial-1', n);
+    await log.close();
+    const key = { p: { S: 'log/state' }, s: { S: '3'.padStart(20, '0') } };
+    // Each says of itself that it is deflated, plain, or of a form of the future.
+    for (const first of [1, 0, 9]) {
+      await client.send(
+        new PutItemCommand({
+          TableName: spoilt.tableName,
+          Item: { ...key, b: { B: Buffer.of(first, 1, 2, 3) } },
+        }),
+      );
+      const opened = await openTrialLog(await openDynamodbDriver(spoilt, env));
+      expect(await opened.state.revision('trial-1')).toBe(2);
+      await expect(appendNext(opened, 'trial-1', 2)).rejects.toMatchObject({
+        code: 'damaged',
+        message: expect.stringContaining('slot 3') as string,
+      });
+      await opened.close();
+    }
   });
 });
 

@@ -3,7 +3,7 @@ import { CodedError } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { World } from '../../src/base/world.ts';
 import type { Partition } from '../../src/log/event.ts';
-import type { SlotDriver } from '../../src/log/slot-driver.ts';
+import type { SlotDriver, StoredSlot } from '../../src/log/slot-driver.ts';
 import { scaleTable } from './auto-scaling.ts';
 import { blobStore, deleteItems } from './blobs.ts';
 import { claimTable } from './format.ts';
@@ -17,6 +17,7 @@ import { ensureTable } from './table.ts';
 import { markTrimmed } from './trimming.ts';
 
 const exists = 'ConditionalCheckFailedException';
+const loadsAtOnce = 16;
 
 /**
  * The store in a DynamoDB table of its own, which is made when it is missing.
@@ -64,7 +65,11 @@ function driver(table: TableAccess, options: DynamodbOptions, ask: Asking): Slot
   const saw = (partition: Partition, slot: number): void => {
     newest.set(partition, Math.max(newest.get(partition) ?? 0, slot));
   };
-  const commit: SlotDriver['commit'] = async (partition, slot, batch) => {
+  const put = async (
+    partition: Partition,
+    { slot, batch }: StoredSlot,
+    writing: boolean,
+  ): Promise<'committed' | 'taken'> => {
     if (batch.length > maxBatchBytes)
       throw new CodedError('limit_exceeded', 'the batch is larger than the store takes');
     const value = await pack(batch);
@@ -85,7 +90,7 @@ function driver(table: TableAccess, options: DynamodbOptions, ask: Asking): Slot
             }),
           ),
         [exists],
-        { writing: true },
+        { writing },
       );
       table.count(answer.ConsumedCapacity, 'write');
       saw(partition, slot);
@@ -98,7 +103,15 @@ function driver(table: TableAccess, options: DynamodbOptions, ask: Asking): Slot
   return {
     // A look for what a hint did not tell reads the whole rest; hints do nearly all of it.
     limits: { maxBatchBytes, pollMs: Math.max(2_000, 5 * pollStreamPeriodMs) },
-    commit,
+    commit: (partition, slot, batch) => put(partition, { slot, batch }, true),
+    // Several at a time. What is there stays, so that each may be sent again when its answer is lost.
+    load: async (partition, slots) => {
+      const waiting = slots.values();
+      const work = async (): Promise<void> => {
+        for (const one of waiting) await put(partition, one, false);
+      };
+      await Promise.all(Array.from({ length: loadsAtOnce }, work));
+    },
     read: async function* (partition, from) {
       // Who asks from there on has what is before: news is what comes after.
       saw(partition, from - 1);
