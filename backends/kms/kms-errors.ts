@@ -24,6 +24,12 @@ const mends: Readonly<Record<string, string>> = {
 /** The service's words, and what to do. Everything but damage is `unavailable`: what is served already goes on. */
 export function codedFrom(e: unknown, keyName: string): CodedError {
   const name = e instanceof Error ? e.name : '';
+  if (messageOf(e) === 'Region is missing')
+    return new CodedError(
+      'misconfigured',
+      `the key service for ${keyName}: no region is known: set storage.kms_region or AWS_REGION`,
+      { cause: e },
+    );
   if (damaged.has(name))
     return new CodedError('damaged', `a data key does not unwrap under ${keyName}: ${messageOf(e)}`, {
       cause: e,

@@ -107,6 +107,16 @@ describe('opening the key service', () => {
     expect(sink.lines.join()).toContain('waits for the key service');
   });
 
+  it('does not wait for a region that nobody named', async () => {
+    vi.stubEnv('AWS_CONFIG_FILE', '/nonexistent');
+    vi.stubEnv('AWS_REGION', undefined);
+    const options = { keyId: 'one', region: undefined, endpoint: kms.endpoint, patienceMs: 60_000 };
+    await expect(openKmsKeyring(options, { sink: silentLog, world: realWorld })).rejects.toMatchObject({
+      code: 'misconfigured',
+      message: expect.stringContaining('kms_region') as string,
+    });
+  });
+
   it('names a key that is not there', async () => {
     await expect(open('three')).rejects.toMatchObject({
       message: expect.stringContaining('three') as string,

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfigFile } from './config-file.ts';
-import { directoryLocation, keySourceOf, placeOf, storageLocationOf } from './storage-schema.ts';
+import {
+  directoryLocation,
+  keySourceOf,
+  previousKeySourcesOf,
+  placeOf,
+  storageLocationOf,
+} from './storage-schema.ts';
 
 const section = (lines: string) =>
   parseConfigFile(`teleport:\n  storage:\n${lines.replaceAll(/^/gm, '    ')}`, 'f').teleport.storage;
@@ -67,6 +73,20 @@ describe('teleport.storage', () => {
     expect(keySourceOf(section('kms_key_id: alias/t'))).toMatchObject({ status: 'kms', keyId: 'alias/t' });
     expect(() => keySourceOf(section('key_file: /k\nkms_key_id: a'))).toThrow('not both');
     expect(() => keySourceOf(section('kms_region: eu'))).toThrow('need kms_key_id');
+  });
+
+  it('knows the region of a KMS key: what is said, else the ARN, else the table', () => {
+    const table = 'type: dynamodb\ntable_name: abc\nregion: eu-west-1\nkms_key_id: ';
+    const arn = 'arn:aws:kms:us-east-2:111122223333:key/k';
+    expect(keySourceOf(section(`${table}k`))).toMatchObject({ region: 'eu-west-1' });
+    expect(keySourceOf(section(table + arn))).toMatchObject({ region: 'us-east-2' });
+    expect(keySourceOf(section(`${table}${arn}\nkms_region: eu-north-1`))).toMatchObject({
+      region: 'eu-north-1',
+    });
+    expect(keySourceOf(section('kms_key_id: k'))).toMatchObject({ region: undefined });
+    expect(previousKeySourcesOf(section(`${table}k`.replace('kms', 'previous_kms')))).toMatchObject([
+      { region: 'eu-west-1' },
+    ]);
   });
 
   it('calls a place without its secrets', () => {

@@ -288,13 +288,19 @@ function dynamodbLocationOf(section: DynamodbSection): StorageLocation {
 
 /** Keys that only open: what was sealed before the keys moved. */
 export function previousKeySourcesOf(section: StorageSection): readonly KeySource[] {
-  const { previous_key_file: path, previous_kms_key_id: keyId, kms_region: region } = section;
+  const { previous_key_file: path, previous_kms_key_id: keyId } = section;
   return [
     ...(path === undefined ? [] : [{ status: 'file', path: resolve(path) } as const]),
-    ...(keyId === undefined
-      ? []
-      : [{ status: 'kms', keyId, region, endpoint: section.kms_endpoint } as const]),
+    ...(keyId === undefined ? [] : [kmsKeyOf(section, keyId)]),
   ];
+}
+
+/** The region that is said, that of the key's ARN, or that of the table; else the SDK knows one. */
+function kmsKeyOf(section: StorageSection, keyId: string): Extract<KeySource, { status: 'kms' }> {
+  const ofArn = /^arn:[^:]+:kms:([^:]+):/.exec(keyId)?.[1];
+  const ofTable = section.type === 'dynamodb' ? section.region : undefined;
+  const region = section.kms_region ?? ofArn ?? ofTable;
+  return { status: 'kms', keyId, region, endpoint: section.kms_endpoint };
 }
 
 /** @throws CodedError `misconfigured` when both a file and a KMS key are named, or parts of KMS without a key. */
@@ -305,7 +311,7 @@ export function keySourceOf(section: StorageSection): KeySource {
   const anyKey = keyId ?? section.previous_kms_key_id;
   if (anyKey === undefined && (region !== undefined || endpoint !== undefined))
     throw new CodedError('misconfigured', 'storage: kms_region and kms_endpoint need kms_key_id');
-  if (keyId !== undefined) return { status: 'kms', keyId, region, endpoint };
+  if (keyId !== undefined) return kmsKeyOf(section, keyId);
   return path === undefined ? { status: 'data-dir' } : { status: 'file', path: resolve(path) };
 }
 
