@@ -181,6 +181,9 @@ proxy_service:
       await until('the daemon to be ready', async () => {
         if (child.exitCode !== null) throw new Error(`teleport exited ${child.exitCode}:\n${output}`);
         return (await cluster.readyz())?.code === 200 ? true : undefined;
+      }).catch(async (e: unknown) => {
+        const ready = await cluster.readyz();
+        throw new Error(`${String(e)}\n${JSON.stringify(ready)}\n${output}`, { cause: e });
       });
     },
     stop: (signal = 'SIGTERM') =>
