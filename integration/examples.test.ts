@@ -58,7 +58,10 @@ const shows: Record<string, () => Promise<void>> = {
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIATEST');
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret');
     const [engine, kms] = [await startDynalite(), await startStandIn(['alias/teleport'])];
-    closers.push(engine.close, kms.close);
+    closers.push(
+      () => engine.close(),
+      () => kms.close(),
+    );
     const cluster = await started('auth-on-dynamodb.yaml', [], (text) =>
       text
         .replace('type: dynamodb', `type: dynamodb\n    endpoint: ${engine.endpoint}`)
