@@ -78,7 +78,7 @@ describe('three etcd servers', () => {
     'lose and double nothing when their leader is killed again and again',
     { timeout: 300_000 },
     async () => {
-      const kills = times(3);
+      const kills = times(10);
       const cluster = await etcd(3);
       const log = await trialLog(await open(cluster.urls));
       const writers = startWriters(log, 8);
@@ -116,7 +116,7 @@ describe('three etcd servers', () => {
 
 describe('an etcd behind a link that is cut', () => {
   it('settles every answer that was lost after a commit', { timeout: 240_000 }, async () => {
-    const cuts = times(40);
+    const cuts = times(200);
     const cluster = await etcd();
     const middle = await link(cluster.urls[0] ?? '');
     const log = await trialLog(await open([`http://127.0.0.1:${middle.port}`]));
