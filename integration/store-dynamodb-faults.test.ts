@@ -67,7 +67,7 @@ describe('DynamoDB that throttles', () => {
   it('is waited out: nothing is lost or doubled, and it is counted', { timeout: 180_000 }, async () => {
     const log = await trialLog();
     const writers = startWriters(log, 8);
-    const seconds = times(4);
+    const seconds = times(30);
     middle.decide(() => (Math.random() < 0.7 ? 'throttle' : 'none'));
     await delay(seconds * 1_000);
     await writers.stop();
