@@ -123,6 +123,8 @@ describe('teleport.service under a real systemd', () => {
         (await processes()).length === 1 ? true : undefined,
       );
       expect(Number(await machine.must('cat /run/teleport.pid'))).toBe(await mainPid());
+      // systemd does not watch over, nor wait for, what is not its child.
+      expect(await machine.must('journalctl -u teleport -o cat')).not.toContain('not our child');
     },
   );
 

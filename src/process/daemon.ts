@@ -1,3 +1,4 @@
+import { pause } from '../base/backoff.ts';
 import { isCoded, messageOf } from '../base/errors.ts';
 import { ensurePrivateDirectory } from '../base/files.ts';
 import type { LogSink } from '../base/log-sink.ts';
@@ -31,6 +32,8 @@ export interface DaemonDeps {
 }
 
 const noLimitMs = Number.MAX_SAFE_INTEGER;
+/** For a predecessor that is itself ending, or of a release that does not know of it. */
+const releaseLimitMs = 2_000;
 
 /**
  * Serves until a signal ends this process; hands over to successors meanwhile. Resolves after an orderly end.
@@ -135,6 +138,7 @@ async function serve(configuration: Configuration, deps: DaemonDeps, standing: S
     teleport = early;
     for (const one of inheritance.closeRest())
       sink.info('a listener that is configured no more was closed', { listener: one });
+    await beChildOfInit(inheritance, sink);
     await beMain('serving');
     inheritance.tell({ type: 'ready', pid: process.pid });
     lifecycle.serving();
@@ -151,6 +155,23 @@ async function serve(configuration: Configuration, deps: DaemonDeps, standing: S
     stopSigns();
     unhandle();
     generations.leave();
+  }
+}
+
+/** Until the shell is gone by which the predecessor started us: systemd watches only over what is its own child. */
+async function beChildOfInit(inheritance: Inheritance, sink: LogSink): Promise<void> {
+  if (!inheritance.hasPredecessor) return;
+  const { ppid: shell } = process;
+  inheritance.tell({ type: 'serving', pid: process.pid });
+  const end = performance.now() + releaseLimitMs;
+  while (process.ppid === shell) {
+    if (performance.now() > end) {
+      sink.warn(
+        'the process before keeps the shell by which it started this one: systemd may not see when this one dies',
+      );
+      return;
+    }
+    await pause(5);
   }
 }
 

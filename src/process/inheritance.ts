@@ -36,6 +36,8 @@ export interface Inheritance {
 export type PredecessorMessage =
   /** Something the successor logged before it was ready. */
   | { readonly type: 'line'; readonly text: string }
+  /** It serves, and waits to be a child of process 1: only then systemd, which it tells next, sees when it dies. */
+  | { readonly type: 'serving'; readonly pid: number }
   | { readonly type: 'ready'; readonly pid: number }
   | { readonly type: 'failed'; readonly reason: string };
 

@@ -42,8 +42,8 @@ const keptLines = 20;
 
 /**
  * The one child we have is a shell that waits for the successor and tells how it ended. Once the successor serves, the
- * shell is killed: the successor is then a child of process 1, so that systemd sees when it dies. It has a session of its
- * own, so that a terminal's interrupt is not for it.
+ * shell is killed: the successor is then a child of process 1, and tells systemd, which would not watch over it before. It
+ * has a session of its own, so that a terminal's interrupt is not for it.
  */
 const watchScript = 'setsid "$@" 4>&- & wait $!; echo $? >&4';
 
@@ -70,6 +70,7 @@ export function startSuccessor(options: SuccessorOptions): Promise<Successor> {
     let exitCode = '';
     const lines: string[] = [];
     let settled = false;
+    let serving: ProcessRef | undefined;
     const endShell = (): void => {
       shell.kill('SIGKILL');
       exit.destroy();
@@ -78,7 +79,7 @@ export function startSuccessor(options: SuccessorOptions): Promise<Successor> {
       if (settled) return;
       settled = true;
       clearTimeout(limit);
-      for (const pid of childrenOf(shell.pid)) kill(pid);
+      for (const pid of serving ? [serving.pid] : childrenOf(shell.pid)) kill(pid);
       messages.destroy();
       endShell();
       reject(new SuccessorFailure(why, exitCode, lines));
@@ -86,12 +87,16 @@ export function startSuccessor(options: SuccessorOptions): Promise<Successor> {
     const limit = setTimeout(() => {
       fail(`was not ready within ${limitMs / 1000} s and was ended`);
     }, limitMs);
+    const release = (pid: number): void => {
+      if (settled || serving !== undefined) return;
+      serving = processRef(pid);
+      if (serving !== undefined) endShell();
+    };
     const succeed = (pid: number): void => {
-      const serving = processRef(pid);
+      release(pid);
       if (settled || serving === undefined) return;
       settled = true;
       clearTimeout(limit);
-      endShell();
       const ended = new Promise<void>((gone) => messages.once('close', gone));
       messages.unref();
       resolve({ ...serving, ended });
@@ -107,8 +112,12 @@ export function startSuccessor(options: SuccessorOptions): Promise<Successor> {
     });
     exit.on('error', () => undefined);
     messages.on('error', () => undefined);
+    messages.once('close', () => {
+      if (serving !== undefined) fail('ended when it had begun to serve');
+    });
     // The shell ends when the successor has: by then all that it wrote is here.
     shell.once('close', () => {
+      if (serving !== undefined) return;
       fail(reason ?? `ended before it was ready${exitCode === '' ? '' : `, exit code ${exitCode}`}`);
     });
     createInterface({ input: messages }).on('line', (line) => {
@@ -116,6 +125,7 @@ export function startSuccessor(options: SuccessorOptions): Promise<Successor> {
       if (message?.type === 'line')
         lines.splice(0, lines.length, ...[...lines, message.text].slice(-keptLines));
       else if (message?.type === 'failed') reason = message.reason;
+      else if (message?.type === 'serving') release(message.pid);
       else if (message?.type === 'ready') succeed(message.pid);
     });
   });
