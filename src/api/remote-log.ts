@@ -118,6 +118,8 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
         take(upstream, line);
         if (upstream.gone.signal.aborted) break;
       }
+      // A response that is aborted between two lines just ends.
+      silent.signal.throwIfAborted();
     } catch (e) {
       if (silent.signal.aborted)
         throw new CodedError('unavailable', `the auth server was silent for ${options.silentMs} ms`, {
