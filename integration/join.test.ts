@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AuthFleet, identityTextIn, startAuthFleet, tokens } from './auth-fleet.ts';
-import { freePorts, run } from './cluster.ts';
+import { freePorts, run, until } from './cluster.ts';
 import type { Machine } from './machines.ts';
 import { createFirstUser, type PeopleCluster, sshConfigFor } from './people.ts';
 import { replay } from './transcript.ts';
@@ -90,6 +90,10 @@ describe('machines that join with token and pin', () => {
     await auth.start();
     await node.says('Service 4.5.0');
     expect(node.output()).not.toContain('refused');
+    // It listens on another port now, which a proxy that was without auth as well learns a moment later.
+    await until('the proxy to know where it is', async () =>
+      (await people.tsh('joe', ['ssh', `${login}@node1`, 'true'])).code === 0 ? true : undefined,
+    );
     await throughProxy();
   });
 });
