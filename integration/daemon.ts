@@ -50,6 +50,8 @@ export async function startDaemon(options: ClusterOptions = {}): Promise<Daemon>
       const to = await until('another process to be the main one', () => {
         const now = processRef(Number(readText(pidFile)));
         return now !== undefined && now.pid !== from.pid ? now : undefined;
+      }).catch((e: unknown) => {
+        throw new Error(`${String(e)}\n${cluster.output()}`, { cause: e });
       });
       return { from, to };
     },

@@ -169,7 +169,8 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         stopping.abort();
         clearInterval(renewing);
         trust.unsubscribe();
-        await closeServer(server, grace);
+        // Idle connections to a server whose log has moved are worth nothing: who asks next shall ask the successor.
+        await closeServer(server, isFenced(log) ? { ...grace, given: false } : grace);
         await compaction.close();
         if (grace.succession === 'none') deps.presence.renew({ hostId: config.hostId, role: 'Auth' }, 0);
         await closeAll();
@@ -182,6 +183,9 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     throw e;
   }
 }
+
+const isFenced = (log: ClusterLog): boolean =>
+  Object.values(log.stats()).some(({ fence }) => fence !== undefined);
 
 /** Heads and lags of the log, and which keys are trusted. */
 function reportOf(deps: AuthDeps, log: ClusterLog): Record<string, unknown> {
