@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connectAuth } from '../src/api/auth-connection.ts';
 import type { AuthClient } from '../src/api/client.ts';
 import { recordingMetrics, recordingSink } from '../src/api/testing.ts';
@@ -95,7 +96,7 @@ export const identityOf = (
 export const clientOf = (
   servers: readonly HostPort[],
   identity: Material,
-  extra: { callTimeoutMs?: number; silentMs?: number } = {},
+  extra: { callTimeoutMs?: number; silentMs?: number; within?: () => Duplex } = {},
 ): AuthClient => connectAuth({ servers, identity, sink: recordingSink(), world: realWorld, ...extra });
 
 /** The private keys of the cluster: what a forger would love to have, and a test needs to forge well. */

@@ -175,6 +175,31 @@ describe('several auth servers', () => {
   });
 });
 
+describe('an auth server asked from within its process', () => {
+  it('is the one that answers, whoever listens at its address, until it ends', async () => {
+    const other = await startAuth({ log: auth.log });
+    const hostId = randomUUID();
+    const within = { within: () => auth.service.connectWithin(), callTimeoutMs: 1_000 };
+    const proxy = later(clientOf([other.address()], await identityOf(auth, 'Proxy', hostId), within));
+    const answeredBy = (one: AuthBench): number =>
+      one.sink.lines.filter((line) => line.includes('answered')).length;
+    const hosts = later(await openView(hostsView, proxy.state));
+    const info = { ...hostInfo(hostId, 'Proxy'), address: '0.0.0.0:3023' };
+    await proxy.call(operations.heartbeat, { host: info, ttlSeconds: 60 });
+    await vi.waitFor(() => {
+      expect(hostsInRole(hosts.state(), 'Proxy')[0]?.address).toBe('127.0.0.1:3023');
+    });
+    expect([answeredBy(auth), answeredBy(other)]).toEqual([1, 0]);
+    await auth.stop();
+    await proxy.call(operations.heartbeat, { host: info, ttlSeconds: 60 });
+    await vi.waitFor(() => {
+      expect(proxy.state.connection()).toEqual({ status: 'connected' });
+    });
+    expect([answeredBy(auth), answeredBy(other)]).toEqual([1, 1]);
+    await other.stop();
+  });
+});
+
 describe('the audit outbox', () => {
   let directory: string;
   beforeEach(() => {

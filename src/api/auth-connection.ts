@@ -31,6 +31,8 @@ export function connectAuth(
   options: ConnectionOptions & {
     readonly servers: readonly HostPort[];
     readonly identity: TlsIdentityMaterial;
+    /** Opens a stream to the auth service of this process, which is asked before the servers while it serves. */
+    readonly within?: () => Duplex;
   },
 ): AuthClient {
   const tls: TlsMaterial = {
@@ -39,9 +41,15 @@ export function connectAuth(
     ca: options.identity.tlsCasPem,
     serverName: authServerName,
   };
+  const { within } = options;
+  const own: Dialable | undefined = within && {
+    name: 'this process',
+    connect: async (signal) => secure(within(), tls, signal),
+  };
   return clientOf(
     options.servers.map((address) => tlsServer(address, tls)),
     options,
+    own,
   );
 }
 
@@ -58,9 +66,9 @@ export function connectAuthOver(
   return clientOf([throughProxy], options);
 }
 
-function clientOf(servers: readonly Dialable[], options: ConnectionOptions): AuthClient {
+function clientOf(servers: readonly Dialable[], options: ConnectionOptions, own?: Dialable): AuthClient {
   const { world, sink } = options;
-  const dial = dialOneOf(servers, world);
+  const dial = dialOneOf(servers, world, own);
   const calls = httpOver(dial, true);
   const streams = httpOver(dial, false);
   const follow = (partition: Partition): RemoteLog =>

@@ -83,6 +83,20 @@ describe('dialling one of several servers', () => {
     expect(unwanted.destroyed).toBe(true);
   });
 
+  it('asks its own each time while that serves, and the servers when it does not', async () => {
+    let serves = true;
+    const own = server('own', () =>
+      serves ? Promise.resolve(stream()) : Promise.reject(new Error('ended')),
+    );
+    const servers = [up('a')];
+    const dial = dialOneOf(servers, fakeWorld(), own);
+    await dial(open);
+    await dial(open);
+    serves = false;
+    await dial(open);
+    expect([own.dialled, servers[0]?.dialled]).toEqual([3, 1]);
+  });
+
   it('refuses to have no server', () => {
     expect(() => dialOneOf([], fakeWorld())).toThrow('no auth server is configured');
   });

@@ -44,7 +44,7 @@ const backDatedMs = minute;
 export function identifyCallers(facts: CallerFacts): (socket: Socket) => Caller {
   const proofs = new WeakMap<TLSSocket, Proven>();
   return (socket) => {
-    const address = formatHostPort({ host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 });
+    const address = formatHostPort({ host: peerHost(socket), port: socket.remotePort ?? 0 });
     if (!(socket instanceof TLSSocket)) throw refused();
     const certificate = socket.getPeerX509Certificate();
     if (!certificate) return { kind: 'anyone', address };
@@ -53,6 +53,10 @@ export function identifyCallers(facts: CallerFacts): (socket: Socket) => Caller 
     return callerOf(proven, facts, address);
   };
 }
+
+/** A connection from within this process has no address. Nor has one that is closed; it is not taken for that. */
+const peerHost = ({ remoteAddress, destroyed }: Socket): string =>
+  remoteAddress ?? (destroyed ? '' : '127.0.0.1');
 
 /**
  * Finds which authority signed the certificate. The signature is checked against each authority's key: subjects are

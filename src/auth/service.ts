@@ -1,3 +1,4 @@
+import { type Duplex, duplexPair } from 'node:stream';
 import { type LiveTail, openTail } from '../api/live-tail.ts';
 import { listenerOf, serveOperations } from '../api/serve-operations.ts';
 import { endingOnce } from '../base/ending.ts';
@@ -72,11 +73,17 @@ export interface AuthService extends Service {
   issueHostIdentity(request: HostIdentityRequest): Promise<HostIdentity>;
   /** Where it listens. @throws CodedError `unavailable` before `start`. */
   listenAddress(): HostPort;
+  /**
+   * A connection to this very server, as if it had come in over TCP: the address it listens on may be that of an older
+   * or a newer process as well. @throws CodedError `unavailable` before `start` and once it is ending.
+   */
+  connectWithin(): Duplex;
 }
 
 interface Started {
   readonly deps: AuthDeps;
   readonly address: HostPort;
+  readonly connectWithin: () => Duplex;
 }
 
 /** A followed log brings a line at least so often; readers give up after 7 s. */
@@ -98,6 +105,7 @@ export function createAuthService(service: AuthServiceDeps): AuthService {
     },
     issueHostIdentity: async (request) => issueHostIdentity(ready().deps, request),
     listenAddress: () => ready().address,
+    connectWithin: () => ready().connectWithin(),
   };
 }
 
@@ -155,6 +163,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       metrics,
       hostId: config.hostId,
     });
+    const within = new Set<Duplex>();
     let finish: () => void = () => undefined;
     const stopped = new Promise<void>((resolve) => {
       finish = resolve;
@@ -170,14 +179,23 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         clearInterval(renewing);
         trust.unsubscribe();
         // Idle connections to a server whose log has moved are worth nothing: who asks next shall ask the successor.
-        await closeServer(server, isFenced(log) ? { ...grace, given: false } : grace);
+        await closeServer(server, isFenced(log) ? { ...grace, given: false } : grace, within);
         await compaction.close();
         if (grace.succession === 'none') deps.presence.renew({ hostId: config.hostId, role: 'Auth' }, 0);
         await closeAll();
         finish();
       }),
     };
-    return { deps, address, running };
+    const connectWithin = (): Duplex => {
+      if (stopping.signal.aborted)
+        throw new CodedError('unavailable', 'the auth service of this process has ended');
+      const [near, far] = duplexPair();
+      within.add(far);
+      far.once('close', () => within.delete(far));
+      server.emit('connection', far);
+      return near;
+    };
+    return { deps, address, running, connectWithin };
   } catch (e) {
     await closeAll();
     throw e;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import { Server as TcpServer } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import type { Grace } from '../base/ending.ts';
 import { second } from '../base/time.ts';
@@ -52,8 +53,13 @@ const idleMs = 1_000;
 /**
  * Takes no new connection and waits for answers under way until the time is over. With a grace, a connection is told to
  * close with its next answer, and closed when there was none for a second; then nobody who was about to ask meets a reset.
+ * @param within streams that the server took without having accepted them.
  */
-export async function closeServer(server: Server, { over, given }: Grace): Promise<void> {
+export async function closeServer(
+  server: Server,
+  { over, given }: Grace,
+  within: ReadonlySet<Duplex> = new Set(),
+): Promise<void> {
   server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
     response.setHeader('Connection', 'close');
   });
@@ -74,6 +80,7 @@ export async function closeServer(server: Server, { over, given }: Grace): Promi
   const limit = setTimeout(closeAll, longestAnswerMs);
   void over.then(closeAll);
   await closed;
+  await Promise.all([...within].map((stream) => new Promise((gone) => stream.once('close', gone))));
   clearInterval(idle);
   clearTimeout(limit);
   server.close();

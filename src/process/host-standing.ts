@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { connectAuth } from '../api/auth-connection.ts';
 import { openAuditOutbox, type AuditOutbox } from '../api/audit-outbox.ts';
 import type { AuthClient } from '../api/client.ts';
@@ -35,7 +36,10 @@ interface Wish {
   readonly closers: Closers;
 }
 
-/** On the auth service of this process, which certifies the role at each start. */
+/**
+ * On the auth service of this process, which certifies the role at each start. It is spoken to directly: during a reload
+ * the process before listens at the same address, and its store may be another one.
+ */
 export async function localStanding(parts: Parts, auth: AuthService, wish: Wish): Promise<Standing> {
   const { configuration, hostId } = parts;
   const identity = await auth.issueHostIdentity({
@@ -45,7 +49,9 @@ export async function localStanding(parts: Parts, auth: AuthService, wish: Wish)
     additionalPrincipals: wish.names,
   });
   saveIdentity(configuration.dataDir, identity);
-  return standOn(identity, [callable(auth.listenAddress())], parts, wish);
+  return standOn(identity, [callable(auth.listenAddress())], parts, wish, {
+    within: () => auth.connectWithin(),
+  });
 }
 
 /** On auth servers elsewhere, which this machine joins first unless it has done so before. */
@@ -76,9 +82,15 @@ export async function joinedStanding(
     { hostId, nodename: configuration.nodename, role, additionalPrincipals: names },
   );
   const { authServers } = configuration.join;
-  return standOn(identity, authServers, parts, wish, (client) =>
-    explainAbsence(client, { identity, authServers, tryIdentity, world, sink, pause }),
-  );
+  return standOn(identity, authServers, parts, wish, {
+    dress: (client) => explainAbsence(client, { identity, authServers, tryIdentity, world, sink, pause }),
+  });
+}
+
+interface Link {
+  /** To the auth service of this process. */
+  readonly within?: () => Duplex;
+  readonly dress?: (client: AuthClient) => AuthClient;
 }
 
 async function standOn(
@@ -86,10 +98,12 @@ async function standOn(
   authServers: readonly HostPort[],
   { configuration, world, logger }: Parts,
   { role, closers }: Wish,
-  dress: (client: AuthClient) => AuthClient = (client) => client,
+  { within, dress = (client) => client }: Link,
 ): Promise<Standing> {
   const sink = logger(role.toLowerCase());
-  const client = dress(connectAuth({ servers: authServers, identity, sink, world }));
+  const client = dress(
+    connectAuth({ servers: authServers, identity, sink, world, ...(within !== undefined && { within }) }),
+  );
   closers.add(() => {
     client.close();
   });
