@@ -99,14 +99,19 @@ export class MovingCluster {
     await this.daemon.reload();
   }
 
-  /** Joe logs in on another machine, and out again there. False when he was refused. */
-  async logIn(): Promise<boolean> {
+  /** Joe logs in on another machine, and out again there. @throws with what tsh said when he was refused. */
+  async logIn(): Promise<void> {
+    const done = await this.#tryLogIn();
+    if (done.code !== 0) throw new Error(`joe cannot log in: ${done.stderr}${this.daemon.cluster.output()}`);
+  }
+
+  async #tryLogIn(): Promise<Ran> {
     const { cluster } = this.daemon;
     const flags = [`--proxy=localhost:${cluster.ports.web}`, '--user=joe'];
     const done = await cluster.tsh('other', ['login', ...flags], { input: `${password}\n` });
-    await cluster.tsh('other', ['logout']);
     if (done.code === 0) this.logins++;
-    return done.code === 0;
+    await cluster.tsh('other', ['logout']);
+    return done;
   }
 
   /** The successful logins that the log tells of. */
@@ -124,7 +129,7 @@ export class MovingCluster {
     writeFileSync(target, `${place.storage}\n`);
     const copying = { goesOn: true };
     const people = (async () => {
-      while (copying.goesOn) await this.logIn();
+      while (copying.goesOn) await this.#tryLogIn();
     })();
     const copied = await this.tctl('log', 'copy', `--to=${target}`);
     copying.goesOn = false;
@@ -133,21 +138,28 @@ export class MovingCluster {
     expect(copied.stdout).toMatch(/^state {4}slots 1 to \d+, \d+ events, [\d.]+ KB, head [0-9a-f]{64}$/m);
     expect(copied.stdout).toMatch(/^appends were refused for \d+ ms$/m);
     await people;
-    await this.session.isUp();
-    const refused = await this.tctl('users', 'add', `late-${place.name}`);
+    const [refused, status, ready] = await Promise.all([
+      this.tctl('users', 'add', `late-${place.name}`),
+      this.tctl('status'),
+      this.daemon.cluster.readyz(),
+      this.session.isUp(),
+    ]);
     expect(refused.code).toBe(1);
     expect(refused.stderr).toContain(`the log has moved to ${place.shown}: point storage at it and reload`);
-    expect((await this.tctl('status')).stdout).toContain('the log has moved to');
-    expect(await this.daemon.cluster.readyz()).toMatchObject({ code: 503 });
+    expect(status.stdout).toContain('the log has moved to');
+    expect(ready).toMatchObject({ code: 503 });
     await this.reloadAt(place);
-    await this.session.isUp();
-    expect((await this.tctl('users', 'add', `new-${place.name}`)).code).toBe(0);
-    expect(await this.logIn()).toBe(true);
-    const told = await this.loginsOnTheLog();
+    const [added] = await Promise.all([
+      this.tctl('users', 'add', `new-${place.name}`),
+      this.logIn(),
+      this.session.isUp(),
+    ]);
+    expect(added).toMatchObject({ code: 0, stderr: '' });
+    const [told, verified] = await Promise.all([this.loginsOnTheLog(), this.tctl('log', 'verify')]);
+    expect(verified.stdout).toContain('ok');
     expect(told).toBeGreaterThanOrEqual(this.logins);
     // A login that was noted while its certificate could no longer be.
     expect(told).toBeLessThanOrEqual(this.logins + 1);
     this.logins = told;
-    expect((await this.tctl('log', 'verify')).stdout).toContain('ok');
   }
 }
