@@ -1,4 +1,4 @@
-import { closeSync, futimesSync, openSync, statSync } from 'node:fs';
+import { closeSync, futimesSync, openSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CodedError, messageOf } from '../../src/base/errors.ts';
@@ -115,6 +115,7 @@ export class Database {
   }
 
   trim(partition: Partition, before: number): void {
+    this.#refuseReadOnly();
     guarded('unavailable', () => {
       this.#prepare(`DELETE FROM ${partition}_slots WHERE slot < ?`).run(before);
       this.#db.exec(`PRAGMA incremental_vacuum(${pagesGivenBack})`);
@@ -137,6 +138,7 @@ export class Database {
   }
 
   delete(table: BlobTable, key: string): void {
+    this.#refuseReadOnly();
     guarded('unavailable', () => {
       this.#prepare(`DELETE FROM ${table} WHERE key = ?`).run(key);
       // Deleted data keys must be gone from the write-ahead file as well. A reader may hold it up; the next one tries again.
@@ -188,7 +190,23 @@ export class Database {
         'unavailable',
         `${this.#path} was removed or replaced while in use: restart the process`,
       );
+    this.#refuseReadOnly();
     refuseOnFullDisk(this.#directory, what, bytes);
+  }
+
+  /** A disk with errors becomes read-only under us. Told before anything is begun, so it is known that nothing was written. */
+  #refuseReadOnly(): void {
+    try {
+      utimesSync(this.#path, new Date(), new Date());
+    } catch (e) {
+      // Whatever else is wrong, the write itself tells better.
+      if ((e as NodeJS.ErrnoException).code !== 'EROFS') return;
+      throw new CodedError(
+        'unavailable',
+        `the file system of ${this.#directory} is read-only now: what is there is served, nothing is written; see to the disk, then restart`,
+        { cause: e },
+      );
+    }
   }
 
   #pragma(name: string): number {

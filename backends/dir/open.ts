@@ -1,14 +1,14 @@
 import { closeSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { NEVER } from 'rxjs';
-import { CodedError } from '../../src/base/errors.ts';
+import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
 import { ensurePrivateDirectory } from '../../src/base/files.ts';
 import type { Partition } from '../../src/log/event.ts';
 import type { BlobStore, SlotDriver, StoredSlot } from '../../src/log/slot-driver.ts';
 import { databaseName, hintName, maxBatchBytes } from './database.ts';
 import { refuseNetworkFileSystem } from './file-system.ts';
 import { hintsOf } from './hint-file.ts';
-import type { BlobTable } from './protocol.ts';
+import type { BlobTable, Calls } from './protocol.ts';
 import { WorkerClient } from './worker-client.ts';
 
 /**
@@ -47,18 +47,41 @@ export async function openDirectoryReader({ path }: { readonly path: string }): 
   };
 }
 
+type Writing = 'commit' | 'load' | 'trim' | 'put' | 'delete';
+
 function driver(worker: WorkerClient, path: string): SlotDriver {
   const hints = hintsOf(join(path, hintName));
+  let trouble: string | undefined;
+  /** Until a write succeeds again, operators are told why the last one failed. */
+  const write = async <O extends Writing>(
+    operation: O,
+    args: Calls[O]['args'],
+  ): Promise<Calls[O]['answer']> => {
+    try {
+      const answer = await worker.call(operation, args);
+      trouble = undefined;
+      return answer;
+    } catch (e) {
+      if (!isCoded(e, 'limit_exceeded')) trouble = messageOf(e);
+      throw e;
+    }
+  };
+  const blobs = (store: BlobTable): BlobStore => ({
+    put: (key, value) => write('put', { store, key, value }),
+    get: (key) => worker.call('get', { store, key }),
+    delete: (key) => write('delete', { store, key }),
+    list: (prefix) => worker.call('list', { store, prefix }),
+  });
   return {
     limits: { maxBatchBytes },
-    commit: (partition, slot, batch) => worker.call('commit', { partition, slot, batch }),
-    load: (partition, slots) => worker.call('load', { partition, slots }),
+    commit: (partition, slot, batch) => write('commit', { partition, slot, batch }),
+    load: (partition, slots) => write('load', { partition, slots }),
     read: (partition, from) => pages(worker, partition, from),
     hints: () => hints,
-    trim: (partition, before) => worker.call('trim', { partition, before }),
-    vault: blobs(worker, 'vault'),
-    snapshots: blobs(worker, 'snapshots'),
-    report: () => ({ type: 'dir', place: path, trouble: undefined, figures: {} }),
+    trim: (partition, before) => write('trim', { partition, before }),
+    vault: blobs('vault'),
+    snapshots: blobs('snapshots'),
+    report: () => ({ type: 'dir', place: path, trouble, figures: {} }),
     close: () => worker.close(),
   };
 }
@@ -77,13 +100,6 @@ async function* pages(worker: WorkerClient, partition: Partition, from: number):
     next = last.slot + 1;
   }
 }
-
-const blobs = (worker: WorkerClient, store: BlobTable): BlobStore => ({
-  put: (key, value) => worker.call('put', { store, key, value }),
-  get: (key) => worker.call('get', { store, key }),
-  delete: (key) => worker.call('delete', { store, key }),
-  list: (prefix) => worker.call('list', { store, prefix }),
-});
 
 /** SQLite gives its other files the mode of this one. */
 function ensurePrivateFile(path: string): void {

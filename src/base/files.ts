@@ -1,4 +1,16 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { CodedError, messageOf } from './errors.ts';
 
@@ -31,12 +43,16 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, mode: n
 /**
  * Makes a directory that only its owner may enter (0700).
  * @throws CodedError `misconfigured` when it exists and others can read or write it, or another user owns it;
- * the message names the command that mends it.
+ * the message names the command that mends it. Also when it lies on a read-only file system.
  */
 export function ensurePrivateDirectory(path: string, uid: number | undefined = process.getuid?.()): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (e) {
+    // Node tells of a read-only file system as if something were missing.
+    let found = dirname(path);
+    while (!existsSync(found)) found = dirname(found);
+    refuseReadOnly(path, found);
     throw new CodedError('misconfigured', `cannot make the directory ${path}: ${messageOf(e)}`, { cause: e });
   }
   const info = statSync(path);
@@ -51,4 +67,18 @@ export function ensurePrivateDirectory(path: string, uid: number | undefined = p
       'misconfigured',
       `${path} can be read or written by others (mode ${(info.mode & 0o777).toString(8).padStart(4, '0')}): chmod 0700 ${path}`,
     );
+  refuseReadOnly(path);
+}
+
+function refuseReadOnly(path: string, found = path): void {
+  try {
+    accessSync(found, constants.W_OK);
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code !== 'EROFS') return;
+    throw new CodedError(
+      'misconfigured',
+      `${path} lies on a file system that is mounted read-only: mount it writable, or name another directory`,
+      { cause: e },
+    );
+  }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../base/files.ts';
 import { isAlive, type ProcessRef, processRef } from '../base/process-ref.ts';
@@ -34,9 +34,18 @@ export function joinGenerations(dataDir: string, commandLine: readonly string[])
     older: () => others().filter((one) => precedes(one, own)),
     newer: () => others().filter((one) => precedes(own, one)),
     leave: () => {
-      rmSync(join(directory, name), { force: true });
+      forget(join(directory, name));
     },
   };
+}
+
+/** What cannot be removed from a disk that became read-only names a process that is seen to be gone. */
+function forget(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (e) {
+    if (!['ENOENT', 'EROFS'].includes((e as NodeJS.ErrnoException).code ?? '')) throw e;
+  }
 }
 
 /** Two of one tick are told apart by their number, which wraps around too rarely to matter. */
@@ -49,7 +58,7 @@ function aliveAmong(directory: string, name: string, text: string): ProcessRef[]
   const path = join(directory, name);
   const ref = { pid: Number(pid), startTime };
   if (!isAlive(ref)) {
-    rmSync(path, { force: true });
+    forget(path);
     return [];
   }
   try {
