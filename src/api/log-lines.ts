@@ -18,7 +18,7 @@ export const logLine = z.union([
     }),
   }),
   z.object({ position: z.number().int().nonnegative() }),
-  z.object({ head: z.number().int().nonnegative() }),
+  z.object({ head: z.number().int().nonnegative(), everyMs: z.number().int().positive().optional() }),
   z.object({ error: z.object({ code: z.string(), message: z.string() }) }),
 ]);
 export type LogLine = z.infer<typeof logLine>;
@@ -40,6 +40,8 @@ export function eventLine(event: Recorded): string {
 }
 
 export const positionLine = (position: Position): string => `{"position":${position}}\n`;
-export const headLine = (head: Position): string => `{"head":${head}}\n`;
+/** @param everyMs the next sign of life comes within this time. */
+export const headLine = (head: Position, everyMs: number): string =>
+  `{"head":${head},"everyMs":${everyMs}}\n`;
 export const errorLine = (code: string, message: string): string =>
   `${JSON.stringify({ error: { code, message } })}\n`;

@@ -1,13 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { Observable, type Subscriber } from 'rxjs';
-import { backoffMs, pause } from '../base/backoff.ts';
+import { pause } from '../base/backoff.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
 import type { Followable, ViewSnapshot } from '../log/event-log.ts';
 import type { Followed, Partition, Position } from '../log/event.ts';
 import type { Connected } from './client.ts';
+import { NoAnswerInTime, redialMs } from './no-answer.ts';
 import { logLine, wireSnapshot } from './log-lines.ts';
 import { errorOfAnswer, fromWire, issuesOf, jsonOrUndefined } from './wire-errors.ts';
 
@@ -19,7 +20,10 @@ export interface RemoteLogOptions {
   readonly getSnapshot?: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
   readonly world: Pick<World, 'randomBytes'>;
   readonly sink: LogSink;
-  /** A link that brings no line for so long is dead. The server sends one every 2 s. */
+  /**
+   * A link that brings no line for so long is dead. The server sends one every 2 s; where it said that it sends them less
+   * often, a link is dead when three have not come.
+   */
   readonly silentMs: number;
   /** Milliseconds of a clock that is never set. */
   readonly monotonic: () => number;
@@ -32,13 +36,16 @@ export interface RemoteLog extends Followable, Connected {
 
 /** Longest line a server may send: an event is at most 64 KB, twice that as JSON in the worst case. */
 const maxLineChars = 1024 * 1024;
-const backoff = { baseMs: 200, maxMs: 5_000 };
+
+/** So many signs of life that do not come are no accident. */
+const missedSigns = 3;
 
 /** One stream from the server and the readers that are all at its position. */
 interface Upstream {
   position: Position;
   readonly readers: Set<Subscriber<Followed>>;
   readonly gone: AbortController;
+  silentMs: number;
 }
 
 /**
@@ -92,39 +99,49 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     if (upstreams.size > 1) joinOthers(upstream);
   };
 
-  const take = (upstream: Upstream, line: string): void => {
+  /** Answers after how long without another line the link is dead. */
+  const take = (upstream: Upstream, line: string): number => {
     const parsed = logLine.safeParse(jsonOrUndefined(line));
     if (!parsed.success)
       throw new CodedError('unavailable', `a line of the log is not understood: ${issuesOf(parsed.error)}`);
     alive();
     if ('event' in parsed.data) tell(upstream, parsed.data.event);
     else if ('position' in parsed.data) tell(upstream, { position: parsed.data.position });
-    else if ('head' in parsed.data) head = Math.max(head, parsed.data.head);
-    else throw fromWire(parsed.data.error.code, parsed.data.error.message);
+    else if ('error' in parsed.data) throw fromWire(parsed.data.error.code, parsed.data.error.message);
+    else {
+      head = Math.max(head, parsed.data.head);
+      upstream.silentMs = Math.max(options.silentMs, missedSigns * (parsed.data.everyMs ?? 0));
+    }
+    return upstream.silentMs;
   };
 
   const readOnce = async (upstream: Upstream, onLine: () => void): Promise<void> => {
     const silent = new AbortController();
-    const watchdog = setTimeout(() => {
-      silent.abort();
-    }, options.silentMs);
+    const watch = (ms: number): NodeJS.Timeout =>
+      setTimeout(() => {
+        silent.abort();
+      }, ms);
+    let limitMs = options.silentMs;
+    let watchdog = watch(limitMs);
     try {
       const signal = AbortSignal.any([upstream.gone.signal, silent.signal]);
       const response = await options.get(`/v3/log/${options.partition}?after=${upstream.position}`, signal);
       if (response.statusCode !== 200) throw errorOfAnswer(response.statusCode ?? 0, await text(response));
       for await (const line of linesOf(response)) {
-        watchdog.refresh();
         onLine();
-        take(upstream, line);
+        const nowMs = take(upstream, line);
+        if (nowMs === limitMs) watchdog.refresh();
+        else {
+          clearTimeout(watchdog);
+          limitMs = nowMs;
+          watchdog = watch(limitMs);
+        }
         if (upstream.gone.signal.aborted) break;
       }
       // A response that is aborted between two lines just ends.
       silent.signal.throwIfAborted();
     } catch (e) {
-      if (silent.signal.aborted)
-        throw new CodedError('unavailable', `the auth server was silent for ${options.silentMs} ms`, {
-          cause: e,
-        });
+      if (silent.signal.aborted) throw new NoAnswerInTime(`the auth server was silent for ${limitMs} ms`);
       throw isCoded(e)
         ? e
         : new CodedError('unavailable', `the connection broke: ${messageOf(e)}`, { cause: e });
@@ -137,6 +154,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     let failures = 0;
     const over = (): boolean => upstream.gone.signal.aborted;
     while (!over()) {
+      let failure: unknown;
       try {
         await readOnce(upstream, () => (failures = 0));
         if (!over()) broken('the auth server ended the stream');
@@ -147,16 +165,22 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
           for (const reader of [...upstream.readers]) reader.error(e);
           return;
         }
+        failure = e;
         broken(messageOf(e));
       }
       failures++;
       const random = (options.world.randomBytes(1)[0] ?? 0) / 256;
-      await pause(backoffMs(failures, backoff.baseMs, backoff.maxMs, random), upstream.gone.signal);
+      await pause(redialMs(failures, failure, random), upstream.gone.signal);
     }
   };
 
   const begin = (after: Position): Upstream => {
-    const upstream: Upstream = { position: after, readers: new Set(), gone: new AbortController() };
+    const upstream: Upstream = {
+      position: after,
+      readers: new Set(),
+      gone: new AbortController(),
+      silentMs: options.silentMs,
+    };
     upstreams.add(upstream);
     void run(upstream);
     return upstream;
@@ -214,7 +238,7 @@ async function readSnapshot(
       if (closed.aborted || isCoded(e, 'access_denied')) throw e;
       if (failures === 1) options.sink.warn('waits for an auth server', { reason: messageOf(e) });
       const random = (options.world.randomBytes(1)[0] ?? 0) / 256;
-      await pause(backoffMs(failures, backoff.baseMs, backoff.maxMs, random), closed);
+      await pause(redialMs(failures, e, random), closed);
     }
   }
 }

@@ -16,8 +16,14 @@ const afterParam = z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INT
 const chunkChars = 32 * 1024;
 /** After so many hidden events a reader is told how far it has come. */
 const markEvery = 1000;
+/** Signs of life cost a server no more than one line in this time, however many follow. */
+const signOfLifeMs = 1;
+const longestSilenceMs = 20_000;
 
 export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: ServerDeps): void {
+  const followers = { count: 0 };
+  const everyMs = (): number =>
+    Math.max(logs.keepAliveMs, Math.min(longestSilenceMs, followers.count * signOfLifeMs));
   app.get('/v3/log/:partition', async (c) => {
     const { caller, partition } = admit(c, logs, deps);
     const after = afterParam.safeParse(c.req.query('after') ?? '0');
@@ -28,7 +34,12 @@ export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: Serve
         'cursor_too_old',
         `this log has no event ${after.data}: the reader holds another one`,
       );
-    return stream({ logs, log, caller, partition, after: after.data }, c.env.outgoing, deps);
+    const { outgoing } = c.env;
+    followers.count++;
+    outgoing.once('close', () => {
+      followers.count--;
+    });
+    return stream({ logs, log, caller, partition, after: after.data, everyMs }, outgoing, deps);
   });
   const snapshots = snapshotTexts(logs);
   app.get('/v3/log/:partition/snapshot/:projection', async (c) => {
@@ -58,6 +69,8 @@ interface Reading {
   readonly caller: Caller;
   readonly partition: Partition;
   readonly after: Position;
+  /** How often a sign of life is due now. */
+  readonly everyMs: () => number;
 }
 
 /**
@@ -122,12 +135,12 @@ const room = (outgoing: Outgoing, signal: AbortSignal): Promise<void> =>
   });
 
 async function* chunks(reading: Reading, signal: AbortSignal): Chunks {
-  const { logs, log, caller, partition } = reading;
+  const { logs, log, caller, partition, everyMs } = reading;
   const tail = logs.tails[partition];
   const who = whoOf(caller);
   let at = reading.after;
   let told = at;
-  let text = headLine(tail.head());
+  let text = headLine(tail.head(), everyMs());
   const over = (): boolean => signal.aborted;
   const take = (event: Recorded): void => {
     at = event.position;
@@ -148,7 +161,7 @@ async function* chunks(reading: Reading, signal: AbortSignal): Chunks {
     told = at;
     if (text !== '') yield text;
     text = '';
-    await tail.changed(at, { who, ms: logs.keepAliveMs, signal });
-    if (tail.head() <= at) text = headLine(tail.head());
+    await tail.changed(at, { who, ms: everyMs(), signal });
+    if (tail.head() <= at) text = headLine(tail.head(), everyMs());
   }
 }

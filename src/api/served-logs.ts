@@ -21,7 +21,10 @@ export interface ServedLogs {
   readonly policy: LogPolicy;
   /** The states of the server's own views, to begin from instead of what the log has stored. Default: none. */
   readonly views?: (partition: Partition) => readonly ViewState[];
-  /** A line is sent at least so often, so that a reader can tell a quiet log from a dead link. */
+  /**
+   * A line is sent at least so often, so that a reader can tell a quiet log from a dead link; less often to many thousand
+   * readers, who are told.
+   */
   readonly keepAliveMs: number;
   /** Aborted when the server stops: ends every stream. */
   readonly stopping: AbortSignal;

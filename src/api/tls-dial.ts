@@ -10,6 +10,7 @@ import {
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import type { Dialable } from './dial-servers.ts';
+import { NoAnswerInTime } from './no-answer.ts';
 
 /** What a TLS client presents and trusts. Without `key` and `cert` it is `anyone`. */
 export interface TlsMaterial {
@@ -95,7 +96,7 @@ function handshake(
       reject(e);
     };
     const onAbort = (): void => {
-      fail(new CodedError('unavailable', 'no answer in time'));
+      fail(new NoAnswerInTime());
     };
     const onClose = (): void => {
       fail(new CodedError('unavailable', 'the connection was closed during the TLS handshake'));
@@ -157,7 +158,7 @@ function tcpTo({ host, port }: HostPort, signal: AbortSignal): Promise<Socket> {
       reject(e);
     };
     const onAbort = (): void => {
-      give(new CodedError('unavailable', 'no answer in time'));
+      give(new NoAnswerInTime());
     };
     if (signal.aborted) {
       onAbort();

@@ -1,0 +1,23 @@
+import { backoffMs } from '../base/backoff.ts';
+import { CodedError } from '../base/errors.ts';
+
+/** A server that said nothing in time: away behind a dead link, or with too much to do. It did not refuse. */
+export class NoAnswerInTime extends CodedError {
+  constructor(message = 'no answer in time') {
+    super('unavailable', message);
+  }
+}
+
+/** Also for what was made of it: of several servers that were tried, the last. */
+const isNoAnswerInTime = (e: unknown): boolean =>
+  e instanceof NoAnswerInTime || (e instanceof Error && e.cause instanceof NoAnswerInTime);
+
+const refused = { baseMs: 200, maxMs: 5_000 };
+/** They may have too much to do, and thousands like us may ask: what comes too soon only makes it worse. */
+const silent = { baseMs: 1_000, maxMs: 30_000 };
+
+/** Pause in milliseconds before servers are dialled again that failed `failures` times in a row, last with `failure`. */
+export function redialMs(failures: number, failure: unknown, random: number): number {
+  const { baseMs, maxMs } = isNoAnswerInTime(failure) ? silent : refused;
+  return backoffMs(failures, baseMs, maxMs, random);
+}
