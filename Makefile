@@ -5,7 +5,7 @@
 #   make check    formatting, lint, types, walls
 #   make unit     tests without processes and sockets
 #   make integration   tests with real processes
-#   make bench    figures as ratios against OpenSSH and the raw store
+#   make bench    figures as ratios against OpenSSH and the raw store; make bench-scale: of ten thousand nodes
 #   make install  PREFIX=/usr/local: copies the built programs there
 SHELL := /bin/sh
 PREFIX ?= /usr/local
@@ -20,7 +20,7 @@ export npm_config_update_notifier := false
 NPM := $(TOOLS)/npm
 SOURCES := $(shell find src backends -name '*.ts' -not -name '*.test.ts' 2>/dev/null) package.json
 
-.PHONY: all run build lint test unit integration check bench install install-systemd clean walls soak types format
+.PHONY: all run build lint test unit integration check bench bench-scale install install-systemd clean walls soak types format
 all: build
 
 # The runtime: the machine's own when it is Node 24 with its headers, else the one that npm carries.
@@ -66,6 +66,10 @@ install: build
 # The units call /usr/local/bin/teleport: for PREFIX=/usr/local.
 install-systemd: install
 	.ci/install-systemd $(DESTDIR)
+
+# Ten thousand nodes at two auth servers, on each store: some ten minutes each.
+bench-scale: build
+	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/presence.ts
 
 # Long loops: 100 reloads under load, and the like.
 soak: build

@@ -1,5 +1,5 @@
 /*
- * Many nodes at two auth servers: `make bench-scale`, or with arguments: nodes, minutes, storage as JSON.
+ * Many nodes at two auth servers: `make bench-scale`, or with arguments: nodes, minutes, names of stores.
  * Prints what heartbeats cost the store, what they cost the auth servers, and what a person notices of it.
  */
 import { cpus } from 'node:os';
@@ -9,6 +9,8 @@ import { type AuthDaemon, type AuthDaemons, startAuthDaemons } from '../simulato
 import { sharedStore, type Storage } from '../simulator/shared-store.ts';
 import { simulateHour } from '../simulator/simulated-hour.ts';
 import { until } from '../cluster.ts';
+import { startDynalite, startDynamodbLocal } from '../dynamodb-server.ts';
+import { startEtcd } from '../etcd-server.ts';
 import { cpuSeconds, memoryMiB } from './measure.ts';
 import { type Logins, prepareLogins } from './presence-logins.ts';
 
@@ -54,6 +56,11 @@ async function hourFigures(nodes: number, storage: Storage | undefined): Promise
       '  appended in that hour',
       `${hour.appends} appends (${(hour.appends / 3600).toFixed(2)}/s)  ${(hour.bytes / 1e6).toFixed(1)} MB (${(hour.bytes / 3600 / 1000).toFixed(1)} kB/s)  ${(hour.bytes / hour.heartbeats).toFixed(0)} B a heartbeat  largest fact ${hour.largestFactBytes} B`,
     );
+    if (hour.writeUnits > 0)
+      row(
+        '  units consumed in that hour',
+        `${hour.writeUnits.toFixed(0)} written (${(hour.writeUnits / 3600).toFixed(1)}/s)  ${hour.readUnits.toFixed(0)} read (${(hour.readUnits / 3600).toFixed(1)}/s)`,
+      );
     row(
       '  presence in the store',
       `at most ${(largest / 1e6).toFixed(1)} MB, in the end ${(((last?.slotBytes ?? 0) + (last?.snapshotBytes ?? 0)) / 1e6).toFixed(1)} MB  ratio to what was appended ${(largest / hour.bytes).toFixed(2)}`,
@@ -214,12 +221,40 @@ async function loseOne(auths: readonly AuthDaemon[], swarm: RemoteSwarm, logins:
   );
 }
 
+/** An engine of its own for a store, and the `storage:` by which it is reached. */
+async function engineFor(
+  store: string,
+): Promise<{ readonly storage?: Storage; readonly close: () => Promise<void> }> {
+  if (store === 'etcd') {
+    const etcd = await startEtcd(3);
+    return { storage: { type: 'etcd', peers: etcd.urls, prefix: '/bench' }, close: () => etcd.close() };
+  }
+  if (store === 'dynamodb') {
+    const engine = (await startDynamodbLocal()) ?? (await startDynalite());
+    const { name, endpoint } = engine;
+    console.log(`engine: ${name}`);
+    const storage = { type: 'dynamodb', region: 'eu-west-1', endpoint, table_name: 'bench' };
+    return {
+      storage: { ...storage, access_key: 'local', secret_key: 'local' },
+      close: () => engine.close(),
+    };
+  }
+  return { close: () => Promise.resolve() };
+}
+
 if (import.meta.main) {
-  const [nodes = '10000', minutes = '3', storage] = process.argv.slice(2);
-  await printScaleFigures({
-    nodes: Number(nodes),
-    minutes: Number(minutes),
-    processes: Math.ceil(Number(nodes) / 2_500),
-    ...(storage !== undefined && { storage: JSON.parse(storage) as Storage }),
-  });
+  const [nodes = '10000', minutes = '3', ...stores] = process.argv.slice(2);
+  for (const store of stores.length > 0 ? stores : ['dir', 'etcd', 'dynamodb']) {
+    const { storage, close } = await engineFor(store);
+    try {
+      await printScaleFigures({
+        nodes: Number(nodes),
+        minutes: Number(minutes),
+        processes: Math.ceil(Number(nodes) / 2_500),
+        ...(storage && { storage }),
+      });
+    } finally {
+      await close();
+    }
+  }
 }

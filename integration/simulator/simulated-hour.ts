@@ -39,6 +39,9 @@ export interface HourFigures {
   readonly facts: number;
   readonly bytes: number;
   readonly snapshots: number;
+  /** As the store counts them, where it does; with what everybody reads of it and the snapshots. */
+  readonly writeUnits: number;
+  readonly readUnits: number;
   readonly largestFactBytes: number;
   /** Every five minutes. */
   readonly sizes: readonly PresenceSize[];
@@ -154,25 +157,28 @@ function beatAt({ deps }: Simulated, host: HostInfo): Promise<unknown> {
   return heartbeat(deps, call, { host, ttlSeconds: hostPresence.ttlSeconds });
 }
 
-type Counted = Pick<HourFigures, 'appends' | 'batches' | 'facts' | 'bytes'>;
+const counted = ['appends', 'batches', 'facts', 'bytes', 'writeUnits', 'readUnits'] as const;
+type Counted = Pick<HourFigures, (typeof counted)[number]>;
 
 function countedBy(servers: readonly Simulated[]): Counted {
   const stats = servers.map(({ log }) => log.stats().presence);
   const sum = (of: (one: PartitionStats) => number): number => stats.reduce((all, one) => all + of(one), 0);
+  const ofStore = (figure: string): number =>
+    servers.reduce((all, { log }) => all + (log.store().figures[figure] ?? 0), 0);
   return {
     appends: sum((one) => one.appends),
     batches: sum((one) => one.batches),
     facts: sum((one) => one.events),
     bytes: sum((one) => one.bytes),
+    writeUnits: ofStore('consumed_write_units'),
+    readUnits: ofStore('consumed_read_units'),
   };
 }
 
-const difference = (from: Counted, to: Counted): Counted => ({
-  appends: to.appends - from.appends,
-  batches: to.batches - from.batches,
-  facts: to.facts - from.facts,
-  bytes: to.bytes - from.bytes,
-});
+const difference = (from: Counted, to: Counted): Counted => {
+  const moved = (name: keyof Counted): number => to[name] - from[name];
+  return Object.fromEntries(counted.map((name) => [name, moved(name)])) as unknown as Counted;
+};
 
 async function sizeOf(driver: SlotDriver, minute: number): Promise<PresenceSize> {
   let [slots, slotBytes, snapshotBytes] = [0, 0, 0];
