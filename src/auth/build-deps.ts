@@ -59,7 +59,9 @@ export async function buildDeps(
 ): Promise<{ readonly deps: AuthDeps; readonly close: () => Promise<void> }> {
   const { log, world, sink, metrics, hostId, clusterName, secondFactor } = parts;
   const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
+  const { type, place } = log.store();
   const founded = await foundCluster({
+    place: `${type} ${place}`,
     state: log.state,
     world,
     sink,

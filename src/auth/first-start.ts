@@ -21,6 +21,8 @@ export interface Founding {
   /** The file says no name, and this is the machine's: the cluster keeps what it has. */
   readonly nameIsDefault: boolean;
   readonly secondFactor: SecondFactor;
+  /** Where the log is, for people. */
+  readonly place: string;
   readonly cause: Cause;
 }
 
@@ -34,9 +36,9 @@ export async function foundCluster(founding: Founding): Promise<Position> {
   const { state, cause } = founding;
   const found = await load(state, cluster, clusterStream);
   if (found.state.status === 'absent') await create(founding);
-  else
-    await execute(state, role, roleStream(adminRole.name), { type: 'ensure-role', role: adminRole }, cause);
   await checkName(founding);
+  if (found.state.status !== 'absent')
+    await execute(state, role, roleStream(adminRole.name), { type: 'ensure-role', role: adminRole }, cause);
   return state.head();
 }
 
@@ -61,14 +63,14 @@ async function create({ state, world, sink, clusterName, secondFactor, cause }: 
 }
 
 /** Another name means another cluster: nothing of it is touched. A name that only stands in for none gives way. */
-async function checkName({ state, clusterName, nameIsDefault }: Founding): Promise<void> {
+async function checkName({ state, clusterName, nameIsDefault, place }: Founding): Promise<void> {
   const { state: known } = await load(state, cluster, clusterStream);
   if (known.status === 'absent') throw new CodedError('unavailable', 'the cluster could not be created');
   if (known.clusterName === clusterName || nameIsDefault) return;
   throw new CodedError(
     'misconfigured',
-    `the store belongs to cluster "${known.clusterName}", but cluster_name is "${clusterName}": ` +
-      'a cluster cannot be renamed; set cluster_name back, or name another store',
+    `the store belongs to cluster "${known.clusterName}", but cluster_name is "${clusterName}" ` +
+      `(${place}): a cluster cannot be renamed; set cluster_name back, or name another store`,
   );
 }
 
