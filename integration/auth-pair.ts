@@ -89,6 +89,10 @@ proxy_service: {enabled: no}
     await ended;
   }
 
+  signal(name: NodeJS.Signals): void {
+    this.#child?.kill(name);
+  }
+
   /** Everything it wrote. */
   output(): string {
     return this.#output;
