@@ -57,6 +57,8 @@ interface Group {
 
 /** Together an append and others that fit; one that is larger goes alone, up to the limit of a batch. */
 const groupBytes = 256 * 1024;
+/** Fewer appends than this go together, all that wait. */
+const twoHalvesFrom = 64;
 const retry = { baseMs: 5, maxMs: 500 };
 
 /** Group commit: one batch is under way at a time, the next takes all that wait. */
@@ -69,6 +71,8 @@ export class Appender {
   #waitingBytes = 0;
   #running: Promise<void> | undefined;
   #closed = false;
+  /** Appends of the group that was stored last: their callers are likely to append again. */
+  #lastGroup = 0;
   /** Set when the fold may be behind the store; then no conflict is declared before it has caught up. */
   #mustCatchUp = false;
 
@@ -163,11 +167,13 @@ export class Appender {
     const left: Waiting[] = [];
     const ahead = new Map<StreamName, Revision>();
     const maxBytes = Math.min(groupBytes, this.#maxBytes - this.#overhead);
+    const most = this.#mostAppends();
     let events = 0;
     let bytes = 0;
     let full = false;
     for (const one of this.#waiting) {
       full ||= chosen.length > 0 && (events + one.events > maxBatchEvents || bytes + one.bytes > maxBytes);
+      full ||= chosen.length >= most;
       const fit = full ? 'later' : this.#fit(one, ahead);
       if (fit === 'now') {
         chosen.push(one);
@@ -182,6 +188,15 @@ export class Appender {
     }
     this.#waiting = left;
     return chosen;
+  }
+
+  /**
+   * Many callers are taken in two halves: while the store works on one, the other is answered, and what it appends next is
+   * made ready. All at once, the store would wait for us and we for it, in turn.
+   */
+  #mostAppends(): number {
+    const outstanding = this.#waiting.length + this.#lastGroup;
+    return outstanding < twoHalvesFrom ? Number.POSITIVE_INFINITY : Math.ceil(outstanding / 2);
   }
 
   /** `ahead`: revisions that streams will have through what was chosen before; extended when `one` fits. */
@@ -292,12 +307,11 @@ export class Appender {
     this.counters.appends += members.length;
     this.counters.events += batch.events.length;
     this.counters.bytes += batch.bytes;
-    let position = batch.firstPosition - 1;
-    for (const one of members) {
-      position += one.events;
-      this.#waitingBytes -= one.bytes;
-      one.resolve(position);
-    }
+    this.#lastGroup = members.length;
+    for (const { bytes } of members) this.#waitingBytes -= bytes;
+    // Those who wait go to the store first; what the answered do next runs while it works.
+    if (this.#waiting.length > 0) setImmediate(answer, members, batch);
+    else answer(members, batch);
   }
 
   #putBack(members: readonly Waiting[]): void {
@@ -318,6 +332,14 @@ export class Appender {
 
   #random(): number {
     return (this.#options.world.randomBytes(1)[0] ?? 0) / 256;
+  }
+}
+
+function answer(members: readonly Waiting[], { firstPosition }: Batch): void {
+  let position = firstPosition - 1;
+  for (const one of members) {
+    position += one.events;
+    one.resolve(position);
   }
 }
 

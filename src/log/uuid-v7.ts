@@ -1,9 +1,16 @@
 import type { World } from '../base/world.ts';
 
+/** Of one instant many are made. */
+let last = { at: '', digits: '' };
+
 /** A UUID that sorts by time; its random bits are those of a version 4. Source: RFC 9562, section 5.7. */
 export function uuidV7(world: Pick<World, 'now' | 'uuid'>): string {
-  const time = Date.parse(world.now()).toString(16).padStart(12, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${world.uuid().slice(15)}`;
+  const at = world.now();
+  if (at !== last.at) {
+    const time = Date.parse(at).toString(16).padStart(12, '0');
+    last = { at, digits: `${time.slice(0, 8)}-${time.slice(8)}-7` };
+  }
+  return last.digits + world.uuid().slice(15);
 }
 
 /** Sixteen bytes as the usual text. */
