@@ -13,7 +13,7 @@ interface WatchStream extends NodeJS.EventEmitter {
 }
 
 interface WatchAnswer {
-  readonly events: readonly unknown[];
+  readonly events: readonly { readonly kv: { readonly value: Buffer } }[];
   readonly created: boolean;
   readonly canceled: boolean;
 }
@@ -22,15 +22,14 @@ interface WatchAnswer {
 type End = 'broken' | 'refused';
 
 /**
- * Tells that something below the range may have changed, by a watch of our own that begins at the newest revision. It is
- * only a hint: when the stream breaks, a new one begins at the next peer, and with it a hint, since something may have
- * been missed between.
+ * The values that the key gets, as numbers, by a watch of our own that begins at the newest revision. When the stream
+ * breaks, a new one begins at the next peer, and with it Infinity, since something may have been missed between.
  */
-export function watchRange(
+export function watchNumber(
   peers: Peers,
-  range: { readonly from: string; readonly end: string },
+  key: string,
   world: Pick<World, 'randomBytes'>,
-): Observable<void> {
+): Observable<number> {
   return new Observable((subscriber) => {
     let closed = false;
     let stop = (): void => undefined;
@@ -39,10 +38,10 @@ export function watchRange(
     const begin = (): void => {
       const peer = peers.forStream(failures);
       if (peer === undefined) return;
-      stop = watchOnce(peer, range, {
-        hint: () => {
+      stop = watchOnce(peer, key, {
+        value: (n) => {
           failures = 0;
-          subscriber.next();
+          subscriber.next(n);
         },
         ended: (how) => {
           if (closed) return;
@@ -66,8 +65,8 @@ export function watchRange(
 /** One watch on one peer. `ended` is called once at most, and not after it was stopped. */
 function watchOnce(
   { client }: Connection,
-  range: { readonly from: string; readonly end: string },
-  tell: { readonly hint: () => void; readonly ended: (how: End) => void },
+  key: string,
+  tell: { readonly value: (n: number) => void; readonly ended: (how: End) => void },
 ): () => void {
   let stream: WatchStream | undefined;
   let over = false;
@@ -99,11 +98,13 @@ function watchOnce(
     stream.on('data', ({ events, created, canceled }: WatchAnswer) => {
       // A refusal says both: created, and cancelled at once.
       if (canceled) end('refused');
-      else if (created || events.length > 0) tell.hint();
+      else if (created) tell.value(Infinity);
+      const newest = events.at(-1);
+      if (newest) tell.value(Number(newest.kv.value.toString()));
     });
     stream.on('error', broken);
     stream.on('end', broken);
-    stream.write({ create_request: { key: Buffer.from(range.from), range_end: Buffer.from(range.end) } });
+    stream.write({ create_request: { key: Buffer.from(key) } });
   }, broken);
   return leave;
 }

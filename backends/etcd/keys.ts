@@ -7,6 +7,8 @@ export interface Keys {
   /** What the form of everything below is called; see `format.ts`. */
   readonly format: string;
   slot(partition: Partition, slot: number): string;
+  /** Holds the newest slot's number: what followers watch, so that no batch is sent to them twice. */
+  head(partition: Partition): string;
   /** First key after the last slot of the partition. */
   slotsEnd(partition: Partition): string;
   slotOf(key: string): number;
@@ -31,6 +33,7 @@ export function keysBelow(prefix: string): Keys {
   return {
     format: `${root}/format`,
     slot: (partition, slot) => `${slots(partition)}${digits(slot, slotDigits)}`,
+    head: (partition) => `${root}/head/${partition}`,
     slotsEnd: (partition) => after(slots(partition)),
     slotOf: (key) => Number(key.slice(-slotDigits)),
     blob: (store, key, piece) => `${pieces(store, key)}${digits(piece, 6)}`,

@@ -6,8 +6,9 @@ import type { BlobStore, SlotDriver } from '../../src/log/slot-driver.ts';
 import { blobStore } from './blobs.ts';
 import { connectionsTo } from './connection.ts';
 import { checkVersion, claimPrefix } from './format.ts';
-import { watchRange } from './hints.ts';
+import { watchNumber } from './hints.ts';
 import { keysBelow } from './keys.ts';
+import { News } from './news.ts';
 import { defaultMessageBytes, type EtcdOptions, leastMessageBytes, maxBatchBytes } from './options.ts';
 import { Peers } from './peers.ts';
 import { quotaOf } from './quota.ts';
@@ -52,12 +53,15 @@ export async function openEtcdDriver(
       upkeep.freed();
     },
   });
+  const news = new News();
   return {
     limits: { maxBatchBytes },
     commit: async (partition, slot, batch) => {
       upkeep.refuseNearQuota(partition);
       try {
-        const end = await commitSlot(peers, keys.slot(partition, slot), batch);
+        const end = await news.writing(partition, slot, () =>
+          commitSlot(peers, keys, partition, { slot, batch }),
+        );
         upkeep.full(false);
         return end;
       } catch (e) {
@@ -66,8 +70,7 @@ export async function openEtcdDriver(
       }
     },
     read: (partition, from) => slotsFrom(peers, keys, partition, from),
-    hints: (partition) =>
-      watchRange(peers, { from: keys.slot(partition, 0), end: keys.slotsEnd(partition) }, world),
+    hints: (partition) => news.of(partition, watchNumber(peers, keys.head(partition), world)),
     trim: async (partition, before) => {
       await trimSlots(peers, keys, partition, before);
       upkeep.freed();

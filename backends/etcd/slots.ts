@@ -11,16 +11,21 @@ const trimmedAtOnce = 2_000;
 /** @throws CodedError: see `SlotDriver.commit`. */
 export async function commitSlot(
   peers: Peers,
-  name: string,
-  batch: Uint8Array,
+  keys: Keys,
+  partition: Partition,
+  { slot, batch }: StoredSlot,
 ): Promise<'committed' | 'taken'> {
-  const key = Buffer.from(name);
+  const key = Buffer.from(keys.slot(partition, slot));
+  const head = Buffer.from(keys.head(partition));
   const { succeeded } = await peers.call(
     (client, options) =>
       client.kv.txn(
         {
           compare: [{ key, target: 'Version', result: 'Equal', version: 0 }],
-          success: [{ request_put: { key, value: Buffer.from(batch) } }],
+          success: [
+            { request_put: { key, value: Buffer.from(batch) } },
+            { request_put: { key: head, value: Buffer.from(String(slot)) } },
+          ],
         } as never,
         options,
       ),

@@ -1,0 +1,36 @@
+import { filter, map, merge, type Observable, Subject } from 'rxjs';
+import type { Partition } from '../../src/log/event.ts';
+
+/** Which of the slots that a watch tells of are news to this handle: those that it did not write itself. */
+export class News {
+  /** The newest slot that was written, or is being written, here. */
+  readonly #own = new Map<Partition, number>();
+  readonly #doubts = new Subject<Partition>();
+
+  /** The watch may tell of the slot before the answer is here. When it was not we who wrote it, that is made up for. */
+  async writing<T extends 'committed' | 'taken'>(
+    partition: Partition,
+    slot: number,
+    write: () => Promise<T>,
+  ): Promise<T> {
+    const before = this.#own.get(partition) ?? 0;
+    this.#own.set(partition, Math.max(before, slot));
+    let end: T | undefined;
+    try {
+      end = await write();
+      return end;
+    } finally {
+      if (end !== 'committed') {
+        this.#own.set(partition, before);
+        this.#doubts.next(partition);
+      }
+    }
+  }
+
+  /** Hints out of the numbers of slots that were written by anybody. */
+  of(partition: Partition, slots: Observable<number>): Observable<void> {
+    const byOthers = slots.pipe(filter((slot) => slot > (this.#own.get(partition) ?? 0)));
+    const doubts = this.#doubts.pipe(filter((one) => one === partition));
+    return merge(byOthers, doubts).pipe(map(() => undefined));
+  }
+}
