@@ -4,9 +4,16 @@ import type { LogSink } from '../base/log-sink.ts';
 import { minute, second } from '../base/time.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import type { AuthClient } from './client.ts';
+import { isNoAnswerInTime } from './no-answer.ts';
 import { heartbeat } from './operations.ts';
 
 const retryMs = 5 * second;
+/**
+ * Longest pause in milliseconds before a heartbeat that failed `failures` times in a row is tried again. An auth server that
+ * does not answer in time may have too much to do: each time half as many ask again.
+ */
+export const retryAfter = (failures: number, failure: unknown, everyMs: number): number =>
+  isNoAnswerInTime(failure) ? Math.min(everyMs, retryMs * 2 ** Math.min(failures - 1, 10)) : retryMs;
 /** Said every minute, true for ten: an auth server may be away for that long before a host counts as gone. */
 export const hostPresence: Pace = { everyMs: minute, ttlSeconds: 600 };
 
@@ -50,26 +57,28 @@ export function announceHost(options: {
     announced = resolve;
   });
 
-  const once = async (): Promise<boolean> => {
+  let failures = 0;
+  /** Answers how long to wait before the next one. */
+  const once = async (): Promise<number> => {
     try {
       await auth.call(heartbeat, { host: host(), ttlSeconds });
       if (trouble !== undefined) sink.debug('auth knows that this host is here');
       trouble = undefined;
+      failures = 0;
       announced();
-      return true;
+      return everyMs * (0.8 + 0.2 * random());
     } catch (e) {
       const why = `heartbeat: ${messageOf(e)}`;
       if (trouble !== why) sink.warn(why);
       trouble = why;
-      return false;
+      failures++;
+      return retryAfter(failures, e, everyMs) * (0.5 + 0.5 * random());
     }
   };
   const loop = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       wake = new AbortController();
-      const taken = await once();
-      const wait = taken ? everyMs * (0.8 + 0.2 * random()) : retryMs * (0.5 + 0.5 * random());
-      await pause(wait, AbortSignal.any([stopping.signal, wake.signal]));
+      await pause(await once(), AbortSignal.any([stopping.signal, wake.signal]));
     }
   };
   const running = loop();

@@ -1,6 +1,7 @@
 import { CodedError, messageOf } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
 import { type HttpClient, LostAnswer } from './http-over.ts';
+import { NoAnswerInTime } from './no-answer.ts';
 import type { InputOf, Operation, OutputOf } from './operation.ts';
 import { errorOfAnswer, issuesOf, jsonOrUndefined } from './wire-errors.ts';
 
@@ -65,9 +66,9 @@ async function once<Op extends Operation>(
     answer = await textOf(response, options.maxAnswerBytes ?? Infinity);
   } catch (e) {
     if (e instanceof CodedError) throw e;
-    throw new LostAnswer(deadline.aborted ? `no answer within ${options.timeoutMs} ms` : messageOf(e), {
-      cause: e,
-    });
+    if (!deadline.aborted) throw new LostAnswer(messageOf(e), { cause: e });
+    const silence = new NoAnswerInTime(`no answer within ${options.timeoutMs} ms`);
+    throw new LostAnswer(silence.message, { cause: silence });
   }
   if (status !== 200) throw errorOfAnswer(status, answer);
   const output = operation.output.safeParse(jsonOrUndefined(answer));

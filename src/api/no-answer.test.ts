@@ -11,6 +11,7 @@ describe('dialling auth servers again', () => {
     expect(pauses(refusal)).toEqual([200, 400, 800, 5_000]);
     expect(pauses(tried)).toEqual([1_000, 2_000, 4_000, 30_000]);
     expect(pauses(new NoAnswerInTime())).toEqual(pauses(tried));
+    expect(pauses(new Error('lost', { cause: tried }))).toEqual(pauses(tried));
   });
 
   it('is at any moment in between, so that many do not return at once', () => {

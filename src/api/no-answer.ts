@@ -9,8 +9,8 @@ export class NoAnswerInTime extends CodedError {
 }
 
 /** Also for what was made of it: of several servers that were tried, the last. */
-const isNoAnswerInTime = (e: unknown): boolean =>
-  e instanceof NoAnswerInTime || (e instanceof Error && e.cause instanceof NoAnswerInTime);
+export const isNoAnswerInTime = (e: unknown): boolean =>
+  e instanceof NoAnswerInTime || (e instanceof Error && isNoAnswerInTime(e.cause));
 
 const refused = { baseMs: 200, maxMs: 5_000 };
 /** They may have too much to do, and thousands like us may ask: what comes too soon only makes it worse. */

@@ -1,0 +1,16 @@
+import { describe, expect, it } from 'vitest';
+import { CodedError } from '../base/errors.ts';
+import { retryAfter } from './announce-host.ts';
+import { NoAnswerInTime } from './no-answer.ts';
+
+describe('a heartbeat that was not taken', () => {
+  const after = (e: unknown): number[] => [1, 2, 3, 4, 50].map((n) => retryAfter(n, e, 60_000));
+
+  it('is tried again soon when it was refused or nobody was there', () => {
+    expect(after(new CodedError('unavailable', 'connect ECONNREFUSED'))).toEqual(Array(5).fill(5_000));
+  });
+
+  it('is tried less and less often while nobody answers in time, as often as it is due in the end', () => {
+    expect(after(new NoAnswerInTime())).toEqual([5_000, 10_000, 20_000, 40_000, 60_000]);
+  });
+});
