@@ -17,7 +17,7 @@ export class NotSent extends Error {
   }
 }
 
-/** Refusals by etcd itself, after which nothing was written. Source: etcd v3.4, etcdserver/api/v3rpc/rpctypes/error.go. */
+/** Refusals by etcd itself, after which nothing was written. Source: etcd v3.4 and v3.5, etcdserver/api/v3rpc/rpctypes/error.go. */
 const refusals = [
   'mvcc: database space exceeded',
   'request is too large',
@@ -27,6 +27,7 @@ const refusals = [
   'auth token is not provided',
   'user name is empty',
   'auth: revision in header is old',
+  'revision of auth store is old',
   'too many requests',
   'mvcc: required revision has been compacted',
   'corrupt cluster',
@@ -52,6 +53,16 @@ export function faultOf(e: unknown): Fault {
 export const refusesLogin = (text: string): boolean =>
   /authentication failed|user name (?:is empty|not found)|password is empty/.test(text);
 
+/**
+ * True for a call whose token is no longer good although etcd knows it: signed before users or roles were changed, or
+ * none, from the time when nobody was asked for one. A new one helps, and nothing was done.
+ */
+export const needsNewToken = (e: unknown): boolean =>
+  !(e instanceof CodedError) &&
+  /revision in header is old|revision of auth store is old|user name is empty|auth token is not provided/.test(
+    messageOf(e),
+  );
+
 /** What etcd said, without what the libraries wrap it in. */
 export const saidBy = (e: unknown): string =>
   messageOf(e).replace(/^(?:\w+: )?\d+ [A-Z_]+: (?:etcdserver: )?/, '');
@@ -72,7 +83,12 @@ export function asCoded(e: unknown, { writing, place }: { writing: boolean; plac
       'limit_exceeded',
       'etcd takes no request of this size: raise its --max-request-bytes to 1.5 MiB',
     );
-  if (/permission denied|auth token is not provided/.test(text) || refusesLogin(text))
+  if (text.includes('permission denied'))
+    return coded(
+      'misconfigured',
+      'etcd refuses us: username needs to read and write all keys below the prefix',
+    );
+  if (text.includes('auth token is not provided') || refusesLogin(text))
     return coded('misconfigured', 'etcd refuses us');
   if (writing && faultOf(e) === 'unknown') return coded('ambiguous', 'etcd gave no answer to a write');
   return coded('unavailable', 'etcd does not answer');

@@ -10,8 +10,8 @@ import { TokenSource } from './token.ts';
 export interface Connection {
   readonly name: string;
   readonly client: Etcd3;
-  /** The token was refused: the next call brings a new one. */
-  renewToken(): void;
+  /** The token was refused: the next call brings a new one. False when none is used. */
+  renewToken(): boolean;
   close(): void;
 }
 
@@ -45,7 +45,7 @@ interface Host {
 }
 
 /**
- * One connection to each peer. `notAsked` hears when a name and a password were given and etcd asks for none.
+ * One connection to each peer. `notAsked` hears once when a name and a password were given and etcd asks for none.
  * @throws CodedError `misconfigured` for peers and files that cannot be used, naming them.
  */
 export function connectionsTo(options: EtcdOptions, notAsked: () => void): Connection[] {
@@ -55,6 +55,12 @@ export function connectionsTo(options: EtcdOptions, notAsked: () => void): Conne
     throw new CodedError('misconfigured', 'etcd: set both username and password_file, or neither');
   const files = readTlsFiles(options);
   if (passwordFile !== undefined) passwordIn(passwordFile);
+  let told = false;
+  // Each peer finds it out by itself, and again whenever it would renew its token.
+  const notAskedOnce = (): void => {
+    if (!told) notAsked();
+    told = true;
+  };
   return peers.map((peer) => {
     const tls = usesTls(peer, options);
     const client = new Etcd3({
@@ -71,13 +77,16 @@ export function connectionsTo(options: EtcdOptions, notAsked: () => void): Conne
         : new TokenSource({
             logIn: () => logIn(pool.hosts[0], username, passwordIn(passwordFile)),
             clock: () => performance.now(),
-            notAsked,
+            notAsked: notAskedOnce,
           });
     if (token) pool.authenticator = token;
     return {
       name: peer,
       client,
-      renewToken: () => token?.invalidateMetadata(),
+      renewToken: () => {
+        token?.invalidateMetadata();
+        return token !== undefined;
+      },
       close: () => {
         client.close();
       },

@@ -46,9 +46,15 @@ export function checkFormat(mark: string, prefix: string): void {
     );
 }
 
-/** @throws CodedError `misconfigured` for an etcd that is too old. */
+/** @throws CodedError `misconfigured` for an etcd that is too old, and one that does not say which it is. */
 export function checkVersion(version: string): void {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const found = /^(\d+)\.(\d+)(?![^.+-])/.exec(version);
+  if (found === null)
+    throw new CodedError(
+      'misconfigured',
+      `etcd says that its version is ${JSON.stringify(version)}: not known`,
+    );
+  const [major, minor] = [Number(found[1]), Number(found[2])];
   if (major > oldest[0] || (major === oldest[0] && minor >= oldest[1])) return;
   throw new CodedError('misconfigured', `etcd ${version} is too old: 3.3 or later is needed`);
 }

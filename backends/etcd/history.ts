@@ -12,14 +12,14 @@ export const historyKeptMs = 5 * 60_000;
  * could still be read by its revision. So who deleted asks for it.
  */
 export class History {
-  readonly #peers: Peers;
+  readonly #peers: Pick<Peers, 'call'>;
   readonly #keptMs: number;
   /** What an earlier process deleted may still be there. */
   #freed = true;
   #due: { readonly revision: string; readonly since: number } | undefined;
   compactedRevision = 0;
 
-  constructor(peers: Peers, keptMs: number) {
+  constructor(peers: Pick<Peers, 'call'>, keptMs: number) {
     this.#peers = peers;
     this.#keptMs = keptMs;
   }

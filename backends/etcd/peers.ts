@@ -1,6 +1,6 @@
 import type { Etcd3 } from 'etcd3';
 import { CodedError } from '../../src/base/errors.ts';
-import { asCoded, faultOf, saidBy } from './answers.ts';
+import { asCoded, faultOf, needsNewToken, saidBy } from './answers.ts';
 import type { Connection } from './connection.ts';
 import { callTimeoutMs } from './options.ts';
 
@@ -40,9 +40,10 @@ export class Peers {
     this.counters.calls++;
     const failures: string[] = [];
     let last: unknown;
-    for (const [index, { name, client }] of this.#inOrder()) {
+    for (const [index, connection] of this.#inOrder()) {
+      const { name } = connection;
       try {
-        const answer = await act(client, { deadline: Date.now() + timeoutMs });
+        const answer = await ask(connection, act, Date.now() + timeoutMs);
         this.#preferred = index;
         return answer;
       } catch (e) {
@@ -100,5 +101,15 @@ export class Peers {
   close(): void {
     this.#closed = true;
     for (const one of this.#connections) one.close();
+  }
+}
+
+/** A token that is no longer good is renewed, once a call. */
+async function ask<T>(connection: Connection, act: Act<T>, deadline: number): Promise<T> {
+  try {
+    return await act(connection.client, { deadline });
+  } catch (e) {
+    if (!needsNewToken(e) || !connection.renewToken()) throw e;
+    return act(connection.client, { deadline });
   }
 }

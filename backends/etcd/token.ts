@@ -1,5 +1,5 @@
 import { CodedError, messageOf } from '../../src/base/errors.ts';
-import { NotSent, refusesLogin } from './answers.ts';
+import { NotSent, refusesLogin, saidBy } from './answers.ts';
 import { grpc, type Metadata } from './grpc.ts';
 
 /** Younger than the 5 minutes after which etcd forgets an unused token, unless it was told otherwise. */
@@ -61,7 +61,11 @@ export class TokenSource {
       if (e instanceof CodedError) throw e;
       const text = messageOf(e);
       if (refusesLogin(text))
-        throw new CodedError('misconfigured', `etcd refuses username and password: ${text}`, { cause: e });
+        throw new CodedError(
+          'misconfigured',
+          `etcd refuses username and password: ${saidBy(e)} (storage.username, storage.password_file)`,
+          { cause: e },
+        );
       if (!text.includes('authentication is not enabled')) throw new NotSent(`could not log in: ${text}`, e);
       notAsked();
     }

@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import { CodedError } from '../../src/base/errors.ts';
+import { asCoded, faultOf, NotSent, refusesLogin, saidBy } from './answers.ts';
+
+const write = { writing: true, place: 'http://etcd1:2379' };
+const read = { ...write, writing: false };
+
+/** As the client library hands them on: the status of gRPC, and what etcd 3.4 and 3.5 or grpc-js say. */
+const refused = [
+  '8 RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded',
+  '3 INVALID_ARGUMENT: etcdserver: request is too large',
+  '7 PERMISSION_DENIED: etcdserver: permission denied',
+  '3 INVALID_ARGUMENT: etcdserver: authentication failed, invalid user ID or password',
+  '16 UNAUTHENTICATED: etcdserver: invalid auth token',
+  '3 INVALID_ARGUMENT: etcdserver: user name is empty',
+  '3 INVALID_ARGUMENT: etcdserver: auth token is not provided',
+  '2 UNKNOWN: auth: revision in header is old',
+  '3 INVALID_ARGUMENT: etcdserver: revision of auth store is old',
+  '8 RESOURCE_EXHAUSTED: etcdserver: too many requests',
+  '11 OUT_OF_RANGE: etcdserver: mvcc: required revision has been compacted',
+  '15 DATA_LOSS: etcdserver: corrupt cluster',
+  '8 RESOURCE_EXHAUSTED: Received message larger than max (4194333 vs 4194304)',
+];
+const notSent = [
+  '14 UNAVAILABLE: No connection established. Last error: connect ECONNREFUSED 127.0.0.1:2379',
+  '14 UNAVAILABLE: Name resolution failed for target dns:etcd9:2379',
+  '14 UNAVAILABLE: Channel closed before call started',
+  '14 UNAVAILABLE: etcdserver: rpc not supported for learner',
+];
+/** Any of these may have written. */
+const unknown = [
+  '4 DEADLINE_EXCEEDED: Deadline exceeded after 2.001s',
+  '14 UNAVAILABLE: etcdserver: request timed out',
+  '14 UNAVAILABLE: etcdserver: request timed out, possibly due to connection lost',
+  '14 UNAVAILABLE: etcdserver: leader changed',
+  '14 UNAVAILABLE: etcdserver: no leader',
+  '14 UNAVAILABLE: etcdserver: server stopped',
+  '14 UNAVAILABLE: Connection dropped',
+  '14 UNAVAILABLE: read ECONNRESET',
+  '13 INTERNAL: Received RST_STREAM with code 2 (Internal server error)',
+  'something else',
+];
+
+describe('how a call ended', () => {
+  it.each(refused)('is refused: %s', (text) => {
+    expect(faultOf(new Error(text))).toBe('refused');
+  });
+  it.each(notSent)('is not sent: %s', (text) => {
+    expect(faultOf(new Error(text))).toBe('not-sent');
+  });
+  it.each(unknown)('is unknown: %s', (text) => {
+    expect(faultOf(new Error(text))).toBe('unknown');
+  });
+
+  it('follows from the kind of the error before its text', () => {
+    expect(faultOf(new NotSent('could not log in: 4 DEADLINE_EXCEEDED', undefined))).toBe('not-sent');
+    expect(faultOf(new CodedError('misconfigured', 'Connection dropped'))).toBe('refused');
+  });
+});
+
+describe('what the end of a call means to the log', () => {
+  const codeOf = (text: string, of = write): string => asCoded(new Error(text), of).code;
+
+  it.each(unknown)('is ambiguous to a write alone: %s', (text) => {
+    expect(codeOf(text)).toBe('ambiguous');
+    expect(codeOf(text, read)).toBe('unavailable');
+  });
+  it.each([...refused, ...notSent])('is never ambiguous when nothing was written: %s', (text) => {
+    expect(codeOf(text)).not.toBe('ambiguous');
+  });
+
+  it.each([
+    ['no_space', '8 RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded', /etcdctl defrag/],
+    ['unavailable', '15 DATA_LOSS: etcdserver: corrupt cluster', /CORRUPT.*replace the member/],
+    [
+      'limit_exceeded',
+      '8 RESOURCE_EXHAUSTED: Received message larger than max (5 vs 4)',
+      /answer is too large/,
+    ],
+    ['limit_exceeded', '3 INVALID_ARGUMENT: etcdserver: request is too large', /--max-request-bytes/],
+    ['misconfigured', '7 PERMISSION_DENIED: etcdserver: permission denied', /read and write.*prefix/],
+    ['misconfigured', '3 INVALID_ARGUMENT: etcdserver: user name is empty', /refuses us.*user name is empty/],
+    [
+      'misconfigured',
+      '3 INVALID_ARGUMENT: etcdserver: authentication failed, invalid user ID or password',
+      /refuses us/,
+    ],
+    ['unavailable', '14 UNAVAILABLE: etcdserver: no leader', /does not answer.*: no leader$/],
+  ])('is %s: %s', (code, text, said) => {
+    const coded = asCoded(new Error(text), read);
+    expect(coded.code).toBe(code);
+    expect(coded.message).toMatch(said);
+    expect(coded.message).toContain('http://etcd1:2379');
+  });
+
+  it('stays what it was when it is coded already', () => {
+    const coded = new CodedError('misconfigured', 'said before');
+    expect(asCoded(coded, write)).toBe(coded);
+  });
+});
+
+describe('what etcd said', () => {
+  it.each([
+    ['14 UNAVAILABLE: etcdserver: no leader', 'no leader'],
+    ['GRPCUnavailableError: 14 UNAVAILABLE: Connection dropped', 'Connection dropped'],
+    ['4 DEADLINE_EXCEEDED: Deadline exceeded', 'Deadline exceeded'],
+    ['could not log in: 14 UNAVAILABLE: x', 'could not log in: 14 UNAVAILABLE: x'],
+    ['16 bits: too few', '16 bits: too few'],
+  ])('is %s without what it was wrapped in', (text, said) => {
+    expect(saidBy(new Error(text))).toBe(said);
+  });
+
+  it.each([
+    ['authentication failed, invalid user ID or password', true],
+    ['user name is empty', true],
+    ['user name not found', true],
+    ['password is empty', true],
+    ['authentication is not enabled', false],
+    ['invalid auth token', false],
+    ['permission denied', false],
+  ])('refuses a login: %s', (text, is) => {
+    expect(refusesLogin(`3 INVALID_ARGUMENT: etcdserver: ${text}`)).toBe(is);
+  });
+});

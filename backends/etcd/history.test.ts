@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import { CodedError } from '../../src/base/errors.ts';
+import { History } from './history.ts';
+import type { Act, Peers } from './peers.ts';
+
+const keptMs = 1_000;
+
+/** A history, and the revisions that etcd was asked to compact up to. */
+function setUp(answer: () => void = () => undefined): { history: History; asked: string[] } {
+  const asked: string[] = [];
+  const client = {
+    kv: {
+      compact: ({ revision }: { revision: string }) => {
+        asked.push(revision);
+        answer();
+        return Promise.resolve({});
+      },
+    },
+  };
+  const peers: Pick<Peers, 'call'> = {
+    call: async <T>(act: Act<T>) => act(client as never, { deadline: 0 }),
+  };
+  return { history: new History(peers, keptMs), asked };
+}
+
+/** One that has made up for what an earlier process deleted. */
+async function quiet(answer?: () => void): Promise<{ history: History; asked: string[] }> {
+  const made = setUp(answer);
+  await made.history.look('1', 0);
+  await made.history.look('1', keptMs);
+  expect(made.asked.splice(0)).toEqual(['1']);
+  return made;
+}
+
+describe("etcd's own history", () => {
+  it('is compacted once after a start: an earlier process may have deleted', async () => {
+    const { history, asked } = setUp();
+    await history.look('5', 0);
+    await history.look('9', keptMs - 1);
+    expect(asked).toEqual([]);
+    await history.look('9', keptMs);
+    expect(asked).toEqual(['5']);
+    expect(history.compactedRevision).toBe(5);
+  });
+
+  it('stays while nothing is deleted', async () => {
+    const { history, asked } = await quiet();
+    for (let n = 2; n < 20; n++) await history.look(String(n), n * keptMs);
+    expect(asked).toEqual([]);
+  });
+
+  it('is compacted up to the first look after a deletion, the kept time after that look', async () => {
+    const { history, asked } = await quiet();
+    history.freed();
+    await history.look('50', 10_000);
+    history.freed();
+    await history.look('60', 10_000 + keptMs - 1);
+    expect(asked).toEqual([]);
+    await history.look('70', 10_000 + keptMs);
+    expect(asked).toEqual(['50']);
+    // What was deleted since waits its own time.
+    await history.look('80', 20_000);
+    expect(asked).toEqual(['50']);
+    await history.look('90', 20_000 + keptMs);
+    expect(asked).toEqual(['50', '80']);
+    await history.look('99', 90_000);
+    expect(asked).toEqual(['50', '80']);
+  });
+
+  it('may have been compacted further by another', async () => {
+    let further = false;
+    const { history, asked } = await quiet(() => {
+      if (further) throw new Error('11 OUT_OF_RANGE: etcdserver: mvcc: required revision has been compacted');
+    });
+    further = true;
+    history.freed();
+    await history.look('7', 10_000);
+    await history.look('8', 20_000);
+    await history.look('9', 30_000);
+    expect(asked).toEqual(['7']);
+    expect(history.compactedRevision).toBe(7);
+  });
+
+  it('is asked for again when etcd did not answer', async () => {
+    let away = false;
+    const { history, asked } = await quiet(() => {
+      if (away) throw new CodedError('unavailable', 'no peer of etcd answers');
+    });
+    away = true;
+    history.freed();
+    await history.look('7', 10_000);
+    await expect(history.look('8', 20_000)).rejects.toMatchObject({ code: 'unavailable' });
+    expect(history.compactedRevision).toBe(1);
+    away = false;
+    await history.look('9', 30_000);
+    expect(asked).toEqual(['7', '7']);
+    expect(history.compactedRevision).toBe(7);
+  });
+});
