@@ -80,6 +80,8 @@ export interface ClusterOptions {
   readonly yaml?: (text: string) => string;
   readonly dataDir?: string;
   readonly args?: readonly string[];
+  /** argv before the daemon's: `prlimit …`. */
+  readonly within?: readonly string[];
 }
 
 /** A cluster of one machine, started by the real command lines. */
@@ -163,11 +165,13 @@ proxy_service:
     tsh: (person, args, runOptions = {}) =>
       run(join(bin, 'tsh'), args, { ...runOptions, env: { ...cluster.env(person), ...runOptions.env } }),
     spawn: () => {
-      const child = spawn(
+      const argv = [
+        ...(options.within ?? []),
         join(bin, 'teleport'),
-        ['start', '--config', config, `--diag-addr=127.0.0.1:${diag}`, ...(options.args ?? [])],
-        { stdio: ['ignore', 'pipe', 'pipe'] },
-      );
+        ...['start', '--config', config, `--diag-addr=127.0.0.1:${diag}`],
+        ...(options.args ?? []),
+      ];
+      const child = spawn(argv[0] ?? '', argv.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
       const keep = (d: Buffer): void => {
         output += d.toString();
       };

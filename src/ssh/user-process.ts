@@ -5,6 +5,7 @@ import { constants as osConstants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { CodedError, messageOf } from '../base/errors.ts';
 import type { ExitStatus } from './channel-types.ts';
+import { lowerLimit, underLimit } from './descriptor-limit.ts';
 import type { Libc } from './libc.ts';
 import { systemProgram, type OsUser } from './passwd.ts';
 import { asUser, onTerminal, preludeInput, programLine, type Program } from './program-line.ts';
@@ -66,7 +67,7 @@ export function exitOf(code: number | null, signal: NodeJS.Signals | null): Exit
 
 /**
  * Starts a program as `user`: with its ids and groups, in its home, in a process group of its own, holding no descriptor
- * but its standard streams. When we run as that user already, ids and groups stay as they are.
+ * but its standard streams, and with a normal limit of how many it may open. When we run as that user already, ids and groups stay as they are.
  * @throws CodedError `unavailable`, the message beginning with `Failed to launch:`, when it cannot be started.
  */
 export async function startProgram(start: ProgramStart): Promise<UserProcess> {
@@ -115,8 +116,10 @@ function checkStart({ user, program }: ProgramStart): void {
 
 function commandLine({ user, program, pty }: ProgramStart, own: boolean): readonly string[] {
   const plain = programLine(program, user);
-  const line = pty === undefined ? plain : onTerminal(required('setsid'), plain);
-  return own ? line : asUser(required('setpriv'), user, line);
+  const inSession = pty === undefined ? plain : onTerminal(required('setsid'), plain);
+  const line = own ? inSession : asUser(required('setpriv'), user, inSession);
+  const soft = lowerLimit();
+  return soft === undefined ? line : underLimit(required('prlimit'), soft, line);
 }
 
 function required(name: string): string {
