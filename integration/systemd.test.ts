@@ -96,6 +96,19 @@ describe('teleport.service under a real systemd', () => {
     await logIn();
   });
 
+  it('writes its diagnostics to the journal, once', async () => {
+    await machine.must('systemctl kill --kill-whom=main -s USR1 teleport');
+    const found = (text: string): Promise<string> =>
+      machine.must(`journalctl -o cat | grep -c '${text}' || true`);
+    await until('the last line of them', async () =>
+      (await found('SIGUSR1: service service="node"')) === '0' ? undefined : true,
+    );
+    // Syslog leads to the journal too: after what was sent there, all of it is in.
+    await machine.must('logger marked && journalctl --sync');
+    expect(await found('SIGUSR1: diagnostics')).toBe('1');
+    expect(await found('the diagnostics are in')).toBe('0');
+  });
+
   it(
     `reloads ${reloads} times under load and refuses, resets and fails nobody`,
     { timeout: 300_000 },

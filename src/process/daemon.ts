@@ -15,6 +15,7 @@ import { saveRestart } from './restart-record.ts';
 import { serviceManager } from './service-manager.ts';
 import { handleSignals } from './signals.ts';
 import { startSuccessor, SuccessorFailure } from './successor.ts';
+import { findSystemLog } from './system-log.ts';
 import { startTeleport, type TeleportProcess } from './teleport.ts';
 
 export interface DaemonDeps {
@@ -123,7 +124,13 @@ async function serve(configuration: Configuration, deps: DaemonDeps, standing: S
       lifecycle.fork();
     },
     diagnose: () => {
-      void diagnose(sink, { teleport, older: generations.older(), newer: generations.newer() });
+      const systemLog = findSystemLog(configuration.log, deps.env);
+      void diagnose(sink, {
+        teleport,
+        older: generations.older(),
+        newer: generations.newer(),
+        systemLog,
+      });
     },
   });
   const stopSigns = manager.keepAlive(() => role.main);

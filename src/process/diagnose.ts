@@ -3,6 +3,8 @@ import type { LogSink } from '../base/log-sink.ts';
 import { formatHostPort } from '../base/service.ts';
 import { version } from '../base/version.ts';
 import type { ProcessRef } from '../base/process-ref.ts';
+import { lineText } from './logger.ts';
+import { sendToSystemLog, type SystemLog } from './system-log.ts';
 import type { TeleportProcess } from './teleport.ts';
 
 const delay = monitorEventLoopDelay({ resolution: 20 });
@@ -10,7 +12,7 @@ delay.enable();
 
 /**
  * USR1: writes down what this process does now, a line each for listeners, connections, memory and what the services
- * report. Numbers and names only: never a secret, never a person's data beyond the name of a login.
+ * report, in our log and in that of the system. Numbers and names only: never a secret, never a person's data beyond the name of a login.
  */
 export async function diagnose(
   sink: LogSink,
@@ -18,11 +20,17 @@ export async function diagnose(
     readonly teleport: TeleportProcess | undefined;
     readonly older: readonly ProcessRef[];
     readonly newer: readonly ProcessRef[];
+    readonly systemLog: SystemLog;
   },
 ): Promise<void> {
-  const { teleport, older, newer } = process_;
+  const { teleport, older, newer, systemLog } = process_;
+  const lines: string[] = [];
+  const say = (message: string, fields: Record<string, unknown> = {}): void => {
+    sink.info(message, fields);
+    lines.push(lineText(message, fields));
+  };
   const { rss, heapUsed, heapTotal, external } = process.memoryUsage();
-  sink.info('SIGUSR1: diagnostics', {
+  say('SIGUSR1: diagnostics', {
     pid: process.pid,
     version,
     uptimeSeconds: Math.round(process.uptime()),
@@ -36,17 +44,21 @@ export async function diagnose(
     },
   });
   delay.reset();
-  if (teleport === undefined) {
-    sink.info('SIGUSR1: still starting');
-    return;
-  }
+  if (teleport === undefined) say('SIGUSR1: still starting');
+  else await sayServices(teleport, say);
+  await sendToSystemLog(lines, systemLog, sink);
+}
+
+async function sayServices(
+  teleport: TeleportProcess,
+  say: (message: string, fields: Record<string, unknown>) => void,
+): Promise<void> {
   const connections = await teleport.waitsFor();
   for (const [name, address] of teleport.addresses())
-    sink.info('SIGUSR1: listener', {
+    say('SIGUSR1: listener', {
       name,
       address: formatHostPort(address),
       connections: connections[name] ?? 0,
     });
-  for (const [service, report] of teleport.diagnostics())
-    sink.info('SIGUSR1: service', { service, ...report });
+  for (const [service, report] of teleport.diagnostics()) say('SIGUSR1: service', { service, ...report });
 }

@@ -44,12 +44,22 @@ export function openLogger(options: LoggerOptions): { logger: Logger; close: () 
 const otherNames: Readonly<Record<string, string>> = { warning: 'warn', err: 'error' };
 const levelOf = (severity: string): string => otherNames[severity] ?? severity;
 
+/** Whether a log of that severity has what is said as information. */
+export const showsInfo = (severity: string): boolean => ['info', 'debug'].includes(levelOf(severity));
+
+/** The descriptor that `log.output` names, unless it is a file. */
+export function standardStreamOf(output: string): 1 | 2 | undefined {
+  if (['stderr', 'error', '2'].includes(output)) return 2;
+  return ['stdout', 'out', '1'].includes(output) ? 1 : undefined;
+}
+
 type Transport = winston.transports.ConsoleTransportInstance | winston.transports.FileTransportInstance;
 
 function transportOf(output: string): Transport {
-  if (['stderr', 'error', '2'].includes(output))
+  const stream = standardStreamOf(output);
+  if (stream === 2)
     return new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'] });
-  if (['stdout', 'out', '1'].includes(output)) return new winston.transports.Console();
+  if (stream === 1) return new winston.transports.Console();
   if (output === 'syslog')
     throw new CodedError(
       'misconfigured',
@@ -75,12 +85,17 @@ function line({
   message,
   ...fields
 }: winston.Logform.TransformableInfo): string {
+  const text = lineText(String(message), fields);
+  return `${String(timestamp)} ${level.toUpperCase().padEnd(5)} [${String(component).toUpperCase()}] ${text}`;
+}
+
+/** A message and its fields on one line. */
+export function lineText(message: string, fields: Readonly<Record<string, unknown>>): string {
   const rest = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => ` ${key}=${valueText(value)}`)
     .join('');
-  const text = oneLine(String(message));
-  return `${String(timestamp)} ${level.toUpperCase().padEnd(5)} [${String(component).toUpperCase()}] ${text}${rest}`;
+  return `${oneLine(message)}${rest}`;
 }
 
 const valueText = (value: unknown): string =>
