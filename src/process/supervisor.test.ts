@@ -119,6 +119,29 @@ describe('supervising services', () => {
     expect(trace).toEqual(['start node']);
   });
 
+  it('stops a service that came up when another had failed to', async () => {
+    const trace: string[] = [];
+    const { service: node } = traced('node', trace);
+    let go: () => void = () => undefined;
+    const slow: Service = {
+      ...node,
+      start: (signal) =>
+        new Promise<void>((ready) => {
+          go = ready;
+        }).then(() => node.start(signal)),
+    };
+    const proxy: Service = { name: 'proxy', start: () => Promise.reject(new Error('port in use')) };
+    const supervisor = new Supervisor([slow, proxy], { ...options, foundations: new Set() });
+    const starting = supervisor.start();
+    let over = false;
+    starting.catch(() => undefined).finally(() => (over = true));
+    await new Promise((done) => setImmediate(done));
+    expect(over).toBe(false);
+    go();
+    await expect(starting).rejects.toThrow('port in use');
+    expect(trace).toEqual(['start node', 'stop node']);
+  });
+
   it('ends the process start when one service cannot start', async () => {
     const trace: string[] = [];
     const bad: Service = { name: 'proxy', start: () => Promise.reject(new Error('EADDRINUSE')) };

@@ -52,14 +52,17 @@ export class Supervisor {
 
   /** Resolves when every service is ready; rejects, having stopped the rest, if one cannot start. */
   async start(): Promise<void> {
+    let starting: Promise<void>[] = [];
     try {
       const { foundations } = this.#options;
       const free = this.#services.filter(({ name }) => foundations !== undefined && !foundations.has(name));
       for (const service of this.#services) if (!free.includes(service)) await this.#startFirst(service);
       // One may have to wait for something the others do not need.
-      await Promise.all(free.map((service) => this.#startFirst(service)));
+      starting = free.map((service) => this.#startFirst(service));
+      await Promise.all(starting);
     } catch (e) {
       await this.stop(0);
+      await Promise.allSettled(starting);
       throw e;
     }
   }
@@ -100,7 +103,14 @@ export class Supervisor {
 
   async #startFirst(service: Service): Promise<void> {
     this.#mark(service, 'starting');
-    const running = await service.start(this.#stopping.signal);
+    const { signal } = this.#stopping;
+    const running = await service.start(signal);
+    // Another could not start meanwhile.
+    if (isAborted(signal)) {
+      await running.stop(0);
+      this.#mark(service, 'stopped');
+      return;
+    }
     this.#running.set(service.name, running);
     this.#mark(service, 'ready');
     this.#watches.push(this.#watch(service, running));
