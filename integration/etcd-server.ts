@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { request as plain } from 'node:http';
+import { request as secure } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePorts, until } from './cluster.ts';
+import { freePorts, run, until } from './cluster.ts';
 
 /** One member of an etcd cluster, as a process. */
 export interface EtcdMember {
-  /** `http://127.0.0.1:port` */
+  /** `http://127.0.0.1:port`, or `https:` */
   readonly url: string;
   start(): Promise<void>;
   kill(): Promise<void>;
@@ -19,22 +21,32 @@ export interface EtcdCluster {
   close(): Promise<void>;
 }
 
-/** Starts real etcd servers of this machine. `args` are given to each. */
-export async function startEtcd(size = 1, args: readonly string[] = []): Promise<EtcdCluster> {
+/** Files in PEM form. With `ca`, clients must show a certificate of that authority; the server's own must be one. */
+export interface EtcdTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca?: string;
+}
+
+/** Starts real etcd servers of this machine. `args` are given to each. With `tls`, clients speak TLS to them. */
+export async function startEtcd(size = 1, args: readonly string[] = [], tls?: EtcdTls): Promise<EtcdCluster> {
   const directory = mkdtempSync(join(tmpdir(), 'etcd-'));
   const ports = await freePorts(2 * size);
   const url = (port = 0): string => `http://127.0.0.1:${port}`;
+  const clientUrl = (port = 0): string => (tls ? `https://127.0.0.1:${port}` : url(port));
   const initial = Array.from({ length: size }, (_, i) => `m${i}=${url(ports[2 * i + 1])}`).join(',');
   const members = Array.from({ length: size }, (_, i) =>
-    member(join(directory, `m${i}`), [
+    member(join(directory, `m${i}`), clientUrl(ports[2 * i]), tls, [
       `--name=m${i}`,
-      `--listen-client-urls=${url(ports[2 * i])}`,
-      `--advertise-client-urls=${url(ports[2 * i])}`,
+      `--listen-client-urls=${clientUrl(ports[2 * i])}`,
+      `--advertise-client-urls=${clientUrl(ports[2 * i])}`,
       `--listen-peer-urls=${url(ports[2 * i + 1])}`,
       `--initial-advertise-peer-urls=${url(ports[2 * i + 1])}`,
       `--initial-cluster=${initial}`,
       '--heartbeat-interval=50',
       '--election-timeout=500',
+      ...(tls ? [`--cert-file=${tls.cert}`, `--key-file=${tls.key}`] : []),
+      ...(tls?.ca === undefined ? [] : [`--trusted-ca-file=${tls.ca}`, '--client-cert-auth']),
       ...args,
     ]),
   );
@@ -49,8 +61,47 @@ export async function startEtcd(size = 1, args: readonly string[] = []): Promise
   };
 }
 
-function member(directory: string, args: readonly string[]): EtcdMember {
-  const url = args.find((one) => one.startsWith('--listen-client-urls='))?.split('=')[1] ?? '';
+/** What `etcdctl` prints, asked of all members, with `input` to read. @throws Error with what it says when it fails. */
+export async function etcdctl(
+  { urls }: Pick<EtcdCluster, 'urls'>,
+  line: string,
+  input = '',
+): Promise<string> {
+  const args = [`--endpoints=${urls.join(',')}`, ...line.split(' ')];
+  const env = { PATH: process.env['PATH'], ETCDCTL_API: '3' };
+  const { code, stdout, stderr } = await run('etcdctl', args, { env, input });
+  if (code !== 0) throw new Error(`etcdctl ${line}: ${stderr}`);
+  return stdout;
+}
+
+/** Whether `/health` answers that it is. */
+function healthy(url: string, tls: EtcdTls | undefined): Promise<boolean> {
+  return new Promise((settle) => {
+    const sent = tls
+      ? secure(`${url}/health`, {
+          cert: readFileSync(tls.cert),
+          key: readFileSync(tls.key),
+          rejectUnauthorized: false,
+          agent: false,
+        })
+      : plain(`${url}/health`, { agent: false });
+    sent.on('response', (answer) => {
+      answer.resume();
+      settle(answer.statusCode === 200);
+    });
+    sent.on('error', () => {
+      settle(false);
+    });
+    sent.end();
+  });
+}
+
+function member(
+  directory: string,
+  url: string,
+  tls: EtcdTls | undefined,
+  args: readonly string[],
+): EtcdMember {
   let child: ChildProcess | undefined;
   let said = '';
   return {
@@ -66,8 +117,7 @@ function member(directory: string, args: readonly string[]): EtcdMember {
         stream.on('data', (data: Buffer) => (said = (said + data.toString()).slice(-4_000)));
       await until('etcd to be healthy', async () => {
         if (started.exitCode !== null) throw new Error(`etcd ended: ${said}`);
-        const answer = await fetch(`${url}/health`).catch(() => undefined);
-        return answer?.ok === true ? true : undefined;
+        return (await healthy(url, tls)) ? true : undefined;
       });
     },
     kill: async () => {

@@ -7,8 +7,8 @@ import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
 import type { ClusterLog } from '../src/log/event-log.ts';
 import type { SlotDriver } from '../src/log/slot-driver.ts';
-import { run, until } from './cluster.ts';
-import { type EtcdCluster, startEtcd } from './etcd-server.ts';
+import { until } from './cluster.ts';
+import { type EtcdCluster, etcdctl, startEtcd } from './etcd-server.ts';
 import { type FaultyLink, faultyLink } from './faulty-link.ts';
 import { appendNext, openTrialLog, startWriters, tallyOf } from './store-writers.ts';
 
@@ -23,18 +23,6 @@ const options = (peers: readonly string[], more: Partial<EtcdOptions> = {}): Etc
 const open = (peers: readonly string[], more?: Partial<EtcdOptions>): Promise<SlotDriver> =>
   openEtcdDriver(options(peers, more), env);
 const portOf = (url: string): number => Number(new URL(url).port);
-
-const etcdctl = async (cluster: EtcdCluster, line: string): Promise<string> => {
-  const { code, stdout, stderr } = await run(
-    'etcdctl',
-    [`--endpoints=${cluster.urls.join(',')}`, ...line.split(' ')],
-    {
-      env: { PATH: process.env['PATH'], ETCDCTL_API: '3' },
-    },
-  );
-  if (code !== 0) throw new Error(`etcdctl ${line}: ${stderr}`);
-  return stdout;
-};
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {

@@ -26,10 +26,16 @@ const notSent = [
   '14 UNAVAILABLE: Name resolution failed for target dns:etcd9:2379',
   '14 UNAVAILABLE: Channel closed before call started',
   '14 UNAVAILABLE: etcdserver: rpc not supported for learner',
+  '4 DEADLINE_EXCEEDED: Deadline exceeded after 2.001s,name resolution: 0.003s,Waiting for LB pick',
+  '4 DEADLINE_EXCEEDED: Deadline exceeded after 2.001s,waiting for name resolution',
+  '4 DEADLINE_EXCEEDED: Deadline exceeded after 2.001s,waiting for metadata filters',
 ];
 /** Any of these may have written. */
 const unknown = [
-  '4 DEADLINE_EXCEEDED: Deadline exceeded after 2.001s',
+  '4 DEADLINE_EXCEEDED: Deadline exceeded',
+  '4 DEADLINE_EXCEEDED: Deadline exceeded after 2.001s,remote_addr=127.0.0.1:2379',
+  '4 DEADLINE_EXCEEDED: Deadline exceeded after 2.001s,name resolution: 0.003s,LB pick: 0.1s,remote_addr=10.0.0.1:2379',
+  '4 DEADLINE_EXCEEDED: Deadline exceeded after 2.001s,previous attempts: 1,Waiting for LB pick',
   '14 UNAVAILABLE: etcdserver: request timed out',
   '14 UNAVAILABLE: etcdserver: request timed out, possibly due to connection lost',
   '14 UNAVAILABLE: etcdserver: leader changed',
@@ -103,11 +109,37 @@ describe('what etcd said', () => {
   it.each([
     ['14 UNAVAILABLE: etcdserver: no leader', 'no leader'],
     ['GRPCUnavailableError: 14 UNAVAILABLE: Connection dropped', 'Connection dropped'],
-    ['4 DEADLINE_EXCEEDED: Deadline exceeded', 'Deadline exceeded'],
+    ['4 DEADLINE_EXCEEDED: Deadline exceeded after 2.001s,remote_addr=127.0.0.1:2379', 'Deadline exceeded'],
+    [
+      '14 UNAVAILABLE: No connection established. Last error: Failed to connect (2026-11-23T08:58:06.901Z). Resolution note: ',
+      'No connection established. Last error: Failed to connect',
+    ],
     ['could not log in: 14 UNAVAILABLE: x', 'could not log in: 14 UNAVAILABLE: x'],
     ['16 bits: too few', '16 bits: too few'],
   ])('is %s without what it was wrapped in', (text, said) => {
     expect(saidBy(new Error(text))).toBe(said);
+  });
+
+  it('is one line that names the file when a certificate is why', () => {
+    const last = '14 UNAVAILABLE: No connection established. Last error: ';
+    expect(
+      saidBy(
+        new Error(
+          `${last}Error: unable to verify the first certificate; if the root CA is installed locally, try running Node.js with --use-system-ca. Resolution note: `,
+        ),
+      ),
+    ).toMatch(/^No connection.*unable to verify the first certificate \(.*tls_ca_file.*\)$/);
+    const alert =
+      'error:0A000412:SSL routines:ssl3_read_bytes:ssl/tls alert bad certificate:../a.c:918:SSL alert';
+    expect(
+      saidBy(
+        new Error(
+          `${last}40FDA1B8227F0000:${alert} number 42\n (2026-11-23T08:58:02.034Z). Resolution note: `,
+        ),
+      ),
+    ).toMatch(
+      /^No connection.*Last error: ssl\/tls alert bad certificate \(.*tls_cert_file, tls_key_file\)$/,
+    );
   });
 
   it.each([

@@ -38,6 +38,8 @@ const refusals = [
 /** grpc-js says so when there was no connection to write to. */
 const notSent =
   /No connection established|Failed to connect|name resolution|Channel closed before call started|before any bytes/i;
+/** In a deadline's text, where the time of each step stands: the step that it had come to then. No bytes of it had left. */
+const notBegun = /,waiting for (?:name resolution|metadata filters|LB pick)$/i;
 /** A learner of 3.4 serves nobody, but the other members do. */
 const askAnother = 'rpc not supported for learner';
 
@@ -46,6 +48,8 @@ export function faultOf(e: unknown): Fault {
   if (e instanceof NotSent) return 'not-sent';
   const text = messageOf(e);
   if (refusals.some((one) => text.includes(one))) return 'refused';
+  if (text.includes('Deadline exceeded after'))
+    return notBegun.test(text) && !text.includes('previous attempts') ? 'not-sent' : 'unknown';
   return notSent.test(text) || text.includes(askAnother) ? 'not-sent' : 'unknown';
 }
 
@@ -63,9 +67,30 @@ export const needsNewToken = (e: unknown): boolean =>
     messageOf(e),
   );
 
-/** What etcd said, without what the libraries wrap it in. */
+/**
+ * What etcd said, without what the libraries wrap it in: the same for the same reason, whatever the time and how long it
+ * took. Where a certificate is why, it names the file.
+ */
 export const saidBy = (e: unknown): string =>
-  messageOf(e).replace(/^(?:\w+: )?\d+ [A-Z_]+: (?:etcdserver: )?/, '');
+  explained(
+    messageOf(e)
+      .replace(/^(?:\w+: )?\d+ [A-Z_]+: (?:etcdserver: )?/, '')
+      .replace(/(Deadline exceeded) after .*/, '$1')
+      .replace(/; if the root CA is installed locally, try running Node\.js.*$/s, '')
+      .replace(/\. Resolution note: .*$/s, '')
+      .replace(/ \(\d{4}-[\d-]+T[\d:.]+Z\)$/, '')
+      .replace(/(?:\w+:)?error:[0-9A-F]+:SSL routines:\w*:([^:]+):.*$/s, '$1'),
+  );
+
+function explained(text: string): string {
+  if (/unable to (?:verify|get (?:local )?issuer)|self[- ]signed/i.test(text))
+    return `${text} (no authority in tls_ca_file, or of the system without one, signed the server's certificate)`;
+  if (
+    /alert (?:bad certificate|unknown ca|certificate|unsupported certificate|handshake failure)/i.test(text)
+  )
+    return `${text} (the server wants a client's certificate: tls_cert_file, tls_key_file)`;
+  return text;
+}
 
 /** What a fault means to the log. `writing`: an unknown end may have written. */
 export function asCoded(e: unknown, { writing, place }: { writing: boolean; place: string }): CodedError {
@@ -86,10 +111,15 @@ export function asCoded(e: unknown, { writing, place }: { writing: boolean; plac
   if (text.includes('permission denied'))
     return coded(
       'misconfigured',
-      'etcd refuses us: username needs to read and write all keys below the prefix',
+      'etcd refuses us: the user needs to read and write all keys below the prefix',
     );
-  if (text.includes('auth token is not provided') || refusesLogin(text))
-    return coded('misconfigured', 'etcd refuses us');
+  if (/auth token is not provided|user name is empty/.test(text))
+    return new CodedError(
+      'misconfigured',
+      `etcd refuses us (${place}): ${text} (set storage.username and storage.password_file)`,
+      { cause: e },
+    );
+  if (refusesLogin(text)) return coded('misconfigured', 'etcd refuses us');
   if (writing && faultOf(e) === 'unknown') return coded('ambiguous', 'etcd gave no answer to a write');
   return coded('unavailable', 'etcd does not answer');
 }

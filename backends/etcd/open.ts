@@ -13,11 +13,11 @@ import { defaultMessageBytes, type EtcdOptions, leastMessageBytes, maxBatchBytes
 import { Peers } from './peers.ts';
 import { quotaOf } from './quota.ts';
 import { commitSlot, slotsFrom, trimSlots } from './slots.ts';
-import { keepUp } from './upkeep.ts';
+import { keepUp, type UpkeepOptions } from './upkeep.ts';
 
 /**
  * The store in an etcd of version 3.3 or later. Any peer that belongs to a quorum is enough.
- * @param env with `reading`, nothing is written.
+ * @param env with `reading`, nothing is written; `upkeep`: how often it looks, and how long history is kept, for tests.
  * @throws CodedError `unavailable` when no peer answered within `dialTimeoutMs`, `misconfigured` for wrong credentials, a
  * file that cannot be read, an etcd that is too old, or a prefix that holds something else; `not_found` when reading and
  * there is no log.
@@ -28,7 +28,13 @@ export async function openEtcdDriver(
     sink,
     world,
     reading = false,
-  }: { readonly sink: LogSink; readonly world: World; readonly reading?: boolean },
+    upkeep: pace = {},
+  }: {
+    readonly sink: LogSink;
+    readonly world: World;
+    readonly reading?: boolean;
+    readonly upkeep?: Pick<UpkeepOptions, 'everyMs' | 'historyKeptMs'>;
+  },
 ): Promise<SlotDriver> {
   const peers = new Peers(
     connectionsTo(checked(options), () => {
@@ -45,7 +51,7 @@ export async function openEtcdDriver(
     peers.close();
     throw e;
   }
-  const upkeep = keepUp({ peers, sink, quotaOf: (peer) => quotaOf(peer, options) });
+  const upkeep = keepUp({ ...pace, peers, sink, quotaOf: (peer) => quotaOf(peer, options) });
   const freeing = (blobs: BlobStore): BlobStore => ({
     ...blobs,
     delete: async (key) => {

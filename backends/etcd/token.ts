@@ -66,7 +66,8 @@ export class TokenSource {
           `etcd refuses username and password: ${saidBy(e)} (storage.username, storage.password_file)`,
           { cause: e },
         );
-      if (!text.includes('authentication is not enabled')) throw new NotSent(`could not log in: ${text}`, e);
+      if (!text.includes('authentication is not enabled'))
+        throw new NotSent(`could not log in: ${saidBy(e)}`, e);
       notAsked();
     }
     this.#current = { metadata, since };
