@@ -24,7 +24,7 @@ export interface Pace {
 }
 
 export interface Announcement {
-  /** Resolves when auth has taken the first one; never rejects. */
+  /** Resolves when auth has taken the first one, or it was stopped before; never rejects. */
   readonly first: Promise<void>;
   /** Tells auth at once that something changed. */
   renew(): void;
@@ -46,10 +46,13 @@ export function announceHost(options: {
   readonly random: () => number;
   /** Default: `hostPresence`. */
   readonly pace?: Pace;
+  /** Stops it as `stop` does: for a start that is given up while it waits for the first one. */
+  readonly stopping?: AbortSignal | undefined;
 }): Announcement {
   const { auth, sink, host, random } = options;
   const { everyMs, ttlSeconds } = options.pace ?? hostPresence;
-  const stopping = new AbortController();
+  const stop = new AbortController();
+  const stopping = options.stopping ? AbortSignal.any([stop.signal, options.stopping]) : stop.signal;
   let wake = new AbortController();
   let trouble: string | undefined = 'this host has not been announced yet';
   let announced: () => void = () => undefined;
@@ -76,10 +79,11 @@ export function announceHost(options: {
     }
   };
   const loop = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
+    while (!stopping.aborted) {
       wake = new AbortController();
-      await pause(await once(), AbortSignal.any([stopping.signal, wake.signal]));
+      await pause(await once(), AbortSignal.any([stopping, wake.signal]));
     }
+    announced();
   };
   const running = loop();
   return {
@@ -89,7 +93,7 @@ export function announceHost(options: {
     },
     trouble: () => trouble,
     stop: async () => {
-      stopping.abort();
+      stop.abort();
       await running;
     },
   };

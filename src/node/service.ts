@@ -67,10 +67,10 @@ export interface NodeDeps {
 /** The SSH node: sessions, copies and forwarded ports on this machine. */
 export const createNodeService = (deps: NodeDeps): Service => ({
   name: 'node',
-  start: async () => {
+  start: async (stopping) => {
     const node = new Node(deps, await openNodeViews(deps.auth));
     try {
-      return await node.start();
+      return await node.start(stopping);
     } catch (e) {
       await node.stop(0);
       throw e;
@@ -118,7 +118,7 @@ class Node {
     });
   }
 
-  async start(): Promise<Running> {
+  async start(stopping: AbortSignal | undefined): Promise<Running> {
     const { config, auth, sink, listeners } = this.#deps;
     this.#labels = await openCommandLabels(config.commandLabels, () => {
       this.#announcement?.renew();
@@ -128,7 +128,8 @@ class Node {
     this.#ssh = this.#server(context);
     this.#bound = await listeners.listen('node', this.#listener, config.listenAddress);
     this.#watch();
-    this.#announcement = announceHost({ auth, sink, host: () => this.#info(), random: Math.random });
+    const host = (): HostInfo => this.#info();
+    this.#announcement = announceHost({ auth, sink, host, random: Math.random, stopping });
     await this.#announcement.first;
     const done = new Promise<void>((resolve) => {
       this.#finish = resolve;

@@ -73,9 +73,12 @@ export interface ProxyDeps {
 }
 
 /** The front door: web and SSH. */
-export const createProxyService = (deps: ProxyDeps): Service => ({ name: 'proxy', start: () => start(deps) });
+export const createProxyService = (deps: ProxyDeps): Service => ({
+  name: 'proxy',
+  start: (stopping) => start(deps, stopping),
+});
 
-async function start(deps: ProxyDeps): Promise<Running> {
+async function start(deps: ProxyDeps, stopping: AbortSignal | undefined): Promise<Running> {
   const { auth, listeners, sink, world, config } = deps;
   const bound = { ssh: config.sshListenAddress, web: config.webListenAddress };
   const balancers = balancersOf(config.balancers ?? []);
@@ -116,7 +119,7 @@ async function start(deps: ProxyDeps): Promise<Running> {
     throw e;
   }
   const host = (): HostInfo => hostInfo(config, bound.web);
-  const announcement = announceHost({ auth, sink, host, random: () => fraction(world) });
+  const announcement = announceHost({ auth, sink, host, random: () => fraction(world), stopping });
   await announcement.first;
   let finish: () => void = () => undefined;
   const done = new Promise<void>((resolve) => {
