@@ -1,6 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { times } from '../backends/conformance/trial.ts';
@@ -12,6 +9,7 @@ import { memoryKeyring } from '../src/log/keyring.ts';
 import { openLog } from '../src/log/open-log.ts';
 import { verifyLog } from '../src/log/verify.ts';
 import { type DynamodbEngine, startDynalite } from './dynamodb-server.ts';
+import { WriterProcess } from './writer-process.ts';
 
 const program = fileURLToPath(new URL('../backends/dynamodb/trial-writer.ts', import.meta.url));
 const tableName = 'processes';
@@ -21,52 +19,16 @@ beforeAll(async () => {
 });
 afterAll(() => engine.close());
 
-/** A writer in a process of its own, and what it was told is stored. */
-class Writer {
-  readonly acknowledged = new Map<StreamName, number>();
-  readonly #child: ChildProcess;
-  #count = 0;
-  #waiting: { count: number; resolve: () => void } | undefined;
-  #failure = '';
-
-  constructor(name: string) {
-    this.#child = spawn(process.execPath, [program, engine.endpoint, tableName, name, '8'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.#child.stderr?.on('data', (chunk: Buffer) => (this.#failure += chunk.toString()));
-    if (this.#child.stdout)
-      createInterface(this.#child.stdout).on('line', (line) => {
-        const [, stream = '', revision = ''] = line.split(' ');
-        this.acknowledged.set(stream as StreamName, Number(revision));
-        if (++this.#count === this.#waiting?.count) this.#waiting.resolve();
-      });
-  }
-
-  /** Resolves when so many appends in all were acknowledged. */
-  async until(count: number): Promise<void> {
-    const reached = new Promise<void>((resolve) => {
-      this.#waiting = { count, resolve };
-      if (this.#count >= count) resolve();
-    });
-    await Promise.race([reached, once(this.#child, 'exit')]);
-    if (this.#child.exitCode !== null) throw new Error(`the writer ended by itself: ${this.#failure}`);
-  }
-
-  /** SIGKILL, and all that it had printed before. */
-  async kill(): Promise<void> {
-    const closed = once(this.#child, 'close');
-    this.#child.kill('SIGKILL');
-    await closed;
-  }
-}
+const writer = (name: string): WriterProcess =>
+  new WriterProcess(program, [engine.endpoint, tableName, name, '8']);
 
 describe('several processes on one table', () => {
   it('lose and double nothing when writers are killed in mid-append', { timeout: 600_000 }, async () => {
     const acknowledged = new Map<StreamName, number>();
-    const survivor = new Writer('survivor');
+    const survivor = writer('survivor');
     const kills = times(4);
     for (let loop = 1; loop <= kills; loop++) {
-      const victim = new Writer(`victim${loop % 2}`);
+      const victim = writer(`victim${loop % 2}`);
       await victim.until(20 + ((37 * loop) % 200));
       await victim.kill();
       for (const [stream, revision] of victim.acknowledged) acknowledged.set(stream, revision);
