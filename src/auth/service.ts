@@ -191,7 +191,12 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         throw new CodedError('unavailable', 'the auth service of this process has ended');
       const [near, far] = duplexPair();
       within.add(far);
-      far.once('close', () => within.delete(far));
+      // The two know of each other's ends, but not when one is destroyed, in the middle of a handshake say.
+      near.once('close', () => far.destroy());
+      far.once('close', () => {
+        within.delete(far);
+        if (!far.writableFinished) near.destroy();
+      });
       server.emit('connection', far);
       return near;
     };

@@ -76,6 +76,8 @@ export async function closeServer(
   const idle = setInterval(closeIdle, idleMs);
   const closeAll = (): void => {
     server.closeAllConnections();
+    // Those that are not yet through with their handshake are no connections of HTTP.
+    for (const stream of within) stream.destroy();
   };
   const limit = setTimeout(closeAll, longestAnswerMs);
   void over.then(closeAll);
