@@ -1,18 +1,12 @@
 import type { BlobStore } from '../../src/log/slot-driver.ts';
+import { deleteRange, type Freed } from './deletion.ts';
 import type { Keys } from './keys.ts';
 import { maxBatchBytes } from './options.ts';
 import type { Peers } from './peers.ts';
 import { readRange } from './ranges.ts';
 
 /** Blobs in pieces that etcd takes; the first piece tells how many there are, so that half a blob is none. */
-export function blobStore(peers: Peers, keys: Keys, store: 'vault' | 'snapshots'): BlobStore {
-  const remove = async (key: string, from = 0): Promise<void> => {
-    const { end } = keys.blobPieces(store, key);
-    const first = keys.blob(store, key, from);
-    await peers.call((client, o) =>
-      client.kv.deleteRange({ key: Buffer.from(first), range_end: Buffer.from(end) }, o),
-    );
-  };
+export function blobStore(peers: Peers, keys: Keys, store: 'vault' | 'snapshots', freed: Freed): BlobStore {
   return {
     put: async (key, value) => {
       const pieces = piecesOf(value);
@@ -24,7 +18,11 @@ export function blobStore(peers: Peers, keys: Keys, store: 'vault' | 'snapshots'
             o,
           ),
         );
-      await remove(key, pieces.length);
+      const rest = { from: keys.blob(store, key, pieces.length), end: keys.blobPieces(store, key).end };
+      for await (const { key: left } of readRange(peers, { ...rest, keysOnly: true })) {
+        await deleteRange(peers, { ...rest, from: left }, freed);
+        break;
+      }
     },
     get: async (key) => {
       const { from, end } = keys.blobPieces(store, key);
@@ -36,7 +34,7 @@ export function blobStore(peers: Peers, keys: Keys, store: 'vault' | 'snapshots'
       if (found.length < count) return undefined;
       return Buffer.concat([first.subarray(4), ...found.slice(1, count)]);
     },
-    delete: (key) => remove(key),
+    delete: (key) => deleteRange(peers, keys.blobPieces(store, key), freed),
     list: async (prefix) => {
       const { from, end } = keys.blobs(store, prefix);
       const names = new Set<string>();

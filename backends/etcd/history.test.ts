@@ -49,21 +49,37 @@ describe("etcd's own history", () => {
     expect(asked).toEqual([]);
   });
 
-  it('is compacted up to the first look after a deletion, the kept time after that look', async () => {
+  it('is compacted up to the deletion, the kept time after the first look that followed', async () => {
     const { history, asked } = await quiet();
-    history.freed();
-    await history.look('50', 10_000);
-    history.freed();
-    await history.look('60', 10_000 + keptMs - 1);
+    history.freed('48');
+    history.freed('45');
+    // What a peer said before the deletion is no measure, nor what others wrote since.
+    await history.look('30', 10_000);
+    history.freed('60');
+    await history.look('61', 10_000 + keptMs - 1);
     expect(asked).toEqual([]);
     await history.look('70', 10_000 + keptMs);
-    expect(asked).toEqual(['50']);
+    expect(asked).toEqual(['48']);
     // What was deleted since waits its own time.
     await history.look('80', 20_000);
-    expect(asked).toEqual(['50']);
+    expect(asked).toEqual(['48']);
     await history.look('90', 20_000 + keptMs);
-    expect(asked).toEqual(['50', '80']);
+    expect(asked).toEqual(['48', '60']);
     await history.look('99', 90_000);
+    expect(asked).toEqual(['48', '60']);
+  });
+
+  it('is compacted up to the newest revision when that of the deletion is not known', async () => {
+    const { history, asked } = await quiet();
+    history.freed();
+    history.freed('20');
+    await history.look('50', 10_000);
+    await history.look('60', 20_000);
+    expect(asked).toEqual(['50']);
+    history.freed('80');
+    history.freed();
+    await history.look('70', 30_000);
+    await history.look('99', 40_000);
     expect(asked).toEqual(['50', '80']);
   });
 
@@ -73,7 +89,7 @@ describe("etcd's own history", () => {
       if (further) throw new Error('11 OUT_OF_RANGE: etcdserver: mvcc: required revision has been compacted');
     });
     further = true;
-    history.freed();
+    history.freed('7');
     await history.look('7', 10_000);
     await history.look('8', 20_000);
     await history.look('9', 30_000);
@@ -87,7 +103,7 @@ describe("etcd's own history", () => {
       if (away) throw new CodedError('unavailable', 'no peer of etcd answers');
     });
     away = true;
-    history.freed();
+    history.freed('7');
     await history.look('7', 10_000);
     await expect(history.look('8', 20_000)).rejects.toMatchObject({ code: 'unavailable' });
     expect(history.compactedRevision).toBe(1);

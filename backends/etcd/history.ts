@@ -14,8 +14,10 @@ export const historyKeptMs = 5 * 60_000;
 export class History {
   readonly #peers: Pick<Peers, 'call'>;
   readonly #keptMs: number;
-  /** What an earlier process deleted may still be there. */
-  #freed = true;
+  /** Up to where something was deleted that is not yet asked for. */
+  #freed = 0n;
+  /** Something may have been deleted at a revision that is not known, as by an earlier process. */
+  #unknown = true;
   #due: { readonly revision: string; readonly since: number } | undefined;
   compactedRevision = 0;
 
@@ -24,16 +26,20 @@ export class History {
     this.#keptMs = keptMs;
   }
 
-  /** Something was deleted or overwritten. */
-  freed(): void {
-    this.#freed = true;
+  /** Something was deleted; see `Freed`. */
+  freed(revision?: string): void {
+    if (revision === undefined) this.#unknown = true;
+    else if (BigInt(revision) > this.#freed) this.#freed = BigInt(revision);
   }
 
-  /** Called now and then. `revision`: etcd's newest; `now`: milliseconds, never going back. */
-  async look(revision: string, now: number): Promise<void> {
-    if (this.#freed && this.#due === undefined) {
-      this.#due = { revision, since: now };
-      this.#freed = false;
+  /** Called now and then. `newest`: etcd's revision of a moment ago; `now`: milliseconds, never going back. */
+  async look(newest: string, now: number): Promise<void> {
+    if (this.#due === undefined && (this.#unknown || this.#freed > 0n)) {
+      // The revision of a deletion, where it is known: what it deleted while `newest` was asked for lies behind that.
+      const known = this.#unknown && BigInt(newest) > this.#freed ? BigInt(newest) : this.#freed;
+      this.#due = { revision: String(known), since: now };
+      this.#freed = 0n;
+      this.#unknown = false;
     }
     const { revision: wanted, since } = this.#due ?? { revision: '0', since: now };
     if (this.#due === undefined || now - since < this.#keptMs) return;

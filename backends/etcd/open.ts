@@ -2,7 +2,7 @@ import { pause } from '../../src/base/backoff.ts';
 import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { World } from '../../src/base/world.ts';
-import type { BlobStore, SlotDriver } from '../../src/log/slot-driver.ts';
+import type { SlotDriver } from '../../src/log/slot-driver.ts';
 import { blobStore } from './blobs.ts';
 import { connectionsTo } from './connection.ts';
 import { checkVersion, claimPrefix } from './format.ts';
@@ -52,13 +52,6 @@ export async function openEtcdDriver(
     throw e;
   }
   const upkeep = keepUp({ ...pace, peers, sink, quotaOf: (peer) => quotaOf(peer, options) });
-  const freeing = (blobs: BlobStore): BlobStore => ({
-    ...blobs,
-    delete: async (key) => {
-      await blobs.delete(key);
-      upkeep.freed();
-    },
-  });
   const news = new News();
   return {
     limits: { maxBatchBytes },
@@ -77,12 +70,9 @@ export async function openEtcdDriver(
     },
     read: (partition, from) => slotsFrom(peers, keys, partition, from),
     hints: (partition) => news.of(partition, watchNumber(peers, keys.head(partition), world)),
-    trim: async (partition, before) => {
-      await trimSlots(peers, keys, partition, before);
-      upkeep.freed();
-    },
-    vault: freeing(blobStore(peers, keys, 'vault')),
-    snapshots: freeing(blobStore(peers, keys, 'snapshots')),
+    trim: (partition, before) => trimSlots(peers, keys, partition, before, upkeep.freed),
+    vault: blobStore(peers, keys, 'vault', upkeep.freed),
+    snapshots: blobStore(peers, keys, 'snapshots', upkeep.freed),
     report: () => ({
       type: 'etcd',
       place: `${options.peers.join(', ')} prefix ${options.prefix}`,

@@ -1,5 +1,6 @@
 import type { Partition } from '../../src/log/event.ts';
 import type { StoredSlot } from '../../src/log/slot-driver.ts';
+import { deleteRange, type Freed } from './deletion.ts';
 import type { Keys } from './keys.ts';
 import { commitTimeoutMs } from './options.ts';
 import type { Peers } from './peers.ts';
@@ -50,6 +51,7 @@ export async function trimSlots(
   keys: Keys,
   partition: Partition,
   before: number,
+  freed: Freed,
 ): Promise<void> {
   for (;;) {
     const { kvs } = await peers.call((client, options) =>
@@ -66,11 +68,6 @@ export async function trimSlots(
     const oldest = kvs[0]?.key.toString();
     if (oldest === undefined) return;
     const end = Math.min(before, keys.slotOf(oldest) + trimmedAtOnce);
-    await peers.call((client, options) =>
-      client.kv.deleteRange(
-        { key: Buffer.from(oldest), range_end: Buffer.from(keys.slot(partition, end)) },
-        options,
-      ),
-    );
+    await deleteRange(peers, { from: oldest, end: keys.slot(partition, end) }, freed);
   }
 }

@@ -2,6 +2,7 @@ import { CodedError, messageOf } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { Partition } from '../../src/log/event.ts';
 import { corruptText, fullText } from './answers.ts';
+import type { Freed } from './deletion.ts';
 import { History, historyKeptMs } from './history.ts';
 import type { Peers } from './peers.ts';
 
@@ -12,7 +13,7 @@ export interface Upkeep {
   /** @throws CodedError `no_space` near the quota, for partitions that can wait: the rest is for getting out of it. */
   refuseNearQuota(partition: Partition): void;
   /** Something was deleted: what it took can be given back. */
-  freed(): void;
+  readonly freed: Freed;
   /** A write was refused for lack of space, or taken. */
   full(is: boolean): void;
   close(): void;
@@ -52,15 +53,23 @@ export function keepUp(options: UpkeepOptions): Upkeep {
     figures['peers_answering'] = status.length;
     figures['size_bytes'] = largest('dbSize');
     figures['used_bytes'] = largest('dbSizeInUse');
+    const newest = status.map((one) => BigInt(one.header.revision)).reduce((a, b) => (a > b ? a : b));
+    const compact = async (): Promise<void> => {
+      await history.look(String(newest), performance.now());
+      figures['compacted_revision'] = history.compactedRevision;
+    };
+    // None keeps the others from being done: a user may be allowed one and not the other.
+    const failures: unknown[] = [];
+    for (const part of [lookAtAlarms, lookAtQuota, compact])
+      await part().catch((e: unknown) => failures.push(e));
+    if (failures.length > 0) throw failures[0];
+  };
+  const lookAtAlarms = async (): Promise<void> => {
     const { alarms } = await peers.call((client, o) =>
       client.maintenance.alarm({ action: 'GET' as never, memberID: 0, alarm: 'NONE' as never }, o),
     );
     const raised = alarms.map((one) => one.alarm as string);
     alarm = raised.includes('CORRUPT') ? 'corrupt' : raised.includes('NOSPACE') ? 'full' : undefined;
-    await lookAtQuota();
-    const newest = status.map((one) => BigInt(one.header.revision)).reduce((a, b) => (a > b ? a : b));
-    await history.look(String(newest), performance.now());
-    figures['compacted_revision'] = history.compactedRevision;
   };
   const lookAtQuota = async (): Promise<void> => {
     const now = performance.now();
@@ -110,8 +119,8 @@ export function keepUp(options: UpkeepOptions): Upkeep {
       soon();
       throw new CodedError('no_space', `${nearText()}; until then nothing is appended to ${partition}`);
     },
-    freed: () => {
-      history.freed();
+    freed: (revision) => {
+      history.freed(revision);
     },
     full: (is) => {
       if (is) alarm = 'full';
