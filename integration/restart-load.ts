@@ -16,13 +16,13 @@ export interface Load {
 
 /** Clients of every kind, each opening one connection or command after the other without pause, until stopped. */
 export function startLoad(
-  cluster: { readonly ports: Omit<Cluster['ports'], 'diag'> },
+  cluster: { readonly ports: Omit<Cluster['ports'], 'diag' | 'auth'> & { readonly auth?: number } },
   commands: Readonly<Record<string, () => Promise<void>>>,
 ): Load {
   const { web, proxySsh, ssh, auth } = cluster.ports;
   const agent = new Agent({ keepAlive: true, maxSockets: 2 });
   const clients: Record<string, () => Promise<void>> = {
-    'tcp to auth': () => openAndClose(auth),
+    ...(auth !== undefined && { 'tcp to auth': () => openAndClose(auth) }),
     'ssh banner of the proxy': () => banner(proxySsh),
     'ssh banner of the node': () => banner(ssh),
     https: () => ping(web, undefined),

@@ -75,10 +75,11 @@ async function serve(configuration: Configuration, deps: DaemonDeps, standing: S
   const generations = joinGenerations(dataDir, deps.commandLine);
   const manager = serviceManager(deps.env, sink);
   let teleport: TeleportProcess | undefined;
-  /** Whether the pid file and systemd name this process. */
-  const role: { main: boolean } = { main: false };
+  /** Whether the pid file and systemd name this process, and whether it ever came to serve. */
+  const role = { main: false, served: false };
   const beMain = async (status: string): Promise<void> => {
     role.main = true;
+    role.served = true;
     writePidFile(pidFile);
     await manager.ready(status);
   };
@@ -89,19 +90,28 @@ async function serve(configuration: Configuration, deps: DaemonDeps, standing: S
     signal: (ref, name) => {
       send(ref, name, sink);
     },
-    startSuccessor: (cancelled) =>
-      startSuccessor({
-        commandLine: deps.commandLine,
-        listeners: teleport?.handOver() ?? [],
-        limitMs: configuration.restartLimitMs,
-        env: { ...deps.env, ...deps.forSuccessor },
-        cancelled,
-      }),
+    startSuccessor: async (cancelled) => {
+      const letGoOn = teleport?.hold();
+      try {
+        return await startSuccessor({
+          commandLine: deps.commandLine,
+          listeners: teleport?.handOver() ?? [],
+          limitMs: configuration.restartLimitMs,
+          env: { ...deps.env, ...deps.forSuccessor },
+          cancelled,
+        });
+      } catch (e) {
+        letGoOn?.();
+        throw e;
+      }
+    },
     tell: {
-      reloading: () => void manager.reloading(),
+      // Before it is ready systemd knows of no reload.
+      reloading: () => void (role.served ? manager.reloading() : undefined),
       failed: (e) => {
         saveRestart(dataDir, { status: 'failed', at: deps.world.now(), ...reasonOf(e) }, sink);
         if (role.main) void manager.ready(`serving; the last reload failed: ${messageOf(e)}`);
+        else if (!role.served) void manager.status(`starting; the last reload failed: ${messageOf(e)}`);
       },
       succeeded: () => {
         role.main = false;
@@ -135,14 +145,24 @@ async function serve(configuration: Configuration, deps: DaemonDeps, standing: S
   });
   const stopSigns = manager.keepAlive(() => role.main);
   try {
-    const starting = startTeleport(configuration, { ...deps, logger, inheritance });
-    const early = await Promise.race([starting, lifecycle.atOnce]);
-    if (early === undefined) {
-      // The services of a process that never served hold nothing that its end does not give back.
-      starting.catch(() => undefined);
+    teleport = await startTeleport(configuration, {
+      ...deps,
+      logger,
+      inheritance,
+      onWait: (waits) => {
+        lifecycle.waits(waits);
+      },
+    });
+    const { serving } = teleport;
+    serving.catch(() => undefined); // asked for below, unless an ending comes first
+    const ended = await Promise.race([serving, lifecycle.ending]);
+    // The services of a process that never served hold nothing that its end does not give back.
+    if (ended?.how === 'at-once') return;
+    if (ended !== undefined) {
+      // Another process came to serve in its place.
+      await end(teleport, lifecycle, { configuration, sink, stopping: () => undefined });
       return;
     }
-    teleport = early;
     for (const one of inheritance.closeRest())
       sink.info('a listener that is configured no more was closed', { listener: one });
     await beChildOfInit(inheritance, sink);
@@ -156,6 +176,7 @@ async function serve(configuration: Configuration, deps: DaemonDeps, standing: S
     });
     if (role.main) removePidFile(pidFile);
   } catch (e) {
+    lifecycle.fail();
     if (isCoded(e)) sink.error(`initialization failed: ${e.message}`);
     throw e;
   } finally {

@@ -59,7 +59,7 @@ export async function joinedStanding(
   parts: Parts,
   wish: Wish & { readonly stopping: AbortSignal },
 ): Promise<Standing> {
-  const { configuration, world, hostId, waiting } = parts;
+  const { configuration, world, hostId, turnstile } = parts;
   const { role, names, stopping } = wish;
   const sink = parts.logger(role.toLowerCase());
   const identity = await obtainIdentity(
@@ -72,10 +72,10 @@ export async function joinedStanding(
         warnOnStandardError(text, sink, configuration.log);
       },
       waitsFor: (text) => {
-        if (text === undefined) waiting.delete(role);
-        else waiting.set(role, text);
+        parts.waitsFor(role, text);
       },
       stopping,
+      pass: () => turnstile.pass(stopping),
       contact: { joinCluster, tryIdentity },
       pause,
     },

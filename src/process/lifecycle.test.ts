@@ -71,6 +71,34 @@ describe('a HUP', () => {
     expect(t.started).toHaveLength(1);
   });
 
+  it('while a service waits for what may never come is obeyed at once, and again after a failure', async () => {
+    const t = trial();
+    t.lifecycle.reload();
+    expect(t.started).toHaveLength(0);
+    t.lifecycle.waits(true);
+    expect(t.started).toHaveLength(1);
+    t.started[0]?.fail(new Error('the token is wrong again'));
+    await settle();
+    expect(t.told).toEqual(['reloading', 'failed']);
+    expect(t.endings()).toBe(0);
+    t.lifecycle.reload();
+    t.started[1]?.come(t.successor());
+    await settle();
+    expect(await t.lifecycle.ending).toEqual({ how: 'drain', reason: 'SIGHUP', succeeded: true });
+  });
+
+  it('during such a wait that then fails lets this process go on to serve', async () => {
+    const t = trial();
+    t.lifecycle.waits(true);
+    t.lifecycle.reload();
+    t.lifecycle.waits(false);
+    t.started[0]?.fail(new Error('no'));
+    await settle();
+    t.lifecycle.serving();
+    t.lifecycle.reload();
+    expect(t.started).toHaveLength(2);
+  });
+
   it('whose successor fails leaves this process serving', async () => {
     const t = trial();
     t.lifecycle.serving();
@@ -116,6 +144,15 @@ describe('a HUP', () => {
 });
 
 describe('a USR2', () => {
+  it('while a service waits is for when all serve: two would want one address', () => {
+    const t = trial();
+    t.lifecycle.waits(true);
+    t.lifecycle.fork();
+    expect(t.started).toHaveLength(0);
+    t.lifecycle.serving();
+    expect(t.started).toHaveLength(1);
+  });
+
   it('starts a process beside this one, which goes on', async () => {
     const t = trial();
     t.lifecycle.serving();
@@ -175,6 +212,14 @@ describe('a TERM', () => {
     expect(await lifecycle.ending).toEqual({ how: 'at-once', reason: 'SIGQUIT' });
     await lifecycle.atOnce;
     expect(signals).toEqual([]);
+  });
+  it('that asks for a drain while a successor is started before anybody is served ends both at once', async () => {
+    const t = trial();
+    t.lifecycle.waits(true);
+    t.lifecycle.reload();
+    t.lifecycle.drain('SIGQUIT');
+    expect(t.started[0]?.cancelled.aborted).toBe(true);
+    expect(await t.lifecycle.ending).toEqual({ how: 'at-once', reason: 'SIGQUIT' });
   });
   it('in the middle of a drain cuts it short', async () => {
     const t = trial();

@@ -41,6 +41,10 @@ type State =
 export class Lifecycle {
   readonly #deps: LifecycleDeps;
   #state: State = { status: 'starting' };
+  /** Whether every service has come to serve. */
+  #served = false;
+  /** Whether some service waits for what may never come. */
+  #waits = false;
   #asked: 'reload' | 'fork' | undefined;
   readonly #cancelled = new AbortController();
   #end: (ending: Ending) => void = () => undefined;
@@ -62,9 +66,24 @@ export class Lifecycle {
 
   /** Every service serves. A signal that came before is obeyed now. */
   serving(): void {
+    this.#served = true;
     if (this.#state.status !== 'starting') return;
     this.#state = { status: 'serving' };
     this.#next();
+  }
+
+  /**
+   * Some service waits for another machine, or does so no more. What somebody mended on disk may be what it waits for: a
+   * HUP is obeyed then also before everything serves.
+   */
+  waits(now: boolean): void {
+    this.#waits = now;
+    this.#next();
+  }
+
+  /** It cannot start: a successor that is being started is not left behind. */
+  fail(): void {
+    this.#cancelled.abort();
   }
 
   /** TERM, INT. Older generations that still serve somebody are ended too. */
@@ -77,11 +96,12 @@ export class Lifecycle {
     this.#cut();
   }
 
-  /** QUIT. Before the services are ready (they may wait to join a cluster) nobody is served: that ends at once. */
+  /** QUIT. Before the services are ready (they may wait to join a cluster) it ends at once. */
   drain(reason: string): void {
     if (this.#state.status === 'draining' || this.#state.status === 'stopping') return;
-    if (this.#state.status === 'starting') {
+    if (!this.#served) {
       this.#state = { status: 'stopping' };
+      this.#cancelled.abort();
       this.#end({ how: 'at-once', reason });
       this.#cut();
       return;
@@ -102,9 +122,8 @@ export class Lifecycle {
       } else sink.info('SIGHUP: nothing is started, this process is ending');
       return;
     }
-    if (this.#state.status !== 'serving') sink.info('SIGHUP: remembered until what is under way is finished');
     this.#asked = 'reload';
-    this.#next();
+    if (!this.#next()) sink.info('SIGHUP: remembered until what is under way is finished');
   }
 
   /** USR2. */
@@ -117,12 +136,16 @@ export class Lifecycle {
     this.#next();
   }
 
-  #next(): void {
-    if (this.#state.status !== 'serving' || this.#asked === undefined) return;
+  /** Whether what was asked for could begin. */
+  #next(): boolean {
     const asked = this.#asked;
+    if (asked === undefined) return false;
+    const { status } = this.#state;
+    if (status !== 'serving' && !(status === 'starting' && this.#waits && asked === 'reload')) return false;
     this.#asked = undefined;
     this.#state = { status: 'replacing' };
     void this.#replace(asked);
+    return true;
   }
 
   async #replace(asked: 'reload' | 'fork'): Promise<void> {
@@ -164,7 +187,7 @@ export class Lifecycle {
 
   #goOn(): void {
     if (this.#state.status !== 'replacing') return;
-    this.#state = { status: 'serving' };
+    this.#state = { status: this.#served ? 'serving' : 'starting' };
     this.#next();
   }
 }

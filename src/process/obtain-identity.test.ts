@@ -11,6 +11,7 @@ import { identityPath, loadIdentity, saveIdentity } from './identity-store.ts';
 import type { JoinSettings } from './join-settings.ts';
 import { type IdentityDeps, obtainIdentity } from './obtain-identity.ts';
 import { testAuthority } from './testing.ts';
+import { Turnstile } from './turnstile.ts';
 
 const hostId = '11111111-2222-4333-8444-555555555555';
 const now = '2026-01-01T00:00:00.000Z';
@@ -55,6 +56,7 @@ function rig({ settings = {}, joins = [], verdicts = [] }: Script) {
   const warnings: string[] = [];
   const waits: (string | undefined)[] = [];
   const pauses: number[] = [];
+  const turnstile = new Turnstile();
   const deps: IdentityDeps = {
     settings: { authServers: [first], token: 't0ken', pins: [cluster.pin], given: [], ...settings },
     dataDir,
@@ -79,8 +81,9 @@ function rig({ settings = {}, joins = [], verdicts = [] }: Script) {
       pauses.push(ms);
       return Promise.resolve();
     },
+    pass: () => turnstile.pass(stopping.signal),
   };
-  return { deps, sink, stopping, asked, warnings, waits, pauses };
+  return { deps, sink, stopping, asked, warnings, waits, pauses, turnstile };
 }
 
 const fails = (code: 'unavailable' | 'access_denied', message: string) => (): HostIdentity => {
@@ -262,5 +265,48 @@ describe('a machine with an identity', () => {
       });
       expect(existsSync(path())).toBe(true);
     }
+  });
+});
+
+describe('a machine in whose place another process may come to serve', () => {
+  const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  it('does not ask for an identity meanwhile, and does when it may', async () => {
+    const identity = cluster.issue({ hostId, role: 'Node', names: ['n1'] });
+    const { deps, asked, turnstile } = rig({ joins: [() => identity] });
+    const letGoOn = turnstile.close();
+    const obtained = obtainIdentity(deps, machine);
+    await settle();
+    expect(asked).toEqual([]);
+    letGoOn();
+    expect(await obtained).toEqual(identity);
+  });
+
+  it('does not go on with one that it was given meanwhile', async () => {
+    const identity = cluster.issue({ hostId, role: 'Node', names: ['n1'] });
+    let letGoOn: () => void = () => undefined;
+    const { deps, turnstile, waits } = rig({
+      joins: [
+        fails('unavailable', 'nobody answers'),
+        () => {
+          letGoOn = turnstile.close();
+          return identity;
+        },
+      ],
+    });
+    const obtained = obtainIdentity(deps, machine);
+    await settle();
+    expect(waits.at(-1)).toContain('nobody answers');
+    letGoOn();
+    expect(await obtained).toEqual(identity);
+    expect(waits.at(-1)).toBeUndefined();
+  });
+
+  it('gives up when it is stopped meanwhile', async () => {
+    const { deps, turnstile, stopping } = rig({});
+    turnstile.close();
+    const obtained = obtainIdentity(deps, machine);
+    stopping.abort();
+    await expect(obtained).rejects.toThrow('stopped before it joined a cluster');
   });
 });

@@ -25,6 +25,8 @@ export interface IdentityDeps {
   readonly waitsFor: (text: string | undefined) => void;
   /** Ends the wait: `obtainIdentity` rejects. */
   readonly stopping: AbortSignal;
+  /** Waited for before each attempt, and before its outcome is acted upon; also resolves when `stopping` is aborted. */
+  readonly pass: () => Promise<void>;
   /** How auth servers are spoken to; `api/join-client.ts`. */
   readonly contact: { readonly joinCluster: typeof joinCluster; readonly tryIdentity: typeof tryIdentity };
   /** Resolves early when `signal` is aborted. */
@@ -61,12 +63,15 @@ export async function obtainIdentity(deps: IdentityDeps, machine: Machine): Prom
     warned = true;
     return contact.joinCluster(trust, joining, world);
   };
+  const mayGoOn = async (): Promise<void> => {
+    await deps.pass();
+    if (stopping.aborted) throw new CodedError('unavailable', 'stopped before it joined a cluster');
+  };
   for (let n = 1; ; n++) {
+    await mayGoOn();
+    let identity: HostIdentity;
     try {
-      const identity = stored === undefined ? await joinFirst(deps, join) : await confirm(stored, deps, join);
-      waitsFor(undefined);
-      tellMissingNames(identity, machine, deps);
-      return identity;
+      identity = stored === undefined ? await joinFirst(deps, join) : await confirm(stored, deps, join);
     } catch (e) {
       if (!isCoded(e)) throw e;
       const waitMs = waitBefore(n, e, world);
@@ -74,8 +79,12 @@ export async function obtainIdentity(deps: IdentityDeps, machine: Machine): Prom
       sink.error(`${failure}. Tries again in ${Math.ceil(waitMs / second)} s`);
       waitsFor(failure);
       await pause(waitMs, stopping);
-      if (stopping.aborted) throw new CodedError('unavailable', 'stopped before it joined a cluster');
+      continue;
     }
+    await mayGoOn();
+    waitsFor(undefined);
+    tellMissingNames(identity, machine, deps);
+    return identity;
   }
 }
 

@@ -85,7 +85,9 @@ export function startSuccessor(options: SuccessorOptions): Promise<Successor> {
       reject(new SuccessorFailure(why, exitCode, lines));
     };
     const limit = setTimeout(() => {
-      fail(`was not ready within ${limitMs / 1000} s and was ended`);
+      const last = lines.at(-1);
+      const said = last === undefined ? '' : `; the last it said: ${last}`;
+      fail(`was not ready within ${limitMs / 1000} s and was ended${said}`);
     }, limitMs);
     const release = (pid: number): void => {
       if (settled || serving !== undefined) return;

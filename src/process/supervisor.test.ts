@@ -50,6 +50,37 @@ describe('supervising services', () => {
     expect(trace).toEqual(['start auth', 'start proxy', 'stop proxy', 'stop auth']);
   });
 
+  it('gives those who are served already their time when it is stopped before all have started', async () => {
+    const graces: number[] = [];
+    const serves: Service = {
+      name: 'proxy',
+      start: () =>
+        Promise.resolve({
+          done: Promise.resolve(),
+          trouble: () => undefined,
+          stop: (graceMs) => {
+            graces.push(graceMs);
+            return Promise.resolve();
+          },
+        }),
+    };
+    const waits: Service = {
+      name: 'node',
+      start: (stopping) =>
+        new Promise((_resolve, reject) => {
+          stopping?.addEventListener('abort', () => {
+            reject(new Error('stopped'));
+          });
+        }),
+    };
+    const supervisor = new Supervisor([serves, waits], { ...options, foundations: new Set() });
+    const starting = supervisor.start();
+    await firstValueFrom(supervisor.status.pipe(filter((status) => status.get('proxy') === 'ready')));
+    await supervisor.stop(1000, 'succeeded');
+    await expect(starting).rejects.toThrow('stopped');
+    expect(graces).toEqual([1000]);
+  });
+
   it('stops all at once when a successor has taken their place, and is hurried by a second stop', async () => {
     const stops: string[] = [];
     const service = (name: string): Service => {

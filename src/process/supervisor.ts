@@ -61,10 +61,16 @@ export class Supervisor {
       starting = free.map((service) => this.#startFirst(service));
       await Promise.all(starting);
     } catch (e) {
-      await this.stop(0);
+      // Who stops it gives those who are served already the time they are to have.
+      if (!this.stopping) await this.stop(0);
       await Promise.allSettled(starting);
       throw e;
     }
+  }
+
+  /** Whether it was told to stop. */
+  get stopping(): boolean {
+    return this.#stopping.signal.aborted;
   }
 
   /**

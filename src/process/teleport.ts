@@ -14,8 +14,16 @@ import { MetricsRegistry } from './metrics.ts';
 import type { Parts } from './parts.ts';
 import { servicesOf } from './roles.ts';
 import { Supervisor } from './supervisor.ts';
+import { Turnstile } from './turnstile.ts';
 
 export interface TeleportProcess {
+  /**
+   * Resolves when every role serves.
+   * @throws CodedError `misconfigured` when something cannot be started with; whatever was opened is closed again.
+   */
+  readonly serving: Promise<void>;
+  /** From here on no role joins a cluster, nor begins to serve after it has; the answer lets them go on. */
+  hold(): () => void;
   /** Where each listener is bound, by name. */
   addresses(): ReadonlyMap<string, HostPort>;
   /** For a successor. */
@@ -34,9 +42,10 @@ export interface TeleportProcess {
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
- * Starts the roles that the configuration names, in one process. Resolves when every one serves.
+ * Starts the roles that the configuration names, in one process. Resolves when they have begun to start.
  * @param print receives the start lines users of 4.4 know.
- * @throws CodedError `misconfigured` when something cannot be started with; whatever was opened is closed again.
+ * @param onWait is told whether some role waits for what may never come: to join a cluster.
+ * @throws CodedError `misconfigured` when the diagnostics address cannot be listened on.
  */
 export async function startTeleport(
   configuration: Configuration,
@@ -46,18 +55,26 @@ export async function startTeleport(
     print: (line: string) => void;
     programPath: readonly string[];
     inheritance?: Inheritance;
+    onWait?: (waits: boolean) => void;
   },
 ): Promise<TeleportProcess> {
   const sink = deps.logger('process');
   const metrics = new MetricsRegistry();
   const listeners = openListeners(deps.inheritance);
+  const waiting = new Map<string, string>();
+  const turnstile = new Turnstile();
   const parts: Parts = {
     configuration,
     ...deps,
     metrics,
     listeners,
     hostId: hostUuid(configuration.dataDir, deps.world),
-    waiting: new Map(),
+    turnstile,
+    waitsFor: (role, text) => {
+      if (text === undefined) waiting.delete(role);
+      else waiting.set(role, text);
+      deps.onWait?.(waiting.size > 0);
+    },
   };
   if (!hasNativeCrypto())
     sink.warn(
@@ -74,7 +91,7 @@ export async function startTeleport(
     },
   });
   const health = (): Health => {
-    if (!started) return { status: 'starting', waitsFor: [...parts.waiting.values()] };
+    if (!started) return { status: 'starting', waitsFor: [...waiting.values()] };
     const reasons = supervisor.troubles();
     return reasons.length === 0 ? { status: 'ok' } : { status: 'degraded', reasons };
   };
@@ -82,16 +99,19 @@ export async function startTeleport(
     configuration.diagnostics === undefined
       ? undefined
       : await openDiagnostics(configuration.diagnostics, { listeners, metrics, health });
-  try {
-    await supervisor.start();
-  } catch (e) {
-    await supervisor.stop(0);
-    await diagnostics?.close();
-    throw e;
-  }
-  started = true;
-  announce(listeners.addresses(), deps);
+  const start = async (): Promise<void> => {
+    try {
+      await supervisor.start();
+    } catch (e) {
+      if (!supervisor.stopping) await diagnostics?.close();
+      throw e;
+    }
+    started = true;
+    announce(listeners.addresses(), deps);
+  };
   return {
+    serving: start(),
+    hold: () => turnstile.close(),
     addresses: () => listeners.addresses(),
     handOver: () => listeners.handOver(),
     waitsFor: async () => Object.fromEntries(await listeners.connections()),
