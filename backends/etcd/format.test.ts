@@ -17,7 +17,7 @@ describe('the version of etcd', () => {
     }).toThrow(`etcd ${version} is too old: 3.3 or later is needed`);
   });
 
-  it.each(['', 'main', '3', 'v3.5.9', '3.x', '-1.9'])('%j is refused: it is none', (version) => {
+  it.each(['', 'main', '3', 'v3.5.9', '3.x', '3.5x', '-1.9'])('%j is refused: it is none', (version) => {
     expect(() => {
       checkVersion(version);
     }).toThrow(/etcd says that its version is/);

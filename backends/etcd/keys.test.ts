@@ -23,7 +23,8 @@ describe('keys below a prefix', () => {
 
   it('all lie in the range of all of ours, and not in that of a prefix beside', () => {
     const ours = [keys.format, keys.head('audit'), keys.slot('presence', 7), keys.blob('vault', 'k', 3)];
-    const beside = keysBelow('/teleport2').all;
+    const { all: beside, format: notOurs } = keysBelow('/teleport2');
+    expect(notOurs >= keys.all.from && notOurs < keys.all.end).toBe(false);
     for (const key of ours) {
       expect(key >= keys.all.from && key < keys.all.end).toBe(true);
       expect(key >= beside.from && key < beside.end).toBe(false);
