@@ -30,27 +30,31 @@ const stores = {
 };
 
 describe.each(Object.entries(stores))('a cluster on %s', (name, section) => {
-  it('serves, is reloaded under load without a failure, and is verified', { timeout: 1_200_000 }, async () => {
-    const daemon = await startDaemon({
-      yaml: (text) => text.replace('auth_service:', `  storage: ${section()}\nauth_service:`),
-    });
-    const { cluster } = daemon;
-    await createFirstUser(cluster, user, { logins: [user] });
-    const env = cluster.env(user);
-    const load = startLoad(cluster, {
-      'tsh ssh': command(resolve('bin/tsh'), ['ssh', `${user}@node1`, 'echo', 'hello'], env, 'hello'),
-      'tctl status': command(resolve('bin/tctl'), ['--config', cluster.config, 'status'], env, 'example'),
-    });
-    for (let n = 0; n < reloads; n++) await daemon.reload();
-    await load.stop();
-    console.log(`${name}, ${reloads} reloads\n${tallyLines(load)}`);
-    expect(failuresOf(load)).toEqual([]);
-    await until('the old processes to leave', () => (daemon.generations().length === 1 ? true : undefined));
-    const status = await cluster.tctl('status');
-    expect(status.stdout).toMatch(new RegExp(`Store\\s+${name.toLowerCase()} `));
-    const verified = await cluster.tctl('log', 'verify');
-    expect(`${verified.stdout}${verified.stderr}`).toMatch(/\nok\n/);
-    const events = await cluster.tctl('events', 'ls', '--type=user.login');
-    expect(events.stdout).toContain(user);
-  });
+  it(
+    'serves, is reloaded under load without a failure, and is verified',
+    { timeout: 1_200_000 },
+    async () => {
+      const daemon = await startDaemon({
+        yaml: (text) => text.replace('auth_service:', `  storage: ${section()}\nauth_service:`),
+      });
+      const { cluster } = daemon;
+      await createFirstUser(cluster, user, { logins: [user] });
+      const env = cluster.env(user);
+      const load = startLoad(cluster, {
+        'tsh ssh': command(resolve('bin/tsh'), ['ssh', `${user}@node1`, 'echo', 'hello'], env, 'hello'),
+        'tctl status': command(resolve('bin/tctl'), ['--config', cluster.config, 'status'], env, 'example'),
+      });
+      for (let n = 0; n < reloads; n++) await daemon.reload();
+      await load.stop();
+      console.log(`${name}, ${reloads} reloads\n${tallyLines(load)}`);
+      expect(failuresOf(load)).toEqual([]);
+      await until('the old processes to leave', () => (daemon.generations().length === 1 ? true : undefined));
+      const status = await cluster.tctl('status');
+      expect(status.stdout).toMatch(new RegExp(`Store\\s+${name.toLowerCase()} `));
+      const verified = await cluster.tctl('log', 'verify');
+      expect(`${verified.stdout}${verified.stderr}`).toMatch(/\nok\n/);
+      const events = await cluster.tctl('events', 'ls', '--type=user.login');
+      expect(events.stdout).toContain(user);
+    },
+  );
 });
