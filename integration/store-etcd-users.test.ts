@@ -144,6 +144,14 @@ describe('a token that etcd no longer knows, since it was killed', () => {
     const follower = await trialLog(await open(etcd.urls, who));
     let seen = 0;
     const following = follower.state.follow(0).subscribe(() => seen++);
+    // One that only watches makes no calls that would renew its token.
+    const watcher = await openEtcdDriver(
+      { peers: etcd.urls, prefix: '/teleport', insecure: false, dialTimeoutMs: 5_000, ...who },
+      { sink: keepingSink(), world: realWorld },
+    );
+    closers.push(() => watcher.close());
+    let hints = 0;
+    const watching = watcher.hints('state').subscribe(() => hints++);
     const writers = startWriters(log, 4);
     for (let n = 0; n < 2; n++) {
       const before = seen;
@@ -153,6 +161,9 @@ describe('a token that etcd no longer knows, since it was killed', () => {
     }
     const before = seen;
     await until('appends after it', () => (seen > before + 20 ? true : undefined));
+    hints = 0;
+    await until('hints after it', () => (hints > 20 ? true : undefined), 10_000);
+    watching.unsubscribe();
     await writers.stop();
     const tally = await tallyOf(log, writers.acknowledged);
     console.log(`2 kills: ${JSON.stringify(tally)}, ${writers.failures()} failures told`);

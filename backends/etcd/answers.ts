@@ -67,6 +67,9 @@ export const needsNewToken = (e: unknown): boolean =>
     messageOf(e),
   );
 
+/** True when etcd knows who asks, and does not let him. */
+export const lacksPermission = (e: unknown): boolean => messageOf(e).includes('permission denied');
+
 /**
  * What etcd said, without what the libraries wrap it in: the same for the same reason, whatever the time and how long it
  * took. Where a certificate is why, it names the file.

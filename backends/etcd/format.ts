@@ -34,6 +34,14 @@ export async function claimPrefix(peers: Peers, keys: Keys, prefix: string, read
   );
 }
 
+/** Of all that etcd holds, as of now: a linearizable read says it, of a key that we may read. */
+export async function newestRevision(peers: Peers, keys: Keys): Promise<string> {
+  const { header } = await peers.call((client, options) =>
+    client.kv.range({ key: Buffer.from(keys.format), count_only: true }, options),
+  );
+  return header.revision;
+}
+
 /** @throws CodedError `misconfigured` */
 export function checkFormat(mark: string, prefix: string): void {
   const [, version] = /^teleport-log (\d+)\n$/.exec(mark) ?? [];

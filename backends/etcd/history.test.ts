@@ -4,6 +4,7 @@ import { History } from './history.ts';
 import type { Act, Peers } from './peers.ts';
 
 const keptMs = 1_000;
+const at = (revision: string) => (): Promise<string> => Promise.resolve(revision);
 
 /** A history, and the revisions that etcd was asked to compact up to. */
 function setUp(answer: () => void = () => undefined): { history: History; asked: string[] } {
@@ -26,8 +27,8 @@ function setUp(answer: () => void = () => undefined): { history: History; asked:
 /** One that has made up for what an earlier process deleted. */
 async function quiet(answer?: () => void): Promise<{ history: History; asked: string[] }> {
   const made = setUp(answer);
-  await made.history.look('1', 0);
-  await made.history.look('1', keptMs);
+  await made.history.look(at('1'), 0);
+  await made.history.look(at('1'), keptMs);
   expect(made.asked.splice(0)).toEqual(['1']);
   return made;
 }
@@ -35,17 +36,17 @@ async function quiet(answer?: () => void): Promise<{ history: History; asked: st
 describe("etcd's own history", () => {
   it('is compacted once after a start: an earlier process may have deleted', async () => {
     const { history, asked } = setUp();
-    await history.look('5', 0);
-    await history.look('9', keptMs - 1);
+    await history.look(at('5'), 0);
+    await history.look(at('9'), keptMs - 1);
     expect(asked).toEqual([]);
-    await history.look('9', keptMs);
+    await history.look(at('9'), keptMs);
     expect(asked).toEqual(['5']);
     expect(history.compactedRevision).toBe(5);
   });
 
   it('stays while nothing is deleted', async () => {
     const { history, asked } = await quiet();
-    for (let n = 2; n < 20; n++) await history.look(String(n), n * keptMs);
+    for (let n = 2; n < 20; n++) await history.look(at(String(n)), n * keptMs);
     expect(asked).toEqual([]);
   });
 
@@ -54,18 +55,18 @@ describe("etcd's own history", () => {
     history.freed('48');
     history.freed('45');
     // What a peer said before the deletion is no measure, nor what others wrote since.
-    await history.look('30', 10_000);
+    await history.look(at('30'), 10_000);
     history.freed('60');
-    await history.look('61', 10_000 + keptMs - 1);
+    await history.look(at('61'), 10_000 + keptMs - 1);
     expect(asked).toEqual([]);
-    await history.look('70', 10_000 + keptMs);
+    await history.look(at('70'), 10_000 + keptMs);
     expect(asked).toEqual(['48']);
     // What was deleted since waits its own time.
-    await history.look('80', 20_000);
+    await history.look(at('80'), 20_000);
     expect(asked).toEqual(['48']);
-    await history.look('90', 20_000 + keptMs);
+    await history.look(at('90'), 20_000 + keptMs);
     expect(asked).toEqual(['48', '60']);
-    await history.look('99', 90_000);
+    await history.look(at('99'), 90_000);
     expect(asked).toEqual(['48', '60']);
   });
 
@@ -73,14 +74,31 @@ describe("etcd's own history", () => {
     const { history, asked } = await quiet();
     history.freed();
     history.freed('20');
-    await history.look('50', 10_000);
-    await history.look('60', 20_000);
+    await history.look(at('50'), 10_000);
+    await history.look(at('60'), 20_000);
     expect(asked).toEqual(['50']);
-    history.freed('80');
+  });
+
+  it('is compacted once more for what was deleted while etcd was asked for its revision', async () => {
+    const { history, asked } = await quiet();
     history.freed();
-    await history.look('70', 30_000);
-    await history.look('99', 40_000);
-    expect(asked).toEqual(['50', '80']);
+    await history.look(() => {
+      history.freed('51');
+      history.freed();
+      return Promise.resolve('50');
+    }, 10_000);
+    await history.look(at('60'), 20_000);
+    await history.look(at('60'), 30_000);
+    await history.look(at('70'), 40_000);
+    expect(asked).toEqual(['50', '60']);
+  });
+
+  it('is looked at again when etcd did not tell its revision', async () => {
+    const { history, asked } = setUp();
+    await expect(history.look(() => Promise.reject(new Error('away')), 0)).rejects.toThrow('away');
+    await history.look(at('9'), 1);
+    await history.look(at('10'), 1 + keptMs);
+    expect(asked).toEqual(['9']);
   });
 
   it('may have been compacted further by another', async () => {
@@ -90,9 +108,9 @@ describe("etcd's own history", () => {
     });
     further = true;
     history.freed('7');
-    await history.look('7', 10_000);
-    await history.look('8', 20_000);
-    await history.look('9', 30_000);
+    await history.look(at('7'), 10_000);
+    await history.look(at('8'), 20_000);
+    await history.look(at('9'), 30_000);
     expect(asked).toEqual(['7']);
     expect(history.compactedRevision).toBe(7);
   });
@@ -104,11 +122,11 @@ describe("etcd's own history", () => {
     });
     away = true;
     history.freed('7');
-    await history.look('7', 10_000);
-    await expect(history.look('8', 20_000)).rejects.toMatchObject({ code: 'unavailable' });
+    await history.look(at('7'), 10_000);
+    await expect(history.look(at('8'), 20_000)).rejects.toMatchObject({ code: 'unavailable' });
     expect(history.compactedRevision).toBe(1);
     away = false;
-    await history.look('9', 30_000);
+    await history.look(at('9'), 30_000);
     expect(asked).toEqual(['7', '7']);
     expect(history.compactedRevision).toBe(7);
   });

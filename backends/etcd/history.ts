@@ -32,14 +32,15 @@ export class History {
     else if (BigInt(revision) > this.#freed) this.#freed = BigInt(revision);
   }
 
-  /** Called now and then. `newest`: etcd's revision of a moment ago; `now`: milliseconds, never going back. */
-  async look(newest: string, now: number): Promise<void> {
+  /** Called now and then. `newest`: asks for etcd's revision; `now`: milliseconds, never going back. */
+  async look(newest: () => Promise<string>, now: number): Promise<void> {
     if (this.#due === undefined && (this.#unknown || this.#freed > 0n)) {
-      // The revision of a deletion, where it is known: what it deleted while `newest` was asked for lies behind that.
-      const known = this.#unknown && BigInt(newest) > this.#freed ? BigInt(newest) : this.#freed;
-      this.#due = { revision: String(known), since: now };
-      this.#freed = 0n;
+      const unknown = this.#unknown;
+      // What is deleted while etcd answers is not in what it says: that is for the next time.
       this.#unknown = false;
+      const upTo = unknown ? await this.#asked(newest) : this.#freed;
+      if (upTo >= this.#freed) this.#freed = 0n;
+      this.#due = { revision: String(upTo), since: now };
     }
     const { revision: wanted, since } = this.#due ?? { revision: '0', since: now };
     if (this.#due === undefined || now - since < this.#keptMs) return;
@@ -51,5 +52,14 @@ export class History {
     }
     this.compactedRevision = Number(wanted);
     this.#due = undefined;
+  }
+
+  async #asked(newest: () => Promise<string>): Promise<bigint> {
+    try {
+      return BigInt(await newest());
+    } catch (e) {
+      this.#unknown = true;
+      throw e;
+    }
   }
 }

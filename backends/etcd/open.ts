@@ -1,17 +1,17 @@
-import { pause } from '../../src/base/backoff.ts';
-import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
+import { CodedError, isCoded } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { World } from '../../src/base/world.ts';
 import type { SlotDriver } from '../../src/log/slot-driver.ts';
 import { blobStore } from './blobs.ts';
 import { connectionsTo } from './connection.ts';
-import { checkVersion, claimPrefix } from './format.ts';
+import { firstAnswer } from './first-answer.ts';
+import { claimPrefix, newestRevision } from './format.ts';
 import { watchNumber } from './hints.ts';
 import { keysBelow } from './keys.ts';
 import { News } from './news.ts';
 import { defaultMessageBytes, type EtcdOptions, leastMessageBytes, maxBatchBytes } from './options.ts';
 import { Peers } from './peers.ts';
-import { quotaOf } from './quota.ts';
+import { gaugesOf } from './gauges.ts';
 import { commitSlot, slotsFrom, trimSlots } from './slots.ts';
 import { keepUp, type UpkeepOptions } from './upkeep.ts';
 
@@ -51,7 +51,13 @@ export async function openEtcdDriver(
     peers.close();
     throw e;
   }
-  const upkeep = keepUp({ ...pace, peers, sink, quotaOf: (peer) => quotaOf(peer, options) });
+  const upkeep = keepUp({
+    ...pace,
+    peers,
+    sink,
+    newest: () => newestRevision(peers, keys),
+    gaugesOf: (peer) => gaugesOf(peer, options),
+  });
   const news = new News();
   return {
     limits: { maxBatchBytes },
@@ -96,35 +102,4 @@ function checked(options: EtcdOptions): EtcdOptions {
       `etcd: etcd_max_client_msg_size_bytes is ${most}: at least ${leastMessageBytes} is needed, a batch of the log must fit`,
     );
   return options;
-}
-
-/**
- * Tries until a peer answers that has a quorum behind it, or the time is over. What only an operator can mend is not
- * tried again. No peer that keeps silent uses up the time of the others.
- */
-async function firstAnswer(
-  peers: Peers,
-  { dialTimeoutMs, peers: { length: count } }: EtcdOptions,
-  claim: () => Promise<void>,
-): Promise<void> {
-  const end = performance.now() + dialTimeoutMs;
-  const usual = peers.patienceMs;
-  peers.patienceMs = Math.min(usual, Math.max(100, dialTimeoutMs / (2 * count)));
-  for (;;) {
-    try {
-      const { version } = await peers.call((client, options) => client.maintenance.status(options));
-      checkVersion(version);
-      await claim();
-      peers.patienceMs = usual;
-      return;
-    } catch (e) {
-      if (!isCoded(e, 'unavailable')) throw e;
-      const left = end - performance.now();
-      if (left <= 0)
-        throw new CodedError('unavailable', `${messageOf(e)} (tried for ${dialTimeoutMs / 1000} s)`, {
-          cause: e,
-        });
-      await pause(Math.min(250, left));
-    }
-  }
 }

@@ -1,8 +1,9 @@
 import { CodedError, messageOf } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { Partition } from '../../src/log/event.ts';
-import { corruptText, fullText } from './answers.ts';
+import { corruptText, fullText, lacksPermission } from './answers.ts';
 import type { Freed } from './deletion.ts';
+import type { Gauges } from './gauges.ts';
 import { History, historyKeptMs } from './history.ts';
 import type { Peers } from './peers.ts';
 
@@ -20,10 +21,12 @@ export interface Upkeep {
 }
 
 export interface UpkeepOptions {
-  readonly peers: Peers;
+  readonly peers: Pick<Peers, 'call' | 'all' | 'preferred'>;
   readonly sink: LogSink;
-  /** Of the database of one peer, in bytes, where it can be had. */
-  readonly quotaOf: (peer: string) => Promise<number | undefined>;
+  /** etcd's newest revision. */
+  readonly newest: () => Promise<string>;
+  /** Of the database of one peer, where they can be had. */
+  readonly gaugesOf: (peer: string) => Promise<Gauges | undefined>;
   readonly everyMs?: number;
   readonly historyKeptMs?: number;
 }
@@ -37,7 +40,7 @@ const share = { warn: 0.9, refuse: 0.95 };
 
 /** Looks at size and alarms of the database, and asks etcd to compact its own history after something was deleted. */
 export function keepUp(options: UpkeepOptions): Upkeep {
-  const { peers, sink, quotaOf, everyMs = usualEveryMs } = options;
+  const { peers, sink, gaugesOf, newest, everyMs = usualEveryMs } = options;
   const history = new History(peers, options.historyKeptMs ?? historyKeptMs);
   const figures: Record<string, number> = {};
   let alarm: 'full' | 'corrupt' | undefined;
@@ -46,23 +49,20 @@ export function keepUp(options: UpkeepOptions): Upkeep {
   let complaint = '';
   const isClosed = (): boolean => closed;
 
-  const look = async (): Promise<void> => {
-    const status = await peers.all((client, o) => client.maintenance.status(o));
-    const largest = (field: 'dbSize' | 'dbSizeInUse'): number =>
-      Math.max(...status.map((one) => Number(one[field])));
-    figures['peers_answering'] = status.length;
-    figures['size_bytes'] = largest('dbSize');
-    figures['used_bytes'] = largest('dbSizeInUse');
-    const newest = status.map((one) => BigInt(one.header.revision)).reduce((a, b) => (a > b ? a : b));
-    const compact = async (): Promise<void> => {
-      await history.look(String(newest), performance.now());
-      figures['compacted_revision'] = history.compactedRevision;
-    };
-    // None keeps the others from being done: a user may be allowed one and not the other.
-    const failures: unknown[] = [];
-    for (const part of [lookAtAlarms, lookAtQuota, compact])
-      await part().catch((e: unknown) => failures.push(e));
-    if (failures.length > 0) throw failures[0];
+  const lookAtSize = async (): Promise<void> => {
+    try {
+      const status = await peers.all((client, o) => client.maintenance.status(o));
+      const largest = (field: 'dbSize' | 'dbSizeInUse'): number =>
+        Math.max(...status.map((one) => Number(one[field])));
+      figures['peers_answering'] = status.length;
+      figures['size_bytes'] = largest('dbSize');
+      figures['used_bytes'] = largest('dbSizeInUse');
+    } catch (e) {
+      const page = lacksPermission(e) ? await gaugesOf(peers.preferred()) : undefined;
+      if (page?.size === undefined) throw e;
+      figures['size_bytes'] = page.size;
+      figures['used_bytes'] = page.used ?? page.size;
+    }
   };
   const lookAtAlarms = async (): Promise<void> => {
     const { alarms } = await peers.call((client, o) =>
@@ -74,9 +74,26 @@ export function keepUp(options: UpkeepOptions): Upkeep {
   const lookAtQuota = async (): Promise<void> => {
     const now = performance.now();
     if (quota !== undefined && now - quota.at < quotaEveryMs && usedShare() < share.warn) return;
-    quota = { bytes: await quotaOf(peers.preferred()), at: now };
+    quota = { bytes: (await gaugesOf(peers.preferred()))?.quota, at: now };
     if (quota.bytes === undefined) delete figures['quota_bytes'];
     else figures['quota_bytes'] = quota.bytes;
+  };
+  const lookAtHistory = async (): Promise<void> => {
+    await history.look(newest, performance.now());
+    figures['compacted_revision'] = history.compactedRevision;
+  };
+  const parts = { size: lookAtSize, alarms: lookAtAlarms, quota: lookAtQuota, history: lookAtHistory };
+  /** Answers what failed. What we are not allowed does not keep the others from being done. */
+  const look = async (): Promise<string> => {
+    const refused: string[] = [];
+    for (const [name, part] of Object.entries(parts))
+      try {
+        await part();
+      } catch (e) {
+        if (!lacksPermission(e)) return messageOf(e);
+        refused.push(name);
+      }
+    return refused.length === 0 ? '' : `etcd does not let this user ask for: ${refused.join(', ')}`;
   };
   const usedShare = (): number => {
     const { size_bytes: size = 0, quota_bytes: most } = figures;
@@ -86,18 +103,13 @@ export function keepUp(options: UpkeepOptions): Upkeep {
     if (working || isClosed()) return;
     working = true;
     lookedAt = performance.now();
-    try {
-      await look();
-      complaint = '';
-    } catch (e) {
-      const reason = messageOf(e);
-      // Once a reason, not twice a minute for as long as it lasts.
-      if (isClosed() || reason === complaint) return;
-      complaint = reason;
+    const reason = await look();
+    working = false;
+    if (isClosed()) return;
+    // Once a reason, not twice a minute for as long as it lasts.
+    if (reason !== '' && reason !== complaint)
       sink.warn('etcd could not be looked after: its size, alarms and history', { reason });
-    } finally {
-      working = false;
-    }
+    complaint = reason;
   };
   const soon = (): void => {
     if (performance.now() - lookedAt >= leastEveryMs) void work();

@@ -7,19 +7,33 @@ import { readTlsFiles } from './tls-files.ts';
 
 const timeoutMs = 3_000;
 
-/**
- * The quota of one peer's database in bytes, from its page of metrics: the protocol itself does not tell it before 3.6.
- * Undefined when the peer has no such page on this address, or no quota.
- */
-export async function quotaOf(peer: string, options: EtcdOptions): Promise<number | undefined> {
-  const page = await metricsOf(peer, options).catch(() => undefined);
-  return page === undefined ? undefined : quotaIn(page);
+/** Of one peer's database, in bytes, as far as its page of metrics tells. No quota: it has none, or the page not. */
+export interface Gauges {
+  readonly quota: number | undefined;
+  readonly size: number | undefined;
+  readonly used: number | undefined;
 }
 
-/** The quota in a page of Prometheus metrics. */
-export function quotaIn(page: string): number | undefined {
-  const bytes = Number(/^etcd_server_quota_backend_bytes (\S+)$/m.exec(page)?.[1]);
-  return Number.isFinite(bytes) && bytes > 0 ? bytes : undefined;
+/**
+ * From the peer's page of metrics, which asks nobody for a name: the protocol does not tell the quota before 3.6, and
+ * from then on tells sizes only to root. Undefined when the peer has no such page on this address.
+ */
+export async function gaugesOf(peer: string, options: EtcdOptions): Promise<Gauges | undefined> {
+  const page = await metricsOf(peer, options).catch(() => undefined);
+  return page === undefined ? undefined : gaugesIn(page);
+}
+
+/** What a page of Prometheus metrics says. */
+export function gaugesIn(page: string): Gauges {
+  const bytesOf = (name: string): number | undefined => {
+    const bytes = Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(page)?.[1]);
+    return Number.isFinite(bytes) && bytes > 0 ? bytes : undefined;
+  };
+  return {
+    quota: bytesOf('etcd_server_quota_backend_bytes'),
+    size: bytesOf('etcd_mvcc_db_total_size_in_bytes'),
+    used: bytesOf('etcd_mvcc_db_total_size_in_use_in_bytes'),
+  };
 }
 
 function metricsOf(peer: string, options: EtcdOptions): Promise<string> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { quotaIn } from './quota.ts';
+import { gaugesIn } from './gauges.ts';
 
 const page = (value: string): string =>
   [
@@ -21,13 +21,21 @@ describe('the quota in a page of metrics', () => {
     ['NaN', undefined],
     ['much', undefined],
   ])('is %s: %s', (value, bytes) => {
-    expect(quotaIn(page(value))).toBe(bytes);
+    expect(gaugesIn(page(value)).quota).toBe(bytes);
   });
 
   it.each(['', '<html>not found</html>', 'x_etcd_server_quota_backend_bytes 5\n'])(
     'is unknown when the page has none: %j',
     (text) => {
-      expect(quotaIn(text)).toBeUndefined();
+      expect(gaugesIn(text)).toEqual({ quota: undefined, size: undefined, used: undefined });
     },
   );
+});
+
+describe('the size in a page of metrics', () => {
+  it('is that of the file, and what of it is used', () => {
+    const text =
+      'etcd_mvcc_db_total_size_in_bytes 2.4576e+04\netcd_mvcc_db_total_size_in_use_in_bytes 16384\n';
+    expect(gaugesIn(text)).toEqual({ quota: undefined, size: 24_576, used: 16_384 });
+  });
 });

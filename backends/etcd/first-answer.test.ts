@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { CodedError } from '../../src/base/errors.ts';
+import { firstAnswer } from './first-answer.ts';
+import type { Act, Peers } from './peers.ts';
+
+const options = { dialTimeoutMs: 0, peers: ['http://etcd1:2379'] };
+
+/** Peers whose status answers this. */
+function setUp(status: () => Promise<object>): Pick<Peers, 'call' | 'patienceMs'> {
+  const client = { maintenance: { status } };
+  return { patienceMs: 5_000, call: <T>(act: Act<T>) => act(client as never, { deadline: 0 }) };
+}
+const version = (text: string) => (): Promise<object> => Promise.resolve({ version: text });
+const coded = (code: 'misconfigured' | 'unavailable', text: string): CodedError => new CodedError(code, text);
+
+describe('the first answer', () => {
+  it('is that of an etcd that is new enough, and the usual patience comes back', async () => {
+    const peers = setUp(version('3.4.23'));
+    let claimed = 0;
+    await firstAnswer(peers, options, () => {
+      expect(peers.patienceMs).toBe(100);
+      claimed++;
+      return Promise.resolve();
+    });
+    expect(claimed).toBe(1);
+    expect(peers.patienceMs).toBe(5_000);
+  });
+
+  it('of one that is too old is refused, and nothing claimed', async () => {
+    let claimed = 0;
+    const claim = (): Promise<void> => Promise.resolve(claimed++).then(() => undefined);
+    await expect(firstAnswer(setUp(version('3.2.32')), options, claim)).rejects.toThrow(
+      /3\.2\.32 is too old/,
+    );
+    expect(claimed).toBe(0);
+  });
+
+  it('may leave out the version: a new etcd tells it only to root', async () => {
+    let claimed = 0;
+    const denied = (): Promise<never> =>
+      Promise.reject(coded('misconfigured', 'etcd refuses us (a): permission denied'));
+    await firstAnswer(setUp(denied), options, () => Promise.resolve(claimed++).then(() => undefined));
+    expect(claimed).toBe(1);
+  });
+
+  it('that refuses a password is not waited for again', async () => {
+    let asked = 0;
+    const refuse = (): Promise<never> => {
+      asked++;
+      return Promise.reject(coded('misconfigured', 'etcd refuses username and password'));
+    };
+    await expect(firstAnswer(setUp(refuse), options, () => Promise.resolve())).rejects.toThrow(
+      /refuses username/,
+    );
+    expect(asked).toBe(1);
+  });
+
+  it('that does not come is said with the time it was waited for', async () => {
+    const away = (): Promise<never> => Promise.reject(coded('unavailable', 'no peer of etcd answers'));
+    await expect(firstAnswer(setUp(away), options, () => Promise.resolve())).rejects.toMatchObject({
+      code: 'unavailable',
+      message: 'no peer of etcd answers (tried for 0 s)',
+    });
+  });
+});
