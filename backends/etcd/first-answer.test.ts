@@ -49,9 +49,10 @@ describe('the first answer', () => {
       asked++;
       return Promise.reject(coded('misconfigured', 'etcd refuses username and password'));
     };
-    await expect(firstAnswer(setUp(refuse), options, () => Promise.resolve())).rejects.toThrow(
-      /refuses username/,
-    );
+    await expect(firstAnswer(setUp(refuse), options, () => Promise.resolve())).rejects.toMatchObject({
+      code: 'misconfigured',
+      message: 'etcd refuses username and password',
+    });
     expect(asked).toBe(1);
   });
 

@@ -126,6 +126,7 @@ describe('looking after etcd', () => {
   it('says no more once it is closed', async () => {
     const { upkeep, etcd, compacted, look } = await setUp();
     upkeep.close();
+    expect(vi.getTimerCount()).toBe(0);
     upkeep.freed('9');
     etcd.status = sizes(99);
     await look();
