@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -15,15 +15,6 @@ const user = userInfo().username;
 const reloads = Number(process.env['RELOADS'] ?? 6);
 
 afterEach(endDaemons);
-
-const descriptors = (pid: number): string[] =>
-  readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
-    try {
-      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
-    } catch {
-      return [];
-    }
-  });
 
 describe('a reload', () => {
   it(`${reloads} times in a row refuses, resets and fails nobody`, { timeout: 600_000 }, async () => {
@@ -52,58 +43,6 @@ describe('a reload', () => {
     for (const one of old) await gone(one);
     expect(daemon.generations()).toEqual([daemon.main()]);
   });
-
-  it(
-    'keeps every session, byte for byte, and the old process leaves with its last client',
-    { timeout: 180_000 },
-    async () => {
-      const daemon = await startDaemon();
-      const { cluster } = daemon;
-      await createFirstUser(cluster, user, { logins: [user] });
-      const tsh = resolve('bin/tsh');
-      const env = cluster.env(user);
-      const sessions = Array.from({ length: 5 }, () => {
-        const child = spawn(tsh, ['ssh', '-t', `${user}@node1`, 'cat'], { env });
-        let text = '';
-        child.stdout.on('data', (d: Buffer) => (text += d.toString()));
-        return { child, text: () => text, ended: new Promise((r) => child.once('close', r)) };
-      });
-      const megabytes = 64;
-      const download = run(
-        '/bin/sh',
-        [
-          '-c',
-          `${tsh} ssh ${user}@node1 'head -c ${megabytes}M /dev/zero; sleep 4; head -c ${megabytes}M /dev/zero' | sha256sum`,
-        ],
-        { env },
-      );
-      const say = async (line: string): Promise<void> => {
-        for (const { child } of sessions) child.stdin.write(`${line}\n`);
-        await until(`every session to answer ${line}`, () =>
-          sessions.every(({ text }) => text().split(line).length === 3) ? true : undefined,
-        );
-      };
-      await say('before');
-      const first = await daemon.reload();
-      await say('after-one');
-      const second = await daemon.reload();
-      await say('after-two');
-      // Who came in the middle has a process in the middle.
-      expect(isAlive(first.from)).toBe(true);
-      const sum = (await download).stdout.split(' ')[0];
-      const wanted = (
-        await run('/bin/sh', ['-c', `head -c ${2 * megabytes}M /dev/zero | sha256sum`])
-      ).stdout.split(' ')[0];
-      expect(sum).toBe(wanted);
-      for (const { child } of sessions) child.stdin.write('\x04');
-      await Promise.all(sessions.map(({ ended }) => ended));
-      await gone(first.from, 2_000);
-      await gone(second.from, 2_000);
-      expect(descriptors(second.to.pid).filter((one) => one.includes('ptmx'))).toEqual([]);
-      const events = await cluster.tctl('events', 'ls', '--type=session.end', '--format=json');
-      expect(events.stdout.trim().split('\n').length).toBeGreaterThanOrEqual(5);
-    },
-  );
 
   it('that fails leaves the old process serving, and says why', { timeout: 120_000 }, async () => {
     const daemon = await startDaemon({
