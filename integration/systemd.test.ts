@@ -1,9 +1,16 @@
-import { writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from './cluster.ts';
 import type { Tally } from './restart-load.ts';
-import { bootMachine, type Machine } from './systemd/machine.ts';
+import type { Machine } from './systemd/machine.ts';
+import {
+  bootInstalled,
+  createRoot,
+  logIn,
+  mainPidOf,
+  processesOf,
+  writeConfiguration,
+} from './systemd/service.ts';
 
 const project = resolve('.');
 const node = process.execPath;
@@ -21,22 +28,13 @@ proxy_service: {public_addr: localhost:3080}
 
 let machine: Machine;
 beforeAll(async () => {
-  machine = await bootMachine();
-  await machine.must(
-    `${project}/.ci/install /usr/local && ${project}/.ci/install-systemd '' && systemctl daemon-reload`,
-  );
+  machine = await bootInstalled();
 }, 120_000);
 afterAll(() => machine.close());
 
-const configure = (text: string): Promise<string> => {
-  writeFileSync(join(machine.share, 'teleport.yaml'), text);
-  return machine.must(`cp ${machine.share}/teleport.yaml /etc/teleport.yaml`);
-};
-const mainPid = async (unit = 'teleport'): Promise<number> => Number(await machine.show(unit, 'MainPID'));
-const processes = async (unit = 'teleport'): Promise<number[]> => {
-  const { stdout } = await machine.sh(`cat /sys/fs/cgroup/system.slice/${unit}.service/cgroup.procs`);
-  return stdout.split('\n').filter(Boolean).map(Number);
-};
+const configure = (text: string): Promise<string> => writeConfiguration(machine, text);
+const mainPid = (): Promise<number> => mainPidOf(machine, 'teleport');
+const processes = (): Promise<number[]> => processesOf(machine, 'teleport');
 
 /** Reloads, and waits until another process is the main one. */
 async function reload(): Promise<{ from: number; to: number }> {
@@ -69,21 +67,6 @@ function openSession(): { echo(text: string): Promise<void>; end(): void } {
   };
 }
 
-async function logIn(): Promise<void> {
-  const printed = await machine.must('tctl users add root root');
-  const token = /web\/invite\/([0-9a-f]{32})/.exec(printed)?.[1] ?? '';
-  const csrf = 'ab'.repeat(32);
-  const body = JSON.stringify({ token, password: Buffer.from('correct horse battery').toString('base64') });
-  await machine.must(
-    `curl -sS --fail-with-body -k -X PUT -H 'Content-Type: application/json' -H 'X-CSRF-Token: ${csrf}' ` +
-      `-H 'Cookie: __Host-grv_csrf=${csrf}' -d @- https://localhost:3080/v1/webapi/users/password/token`,
-    { input: body },
-  );
-  await machine.must('tsh login --insecure --proxy=localhost:3080 --user=root', {
-    input: 'correct horse battery\n',
-  });
-}
-
 describe('teleport.service under a real systemd', () => {
   it('starts, is active when it serves, and writes to the journal', async () => {
     await configure(configuration);
@@ -93,7 +76,8 @@ describe('teleport.service under a real systemd', () => {
     expect(Number(await machine.must('cat /run/teleport.pid'))).toBe(await mainPid());
     expect(await machine.must('curl -sk https://localhost:3080/webapi/ping')).toContain('server_version');
     expect(await machine.must('journalctl -u teleport -o cat')).toContain('[NODE]');
-    await logIn();
+    await createRoot(machine);
+    await logIn(machine);
   });
 
   it('writes its diagnostics to the journal, once', async () => {
@@ -212,26 +196,5 @@ describe('teleport-web.socket', () => {
     const answer = await machine.must('curl -sk --max-time 30 https://localhost:3080/webapi/ping');
     expect(answer).toContain('server_version');
     await machine.must('systemctl stop teleport teleport-web.socket');
-  });
-});
-
-describe('teleport-auth.service', () => {
-  it('serves, shut in', async () => {
-    const started = await machine.sh('systemctl start teleport-auth');
-    expect(
-      `${String(started.code)} ${started.code === 0 ? '' : await machine.must('journalctl -u teleport-auth -o cat')}`,
-    ).toBe('0 ');
-    expect(await machine.show('teleport-auth', 'ActiveState')).toBe('active');
-    expect(await machine.must('tctl status')).toContain('example');
-    const pid = await mainPid('teleport-auth');
-    expect(await machine.must(`grep -E 'NoNewPrivs|CapBnd' /proc/${pid}/status`)).toMatch(
-      /CapBnd:\s+0+\nNoNewPrivs:\s+1/,
-    );
-    await machine.must('systemctl reload teleport-auth');
-    await until('another main process', async () =>
-      (await mainPid('teleport-auth')) !== pid ? true : undefined,
-    );
-    await machine.must('systemctl stop teleport-auth');
-    expect(await processes('teleport-auth')).toEqual([]);
   });
 });
