@@ -27,8 +27,11 @@ export class LostAnswer extends Error {
   override readonly name = 'LostAnswer';
 }
 
-/** A client gives an idle connection up before a server (which waits 65 s) does, so that no request meets the closing. */
-const idleMs = 30_000;
+/**
+ * Longer than from heartbeat to heartbeat: a handshake for each would be most of what thousands of hosts cost. A client gives
+ * an idle connection up before a server (which waits 150 s) does, so that no request meets the closing.
+ */
+const idleMs = 90_000;
 
 class DialingAgent extends Agent {
   readonly #dial: (signal: AbortSignal) => Promise<Duplex>;

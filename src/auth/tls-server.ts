@@ -30,8 +30,8 @@ export function tlsServer(context: TlsContext, listener: RequestListener): Serve
     },
     listener,
   );
-  // Clients give an idle connection up after 30 s, so that no request meets the server closing it.
-  server.keepAliveTimeout = 65 * second;
+  // Clients give an idle connection up after 90 s, so that no request meets the server closing it.
+  server.keepAliveTimeout = 150 * second;
   server.headersTimeout = 70 * second;
   server.requestTimeout = 60 * second;
   server.setTimeout(0);
