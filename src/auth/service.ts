@@ -163,7 +163,6 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       metrics,
       hostId: config.hostId,
     });
-    const within = new Set<Duplex>();
     let finish: () => void = () => undefined;
     const stopped = new Promise<void>((resolve) => {
       finish = resolve;
@@ -179,7 +178,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         clearInterval(renewing);
         trust.unsubscribe();
         // Idle connections to a server whose log has moved are worth nothing: who asks next shall ask the successor.
-        await closeServer(server, isFenced(log) ? { ...grace, given: false } : grace, within);
+        await closeServer(server, isFenced(log) ? { ...grace, given: false } : grace);
         await compaction.close();
         if (grace.succession === 'none') deps.presence.renew({ hostId: config.hostId, role: 'Auth' }, 0);
         await closeAll();
@@ -190,11 +189,9 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       if (stopping.signal.aborted)
         throw new CodedError('unavailable', 'the auth service of this process has ended');
       const [near, far] = duplexPair();
-      within.add(far);
       // The two know of each other's ends, but not when one is destroyed, in the middle of a handshake say.
       near.once('close', () => far.destroy());
       far.once('close', () => {
-        within.delete(far);
         if (!far.writableFinished) near.destroy();
       });
       server.emit('connection', far);

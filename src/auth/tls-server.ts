@@ -13,17 +13,45 @@ export interface TlsContext {
   readonly ca: readonly string[];
 }
 
+export interface TlsTimeouts {
+  /** From a new connection through the handshake. Our own callers give up after 5 s. */
+  readonly greetingMs: number;
+  readonly headersMs: number;
+  /** From the first byte of a request to its last. */
+  readonly requestMs: number;
+  /** How often the two above are looked at. */
+  readonly checkMs: number;
+}
+
+const defaultTimeouts: TlsTimeouts = {
+  greetingMs: 10 * second,
+  headersMs: 20 * second,
+  requestMs: 60 * second,
+  checkMs: 5 * second,
+};
+
+/** Everything that a server was given and that has not closed, through with its handshake or not. */
+const openStreams = new WeakMap<Server, Set<Duplex>>();
+
 /**
  * An HTTPS server that asks for a client certificate and lets a caller without one in: the guard decides what such a
  * caller may do. It is not listening yet. `server.setSecureContext(secureContextOf(…))` replaces the authorities.
  */
-export function tlsServer(context: TlsContext, listener: RequestListener): Server {
+export function tlsServer(
+  context: TlsContext,
+  listener: RequestListener,
+  timeouts: TlsTimeouts = defaultTimeouts,
+): Server {
   const server = createServer(
     {
       ...secureContextOf(context),
       requestCert: true,
       rejectUnauthorized: false,
       maxHeaderSize: 16 * 1024,
+      handshakeTimeout: timeouts.greetingMs,
+      headersTimeout: timeouts.headersMs,
+      requestTimeout: timeouts.requestMs,
+      connectionsCheckingInterval: timeouts.checkMs,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: 15 * second,
@@ -32,9 +60,13 @@ export function tlsServer(context: TlsContext, listener: RequestListener): Serve
   );
   // Clients give an idle connection up after 90 s, so that no request meets the server closing it.
   server.keepAliveTimeout = 150 * second;
-  server.headersTimeout = 70 * second;
-  server.requestTimeout = 60 * second;
   server.setTimeout(0);
+  const streams = new Set<Duplex>();
+  openStreams.set(server, streams);
+  server.on('connection', (stream: Duplex) => {
+    streams.add(stream);
+    stream.once('close', () => streams.delete(stream));
+  });
   return server;
 }
 
@@ -53,13 +85,10 @@ const idleMs = 1_000;
 /**
  * Takes no new connection and waits for answers under way until the time is over. With a grace, a connection is told to
  * close with its next answer, and closed when there was none for a second; then nobody who was about to ask meets a reset.
- * @param within streams that the server took without having accepted them.
+ * Resolves when no stream is left.
  */
-export async function closeServer(
-  server: Server,
-  { over, given }: Grace,
-  within: ReadonlySet<Duplex> = new Set(),
-): Promise<void> {
+export async function closeServer(server: Server, { over, given }: Grace): Promise<void> {
+  const streams = openStreams.get(server) ?? new Set<Duplex>();
   server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
     response.setHeader('Connection', 'close');
   });
@@ -77,12 +106,13 @@ export async function closeServer(
   const closeAll = (): void => {
     server.closeAllConnections();
     // Those that are not yet through with their handshake are no connections of HTTP.
-    for (const stream of within) stream.destroy();
+    for (const stream of streams) stream.destroy();
   };
   const limit = setTimeout(closeAll, longestAnswerMs);
   void over.then(closeAll);
   await closed;
-  await Promise.all([...within].map((stream) => new Promise((gone) => stream.once('close', gone))));
+  // Those that came from within this process were never accepted, and are not waited for above.
+  await Promise.all([...streams].map((stream) => new Promise((gone) => stream.once('close', gone))));
   clearInterval(idle);
   clearTimeout(limit);
   server.close();
