@@ -16,11 +16,13 @@ import { CodedError, messageOf } from './errors.ts';
 
 /**
  * Writes a file so that a reader sees the old text or the new, never a part: temporary name, fsync, rename.
- * The directory must exist.
+ * The directory must exist. A link at `path` is replaced, what it points to is not touched.
  */
 export function writeFileAtomic(path: string, data: string | Uint8Array, mode: number): void {
   const temporary = `${path}.${process.pid}.tmp`;
-  const fd = openSync(temporary, 'w', mode);
+  // Left by a process of this number that died, or put there by somebody to have it written through, or kept open.
+  rmSync(temporary, { force: true });
+  const fd = openSync(temporary, 'wx', mode);
   try {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { adoptInheritance } from './inheritance.ts';
 
+/** A socket, whatever the number. */
+const isSocket = (): boolean => true;
 const web = { host: '0.0.0.0', port: 3080 };
 
 describe('adopting what a predecessor left', () => {
@@ -12,7 +14,7 @@ describe('adopting what a predecessor left', () => {
     const env = {
       TELEPORT_OS_FILES: JSON.stringify([{ name: 'proxy:web', addr: '0.0.0.0:3080', fd: 5 }]),
     };
-    const inheritance = adoptInheritance(env);
+    const inheritance = adoptInheritance(env, { isSocket });
     expect(inheritance.take('node', web)).toBeUndefined();
     expect(inheritance.take('proxy:web', { ...web, port: 3081 })).toBeUndefined();
     expect(inheritance.take('proxy:web', web)).toBe(5);
@@ -36,8 +38,8 @@ describe('adopting what a predecessor left', () => {
 
   it('adopts the sockets of systemd that are meant for this process', () => {
     const env = { LISTEN_PID: '77', LISTEN_FDS: '2', LISTEN_FDNAMES: 'proxy-web:node' };
-    expect(adoptInheritance({ ...env }, 78).take('proxy:web', web)).toBeUndefined();
-    const ours = adoptInheritance({ ...env }, 77);
+    expect(adoptInheritance({ ...env }, { pid: 78, isSocket }).take('proxy:web', web)).toBeUndefined();
+    const ours = adoptInheritance({ ...env }, { pid: 77, isSocket });
     expect(ours.take('node', { host: '::', port: 3022 })).toBe(4);
     expect(ours.take('proxy:web', web)).toBe(3);
   });
@@ -55,7 +57,7 @@ describe('adopting what a predecessor left', () => {
   it('tells its predecessor, and goes on when that is gone', () => {
     const path = join(tmpdir(), `inheritance-${process.pid}`);
     const fd = openSync(path, 'w');
-    const inheritance = adoptInheritance({ TELEPORT_READY_FD: String(fd) });
+    const inheritance = adoptInheritance({ TELEPORT_READY_FD: String(fd) }, { isSocket });
     inheritance.tell({ type: 'ready', pid: 7 });
     expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ type: 'ready', pid: 7 });
     closeSync(fd);
@@ -63,5 +65,51 @@ describe('adopting what a predecessor left', () => {
       inheritance.tell({ type: 'ready', pid: 7 });
     }).not.toThrow();
     rmSync(path);
+  });
+
+  it.each(['', '-1', '0', '1', '2', '1e1', '0x5', '99999999999', ' 3', '3.5'])(
+    'has nobody to tell when the variable says "%s"',
+    (text) => {
+      const found = adoptInheritance({ TELEPORT_READY_FD: text }, { isSocket });
+      expect(found.hasPredecessor).toBe(false);
+      expect(found.warning).toMatch(/^TELEPORT_READY_FD is not a descriptor/);
+    },
+  );
+
+  it('writes to no file whose number somebody put there, and closes none', () => {
+    const path = join(tmpdir(), `not-a-socket-${process.pid}`);
+    const fd = openSync(path, 'w');
+    const unopened = 9_999;
+    const found = adoptInheritance({
+      TELEPORT_READY_FD: String(fd),
+      TELEPORT_OS_FILES: JSON.stringify([fd, unopened].map((one) => ({ name: 'x', addr: 'y', fd: one }))),
+    });
+    found.tell({ type: 'ready', pid: 7 });
+    expect(found.closeRest()).toEqual([]);
+    expect(readFileSync(path, 'utf8')).toBe('');
+    closeSync(fd);
+    expect(found.warning).toBe(
+      ['TELEPORT_READY_FD', 'TELEPORT_OS_FILES']
+        .map((name) => `${name} names what is no socket that was left to this process: descriptor ${fd}`)
+        .join('; ')
+        .concat(`, ${unopened}`),
+    );
+    rmSync(path);
+  });
+
+  it('takes one descriptor for one thing only', () => {
+    const one = { name: 'proxy:web', addr: '0.0.0.0:3080', fd: 5 };
+    const found = adoptInheritance(
+      { TELEPORT_READY_FD: '6', TELEPORT_OS_FILES: JSON.stringify([one, one, { ...one, fd: 6 }]) },
+      { isSocket },
+    );
+    expect(found.take('proxy:web', web)).toBe(5);
+    expect(found.take('proxy:web', web)).toBeUndefined();
+  });
+
+  it.each(['400000000', '-2', 'x', '1e9'])('takes nothing of systemd when it says LISTEN_FDS=%s', (count) => {
+    const found = adoptInheritance({ LISTEN_PID: '7', LISTEN_FDS: count }, { pid: 7, isSocket });
+    expect(found.take('', web)).toBeUndefined();
+    expect(found.warning).toMatch(/^LISTEN_FDS is not a number/);
   });
 });

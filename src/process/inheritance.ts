@@ -1,4 +1,4 @@
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, writeSync } from 'node:fs';
 import { z } from 'zod';
 import { messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
@@ -50,22 +50,45 @@ const socketUnitNames: Readonly<Record<string, string>> = {
   diag: 'diag',
 };
 
+export interface AdoptionOptions {
+  /** Default: of this process. */
+  readonly pid?: number;
+  /** Whether a descriptor is open, and a socket. */
+  readonly isSocket?: (fd: number) => boolean;
+}
+
 /**
  * Reads the variables of a predecessor and of systemd's socket units, and removes them from `env`, so that no child
  * takes them for its own. The pipe stays open for the life of the process: its end tells the predecessor that it died.
+ * A number that is no socket now is not believed: it may be that of a file which this process opens later, or of the runtime.
  * Sources: sd_listen_fds(3); restart of 4.4.
  */
-export function adoptInheritance(env: NodeJS.ProcessEnv, pid = process.pid): Inheritance {
-  const left = fromPredecessor(env);
-  const listeners = [...left.listeners, ...fromSystemd(env, pid)];
-  const pipe = Number(env[inheritanceVariables.ready] ?? Number.NaN);
+export function adoptInheritance(
+  env: NodeJS.ProcessEnv,
+  { pid = process.pid, isSocket = isOpenSocket }: AdoptionOptions = {},
+): Inheritance {
+  const warnings: string[] = [];
+  const seen = new Set<number>();
+  const strays = new Map<string, number[]>();
+  const isOurs = (fd: number, variable: string): boolean => {
+    const good = !seen.has(fd) && isSocket(fd);
+    if (good) seen.add(fd);
+    else strays.set(variable, [...(strays.get(variable) ?? []), fd]);
+    return good;
+  };
+  const pipe = pipeFrom(env, isOurs, warnings);
+  const listeners = [
+    ...fromPredecessor(env, warnings).filter(({ fd }) => isOurs(fd, inheritanceVariables.files)),
+    ...fromSystemd(env, pid, warnings).filter(({ fd }) => isOurs(fd, 'LISTEN_FDS')),
+  ];
   for (const name of [...Object.values(inheritanceVariables), 'LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES'])
     // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- the environment has no other way
     delete env[name];
-  let open = Number.isInteger(pipe);
+  for (const [variable, fds] of strays) warnings.push(aboutStrays(variable, fds));
+  let open = pipe !== undefined;
   return {
     hasPredecessor: open,
-    warning: left.warning,
+    warning: warnings.length === 0 ? undefined : warnings.join('; '),
     take: (name, address) => {
       const text = formatHostPort(address);
       const at = listeners.findIndex((one) => one.name === name && (one.addr === text || one.addr === '*'));
@@ -77,7 +100,7 @@ export function adoptInheritance(env: NodeJS.ProcessEnv, pid = process.pid): Inh
         return `${name} ${addr}`;
       }),
     tell: (message) => {
-      if (!open) return;
+      if (!open || pipe === undefined) return;
       try {
         writeSync(pipe, `${JSON.stringify(message)}\n`);
       } catch {
@@ -88,27 +111,63 @@ export function adoptInheritance(env: NodeJS.ProcessEnv, pid = process.pid): Inh
   };
 }
 
-function fromPredecessor(env: NodeJS.ProcessEnv): {
-  readonly listeners: InheritedListener[];
-  readonly warning?: string;
-} {
-  const text = env[inheritanceVariables.files];
-  if (text === undefined || text === '') return { listeners: [] };
+function isOpenSocket(fd: number): boolean {
   try {
-    return { listeners: inherited.parse(JSON.parse(text)) };
-  } catch (e) {
-    const warning = `${inheritanceVariables.files} is not understood, listeners are opened anew: ${messageOf(e)}`;
-    return { listeners: [], warning };
+    return fstatSync(fd).isSocket();
+  } catch {
+    return false; // nothing is open there
   }
 }
 
-function fromSystemd(env: NodeJS.ProcessEnv, pid: number): InheritedListener[] {
+function aboutStrays(variable: string, fds: readonly number[]): string {
+  const more = fds.length > maxNamed ? ` and ${fds.length - maxNamed} more` : '';
+  const named = `${fds.slice(0, maxNamed).join(', ')}${more}`;
+  return `${variable} names what is no socket that was left to this process: descriptor ${named}`;
+}
+
+const maxNamed = 4;
+/** The first three are standard input, output and error. */
+const firstInherited = 3;
+const decimal = /^\d{1,4}$/;
+
+function pipeFrom(
+  env: NodeJS.ProcessEnv,
+  isOurs: (fd: number, variable: string) => boolean,
+  warnings: string[],
+): number | undefined {
+  const text = env[inheritanceVariables.ready];
+  if (text === undefined) return undefined;
+  if (!decimal.test(text) || Number(text) < firstInherited) {
+    warnings.push(`${inheritanceVariables.ready} is not a descriptor on which a predecessor waits`);
+    return undefined;
+  }
+  return isOurs(Number(text), inheritanceVariables.ready) ? Number(text) : undefined;
+}
+
+function fromPredecessor(env: NodeJS.ProcessEnv, warnings: string[]): InheritedListener[] {
+  const text = env[inheritanceVariables.files];
+  if (text === undefined || text === '') return [];
+  try {
+    return inherited.parse(JSON.parse(text));
+  } catch (e) {
+    warnings.push(
+      `${inheritanceVariables.files} is not understood, listeners are opened anew: ${messageOf(e)}`,
+    );
+    return [];
+  }
+}
+
+function fromSystemd(env: NodeJS.ProcessEnv, pid: number, warnings: string[]): InheritedListener[] {
   if (Number(env['LISTEN_PID']) !== pid) return [];
-  const count = Number(env['LISTEN_FDS'] ?? '0');
+  const count = env['LISTEN_FDS'] ?? '0';
+  if (!decimal.test(count)) {
+    warnings.push('LISTEN_FDS is not a number of sockets, listeners are opened anew');
+    return [];
+  }
   const names = (env['LISTEN_FDNAMES'] ?? '').split(':');
-  return Array.from({ length: count }, (_, i) => ({
+  return Array.from({ length: Number(count) }, (_, i) => ({
     name: socketUnitNames[names[i] ?? ''] ?? names[i] ?? '',
     addr: '*',
-    fd: 3 + i,
+    fd: firstInherited + i,
   }));
 }
