@@ -86,6 +86,21 @@ describe('the auth port', () => {
           body: JSON.stringify({ host: { ...host, ...other }, ttlSeconds: 60 }),
         }),
       ).toMatchObject(denied);
+    // What is stored is stored for ever.
+    const labels = Object.fromEntries(
+      Array.from({ length: 20_000 }, (_, i) => [`label-${i}`, 'x'.repeat(50)]),
+    );
+    expect(
+      await here.auth('/v3/host.heartbeat', {
+        as: here.node,
+        body: JSON.stringify({ host: { ...host, labels }, ttlSeconds: 60 }),
+      }),
+    ).toMatchObject({ status: 429 });
+    const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+    const deepEvent = `{"event":"x","code":"x","uid":"${uuid(4)}","time":"${realWorld.now()}","deep":${deep}}`;
+    expect(
+      await here.auth('/v3/audit.emit', { as: here.node, body: `{"events":[${deepEvent}]}` }),
+    ).toMatchObject({ status: 400 });
     const event = { event: 'exec', code: 'T3002I', uid: uuid(3), time: realWorld.now(), server_id: uuid(2) };
     expect(
       await here.auth('/v3/audit.emit', { as: here.node, body: JSON.stringify({ events: [event] }) }),

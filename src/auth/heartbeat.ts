@@ -9,6 +9,7 @@ import { hostStream } from '../domain/streams.ts';
 import { execute } from '../log/execute.ts';
 import { findHost } from '../views/hosts.ts';
 import { presenceOf } from '../views/presence.ts';
+import { checkClaimedNames } from './claimed-names.ts';
 import { type AuthDeps, causeOf } from './deps.ts';
 
 type Input = z.output<typeof operation.input>;
@@ -17,6 +18,7 @@ type Output = z.input<typeof operation.output>;
 /**
  * A host says that it is alive, and what it is now. A host that was not known to be alive is told of at once, so that it
  * can be used as soon as its first heartbeat was answered; the others with the next coalesced fact.
+ * @throws CodedError `access_denied` for another host than the caller, `bad_request` for a new name that it may not have.
  */
 export async function heartbeat(deps: AuthDeps, call: Call, { host, ttlSeconds }: Input): Promise<Output> {
   const { caller } = call;
@@ -26,6 +28,8 @@ export async function heartbeat(deps: AuthDeps, call: Call, { host, ttlSeconds }
   // The fold is good enough to tell that nothing changed, and spares a look at the store. Should another auth server have
   // written something else a moment ago, the next heartbeat sees it.
   const known = findHost(deps.views.hosts.state(), host.hostId, host.role);
+  if (known?.nodename !== host.nodename)
+    checkClaimedNames({ hostId: host.hostId, nodename: host.nodename, additionalPrincipals: [] });
   if (known === undefined || !sameHost(known, seen)) await announce(deps, seen, call);
   const wasAlive = presenceOf(deps.views.presence.state(), host, deps.world.now()).status === 'alive';
   deps.presence.renew({ hostId: host.hostId, role: host.role }, ttlSeconds);

@@ -74,6 +74,16 @@ describe('a heartbeat', () => {
     expect(await list()).toEqual([]);
   });
 
+  it.each(['teleport.cluster.local', '*', idOf(7), 'a b', 'a\nb', '\u202enode-2'])(
+    'announces no name that a join would refuse: %j',
+    async (nodename) => {
+      await beat(node(1));
+      await expect(beat(node(1, { nodename }))).rejects.toMatchObject({ code: 'bad_request' });
+      await expect(beat(node(2, { nodename }))).rejects.toMatchObject({ code: 'bad_request' });
+      expect(await list()).toEqual(['node-1']);
+    },
+  );
+
   it.each([
     ['0.0.0.0:3022', '10.0.0.9:4711', '10.0.0.9:3022'],
     ['[::]:3022', '[::ffff:10.0.0.9]:4711', '10.0.0.9:3022'],
