@@ -1,11 +1,13 @@
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -64,6 +66,21 @@ describe('opening a directory store', () => {
     writeFileSync(join(path, 'log.db'), '');
     chmodSync(join(path, 'log.db'), 0o644);
     await expect(openDirectoryDriver({ path })).rejects.toEqual(refusal(`chmod 0600 ${path}/log.db`));
+  });
+
+  it('refuses a link in place of the log, wherever it leads, and changes nothing there', async () => {
+    const elsewhere = join(root, 'elsewhere');
+    mkdirSync(path, { mode: 0o700 });
+    for (const target of [elsewhere, '/dev/null', root]) {
+      symlinkSync(target, join(path, 'log.db'));
+      await expect(openDirectoryDriver({ path })).rejects.toMatchObject({
+        code: 'misconfigured',
+        message: expect.stringContaining(`${path}/log.db is not a file of its own`) as string,
+      });
+      rmSync(join(path, 'log.db'));
+    }
+    expect(existsSync(elsewhere)).toBe(false);
+    expect(readdirSync(path)).toEqual([]);
   });
 
   it('refuses network file systems by their magic number', () => {

@@ -1,4 +1,4 @@
-import { closeSync, openSync, statSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { NEVER } from 'rxjs';
 import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
@@ -102,7 +102,13 @@ async function* pages(worker: WorkerClient, partition: Partition, from: number):
 }
 
 /** SQLite gives its other files the mode of this one. */
+/** What a link leads to was not checked: it may lie on a network file system, or where others write beside it. */
 function ensurePrivateFile(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false)
+    throw new CodedError(
+      'misconfigured',
+      `${path} is not a file of its own: a link, a pipe or a directory; move the log itself here, or name its directory in storage.path`,
+    );
   closeSync(openSync(path, 'a', 0o600));
   const { mode } = statSync(path);
   if ((mode & 0o077) !== 0)

@@ -1,6 +1,17 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CodedError } from '../base/errors.ts';
 import type { AuditEvent } from '../domain/audit-event.ts';
@@ -197,6 +208,43 @@ describe('starting again', () => {
       sink.lines.filter((line) => line.startsWith('warn the audit spool has a damaged record')),
     ).toHaveLength(1);
     expect(readFileSync(`${file}.damaged`).length).toBeGreaterThan(3);
+  });
+
+  it('leaves alone what is no file of its own, whatever its name, and serves', async () => {
+    const auth = fakeAuth();
+    await (await open(auth)).close();
+    const spool = join(directory, 'spool');
+    mkdirSync(join(spool, '000000000001-deadbeef.ndjson'));
+    symlinkSync('/nonexistent', join(spool, '000000000002-deadbeef.ndjson'));
+    symlinkSync('/dev/zero', join(spool, '000000000003-deadbeef.ndjson'));
+    writeFileSync(join(spool, '999999999999-deadbeef.ndjson'), 'x');
+    writeFileSync(join(spool, '-rf'), 'x');
+    const strange = readdirSync(spool);
+    const outbox = await open(auth);
+    await outbox.emit(event(1));
+    await vi.waitFor(() => {
+      expect(auth.stored()).toEqual([1]);
+    });
+    await outbox.close();
+    expect(readdirSync(spool)).toEqual(strange);
+    expect(sink.lines.filter((line) => line.includes('is no file'))).toHaveLength(3);
+  });
+
+  it('puts aside a record that nobody here wrote, and delivers the others', async () => {
+    const auth = fakeAuth();
+    await (await open(auth)).close();
+    const record = (text: string): string => `${crc32(text).toString(16).padStart(8, '0')} ${text}\n`;
+    const path = join(directory, 'spool', '000000000001-deadbeef.ndjson');
+    const texts = ['hello', '[]', '{"event":"x"}', JSON.stringify(event(2)), 'null'];
+    writeFileSync(path, texts.map(record).join(''));
+    const outbox = await open(auth);
+    await outbox.emit(event(3));
+    await vi.waitFor(() => {
+      expect(auth.stored()).toEqual([2, 3]);
+    });
+    expect(outbox.refused()).toBe(4);
+    await outbox.close();
+    expect(readFileSync(join(directory, 'spool', 'refused.ndjson'), 'utf8').split('\n')).toContain('hello');
   });
 
   it('refuses a spool that others can read', async () => {

@@ -10,7 +10,7 @@ import { type AuditEvent, auditEvent } from '../domain/audit-event.ts';
 import type { AuthClient } from './client.ts';
 import { emitAudit } from './operations.ts';
 import { openSpool, type Spool, type Spooled } from './spool.ts';
-import { issuesOf } from './wire-errors.ts';
+import { issuesOf, jsonOrUndefined } from './wire-errors.ts';
 
 /** Audit events on their way to the auth service: on disk before anyone goes on, delivered in order, never dropped. */
 export interface AuditOutbox {
@@ -226,9 +226,8 @@ class Outbox implements AuditOutbox {
 
   /** Resolves when auth has the batch, or has refused its only event for good and it is kept aside. */
   async #deliver(batch: readonly Spooled[]): Promise<void> {
-    const events = batch.map((one) => JSON.parse(one.text) as AuditEvent);
     try {
-      await this.#options.client.call(emitAudit, { events });
+      await this.#options.client.call(emitAudit, { events: batch.map(eventIn) });
     } catch (e) {
       if (!isCoded(e, 'bad_request')) throw e;
       const [only] = batch;
@@ -275,6 +274,13 @@ class Outbox implements AuditOutbox {
     if (this.#away) this.#options.sink.info('audit events are delivered again', { since: this.#away.since });
     this.#away = undefined;
   }
+}
+
+/** @throws CodedError `bad_request` for a record that somebody else wrote. */
+function eventIn({ text }: Spooled): AuditEvent {
+  const parsed = auditEvent.safeParse(jsonOrUndefined(text));
+  if (!parsed.success) throw new CodedError('bad_request', `not an audit event: ${issuesOf(parsed.error)}`);
+  return parsed.data;
 }
 
 /** What is in flight when the box is closed is left alone: it will be sent again, and stored once. */

@@ -35,7 +35,8 @@ export interface Spool {
  * must be less than the auth server remembers of a stream.
  */
 const maxRecordsInFile = 512;
-const segmentName = /^(\d{12})-(?:(\d+)\.(\d+)-)?([0-9a-f]{8})\.ndjson$/;
+/** Numbers begin with a 0, so that there is always a next one of as many digits. */
+const segmentName = /^(0\d{11})-(?:(\d+)\.(\d+)-)?([0-9a-f]{8})\.ndjson$/;
 
 /** Spools of this process that are open; their files are nobody else's. */
 const openHere = new Set<string>();
@@ -64,11 +65,16 @@ export async function openSpool(
   ensurePrivateDirectory(directory);
   const adopted = new Set<string>();
   const adopt = async (): Promise<Spooled[]> => {
-    const names = (await readdir(directory)).filter((name) => isOrphan(name) && !adopted.has(name)).sort();
+    const entries = (await readdir(directory, { withFileTypes: true })).filter(
+      ({ name }) => isOrphan(name) && !adopted.has(name),
+    );
     const found: Spooled[] = [];
-    for (const name of names) {
-      adopted.add(name);
-      found.push(...(await readSegment(join(directory, name), sink)));
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      adopted.add(entry.name);
+      const path = join(directory, entry.name);
+      // A pipe would be waited for for ever, and a link leads elsewhere.
+      if (entry.isFile()) found.push(...(await readSegment(path, sink)));
+      else sink.warn('the audit spool holds what is no file, it is left alone', { path });
     }
     return found;
   };

@@ -1,6 +1,7 @@
 import {
   linkSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -57,6 +58,14 @@ describe('writing a file at once', () => {
     expect(readFileSync(other, 'utf8')).toBe('untouched');
     expect(readFileSync(path, 'utf8')).toBe('secret');
     expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readdirSync(directory).sort()).toEqual(['other', 'x.pid']);
+  });
+
+  it('leaves nothing behind where it cannot write', () => {
+    mkdirSync(path);
+    expect(() => {
+      writeFileAtomic(path, 'secret', 0o600);
+    }).toThrow(/EISDIR|EEXIST|ENOTEMPTY/);
     expect(readdirSync(directory).sort()).toEqual(['other', 'x.pid']);
   });
 });

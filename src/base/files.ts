@@ -27,13 +27,13 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, mode: n
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
     fsyncSync(fd);
+    renameSync(temporary, path);
   } catch (e) {
     rmSync(temporary, { force: true });
     throw e;
   } finally {
     closeSync(fd);
   }
-  renameSync(temporary, path);
   const folder = openSync(dirname(path), 'r');
   try {
     fsyncSync(folder);

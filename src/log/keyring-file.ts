@@ -86,7 +86,11 @@ function ringOf(
 export function readKeyringFile(path: string): KeyEncryptionKey[] | undefined {
   let text: string;
   try {
-    const { mode } = statSync(path);
+    const info = statSync(path);
+    const { mode } = info;
+    // Reading a pipe would wait for ever.
+    if (!info.isFile())
+      throw new CodedError('misconfigured', `${path} is not a keyring file, but a directory or a pipe`);
     if ((mode & 0o077) !== 0)
       throw new CodedError(
         'misconfigured',

@@ -1,4 +1,13 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -81,6 +90,16 @@ describe('the keyring file', () => {
     writeFileSync(path, text, { mode: 0o600 });
     await expect(openKeyring(path)).rejects.toMatchObject({ code: 'misconfigured' });
     expect(readFileSync(path, 'utf8')).toBe(text);
+  });
+
+  it('is refused when it is none: a directory, or what reading would wait at', async () => {
+    const refused = {
+      code: 'misconfigured',
+      message: expect.stringContaining(`${path} is not a keyring`) as string,
+    };
+    mkdirSync(path, { mode: 0o700 });
+    await expect(openKeyring(path)).rejects.toMatchObject(refused);
+    await expect(openKeyring('/dev/null')).rejects.toMatchObject({ code: 'misconfigured' });
   });
 
   it('is refused when its directory is missing', async () => {
