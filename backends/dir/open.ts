@@ -101,8 +101,10 @@ async function* pages(worker: WorkerClient, partition: Partition, from: number):
   }
 }
 
-/** SQLite gives its other files the mode of this one. */
-/** What a link leads to was not checked: it may lie on a network file system, or where others write beside it. */
+/**
+ * SQLite gives its other files the mode of this one. What a link leads to was not checked: it may lie on a network file
+ * system, or where others write beside it.
+ */
 function ensurePrivateFile(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false)
     throw new CodedError(

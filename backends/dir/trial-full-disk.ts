@@ -2,7 +2,8 @@
  * A program for the tests beside it, run with a small file system of its own as argument: fills it, and prints one line of
  * JSON per observation.
  */
-import { mkdtempSync, rmSync, statfsSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isCoded } from '../../src/base/errors.ts';
@@ -73,12 +74,17 @@ async function observe(): Promise<void> {
   );
 }
 
-/** A database on the small disk in a directory on another: the room is not seen to be missing, and SQLite hits the end. */
+/**
+ * A log whose writes go to the small disk, in a directory on another: the room is not seen to be missing, and SQLite hits
+ * the end. Its write-ahead file is mounted there, in the mount namespace that this program was started in.
+ */
 async function hitTheEnd(): Promise<void> {
   const elsewhere = mkdtempSync(join(tmpdir(), 'log-elsewhere-'));
+  const ahead = join(elsewhere, 'log.db-wal');
+  writeFileSync(join(disk, 'ahead'), '', { mode: 0o600 });
+  writeFileSync(ahead, '', { mode: 0o600 });
+  execFileSync('mount', ['--bind', join(disk, 'ahead'), ahead]);
   try {
-    writeFileSync(join(disk, 'other.db'), '', { mode: 0o600 });
-    symlinkSync(join(disk, 'other.db'), join(elsewhere, 'log.db'));
     const driver = await openDirectoryDriver({ path: elsewhere });
     fill(0.04);
     const answers: string[] = [];
@@ -98,6 +104,7 @@ async function hitTheEnd(): Promise<void> {
     await driver.close();
     tell('at the very end', answers);
   } finally {
+    execFileSync('umount', [ahead]);
     rmSync(elsewhere, { recursive: true });
   }
 }
