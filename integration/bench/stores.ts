@@ -20,11 +20,17 @@ export interface BenchStore {
   readonly raw: string;
   /** A handle on an empty store of its own; the same `label`, the same store. */
   connect(label: string): Promise<SlotDriver>;
-  /** Writes the batches one after another with the store's own client, as durably as the log does. Seconds. */
-  rawPuts(batches: readonly Uint8Array[]): Promise<number>;
+  /** The store's own client, writing as durably as the log does. */
+  rawClient(): Promise<RawClient>;
   /** Module and argument by which a process of its own opens the store `label`; see `openInProcess`. */
   program(label: string): { readonly module: string; readonly argument: string };
   dispose(): Promise<void>;
+}
+
+/** Puts values under keys of their own, `n` unlike any before. */
+export interface RawClient {
+  put(n: number, value: Uint8Array): Promise<unknown>;
+  close(): void;
 }
 
 const callers = 256;
@@ -58,14 +64,42 @@ async function appendFigures(store: BenchStore, events: number): Promise<void> {
   const batches: Uint8Array[] = [];
   for await (const { batch } of driver.read('state', 1)) batches.push(batch);
   await driver.close();
-  const raw = await store.rawPuts(batches);
   const count = each * callers;
   const bytes = batches.reduce((sum, one) => sum + one.length, 0);
+  const raw = await rawSeconds(store, batches, 1);
+  // A value for each append, by as many callers as the log has: fewer, since this takes long on some stores.
+  const single = Math.min(count, 20_000);
+  const value = Buffer.alloc(Math.round(bytes / count), 'x');
+  const alone = (await rawSeconds(store, Array<Uint8Array>(single).fill(value), callers)) / single;
+  const log256 = `log ${Math.round(count / ours)}/s`;
   console.log(
     `${store.name}: appends, ${callers} callers`.padEnd(36),
-    `log ${Math.round(count / ours)}/s  ${store.raw} of the same bytes ${Math.round(count / raw)}/s  ratio ${(raw / ours).toFixed(2)}`,
+    `${log256}  ${store.raw} of the same bytes in the same batches ${Math.round(count / raw)}/s  ratio ${(raw / ours).toFixed(2)}`,
     ` (${(count / batches.length).toFixed(0)} appends in a batch, ${Math.round(bytes / count)} B an event)`,
   );
+  console.log(
+    ''.padEnd(36),
+    `${log256}  ${store.raw} of the same bytes, one an append, ${callers} callers ${Math.round(1 / alone)}/s  ratio ${((alone * count) / ours).toFixed(2)}`,
+  );
+}
+
+/** How long the store's own client needs for these values, so many callers at a time each writing one after another. */
+async function rawSeconds(
+  store: BenchStore,
+  values: readonly Uint8Array[],
+  writers: number,
+): Promise<number> {
+  const client = await store.rawClient();
+  let next = 0;
+  const writer = async (): Promise<void> => {
+    for (let n = next++; n < values.length; n = next++)
+      await client.put(writers * 1_000_000 + n, values[n] ?? Buffer.alloc(0));
+  };
+  const began = performance.now();
+  await Promise.all(Array.from({ length: writers }, writer));
+  const seconds = secondsSince(began);
+  client.close();
+  return seconds;
 }
 
 const addTo = (log: EventLog, stream: `bench-${number}`, n: number): Promise<number> =>
@@ -120,17 +154,18 @@ export function directoryStore(): BenchStore {
     name: 'dir',
     raw: 'SQLite inserts',
     connect: (label) => openDirectoryDriver({ path: join(root, label) }),
-    rawPuts: (batches) => {
+    rawClient: () => {
       const raw = new DatabaseSync(join(root, 'raw.db'));
       raw.exec(
-        'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE slots (slot INTEGER PRIMARY KEY, batch BLOB)',
+        'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE IF NOT EXISTS slots (slot INTEGER PRIMARY KEY, batch BLOB)',
       );
       const insert = raw.prepare('INSERT INTO slots VALUES (?, ?)');
-      const began = performance.now();
-      batches.forEach((batch, i) => insert.run(i + 1, batch));
-      const seconds = secondsSince(began);
-      raw.close();
-      return Promise.resolve(seconds);
+      return Promise.resolve({
+        put: (n, value) => Promise.resolve(insert.run(n, value)),
+        close: () => {
+          raw.close();
+        },
+      });
     },
     program: (label) => ({ module: join(import.meta.dirname, 'open-dir.ts'), argument: join(root, label) }),
     dispose: () => {
@@ -155,18 +190,18 @@ export async function etcdStore(): Promise<BenchStore> {
         { peers: cluster.urls, prefix: label, insecure: false, dialTimeoutMs: 5_000 },
         { sink: silentLog, world: realWorld },
       ),
-    rawPuts: async (batches) => {
+    rawClient: () => {
       const client = new Etcd3({ hosts: url });
-      const began = performance.now();
-      let n = 0;
-      for (const batch of batches)
-        await client.kv.put({
-          key: Buffer.from(`raw/${String(n++).padStart(20, '0')}`),
-          value: Buffer.from(batch),
-        });
-      const seconds = secondsSince(began);
-      client.close();
-      return seconds;
+      return Promise.resolve({
+        put: (n, value) =>
+          client.kv.put({
+            key: Buffer.from(`raw/${String(n).padStart(20, '0')}`),
+            value: Buffer.from(value),
+          }),
+        close: () => {
+          client.close();
+        },
+      });
     },
     program: (label) => ({ module: join(import.meta.dirname, 'open-etcd.ts'), argument: `${url} ${label}` }),
     dispose: () => cluster.close(),
@@ -185,7 +220,7 @@ export async function dynamodbStore(): Promise<BenchStore> {
     raw: 'PutItem',
     connect: (label) =>
       openDynamodbDriver(dynamodbAt(engine.endpoint, label), { sink: silentLog, world: realWorld }),
-    rawPuts: async (batches) => {
+    rawClient: async () => {
       const table = dynamodbAt(engine.endpoint, 'raw');
       await (await openDynamodbDriver(table, { sink: silentLog, world: realWorld })).close();
       const client = new DynamoDBClient({
@@ -193,18 +228,18 @@ export async function dynamodbStore(): Promise<BenchStore> {
         endpoint: engine.endpoint,
         credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
       });
-      const began = performance.now();
-      let n = 0;
-      for (const batch of batches)
-        await client.send(
-          new PutItemCommand({
-            TableName: table.tableName,
-            Item: { p: { S: 'raw' }, s: { S: String(n++).padStart(20, '0') }, b: { B: batch } },
-          }),
-        );
-      const seconds = secondsSince(began);
-      client.destroy();
-      return seconds;
+      return {
+        put: (n, value) =>
+          client.send(
+            new PutItemCommand({
+              TableName: table.tableName,
+              Item: { p: { S: 'raw' }, s: { S: String(n).padStart(20, '0') }, b: { B: value } },
+            }),
+          ),
+        close: () => {
+          client.destroy();
+        },
+      };
     },
     program: (label) => ({
       module: join(import.meta.dirname, 'open-dynamodb.ts'),
