@@ -26,7 +26,7 @@ describe('several processes on one table', () => {
   it('lose and double nothing when writers are killed in mid-append', { timeout: 600_000 }, async () => {
     const acknowledged = new Map<StreamName, number>();
     const survivor = writer('survivor');
-    const kills = times(4);
+    const kills = times(5);
     for (let loop = 1; loop <= kills; loop++) {
       const victim = writer(`victim${loop % 2}`);
       await victim.until(20 + ((37 * loop) % 200));
