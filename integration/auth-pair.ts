@@ -8,7 +8,7 @@ import { freePorts, type Ran, run, until } from './cluster.ts';
 export interface AuthSettings {
   readonly secondFactor?: 'off' | 'otp';
   readonly clusterName?: string;
-  /** Keys of `storage` beside the path. Default: one `key_file` for all. */
+  /** Keys of `storage` beside those that say where it is. Default: one `key_file` for all. */
   readonly storage?: string;
   /** Further lines of the section `teleport`. */
   readonly teleport?: string;
@@ -22,11 +22,13 @@ export class AuthServer {
   readonly address: string;
   readonly #diag: number;
   readonly #dir: string;
+  readonly #store: string;
   #child: ChildProcess | undefined;
   #output = '';
 
-  constructor(dir: string, name: string, [port = 0, diag = 0]: readonly number[]) {
+  constructor(dir: string, name: string, [port = 0, diag = 0]: readonly number[], store: string) {
     this.#dir = dir;
+    this.#store = store;
     this.name = name;
     this.config = join(dir, `${name}.yaml`);
     this.dataDir = join(dir, name);
@@ -43,7 +45,7 @@ export class AuthServer {
       `teleport:
   nodename: ${this.name}
   data_dir: ${this.dataDir}
-  storage: {type: dir, path: ${join(this.#dir, 'store')}${storage === '' ? '' : `, ${storage}`}}
+  storage: {${this.#store}${storage === '' ? '' : `, ${storage}`}}
 ${teleport}
 auth_service:
   listen_addr: ${this.address}
@@ -117,12 +119,16 @@ export interface AuthPair {
   close(): Promise<void>;
 }
 
-/** Two auth servers, `auth-a` and `auth-b`, each with a data_dir of its own, on one store. Nothing runs yet. */
-export async function authPair(): Promise<AuthPair> {
+/**
+ * Two auth servers, `auth-a` and `auth-b`, each with a data_dir of its own, on one store. Nothing runs yet.
+ * @param store what stands in `storage: {}`; default: the directory `store` in `dir`.
+ */
+export async function authPair(store?: string): Promise<AuthPair> {
   const dir = mkdtempSync(join(tmpdir(), 'auths-'));
   const ports = await freePorts(4);
-  const a = new AuthServer(dir, 'auth-a', ports.slice(0, 2));
-  const b = new AuthServer(dir, 'auth-b', ports.slice(2));
+  const used = store ?? `type: dir, path: ${join(dir, 'store')}`;
+  const a = new AuthServer(dir, 'auth-a', ports.slice(0, 2), used);
+  const b = new AuthServer(dir, 'auth-b', ports.slice(2), used);
   return {
     dir,
     a,

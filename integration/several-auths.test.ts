@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { times } from '../backends/conformance/trial.ts';
 import { openDirectoryReader } from '../backends/dir/open.ts';
 import type { AuthClient } from '../src/api/client.ts';
@@ -20,14 +20,12 @@ import { toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
 import { clientOf, type Material, newKey } from './auth-bench.ts';
 import { type AuthPair, authPair, keyIdsIn } from './auth-pair.ts';
 import { until } from './cluster.ts';
+import { type EveryStore, startEveryStore, storeKinds } from './every-store.ts';
 import { faketime, SkewedWriter } from './skewed-writer.ts';
 
 const program = (name: string): string => fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
 
 let pair: AuthPair;
-beforeEach(async () => {
-  pair = await authPair();
-});
 afterEach(() => pair.close());
 
 const startBoth = async (): Promise<void> => {
@@ -37,7 +35,17 @@ const startBoth = async (): Promise<void> => {
 };
 const pinIn = (status: string): string | undefined => /sha256:[0-9a-f]{64}/.exec(status)?.[0];
 
-describe('two auth servers on one store', () => {
+let stores: EveryStore;
+beforeAll(async () => {
+  stores = await startEveryStore();
+});
+afterAll(() => stores.close());
+
+describe.each(storeKinds)('two auth servers on one %s', (kind) => {
+  beforeEach(async () => {
+    pair = await authPair(stores.emptyLog(kind));
+  });
+
   it(`that start at once make one set of authorities, ${times(2)} times`, async () => {
     for (let n = 0; n < times(2); n++) {
       await startBoth();
@@ -50,7 +58,7 @@ describe('two auth servers on one store', () => {
           type === 'authority.created' ? 2 : 1,
         );
       await pair.close();
-      pair = await authPair();
+      pair = await authPair(stores.emptyLog(kind));
     }
   });
 
@@ -88,7 +96,10 @@ describe('two auth servers on one store', () => {
 });
 
 describe('an auth server that does not belong to the store', () => {
-  beforeEach(() => pair.a.start());
+  beforeEach(async () => {
+    pair = await authPair();
+    await pair.a.start();
+  });
 
   it('is refused by the name of its cluster', async () => {
     pair.b.configure({ clusterName: 'other' });
@@ -127,6 +138,10 @@ async function quietAuth(name: string): Promise<QuietAuth> {
 }
 
 describe('what was written through one auth server', () => {
+  beforeEach(async () => {
+    pair = await authPair();
+  });
+
   it('is known to the other at once, though nothing tells it', async () => {
     const one = await quietAuth('one');
     const other = await quietAuth('other');
