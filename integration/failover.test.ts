@@ -1,16 +1,18 @@
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openDirectoryDriver } from '../backends/dir/open.ts';
+import { parse } from 'yaml';
 import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
 import type { Write } from '../src/log/event-log.ts';
 import { noKeyring } from '../src/log/keyring.ts';
 import { openLog } from '../src/log/open-log.ts';
+import { openBackend } from '../src/process/open-backend.ts';
 import { type AuthPair, type AuthServer, authPair } from './auth-pair.ts';
 import { type Cluster, createCluster, until } from './cluster.ts';
 import { type CountingRelay, countingRelay } from './counting-relay.ts';
+import { type EveryStore, startEveryStore, storeKinds } from './every-store.ts';
 import { createFirstUser, logIn, type PeopleCluster } from './people.ts';
+import { locationOf, type Storage } from './simulator/shared-store.ts';
 
 const login = userInfo().username;
 const limitMs = 2_000;
@@ -25,9 +27,10 @@ let listed: Cluster;
 let balanced: Cluster;
 
 /** Facts that every proxy and node folds: what they would have to read again. */
-async function fillState(): Promise<void> {
+async function fillState(store: string): Promise<void> {
+  const location = locationOf(parse(`{${store}}`) as Storage);
   const log = await openLog({
-    driver: await openDirectoryDriver({ path: join(pair.dir, 'store') }),
+    driver: await openBackend(location, { sink: silentLog, world: realWorld }),
     keyring: noKeyring,
     world: realWorld,
     writer: 'test',
@@ -60,10 +63,16 @@ async function hosts(nodename: string, addresses: readonly string[], join: strin
 
 const portOf = ({ address }: AuthServer): number => Number(address.split(':')[1]);
 
+let stores: EveryStore;
 beforeAll(async () => {
-  pair = await authPair();
+  stores = await startEveryStore();
+});
+afterAll(() => stores.close());
+
+async function startAll(store: string): Promise<void> {
+  pair = await authPair(store);
   await pair.a.start();
-  await fillState();
+  await fillState(store);
   [toA, toB, balancer] = await Promise.all([
     countingRelay(portOf(pair.a)),
     countingRelay(portOf(pair.b)),
@@ -78,12 +87,12 @@ beforeAll(async () => {
   ]);
   // Everything follows the first; the second is there for whoever needs it.
   await pair.b.start();
-});
-afterAll(async () => {
+}
+async function closeAll(): Promise<void> {
   await Promise.all([listed, balanced].map((one) => one.close()));
   await Promise.all([toA, toB, balancer].map((one) => one.close()));
   await pair.close();
-});
+}
 
 const expectSession = async (cluster: Cluster): Promise<void> => {
   const ran = await cluster.tsh('joe', ['ssh', `${login}@node1`, 'echo here']);
@@ -112,73 +121,78 @@ async function timeToFollow(act: () => Promise<void>): Promise<number> {
   return performance.now() - began;
 }
 
-describe('proxies and nodes whose auth server is killed', () => {
-  it(`follow the other within ${limitMs} ms, by list and behind one address, and read nothing again`, async () => {
-    const state = toA.received();
-    const before = { listed: toB.received(), balanced: balancer.received() };
-    const ms = await timeToFollow(() => pair.a.stop('SIGKILL'));
-    const again = [toB.received() - before.listed, balancer.received() - before.balanced];
-    console.log(
-      `${Math.round(ms)} ms; the start took ${state} bytes, going on took ${again.join(' and ')} of handshakes and news`,
-    );
-    expect(ms).toBeLessThan(limitMs);
-    expect(state).toBeGreaterThan(1_000_000);
-    for (const bytes of again) expect(bytes).toBeLessThan(state / 20);
-  });
+describe.each(storeKinds)('with the log on %s', (kind) => {
+  beforeAll(() => startAll(stores.emptyLog(kind)));
+  afterAll(closeAll);
 
-  it('know at once what is written through the other', async () => {
-    const through = (cluster: Cluster): PeopleCluster => ({
-      ...cluster,
-      tctl: (...args) => pair.b.tctl(...args),
-    });
-    await createFirstUser(through(listed), 'joe', { logins: [login] });
-    await logIn(balanced, 'joe');
-    for (const cluster of [listed, balanced]) await expectSession(cluster);
-  });
-});
-
-describe('tctl', () => {
-  it.each(['dead', 'mute'] as const)(
-    `answers within ${limitMs} ms when the first auth server is %s`,
-    async (how) => {
-      pair.a.configure({ teleport: `  auth_servers: ["${pair.a.address}", "${pair.b.address}"]` });
-      if (how === 'mute') await pair.a.start();
-      if (how === 'mute') pair.a.signal('SIGSTOP');
-      const began = performance.now();
-      expect(await pair.a.must('users', 'ls')).toContain('user1999');
-      const ms = performance.now() - began;
-      if (how === 'mute') pair.a.signal('SIGCONT');
-      console.log(`tctl with its own auth server ${how}: ${Math.round(ms)} ms`);
+  describe('proxies and nodes whose auth server is killed', () => {
+    it(`follow the other within ${limitMs} ms, by list and behind one address, and read nothing again`, async () => {
+      const state = toA.received();
+      const before = { listed: toB.received(), balanced: balancer.received() };
+      const ms = await timeToFollow(() => pair.a.stop('SIGKILL'));
+      const again = [toB.received() - before.listed, balancer.received() - before.balanced];
+      console.log(
+        `${kind}: ${Math.round(ms)} ms; the start took ${state} bytes, going on took ${again.join(' and ')} of handshakes and news`,
+      );
       expect(ms).toBeLessThan(limitMs);
-    },
-  );
-});
+      expect(state).toBeGreaterThan(1_000_000);
+      for (const bytes of again) expect(bytes).toBeLessThan(state / 20);
+    });
 
-describe('when all auth servers are away', () => {
-  it('they are asked ever more rarely, not all at once, and found again when one is back', async () => {
-    await Promise.all([pair.a.stop('SIGKILL'), pair.b.stop('SIGKILL')]);
-    const observedMs = 6_000;
-    const relays = [toA, balancer];
-    const before = relays.map(({ dialled }) => dialled.length);
-    const began = performance.now();
-    await until('the time to be over', () => performance.now() - began > observedMs || undefined);
-    for (const [i, { dialled }] of relays.entries()) {
-      const attempts = dialled.slice(before[i]);
-      const half = attempts.filter((at) => at < (attempts[0] ?? 0) + observedMs / 3).length;
-      console.log(`${attempts.length} attempts in ${observedMs} ms, ${half} of them in the first third`);
-      // Three streams, two heartbeats and an outbox; each without a pause would be hundreds.
-      expect(attempts.length).toBeLessThan(60);
-      expect(half).toBeGreaterThan(attempts.length / 3);
-      expect(new Set(attempts.map((at) => Math.round(at / 20))).size).toBeGreaterThan(attempts.length / 3);
-    }
-    for (const cluster of [listed, balanced])
-      expect(await cluster.readyz()).toMatchObject({
-        code: 503,
-        body: expect.stringContaining('auth is away') as string,
+    it('know at once what is written through the other', async () => {
+      const through = (cluster: Cluster): PeopleCluster => ({
+        ...cluster,
+        tctl: (...args) => pair.b.tctl(...args),
       });
-    await expectSession(listed);
-    const ms = await timeToFollow(() => pair.b.start());
-    console.log(`${Math.round(ms)} ms from the start of an auth server until all follow it`);
-    expect(ms).toBeLessThan(15_000);
+      await createFirstUser(through(listed), 'joe', { logins: [login] });
+      await logIn(balanced, 'joe');
+      for (const cluster of [listed, balanced]) await expectSession(cluster);
+    });
+  });
+
+  describe('tctl', () => {
+    it.each(['dead', 'mute'] as const)(
+      `answers within ${limitMs} ms when the first auth server is %s`,
+      async (how) => {
+        pair.a.configure({ teleport: `  auth_servers: ["${pair.a.address}", "${pair.b.address}"]` });
+        if (how === 'mute') await pair.a.start();
+        if (how === 'mute') pair.a.signal('SIGSTOP');
+        const began = performance.now();
+        expect(await pair.a.must('users', 'ls')).toContain('user1999');
+        const ms = performance.now() - began;
+        if (how === 'mute') pair.a.signal('SIGCONT');
+        console.log(`${kind}: tctl with its own auth server ${how}: ${Math.round(ms)} ms`);
+        expect(ms).toBeLessThan(limitMs);
+      },
+    );
+  });
+
+  describe('when all auth servers are away', () => {
+    it('they are asked ever more rarely, not all at once, and found again when one is back', async () => {
+      await Promise.all([pair.a.stop('SIGKILL'), pair.b.stop('SIGKILL')]);
+      const observedMs = 6_000;
+      const relays = [toA, balancer];
+      const before = relays.map(({ dialled }) => dialled.length);
+      const began = performance.now();
+      await until('the time to be over', () => performance.now() - began > observedMs || undefined);
+      for (const [i, { dialled }] of relays.entries()) {
+        const attempts = dialled.slice(before[i]);
+        const half = attempts.filter((at) => at < (attempts[0] ?? 0) + observedMs / 3).length;
+        console.log(`${attempts.length} attempts in ${observedMs} ms, ${half} of them in the first third`);
+        // Three streams, two heartbeats and an outbox; each without a pause would be hundreds.
+        expect(attempts.length).toBeLessThan(60);
+        expect(half).toBeGreaterThan(attempts.length / 3);
+        expect(new Set(attempts.map((at) => Math.round(at / 20))).size).toBeGreaterThan(attempts.length / 3);
+      }
+      for (const cluster of [listed, balanced])
+        expect(await cluster.readyz()).toMatchObject({
+          code: 503,
+          body: expect.stringContaining('auth is away') as string,
+        });
+      await expectSession(listed);
+      const ms = await timeToFollow(() => pair.b.start());
+      console.log(`${kind}: ${Math.round(ms)} ms from the start of an auth server until all follow it`);
+      expect(ms).toBeLessThan(15_000);
+    });
   });
 });
