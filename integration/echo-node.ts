@@ -109,7 +109,7 @@ export async function startEchoNode(auth: AuthBench, nodename: string): Promise<
     },
   );
   const listener = net.createServer((socket) => {
-    server.accept(socket, { believePreamble: true });
+    server.accept(socket, { believesPreamble: () => Promise.resolve(true) });
   });
   const address = { host: local, port: await listenOn(listener, 0) };
   const client = clientOf([auth.address()], identity);

@@ -123,12 +123,27 @@ describe('the preamble of a proxy', () => {
   }
 
   it('is believed when the owner vouches for the peer', async () => {
-    const { seen } = await through(proxyPreamble(claimed), { believePreamble: true });
+    const { seen } = await through(proxyPreamble(claimed), { believesPreamble: () => Promise.resolve(true) });
     expect(seen?.peer).toMatchObject({
       remoteAddress: claimed,
       socketAddress: { host: '127.0.0.1' },
       claimedAddress: claimed,
     });
+  });
+
+  it('is asked about only when there is one', async () => {
+    let asked = 0;
+    const believesPreamble = (): Promise<boolean> => {
+      asked++;
+      return Promise.resolve(false);
+    };
+    expect((await through(Buffer.alloc(0), { believesPreamble })).seen?.peer.claimedAddress).toBeUndefined();
+    expect(asked).toBe(0);
+    expect((await through(proxyPreamble(claimed), { believesPreamble })).seen?.peer).toMatchObject({
+      remoteAddress: { host: '127.0.0.1' },
+      claimedAddress: claimed,
+    });
+    expect(asked).toBe(1);
   });
 
   it('of anyone else is taken off, and kept as a claim only', async () => {
@@ -154,7 +169,7 @@ describe('the preamble of a proxy', () => {
     ['malformed', Buffer.from('Teleport-Proxy{"clientAddr":"nowhere"}\0')],
     ['endless', Buffer.from(`Teleport-Proxy{"clientAddr":"${'1'.repeat(300)}`)],
   ])('that is %s ends the connection', async (_name, first) => {
-    const { error } = await through(first, { believePreamble: true });
+    const { error } = await through(first, { believesPreamble: () => Promise.resolve(true) });
     expect(error).toBeInstanceOf(CodedError);
   });
 });

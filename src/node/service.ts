@@ -105,16 +105,8 @@ class Node {
     this.#listener = createServer({ noDelay: true }, (socket) => {
       // Until somebody serves it, a socket that breaks is nobody's loss.
       socket.on('error', () => socket.destroy());
-      this.#peers.believes(socket).then(
-        (believePreamble) => {
-          if (this.#ssh === undefined) socket.destroy();
-          else this.#ssh.accept(socket, { believePreamble });
-        },
-        (e: unknown) => {
-          sink.error('a connection was dropped', { reason: messageOf(e) });
-          socket.destroy();
-        },
-      );
+      if (this.#ssh === undefined) socket.destroy();
+      else this.#ssh.accept(socket, { believesPreamble: this.#peers.judge(socket) });
     });
   }
 

@@ -1,6 +1,6 @@
 import { endianness } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { kernelAddresses, ownerInTable } from './trusted-peers.ts';
+import { kernelAddresses, ownerInTable, type TcpEnd } from './trusted-peers.ts';
 
 describe.runIf(endianness() === 'LE')('finding who owns a socket of this machine', () => {
   const table = [
@@ -8,6 +8,9 @@ describe.runIf(endianness() === 'LE')('finding who owns a socket of this machine
     '   0: 0100007F:0BCE 00000000:0000 0A 00000000:00000000 00:00000000 00000000   100        0 4242 1',
     '   1: 0100007F:D431 0100007F:0BCE 01 00000000:00000000 00:00000000 00000000  1000        0 4243 1',
     '   2: 0100007F:0BCE 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 4244 1',
+    '   3: 0100007F:D432 0100007F:0947 01 00000000:00000000 00:00000000 00000000     0        0 4245 1',
+    '   4: 0100007F:D432 0100007F:0BCE 01 00000000:00000000 00:00000000 00000000  1000        0 4246 1',
+    '   5: 0100007F:D433 0100007F:0BCE 06 00000000:00000000 00:00000000 00000000     0        0 0 1',
   ].join('\n');
 
   it('writes addresses as the kernel does', () => {
@@ -15,12 +18,17 @@ describe.runIf(endianness() === 'LE')('finding who owns a socket of this machine
     expect(kernelAddresses('::1')).toEqual(['00000000000000000000000001000000']);
     expect(kernelAddresses('2001:db8::a:b')).toEqual(['B80D0120000000000000000' + '00B000A00']);
   });
-  it('tells the owner of the connection with this end', () => {
-    expect(ownerInTable(table, kernelAddresses('127.0.0.1'), 0xd431)).toBe(1000);
-    expect(ownerInTable(table, kernelAddresses('127.0.0.1'), 0x0bce)).toBe(0); // not that of who listens
+  const end = (port: number, address = '127.0.0.1'): TcpEnd => ({ address, port });
+  it('tells the owner of the connection with these ends', () => {
+    expect(ownerInTable(table, end(0xd431), end(0x0bce))).toBe(1000);
+    expect(ownerInTable(table, end(0x0bce), end(0xd431))).toBe(0); // not that of who listens
   });
-  it('knows nothing of others', () => {
-    expect(ownerInTable(table, kernelAddresses('127.0.0.2'), 0xd431)).toBeUndefined();
-    expect(ownerInTable('', kernelAddresses('127.0.0.1'), 1)).toBeUndefined();
+  it('takes nobody for the owner of another connection from the same port', () => {
+    expect(ownerInTable(table, end(0xd432), end(0x0bce))).toBe(1000);
+  });
+  it('knows nothing of others, nor of those that have ended', () => {
+    expect(ownerInTable(table, end(0xd431, '127.0.0.2'), end(0x0bce))).toBeUndefined();
+    expect(ownerInTable(table, end(0xd433), end(0x0bce))).toBeUndefined();
+    expect(ownerInTable('', end(1), end(2))).toBeUndefined();
   });
 });

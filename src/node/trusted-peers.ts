@@ -31,14 +31,24 @@ export class TrustedPeers {
     socket.once('close', () => this.#forwards.delete(key));
   }
 
-  async believes(socket: Socket): Promise<boolean> {
-    const { remotePort } = socket;
-    const remote = plain(socket.remoteAddress);
-    if (remote === '' || remotePort === undefined) return false;
-    if (!isLocal(remote, plain(socket.localAddress))) return this.#isProxy(remote);
-    if (this.#forwards.has(`${remote}:${remotePort}`)) return false;
-    const owner = await ownerOfTcpSocket(remote, remotePort);
-    return owner !== undefined && owner === process.getuid?.();
+  /**
+   * How to find out about a peer, once it claims anything. To be called when its connection is new: what it is now is what
+   * counts, and looking for the owner of a socket takes the kernel milliseconds.
+   */
+  judge(socket: Socket): () => Promise<boolean> {
+    const { remotePort, localPort } = socket;
+    const [remote, local] = [plain(socket.remoteAddress), plain(socket.localAddress)];
+    if (remote === '' || remotePort === undefined || localPort === undefined)
+      return () => Promise.resolve(false);
+    if (!isLocal(remote, local)) return () => Promise.resolve(this.#isProxy(remote));
+    if (this.#forwards.has(`${remote}:${remotePort}`)) return () => Promise.resolve(false);
+    return async () => {
+      const owner = await ownerOfTcpSocket(
+        { address: remote, port: remotePort },
+        { address: local, port: localPort },
+      );
+      return owner !== undefined && owner === process.getuid?.();
+    };
   }
 
   /** Names in the host list are not looked up: DNS must not decide. */
@@ -58,25 +68,38 @@ const hostPartOf = (address: string): string => {
   return isIP(host) === 0 ? '' : host;
 };
 
-/** The uid that owns a TCP socket of this machine, by its own address; undefined when the kernel does not list it. */
-async function ownerOfTcpSocket(address: string, port: number): Promise<number | undefined> {
+/** One end of a connection. */
+export interface TcpEnd {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** The uid that owns the `own` end of a TCP connection within this machine; undefined when the kernel does not list it. */
+async function ownerOfTcpSocket(own: TcpEnd, other: TcpEnd): Promise<number | undefined> {
   for (const table of ['tcp', 'tcp6']) {
     const text = await readFile(`/proc/net/${table}`, 'latin1').catch(() => ''); // no IPv6, or no /proc: not listed
-    const owner = ownerInTable(text, kernelAddresses(address), port);
+    const owner = ownerInTable(text, own, other);
     if (owner !== undefined) return owner;
   }
   return undefined;
 }
 
-/** Finds an established connection by its own end. Source: proc(5), /proc/net/tcp. */
-export function ownerInTable(text: string, addresses: readonly string[], port: number): number | undefined {
-  const ends = addresses.map((address) => `${address}:${port.toString(16).toUpperCase().padStart(4, '0')}`);
+/**
+ * Finds an established connection by its two ends: a port can be that of several connections, of several accounts.
+ * Source: proc(5), /proc/net/tcp.
+ */
+export function ownerInTable(text: string, own: TcpEnd, other: TcpEnd): number | undefined {
+  const [owns, others] = [kernelEnds(own), kernelEnds(other)];
   for (const line of text.split('\n').slice(1)) {
-    const [, local = '', , state, , , , uid = ''] = line.trim().split(/\s+/);
-    if (state === '01' && ends.includes(local) && /^\d+$/.test(uid)) return Number(uid);
+    const [, local = '', remote = '', state, , , , uid = ''] = line.trim().split(/\s+/);
+    if (state === '01' && owns.includes(local) && others.includes(remote) && /^\d+$/.test(uid))
+      return Number(uid);
   }
   return undefined;
 }
+
+const kernelEnds = ({ address, port }: TcpEnd): readonly string[] =>
+  kernelAddresses(address).map((one) => `${one}:${port.toString(16).toUpperCase().padStart(4, '0')}`);
 
 /** The forms in which the kernel may print an address: 32-bit words of this machine's byte order, in hexadecimal. */
 export function kernelAddresses(address: string): readonly string[] {

@@ -57,10 +57,10 @@ export interface AcceptOptions {
   /** The client's true address when the caller knows better than the socket. */
   readonly remoteAddress?: HostPort;
   /**
-   * True when this peer is a proxy of ours, whose preamble (see proxy-preamble.ts) names the true client. A preamble
-   * of anyone else is taken off the stream and kept as `peer.claimedAddress` only.
+   * Asked when the peer sent a preamble (see proxy-preamble.ts): true when it is a proxy of ours, which names the true
+   * client. A preamble of anyone else is taken off the stream and kept as `peer.claimedAddress` only.
    */
-  readonly believePreamble?: boolean;
+  readonly believesPreamble?: () => Promise<boolean>;
 }
 
 export interface SshServer {
@@ -160,8 +160,8 @@ class CertServer implements SshServer {
     }, this.#options.loginGraceMs ?? minute);
     const socketAddress = addressOf(...remoteOf(socket));
     const localAddress = addressOf(...localOf(socket));
-    const start = (claimedAddress: HostPort | undefined): void => {
-      const believed = accept.believePreamble === true ? claimedAddress : undefined;
+    const start = (claimedAddress: HostPort | undefined, isBelieved: boolean): void => {
+      const believed = isBelieved ? claimedAddress : undefined;
       const remoteAddress = believed ?? accept.remoteAddress ?? socketAddress;
       this.#attempts.set(socket, {
         socket,
@@ -173,16 +173,17 @@ class CertServer implements SshServer {
         },
       });
     };
-    start(undefined);
+    start(undefined, false);
     socket.once('close', () => {
       clearTimeout(grace);
       this.#attempts.delete(socket);
     });
     sendBanner(socket);
     readProxyPreamble(socket)
-      .then((claimed) => {
+      .then(async (claimed) => {
+        const isBelieved = claimed !== undefined && (await accept.believesPreamble?.()) === true;
         if (socket.destroyed) return;
-        start(claimed);
+        start(claimed, isBelieved);
         this.#ssh2.injectSocket(socket as never); // any Duplex does
       })
       .catch((e: unknown) => {
