@@ -9,6 +9,7 @@ import { generateP256 } from '../src/pki/key-pair.ts';
 import { issueHostTlsCertificate } from '../src/pki/tls-identity.ts';
 import { createCaCertificate } from '../src/pki/x509.ts';
 import { type Attacked, startAttacked, uuid } from './attacked.ts';
+import { until } from './cluster.ts';
 import { type Material, newKey } from './auth-bench.ts';
 import { closeServer, tlsServer } from '../src/auth/tls-server.ts';
 import { listenOn } from './echo-node.ts';
@@ -170,10 +171,11 @@ describe('the auth port', () => {
 });
 
 describe('the TLS of an auth server', () => {
+  const listener = (_request: unknown, response: { end(text: string): void }): void => {
+    response.end('served');
+  };
+
   it('cuts who says nothing, half a handshake, half a header or half a body', async () => {
-    const listener = (_request: unknown, response: { end(text: string): void }): void => {
-      response.end('served');
-    };
     const { privateKeyPem: key, tlsCertificatePem: cert, tlsCasPem: ca } = here.node;
     const timeouts = { greetingMs: 200, headersMs: 200, requestMs: 400, checkMs: 50 };
     const server = tlsServer({ key, cert, ca }, listener, timeouts);
@@ -195,6 +197,27 @@ describe('the TLS of an auth server', () => {
     // Who is between two requests is not cut: it has been idle for longer than either limit.
     await keptAlive();
     expect(connections[1]).toBe(connections[0]);
+    agent.destroy();
+    await closeServer(server, { over: Promise.resolve(), given: false, succession: 'none' });
+  });
+
+  it('keeps no connection open after its answer while there are too many', async () => {
+    const { privateKeyPem: key, tlsCertificatePem: cert, tlsCasPem: ca } = here.node;
+    const server = tlsServer({ key, cert, ca }, listener, { crowdedFrom: 2 });
+    const port = await listenOn(server, 0);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const answer = async (): Promise<string | undefined> => {
+      const outgoing = request({ port, agent, rejectUnauthorized: false }).end();
+      const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
+      expect(await text(incoming)).toBe('served');
+      return incoming.headers.connection;
+    };
+    expect(await answer()).toBe('keep-alive');
+    const others = [connectTcp(port), connectTcp(port)];
+    await Promise.all(others.map((one) => once(one, 'connect')));
+    expect(await answer()).toBe('close');
+    for (const one of others) one.destroy();
+    await until('the others to be gone', async () => ((await answer()) === 'keep-alive' ? true : undefined));
     agent.destroy();
     await closeServer(server, { over: Promise.resolve(), given: false, succession: 'none' });
   });

@@ -4,6 +4,7 @@ import { Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import type { Grace } from '../base/ending.ts';
+import { descriptorLimit } from '../base/descriptor-limit.ts';
 import { second } from '../base/time.ts';
 
 /** What the auth listener presents, and whose certificates it looks at. PEM. */
@@ -13,7 +14,7 @@ export interface TlsContext {
   readonly ca: readonly string[];
 }
 
-export interface TlsTimeouts {
+export interface TlsSettings {
   /** From a new connection through the handshake. Our own callers give up after 5 s. */
   readonly greetingMs: number;
   readonly headersMs: number;
@@ -21,14 +22,20 @@ export interface TlsTimeouts {
   readonly requestMs: number;
   /** How often the two above are looked at. */
   readonly checkMs: number;
+  /**
+   * With more connections than this, each is closed with its next answer: a host then needs one descriptor here, for the
+   * log that it follows, and makes a new connection for its next heartbeat.
+   */
+  readonly crowdedFrom: number;
 }
 
-const defaultTimeouts: TlsTimeouts = {
+const defaults = (): TlsSettings => ({
   greetingMs: 10 * second,
   headersMs: 20 * second,
   requestMs: 60 * second,
   checkMs: 5 * second,
-};
+  crowdedFrom: Math.floor((descriptorLimit() ?? Number.POSITIVE_INFINITY) / 2),
+});
 
 /** Everything that a server was given and that has not closed, through with its handshake or not. */
 const openStreams = new WeakMap<Server, Set<Duplex>>();
@@ -40,18 +47,19 @@ const openStreams = new WeakMap<Server, Set<Duplex>>();
 export function tlsServer(
   context: TlsContext,
   listener: RequestListener,
-  timeouts: TlsTimeouts = defaultTimeouts,
+  settings: Partial<TlsSettings> = {},
 ): Server {
+  const { greetingMs, headersMs, requestMs, checkMs, crowdedFrom } = { ...defaults(), ...settings };
   const server = createServer(
     {
       ...secureContextOf(context),
       requestCert: true,
       rejectUnauthorized: false,
       maxHeaderSize: 16 * 1024,
-      handshakeTimeout: timeouts.greetingMs,
-      headersTimeout: timeouts.headersMs,
-      requestTimeout: timeouts.requestMs,
-      connectionsCheckingInterval: timeouts.checkMs,
+      handshakeTimeout: greetingMs,
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: checkMs,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: 15 * second,
@@ -66,6 +74,9 @@ export function tlsServer(
   server.on('connection', (stream: Duplex) => {
     streams.add(stream);
     stream.once('close', () => streams.delete(stream));
+  });
+  server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
+    if (streams.size > crowdedFrom) response.setHeader('Connection', 'close');
   });
   return server;
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { descriptorLimit } from '../base/descriptor-limit.ts';
 
 /**
  * What a login program gives its sessions. Programs that use `select`, or that close every number up to the limit, do not
@@ -11,10 +11,9 @@ const normal = 1024;
  * read. Node itself raises its soft limit to the hard one when it starts, and its children inherit that.
  * @param limits of this process, as in /proc/self/limits.
  */
-export function lowerLimit(limits = ownLimits()): number | undefined {
-  const [, soft] = /^Max open files +(\d+|unlimited) /m.exec(limits) ?? [];
-  if (soft === undefined) return undefined;
-  return soft === 'unlimited' || Number(soft) > normal ? normal : undefined;
+export function lowerLimit(limits?: string): number | undefined {
+  const ours = descriptorLimit(limits);
+  return ours !== undefined && ours > normal ? normal : undefined;
 }
 
 /** argv that runs `line` with that soft limit on open descriptors. */
@@ -24,11 +23,3 @@ export const underLimit = (prlimit: string, soft: number, line: readonly string[
   '--',
   ...line,
 ];
-
-function ownLimits(): string {
-  try {
-    return readFileSync('/proc/self/limits', 'utf8');
-  } catch {
-    return '';
-  }
-}
