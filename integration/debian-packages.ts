@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { type Ran, run } from './cluster.ts';
 
 /** Releases of Debian that carry other versions of what our tests drive than this machine does. */
-export type DebianRelease = 'bullseye' | 'trixie' | 'forky';
+export type DebianRelease = 'bullseye' | 'bookworm' | 'trixie' | 'forky';
 
 const cache = resolve('node_modules/.cache/debian');
 

@@ -10,7 +10,8 @@ import { freePorts, run, until } from './cluster.ts';
 export interface EtcdMember {
   /** `http://127.0.0.1:port`, or `https:` */
   readonly url: string;
-  start(): Promise<void>;
+  /** @param programs the directory of another version, from now on. */
+  start(programs?: string): Promise<void>;
   kill(): Promise<void>;
   pid(): number;
 }
@@ -28,15 +29,23 @@ export interface EtcdTls {
   readonly ca?: string;
 }
 
-/** Starts real etcd servers of this machine. `args` are given to each. With `tls`, clients speak TLS to them. */
-export async function startEtcd(size = 1, args: readonly string[] = [], tls?: EtcdTls): Promise<EtcdCluster> {
+/**
+ * Starts real etcd servers. `args` are given to each. With `tls`, clients speak TLS to them.
+ * @param programs where the program `etcd` lies; default: where this machine has it.
+ */
+export async function startEtcd(
+  size = 1,
+  args: readonly string[] = [],
+  tls?: EtcdTls,
+  programs = process.env['ETCD_PROGRAMS'] ?? '',
+): Promise<EtcdCluster> {
   const directory = mkdtempSync(join(tmpdir(), 'etcd-'));
   const ports = await freePorts(2 * size);
   const url = (port = 0): string => `http://127.0.0.1:${port}`;
   const clientUrl = (port = 0): string => (tls ? `https://127.0.0.1:${port}` : url(port));
   const initial = Array.from({ length: size }, (_, i) => `m${i}=${url(ports[2 * i + 1])}`).join(',');
   const members = Array.from({ length: size }, (_, i) =>
-    member(join(directory, `m${i}`), clientUrl(ports[2 * i]), tls, [
+    member(join(directory, `m${i}`), clientUrl(ports[2 * i]), { tls, programs }, [
       `--name=m${i}`,
       `--listen-client-urls=${clientUrl(ports[2 * i])}`,
       `--advertise-client-urls=${clientUrl(ports[2 * i])}`,
@@ -99,16 +108,18 @@ function healthy(url: string, tls: EtcdTls | undefined): Promise<boolean> {
 function member(
   directory: string,
   url: string,
-  tls: EtcdTls | undefined,
+  { tls, programs }: { readonly tls: EtcdTls | undefined; readonly programs: string },
   args: readonly string[],
 ): EtcdMember {
+  let used = programs;
   let child: ChildProcess | undefined;
   let said = '';
   return {
     url,
     pid: () => child?.pid ?? 0,
-    start: async () => {
-      const started = spawn('etcd', [`--data-dir=${directory}`, ...args], {
+    start: async (other = used) => {
+      used = other;
+      const started = spawn(join(used, 'etcd'), [`--data-dir=${directory}`, ...args], {
         stdio: ['ignore', 'pipe', 'pipe'],
         env: { PATH: process.env['PATH'], ETCD_UNSUPPORTED_ARCH: process.arch },
       });
