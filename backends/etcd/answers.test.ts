@@ -112,12 +112,25 @@ describe('what etcd said', () => {
     ['4 DEADLINE_EXCEEDED: Deadline exceeded after 2.001s,remote_addr=127.0.0.1:2379', 'Deadline exceeded'],
     [
       '14 UNAVAILABLE: No connection established. Last error: Failed to connect (2026-11-23T08:58:06.901Z). Resolution note: ',
-      'No connection established. Last error: Failed to connect',
+      'Failed to connect',
     ],
     ['could not log in: 14 UNAVAILABLE: x', 'could not log in: 14 UNAVAILABLE: x'],
     ['16 bits: too few', '16 bits: too few'],
   ])('is %s without what it was wrapped in', (text, said) => {
     expect(saidBy(new Error(text))).toBe(said);
+  });
+
+  it('is told without the words of the libraries, and a reason once', () => {
+    const refused =
+      '14 UNAVAILABLE: No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1';
+    expect(saidBy(new Error(refused))).toBe('connect ECONNREFUSED 127.0.0.1:1');
+    const once = saidBy(
+      new Error(
+        '14 UNAVAILABLE: No connection established. Last error: Error: ssl/tls alert bad certificate',
+      ),
+    );
+    expect(once).toMatch(/^ssl\/tls alert bad certificate \(.*holds today.*\)$/);
+    expect(saidBy(new Error(`could not log in: ${once}`))).toBe(`could not log in: ${once}`);
   });
 
   it('is one line that names the file when a certificate is why', () => {
@@ -128,7 +141,7 @@ describe('what etcd said', () => {
           `${last}Error: unable to verify the first certificate; if the root CA is installed locally, try running Node.js with --use-system-ca. Resolution note: `,
         ),
       ),
-    ).toMatch(/^No connection.*unable to verify the first certificate \(.*tls_ca_file.*\)$/);
+    ).toMatch(/^unable to verify the first certificate \(.*tls_ca_file.*\)$/);
     const alert =
       'error:0A000412:SSL routines:ssl3_read_bytes:ssl/tls alert bad certificate:../a.c:918:SSL alert';
     expect(
@@ -137,9 +150,7 @@ describe('what etcd said', () => {
           `${last}40FDA1B8227F0000:${alert} number 42\n (2026-11-23T08:58:02.034Z). Resolution note: `,
         ),
       ),
-    ).toMatch(
-      /^No connection.*Last error: ssl\/tls alert bad certificate \(.*tls_cert_file, tls_key_file\)$/,
-    );
+    ).toMatch(/^ssl\/tls alert bad certificate \(.*tls_cert_file, tls_key_file\)$/);
   });
 
   it.each([

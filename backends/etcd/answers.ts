@@ -78,6 +78,7 @@ export const saidBy = (e: unknown): string =>
   explained(
     messageOf(e)
       .replace(/^(?:\w+: )?\d+ [A-Z_]+: (?:etcdserver: )?/, '')
+      .replace(/No connection established\. Last error: (?:\w+: |\w+ (?=\[))?/, '')
       .replace(/(Deadline exceeded) after .*/, '$1')
       .replace(/; if the root CA is installed locally, try running Node\.js.*$/s, '')
       .replace(/\. Resolution note: .*$/s, '')
@@ -86,12 +87,13 @@ export const saidBy = (e: unknown): string =>
   );
 
 function explained(text: string): string {
+  if (text.includes('tls_ca_file') || text.includes('tls_cert_file')) return text;
   if (/unable to (?:verify|get (?:local )?issuer)|self[- ]signed/i.test(text))
     return `${text} (no authority in tls_ca_file, or of the system without one, signed the server's certificate)`;
   if (
     /alert (?:bad certificate|unknown ca|certificate|unsupported certificate|handshake failure)/i.test(text)
   )
-    return `${text} (the server wants a client's certificate: tls_cert_file, tls_key_file)`;
+    return `${text} (the server wants a client's certificate that it knows and that holds today: tls_cert_file, tls_key_file)`;
   return text;
 }
 

@@ -13,6 +13,7 @@ import { defaultMessageBytes, type EtcdOptions, leastMessageBytes, maxBatchBytes
 import { Peers } from './peers.ts';
 import { gaugesOf } from './gauges.ts';
 import { commitSlot, slotsFrom, trimSlots } from './slots.ts';
+import { expiryOf, worriesOf } from './worries.ts';
 import { keepUp, type UpkeepOptions } from './upkeep.ts';
 
 /**
@@ -44,12 +45,13 @@ export async function openEtcdDriver(
       );
     }),
   );
+  for (const worry of worriesOf(options, Date.parse(world.now()))) sink.warn(worry, {});
   const keys = keysBelow(options.prefix);
   try {
     await firstAnswer(peers, options, () => claimPrefix(peers, keys, options.prefix, reading));
   } catch (e) {
     peers.close();
-    throw e;
+    throw withExpiry(e, options, world);
   }
   const upkeep = keepUp({
     ...pace,
@@ -91,6 +93,14 @@ export async function openEtcdDriver(
       return Promise.resolve();
     },
   };
+}
+
+/** Servers do not say why they refuse a client's certificate; mostly because it has expired. */
+function withExpiry(e: unknown, { tlsCertFile }: EtcdOptions, world: World): unknown {
+  if (tlsCertFile === undefined || !isCoded(e, 'unavailable') || !e.message.includes('tls_cert_file'))
+    return e;
+  const expiry = expiryOf(tlsCertFile, Date.parse(world.now()));
+  return expiry === undefined ? e : new CodedError('unavailable', `${e.message}; ${expiry}`, { cause: e });
 }
 
 /** @throws CodedError `misconfigured` */

@@ -11,11 +11,20 @@ export const wireError = z.object({ code: z.string(), message: z.string() });
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorCodes, code);
 
+/** What an error rests on that a server sent: somebody was there, and answered. */
+export class Answered extends Error {
+  override readonly name = 'Answered';
+}
+
+/** True for an error that a server sent; false for one because no server was reached. */
+export const isAnswer = (e: unknown): boolean => e instanceof Error && e.cause instanceof Answered;
+
 /** The error a server sent. A code this version does not know becomes `unavailable`: the caller may try again. */
 export function fromWire(code: string, message: string): CodedError {
+  const options = { cause: new Answered(code) };
   return isErrorCode(code)
-    ? new CodedError(code, message)
-    : new CodedError('unavailable', `${message} (${code}, which this version does not know)`);
+    ? new CodedError(code, message, options)
+    : new CodedError('unavailable', `${message} (${code}, which this version does not know)`, options);
 }
 
 /** The error in the body of an answer; an answer that is not ours (a stray web server) is `unavailable`. */

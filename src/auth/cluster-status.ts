@@ -6,6 +6,7 @@ import type {
   readClusterStatus,
   readHostAuthorities,
 } from '../api/operations.ts';
+import { isCoded } from '../base/errors.ts';
 import { version } from '../base/version.ts';
 import type { AuthorityType } from '../domain/authority.ts';
 import { readLogKeys } from '../log/log-key.ts';
@@ -20,9 +21,10 @@ export const ping = (deps: AuthDeps): z.input<typeof pingCluster.output> => ({
   serverVersion: version,
 });
 
+/** Answers while the store is away too, by what was folded last: that is when somebody asks for it. */
 export async function clusterStatus(deps: AuthDeps): Promise<z.input<typeof readClusterStatus.output>> {
-  await deps.views.fresh();
-  const logKeys = await readLogKeys(deps.log.state);
+  const away = await unlessAway(deps.views.fresh());
+  const logKeys = away === undefined ? await readLogKeys(deps.log.state) : [];
   return {
     ...ping(deps),
     userAuthority: rotationText(deps, 'user'),
@@ -30,9 +32,23 @@ export async function clusterStatus(deps: AuthDeps): Promise<z.input<typeof read
     drift: currentDrift(deps).map((one) => ({ ...one, others: [...one.others] })),
     store: deps.log.store(),
     logKey: logKeys.at(-1)?.publicKey ?? '',
-    trouble: logTrouble(deps.log) ?? deps.lag.trouble() ?? '',
+    trouble:
+      logTrouble(deps.log) ??
+      deps.lag.trouble() ??
+      (away === undefined ? '' : `${away}: this is what was known before`),
     caPins: signerOfCluster(deps.views, 'host').tlsCertificatesPem.map(caPinOf),
   };
+}
+
+/** Why the store does not answer; undefined when it does. */
+async function unlessAway(asked: Promise<void>): Promise<string | undefined> {
+  try {
+    await asked;
+    return undefined;
+  } catch (e) {
+    if (!isCoded(e, 'unavailable')) throw e;
+    return e.message;
+  }
 }
 
 /** As `tctl status` of 4.4 words it. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fakeWorld } from '../api/testing.ts';
+import { CodedError } from '../base/errors.ts';
 import { memoryLog } from '../log/memory-log.ts';
 import { clusterStatus } from './cluster-status.ts';
 import { issueHostIdentity } from './issue-host-identity.ts';
@@ -33,6 +34,21 @@ describe('the first start', () => {
     const [a, b] = await Promise.all(both.map((auth) => clusterStatus(auth.deps)));
     expect(a?.caPins).toEqual(b?.caPins);
     for (const auth of both) await auth.close();
+  });
+});
+
+describe('the status of the cluster', () => {
+  it('is what was known before while the store is away, and says so', async () => {
+    const auth = await openTestAuth();
+    const away = {
+      ...auth.deps.views,
+      fresh: () => Promise.reject(new CodedError('unavailable', 'the store did not say')),
+    };
+    expect(await clusterStatus({ ...auth.deps, views: away })).toMatchObject({
+      clusterName: 'example',
+      trouble: 'the store did not say: this is what was known before',
+    });
+    await auth.close();
   });
 });
 

@@ -48,7 +48,8 @@ export function parseYaml<T>(text: string, name: string, schema: z.ZodType<T>): 
 
 /** Unions report their branches: the one that got furthest says most. */
 function deepest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
-  const first = issues[0];
+  // A key that is misspelt is also why another one is missing.
+  const first = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
   if (first === undefined) throw new Error('a refused configuration without a reason');
   if (first.code !== 'invalid_union' || first.errors.length === 0) return first;
   const inner = first.errors.flat().sort((a, b) => b.path.length - a.path.length)[0];

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { isWildcard, parseHostPort } from '../base/addresses.ts';
@@ -139,14 +139,14 @@ function readFile(flags: Flags, env: NodeJS.ProcessEnv): ConfigFile {
     return parseConfigFile(Buffer.from(inline, 'base64').toString('utf8'), '--config-string');
   }
   const path = flags.config ?? defaultConfigPath;
-  if (!existsSync(path)) {
-    if (flags.config !== undefined) throw new CodedError('misconfigured', `path '${path}' does not exist`);
-    return parseConfigFile('', path);
-  }
   try {
     return parseConfigFile(readFileSync(path, 'utf8'), path);
   } catch (e) {
     if (e instanceof CodedError) throw e;
+    if ((e as NodeJS.ErrnoException).code === 'ENOENT') {
+      if (flags.config === undefined) return parseConfigFile('', path);
+      throw new CodedError('misconfigured', `path '${path}' does not exist`);
+    }
     throw new CodedError('misconfigured', `cannot read ${path}: ${messageOf(e)}`);
   }
 }

@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { CodedError } from '../base/errors.ts';
 import { duration, flag } from './config-scalars.ts';
+import { etcdPlace, missesType } from './storage-place.ts';
 
 /** Where the log is: all that is needed to open it, but for the keys of its secrets. */
 export type StorageLocation =
@@ -105,14 +106,7 @@ const dir = z.strictObject({
 const etcd = z
   .strictObject({
     type: z.literal('etcd'),
-    peers: z
-      .array(z.string().regex(/^(https?:\/\/)?[^\s/]+$/, 'expected https://host:port'), {
-        error: 'etcd: missing "peers" parameter, initialization failed',
-      })
-      .min(1, 'etcd: missing "peers" parameter, initialization failed'),
-    prefix: z
-      .string({ error: 'etcd: missing "prefix" parameter, initialization failed' })
-      .refine((text) => /[^/]/.test(text), 'etcd: missing "prefix" parameter, initialization failed'),
+    ...etcdPlace,
     tls_key_file: z.string().optional(),
     tls_cert_file: z.string().optional(),
     tls_ca_file: z.string().optional(),
@@ -203,6 +197,7 @@ const dynamodb = z
 /** `teleport.storage`. */
 export const storageSection = z
   .unknown()
+  .superRefine(missesType)
   .transform((value) =>
     typeof value === 'object' && value !== null && !('type' in value)
       ? { type: 'dir', ...value }

@@ -1,5 +1,6 @@
 import { connectAuth } from '../../api/auth-connection.ts';
 import type { AuthClient } from '../../api/client.ts';
+import { isAnswer } from '../../api/wire-errors.ts';
 import { isWildcard, parseHostPort } from '../../base/addresses.ts';
 import { CodedError, isCoded } from '../../base/errors.ts';
 import { silentLog } from '../../base/log-sink.ts';
@@ -34,6 +35,8 @@ export async function withAuth<T>(
     return await act(auth, configuration);
   } catch (e) {
     if (!isCoded(e, 'unavailable')) throw e;
+    if (isAnswer(e))
+      throw new CodedError('unavailable', `the auth server cannot do that now: ${e.message}`, { cause: e });
     const address = servers.map(formatHostPort).join(', ');
     throw new CodedError(
       'unavailable',

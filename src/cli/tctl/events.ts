@@ -36,10 +36,21 @@ export async function listEvents(invocation: Invocation, io: CliIo): Promise<num
 
 const common = new Set(['event', 'code', 'uid', 'time', 'ei', 'user', 'actor', 'request_id', 'namespace']);
 const longestDetails = 160;
+/** Where it was, after what was done: a row has no room for both. */
+const plumbing = [
+  'server_hostname',
+  'addr.remote',
+  'sid',
+  'server_addr',
+  'addr.local',
+  'server_id',
+  'server_labels',
+];
 
-function rowOf(event: AuditEvent): string[] {
+export function rowOf(event: AuditEvent): string[] {
   const details = Object.entries(event)
     .filter(([key, value]) => !common.has(key) && value !== undefined && value !== '')
+    .sort(([a], [b]) => plumbing.indexOf(a) - plumbing.indexOf(b))
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
     .join(' ');
   const shown = details.length > longestDetails ? `${details.slice(0, longestDetails)}...` : details;

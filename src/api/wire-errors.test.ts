@@ -1,0 +1,14 @@
+import { describe, expect, it } from 'vitest';
+import { CodedError } from '../base/errors.ts';
+import { errorOfAnswer, isAnswer } from './wire-errors.ts';
+
+describe('an error that came over the wire', () => {
+  it('is told from one because nobody was reached, with the same code', () => {
+    const sent = errorOfAnswer(503, '{"code":"unavailable","message":"the store does not answer"}');
+    expect(sent).toMatchObject({ code: 'unavailable', message: 'the store does not answer' });
+    expect(isAnswer(sent)).toBe(true);
+    expect(isAnswer(errorOfAnswer(503, '{"code":"of-tomorrow","message":"m"}'))).toBe(true);
+    expect(isAnswer(new CodedError('unavailable', 'connect ECONNREFUSED'))).toBe(false);
+    expect(isAnswer(errorOfAnswer(502, '<html>'))).toBe(false);
+  });
+});
