@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Ran, run } from './cluster.ts';
@@ -17,7 +18,7 @@ export async function unpackPackages(
   names: readonly string[],
   { dependencies = false } = {},
 ): Promise<string | undefined> {
-  const place = join(cache, [release, ...names, ...(dependencies ? ['whole'] : [])].join('_'));
+  const place = join(cache, `${release}-${hash('sha256', [dependencies, ...names].join(' ')).slice(0, 12)}`);
   if (existsSync(place)) return place;
   mkdirSync(cache, { recursive: true });
   const work = mkdtempSync(join(cache, 'fetch-'));

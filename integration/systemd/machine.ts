@@ -22,10 +22,14 @@ export interface Machine {
   close(): Promise<void>;
 }
 
-/** Boots a real systemd. Takes a second or two; needs root. @throws Error with what the console said. */
-export async function bootMachine(): Promise<Machine> {
+/**
+ * Boots a real systemd. Takes a second or two; needs root.
+ * @param root files that it sees: this machine's own, or the packages of another release.
+ * @throws Error with what the console said.
+ */
+export async function bootMachine(root = '/'): Promise<Machine> {
   const directory = mkdtempSync('/tmp/systemd-test-');
-  const booted = spawn('bash', [resolve('integration/systemd/boot.sh'), directory, project], {
+  const booted = spawn('bash', [resolve('integration/systemd/boot.sh'), directory, project, root], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] },
   });

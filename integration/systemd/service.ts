@@ -5,9 +5,9 @@ import { bootMachine, type Machine } from './machine.ts';
 const project = resolve('.');
 const password = 'correct horse battery';
 
-/** A machine with the programs and the units of this project. */
-export async function bootInstalled(): Promise<Machine> {
-  const machine = await bootMachine();
+/** A machine with the programs and the units of this project. `root` as for `bootMachine`. */
+export async function bootInstalled(root?: string): Promise<Machine> {
+  const machine = await bootMachine(root);
   await machine.must(
     `${project}/.ci/install /usr/local && ${project}/.ci/install-systemd '' && systemctl daemon-reload`,
   );
