@@ -1,3 +1,4 @@
+import { CodedError, isCoded } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import { second } from '../base/time.ts';
@@ -38,6 +39,8 @@ export interface AuthParts {
   readonly maxLogLagMs?: number;
   /** Where signed heads go beside the log; closed by whoever made them. Default: nowhere. */
   readonly witnesses?: Witnesses;
+  /** Which of the auth servers that the file names serves a cluster; asked only before one is made. Default: none. */
+  readonly servedBy?: () => Promise<string | undefined>;
   /** Milliseconds of a clock that is never set; for tests. */
   readonly monotonic?: () => number;
 }
@@ -52,6 +55,16 @@ export const ownPresence = { everyMs: 20 * second, ttlSeconds: 60 };
 const presenceIntervalMs = 3 * second;
 /** Hosts that were not known to be alive are told of so often, however many come at once. */
 const newHostsEveryMs = 200;
+
+function explainImport(e: unknown): never {
+  if (!isCoded(e, 'not_found')) throw e;
+  throw new CodedError(
+    'misconfigured',
+    `the cluster cannot sign: ${e.message}, or was not in the archive that was imported: import one that was made with ` +
+      '"tctl log export --with-secrets" into an empty store',
+    { cause: e },
+  );
+}
 
 /** The cluster as it stands on the log, ready for use cases; made when there was none. Close it. */
 export async function buildDeps(
@@ -69,6 +82,7 @@ export async function buildDeps(
     nameIsDefault: parts.nameIsDefault ?? false,
     secondFactor,
     cause,
+    ...(parts.servedBy && { servedBy: parts.servedBy }),
   });
   const folds = await openAuthViews(log);
   const monotonic = parts.monotonic ?? (() => performance.now());
@@ -97,7 +111,7 @@ export async function buildDeps(
     await views.presence.reached(await log.presence.head());
     const keys = keyChest(log.state, views);
     // Known before anything is served: a keyring that does not open the authorities is of another cluster.
-    await Promise.all([keys.signer('user'), keys.signer('host')]);
+    await Promise.all([keys.signer('user'), keys.signer('host')]).catch(explainImport);
     presence.renew({ hostId, role: 'Auth' }, ownPresence.ttlSeconds);
     await presence.flush();
     const configuring = { log, world, sink, views: folds };

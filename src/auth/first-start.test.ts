@@ -37,6 +37,41 @@ describe('the first start', () => {
   });
 });
 
+describe('a start on an empty store while a named auth server serves a cluster', () => {
+  const served = { servedBy: () => Promise.resolve('10.0.0.1:3025') };
+
+  it('is refused, with both, and makes nothing', async () => {
+    const log = memoryLog({ world: fakeWorld() });
+    await expect(openTestAuth({ log, ...served })).rejects.toMatchObject({
+      code: 'misconfigured',
+      message: expect.stringMatching(
+        /holds no cluster \(memory.*10\.0\.0\.1:3025 of teleport\.auth_servers/,
+      ) as string,
+    });
+    expect(await log.state.head()).toBe(0);
+  });
+
+  it('goes on when that server has just made it there', async () => {
+    const world = fakeWorld();
+    const log = memoryLog({ world });
+    const servedBy = async (): Promise<string> => {
+      await (await openTestAuth({ log, world })).close();
+      return '10.0.0.1:3025';
+    };
+    const second = await openTestAuth({ log, world, servedBy });
+    expect((await eventsOf(log, 'state')).filter((one) => one.fact.type === 'cluster.created')).toHaveLength(
+      1,
+    );
+    await second.close();
+  });
+
+  it('is not asked about when the store has one', async () => {
+    const first = await openTestAuth();
+    await first.close();
+    await (await openTestAuth({ log: first.log, world: first.world, ...served })).close();
+  });
+});
+
 describe('the status of the cluster', () => {
   it('is what was known before while the store is away, and says so', async () => {
     const auth = await openTestAuth();

@@ -24,22 +24,41 @@ export interface Founding {
   /** Where the log is, for people. */
   readonly place: string;
   readonly cause: Cause;
+  /** Asked before anything is made: which of the auth servers that the file names serves a cluster. Default: none. */
+  readonly servedBy?: () => Promise<string | undefined>;
 }
 
 /**
  * Makes the cluster, its authorities and the role `admin` in one append, unless they exist: of two auth servers that
  * start at once, one makes them and the other takes them as they are. A later start writes nothing.
  * Answers the position up to which a view must have come to know all of it.
- * @throws CodedError `misconfigured` when the log is that of a cluster with another name.
+ * @throws CodedError `misconfigured` when the log is that of a cluster with another name; when it is empty, but a named auth
+ * server serves a cluster that is therefore in another store.
  */
 export async function foundCluster(founding: Founding): Promise<Position> {
   const { state, cause } = founding;
   const found = await load(state, cluster, clusterStream);
-  if (found.state.status === 'absent') await create(founding);
+  if (found.state.status === 'absent') {
+    await checkStore(founding);
+    await create(founding);
+  }
   await checkName(founding);
   if (found.state.status !== 'absent')
     await execute(state, role, roleStream(adminRole.name), { type: 'ensure-role', role: adminRole }, cause);
   return state.head();
+}
+
+/** A second cluster beside the one that is meant is what a wrong prefix or table would make, and nobody would see it soon. */
+async function checkStore({ state, place, servedBy }: Founding): Promise<void> {
+  const server = await servedBy?.();
+  if (server === undefined) return;
+  // It may have made it in this store a moment ago.
+  if ((await load(state, cluster, clusterStream)).state.status !== 'absent') return;
+  throw new CodedError(
+    'misconfigured',
+    `the store holds no cluster (${place}), but ${server} of teleport.auth_servers serves one: give all auth servers ` +
+      `the same storage (type, peers and prefix, table, path); for a new cluster in this store take that server out of auth_servers`,
+  );
 }
 
 async function create({ state, world, sink, clusterName, secondFactor, cause }: Founding): Promise<void> {

@@ -4,16 +4,8 @@ import { listenerOf, serveOperations } from '../api/serve-operations.ts';
 import { endingOnce } from '../base/ending.ts';
 import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import {
-  formatHostPort,
-  type HostPort,
-  type Listeners,
-  type Metrics,
-  type Running,
-  type Service,
-} from '../base/service.ts';
+import { type HostPort, type Listeners, type Metrics, type Running, type Service } from '../base/service.ts';
 import { second } from '../base/time.ts';
-import { version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
 import type { Settings } from '../domain/config-facts.ts';
@@ -24,11 +16,11 @@ import type { Witnesses } from '../log/signed-head-witness.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { trustedOf } from '../views/authorities.ts';
 import { findUser, mayAct } from '../views/users.ts';
+import { announceSelf, keepAnnounced } from './announce-self.ts';
 import { buildDeps, ownPresence } from './build-deps.ts';
 import { type CallerFacts, identifyCallers } from './callers.ts';
 import { startCompaction } from './compaction.ts';
 import type { AuthDeps } from './deps.ts';
-import { announce } from './heartbeat.ts';
 import { implementations } from './implementations.ts';
 import { type HostIdentityRequest, issueHostIdentity } from './issue-host-identity.ts';
 import { logPolicy } from './log-policy.ts';
@@ -50,6 +42,8 @@ export interface AuthConfig {
   readonly settings?: Settings;
   /** Join tokens of the file. */
   readonly staticTokens?: readonly StaticToken[];
+  /** Which of the auth servers that the file names serves a cluster; asked only before one is made. Default: none. */
+  readonly servedBy?: () => Promise<string | undefined>;
   /** Further behind the store than this, it issues no certificates. Default 5,000. */
   readonly maxLogLagMs?: number;
 }
@@ -137,7 +131,9 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const address = await listeners.listen('auth', server, config.listenAddress);
     await announceSelf(deps, config, address);
     const renewing = setInterval(() => {
-      deps.presence.renew({ hostId: config.hostId, role: 'Auth' }, ownPresence.ttlSeconds);
+      keepAnnounced(deps, config, address).catch((e: unknown) => {
+        sink.error('this auth server could not be announced', { reason: String(e) });
+      });
     }, ownPresence.everyMs);
     renewing.unref();
     const trust = deps.views.authorities.changes.subscribe({
@@ -250,28 +246,3 @@ const callerFacts = (deps: AuthDeps): CallerFacts => ({
     return { roles: entry.state.roles, createdAt: entry.createdAt };
   },
 });
-
-/** Auth servers are hosts as well. */
-async function announceSelf(deps: AuthDeps, config: AuthConfig, address: HostPort): Promise<void> {
-  const { hostId, nodename, publicAddresses } = config;
-  const host = publicAddresses[0] ?? address.host;
-  await announce(
-    deps,
-    {
-      hostId,
-      role: 'Auth',
-      nodename,
-      address: formatHostPort({ host, port: address.port }),
-      publicAddress: '',
-      sshPublicAddress: '',
-      labels: {},
-      version,
-    },
-    {
-      caller: { kind: 'host', hostId, role: 'Auth', address: formatHostPort(address) },
-      requestId: deps.world.uuid(),
-    },
-  );
-  deps.presence.renew({ hostId, role: 'Auth' }, ownPresence.ttlSeconds);
-  await deps.presence.flush();
-}

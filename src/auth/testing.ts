@@ -43,6 +43,7 @@ export async function openTestAuth(
     nameIsDefault?: boolean;
     monotonic?: () => number;
     staticTokens?: readonly StaticToken[];
+    servedBy?: () => Promise<string | undefined>;
   } = {},
 ): Promise<TestAuth> {
   const world = options.world ?? fakeWorld();
@@ -59,6 +60,7 @@ export async function openTestAuth(
     nodename: options.nodename ?? 'auth-1',
     nameIsDefault: options.nameIsDefault ?? false,
     staticTokens: options.staticTokens ?? [],
+    ...(options.servedBy && { servedBy: options.servedBy }),
     ...(options.monotonic && { monotonic: options.monotonic }),
   });
   return { deps, log, world, sink, close };

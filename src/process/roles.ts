@@ -10,6 +10,7 @@ import { joinedStanding, localStanding, type StandingOf } from './host-standing.
 import { saveIdentity } from './identity-store.ts';
 import { exportLogMetrics } from './log-metrics.ts';
 import { openBackend } from './open-backend.ts';
+import { servingOf } from './serving-of.ts';
 import { openLogKeyring } from './open-keyring.ts';
 import type { Parts } from './parts.ts';
 import { openWitnesses } from './witness.ts';
@@ -96,6 +97,7 @@ async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {
       secondFactor: configuration.file.auth_service.authentication.second_factor,
       settings: { 'auth_service.authentication.type': configuration.file.auth_service.authentication.type },
       staticTokens: readTokenLines(configuration.file.auth_service.tokens),
+      servedBy: () => servingOf(configuration.file.teleport.auth_servers ?? [], world),
       maxLogLagMs: configuration.file.auth_service.max_log_lag,
     },
   });

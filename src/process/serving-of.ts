@@ -1,0 +1,24 @@
+import { readTrusted } from '../api/join-client.ts';
+import { second } from '../base/time.ts';
+import { formatHostPort, type HostPort } from '../base/service.ts';
+import type { World } from '../base/world.ts';
+
+/** Asked before a cluster is made, which has time. */
+const patienceMs = 3 * second;
+
+/** The first of these servers that says it has a cluster's authorities; undefined when none does soon. */
+export async function servingOf(servers: readonly HostPort[], world: World): Promise<string | undefined> {
+  if (servers.length === 0) return undefined;
+  const asked = servers.map(async (server) => {
+    await readTrusted(server, [], world);
+    return formatHostPort(server);
+  });
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(resolve, patienceMs, undefined);
+  try {
+    // None of them: refused, mute, or no auth server.
+    return await Promise.race([Promise.any(asked).catch(() => undefined), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
