@@ -64,7 +64,7 @@ proxy_service: {enabled: no}
       ),
     printedFlags: async (...args) => {
       const printed = await fleet.tctl(auth, 'nodes', 'add', ...args);
-      const command = /^> (teleport start (?:\\\n|.)*)$/m.exec(printed.stdout)?.[1];
+      const command = /^(teleport start (?:\\\n|.)*)$/m.exec(printed.stdout)?.[1];
       if (command === undefined) throw new Error(`no command in:\n${printed.stdout}${printed.stderr}`);
       return command.replaceAll('\\\n', ' ').split(/\s+/).slice(2);
     },

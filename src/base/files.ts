@@ -17,6 +17,7 @@ import { CodedError, messageOf } from './errors.ts';
 /**
  * Writes a file so that a reader sees the old text or the new, never a part: temporary name, fsync, rename.
  * The directory must exist. A link at `path` is replaced, what it points to is not touched.
+ * @throws CodedError `no_space` when the disk is full; nothing has changed then.
  */
 export function writeFileAtomic(path: string, data: string | Uint8Array, mode: number): void {
   const temporary = `${path}.${process.pid}.tmp`;
@@ -30,7 +31,11 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, mode: n
     renameSync(temporary, path);
   } catch (e) {
     rmSync(temporary, { force: true });
-    throw e;
+    throw isFull(e)
+      ? new CodedError('no_space', `cannot write ${path}: ${messageOf(e)}: free space on its file system`, {
+          cause: e,
+        })
+      : e;
   } finally {
     closeSync(fd);
   }
@@ -41,6 +46,9 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, mode: n
     closeSync(folder);
   }
 }
+
+const isFull = (e: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT'].includes((e as NodeJS.ErrnoException).code ?? '');
 
 /**
  * Makes a directory that only its owner may enter (0700).

@@ -1,10 +1,13 @@
 import { connectAuth } from '../../api/auth-connection.ts';
 import type { AuthClient } from '../../api/client.ts';
+import { inWords, tlsFailureOf } from '../../api/tls-failures.ts';
 import { isAnswer } from '../../api/wire-errors.ts';
 import { isWildcard, parseHostPort } from '../../base/addresses.ts';
 import { CodedError, isCoded } from '../../base/errors.ts';
 import { silentLog } from '../../base/log-sink.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
+import type { Instant } from '../../base/time.ts';
+import { readCertificate } from '../../pki/x509.ts';
 import { readConfiguration, type Configuration } from '../../process/configuration.ts';
 import { loadIdentity } from '../../process/identity-store.ts';
 import type { Invocation } from '../args.ts';
@@ -34,18 +37,52 @@ export async function withAuth<T>(
   try {
     return await act(auth, configuration);
   } catch (e) {
-    if (!isCoded(e, 'unavailable')) throw e;
-    if (isAnswer(e))
-      throw new CodedError('unavailable', `the auth server cannot do that now: ${e.message}`, { cause: e });
-    const address = servers.map(formatHostPort).join(', ');
-    throw new CodedError(
-      'unavailable',
-      `[CLIENT]  Cannot connect to the auth server: ${e.message}.\nIs the auth server running on "${address}"?`,
-      { cause: e },
-    );
+    throw explained(e, {
+      address: servers.map(formatHostPort).join(', '),
+      certificate: identity.tlsCertificatePem,
+      now: io.world.now(),
+    });
   } finally {
     auth.close();
   }
+}
+
+interface Asked {
+  readonly address: string;
+  /** PEM; ours. */
+  readonly certificate: string;
+  readonly now: Instant;
+}
+
+/** What went wrong, in words for who administers the cluster; clocks are the cause that no server can tell of. */
+export function explained(e: unknown, { address, certificate, now }: Asked): unknown {
+  const tls = tlsFailureOf(e);
+  // Without the cause: it would be explained as to a person before a proxy.
+  if (tls === 'clock' || tls === 'stranger')
+    return new CodedError(
+      'access_denied',
+      `${address}: ${inWords(e, 'an authority of the cluster that this machine knows', now).message}`,
+    );
+  if (isCoded(e, 'access_denied')) {
+    const { validFromDate, validToDate } = readCertificate(certificate);
+    const at = Date.parse(now);
+    if (validFromDate.getTime() <= at && at <= validToDate.getTime()) return e;
+    const [from, to] = [validFromDate.toISOString(), validToDate.toISOString()];
+    return new CodedError(
+      'access_denied',
+      `${e.message}: the admin identity of this machine holds from ${from} to ${to}, and its clock says ${now}. Set the ` +
+        'clock (and keep it set: chrony, ntpd), then restart the auth server: it makes the identity anew',
+      { cause: e },
+    );
+  }
+  if (!isCoded(e, 'unavailable')) return e;
+  if (isAnswer(e))
+    return new CodedError('unavailable', `the auth server cannot do that now: ${e.message}`, { cause: e });
+  return new CodedError(
+    'unavailable',
+    `[CLIENT]  Cannot connect to the auth server: ${e.message}.\nIs the auth server running on "${address}"?`,
+    { cause: e },
+  );
 }
 
 function identityOf(configuration: Configuration): NonNullable<ReturnType<typeof loadIdentity>> {

@@ -96,7 +96,7 @@ function joinText({ token, tokenId, roles, ttlSeconds, uses, caPins, servers }: 
     '',
     'Run this on the new node to join the cluster:',
     '',
-    `> teleport start \\`,
+    `teleport start \\`,
     flags.map((flag) => `   ${flag}`).join(' \\\n'),
     '',
     'Please note:',
