@@ -80,7 +80,7 @@ export class RawClient {
     this.#ssh.connect({
       sock: socket,
       username,
-      algorithms: forSsh2(defaultAlgorithms) as never,
+      algorithms: forSsh2({ ...defaultAlgorithms, keyExchanges: ['curve25519-sha256'] }) as never,
       authHandler: ((_methods: unknown, _partial: unknown, next: (m: unknown) => void) => {
         next(tries++ === 0 ? method : false);
       }) as never,

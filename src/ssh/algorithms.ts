@@ -1,6 +1,7 @@
 import { CodedError } from '../base/errors.ts';
 import { certAlgOf } from '../pki/ssh-certificate.ts';
 import { sigAlgsOf, type KeyType } from '../pki/ssh-key.ts';
+import { hybridName, hybridSupported } from './hybrid-exchange.ts';
 
 /** Names for ssh2, best first. */
 export interface SshAlgorithms {
@@ -18,6 +19,7 @@ export const defaultAlgorithms: SshAlgorithms = {
     'aes256-ctr',
   ],
   keyExchanges: [
+    ...(hybridSupported ? [hybridName] : []),
     'curve25519-sha256',
     'curve25519-sha256@libssh.org',
     'ecdh-sha2-nistp256',
@@ -62,10 +64,13 @@ export function chooseAlgorithms(wanted: {
   kexAlgos?: readonly string[] | undefined;
   macAlgos?: readonly string[] | undefined;
 }): SshAlgorithms {
+  const keyExchanges = choose('KEX', wanted.kexAlgos, supportedAlgorithms.keyExchanges);
+  // The transport makes the one of parts of the other.
+  if (keyExchanges?.includes(hybridName) && !keyExchanges.includes('curve25519-sha256'))
+    throw new CodedError('misconfigured', `KEX algorithm "${hybridName}" needs curve25519-sha256 beside it`);
   return {
     ciphers: choose('cipher', wanted.ciphers, supportedAlgorithms.ciphers) ?? defaultAlgorithms.ciphers,
-    keyExchanges:
-      choose('KEX', wanted.kexAlgos, supportedAlgorithms.keyExchanges) ?? defaultAlgorithms.keyExchanges,
+    keyExchanges: keyExchanges ?? defaultAlgorithms.keyExchanges,
     macs: choose('MAC', wanted.macAlgos, supportedAlgorithms.macs) ?? defaultAlgorithms.macs,
   };
 }

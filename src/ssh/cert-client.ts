@@ -19,7 +19,7 @@ import type { Identity } from './identity.ts';
 import { LoginOffers } from './login-offers.ts';
 import { SshTransport } from './ssh-transport.ts';
 import {
-  allowHostKeyAlgorithms,
+  allowAlgorithms,
   onDisconnectText,
   onEachKeyExchange,
   peerBannerOf,
@@ -27,6 +27,7 @@ import {
   type KeyExchange,
   type Protocol,
 } from './ssh2-internals.ts';
+import { useHybridExchange } from './hybrid-negotiation.ts';
 
 export type { UnknownHost } from './host-check.ts';
 export { keyIdentity, type Identity } from './identity.ts';
@@ -58,7 +59,7 @@ export interface SshClientOptions extends HostPolicy {
   readonly onNotice?: (name: string, payload: Buffer) => void;
 }
 
-allowHostKeyAlgorithms(certificateAlgorithms);
+allowAlgorithms({ hostKeys: certificateAlgorithms });
 
 /**
  * Connects and logs in.
@@ -203,6 +204,7 @@ class Handshake {
       }) as never,
     });
     const protocol = this.#proto();
+    useHybridExchange(protocol);
     onEachKeyExchange(protocol, (kex) => {
       const algorithm = kex.negotiated.serverHostKey;
       this.#negotiated.set(kex, algorithm);

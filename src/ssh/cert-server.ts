@@ -16,6 +16,7 @@ import { ServerConnection } from './server-connection.ts';
 import type { AuthFailure, ConnectionHandlers, Peer, SshConnection } from './server-types.ts';
 import { disconnectReason, SshTransport } from './ssh-transport.ts';
 import { announceSignatureAlgorithms, peerBannerOf, protoOf, socketOf } from './ssh2-internals.ts';
+import { useHybridExchange } from './hybrid-negotiation.ts';
 
 export type { HostKey } from './host-keys.ts';
 export type * from './server-types.ts';
@@ -237,6 +238,7 @@ class CertServer implements SshServer {
     }
     const protocol = protoOf(ssh);
     bindHostKeys(protocol, this.#hostKeys);
+    useHybridExchange(protocol);
     const announce = announceSignatureAlgorithms(protocol, signatureAlgorithms);
     const transport = new SshTransport({
       protocol,

@@ -1,6 +1,6 @@
 /**
  * The only file that touches what ssh2 keeps private. All of it is per connection (no prototype and no function of a
- * module is replaced), but for one list of names that is widened. If ssh2 changes shape, `protoOf` throws or a hook no
+ * module is replaced), but for two lists of names that are widened. If ssh2 changes shape, `protoOf` throws or a hook no
  * longer applies: then logins and handshakes fail. Nothing here can make one succeed that should not.
  *
  * Reviewed against ssh2 1.17.0, which is pinned exactly; run integration/ssh-interop.test.ts on every change.
@@ -13,9 +13,12 @@ import { str, u32 } from '../pki/wire.ts';
 import { isConnectionMessage } from './connection-messages.ts';
 
 const requireOf = createRequire(import.meta.url);
-const constants = requireOf('ssh2/lib/protocol/constants.js') as { SUPPORTED_SERVER_HOST_KEY: string[] };
+const { SUPPORTED_SERVER_HOST_KEY, SUPPORTED_KEX } = requireOf('ssh2/lib/protocol/constants.js') as Record<
+  'SUPPORTED_SERVER_HOST_KEY' | 'SUPPORTED_KEX',
+  string[]
+>;
 const utils = requireOf('ssh2/lib/protocol/utils.js') as {
-  sendPacket(protocol: Protocol, packet: Buffer, bypass?: boolean): boolean;
+  sendPacket: (protocol: Protocol, packet: Buffer, bypass?: boolean) => boolean;
 };
 
 /** One key exchange. */
@@ -25,6 +28,19 @@ export interface KeyExchange {
   readonly sessionID?: Buffer;
 }
 
+/** The parts of it that make the secret. */
+export interface ExchangeOfSecrets extends KeyExchange {
+  readonly negotiated: { serverHostKey: string; kex: string };
+  /** The peer's KEXINIT, as it will be hashed. */
+  _remoteKexinit: Buffer | undefined;
+  /** What is sent of ours. On a server asked for after `computeSecret`. */
+  getPublicKey: () => Buffer;
+  /** The peer's, as it will be hashed. */
+  convertPublicKey: (sent: Buffer) => Buffer;
+  /** What becomes of the peer's: it is hashed as a string. */
+  computeSecret: (sent: Buffer) => Buffer | Error;
+}
+
 /** The transport of one connection, with the parts we rely on. */
 export interface Protocol {
   _kex: KeyExchange | undefined;
@@ -32,9 +48,13 @@ export interface Protocol {
   _hostKeys: Record<string, ParsedKey> | undefined;
   _remoteIdentRaw: Buffer | undefined;
   readonly _authsQueue: string[];
+  readonly _server: boolean;
+  readonly _offer: { readonly lists: { readonly kex: { readonly array: readonly string[] } } };
   _destruct: unknown;
   _onPayload: (payload: Buffer) => number | undefined;
   readonly _packetRW: {
+    /** Every payload goes through it before it is looked at. Replaced with each exchange of keys. */
+    read: { read: (payload: Buffer) => Buffer };
     readonly write: {
       readonly allocStart: number;
       readonly allocStartKEX: number;
@@ -48,14 +68,14 @@ export interface Protocol {
 
 function looksRight(p: Partial<Protocol> | undefined): p is Protocol {
   if (p === undefined) return false;
-  const fields = ['_kex', '_kexinit', '_hostKeys', '_remoteIdentRaw', '_destruct'] as const;
-  const write = p._packetRW?.write;
+  const fields = ['_kex', '_kexinit', '_hostKeys', '_remoteIdentRaw', '_destruct', '_server'] as const;
+  const { read, write } = p._packetRW ?? {};
+  const lists = [p._authsQueue, p._offer?.lists.kex.array, SUPPORTED_SERVER_HOST_KEY, SUPPORTED_KEX];
+  const functions = [p._onPayload, p.cleanup, p.rekey, read?.read, write?.alloc, write?.finalize];
   return (
     fields.every((field) => field in p) &&
-    Array.isArray(p._authsQueue) &&
-    [p._onPayload, p.cleanup, p.rekey, write?.alloc, write?.finalize].every((f) => typeof f === 'function') &&
-    Array.isArray(constants.SUPPORTED_SERVER_HOST_KEY) &&
-    typeof utils.sendPacket === 'function'
+    lists.every((list) => Array.isArray(list)) &&
+    [...functions, utils.sendPacket].every((f) => typeof f === 'function')
   );
 }
 
@@ -77,10 +97,16 @@ export function socketOf(connection: object): Duplex {
 export const peerBannerOf = (p: Protocol): string =>
   (p._remoteIdentRaw?.toString('latin1') ?? '').replace(/[^\x20-\x7e]/g, '?').slice(0, 255);
 
-/** Lets a client ask for these host key algorithms. Widens what may be asked for, never what is asked by default. */
-export function allowHostKeyAlgorithms(names: readonly string[]): void {
-  const list = constants.SUPPORTED_SERVER_HOST_KEY;
-  for (const name of names) if (!list.includes(name)) list.push(name);
+/** Lets these algorithms be asked for. Widens what may be asked for, never what is asked by default. */
+export function allowAlgorithms(names: {
+  readonly hostKeys?: readonly string[];
+  readonly keyExchanges?: readonly string[];
+}): void {
+  const widen = (list: string[], more: readonly string[] = []): void => {
+    for (const name of more) if (!list.includes(name)) list.push(name);
+  };
+  widen(SUPPORTED_SERVER_HOST_KEY, names.hostKeys);
+  widen(SUPPORTED_KEX, names.keyExchanges);
 }
 
 /** A genuine parsed key to make disguised ones from. Parsing costs: keep it. */
@@ -120,16 +146,45 @@ export function disguisedKey(donor: ParsedKey, as: KeyDisguise): ParsedKey {
   }) as ParsedKey;
 }
 
-/** Calls `observe` for every key exchange, the first and each rekey, right after the negotiation. */
-export function onEachKeyExchange(p: Protocol, observe: (kex: KeyExchange) => void): void {
+const observers = new WeakMap<Protocol, ((kex: ExchangeOfSecrets) => void)[]>();
+
+/** Calls `observe` for every key exchange, the first and each rekey, right after the negotiation. In the order of asking. */
+export function onEachKeyExchange(p: Protocol, observe: (kex: ExchangeOfSecrets) => void): void {
+  const known = observers.get(p);
+  if (known !== undefined) {
+    known.push(observe);
+    return;
+  }
+  const all = [observe];
+  observers.set(p, all);
   let current = p._kex;
   Object.defineProperty(p, '_kex', {
     configurable: true,
     enumerable: true,
     get: () => current,
-    set: (kex: KeyExchange | undefined) => {
+    set: (kex: ExchangeOfSecrets | undefined) => {
       current = kex;
-      if (kex) observe(kex);
+      if (kex) for (const one of all) one(kex);
+    },
+  });
+}
+
+/** Has every payload that comes in pass through `change`, before anybody looks at it. */
+export function onEachPayload(p: Protocol, change: (payload: Buffer) => Buffer): void {
+  const rw = p._packetRW;
+  let reader = rw.read;
+  const hook = (): void => {
+    const read = reader.read.bind(reader);
+    reader.read = (payload) => change(read(payload));
+  };
+  hook();
+  Object.defineProperty(rw, 'read', {
+    configurable: true,
+    enumerable: true,
+    get: () => reader,
+    set: (next: typeof reader) => {
+      reader = next;
+      hook();
     },
   });
 }
