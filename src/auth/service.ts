@@ -19,6 +19,7 @@ import { findUser, mayAct } from '../views/users.ts';
 import { announceSelf, keepAnnounced } from './announce-self.ts';
 import { buildDeps, ownPresence } from './build-deps.ts';
 import { type CallerFacts, identifyCallers } from './callers.ts';
+import { tellClocks } from './clocks.ts';
 import { startCompaction } from './compaction.ts';
 import type { AuthDeps } from './deps.ts';
 import { implementations } from './implementations.ts';
@@ -130,7 +131,9 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const server = tlsServer(await tlsContext(deps, config), listenerOf(app));
     const address = await listeners.listen('auth', server, config.listenAddress);
     await announceSelf(deps, config, address);
+    const clocksTold = new Map<string, string>();
     const renewing = setInterval(() => {
+      tellClocks(deps, clocksTold);
       keepAnnounced(deps, config, address).catch((e: unknown) => {
         sink.error('this auth server could not be announced', { reason: String(e) });
       });
