@@ -49,7 +49,8 @@ export async function keepAnnounced(deps: AuthDeps, self: Self, address: HostPor
   const host = hostOf(self, address);
   deps.presence.renew({ hostId: host.hostId, role: 'Auth' }, ownPresence.ttlSeconds);
   const known = findHost(deps.views.hosts.state(), host.hostId, 'Auth');
-  if (known === undefined || sameHost(known, host)) return;
+  // Of two releases that serve side by side (USR2), the newer one has told its version.
+  if (known === undefined || sameHost(known, { ...host, version: known.version })) return;
   deps.sink.warn(
     'another process uses the host id of this auth server: was data_dir copied, or is one started twice? ' +
       'Give it a data_dir of its own (remove host_uuid and proc/ from a copy)',
