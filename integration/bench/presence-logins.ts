@@ -1,3 +1,4 @@
+import { isCoded } from '../../src/base/errors.ts';
 import type { AuthClient } from '../../src/api/client.ts';
 import { acceptInvite, createUser, logIn } from '../../src/api/operations.ts';
 import { pause } from '../../src/base/backoff.ts';
@@ -13,6 +14,8 @@ const password = 'correct horse battery';
 export interface Logins {
   /** One after the other with a moment between them, until `over`; milliseconds each took. */
   during(over: () => boolean): Promise<number[]>;
+  /** How many got no answer since it was last asked: they are told to try again. */
+  failed(): number;
 }
 
 export async function prepareLogins(admin: AuthClient, proxy: AuthClient): Promise<Logins> {
@@ -21,6 +24,7 @@ export async function prepareLogins(admin: AuthClient, proxy: AuthClient): Promi
   await proxy.call(acceptInvite, { token: inviteToken, password, otp: '', clientAddress: '192.0.2.1:1' });
   const publicKey = toAuthorizedKeyLine(publicKeyOf(generateEd25519()).blob);
   let n = 0;
+  let failed = 0;
   const one = async (): Promise<number> => {
     const began = performance.now();
     // From another address each time: one address may try ten times a second.
@@ -33,10 +37,20 @@ export async function prepareLogins(admin: AuthClient, proxy: AuthClient): Promi
     during: async (over) => {
       const took: number[] = [];
       while (!over()) {
-        took.push(await one());
+        try {
+          took.push(await one());
+        } catch (e) {
+          if (!isCoded(e, 'unavailable')) throw e;
+          failed++;
+        }
         await pause(betweenMs);
       }
       return took;
+    },
+    failed: () => {
+      const count = failed;
+      failed = 0;
+      return count;
     },
   };
 }

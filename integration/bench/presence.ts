@@ -189,7 +189,7 @@ async function watch(
   );
   row(
     'CPU of both auth servers',
-    `${((spent / time) * 100).toFixed(0)} % of a core (${took.length} logins among it)`,
+    `${((spent / time) * 100).toFixed(0)} % of a core (${took.length} logins among it, ${logins.failed()} failed)`,
   );
   return { logins: took };
 }
@@ -217,7 +217,7 @@ async function loseOne(auths: readonly AuthDaemon[], swarm: RemoteSwarm, logins:
   const took = seconds(began);
   row(
     'an auth server is killed',
-    `${most} nodes seen without, all back after ${took.toFixed(1)} s  ${(((cpuOf([survivor]) - cpu) * 1000) / Math.max(1, most)).toFixed(1)} ms CPU of the other a node  logins meanwhile ${p50p99(await trying)}`,
+    `${most} nodes seen without, all back after ${took.toFixed(1)} s  ${(((cpuOf([survivor]) - cpu) * 1000) / Math.max(1, most)).toFixed(1)} ms CPU of the other a node  logins meanwhile ${p50p99(await trying)}, ${logins.failed()} failed`,
   );
 }
 
