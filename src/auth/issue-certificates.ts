@@ -12,6 +12,8 @@ import type { AuthDeps } from './deps.ts';
 
 export interface CertificateRequest {
   readonly username: string;
+  /** `UserEntry.life.id` of the user that was proved. */
+  readonly lifeId: string;
   readonly roles: readonly RoleSpec[];
   readonly traits: Traits;
   readonly publicKey: PublicKey;
@@ -42,7 +44,7 @@ export async function issueCertificates(
   request: CertificateRequest,
 ): Promise<UserCertificates> {
   deps.lag.require();
-  const { username, roles, traits, publicKey, routeToCluster, format, cause } = request;
+  const { username, lifeId, roles, traits, publicKey, routeToCluster, format, cause } = request;
   if (roles.length === 0 || roles.some((one) => isSystemRole(one.name)))
     throw new CodedError('access_denied', `user "${username}" has no role a person can have`);
   const ttlSeconds = effectiveTtlSeconds(roles, Math.max(request.ttlSeconds, shortestTtlSeconds));
@@ -64,12 +66,13 @@ export async function issueCertificates(
     format,
     permit: certificatePermits(roles),
     routeToCluster,
+    lifeId,
   });
   const tlsCertificatePem = issueUserTlsCertificate({
     publicKey: publicKey.key,
     caPem: signer.tlsCertificatePem,
     caKey: signer.tls,
-    identity: { username, groups: roleNames, principals, routeToCluster, traits },
+    identity: { username, groups: roleNames, principals, routeToCluster, traits, lifeId },
     now,
     ttlSeconds,
   });

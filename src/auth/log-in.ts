@@ -40,9 +40,10 @@ export function logIn(deps: AuthDeps, call: Call, input: Input): Promise<Output>
     // Before anything is spent on it: a code works once.
     const publicKey = readPublicKey(input.publicKey);
     await deps.views.fresh();
-    const { roles, traits } = await prove(deps, call, input);
+    const { roles, traits, lifeId } = await prove(deps, call, input);
     const certificates = await issueCertificates(deps, {
       username: input.username,
+      lifeId,
       roles: rolesOf(deps.views, roles),
       traits,
       publicKey,
@@ -60,7 +61,11 @@ export function logIn(deps: AuthDeps, call: Call, input: Input): Promise<Output>
  * Every attempt does the same work and ends in one durable append, whoever it is for.
  * @throws CodedError `wrongCredentials`
  */
-async function prove(deps: AuthDeps, call: Call, input: Input): Promise<ActiveUser> {
+async function prove(
+  deps: AuthDeps,
+  call: Call,
+  input: Input,
+): Promise<ActiveUser & { readonly lifeId: string }> {
   const { secondFactor } = clusterOf(deps.views);
   const entry = findUser(deps.views.users.state(), input.username);
   const password = await checkPassword(deps, entry, input.password);
@@ -84,7 +89,9 @@ async function prove(deps: AuthDeps, call: Call, input: Input): Promise<ActiveUs
   );
   if (position !== undefined) await deps.views.reached(position);
   const outcome = loginOutcome(facts);
-  if (outcome.status === 'logged_in' && state.status === 'active') return state;
+  // The password that was checked is that of this very user: an earlier or a later one of the name has another `passwordId`.
+  if (outcome.status === 'logged_in' && state.status === 'active' && entry)
+    return { ...state, lifeId: entry.life.id };
   if (facts.length === 0)
     await deps.ownAudit.record(
       {

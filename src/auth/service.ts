@@ -15,7 +15,7 @@ import type { Partition } from '../log/event.ts';
 import type { Witnesses } from '../log/signed-head-witness.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { trustedOf } from '../views/authorities.ts';
-import { findUser, mayAct } from '../views/users.ts';
+import { userStandingOf } from '../views/user-life.ts';
 import { announceSelf, keepAnnounced } from './announce-self.ts';
 import { buildDeps, ownPresence } from './build-deps.ts';
 import { type CallerFacts, identifyCallers } from './callers.ts';
@@ -242,10 +242,8 @@ const callerFacts = (deps: AuthDeps): CallerFacts => ({
   now: () => deps.world.now(),
   clusterName: () => clusterOf(deps.views).clusterName,
   authorities: () => authoritiesOf(deps),
-  activeUser: (username) => {
-    const users = deps.views.users.state();
-    const entry = findUser(users, username);
-    if (!entry || !mayAct(users, username)) return undefined;
-    return { roles: entry.state.roles, createdAt: entry.createdAt };
+  activeUser: (presented) => {
+    const standing = userStandingOf(deps.views.users.state(), presented);
+    return standing.status === 'present' ? { roles: standing.user.state.roles } : undefined;
   },
 });

@@ -14,7 +14,7 @@ import { findInvite, invitesView } from './invites.ts';
 import { presenceOf, presenceView } from './presence.ts';
 import { lookUpRoles, rolesView } from './roles.ts';
 import { project, recordedAt } from './testing.ts';
-import { findUser, mayAct, summariesOf, usersView } from './users.ts';
+import { findUser, summariesOf, usersView } from './users.ts';
 
 const at = '2026-01-01T12:00:00.000Z';
 const addresses = { remote: '', local: '' };
@@ -53,19 +53,6 @@ describe('the users', () => {
         createdAt: at,
       },
     ]);
-  });
-
-  it('may act while they exist, also when failed logins locked the password', () => {
-    const users = project(usersView, [
-      ['user-joe', created],
-      ['user-joe', locked],
-    ]);
-    expect([mayAct(users, 'joe'), mayAct(users, 'amy')]).toEqual([true, false]);
-    const gone = project(usersView, [
-      ['user-joe', created],
-      ['user-joe', deleted],
-    ]);
-    expect([mayAct(gone, 'joe'), findUser(gone, 'joe')]).toEqual([false, undefined]);
   });
 
   it('point to the events whose secrets are in force', () => {
