@@ -101,7 +101,7 @@ export const clientOf = (
 
 /** The private keys of the cluster: what a forger would love to have, and a test needs to forge well. */
 export async function signersOf(log: ClusterLog): Promise<{ user: Signer; host: Signer }> {
-  const views = await openAuthViews(log);
+  const views = await openAuthViews(log, { now: () => realWorld.now(), monotonic: () => performance.now() });
   await views.fresh();
   const chest = keyChest(log.state, views);
   const signers = { user: await chest.signer('user'), host: await chest.signer('host') };

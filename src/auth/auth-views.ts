@@ -6,7 +6,8 @@ import { configurationView } from '../views/configuration.ts';
 import { hostsView, type HostsState } from '../views/hosts.ts';
 import { invitesView, type InvitesState } from '../views/invites.ts';
 import { openView } from '../views/open-view.ts';
-import { presenceView, type PresenceState } from '../views/presence.ts';
+import { type PresenceState, presenceViewBy } from '../views/presence.ts';
+import type { ReaderClock } from '../views/reader-clock.ts';
 import { rolesView, type RolesState } from '../views/roles.ts';
 import { usersView, type UsersState } from '../views/users.ts';
 import { tokensView, type TokensState } from '../views/tokens.ts';
@@ -26,6 +27,8 @@ export interface AuthViews {
   readonly tokens: View<TokensState>;
   readonly hosts: View<HostsState>;
   readonly presence: View<PresenceState>;
+  /** By which what the views hold grows old. */
+  readonly clock: ReaderClock;
   /** Resolves when every fold of `state` holds this position. */
   reached(position: Position): Promise<void>;
   /** Resolves when every fold of `state` holds what is on the log now, by whichever auth server it was written. */
@@ -37,7 +40,8 @@ export interface AuthViews {
   close(): void;
 }
 
-export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
+export async function openAuthViews(log: ClusterLog, clock: ReaderClock): Promise<AuthViews> {
+  const presenceView = presenceViewBy(clock);
   const [cluster, configuration, authorities, roles, users, invites, tokens, hosts, presence] =
     await Promise.all([
       openView(clusterView, log.state),
@@ -64,6 +68,7 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
     tokens,
     hosts,
     presence,
+    clock,
     reached,
     broken: Promise.race([...ofState, presence].map(failureOf)),
     fresh: async () => reached(await log.state.head()),

@@ -43,6 +43,8 @@ export interface AuthParts {
   readonly servedBy?: () => Promise<string | undefined>;
   /** Milliseconds of a clock that is never set; for tests. */
   readonly monotonic?: () => number;
+  /** The same, for what was heard and grows old: hosts, locks, tokens. */
+  readonly ageing?: () => number;
 }
 
 /** How far behind the store an auth server may be and still issue certificates. */
@@ -84,8 +86,8 @@ export async function buildDeps(
     cause,
     ...(parts.servedBy && { servedBy: parts.servedBy }),
   });
-  const folds = await openAuthViews(log);
   const monotonic = parts.monotonic ?? (() => performance.now());
+  const folds = await openAuthViews(log, { now: () => world.now(), monotonic: parts.ageing ?? monotonic });
   const presence = presenceWriter({
     log: log.presence,
     world,

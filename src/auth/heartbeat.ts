@@ -31,7 +31,8 @@ export async function heartbeat(deps: AuthDeps, call: Call, { host, ttlSeconds }
   if (known?.nodename !== host.nodename)
     checkClaimedNames({ hostId: host.hostId, nodename: host.nodename, additionalPrincipals: [] });
   if (known === undefined || !sameHost(known, seen)) await announce(deps, seen, call);
-  const wasAlive = presenceOf(deps.views.presence.state(), host, deps.world.now()).status === 'alive';
+  const { presence, clock } = deps.views;
+  const wasAlive = presenceOf(presence.state(), host, clock.monotonic()).status === 'alive';
   deps.presence.renew({ hostId: host.hostId, role: host.role }, ttlSeconds);
   if (wasAlive) return {};
   const position = await deps.presence.soon();

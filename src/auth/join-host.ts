@@ -96,7 +96,7 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
         ...use,
         tokenId,
         tokenRoles,
-        aliveUntil: aliveUntil(deps.views.presence.state(), { hostId, role }, now),
+        aliveUntil: aliveUntil(deps.views.presence.state(), { hostId, role }, deps.views.clock),
       }),
     ],
     cause,

@@ -42,6 +42,8 @@ export async function openTestAuth(
     nodename?: string;
     nameIsDefault?: boolean;
     monotonic?: () => number;
+    /** Default: as the world's clock goes. */
+    ageing?: () => number;
     staticTokens?: readonly StaticToken[];
     servedBy?: () => Promise<string | undefined>;
   } = {},
@@ -61,6 +63,7 @@ export async function openTestAuth(
     nameIsDefault: options.nameIsDefault ?? false,
     staticTokens: options.staticTokens ?? [],
     ...(options.servedBy && { servedBy: options.servedBy }),
+    ageing: options.ageing ?? (() => Date.parse(world.now())),
     ...(options.monotonic && { monotonic: options.monotonic }),
   });
   return { deps, log, world, sink, close };

@@ -86,7 +86,7 @@ async function start(deps: ProxyDeps, stopping: AbortSignal | undefined): Promis
     web.serve(pairs);
   });
   const protocol = webProtocol(deps, certificates);
-  const views = await openProxyViews(auth);
+  const views = await openProxyViews(auth, { now: () => world.now(), monotonic: () => performance.now() });
   const audit = new ProxyAudit({ ...deps, hostId: config.hostId });
   const ssh = sshFront(deps, views, audit);
   const web = webServer(

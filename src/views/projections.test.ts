@@ -6,12 +6,11 @@ import type { HostInfo } from '../domain/host-info.ts';
 import type { InviteFact } from '../domain/invite.ts';
 import { adminRole, type RoleFact } from '../domain/role.ts';
 import type { UserFact } from '../domain/user-fact.ts';
-import type { Recorded, StreamName } from '../log/event.ts';
+import type { Recorded } from '../log/event.ts';
 import { authoritiesView, signerOf, trustedOf } from './authorities.ts';
 import { clusterView } from './cluster.ts';
 import { findHost, hostsInRole, hostsView } from './hosts.ts';
 import { findInvite, invitesView } from './invites.ts';
-import { presenceOf, presenceView } from './presence.ts';
 import { lookUpRoles, rolesView } from './roles.ts';
 import { project, recordedAt } from './testing.ts';
 import { findUser, summariesOf, usersView } from './users.ts';
@@ -141,49 +140,6 @@ describe('the hosts', () => {
       [`host-${other.hostId}`, { type: 'host.left', data: { role: 'Node', reason: '' } }],
     ]);
     expect([hostsInRole(left, 'Node'), left.size]).toEqual([[host], 1]);
-  });
-});
-
-describe('presence', () => {
-  const seen = (seenAt: string, ttlSeconds = 60): { type: string; data: object } => ({
-    type: 'hosts.renewed',
-    data: { hosts: [{ hostId: host.hostId, role: 'Node', seenAt, ttlSeconds }] },
-  });
-  it('lasts for its time, and says when a host was last heard of', () => {
-    const state = project(presenceView, [['presence-x', seen(at)]]);
-    expect(presenceOf(state, host, plusMs(at, 59_999))).toEqual({ status: 'alive', lastSeenAt: at });
-    expect(presenceOf(state, host, plusMs(at, 60_000))).toEqual({ status: 'gone', lastSeenAt: at });
-    expect(presenceOf(state, { ...host, role: 'Proxy' }, at)).toEqual({ status: 'never_seen' });
-  });
-  it('goes by the latest sighting, whichever auth server wrote it', () => {
-    const later = plusMs(at, 30_000);
-    const state = project(presenceView, [
-      ['presence-x', seen(later)],
-      ['presence-y', seen(at)],
-    ]);
-    expect(presenceOf(state, host, later)).toMatchObject({ lastSeenAt: later });
-  });
-  it('is forgotten a day after it ended, so that the fold does not grow with every machine there ever was', () => {
-    const gone = (after: string, facts: number): number =>
-      project(presenceView, [
-        ['presence-x', seen(at)],
-        ...Array.from({ length: facts }, (): [StreamName, { type: string; data: object }] => [
-          'presence-x',
-          {
-            type: 'hosts.renewed',
-            data: { hosts: [{ hostId: 'other', role: 'Node', seenAt: after, ttlSeconds: 60 }] },
-          },
-        ]),
-      ]).size;
-    expect(gone(plusMs(at, 25 * 3_600_000), 64)).toBe(1);
-    expect(gone(plusMs(at, 23 * 3_600_000), 64)).toBe(2);
-  });
-  it('ends at once when the host says goodbye', () => {
-    const state = project(presenceView, [
-      ['presence-x', seen(at)],
-      ['presence-x', seen(at, 0)],
-    ]);
-    expect(presenceOf(state, host, at).status).toBe('gone');
   });
 });
 

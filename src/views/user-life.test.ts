@@ -22,6 +22,38 @@ const issuedAt = (moment: string): number => Date.parse(moment) - 60_000;
 const standing = (users: UsersState, lifeId: string, moment = at): string =>
   userStandingOf(users, { username: 'joe', lifeId, validFromMs: issuedAt(moment) }).status;
 
+interface Step {
+  readonly fact: UserFact;
+  readonly clockMs: number;
+}
+interface Issued {
+  readonly life: string;
+  readonly moment: string;
+}
+
+/** The steps that the rules of a user allow, with the time that the log gives them: it does not go back. */
+function asLogged(steps: readonly Step[]): { fact: UserFact; moment: string; lastAt: string }[] {
+  let exists = false;
+  let lastAt = '';
+  return steps.flatMap(({ fact, clockMs }) => {
+    if ((fact === created) === exists) return [];
+    if (fact !== loggedIn) exists = !exists;
+    const moment = plusMs(at, clockMs);
+    if (moment > lastAt) lastAt = moment;
+    return [{ fact, moment, lastAt }];
+  });
+}
+
+function check(users: UsersState, life: string, one: Issued): void {
+  const wanted = life === '' ? 'absent' : one.life === life ? 'present' : 'of_earlier';
+  expect(standing(users, one.life, one.moment)).toBe(wanted);
+  if (wanted !== 'of_earlier') return;
+  // Of the release before, which names no event: nobody is let in who should not be.
+  const since = findUser(users, 'joe')?.createdAt ?? '';
+  expect(since >= one.moment).toBe(true);
+  if (since > plusMs(one.moment, 1000)) expect(standing(users, '', one.moment)).toBe('of_earlier');
+}
+
 describe('the user that a certificate speaks of', () => {
   const first = recordedAt(1, 'user-joe', created, at);
   const second = recordedAt(3, 'user-joe', created, plusMs(at, 5 * hour));
@@ -56,30 +88,14 @@ describe('the user that a certificate speaks of', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
         let users: UsersState = usersView.initial;
-        let lastAt = '';
-        let revision = 0;
         let life = '';
-        const issued: { readonly life: string; readonly moment: string }[] = [];
-        for (const { fact, clockMs } of steps) {
-          const exists = life !== '';
-          if ((fact === created) === exists) continue;
-          const moment = plusMs(at, clockMs);
-          // As the log does: its time does not go back.
-          if (moment > lastAt) lastAt = moment;
-          const event = recordedAt(++revision, 'user-joe', fact, lastAt);
+        const issued: Issued[] = [];
+        for (const [i, { fact, moment, lastAt }] of asLogged(steps).entries()) {
+          const event = recordedAt(i + 1, 'user-joe', fact, lastAt);
           users = usersView.apply(users, event);
-          if (fact === created) life = event.id;
-          else if (fact === deleted) life = '';
-          else issued.push({ life, moment });
-          for (const one of issued) {
-            const wanted = life === '' ? 'absent' : one.life === life ? 'present' : 'of_earlier';
-            expect(standing(users, one.life, one.moment)).toBe(wanted);
-            // Of an older release: nobody is let in who should not be.
-            if (wanted !== 'of_earlier') continue;
-            const since = findUser(users, 'joe')?.createdAt ?? '';
-            expect(since >= one.moment).toBe(true);
-            if (since > plusMs(one.moment, 1000)) expect(standing(users, '', one.moment)).toBe('of_earlier');
-          }
+          if (fact === loggedIn) issued.push({ life, moment });
+          else life = fact === created ? event.id : '';
+          for (const one of issued) check(users, life, one);
         }
       }),
     );

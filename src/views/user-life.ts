@@ -1,4 +1,4 @@
-import { minute, second } from '../base/duration.ts';
+import { minute, msBetween, second } from '../base/time.ts';
 import { findUser, type UserEntry, type UsersState } from './users.ts';
 
 /** What a certificate that was checked says of its user. */
@@ -16,6 +16,7 @@ export type UserStanding =
   /** It was issued to an earlier user of that name, who was deleted; or that cannot be ruled out. */
   | { readonly status: 'of_earlier' };
 
+const epoch = '1970-01-01T00:00:00.000Z';
 /** Certificates are back-dated by so much. */
 const backDatedMs = minute;
 
@@ -37,7 +38,7 @@ export function userStandingOf(
   if (user === undefined) return { status: 'absent' };
   const isSame =
     lifeId === ''
-      ? user.life.isFirst || validFromMs + backDatedMs + second > Date.parse(user.createdAt)
+      ? user.life.isFirst || validFromMs + backDatedMs + second > msBetween(epoch, user.createdAt)
       : lifeId === user.life.id;
   return isSame ? { status: 'present', user } : { status: 'of_earlier' };
 }
