@@ -4,6 +4,7 @@ import { authoritiesView, type AuthoritiesState } from '../views/authorities.ts'
 import { clusterView } from '../views/cluster.ts';
 import { configurationView } from '../views/configuration.ts';
 import { hostsView, type HostsState } from '../views/hosts.ts';
+import { type Heard, openHeard } from '../views/heard.ts';
 import { invitesView, type InvitesState } from '../views/invites.ts';
 import { openView } from '../views/open-view.ts';
 import { type PresenceState, presenceViewBy } from '../views/presence.ts';
@@ -27,6 +28,8 @@ export interface AuthViews {
   readonly tokens: View<TokensState>;
   readonly hosts: View<HostsState>;
   readonly presence: View<PresenceState>;
+  /** Since when this server knows of what ends by itself. */
+  readonly heard: Heard;
   /** By which what the views hold grows old. */
   readonly clock: ReaderClock;
   /** Resolves when every fold of `state` holds this position. */
@@ -40,7 +43,12 @@ export interface AuthViews {
   close(): void;
 }
 
-export async function openAuthViews(log: ClusterLog, clock: ReaderClock): Promise<AuthViews> {
+/** @param live whether what is folded now was written now; default: it was not, as for one who only looks. */
+export async function openAuthViews(
+  log: ClusterLog,
+  clock: ReaderClock,
+  live: () => boolean = () => false,
+): Promise<AuthViews> {
   const presenceView = presenceViewBy(clock);
   const [cluster, configuration, authorities, roles, users, invites, tokens, hosts, presence] =
     await Promise.all([
@@ -54,7 +62,18 @@ export async function openAuthViews(log: ClusterLog, clock: ReaderClock): Promis
       openView(hostsView, log.state),
       openView(presenceView, log.presence),
     ]);
-  const ofState = [cluster, configuration, authorities, roles, users, invites, tokens, hosts];
+  const heard = await openHeard(log.state, await log.state.head(), { clock, live });
+  const ofState: readonly View<unknown>[] = [
+    cluster,
+    configuration,
+    authorities,
+    roles,
+    users,
+    invites,
+    tokens,
+    hosts,
+    heard.view,
+  ];
   const reached = async (position: Position): Promise<void> => {
     await Promise.all(ofState.map((view) => view.reached(position)));
   };
@@ -68,6 +87,7 @@ export async function openAuthViews(log: ClusterLog, clock: ReaderClock): Promis
     tokens,
     hosts,
     presence,
+    heard,
     clock,
     reached,
     broken: Promise.race([...ofState, presence].map(failureOf)),

@@ -87,7 +87,9 @@ export async function buildDeps(
     ...(parts.servedBy && { servedBy: parts.servedBy }),
   });
   const monotonic = parts.monotonic ?? (() => performance.now());
-  const folds = await openAuthViews(log, { now: () => world.now(), monotonic: parts.ageing ?? monotonic });
+  const clock = { now: () => world.now(), monotonic: parts.ageing ?? monotonic };
+  let isFresh = (): boolean => false;
+  const folds = await openAuthViews(log, clock, () => isFresh());
   const presence = presenceWriter({
     log: log.presence,
     world,
@@ -125,6 +127,7 @@ export async function buildDeps(
     const gates = openGates(own, world, hostId, sink);
     const staticTokens = readStaticTokens(parts.staticTokens ?? [], sink);
     const lag = watchFoldLag({ views: folds, sink, metrics, limitMs, monotonic });
+    isFresh = () => lag.trouble() === undefined;
     const witnesses = parts.witnesses ?? noWitnesses;
     const heads = signingHeads({ log, world, sink, metrics, hostId, witnesses });
     closers.push(

@@ -5,8 +5,9 @@ import { CodedError } from '../base/errors.ts';
 import { plusMs, second } from '../base/time.ts';
 import { joinToken, tokenIdOf } from '../domain/join-token.ts';
 import { tokenStream } from '../domain/streams.ts';
-import { execute } from '../log/execute.ts';
+import { execute, load } from '../log/execute.ts';
 import { newToken, tokenHash } from '../pki/token.ts';
+import { timeForToken } from './deciding-time-of.ts';
 import { type AuthDeps, causeOf } from './deps.ts';
 import { findStatic, shortestSafeToken } from './static-tokens.ts';
 
@@ -21,18 +22,21 @@ export async function createToken(deps: AuthDeps, call: Call, input: Input): Pro
   const known = findStatic(deps.staticTokens, hash);
   if (known !== undefined)
     throw new CodedError('already_exists', `this value is that of the static token ${known.tokenId}`);
-  const now = deps.world.now();
+  // A random value was never a token.
+  const before =
+    input.value === undefined ? undefined : await load(deps.log.state, joinToken, tokenStream(hash));
+  const time = timeForToken(deps, hash, before?.state ?? joinToken.initial);
   const ttlMs = input.ttlSeconds * second;
   const { position } = await execute(
     deps.log.state,
     joinToken,
     tokenStream(hash),
-    { type: 'create-token', now, roles: input.roles, ttlMs, uses: input.uses ?? null },
+    { type: 'create-token', ...time, roles: input.roles, ttlMs, uses: input.uses ?? null },
     causeOf(deps, call),
   );
   if (position === undefined) throw new Error('bug: a new token made no fact');
   await deps.views.reached(position);
-  return { token, tokenId: tokenIdOf(hash), expiresAt: plusMs(now, ttlMs), position };
+  return { token, tokenId: tokenIdOf(hash), expiresAt: plusMs(time.now, ttlMs), position };
 }
 
 /** A machine takes a token that begins with a slash for the path of a file; a shell takes much for something else. */

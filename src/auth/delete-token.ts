@@ -4,9 +4,10 @@ import type { Call } from '../api/server-deps.ts';
 import { CodedError } from '../base/errors.ts';
 import { joinToken, tokenIdOf } from '../domain/join-token.ts';
 import { tokenStream } from '../domain/streams.ts';
-import { execute } from '../log/execute.ts';
+import { execute, load } from '../log/execute.ts';
 import { tokenHash } from '../pki/token.ts';
 import { createdTokens } from '../views/tokens.ts';
+import { timeForToken } from './deciding-time-of.ts';
 import { type AuthDeps, causeOf } from './deps.ts';
 import { findStatic } from './static-tokens.ts';
 
@@ -28,21 +29,18 @@ export async function deleteToken(deps: AuthDeps, call: Call, { token }: Input):
       `token ${ofFile.tokenId} is statically configured and cannot be removed`,
     );
   const named = createdTokens(deps.views.tokens.state()).find(([hash]) => tokenIdOf(hash) === token);
+  const hash = named?.[0] ?? hashOfIt;
+  const { state, revision } = await load(deps.log.state, joinToken, tokenStream(hash));
+  // What was never a token does not become the name of a stream.
+  if (revision === 0) throw new CodedError('not_found', 'the token is not found');
   const { position } = await execute(
     deps.log.state,
     joinToken,
-    tokenStream(await existing(deps, named?.[0] ?? hashOfIt)),
-    { type: 'delete-token', now: deps.world.now() },
+    tokenStream(hash),
+    { type: 'delete-token', ...timeForToken(deps, hash, state) },
     causeOf(deps, call),
   );
   if (position === undefined) throw new Error('bug: a deletion made no fact');
   await deps.views.reached(position);
   return { position };
-}
-
-/** What was never a token does not become the name of a stream. */
-async function existing(deps: AuthDeps, hash: string): Promise<string> {
-  if ((await deps.log.state.revision(tokenStream(hash))) === 0)
-    throw new CodedError('not_found', 'the token is not found');
-  return hash;
 }

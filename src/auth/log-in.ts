@@ -16,6 +16,7 @@ import { matchOtpStep } from '../pki/otp.ts';
 import { verifyPassword } from '../pki/password.ts';
 import { signerOf } from '../views/authorities.ts';
 import { findUser, type UserEntry } from '../views/users.ts';
+import { timeForUser } from './deciding-time-of.ts';
 import { type AuthDeps, causeOf } from './deps.ts';
 import { issueCertificates, readPublicKey } from './issue-certificates.ts';
 import { clusterOf, rolesOf, signerOfCluster } from './lookups.ts';
@@ -80,6 +81,7 @@ async function prove(
     userStream(entry?.state.username ?? 'no such user'),
     {
       type: 'log-in',
+      ...timeForUser(deps, input.username, entry?.state ?? user.initial),
       now,
       password,
       otp: secondFactor === 'off' ? { status: 'not_required' } : otp,

@@ -48,23 +48,23 @@ export async function openTestAuth(
     servedBy?: () => Promise<string | undefined>;
   } = {},
 ): Promise<TestAuth> {
-  const world = options.world ?? fakeWorld();
+  const { servedBy, monotonic, ...given } = options;
+  const world = given.world ?? fakeWorld();
   const sink = recordingSink();
-  const log = options.log ?? memoryLog({ world });
+  const log = given.log ?? memoryLog({ world });
   const { deps, close } = await buildDeps({
+    hostId: authHostId,
+    clusterName: 'example',
+    secondFactor: 'otp',
+    nodename: 'auth-1',
+    ageing: () => Date.parse(world.now()),
+    ...given,
     log,
     world,
     sink,
     metrics: recordingMetrics(),
-    hostId: options.hostId ?? authHostId,
-    clusterName: options.clusterName ?? 'example',
-    secondFactor: options.secondFactor ?? 'otp',
-    nodename: options.nodename ?? 'auth-1',
-    nameIsDefault: options.nameIsDefault ?? false,
-    staticTokens: options.staticTokens ?? [],
-    ...(options.servedBy && { servedBy: options.servedBy }),
-    ageing: options.ageing ?? (() => Date.parse(world.now())),
-    ...(options.monotonic && { monotonic: options.monotonic }),
+    ...(servedBy && { servedBy }),
+    ...(monotonic && { monotonic }),
   });
   return { deps, log, world, sink, close };
 }

@@ -1,10 +1,10 @@
-import { minute, msBetween, plusMs, type Instant } from '../base/time.ts';
+import { minute, plusMs } from '../base/time.ts';
+import { agoMs, type DecidingTime } from './deciding-time.ts';
 import type { Addresses, Refusal, UserFact } from './user-fact.ts';
-import { type ActiveUser, lockOf, maxFailures, type UserState } from './user-state.ts';
+import { type ActiveUser, lockMs, lockOf, maxFailures, type UserState } from './user-state.ts';
 
-/** How long one failure counts, and how long the lock lasts. */
+/** How long one failure counts. */
 const failureMemoryMs = 30 * minute;
-const lockMs = 20 * minute;
 
 /**
  * What the check of a password gave. `id` is that of the password it was checked against, as the user's state named
@@ -21,9 +21,9 @@ export type OtpCheck =
   /** `id` is that of the seed; `step` the 30-second step the code belongs to. */
   | { readonly status: 'matched'; readonly id: string; readonly step: number };
 
-export interface LogIn {
+/** `ages` of the user's failures and of its lock, as the deciding server knows them. */
+export interface LogIn extends DecidingTime {
   readonly type: 'log-in';
-  readonly now: Instant;
   readonly password: PasswordCheck;
   readonly otp: OtpCheck;
   readonly addresses: Addresses;
@@ -34,7 +34,7 @@ export interface LogIn {
  * An unknown or locked user gives no fact, so that a guesser cannot make the log grow; `auth` puts those in the audit log.
  */
 export function decideLogin(state: UserState, command: LogIn): readonly UserFact[] {
-  if (state.status === 'absent' || lockOf(state, command.now).status === 'locked') return [];
+  if (state.status === 'absent' || lockOf(state, command).status === 'locked') return [];
   const { now, addresses } = command;
   const reason = refusalOf(state, command);
   if (reason === undefined) {
@@ -45,12 +45,15 @@ export function decideLogin(state: UserState, command: LogIn): readonly UserFact
     return [{ type: 'user.logged_in', data: { method: 'local', otp, addresses } }];
   }
   const refused: UserFact = { type: 'user.login_refused', data: { reason, at: now, addresses } };
-  const remembered = state.failures.filter((at) => msBetween(at, now) < failureMemoryMs).length + 1;
+  const remembered = state.failures.filter((at) => agoMs(at, command) < failureMemoryMs).length + 1;
   if (remembered < maxFailures) return [refused];
   const until = plusMs(now, lockMs);
   return [
     refused,
-    { type: 'user.locked', data: { until, reason: `${maxFailures} failed login attempts in a row` } },
+    {
+      type: 'user.locked',
+      data: { until, forMs: lockMs, reason: `${maxFailures} failed login attempts in a row` },
+    },
   ];
 }
 

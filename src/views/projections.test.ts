@@ -36,7 +36,7 @@ describe('the users', () => {
       ['user-joe', locked],
       ['role-user-x', created],
     ]);
-    expect(summariesOf(users, at)).toEqual([
+    expect(summariesOf(users, () => ({ now: at }))).toEqual([
       {
         username: 'amy',
         roles: ['admin'],

@@ -1,4 +1,5 @@
 import type { Instant } from '../base/time.ts';
+import type { DecidingTime } from '../domain/deciding-time.ts';
 import { idInStream } from '../domain/streams.ts';
 import { user } from '../domain/user.ts';
 import { userFact } from '../domain/user-fact.ts';
@@ -73,11 +74,14 @@ export interface UserSummary {
 }
 
 /** What operators see of all users, sorted by name. */
-export const summariesOf = (users: UsersState, now: Instant): readonly UserSummary[] =>
+export const summariesOf = (
+  users: UsersState,
+  timeFor: (user: ActiveUser) => DecidingTime,
+): readonly UserSummary[] =>
   valuesOf(users).map(({ state, createdAt }) => ({
     username: state.username,
     roles: [...state.roles],
     traits: state.traits,
-    lock: lockOf(state, now),
+    lock: lockOf(state, timeFor(state)),
     createdAt,
   }));
