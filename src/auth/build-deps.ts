@@ -9,10 +9,12 @@ import type { ClusterLog } from '../log/event-log.ts';
 import { noWitnesses, type Witnesses } from '../log/signed-head-witness.ts';
 import { auditWriter } from './audit-writer.ts';
 import { openAuthViews } from './auth-views.ts';
+import { type ClockWatch, watchClocks } from './clocks.ts';
 import type { AuthDeps } from './deps.ts';
 import { declareConfiguration, tellDrift } from './file-configuration.ts';
 import { freshWithin, watchFoldLag } from './fold-lag.ts';
 import { foundCluster } from './first-start.ts';
+import { guardedLog } from './guarded-log.ts';
 import { openGates } from './open-gates.ts';
 import { ownAudit } from './own-audit.ts';
 import { presenceWriter } from './presence-writer.ts';
@@ -72,7 +74,9 @@ function explainImport(e: unknown): never {
 export async function buildDeps(
   parts: AuthParts,
 ): Promise<{ readonly deps: AuthDeps; readonly close: () => Promise<void> }> {
-  const { log, world, sink, metrics, hostId, clusterName, secondFactor } = parts;
+  const { world, sink, metrics, hostId, clusterName, secondFactor } = parts;
+  let clocks: ClockWatch | undefined;
+  const log = guardedLog(parts.log, () => clocks?.require());
   const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
   const { type, place } = log.store();
   const founded = await foundCluster({
@@ -127,6 +131,8 @@ export async function buildDeps(
     const gates = openGates(own, world, hostId, sink);
     const staticTokens = readStaticTokens(parts.staticTokens ?? [], sink);
     const lag = watchFoldLag({ views: folds, sink, metrics, limitMs, monotonic });
+    clocks = watchClocks({ views, lag, sink, metrics, hostId });
+    const clockWatch = clocks;
     isFresh = () => lag.trouble() === undefined;
     const witnesses = parts.witnesses ?? noWitnesses;
     const heads = signingHeads({ log, world, sink, metrics, hostId, witnesses });
@@ -135,6 +141,7 @@ export async function buildDeps(
       () => {
         drift.close();
         lag.close();
+        clockWatch.close();
       },
       () => heads.close(),
     );
@@ -148,6 +155,7 @@ export async function buildDeps(
         views,
         keys,
         lag,
+        clocks,
         audit,
         ownAudit: own,
         gate: gates.gate,

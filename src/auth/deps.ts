@@ -8,6 +8,7 @@ import type { Cause } from '../log/event.ts';
 import type { Witnesses } from '../log/signed-head-witness.ts';
 import type { AuditWriter } from './audit-writer.ts';
 import type { AuthViews } from './auth-views.ts';
+import type { ClockWatch } from './clocks.ts';
 import type { FoldLag } from './fold-lag.ts';
 import type { JoinGate } from './join-gate.ts';
 import type { LoginGate } from './login-gate.ts';
@@ -19,6 +20,7 @@ import type { KnownStaticToken } from './static-tokens.ts';
 
 /** What the use cases work with. Made once, by `service.ts`. */
 export interface AuthDeps {
+  /** Takes nothing while the clock of this server is not to be trusted. */
   readonly log: ClusterLog;
   readonly world: World;
   readonly sink: LogSink;
@@ -29,6 +31,7 @@ export interface AuthDeps {
   readonly keys: KeyChest;
   /** Ask it before anything is signed. */
   readonly lag: FoldLag;
+  readonly clocks: ClockWatch;
   readonly audit: AuditWriter;
   readonly ownAudit: OwnAudit;
   readonly gate: LoginGate;

@@ -19,7 +19,6 @@ import { userStandingOf } from '../views/user-life.ts';
 import { announceSelf, keepAnnounced } from './announce-self.ts';
 import { buildDeps, ownPresence } from './build-deps.ts';
 import { type CallerFacts, identifyCallers } from './callers.ts';
-import { tellClocks } from './clocks.ts';
 import { startCompaction } from './compaction.ts';
 import type { AuthDeps } from './deps.ts';
 import { implementations } from './implementations.ts';
@@ -131,9 +130,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const server = tlsServer(await tlsContext(deps, config), listenerOf(app));
     const address = await listeners.listen('auth', server, config.listenAddress);
     await announceSelf(deps, config, address);
-    const clocksTold = new Map<string, string>();
     const renewing = setInterval(() => {
-      tellClocks(deps, clocksTold);
       keepAnnounced(deps, config, address).catch((e: unknown) => {
         sink.error('this auth server could not be announced', { reason: String(e) });
       });
@@ -155,7 +152,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     });
     await deps.heads.start();
     const compaction = startCompaction({
-      log,
+      log: deps.log,
       views: deps.views,
       world,
       sink,
@@ -171,7 +168,13 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const running: Running = {
       done,
       diagnostics: () => reportOf(deps, log),
-      trouble: () => logTrouble(log) ?? deps.lag.trouble() ?? compaction.trouble() ?? deps.heads.trouble(),
+      trouble: () =>
+        logTrouble(log) ??
+        deps.clocks.trouble() ??
+        deps.lag.trouble() ??
+        compaction.trouble() ??
+        deps.heads.trouble(),
+      notice: () => deps.clocks.notice(),
       stop: endingOnce(async (grace) => {
         stopping.abort();
         clearInterval(renewing);

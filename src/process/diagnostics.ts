@@ -5,7 +5,8 @@ import type { MetricsRegistry } from './metrics.ts';
 export type Health =
   /** `waitsFor`: what is missing, when something is. */
   | { readonly status: 'starting'; readonly waitsFor: readonly string[] }
-  | { readonly status: 'ok' }
+  /** `notices`: what somebody should look at, though it serves. */
+  | { readonly status: 'ok'; readonly notices?: readonly string[] }
   | { readonly status: 'degraded'; readonly reasons: readonly string[] };
 
 const stateNumbers = { ok: 0, degraded: 2, starting: 3 } as const;
@@ -46,7 +47,10 @@ export async function openDiagnostics(
 function readiness(response: ServerResponse, health: Health): void {
   switch (health.status) {
     case 'ok':
-      answer(response, 200, { status: 'ok' });
+      answer(response, 200, {
+        status: 'ok',
+        ...(health.notices === undefined || health.notices.length === 0 ? {} : { notices: health.notices }),
+      });
       break;
     case 'starting':
       answer(response, 400, {

@@ -119,7 +119,14 @@ async function start(deps: ProxyDeps, stopping: AbortSignal | undefined): Promis
     throw e;
   }
   const host = (): HostInfo => hostInfo(config, bound.web);
-  const announcement = announceHost({ auth, sink, host, random: () => fraction(world), stopping });
+  const announcement = announceHost({
+    auth,
+    sink,
+    host,
+    random: () => fraction(world),
+    now: () => world.now(),
+    stopping,
+  });
   await announcement.first;
   let finish: () => void = () => undefined;
   const done = new Promise<void>((resolve) => {
