@@ -1,4 +1,6 @@
+import type { Instant } from '../base/time.ts';
 import type { Recorded } from '../log/event.ts';
+import { momentOfUuidV7 } from '../log/uuid-v7.ts';
 import { auditCodes } from './audit-codes.ts';
 import type { AuditEvent } from './audit-event.ts';
 import { tellUser, type Told } from './audit-from-user.ts';
@@ -19,7 +21,23 @@ export function auditFromState(recorded: Recorded): AuditEvent | undefined {
   const told = tell(recorded);
   if (!told) return undefined;
   const { cause, id } = recorded;
-  return { ei: 0, uid: id, time: cause.at, ...told, actor: cause.actor, request_id: cause.requestId };
+  return {
+    ei: 0,
+    uid: id,
+    time: happenedAt(recorded),
+    ...told,
+    actor: cause.actor,
+    request_id: cause.requestId,
+  };
+}
+
+/**
+ * By the clock of the auth server that wrote it. The log's own time does not go back: for hours it may stand where another server's
+ * clock was that was ahead. The id of an event says when it was made.
+ */
+function happenedAt({ cause, id }: Recorded): Instant {
+  const madeAt = momentOfUuidV7(id);
+  return madeAt !== undefined && madeAt < cause.at ? madeAt : cause.at;
 }
 
 function tell(recorded: Recorded): Told | undefined {
@@ -29,7 +47,7 @@ function tell(recorded: Recorded): Told | undefined {
     case 'user': {
       const fact = userFact.safeParse(recorded.fact).data;
       const username = idInStream(recorded.stream, 'user') ?? '';
-      return fact && tellUser(fact, { username, by, at: recorded.cause.at });
+      return fact && tellUser(fact, { username, by, at: happenedAt(recorded) });
     }
     case 'role':
       return tellRole(roleFact.safeParse(recorded.fact).data, by);
