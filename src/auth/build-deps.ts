@@ -102,6 +102,7 @@ export async function buildDeps(
     intervalMs: presenceIntervalMs,
     soonMs: newHostsEveryMs,
     monotonic,
+    ageing: clock.monotonic,
   });
   const limitMs = parts.maxLogLagMs ?? maxLogLagMs;
   const views = freshWithin(folds, limitMs);

@@ -56,6 +56,8 @@ export interface AuthServiceDeps {
   readonly listeners: Listeners;
   /** Where signed heads go beside the log. Default: nowhere. */
   readonly witnesses?: Witnesses;
+  /** As in `AuthParts`; for tests. */
+  readonly ageing?: () => number;
   readonly config: AuthConfig;
 }
 

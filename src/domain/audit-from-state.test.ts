@@ -1,11 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import type { Recorded } from '../log/event.ts';
+import { uuidV7 } from '../log/uuid-v7.ts';
 import { auditCodes } from './audit-codes.ts';
 import { type AuditEvent, auditEvent } from './audit-event.ts';
 import { auditFromState } from './audit-from-state.ts';
 import recordedFacts from './fixtures/facts.json' with { type: 'json' };
 
-const fixtures = recordedFacts as unknown as readonly Recorded[];
+const uuid = (): string => '00000000-0000-4000-8000-000000000001';
+const madeAt = (moment: string): string => uuidV7({ now: () => moment, uuid });
+/** With ids that were made when the facts were written. */
+const fixtures = (recordedFacts as unknown as readonly Recorded[]).map((one) => ({
+  ...one,
+  id: madeAt(one.cause.at),
+}));
 const told = (type: string, n = 0): AuditEvent | undefined => {
   const event = fixtures.filter(({ fact }) => fact.type === type)[n];
   return event && auditFromState(event);
@@ -74,6 +81,12 @@ describe('what the audit is told', () => {
       'addr.local': '192.0.2.1:3080',
     });
     expect(told('user.logged_in')).toMatchObject({ user: 'joe', success: true, method: 'local' });
+  });
+
+  it('is dated by who wrote it where the time of the log stood ahead', () => {
+    const source = fixtures.find(({ fact }) => fact.type === 'user.invited');
+    const ahead = source && { ...source, cause: { ...source.cause, at: '2027-01-01T00:00:00.000Z' } };
+    expect(ahead && auditFromState(ahead)).toMatchObject({ time: source?.cause.at, ttl: '1h0m0s' });
   });
 
   it('says how long a link lives', () => {
