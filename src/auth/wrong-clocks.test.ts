@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hour, minute, second } from '../base/time.ts';
 import type { TestAuth } from './testing.ts';
-import { WrongClocks } from './wrong-clocks-model.ts';
+import { WrongClocks } from './wrong-clocks-testing.ts';
 
 type Act = (clocks: WrongClocks, server: TestAuth, pick: number) => Promise<void>;
 
