@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe } from 'vitest';
 import { describeAppending } from './appending.ts';
+import { describeDriver } from './driver.ts';
 import { describeEvidence } from './evidence.ts';
 import { describeFollowing } from './following.ts';
 import { describeSecrets } from './secrets.ts';
@@ -20,6 +21,7 @@ export function describeStore(name: string, create: () => Promise<TrialStore>): 
       if (trial === undefined) throw new Error('the trial has not begun');
       return trial;
     };
+    describeDriver(current);
     describeAppending(current);
     describeFollowing(current);
     describeSecrets(current);
