@@ -3,6 +3,7 @@ import { describeAppending } from './appending.ts';
 import { describeDriver } from './driver.ts';
 import { describeEvidence } from './evidence.ts';
 import { describeFollowing } from './following.ts';
+import { describeRecovering } from './recovering.ts';
 import { describeRestored } from './restored.ts';
 import { describeSecrets } from './secrets.ts';
 import { describeSnapshots } from './compaction.ts';
@@ -29,5 +30,6 @@ export function describeStore(name: string, create: () => Promise<TrialStore>): 
     describeSnapshots(current);
     describeEvidence(current);
     describeRestored(current);
+    describeRecovering(current);
   });
 }

@@ -2,6 +2,7 @@ import type { Observable } from 'rxjs';
 import type { Instant } from '../base/time.ts';
 import type { StoreReport } from './slot-driver.ts';
 import type { Fence } from './fence.ts';
+import type { Recovered, RecoveryReport, RecoveryStep } from './recovery.ts';
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 
 export interface Write {
@@ -178,6 +179,13 @@ export interface ClusterLog {
   ): Promise<Compacted>;
   /** What lies in the store beside the newest: looked up there at the call. */
   inspect(partition: Partition): Promise<PartitionContents>;
+  /** After the store went back: what is known here, and what the store holds. Changes nothing. */
+  recovery(partition: Partition): Promise<RecoveryReport>;
+  /**
+   * The way out of that, for one partition: gives the store back what is still known here, or goes on from what it has.
+   * Appends a fact that says which, and what was lost. Followers of this process are told to begin again.
+   */
+  recover(partition: Partition, step: RecoveryStep, cause: Cause): Promise<Recovered>;
   stats(): Readonly<Record<Partition, PartitionStats>>;
   /** What is known of the store under it. */
   store(): StoreReport;

@@ -70,6 +70,8 @@ const clusterLog = (logs: Readonly<Record<Partition, PartitionLog>>, driver: Slo
   ...logs,
   takeSnapshot: (partition, views, options, cause) => logs[partition].takeSnapshot(views, options, cause),
   inspect: (partition) => logs[partition].inspect(),
+  recovery: (partition) => logs[partition].recovery(),
+  recover: (partition, step, cause) => logs[partition].recover(step, cause),
   stats: () => ({ state: logs.state.stats(), presence: logs.presence.stats(), audit: logs.audit.stats() }),
   store: () => driver.report(),
   close: async () => {

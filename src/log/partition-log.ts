@@ -21,6 +21,15 @@ import { fenceError } from './fence.ts';
 import { follow } from './follow.ts';
 import { PartitionReader } from './partition-reader.ts';
 import { conditionError, conditionText } from './reader-condition.ts';
+import {
+  recover,
+  type Recovered,
+  type RecoveryParts,
+  type RecoveryReport,
+  type RecoveryStep,
+  reportRecovery,
+  type StoreBranch,
+} from './recovery.ts';
 import type { Sealing } from './sealing.ts';
 import type { Place, SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
@@ -209,6 +218,16 @@ export class PartitionLog implements EventLog {
     return { firstSlot: 0, snapshots };
   }
 
+  /** See `ClusterLog.recovery`. */
+  recovery(): Promise<RecoveryReport> {
+    return reportRecovery(this.#recoveryParts());
+  }
+
+  /** See `ClusterLog.recover`. */
+  recover(step: RecoveryStep, cause: Cause): Promise<Recovered> {
+    return recover(this.#recoveryParts(), step, cause);
+  }
+
   stats(): PartitionStats {
     const { fold, condition } = this.#reader;
     const waiting = this.#appender.waiting;
@@ -238,6 +257,27 @@ export class PartitionLog implements EventLog {
     await this.#appender.close();
     this.#closed.abort();
     await this.#discarded.close();
+  }
+
+  #recoveryParts(): RecoveryParts {
+    const { driver } = this.#options;
+    return { driver, reader: this.#reader, openBranch: () => this.#openBranch() };
+  }
+
+  /** The log as the store has it, on the same handle. */
+  async #openBranch(): Promise<StoreBranch> {
+    const branch = new PartitionLog(this.#partition, { ...this.#options, known: undefined });
+    await branch.open();
+    return {
+      reader: branch.#reader,
+      append: (stream, fact, cause) =>
+        branch.append([{ stream, expected: branch.#reader.fold.revision(stream), facts: [fact] }], cause),
+      appendAgain: ({ id, stream, revision, fact, cause, sealed }) => {
+        const events = [draftEvent(id, stream, fact, cause, sealed)];
+        return branch.#appender.append([{ stream, expected: revision - 1, events }], cause.at);
+      },
+      close: () => branch.close(),
+    };
   }
 
   /** Ids of `count` events. The last is `id`, when there is one: its position is what the append returns. */
