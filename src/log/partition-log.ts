@@ -167,8 +167,12 @@ export class PartitionLog implements EventLog {
     return this.#options.sealing.unseal(event, name);
   }
 
-  async destroySecrets(event: Recorded): Promise<void> {
-    await this.#options.sealing.destroy(Object.values(event.sealed ?? {}).map((one) => one.keyId));
+  destroySecrets(event: Recorded): Promise<void> {
+    return this.destroyKeys(Object.values(event.sealed ?? {}).map((one) => one.keyId));
+  }
+
+  async destroyKeys(keyIds: readonly string[]): Promise<void> {
+    await this.#options.sealing.destroy(keyIds);
     // Destroyed here; but the vault may have been copied before.
     await this.#reader.catchUp();
     if (this.#reader.fold.fence) throw fenceError(this.#reader.fold.fence);
