@@ -7,7 +7,6 @@ import {
   type StoredSlot,
   StoreWentBack,
 } from '../../src/log/slot-driver.ts';
-import type { PageRequest } from './slot-tables.ts';
 
 /** What the worker thread is asked, and what it answers. Both ends are this program: nothing is checked twice. */
 export interface Calls {
@@ -30,6 +29,14 @@ export interface Calls {
   remove: { args: { table: BlobTable; key: string }; answer: undefined };
   list: { args: { table: BlobTable; prefix: string }; answer: string[] };
   close: { args: undefined; answer: undefined };
+}
+
+export interface PageRequest {
+  readonly partition: Partition;
+  readonly from: number;
+  /** Own hash of slot `from - 1`, as the reader knows it. */
+  readonly after: Uint8Array | undefined;
+  readonly maxBytes: number;
 }
 
 export type Operation = keyof Calls;

@@ -9,6 +9,7 @@ import {
   StoreWentBack,
 } from '../../src/log/slot-driver.ts';
 import type { Connection } from './connection.ts';
+import type { PageRequest } from './protocol.ts';
 
 /** Largest batch. More than the log makes of itself; one large append may go alone. */
 export const maxBatchBytes = 1024 * 1024;
@@ -95,14 +96,6 @@ export function load(connection: Connection, partition: Partition, slots: readon
     for (const { slot, batch } of slots) insert.run(slot, batch);
   });
   connection.tellOthers();
-}
-
-export interface PageRequest {
-  readonly partition: Partition;
-  readonly from: number;
-  /** Own hash of slot `from - 1`, as the reader knows it. */
-  readonly after: Uint8Array | undefined;
-  readonly maxBytes: number;
 }
 
 /** Slots from `from` or from the floor on until they hold `maxBytes`; at least one when there is one. */
