@@ -12,7 +12,6 @@ import { type Exported, exportLog } from './archive-write.ts';
 import { add, cause, fact, fill, open } from './copy-testing.ts';
 import { partitions } from './event.ts';
 import { fenced, fenceStream } from './fence.ts';
-import { addStoreKey } from './keyring-store.ts';
 import { copyOfStore, memoryDriver, memoryStore, type MemoryStore } from './memory-driver.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import { collect } from './testing.ts';
@@ -210,35 +209,6 @@ describe('importing', () => {
     expect((await verifyLog(memoryDriver(behind))).bad).toBeUndefined();
     await add(await open(behind), 'presence', 'a-1', fact(1));
     expect(await read(memoryDriver(source))).toMatchObject({ status: 'nothing' });
-  });
-
-  it('never brings a data key back that the store has destroyed, nor the older form of one that was rewrapped', async () => {
-    await fill(source);
-    const behind = copyOfStore(source);
-    await add(await open(source), 'state', 'secret-2', { ...fact(1), secrets: { key: Buffer.from('2') } });
-    await add(await open(source), 'state', 'secret-3', { ...fact(1), secrets: { key: Buffer.from('3') } });
-    await write();
-    const [rewrapped = '', destroyed = ''] = [...source.vault.keys()].filter((key) => !behind.vault.has(key));
-    await memoryDriver(behind).vault.destroy(destroyed);
-    await memoryDriver(behind).vault.create(rewrapped, Buffer.from('under a newer key'));
-    expect(await read(memoryDriver(behind))).toMatchObject({ status: 'appended', dataKeys: 1 });
-    expect(behind.vault.has(destroyed)).toBe(false);
-    expect(Buffer.from(behind.vault.get(rewrapped) ?? []).toString()).toBe('under a newer key');
-  });
-
-  it('with secrets carries the keyring of the store, which goes into meta', async () => {
-    await fill(source);
-    const id = await addStoreKey(memoryDriver(source));
-    await write(false);
-    await read();
-    expect([...target.meta.keys()]).toEqual([]);
-    rmSync(path);
-    target = memoryStore();
-    await write(true);
-    await read();
-    expect([...target.meta.keys()]).toEqual([`key-encryption-key/00000001-${id}`]);
-    expect(target.vault).toEqual(source.vault);
-    expect(target.floors.get('presence')).toBe(Math.min(...(target.slots.get('presence')?.keys() ?? [])));
   });
 
   it('refuses a store that went another way, naming the slot, and leaves it as it was', async () => {
