@@ -136,6 +136,7 @@ export class Appender {
     try {
       if (this.#mustCatchUp) await this.#catchUp();
       if (reader.damage) throw damageError(reader.damage);
+      await this.#recall();
     } catch (e) {
       const all = this.#waiting;
       this.#waiting = [];
@@ -151,6 +152,15 @@ export class Appender {
     } catch (e) {
       this.#refuseAll(members, e);
     }
+  }
+
+  /** What is not in memory of the streams that are about to be written. */
+  async #recall(): Promise<void> {
+    const { fold } = this.#options.reader;
+    const unknown = this.#waiting.flatMap(({ writes }) =>
+      writes.map(({ stream }) => stream).filter((stream) => !fold.knows(stream)),
+    );
+    if (unknown.length > 0) await fold.recall(unknown);
   }
 
   async #catchUp(): Promise<void> {
@@ -206,6 +216,8 @@ export class Appender {
       return fenceError(fold.fence);
     const own = new Map<StreamName, Revision>();
     for (const { stream, expected, events } of one.writes) {
+      // It came while others were recalled.
+      if (!fold.knows(stream)) return 'later';
       const known = own.get(stream) ?? ahead.get(stream) ?? fold.revision(stream);
       if (expected !== known) {
         if (ahead.has(stream)) return 'later';

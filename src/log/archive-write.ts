@@ -18,10 +18,11 @@ import { requireSnapshot, wholeSnapshots } from './copy-blobs.ts';
 import { refuseUnfinished } from './copy-mark.ts';
 import { type Partition, partitions } from './event.ts';
 import { PartitionFold } from './partition-fold.ts';
+import type { Manifest } from './manifest.ts';
 import { damageError } from './partition-reader.ts';
 import { isLasting } from './rewrap-marks.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
-import { type Manifest, SnapshotStore } from './snapshot-store.ts';
+import { SnapshotStore } from './snapshot-store.ts';
 
 export interface ExportOptions {
   readonly source: SlotDriver;
@@ -120,8 +121,10 @@ async function writeAll(writer: EntryWriter, options: ExportOptions): Promise<Ar
   return end;
 }
 
+/** One that needs runs is left out: its partition is whole, and the release before could not read it. */
 async function newestSnapshot(source: SlotDriver, partition: Partition): Promise<Manifest | undefined> {
-  for await (const one of new SnapshotStore(source.snapshots, partition, silentLog).newestFirst()) return one;
+  for await (const one of new SnapshotStore(source.snapshots, partition, silentLog).newestFirst())
+    if (one.version === 1) return one;
   return undefined;
 }
 

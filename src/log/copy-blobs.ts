@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { silentLog } from '../base/log-sink.ts';
 import { CodedError } from '../base/errors.ts';
 import { type Partition, partitions } from './event.ts';
+import { runsFolder } from './index-runs.ts';
 import { isLasting } from './rewrap-marks.ts';
 import type { BlobStore, SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
@@ -39,10 +40,14 @@ export class BlobCopy {
   async snapshots(): Promise<void> {
     for (const partition of partitions) {
       const keys = wholeSnapshots(await this.#source.snapshots.list(`${partition}/`));
+      // Listed after the manifests that need them.
+      const runs = await this.#source.snapshots.list(runsFolder(partition));
+      await this.#put('snapshots', runs, this.#snapshots);
       const [manifests, parts] = [keys.filter(isManifest), keys.filter((key) => !isManifest(key))];
       await this.#put('snapshots', parts, this.#snapshots);
       await this.#put('snapshots', manifests, this.#snapshots);
       await removeOthers(this.#target.snapshots, new Set(keys), `${partition}/`);
+      await removeOthers(this.#target.snapshots, new Set(runs), runsFolder(partition));
     }
   }
 

@@ -17,6 +17,7 @@ import type {
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import { fenceError } from './fence.ts';
 import { follow } from './follow.ts';
+import { IndexUpkeep } from './index-upkeep.ts';
 import { newerText, PartitionReader } from './partition-reader.ts';
 import type { Sealing } from './sealing.ts';
 import type { SlotDriver } from './slot-driver.ts';
@@ -45,6 +46,7 @@ export class PartitionLog implements EventLog {
   readonly #partition: Partition;
   readonly #options: PartitionLogOptions;
   readonly #snapshots: SnapshotStore;
+  readonly #upkeep: IndexUpkeep;
   readonly #reader: PartitionReader;
   readonly #appender: Appender;
   readonly #watch: Watch;
@@ -56,8 +58,17 @@ export class PartitionLog implements EventLog {
     this.#partition = partition;
     this.#options = options;
     this.#snapshots = new SnapshotStore(driver.snapshots, partition, sink);
-    const restore = (): ReturnType<typeof restoreFold> => restoreFold(driver, this.#snapshots, sink);
+    this.#upkeep = new IndexUpkeep(driver, this.#snapshots, sink);
+    const restore = async (): ReturnType<typeof restoreFold> => {
+      const fold = await restoreFold(driver, this.#snapshots, sink);
+      if (fold) this.#upkeep.attach(fold);
+      return fold;
+    };
     this.#reader = new PartitionReader({ ...options, partition, restore });
+    this.#upkeep.attach(this.#reader.fold);
+    this.#reader.listen(() => {
+      this.#upkeep.look(this.#reader.fold);
+    });
     this.#appender = new Appender({ ...options, reader: this.#reader });
     this.#watch = new Watch({ ...options, reader: this.#reader, partition });
   }
@@ -84,6 +95,7 @@ export class PartitionLog implements EventLog {
 
   async revision(stream: StreamName): Promise<Revision> {
     await this.#reader.catchUp();
+    await this.#reader.fold.recall([stream]);
     return this.#reader.fold.revision(stream);
   }
 
@@ -151,6 +163,7 @@ export class PartitionLog implements EventLog {
         driver,
         reader: this.#reader,
         snapshots: this.#snapshots,
+        upkeep: this.#upkeep,
         world,
         writer,
         append: (stream, expected, fact, by) => this.append([{ stream, expected, facts: [fact] }], by),
@@ -204,6 +217,7 @@ export class PartitionLog implements EventLog {
 
   async close(): Promise<void> {
     await this.#appender.close();
+    await this.#upkeep.close();
     this.#closed.abort();
   }
 
@@ -262,6 +276,7 @@ export class PartitionLog implements EventLog {
       events.length,
     );
     for (const { stream, expected } of writes) {
+      await this.#reader.fold.recall([stream]);
       const known = this.#reader.fold.revision(stream);
       if (expected < known) throw conflict(stream, expected, known);
     }

@@ -191,12 +191,13 @@ export class PartitionReader {
     for await (const stored of driver.read(partition, this.#fold.slot + 1)) {
       if (stored.slot > this.#fold.slot + 1 && !(await this.#jump(stored.slot))) return;
       if (stored.slot <= this.#fold.slot) continue;
-      if (!this.#fit(stored)) return;
+      const found = this.#look(stored);
+      if (!('reason' in found)) await this.#fold.recall(found.events.map(({ stream }) => stream));
+      if (!this.#fit(stored, found)) return;
     }
   }
 
-  #fit(stored: StoredSlot): boolean {
-    const found = this.#look(stored);
+  #fit(stored: StoredSlot, found: Batch | Damage): boolean {
     if ('reason' in found) return this.#declareDamaged(found);
     try {
       this.admit(found);
