@@ -136,7 +136,7 @@ export class Appender {
     try {
       if (this.#mustCatchUp) await this.#catchUp();
       if (reader.damage) throw damageError(reader.damage);
-      await this.#recall();
+      await reader.fold.recall(this.#waiting.flatMap((one) => one.writes.map(({ stream }) => stream)));
     } catch (e) {
       const all = this.#waiting;
       this.#waiting = [];
@@ -152,15 +152,6 @@ export class Appender {
     } catch (e) {
       this.#refuseAll(members, e);
     }
-  }
-
-  /** What is not in memory of the streams that are about to be written. */
-  async #recall(): Promise<void> {
-    const { fold } = this.#options.reader;
-    const unknown = this.#waiting.flatMap(({ writes }) =>
-      writes.map(({ stream }) => stream).filter((stream) => !fold.knows(stream)),
-    );
-    if (unknown.length > 0) await fold.recall(unknown);
   }
 
   async #catchUp(): Promise<void> {
@@ -184,6 +175,8 @@ export class Appender {
     for (const one of this.#waiting) {
       full ||= chosen.length > 0 && (events + one.events > maxBatchEvents || bytes + one.bytes > maxBytes);
       full ||= chosen.length >= most;
+      // It came while others were recalled.
+      full ||= one.writes.some(({ stream }) => !this.#options.reader.fold.knows(stream));
       const fit = full ? 'later' : this.#fit(one, ahead);
       if (fit === 'now') {
         chosen.push(one);
@@ -216,8 +209,6 @@ export class Appender {
       return fenceError(fold.fence);
     const own = new Map<StreamName, Revision>();
     for (const { stream, expected, events } of one.writes) {
-      // It came while others were recalled.
-      if (!fold.knows(stream)) return 'later';
       const known = own.get(stream) ?? ahead.get(stream) ?? fold.revision(stream);
       if (expected !== known) {
         if (ahead.has(stream)) return 'later';

@@ -1,6 +1,6 @@
 import type { Partition } from './event.ts';
 import { merged, runsToMerge, sortedSlices } from './index-merge.ts';
-import { IndexRun, openRun, type RunRef, writeRun } from './index-run.ts';
+import { type IndexRun, openRun, type RunRef, writeRun } from './index-run.ts';
 import type { Unsettled } from './segmented-streams.ts';
 import type { BlobStore } from './slot-driver.ts';
 

@@ -52,10 +52,7 @@ export type SegmentedManifest = z.infer<typeof segmented>;
 export type Common = Omit<z.infer<typeof whole>, 'version' | 'streams'>;
 
 /** What both versions say of the fold as it stands. */
-export const commonOf = (
-  fold: PartitionFold,
-  rest: Pick<Common, 'takenAt' | 'floor' | 'views'>,
-): Common => ({
+export const commonOf = (fold: PartitionFold, rest: Pick<Common, 'takenAt' | 'floor' | 'views'>): Common => ({
   partition: fold.partition,
   slot: fold.slot,
   position: fold.position,
