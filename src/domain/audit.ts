@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Decider } from '../log/decider.ts';
+import type { Fact } from '../log/event.ts';
 import { auditEvent, type AuditEvent } from './audit-event.ts';
 import { emptyRecent, type Recent, remember, remembers } from './recent.ts';
 
@@ -87,3 +88,7 @@ const highest = (sent: AuditState['sent'], generation: string): number =>
 
 const heard = (before: AuditState['sent'], now: AuditState['sent']): AuditState['sent'] =>
   [...now, ...before.filter(([one]) => !now.some(([other]) => other === one))].slice(0, maxGenerations);
+
+/** Whether it tells of this session: such an event may lie in the stream of its sender. */
+export const tellsOfSession = (fact: Fact, sid: string): boolean =>
+  fact.type === 'audit.recorded' && auditFact.safeParse(fact).data?.data.event.sid === sid;

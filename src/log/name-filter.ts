@@ -39,6 +39,6 @@ export class NameFilter {
 
   #bits({ start, step }: Probe): number[] {
     const size = this.bytes.length * 8;
-    return Array.from({ length: probes }, (_, i) => (start + i * step) % size);
+    return Array.from({ length: probes }, (_, i) => (start + i * step + i * i * i) % size);
   }
 }
