@@ -1,11 +1,11 @@
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { decodeBatch } from './batch.ts';
+import { joins } from './joins.ts';
 import { PartitionFold } from './partition-fold.ts';
 import { SegmentedStreams } from './segmented-streams.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
-import { joins } from './snapshots.ts';
 
 /** Streams in memory from which on it is looked for a snapshot that another process took, and how many more until again. */
 const many = 16_384;

@@ -1,11 +1,10 @@
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
-import { decodeBatch } from './batch.ts';
 import type { Compacted, ViewState } from './event-log.ts';
-import type { Cause, Fact, Partition, Position, Revision, StreamName } from './event.ts';
+import type { Cause, Fact, Position, Revision, StreamName } from './event.ts';
 import type { IndexUpkeep } from './index-upkeep.ts';
-import type { Manifest } from './manifest.ts';
+import { joins } from './joins.ts';
 import { compactionStream, type PartitionFold } from './partition-fold.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import type { SlotDriver } from './slot-driver.ts';
@@ -89,18 +88,4 @@ export async function restoreFold(
     });
   }
   return undefined;
-}
-
-/** Otherwise a store that was put back to an earlier state would be written with a gap. */
-export async function joins(driver: SlotDriver, manifest: Manifest): Promise<boolean> {
-  for await (const { slot, batch } of driver.read(manifest.partition as Partition, manifest.slot)) {
-    if (slot !== manifest.slot) return false;
-    try {
-      return decodeBatch(batch).hash.toString('hex') === manifest.hash;
-    } catch (e) {
-      if (isCoded(e)) return false;
-      throw e;
-    }
-  }
-  return false;
 }
