@@ -107,10 +107,10 @@ export function asCoded(e: unknown, { writing, place }: { writing: boolean; plac
     return new CodedError('no_space', `${fullText} (${place})`, { cause: e });
   if (text.includes('corrupt cluster'))
     return new CodedError('unavailable', `${corruptText} (${place})`, { cause: e });
-  if (text.includes('larger than max')) return coded('limit_exceeded', "etcd's answer is too large");
+  if (text.includes('larger than max')) return coded('too_large', "etcd's answer is too large");
   if (text.includes('request is too large'))
     return coded(
-      'limit_exceeded',
+      'too_large',
       'etcd takes no request of this size: raise its --max-request-bytes to 1.5 MiB',
     );
   if (text.includes('permission denied'))
