@@ -277,7 +277,10 @@ export const heartbeat = operation({
   output: z.object({}),
 });
 
-/** Stores audit events that the caller saw. All of them or none; an event sent again is stored once. */
+/**
+ * Stores audit events that the caller saw, in order; of what is refused, those before may be stored. An event sent again
+ * is stored once.
+ */
 export const emitAudit = operation({
   name: 'audit.emit',
   repeatable: true,

@@ -10,6 +10,8 @@ import { isAlive, processRef } from '../base/process-ref.ts';
 /** One stored record and the file it lies in. */
 export interface Spooled {
   readonly text: string;
+  /** Of the text, in UTF-8. */
+  readonly bytes: number;
   readonly segment: Segment;
 }
 
@@ -104,7 +106,7 @@ async function readSegment(path: string, sink: LogSink): Promise<Spooled[]> {
         keptIn: `${path}.damaged`,
         cutShort: newline < 0,
       });
-    } else good.push({ text, segment });
+    } else good.push(spooled(text, segment));
     at = end + 1;
   }
   segment.waiting = good.length;
@@ -118,6 +120,12 @@ function checked(line: Buffer): string | undefined {
   const record = line.subarray(9);
   return line[8] === 0x20 && sum === sumOf(record) ? record.toString('utf8') : undefined;
 }
+
+const spooled = (text: string, segment: Segment): Spooled => ({
+  text,
+  bytes: Buffer.byteLength(text),
+  segment,
+});
 
 const sumOf = (record: Uint8Array): string => crc32(record).toString(16).padStart(8, '0');
 const lineOf = (text: string): string => `${sumOf(Buffer.from(text))} ${text}\n`;
@@ -209,7 +217,7 @@ function spoolIn(
     segment.written += texts.length;
     segment.waiting += texts.length;
     if (segment.written >= maxRecordsInFile) await finish();
-    return texts.map((text) => ({ text, segment }));
+    return texts.map((text) => spooled(text, segment));
   };
 
   const release = async (records: readonly Spooled[]): Promise<void> => {
@@ -225,7 +233,7 @@ function spoolIn(
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
     const mine = last.then(act).catch((e: unknown) => {
-      throw asCoded(e, directory);
+      throw asSpoolError(e, directory);
     });
     last = mine.catch(() => undefined);
     return mine;
@@ -241,7 +249,8 @@ function spoolIn(
   };
 }
 
-function asCoded(e: unknown, directory: string): CodedError {
+/** What a fault of the disk means to whoever wrote. */
+export function asSpoolError(e: unknown, directory: string): CodedError {
   const code = (e as { code?: unknown }).code;
   const full = code === 'ENOSPC' || code === 'EDQUOT';
   return new CodedError(
