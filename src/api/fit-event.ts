@@ -63,7 +63,10 @@ function cutText(text: string, most: number): string {
   return `${longest(text, head, (n) => text.slice(0, n))}${mark}${longest(text, tail, (n) => text.slice(text.length - n))}`;
 }
 
-/** The longest part that has at most `most` bytes; no character is torn in two. */
+/**
+ * The longest part that has at most `most` bytes. No character is torn in two: half of a pair takes more bytes in JSON than
+ * the whole.
+ */
 function longest(text: string, most: number, part: (units: number) => string): string {
   let [fits, over] = [0, Math.min(text.length, most) + 1];
   while (over - fits > 1) {
@@ -71,7 +74,7 @@ function longest(text: string, most: number, part: (units: number) => string): s
     if (jsonBytes(part(middle)) - 2 <= most) fits = middle;
     else over = middle;
   }
-  return part(fits).replace(/^[\uDC00-\uDFFF]|[\uD800-\uDBFF]$/g, '');
+  return part(fits);
 }
 
 /**
