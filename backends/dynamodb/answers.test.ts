@@ -64,6 +64,6 @@ describe('what an answer means', () => {
     const large = failure('Item size has exceeded the maximum allowed size', {
       $metadata: { httpStatusCode: 400 },
     });
-    expect(asCoded(large, commit).code).toBe('limit_exceeded');
+    expect(asCoded(large, commit).code).toBe('too_large');
   });
 });

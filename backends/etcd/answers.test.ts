@@ -78,11 +78,7 @@ describe('what the end of a call means to the log', () => {
   it.each([
     ['no_space', '8 RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded', /etcdctl defrag/],
     ['unavailable', '15 DATA_LOSS: etcdserver: corrupt cluster', /CORRUPT.*replace the member/],
-    [
-      'limit_exceeded',
-      '8 RESOURCE_EXHAUSTED: Received message larger than max (5 vs 4)',
-      /answer is too large/,
-    ],
+    ['too_large', '8 RESOURCE_EXHAUSTED: Received message larger than max (5 vs 4)', /answer is too large/],
     ['limit_exceeded', '3 INVALID_ARGUMENT: etcdserver: request is too large', /--max-request-bytes/],
     ['misconfigured', '7 PERMISSION_DENIED: etcdserver: permission denied', /read and write.*prefix/],
     ['misconfigured', '3 INVALID_ARGUMENT: etcdserver: user name is empty', /refuses us.*user name is empty/],

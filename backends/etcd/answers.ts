@@ -107,8 +107,9 @@ export function asCoded(e: unknown, { writing, place }: { writing: boolean; plac
     return new CodedError('no_space', `${fullText} (${place})`, { cause: e });
   if (text.includes('corrupt cluster'))
     return new CodedError('unavailable', `${corruptText} (${place})`, { cause: e });
-  if (text.includes('larger than max')) return coded('limit_exceeded', "etcd's answer is too large");
+  if (text.includes('larger than max')) return coded('too_large', "etcd's answer is too large");
   if (text.includes('request is too large'))
+    // Not for ever: an operator can raise it; and appends that were sent together may fit one by one.
     return coded(
       'limit_exceeded',
       'etcd takes no request of this size: raise its --max-request-bytes to 1.5 MiB',

@@ -54,7 +54,7 @@ async function pageOf(
       client.kv.range({ key: from, range_end: end, limit, keys_only: keysOnly }, options),
     );
   } catch (e) {
-    if (limit > 1 && isCoded(e, 'limit_exceeded')) return 'too large';
+    if (limit > 1 && isCoded(e, 'too_large')) return 'too large';
     throw e;
   }
 }

@@ -279,8 +279,8 @@ export const heartbeat = operation({
 });
 
 /**
- * Stores audit events that the caller saw. All of them or none; an event sent again is stored once. `numbered` tells
- * them apart at any distance; callers of the release before leave it out.
+ * Stores audit events that the caller saw, in order; of what is refused, those before may be stored. An event sent again
+ * is stored once: `numbered` tells them apart at any distance; callers of the release before leave it out.
  */
 export const emitAudit = operation({
   name: 'audit.emit',

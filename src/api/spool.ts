@@ -10,6 +10,8 @@ import { isAlive, processRef } from '../base/process-ref.ts';
 /** One stored record and the file it lies in. */
 export interface Spooled {
   readonly text: string;
+  /** Of the text, in UTF-8. */
+  readonly bytes: number;
   readonly segment: Segment;
   /** Its place among all that one spool wrote; undefined for what a release before wrote. */
   readonly number: number | undefined;
@@ -116,7 +118,7 @@ async function readSegment(path: string, sink: LogSink): Promise<Spooled[]> {
         keptIn: `${path}.damaged`,
         cutShort: newline < 0,
       });
-    } else good.push({ text, segment, number: numberIn(text) });
+    } else good.push(spooled(text, segment, numberIn(text)));
     at = end + 1;
   }
   segment.waiting = good.length;
@@ -130,6 +132,13 @@ function checked(line: Buffer): string | undefined {
   const record = line.subarray(9);
   return line[8] === 0x20 && sum === sumOf(record) ? record.toString('utf8') : undefined;
 }
+
+const spooled = (text: string, segment: Segment, number: number | undefined): Spooled => ({
+  text,
+  bytes: Buffer.byteLength(text),
+  segment,
+  number,
+});
 
 const sumOf = (record: Uint8Array): string => crc32(record).toString(16).padStart(8, '0');
 const lineOf = (text: string): string => `${sumOf(Buffer.from(text))} ${text}\n`;
@@ -211,7 +220,7 @@ function spoolIn(
     const segment = current ?? (await begin());
     const written = texts.map((text): Spooled => {
       records++;
-      return { text: withNumber(text, records), segment, number: records };
+      return spooled(withNumber(text, records), segment, records);
     });
     const bytes = Buffer.from(written.map((one) => lineOf(one.text)).join(''));
     try {
@@ -243,7 +252,7 @@ function spoolIn(
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
     const mine = last.then(act).catch((e: unknown) => {
-      throw asCoded(e, directory);
+      throw asSpoolError(e, directory);
     });
     last = mine.catch(() => undefined);
     return mine;
@@ -259,7 +268,8 @@ function spoolIn(
   };
 }
 
-function asCoded(e: unknown, directory: string): CodedError {
+/** What a fault of the disk means to whoever wrote. */
+export function asSpoolError(e: unknown, directory: string): CodedError {
   const code = (e as { code?: unknown }).code;
   const full = code === 'ENOSPC' || code === 'EDQUOT';
   return new CodedError(

@@ -95,18 +95,18 @@ export class Appender {
 
   /**
    * Throws before anything is written when this append can never fit or the queue is full.
-   * @throws CodedError `limit_exceeded`, `unavailable` when closed.
+   * @throws CodedError `too_large`, `limit_exceeded`, `unavailable` when closed.
    */
   check(bytes: number, events: number): void {
     const { maxWaiting, maxWaitingBytes } = this.#options;
     if (this.#closed) throw new CodedError('unavailable', 'the log is closed');
     if (bytes + this.#overhead > this.#maxBytes)
       throw new CodedError(
-        'limit_exceeded',
+        'too_large',
         `an append of ${bytes} bytes is above what a batch takes (${this.#maxBytes}, envelope included)`,
       );
     if (events > maxBatchEvents)
-      throw new CodedError('limit_exceeded', `an append of ${events} events is above ${maxBatchEvents}`);
+      throw new CodedError('too_large', `an append of ${events} events is above ${maxBatchEvents}`);
     if (this.#waiting.length >= maxWaiting || this.#waitingBytes + bytes > maxWaitingBytes)
       throw new CodedError('limit_exceeded', 'too many appends are waiting for the store: try again later');
   }

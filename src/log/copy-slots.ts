@@ -90,7 +90,7 @@ export class SlotCopy {
    * Copies what the source holds up to `last` and the target does not. Answers how many slots that were. While others
    * write, a pass without an end might never have one.
    * @throws CodedError `damaged` when the source is; `already_exists` when the target holds another log;
-   * `limit_exceeded` for a batch that the target does not take: each names the slot.
+   * `too_large` for a batch that the target does not take: each names the slot.
    */
   async pass(last: number): Promise<number> {
     const { source, partition } = this.#options;
@@ -142,7 +142,7 @@ export class SlotCopy {
     this.#bytes += stored.batch.length;
     if (stored.batch.length > target.limits.maxBatchBytes)
       throw new CodedError(
-        'limit_exceeded',
+        'too_large',
         `slot ${stored.slot} of ${partition} has ${stored.batch.length} bytes, and the target takes ${target.limits.maxBatchBytes}: this log cannot be copied there`,
       );
   }

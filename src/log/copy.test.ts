@@ -245,7 +245,7 @@ describe('a copy that cannot be', () => {
     move.source.slots.set('state', new Map([[1, encodeBatch({ ...header, id: uuidV7(realWorld) }, events)]]));
     const small = { ...memoryDriver(move.target), limits: { maxBatchBytes: 350 * 1024 } };
     await expect(copyLog(move.options(memoryDriver(move.source), small))).rejects.toMatchObject({
-      code: 'limit_exceeded',
+      code: 'too_large',
       message: expect.stringMatching(/slot 1 of state has \d+ bytes, and the target takes 358400/) as string,
     });
     await untouched();

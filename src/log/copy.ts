@@ -49,7 +49,7 @@ const maxPasses = 10;
  * source; copies the rest and compares; opens the log at the target. What stops it on the way leaves the target marked
  * as unfinished: nobody opens it, and the same call goes on where this one stopped.
  * @throws CodedError `already_exists` when the target holds another log, `damaged` when the source is damaged,
- * `limit_exceeded` when the target does not take its batches, `not_found` when the source is empty: none of them
+ * `too_large` when the target does not take its batches, `not_found` when the source is empty: none of them
  * changes the source. After the fence: what the stores throw.
  */
 export async function copyLog(options: CopyOptions): Promise<Copied> {
@@ -57,7 +57,7 @@ export async function copyLog(options: CopyOptions): Promise<Copied> {
   await refuseUnfinished(source);
   if (await isEmpty(source)) throw new CodedError('not_found', `there is no log in ${options.from}`);
   if (target.limits.maxBatchBytes < maxBatchBytes)
-    throw new CodedError('limit_exceeded', `${options.to} takes smaller batches than the log makes`);
+    throw new CodedError('too_large', `${options.to} takes smaller batches than the log makes`);
   return withLog(source, world, async (from) => {
     const mark = await claim(options, fenceOf(from));
     return mark === 'was copied' ? { status: mark } : move(options, from, mark.id);
