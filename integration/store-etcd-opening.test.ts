@@ -9,10 +9,10 @@ import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
 import type { SlotDriver } from '../src/log/slot-driver.ts';
 import { until } from './cluster.ts';
+import { appendNewest } from './driver-appends.ts';
 import { type EtcdCluster, etcdctl, startEtcd } from './etcd-server.ts';
 import { type CertificateFiles, opensslAuthority, opensslCertificate } from './openssl-certificates.ts';
 
-const batch = Buffer.from('a batch');
 const options = (peers: readonly string[], more: Partial<EtcdOptions> = {}): EtcdOptions => ({
   peers,
   prefix: '/teleport',
@@ -86,7 +86,7 @@ describe('an etcd that speaks TLS and wants certificates of its clients', () => 
     const bare = etcd.urls.map((url) => url.replace('https://', ''));
     for (const peers of [etcd.urls, bare]) {
       const driver = await open(peers, files);
-      expect(await driver.commit('state', 1, batch)).toBe(peers === bare ? 'taken' : 'committed');
+      expect(await appendNewest(driver, 'state')).toBe('committed');
       await until('the quota', () => driver.report().figures['quota_bytes']);
     }
   });
@@ -128,7 +128,7 @@ describe('an etcd that speaks TLS and wants certificates of its clients', () => 
     ])
       await etcdctl(etcd, `${flags(root)} ${line}`);
     const driver = await open(etcd.urls, { ...files, prefix: '/of-certificate' });
-    expect(await driver.commit('state', 1, batch)).toBe('committed');
+    expect(await appendNewest(driver, 'state')).toBe('committed');
     await expect(open(etcd.urls, { ...files, prefix: '/of-another' })).rejects.toMatchObject(
       refusal('misconfigured', /read and write all keys below the prefix.*permission denied/),
     );
@@ -149,7 +149,7 @@ describe('an etcd whose certificate is for another address', () => {
       refusal('unavailable', /does not match certificate/),
     );
     const driver = await open(etcd.urls, { insecure: true });
-    expect(await driver.commit('state', 1, batch)).toBe('committed');
+    expect(await appendNewest(driver, 'state')).toBe('committed');
     await until('the quota', () => driver.report().figures['quota_bytes']);
   });
 });
@@ -169,7 +169,7 @@ describe('an etcd without TLS', () => {
     ]) {
       const began = performance.now();
       const driver = await open(peers, { dialTimeoutMs: 2_000 });
-      expect(await driver.commit('audit', peers[0] === silent.url ? 1 : 2, batch)).toBe('committed');
+      expect(await appendNewest(driver, 'audit')).toBe('committed');
       expect(performance.now() - began).toBeLessThan(2_000);
     }
     expect(silent.connections()).toBeGreaterThan(0);
@@ -182,7 +182,7 @@ describe('an etcd without TLS', () => {
     for (const name of ['no_proxy', 'NO_PROXY', 'no_grpc_proxy']) vi.stubEnv(name, undefined);
     writeFileSync(join(directory, 'unused'), 'secret-0\n');
     const driver = await open(etcd.urls, { username: 'teleport', passwordFile: join(directory, 'unused') });
-    expect(await driver.commit('presence', 1, batch)).toBe('committed');
+    expect(await appendNewest(driver, 'presence')).toBe('committed');
     await until('the quota', () => driver.report().figures['quota_bytes']);
     expect(proxy.connections()).toBe(0);
   });

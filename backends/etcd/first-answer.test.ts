@@ -6,9 +6,13 @@ import type { Act, Peers } from './peers.ts';
 const options = { dialTimeoutMs: 0, peers: ['http://etcd1:2379'] };
 
 /** Peers whose status answers this. */
-function setUp(status: () => Promise<object>): Pick<Peers, 'call' | 'patienceMs'> {
+function setUp(status: () => Promise<object>): Pick<Peers, 'call' | 'patienceMs' | 'opening'> {
   const client = { maintenance: { status } };
-  return { patienceMs: 5_000, call: <T>(act: Act<T>) => act(client as never, { deadline: 0 }) };
+  return {
+    opening: true,
+    patienceMs: 5_000,
+    call: <T>(act: Act<T>) => act(client as never, { deadline: 0 }),
+  };
 }
 const version = (text: string) => (): Promise<object> => Promise.resolve({ version: text });
 const coded = (code: 'misconfigured' | 'unavailable', text: string): CodedError => new CodedError(code, text);
@@ -23,6 +27,7 @@ describe('the first answer', () => {
       return Promise.resolve();
     });
     expect(claimed).toBe(1);
+    expect(peers.opening).toBe(false);
     expect(peers.patienceMs).toBe(5_000);
   });
 

@@ -11,7 +11,7 @@ import type { Peers } from './peers.ts';
  * @param claim the first reading and writing.
  */
 export async function firstAnswer(
-  peers: Pick<Peers, 'call' | 'patienceMs'>,
+  peers: Pick<Peers, 'call' | 'patienceMs' | 'opening'>,
   { dialTimeoutMs, peers: { length: count } }: Pick<EtcdOptions, 'dialTimeoutMs' | 'peers'>,
   claim: () => Promise<void>,
 ): Promise<void> {
@@ -23,6 +23,7 @@ export async function firstAnswer(
       await lookAtVersion(peers);
       await claim();
       peers.patienceMs = usual;
+      peers.opening = false;
       return;
     } catch (e) {
       if (!isCoded(e, 'unavailable')) throw e;

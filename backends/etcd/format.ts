@@ -2,6 +2,8 @@ import { CodedError } from '../../src/base/errors.ts';
 import type { Keys } from './keys.ts';
 import type { Peers } from './peers.ts';
 import { readRange } from './ranges.ts';
+import { settled } from './settling.ts';
+import { absent, get, look, oneOf, put, readAll, write } from './transactions.ts';
 
 /** Of the keys and values below the prefix. Raised when they change so that an older program must not touch them. */
 const format = 1;
@@ -11,11 +13,13 @@ const oldest = [3, 3] as const;
  * Finds what lies below the prefix, and marks it as ours when nothing does.
  * @throws CodedError `misconfigured` when it is a newer version's, or not ours; `not_found` when reading an empty one.
  */
-export async function claimPrefix(peers: Peers, keys: Keys, prefix: string, reading: boolean): Promise<void> {
-  const found = await peers.call((client, options) =>
-    client.kv.range({ key: Buffer.from(keys.format) }, options),
-  );
-  const mark = found.kvs[0]?.value.toString();
+export async function claimPrefix(
+  peers: Pick<Peers, 'call' | 'write'>,
+  keys: Keys,
+  prefix: string,
+  reading: boolean,
+): Promise<void> {
+  const mark = oneOf(await readAll(peers, [get(keys.format)]), 0)?.value.toString();
   if (mark !== undefined) {
     checkFormat(mark, prefix);
     return;
@@ -28,10 +32,16 @@ export async function claimPrefix(peers: Peers, keys: Keys, prefix: string, read
     );
   }
   if (reading) throw new CodedError('not_found', `there is no log in etcd at the prefix ${prefix}`);
-  // Two first starts write the same.
-  await peers.call((client, options) =>
-    client.kv.put({ key: Buffer.from(keys.format), value: Buffer.from(`teleport-log ${format}\n`) }, options),
-  );
+  // Of two first starts one writes it, and both write the same.
+  const isMarked = async (): Promise<true | undefined> =>
+    oneOf(await readAll(peers, [look(keys.format)]), 0) ? true : undefined;
+  await settled(async () => {
+    await write(peers, {
+      compare: [absent(keys.format)],
+      success: [put(keys.format, `teleport-log ${format}\n`)],
+    });
+    return true;
+  }, isMarked);
 }
 
 /** Of all that etcd holds, as of now: a linearizable read says it, of a key that we may read. */
