@@ -3,6 +3,8 @@ import { describeAppending } from './appending.ts';
 import { describeDriver } from './driver.ts';
 import { describeEvidence } from './evidence.ts';
 import { describeFollowing } from './following.ts';
+import { describeRecovering } from './recovering.ts';
+import { describeRestored } from './restored.ts';
 import { describeSecrets } from './secrets.ts';
 import { describeSnapshots } from './compaction.ts';
 import { Trial, type TrialStore } from './trial.ts';
@@ -27,5 +29,7 @@ export function describeStore(name: string, create: () => Promise<TrialStore>): 
     describeSecrets(current);
     describeSnapshots(current);
     describeEvidence(current);
+    describeRestored(current);
+    describeRecovering(current);
   });
 }

@@ -14,7 +14,7 @@ import {
 } from './batch.ts';
 import type { Position, Revision, StreamName } from './event.ts';
 import { fenceError, fenceStream } from './fence.ts';
-import { damageError, type PartitionReader } from './partition-reader.ts';
+import type { PartitionReader } from './partition-reader.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import { type EventDraft, placeEvent } from './stored-event.ts';
 import { uuidV7 } from './uuid-v7.ts';
@@ -38,6 +38,12 @@ export interface AppenderOptions {
   readonly maxWaitingBytes: number;
 }
 
+/** Told while an append is under way. */
+export interface AppendTrace {
+  /** The slot of the batch that it was last sent in; undefined when nothing of it has left this process. */
+  sentSlot?: number;
+}
+
 interface Waiting {
   readonly writes: readonly DraftWrite[];
   readonly at: string;
@@ -45,6 +51,7 @@ interface Waiting {
   readonly bytes: number;
   /** The store was asked, since more was expected than this process knew. */
   looked: boolean;
+  readonly trace: AppendTrace;
   resolve(position: Position): void;
   reject(reason: unknown): void;
 }
@@ -88,12 +95,11 @@ export class Appender {
 
   /**
    * Throws before anything is written when this append can never fit or the queue is full.
-   * @throws CodedError `limit_exceeded`, `damaged`, `unavailable` when closed.
+   * @throws CodedError `limit_exceeded`, `unavailable` when closed.
    */
   check(bytes: number, events: number): void {
-    const { maxWaiting, maxWaitingBytes, reader } = this.#options;
+    const { maxWaiting, maxWaitingBytes } = this.#options;
     if (this.#closed) throw new CodedError('unavailable', 'the log is closed');
-    if (reader.damage) throw damageError(reader.damage);
     if (bytes + this.#overhead > this.#maxBytes)
       throw new CodedError(
         'limit_exceeded',
@@ -105,12 +111,13 @@ export class Appender {
       throw new CodedError('limit_exceeded', 'too many appends are waiting for the store: try again later');
   }
 
-  append(writes: readonly DraftWrite[], at: string): Promise<Position> {
+  /** @param trace is written to while this append is under way. */
+  append(writes: readonly DraftWrite[], at: string, trace: AppendTrace = {}): Promise<Position> {
     const events = writes.flatMap((write) => write.events);
     const bytes = events.reduce((sum, event) => sum + event.bytes, 0);
     this.check(bytes, events.length);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ writes, at, events: events.length, bytes, looked: false, resolve, reject });
+      this.#waiting.push({ writes, at, events: events.length, bytes, looked: false, trace, resolve, reject });
       this.#waitingBytes += bytes;
       // It may have been lifted since.
       this.#mustCatchUp ||= this.#options.reader.fold.fence !== undefined;
@@ -134,8 +141,8 @@ export class Appender {
   async #round(): Promise<void> {
     const { reader } = this.#options;
     try {
-      if (this.#mustCatchUp) await this.#catchUp();
-      if (reader.damage) throw damageError(reader.damage);
+      // What stopped the reader may have passed.
+      if (this.#mustCatchUp || reader.condition) await this.#catchUp();
     } catch (e) {
       const all = this.#waiting;
       this.#waiting = [];
@@ -254,30 +261,35 @@ export class Appender {
   }
 
   /** True once the group is stored, false when another writer has its slot. */
-  async #commit({ batch, stored }: Group): Promise<boolean> {
+  async #commit({ members, batch, stored }: Group): Promise<boolean> {
     const { driver, reader, settleMs } = this.#options;
     const began = performance.now();
-    /** The store may hold the batch although nobody said so. */
-    let unsure = false;
+    /** The store may hold the batch although nobody said so; `lost`: or may yet come to hold it. */
+    let [unsure, lost] = [false, false];
+    for (const { trace } of members) trace.sentSlot = batch.slot;
     for (let attempt = 1; ; attempt++) {
       try {
-        if ((await driver.commit(batch.partition, batch.slot, stored)) === 'committed') {
+        const after = { slot: batch.slot - 1, hash: batch.previous };
+        const { status } = await driver.append(batch.partition, after, stored);
+        if (status === 'committed') {
           this.#measure(performance.now() - began);
           return true;
         }
-        unsure = true;
+        // The slot that is taken may be this batch's own, by a try whose answer did not come.
+        if (status === 'taken') unsure = true;
         await reader.catchUp();
-        if (reader.fold.slot >= batch.slot) return await this.#isStored(batch);
-        if (reader.damage) throw damageError(reader.damage);
+        if (reader.fold.slot >= batch.slot) return await this.#isStored(batch, unsure);
       } catch (e) {
         if (isCoded(e, 'ambiguous')) {
-          unsure = true;
+          [unsure, lost] = [true, true];
           this.counters.ambiguous++;
-        } else if (!unsure || isFinal(e, reader)) throw e;
+        } else if (!unsure || isFinal(e, reader)) throw lost ? unknownOutcome(settleMs, e) : e;
         if (performance.now() - began > settleMs) throw unknownOutcome(settleMs, e);
       }
+      if (performance.now() - began > settleMs)
+        throw lost ? unknownOutcome(settleMs, undefined) : unsettled(batch);
       await pause(backoffMs(attempt, retry.baseMs, retry.maxMs, this.#random()));
-      if (await this.#seen(batch)) return this.#isStored(batch);
+      if (await this.#seen(batch)) return this.#isStored(batch, unsure);
     }
   }
 
@@ -293,16 +305,22 @@ export class Appender {
     return reader.fold.slot >= batch.slot;
   }
 
-  async #isStored(batch: Batch): Promise<boolean> {
-    for await (const found of this.#options.reader.batches(batch.slot)) {
-      if (found.slot !== batch.slot) break;
-      return found.id === batch.id;
+  /** Whether what lies in the slot of this batch is this batch. `unsure`: it may be, though the slot was given up since. */
+  async #isStored(batch: Batch, unsure: boolean): Promise<boolean> {
+    try {
+      for await (const found of this.#options.reader.batches(batch.slot)) {
+        if (found.slot !== batch.slot) break;
+        return found.id === batch.id;
+      }
+    } catch (e) {
+      if (!isCoded(e, 'cursor_too_old')) throw e;
     }
+    if (!unsure) return false;
     throw unknownOutcome(this.#options.settleMs, undefined);
   }
 
-  #settle({ members, batch }: Group): void {
-    this.#options.reader.admit(batch);
+  #settle({ members, batch, stored }: Group): void {
+    this.#options.reader.admit(batch, stored);
     this.counters.batches++;
     this.counters.appends += members.length;
     this.counters.events += batch.events.length;
@@ -347,8 +365,14 @@ export const conflict = (stream: StreamName, expected: Revision, known: Revision
   new CodedError('conflict', `${stream} is at revision ${known}, not ${expected}`);
 
 /** No second look at the store will change it. */
-const isFinal = (e: unknown, { damage }: PartitionReader): boolean =>
-  !isCoded(e) || isCoded(e, 'damaged') || damage !== undefined;
+const isFinal = (e: unknown, { condition }: PartitionReader): boolean =>
+  !isCoded(e) || isCoded(e, 'damaged') || condition !== undefined;
+
+const unsettled = ({ partition, slot }: Batch): CodedError =>
+  new CodedError(
+    'unavailable',
+    `the store neither takes slot ${slot} of the ${partition} log nor shows why not: nothing was appended`,
+  );
 
 const unknownOutcome = (settleMs: number, cause: unknown): CodedError =>
   new CodedError(

@@ -9,7 +9,7 @@ import { type CopyMark, readMark, removeMark, writeMark } from './copy-mark.ts';
 import { Lookahead, SlotCopy } from './copy-slots.ts';
 import { type Partition, partitions } from './event.ts';
 import { fenceError } from './fence.ts';
-import { vaultKey } from './rewrap-marks.ts';
+import { vaultKey } from './data-keys.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import { verifyLog } from './verify.ts';
 

@@ -18,8 +18,8 @@ import { requireSnapshot, wholeSnapshots } from './copy-blobs.ts';
 import { refuseUnfinished } from './copy-mark.ts';
 import { type Partition, partitions } from './event.ts';
 import { PartitionFold } from './partition-fold.ts';
-import { damageError } from './partition-reader.ts';
-import { isLasting } from './rewrap-marks.ts';
+import { damaged, damageError } from './reader-condition.ts';
+import { isLasting } from './data-keys.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 import { type Manifest, SnapshotStore } from './snapshot-store.ts';
 
@@ -192,7 +192,7 @@ class Walk {
         throw await whyMissing(this.#source, this.#partition, this.#fold.slot + 1);
       this.#fold.admit(batch);
     } catch (e) {
-      throw isCoded(e, 'damaged') ? damageError({ partition: this.#partition, slot, reason: e.message }) : e;
+      throw isCoded(e, 'damaged') ? damageError(damaged(this.#partition, slot, e.message)) : e;
     }
     this.#bytes += stored.length;
   }

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { silentLog } from '../base/log-sink.ts';
 import { CodedError } from '../base/errors.ts';
 import { type Partition, partitions } from './event.ts';
-import { isLasting } from './rewrap-marks.ts';
+import { isLasting } from './data-keys.ts';
 import type { BlobStore, SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
 import { restoreFold } from './snapshots.ts';

@@ -5,7 +5,7 @@ import { type Batch, decodeBatch } from './batch.ts';
 import type { Partition } from './event.ts';
 import { fenceStream } from './fence.ts';
 import { PartitionFold } from './partition-fold.ts';
-import { damageError } from './partition-reader.ts';
+import { damaged, damageError } from './reader-condition.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 
 export interface SlotCopyOptions {
@@ -115,7 +115,7 @@ export class SlotCopy {
     const { source, target, partition } = this.#options;
     for await (const first of source.read(partition, 1)) {
       if (first.slot >= stored.slot) break;
-      throw damageError({ partition, slot: this.#fold.slot + 1, reason: 'it is missing' });
+      throw damageError(damaged(partition, this.#fold.slot + 1, 'it is missing'));
     }
     await this.#readBack();
     const batch = this.#decode(stored);
@@ -133,7 +133,7 @@ export class SlotCopy {
     try {
       this.#fold.admit(batch);
     } catch (e) {
-      throw isCoded(e, 'damaged') ? damageError({ partition, slot: stored.slot, reason: e.message }) : e;
+      throw isCoded(e, 'damaged') ? damageError(damaged(partition, stored.slot, e.message)) : e;
     }
     if (this.#firstSlot === 0) this.#firstSlot = stored.slot;
     this.#bytes += stored.batch.length;
@@ -149,7 +149,7 @@ export class SlotCopy {
       return decodeBatch(batch);
     } catch (e) {
       if (!isCoded(e, 'damaged')) throw e;
-      throw damageError({ partition: this.#options.partition, slot, reason: e.message });
+      throw damageError(damaged(this.#options.partition, slot, e.message));
     }
   }
 

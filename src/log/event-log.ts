@@ -2,6 +2,7 @@ import type { Observable } from 'rxjs';
 import type { Instant } from '../base/time.ts';
 import type { StoreReport } from './slot-driver.ts';
 import type { Fence } from './fence.ts';
+import type { Recovered, RecoveryReport, RecoveryStep } from './recovery.ts';
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 
 export interface Write {
@@ -9,6 +10,11 @@ export interface Write {
   /** The revision the stream must have now; 0 when it must not exist. */
   readonly expected: Revision;
   readonly facts: readonly Fact[];
+}
+
+export interface AppendOptions {
+  /** Made by the caller, a UUID of version 7: by it the append is found again. The id of its last event. */
+  readonly id?: string | undefined;
 }
 
 /** What a view needs. Also implemented over the network, by `api/remote-log.ts`. */
@@ -36,9 +42,17 @@ export interface EventLog extends Followable {
    * @throws CodedError `conflict` if a stream is not at `expected`; `limit_exceeded` for a fact above 64 KB, more than
    * 512 facts or more bytes than a batch takes, or when too many appends wait;
    * `no_space`, `unavailable`, `damaged` when the store cannot take it, or the log has moved: then nothing was appended.
-   * Only after `ambiguous` (the store fell silent for longer than the log waits) it may have been: look, then decide.
+   * Only after `ambiguous` (the store fell silent for longer than the log waits) it may have been, or may yet be:
+   * ask with `appended`, then decide.
    */
-  append(writes: readonly Write[], cause: Cause): Promise<Position>;
+  append(writes: readonly Write[], cause: Cause, options?: AppendOptions): Promise<Position>;
+
+  /**
+   * Where the append with this id is, on the log as of the newest commit, also when another process made it. Looks at
+   * what came after `after`: a position from before the append was tried. Undefined is final once anything else was
+   * appended after it was tried: until then an answer that did not come may still be carried out.
+   */
+  appended(id: string, after: Position): Promise<Position | undefined>;
 
   /**
    * One stream after revision `after` (default 0), oldest first, as of the newest commit.
@@ -49,7 +63,10 @@ export interface EventLog extends Followable {
   /** Number of events ever appended to the stream, as of the newest commit; trimmed ones count. */
   revision(stream: StreamName): Promise<Revision>;
 
-  /** Events after `after`, oldest first, up to the newest commit; then ends. */
+  /**
+   * Events after `after`, oldest first, up to the newest commit; then ends. Of a damaged log: what precedes the damage,
+   * and then throws.
+   */
   history(after: Position): AsyncIterable<Recorded>;
 
   /**
@@ -120,6 +137,8 @@ export interface PartitionStats {
   readonly lastSnapshotAt: Instant | undefined;
   /** Set when the log is damaged: it serves what precedes and takes nothing. */
   readonly damage: string | undefined;
+  /** Set while the store no longer holds what was read from it: nothing is decided or written. */
+  readonly wentBack: string | undefined;
   /** Set when the log has moved to another store, or a newer version writes it: it is served as it was, and takes nothing. */
   readonly fence: Fence | undefined;
 }
@@ -160,6 +179,13 @@ export interface ClusterLog {
   ): Promise<Compacted>;
   /** What lies in the store beside the newest: looked up there at the call. */
   inspect(partition: Partition): Promise<PartitionContents>;
+  /** After the store went back: what is known here, and what the store holds. Changes nothing. */
+  recovery(partition: Partition): Promise<RecoveryReport>;
+  /**
+   * The way out of that, for one partition: gives the store back what is still known here, or goes on from what it has.
+   * Appends a fact that says which, and what was lost. Followers of this process are told to begin again.
+   */
+  recover(partition: Partition, step: RecoveryStep, cause: Cause): Promise<Recovered>;
   stats(): Readonly<Record<Partition, PartitionStats>>;
   /** What is known of the store under it. */
   store(): StoreReport;

@@ -1,10 +1,12 @@
 import type { Observable } from 'rxjs';
-import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
 import type { World } from '../base/world.ts';
-import { Appender, conflict, type DraftWrite } from './appender.ts';
+import { Appender, type AppendTrace, conflict, type DraftWrite } from './appender.ts';
+import { DiscardedKeys } from './discarded-keys.ts';
 import type {
+  AppendOptions,
   Compacted,
   EventLog,
   PartitionContents,
@@ -17,14 +19,24 @@ import type {
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import { fenceError } from './fence.ts';
 import { follow } from './follow.ts';
-import { newerText, PartitionReader } from './partition-reader.ts';
+import { PartitionReader } from './partition-reader.ts';
+import { conditionError, conditionText } from './reader-condition.ts';
+import {
+  recover,
+  type Recovered,
+  type RecoveryParts,
+  type RecoveryReport,
+  type RecoveryStep,
+  reportRecovery,
+  type StoreBranch,
+} from './recovery.ts';
 import type { Sealing } from './sealing.ts';
-import type { SlotDriver } from './slot-driver.ts';
+import type { Place, SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
 import { restoreFold, takeSnapshot } from './snapshots.ts';
 import { draftEvent, type EventDraft } from './stored-event.ts';
 import { readStream } from './stream-reader.ts';
-import { uuidV7 } from './uuid-v7.ts';
+import { isUuidV7, uuidV7 } from './uuid-v7.ts';
 import { Watch } from './watch.ts';
 
 export interface PartitionLogOptions {
@@ -38,6 +50,8 @@ export interface PartitionLogOptions {
   readonly maxWaiting: number;
   readonly maxWaitingBytes: number;
   readonly recentBytes: number;
+  /** What the store is known to have held of this partition; see `ReaderOptions.known`. */
+  readonly known?: Place | undefined;
 }
 
 /** One partition of the log above a slot driver. */
@@ -48,6 +62,7 @@ export class PartitionLog implements EventLog {
   readonly #reader: PartitionReader;
   readonly #appender: Appender;
   readonly #watch: Watch;
+  readonly #discarded: DiscardedKeys;
   readonly #closed = new AbortController();
   #lastSnapshotAt: Instant | undefined;
 
@@ -57,7 +72,9 @@ export class PartitionLog implements EventLog {
     this.#options = options;
     this.#snapshots = new SnapshotStore(driver.snapshots, partition, sink);
     const restore = (): ReturnType<typeof restoreFold> => restoreFold(driver, this.#snapshots, sink);
-    this.#reader = new PartitionReader({ ...options, partition, restore });
+    const neededFrom = (): Promise<number> => this.#snapshots.neededFrom();
+    this.#reader = new PartitionReader({ ...options, partition, restore, neededFrom });
+    this.#discarded = new DiscardedKeys({ reader: this.#reader, sealing: options.sealing, sink });
     this.#appender = new Appender({ ...options, reader: this.#reader });
     this.#watch = new Watch({ ...options, reader: this.#reader, partition });
   }
@@ -65,16 +82,25 @@ export class PartitionLog implements EventLog {
   /** @throws CodedError `misconfigured` for a log that a newer version wrote. */
   async open(): Promise<void> {
     await this.#reader.open();
-    const { damage } = this.#reader;
-    if (damage?.newer) throw new CodedError('misconfigured', newerText(damage));
+    const { condition } = this.#reader;
+    if (condition?.status === 'newer') throw new CodedError('misconfigured', conditionText(condition));
   }
 
-  async append(writes: readonly Write[], cause: Cause): Promise<Position> {
+  async append(writes: readonly Write[], cause: Cause, { id }: AppendOptions = {}): Promise<Position> {
     const facts = writes.flatMap(({ facts }) => facts);
     if (facts.length === 0) throw new CodedError('bad_request', 'an append holds at least one fact');
+    if (id !== undefined && !isUuidV7(id))
+      throw new CodedError('bad_request', 'the id of an append is a UUID of version 7');
     if (!facts.some((fact) => fact.secrets))
-      return this.#appender.append(this.#draft(writes, cause), cause.at);
-    return this.#appendSealed(writes, cause);
+      return this.#appender.append(this.#draft(writes, cause, this.#ids(facts.length, id)), cause.at);
+    return this.#appendSealed(writes, cause, this.#ids(facts.length, id));
+  }
+
+  async appended(id: string, after: Position): Promise<Position | undefined> {
+    await this.#reader.catchUp();
+    for await (const event of this.#reader.events(after, this.#reader.fold.position))
+      if (event.id === id) return event.position;
+    return undefined;
   }
 
   async *read(stream: StreamName, after: Revision = 0): AsyncGenerator<Recorded> {
@@ -88,8 +114,16 @@ export class PartitionLog implements EventLog {
   }
 
   async *history(after: Position): AsyncGenerator<Recorded> {
-    await this.#reader.catchUp();
+    let stopped: unknown;
+    try {
+      await this.#reader.catchUp();
+    } catch (e) {
+      const { condition } = this.#reader;
+      if (condition === undefined || condition.status === 'went back') throw e;
+      stopped = e;
+    }
     yield* this.#reader.events(after, this.#reader.fold.position);
+    if (stopped !== undefined) throw stopped;
   }
 
   follow(after: Position): Observable<Followed> {
@@ -124,7 +158,10 @@ export class PartitionLog implements EventLog {
     return this.#reader.fold.position;
   }
 
-  snapshot(name: string): Promise<ViewSnapshot | undefined> {
+  async snapshot(name: string): Promise<ViewSnapshot | undefined> {
+    const { condition } = this.#reader;
+    // Whoever began from it would forget what this process knows to have happened since.
+    if (condition?.status === 'went back') throw conditionError(condition);
     return this.#snapshots.view(name);
   }
 
@@ -181,8 +218,18 @@ export class PartitionLog implements EventLog {
     return { firstSlot: 0, snapshots };
   }
 
+  /** See `ClusterLog.recovery`. */
+  recovery(): Promise<RecoveryReport> {
+    return reportRecovery(this.#recoveryParts());
+  }
+
+  /** See `ClusterLog.recover`. */
+  recover(step: RecoveryStep, cause: Cause): Promise<Recovered> {
+    return recover(this.#recoveryParts(), step, cause);
+  }
+
   stats(): PartitionStats {
-    const { fold, damage } = this.#reader;
+    const { fold, condition } = this.#reader;
     const waiting = this.#appender.waiting;
     const positions = [...this.#watch.watchers].map((one) => one.position);
     return {
@@ -197,58 +244,88 @@ export class PartitionLog implements EventLog {
       lag: Math.max(0, ...positions.map((one) => fold.position - one)),
       eventsSinceSnapshot: fold.position - fold.compactedAt,
       lastSnapshotAt: this.#lastSnapshotAt,
-      damage: damage && !damage.newer ? `slot ${damage.slot}: ${damage.reason}` : undefined,
-      fence: damage?.newer ? { status: 'unknown', copy: '', reason: newerText(damage) } : fold.fence,
+      damage: condition?.status === 'damaged' ? `slot ${condition.slot}: ${condition.reason}` : undefined,
+      wentBack: condition?.status === 'went back' ? conditionText(condition) : undefined,
+      fence:
+        condition?.status === 'newer'
+          ? { status: 'unknown', copy: '', reason: conditionText(condition) }
+          : fold.fence,
     };
   }
 
   async close(): Promise<void> {
     await this.#appender.close();
     this.#closed.abort();
+    await this.#discarded.close();
   }
 
-  #draft(writes: readonly Write[], cause: Cause): DraftWrite[] {
+  #recoveryParts(): RecoveryParts {
+    const { driver } = this.#options;
+    return { driver, reader: this.#reader, openBranch: () => this.#openBranch() };
+  }
+
+  /** The log as the store has it, on the same handle. */
+  async #openBranch(): Promise<StoreBranch> {
+    const branch = new PartitionLog(this.#partition, { ...this.#options, known: undefined });
+    await branch.open();
+    return {
+      reader: branch.#reader,
+      append: (stream, fact, cause) =>
+        branch.append([{ stream, expected: branch.#reader.fold.revision(stream), facts: [fact] }], cause),
+      appendAgain: ({ id, stream, revision, fact, cause, sealed }) => {
+        const events = [draftEvent(id, stream, fact, cause, sealed)];
+        return branch.#appender.append([{ stream, expected: revision - 1, events }], cause.at);
+      },
+      close: () => branch.close(),
+    };
+  }
+
+  /** Ids of `count` events. The last is `id`, when there is one: its position is what the append returns. */
+  #ids(count: number, id: string | undefined): Iterator<string> {
+    const { world } = this.#options;
+    const made = Array.from({ length: count }, (_, i) => (i === count - 1 && id) || uuidV7(world));
+    return made.values();
+  }
+
+  #draft(writes: readonly Write[], cause: Cause, ids: Iterator<string>): DraftWrite[] {
     return writes.map(({ stream, expected, facts }) => ({
       stream,
       expected,
-      events: facts.map((fact) => draftEvent(uuidV7(this.#options.world), stream, fact, cause, undefined)),
+      events: facts.map((fact) => draftEvent(next(ids), stream, fact, cause, undefined)),
     }));
   }
 
-  /** The data keys are durable before the events; when the events are not stored, the keys are removed again. */
-  async #appendSealed(writes: readonly Write[], cause: Cause): Promise<Position> {
+  /**
+   * The data keys are durable before the events. When the events are not stored, the keys are destroyed: at once if
+   * nothing was sent, else when the slot that they were sent for is seen to hold another batch.
+   */
+  async #appendSealed(writes: readonly Write[], cause: Cause, ids: Iterator<string>): Promise<Position> {
     await this.#refuseEarly(writes, cause);
-    const { sealing, world } = this.#options;
     const made: string[] = [];
-    const seal = async (stream: StreamName, fact: Fact): Promise<EventDraft> => {
-      const id = uuidV7(world);
-      const sealed =
-        fact.secrets && (await sealing.seal({ stream, eventId: id, type: fact.type }, fact.secrets, made));
+    const trace: AppendTrace = {};
+    const eventIds = new Set<string>();
+    const seal = async (stream: StreamName, fact: Fact, id: string): Promise<EventDraft> => {
+      eventIds.add(id);
+      const place = { stream, eventId: id, type: fact.type };
+      const sealed = fact.secrets && (await this.#options.sealing.seal(place, fact.secrets, made));
       return draftEvent(id, stream, fact, cause, sealed);
     };
     try {
-      const drafts: DraftWrite[] = [];
-      for (const { stream, expected, facts } of writes) {
-        const events: EventDraft[] = [];
-        for (const fact of facts) events.push(await seal(stream, fact));
-        drafts.push({ stream, expected, events });
-      }
-      return await this.#appender.append(drafts, cause.at);
-    } catch (e) {
-      if (isCoded(e) && e.code !== 'ambiguous') await this.#discard(made);
-      throw e;
-    }
-  }
-
-  async #discard(keyIds: readonly string[]): Promise<void> {
-    try {
-      await this.#options.sealing.destroy(keyIds);
-    } catch (e) {
-      // They open nothing that was stored. The reason why the append failed says more to the caller than this one.
-      this.#options.sink.warn('data keys without an event stay in the vault', {
-        keyIds,
-        reason: messageOf(e),
+      const drafts = writes.map(({ stream, expected, facts }) => {
+        const events = facts.map((fact) => [fact, next(ids)] as const);
+        return { stream, expected, events };
       });
+      const sealed = await settledAll(
+        drafts.map(async ({ stream, expected, events }) => ({
+          stream,
+          expected,
+          events: await settledAll(events.map(([fact, id]) => seal(stream, fact, id))),
+        })),
+      );
+      return await this.#appender.append(sealed, cause.at, trace);
+    } catch (e) {
+      await this.#discarded.add({ keyIds: made, eventIds, sentSlot: trace.sentSlot });
+      throw e;
     }
   }
 
@@ -256,7 +333,9 @@ export class PartitionLog implements EventLog {
   async #refuseEarly(writes: readonly Write[], cause: Cause): Promise<void> {
     if (this.#reader.fold.fence) await this.#reader.catchUp();
     if (this.#reader.fold.fence) throw fenceError(this.#reader.fold.fence);
-    const events = this.#draft(writes, cause).flatMap((one) => one.events);
+    if (this.#reader.condition) await this.#reader.catchUp();
+    const count = writes.reduce((sum, { facts }) => sum + facts.length, 0);
+    const events = this.#draft(writes, cause, this.#ids(count, undefined)).flatMap((one) => one.events);
     this.#appender.check(
       events.reduce((sum, one) => sum + one.bytes, 0),
       events.length,
@@ -266,4 +345,16 @@ export class PartitionLog implements EventLog {
       if (expected < known) throw conflict(stream, expected, known);
     }
   }
+}
+
+function next(ids: Iterator<string>): string {
+  const { value } = ids.next() as IteratorResult<string, undefined>;
+  if (value === undefined) throw new Error('bug: fewer ids than events');
+  return value;
+}
+
+/** As `Promise.all`, but ends when all have ended: nothing goes on behind the back of whoever cleans up. */
+async function settledAll<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(promises);
+  return Promise.all(promises);
 }

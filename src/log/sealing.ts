@@ -3,7 +3,7 @@ import { CodedError } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
 import type { Recorded, SealedSecret, StreamName } from './event.ts';
 import type { Keyring } from './keyring.ts';
-import { destroyDataKeys, vaultKey } from './rewrap-marks.ts';
+import { destroyDataKeys, vaultKey } from './data-keys.ts';
 import type { BlobStore } from './slot-driver.ts';
 import { wrappedUnder } from './wrapped-key.ts';
 
@@ -95,10 +95,13 @@ export class Sealing {
   async #keep(keyId: string, key: Uint8Array, made: string[]): Promise<void> {
     let wrapped = await this.#keyring.wrap(key, keyId);
     made.push(keyId);
-    await this.#vault.put(vaultKey(keyId), wrapped);
+    if ((await this.#vault.create(vaultKey(keyId), wrapped)) !== 'created')
+      throw new CodedError('unavailable', 'the data key of a new secret could not be kept: its id is in use');
     while (wrappedUnder(wrapped) !== (await this.#keyring.newest())) {
-      wrapped = await this.#keyring.wrap(key, keyId);
-      await this.#vault.put(vaultKey(keyId), wrapped);
+      const again = await this.#keyring.wrap(key, keyId);
+      // Whoever rewraps the vault may have done it first.
+      if ((await this.#vault.replace(vaultKey(keyId), wrapped, again)) !== 'replaced') return;
+      wrapped = again;
     }
   }
 }

@@ -85,9 +85,9 @@ export class SnapshotStore {
       views: entries,
     };
     const bytes = Buffer.from(JSON.stringify(manifest));
-    for (const [key, blob] of blobs) await this.#blobs.put(key, blob);
+    for (const [key, blob] of blobs) await this.#keep(key, blob);
     const digest = hash('sha256', bytes, 'buffer');
-    await this.#blobs.put(this.#key(slot, 'manifest'), Buffer.concat([digest, bytes]));
+    await this.#keep(this.#key(slot, 'manifest'), Buffer.concat([digest, bytes]));
   }
 
   /** Those that read back whole, the newest first. */
@@ -96,6 +96,13 @@ export class SnapshotStore {
       const manifest = await this.#read(slot);
       if (manifest) yield manifest;
     }
+  }
+
+  /** Slots before it are needed by none of the snapshots that read back whole; 1 when there are none. */
+  async neededFrom(): Promise<number> {
+    let from = 1;
+    for await (const { floor } of this.newestFirst()) from = Math.max(from, floor);
+    return from;
   }
 
   /** The newest stored state of a view that reads back whole. */
@@ -126,10 +133,21 @@ export class SnapshotStore {
     for (const slot of await this.#slots()) {
       if (slot >= older.slot) continue;
       // The manifest goes first: what is left of a snapshot without one is not a snapshot.
-      await this.#blobs.delete(this.#key(slot, 'manifest'));
-      for (const key of await this.#blobs.list(this.#key(slot, ''))) await this.#blobs.delete(key);
+      await this.#blobs.remove(this.#key(slot, 'manifest'));
+      for (const key of await this.#blobs.list(this.#key(slot, ''))) await this.#blobs.remove(key);
     }
     return older;
+  }
+
+  /** A snapshot of this slot can only lie there already when the store was put back since: the newer one counts. */
+  async #keep(key: string, value: Uint8Array): Promise<void> {
+    for (;;) {
+      const outcome = await this.#blobs.create(key, value);
+      if (outcome === 'created') return;
+      if (outcome === 'destroyed')
+        throw new CodedError('damaged', `the snapshot ${key} was destroyed for good`);
+      await this.#blobs.remove(key);
+    }
   }
 
   async #slots(): Promise<number[]> {

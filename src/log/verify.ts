@@ -1,7 +1,7 @@
 import { silentLog } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
 import { type Partition, partitions } from './event.ts';
-import type { Damage } from './partition-reader.ts';
+import type { BadSlot } from './reader-condition.ts';
 import type { LogKey } from './signed-head.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
@@ -14,15 +14,15 @@ export interface PartitionReport extends ChainReport {
   readonly damagedSnapshots: readonly { readonly slot: number; readonly reason: string }[];
   readonly heads: HeadsReport;
   /** What signed heads show to be wrong: the first of each kind. */
-  readonly findings: readonly Damage[];
+  readonly findings: readonly BadSlot[];
 }
 
 export interface Verification {
   readonly partitions: readonly PartitionReport[];
   /** The first bad batch: `state` is looked at before `presence`, that before `audit`. */
-  readonly bad: Damage | undefined;
+  readonly bad: BadSlot | undefined;
   /** Where signed heads, on the log or kept elsewhere, say something else than the batches. */
-  readonly findings: readonly Damage[];
+  readonly findings: readonly BadSlot[];
   /** The keys on the log. */
   readonly keys: readonly LogKey[];
 }

@@ -5,7 +5,7 @@ import type { World } from '../base/world.ts';
 import { type Keyring, keyringChain } from '../log/keyring.ts';
 import { openExistingKeyring, openKeyring } from '../log/keyring-file.ts';
 import { addStoreKey, hasStoreKeyring, openStoreKeyring } from '../log/keyring-store.ts';
-import { dataKeyIds, vaultKey } from '../log/rewrap-marks.ts';
+import { dataKeyIds, vaultKey } from '../log/data-keys.ts';
 import type { BlobStore } from '../log/slot-driver.ts';
 import { wrappedUnder } from '../log/wrapped-key.ts';
 import type { Configuration } from './configuration.ts';

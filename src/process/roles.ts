@@ -8,8 +8,10 @@ import type { Role } from './configuration.ts';
 import { serviceOf, type Closers } from './host-service.ts';
 import { joinedStanding, localStanding, type StandingOf } from './host-standing.ts';
 import { saveIdentity } from './identity-store.ts';
+import { keepKnownPlaces, readKnownPlaces, refuseStoreThatWentBack } from './known-places.ts';
 import { exportLogMetrics } from './log-metrics.ts';
 import { openBackend } from './open-backend.ts';
+import { placeOf } from './storage-schema.ts';
 import { servingOf } from './serving-of.ts';
 import { openLogKeyring } from './open-keyring.ts';
 import type { Parts } from './parts.ts';
@@ -71,8 +73,15 @@ async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {
     await driver.close();
     throw e;
   }
-  const log = await openLog({ driver, keyring, world, writer: hostId, sink });
+  const store = placeOf(configuration.storage);
+  const known = readKnownPlaces(configuration.dataDir, store);
+  const log = await openLog({ driver, keyring, world, writer: hostId, sink, known });
   closers.add(() => log.close());
+  refuseStoreThatWentBack(log);
+  const places = keepKnownPlaces(log, { dataDir: configuration.dataDir, store, sink });
+  closers.add(() => {
+    places.close();
+  });
   const witnesses = openWitnesses(configuration.file.teleport.storage.witness, { sink, world, metrics });
   closers.add(() => witnesses.close());
   exportLogMetrics(log, metrics);

@@ -5,7 +5,7 @@ import { changeKeyringFile } from '../../log/keyring-file.ts';
 import { addStoreKey, removeStoreKeys } from '../../log/keyring-store.ts';
 import { openLog } from '../../log/open-log.ts';
 import { findOrphans } from '../../log/orphans.ts';
-import { dataKeyIds, destroyDataKeys } from '../../log/rewrap-marks.ts';
+import { dataKeyIds, destroyDataKeys } from '../../log/data-keys.ts';
 import { rewrapVault, type Survey, surveyVault } from '../../log/rewrap.ts';
 import type { SlotDriver } from '../../log/slot-driver.ts';
 import { openBackend } from '../../process/open-backend.ts';
@@ -93,7 +93,7 @@ async function rewrap(rekeying: Rekeying, { use, removeOld }: RekeyFlags): Promi
   const { io, driver, keyring } = rekeying;
   if (use !== undefined) await useKey(rekeying, use);
   else if (!removeOld) await makeKey(rekeying);
-  const { under, rewrapped, stuck } = await rewrapVault(driver.vault, keyring, io.world, (done) => {
+  const { under, rewrapped, stuck } = await rewrapVault(driver.vault, keyring, (done) => {
     io.stderr.write(`${done} data keys rewrapped\n`);
   });
   io.stdout.write(`${rewrapped} data keys were rewrapped; ${under} seals now\n`);
