@@ -1,9 +1,11 @@
 import { Etcd3 } from 'etcd3';
 import type { TrialStore } from '../backends/conformance/trial.ts';
+import { headValue, parseHead } from '../backends/etcd/head.ts';
 import { keysBelow } from '../backends/etcd/keys.ts';
 import { openEtcdDriver } from '../backends/etcd/open.ts';
 import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
+import { ownHash } from '../src/log/batch.ts';
 
 let count = 0;
 
@@ -32,8 +34,19 @@ export function etcdTrial(urls: readonly string[]): TrialStore {
         const key = Buffer.from(keys.slot(partition, slot));
         const found = await kv.range({ key });
         const changed = change(found.kvs[0]?.value ?? new Uint8Array());
-        if (changed) await kv.put({ key, value: Buffer.from(changed) });
-        else await kv.deleteRange({ key });
+        if (changed) {
+          await kv.put({ key, value: Buffer.from(changed) });
+          return;
+        }
+        await kv.deleteRange({ key });
+        // The newest slot and its name go together, as in a store that was put back.
+        const head = Buffer.from(keys.head(partition));
+        const before = await kv.range({ key: Buffer.from(keys.slot(partition, slot - 1)) });
+        const [named] = (await kv.range({ key: head })).kvs;
+        const [newest] = before.kvs;
+        if (!newest || !named || parseHead(named.value)?.slot !== slot) return;
+        const value = headValue({ slot: slot - 1, hash: ownHash(newest.value) });
+        await kv.put({ key: head, value: Buffer.from(value) });
       }),
     save: async () => {
       const all = { key: Buffer.from(keys.all.from), range_end: Buffer.from(keys.all.end) };

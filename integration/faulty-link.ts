@@ -5,6 +5,9 @@ export interface FaultyLink {
   readonly port: number;
   /** The next answer is not let through: both ends of its connection are reset instead. */
   cutNextAnswer(): void;
+  /** What clients send from now on is kept, whatever becomes of their connections, until `release` sends it on. */
+  hold(): void;
+  release(): void;
   /** Resets every connection that is open now. */
   cutAll(): void;
   /** Answers that were lost. */
@@ -16,6 +19,11 @@ export interface FaultyLink {
 export async function faultyLink(port: number): Promise<FaultyLink> {
   let cutting = false;
   let lost = 0;
+  let held: (() => void)[] | undefined;
+  const later = (act: () => void): void => {
+    if (held) held.push(act);
+    else act();
+  };
   const pairs = new Set<readonly [Socket, Socket]>();
   const server = createServer((client) => {
     const upstream = connect(port, '127.0.0.1');
@@ -25,7 +33,9 @@ export async function faultyLink(port: number): Promise<FaultyLink> {
       pairs.delete(pair);
       for (const one of pair) one.resetAndDestroy();
     };
-    client.on('data', (data) => upstream.write(data));
+    client.on('data', (data) => {
+      later(() => upstream.write(data));
+    });
     upstream.on('data', (data) => {
       if (cutting) {
         cutting = false;
@@ -33,16 +43,26 @@ export async function faultyLink(port: number): Promise<FaultyLink> {
         end();
       } else client.write(data);
     });
-    for (const one of pair) {
-      one.on('error', end);
-      one.on('close', end);
-    }
+    upstream.on('error', end);
+    upstream.on('close', end);
+    for (const event of ['error', 'close'])
+      client.on(event, () => {
+        later(end);
+      });
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   return {
     port: (server.address() as AddressInfo).port,
     cutNextAnswer: () => {
       cutting = true;
+    },
+    hold: () => {
+      held ??= [];
+    },
+    release: () => {
+      const acts = held ?? [];
+      held = undefined;
+      for (const act of acts) act();
     },
     cutAll: () => {
       for (const [client, upstream] of pairs) {

@@ -26,7 +26,7 @@ export async function firstAnswer(
       peers.opening = false;
       return;
     } catch (e) {
-      if (!isCoded(e, 'unavailable')) throw e;
+      if (!isCoded(e, 'unavailable') && !isCoded(e, 'ambiguous')) throw e;
       const left = end - performance.now();
       if (left <= 0)
         throw new CodedError('unavailable', `${messageOf(e)} (tried for ${dialTimeoutMs / 1000} s)`, {

@@ -1,9 +1,10 @@
-import { CodedError } from '../../src/base/errors.ts';
+import { CodedError, isCoded } from '../../src/base/errors.ts';
+import { UnsettledWrite } from './answers.ts';
 import type { Keys } from './keys.ts';
 import type { Peers } from './peers.ts';
 import { readRange } from './ranges.ts';
 import { settled } from './settling.ts';
-import { absent, get, look, oneOf, put, readAll, write } from './transactions.ts';
+import { absent, type Answer, get, look, oneOf, put, readAll, write } from './transactions.ts';
 
 /** Of the keys and values below the prefix. Raised when they change so that an older program must not touch them. */
 const format = 1;
@@ -22,6 +23,7 @@ export async function claimPrefix(
   const mark = oneOf(await readAll(peers, [get(keys.format)]), 0)?.value.toString();
   if (mark !== undefined) {
     checkFormat(mark, prefix);
+    if (!reading) await checkRights(peers, keys);
     return;
   }
   for await (const { key } of readRange(peers, { ...keys.all, keysOnly: true })) {
@@ -33,15 +35,34 @@ export async function claimPrefix(
   }
   if (reading) throw new CodedError('not_found', `there is no log in etcd at the prefix ${prefix}`);
   // Of two first starts one writes it, and both write the same.
-  const isMarked = async (): Promise<true | undefined> =>
-    oneOf(await readAll(peers, [look(keys.format)]), 0) ? true : undefined;
-  await settled(async () => {
-    await write(peers, {
-      compare: [absent(keys.format)],
-      success: [put(keys.format, `teleport-log ${format}\n`)],
-    });
-    return true;
-  }, isMarked);
+  await settled(
+    async () => {
+      await markAsOurs(peers, keys);
+      return true;
+    },
+    async () => (oneOf(await readAll(peers, [look(keys.format)]), 0) ? true : undefined),
+  );
+}
+
+const markAsOurs = (peers: Pick<Peers, 'write'>, keys: Keys): Promise<Answer> =>
+  write(peers, {
+    compare: [absent(keys.format)],
+    success: [put(keys.format, `teleport-log ${format}\n`)],
+  });
+
+/**
+ * That we may write is asked while an operator looks, though nothing is written: the mark is there. A store that is full is
+ * opened all the same.
+ */
+async function checkRights(peers: Pick<Peers, 'write'>, keys: Keys): Promise<void> {
+  try {
+    await markAsOurs(peers, keys);
+  } catch (e) {
+    const refusal = e instanceof UnsettledWrite ? e.refusal : undefined;
+    if (refusal && isCoded(refusal, 'no_space')) return;
+    if (e instanceof UnsettledWrite) throw refusal ?? new CodedError('unavailable', e.message, { cause: e });
+    throw e;
+  }
 }
 
 /** Of all that etcd holds, as of now: a linearizable read says it, of a key that we may read. */
