@@ -6,7 +6,7 @@ import { openDynamodbDriver } from '../backends/dynamodb/open.ts';
 import type { DynamodbOptions } from '../backends/dynamodb/options.ts';
 import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
-import { type DynamodbEngine, startDynalite, startDynamodbLocal } from './dynamodb-server.ts';
+import { type DynamodbEngine, startDynamodbEngines } from './dynamodb-server.ts';
 
 const options = (engine: DynamodbEngine, tableName: string): DynamodbOptions => ({
   tableName,
@@ -24,14 +24,12 @@ const options = (engine: DynamodbEngine, tableName: string): DynamodbOptions => 
 const env = { sink: silentLog, world: realWorld };
 let count = 0;
 
-const dynalite = await startDynalite();
-const local = await startDynamodbLocal();
+const engines = await startDynamodbEngines();
 afterAll(async () => {
-  await dynalite.close();
-  await local?.close();
+  for (const engine of engines) await engine.close();
 });
 
-for (const engine of [dynalite, ...(local === undefined ? [] : [local])])
+for (const engine of engines)
   describeStore(`DynamoDB (${engine.name})`, () => {
     const at = options(engine, `trial-${count++}`);
     return Promise.resolve({

@@ -3,6 +3,7 @@ import { describeAppending } from './appending.ts';
 import { describeDriver } from './driver.ts';
 import { describeEvidence } from './evidence.ts';
 import { describeFollowing } from './following.ts';
+import { describeModel } from './model-drivers.ts';
 import { describeRecovering } from './recovering.ts';
 import { describeRestored } from './restored.ts';
 import { describeSecrets } from './secrets.ts';
@@ -24,6 +25,7 @@ export function describeStore(name: string, create: () => Promise<TrialStore>): 
       return trial;
     };
     describeDriver(current);
+    describeModel(current);
     describeAppending(current);
     describeFollowing(current);
     describeSecrets(current);

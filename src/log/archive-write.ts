@@ -17,6 +17,8 @@ import { decodeBatch } from './batch.ts';
 import { requireSnapshot, wholeSnapshots } from './copy-blobs.ts';
 import { refuseUnfinished } from './copy-mark.ts';
 import { type Partition, partitions } from './event.ts';
+import { wasGivenUp } from './given-up.ts';
+import { isStoreKey } from './keyring-store.ts';
 import { PartitionFold } from './partition-fold.ts';
 import { damaged, damageError } from './reader-condition.ts';
 import { isLasting } from './data-keys.ts';
@@ -108,13 +110,17 @@ async function writeAll(writer: EntryWriter, options: ExportOptions): Promise<Ar
   if (written[0]?.lastSlot === 0) throw new CodedError('not_found', `there is no log in ${from}`);
   let dataKeys = 0;
   if (secrets)
-    for (const key of (await source.vault.list('')).filter(isLasting)) {
-      const value = await source.vault.get(key);
-      // Destroyed since it was listed.
-      if (value === undefined) continue;
-      await writer.add(kinds.dataKey, encodeBlob(key, value));
-      dataKeys++;
-    }
+    for (const [store, lasting] of [
+      [source.vault, isLasting],
+      [source.meta, isStoreKey],
+    ] as const)
+      for (const key of (await store.list('')).filter(lasting)) {
+        const value = await store.get(key);
+        // Destroyed since it was listed.
+        if (value === undefined) continue;
+        await writer.add(kinds.dataKey, encodeBlob(key, value));
+        dataKeys++;
+      }
   const end = { partitions: written, snapshots, dataKeys };
   await writer.add(kinds.end, encodeJson(end));
   return end;
@@ -151,6 +157,8 @@ async function writeSlots(
   let from = 1;
   for await (const { slot } of source.read(partition, 1)) {
     if (slot > 1) {
+      if (!(await wasGivenUp(source, partition, slot - 1)))
+        throw damageError(damaged(partition, (await source.bounds(partition)).floor, 'it is missing'));
       await requireSnapshot(source, partition, 'the log');
       from = newest?.floor ?? slot;
     }
@@ -211,10 +219,7 @@ class Walk {
 }
 
 async function whyMissing(source: SlotDriver, partition: Partition, slot: number): Promise<CodedError> {
-  for await (const first of source.read(partition, 1)) {
-    if (first.slot > slot) return overtaken(partition);
-    break;
-  }
+  if (await wasGivenUp(source, partition, slot)) return overtaken(partition);
   return new CodedError('damaged', `slot ${slot} is missing`);
 }
 

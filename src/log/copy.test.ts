@@ -92,9 +92,9 @@ describe('copying a log', () => {
     const driver = memoryDriver(move.target);
     const late: SlotDriver = {
       ...driver,
-      commit: (...args) => {
+      append: (...args) => {
         if (Buffer.from(args[2]).includes('log.migrated')) move.source.vault.clear();
-        return driver.commit(...args);
+        return driver.append(...args);
       },
     };
     await copyLog(move.options(memoryDriver(move.source), late));
@@ -137,7 +137,7 @@ describe('a copy that cannot be', () => {
 
   it('is refused from nowhere', async () => {
     await refused('not_found', /no log in the old place/);
-    expect(move.target.snapshots.size).toBe(0);
+    expect(move.target.meta.size).toBe(0);
   });
 
   it('is refused to a store that holds a log, and leaves both as they were', async () => {
@@ -158,7 +158,7 @@ describe('a copy that cannot be', () => {
   it('is refused when another log has got into the unfinished target, naming the slot', async () => {
     await fill(move.source);
     const gone = (): Promise<never> => Promise.reject(new Error('gone'));
-    const dead = { ...memoryDriver(move.target), commit: gone, load: gone };
+    const dead = { ...memoryDriver(move.target), append: gone, load: gone };
     await expect(copyLog(move.options(memoryDriver(move.source), dead))).rejects.toThrow('gone');
     const other = memoryStore();
     await fill(other);
@@ -212,7 +212,7 @@ describe('a copy that cannot be', () => {
     const forgetful = {
       ...honest,
       load: async (partition: Partition, slots: readonly StoredSlot[]) =>
-        honest.load?.(
+        honest.load(
           partition,
           slots.filter(({ slot }) => slot !== 9),
         ),
@@ -224,7 +224,7 @@ describe('a copy that cannot be', () => {
     const liar = {
       ...honest,
       load: async (partition: Partition, slots: readonly StoredSlot[]) =>
-        honest.load?.(
+        honest.load(
           partition,
           slots.map(({ slot, batch }) => ({ slot, batch: slot === 9 ? spoilt(batch) : batch })),
         ),

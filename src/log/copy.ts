@@ -80,12 +80,14 @@ async function move(options: CopyOptions, from: ClusterLog, id: string): Promise
       await compare(copy, id, options);
     }
     await blobs.vault();
+    await blobs.meta();
     await blobs.snapshots();
     await requireSnapshots(target, copies, options.to);
     const heads = copies.map((copy) => copy.copied);
     await openTarget(to, { id, from: options.from, heads }, cause);
     // Data keys that were destroyed at the source meanwhile.
     const dataKeys = await blobs.vault();
+    await blobs.meta();
     await removeMark(target);
     return { status: 'copied', partitions: heads, dataKeys, fencedMs: performance.now() - began };
   });
@@ -101,6 +103,7 @@ async function copyMost(
     let written = 0;
     for (const copy of copies) written += await copy.pass(await lastSlot(from, copy));
     await blobs.vault();
+    await blobs.meta();
     await blobs.snapshots();
     options.progress({ status: 'pass', number: pass, slots: written });
     if (written <= little) break;
@@ -126,7 +129,7 @@ async function requireSnapshots(
 }
 
 /**
- * First slot and head as the target gives them. Every slot between was compared when it was written or found.
+ * Floor and head as the target gives them. Every slot between was compared when it was written or found.
  * @throws CodedError `damaged`, `already_exists`.
  */
 async function compare(copy: SlotCopy, id: string, { target, to }: CopyOptions): Promise<void> {
@@ -134,17 +137,13 @@ async function compare(copy: SlotCopy, id: string, { target, to }: CopyOptions):
   const fence = copy.fold.fence;
   if (fence?.status !== 'moved' || fence.copy !== id)
     throw new CodedError('unavailable', `the fence of ${partition} is gone: was the copy given up?`);
-  let first = 0;
-  for await (const { slot } of target.read(partition, 1)) {
-    first = slot;
-    break;
-  }
+  const { floor } = await target.bounds(partition);
   let found = '';
   for await (const { slot, batch } of target.read(partition, lastSlot)) {
     if (slot === lastSlot) found = decodeBatch(batch).hash.toString('hex');
     break;
   }
-  if (first !== firstSlot || found !== head)
+  if (floor !== Math.max(1, firstSlot) || found !== head)
     throw new CodedError(
       'damaged',
       `${to} does not hold ${partition} from slot ${firstSlot} to slot ${lastSlot} with the head ${head}`,
@@ -207,8 +206,10 @@ const fenceOf = (log: ClusterLog): Fence | undefined => {
 };
 
 export async function isEmpty(driver: SlotDriver): Promise<boolean> {
-  for (const partition of partitions) for await (const _ of driver.read(partition, 1)) return false;
-  return (await driver.vault.list('')).length + (await driver.snapshots.list('')).length === 0;
+  for (const partition of partitions) if ((await driver.bounds(partition)).head > 0) return false;
+  for (const store of [driver.vault, driver.snapshots, driver.meta])
+    if ((await store.list('')).length > 0) return false;
+  return true;
 }
 
 async function withLog<T>(

@@ -89,6 +89,9 @@ export interface EventLog extends Followable {
    * @throws CodedError `unavailable` when the log has moved: they are destroyed here, perhaps not in the new store.
    */
   destroySecrets(event: Recorded): Promise<void>;
+
+  /** The same by the ids of data keys. */
+  destroyKeys(keyIds: readonly string[]): Promise<void>;
 }
 
 /** State of one view, as a snapshot keeps it. */

@@ -64,10 +64,10 @@ describe('a fenced partition', () => {
     const slow = memoryDriver(store);
     const log = await handle({
       ...slow,
-      commit: async (partition, slot, batch) => {
+      append: async (partition, after, batch) => {
         // Another process fences between the choice of the slot and the commit.
-        if (slot === 1) await fence(await handle(), fenced('c1', 'etcd'));
-        return slow.commit(partition, slot, batch);
+        if (after.slot === 0) await fence(await handle(), fenced('c1', 'etcd'));
+        return slow.append(partition, after, batch);
       },
     });
     const all = await Promise.allSettled(

@@ -68,7 +68,7 @@ async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {
   const driver = await openBackend(configuration.storage, { sink, world });
   let keyring;
   try {
-    keyring = await openLogKeyring(configuration, { vault: driver.vault, world, sink });
+    keyring = await openLogKeyring(configuration, { store: driver, world, sink });
   } catch (e) {
     await driver.close();
     throw e;
