@@ -8,6 +8,8 @@ export interface FaultyLink {
   /** What clients send from now on is kept, whatever becomes of their connections, until `release` sends it on. */
   hold(): void;
   release(): void;
+  /** Calls back once, when so many answers came that are larger than the small talk of a connection. */
+  onAnswers(count: number, act: () => void): void;
   /** Resets every connection that is open now. */
   cutAll(): void;
   /** Answers that were lost. */
@@ -15,10 +17,15 @@ export interface FaultyLink {
   close(): Promise<void>;
 }
 
+/** Bytes of settings, pings and windows. */
+const smallTalk = 60;
+
 /** Passes connections on to `port` of this machine. */
 export async function faultyLink(port: number): Promise<FaultyLink> {
   let cutting = false;
   let lost = 0;
+  let answersLeft = 0;
+  let reached = (): void => undefined;
   let held: (() => void)[] | undefined;
   const later = (act: () => void): void => {
     if (held) held.push(act);
@@ -37,6 +44,7 @@ export async function faultyLink(port: number): Promise<FaultyLink> {
       later(() => upstream.write(data));
     });
     upstream.on('data', (data) => {
+      if (data.length > smallTalk && --answersLeft === 0) reached();
       if (cutting) {
         cutting = false;
         lost++;
@@ -63,6 +71,9 @@ export async function faultyLink(port: number): Promise<FaultyLink> {
       const acts = held ?? [];
       held = undefined;
       for (const act of acts) act();
+    },
+    onAnswers: (count, act) => {
+      [answersLeft, reached] = [count, act];
     },
     cutAll: () => {
       for (const [client, upstream] of pairs) {

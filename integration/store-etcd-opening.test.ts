@@ -8,9 +8,10 @@ import type { EtcdOptions } from '../backends/etcd/options.ts';
 import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
 import type { SlotDriver } from '../src/log/slot-driver.ts';
-import { until } from './cluster.ts';
+import { createCluster, readText, until } from './cluster.ts';
 import { appendNewest } from './driver-appends.ts';
 import { type EtcdCluster, etcdctl, startEtcd } from './etcd-server.ts';
+import { faultyLink } from './faulty-link.ts';
 import { type CertificateFiles, opensslAuthority, opensslCertificate } from './openssl-certificates.ts';
 
 const options = (peers: readonly string[], more: Partial<EtcdOptions> = {}): EtcdOptions => ({
@@ -185,5 +186,40 @@ describe('an etcd without TLS', () => {
     expect(await appendNewest(driver, 'presence')).toBe('committed');
     await until('the quota', () => driver.report().figures['quota_bytes']);
     expect(proxy.connections()).toBe(0);
+  });
+});
+
+describe('an auth server whose etcd is away for some seconds while it starts', () => {
+  it('says what it waits for, and serves when etcd is back', { timeout: 60_000 }, async () => {
+    const etcd = await startEtcd();
+    closers.push(() => etcd.close());
+    const [member] = etcd.members;
+    if (member === undefined) throw new Error('no member');
+    const cluster = await createCluster({
+      yaml: (text) =>
+        text.replace(
+          'auth_service:',
+          `  storage: {type: etcd, peers: [${etcd.urls.join(', ')}], prefix: /cluster/}\nauth_service:`,
+        ),
+    });
+    closers.push(() => cluster.close());
+    await cluster.start();
+    await cluster.stop();
+    // From its first answer on: the log is opened, and must be read.
+    const link = await faultyLink(Number(new URL(member.url).port));
+    closers.push(() => link.close());
+    cluster.configure(readText(cluster.config).replace(member.url, `http://127.0.0.1:${link.port}`));
+    link.onAnswers(2, () => {
+      process.kill(member.pid(), 'SIGSTOP');
+    });
+    closers.push(() => Promise.resolve(void process.kill(member.pid(), 'SIGCONT')));
+    const daemon = cluster.spawn();
+    await until('it to say what it waits for', async () =>
+      (await cluster.readyz())?.body.includes('"waitsFor":["no peer of etcd answers') ? true : undefined,
+    );
+    process.kill(member.pid(), 'SIGCONT');
+    await until('it to serve', async () => ((await cluster.readyz())?.code === 200 ? true : undefined));
+    expect(daemon.exitCode).toBeNull();
+    expect(cluster.output()).toMatch(/auth cannot start yet: no peer of etcd answers/);
   });
 });

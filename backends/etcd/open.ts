@@ -23,7 +23,8 @@ import { keepUp, type UpkeepOptions } from './upkeep.ts';
 
 /**
  * The store in an etcd of version 3.3 or later. Any peer that belongs to a quorum is enough.
- * @param env with `reading`, nothing is written; `upkeep`: how often it looks, and how long history is kept, for tests.
+ * @param env with `reading`, nothing is written; `waitsFor` hears why it is not open yet; `upkeep`: how often it looks,
+ * and how long history is kept, for tests.
  * @throws CodedError `unavailable` when no peer answered within `dialTimeoutMs`, `misconfigured` for wrong credentials, a
  * file that cannot be read, an etcd that is too old, or a prefix that holds something else; `not_found` when reading and
  * there is no log.
@@ -34,10 +35,12 @@ export async function openEtcdDriver(
     sink,
     world,
     reading = false,
+    waitsFor = () => undefined,
     upkeep: pace = {},
   }: {
     readonly sink: LogSink;
     readonly world: World;
+    readonly waitsFor?: (text: string) => void;
     readonly reading?: boolean;
     readonly upkeep?: Pick<UpkeepOptions, 'everyMs' | 'historyKeptMs'>;
   },
@@ -54,10 +57,11 @@ export async function openEtcdDriver(
   for (const worry of worriesOf(options, Date.parse(world.now()))) sink.warn(worry, {});
   const keys = keysBelow(options.prefix);
   try {
-    await firstAnswer(peers, options, async () => {
+    const claim = async (): Promise<void> => {
       await claimPrefix(peers, keys, options.prefix, reading);
       if (!reading) await recordFloors({ peers, keys });
-    });
+    };
+    await firstAnswer(peers, options, { claim, waitsFor });
   } catch (e) {
     peers.close();
     throw withExpiry(e, options, world);
