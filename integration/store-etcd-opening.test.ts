@@ -209,7 +209,7 @@ describe('an auth server whose etcd is away for some seconds while it starts', (
     const link = await faultyLink(Number(new URL(member.url).port));
     closers.push(() => link.close());
     cluster.configure(readText(cluster.config).replace(member.url, `http://127.0.0.1:${link.port}`));
-    link.onAnswers(2, () => {
+    link.onAnswers(7, () => {
       process.kill(member.pid(), 'SIGSTOP');
     });
     closers.push(() => Promise.resolve(void process.kill(member.pid(), 'SIGCONT')));

@@ -94,10 +94,10 @@ async function judged(
   answer: Answer,
 ): Promise<Appended | { readonly demands: ICompare[] }> {
   const seen = await seenIn(store, partition, answer);
-  const { head, floor } = seen;
+  const { floor } = seen;
   const slot = after.slot + 1;
   if (slot < floor) return { status: 'below floor', floor };
-  const newest = head?.slot ?? 0;
+  const newest = newestIn(seen);
   // A head beyond a slot that is not there: whoever reads on sees that it is missing.
   if (seen.slot !== undefined || newest > after.slot)
     return { status: 'taken', head: Math.max(slot, newest) };
@@ -112,18 +112,23 @@ async function predecessorIn(
   store: Store,
   partition: Partition,
   after: Place,
-  { head, before, floor, floorKey }: Seen,
+  seen: Seen,
 ): Promise<ICompare | undefined> {
-  const named = head?.hash && head.slot === after.slot && Buffer.from(after.hash).equals(head.hash);
-  if (head?.hash && !named) return undefined;
+  const { head, before, floor, floorKey } = seen;
+  const named = head?.hash && isSame(after, { slot: head.slot, hash: head.hash });
+  if (named === false) return undefined;
+  if (before !== undefined) {
+    const meant = named ?? (await isBatch(store, before, after.hash));
+    return meant ? unchanged(before.key, before) : undefined;
+  }
   // Given up: the head alone tells what it was, as far as it does.
-  if (before === undefined)
-    return after.slot < floor && head?.slot === after.slot
-      ? unchanged(store.keys.floor(partition), floorKey)
-      : undefined;
-  const meant = named === true || (await isBatch(store, before, after.hash));
-  return meant ? unchanged(before.key, before) : undefined;
+  const givenUp = after.slot < floor && newestIn(seen) === after.slot;
+  return givenUp ? unchanged(store.keys.floor(partition), floorKey) : undefined;
 }
+
+const isSame = (a: Place, b: Place): boolean => a.slot === b.slot && Buffer.from(a.hash).equals(b.hash);
+
+const newestIn = ({ head }: Seen): number => head?.slot ?? 0;
 
 /** Whether a slot still holds the batch of this hash, as it was when its key was found. */
 async function isBatch({ peers }: Store, { key, revision }: Found, hash: Uint8Array): Promise<boolean> {

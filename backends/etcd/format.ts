@@ -58,10 +58,8 @@ async function checkRights(peers: Pick<Peers, 'write'>, keys: Keys): Promise<voi
   try {
     await markAsOurs(peers, keys);
   } catch (e) {
-    const refusal = e instanceof UnsettledWrite ? e.refusal : undefined;
-    if (refusal && isCoded(refusal, 'no_space')) return;
-    if (e instanceof UnsettledWrite) throw refusal ?? new CodedError('unavailable', e.message, { cause: e });
-    throw e;
+    const reason = (e instanceof UnsettledWrite ? e.refusal : undefined) ?? e;
+    if (!isCoded(reason, 'no_space')) throw reason;
   }
 }
 

@@ -25,7 +25,7 @@ function setUp(count: number): {
           else resolve(how);
         };
       }),
-    failed: (e: unknown) => (e as Error).message !== 'refused',
+    failed: (e: unknown) => ((e as Error).message === 'refused' ? (e as Error) : undefined),
   }));
   return { attempts, begun, end: (n, how) => settle[n]?.(how) };
 }

@@ -1,13 +1,13 @@
 export interface Attempt<T> {
   readonly ask: () => Promise<T>;
-  /** It failed: whether another may be asked. */
-  readonly failed: (e: unknown) => boolean;
+  /** It failed: what is to be thrown, or undefined when another may be asked. */
+  readonly failed: (e: unknown) => Error | undefined;
 }
 
 /**
  * Begins the first attempt, and the next one when the one before failed or `afterMs` have passed: the first good answer
  * wins, and what comes later is not waited for. Undefined when all failed.
- * @throws what an attempt threw after which no other may be asked.
+ * @throws what an attempt makes of a failure after which no other may be asked.
  */
 export function firstOf<T>(
   attempts: readonly Attempt<T>[],
@@ -44,10 +44,11 @@ export function firstOf<T>(
         (e: unknown) => {
           asked--;
           if (over) return;
-          if (attempt.failed(e)) next();
+          const refusal = attempt.failed(e);
+          if (refusal === undefined) next();
           else
             end(() => {
-              reject(e);
+              reject(refusal);
             });
         },
       );

@@ -48,18 +48,13 @@ export class Peers {
         return answer;
       },
       failed: (e: unknown) => {
-        if (isRefused(e)) return false;
+        if (isRefused(e)) return asCoded(e, this.#at(connection));
         failures.add(connection, e);
         this.counters.failovers++;
-        return true;
+        return undefined;
       },
     }));
-    let found;
-    try {
-      found = await firstOf(attempts, hedgeAfterMs);
-    } catch (e) {
-      throw this.#coded(e);
-    }
+    const found = await firstOf(attempts, hedgeAfterMs);
     if (found === undefined) throw this.#nobody(failures);
     return found.answer;
   }
@@ -79,7 +74,7 @@ export class Peers {
       } catch (e) {
         const fault = faultOf(e);
         if (fault === 'answered') throw unsettled(e, this.#at(connection));
-        if (fault === 'refused') throw this.#coded(e, connection);
+        if (fault === 'refused') throw asCoded(e, this.#at(connection));
         if (fault === 'unknown') {
           this.counters.unanswered_writes++;
           // The next call begins with another peer: this one may be cut off.
@@ -106,10 +101,6 @@ export class Peers {
 
   #at({ name }: Pick<Connection, 'name'>): { place: string; opening: boolean } {
     return { place: name, opening: this.opening };
-  }
-
-  #coded(e: unknown, connection: Pick<Connection, 'name'> = { name: this.preferred() }): CodedError {
-    return asCoded(e, this.#at(connection));
   }
 
   /** Each with its index, the one that answered last first. */

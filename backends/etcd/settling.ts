@@ -20,11 +20,10 @@ export async function settled<T>(
     const end = await attempt(write);
     if (end.status === 'done') return end.value;
     if (end.status === 'failed') throw unanswered ?? end.error;
-    const { unsettled } = end;
-    if (unsettled?.refusal === undefined) unanswered = unsettled ?? unanswered;
-    const found = await lookAfter(unanswered ?? unsettled, look);
+    if (end.status === 'unanswered') unanswered = end.error;
+    const found = await lookAfter(unanswered ?? end.error, look);
     if (found !== undefined) return found;
-    if (unsettled?.refusal) throw unanswered ?? unsettled.refusal;
+    if (end.status === 'refused') throw unanswered ?? end.refusal;
   }
   throw unanswered ?? new CodedError('unavailable', 'etcd: others write the same value all the time');
 }
@@ -32,16 +31,18 @@ export async function settled<T>(
 type End<T> =
   | { readonly status: 'done'; readonly value: T }
   | { readonly status: 'failed'; readonly error: unknown }
-  | { readonly status: 'open'; readonly unsettled: UnsettledWrite | undefined };
+  | { readonly status: 'unanswered'; readonly error: UnsettledWrite }
+  | { readonly status: 'refused'; readonly error: UnsettledWrite; readonly refusal: CodedError }
+  | { readonly status: 'not met'; readonly error: undefined };
 
 async function attempt<T>(write: () => Promise<T | undefined>): Promise<End<T>> {
   try {
     const value = await write();
-    return value === undefined ? { status: 'open', unsettled: undefined } : { status: 'done', value };
+    return value === undefined ? { status: 'not met', error: undefined } : { status: 'done', value };
   } catch (error) {
-    return error instanceof UnsettledWrite
-      ? { status: 'open', unsettled: error }
-      : { status: 'failed', error };
+    if (!(error instanceof UnsettledWrite)) return { status: 'failed', error };
+    const { refusal } = error;
+    return refusal === undefined ? { status: 'unanswered', error } : { status: 'refused', error, refusal };
   }
 }
 
