@@ -4,6 +4,7 @@ import { encodeBatch, noHash } from './batch.ts';
 import { add, cause, fact, fill, Move, open } from './copy-testing.ts';
 import { copyLog } from './copy.ts';
 import type { Partition } from './event.ts';
+import { addStoreKey } from './keyring-store.ts';
 import { memoryDriver, memoryStore } from './memory-driver.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 import { draftEvent, placeEvent } from './stored-event.ts';
@@ -101,6 +102,36 @@ describe('copying a log', () => {
     expect(move.target.vault.size).toBe(0);
   });
 
+  it('takes the keyring of the store along, wherever it lies, and destroys what was removed meanwhile', async () => {
+    await fill(move.source);
+    const driver = memoryDriver(move.source);
+    const old = 'key-encryption-key/00000001-aaaaaaaaaaaaaaaa';
+    await driver.vault.create(old, Buffer.alloc(32, 1));
+    const kept = await addStoreKey(driver);
+    const removed = await addStoreKey(driver);
+    let passes = 0;
+    await copyLog({
+      ...move.options(),
+      progress: () => {
+        if (passes++ === 0) move.source.meta.delete(`key-encryption-key/00000003-${removed}`);
+      },
+    });
+    expect([...move.target.vault.keys()]).toContain(old);
+    expect([...move.target.meta.keys()]).toEqual([`key-encryption-key/00000002-${kept}`]);
+    expect(move.target.tombstones).toContain(`meta/key-encryption-key/00000003-${removed}`);
+    await move.expectMoved();
+  });
+
+  it('takes a presence that an earlier release trimmed without a floor', async () => {
+    await fill(move.source);
+    const first = Math.min(...(move.source.slots.get('presence')?.keys() ?? []));
+    expect(first).toBeGreaterThan(1);
+    move.source.floors.clear();
+    await move.copy();
+    expect(move.target.floors.get('presence')).toBe(first);
+    expect((await verifyLog(memoryDriver(move.target))).bad).toBeUndefined();
+  });
+
   it('says that it was done when it is asked again', async () => {
     await fill(move.source);
     await move.copy();
@@ -184,6 +215,21 @@ describe('a copy that cannot be', () => {
     await untouched();
     move.source.slots.get('audit')?.delete(7);
     await refused('damaged', /the audit log is damaged at slot 7: it is missing/);
+  });
+
+  it('is refused when the beginning of a partition is missing and was not given up', async () => {
+    await fill(move.source);
+    move.source.slots.get('audit')?.delete(1);
+    await refused('damaged', /the audit log is damaged at slot 1: it is missing/);
+    const { partitions } = await verifyLog(memoryDriver(move.source));
+    expect(partitions.map(({ bad }) => bad?.slot)).toEqual([undefined, undefined, 1]);
+  });
+
+  it('is refused from a store where an earlier release left its mark', async () => {
+    await fill(move.source);
+    const mark = { version: 1, kind: 'import', id: 'x', from: 'there', begunAt: cause.at };
+    move.source.snapshots.set('unfinished', Buffer.from(JSON.stringify(mark)));
+    await refused('unavailable', /the import from there begun at .* has not ended/);
   });
 
   it('is refused for a batch that the target does not take, before the source is fenced', async () => {
