@@ -33,9 +33,9 @@ export function startedPatiently(
       let told = '';
       try {
         for (;;) {
-          const left = end - clock();
+          const left = Math.max(0, Math.ceil(end - clock()));
           try {
-            return await make(Math.max(0, left)).start(stopping);
+            return await make(left).start(stopping);
           } catch (e) {
             if (stopping.aborted || !isWorthWaiting(e)) throw e;
             if (clock() >= end) throw triedFor(e, withinMs);
@@ -57,8 +57,9 @@ const isWorthWaiting = (e: unknown): e is CodedError =>
   !(e instanceof UnfinishedCopy) &&
   !(e instanceof StoreWentBack);
 
-/** The store may have said so itself. */
-const triedFor = (e: CodedError, withinMs: number): CodedError =>
-  e.message.includes('(tried for ')
-    ? e
-    : new CodedError('unavailable', `${e.message} (tried for ${withinMs / 1000} s)`, { cause: e });
+/** The store may have said of its part how long it tried. */
+const triedFor = (e: CodedError, withinMs: number): CodedError => {
+  if (/\(tried \d+ times /.test(e.message)) return e;
+  const reason = e.message.replace(/ \(tried for [\d.]+ s\)$/, '');
+  return new CodedError('unavailable', `${reason} (tried for ${withinMs / 1000} s)`, { cause: e });
+};
