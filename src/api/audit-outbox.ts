@@ -6,10 +6,11 @@ import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
 import type { World } from '../base/world.ts';
+import type { AuditNumbers } from '../domain/audit.ts';
 import { type AuditEvent, auditEvent } from '../domain/audit-event.ts';
 import type { AuthClient } from './client.ts';
 import { emitAudit } from './operations.ts';
-import { openSpool, type Spool, type Spooled } from './spool.ts';
+import { numberKey, openSpool, type Spool, type Spooled } from './spool.ts';
 import { issuesOf, jsonOrUndefined } from './wire-errors.ts';
 
 /** Audit events on their way to the auth service: on disk before anyone goes on, delivered in order, never dropped. */
@@ -219,7 +220,10 @@ class Outbox implements AuditOutbox {
     if (this.#oneByOne > 0) return this.#waiting.slice(0, 1);
     let bytes = 0;
     const end = this.#waiting.findIndex(
-      (one, i) => i >= batchEvents || (i > 0 && (bytes += one.text.length) > batchBytes),
+      (one, i) =>
+        i >= batchEvents ||
+        !sameLife(one, this.#waiting[0]) ||
+        (i > 0 && (bytes += one.text.length) > batchBytes),
     );
     return this.#waiting.slice(0, end < 0 ? undefined : end);
   }
@@ -227,7 +231,10 @@ class Outbox implements AuditOutbox {
   /** Resolves when auth has the batch, or has refused its only event for good and it is kept aside. */
   async #deliver(batch: readonly Spooled[]): Promise<void> {
     try {
-      await this.#options.client.call(emitAudit, { events: batch.map(eventIn) });
+      await this.#options.client.call(emitAudit, {
+        events: batch.map(eventIn),
+        numbered: numbersOf(batch),
+      });
     } catch (e) {
       if (!isCoded(e, 'bad_request')) throw e;
       const [only] = batch;
@@ -280,7 +287,19 @@ class Outbox implements AuditOutbox {
 function eventIn({ text }: Spooled): AuditEvent {
   const parsed = auditEvent.safeParse(jsonOrUndefined(text));
   if (!parsed.success) throw new CodedError('bad_request', `not an audit event: ${issuesOf(parsed.error)}`);
-  return parsed.data;
+  return Object.fromEntries(Object.entries(parsed.data).filter(([key]) => key !== numberKey)) as AuditEvent;
+}
+
+/** Whether both were numbered by the same spool. */
+const sameLife = (one: Spooled, other: Spooled | undefined): boolean =>
+  one.segment.generation === other?.segment.generation &&
+  (one.number === undefined) === (other.number === undefined);
+
+/** Undefined for what a release before spooled. */
+function numbersOf(batch: readonly Spooled[]): AuditNumbers | undefined {
+  const numbers = batch.map((one) => one.number).filter((one) => one !== undefined);
+  const generation = batch[0]?.segment.generation;
+  return generation === undefined || numbers.length < batch.length ? undefined : { generation, numbers };
 }
 
 /** What is in flight when the box is closed is left alone: it will be sent again, and stored once. */

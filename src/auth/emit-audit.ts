@@ -12,7 +12,7 @@ type Output = z.input<typeof operation.output>;
  * Stores what a proxy or node saw. Each event says by whom it was told, whatever it claims itself.
  * @throws CodedError `bad_request` for an event in the name of another server: sending it again would not help.
  */
-export async function emitAudit(deps: AuthDeps, call: Call, { events }: Input): Promise<Output> {
+export async function emitAudit(deps: AuthDeps, call: Call, { events, numbered }: Input): Promise<Output> {
   const { caller } = call;
   if (caller.kind !== 'host') throw new CodedError('access_denied', 'only hosts tell what they saw');
   const told = events.map((event) => {
@@ -20,5 +20,5 @@ export async function emitAudit(deps: AuthDeps, call: Call, { events }: Input): 
       throw new CodedError('bad_request', `event ${event.uid}: server_id is not the caller's own`);
     return { actor: actorOf(caller), request_id: call.requestId, ...event, server_id: caller.hostId };
   });
-  return { position: await deps.audit.append(told, causeOf(deps, call)) };
+  return { position: await deps.audit.append(told, causeOf(deps, call), numbered) };
 }

@@ -143,6 +143,7 @@ export class Appender {
     try {
       // What stopped the reader may have passed.
       if (this.#mustCatchUp || reader.condition) await this.#catchUp();
+      await reader.fold.recall(this.#waiting.flatMap((one) => one.writes.map(({ stream }) => stream)));
     } catch (e) {
       const all = this.#waiting;
       this.#waiting = [];
@@ -181,6 +182,8 @@ export class Appender {
     for (const one of this.#waiting) {
       full ||= chosen.length > 0 && (events + one.events > maxBatchEvents || bytes + one.bytes > maxBytes);
       full ||= chosen.length >= most;
+      // It came while others were recalled.
+      full ||= one.writes.some(({ stream }) => !this.#options.reader.fold.knows(stream));
       const fit = full ? 'later' : this.#fit(one, ahead);
       if (fit === 'now') {
         chosen.push(one);

@@ -22,8 +22,9 @@ import { isStoreKey } from './keyring-store.ts';
 import { PartitionFold } from './partition-fold.ts';
 import { damaged, damageError } from './reader-condition.ts';
 import { isLasting } from './data-keys.ts';
+import type { Manifest } from './manifest.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
-import { type Manifest, SnapshotStore } from './snapshot-store.ts';
+import { SnapshotStore } from './snapshot-store.ts';
 
 export interface ExportOptions {
   readonly source: SlotDriver;
@@ -126,8 +127,10 @@ async function writeAll(writer: EntryWriter, options: ExportOptions): Promise<Ar
   return end;
 }
 
+/** One that needs runs is left out: its partition is whole, and the release before could not read it. */
 async function newestSnapshot(source: SlotDriver, partition: Partition): Promise<Manifest | undefined> {
-  for await (const one of new SnapshotStore(source.snapshots, partition, silentLog).newestFirst()) return one;
+  for await (const one of new SnapshotStore(source.snapshots, partition, silentLog).newestFirst())
+    if (one.version === 1) return one;
   return undefined;
 }
 

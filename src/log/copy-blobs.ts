@@ -4,6 +4,7 @@ import { CodedError } from '../base/errors.ts';
 import { type Partition, partitions } from './event.ts';
 import { markKey } from './copy-mark.ts';
 import { isLasting } from './data-keys.ts';
+import { runsFolder } from './index-runs.ts';
 import { type BlobStore, maxReplacedBytes, type SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
 import { restoreFold } from './snapshots.ts';
@@ -49,10 +50,14 @@ export class BlobCopy {
   async snapshots(): Promise<void> {
     for (const partition of partitions) {
       const keys = wholeSnapshots(await this.#source.snapshots.list(`${partition}/`));
+      // Listed after the manifests that need them.
+      const runs = await this.#source.snapshots.list(runsFolder(partition));
+      await this.#put('snapshots', runs, this.#snapshots);
       const [manifests, parts] = [keys.filter(isManifest), keys.filter((key) => !isManifest(key))];
       await this.#put('snapshots', parts, this.#snapshots);
       await this.#put('snapshots', manifests, this.#snapshots);
       await removeOthers(this.#target.snapshots, new Set(keys), `${partition}/`);
+      await removeOthers(this.#target.snapshots, new Set(runs), runsFolder(partition));
     }
   }
 

@@ -109,7 +109,11 @@ describe('a fenced partition', () => {
     // As by one who was about to take it when the fence came.
     const fold = new PartitionFold('state');
     for await (const { batch } of memoryDriver(store).read('state', 1)) fold.admit(decodeBatch(batch));
-    await new SnapshotStore(memoryDriver(store).snapshots, 'state', silentLog).write(fold, [], 1, cause.at);
+    await new SnapshotStore(memoryDriver(store).snapshots, 'state', silentLog).write(fold, [], {
+      floor: 1,
+      takenAt: cause.at,
+      epoch: 1,
+    });
     const late = await handle();
     expect(late.stats().state.fence?.reason).toBe(moved.message);
     await expect(add(late, 'a-1', 1)).rejects.toMatchObject(moved);

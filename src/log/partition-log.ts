@@ -19,6 +19,7 @@ import type {
 import type { Cause, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import { fenceError } from './fence.ts';
 import { follow } from './follow.ts';
+import { IndexUpkeep } from './index-upkeep.ts';
 import { PartitionReader } from './partition-reader.ts';
 import { conditionError, conditionText } from './reader-condition.ts';
 import {
@@ -60,6 +61,7 @@ export class PartitionLog implements EventLog {
   readonly #partition: Partition;
   readonly #options: PartitionLogOptions;
   readonly #snapshots: SnapshotStore;
+  readonly #upkeep: IndexUpkeep;
   readonly #reader: PartitionReader;
   readonly #appender: Appender;
   readonly #watch: Watch;
@@ -72,9 +74,20 @@ export class PartitionLog implements EventLog {
     this.#partition = partition;
     this.#options = options;
     this.#snapshots = new SnapshotStore(driver.snapshots, partition, sink);
+    this.#upkeep = new IndexUpkeep(driver, this.#snapshots, sink);
     const restore = (): ReturnType<typeof restoreFold> => restoreFold(driver, this.#snapshots, sink);
-    const neededFrom = (): Promise<number> => this.#snapshots.neededFrom();
-    this.#reader = new PartitionReader({ ...options, partition, restore, neededFrom });
+    this.#reader = new PartitionReader({
+      ...options,
+      partition,
+      restore,
+      neededFrom: () => this.#snapshots.neededFrom(),
+      begun: (fold) => {
+        this.#upkeep.attach(fold);
+      },
+    });
+    this.#reader.listen(() => {
+      this.#upkeep.look(this.#reader.fold);
+    });
     this.#discarded = new DiscardedKeys({ reader: this.#reader, sealing: options.sealing, sink });
     this.#appender = new Appender({ ...options, reader: this.#reader });
     this.#watch = new Watch({ ...options, reader: this.#reader, partition });
@@ -111,6 +124,7 @@ export class PartitionLog implements EventLog {
 
   async revision(stream: StreamName): Promise<Revision> {
     await this.#reader.catchUp();
+    await this.#reader.fold.recall([stream]);
     return this.#reader.fold.revision(stream);
   }
 
@@ -190,6 +204,7 @@ export class PartitionLog implements EventLog {
         driver,
         reader: this.#reader,
         snapshots: this.#snapshots,
+        upkeep: this.#upkeep,
         world,
         writer,
         append: (stream, expected, fact, by) => this.append([{ stream, expected, facts: [fact] }], by),
@@ -257,6 +272,7 @@ export class PartitionLog implements EventLog {
 
   async close(): Promise<void> {
     await this.#appender.close();
+    await this.#upkeep.close();
     this.#closed.abort();
     await this.#discarded.close();
   }
@@ -271,9 +287,9 @@ export class PartitionLog implements EventLog {
     const branch = new PartitionLog(this.#partition, { ...this.#options, known: undefined });
     await branch.open();
     return {
-      reader: branch.#reader,
-      append: (stream, fact, cause) =>
-        branch.append([{ stream, expected: branch.#reader.fold.revision(stream), facts: [fact] }], cause),
+      revision: (stream) => branch.revision(stream),
+      append: async (stream, fact, cause) =>
+        branch.append([{ stream, expected: await branch.revision(stream), facts: [fact] }], cause),
       appendAgain: ({ id, stream, revision, fact, cause, sealed }) => {
         const events = [draftEvent(id, stream, fact, cause, sealed)];
         return branch.#appender.append([{ stream, expected: revision - 1, events }], cause.at);
@@ -317,6 +333,7 @@ export class PartitionLog implements EventLog {
       events.length,
     );
     for (const { stream, expected } of writes) {
+      await this.#reader.fold.recall([stream]);
       const known = this.#reader.fold.revision(stream);
       if (expected < known) throw conflict(stream, expected, known);
     }
