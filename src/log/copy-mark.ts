@@ -44,13 +44,19 @@ export async function removeMark({ meta, snapshots }: Marked): Promise<void> {
   await snapshots.remove(markKey);
 }
 
-/** @throws CodedError `unavailable` when the log in this store is not whole. */
+/** No waiting mends it. */
+export class UnfinishedCopy extends CodedError {
+  constructor(message: string) {
+    super('unavailable', message);
+  }
+}
+
+/** @throws UnfinishedCopy when the log in this store is not whole. */
 export async function refuseUnfinished(driver: Marked): Promise<void> {
   const mark = await readMark(driver);
   if (mark === undefined) return;
   const { kind, from, begunAt } = mark;
-  throw new CodedError(
-    'unavailable',
+  throw new UnfinishedCopy(
     `the log in this store is not whole: the ${kind} from ${from} begun at ${begunAt} has not ended. Run the same tctl log ${kind === 'copy' ? kind : 'import'} again`,
   );
 }
