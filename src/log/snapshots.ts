@@ -4,6 +4,7 @@ import { isCoded } from '../base/errors.ts';
 import { decodeBatch } from './batch.ts';
 import type { Compacted, ViewState } from './event-log.ts';
 import type { Cause, Fact, Partition, Position, Revision, StreamName } from './event.ts';
+import { carriedStates } from './carried-states.ts';
 import { compactionStream, type PartitionFold } from './partition-fold.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import type { SlotDriver } from './slot-driver.ts';
@@ -36,9 +37,10 @@ export async function takeSnapshot(
     if (isCoded(e, 'conflict')) return { status: 'superseded' };
     throw e;
   }
+  const all = [...views, ...(await carriedStates(snapshots, views))];
   const { fold } = reader;
   const { position } = fold;
-  await snapshots.write(fold, views, floorOf(fold, views), deps.world.now());
+  await snapshots.write(fold, all, floorOf(fold, all), deps.world.now());
   await reader.catchUp();
   if (reader.fold.revision(stream) !== epoch) return { status: 'superseded' };
   const older = await snapshots.prune();
