@@ -76,6 +76,9 @@ function clientOf(servers: readonly Dialable[], options: ConnectionOptions, own?
       partition,
       get: (path, signal) => streams.send({ method: 'GET', path, signal }),
       getSnapshot: (path, signal) => calls.send({ method: 'GET', path, signal }),
+      passOver: () => {
+        dial.passOver();
+      },
       world,
       sink,
       silentMs: options.silentMs ?? 7_000,

@@ -300,7 +300,7 @@ export const searchAudit = operation({
     /** Empty: all types. */
     types: z.array(z.string()).default([]),
     user: z.string().default(''),
-    /** The newest are kept when more match. */
+    /** The newest are kept when more match; of large ones fewer, so that an answer has an end. */
     limit: z.number().int().positive().max(10_000).default(500),
   }),
   /** Ascending by time, then `ei`. `truncated` when older ones were left out. */

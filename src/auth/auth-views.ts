@@ -32,6 +32,8 @@ export interface AuthViews {
   reached(position: Position): Promise<void>;
   /** Resolves when every fold of `state` holds what is on the log now, by whichever auth server it was written. */
   fresh(): Promise<void>;
+  /** Why one of them stands still for now; undefined while all follow. */
+  failure(): Error | undefined;
   /** Rejects when a fold cannot go on: what it holds would grow wrong. Never resolves. */
   readonly broken: Promise<never>;
   /** For a snapshot. */
@@ -54,6 +56,7 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
       openView(presenceView, log.presence),
     ]);
   const ofState = [cluster, configuration, authorities, roles, users, invites, tokens, hosts, superseded];
+  const all = [...ofState, presence];
   const reached = async (position: Position): Promise<void> => {
     await Promise.all(ofState.map((view) => view.reached(position)));
   };
@@ -69,7 +72,8 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
     superseded,
     presence,
     reached,
-    broken: Promise.race([...ofState, presence].map(failureOf)),
+    failure: () => all.map((view) => view.failure()).find((failure) => failure !== undefined),
+    broken: Promise.race(all.map(failureOf)),
     fresh: async () => reached(await log.state.head()),
     stored: (partition) =>
       partition === 'presence'
@@ -86,7 +90,7 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
             storedView(supersededView, superseded),
           ],
     close: () => {
-      for (const view of [...ofState, presence]) view.close();
+      for (const view of all) view.close();
     },
   };
 }

@@ -26,7 +26,8 @@ export interface CompactionOptions {
 }
 
 const everyEvents = 10_000;
-const presenceEveryMs = 5 * minute;
+/** What is trimmed is at least so old: a fold that begins there rests on it (`saidAgainWithinMs`). */
+export const presenceEveryMs = 5 * minute;
 const checkEveryMs = 15 * second;
 
 /**

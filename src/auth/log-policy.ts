@@ -43,11 +43,16 @@ export const logPolicy: LogPolicy = {
   snapshotFor: (who, partition, projection, state) => {
     if (who === 'anyone' || who === 'user') return undefined;
     if (partition === 'presence')
-      return who === 'Proxy' && projection === presenceView.name ? state : undefined;
+      return who === 'Proxy' && isVersionOf(projection, presenceView.name) ? state : undefined;
     return partition === 'state' ? stateSnapshotFor(who, projection, state) : undefined;
   },
 };
 
+/** A proxy of another release asks for the state by the name it knows; in every version it holds who was seen, and when. */
+const isVersionOf = (name: string, known: string): boolean => unversioned(name) === unversioned(known);
+const unversioned = (name: string): string => name.replace(/\.\d+$/, '');
+
+/** Of other versions it is not known what they hold: who asks for them folds what it may see, of which nothing is trimmed. */
 function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): unknown {
   switch (projection) {
     case clusterView.name:

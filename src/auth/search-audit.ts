@@ -16,11 +16,15 @@ type Output = z.input<typeof operation.output>;
 /** An event is on the log after it happened, by the clock of its host, which may be ahead of ours by so much. */
 const clockSkewMs = 5 * minute;
 
+/** Ten thousand usual events; of those that carry a long command, fewer. */
+const longestAnswer = 8 * 1024 * 1024;
+const bytesOf = (event: AuditEvent): number => Buffer.byteLength(JSON.stringify(event));
+
 /** What happened in [`from`, `to`), told by hosts or by the facts of `state`; ascending by time, then `ei`. */
 export async function searchAudit(deps: AuthDeps, input: Input): Promise<Output> {
   const { from, to, limit } = input;
   if (to <= from) throw new CodedError('bad_request', 'to: must be later than from');
-  const found = newest<AuditEvent>(limit, byTime);
+  const found = newest<AuditEvent>({ items: limit, bytes: longestAnswer, bytesOf }, byTime);
   const wanted = wantedBy(input);
   /** An event that `audit` seemed to have no room for may be in both. */
   const ofReserve = new Set<string>();

@@ -2,7 +2,7 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { type LiveTail, openTail } from '../api/live-tail.ts';
 import { listenerOf, serveOperations } from '../api/serve-operations.ts';
 import { endingOnce } from '../base/ending.ts';
-import { CodedError } from '../base/errors.ts';
+import { CodedError, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { type HostPort, type Listeners, type Metrics, type Running, type Service } from '../base/service.ts';
 import { second } from '../base/time.ts';
@@ -85,6 +85,12 @@ interface Started {
 /** A followed log brings a line at least so often; readers give up after 7 s. */
 const keepAliveMs = 2 * second;
 
+/**
+ * Who is further behind its store sends its followers elsewhere. Well above what it may be behind when it decides: a moment
+ * in which everything is slow must not make thousands dial again.
+ */
+const longestServedLagMs = 30 * second;
+
 /** The only writer of the log: decides, signs, serves the others. The log is its owner's to close. */
 export function createAuthService(service: AuthServiceDeps): AuthService {
   let started: Started | undefined;
@@ -110,7 +116,10 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
   const { deps, close } = await buildDeps({ ...service, ...config });
   const stopping = new AbortController();
   const tailOf = (partition: Partition): Promise<LiveTail> =>
-    openTail(log[partition], { visible: (who, event) => logPolicy.visible(who, partition, event) });
+    openTail(log[partition], {
+      visible: (who, event) => logPolicy.visible(who, partition, event),
+      sink,
+    });
   const [state, presence, audit] = await Promise.all([tailOf('state'), tailOf('presence'), tailOf('audit')]);
   const closeAll = async (): Promise<void> => {
     for (const tail of [state, presence, audit]) tail.close();
@@ -125,6 +134,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         policy: logPolicy,
         views: (partition) => (partition === 'audit' ? [] : deps.views.stored(partition)),
         keepAliveMs,
+        trouble: () => (deps.lag.lagMs() > longestServedLagMs ? deps.lag.trouble() : undefined),
         stopping: stopping.signal,
       },
       { callerOf: identifyCallers(callerFacts(deps)), world, sink, metrics },
@@ -176,6 +186,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       diagnostics: () => reportOf(deps, log),
       trouble: () =>
         logTrouble(log) ??
+        standingStill(deps) ??
         deps.lag.trouble() ??
         compaction.trouble() ??
         deps.heads.trouble() ??
@@ -214,6 +225,11 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
 
 const isFenced = (log: ClusterLog): boolean =>
   Object.values(log.stats()).some(({ fence }) => fence !== undefined);
+
+function standingStill({ views }: AuthDeps): string | undefined {
+  const failure = views.failure();
+  return failure && `what this auth server knows of the cluster stands still: ${messageOf(failure)}`;
+}
 
 /** Heads and lags of the log, and which keys are trusted. */
 function reportOf(deps: AuthDeps, log: ClusterLog): Record<string, unknown> {

@@ -26,12 +26,18 @@ export interface Followable {
   follow(after: Position): Observable<Followed>;
   /** The newest stored state of the projection `name`, if one was kept. */
   snapshot(name: string): Promise<ViewSnapshot | undefined>;
+  /** Position of the newest event; over the network, the one that a server tells next. */
+  head?(): Promise<Position>;
+  /** As `EventLog.positionBefore`; undefined when the other side is too old to say. */
+  positionBefore?(at: Instant): Promise<Position | undefined>;
 }
 
 /** State of one projection after all events up to and including `position`. Plain JSON. */
 export interface ViewSnapshot {
   readonly position: Position;
   readonly state: unknown;
+  /** Of how many snapshots it is a part since its own release took one. */
+  readonly carried?: number;
 }
 
 /** One partition of the append-only log. */
@@ -101,6 +107,8 @@ export interface ViewState {
   readonly position: Position;
   /** Plain JSON. */
   readonly state: unknown;
+  /** As in `ViewSnapshot`; absent on one's own. */
+  readonly carried?: number;
 }
 
 export type Compacted =
@@ -171,7 +179,8 @@ export interface ClusterLog {
   readonly presence: EventLog;
   readonly audit: EventLog;
   /**
-   * Keeps the views' states, so that opening reads only what came after. Two snapshots are kept. With `trim`, the slots
+   * Keeps the views' states, so that opening reads only what came after. Two snapshots are kept. States of other names
+   * that the newest one has are carried along for a while: those of another release. With `trim`, the slots
    * that the older of them does not need are given up. `cause` is that of the fact that fences other compactors.
    */
   takeSnapshot(

@@ -50,8 +50,8 @@ export class SnapshotStore {
     const { slot, streams } = fold;
     const blobs = new Map<string, Buffer>();
     const entries: Manifest['views'] = {};
-    for (const { name, position, state } of views) {
-      const bytes = Buffer.from(JSON.stringify({ position, state }));
+    for (const { name, position, state, carried } of views) {
+      const bytes = Buffer.from(JSON.stringify({ position, state, carried }));
       blobs.set(this.#key(slot, `view/${name}`), bytes);
       entries[name] = { position, digest: hash('sha256', bytes, 'hex') };
     }
@@ -124,8 +124,7 @@ export class SnapshotStore {
         this.#tell(manifest.slot, `the state of ${name} is not what was written`);
         continue;
       }
-      const { position, state } = JSON.parse(Buffer.from(bytes).toString()) as ViewSnapshot;
-      return { position, state };
+      return JSON.parse(Buffer.from(bytes).toString()) as ViewSnapshot;
     }
     return undefined;
   }

@@ -2,6 +2,7 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
 import type { Compacted, ViewState } from './event-log.ts';
+import { carriedStates } from './carried-states.ts';
 import type { Cause, Fact, Position, Revision, StreamName } from './event.ts';
 import type { IndexUpkeep } from './index-upkeep.ts';
 import { joins } from './joins.ts';
@@ -40,11 +41,12 @@ export async function takeSnapshot(
     if (isCoded(e, 'conflict')) return { status: 'superseded' };
     throw e;
   }
+  const all = [...views, ...(await carriedStates(snapshots, views))];
   const { fold } = reader;
   const { position } = fold;
   try {
-    const about = { floor: floorOf(fold, views), takenAt: deps.world.now(), epoch };
-    await snapshots.write(fold, views, about);
+    const about = { floor: floorOf(fold, all), takenAt: deps.world.now(), epoch };
+    await snapshots.write(fold, all, about);
   } catch (e) {
     if (!isCoded(e, 'damaged')) throw e;
     await upkeep.mend(fold);

@@ -1,4 +1,4 @@
-import { hour, type Instant, plusMs, second } from '../base/time.ts';
+import { hour, type Instant, minute, plusMs, second } from '../base/time.ts';
 import type { SystemRole } from '../domain/host-info.ts';
 import { presenceFact } from '../domain/presence.ts';
 import { readFact } from './read-fact.ts';
@@ -33,6 +33,8 @@ const rememberedMs = 24 * hour;
 export const presenceView: Projection<PresenceState> = {
   name: 'presence.1',
   initial: emptyTable,
+  // A host that is alive says so every minute, and five are kept at least. One that is gone is then one never seen.
+  saidAgainWithinMs: minute,
   apply(state, event) {
     const fact = readFact(presenceFact, types, event);
     if (!fact) return state;
