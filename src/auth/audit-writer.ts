@@ -33,12 +33,12 @@ export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
   const known = new Map<StreamName, Known>();
   const locks = new KeyedLock();
 
-  const refresh = async (stream: StreamName): Promise<Known> => {
+  const refresh = async (stream: StreamName, asOf: Position | undefined): Promise<Known> => {
     let { revision, state } = known.get(stream) ?? {
-      revision: Math.max(0, (await log.revision(stream)) - remembered),
+      revision: Math.max(0, (await log.revision(stream, asOf)) - remembered),
       state: audit.initial,
     };
-    for await (const event of log.read(stream, revision)) {
+    for await (const event of log.read(stream, revision, asOf)) {
       revision = event.revision;
       state = audit.evolve(state, auditFact.parse(event.fact));
     }
@@ -55,10 +55,11 @@ export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
   const appendNew = async (
     streams: ReadonlyMap<StreamName, AuditEvent[]>,
     cause: Cause,
+    asOf: Position | undefined,
   ): Promise<Position> => {
     const writes: Write[] = [];
     for (const [stream, events] of streams) {
-      const { revision, state } = await refresh(stream);
+      const { revision, state } = await refresh(stream, asOf);
       const facts = audit.decide(state, { type: 'record-audit', events });
       if (facts.length > 0) writes.push({ stream, expected: revision, facts });
     }
@@ -71,7 +72,8 @@ export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
       return locks.hold([...streams.keys()], async () => {
         for (let attempt = 1; ; attempt++) {
           try {
-            return await appendNew(streams, cause);
+            // What is known here is enough: where another process went on, the append conflicts, and only then it looks.
+            return await appendNew(streams, cause, attempt === 1 ? 0 : undefined);
           } catch (e) {
             if (!isCoded(e, 'conflict') || attempt === maxAttempts) throw e;
           }

@@ -28,8 +28,11 @@ export interface AuthViews {
   readonly presence: View<PresenceState>;
   /** Resolves when every fold of `state` holds this position. */
   reached(position: Position): Promise<void>;
-  /** Resolves when every fold of `state` holds what is on the log now, by whichever auth server it was written. */
-  fresh(): Promise<void>;
+  /**
+   * Resolves when every fold of `state` holds what is on the log now, by whichever auth server it was written. Answers
+   * how far that is.
+   */
+  fresh(): Promise<Position>;
   /** Rejects when a fold cannot go on: what it holds would grow wrong. Never resolves. */
   readonly broken: Promise<never>;
   /** For a snapshot. */
@@ -66,7 +69,11 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
     presence,
     reached,
     broken: Promise.race([...ofState, presence].map(failureOf)),
-    fresh: async () => reached(await log.state.head()),
+    fresh: async () => {
+      const head = await log.state.head();
+      await reached(head);
+      return head;
+    },
     stored: (partition) =>
       partition === 'presence'
         ? [storedView(presenceView, presence)]

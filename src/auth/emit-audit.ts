@@ -20,5 +20,6 @@ export async function emitAudit(deps: AuthDeps, call: Call, { events }: Input): 
       throw new CodedError('bad_request', `event ${event.uid}: server_id is not the caller's own`);
     return { actor: actorOf(caller), request_id: call.requestId, ...event, server_id: caller.hostId };
   });
+  call.deadline.begin();
   return { position: await deps.audit.append(told, causeOf(deps, call)) };
 }

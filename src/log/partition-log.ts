@@ -1,7 +1,9 @@
 import type { Observable } from 'rxjs';
+import { type Deadline, noDeadline } from '../base/deadline.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
+import { allSettled } from '../base/settled.ts';
 import type { World } from '../base/world.ts';
 import { Appender, conflict, type DraftWrite } from './appender.ts';
 import type {
@@ -69,21 +71,22 @@ export class PartitionLog implements EventLog {
     if (damage?.newer) throw new CodedError('misconfigured', newerText(damage));
   }
 
-  async append(writes: readonly Write[], cause: Cause): Promise<Position> {
+  async append(writes: readonly Write[], cause: Cause, deadline: Deadline = noDeadline): Promise<Position> {
     const facts = writes.flatMap(({ facts }) => facts);
     if (facts.length === 0) throw new CodedError('bad_request', 'an append holds at least one fact');
-    if (!facts.some((fact) => fact.secrets))
-      return this.#appender.append(this.#draft(writes, cause), cause.at);
-    return this.#appendSealed(writes, cause);
+    if (facts.some((fact) => fact.secrets)) return this.#appendSealed(writes, cause, deadline);
+    const drafts = this.#draft(writes, cause);
+    deadline.begin();
+    return this.#appender.append(drafts, cause.at);
   }
 
-  async *read(stream: StreamName, after: Revision = 0): AsyncGenerator<Recorded> {
-    await this.#reader.catchUp();
+  async *read(stream: StreamName, after: Revision = 0, asOf?: Position): AsyncGenerator<Recorded> {
+    await this.#look(asOf);
     yield* readStream(this.#reader, stream, after);
   }
 
-  async revision(stream: StreamName): Promise<Revision> {
-    await this.#reader.catchUp();
+  async revision(stream: StreamName, asOf?: Position): Promise<Revision> {
+    await this.#look(asOf);
     return this.#reader.fold.revision(stream);
   }
 
@@ -207,6 +210,11 @@ export class PartitionLog implements EventLog {
     this.#closed.abort();
   }
 
+  /** Reads what is new in the store, unless what is known here goes as far as is asked for. */
+  async #look(asOf: Position | undefined): Promise<void> {
+    if (asOf === undefined || this.#reader.fold.position < asOf) await this.#reader.catchUp();
+  }
+
   #draft(writes: readonly Write[], cause: Cause): DraftWrite[] {
     return writes.map(({ stream, expected, facts }) => ({
       stream,
@@ -216,7 +224,7 @@ export class PartitionLog implements EventLog {
   }
 
   /** The data keys are durable before the events; when the events are not stored, the keys are removed again. */
-  async #appendSealed(writes: readonly Write[], cause: Cause): Promise<Position> {
+  async #appendSealed(writes: readonly Write[], cause: Cause, deadline: Deadline): Promise<Position> {
     await this.#refuseEarly(writes, cause);
     const { sealing, world } = this.#options;
     const made: string[] = [];
@@ -227,12 +235,13 @@ export class PartitionLog implements EventLog {
       return draftEvent(id, stream, fact, cause, sealed);
     };
     try {
-      const drafts: DraftWrite[] = [];
-      for (const { stream, expected, facts } of writes) {
-        const events: EventDraft[] = [];
-        for (const fact of facts) events.push(await seal(stream, fact));
-        drafts.push({ stream, expected, events });
-      }
+      const drafts = await allSettled(
+        writes.map(async ({ stream, expected, facts }): Promise<DraftWrite> => {
+          const events = await allSettled(facts.map((fact) => seal(stream, fact)));
+          return { stream, expected, events };
+        }),
+      );
+      deadline.begin();
       return await this.#appender.append(drafts, cause.at);
     } catch (e) {
       if (isCoded(e) && e.code !== 'ambiguous') await this.#discard(made);
