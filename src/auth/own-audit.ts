@@ -12,6 +12,9 @@ export interface OwnAudit {
   ): Promise<Position>;
 }
 
+/** Why nothing at all can be stored now. */
+const ofStore: ReadonlySet<string> = new Set(['unavailable', 'ambiguous', 'no_space', 'damaged']);
+
 interface Waiting {
   readonly event: AuditEvent;
   readonly cause: Cause;
@@ -54,7 +57,7 @@ export function ownAudit(writer: AuditWriter, world: World, hostId: string): Own
       for (const one of some) one.resolve(position);
     } catch (e) {
       // One that can never be stored must not take the others with it.
-      if (isCoded(e) && e.code !== 'unavailable') for (const one of some) await appendAlone(one);
+      if (isCoded(e) && !ofStore.has(e.code)) for (const one of some) await appendAlone(one);
       else for (const one of some) one.reject(e);
     }
   };

@@ -4,7 +4,8 @@ import { fakeWorld } from '../api/testing.ts';
 
 import { silentLog } from '../base/log-sink.ts';
 import { hour } from '../base/time.ts';
-import { memoryKeyring } from '../log/keyring.ts';
+import { type Keyring, memoryKeyring } from '../log/keyring.ts';
+import { addStoreKey, openStoreKeyring } from '../log/keyring-store.ts';
 import { memoryDriver } from '../log/memory-driver.ts';
 import { openLog } from '../log/open-log.ts';
 import type { BlobStore, SlotDriver } from '../log/slot-driver.ts';
@@ -37,37 +38,36 @@ interface FarStore {
   count<T>(act: () => Promise<T>): Promise<{ readonly trips: number; readonly result: T }>;
 }
 
-function farStore(): FarStore {
-  const near = memoryDriver();
-  let far = false;
-  let waiting: (() => void)[] = [];
-  const trip = (): Promise<void> =>
-    far ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve();
-  const after =
-    <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => {
-      await trip();
-      return call(...args);
-    };
-  const blobs = (store: BlobStore): BlobStore => ({
-    put: after(store.put),
-    get: after(store.get),
-    delete: after(store.delete),
-    list: after(store.list),
-  });
-  const driver: SlotDriver = {
-    ...near,
-    commit: after(near.commit),
-    read: async function* (partition, from) {
-      await trip();
-      yield* near.read(partition, from);
+/** What a driver answers without asking its store. */
+const atHand: ReadonlySet<string | symbol> = new Set(['hints', 'report', 'close']);
+
+/** Every other question to it, or to the stores of blobs it has, waits for a `trip`. */
+const distant = <T extends object>(near: T, trip: () => Promise<void>): T =>
+  new Proxy(near, {
+    get: (of, name) => {
+      const value: unknown = Reflect.get(of, name);
+      if (typeof value === 'object' && value !== null) return distant(value, trip);
+      if (typeof value !== 'function' || atHand.has(name)) return value;
+      const ask = value as (...args: readonly unknown[]) => unknown;
+      if (name === 'read')
+        return async function* (...args: readonly unknown[]) {
+          await trip();
+          yield* ask(...args) as AsyncIterable<unknown>;
+        };
+      return async (...args: readonly unknown[]) => {
+        await trip();
+        return ask(...args);
+      };
     },
-    vault: blobs(near.vault),
-    snapshots: blobs(near.snapshots),
-  };
+  });
+
+function farStore(): FarStore {
+  const store = { far: false, waiting: [] as (() => void)[] };
+  const trip = (): Promise<void> =>
+    store.far ? new Promise((resolve) => store.waiting.push(resolve)) : Promise.resolve();
   const letPass = (): void => {
-    const answered = waiting;
-    waiting = [];
+    const answered = store.waiting;
+    store.waiting = [];
     for (const answer of answered) answer();
   };
   /** All that is under way has come as far as it can without the store. */
@@ -75,24 +75,24 @@ function farStore(): FarStore {
     for (let quiet = 0; quiet < 20; quiet++) await turn();
   };
   return {
-    driver,
+    driver: distant(memoryDriver(), trip),
     count: async (act) => {
       await settled();
-      far = true;
-      let trips = 0;
-      let answered = false;
+      store.far = true;
+      const answered = new AbortController();
       const acting = act().finally(() => {
-        answered = true;
+        answered.abort();
       });
       acting.catch(() => undefined);
+      let trips = 0;
       for (;;) {
         await settled();
-        if (answered) break;
-        if (waiting.length === 0) continue;
+        if (answered.signal.aborted) break;
+        if (store.waiting.length === 0) continue;
         trips++;
         letPass();
       }
-      far = false;
+      store.far = false;
       letPass();
       return { trips, result: await acting };
     },
@@ -101,12 +101,12 @@ function farStore(): FarStore {
 
 let auth: TestAuth;
 let store: FarStore;
-beforeEach(async () => {
+const open = async (keyringOf: (vault: BlobStore) => Promise<Keyring>): Promise<void> => {
   store = farStore();
   const world = fakeWorld();
   const log = await openLog({
     driver: store.driver,
-    keyring: memoryKeyring(world),
+    keyring: await keyringOf(store.driver.vault),
     world,
     writer: 'auth-1',
     sink: silentLog,
@@ -114,11 +114,13 @@ beforeEach(async () => {
     pollMs: hour,
   });
   auth = await openTestAuth({ log, world, maxLogLagMs: hour });
-});
-afterEach(async () => {
+};
+beforeEach(() => open(() => Promise.resolve(memoryKeyring())));
+const close = async (): Promise<void> => {
   await auth.close();
   await auth.log.close();
-});
+};
+afterEach(close);
 
 const join = (n: number, token: string) =>
   joinHost(auth.deps, callOf({ kind: 'anyone', address: `192.0.2.${n}:1` }), {
@@ -181,5 +183,23 @@ describe('round trips to the store, one after the other', () => {
     expect(made.trips).toBeLessThanOrEqual(3);
     const remove = () => deleteToken(auth.deps, adminCall, { token: made.result.tokenId });
     expect(await tripsOf(remove)).toBeLessThanOrEqual(3);
+  });
+
+  it('where the store has the keyring as well, sealing takes one more', async () => {
+    await close();
+    await open(async (vault) => {
+      await addStoreKey(vault);
+      return openStoreKeyring(vault);
+    });
+    expect(await tripsOf(() => newUser('alice'))).toBeLessThanOrEqual(4);
+    await addStoreKey(store.driver.vault);
+    await newUser('bob');
+    expect(await tripsOf(() => newUser('carol'))).toBeLessThanOrEqual(4);
+  });
+
+  it('fifty machines that join at once wait for the store together', async () => {
+    const tokens = await Promise.all(Array.from({ length: 50 }, () => newJoinToken()));
+    const all = () => Promise.all(tokens.map(({ token }, n) => join(n + 1, token)));
+    expect(await tripsOf(all)).toBeLessThanOrEqual(6);
   });
 });

@@ -1,5 +1,6 @@
-import { realWorld, type World } from '../base/world.ts';
 import { CodedError } from '../base/errors.ts';
+import { allSettled } from '../base/settled.ts';
+import { realWorld, type World } from '../base/world.ts';
 import { type KeyEncryptionKey, type Keyring, keyringFrom, newKey } from './keyring.ts';
 import type { BlobStore } from './slot-driver.ts';
 
@@ -15,15 +16,16 @@ export const openStoreKeyring = (
   vault: BlobStore,
   world: Pick<World, 'randomBytes'> = realWorld,
 ): Keyring => {
-  let keys: readonly KeyEncryptionKey[] | undefined;
+  let known: ReadonlyMap<string, KeyEncryptionKey> | undefined;
   return keyringFrom(
     async (as) => {
-      // Only who seals, or meets a key it has not seen, waits for the store.
-      if (keys === undefined || as === 'now') keys = await readKeys(vault);
-      return keys;
+      // Only who has sealed, or meets a key it has not seen, waits for the store.
+      if (known === undefined || known.size === 0 || as === 'now') known = await readKeys(vault, known);
+      return [...known.values()];
     },
     world,
     'the store',
+    'known',
   );
 };
 
@@ -54,14 +56,25 @@ export async function removeStoreKeys(vault: BlobStore, gone: (id: string) => bo
   return removed;
 }
 
-async function readKeys(vault: BlobStore): Promise<KeyEncryptionKey[]> {
-  const keys: KeyEncryptionKey[] = [];
-  for (const name of await vault.list(prefix)) {
-    const id = nameShape.exec(name)?.[2];
-    const key = await vault.get(name);
-    if (id === undefined || (key !== undefined && key.length !== 32))
-      throw new CodedError('damaged', `${name} in the vault is not a key-encryption key`);
-    if (key !== undefined) keys.push({ id, key });
-  }
-  return keys;
+/** By the names they have now, in their order. What a name stands for never changes: only new ones are read. */
+async function readKeys(
+  vault: BlobStore,
+  known: ReadonlyMap<string, KeyEncryptionKey> | undefined,
+): Promise<ReadonlyMap<string, KeyEncryptionKey>> {
+  const names = await vault.list(prefix);
+  const keys = await allSettled(
+    names.map(async (name): Promise<[string, KeyEncryptionKey][]> => {
+      const key = known?.get(name) ?? (await readKey(vault, name));
+      return key ? [[name, key]] : [];
+    }),
+  );
+  return new Map(keys.flat());
+}
+
+async function readKey(vault: BlobStore, name: string): Promise<KeyEncryptionKey | undefined> {
+  const id = nameShape.exec(name)?.[2];
+  const key = await vault.get(name);
+  if (id === undefined || (key !== undefined && key.length !== 32))
+    throw new CodedError('damaged', `${name} in the vault is not a key-encryption key`);
+  return key && { id, key };
 }
