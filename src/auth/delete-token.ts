@@ -7,7 +7,7 @@ import { tokenStream } from '../domain/streams.ts';
 import type { Position } from '../log/event.ts';
 import { step, transact } from '../log/execute.ts';
 import { tokenHash } from '../pki/token.ts';
-import { createdTokens } from '../views/tokens.ts';
+import { createdToken } from '../views/tokens.ts';
 import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { findStatic } from './static-tokens.ts';
 
@@ -28,11 +28,11 @@ export async function deleteToken(deps: AuthDeps, call: Call, { token }: Input):
       'bad_request',
       `token ${ofFile.tokenId} is statically configured and cannot be removed`,
     );
-  const named = createdTokens(deps.views.tokens.state()).find(([hash]) => tokenIdOf(hash) === token);
+  const named = createdToken(deps.views.tokens.state(), (hash) => tokenIdOf(hash) === token);
   const { position } = await transact(
     deps.log.state,
     [
-      step(joinToken, tokenStream(await existing(deps, named?.[0] ?? hashOfIt, asOf)), {
+      step(joinToken, tokenStream(await existing(deps, named ?? hashOfIt, asOf)), {
         type: 'delete-token',
         now: deps.world.now(),
       }),

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   emptyTable,
   entriesOf,
+  findKey,
   getIn,
   reduceValues,
   removeIn,
@@ -84,8 +85,10 @@ describe('a table', () => {
     expect(sweepIn(read, 1, () => false).size).toBeLessThan(500);
   });
 
-  it('sums over all its values', () => {
+  it('finds an entry by what it is, and sums over all its values', () => {
     const table = tableFrom(Array.from({ length: 100 }, (_, n) => [`host-${n}`, n] as const));
+    expect(findKey(table, (key, n) => key.startsWith('host-') && n === 77)).toBe('host-77');
+    expect(findKey(table, (_key, n) => n === 100)).toBeUndefined();
     expect(reduceValues(table, 0, (sum, n) => sum + n)).toBe(4950);
     expect(reduceValues<number, number>(emptyTable, 7, (sum, n) => sum + n)).toBe(7);
   });

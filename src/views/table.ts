@@ -71,6 +71,15 @@ export function entriesOf<V>(table: Table<V>): readonly Entry<V>[] {
   return entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
+/** The key of an entry for which `is` holds: looks at all of them, but sorts none. */
+export function findKey<V>(table: Table<V>, is: (key: string, value: V) => boolean): string | undefined {
+  let found: string | undefined;
+  eachIn(table.root, ([key, value]) => {
+    if (is(key, value)) found = key;
+  });
+  return found;
+}
+
 /** Folds over all values, in no order: without the cost of sorting them. */
 export function reduceValues<V, A>(table: Table<V>, start: A, step: (sum: A, value: V) => A): A {
   let sum = start;

@@ -3,7 +3,17 @@ import { type ActiveToken, joinToken, tokenFact, type TokenState } from '../doma
 import { idInStream } from '../domain/streams.ts';
 import type { Recorded } from '../log/event.ts';
 import { readFact, typesOf } from './read-fact.ts';
-import { emptyTable, entriesOf, getIn, removeIn, setIn, sweepIn, type Table, tableFrom } from './table.ts';
+import {
+  emptyTable,
+  entriesOf,
+  findKey,
+  getIn,
+  removeIn,
+  setIn,
+  sweepIn,
+  type Table,
+  tableFrom,
+} from './table.ts';
 import type { Projection } from './view.ts';
 
 /** By the hash of their secret: tokens that were not deleted, and those of files that were used. They may have expired. */
@@ -46,6 +56,10 @@ export const createdTokens = (
   tokens: TokensState,
 ): readonly (readonly [hash: string, token: ActiveToken])[] =>
   entriesOf(tokens).flatMap(([hash, state]) => (state.status === 'active' ? [[hash, state] as const] : []));
+
+/** The hash of the token that was created, not deleted, and is meant. */
+export const createdToken = (tokens: TokensState, isMeant: (hash: string) => boolean): string | undefined =>
+  findKey(tokens, (hash, { status }) => status === 'active' && isMeant(hash));
 
 /** How many joins a token has admitted. */
 export const joinsOf = (tokens: TokensState, tokenHash: string): number =>
