@@ -32,8 +32,8 @@ export const implement = <I extends z.ZodType, O extends z.ZodType>(
 });
 
 /**
- * Who calls gives up after 10 s (`patienceMs`). What was not begun by then is refused; what is begun now has time left to
- * be stored, told to the audit and answered.
+ * Who calls gives up after 10 s (`patienceMs`). What was not begun by then is refused; what is begun now has
+ * time left to be stored, told to the audit and answered.
  */
 const answerWithinMs = patienceMs - 2 * second;
 

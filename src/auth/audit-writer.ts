@@ -72,7 +72,8 @@ export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
       return locks.hold([...streams.keys()], async () => {
         for (let attempt = 1; ; attempt++) {
           try {
-            // What is known here is enough: where another process went on, the append conflicts, and only then it looks.
+            // What is known here is enough: where another process went on, the append conflicts, and only
+            // then it looks.
             return await appendNew(streams, cause, attempt === 1 ? 0 : undefined);
           } catch (e) {
             if (!isCoded(e, 'conflict') || attempt === maxAttempts) throw e;

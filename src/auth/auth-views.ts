@@ -29,8 +29,8 @@ export interface AuthViews {
   /** Resolves when every fold of `state` holds this position. */
   reached(position: Position): Promise<void>;
   /**
-   * Resolves when every fold of `state` holds what is on the log now, by whichever auth server it was written. Answers
-   * how far that is.
+   * Resolves when every fold of `state` holds what is on the log now, by whichever auth server it was
+   * written. Answers how far that is.
    */
   fresh(): Promise<Position>;
   /** Rejects when a fold cannot go on: what it holds would grow wrong. Never resolves. */

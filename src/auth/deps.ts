@@ -43,7 +43,10 @@ export interface AuthDeps {
   readonly witnesses: Witnesses;
 }
 
-/** How a call's commands are carried out: by what was on the log when it looked, and only while its caller waits. */
+/**
+ * How a call's commands are carried out: by what was on the log when it looked, and only while its caller
+ * waits.
+ */
 export const termsOf = ({ deadline }: Call, asOf: Position): Terms => ({ asOf, deadline });
 
 /** Why the facts of this call come about. */

@@ -26,8 +26,9 @@ interface Waiting {
 const mostTogether = 64;
 
 /**
- * One append is under way at a time, and the next takes all that wait: fifty who join at once wait for two appends, not
- * for fifty. Each event says itself by whom it came about; the cause of an append of several is this auth server.
+ * One append is under way at a time, and the next takes all that wait: fifty who join at once wait for two
+ * appends, not for fifty. Each event says itself by whom it came about; the cause of an append of several is
+ * this auth server.
  */
 export function ownAudit(writer: AuditWriter, world: World, hostId: string): OwnAudit {
   let waiting: Waiting[] = [];

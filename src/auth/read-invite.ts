@@ -47,7 +47,8 @@ export interface OpenInvite {
 export async function openInvite(deps: AuthDeps, token: string): Promise<OpenInvite> {
   const hash = tokenHash(token);
   const found = (): InviteEntry | undefined => findInvite(deps.views.invites.state(), hash);
-  // Opened while the store is asked what is new: a link that is known already has the seed that it began with.
+  // Opened while the store is asked what is new: a link that is known already has the seed that it began
+  // with.
   const [asOf, early] = await Promise.all([deps.views.fresh(), seedAhead(deps, found()?.createdIn)]);
   const entry = found();
   const pending = usableInvite(entry?.state ?? invite.initial, deps.world.now());

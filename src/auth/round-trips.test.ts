@@ -29,8 +29,9 @@ import {
 } from './testing.ts';
 
 /**
- * A store at a distance: what it is asked waits until the test lets a round trip pass, and all that was asked meanwhile
- * is answered together. How many had to pass is what an operation costs, whatever a round trip takes.
+ * A store at a distance: what it is asked waits until the test lets a round trip pass, and all that was asked
+ * meanwhile is answered together. How many had to pass is what an operation costs, whatever a round trip
+ * takes.
  */
 interface FarStore {
   readonly driver: SlotDriver;

@@ -16,8 +16,8 @@ const tooLate = (ms: number): CodedError =>
   new CodedError('unavailable', `the store is too slow: nothing was begun within ${ms / 1000} s, try again`);
 
 /**
- * Runs `act`, which has so many milliseconds to begin what cannot be undone. When it has not by then, the answer is
- * `unavailable` at once, and `begin` refuses from then on: what was answered stays true.
+ * Runs `act`, which has so many milliseconds to begin what cannot be undone. When it has not by then, the
+ * answer is `unavailable` at once, and `begin` refuses from then on: what was answered stays true.
  * `afterwards` hears of errors of an `act` that was not waited for.
  * @throws CodedError `unavailable`, or what `act` throws.
  */

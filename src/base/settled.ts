@@ -1,6 +1,6 @@
 /**
- * What all of them gave, in their order. When one fails, the others are waited for all the same: nothing is still under
- * way behind the back of whoever handles the failure.
+ * What all of them gave, in their order. When one fails, the others are waited for all the same: nothing is
+ * still under way behind the back of whoever handles the failure.
  * @throws what the first of them, in their order, failed with.
  */
 export async function allSettled<T>(acts: readonly Promise<T>[]): Promise<T[]> {

@@ -37,14 +37,14 @@ export interface EventLog extends Followable {
    * @throws CodedError `conflict` if a stream is not at `expected`; `limit_exceeded` for a fact above 64 KB, more than
    * 512 facts or more bytes than a batch takes, or when too many appends wait;
    * `no_space`, `unavailable`, `damaged` when the store cannot take it, or the log has moved: then nothing was appended.
-   * What `deadline` refuses with, asked last before the events go to the store: then nothing was appended either.
+   * What `deadline` refuses with, asked right before the store is: then nothing was appended either.
    * Only after `ambiguous` (the store fell silent for longer than the log waits) it may have been: look, then decide.
    */
   append(writes: readonly Write[], cause: Cause, deadline?: Deadline): Promise<Position>;
 
   /**
-   * One stream after revision `after` (default 0), oldest first, as of the newest commit. With `asOf` (what `head`
-   * answered before): as of that position or a later one, without another look at the store.
+   * One stream after revision `after` (default 0), oldest first, as of the newest commit. With `asOf` (what
+   * `head` answered before): as of that position or a later one, without another look at the store.
    * @throws CodedError `cursor_too_old` when events after `after` were trimmed.
    */
   read(stream: StreamName, after?: Revision, asOf?: Position): AsyncIterable<Recorded>;

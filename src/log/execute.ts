@@ -33,8 +33,9 @@ interface Decided<S, F extends Fact> extends Outcome<S, F> {
 /** What an operation that executes commands knows and wants. */
 export interface Terms {
   /**
-   * The log's head when the operation looked. What is known here since then is decided by, without another look at the
-   * store: what was decided by something older is never stored, as the append compares revisions. Default: it looks.
+   * The log's head when the operation looked. What is known here since then is decided by, without another
+   * look at the store: what was decided by something older is never stored, as the append compares revisions.
+   * Default: it looks.
    */
   readonly asOf?: Position;
   /** Asked right before each append. Default: none. */

@@ -56,7 +56,9 @@ export async function removeStoreKeys(vault: BlobStore, gone: (id: string) => bo
   return removed;
 }
 
-/** By the names they have now, in their order. What a name stands for never changes: only new ones are read. */
+/**
+ * By the names they have now, in their order. What a name stands for never changes: only new ones are read.
+ */
 async function readKeys(
   vault: BlobStore,
   known: ReadonlyMap<string, KeyEncryptionKey> | undefined,

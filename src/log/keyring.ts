@@ -9,8 +9,9 @@ import { ringForm, wrappedUnder } from './wrapped-key.ts';
  */
 export interface Keyring {
   /**
-   * Wraps under the newest key, where looking it up is cheap; else under the newest that is known here: who stores what was
-   * wrapped asks `newest` afterwards in any case. @throws CodedError `unavailable` when that key is out of reach.
+   * Wraps under the newest key, where looking it up is cheap; else under the newest that is known here: who
+   * stores what was wrapped asks `newest` afterwards in any case. @throws CodedError `unavailable` when that
+   * key is out of reach.
    */
   wrap(dataKey: Uint8Array, context: string): Promise<Uint8Array>;
   /**

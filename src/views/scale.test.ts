@@ -12,8 +12,9 @@ import { usersView } from './users.ts';
 import type { Projection } from './view.ts';
 
 /*
- * What one more event costs must not grow with what a view holds. Steps are counted rather than timed: each entry of the
- * stored state counts how often it is looked at, and whatever the new state does not share with the old was copied.
+ * What one more event costs must not grow with what a view holds. Steps are counted rather than timed: each
+ * entry of the stored state counts how often it is looked at, and whatever the new state does not share with
+ * the old was copied.
  */
 const at = '2026-01-01T00:00:00.000Z';
 const addresses = { remote: '192.0.2.1:1', local: '192.0.2.2:1' };

@@ -1,7 +1,7 @@
 /**
- * A map that is never changed: `setIn` answers a new one that shares all but a few small arrays with the old. A tree of
- * 16 branches over the bits of the key's hash that grows with what it holds: whatever is done to one entry takes the
- * same few steps among a hundred and among a million.
+ * A map that is never changed: `setIn` answers a new one that shares all but a few small arrays with the old.
+ * A tree of 16 branches over the bits of the key's hash that grows with what it holds: whatever is done to
+ * one entry takes the same few steps among a hundred and among a million.
  */
 export interface Table<V> {
   readonly size: number;
@@ -49,9 +49,10 @@ export function removeIn<V>(table: Table<V>, key: string): Table<V> {
 }
 
 /**
- * Leaves out what `keep` refuses among some ten of the entries; which ones, `turn` says. Who does so with each turn in
- * order, whatever the step between them, comes by every entry again and again, and no turn costs more in a large table
- * than in a small one. The same entries and turn give the same table, however it came about.
+ * Leaves out what `keep` refuses among some ten of the entries; which ones, `turn` says. Who does so with
+ * each turn in order, whatever the step between them, comes by every entry again and again, and no turn costs
+ * more in a large table than in a small one. The same entries and turn give the same table, however it came
+ * about.
  */
 export function sweepIn<V>(table: Table<V>, turn: number, keep: (value: V) => boolean): Table<V> {
   const bits = Math.max(0, Math.floor(Math.log2(table.size / leastInTurn)));
