@@ -161,6 +161,7 @@ describe('a keyring in the store', () => {
     expect(await one.newest()).toBe(await other.newest());
     const old = await one.wrap(dataKey, 'k');
     const id = await addStoreKey(store);
+    expect(await one.newest()).toBe(id);
     const fresh = await one.wrap(dataKey, 'k');
     expect(wrappedUnder(fresh)).toBe(id);
     for (const wrapped of [old, fresh])
