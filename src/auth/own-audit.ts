@@ -64,7 +64,7 @@ export function ownAudit({ writer, state, world, hostId }: OwnAuditParts): OwnAu
     recordFromReserve: async (seen, cause) => {
       const event = complete(seen, cause);
       try {
-        await writer.append([event], cause);
+        await together.append(event, cause);
         return 'audit';
       } catch (e) {
         if (!isCoded(e, 'no_space')) throw e;
