@@ -10,6 +10,7 @@ import { openDynamodbDriver } from '../backends/dynamodb/open.ts';
 import type { DynamodbOptions } from '../backends/dynamodb/options.ts';
 import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
+import { noHash } from '../src/log/batch.ts';
 import { startDynamodbEngines } from './dynamodb-server.ts';
 import { type Answering, type Asked, jsonService } from './json-service.ts';
 import { appendNext, openTrialLog } from './store-writers.ts';
@@ -120,7 +121,8 @@ describe.each(engines)('on $name:', (engine) => {
       vi.stubEnv('AWS_ACCESS_KEY_ID', 'local');
       vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'local');
       const driver = await openDynamodbDriver(options({ accessKey: undefined, secretKey: undefined }), env);
-      expect(await driver.commit('state', 1, Buffer.from('one'))).toBe('committed');
+      const start = { slot: 0, hash: noHash };
+      expect(await driver.append('state', start, Buffer.from('one'))).toEqual({ status: 'committed' });
       await driver.close();
     });
 

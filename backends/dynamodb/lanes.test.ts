@@ -23,6 +23,7 @@ function store(
       await Promise.resolve();
       return { slots: found.slice(0, limit), more: found.length > limit };
     },
+    begin: () => Promise.resolve(trimmedBefore()),
     trimmedBefore: () => Promise.resolve(trimmedBefore()),
   };
   return source;
