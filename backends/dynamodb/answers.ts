@@ -92,23 +92,34 @@ function thrown(e: unknown): Thrown {
 }
 
 /**
- * Of a write, that nothing was done is believed where the request certainly never left us, or where DynamoDB says so by a
- * name of its own: a bare status may be that of something in between, which does not know the end. A read is done by none
- * of them, and may be refused by any.
+ * That a write was not done is believed only where it certainly never left us, or where DynamoDB says so by a name
+ * of its own: a bare status may be that of something in between, which does not know the end. A read does nothing,
+ * so that it may be refused by anything.
  */
 export function faultOf(e: unknown, writing = false): Fault {
-  const { name, code, syscall, status, clockCorrected } = thrown(e);
-  if (throttles.has(name) || (status === 429 && !writing)) return 'throttled';
-  if (beforeSending.has(syscall) || messageOf(e).includes(notEstablished)) return 'not-sent';
-  // The SDK has read the service's time from this refusal: signed anew, the request will do. It says so of any answer
-  // that told the time, so that the name counts.
-  if (clockCorrected && untimely.has(name)) return 'not-sent';
-  if (untrusted.test(code) || unsigned.has(name) || messageOf(e) === noRegion) return 'refused';
-  if (status !== 0 && (status < 400 || status >= 500)) return 'unknown';
-  if (refusals.has(name)) return 'refused';
-  // 408 is said by what lies between.
-  return status !== 0 && status !== 408 && !writing ? 'refused' : 'unknown';
+  const what = thrown(e);
+  if (throttles.has(what.name) || (what.status === 429 && !writing)) return 'throttled';
+  if (wasNotSent(e, what)) return 'not-sent';
+  if (isKeptBack(e, what)) return 'refused';
+  return isRefusal(what, writing) ? 'refused' : 'unknown';
 }
+
+function isRefusal({ name, status }: Thrown, writing: boolean): boolean {
+  if (status !== 0 && (status < 400 || status >= 500)) return false;
+  // 408 is said by what lies between.
+  return refusals.has(name) || (!writing && status !== 0 && status !== 408);
+}
+
+const wasNotSent = (e: unknown, { name, syscall, clockCorrected }: Thrown): boolean =>
+  beforeSending.has(syscall) ||
+  messageOf(e).includes(notEstablished) ||
+  // The SDK has read the service's time from this refusal: signed anew, the request will do. The SDK says so of any
+  // answer that told the time, so that the name counts.
+  (clockCorrected && untimely.has(name));
+
+/** By the SDK, or by a handshake that failed. */
+const isKeptBack = (e: unknown, { name, code }: Thrown): boolean =>
+  untrusted.test(code) || unsigned.has(name) || messageOf(e) === noRegion;
 
 export interface Circumstances {
   /** How the table is called in messages. */

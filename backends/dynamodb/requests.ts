@@ -72,8 +72,7 @@ export class Requests {
     let lost = false;
     try {
       for (;;) {
-        if (this.#closed.signal.aborted)
-          throw new CodedError(lost ? 'ambiguous' : 'unavailable', 'the store is closed');
+        this.#refuseIfClosed(lost);
         this.counters.requests++;
         try {
           const answer = await act();
@@ -133,6 +132,11 @@ export class Requests {
   /** Ends the pauses; what is under way ends by its own. */
   close(): void {
     this.#closed.abort();
+  }
+
+  #refuseIfClosed(lost: boolean): void {
+    if (this.#closed.signal.aborted)
+      throw new CodedError(lost ? 'ambiguous' : 'unavailable', 'the store is closed');
   }
 
   /** `lost`: an answer to this write did not come, now or at an earlier try. */
