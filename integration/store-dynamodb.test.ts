@@ -7,7 +7,7 @@ import {
   ScanCommand,
   type ScanCommandOutput,
 } from '@aws-sdk/client-dynamodb';
-import { afterAll } from 'vitest';
+import { afterAll, vi } from 'vitest';
 import { describeStore } from '../backends/conformance/suite.ts';
 import { pack, sortOfSlot, stripeOf, unpack } from '../backends/dynamodb/items.ts';
 import { openDynamodbDriver } from '../backends/dynamodb/open.ts';
@@ -48,6 +48,8 @@ async function itemsOf(client: DynamoDBClient, TableName: string): Promise<Map<s
   return found;
 }
 
+// Some parts append hundreds of batches one after the other, three requests each, and moto takes its time.
+vi.setConfig({ testTimeout: 180_000 });
 const engines = await startDynamodbEngines();
 afterAll(async () => {
   for (const engine of engines) await engine.close();
