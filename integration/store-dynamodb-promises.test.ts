@@ -127,6 +127,16 @@ describe.each(engines)('the DynamoDB store on $name', (engine) => {
     });
   });
 
+  it('calls a trim that ended half way ambiguous, and ends it when it is asked again', async () => {
+    await putSlot(1, batch());
+    middle.decide((operation) => (operation === 'BatchWriteItem' ? 'throttle' : 'none'));
+    await expect(driver.trim('state', 2)).rejects.toMatchObject({ code: 'ambiguous' });
+    expect(await driver.bounds('state')).toEqual({ floor: 2, head: 1 });
+    middle.decide(() => 'none');
+    await driver.trim('state', 2);
+    expect(await itemAt(stripeOf('state', 1), sortOfSlot(1))).toBeUndefined();
+  });
+
   describe('a reader', () => {
     it('never sees what lies below the floor, deleted or not', async () => {
       let after = start;

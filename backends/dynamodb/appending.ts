@@ -1,9 +1,10 @@
 import { DeleteItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
-import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
+import { CodedError } from '../../src/base/errors.ts';
 import type { World } from '../../src/base/world.ts';
 import { noHash, ownHash } from '../../src/log/batch.ts';
 import type { Partition } from '../../src/log/event.ts';
 import type { Appended, Place, StoredSlot } from '../../src/log/slot-driver.ts';
+import { afterWriting } from './after-writing.ts';
 import { attributes, pack, slotKey } from './items.ts';
 import { maxBatchBytes } from './options.ts';
 import { lookAt } from './places.ts';
@@ -28,7 +29,7 @@ export async function appendSlot(
   const put = world.randomBytes(putBytes);
   if ((await putSlot(table, partition, { slot, batch }, put)) === 'taken')
     return { status: 'taken', head: slot };
-  return written(async () => {
+  return afterWriting(async () => {
     const { floor, isHeld } = await lookAt(table, partition, after);
     if (slot >= floor && isHeld) return { status: 'committed' };
     await undo(table, partition, slot, put);
@@ -94,17 +95,5 @@ async function undo(table: TableAccess, partition: Partition, slot: number, put:
   } catch (e) {
     // It is gone: an earlier try was carried out.
     if ((e as Error).name !== conditionFailed) throw e;
-  }
-}
-
-/** The batch is in its slot: what fails from here on says nothing about the append. */
-async function written<T>(act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (e) {
-    if (!isCoded(e) || isCoded(e, 'ambiguous')) throw e;
-    throw new CodedError('ambiguous', `a batch was put, and could not be checked: ${messageOf(e)}`, {
-      cause: e,
-    });
   }
 }

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
 import { refuseLargeReplacement } from '../../src/log/memory-driver.ts';
 import type { BlobStore } from '../../src/log/slot-driver.ts';
+import { afterWriting } from './after-writing.ts';
 import { type BlobStores, endOf, piecesOf, readBlob, sortOfPiece, tombstoneValue } from './blob-pieces.ts';
 import { deleteItems } from './deleting.ts';
 import { attributes, itemKey } from './items.ts';
@@ -130,7 +131,7 @@ export function blobStore(table: TableAccess, store: BlobStores): BlobStore {
       // Without a condition: late or again, it is still destroyed.
       const answer = await table.write(() => table.client.send(put));
       table.count(answer.ConsumedCapacity, 'write');
-      await drop(await keysOf(key, 1));
+      await afterWriting(async () => drop(await keysOf(key, 1)));
     },
     remove: async (key) => {
       for (;;) {
@@ -139,7 +140,7 @@ export function blobStore(table: TableAccess, store: BlobStores): BlobStore {
         if (first?.isTombstone === true) return;
         // The first piece first: what is left is no value. When it was changed in between, that is removed.
         if (first !== undefined && !(await deleteFirst(table, store, first))) continue;
-        return drop(pieces.filter((one) => one !== first));
+        return afterWriting(() => drop(pieces.filter((one) => one !== first)));
       }
     },
     list: async (prefix) => {

@@ -1,7 +1,8 @@
-import { DeleteItemCommand, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import { GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { Partition } from '../../src/log/event.ts';
+import { afterWriting } from './after-writing.ts';
 import { deleteItems } from './deleting.ts';
-import { itemKey, type ItemKey, slotKey, sortOfSlot, stripesOf } from './items.ts';
+import { itemKey, type ItemKey, sortOfSlot, stripeOf, stripesOf } from './items.ts';
 import { itemsFrom } from './pages.ts';
 import { conditionFailed, type TableAccess } from './table-access.ts';
 
@@ -27,18 +28,19 @@ export async function floorOf(table: TableAccess, partition: Partition): Promise
 export async function trimSlots(table: TableAccess, partition: Partition, floor: number): Promise<void> {
   if (floor <= 1) return;
   await markTrimmed(table, partition, floor);
-  for (const stripe of stripesOf(partition)) {
-    const found: string[] = [];
-    const range = { keysOnly: true, to: sortOfSlot(floor - 1) };
-    for await (const { sort } of itemsFrom(table, stripe, sortOfSlot(0), range)) found.push(sort);
-    await deleteItems(table, stripe, found);
-  }
+  await afterWriting(async () => {
+    // A process of the release before looks at the mark only where a slot is missing: who reads from the beginning
+    // must meet it.
+    await deleteItems(table, stripeOf(partition, 1), [sortOfSlot(1)]);
+    for (const stripe of stripesOf(partition)) {
+      const found: string[] = [];
+      const range = { keysOnly: true, to: sortOfSlot(floor - 1) };
+      for await (const { sort } of itemsFrom(table, stripe, sortOfSlot(0), range)) found.push(sort);
+      await deleteItems(table, stripe, found);
+    }
+  });
 }
 
-/**
- * Before any of the slots is deleted. Slot 1 goes here: a process of the release before looks at the mark only where a
- * slot is missing, and who reads from the beginning must meet it.
- */
 async function markTrimmed(table: TableAccess, partition: Partition, before: number): Promise<void> {
   try {
     const { ConsumedCapacity: used } = await table.write(
@@ -59,14 +61,4 @@ async function markTrimmed(table: TableAccess, partition: Partition, before: num
   } catch (e) {
     if ((e as Error).name !== conditionFailed) throw e;
   }
-  const { ConsumedCapacity: used } = await table.write(() =>
-    table.client.send(
-      new DeleteItemCommand({
-        TableName: table.tableName,
-        ReturnConsumedCapacity: 'TOTAL',
-        Key: slotKey(partition, 1),
-      }),
-    ),
-  );
-  table.count(used, 'write');
 }
