@@ -233,7 +233,7 @@ export function describeAppending(trial: () => Trial): void {
       const { state } = await trial().log();
       const sized = (bytes: number): Promise<number> =>
         state.append([{ stream: 'a-1', expected: 0, facts: [factOf(bytes)] }], cause);
-      await expect(sized(maxEventBytes + 1)).rejects.toMatchObject({ code: 'limit_exceeded' });
+      await expect(sized(maxEventBytes + 1)).rejects.toMatchObject({ code: 'too_large' });
       expect(await state.head()).toBe(0);
       expect(await sized(maxEventBytes)).toBe(1);
     });
@@ -256,7 +256,7 @@ export function describeAppending(trial: () => Trial): void {
           cause,
         );
       const rest = room - whole * maxEventBytes;
-      await expect(sized(rest + 1)).rejects.toMatchObject({ code: 'limit_exceeded' });
+      await expect(sized(rest + 1)).rejects.toMatchObject({ code: 'too_large' });
       expect(await sized(rest)).toBe(whole + 1);
     });
 
@@ -267,7 +267,7 @@ export function describeAppending(trial: () => Trial): void {
           [{ stream: 'a-1', expected: 0, facts: Array.from({ length: n }, (_, i) => happened(i)) }],
           cause,
         );
-      await expect(many(513)).rejects.toMatchObject({ code: 'limit_exceeded' });
+      await expect(many(513)).rejects.toMatchObject({ code: 'too_large' });
       expect(await many(512)).toBe(512);
     });
   });

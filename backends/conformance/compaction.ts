@@ -17,9 +17,9 @@ async function addMany(log: ClusterLog, from: number, to: number): Promise<void>
   for (let n = from; n <= to; n++) await add(log.presence, `p-${n % 3}`, n);
 }
 
-async function overwrite({ remove, create }: BlobStore, key: string, value: Uint8Array): Promise<void> {
-  await remove(key);
-  await create(key, value);
+async function overwrite(blobs: BlobStore, key: string, value: Uint8Array): Promise<void> {
+  await blobs.remove(key);
+  await blobs.create(key, value);
 }
 
 export function describeSnapshots(trial: () => Trial): void {

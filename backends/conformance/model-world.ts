@@ -84,42 +84,31 @@ export const steps = [
 ] as const;
 export type Step = readonly [step: (typeof steps)[number], a: number, b: number];
 
+type Happening = (world: World, a: number, b: number, rules: Rules) => World;
+
+const happenings: Readonly<Record<Step[0], Happening>> = {
+  send: (world, who) => send(world, who),
+  deliver: (world, _a, b, rules) => deliver(world, b, 'answered', rules),
+  repeat: (world, _a, b, rules) => deliver(world, b, 'kept', rules),
+  'deliver and lose the answer': (world, _a, b, rules) => deliver(world, b, 'lost', rules),
+  'deliver and refuse': (world, _a, b, rules) => deliver(world, b, 'refused', rules),
+  lose: (world, _a, b) => ({ ...world, travelling: without(world.travelling, b) }),
+  look: (world, who, _b, rules) => look(world, who, rules),
+  trim: (world, _a, b, rules) => {
+    const before = Math.max(1, headOf(world.store) - (b % 3));
+    return { ...world, store: apply(world.store, { kind: 'trim', before }, rules).store };
+  },
+  save: (world) => ({ ...world, saved: world.store }),
+  restore: (world) =>
+    world.saved === undefined ? world : { ...world, store: world.saved, restores: world.restores + 1 },
+  destroy: (world, _a, b, rules) => destroy(world, b, rules),
+  rewrap: (world, who, b) => rewrap(world, b, who),
+  crash: (world, who) => withWriter(world, who, { at: restartAt(world), stopped: false, waiting: undefined }),
+};
+
 /** What happens next. A step that cannot happen now changes nothing. */
-export function happen(world: World, [step, a, b]: Step, rules: Rules): World {
-  const who = a % world.writers.length;
-  switch (step) {
-    case 'send':
-      return send(world, who);
-    case 'deliver':
-      return deliver(world, b, 'answered', rules);
-    case 'repeat':
-      return deliver(world, b, 'kept', rules);
-    case 'deliver and lose the answer':
-      return deliver(world, b, 'lost', rules);
-    case 'deliver and refuse':
-      return deliver(world, b, 'refused', rules);
-    case 'lose':
-      return { ...world, travelling: without(world.travelling, b) };
-    case 'look':
-      return look(world, who, rules);
-    case 'trim': {
-      const before = Math.max(1, headOf(world.store) - (b % 3));
-      return { ...world, store: apply(world.store, { kind: 'trim', before }, rules).store };
-    }
-    case 'save':
-      return { ...world, saved: world.store };
-    case 'restore':
-      return world.saved === undefined
-        ? world
-        : { ...world, store: world.saved, restores: world.restores + 1 };
-    case 'destroy':
-      return destroy(world, b, rules);
-    case 'rewrap':
-      return rewrap(world, b, who);
-    case 'crash':
-      return withWriter(world, who, { at: restartAt(world), stopped: false, waiting: undefined });
-  }
-}
+export const happen = (world: World, [step, a, b]: Step, rules: Rules): World =>
+  happenings[step](world, a % world.writers.length, b, rules);
 
 /** A process that starts folds what the store holds. */
 function restartAt({ store }: World): Writer['at'] {
@@ -272,20 +261,26 @@ const withWriter = (world: World, who: number, writer: Writer): World => ({
 });
 
 /** The promises. Returns which is broken, and how. */
-export function broken(world: World): string | undefined {
-  const { store, acknowledged, refused, destroyed, restores, fault } = world;
-  if (fault !== undefined) return fault;
+export const broken = (world: World): string | undefined =>
+  world.fault ?? lostBatch(world) ?? brokenChain(world.store) ?? brokenSecret(world);
+
+function lostBatch({ store, acknowledged, refused, restores }: World): string | undefined {
   for (const [batch, { slot, restores: then }] of acknowledged)
     if (then === restores && slot >= store.floor && store.slots.get(slot)?.name !== batch)
       return `${batch} was acknowledged in slot ${slot}, which holds ${store.slots.get(slot)?.name ?? 'nothing'}`;
-  const chain = brokenChain(store);
-  if (chain !== undefined) return chain;
-  for (const [key, then] of destroyed)
-    if (then === restores && typeof store.values.get(key) === 'string')
-      return `${key} was destroyed and is back`;
-  for (const [batch, then] of refused)
-    if (then === restores && [...store.slots.values()].some(({ name }) => name === batch))
-      return `${batch} was refused and is on the log`;
+  for (const { name } of store.slots.values())
+    if (refused.get(name) === restores) return `${name} was refused and is on the log`;
+  return undefined;
+}
+
+function brokenSecret({ store, destroyed, rewrapped, restores }: World): string | undefined {
+  for (const [key, value] of store.values) {
+    if (value === null) continue;
+    if (destroyed.get(key) === restores) return `${key} was destroyed and is back`;
+    const known = rewrapped.get(key);
+    if (known?.restores === restores && !value.startsWith(known.value))
+      return `${key} fell back from ${known.value} to ${value}`;
+  }
   return undefined;
 }
 

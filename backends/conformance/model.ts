@@ -61,36 +61,23 @@ export type StoreAnswer =
   | 'changed'
   | 'done';
 
+interface Applied {
+  readonly store: ModelStore;
+  readonly answer: StoreAnswer;
+}
+type Of<K extends StoreRequest['kind']> = Extract<StoreRequest, { readonly kind: K }>;
+
 /** One request, carried out at once: the store is linearizable. */
-export function apply(
-  store: ModelStore,
-  request: StoreRequest,
-  rules: Rules = soundRules,
-): { readonly store: ModelStore; readonly answer: StoreAnswer } {
+export function apply(store: ModelStore, request: StoreRequest, rules: Rules = soundRules): Applied {
   switch (request.kind) {
     case 'append':
       return append(store, request, rules);
-    case 'trim': {
-      const floor = Math.max(store.floor, Math.min(request.before, headOf(store) + 1));
-      const slots = new Map([...store.slots].filter(([slot]) => slot >= floor));
-      return { store: { ...store, floor, slots }, answer: 'done' };
-    }
-    case 'create': {
-      const held = store.values.get(request.key);
-      if (rules.values === 'conditional') {
-        if (held === null) return { store, answer: 'destroyed' };
-        if (held !== undefined) return { store, answer: held === request.value ? 'created' : 'exists' };
-      }
-      return { store: withValue(store, request.key, request.value), answer: 'created' };
-    }
-    case 'replace': {
-      const held = store.values.get(request.key);
-      if (rules.values === 'conditional') {
-        if (held === request.to) return { store, answer: 'replaced' };
-        if (held !== request.from) return { store, answer: 'changed' };
-      }
-      return { store: withValue(store, request.key, request.to), answer: 'replaced' };
-    }
+    case 'trim':
+      return trim(store, request.before);
+    case 'create':
+      return create(store, request, rules);
+    case 'replace':
+      return replace(store, request, rules);
     case 'destroy':
       return {
         store: withValue(store, request.key, rules.values === 'conditional' ? null : undefined),
@@ -99,11 +86,28 @@ export function apply(
   }
 }
 
-function append(
-  store: ModelStore,
-  { after, batch }: Extract<StoreRequest, { kind: 'append' }>,
-  { fence }: Rules,
-): { readonly store: ModelStore; readonly answer: StoreAnswer } {
+function trim(store: ModelStore, before: number): Applied {
+  const floor = Math.max(store.floor, Math.min(before, headOf(store) + 1));
+  const slots = new Map([...store.slots].filter(([slot]) => slot >= floor));
+  return { store: { ...store, floor, slots }, answer: 'done' };
+}
+
+function create(store: ModelStore, { key, value }: Of<'create'>, { values }: Rules): Applied {
+  const held = store.values.get(key);
+  if (values === 'conditional' && held === null) return { store, answer: 'destroyed' };
+  if (values === 'conditional' && held !== undefined)
+    return { store, answer: held === value ? 'created' : 'exists' };
+  return { store: withValue(store, key, value), answer: 'created' };
+}
+
+function replace(store: ModelStore, { key, from, to }: Of<'replace'>, { values }: Rules): Applied {
+  const held = store.values.get(key);
+  if (values === 'conditional' && held === to) return { store, answer: 'replaced' };
+  if (values === 'conditional' && held !== from) return { store, answer: 'changed' };
+  return { store: withValue(store, key, to), answer: 'replaced' };
+}
+
+function append(store: ModelStore, { after, batch }: Of<'append'>, { fence }: Rules): Applied {
   const slot = after.slot + 1;
   if (fence === 'predecessor') {
     if (slot < store.floor) return { store, answer: 'below floor' };

@@ -78,6 +78,6 @@ describe('what an answer means', () => {
       name: 'ValidationException',
       $metadata: { httpStatusCode: 400 },
     });
-    expect(asCoded(large, commit).code).toBe('limit_exceeded');
+    expect(asCoded(large, commit).code).toBe('too_large');
   });
 });

@@ -146,7 +146,7 @@ export function asCoded(e: unknown, { place, writing, opening }: Circumstances):
     return new CodedError('unavailable', `DynamoDB does not answer (${place}): ${text}`, { cause: e });
   if (/item size|too large/i.test(text))
     return new CodedError(
-      'limit_exceeded',
+      'too_large',
       `DynamoDB does not take an item of that size (${place}): ${text}`,
       {
         cause: e,

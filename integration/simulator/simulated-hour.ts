@@ -71,7 +71,7 @@ export async function simulateHour({ store, nodes, minutes, auths }: HourOptions
   const began = performance.now();
   let now = Date.now();
   const start = now;
-  const world: World = { ...realWorld, now: () => new Date(now).toISOString() };
+  const world: World = { ...realWorld, now: () => new Date(now).toISOString(), monotonic: () => now };
   const servers: Simulated[] = [];
   for (let i = 0; i < auths; i++) servers.push(await startServer(store, world));
   const driver = await store.driver();

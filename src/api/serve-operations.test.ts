@@ -74,7 +74,7 @@ describe('calling an operation', () => {
   it('refuses a body above the limit', async () => {
     const { post } = served(user, [greeting]);
     const { status, body } = await post('/v3/test.greet', 'x'.repeat(3_000_000));
-    expect([status, body['code']]).toEqual([429, 'limit_exceeded']);
+    expect([status, body['code']]).toEqual([413, 'too_large']);
   });
 
   it('knows no other operation', async () => {

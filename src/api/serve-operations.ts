@@ -59,7 +59,7 @@ export function serveOperations(
     bodyLimit({
       maxSize: maxBodyBytes,
       onError: () => {
-        throw new CodedError('limit_exceeded', `a request may have ${maxBodyBytes} bytes`);
+        throw new CodedError('too_large', `a request may have ${maxBodyBytes} bytes`);
       },
     }),
     (c) => answer(c, table, deps),

@@ -8,6 +8,7 @@ import { findHost } from '../views/hosts.ts';
 import { ownPresence } from './build-deps.ts';
 import type { AuthDeps } from './deps.ts';
 import { announce } from './heartbeat.ts';
+import { flushIfRoom } from './presence-writer.ts';
 
 /** What this auth server says of itself: auth servers are hosts as well. */
 export interface Self {
@@ -33,12 +34,12 @@ const callOf = (deps: AuthDeps, host: HostInfo): Call => ({
   requestId: deps.world.uuid(),
 });
 
-/** Membership and presence, both durable when it returns. */
+/** Membership and presence, both durable when it returns; presence only where the store has room for it. */
 export async function announceSelf(deps: AuthDeps, self: Self, address: HostPort): Promise<void> {
   const host = hostOf(self, address);
   await announce(deps, host, callOf(deps, host));
   deps.presence.renew({ hostId: host.hostId, role: 'Auth' }, ownPresence.ttlSeconds);
-  await deps.presence.flush();
+  await flushIfRoom(deps.presence, deps.sink);
 }
 
 /**

@@ -8,6 +8,7 @@ import { invitesView, type InvitesState } from '../views/invites.ts';
 import { openView } from '../views/open-view.ts';
 import { presenceView, type PresenceState } from '../views/presence.ts';
 import { rolesView, type RolesState } from '../views/roles.ts';
+import { supersededView, type SupersededState } from '../views/superseded.ts';
 import { usersView, type UsersState } from '../views/users.ts';
 import { tokensView, type TokensState } from '../views/tokens.ts';
 import type { Projection, View } from '../views/view.ts';
@@ -25,6 +26,7 @@ export interface AuthViews {
   readonly invites: View<InvitesState>;
   readonly tokens: View<TokensState>;
   readonly hosts: View<HostsState>;
+  readonly superseded: View<SupersededState>;
   readonly presence: View<PresenceState>;
   /** Resolves when every fold of `state` holds this position. */
   reached(position: Position): Promise<void>;
@@ -38,7 +40,7 @@ export interface AuthViews {
 }
 
 export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
-  const [cluster, configuration, authorities, roles, users, invites, tokens, hosts, presence] =
+  const [cluster, configuration, authorities, roles, users, invites, tokens, hosts, superseded, presence] =
     await Promise.all([
       openView(clusterView, log.state),
       openView(configurationView, log.state),
@@ -48,9 +50,10 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
       openView(invitesView, log.state),
       openView(tokensView, log.state),
       openView(hostsView, log.state),
+      openView(supersededView, log.state),
       openView(presenceView, log.presence),
     ]);
-  const ofState = [cluster, configuration, authorities, roles, users, invites, tokens, hosts];
+  const ofState = [cluster, configuration, authorities, roles, users, invites, tokens, hosts, superseded];
   const reached = async (position: Position): Promise<void> => {
     await Promise.all(ofState.map((view) => view.reached(position)));
   };
@@ -63,6 +66,7 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
     invites,
     tokens,
     hosts,
+    superseded,
     presence,
     reached,
     broken: Promise.race([...ofState, presence].map(failureOf)),
@@ -79,6 +83,7 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
             storedView(invitesView, invites),
             storedView(tokensView, tokens),
             storedView(hostsView, hosts),
+            storedView(supersededView, superseded),
           ],
     close: () => {
       for (const view of [...ofState, presence]) view.close();

@@ -15,7 +15,7 @@ import { freshWithin, watchFoldLag } from './fold-lag.ts';
 import { foundCluster } from './first-start.ts';
 import { openGates } from './open-gates.ts';
 import { ownAudit } from './own-audit.ts';
-import { presenceWriter } from './presence-writer.ts';
+import { flushIfRoom, presenceWriter } from './presence-writer.ts';
 import { signingHeads } from './sign-heads.ts';
 import { keyChest } from './signing-keys.ts';
 import { readStaticTokens, type StaticToken } from './static-tokens.ts';
@@ -113,13 +113,13 @@ export async function buildDeps(
     // Known before anything is served: a keyring that does not open the authorities is of another cluster.
     await Promise.all([keys.signer('user'), keys.signer('host')]).catch(explainImport);
     presence.renew({ hostId, role: 'Auth' }, ownPresence.ttlSeconds);
-    await presence.flush();
+    await flushIfRoom(presence, sink);
     const configuring = { log, world, sink, views: folds };
     const file = { hostId, nodename: parts.nodename, secondFactor, settings: parts.settings ?? {} };
     await declareConfiguration(configuring, file, cause);
     const drift = tellDrift({ ...configuring, views });
     const audit = auditWriter(log.audit, hostId);
-    const own = ownAudit(audit, world, hostId);
+    const own = ownAudit({ writer: audit, state: log.state, world, hostId });
     const gates = openGates(own, world, hostId, sink);
     const staticTokens = readStaticTokens(parts.staticTokens ?? [], sink);
     const lag = watchFoldLag({ views: folds, sink, metrics, limitMs, monotonic });

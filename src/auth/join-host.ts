@@ -174,6 +174,16 @@ async function tellRefusal(
     ...(known ? { token_id: tokenIdOf(hash) } : {}),
     ...toldOfJoiner({ hostId, nodename, role, address, key: '' }),
   };
-  await deps.ownAudit.record(event, causeOf(deps, call));
   deps.sink.warn('a machine was refused', { reason, address });
+  try {
+    await deps.ownAudit.record(event, causeOf(deps, call));
+  } catch (e) {
+    // The machine is told why it was refused, not what the audit lacks.
+    if (!isCoded(e)) throw e;
+    deps.joins.untold(address);
+    deps.sink.warn('a refused machine is only counted: the audit does not take it', {
+      because: e.message,
+      ...event,
+    });
+  }
 }

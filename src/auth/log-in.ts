@@ -7,17 +7,17 @@ import { tlsSecretName } from '../domain/authority.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
 import { userStream } from '../domain/streams.ts';
 import { user } from '../domain/user.ts';
-import { otpSeedSecret, passwordHashSecret } from '../domain/user-fact.ts';
-import { loginOutcome, type OtpCheck, type PasswordCheck } from '../domain/user-login.ts';
-import type { ActiveUser } from '../domain/user-state.ts';
+import { type Grant, otpSeedSecret, passwordHashSecret } from '../domain/user-fact.ts';
+import { type LogIn, loginOutcome, type OtpCheck, type PasswordCheck } from '../domain/user-login.ts';
+import type { RoleSpec, Traits } from '../domain/role-spec.ts';
 import { execute } from '../log/execute.ts';
-import type { Recorded } from '../log/event.ts';
+import type { Cause, Recorded } from '../log/event.ts';
 import { matchOtpStep } from '../pki/otp.ts';
 import { verifyPassword } from '../pki/password.ts';
 import { signerOf } from '../views/authorities.ts';
 import { findUser, type UserEntry } from '../views/users.ts';
 import { type AuthDeps, causeOf } from './deps.ts';
-import { issueCertificates, readPublicKey } from './issue-certificates.ts';
+import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
 import { clusterOf, rolesOf, signerOfCluster } from './lookups.ts';
 
 type Input = z.output<typeof operation.input>;
@@ -40,27 +40,53 @@ export function logIn(deps: AuthDeps, call: Call, input: Input): Promise<Output>
     // Before anything is spent on it: a code works once.
     const publicKey = readPublicKey(input.publicKey);
     await deps.views.fresh();
-    const { roles, traits } = await prove(deps, call, input);
-    const certificates = await issueCertificates(deps, {
-      username: input.username,
-      roles: rolesOf(deps.views, roles),
-      traits,
-      publicKey,
-      ttlSeconds: input.ttlSeconds,
-      format: input.format,
-      routeToCluster: input.routeToCluster,
-      clientAddress: input.clientAddress,
-      cause: causeOf(deps, call),
-    });
+    const signer = await deps.keys.signer('user');
+    const { roles, traits, grant } = await prove(deps, call, input);
+    deps.lag.require();
+    const certificates = signCertificates(deps, signer, { ...input, roles, traits, publicKey }, grant);
     return { username: input.username, ...certificates, hostSigners: [signerOfCluster(deps.views, 'host')] };
   });
 }
 
+/** What a login is to be given, by what is known before it is decided. */
+type Plan = Granted | Refused;
+interface Granted {
+  readonly status: 'granted';
+  readonly roles: readonly RoleSpec[];
+  readonly traits: Traits;
+  readonly grant: Grant;
+}
+/** Told only to who has proved that he is this user. */
+interface Refused {
+  readonly status: 'refused';
+  readonly reason: CodedError;
+}
+
+const certificateIn = (plan: Plan | undefined): Pick<LogIn, 'certificate'> =>
+  plan?.status === 'granted' ? { certificate: { grant: plan.grant, traits: plan.traits } } : {};
+
+function granted(plan: Plan): Granted {
+  if (plan.status === 'refused') throw plan.reason;
+  return plan;
+}
+
+function planFor(deps: AuthDeps, { state }: UserEntry, { ttlSeconds }: Input): Plan {
+  try {
+    const { username, traits } = state;
+    const roles = rolesOf(deps.views, state.roles);
+    return { status: 'granted', roles, traits, grant: grantOf({ username, roles, traits, ttlSeconds }) };
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    return { status: 'refused', reason: e };
+  }
+}
+
 /**
- * Every attempt does the same work and ends in one durable append, whoever it is for.
- * @throws CodedError `wrongCredentials`
+ * Every attempt does the same work and ends in one durable append, whoever it is for. That of a login says which
+ * certificate it is given: no code is spent without one, and there is none that the log does not tell of.
+ * @throws CodedError `wrongCredentials`; `access_denied` for who may log in, but nowhere.
  */
-async function prove(deps: AuthDeps, call: Call, input: Input): Promise<ActiveUser> {
+async function prove(deps: AuthDeps, call: Call, input: Input): Promise<Granted> {
   const { secondFactor } = clusterOf(deps.views);
   const entry = findUser(deps.views.users.state(), input.username);
   const password = await checkPassword(deps, entry, input.password);
@@ -68,6 +94,7 @@ async function prove(deps: AuthDeps, call: Call, input: Input): Promise<ActiveUs
   const otp = await checkOtp(deps, entry, input.otp, Date.parse(now));
   const addresses = { remote: input.clientAddress, local: call.caller.address };
   const cause = causeOf(deps, call);
+  const plan = entry && password.status === 'matched' ? planFor(deps, entry, input) : undefined;
   const { facts, state, position } = await execute(
     deps.log.state,
     user,
@@ -79,27 +106,46 @@ async function prove(deps: AuthDeps, call: Call, input: Input): Promise<ActiveUs
       password,
       otp: secondFactor === 'off' ? { status: 'not_required' } : otp,
       addresses,
+      ...certificateIn(plan),
     },
     cause,
   );
   if (position !== undefined) await deps.views.reached(position);
-  const outcome = loginOutcome(facts);
-  if (outcome.status === 'logged_in' && state.status === 'active') return state;
+  if (plan && loginOutcome(facts).status === 'logged_in') return granted(plan);
   if (facts.length === 0)
-    await deps.ownAudit.record(
-      {
-        event: 'user.login',
-        code: auditCodes.userLoginFailure,
-        user: input.username,
-        method: 'local',
-        success: false,
-        error: state.status === 'active' ? 'the user is locked' : 'no such user',
-        'addr.remote': addresses.remote,
-        'addr.local': addresses.local,
-      },
-      cause,
-    );
+    await tellRefusal(deps, input, cause, {
+      error: state.status === 'active' ? 'the user is locked' : 'no such user',
+      'addr.local': addresses.local,
+    });
   throw wrongCredentials(secondFactor);
+}
+
+/** Who guesses is told the same, whether the audit takes it or not: then it is counted. */
+async function tellRefusal(
+  deps: AuthDeps,
+  { username, clientAddress }: Input,
+  cause: Cause,
+  fields: { readonly error: string; readonly 'addr.local': string },
+): Promise<void> {
+  const event = {
+    event: 'user.login',
+    code: auditCodes.userLoginFailure,
+    user: username,
+    method: 'local',
+    success: false,
+    'addr.remote': clientAddress,
+    ...fields,
+  };
+  try {
+    await deps.ownAudit.record(event, cause);
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    deps.gate.untold(clientAddress);
+    deps.sink.warn('a refused login is only counted: the audit does not take it', {
+      reason: e.message,
+      ...event,
+    });
+  }
 }
 
 async function checkPassword(

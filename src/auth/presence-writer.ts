@@ -119,4 +119,17 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
   };
 }
 
+/**
+ * What a starting auth server says of itself. Where the store has no room for presence, the rest goes on: people log in by
+ * what is kept free for that, and get the store out of it.
+ */
+export async function flushIfRoom(presence: PresenceWriter, sink: LogSink): Promise<void> {
+  try {
+    await presence.flush();
+  } catch (e) {
+    if (!isCoded(e, 'no_space')) throw e;
+    sink.warn('the store has no room for heartbeats: this server starts unseen', { reason: e.message });
+  }
+}
+
 const keyOf = ({ hostId, role }: Pick<Renewal, 'hostId' | 'role'>): string => `${hostId}/${role}`;

@@ -22,11 +22,15 @@ export async function searchAudit(deps: AuthDeps, input: Input): Promise<Output>
   if (to <= from) throw new CodedError('bad_request', 'to: must be later than from');
   const found = newest<AuditEvent>(limit, byTime);
   const wanted = wantedBy(input);
-  await collect(deps.log.audit, from, ofAudit, (event) => {
-    if (wanted(event)) found.add(event);
+  /** An event that `audit` seemed to have no room for may be in both. */
+  const ofReserve = new Set<string>();
+  await collect(deps.log.state, from, auditFromState, (event, { stream }) => {
+    if (!wanted(event)) return;
+    if (stream.startsWith('audit-')) ofReserve.add(event.uid);
+    found.add(event);
   });
-  await collect(deps.log.state, from, auditFromState, (event) => {
-    if (wanted(event)) found.add(event);
+  await collect(deps.log.audit, from, ofAudit, (event) => {
+    if (wanted(event) && !ofReserve.has(event.uid)) found.add(event);
   });
   const events = found.sorted();
   return { events, truncated: found.truncated() };
@@ -36,19 +40,18 @@ export async function searchAudit(deps: AuthDeps, input: Input): Promise<Output>
 async function collect(
   log: EventLog,
   from: string,
-  read: (recorded: Recorded) => AuditEvent | undefined,
-  add: (event: AuditEvent) => void,
+  read: (recorded: Recorded) => readonly AuditEvent[],
+  add: (event: AuditEvent, recorded: Recorded) => void,
 ): Promise<void> {
   const after = await log.positionBefore(plusMs(from, -clockSkewMs));
   for await (const recorded of log.history(after)) {
-    const event = read(recorded);
-    if (event) add(event);
+    for (const event of read(recorded)) add(event, recorded);
   }
 }
 
-function ofAudit(recorded: Recorded): AuditEvent | undefined {
+function ofAudit(recorded: Recorded): readonly AuditEvent[] {
   const fact = auditFact.safeParse(recorded.fact);
-  return fact.success ? fact.data.data.event : undefined;
+  return fact.success ? [fact.data.data.event] : [];
 }
 
 function wantedBy({ from, to, types, user }: Input): (event: AuditEvent) => boolean {

@@ -21,6 +21,7 @@ import { buildDeps, ownPresence } from './build-deps.ts';
 import { type CallerFacts, identifyCallers } from './callers.ts';
 import { tellClocks } from './clocks.ts';
 import { startCompaction } from './compaction.ts';
+import { destroySuperseded } from './destroy-superseded.ts';
 import type { AuthDeps } from './deps.ts';
 import { implementations } from './implementations.ts';
 import { type HostIdentityRequest, issueHostIdentity } from './issue-host-identity.ts';
@@ -154,6 +155,8 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       error: () => undefined,
     });
     await deps.heads.start();
+    const secrets = destroySuperseded(deps);
+    void secrets.run();
     const compaction = startCompaction({
       log,
       views: deps.views,
@@ -171,7 +174,12 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const running: Running = {
       done,
       diagnostics: () => reportOf(deps, log),
-      trouble: () => logTrouble(log) ?? deps.lag.trouble() ?? compaction.trouble() ?? deps.heads.trouble(),
+      trouble: () =>
+        logTrouble(log) ??
+        deps.lag.trouble() ??
+        compaction.trouble() ??
+        deps.heads.trouble() ??
+        secrets.trouble(),
       stop: endingOnce(async (grace) => {
         stopping.abort();
         clearInterval(renewing);
@@ -179,6 +187,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         // Idle connections to a server whose log has moved are worth nothing: who asks next shall ask the successor.
         await closeServer(server, isFenced(log) ? { ...grace, given: false } : grace);
         await compaction.close();
+        await secrets.close();
         if (grace.succession === 'none') deps.presence.renew({ hostId: config.hostId, role: 'Auth' }, 0);
         await closeAll();
         finish();

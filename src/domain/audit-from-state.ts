@@ -1,4 +1,5 @@
 import type { Recorded } from '../log/event.ts';
+import { auditFact } from './audit.ts';
 import { auditCodes } from './audit-codes.ts';
 import type { AuditEvent } from './audit-event.ts';
 import { tellUser, type Told } from './audit-from-user.ts';
@@ -12,25 +13,45 @@ import { idInStream } from './streams.ts';
 import { userFact } from './user-fact.ts';
 
 /**
- * The audit event that a fact of the partition `state` stands for; undefined when it stands for none. Its `uid` is the
- * id of the fact: told twice, it is the same event.
+ * The audit events that a fact of the partition `state` stands for. Their `uid`s follow from the id of the fact: told twice,
+ * they are the same events.
  */
-export function auditFromState(recorded: Recorded): AuditEvent | undefined {
-  const told = tell(recorded);
-  if (!told) return undefined;
+export function auditFromState(recorded: Recorded): readonly AuditEvent[] {
+  // One that the partition `audit` had no room for.
+  if (recorded.stream.startsWith('audit-')) {
+    const fact = auditFact.safeParse(recorded.fact).data;
+    return fact ? [fact.data.event] : [];
+  }
   const { cause, id } = recorded;
-  return { ei: 0, uid: id, time: cause.at, ...told, actor: cause.actor, request_id: cause.requestId };
+  return tell(recorded).map((told, n) => ({
+    ei: 0,
+    uid: n === 0 ? id : nextId(id, n),
+    time: cause.at,
+    ...told,
+    actor: cause.actor,
+    request_id: cause.requestId,
+  }));
 }
 
-function tell(recorded: Recorded): Told | undefined {
+/** The id of a fact is a UUID of version 7; those of version 8 are free to mean what we like, and sort behind it. */
+const nextId = (id: string, n: number): string => `${id.slice(0, 14)}${7 + n}${id.slice(15)}`;
+
+function tell(recorded: Recorded): readonly Told[] {
+  const category = recorded.stream.slice(0, recorded.stream.indexOf('-'));
+  if (category === 'user') {
+    const fact = userFact.safeParse(recorded.fact).data;
+    const username = idInStream(recorded.stream, 'user') ?? '';
+    const by = nameOf(recorded.cause.actor);
+    return fact ? tellUser(fact, { username, by, at: recorded.cause.at }) : [];
+  }
+  const told = tellOther(recorded);
+  return told === undefined ? [] : [told];
+}
+
+function tellOther(recorded: Recorded): Told | undefined {
   const category = recorded.stream.slice(0, recorded.stream.indexOf('-'));
   const by = nameOf(recorded.cause.actor);
   switch (category) {
-    case 'user': {
-      const fact = userFact.safeParse(recorded.fact).data;
-      const username = idInStream(recorded.stream, 'user') ?? '';
-      return fact && tellUser(fact, { username, by, at: recorded.cause.at });
-    }
     case 'role':
       return tellRole(roleFact.safeParse(recorded.fact).data, by);
     case 'host':

@@ -1,6 +1,4 @@
-import { performance } from 'node:perf_hooks';
-import { backoffMs, pause } from '../base/backoff.ts';
-import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
 import { type AppendCounters, noAppends } from './append-counters.ts';
@@ -12,6 +10,7 @@ import {
   maxBatchBytes,
   maxBatchEvents,
 } from './batch.ts';
+import { BatchSettler } from './batch-settler.ts';
 import type { Position, Revision, StreamName } from './event.ts';
 import { fenceError, fenceStream } from './fence.ts';
 import type { PartitionReader } from './partition-reader.ts';
@@ -66,7 +65,6 @@ interface Group {
 const groupBytes = 256 * 1024;
 /** Fewer appends than this go together, all that wait. */
 const twoHalvesFrom = 64;
-const retry = { baseMs: 5, maxMs: 500 };
 
 /** Group commit: one batch is under way at a time, the next takes all that wait. */
 export class Appender {
@@ -74,6 +72,7 @@ export class Appender {
   readonly #options: AppenderOptions;
   readonly #overhead: number;
   readonly #maxBytes: number;
+  readonly #settler: BatchSettler;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #running: Promise<void> | undefined;
@@ -85,6 +84,7 @@ export class Appender {
 
   constructor(options: AppenderOptions) {
     this.#options = options;
+    this.#settler = new BatchSettler({ ...options, counters: this.counters });
     this.#overhead = batchOverhead(options.reader.fold.partition, options.writer);
     this.#maxBytes = Math.min(maxBatchBytes, options.driver.limits.maxBatchBytes);
   }
@@ -95,18 +95,18 @@ export class Appender {
 
   /**
    * Throws before anything is written when this append can never fit or the queue is full.
-   * @throws CodedError `limit_exceeded`, `unavailable` when closed.
+   * @throws CodedError `too_large`, `limit_exceeded`, `unavailable` when closed.
    */
   check(bytes: number, events: number): void {
     const { maxWaiting, maxWaitingBytes } = this.#options;
     if (this.#closed) throw new CodedError('unavailable', 'the log is closed');
     if (bytes + this.#overhead > this.#maxBytes)
       throw new CodedError(
-        'limit_exceeded',
+        'too_large',
         `an append of ${bytes} bytes is above what a batch takes (${this.#maxBytes}, envelope included)`,
       );
     if (events > maxBatchEvents)
-      throw new CodedError('limit_exceeded', `an append of ${events} events is above ${maxBatchEvents}`);
+      throw new CodedError('too_large', `an append of ${events} events is above ${maxBatchEvents}`);
     if (this.#waiting.length >= maxWaiting || this.#waitingBytes + bytes > maxWaitingBytes)
       throw new CodedError('limit_exceeded', 'too many appends are waiting for the store: try again later');
   }
@@ -143,6 +143,7 @@ export class Appender {
     try {
       // What stopped the reader may have passed.
       if (this.#mustCatchUp || reader.condition) await this.#catchUp();
+      await reader.fold.recall(this.#waiting.flatMap((one) => one.writes.map(({ stream }) => stream)));
     } catch (e) {
       const all = this.#waiting;
       this.#waiting = [];
@@ -181,6 +182,8 @@ export class Appender {
     for (const one of this.#waiting) {
       full ||= chosen.length > 0 && (events + one.events > maxBatchEvents || bytes + one.bytes > maxBytes);
       full ||= chosen.length >= most;
+      // It came while others were recalled.
+      full ||= one.writes.some(({ stream }) => !this.#options.reader.fold.knows(stream));
       const fit = full ? 'later' : this.#fit(one, ahead);
       if (fit === 'now') {
         chosen.push(one);
@@ -261,62 +264,9 @@ export class Appender {
   }
 
   /** True once the group is stored, false when another writer has its slot. */
-  async #commit({ members, batch, stored }: Group): Promise<boolean> {
-    const { driver, reader, settleMs } = this.#options;
-    const began = performance.now();
-    /** The store may hold the batch although nobody said so; `lost`: or may yet come to hold it. */
-    let [unsure, lost] = [false, false];
+  #commit({ members, batch, stored }: Group): Promise<boolean> {
     for (const { trace } of members) trace.sentSlot = batch.slot;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const after = { slot: batch.slot - 1, hash: batch.previous };
-        const { status } = await driver.append(batch.partition, after, stored);
-        if (status === 'committed') {
-          this.#measure(performance.now() - began);
-          return true;
-        }
-        // The slot that is taken may be this batch's own, by a try whose answer did not come.
-        if (status === 'taken') unsure = true;
-        await reader.catchUp();
-        if (reader.fold.slot >= batch.slot) return await this.#isStored(batch, unsure);
-      } catch (e) {
-        if (isCoded(e, 'ambiguous')) {
-          [unsure, lost] = [true, true];
-          this.counters.ambiguous++;
-        } else if (!unsure || isFinal(e, reader)) throw lost ? unknownOutcome(settleMs, e) : e;
-        if (performance.now() - began > settleMs) throw unknownOutcome(settleMs, e);
-      }
-      if (performance.now() - began > settleMs)
-        throw lost ? unknownOutcome(settleMs, undefined) : unsettled(batch);
-      await pause(backoffMs(attempt, retry.baseMs, retry.maxMs, this.#random()));
-      if (await this.#seen(batch)) return this.#isStored(batch, unsure);
-    }
-  }
-
-  /** Whether the slot of this batch has been written, by anybody. False as well when the store cannot tell now. */
-  async #seen(batch: Batch): Promise<boolean> {
-    const { reader, sink } = this.#options;
-    try {
-      await reader.catchUp();
-    } catch (e) {
-      if (!isCoded(e)) throw e;
-      sink.debug('cannot yet read how an append ended', { partition: batch.partition, reason: messageOf(e) });
-    }
-    return reader.fold.slot >= batch.slot;
-  }
-
-  /** Whether what lies in the slot of this batch is this batch. `unsure`: it may be, though the slot was given up since. */
-  async #isStored(batch: Batch, unsure: boolean): Promise<boolean> {
-    try {
-      for await (const found of this.#options.reader.batches(batch.slot)) {
-        if (found.slot !== batch.slot) break;
-        return found.id === batch.id;
-      }
-    } catch (e) {
-      if (!isCoded(e, 'cursor_too_old')) throw e;
-    }
-    if (!unsure) return false;
-    throw unknownOutcome(this.#options.settleMs, undefined);
+    return this.#settler.commit(batch, stored);
   }
 
   #settle({ members, batch, stored }: Group): void {
@@ -342,15 +292,6 @@ export class Appender {
       one.reject(reason);
     }
   }
-
-  #measure(ms: number): void {
-    this.counters.commitMs += ms;
-    this.counters.slowestCommitMs = Math.max(this.counters.slowestCommitMs, ms);
-  }
-
-  #random(): number {
-    return (this.#options.world.randomBytes(1)[0] ?? 0) / 256;
-  }
 }
 
 function answer(members: readonly Waiting[], { firstPosition }: Batch): void {
@@ -363,20 +304,3 @@ function answer(members: readonly Waiting[], { firstPosition }: Batch): void {
 
 export const conflict = (stream: StreamName, expected: Revision, known: Revision): CodedError =>
   new CodedError('conflict', `${stream} is at revision ${known}, not ${expected}`);
-
-/** No second look at the store will change it. */
-const isFinal = (e: unknown, { condition }: PartitionReader): boolean =>
-  !isCoded(e) || isCoded(e, 'damaged') || condition !== undefined;
-
-const unsettled = ({ partition, slot }: Batch): CodedError =>
-  new CodedError(
-    'unavailable',
-    `the store neither takes slot ${slot} of the ${partition} log nor shows why not: nothing was appended`,
-  );
-
-const unknownOutcome = (settleMs: number, cause: unknown): CodedError =>
-  new CodedError(
-    'ambiguous',
-    `the store was silent for ${settleMs} ms: whether this was stored is not known, look before trying again`,
-    { cause },
-  );

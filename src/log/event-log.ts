@@ -39,8 +39,8 @@ export interface EventLog extends Followable {
   /**
    * Appends all the facts of all the writes, or none. Durable when it resolves.
    * Answers the position of the last one. A write without facts appends nothing and only guards its stream's revision.
-   * @throws CodedError `conflict` if a stream is not at `expected`; `limit_exceeded` for a fact above 64 KB, more than
-   * 512 facts or more bytes than a batch takes, or when too many appends wait;
+   * @throws CodedError `conflict` if a stream is not at `expected`; `too_large` for a fact above 64 KB, more than
+   * 512 facts or more bytes than a batch takes; `limit_exceeded` when too many appends wait;
    * `no_space`, `unavailable`, `damaged` when the store cannot take it, or the log has moved: then nothing was appended.
    * Only after `ambiguous` (the store fell silent for longer than the log waits) it may have been, or may yet be:
    * ask with `appended`, then decide.
@@ -89,6 +89,9 @@ export interface EventLog extends Followable {
    * @throws CodedError `unavailable` when the log has moved: they are destroyed here, perhaps not in the new store.
    */
   destroySecrets(event: Recorded): Promise<void>;
+
+  /** The same by the ids of data keys. */
+  destroyKeys(keyIds: readonly string[]): Promise<void>;
 }
 
 /** State of one view, as a snapshot keeps it. */

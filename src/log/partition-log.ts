@@ -3,7 +3,7 @@ import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
 import type { World } from '../base/world.ts';
-import { Appender, type AppendTrace, conflict, type DraftWrite } from './appender.ts';
+import { Appender, conflict, type DraftWrite } from './appender.ts';
 import { DiscardedKeys } from './discarded-keys.ts';
 import type {
   AppendOptions,
@@ -16,9 +16,10 @@ import type {
   ViewState,
   Write,
 } from './event-log.ts';
-import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
+import type { Cause, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import { fenceError } from './fence.ts';
 import { follow } from './follow.ts';
+import { IndexUpkeep } from './index-upkeep.ts';
 import { PartitionReader } from './partition-reader.ts';
 import { conditionError, conditionText } from './reader-condition.ts';
 import {
@@ -34,7 +35,8 @@ import type { Sealing } from './sealing.ts';
 import type { Place, SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
 import { restoreFold, takeSnapshot } from './snapshots.ts';
-import { draftEvent, type EventDraft } from './stored-event.ts';
+import { draftEvent } from './stored-event.ts';
+import { appendSealed, nextId } from './sealed-append.ts';
 import { readStream } from './stream-reader.ts';
 import { isUuidV7, uuidV7 } from './uuid-v7.ts';
 import { Watch } from './watch.ts';
@@ -59,6 +61,7 @@ export class PartitionLog implements EventLog {
   readonly #partition: Partition;
   readonly #options: PartitionLogOptions;
   readonly #snapshots: SnapshotStore;
+  readonly #upkeep: IndexUpkeep;
   readonly #reader: PartitionReader;
   readonly #appender: Appender;
   readonly #watch: Watch;
@@ -71,9 +74,20 @@ export class PartitionLog implements EventLog {
     this.#partition = partition;
     this.#options = options;
     this.#snapshots = new SnapshotStore(driver.snapshots, partition, sink);
+    this.#upkeep = new IndexUpkeep(driver, this.#snapshots, sink);
     const restore = (): ReturnType<typeof restoreFold> => restoreFold(driver, this.#snapshots, sink);
-    const neededFrom = (): Promise<number> => this.#snapshots.neededFrom();
-    this.#reader = new PartitionReader({ ...options, partition, restore, neededFrom });
+    this.#reader = new PartitionReader({
+      ...options,
+      partition,
+      restore,
+      neededFrom: () => this.#snapshots.neededFrom(),
+      begun: (fold) => {
+        this.#upkeep.attach(fold);
+      },
+    });
+    this.#reader.listen(() => {
+      this.#upkeep.look(this.#reader.fold);
+    });
     this.#discarded = new DiscardedKeys({ reader: this.#reader, sealing: options.sealing, sink });
     this.#appender = new Appender({ ...options, reader: this.#reader });
     this.#watch = new Watch({ ...options, reader: this.#reader, partition });
@@ -110,20 +124,18 @@ export class PartitionLog implements EventLog {
 
   async revision(stream: StreamName): Promise<Revision> {
     await this.#reader.catchUp();
+    await this.#reader.fold.recall([stream]);
     return this.#reader.fold.revision(stream);
   }
 
   async *history(after: Position): AsyncGenerator<Recorded> {
-    let stopped: unknown;
-    try {
-      await this.#reader.catchUp();
-    } catch (e) {
+    await this.#reader.catchUp().catch((e: unknown) => {
       const { condition } = this.#reader;
       if (condition === undefined || condition.status === 'went back') throw e;
-      stopped = e;
-    }
+    });
+    const { condition } = this.#reader;
     yield* this.#reader.events(after, this.#reader.fold.position);
-    if (stopped !== undefined) throw stopped;
+    if (condition !== undefined) throw conditionError(condition);
   }
 
   follow(after: Position): Observable<Followed> {
@@ -169,8 +181,12 @@ export class PartitionLog implements EventLog {
     return this.#options.sealing.unseal(event, name);
   }
 
-  async destroySecrets(event: Recorded): Promise<void> {
-    await this.#options.sealing.destroy(Object.values(event.sealed ?? {}).map((one) => one.keyId));
+  destroySecrets(event: Recorded): Promise<void> {
+    return this.destroyKeys(Object.values(event.sealed ?? {}).map((one) => one.keyId));
+  }
+
+  async destroyKeys(keyIds: readonly string[]): Promise<void> {
+    await this.#options.sealing.destroy(keyIds);
     // Destroyed here; but the vault may have been copied before.
     await this.#reader.catchUp();
     if (this.#reader.fold.fence) throw fenceError(this.#reader.fold.fence);
@@ -188,6 +204,7 @@ export class PartitionLog implements EventLog {
         driver,
         reader: this.#reader,
         snapshots: this.#snapshots,
+        upkeep: this.#upkeep,
         world,
         writer,
         append: (stream, expected, fact, by) => this.append([{ stream, expected, facts: [fact] }], by),
@@ -255,6 +272,7 @@ export class PartitionLog implements EventLog {
 
   async close(): Promise<void> {
     await this.#appender.close();
+    await this.#upkeep.close();
     this.#closed.abort();
     await this.#discarded.close();
   }
@@ -269,9 +287,9 @@ export class PartitionLog implements EventLog {
     const branch = new PartitionLog(this.#partition, { ...this.#options, known: undefined });
     await branch.open();
     return {
-      reader: branch.#reader,
-      append: (stream, fact, cause) =>
-        branch.append([{ stream, expected: branch.#reader.fold.revision(stream), facts: [fact] }], cause),
+      revision: (stream) => branch.revision(stream),
+      append: async (stream, fact, cause) =>
+        branch.append([{ stream, expected: await branch.revision(stream), facts: [fact] }], cause),
       appendAgain: ({ id, stream, revision, fact, cause, sealed }) => {
         const events = [draftEvent(id, stream, fact, cause, sealed)];
         return branch.#appender.append([{ stream, expected: revision - 1, events }], cause.at);
@@ -283,7 +301,9 @@ export class PartitionLog implements EventLog {
   /** Ids of `count` events. The last is `id`, when there is one: its position is what the append returns. */
   #ids(count: number, id: string | undefined): Iterator<string> {
     const { world } = this.#options;
-    const made = Array.from({ length: count }, (_, i) => (i === count - 1 && id) || uuidV7(world));
+    const made = Array.from({ length: count }, (_, i) =>
+      i === count - 1 ? (id ?? uuidV7(world)) : uuidV7(world),
+    );
     return made.values();
   }
 
@@ -291,42 +311,14 @@ export class PartitionLog implements EventLog {
     return writes.map(({ stream, expected, facts }) => ({
       stream,
       expected,
-      events: facts.map((fact) => draftEvent(next(ids), stream, fact, cause, undefined)),
+      events: facts.map((fact) => draftEvent(nextId(ids), stream, fact, cause, undefined)),
     }));
   }
 
-  /**
-   * The data keys are durable before the events. When the events are not stored, the keys are destroyed: at once if
-   * nothing was sent, else when the slot that they were sent for is seen to hold another batch.
-   */
   async #appendSealed(writes: readonly Write[], cause: Cause, ids: Iterator<string>): Promise<Position> {
     await this.#refuseEarly(writes, cause);
-    const made: string[] = [];
-    const trace: AppendTrace = {};
-    const eventIds = new Set<string>();
-    const seal = async (stream: StreamName, fact: Fact, id: string): Promise<EventDraft> => {
-      eventIds.add(id);
-      const place = { stream, eventId: id, type: fact.type };
-      const sealed = fact.secrets && (await this.#options.sealing.seal(place, fact.secrets, made));
-      return draftEvent(id, stream, fact, cause, sealed);
-    };
-    try {
-      const drafts = writes.map(({ stream, expected, facts }) => {
-        const events = facts.map((fact) => [fact, next(ids)] as const);
-        return { stream, expected, events };
-      });
-      const sealed = await settledAll(
-        drafts.map(async ({ stream, expected, events }) => ({
-          stream,
-          expected,
-          events: await settledAll(events.map(([fact, id]) => seal(stream, fact, id))),
-        })),
-      );
-      return await this.#appender.append(sealed, cause.at, trace);
-    } catch (e) {
-      await this.#discarded.add({ keyIds: made, eventIds, sentSlot: trace.sentSlot });
-      throw e;
-    }
+    const parts = { sealing: this.#options.sealing, discarded: this.#discarded, appender: this.#appender };
+    return appendSealed(parts, writes, cause, ids);
   }
 
   /** What can be seen to fail is refused before anything is written to the vault. */
@@ -341,20 +333,9 @@ export class PartitionLog implements EventLog {
       events.length,
     );
     for (const { stream, expected } of writes) {
+      await this.#reader.fold.recall([stream]);
       const known = this.#reader.fold.revision(stream);
       if (expected < known) throw conflict(stream, expected, known);
     }
   }
-}
-
-function next(ids: Iterator<string>): string {
-  const { value } = ids.next() as IteratorResult<string, undefined>;
-  if (value === undefined) throw new Error('bug: fewer ids than events');
-  return value;
-}
-
-/** As `Promise.all`, but ends when all have ended: nothing goes on behind the back of whoever cleans up. */
-async function settledAll<T>(promises: readonly Promise<T>[]): Promise<T[]> {
-  await Promise.allSettled(promises);
-  return Promise.all(promises);
 }

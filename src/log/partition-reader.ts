@@ -22,6 +22,8 @@ export interface ReaderOptions {
   readonly restore: () => Promise<PartitionFold | undefined>;
   /** Slots before it are not needed by a snapshot that is kept: a process of the release before may have given them up. */
   readonly neededFrom: () => Promise<number>;
+  /** Told of each fold that the reader begins with. */
+  readonly begun?: (fold: PartitionFold) => void;
   /** Decoded batches that are held, in stored bytes. */
   readonly recentBytes: number;
   /** What the store is known to have held: one that does not hold it any more has gone back. */
@@ -45,7 +47,7 @@ export class PartitionReader {
   constructor(options: ReaderOptions) {
     this.#options = options;
     this.#recent = new RecentBatches(options.recentBytes);
-    this.#fold = new PartitionFold(options.partition);
+    this.#fold = this.#begun(new PartitionFold(options.partition));
     this.#known = options.known;
   }
 
@@ -62,7 +64,8 @@ export class PartitionReader {
 
   /** Begins from the newest snapshot, when there is one, and reads what came after, as far as that can be read. */
   async open(): Promise<void> {
-    this.#fold = (await this.#options.restore()) ?? this.#fold;
+    const restored = await this.#options.restore();
+    if (restored) this.#fold = this.#begun(restored);
     try {
       await this.catchUp();
     } catch (e) {
@@ -102,7 +105,8 @@ export class PartitionReader {
   async beginAgain(): Promise<void> {
     this.#recent.clear();
     this.#known = undefined;
-    this.#fold = (await this.#options.restore()) ?? new PartitionFold(this.#options.partition);
+    const restored = await this.#options.restore();
+    this.#fold = this.#begun(restored ?? new PartitionFold(this.#options.partition));
     this.#setCondition(undefined);
     this.#tell('went back');
     await this.catchUp();
@@ -267,6 +271,7 @@ export class PartitionReader {
   async #take(stored: StoredSlot): Promise<Condition | undefined> {
     const found = this.#look(stored);
     if ('status' in found) return found;
+    await this.#fold.recall(found.events.map(({ stream }) => stream));
     try {
       this.admit(found, stored.batch);
       return undefined;
@@ -288,7 +293,7 @@ export class PartitionReader {
     if (this.#fold.slot + 1 >= to) return undefined;
     if (restored === undefined || restored.slot + 1 < to)
       return damaged(partition, next, 'it was given up, and no snapshot goes so far');
-    this.#fold = restored;
+    this.#fold = this.#begun(restored);
     this.#recent.clear();
     this.#tell('trimmed beneath');
     return undefined;
@@ -304,6 +309,11 @@ export class PartitionReader {
     const begins = condition?.status === 'went back' && this.#condition?.status !== 'went back';
     this.#condition = condition;
     if (begins) this.#tell('went back');
+  }
+
+  #begun(fold: PartitionFold): PartitionFold {
+    this.#options.begun?.(fold);
+    return fold;
   }
 
   #tell(news: News): void {

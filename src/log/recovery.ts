@@ -1,6 +1,6 @@
 import { CodedError, isCoded } from '../base/errors.ts';
 import { type Batch, ownHash } from './batch.ts';
-import type { Cause, Fact, Partition, Position, Recorded, StreamName } from './event.ts';
+import type { Cause, Fact, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
@@ -46,7 +46,7 @@ export interface Recovered {
 
 /** The log as the store has it, for writing behind it. */
 export interface StoreBranch {
-  readonly reader: Pick<PartitionReader, 'fold' | 'catchUp'>;
+  revision(stream: StreamName): Promise<Revision>;
   append(stream: StreamName, fact: Fact, cause: Cause): Promise<Position>;
   /** Appends an event again, with its own id and what was sealed in it. @throws CodedError `conflict` */
   appendAgain(event: Recorded): Promise<Position>;
@@ -163,7 +163,7 @@ async function giveBackEvents(
     for (const { slot, events } of heldBatches(reader)) {
       if (common !== undefined && slot <= common) continue;
       for (const event of events) {
-        const fits = branch.reader.fold.revision(event.stream) === event.revision - 1;
+        const fits = (await branch.revision(event.stream)) === event.revision - 1;
         if (!fits || broken.has(event.stream) || housekeeping.test(event.stream)) {
           broken.add(event.stream);
           lost.push(namesOf(event));

@@ -1,4 +1,5 @@
 import type { AuthService } from '../auth/service.ts';
+import { pause } from '../base/backoff.ts';
 import type { Service } from '../base/service.ts';
 import { openLog } from '../log/open-log.ts';
 import { advertisedHost } from './advertise.ts';
@@ -10,7 +11,8 @@ import { joinedStanding, localStanding, type StandingOf } from './host-standing.
 import { saveIdentity } from './identity-store.ts';
 import { keepKnownPlaces, readKnownPlaces, refuseStoreThatWentBack } from './known-places.ts';
 import { exportLogMetrics } from './log-metrics.ts';
-import { openBackend } from './open-backend.ts';
+import { openBackend, openedWithin, openingMs } from './open-backend.ts';
+import { startedPatiently } from './patient-start.ts';
 import { placeOf } from './storage-schema.ts';
 import { servingOf } from './serving-of.ts';
 import { openLogKeyring } from './open-keyring.ts';
@@ -30,10 +32,23 @@ export function servicesOf(parts: Parts): Service[] {
   if (roles.has('auth')) {
     tellUnused(parts);
     services.push(
-      serviceOf('auth', async (closers) => {
-        auth.current = await buildAuth(parts, closers);
-        return auth.current;
-      }),
+      startedPatiently(
+        'auth',
+        (leftMs) =>
+          serviceOf('auth', async (closers) => {
+            auth.current = await buildAuth(parts, closers, leftMs);
+            return auth.current;
+          }),
+        {
+          withinMs: openingMs(parts.configuration.storage),
+          clock: () => performance.now(),
+          pause,
+          sink: parts.logger('auth'),
+          waitsFor: (text) => {
+            parts.waitsFor('auth', text);
+          },
+        },
+      ),
       serviceOf('admin', () => Promise.resolve(adminIdentityService(parts, authNow))),
     );
   }
@@ -62,13 +77,20 @@ function tellUnused({
     logger('process').warn(`not used, because this process has the auth role itself: ${unused.join(', ')}`);
 }
 
-async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {
+/** @param leftMs how long the store is waited for. */
+async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promise<AuthService> {
   const { configuration, world, logger, metrics, listeners, hostId } = parts;
   const sink = logger('auth');
-  const driver = await openBackend(configuration.storage, { sink, world });
+  const driver = await openBackend(openedWithin(configuration.storage, leftMs), {
+    sink,
+    world,
+    waitsFor: (text) => {
+      parts.waitsFor('auth', text);
+    },
+  });
   let keyring;
   try {
-    keyring = await openLogKeyring(configuration, { vault: driver.vault, world, sink });
+    keyring = await openLogKeyring(configuration, { store: driver, world, sink });
   } catch (e) {
     await driver.close();
     throw e;

@@ -47,8 +47,8 @@ export async function rekeyLog(invocation: Invocation, io: CliIo): Promise<numbe
   try {
     const { vault } = driver;
     await refuseEmpty(driver);
-    const sealing = await sealingKeysOf(configuration, vault, io.world);
-    const keyring = await openLogKeyring(configuration, { vault, world: io.world, sink });
+    const sealing = await sealingKeysOf(configuration, driver, io.world);
+    const keyring = await openLogKeyring(configuration, { store: driver, world: io.world, sink });
     const survey = await surveyVault(vault);
     const rekeying: Rekeying = { io, driver, keyring, sealing, survey };
     if (invocation.on('dry-run')) await tell(rekeying);
@@ -136,7 +136,7 @@ async function makeKey({ io, driver, keyring, sealing, survey }: Rekeying): Prom
       return;
     }
     case 'store':
-      io.stdout.write(`The key ${await addStoreKey(driver.vault, io.world)} was added to the store\n`);
+      io.stdout.write(`The key ${await addStoreKey(driver, io.world)} was added to the store\n`);
       return;
     case 'kms':
       io.stdout.write(`${newest} is the key service's own to rotate: nothing is made here\n`);
@@ -157,7 +157,7 @@ async function removeOldKeys({ io, driver, sealing }: Rekeying, newest: string):
       removed.push(...keys.filter((one) => one.id !== newest).map((one) => one.id));
       return keys.filter((one) => one.id === newest);
     });
-  removed.push(...(await removeStoreKeys(driver.vault, (id) => id !== newest)));
+  removed.push(...(await removeStoreKeys(driver, (id) => id !== newest)));
   io.stdout.write(
     removed.length === 0 ? 'There was no older key\n' : `Removed for good: ${removed.join(', ')}\n`,
   );
