@@ -12,7 +12,6 @@ import type {
   EventLog,
   PartitionContents,
   PartitionStats,
-  SnapshotContents,
   ViewSnapshot,
   ViewState,
   Write,
@@ -22,6 +21,7 @@ import { fenceError } from './fence.ts';
 import { follow } from './follow.ts';
 import { IndexUpkeep } from './index-upkeep.ts';
 import { PartitionReader } from './partition-reader.ts';
+import { contentsOf, statsOf } from './partition-stats.ts';
 import { conditionError, conditionText } from './reader-condition.ts';
 import {
   recover,
@@ -225,21 +225,8 @@ export class PartitionLog implements EventLog {
   }
 
   /** See `ClusterLog.inspect`. */
-  async inspect(): Promise<PartitionContents> {
-    const snapshots: SnapshotContents[] = [];
-    for await (const { slot, bytes, found } of this.#snapshots.inspect()) {
-      const good = typeof found === 'string' ? undefined : found;
-      snapshots.push({
-        slot,
-        bytes,
-        position: good?.position,
-        takenAt: good?.takenAt,
-        fault: typeof found === 'string' ? found : undefined,
-      });
-    }
-    for await (const { slot } of this.#options.driver.read(this.#partition, 1))
-      return { firstSlot: slot, snapshots };
-    return { firstSlot: 0, snapshots };
+  inspect(): Promise<PartitionContents> {
+    return contentsOf(this.#options.driver, this.#partition, this.#snapshots);
   }
 
   /** See `ClusterLog.recovery`. */
@@ -253,28 +240,12 @@ export class PartitionLog implements EventLog {
   }
 
   stats(): PartitionStats {
-    const { fold, condition } = this.#reader;
-    const waiting = this.#appender.waiting;
-    const positions = [...this.#watch.watchers].map((one) => one.position);
-    return {
-      position: fold.position,
-      slot: fold.slot,
-      hash: fold.hash.toString('hex'),
-      streams: fold.streams.size,
-      ...this.#appender.counters,
-      waitingAppends: waiting.appends,
-      waitingBytes: waiting.bytes,
-      followers: positions.length,
-      lag: Math.max(0, ...positions.map((one) => fold.position - one)),
-      eventsSinceSnapshot: fold.position - fold.compactedAt,
+    return statsOf({
+      reader: this.#reader,
+      appender: this.#appender,
+      followers: [...this.#watch.watchers].map((one) => one.position),
       lastSnapshotAt: this.#lastSnapshotAt,
-      damage: condition?.status === 'damaged' ? `slot ${condition.slot}: ${condition.reason}` : undefined,
-      wentBack: condition?.status === 'went back' ? conditionText(condition) : undefined,
-      fence:
-        condition?.status === 'newer'
-          ? { status: 'unknown', copy: '', reason: conditionText(condition) }
-          : fold.fence,
-    };
+    });
   }
 
   async close(): Promise<void> {
