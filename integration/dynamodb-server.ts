@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
-import { freePorts, run, until } from './cluster.ts';
+import { freePorts, until } from './cluster.ts';
+import { motoPackages } from './moto-packages.ts';
 
 /** A DynamoDB engine on this machine. */
 export interface DynamodbEngine {
@@ -28,8 +28,9 @@ async function start(
   command: string,
   args: readonly string[],
   port: number,
+  env = process.env,
 ): Promise<DynamodbEngine> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   let said = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (data: Buffer) => (said = (said + data.toString()).slice(-4_000)));
@@ -61,61 +62,26 @@ export async function startDynalite(): Promise<DynamodbEngine> {
   return start('dynalite', process.execPath, args, port);
 }
 
-const cache = resolve('node_modules/.cache/dynamodb-local');
-const artifact = 'com.amazonaws:DynamoDBLocal:2.6.1';
-
 /**
- * Amazon's own local engine, in memory: fetched from Maven Central when it is not here. Undefined, with the reason printed,
- * where Java 17 or Maven is missing.
+ * moto's engine, in memory: fetched when it is not here. Undefined, with the reason printed, where it cannot be had.
+ * @throws Error with the reason instead where `CI` is set: there the tests are to run on both engines.
  */
-export async function startDynamodbLocal(): Promise<DynamodbEngine | undefined> {
-  const lacking = await fetchLocal();
-  if (lacking !== undefined) {
-    console.log(`Amazon's local engine is not tried: ${lacking}`);
+export async function startMoto(): Promise<DynamodbEngine | undefined> {
+  let packages: string;
+  try {
+    packages = await motoPackages();
+  } catch (error) {
+    if (process.env['CI']) throw new Error('moto cannot be had', { cause: error });
+    console.log(`moto is not tried: ${error instanceof Error ? error.message : String(error)}`);
     return undefined;
   }
   const [port = 0] = await freePorts(1);
-  const args = [
-    `-Djava.library.path=${join(cache, 'jars')}`,
-    '-DtelemetryOptOut=true',
-    '-cp',
-    join(cache, 'jars', '*'),
-    'com.amazonaws.services.dynamodbv2.local.main.ServerRunner',
-    '-inMemory',
-    '-sharedDb',
-    '-disableTelemetry',
-    '-port',
-    String(port),
-  ];
-  return start('DynamoDBLocal', 'java', args, port);
+  const env = { ...process.env, PYTHONPATH: packages };
+  return start('moto', 'python3', [resolve('integration/moto/serve.py'), String(port)], port, env);
 }
 
-async function fetchLocal(): Promise<string | undefined> {
-  if (existsSync(join(cache, 'complete'))) return undefined;
-  for (const [tool, arg] of [
-    ['java', '-version'],
-    ['mvn', '-version'],
-  ] as const) {
-    const ran = await run(tool, [arg]).catch(() => undefined);
-    if (ran?.code !== 0) return `there is no ${tool} on this machine`;
-  }
-  mkdirSync(cache, { recursive: true });
-  const { writeFileSync } = await import('node:fs');
-  writeFileSync(
-    join(cache, 'pom.xml'),
-    `<project><modelVersion>4.0.0</modelVersion><groupId>local</groupId><artifactId>fetch</artifactId><version>1</version>
-<dependencies><dependency><groupId>${artifact.split(':')[0] ?? ''}</groupId><artifactId>${artifact.split(':')[1] ?? ''}</artifactId><version>${artifact.split(':')[2] ?? ''}</version></dependency></dependencies></project>`,
-  );
-  const ran = await run(
-    'mvn',
-    ['-q', '-B', 'dependency:copy-dependencies', `-DoutputDirectory=${join(cache, 'jars')}`],
-    {
-      cwd: cache,
-      timeoutMs: 300_000,
-    },
-  );
-  if (ran.code !== 0 || !existsSync(join(cache, 'jars')) || readdirSync(join(cache, 'jars')).length < 10)
-    return `Maven could not fetch ${artifact}: ${(ran.stdout + ran.stderr).slice(0, 500)}`;
-  writeFileSync(join(cache, 'complete'), '');
-  return undefined;
+/** Both engines, or dynalite alone where moto cannot be had. */
+export async function startDynamodbEngines(): Promise<readonly DynamodbEngine[]> {
+  const moto = await startMoto();
+  return [await startDynalite(), ...(moto === undefined ? [] : [moto])];
 }

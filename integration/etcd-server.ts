@@ -4,6 +4,7 @@ import { request as plain } from 'node:http';
 import { request as secure } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Etcd3 } from 'etcd3';
 import { freePorts, run, until } from './cluster.ts';
 
 /** One member of an etcd cluster, as a process. */
@@ -14,6 +15,8 @@ export interface EtcdMember {
   start(programs?: string): Promise<void>;
   kill(): Promise<void>;
   pid(): number;
+  /** Ends it, puts it back to a snapshot of `etcdctl`, and starts it again. Only for a cluster of one. */
+  restore(snapshot: string): Promise<void>;
 }
 
 export interface EtcdCluster {
@@ -83,6 +86,24 @@ export async function etcdctl(
   return stdout;
 }
 
+/** The index of the member that leads. */
+export async function leaderOf(cluster: EtcdCluster): Promise<number> {
+  return until('etcd to have a leader', async () => {
+    for (const [i, { url }] of cluster.members.entries()) {
+      const client = new Etcd3({ hosts: url });
+      try {
+        const { leader, header } = await client.maintenance.status({ deadline: Date.now() + 1_000 });
+        if (leader === header.member_id) return i;
+      } catch {
+        // this one is away
+      } finally {
+        client.close();
+      }
+    }
+    return undefined;
+  });
+}
+
 /** Whether `/health` answers that it is. */
 function healthy(url: string, tls: EtcdTls | undefined): Promise<boolean> {
   return new Promise((settle) => {
@@ -114,9 +135,21 @@ function member(
   let used = programs;
   let child: ChildProcess | undefined;
   let said = '';
-  return {
+  const made: EtcdMember = {
     url,
     pid: () => child?.pid ?? 0,
+    restore: async (snapshot) => {
+      await made.kill();
+      rmSync(directory, { recursive: true, force: true });
+      const whose = args.filter((one) =>
+        /^--(?:name|initial-cluster|initial-advertise-peer-urls)=/.test(one),
+      );
+      await etcdctl(
+        { urls: [url] },
+        ['snapshot', 'restore', snapshot, `--data-dir=${directory}`, ...whose].join(' '),
+      );
+      await made.start();
+    },
     start: async (other = used) => {
       used = other;
       const started = spawn(join(used, 'etcd'), [`--data-dir=${directory}`, ...args], {
@@ -138,4 +171,5 @@ function member(
       await ended;
     },
   };
+  return made;
 }

@@ -8,11 +8,12 @@ import type { EtcdOptions } from '../backends/etcd/options.ts';
 import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
 import type { SlotDriver } from '../src/log/slot-driver.ts';
-import { until } from './cluster.ts';
+import { createCluster, readText, until } from './cluster.ts';
+import { appendNewest } from './driver-appends.ts';
 import { type EtcdCluster, etcdctl, startEtcd } from './etcd-server.ts';
+import { faultyLink } from './faulty-link.ts';
 import { type CertificateFiles, opensslAuthority, opensslCertificate } from './openssl-certificates.ts';
 
-const batch = Buffer.from('a batch');
 const options = (peers: readonly string[], more: Partial<EtcdOptions> = {}): EtcdOptions => ({
   peers,
   prefix: '/teleport',
@@ -86,7 +87,7 @@ describe('an etcd that speaks TLS and wants certificates of its clients', () => 
     const bare = etcd.urls.map((url) => url.replace('https://', ''));
     for (const peers of [etcd.urls, bare]) {
       const driver = await open(peers, files);
-      expect(await driver.commit('state', 1, batch)).toBe(peers === bare ? 'taken' : 'committed');
+      expect(await appendNewest(driver, 'state')).toBe('committed');
       await until('the quota', () => driver.report().figures['quota_bytes']);
     }
   });
@@ -128,7 +129,7 @@ describe('an etcd that speaks TLS and wants certificates of its clients', () => 
     ])
       await etcdctl(etcd, `${flags(root)} ${line}`);
     const driver = await open(etcd.urls, { ...files, prefix: '/of-certificate' });
-    expect(await driver.commit('state', 1, batch)).toBe('committed');
+    expect(await appendNewest(driver, 'state')).toBe('committed');
     await expect(open(etcd.urls, { ...files, prefix: '/of-another' })).rejects.toMatchObject(
       refusal('misconfigured', /read and write all keys below the prefix.*permission denied/),
     );
@@ -149,7 +150,7 @@ describe('an etcd whose certificate is for another address', () => {
       refusal('unavailable', /does not match certificate/),
     );
     const driver = await open(etcd.urls, { insecure: true });
-    expect(await driver.commit('state', 1, batch)).toBe('committed');
+    expect(await appendNewest(driver, 'state')).toBe('committed');
     await until('the quota', () => driver.report().figures['quota_bytes']);
   });
 });
@@ -169,7 +170,7 @@ describe('an etcd without TLS', () => {
     ]) {
       const began = performance.now();
       const driver = await open(peers, { dialTimeoutMs: 2_000 });
-      expect(await driver.commit('audit', peers[0] === silent.url ? 1 : 2, batch)).toBe('committed');
+      expect(await appendNewest(driver, 'audit')).toBe('committed');
       expect(performance.now() - began).toBeLessThan(2_000);
     }
     expect(silent.connections()).toBeGreaterThan(0);
@@ -182,8 +183,43 @@ describe('an etcd without TLS', () => {
     for (const name of ['no_proxy', 'NO_PROXY', 'no_grpc_proxy']) vi.stubEnv(name, undefined);
     writeFileSync(join(directory, 'unused'), 'secret-0\n');
     const driver = await open(etcd.urls, { username: 'teleport', passwordFile: join(directory, 'unused') });
-    expect(await driver.commit('presence', 1, batch)).toBe('committed');
+    expect(await appendNewest(driver, 'presence')).toBe('committed');
     await until('the quota', () => driver.report().figures['quota_bytes']);
     expect(proxy.connections()).toBe(0);
+  });
+});
+
+describe('an auth server whose etcd is away for some seconds while it starts', () => {
+  it('says what it waits for, and serves when etcd is back', { timeout: 60_000 }, async () => {
+    const etcd = await startEtcd();
+    closers.push(() => etcd.close());
+    const [member] = etcd.members;
+    if (member === undefined) throw new Error('no member');
+    const cluster = await createCluster({
+      yaml: (text) =>
+        text.replace(
+          'auth_service:',
+          `  storage: {type: etcd, peers: [${etcd.urls.join(', ')}], prefix: /cluster/}\nauth_service:`,
+        ),
+    });
+    closers.push(() => cluster.close());
+    await cluster.start();
+    await cluster.stop();
+    // From its first answer on: the log is opened, and must be read.
+    const link = await faultyLink(Number(new URL(member.url).port));
+    closers.push(() => link.close());
+    cluster.configure(readText(cluster.config).replace(member.url, `http://127.0.0.1:${link.port}`));
+    link.onAnswers(7, () => {
+      process.kill(member.pid(), 'SIGSTOP');
+    });
+    closers.push(() => Promise.resolve(void process.kill(member.pid(), 'SIGCONT')));
+    const daemon = cluster.spawn();
+    await until('it to say what it waits for', async () =>
+      (await cluster.readyz())?.body.includes('"waitsFor":["no peer of etcd answers') ? true : undefined,
+    );
+    process.kill(member.pid(), 'SIGCONT');
+    await until('it to serve', async () => ((await cluster.readyz())?.code === 200 ? true : undefined));
+    expect(daemon.exitCode).toBeNull();
+    expect(cluster.output()).toMatch(/auth cannot start yet: no peer of etcd answers/);
   });
 });

@@ -7,6 +7,7 @@ import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
 import type { SlotDriver } from '../src/log/slot-driver.ts';
 import { until } from './cluster.ts';
+import { appendNewest, batchOf } from './driver-appends.ts';
 import { type EtcdCluster, etcdctl, startEtcd } from './etcd-server.ts';
 
 const keys = keysBelow('/teleport');
@@ -48,16 +49,16 @@ describe('what was deleted', () => {
     // What an earlier process may have deleted: compacted soon after the start.
     await until('the first compaction', () => (figure(driver, 'compacted_revision') > 0 ? true : undefined));
     const first = figure(driver, 'compacted_revision');
-    for (let slot = 1; slot <= 3; slot++) await driver.commit('state', slot, Buffer.from(`batch ${slot}`));
-    await driver.vault.put('data-key', Buffer.from('a data key'));
+    for (let slot = 1; slot <= 3; slot++) await appendNewest(driver, 'state', batchOf(`batch ${slot}`));
+    await driver.vault.create('data-key', Buffer.from('a data key'));
     const written = (await client(cluster).kv.range({ key: Buffer.from('x') })).header.revision;
     await driver.trim('state', 3);
-    await driver.vault.delete('data-key');
+    await driver.vault.destroy('data-key');
     const read = (key: string): Promise<string> =>
       etcdctl(cluster, `get ${key} --rev=${written} --print-value-only`);
     const [slot, dataKey] = [keys.slot('state', 1), keys.blob('vault', 'data-key', 0)];
     // Of those who watch from where they were: not at once.
-    expect(await read(slot)).toBe('batch 1\n');
+    expect(await read(slot)).toBe(`${batchOf('batch 1').toString()}\n`);
     expect(figure(driver, 'compacted_revision')).toBe(first);
     await until('the compaction', () =>
       figure(driver, 'compacted_revision') > Number(written) ? true : undefined,
@@ -67,7 +68,9 @@ describe('what was deleted', () => {
       'has been compacted',
     );
     // What is there now stays.
-    expect(await etcdctl(cluster, `get ${keys.slot('state', 3)} --print-value-only`)).toBe('batch 3\n');
+    expect(await etcdctl(cluster, `get ${keys.slot('state', 3)} --print-value-only`)).toBe(
+      `${batchOf('batch 3').toString()}\n`,
+    );
   });
 });
 
@@ -95,20 +98,20 @@ describe('a database that comes near its quota', () => {
     expect(driver.report().trouble).toBeUndefined();
     await fillTo(0.9);
     expect(driver.report().trouble).toMatch(/nearly full: \d\d\.\d MiB of 22\.9 MiB.*etcdctl defrag/);
-    expect(await driver.commit('audit', 1, Buffer.from('one'))).toBe('committed');
+    expect(await appendNewest(driver, 'audit')).toBe('committed');
     await fillTo(0.95);
     for (const partition of ['audit', 'presence'] as const)
-      await expect(driver.commit(partition, 2, Buffer.from('two'))).rejects.toMatchObject({
+      await expect(appendNewest(driver, partition)).rejects.toMatchObject({
         code: 'no_space',
         message: expect.stringContaining(`nothing is appended to ${partition}`) as string,
       });
-    expect(await driver.commit('state', 1, Buffer.from('one'))).toBe('committed');
+    expect(await appendNewest(driver, 'state')).toBe('committed');
 
     await etcdctl(cluster, 'del --prefix filler/');
     const { header } = await filler.kv.range({ key: Buffer.from('x') });
     await etcdctl(cluster, `compact ${header.revision} --physical`);
     await etcdctl(cluster, 'defrag');
     await until('the trouble to end', () => (driver.report().trouble === undefined ? true : undefined));
-    expect(await driver.commit('audit', 2, Buffer.from('two'))).toBe('committed');
+    expect(await appendNewest(driver, 'audit')).toBe('committed');
   });
 });

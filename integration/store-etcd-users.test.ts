@@ -9,11 +9,11 @@ import { realWorld } from '../src/base/world.ts';
 import type { ClusterLog } from '../src/log/event-log.ts';
 import type { SlotDriver } from '../src/log/slot-driver.ts';
 import { run, until } from './cluster.ts';
+import { appendNewest } from './driver-appends.ts';
 import { unpackPackages } from './debian-packages.ts';
 import { type EtcdCluster, etcdctl, startEtcd } from './etcd-server.ts';
 import { appendNext, openTrialLog, startWriters, tallyOf } from './store-writers.ts';
 
-const batch = Buffer.from('a batch');
 const asRoot = '--user root:root-secret';
 
 let directory: string;
@@ -81,13 +81,13 @@ describe('an etcd that asks for a name and a password', () => {
   afterAll(() => etcd.close());
 
   it('is opened, written and looked after by root, and by a user who has the prefix and no more', async () => {
-    for (const [n, [name, text]] of [
+    for (const [name, text] of [
       ['teleport', 'first-secret'],
       ['root', 'root-secret'],
-    ].entries()) {
+    ]) {
       const sink = keepingSink();
       const driver = await open(etcd.urls, user(name ?? '', password(text ?? '')), sink);
-      expect(await driver.commit('state', n + 1, batch)).toBe('committed');
+      expect(await appendNewest(driver, 'state')).toBe('committed');
       await until('a compaction', () =>
         (driver.report().figures['compacted_revision'] ?? 0) > 0 ? true : undefined,
       );
@@ -115,7 +115,7 @@ describe('an etcd that asks for a name and a password', () => {
   it.each([['nobody'], ['reader']])('says what %s needs who may not do it', async (name) => {
     // A reader finds nothing of ours, and cannot mark it.
     const failure: unknown = await open(etcd.urls, user(name, password('first-secret')))
-      .then((driver) => driver.commit('state', 9, batch))
+      .then((driver) => appendNewest(driver, 'state'))
       .catch((e: unknown) => e);
     expect(failure).toMatchObject({
       code: 'misconfigured',
@@ -145,7 +145,7 @@ describe.skipIf(strict === undefined)('an etcd that lets only root ask for its s
     await protect(etcd);
     const sink = keepingSink();
     const driver = await open(etcd.urls, user('teleport', password('first-secret')), sink);
-    for (let slot = 1; slot <= 3; slot++) expect(await driver.commit('state', slot, batch)).toBe('committed');
+    for (let slot = 1; slot <= 3; slot++) expect(await appendNewest(driver, 'state')).toBe('committed');
     await driver.trim('state', 3);
     const looked = driver.report().figures['calls'] ?? 0;
     await until('two more looks', () =>
@@ -209,7 +209,7 @@ describe('a password that is changed', () => {
     const log = await trialLog(await open(etcd.urls, user('teleport', path)));
     await appendNext(log, 'trial-1', 0);
     await etcdctl(etcd, `${asRoot} user passwd teleport --interactive=false`, 'second-secret\n');
-    await expect(appendNext(log, 'trial-1', 1)).rejects.toMatchObject({ code: 'misconfigured' });
+    await expect(appendNext(log, 'trial-1', 1)).rejects.toMatchObject({ code: 'unavailable' });
     writeFileSync(path, 'second-secret');
     await appendNext(log, 'trial-1', 1);
     expect(await log.state.revision('trial-1')).toBe(2);
@@ -245,11 +245,11 @@ describe('a name for an etcd that asks for none', () => {
     // Two ways to it: each finds it out.
     const peers = [...etcd.urls, ...etcd.urls.map((url) => url.replace('127.0.0.1', 'localhost'))];
     const driver = await open(peers, user('teleport', password('first-secret')), sink);
-    expect(await driver.commit('state', 1, batch)).toBe('committed');
+    expect(await appendNewest(driver, 'state')).toBe('committed');
     await until('both peers', () => (driver.report().figures['peers_answering'] === 2 ? true : undefined));
     expect(sink.lines).toEqual([expect.stringContaining('its authentication is off')]);
     await protect(etcd);
-    expect(await driver.commit('state', 2, batch)).toBe('committed');
+    expect(await appendNewest(driver, 'state')).toBe('committed');
     expect(sink.lines).toHaveLength(1);
   });
 });

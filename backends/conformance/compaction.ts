@@ -1,6 +1,7 @@
 import { firstValueFrom, lastValueFrom, NEVER, take, toArray } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import type { ClusterLog } from '../../src/log/event-log.ts';
+import type { BlobStore } from '../../src/log/slot-driver.ts';
 import { collect } from '../../src/log/testing.ts';
 import { verifyLog } from '../../src/log/verify.ts';
 import { add, cause, keepingSink, numberOf, type Trial } from './trial.ts';
@@ -14,6 +15,11 @@ async function snapshot(log: ClusterLog, trim: boolean): ReturnType<ClusterLog['
 
 async function addMany(log: ClusterLog, from: number, to: number): Promise<void> {
   for (let n = from; n <= to; n++) await add(log.presence, `p-${n % 3}`, n);
+}
+
+async function overwrite(blobs: BlobStore, key: string, value: Uint8Array): Promise<void> {
+  await blobs.remove(key);
+  await blobs.create(key, value);
 }
 
 export function describeSnapshots(trial: () => Trial): void {
@@ -66,7 +72,7 @@ export function describeSnapshots(trial: () => Trial): void {
         const at = sound.indexOf('"position":') + '"position":'.length;
         const spoilt = Buffer.from(sound);
         spoilt[at] = '9'.charCodeAt(0);
-        await driver.snapshots.put(key, spoilt);
+        await overwrite(driver.snapshots, key, spoilt);
         const sink = keepingSink();
         const opened = await trial().log({ sink });
         expect(await opened.presence.head()).toBe(32);
@@ -75,7 +81,7 @@ export function describeSnapshots(trial: () => Trial): void {
         expect(sink.lines.join('\n')).toContain('a snapshot is passed over');
         const { partitions } = await verifyLog(driver);
         expect(partitions[1]?.damagedSnapshots).toHaveLength(1);
-        await driver.snapshots.put(key, sound);
+        await overwrite(driver.snapshots, key, sound);
       }
     });
 
@@ -108,9 +114,9 @@ export function describeSnapshots(trial: () => Trial): void {
           ...d,
           snapshots: {
             ...d.snapshots,
-            put: async (...args) => {
+            create: async (...args) => {
               await gate;
-              await d.snapshots.put(...args);
+              return d.snapshots.create(...args);
             },
           },
         }),

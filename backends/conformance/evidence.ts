@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { openHeadSigner, readLogKeys } from '../../src/log/log-key.ts';
 import { appendSignedHead, newestHead } from '../../src/log/signed-head-append.ts';
 import { rewritten, signNow } from '../../src/log/signed-head-testing.ts';
-import { collect } from '../../src/log/testing.ts';
+import { collect, collectUntil } from '../../src/log/testing.ts';
 import { verifyLog } from '../../src/log/verify.ts';
 import { seeded } from './faults.ts';
 import { add, happened, cause, keepingSink, numberOf, type Trial, times } from './trial.ts';
@@ -140,7 +140,13 @@ export function describeEvidence(trial: () => Trial): void {
       await trial().store.spoil('state', 5, (batch) => batch.map((byte, i) => (i === 100 ? byte ^ 1 : byte)));
       const sink = keepingSink();
       const log = await trial().log({ sink });
-      expect((await collect(log.state.history(0))).map(numberOf)).toEqual([1, 2, 3, 4]);
+      expect((await collectUntil(log.state.history(0), 'damaged')).map(numberOf)).toEqual([1, 2, 3, 4]);
+      for (const ask of [
+        () => log.state.head(),
+        () => log.state.revision('a-1'),
+        () => collect(log.state.read('a-1')),
+      ])
+        await expect(ask()).rejects.toMatchObject({ code: 'damaged' });
       const append = log.state.append([{ stream: 'b-1', expected: 0, facts: [happened(1)] }], cause);
       await expect(append).rejects.toMatchObject({
         code: 'damaged',
@@ -156,7 +162,8 @@ export function describeEvidence(trial: () => Trial): void {
       await add(one.state, 'a-1', 1);
       await add(one.state, 'a-1', 2);
       await trial().store.spoil('state', 2, () => Buffer.from('not a batch'));
-      expect(await other.state.head()).toBe(1);
+      await expect(other.state.head()).rejects.toMatchObject({ code: 'damaged' });
+      expect(other.stats().state.position).toBe(1);
       const append = other.state.append([{ stream: 'b-1', expected: 0, facts: [happened(1)] }], cause);
       await expect(append).rejects.toMatchObject({ code: 'damaged' });
     });

@@ -10,22 +10,26 @@ export type CommitFault =
   /** The driver tried twice by itself, and found its own batch. */
   | 'taken by itself'
   | 'unavailable'
-  | 'no space';
+  | 'no space'
+  /** The store says that it is full, and has carried it out all the same. */
+  | 'refused though done';
 
-/** A driver whose commits fail as `fault` says. With a lost answer the store has committed. */
+/** A driver whose appends fail as `fault` says. With a lost answer the store has committed. */
 export const withCommitFaults = (driver: SlotDriver, fault: (n: number) => CommitFault): SlotDriver => {
   let n = 0;
   return {
     ...driver,
-    commit: async (partition, slot, batch) => {
+    append: async (...args) => {
       const what = fault(++n);
       if (what === 'unavailable') throw new CodedError('unavailable', 'the store is away');
       if (what === 'no space') throw new CodedError('no_space', 'the disk is full');
       if (what === 'lost request')
         throw new CodedError('ambiguous', 'the connection broke before the request');
-      const answer = await driver.commit(partition, slot, batch);
+      const answer = await driver.append(...args);
       if (what === 'lost answer') throw new CodedError('ambiguous', 'the connection broke before the answer');
-      return what === 'taken by itself' ? 'taken' : answer;
+      // What a driver makes of that refusal: it cannot prove that nothing was written.
+      if (what === 'refused though done') throw new CodedError('ambiguous', 'the store says that it is full');
+      return what === 'taken by itself' ? { status: 'taken', head: args[1].slot + 1 } : answer;
     },
   };
 };

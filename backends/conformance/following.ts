@@ -43,10 +43,13 @@ export function describeFollowing(trial: () => Trial): void {
         expect(await numbers(state.follow(after), 20 - after)).toEqual(all.slice(after));
     });
 
-    it('waits for a position that is not yet reached', async () => {
-      const { state } = await trial().log();
-      const seen = numbers(state.follow(3), 2);
-      for (const n of [1, 2, 3, 4, 5]) await add(state, 'a-1', n);
+    it('begins after a position that another handle wrote, and refuses one that nobody did', async () => {
+      const [one, other] = [await trial().log(), await trial().log()];
+      for (const n of [1, 2, 3]) await add(one.state, 'a-1', n);
+      const seen = numbers(other.state.follow(3), 2);
+      // It is of another history: the store was put back since.
+      await expect(firstValueFrom(other.state.follow(5))).rejects.toMatchObject({ code: 'cursor_too_old' });
+      for (const n of [4, 5]) await add(one.state, 'a-1', n);
       expect(await seen).toEqual([4, 5]);
     });
 

@@ -1,4 +1,4 @@
-import { memoryDriver, memoryStore } from '../../src/log/memory-driver.ts';
+import { copyOfStore, memoryDriver, memoryStore, putBackStore } from '../../src/log/memory-driver.ts';
 import { describeStore } from './suite.ts';
 
 describeStore('memory', () => {
@@ -13,6 +13,13 @@ describeStore('memory', () => {
       // A map keeps the order of insertion, a store that of the slots.
       store.slots.set(partition, new Map([...slots].sort(([a], [b]) => a - b)));
       return Promise.resolve();
+    },
+    save: () => {
+      const kept = copyOfStore(store);
+      return Promise.resolve(() => {
+        putBackStore(store, kept);
+        return Promise.resolve();
+      });
     },
     dispose: () => Promise.resolve(),
   });

@@ -38,12 +38,13 @@ export function refuseNetworkFileSystem(path: string, type = statfsSync(path).ty
  * Share of the disk that must be free for an append. `state` may go on when the others are refused: it carries the
  * decisions by which people get out of a full disk (log in, lock, remove, compact).
  */
-const mustBeFree: Readonly<Record<Partition | 'vault' | 'snapshots', number>> = {
+const mustBeFree: Readonly<Record<Partition | 'vault' | 'snapshots' | 'meta', number>> = {
   audit: 0.05,
   presence: 0.05,
   state: 0.02,
   vault: 0.02,
   snapshots: 0.02,
+  meta: 0.02,
 };
 
 /** What SQLite may write besides the value itself, for which there must be room as well. */

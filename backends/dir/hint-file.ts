@@ -3,12 +3,12 @@ import { Observable, share } from 'rxjs';
 
 /**
  * Tells when any process has touched the hint file, which each does after a commit. One watch serves all subscribers.
- * When the file cannot be watched (no more inotify watches) there are no hints, and the log's polling has to do.
+ * When the file cannot be made or watched (no more inotify watches) there are no hints, and the log's polling has to do.
  */
 export function hintsOf(path: string): Observable<void> {
   return new Observable<void>((subscriber) => {
-    closeSync(openSync(path, 'a', 0o600));
     try {
+      closeSync(openSync(path, 'a', 0o600));
       const watcher = watch(path, { persistent: false }, () => {
         subscriber.next();
       });

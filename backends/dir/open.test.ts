@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -14,11 +15,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { SlotDriver } from '../../src/log/slot-driver.ts';
+import { noHash, ownHash } from '../../src/log/batch.ts';
+import type { Appended, SlotDriver } from '../../src/log/slot-driver.ts';
 import { collect } from '../../src/log/testing.ts';
-import { maxBatchBytes } from './database.ts';
 import { refuseNetworkFileSystem } from './file-system.ts';
 import { openDirectoryDriver, openDirectoryReader } from './open.ts';
+import { maxBatchBytes } from './slot-tables.ts';
+import { onFile, putFileBack } from './trial-restore.ts';
 
 let root: string;
 let path: string;
@@ -45,13 +48,24 @@ const state = (directory: string): unknown =>
     return { name, size, mode, mtimeMs };
   });
 
+const x = Buffer.alloc(40, 'x');
+
+/** Appends after a slot whose batch is `previous`. */
+const appendAt = (
+  driver: SlotDriver,
+  slot: number,
+  batch: Uint8Array = x,
+  previous: Uint8Array = x,
+): Promise<Appended> =>
+  driver.append('state', { slot: slot - 1, hash: slot === 1 ? noHash : ownHash(previous) }, batch);
+
 const slots = async (driver: SlotDriver): Promise<number[]> =>
   (await collect(driver.read('state', 1))).map(({ slot }) => slot);
 
 describe('opening a directory store', () => {
   it('makes a private directory with private files', async () => {
     const driver = await opened();
-    await driver.commit('state', 1, Buffer.from('x'));
+    await appendAt(driver, 1);
     expect(statSync(path).mode & 0o777).toBe(0o700);
     for (const name of readdirSync(path)) expect(statSync(join(path, name)).mode & 0o077, name).toBe(0);
   });
@@ -116,22 +130,23 @@ describe('opening a directory store', () => {
 
   it('can be done by several at the same moment', async () => {
     const drivers = await Promise.all(Array.from({ length: 6 }, () => opened()));
-    const answers = await Promise.all(drivers.map((driver) => driver.commit('state', 1, Buffer.from('x'))));
-    expect(answers.filter((one) => one === 'committed')).toHaveLength(1);
+    const answers = await Promise.all(drivers.map((driver) => appendAt(driver, 1)));
+    expect(answers.filter(({ status }) => status === 'committed')).toHaveLength(1);
   });
 });
 
 describe('a directory store', () => {
   it('takes a batch at its limit, and not one a byte larger', async () => {
     const driver = await opened();
-    const large = driver.commit('state', 1, Buffer.alloc(maxBatchBytes + 1));
+    const large = appendAt(driver, 1, Buffer.alloc(maxBatchBytes + 1));
     await expect(large).rejects.toMatchObject({ code: 'limit_exceeded' });
-    expect(await driver.commit('state', 1, Buffer.alloc(maxBatchBytes))).toBe('committed');
+    expect(await appendAt(driver, 1, Buffer.alloc(maxBatchBytes))).toEqual({ status: 'committed' });
   });
 
   it('pages through what is larger than a page', async () => {
     const driver = await opened();
-    for (let slot = 1; slot <= 20; slot++) await driver.commit('state', slot, Buffer.alloc(50_000, slot));
+    for (let slot = 1; slot <= 20; slot++)
+      await appendAt(driver, slot, Buffer.alloc(50_000, slot), Buffer.alloc(50_000, slot - 1));
     const all = await collect(driver.read('state', 3));
     expect(all.map(({ slot, batch }) => [slot, batch[0], batch.length])).toEqual(
       Array.from({ length: 18 }, (_, i) => [i + 3, i + 3, 50_000]),
@@ -140,21 +155,90 @@ describe('a directory store', () => {
 
   it('refuses to write when its file was removed or replaced beneath it', async () => {
     const driver = await opened();
-    await driver.commit('state', 1, Buffer.from('x'));
+    await appendAt(driver, 1);
     rmSync(join(path, 'log.db'));
-    await expect(driver.commit('state', 2, Buffer.from('x'))).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(appendAt(driver, 2)).rejects.toMatchObject({ code: 'unavailable' });
     writeFileSync(join(path, 'log.db'), '', { mode: 0o600 });
-    await expect(driver.vault.put('k', Buffer.from('x'))).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(driver.vault.create('k', x)).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   it('leaves nothing of a deleted data key on the disk', async () => {
     const driver = await opened();
     const key = Buffer.from('a data key that must not be found again');
-    await driver.vault.put('k', key);
-    await driver.vault.delete('k');
-    const { readFileSync } = await import('node:fs');
+    for (const [store, forget] of [
+      ['vault', 'destroy'],
+      ['vault', 'remove'],
+      ['meta', 'remove'],
+    ] as const) {
+      await driver[store].create(forget, key);
+      await driver[store][forget](forget);
+    }
     for (const name of readdirSync(path))
       expect(readFileSync(join(path, name)).includes(key), name).toBe(false);
+  });
+
+  it('has committed what it committed, when others cannot be told', async () => {
+    mkdirSync(join(path, 'hint'), { recursive: true, mode: 0o700 });
+    chmodSync(path, 0o700);
+    const driver = await opened();
+    const hints = driver.hints('state').subscribe();
+    expect(await appendAt(driver, 1)).toEqual({ status: 'committed' });
+    expect(driver.report().trouble).toContain(`${path}/hint cannot be touched`);
+    hints.unsubscribe();
+    rmSync(join(path, 'hint'), { recursive: true });
+    expect(await appendAt(driver, 2)).toEqual({ status: 'committed' });
+    expect(driver.report().trouble).toBeUndefined();
+  });
+
+  it('neither reads nor writes on when its file was put back by another', async () => {
+    const driver = await opened();
+    await appendAt(driver, 1);
+    const reader = await openDirectoryReader({ path });
+    open.push(reader);
+    expect(await slots(reader)).toEqual([1]);
+    const backup = join(root, 'backup.db');
+    onFile(path, (db) => db.prepare('VACUUM INTO ?').run(backup));
+    await appendAt(driver, 2);
+    expect(await slots(reader)).toEqual([1, 2]);
+    await driver.vault.create('k', x);
+    putFileBack(path, backup);
+    const refused = {
+      code: 'unavailable',
+      message: expect.stringContaining('was removed or replaced') as string,
+    };
+    await expect(appendAt(driver, 3)).rejects.toMatchObject(refused);
+    await expect(slots(driver)).rejects.toMatchObject(refused);
+    await expect(driver.bounds('state')).rejects.toMatchObject(refused);
+    await expect(driver.vault.get('k')).rejects.toMatchObject(refused);
+    await expect(driver.vault.destroy('k')).rejects.toMatchObject(refused);
+    // Whoever only looks looks at what is there now, and notices what is not.
+    await expect(collect(reader.read('state', 3, ownHash(x)))).rejects.toMatchObject({
+      code: 'unavailable',
+      slot: 2,
+    });
+    expect(await slots(reader)).toEqual([1]);
+    const next = await opened();
+    expect(await next.bounds('state')).toEqual({ floor: 1, head: 1 });
+    expect(await appendAt(next, 3)).toEqual({ status: 'predecessor changed' });
+  });
+
+  it('tells a slot that is passed over from one that was given up between two pages', async () => {
+    const driver = await opened();
+    const batch = Buffer.alloc(50_000);
+    await driver.load(
+      'state',
+      Array.from({ length: 9 }, (_, i) => ({ slot: i + 1, batch })),
+    );
+    const seen: number[] = [];
+    const reading = async (): Promise<void> => {
+      for await (const { slot } of driver.read('state', 1)) {
+        seen.push(slot);
+        if (slot === 2) await driver.trim('state', 8);
+      }
+    };
+    await expect(reading()).rejects.toMatchObject({ code: 'unavailable' });
+    expect(seen).toEqual([1, 2]);
+    expect(await slots(driver)).toEqual([8, 9]);
   });
 
   it('answers nothing after it was closed', async () => {
@@ -167,12 +251,12 @@ describe('a directory store', () => {
 describe('opening for reading only', () => {
   it('sees a store in use, one that was left, and one that was closed, and changes nothing', async () => {
     const writer = await opened();
-    for (const slot of [1, 2]) await writer.commit('state', slot, Buffer.from('x'));
+    for (const slot of [1, 2]) await appendAt(writer, slot);
     const look = async (where: string): Promise<void> => {
       const before = state(where);
       const reader = await openDirectoryReader({ path: where });
       expect(await slots(reader)).toEqual([1, 2]);
-      await expect(reader.commit('state', 3, Buffer.from('x'))).rejects.toMatchObject({
+      await expect(appendAt(reader, 3)).rejects.toMatchObject({
         code: 'unavailable',
       });
       await reader.close();
@@ -197,11 +281,11 @@ describe('opening for reading only', () => {
 
   it('sees what is committed meanwhile', async () => {
     const writer = await opened();
-    await writer.commit('state', 1, Buffer.from('x'));
+    await appendAt(writer, 1);
     const reader = await openDirectoryReader({ path });
     open.push(reader);
     expect(await slots(reader)).toEqual([1]);
-    await writer.commit('state', 2, Buffer.from('x'));
+    await appendAt(writer, 2);
     expect(await slots(reader)).toEqual([1, 2]);
   });
 

@@ -4,11 +4,13 @@ import { NEVER } from 'rxjs';
 import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
 import { ensurePrivateDirectory } from '../../src/base/files.ts';
 import type { Partition } from '../../src/log/event.ts';
+import { ownHash } from '../../src/log/batch.ts';
 import type { BlobStore, SlotDriver, StoredSlot } from '../../src/log/slot-driver.ts';
-import { databaseName, hintName, maxBatchBytes } from './database.ts';
+import { databaseName, hintName } from './connection.ts';
 import { refuseNetworkFileSystem } from './file-system.ts';
 import { hintsOf } from './hint-file.ts';
-import type { BlobTable, Calls } from './protocol.ts';
+import type { BlobTable, Calls, Writing } from './protocol.ts';
+import { maxBatchBytes } from './slot-tables.ts';
 import { WorkerClient } from './worker-client.ts';
 
 /**
@@ -27,7 +29,8 @@ export async function openDirectoryDriver({ path }: { readonly path: string }): 
 }
 
 /**
- * The same for looking only: makes and changes nothing, and takes no commit. Works beside a running daemon.
+ * The same for looking only: makes and changes nothing, and takes no writes. Works beside a running daemon, and
+ * one that starts or ends meanwhile.
  * @throws CodedError `not_found` when there is no log.
  */
 export async function openDirectoryReader({ path }: { readonly path: string }): Promise<SlotDriver> {
@@ -35,19 +38,25 @@ export async function openDirectoryReader({ path }: { readonly path: string }): 
   await worker.open();
   const refuse = (): Promise<never> =>
     Promise.reject(new CodedError('unavailable', 'the log was opened for reading only'));
-  const { vault, snapshots, ...rest } = driver(worker, path);
+  const looking = driver(worker, path);
+  const readable = (blobs: BlobStore): BlobStore => ({
+    ...blobs,
+    create: refuse,
+    replace: refuse,
+    destroy: refuse,
+    remove: refuse,
+  });
   return {
-    ...rest,
-    commit: refuse,
+    ...looking,
+    append: refuse,
     load: refuse,
     trim: refuse,
     hints: () => NEVER,
-    vault: { ...vault, put: refuse, delete: refuse },
-    snapshots: { ...snapshots, put: refuse, delete: refuse },
+    vault: readable(looking.vault),
+    snapshots: readable(looking.snapshots),
+    meta: readable(looking.meta),
   };
 }
-
-type Writing = 'commit' | 'load' | 'trim' | 'put' | 'delete';
 
 function driver(worker: WorkerClient, path: string): SlotDriver {
   const hints = hintsOf(join(path, hintName));
@@ -66,22 +75,39 @@ function driver(worker: WorkerClient, path: string): SlotDriver {
       throw e;
     }
   };
-  const blobs = (store: BlobTable): BlobStore => ({
-    put: (key, value) => write('put', { store, key, value }),
-    get: (key) => worker.call('get', { store, key }),
-    delete: (key) => write('delete', { store, key }),
-    list: (prefix) => worker.call('list', { store, prefix }),
+  /** Each is conditional and may be repeated: a second answer settles what became of a first that was lost. */
+  const writeBlob = async <O extends Writing>(
+    operation: O,
+    args: Calls[O]['args'],
+  ): Promise<Calls[O]['answer']> => {
+    try {
+      return await write(operation, args);
+    } catch (e) {
+      if (!isCoded(e, 'ambiguous')) throw e;
+      return write(operation, args);
+    }
+  };
+  const blobs = (table: BlobTable): BlobStore => ({
+    create: (key, value) => writeBlob('create', { table, key, value }),
+    replace: (key, from, to) => writeBlob('replace', { table, key, from, to }),
+    get: (key) => worker.call('get', { table, key }),
+    destroy: (key) => writeBlob('destroy', { table, key }),
+    remove: (key) => writeBlob('remove', { table, key }),
+    list: (prefix) => worker.call('list', { table, prefix }),
   });
   return {
     limits: { maxBatchBytes },
-    commit: (partition, slot, batch) => write('commit', { partition, slot, batch }),
+    append: (partition, { slot, hash }, batch) =>
+      write('append', { partition, after: { slot, hash: Uint8Array.from(hash) }, batch }),
     load: (partition, slots) => write('load', { partition, slots }),
-    read: (partition, from) => pages(worker, partition, from),
+    read: (partition, from, after) => pages(worker, partition, from, after),
+    bounds: (partition) => worker.call('bounds', { partition }),
     hints: () => hints,
     trim: (partition, before) => write('trim', { partition, before }),
     vault: blobs('vault'),
     snapshots: blobs('snapshots'),
-    report: () => ({ type: 'dir', place: path, trouble, figures: {} }),
+    meta: blobs('meta'),
+    report: () => ({ type: 'dir', place: path, trouble: trouble ?? worker.trouble, figures: {} }),
     close: () => worker.close(),
   };
 }
@@ -89,16 +115,37 @@ function driver(worker: WorkerClient, path: string): SlotDriver {
 /** Small first, since most readers want the newest slot only; larger for those who go on. */
 const pageBytes = { first: 64 * 1024, max: 1024 * 1024 };
 
-async function* pages(worker: WorkerClient, partition: Partition, from: number): AsyncGenerator<StoredSlot> {
+async function* pages(
+  worker: WorkerClient,
+  partition: Partition,
+  from: number,
+  after: Uint8Array | undefined,
+): AsyncGenerator<StoredSlot> {
   let next = from;
+  // A view would take the buffer it lies in to the thread as well.
+  let known = after && Uint8Array.from(after);
   for (let maxBytes = pageBytes.first; ; maxBytes = Math.min(2 * maxBytes, pageBytes.max)) {
-    const page = await worker.call('page', { partition, from: next, maxBytes });
+    const page = await worker.call('page', { partition, from: next, after: known, maxBytes });
+    if (next > from && page[0] !== undefined && page[0].slot > next)
+      await refuseTrimmedMeanwhile(worker, partition, next);
     yield* page;
     const last = page.at(-1);
     // A page that is not full was the last one.
     if (last === undefined || page.reduce((sum, one) => sum + one.batch.length, 0) < maxBytes) return;
     next = last.slot + 1;
+    known = Uint8Array.from(ownHash(last.batch));
   }
+}
+
+/** Slots that were given up between two pages are not missing: whoever reads begins again. */
+async function refuseTrimmedMeanwhile(
+  worker: WorkerClient,
+  partition: Partition,
+  next: number,
+): Promise<void> {
+  const { floor } = await worker.call('bounds', { partition });
+  if (floor > next)
+    throw new CodedError('unavailable', `the ${partition} log was trimmed while it was read: read it again`);
 }
 
 /**

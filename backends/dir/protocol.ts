@@ -1,24 +1,51 @@
 import { CodedError, type ErrorCode, isCoded, messageOf } from '../../src/base/errors.ts';
 import type { Partition } from '../../src/log/event.ts';
-import type { StoredSlot } from '../../src/log/slot-driver.ts';
+import {
+  type Appended,
+  type Bounds,
+  type Place,
+  type StoredSlot,
+  StoreWentBack,
+} from '../../src/log/slot-driver.ts';
 
 /** What the worker thread is asked, and what it answers. Both ends are this program: nothing is checked twice. */
 export interface Calls {
   open: { args: { path: string; mode: 'write' | 'read' }; answer: undefined };
-  commit: { args: { partition: Partition; slot: number; batch: Uint8Array }; answer: 'committed' | 'taken' };
+  append: { args: { partition: Partition; after: Place; batch: Uint8Array }; answer: Appended };
   load: { args: { partition: Partition; slots: readonly StoredSlot[] }; answer: undefined };
-  /** Slots from `from` on until they hold `maxBytes`; at least one when there is one. */
-  page: { args: { partition: Partition; from: number; maxBytes: number }; answer: StoredSlot[] };
+  page: { args: PageRequest; answer: StoredSlot[] };
+  bounds: { args: { partition: Partition }; answer: Bounds };
   trim: { args: { partition: Partition; before: number }; answer: undefined };
-  put: { args: { store: BlobTable; key: string; value: Uint8Array }; answer: undefined };
-  get: { args: { store: BlobTable; key: string }; answer: Uint8Array | undefined };
-  delete: { args: { store: BlobTable; key: string }; answer: undefined };
-  list: { args: { store: BlobTable; prefix: string }; answer: string[] };
+  create: {
+    args: { table: BlobTable; key: string; value: Uint8Array };
+    answer: 'created' | 'exists' | 'destroyed';
+  };
+  replace: {
+    args: { table: BlobTable; key: string; from: Uint8Array; to: Uint8Array };
+    answer: 'replaced' | 'changed';
+  };
+  get: { args: { table: BlobTable; key: string }; answer: Uint8Array | undefined };
+  destroy: { args: { table: BlobTable; key: string }; answer: undefined };
+  remove: { args: { table: BlobTable; key: string }; answer: undefined };
+  list: { args: { table: BlobTable; prefix: string }; answer: string[] };
   close: { args: undefined; answer: undefined };
 }
 
+export interface PageRequest {
+  readonly partition: Partition;
+  readonly from: number;
+  /** Own hash of slot `from - 1`, as the reader knows it. */
+  readonly after: Uint8Array | undefined;
+  readonly maxBytes: number;
+}
+
 export type Operation = keyof Calls;
-export type BlobTable = 'vault' | 'snapshots';
+export type BlobTable = 'vault' | 'snapshots' | 'meta';
+
+const writes = ['append', 'load', 'trim', 'create', 'replace', 'destroy', 'remove'] as const;
+export type Writing = (typeof writes)[number];
+export const isWriting = (operation: Operation): operation is Writing =>
+  (writes as readonly Operation[]).includes(operation);
 
 export interface Request<O extends Operation = Operation> {
   readonly id: number;
@@ -27,13 +54,24 @@ export interface Request<O extends Operation = Operation> {
 }
 
 export type Reply =
-  | { readonly id: number; readonly answer: unknown }
-  | { readonly id: number; readonly failure: { readonly code: ErrorCode | 'bug'; readonly message: string } };
+  | {
+      readonly id: number;
+      readonly answer: unknown;
+      /** What fails beside the writes, see `Connection.trouble`. */
+      readonly trouble: string | undefined;
+    }
+  | { readonly id: number; readonly failure: Failure };
 
-export const failureOf = (e: unknown): { code: ErrorCode | 'bug'; message: string } => ({
-  code: isCoded(e) ? e.code : 'bug',
-  message: messageOf(e),
-});
+export type Failure =
+  | { readonly code: ErrorCode | 'bug'; readonly message: string }
+  | { readonly code: 'went back'; readonly partition: Partition; readonly slot: number };
 
-export const errorOf = (failure: { code: ErrorCode | 'bug'; message: string }): Error =>
-  failure.code === 'bug' ? new Error(failure.message) : new CodedError(failure.code, failure.message);
+export function failureOf(e: unknown): Failure {
+  if (e instanceof StoreWentBack) return { code: 'went back', partition: e.partition, slot: e.slot };
+  return { code: isCoded(e) ? e.code : 'bug', message: messageOf(e) };
+}
+
+export function errorOf(failure: Failure): Error {
+  if (failure.code === 'went back') return new StoreWentBack(failure.partition, failure.slot);
+  return failure.code === 'bug' ? new Error(failure.message) : new CodedError(failure.code, failure.message);
+}

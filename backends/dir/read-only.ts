@@ -1,46 +1,160 @@
-import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CodedError } from '../../src/base/errors.ts';
-import { Database, databaseName } from './database.ts';
+import { Connection, databaseName } from './connection.ts';
 
-/**
- * Opens a store so that nothing in its directory is made or changed, whether a daemon uses it, has left it or was
- * killed:
- * - with a write-ahead file and its index (in use, or left by a kill): both are read, and not written to;
- * - with a write-ahead file alone (a copy made by hand): in a private copy, as the index would have to be made;
- * - with neither (closed in order): the file is complete as it is.
- * Source: sqlite.org/wal.html, "Read-Only Databases"; `readonly_shm` in os_unix.c.
- */
-export function openForReading(directory: string): { database: Database; release: () => void } {
-  const path = join(directory, databaseName);
-  if (!existsSync(path))
-    throw new CodedError('not_found', `there is no log in ${directory}: ${databaseName} is missing`);
-  const hasWal = (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
-  const hasIndex = existsSync(`${path}-shm`);
-  if (hasWal && !hasIndex) return openCopy(path);
-  const database = new Database(
-    directory,
-    withParameter(path, hasIndex ? 'readonly_shm' : 'immutable'),
-    'read',
-  );
-  return { database, release: () => undefined };
+/** The files changed under so many attempts: something is going on that is not a daemon that starts or stops. */
+const maxAttempts = 50;
+
+/** A way of looking, and whether what it rests on still holds. */
+interface Look {
+  readonly connection: Connection;
+  /** Whether what was read since it was opened, and not judged yet, may be neither whole nor the newest. */
+  readonly isOver: () => boolean;
+  readonly release: () => void;
 }
 
-function openCopy(path: string): { database: Database; release: () => void } {
+/**
+ * Reads a store so that nothing in its directory is made or changed, whether a daemon uses it, has left it, was killed,
+ * or starts or ends meanwhile:
+ * - with SQLite's index (in use, or left by a kill): it and the write-ahead file are read, under SQLite's locks;
+ * - with a write-ahead file alone (a copy made by hand): in a private copy, as the index would have to be made;
+ * - with neither (closed in order): the file is complete as it is, and is read without locks.
+ * In the last two nothing tells SQLite of a daemon that starts. That is seen afterwards, by the files: a daemon makes the index
+ * before it writes, and leaves other times on the file when it has ended. What was read is then thrown away, be it an answer
+ * or an error, and read again in the way that is right by now.
+ * Source: sqlite.org/wal.html, "Read-Only Databases"; `readonly_shm` in os_unix.c.
+ */
+export class FollowingReader {
+  readonly #directory: string;
+  #look: Look;
+
+  /** @throws CodedError `not_found` when there is no log */
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.#look = openLook(directory);
+  }
+
+  read<T>(act: (connection: Connection) => T): T {
+    for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+      const outcome = outcomeOf(() => act(this.#look.connection));
+      if (!this.#look.isOver()) return outcome();
+      this.#look.release();
+      this.#look = openLook(this.#directory);
+    }
+    throw changing(this.#directory);
+  }
+
+  close(): void {
+    this.#look.release();
+  }
+}
+
+function openLook(directory: string): Look {
+  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+    const files = filesOf(directory);
+    const outcome = outcomeOf(() => lookAt(directory, files));
+    // A daemon that ends takes its files away between our looking and opening.
+    if (same(files, filesOf(directory))) return outcome();
+    outcomeOf(() => {
+      outcome().release();
+    });
+  }
+  throw changing(directory);
+}
+
+function lookAt(directory: string, files: Files): Look {
+  const path = join(directory, databaseName);
+  if (files.log === undefined)
+    throw new CodedError('not_found', `there is no log in ${directory}: ${databaseName} is missing`);
+  const isOver = (): boolean => !same(files, filesOf(directory));
+  if (files.hasIndex) {
+    const connection = new Connection(directory, withParameter(path, 'readonly_shm'), 'read');
+    const { inode } = files;
+    return {
+      connection,
+      isOver: () => filesOf(directory).inode !== inode,
+      release: () => {
+        connection.close();
+      },
+    };
+  }
+  if (files.ahead !== undefined) return { ...openCopy(path), isOver };
+  const connection = new Connection(directory, withParameter(path, 'immutable'), 'read');
+  return {
+    connection,
+    isOver,
+    release: () => {
+      connection.close();
+    },
+  };
+}
+
+function openCopy(path: string): Omit<Look, 'isOver'> {
   const copy = mkdtempSync(join(tmpdir(), 'log-copy-'));
-  const release = (): void => {
+  const forget = (): void => {
     rmSync(copy, { recursive: true, force: true });
   };
   try {
     for (const suffix of ['', '-wal']) copyFileSync(path + suffix, join(copy, databaseName + suffix));
-    return { database: new Database(copy, join(copy, databaseName), 'read'), release };
+    const connection = new Connection(copy, join(copy, databaseName), 'read');
+    return {
+      connection,
+      release: () => {
+        connection.close();
+        forget();
+      },
+    };
   } catch (e) {
-    release();
+    forget();
     throw e;
   }
 }
+
+/** What of the files tells that somebody is, or was, writing. */
+interface Files {
+  readonly log: string | undefined;
+  readonly inode: bigint | undefined;
+  /** A write-ahead file with something in it. */
+  readonly ahead: string | undefined;
+  readonly hasIndex: boolean;
+}
+
+function filesOf(directory: string): Files {
+  const path = join(directory, databaseName);
+  const look = (suffix: string) => statSync(path + suffix, { throwIfNoEntry: false, bigint: true });
+  const [log, ahead, index] = [look(''), look('-wal'), look('-shm')];
+  const print = (of: typeof log): string | undefined =>
+    of && `${of.dev} ${of.ino} ${of.size} ${of.mtimeNs} ${of.ctimeNs}`;
+  return {
+    log: print(log),
+    inode: log?.ino,
+    ahead: ahead && ahead.size > 0n ? print(ahead) : undefined,
+    hasIndex: index !== undefined,
+  };
+}
+
+/** With an index SQLite's own locks tell what is whole, and only another file is another log. */
+const same = (one: Files, other: Files): boolean =>
+  one.hasIndex && other.hasIndex
+    ? one.inode === other.inode
+    : one.hasIndex === other.hasIndex && one.log === other.log && one.ahead === other.ahead;
+
+function outcomeOf<T>(act: () => T): () => T {
+  try {
+    const answer = act();
+    return () => answer;
+  } catch (e) {
+    return () => {
+      throw e;
+    };
+  }
+}
+
+const changing = (directory: string): CodedError =>
+  new CodedError('unavailable', `the files of the log in ${directory} change again and again: try again`);
 
 function withParameter(path: string, name: string): URL {
   const url = pathToFileURL(path);

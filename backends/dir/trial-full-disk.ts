@@ -9,9 +9,11 @@ import { join } from 'node:path';
 import { isCoded } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log-sink.ts';
 import { realWorld } from '../../src/base/world.ts';
+import { noHash, ownHash } from '../../src/log/batch.ts';
 import type { EventLog } from '../../src/log/event-log.ts';
 import { memoryKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
+import type { Place } from '../../src/log/slot-driver.ts';
 import { verifyLog } from '../../src/log/verify.ts';
 import { openDirectoryDriver, openDirectoryReader } from './open.ts';
 
@@ -87,20 +89,22 @@ async function hitTheEnd(): Promise<void> {
   try {
     const driver = await openDirectoryDriver({ path: elsewhere });
     fill(0.04);
+    let last: Place = { slot: 0, hash: noHash };
     const answers: string[] = [];
-    for (const [slot, bytes] of [
-      [1, 1000],
-      [2, 900_000],
-      [2, 1000],
-    ] as const)
-      answers.push(
-        await driver
-          .commit('audit', slot, Buffer.alloc(bytes))
-          .catch((e: unknown) => (isCoded(e) ? e.code : String(e))),
-      );
+    const write = async (bytes: number): Promise<void> => {
+      const batch = Buffer.alloc(bytes);
+      try {
+        const { status } = await driver.append('audit', last, batch);
+        answers.push(status);
+        last = { slot: last.slot + 1, hash: ownHash(batch) };
+      } catch (e) {
+        answers.push(isCoded(e) ? e.code : String(e));
+      }
+    };
+    for (const bytes of [1000, 900_000, 1000]) await write(bytes);
     // Room is made, and what was refused can be written.
     rmSync(join(disk, 'filler'));
-    answers.push(await driver.commit('audit', 3, Buffer.alloc(900_000)));
+    await write(900_000);
     await driver.close();
     tell('at the very end', answers);
   } finally {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { noHash } from '../../src/log/batch.ts';
 import { WorkerClient } from './worker-client.ts';
 
 /** A thread that opens, answers reads, and dies of a commit. */
@@ -6,21 +7,27 @@ const dying = new URL(
   `data:text/javascript,${encodeURIComponent(`
     import { parentPort } from 'node:worker_threads';
     parentPort.on('message', ({ id, operation }) => {
-      if (operation === 'commit') process.exit(1);
+      if (operation === 'append' || operation === 'create') process.exit(1);
       parentPort.postMessage({ id, answer: operation === 'page' ? [] : undefined });
       if (operation === 'close') parentPort.close();
     });`)}`,
 );
 
 describe('a worker thread that dies', () => {
-  it('leaves the commit in doubt that was under way, and is replaced', async () => {
+  it('leaves the write in doubt that was under way, and is replaced', async () => {
     const client = new WorkerClient('/nowhere', 'write', dying);
-    const page = { partition: 'state', from: 1, maxBytes: 1 } as const;
+    const page = { partition: 'state', from: 1, after: undefined, maxBytes: 1 } as const;
     expect(await client.call('page', page)).toEqual([]);
-    const commit = client.call('commit', { partition: 'state', slot: 1, batch: Buffer.alloc(1) });
+    const append = client.call('append', {
+      partition: 'state',
+      after: { slot: 0, hash: noHash },
+      batch: Buffer.alloc(1),
+    });
     const read = client.call('page', page);
-    await expect(commit).rejects.toMatchObject({ code: 'ambiguous' });
+    await expect(append).rejects.toMatchObject({ code: 'ambiguous' });
     await expect(read).rejects.toMatchObject({ code: 'unavailable' });
+    const create = client.call('create', { table: 'vault', key: 'k', value: Buffer.alloc(1) });
+    await expect(create).rejects.toMatchObject({ code: 'ambiguous' });
     expect(await client.call('page', page)).toEqual([]);
     await client.close();
     await expect(client.call('page', page)).rejects.toMatchObject({ code: 'unavailable' });

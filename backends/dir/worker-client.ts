@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { CodedError, messageOf } from '../../src/base/errors.ts';
-import { errorOf, type Calls, type Operation, type Reply, type Request } from './protocol.ts';
+import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
+import { errorOf, isWriting, type Calls, type Operation, type Reply, type Request } from './protocol.ts';
 
 interface Pending {
   readonly operation: Operation;
@@ -23,6 +23,8 @@ export class WorkerClient {
   readonly #pending = new Map<number, Pending>();
   #worker: Worker | undefined;
   #opening: Promise<void> | undefined;
+  #wasOpen = false;
+  #trouble: string | undefined;
   #lastId = 0;
   #closed = false;
 
@@ -30,6 +32,11 @@ export class WorkerClient {
     this.#path = path;
     this.#mode = mode;
     this.#url = url;
+  }
+
+  /** What fails beside the writes, which stand. */
+  get trouble(): string | undefined {
+    return this.#trouble;
   }
 
   /** Starts the thread and opens the store, if that has not been done. */
@@ -68,11 +75,12 @@ export class WorkerClient {
     });
     try {
       await this.#send('open', { path: this.#path, mode: this.#mode });
+      this.#wasOpen = true;
     } catch (e) {
       this.#opening = undefined;
       this.#worker = undefined;
       await worker.terminate();
-      throw e;
+      throw this.#wasOpen ? asRefusal(e) : e;
     }
   }
 
@@ -92,7 +100,10 @@ export class WorkerClient {
     this.#pending.delete(reply.id);
     if (pending === undefined) return;
     if ('failure' in reply) pending.reject(errorOf(reply.failure));
-    else pending.resolve(reply.answer as never);
+    else {
+      this.#trouble = reply.trouble;
+      pending.resolve(reply.answer as never);
+    }
   }
 
   #died(worker: Worker, reason: string): void {
@@ -104,9 +115,15 @@ export class WorkerClient {
   }
 }
 
-/** A commit that was under way may be stored. */
+/** A write that was under way may be stored. */
 const lost = (operation: Operation, reason: string): CodedError =>
   new CodedError(
-    operation === 'commit' ? 'ambiguous' : 'unavailable',
+    isWriting(operation) ? 'ambiguous' : 'unavailable',
     `the thread of the local log database is gone: ${reason}`,
   );
+
+/** What was opened once and cannot be opened any more is no matter of the configuration. */
+const asRefusal = (e: unknown): unknown =>
+  isCoded(e, 'misconfigured') || isCoded(e, 'not_found')
+    ? new CodedError('unavailable', e.message, { cause: e })
+    : e;

@@ -1,58 +1,65 @@
 /* The worker thread of a directory store: takes one request after the other, answers each. */
 import { join } from 'node:path';
 import { parentPort } from 'node:worker_threads';
-import { Database, databaseName } from './database.ts';
+import * as blobs from './blob-tables.ts';
+import { Connection, databaseName } from './connection.ts';
 import { failureOf, type Calls, type Operation, type Reply, type Request } from './protocol.ts';
-import { openForReading } from './read-only.ts';
+import { FollowingReader } from './read-only.ts';
+import * as slots from './slot-tables.ts';
 
 type Handlers = { readonly [O in Operation]: (args: Calls[O]['args']) => Calls[O]['answer'] };
 
-let opened: { readonly database: Database; readonly release: () => void } | undefined;
+let writer: Connection | undefined;
+let reader: FollowingReader | undefined;
 
-function database(): Database {
-  if (opened === undefined) throw new Error('bug: the store was not opened first');
-  return opened.database;
+function connection(): Connection {
+  if (writer === undefined) throw new Error('bug: the store was not opened for writing first');
+  return writer;
 }
+
+const read = <T>(act: (connection: Connection) => T): T => (reader ? reader.read(act) : act(connection()));
 
 const handlers: Handlers = {
   open: ({ path, mode }) => {
-    opened =
-      mode === 'read'
-        ? openForReading(path)
-        : { database: new Database(path, join(path, databaseName), 'write'), release: () => undefined };
+    if (mode === 'read') reader = new FollowingReader(path);
+    else writer = new Connection(path, join(path, databaseName), 'write');
     return undefined;
   },
-  commit: ({ partition, slot, batch }) => database().commit(partition, slot, batch),
-  load: ({ partition, slots }) => {
-    database().load(partition, slots);
+  append: ({ partition, after, batch }) => slots.append(connection(), partition, after, batch),
+  load: (args) => {
+    slots.load(connection(), args.partition, args.slots);
     return undefined;
   },
-  page: ({ partition, from, maxBytes }) => database().page(partition, from, maxBytes),
+  page: (request) => read((from) => slots.page(from, request)),
+  bounds: ({ partition }) => read((from) => slots.bounds(from, partition)),
   trim: ({ partition, before }) => {
-    database().trim(partition, before);
+    slots.trim(connection(), partition, before);
     return undefined;
   },
-  put: ({ store, key, value }) => {
-    database().put(store, key, value);
+  create: ({ table, key, value }) => blobs.create(connection(), table, key, value),
+  replace: ({ table, key, from, to }) => blobs.replace(connection(), table, key, { from, to }),
+  get: ({ table, key }) => read((from) => blobs.get(from, table, key)),
+  destroy: ({ table, key }) => {
+    blobs.destroy(connection(), table, key);
     return undefined;
   },
-  get: ({ store, key }) => database().get(store, key),
-  delete: ({ store, key }) => {
-    database().delete(store, key);
+  remove: ({ table, key }) => {
+    blobs.remove(connection(), table, key);
     return undefined;
   },
-  list: ({ store, prefix }) => database().list(store, prefix),
+  list: ({ table, prefix }) => read((from) => blobs.list(from, table, prefix)),
   close: () => {
-    opened?.database.close();
-    opened?.release();
-    opened = undefined;
+    writer?.close();
+    reader?.close();
+    writer = reader = undefined;
     return undefined;
   },
 };
 
 function reply<O extends Operation>({ id, operation, args }: Request<O>): Reply {
   try {
-    return { id, answer: handlers[operation](args) };
+    const answer = handlers[operation](args);
+    return { id, answer, trouble: writer?.trouble };
   } catch (e) {
     return { id, failure: failureOf(e) };
   }

@@ -1,22 +1,25 @@
 import { describe, expect, it } from 'vitest';
 import { CodedError } from '../../src/base/errors.ts';
-import { asCoded, faultOf, NotSent, refusesLogin, saidBy } from './answers.ts';
+import { asCoded, faultOf, NotSent, refusesLogin, saidBy, unsettled } from './answers.ts';
 
-const write = { writing: true, place: 'http://etcd1:2379' };
-const read = { ...write, writing: false };
+const opening = { opening: true, place: 'http://etcd1:2379' };
+const running = { ...opening, opening: false };
 
 /** As the client library hands them on: the status of gRPC, and what etcd 3.4 and 3.5 or grpc-js say. */
 const refused = [
-  '8 RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded',
   '3 INVALID_ARGUMENT: etcdserver: request is too large',
-  '7 PERMISSION_DENIED: etcdserver: permission denied',
   '3 INVALID_ARGUMENT: etcdserver: authentication failed, invalid user ID or password',
   '16 UNAUTHENTICATED: etcdserver: invalid auth token',
-  '3 INVALID_ARGUMENT: etcdserver: user name is empty',
   '3 INVALID_ARGUMENT: etcdserver: auth token is not provided',
+  '8 RESOURCE_EXHAUSTED: etcdserver: too many requests',
+];
+/** Said after a write went to the members' log, or perhaps after it. */
+const answered = [
+  '8 RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded',
+  '7 PERMISSION_DENIED: etcdserver: permission denied',
+  '3 INVALID_ARGUMENT: etcdserver: user name is empty',
   '2 UNKNOWN: auth: revision in header is old',
   '3 INVALID_ARGUMENT: etcdserver: revision of auth store is old',
-  '8 RESOURCE_EXHAUSTED: etcdserver: too many requests',
   '11 OUT_OF_RANGE: etcdserver: mvcc: required revision has been compacted',
   '15 DATA_LOSS: etcdserver: corrupt cluster',
   '8 RESOURCE_EXHAUSTED: Received message larger than max (4194333 vs 4194304)',
@@ -51,6 +54,9 @@ describe('how a call ended', () => {
   it.each(refused)('is refused: %s', (text) => {
     expect(faultOf(new Error(text))).toBe('refused');
   });
+  it.each(answered)('is answered, which proves nothing of a write: %s', (text) => {
+    expect(faultOf(new Error(text))).toBe('answered');
+  });
   it.each(notSent)('is not sent: %s', (text) => {
     expect(faultOf(new Error(text))).toBe('not-sent');
   });
@@ -65,24 +71,32 @@ describe('how a call ended', () => {
 });
 
 describe('what the end of a call means to the log', () => {
-  const codeOf = (text: string, of = write): string => asCoded(new Error(text), of).code;
-
-  it.each(unknown)('is ambiguous to a write alone: %s', (text) => {
-    expect(codeOf(text)).toBe('ambiguous');
-    expect(codeOf(text, read)).toBe('unavailable');
+  it.each([...unknown, ...answered])('is ambiguous to a write: %s', (text) => {
+    expect(unsettled(new Error(text), running).code).toBe('ambiguous');
   });
-  it.each([...refused, ...notSent])('is never ambiguous when nothing was written: %s', (text) => {
-    expect(codeOf(text)).not.toBe('ambiguous');
+  it('is kept where etcd refused a write, for when it is seen that it did not write', () => {
+    for (const text of answered)
+      expect(unsettled(new Error(text), running).refusal?.code).not.toBe('ambiguous');
+    for (const text of unknown) expect(unsettled(new Error(text), running).refusal).toBeUndefined();
+  });
+  it.each([...unknown, ...notSent])('is unavailable to a read: %s', (text) => {
+    expect(asCoded(new Error(text), running).code).toBe('unavailable');
+  });
+
+  it.each([
+    '7 PERMISSION_DENIED: etcdserver: permission denied',
+    '3 INVALID_ARGUMENT: etcdserver: user name is empty',
+    '3 INVALID_ARGUMENT: etcdserver: auth token is not provided',
+    '3 INVALID_ARGUMENT: etcdserver: authentication failed, invalid user ID or password',
+  ])('is for the operator only while the store is opened: %s', (text) => {
+    expect(asCoded(new Error(text), opening).code).toBe('misconfigured');
+    expect(asCoded(new Error(text), running).code).toBe('unavailable');
   });
 
   it.each([
     ['no_space', '8 RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded', /etcdctl defrag/],
     ['unavailable', '15 DATA_LOSS: etcdserver: corrupt cluster', /CORRUPT.*replace the member/],
-    [
-      'limit_exceeded',
-      '8 RESOURCE_EXHAUSTED: Received message larger than max (5 vs 4)',
-      /answer is too large/,
-    ],
+    ['too_large', '8 RESOURCE_EXHAUSTED: Received message larger than max (5 vs 4)', /answer is too large/],
     ['limit_exceeded', '3 INVALID_ARGUMENT: etcdserver: request is too large', /--max-request-bytes/],
     ['misconfigured', '7 PERMISSION_DENIED: etcdserver: permission denied', /read and write.*prefix/],
     ['misconfigured', '3 INVALID_ARGUMENT: etcdserver: user name is empty', /refuses us.*user name is empty/],
@@ -93,15 +107,18 @@ describe('what the end of a call means to the log', () => {
     ],
     ['unavailable', '14 UNAVAILABLE: etcdserver: no leader', /does not answer.*: no leader$/],
   ])('is %s: %s', (code, text, said) => {
-    const coded = asCoded(new Error(text), read);
+    const coded = asCoded(new Error(text), opening);
     expect(coded.code).toBe(code);
     expect(coded.message).toMatch(said);
     expect(coded.message).toContain('http://etcd1:2379');
   });
 
-  it('stays what it was when it is coded already', () => {
-    const coded = new CodedError('misconfigured', 'said before');
-    expect(asCoded(coded, write)).toBe(coded);
+  it('stays what it was when it is coded already, but for what may pass', () => {
+    const coded = new CodedError('not_found', 'said before');
+    expect(asCoded(coded, running)).toBe(coded);
+    const password = new CodedError('misconfigured', 'no password');
+    expect(asCoded(password, opening)).toMatchObject({ code: 'misconfigured', message: 'no password' });
+    expect(asCoded(password, running)).toMatchObject({ code: 'unavailable', message: 'no password' });
   });
 });
 
@@ -113,6 +130,17 @@ describe('what etcd said', () => {
     [
       '14 UNAVAILABLE: No connection established. Last error: Failed to connect (2026-11-23T08:58:06.901Z). Resolution note: ',
       'Failed to connect',
+    ],
+    [
+      '14 UNAVAILABLE: No connection established. Last error: null. Resolution note: ',
+      'no connection could be made in time',
+    ],
+    ['14 UNAVAILABLE: No connection established. Last error: null', 'no connection could be made in time'],
+    ['14 UNAVAILABLE: No connection established', 'no connection could be made in time'],
+    ['null', 'no connection could be made in time'],
+    [
+      '14 UNAVAILABLE: Channel closed before call started',
+      'the connection was closed before the request was sent',
     ],
     ['could not log in: 14 UNAVAILABLE: x', 'could not log in: 14 UNAVAILABLE: x'],
     ['16 bits: too few', '16 bits: too few'],

@@ -1,4 +1,5 @@
 import { CodedError, messageOf } from '../../src/base/errors.ts';
+import { codeOfRefusal, type StoreRefusal } from '../../src/log/store-refusals.ts';
 
 /** How a call ended that brought no answer. */
 export type Fault =
@@ -6,8 +7,10 @@ export type Fault =
   | 'not-sent'
   /** Whether it was carried out is not known. */
   | 'unknown'
-  /** Refused for a reason that another peer would give too. */
-  | 'refused';
+  /** Refused for a reason that another peer would give too, before anything was written. */
+  | 'refused'
+  /** As well, but a write may have been carried out before the refusal. */
+  | 'answered';
 
 /** What had to be done before the request failed: nothing of the request itself has left. */
 export class NotSent extends Error {
@@ -17,23 +20,57 @@ export class NotSent extends Error {
   }
 }
 
-/** Refusals by etcd itself, after which nothing was written. Source: etcd v3.4 and v3.5, etcdserver/api/v3rpc/rpctypes/error.go. */
-const refusals = [
-  'mvcc: database space exceeded',
-  'request is too large',
-  'permission denied',
-  'authentication failed',
-  'invalid auth token',
-  'auth token is not provided',
-  'user name is empty',
-  'auth: revision in header is old',
-  'revision of auth store is old',
-  'too many requests',
-  'mvcc: required revision has been compacted',
-  'corrupt cluster',
+/** A write that was sent, and whose end is not proved. */
+export class UnsettledWrite extends CodedError {
+  /** What etcd said, when it answered: then the write is carried out by now or never, and reading tells. */
+  readonly refusal: CodedError | undefined;
+  constructor(message: string, refusal: CodedError | undefined, options: ErrorOptions) {
+    super('ambiguous', message, options);
+    this.refusal = refusal;
+  }
+}
+
+interface Refusal {
+  readonly says: string;
+  readonly kind: StoreRefusal;
+  /** Said before the request goes to the members' log: nothing is written. The others may follow what was written. */
+  readonly before?: true;
+  /** What is told in its place, or before it. */
+  readonly told?: string;
+}
+
+const noRights = 'etcd refuses us: the user needs to read and write all keys below the prefix';
+const noName = '(set storage.username and storage.password_file)';
+export const fullText =
+  'etcd takes no writes: its database has reached its quota: compact, defragment and disarm the alarm ' +
+  '(etcdctl defrag; etcdctl alarm disarm), or raise --quota-backend-bytes';
+export const corruptText =
+  'etcd takes no writes: its members do not hold the same (etcdctl alarm list says CORRUPT): replace the member that differs';
+const tooLarge = 'etcd takes no request of this size: raise its --max-request-bytes to 1.5 MiB';
+
+/**
+ * Refusals by etcd itself. Source: etcd v3.3 to v3.5: the texts in etcdserver/api/v3rpc/rpctypes/error.go; `before`: what
+ * etcdserver/v3_server.go and api/v3rpc answer before they propose. The quota is looked at before and after applying, with
+ * the same words.
+ */
+const refusals: readonly Refusal[] = [
+  { says: 'database space exceeded', kind: 'full', told: fullText },
+  { says: 'corrupt cluster', kind: 'out of order', told: corruptText },
   // By our own side: the answer was larger than it takes.
-  'larger than max',
+  { says: 'larger than max', kind: 'too large', told: "etcd's answer is too large" },
+  { says: 'request is too large', kind: 'above a setting', before: true, told: tooLarge },
+  { says: 'permission denied', kind: 'not allowed', told: noRights },
+  { says: 'auth token is not provided', kind: 'not allowed', before: true, told: 'etcd refuses us' },
+  { says: 'user name is empty', kind: 'not allowed', told: 'etcd refuses us' },
+  { says: 'authentication failed', kind: 'not allowed', before: true, told: 'etcd refuses us' },
+  { says: 'invalid auth token', kind: 'busy', before: true },
+  { says: 'auth: revision in header is old', kind: 'busy' },
+  { says: 'revision of auth store is old', kind: 'busy' },
+  { says: 'too many requests', kind: 'busy', before: true },
+  { says: 'required revision has been compacted', kind: 'busy' },
 ];
+
+const refusalIn = (text: string): Refusal | undefined => refusals.find(({ says }) => text.includes(says));
 
 /** grpc-js says so when there was no connection to write to. */
 const notSent =
@@ -47,7 +84,8 @@ export function faultOf(e: unknown): Fault {
   if (e instanceof CodedError) return 'refused';
   if (e instanceof NotSent) return 'not-sent';
   const text = messageOf(e);
-  if (refusals.some((one) => text.includes(one))) return 'refused';
+  const refusal = refusalIn(text);
+  if (refusal) return refusal.before ? 'refused' : 'answered';
   if (text.includes('Deadline exceeded after'))
     return notBegun.test(text) && !text.includes('previous attempts') ? 'not-sent' : 'unknown';
   return notSent.test(text) || text.includes(askAnother) ? 'not-sent' : 'unknown';
@@ -80,8 +118,11 @@ export const saidBy = (e: unknown): string =>
       .replace(/^(?:\w+: )?\d+ [A-Z_]+: (?:etcdserver: )?/, '')
       .replace(/No connection established\. Last error: (?:\w+: |\w+ (?=\[))?/, '')
       .replace(/(Deadline exceeded) after .*/, '$1')
+      .replace('Channel closed before call started', 'the connection was closed before the request was sent')
       .replace(/; if the root CA is installed locally, try running Node\.js.*$/s, '')
       .replace(/\. Resolution note: .*$/s, '')
+      // What grpc-js says when it knows no reason yet, and when it was closed meanwhile.
+      .replace(/^(?:null|No connection established)$/, 'no connection could be made in time')
       .replace(/ \(\d{4}-[\d-]+T[\d:.]+Z\)$/, '')
       .replace(/(?:\w+:)?error:[0-9A-F]+:SSL routines:\w*:([^:]+):.*$/s, '$1'),
   );
@@ -97,40 +138,28 @@ function explained(text: string): string {
   return text;
 }
 
-/** What a fault means to the log. `writing`: an unknown end may have written. */
-export function asCoded(e: unknown, { writing, place }: { writing: boolean; place: string }): CodedError {
-  if (e instanceof CodedError) return e;
+/**
+ * What a fault means to the log; `place`: the peer. While opening, what etcd does not allow us is for the operator; later
+ * it may pass, as passwords and roles are changed.
+ */
+export function asCoded(e: unknown, { place, opening }: { place: string; opening: boolean }): CodedError {
+  if (e instanceof CodedError)
+    return e.code === 'misconfigured'
+      ? new CodedError(codeOfRefusal('not allowed', { opening }), e.message, { cause: e })
+      : e;
   const text = saidBy(e);
-  const coded = (code: ConstructorParameters<typeof CodedError>[0], what: string): CodedError =>
-    new CodedError(code, `${what} (${place}): ${text}`, { cause: e });
-  if (text.includes('database space exceeded'))
-    return new CodedError('no_space', `${fullText} (${place})`, { cause: e });
-  if (text.includes('corrupt cluster'))
-    return new CodedError('unavailable', `${corruptText} (${place})`, { cause: e });
-  if (text.includes('larger than max')) return coded('limit_exceeded', "etcd's answer is too large");
-  if (text.includes('request is too large'))
-    return coded(
-      'limit_exceeded',
-      'etcd takes no request of this size: raise its --max-request-bytes to 1.5 MiB',
-    );
-  if (text.includes('permission denied'))
-    return coded(
-      'misconfigured',
-      'etcd refuses us: the user needs to read and write all keys below the prefix',
-    );
-  if (/auth token is not provided|user name is empty/.test(text))
-    return new CodedError(
-      'misconfigured',
-      `etcd refuses us (${place}): ${text} (set storage.username and storage.password_file)`,
-      { cause: e },
-    );
-  if (refusesLogin(text)) return coded('misconfigured', 'etcd refuses us');
-  if (writing && faultOf(e) === 'unknown') return coded('ambiguous', 'etcd gave no answer to a write');
-  return coded('unavailable', 'etcd does not answer');
+  const refusal = refusalIn(text);
+  if (refusal === undefined)
+    return new CodedError('unavailable', `etcd does not answer (${place}): ${text}`, { cause: e });
+  const { kind, told = 'etcd does not answer' } = refusal;
+  const said = kind === 'full' || kind === 'out of order' ? '' : `: ${text}`;
+  const hint = /auth token is not provided|user name is empty/.test(text) ? ` ${noName}` : '';
+  return new CodedError(codeOfRefusal(kind, { opening }), `${told} (${place})${said}${hint}`, { cause: e });
 }
 
-export const fullText =
-  'etcd takes no writes: its database has reached its quota: compact, defragment and disarm the alarm ' +
-  '(etcdctl defrag; etcdctl alarm disarm), or raise --quota-backend-bytes';
-export const corruptText =
-  'etcd takes no writes: its members do not hold the same (etcdctl alarm list says CORRUPT): replace the member that differs';
+/** A write that `faultOf` calls unknown or answered. */
+export function unsettled(e: unknown, circumstances: { place: string; opening: boolean }): UnsettledWrite {
+  const refusal = faultOf(e) === 'answered' ? asCoded(e, circumstances) : undefined;
+  const what = `etcd gave no answer to a write (${circumstances.place}): ${saidBy(e)}`;
+  return new UnsettledWrite(refusal?.message ?? what, refusal, { cause: e });
+}

@@ -8,12 +8,12 @@ import type { Peers } from './peers.ts';
 /**
  * Tries until a peer answers that has a quorum behind it, or the time is over. What only an operator can mend is not
  * tried again. No peer that keeps silent uses up the time of the others.
- * @param claim the first reading and writing.
+ * @param what `claim`: the first reading and writing; `waitsFor` hears why it is tried again.
  */
 export async function firstAnswer(
-  peers: Pick<Peers, 'call' | 'patienceMs'>,
+  peers: Pick<Peers, 'call' | 'patienceMs' | 'opening'>,
   { dialTimeoutMs, peers: { length: count } }: Pick<EtcdOptions, 'dialTimeoutMs' | 'peers'>,
-  claim: () => Promise<void>,
+  { claim, waitsFor }: { readonly claim: () => Promise<void>; readonly waitsFor: (text: string) => void },
 ): Promise<void> {
   const end = performance.now() + dialTimeoutMs;
   const usual = peers.patienceMs;
@@ -23,14 +23,16 @@ export async function firstAnswer(
       await lookAtVersion(peers);
       await claim();
       peers.patienceMs = usual;
+      peers.opening = false;
       return;
     } catch (e) {
-      if (!isCoded(e, 'unavailable')) throw e;
+      if (!isCoded(e, 'unavailable') && !isCoded(e, 'ambiguous')) throw e;
       const left = end - performance.now();
       if (left <= 0)
         throw new CodedError('unavailable', `${messageOf(e)} (tried for ${dialTimeoutMs / 1000} s)`, {
           cause: e,
         });
+      waitsFor(messageOf(e));
       await pause(Math.min(250, left));
     }
   }

@@ -1,7 +1,10 @@
-import { CodedError } from '../../src/base/errors.ts';
+import { CodedError, isCoded } from '../../src/base/errors.ts';
+import { UnsettledWrite } from './answers.ts';
 import type { Keys } from './keys.ts';
 import type { Peers } from './peers.ts';
 import { readRange } from './ranges.ts';
+import { settled } from './settling.ts';
+import { absent, type Answer, get, look, oneOf, put, readAll, write } from './transactions.ts';
 
 /** Of the keys and values below the prefix. Raised when they change so that an older program must not touch them. */
 const format = 1;
@@ -11,13 +14,16 @@ const oldest = [3, 3] as const;
  * Finds what lies below the prefix, and marks it as ours when nothing does.
  * @throws CodedError `misconfigured` when it is a newer version's, or not ours; `not_found` when reading an empty one.
  */
-export async function claimPrefix(peers: Peers, keys: Keys, prefix: string, reading: boolean): Promise<void> {
-  const found = await peers.call((client, options) =>
-    client.kv.range({ key: Buffer.from(keys.format) }, options),
-  );
-  const mark = found.kvs[0]?.value.toString();
+export async function claimPrefix(
+  peers: Pick<Peers, 'call' | 'write'>,
+  keys: Keys,
+  prefix: string,
+  reading: boolean,
+): Promise<void> {
+  const mark = oneOf(await readAll(peers, [get(keys.format)]), 0)?.value.toString();
   if (mark !== undefined) {
     checkFormat(mark, prefix);
+    if (!reading) await checkRights(peers, keys);
     return;
   }
   for await (const { key } of readRange(peers, { ...keys.all, keysOnly: true })) {
@@ -28,10 +34,33 @@ export async function claimPrefix(peers: Peers, keys: Keys, prefix: string, read
     );
   }
   if (reading) throw new CodedError('not_found', `there is no log in etcd at the prefix ${prefix}`);
-  // Two first starts write the same.
-  await peers.call((client, options) =>
-    client.kv.put({ key: Buffer.from(keys.format), value: Buffer.from(`teleport-log ${format}\n`) }, options),
+  // Of two first starts one writes it, and both write the same.
+  await settled(
+    async () => {
+      await markAsOurs(peers, keys);
+      return true;
+    },
+    async () => (oneOf(await readAll(peers, [look(keys.format)]), 0) ? true : undefined),
   );
+}
+
+const markAsOurs = (peers: Pick<Peers, 'write'>, keys: Keys): Promise<Answer> =>
+  write(peers, {
+    compare: [absent(keys.format)],
+    success: [put(keys.format, `teleport-log ${format}\n`)],
+  });
+
+/**
+ * That we may write is asked while an operator looks, though nothing is written: the mark is there. A store that is full is
+ * opened all the same.
+ */
+async function checkRights(peers: Pick<Peers, 'write'>, keys: Keys): Promise<void> {
+  try {
+    await markAsOurs(peers, keys);
+  } catch (e) {
+    const reason = (e instanceof UnsettledWrite ? e.refusal : undefined) ?? e;
+    if (!isCoded(reason, 'no_space')) throw reason;
+  }
 }
 
 /** Of all that etcd holds, as of now: a linearizable read says it, of a key that we may read. */

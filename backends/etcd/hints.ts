@@ -2,6 +2,7 @@ import { Observable } from 'rxjs';
 import { backoffMs } from '../../src/base/backoff.ts';
 import type { World } from '../../src/base/world.ts';
 import type { Connection } from './connection.ts';
+import { parseHead } from './head.ts';
 import type { Peers } from './peers.ts';
 
 const retry = { baseMs: 200, maxMs: 10_000 };
@@ -22,14 +23,10 @@ interface WatchAnswer {
 type End = 'broken' | 'refused';
 
 /**
- * The values that the key gets, as numbers, by a watch of our own that begins at the newest revision. When the stream
+ * The slots that the key of the head names, by a watch of our own that begins at the newest revision. When the stream
  * breaks, a new one begins at the next peer, and with it Infinity, since something may have been missed between.
  */
-export function watchNumber(
-  peers: Peers,
-  key: string,
-  world: Pick<World, 'randomBytes'>,
-): Observable<number> {
+export function watchHead(peers: Peers, key: string, world: Pick<World, 'randomBytes'>): Observable<number> {
   return new Observable((subscriber) => {
     let closed = false;
     let stop = (): void => undefined;
@@ -100,7 +97,8 @@ function watchOnce(
       if (canceled) end('refused');
       else if (created) tell.value(Infinity);
       const newest = events.at(-1);
-      if (newest) tell.value(Number(newest.kv.value.toString()));
+      // What cannot be read is a reason to read all the same.
+      if (newest) tell.value(parseHead(newest.kv.value)?.slot ?? Infinity);
     });
     stream.on('error', broken);
     stream.on('end', broken);

@@ -129,4 +129,22 @@ describe("etcd's own history", () => {
     expect(asked).toEqual(['7', '7']);
     expect(history.compactedRevision).toBe(7);
   });
+
+  it('is asked for anew when etcd was put back to a state before the deletion', async () => {
+    let putBack = false;
+    const { history, asked } = await quiet(() => {
+      if (putBack)
+        throw new Error('11 OUT_OF_RANGE: etcdserver: mvcc: required revision is a future revision');
+    });
+    history.freed('70');
+    await history.look(at('70'), 10_000);
+    history.freed('80');
+    putBack = true;
+    await history.look(at('50'), 20_000);
+    putBack = false;
+    await history.look(at('51'), 30_000);
+    await history.look(at('52'), 40_000);
+    await history.look(at('53'), 90_000);
+    expect(asked).toEqual(['70', '51']);
+  });
 });

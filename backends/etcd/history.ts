@@ -47,6 +47,11 @@ export class History {
     try {
       await this.#peers.call((client, options) => client.kv.compact({ revision: wanted }, options));
     } catch (e) {
+      if (messageOf(e).includes('future revision')) {
+        // etcd was put back to an earlier state: what it holds now has revisions of its own.
+        [this.#due, this.#freed, this.#unknown] = [undefined, 0n, true];
+        return;
+      }
       // Another of us, or the operator, went further.
       if (!messageOf(e).includes('compacted')) throw e;
     }

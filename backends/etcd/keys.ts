@@ -2,21 +2,27 @@ import type { Partition } from '../../src/log/event.ts';
 
 const slotDigits = 20;
 
+export type BlobStoreName = 'vault' | 'snapshots' | 'meta';
+
 /** Names of everything we keep, below the prefix. */
 export interface Keys {
   /** What the form of everything below is called; see `format.ts`. */
   readonly format: string;
   slot(partition: Partition, slot: number): string;
-  /** Holds the newest slot's number: what followers watch, so that no batch is sent to them twice. */
+  /** Names the newest slot (`head.ts`): what an append is compared with, and what followers watch. */
   head(partition: Partition): string;
+  /** Number of the first slot that was not given up. */
+  floor(partition: Partition): string;
   /** First key after the last slot of the partition. */
   slotsEnd(partition: Partition): string;
   slotOf(key: string): number;
-  blob(store: 'vault' | 'snapshots', key: string, piece: number): string;
-  blobPieces(store: 'vault' | 'snapshots', key: string): { readonly from: string; readonly end: string };
-  blobs(store: 'vault' | 'snapshots', prefix: string): { readonly from: string; readonly end: string };
+  blob(store: BlobStoreName, key: string, piece: number): string;
+  blobPieces(store: BlobStoreName, key: string): { readonly from: string; readonly end: string };
+  blobs(store: BlobStoreName, prefix: string): { readonly from: string; readonly end: string };
   /** The blob's key, without store and piece. */
-  blobKeyOf(store: 'vault' | 'snapshots', key: string): string;
+  blobKeyOf(store: BlobStoreName, key: string): string;
+  /** Is there when the blob was destroyed for good. */
+  destroyed(store: BlobStoreName, key: string): string;
   /** All of ours. */
   readonly all: { readonly from: string; readonly end: string };
 }
@@ -34,12 +40,14 @@ export function keysBelow(prefix: string): Keys {
     format: `${root}/format`,
     slot: (partition, slot) => `${slots(partition)}${digits(slot, slotDigits)}`,
     head: (partition) => `${root}/head/${partition}`,
+    floor: (partition) => `${root}/floor/${partition}`,
     slotsEnd: (partition) => after(slots(partition)),
     slotOf: (key) => Number(key.slice(-slotDigits)),
     blob: (store, key, piece) => `${pieces(store, key)}${digits(piece, 6)}`,
     blobPieces: (store, key) => range(pieces(store, key)),
     blobs: (store, prefix_) => range(`${blobs(store)}${prefix_}`),
     blobKeyOf: (store, key) => key.slice(blobs(store).length).replace(/\u0000\d{6}$/, ''),
+    destroyed: (store, key) => `${root}/destroyed/${store}/${key}`,
     all: range(`${root}/`),
   };
 }

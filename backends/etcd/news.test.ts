@@ -1,6 +1,10 @@
 import { Subject } from 'rxjs';
 import { describe, expect, it } from 'vitest';
+import type { Appended } from '../../src/log/slot-driver.ts';
 import { News } from './news.ts';
+
+const committed: Appended = { status: 'committed' };
+const taken: Appended = { status: 'taken', head: 1 };
 
 function setUp(): { news: News; slots: Subject<number>; hints: () => number } {
   const news = new News();
@@ -15,7 +19,7 @@ describe('what a watch tells', () => {
     const { news, slots, hints } = setUp();
     await news.writing('state', 1, () => {
       slots.next(1);
-      return Promise.resolve('committed');
+      return Promise.resolve(committed);
     });
     slots.next(1);
     expect(hints()).toBe(0);
@@ -27,7 +31,7 @@ describe('what a watch tells', () => {
     const { news, slots, hints } = setUp();
     await news.writing('state', 1, () => {
       slots.next(1);
-      return Promise.resolve('taken');
+      return Promise.resolve(taken);
     });
     expect(hints()).toBe(1);
     await expect(
@@ -43,8 +47,8 @@ describe('what a watch tells', () => {
 
   it('is of one partition', async () => {
     const { news, slots, hints } = setUp();
-    await news.writing('audit', 5, () => Promise.resolve('committed'));
-    await news.writing('presence', 1, () => Promise.resolve('taken'));
+    await news.writing('audit', 5, () => Promise.resolve(committed));
+    await news.writing('presence', 1, () => Promise.resolve(taken));
     expect(hints()).toBe(0);
     slots.next(1);
     expect(hints()).toBe(1);

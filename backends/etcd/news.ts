@@ -1,5 +1,6 @@
 import { filter, map, merge, type Observable, Subject } from 'rxjs';
 import type { Partition } from '../../src/log/event.ts';
+import type { Appended } from '../../src/log/slot-driver.ts';
 
 /** Which of the slots that a watch tells of are news to this handle: those that it did not write itself. */
 export class News {
@@ -8,19 +9,15 @@ export class News {
   readonly #doubts = new Subject<Partition>();
 
   /** The watch may tell of the slot before the answer is here. When it was not we who wrote it, that is made up for. */
-  async writing<T extends 'committed' | 'taken'>(
-    partition: Partition,
-    slot: number,
-    write: () => Promise<T>,
-  ): Promise<T> {
+  async writing(partition: Partition, slot: number, write: () => Promise<Appended>): Promise<Appended> {
     const before = this.#own.get(partition) ?? 0;
     this.#own.set(partition, Math.max(before, slot));
-    let end: T | undefined;
+    let end: Appended | undefined;
     try {
       end = await write();
       return end;
     } finally {
-      if (end !== 'committed') {
+      if (end?.status !== 'committed') {
         this.#own.set(partition, before);
         this.#doubts.next(partition);
       }

@@ -2,23 +2,29 @@ import { CodedError, isCoded } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { World } from '../../src/base/world.ts';
 import type { SlotDriver } from '../../src/log/slot-driver.ts';
+import { appendSlot } from './appending.ts';
 import { blobStore } from './blobs.ts';
 import { connectionsTo } from './connection.ts';
 import { firstAnswer } from './first-answer.ts';
 import { claimPrefix, newestRevision } from './format.ts';
-import { watchNumber } from './hints.ts';
+import { watchHead } from './hints.ts';
 import { keysBelow } from './keys.ts';
 import { News } from './news.ts';
 import { defaultMessageBytes, type EtcdOptions, leastMessageBytes, maxBatchBytes } from './options.ts';
 import { Peers } from './peers.ts';
 import { gaugesOf } from './gauges.ts';
-import { commitSlot, slotsFrom, trimSlots } from './slots.ts';
+import { loadSlots } from './loading.ts';
+import { boundsOf } from './marks.ts';
+import { slotsFrom } from './reading.ts';
+import type { Store } from './store.ts';
+import { recordFloors, trimSlots } from './trimming.ts';
 import { expiryOf, worriesOf } from './worries.ts';
 import { keepUp, type UpkeepOptions } from './upkeep.ts';
 
 /**
  * The store in an etcd of version 3.3 or later. Any peer that belongs to a quorum is enough.
- * @param env with `reading`, nothing is written; `upkeep`: how often it looks, and how long history is kept, for tests.
+ * @param env with `reading`, nothing is written; `waitsFor` hears why it is not open yet; `upkeep`: how often it looks,
+ * and how long history is kept, for tests.
  * @throws CodedError `unavailable` when no peer answered within `dialTimeoutMs`, `misconfigured` for wrong credentials, a
  * file that cannot be read, an etcd that is too old, or a prefix that holds something else; `not_found` when reading and
  * there is no log.
@@ -29,10 +35,12 @@ export async function openEtcdDriver(
     sink,
     world,
     reading = false,
+    waitsFor = () => undefined,
     upkeep: pace = {},
   }: {
     readonly sink: LogSink;
     readonly world: World;
+    readonly waitsFor?: (text: string) => void;
     readonly reading?: boolean;
     readonly upkeep?: Pick<UpkeepOptions, 'everyMs' | 'historyKeptMs'>;
   },
@@ -44,11 +52,16 @@ export async function openEtcdDriver(
         {},
       );
     }),
+    world,
   );
   for (const worry of worriesOf(options, Date.parse(world.now()))) sink.warn(worry, {});
   const keys = keysBelow(options.prefix);
   try {
-    await firstAnswer(peers, options, () => claimPrefix(peers, keys, options.prefix, reading));
+    const claim = async (): Promise<void> => {
+      await claimPrefix(peers, keys, options.prefix, reading);
+      if (!reading) await recordFloors({ peers, keys });
+    };
+    await firstAnswer(peers, options, { claim, waitsFor });
   } catch (e) {
     peers.close();
     throw withExpiry(e, options, world);
@@ -60,27 +73,32 @@ export async function openEtcdDriver(
     newest: () => newestRevision(peers, keys),
     gaugesOf: (peer) => gaugesOf(peer, options),
   });
+  const store: Store = {
+    peers,
+    keys,
+    freed: upkeep.freed,
+    wrote: (refusal) => {
+      upkeep.full(refusal !== undefined && isCoded(refusal, 'no_space'));
+    },
+  };
   const news = new News();
   return {
     limits: { maxBatchBytes },
-    commit: async (partition, slot, batch) => {
+    append: async (partition, after, batch) => {
       upkeep.refuseNearQuota(partition);
-      try {
-        const end = await news.writing(partition, slot, () =>
-          commitSlot(peers, keys, partition, { slot, batch }),
-        );
-        upkeep.full(false);
-        return end;
-      } catch (e) {
-        if (isCoded(e, 'no_space')) upkeep.full(true);
-        throw e;
-      }
+      return news.writing(partition, after.slot + 1, () => appendSlot(store, partition, after, batch));
     },
-    read: (partition, from) => slotsFrom(peers, keys, partition, from),
-    hints: (partition) => news.of(partition, watchNumber(peers, keys.head(partition), world)),
-    trim: (partition, before) => trimSlots(peers, keys, partition, before, upkeep.freed),
-    vault: blobStore(peers, keys, 'vault', upkeep.freed),
-    snapshots: blobStore(peers, keys, 'snapshots', upkeep.freed),
+    load: (partition, slots) => loadSlots(store, partition, slots),
+    read: (partition, from, after) => slotsFrom(store, partition, from, after),
+    bounds: async (partition) => {
+      const { floor, head } = await boundsOf(store, partition);
+      return { floor, head };
+    },
+    hints: (partition) => news.of(partition, watchHead(peers, keys.head(partition), world)),
+    trim: (partition, before) => trimSlots(store, partition, before),
+    vault: blobStore(store, 'vault'),
+    snapshots: blobStore(store, 'snapshots'),
+    meta: blobStore(store, 'meta'),
     report: () => ({
       type: 'etcd',
       place: `${options.peers.join(', ')} prefix ${options.prefix}`,

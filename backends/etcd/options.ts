@@ -35,10 +35,12 @@ export function usesTls(peer: string, { tlsCaFile, tlsCertFile, tlsKeyFile }: Et
   return false;
 }
 
-/** Longest wait for one answer. */
-export const callTimeoutMs = 5_000;
+/** Longest wait for one answer: all peers together have answered or not well before the log counts as lagging (5 s). */
+export const callTimeoutMs = 2_000;
+/** A peer that has not answered a read by then is not waited for alone. */
+export const hedgeAfterMs = 500;
 /** A write that is not answered by then is settled by reading: a follower may wait for a leader that is gone. */
-export const commitTimeoutMs = 2_000;
+export const writeTimeoutMs = 2_000;
 /** A request of etcd's is 1.5 MiB at most; the batch travels with its key. */
 export const maxBatchBytes = 1024 * 1024;
 export const defaultMessageBytes = 4 * 1024 * 1024;

@@ -1,8 +1,10 @@
 import type { Etcd3 } from 'etcd3';
 import { CodedError } from '../../src/base/errors.ts';
-import { asCoded, faultOf, needsNewToken, saidBy } from './answers.ts';
+import type { World } from '../../src/base/world.ts';
+import { asCoded, faultOf, needsNewToken, saidBy, unsettled } from './answers.ts';
 import type { Connection } from './connection.ts';
-import { callTimeoutMs } from './options.ts';
+import { firstOf } from './hedging.ts';
+import { callTimeoutMs, hedgeAfterMs, writeTimeoutMs } from './options.ts';
 
 /** Since the store was opened. */
 export interface PeerCounters {
@@ -20,47 +22,85 @@ export class Peers {
   readonly counters: PeerCounters = { calls: 0, failovers: 0, unanswered_writes: 0 };
   /** Longest wait for one answer of one peer. */
   patienceMs = callTimeoutMs;
+  /** Until the store is open: see `asCoded`. */
+  opening = true;
   readonly #connections: readonly Connection[];
-  #preferred = 0;
+  #preferred: number;
   #closed = false;
 
-  constructor(connections: readonly Connection[]) {
+  /** Not every process begins with the same peer: when that one is mute, not all of them wait for it. */
+  constructor(connections: readonly Connection[], world: Pick<World, 'randomBytes'>) {
     this.#connections = connections;
+    this.#preferred = (world.randomBytes(1)[0] ?? 0) % Math.max(1, connections.length);
   }
 
   /**
-   * Asks peers until one answers. A write that may have been carried out is not sent to a second one.
+   * For what may be carried out twice. A peer that is silent for half a second is not waited for alone: the next is asked
+   * as well, and the first good answer is taken.
    * @throws CodedError: see `asCoded`.
    */
-  async call<T>(
-    act: Act<T>,
-    { writing = false, timeoutMs = this.patienceMs }: { writing?: boolean; timeoutMs?: number } = {},
-  ): Promise<T> {
-    if (this.#closed) throw new CodedError('unavailable', 'the store is closed');
-    this.counters.calls++;
-    const failures: string[] = [];
-    let last: unknown;
+  async call<T>(act: Act<T>): Promise<T> {
+    const failures = this.#begin();
+    const attempts = this.#inOrder().map(([index, connection]) => ({
+      ask: async () => {
+        const answer = await ask(connection, act, Date.now() + this.patienceMs);
+        this.#preferred = index;
+        return answer;
+      },
+      failed: (e: unknown) => {
+        if (isRefused(e)) return asCoded(e, this.#at(connection));
+        failures.add(connection, e);
+        this.counters.failovers++;
+        return undefined;
+      },
+    }));
+    const found = await firstOf(attempts, hedgeAfterMs);
+    if (found === undefined) throw this.#nobody(failures);
+    return found.answer;
+  }
+
+  /**
+   * Asks one peer; others only while nothing was sent.
+   * @throws UnsettledWrite when it may have been carried out. CodedError, see `asCoded`: proved, it was not.
+   */
+  async write<T>(act: Act<T>): Promise<T> {
+    const failures = this.#begin();
     for (const [index, connection] of this.#inOrder()) {
-      const { name } = connection;
       try {
-        const answer = await ask(connection, act, Date.now() + timeoutMs);
+        const timeoutMs = Math.min(this.patienceMs, writeTimeoutMs);
+        const answer = await askToWrite(connection, act, Date.now() + timeoutMs);
         this.#preferred = index;
         return answer;
       } catch (e) {
-        last = e;
         const fault = faultOf(e);
-        if (fault === 'refused') throw asCoded(e, { writing, place: name });
-        failures.push(`${name}: ${saidBy(e)}`);
-        if (writing && fault === 'unknown') {
+        if (fault === 'answered') throw unsettled(e, this.#at(connection));
+        if (fault === 'refused') throw asCoded(e, this.#at(connection));
+        if (fault === 'unknown') {
           this.counters.unanswered_writes++;
           // The next call begins with another peer: this one may be cut off.
           this.#preferred = (index + 1) % this.#connections.length;
-          throw asCoded(e, { writing, place: name });
+          throw unsettled(e, this.#at(connection));
         }
+        failures.add(connection, e);
         this.counters.failovers++;
       }
     }
-    throw new CodedError('unavailable', `no peer of etcd answers: ${failures.join('; ')}`, { cause: last });
+    throw this.#nobody(failures);
+  }
+
+  /** @throws CodedError `unavailable` */
+  #begin(): Failures {
+    if (this.#closed) throw closed();
+    this.counters.calls++;
+    return new Failures();
+  }
+
+  #nobody(failures: Failures): CodedError {
+    return this.#closed ? closed() : failures.asCoded();
+  }
+
+  #at({ name }: Pick<Connection, 'name'>): { place: string; opening: boolean } {
+    return { place: name, opening: this.opening };
   }
 
   /** Each with its index, the one that answered last first. */
@@ -80,11 +120,10 @@ export class Peers {
     const answers = await Promise.allSettled(asked);
     const good = answers.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
     if (good.length > 0) return good;
-    const failures = answers.map((one, i) => {
-      const reason = one.status === 'rejected' ? saidBy(one.reason) : '';
-      return `${this.#connections[i]?.name ?? ''}: ${reason}`;
-    });
-    throw new CodedError('unavailable', `no peer of etcd answers: ${failures.join('; ')}`);
+    const failures = new Failures();
+    for (const [i, one] of answers.entries())
+      if (one.status === 'rejected') failures.add(this.#connections[i], one.reason);
+    throw this.#nobody(failures);
   }
 
   /** For a stream: the peer that answered last, and after `failures` of the stream in a row the ones behind it. None when closed. */
@@ -104,6 +143,27 @@ export class Peers {
   }
 }
 
+/** Of the peers that were asked in one call. */
+class Failures {
+  readonly #texts: string[] = [];
+  #last: unknown;
+
+  add(connection: Connection | undefined, e: unknown): void {
+    this.#texts.push(`${connection?.name ?? ''}: ${saidBy(e)}`);
+    this.#last = e;
+  }
+
+  asCoded(): CodedError {
+    return new CodedError('unavailable', `no peer of etcd answers: ${this.#texts.join('; ')}`, {
+      cause: this.#last,
+    });
+  }
+}
+
+const closed = (): CodedError => new CodedError('unavailable', 'the store is closed');
+
+const isRefused = (e: unknown): boolean => ['refused', 'answered'].includes(faultOf(e));
+
 /** A token that is no longer good is renewed, once a call. */
 async function ask<T>(connection: Connection, act: Act<T>, deadline: number): Promise<T> {
   try {
@@ -111,5 +171,23 @@ async function ask<T>(connection: Connection, act: Act<T>, deadline: number): Pr
   } catch (e) {
     if (!needsNewToken(e) || !connection.renewToken()) throw e;
     return act(connection.client, { deadline });
+  }
+}
+
+/** The same for a write: a second try that proves nothing of itself proves nothing of the first. */
+async function askToWrite<T>(connection: Connection, act: Act<T>, deadline: number): Promise<T> {
+  let first: unknown;
+  const remembering: Act<T> = async (client, options) => {
+    try {
+      return await act(client, options);
+    } catch (e) {
+      first ??= e;
+      throw e;
+    }
+  };
+  try {
+    return await ask(connection, remembering, deadline);
+  } catch (e) {
+    throw faultOf(e) !== 'unknown' && faultOf(first) === 'answered' ? first : e;
   }
 }

@@ -1,13 +1,6 @@
-import type { Etcd3 } from 'etcd3';
 import { isCoded } from '../../src/base/errors.ts';
 import type { Peers } from './peers.ts';
-
-export interface Found {
-  readonly key: string;
-  readonly value: Buffer;
-  /** Of etcd, when it was written. */
-  readonly revision: string;
-}
+import { type Found, getRange, type Page, readAll } from './transactions.ts';
 
 /** Keys in one answer. */
 const firstPage = 8;
@@ -15,46 +8,56 @@ const mostKeys = 1_000;
 const wantedBytes = 1024 * 1024;
 
 /**
- * Every key from `from` up to `end`, as of now, in order: linearizable, in pages by bytes. etcd pages by count only: the
- * count is chosen by what came before, and made smaller when an answer is too large for us all the same.
+ * Every key from `from` up to `end`, as of now, in order: linearizable, in pages by bytes.
  */
 export async function* readRange(
-  peers: Peers,
+  peers: Pick<Peers, 'call'>,
   range: { readonly from: string; readonly end: string; readonly keysOnly?: boolean },
 ): AsyncGenerator<Found> {
-  const { keysOnly = false } = range;
-  const end = Buffer.from(range.end);
-  let from = Buffer.from(range.from);
-  let limit = keysOnly ? mostKeys : firstPage;
+  const { keysOnly = false, end } = range;
+  const pages = pagesFrom(range.from, keysOnly ? mostKeys : firstPage, async (from, limit) => {
+    const {
+      pages: [page = nothing],
+    } = await readAll(peers, [getRange({ from, end, limit, keysOnly })]);
+    return page;
+  });
+  for await (const { found } of pages) yield* found;
+}
+
+const nothing: Page = { found: [], more: false };
+
+/**
+ * etcd pages by count only: the count is chosen by what came before, and made smaller when an answer is too large for us
+ * all the same.
+ */
+export async function* pagesFrom<P extends Page>(
+  start: string,
+  first: number,
+  ask: (from: Buffer, limit: number) => Promise<P>,
+): AsyncGenerator<P> {
+  let from = Buffer.from(start);
+  let limit = first;
   for (;;) {
-    const page = await pageOf(peers, { from, end, limit, keysOnly });
+    const page = await unlessTooLarge(limit, () => ask(from, limit));
     if (page === 'too large') {
       limit = Math.max(1, Math.floor(limit / 4));
       continue;
     }
-    let bytes = 0;
-    for (const { key, value, mod_revision: revision } of page.kvs) {
-      bytes += value.length;
-      yield { key: key.toString(), value, revision };
-    }
-    const last = page.kvs.at(-1);
+    yield page;
+    const last = page.found.at(-1);
     if (!page.more || last === undefined) return;
-    from = Buffer.concat([last.key, Buffer.of(0)]);
-    const mean = Math.max(1, bytes / page.kvs.length);
-    if (!keysOnly) limit = Math.max(1, Math.min(mostKeys, 4 * limit, Math.floor(wantedBytes / mean)));
+    from = Buffer.concat([Buffer.from(last.key), Buffer.of(0)]);
+    const bytes = page.found.reduce((sum, { value }) => sum + value.length, 0);
+    const mean = Math.max(1, bytes / page.found.length);
+    limit = Math.max(1, Math.min(mostKeys, 4 * limit, Math.floor(wantedBytes / mean)));
   }
 }
 
-async function pageOf(
-  peers: Peers,
-  { from, end, limit, keysOnly }: { from: Buffer; end: Buffer; limit: number; keysOnly: boolean },
-): Promise<Awaited<ReturnType<Etcd3['kv']['range']>> | 'too large'> {
+async function unlessTooLarge<T>(limit: number, ask: () => Promise<T>): Promise<T | 'too large'> {
   try {
-    return await peers.call((client, options) =>
-      client.kv.range({ key: from, range_end: end, limit, keys_only: keysOnly }, options),
-    );
+    return await ask();
   } catch (e) {
-    if (limit > 1 && isCoded(e, 'limit_exceeded')) return 'too large';
+    if (limit > 1 && isCoded(e, 'too_large')) return 'too large';
     throw e;
   }
 }

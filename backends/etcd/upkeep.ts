@@ -2,7 +2,7 @@ import { CodedError, messageOf } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { Partition } from '../../src/log/event.ts';
 import { corruptText, fullText, lacksPermission } from './answers.ts';
-import type { Freed } from './deletion.ts';
+import type { Freed } from './store.ts';
 import type { Gauges } from './gauges.ts';
 import { History, historyKeptMs } from './history.ts';
 import type { Peers } from './peers.ts';

@@ -135,9 +135,9 @@ describe('a vault', () => {
       actor: 'admin',
       requestId: 'r',
     });
-    await rewrapVault(driver.vault, keyringChain(await open('one'), ring), realWorld);
+    await rewrapVault(driver.vault, keyringChain(await open('one'), ring));
     expect([...(await surveyVault(driver.vault)).keys()]).toEqual([arnOf('one')]);
-    await rewrapVault(driver.vault, await open('two'), realWorld);
+    await rewrapVault(driver.vault, await open('two'));
     expect([...(await surveyVault(driver.vault)).keys()]).toEqual([arnOf('two')]);
   });
 });

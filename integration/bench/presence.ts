@@ -9,7 +9,7 @@ import { type AuthDaemon, type AuthDaemons, startAuthDaemons } from '../simulato
 import { sharedStore, type Storage } from '../simulator/shared-store.ts';
 import { simulateHour } from '../simulator/simulated-hour.ts';
 import { until } from '../cluster.ts';
-import { startDynalite, startDynamodbLocal } from '../dynamodb-server.ts';
+import { startDynalite } from '../dynamodb-server.ts';
 import { startEtcd } from '../etcd-server.ts';
 import { cpuSeconds, memoryMiB } from './measure.ts';
 import { type Logins, prepareLogins } from './presence-logins.ts';
@@ -230,7 +230,7 @@ async function engineFor(
     return { storage: { type: 'etcd', peers: etcd.urls, prefix: '/bench' }, close: () => etcd.close() };
   }
   if (store === 'dynamodb') {
-    const engine = (await startDynamodbLocal()) ?? (await startDynalite());
+    const engine = await startDynalite();
     const { name, endpoint } = engine;
     console.log(`engine: ${name}`);
     const storage = { type: 'dynamodb', region: 'eu-west-1', endpoint, table_name: 'bench' };

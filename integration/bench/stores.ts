@@ -208,13 +208,13 @@ export async function etcdStore(): Promise<BenchStore> {
   };
 }
 
-/** Amazon's local engine where it can be had, else dynalite, beside its own client's PutItem. */
+/** dynalite, beside its own client's PutItem. */
 export async function dynamodbStore(): Promise<BenchStore> {
-  const { startDynalite, startDynamodbLocal } = await import('../dynamodb-server.ts');
+  const { startDynalite } = await import('../dynamodb-server.ts');
   const { openDynamodbDriver } = await import('../../backends/dynamodb/open.ts');
   const { DynamoDBClient, PutItemCommand } = await import('@aws-sdk/client-dynamodb');
   const { dynamodbAt } = await import('./open-dynamodb.ts');
-  const engine = (await startDynamodbLocal()) ?? (await startDynalite());
+  const engine = await startDynalite();
   return {
     name: `DynamoDB (${engine.name})`,
     raw: 'PutItem',

@@ -1,28 +1,30 @@
-import { readFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { join } from 'node:path';
 import { backoffMs, pause } from '../base/backoff.ts';
-import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import { CodedError, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
 import type { World } from '../base/world.ts';
+import type { AuditNumbers } from '../domain/audit.ts';
 import { type AuditEvent, auditEvent } from '../domain/audit-event.ts';
+import { AuditBatches } from './audit-batches.ts';
 import type { AuthClient } from './client.ts';
+import { fitEvent, gapFor, jsonBytes } from './fit-event.ts';
 import { emitAudit } from './operations.ts';
-import { openSpool, type Spool, type Spooled } from './spool.ts';
+import { type RefusedEvents, refusedEvents } from './refused-events.ts';
+import { numberKey, openSpool, type Spool, type Spooled } from './spool.ts';
 import { issuesOf, jsonOrUndefined } from './wire-errors.ts';
 
 /** Audit events on their way to the auth service: on disk before anyone goes on, delivered in order, never dropped. */
 export interface AuditOutbox {
   /**
    * Durable in the spool when it resolves. While the spool is full it waits: that is the back-pressure on the session.
-   * @throws CodedError `bad_request` or `limit_exceeded` for an event that could never be stored, `no_space` or
-   * `unavailable` when the disk does not take it.
+   * Texts of more than 16 KB are cut, and the event says so (`fitEvent`); of one that is too large all the same a `gap`
+   * is stored.
+   * @throws CodedError `bad_request` for what is no audit event, `no_space` or `unavailable` when the disk does not take it.
    */
   emit(event: AuditEvent): Promise<void>;
   /** How many events the auth service does not have yet. */
   pending(): number;
-  /** How many the auth service refused for good; they lie in `refused.ndjson` beside the spool. */
+  /** How many could not be stored, and were told as a `gap`; they lie in `refused.ndjson` beside the spool. */
   refused(): number;
   trouble(): string | undefined;
   /** What is not delivered stays on disk for the next start. */
@@ -42,14 +44,23 @@ export interface OutboxOptions {
   readonly drainMs?: number;
 }
 
-const maxEventBytes = 60 * 1024;
-const batchEvents = 200;
-const batchBytes = 128 * 1024;
+/** The log takes events of 64 KB, with what it wraps them in. */
+const usual = { event: 60 * 1024, text: 16 * 1024 };
+/** Where an auth server does not even take that. */
+const least = { event: 8 * 1024, text: 2 * 1024 };
 /** Writes of so many callers share one fsync. */
 const groupEvents = 256;
 /** Adopting what processes left that have ended since we began. */
 const adoptEveryMs = 15_000;
 const backoff = { baseMs: 250, maxMs: 10_000 };
+
+/** `cut` and `gap` stand for the record in the spool; after a crash that one is sent again, and ends as the same event. */
+interface Waiting extends Spooled {
+  readonly form: 'whole' | 'cut' | 'gap';
+}
+const whole = (records: readonly Spooled[]): Waiting[] =>
+  records.map((record) => ({ ...record, form: 'whole' }));
+
 interface Queued {
   readonly text: string;
   readonly resolve: () => void;
@@ -67,7 +78,7 @@ export async function openAuditOutbox(options: OutboxOptions): Promise<AuditOutb
 class Outbox implements AuditOutbox {
   readonly #options: OutboxOptions;
   readonly #spool: Spool;
-  readonly #waiting: Spooled[];
+  readonly #waiting: Waiting[];
   readonly #queue: Queued[] = [];
   readonly #closed = new AbortController();
   readonly #sender: Promise<void>;
@@ -77,9 +88,8 @@ class Outbox implements AuditOutbox {
   /** Called when nothing waits any more, or cannot be delivered now. */
   #settled: () => void = () => undefined;
   #away: { since: Instant; reason: string } | undefined;
-  #refused: number;
-  /** After a refused batch, so many events are sent one by one, to find the one that is refused. */
-  #oneByOne = 0;
+  readonly #refused: RefusedEvents;
+  readonly #batches = new AuditBatches();
   readonly #adopting: NodeJS.Timeout;
 
   constructor(
@@ -91,9 +101,9 @@ class Outbox implements AuditOutbox {
     this.#spool = spool;
     this.#adopting = setInterval(() => void this.#adopt(adopt), adoptEveryMs);
     this.#adopting.unref();
-    this.#waiting = found;
-    for (const one of found) this.#bytes += one.text.length;
-    this.#refused = countLines(join(options.directory, 'refused.ndjson'));
+    this.#waiting = whole(found);
+    for (const one of found) this.#bytes += one.bytes;
+    this.#refused = refusedEvents(options.directory);
     this.#sender = this.#send();
   }
 
@@ -101,9 +111,7 @@ class Outbox implements AuditOutbox {
     if (this.#closed.signal.aborted) throw new CodedError('unavailable', 'the audit spool is closed');
     const parsed = auditEvent.safeParse(event);
     if (!parsed.success) throw new CodedError('bad_request', `not an audit event: ${issuesOf(parsed.error)}`);
-    const text = JSON.stringify(parsed.data);
-    if (Buffer.byteLength(text) > maxEventBytes)
-      throw new CodedError('limit_exceeded', `an audit event may have ${maxEventBytes} bytes`);
+    const text = JSON.stringify(fitEvent(parsed.data, usual) ?? (await this.#tooLarge(parsed.data)));
     await new Promise<void>((resolve, reject) => {
       this.#queue.push({ text, resolve, reject });
       this.#write();
@@ -115,7 +123,7 @@ class Outbox implements AuditOutbox {
   }
 
   refused(): number {
-    return this.#refused;
+    return this.#refused.count();
   }
 
   trouble(): string | undefined {
@@ -153,8 +161,8 @@ class Outbox implements AuditOutbox {
       this.#options.sink.info('audit events of a process that has ended are delivered now', {
         count: found.length,
       });
-      this.#waiting.push(...found);
-      for (const one of found) this.#bytes += one.text.length;
+      this.#waiting.push(...whole(found));
+      for (const one of found) this.#bytes += one.bytes;
       this.#wake();
     } catch (e) {
       this.#options.sink.warn('the audit spool could not be looked through', { reason: messageOf(e) });
@@ -180,8 +188,8 @@ class Outbox implements AuditOutbox {
       const group = this.#queue.splice(0, room);
       try {
         const written = await this.#spool.write(group.map((one) => one.text));
-        this.#waiting.push(...written);
-        for (const one of written) this.#bytes += one.text.length;
+        this.#waiting.push(...whole(written));
+        for (const one of written) this.#bytes += one.bytes;
         for (const one of group) one.resolve();
         this.#wake();
       } catch (e) {
@@ -199,14 +207,17 @@ class Outbox implements AuditOutbox {
         await new Promise<void>((resolve) => (this.#wake = resolve));
         continue;
       }
-      const batch = this.#nextBatch();
+      const batch = this.#batches.next(this.#waiting, sameLife);
       try {
         await orClosed(this.#deliver(batch), signal);
         if (over()) return;
         failures = 0;
         this.#back();
+        this.#batches.taken();
         await this.#done(batch);
       } catch (e) {
+        if (over()) return;
+        if (await this.#afterRefusal(batch, e)) continue;
         failures++;
         this.#failed(messageOf(e));
         const random = (this.#options.world.randomBytes(1)[0] ?? 0) / 256;
@@ -215,51 +226,81 @@ class Outbox implements AuditOutbox {
     }
   }
 
-  #nextBatch(): readonly Spooled[] {
-    if (this.#oneByOne > 0) return this.#waiting.slice(0, 1);
-    let bytes = 0;
-    const end = this.#waiting.findIndex(
-      (one, i) => i >= batchEvents || (i > 0 && (bytes += one.text.length) > batchBytes),
-    );
-    return this.#waiting.slice(0, end < 0 ? undefined : end);
+  async #deliver(batch: readonly Waiting[]): Promise<void> {
+    await this.#options.client.call(emitAudit, {
+      events: batch.map(eventIn),
+      numbered: numbersOf(batch),
+    });
   }
 
-  /** Resolves when auth has the batch, or has refused its only event for good and it is kept aside. */
-  async #deliver(batch: readonly Spooled[]): Promise<void> {
+  /** True when there is something else to be sent now: fewer events, or another one in the place of this. */
+  async #afterRefusal(batch: readonly Waiting[], e: unknown): Promise<boolean> {
+    const next = this.#batches.refused(batch, e);
+    const [only] = batch;
+    if (next === 'later' || only === undefined) return false;
+    if (next === 'next') return true;
     try {
-      await this.#options.client.call(emitAudit, { events: batch.map(eventIn) });
-    } catch (e) {
-      if (!isCoded(e, 'bad_request')) throw e;
-      const [only] = batch;
-      if (batch.length === 1 && only) await this.#putAside(only, e.message);
-      else this.#oneByOne = batch.length;
+      await this.#replace(only, next, messageOf(e));
+      return true;
+    } catch (failed) {
+      // The disk takes nothing now: it stays where it is.
+      this.#options.sink.warn('an audit event that is refused cannot be put aside', {
+        reason: messageOf(failed),
+      });
+      return false;
     }
   }
 
-  async #done(batch: readonly Spooled[]): Promise<void> {
-    // A refused batch of several is not done: its events come again, one by one.
-    if (this.#oneByOne > 0 && batch.length > 1) return;
-    if (this.#oneByOne > 0) this.#oneByOne--;
+  /** The first that waits is cut or, where that does not help, told as a gap. */
+  async #replace(only: Waiting, next: 'too large' | 'never', reason: string): Promise<void> {
+    const { sink, world } = this.#options;
+    const cut = next === 'too large' && only.form === 'whole' ? fitEvent(eventIn(only), least) : undefined;
+    if (cut !== undefined) {
+      sink.warn('the auth server takes no audit event of this size, it is cut', {
+        reason,
+        bytes: only.bytes,
+      });
+      this.#standIn(only, cut, 'cut');
+    } else if (only.form === 'gap') {
+      sink.error('the auth server does not even take that there is a gap in the audit', {
+        reason,
+        event: only.text,
+      });
+      await this.#done([only]);
+    } else {
+      await this.#putAside(only.text, reason);
+      this.#standIn(only, gapFor(only.text, reason, world.now()), 'gap');
+    }
+  }
+
+  #standIn(only: Waiting, event: AuditEvent, form: 'cut' | 'gap'): void {
+    const text = JSON.stringify(event);
+    const bytes = Buffer.byteLength(text);
+    this.#bytes += bytes - only.bytes;
+    this.#waiting[0] = { ...only, text, bytes, form };
+  }
+
+  async #done(batch: readonly Waiting[]): Promise<void> {
     this.#waiting.splice(0, batch.length);
-    for (const one of batch) this.#bytes -= one.text.length;
+    for (const one of batch) this.#bytes -= one.bytes;
     this.#write();
     await this.#spool.taken(batch);
     if (this.pending() === 0) this.#settled();
   }
 
-  async #putAside(record: Spooled, reason: string): Promise<void> {
-    const path = join(this.#options.directory, 'refused.ndjson');
-    const file = await open(path, 'a', 0o600);
-    try {
-      await file.writeFile(`${record.text}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    this.#refused++;
-    this.#options.sink.error('the auth server refuses an audit event for good, it is kept aside', {
+  /** Answers what is stored instead. */
+  async #tooLarge(event: AuditEvent): Promise<AuditEvent> {
+    const text = JSON.stringify(event);
+    const reason = `it has ${jsonBytes(event)} bytes, and may have ${usual.event}`;
+    await this.#putAside(text, reason);
+    return gapFor(text, reason, this.#options.world.now());
+  }
+
+  async #putAside(text: string, reason: string): Promise<void> {
+    await this.#refused.keep(text);
+    this.#options.sink.error('an audit event cannot be stored, it is kept aside and told as a gap', {
       reason,
-      keptIn: path,
+      keptIn: this.#refused.path,
     });
   }
 
@@ -280,7 +321,19 @@ class Outbox implements AuditOutbox {
 function eventIn({ text }: Spooled): AuditEvent {
   const parsed = auditEvent.safeParse(jsonOrUndefined(text));
   if (!parsed.success) throw new CodedError('bad_request', `not an audit event: ${issuesOf(parsed.error)}`);
-  return parsed.data;
+  return Object.fromEntries(Object.entries(parsed.data).filter(([key]) => key !== numberKey)) as AuditEvent;
+}
+
+/** Whether both were numbered by the same spool. */
+const sameLife = (one: Spooled, other: Spooled): boolean =>
+  one.segment.generation === other.segment.generation &&
+  (one.number === undefined) === (other.number === undefined);
+
+/** Undefined for what a release before spooled. */
+function numbersOf(batch: readonly Spooled[]): AuditNumbers | undefined {
+  const numbers = batch.map((one) => one.number).filter((one) => one !== undefined);
+  const generation = batch[0]?.segment.generation;
+  return generation === undefined || numbers.length < batch.length ? undefined : { generation, numbers };
 }
 
 /** What is in flight when the box is closed is left alone: it will be sent again, and stored once. */
@@ -294,14 +347,5 @@ async function orClosed(work: Promise<void>, signal: AbortSignal): Promise<void>
     await Promise.race([work, closed]);
   } finally {
     signal.removeEventListener('abort', release);
-  }
-}
-
-function countLines(path: string): number {
-  try {
-    return readFileSync(path, 'utf8').split('\n').length - 1;
-  } catch (e) {
-    if ((e as { code?: unknown }).code === 'ENOENT') return 0;
-    throw e;
   }
 }

@@ -101,3 +101,27 @@ describe('dialling one of several servers', () => {
     expect(() => dialOneOf([], fakeWorld())).toThrow('no auth server is configured');
   });
 });
+
+describe('a server that is there but cannot serve', () => {
+  it('is passed over: the others come first', async () => {
+    const servers = [up('a'), up('b')];
+    const dial = dialOneOf(servers, { randomBytes: () => new Uint8Array([0]) });
+    await dial(open);
+    dial.passOver();
+    await dial(open);
+    await dial(open);
+    expect(servers.map((one) => one.dialled)).toEqual([1, 2]);
+  });
+
+  it('is passed over once when it is that of this process', async () => {
+    const own = up('own');
+    const servers = [up('a')];
+    const dial = dialOneOf(servers, fakeWorld(), own);
+    await dial(open);
+    dial.passOver();
+    await dial(open);
+    expect([own.dialled, servers[0]?.dialled]).toEqual([1, 1]);
+    await dial(open);
+    expect([own.dialled, servers[0]?.dialled]).toEqual([2, 1]);
+  });
+});

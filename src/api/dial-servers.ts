@@ -16,6 +16,12 @@ const longestHeadStartMs = 500;
 /** A server that has not finished its handshake by then does not count as there. */
 const dialTimeoutMs = 5_000;
 
+export interface Dial {
+  (signal: AbortSignal): Promise<Duplex>;
+  /** The server that worked last is there, but cannot serve now: others are tried before it, once. */
+  passOver(): void;
+}
+
 /**
  * Answers a function that connects to one of the servers: the one that worked last, else the others. A server gets a
  * short head start before the next is tried beside it, so one that swallows packets costs half a second.
@@ -26,17 +32,26 @@ export function dialOneOf(
   servers: readonly Dialable[],
   world: Pick<World, 'randomBytes'>,
   own?: Dialable,
-): (signal: AbortSignal) => Promise<Duplex> {
+): Dial {
   if (servers.length === 0) throw new CodedError('misconfigured', 'no auth server is configured');
   let preferred = (world.randomBytes(1)[0] ?? 0) % servers.length;
-  return async (signal) => {
-    const within = await own?.connect(signal).catch(() => undefined);
+  let usedOwn = false;
+  let withoutOwn = false;
+  const dial = async (signal: AbortSignal): Promise<Duplex> => {
+    const within = withoutOwn ? undefined : await own?.connect(signal).catch(() => undefined);
+    usedOwn = within !== undefined;
+    withoutOwn = false;
     if (within !== undefined) return within;
     const order = [...servers.slice(preferred), ...servers.slice(0, preferred)];
     const { winner, duplex } = await race(order, signal);
     preferred = servers.indexOf(winner);
     return duplex;
   };
+  const passOver = (): void => {
+    if (usedOwn) withoutOwn = true;
+    else preferred = (preferred + 1) % servers.length;
+  };
+  return Object.assign(dial, { passOver });
 }
 
 interface Won {

@@ -1,15 +1,20 @@
 import { Subject } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CodedError } from '../base/errors.ts';
+import { silentLog } from '../base/log-sink.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Recorded } from '../log/event.ts';
 import { type LiveTail, openTail } from './live-tail.ts';
 import type { Who } from './operation.ts';
 
-const live = new Subject<Recorded>();
+let live: Subject<Recorded>;
+/** Where each following began. */
+let begun: number[];
+let headOf: () => Promise<number>;
 let position = 0;
 let tail: LiveTail;
 const never = new AbortController().signal;
-const eventFor = (type: string): void => {
+const eventFor = (type: string, text = ''): void => {
   position++;
   live.next({
     id: `e${position}`,
@@ -17,7 +22,7 @@ const eventFor = (type: string): void => {
     revision: position,
     position,
     cause: { at: '2026-01-01T00:00:00.000Z', actor: 'admin', requestId: 'r' },
-    fact: { type, data: {} },
+    fact: { type, data: { text } },
   });
 };
 /** Sleeps for that audience after what there is now; counts the wake-ups. */
@@ -31,8 +36,20 @@ const settled = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
 beforeEach(async () => {
   vi.useFakeTimers();
   position = 0;
-  const log = { head: () => Promise.resolve(0), follow: () => live } as unknown as EventLog;
-  tail = await openTail(log, { visible: (who, { fact }) => fact.type === 'for.all' || who === 'Proxy' });
+  begun = [];
+  headOf = () => Promise.resolve(position);
+  const log = {
+    head: () => headOf(),
+    follow: (after: number) => {
+      begun.push(after);
+      return (live = new Subject());
+    },
+  } as unknown as EventLog;
+  tail = await openTail(log, {
+    visible: (who, { fact }) => fact.type === 'for.all' || who === 'Proxy',
+    sink: silentLog,
+    maxBytes: 100_000,
+  });
 });
 afterEach(() => {
   tail.close();
@@ -84,5 +101,84 @@ describe('an event on the log', () => {
     gone.abort();
     await waiting;
     expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+/** The positions that are held. */
+const held = (): number[] =>
+  Array.from({ length: position + 2 }, (_, n) => n).filter((n) => tail.at(n) !== undefined);
+
+describe('what is held', () => {
+  it('is nothing while nobody reads, and nothing again when the last has left', () => {
+    eventFor('for.all');
+    expect(held()).toEqual([]);
+    const leave = [tail.hold(), tail.hold()];
+    eventFor('for.all');
+    eventFor('for.all');
+    expect(held()).toEqual([2, 3]);
+    leave[0]?.();
+    leave[0]?.();
+    expect(held()).toEqual([2, 3]);
+    leave[1]?.();
+    expect([held(), tail.head()]).toEqual([[], 3]);
+  });
+
+  it('is bounded by bytes, however large the events are', () => {
+    tail.hold();
+    for (let n = 0; n < 100; n++) eventFor('for.all', 'x'.repeat(10_000));
+    expect(held()).toEqual([97, 98, 99, 100]);
+    for (let n = 0; n < 1_000; n++) eventFor('for.all');
+    expect(held().length).toBeGreaterThan(100);
+    expect(held().length).toBeLessThan(400);
+    expect(tail.at(position)?.position).toBe(position);
+  });
+});
+
+describe('a tail whose log fails', () => {
+  const trimmed = new CodedError('cursor_too_old', 'trimmed beneath the reader');
+
+  it('goes on from the head after a trim, and wakes those who have to read what lies between', async () => {
+    tail.hold();
+    eventFor('for.all');
+    const node = sleeper('Node');
+    position = 50;
+    live.error(trimmed);
+    await settled();
+    expect([begun, tail.head(), tail.failure(), node.woken, held()]).toEqual([[0, 50], 50, undefined, 1, []]);
+    eventFor('for.all');
+    expect([tail.head(), held()]).toEqual([51, [51]]);
+  });
+
+  it('sends its readers away while it cannot go on, and follows again when it can', async () => {
+    const node = sleeper('Node');
+    headOf = () => Promise.reject(new CodedError('unavailable', 'the store is away'));
+    live.error(trimmed);
+    await settled();
+    expect([tail.failure()?.code, tail.failure()?.message]).toEqual([
+      'unavailable',
+      'this auth server cannot follow its log: the store is away',
+    ]);
+    const late = sleeper('Node');
+    await settled();
+    expect([node.woken, late.woken]).toEqual([1, 1]);
+    headOf = () => Promise.resolve(position);
+    await vi.waitFor(() => {
+      expect([tail.failure(), begun]).toEqual([undefined, [0, 0]]);
+    });
+  });
+
+  it('tells those who read a log that has gone back to ask anew', async () => {
+    for (let n = 0; n < 5; n++) eventFor('for.all');
+    const era = tail.era();
+    position = 3;
+    live.error(new CodedError('unavailable', 'the store went back'));
+    await settled();
+    expect([tail.head(), tail.era() === era]).toEqual([3, false]);
+  });
+
+  it('says so for good when the log is closed', async () => {
+    live.complete();
+    await settled();
+    expect(tail.failure()).toMatchObject({ code: 'unavailable' });
   });
 });

@@ -1,7 +1,11 @@
-import type { Subscription } from 'rxjs';
+import { backoffMs, pause } from '../base/backoff.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
 import type { EventLog } from '../log/event-log.ts';
-import type { Position, Recorded } from '../log/event.ts';
+import type { Followed, Position, Recorded } from '../log/event.ts';
+import { Audience } from './audience.ts';
 import type { Who } from './operation.ts';
+import { RecentEvents } from './recent-events.ts';
 
 /**
  * The newest events of one partition, read from the store once for all readers. A reader that has fallen out of it
@@ -10,116 +14,191 @@ import type { Who } from './operation.ts';
 export interface LiveTail {
   /** Position of the newest event seen. */
   head(): Position;
-  /** What came after `after`; undefined when part of that is no longer here. */
-  since(after: Position): readonly Recorded[] | undefined;
+  /** Undefined when it is not held, or not here yet. One at a time: what a slow reader holds is not held for it. */
+  at(position: Position): Recorded | undefined;
+  /** Events are held while anybody reads: until the answer is called. */
+  hold(): () => void;
   /**
-   * Resolves when there is something for `who` after `after`, when `ms` have passed, or when `signal` is aborted. What is
-   * for others wakes nobody; and many are not woken for each of many events, but for some of them together.
+   * Resolves when there is something for `who` after `after`, when `ms` have passed, when the tail fails, or when `signal`
+   * is aborted. What is for others wakes nobody; and many are not woken for each of many events, but for some of them
+   * together.
    */
   changed(after: Position, wait: { who: Who; ms: number; signal: AbortSignal }): Promise<void>;
+  /** Why nothing more comes at this time: readers are better off elsewhere. It tries on, and is undefined again. */
+  failure(): CodedError | undefined;
+  /** Another number when the log was found to have gone back: who read it before has to ask anew. */
+  era(): number;
   close(): void;
 }
 
 export interface TailOptions {
   readonly visible: (who: Who, event: Recorded) => boolean;
-  readonly maxEvents?: number;
+  readonly sink: LogSink;
+  /** Of events that are held. */
+  readonly maxBytes?: number;
 }
 
-/** So many readers are woken in a millisecond, on average: then they take less than half of a processor. */
-const wokenPerMs = 10;
+const defaultMaxBytes = 8 * 1024 * 1024;
 
-/** Readers who see the same. */
-class Audience {
-  readonly sleepers = new Set<() => void>();
-  /** The newest event that they may see. */
-  newest: Position;
-  #wokenAt = -Infinity;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(newest: Position) {
-    this.newest = newest;
-  }
-
-  /** They are about to be woken together: who comes now is woken with them. */
-  waking(): boolean {
-    return this.#timer !== undefined;
-  }
-
-  wake(): void {
-    if (this.waking()) return;
-    const wait = this.#wokenAt + Math.floor(this.sleepers.size / wokenPerMs) - performance.now();
-    if (wait <= 0) this.wakeNow();
-    else
-      this.#timer = setTimeout(() => {
-        this.wakeNow();
-      }, wait);
-  }
-
-  wakeNow(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#wokenAt = performance.now();
-    for (const wake of this.sleepers) wake();
-  }
+export async function openTail(log: EventLog, options: TailOptions): Promise<LiveTail> {
+  const tail = new Tail(log, options, await log.head());
+  void tail.run();
+  return tail;
 }
 
-export async function openTail(log: EventLog, { visible, maxEvents = 4096 }: TailOptions): Promise<LiveTail> {
-  let head = await log.head();
-  /** Events `first`, `first`+1, … `head`: positions have no gaps. */
-  let recent: Recorded[] = [];
-  const audiences = new Map<Who, Audience>();
-  const audienceOf = (who: Who): Audience => {
-    const known = audiences.get(who);
-    if (known !== undefined) return known;
-    const made = new Audience(head);
-    audiences.set(who, made);
-    return made;
-  };
-  const subscription: Subscription = log.follow(head).subscribe({
-    next: (event) => {
-      head = event.position;
-      if (!event.fact) return;
-      recent.push(event);
-      if (recent.length >= 2 * maxEvents) recent = recent.slice(-maxEvents);
-      for (const [who, audience] of audiences) {
-        if (!visible(who, event)) continue;
-        audience.newest = head;
-        audience.wake();
+class Tail implements LiveTail {
+  readonly #log: EventLog;
+  readonly #options: TailOptions;
+  readonly #recent: RecentEvents;
+  readonly #audiences = new Map<Who, Audience>();
+  readonly #closed = new AbortController();
+  #head: Position;
+  #era = 0;
+  #readers = 0;
+  #failure: CodedError | undefined;
+
+  constructor(log: EventLog, options: TailOptions, head: Position) {
+    this.#log = log;
+    this.#options = options;
+    this.#recent = new RecentEvents(options.maxBytes ?? defaultMaxBytes);
+    this.#head = head;
+  }
+
+  head(): Position {
+    return this.#head;
+  }
+
+  at(position: Position): Recorded | undefined {
+    return this.#recent.at(position);
+  }
+
+  hold(): () => void {
+    let held = true;
+    this.#readers++;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#readers--;
+      if (this.#readers === 0) this.#recent.clear();
+    };
+  }
+
+  failure(): CodedError | undefined {
+    return this.#failure;
+  }
+
+  era(): number {
+    return this.#era;
+  }
+
+  changed(
+    after: Position,
+    { who, ms, signal }: { who: Who; ms: number; signal: AbortSignal },
+  ): Promise<void> {
+    return new Promise((resolve) => {
+      const audience = this.#audienceOf(who);
+      const { sleepers } = audience;
+      if ((audience.newest > after && !audience.waking()) || signal.aborted || this.#failure) {
+        resolve();
+        return;
       }
-    },
-    // Trimmed beneath us: what is held no longer joins on to what comes. Readers take the log's own answer.
-    error: () => {
-      recent = [];
-    },
-  });
-  return {
-    head: () => head,
-    since: (after) => {
-      if (after >= head) return [];
-      const first = recent[0]?.position;
-      return first !== undefined && first <= after + 1 ? recent.slice(after + 1 - first) : undefined;
-    },
-    changed: (after, { who, ms, signal }) =>
-      new Promise((resolve) => {
-        const audience = audienceOf(who);
-        const { sleepers } = audience;
-        if ((audience.newest > after && !audience.waking()) || signal.aborted) {
-          resolve();
-          return;
-        }
-        const wake = (): void => {
-          clearTimeout(timer);
-          sleepers.delete(wake);
-          signal.removeEventListener('abort', wake);
-          resolve();
-        };
-        const timer = setTimeout(wake, ms);
-        sleepers.add(wake);
-        signal.addEventListener('abort', wake);
-      }),
-    close: () => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        sleepers.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      sleepers.add(wake);
+      signal.addEventListener('abort', wake);
+    });
+  }
+
+  close(): void {
+    this.#closed.abort();
+    this.#wakeAll();
+  }
+
+  /** Follows until it is closed. What fails is begun again from the head: readers take what lies between from history. */
+  async run(): Promise<void> {
+    const { signal } = this.#closed;
+    const over = (): boolean => signal.aborted;
+    for (let failures = 0; !over();) {
+      try {
+        if (failures > 0) this.#goOnFrom(await this.#log.head());
+        await this.#follow(() => (failures = 0));
+        if (over()) return;
+        this.#fail('the log was closed');
+        return;
+      } catch (e) {
+        if (over()) return;
+        if (!isCoded(e)) this.#options.sink.error('bug: following the log failed', { reason: messageOf(e) });
+        // The first time it may be over at once, as after a trim: nobody is sent away for that.
+        if (++failures > 1) this.#fail(messageOf(e));
+        this.#recent.clear();
+        if (failures > 1) await pause(backoffMs(failures - 1, 100, 5_000, 1), signal);
+      }
+    }
+  }
+
+  async #follow(told: () => void): Promise<void> {
+    const { promise: ended, resolve, reject } = Promise.withResolvers<unknown>();
+    const subscription = this.#log.follow(this.#head).subscribe({
+      next: (event) => {
+        told();
+        this.#take(event);
+      },
+      error: reject,
+      complete: () => {
+        resolve(undefined);
+      },
+    });
+    const { signal } = this.#closed;
+    signal.addEventListener('abort', resolve);
+    try {
+      await ended;
+    } finally {
+      signal.removeEventListener('abort', resolve);
       subscription.unsubscribe();
-      for (const audience of audiences.values()) audience.wakeNow();
-    },
-  };
+    }
+  }
+
+  #take(event: Followed): void {
+    this.#head = event.position;
+    if (!event.fact || this.#readers === 0) this.#recent.clear();
+    else this.#recent.add(event);
+    for (const [who, audience] of this.#audiences) {
+      if (event.fact && !this.#options.visible(who, event)) continue;
+      audience.newest = this.#head;
+      audience.wake();
+    }
+  }
+
+  #goOnFrom(head: Position): void {
+    if (this.#failure) this.#options.sink.info('follows the log again', { position: head });
+    if (head < this.#head) this.#era++;
+    this.#failure = undefined;
+    this.#head = head;
+    for (const audience of this.#audiences.values()) audience.newest = head;
+    this.#wakeAll();
+  }
+
+  #fail(reason: string): void {
+    if (!this.#failure)
+      this.#options.sink.warn('cannot follow the log: its readers are sent away', { reason });
+    this.#failure = new CodedError('unavailable', `this auth server cannot follow its log: ${reason}`);
+    this.#wakeAll();
+  }
+
+  #wakeAll(): void {
+    for (const audience of this.#audiences.values()) audience.wakeNow();
+  }
+
+  #audienceOf(who: Who): Audience {
+    const known = this.#audiences.get(who);
+    if (known !== undefined) return known;
+    const made = new Audience(this.#head);
+    this.#audiences.set(who, made);
+    return made;
+  }
 }

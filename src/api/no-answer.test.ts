@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CodedError } from '../base/errors.ts';
 import { NoAnswerInTime, redialMs } from './no-answer.ts';
+import { fromWire } from './wire-errors.ts';
 
 describe('dialling auth servers again', () => {
   const refusal = new CodedError('unavailable', 'connect ECONNREFUSED');
@@ -9,6 +10,7 @@ describe('dialling auth servers again', () => {
   it('is soon after a refusal, and seldom after silence: they may have too much to do', () => {
     const pauses = (e: unknown): number[] => [1, 2, 3, 20].map((n) => redialMs(n, e, 1));
     expect(pauses(refusal)).toEqual([200, 400, 800, 5_000]);
+    expect(pauses(fromWire('unavailable', 'cannot serve'))).toEqual([200, 400, 800, 30_000]);
     expect(pauses(tried)).toEqual([1_000, 2_000, 4_000, 30_000]);
     expect(pauses(new NoAnswerInTime())).toEqual(pauses(tried));
     expect(pauses(new Error('lost', { cause: tried }))).toEqual(pauses(tried));

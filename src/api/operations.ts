@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { instant } from '../base/time.ts';
+import { auditNumbers } from '../domain/audit.ts';
 import { auditEvent } from '../domain/audit-event.ts';
 import { hostInfo } from '../domain/host-info.ts';
 import { joinRole } from '../domain/join-token.ts';
@@ -284,12 +285,15 @@ export const heartbeat = operation({
   output: z.object({}),
 });
 
-/** Stores audit events that the caller saw. All of them or none; an event sent again is stored once. */
+/**
+ * Stores audit events that the caller saw, in order; of what is refused, those before may be stored. An event sent again
+ * is stored once: `numbered` tells them apart at any distance; callers of the release before leave it out.
+ */
 export const emitAudit = operation({
   name: 'audit.emit',
   repeatable: true,
   who: ['Node', 'Proxy'],
-  input: z.object({ events: z.array(auditEvent).min(1).max(200) }),
+  input: z.object({ events: z.array(auditEvent).min(1).max(200), numbered: auditNumbers.optional() }),
   output: done,
 });
 
@@ -303,7 +307,7 @@ export const searchAudit = operation({
     /** Empty: all types. */
     types: z.array(z.string()).default([]),
     user: z.string().default(''),
-    /** The newest are kept when more match. */
+    /** The newest are kept when more match; of large ones fewer, so that an answer has an end. */
     limit: z.number().int().positive().max(10_000).default(500),
   }),
   /** Ascending by time, then `ei`. `truncated` when older ones were left out. */

@@ -20,16 +20,24 @@ interface TinyLog {
   add: (type: string) => void;
   trimmed: { before: number };
   reads: number[];
+  /** Set while the store does not answer. */
+  store: { away: CodedError | undefined };
+  /** Fails those who follow it. */
+  fail: (e: CodedError) => void;
+  /** The store is put back to an earlier state. */
+  putBackTo: (position: number) => void;
 }
 
 /** The parts of a log that the server reads. */
 function tinyLog(): TinyLog {
   const all: Recorded[] = [];
-  const live = new Subject<Recorded>();
+  let live = new Subject<Recorded>();
+  const store: TinyLog['store'] = { away: undefined };
   const trimmed = { before: 0 };
   const reads: number[] = [];
   const log = {
-    head: () => Promise.resolve(all.length),
+    head: () => (store.away ? Promise.reject(store.away) : Promise.resolve(all.length)),
+    positionBefore: () => Promise.resolve(trimmed.before),
     follow: (after: number) =>
       new Observable<Followed>((subscriber) => {
         for (const event of all.slice(after)) subscriber.next(event);
@@ -50,6 +58,15 @@ function tinyLog(): TinyLog {
     log: log as unknown as EventLog,
     trimmed,
     reads,
+    store,
+    fail: (e) => {
+      const before = live;
+      live = new Subject();
+      before.error(e);
+    },
+    putBackTo: (position) => {
+      all.length = position;
+    },
     add: (type) => {
       const event: Recorded = {
         id: `e${all.length + 1}`,
@@ -88,6 +105,7 @@ export interface Trial extends TinyLog {
   sink: ReturnType<typeof recordingSink>;
   stopping: AbortController;
   tail: LiveTail;
+  server: { trouble: string | undefined; passedOver: number };
 }
 
 export async function setUp(
@@ -98,8 +116,9 @@ export async function setUp(
   const tiny = tinyLog();
   for (const type of events) tiny.add(type);
   const visible = (who: Who, event: Recorded): boolean => policy.visible(who, 'state', event);
-  const tail = await openTail(tiny.log, { visible, maxEvents: 100 });
+  const tail = await openTail(tiny.log, { visible, sink: recordingSink(), maxBytes: 40_000 });
   const stopping = new AbortController();
+  const server: Trial['server'] = { trouble: undefined, passedOver: 0 };
   const app = serveOperations(
     [],
     {
@@ -107,6 +126,7 @@ export async function setUp(
       tails: { state: tail, presence: tail, audit: tail },
       policy,
       keepAliveMs,
+      trouble: () => server.trouble,
       stopping: stopping.signal,
     },
     { callerOf: () => node, world: fakeWorld(), sink: recordingSink(), metrics: recordingMetrics() },
@@ -158,13 +178,14 @@ export async function setUp(
   const remote = openRemoteLog({
     partition,
     get,
+    passOver: () => server.passedOver++,
     world: fakeWorld(),
     sink,
     silentMs: 5_000,
     monotonic: () => performance.now(),
   });
   remotes.push(remote);
-  return { ...tiny, remote, link, sink, stopping, tail };
+  return { ...tiny, remote, link, sink, stopping, tail, server };
 }
 
 const remotes: RemoteLog[] = [];

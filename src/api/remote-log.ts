@@ -5,12 +5,13 @@ import { pause } from '../base/backoff.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
-import type { Followable, ViewSnapshot } from '../log/event-log.ts';
+import { askForPosition, askForSnapshot } from './ask-of-log.ts';
+import type { Followable } from '../log/event-log.ts';
 import type { Followed, Partition, Position } from '../log/event.ts';
 import type { Connected } from './client.ts';
 import { NoAnswerInTime, redialMs } from './no-answer.ts';
-import { logLine, wireSnapshot } from './log-lines.ts';
-import { errorOfAnswer, fromWire, issuesOf, jsonOrUndefined } from './wire-errors.ts';
+import { logLine } from './log-lines.ts';
+import { errorOfAnswer, fromWire, isAnswer, issuesOf, jsonOrUndefined } from './wire-errors.ts';
 
 export interface RemoteLogOptions {
   readonly partition: Partition;
@@ -18,6 +19,8 @@ export interface RemoteLogOptions {
   readonly get: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
   /** The same for an answer that ends soon. Default: `get`. */
   readonly getSnapshot?: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
+  /** The server that answered last cannot serve now: the next `get` shall try others first. */
+  readonly passOver?: () => void;
   readonly world: Pick<World, 'randomBytes'>;
   readonly sink: LogSink;
   /**
@@ -61,6 +64,8 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   let away: string | undefined = 'not connected yet';
   /** Whoever opens many views at once reads their snapshots one after the other, over one connection. */
   let reading: Promise<unknown> = Promise.resolve();
+  /** Those who want to know the newest position that a server tells from now on. */
+  const askingForHead: PromiseWithResolvers<Position>[] = [];
 
   const alive = (): void => {
     since = options.monotonic();
@@ -110,6 +115,8 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     else if ('error' in parsed.data) throw fromWire(parsed.data.error.code, parsed.data.error.message);
     else {
       head = Math.max(head, parsed.data.head);
+      // Where the stream stands is there, though this server may not have looked yet.
+      for (const one of askingForHead.splice(0)) one.resolve(Math.max(parsed.data.head, upstream.position));
       upstream.silentMs = Math.max(options.silentMs, missedSigns * (parsed.data.everyMs ?? 0));
     }
     return upstream.silentMs;
@@ -125,7 +132,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     let watchdog = watch(limitMs);
     try {
       const signal = AbortSignal.any([upstream.gone.signal, silent.signal]);
-      const response = await options.get(`/v3/log/${options.partition}?after=${upstream.position}`, signal);
+      const response = await options.get(`${path}?after=${upstream.position}`, signal);
       if (response.statusCode !== 200) throw errorOfAnswer(response.statusCode ?? 0, await text(response));
       for await (const line of linesOf(response)) {
         onLine();
@@ -166,6 +173,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
           return;
         }
         failure = e;
+        if (isAnswer(e)) options.passOver?.();
         broken(messageOf(e));
       }
       failures++;
@@ -186,6 +194,14 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     return upstream;
   };
 
+  const path = `/v3/log/${options.partition}`;
+  const asking = { ...options, get: options.getSnapshot ?? options.get, closed: closed.signal };
+  const oneByOne = <T>(ask: () => Promise<T>): Promise<T> => {
+    const mine = reading.then(ask);
+    reading = mine.catch(() => undefined);
+    return mine;
+  };
+
   return {
     follow: (after) =>
       new Observable<Followed>((reader) => {
@@ -199,16 +215,22 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
           for (const one of upstreams) if (one.readers.delete(reader) && one.readers.size === 0) end(one);
         };
       }),
-    snapshot: (name) => {
-      const mine = reading.then(() => readSnapshot(name, options, closed.signal));
-      reading = mine.catch(() => undefined);
-      return mine;
+    snapshot: (name) =>
+      oneByOne(() => askForSnapshot(`${path}/snapshot/${encodeURIComponent(name)}`, asking)),
+    positionBefore: (at) =>
+      oneByOne(() => askForPosition(`${path}/position?before=${encodeURIComponent(at)}`, asking)),
+    head: () => {
+      const asked = Promise.withResolvers<Position>();
+      if (closed.signal.aborted) asked.reject(closedError());
+      else askingForHead.push(asked);
+      return asked.promise;
     },
     connection: () =>
       away === undefined ? { status: 'connected' } : { status: 'away', since, reason: away },
     headSeen: () => head,
     close: () => {
       closed.abort();
+      for (const one of askingForHead.splice(0)) one.reject(closedError());
       for (const upstream of [...upstreams]) {
         end(upstream);
         for (const reader of [...upstream.readers]) reader.complete();
@@ -217,31 +239,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   };
 }
 
-/** Asks until an auth server answers: whoever opens a view waits for one anyway. */
-async function readSnapshot(
-  name: string,
-  options: RemoteLogOptions,
-  closed: AbortSignal,
-): Promise<ViewSnapshot | undefined> {
-  const path = `/v3/log/${options.partition}/snapshot/${encodeURIComponent(name)}`;
-  const get = options.getSnapshot ?? options.get;
-  for (let failures = 1; ; failures++) {
-    try {
-      const response = await get(path, AbortSignal.any([closed, AbortSignal.timeout(60_000)]));
-      const body = await text(response);
-      if (response.statusCode !== 200) throw errorOfAnswer(response.statusCode ?? 0, body);
-      const parsed = wireSnapshot.safeParse(jsonOrUndefined(body));
-      // The stored state only saves time: the whole log is as good.
-      return parsed.success ? parsed.data : undefined;
-    } catch (e) {
-      if (isCoded(e, 'not_found')) return undefined;
-      if (closed.aborted || isCoded(e, 'access_denied')) throw e;
-      if (failures === 1) options.sink.warn('waits for an auth server', { reason: messageOf(e) });
-      const random = (options.world.randomBytes(1)[0] ?? 0) / 256;
-      await pause(redialMs(failures, e, random), closed);
-    }
-  }
-}
+const closedError = (): CodedError => new CodedError('unavailable', 'the log was closed');
 
 async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
   response.setEncoding('utf8');

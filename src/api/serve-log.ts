@@ -2,6 +2,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import { CodedError, isCoded } from '../base/errors.ts';
+import { instant } from '../base/time.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { type Partition, partitions, type Position, type Recorded } from '../log/event.ts';
 import { actorOf, guard, whoOf } from './guard.ts';
@@ -13,6 +14,7 @@ import { snapshotTexts } from './snapshot-texts.ts';
 
 const partitionParam = z.enum(partitions);
 const afterParam = z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+const beforeParam = instant;
 const chunkChars = 32 * 1024;
 /** After so many hidden events a reader is told how far it has come. */
 const markEvery = 1000;
@@ -34,12 +36,21 @@ export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: Serve
         'cursor_too_old',
         `this log has no event ${after.data}: the reader holds another one`,
       );
+    refuseToServe(logs, partition, logs.tails[partition].era());
     const { outgoing } = c.env;
+    const release = logs.tails[partition].hold();
     followers.count++;
     outgoing.once('close', () => {
       followers.count--;
+      release();
     });
     return stream({ logs, log, caller, partition, after: after.data, everyMs }, outgoing, deps);
+  });
+  app.get('/v3/log/:partition/position', async (c) => {
+    const { partition } = admit(c, logs, deps);
+    const before = beforeParam.safeParse(c.req.query('before'));
+    if (!before.success) throw new CodedError('bad_request', 'before: not a moment');
+    return c.json({ position: await logs.log[partition].positionBefore(before.data) });
   });
   const snapshots = snapshotTexts(logs);
   app.get('/v3/log/:partition/snapshot/:projection', async (c) => {
@@ -61,6 +72,20 @@ function admit(
   if (!partition.success) throw new CodedError('not_found', 'there is no such partition');
   guard(logs.policy.followers(partition.data), caller, `the ${partition.data} log`);
   return { caller, partition: partition.data };
+}
+
+/**
+ * @param era that of the tail when the reader came.
+ * @throws CodedError `unavailable` while nothing new can come from here: signs of life would only say otherwise.
+ */
+function refuseToServe({ tails, trouble }: ServedLogs, partition: Partition, era: number): void {
+  const tail = tails[partition];
+  const failure = tail.failure();
+  if (failure) throw failure;
+  if (tail.era() !== era)
+    throw new CodedError('unavailable', 'the log of this auth server has gone back: ask anew');
+  const why = trouble?.();
+  if (why !== undefined) throw new CodedError('unavailable', `this auth server ${why}`);
 }
 
 interface Reading {
@@ -137,6 +162,7 @@ const room = (outgoing: Outgoing, signal: AbortSignal): Promise<void> =>
 async function* chunks(reading: Reading, signal: AbortSignal): Chunks {
   const { logs, log, caller, partition, everyMs } = reading;
   const tail = logs.tails[partition];
+  const era = tail.era();
   const who = whoOf(caller);
   let at = reading.after;
   let told = at;
@@ -149,18 +175,31 @@ async function* chunks(reading: Reading, signal: AbortSignal): Chunks {
     else return;
     told = at;
   };
+  const isFull = (): boolean => text.length >= chunkChars;
+  const cut = (): string => {
+    const whole = text;
+    text = '';
+    return whole;
+  };
   while (!over()) {
-    for await (const event of tail.since(at) ?? log.history(at)) {
-      take(event);
-      if (text.length < chunkChars) continue;
-      yield text;
-      text = '';
+    refuseToServe(logs, partition, era);
+    // One at a time, and nothing of the tail is kept between two chunks: a slow reader holds no more than a chunk.
+    for (let held = tail.at(at + 1); held !== undefined; held = tail.at(at + 1)) {
+      take(held);
+      if (!isFull()) continue;
+      yield cut();
       if (over()) return;
     }
+    if (at < tail.head())
+      for await (const event of log.history(at)) {
+        take(event);
+        if (!isFull()) continue;
+        yield cut();
+        if (over()) return;
+      }
     if (told < at) text += positionLine(at);
     told = at;
-    if (text !== '') yield text;
-    text = '';
+    if (text !== '') yield cut();
     await tail.changed(at, { who, ms: everyMs(), signal });
     if (tail.head() <= at) text = headLine(tail.head(), everyMs());
   }

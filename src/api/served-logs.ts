@@ -26,6 +26,8 @@ export interface ServedLogs {
    * readers, who are told.
    */
   readonly keepAliveMs: number;
+  /** Why followers are sent elsewhere for now; undefined while what this server reads of its store is new. Default: never. */
+  readonly trouble?: () => string | undefined;
   /** Aborted when the server stops: ends every stream. */
   readonly stopping: AbortSignal;
 }

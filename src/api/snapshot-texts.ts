@@ -8,7 +8,6 @@ const freshMs = 1_000;
 
 /** What the views of a partition held at a moment, and the texts that were made of it. */
 interface Generation {
-  readonly at: number;
   readonly states: readonly ViewState[];
   readonly texts: Map<string, string | undefined>;
 }
@@ -24,9 +23,13 @@ export function snapshotTexts(
   const generations = new Map<Partition, Generation>();
   const generationOf = (partition: Partition): Generation => {
     const known = generations.get(partition);
-    if (known && performance.now() - known.at < freshMs) return known;
-    const made = { at: performance.now(), states: logs.views?.(partition) ?? [], texts: new Map() };
+    if (known) return known;
+    const made = { states: logs.views?.(partition) ?? [], texts: new Map() };
     generations.set(partition, made);
+    // Not held for those who may come tomorrow.
+    setTimeout(() => {
+      generations.delete(partition);
+    }, freshMs).unref();
     return made;
   };
   const textOf = (who: Who, partition: Partition, view: ViewState): string | undefined => {

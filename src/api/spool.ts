@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { ensurePrivateDirectory } from '../base/files.ts';
@@ -10,18 +10,25 @@ import { isAlive, processRef } from '../base/process-ref.ts';
 /** One stored record and the file it lies in. */
 export interface Spooled {
   readonly text: string;
+  /** Of the text, in UTF-8. */
+  readonly bytes: number;
   readonly segment: Segment;
+  /** Its place among all that one spool wrote; undefined for what a release before wrote. */
+  readonly number: number | undefined;
 }
 
 /** One file. It is deleted when all its records were taken and nothing is written to it any more. */
 export interface Segment {
   readonly path: string;
+  /** The spool that wrote it: one life of one process, in all files it wrote. */
+  readonly generation: string;
   waiting: number;
 }
 
 export interface Spool {
   /**
-   * Makes the records durable, all of them or none, in order. One file takes them all: do not give thousands.
+   * Makes the records durable, all of them or none, in order, each with the next number. `texts` are of JSON objects
+   * that have a member. One file takes them all: do not give thousands.
    * @throws CodedError `no_space` or `unavailable` when the disk does not take them.
    */
   write(texts: readonly string[]): Promise<readonly Spooled[]>;
@@ -30,13 +37,20 @@ export interface Spool {
   close(): Promise<void>;
 }
 
-/**
- * A file that has so many is not added to: after a crash, what is delivered twice (one file, and what was in flight)
- * must be less than the auth server remembers of a stream.
- */
+/** A file that has so many is not added to: it is kept until all of it was delivered. */
 const maxRecordsInFile = 512;
 /** Numbers begin with a 0, so that there is always a next one of as many digits. */
 const segmentName = /^(0\d{11})-(?:(\d+)\.(\d+)-)?([0-9a-f]{8})\.ndjson$/;
+
+/** A record is the text of a JSON object; its number is the last member. A release before takes it for one more field. */
+export const numberKey = 'spool_number';
+const withNumber = (text: string, number: number): string => `${text.slice(0, -1)},"${numberKey}":${number}}`;
+const numberAtEnd = new RegExp(`,"${numberKey}":(\\d{1,15})}$`);
+
+function numberIn(text: string): number | undefined {
+  const found = numberAtEnd.exec(text)?.[1];
+  return found === undefined ? undefined : Number(found);
+}
 
 /** Spools of this process that are open; their files are nobody else's. */
 const openHere = new Set<string>();
@@ -87,7 +101,7 @@ export async function openSpool(
 
 async function readSegment(path: string, sink: LogSink): Promise<Spooled[]> {
   const bytes = await readFile(path);
-  const segment: Segment = { path, waiting: 0 };
+  const segment: Segment = { path, generation: basename(path, '.ndjson').slice(13), waiting: 0 };
   const good: Spooled[] = [];
   const damaged: Buffer[] = [];
   for (let at = 0; at < bytes.length;) {
@@ -104,7 +118,7 @@ async function readSegment(path: string, sink: LogSink): Promise<Spooled[]> {
         keptIn: `${path}.damaged`,
         cutShort: newline < 0,
       });
-    } else good.push({ text, segment });
+    } else good.push(spooled(text, segment, numberIn(text)));
     at = end + 1;
   }
   segment.waiting = good.length;
@@ -118,6 +132,13 @@ function checked(line: Buffer): string | undefined {
   const record = line.subarray(9);
   return line[8] === 0x20 && sum === sumOf(record) ? record.toString('utf8') : undefined;
 }
+
+const spooled = (text: string, segment: Segment, number: number | undefined): Spooled => ({
+  text,
+  bytes: Buffer.byteLength(text),
+  segment,
+  number,
+});
 
 const sumOf = (record: Uint8Array): string => crc32(record).toString(16).padStart(8, '0');
 const lineOf = (text: string): string => `${sumOf(Buffer.from(text))} ${text}\n`;
@@ -175,12 +196,14 @@ function spoolIn(
 ): Spool {
   let number = lastNumber;
   let current: OpenSegment | undefined;
+  let records = 0;
 
   const begin = async (): Promise<OpenSegment> => {
     number++;
-    const path = join(directory, `${String(number).padStart(12, '0')}-${owner}-${unique}.ndjson`);
+    const generation = `${owner}-${unique}`;
+    const path = join(directory, `${String(number).padStart(12, '0')}-${generation}.ndjson`);
     const file = await open(path, 'ax', 0o600);
-    current = { path, waiting: 0, file, size: 0, written: 0 };
+    current = { path, generation, waiting: 0, file, size: 0, written: 0 };
     await syncDirectory(path);
     return current;
   };
@@ -195,7 +218,11 @@ function spoolIn(
 
   const append = async (texts: readonly string[]): Promise<Spooled[]> => {
     const segment = current ?? (await begin());
-    const bytes = Buffer.from(texts.map(lineOf).join(''));
+    const written = texts.map((text): Spooled => {
+      records++;
+      return spooled(withNumber(text, records), segment, records);
+    });
+    const bytes = Buffer.from(written.map((one) => lineOf(one.text)).join(''));
     try {
       for (let at = 0; at < bytes.length;)
         at += (await segment.file.write(bytes, at, bytes.length - at, segment.size + at)).bytesWritten;
@@ -209,12 +236,12 @@ function spoolIn(
     segment.written += texts.length;
     segment.waiting += texts.length;
     if (segment.written >= maxRecordsInFile) await finish();
-    return texts.map((text) => ({ text, segment }));
+    return written;
   };
 
-  const release = async (records: readonly Spooled[]): Promise<void> => {
-    for (const { segment } of records) segment.waiting--;
-    for (const segment of new Set(records.map((record) => record.segment))) {
+  const release = async (taken: readonly Spooled[]): Promise<void> => {
+    for (const { segment } of taken) segment.waiting--;
+    for (const segment of new Set(taken.map((record) => record.segment))) {
       if (segment.waiting > 0) continue;
       if (segment === current) await finish();
       else await remove(segment.path);
@@ -225,7 +252,7 @@ function spoolIn(
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
     const mine = last.then(act).catch((e: unknown) => {
-      throw asCoded(e, directory);
+      throw asSpoolError(e, directory);
     });
     last = mine.catch(() => undefined);
     return mine;
@@ -241,7 +268,8 @@ function spoolIn(
   };
 }
 
-function asCoded(e: unknown, directory: string): CodedError {
+/** What a fault of the disk means to whoever wrote. */
+export function asSpoolError(e: unknown, directory: string): CodedError {
   const code = (e as { code?: unknown }).code;
   const full = code === 'ENOSPC' || code === 'EDQUOT';
   return new CodedError(

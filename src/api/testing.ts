@@ -4,14 +4,19 @@ import type { World } from '../base/world.ts';
 
 /** Time stands still until a test moves it; random bytes and ids count upwards. */
 export interface FakeWorld extends World {
+  /** Lets time pass. */
   advance(ms: number): void;
+  /** Sets the clock, by so much: no time passes. */
+  setClock(byMs: number): void;
 }
 
 export function fakeWorld(start = '2026-01-01T00:00:00.000Z'): FakeWorld {
   let now = Date.parse(start);
+  let passed = 0;
   let counter = 0;
   return {
     now: () => new Date(now).toISOString(),
+    monotonic: () => passed,
     randomBytes: (n) => {
       const bytes = Buffer.alloc(n);
       counter++;
@@ -22,6 +27,10 @@ export function fakeWorld(start = '2026-01-01T00:00:00.000Z'): FakeWorld {
     uuid: () => `00000000-0000-4000-8000-${(++counter).toString(16).padStart(12, '0')}`,
     advance: (ms) => {
       now += ms;
+      passed += ms;
+    },
+    setClock: (byMs) => {
+      now += byMs;
     },
   };
 }

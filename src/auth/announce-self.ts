@@ -1,4 +1,5 @@
 import type { Call } from '../api/server-deps.ts';
+import { noDeadline } from '../base/deadline.ts';
 import { isCoded, messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import { version } from '../base/version.ts';
@@ -8,6 +9,7 @@ import { findHost } from '../views/hosts.ts';
 import { ownPresence } from './build-deps.ts';
 import type { AuthDeps } from './deps.ts';
 import { announce } from './heartbeat.ts';
+import { flushIfRoom } from './presence-writer.ts';
 
 /** What this auth server says of itself: auth servers are hosts as well. */
 export interface Self {
@@ -31,14 +33,15 @@ const hostOf = ({ hostId, nodename, publicAddresses }: Self, { host, port }: Hos
 const callOf = (deps: AuthDeps, host: HostInfo): Call => ({
   caller: { kind: 'host', hostId: host.hostId, role: 'Auth', address: host.address },
   requestId: deps.world.uuid(),
+  deadline: noDeadline,
 });
 
-/** Membership and presence, both durable when it returns. */
+/** Membership and presence, both durable when it returns; presence only where the store has room for it. */
 export async function announceSelf(deps: AuthDeps, self: Self, address: HostPort): Promise<void> {
   const host = hostOf(self, address);
   await announce(deps, host, callOf(deps, host));
   deps.presence.renew({ hostId: host.hostId, role: 'Auth' }, ownPresence.ttlSeconds);
-  await deps.presence.flush();
+  await flushIfRoom(deps.presence, deps.sink);
 }
 
 /**

@@ -10,6 +10,7 @@ import { openView } from '../views/open-view.ts';
 import { type PresenceState, presenceViewBy } from '../views/presence.ts';
 import type { ReaderClock } from '../views/reader-clock.ts';
 import { rolesView, type RolesState } from '../views/roles.ts';
+import { supersededView, type SupersededState } from '../views/superseded.ts';
 import { usersView, type UsersState } from '../views/users.ts';
 import { tokensView, type TokensState } from '../views/tokens.ts';
 import type { Projection, View } from '../views/view.ts';
@@ -27,6 +28,7 @@ export interface AuthViews {
   readonly invites: View<InvitesState>;
   readonly tokens: View<TokensState>;
   readonly hosts: View<HostsState>;
+  readonly superseded: View<SupersededState>;
   readonly presence: View<PresenceState>;
   /** Since when this server knows of what ends by itself. */
   readonly heard: Heard;
@@ -34,8 +36,13 @@ export interface AuthViews {
   readonly clock: ReaderClock;
   /** Resolves when every fold of `state` holds this position. */
   reached(position: Position): Promise<void>;
-  /** Resolves when every fold of `state` holds what is on the log now, by whichever auth server it was written. */
-  fresh(): Promise<void>;
+  /**
+   * Resolves when every fold of `state` holds what is on the log now, by whichever auth server it was
+   * written. Answers how far that is.
+   */
+  fresh(): Promise<Position>;
+  /** Why one of them stands still for now; undefined while all follow. */
+  failure(): Error | undefined;
   /** Rejects when a fold cannot go on: what it holds would grow wrong. Never resolves. */
   readonly broken: Promise<never>;
   /** For a snapshot. */
@@ -50,7 +57,7 @@ export async function openAuthViews(
   live: () => boolean = () => false,
 ): Promise<AuthViews> {
   const presenceView = presenceViewBy(clock);
-  const [cluster, configuration, authorities, roles, users, invites, tokens, hosts, presence] =
+  const [cluster, configuration, authorities, roles, users, invites, tokens, hosts, superseded, presence] =
     await Promise.all([
       openView(clusterView, log.state),
       openView(configurationView, log.state),
@@ -60,6 +67,7 @@ export async function openAuthViews(
       openView(invitesView, log.state),
       openView(tokensView, log.state),
       openView(hostsView, log.state),
+      openView(supersededView, log.state),
       openView(presenceView, log.presence),
     ]);
   const heard = await openHeard(log.state, await log.state.head(), { clock, live });
@@ -72,8 +80,10 @@ export async function openAuthViews(
     invites,
     tokens,
     hosts,
+    superseded,
     heard.view,
   ];
+  const all = [...ofState, presence];
   const reached = async (position: Position): Promise<void> => {
     await Promise.all(ofState.map((view) => view.reached(position)));
   };
@@ -86,12 +96,18 @@ export async function openAuthViews(
     invites,
     tokens,
     hosts,
+    superseded,
     presence,
     heard,
     clock,
     reached,
-    broken: Promise.race([...ofState, presence].map(failureOf)),
-    fresh: async () => reached(await log.state.head()),
+    failure: () => all.map((view) => view.failure()).find((failure) => failure !== undefined),
+    broken: Promise.race(all.map(failureOf)),
+    fresh: async () => {
+      const head = await log.state.head();
+      await reached(head);
+      return head;
+    },
     stored: (partition) =>
       partition === 'presence'
         ? [storedView(presenceView, presence)]
@@ -104,9 +120,10 @@ export async function openAuthViews(
             storedView(invitesView, invites),
             storedView(tokensView, tokens),
             storedView(hostsView, hosts),
+            storedView(supersededView, superseded),
           ],
     close: () => {
-      for (const view of [...ofState, presence]) view.close();
+      for (const view of all) view.close();
     },
   };
 }

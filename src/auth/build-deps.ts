@@ -7,6 +7,7 @@ import type { SecondFactor } from '../domain/cluster.ts';
 import type { Settings } from '../domain/config-facts.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import { noWitnesses, type Witnesses } from '../log/signed-head-witness.ts';
+import { afterwards } from './afterwards.ts';
 import { auditWriter } from './audit-writer.ts';
 import { openAuthViews } from './auth-views.ts';
 import { type ClockWatch, watchClocks } from './clocks.ts';
@@ -17,7 +18,7 @@ import { foundCluster } from './first-start.ts';
 import { guardedLog } from './guarded-log.ts';
 import { openGates } from './open-gates.ts';
 import { ownAudit } from './own-audit.ts';
-import { presenceWriter } from './presence-writer.ts';
+import { flushIfRoom, presenceWriter } from './presence-writer.ts';
 import { signingHeads } from './sign-heads.ts';
 import { keyChest } from './signing-keys.ts';
 import { readStaticTokens, type StaticToken } from './static-tokens.ts';
@@ -122,15 +123,16 @@ export async function buildDeps(
     // Known before anything is served: a keyring that does not open the authorities is of another cluster.
     await Promise.all([keys.signer('user'), keys.signer('host')]).catch(explainImport);
     presence.renew({ hostId, role: 'Auth' }, ownPresence.ttlSeconds);
-    await presence.flush();
+    await flushIfRoom(presence, sink);
     const configuring = { log, world, sink, views: folds };
     const file = { hostId, nodename: parts.nodename, secondFactor, settings: parts.settings ?? {} };
     await declareConfiguration(configuring, file, cause);
     const drift = tellDrift({ ...configuring, views });
     const audit = auditWriter(log.audit, hostId);
-    const own = ownAudit(audit, world, hostId);
+    const own = ownAudit({ writer: audit, state: log.state, world, hostId });
     const gates = openGates(own, world, hostId, sink);
     const staticTokens = readStaticTokens(parts.staticTokens ?? [], sink);
+    const following = afterwards();
     const lag = watchFoldLag({ views: folds, sink, metrics, limitMs, monotonic });
     clocks = watchClocks({ views, lag, sink, metrics, hostId });
     const clockWatch = clocks;
@@ -145,6 +147,7 @@ export async function buildDeps(
         clockWatch.close();
       },
       () => heads.close(),
+      () => following.done(),
     );
     return {
       deps: {
@@ -157,6 +160,7 @@ export async function buildDeps(
         keys,
         lag,
         clocks,
+        afterwards: following,
         audit,
         ownAudit: own,
         gate: gates.gate,

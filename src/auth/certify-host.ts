@@ -61,7 +61,7 @@ export async function tellCertified(
   { hostId, nodename, role }: Pick<HostCertificateWish, 'hostId' | 'nodename' | 'role'>,
   cause: Cause,
 ): Promise<void> {
-  await deps.ownAudit.record(
+  await deps.ownAudit.recordFromReserve(
     {
       event: 'cert.create',
       code: auditCodes.certificateCreate,

@@ -1,7 +1,7 @@
 import { isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
-import { minute, msBetween, second } from '../base/time.ts';
+import { minute, second } from '../base/time.ts';
 import type { World } from '../base/world.ts';
 import type { ClusterLog, ViewState } from '../log/event-log.ts';
 import { type Partition, partitions } from '../log/event.ts';
@@ -26,7 +26,8 @@ export interface CompactionOptions {
 }
 
 const everyEvents = 10_000;
-const presenceEveryMs = 5 * minute;
+/** What is trimmed is at least so old: a fold that begins there rests on it (`saidAgainWithinMs`). */
+export const presenceEveryMs = 5 * minute;
 const checkEveryMs = 15 * second;
 
 /**
@@ -35,24 +36,25 @@ const checkEveryMs = 15 * second;
  */
 export function startCompaction(options: CompactionOptions): Compaction {
   const { log, views, world, sink, metrics, hostId } = options;
-  let presenceAt = world.now();
+  let presenceAt = world.monotonic();
   let presenceEvents = 0;
-  let failing: { readonly since: string; readonly reason: string } | undefined;
+  /** `began` by a clock that is never set, `since` for people. */
+  let failing: { readonly since: string; readonly began: number; readonly reason: string } | undefined;
 
   const isDue = (partition: Partition): boolean => {
     const { eventsSinceSnapshot } = log.stats()[partition];
     if (partition !== 'presence') return eventsSinceSnapshot >= everyEvents;
     // Fewer than before: another auth server has done it. However many there are, it is done once in that time.
-    if (eventsSinceSnapshot < presenceEvents) presenceAt = world.now();
+    if (eventsSinceSnapshot < presenceEvents) presenceAt = world.monotonic();
     presenceEvents = eventsSinceSnapshot;
-    return eventsSinceSnapshot > 0 && msBetween(presenceAt, world.now()) >= presenceEveryMs;
+    return eventsSinceSnapshot > 0 && world.monotonic() - presenceAt >= presenceEveryMs;
   };
 
   const take = async (partition: Partition): Promise<void> => {
     const kept: readonly ViewState[] = partition === 'audit' ? [] : views.stored(partition);
     const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
     const taken = await log.takeSnapshot(partition, kept, { trim: partition === 'presence' }, cause);
-    if (partition === 'presence') presenceAt = world.now();
+    if (partition === 'presence') presenceAt = world.monotonic();
     metrics.add('log_snapshots_total', 1, { partition, outcome: taken.status });
     sink.debug('a snapshot was asked for', { partition, ...taken });
   };
@@ -67,7 +69,8 @@ export function startCompaction(options: CompactionOptions): Compaction {
       } catch (e) {
         metrics.add('log_snapshots_total', 1, { partition, outcome: isCoded(e) ? e.code : 'failed' });
         sink.warn('a snapshot of the log failed', { partition, reason: messageOf(e) });
-        failing = { since: failing?.since ?? world.now(), reason: `${partition}: ${messageOf(e)}` };
+        const { since, began } = failing ?? { since: world.now(), began: world.monotonic() };
+        failing = { since, began, reason: `${partition}: ${messageOf(e)}` };
       }
     }
   };
@@ -80,7 +83,7 @@ export function startCompaction(options: CompactionOptions): Compaction {
   return {
     run,
     trouble: () =>
-      failing && msBetween(failing.since, world.now()) > 10 * minute
+      failing && world.monotonic() - failing.began > 10 * minute
         ? `snapshots of the log fail since ${failing.since}: ${failing.reason}`
         : undefined,
     close: async () => {

@@ -5,10 +5,10 @@ import { CodedError } from '../base/errors.ts';
 import { plusMs, second } from '../base/time.ts';
 import { joinToken, tokenIdOf } from '../domain/join-token.ts';
 import { tokenStream } from '../domain/streams.ts';
-import { execute, load } from '../log/execute.ts';
+import { load, step, transact } from '../log/execute.ts';
 import { newToken, tokenHash } from '../pki/token.ts';
 import { timeForToken } from './deciding-time-of.ts';
-import { type AuthDeps, causeOf } from './deps.ts';
+import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { findStatic, shortestSafeToken } from './static-tokens.ts';
 
 type Input = z.output<typeof operation.input>;
@@ -23,16 +23,24 @@ export async function createToken(deps: AuthDeps, call: Call, input: Input): Pro
   if (known !== undefined)
     throw new CodedError('already_exists', `this value is that of the static token ${known.tokenId}`);
   // A random value was never a token.
+  const asOf = input.value === undefined ? undefined : await deps.views.fresh();
   const before =
-    input.value === undefined ? undefined : await load(deps.log.state, joinToken, tokenStream(hash));
+    asOf === undefined ? undefined : await load(deps.log.state, joinToken, tokenStream(hash), asOf);
   const time = timeForToken(deps, hash, before?.state ?? joinToken.initial);
   const ttlMs = input.ttlSeconds * second;
-  const { position } = await execute(
+  const { position } = await transact(
     deps.log.state,
-    joinToken,
-    tokenStream(hash),
-    { type: 'create-token', ...time, roles: input.roles, ttlMs, uses: input.uses ?? null },
+    [
+      step(joinToken, tokenStream(hash), {
+        type: 'create-token',
+        ...time,
+        roles: input.roles,
+        ttlMs,
+        uses: input.uses ?? null,
+      }),
+    ],
     causeOf(deps, call),
+    asOf === undefined ? { deadline: call.deadline } : termsOf(call, asOf),
   );
   if (position === undefined) throw new Error('bug: a new token made no fact');
   await deps.views.reached(position);

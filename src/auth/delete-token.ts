@@ -4,11 +4,11 @@ import type { Call } from '../api/server-deps.ts';
 import { CodedError } from '../base/errors.ts';
 import { joinToken, tokenIdOf } from '../domain/join-token.ts';
 import { tokenStream } from '../domain/streams.ts';
-import { execute, load } from '../log/execute.ts';
+import { load, step, transact } from '../log/execute.ts';
 import { tokenHash } from '../pki/token.ts';
-import { createdTokens } from '../views/tokens.ts';
+import { createdToken } from '../views/tokens.ts';
 import { timeForToken } from './deciding-time-of.ts';
-import { type AuthDeps, causeOf } from './deps.ts';
+import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { findStatic } from './static-tokens.ts';
 
 type Input = z.output<typeof operation.input>;
@@ -19,7 +19,7 @@ type Output = z.input<typeof operation.output>;
  * @throws CodedError `bad_request` for one of the file; `not_found`, which does not repeat what may be a secret.
  */
 export async function deleteToken(deps: AuthDeps, call: Call, { token }: Input): Promise<Output> {
-  await deps.views.fresh();
+  const asOf = await deps.views.fresh();
   const hashOfIt = tokenHash(token);
   const ofFile =
     deps.staticTokens.find(({ tokenId }) => tokenId === token) ?? findStatic(deps.staticTokens, hashOfIt);
@@ -28,17 +28,16 @@ export async function deleteToken(deps: AuthDeps, call: Call, { token }: Input):
       'bad_request',
       `token ${ofFile.tokenId} is statically configured and cannot be removed`,
     );
-  const named = createdTokens(deps.views.tokens.state()).find(([hash]) => tokenIdOf(hash) === token);
-  const hash = named?.[0] ?? hashOfIt;
-  const { state, revision } = await load(deps.log.state, joinToken, tokenStream(hash));
+  const named = createdToken(deps.views.tokens.state(), (hash) => tokenIdOf(hash) === token);
+  const hash = named ?? hashOfIt;
+  const { state, revision } = await load(deps.log.state, joinToken, tokenStream(hash), asOf);
   // What was never a token does not become the name of a stream.
   if (revision === 0) throw new CodedError('not_found', 'the token is not found');
-  const { position } = await execute(
+  const { position } = await transact(
     deps.log.state,
-    joinToken,
-    tokenStream(hash),
-    { type: 'delete-token', ...timeForToken(deps, hash, state) },
+    [step(joinToken, tokenStream(hash), { type: 'delete-token', ...timeForToken(deps, hash, state) })],
     causeOf(deps, call),
+    termsOf(call, asOf),
   );
   if (position === undefined) throw new Error('bug: a deletion made no fact');
   await deps.views.reached(position);

@@ -1,8 +1,8 @@
 import type { ClusterLog, EventLog } from '../log/event-log.ts';
 
 /**
- * The log, as this auth server may write it: nothing is appended, and no snapshot taken, while `require` refuses. What is
- * read is served all the same.
+ * The log, as this auth server may write it: nothing is appended, no snapshot taken and no way out of a store that went
+ * back decided, while `require` refuses. What is read is served all the same, and secrets that were given up are destroyed.
  */
 export const guardedLog = (log: ClusterLog, require: () => void): ClusterLog => ({
   state: guarded(log.state, require),
@@ -11,6 +11,11 @@ export const guardedLog = (log: ClusterLog, require: () => void): ClusterLog => 
   takeSnapshot: async (...snapshot) => {
     require();
     return log.takeSnapshot(...snapshot);
+  },
+  recovery: (partition) => log.recovery(partition),
+  recover: async (...recovery) => {
+    require();
+    return log.recover(...recovery);
   },
   inspect: (partition) => log.inspect(partition),
   stats: () => log.stats(),
@@ -24,12 +29,14 @@ const guarded = (log: EventLog, require: () => void): EventLog => ({
     return log.append(...append);
   },
   read: (...from) => log.read(...from),
-  revision: (stream) => log.revision(stream),
+  appended: (...append) => log.appended(...append),
+  revision: (...of) => log.revision(...of),
   history: (after) => log.history(after),
   positionBefore: (at) => log.positionBefore(at),
   head: () => log.head(),
   unseal: (event, name) => log.unseal(event, name),
   destroySecrets: (event) => log.destroySecrets(event),
+  destroyKeys: (keyIds) => log.destroyKeys(keyIds),
   follow: (after) => log.follow(after),
   snapshot: (name) => log.snapshot(name),
 });

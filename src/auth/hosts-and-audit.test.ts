@@ -174,6 +174,20 @@ describe('emitting audit events', () => {
     expect(events).toMatchObject([{ server_id: idOf(0xb01) }]);
   });
 
+  it('stores in several appends what is too large for one, each event once', async () => {
+    const events = Array.from({ length: 30 }, (_, n) =>
+      told({ sid: idOf(7), ei: n, command: '字'.repeat(10_000) }),
+    );
+    await emit(events);
+    await emit(events);
+    const { events: found } = await search({ types: ['exec'] });
+    expect(found.map((one) => one.ei)).toEqual(events.map((one) => one.ei));
+  });
+
+  it('says of one that no append takes that it never will', async () => {
+    await expect(emit([told({ command: 'x'.repeat(70_000) })])).rejects.toMatchObject({ code: 'too_large' });
+  });
+
   it('refuses an event of another server for good, and with it the batch', async () => {
     const refused = emit([told(), told({ server_id: idOf(5) })]);
     await expect(refused).rejects.toMatchObject({ code: 'bad_request' });

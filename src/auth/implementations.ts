@@ -21,6 +21,7 @@ import {
   resetUser as resetUserRow,
   searchAudit as searchAuditRow,
 } from '../api/operations.ts';
+import { readRecovery, recoverLog as recoverLogRow } from '../api/recover-log.ts';
 import { implement, type Implementation } from '../api/serve-operations.ts';
 import { acceptInvite } from './accept-invite.ts';
 import { authorities, authPreference, clusterStatus, hostAuthorities, ping } from './cluster-status.ts';
@@ -38,6 +39,7 @@ import { listUsers } from './list-users.ts';
 import { logIn } from './log-in.ts';
 import { readInvite } from './read-invite.ts';
 import { logInfoOf } from './read-log-info.ts';
+import { logRecovery, recoverLog } from './recover-log.ts';
 import { resetUser } from './reset-user.ts';
 import { searchAudit } from './search-audit.ts';
 
@@ -46,6 +48,8 @@ export const implementations = (deps: AuthDeps): readonly Implementation[] => [
   implement(pingCluster, () => Promise.resolve(ping(deps))),
   implement(readClusterStatus, () => clusterStatus(deps)),
   implement(readLogInfo, () => logInfoOf(deps)),
+  implement(readRecovery, () => logRecovery(deps)),
+  implement(recoverLogRow, (call, input) => recoverLog(deps, call, input)),
   implement(logInRow, (call, input) => logIn(deps, call, input)),
   implement(createUserRow, (call, input) => createUser(deps, call, input)),
   implement(resetUserRow, (call, input) => resetUser(deps, call, input)),

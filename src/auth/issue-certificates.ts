@@ -1,28 +1,28 @@
 import { CodedError } from '../base/errors.ts';
-import { auditCodes } from '../domain/audit-codes.ts';
 import { loginsOf } from '../domain/access.ts';
 import { certificatePermits, effectiveTtlSeconds } from '../domain/role-options.ts';
 import type { RoleSpec, Traits } from '../domain/role-spec.ts';
-import type { Cause } from '../log/event.ts';
+import type { Grant } from '../domain/user-fact.ts';
 import { fromAuthorizedKeyLine, parsePublicKey, type PublicKey } from '../pki/ssh-key.ts';
 import { issueUserTlsCertificate } from '../pki/tls-identity.ts';
 import { issueUserSshCertificate } from '../pki/user-certificate.ts';
 import { isSystemRole } from './callers.ts';
 import type { AuthDeps } from './deps.ts';
+import type { Signer } from './signing-keys.ts';
 
-export interface CertificateRequest {
+export interface CertificateWish {
   readonly username: string;
-  /** `UserEntry.life.id` of the user that was proved. */
-  readonly lifeId: string;
   readonly roles: readonly RoleSpec[];
   readonly traits: Traits;
-  readonly publicKey: PublicKey;
   readonly ttlSeconds: number;
+}
+
+export interface CertificateRequest extends CertificateWish {
+  /** `UserEntry.life.id` of the user that was proved. */
+  readonly lifeId: string;
+  readonly publicKey: PublicKey;
   readonly format: 'standard' | 'oldssh';
   readonly routeToCluster: string;
-  /** `ip:port` of the person. */
-  readonly clientAddress: string;
-  readonly cause: Cause;
 }
 
 export interface UserCertificates {
@@ -34,25 +34,30 @@ export interface UserCertificates {
 const shortestTtlSeconds = 60;
 
 /**
- * Signs the SSH certificate of a user and its TLS twin, over one key. Whoever calls has made sure who it is; what the
- * certificate admits to is decided here, by the roles. The audit knows of it before the caller has it.
- * @throws CodedError `access_denied` when no login is left; `unavailable` when nothing can sign, or what is known here is
- * too old to sign by.
+ * What a certificate would admit to, by the roles. Made out before it is signed: the audit knows of it first.
+ * @throws CodedError `access_denied` when no login is left.
  */
-export async function issueCertificates(
-  deps: AuthDeps,
-  request: CertificateRequest,
-): Promise<UserCertificates> {
-  deps.lag.require();
-  const { username, lifeId, roles, traits, publicKey, routeToCluster, format, cause } = request;
+export function grantOf({ username, roles, traits, ttlSeconds: wished }: CertificateWish): Grant {
   if (roles.length === 0 || roles.some((one) => isSystemRole(one.name)))
     throw new CodedError('access_denied', `user "${username}" has no role a person can have`);
-  const ttlSeconds = effectiveTtlSeconds(roles, Math.max(request.ttlSeconds, shortestTtlSeconds));
-  const principals = loginsOf({ roles, traits }, ttlSeconds);
-  if (principals.length === 0)
+  const ttlSeconds = effectiveTtlSeconds(roles, Math.max(wished, shortestTtlSeconds));
+  const logins = [...loginsOf({ roles, traits }, ttlSeconds)];
+  if (logins.length === 0)
     throw new CodedError('access_denied', `user "${username}" has no login that its roles allow`);
-  const signer = await deps.keys.signer('user');
-  const roleNames = roles.map((one) => one.name);
+  return { roles: roles.map((one) => one.name), logins, ttlSeconds };
+}
+
+/**
+ * Signs the SSH certificate of a user and its TLS twin, over one key. Whoever calls has made sure who it is, and that the
+ * grant is on the log.
+ */
+export function signCertificates(
+  deps: Pick<AuthDeps, 'world'>,
+  signer: Signer,
+  request: CertificateRequest,
+  { roles: roleNames, logins: principals, ttlSeconds }: Grant,
+): UserCertificates {
+  const { username, lifeId, roles, traits, publicKey, routeToCluster, format } = request;
   const now = deps.world.now();
   const sshCertificate = issueUserSshCertificate({
     publicKey,
@@ -76,19 +81,6 @@ export async function issueCertificates(
     now,
     ttlSeconds,
   });
-  await deps.ownAudit.record(
-    {
-      event: 'cert.create',
-      code: auditCodes.certificateCreate,
-      user: username,
-      cert_type: 'user',
-      roles: roleNames,
-      logins: principals,
-      ttl_seconds: ttlSeconds,
-      'addr.remote': request.clientAddress,
-    },
-    cause,
-  );
   return { sshCertificate, tlsCertificatePem };
 }
 

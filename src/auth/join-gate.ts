@@ -11,6 +11,8 @@ export interface JoinGate {
   admit<T>(address: string, attempt: () => Promise<T>): Promise<T>;
   /** Whether a refusal gets an event of its own; else it is counted. */
   mayTell(address: string): boolean;
+  /** A refusal that the audit does not take is counted. */
+  untold(address: string): void;
 }
 
 /** Joins of machines behind one address; those that are turned away come again by themselves. */
@@ -21,7 +23,7 @@ const toldPerSecond = { ofOne: 2, ofAll: 10 };
 
 /** `unexamined` counts what was not looked at, `untold` what was refused without an event of its own. */
 export function joinGate(
-  world: World,
+  world: Pick<World, 'monotonic'>,
   { unexamined, untold }: { readonly unexamined: TurnedAway; readonly untold: TurnedAway },
 ): JoinGate {
   const limit = rateLimit(perSecond);
@@ -31,7 +33,7 @@ export function joinGate(
   return {
     admit: async (address, attempt) => {
       const busy = underWay >= maxUnderWay;
-      if (busy || !limit.admit(address, world.now())) {
+      if (busy || !limit.admit(address, world.monotonic())) {
         unexamined.count(address);
         throw new CodedError(
           'limit_exceeded',
@@ -48,10 +50,13 @@ export function joinGate(
       }
     },
     mayTell: (address) => {
-      const now = world.now();
+      const now = world.monotonic();
       const told = ofOne.admit(address, now) && ofAll.admit('everybody', now);
       if (!told) untold.count(address);
       return told;
+    },
+    untold: (address) => {
+      untold.count(address);
     },
   };
 }

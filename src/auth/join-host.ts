@@ -17,7 +17,7 @@ import {
   unknownToken,
 } from '../domain/join-token.ts';
 import { hostStream, tokenStream } from '../domain/streams.ts';
-import type { Cause } from '../log/event.ts';
+import type { Cause, Position } from '../log/event.ts';
 import { load, step, transact } from '../log/execute.ts';
 import { backDateSeconds } from '../pki/certificate-life.ts';
 import { fingerprint, type PublicKey } from '../pki/ssh-key.ts';
@@ -26,7 +26,7 @@ import { aliveUntil } from '../views/presence.ts';
 import { certifyHost, tellCertified } from './certify-host.ts';
 import { checkClaimedNames } from './claimed-names.ts';
 import { timeForToken } from './deciding-time-of.ts';
-import { type AuthDeps, causeOf } from './deps.ts';
+import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { readPublicKey } from './issue-certificates.ts';
 import { checkHostId } from './issue-host-identity.ts';
 import { findStatic, type KnownStaticToken } from './static-tokens.ts';
@@ -72,13 +72,12 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
   const publicKey = readEd25519(input.publicKey);
   const additionalPrincipals = input.additionalPrincipals.map((name) => withCallersAddress(name, address));
   checkClaimedNames({ hostId, nodename, additionalPrincipals });
-  await deps.views.fresh();
+  const [asOf] = await Promise.all([deps.views.fresh(), seesPresence(deps)]);
   const fromFile = findStatic(deps.staticTokens, hash);
   const use: TokenUse = { hostId, nodename, role, address, key: fingerprint(publicKey.blob) };
-  const { tokenRoles, time } = await rolesOfToken(deps, { hash, fromFile, use });
+  const { tokenRoles, time } = await rolesOfToken(deps, { hash, fromFile, use, asOf });
   const now = deps.world.now();
   checkClock(input, input.sentAt, now);
-  await deps.views.presence.reached(await deps.log.presence.head());
   const certificates = await certifyHost(deps, {
     hostId,
     nodename,
@@ -102,6 +101,7 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
       }),
     ],
     cause,
+    termsOf(call, asOf),
   );
   if (position !== undefined) await deps.views.reached(position);
   await tellCertified(deps, { hostId, nodename, role }, cause);
@@ -112,6 +112,11 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
   return certificates;
 }
 
+/** Whoever is told to be alive on the log now is known here. */
+async function seesPresence(deps: AuthDeps): Promise<void> {
+  await deps.views.presence.reached(await deps.log.presence.head());
+}
+
 /** What the token admits to, once it is known to admit this machine now. */
 async function rolesOfToken(
   deps: AuthDeps,
@@ -119,11 +124,17 @@ async function rolesOfToken(
     hash,
     fromFile,
     use,
-  }: { readonly hash: string; readonly fromFile: KnownStaticToken | undefined; readonly use: TokenUse },
+    asOf,
+  }: {
+    readonly hash: string;
+    readonly fromFile: KnownStaticToken | undefined;
+    readonly use: TokenUse;
+    readonly asOf: Position;
+  },
 ): Promise<{ readonly tokenRoles: KnownStaticToken['roles']; readonly time: DecidingTime }> {
   const stream = tokenStream(hash);
-  if (fromFile === undefined && (await deps.log.state.revision(stream)) === 0) throw unknownToken(use);
-  const { state } = await load(deps.log.state, joinToken, stream);
+  if (fromFile === undefined && (await deps.log.state.revision(stream, asOf)) === 0) throw unknownToken(use);
+  const { state } = await load(deps.log.state, joinToken, stream, asOf);
   const time = timeForToken(deps, hash, state);
   joinToken.decide(state, { type: 'use-token', ...time, use, staticRoles: fromFile?.roles });
   return { tokenRoles: fromFile?.roles ?? (state.status === 'active' ? state.roles : []), time };
@@ -176,6 +187,16 @@ async function tellRefusal(
     ...(known ? { token_id: tokenIdOf(hash) } : {}),
     ...toldOfJoiner({ hostId, nodename, role, address, key: '' }),
   };
-  await deps.ownAudit.record(event, causeOf(deps, call));
   deps.sink.warn('a machine was refused', { reason, address });
+  try {
+    await deps.ownAudit.record(event, causeOf(deps, call));
+  } catch (e) {
+    // The machine is told why it was refused, not what the audit lacks.
+    if (!isCoded(e)) throw e;
+    deps.joins.untold(address);
+    deps.sink.warn('a refused machine is only counted: the audit does not take it', {
+      because: e.message,
+      ...event,
+    });
+  }
 }

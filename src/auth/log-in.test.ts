@@ -196,6 +196,10 @@ describe('too many attempts from one address', () => {
     );
     expect(codes.filter((one) => one === 'limit_exceeded')).toHaveLength(4);
     await tryLogin(auth, { ...good(), clientAddress: '192.0.2.2:1' });
+    auth.world.setClock(-3_600 * second);
+    auth.world.advance(second);
+    await expect(tryLogin(auth, { username: 'nobody', password: 'x' })).rejects.toMatchObject(wrong);
+    auth.world.setClock(3_600 * second);
     await auth.close();
     expect(await audit(['gap'])).toMatchObject([
       { about: 'user.login', count: 4, addresses: { '192.0.2.1': 4 } },

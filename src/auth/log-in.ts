@@ -7,18 +7,18 @@ import { tlsSecretName } from '../domain/authority.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
 import { userStream } from '../domain/streams.ts';
 import { user } from '../domain/user.ts';
-import { otpSeedSecret, passwordHashSecret } from '../domain/user-fact.ts';
-import { loginOutcome, type OtpCheck, type PasswordCheck } from '../domain/user-login.ts';
-import type { ActiveUser } from '../domain/user-state.ts';
-import { execute } from '../log/execute.ts';
-import type { Recorded } from '../log/event.ts';
+import { type Grant, otpSeedSecret, passwordHashSecret } from '../domain/user-fact.ts';
+import { type LogIn, loginOutcome, type OtpCheck, type PasswordCheck } from '../domain/user-login.ts';
+import type { RoleSpec, Traits } from '../domain/role-spec.ts';
+import { step, transact } from '../log/execute.ts';
+import type { Cause, Position, Recorded } from '../log/event.ts';
 import { matchOtpStep } from '../pki/otp.ts';
 import { verifyPassword } from '../pki/password.ts';
 import { signerOf } from '../views/authorities.ts';
 import { findUser, type UserEntry } from '../views/users.ts';
 import { timeForUser } from './deciding-time-of.ts';
-import { type AuthDeps, causeOf } from './deps.ts';
-import { issueCertificates, readPublicKey } from './issue-certificates.ts';
+import { type AuthDeps, causeOf, termsOf } from './deps.ts';
+import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
 import { clusterOf, rolesOf, signerOfCluster } from './lookups.ts';
 
 type Input = z.output<typeof operation.input>;
@@ -40,96 +40,167 @@ export function logIn(deps: AuthDeps, call: Call, input: Input): Promise<Output>
     deps.lag.require();
     // Before anything is spent on it: a code works once.
     const publicKey = readPublicKey(input.publicKey);
-    await deps.views.fresh();
-    const { roles, traits, lifeId } = await prove(deps, call, input);
-    const certificates = await issueCertificates(deps, {
-      username: input.username,
-      lifeId,
-      roles: rolesOf(deps.views, roles),
-      traits,
-      publicKey,
-      ttlSeconds: input.ttlSeconds,
-      format: input.format,
-      routeToCluster: input.routeToCluster,
-      clientAddress: input.clientAddress,
-      cause: causeOf(deps, call),
-    });
+    const asOf = await deps.views.fresh();
+    const signer = await deps.keys.signer('user');
+    const { grant, ...proved } = await prove(deps, call, { input, asOf });
+    deps.lag.require();
+    const certificates = signCertificates(deps, signer, { ...input, ...proved, publicKey }, grant);
     return { username: input.username, ...certificates, hostSigners: [signerOfCluster(deps.views, 'host')] };
   });
 }
 
+/** What a login is to be given, by what is known before it is decided. */
+type Plan = Granted | Refused;
+interface Granted {
+  readonly status: 'granted';
+  /** `UserEntry.life.id` of the user that was proved. */
+  readonly lifeId: string;
+  readonly roles: readonly RoleSpec[];
+  readonly traits: Traits;
+  readonly grant: Grant;
+}
+/** Told only to who has proved that he is this user. */
+interface Refused {
+  readonly status: 'refused';
+  readonly reason: CodedError;
+}
+
+const certificateIn = (plan: Plan | undefined): Pick<LogIn, 'certificate'> =>
+  plan?.status === 'granted' ? { certificate: { grant: plan.grant, traits: plan.traits } } : {};
+
+function granted(plan: Plan): Granted {
+  if (plan.status === 'refused') throw plan.reason;
+  return plan;
+}
+
+function planFor(deps: AuthDeps, { state, life }: UserEntry, { ttlSeconds }: Input): Plan {
+  try {
+    const { username, traits } = state;
+    const roles = rolesOf(deps.views, state.roles);
+    const grant = grantOf({ username, roles, traits, ttlSeconds });
+    return { status: 'granted', lifeId: life.id, roles, traits, grant };
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    return { status: 'refused', reason: e };
+  }
+}
+
 /**
- * Every attempt does the same work and ends in one durable append, whoever it is for.
- * @throws CodedError `wrongCredentials`
+ * Every attempt does the same work and ends in one durable append, whoever it is for. That of a login says which
+ * certificate it is given: no code is spent without one, and there is none that the log does not tell of.
+ * @throws CodedError `wrongCredentials`; `access_denied` for who may log in, but nowhere.
  */
 async function prove(
   deps: AuthDeps,
   call: Call,
-  input: Input,
-): Promise<ActiveUser & { readonly lifeId: string }> {
+  { input, asOf }: { readonly input: Input; readonly asOf: Position },
+): Promise<Granted> {
   const { secondFactor } = clusterOf(deps.views);
   const entry = findUser(deps.views.users.state(), input.username);
-  const password = await checkPassword(deps, entry, input.password);
-  const now = deps.world.now();
-  const otp = await checkOtp(deps, entry, input.otp, Date.parse(now));
-  const addresses = { remote: input.clientAddress, local: call.caller.address };
+  const [hash, seed] = await Promise.all([
+    unsealOrPretend(deps, entry?.passwordIn, passwordHashSecret),
+    unsealOrPretend(deps, entry?.otpIn, otpSeedSecret),
+  ]);
+  const command = await commandOf(deps, call, { input, entry, hash, seed });
   const cause = causeOf(deps, call);
-  const { facts, state, position } = await execute(
+  const plan = entry && command.password.status === 'matched' ? planFor(deps, entry, input) : undefined;
+  const { position, outcomes } = await transact(
     deps.log.state,
-    user,
-    // Only a name that is in the fold may become the name of a stream.
-    userStream(entry?.state.username ?? 'no such user'),
-    {
-      type: 'log-in',
-      ...timeForUser(deps, input.username, entry?.state ?? user.initial),
-      now,
-      password,
-      otp: secondFactor === 'off' ? { status: 'not_required' } : otp,
-      addresses,
-    },
+    [
+      step(
+        user,
+        // Only a name that is in the fold may become the name of a stream.
+        userStream(entry?.state.username ?? 'no such user'),
+        { ...command, ...certificateIn(plan) },
+      ),
+    ],
     cause,
+    termsOf(call, asOf),
   );
+  const [{ facts, state }] = outcomes;
   if (position !== undefined) await deps.views.reached(position);
-  const outcome = loginOutcome(facts);
-  // The password that was checked is that of this very user: an earlier or a later one of the name has another `passwordId`.
-  if (outcome.status === 'logged_in' && state.status === 'active' && entry)
-    return { ...state, lifeId: entry.life.id };
+  // The password that was checked is that of this very user: an earlier or a later one of the name has another
+  // `passwordId`, so that the plan is his.
+  if (plan && loginOutcome(facts).status === 'logged_in') return granted(plan);
   if (facts.length === 0)
-    await deps.ownAudit.record(
-      {
-        event: 'user.login',
-        code: auditCodes.userLoginFailure,
-        user: input.username,
-        method: 'local',
-        success: false,
-        error: state.status === 'active' ? 'the user is locked' : 'no such user',
-        'addr.remote': addresses.remote,
-        'addr.local': addresses.local,
-      },
-      cause,
-    );
+    await tellRefusal(deps, input, cause, {
+      error: state.status === 'active' ? 'the user is locked' : 'no such user',
+      'addr.local': command.addresses.local,
+    });
   throw wrongCredentials(secondFactor);
 }
 
-async function checkPassword(
+interface Looked {
+  readonly input: Input;
+  readonly entry: UserEntry | undefined;
+  /** Of the password that is in force. */
+  readonly hash: Uint8Array | undefined;
+  readonly seed: Uint8Array | undefined;
+}
+
+/**
+ * What the checks gave, and the time by which it is decided. Failures and locks that were written while the password was
+ * checked have no age here: they count as new.
+ */
+async function commandOf(deps: AuthDeps, call: Call, { input, entry, hash, seed }: Looked): Promise<LogIn> {
+  const password = await checkPassword(entry, hash, input.password);
+  const time = timeForUser(deps, input.username, entry?.state ?? user.initial);
+  const otp = checkOtp(entry, seed, input.otp, Date.parse(time.now));
+  const { secondFactor } = clusterOf(deps.views);
+  return {
+    type: 'log-in',
+    ...time,
+    password,
+    otp: secondFactor === 'off' ? { status: 'not_required' } : otp,
+    addresses: { remote: input.clientAddress, local: call.caller.address },
+  };
+}
+
+/** Who guesses is told the same, whether the audit takes it or not: then it is counted. */
+async function tellRefusal(
   deps: AuthDeps,
+  { username, clientAddress }: Input,
+  cause: Cause,
+  fields: { readonly error: string; readonly 'addr.local': string },
+): Promise<void> {
+  const event = {
+    event: 'user.login',
+    code: auditCodes.userLoginFailure,
+    user: username,
+    method: 'local',
+    success: false,
+    'addr.remote': clientAddress,
+    ...fields,
+  };
+  try {
+    await deps.ownAudit.record(event, cause);
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    deps.gate.untold(clientAddress);
+    deps.sink.warn('a refused login is only counted: the audit does not take it', {
+      reason: e.message,
+      ...event,
+    });
+  }
+}
+
+async function checkPassword(
   entry: UserEntry | undefined,
+  hash: Uint8Array | undefined,
   password: string,
 ): Promise<PasswordCheck> {
   const id = entry?.state.passwordId ?? undefined;
-  const hash = await unsealOrPretend(deps, entry?.passwordIn, passwordHashSecret);
   const matches = await verifyPassword(hash && Buffer.from(hash).toString(), password);
   return matches && id !== undefined ? { status: 'matched', id } : { status: 'wrong' };
 }
 
-async function checkOtp(
-  deps: AuthDeps,
+function checkOtp(
   entry: UserEntry | undefined,
+  seed: Uint8Array | undefined,
   code: string,
   nowMs: number,
-): Promise<OtpCheck> {
+): OtpCheck {
   const id = entry?.state.otp?.id;
-  const seed = await unsealOrPretend(deps, entry?.otpIn, otpSeedSecret);
   const step = matchOtpStep(seed ?? noSeed, code, nowMs);
   if (code === '') return { status: 'absent' };
   return seed && id !== undefined && step !== undefined

@@ -6,7 +6,7 @@ import type { Partition, Recorded } from '../log/event.ts';
 import { authoritiesView, type AuthoritiesState } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
 import { hostsView } from '../views/hosts.ts';
-import { presenceName } from '../views/presence.ts';
+import { presenceSnapshots } from '../views/presence.ts';
 import { rolesView } from '../views/roles.ts';
 import { type UserEntry, usersView } from '../views/users.ts';
 
@@ -42,11 +42,17 @@ export const logPolicy: LogPolicy = {
   },
   snapshotFor: (who, partition, projection, state) => {
     if (who === 'anyone' || who === 'user') return undefined;
-    if (partition === 'presence') return who === 'Proxy' && projection === presenceName ? state : undefined;
+    if (partition === 'presence')
+      return who === 'Proxy' && isVersionOf(projection, presenceSnapshots.name) ? state : undefined;
     return partition === 'state' ? stateSnapshotFor(who, projection, state) : undefined;
   },
 };
 
+/** A proxy of another release asks for the state by the name it knows; in every version it holds who was seen, and when. */
+const isVersionOf = (name: string, known: string): boolean => unversioned(name) === unversioned(known);
+const unversioned = (name: string): string => name.replace(/\.\d+$/, '');
+
+/** Of other versions it is not known what they hold: who asks for them folds what it may see, of which nothing is trimmed. */
 function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): unknown {
   switch (projection) {
     case clusterView.name:

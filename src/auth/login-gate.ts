@@ -9,20 +9,26 @@ export interface LoginGate {
    * Runs `attempt` unless too many come from this address, or too many are under way: then `limit_exceeded`, counted.
    */
   admit<T>(clientAddress: string, attempt: () => Promise<T>): Promise<T>;
+  /** A refusal that the audit does not take is counted. */
+  untold(clientAddress: string): void;
 }
 
 const perSecond = 10;
 /** A password takes some 50 ms of one core and some MB of memory. */
 const maxUnderWay = 64;
 
-export function loginGate(world: World, away: TurnedAway): LoginGate {
+/** `unexamined` counts what was not looked at, `untold` what was refused without an event of its own. */
+export function loginGate(
+  world: Pick<World, 'monotonic'>,
+  { unexamined, untold }: { readonly unexamined: TurnedAway; readonly untold: TurnedAway },
+): LoginGate {
   const limit = rateLimit(perSecond);
   let underWay = 0;
   return {
     admit: async (clientAddress, attempt) => {
       const busy = underWay >= maxUnderWay;
-      if (busy || !limit.admit(clientAddress, world.now())) {
-        away.count(clientAddress);
+      if (busy || !limit.admit(clientAddress, world.monotonic())) {
+        unexamined.count(clientAddress);
         throw new CodedError(
           'limit_exceeded',
           busy
@@ -36,6 +42,9 @@ export function loginGate(world: World, away: TurnedAway): LoginGate {
       } finally {
         underWay--;
       }
+    },
+    untold: (clientAddress) => {
+      untold.count(clientAddress);
     },
   };
 }

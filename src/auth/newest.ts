@@ -1,5 +1,12 @@
+/** What is kept: at most so many items, and so many bytes of them, whatever the size of each. */
+export interface NewestLimits<T> {
+  readonly items: number;
+  readonly bytes: number;
+  bytesOf(item: T): number;
+}
+
 /**
- * Keeps the greatest `limit` of the items it is given, in bounded memory.
+ * Keeps the greatest of the items it is given, in bounded memory.
  * `compare` orders them; `sorted()` answers ascending.
  */
 export interface Newest<T> {
@@ -9,23 +16,34 @@ export interface Newest<T> {
   truncated(): boolean;
 }
 
-export function newest<T>(limit: number, compare: (a: T, b: T) => number): Newest<T> {
-  let kept: T[] = [];
+export function newest<T>(limits: NewestLimits<T>, compare: (a: T, b: T) => number): Newest<T> {
+  let kept: { readonly item: T; readonly bytes: number }[] = [];
+  let bytes = 0;
   let left = false;
   const cut = (): void => {
-    kept.sort(compare);
-    if (kept.length <= limit) return;
-    kept = kept.slice(-limit);
+    kept.sort((a, b) => compare(a.item, b.item));
+    let first = 0;
+    while (kept.length - first > limits.items || bytes > limits.bytes) {
+      const gone = kept[first];
+      // The newest is kept, however large.
+      if (gone === undefined || first === kept.length - 1) break;
+      bytes -= gone.bytes;
+      first++;
+    }
+    if (first === 0) return;
+    kept = kept.slice(first);
     left = true;
   };
   return {
     add: (item) => {
-      kept.push(item);
-      if (kept.length >= 2 * limit + 100) cut();
+      const size = limits.bytesOf(item);
+      kept.push({ item, bytes: size });
+      bytes += size;
+      if (kept.length >= 2 * limits.items + 100 || bytes > 2 * limits.bytes) cut();
     },
     sorted: () => {
       cut();
-      return kept;
+      return kept.map(({ item }) => item);
     },
     truncated: () => left,
   };

@@ -20,6 +20,10 @@ export function openGates(own: OwnAudit, world: World, hostId: string, sink: Log
       message: 'login attempts were refused unexamined: too many from one address',
     }),
     turnedAway(own, world, hostId, sink, {
+      about: 'user.login',
+      message: 'login attempts of unknown or locked users were refused while the audit took no events',
+    }),
+    turnedAway(own, world, hostId, sink, {
       about: 'join_token.use',
       message: 'attempts to join were refused unexamined: too many from one address',
     }),
@@ -28,9 +32,9 @@ export function openGates(own: OwnAudit, world: World, hostId: string, sink: Log
       message: 'attempts to join were examined and refused, too many to tell one by one',
     }),
   ] as const;
-  const [logins, unexamined, untold] = counted;
+  const [unexaminedLogins, untoldLogins, unexamined, untold] = counted;
   return {
-    gate: loginGate(world, logins),
+    gate: loginGate(world, { unexamined: unexaminedLogins, untold: untoldLogins }),
     joins: joinGate(world, { unexamined, untold }),
     close: async () => {
       for (const one of counted) await one.close();

@@ -1,29 +1,76 @@
+import { isCoded } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
+import type { AuditFact } from '../domain/audit.ts';
+import type { AuditEvent } from '../domain/audit-event.ts';
+import { auditStream } from '../domain/streams.ts';
+import type { EventLog } from '../log/event-log.ts';
 import type { Cause, Position } from '../log/event.ts';
 import type { AuditWriter } from './audit-writer.ts';
+import { Together } from './audit-together.ts';
+
+export interface Seen {
+  readonly event: string;
+  readonly code: string;
+  readonly [field: string]: unknown;
+}
 
 /** What auth itself saw and no fact of `state` tells. */
 export interface OwnAudit {
-  record(
-    event: { readonly event: string; readonly code: string; readonly [field: string]: unknown },
-    cause: Cause,
-  ): Promise<Position>;
+  record(event: Seen, cause: Cause): Promise<Position>;
+  /**
+   * For what must go on when the store is nearly full: while `audit` is refused for want of room, the event goes to
+   * `state`, and into the room that is kept for it. Whoever comes unproved must not be able to cause one at will.
+   */
+  recordFromReserve(event: Seen, cause: Cause): Promise<'audit' | 'reserve'>;
 }
 
-export const ownAudit = (writer: AuditWriter, world: World, hostId: string): OwnAudit => ({
-  record: (event, cause) =>
-    writer.append(
-      [
-        {
-          ei: 0,
-          ...event,
-          uid: world.uuid(),
-          time: cause.at,
-          server_id: hostId,
-          actor: cause.actor,
-          request_id: cause.requestId,
-        },
-      ],
-      cause,
-    ),
-});
+export interface OwnAuditParts {
+  readonly writer: AuditWriter;
+  readonly state: Pick<EventLog, 'append' | 'revision'>;
+  readonly world: World;
+  /** Of this auth server. */
+  readonly hostId: string;
+}
+
+const maxAttempts = 12;
+
+export function ownAudit({ writer, state, world, hostId }: OwnAuditParts): OwnAudit {
+  const complete = (seen: Seen, cause: Cause): AuditEvent => ({
+    ei: 0,
+    ...seen,
+    uid: world.uuid(),
+    time: cause.at,
+    server_id: hostId,
+    actor: cause.actor,
+    request_id: cause.requestId,
+  });
+
+  const together = new Together(writer, world, hostId);
+
+  const appendToState = async (event: AuditEvent, cause: Cause): Promise<void> => {
+    const stream = auditStream(event, hostId);
+    const fact: AuditFact = { type: 'audit.recorded', data: { event } };
+    for (let attempt = 1; ; attempt++)
+      try {
+        await state.append([{ stream, expected: await state.revision(stream), facts: [fact] }], cause);
+        return;
+      } catch (e) {
+        if (!isCoded(e, 'conflict') || attempt === maxAttempts) throw e;
+      }
+  };
+
+  return {
+    record: (seen, cause) => together.append(complete(seen, cause), cause),
+    recordFromReserve: async (seen, cause) => {
+      const event = complete(seen, cause);
+      try {
+        await together.append(event, cause);
+        return 'audit';
+      } catch (e) {
+        if (!isCoded(e, 'no_space')) throw e;
+        await appendToState(event, cause);
+        return 'reserve';
+      }
+    },
+  };
+}

@@ -137,4 +137,17 @@ const withoutWait = ({ renewal, heardMs }: Waiting, ms: number): Renewal => ({
   ttlSeconds: Math.max(0, renewal.ttlSeconds - Math.floor((ms - heardMs) / second)),
 });
 
+/**
+ * What a starting auth server says of itself. Where the store has no room for presence, the rest goes on: people log in by
+ * what is kept free for that, and get the store out of it.
+ */
+export async function flushIfRoom(presence: PresenceWriter, sink: LogSink): Promise<void> {
+  try {
+    await presence.flush();
+  } catch (e) {
+    if (!isCoded(e, 'no_space')) throw e;
+    sink.warn('the store has no room for heartbeats: this server starts unseen', { reason: e.message });
+  }
+}
+
 const keyOf = ({ hostId, role }: Pick<Renewal, 'hostId' | 'role'>): string => `${hostId}/${role}`;

@@ -1,10 +1,9 @@
 import { isIPv6 } from 'node:net';
-import type { Instant } from '../base/time.ts';
 
 /** At most so many a second from one address, with a burst of the same size. */
 export interface RateLimit {
-  /** False: too many; the caller counts as turned away. */
-  admit(address: string, now: Instant): boolean;
+  /** False: too many; the caller counts as turned away. `now` is in milliseconds of a clock that is never set. */
+  admit(address: string, now: number): boolean;
 }
 
 /** So many addresses are remembered; the one that was quiet longest is forgotten first (its bucket was fullest). */
@@ -20,12 +19,11 @@ export function rateLimit(perSecond: number): RateLimit {
   return {
     admit: (address, now) => {
       const key = sourceOf(address);
-      const at = Date.parse(now);
-      const known = buckets.get(key) ?? { tokens: perSecond, at };
-      const refilled = Math.min(perSecond, known.tokens + (Math.max(0, at - known.at) / 1000) * perSecond);
+      const known = buckets.get(key) ?? { tokens: perSecond, at: now };
+      const refilled = Math.min(perSecond, known.tokens + ((now - known.at) / 1000) * perSecond);
       const admitted = refilled >= 1;
       buckets.delete(key);
-      buckets.set(key, { tokens: admitted ? refilled - 1 : refilled, at });
+      buckets.set(key, { tokens: admitted ? refilled - 1 : refilled, at: now });
       if (buckets.size > maxAddresses)
         for (const oldest of buckets.keys()) {
           buckets.delete(oldest);

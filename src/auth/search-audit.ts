@@ -21,6 +21,10 @@ const clockSkewMs = 6 * hour;
 /** Who asks for all until now means what is stamped with a later moment as well, if his clock or ours is a little behind. */
 const nowMs = 5 * minute;
 
+/** Ten thousand usual events; of those that carry a long command, fewer. */
+const longestAnswer = 8 * 1024 * 1024;
+const bytesOf = (event: AuditEvent): number => Buffer.byteLength(JSON.stringify(event));
+
 /**
  * What happened in [`from`, `to`), told by hosts or by the facts of `state`; ascending by time, then `ei`. An event has the time of
  * the clock of whoever told it. What is stamped with a moment that is still to come is there whenever `to` is now or later: it
@@ -29,13 +33,17 @@ const nowMs = 5 * minute;
 export async function searchAudit(deps: AuthDeps, input: Input): Promise<Output> {
   const { from, to, limit } = input;
   if (to <= from) throw new CodedError('bad_request', 'to: must be later than from');
-  const found = newest<AuditEvent>(limit, byTime);
+  const found = newest<AuditEvent>({ items: limit, bytes: longestAnswer, bytesOf }, byTime);
   const wanted = wantedBy(input, deps.world.now());
-  await collect(deps.log.audit, from, ofAudit, (event) => {
-    if (wanted(event)) found.add(event);
+  /** An event that `audit` seemed to have no room for may be in both. */
+  const ofReserve = new Set<string>();
+  await collect(deps.log.state, from, auditFromState, (event, { stream }) => {
+    if (!wanted(event)) return;
+    if (stream.startsWith('audit-')) ofReserve.add(event.uid);
+    found.add(event);
   });
-  await collect(deps.log.state, from, auditFromState, (event) => {
-    if (wanted(event)) found.add(event);
+  await collect(deps.log.audit, from, ofAudit, (event) => {
+    if (wanted(event) && !ofReserve.has(event.uid)) found.add(event);
   });
   const events = found.sorted();
   return { events, truncated: found.truncated() };
@@ -45,19 +53,18 @@ export async function searchAudit(deps: AuthDeps, input: Input): Promise<Output>
 async function collect(
   log: EventLog,
   from: string,
-  read: (recorded: Recorded) => AuditEvent | undefined,
-  add: (event: AuditEvent) => void,
+  read: (recorded: Recorded) => readonly AuditEvent[],
+  add: (event: AuditEvent, recorded: Recorded) => void,
 ): Promise<void> {
   const after = await log.positionBefore(plusMs(from, -clockSkewMs));
   for await (const recorded of log.history(after)) {
-    const event = read(recorded);
-    if (event) add(event);
+    for (const event of read(recorded)) add(event, recorded);
   }
 }
 
-function ofAudit(recorded: Recorded): AuditEvent | undefined {
+function ofAudit(recorded: Recorded): readonly AuditEvent[] {
   const fact = auditFact.safeParse(recorded.fact);
-  return fact.success ? fact.data.data.event : undefined;
+  return fact.success ? [fact.data.data.event] : [];
 }
 
 function wantedBy({ from, to, types, user }: Input, now: Instant): (event: AuditEvent) => boolean {

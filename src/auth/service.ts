@@ -2,7 +2,7 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { type LiveTail, openTail } from '../api/live-tail.ts';
 import { listenerOf, serveOperations } from '../api/serve-operations.ts';
 import { endingOnce } from '../base/ending.ts';
-import { CodedError } from '../base/errors.ts';
+import { CodedError, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { type HostPort, type Listeners, type Metrics, type Running, type Service } from '../base/service.ts';
 import { second } from '../base/time.ts';
@@ -20,6 +20,7 @@ import { announceSelf, keepAnnounced } from './announce-self.ts';
 import { buildDeps, ownPresence } from './build-deps.ts';
 import { type CallerFacts, identifyCallers } from './callers.ts';
 import { startCompaction } from './compaction.ts';
+import { destroySuperseded } from './destroy-superseded.ts';
 import type { AuthDeps } from './deps.ts';
 import { implementations } from './implementations.ts';
 import { type HostIdentityRequest, issueHostIdentity } from './issue-host-identity.ts';
@@ -85,6 +86,12 @@ interface Started {
 /** A followed log brings a line at least so often; readers give up after 7 s. */
 const keepAliveMs = 2 * second;
 
+/**
+ * Who is further behind its store sends its followers elsewhere. Well above what it may be behind when it decides: a moment
+ * in which everything is slow must not make thousands dial again.
+ */
+const longestServedLagMs = 30 * second;
+
 /** The only writer of the log: decides, signs, serves the others. The log is its owner's to close. */
 export function createAuthService(service: AuthServiceDeps): AuthService {
   let started: Started | undefined;
@@ -110,7 +117,10 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
   const { deps, close } = await buildDeps({ ...service, ...config });
   const stopping = new AbortController();
   const tailOf = (partition: Partition): Promise<LiveTail> =>
-    openTail(log[partition], { visible: (who, event) => logPolicy.visible(who, partition, event) });
+    openTail(log[partition], {
+      visible: (who, event) => logPolicy.visible(who, partition, event),
+      sink,
+    });
   const [state, presence, audit] = await Promise.all([tailOf('state'), tailOf('presence'), tailOf('audit')]);
   const closeAll = async (): Promise<void> => {
     for (const tail of [state, presence, audit]) tail.close();
@@ -125,6 +135,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         policy: logPolicy,
         views: (partition) => (partition === 'audit' ? [] : deps.views.stored(partition)),
         keepAliveMs,
+        trouble: () => (deps.lag.lagMs() > longestServedLagMs ? deps.lag.trouble() : undefined),
         stopping: stopping.signal,
       },
       { callerOf: identifyCallers(callerFacts(deps)), world, sink, metrics },
@@ -153,6 +164,8 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       error: () => undefined,
     });
     await deps.heads.start();
+    const secrets = destroySuperseded(deps);
+    void secrets.run();
     const compaction = startCompaction({
       log: deps.log,
       views: deps.views,
@@ -173,9 +186,11 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       trouble: () =>
         logTrouble(log) ??
         deps.clocks.trouble() ??
+        standingStill(deps) ??
         deps.lag.trouble() ??
         compaction.trouble() ??
-        deps.heads.trouble(),
+        deps.heads.trouble() ??
+        secrets.trouble(),
       notice: () => deps.clocks.notice(),
       stop: endingOnce(async (grace) => {
         stopping.abort();
@@ -184,6 +199,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         // Idle connections to a server whose log has moved are worth nothing: who asks next shall ask the successor.
         await closeServer(server, isFenced(log) ? { ...grace, given: false } : grace);
         await compaction.close();
+        await secrets.close();
         if (grace.succession === 'none') deps.presence.renew({ hostId: config.hostId, role: 'Auth' }, 0);
         await closeAll();
         finish();
@@ -210,6 +226,11 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
 
 const isFenced = (log: ClusterLog): boolean =>
   Object.values(log.stats()).some(({ fence }) => fence !== undefined);
+
+function standingStill({ views }: AuthDeps): string | undefined {
+  const failure = views.failure();
+  return failure && `what this auth server knows of the cluster stands still: ${messageOf(failure)}`;
+}
 
 /** Heads and lags of the log, and which keys are trusted. */
 function reportOf(deps: AuthDeps, log: ClusterLog): Record<string, unknown> {

@@ -149,6 +149,43 @@ describe('signing heads', () => {
     expect(await headsOf(one.log, 'audit')).toHaveLength(2);
   });
 
+  it('goes on when the clock is set back', async () => {
+    const { log, heads, sent } = await openAuth();
+    await happen(log, 'presence');
+    await heads.run();
+    await heads.run();
+    sent.length = 0;
+    await happen(log, 'presence');
+    world.setClock(-60 * minute);
+    world.advance(minute);
+    await heads.run();
+    expect(sent).toMatchObject([{ partition: 'presence', position: 3 }]);
+  });
+
+  it('tries again when it failed and the clock is set back meanwhile', async () => {
+    let broken = true;
+    const { log, heads, sent, sink } = await openAuth((whole) => ({
+      ...whole,
+      audit: {
+        ...whole.audit,
+        follow: whole.audit.follow.bind(whole.audit),
+        append: (...args) =>
+          broken ? Promise.reject(new CodedError('no_space', 'full')) : whole.audit.append(...args),
+        read: whole.audit.read.bind(whole.audit),
+        revision: whole.audit.revision.bind(whole.audit),
+      },
+      stats: () => whole.stats(),
+    }));
+    await happen(log, 'audit');
+    await heads.run();
+    expect(sink.lines.filter((line) => line.startsWith('warn'))).toHaveLength(1);
+    broken = false;
+    world.setClock(-60 * minute);
+    world.advance(15 * second);
+    await heads.run();
+    expect(sent.filter(({ partition }) => partition === 'audit')).toHaveLength(1);
+  });
+
   it('tells its witnesses the newest head again after a start', async () => {
     const before = await openAuth();
     await happen(before.log, 'audit');

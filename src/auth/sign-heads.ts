@@ -1,7 +1,7 @@
 import { isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
-import { minute, msBetween, plusMs, second } from '../base/time.ts';
+import { minute, msBetween, second } from '../base/time.ts';
 import type { World } from '../base/world.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import { type Cause, type Partition, partitions } from '../log/event.ts';
@@ -34,11 +34,20 @@ const everyMs = 60 * second;
 const lookEveryMs = second;
 const retryMs = 15 * second;
 
+interface Failing {
+  /** For people. */
+  readonly since: string;
+  readonly reason: string;
+  /** By a clock that is never set, as `retryAt`. */
+  readonly began: number;
+  readonly retryAt: number;
+}
+
 /** What this process knows of one partition. */
 interface Signed {
   newest: NewestHead;
-  /** When this process learnt of it, by its own clock: those of other auth servers do not count. */
-  since: string;
+  /** When this process learnt of it, by a clock that is never set. */
+  since: number;
 }
 
 /**
@@ -50,7 +59,7 @@ export function signingHeads(options: SigningOptions): SigningHeads {
   const { log, world, sink, metrics, hostId, witnesses } = options;
   const known = new Map<Partition, Signed>();
   let signer: HeadSigner | undefined;
-  let failing: { readonly since: string; readonly reason: string; readonly retryAt: string } | undefined;
+  let failing: Failing | undefined;
 
   const cause = (): Cause => ({ at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() });
 
@@ -64,18 +73,17 @@ export function signingHeads(options: SigningOptions): SigningHeads {
     return (
       unsigned >= everyEvents ||
       signed.newest.head === undefined ||
-      msBetween(signed.since, world.now()) >= everyMs
+      world.monotonic() - signed.since >= everyMs
     );
   };
 
   const note = (partition: Partition, newest: NewestHead): void => {
     const before = known.get(partition)?.newest;
     if (before?.revision === newest.revision) return;
-    const now = world.now();
     const { head } = newest;
     // At a start it may be old already. A moment that is still to come is another server's clock.
-    const since = before === undefined && head !== undefined && head.at < now ? head.at : now;
-    known.set(partition, { newest, since });
+    const age = before === undefined && head !== undefined ? Math.max(0, msBetween(head.at, world.now())) : 0;
+    known.set(partition, { newest, since: world.monotonic() - age });
     if (head === undefined) return;
     metrics.set('log_signed_position', head.position, { partition });
     witnesses.send(head);
@@ -94,14 +102,15 @@ export function signingHeads(options: SigningOptions): SigningHeads {
 
   const fail = (partition: Partition, e: unknown): void => {
     const reason = `${partition}: ${messageOf(e)}`;
-    const now = world.now();
+    const now = world.monotonic();
     metrics.add('log_heads_signed_total', 1, { partition, outcome: isCoded(e) ? e.code : 'failed' });
     if (failing === undefined) sink.warn('a head of the log could not be signed', { partition, reason });
-    failing = { since: failing?.since ?? now, reason, retryAt: plusMs(now, retryMs) };
+    const { since, began } = failing ?? { since: world.now(), began: now };
+    failing = { since, began, reason, retryAt: now + retryMs };
   };
 
   const run = async (): Promise<void> => {
-    if (failing && world.now() < failing.retryAt) return;
+    if (failing && world.monotonic() < failing.retryAt) return;
     let failed = false;
     for (const partition of partitions) {
       const { damage, fence } = log.stats()[partition];
@@ -134,7 +143,7 @@ export function signingHeads(options: SigningOptions): SigningHeads {
     },
     run: runOnce,
     trouble: () =>
-      failing && msBetween(failing.since, world.now()) > 10 * minute
+      failing && world.monotonic() - failing.began > 10 * minute
         ? `heads of the log are not signed since ${failing.since}: ${failing.reason}`
         : undefined,
     close: async () => {

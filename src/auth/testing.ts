@@ -6,6 +6,7 @@ import { role as roleRules } from '../domain/role.ts';
 import { roleStream } from '../domain/streams.ts';
 import type { SystemRole } from '../domain/host-info.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
+import { noDeadline } from '../base/deadline.ts';
 import { execute } from '../log/execute.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import type { Recorded } from '../log/event.ts';
@@ -44,33 +45,31 @@ export async function openTestAuth(
     monotonic?: () => number;
     /** Default: as the world's clock goes. */
     ageing?: () => number;
+    maxLogLagMs?: number;
     staticTokens?: readonly StaticToken[];
     servedBy?: () => Promise<string | undefined>;
   } = {},
 ): Promise<TestAuth> {
-  const { servedBy, monotonic, ...given } = options;
-  const world = given.world ?? fakeWorld();
+  const world = options.world ?? fakeWorld();
   const sink = recordingSink();
-  const log = given.log ?? memoryLog({ world });
+  const log = options.log ?? memoryLog({ world });
   const { deps, close } = await buildDeps({
     hostId: authHostId,
     clusterName: 'example',
     secondFactor: 'otp',
     nodename: 'auth-1',
     ageing: () => Date.parse(world.now()),
-    ...given,
+    ...options,
     log,
     world,
     sink,
     metrics: recordingMetrics(),
-    ...(servedBy && { servedBy }),
-    ...(monotonic && { monotonic }),
   });
   return { deps, log, world, sink, close };
 }
 
 const requestId = '00000000-0000-4000-8000-0000000000ff';
-export const callOf = (caller: Caller): Call => ({ caller, requestId });
+export const callOf = (caller: Caller): Call => ({ caller, requestId, deadline: noDeadline });
 export const hostCall = (role: SystemRole, hostId = '00000000-0000-4000-8000-0000000000b1'): Call =>
   callOf({ kind: 'host', role, hostId, address: '10.0.0.1:4711' });
 export const adminCall = hostCall('Admin');

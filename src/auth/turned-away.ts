@@ -1,8 +1,10 @@
+import { minute } from '../base/duration.ts';
 import { messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
 import { auditCodes } from '../domain/audit-codes.ts';
-import type { OwnAudit } from './own-audit.ts';
+import type { Cause } from '../log/event.ts';
+import type { OwnAudit, Seen } from './own-audit.ts';
 import { sourceOf } from './rate-limit.ts';
 
 /** Attempts that come in such numbers that they are only counted, and told in one event per interval. */
@@ -14,6 +16,8 @@ export interface TurnedAway {
 }
 
 const intervalMs = 5_000;
+/** While `audit` has no room: how often one may take of what is kept for `state`. Who comes here is unproved. */
+const reserveEveryMs = 10 * minute;
 /** Addresses named in one event; the rest is in its total. */
 const maxNamed = 20;
 
@@ -34,6 +38,14 @@ export function turnedAway(
   let counts = new Map<string, number>();
   let total = 0;
   let since = '';
+  let reserveAt = -Infinity;
+  const record = async (event: Seen, cause: Cause): Promise<void> => {
+    if (world.monotonic() - reserveAt < reserveEveryMs) {
+      await audit.record(event, cause);
+      return;
+    }
+    if ((await audit.recordFromReserve(event, cause)) === 'reserve') reserveAt = world.monotonic();
+  };
   const flush = async (): Promise<void> => {
     if (total === 0) return;
     const told = { counts, total, since };
@@ -41,7 +53,7 @@ export function turnedAway(
     total = 0;
     const named = [...told.counts].sort((a, b) => b[1] - a[1]).slice(0, maxNamed);
     try {
-      await audit.record(
+      await record(
         {
           event: 'gap',
           code: auditCodes.gap,

@@ -10,8 +10,10 @@ export const errorCodes = {
   already_exists: { http: 409, retry: false },
   /** Someone appended to the stream first: reload and decide again. */
   conflict: { http: 409, retry: true },
-  /** More than a size rule or a rate allows. */
+  /** More than a rate or a queue allows now: later it is taken. */
   limit_exceeded: { http: 429, retry: true },
+  /** Larger than a size rule allows: as it is, it is never taken. */
+  too_large: { http: 413, retry: false },
   /** Cannot be done now: a store, a server or a key is out of reach, or this version is too old to decide. */
   unavailable: { http: 503, retry: true },
   /** A commit was sent and its outcome is not known. Only slot drivers throw it; the log settles it. */

@@ -4,6 +4,11 @@ import type { Instant } from './time.ts';
 /** The only source of time and randomness. Tests pass a fake one. */
 export interface World {
   now(): Instant;
+  /**
+   * Milliseconds of a clock that nobody sets; where it begins means nothing. For durations: pauses, limits, patience. By `now`
+   * they would stand still when the machine's clock is set back.
+   */
+  monotonic(): number;
   randomBytes(n: number): Uint8Array;
   /** Random UUID, version 4. */
   uuid(): string;
@@ -19,6 +24,7 @@ export const realWorld: World = {
     if (written.ms !== ms) written = { ms, instant: new Date(ms).toISOString() };
     return written.instant;
   },
+  monotonic: () => performance.now(),
   randomBytes: (n) => nodeRandomBytes(n),
   uuid: () => randomUUID(),
 };

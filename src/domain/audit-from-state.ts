@@ -1,6 +1,7 @@
 import type { Instant } from '../base/time.ts';
 import type { Recorded } from '../log/event.ts';
 import { momentOfUuidV7 } from '../log/uuid-v7.ts';
+import { auditFact } from './audit.ts';
 import { auditCodes } from './audit-codes.ts';
 import type { AuditEvent } from './audit-event.ts';
 import { tellUser, type Told } from './audit-from-user.ts';
@@ -14,21 +15,24 @@ import { idInStream } from './streams.ts';
 import { userFact } from './user-fact.ts';
 
 /**
- * The audit event that a fact of the partition `state` stands for; undefined when it stands for none. Its `uid` is the
- * id of the fact: told twice, it is the same event.
+ * The audit events that a fact of the partition `state` stands for. Their `uid`s follow from the id of the fact: told twice,
+ * they are the same events.
  */
-export function auditFromState(recorded: Recorded): AuditEvent | undefined {
-  const told = tell(recorded);
-  if (!told) return undefined;
+export function auditFromState(recorded: Recorded): readonly AuditEvent[] {
+  // One that the partition `audit` had no room for.
+  if (recorded.stream.startsWith('audit-')) {
+    const fact = auditFact.safeParse(recorded.fact).data;
+    return fact ? [fact.data.event] : [];
+  }
   const { cause, id } = recorded;
-  return {
+  return tell(recorded).map((told, n) => ({
     ei: 0,
-    uid: id,
+    uid: n === 0 ? id : nextId(id, n),
     time: happenedAt(recorded),
     ...told,
     actor: cause.actor,
     request_id: cause.requestId,
-  };
+  }));
 }
 
 /**
@@ -40,15 +44,25 @@ function happenedAt({ cause, id }: Recorded): Instant {
   return madeAt !== undefined && madeAt < cause.at ? madeAt : cause.at;
 }
 
-function tell(recorded: Recorded): Told | undefined {
+/** The id of a fact is a UUID of version 7; those of version 8 are free to mean what we like, and sort behind it. */
+const nextId = (id: string, n: number): string => `${id.slice(0, 14)}${7 + n}${id.slice(15)}`;
+
+function tell(recorded: Recorded): readonly Told[] {
+  const category = recorded.stream.slice(0, recorded.stream.indexOf('-'));
+  if (category === 'user') {
+    const fact = userFact.safeParse(recorded.fact).data;
+    const username = idInStream(recorded.stream, 'user') ?? '';
+    const by = nameOf(recorded.cause.actor);
+    return fact ? tellUser(fact, { username, by, at: happenedAt(recorded) }) : [];
+  }
+  const told = tellOther(recorded);
+  return told === undefined ? [] : [told];
+}
+
+function tellOther(recorded: Recorded): Told | undefined {
   const category = recorded.stream.slice(0, recorded.stream.indexOf('-'));
   const by = nameOf(recorded.cause.actor);
   switch (category) {
-    case 'user': {
-      const fact = userFact.safeParse(recorded.fact).data;
-      const username = idInStream(recorded.stream, 'user') ?? '';
-      return fact && tellUser(fact, { username, by, at: happenedAt(recorded) });
-    }
     case 'role':
       return tellRole(roleFact.safeParse(recorded.fact).data, by);
     case 'host':

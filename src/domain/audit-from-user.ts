@@ -1,6 +1,6 @@
 import { hour, type Instant, minute, msBetween, second } from '../base/time.ts';
 import { auditCodes } from './audit-codes.ts';
-import type { Addresses, Refusal, UserFact } from './user-fact.ts';
+import type { Addresses, Grant, Refusal, UserFact } from './user-fact.ts';
 
 /** Fields of an audit event that depend on the fact. */
 export interface Told {
@@ -111,9 +111,31 @@ const tellers: Tellers = {
   }),
 };
 
-/** What a fact about a user tells the audit; undefined when another fact of the same append tells it. */
-export const tellUser = (fact: UserFact, around: Around): Told | undefined =>
-  (tellers[fact.type] as (data: UserFact['data'], around: Around) => Told | undefined)(fact.data, around);
+/** What a fact about a user tells the audit: nothing when another fact of the same append tells it. */
+export function tellUser(fact: UserFact, around: Around): readonly Told[] {
+  const teller = tellers[fact.type] as (data: UserFact['data'], around: Around) => Told | undefined;
+  const told = teller(fact.data, around);
+  if (told === undefined) return [];
+  const certificate = fact.type === 'user.logged_in' ? fact.data.certificate : undefined;
+  return certificate === undefined || fact.type !== 'user.logged_in'
+    ? [told]
+    : [told, tellCertificate(certificate, fact.data.addresses, around)];
+}
+
+const tellCertificate = (
+  { roles, logins, ttlSeconds }: Grant,
+  addresses: Addresses,
+  { username }: Around,
+): Told => ({
+  event: 'cert.create',
+  code: auditCodes.certificateCreate,
+  user: username,
+  cert_type: 'user',
+  roles,
+  logins,
+  ttl_seconds: ttlSeconds,
+  ...from(addresses),
+});
 
 /** As 4.4 writes it: `1h0m0s`. */
 function durationText(ms: number): string {

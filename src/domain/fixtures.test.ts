@@ -39,6 +39,7 @@ const categories: Readonly<Record<string, Folding>> = {
   token: folding(joinToken, ...typesOf(tokenFact)),
   presence: folding(presence, presenceFact.shape.type.value),
   session: folding(audit, auditFact.shape.type.value),
+  audit: folding(audit, auditFact.shape.type.value),
 };
 const categoryOf = (stream: StreamName): string => stream.slice(0, stream.indexOf('-'));
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { audit } from './audit.ts';
+import { audit, tellsOfSession } from './audit.ts';
 import { activeSigner, authority, type AuthorityFact, trustedKeys } from './authority.ts';
 import { cluster, type ClusterFact } from './cluster.ts';
 import { host, type HostCommand } from './host.ts';
@@ -184,6 +184,15 @@ describe('recording audit events', () => {
     const facts = audit.decide(audit.initial, record(1, 2, 1));
     expect(facts.map((fact) => fact.data.event.ei)).toEqual([1, 2]);
     expect(audit.decide(fold(audit, facts), record(2, 3, 1)).map((fact) => fact.data.event.ei)).toEqual([3]);
+  });
+  it('tells the session of an event, whatever stream it lies in', () => {
+    const [fact] = audit.decide(audit.initial, {
+      type: 'record-audit',
+      events: [{ ...event(1), sid: 's1' }],
+      numbered: { generation: 'g1', numbers: [1] },
+    });
+    expect(fact && ['s1', 's2'].map((sid) => tellsOfSession(fact, sid))).toEqual([true, false]);
+    expect(tellsOfSession({ type: 'log.head_signed', data: {} }, 's1')).toBe(false);
   });
   it('remembers the last 2,048 of a stream, and not without end', () => {
     let state = audit.initial;

@@ -19,3 +19,7 @@ export function remember({ pieces, tail }: Recent, key: string): Recent {
 
 export const remembers = ({ pieces, tail }: Recent, key: string): boolean =>
   tail.includes(key) || pieces.some((piece) => piece.has(key));
+
+/** How many keys are remembered. */
+export const held = (recent: Recent | undefined): number =>
+  recent === undefined ? 0 : recent.pieces.length * pieceSize + recent.tail.length;

@@ -13,6 +13,14 @@ export type Refusal = z.infer<typeof refusal>;
 
 const roles = z.array(z.string());
 
+/** What a certificate admits to that a login is given. */
+export const grant = z.object({
+  roles,
+  logins: z.array(z.string()),
+  ttlSeconds: z.number().int().positive(),
+});
+export type Grant = z.infer<typeof grant>;
+
 export const userFact = z.discriminatedUnion('type', [
   z.object({ type: z.literal('user.created'), data: z.object({ username: z.string(), roles, traits }) }),
   /** A link was issued; any older one of this user is void from here on. */
@@ -38,6 +46,8 @@ export const userFact = z.discriminatedUnion('type', [
         z.object({ status: z.literal('matched'), step: z.number().int().nonnegative() }),
       ]),
       addresses,
+      /** Absent where none was given; and in logs of older releases, which told of it in the partition `audit`. */
+      certificate: grant.optional(),
     }),
   }),
   z.object({

@@ -1,6 +1,8 @@
+import { CodedError } from '../base/errors.ts';
 import { minute, plusMs } from '../base/time.ts';
 import { agoMs, type DecidingTime } from './deciding-time.ts';
-import type { Addresses, Refusal, UserFact } from './user-fact.ts';
+import type { Traits } from './role-spec.ts';
+import type { Addresses, Grant, Refusal, UserFact } from './user-fact.ts';
 import { type ActiveUser, lockMs, lockOf, maxFailures, type UserState } from './user-state.ts';
 
 /** How long one failure counts. */
@@ -27,11 +29,15 @@ export interface LogIn extends DecidingTime {
   readonly password: PasswordCheck;
   readonly otp: OtpCheck;
   readonly addresses: Addresses;
+  /** The certificate that this login is to be given, and for which traits it was made out; none where nothing is. */
+  readonly certificate?: { readonly grant: Grant; readonly traits: Traits };
 }
 
 /**
  * Never throws for a login that fails: the failure itself is a fact. `loginOutcome` reads the result.
  * An unknown or locked user gives no fact, so that a guesser cannot make the log grow; `auth` puts those in the audit log.
+ * The fact of a login is the record of its certificate as well, so that there is never one without the other.
+ * @throws CodedError `unavailable` for a login that would succeed, by a certificate that the user may no longer have.
  */
 export function decideLogin(state: UserState, command: LogIn): readonly UserFact[] {
   if (state.status === 'absent' || lockOf(state, command).status === 'locked') return [];
@@ -42,7 +48,8 @@ export function decideLogin(state: UserState, command: LogIn): readonly UserFact
       command.otp.status === 'matched'
         ? { status: 'matched', step: command.otp.step }
         : { status: 'not_required' };
-    return [{ type: 'user.logged_in', data: { method: 'local', otp, addresses } }];
+    const certificate = certificateOf(state, command);
+    return [{ type: 'user.logged_in', data: { method: 'local', otp, addresses, ...certificate } }];
   }
   const refused: UserFact = { type: 'user.login_refused', data: { reason, at: now, addresses } };
   const remembered = state.failures.filter((at) => agoMs(at, command) < failureMemoryMs).length + 1;
@@ -56,6 +63,16 @@ export function decideLogin(state: UserState, command: LogIn): readonly UserFact
     },
   ];
 }
+
+function certificateOf(state: ActiveUser, { certificate }: LogIn): { certificate?: Grant } {
+  if (certificate === undefined) return {};
+  const { grant, traits } = certificate;
+  if (!sameJson(grant.roles, state.roles) || !sameJson(traits, state.traits))
+    throw new CodedError('unavailable', 'the roles of this user were changed at this moment, try again');
+  return { certificate: grant };
+}
+
+const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 function refusalOf(state: ActiveUser, { password, otp }: LogIn): Refusal | undefined {
   if (password.status === 'wrong' || password.id !== state.passwordId) return 'wrong_password';

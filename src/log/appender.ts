@@ -1,6 +1,4 @@
-import { performance } from 'node:perf_hooks';
-import { backoffMs, pause } from '../base/backoff.ts';
-import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
 import { type AppendCounters, noAppends } from './append-counters.ts';
@@ -12,9 +10,10 @@ import {
   maxBatchBytes,
   maxBatchEvents,
 } from './batch.ts';
+import { BatchSettler } from './batch-settler.ts';
 import type { Position, Revision, StreamName } from './event.ts';
 import { fenceError, fenceStream } from './fence.ts';
-import { damageError, type PartitionReader } from './partition-reader.ts';
+import type { PartitionReader } from './partition-reader.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import { type EventDraft, placeEvent } from './stored-event.ts';
 import { uuidV7 } from './uuid-v7.ts';
@@ -38,6 +37,12 @@ export interface AppenderOptions {
   readonly maxWaitingBytes: number;
 }
 
+/** Told while an append is under way. */
+export interface AppendTrace {
+  /** The slot of the batch that it was last sent in; undefined when nothing of it has left this process. */
+  sentSlot?: number;
+}
+
 interface Waiting {
   readonly writes: readonly DraftWrite[];
   readonly at: string;
@@ -45,6 +50,7 @@ interface Waiting {
   readonly bytes: number;
   /** The store was asked, since more was expected than this process knew. */
   looked: boolean;
+  readonly trace: AppendTrace;
   resolve(position: Position): void;
   reject(reason: unknown): void;
 }
@@ -59,7 +65,6 @@ interface Group {
 const groupBytes = 256 * 1024;
 /** Fewer appends than this go together, all that wait. */
 const twoHalvesFrom = 64;
-const retry = { baseMs: 5, maxMs: 500 };
 
 /** Group commit: one batch is under way at a time, the next takes all that wait. */
 export class Appender {
@@ -67,6 +72,7 @@ export class Appender {
   readonly #options: AppenderOptions;
   readonly #overhead: number;
   readonly #maxBytes: number;
+  readonly #settler: BatchSettler;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #running: Promise<void> | undefined;
@@ -78,6 +84,7 @@ export class Appender {
 
   constructor(options: AppenderOptions) {
     this.#options = options;
+    this.#settler = new BatchSettler({ ...options, counters: this.counters });
     this.#overhead = batchOverhead(options.reader.fold.partition, options.writer);
     this.#maxBytes = Math.min(maxBatchBytes, options.driver.limits.maxBatchBytes);
   }
@@ -88,29 +95,29 @@ export class Appender {
 
   /**
    * Throws before anything is written when this append can never fit or the queue is full.
-   * @throws CodedError `limit_exceeded`, `damaged`, `unavailable` when closed.
+   * @throws CodedError `too_large`, `limit_exceeded`, `unavailable` when closed.
    */
   check(bytes: number, events: number): void {
-    const { maxWaiting, maxWaitingBytes, reader } = this.#options;
+    const { maxWaiting, maxWaitingBytes } = this.#options;
     if (this.#closed) throw new CodedError('unavailable', 'the log is closed');
-    if (reader.damage) throw damageError(reader.damage);
     if (bytes + this.#overhead > this.#maxBytes)
       throw new CodedError(
-        'limit_exceeded',
+        'too_large',
         `an append of ${bytes} bytes is above what a batch takes (${this.#maxBytes}, envelope included)`,
       );
     if (events > maxBatchEvents)
-      throw new CodedError('limit_exceeded', `an append of ${events} events is above ${maxBatchEvents}`);
+      throw new CodedError('too_large', `an append of ${events} events is above ${maxBatchEvents}`);
     if (this.#waiting.length >= maxWaiting || this.#waitingBytes + bytes > maxWaitingBytes)
       throw new CodedError('limit_exceeded', 'too many appends are waiting for the store: try again later');
   }
 
-  append(writes: readonly DraftWrite[], at: string): Promise<Position> {
+  /** @param trace is written to while this append is under way. */
+  append(writes: readonly DraftWrite[], at: string, trace: AppendTrace = {}): Promise<Position> {
     const events = writes.flatMap((write) => write.events);
     const bytes = events.reduce((sum, event) => sum + event.bytes, 0);
     this.check(bytes, events.length);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ writes, at, events: events.length, bytes, looked: false, resolve, reject });
+      this.#waiting.push({ writes, at, events: events.length, bytes, looked: false, trace, resolve, reject });
       this.#waitingBytes += bytes;
       // It may have been lifted since.
       this.#mustCatchUp ||= this.#options.reader.fold.fence !== undefined;
@@ -134,8 +141,9 @@ export class Appender {
   async #round(): Promise<void> {
     const { reader } = this.#options;
     try {
-      if (this.#mustCatchUp) await this.#catchUp();
-      if (reader.damage) throw damageError(reader.damage);
+      // What stopped the reader may have passed.
+      if (this.#mustCatchUp || reader.condition) await this.#catchUp();
+      await reader.fold.recall(this.#waiting.flatMap((one) => one.writes.map(({ stream }) => stream)));
     } catch (e) {
       const all = this.#waiting;
       this.#waiting = [];
@@ -174,6 +182,8 @@ export class Appender {
     for (const one of this.#waiting) {
       full ||= chosen.length > 0 && (events + one.events > maxBatchEvents || bytes + one.bytes > maxBytes);
       full ||= chosen.length >= most;
+      // It came while others were recalled.
+      full ||= one.writes.some(({ stream }) => !this.#options.reader.fold.knows(stream));
       const fit = full ? 'later' : this.#fit(one, ahead);
       if (fit === 'now') {
         chosen.push(one);
@@ -254,55 +264,13 @@ export class Appender {
   }
 
   /** True once the group is stored, false when another writer has its slot. */
-  async #commit({ batch, stored }: Group): Promise<boolean> {
-    const { driver, reader, settleMs } = this.#options;
-    const began = performance.now();
-    /** The store may hold the batch although nobody said so. */
-    let unsure = false;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        if ((await driver.commit(batch.partition, batch.slot, stored)) === 'committed') {
-          this.#measure(performance.now() - began);
-          return true;
-        }
-        unsure = true;
-        await reader.catchUp();
-        if (reader.fold.slot >= batch.slot) return await this.#isStored(batch);
-        if (reader.damage) throw damageError(reader.damage);
-      } catch (e) {
-        if (isCoded(e, 'ambiguous')) {
-          unsure = true;
-          this.counters.ambiguous++;
-        } else if (!unsure || isFinal(e, reader)) throw e;
-        if (performance.now() - began > settleMs) throw unknownOutcome(settleMs, e);
-      }
-      await pause(backoffMs(attempt, retry.baseMs, retry.maxMs, this.#random()));
-      if (await this.#seen(batch)) return this.#isStored(batch);
-    }
+  #commit({ members, batch, stored }: Group): Promise<boolean> {
+    for (const { trace } of members) trace.sentSlot = batch.slot;
+    return this.#settler.commit(batch, stored);
   }
 
-  /** Whether the slot of this batch has been written, by anybody. False as well when the store cannot tell now. */
-  async #seen(batch: Batch): Promise<boolean> {
-    const { reader, sink } = this.#options;
-    try {
-      await reader.catchUp();
-    } catch (e) {
-      if (!isCoded(e)) throw e;
-      sink.debug('cannot yet read how an append ended', { partition: batch.partition, reason: messageOf(e) });
-    }
-    return reader.fold.slot >= batch.slot;
-  }
-
-  async #isStored(batch: Batch): Promise<boolean> {
-    for await (const found of this.#options.reader.batches(batch.slot)) {
-      if (found.slot !== batch.slot) break;
-      return found.id === batch.id;
-    }
-    throw unknownOutcome(this.#options.settleMs, undefined);
-  }
-
-  #settle({ members, batch }: Group): void {
-    this.#options.reader.admit(batch);
+  #settle({ members, batch, stored }: Group): void {
+    this.#options.reader.admit(batch, stored);
     this.counters.batches++;
     this.counters.appends += members.length;
     this.counters.events += batch.events.length;
@@ -324,15 +292,6 @@ export class Appender {
       one.reject(reason);
     }
   }
-
-  #measure(ms: number): void {
-    this.counters.commitMs += ms;
-    this.counters.slowestCommitMs = Math.max(this.counters.slowestCommitMs, ms);
-  }
-
-  #random(): number {
-    return (this.#options.world.randomBytes(1)[0] ?? 0) / 256;
-  }
 }
 
 function answer(members: readonly Waiting[], { firstPosition }: Batch): void {
@@ -345,14 +304,3 @@ function answer(members: readonly Waiting[], { firstPosition }: Batch): void {
 
 export const conflict = (stream: StreamName, expected: Revision, known: Revision): CodedError =>
   new CodedError('conflict', `${stream} is at revision ${known}, not ${expected}`);
-
-/** No second look at the store will change it. */
-const isFinal = (e: unknown, { damage }: PartitionReader): boolean =>
-  !isCoded(e) || isCoded(e, 'damaged') || damage !== undefined;
-
-const unknownOutcome = (settleMs: number, cause: unknown): CodedError =>
-  new CodedError(
-    'ambiguous',
-    `the store was silent for ${settleMs} ms: whether this was stored is not known, look before trying again`,
-    { cause },
-  );

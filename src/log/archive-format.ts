@@ -27,7 +27,7 @@ export const firstDigest: Buffer = hash('sha256', magic, 'buffer');
 
 export function prefixOf(kind: EntryKind, length: number): Buffer {
   if (length > maxPayloadBytes)
-    throw new CodedError('limit_exceeded', `an entry of ${length} bytes is above what an archive takes`);
+    throw new CodedError('too_large', `an entry of ${length} bytes is above what an archive takes`);
   const prefix = Buffer.alloc(prefixBytes);
   prefix[0] = kind;
   prefix.writeUInt32BE(length, 1);

@@ -2,14 +2,14 @@ import { CodedError, isCoded } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
 import type { Archive } from './archive-read.ts';
 import { decodeBatch } from './batch.ts';
-import { requireSnapshot } from './copy-blobs.ts';
+import { putValue, requireSnapshot } from './copy-blobs.ts';
 import { isEmpty } from './copy.ts';
 import { openToMove } from './copy-fence.ts';
 import { type CopyMark, readMark, removeMark, writeMark } from './copy-mark.ts';
 import { Lookahead, SlotCopy } from './copy-slots.ts';
 import { type Partition, partitions } from './event.ts';
 import { fenceError } from './fence.ts';
-import { vaultKey } from './rewrap-marks.ts';
+import { vaultKey } from './data-keys.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import { verifyLog } from './verify.ts';
 
@@ -166,7 +166,10 @@ async function refuseClosed(target: SlotDriver, world: World): Promise<void> {
   }
 }
 
-/** All of them, or those of the events that are lacking: one that is gone from the store was destroyed. */
+/**
+ * All of them, or those of the events that are lacking: one that is gone from the store was destroyed. What the store
+ * holds itself stays as it is, since it may have been rewrapped.
+ */
 async function putDataKeys(
   { archive, target }: ImportOptions,
   lacking: readonly Lacking[] | undefined,
@@ -178,10 +181,18 @@ async function putDataKeys(
     if (wanted && !wanted.has(key)) continue;
     const value = await archive.driver.vault.get(key);
     if (value === undefined) continue;
-    await target.vault.put(key, value);
-    put++;
+    if ((await target.vault.create(key, value)) !== 'destroyed') put++;
   }
+  if (lacking === undefined) await putStoreKeyring(archive, target);
   return put;
+}
+
+/** That of an archive whose log was sealed by its own store. A store that goes on has its own. */
+async function putStoreKeyring(archive: Archive, target: SlotDriver): Promise<void> {
+  for (const key of await archive.driver.meta.list('')) {
+    const value = await archive.driver.meta.get(key);
+    if (value !== undefined) await target.meta.create(key, value);
+  }
 }
 
 async function sealedIn(archive: Archive, lacking: readonly Lacking[]): Promise<ReadonlySet<string>> {
@@ -200,6 +211,6 @@ async function putSnapshots({ archive, target }: ImportOptions, partition: Parti
   keys.sort((a, b) => Number(a.endsWith('/manifest')) - Number(b.endsWith('/manifest')));
   for (const key of keys) {
     const value = await snapshots.get(key);
-    if (value) await target.snapshots.put(key, value);
+    if (value) await putValue(target.snapshots, key, value);
   }
 }

@@ -15,9 +15,16 @@ import {
   maxPayloadBytes,
   prefixBytes,
 } from './archive-format.ts';
-import { decodeBatch } from './batch.ts';
+import { decodeBatch, ownHash } from './batch.ts';
 import type { Partition } from './event.ts';
-import type { BlobStore, SlotDriver, StoredSlot } from './slot-driver.ts';
+import { isStoreKey } from './keyring-store.ts';
+import {
+  type BlobStore,
+  type Bounds,
+  type SlotDriver,
+  type StoredSlot,
+  StoreWentBack,
+} from './slot-driver.ts';
 
 /** Where something lies in the file. */
 interface Place {
@@ -57,7 +64,7 @@ export async function openArchive(path: string): Promise<Archive> {
       header,
       end,
       digest: index.digest.toString('hex'),
-      driver: driverOf(path, file, index),
+      driver: driverOf(path, file, index, end),
       close: () => file.close(),
     };
   } catch (e) {
@@ -184,12 +191,23 @@ async function readExactly(file: FileHandle, { at, length }: Place): Promise<Buf
   return buffer;
 }
 
-function driverOf(path: string, file: FileHandle, index: Index): SlotDriver {
+const only = (places: ReadonlyMap<string, Place>, of: (key: string) => boolean): Map<string, Place> =>
+  new Map([...places].filter(([key]) => of(key)));
+
+/** The floor is where its slots begin: what lay before was trimmed, or not taken along. */
+function boundsIn({ partitions: all }: ArchiveEnd, partition: Partition): Bounds {
+  const found = all.find((one) => one.partition === partition);
+  return { floor: Math.max(1, found?.firstSlot ?? 1), head: found?.lastSlot ?? 0 };
+}
+
+function driverOf(path: string, file: FileHandle, index: Index, end: ArchiveEnd): SlotDriver {
   const refuse = (): Promise<never> =>
     Promise.reject(new CodedError('unavailable', 'an archive is for reading only'));
   const blobs = (places: ReadonlyMap<string, Place>): BlobStore => ({
-    put: refuse,
-    delete: refuse,
+    create: refuse,
+    replace: refuse,
+    destroy: refuse,
+    remove: refuse,
     get: async (key) => {
       const place = places.get(key);
       return place && readExactly(file, place);
@@ -198,14 +216,21 @@ function driverOf(path: string, file: FileHandle, index: Index): SlotDriver {
   });
   return {
     limits: { maxBatchBytes: Number.MAX_SAFE_INTEGER },
-    commit: refuse,
+    append: refuse,
+    load: refuse,
     trim: refuse,
     hints: () => NEVER,
-    read: async function* (partition, from): AsyncGenerator<StoredSlot> {
+    bounds: (partition) => Promise.resolve(boundsIn(end, partition)),
+    read: async function* (partition, from, after): AsyncGenerator<StoredSlot> {
+      const before = after && index.slots[partition].get(from - 1);
+      if (after && from > boundsIn(end, partition).floor)
+        if (before === undefined || !ownHash(await readExactly(file, before)).equals(after))
+          throw new StoreWentBack(partition, from - 1);
       for (const [slot, place] of index.slots[partition])
         if (slot >= from) yield { slot, batch: await readExactly(file, place) };
     },
-    vault: blobs(index.dataKeys),
+    vault: blobs(only(index.dataKeys, (key) => !isStoreKey(key))),
+    meta: blobs(only(index.dataKeys, isStoreKey)),
     snapshots: blobs(index.snapshots),
     report: () => ({ type: 'archive', place: path, trouble: undefined, figures: {} }),
     close: () => file.close(),

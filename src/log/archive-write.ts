@@ -17,11 +17,14 @@ import { decodeBatch } from './batch.ts';
 import { requireSnapshot, wholeSnapshots } from './copy-blobs.ts';
 import { refuseUnfinished } from './copy-mark.ts';
 import { type Partition, partitions } from './event.ts';
+import { wasGivenUp } from './given-up.ts';
+import { isStoreKey } from './keyring-store.ts';
 import { PartitionFold } from './partition-fold.ts';
-import { damageError } from './partition-reader.ts';
-import { isLasting } from './rewrap-marks.ts';
+import { damaged, damageError } from './reader-condition.ts';
+import { isLasting } from './data-keys.ts';
+import type { Manifest } from './manifest.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
-import { type Manifest, SnapshotStore } from './snapshot-store.ts';
+import { SnapshotStore } from './snapshot-store.ts';
 
 export interface ExportOptions {
   readonly source: SlotDriver;
@@ -108,20 +111,26 @@ async function writeAll(writer: EntryWriter, options: ExportOptions): Promise<Ar
   if (written[0]?.lastSlot === 0) throw new CodedError('not_found', `there is no log in ${from}`);
   let dataKeys = 0;
   if (secrets)
-    for (const key of (await source.vault.list('')).filter(isLasting)) {
-      const value = await source.vault.get(key);
-      // Destroyed since it was listed.
-      if (value === undefined) continue;
-      await writer.add(kinds.dataKey, encodeBlob(key, value));
-      dataKeys++;
-    }
+    for (const [store, lasting] of [
+      [source.vault, isLasting],
+      [source.meta, isStoreKey],
+    ] as const)
+      for (const key of (await store.list('')).filter(lasting)) {
+        const value = await store.get(key);
+        // Destroyed since it was listed.
+        if (value === undefined) continue;
+        await writer.add(kinds.dataKey, encodeBlob(key, value));
+        dataKeys++;
+      }
   const end = { partitions: written, snapshots, dataKeys };
   await writer.add(kinds.end, encodeJson(end));
   return end;
 }
 
+/** One that needs runs is left out: its partition is whole, and the release before could not read it. */
 async function newestSnapshot(source: SlotDriver, partition: Partition): Promise<Manifest | undefined> {
-  for await (const one of new SnapshotStore(source.snapshots, partition, silentLog).newestFirst()) return one;
+  for await (const one of new SnapshotStore(source.snapshots, partition, silentLog).newestFirst())
+    if (one.version === 1) return one;
   return undefined;
 }
 
@@ -151,6 +160,8 @@ async function writeSlots(
   let from = 1;
   for await (const { slot } of source.read(partition, 1)) {
     if (slot > 1) {
+      if (!(await wasGivenUp(source, partition, slot - 1)))
+        throw damageError(damaged(partition, (await source.bounds(partition)).floor, 'it is missing'));
       await requireSnapshot(source, partition, 'the log');
       from = newest?.floor ?? slot;
     }
@@ -192,7 +203,7 @@ class Walk {
         throw await whyMissing(this.#source, this.#partition, this.#fold.slot + 1);
       this.#fold.admit(batch);
     } catch (e) {
-      throw isCoded(e, 'damaged') ? damageError({ partition: this.#partition, slot, reason: e.message }) : e;
+      throw isCoded(e, 'damaged') ? damageError(damaged(this.#partition, slot, e.message)) : e;
     }
     this.#bytes += stored.length;
   }
@@ -211,10 +222,7 @@ class Walk {
 }
 
 async function whyMissing(source: SlotDriver, partition: Partition, slot: number): Promise<CodedError> {
-  for await (const first of source.read(partition, 1)) {
-    if (first.slot > slot) return overtaken(partition);
-    break;
-  }
+  if (await wasGivenUp(source, partition, slot)) return overtaken(partition);
   return new CodedError('damaged', `slot ${slot} is missing`);
 }
 

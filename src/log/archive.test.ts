@@ -12,7 +12,7 @@ import { type Exported, exportLog } from './archive-write.ts';
 import { add, cause, fact, fill, open } from './copy-testing.ts';
 import { partitions } from './event.ts';
 import { fenced, fenceStream } from './fence.ts';
-import { memoryDriver, memoryStore, type MemoryStore } from './memory-driver.ts';
+import { copyOfStore, memoryDriver, memoryStore, type MemoryStore } from './memory-driver.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import { collect } from './testing.ts';
 import { verifyLog } from './verify.ts';
@@ -51,13 +51,6 @@ const slotsOf = (store: MemoryStore): string[] =>
       .slice(name === 'presence' ? -1 : 0)
       .map(([slot, batch]) => `${name} ${slot} ${hash('sha256', batch)}`),
   );
-
-const copyOf = (store: MemoryStore): MemoryStore => ({
-  ...memoryStore(),
-  slots: new Map([...store.slots].map(([name, slots]) => [name, new Map(slots)])),
-  vault: new Map(store.vault),
-  snapshots: new Map(store.snapshots),
-});
 
 describe('an archive', () => {
   it('is private, counts what it holds, and is verified like a store', async () => {
@@ -175,7 +168,7 @@ describe('importing', () => {
     if (event === undefined) throw new Error('nothing was stored');
     await add(log, 'state', 'user-1', { type: 'test.revoked', data: {} });
     await log.state.destroySecrets(event);
-    const before = copyOf(source);
+    const before = copyOfStore(source);
     expect(await read(memoryDriver(source))).toEqual({ status: 'nothing', partitions: [], dataKeys: 0 });
     expect(slotsOf(source)).toEqual(slotsOf(before));
     expect(source.vault).toEqual(before.vault);
@@ -184,7 +177,7 @@ describe('importing', () => {
 
   it('appends what a store lacks, and brings back no secret that was destroyed there', async () => {
     await fill(source);
-    const behind = copyOf(source);
+    const behind = copyOfStore(source);
     const log = await open(source);
     await add(log, 'state', 'secret-2', { ...fact(2), secrets: { key: Buffer.from('later') } });
     await add(log, 'audit', 'a-1', fact(7));
@@ -205,7 +198,7 @@ describe('importing', () => {
 
   it('goes on over what was trimmed at either side', async () => {
     await fill(source);
-    const behind = copyOf(source);
+    const behind = copyOfStore(source);
     const log = await open(source);
     for (let n = 0; n < 3; n++) {
       await add(log, 'presence', 'a-1', fact(n));
@@ -220,7 +213,7 @@ describe('importing', () => {
 
   it('refuses a store that went another way, naming the slot, and leaves it as it was', async () => {
     await fill(source);
-    const other = copyOf(source);
+    const other = copyOfStore(source);
     const last = source.slots.get('state')?.size ?? 0;
     await add(await open(source), 'state', 'a-1', fact(1));
     await add(await open(other), 'state', 'b-1', fact(1));
@@ -236,7 +229,7 @@ describe('importing', () => {
 
   it('leaves a store sound and usable that goes another way while it is appended to', async () => {
     await fill(source);
-    const behind = copyOf(source);
+    const behind = copyOfStore(source);
     const log = await open(source);
     for (let n = 0; n < 3; n++) await add(log, 'state', 'a-1', fact(n));
     await write();
@@ -244,9 +237,9 @@ describe('importing', () => {
     const driver = memoryDriver(behind);
     const raced: SlotDriver = {
       ...driver,
-      commit: async (...args) => {
-        await add(daemon, 'state', `b-${args[1]}`, fact(1));
-        return driver.commit(...args);
+      append: async (...args) => {
+        await add(daemon, 'state', `b-${args[1].slot}`, fact(1));
+        return driver.append(...args);
       },
     };
     await expect(read(raced)).rejects.toMatchObject({ code: 'already_exists' });
@@ -257,7 +250,7 @@ describe('importing', () => {
 
   it('refuses a store whose log has moved', async () => {
     await fill(source);
-    const behind = copyOf(source);
+    const behind = copyOfStore(source);
     await add(await open(source), 'state', 'a-1', fact(1));
     await write();
     await add(await open(behind), 'audit', fenceStream('audit'), fenced('c1', 'etcd'));
@@ -275,15 +268,17 @@ describe('importing', () => {
           const driver = memoryDriver(target);
           const call = <T>(act: () => Promise<T>): Promise<T> =>
             left-- > 0 ? act() : Promise.reject(new Error('gone'));
-          const { vault, snapshots } = driver;
+          const { vault, snapshots, meta } = driver;
           const dying: SlotDriver = {
             ...driver,
-            commit: (...args) => call(() => driver.commit(...args)),
-            vault: { ...vault, put: (...args) => call(() => vault.put(...args)) },
-            snapshots: {
-              ...snapshots,
-              put: (...args) => call(() => snapshots.put(...args)),
-              delete: (...args) => call(() => snapshots.delete(...args)),
+            load: (...args) => call(() => driver.load(...args)),
+            trim: (...args) => call(() => driver.trim(...args)),
+            vault: { ...vault, create: (...args) => call(() => vault.create(...args)) },
+            snapshots: { ...snapshots, create: (...args) => call(() => snapshots.create(...args)) },
+            meta: {
+              ...meta,
+              create: (...args) => call(() => meta.create(...args)),
+              remove: (...args) => call(() => meta.remove(...args)),
             },
           };
           const ended = await read(dying).then(
@@ -291,7 +286,7 @@ describe('importing', () => {
             () => false,
           );
           if (ended) break;
-          if (target.snapshots.has('unfinished'))
+          if (target.meta.has('unfinished'))
             await expect(open(target)).rejects.toMatchObject({ code: 'unavailable' });
           else expect(slotsOf(target)).toEqual([]);
         }

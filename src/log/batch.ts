@@ -36,6 +36,13 @@ export interface Batch extends BatchHeader {
 export const batchVersion = 1;
 export const hashBytes = 32;
 export const noHash: Buffer = Buffer.alloc(hashBytes);
+/** Own hash of a batch as it is stored: of every version its last 32 bytes. Says nothing about whether the rest is sound. */
+export const ownHash = (stored: Uint8Array): Buffer =>
+  Buffer.from(
+    stored.buffer,
+    stored.byteOffset + Math.max(0, stored.byteLength - hashBytes),
+    Math.min(hashBytes, stored.byteLength),
+  );
 export const maxBatchEvents = 512;
 /**
  * Largest batch, whatever the store takes: a slot can only be copied whole, so that every log can move to every store.

@@ -2,24 +2,27 @@ import { hash } from 'node:crypto';
 import { silentLog } from '../base/log-sink.ts';
 import { CodedError } from '../base/errors.ts';
 import { type Partition, partitions } from './event.ts';
-import { isLasting } from './rewrap-marks.ts';
-import type { BlobStore, SlotDriver } from './slot-driver.ts';
+import { markKey } from './copy-mark.ts';
+import { isLasting } from './data-keys.ts';
+import { runsFolder } from './index-runs.ts';
+import { type BlobStore, maxReplacedBytes, type SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
 import { restoreFold } from './snapshots.ts';
 
 /** Blobs that are read at once: over a network one after the other takes long. */
 const atOnce = 16;
 
-type Stores = Pick<SlotDriver, 'vault' | 'snapshots'>;
+type Stores = Pick<SlotDriver, 'vault' | 'snapshots' | 'meta'>;
 
 /**
- * Makes vault and snapshots of the target those of the source. Remembers what it wrote, so that it writes again only
+ * Makes vault, meta and snapshots of the target those of the source. Remembers what it wrote, so that it writes again only
  * what was changed since.
  */
 export class BlobCopy {
   readonly #source: Stores;
   readonly #target: Stores;
   readonly #vault = new Map<string, string>();
+  readonly #meta = new Map<string, string>();
   readonly #snapshots = new Map<string, string>();
 
   constructor(source: Stores, target: Stores) {
@@ -31,23 +34,35 @@ export class BlobCopy {
   async vault(): Promise<number> {
     const keys = (await this.#source.vault.list('')).filter(isLasting);
     await this.#put('vault', keys, this.#vault);
-    await removeOthers(this.#target.vault, new Set(keys), '');
+    await destroyOthers(this.#target.vault, new Set(keys));
     return keys.length;
+  }
+
+  /** The keyring of the store. The mark of this copy is the target's own. */
+  async meta(): Promise<void> {
+    const lasting = (key: string): boolean => key !== markKey;
+    const keys = (await this.#source.meta.list('')).filter(lasting);
+    await this.#put('meta', keys, this.#meta);
+    await destroyOthers(this.#target.meta, new Set([...keys, markKey]));
   }
 
   /** Only whole snapshots; the manifest of each is written last. */
   async snapshots(): Promise<void> {
     for (const partition of partitions) {
       const keys = wholeSnapshots(await this.#source.snapshots.list(`${partition}/`));
+      // Listed after the manifests that need them.
+      const runs = await this.#source.snapshots.list(runsFolder(partition));
+      await this.#put('snapshots', runs, this.#snapshots);
       const [manifests, parts] = [keys.filter(isManifest), keys.filter((key) => !isManifest(key))];
       await this.#put('snapshots', parts, this.#snapshots);
       await this.#put('snapshots', manifests, this.#snapshots);
       await removeOthers(this.#target.snapshots, new Set(keys), `${partition}/`);
+      await removeOthers(this.#target.snapshots, new Set(runs), runsFolder(partition));
     }
   }
 
   async #put(
-    store: 'vault' | 'snapshots',
+    store: 'vault' | 'snapshots' | 'meta',
     keys: readonly string[],
     known: Map<string, string>,
   ): Promise<void> {
@@ -55,14 +70,14 @@ export class BlobCopy {
     const one = async (): Promise<void> => {
       for (let key = left.pop(); key !== undefined; key = left.pop()) {
         const value = await this.#source[store].get(key);
-        // It was removed since it was listed.
+        // It is gone since it was listed.
         if (value === undefined) {
-          await this.#target[store].delete(key);
+          await (store === 'snapshots' ? this.#target[store].remove(key) : this.#target[store].destroy(key));
           continue;
         }
         const digest = hash('sha256', value, 'base64');
         if (known.get(key) === digest) continue;
-        await this.#target[store].put(key, value);
+        await putValue(this.#target[store], key, value);
         known.set(key, digest);
       }
     };
@@ -82,7 +97,31 @@ async function removeOthers(blobs: BlobStore, keep: ReadonlySet<string>, prefix:
   const others = (await blobs.list(prefix)).filter((key) => !keep.has(key));
   // A manifest goes before its parts: what is left of a snapshot without one is not a snapshot.
   others.sort((a, b) => Number(isManifest(b)) - Number(isManifest(a)));
-  for (const key of others) await blobs.delete(key);
+  for (const key of others) await blobs.remove(key);
+}
+
+async function destroyOthers(blobs: BlobStore, keep: ReadonlySet<string>): Promise<void> {
+  for (const key of await blobs.list('')) if (!keep.has(key)) await blobs.destroy(key);
+}
+
+/**
+ * Makes a key hold this value, where nobody else writes it.
+ * @throws CodedError `already_exists` when it was destroyed there.
+ */
+export async function putValue(blobs: BlobStore, key: string, value: Uint8Array): Promise<void> {
+  for (;;) {
+    const outcome = await blobs.create(key, value);
+    if (outcome === 'created') return;
+    if (outcome === 'destroyed')
+      throw new CodedError(
+        'already_exists',
+        `${key} was destroyed in that store for good: name an empty store`,
+      );
+    const there = await blobs.get(key);
+    if (there === undefined || Math.max(there.length, value.length) > maxReplacedBytes)
+      await blobs.remove(key);
+    else if ((await blobs.replace(key, there, value)) === 'replaced') return;
+  }
 }
 
 /**

@@ -13,11 +13,8 @@ beforeEach(() => {
   move = new Move();
 });
 
-/** A process that dies at its n-th call of a store: before the store has done it, or after; with `bulk`, or in the middle. */
-function mortal(
-  n: number,
-  bulk: boolean,
-): { wrap: (driver: SlotDriver) => SlotDriver; lived: () => boolean } {
+/** A process that dies at its n-th call of a store: before the store has done it, in the middle, or after. */
+function mortal(n: number): { wrap: (driver: SlotDriver) => SlotDriver; lived: () => boolean } {
   let left = n;
   const call = async <T>(act: () => Promise<T>): Promise<T> => {
     if (left <= 0) throw new Error('gone');
@@ -29,9 +26,11 @@ function mortal(
     return answer;
   };
   const blobs = (store: SlotDriver['vault']): SlotDriver['vault'] => ({
-    put: (...args) => call(() => store.put(...args)),
+    create: (...args) => call(() => store.create(...args)),
+    replace: (...args) => call(() => store.replace(...args)),
     get: (...args) => call(() => store.get(...args)),
-    delete: (...args) => call(() => store.delete(...args)),
+    destroy: (...args) => call(() => store.destroy(...args)),
+    remove: (...args) => call(() => store.remove(...args)),
     list: (...args) => call(() => store.list(...args)),
   });
   return {
@@ -39,22 +38,23 @@ function mortal(
     wrap: (driver) => {
       const wrapped: SlotDriver = {
         ...driver,
-        commit: (...args) => call(() => driver.commit(...args)),
-        load: inTwo((...args) => call(async () => driver.load?.(...args))),
+        append: (...args) => call(() => driver.append(...args)),
+        load: inTwo((...args) => call(() => driver.load(...args))),
         trim: (...args) => call(() => driver.trim(...args)),
         read: async function* (...args) {
           yield* await call(() => collect(driver.read(...args)));
         },
         vault: blobs(driver.vault),
+        bounds: (...args) => call(() => driver.bounds(...args)),
         snapshots: blobs(driver.snapshots),
+        meta: blobs(driver.meta),
       };
-      if (!bulk) delete wrapped.load;
       return wrapped;
     },
   };
 }
 
-type Load = NonNullable<SlotDriver['load']>;
+type Load = SlotDriver['load'];
 
 /** The odd ones first, as if they had been under way at once. */
 const inTwo =
@@ -73,13 +73,12 @@ describe('a copy that is stopped at any call of a store, again and again', () =>
       fc.asyncProperty(
         fc.array(fc.tuple(fc.integer({ min: 1, max: 520 }), fc.boolean()), { maxLength: 6 }),
         fc.boolean(),
-        fc.boolean(),
-        async (deaths, compacting, bulk) => {
+        async (deaths, compacting) => {
           move = new Move();
           await fill(move.source, 8);
           const acknowledged: string[] = [];
           for (const [i, [halves, afterwards]] of deaths.entries()) {
-            const { wrap, lived } = mortal(halves / 2, bulk);
+            const { wrap, lived } = mortal(halves / 2);
             await copyLog(
               move.options(wrap(memoryDriver(move.source)), wrap(memoryDriver(move.target))),
             ).catch((e: unknown) => {
@@ -112,10 +111,10 @@ describe('giving up a copy', () => {
     const driver = memoryDriver(move.target);
     const dying: SlotDriver = {
       ...driver,
-      commit: (partition, slot, batch) =>
+      append: (partition, after, batch) =>
         Buffer.from(batch).includes('log.migrated')
           ? Promise.reject(new Error('gone'))
-          : driver.commit(partition, slot, batch),
+          : driver.append(partition, after, batch),
     };
     await expect(copyLog(move.options(memoryDriver(move.source), dying))).rejects.toThrow('gone');
     await expect(add(await open(move.source), 'state', 'b-1', fact(1))).rejects.toMatchObject({
@@ -141,10 +140,10 @@ describe('giving up a copy', () => {
     const driver = memoryDriver(move.target);
     const late: SlotDriver = {
       ...driver,
-      commit: async (partition, slot, batch) => {
+      append: async (partition, after, batch) => {
         if (partition === 'state' && Buffer.from(batch).includes('log.migrated'))
           await abort(memoryDriver(move.target));
-        return driver.commit(partition, slot, batch);
+        return driver.append(partition, after, batch);
       },
     };
     await expect(copyLog(move.options(memoryDriver(move.source), late))).rejects.toMatchObject({

@@ -17,13 +17,14 @@ const shape = z.strictObject({
 });
 export type CopyMark = z.infer<typeof shape>;
 
-const key = 'unfinished';
+export const markKey = 'unfinished';
 
-type Marked = Pick<SlotDriver, 'snapshots'>;
+type Marked = Pick<SlotDriver, 'meta' | 'snapshots'>;
 
 /** @throws CodedError `damaged` when what lies there is not a mark. */
-export async function readMark({ snapshots }: Marked): Promise<CopyMark | undefined> {
-  const stored = await snapshots.get(key);
+export async function readMark({ meta, snapshots }: Marked): Promise<CopyMark | undefined> {
+  // An earlier release left it among the snapshots.
+  const stored = (await meta.get(markKey)) ?? (await snapshots.get(markKey));
   if (stored === undefined) return undefined;
   const parsed = shape.safeParse(jsonOrUndefined(stored));
   if (!parsed.success)
@@ -31,18 +32,31 @@ export async function readMark({ snapshots }: Marked): Promise<CopyMark | undefi
   return parsed.data;
 }
 
-export const writeMark = ({ snapshots }: Marked, mark: Omit<CopyMark, 'version'>): Promise<void> =>
-  snapshots.put(key, Buffer.from(JSON.stringify({ version: 1, ...mark } satisfies CopyMark)));
+/** @throws CodedError `already_exists` when another has left its mark meanwhile. */
+export async function writeMark({ meta }: Marked, mark: Omit<CopyMark, 'version'>): Promise<void> {
+  const stored = Buffer.from(JSON.stringify({ version: 1, ...mark } satisfies CopyMark));
+  if ((await meta.create(markKey, stored)) !== 'created')
+    throw new CodedError('already_exists', 'another copy or import into this store has just begun');
+}
 
-export const removeMark = ({ snapshots }: Marked): Promise<void> => snapshots.delete(key);
+export async function removeMark({ meta, snapshots }: Marked): Promise<void> {
+  await meta.remove(markKey);
+  await snapshots.remove(markKey);
+}
 
-/** @throws CodedError `unavailable` when the log in this store is not whole. */
+/** No waiting mends it. */
+export class UnfinishedCopy extends CodedError {
+  constructor(message: string) {
+    super('unavailable', message);
+  }
+}
+
+/** @throws UnfinishedCopy when the log in this store is not whole. */
 export async function refuseUnfinished(driver: Marked): Promise<void> {
   const mark = await readMark(driver);
   if (mark === undefined) return;
   const { kind, from, begunAt } = mark;
-  throw new CodedError(
-    'unavailable',
+  throw new UnfinishedCopy(
     `the log in this store is not whole: the ${kind} from ${from} begun at ${begunAt} has not ended. Run the same tctl log ${kind === 'copy' ? kind : 'import'} again`,
   );
 }

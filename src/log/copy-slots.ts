@@ -5,12 +5,13 @@ import { type Batch, decodeBatch } from './batch.ts';
 import type { Partition } from './event.ts';
 import { fenceStream } from './fence.ts';
 import { PartitionFold } from './partition-fold.ts';
-import { damageError } from './partition-reader.ts';
+import { damaged, damageError } from './reader-condition.ts';
+import { wasGivenUp } from './given-up.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 
 export interface SlotCopyOptions {
   readonly partition: Partition;
-  readonly source: Pick<SlotDriver, 'read'>;
+  readonly source: Pick<SlotDriver, 'read' | 'bounds' | 'snapshots'>;
   readonly target: SlotDriver;
   /** How long a store that does not answer is asked again. */
   readonly patienceMs: number;
@@ -35,7 +36,7 @@ export interface CopiedPartition {
 const maxUnderWay = 16;
 /** Slots after which what was written is read back. */
 const readBackEvery = 4096;
-/** What is loaded at once, where the target can. */
+/** What is loaded at once. */
 const loadSlots = 256;
 const loadBytes = 1024 * 1024;
 
@@ -53,6 +54,8 @@ export class SlotCopy {
   #held: Lookahead | undefined;
   readonly #underWay = new Set<Promise<void>>();
   #failure: unknown;
+  /** Where the slots of the target will begin, once it holds that one. */
+  #floorDue: number | undefined;
   /** To be loaded together. */
   #pending: StoredSlot[] = [];
   #pendingBytes = 0;
@@ -87,7 +90,7 @@ export class SlotCopy {
    * Copies what the source holds up to `last` and the target does not. Answers how many slots that were. While others
    * write, a pass without an end might never have one.
    * @throws CodedError `damaged` when the source is; `already_exists` when the target holds another log;
-   * `limit_exceeded` for a batch that the target does not take: each names the slot.
+   * `too_large` for a batch that the target does not take: each names the slot.
    */
   async pass(last: number): Promise<number> {
     const { source, partition } = this.#options;
@@ -112,10 +115,10 @@ export class SlotCopy {
 
   /** The beginning was trimmed, before this copy or under it: what went before is given up on the target as well. */
   async #beginAt(stored: StoredSlot): Promise<void> {
-    const { source, target, partition } = this.#options;
-    for await (const first of source.read(partition, 1)) {
-      if (first.slot >= stored.slot) break;
-      throw damageError({ partition, slot: this.#fold.slot + 1, reason: 'it is missing' });
+    const { source, partition } = this.#options;
+    if (!(await wasGivenUp(source, partition, stored.slot - 1))) {
+      const { floor } = await source.bounds(partition);
+      throw damageError(damaged(partition, Math.max(floor, this.#fold.slot + 1), 'it is missing'));
     }
     await this.#readBack();
     const batch = this.#decode(stored);
@@ -124,7 +127,7 @@ export class SlotCopy {
     this.#firstPosition = batch.firstPosition;
     this.#bytes = 0;
     await this.#held?.skipTo(stored.slot);
-    await target.trim(partition, stored.slot);
+    this.#floorDue = stored.slot;
   }
 
   #admit(stored: StoredSlot): void {
@@ -133,13 +136,13 @@ export class SlotCopy {
     try {
       this.#fold.admit(batch);
     } catch (e) {
-      throw isCoded(e, 'damaged') ? damageError({ partition, slot: stored.slot, reason: e.message }) : e;
+      throw isCoded(e, 'damaged') ? damageError(damaged(partition, stored.slot, e.message)) : e;
     }
     if (this.#firstSlot === 0) this.#firstSlot = stored.slot;
     this.#bytes += stored.batch.length;
     if (stored.batch.length > target.limits.maxBatchBytes)
       throw new CodedError(
-        'limit_exceeded',
+        'too_large',
         `slot ${stored.slot} of ${partition} has ${stored.batch.length} bytes, and the target takes ${target.limits.maxBatchBytes}: this log cannot be copied there`,
       );
   }
@@ -149,7 +152,7 @@ export class SlotCopy {
       return decodeBatch(batch);
     } catch (e) {
       if (!isCoded(e, 'damaged')) throw e;
-      throw damageError({ partition: this.#options.partition, slot, reason: e.message });
+      throw damageError(damaged(this.#options.partition, slot, e.message));
     }
   }
 
@@ -165,11 +168,8 @@ export class SlotCopy {
   async #write(stored: StoredSlot): Promise<void> {
     this.#written.set(stored.slot, digestOf(stored.batch));
     if (this.#options.oneByOne === true) {
-      await this.#commit(stored);
-      return;
-    }
-    if (this.#options.target.load === undefined) {
-      await this.#begin(() => this.#commit(stored));
+      if (this.#floorDue === stored.slot) await this.#bridge(stored);
+      else await this.#append(stored);
       return;
     }
     this.#pending.push(stored);
@@ -183,7 +183,7 @@ export class SlotCopy {
     this.#pending = [];
     this.#pendingBytes = 0;
     const { partition, target, patienceMs } = this.#options;
-    await this.#begin(() => insist(patienceMs, async () => target.load?.(partition, slots)));
+    await this.#begin(() => insist(patienceMs, () => target.load(partition, slots)));
   }
 
   /** Waits until few are under way, then begins one more. Its failure is told by the next one, or by reading back. */
@@ -198,11 +198,19 @@ export class SlotCopy {
     this.#underWay.add(one);
   }
 
-  /** A commit can be repeated: what it meets then is its own bytes. */
-  async #commit({ slot, batch }: StoredSlot): Promise<void> {
+  /** What follows slots that are given up on the target as well, so that there is no batch to append it after. */
+  async #bridge(stored: StoredSlot): Promise<void> {
+    const { partition, target, patienceMs } = this.#options;
+    await insist(patienceMs, () => target.load(partition, [stored]));
+    await this.#raiseFloor();
+  }
+
+  /** An append can be repeated: what it meets then is its own bytes. */
+  async #append({ slot, batch }: StoredSlot): Promise<void> {
     const { partition, target } = this.#options;
+    const after = { slot: slot - 1, hash: decodeBatch(batch).previous };
     await insist(this.#options.patienceMs, async () => {
-      if ((await target.commit(partition, slot, batch)) === 'committed') return;
+      if ((await target.append(partition, after, batch)).status === 'committed') return;
       for await (const found of target.read(partition, slot)) {
         if (found.slot === slot && sameBytes(found.batch, batch)) return;
         break;
@@ -211,12 +219,23 @@ export class SlotCopy {
     });
   }
 
+  /** Only now: a floor is never above what a store holds. */
+  async #raiseFloor(): Promise<void> {
+    const due = this.#floorDue;
+    if (due === undefined) return;
+    const { partition, target, patienceMs } = this.#options;
+    await insist(patienceMs, () => target.trim(partition, due));
+    this.#floorDue = undefined;
+  }
+
   /** Compares what was written with what the target gives back. */
   async #readBack(): Promise<void> {
     await this.#load();
     await Promise.all(this.#underWay);
     if (this.#failure !== undefined) throw this.#failure as Error;
-    const { partition, target, patienceMs } = this.#options;
+    const { partition, target, patienceMs, oneByOne } = this.#options;
+    // Of a log that others write to, what it holds besides stays.
+    if (oneByOne !== true) await this.#raiseFloor();
     await insist(patienceMs, async () => {
       const first = this.#written.keys().next().value;
       if (first === undefined) return;

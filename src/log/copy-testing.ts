@@ -44,6 +44,12 @@ export async function fill(store: MemoryStore, events = 20): Promise<void> {
   await log.close();
 }
 
+/** Where the slots that are left begin. */
+const floorsOf = ({ slots, floors }: MemoryStore): Map<Partition, number> =>
+  new Map(
+    [...floors.keys()].map((partition) => [partition, Math.min(...(slots.get(partition)?.keys() ?? []))]),
+  );
+
 /** A log that moves from one store in memory to another. */
 export class Move {
   source = memoryStore();
@@ -79,6 +85,8 @@ export class Move {
     }
     expect(target.vault).toEqual(source.vault);
     expect(target.snapshots).toEqual(source.snapshots);
+    expect(target.meta).toEqual(source.meta);
+    expect(target.floors).toEqual(floorsOf(source));
     expect((await verifyLog(memoryDriver(target))).bad).toBeUndefined();
     const [old, log] = [await open(source), await open(target)];
     for (const partition of partitions) {

@@ -4,6 +4,7 @@ import { encodeBatch, noHash } from './batch.ts';
 import { add, cause, fact, fill, Move, open } from './copy-testing.ts';
 import { copyLog } from './copy.ts';
 import type { Partition } from './event.ts';
+import { addStoreKey } from './keyring-store.ts';
 import { memoryDriver, memoryStore } from './memory-driver.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 import { draftEvent, placeEvent } from './stored-event.ts';
@@ -92,13 +93,43 @@ describe('copying a log', () => {
     const driver = memoryDriver(move.target);
     const late: SlotDriver = {
       ...driver,
-      commit: (...args) => {
+      append: (...args) => {
         if (Buffer.from(args[2]).includes('log.migrated')) move.source.vault.clear();
-        return driver.commit(...args);
+        return driver.append(...args);
       },
     };
     await copyLog(move.options(memoryDriver(move.source), late));
     expect(move.target.vault.size).toBe(0);
+  });
+
+  it('takes the keyring of the store along, wherever it lies, and destroys what was removed meanwhile', async () => {
+    await fill(move.source);
+    const driver = memoryDriver(move.source);
+    const old = 'key-encryption-key/00000001-aaaaaaaaaaaaaaaa';
+    await driver.vault.create(old, Buffer.alloc(32, 1));
+    const kept = await addStoreKey(driver);
+    const removed = await addStoreKey(driver);
+    let passes = 0;
+    await copyLog({
+      ...move.options(),
+      progress: () => {
+        if (passes++ === 0) move.source.meta.delete(`key-encryption-key/00000003-${removed}`);
+      },
+    });
+    expect([...move.target.vault.keys()]).toContain(old);
+    expect([...move.target.meta.keys()]).toEqual([`key-encryption-key/00000002-${kept}`]);
+    expect(move.target.tombstones).toContain(`meta/key-encryption-key/00000003-${removed}`);
+    await move.expectMoved();
+  });
+
+  it('takes a presence that an earlier release trimmed without a floor', async () => {
+    await fill(move.source);
+    const first = Math.min(...(move.source.slots.get('presence')?.keys() ?? []));
+    expect(first).toBeGreaterThan(1);
+    move.source.floors.clear();
+    await move.copy();
+    expect(move.target.floors.get('presence')).toBe(first);
+    expect((await verifyLog(memoryDriver(move.target))).bad).toBeUndefined();
   });
 
   it('says that it was done when it is asked again', async () => {
@@ -137,7 +168,7 @@ describe('a copy that cannot be', () => {
 
   it('is refused from nowhere', async () => {
     await refused('not_found', /no log in the old place/);
-    expect(move.target.snapshots.size).toBe(0);
+    expect(move.target.meta.size).toBe(0);
   });
 
   it('is refused to a store that holds a log, and leaves both as they were', async () => {
@@ -158,7 +189,7 @@ describe('a copy that cannot be', () => {
   it('is refused when another log has got into the unfinished target, naming the slot', async () => {
     await fill(move.source);
     const gone = (): Promise<never> => Promise.reject(new Error('gone'));
-    const dead = { ...memoryDriver(move.target), commit: gone, load: gone };
+    const dead = { ...memoryDriver(move.target), append: gone, load: gone };
     await expect(copyLog(move.options(memoryDriver(move.source), dead))).rejects.toThrow('gone');
     const other = memoryStore();
     await fill(other);
@@ -186,6 +217,21 @@ describe('a copy that cannot be', () => {
     await refused('damaged', /the audit log is damaged at slot 7: it is missing/);
   });
 
+  it('is refused when the beginning of a partition is missing and was not given up', async () => {
+    await fill(move.source);
+    move.source.slots.get('audit')?.delete(1);
+    await refused('damaged', /the audit log is damaged at slot 1: it is missing/);
+    const { partitions } = await verifyLog(memoryDriver(move.source));
+    expect(partitions.map(({ bad }) => bad?.slot)).toEqual([undefined, undefined, 1]);
+  });
+
+  it('is refused from a store where an earlier release left its mark', async () => {
+    await fill(move.source);
+    const mark = { version: 1, kind: 'import', id: 'x', from: 'there', begunAt: cause.at };
+    move.source.snapshots.set('unfinished', Buffer.from(JSON.stringify(mark)));
+    await refused('unavailable', /the import from there begun at .* has not ended/);
+  });
+
   it('is refused for a batch that the target does not take, before the source is fenced', async () => {
     const text = 'x'.repeat(60 * 1024);
     const events = Array.from({ length: 6 }, (_, i) =>
@@ -199,7 +245,7 @@ describe('a copy that cannot be', () => {
     move.source.slots.set('state', new Map([[1, encodeBatch({ ...header, id: uuidV7(realWorld) }, events)]]));
     const small = { ...memoryDriver(move.target), limits: { maxBatchBytes: 350 * 1024 } };
     await expect(copyLog(move.options(memoryDriver(move.source), small))).rejects.toMatchObject({
-      code: 'limit_exceeded',
+      code: 'too_large',
       message: expect.stringMatching(/slot 1 of state has \d+ bytes, and the target takes 358400/) as string,
     });
     await untouched();
@@ -212,7 +258,7 @@ describe('a copy that cannot be', () => {
     const forgetful = {
       ...honest,
       load: async (partition: Partition, slots: readonly StoredSlot[]) =>
-        honest.load?.(
+        honest.load(
           partition,
           slots.filter(({ slot }) => slot !== 9),
         ),
@@ -224,7 +270,7 @@ describe('a copy that cannot be', () => {
     const liar = {
       ...honest,
       load: async (partition: Partition, slots: readonly StoredSlot[]) =>
-        honest.load?.(
+        honest.load(
           partition,
           slots.map(({ slot, batch }) => ({ slot, batch: slot === 9 ? spoilt(batch) : batch })),
         ),

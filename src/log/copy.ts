@@ -49,7 +49,7 @@ const maxPasses = 10;
  * source; copies the rest and compares; opens the log at the target. What stops it on the way leaves the target marked
  * as unfinished: nobody opens it, and the same call goes on where this one stopped.
  * @throws CodedError `already_exists` when the target holds another log, `damaged` when the source is damaged,
- * `limit_exceeded` when the target does not take its batches, `not_found` when the source is empty: none of them
+ * `too_large` when the target does not take its batches, `not_found` when the source is empty: none of them
  * changes the source. After the fence: what the stores throw.
  */
 export async function copyLog(options: CopyOptions): Promise<Copied> {
@@ -57,7 +57,7 @@ export async function copyLog(options: CopyOptions): Promise<Copied> {
   await refuseUnfinished(source);
   if (await isEmpty(source)) throw new CodedError('not_found', `there is no log in ${options.from}`);
   if (target.limits.maxBatchBytes < maxBatchBytes)
-    throw new CodedError('limit_exceeded', `${options.to} takes smaller batches than the log makes`);
+    throw new CodedError('too_large', `${options.to} takes smaller batches than the log makes`);
   return withLog(source, world, async (from) => {
     const mark = await claim(options, fenceOf(from));
     return mark === 'was copied' ? { status: mark } : move(options, from, mark.id);
@@ -80,12 +80,14 @@ async function move(options: CopyOptions, from: ClusterLog, id: string): Promise
       await compare(copy, id, options);
     }
     await blobs.vault();
+    await blobs.meta();
     await blobs.snapshots();
     await requireSnapshots(target, copies, options.to);
     const heads = copies.map((copy) => copy.copied);
     await openTarget(to, { id, from: options.from, heads }, cause);
     // Data keys that were destroyed at the source meanwhile.
     const dataKeys = await blobs.vault();
+    await blobs.meta();
     await removeMark(target);
     return { status: 'copied', partitions: heads, dataKeys, fencedMs: performance.now() - began };
   });
@@ -101,6 +103,7 @@ async function copyMost(
     let written = 0;
     for (const copy of copies) written += await copy.pass(await lastSlot(from, copy));
     await blobs.vault();
+    await blobs.meta();
     await blobs.snapshots();
     options.progress({ status: 'pass', number: pass, slots: written });
     if (written <= little) break;
@@ -126,7 +129,7 @@ async function requireSnapshots(
 }
 
 /**
- * First slot and head as the target gives them. Every slot between was compared when it was written or found.
+ * Floor and head as the target gives them. Every slot between was compared when it was written or found.
  * @throws CodedError `damaged`, `already_exists`.
  */
 async function compare(copy: SlotCopy, id: string, { target, to }: CopyOptions): Promise<void> {
@@ -134,17 +137,13 @@ async function compare(copy: SlotCopy, id: string, { target, to }: CopyOptions):
   const fence = copy.fold.fence;
   if (fence?.status !== 'moved' || fence.copy !== id)
     throw new CodedError('unavailable', `the fence of ${partition} is gone: was the copy given up?`);
-  let first = 0;
-  for await (const { slot } of target.read(partition, 1)) {
-    first = slot;
-    break;
-  }
+  const { floor } = await target.bounds(partition);
   let found = '';
   for await (const { slot, batch } of target.read(partition, lastSlot)) {
     if (slot === lastSlot) found = decodeBatch(batch).hash.toString('hex');
     break;
   }
-  if (first !== firstSlot || found !== head)
+  if (floor !== Math.max(1, firstSlot) || found !== head)
     throw new CodedError(
       'damaged',
       `${to} does not hold ${partition} from slot ${firstSlot} to slot ${lastSlot} with the head ${head}`,
@@ -207,8 +206,10 @@ const fenceOf = (log: ClusterLog): Fence | undefined => {
 };
 
 export async function isEmpty(driver: SlotDriver): Promise<boolean> {
-  for (const partition of partitions) for await (const _ of driver.read(partition, 1)) return false;
-  return (await driver.vault.list('')).length + (await driver.snapshots.list('')).length === 0;
+  for (const partition of partitions) if ((await driver.bounds(partition)).head > 0) return false;
+  for (const store of [driver.vault, driver.snapshots, driver.meta])
+    if ((await store.list('')).length > 0) return false;
+  return true;
 }
 
 async function withLog<T>(

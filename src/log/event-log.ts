@@ -1,7 +1,9 @@
+import type { Deadline } from '../base/deadline.ts';
 import type { Observable } from 'rxjs';
 import type { Instant } from '../base/time.ts';
 import type { StoreReport } from './slot-driver.ts';
 import type { Fence } from './fence.ts';
+import type { Recovered, RecoveryReport, RecoveryStep } from './recovery.ts';
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 
 export interface Write {
@@ -9,6 +11,13 @@ export interface Write {
   /** The revision the stream must have now; 0 when it must not exist. */
   readonly expected: Revision;
   readonly facts: readonly Fact[];
+}
+
+export interface AppendOptions {
+  /** Made by the caller, a UUID of version 7: by it the append is found again. The id of its last event. */
+  readonly id?: string | undefined;
+  /** Asked right before the append goes to the store. */
+  readonly deadline?: Deadline | undefined;
 }
 
 /** What a view needs. Also implemented over the network, by `api/remote-log.ts`. */
@@ -20,12 +29,18 @@ export interface Followable {
   follow(after: Position): Observable<Followed>;
   /** The newest stored state of the projection `name`, if one was kept. */
   snapshot(name: string): Promise<ViewSnapshot | undefined>;
+  /** Position of the newest event; over the network, the one that a server tells next. */
+  head?(): Promise<Position>;
+  /** As `EventLog.positionBefore`; undefined when the other side is too old to say. */
+  positionBefore?(at: Instant): Promise<Position | undefined>;
 }
 
 /** State of one projection after all events up to and including `position`. Plain JSON. */
 export interface ViewSnapshot {
   readonly position: Position;
   readonly state: unknown;
+  /** Of how many snapshots it is a part since its own release took one. */
+  readonly carried?: number;
 }
 
 /** One partition of the append-only log. */
@@ -33,23 +48,36 @@ export interface EventLog extends Followable {
   /**
    * Appends all the facts of all the writes, or none. Durable when it resolves.
    * Answers the position of the last one. A write without facts appends nothing and only guards its stream's revision.
-   * @throws CodedError `conflict` if a stream is not at `expected`; `limit_exceeded` for a fact above 64 KB, more than
-   * 512 facts or more bytes than a batch takes, or when too many appends wait;
+   * @throws CodedError `conflict` if a stream is not at `expected`; `too_large` for a fact above 64 KB, more than
+   * 512 facts or more bytes than a batch takes; `limit_exceeded` when too many appends wait;
    * `no_space`, `unavailable`, `damaged` when the store cannot take it, or the log has moved: then nothing was appended.
-   * Only after `ambiguous` (the store fell silent for longer than the log waits) it may have been: look, then decide.
+   * What `deadline` refuses with, asked right before the store is: then nothing was appended either.
+   * Only after `ambiguous` (the store fell silent for longer than the log waits) it may have been, or may yet be:
+   * ask with `appended`, then decide.
    */
-  append(writes: readonly Write[], cause: Cause): Promise<Position>;
+  append(writes: readonly Write[], cause: Cause, options?: AppendOptions): Promise<Position>;
 
   /**
-   * One stream after revision `after` (default 0), oldest first, as of the newest commit.
+   * Where the append with this id is, on the log as of the newest commit, also when another process made it. Looks at
+   * what came after `after`: a position from before the append was tried. Undefined is final once anything else was
+   * appended after it was tried: until then an answer that did not come may still be carried out.
+   */
+  appended(id: string, after: Position): Promise<Position | undefined>;
+
+  /**
+   * One stream after revision `after` (default 0), oldest first, as of the newest commit. With `asOf` (what
+   * `head` answered before): as of that position or a later one, without another look at the store.
    * @throws CodedError `cursor_too_old` when events after `after` were trimmed.
    */
-  read(stream: StreamName, after?: Revision): AsyncIterable<Recorded>;
+  read(stream: StreamName, after?: Revision, asOf?: Position): AsyncIterable<Recorded>;
 
-  /** Number of events ever appended to the stream, as of the newest commit; trimmed ones count. */
-  revision(stream: StreamName): Promise<Revision>;
+  /** Number of events ever appended to the stream, as of the newest commit or `asOf`; trimmed ones count. */
+  revision(stream: StreamName, asOf?: Position): Promise<Revision>;
 
-  /** Events after `after`, oldest first, up to the newest commit; then ends. */
+  /**
+   * Events after `after`, oldest first, up to the newest commit; then ends. Of a damaged log: what precedes the damage,
+   * and then throws.
+   */
   history(after: Position): AsyncIterable<Recorded>;
 
   /**
@@ -72,6 +100,9 @@ export interface EventLog extends Followable {
    * @throws CodedError `unavailable` when the log has moved: they are destroyed here, perhaps not in the new store.
    */
   destroySecrets(event: Recorded): Promise<void>;
+
+  /** The same by the ids of data keys. */
+  destroyKeys(keyIds: readonly string[]): Promise<void>;
 }
 
 /** State of one view, as a snapshot keeps it. */
@@ -81,6 +112,8 @@ export interface ViewState {
   readonly position: Position;
   /** Plain JSON. */
   readonly state: unknown;
+  /** As in `ViewSnapshot`; absent on one's own. */
+  readonly carried?: number;
 }
 
 export type Compacted =
@@ -120,6 +153,8 @@ export interface PartitionStats {
   readonly lastSnapshotAt: Instant | undefined;
   /** Set when the log is damaged: it serves what precedes and takes nothing. */
   readonly damage: string | undefined;
+  /** Set while the store no longer holds what was read from it: nothing is decided or written. */
+  readonly wentBack: string | undefined;
   /** Set when the log has moved to another store, or a newer version writes it: it is served as it was, and takes nothing. */
   readonly fence: Fence | undefined;
 }
@@ -149,7 +184,8 @@ export interface ClusterLog {
   readonly presence: EventLog;
   readonly audit: EventLog;
   /**
-   * Keeps the views' states, so that opening reads only what came after. Two snapshots are kept. With `trim`, the slots
+   * Keeps the views' states, so that opening reads only what came after. Two snapshots are kept. States of other names
+   * that the newest one has are carried along for a while: those of another release. With `trim`, the slots
    * that the older of them does not need are given up. `cause` is that of the fact that fences other compactors.
    */
   takeSnapshot(
@@ -160,6 +196,13 @@ export interface ClusterLog {
   ): Promise<Compacted>;
   /** What lies in the store beside the newest: looked up there at the call. */
   inspect(partition: Partition): Promise<PartitionContents>;
+  /** After the store went back: what is known here, and what the store holds. Changes nothing. */
+  recovery(partition: Partition): Promise<RecoveryReport>;
+  /**
+   * The way out of that, for one partition: gives the store back what is still known here, or goes on from what it has.
+   * Appends a fact that says which, and what was lost. Followers of this process are told to begin again.
+   */
+  recover(partition: Partition, step: RecoveryStep, cause: Cause): Promise<Recovered>;
   stats(): Readonly<Record<Partition, PartitionStats>>;
   /** What is known of the store under it. */
   store(): StoreReport;

@@ -64,10 +64,10 @@ describe('a fenced partition', () => {
     const slow = memoryDriver(store);
     const log = await handle({
       ...slow,
-      commit: async (partition, slot, batch) => {
+      append: async (partition, after, batch) => {
         // Another process fences between the choice of the slot and the commit.
-        if (slot === 1) await fence(await handle(), fenced('c1', 'etcd'));
-        return slow.commit(partition, slot, batch);
+        if (after.slot === 0) await fence(await handle(), fenced('c1', 'etcd'));
+        return slow.append(partition, after, batch);
       },
     });
     const all = await Promise.allSettled(
@@ -109,7 +109,11 @@ describe('a fenced partition', () => {
     // As by one who was about to take it when the fence came.
     const fold = new PartitionFold('state');
     for await (const { batch } of memoryDriver(store).read('state', 1)) fold.admit(decodeBatch(batch));
-    await new SnapshotStore(memoryDriver(store).snapshots, 'state', silentLog).write(fold, [], 1, cause.at);
+    await new SnapshotStore(memoryDriver(store).snapshots, 'state', silentLog).write(fold, [], {
+      floor: 1,
+      takenAt: cause.at,
+      epoch: 1,
+    });
     const late = await handle();
     expect(late.stats().state.fence?.reason).toBe(moved.message);
     await expect(add(late, 'a-1', 1)).rejects.toMatchObject(moved);

@@ -1,10 +1,10 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { backoffMs, pause } from '../base/backoff.ts';
-import { isCoded, messageOf } from '../base/errors.ts';
+import { type CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import type { Batch } from './batch.ts';
 import type { Followed, Partition, Position } from './event.ts';
-import { type PartitionReader, tooOld } from './partition-reader.ts';
+import { type News, type PartitionReader, tooOld } from './partition-reader.ts';
+import { conditionError } from './reader-condition.ts';
 import type { Watch } from './watch.ts';
 
 export interface FollowOptions {
@@ -64,13 +64,18 @@ class Follower {
     closed.addEventListener('abort', this.#complete);
     this.#release = watch.hold(this);
     for (let failures = 0; !this.#over();) {
-      if (this.#at >= reader.fold.position) {
-        this.#stopListening = reader.listen((batch) => {
-          this.#live(batch);
-        });
-        return;
-      }
       try {
+        const refusal = await this.#refusal();
+        if (refusal !== undefined) {
+          this.#subscriber.error(refusal);
+          return;
+        }
+        if (this.#at >= reader.fold.position) {
+          this.#stopListening = reader.listen((news) => {
+            this.#live(news);
+          });
+          return;
+        }
         await this.#readHistory();
         failures = 0;
       } catch (e) {
@@ -84,6 +89,15 @@ class Follower {
     }
   }
 
+  /** A position that the log has not come to is of another history: what led to it is no longer there. */
+  async #refusal(): Promise<CodedError | undefined> {
+    const { reader, partition } = this.#options;
+    const { condition } = reader;
+    if (condition?.status === 'went back') return conditionError(condition);
+    if (this.#at > reader.fold.position) await reader.catchUp();
+    return this.#at > reader.fold.position ? tooOld(partition, this.#at) : undefined;
+  }
+
   async #readHistory(): Promise<void> {
     const { reader } = this.#options;
     for await (const event of reader.events(this.#at, reader.fold.position)) {
@@ -93,12 +107,18 @@ class Follower {
     }
   }
 
-  #live(batch: Batch | 'trimmed beneath'): void {
-    if (batch === 'trimmed beneath') {
-      this.#subscriber.error(tooOld(this.#options.partition, this.#at));
+  #live(news: News): void {
+    const { reader, partition } = this.#options;
+    if (news === 'trimmed beneath') {
+      this.#subscriber.error(tooOld(partition, this.#at));
       return;
     }
-    for (const event of batch.events) {
+    if (news === 'went back') {
+      const { condition } = reader;
+      this.#subscriber.error(condition ? conditionError(condition) : tooOld(partition, this.#at));
+      return;
+    }
+    for (const event of news.events) {
       if (this.#over()) return;
       if (event.position <= this.#at) continue;
       this.#at = event.position;

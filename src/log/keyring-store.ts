@@ -1,10 +1,17 @@
-import { realWorld, type World } from '../base/world.ts';
 import { CodedError } from '../base/errors.ts';
+import { allSettled } from '../base/settled.ts';
+import { realWorld, type World } from '../base/world.ts';
 import { type KeyEncryptionKey, type Keyring, keyringFrom, newKey } from './keyring.ts';
-import type { BlobStore } from './slot-driver.ts';
+import type { BlobStore, SlotDriver } from './slot-driver.ts';
 
 const prefix = 'key-encryption-key/';
 const nameShape = /^key-encryption-key\/(\d{8})-([0-9a-f]{16})$/;
+
+/** Whether a value of this name is one of the keys below. */
+export const isStoreKey = (name: string): boolean => name.startsWith(prefix);
+
+/** Where the keys lie: in `meta`; those that an earlier release made, in `vault`. */
+export type StoreKeyPlaces = Pick<SlotDriver, 'meta' | 'vault'>;
 
 /**
  * A keyring that lies in the store itself, for a store that several machines share when nothing better is configured.
@@ -12,56 +19,87 @@ const nameShape = /^key-encryption-key\/(\d{8})-([0-9a-f]{16})$/;
  * Each key is a blob of its own, so that two auth servers that start at once make two keys and both know both.
  */
 export const openStoreKeyring = (
-  vault: BlobStore,
+  places: StoreKeyPlaces,
   world: Pick<World, 'randomBytes'> = realWorld,
 ): Keyring => {
-  let keys: readonly KeyEncryptionKey[] | undefined;
+  let known: ReadonlyMap<string, KeyEncryptionKey> | undefined;
   return keyringFrom(
     async (as) => {
-      // Only who seals, or meets a key it has not seen, waits for the store.
-      if (keys === undefined || as === 'now') keys = await readKeys(vault);
-      return keys;
+      // Only who has sealed, or meets a key it has not seen, waits for the store.
+      if (known === undefined || known.size === 0 || as === 'now') known = await readKeys(places, known);
+      return [...known.values()];
     },
     world,
     'the store',
+    'known',
   );
 };
 
 /** Whether the store holds such a keyring. */
-export const hasStoreKeyring = async (vault: BlobStore): Promise<boolean> =>
-  (await vault.list(prefix)).length > 0;
+export const hasStoreKeyring = async (places: StoreKeyPlaces): Promise<boolean> =>
+  (await placedKeys(places)).length > 0;
 
 /** Adds a key that is the newest from then on. Answers its id. */
 export async function addStoreKey(
-  vault: BlobStore,
+  places: StoreKeyPlaces,
   world: Pick<World, 'randomBytes'> = realWorld,
 ): Promise<string> {
-  const last = nameShape.exec((await vault.list(prefix)).at(-1) ?? '')?.[1] ?? '0';
+  const last = nameShape.exec((await placedKeys(places)).at(-1)?.name ?? '')?.[1] ?? '0';
   const { id, key } = newKey(world);
-  await vault.put(`${prefix}${String(Number(last) + 1).padStart(8, '0')}-${id}`, key);
+  const name = `${prefix}${String(Number(last) + 1).padStart(8, '0')}-${id}`;
+  const outcome = await places.meta.create(name, key);
+  if (outcome !== 'created') throw new CodedError('unavailable', `${name} ${outcome} in the store already`);
   return id;
 }
 
-/** Removes the keys for which `gone` holds. Answers their ids. */
-export async function removeStoreKeys(vault: BlobStore, gone: (id: string) => boolean): Promise<string[]> {
+/** Removes the keys for which `gone` holds, wherever they are. Answers their ids. */
+export async function removeStoreKeys(
+  places: StoreKeyPlaces,
+  gone: (id: string) => boolean,
+): Promise<string[]> {
   const removed: string[] = [];
-  for (const name of await vault.list(prefix)) {
+  for (const { place, name } of await placedKeys(places)) {
     const id = nameShape.exec(name)?.[2];
     if (id === undefined || !gone(id)) continue;
-    await vault.delete(name);
+    await place.destroy(name);
     removed.push(id);
   }
   return removed;
 }
 
-async function readKeys(vault: BlobStore): Promise<KeyEncryptionKey[]> {
-  const keys: KeyEncryptionKey[] = [];
-  for (const name of await vault.list(prefix)) {
-    const id = nameShape.exec(name)?.[2];
-    const key = await vault.get(name);
-    if (id === undefined || (key !== undefined && key.length !== 32))
-      throw new CodedError('damaged', `${name} in the vault is not a key-encryption key`);
-    if (key !== undefined) keys.push({ id, key });
-  }
-  return keys;
+/**
+ * By the names they have now, in their order. What a name stands for never changes: only new ones are read.
+ */
+async function readKeys(
+  places: StoreKeyPlaces,
+  known: ReadonlyMap<string, KeyEncryptionKey> | undefined,
+): Promise<ReadonlyMap<string, KeyEncryptionKey>> {
+  const keys = await allSettled(
+    (await placedKeys(places)).map(async ({ place, name }): Promise<[string, KeyEncryptionKey][]> => {
+      const key = known?.get(name) ?? (await readKey(place, name));
+      return key ? [[name, key]] : [];
+    }),
+  );
+  return new Map(keys.flat());
+}
+
+async function readKey(place: BlobStore, name: string): Promise<KeyEncryptionKey | undefined> {
+  const id = nameShape.exec(name)?.[2];
+  const key = await place.get(name);
+  if (id === undefined || (key !== undefined && key.length !== 32))
+    throw new CodedError('damaged', `${name} in the store is not a key-encryption key`);
+  return key && { id, key };
+}
+
+interface PlacedKey {
+  readonly place: BlobStore;
+  readonly name: string;
+}
+
+/** The oldest first. */
+async function placedKeys({ meta, vault }: StoreKeyPlaces): Promise<PlacedKey[]> {
+  const lists = await Promise.all(
+    [meta, vault].map(async (place) => (await place.list(prefix)).map((name) => ({ place, name }))),
+  );
+  return lists.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -154,19 +154,37 @@ describe('a keyring file that is changed beside the process', () => {
 
 describe('a keyring in the store', () => {
   it('is one for all, also when two make it at once, and knows keys that others add', async () => {
-    const { vault } = memoryDriver();
-    expect(await hasStoreKeyring(vault)).toBe(false);
-    await Promise.all([addStoreKey(vault), addStoreKey(vault)]);
-    const [one, other] = [openStoreKeyring(vault), openStoreKeyring(vault)];
+    const store = memoryDriver();
+    expect(await hasStoreKeyring(store)).toBe(false);
+    await Promise.all([addStoreKey(store), addStoreKey(store)]);
+    const [one, other] = [openStoreKeyring(store), openStoreKeyring(store)];
     expect(await one.newest()).toBe(await other.newest());
     const old = await one.wrap(dataKey, 'k');
-    const id = await addStoreKey(vault);
+    const id = await addStoreKey(store);
+    expect(await one.newest()).toBe(id);
     const fresh = await one.wrap(dataKey, 'k');
     expect(wrappedUnder(fresh)).toBe(id);
     for (const wrapped of [old, fresh])
       expect(Buffer.from(await other.unwrap(wrapped, 'k'))).toEqual(dataKey);
-    await removeStoreKeys(vault, (one) => one !== id);
-    await expect(openStoreKeyring(vault).unwrap(old, 'k')).rejects.toMatchObject({ code: 'unavailable' });
+    await removeStoreKeys(store, (one) => one !== id);
+    await expect(openStoreKeyring(store).unwrap(old, 'k')).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('of an earlier release stays readable where it lies, gets its new keys in meta, and loses old ones from there', async () => {
+    const store = memoryDriver();
+    const older = { id: 'a'.repeat(16), key: Buffer.alloc(32, 1) };
+    await store.vault.create(`key-encryption-key/00000007-${older.id}`, older.key);
+    expect(await hasStoreKeyring(store)).toBe(true);
+    const ring = openStoreKeyring(store);
+    expect(await ring.newest()).toBe(older.id);
+    const id = await addStoreKey(store);
+    expect(await store.meta.list('')).toEqual([`key-encryption-key/00000008-${id}`]);
+    expect(await openStoreKeyring(store).newest()).toBe(id);
+    expect(await ring.newest()).toBe(id);
+    const wrapped = await ring.wrap(dataKey, 'k');
+    expect(await removeStoreKeys(store, (one) => one !== id)).toEqual([older.id]);
+    expect(await store.vault.list('')).toEqual([]);
+    expect(Buffer.from(await openStoreKeyring(store).unwrap(wrapped, 'k'))).toEqual(dataKey);
   });
 });
 

@@ -4,7 +4,7 @@ import type { ClusterLog } from './event-log.ts';
 import { logTrouble } from './log-trouble.ts';
 import { memoryDriver, type MemoryStore, memoryStore } from './memory-driver.ts';
 import { addEvents, cause, openOn } from './signed-head-testing.ts';
-import { collect } from './testing.ts';
+import { collectUntil } from './testing.ts';
 import { verifyLog } from './verify.ts';
 
 let store: MemoryStore;
@@ -41,7 +41,7 @@ describe('a log that a newer version wrote', () => {
       cause,
     );
     await expect(append).rejects.toMatchObject({ code: 'unavailable', message: newer });
-    expect(await collect(log.state.history(0))).toHaveLength(3);
+    expect(await collectUntil(log.state.history(0), 'unavailable')).toHaveLength(3);
     expect(log.stats().state).toMatchObject({
       damage: undefined,
       fence: { status: 'unknown', reason: newer },

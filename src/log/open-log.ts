@@ -6,7 +6,7 @@ import { type Partition, partitions } from './event.ts';
 import type { Keyring } from './keyring.ts';
 import { PartitionLog, type PartitionLogOptions } from './partition-log.ts';
 import { Sealing } from './sealing.ts';
-import type { SlotDriver } from './slot-driver.ts';
+import type { Place, SlotDriver } from './slot-driver.ts';
 
 export interface LogOptions {
   /** Belongs to the log from here on: closed with it. */
@@ -25,6 +25,8 @@ export interface LogOptions {
   readonly maxWaitingBytes?: number;
   /** Stored bytes of decoded batches held per partition. Default 4 MiB. */
   readonly recentBytes?: number;
+  /** What the store is known to have held: if it does not hold it any more, the log opens as one that went back. */
+  readonly known?: Partial<Readonly<Record<Partition, Place>>>;
   /** Open the log also while it is being copied into this store. For those who copy. */
   readonly unfinished?: boolean;
 }
@@ -50,7 +52,7 @@ export async function openLog(options: LogOptions): Promise<ClusterLog> {
 export const emptyLog = (options: LogOptions): ClusterLog => clusterLog(makeLogs(options), options.driver);
 
 function makeLogs(options: LogOptions): Record<Partition, PartitionLog> {
-  const full: PartitionLogOptions = {
+  const full: Omit<PartitionLogOptions, 'known'> = {
     pollMs: options.driver.limits.pollMs ?? 250,
     settleMs: 30_000,
     maxWaiting: 10_000,
@@ -59,17 +61,17 @@ function makeLogs(options: LogOptions): Record<Partition, PartitionLog> {
     ...options,
     sealing: new Sealing(options.driver.vault, options.keyring, options.world),
   };
-  return {
-    state: new PartitionLog('state', full),
-    presence: new PartitionLog('presence', full),
-    audit: new PartitionLog('audit', full),
-  };
+  const make = (partition: Partition): PartitionLog =>
+    new PartitionLog(partition, { ...full, known: options.known?.[partition] });
+  return { state: make('state'), presence: make('presence'), audit: make('audit') };
 }
 
 const clusterLog = (logs: Readonly<Record<Partition, PartitionLog>>, driver: SlotDriver): ClusterLog => ({
   ...logs,
   takeSnapshot: (partition, views, options, cause) => logs[partition].takeSnapshot(views, options, cause),
   inspect: (partition) => logs[partition].inspect(),
+  recovery: (partition) => logs[partition].recovery(),
+  recover: (partition, step, cause) => logs[partition].recover(step, cause),
   stats: () => ({ state: logs.state.stats(), presence: logs.presence.stats(), audit: logs.audit.stats() }),
   store: () => driver.report(),
   close: async () => {

@@ -2,7 +2,7 @@ import { CodedError } from '../base/errors.ts';
 import { hour, type Instant, plusMs } from '../base/time.ts';
 import type { ClusterLog } from './event-log.ts';
 import { partitions } from './event.ts';
-import { dataKeyIds } from './rewrap-marks.ts';
+import { dataKeyIds } from './data-keys.ts';
 import type { BlobStore } from './slot-driver.ts';
 
 /** A data key is stored before its event: a young one may yet get it. */

@@ -2,16 +2,8 @@ import { CodedError } from '../base/errors.ts';
 import { type Batch, noHash } from './batch.ts';
 import type { Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import { type Fence, fenceAfter, fenceStream } from './fence.ts';
-
-/**
- * Where a stream's events lie: from revision `firstRevisions[i]` on in `slots[i]` and the few slots after it. A stream
- * that is written all the time has an entry for every 16th slot, others one for each of theirs.
- */
-export interface StreamIndex {
-  revision: Revision;
-  readonly slots: number[];
-  readonly firstRevisions: Revision[];
-}
+import { SegmentedStreams } from './segmented-streams.ts';
+import { HeapStreams } from './stream-index.ts';
 
 /** One signpost into the slots: the position and the moment at which `slot` begins. */
 export interface Signpost {
@@ -23,10 +15,9 @@ export interface Signpost {
 /** The stream whose facts fence those who compact the partition: who appended the last one may go on. */
 export const compactionStream = (partition: Partition): StreamName => `compaction-${partition}`;
 
-/** Slots that one entry of a stream's index stands for: that one and those after it. */
-export const indexSpan = 16;
-
+/** Signposts stand so many slots apart, or a power of two times as many where there would be too many of them. */
 const signpostEvery = 64;
+const maxSignposts = 4_096;
 
 /** What must be known of a partition to write its next slot and to find events in it. Folded from its batches. */
 export class PartitionFold {
@@ -41,15 +32,18 @@ export class PartitionFold {
   compactedAt: Position = 0;
   /** Set while the partition takes no appends. */
   fence: Fence | undefined;
-  readonly streams = new Map<StreamName, StreamIndex>();
-  /** Every 64th slot, in order. */
+  readonly streams: HeapStreams | SegmentedStreams;
+  /** In order. */
   readonly signposts: Signpost[] = [];
+  #signpostEvery = signpostEvery;
 
   /** True when the beginning is not known: a stream is then taken at its word when first seen. */
   #partial = false;
 
   constructor(partition: Partition) {
     this.partition = partition;
+    // Only there do streams arise with every session.
+    this.streams = partition === 'audit' ? new SegmentedStreams() : new HeapStreams();
   }
 
   /** A fold that begins in the middle, just before `batch`. Good for checking what follows, not for writing. */
@@ -62,27 +56,29 @@ export class PartitionFold {
     return fold;
   }
 
+  /** @throws Error for a stream that this fold does not know: see `knows`. */
   revision(stream: StreamName): Revision {
     return this.streams.get(stream)?.revision ?? 0;
+  }
+
+  /** Whether it is in memory how far the stream is. It stays there until this fold goes on to its next slot. */
+  knows(stream: StreamName): boolean {
+    return this.streams.knows(stream, this.slot);
+  }
+
+  /** Resolves when all these streams are known. */
+  async recall(streams: readonly StreamName[]): Promise<void> {
+    while (!streams.every((one) => this.knows(one))) await this.streams.recall(streams);
   }
 
   /** Takes the next batch. Changes nothing when it throws CodedError `damaged`. */
   admit(batch: Batch): void {
     this.check(batch);
     const first = batch.events[0];
-    if (this.slot % signpostEvery === 0 && first)
-      this.signposts.push({
-        slot: batch.slot,
-        firstPosition: batch.firstPosition,
-        firstAt: first.cause.at,
-      });
+    if (this.slot % this.#signpostEvery === 0 && first)
+      this.erect({ slot: batch.slot, firstPosition: batch.firstPosition, firstAt: first.cause.at });
     for (const event of batch.events) {
-      const index = this.#indexOf(event.stream);
-      if (batch.slot - (index.slots.at(-1) ?? -indexSpan) >= indexSpan) {
-        index.slots.push(batch.slot);
-        index.firstRevisions.push(event.revision);
-      }
-      index.revision = event.revision;
+      this.streams.add(event.stream, batch.slot, event.revision);
       this.lastAt = event.cause.at;
       if (event.stream === compactionStream(this.partition)) this.compactedAt = event.position;
       if (event.stream === fenceStream(this.partition)) this.fence = fenceAfter(event);
@@ -90,6 +86,17 @@ export class PartitionFold {
     this.slot = batch.slot;
     this.position += batch.events.length;
     this.hash = batch.hash;
+  }
+
+  /** Adds the last signpost. */
+  erect(signpost: Signpost): void {
+    this.signposts.push(signpost);
+    if (this.signposts.length <= maxSignposts) return;
+    this.#signpostEvery *= 2;
+    const every = this.#signpostEvery;
+    // The first stays: what precedes it may have been trimmed.
+    const left = this.signposts.filter((one, i) => i === 0 || (one.slot - 1) % every === 0);
+    this.signposts.splice(0, this.signposts.length, ...left);
   }
 
   /** The slot to begin at for events after `after`: it, or one of those before it, holds the next event. */
@@ -106,12 +113,7 @@ export class PartitionFold {
   forgetBefore(slot: number): void {
     const keep = this.signposts.findLastIndex((one) => one.slot <= slot);
     if (keep > 0) this.signposts.splice(0, keep);
-    for (const index of this.streams.values()) {
-      const kept = index.slots.findIndex((one) => one + indexSpan > slot);
-      const gone = kept === -1 ? index.slots.length : kept;
-      index.slots.splice(0, gone);
-      index.firstRevisions.splice(0, gone);
-    }
+    this.streams.forgetBefore(slot);
   }
 
   #firstRevision(event: Recorded): Revision {
@@ -128,14 +130,6 @@ export class PartitionFold {
       else high = middle;
     }
     return this.signposts[low - 1];
-  }
-
-  #indexOf(stream: StreamName): StreamIndex {
-    const known = this.streams.get(stream);
-    if (known) return known;
-    const made: StreamIndex = { revision: 0, slots: [], firstRevisions: [] };
-    this.streams.set(stream, made);
-    return made;
   }
 
   /** @throws CodedError `damaged` when the batch is not the next. */

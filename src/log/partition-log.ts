@@ -1,30 +1,45 @@
 import type { Observable } from 'rxjs';
-import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import { type Deadline, noDeadline } from '../base/deadline.ts';
+import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
 import type { World } from '../base/world.ts';
 import { Appender, conflict, type DraftWrite } from './appender.ts';
+import { DiscardedKeys } from './discarded-keys.ts';
 import type {
+  AppendOptions,
   Compacted,
   EventLog,
   PartitionContents,
   PartitionStats,
-  SnapshotContents,
   ViewSnapshot,
   ViewState,
   Write,
 } from './event-log.ts';
-import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
+import type { Cause, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import { fenceError } from './fence.ts';
 import { follow } from './follow.ts';
-import { newerText, PartitionReader } from './partition-reader.ts';
+import { IndexUpkeep } from './index-upkeep.ts';
+import { PartitionReader } from './partition-reader.ts';
+import { contentsOf, statsOf } from './partition-stats.ts';
+import { conditionError, conditionText } from './reader-condition.ts';
+import {
+  recover,
+  type Recovered,
+  type RecoveryParts,
+  type RecoveryReport,
+  type RecoveryStep,
+  reportRecovery,
+  type StoreBranch,
+} from './recovery.ts';
 import type { Sealing } from './sealing.ts';
-import type { SlotDriver } from './slot-driver.ts';
+import type { Place, SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
 import { restoreFold, takeSnapshot } from './snapshots.ts';
-import { draftEvent, type EventDraft } from './stored-event.ts';
+import { draftEvent } from './stored-event.ts';
+import { appendSealed, nextId } from './sealed-append.ts';
 import { readStream } from './stream-reader.ts';
-import { uuidV7 } from './uuid-v7.ts';
+import { isUuidV7, uuidV7 } from './uuid-v7.ts';
 import { Watch } from './watch.ts';
 
 export interface PartitionLogOptions {
@@ -38,6 +53,8 @@ export interface PartitionLogOptions {
   readonly maxWaiting: number;
   readonly maxWaitingBytes: number;
   readonly recentBytes: number;
+  /** What the store is known to have held of this partition; see `ReaderOptions.known`. */
+  readonly known?: Place | undefined;
 }
 
 /** One partition of the log above a slot driver. */
@@ -45,9 +62,11 @@ export class PartitionLog implements EventLog {
   readonly #partition: Partition;
   readonly #options: PartitionLogOptions;
   readonly #snapshots: SnapshotStore;
+  readonly #upkeep: IndexUpkeep;
   readonly #reader: PartitionReader;
   readonly #appender: Appender;
   readonly #watch: Watch;
+  readonly #discarded: DiscardedKeys;
   readonly #closed = new AbortController();
   #lastSnapshotAt: Instant | undefined;
 
@@ -56,8 +75,21 @@ export class PartitionLog implements EventLog {
     this.#partition = partition;
     this.#options = options;
     this.#snapshots = new SnapshotStore(driver.snapshots, partition, sink);
+    this.#upkeep = new IndexUpkeep(driver, this.#snapshots, sink);
     const restore = (): ReturnType<typeof restoreFold> => restoreFold(driver, this.#snapshots, sink);
-    this.#reader = new PartitionReader({ ...options, partition, restore });
+    this.#reader = new PartitionReader({
+      ...options,
+      partition,
+      restore,
+      neededFrom: () => this.#snapshots.neededFrom(),
+      begun: (fold) => {
+        this.#upkeep.attach(fold);
+      },
+    });
+    this.#reader.listen(() => {
+      this.#upkeep.look(this.#reader.fold);
+    });
+    this.#discarded = new DiscardedKeys({ reader: this.#reader, sealing: options.sealing, sink });
     this.#appender = new Appender({ ...options, reader: this.#reader });
     this.#watch = new Watch({ ...options, reader: this.#reader, partition });
   }
@@ -65,31 +97,52 @@ export class PartitionLog implements EventLog {
   /** @throws CodedError `misconfigured` for a log that a newer version wrote. */
   async open(): Promise<void> {
     await this.#reader.open();
-    const { damage } = this.#reader;
-    if (damage?.newer) throw new CodedError('misconfigured', newerText(damage));
+    const { condition } = this.#reader;
+    if (condition?.status === 'newer') throw new CodedError('misconfigured', conditionText(condition));
   }
 
-  async append(writes: readonly Write[], cause: Cause): Promise<Position> {
+  async append(
+    writes: readonly Write[],
+    cause: Cause,
+    { id, deadline = noDeadline }: AppendOptions = {},
+  ): Promise<Position> {
     const facts = writes.flatMap(({ facts }) => facts);
     if (facts.length === 0) throw new CodedError('bad_request', 'an append holds at least one fact');
-    if (!facts.some((fact) => fact.secrets))
-      return this.#appender.append(this.#draft(writes, cause), cause.at);
-    return this.#appendSealed(writes, cause);
+    if (id !== undefined && !isUuidV7(id))
+      throw new CodedError('bad_request', 'the id of an append is a UUID of version 7');
+    const ids = this.#ids(facts.length, id);
+    if (facts.some((fact) => fact.secrets)) return this.#appendSealed(writes, cause, ids, deadline);
+    const drafts = this.#draft(writes, cause, ids);
+    deadline.begin();
+    return this.#appender.append(drafts, cause.at);
   }
 
-  async *read(stream: StreamName, after: Revision = 0): AsyncGenerator<Recorded> {
+  async appended(id: string, after: Position): Promise<Position | undefined> {
     await this.#reader.catchUp();
+    for await (const event of this.#reader.events(after, this.#reader.fold.position))
+      if (event.id === id) return event.position;
+    return undefined;
+  }
+
+  async *read(stream: StreamName, after: Revision = 0, asOf?: Position): AsyncGenerator<Recorded> {
+    await this.#look(asOf);
     yield* readStream(this.#reader, stream, after);
   }
 
-  async revision(stream: StreamName): Promise<Revision> {
-    await this.#reader.catchUp();
+  async revision(stream: StreamName, asOf?: Position): Promise<Revision> {
+    await this.#look(asOf);
+    await this.#reader.fold.recall([stream]);
     return this.#reader.fold.revision(stream);
   }
 
   async *history(after: Position): AsyncGenerator<Recorded> {
-    await this.#reader.catchUp();
+    await this.#reader.catchUp().catch((e: unknown) => {
+      const { condition } = this.#reader;
+      if (condition === undefined || condition.status === 'went back') throw e;
+    });
+    const { condition } = this.#reader;
     yield* this.#reader.events(after, this.#reader.fold.position);
+    if (condition !== undefined) throw conditionError(condition);
   }
 
   follow(after: Position): Observable<Followed> {
@@ -124,7 +177,10 @@ export class PartitionLog implements EventLog {
     return this.#reader.fold.position;
   }
 
-  snapshot(name: string): Promise<ViewSnapshot | undefined> {
+  async snapshot(name: string): Promise<ViewSnapshot | undefined> {
+    const { condition } = this.#reader;
+    // Whoever began from it would forget what this process knows to have happened since.
+    if (condition?.status === 'went back') throw conditionError(condition);
     return this.#snapshots.view(name);
   }
 
@@ -132,8 +188,12 @@ export class PartitionLog implements EventLog {
     return this.#options.sealing.unseal(event, name);
   }
 
-  async destroySecrets(event: Recorded): Promise<void> {
-    await this.#options.sealing.destroy(Object.values(event.sealed ?? {}).map((one) => one.keyId));
+  destroySecrets(event: Recorded): Promise<void> {
+    return this.destroyKeys(Object.values(event.sealed ?? {}).map((one) => one.keyId));
+  }
+
+  async destroyKeys(keyIds: readonly string[]): Promise<void> {
+    await this.#options.sealing.destroy(keyIds);
     // Destroyed here; but the vault may have been copied before.
     await this.#reader.catchUp();
     if (this.#reader.fold.fence) throw fenceError(this.#reader.fold.fence);
@@ -151,6 +211,7 @@ export class PartitionLog implements EventLog {
         driver,
         reader: this.#reader,
         snapshots: this.#snapshots,
+        upkeep: this.#upkeep,
         world,
         writer,
         append: (stream, expected, fact, by) => this.append([{ stream, expected, facts: [fact] }], by),
@@ -164,104 +225,103 @@ export class PartitionLog implements EventLog {
   }
 
   /** See `ClusterLog.inspect`. */
-  async inspect(): Promise<PartitionContents> {
-    const snapshots: SnapshotContents[] = [];
-    for await (const { slot, bytes, found } of this.#snapshots.inspect()) {
-      const good = typeof found === 'string' ? undefined : found;
-      snapshots.push({
-        slot,
-        bytes,
-        position: good?.position,
-        takenAt: good?.takenAt,
-        fault: typeof found === 'string' ? found : undefined,
-      });
-    }
-    for await (const { slot } of this.#options.driver.read(this.#partition, 1))
-      return { firstSlot: slot, snapshots };
-    return { firstSlot: 0, snapshots };
+  inspect(): Promise<PartitionContents> {
+    return contentsOf(this.#options.driver, this.#partition, this.#snapshots);
+  }
+
+  /** See `ClusterLog.recovery`. */
+  recovery(): Promise<RecoveryReport> {
+    return reportRecovery(this.#recoveryParts());
+  }
+
+  /** See `ClusterLog.recover`. */
+  recover(step: RecoveryStep, cause: Cause): Promise<Recovered> {
+    return recover(this.#recoveryParts(), step, cause);
   }
 
   stats(): PartitionStats {
-    const { fold, damage } = this.#reader;
-    const waiting = this.#appender.waiting;
-    const positions = [...this.#watch.watchers].map((one) => one.position);
-    return {
-      position: fold.position,
-      slot: fold.slot,
-      hash: fold.hash.toString('hex'),
-      streams: fold.streams.size,
-      ...this.#appender.counters,
-      waitingAppends: waiting.appends,
-      waitingBytes: waiting.bytes,
-      followers: positions.length,
-      lag: Math.max(0, ...positions.map((one) => fold.position - one)),
-      eventsSinceSnapshot: fold.position - fold.compactedAt,
+    return statsOf({
+      reader: this.#reader,
+      appender: this.#appender,
+      followers: [...this.#watch.watchers].map((one) => one.position),
       lastSnapshotAt: this.#lastSnapshotAt,
-      damage: damage && !damage.newer ? `slot ${damage.slot}: ${damage.reason}` : undefined,
-      fence: damage?.newer ? { status: 'unknown', copy: '', reason: newerText(damage) } : fold.fence,
-    };
+    });
   }
 
   async close(): Promise<void> {
     await this.#appender.close();
+    await this.#upkeep.close();
     this.#closed.abort();
+    await this.#discarded.close();
   }
 
-  #draft(writes: readonly Write[], cause: Cause): DraftWrite[] {
+  /** Reads what is new in the store, unless what is known here goes as far as is asked for. */
+  async #look(asOf: Position | undefined): Promise<void> {
+    if (asOf === undefined || this.#reader.fold.position < asOf) await this.#reader.catchUp();
+  }
+
+  #recoveryParts(): RecoveryParts {
+    const { driver } = this.#options;
+    return { driver, reader: this.#reader, openBranch: () => this.#openBranch() };
+  }
+
+  /** The log as the store has it, on the same handle. */
+  async #openBranch(): Promise<StoreBranch> {
+    const branch = new PartitionLog(this.#partition, { ...this.#options, known: undefined });
+    await branch.open();
+    return {
+      revision: (stream) => branch.revision(stream),
+      append: async (stream, fact, cause) =>
+        branch.append([{ stream, expected: await branch.revision(stream), facts: [fact] }], cause),
+      appendAgain: ({ id, stream, revision, fact, cause, sealed }) => {
+        const events = [draftEvent(id, stream, fact, cause, sealed)];
+        return branch.#appender.append([{ stream, expected: revision - 1, events }], cause.at);
+      },
+      close: () => branch.close(),
+    };
+  }
+
+  /** Ids of `count` events. The last is `id`, when there is one: its position is what the append returns. */
+  #ids(count: number, id: string | undefined): Iterator<string> {
+    const { world } = this.#options;
+    const made = Array.from({ length: count }, (_, i) =>
+      i === count - 1 ? (id ?? uuidV7(world)) : uuidV7(world),
+    );
+    return made.values();
+  }
+
+  #draft(writes: readonly Write[], cause: Cause, ids: Iterator<string>): DraftWrite[] {
     return writes.map(({ stream, expected, facts }) => ({
       stream,
       expected,
-      events: facts.map((fact) => draftEvent(uuidV7(this.#options.world), stream, fact, cause, undefined)),
+      events: facts.map((fact) => draftEvent(nextId(ids), stream, fact, cause, undefined)),
     }));
   }
 
-  /** The data keys are durable before the events; when the events are not stored, the keys are removed again. */
-  async #appendSealed(writes: readonly Write[], cause: Cause): Promise<Position> {
+  async #appendSealed(
+    writes: readonly Write[],
+    cause: Cause,
+    ids: Iterator<string>,
+    deadline: Deadline,
+  ): Promise<Position> {
     await this.#refuseEarly(writes, cause);
-    const { sealing, world } = this.#options;
-    const made: string[] = [];
-    const seal = async (stream: StreamName, fact: Fact): Promise<EventDraft> => {
-      const id = uuidV7(world);
-      const sealed =
-        fact.secrets && (await sealing.seal({ stream, eventId: id, type: fact.type }, fact.secrets, made));
-      return draftEvent(id, stream, fact, cause, sealed);
-    };
-    try {
-      const drafts: DraftWrite[] = [];
-      for (const { stream, expected, facts } of writes) {
-        const events: EventDraft[] = [];
-        for (const fact of facts) events.push(await seal(stream, fact));
-        drafts.push({ stream, expected, events });
-      }
-      return await this.#appender.append(drafts, cause.at);
-    } catch (e) {
-      if (isCoded(e) && e.code !== 'ambiguous') await this.#discard(made);
-      throw e;
-    }
-  }
-
-  async #discard(keyIds: readonly string[]): Promise<void> {
-    try {
-      await this.#options.sealing.destroy(keyIds);
-    } catch (e) {
-      // They open nothing that was stored. The reason why the append failed says more to the caller than this one.
-      this.#options.sink.warn('data keys without an event stay in the vault', {
-        keyIds,
-        reason: messageOf(e),
-      });
-    }
+    const parts = { sealing: this.#options.sealing, discarded: this.#discarded, appender: this.#appender };
+    return appendSealed(parts, writes, { cause, ids, deadline });
   }
 
   /** What can be seen to fail is refused before anything is written to the vault. */
   async #refuseEarly(writes: readonly Write[], cause: Cause): Promise<void> {
     if (this.#reader.fold.fence) await this.#reader.catchUp();
     if (this.#reader.fold.fence) throw fenceError(this.#reader.fold.fence);
-    const events = this.#draft(writes, cause).flatMap((one) => one.events);
+    if (this.#reader.condition) await this.#reader.catchUp();
+    const count = writes.reduce((sum, { facts }) => sum + facts.length, 0);
+    const events = this.#draft(writes, cause, this.#ids(count, undefined)).flatMap((one) => one.events);
     this.#appender.check(
       events.reduce((sum, one) => sum + one.bytes, 0),
       events.length,
     );
     for (const { stream, expected } of writes) {
+      await this.#reader.fold.recall([stream]);
       const known = this.#reader.fold.revision(stream);
       if (expected < known) throw conflict(stream, expected, known);
     }

@@ -1,29 +1,18 @@
 import { CodedError, isCoded } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import { type Batch, decodeBatch } from './batch.ts';
+import { type Batch, decodeBatch, ownHash } from './batch.ts';
 import type { Partition, Position, Recorded } from './event.ts';
 import { PartitionFold } from './partition-fold.ts';
+import {
+  type Condition,
+  conditionError,
+  type Damage,
+  damaged,
+  damageError,
+  tellCondition,
+} from './reader-condition.ts';
 import { RecentBatches } from './recent-batches.ts';
-import type { SlotDriver, StoredSlot } from './slot-driver.ts';
-
-/** The first slot that cannot be read. What lies before it is served; nothing can be written after it. */
-export interface Damage {
-  readonly partition: Partition;
-  readonly slot: number;
-  readonly reason: string;
-  /** It is whole: a newer version of this program wrote it. */
-  readonly newer?: true;
-}
-
-export const damageError = (damage: Damage): CodedError => {
-  if (damage.newer) return new CodedError('unavailable', newerText(damage));
-  const { partition, slot, reason } = damage;
-  return new CodedError('damaged', `the ${partition} log is damaged at slot ${slot}: ${reason}`);
-};
-
-/** Why nothing can be written behind a slot of a newer version. */
-export const newerText = ({ partition, slot, reason }: Damage): string =>
-  `slot ${slot} of the ${partition} log cannot be read: ${reason}`;
+import { type Place, type SlotDriver, type StoredSlot, StoreWentBack } from './slot-driver.ts';
 
 export interface ReaderOptions {
   readonly driver: SlotDriver;
@@ -31,40 +20,64 @@ export interface ReaderOptions {
   readonly sink: LogSink;
   /** The newest fold that was kept and still joins on to the store. */
   readonly restore: () => Promise<PartitionFold | undefined>;
+  /** Slots before it are not needed by a snapshot that is kept: a process of the release before may have given them up. */
+  readonly neededFrom: () => Promise<number>;
+  /** Told of each fold that the reader begins with. */
+  readonly begun?: (fold: PartitionFold) => void;
   /** Decoded batches that are held, in stored bytes. */
   readonly recentBytes: number;
+  /** What the store is known to have held: one that does not hold it any more has gone back. */
+  readonly known?: Place | undefined;
 }
+
+/** What a listener hears: the next batch, or that what it followed is not what the store holds any more. */
+export type News = Batch | 'trimmed beneath' | 'went back';
 
 /** Reads one partition: keeps its fold at the newest slot seen, and hands out any part of its past. */
 export class PartitionReader {
   readonly #options: ReaderOptions;
   readonly #recent: RecentBatches;
-  readonly #listeners = new Set<(batch: Batch | 'trimmed beneath') => void>();
+  readonly #listeners = new Set<(news: News) => void>();
   #fold: PartitionFold;
-  #damage: Damage | undefined;
+  #condition: Condition | undefined;
+  #known: Place | undefined;
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
     this.#recent = new RecentBatches(options.recentBytes);
-    this.#fold = new PartitionFold(options.partition);
+    this.#fold = this.#begun(new PartitionFold(options.partition));
+    this.#known = options.known;
   }
 
   get fold(): PartitionFold {
     return this.#fold;
   }
-  get damage(): Damage | undefined {
-    return this.#damage;
+  /** As of the last look. */
+  get condition(): Condition | undefined {
+    return this.#condition;
+  }
+  get recent(): RecentBatches {
+    return this.#recent;
   }
 
-  /** Begins from the newest snapshot, when there is one, and reads what came after. */
+  /** Begins from the newest snapshot, when there is one, and reads what came after, as far as that can be read. */
   async open(): Promise<void> {
-    this.#fold = (await this.#options.restore()) ?? this.#fold;
-    await this.catchUp();
+    const restored = await this.#options.restore();
+    if (restored) this.#fold = this.#begun(restored);
+    try {
+      await this.catchUp();
+    } catch (e) {
+      if (this.#condition === undefined) throw e;
+    }
   }
 
-  /** Resolves when every slot that was in the store at the time of the call is folded. Callers share a reading. */
+  /**
+   * Resolves when every slot that was in the store at the time of the call is folded. Callers share a reading.
+   * @throws CodedError `damaged`, `unavailable` when the store cannot be read to its end, or is not the one that was
+   * folded: then nobody may decide by the fold.
+   */
   catchUp(): Promise<void> {
     if (this.#running === undefined) return this.#begin();
     this.#queued ??= this.#running.then(
@@ -75,11 +88,11 @@ export class PartitionReader {
   }
 
   /** Folds the next batch; one that is folded already is passed over. Tells the listeners. */
-  admit(batch: Batch): void {
+  admit(batch: Batch, stored: Uint8Array): void {
     if (batch.slot <= this.#fold.slot) return;
     this.#fold.admit(batch);
-    this.#recent.add(batch);
-    for (const tell of [...this.#listeners]) tell(batch);
+    this.#recent.add(batch, stored);
+    this.#tell(batch);
   }
 
   /** Forgets what lay in slots that were trimmed. */
@@ -88,8 +101,19 @@ export class PartitionReader {
     this.#recent.forgetBefore(slot);
   }
 
-  /** `tell` hears of every batch that is folded from now on. Answers how to stop that. */
-  listen(tell: (batch: Batch | 'trimmed beneath') => void): () => void {
+  /** Gives up what was folded, and begins from what the store holds now. Followers are told to begin again as well. */
+  async beginAgain(): Promise<void> {
+    this.#recent.clear();
+    this.#known = undefined;
+    const restored = await this.#options.restore();
+    this.#fold = this.#begun(restored ?? new PartitionFold(this.#options.partition));
+    this.#setCondition(undefined);
+    this.#tell('went back');
+    await this.catchUp();
+  }
+
+  /** `tell` hears of every batch that is folded from now on. Returns how to stop that. */
+  listen(tell: (news: News) => void): () => void {
     this.#listeners.add(tell);
     return () => this.#listeners.delete(tell);
   }
@@ -139,15 +163,19 @@ export class PartitionReader {
     for await (const stored of driver.read(partition, from)) {
       if (stored.slot !== next && (next !== start || !(await this.#isTrimmed(next))))
         throw await this.#missing(next);
-      yield this.#decode(stored);
+      yield await this.#decode(stored);
       next = stored.slot + 1;
     }
   }
 
-  #decode(stored: StoredSlot): Batch {
+  /** What cannot be read is read again before that is believed. */
+  async #decode(stored: StoredSlot): Promise<Batch> {
     const found = this.#look(stored);
-    if ('reason' in found) throw damageError(found);
-    return found;
+    if (!('status' in found)) return found;
+    const again = await this.#slot(stored.slot);
+    const second = again === undefined ? found : this.#look(again);
+    if ('status' in second) throw damageError(second);
+    return second;
   }
 
   #look({ slot, batch: bytes }: StoredSlot): Batch | Damage {
@@ -155,25 +183,44 @@ export class PartitionReader {
     try {
       const batch = decodeBatch(bytes);
       if (batch.slot === slot && batch.partition === partition) return batch;
-      return { partition, slot, reason: `it holds slot ${batch.slot} of ${batch.partition}` };
+      return damaged(partition, slot, `it holds slot ${batch.slot} of ${batch.partition}`);
     } catch (e) {
       if (!isCoded(e)) throw e;
       const { message: reason } = e;
       return e.code === 'unavailable'
-        ? { partition, slot, reason, newer: true }
-        : { partition, slot, reason };
+        ? { status: 'newer', partition, slot, reason }
+        : damaged(partition, slot, reason);
     }
   }
 
+  /** One slot as the store holds it now. */
+  async #slot(slot: number): Promise<StoredSlot | undefined> {
+    for await (const stored of this.#options.driver.read(this.#options.partition, slot))
+      return stored.slot === slot ? stored : undefined;
+    return undefined;
+  }
+
+  /** Whether the store holds the batch at a place, or has given the slot up. */
+  async #isHeld({ slot, hash }: Place): Promise<boolean> {
+    if (slot === 0 || (await this.#isTrimmed(slot))) return true;
+    const stored = await this.#slot(slot);
+    return stored !== undefined && ownHash(stored.batch).equals(hash);
+  }
+
   async #isTrimmed(slot: number): Promise<boolean> {
-    for await (const first of this.#options.driver.read(this.#options.partition, 1)) return first.slot > slot;
+    const { driver, partition } = this.#options;
+    const { floor } = await driver.bounds(partition);
+    if (slot < floor) return true;
+    // Only presence is trimmed, and a process of the release before does it without raising the floor.
+    if (partition !== 'presence' || slot >= (await this.#options.neededFrom())) return false;
+    for await (const first of driver.read(partition, 1)) return first.slot > slot;
     return false;
   }
 
   async #missing(slot: number): Promise<CodedError> {
     const { partition } = this.#options;
     if (await this.#isTrimmed(slot)) return tooOld(partition, undefined);
-    return damageError({ partition, slot, reason: 'it is missing' });
+    return damageError(damaged(partition, slot, 'it is missing'));
   }
 
   #begin(): Promise<void> {
@@ -186,53 +233,91 @@ export class PartitionReader {
   }
 
   async #readNewest(): Promise<void> {
-    if (this.#damage) return;
+    const found = (await this.#tryToRead()) && (await this.#tryToRead());
+    this.#setCondition(found);
+    if (found !== undefined) throw conditionError(found);
+  }
+
+  /** Reads on from the fold. Returns what stopped it. */
+  async #tryToRead(): Promise<Condition | undefined> {
     const { driver, partition } = this.#options;
-    for await (const stored of driver.read(partition, this.#fold.slot + 1)) {
-      if (stored.slot > this.#fold.slot + 1 && !(await this.#jump(stored.slot))) return;
-      if (stored.slot <= this.#fold.slot) continue;
-      if (!this.#fit(stored)) return;
+    const { slot, hash } = this.#fold;
+    try {
+      for await (const stored of driver.read(partition, slot + 1, slot === 0 ? undefined : hash)) {
+        if (stored.slot > this.#fold.slot + 1) {
+          const stopped = await this.#jump(stored.slot);
+          if (stopped !== undefined) return stopped;
+        }
+        if (stored.slot <= this.#fold.slot) continue;
+        const stopped = await this.#take(stored);
+        if (stopped !== undefined) return stopped;
+      }
+      return await this.#checkKnown();
+    } catch (e) {
+      if (!(e instanceof StoreWentBack)) throw e;
+      return this.#wentBack(slot);
     }
   }
 
-  #fit(stored: StoredSlot): boolean {
+  /** Once the fold has come past what was known before, the chain vouches for it. */
+  async #checkKnown(): Promise<Condition | undefined> {
+    const known = this.#known;
+    if (known === undefined) return undefined;
+    if (known.slot > this.#fold.slot || !(await this.#isHeld(known))) return this.#wentBack(known.slot);
+    this.#known = undefined;
+    return undefined;
+  }
+
+  async #take(stored: StoredSlot): Promise<Condition | undefined> {
     const found = this.#look(stored);
-    if ('reason' in found) return this.#declareDamaged(found);
+    if ('status' in found) return found;
+    await this.#fold.recall(found.events.map(({ stream }) => stream));
     try {
-      this.admit(found);
-      return true;
+      this.admit(found, stored.batch);
+      return undefined;
     } catch (e) {
       if (!isCoded(e, 'damaged')) throw e;
       const { partition } = this.#options;
-      return this.#declareDamaged({ partition, slot: stored.slot, reason: e.message });
+      const { slot, hash } = this.#fold;
+      if (!(await this.#isHeld({ slot, hash }))) return this.#wentBack(slot);
+      return damaged(partition, stored.slot, e.message);
     }
   }
 
   /** Slots were trimmed that this reader had not seen: it goes on from a snapshot. */
-  async #jump(to: number): Promise<boolean> {
-    const missing = this.#fold.slot + 1;
+  async #jump(to: number): Promise<Damage | undefined> {
+    const { partition } = this.#options;
+    const next = this.#fold.slot + 1;
+    if (!(await this.#isTrimmed(next))) return damaged(partition, next, 'it is missing');
     const restored = await this.#options.restore();
-    if (this.#fold.slot + 1 >= to) return true;
-    if (restored === undefined || restored.slot + 1 < to) {
-      const { partition } = this.#options;
-      const reason = 'it is missing, and no snapshot goes so far';
-      return this.#declareDamaged({ partition, slot: missing, reason });
-    }
-    this.#fold = restored;
+    if (this.#fold.slot + 1 >= to) return undefined;
+    if (restored === undefined || restored.slot + 1 < to)
+      return damaged(partition, next, 'it was given up, and no snapshot goes so far');
+    this.#fold = this.#begun(restored);
     this.#recent.clear();
-    for (const tell of [...this.#listeners]) tell('trimmed beneath');
-    return true;
+    this.#tell('trimmed beneath');
+    return undefined;
   }
 
-  #declareDamaged(damage: Damage): false {
-    const { sink } = this.#options;
-    this.#damage = damage;
-    if (damage.newer)
-      sink.error('the log was written by a newer version: what precedes is served, nothing is written', {
-        ...damage,
-      });
-    else sink.error('the log is damaged: what precedes is served, nothing is written', { ...damage });
-    return false;
+  async #wentBack(slot: number): Promise<Condition> {
+    const { driver, partition } = this.#options;
+    return { status: 'went back', partition, slot, head: (await driver.bounds(partition)).head };
+  }
+
+  #setCondition(condition: Condition | undefined): void {
+    tellCondition(this.#options.sink, this.#condition, condition);
+    const begins = condition?.status === 'went back' && this.#condition?.status !== 'went back';
+    this.#condition = condition;
+    if (begins) this.#tell('went back');
+  }
+
+  #begun(fold: PartitionFold): PartitionFold {
+    this.#options.begun?.(fold);
+    return fold;
+  }
+
+  #tell(news: News): void {
+    for (const tell of [...this.#listeners]) tell(news);
   }
 }
 

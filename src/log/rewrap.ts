@@ -1,7 +1,6 @@
 import { CodedError, isCoded } from '../base/errors.ts';
-import type { World } from '../base/world.ts';
 import type { Keyring } from './keyring.ts';
-import { beginRewrap, dataKeyIds, endRewrap, stillWanted, vaultKey } from './rewrap-marks.ts';
+import { dataKeyIds, vaultKey } from './data-keys.ts';
 import type { BlobStore } from './slot-driver.ts';
 import { wrappedUnder } from './wrapped-key.ts';
 
@@ -43,36 +42,30 @@ export interface Rewrapped {
 }
 
 /**
- * Wraps every data key of the vault under the keyring's newest key. Each is replaced as a whole, so that it can be
- * stopped and begun again at any time, beside auth servers that read, seal and destroy. The log does not change.
+ * Wraps every data key of the vault under the keyring's newest key. Each is replaced as a whole and only as it was read,
+ * so that it can be stopped and begun again at any time, beside auth servers that read, seal and destroy: what was
+ * destroyed meanwhile stays destroyed. The log does not change.
  * @param told is called with the number of those that were done, now and then.
  * @throws what the store throws; `unavailable` when the newest key is out of reach.
  */
 export async function rewrapVault(
   vault: BlobStore,
   keyring: Keyring,
-  world: Pick<World, 'now' | 'uuid'>,
   told: (done: number) => void = () => undefined,
 ): Promise<Rewrapped> {
-  const runId = world.uuid();
-  await beginRewrap(vault, runId, world.now());
-  try {
-    let rewrapped = 0;
-    // What was sealed under the older key while a pass went by is found by the next.
-    for (;;) {
-      const under = await keyring.newest();
-      const stuck: { keyId: string; reason: string }[] = [];
-      let changed = 0;
-      await each(await dataKeyIds(vault), async (keyId) => {
-        const outcome = await rewrapOne(vault, keyring, keyId, under);
-        if (outcome === 'rewrapped' && ++changed % 100 === 0) told(rewrapped + changed);
-        if (typeof outcome === 'object') stuck.push({ keyId, reason: outcome.reason });
-      });
-      rewrapped += changed;
-      if (changed === 0 && under === (await keyring.newest())) return { under, rewrapped, stuck };
-    }
-  } finally {
-    await endRewrap(vault, runId);
+  let rewrapped = 0;
+  // What was sealed under the older key while a pass went by is found by the next.
+  for (;;) {
+    const under = await keyring.newest();
+    const stuck: { keyId: string; reason: string }[] = [];
+    let changed = 0;
+    await each(await dataKeyIds(vault), async (keyId) => {
+      const outcome = await rewrapOne(vault, keyring, keyId, under);
+      if (outcome === 'rewrapped' && ++changed % 100 === 0) told(rewrapped + changed);
+      if (typeof outcome === 'object') stuck.push({ keyId, reason: outcome.reason });
+    });
+    rewrapped += changed;
+    if (changed === 0 && under === (await keyring.newest())) return { under, rewrapped, stuck };
   }
 }
 
@@ -99,8 +92,8 @@ async function rewrapOne(
   // Nothing is given up before it is known that the new form opens.
   if (!Buffer.from(await keyring.unwrap(again, keyId)).equals(dataKey))
     throw new CodedError('damaged', 'a data key does not come back from the new key: nothing was changed');
-  await vault.put(vaultKey(keyId), again);
-  return (await stillWanted(vault, keyId)) ? 'rewrapped' : 'as it was';
+  // Another may have rewrapped or destroyed it meanwhile: the next pass looks again.
+  return (await vault.replace(vaultKey(keyId), wrapped, again)) === 'replaced' ? 'rewrapped' : 'as it was';
 }
 
 async function each(ids: readonly string[], act: (id: string) => Promise<void>): Promise<void> {

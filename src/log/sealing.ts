@@ -1,9 +1,10 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { CodedError } from '../base/errors.ts';
+import { allSettled } from '../base/settled.ts';
 import type { World } from '../base/world.ts';
 import type { Recorded, SealedSecret, StreamName } from './event.ts';
 import type { Keyring } from './keyring.ts';
-import { destroyDataKeys, vaultKey } from './rewrap-marks.ts';
+import { destroyDataKeys, vaultKey } from './data-keys.ts';
 import type { BlobStore } from './slot-driver.ts';
 import { wrappedUnder } from './wrapped-key.ts';
 
@@ -44,8 +45,7 @@ export class Sealing {
     secrets: Readonly<Record<string, Uint8Array>>,
     made: string[],
   ): Promise<Sealed> {
-    const sealed: Record<string, SealedSecret> = {};
-    for (const [name, secret] of Object.entries(secrets)) {
+    const seal = async ([name, secret]: [string, Uint8Array]): Promise<[string, SealedSecret]> => {
       if (!nameShape.test(name))
         throw new CodedError('bad_request', `not a name for a secret: ${JSON.stringify(name)}`);
       const keyId = `${place.eventId}.${name}`;
@@ -54,13 +54,10 @@ export class Sealing {
       const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(boundTo(place, name));
       const ciphertext = Buffer.concat([cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
       await this.#keep(keyId, key, made);
-      sealed[name] = {
-        keyId,
-        nonce: Buffer.from(nonce).toString('base64'),
-        ciphertext: ciphertext.toString('base64'),
-      };
-    }
-    return sealed;
+      const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+      return [name, { keyId, nonce: text(nonce), ciphertext: text(ciphertext) }];
+    };
+    return Object.fromEntries(await allSettled(Object.entries(secrets).map(seal)));
   }
 
   async unseal(event: Recorded, name: string): Promise<Uint8Array> {
@@ -95,10 +92,13 @@ export class Sealing {
   async #keep(keyId: string, key: Uint8Array, made: string[]): Promise<void> {
     let wrapped = await this.#keyring.wrap(key, keyId);
     made.push(keyId);
-    await this.#vault.put(vaultKey(keyId), wrapped);
+    if ((await this.#vault.create(vaultKey(keyId), wrapped)) !== 'created')
+      throw new CodedError('unavailable', 'the data key of a new secret could not be kept: its id is in use');
     while (wrappedUnder(wrapped) !== (await this.#keyring.newest())) {
-      wrapped = await this.#keyring.wrap(key, keyId);
-      await this.#vault.put(vaultKey(keyId), wrapped);
+      const again = await this.#keyring.wrap(key, keyId);
+      // Whoever rewraps the vault may have done it first.
+      if ((await this.#vault.replace(vaultKey(keyId), wrapped, again)) !== 'replaced') return;
+      wrapped = again;
     }
   }
 }

@@ -1,101 +1,117 @@
 import { hash } from 'node:crypto';
-import { z } from 'zod';
-import { CodedError } from '../base/errors.ts';
+import { isCoded } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import { instant } from '../base/time.ts';
 import type { ViewSnapshot, ViewState } from './event-log.ts';
-import type { Partition, StreamName } from './event.ts';
-import { PartitionFold } from './partition-fold.ts';
+import type { Partition, Revision } from './event.ts';
+import type { RunRef } from './index-run.ts';
+import { IndexRuns } from './index-runs.ts';
+import {
+  commonOf,
+  foldOf,
+  type Manifest,
+  manifestShape,
+  segmentedManifest,
+  wholeManifest,
+} from './manifest.ts';
+import type { PartitionFold } from './partition-fold.ts';
+import { HeapStreams } from './stream-index.ts';
+import { keepOver } from './keep-over.ts';
 import type { BlobStore } from './slot-driver.ts';
-
-const natural = z.number().int().nonnegative();
-const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
-
-const manifestShape = z.strictObject({
-  version: z.literal(1),
-  partition: z.string(),
-  slot: natural,
-  position: natural,
-  /** Own hash of the batch in `slot`. When what precedes is trimmed, the chain goes on from here. */
-  hash: hex32,
-  lastAt: z.string(),
-  compactedAt: natural,
-  takenAt: instant,
-  /** Slots before it are not needed by this snapshot or its views. */
-  floor: natural,
-  streams: z.array(z.tuple([z.string(), natural, z.array(natural), z.array(natural)])),
-  signposts: z.array(z.tuple([natural, natural, z.string()])),
-  fence: z
-    .strictObject({
-      status: z.enum(['moved', 'abandoned', 'unknown']),
-      copy: z.string(),
-      reason: z.string(),
-    })
-    .optional(),
-  views: z.record(z.string(), z.strictObject({ position: natural, digest: hex32 })),
-});
-export type Manifest = z.infer<typeof manifestShape>;
 
 /** How many are kept: should the newest be damaged, the one before it serves. */
 const kept = 2;
 
 /**
- * Snapshots of one partition: one blob per view, and a manifest that is written last and carries their digests.
- * A damaged one counts as absent.
+ * Snapshots of one partition: one blob per view, and a manifest that is written last and carries their digests. That of
+ * `audit` needs runs as well, which several snapshots share. A damaged one counts as absent.
  */
 export class SnapshotStore {
   readonly #blobs: BlobStore;
   readonly #partition: Partition;
   readonly #sink: LogSink;
+  readonly #runs: IndexRuns;
 
   constructor(blobs: BlobStore, partition: Partition, sink: LogSink) {
     this.#blobs = blobs;
     this.#partition = partition;
     this.#sink = sink;
+    this.#runs = new IndexRuns(blobs, partition);
   }
 
-  /** `fold` is written as it stands at the call. */
+  /**
+   * `fold` is written as it stands at the call. `epoch` is the compactor's own: nobody else writes under it.
+   * Once stored, what the fold need not hold any more is let go.
+   */
   async write(
     fold: PartitionFold,
     views: readonly ViewState[],
-    floor: number,
-    takenAt: string,
+    { floor, takenAt, epoch }: { readonly floor: number; readonly takenAt: string; readonly epoch: Revision },
   ): Promise<void> {
-    const { slot } = fold;
+    const { slot, streams } = fold;
     const blobs = new Map<string, Buffer>();
     const entries: Manifest['views'] = {};
-    for (const { name, position, state } of views) {
-      const bytes = Buffer.from(JSON.stringify({ position, state }));
+    for (const { name, position, state, carried } of views) {
+      const bytes = Buffer.from(JSON.stringify({ position, state, carried }));
       blobs.set(this.#key(slot, `view/${name}`), bytes);
       entries[name] = { position, digest: hash('sha256', bytes, 'hex') };
     }
-    const manifest: Manifest = {
-      version: 1,
-      partition: this.#partition,
-      slot,
-      position: fold.position,
-      hash: fold.hash.toString('hex'),
-      lastAt: fold.lastAt,
-      compactedAt: fold.compactedAt,
-      takenAt,
-      floor,
-      streams: [...fold.streams].map(([name, one]) => [name, one.revision, one.slots, one.firstRevisions]),
-      signposts: fold.signposts.map((one) => [one.slot, one.firstPosition, one.firstAt]),
-      ...(fold.fence && { fence: fold.fence }),
-      views: entries,
-    };
-    const bytes = Buffer.from(JSON.stringify(manifest));
-    for (const [key, blob] of blobs) await this.#blobs.put(key, blob);
-    const digest = hash('sha256', bytes, 'buffer');
-    await this.#blobs.put(this.#key(slot, 'manifest'), Buffer.concat([digest, bytes]));
+    const about = commonOf(fold, { takenAt, floor, views: entries });
+    if (streams instanceof HeapStreams) {
+      const manifest = wholeManifest(about, streams);
+      for (const [key, blob] of blobs) await keepOver(this.#blobs, key, blob);
+      await this.#writeManifest(manifest);
+      return;
+    }
+    const unsettled = streams.unsettled();
+    for (const [key, blob] of blobs) await keepOver(this.#blobs, key, blob);
+    const runs = await this.#runs.write(unsettled, `${numbered(slot)}-${epoch}`);
+    await this.#writeManifest(
+      segmentedManifest(
+        about,
+        unsettled,
+        runs.map((one) => one.ref),
+      ),
+    );
+    streams.settle({ ...unsettled, slot, runs });
   }
 
-  /** Those that read back whole, the newest first. */
+  async #writeManifest(manifest: Manifest): Promise<void> {
+    const bytes = Buffer.from(JSON.stringify(manifest));
+    const digest = hash('sha256', bytes, 'buffer');
+    await keepOver(this.#blobs, this.#key(manifest.slot, 'manifest'), Buffer.concat([digest, bytes]));
+  }
+
+  /** The fold that the snapshot holds; undefined when its runs are gone or damaged. */
+  async fold(manifest: Manifest): Promise<PartitionFold | undefined> {
+    const fold = foldOf(manifest);
+    return (await this.settle(fold, manifest)) ? fold : undefined;
+  }
+
+  /** Lets the fold, which has come to the snapshot's slot or further, know by it what it need not hold itself. */
+  async settle(fold: PartitionFold, manifest: Manifest): Promise<boolean> {
+    if (manifest.version === 1 || fold.streams instanceof HeapStreams) return true;
+    const runs = await this.#runs.open(manifest.runs).catch(damaged);
+    if (typeof runs === 'string') {
+      this.#tell(manifest.slot, runs);
+      return false;
+    }
+    fold.streams.settle({ ...manifest, runs });
+    return true;
+  }
+
+  /** Those that read back whole and whose runs are there, the newest first. */
   async *newestFirst(): AsyncGenerator<Manifest> {
     for (const slot of (await this.#slots()).reverse()) {
       const manifest = await this.#read(slot);
       if (manifest) yield manifest;
     }
+  }
+
+  /** Slots before it are needed by none of the snapshots that read back whole; 1 when there are none. */
+  async neededFrom(): Promise<number> {
+    let from = 1;
+    for await (const { floor } of this.newestFirst()) from = Math.max(from, floor);
+    return from;
   }
 
   /** The newest stored state of a view that reads back whole. */
@@ -108,8 +124,7 @@ export class SnapshotStore {
         this.#tell(manifest.slot, `the state of ${name} is not what was written`);
         continue;
       }
-      const { position, state } = JSON.parse(Buffer.from(bytes).toString()) as ViewSnapshot;
-      return { position, state };
+      return JSON.parse(Buffer.from(bytes).toString()) as ViewSnapshot;
     }
     return undefined;
   }
@@ -126,9 +141,10 @@ export class SnapshotStore {
     for (const slot of await this.#slots()) {
       if (slot >= older.slot) continue;
       // The manifest goes first: what is left of a snapshot without one is not a snapshot.
-      await this.#blobs.delete(this.#key(slot, 'manifest'));
-      for (const key of await this.#blobs.list(this.#key(slot, ''))) await this.#blobs.delete(key);
+      await this.#blobs.remove(this.#key(slot, 'manifest'));
+      for (const key of await this.#blobs.list(this.#key(slot, ''))) await this.#blobs.remove(key);
     }
+    await this.#runs.prune(good.flatMap(runsOf), numbered(older.slot));
     return older;
   }
 
@@ -147,7 +163,9 @@ export class SnapshotStore {
       if (typeof found === 'string') yield { slot, bytes: own, found };
       else {
         const { bytes, fault } = await this.#checkViews(found);
-        yield { slot, bytes: own + bytes, found: fault ?? found };
+        const runs = await this.#runs.check(runsOf(found)).catch(damaged);
+        const wrong = fault ?? (typeof runs === 'string' ? runs : undefined);
+        yield { slot, bytes: own + bytes + (typeof runs === 'number' ? runs : 0), found: wrong ?? found };
       }
     }
   }
@@ -166,9 +184,13 @@ export class SnapshotStore {
 
   async #read(slot: number): Promise<Manifest | undefined> {
     const found = await this.#load(slot);
-    if (typeof found !== 'string') return found;
-    this.#tell(slot, found);
-    return undefined;
+    if (found === undefined) return undefined;
+    const wrong = typeof found === 'string' ? found : await this.#runs.open(runsOf(found)).catch(damaged);
+    if (typeof wrong === 'string') {
+      this.#tell(slot, wrong);
+      return undefined;
+    }
+    return typeof found === 'string' ? undefined : found;
   }
 
   /** Undefined while it is being written, or given up half way; a text says what is wrong. */
@@ -189,8 +211,19 @@ export class SnapshotStore {
   }
 
   #key(slot: number, part: string): string {
-    return `${this.#partition}/${String(slot).padStart(16, '0')}/${part}`;
+    return `${this.#partition}/${numbered(slot)}/${part}`;
   }
+}
+
+/** Sorts as numbers do. */
+const numbered = (slot: number): string => String(slot).padStart(16, '0');
+
+const runsOf = (manifest: Manifest): readonly RunRef[] => (manifest.version === 1 ? [] : manifest.runs);
+
+/** What is wrong with a run; rethrows what says nothing about it. */
+function damaged(e: unknown): string {
+  if (isCoded(e, 'damaged')) return e.message;
+  throw e;
 }
 
 function jsonOrUndefined(bytes: Uint8Array): unknown {
@@ -199,23 +232,4 @@ function jsonOrUndefined(bytes: Uint8Array): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** The fold that a snapshot holds. */
-export function foldOf(manifest: Manifest): PartitionFold {
-  const fold = new PartitionFold(manifest.partition as Partition);
-  fold.slot = manifest.slot;
-  fold.position = manifest.position;
-  fold.hash = Buffer.from(manifest.hash, 'hex');
-  fold.lastAt = manifest.lastAt;
-  fold.compactedAt = manifest.compactedAt;
-  fold.fence = manifest.fence;
-  for (const [name, revision, slots, firstRevisions] of manifest.streams) {
-    if (slots.length !== firstRevisions.length)
-      throw new CodedError('damaged', `the index of ${name} is not whole`);
-    fold.streams.set(name as StreamName, { revision, slots, firstRevisions });
-  }
-  for (const [slot, firstPosition, firstAt] of manifest.signposts)
-    fold.signposts.push({ slot, firstPosition, firstAt });
-  return fold;
 }

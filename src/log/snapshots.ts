@@ -1,18 +1,21 @@
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
-import { isCoded } from '../base/errors.ts';
-import { decodeBatch } from './batch.ts';
+import { CodedError, isCoded } from '../base/errors.ts';
 import type { Compacted, ViewState } from './event-log.ts';
-import type { Cause, Fact, Partition, Position, Revision, StreamName } from './event.ts';
+import { carriedStates } from './carried-states.ts';
+import type { Cause, Fact, Position, Revision, StreamName } from './event.ts';
+import type { IndexUpkeep } from './index-upkeep.ts';
+import { joins } from './joins.ts';
 import { compactionStream, type PartitionFold } from './partition-fold.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import type { SlotDriver } from './slot-driver.ts';
-import { foldOf, type Manifest, type SnapshotStore } from './snapshot-store.ts';
+import type { SnapshotStore } from './snapshot-store.ts';
 
 export interface CompactionDeps {
   readonly driver: SlotDriver;
   readonly reader: PartitionReader;
   readonly snapshots: SnapshotStore;
+  readonly upkeep: IndexUpkeep;
   readonly world: Pick<World, 'now'>;
   readonly writer: string;
   readonly append: (stream: StreamName, expected: Revision, fact: Fact, cause: Cause) => Promise<Position>;
@@ -25,10 +28,12 @@ export async function takeSnapshot(
   { trim }: { readonly trim: boolean },
   cause: Cause,
 ): Promise<Compacted> {
-  const { driver, reader, snapshots, writer } = deps;
+  const { driver, reader, snapshots, upkeep, writer } = deps;
   const { partition } = reader.fold;
   const stream = compactionStream(partition);
   await reader.catchUp();
+  await upkeep.adopt(reader.fold);
+  await reader.fold.recall([stream]);
   const epoch = reader.fold.revision(stream) + 1;
   try {
     await deps.append(stream, epoch - 1, { type: 'compaction.begun', data: { epoch, writer } }, cause);
@@ -36,10 +41,21 @@ export async function takeSnapshot(
     if (isCoded(e, 'conflict')) return { status: 'superseded' };
     throw e;
   }
+  const all = [...views, ...(await carriedStates(snapshots, views))];
   const { fold } = reader;
   const { position } = fold;
-  await snapshots.write(fold, views, floorOf(fold, views), deps.world.now());
+  try {
+    const about = { floor: floorOf(fold, all), takenAt: deps.world.now(), epoch };
+    await snapshots.write(fold, all, about);
+  } catch (e) {
+    if (!isCoded(e, 'damaged')) throw e;
+    await upkeep.mend(fold);
+    throw new CodedError('unavailable', 'the index of streams was damaged; the next snapshot has it anew', {
+      cause: e,
+    });
+  }
   await reader.catchUp();
+  await reader.fold.recall([stream]);
   if (reader.fold.revision(stream) !== epoch) return { status: 'superseded' };
   const older = await snapshots.prune();
   if (!trim || older === undefined || older.floor <= 1)
@@ -62,7 +78,11 @@ export async function restoreFold(
   sink: LogSink,
 ): Promise<PartitionFold | undefined> {
   for await (const manifest of snapshots.newestFirst()) {
-    if (await joins(driver, manifest)) return foldOf(manifest);
+    if (await joins(driver, manifest)) {
+      const fold = await snapshots.fold(manifest);
+      if (fold) return fold;
+      continue;
+    }
     sink.warn('a snapshot is passed over', {
       partition: manifest.partition,
       slot: manifest.slot,
@@ -70,18 +90,4 @@ export async function restoreFold(
     });
   }
   return undefined;
-}
-
-/** Otherwise a store that was put back to an earlier state would be written with a gap. */
-async function joins(driver: SlotDriver, manifest: Manifest): Promise<boolean> {
-  for await (const { slot, batch } of driver.read(manifest.partition as Partition, manifest.slot)) {
-    if (slot !== manifest.slot) return false;
-    try {
-      return decodeBatch(batch).hash.toString('hex') === manifest.hash;
-    } catch (e) {
-      if (isCoded(e)) return false;
-      throw e;
-    }
-  }
-  return false;
 }

@@ -27,7 +27,7 @@ export const isInstant = (value: unknown): value is string =>
   typeof value === 'string' && instantShape.test(value) && !Number.isNaN(Date.parse(value));
 
 /**
- * @throws CodedError `bad_request` for what could not be read back; `limit_exceeded` above 64 KB: bulk belongs in a
+ * @throws CodedError `bad_request` for what could not be read back; `too_large` above 64 KB: bulk belongs in a
  * blob store, and one oversized record must never stop a reader.
  */
 export function draftEvent(
@@ -43,7 +43,7 @@ export function draftEvent(
   const bytes = Buffer.byteLength(text) + placeBytes;
   if (bytes > maxEventBytes)
     throw new CodedError(
-      'limit_exceeded',
+      'too_large',
       `an event of ${bytes} bytes (${fact.type} in ${stream}) is above the limit of ${maxEventBytes}`,
     );
   return { id, stream, text: text.slice(0, -1), bytes };

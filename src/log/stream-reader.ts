@@ -1,7 +1,7 @@
 import { CodedError } from '../base/errors.ts';
 import type { Recorded, Revision, StreamName } from './event.ts';
-import { indexSpan } from './partition-fold.ts';
 import type { PartitionReader } from './partition-reader.ts';
+import { indexSpan, type StreamIndex } from './stream-index.ts';
 
 /** The events of one stream after revision `after`, found by the index of its slots. */
 export async function* readStream(
@@ -9,13 +9,14 @@ export async function* readStream(
   stream: StreamName,
   after: Revision,
 ): AsyncGenerator<Recorded> {
+  await reader.fold.recall([stream]);
   const index = reader.fold.streams.get(stream);
   if (index === undefined || index.revision <= after) return;
   const last = index.revision;
   const from = index.firstRevisions.findLastIndex((first) => first <= after + 1);
   if (from === -1) throw trimmed(stream, after);
   let at = after;
-  for (const [first, end] of runsOf(index.slots.slice(from)))
+  for (const [first, end] of runsOf(index, from))
     for await (const batch of reader.batches(first)) {
       for (const event of batch.events) {
         if (event.stream !== stream || event.revision <= at) continue;
@@ -29,10 +30,11 @@ export async function* readStream(
   throw trimmed(stream, at);
 }
 
-/** The ranges of slots in which the stream's events lie; ranges that touch are one. */
-function runsOf(slots: readonly number[]): (readonly [number, number])[] {
+/** The ranges of slots in which the stream's events lie, from this entry on; ranges that touch are one. */
+function runsOf({ slots, sparse }: StreamIndex, from: number): (readonly [number, number])[] {
   const runs: [number, number][] = [];
-  for (const slot of slots) {
+  if (sparse) return [[slots[from] ?? 1, Number.POSITIVE_INFINITY]];
+  for (const slot of slots.slice(from)) {
     const end = slot + indexSpan - 1;
     const run = runs.at(-1);
     if (run && slot <= run[1] + 1) run[1] = end;

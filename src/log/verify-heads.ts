@@ -3,7 +3,7 @@ import type { Instant } from '../base/time.ts';
 import type { Batch } from './batch.ts';
 import type { Partition, Position, Recorded } from './event.ts';
 import { logKeyIn, logKeyStream } from './log-key.ts';
-import type { Damage } from './partition-reader.ts';
+import type { BadSlot } from './reader-condition.ts';
 import { checkHead, headOf, headsStream, type LogKey, type SignedHead } from './signed-head.ts';
 
 /** A signed head that was kept elsewhere. */
@@ -51,7 +51,7 @@ export class HeadEvidence {
   readonly #options: HeadsOptions;
   readonly #witnessed: Map<number, WitnessedHead[]>;
   readonly #recent = new Map<number, SlotState>();
-  readonly #found = new Map<string, { readonly first: Damage; count: number }>();
+  readonly #found = new Map<string, { readonly first: BadSlot; count: number }>();
   #firstSlot = 0;
   #lastSlot = 0;
   #signed = 0;
@@ -102,7 +102,7 @@ export class HeadEvidence {
   }
 
   /** The first of each kind; the reason says how many more there are. */
-  findings(): Damage[] {
+  findings(): BadSlot[] {
     return [...this.#found.values()].map(({ first, count }) =>
       count === 1 ? first : { ...first, reason: `${first.reason} (and ${count - 1} more)` },
     );

@@ -2,7 +2,7 @@ import { isCoded, messageOf } from '../base/errors.ts';
 import { decodeBatch } from './batch.ts';
 import type { Partition, Position } from './event.ts';
 import { PartitionFold } from './partition-fold.ts';
-import type { Damage } from './partition-reader.ts';
+import type { BadSlot } from './reader-condition.ts';
 import type { StoredSlot } from './slot-driver.ts';
 import type { HeadEvidence, SlotState } from './verify-heads.ts';
 
@@ -16,7 +16,7 @@ export interface ChainReport {
   readonly position: Position;
   /** Own hash of the last good batch, in hexadecimal: what to compare with a head that was noted elsewhere. */
   readonly head: string;
-  readonly bad: Damage | undefined;
+  readonly bad: BadSlot | undefined;
 }
 
 /** Reads the batches of one partition from its first to its first bad one. */
@@ -27,7 +27,7 @@ export class Walk {
   #fold: PartitionFold;
   #firstSlot = 0;
   #firstPosition: Position = 1;
-  #bad: Damage | undefined;
+  #bad: BadSlot | undefined;
 
   constructor(partition: Partition, snapshots: ReadonlyMap<number, SlotState>, evidence: HeadEvidence) {
     this.#partition = partition;

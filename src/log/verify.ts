@@ -1,11 +1,12 @@
 import { silentLog } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
 import { type Partition, partitions } from './event.ts';
-import type { Damage } from './partition-reader.ts';
+import { type BadSlot, damaged } from './reader-condition.ts';
 import type { LogKey } from './signed-head.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
 import { HeadEvidence, type HeadsReport, type SlotState, type WitnessedHead } from './verify-heads.ts';
+import { wasGivenUp } from './given-up.ts';
 import { type ChainReport, Walk } from './verify-walk.ts';
 
 /** What was found in one partition up to its end, or up to its first bad batch. */
@@ -14,15 +15,15 @@ export interface PartitionReport extends ChainReport {
   readonly damagedSnapshots: readonly { readonly slot: number; readonly reason: string }[];
   readonly heads: HeadsReport;
   /** What signed heads show to be wrong: the first of each kind. */
-  readonly findings: readonly Damage[];
+  readonly findings: readonly BadSlot[];
 }
 
 export interface Verification {
   readonly partitions: readonly PartitionReport[];
   /** The first bad batch: `state` is looked at before `presence`, that before `audit`. */
-  readonly bad: Damage | undefined;
+  readonly bad: BadSlot | undefined;
   /** Where signed heads, on the log or kept elsewhere, say something else than the batches. */
-  readonly findings: readonly Damage[];
+  readonly findings: readonly BadSlot[];
   /** The keys on the log. */
   readonly keys: readonly LogKey[];
 }
@@ -67,7 +68,18 @@ async function verifyPartition(
     if (typeof found === 'string') damagedSnapshots.push({ slot, reason: found });
     else snapshots.set(slot, found);
   const found = await verifyBatches(partition, driver.read(partition, 1), { ...options, snapshots });
-  return { ...found, snapshots: snapshots.size, damagedSnapshots };
+  const bad = (await missingAtBeginning(driver, found)) ?? found.bad;
+  return { ...found, bad, snapshots: snapshots.size, damagedSnapshots };
+}
+
+/** The slot where the log should begin, when it is neither there nor was given up. */
+async function missingAtBeginning(
+  driver: SlotDriver,
+  { partition, firstSlot }: ChainReport,
+): Promise<BadSlot | undefined> {
+  if (firstSlot <= 1 || (await wasGivenUp(driver, partition, firstSlot - 1))) return undefined;
+  const { floor } = await driver.bounds(partition);
+  return damaged(partition, floor, 'it is missing');
 }
 
 /**

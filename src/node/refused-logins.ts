@@ -20,11 +20,11 @@ export class RefusedLogins {
   constructor(audit: NodeAudit, world: World) {
     this.#audit = audit;
     this.#world = world;
-    this.#begun = Date.parse(world.now());
+    this.#begun = world.monotonic();
   }
 
   record({ username, keyId, reason, peer }: AuthFailure): void {
-    if (Date.parse(this.#world.now()) - this.#begun >= minute) this.tellCount();
+    if (this.#world.monotonic() - this.#begun >= minute) this.tellCount();
     if (this.#kept >= perMinute) {
       this.#counted++;
       return;
@@ -54,6 +54,6 @@ export class RefusedLogins {
         error: `${this.#counted} more refused logins within a minute`,
         count: this.#counted,
       });
-    [this.#begun, this.#kept, this.#counted] = [Date.parse(this.#world.now()), 0, 0];
+    [this.#begun, this.#kept, this.#counted] = [this.#world.monotonic(), 0, 0];
   }
 }

@@ -81,7 +81,7 @@ export class Session {
   /** A client may name any variable; what it may not set is refused, which clients take lightly. */
   #keepVariable(request: Extract<SessionRequest, { type: 'env' }>): void {
     const { name, value } = request;
-    this.#variableBytes += name.length + value.length;
+    this.#variableBytes += Buffer.byteLength(name) + Buffer.byteLength(value);
     const room = this.#variables.size < maxVariables && this.#variableBytes < maxVariableBytes;
     if (!room || !mayBeSet(name, value)) {
       request.reject();

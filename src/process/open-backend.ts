@@ -8,8 +8,34 @@ import type { KeySource, StorageLocation } from './storage-schema.ts';
 export interface BackendEnvironment {
   readonly sink: LogSink;
   readonly world: World;
+  /** Hears what an opening waits for that takes a while. */
+  readonly waitsFor?: (text: string) => void;
   /** Nothing is made: no table, no mark. */
   readonly reading?: boolean;
+}
+
+/** How long opening waits for a store that is away. */
+export function openingMs(location: StorageLocation): number {
+  switch (location.type) {
+    case 'dir':
+      return 10_000;
+    case 'etcd':
+      return location.dialTimeoutMs;
+    case 'dynamodb':
+      return location.retryPeriodMs;
+  }
+}
+
+/** The same place, waited for no longer than `leftMs`. */
+export function openedWithin(location: StorageLocation, leftMs: number): StorageLocation {
+  switch (location.type) {
+    case 'dir':
+      return location;
+    case 'etcd':
+      return { ...location, dialTimeoutMs: Math.min(location.dialTimeoutMs, leftMs) };
+    case 'dynamodb':
+      return { ...location, retryPeriodMs: Math.min(location.retryPeriodMs, leftMs) };
+  }
 }
 
 /** The one door to /backends. Each is loaded only when it is asked for. */

@@ -6,16 +6,16 @@ import { recordingSink } from '../api/testing.ts';
 import { realWorld } from '../base/world.ts';
 import type { Keyring } from '../log/keyring.ts';
 import { memoryDriver } from '../log/memory-driver.ts';
-import type { BlobStore } from '../log/slot-driver.ts';
+import type { SlotDriver } from '../log/slot-driver.ts';
 import { wrappedUnder } from '../log/wrapped-key.ts';
 import { type KeyringSettings, openLogKeyring } from './open-keyring.ts';
 
 let directory: string;
-let vault: BlobStore;
+let store: SlotDriver;
 let sink: ReturnType<typeof recordingSink>;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'keys-'));
-  vault = memoryDriver().vault;
+  store = memoryDriver();
   sink = recordingSink();
 });
 afterEach(() => {
@@ -38,11 +38,11 @@ const inFile = (name: string, settings = shared): KeyringSettings => ({
   keys: { status: 'file', path: join(directory, name) },
 });
 const open = (settings: KeyringSettings): Promise<Keyring> =>
-  openLogKeyring(settings, { vault, world: realWorld, sink });
+  openLogKeyring(settings, { store, world: realWorld, sink });
 
 async function sealOne(keyring: Keyring, name = 'k'): Promise<string> {
   const wrapped = await keyring.wrap(Buffer.alloc(32), name);
-  await vault.put(`data-key/${name}`, wrapped);
+  await store.vault.create(`data-key/${name}`, wrapped);
   return wrappedUnder(wrapped);
 }
 

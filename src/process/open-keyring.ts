@@ -4,8 +4,8 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
 import { type Keyring, keyringChain } from '../log/keyring.ts';
 import { openExistingKeyring, openKeyring } from '../log/keyring-file.ts';
-import { addStoreKey, hasStoreKeyring, openStoreKeyring } from '../log/keyring-store.ts';
-import { dataKeyIds, vaultKey } from '../log/rewrap-marks.ts';
+import { addStoreKey, hasStoreKeyring, openStoreKeyring, type StoreKeyPlaces } from '../log/keyring-store.ts';
+import { dataKeyIds, vaultKey } from '../log/data-keys.ts';
 import type { BlobStore } from '../log/slot-driver.ts';
 import { wrappedUnder } from '../log/wrapped-key.ts';
 import type { Configuration } from './configuration.ts';
@@ -15,7 +15,7 @@ import type { KeySource } from './storage-schema.ts';
 export type KeyringSettings = Pick<Configuration, 'dataDir' | 'keys' | 'previousKeys' | 'storage'>;
 
 export interface KeyringEnvironment {
-  readonly vault: BlobStore;
+  readonly store: StoreKeyPlaces;
   readonly world: World;
   readonly sink: LogSink;
 }
@@ -32,17 +32,17 @@ export type SealingKeys =
  */
 export async function sealingKeysOf(
   { keys, dataDir, storage }: KeyringSettings,
-  vault: BlobStore,
+  store: StoreKeyPlaces,
   world: World,
 ): Promise<SealingKeys> {
   if (keys.status === 'file') return keys;
   if (keys.status === 'kms') return { status: 'kms', keyId: keys.keyId };
   const own = join(dataDir, 'keyring');
   if ((await openExistingKeyring(own, world)) !== undefined) return { status: 'file', path: own };
-  if (await hasStoreKeyring(vault)) return { status: 'store' };
+  if (await hasStoreKeyring(store)) return { status: 'store' };
   const shared = storage.type !== 'dir';
   // Sealed elsewhere: what is missing is the file, and a new key would not open anything.
-  if (!shared || (await dataKeyIds(vault)).length > 0) return { status: 'file', path: own };
+  if (!shared || (await dataKeyIds(store.vault)).length > 0) return { status: 'file', path: own };
   return { status: 'store' };
 }
 
@@ -52,8 +52,8 @@ export async function sealingKeysOf(
  * @throws CodedError `misconfigured` when the keys of the store's secrets are not here, naming them.
  */
 export async function openLogKeyring(settings: KeyringSettings, env: KeyringEnvironment): Promise<Keyring> {
-  const { vault, world, sink } = env;
-  const sealing = await sealingKeysOf(settings, vault, world);
+  const { store, world, sink } = env;
+  const sealing = await sealingKeysOf(settings, store, world);
   const first = await openSealing(sealing, settings, env);
   const others: Keyring[] = [];
   for (const source of settings.previousKeys) others.push(await openPrevious(source, env));
@@ -61,14 +61,14 @@ export async function openLogKeyring(settings: KeyringSettings, env: KeyringEnvi
     sink.warn(
       'whoever reads the store holds the authorities: its keys lie in it, because neither storage.key_file nor storage.kms_key_id is set',
     );
-  else if (await hasStoreKeyring(vault)) {
-    others.push(openStoreKeyring(vault, world));
+  else if (await hasStoreKeyring(store)) {
+    others.push(openStoreKeyring(store, world));
     sink.warn(
       'the store still holds keys of its own, and whoever reads it opens what was sealed under them: run tctl log rekey, then tctl log rekey --remove-old',
     );
   }
   const keyring = keyringChain(first, ...others);
-  await refuseStrangeSecrets(keyring, vault, sealing, sink);
+  await refuseStrangeSecrets(keyring, store.vault, sealing, sink);
   return keyring;
 }
 
@@ -77,7 +77,7 @@ async function openSealing(
   { keys }: KeyringSettings,
   env: KeyringEnvironment,
 ): Promise<Keyring> {
-  const { vault, world, sink } = env;
+  const { store, world, sink } = env;
   switch (sealing.status) {
     case 'kms':
       if (keys.status !== 'kms') throw new Error('bug: keys of a key service that is not configured');
@@ -85,14 +85,14 @@ async function openSealing(
     case 'file': {
       const existing = await openExistingKeyring(sealing.path, world);
       if (existing !== undefined) return existing;
-      const names = await keyNamesIn(vault);
+      const names = await keyNamesIn(store.vault);
       if (names.length > 0) throw withoutFile(sealing.path, names);
       sink.info('a keyring is made: whoever loses it loses every secret on the log', { path: sealing.path });
       return openKeyring(sealing.path, world);
     }
     case 'store':
-      if (!(await hasStoreKeyring(vault))) await addStoreKey(vault, world);
-      return openStoreKeyring(vault, world);
+      if (!(await hasStoreKeyring(store))) await addStoreKey(store, world);
+      return openStoreKeyring(store, world);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { AuthService } from '../auth/service.ts';
+import { pause } from '../base/backoff.ts';
 import type { Service } from '../base/service.ts';
 import { openLog } from '../log/open-log.ts';
 import { advertisedHost } from './advertise.ts';
@@ -8,8 +9,11 @@ import type { Role } from './configuration.ts';
 import { serviceOf, type Closers } from './host-service.ts';
 import { joinedStanding, localStanding, type StandingOf } from './host-standing.ts';
 import { saveIdentity } from './identity-store.ts';
+import { keepKnownPlaces, readKnownPlaces, refuseStoreThatWentBack } from './known-places.ts';
 import { exportLogMetrics } from './log-metrics.ts';
-import { openBackend } from './open-backend.ts';
+import { openBackend, openedWithin, openingMs } from './open-backend.ts';
+import { startedPatiently } from './patient-start.ts';
+import { placeOf } from './storage-schema.ts';
 import { servingOf } from './serving-of.ts';
 import { openLogKeyring } from './open-keyring.ts';
 import type { Parts } from './parts.ts';
@@ -28,10 +32,23 @@ export function servicesOf(parts: Parts): Service[] {
   if (roles.has('auth')) {
     tellUnused(parts);
     services.push(
-      serviceOf('auth', async (closers) => {
-        auth.current = await buildAuth(parts, closers);
-        return auth.current;
-      }),
+      startedPatiently(
+        'auth',
+        (leftMs) =>
+          serviceOf('auth', async (closers) => {
+            auth.current = await buildAuth(parts, closers, leftMs);
+            return auth.current;
+          }),
+        {
+          withinMs: openingMs(parts.configuration.storage),
+          clock: () => performance.now(),
+          pause,
+          sink: parts.logger('auth'),
+          waitsFor: (text) => {
+            parts.waitsFor('auth', text);
+          },
+        },
+      ),
       serviceOf('admin', () => Promise.resolve(adminIdentityService(parts, authNow))),
     );
   }
@@ -60,19 +77,33 @@ function tellUnused({
     logger('process').warn(`not used, because this process has the auth role itself: ${unused.join(', ')}`);
 }
 
-async function buildAuth(parts: Parts, closers: Closers): Promise<AuthService> {
+/** @param leftMs how long the store is waited for. */
+async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promise<AuthService> {
   const { configuration, world, logger, metrics, listeners, hostId } = parts;
   const sink = logger('auth');
-  const driver = await openBackend(configuration.storage, { sink, world });
+  const driver = await openBackend(openedWithin(configuration.storage, leftMs), {
+    sink,
+    world,
+    waitsFor: (text) => {
+      parts.waitsFor('auth', text);
+    },
+  });
   let keyring;
   try {
-    keyring = await openLogKeyring(configuration, { vault: driver.vault, world, sink });
+    keyring = await openLogKeyring(configuration, { store: driver, world, sink });
   } catch (e) {
     await driver.close();
     throw e;
   }
-  const log = await openLog({ driver, keyring, world, writer: hostId, sink });
+  const store = placeOf(configuration.storage);
+  const known = readKnownPlaces(configuration.dataDir, store);
+  const log = await openLog({ driver, keyring, world, writer: hostId, sink, known });
   closers.add(() => log.close());
+  refuseStoreThatWentBack(log);
+  const places = keepKnownPlaces(log, { dataDir: configuration.dataDir, store, sink });
+  closers.add(() => {
+    places.close();
+  });
   const witnesses = openWitnesses(configuration.file.teleport.storage.witness, { sink, world, metrics });
   closers.add(() => witnesses.close());
   exportLogMetrics(log, metrics);

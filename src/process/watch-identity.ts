@@ -45,9 +45,7 @@ export function explainAbsence(client: AuthClient, deps: WatchDeps): AuthClient 
   return {
     ...client,
     state: {
-      follow: (after) => state.follow(after),
-      snapshot: (name) => state.snapshot(name),
-      headSeen: () => state.headSeen(),
+      ...state,
       connection: () => {
         const link = state.connection();
         return link.status === 'away' && refusal !== undefined ? { ...link, reason: refusal } : link;

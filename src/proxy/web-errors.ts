@@ -11,6 +11,7 @@ const forTheCaller: ReadonlySet<ErrorCode> = new Set([
   'not_found',
   'already_exists',
   'limit_exceeded',
+  'too_large',
 ]);
 
 export interface PublicError {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { CodedError } from '../base/errors.ts';
 import { hour, minute, plusMs } from '../base/time.ts';
 import { type Heard, openHeard } from './heard.ts';
 import { recordedAt, scriptedLog } from './testing.ts';
@@ -19,6 +20,8 @@ describe('since when a server knows of what ends', () => {
   const open = async (): Promise<{
     tell: (position: number, type: string, data: object) => void;
     age: (until: string, lengthMs?: number) => number | undefined;
+    /** The log has gone back, and ends before `head` + 1. */
+    goBack: (head: number) => Promise<void>;
     set: (wish: { ms?: number; live?: boolean; wall?: number }) => void;
   }> => {
     let [ms, live, wall] = [0, true, 0];
@@ -32,6 +35,12 @@ describe('since when a server knows of what ends', () => {
         log.tell(recordedAt(position, 'token-a', { type, data }));
       },
       age: (until, lengthMs = 30 * minute) => opened.ages('token-a', [{ until, lengthMs }])[until],
+      goBack: async (head) => {
+        [log.newest, log.beginning] = [head, 0];
+        log.fail(new CodedError('cursor_too_old', 'it has gone back'));
+        await expect.poll(() => log.readers.size).toBe(1);
+        expect(log.begun).toEqual([10, 0]);
+      },
       set: (wish) => {
         ms = wish.ms ?? ms;
         live = wish.live ?? live;
@@ -70,6 +79,28 @@ describe('since when a server knows of what ends', () => {
     set({ ms: hour, wall: hour, live: false });
     tell(11, 'token.created', created(plusMs(at, 40 * minute)));
     expect(age(plusMs(at, 40 * minute))).toBe(50 * minute);
+  });
+  it('stays as it was for what is folded again, because the log had gone back', async () => {
+    const { tell, age, set, goBack } = await open();
+    tell(11, 'token.created', created(plusMs(at, hour)));
+    set({ ms: 20 * minute, wall: 9 * hour });
+    await goBack(12);
+    expect(heard?.view.failure()).toBeDefined();
+    tell(11, 'token.created', created(plusMs(at, hour)));
+    tell(12, 'token.created', created(plusMs(at, 9 * hour)));
+    await heard?.view.reached(12);
+    expect([age(plusMs(at, hour)), age(plusMs(at, 9 * hour))]).toEqual([20 * minute, 30 * minute]);
+    tell(13, 'token.created', created(plusMs(at, 2 * hour)));
+    expect([age(plusMs(at, 2 * hour)), heard?.view.failure()]).toEqual([0, undefined]);
+  });
+  it('goes on after the store was away, though nothing was written', async () => {
+    const log = scriptedLog();
+    log.newest = 10;
+    heard = await openHeard(log, 10, { clock: { now: () => at, monotonic: () => 0 }, live: () => true });
+    log.fail(new CodedError('unavailable', 'the store is away'));
+    await expect.poll(() => log.begun.length).toBe(2);
+    await expect.poll(() => heard?.view.failure()).toBeUndefined();
+    await heard.view.reached(10);
   });
   it('is forgotten when all that lasts is over', async () => {
     const { tell, set } = await open();

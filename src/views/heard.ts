@@ -29,34 +29,55 @@ type HeardState = Table<number>;
 const rememberedMs = 49 * hour;
 const keyOf = (stream: StreamName, { until }: Span): string => `${stream}/${until}`;
 
+/** Before the first event of any log. */
+const earliest = '0000-01-01T00:00:00.000Z';
+
 /**
+ * Where the log is folded again, because it had gone back, what this reader knew keeps its age, and the rest is taken to be as
+ * old as its beginning is.
  * @param from what is on the log by then was written before.
  * @param live whether what is folded now was written now: it is not while this reader has much to catch up with.
  */
 export async function openHeard(
-  log: Followable,
+  log: Pick<Followable, 'follow'> & Required<Pick<Followable, 'head' | 'positionBefore'>>,
   from: Position,
   { clock, live }: { readonly clock: ReaderClock; readonly live: () => boolean },
 ): Promise<Heard> {
   const { monotonic, now } = clock;
   const opened = { ms: monotonic(), at: now() };
+  let writtenBefore = from;
+  let known: HeardState = emptyTable;
+  let begins = true;
   const projection: Projection<HeardState> = {
     name: 'heard',
     initial: emptyTable,
     apply(state, event) {
       const span = spanIn(event);
       if (span === undefined) return state;
+      const key = keyOf(event.stream, span);
+      if (getIn(state, key) !== undefined) return state;
       const ms = monotonic();
-      const heardMs = live() ? ms : ms - Math.max(0, msBetween(beganAt(span), now()));
-      const next = setIn(state, keyOf(event.stream, span), heardMs);
-      return sweepIn(next, event.position, (one) => ms - one <= rememberedMs);
+      const isNew = event.position > writtenBefore && live();
+      const heardMs = isNew ? ms : ms - Math.max(0, msBetween(beganAt(span), now()));
+      if (ms - heardMs > rememberedMs) return state;
+      known = sweepIn(setIn(state, key, heardMs), event.position, (one) => ms - one <= rememberedMs);
+      return known;
     },
     encode: () => [],
-    decode: () => emptyTable,
+    decode: () => known,
   };
   const view = await openView(projection, {
-    snapshot: () => Promise.resolve({ position: from, state: [] }),
+    snapshot: async () => {
+      if (begins) {
+        begins = false;
+        return { position: from, state: [] };
+      }
+      writtenBefore = await log.head();
+      return { position: (await log.positionBefore(earliest)) ?? 0, state: [] };
+    },
     follow: (after) => log.follow(after),
+    head: () => log.head(),
+    positionBefore: (moment) => log.positionBefore(moment),
   });
   const ageMs = (stream: StreamName, span: Span): number => {
     const heardMs = getIn(view.state(), keyOf(stream, span));

@@ -1,13 +1,18 @@
 import { BehaviorSubject, type Subscription } from 'rxjs';
+import { backoffMs, pause } from '../base/backoff.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { Followable } from '../log/event-log.ts';
 import type { Followed, Position } from '../log/event.ts';
+import { type Fold, storedState } from './stored-state.ts';
 import type { Projection, View } from './view.ts';
+import { Waiters } from './waiters.ts';
 
 /**
  * Opens a read model: from its snapshot if there is one, then everything after. Resolves as soon as it follows; to have
  * all that was written so far, await `reached` with the log's head.
- * When the log was trimmed past the view it goes on from the newest snapshot; it fails only if that does not help.
+ * When the log fails it begins again, with growing pauses, and says so while that lasts: after its position; from the
+ * newest snapshot when the log was trimmed past it; from the oldest snapshot there is when the log has gone back. Only an
+ * event that cannot be folded, or a log that is closed, ends it.
  * @throws what `log.snapshot` throws.
  */
 export async function openView<State>(projection: Projection<State>, log: Followable): Promise<View<State>> {
@@ -16,55 +21,60 @@ export async function openView<State>(projection: Projection<State>, log: Follow
   return view;
 }
 
-interface Waiter {
-  readonly position: Position;
-  readonly resolve: () => void;
-  readonly reject: (reason: Error) => void;
-}
+/** Before the first event of any log. */
+const earliest = '0000-01-01T00:00:00.000Z';
+const retry = { baseMs: 100, maxMs: 5_000 };
 
 class FollowingView<State> implements View<State> {
   readonly #projection: Projection<State>;
   readonly #log: Followable;
   readonly #states: BehaviorSubject<State>;
   readonly changes;
-  #state: State;
-  #position: Position = 0;
+  readonly #waiters = new Waiters();
+  readonly #closed = new AbortController();
+  /** What is served. */
+  #shown: Fold<State>;
+  /** What is folded: the same, but while a view begins again from before where it was. */
+  #fold: Fold<State>;
+  #beginsAnew = false;
   #subscription: Subscription | undefined;
-  #waiters: Waiter[] = [];
+  #failures = 0;
+  #attempt = 0;
+  /** Why it stands still for now, and until it holds what. */
+  #standing: CodedError | undefined;
+  #until: Position | undefined;
   #ended: Error | undefined;
   #failure: Error | undefined;
 
   constructor(projection: Projection<State>, log: Followable) {
     this.#projection = projection;
     this.#log = log;
-    this.#state = projection.initial;
+    this.#shown = this.#fold = { state: projection.initial, position: 0 };
     this.#states = new BehaviorSubject(projection.initial);
     this.changes = this.#states.asObservable();
   }
 
   async start(): Promise<void> {
-    await this.#jumpToSnapshot();
+    await this.#jumpForward();
     this.#follow();
   }
 
   state(): State {
-    return this.#state;
+    return this.#shown.state;
   }
 
   position(): Position {
-    return this.#position;
+    return this.#shown.position;
   }
 
   failure(): Error | undefined {
-    return this.#failure;
+    return this.#failure ?? this.#standing;
   }
 
   reached(position: Position): Promise<void> {
-    if (this.#position >= position) return Promise.resolve();
-    if (this.#ended) return Promise.reject(this.#ended);
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ position, resolve, reject });
-    });
+    if (this.#standing) return Promise.reject(this.#standing);
+    if (this.#shown.position >= position) return Promise.resolve();
+    return this.#ended ? Promise.reject(this.#ended) : this.#waiters.until(position);
   }
 
   close(): void {
@@ -73,22 +83,14 @@ class FollowingView<State> implements View<State> {
     this.#states.complete();
   }
 
-  /** Answers whether the snapshot was newer than what the view has. */
-  async #jumpToSnapshot(): Promise<boolean> {
-    const snapshot = await this.#log.snapshot(this.#projection.name);
-    if (this.#ended || !snapshot || snapshot.position <= this.#position) return false;
-    this.#move(this.#projection.decode(snapshot.state), snapshot.position);
-    return true;
-  }
-
   #follow(): void {
     if (this.#over()) return;
-    const subscription = this.#log.follow(this.#position).subscribe({
+    const subscription = this.#log.follow(this.#fold.position).subscribe({
       next: (followed) => {
         this.#take(followed);
       },
       error: (e: unknown) => {
-        this.#broken(e);
+        void this.#again(e);
       },
       complete: () => {
         this.#fail(new CodedError('unavailable', `the log of the view ${this.#projection.name} was closed`));
@@ -100,46 +102,122 @@ class FollowingView<State> implements View<State> {
   }
 
   #take(followed: Followed): void {
-    if (this.#ended || followed.position <= this.#position) return;
-    if (!followed.fact) {
-      this.#move(this.#state, followed.position);
-      return;
-    }
-    let next;
+    if (this.#ended || followed.position <= this.#fold.position) return;
+    this.#failures = 0;
+    let { state } = this.#fold;
     try {
-      next = this.#projection.apply(this.#state, followed);
+      if (followed.fact) state = this.#projection.apply(state, followed);
     } catch (e) {
       this.#fail(e);
       return;
     }
-    this.#move(next, followed.position);
+    this.#move({ state, position: followed.position });
   }
 
-  #move(state: State, position: Position): void {
-    const changed = state !== this.#state;
-    this.#state = state;
-    this.#position = position;
-    if (changed) this.#states.next(state);
-    if (this.#waiters.length === 0) return;
-    const ready = this.#waiters.filter((waiter) => waiter.position <= position);
-    this.#waiters = this.#waiters.filter((waiter) => waiter.position > position);
-    for (const waiter of ready) waiter.resolve();
+  #move(fold: Fold<State>): void {
+    this.#fold = fold;
+    if (this.#until !== undefined && fold.position >= this.#until) this.#settle();
+    else if (!this.#beginsAnew) this.#show(fold);
   }
 
-  #broken(e: unknown): void {
-    if (!isCoded(e, 'cursor_too_old')) {
+  #show(fold: Fold<State>): void {
+    const changed = fold.state !== this.#shown.state;
+    this.#shown = fold;
+    if (changed) this.#states.next(fold.state);
+    this.#waiters.reached(fold.position);
+  }
+
+  /** Begins again after what the log failed with. A trim may be over at once: only the second in a row is told. */
+  async #again(e: unknown): Promise<void> {
+    const attempt = ++this.#attempt;
+    const over = (): boolean => this.#over() || attempt !== this.#attempt;
+    this.#subscription?.unsubscribe();
+    if (!isCoded(e)) {
       this.#fail(e);
       return;
     }
-    this.#jumpToSnapshot().then(
-      (newer) => {
-        if (newer) this.#follow();
-        else this.#fail(e);
-      },
-      (inSnapshot: unknown) => {
-        this.#fail(inSnapshot);
-      },
-    );
+    try {
+      await this.#rest(e);
+      if (over()) return;
+      if (isCoded(e, 'cursor_too_old') && !(await this.#beginElsewhere())) this.#stand(e);
+      if (!over()) await this.#resume(over);
+    } catch (again) {
+      if (!over()) void this.#again(again);
+    }
+  }
+
+  async #rest(e: CodedError): Promise<void> {
+    const failures = ++this.#failures;
+    if (failures === 1 && isCoded(e, 'cursor_too_old')) return;
+    this.#stand(e);
+    await pause(backoffMs(failures, retry.baseMs, retry.maxMs, 1), this.#closed.signal);
+  }
+
+  async #resume(over: () => boolean): Promise<void> {
+    const from = this.#fold.position;
+    this.#follow();
+    if (!this.#standing) return;
+    const head = await this.#log.head?.();
+    if (!over()) this.#settleAt(head ?? from + 1, from);
+  }
+
+  /** Answers whether there is somewhere else to follow from. */
+  async #beginElsewhere(): Promise<boolean> {
+    if (await this.#jumpForward()) return true;
+    const beginning = await this.#log.positionBefore?.(earliest);
+    if (beginning === undefined) return false;
+    const blank = { state: this.#fold.state, position: beginning };
+    const { saidAgainWithinMs } = this.#projection;
+    if (beginning > this.#fold.position) {
+      // Trimmed past the view, and nothing is kept that it could go on from.
+      if (saidAgainWithinMs === undefined) return false;
+      this.#move(blank);
+      return true;
+    }
+    return this.#beginAnew(beginning);
+  }
+
+  /** What it holds lies ahead of the log: it folds the log that there is, and shows nothing of it before it has all. */
+  async #beginAnew(beginning: Position): Promise<boolean> {
+    const { initial, saidAgainWithinMs } = this.#projection;
+    const stored = await storedState(this.#projection, this.#log, -1);
+    if (!stored && beginning > 0 && saidAgainWithinMs === undefined) return false;
+    const { position } = this.#fold;
+    this.#beginsAnew = true;
+    this.#fold = stored ?? { state: initial, position: beginning };
+    this.#stand(new CodedError('unavailable', `the log has gone back: it no longer has event ${position}`));
+    return true;
+  }
+
+  /** Answers whether what is kept is newer than what the view has. */
+  async #jumpForward(): Promise<boolean> {
+    const stored = await storedState(this.#projection, this.#log, this.#fold.position);
+    if (this.#ended || !stored) return false;
+    this.#move(stored);
+    return true;
+  }
+
+  #stand(e: CodedError): void {
+    if (this.#ended) return;
+    this.#standing = e;
+    this.#until = undefined;
+    this.#waiters.refuse(e);
+  }
+
+  /** It follows again, after `from`, and has caught up when it holds `head`. */
+  #settleAt(head: Position, from: Position): void {
+    if (head < from)
+      throw new CodedError('cursor_too_old', `the log has gone back: it ends at ${head}, not at ${from}`);
+    this.#until = head;
+    if (this.#fold.position >= head) this.#settle();
+  }
+
+  #settle(): void {
+    this.#standing = undefined;
+    this.#until = undefined;
+    this.#beginsAnew = false;
+    this.#failures = 0;
+    this.#show(this.#fold);
   }
 
   #fail(e: unknown): void {
@@ -156,9 +234,8 @@ class FollowingView<State> implements View<State> {
 
   #end(reason: Error): void {
     this.#ended = reason;
+    this.#closed.abort();
     this.#subscription?.unsubscribe();
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) waiter.reject(reason);
+    this.#waiters.refuse(reason);
   }
 }

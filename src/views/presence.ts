@@ -1,4 +1,4 @@
-import { hour, type Instant, msBetween, plusMs, second } from '../base/time.ts';
+import { hour, type Instant, minute, msBetween, plusMs, second } from '../base/time.ts';
 import type { SystemRole } from '../domain/host-info.ts';
 import { presenceFact } from '../domain/presence.ts';
 import { readFact } from './read-fact.ts';
@@ -28,7 +28,12 @@ export type PresenceState = Table<Seen>;
 
 const types: ReadonlySet<string> = new Set(['hosts.renewed']);
 const keyOf = (hostId: string, role: SystemRole): string => `${hostId}/${role}`;
-export const presenceName = 'presence.1';
+/** What is known of the projection before there is a reader. */
+export const presenceSnapshots = {
+  name: 'presence.1',
+  // A host that is alive says so every minute, and five are kept at least. One that is gone is then one never seen.
+  saidAgainWithinMs: minute,
+};
 
 /** A host that has been gone for so long is forgotten: machines come and go, and the table is what is kept of all. */
 const rememberedMs = 24 * hour;
@@ -53,7 +58,7 @@ type StoredSeen = readonly [key: string, seen: { readonly lastSeenAt: Instant; r
 export function presenceViewBy({ monotonic, now }: ReaderClock): Projection<PresenceState> {
   let followsSince = monotonic();
   return {
-    name: presenceName,
+    ...presenceSnapshots,
     initial: emptyTable,
     apply(state, event) {
       const fact = readFact(presenceFact, types, event);
@@ -63,7 +68,7 @@ export function presenceViewBy({ monotonic, now }: ReaderClock): Projection<Pres
       for (const { hostId, role, seenAt, ttlSeconds } of fact.data.hosts)
         seen = setIn(seen, keyOf(hostId, role), { lastSeenAt: seenAt, ttlMs: ttlSeconds * second, heardMs });
       if (heardMs - followsSince < settledMs) return seen;
-      // A part of the table with each fact.
+      // A few entries with each fact.
       return sweepIn(seen, event.position, (one) => heardMs - one.heardMs <= one.ttlMs + rememberedMs);
     },
     encode: (state) =>

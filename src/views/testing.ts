@@ -33,12 +33,17 @@ export function project<S>(
 }
 
 /** A log that tells what the test says, when it says it. */
-export interface ScriptedLog extends Followable {
+export interface ScriptedLog extends Required<Followable> {
   tell(...events: Followed[]): void;
   fail(e: unknown): void;
   complete(): void;
-  /** What `snapshot` answers from now on. */
+  /** What `snapshot` answers from now on, by any name or by the one. */
   snapshots: ViewSnapshot | undefined | Error;
+  readonly byName: Map<string, ViewSnapshot>;
+  /** Position of the newest event: of what was told, unless a test says otherwise. */
+  newest: Position;
+  /** Position before the oldest event that is kept; undefined where the other side cannot say. */
+  beginning: Position | undefined;
   /** Where each `follow` began. */
   readonly begun: Position[];
   readonly readers: ReadonlySet<Subscriber<Followed>>;
@@ -52,6 +57,9 @@ export function scriptedLog(): ScriptedLog {
   };
   const log: ScriptedLog = {
     snapshots: undefined,
+    byName: new Map(),
+    newest: 0,
+    beginning: undefined,
     begun,
     readers,
     follow: (after) =>
@@ -60,13 +68,19 @@ export function scriptedLog(): ScriptedLog {
         readers.add(reader);
         return () => readers.delete(reader);
       }),
-    snapshot: () =>
-      log.snapshots instanceof Error ? Promise.reject(log.snapshots) : Promise.resolve(log.snapshots),
+    snapshot: (name) =>
+      log.snapshots instanceof Error
+        ? Promise.reject(log.snapshots)
+        : Promise.resolve(log.byName.get(name) ?? log.snapshots),
+    head: () => Promise.resolve(log.newest),
+    positionBefore: () => Promise.resolve(log.beginning),
     tell: (...events) => {
-      for (const event of events)
+      for (const event of events) {
+        log.newest = event.position;
         each((reader) => {
           reader.next(event);
         });
+      }
     },
     fail: (e) => {
       each((reader) => {

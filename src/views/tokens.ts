@@ -9,7 +9,17 @@ import {
 import { idInStream } from '../domain/streams.ts';
 import type { Position, Recorded } from '../log/event.ts';
 import { readFact, typesOf } from './read-fact.ts';
-import { emptyTable, entriesOf, getIn, removeIn, setIn, sweepIn, type Table, tableFrom } from './table.ts';
+import {
+  emptyTable,
+  entriesOf,
+  findKey,
+  getIn,
+  removeIn,
+  setIn,
+  sweepIn,
+  type Table,
+  tableFrom,
+} from './table.ts';
 import type { Projection } from './view.ts';
 
 /** `bornMs`: how much time had passed when it was created, see `Passed`. Unknown to the release before. */
@@ -61,7 +71,9 @@ export const tokensView: Projection<TokensState> = {
     const ms = tokens.reduce((most, [, { bornMs = 0 }]) => Math.max(most, bornMs), 0);
     // What the release before folded counts as created now.
     const byHash = tableFrom(
-      tokens.map(([hash, one]) => [hash, { ...one, bornMs: one.bornMs ?? ms }] as const),
+      tokens.map((one) =>
+        one[1].bornMs === undefined ? ([one[0], { ...one[1], bornMs: ms }] as const) : one,
+      ),
     );
     return { byHash, passed: { ms, at: '' } };
   },
@@ -75,7 +87,7 @@ const passedAt = ({ ms, at }: Passed, now: Instant): Passed => ({
 /** A token of a file begins with its first use; another one that is not here was forgotten. */
 const isOfFile = ({ revision }: Recorded): boolean => revision === 1;
 
-/** A part of the table at each creation. */
+/** Looks at a few tokens only: those that nobody asks for any more may wait for their turn. */
 const withoutOld = (
   tokens: TokensState['byHash'],
   { ms }: Passed,
@@ -90,6 +102,10 @@ export const createdTokens = (
   entriesOf(tokens.byHash).flatMap(([hash, state]) =>
     state.status === 'active' ? [[hash, state] as const] : [],
   );
+
+/** The hash of the token that was created, not deleted, and is meant. */
+export const createdToken = (tokens: TokensState, isMeant: (hash: string) => boolean): string | undefined =>
+  findKey(tokens.byHash, (hash, { status }) => status === 'active' && isMeant(hash));
 
 /** How many joins a token has admitted. */
 export const joinsOf = (tokens: TokensState, tokenHash: string): number =>

@@ -30,11 +30,14 @@ export async function listEvents(invocation: Invocation, io: CliIo): Promise<num
   else if (events.length === 0) io.stdout.write('No events found\n');
   else io.stdout.write(formatTable(['Time (UTC)', 'Event', 'Code', 'User', 'Details'], events.map(rowOf)));
   if (truncated)
-    io.stderr.write(`Only the newest ${limit} are shown: raise --limit or narrow --from and --to.\n`);
+    io.stderr.write(`Only the newest ${events.length} are shown: ${wayOut(events.length, limit)}.\n`);
   return 0;
 }
 
 const common = new Set(['event', 'code', 'uid', 'time', 'ei', 'user', 'actor', 'request_id', 'namespace']);
+/** Fewer than were asked for: an answer holds so many bytes of them, and another limit changes nothing. */
+const wayOut = (shown: number, limit: number): string =>
+  shown < limit ? 'narrow --from and --to' : 'raise --limit or narrow --from and --to';
 const longestDetails = 160;
 /** Where it was, after what was done: a row has no room for both. */
 const plumbing = [

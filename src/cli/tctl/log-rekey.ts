@@ -5,7 +5,7 @@ import { changeKeyringFile } from '../../log/keyring-file.ts';
 import { addStoreKey, removeStoreKeys } from '../../log/keyring-store.ts';
 import { openLog } from '../../log/open-log.ts';
 import { findOrphans } from '../../log/orphans.ts';
-import { dataKeyIds, destroyDataKeys } from '../../log/rewrap-marks.ts';
+import { dataKeyIds, destroyDataKeys } from '../../log/data-keys.ts';
 import { rewrapVault, type Survey, surveyVault } from '../../log/rewrap.ts';
 import type { SlotDriver } from '../../log/slot-driver.ts';
 import { openBackend } from '../../process/open-backend.ts';
@@ -47,8 +47,8 @@ export async function rekeyLog(invocation: Invocation, io: CliIo): Promise<numbe
   try {
     const { vault } = driver;
     await refuseEmpty(driver);
-    const sealing = await sealingKeysOf(configuration, vault, io.world);
-    const keyring = await openLogKeyring(configuration, { vault, world: io.world, sink });
+    const sealing = await sealingKeysOf(configuration, driver, io.world);
+    const keyring = await openLogKeyring(configuration, { store: driver, world: io.world, sink });
     const survey = await surveyVault(vault);
     const rekeying: Rekeying = { io, driver, keyring, sealing, survey };
     if (invocation.on('dry-run')) await tell(rekeying);
@@ -93,7 +93,7 @@ async function rewrap(rekeying: Rekeying, { use, removeOld }: RekeyFlags): Promi
   const { io, driver, keyring } = rekeying;
   if (use !== undefined) await useKey(rekeying, use);
   else if (!removeOld) await makeKey(rekeying);
-  const { under, rewrapped, stuck } = await rewrapVault(driver.vault, keyring, io.world, (done) => {
+  const { under, rewrapped, stuck } = await rewrapVault(driver.vault, keyring, (done) => {
     io.stderr.write(`${done} data keys rewrapped\n`);
   });
   io.stdout.write(`${rewrapped} data keys were rewrapped; ${under} seals now\n`);
@@ -136,7 +136,7 @@ async function makeKey({ io, driver, keyring, sealing, survey }: Rekeying): Prom
       return;
     }
     case 'store':
-      io.stdout.write(`The key ${await addStoreKey(driver.vault, io.world)} was added to the store\n`);
+      io.stdout.write(`The key ${await addStoreKey(driver, io.world)} was added to the store\n`);
       return;
     case 'kms':
       io.stdout.write(`${newest} is the key service's own to rotate: nothing is made here\n`);
@@ -157,7 +157,7 @@ async function removeOldKeys({ io, driver, sealing }: Rekeying, newest: string):
       removed.push(...keys.filter((one) => one.id !== newest).map((one) => one.id));
       return keys.filter((one) => one.id === newest);
     });
-  removed.push(...(await removeStoreKeys(driver.vault, (id) => id !== newest)));
+  removed.push(...(await removeStoreKeys(driver, (id) => id !== newest)));
   io.stdout.write(
     removed.length === 0 ? 'There was no older key\n' : `Removed for good: ${removed.join(', ')}\n`,
   );

@@ -1,6 +1,7 @@
 import { concatMap, fromEvent, lastValueFrom, merge, type Observable, takeUntil } from 'rxjs';
 import { CodedError } from '../../base/errors.ts';
-import { type Followed, partitions } from '../../log/event.ts';
+import { tellsOfSession } from '../../domain/audit.ts';
+import { type Followed, partitions, type Recorded } from '../../log/event.ts';
 import { tailJsonLine, tailTextLine } from '../../log/tail-lines.ts';
 import { openLogForReading } from '../../process/read-log.ts';
 import type { Invocation } from '../args.ts';
@@ -16,7 +17,7 @@ export async function tailLog(invocation: Invocation, io: CliIo): Promise<number
   const log = await openLogForReading(configurationOf(invocation, io).storage, io.world);
   try {
     const print = async (event: Followed): Promise<void> => {
-      if (event.fact === undefined || (stream !== undefined && event.stream !== stream)) return;
+      if (event.fact === undefined || (stream !== undefined && !isOf(event, stream))) return;
       if (!io.stdout.write(`${line(event)}\n`))
         await new Promise((resolve) => io.stdout.once('drain', resolve));
     };
@@ -32,6 +33,12 @@ export async function tailLog(invocation: Invocation, io: CliIo): Promise<number
   } finally {
     await log.close();
   }
+}
+
+/** `session-<id>` is all that the audit has of the session, whichever streams it lies in. */
+function isOf({ stream, fact }: Recorded, wanted: string): boolean {
+  const sid = wanted.startsWith('session-') ? wanted.slice('session-'.length) : undefined;
+  return stream === wanted || (sid !== undefined && tellsOfSession(fact, sid));
 }
 
 /** Prints in order, until the user interrupts. */

@@ -16,6 +16,7 @@ const commands: Commands = {
   'nodes ls': async () => (await import('./nodes.ts')).listNodes,
   'events ls': async () => (await import('./events.ts')).listEvents,
   'log tail': async () => (await import('./log-tail.ts')).tailLog,
+  'log recover': async () => (await import('./log-recover.ts')).recover,
   'log info': async () => (await import('./log-info.ts')).showLogInfo,
   'log verify': async () => (await import('./log-verify.ts')).verifyLog,
   'log export': async () => (await import('./log-export.ts')).exportLog,

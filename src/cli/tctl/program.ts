@@ -189,6 +189,15 @@ export const tctlProgram: ProgramSpec = {
       ],
     },
     {
+      name: 'log recover',
+      help: 'After the store was put back to an earlier state: say what is known, give it back, or go on without it.',
+      flags: [
+        { name: 'give-back', kind: 'switch', help: 'Give the store back what the auth server still knows.' },
+        { name: 'go-on', kind: 'switch', help: 'Go on from what the store has: the rest is lost.' },
+        { name: 'offline', kind: 'switch', help: 'No auth server runs: by what this machine wrote down.' },
+      ],
+    },
+    {
       name: 'log rekey',
       help: 'Make a new key for the secrets on the log and put all of them under it, while the cluster runs.',
       flags: [

@@ -122,6 +122,7 @@ function jsonOf(text: string): unknown {
 const codeOfStatus = (status: number): ErrorCode => {
   if (status === 403 || status === 401) return 'access_denied';
   if (status === 404) return 'not_found';
+  if (status === 413) return 'too_large';
   if (status === 429) return 'limit_exceeded';
   return status >= 500 ? 'unavailable' : 'bad_request';
 };

@@ -1,0 +1,257 @@
+import { accessSync, closeSync, constants, futimesSync, openSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { CodedError, messageOf } from '../../src/base/errors.ts';
+import type { Partition } from '../../src/log/event.ts';
+import { refuseOnFullDisk } from './file-system.ts';
+import { busyMs, patienceMs, reading, writing } from './outcomes.ts';
+import type { BlobTable } from './protocol.ts';
+import { applicationId, laterSchema, laterTables, schema, schemaVersion } from './schema.ts';
+
+export const databaseName = 'log.db';
+export const hintName = 'hint';
+
+/** What went wrong beside the writes, which stand: told to operators until it goes well again. */
+type Beside = 'hint' | 'vacuum';
+
+/** One connection to `log.db`, and what has to be seen to around each write. */
+export class Connection {
+  readonly #directory: string;
+  readonly #path: string;
+  readonly #inode: bigint;
+  readonly #db: DatabaseSync;
+  #hint: number | undefined;
+  readonly #mode: 'write' | 'read';
+  readonly #statements = new Map<string, StatementSync>();
+  readonly #beside = new Map<Beside, string>();
+  #complete = false;
+
+  /** `location` is the path, or for reading a `file:` URL with parameters. */
+  constructor(directory: string, location: string | URL, mode: 'write' | 'read') {
+    this.#directory = directory;
+    this.#path = join(directory, databaseName);
+    this.#inode = inodeOf(this.#path) ?? -1n;
+    this.#mode = mode;
+    this.#db = reading(() => new DatabaseSync(location, { readOnly: mode === 'read', timeout: patienceMs }));
+    try {
+      reading(() => {
+        if (mode === 'write') this.#prepareToWrite();
+        this.#checkVersion();
+        if (mode === 'write') this.#addLaterTables();
+      });
+    } catch (e) {
+      this.#db.close();
+      throw e;
+    }
+  }
+
+  /** Why hints or giving room back fail; writes are not affected. */
+  get trouble(): string | undefined {
+    return [...this.#beside.values()].at(0);
+  }
+
+  /** False for a file of an earlier release that nobody has opened for writing since. */
+  hasLaterTables(): boolean {
+    this.#complete ||=
+      reading(() =>
+        this.prepare(`SELECT count(*) AS count FROM sqlite_master WHERE name = '${laterTables[2]}'`).get(),
+      )?.['count'] === 1;
+    return this.#complete;
+  }
+
+  prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    const made = reading(() => this.#db.prepare(sql));
+    this.#statements.set(sql, made);
+    return made;
+  }
+
+  /** Reads of one moment, of the file that lies in its place. */
+  snapshot<T>(act: () => T): T {
+    this.#checkFile();
+    return reading(() => this.#transaction('BEGIN', act));
+  }
+
+  /** All or nothing. May be done several times until another process leaves room. */
+  transact<T>(act: () => T): T {
+    return this.write(() => this.#transaction('BEGIN IMMEDIATE', act));
+  }
+
+  /**
+   * Durable when it returns.
+   * @throws CodedError `ambiguous`, also when the file was removed or replaced meanwhile; others as `writing`
+   */
+  write<T>(act: () => T): T {
+    const answer = writing(act);
+    if (this.#seenReplaced())
+      throw new CodedError('ambiguous', `${this.#path} was removed or replaced while it was written to`);
+    return answer;
+  }
+
+  /**
+   * An append to a file that was removed or replaced would be acknowledged and lost.
+   * @throws CodedError `unavailable`, `no_space`: nothing was begun
+   */
+  checkWritable(what: Partition | BlobTable, bytes: number): void {
+    this.checkFileWritable();
+    besideTheDatabase(() => {
+      refuseOnFullDisk(this.#directory, what, bytes);
+    });
+  }
+
+  /** For what makes room. @throws CodedError `unavailable` */
+  checkFileWritable(): void {
+    this.#checkFile();
+    this.#refuseReadOnly();
+  }
+
+  /** Tells all processes that something was committed. The commit stands, whatever becomes of the hint. */
+  tellOthers(): void {
+    this.#aside('hint', () => {
+      this.#hint ??= openSync(join(this.#directory, hintName), 'a', 0o600);
+      const now = Date.now() / 1000;
+      futimesSync(this.#hint, now, now);
+    });
+  }
+
+  /** Gives room back to the disk after a trim, which stands whether that succeeds or not: the next trim gives more. */
+  giveRoomBack(pages: number): void {
+    this.#aside('vacuum', () => {
+      writing(() => {
+        this.#db.exec(`PRAGMA incremental_vacuum(${pages})`);
+      });
+    });
+  }
+
+  /**
+   * Deleted data keys must be gone from the write-ahead file as well. A reader may hold it up; the next deletion tries again.
+   * That it could not wait for them long enough is no error, so it has to wait in one piece.
+   * @throws CodedError `ambiguous`: what was deleted is deleted, but may still lie in that file
+   */
+  emptyWriteAheadFile(): void {
+    try {
+      reading(() => {
+        this.#db.exec(
+          `PRAGMA busy_timeout = ${busyMs}; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = ${patienceMs}`,
+        );
+      });
+    } catch (e) {
+      throw new CodedError('ambiguous', messageOf(e), { cause: e });
+    }
+  }
+
+  close(): void {
+    this.#db.close();
+    if (this.#hint !== undefined) closeSync(this.#hint);
+  }
+
+  #transaction<T>(begin: string, act: () => T): T {
+    // One that could not be rolled back, if there ever is one, would swallow all that follows.
+    if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+    this.prepare(begin).run();
+    try {
+      const answer = act();
+      this.prepare('COMMIT').run();
+      return answer;
+    } catch (e) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw e;
+    }
+  }
+
+  #prepareToWrite(): void {
+    // Only a new file takes this setting; then pages freed by a trim can be given back to the disk.
+    this.#db.exec('PRAGMA auto_vacuum = INCREMENTAL');
+    this.#db.exec('PRAGMA journal_mode = WAL');
+    this.#db.exec(
+      `PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA journal_size_limit = ${64 * 1024 * 1024}`,
+    );
+    if (this.#pragma('user_version') === 0) this.#inOneGo(schema);
+  }
+
+  #addLaterTables(): void {
+    if (!this.hasLaterTables()) this.#inOneGo(laterSchema);
+  }
+
+  #inOneGo(sql: string): void {
+    this.#transaction('BEGIN IMMEDIATE', () => {
+      this.#db.exec(sql);
+    });
+  }
+
+  #checkVersion(): void {
+    const version = this.#pragma('user_version');
+    if (this.#pragma('application_id') !== applicationId)
+      throw new CodedError('misconfigured', `${this.#path} is not a log`);
+    if (version > schemaVersion)
+      throw new CodedError(
+        'misconfigured',
+        `${this.#path} was written by a newer version of teleport (format ${version}, this one knows ${schemaVersion}): upgrade`,
+      );
+    if (version !== schemaVersion) throw new CodedError('misconfigured', `${this.#path} is not a whole log`);
+  }
+
+  /** What a file says that is no longer the log is not the log's. A reader follows the file by itself. */
+  #checkFile(): void {
+    if (this.#mode === 'write' && inodeOf(this.#path) !== this.#inode)
+      throw new CodedError(
+        'unavailable',
+        `${this.#path} was removed or replaced while in use: restart the process`,
+      );
+  }
+
+  /** After a commit, which stands unless the file is seen to be another. */
+  #seenReplaced(): boolean {
+    try {
+      return inodeOf(this.#path) !== this.#inode;
+    } catch {
+      return false;
+    }
+  }
+
+  /** A disk with errors becomes read-only under us. Told before anything is begun, so it is known that nothing was written. */
+  #refuseReadOnly(): void {
+    try {
+      accessSync(this.#path, constants.W_OK);
+    } catch (e) {
+      // Whatever else is wrong, the write itself tells better.
+      if ((e as NodeJS.ErrnoException).code !== 'EROFS') return;
+      throw new CodedError(
+        'unavailable',
+        `the file system of ${this.#directory} is read-only now: what is there is served, nothing is written; see to the disk, then restart`,
+        { cause: e },
+      );
+    }
+  }
+
+  #aside(what: Beside, act: () => void): void {
+    try {
+      act();
+      this.#beside.delete(what);
+    } catch (e) {
+      const consequence =
+        what === 'hint'
+          ? `${join(this.#directory, hintName)} cannot be touched, so others see what is written later`
+          : `${this.#path} does not become smaller`;
+      this.#beside.set(what, `${consequence}: ${messageOf(e)}`);
+    }
+  }
+
+  #pragma(name: string): number {
+    return Number(this.#db.prepare(`PRAGMA ${name}`).get()?.[name]);
+  }
+}
+
+const inodeOf = (path: string): bigint | undefined =>
+  besideTheDatabase(() => statSync(path, { throwIfNoEntry: false, bigint: true })?.ino);
+
+/** The file system may refuse to tell, too. */
+function besideTheDatabase<T>(look: () => T): T {
+  try {
+    return look();
+  } catch (e) {
+    if (e instanceof CodedError) throw e;
+    throw new CodedError('unavailable', `the local log database: ${messageOf(e)}`, { cause: e });
+  }
+}

@@ -1,0 +1,18 @@
+import { hashBytes } from '../../src/log/batch.ts';
+import type { Place } from '../../src/log/slot-driver.ts';
+
+/** What a head key says. `hash` is missing where a process of the release before wrote it: then the number is a hint. */
+export interface Head {
+  readonly slot: number;
+  readonly hash: Uint8Array | undefined;
+}
+
+/** `<slot> <own hash of the batch in it, hex>` */
+export const headValue = ({ slot, hash }: Place): string => `${slot} ${Buffer.from(hash).toString('hex')}`;
+
+/** Undefined for what is neither form. */
+export function parseHead(value: Uint8Array): Head | undefined {
+  const [, slot, hash] = /^(\d+)(?: ([0-9a-f]+))?$/.exec(Buffer.from(value).toString('latin1')) ?? [];
+  if (slot === undefined || (hash !== undefined && hash.length !== 2 * hashBytes)) return undefined;
+  return { slot: Number(slot), hash: hash === undefined ? undefined : Buffer.from(hash, 'hex') };
+}

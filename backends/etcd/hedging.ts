@@ -1,0 +1,58 @@
+export interface Attempt<T> {
+  readonly ask: () => Promise<T>;
+  /** It failed: what is to be thrown, or undefined when another may be asked. */
+  readonly failed: (e: unknown) => Error | undefined;
+}
+
+/**
+ * Begins the first attempt, and the next one when the one before failed or `afterMs` have passed: the first good answer
+ * wins, and what comes later is not waited for. Undefined when all failed.
+ * @throws what an attempt makes of a failure after which no other may be asked.
+ */
+export function firstOf<T>(
+  attempts: readonly Attempt<T>[],
+  afterMs: number,
+): Promise<{ answer: T } | undefined> {
+  return new Promise((resolve, reject) => {
+    const left = [...attempts];
+    let [asked, over] = [0, false];
+    let timer: NodeJS.Timeout | undefined;
+    const end = (settle: () => void): void => {
+      over = true;
+      clearTimeout(timer);
+      settle();
+    };
+    const next = (): void => {
+      clearTimeout(timer);
+      const attempt = left.shift();
+      if (attempt === undefined) {
+        if (asked === 0)
+          end(() => {
+            resolve(undefined);
+          });
+        return;
+      }
+      asked++;
+      timer = setTimeout(next, afterMs);
+      attempt.ask().then(
+        (answer) => {
+          if (!over)
+            end(() => {
+              resolve({ answer });
+            });
+        },
+        (e: unknown) => {
+          asked--;
+          if (over) return;
+          const refusal = attempt.failed(e);
+          if (refusal === undefined) next();
+          else
+            end(() => {
+              reject(refusal);
+            });
+        },
+      );
+    };
+    next();
+  });
+}

@@ -1,0 +1,39 @@
+import type { Position } from '../log/event.ts';
+
+/** So many readers are woken in a millisecond, on average: then they take less than half of a processor. */
+const wokenPerMs = 10;
+
+/** Readers who see the same. */
+export class Audience {
+  readonly sleepers = new Set<() => void>();
+  /** The newest event that they may see. */
+  newest: Position;
+  #wokenAt = -Infinity;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(newest: Position) {
+    this.newest = newest;
+  }
+
+  /** They are about to be woken together: who comes now is woken with them. */
+  waking(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  wake(): void {
+    if (this.waking()) return;
+    const wait = this.#wokenAt + Math.floor(this.sleepers.size / wokenPerMs) - performance.now();
+    if (wait <= 0) this.wakeNow();
+    else
+      this.#timer = setTimeout(() => {
+        this.wakeNow();
+      }, wait);
+  }
+
+  wakeNow(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#wokenAt = performance.now();
+    for (const wake of this.sleepers) wake();
+  }
+}

@@ -1,0 +1,31 @@
+import { CodedError } from '../base/errors.ts';
+import type { AuditEvent } from '../domain/audit-event.ts';
+
+/** An auth service in which a test decides what becomes of each batch. */
+export interface FakeAuth {
+  readonly batches: AuditEvent[][];
+  /** `n` of each event that was stored. */
+  stored(): unknown[];
+  answer(events: AuditEvent[]): Promise<void>;
+  call(operation: unknown, input: unknown): Promise<object>;
+}
+
+export function fakeAuth(): FakeAuth {
+  const batches: AuditEvent[][] = [];
+  const fake: FakeAuth = {
+    batches,
+    stored: () => batches.flat().map((event) => event['n']),
+    answer: () => Promise.resolve(),
+    call: async (_operation, input) => {
+      const { events } = input as { events: AuditEvent[] };
+      await fake.answer(events);
+      batches.push(events);
+      return { position: 1 };
+    },
+  };
+  return fake;
+}
+
+export const unavailable = (): Promise<void> =>
+  Promise.reject(new CodedError('unavailable', 'no auth server answers'));
+export const never = (): Promise<void> => new Promise(() => undefined);

@@ -1,0 +1,74 @@
+import { readRecovery, recoverLog } from '../../api/recover-log.ts';
+import { CodedError } from '../../base/errors.ts';
+import { silentLog } from '../../base/log-sink.ts';
+import type { OutputOf } from '../../api/operation.ts';
+import { noKeyring } from '../../log/keyring.ts';
+import { openLog } from '../../log/open-log.ts';
+import { recoverCluster, reportCluster } from '../../log/recover-cluster.ts';
+import type { RecoveryStep } from '../../log/recovery.ts';
+import { readKnownPlaces } from '../../process/known-places.ts';
+import { openBackend, openBackendForReading } from '../../process/open-backend.ts';
+import { placeOf } from '../../process/storage-schema.ts';
+import type { Invocation } from '../args.ts';
+import type { CliIo } from '../cli-io.ts';
+import { configurationOf, withAuth } from './connect.ts';
+import { recoveredText, reportText } from './log-recover-text.ts';
+
+type Report = OutputOf<typeof readRecovery>['partitions'];
+type Recovered = OutputOf<typeof recoverLog>['partitions'];
+
+/**
+ * `tctl log recover`: what to do after the store of the log was put back to an earlier state. Says what is known and
+ * changes nothing, unless `--give-back` or `--go-on` is given.
+ */
+export async function recover(invocation: Invocation, io: CliIo): Promise<number> {
+  const step = stepOf(invocation);
+  if (invocation.on('offline')) return offline(invocation, io, step);
+  return withAuth(invocation, io, async (auth) => {
+    if (step === undefined) {
+      const { hostId, partitions } = await auth.call(readRecovery, {});
+      io.stdout.write(reportText(`auth server ${hostId}`, partitions));
+      return 0;
+    }
+    const { hostId, partitions } = await auth.call(recoverLog, { step });
+    io.stdout.write(recoveredText(`auth server ${hostId}`, partitions));
+    return 0;
+  });
+}
+
+function stepOf(invocation: Invocation): RecoveryStep | undefined {
+  const [giveBack, goOn] = [invocation.on('give-back'), invocation.on('go-on')];
+  if (giveBack && goOn) throw new CodedError('bad_request', '--give-back and --go-on exclude each other');
+  return giveBack ? 'give back' : goOn ? 'go on' : undefined;
+}
+
+/** By this machine's own file of what it knew, when no auth server runs: nothing can be given back then. */
+async function offline(invocation: Invocation, io: CliIo, step: RecoveryStep | undefined): Promise<number> {
+  const { storage, dataDir } = configurationOf(invocation, io);
+  if (step === 'give back')
+    throw new CodedError(
+      'bad_request',
+      'only a running auth server still holds what the store lost: --give-back does not go with --offline',
+    );
+  const env = { sink: silentLog, world: io.world };
+  const log = await openLog({
+    driver: await (step === undefined ? openBackendForReading(storage, env) : openBackend(storage, env)),
+    keyring: noKeyring,
+    world: io.world,
+    writer: 'tctl',
+    sink: silentLog,
+    known: readKnownPlaces(dataDir, placeOf(storage)),
+  });
+  try {
+    const who = `this machine, by its own file (${dataDir})`;
+    if (step === undefined) {
+      io.stdout.write(reportText(who, (await reportCluster(log)) satisfies Report));
+      return 0;
+    }
+    const cause = { at: io.world.now(), actor: 'admin', requestId: io.world.uuid() };
+    io.stdout.write(recoveredText(who, (await recoverCluster(log, step, cause)) satisfies Recovered));
+    return 0;
+  } finally {
+    await log.close();
+  }
+}

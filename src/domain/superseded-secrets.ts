@@ -1,0 +1,55 @@
+import type { Position, Recorded, StreamName } from '../log/event.ts';
+import { idInStream } from './streams.ts';
+
+/** Data keys of one sealed event that still counts. */
+export interface LiveSecrets {
+  readonly type: string;
+  readonly keyIds: readonly string[];
+}
+
+/** Stream of the fact that says up to where the keys of superseded secrets are gone from the vault. */
+export const secretsStream = 'secrets-destroyed' satisfies StreamName;
+
+/** Said once all keys that were superseded at or before `upTo` are known to be gone. */
+export const secretsDestroyed = (
+  upTo: Position,
+  count: number,
+): {
+  readonly type: 'secrets.destroyed';
+  readonly data: { readonly upTo: Position; readonly count: number };
+} => ({
+  type: 'secrets.destroyed',
+  data: { upTo, count },
+});
+
+export const keyIdsOf = ({ sealed }: Recorded): readonly string[] =>
+  Object.values(sealed ?? {}).map(({ keyId }) => keyId);
+
+/** The secrets of one stream after an event of it, and the data keys that do not count any more. */
+export interface SecretsAfter {
+  readonly live: readonly LiveSecrets[];
+  readonly superseded: readonly string[];
+}
+
+/**
+ * Which secrets an event supersedes. A newer password or seed takes the place of the one before; whoever is deleted,
+ * and a link that was used or taken back, keep none. Secrets of other streams, such as authorities, last.
+ */
+export function secretsAfter(before: readonly LiveSecrets[], event: Recorded): SecretsAfter {
+  const { type } = event.fact;
+  const gone = (one: LiveSecrets): boolean => isSuperseded(one, event);
+  const kept = before.filter((one) => !gone(one));
+  const superseded = before.filter(gone).flatMap(({ keyIds }) => keyIds);
+  const keyIds = keyIdsOf(event);
+  if (keyIds.length === 0) return { live: superseded.length === 0 ? before : kept, superseded };
+  return { live: [...kept, { type, keyIds }], superseded };
+}
+
+function isSuperseded(one: LiveSecrets, { stream, fact: { type }, sealed }: Recorded): boolean {
+  if (idInStream(stream, 'invite') !== undefined)
+    return type === 'invite.accepted' || type === 'invite.revoked';
+  if (idInStream(stream, 'user') === undefined) return false;
+  if (type === 'user.deleted') return true;
+  if (type === 'user.password_reset') return one.type === 'user.password_set';
+  return sealed !== undefined && one.type === type;
+}

@@ -1,0 +1,103 @@
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import { decodeBatch } from './batch.ts';
+import { joins } from './joins.ts';
+import { PartitionFold } from './partition-fold.ts';
+import { SegmentedStreams } from './segmented-streams.ts';
+import type { SlotDriver } from './slot-driver.ts';
+import type { SnapshotStore } from './snapshot-store.ts';
+
+/** Streams in memory from which on it is looked for a snapshot that another process took, and how many more until again. */
+const many = 16_384;
+const more = 4_096;
+
+/** Keeps the index of a fold's streams small, and mends it. */
+export class IndexUpkeep {
+  readonly #driver: SlotDriver;
+  readonly #snapshots: SnapshotStore;
+  readonly #sink: LogSink;
+  #limit = many;
+  #running: Promise<void> | undefined;
+
+  constructor(driver: SlotDriver, snapshots: SnapshotStore, sink: LogSink) {
+    this.#driver = driver;
+    this.#snapshots = snapshots;
+    this.#sink = sink;
+  }
+
+  /** From here on the fold mends its index by itself. */
+  attach(fold: PartitionFold): void {
+    const { streams } = fold;
+    if (!(streams instanceof SegmentedStreams)) return;
+    streams.mend = async () => {
+      if (await this.adopt(fold)) return;
+      const { partition, slot } = fold;
+      this.#sink.warn('the index of streams is damaged: it is read from the log again', { partition, slot });
+      await this.#rebuild(fold, streams);
+    };
+  }
+
+  /** When the fold holds many streams, some may lie in the store since another process took a snapshot. */
+  look(fold: PartitionFold): void {
+    const { streams } = fold;
+    if (!(streams instanceof SegmentedStreams) || streams.held <= this.#limit || this.#running) return;
+    this.#running = this.adopt(fold)
+      .then(
+        () => undefined,
+        (e: unknown) => {
+          this.#sink.debug('no snapshot could be looked for', { reason: messageOf(e) });
+        },
+      )
+      .finally(() => {
+        this.#limit = Math.max(many, streams.held + more);
+        this.#running = undefined;
+      });
+  }
+
+  /** Lets go what the newest snapshot has that the fold has come to. True when it was not known before. */
+  async adopt(fold: PartitionFold): Promise<boolean> {
+    const { streams } = fold;
+    if (!(streams instanceof SegmentedStreams)) return false;
+    const before = streams.settledAt;
+    for await (const manifest of this.#snapshots.newestFirst()) {
+      if (manifest.slot <= before) return false;
+      if (manifest.version === 1 || manifest.slot > fold.slot) continue;
+      if (!(await joins(this.#driver, manifest))) continue;
+      await this.#snapshots.settle(fold, manifest);
+      if (streams.settledAt !== before) return true;
+    }
+    return false;
+  }
+
+  /** For one who writes a snapshot and finds a run that cannot be read. */
+  async mend(fold: PartitionFold): Promise<void> {
+    if (fold.streams instanceof SegmentedStreams) await fold.streams.mend?.();
+  }
+
+  async close(): Promise<void> {
+    await this.#running;
+  }
+
+  async #rebuild({ partition }: PartitionFold, streams: SegmentedStreams): Promise<void> {
+    const until = streams.settledAt;
+    const again = new PartitionFold(partition);
+    for await (const { slot, batch } of this.#driver.read(partition, 1)) {
+      if (slot > until) break;
+      try {
+        again.admit(decodeBatch(batch));
+      } catch (e) {
+        if (isCoded(e)) throw unreadable(e);
+        throw e;
+      }
+    }
+    if (again.slot !== until || !(again.streams instanceof SegmentedStreams)) throw unreadable(undefined);
+    streams.unsettle(again.streams.entries(), until);
+  }
+}
+
+const unreadable = (cause: unknown): CodedError =>
+  new CodedError(
+    'unavailable',
+    'the index of streams is damaged, and the log it could be read from is not whole',
+    { cause },
+  );

@@ -1,0 +1,91 @@
+import { CodedError } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import type { Partition } from './event.ts';
+
+/**
+ * Why a reader cannot go on. What it folded before is served; nothing is decided and nothing is written. Each look at
+ * the store begins with the same question again, since damage may have been in the answer only, and a store may be
+ * repaired beneath us.
+ */
+export type Condition =
+  /** The first slot that cannot be read. */
+  | {
+      readonly status: 'damaged';
+      readonly partition: Partition;
+      readonly slot: number;
+      readonly reason: string;
+    }
+  /** It is whole: a newer version of this program wrote it. */
+  | {
+      readonly status: 'newer';
+      readonly partition: Partition;
+      readonly slot: number;
+      readonly reason: string;
+    }
+  /** The store no longer holds `slot` as it was read. `head`: the newest slot that it holds now. */
+  | {
+      readonly status: 'went back';
+      readonly partition: Partition;
+      readonly slot: number;
+      readonly head: number;
+    };
+
+/** A slot, and what is wrong with it. */
+export interface BadSlot {
+  readonly partition: Partition;
+  readonly slot: number;
+  readonly reason: string;
+}
+
+/** The first slot that cannot be read, with what is wrong. */
+export type Damage = Exclude<Condition, { status: 'went back' }>;
+
+export const damaged = (partition: Partition, slot: number, reason: string): Damage => ({
+  status: 'damaged',
+  partition,
+  slot,
+  reason,
+});
+
+export const damageError = (damage: Damage): CodedError =>
+  new CodedError(codes[damage.status], conditionText(damage));
+
+export const conditionError = (condition: Condition): CodedError =>
+  new CodedError(codes[condition.status], conditionText(condition));
+
+const codes = { damaged: 'damaged', newer: 'unavailable', 'went back': 'unavailable' } as const;
+
+export function conditionText(condition: Condition): string {
+  const { partition, slot } = condition;
+  switch (condition.status) {
+    case 'damaged':
+      return `the ${partition} log is damaged at slot ${slot}: ${condition.reason}`;
+    case 'newer':
+      return `slot ${slot} of the ${partition} log cannot be read: ${condition.reason}`;
+    case 'went back':
+      return (
+        `the store went back: it holds ${partition} up to slot ${condition.head}, and no longer slot ${slot} as it was ` +
+        `read from it; nothing is decided or written until that is settled: see tctl log recover`
+      );
+  }
+}
+
+/** Logs a condition when it begins or changes, and when it has ended. */
+export function tellCondition(
+  sink: LogSink,
+  before: Condition | undefined,
+  now: Condition | undefined,
+): void {
+  if (now === undefined) {
+    if (before !== undefined)
+      sink.info('the log can be read to its end again', { partition: before.partition, slot: before.slot });
+    return;
+  }
+  if (before?.status === now.status && before.slot === now.slot) return;
+  const { status, ...fields } = now;
+  if (status === 'newer')
+    sink.error('the log was written by a newer version: what precedes is served, nothing is written', fields);
+  else if (status === 'damaged')
+    sink.error('the log is damaged: what precedes is served, nothing is written', fields);
+  else sink.error('the store went back to an earlier state: nothing is decided or written', fields);
+}

@@ -1,0 +1,257 @@
+import { CodedError, isCoded } from '../base/errors.ts';
+import { type Batch, ownHash } from './batch.ts';
+import type { Cause, Fact, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
+import type { PartitionReader } from './partition-reader.ts';
+import type { SlotDriver } from './slot-driver.ts';
+
+/*
+ * The way out after a store went back: this process knows more than the store holds. It can give the store back what it
+ * still knows, or go on from what the store has. See docs/rfd/0018-what-a-store-promises.md.
+ */
+
+/** An event that this process knows and the store does not hold. */
+export interface MissingEvent {
+  readonly position: Position;
+  readonly stream: StreamName;
+  readonly type: string;
+  readonly at: string;
+}
+
+export interface RecoveryReport {
+  readonly partition: Partition;
+  readonly status: 'whole' | 'went back';
+  /** The newest slot that this process has seen. */
+  readonly known: number;
+  /** The newest slot that the store holds. */
+  readonly head: number;
+  /** The newest slot that both hold with the same batch; undefined when that lies before what is held here. */
+  readonly common: number | undefined;
+  /** What can be given back. */
+  readonly held: readonly MissingEvent[];
+  /** Slots that the store has lost and that are not held here either. */
+  readonly forgotten: number;
+}
+
+export type RecoveryStep = 'give back' | 'go on';
+
+export interface Recovered {
+  readonly partition: Partition;
+  readonly status: 'was whole' | 'given back' | 'went on';
+  /** What the store has got back. */
+  readonly givenBack: readonly MissingEvent[];
+  /** What is known and was not given back: its stream has moved on since, or its batch was left out. */
+  readonly lost: readonly MissingEvent[];
+  readonly forgotten: number;
+}
+
+/** The log as the store has it, for writing behind it. */
+export interface StoreBranch {
+  revision(stream: StreamName): Promise<Revision>;
+  append(stream: StreamName, fact: Fact, cause: Cause): Promise<Position>;
+  /** Appends an event again, with its own id and what was sealed in it. @throws CodedError `conflict` */
+  appendAgain(event: Recorded): Promise<Position>;
+  close(): Promise<void>;
+}
+
+export interface RecoveryParts {
+  readonly driver: SlotDriver;
+  readonly reader: PartitionReader;
+  readonly openBranch: () => Promise<StoreBranch>;
+}
+
+/** Its facts say what became of a log whose store had gone back. */
+export const recoveryStream = (partition: Partition): StreamName => `recovery-${partition}`;
+
+/** Streams by which the log keeps house: what they said was of the branch that is lost. */
+const housekeeping = /^(?:compaction|fence|heads|recovery)-/;
+/** Events that the fact names one by one. */
+const named = 200;
+
+/** What is known here and what the store holds. Changes nothing. */
+export async function reportRecovery({ driver, reader }: RecoveryParts): Promise<RecoveryReport> {
+  const { partition } = reader.fold;
+  try {
+    await reader.catchUp();
+  } catch (e) {
+    if (reader.condition?.status !== 'went back') throw e;
+  }
+  const { condition } = reader;
+  const { head } = await driver.bounds(partition);
+  if (condition?.status !== 'went back')
+    return {
+      partition,
+      status: 'whole',
+      known: reader.fold.slot,
+      head,
+      common: reader.fold.slot,
+      held: [],
+      forgotten: 0,
+    };
+  const known = Math.max(condition.slot, reader.fold.slot);
+  const held = heldBatches(reader);
+  const common = await newestInCommon(driver, reader, held);
+  const missing = held.filter(({ slot }) => common === undefined || slot > common);
+  const firstLost = missing[0]?.slot ?? known + 1;
+  const forgotten = common === undefined ? known - Math.min(known, missing.length) : firstLost - common - 1;
+  return {
+    partition,
+    status: 'went back',
+    known,
+    head,
+    common,
+    held: missing.flatMap(({ events }) => events).map(namesOf),
+    forgotten,
+  };
+}
+
+/** @throws CodedError `unavailable` when the store does not take it: then it can be tried again. */
+export async function recover(parts: RecoveryParts, step: RecoveryStep, cause: Cause): Promise<Recovered> {
+  const report = await reportRecovery(parts);
+  const { partition } = report;
+  if (report.status === 'whole')
+    return { partition, status: 'was whole', givenBack: [], lost: [], forgotten: 0 };
+  const before = { slot: report.known, hash: parts.reader.fold.hash.toString('hex') };
+  const result =
+    step === 'go on'
+      ? { givenBack: [], lost: report.held }
+      : report.common === report.head && report.forgotten === 0
+        ? await giveBackBatches(parts, report)
+        : await giveBackEvents(parts, report);
+  const recovered: Recovered = {
+    partition,
+    status: step === 'go on' ? 'went on' : 'given back',
+    ...result,
+    forgotten: report.forgotten,
+  };
+  await tell(parts, recovered, { before, report, cause });
+  await parts.reader.beginAgain();
+  return recovered;
+}
+
+/** The store ends where both agree: it is given the same bytes again, so that everybody who knew them goes on. */
+async function giveBackBatches(
+  { driver, reader }: RecoveryParts,
+  { partition, head, known, held }: RecoveryReport,
+): Promise<Pick<Recovered, 'givenBack' | 'lost'>> {
+  for (let slot = head + 1; slot <= known; slot++) {
+    const stored = reader.recent.stored(slot);
+    const batch = reader.recent.get(slot);
+    if (stored === undefined || batch === undefined) throw new Error(`bug: slot ${slot} is not held`);
+    const answer = await driver.append(partition, { slot: slot - 1, hash: batch.previous }, stored);
+    if (answer.status === 'committed') continue;
+    // Another auth server may be giving back the same.
+    if (answer.status === 'taken' && (await holdsSame(driver, partition, batch))) continue;
+    throw new CodedError(
+      'unavailable',
+      `slot ${slot} of the ${partition} log was written by another meanwhile: try again`,
+    );
+  }
+  return { givenBack: held, lost: [] };
+}
+
+/** The store has gone on since, or part of what it lost is not held: each event whose stream has not moved comes back. */
+async function giveBackEvents(
+  { reader, openBranch }: RecoveryParts,
+  { common }: RecoveryReport,
+): Promise<Pick<Recovered, 'givenBack' | 'lost'>> {
+  const givenBack: MissingEvent[] = [];
+  const lost: MissingEvent[] = [];
+  /** What followed an event that did not come back rests on it, and does not come back either. */
+  const broken = new Set<StreamName>();
+  const branch = await openBranch();
+  try {
+    for (const { slot, events } of heldBatches(reader)) {
+      if (common !== undefined && slot <= common) continue;
+      for (const event of events) {
+        const fits = (await branch.revision(event.stream)) === event.revision - 1;
+        if (!fits || broken.has(event.stream) || housekeeping.test(event.stream)) {
+          broken.add(event.stream);
+          lost.push(namesOf(event));
+          continue;
+        }
+        await branch.appendAgain(event);
+        givenBack.push(namesOf(event));
+      }
+    }
+  } finally {
+    await branch.close();
+  }
+  return { givenBack, lost };
+}
+
+async function tell(
+  { openBranch }: RecoveryParts,
+  { partition, status, givenBack, lost, forgotten }: Recovered,
+  { before, report, cause }: { before: { slot: number; hash: string }; report: RecoveryReport; cause: Cause },
+): Promise<void> {
+  const fact: Fact = {
+    type: 'log.recovered',
+    data: {
+      how: status,
+      known: before,
+      head: report.head,
+      common: report.common ?? null,
+      givenBack: givenBack.length,
+      lost: lost.length,
+      forgottenSlots: forgotten,
+      lostEvents: lost.slice(0, named),
+    },
+  };
+  for (;;) {
+    const branch = await openBranch();
+    try {
+      await branch.append(recoveryStream(partition), fact, cause);
+      return;
+    } catch (e) {
+      // Another auth server has just said the same.
+      if (!isCoded(e, 'conflict')) throw e;
+    } finally {
+      await branch.close();
+    }
+  }
+}
+
+/** The batches that are held without a gap up to the newest, the oldest first. */
+function heldBatches({ recent, fold }: PartitionReader): Batch[] {
+  const held: Batch[] = [];
+  for (let slot = fold.slot; ; slot--) {
+    const batch = recent.get(slot);
+    if (batch === undefined) return held.reverse();
+    held.push(batch);
+  }
+}
+
+async function newestInCommon(
+  driver: SlotDriver,
+  { fold }: PartitionReader,
+  held: readonly Batch[],
+): Promise<number | undefined> {
+  const first = held[0];
+  // The hash of the batch before the first that is held is known as well.
+  const ours = new Map<number, Buffer>(held.map(({ slot, hash }) => [slot, hash]));
+  if (first !== undefined) ours.set(first.slot - 1, first.previous);
+  else ours.set(fold.slot, fold.hash);
+  const from = Math.min(...ours.keys());
+  if (from === 0) ours.delete(0);
+  let common = from === 0 ? 0 : undefined;
+  for await (const { slot, batch } of driver.read(fold.partition, Math.max(1, from))) {
+    const hash = ours.get(slot);
+    if (hash === undefined) break;
+    if (!ownHash(batch).equals(hash)) break;
+    common = slot;
+  }
+  return common;
+}
+
+async function holdsSame(driver: SlotDriver, partition: Partition, { slot, hash }: Batch): Promise<boolean> {
+  for await (const found of driver.read(partition, slot))
+    return found.slot === slot && ownHash(found.batch).equals(hash);
+  return false;
+}
+
+const namesOf = ({ position, stream, fact, cause }: Recorded): MissingEvent => ({
+  position,
+  stream,
+  type: fact.type,
+  at: cause.at,
+});

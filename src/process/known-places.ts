@@ -1,0 +1,103 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CodedError, messageOf } from '../base/errors.ts';
+import { writeFileAtomic } from '../base/files.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import type { ClusterLog } from '../log/event-log.ts';
+import { type Partition, partitions } from '../log/event.ts';
+import type { Place } from '../log/slot-driver.ts';
+
+/*
+ * What the store of the log was last seen to hold, in a file of this machine: a process that starts compares, so that a
+ * store that was put back while no auth server ran, or before one was restarted, is not taken for the whole log.
+ */
+
+const fileName = 'log-known.json';
+
+const shape = z.object({
+  /** As the configuration names the store: of another one nothing is known here. */
+  store: z.string(),
+  partitions: z.record(
+    z.string(),
+    z.object({ slot: z.number().int().nonnegative(), hash: z.string().regex(/^[0-9a-f]{64}$/) }),
+  ),
+});
+
+export type KnownPlaces = Partial<Readonly<Record<Partition, Place>>>;
+
+/** Nothing is known of another store, or before the first run. @throws CodedError `misconfigured` for a bad file. */
+export function readKnownPlaces(dataDir: string, store: string): KnownPlaces {
+  const path = join(dataDir, fileName);
+  if (!existsSync(path)) return {};
+  let known;
+  try {
+    known = shape.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch (e) {
+    throw new CodedError(
+      'misconfigured',
+      `${path} does not hold what this machine knows of the log (${messageOf(e)}): remove it when the store is known to be whole`,
+      { cause: e },
+    );
+  }
+  if (known.store !== store) return {};
+  return Object.fromEntries(
+    partitions.flatMap((partition) => {
+      const found = known.partitions[partition];
+      if (found === undefined || found.slot === 0) return [];
+      return [[partition, { slot: found.slot, hash: Buffer.from(found.hash, 'hex') }]];
+    }),
+  );
+}
+
+const everyMs = 5_000;
+
+/** Writes the newest places now and then, and when it is closed: not while the store is found to have gone back. */
+export function keepKnownPlaces(
+  log: Pick<ClusterLog, 'stats'>,
+  { dataDir, store, sink }: { readonly dataDir: string; readonly store: string; readonly sink: LogSink },
+): { close(): void } {
+  let written = '';
+  let failing = false;
+  const write = (): void => {
+    const stats = log.stats();
+    if (partitions.some((partition) => stats[partition].wentBack !== undefined)) return;
+    const places = Object.fromEntries(
+      partitions.map((partition) => [
+        partition,
+        { slot: stats[partition].slot, hash: stats[partition].hash },
+      ]),
+    );
+    const text = `${JSON.stringify({ store, partitions: places })}\n`;
+    if (text === written) return;
+    try {
+      writeFileAtomic(join(dataDir, fileName), text, 0o600);
+      written = text;
+      failing = false;
+    } catch (e) {
+      if (!failing) sink.warn('what is known of the log cannot be written down', { reason: messageOf(e) });
+      failing = true;
+    }
+  };
+  const timer = setInterval(write, everyMs);
+  timer.unref();
+  return {
+    close: () => {
+      clearInterval(timer);
+      write();
+    },
+  };
+}
+
+/** An auth server that has only just started knows nothing more than its file says. @throws CodedError `misconfigured` */
+export function refuseStoreThatWentBack(log: Pick<ClusterLog, 'stats'>): void {
+  const stats = log.stats();
+  for (const partition of partitions) {
+    const { wentBack } = stats[partition];
+    if (wentBack !== undefined)
+      throw new CodedError(
+        'misconfigured',
+        `${wentBack}. Where another auth server still runs, use it there first; then here: tctl log recover --offline`,
+      );
+  }
+}
