@@ -45,7 +45,7 @@ export async function putSlot(
   put?: Uint8Array,
 ): Promise<'committed' | 'taken'> {
   if (batch.length > maxBatchBytes)
-    throw new CodedError('limit_exceeded', 'the batch is larger than the store takes');
+    throw new CodedError('too_large', 'the batch is larger than the store takes');
   const value = await pack(batch);
   const request = () =>
     table.client.send(

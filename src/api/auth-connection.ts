@@ -89,7 +89,10 @@ function clientOf(servers: readonly Dialable[], options: ConnectionOptions, own?
   const presence = follow('presence');
   return {
     call: (operation, input) =>
-      callOperation(calls, operation, input, world, { timeoutMs: options.callTimeoutMs ?? patienceMs }),
+      callOperation(calls, operation, input, world, {
+        timeoutMs: options.callTimeoutMs ?? patienceMs,
+        askAfter: true,
+      }),
     state,
     presence,
     close: () => {
