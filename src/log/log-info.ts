@@ -40,22 +40,38 @@ export interface PartitionInfo extends PartitionContents {
   readonly unsigned: number;
 }
 
-/** Looks at the store where this process does not know. */
+/** Looks at the store where this process does not know. Of a log that cannot be read to its end: what precedes. */
 export async function logInfo(log: ClusterLog): Promise<LogInfo> {
   const infos: PartitionInfo[] = [];
   for (const partition of partitions) infos.push(await partitionInfo(log, partition));
   return {
     store: log.store(),
     trouble: logTrouble(log),
-    keys: await readLogKeys(log.state),
+    keys: await readLogKeys(asKnown(log.state)),
     partitions: infos,
   };
 }
 
+/** Reads what is folded, without the question whether that is all: `trouble` says so. */
+const asKnown = (log: EventLog): Pick<EventLog, 'read' | 'revision'> => ({
+  read: (stream, after) => log.read(stream, after, 0),
+  revision: (stream) => log.revision(stream, 0),
+});
+
+async function lookOnce(log: EventLog): Promise<void> {
+  try {
+    await log.head();
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+  }
+}
+
 async function partitionInfo(log: ClusterLog, partition: Partition): Promise<PartitionInfo> {
+  await lookOnce(log[partition]);
+  const known = asKnown(log[partition]);
   const contents = await log.inspect(partition);
-  const newest = await newestHead(log[partition], partition);
-  const lastCompaction = await compactedLast(log[partition], partition);
+  const newest = await newestHead(known, partition);
+  const lastCompaction = await compactedLast(known, partition);
   const stats = log.stats()[partition];
   return {
     partition,
@@ -78,7 +94,10 @@ const figuresOf = (
   };
 };
 
-async function compactedLast(log: EventLog, partition: Partition): Promise<PartitionInfo['lastCompaction']> {
+async function compactedLast(
+  log: Pick<EventLog, 'read' | 'revision'>,
+  partition: Partition,
+): Promise<PartitionInfo['lastCompaction']> {
   const stream = compactionStream(partition);
   const revision = await log.revision(stream);
   if (revision === 0) return undefined;
