@@ -1,13 +1,19 @@
 import { createServer, request, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What becomes of one request: passed on, refused before it arrives, or carried out and its answer lost. */
-export type HttpFault = 'none' | 'throttle' | 'error-before' | 'error-after' | 'cut-after' | 'silence-after';
+/**
+ * What becomes of one request: passed on, refused before it arrives, carried out and its answer lost, or `late`: given up,
+ * and still on its way.
+ */
+export type HttpFault =
+  'none' | 'throttle' | 'error-before' | 'error-after' | 'cut-after' | 'silence-after' | 'late';
 
 export interface FaultyHttp {
   readonly endpoint: string;
   /** Decides what becomes of each request from here on. `operation`: `PutItem`, `Query`, … */
   decide(fault: (operation: string) => HttpFault): void;
+  /** Now what was `late` arrives. */
+  arrive(): Promise<void>;
   /** How often each fault was. */
   readonly counts: ReadonlyMap<HttpFault, number>;
   close(): Promise<void>;
@@ -23,6 +29,7 @@ const body = async (message: IncomingMessage): Promise<Buffer> => {
 export async function faultyHttp(target: string): Promise<FaultyHttp> {
   let decide: (operation: string) => HttpFault = () => 'none';
   const counts = new Map<HttpFault, number>();
+  const late: (() => Promise<unknown>)[] = [];
   const pass = (
     method: string,
     headers: IncomingMessage['headers'],
@@ -51,7 +58,10 @@ export async function faultyHttp(target: string): Promise<FaultyHttp> {
       };
       if (fault === 'throttle') refuse(400, 'ProvisionedThroughputExceededException');
       else if (fault === 'error-before') refuse(500, 'InternalServerError');
-      else {
+      else if (fault === 'late') {
+        late.push(() => pass(incoming.method ?? 'POST', incoming.headers, sent));
+        refuse(500, 'InternalServerError');
+      } else {
         const { answer, got } = await pass(incoming.method ?? 'POST', incoming.headers, sent);
         if (fault === 'error-after') refuse(500, 'InternalServerError');
         else if (fault === 'cut-after') incoming.socket.resetAndDestroy();
@@ -69,6 +79,9 @@ export async function faultyHttp(target: string): Promise<FaultyHttp> {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     decide: (fault) => {
       decide = fault;
+    },
+    arrive: async () => {
+      for (const one of late.splice(0)) await one();
     },
     counts,
     close: () =>

@@ -1,5 +1,13 @@
-import { DynamoDBClient, DeleteItemCommand, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
-import { afterAll } from 'vitest';
+import {
+  type AttributeValue,
+  DeleteItemCommand,
+  DynamoDBClient,
+  GetItemCommand,
+  PutItemCommand,
+  ScanCommand,
+  type ScanCommandOutput,
+} from '@aws-sdk/client-dynamodb';
+import { afterAll, vi } from 'vitest';
 import { describeStore } from '../backends/conformance/suite.ts';
 import { pack, sortOfSlot, stripeOf, unpack } from '../backends/dynamodb/items.ts';
 import { openDynamodbDriver } from '../backends/dynamodb/open.ts';
@@ -24,6 +32,24 @@ const options = (engine: DynamodbEngine, tableName: string): DynamodbOptions => 
 const env = { sink: silentLog, world: realWorld };
 let count = 0;
 
+type Item = Record<string, AttributeValue> & { readonly p: AttributeValue; readonly s: AttributeValue };
+
+/** All that a table holds, by key. */
+async function itemsOf(client: DynamoDBClient, TableName: string): Promise<Map<string, Item>> {
+  const found = new Map<string, Item>();
+  let start: Record<string, AttributeValue> | undefined;
+  do {
+    const { Items, LastEvaluatedKey }: ScanCommandOutput = await client.send(
+      new ScanCommand({ TableName, ConsistentRead: true, ...(start && { ExclusiveStartKey: start }) }),
+    );
+    for (const item of Items ?? []) found.set(JSON.stringify([item['p'], item['s']]), item as Item);
+    start = LastEvaluatedKey;
+  } while (start !== undefined);
+  return found;
+}
+
+// Some parts append hundreds of batches one after the other, three requests each, and moto takes its time.
+vi.setConfig({ testTimeout: 180_000 });
 const engines = await startDynamodbEngines();
 afterAll(async () => {
   for (const engine of engines) await engine.close();
@@ -32,15 +58,22 @@ afterAll(async () => {
 for (const engine of engines)
   describeStore(`DynamoDB (${engine.name})`, () => {
     const at = options(engine, `trial-${count++}`);
+    const behind = async <T>(act: (client: DynamoDBClient) => Promise<T>): Promise<T> => {
+      const client = new DynamoDBClient({
+        region: 'eu-central-1',
+        endpoint: engine.endpoint,
+        credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+      });
+      try {
+        return await act(client);
+      } finally {
+        client.destroy();
+      }
+    };
     return Promise.resolve({
       connect: () => openDynamodbDriver(at, env),
-      spoil: async (partition, slot, change) => {
-        const client = new DynamoDBClient({
-          region: 'eu-central-1',
-          endpoint: engine.endpoint,
-          credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
-        });
-        try {
+      spoil: (partition, slot, change) =>
+        behind(async (client) => {
           const Key = { p: { S: stripeOf(partition, slot) }, s: { S: sortOfSlot(slot) } };
           const found = await client.send(
             new GetItemCommand({ TableName: at.tableName, Key, ConsistentRead: true }),
@@ -55,9 +88,17 @@ for (const engine of engines)
               }),
             );
           else await client.send(new DeleteItemCommand({ TableName: at.tableName, Key }));
-        } finally {
-          client.destroy();
-        }
+        }),
+      save: async () => {
+        const kept = await behind((client) => itemsOf(client, at.tableName));
+        return () =>
+          behind(async (client) => {
+            for (const [name, { p, s }] of await itemsOf(client, at.tableName))
+              if (!kept.has(name))
+                await client.send(new DeleteItemCommand({ TableName: at.tableName, Key: { p, s } }));
+            for (const Item of kept.values())
+              await client.send(new PutItemCommand({ TableName: at.tableName, Item }));
+          });
       },
       dispose: () => Promise.resolve(),
     });

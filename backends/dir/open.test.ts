@@ -139,7 +139,7 @@ describe('a directory store', () => {
   it('takes a batch at its limit, and not one a byte larger', async () => {
     const driver = await opened();
     const large = appendAt(driver, 1, Buffer.alloc(maxBatchBytes + 1));
-    await expect(large).rejects.toMatchObject({ code: 'limit_exceeded' });
+    await expect(large).rejects.toMatchObject({ code: 'too_large' });
     expect(await appendAt(driver, 1, Buffer.alloc(maxBatchBytes))).toEqual({ status: 'committed' });
   });
 

@@ -71,7 +71,7 @@ function driver(worker: WorkerClient, path: string): SlotDriver {
       trouble = undefined;
       return answer;
     } catch (e) {
-      if (!isCoded(e, 'limit_exceeded')) trouble = messageOf(e);
+      if (!isCoded(e, 'too_large')) trouble = messageOf(e);
       throw e;
     }
   };

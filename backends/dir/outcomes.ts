@@ -8,7 +8,7 @@ export const busyMs = 10_000;
  */
 export const patienceMs = 8;
 
-type Refusal = Extract<ErrorCode, 'no_space' | 'damaged' | 'unavailable' | 'limit_exceeded'>;
+type Refusal = Extract<ErrorCode, 'no_space' | 'damaged' | 'unavailable' | 'too_large'>;
 
 /**
  * Primary result codes that are given before the frame that commits is in the write-ahead file: nothing was written.
@@ -25,7 +25,7 @@ const refusals: ReadonlyMap<number, Refusal> = new Map<number, Refusal>([
   [13, 'no_space'],
   [14, 'unavailable'],
   [15, 'unavailable'],
-  [18, 'limit_exceeded'],
+  [18, 'too_large'],
   [23, 'unavailable'],
   [26, 'damaged'],
 ]);

@@ -31,7 +31,7 @@ export function append(
   batch: Uint8Array,
 ): Appended {
   if (batch.length > maxBatchBytes)
-    throw new CodedError('limit_exceeded', `a batch of ${batch.length} bytes is above ${maxBatchBytes}`);
+    throw new CodedError('too_large', `a batch of ${batch.length} bytes is above ${maxBatchBytes}`);
   connection.checkWritable(partition, batch.length);
   const slot = after.slot + 1;
   const begins = after.slot > 0 || noHash.equals(after.hash);

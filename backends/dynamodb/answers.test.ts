@@ -48,6 +48,19 @@ describe('what an answer means', () => {
     expect(asCoded(failure('x', { syscall: 'connect' }), commit).code).toBe('unavailable');
   });
 
+  it.each([
+    ['not by a bare status, which something in between may say', answered('', 413)],
+    ['not by a bare "too many requests"', answered('', 429)],
+    ['not by an unknown name', answered('SomethingNewException')],
+    ['not by the name on a failure of the service', answered('ValidationException', 500)],
+    [
+      'not since the clock was corrected from it',
+      answered('InternalServerError', 500, { clockSkewCorrected: true }),
+    ],
+  ])('proves that a write was not carried out: %s', (_, e) => {
+    expect(asCoded(e, commit).code).toBe('ambiguous');
+  });
+
   it('is one of the configuration only while opening, and says what to do', () => {
     const denied = answered('AccessDeniedException');
     expect(asCoded(denied, commit).code).toBe('unavailable');
@@ -62,6 +75,7 @@ describe('what an answer means', () => {
 
   it('names an item that is too large as such', () => {
     const large = failure('Item size has exceeded the maximum allowed size', {
+      name: 'ValidationException',
       $metadata: { httpStatusCode: 400 },
     });
     expect(asCoded(large, commit).code).toBe('too_large');

@@ -23,6 +23,28 @@ const throttles = new Set([
   // Of those that make and change tables: too many at once.
   'LimitExceededException',
 ]);
+/** What DynamoDB itself says of a request that it did not carry out. */
+const refusals = new Set([
+  'ValidationException',
+  'SerializationException',
+  'ConditionalCheckFailedException',
+  'ItemCollectionSizeLimitExceededException',
+  'TransactionConflictException',
+  'ResourceNotFoundException',
+  'ResourceInUseException',
+  'UnknownOperationException',
+  'AccessDeniedException',
+  'UnrecognizedClientException',
+  'InvalidClientTokenId',
+  'IncompleteSignatureException',
+  'MissingAuthenticationTokenException',
+  'InvalidSignatureException',
+  'ExpiredTokenException',
+]);
+/** The SDK found nothing to sign the request with, so that it sent none. */
+const unsigned = new Set(['CredentialsProviderError', 'TokenProviderError']);
+/** Of a signature whose time is off. */
+const untimely = new Set(['InvalidSignatureException', 'AccessDeniedException']);
 /** Failures of these came before anything was sent. Others of the same code may come after. */
 const beforeSending = new Set(['connect', 'getaddrinfo']);
 /** The other side was not believed, so that it was told nothing. */
@@ -69,16 +91,35 @@ function thrown(e: unknown): Thrown {
   };
 }
 
-export function faultOf(e: unknown): Fault {
-  const { name, code, syscall, status, clockCorrected } = thrown(e);
-  if (throttles.has(name) || status === 429) return 'throttled';
-  if (beforeSending.has(syscall) || messageOf(e).includes(notEstablished)) return 'not-sent';
-  // The SDK has read the service's time from this refusal: signed anew, the request will do.
-  if (clockCorrected) return 'not-sent';
-  if (untrusted.test(code) || mends[name] !== undefined || messageOf(e) === noRegion) return 'refused';
-  // 408 is said by what lies between, which does not know the end.
-  return status >= 400 && status < 500 && status !== 408 ? 'refused' : 'unknown';
+/**
+ * That a write was not done is believed only where it certainly never left us, or where DynamoDB says so by a name
+ * of its own: a bare status may be that of something in between, which does not know the end. A read does nothing,
+ * so that it may be refused by anything.
+ */
+export function faultOf(e: unknown, writing = false): Fault {
+  const what = thrown(e);
+  if (throttles.has(what.name) || (what.status === 429 && !writing)) return 'throttled';
+  if (wasNotSent(e, what)) return 'not-sent';
+  if (isKeptBack(e, what)) return 'refused';
+  return isRefusal(what, writing) ? 'refused' : 'unknown';
 }
+
+function isRefusal({ name, status }: Thrown, writing: boolean): boolean {
+  if (status !== 0 && (status < 400 || status >= 500)) return false;
+  // 408 is said by what lies between.
+  return refusals.has(name) || (!writing && status !== 0 && status !== 408);
+}
+
+const wasNotSent = (e: unknown, { name, syscall, clockCorrected }: Thrown): boolean =>
+  beforeSending.has(syscall) ||
+  messageOf(e).includes(notEstablished) ||
+  // The SDK has read the service's time from this refusal: signed anew, the request will do. The SDK says so of any
+  // answer that told the time, so that the name counts.
+  (clockCorrected && untimely.has(name));
+
+/** By the SDK, or by a handshake that failed. */
+const isKeptBack = (e: unknown, { name, code }: Thrown): boolean =>
+  untrusted.test(code) || unsigned.has(name) || messageOf(e) === noRegion;
 
 export interface Circumstances {
   /** How the table is called in messages. */
@@ -94,7 +135,7 @@ export function asCoded(e: unknown, { place, writing, opening }: Circumstances):
   if (e instanceof CodedError) return e;
   const { name, code } = thrown(e);
   const text = [name, messageOf(e) || code].filter((part) => part !== '' && part !== 'Error').join(': ');
-  const fault = faultOf(e);
+  const fault = faultOf(e, writing);
   if (fault === 'throttled')
     return new CodedError('unavailable', `DynamoDB throttles us (${place}): ${text}`, { cause: e });
   if (fault === 'unknown' && writing)

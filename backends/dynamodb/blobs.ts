@@ -1,113 +1,225 @@
-import { BatchWriteItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
-import { CodedError } from '../../src/base/errors.ts';
+import { DeleteItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import { hash } from 'node:crypto';
+import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
+import { refuseLargeReplacement } from '../../src/log/memory-driver.ts';
 import type { BlobStore } from '../../src/log/slot-driver.ts';
-import { attributes } from './items.ts';
-import { maxBatchBytes } from './options.ts';
-import { itemsFrom } from './slots.ts';
-import type { TableAccess } from './table-access.ts';
+import { afterWriting } from './after-writing.ts';
+import { type BlobStores, endOf, piecesOf, readBlob, sortOfPiece, tombstoneValue } from './blob-pieces.ts';
+import { deleteItems } from './deleting.ts';
+import { attributes, itemKey } from './items.ts';
+import { type Item, itemsFrom } from './pages.ts';
+import { conditionFailed, type TableAccess } from './table-access.ts';
 
-/** Items of one batch request. */
-const most = 25;
-const lastPiece = '\u0000~';
+interface Condition {
+  readonly text: string;
+  readonly names: Record<string, string>;
+  readonly values?: Record<string, { B: Uint8Array }>;
+}
 
-/** Blobs in pieces; the first piece tells how many there are, so that half a blob is none. */
-export function blobStore(table: TableAccess, store: 'vault' | 'snapshots'): BlobStore {
-  const sort = (key: string, piece: number): string => `${key}\u0000${String(piece).padStart(6, '0')}`;
-  const remove = async (key: string, from: number): Promise<void> => {
-    const found: string[] = [];
-    for await (const item of itemsFrom(table, store, sort(key, from), {
-      keysOnly: true,
-      to: `${key}${lastPiece}`,
-    }))
-      found.push(item.sort);
-    await deleteItems(table, store, found);
+const isFree: Condition = { text: 'attribute_not_exists(#p)', names: { '#p': attributes.partition } };
+
+/** Values in pieces. Every write has a condition, so that one that arrives late changes nothing. */
+export function blobStore(table: TableAccess, store: BlobStores): BlobStore {
+  const read = (key: string) => readBlob(table, store, key);
+  const keysOf = async (key: string, from: number): Promise<Item[]> => {
+    const found: Item[] = [];
+    const range = { keysOnly: true, to: endOf(key) };
+    for await (const item of itemsFrom(table, store, sortOfPiece(key, from), range)) found.push(item);
+    return found;
+  };
+  const drop = (items: readonly Item[]): Promise<void> =>
+    deleteItems(
+      table,
+      store,
+      items.map(({ sort }) => sort),
+    );
+  const putPiece = async (
+    { key, piece, value, content }: { key: string; piece: number; value: Uint8Array; content: Uint8Array },
+    condition: Condition,
+    once: boolean,
+  ): Promise<void> => {
+    const put = new PutItemCommand({
+      TableName: table.tableName,
+      ReturnConsumedCapacity: 'TOTAL',
+      ConditionExpression: condition.text,
+      ExpressionAttributeNames: condition.names,
+      ...(condition.values && { ExpressionAttributeValues: condition.values }),
+      Item: {
+        ...itemKey(store, sortOfPiece(key, piece)),
+        [attributes.value]: { B: value },
+        [attributes.content]: { B: content },
+      },
+    });
+    const send = () => table.client.send(put);
+    const answer = await (once
+      ? table.writeOnce(send, [conditionFailed])
+      : table.write(send, [conditionFailed]));
+    table.count(answer.ConsumedCapacity, 'write');
   };
   return {
-    put: async (key, value) => {
-      const pieces = piecesOf(value);
-      // Later pieces first: whoever reads the new first piece finds the others. Putting again is harmless.
-      for (let piece = pieces.length - 1; piece >= 0; piece--) {
-        const answer = await table.read(() =>
-          table.client.send(
-            new PutItemCommand({
-              TableName: table.tableName,
-              ReturnConsumedCapacity: 'TOTAL',
-              Item: {
-                [attributes.partition]: { S: store },
-                [attributes.sort]: { S: sort(key, piece) },
-                [attributes.value]: { B: pieces[piece] ?? Buffer.alloc(0) },
-              },
-            }),
-          ),
-        );
-        table.count(answer.ConsumedCapacity, 'write');
-      }
-      if (pieces.length > 0) await remove(key, pieces.length);
+    create: async (key, value) => {
+      const content = hash('sha256', value, 'buffer');
+      const [first = Buffer.alloc(0), ...later] = piecesOf(value);
+      /** Undefined: the key is free, or was made free of what is no whole value. */
+      const look = async () => {
+        const stored = await read(key);
+        if (stored.status === 'whole') return stored.value.equals(value) ? 'created' : 'exists';
+        const left = stored.pieces.filter((one) => one.content === undefined || !content.equals(one.content));
+        if (stored.status === 'destroyed') {
+          await drop(stored.pieces);
+          return 'destroyed';
+        }
+        if (stored.status === 'torn') await deleteFirst(table, store, stored.first);
+        await drop(left);
+        return undefined;
+      };
+      // Nothing is written beside a value that is there.
+      const known = later.length === 0 ? undefined : await look();
+      if (known !== undefined) return known;
+      const isOurs: Condition = {
+        text: `${isFree.text} OR #c = :c`,
+        names: { ...isFree.names, '#c': attributes.content },
+        values: { ':c': { B: content } },
+      };
+      return settled(table, {
+        write: async () => {
+          // Later pieces first: whoever reads the first piece finds the others.
+          for (let i = later.length - 1; i >= 0; i--)
+            await putPiece({ key, piece: i + 1, value: later[i] ?? first, content }, isOurs, false);
+          await putPiece({ key, piece: 0, value: first, content }, isFree, true);
+          return 'created' as const;
+        },
+        look,
+      });
+    },
+    replace: async (key, from, to) => {
+      refuseLargeReplacement(from, to);
+      const [before = Buffer.alloc(0)] = piecesOf(from);
+      const [value = Buffer.alloc(0)] = piecesOf(to);
+      const isFrom: Condition = {
+        text: '#b = :old',
+        names: { '#b': attributes.value },
+        values: { ':old': { B: before } },
+      };
+      return settled(table, {
+        write: async () => {
+          await putPiece({ key, piece: 0, value, content: hash('sha256', to, 'buffer') }, isFrom, true);
+          return 'replaced' as const;
+        },
+        look: async () => {
+          const stored = await read(key);
+          if (stored.status !== 'whole') return 'changed';
+          if (stored.value.equals(to)) return 'replaced';
+          return stored.value.equals(from) ? undefined : 'changed';
+        },
+      });
     },
     get: async (key) => {
-      const found: Uint8Array[] = [];
-      for await (const { value } of itemsFrom(table, store, sort(key, 0), { to: `${key}${lastPiece}` }))
-        found.push(value ?? new Uint8Array());
-      const [first] = found;
-      if (first === undefined) return undefined;
-      const count = Buffer.from(first).readUInt32BE(0);
-      return found.length < count ? undefined : Buffer.concat([first.subarray(4), ...found.slice(1, count)]);
+      const stored = await read(key);
+      return stored.status === 'whole' ? stored.value : undefined;
     },
-    delete: (key) => remove(key, 0),
+    destroy: async (key) => {
+      const put = new PutItemCommand({
+        TableName: table.tableName,
+        ReturnConsumedCapacity: 'TOTAL',
+        Item: {
+          ...itemKey(store, sortOfPiece(key, 0)),
+          [attributes.value]: { B: tombstoneValue },
+          [attributes.tombstone]: { N: '1' },
+        },
+      });
+      // Without a condition: late or again, it is still destroyed.
+      const answer = await table.write(() => table.client.send(put));
+      table.count(answer.ConsumedCapacity, 'write');
+      await afterWriting(async () => drop(await keysOf(key, 1)));
+    },
+    remove: async (key) => {
+      for (;;) {
+        const pieces = await keysOf(key, 0);
+        const first = pieces.find(({ sort }) => sort === sortOfPiece(key, 0));
+        if (first?.isTombstone === true) return;
+        // The first piece first: what is left is no value. When it was changed in between, that is removed.
+        if (first !== undefined && !(await deleteFirst(table, store, first))) continue;
+        return afterWriting(() => drop(pieces.filter((one) => one !== first)));
+      }
+    },
     list: async (prefix) => {
-      const names = new Set<string>();
+      const names = new Map<string, boolean>();
       const range = prefix === '' ? {} : { to: `${prefix}\uffff` };
       for await (const item of itemsFrom(table, store, prefix === '' ? '\u0000' : prefix, {
         keysOnly: true,
         ...range,
-      }))
-        names.add(item.sort.replace(/\u0000\d{6}$/, ''));
-      return [...names].sort();
+      })) {
+        const name = item.sort.replace(/\u0000\d{6}$/, '');
+        names.set(name, (names.get(name) ?? false) || item.isTombstone);
+      }
+      return [...names].flatMap(([name, isDestroyed]) => (isDestroyed ? [] : [name])).sort();
     },
   };
 }
 
-/** u32 BE: how many pieces; then the value. */
-function piecesOf(value: Uint8Array): Buffer[] {
-  const all = Buffer.concat([Buffer.alloc(4), value]);
-  const count = Math.max(1, Math.ceil(all.length / maxBatchBytes));
-  all.writeUInt32BE(count, 0);
-  return Array.from({ length: count }, (_, i) => all.subarray(i * maxBatchBytes, (i + 1) * maxBatchBytes));
+/** False when it is another one meanwhile, or a tombstone, or gone. */
+async function deleteFirst(
+  table: TableAccess,
+  store: BlobStores,
+  { sort, content }: Pick<Item, 'sort' | 'content'>,
+): Promise<boolean> {
+  const erase = new DeleteItemCommand({
+    TableName: table.tableName,
+    ReturnConsumedCapacity: 'TOTAL',
+    Key: itemKey(store, sort),
+    ...(content === undefined
+      ? {
+          ConditionExpression: 'attribute_not_exists(#c) AND attribute_not_exists(#x)',
+          ExpressionAttributeNames: { '#c': attributes.content, '#x': attributes.tombstone },
+        }
+      : {
+          ConditionExpression: '#c = :c',
+          ExpressionAttributeNames: { '#c': attributes.content },
+          ExpressionAttributeValues: { ':c': { B: content } },
+        }),
+  });
+  try {
+    const answer = await table.write(() => table.client.send(erase), [conditionFailed]);
+    table.count(answer.ConsumedCapacity, 'write');
+    return true;
+  } catch (e) {
+    if ((e as Error).name !== conditionFailed) throw e;
+    return false;
+  }
 }
 
-/** What a batch request leaves undone, because it was throttled, is asked again after a pause. */
-export async function deleteItems(
+/**
+ * Writes under a condition. Where it did not hold, or the answer was lost, `look` tells the outcome; undefined: nothing is
+ * there that would keep it from being written, so that it is sent again.
+ * @throws CodedError `ambiguous` when an answer was lost and the end could not be seen.
+ */
+async function settled<T>(
   table: TableAccess,
-  partition: string,
-  sorts: readonly string[],
-): Promise<void> {
-  let left = sorts.map((sort) => ({
-    DeleteRequest: { Key: { [attributes.partition]: { S: partition }, [attributes.sort]: { S: sort } } },
-  }));
+  { write, look }: { readonly write: () => Promise<T>; readonly look: () => Promise<T | undefined> },
+): Promise<T> {
   const waiting = table.requests.patience();
+  let lost = false;
   try {
-    while (left.length > 0) {
-      const now = left.slice(0, most);
-      const answer = await table.read(() =>
-        table.client.send(
-          new BatchWriteItemCommand({
-            RequestItems: { [table.tableName]: now },
-            ReturnConsumedCapacity: 'TOTAL',
-          }),
-        ),
-      );
-      for (const units of answer.ConsumedCapacity ?? []) table.count(units, 'write');
-      const undone = (answer.UnprocessedItems?.[table.tableName] ?? []) as typeof left;
-      left = [...undone, ...left.slice(most)];
-      if (undone.length < now.length) waiting.progress();
-      if (undone.length === 0) continue;
-      table.requests.throttledInPart();
+    for (;;) {
+      try {
+        return await write();
+      } catch (e) {
+        if (!isCoded(e, 'ambiguous') && (e as Error).name !== conditionFailed) throw e;
+        lost ||= isCoded(e, 'ambiguous');
+      }
+      const outcome = await look();
+      if (outcome !== undefined) return outcome;
       await waiting.wait(
-        true,
-        (tried) =>
-          new CodedError('unavailable', `DynamoDB throttles us (table ${table.tableName}): ${tried}`),
+        false,
+        (tried) => new CodedError('unavailable', `a value was not written: ${tried}`),
       );
     }
+  } catch (e) {
+    if (!lost || !isCoded(e)) throw e;
+    throw new CodedError('ambiguous', `whether a value was written is not known: ${messageOf(e)}`, {
+      cause: e,
+    });
   } finally {
     waiting.over();
   }

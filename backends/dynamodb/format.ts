@@ -1,12 +1,12 @@
 import { GetItemCommand, PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { CodedError } from '../../src/base/errors.ts';
-import { attributes } from './items.ts';
-import type { TableAccess } from './table-access.ts';
+import { attributes, itemKey } from './items.ts';
+import { conditionFailed, type TableAccess } from './table-access.ts';
 
 /** Of the keys and values in the table. Raised when they change so that an older program must not touch them. */
 const format = 1;
 const place = 'format';
-const key = { [attributes.partition]: { S: place }, [attributes.sort]: { S: 'teleport-log' } };
+const key = itemKey(place, 'teleport-log');
 
 /**
  * Finds what the table holds, and marks it as ours when it is empty. With `reading`, nothing is written.
@@ -25,11 +25,24 @@ export async function claimTable(table: TableAccess, reading: boolean): Promise<
       `DynamoDB table ${table.tableName} holds something else (${stranger}), which is not a log of ours: name another table_name`,
     );
   if (stranger !== undefined || reading) return;
-  await table.read(() =>
-    table.client.send(
-      new PutItemCommand({ TableName: table.tableName, Item: { ...key, v: { N: String(format) } } }),
-    ),
-  );
+  try {
+    await table.write(
+      () =>
+        table.client.send(
+          new PutItemCommand({
+            TableName: table.tableName,
+            // One that arrives late must not take the mark of a newer version back.
+            ConditionExpression: 'attribute_not_exists(#p)',
+            ExpressionAttributeNames: { '#p': attributes.partition },
+            Item: { ...key, v: { N: String(format) } },
+          }),
+        ),
+      [conditionFailed],
+    );
+  } catch (e) {
+    if ((e as Error).name !== conditionFailed) throw e;
+    await isClaimed(table);
+  }
 }
 
 async function isClaimed(table: TableAccess): Promise<boolean> {

@@ -23,6 +23,7 @@ function store(
       await Promise.resolve();
       return { slots: found.slice(0, limit), more: found.length > limit };
     },
+    begin: () => Promise.resolve(trimmedBefore()),
     trimmedBefore: () => Promise.resolve(trimmedBefore()),
   };
   return source;
@@ -89,6 +90,17 @@ describe('reading slots that are spread over lanes', () => {
         1,
       ),
     ).toEqual(range(50, 60));
+  });
+
+  it('gives nothing before the floor though it lies there yet, and reads no page twice for it', async () => {
+    const source = store(4, new Set(range(1, 60)), undefined, () => 50);
+    expect(await slotsOf(source, 47)).toEqual(range(50, 60));
+    expect(source.pages).toBe(4);
+  });
+
+  it('gives nothing at all when it must not begin', async () => {
+    const refusing = { ...store(4, new Set(range(1, 9))), begin: () => Promise.reject(new Error('not so')) };
+    await expect(slotsOf(refusing, 1)).rejects.toThrow('not so');
   });
 
   it('shows a hole that is no deletion: the log calls it damage', async () => {

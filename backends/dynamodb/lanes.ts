@@ -3,6 +3,8 @@ import type { StoredSlot } from '../../src/log/slot-driver.ts';
 /** Slots of one partition, spread over `count` lanes: slot s lies on lane s modulo `count`. */
 export interface Lanes {
   readonly count: number;
+  /** Asked beside the first pages, before anything is handed out. Throws when it must not be; else as `trimmedBefore`. */
+  begin(): Promise<number>;
   /** Slots of a lane from `from` on, in order, as they are now. `more`: the lane holds further ones. */
   page(lane: number, from: number, limit: number): Promise<LanePage>;
   /** Slots before it count as gone, whether they are deleted yet or not. */
@@ -27,8 +29,10 @@ export async function* mergeLanes(source: Lanes, from: number): AsyncGenerator<S
   const heads = async (): Promise<number[]> =>
     (await Promise.all(lanes.map((lane) => lane.head()))).filter((slot) => slot !== undefined);
   // At once, rather than one after the other.
-  await heads();
-  for (let next = from; ;) {
+  const [begin] = await Promise.all([source.begin(), heads()]);
+  let next = Math.max(from, begin);
+  for (const one of lanes) one.passOver(next);
+  for (;;) {
     const lane = lanes[next % source.count];
     if ((await lane?.head()) === next && lane !== undefined) {
       yield lane.take();
@@ -81,6 +85,12 @@ class Lane {
     const slot = this.#page.pop();
     if (slot === undefined) throw new Error('the lane was not looked at');
     return slot;
+  }
+
+  /** Gives up what lies before `next`, and keeps what was seen from there on. */
+  passOver(next: number): void {
+    this.#page = this.#page.filter(({ slot }) => slot >= next);
+    this.#from = Math.max(this.#from, next);
   }
 
   /** Forgets what was seen from `from` on. */

@@ -1,22 +1,21 @@
-import { DynamoDBClient, type DynamoDBClientConfig, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
 import { CodedError } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { World } from '../../src/base/world.ts';
 import type { Partition } from '../../src/log/event.ts';
-import type { SlotDriver, StoredSlot } from '../../src/log/slot-driver.ts';
+import type { SlotDriver } from '../../src/log/slot-driver.ts';
+import { appendSlot, putSlot } from './appending.ts';
 import { scaleTable } from './auto-scaling.ts';
-import { blobStore, deleteItems } from './blobs.ts';
+import { blobStore } from './blobs.ts';
 import { claimTable } from './format.ts';
 import { pollNewest } from './hints.ts';
-import { attributes, pack, sortOfSlot, stripeOf, stripesOf } from './items.ts';
 import { type DynamodbOptions, maxBatchBytes } from './options.ts';
 import { Requests, type RequestRules } from './requests.ts';
-import { itemsFrom, slotsFrom } from './slots.ts';
+import { boundsOf, slotsFrom } from './slots.ts';
 import type { TableAccess } from './table-access.ts';
 import { ensureTable } from './table.ts';
-import { markTrimmed } from './trimming.ts';
+import { trimSlots } from './trimming.ts';
 
-const exists = 'ConditionalCheckFailedException';
 const loadsAtOnce = 16;
 
 /**
@@ -40,6 +39,8 @@ export async function openDynamodbDriver(
     tableName,
     requests,
     read: (act, pass) => ask(act, pass),
+    write: (act, pass) => ask(act, pass, { writing: true, repeatable: true }),
+    writeOnce: (act, pass) => ask(act, pass, { writing: true }),
     count: (units, kind) => {
       requests.counters[kind === 'read' ? 'consumedReadUnits' : 'consumedWriteUnits'] +=
         units?.CapacityUnits ?? 0;
@@ -55,83 +56,49 @@ export async function openDynamodbDriver(
     throw e;
   }
   requests.opening = false;
-  return driver(table, options, ask);
+  return driver(table, options, env.world);
 }
 
-function driver(table: TableAccess, options: DynamodbOptions, ask: Asking): SlotDriver {
-  const { tableName, pollStreamPeriodMs } = options;
+function driver(table: TableAccess, options: DynamodbOptions, world: World): SlotDriver {
+  const { pollStreamPeriodMs } = options;
   const { counters, throttling } = table.requests;
   const newest = new Map<Partition, number>();
   const saw = (partition: Partition, slot: number): void => {
     newest.set(partition, Math.max(newest.get(partition) ?? 0, slot));
   };
-  const put = async (
-    partition: Partition,
-    { slot, batch }: StoredSlot,
-    writing: boolean,
-  ): Promise<'committed' | 'taken'> => {
-    if (batch.length > maxBatchBytes)
-      throw new CodedError('limit_exceeded', 'the batch is larger than the store takes');
-    const value = await pack(batch);
-    try {
-      const answer = await ask(
-        () =>
-          table.client.send(
-            new PutItemCommand({
-              TableName: tableName,
-              ReturnConsumedCapacity: 'TOTAL',
-              ConditionExpression: 'attribute_not_exists(#p)',
-              ExpressionAttributeNames: { '#p': attributes.partition },
-              Item: {
-                [attributes.partition]: { S: stripeOf(partition, slot) },
-                [attributes.sort]: { S: sortOfSlot(slot) },
-                [attributes.value]: { B: value },
-              },
-            }),
-          ),
-        [exists],
-        { writing },
-      );
-      table.count(answer.ConsumedCapacity, 'write');
-      saw(partition, slot);
-      return 'committed';
-    } catch (e) {
-      if ((e as Error).name !== exists) throw e;
-      return 'taken';
-    }
-  };
   return {
     // A look for what a hint did not tell reads the whole rest; hints do nearly all of it.
     limits: { maxBatchBytes, pollMs: Math.max(2_000, 5 * pollStreamPeriodMs) },
-    commit: (partition, slot, batch) => put(partition, { slot, batch }, true),
+    append: async (partition, after, batch) => {
+      const appended = await appendSlot(table, partition, after, { batch, world });
+      if (appended.status === 'committed') saw(partition, after.slot + 1);
+      return appended;
+    },
     // Several at a time. What is there stays, so that each may be sent again when its answer is lost.
     load: async (partition, slots) => {
       const waiting = slots.values();
       const work = async (): Promise<void> => {
-        for (const one of waiting) await put(partition, one, false);
+        for (const one of waiting) await putSlot(table, partition, one);
       };
       await Promise.all(Array.from({ length: loadsAtOnce }, work));
     },
-    read: async function* (partition, from) {
+    read: async function* (partition, from, after) {
       // Who asks from there on has what is before: news is what comes after.
       saw(partition, from - 1);
-      for await (const found of slotsFrom(table, partition, from)) {
+      for await (const found of slotsFrom(table, partition, from, after)) {
         saw(partition, found.slot);
         yield found;
       }
     },
     hints: (partition) => pollNewest(table, partition, () => newest.get(partition) ?? 0, pollStreamPeriodMs),
+    bounds: (partition) => boundsOf(table, partition),
     trim: async (partition, before) => {
-      await markTrimmed(table, partition, before);
-      for (const stripe of stripesOf(partition)) {
-        const found: string[] = [];
-        const range = { keysOnly: true, to: sortOfSlot(before - 1) };
-        for await (const { sort } of itemsFrom(table, stripe, sortOfSlot(0), range)) found.push(sort);
-        await deleteItems(table, stripe, found);
-      }
+      const { floor, head } = await boundsOf(table, partition);
+      await trimSlots(table, partition, Math.max(floor, Math.min(before, head + 1)));
     },
     vault: blobStore(table, 'vault'),
     snapshots: blobStore(table, 'snapshots'),
+    meta: blobStore(table, 'meta'),
     report: () => ({
       type: 'dynamodb',
       place: placeOf(options),

@@ -50,6 +50,37 @@ describe('sending to DynamoDB', () => {
     }
   });
 
+  it('sends again a write that may be, and does not forget that an answer was lost', async () => {
+    const some = requests();
+    let sent = 0;
+    const rules = { writing: true, repeatable: true };
+    const lostFirst = (then: () => Promise<string>) => () =>
+      sent++ === 0 ? Promise.reject(new Error('reset')) : then();
+    expect(
+      await some.send(
+        lostFirst(() => Promise.resolve('done')),
+        rules,
+      ),
+    ).toBe('done');
+    sent = 0;
+    const denied = Object.assign(new Error('no'), {
+      name: 'AccessDeniedException',
+      $metadata: { httpStatusCode: 400 },
+    });
+    await expect(
+      some.send(
+        lostFirst(() => Promise.reject(denied)),
+        rules,
+      ),
+    ).rejects.toMatchObject({
+      code: 'ambiguous',
+    });
+    const short = requests(100);
+    sent = 0;
+    const slow = lostFirst(() => Promise.reject(throttled()));
+    await expect(short.send(slow, rules)).rejects.toMatchObject({ code: 'ambiguous' });
+  });
+
   it('does not repeat what is refused, and takes nothing after it was closed', async () => {
     const some = requests();
     const denied = Object.assign(new Error('no'), {

@@ -22,6 +22,8 @@ export interface RequestCounters {
 export interface RequestRules {
   /** An end that is not known may have written: then it is `ambiguous` at once. */
   readonly writing?: boolean;
+  /** A write that may be sent again whatever became of it. It is `ambiguous` when the time is over. */
+  readonly repeatable?: boolean;
   /** Names of the SDK's errors that the caller takes as they are. */
   readonly pass?: readonly string[];
 }
@@ -61,25 +63,29 @@ export class Requests {
 
   /**
    * Throttling wrote nothing and is waited out.
-   * @throws CodedError `ambiguous` for a write whose answer was lost, `unavailable` when the time is over or we are
+   * @throws CodedError `ambiguous` for a write of which an answer was lost, `unavailable` when the time is over or we are
    * refused, `misconfigured` when we are refused while opening.
    */
-  async send<T>(act: () => Promise<T>, { writing = false, pass = [] }: RequestRules = {}): Promise<T> {
+  async send<T>(act: () => Promise<T>, rules: RequestRules = {}): Promise<T> {
+    const { writing = false, pass = [] } = rules;
     const waiting = this.patience();
+    let lost = false;
     try {
       for (;;) {
-        if (this.#closed.signal.aborted) throw new CodedError('unavailable', 'the store is closed');
+        this.#refuseIfClosed(lost);
         this.counters.requests++;
         try {
           const answer = await act();
           this.throttling.answered(false);
           return answer;
         } catch (e) {
-          const throttled = faultOf(e) === 'throttled' && !pass.includes((e as Error).name);
+          const fault = faultOf(e, writing);
+          const throttled = fault === 'throttled' && !pass.includes((e as Error).name);
           this.throttling.answered(throttled);
           if (throttled) this.counters.throttled++;
           if (pass.includes((e as Error).name)) throw e;
-          await this.#orEnd(e, writing, waiting);
+          lost = writing && (lost || fault === 'unknown');
+          await this.#orEnd(e, rules, { waiting, lost });
         }
       }
     } finally {
@@ -128,11 +134,22 @@ export class Requests {
     this.#closed.abort();
   }
 
-  async #orEnd(e: unknown, writing: boolean, waiting: Patience): Promise<void> {
-    const fault = faultOf(e);
-    const coded = asCoded(e, { place: this.#place, writing, opening: this.opening });
-    if (coded.code === 'ambiguous') this.counters.lostAnswers++;
-    if (coded.code === 'ambiguous' || fault === 'refused' || this.#closed.signal.aborted) throw coded;
+  #refuseIfClosed(lost: boolean): void {
+    if (this.#closed.signal.aborted)
+      throw new CodedError(lost ? 'ambiguous' : 'unavailable', 'the store is closed');
+  }
+
+  /** `lost`: an answer to this write did not come, now or at an earlier try. */
+  async #orEnd(
+    e: unknown,
+    { writing = false, repeatable = false }: RequestRules,
+    { waiting, lost }: { readonly waiting: Patience; readonly lost: boolean },
+  ): Promise<void> {
+    const fault = faultOf(e, writing);
+    const told = asCoded(e, { place: this.#place, writing, opening: this.opening });
+    const coded = lost ? new CodedError('ambiguous', told.message, { cause: e }) : told;
+    if (writing && fault === 'unknown') this.counters.lostAnswers++;
+    if ((lost && !repeatable) || fault === 'refused' || this.#closed.signal.aborted) throw coded;
     await waiting.wait(
       fault === 'throttled',
       (tried) => new CodedError(coded.code, `${coded.message} (${tried})`, { cause: e }),

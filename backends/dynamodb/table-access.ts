@@ -5,8 +5,15 @@ import type { Requests } from './requests.ts';
 export interface TableAccess {
   readonly client: DynamoDBClient;
   readonly tableName: string;
-  /** For what may be sent twice. The SDK's own error for anything that `pass` names. */
+  /** Each of these: the SDK's own error for anything that `pass` names. */
   read<T>(act: () => Promise<T>, pass?: readonly string[]): Promise<T>;
+  /** For a write that changes nothing when it is sent again, or arrives late. */
+  write<T>(act: () => Promise<T>, pass?: readonly string[]): Promise<T>;
+  /** `ambiguous` at once when its answer is lost. */
+  writeOnce<T>(act: () => Promise<T>, pass?: readonly string[]): Promise<T>;
   readonly requests: Requests;
   count(units: { readonly CapacityUnits?: number | undefined } | undefined, kind: 'read' | 'write'): void;
 }
+
+/** By this name the SDK tells that a condition did not hold: nothing was written. */
+export const conditionFailed = 'ConditionalCheckFailedException';

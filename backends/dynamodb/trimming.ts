@@ -1,19 +1,15 @@
-import { DeleteItemCommand, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import { GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { Partition } from '../../src/log/event.ts';
-import { attributes, sortOfSlot, stripeOf } from './items.ts';
-import type { TableAccess } from './table-access.ts';
+import { afterWriting } from './after-writing.ts';
+import { deleteItems } from './deleting.ts';
+import { itemKey, type ItemKey, sortOfSlot, stripeOf, stripesOf } from './items.ts';
+import { itemsFrom } from './pages.ts';
+import { conditionFailed, type TableAccess } from './table-access.ts';
 
-const isFurther = 'ConditionalCheckFailedException';
-const markKey = (partition: Partition): Record<string, { S: string }> => ({
-  [attributes.partition]: { S: 'trimmed' },
-  [attributes.sort]: { S: partition },
-});
+const markKey = (partition: Partition): ItemKey => itemKey('trimmed', partition);
 
-/**
- * Slots before it count as gone, whether they are deleted yet or not: deleting takes many requests, and half of it
- * looks like damage. 0 when nothing was trimmed.
- */
-export async function trimmedBefore(table: TableAccess, partition: Partition): Promise<number> {
+/** Slots before it were given up, whether they are deleted yet or not. At least 1. */
+export async function floorOf(table: TableAccess, partition: Partition): Promise<number> {
   const { Item: mark, ConsumedCapacity: used } = await table.read(() =>
     table.client.send(
       new GetItemCommand({
@@ -25,16 +21,29 @@ export async function trimmedBefore(table: TableAccess, partition: Partition): P
     ),
   );
   table.count(used, 'read');
-  return Number(mark?.['before']?.N ?? 0);
+  return Math.max(1, Number(mark?.['before']?.N ?? 1));
 }
 
-/**
- * To be called before any of the slots is deleted. Slot 1 goes here: a reader looks at the mark where a slot is missing,
- * and who reads from the beginning must meet it.
- */
-export async function markTrimmed(table: TableAccess, partition: Partition, before: number): Promise<void> {
+/** Raises the floor, and then gives up what lies before it. Half a deletion is ended by the next call. */
+export async function trimSlots(table: TableAccess, partition: Partition, floor: number): Promise<void> {
+  if (floor <= 1) return;
+  await markTrimmed(table, partition, floor);
+  await afterWriting(async () => {
+    // A process of the release before looks at the mark only where a slot is missing: who reads from the beginning
+    // must meet it.
+    await deleteItems(table, stripeOf(partition, 1), [sortOfSlot(1)]);
+    for (const stripe of stripesOf(partition)) {
+      const found: string[] = [];
+      const range = { keysOnly: true, to: sortOfSlot(floor - 1) };
+      for await (const { sort } of itemsFrom(table, stripe, sortOfSlot(0), range)) found.push(sort);
+      await deleteItems(table, stripe, found);
+    }
+  });
+}
+
+async function markTrimmed(table: TableAccess, partition: Partition, before: number): Promise<void> {
   try {
-    const { ConsumedCapacity: used } = await table.read(
+    const { ConsumedCapacity: used } = await table.write(
       () =>
         table.client.send(
           new PutItemCommand({
@@ -46,24 +55,10 @@ export async function markTrimmed(table: TableAccess, partition: Partition, befo
             ExpressionAttributeValues: { ':b': { N: String(before) } },
           }),
         ),
-      [isFurther],
+      [conditionFailed],
     );
     table.count(used, 'write');
   } catch (e) {
-    if ((e as Error).name !== isFurther) throw e;
+    if ((e as Error).name !== conditionFailed) throw e;
   }
-  if (before <= 1) return;
-  const { ConsumedCapacity: used } = await table.read(() =>
-    table.client.send(
-      new DeleteItemCommand({
-        TableName: table.tableName,
-        ReturnConsumedCapacity: 'TOTAL',
-        Key: {
-          [attributes.partition]: { S: stripeOf(partition, 1) },
-          [attributes.sort]: { S: sortOfSlot(1) },
-        },
-      }),
-    ),
-  );
-  table.count(used, 'write');
 }

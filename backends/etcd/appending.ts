@@ -56,13 +56,14 @@ async function appendAfter(
   const written = { slot: after.slot + 1, hash: ownHash(batch) };
   let demands = after.slot === 0 ? [absent(head)] : [holding(head, headValue(after)), present(before)];
   for (let n = 0; n < tries; n++) {
-    const answer = await write(peers, {
+    const { succeeded } = await write(peers, {
       compare: [...demands, absent(slot)],
       success: [put(slot, batch), put(head, headValue(written))],
-      failure: [get(head), get(keys.floor(partition)), look(slot), look(before)],
     });
-    if (answer.succeeded) return { status: 'committed' };
-    const next = await judged(store, partition, after, answer);
+    if (succeeded) return { status: 'committed' };
+    // Asked only now: to carry the questions along costs every append more than it saves those that fail.
+    const asked = [get(head), get(keys.floor(partition)), look(slot), look(before)];
+    const next = await judged(store, partition, after, await readAll(peers, asked));
     if ('status' in next) return next;
     ({ demands } = next);
   }

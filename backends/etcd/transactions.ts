@@ -32,7 +32,7 @@ export interface Range {
 }
 
 const bytes = (of: string | Uint8Array): Buffer =>
-  typeof of === 'string' ? Buffer.from(of) : Buffer.from(of);
+  typeof of === 'string' ? Buffer.from(of) : Buffer.from(of.buffer, of.byteOffset, of.byteLength);
 
 export const absent = (key: string): ICompare => ({
   key: bytes(key),

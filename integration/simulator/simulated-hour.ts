@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { hostPresence } from '../../src/api/announce-host.ts';
 import { recordingMetrics } from '../../src/api/testing.ts';
+import type { Caller } from '../../src/api/operation.ts';
 import type { Call } from '../../src/api/server-deps.ts';
 import { buildDeps } from '../../src/auth/build-deps.ts';
 import { type Compaction, startCompaction } from '../../src/auth/compaction.ts';
 import type { AuthDeps } from '../../src/auth/deps.ts';
 import { heartbeat } from '../../src/auth/heartbeat.ts';
+import { noDeadline } from '../../src/base/deadline.ts';
 import { silentLog } from '../../src/base/log-sink.ts';
 import { minute, second } from '../../src/base/time.ts';
 import { realWorld, type World } from '../../src/base/world.ts';
@@ -153,7 +155,8 @@ const hostNumber = (n: number): HostInfo => ({
 
 function beatAt({ deps }: Simulated, host: HostInfo): Promise<unknown> {
   const { hostId, role, address } = host;
-  const call: Call = { caller: { kind: 'host', hostId, role, address }, requestId: deps.world.uuid() };
+  const caller: Caller = { kind: 'host', hostId, role, address };
+  const call: Call = { caller, requestId: deps.world.uuid(), deadline: noDeadline };
   return heartbeat(deps, call, { host, ttlSeconds: hostPresence.ttlSeconds });
 }
 

@@ -7,6 +7,7 @@ import { callOperation } from './call-operation.ts';
 import type { AuthClient } from './client.ts';
 import { type Dialable, dialOneOf } from './dial-servers.ts';
 import { httpOver } from './http-over.ts';
+import { patienceMs } from './patience.ts';
 import { openRemoteLog, type RemoteLog } from './remote-log.ts';
 import { authServerName, secure, type TlsMaterial, tlsServer } from './tls-dial.ts';
 
@@ -88,7 +89,10 @@ function clientOf(servers: readonly Dialable[], options: ConnectionOptions, own?
   const presence = follow('presence');
   return {
     call: (operation, input) =>
-      callOperation(calls, operation, input, world, { timeoutMs: options.callTimeoutMs ?? 10_000 }),
+      callOperation(calls, operation, input, world, {
+        timeoutMs: options.callTimeoutMs ?? patienceMs,
+        askAfter: true,
+      }),
     state,
     presence,
     close: () => {

@@ -114,3 +114,34 @@ describe('losing the answer', () => {
     await expect(callOperation(http, pingCluster, {}, fakeWorld(), options)).rejects.toThrow('a:1: refused');
   });
 });
+
+describe('a lost answer to what cannot be repeated', () => {
+  const asking = { ...options, askAfter: true } as const;
+  const call = (...answers: Answer[]): { http: ReturnType<typeof scripted>; done: Promise<unknown> } => {
+    const http = scripted(lost, ...answers);
+    return { http, done: callOperation(http, deleteUser, { username: 'x' }, fakeWorld(), asking) };
+  };
+  const saying = (text: string): unknown =>
+    expect.objectContaining({ code: 'unavailable', message: expect.stringContaining(text) as string });
+
+  it('is asked after by the id of the call', async () => {
+    const { http, done } = call({ status: 200, body: '{"position":7,"looked":9}' });
+    await expect(done).rejects.toEqual(saying('it was done (event 7 of the log)'));
+    expect(http.sent[1]).toMatchObject({
+      path: '/v3/request.outcome',
+      body: JSON.stringify({ requestId: http.sent[0]?.headers?.['x-request-id'] }),
+    });
+  });
+
+  it('may not have been carried out', async () => {
+    await expect(call({ status: 200, body: '{"looked":9}' }).done).rejects.toEqual(
+      saying('it was not done by now'),
+    );
+  });
+
+  it('stays unknown where nobody can say', async () => {
+    const older = { status: 404, body: '{"code":"not_found","message":"no such operation"}' };
+    for (const answers of [[older], [lost, lost, lost]])
+      await expect(call(...answers).done).rejects.toEqual(saying('whether it was done is not known'));
+  });
+});

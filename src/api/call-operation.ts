@@ -1,8 +1,9 @@
-import { CodedError, messageOf } from '../base/errors.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
 import { type HttpClient, LostAnswer } from './http-over.ts';
 import { NoAnswerInTime } from './no-answer.ts';
 import type { InputOf, Operation, OutputOf } from './operation.ts';
+import { readRequestOutcome } from './request-outcome.ts';
 import { errorOfAnswer, issuesOf, jsonOrUndefined } from './wire-errors.ts';
 
 export interface CallOptions {
@@ -10,14 +11,16 @@ export interface CallOptions {
   readonly timeoutMs: number;
   /** A longer answer is not read to its end: for servers that nobody has checked. Default: no limit. */
   readonly maxAnswerBytes?: number;
+  /** When the answer to what cannot be repeated is lost, the same servers are asked what became of it. */
+  readonly askAfter?: true;
 }
 
 /** A repeatable operation is sent so often before `unavailable` is the answer. */
 const attempts = 3;
 
 /**
- * Calls one operation. A lost answer is asked for again when the operation is repeatable; when it is not, nobody can
- * say whether it was done, and the error says so.
+ * Calls one operation. A lost answer is asked for again when the operation is repeatable; when it is not, the error says
+ * what is known of its outcome.
  */
 export async function callOperation<Op extends Operation>(
   http: HttpClient,
@@ -34,13 +37,33 @@ export async function callOperation<Op extends Operation>(
       if (!(e instanceof LostAnswer)) throw e;
       http.forgetIdle();
       if (operation.repeatable && attempt < attempts) continue;
-      const known = operation.repeatable ? '' : '; whether it was done is not known';
+      const known = operation.repeatable ? '' : `; ${await outcomeOf(http, requestId, world, options)}`;
       throw new CodedError(
         'unavailable',
         `the connection to the auth server broke during ${operation.name}: ${messageOf(e)}${known}`,
         { cause: e },
       );
     }
+  }
+}
+
+/** In words. The call may have reached another server than the one that is asked now: the log is the same. */
+async function outcomeOf(
+  http: HttpClient,
+  requestId: string,
+  world: World,
+  { askAfter, ...options }: CallOptions,
+): Promise<string> {
+  const unknown = 'whether it was done is not known';
+  if (askAfter !== true) return unknown;
+  try {
+    const { position } = await callOperation(http, readRequestOutcome, { requestId }, world, options);
+    return position === undefined
+      ? 'it was not done by now: look before trying again'
+      : `it was done (event ${position} of the log)`;
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    return unknown;
   }
 }
 

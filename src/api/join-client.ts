@@ -10,6 +10,7 @@ import { callOperation } from './call-operation.ts';
 import { type Dialable, dialOneOf } from './dial-servers.ts';
 import { type HttpClient, httpOver } from './http-over.ts';
 import { joinHost, pingCluster, readHostAuthorities } from './operations.ts';
+import { patienceMs } from './patience.ts';
 import { authServerName, type TlsMaterial, tlsServer, unverifiedServer } from './tls-dial.ts';
 import { inWords, tlsFailureOf } from './tls-failures.ts';
 import { authoritiesToTrust } from './trust-authorities.ts';
@@ -35,7 +36,7 @@ export interface JoinTrust {
   readonly known?: readonly string[];
 }
 
-const limits = { timeoutMs: 10_000, maxAnswerBytes: 1024 * 1024 };
+const limits = { timeoutMs: patienceMs, maxAnswerBytes: 1024 * 1024 };
 
 /** What one server made of it. What the cluster itself answers counts for all its servers. */
 type Outcome =

@@ -1,9 +1,10 @@
 import type { HttpBindings } from '@hono/node-server';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { CodedError } from '../base/errors.ts';
 import { type Caller, operation, type Who } from './operation.ts';
 import { pingCluster } from './operations.ts';
+import { patienceMs } from './patience.ts';
 import { type Implementation, implement, serveOperations } from './serve-operations.ts';
 import type { ServedLogs } from './served-logs.ts';
 import { fakeWorld, recordingMetrics, recordingSink } from './testing.ts';
@@ -133,5 +134,55 @@ describe('the guard', () => {
       throw new CodedError('access_denied', 'access denied');
     };
     expect((await served(forged, [ping]).post('/v3/cluster.ping', '{}')).status).toBe(403);
+  });
+});
+
+describe('an operation that takes too long', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+  const taking = (ms: number) =>
+    implement(greet, async ({ deadline }, { name }) => {
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      deadline.begin();
+      return { text: name };
+    });
+
+  it('is refused two seconds before its caller gives up, when nothing was begun', async () => {
+    const { post, sink } = served(user, [taking(8_500)]);
+    const answered = post('/v3/test.greet', '{"name":"bob"}');
+    await vi.advanceTimersByTimeAsync(patienceMs - 2_000);
+    const { status, body } = await answered;
+    expect([status, body['code']]).toEqual([503, 'unavailable']);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(sink.lines.filter((line) => line.startsWith('error'))).toEqual([]);
+  });
+
+  it('is waited for when something was', async () => {
+    const { post } = served(user, [
+      implement(greet, async ({ deadline }, { name }) => {
+        deadline.begin();
+        await new Promise((resolve) => setTimeout(resolve, 20_000));
+        return { text: name };
+      }),
+    ]);
+    const answered = post('/v3/test.greet', '{"name":"bob"}');
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect((await answered).status).toBe(200);
+  });
+
+  it('tells a bug that came up when nobody waited any more', async () => {
+    const late = implement(greet, async () => {
+      await new Promise((resolve) => setTimeout(resolve, 9_000));
+      throw new TypeError('a mistake of ours');
+    });
+    const { post, sink } = served(user, [late]);
+    const answered = post('/v3/test.greet', '{"name":"bob"}');
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect((await answered).status).toBe(503);
+    expect(sink.lines.filter((line) => line.includes('a mistake of ours'))).toHaveLength(1);
   });
 });

@@ -3,8 +3,11 @@ import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { withinDeadline } from '../base/deadline.ts';
 import { CodedError, errorCodes, isCoded } from '../base/errors.ts';
+import { second } from '../base/time.ts';
 import { actorOf, guard, whoOf } from './guard.ts';
+import { patienceMs } from './patience.ts';
 import { addLogRoutes } from './serve-log.ts';
 import type { ServedLogs } from './served-logs.ts';
 import type { Call, ServerDeps, ServerEnv } from './server-deps.ts';
@@ -27,6 +30,12 @@ export const implement = <I extends z.ZodType, O extends z.ZodType>(
   // The input was parsed by `row.input` before: see `answer`.
   run: (call, input) => run(call, input as z.output<I>),
 });
+
+/**
+ * Who calls gives up after 10 s (`patienceMs`). What was not begun by then is refused; what is begun now has
+ * time left to be stored, told to the audit and answered.
+ */
+const answerWithinMs = patienceMs - 2 * second;
 
 /** A batch of audit events is the largest thing anyone sends. */
 const maxBodyBytes = 2 * 1024 * 1024;
@@ -92,7 +101,13 @@ async function answer(
   const input = operation.input.safeParse(body);
   if (!input.success) throw new CodedError('bad_request', issuesOf(input.error));
   const requestId = c.get('requestId');
-  const result = await run({ caller, requestId }, input.data);
+  const result = await withinDeadline(
+    answerWithinMs,
+    (deadline) => run({ caller, requestId, deadline }, input.data),
+    (e) => {
+      if (!isCoded(e)) tellBug(e, { operation: name, requestId }, deps);
+    },
+  );
   // Also takes away whatever the contract does not name.
   const output = operation.output.parse(result);
   count(c, 'ok', deps);
@@ -109,14 +124,18 @@ function refuse(e: unknown, c: Context<ServerEnv>, deps: ServerDeps): Response {
     ? { code: e.code, message: e.message }
     : { code: 'internal', message: `internal error (request ${requestId})` };
   if (coded) deps.sink.debug('refused', { operation, requestId, code: e.code, message: e.message });
-  else
-    deps.sink.error('bug: an operation failed with an unexpected error', {
-      operation,
-      requestId,
-      error: e instanceof Error ? (e.stack ?? e.message) : String(e),
-    });
+  else tellBug(e, { operation, requestId }, deps);
   count(c, error.code, deps);
   return c.json(error, errorCodes[error.code].http as ContentfulStatusCode);
+}
+
+function tellBug(
+  e: unknown,
+  where: { readonly operation: string; readonly requestId: string },
+  deps: ServerDeps,
+): void {
+  const error = e instanceof Error ? (e.stack ?? e.message) : String(e);
+  deps.sink.error('bug: an operation failed with an unexpected error', { ...where, error });
 }
 
 function count(c: Context<ServerEnv>, code: string, deps: ServerDeps): void {

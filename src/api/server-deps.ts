@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { HttpBindings } from '@hono/node-server';
+import type { Deadline } from '../base/deadline.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import type { World } from '../base/world.ts';
@@ -21,6 +22,8 @@ export interface ServerDeps {
 export interface Call {
   readonly caller: Caller;
   readonly requestId: string;
+  /** Until when the caller waits. */
+  readonly deadline: Deadline;
 }
 
 /** What a route finds in its context. */

@@ -10,9 +10,9 @@ import { step, transact } from '../log/execute.ts';
 import { matchOtpStep } from '../pki/otp.ts';
 import { hashPassword } from '../pki/password.ts';
 import { findUser } from '../views/users.ts';
-import { type AuthDeps, causeOf } from './deps.ts';
+import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { destroySecrets } from './destroy-secrets.ts';
-import { openInvite, type OpenInvite, seedOf } from './read-invite.ts';
+import { openInvite, type OpenInvite } from './read-invite.ts';
 
 type Input = z.output<typeof operation.input>;
 type Output = z.input<typeof operation.output>;
@@ -42,12 +42,13 @@ export function acceptInvite(deps: AuthDeps, call: Call, input: Input): Promise<
         }),
       ],
       { ...causeOf(deps, call), actor: `user:${username}` },
+      termsOf(call, open.asOf),
     );
     if (position === undefined) throw new Error('bug: an accepted invite made no fact');
     await deps.views.reached(position);
     // The user's stream has its own copy of the seed now.
     const replaced = otp.status === 'set' ? [before?.otpIn] : [];
-    await destroySecrets(deps, [open.createdIn, before?.passwordIn, ...replaced]);
+    deps.afterwards.add(destroySecrets(deps, [open.createdIn, before?.passwordIn, ...replaced]));
     return { username };
   });
 }
@@ -62,7 +63,7 @@ function checkPassword(password: string): void {
 
 async function proveSeed(deps: AuthDeps, open: OpenInvite, code: string): Promise<SetCredentials['otp']> {
   if (open.secondFactor === 'off') return { status: 'unchanged' };
-  const seed = await seedOf(deps, open.createdIn);
+  const seed = await open.seed();
   const usedStep = matchOtpStep(seed, code, Date.parse(deps.world.now()));
   if (usedStep === undefined)
     throw new CodedError(

@@ -1,4 +1,5 @@
 import type { Call } from '../api/server-deps.ts';
+import { noDeadline } from '../base/deadline.ts';
 import { isCoded, messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import { version } from '../base/version.ts';
@@ -32,6 +33,7 @@ const hostOf = ({ hostId, nodename, publicAddresses }: Self, { host, port }: Hos
 const callOf = (deps: AuthDeps, host: HostInfo): Call => ({
   caller: { kind: 'host', hostId: host.hostId, role: 'Auth', address: host.address },
   requestId: deps.world.uuid(),
+  deadline: noDeadline,
 });
 
 /** Membership and presence, both durable when it returns; presence only where the store has room for it. */

@@ -1,7 +1,7 @@
 import { audit, auditFact, type AuditState } from '../domain/audit.ts';
 import { held } from '../domain/recent.ts';
 import type { EventLog } from '../log/event-log.ts';
-import type { Revision, StreamName } from '../log/event.ts';
+import type { Position, Revision, StreamName } from '../log/event.ts';
 
 /** What the end of an audit stream says of what is stored. */
 export interface AuditTail {
@@ -12,8 +12,8 @@ export interface AuditTail {
 }
 
 export interface AuditTails {
-  /** As of the newest commit. For `numbers` it is enough to read the last event, once. */
-  read(stream: StreamName, what: 'numbers' | 'uids'): Promise<AuditTail>;
+  /** As of the newest commit, or `asOf`. For `numbers` it is enough to read the last event, once. */
+  read(stream: StreamName, what: 'numbers' | 'uids', asOf?: Position): Promise<AuditTail>;
 }
 
 /** What `domain/audit.ts` remembers of events without a number; what lies before is never read. */
@@ -41,32 +41,41 @@ export function auditTails(log: EventLog): AuditTails {
     }
   };
 
-  const goOn = async (stream: StreamName, from: AuditTail): Promise<AuditTail> => {
+  const goOn = async (
+    stream: StreamName,
+    from: AuditTail,
+    asOf: Position | undefined,
+  ): Promise<AuditTail> => {
     let { revision, state } = from;
-    for await (const event of log.read(stream, revision)) {
+    for await (const event of log.read(stream, revision, asOf)) {
       revision = event.revision;
       state = audit.evolve(state, auditFact.parse(event.fact));
     }
     return { ...from, revision, state };
   };
 
-  const begin = async (stream: StreamName, what: 'numbers' | 'uids'): Promise<AuditTail> => {
-    const revision = await log.revision(stream);
+  const begin = async (
+    stream: StreamName,
+    what: 'numbers' | 'uids',
+    asOf: Position | undefined,
+  ): Promise<AuditTail> => {
+    const revision = await log.revision(stream, asOf);
     const back = what === 'numbers' ? 1 : remembered;
     const uids = what === 'uids' || revision === 0;
-    const tail = await goOn(stream, { revision: Math.max(0, revision - back), state: audit.initial, uids });
+    const start = { revision: Math.max(0, revision - back), state: audit.initial, uids };
+    const tail = await goOn(stream, start, asOf);
     // Stored by an auth server of the release before, or for such a sender: what was sent stands further back.
     const told = uids || held(tail.state.unnumbered) === 0;
-    return told ? tail : begin(stream, 'uids');
+    return told ? tail : begin(stream, 'uids', asOf);
   };
 
   return {
-    read: async (stream, what) => {
+    read: async (stream, what, asOf) => {
       const before = known.get(stream);
       const tail =
         before && (before.uids || what === 'numbers')
-          ? await goOn(stream, before)
-          : await begin(stream, what);
+          ? await goOn(stream, before, asOf)
+          : await begin(stream, what, asOf);
       keep(stream, tail);
       return tail;
     },

@@ -21,6 +21,9 @@ export interface AuditWriter {
 
 const maxAttempts = 12;
 
+/** As `EventLog.read` takes it: as of this position, or undefined for the newest commit. */
+type AsOf = Position | undefined;
+
 /**
  * What was appended is known from the streams themselves, so it holds over restarts and between auth servers. Unlike
  * `execute`, only the end of a stream is read: that of a proxy may have millions of events.
@@ -33,15 +36,16 @@ export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
     stream: StreamName,
     events: readonly AuditEvent[],
     numbered: AuditNumbers | undefined,
+    asOf: AsOf,
   ): Promise<Write[]> => {
-    const { revision, state } = await tails.read(stream, numbered ? 'numbers' : 'uids');
+    const { revision, state } = await tails.read(stream, numbered ? 'numbers' : 'uids', asOf);
     const facts = audit.decide(state, { type: 'record-audit', events, numbered });
     return facts.length === 0 ? [] : [{ stream, expected: revision, facts }];
   };
 
-  const unnumbered = async (streams: ReadonlyMap<StreamName, AuditEvent[]>): Promise<Write[]> => {
+  const unnumbered = async (streams: ReadonlyMap<StreamName, AuditEvent[]>, asOf: AsOf): Promise<Write[]> => {
     const writes: Write[] = [];
-    for (const [stream, events] of streams) writes.push(...(await write(stream, events, undefined)));
+    for (const [stream, events] of streams) writes.push(...(await write(stream, events, undefined, asOf)));
     return writes;
   };
 
@@ -50,14 +54,15 @@ export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
     stream: StreamName,
     events: readonly AuditEvent[],
     numbered: AuditNumbers,
+    asOf: AsOf,
   ): Promise<Write[]> => {
     const sessions = new Set(events.filter((one) => one.sid).map((one) => streamFor(one, authHostId)));
     const told: AuditState[] = [];
     const guards = await Promise.all(
       Array.from(sessions, async (session): Promise<Write> => {
-        let expected = await log.revision(session);
+        let expected = await log.revision(session, asOf);
         if (expected > 0) {
-          const { revision, state } = await tails.read(session, 'uids');
+          const { revision, state } = await tails.read(session, 'uids', asOf);
           told.push(state);
           expected = revision;
         }
@@ -69,14 +74,16 @@ export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
       stream,
       events.filter((_, i) => isNew[i]),
       { ...numbered, numbers: numbered.numbers.filter((_, i) => isNew[i]) },
+      asOf,
     );
     return writes.length === 0 ? [] : [...writes, ...guards];
   };
 
-  const untilStored = async (write: () => Promise<Write[]>, cause: Cause): Promise<Position> => {
+  const untilStored = async (write: (asOf: AsOf) => Promise<Write[]>, cause: Cause): Promise<Position> => {
     for (let attempt = 1; ; attempt++) {
       try {
-        const writes = await write();
+        // What is known here is enough: where another process went on, the append conflicts, and only then it looks.
+        const writes = await write(attempt === 1 ? 0 : undefined);
         return writes.length === 0 ? await log.head() : await log.append(writes, cause);
       } catch (e) {
         if (!isCoded(e, 'conflict') || attempt === maxAttempts) throw e;
@@ -88,11 +95,13 @@ export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
     append: (events, cause, numbered) => {
       const streams = Map.groupBy(events, (event) => streamFor(event, authHostId));
       if (numbered === undefined)
-        return locks.hold([...streams.keys()], () => untilStored(() => unnumbered(streams), cause));
+        return locks.hold([...streams.keys()], () => untilStored((asOf) => unnumbered(streams, asOf), cause));
       if (numbered.numbers.length !== events.length)
         throw new CodedError('bad_request', 'each event has a number, or none has');
       const stream = senderOf(events, authHostId);
-      return locks.hold([stream], () => untilStored(() => numberedOnce(stream, events, numbered), cause));
+      return locks.hold([stream], () =>
+        untilStored((asOf) => numberedOnce(stream, events, numbered, asOf), cause),
+      );
     },
   };
 }

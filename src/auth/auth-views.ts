@@ -30,8 +30,11 @@ export interface AuthViews {
   readonly presence: View<PresenceState>;
   /** Resolves when every fold of `state` holds this position. */
   reached(position: Position): Promise<void>;
-  /** Resolves when every fold of `state` holds what is on the log now, by whichever auth server it was written. */
-  fresh(): Promise<void>;
+  /**
+   * Resolves when every fold of `state` holds what is on the log now, by whichever auth server it was
+   * written. Answers how far that is.
+   */
+  fresh(): Promise<Position>;
   /** Why one of them stands still for now; undefined while all follow. */
   failure(): Error | undefined;
   /** Rejects when a fold cannot go on: what it holds would grow wrong. Never resolves. */
@@ -74,7 +77,11 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
     reached,
     failure: () => all.map((view) => view.failure()).find((failure) => failure !== undefined),
     broken: Promise.race(all.map(failureOf)),
-    fresh: async () => reached(await log.state.head()),
+    fresh: async () => {
+      const head = await log.state.head();
+      await reached(head);
+      return head;
+    },
     stored: (partition) =>
       partition === 'presence'
         ? [storedView(presenceView, presence)]

@@ -7,6 +7,7 @@ import type { SecondFactor } from '../domain/cluster.ts';
 import type { Settings } from '../domain/config-facts.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import { noWitnesses, type Witnesses } from '../log/signed-head-witness.ts';
+import { afterwards } from './afterwards.ts';
 import { auditWriter } from './audit-writer.ts';
 import { openAuthViews } from './auth-views.ts';
 import type { AuthDeps } from './deps.ts';
@@ -122,6 +123,7 @@ export async function buildDeps(
     const own = ownAudit({ writer: audit, state: log.state, world, hostId });
     const gates = openGates(own, world, hostId, sink);
     const staticTokens = readStaticTokens(parts.staticTokens ?? [], sink);
+    const following = afterwards();
     const lag = watchFoldLag({ views: folds, sink, metrics, limitMs, monotonic });
     const witnesses = parts.witnesses ?? noWitnesses;
     const heads = signingHeads({ log, world, sink, metrics, hostId, witnesses });
@@ -132,6 +134,7 @@ export async function buildDeps(
         lag.close();
       },
       () => heads.close(),
+      () => following.done(),
     );
     return {
       deps: {
@@ -143,6 +146,7 @@ export async function buildDeps(
         views,
         keys,
         lag,
+        afterwards: following,
         audit,
         ownAudit: own,
         gate: gates.gate,

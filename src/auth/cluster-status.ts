@@ -23,7 +23,7 @@ export const ping = (deps: AuthDeps): z.input<typeof pingCluster.output> => ({
 
 /** Answers while the store is away too, by what was folded last: that is when somebody asks for it. */
 export async function clusterStatus(deps: AuthDeps): Promise<z.input<typeof readClusterStatus.output>> {
-  const away = await unlessAway(deps.views.fresh());
+  const away = await unlessAway(deps.views.fresh().then(() => undefined));
   const logKeys = away === undefined ? await readLogKeys(deps.log.state) : [];
   return {
     ...ping(deps),

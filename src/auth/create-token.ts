@@ -5,7 +5,7 @@ import { CodedError } from '../base/errors.ts';
 import { plusMs, second } from '../base/time.ts';
 import { joinToken, tokenIdOf } from '../domain/join-token.ts';
 import { tokenStream } from '../domain/streams.ts';
-import { execute } from '../log/execute.ts';
+import { step, transact } from '../log/execute.ts';
 import { newToken, tokenHash } from '../pki/token.ts';
 import { type AuthDeps, causeOf } from './deps.ts';
 import { findStatic, shortestSafeToken } from './static-tokens.ts';
@@ -23,12 +23,19 @@ export async function createToken(deps: AuthDeps, call: Call, input: Input): Pro
     throw new CodedError('already_exists', `this value is that of the static token ${known.tokenId}`);
   const now = deps.world.now();
   const ttlMs = input.ttlSeconds * second;
-  const { position } = await execute(
+  const { position } = await transact(
     deps.log.state,
-    joinToken,
-    tokenStream(hash),
-    { type: 'create-token', now, roles: input.roles, ttlMs, uses: input.uses ?? null },
+    [
+      step(joinToken, tokenStream(hash), {
+        type: 'create-token',
+        now,
+        roles: input.roles,
+        ttlMs,
+        uses: input.uses ?? null,
+      }),
+    ],
     causeOf(deps, call),
+    { deadline: call.deadline },
   );
   if (position === undefined) throw new Error('bug: a new token made no fact');
   await deps.views.reached(position);

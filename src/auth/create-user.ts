@@ -9,7 +9,7 @@ import { user } from '../domain/user.ts';
 import { step, transact } from '../log/execute.ts';
 import { lookUpRoles } from '../views/roles.ts';
 import { isSystemRole } from './callers.ts';
-import { type AuthDeps, causeOf } from './deps.ts';
+import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { newInvite } from './new-invite.ts';
 
 type Input = z.output<typeof operation.input>;
@@ -17,7 +17,7 @@ type Output = z.input<typeof operation.output>;
 
 /** The user and the link that sets its password, in one append: neither is without the other. */
 export async function createUser(deps: AuthDeps, call: Call, input: Input): Promise<Output> {
-  await deps.views.fresh();
+  const asOf = await deps.views.fresh();
   checkRoles(deps, input.roles);
   const { username, roles, traits } = input;
   const { token, hash, command, expiresAt } = newInvite(deps, {
@@ -38,6 +38,7 @@ export async function createUser(deps: AuthDeps, call: Call, input: Input): Prom
       step(invite, inviteStream(hash), command),
     ],
     causeOf(deps, call),
+    termsOf(call, asOf),
   );
   if (position === undefined) throw new Error('bug: a new user made no fact');
   await deps.views.reached(position);

@@ -4,10 +4,11 @@ import type { Call } from '../api/server-deps.ts';
 import { CodedError } from '../base/errors.ts';
 import { joinToken, tokenIdOf } from '../domain/join-token.ts';
 import { tokenStream } from '../domain/streams.ts';
-import { execute } from '../log/execute.ts';
+import type { Position } from '../log/event.ts';
+import { step, transact } from '../log/execute.ts';
 import { tokenHash } from '../pki/token.ts';
-import { createdTokens } from '../views/tokens.ts';
-import { type AuthDeps, causeOf } from './deps.ts';
+import { createdToken } from '../views/tokens.ts';
+import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { findStatic } from './static-tokens.ts';
 
 type Input = z.output<typeof operation.input>;
@@ -18,7 +19,7 @@ type Output = z.input<typeof operation.output>;
  * @throws CodedError `bad_request` for one of the file; `not_found`, which does not repeat what may be a secret.
  */
 export async function deleteToken(deps: AuthDeps, call: Call, { token }: Input): Promise<Output> {
-  await deps.views.fresh();
+  const asOf = await deps.views.fresh();
   const hashOfIt = tokenHash(token);
   const ofFile =
     deps.staticTokens.find(({ tokenId }) => tokenId === token) ?? findStatic(deps.staticTokens, hashOfIt);
@@ -27,13 +28,17 @@ export async function deleteToken(deps: AuthDeps, call: Call, { token }: Input):
       'bad_request',
       `token ${ofFile.tokenId} is statically configured and cannot be removed`,
     );
-  const named = createdTokens(deps.views.tokens.state()).find(([hash]) => tokenIdOf(hash) === token);
-  const { position } = await execute(
+  const named = createdToken(deps.views.tokens.state(), (hash) => tokenIdOf(hash) === token);
+  const { position } = await transact(
     deps.log.state,
-    joinToken,
-    tokenStream(await existing(deps, named?.[0] ?? hashOfIt)),
-    { type: 'delete-token', now: deps.world.now() },
+    [
+      step(joinToken, tokenStream(await existing(deps, named ?? hashOfIt, asOf)), {
+        type: 'delete-token',
+        now: deps.world.now(),
+      }),
+    ],
     causeOf(deps, call),
+    termsOf(call, asOf),
   );
   if (position === undefined) throw new Error('bug: a deletion made no fact');
   await deps.views.reached(position);
@@ -41,8 +46,8 @@ export async function deleteToken(deps: AuthDeps, call: Call, { token }: Input):
 }
 
 /** What was never a token does not become the name of a stream. */
-async function existing(deps: AuthDeps, hash: string): Promise<string> {
-  if ((await deps.log.state.revision(tokenStream(hash))) === 0)
+async function existing(deps: AuthDeps, hash: string, asOf: Position): Promise<string> {
+  if ((await deps.log.state.revision(tokenStream(hash), asOf)) === 0)
     throw new CodedError('not_found', 'the token is not found');
   return hash;
 }

@@ -7,7 +7,7 @@ import { user } from '../domain/user.ts';
 import { step, transact } from '../log/execute.ts';
 import { findInvite } from '../views/invites.ts';
 import { findUser } from '../views/users.ts';
-import { type AuthDeps, causeOf } from './deps.ts';
+import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { destroySecrets } from './destroy-secrets.ts';
 
 type Input = z.output<typeof operation.input>;
@@ -15,7 +15,7 @@ type Output = z.input<typeof operation.output>;
 
 /** The user, its open link and its secrets go together. @throws CodedError `not_found` */
 export async function deleteUser(deps: AuthDeps, call: Call, { username }: Input): Promise<Output> {
-  await deps.views.fresh();
+  const asOf = await deps.views.fresh();
   const before = findUser(deps.views.users.state(), username);
   const open = before?.state.invite?.hash;
   const revoke =
@@ -26,6 +26,7 @@ export async function deleteUser(deps: AuthDeps, call: Call, { username }: Input
     deps.log.state,
     [step(user, userStream(username), { type: 'delete-user', username }), ...revoke],
     causeOf(deps, call),
+    termsOf(call, asOf),
   );
   if (position === undefined) throw new Error('bug: a deletion made no fact');
   const openInvite = open === undefined ? undefined : findInvite(deps.views.invites.state(), open);

@@ -4,8 +4,10 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import type { World } from '../base/world.ts';
 import type { ClusterLog } from '../log/event-log.ts';
-import type { Cause } from '../log/event.ts';
+import type { Cause, Position } from '../log/event.ts';
+import type { Terms } from '../log/execute.ts';
 import type { Witnesses } from '../log/signed-head-witness.ts';
+import type { Afterwards } from './afterwards.ts';
 import type { AuditWriter } from './audit-writer.ts';
 import type { AuthViews } from './auth-views.ts';
 import type { FoldLag } from './fold-lag.ts';
@@ -29,6 +31,7 @@ export interface AuthDeps {
   readonly keys: KeyChest;
   /** Ask it before anything is signed. */
   readonly lag: FoldLag;
+  readonly afterwards: Afterwards;
   readonly audit: AuditWriter;
   readonly ownAudit: OwnAudit;
   readonly gate: LoginGate;
@@ -39,6 +42,12 @@ export interface AuthDeps {
   readonly heads: SigningHeads;
   readonly witnesses: Witnesses;
 }
+
+/**
+ * How a call's commands are carried out: by what was on the log when it looked, and only while its caller
+ * waits.
+ */
+export const termsOf = ({ deadline }: Call, asOf: Position): Terms => ({ asOf, deadline });
 
 /** Why the facts of this call come about. */
 export const causeOf = (deps: Pick<AuthDeps, 'world'>, call: Call): Cause => ({

@@ -24,6 +24,7 @@ export async function emitAudit(deps: AuthDeps, call: Call, { events, numbered }
       throw new CodedError('bad_request', `event ${event.uid}: server_id is not the caller's own`);
     return { actor: actorOf(caller), request_id: call.requestId, ...event, server_id: caller.hostId };
   });
+  call.deadline.begin();
   return { position: await append(deps, told, causeOf(deps, call), numbered) };
 }
 

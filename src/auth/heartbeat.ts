@@ -6,7 +6,7 @@ import { CodedError } from '../base/errors.ts';
 import { host as hostRules, sameHost } from '../domain/host.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import { hostStream } from '../domain/streams.ts';
-import { execute } from '../log/execute.ts';
+import { step, transact } from '../log/execute.ts';
 import { findHost } from '../views/hosts.ts';
 import { presenceOf } from '../views/presence.ts';
 import { checkClaimedNames } from './claimed-names.ts';
@@ -41,12 +41,11 @@ export async function heartbeat(deps: AuthDeps, call: Call, { host, ttlSeconds }
 
 /** Membership: a fact only when something changed. */
 export async function announce(deps: AuthDeps, host: HostInfo, call: Call): Promise<void> {
-  const { position } = await execute(
+  const { position } = await transact(
     deps.log.state,
-    hostRules,
-    hostStream(host.hostId),
-    { type: 'record-host', host },
+    [step(hostRules, hostStream(host.hostId), { type: 'record-host', host })],
     causeOf(deps, call),
+    { deadline: call.deadline },
   );
   if (position !== undefined) await deps.views.reached(position);
 }

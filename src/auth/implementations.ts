@@ -22,6 +22,7 @@ import {
   searchAudit as searchAuditRow,
 } from '../api/operations.ts';
 import { readRecovery, recoverLog as recoverLogRow } from '../api/recover-log.ts';
+import { readRequestOutcome } from '../api/request-outcome.ts';
 import { implement, type Implementation } from '../api/serve-operations.ts';
 import { acceptInvite } from './accept-invite.ts';
 import { authorities, authPreference, clusterStatus, hostAuthorities, ping } from './cluster-status.ts';
@@ -40,6 +41,7 @@ import { logIn } from './log-in.ts';
 import { readInvite } from './read-invite.ts';
 import { logInfoOf } from './read-log-info.ts';
 import { logRecovery, recoverLog } from './recover-log.ts';
+import { requestOutcome } from './request-outcome.ts';
 import { resetUser } from './reset-user.ts';
 import { searchAudit } from './search-audit.ts';
 
@@ -48,6 +50,7 @@ export const implementations = (deps: AuthDeps): readonly Implementation[] => [
   implement(pingCluster, () => Promise.resolve(ping(deps))),
   implement(readClusterStatus, () => clusterStatus(deps)),
   implement(readLogInfo, () => logInfoOf(deps)),
+  implement(readRequestOutcome, (call, input) => requestOutcome(deps, call, input)),
   implement(readRecovery, () => logRecovery(deps)),
   implement(recoverLogRow, (call, input) => recoverLog(deps, call, input)),
   implement(logInRow, (call, input) => logIn(deps, call, input)),

@@ -158,6 +158,7 @@ describe('resetting a user', () => {
     const login = { username: 'alice', password: 'old password', otp: codeFor(url, auth.world.now()) };
     await expect(tryLogin(auth, login)).rejects.toMatchObject({ code: 'access_denied' });
     if (!old) throw new Error('no password was set');
+    await auth.deps.afterwards.done();
     await expect(auth.log.state.unseal(old, 'passwordHash')).rejects.toMatchObject({ code: 'not_found' });
     await accept(resetToken, await codeOf(resetToken), 'new password');
     expect(

@@ -16,7 +16,7 @@ import {
   unknownToken,
 } from '../domain/join-token.ts';
 import { hostStream, tokenStream } from '../domain/streams.ts';
-import type { Cause } from '../log/event.ts';
+import type { Cause, Position } from '../log/event.ts';
 import { load, step, transact } from '../log/execute.ts';
 import { backDateSeconds } from '../pki/certificate-life.ts';
 import { fingerprint, type PublicKey } from '../pki/ssh-key.ts';
@@ -24,7 +24,7 @@ import { tokenHash } from '../pki/token.ts';
 import { aliveUntil } from '../views/presence.ts';
 import { certifyHost, tellCertified } from './certify-host.ts';
 import { checkClaimedNames } from './claimed-names.ts';
-import { type AuthDeps, causeOf } from './deps.ts';
+import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { readPublicKey } from './issue-certificates.ts';
 import { checkHostId } from './issue-host-identity.ts';
 import { findStatic, type KnownStaticToken } from './static-tokens.ts';
@@ -70,13 +70,12 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
   const publicKey = readEd25519(input.publicKey);
   const additionalPrincipals = input.additionalPrincipals.map((name) => withCallersAddress(name, address));
   checkClaimedNames({ hostId, nodename, additionalPrincipals });
-  await deps.views.fresh();
+  const [asOf] = await Promise.all([deps.views.fresh(), seesPresence(deps)]);
   const fromFile = findStatic(deps.staticTokens, hash);
   const use: TokenUse = { hostId, nodename, role, address, key: fingerprint(publicKey.blob) };
-  const tokenRoles = await rolesOfToken(deps, { hash, fromFile, use });
+  const tokenRoles = await rolesOfToken(deps, { hash, fromFile, use, asOf });
   const now = deps.world.now();
   checkClock(input, input.sentAt, now);
-  await deps.views.presence.reached(await deps.log.presence.head());
   const certificates = await certifyHost(deps, {
     hostId,
     nodename,
@@ -100,6 +99,7 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
       }),
     ],
     cause,
+    termsOf(call, asOf),
   );
   if (position !== undefined) await deps.views.reached(position);
   await tellCertified(deps, { hostId, nodename, role }, cause);
@@ -110,6 +110,11 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
   return certificates;
 }
 
+/** Whoever is told to be alive on the log now is known here. */
+async function seesPresence(deps: AuthDeps): Promise<void> {
+  await deps.views.presence.reached(await deps.log.presence.head());
+}
+
 /** What the token admits to, once it is known to admit this machine now. */
 async function rolesOfToken(
   deps: AuthDeps,
@@ -117,11 +122,17 @@ async function rolesOfToken(
     hash,
     fromFile,
     use,
-  }: { readonly hash: string; readonly fromFile: KnownStaticToken | undefined; readonly use: TokenUse },
+    asOf,
+  }: {
+    readonly hash: string;
+    readonly fromFile: KnownStaticToken | undefined;
+    readonly use: TokenUse;
+    readonly asOf: Position;
+  },
 ): Promise<KnownStaticToken['roles']> {
   const stream = tokenStream(hash);
-  if (fromFile === undefined && (await deps.log.state.revision(stream)) === 0) throw unknownToken(use);
-  const { state } = await load(deps.log.state, joinToken, stream);
+  if (fromFile === undefined && (await deps.log.state.revision(stream, asOf)) === 0) throw unknownToken(use);
+  const { state } = await load(deps.log.state, joinToken, stream, asOf);
   const now = deps.world.now();
   joinToken.decide(state, { type: 'use-token', now, use, staticRoles: fromFile?.roles });
   return fromFile?.roles ?? (state.status === 'active' ? state.roles : []);

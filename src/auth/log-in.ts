@@ -10,13 +10,13 @@ import { user } from '../domain/user.ts';
 import { type Grant, otpSeedSecret, passwordHashSecret } from '../domain/user-fact.ts';
 import { type LogIn, loginOutcome, type OtpCheck, type PasswordCheck } from '../domain/user-login.ts';
 import type { RoleSpec, Traits } from '../domain/role-spec.ts';
-import { execute } from '../log/execute.ts';
-import type { Cause, Recorded } from '../log/event.ts';
+import { step, transact } from '../log/execute.ts';
+import type { Cause, Position, Recorded } from '../log/event.ts';
 import { matchOtpStep } from '../pki/otp.ts';
 import { verifyPassword } from '../pki/password.ts';
 import { signerOf } from '../views/authorities.ts';
 import { findUser, type UserEntry } from '../views/users.ts';
-import { type AuthDeps, causeOf } from './deps.ts';
+import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
 import { clusterOf, rolesOf, signerOfCluster } from './lookups.ts';
 
@@ -39,9 +39,9 @@ export function logIn(deps: AuthDeps, call: Call, input: Input): Promise<Output>
     deps.lag.require();
     // Before anything is spent on it: a code works once.
     const publicKey = readPublicKey(input.publicKey);
-    await deps.views.fresh();
+    const asOf = await deps.views.fresh();
     const signer = await deps.keys.signer('user');
-    const { roles, traits, grant } = await prove(deps, call, input);
+    const { roles, traits, grant } = await prove(deps, call, { input, asOf });
     deps.lag.require();
     const certificates = signCertificates(deps, signer, { ...input, roles, traits, publicKey }, grant);
     return { username: input.username, ...certificates, hostSigners: [signerOfCluster(deps.views, 'host')] };
@@ -86,30 +86,44 @@ function planFor(deps: AuthDeps, { state }: UserEntry, { ttlSeconds }: Input): P
  * certificate it is given: no code is spent without one, and there is none that the log does not tell of.
  * @throws CodedError `wrongCredentials`; `access_denied` for who may log in, but nowhere.
  */
-async function prove(deps: AuthDeps, call: Call, input: Input): Promise<Granted> {
+async function prove(
+  deps: AuthDeps,
+  call: Call,
+  { input, asOf }: { readonly input: Input; readonly asOf: Position },
+): Promise<Granted> {
   const { secondFactor } = clusterOf(deps.views);
   const entry = findUser(deps.views.users.state(), input.username);
-  const password = await checkPassword(deps, entry, input.password);
+  const [hash, seed] = await Promise.all([
+    unsealOrPretend(deps, entry?.passwordIn, passwordHashSecret),
+    unsealOrPretend(deps, entry?.otpIn, otpSeedSecret),
+  ]);
+  const password = await checkPassword(entry, hash, input.password);
   const now = deps.world.now();
-  const otp = await checkOtp(deps, entry, input.otp, Date.parse(now));
+  const otp = checkOtp(entry, seed, input.otp, Date.parse(now));
   const addresses = { remote: input.clientAddress, local: call.caller.address };
   const cause = causeOf(deps, call);
   const plan = entry && password.status === 'matched' ? planFor(deps, entry, input) : undefined;
-  const { facts, state, position } = await execute(
+  const { position, outcomes } = await transact(
     deps.log.state,
-    user,
-    // Only a name that is in the fold may become the name of a stream.
-    userStream(entry?.state.username ?? 'no such user'),
-    {
-      type: 'log-in',
-      now,
-      password,
-      otp: secondFactor === 'off' ? { status: 'not_required' } : otp,
-      addresses,
-      ...certificateIn(plan),
-    },
+    [
+      step(
+        user,
+        // Only a name that is in the fold may become the name of a stream.
+        userStream(entry?.state.username ?? 'no such user'),
+        {
+          type: 'log-in',
+          now,
+          password,
+          otp: secondFactor === 'off' ? { status: 'not_required' } : otp,
+          addresses,
+          ...certificateIn(plan),
+        },
+      ),
+    ],
     cause,
+    termsOf(call, asOf),
   );
+  const [{ facts, state }] = outcomes;
   if (position !== undefined) await deps.views.reached(position);
   if (plan && loginOutcome(facts).status === 'logged_in') return granted(plan);
   if (facts.length === 0)
@@ -149,24 +163,22 @@ async function tellRefusal(
 }
 
 async function checkPassword(
-  deps: AuthDeps,
   entry: UserEntry | undefined,
+  hash: Uint8Array | undefined,
   password: string,
 ): Promise<PasswordCheck> {
   const id = entry?.state.passwordId ?? undefined;
-  const hash = await unsealOrPretend(deps, entry?.passwordIn, passwordHashSecret);
   const matches = await verifyPassword(hash && Buffer.from(hash).toString(), password);
   return matches && id !== undefined ? { status: 'matched', id } : { status: 'wrong' };
 }
 
-async function checkOtp(
-  deps: AuthDeps,
+function checkOtp(
   entry: UserEntry | undefined,
+  seed: Uint8Array | undefined,
   code: string,
   nowMs: number,
-): Promise<OtpCheck> {
+): OtpCheck {
   const id = entry?.state.otp?.id;
-  const seed = await unsealOrPretend(deps, entry?.otpIn, otpSeedSecret);
   const step = matchOtpStep(seed ?? noSeed, code, nowMs);
   if (code === '') return { status: 'absent' };
   return seed && id !== undefined && step !== undefined

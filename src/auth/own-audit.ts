@@ -6,6 +6,7 @@ import { auditStream } from '../domain/streams.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Cause, Position } from '../log/event.ts';
 import type { AuditWriter } from './audit-writer.ts';
+import { Together } from './audit-together.ts';
 
 export interface Seen {
   readonly event: string;
@@ -44,6 +45,8 @@ export function ownAudit({ writer, state, world, hostId }: OwnAuditParts): OwnAu
     request_id: cause.requestId,
   });
 
+  const together = new Together(writer, world, hostId);
+
   const appendToState = async (event: AuditEvent, cause: Cause): Promise<void> => {
     const stream = auditStream(event, hostId);
     const fact: AuditFact = { type: 'audit.recorded', data: { event } };
@@ -57,11 +60,11 @@ export function ownAudit({ writer, state, world, hostId }: OwnAuditParts): OwnAu
   };
 
   return {
-    record: (seen, cause) => writer.append([complete(seen, cause)], cause),
+    record: (seen, cause) => together.append(complete(seen, cause), cause),
     recordFromReserve: async (seen, cause) => {
       const event = complete(seen, cause);
       try {
-        await writer.append([event], cause);
+        await together.append(event, cause);
         return 'audit';
       } catch (e) {
         if (!isCoded(e, 'no_space')) throw e;

@@ -26,10 +26,10 @@ const projections = [
   clusterView,
   configurationView,
   hostsView,
-  supersededView,
   invitesView,
   presenceView,
   rolesView,
+  supersededView,
   tokensView,
   usersView,
 ];

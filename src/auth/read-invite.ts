@@ -4,10 +4,10 @@ import { isCoded } from '../base/errors.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
 import { invite, type PendingInvite, usableInvite } from '../domain/invite.ts';
 import { otpSeedSecret } from '../domain/user-fact.ts';
-import type { Recorded } from '../log/event.ts';
+import type { Position, Recorded } from '../log/event.ts';
 import { otpUrl } from '../pki/otp.ts';
 import { tokenHash } from '../pki/token.ts';
-import { findInvite } from '../views/invites.ts';
+import { findInvite, type InviteEntry } from '../views/invites.ts';
 import type { AuthDeps } from './deps.ts';
 import { clusterOf } from './lookups.ts';
 
@@ -16,7 +16,7 @@ type Output = z.input<typeof operation.output>;
 
 /** What the page of the link shows; the same however often it is opened. */
 export async function readInvite(deps: AuthDeps, { token }: Input): Promise<Output> {
-  const { pending, secondFactor, createdIn } = await openInvite(deps, token);
+  const { pending, secondFactor, seed } = await openInvite(deps, token);
   const { username, purpose, expiresAt } = pending;
   const { clusterName } = clusterOf(deps.views);
   const url =
@@ -24,7 +24,7 @@ export async function readInvite(deps: AuthDeps, { token }: Input): Promise<Outp
       ? otpUrl({
           issuer: 'Teleport',
           account: `${username}@${clusterName}`,
-          secret: await seedOf(deps, createdIn),
+          secret: await seed(),
         })
       : '';
   return { username, purpose, secondFactor, otpUrl: url, expiresAt };
@@ -35,22 +35,47 @@ export interface OpenInvite {
   readonly pending: PendingInvite;
   /** The event that holds the one-time seed. */
   readonly createdIn: Recorded;
+  /** @throws CodedError `access_denied` when somebody has just used the link, and the seed went with it. */
+  readonly seed: () => Promise<Uint8Array>;
+  /** The log's head when this was looked up. */
+  readonly asOf: Position;
   /** What the cluster demands now: the person sets up what the next login will ask for. */
   readonly secondFactor: SecondFactor;
 }
 
 /** @throws CodedError `access_denied`, the same for a link that is unknown, used, replaced or expired. */
 export async function openInvite(deps: AuthDeps, token: string): Promise<OpenInvite> {
-  await deps.views.fresh();
   const hash = tokenHash(token);
-  const entry = findInvite(deps.views.invites.state(), hash);
+  const found = (): InviteEntry | undefined => findInvite(deps.views.invites.state(), hash);
+  // Opened while the store is asked what is new: a link that is known already has the seed that it began
+  // with.
+  const [asOf, early] = await Promise.all([deps.views.fresh(), seedAhead(deps, found()?.createdIn)]);
+  const entry = found();
   const pending = usableInvite(entry?.state ?? invite.initial, deps.world.now());
   if (!entry) throw new Error('bug: an unknown invite is usable');
-  return { hash, pending, createdIn: entry.createdIn, secondFactor: clusterOf(deps.views).secondFactor };
+  const { createdIn } = entry;
+  return {
+    hash,
+    pending,
+    createdIn,
+    seed: async () => early ?? seedOf(deps, createdIn),
+    asOf,
+    secondFactor: clusterOf(deps.views).secondFactor,
+  };
 }
 
-/** @throws CodedError `access_denied` when somebody has just used the link, and the seed went with it. */
-export async function seedOf(deps: AuthDeps, createdIn: Recorded): Promise<Uint8Array> {
+/** Undefined when it cannot be had now: whoever needs it asks again, and learns why. */
+async function seedAhead(deps: AuthDeps, createdIn: Recorded | undefined): Promise<Uint8Array | undefined> {
+  if (!createdIn || clusterOf(deps.views).secondFactor === 'off') return undefined;
+  try {
+    return await deps.log.state.unseal(createdIn, otpSeedSecret);
+  } catch (e) {
+    if (isCoded(e)) return undefined;
+    throw e;
+  }
+}
+
+async function seedOf(deps: AuthDeps, createdIn: Recorded): Promise<Uint8Array> {
   try {
     return await deps.log.state.unseal(createdIn, otpSeedSecret);
   } catch (e) {

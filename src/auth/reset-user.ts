@@ -8,7 +8,7 @@ import { user } from '../domain/user.ts';
 import { step, transact } from '../log/execute.ts';
 import { findInvite } from '../views/invites.ts';
 import { findUser } from '../views/users.ts';
-import { type AuthDeps, causeOf } from './deps.ts';
+import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { destroySecrets } from './destroy-secrets.ts';
 import { newInvite } from './new-invite.ts';
 
@@ -22,7 +22,7 @@ export async function resetUser(
   { username, resetTtlSeconds }: Input,
 ): Promise<Output> {
   const fresh = newInvite(deps, { username, purpose: 'reset', ttlMs: resetTtlSeconds * second });
-  await deps.views.fresh();
+  const asOf = await deps.views.fresh();
   const before = findUser(deps.views.users.state(), username);
   const replaced = before?.state.invite?.hash;
   const revoke =
@@ -41,10 +41,11 @@ export async function resetUser(
       ...revoke,
     ],
     causeOf(deps, call),
+    termsOf(call, asOf),
   );
   if (position === undefined) throw new Error('bug: a reset made no fact');
   const oldInvite = replaced === undefined ? undefined : findInvite(deps.views.invites.state(), replaced);
   await deps.views.reached(position);
-  await destroySecrets(deps, [before?.passwordIn, oldInvite?.createdIn]);
+  deps.afterwards.add(destroySecrets(deps, [before?.passwordIn, oldInvite?.createdIn]));
   return { resetToken: fresh.token, expiresAt: fresh.expiresAt, position };
 }

@@ -6,6 +6,7 @@ import { role as roleRules } from '../domain/role.ts';
 import { roleStream } from '../domain/streams.ts';
 import type { SystemRole } from '../domain/host-info.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
+import { noDeadline } from '../base/deadline.ts';
 import { execute } from '../log/execute.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import type { Recorded } from '../log/event.ts';
@@ -42,6 +43,7 @@ export async function openTestAuth(
     nodename?: string;
     nameIsDefault?: boolean;
     monotonic?: () => number;
+    maxLogLagMs?: number;
     staticTokens?: readonly StaticToken[];
     servedBy?: () => Promise<string | undefined>;
   } = {},
@@ -50,24 +52,21 @@ export async function openTestAuth(
   const sink = recordingSink();
   const log = options.log ?? memoryLog({ world });
   const { deps, close } = await buildDeps({
+    hostId: authHostId,
+    clusterName: 'example',
+    secondFactor: 'otp',
+    nodename: 'auth-1',
+    ...options,
     log,
     world,
     sink,
     metrics: recordingMetrics(),
-    hostId: options.hostId ?? authHostId,
-    clusterName: options.clusterName ?? 'example',
-    secondFactor: options.secondFactor ?? 'otp',
-    nodename: options.nodename ?? 'auth-1',
-    nameIsDefault: options.nameIsDefault ?? false,
-    staticTokens: options.staticTokens ?? [],
-    ...(options.servedBy && { servedBy: options.servedBy }),
-    ...(options.monotonic && { monotonic: options.monotonic }),
   });
   return { deps, log, world, sink, close };
 }
 
 const requestId = '00000000-0000-4000-8000-0000000000ff';
-export const callOf = (caller: Caller): Call => ({ caller, requestId });
+export const callOf = (caller: Caller): Call => ({ caller, requestId, deadline: noDeadline });
 export const hostCall = (role: SystemRole, hostId = '00000000-0000-4000-8000-0000000000b1'): Call =>
   callOf({ kind: 'host', role, hostId, address: '10.0.0.1:4711' });
 export const adminCall = hostCall('Admin');

@@ -47,14 +47,15 @@ const append = (log: ClusterLog, stream: StreamName, expected: number) =>
   log.audit.append([{ stream, expected, facts: facts(1) }], cause);
 
 /** Folds the audit as another process would, and keeps its index small by the snapshots in the store. */
-async function otherFold(): Promise<{ fold: PartitionFold; streams: SegmentedStreams; upkeep: IndexUpkeep }> {
+async function otherFold() {
   const driver = memoryDriver(store);
   const fold = new PartitionFold('audit');
   for await (const { batch } of driver.read('audit', 1)) fold.admit(decodeBatch(batch));
-  const upkeep = new IndexUpkeep(driver, new SnapshotStore(driver.snapshots, 'audit', silentLog), silentLog);
+  const snapshots = new SnapshotStore(driver.snapshots, 'audit', silentLog);
+  const upkeep = new IndexUpkeep(driver, snapshots, silentLog);
   upkeep.attach(fold);
   if (!(fold.streams instanceof SegmentedStreams)) throw new Error('audit has segments');
-  return { fold, streams: fold.streams, upkeep };
+  return { fold, streams: fold.streams, snapshots, upkeep };
 }
 
 const runKeys = (): string[] => [...store.snapshots.keys()].filter((key) => key.startsWith('audit-runs/'));
@@ -101,6 +102,16 @@ describe('the index of audit', () => {
     expect(await upkeep.adopt(fold)).toBe(false);
     await fold.recall([session(1), session(5_400)]);
     expect([fold.revision(session(1)), fold.revision(session(5_400)), streams.size]).toEqual([2, 2, 5_501]);
+  });
+
+  it('lets go what it has written', async () => {
+    const log = await handle();
+    await fill(log, 0, 5_000);
+    const { fold, streams, snapshots } = await otherFold();
+    await snapshots.write(fold, [], { floor: 1, takenAt: cause.at, epoch: 1 });
+    expect(streams.held).toBeLessThan(2_200);
+    await fold.recall([session(1), session(4_999)]);
+    expect([fold.revision(session(1)), fold.revision(session(4_999))]).toEqual([2, 2]);
   });
 
   it('refuses a batch that goes on wrongly with a stream that lies in a run', async () => {

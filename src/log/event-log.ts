@@ -1,3 +1,4 @@
+import type { Deadline } from '../base/deadline.ts';
 import type { Observable } from 'rxjs';
 import type { Instant } from '../base/time.ts';
 import type { Place, StoreReport } from './slot-driver.ts';
@@ -15,6 +16,8 @@ export interface Write {
 export interface AppendOptions {
   /** Made by the caller, a UUID of version 7: by it the append is found again. The id of its last event. */
   readonly id?: string | undefined;
+  /** Asked right before the append goes to the store. */
+  readonly deadline?: Deadline | undefined;
 }
 
 /** What a view needs. Also implemented over the network, by `api/remote-log.ts`. */
@@ -54,6 +57,7 @@ export interface EventLog extends Followable {
    * @throws CodedError `conflict` if a stream is not at `expected`; `too_large` for a fact above 64 KB, more than
    * 512 facts or more bytes than a batch takes; `limit_exceeded` when too many appends wait;
    * `no_space`, `unavailable`, `damaged` when the store cannot take it, or the log has moved: then nothing was appended.
+   * What `deadline` refuses with, asked right before the store is: then nothing was appended either.
    * Only after `ambiguous` (the store fell silent for longer than the log waits) it may have been, or may yet be:
    * ask with `appended`, then decide.
    */
@@ -67,13 +71,14 @@ export interface EventLog extends Followable {
   appended(id: string, after: Position): Promise<Position | undefined>;
 
   /**
-   * One stream after revision `after` (default 0), oldest first, as of the newest commit.
+   * One stream after revision `after` (default 0), oldest first, as of the newest commit. With `asOf` (what
+   * `head` answered before): as of that position or a later one, without another look at the store.
    * @throws CodedError `cursor_too_old` when events after `after` were trimmed.
    */
-  read(stream: StreamName, after?: Revision): AsyncIterable<Recorded>;
+  read(stream: StreamName, after?: Revision, asOf?: Position): AsyncIterable<Recorded>;
 
-  /** Number of events ever appended to the stream, as of the newest commit; trimmed ones count. */
-  revision(stream: StreamName): Promise<Revision>;
+  /** Number of events ever appended to the stream, as of the newest commit or `asOf`; trimmed ones count. */
+  revision(stream: StreamName, asOf?: Position): Promise<Revision>;
 
   /**
    * Events after `after`, oldest first, up to the newest commit; then ends. Of a damaged log: what precedes the damage,

@@ -1,10 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { CodedError } from '../base/errors.ts';
+import { silentLog } from '../base/log-sink.ts';
+import { realWorld } from '../base/world.ts';
 import type { Decider } from './decider.ts';
 import type { Cause, Fact } from './event.ts';
 import { execute, step, transact } from './execute.ts';
+import { memoryKeyring } from './keyring.ts';
+import { memoryDriver, memoryStore } from './memory-driver.ts';
 import { memoryLog } from './memory-log.ts';
+import { openLog } from './open-log.ts';
+import type { SlotDriver } from './slot-driver.ts';
 
 const cause: Cause = { at: '2026-01-01T00:00:00.000Z', actor: 'user:test', requestId: 'r1' };
 
@@ -141,5 +147,63 @@ describe('a transaction over several streams', () => {
     const { outcomes } = await transact(log, steps, cause);
     expect(rounds).toBe(2);
     expect(outcomes[1].state).toBe(1);
+  });
+});
+
+describe('a command by what was known when its operation looked', () => {
+  const twoServers = async () => {
+    const store = memoryStore();
+    let reads = 0;
+    const driver = memoryDriver(store);
+    const counting: SlotDriver = {
+      ...driver,
+      read: (partition, from) => {
+        if (partition === 'state') reads++;
+        return driver.read(partition, from);
+      },
+    };
+    const shared = { keyring: memoryKeyring(), world: realWorld, sink: silentLog };
+    const here = await openLog({ ...shared, driver: counting, writer: 'here' });
+    const there = await openLog({ ...shared, driver: memoryDriver(store), writer: 'there' });
+    return { here: here.state, there: there.state, reads: () => reads };
+  };
+  const add = (by: number) => step(counter, 'counter-a', { add: by });
+
+  it('is decided and stored without another look', async () => {
+    const { here, reads } = await twoServers();
+    const asOf = await here.head();
+    const before = reads();
+    const { outcomes } = await transact(here, [add(2)], cause, { asOf });
+    expect([outcomes[0].state, reads()]).toEqual([2, before]);
+  });
+
+  it('is decided anew when another process was faster, and never by what is no longer so', async () => {
+    const { here, there } = await twoServers();
+    const asOf = await here.head();
+    await execute(there, counter, 'counter-a', { add: 60 }, cause);
+    await expect(transact(here, [add(60)], cause, { asOf })).rejects.toMatchObject({
+      code: 'limit_exceeded',
+    });
+    await execute(there, counter, 'counter-a', { add: 1 }, cause);
+    expect((await transact(here, [add(5)], cause, { asOf })).outcomes[0].state).toBe(66);
+  });
+
+  it('looks when less is known here than the operation saw', async () => {
+    const { here, there } = await twoServers();
+    await execute(there, counter, 'counter-a', { add: 100 }, cause);
+    const asOf = await there.head();
+    await expect(transact(here, [add(1)], cause, { asOf })).rejects.toMatchObject({ code: 'limit_exceeded' });
+  });
+
+  it('asks the deadline before each append, and leaves nothing behind when it refuses', async () => {
+    const { here } = await twoServers();
+    const deadline = {
+      begin: () => {
+        throw new CodedError('unavailable', 'too late');
+      },
+    };
+    await expect(transact(here, [add(1)], cause, { deadline })).rejects.toThrow('too late');
+    expect(await here.head()).toBe(0);
+    expect((await transact(here, [add(0)], cause, { deadline })).position).toBeUndefined();
   });
 });

@@ -1,4 +1,5 @@
 import { backoffMs, pause } from '../base/backoff.ts';
+import { type Deadline, noDeadline } from '../base/deadline.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
 import type { Decider } from './decider.ts';
 import type { EventLog } from './event-log.ts';
@@ -21,11 +22,24 @@ export interface Executed<S, F extends Fact> extends Outcome<S, F> {
 /** One command to one stream, as part of a transaction. Made by `step`. */
 export interface Step<S, F extends Fact> {
   readonly stream: StreamName;
-  decide(log: EventLog): Promise<Decided<S, F>>;
+  /** By what the stream held at `asOf`, or later. */
+  decide(log: EventLog, asOf: Position): Promise<Decided<S, F>>;
 }
 
 interface Decided<S, F extends Fact> extends Outcome<S, F> {
   readonly expected: Revision;
+}
+
+/** What an operation that executes commands knows and wants. */
+export interface Terms {
+  /**
+   * The log's head when the operation looked. What is known here since then is decided by, without another
+   * look at the store: what was decided by something older is never stored, as the append compares revisions.
+   * Default: it looks.
+   */
+  readonly asOf?: Position;
+  /** Asked right before each append. Default: none. */
+  readonly deadline?: Deadline;
 }
 
 /** Other processes may win this often before the caller is told. Inside a process a stream has one writer at a time. */
@@ -58,8 +72,8 @@ export const step = <S, C, F extends Fact>(
   command: C,
 ): Step<S, F> => ({
   stream,
-  decide: async (log) => {
-    const before = await load(log, decider, stream);
+  decide: async (log, asOf) => {
+    const before = await load(log, decider, stream, asOf);
     const facts = decider.decide(before.state, command);
     const state = facts.reduce((at, fact) => decider.evolve(at, fact), before.state);
     return { expected: before.revision, facts, state };
@@ -79,6 +93,7 @@ export async function transact<const T extends readonly AnyStep[]>(
   log: EventLog,
   steps: T,
   cause: Cause,
+  { asOf, deadline = noDeadline }: Terms = {},
 ): Promise<{ readonly position: Position | undefined; readonly outcomes: Outcomes<T> }> {
   const list: readonly AnyStep[] = steps;
   const streams = list.map((one) => one.stream);
@@ -86,7 +101,8 @@ export async function transact<const T extends readonly AnyStep[]>(
     throw new Error('bug: a stream appears twice in a transaction');
   return lockOf(log).hold(streams, async () => {
     for (let attempt = 1; ; attempt++) {
-      const decided = await Promise.all(list.map((one) => one.decide(log)));
+      const from = attempt === 1 && asOf !== undefined ? asOf : await log.head();
+      const decided = await Promise.all(list.map((one) => one.decide(log, from)));
       const outcomes = decided.map(({ facts, state }) => ({
         facts,
         state: state as unknown,
@@ -98,7 +114,7 @@ export async function transact<const T extends readonly AnyStep[]>(
           expected,
           facts,
         }));
-        return { position: await log.append(writes, cause), outcomes };
+        return { position: await log.append(writes, cause, { deadline }), outcomes };
       } catch (e) {
         if (!isCoded(e, 'conflict') || attempt === maxAttempts) throw e;
         await pause(backoffMs(attempt, retry.baseMs, retry.maxMs, 1));
@@ -110,15 +126,16 @@ export async function transact<const T extends readonly AnyStep[]>(
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- steps of different states and facts in one list
 type AnyStep = Step<any, any>;
 
-/** The state of a stream as of the newest commit; folds only what came since the last time. */
+/** The state of a stream as of the newest commit, or of `asOf`; folds only what came since the last time. */
 export async function load<S, F extends Fact>(
   log: EventLog,
   decider: Decider<S, never, F>,
   stream: StreamName,
+  asOf?: Position,
 ): Promise<{ state: S; revision: Revision }> {
   const cache = cacheOf(log);
   let { state, revision } = cache.get(decider, stream) ?? { state: decider.initial, revision: 0 };
-  for await (const event of log.read(stream, revision)) {
+  for await (const event of log.read(stream, revision, asOf)) {
     state = decider.evolve(state, known(decider, event));
     revision = event.revision;
   }

@@ -24,7 +24,7 @@ export const runRef = z.strictObject({
 export type RunRef = z.infer<typeof runRef>;
 
 /** A part is read whole to look up one stream. */
-const partChars = 48 * 1024;
+const partChars = 128 * 1024;
 
 const directoryShape = z.strictObject({
   version: z.literal(1),
@@ -112,7 +112,7 @@ export async function openRun(blobs: BlobStore, folder: string, ref: RunRef): Pr
     `${folder}${ref.id}/`,
     ref,
     parsed.data.parts,
-    new NameFilter(Uint8Array.from(bytes.subarray(end))),
+    new NameFilter(new Uint8Array(bytes.subarray(end))),
   );
 }
 

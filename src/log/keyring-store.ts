@@ -1,5 +1,6 @@
-import { realWorld, type World } from '../base/world.ts';
 import { CodedError } from '../base/errors.ts';
+import { allSettled } from '../base/settled.ts';
+import { realWorld, type World } from '../base/world.ts';
 import { type KeyEncryptionKey, type Keyring, keyringFrom, newKey } from './keyring.ts';
 import type { BlobStore, SlotDriver } from './slot-driver.ts';
 
@@ -21,15 +22,16 @@ export const openStoreKeyring = (
   places: StoreKeyPlaces,
   world: Pick<World, 'randomBytes'> = realWorld,
 ): Keyring => {
-  let keys: readonly KeyEncryptionKey[] | undefined;
+  let known: ReadonlyMap<string, KeyEncryptionKey> | undefined;
   return keyringFrom(
     async (as) => {
-      // Only who seals, or meets a key it has not seen, waits for the store.
-      if (keys === undefined || as === 'now') keys = await readKeys(places);
-      return keys;
+      // Only who has sealed, or meets a key it has not seen, waits for the store.
+      if (known === undefined || known.size === 0 || as === 'now') known = await readKeys(places, known);
+      return [...known.values()];
     },
     world,
     'the store',
+    'known',
   );
 };
 
@@ -65,16 +67,28 @@ export async function removeStoreKeys(
   return removed;
 }
 
-async function readKeys(places: StoreKeyPlaces): Promise<KeyEncryptionKey[]> {
-  const keys: KeyEncryptionKey[] = [];
-  for (const { place, name } of await placedKeys(places)) {
-    const id = nameShape.exec(name)?.[2];
-    const key = await place.get(name);
-    if (id === undefined || (key !== undefined && key.length !== 32))
-      throw new CodedError('damaged', `${name} in the store is not a key-encryption key`);
-    if (key !== undefined) keys.push({ id, key });
-  }
-  return keys;
+/**
+ * By the names they have now, in their order. What a name stands for never changes: only new ones are read.
+ */
+async function readKeys(
+  places: StoreKeyPlaces,
+  known: ReadonlyMap<string, KeyEncryptionKey> | undefined,
+): Promise<ReadonlyMap<string, KeyEncryptionKey>> {
+  const keys = await allSettled(
+    (await placedKeys(places)).map(async ({ place, name }): Promise<[string, KeyEncryptionKey][]> => {
+      const key = known?.get(name) ?? (await readKey(place, name));
+      return key ? [[name, key]] : [];
+    }),
+  );
+  return new Map(keys.flat());
+}
+
+async function readKey(place: BlobStore, name: string): Promise<KeyEncryptionKey | undefined> {
+  const id = nameShape.exec(name)?.[2];
+  const key = await place.get(name);
+  if (id === undefined || (key !== undefined && key.length !== 32))
+    throw new CodedError('damaged', `${name} in the store is not a key-encryption key`);
+  return key && { id, key };
 }
 
 interface PlacedKey {

@@ -161,6 +161,7 @@ describe('a keyring in the store', () => {
     expect(await one.newest()).toBe(await other.newest());
     const old = await one.wrap(dataKey, 'k');
     const id = await addStoreKey(store);
+    expect(await one.newest()).toBe(id);
     const fresh = await one.wrap(dataKey, 'k');
     expect(wrappedUnder(fresh)).toBe(id);
     for (const wrapped of [old, fresh])
@@ -179,6 +180,7 @@ describe('a keyring in the store', () => {
     const id = await addStoreKey(store);
     expect(await store.meta.list('')).toEqual([`key-encryption-key/00000008-${id}`]);
     expect(await openStoreKeyring(store).newest()).toBe(id);
+    expect(await ring.newest()).toBe(id);
     const wrapped = await ring.wrap(dataKey, 'k');
     expect(await removeStoreKeys(store, (one) => one !== id)).toEqual([older.id]);
     expect(await store.vault.list('')).toEqual([]);

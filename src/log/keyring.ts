@@ -8,7 +8,11 @@ import { ringForm, wrappedUnder } from './wrapped-key.ts';
  * place. `context` names the data key; what was wrapped for one name does not unwrap for another.
  */
 export interface Keyring {
-  /** Wraps under the newest key. @throws CodedError `unavailable` when that key is out of reach. */
+  /**
+   * Wraps under the newest key, where looking it up is cheap; else under the newest that is known here: who
+   * stores what was wrapped asks `newest` afterwards in any case. @throws CodedError `unavailable` when that
+   * key is out of reach.
+   */
   wrap(dataKey: Uint8Array, context: string): Promise<Uint8Array>;
   /**
    * @throws CodedError `unavailable` when this keyring lacks the key it was wrapped under, or that key is out of reach;
@@ -37,14 +41,19 @@ const tagBytes = 16;
 /** The keys, the newest last. `known` may be as they were when last looked up; `now` is as they are. */
 export type KeySupply = (as: 'known' | 'now') => Promise<readonly KeyEncryptionKey[]>;
 
-/** A keyring over keys that may change while it is used. @param where for messages: how an operator knows it. */
+/**
+ * A keyring over keys that may change while it is used.
+ * @param where for messages: how an operator knows it.
+ * @param wrapsBy `known` where each look takes a round trip. Default: it looks before it wraps.
+ */
 export function keyringFrom(
   supply: KeySupply,
   world: Pick<World, 'randomBytes'>,
   where = 'this keyring',
+  wrapsBy: 'known' | 'now' = 'now',
 ): Keyring {
-  const newestOf = async (): Promise<KeyEncryptionKey> => {
-    const newest = (await supply('now')).at(-1);
+  const newestOf = async (as: 'known' | 'now'): Promise<KeyEncryptionKey> => {
+    const newest = (await supply(as)).at(-1);
     if (newest === undefined) throw new CodedError('unavailable', `${where} holds no key`);
     return newest;
   };
@@ -54,14 +63,14 @@ export function keyringFrom(
     return among(await supply('known')) ?? among(await supply('now'));
   };
   return {
-    wrap: async (dataKey, context) => wrapUnder(await newestOf(), dataKey, context, world),
+    wrap: async (dataKey, context) => wrapUnder(await newestOf(wrapsBy), dataKey, context, world),
     unwrap: async (wrapped, context) => {
       const id = wrappedUnder(wrapped);
       const key = await find(id);
       if (key === undefined) throw missingKey(id, where);
       return unwrapWith(key, Buffer.from(wrapped), context);
     },
-    newest: async () => (await newestOf()).id,
+    newest: async () => (await newestOf('now')).id,
     holds: async (keyName) => (await find(keyName)) !== undefined,
   };
 }

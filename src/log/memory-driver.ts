@@ -149,7 +149,7 @@ function holds(store: MemoryStore, partition: Partition, { slot, hash }: Place):
 
 function appendTo(store: MemoryStore, partition: Partition, after: Place, batch: Uint8Array): Appended {
   if (batch.length > maxBatchBytes)
-    throw new CodedError('limit_exceeded', 'the batch is larger than the store takes');
+    throw new CodedError('too_large', 'the batch is larger than the store takes');
   const slot = after.slot + 1;
   const { floor, head } = boundsOf(store, partition);
   if (slot < floor) return { status: 'below floor', floor };

@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import { type Deadline, noDeadline } from '../base/deadline.ts';
 import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
@@ -11,7 +12,6 @@ import type {
   EventLog,
   PartitionContents,
   PartitionStats,
-  SnapshotContents,
   ViewSnapshot,
   ViewState,
   Write,
@@ -21,6 +21,7 @@ import { fenceError } from './fence.ts';
 import { follow, holdsEvent } from './follow.ts';
 import { IndexUpkeep } from './index-upkeep.ts';
 import { PartitionReader } from './partition-reader.ts';
+import { contentsOf, statsOf } from './partition-stats.ts';
 import { conditionError, conditionText } from './reader-condition.ts';
 import {
   recover,
@@ -100,14 +101,20 @@ export class PartitionLog implements EventLog {
     if (condition?.status === 'newer') throw new CodedError('misconfigured', conditionText(condition));
   }
 
-  async append(writes: readonly Write[], cause: Cause, { id }: AppendOptions = {}): Promise<Position> {
+  async append(
+    writes: readonly Write[],
+    cause: Cause,
+    { id, deadline = noDeadline }: AppendOptions = {},
+  ): Promise<Position> {
     const facts = writes.flatMap(({ facts }) => facts);
     if (facts.length === 0) throw new CodedError('bad_request', 'an append holds at least one fact');
     if (id !== undefined && !isUuidV7(id))
       throw new CodedError('bad_request', 'the id of an append is a UUID of version 7');
-    if (!facts.some((fact) => fact.secrets))
-      return this.#appender.append(this.#draft(writes, cause, this.#ids(facts.length, id)), cause.at);
-    return this.#appendSealed(writes, cause, this.#ids(facts.length, id));
+    const ids = this.#ids(facts.length, id);
+    if (facts.some((fact) => fact.secrets)) return this.#appendSealed(writes, cause, ids, deadline);
+    const drafts = this.#draft(writes, cause, ids);
+    deadline.begin();
+    return this.#appender.append(drafts, cause.at);
   }
 
   async appended(id: string, after: Position): Promise<Position | undefined> {
@@ -117,13 +124,13 @@ export class PartitionLog implements EventLog {
     return undefined;
   }
 
-  async *read(stream: StreamName, after: Revision = 0): AsyncGenerator<Recorded> {
-    await this.#reader.catchUp();
+  async *read(stream: StreamName, after: Revision = 0, asOf?: Position): AsyncGenerator<Recorded> {
+    await this.#look(asOf);
     yield* readStream(this.#reader, stream, after);
   }
 
-  async revision(stream: StreamName): Promise<Revision> {
-    await this.#reader.catchUp();
+  async revision(stream: StreamName, asOf?: Position): Promise<Revision> {
+    await this.#look(asOf);
     await this.#reader.fold.recall([stream]);
     return this.#reader.fold.revision(stream);
   }
@@ -214,21 +221,8 @@ export class PartitionLog implements EventLog {
   }
 
   /** See `ClusterLog.inspect`. */
-  async inspect(): Promise<PartitionContents> {
-    const snapshots: SnapshotContents[] = [];
-    for await (const { slot, bytes, found } of this.#snapshots.inspect()) {
-      const good = typeof found === 'string' ? undefined : found;
-      snapshots.push({
-        slot,
-        bytes,
-        position: good?.position,
-        takenAt: good?.takenAt,
-        fault: typeof found === 'string' ? found : undefined,
-      });
-    }
-    for await (const { slot } of this.#options.driver.read(this.#partition, 1))
-      return { firstSlot: slot, snapshots };
-    return { firstSlot: 0, snapshots };
+  inspect(): Promise<PartitionContents> {
+    return contentsOf(this.#options.driver, this.#partition, this.#snapshots);
   }
 
   /** See `ClusterLog.lookFor`. */
@@ -247,28 +241,12 @@ export class PartitionLog implements EventLog {
   }
 
   stats(): PartitionStats {
-    const { fold, condition } = this.#reader;
-    const waiting = this.#appender.waiting;
-    const positions = [...this.#watch.watchers].map((one) => one.position);
-    return {
-      position: fold.position,
-      slot: fold.slot,
-      hash: fold.hash.toString('hex'),
-      streams: fold.streams.size,
-      ...this.#appender.counters,
-      waitingAppends: waiting.appends,
-      waitingBytes: waiting.bytes,
-      followers: positions.length,
-      lag: Math.max(0, ...positions.map((one) => fold.position - one)),
-      eventsSinceSnapshot: fold.position - fold.compactedAt,
+    return statsOf({
+      reader: this.#reader,
+      appender: this.#appender,
+      followers: [...this.#watch.watchers].map((one) => one.position),
       lastSnapshotAt: this.#lastSnapshotAt,
-      damage: condition?.status === 'damaged' ? `slot ${condition.slot}: ${condition.reason}` : undefined,
-      wentBack: condition?.status === 'went back' ? conditionText(condition) : undefined,
-      fence:
-        condition?.status === 'newer'
-          ? { status: 'unknown', copy: '', reason: conditionText(condition) }
-          : fold.fence,
-    };
+    });
   }
 
   async close(): Promise<void> {
@@ -276,6 +254,11 @@ export class PartitionLog implements EventLog {
     await this.#upkeep.close();
     this.#closed.abort();
     await this.#discarded.close();
+  }
+
+  /** Reads what is new in the store, unless what is known here goes as far as is asked for. */
+  async #look(asOf: Position | undefined): Promise<void> {
+    if (asOf === undefined || this.#reader.fold.position < asOf) await this.#reader.catchUp();
   }
 
   #recoveryParts(): RecoveryParts {
@@ -316,10 +299,15 @@ export class PartitionLog implements EventLog {
     }));
   }
 
-  async #appendSealed(writes: readonly Write[], cause: Cause, ids: Iterator<string>): Promise<Position> {
+  async #appendSealed(
+    writes: readonly Write[],
+    cause: Cause,
+    ids: Iterator<string>,
+    deadline: Deadline,
+  ): Promise<Position> {
     await this.#refuseEarly(writes, cause);
     const parts = { sealing: this.#options.sealing, discarded: this.#discarded, appender: this.#appender };
-    return appendSealed(parts, writes, cause, ids);
+    return appendSealed(parts, writes, { cause, ids, deadline });
   }
 
   /** What can be seen to fail is refused before anything is written to the vault. */

@@ -1,3 +1,5 @@
+import type { Deadline } from '../base/deadline.ts';
+import { allSettled } from '../base/settled.ts';
 import type { Appender, AppendTrace } from './appender.ts';
 import type { DiscardedKeys } from './discarded-keys.ts';
 import type { Write } from './event-log.ts';
@@ -13,8 +15,11 @@ import { draftEvent, type EventDraft } from './stored-event.ts';
 export async function appendSealed(
   parts: { readonly sealing: Sealing; readonly discarded: DiscardedKeys; readonly appender: Appender },
   writes: readonly Write[],
-  cause: Cause,
-  ids: Iterator<string>,
+  {
+    cause,
+    ids,
+    deadline,
+  }: { readonly cause: Cause; readonly ids: Iterator<string>; readonly deadline: Deadline },
 ): Promise<Position> {
   const made: string[] = [];
   const trace: AppendTrace = {};
@@ -30,13 +35,14 @@ export async function appendSealed(
     return { stream, expected, events };
   });
   try {
-    const drafts = await settledAll(
+    const drafts = await allSettled(
       numbered.map(async ({ stream, expected, events }) => ({
         stream,
         expected,
-        events: await settledAll(events.map(({ fact, id }) => seal(stream, fact, id))),
+        events: await allSettled(events.map(({ fact, id }) => seal(stream, fact, id))),
       })),
     );
+    deadline.begin();
     return await parts.appender.append(drafts, cause.at, trace);
   } catch (e) {
     await parts.discarded.add({ keyIds: made, eventIds, sentSlot: trace.sentSlot });
@@ -48,10 +54,4 @@ export function nextId(ids: Iterator<string>): string {
   const { value } = ids.next() as IteratorResult<string, undefined>;
   if (value === undefined) throw new Error('bug: fewer ids than events');
   return value;
-}
-
-/** As `Promise.all`, but ends when all have ended: nothing goes on behind the back of whoever cleans up. */
-async function settledAll<T>(promises: readonly Promise<T>[]): Promise<T[]> {
-  await Promise.allSettled(promises);
-  return Promise.all(promises);
 }

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { CodedError } from '../base/errors.ts';
+import { allSettled } from '../base/settled.ts';
 import type { World } from '../base/world.ts';
 import type { Recorded, SealedSecret, StreamName } from './event.ts';
 import type { Keyring } from './keyring.ts';
@@ -44,8 +45,7 @@ export class Sealing {
     secrets: Readonly<Record<string, Uint8Array>>,
     made: string[],
   ): Promise<Sealed> {
-    const sealed: Record<string, SealedSecret> = {};
-    for (const [name, secret] of Object.entries(secrets)) {
+    const seal = async ([name, secret]: [string, Uint8Array]): Promise<[string, SealedSecret]> => {
       if (!nameShape.test(name))
         throw new CodedError('bad_request', `not a name for a secret: ${JSON.stringify(name)}`);
       const keyId = `${place.eventId}.${name}`;
@@ -54,13 +54,10 @@ export class Sealing {
       const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(boundTo(place, name));
       const ciphertext = Buffer.concat([cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
       await this.#keep(keyId, key, made);
-      sealed[name] = {
-        keyId,
-        nonce: Buffer.from(nonce).toString('base64'),
-        ciphertext: ciphertext.toString('base64'),
-      };
-    }
-    return sealed;
+      const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+      return [name, { keyId, nonce: text(nonce), ciphertext: text(ciphertext) }];
+    };
+    return Object.fromEntries(await allSettled(Object.entries(secrets).map(seal)));
   }
 
   async unseal(event: Recorded, name: string): Promise<Uint8Array> {

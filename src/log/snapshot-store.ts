@@ -29,6 +29,8 @@ export class SnapshotStore {
   readonly #blobs: BlobStore;
   readonly #partition: Partition;
   readonly #sink: LogSink;
+  /** The views of the manifest that was looked at last, by the digest of its bytes. */
+  #listed: { readonly digest: string; readonly views: Manifest['views'] } | undefined;
   readonly #runs: IndexRuns;
 
   constructor(blobs: BlobStore, partition: Partition, sink: LogSink) {
@@ -116,17 +118,28 @@ export class SnapshotStore {
 
   /** The newest stored state of a view that reads back whole. */
   async view(name: string): Promise<ViewSnapshot | undefined> {
-    for await (const manifest of this.newestFirst()) {
-      const entry = Object.hasOwn(manifest.views, name) ? manifest.views[name] : undefined;
+    for (const slot of (await this.#slots()).reverse()) {
+      const views = await this.#viewsAt(slot);
+      const entry = views && Object.hasOwn(views, name) ? views[name] : undefined;
       if (entry === undefined) continue;
-      const bytes = await this.#blobs.get(this.#key(manifest.slot, `view/${name}`));
+      const bytes = await this.#blobs.get(this.#key(slot, `view/${name}`));
       if (bytes === undefined || hash('sha256', bytes, 'hex') !== entry.digest) {
-        this.#tell(manifest.slot, `the state of ${name} is not what was written`);
+        this.#tell(slot, `the state of ${name} is not what was written`);
         continue;
       }
       return JSON.parse(Buffer.from(bytes).toString()) as ViewSnapshot;
     }
     return undefined;
+  }
+
+  /** Which views a snapshot holds. A manifest lists all streams as well: it is read once for all views, not once for each. */
+  async #viewsAt(slot: number): Promise<Manifest['views'] | undefined> {
+    const stored = await this.#blobs.get(this.#key(slot, 'manifest'));
+    const digest = stored && hash('sha256', stored, 'hex');
+    if (digest !== undefined && this.#listed?.digest === digest) return this.#listed.views;
+    const manifest = await this.#read(slot);
+    if (manifest && digest !== undefined) this.#listed = { digest, views: manifest.views };
+    return manifest?.views;
   }
 
   /** Deletes all but the newest two. Answers the older one that stays, when there are two. */

@@ -55,8 +55,19 @@ export class Watch {
   }
 
   #start(): void {
-    this.#hints = this.#driver.hints(this.#partition).subscribe(() => {
-      this.#look();
+    this.#hints = this.#driver.hints(this.#partition).subscribe({
+      next: () => {
+        this.#look();
+      },
+      error: (e: unknown) => {
+        this.#sink.warn(
+          'the store gives no more hints of new events: they are looked for by the clock alone',
+          {
+            partition: this.#partition,
+            reason: messageOf(e),
+          },
+        );
+      },
     });
     this.#timer = setInterval(() => {
       this.#look();
@@ -88,13 +99,13 @@ export class Watch {
   async #read(): Promise<void> {
     try {
       await this.#reader.catchUp();
-      if (this.#silent) this.#sink.info('reads the log again', { partition: this.#partition });
+      if (this.#silent) this.#sink.info('the log can be read again', { partition: this.#partition });
       this.#silent = false;
     } catch (e) {
       if (this.#watchers.size === 0) return;
       const fields = { partition: this.#partition, reason: messageOf(e) };
       if (!isCoded(e)) this.#sink.error('bug: reading the log failed', fields);
-      else if (!this.#silent) this.#sink.warn('cannot read the log, goes on trying', fields);
+      else if (!this.#silent) this.#sink.warn('the log cannot be read now, it is tried again', fields);
       this.#silent = true;
     }
   }

@@ -2,7 +2,16 @@ import { host, hostFact, type HostState } from '../domain/host.ts';
 import type { HostInfo, SystemRole } from '../domain/host-info.ts';
 import { idInStream } from '../domain/streams.ts';
 import { readFact, typesOf } from './read-fact.ts';
-import { emptyTable, entriesOf, getIn, removeIn, setIn, type Table, tableFrom, valuesOf } from './table.ts';
+import {
+  emptyTable,
+  entriesOf,
+  getIn,
+  reduceValues,
+  removeIn,
+  setIn,
+  type Table,
+  tableFrom,
+} from './table.ts';
 import type { Projection } from './view.ts';
 
 /** As others may see it: without keys. */
@@ -29,9 +38,12 @@ export const hostsView: Projection<HostsState> = {
 
 /** All hosts in a role, sorted by name, then id. */
 export const hostsInRole = (hosts: HostsState, role: SystemRole): readonly HostInfo[] =>
-  valuesOf(hosts)
-    .flatMap(({ roles }) => roles[role] ?? [])
-    .sort((a, b) => (a.nodename === b.nodename ? 0 : a.nodename < b.nodename ? -1 : 1));
+  reduceValues<Membership, HostInfo[]>(hosts, [], (found, { roles }) => {
+    if (roles[role]) found.push(roles[role]);
+    return found;
+  }).sort((a, b) => compared(a.nodename, b.nodename) || compared(a.hostId, b.hostId));
+
+const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
 
 /** What the host says of itself in that role, or undefined when it is no member. */
 export const findHost = (hosts: HostsState, hostId: string, role: SystemRole): HostInfo | undefined =>

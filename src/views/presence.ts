@@ -48,7 +48,7 @@ export const presenceView: Projection<PresenceState> = {
       if (known && known.lastSeenAt > seenAt) continue;
       seen = setIn(seen, key, { lastSeenAt: seenAt, until: plusMs(seenAt, ttlSeconds * second) });
     }
-    // By the moments on the log, a part of the table with each fact: the same in whoever folds it.
+    // By the moments on the log, a few entries with each fact: the same in whoever folds it.
     const oldest = plusMs(now, -rememberedMs);
     return sweepIn(seen, event.position, ({ until }) => until > oldest);
   },

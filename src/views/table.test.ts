@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   emptyTable,
   entriesOf,
+  findKey,
   getIn,
   reduceValues,
   removeIn,
@@ -52,17 +53,42 @@ describe('a table', () => {
     );
   });
 
-  it('is swept in 64 turns, wherever they begin, and shares what stays', () => {
-    const table = tableFrom(Array.from({ length: 2_000 }, (_, n) => [`host-${n}`, n] as const));
-    let swept = table;
-    for (let turn = 1_000; turn < 1_064; turn++) swept = sweepIn(swept, turn, (n) => n % 3 === 0);
-    expect(entriesOf(swept)).toEqual(entriesOf(table).filter(([, n]) => n % 3 === 0));
-    expect(swept.size).toBe(667);
-    expect(sweepIn(table, 5, () => true)).toBe(table);
+  it.each([1, 2, 10, 64])(
+    'is swept by and by in turns, %d from one to the next, a few entries each',
+    (pace) => {
+      const table = tableFrom(Array.from({ length: 2_000 }, (_, n) => [`host-${n}`, n] as const));
+      let swept = table;
+      for (let turn = 0; turn < 1_000; turn++) {
+        let seen = 0;
+        swept = sweepIn(swept, 1_000 + turn * pace, (n) => {
+          seen++;
+          return n % 3 === 0;
+        });
+        expect(seen).toBeLessThan(64);
+      }
+      expect(entriesOf(swept)).toEqual(entriesOf(table).filter(([, n]) => n % 3 === 0));
+      expect(swept.size).toBe(667);
+      expect(sweepIn(table, 5, () => true)).toBe(table);
+    },
+  );
+
+  it('loses the same to a turn, however it came about', () => {
+    const ids = Array.from({ length: 3_000 }, (_, n) => `host-${n}`);
+    let grown: Table<number> = emptyTable;
+    for (const [n, id] of ids.entries()) grown = setIn(grown, id, n);
+    for (const id of ids.slice(500)) grown = removeIn(grown, id);
+    const read = tableFrom(entriesOf(grown));
+    for (let turn = 0; turn < 50; turn++)
+      expect(entriesOf(sweepIn(grown, turn, () => false))).toEqual(
+        entriesOf(sweepIn(read, turn, () => false)),
+      );
+    expect(sweepIn(read, 1, () => false).size).toBeLessThan(500);
   });
 
-  it('sums over all its values', () => {
+  it('finds an entry by what it is, and sums over all its values', () => {
     const table = tableFrom(Array.from({ length: 100 }, (_, n) => [`host-${n}`, n] as const));
+    expect(findKey(table, (key, n) => key.startsWith('host-') && n === 77)).toBe('host-77');
+    expect(findKey(table, (_key, n) => n === 100)).toBeUndefined();
     expect(reduceValues(table, 0, (sum, n) => sum + n)).toBe(4950);
     expect(reduceValues<number, number>(emptyTable, 7, (sum, n) => sum + n)).toBe(7);
   });
@@ -75,13 +101,27 @@ describe('a table', () => {
     expect(setIn(table, 'a', { n: 1 })).not.toBe(table);
   });
 
-  it('shares all but a bucket with the one before, among 10,000 entries', () => {
-    const ids = Array.from({ length: 10_000 }, (_, i) => `${(i * 7919).toString(16)}-0000-4000-8000-${i}`);
-    const table = tableFrom(ids.map((id, i) => [id, i] as const));
-    const next = setIn(table, ids[77] ?? '', -1);
-    const copied = next.buckets.filter((bucket, i) => bucket !== table.buckets[i]);
-    expect(copied).toHaveLength(1);
-    const sizes = table.buckets.flatMap((level) => (level ?? []).map((entries) => entries?.length ?? 0));
-    expect(Math.max(...sizes)).toBeLessThan(30);
-  });
+  it.each([1_000, 100_000])(
+    'shares all but a few small arrays with the one before, among %d entries',
+    (count) => {
+      const ids = Array.from({ length: count }, (_, i) => `${(i * 7919).toString(16)}-0000-4000-8000-${i}`);
+      const table = tableFrom(ids.map((id, i) => [id, i] as const));
+      const old = arraysOf(table.root, new Set());
+      for (const next of [
+        setIn(table, ids[77] ?? '', -1),
+        setIn(table, 'new', 0),
+        removeIn(table, ids[5] ?? ''),
+      ]) {
+        const copied = [...arraysOf(next.root, new Set())].filter((one) => !old.has(one));
+        expect(copied.reduce((sum, one) => sum + one.length, 0)).toBeLessThan(250);
+      }
+    },
+  );
 });
+
+/** The arrays that a table lies in. */
+function arraysOf(part: Table<unknown>['root'], found: Set<readonly unknown[]>): Set<readonly unknown[]> {
+  if ('entries' in part) return found.add(part.entries);
+  for (const one of part.parts) arraysOf(one, found);
+  return found.add(part.parts);
+}

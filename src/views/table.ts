@@ -1,91 +1,179 @@
 /**
- * A map that is never changed: `setIn` answers a new one that shares all but two small arrays with the old.
- * Two levels of 64 buckets: among 10,000 entries an update copies about 130 pointers.
+ * A map that is never changed: `setIn` answers a new one that shares all but a few small arrays with the old.
+ * A tree of 16 branches over the bits of the key's hash that grows with what it holds: whatever is done to
+ * one entry takes the same few steps among a hundred and among a million.
  */
 export interface Table<V> {
   readonly size: number;
-  readonly buckets: readonly (Level<V> | undefined)[];
+  readonly root: Part<V>;
 }
 
-type Level<V> = readonly (readonly Entry<V>[] | undefined)[];
+/** What lies under one path: few entries, or 16 parts by the next bits of the hash. */
+type Part<V> = Leaf<V> | Branch<V>;
+interface Leaf<V> {
+  readonly entries: readonly Entry<V>[];
+}
+interface Branch<V> {
+  readonly parts: readonly Part<V>[];
+}
 type Entry<V> = readonly [key: string, value: V];
 
-const width = 64;
+const bitsOfLevel = 4;
+const width = 1 << bitsOfLevel;
+const bitsOfHash = 32;
+/** A leaf of more is divided, as long as the hash has bits left. */
+const mostInLeaf = 32;
+/** Entries that one turn of `sweepIn` looks at: at least so many, and less than twice of it. */
+const leastInTurn = 8;
 
+const emptyLeaf: Leaf<never> = { entries: [] };
 /** Holds nothing, so it fits every `V`. */
-export const emptyTable: Table<never> = { size: 0, buckets: [] };
+export const emptyTable: Table<never> = { size: 0, root: emptyLeaf };
 
-export function getIn<V>(table: Table<V>, key: string): V | undefined {
-  const hash = hashOf(key);
-  return table.buckets[hash % width]?.[(hash >>> 6) % width]?.find(([k]) => k === key)?.[1];
-}
+export const getIn = <V>(table: Table<V>, key: string): V | undefined => entryOf(table, key)?.[1];
 
 /** Answers the same table when the key has this very value already. */
 export function setIn<V>(table: Table<V>, key: string, value: V): Table<V> {
-  const entries = entriesNear(table, key);
-  const at = entries.findIndex(([k]) => k === key);
-  if (at < 0) return withEntries(table, key, [...entries, [key, value]], 1);
-  return entries[at]?.[1] === value ? table : withEntries(table, key, entries.with(at, [key, value]), 0);
+  const known = entryOf(table, key);
+  if (known && known[1] === value) return table;
+  return {
+    size: table.size + (known ? 0 : 1),
+    root: withEntry(table.root, hashOf(key), 0, [key, value]),
+  };
 }
 
 /** Answers the same table when the key is not there. */
 export function removeIn<V>(table: Table<V>, key: string): Table<V> {
-  const entries = entriesNear(table, key);
-  const rest = entries.filter(([k]) => k !== key);
-  return rest.length === entries.length ? table : withEntries(table, key, rest, -1);
+  if (!entryOf(table, key)) return table;
+  return { size: table.size - 1, root: withoutEntry(table.root, hashOf(key), 0, key) };
 }
 
 /**
- * Leaves out the entries of one part of the table (`turn` modulo 64) that `keep` refuses: who does so with each turn in
- * order has looked at every entry after 64. Answers the same table when all of them stay.
+ * Leaves out what `keep` refuses among some ten of the entries; which ones, `turn` says. Who does so with
+ * each turn in order, whatever the step between them, comes by every entry again and again, and no turn costs
+ * more in a large table than in a small one. The same entries and turn give the same table, however it came
+ * about.
  */
 export function sweepIn<V>(table: Table<V>, turn: number, keep: (value: V) => boolean): Table<V> {
-  const level = table.buckets[turn % width];
-  const gone = level?.flatMap((entries) => entries?.filter(([, value]) => !keep(value)) ?? []) ?? [];
-  return gone.reduce((left, [key]) => removeIn(left, key), table);
+  const bits = Math.max(0, Math.floor(Math.log2(table.size / leastInTurn)));
+  // By the golden ratio: consecutive turns, and every second or tenth one, spread evenly.
+  const path = bits === 0 ? 0 : Math.imul(turn, 0x9e3779b1) >>> (bitsOfHash - bits);
+  let left = table;
+  eachUnder(table.root, { path, bits, depth: 0 }, ([key, value]) => {
+    if (!keep(value)) left = removeIn(left, key);
+  });
+  return left;
 }
 
 /** All entries, sorted by key. */
-export const entriesOf = <V>(table: Table<V>): readonly Entry<V>[] =>
-  table.buckets
-    .flatMap((level) => level ?? [])
-    .flatMap((entries) => entries ?? [])
-    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+export function entriesOf<V>(table: Table<V>): readonly Entry<V>[] {
+  const entries: Entry<V>[] = [];
+  eachIn(table.root, (entry) => entries.push(entry));
+  return entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+/** The key of an entry for which `is` holds: looks at all of them, but sorts none. */
+export function findKey<V>(table: Table<V>, is: (key: string, value: V) => boolean): string | undefined {
+  let found: string | undefined;
+  eachIn(table.root, ([key, value]) => {
+    if (is(key, value)) found = key;
+  });
+  return found;
+}
 
 /** Folds over all values, in no order: without the cost of sorting them. */
 export function reduceValues<V, A>(table: Table<V>, start: A, step: (sum: A, value: V) => A): A {
   let sum = start;
-  for (const level of table.buckets)
-    for (const entries of level ?? []) for (const [, value] of entries ?? []) sum = step(sum, value);
+  eachIn(table.root, ([, value]) => {
+    sum = step(sum, value);
+  });
   return sum;
 }
 
 export const valuesOf = <V>(table: Table<V>): readonly V[] => entriesOf(table).map(([, value]) => value);
 
-export const tableFrom = <V>(entries: Iterable<Entry<V>>): Table<V> => {
-  let table: Table<V> = emptyTable;
-  for (const [key, value] of entries) table = setIn(table, key, value);
-  return table;
-};
-
-const entriesNear = <V>(table: Table<V>, key: string): readonly Entry<V>[] => {
-  const hash = hashOf(key);
-  return table.buckets[hash % width]?.[(hash >>> 6) % width] ?? [];
-};
-
-function withEntries<V>(table: Table<V>, key: string, entries: readonly Entry<V>[], grown: number): Table<V> {
-  const hash = hashOf(key);
-  const outer = hash % width;
-  const level = placed(table.buckets[outer] ?? [], (hash >>> 6) % width, entries);
-  return { size: table.size + grown, buckets: placed(table.buckets, outer, level) };
+/** Of two entries of one key the later one counts. */
+export function tableFrom<V>(entries: Iterable<Entry<V>>): Table<V> {
+  const byKey = new Map<string, Hashed<V>>();
+  for (const entry of entries) byKey.set(entry[0], { hash: hashOf(entry[0]), entry });
+  return { size: byKey.size, root: built([...byKey.values()], 0) };
 }
 
-/** Always all buckets, none left out: copying such an array is one move of memory. */
-function placed<T>(array: readonly (T | undefined)[], index: number, value: T): (T | undefined)[] {
-  const copy = array.length === width ? array.slice() : new Array<T | undefined>(width).fill(undefined);
-  copy[index] = value;
-  return copy;
+interface Hashed<V> {
+  readonly hash: number;
+  readonly entry: Entry<V>;
 }
+
+function built<V>(hashed: readonly Hashed<V>[], depth: number): Part<V> {
+  if (hashed.length <= mostInLeaf || depth >= bitsOfHash)
+    return { entries: hashed.map(({ entry }) => entry) };
+  const groups = Array.from({ length: width }, (): Hashed<V>[] => []);
+  for (const one of hashed) groups[branchAt(one.hash, depth)]?.push(one);
+  return {
+    parts: groups.map((group) => (group.length === 0 ? emptyLeaf : built(group, depth + bitsOfLevel))),
+  };
+}
+
+function entryOf<V>(table: Table<V>, key: string): Entry<V> | undefined {
+  const hash = hashOf(key);
+  let part: Part<V> = table.root;
+  for (let depth = 0; 'parts' in part; depth += bitsOfLevel)
+    part = part.parts[branchAt(hash, depth)] ?? emptyLeaf;
+  return part.entries.find(([known]) => known === key);
+}
+
+function withEntry<V>(part: Part<V>, hash: number, depth: number, entry: Entry<V>): Part<V> {
+  if ('parts' in part) {
+    const at = branchAt(hash, depth);
+    return {
+      parts: part.parts.with(at, withEntry(part.parts[at] ?? emptyLeaf, hash, depth + bitsOfLevel, entry)),
+    };
+  }
+  const at = part.entries.findIndex(([known]) => known === entry[0]);
+  const entries = at < 0 ? [...part.entries, entry] : part.entries.with(at, entry);
+  if (entries.length <= mostInLeaf) return { entries };
+  return built(
+    entries.map((one) => ({ hash: hashOf(one[0]), entry: one })),
+    depth,
+  );
+}
+
+function withoutEntry<V>(part: Part<V>, hash: number, depth: number, key: string): Part<V> {
+  if (!('parts' in part)) return { entries: part.entries.filter(([known]) => known !== key) };
+  const at = branchAt(hash, depth);
+  const parts = part.parts.with(
+    at,
+    withoutEntry(part.parts[at] ?? emptyLeaf, hash, depth + bitsOfLevel, key),
+  );
+  return parts.every(isEmpty) ? emptyLeaf : { parts };
+}
+
+const isEmpty = (part: Part<unknown>): boolean => 'entries' in part && part.entries.length === 0;
+
+function eachIn<V>(part: Part<V>, tell: (entry: Entry<V>) => void): void {
+  if ('entries' in part) part.entries.forEach(tell);
+  else for (const one of part.parts) eachIn(one, tell);
+}
+
+/** Those whose hash ends in the last `bits` bits of `path`. */
+function eachUnder<V>(
+  part: Part<V>,
+  { path, bits, depth }: { readonly path: number; readonly bits: number; readonly depth: number },
+  tell: (entry: Entry<V>) => void,
+): void {
+  if (bits <= depth) eachIn(part, tell);
+  else if ('entries' in part) {
+    const ends = 2 ** bits - 1;
+    for (const entry of part.entries) if (((hashOf(entry[0]) ^ path) & ends) === 0) tell(entry);
+  } else {
+    const fixed = (1 << Math.min(bitsOfLevel, bits - depth)) - 1;
+    for (const [at, one] of part.parts.entries())
+      if (((at ^ branchAt(path, depth)) & fixed) === 0)
+        eachUnder(one, { path, bits, depth: depth + bitsOfLevel }, tell);
+  }
+}
+
+const branchAt = (hash: number, depth: number): number => (hash >>> depth) % width;
 
 /** FNV-1a over UTF-16 units: spreads names and UUIDs well. */
 function hashOf(key: string): number {

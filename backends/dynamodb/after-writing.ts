@@ -1,0 +1,14 @@
+import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
+
+/**
+ * For what takes several requests of which the first has written: what fails from here on proves nothing of the whole.
+ * @throws CodedError `ambiguous` in place of any other.
+ */
+export async function afterWriting<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (e) {
+    if (!isCoded(e) || isCoded(e, 'ambiguous')) throw e;
+    throw new CodedError('ambiguous', `written in part, and not ended: ${messageOf(e)}`, { cause: e });
+  }
+}

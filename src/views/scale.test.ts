@@ -1,0 +1,202 @@
+import { describe, expect, it } from 'vitest';
+import { hour, plusMs } from '../base/time.ts';
+import { adminRole } from '../domain/role.ts';
+import type { Fact, StreamName } from '../log/event.ts';
+import { hostsView } from './hosts.ts';
+import { invitesView } from './invites.ts';
+import { presenceView } from './presence.ts';
+import { rolesView } from './roles.ts';
+import { recordedAt } from './testing.ts';
+import { tokensView } from './tokens.ts';
+import { usersView } from './users.ts';
+import type { Projection } from './view.ts';
+
+/*
+ * What one more event costs must not grow with what a view holds. Steps are counted rather than timed: each
+ * entry of the stored state counts how often it is looked at, and whatever the new state does not share with
+ * the old was copied.
+ */
+const at = '2026-01-01T00:00:00.000Z';
+const addresses = { remote: '192.0.2.1:1', local: '192.0.2.2:1' };
+
+interface Kind {
+  readonly projection: Projection<never>;
+  /** How the n-th comes about. */
+  readonly made: (n: number) => readonly [StreamName, Fact];
+  /** What may happen to it. */
+  readonly later: (n: number) => readonly (readonly [StreamName, Fact])[];
+}
+
+const nameOf = (n: number): string =>
+  `${((n * 7919) % 1_000_003).toString(16).padStart(8, '0')}-0000-4000-8000-000000000000`;
+const host = (n: number): object => ({
+  hostId: nameOf(n),
+  role: 'Node',
+  nodename: nameOf(n),
+  address: '192.0.2.7:3022',
+  publicAddress: '',
+  sshPublicAddress: '',
+  labels: { team: 'a' },
+  version: '1.0.0',
+});
+const kind = <S>(
+  projection: Projection<S>,
+  made: Kind['made'],
+  ...later: ((n: number) => readonly [StreamName, Fact])[]
+): Kind => ({
+  projection: projection as Projection<never>,
+  made,
+  later: (n) => later.map((one) => one(n)),
+});
+
+const userOf = (n: number): StreamName => `user-${nameOf(n)}`;
+const kinds: Readonly<Record<string, Kind>> = {
+  users: kind(
+    usersView,
+    (n) => [userOf(n), { type: 'user.created', data: { username: nameOf(n), roles: ['admin'], traits: {} } }],
+    (n) => [userOf(n), { type: 'user.login_refused', data: { reason: 'wrong_password', at, addresses } }],
+    (n) => [userOf(n), { type: 'user.locked', data: { until: plusMs(at, hour), reason: 'failures' } }],
+    (n) => [userOf(n), { type: 'user.unlocked', data: {} }],
+    (n) => [userOf(n), { type: 'user.deleted', data: {} }],
+  ),
+  roles: kind(
+    rolesView,
+    (n) => [`role-${nameOf(n)}`, { type: 'role.created', data: { role: { ...adminRole, name: nameOf(n) } } }],
+    (n) => [`role-${nameOf(n)}`, { type: 'role.updated', data: { role: { ...adminRole, name: nameOf(n) } } }],
+    (n) => [`role-${nameOf(n)}`, { type: 'role.deleted', data: { name: nameOf(n) } }],
+  ),
+  tokens: kind(
+    tokensView,
+    (n) => [
+      `token-${nameOf(n)}`,
+      { type: 'token.created', data: { roles: ['Node'], expiresAt: plusMs(at, hour), uses: null } },
+    ],
+    (n) => [
+      `token-${nameOf(n)}`,
+      {
+        type: 'token.used',
+        data: { hostId: nameOf(n), nodename: 'n', role: 'Node', address: '192.0.2.1:1', key: 'k' },
+      },
+    ],
+    (n) => [`token-${nameOf(n)}`, { type: 'token.deleted', data: {} }],
+  ),
+  hosts: kind(
+    hostsView,
+    (n) => [`host-${nameOf(n)}`, { type: 'host.joined', data: { host: host(n) } }],
+    (n) => [`host-${nameOf(n)}`, { type: 'host.changed', data: { host: { ...host(n), version: '1.0.1' } } }],
+    (n) => [`host-${nameOf(n)}`, { type: 'host.left', data: { role: 'Node', reason: 'gone' } }],
+  ),
+  invites: kind(
+    invitesView,
+    (n) => [
+      `invite-${nameOf(n)}`,
+      {
+        type: 'invite.created',
+        data: { username: 'u', purpose: 'invite', expiresAt: plusMs(at, hour), ttlMs: hour },
+      },
+    ],
+    (n) => [`invite-${nameOf(n)}`, { type: 'invite.accepted', data: {} }],
+  ),
+  presence: kind(presenceView, (n) => [
+    'presence-auth-1',
+    {
+      type: 'hosts.renewed',
+      data: { hosts: [{ hostId: nameOf(n), role: 'Node', seenAt: at, ttlSeconds: 60 }] },
+    },
+  ]),
+};
+
+/** What a snapshot has of `count` of them: one that was folded, under many names. */
+function storedText({ projection, made }: Kind, count: number): string {
+  const folded = projection.apply(projection.initial, recordedAt(1, ...made(1)));
+  const [entry] = projection.encode(folded) as [object];
+  const text = JSON.stringify(entry);
+  const names = Array.from({ length: count }, (_, i) => nameOf(i + 1)).sort();
+  return `[${names.map((name) => text.replaceAll(nameOf(1), name)).join(',')}]`;
+}
+
+/** As it would be stored; `looks` counts each look at one of its entries, or at the value of one. */
+function counted(stored: unknown, looks: { count: number }): unknown {
+  const counting = <T extends object>(target: T, inner: boolean): T =>
+    new Proxy(target, {
+      get: (of, name, receiver) => {
+        looks.count++;
+        const value: unknown = Reflect.get(of, name, receiver);
+        return inner && typeof value === 'object' && value !== null ? counting(value, false) : value;
+      },
+    });
+  return (stored as object[]).map((entry) => counting(entry, true));
+}
+
+/** How many places of arrays and objects `state` has that `before` does not share. */
+function copiedPlaces(before: unknown, state: unknown): number {
+  const old = objectsIn(before);
+  let places = 0;
+  for (const one of objectsIn(state)) if (!old.has(one)) places += Array.isArray(one) ? one.length : 1;
+  return places;
+}
+
+function objectsIn(root: unknown): Set<object> {
+  const found = new Set<object>();
+  const open = [root];
+  for (let one = open.pop(); one !== undefined; one = open.pop())
+    if (typeof one === 'object' && one !== null && !found.has(one)) {
+      found.add(one);
+      open.push(...(Object.values(one) as unknown[]).filter((value) => typeof value === 'object'));
+    }
+  return found;
+}
+
+const most = { looks: 400, places: 250 };
+
+describe.each(Object.entries(kinds))('one more of %s', (_name, one) => {
+  const { projection, made, later } = one;
+  const events = [made(200_000), ...later(77), ...later(200_000)];
+
+  it.each([1_000, 30_000])('looks at a few among %d, and copies a few', { timeout: 60_000 }, (count) => {
+    const stored: unknown = JSON.parse(storedText(one, count));
+    const looks = { count: 0 };
+    let state = projection.decode(counted(stored, looks));
+    for (const [i, [stream, fact]] of events.entries()) {
+      looks.count = 0;
+      state = projection.apply(state, recordedAt(count + 1 + i, stream, fact));
+      expect([fact.type, looks.count]).toEqual([fact.type, Math.min(looks.count, most.looks)]);
+    }
+    const before = projection.decode(stored);
+    const [[stream, fact]] = [made(200_000)];
+    expect(copiedPlaces(before, projection.apply(before, recordedAt(count + 1, stream, fact)))).toBeLessThan(
+      most.places,
+    );
+  });
+
+  it('comes back from what was stored as it was stored', () => {
+    const stored: unknown = JSON.parse(storedText(one, 500));
+    expect(stored).toHaveLength(500);
+    expect(projection.encode(projection.decode(stored))).toEqual(stored);
+  });
+});
+
+/** By what this thread worked: others on the machine make a clock go on, and this not. */
+function cpuMs<T>(act: () => T): readonly [ms: number, result: T] {
+  const before = process.threadCpuUsage();
+  const result = act();
+  const { user, system } = process.threadCpuUsage(before);
+  return [(user + system) / 1000, result];
+}
+
+it('100,000 of each kind are opened in 2 s, and one more takes 0.1 ms', { timeout: 120_000 }, () => {
+  let opening = 0;
+  for (const [name, one] of Object.entries(kinds)) {
+    const text = storedText(one, 100_000);
+    const [openingMs, opened] = cpuMs(() => one.projection.decode(JSON.parse(text)));
+    opening += openingMs;
+    const more = 1_000;
+    const [foldingMs] = cpuMs(() => {
+      let state = opened;
+      for (let n = 100_001; n <= 100_000 + more; n++)
+        state = one.projection.apply(state, recordedAt(n, ...one.made(n)));
+    });
+    expect([name, foldingMs / more < 0.1, foldingMs]).toEqual([name, true, foldingMs]);
+  }
+  expect(opening).toBeLessThan(2_000);
+});
