@@ -1,3 +1,4 @@
+import { firstValueFrom } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import type { ClusterLog, EventLog } from '../../src/log/event-log.ts';
 import type { Recorded, StreamName } from '../../src/log/event.ts';
@@ -138,6 +139,21 @@ export function describeRecovering(trial: () => Trial): void {
       await other.recover('state', 'go on', cause);
       expect(await numbersIn(other.state, 'a-1')).toEqual([1, 2, 3, 4]);
       expect((await verifyLog(await trial().driver())).bad).toBeUndefined();
+    });
+
+    it('tells who followed the lost branch, however far the log has come since', async () => {
+      const [log, other] = await wentBack();
+      await fill((await trial().log()).state, 'c-1', 1, 9);
+      await log.recover('state', 'go on', cause);
+      await other.recover('state', 'go on', cause);
+      for (const { state } of [log, other]) {
+        const [third] = await collect(state.read('a-1', 2));
+        const id = third?.id ?? '';
+        expect(await state.holds(3, id)).toBe(true);
+        expect(await state.holds(4, id)).toBe(false);
+        expect((await firstValueFrom(state.follow(3, id))).position).toBe(4);
+        await expect(firstValueFrom(state.follow(4, id))).rejects.toMatchObject({ code: 'cursor_too_old' });
+      }
     });
 
     it('goes on where nothing but a place was known', async () => {

@@ -48,7 +48,9 @@ export function describeRestored(trial: () => Trial): void {
       await putBack();
       for (const log of [knowing, other]) {
         for (const decide of decisions(log)) await expect(decide()).rejects.toMatchObject(wentBack);
-        expect(log.stats().state.wentBack).toContain('up to slot 4, and no longer slot 7');
+        expect(log.stats().state.wentBack).toContain(
+          'state log was read up to slot 7, and ends at slot 4 now',
+        );
         expect(logTrouble(log)).toContain('tctl log recover');
         // Another partition lost nothing.
         expect(log.stats().audit.wentBack).toBeUndefined();

@@ -31,6 +31,8 @@ function sleeper(who: Who): { woken: number } {
   void tail.changed(position, { who, ms: 2_000, signal: never }).then(() => seen.woken++);
   return seen;
 }
+/** Whether the log still has the event that the tail saw last. */
+let same: boolean;
 const settled = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
 
 beforeEach(async () => {
@@ -38,8 +40,10 @@ beforeEach(async () => {
   position = 0;
   begun = [];
   headOf = () => Promise.resolve(position);
+  same = true;
   const log = {
     head: () => headOf(),
+    holds: () => Promise.resolve(same),
     follow: (after: number) => {
       begun.push(after);
       return (live = new Subject());
@@ -174,6 +178,20 @@ describe('a tail whose log fails', () => {
     live.error(new CodedError('unavailable', 'the store went back'));
     await settled();
     expect([tail.head(), tail.era() === era]).toEqual([3, false]);
+  });
+
+  it('tells so where the log has gone on since, past what they had', async () => {
+    for (let n = 0; n < 5; n++) eventFor('for.all');
+    const era = tail.era();
+    position = 9;
+    live.error(new CodedError('unavailable', 'x'));
+    await settled();
+    expect([tail.head(), tail.era() === era]).toEqual([9, true]);
+    eventFor('for.all');
+    same = false;
+    live.error(new CodedError('unavailable', 'the store went back'));
+    await settled();
+    expect(tail.era() === era).toBe(false);
   });
 
   it('says so for good when the log is closed', async () => {

@@ -53,6 +53,7 @@ class Tail implements LiveTail {
   readonly #audiences = new Map<Who, Audience>();
   readonly #closed = new AbortController();
   #head: Position;
+  #headId: string | undefined;
   #era = 0;
   #readers = 0;
   #failure: CodedError | undefined;
@@ -125,7 +126,7 @@ class Tail implements LiveTail {
     const over = (): boolean => signal.aborted;
     for (let failures = 0; !over();) {
       try {
-        if (failures > 0) this.#goOnFrom(await this.#log.head());
+        if (failures > 0) await this.#goOn();
         await this.#follow(() => (failures = 0));
         if (over()) return;
         this.#fail('the log was closed');
@@ -143,7 +144,7 @@ class Tail implements LiveTail {
 
   async #follow(told: () => void): Promise<void> {
     const { promise: ended, resolve, reject } = Promise.withResolvers<unknown>();
-    const subscription = this.#log.follow(this.#head).subscribe({
+    const subscription = this.#log.follow(this.#head, this.#headId).subscribe({
       next: (event) => {
         told();
         this.#take(event);
@@ -165,6 +166,7 @@ class Tail implements LiveTail {
 
   #take(event: Followed): void {
     this.#head = event.position;
+    this.#headId = event.id;
     if (!event.fact || this.#readers === 0) this.#recent.clear();
     else this.#recent.add(event);
     for (const [who, audience] of this.#audiences) {
@@ -174,10 +176,14 @@ class Tail implements LiveTail {
     }
   }
 
-  #goOnFrom(head: Position): void {
+  async #goOn(): Promise<void> {
+    const head = await this.#log.head();
+    const id = this.#headId;
+    const wentBack = head < this.#head || (id !== undefined && !(await this.#log.holds(this.#head, id)));
     if (this.#failure) this.#options.sink.info('follows the log again', { position: head });
-    if (head < this.#head) this.#era++;
+    if (wentBack) this.#era++;
     this.#failure = undefined;
+    if (head !== this.#head || wentBack) this.#headId = undefined;
     this.#head = head;
     for (const audience of this.#audiences.values()) audience.newest = head;
     this.#wakeAll();

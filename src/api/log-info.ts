@@ -33,6 +33,7 @@ export const partitionInfo = z.object({
   lastCompaction: z.object({ at: z.string(), by: z.string() }).optional(),
   signedHead: signedHead.optional(),
   unsigned: count,
+  wentBack: z.string().optional(),
 });
 
 /** The log as the auth server that answers sees it: what lies in the store, and what only that server knows. */

@@ -17,7 +17,7 @@ export const logLine = z.union([
       fact: z.object({ type: z.string(), data: z.record(z.string(), z.unknown()) }),
     }),
   }),
-  z.object({ position: z.number().int().nonnegative() }),
+  z.object({ position: z.number().int().nonnegative(), id: z.string().optional() }),
   z.object({ head: z.number().int().nonnegative(), everyMs: z.number().int().positive().optional() }),
   z.object({ error: z.object({ code: z.string(), message: z.string() }) }),
 ]);
@@ -39,7 +39,9 @@ export function eventLine(event: Recorded): string {
   return text;
 }
 
-export const positionLine = (position: Position): string => `{"position":${position}}\n`;
+/** @param id of the event there. */
+export const positionLine = (position: Position, id: string): string =>
+  `${JSON.stringify({ position, id })}\n`;
 /** @param everyMs the next sign of life comes within this time. */
 export const headLine = (head: Position, everyMs: number): string =>
   `{"head":${head},"everyMs":${everyMs}}\n`;

@@ -71,6 +71,26 @@ describe('an auth server that cannot follow its log', () => {
   });
 });
 
+describe('an auth server whose log has gone on since it went back', () => {
+  it.each([
+    ['an event', 'c'],
+    ['an event that is not for the reader', 'hidden'],
+  ])('tells those who know %s that it has another one there', async (_what, last) => {
+    const trial = await setUp(['a', 'b', last]);
+    const reader = collect(trial.remote);
+    await turn();
+    trial.store.away = away;
+    trial.fail(away);
+    await isAway(trial, 'this auth server cannot follow its log: the store is away');
+    trial.putBackTo(2);
+    for (const type of ['x', 'y', 'z']) trial.add(type);
+    trial.store.away = undefined;
+    await until(() => {
+      expect(reader.ended()).toBe('cursor_too_old');
+    });
+  });
+});
+
 describe('asking a log from afar', () => {
   it('tells where it begins, and the head that a server tells next', async () => {
     const { remote, trimmed, add } = await setUp(['a', 'b']);

@@ -31,12 +31,14 @@ interface TinyLog {
 /** The parts of a log that the server reads. */
 function tinyLog(): TinyLog {
   const all: Recorded[] = [];
+  let branch = '';
   let live = new Subject<Recorded>();
   const store: TinyLog['store'] = { away: undefined };
   const trimmed = { before: 0 };
   const reads: number[] = [];
   const log = {
     head: () => (store.away ? Promise.reject(store.away) : Promise.resolve(all.length)),
+    holds: (position: number, id: string) => Promise.resolve(all[position - 1]?.id === id),
     positionBefore: () => Promise.resolve(trimmed.before),
     follow: (after: number) =>
       new Observable<Followed>((subscriber) => {
@@ -66,10 +68,11 @@ function tinyLog(): TinyLog {
     },
     putBackTo: (position) => {
       all.length = position;
+      branch += "'";
     },
     add: (type) => {
       const event: Recorded = {
-        id: `e${all.length + 1}`,
+        id: `e${all.length + 1}${branch}`,
         stream: 'user-alice',
         revision: all.length + 1,
         position: all.length + 1,

@@ -50,7 +50,7 @@ describe('following the log from afar', () => {
       expect(remote.connection()).toEqual({ status: 'connected' });
       expect(got).toEqual(['1:a', '2:b', '3:c']);
     });
-    expect(link.paths.at(-1)).toBe('/v3/log/state?after=2');
+    expect(link.paths.at(-1)).toBe('/v3/log/state?after=2&id=e2');
     expect(sink.lines.filter((line) => line.startsWith('warn'))).toHaveLength(1);
   });
 

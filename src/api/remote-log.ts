@@ -46,6 +46,8 @@ const missedSigns = 3;
 /** One stream from the server and the readers that are all at its position. */
 interface Upstream {
   position: Position;
+  /** Of the event there, when it is known. */
+  id: string | undefined;
   readonly readers: Set<Subscriber<Followed>>;
   readonly gone: AbortController;
   silentMs: number;
@@ -86,10 +88,10 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     upstream.gone.abort();
   };
 
-  /** Two streams at one position have the same future. */
+  /** Two streams at one event have the same future. */
   const joinOthers = (upstream: Upstream): void => {
     for (const other of upstreams) {
-      if (other === upstream || other.position !== upstream.position) continue;
+      if (other === upstream || !isAt(other, upstream.position, upstream.id)) continue;
       for (const reader of other.readers) upstream.readers.add(reader);
       other.readers.clear();
       end(other);
@@ -99,6 +101,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   const tell = (upstream: Upstream, followed: Followed): void => {
     if (followed.position <= upstream.position) return;
     upstream.position = followed.position;
+    upstream.id = followed.id;
     head = Math.max(head, followed.position);
     for (const reader of upstream.readers) reader.next(followed);
     if (upstreams.size > 1) joinOthers(upstream);
@@ -111,7 +114,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
       throw new CodedError('unavailable', `a line of the log is not understood: ${issuesOf(parsed.error)}`);
     alive();
     if ('event' in parsed.data) tell(upstream, parsed.data.event);
-    else if ('position' in parsed.data) tell(upstream, { position: parsed.data.position });
+    else if ('position' in parsed.data) tell(upstream, parsed.data);
     else if ('error' in parsed.data) throw fromWire(parsed.data.error.code, parsed.data.error.message);
     else {
       head = Math.max(head, parsed.data.head);
@@ -132,7 +135,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     let watchdog = watch(limitMs);
     try {
       const signal = AbortSignal.any([upstream.gone.signal, silent.signal]);
-      const response = await options.get(`${path}?after=${upstream.position}`, signal);
+      const response = await options.get(`${path}?${afterOf(upstream)}`, signal);
       if (response.statusCode !== 200) throw errorOfAnswer(response.statusCode ?? 0, await text(response));
       for await (const line of linesOf(response)) {
         onLine();
@@ -182,9 +185,10 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     }
   };
 
-  const begin = (after: Position): Upstream => {
+  const begin = (after: Position, id: string | undefined): Upstream => {
     const upstream: Upstream = {
       position: after,
+      id,
       readers: new Set(),
       gone: new AbortController(),
       silentMs: options.silentMs,
@@ -203,13 +207,13 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   };
 
   return {
-    follow: (after) =>
+    follow: (after, id) =>
       new Observable<Followed>((reader) => {
         if (closed.signal.aborted) {
           reader.complete();
           return undefined;
         }
-        const upstream = [...upstreams].find((one) => one.position === after) ?? begin(after);
+        const upstream = [...upstreams].find((one) => isAt(one, after, id)) ?? begin(after, id);
         upstream.readers.add(reader);
         return () => {
           for (const one of upstreams) if (one.readers.delete(reader) && one.readers.size === 0) end(one);
@@ -238,6 +242,13 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     },
   };
 }
+
+/** What an older server does not tell is taken to be the same. */
+const isAt = (one: Upstream, position: Position, id: string | undefined): boolean =>
+  one.position === position && (one.id === undefined || id === undefined || one.id === id);
+
+const afterOf = ({ position, id }: Upstream): string =>
+  id === undefined ? `after=${position}` : `after=${position}&id=${encodeURIComponent(id)}`;
 
 const closedError = (): CodedError => new CodedError('unavailable', 'the log was closed');
 

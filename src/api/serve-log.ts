@@ -14,6 +14,7 @@ import { snapshotTexts } from './snapshot-texts.ts';
 
 const partitionParam = z.enum(partitions);
 const afterParam = z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+const idParam = z.string().max(64).optional();
 const beforeParam = instant;
 const chunkChars = 32 * 1024;
 /** After so many hidden events a reader is told how far it has come. */
@@ -30,6 +31,8 @@ export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: Serve
     const { caller, partition } = admit(c, logs, deps);
     const after = afterParam.safeParse(c.req.query('after') ?? '0');
     if (!after.success) throw new CodedError('bad_request', 'after: not a position');
+    const id = idParam.safeParse(c.req.query('id'));
+    if (!id.success) throw new CodedError('bad_request', 'id: not the id of an event');
     const log = logs.log[partition];
     if (after.data > logs.tails[partition].head() && after.data > (await log.head()))
       throw new CodedError(
@@ -37,6 +40,11 @@ export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: Serve
         `this log has no event ${after.data}: the reader holds another one`,
       );
     refuseToServe(logs, partition, logs.tails[partition].era());
+    if (id.data !== undefined && !(await log.holds(after.data, id.data)))
+      throw new CodedError(
+        'cursor_too_old',
+        `this log has another event ${after.data} than the reader: it went back, and has gone on since`,
+      );
     const { outgoing } = c.env;
     const release = logs.tails[partition].hold();
     followers.count++;
@@ -165,13 +173,15 @@ async function* chunks(reading: Reading, signal: AbortSignal): Chunks {
   const era = tail.era();
   const who = whoOf(caller);
   let at = reading.after;
+  let atId = '';
   let told = at;
   let text = headLine(tail.head(), everyMs());
   const over = (): boolean => signal.aborted;
   const take = (event: Recorded): void => {
     at = event.position;
+    atId = event.id;
     if (logs.policy.visible(who, partition, event)) text += eventLine(event);
-    else if (at - told >= markEvery) text += positionLine(at);
+    else if (at - told >= markEvery) text += positionLine(at, atId);
     else return;
     told = at;
   };
@@ -197,7 +207,7 @@ async function* chunks(reading: Reading, signal: AbortSignal): Chunks {
         yield cut();
         if (over()) return;
       }
-    if (told < at) text += positionLine(at);
+    if (told < at) text += positionLine(at, atId);
     told = at;
     if (text !== '') yield cut();
     await tail.changed(at, { who, ms: everyMs(), signal });

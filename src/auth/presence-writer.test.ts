@@ -13,6 +13,8 @@ let log: ClusterLog;
 let writer: PresenceWriter;
 /** The facts of each append that was asked for. */
 let asked: (readonly Fact[])[];
+let watched: EventLog;
+let sink: ReturnType<typeof recordingSink>;
 let refuse: (facts: readonly Fact[]) => void;
 const world = fakeWorld();
 
@@ -20,7 +22,8 @@ beforeEach(() => {
   log = memoryLog({ world });
   asked = [];
   refuse = () => undefined;
-  const watched: EventLog = Object.assign(Object.create(log.presence) as EventLog, {
+  sink = recordingSink();
+  watched = Object.assign(Object.create(log.presence) as EventLog, {
     append: async (...args: Parameters<EventLog['append']>) => {
       const facts = args[0].flatMap((write) => write.facts);
       asked.push(facts);
@@ -29,17 +32,19 @@ beforeEach(() => {
     },
     revision: (stream: Parameters<EventLog['revision']>[0]) => log.presence.revision(stream),
   });
-  writer = presenceWriter({
-    log: watched,
+  writer = writerOf(watched, minute);
+});
+const writerOf = (on: EventLog, intervalMs: number): PresenceWriter =>
+  presenceWriter({
+    log: on,
     world,
-    sink: recordingSink(),
+    sink,
     hostId: authHostId,
-    intervalMs: minute,
+    intervalMs,
     soonMs: 5,
     monotonic: () => performance.now(),
     ageing: () => waitedMs,
   });
-});
 afterEach(async () => {
   await writer.close();
   await log.close();
@@ -139,5 +144,24 @@ describe('telling of the hosts that are alive', () => {
     renewAll(3);
     await writer.close();
     expect(await stored()).toHaveLength(3);
+  });
+});
+
+describe('a store that takes no heartbeats', () => {
+  it('is told of once, and that it does again; what waited is stored', async () => {
+    const away = new CodedError('unavailable', 'the store went back');
+    refuse = () => {
+      throw away;
+    };
+    const often = writerOf(watched, 2);
+    often.renew(host(1), 600);
+    await expect.poll(() => asked.length).toBeGreaterThan(5);
+    refuse = () => undefined;
+    await expect.poll(stored).toHaveLength(1);
+    await often.close();
+    expect(sink.lines.filter((line) => line.includes('heartbeats'))).toEqual([
+      expect.stringContaining('heartbeats cannot be stored now: they wait'),
+      expect.stringContaining('heartbeats are stored again'),
+    ]);
   });
 });

@@ -107,10 +107,23 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
     return asked;
   };
 
+  /** Told once, however long it lasts. */
+  let failing = false;
   const timer = setInterval(() => {
-    flush().catch((e: unknown) => {
-      sink.warn('heartbeats cannot be stored now', { reason: messageOf(e), hosts: waiting.size });
-    });
+    flush().then(
+      () => {
+        if (failing) sink.info('heartbeats are stored again');
+        failing = false;
+      },
+      (e: unknown) => {
+        if (!failing)
+          sink.warn('heartbeats cannot be stored now: they wait', {
+            reason: messageOf(e),
+            hosts: waiting.size,
+          });
+        failing = true;
+      },
+    );
   }, intervalMs);
   timer.unref();
 

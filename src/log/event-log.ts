@@ -1,7 +1,7 @@
 import type { Deadline } from '../base/deadline.ts';
 import type { Observable } from 'rxjs';
 import type { Instant } from '../base/time.ts';
-import type { StoreReport } from './slot-driver.ts';
+import type { Place, StoreReport } from './slot-driver.ts';
 import type { Fence } from './fence.ts';
 import type { Recovered, RecoveryReport, RecoveryStep } from './recovery.ts';
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
@@ -25,8 +25,12 @@ export interface Followable {
   /**
    * Everything after `after`: first history, then live; in order, each event once.
    * Errors with CodedError `cursor_too_old` when events after `after` were trimmed: start from `snapshot`.
+   * @param id of the event at `after`, where it is known: the same error when the log holds another one there, because its
+   *   store went back and it has gone on from there.
    */
-  follow(after: Position): Observable<Followed>;
+  follow(after: Position, id?: string): Observable<Followed>;
+  /** Whether the event at a position is this one; also when it was trimmed, and that cannot be told any more. */
+  holds?(position: Position, id: string): Promise<boolean>;
   /** The newest stored state of the projection `name`, if one was kept. */
   snapshot(name: string): Promise<ViewSnapshot | undefined>;
   /** Position of the newest event; over the network, the one that a server tells next. */
@@ -45,6 +49,8 @@ export interface ViewSnapshot {
 
 /** One partition of the append-only log. */
 export interface EventLog extends Followable {
+  holds(position: Position, id: string): Promise<boolean>;
+
   /**
    * Appends all the facts of all the writes, or none. Durable when it resolves.
    * Answers the position of the last one. A write without facts appends nothing and only guards its stream's revision.
@@ -196,6 +202,11 @@ export interface ClusterLog {
   ): Promise<Compacted>;
   /** What lies in the store beside the newest: looked up there at the call. */
   inspect(partition: Partition): Promise<PartitionContents>;
+  /**
+   * The store is known, from elsewhere, to have held this batch in this slot: looks whether it still does. Where it does
+   * not it has gone back, as `stats` says from then on.
+   */
+  lookFor(partition: Partition, place: Place): Promise<void>;
   /** After the store went back: what is known here, and what the store holds. Changes nothing. */
   recovery(partition: Partition): Promise<RecoveryReport>;
   /**

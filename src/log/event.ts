@@ -55,6 +55,8 @@ export interface SealedSecret {
 /** Tells a reader that it has been given everything up to `position`, though nothing there was for it. */
 export interface PositionMark {
   readonly position: Position;
+  /** Of the event there; absent from a server of an older release. */
+  readonly id?: string | undefined;
   readonly fact?: undefined;
 }
 

@@ -20,9 +20,9 @@ export interface FollowOptions {
  * History, page by page from the store, until the reader stands at the newest folded event; from there on each batch
  * as it is folded. A reader a million events behind holds one page. The store being away only delays it.
  */
-export function follow(options: FollowOptions, after: Position): Observable<Followed> {
+export function follow(options: FollowOptions, after: Position, id?: string): Observable<Followed> {
   return new Observable<Followed>((subscriber) => {
-    const follower = new Follower(options, after, subscriber);
+    const follower = new Follower(options, { after, id }, subscriber);
     subscriber.add(() => {
       follower.stop();
     });
@@ -35,12 +35,19 @@ class Follower {
   readonly #subscriber: Subscriber<Followed>;
   readonly #stopped = new AbortController();
   #at: Position;
+  /** Of the event at the position that it begins after; until that was looked at. */
+  #id: string | undefined;
   #stopListening: (() => void) | undefined;
   #release: (() => void) | undefined;
 
-  constructor(options: FollowOptions, after: Position, subscriber: Subscriber<Followed>) {
+  constructor(
+    options: FollowOptions,
+    { after, id }: { readonly after: Position; readonly id: string | undefined },
+    subscriber: Subscriber<Followed>,
+  ) {
     this.#options = options;
     this.#at = after;
+    this.#id = id;
     this.#subscriber = subscriber;
   }
 
@@ -95,7 +102,11 @@ class Follower {
     const { condition } = reader;
     if (condition?.status === 'went back') return conditionError(condition);
     if (this.#at > reader.fold.position) await reader.catchUp();
-    return this.#at > reader.fold.position ? tooOld(partition, this.#at) : undefined;
+    if (this.#at > reader.fold.position) return tooOld(partition, this.#at);
+    if (this.#id !== undefined && !(await holdsEvent(reader, this.#at, this.#id)))
+      return tooOld(partition, this.#at);
+    this.#id = undefined;
+    return undefined;
   }
 
   async #readHistory(): Promise<void> {
@@ -132,5 +143,18 @@ class Follower {
 
   #over(): boolean {
     return this.#stopped.signal.aborted || this.#subscriber.closed;
+  }
+}
+
+/** See `Followable.holds`. */
+export async function holdsEvent(reader: PartitionReader, position: Position, id: string): Promise<boolean> {
+  if (position === 0) return true;
+  if (position > reader.fold.position) await reader.catchUp();
+  try {
+    for await (const event of reader.events(position - 1, position)) return event.id === id;
+    return false;
+  } catch (e) {
+    if (isCoded(e, 'cursor_too_old')) return true;
+    throw e;
   }
 }

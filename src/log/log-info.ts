@@ -38,16 +38,19 @@ export interface PartitionInfo extends PartitionContents {
   readonly signedHead: SignedHead | undefined;
   /** Events that the newest signed head leaves out. */
   readonly unsigned: number;
+  /** The store went back: how far. What would have to be read from it is left out then. */
+  readonly wentBack?: string;
 }
 
 /** Looks at the store where this process does not know. Of a log that cannot be read to its end: what precedes. */
 export async function logInfo(log: ClusterLog): Promise<LogInfo> {
   const infos: PartitionInfo[] = [];
   for (const partition of partitions) infos.push(await partitionInfo(log, partition));
+  const keys = await unlessWentBack(log, 'state', () => readLogKeys(asKnown(log.state)));
   return {
     store: log.store(),
     trouble: logTrouble(log),
-    keys: await readLogKeys(asKnown(log.state)),
+    keys: keys ?? [],
     partitions: infos,
   };
 }
@@ -66,20 +69,38 @@ async function lookOnce(log: EventLog): Promise<void> {
   }
 }
 
+/** Undefined when the store went back: what would be read from it is not what was folded. */
+async function unlessWentBack<T>(
+  log: ClusterLog,
+  partition: Partition,
+  read: () => Promise<T>,
+): Promise<T | undefined> {
+  if (log.stats()[partition].wentBack !== undefined) return undefined;
+  try {
+    return await read();
+  } catch (e) {
+    if (log.stats()[partition].wentBack === undefined) throw e;
+    return undefined;
+  }
+}
+
 async function partitionInfo(log: ClusterLog, partition: Partition): Promise<PartitionInfo> {
   await lookOnce(log[partition]);
   const known = asKnown(log[partition]);
   const contents = await log.inspect(partition);
-  const newest = await newestHead(known, partition);
-  const lastCompaction = await compactedLast(known, partition);
+  const read = await unlessWentBack(log, partition, async () => ({
+    newest: await newestHead(known, partition),
+    lastCompaction: await compactedLast(known, partition),
+  }));
   const stats = log.stats()[partition];
   return {
     partition,
     ...contents,
     ...figuresOf(stats),
-    lastCompaction,
-    signedHead: newest.head,
-    unsigned: unsignedEvents(newest, stats.position),
+    lastCompaction: read?.lastCompaction,
+    signedHead: read?.newest.head,
+    unsigned: read === undefined ? 0 : unsignedEvents(read.newest, stats.position),
+    ...(stats.wentBack !== undefined && { wentBack: stats.wentBack }),
   };
 }
 

@@ -70,6 +70,7 @@ const clusterLog = (logs: Readonly<Record<Partition, PartitionLog>>, driver: Slo
   ...logs,
   takeSnapshot: (partition, views, options, cause) => logs[partition].takeSnapshot(views, options, cause),
   inspect: (partition) => logs[partition].inspect(),
+  lookFor: (partition, place) => logs[partition].lookFor(place),
   recovery: (partition) => logs[partition].recovery(),
   recover: (partition, step, cause) => logs[partition].recover(step, cause),
   stats: () => ({ state: logs.state.stats(), presence: logs.presence.stats(), audit: logs.audit.stats() }),

@@ -18,7 +18,7 @@ import type {
 } from './event-log.ts';
 import type { Cause, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import { fenceError } from './fence.ts';
-import { follow } from './follow.ts';
+import { follow, holdsEvent } from './follow.ts';
 import { IndexUpkeep } from './index-upkeep.ts';
 import { PartitionReader } from './partition-reader.ts';
 import { contentsOf, statsOf } from './partition-stats.ts';
@@ -38,7 +38,7 @@ import { SnapshotStore } from './snapshot-store.ts';
 import { restoreFold, takeSnapshot } from './snapshots.ts';
 import { draftEvent } from './stored-event.ts';
 import { appendSealed, nextId } from './sealed-append.ts';
-import { readStream } from './stream-reader.ts';
+import { positionBefore, readStream } from './stream-reader.ts';
 import { isUuidV7, uuidV7 } from './uuid-v7.ts';
 import { Watch } from './watch.ts';
 
@@ -145,7 +145,7 @@ export class PartitionLog implements EventLog {
     if (condition !== undefined) throw conditionError(condition);
   }
 
-  follow(after: Position): Observable<Followed> {
+  follow(after: Position, id?: string): Observable<Followed> {
     return follow(
       {
         reader: this.#reader,
@@ -155,21 +155,17 @@ export class PartitionLog implements EventLog {
         closed: this.#closed.signal,
       },
       after,
+      id,
     );
+  }
+
+  holds(position: Position, id: string): Promise<boolean> {
+    return holdsEvent(this.#reader, position, id);
   }
 
   async positionBefore(at: Instant): Promise<Position> {
     await this.#reader.catchUp();
-    const { fold } = this.#reader;
-    const signpost = fold.signpostBeforeMoment(at);
-    let position: Position | undefined;
-    for await (const batch of this.#reader.batches(signpost?.slot ?? 1)) {
-      for (const event of batch.events) {
-        if (event.cause.at >= at) return position ?? event.position - 1;
-        position = event.position;
-      }
-    }
-    return position ?? 0;
+    return positionBefore(this.#reader, at);
   }
 
   async head(): Promise<Position> {
@@ -227,6 +223,11 @@ export class PartitionLog implements EventLog {
   /** See `ClusterLog.inspect`. */
   inspect(): Promise<PartitionContents> {
     return contentsOf(this.#options.driver, this.#partition, this.#snapshots);
+  }
+
+  /** See `ClusterLog.lookFor`. */
+  lookFor(place: Place): Promise<void> {
+    return this.#reader.lookFor(place);
   }
 
   /** See `ClusterLog.recovery`. */

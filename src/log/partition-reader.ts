@@ -87,6 +87,16 @@ export class PartitionReader {
     return this.#queued;
   }
 
+  /** The store is known to have held this: looks whether it still does. One that does not has gone back. */
+  async lookFor(place: Place): Promise<void> {
+    if (this.#known === undefined || this.#known.slot < place.slot) this.#known = place;
+    try {
+      await this.catchUp();
+    } catch (e) {
+      if (this.#condition === undefined) throw e;
+    }
+  }
+
   /** Folds the next batch; one that is folded already is passed over. Tells the listeners. */
   admit(batch: Batch, stored: Uint8Array): void {
     if (batch.slot <= this.#fold.slot) return;

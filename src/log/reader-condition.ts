@@ -64,11 +64,16 @@ export function conditionText(condition: Condition): string {
       return `slot ${slot} of the ${partition} log cannot be read: ${condition.reason}`;
     case 'went back':
       return (
-        `the store went back: it holds ${partition} up to slot ${condition.head}, and no longer slot ${slot} as it was ` +
-        `read from it; nothing is decided or written until that is settled: see tctl log recover`
+        `the store went back: ${howFar(condition)}; nothing is decided or written until an operator settles it: ` +
+        `tctl log recover`
       );
   }
 }
+
+const howFar = ({ partition, slot, head }: Extract<Condition, { status: 'went back' }>): string =>
+  head < slot
+    ? `its ${partition} log was read up to slot ${slot}, and ends at slot ${head} now`
+    : `slot ${slot} of its ${partition} log is not what was read from it before`;
 
 /** Logs a condition when it begins or changes, and when it has ended. */
 export function tellCondition(

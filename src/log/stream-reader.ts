@@ -1,5 +1,6 @@
 import { CodedError } from '../base/errors.ts';
-import type { Recorded, Revision, StreamName } from './event.ts';
+import type { Instant } from '../base/time.ts';
+import type { Position, Recorded, Revision, StreamName } from './event.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import { indexSpan, type StreamIndex } from './stream-index.ts';
 
@@ -45,3 +46,16 @@ function runsOf({ slots, sparse }: StreamIndex, from: number): (readonly [number
 
 const trimmed = (stream: StreamName, after: Revision): CodedError =>
   new CodedError('cursor_too_old', `what ${stream} held after revision ${after} was trimmed`);
+
+/** See `EventLog.positionBefore`, of what is folded. */
+export async function positionBefore(reader: PartitionReader, at: Instant): Promise<Position> {
+  const signpost = reader.fold.signpostBeforeMoment(at);
+  let position: Position | undefined;
+  for await (const batch of reader.batches(signpost?.slot ?? 1)) {
+    for (const event of batch.events) {
+      if (event.cause.at >= at) return position ?? event.position - 1;
+      position = event.position;
+    }
+  }
+  return position ?? 0;
+}

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CodedError, messageOf } from '../base/errors.ts';
@@ -52,26 +52,42 @@ export function readKnownPlaces(dataDir: string, store: string): KnownPlaces {
 
 const everyMs = 5_000;
 
+interface KnownFile {
+  readonly dataDir: string;
+  readonly store: string;
+}
+
+/** What the store holds now, as one line of text. */
+function textOf(log: Pick<ClusterLog, 'stats'>, store: string): string {
+  const stats = log.stats();
+  const places = Object.fromEntries(
+    partitions.map((partition) => [partition, { slot: stats[partition].slot, hash: stats[partition].hash }]),
+  );
+  return `${JSON.stringify({ store, partitions: places })}\n`;
+}
+
+/** Also by root for a daemon that runs as another user. */
+export function writeKnownPlaces(log: Pick<ClusterLog, 'stats'>, { dataDir, store }: KnownFile): void {
+  const path = join(dataDir, fileName);
+  writeFileAtomic(path, textOf(log, store), 0o600);
+  const { uid, gid } = statSync(dataDir);
+  if (process.getuid?.() === 0 && uid !== 0) chownSync(path, uid, gid);
+}
+
 /** Writes the newest places now and then, and when it is closed: not while the store is found to have gone back. */
 export function keepKnownPlaces(
   log: Pick<ClusterLog, 'stats'>,
-  { dataDir, store, sink }: { readonly dataDir: string; readonly store: string; readonly sink: LogSink },
+  { sink, ...file }: KnownFile & { readonly sink: LogSink },
 ): { close(): void } {
   let written = '';
   let failing = false;
   const write = (): void => {
     const stats = log.stats();
     if (partitions.some((partition) => stats[partition].wentBack !== undefined)) return;
-    const places = Object.fromEntries(
-      partitions.map((partition) => [
-        partition,
-        { slot: stats[partition].slot, hash: stats[partition].hash },
-      ]),
-    );
-    const text = `${JSON.stringify({ store, partitions: places })}\n`;
+    const text = textOf(log, file.store);
     if (text === written) return;
     try {
-      writeFileAtomic(join(dataDir, fileName), text, 0o600);
+      writeKnownPlaces(log, file);
       written = text;
       failing = false;
     } catch (e) {
@@ -97,7 +113,7 @@ export function refuseStoreThatWentBack(log: Pick<ClusterLog, 'stats'>): void {
     if (wentBack !== undefined)
       throw new CodedError(
         'misconfigured',
-        `${wentBack}. Where another auth server still runs, use it there first; then here: tctl log recover --offline`,
+        `${wentBack}. Where another auth server still runs, do that there first; then here: tctl log recover --offline`,
       );
   }
 }

@@ -30,6 +30,7 @@ export function exportLogMetrics(log: Pick<ClusterLog, 'stats' | 'store'>, metri
       set('log_followers', one.followers);
       set('log_follower_lag_events', one.lag);
       set('log_damaged', one.damage === undefined ? 0 : 1);
+      set('log_went_back', one.wentBack === undefined ? 0 : 1);
       set('log_fenced', one.fence === undefined ? 0 : 1);
     }
   });

@@ -18,6 +18,7 @@ import { servingOf } from './serving-of.ts';
 import { openLogKeyring } from './open-keyring.ts';
 import type { Parts } from './parts.ts';
 import { openWitnesses } from './witness.ts';
+import { lookForWitnessed } from './witnessed-places.ts';
 import { readTokenLines } from './static-tokens.ts';
 
 /** The services in the order they start: what others stand on comes first. Each role is loaded only where it runs. */
@@ -100,11 +101,14 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
   const log = await openLog({ driver, keyring, world, writer: hostId, sink, known });
   closers.add(() => log.close());
   refuseStoreThatWentBack(log);
+  const { witness } = configuration.file.teleport.storage;
+  await lookForWitnessed(log, witness, sink);
+  refuseStoreThatWentBack(log);
   const places = keepKnownPlaces(log, { dataDir: configuration.dataDir, store, sink });
   closers.add(() => {
     places.close();
   });
-  const witnesses = openWitnesses(configuration.file.teleport.storage.witness, { sink, world, metrics });
+  const witnesses = openWitnesses(witness, { sink, world, metrics });
   closers.add(() => witnesses.close());
   exportLogMetrics(log, metrics);
   const { createAuthService } = await import('../auth/service.ts');

@@ -160,37 +160,6 @@ describe('a projection whose name was raised', () => {
   });
 });
 
-describe('a log that went back', () => {
-  it.each([
-    ['says that it has no such event', tooOld],
-    ['is found to end before it', new CodedError('unavailable', 'the store went back')],
-  ])('and %s is folded anew, and shown when all of it is', async (_how, failure) => {
-    const log = scriptedLog();
-    const view = await openView(words, log);
-    const seen: (readonly string[])[] = [];
-    view.changes.subscribe((state) => seen.push(state));
-    log.tell(said(1, 'a'), said(2, 'b'), said(3, 'c'));
-    log.beginning = 0;
-    log.newest = 2;
-    const reached = view.reached(4);
-    log.fail(failure);
-    await expect(reached).rejects.toMatchObject({ code: failure === tooOld ? 'unavailable' : failure.code });
-    await vi.waitFor(() => {
-      expect([log.begun.length > 1, log.begun.at(-1)]).toEqual([true, 0]);
-    });
-    log.tell(said(1, 'a'));
-    log.newest = 2;
-    await Promise.resolve();
-    expect([view.state(), view.failure()?.message]).toEqual([
-      ['a', 'b', 'c'],
-      'the log has gone back: it no longer has event 3',
-    ]);
-    log.tell(said(2, 'x'));
-    expect([view.state(), view.position(), view.failure()]).toEqual([['a', 'x'], 2, undefined]);
-    expect(seen).toEqual([[], ['a'], ['a', 'b'], ['a', 'b', 'c'], ['a', 'x']]);
-  });
-});
-
 describe('a view whose log fails', () => {
   it('says so to all who wait, keeps serving, and goes on when the log does', async () => {
     const log = scriptedLog();

@@ -37,6 +37,8 @@ class FollowingView<State> implements View<State> {
   /** What is folded: the same, but while a view begins again from before where it was. */
   #fold: Fold<State>;
   #beginsAnew = false;
+  /** The last event that was followed. */
+  #seen: { readonly position: Position; readonly id: string } | undefined;
   #subscription: Subscription | undefined;
   #failures = 0;
   #attempt = 0;
@@ -85,7 +87,7 @@ class FollowingView<State> implements View<State> {
 
   #follow(): void {
     if (this.#over()) return;
-    const subscription = this.#log.follow(this.#fold.position).subscribe({
+    const subscription = this.#log.follow(this.#fold.position, this.#seenId()).subscribe({
       next: (followed) => {
         this.#take(followed);
       },
@@ -111,7 +113,14 @@ class FollowingView<State> implements View<State> {
       this.#fail(e);
       return;
     }
-    this.#move({ state, position: followed.position });
+    const { position, id } = followed;
+    this.#seen = id === undefined ? undefined : { position, id };
+    this.#move({ state, position });
+  }
+
+  /** Of the event at its position; unknown after a snapshot. */
+  #seenId(): string | undefined {
+    return this.#seen?.position === this.#fold.position ? this.#seen.id : undefined;
   }
 
   #move(fold: Fold<State>): void {
@@ -155,6 +164,10 @@ class FollowingView<State> implements View<State> {
 
   async #resume(over: () => boolean): Promise<void> {
     const from = this.#fold.position;
+    const id = this.#seenId();
+    if (id !== undefined && (await this.#log.holds?.(from, id)) === false)
+      throw new CodedError('cursor_too_old', `the log has gone back: it has another event ${from}`);
+    if (over()) return;
     this.#follow();
     if (!this.#standing) return;
     const head = await this.#log.head?.();
@@ -166,6 +179,7 @@ class FollowingView<State> implements View<State> {
     if (await this.#jumpForward()) return true;
     const beginning = await this.#log.positionBefore?.(earliest);
     if (beginning === undefined) return false;
+    this.#seen = undefined;
     const blank = { state: this.#fold.state, position: beginning };
     const { saidAgainWithinMs } = this.#projection;
     if (beginning > this.#fold.position) {

@@ -46,6 +46,10 @@ export interface ScriptedLog extends Required<Followable> {
   beginning: Position | undefined;
   /** Where each `follow` began. */
   readonly begun: Position[];
+  /** The event that each named as the one it begins after. */
+  readonly ids: (string | undefined)[];
+  /** It has other events than those that were told so far. */
+  other: boolean;
   readonly readers: ReadonlySet<Subscriber<Followed>>;
 }
 
@@ -61,10 +65,13 @@ export function scriptedLog(): ScriptedLog {
     newest: 0,
     beginning: undefined,
     begun,
+    ids: [],
+    other: false,
     readers,
-    follow: (after) =>
+    follow: (after, id) =>
       new Observable((reader) => {
         begun.push(after);
+        log.ids.push(id);
         readers.add(reader);
         return () => readers.delete(reader);
       }),
@@ -73,6 +80,7 @@ export function scriptedLog(): ScriptedLog {
         ? Promise.reject(log.snapshots)
         : Promise.resolve(log.byName.get(name) ?? log.snapshots),
     head: () => Promise.resolve(log.newest),
+    holds: () => Promise.resolve(!log.other),
     positionBefore: () => Promise.resolve(log.beginning),
     tell: (...events) => {
       for (const event of events) {

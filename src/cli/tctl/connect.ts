@@ -28,12 +28,13 @@ export async function withAuth<T>(
   invocation: Invocation,
   io: CliIo,
   act: (auth: AuthClient, configuration: Configuration) => Promise<T>,
+  options: { readonly callTimeoutMs?: number } = {},
 ): Promise<T> {
   const configuration = configurationOf(invocation, io);
   const identity = identityOf(configuration);
   const given = invocation.list('auth-server').map((text) => parseHostPort(text, 3025));
   const servers = given.length > 0 ? given : knownServers(configuration);
-  const auth = connectAuth({ servers, identity, sink: silentLog, world: io.world });
+  const auth = connectAuth({ servers, identity, sink: silentLog, world: io.world, ...options });
   try {
     return await act(auth, configuration);
   } catch (e) {

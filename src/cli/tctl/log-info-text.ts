@@ -29,7 +29,7 @@ export function logInfoText(found: FoundLog): string {
 type Row = [string, string];
 type PartitionRow = FoundLog['partitions'][number];
 
-function storeRows({ source, store, trouble }: FoundLog): Row[] {
+function storeRows({ source, store, trouble, partitions }: FoundLog): Row[] {
   const said =
     source.kind === 'auth'
       ? `auth server ${source.hostId}`
@@ -40,6 +40,9 @@ function storeRows({ source, store, trouble }: FoundLog): Row[] {
     ['Store', `${store.type} ${store.place}`],
     ...(figures.length === 0 ? [] : [['Figures', figures.join(' ')] satisfies Row]),
     ['Trouble', trouble === '' ? 'none' : trouble],
+    ...partitions.flatMap(({ partition, wentBack }): Row[] =>
+      wentBack === undefined ? [] : [['Went back', `${partition}: ${wentBack}`]],
+    ),
   ];
 }
 

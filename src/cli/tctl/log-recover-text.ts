@@ -8,21 +8,31 @@ type Missing = Report['held'][number];
 const eventLine = ({ position, stream, type, at }: Missing): string =>
   `  ${position}  ${at}  ${type}  ${stream}`;
 
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
 const listed = (events: readonly Missing[]): string[] => events.map(eventLine);
 
 /** What `tctl log recover` shows before anything is done. */
-export function reportText(who: string, partitions: readonly Report[]): string {
+export function reportText(
+  { who, offline }: { readonly who: string; readonly offline: boolean },
+  partitions: readonly Report[],
+): string {
   const lines = [`Said by ${who}`];
   for (const one of partitions) lines.push('', ...reportLines(one));
   if (partitions.some(({ status }) => status === 'went back'))
-    lines.push(
-      '',
-      'tctl log recover --give-back   gives the store what is listed here, as far as nothing stands against it',
-      'tctl log recover --go-on       goes on from what the store has; what is listed is lost',
-      'Each auth server that says so has to be asked: the one that knows most first.',
-    );
+    lines.push('', ...(offline ? offlineSteps : steps));
   return `${lines.join('\n')}\n`;
 }
+
+const steps = [
+  'tctl log recover --give-back   gives the store what is listed here, as far as nothing stands against it',
+  'tctl log recover --go-on       goes on from what the store has; what is listed is lost',
+  'Ask each auth server that runs (--auth-server=host:port). The one that knows most comes first.',
+];
+const offlineSteps = [
+  'Where an auth server still runs, ask it first: it may give the store back what is missing here.',
+  'tctl log recover --offline --go-on   goes on from what the store has; what is missing is lost',
+];
 
 function reportLines({ partition, status, known, head, common, held, forgotten }: Report): string[] {
   if (status === 'whole') return [`${partition}: the store holds all that is known, up to slot ${head}`];
@@ -31,7 +41,8 @@ function reportLines({ partition, status, known, head, common, held, forgotten }
     common === undefined
       ? '  the last slot that both hold is not known any more'
       : `  both hold the same up to slot ${common}${head > common ? `; others have written ${head - common} slots since` : ''}`,
-    `  ${held.length} events can be given back${forgotten > 0 ? `, ${forgotten} slots are held nowhere on this server` : ''}:`,
+    ...(forgotten > 0 ? [`  what was in ${counted(forgotten, 'slot')} is not held here`] : []),
+    ...(held.length > 0 ? [`  ${counted(held.length, 'event')} can be given back:`] : []),
     ...listed(held),
   ];
 }
@@ -47,10 +58,12 @@ export function recoveredText(who: string, partitions: readonly Recovered[]): st
 function recoveredLines({ partition, status, givenBack, lost, forgotten }: Recovered): string[] {
   if (status === 'was whole') return [`${partition}: nothing was missing`];
   return [
-    `${partition}: ${status === 'went on' ? 'goes on from what the store has' : `${givenBack.length} events were given back`}`,
-    ...(forgotten > 0 ? [`  ${forgotten} slots are lost, and nobody here knows what they held`] : []),
+    `${partition}: ${status === 'went on' ? 'goes on from what the store has' : `given back: ${counted(givenBack.length, 'event')}`}`,
+    ...(forgotten > 0
+      ? [`  lost, with nobody here to know what they held: ${counted(forgotten, 'slot')}`]
+      : []),
     ...(lost.length > 0
-      ? [`  ${lost.length} events are lost; do again what still counts:`, ...listed(lost)]
+      ? [`  lost: ${counted(lost.length, 'event')}; do again what still counts:`, ...listed(lost)]
       : []),
   ];
 }

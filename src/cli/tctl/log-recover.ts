@@ -1,14 +1,16 @@
 import { readRecovery, recoverLog } from '../../api/recover-log.ts';
 import { CodedError } from '../../base/errors.ts';
 import { silentLog } from '../../base/log-sink.ts';
+import { minute } from '../../base/time.ts';
 import type { OutputOf } from '../../api/operation.ts';
 import { noKeyring } from '../../log/keyring.ts';
 import { openLog } from '../../log/open-log.ts';
 import { recoverCluster, reportCluster } from '../../log/recover-cluster.ts';
 import type { RecoveryStep } from '../../log/recovery.ts';
-import { readKnownPlaces } from '../../process/known-places.ts';
+import { readKnownPlaces, writeKnownPlaces } from '../../process/known-places.ts';
 import { openBackend, openBackendForReading } from '../../process/open-backend.ts';
 import { placeOf } from '../../process/storage-schema.ts';
+import { lookForWitnessed } from '../../process/witnessed-places.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { configurationOf, withAuth } from './connect.ts';
@@ -24,17 +26,25 @@ type Recovered = OutputOf<typeof recoverLog>['partitions'];
 export async function recover(invocation: Invocation, io: CliIo): Promise<number> {
   const step = stepOf(invocation);
   if (invocation.on('offline')) return offline(invocation, io, step);
-  return withAuth(invocation, io, async (auth) => {
-    if (step === undefined) {
-      const { hostId, partitions } = await auth.call(readRecovery, {});
-      io.stdout.write(reportText(`auth server ${hostId}`, partitions));
+  return withAuth(
+    invocation,
+    io,
+    async (auth) => {
+      if (step === undefined) {
+        const { hostId, partitions } = await auth.call(readRecovery, {});
+        io.stdout.write(reportText({ who: `auth server ${hostId}`, offline: false }, partitions));
+        return 0;
+      }
+      const { hostId, partitions } = await auth.call(recoverLog, { step });
+      io.stdout.write(recoveredText(`auth server ${hostId}`, partitions));
       return 0;
-    }
-    const { hostId, partitions } = await auth.call(recoverLog, { step });
-    io.stdout.write(recoveredText(`auth server ${hostId}`, partitions));
-    return 0;
-  });
+    },
+    { callTimeoutMs },
+  );
 }
+
+/** All that a server holds may have to be written to a slow store. */
+const callTimeoutMs = 10 * minute;
 
 function stepOf(invocation: Invocation): RecoveryStep | undefined {
   const [giveBack, goOn] = [invocation.on('give-back'), invocation.on('go-on')];
@@ -44,29 +54,38 @@ function stepOf(invocation: Invocation): RecoveryStep | undefined {
 
 /** By this machine's own file of what it knew, when no auth server runs: nothing can be given back then. */
 async function offline(invocation: Invocation, io: CliIo, step: RecoveryStep | undefined): Promise<number> {
-  const { storage, dataDir } = configurationOf(invocation, io);
+  const { file, storage, dataDir } = configurationOf(invocation, io);
   if (step === 'give back')
     throw new CodedError(
       'bad_request',
       'only a running auth server still holds what the store lost: --give-back does not go with --offline',
     );
   const env = { sink: silentLog, world: io.world };
+  const store = placeOf(storage);
   const log = await openLog({
     driver: await (step === undefined ? openBackendForReading(storage, env) : openBackend(storage, env)),
     keyring: noKeyring,
     world: io.world,
     writer: 'tctl',
     sink: silentLog,
-    known: readKnownPlaces(dataDir, placeOf(storage)),
+    known: readKnownPlaces(dataDir, store),
   });
   try {
+    await lookForWitnessed(log, file.teleport.storage.witness, {
+      ...silentLog,
+      warn: (text, fields) => {
+        io.stderr.write(`${text}: ${JSON.stringify(fields)}\n`);
+      },
+    });
     const who = `this machine, by its own file (${dataDir})`;
     if (step === undefined) {
-      io.stdout.write(reportText(who, (await reportCluster(log)) satisfies Report));
+      io.stdout.write(reportText({ who, offline: true }, (await reportCluster(log)) satisfies Report));
       return 0;
     }
     const cause = { at: io.world.now(), actor: 'admin', requestId: io.world.uuid() };
-    io.stdout.write(recoveredText(who, (await recoverCluster(log, step, cause)) satisfies Recovered));
+    const recovered = await recoverCluster(log, step, cause);
+    writeKnownPlaces(log, { dataDir, store });
+    io.stdout.write(recoveredText(who, recovered satisfies Recovered));
     return 0;
   } finally {
     await log.close();
