@@ -12,6 +12,7 @@ export const guardedLog = (log: ClusterLog, require: () => void): ClusterLog => 
     require();
     return log.takeSnapshot(...snapshot);
   },
+  lookFor: (...known) => log.lookFor(...known),
   recovery: (partition) => log.recovery(partition),
   recover: async (...recovery) => {
     require();
@@ -37,6 +38,7 @@ const guarded = (log: EventLog, require: () => void): EventLog => ({
   unseal: (event, name) => log.unseal(event, name),
   destroySecrets: (event) => log.destroySecrets(event),
   destroyKeys: (keyIds) => log.destroyKeys(keyIds),
-  follow: (after) => log.follow(after),
+  follow: (...after) => log.follow(...after),
+  holds: (...event) => log.holds(...event),
   snapshot: (name) => log.snapshot(name),
 });
