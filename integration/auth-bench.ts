@@ -59,11 +59,15 @@ export async function startAuth(
   const sink = recordingSink();
   let ahead = 0;
   let older = 0;
-  const world: World = { ...realWorld, now: () => new Date(Date.now() + ahead).toISOString() };
+  const world: World = {
+    ...realWorld,
+    now: () => new Date(Date.now() + ahead).toISOString(),
+    monotonic: () => performance.now() + ahead,
+  };
   const service = createAuthService({
     log,
     world,
-    ageing: () => performance.now() + ahead + older,
+    ageing: () => world.monotonic() + older,
     sink,
     metrics: recordingMetrics(),
     listeners: plainListeners,
