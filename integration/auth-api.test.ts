@@ -179,6 +179,12 @@ describe('a forged certificate', () => {
     });
     return { privateKeyPem, tlsCertificatePem, tlsCasPem: [host.tlsCertificatePem] };
   };
+  /** Deletes the user and makes one of the same name. */
+  const again = async (username: string): Promise<void> => {
+    const admin = await clientAs('Admin');
+    await admin.call(operations.deleteUser, { username });
+    await person(username);
+  };
   const otherCa = (): object => {
     const caKey = generateP256();
     const caPem = createCaCertificate({ clusterName: 'example', privateKey: caKey, now: realWorld.now() });
@@ -195,8 +201,19 @@ describe('a forged certificate', () => {
     ['of a user that does not exist', () => userCert('nobody', ['admin'])],
     ['that has expired', () => userCert('alice', ['admin'], { now: plusMs(realWorld.now(), -7_200_000) })],
     [
-      'made before the user was',
-      () => userCert('alice', ['admin'], { now: plusMs(realWorld.now(), -600_000) }),
+      'made before the user was, where there was an earlier one',
+      async () => {
+        await again('alice');
+        return userCert('alice', ['admin'], { now: plusMs(realWorld.now(), -600_000) });
+      },
+    ],
+    [
+      'of an earlier user of the name',
+      async () => {
+        const earlier = await person('bob');
+        await again('bob');
+        return earlier;
+      },
     ],
     ['that is not valid yet', () => userCert('alice', ['admin'], { now: plusMs(realWorld.now(), 600_000) })],
     ['of another authority of the same name', () => hostCert(otherCa())],

@@ -28,8 +28,10 @@ export interface Material {
 export interface AuthBench {
   readonly log: ClusterLog;
   readonly service: AuthService;
-  /** Moves the clock of the server. */
+  /** Lets time pass for the server. */
   readonly advance: (ms: number) => void;
+  /** Makes what the server heard older, and leaves its clock as it is: that of machines that go on would differ. */
+  readonly growOlder: (ms: number) => void;
   readonly sink: ReturnType<typeof recordingSink>;
   address(): HostPort;
   stop(): Promise<void>;
@@ -56,10 +58,12 @@ export async function startAuth(
   const log = options.log ?? memoryLog();
   const sink = recordingSink();
   let ahead = 0;
+  let older = 0;
   const world: World = { ...realWorld, now: () => new Date(Date.now() + ahead).toISOString() };
   const service = createAuthService({
     log,
     world,
+    ageing: () => performance.now() + ahead + older,
     sink,
     metrics: recordingMetrics(),
     listeners: plainListeners,
@@ -79,6 +83,9 @@ export async function startAuth(
     service,
     advance: (ms) => {
       ahead += ms;
+    },
+    growOlder: (ms) => {
+      older += ms;
     },
     sink,
     address: () => service.listenAddress(),
@@ -101,7 +108,7 @@ export const clientOf = (
 
 /** The private keys of the cluster: what a forger would love to have, and a test needs to forge well. */
 export async function signersOf(log: ClusterLog): Promise<{ user: Signer; host: Signer }> {
-  const views = await openAuthViews(log);
+  const views = await openAuthViews(log, { now: () => realWorld.now(), monotonic: () => performance.now() });
   await views.fresh();
   const chest = keyChest(log.state, views);
   const signers = { user: await chest.signer('user'), host: await chest.signer('host') };

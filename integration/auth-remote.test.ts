@@ -12,7 +12,7 @@ import type { AuditEvent } from '../src/domain/audit-event.ts';
 import type { Followed } from '../src/log/event.ts';
 import { hostsInRole, hostsView } from '../src/views/hosts.ts';
 import { openView } from '../src/views/open-view.ts';
-import { presenceOf, presenceView } from '../src/views/presence.ts';
+import { presenceOf, presenceViewBy } from '../src/views/presence.ts';
 import { findUser, usersView } from '../src/views/users.ts';
 import { type AuthBench, badLinkTo, clientOf, identityOf, type Material, startAuth } from './auth-bench.ts';
 
@@ -99,12 +99,13 @@ describe('folding the log from afar', () => {
     expect(text).not.toContain('ciphertext');
     expect(position).toBeGreaterThan(0);
     const hosts = later(await openView(hostsView, proxy.state));
-    const presence = later(await openView(presenceView, proxy.presence));
+    const clock = { now: () => realWorld.now(), monotonic: () => performance.now() };
+    const presence = later(await openView(presenceViewBy(clock), proxy.presence));
     await hosts.reached(await auth.log.state.head());
     await presence.reached(await auth.log.presence.head());
     const [listed] = hostsInRole(hosts.state(), 'Node');
     expect(listed).toMatchObject({ hostId: ids.Node, labels: { env: 'test' } });
-    expect(listed && presenceOf(presence.state(), listed, realWorld.now()).status).toBe('alive');
+    expect(listed && presenceOf(presence.state(), listed, clock.monotonic()).status).toBe('alive');
     node.presence.follow(0).subscribe();
     await vi.waitFor(() => {
       expect(node.presence.connection()).toMatchObject({

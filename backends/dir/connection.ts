@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, futimesSync, openSync, statSync } from 'node:fs';
+import { closeSync, futimesSync, openSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CodedError, messageOf } from '../../src/base/errors.ts';
@@ -213,7 +213,9 @@ export class Connection {
   /** A disk with errors becomes read-only under us. Told before anything is begun, so it is known that nothing was written. */
   #refuseReadOnly(): void {
     try {
-      accessSync(this.#path, constants.W_OK);
+      // Asking for the right to write is not enough: after an error the kernel refuses the writing itself.
+      const now = Date.now() / 1000;
+      utimesSync(this.#path, now, now);
     } catch (e) {
       // Whatever else is wrong, the write itself tells better.
       if ((e as NodeJS.ErrnoException).code !== 'EROFS') return;

@@ -78,6 +78,7 @@ export async function startLightNode(options: LightNodeOptions): Promise<LightNo
     sink,
     host: () => host,
     random: Math.random,
+    now: () => realWorld.now(),
     pace,
   });
   return {

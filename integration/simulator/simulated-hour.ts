@@ -127,6 +127,7 @@ async function startServer(store: SharedStore, world: World): Promise<Simulated>
     clusterName: 'example',
     nodename: hostId,
     secondFactor: 'off',
+    ageing: () => Date.parse(world.now()),
   });
   const compaction = startCompaction({ ...parts, views: deps.views });
   return {
@@ -204,5 +205,6 @@ async function largestFact(driver: SlotDriver): Promise<number> {
 }
 
 const countAlive = ({ deps }: Simulated, hosts: readonly HostInfo[]): number =>
-  hosts.filter((host) => presenceOf(deps.views.presence.state(), host, deps.world.now()).status === 'alive')
-    .length;
+  hosts.filter(
+    (host) => presenceOf(deps.views.presence.state(), host, deps.views.clock.monotonic()).status === 'alive',
+  ).length;

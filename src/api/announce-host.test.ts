@@ -13,6 +13,7 @@ describe('a start that waits for the first heartbeat', () => {
       sink: silentLog,
       host: () => ({}) as HostInfo,
       random: () => 1,
+      now: () => '2026-01-01T00:00:00.000Z',
       stopping: stopping.signal,
     });
     await new Promise((done) => setImmediate(done));

@@ -1,7 +1,7 @@
 import { pause } from '../base/backoff.ts';
 import { messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import { minute, second } from '../base/time.ts';
+import { type Instant, minute, second } from '../base/time.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import type { AuthClient } from './client.ts';
 import { isNoAnswerInTime } from './no-answer.ts';
@@ -44,12 +44,14 @@ export function announceHost(options: {
   readonly host: () => HostInfo;
   /** In [0, 1). */
   readonly random: () => number;
+  /** Auth servers compare their clocks with it. */
+  readonly now: () => Instant;
   /** Default: `hostPresence`. */
   readonly pace?: Pace;
   /** Stops it as `stop` does: for a start that is given up while it waits for the first one. */
   readonly stopping?: AbortSignal | undefined;
 }): Announcement {
-  const { auth, sink, host, random } = options;
+  const { auth, sink, host, random, now } = options;
   const { everyMs, ttlSeconds } = options.pace ?? hostPresence;
   const stop = new AbortController();
   const stopping = options.stopping ? AbortSignal.any([stop.signal, options.stopping]) : stop.signal;
@@ -64,7 +66,7 @@ export function announceHost(options: {
   /** Answers how long to wait before the next one. */
   const once = async (): Promise<number> => {
     try {
-      await auth.call(heartbeat, { host: host(), ttlSeconds });
+      await auth.call(heartbeat, { host: host(), ttlSeconds, sentAt: now() });
       if (trouble !== undefined) sink.debug('auth knows that this host is here');
       trouble = undefined;
       failures = 0;

@@ -70,6 +70,8 @@ export const readClusterStatus = operation({
       .optional(),
     /** The key that signs heads of the log, `ed25519:<base64>`; empty before its first use. */
     logKey: z.string().default(''),
+    /** What is to be said of the clocks of the auth servers and of the log's time; empty when they agree. */
+    clock: z.string().default(''),
     /** What the auth server that answers lacks now; empty when nothing. */
     trouble: z.string().default(''),
   }),
@@ -274,7 +276,12 @@ export const heartbeat = operation({
   name: 'host.heartbeat',
   repeatable: true,
   who: ['Node', 'Proxy', 'Auth'],
-  input: z.object({ host: hostInfo, ttlSeconds: z.number().int().positive().max(3600) }),
+  input: z.object({
+    host: hostInfo,
+    ttlSeconds: z.number().int().positive().max(3600),
+    /** By the clock of the host. Older releases do not tell it. */
+    sentAt: instant.optional(),
+  }),
   output: z.object({}),
 });
 

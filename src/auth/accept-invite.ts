@@ -31,7 +31,7 @@ export function acceptInvite(deps: AuthDeps, call: Call, input: Input): Promise<
     const { position } = await transact(
       deps.log.state,
       [
-        step(invite, inviteStream(open.hash), { type: 'accept-invite', now: deps.world.now() }),
+        step(invite, inviteStream(open.hash), { type: 'accept-invite', ...open.time }),
         step(user, userStream(username), {
           type: 'set-credentials',
           inviteHash: open.hash,

@@ -4,9 +4,11 @@ import { authoritiesView, type AuthoritiesState } from '../views/authorities.ts'
 import { clusterView } from '../views/cluster.ts';
 import { configurationView } from '../views/configuration.ts';
 import { hostsView, type HostsState } from '../views/hosts.ts';
+import { type Heard, openHeard } from '../views/heard.ts';
 import { invitesView, type InvitesState } from '../views/invites.ts';
 import { openView } from '../views/open-view.ts';
-import { presenceView, type PresenceState } from '../views/presence.ts';
+import { type PresenceState, presenceViewBy } from '../views/presence.ts';
+import type { ReaderClock } from '../views/reader-clock.ts';
 import { rolesView, type RolesState } from '../views/roles.ts';
 import { supersededView, type SupersededState } from '../views/superseded.ts';
 import { usersView, type UsersState } from '../views/users.ts';
@@ -28,6 +30,10 @@ export interface AuthViews {
   readonly hosts: View<HostsState>;
   readonly superseded: View<SupersededState>;
   readonly presence: View<PresenceState>;
+  /** Since when this server knows of what ends by itself. */
+  readonly heard: Heard;
+  /** By which what the views hold grows old. */
+  readonly clock: ReaderClock;
   /** Resolves when every fold of `state` holds this position. */
   reached(position: Position): Promise<void>;
   /**
@@ -44,7 +50,13 @@ export interface AuthViews {
   close(): void;
 }
 
-export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
+/** @param live whether what is folded now was written now; default: it was not, as for one who only looks. */
+export async function openAuthViews(
+  log: ClusterLog,
+  clock: ReaderClock,
+  live: () => boolean = () => false,
+): Promise<AuthViews> {
+  const presenceView = presenceViewBy(clock);
   const [cluster, configuration, authorities, roles, users, invites, tokens, hosts, superseded, presence] =
     await Promise.all([
       openView(clusterView, log.state),
@@ -58,7 +70,19 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
       openView(supersededView, log.state),
       openView(presenceView, log.presence),
     ]);
-  const ofState = [cluster, configuration, authorities, roles, users, invites, tokens, hosts, superseded];
+  const heard = await openHeard(log.state, await log.state.head(), { clock, live });
+  const ofState: readonly View<unknown>[] = [
+    cluster,
+    configuration,
+    authorities,
+    roles,
+    users,
+    invites,
+    tokens,
+    hosts,
+    superseded,
+    heard.view,
+  ];
   const all = [...ofState, presence];
   const reached = async (position: Position): Promise<void> => {
     await Promise.all(ofState.map((view) => view.reached(position)));
@@ -74,6 +98,8 @@ export async function openAuthViews(log: ClusterLog): Promise<AuthViews> {
     hosts,
     superseded,
     presence,
+    heard,
+    clock,
     reached,
     failure: () => all.map((view) => view.failure()).find((failure) => failure !== undefined),
     broken: Promise.race(all.map(failureOf)),

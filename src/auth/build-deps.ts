@@ -10,10 +10,12 @@ import { noWitnesses, type Witnesses } from '../log/signed-head-witness.ts';
 import { afterwards } from './afterwards.ts';
 import { auditWriter } from './audit-writer.ts';
 import { openAuthViews } from './auth-views.ts';
+import { type ClockWatch, watchClocks } from './clocks.ts';
 import type { AuthDeps } from './deps.ts';
 import { declareConfiguration, tellDrift } from './file-configuration.ts';
 import { freshWithin, watchFoldLag } from './fold-lag.ts';
 import { foundCluster } from './first-start.ts';
+import { guardedLog } from './guarded-log.ts';
 import { openGates } from './open-gates.ts';
 import { ownAudit } from './own-audit.ts';
 import { flushIfRoom, presenceWriter } from './presence-writer.ts';
@@ -44,6 +46,8 @@ export interface AuthParts {
   readonly servedBy?: () => Promise<string | undefined>;
   /** Milliseconds of a clock that is never set; for tests. */
   readonly monotonic?: () => number;
+  /** The same, for what was heard and grows old: hosts, locks, tokens. */
+  readonly ageing?: () => number;
 }
 
 /** How far behind the store an auth server may be and still issue certificates. */
@@ -71,7 +75,9 @@ function explainImport(e: unknown): never {
 export async function buildDeps(
   parts: AuthParts,
 ): Promise<{ readonly deps: AuthDeps; readonly close: () => Promise<void> }> {
-  const { log, world, sink, metrics, hostId, clusterName, secondFactor } = parts;
+  const { world, sink, metrics, hostId, clusterName, secondFactor } = parts;
+  let clocks: ClockWatch | undefined;
+  const log = guardedLog(parts.log, () => clocks?.require());
   const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
   const { type, place } = log.store();
   const founded = await foundCluster({
@@ -85,8 +91,10 @@ export async function buildDeps(
     cause,
     ...(parts.servedBy && { servedBy: parts.servedBy }),
   });
-  const folds = await openAuthViews(log);
   const monotonic = parts.monotonic ?? (() => performance.now());
+  const clock = { now: () => world.now(), monotonic: parts.ageing ?? monotonic };
+  let isFresh = (): boolean => false;
+  const folds = await openAuthViews(log, clock, () => isFresh());
   const presence = presenceWriter({
     log: log.presence,
     world,
@@ -95,6 +103,7 @@ export async function buildDeps(
     intervalMs: presenceIntervalMs,
     soonMs: newHostsEveryMs,
     monotonic,
+    ageing: clock.monotonic,
   });
   const limitMs = parts.maxLogLagMs ?? maxLogLagMs;
   const views = freshWithin(folds, limitMs);
@@ -125,6 +134,9 @@ export async function buildDeps(
     const staticTokens = readStaticTokens(parts.staticTokens ?? [], sink);
     const following = afterwards();
     const lag = watchFoldLag({ views: folds, sink, metrics, limitMs, monotonic });
+    clocks = watchClocks({ views, lag, sink, metrics, hostId });
+    const clockWatch = clocks;
+    isFresh = () => lag.trouble() === undefined;
     const witnesses = parts.witnesses ?? noWitnesses;
     const heads = signingHeads({ log, world, sink, metrics, hostId, witnesses });
     closers.push(
@@ -132,6 +144,7 @@ export async function buildDeps(
       () => {
         drift.close();
         lag.close();
+        clockWatch.close();
       },
       () => heads.close(),
       () => following.done(),
@@ -146,6 +159,7 @@ export async function buildDeps(
         views,
         keys,
         lag,
+        clocks,
         afterwards: following,
         audit,
         ownAudit: own,

@@ -4,9 +4,10 @@ import { TLSSocket } from 'node:tls';
 import type { Caller } from '../api/operation.ts';
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort } from '../base/service.ts';
-import { type Instant, minute, second } from '../base/time.ts';
+import type { Instant } from '../base/time.ts';
 import { type SystemRole, systemRole } from '../domain/host-info.ts';
-import { tlsIdentityOf } from '../pki/tls-identity.ts';
+import { type TlsIdentity, tlsIdentityOf } from '../pki/tls-identity.ts';
+import type { PresentedUser } from '../views/user-life.ts';
 
 /** What is true now of those who may call. Asked at every call, so that a lock or a rotation ends open connections. */
 export interface CallerFacts {
@@ -14,10 +15,8 @@ export interface CallerFacts {
   clusterName(): string;
   /** X.509 authorities that are trusted now, PEM. */
   authorities(): { readonly user: readonly string[]; readonly host: readonly string[] };
-  /** Undefined when there is no such user, or it is locked. */
-  activeUser(
-    username: string,
-  ): { readonly roles: readonly string[]; readonly createdAt: Instant } | undefined;
+  /** Undefined when the user of this certificate does not exist. */
+  activeUser(presented: PresentedUser): { readonly roles: readonly string[] } | undefined;
 }
 
 /** What a certificate proves, without what may change. */
@@ -28,14 +27,13 @@ interface Proven {
   readonly issuer: 'user' | 'host';
   readonly username: string;
   readonly groups: readonly string[];
+  /** Which user of that name; empty when it does not say. */
+  readonly lifeId: string;
 }
 
 /** One message for whatever is wrong with a certificate: its maker learns nothing. */
 const refused = (): CodedError =>
   new CodedError('access_denied', 'access denied: the client certificate is not valid here');
-
-/** Certificates are back-dated by so much. */
-const backDatedMs = minute;
 
 /**
  * Says who is at the other end of a TLS connection. A certificate that was presented and does not admit its holder is
@@ -68,11 +66,11 @@ function prove(certificate: X509Certificate, facts: CallerFacts): Proven {
   const ofUser = ofHost === undefined ? user.find((pem) => signedBy(certificate, pem)) : undefined;
   const issuerPem = ofHost ?? ofUser;
   if (issuerPem === undefined || certificate.ca) throw refused();
-  const { username, groups } = readIdentity(certificate);
-  return { certificate, issuerPem, issuer: ofHost === undefined ? 'user' : 'host', username, groups };
+  const { username, groups, lifeId = '' } = readIdentity(certificate);
+  return { certificate, issuerPem, issuer: ofHost === undefined ? 'user' : 'host', username, groups, lifeId };
 }
 
-function readIdentity(certificate: X509Certificate): { username: string; groups: readonly string[] } {
+function readIdentity(certificate: X509Certificate): TlsIdentity {
   try {
     return tlsIdentityOf(certificate);
   } catch (cause) {
@@ -108,11 +106,12 @@ function hostOf(proven: Proven, facts: CallerFacts, address: string): Caller {
  */
 function userOf(proven: Proven, facts: CallerFacts, address: string): Caller {
   if (proven.groups.some(isSystemRole)) throw refused();
-  const user = facts.activeUser(proven.username);
+  const user = facts.activeUser({
+    username: proven.username,
+    lifeId: proven.lifeId,
+    validFromMs: proven.certificate.validFromDate.getTime(),
+  });
   if (!user) throw refused();
-  // A certificate of an earlier user of that name.
-  const issuedAt = proven.certificate.validFromDate.getTime() + backDatedMs;
-  if (issuedAt + second <= Date.parse(user.createdAt)) throw refused();
   return { kind: 'user', username: proven.username, roles: user.roles, address };
 }
 

@@ -1,34 +1,176 @@
-import { minute, msBetween, second } from '../base/time.ts';
+import { CodedError } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import type { Metrics } from '../base/service.ts';
+import { type Instant, minute, msBetween, second } from '../base/time.ts';
+import { type ClockVerdict, type ClockVote, judgeClock } from '../domain/clock-votes.ts';
 import { hostsInRole } from '../views/hosts.ts';
-import { presenceOf } from '../views/presence.ts';
-import type { AuthDeps } from './deps.ts';
+import { seenOf } from '../views/presence.ts';
+import type { AuthViews } from './auth-views.ts';
+import type { FoldLag } from './fold-lag.ts';
 
-/** Certificates are dated back by so much. */
-const agreedMs = 60 * second;
+/** Whether the clock of this auth server is to be trusted. */
+export interface ClockWatch {
+  /** A host said by its clock what time it is. */
+  hear(hostId: string, saidAt: Instant): void;
+  verdict(): ClockVerdict;
+  /** @throws CodedError `unavailable` while most of the others say that the clock of this server is wrong. */
+  require(): void;
+  /** For `/readyz`, while nothing is decided and written here. */
+  trouble(): string | undefined;
+  /** While clocks differ and this server goes on: its own is right, or nobody can tell. */
+  notice(): string | undefined;
+  /** Asks what the other auth servers said lately, and says what has changed. */
+  look(): void;
+  close(): void;
+}
+
+export interface ClockWatchOptions {
+  readonly views: Pick<AuthViews, 'hosts' | 'presence' | 'clock'>;
+  readonly lag: Pick<FoldLag, 'trouble'>;
+  readonly sink: LogSink;
+  readonly metrics: Metrics;
+  /** Of this auth server. */
+  readonly hostId: string;
+}
+
+/** What one machine said, and when it was heard, by `ReaderClock.monotonic`. */
+interface Heard {
+  readonly saidAt: Instant;
+  readonly heardMs: number;
+}
+
+const lookEveryMs = 5 * second;
+/** Hosts speak once a minute, auth servers three times. */
+const countsForMs = 3 * minute;
+/** A word that was long under way makes a clock look behind: of so many the one that was quickest counts. */
+const wordsKept = 3;
+const maxHosts = 1_000;
 const toldEveryMs = 10 * minute;
 
 /**
- * Warns of each auth server that was heard of later than it is now: one of two whose clocks differ is always the one behind.
- * @param told by host id, when it was warned of last; kept by the caller.
+ * Compares the clock of this auth server with those of the others, as their announcements on the log tell them, and of the
+ * hosts that send it heartbeats. Words from before it began, and those that came while it was behind the store, do not
+ * count: they are old. Judged by its clock of this moment, so that it goes on as soon as that is set right.
  */
-export function tellClocks({ views, world, sink, hostId }: AuthDeps, told: Map<string, string>): void {
-  const now = world.now();
-  for (const other of hostsInRole(views.hosts.state(), 'Auth')) {
-    if (other.hostId === hostId) continue;
-    const seen = presenceOf(views.presence.state(), other, now);
-    if (seen.status === 'never_seen') continue;
-    const aheadMs = msBetween(now, seen.lastSeenAt);
-    const last = told.get(other.hostId);
-    if (aheadMs <= agreedMs || (last !== undefined && msBetween(last, now) < toldEveryMs)) continue;
-    told.set(other.hostId, now);
-    sink.warn(
-      'the clocks of two auth servers differ by more than the minute that certificates allow for: set them (chrony, ntpd)',
-      {
-        here: now,
-        there: seen.lastSeenAt,
-        nodename: other.nodename,
+export function watchClocks(options: ClockWatchOptions): ClockWatch {
+  const { views, lag, sink, metrics, hostId } = options;
+  const { clock } = views;
+  const beganMs = clock.monotonic();
+  const words = {
+    authServers: new Map<string, readonly Heard[]>(),
+    hosts: new Map<string, readonly Heard[]>(),
+  };
+  let judged: { readonly found: ClockVerdict; readonly ms: number; readonly now: Instant } | undefined;
+  let told: { readonly status: ClockVerdict['status']; readonly ms: number } | undefined;
+
+  const keep = (of: Map<string, readonly Heard[]>, who: string, word: Heard): void => {
+    const before = of.get(who) ?? [];
+    if (before.at(-1)?.heardMs === word.heardMs) return;
+    of.delete(who);
+    of.set(who, [...before, word].slice(-wordsKept));
+    if (of.size > maxHosts)
+      for (const oldest of of.keys()) {
+        of.delete(oldest);
+        break;
+      }
+  };
+
+  const hearAuthServers = (): void => {
+    if (lag.trouble() !== undefined) return;
+    for (const other of hostsInRole(views.hosts.state(), 'Auth')) {
+      const seen = other.hostId === hostId ? undefined : seenOf(views.presence.state(), other);
+      if (seen === undefined || seen.heardMs <= beganMs || seen.ttlMs === 0) continue;
+      keep(words.authServers, other.hostId, { saidAt: seen.lastSeenAt, heardMs: seen.heardMs });
+    }
+  };
+
+  const votesOf = (of: ReadonlyMap<string, readonly Heard[]>): ClockVote[] => {
+    const [ms, now] = [clock.monotonic(), clock.now()];
+    return [...of].flatMap(([who, all]) => {
+      const fresh = all.filter(({ heardMs }) => ms - heardMs <= countsForMs);
+      const ahead = fresh.map(({ saidAt, heardMs }) => msBetween(now, saidAt) + (ms - heardMs));
+      return ahead.length === 0 ? [] : [{ who, aheadMs: Math.max(...ahead) }];
+    });
+  };
+
+  const judge = (): ClockVerdict => {
+    const found = judgeClock({ authServers: votesOf(words.authServers), hosts: votesOf(words.hosts) });
+    judged = { found, ms: clock.monotonic(), now: clock.now() };
+    return found;
+  };
+  /** Asked before each append: judged anew once a second, and when the clock was set. */
+  const verdict = (): ClockVerdict => {
+    if (judged === undefined) return judge();
+    const passedMs = clock.monotonic() - judged.ms;
+    const wasSet = Math.abs(msBetween(judged.now, clock.now()) - passedMs) > second;
+    return passedMs > second || wasSet ? judge() : judged.found;
+  };
+  const nameOf = (id: string): string =>
+    hostsInRole(views.hosts.state(), 'Auth').find((one) => one.hostId === id)?.nodename ?? id;
+  const trouble = (): string | undefined => {
+    const found = verdict();
+    return found.status === 'own_wrong'
+      ? `decides and writes nothing: its clock is ${apart(found.aheadMs)} those of ${found.agreeing} of the ${found.heard} ` +
+          'machines it hears, which agree: set it (chrony, ntpd)'
+      : undefined;
+  };
+  const notice = (): string | undefined => {
+    const found = verdict();
+    if (found.status !== 'others_wrong' && found.status !== 'undecided') return undefined;
+    const [first] = found.differing;
+    if (first === undefined) return undefined;
+    const more = found.differing.length > 1 ? `, and ${found.differing.length - 1} more differ` : '';
+    const whose =
+      found.status === 'undecided'
+        ? 'which is wrong cannot be told here'
+        : 'most of the others agree with this one';
+    return `the clock of ${nameOf(first.who)} is ${apart(first.aheadMs)} that of this auth server${more}; ${whose}: set the clocks (chrony, ntpd)`;
+  };
+
+  const tell = (status: ClockVerdict['status'], what: string, differing: readonly ClockVote[]): void => {
+    const ms = clock.monotonic();
+    if (told?.status === status && ms - told.ms < toldEveryMs) return;
+    told = { status, ms };
+    sink.warn(what, {
+      here: clock.now(),
+      differing: differing.slice(0, 5).map(({ who, aheadMs }) => ({
+        nodename: nameOf(who),
         aheadSeconds: Math.round(aheadMs / second),
-      },
-    );
-  }
+      })),
+    });
+  };
+  const look = (): void => {
+    hearAuthServers();
+    const found = judge();
+    metrics.set('auth_clock_trusted', found.status === 'own_wrong' ? 0 : 1);
+    if (found.status === 'own_wrong') tell(found.status, `this auth server ${trouble() ?? ''}`, []);
+    else if (found.status !== 'agreed') tell(found.status, notice() ?? '', found.differing);
+    else if (told !== undefined) {
+      told = undefined;
+      sink.info('the clocks agree again');
+    }
+  };
+  const timer = setInterval(look, lookEveryMs);
+  timer.unref();
+
+  return {
+    hear: (who, saidAt) => {
+      // Another role on this very machine has the same clock.
+      if (who !== hostId) keep(words.hosts, who, { saidAt, heardMs: clock.monotonic() });
+    },
+    verdict,
+    require: () => {
+      const why = trouble();
+      if (why !== undefined) throw new CodedError('unavailable', `this auth server ${why}`);
+    },
+    trouble,
+    notice,
+    look,
+    close: () => {
+      clearInterval(timer);
+    },
+  };
 }
+
+const apart = (aheadMs: number): string =>
+  `${Math.round(Math.abs(aheadMs) / second)} s ${aheadMs > 0 ? 'ahead of' : 'behind'}`;

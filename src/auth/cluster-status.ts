@@ -13,6 +13,7 @@ import { readLogKeys } from '../log/log-key.ts';
 import { logTrouble } from '../log/log-trouble.ts';
 import { caPinOf } from '../pki/ca-pin.ts';
 import type { AuthDeps } from './deps.ts';
+import { logLead } from './log-lead.ts';
 import { currentDrift } from './file-configuration.ts';
 import { clusterOf, signerOfCluster } from './lookups.ts';
 
@@ -32,8 +33,12 @@ export async function clusterStatus(deps: AuthDeps): Promise<z.input<typeof read
     drift: currentDrift(deps).map((one) => ({ ...one, others: [...one.others] })),
     store: deps.log.store(),
     logKey: logKeys.at(-1)?.publicKey ?? '',
+    clock: [deps.clocks.notice(), away === undefined ? await logLead(deps) : undefined]
+      .filter((one) => one !== undefined)
+      .join('; '),
     trouble:
       logTrouble(deps.log) ??
+      deps.clocks.trouble() ??
       deps.lag.trouble() ??
       (away === undefined ? '' : `${away}: this is what was known before`),
     caPins: signerOfCluster(deps.views, 'host').tlsCertificatesPem.map(caPinOf),

@@ -5,9 +5,10 @@ import { CodedError } from '../base/errors.ts';
 import { plusMs, second } from '../base/time.ts';
 import { joinToken, tokenIdOf } from '../domain/join-token.ts';
 import { tokenStream } from '../domain/streams.ts';
-import { step, transact } from '../log/execute.ts';
+import { load, step, transact } from '../log/execute.ts';
 import { newToken, tokenHash } from '../pki/token.ts';
-import { type AuthDeps, causeOf } from './deps.ts';
+import { timeForToken } from './deciding-time-of.ts';
+import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { findStatic, shortestSafeToken } from './static-tokens.ts';
 
 type Input = z.output<typeof operation.input>;
@@ -21,25 +22,29 @@ export async function createToken(deps: AuthDeps, call: Call, input: Input): Pro
   const known = findStatic(deps.staticTokens, hash);
   if (known !== undefined)
     throw new CodedError('already_exists', `this value is that of the static token ${known.tokenId}`);
-  const now = deps.world.now();
+  // A random value was never a token.
+  const asOf = input.value === undefined ? undefined : await deps.views.fresh();
+  const before =
+    asOf === undefined ? undefined : await load(deps.log.state, joinToken, tokenStream(hash), asOf);
+  const time = timeForToken(deps, hash, before?.state ?? joinToken.initial);
   const ttlMs = input.ttlSeconds * second;
   const { position } = await transact(
     deps.log.state,
     [
       step(joinToken, tokenStream(hash), {
         type: 'create-token',
-        now,
+        ...time,
         roles: input.roles,
         ttlMs,
         uses: input.uses ?? null,
       }),
     ],
     causeOf(deps, call),
-    { deadline: call.deadline },
+    asOf === undefined ? { deadline: call.deadline } : termsOf(call, asOf),
   );
   if (position === undefined) throw new Error('bug: a new token made no fact');
   await deps.views.reached(position);
-  return { token, tokenId: tokenIdOf(hash), expiresAt: plusMs(now, ttlMs), position };
+  return { token, tokenId: tokenIdOf(hash), expiresAt: plusMs(time.now, ttlMs), position };
 }
 
 /** A machine takes a token that begins with a slash for the path of a file; a shell takes much for something else. */

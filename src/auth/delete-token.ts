@@ -4,10 +4,10 @@ import type { Call } from '../api/server-deps.ts';
 import { CodedError } from '../base/errors.ts';
 import { joinToken, tokenIdOf } from '../domain/join-token.ts';
 import { tokenStream } from '../domain/streams.ts';
-import type { Position } from '../log/event.ts';
-import { step, transact } from '../log/execute.ts';
+import { load, step, transact } from '../log/execute.ts';
 import { tokenHash } from '../pki/token.ts';
 import { createdToken } from '../views/tokens.ts';
+import { timeForToken } from './deciding-time-of.ts';
 import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { findStatic } from './static-tokens.ts';
 
@@ -29,25 +29,17 @@ export async function deleteToken(deps: AuthDeps, call: Call, { token }: Input):
       `token ${ofFile.tokenId} is statically configured and cannot be removed`,
     );
   const named = createdToken(deps.views.tokens.state(), (hash) => tokenIdOf(hash) === token);
+  const hash = named ?? hashOfIt;
+  const { state, revision } = await load(deps.log.state, joinToken, tokenStream(hash), asOf);
+  // What was never a token does not become the name of a stream.
+  if (revision === 0) throw new CodedError('not_found', 'the token is not found');
   const { position } = await transact(
     deps.log.state,
-    [
-      step(joinToken, tokenStream(await existing(deps, named ?? hashOfIt, asOf)), {
-        type: 'delete-token',
-        now: deps.world.now(),
-      }),
-    ],
+    [step(joinToken, tokenStream(hash), { type: 'delete-token', ...timeForToken(deps, hash, state) })],
     causeOf(deps, call),
     termsOf(call, asOf),
   );
   if (position === undefined) throw new Error('bug: a deletion made no fact');
   await deps.views.reached(position);
   return { position };
-}
-
-/** What was never a token does not become the name of a stream. */
-async function existing(deps: AuthDeps, hash: string, asOf: Position): Promise<string> {
-  if ((await deps.log.state.revision(tokenStream(hash), asOf)) === 0)
-    throw new CodedError('not_found', 'the token is not found');
-  return hash;
 }

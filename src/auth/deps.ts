@@ -10,6 +10,7 @@ import type { Witnesses } from '../log/signed-head-witness.ts';
 import type { Afterwards } from './afterwards.ts';
 import type { AuditWriter } from './audit-writer.ts';
 import type { AuthViews } from './auth-views.ts';
+import type { ClockWatch } from './clocks.ts';
 import type { FoldLag } from './fold-lag.ts';
 import type { JoinGate } from './join-gate.ts';
 import type { LoginGate } from './login-gate.ts';
@@ -21,6 +22,7 @@ import type { KnownStaticToken } from './static-tokens.ts';
 
 /** What the use cases work with. Made once, by `service.ts`. */
 export interface AuthDeps {
+  /** Takes nothing while the clock of this server is not to be trusted. */
   readonly log: ClusterLog;
   readonly world: World;
   readonly sink: LogSink;
@@ -31,6 +33,7 @@ export interface AuthDeps {
   readonly keys: KeyChest;
   /** Ask it before anything is signed. */
   readonly lag: FoldLag;
+  readonly clocks: ClockWatch;
   readonly afterwards: Afterwards;
   readonly audit: AuditWriter;
   readonly ownAudit: OwnAudit;

@@ -74,15 +74,15 @@ async function applySecondFactor(
 
 /** One that has not been seen at all may be starting this moment. */
 const isAlive =
-  ({ views, world }: Pick<ConfigurationDeps, 'views' | 'world'>) =>
+  ({ views }: Pick<ConfigurationDeps, 'views'>) =>
   (hostId: string): boolean =>
-    presenceOf(views.presence.state(), { hostId, role: 'Auth' }, world.now()).status !== 'gone';
+    presenceOf(views.presence.state(), { hostId, role: 'Auth' }, views.clock.monotonic()).status !== 'gone';
 
 const aliveOf = (deps: ConfigurationDeps): string[] =>
   Object.keys(deps.views.configuration.state().declared).filter(isAlive(deps));
 
 /** How the files of the auth servers that are alive differ from what stands. */
-export const currentDrift = (deps: Pick<ConfigurationDeps, 'views' | 'world'>): Drift[] =>
+export const currentDrift = (deps: Pick<ConfigurationDeps, 'views'>): Drift[] =>
   driftOf(deps.views.configuration.state(), isAlive(deps));
 
 export const driftLine = ({ key, standing, others }: Drift): string =>

@@ -18,12 +18,19 @@ type Output = z.input<typeof operation.output>;
 /**
  * A host says that it is alive, and what it is now. A host that was not known to be alive is told of at once, so that it
  * can be used as soon as its first heartbeat was answered; the others with the next coalesced fact.
- * @throws CodedError `access_denied` for another host than the caller, `bad_request` for a new name that it may not have.
+ * @throws CodedError `access_denied` for another host than the caller, `bad_request` for a new name that it may not have,
+ * `unavailable` while the clock of this server is not to be trusted.
  */
-export async function heartbeat(deps: AuthDeps, call: Call, { host, ttlSeconds }: Input): Promise<Output> {
+export async function heartbeat(
+  deps: AuthDeps,
+  call: Call,
+  { host, ttlSeconds, sentAt }: Input,
+): Promise<Output> {
   const { caller } = call;
   if (caller.kind !== 'host' || caller.hostId !== host.hostId || caller.role !== host.role)
     throw new CodedError('access_denied', 'a host may only announce itself, in the role of its certificate');
+  if (sentAt !== undefined) deps.clocks.hear(host.hostId, sentAt);
+  deps.clocks.require();
   const seen = { ...host, address: withRealHost(host.address, caller.address) };
   // The fold is good enough to tell that nothing changed, and spares a look at the store. Should another auth server have
   // written something else a moment ago, the next heartbeat sees it.
@@ -31,7 +38,8 @@ export async function heartbeat(deps: AuthDeps, call: Call, { host, ttlSeconds }
   if (known?.nodename !== host.nodename)
     checkClaimedNames({ hostId: host.hostId, nodename: host.nodename, additionalPrincipals: [] });
   if (known === undefined || !sameHost(known, seen)) await announce(deps, seen, call);
-  const wasAlive = presenceOf(deps.views.presence.state(), host, deps.world.now()).status === 'alive';
+  const { presence, clock } = deps.views;
+  const wasAlive = presenceOf(presence.state(), host, clock.monotonic()).status === 'alive';
   deps.presence.renew({ hostId: host.hostId, role: host.role }, ttlSeconds);
   if (wasAlive) return {};
   const position = await deps.presence.soon();

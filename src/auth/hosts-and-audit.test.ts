@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { second } from '../base/time.ts';
+import { hour, minute, plusMs, second } from '../base/time.ts';
 import type { AuditEvent } from '../domain/audit-event.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import { emitAudit } from './emit-audit.ts';
@@ -219,6 +219,30 @@ describe('searching the audit', () => {
     expect((await search(window)).events.map((one) => one.user)).toEqual(['alice']);
     expect((await search({ user: 'bob' })).events.map((one) => one.event)).toEqual(['exec']);
     expect((await search({ user: 'nobody' })).events).toEqual([]);
+  });
+
+  it('finds what was told while a clock was wrong', async () => {
+    const from = auth.world.now();
+    // Stored by an auth server five hours behind, and told by a host five hours ahead.
+    await emit([told({ n: 1, time: plusMs(from, 5 * hour) })]);
+    const late = { from: plusMs(from, 4 * hour), to: plusMs(from, 6 * hour), types: ['exec'] };
+    expect((await search(late)).events.map((one) => one['n'])).toEqual([1]);
+    // What is stamped with a moment to come has happened by now.
+    const now = { from, to: auth.world.now(), types: ['exec'] };
+    auth.world.advance(minute);
+    expect((await search({ ...now, to: auth.world.now() })).events).toHaveLength(1);
+    auth.world.advance(hour);
+    expect((await search({ ...now, to: plusMs(auth.world.now(), -30 * minute) })).events).toEqual([]);
+  });
+
+  it('dates what the state says by the clock of who wrote it, not by the time of the log that stood ahead', async () => {
+    const cause = { at: plusMs(auth.world.now(), 5 * hour), actor: 'admin', requestId: 'r' };
+    const facts = [{ type: 'trial.happened', data: {} }];
+    await auth.log.state.append([{ stream: 'trial-clock', expected: 0, facts }], cause);
+    const from = auth.world.now();
+    await addUser(auth, 'alice', 'correct horse');
+    const { events } = await search({ from, to: plusMs(from, minute), types: ['user.create'] });
+    expect(events.map((one) => one.time)).toEqual([from]);
   });
 
   it('keeps the newest when more match, and says so', async () => {

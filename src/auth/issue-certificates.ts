@@ -18,6 +18,8 @@ export interface CertificateWish {
 }
 
 export interface CertificateRequest extends CertificateWish {
+  /** `UserEntry.life.id` of the user that was proved. */
+  readonly lifeId: string;
   readonly publicKey: PublicKey;
   readonly format: 'standard' | 'oldssh';
   readonly routeToCluster: string;
@@ -55,7 +57,7 @@ export function signCertificates(
   request: CertificateRequest,
   { roles: roleNames, logins: principals, ttlSeconds }: Grant,
 ): UserCertificates {
-  const { username, roles, traits, publicKey, routeToCluster, format } = request;
+  const { username, lifeId, roles, traits, publicKey, routeToCluster, format } = request;
   const now = deps.world.now();
   const sshCertificate = issueUserSshCertificate({
     publicKey,
@@ -69,12 +71,13 @@ export function signCertificates(
     format,
     permit: certificatePermits(roles),
     routeToCluster,
+    lifeId,
   });
   const tlsCertificatePem = issueUserTlsCertificate({
     publicKey: publicKey.key,
     caPem: signer.tlsCertificatePem,
     caKey: signer.tls,
-    identity: { username, groups: roleNames, principals, routeToCluster, traits },
+    identity: { username, groups: roleNames, principals, routeToCluster, traits, lifeId },
     now,
     ttlSeconds,
   });

@@ -6,6 +6,7 @@ import { CodedError, errorCodes, isCoded } from '../base/errors.ts';
 import { type Instant, msBetween, second } from '../base/time.ts';
 import { auditCodes } from '../domain/audit-codes.ts';
 import { toldOfJoiner } from '../domain/audit-from-state.ts';
+import type { DecidingTime } from '../domain/deciding-time.ts';
 import { host } from '../domain/host.ts';
 import {
   type Joiner,
@@ -24,6 +25,7 @@ import { tokenHash } from '../pki/token.ts';
 import { aliveUntil } from '../views/presence.ts';
 import { certifyHost, tellCertified } from './certify-host.ts';
 import { checkClaimedNames } from './claimed-names.ts';
+import { timeForToken } from './deciding-time-of.ts';
 import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { readPublicKey } from './issue-certificates.ts';
 import { checkHostId } from './issue-host-identity.ts';
@@ -73,7 +75,7 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
   const [asOf] = await Promise.all([deps.views.fresh(), seesPresence(deps)]);
   const fromFile = findStatic(deps.staticTokens, hash);
   const use: TokenUse = { hostId, nodename, role, address, key: fingerprint(publicKey.blob) };
-  const tokenRoles = await rolesOfToken(deps, { hash, fromFile, use, asOf });
+  const { tokenRoles, time } = await rolesOfToken(deps, { hash, fromFile, use, asOf });
   const now = deps.world.now();
   checkClock(input, input.sentAt, now);
   const certificates = await certifyHost(deps, {
@@ -89,13 +91,13 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
   const { position, outcomes } = await transact(
     deps.log.state,
     [
-      step(joinToken, tokenStream(hash), { type: 'use-token', now, use, staticRoles: fromFile?.roles }),
+      step(joinToken, tokenStream(hash), { type: 'use-token', ...time, use, staticRoles: fromFile?.roles }),
       step(host, hostStream(hostId), {
         type: 'admit-host',
         ...use,
         tokenId,
         tokenRoles,
-        aliveUntil: aliveUntil(deps.views.presence.state(), { hostId, role }, now),
+        aliveUntil: aliveUntil(deps.views.presence.state(), { hostId, role }, deps.views.clock),
       }),
     ],
     cause,
@@ -129,13 +131,13 @@ async function rolesOfToken(
     readonly use: TokenUse;
     readonly asOf: Position;
   },
-): Promise<KnownStaticToken['roles']> {
+): Promise<{ readonly tokenRoles: KnownStaticToken['roles']; readonly time: DecidingTime }> {
   const stream = tokenStream(hash);
   if (fromFile === undefined && (await deps.log.state.revision(stream, asOf)) === 0) throw unknownToken(use);
   const { state } = await load(deps.log.state, joinToken, stream, asOf);
-  const now = deps.world.now();
-  joinToken.decide(state, { type: 'use-token', now, use, staticRoles: fromFile?.roles });
-  return fromFile?.roles ?? (state.status === 'active' ? state.roles : []);
+  const time = timeForToken(deps, hash, state);
+  joinToken.decide(state, { type: 'use-token', ...time, use, staticRoles: fromFile?.roles });
+  return { tokenRoles: fromFile?.roles ?? (state.status === 'active' ? state.roles : []), time };
 }
 
 /** Both certificates carry it, and X.509 and SSH agree on this one. */

@@ -14,7 +14,7 @@ type Output = z.input<typeof operation.output>;
 /** Hosts that are alive, by name. A person sees the nodes on which one of its logins is allowed. */
 export async function listHosts(deps: AuthDeps, call: Call, { role, labels }: Input): Promise<Output> {
   await deps.views.fresh();
-  const now = deps.world.now();
+  const now = deps.views.clock.monotonic();
   const subject = subjectOf(deps, call);
   const hosts = hostsInRole(deps.views.hosts.state(), role).flatMap((host) => {
     const seen = presenceOf(deps.views.presence.state(), host, now);

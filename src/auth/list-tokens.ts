@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import type { listTokens as operation } from '../api/operations.ts';
-import { tokenIdOf } from '../domain/join-token.ts';
+import { expiryOf, isExpired, tokenIdOf } from '../domain/join-token.ts';
 import { createdTokens, joinsOf } from '../views/tokens.ts';
+import { timeForToken } from './deciding-time-of.ts';
 import type { AuthDeps } from './deps.ts';
 
 type Output = z.input<typeof operation.output>;
@@ -10,7 +11,6 @@ type Output = z.input<typeof operation.output>;
 export async function listTokens(deps: AuthDeps): Promise<Output> {
   await deps.views.fresh();
   const tokens = deps.views.tokens.state();
-  const now = deps.world.now();
   const ofFile = deps.staticTokens.map(({ tokenId, roles, hash }) => ({
     tokenId,
     origin: 'static' as const,
@@ -20,7 +20,9 @@ export async function listTokens(deps: AuthDeps): Promise<Output> {
     joined: joinsOf(tokens, hash),
   }));
   const created = createdTokens(tokens)
-    .filter(([, { expiresAt }]) => now < expiresAt)
+    .map(([hash, token]) => ({ hash, token, time: timeForToken(deps, hash, token) }))
+    .filter(({ token, time }) => !isExpired(token, time))
+    .map(({ hash, token, time }) => [hash, { ...token, expiresAt: expiryOf(token, time) }] as const)
     .sort(([, a], [, b]) => (a.expiresAt < b.expiresAt ? -1 : a.expiresAt > b.expiresAt ? 1 : 0))
     .map(([hash, { roles, expiresAt, uses, used }]) => ({
       tokenId: tokenIdOf(hash),

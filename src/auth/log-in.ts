@@ -16,6 +16,7 @@ import { matchOtpStep } from '../pki/otp.ts';
 import { verifyPassword } from '../pki/password.ts';
 import { signerOf } from '../views/authorities.ts';
 import { findUser, type UserEntry } from '../views/users.ts';
+import { timeForUser } from './deciding-time-of.ts';
 import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
 import { clusterOf, rolesOf, signerOfCluster } from './lookups.ts';
@@ -41,9 +42,9 @@ export function logIn(deps: AuthDeps, call: Call, input: Input): Promise<Output>
     const publicKey = readPublicKey(input.publicKey);
     const asOf = await deps.views.fresh();
     const signer = await deps.keys.signer('user');
-    const { roles, traits, grant } = await prove(deps, call, { input, asOf });
+    const { grant, ...proved } = await prove(deps, call, { input, asOf });
     deps.lag.require();
-    const certificates = signCertificates(deps, signer, { ...input, roles, traits, publicKey }, grant);
+    const certificates = signCertificates(deps, signer, { ...input, ...proved, publicKey }, grant);
     return { username: input.username, ...certificates, hostSigners: [signerOfCluster(deps.views, 'host')] };
   });
 }
@@ -52,6 +53,8 @@ export function logIn(deps: AuthDeps, call: Call, input: Input): Promise<Output>
 type Plan = Granted | Refused;
 interface Granted {
   readonly status: 'granted';
+  /** `UserEntry.life.id` of the user that was proved. */
+  readonly lifeId: string;
   readonly roles: readonly RoleSpec[];
   readonly traits: Traits;
   readonly grant: Grant;
@@ -70,11 +73,12 @@ function granted(plan: Plan): Granted {
   return plan;
 }
 
-function planFor(deps: AuthDeps, { state }: UserEntry, { ttlSeconds }: Input): Plan {
+function planFor(deps: AuthDeps, { state, life }: UserEntry, { ttlSeconds }: Input): Plan {
   try {
     const { username, traits } = state;
     const roles = rolesOf(deps.views, state.roles);
-    return { status: 'granted', roles, traits, grant: grantOf({ username, roles, traits, ttlSeconds }) };
+    const grant = grantOf({ username, roles, traits, ttlSeconds });
+    return { status: 'granted', lifeId: life.id, roles, traits, grant };
   } catch (e) {
     if (!isCoded(e)) throw e;
     return { status: 'refused', reason: e };
@@ -97,12 +101,9 @@ async function prove(
     unsealOrPretend(deps, entry?.passwordIn, passwordHashSecret),
     unsealOrPretend(deps, entry?.otpIn, otpSeedSecret),
   ]);
-  const password = await checkPassword(entry, hash, input.password);
-  const now = deps.world.now();
-  const otp = checkOtp(entry, seed, input.otp, Date.parse(now));
-  const addresses = { remote: input.clientAddress, local: call.caller.address };
+  const command = await commandOf(deps, call, { input, entry, hash, seed });
   const cause = causeOf(deps, call);
-  const plan = entry && password.status === 'matched' ? planFor(deps, entry, input) : undefined;
+  const plan = entry && command.password.status === 'matched' ? planFor(deps, entry, input) : undefined;
   const { position, outcomes } = await transact(
     deps.log.state,
     [
@@ -110,14 +111,7 @@ async function prove(
         user,
         // Only a name that is in the fold may become the name of a stream.
         userStream(entry?.state.username ?? 'no such user'),
-        {
-          type: 'log-in',
-          now,
-          password,
-          otp: secondFactor === 'off' ? { status: 'not_required' } : otp,
-          addresses,
-          ...certificateIn(plan),
-        },
+        { ...command, ...certificateIn(plan) },
       ),
     ],
     cause,
@@ -125,13 +119,41 @@ async function prove(
   );
   const [{ facts, state }] = outcomes;
   if (position !== undefined) await deps.views.reached(position);
+  // The password that was checked is that of this very user: an earlier or a later one of the name has another
+  // `passwordId`, so that the plan is his.
   if (plan && loginOutcome(facts).status === 'logged_in') return granted(plan);
   if (facts.length === 0)
     await tellRefusal(deps, input, cause, {
       error: state.status === 'active' ? 'the user is locked' : 'no such user',
-      'addr.local': addresses.local,
+      'addr.local': command.addresses.local,
     });
   throw wrongCredentials(secondFactor);
+}
+
+interface Looked {
+  readonly input: Input;
+  readonly entry: UserEntry | undefined;
+  /** Of the password that is in force. */
+  readonly hash: Uint8Array | undefined;
+  readonly seed: Uint8Array | undefined;
+}
+
+/**
+ * What the checks gave, and the time by which it is decided. Failures and locks that were written while the password was
+ * checked have no age here: they count as new.
+ */
+async function commandOf(deps: AuthDeps, call: Call, { input, entry, hash, seed }: Looked): Promise<LogIn> {
+  const password = await checkPassword(entry, hash, input.password);
+  const time = timeForUser(deps, input.username, entry?.state ?? user.initial);
+  const otp = checkOtp(entry, seed, input.otp, Date.parse(time.now));
+  const { secondFactor } = clusterOf(deps.views);
+  return {
+    type: 'log-in',
+    ...time,
+    password,
+    otp: secondFactor === 'off' ? { status: 'not_required' } : otp,
+    addresses: { remote: input.clientAddress, local: call.caller.address },
+  };
 }
 
 /** Who guesses is told the same, whether the audit takes it or not: then it is counted. */

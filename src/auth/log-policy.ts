@@ -6,7 +6,7 @@ import type { Partition, Recorded } from '../log/event.ts';
 import { authoritiesView, type AuthoritiesState } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
 import { hostsView } from '../views/hosts.ts';
-import { presenceView } from '../views/presence.ts';
+import { presenceSnapshots } from '../views/presence.ts';
 import { rolesView } from '../views/roles.ts';
 import { type UserEntry, usersView } from '../views/users.ts';
 
@@ -43,7 +43,7 @@ export const logPolicy: LogPolicy = {
   snapshotFor: (who, partition, projection, state) => {
     if (who === 'anyone' || who === 'user') return undefined;
     if (partition === 'presence')
-      return who === 'Proxy' && isVersionOf(projection, presenceView.name) ? state : undefined;
+      return who === 'Proxy' && isVersionOf(projection, presenceSnapshots.name) ? state : undefined;
     return partition === 'state' ? stateSnapshotFor(who, projection, state) : undefined;
   },
 };

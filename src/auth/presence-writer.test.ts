@@ -43,12 +43,14 @@ const writerOf = (on: EventLog, intervalMs: number): PresenceWriter =>
     intervalMs,
     soonMs: 5,
     monotonic: () => performance.now(),
+    ageing: () => waitedMs,
   });
 afterEach(async () => {
   await writer.close();
   await log.close();
 });
 
+let waitedMs = 0;
 const host = (n: number): { hostId: string; role: 'Node' } => ({
   hostId: `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`,
   role: 'Node',
@@ -73,6 +75,15 @@ describe('telling of the hosts that are alive', () => {
     expect(new Set((await stored()).map((one) => one.hostId)).size).toBe(10_000);
     for (const facts of asked) expect(JSON.stringify(facts).length).toBeLessThan(256 * 1024);
     for (const fact of asked.flat()) expect(JSON.stringify(fact).length).toBeLessThan(64 * 1024);
+  });
+
+  it('does not make a host live longer that was heard of while the store was away', async () => {
+    for (const n of [1, 2]) writer.renew(host(n), 600);
+    waitedMs = 11 * minute;
+    writer.renew(host(2), 600);
+    waitedMs += 2_500;
+    await writer.flush();
+    expect((await stored()).map((one) => one.ttlSeconds)).toEqual([0, 598]);
   });
 
   it('tells again only what was not stored', async () => {

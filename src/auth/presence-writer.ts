@@ -1,6 +1,7 @@
 import { pause } from '../base/backoff.ts';
 import { isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import { second } from '../base/time.ts';
 import type { World } from '../base/world.ts';
 import type { SystemRole } from '../domain/host-info.ts';
 import { appendsOf, presence, type PresenceFact, type Renewal } from '../domain/presence.ts';
@@ -34,12 +35,19 @@ export interface PresenceOptions {
   readonly soonMs: number;
   /** Milliseconds of a clock that is never set. */
   readonly monotonic: () => number;
+  /** The same, for how long a heartbeat has waited. */
+  readonly ageing: () => number;
+}
+
+interface Waiting {
+  readonly renewal: Renewal;
+  readonly heardMs: number;
 }
 
 export function presenceWriter(options: PresenceOptions): PresenceWriter {
-  const { log, world, sink, hostId, intervalMs, soonMs, monotonic } = options;
+  const { log, world, sink, hostId, intervalMs, soonMs, monotonic, ageing } = options;
   const stream = presenceStream(hostId);
-  let waiting = new Map<string, Renewal>();
+  let waiting = new Map<string, Waiting>();
   let revision: Revision | undefined;
   let told: Position | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -68,7 +76,10 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
     const mine = waiting;
     waiting = new Map();
     try {
-      const facts = presence.decide(null, { type: 'renew-hosts', hosts: [...mine.values()] });
+      const facts = presence.decide(null, {
+        type: 'renew-hosts',
+        hosts: [...mine.values()].map((one) => withoutWait(one, ageing())),
+      });
       for (const some of appendsOf(facts)) {
         told = await append(some);
         for (const { data } of some) for (const host of data.hosts) mine.delete(keyOf(host));
@@ -118,7 +129,8 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
 
   return {
     renew: (host, ttlSeconds) => {
-      waiting.set(keyOf(host), { ...host, seenAt: world.now(), ttlSeconds });
+      const renewal = { ...host, seenAt: world.now(), ttlSeconds };
+      waiting.set(keyOf(host), { renewal, heardMs: ageing() });
     },
     flush,
     soon,
@@ -131,6 +143,12 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
     },
   };
 }
+
+/** Readers count from when they learn of it: what has waited, while the store was away say, has less time left. */
+const withoutWait = ({ renewal, heardMs }: Waiting, ms: number): Renewal => ({
+  ...renewal,
+  ttlSeconds: Math.max(0, renewal.ttlSeconds - Math.floor((ms - heardMs) / second)),
+});
 
 /**
  * What a starting auth server says of itself. Where the store has no room for presence, the rest goes on: people log in by

@@ -13,7 +13,7 @@ import { configurationView } from '../views/configuration.ts';
 import { hostsView } from '../views/hosts.ts';
 import { supersededView } from '../views/superseded.ts';
 import { invitesView } from '../views/invites.ts';
-import { presenceOf, presenceView } from '../views/presence.ts';
+import { presenceOf, presenceSnapshots } from '../views/presence.ts';
 import { rolesView } from '../views/roles.ts';
 import { tokensView } from '../views/tokens.ts';
 import { usersView } from '../views/users.ts';
@@ -27,7 +27,7 @@ const projections = [
   configurationView,
   hostsView,
   invitesView,
-  presenceView,
+  presenceSnapshots,
   rolesView,
   supersededView,
   tokensView,
@@ -89,7 +89,7 @@ const beginning = (log: ClusterLog): Promise<number> =>
 const keptOfThis = async (log: ClusterLog): Promise<number> =>
   (await log.presence.snapshot('presence.1'))?.position ?? 0;
 const seen = ({ deps }: TestAuth): string =>
-  presenceOf(deps.views.presence.state(), host, world.now()).status;
+  presenceOf(deps.views.presence.state(), host, deps.views.clock.monotonic()).status;
 
 describe('a release that raises every projection', () => {
   it('knows all of them', async () => {
@@ -150,7 +150,7 @@ describe('a release that raises every projection', () => {
 
 describe('a fold of presence that begins at the oldest event kept', () => {
   it('is whole, because more is kept than it takes every host to speak', () => {
-    const again = presenceView.saidAgainWithinMs ?? 0;
+    const again = presenceSnapshots.saidAgainWithinMs;
     expect(again).toBeGreaterThanOrEqual(hostPresence.everyMs);
     expect(presenceEveryMs).toBeGreaterThanOrEqual(2 * again);
     expect(hostPresence.ttlSeconds * second).toBeGreaterThan(again);

@@ -2,12 +2,14 @@ import type { z } from 'zod';
 import type { readInvite as operation } from '../api/operations.ts';
 import { isCoded } from '../base/errors.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
-import { invite, type PendingInvite, usableInvite } from '../domain/invite.ts';
+import type { DecidingTime } from '../domain/deciding-time.ts';
+import { invalidLink, invite, type PendingInvite, usableInvite } from '../domain/invite.ts';
 import { otpSeedSecret } from '../domain/user-fact.ts';
 import type { Position, Recorded } from '../log/event.ts';
 import { otpUrl } from '../pki/otp.ts';
 import { tokenHash } from '../pki/token.ts';
 import { findInvite, type InviteEntry } from '../views/invites.ts';
+import { timeForInvite } from './deciding-time-of.ts';
 import type { AuthDeps } from './deps.ts';
 import { clusterOf } from './lookups.ts';
 
@@ -33,6 +35,8 @@ export async function readInvite(deps: AuthDeps, { token }: Input): Promise<Outp
 export interface OpenInvite {
   readonly hash: string;
   readonly pending: PendingInvite;
+  /** By which it is decided that it can be used. */
+  readonly time: DecidingTime;
   /** The event that holds the one-time seed. */
   readonly createdIn: Recorded;
   /** @throws CodedError `access_denied` when somebody has just used the link, and the seed went with it. */
@@ -51,12 +55,15 @@ export async function openInvite(deps: AuthDeps, token: string): Promise<OpenInv
   // with.
   const [asOf, early] = await Promise.all([deps.views.fresh(), seedAhead(deps, found()?.createdIn)]);
   const entry = found();
-  const pending = usableInvite(entry?.state ?? invite.initial, deps.world.now());
+  const state = entry?.state ?? invite.initial;
+  const time = timeForInvite(deps, hash, state);
+  const pending = usableInvite(state, time);
   if (!entry) throw new Error('bug: an unknown invite is usable');
   const { createdIn } = entry;
   return {
     hash,
     pending,
+    time,
     createdIn,
     seed: async () => early ?? seedOf(deps, createdIn),
     asOf,
@@ -79,7 +86,7 @@ async function seedOf(deps: AuthDeps, createdIn: Recorded): Promise<Uint8Array> 
   try {
     return await deps.log.state.unseal(createdIn, otpSeedSecret);
   } catch (e) {
-    if (isCoded(e, 'not_found')) usableInvite(invite.initial, deps.world.now());
+    if (isCoded(e, 'not_found')) throw invalidLink();
     throw e;
   }
 }

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { searchAudit as operation } from '../api/operations.ts';
 import { CodedError } from '../base/errors.ts';
-import { minute, plusMs } from '../base/time.ts';
+import { hour, type Instant, minute, plusMs } from '../base/time.ts';
 import { auditFact } from '../domain/audit.ts';
 import type { AuditEvent } from '../domain/audit-event.ts';
 import type { EventLog } from '../log/event-log.ts';
@@ -13,19 +13,28 @@ import { newest } from './newest.ts';
 type Input = z.output<typeof operation.input>;
 type Output = z.input<typeof operation.output>;
 
-/** An event is on the log after it happened, by the clock of its host, which may be ahead of ours by so much. */
-const clockSkewMs = 5 * minute;
+/**
+ * An event is on the log after it happened, by the clock of its host. So much may that one have been ahead of the clock of the
+ * auth server that stored it, whichever of the two was wrong; what differs by more needs an earlier `from`.
+ */
+const clockSkewMs = 6 * hour;
+/** Who asks for all until now means what is stamped with a later moment as well, if his clock or ours is a little behind. */
+const nowMs = 5 * minute;
 
 /** Ten thousand usual events; of those that carry a long command, fewer. */
 const longestAnswer = 8 * 1024 * 1024;
 const bytesOf = (event: AuditEvent): number => Buffer.byteLength(JSON.stringify(event));
 
-/** What happened in [`from`, `to`), told by hosts or by the facts of `state`; ascending by time, then `ei`. */
+/**
+ * What happened in [`from`, `to`), told by hosts or by the facts of `state`; ascending by time, then `ei`. An event has the time of
+ * the clock of whoever told it. What is stamped with a moment that is still to come is there whenever `to` is now or later: it
+ * has happened.
+ */
 export async function searchAudit(deps: AuthDeps, input: Input): Promise<Output> {
   const { from, to, limit } = input;
   if (to <= from) throw new CodedError('bad_request', 'to: must be later than from');
   const found = newest<AuditEvent>({ items: limit, bytes: longestAnswer, bytesOf }, byTime);
-  const wanted = wantedBy(input);
+  const wanted = wantedBy(input, deps.world.now());
   /** An event that `audit` seemed to have no room for may be in both. */
   const ofReserve = new Set<string>();
   await collect(deps.log.state, from, auditFromState, (event, { stream }) => {
@@ -58,11 +67,12 @@ function ofAudit(recorded: Recorded): readonly AuditEvent[] {
   return fact.success ? [fact.data.data.event] : [];
 }
 
-function wantedBy({ from, to, types, user }: Input): (event: AuditEvent) => boolean {
+function wantedBy({ from, to, types, user }: Input, now: Instant): (event: AuditEvent) => boolean {
   const oneOf = new Set(types);
+  const untilNow = to >= plusMs(now, -nowMs);
   return (event) =>
     event.time >= from &&
-    event.time < to &&
+    (event.time < to || (untilNow && event.time >= now)) &&
     (oneOf.size === 0 || oneOf.has(event.event)) &&
     (user === '' || event.user === user || event['name'] === user);
 }

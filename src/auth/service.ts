@@ -15,11 +15,10 @@ import type { Partition } from '../log/event.ts';
 import type { Witnesses } from '../log/signed-head-witness.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { trustedOf } from '../views/authorities.ts';
-import { findUser, mayAct } from '../views/users.ts';
+import { userStandingOf } from '../views/user-life.ts';
 import { announceSelf, keepAnnounced } from './announce-self.ts';
 import { buildDeps, ownPresence } from './build-deps.ts';
 import { type CallerFacts, identifyCallers } from './callers.ts';
-import { tellClocks } from './clocks.ts';
 import { startCompaction } from './compaction.ts';
 import { destroySuperseded } from './destroy-superseded.ts';
 import type { AuthDeps } from './deps.ts';
@@ -58,6 +57,8 @@ export interface AuthServiceDeps {
   readonly listeners: Listeners;
   /** Where signed heads go beside the log. Default: nowhere. */
   readonly witnesses?: Witnesses;
+  /** As in `AuthParts`; for tests. */
+  readonly ageing?: () => number;
   readonly config: AuthConfig;
 }
 
@@ -142,9 +143,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const server = tlsServer(await tlsContext(deps, config), listenerOf(app));
     const address = await listeners.listen('auth', server, config.listenAddress);
     await announceSelf(deps, config, address);
-    const clocksTold = new Map<string, string>();
     const renewing = setInterval(() => {
-      tellClocks(deps, clocksTold);
       keepAnnounced(deps, config, address).catch((e: unknown) => {
         sink.error('this auth server could not be announced', { reason: String(e) });
       });
@@ -168,7 +167,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const secrets = destroySuperseded(deps);
     void secrets.run();
     const compaction = startCompaction({
-      log,
+      log: deps.log,
       views: deps.views,
       world,
       sink,
@@ -186,11 +185,13 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       diagnostics: () => reportOf(deps, log),
       trouble: () =>
         logTrouble(log) ??
+        deps.clocks.trouble() ??
         standingStill(deps) ??
         deps.lag.trouble() ??
         compaction.trouble() ??
         deps.heads.trouble() ??
         secrets.trouble(),
+      notice: () => deps.clocks.notice(),
       stop: endingOnce(async (grace) => {
         stopping.abort();
         clearInterval(renewing);
@@ -267,10 +268,8 @@ const callerFacts = (deps: AuthDeps): CallerFacts => ({
   now: () => deps.world.now(),
   clusterName: () => clusterOf(deps.views).clusterName,
   authorities: () => authoritiesOf(deps),
-  activeUser: (username) => {
-    const users = deps.views.users.state();
-    const entry = findUser(users, username);
-    if (!entry || !mayAct(users, username)) return undefined;
-    return { roles: entry.state.roles, createdAt: entry.createdAt };
+  activeUser: (presented) => {
+    const standing = userStandingOf(deps.views.users.state(), presented);
+    return standing.status === 'present' ? { roles: standing.user.state.roles } : undefined;
   },
 });

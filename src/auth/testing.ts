@@ -43,6 +43,8 @@ export async function openTestAuth(
     nodename?: string;
     nameIsDefault?: boolean;
     monotonic?: () => number;
+    /** Default: as the world's clock goes. */
+    ageing?: () => number;
     maxLogLagMs?: number;
     staticTokens?: readonly StaticToken[];
     servedBy?: () => Promise<string | undefined>;
@@ -56,6 +58,7 @@ export async function openTestAuth(
     clusterName: 'example',
     secondFactor: 'otp',
     nodename: 'auth-1',
+    ageing: () => Date.parse(world.now()),
     ...options,
     log,
     world,

@@ -17,6 +17,8 @@ export interface Running {
   readonly done: Promise<void>;
   /** Undefined when all is well; else one line for `/readyz` that says what this service lacks now. */
   trouble(): string | undefined;
+  /** One line for `/readyz` about what somebody should look at though nothing is lacking; undefined when there is nothing. */
+  notice?(): string | undefined;
   /** For an operator who asks by USR1: counts, ages, positions. Never a secret. */
   diagnostics?(): Record<string, unknown>;
   /**

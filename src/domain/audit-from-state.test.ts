@@ -1,11 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import type { Recorded } from '../log/event.ts';
+import { uuidV7 } from '../log/uuid-v7.ts';
 import { auditCodes } from './audit-codes.ts';
 import { type AuditEvent, auditEvent } from './audit-event.ts';
 import { auditFromState } from './audit-from-state.ts';
 import recordedFacts from './fixtures/facts.json' with { type: 'json' };
 
-const fixtures = recordedFacts as unknown as readonly Recorded[];
+const uuid = (): string => '00000000-0000-4000-8000-000000000001';
+const madeAt = (moment: string): string => uuidV7({ now: () => moment, uuid });
+/** With ids that were made when the facts were written. */
+const fixtures = (recordedFacts as unknown as readonly Recorded[]).map((one) => ({
+  ...one,
+  id: madeAt(one.cause.at),
+}));
 const allTold = (type: string, n = 0): readonly AuditEvent[] => {
   const event = fixtures.filter(({ fact }) => fact.type === type)[n];
   return event ? auditFromState(event) : [];
@@ -77,6 +84,12 @@ describe('what the audit is told', () => {
     expect(told('user.logged_in')).toMatchObject({ user: 'joe', success: true, method: 'local' });
   });
 
+  it('is dated by who wrote it where the time of the log stood ahead', () => {
+    const source = fixtures.find(({ fact }) => fact.type === 'user.invited');
+    const ahead = source && { ...source, cause: { ...source.cause, at: '2027-01-01T00:00:00.000Z' } };
+    expect(ahead && auditFromState(ahead)).toMatchObject([{ time: source?.cause.at, ttl: '1h0m0s' }]);
+  });
+
   it('of a login that was given a certificate is that as well, by an id of its own', () => {
     expect(allTold('user.logged_in')).toHaveLength(1);
     const [login, certificate] = allTold('user.logged_in', 2);
@@ -84,7 +97,7 @@ describe('what the audit is told', () => {
     expect(certificate).toEqual({
       event: 'cert.create',
       code: 'TC000I',
-      uid: '019acb00-0000-8000-8000-000000000028',
+      uid: `${login?.uid.slice(0, 14)}8${login?.uid.slice(15)}`,
       time: login?.time,
       ei: 0,
       user: 'ann',

@@ -1,4 +1,6 @@
+import type { Instant } from '../base/time.ts';
 import type { Recorded } from '../log/event.ts';
+import { momentOfUuidV7 } from '../log/uuid-v7.ts';
 import { auditFact } from './audit.ts';
 import { auditCodes } from './audit-codes.ts';
 import type { AuditEvent } from './audit-event.ts';
@@ -26,11 +28,20 @@ export function auditFromState(recorded: Recorded): readonly AuditEvent[] {
   return tell(recorded).map((told, n) => ({
     ei: 0,
     uid: n === 0 ? id : nextId(id, n),
-    time: cause.at,
+    time: happenedAt(recorded),
     ...told,
     actor: cause.actor,
     request_id: cause.requestId,
   }));
+}
+
+/**
+ * By the clock of the auth server that wrote it. The log's own time does not go back: for hours it may stand where another server's
+ * clock was that was ahead. The id of an event says when it was made.
+ */
+function happenedAt({ cause, id }: Recorded): Instant {
+  const madeAt = momentOfUuidV7(id);
+  return madeAt !== undefined && madeAt < cause.at ? madeAt : cause.at;
 }
 
 /** The id of a fact is a UUID of version 7; those of version 8 are free to mean what we like, and sort behind it. */
@@ -42,7 +53,7 @@ function tell(recorded: Recorded): readonly Told[] {
     const fact = userFact.safeParse(recorded.fact).data;
     const username = idInStream(recorded.stream, 'user') ?? '';
     const by = nameOf(recorded.cause.actor);
-    return fact ? tellUser(fact, { username, by, at: recorded.cause.at }) : [];
+    return fact ? tellUser(fact, { username, by, at: happenedAt(recorded) }) : [];
   }
   const told = tellOther(recorded);
   return told === undefined ? [] : [told];

@@ -61,7 +61,7 @@ describe('accepting a link', () => {
       [created],
     ].map((facts) => {
       try {
-        usableInvite(fold(invite, facts as InviteFact[]), expiresAt);
+        usableInvite(fold(invite, facts as InviteFact[]), { now: expiresAt });
         return 'usable';
       } catch (e) {
         return String(e);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CodedError, unreachable } from '../base/errors.ts';
 import { hour, instant, type Instant, minute, plusMs } from '../base/time.ts';
 import type { Decider } from '../log/decider.ts';
+import { type DecidingTime, leftMs, type Span } from './deciding-time.ts';
 import type { WithSecrets } from './secrets.ts';
 import { otpSeedSecret } from './user-fact.ts';
 
@@ -37,9 +38,8 @@ export interface CreateInvite {
   readonly ttlMs: number;
   readonly otpSeed: Uint8Array;
 }
-export interface AcceptInvite {
+export interface AcceptInvite extends DecidingTime {
   readonly type: 'accept-invite';
-  readonly now: Instant;
 }
 export interface RevokeInvite {
   readonly type: 'revoke-invite';
@@ -51,7 +51,10 @@ export interface PendingInvite {
   readonly status: 'pending';
   readonly username: string;
   readonly purpose: InvitePurpose;
+  /** By the clock of the server that made it. */
   readonly expiresAt: Instant;
+  /** Unknown where a snapshot of the release before tells of it: then `expiresAt` counts, and the longest there is. */
+  readonly ttlMs?: number;
 }
 export type InviteState =
   { readonly status: 'absent' } | PendingInvite | { readonly status: 'accepted' | 'revoked' };
@@ -76,7 +79,7 @@ export const invite: Decider<InviteState, InviteCommand, InviteFact> = {
         ];
       }
       case 'accept-invite':
-        usableInvite(state, command.now);
+        usableInvite(state, command);
         return [{ type: 'invite.accepted', data: {} }];
       case 'revoke-invite':
         return state.status === 'pending'
@@ -90,8 +93,7 @@ export const invite: Decider<InviteState, InviteCommand, InviteFact> = {
   evolve(state, fact) {
     switch (fact.type) {
       case 'invite.created': {
-        const { username, purpose, expiresAt } = fact.data;
-        return { status: 'pending', username, purpose, expiresAt };
+        return { status: 'pending', ...fact.data };
       }
       case 'invite.accepted':
         return state.status === 'pending' ? { status: 'accepted' } : state;
@@ -116,13 +118,28 @@ export function checkInviteTtl(purpose: InvitePurpose, ttlMs: number): void {
 }
 
 /**
- * The invite, if it can be used at `now`. Also for showing its page.
+ * The invite, if it can be used now. Also for showing its page.
  * @throws CodedError `access_denied`, one message for unknown, used, replaced and expired: a guesser learns nothing.
  */
-export function usableInvite(state: InviteState, now: Instant): PendingInvite {
-  if (state.status !== 'pending' || now >= state.expiresAt) throw invalidLink();
+export function usableInvite(state: InviteState, time: DecidingTime): PendingInvite {
+  if (state.status !== 'pending' || isOver(state, time)) throw invalidLink();
   return state;
 }
+
+function isOver(pending: PendingInvite, time: DecidingTime): boolean {
+  return (
+    leftMs(inviteSpan(pending), time) <= 0 || (pending.ttlMs === undefined && time.now >= pending.expiresAt)
+  );
+}
+
+export const inviteSpan = ({
+  expiresAt,
+  ttlMs,
+  purpose,
+}: Pick<PendingInvite, 'expiresAt' | 'ttlMs' | 'purpose'>): Span => ({
+  until: expiresAt,
+  lengthMs: ttlMs ?? inviteLimits[purpose].maxMs,
+});
 
 /** The one answer to a link that does not work, whatever the reason. The first words are those of 4.4. */
 export const invalidLink = (): CodedError =>

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CodedError, unreachable } from '../base/errors.ts';
 import { hour, instant, type Instant, minute, plusMs } from '../base/time.ts';
 import type { Decider } from '../log/decider.ts';
+import { type DecidingTime, endOf, leftMs, type Span } from './deciding-time.ts';
 
 /** What a machine may join as. Capitalised as in certificates. */
 export const joinRole = z.enum(['Node', 'Proxy']);
@@ -48,7 +49,10 @@ export const tokenFact = z.discriminatedUnion('type', [
     type: z.literal('token.created'),
     data: z.object({
       roles: z.array(joinRole).min(1),
+      /** By the clock of the server that made it. */
       expiresAt: instant,
+      /** How long it lasts, in milliseconds, from when a server learns of it. Older releases do not tell. */
+      ttlMs: z.number().int().positive().optional(),
       /** Null: as often as it likes until it expires. */
       uses: z.number().int().positive().nullable(),
     }),
@@ -72,30 +76,29 @@ export type TokenFact = z.infer<typeof tokenFact>;
 /** Who joins. */
 export type TokenUse = Extract<TokenFact, { type: 'token.used' }>['data'];
 
-export interface CreateToken {
+export interface CreateToken extends DecidingTime {
   readonly type: 'create-token';
-  readonly now: Instant;
   readonly roles: readonly JoinRole[];
   readonly ttlMs: number;
   readonly uses: number | null;
 }
-export interface UseToken {
+export interface UseToken extends DecidingTime {
   readonly type: 'use-token';
-  readonly now: Instant;
   readonly use: TokenUse;
   /** The roles of a token that stands in the file of an auth server; undefined for one that was created. */
   readonly staticRoles: readonly JoinRole[] | undefined;
 }
-export interface DeleteToken {
+export interface DeleteToken extends DecidingTime {
   readonly type: 'delete-token';
-  readonly now: Instant;
 }
 export type TokenCommand = CreateToken | UseToken | DeleteToken;
 
 export interface ActiveToken {
   readonly status: 'active';
   readonly roles: readonly JoinRole[];
+  /** By the clock of the server that made it: ask `isExpired`. */
   readonly expiresAt: Instant;
+  readonly ttlMs?: number | undefined;
   readonly uses: number | null;
   readonly used: number;
   /** Who used it: all of them where uses are counted, else the last few. */
@@ -128,7 +131,7 @@ export const joinToken: Decider<TokenState, TokenCommand, TokenFact> = {
         return known ? [] : [{ type: 'token.used', data: use }];
       }
       case 'delete-token':
-        if (state.status !== 'active' || command.now >= state.expiresAt)
+        if (state.status !== 'active' || isExpired(state, command))
           throw new CodedError('not_found', 'the token is not found');
         return [{ type: 'token.deleted', data: {} }];
       default:
@@ -156,14 +159,34 @@ export const joinToken: Decider<TokenState, TokenCommand, TokenFact> = {
 /** A machine that asks again with the same key lost our answer: that is the same use. */
 const userOf = ({ hostId, role, key }: TokenUse): string => `${hostId}/${role}/${key}`;
 
-function create(state: TokenState, { now, roles, ttlMs, uses }: CreateToken): TokenFact {
-  if (state.status === 'active' && now < state.expiresAt)
+/** Whether the token admits nobody any more, of whichever clocks those were who made it. */
+export const isExpired = (token: ActiveToken, time: DecidingTime): boolean =>
+  leftMs(tokenSpan(token), time) <= 0 || (token.ttlMs === undefined && time.now >= token.expiresAt);
+
+/** When that is, by the clock of the server that decides. */
+export const expiryOf = (token: ActiveToken, time: DecidingTime): Instant =>
+  token.ttlMs === undefined ? token.expiresAt : endOf(tokenSpan(token), time);
+
+export const tokenSpan = ({
+  expiresAt,
+  ttlMs,
+}: {
+  readonly expiresAt: Instant;
+  readonly ttlMs?: number | undefined;
+}): Span => ({
+  until: expiresAt,
+  lengthMs: ttlMs ?? tokenLimits.maxMs,
+});
+
+function create(state: TokenState, command: CreateToken): TokenFact {
+  const { now, roles, ttlMs, uses } = command;
+  if (state.status === 'active' && !isExpired(state, command))
     throw new CodedError('already_exists', 'a token of this value exists already: delete it first');
   checkTokenTtl(ttlMs);
   if (roles.length === 0) throw new CodedError('bad_request', 'a token needs at least one role');
   if (uses !== null && !(Number.isInteger(uses) && uses >= 1 && uses <= tokenLimits.maxUses))
     throw new CodedError('bad_request', `uses: a number from 1 to ${tokenLimits.maxUses}`);
-  const data = { roles: [...new Set(roles)].sort(), expiresAt: plusMs(now, ttlMs), uses };
+  const data = { roles: [...new Set(roles)].sort(), expiresAt: plusMs(now, ttlMs), ttlMs, uses };
   return { type: 'token.created', data };
 }
 
@@ -178,7 +201,8 @@ export function checkTokenTtl(ttlMs: number): void {
 }
 
 /** Whoever holds the secret may know what became of the token; who guesses is told one thing. */
-function checkUse(state: TokenState, { use, now, staticRoles }: UseToken, known: boolean): void {
+function checkUse(state: TokenState, command: UseToken, known: boolean): void {
+  const { use, staticRoles } = command;
   if (staticRoles !== undefined) {
     checkRole(staticRoles, use);
     return;
@@ -186,7 +210,7 @@ function checkUse(state: TokenState, { use, now, staticRoles }: UseToken, known:
   const refuse = (why: string): CodedError => new CodedError('access_denied', `${joinRefusal(use)}, ${why}`);
   if (state.status === 'absent') throw unknownToken(use);
   if (state.status === 'deleted') throw refuse('the token was deleted');
-  if (now >= state.expiresAt) throw refuse(`the token expired at ${state.expiresAt}`);
+  if (isExpired(state, command)) throw refuse(`the token expired at ${expiryOf(state, command)}`);
   checkRole(state.roles, use);
   if (!known && state.uses !== null && state.used >= state.uses)
     throw refuse(`the token is used up: it was made for ${state.uses} use${state.uses === 1 ? '' : 's'}`);

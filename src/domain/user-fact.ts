@@ -56,7 +56,13 @@ export const userFact = z.discriminatedUnion('type', [
   }),
   z.object({
     type: z.literal('user.locked'),
-    data: z.object({ until: instant, reason: z.string() }),
+    data: z.object({
+      /** By the clock of the server that locked. */
+      until: instant,
+      reason: z.string(),
+      /** How long it lasts, in milliseconds, from when a server learns of it. Older releases: `lockMs`. */
+      forMs: z.number().int().positive().optional(),
+    }),
   }),
   z.object({ type: z.literal('user.unlocked'), data: z.object({}) }),
   z.object({ type: z.literal('user.roles_changed'), data: z.object({ roles }) }),

@@ -1,12 +1,12 @@
 import { CodedError } from '../base/errors.ts';
-import { minute, msBetween, plusMs, type Instant } from '../base/time.ts';
+import { minute, plusMs } from '../base/time.ts';
+import { agoMs, type DecidingTime } from './deciding-time.ts';
 import type { Traits } from './role-spec.ts';
 import type { Addresses, Grant, Refusal, UserFact } from './user-fact.ts';
-import { type ActiveUser, lockOf, maxFailures, type UserState } from './user-state.ts';
+import { type ActiveUser, lockMs, lockOf, maxFailures, type UserState } from './user-state.ts';
 
-/** How long one failure counts, and how long the lock lasts. */
+/** How long one failure counts. */
 const failureMemoryMs = 30 * minute;
-const lockMs = 20 * minute;
 
 /**
  * What the check of a password gave. `id` is that of the password it was checked against, as the user's state named
@@ -23,9 +23,9 @@ export type OtpCheck =
   /** `id` is that of the seed; `step` the 30-second step the code belongs to. */
   | { readonly status: 'matched'; readonly id: string; readonly step: number };
 
-export interface LogIn {
+/** `ages` of the user's failures and of its lock, as the deciding server knows them. */
+export interface LogIn extends DecidingTime {
   readonly type: 'log-in';
-  readonly now: Instant;
   readonly password: PasswordCheck;
   readonly otp: OtpCheck;
   readonly addresses: Addresses;
@@ -40,7 +40,7 @@ export interface LogIn {
  * @throws CodedError `unavailable` for a login that would succeed, by a certificate that the user may no longer have.
  */
 export function decideLogin(state: UserState, command: LogIn): readonly UserFact[] {
-  if (state.status === 'absent' || lockOf(state, command.now).status === 'locked') return [];
+  if (state.status === 'absent' || lockOf(state, command).status === 'locked') return [];
   const { now, addresses } = command;
   const reason = refusalOf(state, command);
   if (reason === undefined) {
@@ -52,12 +52,15 @@ export function decideLogin(state: UserState, command: LogIn): readonly UserFact
     return [{ type: 'user.logged_in', data: { method: 'local', otp, addresses, ...certificate } }];
   }
   const refused: UserFact = { type: 'user.login_refused', data: { reason, at: now, addresses } };
-  const remembered = state.failures.filter((at) => msBetween(at, now) < failureMemoryMs).length + 1;
+  const remembered = state.failures.filter((at) => agoMs(at, command) < failureMemoryMs).length + 1;
   if (remembered < maxFailures) return [refused];
   const until = plusMs(now, lockMs);
   return [
     refused,
-    { type: 'user.locked', data: { until, reason: `${maxFailures} failed login attempts in a row` } },
+    {
+      type: 'user.locked',
+      data: { until, forMs: lockMs, reason: `${maxFailures} failed login attempts in a row` },
+    },
   ];
 }
 

@@ -1,10 +1,13 @@
 import { unreachable } from '../base/errors.ts';
-import type { Instant } from '../base/time.ts';
+import { type Instant, minute } from '../base/time.ts';
+import { type DecidingTime, endOf, leftMs, type Span } from './deciding-time.ts';
 import type { Traits } from './role-spec.ts';
 import type { UserFact } from './user-fact.ts';
 
 /** Failures that can lock: older ones than these do not matter. */
 export const maxFailures = 5;
+/** How long the lock by failures lasts. */
+export const lockMs = 20 * minute;
 
 export interface ActiveUser {
   readonly status: 'active';
@@ -19,8 +22,12 @@ export interface ActiveUser {
   readonly otp: { readonly id: string; readonly lastStep: number } | null;
   /** Moments of the last failures in a row, oldest first, at most `maxFailures`. */
   readonly failures: readonly Instant[];
-  /** Counts only while `until` lies ahead: ask `lockOf`. */
-  readonly lock: { readonly until: Instant; readonly reason: string } | null;
+  /** Counts only for its time: ask `lockOf`. */
+  readonly lock: {
+    readonly until: Instant;
+    readonly reason: string;
+    readonly forMs?: number | undefined;
+  } | null;
 }
 export type UserState = { readonly status: 'absent' } | ActiveUser;
 
@@ -28,11 +35,28 @@ export type Lock =
   | { readonly status: 'active' }
   | { readonly status: 'locked'; readonly until: Instant; readonly reason: string };
 
-/** Whether the user is locked at `now`. For operators: a person at the login prompt must not be able to tell. */
-export const lockOf = (state: UserState, now: Instant): Lock =>
-  state.status === 'active' && state.lock && now < state.lock.until
-    ? { status: 'locked', ...state.lock }
+/** Whether the user is locked now. For operators: a person at the login prompt must not be able to tell. */
+export function lockOf(state: UserState, time: DecidingTime): Lock {
+  if (state.status === 'absent' || !state.lock) return { status: 'active' };
+  const span = lockSpan(state.lock);
+  return leftMs(span, time) > 0
+    ? { status: 'locked', until: endOf(span, time), reason: state.lock.reason }
     : { status: 'active' };
+}
+
+export const lockSpan = ({ until, forMs }: Omit<NonNullable<ActiveUser['lock']>, 'reason'>): Span => ({
+  until,
+  lengthMs: forMs ?? lockMs,
+});
+
+/** A failure is a moment: it is named by it. */
+export const failureSpan = (at: Instant): Span => ({ until: at, lengthMs: 0 });
+
+/** What of a user grows old. */
+export const spansOfUser = ({ failures, lock }: ActiveUser): readonly Span[] => [
+  ...failures.map(failureSpan),
+  ...(lock ? [lockSpan(lock)] : []),
+];
 
 const cleared = { failures: [], lock: null } as const;
 

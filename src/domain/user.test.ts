@@ -139,7 +139,11 @@ describe('failing to log in', () => {
       .when(wrong)
       .then(refusedAt(now), {
         type: 'user.locked',
-        data: { until: plusMs(now, 20 * minute), reason: '5 failed login attempts in a row' },
+        data: {
+          until: plusMs(now, 20 * minute),
+          forMs: 20 * minute,
+          reason: '5 failed login attempts in a row',
+        },
       });
   });
   it('forgets a failure after 30 minutes', () => {
@@ -166,8 +170,8 @@ describe('failing to log in', () => {
   });
   it('shows the lock to the operator until the instant it ends', () => {
     const state = fold(user, [...ready, locked]);
-    expect(lockOf(state, plusMs(until, -1))).toEqual({ status: 'locked', until, reason: 'x' });
-    expect(lockOf(state, until)).toEqual({ status: 'active' });
+    expect(lockOf(state, { now: plusMs(until, -1) })).toEqual({ status: 'locked', until, reason: 'x' });
+    expect(lockOf(state, { now: until })).toEqual({ status: 'active' });
     given(...ready, locked)
       .when({ ...logIn, now: until })
       .then(loggedIn);
@@ -298,7 +302,7 @@ describe('any sequence of commands', () => {
             // Refused: nothing happens.
           }
           if (one.type === 'log-in' && facts.some(({ type }) => type === 'user.logged_in')) {
-            expect(lockOf(state, one.now).status).toBe('active');
+            expect(lockOf(state, one).status).toBe('active');
             if (one.otp.status === 'matched')
               expect(one.otp.step).toBeGreaterThan((state as ActiveUser).otp?.lastStep ?? Infinity);
           }

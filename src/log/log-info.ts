@@ -42,11 +42,11 @@ export interface PartitionInfo extends PartitionContents {
   readonly wentBack?: string;
 }
 
-/** Looks at the store where this process does not know. */
+/** Looks at the store where this process does not know. Of a log that cannot be read to its end: what precedes. */
 export async function logInfo(log: ClusterLog): Promise<LogInfo> {
   const infos: PartitionInfo[] = [];
   for (const partition of partitions) infos.push(await partitionInfo(log, partition));
-  const keys = await unlessWentBack(log, 'state', () => readLogKeys(log.state));
+  const keys = await unlessWentBack(log, 'state', () => readLogKeys(asKnown(log.state)));
   return {
     store: log.store(),
     trouble: logTrouble(log),
@@ -55,12 +55,27 @@ export async function logInfo(log: ClusterLog): Promise<LogInfo> {
   };
 }
 
-/** Undefined when the store went back. */
+/** Reads what is folded, without the question whether that is all: `trouble` says so. */
+const asKnown = (log: EventLog): Pick<EventLog, 'read' | 'revision'> => ({
+  read: (stream, after) => log.read(stream, after, 0),
+  revision: (stream) => log.revision(stream, 0),
+});
+
+async function lookOnce(log: EventLog): Promise<void> {
+  try {
+    await log.head();
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+  }
+}
+
+/** Undefined when the store went back: what would be read from it is not what was folded. */
 async function unlessWentBack<T>(
   log: ClusterLog,
   partition: Partition,
   read: () => Promise<T>,
 ): Promise<T | undefined> {
+  if (log.stats()[partition].wentBack !== undefined) return undefined;
   try {
     return await read();
   } catch (e) {
@@ -70,10 +85,12 @@ async function unlessWentBack<T>(
 }
 
 async function partitionInfo(log: ClusterLog, partition: Partition): Promise<PartitionInfo> {
+  await lookOnce(log[partition]);
+  const known = asKnown(log[partition]);
   const contents = await log.inspect(partition);
   const read = await unlessWentBack(log, partition, async () => ({
-    newest: await newestHead(log[partition], partition),
-    lastCompaction: await compactedLast(log[partition], partition),
+    newest: await newestHead(known, partition),
+    lastCompaction: await compactedLast(known, partition),
   }));
   const stats = log.stats()[partition];
   return {
@@ -98,7 +115,10 @@ const figuresOf = (
   };
 };
 
-async function compactedLast(log: EventLog, partition: Partition): Promise<PartitionInfo['lastCompaction']> {
+async function compactedLast(
+  log: Pick<EventLog, 'read' | 'revision'>,
+  partition: Partition,
+): Promise<PartitionInfo['lastCompaction']> {
   const stream = compactionStream(partition);
   const revision = await log.revision(stream);
   if (revision === 0) return undefined;

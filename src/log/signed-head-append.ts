@@ -19,7 +19,10 @@ export interface NewestHead {
  * As of the newest commit.
  * @throws CodedError `damaged` when the newest is of a form that this version does not know.
  */
-export async function newestHead(log: EventLog, partition: Partition): Promise<NewestHead> {
+export async function newestHead(
+  log: Pick<EventLog, 'read' | 'revision'>,
+  partition: Partition,
+): Promise<NewestHead> {
   const stream = headsStream(partition);
   const revision = await log.revision(stream);
   const none = { revision, head: undefined, factPosition: 0, factAt: undefined };

@@ -1,3 +1,4 @@
+import { type Instant, plusMs } from '../base/time.ts';
 import type { World } from '../base/world.ts';
 
 /** Of one instant many are made. */
@@ -11,6 +12,12 @@ export function uuidV7(world: Pick<World, 'now' | 'uuid'>): string {
     last = { at, digits: `${time.slice(0, 8)}-${time.slice(8)}-7` };
   }
   return last.digits + world.uuid().slice(15);
+}
+
+/** When it was made, by the clock of its maker; undefined for what is no such UUID, or says no time. */
+export function momentOfUuidV7(id: string): Instant | undefined {
+  const ms = isUuidV7(id) ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : 0;
+  return ms === 0 ? undefined : plusMs('1970-01-01T00:00:00.000Z', ms);
 }
 
 /** Sixteen bytes as the usual text. */

@@ -134,6 +134,12 @@ describe('deciding who may come in', () => {
       /does not exist/,
     ],
     [
+      'a certificate of an earlier user of that name',
+      known,
+      { certificate: { lifeId: 'of another event' } },
+      /of an earlier user of that name, who was deleted/,
+    ],
+    [
       'an unknown role beside a good one',
       known,
       { certificate: { roles: ['admin', 'gone'] } },

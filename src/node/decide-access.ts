@@ -1,3 +1,4 @@
+import { second } from '../base/duration.ts';
 import { CodedError } from '../base/errors.ts';
 import { checkServerAccess, type Subject } from '../domain/access.ts';
 import type { AccessOptions } from '../domain/role-options.ts';
@@ -6,7 +7,8 @@ import type { Certificate } from '../pki/ssh-certificate.ts';
 import { userIdentityOf, type UserIdentity } from '../pki/user-certificate.ts';
 import { WireError } from '../pki/wire.ts';
 import { lookUpRoles } from '../views/roles.ts';
-import { findUser, mayAct, type UsersState } from '../views/users.ts';
+import { userStandingOf } from '../views/user-life.ts';
+import { findUser, type UsersState } from '../views/users.ts';
 import { type NodeViews, userAuthorityBlobs } from './node-views.ts';
 
 /** What one person may do here under one login. */
@@ -43,7 +45,14 @@ export function decideAccess(views: NodeViews, request: AccessRequest): Grant {
   if (!userAuthorityBlobs(views.authorities.state()).some((blob) => blob.equals(certificate.ca.blob)))
     throw refuse('its certificate is of an authority that is not trusted');
   const users = views.users.state();
-  if (!mayAct(users, username)) throw refuse('the user does not exist');
+  const { status } = userStandingOf(users, {
+    username,
+    lifeId: identity.lifeId,
+    validFromMs: Number(certificate.validAfter) * second,
+  });
+  if (status === 'absent') throw refuse('the user does not exist');
+  if (status === 'of_earlier')
+    throw refuse('its certificate is of an earlier user of that name, who was deleted');
   const subject = subjectOf(identity, users);
   const roles = rolesOf(views, subject.roleNames, refuse);
   const access = checkServerAccess({ roles, traits: subject.traits, login, labels });

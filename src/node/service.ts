@@ -111,7 +111,7 @@ class Node {
   }
 
   async start(stopping: AbortSignal | undefined): Promise<Running> {
-    const { config, auth, sink, listeners } = this.#deps;
+    const { config, auth, sink, listeners, world } = this.#deps;
     this.#labels = await openCommandLabels(config.commandLabels, () => {
       this.#announcement?.renew();
       this.#reconsider();
@@ -121,7 +121,14 @@ class Node {
     this.#bound = await listeners.listen('node', this.#listener, config.listenAddress);
     this.#watch();
     const host = (): HostInfo => this.#info();
-    this.#announcement = announceHost({ auth, sink, host, random: Math.random, stopping });
+    this.#announcement = announceHost({
+      auth,
+      sink,
+      host,
+      random: Math.random,
+      now: () => world.now(),
+      stopping,
+    });
     await this.#announcement.first;
     const done = new Promise<void>((resolve) => {
       this.#finish = resolve;

@@ -59,6 +59,7 @@ describe('the TLS certificate of a person', () => {
   it('gives back who it was issued for, from DER as well', () => {
     expect(tlsIdentityOf(userOf(alice))).toEqual(alice);
     expect(tlsIdentityOf(userOf(alice).raw)).toEqual(alice);
+    expect(tlsIdentityOf(userOf({ ...alice, lifeId: 'e1' }))).toEqual({ ...alice, lifeId: 'e1' });
   });
 
   it('gives back any identity, without mixing it up', () => {
@@ -180,6 +181,7 @@ describe('reading the subject of a TLS certificate', () => {
     ['traits twice', [named, role, [oids.postalCode, '{}'], [oids.postalCode, '{}']]],
     ['traits that are not JSON', [named, role, [oids.postalCode, '{']]],
     ['traits that are no lists', [named, role, [oids.postalCode, '{"logins":"root"}']]],
+    ['two lives', [named, role, ['1.3.9999.20.1', 'a'], ['1.3.9999.20.1', 'b']]],
     ['a restriction to a usage', [named, role, [oids.organizationalUnit, 'usage:kube']]],
   ])('refuses one with %s', (_name, attributes) => {
     expect(() => tlsIdentityOf(subject(...attributes))).toThrow(

@@ -8,6 +8,8 @@ import { issueLeaf, readCertificate, subjectAttributes } from './x509.ts';
 
 const kubernetesUsersOid = '1.3.9999.1.1';
 const kubernetesGroupsOid = '1.3.9999.1.2';
+/** Not of Teleport 4.4: who does not know it passes over it. */
+const userLifeOid = '1.3.9999.20.1';
 const hostYearsSeconds = 10 * 365 * 24 * 3600;
 
 /** Who the holder of a TLS certificate is, as its subject says. */
@@ -22,9 +24,11 @@ export interface TlsIdentity {
   readonly routeToCluster: string;
   /** `kubernetes_users` and `kubernetes_groups` among them stand in attributes of their own as well. */
   readonly traits: Readonly<Record<string, readonly string[]>>;
+  /** Which of several users of one name, one after the other, this is. Left out where none is named. */
+  readonly lifeId?: string;
 }
 
-/** Subject layout of Teleport 4.4: CN, O, L, ST, street, postalCode and two private attributes. */
+/** Subject layout of Teleport 4.4: CN, O, L, ST, street, postalCode and two private attributes; and one of our own. */
 function subjectOf(identity: TlsIdentity, traitsText: string): NameAttribute[] {
   const list = (oid: string, values: readonly string[] | undefined): NameAttribute[] =>
     (values ?? []).map((value) => ({ oid, value }));
@@ -39,6 +43,7 @@ function subjectOf(identity: TlsIdentity, traitsText: string): NameAttribute[] {
     { oid: oids.commonName, value: identity.username },
     ...list(kubernetesUsersOid, identity.traits['kubernetes_users']),
     ...list(kubernetesGroupsOid, identity.traits['kubernetes_groups']),
+    ...list(userLifeOid, identity.lifeId === undefined ? [] : [identity.lifeId]),
   ];
 }
 
@@ -77,6 +82,7 @@ function identityOf(certificate: X509Certificate): TlsIdentity {
   };
   const username = atMostOne(oids.commonName);
   const groups = all(oids.organization);
+  const lifeId = atMostOne(userLifeOid);
   if (!username) throw new Error('subject names no holder');
   if (groups.length === 0 || groups.includes('')) throw new Error('subject names no role');
   if (all(oids.organizationalUnit).length > 0) throw new Error('restricted to a usage that is not served');
@@ -86,6 +92,7 @@ function identityOf(certificate: X509Certificate): TlsIdentity {
     principals: all(oids.locality),
     routeToCluster: atMostOne(oids.street) ?? '',
     traits: traitsText.parse(JSON.parse(atMostOne(oids.postalCode) ?? 'null')) ?? {},
+    ...(lifeId === undefined ? {} : { lifeId }),
   };
 }
 

@@ -97,14 +97,17 @@ describe('reading the SSH certificate of a person', () => {
       roles: ['admin', 'dev'],
       traits,
       routeToCluster: 'example',
+      lifeId: '',
     });
+    expect(userIdentityOf(issue({ lifeId: 'e1' })).lifeId).toBe('e1');
   });
 
-  it('finds no roles, traits and route in one for old OpenSSH', () => {
-    expect(userIdentityOf(issue({ format: 'oldssh' }))).toMatchObject({
+  it('finds no roles, traits, route and life in one for old OpenSSH', () => {
+    expect(userIdentityOf(issue({ format: 'oldssh', lifeId: 'e1' }))).toMatchObject({
       roles: [],
       traits: {},
       routeToCluster: '',
+      lifeId: '',
     });
   });
 

@@ -19,7 +19,7 @@ export interface UserCertificateRequest {
   readonly now: Instant;
   /** Whole seconds from `now`, at least one. */
   readonly ttlSeconds: number;
-  /** `oldssh` leaves out what OpenSSH 7.1 and older cannot read: roles, traits, route. */
+  /** `oldssh` leaves out what OpenSSH 7.1 and older cannot read: roles, traits, route, life. */
   readonly format: 'standard' | 'oldssh';
   readonly permit: {
     readonly pty: boolean;
@@ -28,7 +28,12 @@ export interface UserCertificateRequest {
   };
   /** Empty when no cluster was asked for. */
   readonly routeToCluster: string;
+  /** Which of several users of one name, one after the other, this is. Left out: none is named. */
+  readonly lifeId?: string;
 }
+
+/** Not of Teleport 4.4: who does not know it passes over it. */
+const lifeExtension = 'teleport-user-life';
 
 /**
  * Signs a person's SSH certificate; one line. The caller has decided that the principals are allowed.
@@ -48,6 +53,7 @@ export function issueUserSshCertificate(request: UserCertificateRequest): string
     extensions['teleport-roles'] = JSON.stringify({ version: 'v1', roles: request.roles });
     extensions['teleport-traits'] = JSON.stringify(request.traits);
     if (request.routeToCluster !== '') extensions['teleport-route-to-cluster'] = request.routeToCluster;
+    if (request.lifeId !== undefined) extensions[lifeExtension] = request.lifeId;
   }
   const certificate = issueCertificate({
     key: request.publicKey,
@@ -68,6 +74,7 @@ export interface UserIdentity {
   readonly roles: readonly string[];
   readonly traits: Readonly<Record<string, readonly string[]>>;
   readonly routeToCluster: string;
+  readonly lifeId: string;
 }
 
 const rolesText = z.object({ version: z.literal('v1'), roles: z.array(z.string()) });
@@ -80,7 +87,7 @@ const traitsText = z.record(
 );
 
 /**
- * What a person's certificate says. The caller has checked the certificate. Roles, traits and route are empty when it was
+ * What a person's certificate says. The caller has checked the certificate. Roles, traits, route and life are empty when it was
  * made as `oldssh`.
  * @throws WireError for a certificate of a host, without a key id, or whose extensions do not hold what their names promise.
  */
@@ -93,8 +100,12 @@ export function userIdentityOf(certificate: Certificate): UserIdentity {
     roles: json(certificate, 'teleport-roles', rolesText)?.roles ?? [],
     traits: json(certificate, 'teleport-traits', traitsText) ?? {},
     routeToCluster: extensionText(certificate, 'teleport-route-to-cluster') ?? '',
+    lifeId: lifeIdOf(certificate),
   };
 }
+
+/** Which of several users of one name it was issued to; empty in one that does not say. @throws WireError */
+export const lifeIdOf = (certificate: Certificate): string => extensionText(certificate, lifeExtension) ?? '';
 
 function json<T extends z.ZodType>(
   certificate: Certificate,

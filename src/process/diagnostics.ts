@@ -5,7 +5,8 @@ import type { MetricsRegistry } from './metrics.ts';
 export type Health =
   /** `waitsFor`: what is missing, when something is. */
   | { readonly status: 'starting'; readonly waitsFor: readonly string[] }
-  | { readonly status: 'ok' }
+  /** `notices`: what somebody should look at, though it serves. */
+  | { readonly status: 'ok'; readonly notices?: readonly string[] }
   | { readonly status: 'degraded'; readonly reasons: readonly string[] };
 
 const stateNumbers = { ok: 0, degraded: 2, starting: 3 } as const;
@@ -32,8 +33,10 @@ export async function openDiagnostics(
     if (request.method !== 'GET' && request.method !== 'HEAD')
       answer(response, 405, { status: 'method not allowed' });
     else if (path === '/healthz') answer(response, 200, { status: 'ok' });
-    else if (path === '/readyz') readiness(response, deps.health());
-    else if (path === '/metrics') {
+    else if (path === '/readyz') {
+      const { code, body } = readyzAnswer(deps.health());
+      answer(response, code, body);
+    } else if (path === '/metrics') {
       response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' });
       response.end(deps.metrics.render());
     } else answer(response, 404, { status: 'not found' });
@@ -43,20 +46,20 @@ export async function openDiagnostics(
   return { address: bound, close: () => closeServer(server) };
 }
 
-function readiness(response: ServerResponse, health: Health): void {
+/** What `/readyz` says of this health. */
+export function readyzAnswer(health: Health): { readonly code: number; readonly body: object } {
   switch (health.status) {
-    case 'ok':
-      answer(response, 200, { status: 'ok' });
-      break;
-    case 'starting':
-      answer(response, 400, {
-        status: "teleport is starting and hasn't joined the cluster yet",
-        ...(health.waitsFor.length === 0 ? {} : { waitsFor: health.waitsFor }),
-      });
-      break;
+    case 'ok': {
+      const { notices = [] } = health;
+      return { code: 200, body: { status: 'ok', ...(notices.length === 0 ? {} : { notices }) } };
+    }
+    case 'starting': {
+      const { waitsFor } = health;
+      const status = "teleport is starting and hasn't joined the cluster yet";
+      return { code: 400, body: { status, ...(waitsFor.length === 0 ? {} : { waitsFor }) } };
+    }
     case 'degraded':
-      answer(response, 503, { status: 'degraded', reasons: health.reasons });
-      break;
+      return { code: 503, body: { status: 'degraded', reasons: health.reasons } };
   }
 }
 

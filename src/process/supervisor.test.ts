@@ -129,6 +129,23 @@ describe('supervising services', () => {
     expect(trace).toEqual(['start node', 'start node', 'stop node']);
   });
 
+  it('says what a service that lacks nothing has to tell', async () => {
+    const done = Promise.withResolvers<undefined>();
+    const stop = (): Promise<void> => {
+      done.resolve(undefined);
+      return Promise.resolve();
+    };
+    const running = { done: done.promise, trouble: () => undefined, stop };
+    const services = [
+      { name: 'quiet', start: () => Promise.resolve(running) },
+      { name: 'auth', start: () => Promise.resolve({ ...running, notice: () => 'the clocks differ' }) },
+    ];
+    const supervisor = new Supervisor(services, options);
+    await supervisor.start();
+    expect([supervisor.troubles(), supervisor.notices()]).toEqual([[], ['auth: the clocks differ']]);
+    await supervisor.stop(0);
+  });
+
   it('does not start a broken service again once it is stopping', async () => {
     const trace: string[] = [];
     const node = traced('node', trace);

@@ -45,6 +45,14 @@ export class Supervisor {
     });
   }
 
+  /** One line for each service that lacks nothing and has something to say all the same. */
+  notices(): string[] {
+    return [...this.#running].flatMap(([name, running]) => {
+      const notice = running.notice?.();
+      return notice === undefined ? [] : [`${name}: ${notice}`];
+    });
+  }
+
   /** What each service that runs says of itself. */
   diagnostics(): ReadonlyMap<string, Record<string, unknown>> {
     return new Map([...this.#running].map(([name, running]) => [name, running.diagnostics?.() ?? {}]));

@@ -93,7 +93,9 @@ export async function startTeleport(
   const health = (): Health => {
     if (!started) return { status: 'starting', waitsFor: [...waiting.values()] };
     const reasons = supervisor.troubles();
-    return reasons.length === 0 ? { status: 'ok' } : { status: 'degraded', reasons };
+    return reasons.length === 0
+      ? { status: 'ok', notices: supervisor.notices() }
+      : { status: 'degraded', reasons };
   };
   const diagnostics =
     configuration.diagnostics === undefined

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { minute, plusMs } from '../base/time.ts';
 import type { HostFact } from '../domain/host.ts';
 import type { PresenceFact } from '../domain/presence.ts';
 import { scriptedLog, recordedAt } from '../views/testing.ts';
@@ -29,15 +30,20 @@ const renewed = (n: number, seenAt: string): PresenceFact => ({
   type: 'hosts.renewed',
   data: { hosts: [{ hostId: id(n), role: 'Node', seenAt, ttlSeconds: 600 }] },
 });
+let ms = 0;
+const clock = { now: () => '2020-01-01T00:00:00.000Z', monotonic: () => ms };
 const connection = (): { status: 'connected' } => ({ status: 'connected' });
 
 describe('what a proxy knows of the cluster', () => {
   it('is waited for until it is what auth had to tell', async () => {
     const [state, presence] = [scriptedLog(), scriptedLog()];
-    const opening = openProxyViews({
-      state: { ...state, connection, headSeen: () => 3 },
-      presence: { ...presence, connection, headSeen: () => 0 },
-    });
+    const opening = openProxyViews(
+      {
+        state: { ...state, connection, headSeen: () => 3 },
+        presence: { ...presence, connection, headSeen: () => 0 },
+      },
+      clock,
+    );
     let opened = false;
     void opening.then(() => (opened = true));
     const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -56,10 +62,13 @@ describe('what a proxy knows of the cluster', () => {
   });
   it('is left when the log is closed before', async () => {
     const [state, presence] = [scriptedLog(), scriptedLog()];
-    const opening = openProxyViews({
-      state: { ...state, connection, headSeen: () => 3 },
-      presence: { ...presence, connection, headSeen: () => 0 },
-    });
+    const opening = openProxyViews(
+      {
+        state: { ...state, connection, headSeen: () => 3 },
+        presence: { ...presence, connection, headSeen: () => 0 },
+      },
+      clock,
+    );
     await new Promise((resolve) => setImmediate(resolve));
     state.complete();
     await expect(opening).rejects.toMatchObject({ code: 'unavailable' });
@@ -68,12 +77,20 @@ describe('what a proxy knows of the cluster', () => {
 });
 
 describe('who of the nodes is alive', () => {
-  const directory = async (...facts: PresenceFact[]): Promise<ReturnType<typeof nodeDirectory>> => {
+  interface Directory {
+    readonly nodes: ReturnType<typeof nodeDirectory>;
+    readonly hear: (fact: PresenceFact) => void;
+  }
+  const at = '2020-01-01T00:00:00.000Z';
+  const directory = async (): Promise<Directory> => {
     const [state, presence] = [scriptedLog(), scriptedLog()];
-    const opening = openProxyViews({
-      state: { ...state, connection, headSeen: () => 1 },
-      presence: { ...presence, connection, headSeen: () => 0 },
-    });
+    const opening = openProxyViews(
+      {
+        state: { ...state, connection, headSeen: () => 1 },
+        presence: { ...presence, connection, headSeen: () => 0 },
+      },
+      clock,
+    );
     await new Promise((resolve) => setImmediate(resolve));
     state.tell(recordedAt(1, 'authority-user', authorityCreated));
     const views = await opening;
@@ -81,29 +98,45 @@ describe('who of the nodes is alive', () => {
       recordedAt(2, `host-${id(1)}`, hostJoined(1, 'a')),
       recordedAt(3, `host-${id(2)}`, hostJoined(2, 'b')),
     );
-    facts.forEach((fact, i) => {
-      presence.tell(recordedAt(i + 1, 'presence-x', fact));
-    });
-    return nodeDirectory(views);
+    let position = 0;
+    return {
+      nodes: nodeDirectory(views),
+      hear: (fact) => {
+        presence.tell(recordedAt(++position, 'presence-x', fact));
+      },
+    };
   };
 
-  it('is told from the newest sighting, so that nodes stay alive while auth is away', async () => {
-    const nodes = await directory(
-      renewed(1, '2020-01-01T00:00:00.000Z'),
-      renewed(2, '2020-01-01T00:09:00.000Z'),
-    );
+  it('is told at the moment the proxy last heard of any, so that nodes stay alive while auth is away', async () => {
+    const { nodes, hear } = await directory();
+    hear(renewed(1, at));
+    ms += 9 * minute;
+    hear(renewed(2, at));
+    ms += 60 * minute;
     expect([nodes.isAlive(id(1)), nodes.isAlive(id(2))]).toEqual([true, true]);
     expect(nodes.goneSince(id(1))).toBeUndefined();
   });
-  it('is not who was silent while others were seen, nor who was never seen', async () => {
-    const nodes = await directory(
-      renewed(1, '2020-01-01T00:00:00.000Z'),
-      renewed(2, '2020-01-01T00:11:00.000Z'),
-    );
+  it('is not who was silent while others were heard, nor who was never seen', async () => {
+    const { nodes, hear } = await directory();
+    hear(renewed(1, at));
+    ms += 11 * minute;
+    hear(renewed(2, at));
     expect([nodes.isAlive(id(1)), nodes.isAlive(id(2)), nodes.isAlive(id(3))]).toEqual([false, true, false]);
-    expect(nodes.goneSince(id(1))).toBe('2020-01-01T00:00:00.000Z');
+    expect(nodes.goneSince(id(1))).toBe(at);
+  });
+  it('does not hang on the clock of an auth server that is ahead for a moment', async () => {
+    const { nodes, hear } = await directory();
+    hear(renewed(1, at));
+    ms += minute;
+    hear(renewed(2, plusMs(at, 15 * minute)));
+    expect([nodes.isAlive(id(1)), nodes.isAlive(id(2))]).toEqual([true, true]);
+    for (let i = 0; i < 10; i++) {
+      ms += minute;
+      hear(renewed(1, plusMs(at, (i + 2) * minute)));
+    }
+    expect([nodes.isAlive(id(1)), nodes.isAlive(id(2))]).toEqual([true, false]);
   });
   it('knows the nodes by name', async () => {
-    expect((await directory()).index().byName('A')).toMatchObject([{ hostId: id(1) }]);
+    expect((await directory()).nodes.index().byName('A')).toMatchObject([{ hostId: id(1) }]);
   });
 });

@@ -8,7 +8,8 @@ import { authoritiesView, trustedOf, type AuthoritiesState } from '../views/auth
 import { clusterView } from '../views/cluster.ts';
 import { hostsInRole, hostsView, type HostsState } from '../views/hosts.ts';
 import { openView } from '../views/open-view.ts';
-import { newestSighting, presenceOf, presenceView, type PresenceState } from '../views/presence.ts';
+import { newestHeardMs, presenceOf, type PresenceState, presenceViewBy } from '../views/presence.ts';
+import type { ReaderClock } from '../views/reader-clock.ts';
 import { usersView, type UsersState } from '../views/users.ts';
 import type { View } from '../views/view.ts';
 import { indexNodes, type NodeIndex } from './node-index.ts';
@@ -26,13 +27,16 @@ export interface ProxyViews {
 }
 
 /** Opens the views and waits until they hold what auth had to tell when it was first asked. */
-export async function openProxyViews(auth: Pick<AuthClient, 'state' | 'presence'>): Promise<ProxyViews> {
+export async function openProxyViews(
+  auth: Pick<AuthClient, 'state' | 'presence'>,
+  clock: ReaderClock,
+): Promise<ProxyViews> {
   const [authorities, cluster, hosts, users, presence] = await Promise.all([
     openView(authoritiesView, auth.state),
     openView(clusterView, auth.state),
     openView(hostsView, auth.state),
     openView(usersView, auth.state),
-    openView(presenceView, auth.presence),
+    openView(presenceViewBy(clock), auth.presence),
   ]);
   const all = [authorities, cluster, hosts, users, presence];
   const close = (): void => {
@@ -66,8 +70,8 @@ export const userAuthorityBlobs = (state: AuthoritiesState): Buffer[] =>
 export interface NodeDirectory {
   index(): NodeIndex;
   /**
-   * Judged at the moment of the newest sighting of any host, not by the clock: while auth is away nobody is seen, and that
-   * says nothing of the nodes.
+   * Judged at the moment at which this proxy last heard of any host: while auth is away nobody is heard of, and that says
+   * nothing of the nodes.
    */
   isAlive(hostId: string): boolean;
   /** Undefined when it is alive, or was never seen. */
@@ -76,10 +80,10 @@ export interface NodeDirectory {
 
 export function nodeDirectory(views: Pick<ProxyViews, 'hosts' | 'presence'>): NodeDirectory {
   const index = remembered((hosts: HostsState) => indexNodes(hostsInRole(hosts, 'Node')));
-  const newest = remembered(newestSighting);
+  const newest = remembered((state: PresenceState) => ({ heardMs: newestHeardMs(state) }));
   const seen = (hostId: string): ReturnType<typeof presenceOf> => {
     const presence = views.presence.state();
-    return presenceOf(presence, { hostId, role: 'Node' }, newest(presence));
+    return presenceOf(presence, { hostId, role: 'Node' }, newest(presence).heardMs);
   };
   return {
     index: () => index(views.hosts.state()),

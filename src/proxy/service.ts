@@ -86,7 +86,7 @@ async function start(deps: ProxyDeps, stopping: AbortSignal | undefined): Promis
     web.serve(pairs);
   });
   const protocol = webProtocol(deps, certificates);
-  const views = await openProxyViews(auth);
+  const views = await openProxyViews(auth, { now: () => world.now(), monotonic: () => performance.now() });
   const audit = new ProxyAudit({ ...deps, hostId: config.hostId });
   const ssh = sshFront(deps, views, audit);
   const web = webServer(
@@ -119,7 +119,14 @@ async function start(deps: ProxyDeps, stopping: AbortSignal | undefined): Promis
     throw e;
   }
   const host = (): HostInfo => hostInfo(config, bound.web);
-  const announcement = announceHost({ auth, sink, host, random: () => fraction(world), stopping });
+  const announcement = announceHost({
+    auth,
+    sink,
+    host,
+    random: () => fraction(world),
+    now: () => world.now(),
+    stopping,
+  });
   await announcement.first;
   let finish: () => void = () => undefined;
   const done = new Promise<void>((resolve) => {

@@ -1,7 +1,8 @@
-import { hour, type Instant, minute, plusMs, second } from '../base/time.ts';
+import { hour, type Instant, minute, msBetween, plusMs, second } from '../base/time.ts';
 import type { SystemRole } from '../domain/host-info.ts';
 import { presenceFact } from '../domain/presence.ts';
 import { readFact } from './read-fact.ts';
+import type { ReaderClock } from './reader-clock.ts';
 import {
   emptyTable,
   entriesOf,
@@ -15,9 +16,11 @@ import {
 import type { Projection } from './view.ts';
 
 export interface Seen {
+  /** By the clock of the auth server that heard it. For people, and for a reader that begins with a snapshot. */
   readonly lastSeenAt: Instant;
-  /** Alive before this moment. */
-  readonly until: Instant;
+  readonly ttlMs: number;
+  /** When this reader learned of it, by its own `ReaderClock.monotonic`. */
+  readonly heardMs: number;
 }
 
 /** By `<hostId>/<role>`. */
@@ -25,63 +28,112 @@ export type PresenceState = Table<Seen>;
 
 const types: ReadonlySet<string> = new Set(['hosts.renewed']);
 const keyOf = (hostId: string, role: SystemRole): string => `${hostId}/${role}`;
+/** What is known of the projection before there is a reader. */
+export const presenceSnapshots = {
+  name: 'presence.1',
+  // A host that is alive says so every minute, and five are kept at least. One that is gone is then one never seen.
+  saidAgainWithinMs: minute,
+};
 
 /** A host that has been gone for so long is forgotten: machines come and go, and the table is what is kept of all. */
 const rememberedMs = 24 * hour;
+/** Nobody is forgotten before this reader has followed for so long: whoever lives has been heard of by then. */
+const settledMs = hour;
 
-/** When each host was last heard of. Folds the partition `presence`. */
-export const presenceView: Projection<PresenceState> = {
-  name: 'presence.1',
-  initial: emptyTable,
-  // A host that is alive says so every minute, and five are kept at least. One that is gone is then one never seen.
-  saidAgainWithinMs: minute,
-  apply(state, event) {
-    const fact = readFact(presenceFact, types, event);
-    if (!fact) return state;
-    let seen = state;
-    let now = '';
-    for (const { hostId, role, seenAt, ttlSeconds } of fact.data.hosts) {
-      if (seenAt > now) now = seenAt;
-      const key = keyOf(hostId, role);
-      // Two auth servers may write out of order: the later sighting holds.
-      const known = getIn(seen, key);
-      if (known && known.lastSeenAt > seenAt) continue;
-      seen = setIn(seen, key, { lastSeenAt: seenAt, until: plusMs(seenAt, ttlSeconds * second) });
-    }
-    // By the moments on the log, a few entries with each fact: the same in whoever folds it.
-    const oldest = plusMs(now, -rememberedMs);
-    return sweepIn(seen, event.position, ({ until }) => until > oldest);
-  },
-  encode: entriesOf,
-  decode: (stored) => tableFrom(stored as [string, Seen][]),
-};
+/** As a snapshot has it, and the releases before. */
+type StoredSeen = readonly [key: string, seen: { readonly lastSeenAt: Instant; readonly until: Instant }];
+
+/**
+ * When each host was last heard of. Folds the partition `presence`.
+ *
+ * Auth servers say when they heard a host, each by its own clock, and any of these may be wrong. So the order of the log
+ * tells which renewal is the last, and how old it is each reader measures itself, from when it learned of it, by a clock
+ * that is never set.
+ *
+ * What a reader did not hear itself it has from a snapshot, with moments of other clocks. These it takes to be as old as they
+ * are before the earlier of two moments: now by its own clock, and the newest in the snapshot. One wrong clock among them, or its
+ * own, then makes nobody look older than he is; while all auth servers were away nobody was heard, and nobody ages. At
+ * worst a dead host counts as alive for its ordinary time from then on.
+ */
+export function presenceViewBy({ monotonic, now }: ReaderClock): Projection<PresenceState> {
+  let followsSince = monotonic();
+  return {
+    ...presenceSnapshots,
+    initial: emptyTable,
+    apply(state, event) {
+      const fact = readFact(presenceFact, types, event);
+      if (!fact) return state;
+      const heardMs = monotonic();
+      let seen: PresenceState = state;
+      for (const { hostId, role, seenAt, ttlSeconds } of fact.data.hosts)
+        seen = setIn(seen, keyOf(hostId, role), { lastSeenAt: seenAt, ttlMs: ttlSeconds * second, heardMs });
+      if (heardMs - followsSince < settledMs) return seen;
+      // A few entries with each fact.
+      return sweepIn(seen, event.position, (one) => heardMs - one.heardMs <= one.ttlMs + rememberedMs);
+    },
+    encode: (state) =>
+      entriesOf(state).map(([key, { lastSeenAt, ttlMs }]): StoredSeen => [
+        key,
+        { lastSeenAt, until: plusMs(lastSeenAt, ttlMs) },
+      ]),
+    decode: (stored) => {
+      followsSince = monotonic();
+      return presenceFrom(stored as StoredSeen[], followsSince, now());
+    },
+  };
+}
+
+function presenceFrom(stored: readonly StoredSeen[], monotonicMs: number, now: Instant): PresenceState {
+  const newest = stored.reduce(
+    (latest, [, { lastSeenAt }]) => (lastSeenAt > latest ? lastSeenAt : latest),
+    '',
+  );
+  const reference = newest < now ? newest : now;
+  return tableFrom(
+    stored.map(([key, { lastSeenAt, until }]) => {
+      const ageMs = Math.max(0, msBetween(lastSeenAt, reference));
+      return [
+        key,
+        { lastSeenAt, ttlMs: msBetween(lastSeenAt, until), heardMs: monotonicMs - ageMs },
+      ] as const;
+    }),
+  );
+}
 
 export type Presence =
   { readonly status: 'alive' | 'gone'; readonly lastSeenAt: Instant } | { readonly status: 'never_seen' };
 
-/** Whether the host is alive at `now`. */
-export function presenceOf(
-  state: PresenceState,
-  { hostId, role }: { readonly hostId: string; readonly role: SystemRole },
-  now: Instant,
-): Presence {
-  const seen = getIn(state, keyOf(hostId, role));
-  if (!seen) return { status: 'never_seen' };
-  return { status: now < seen.until ? 'alive' : 'gone', lastSeenAt: seen.lastSeenAt };
+interface HostRole {
+  readonly hostId: string;
+  readonly role: SystemRole;
 }
 
-/** Until when the host counts as alive if it is not heard of again; undefined when it does not at `now`. */
+/** Whether the host is alive at `atMs` of the clock by which this table was folded. */
+export function presenceOf(state: PresenceState, host: HostRole, atMs: number): Presence {
+  const seen = seenOf(state, host);
+  if (!seen) return { status: 'never_seen' };
+  return { status: atMs - seen.heardMs < seen.ttlMs ? 'alive' : 'gone', lastSeenAt: seen.lastSeenAt };
+}
+
+/**
+ * Until when the host counts as alive if it is not heard of again, by the reader's own clock; undefined when it does not
+ * now.
+ */
 export function aliveUntil(
   state: PresenceState,
-  { hostId, role }: { readonly hostId: string; readonly role: SystemRole },
-  now: Instant,
+  host: HostRole,
+  { monotonic, now }: ReaderClock,
 ): Instant | undefined {
-  const until = getIn(state, keyOf(hostId, role))?.until;
-  return until !== undefined && now < until ? until : undefined;
+  const seen = seenOf(state, host);
+  const leftMs = seen === undefined ? 0 : seen.heardMs + seen.ttlMs - monotonic();
+  return leftMs > 0 ? plusMs(now(), Math.ceil(leftMs)) : undefined;
 }
 
-/** The moment of the newest sighting of any host; empty when there was none. */
-export const newestSighting = (state: PresenceState): Instant =>
-  reduceValues<Seen, Instant>(state, '', (latest, { lastSeenAt }) =>
-    lastSeenAt > latest ? lastSeenAt : latest,
-  );
+export const seenOf = (state: PresenceState, { hostId, role }: HostRole): Seen | undefined =>
+  getIn(state, keyOf(hostId, role));
+
+/** When this reader last learned of any host; 0 when it never did. */
+export const newestHeardMs = (state: PresenceState): number =>
+  reduceValues<Seen, number | undefined>(state, undefined, (latest, { heardMs }) =>
+    latest === undefined || heardMs > latest ? heardMs : latest,
+  ) ?? 0;

@@ -6,15 +6,14 @@ import type { HostInfo } from '../domain/host-info.ts';
 import type { InviteFact } from '../domain/invite.ts';
 import { adminRole, type RoleFact } from '../domain/role.ts';
 import type { UserFact } from '../domain/user-fact.ts';
-import type { Recorded, StreamName } from '../log/event.ts';
+import type { Recorded } from '../log/event.ts';
 import { authoritiesView, signerOf, trustedOf } from './authorities.ts';
 import { clusterView } from './cluster.ts';
 import { findHost, hostsInRole, hostsView } from './hosts.ts';
 import { findInvite, invitesView } from './invites.ts';
-import { presenceOf, presenceView } from './presence.ts';
 import { lookUpRoles, rolesView } from './roles.ts';
 import { project, recordedAt } from './testing.ts';
-import { findUser, mayAct, summariesOf, usersView } from './users.ts';
+import { findUser, summariesOf, usersView } from './users.ts';
 
 const at = '2026-01-01T12:00:00.000Z';
 const addresses = { remote: '', local: '' };
@@ -37,7 +36,7 @@ describe('the users', () => {
       ['user-joe', locked],
       ['role-user-x', created],
     ]);
-    expect(summariesOf(users, at)).toEqual([
+    expect(summariesOf(users, () => ({ now: at }))).toEqual([
       {
         username: 'amy',
         roles: ['admin'],
@@ -53,19 +52,6 @@ describe('the users', () => {
         createdAt: at,
       },
     ]);
-  });
-
-  it('may act while they exist, also when failed logins locked the password', () => {
-    const users = project(usersView, [
-      ['user-joe', created],
-      ['user-joe', locked],
-    ]);
-    expect([mayAct(users, 'joe'), mayAct(users, 'amy')]).toEqual([true, false]);
-    const gone = project(usersView, [
-      ['user-joe', created],
-      ['user-joe', deleted],
-    ]);
-    expect([mayAct(gone, 'joe'), findUser(gone, 'joe')]).toEqual([false, undefined]);
   });
 
   it('point to the events whose secrets are in force', () => {
@@ -154,49 +140,6 @@ describe('the hosts', () => {
       [`host-${other.hostId}`, { type: 'host.left', data: { role: 'Node', reason: '' } }],
     ]);
     expect([hostsInRole(left, 'Node'), left.size]).toEqual([[host], 1]);
-  });
-});
-
-describe('presence', () => {
-  const seen = (seenAt: string, ttlSeconds = 60): { type: string; data: object } => ({
-    type: 'hosts.renewed',
-    data: { hosts: [{ hostId: host.hostId, role: 'Node', seenAt, ttlSeconds }] },
-  });
-  it('lasts for its time, and says when a host was last heard of', () => {
-    const state = project(presenceView, [['presence-x', seen(at)]]);
-    expect(presenceOf(state, host, plusMs(at, 59_999))).toEqual({ status: 'alive', lastSeenAt: at });
-    expect(presenceOf(state, host, plusMs(at, 60_000))).toEqual({ status: 'gone', lastSeenAt: at });
-    expect(presenceOf(state, { ...host, role: 'Proxy' }, at)).toEqual({ status: 'never_seen' });
-  });
-  it('goes by the latest sighting, whichever auth server wrote it', () => {
-    const later = plusMs(at, 30_000);
-    const state = project(presenceView, [
-      ['presence-x', seen(later)],
-      ['presence-y', seen(at)],
-    ]);
-    expect(presenceOf(state, host, later)).toMatchObject({ lastSeenAt: later });
-  });
-  it('is forgotten a day after it ended, so that the fold does not grow with every machine there ever was', () => {
-    const gone = (after: string, facts: number): number =>
-      project(presenceView, [
-        ['presence-x', seen(at)],
-        ...Array.from({ length: facts }, (): [StreamName, { type: string; data: object }] => [
-          'presence-x',
-          {
-            type: 'hosts.renewed',
-            data: { hosts: [{ hostId: 'other', role: 'Node', seenAt: after, ttlSeconds: 60 }] },
-          },
-        ]),
-      ]).size;
-    expect(gone(plusMs(at, 25 * 3_600_000), 64)).toBe(1);
-    expect(gone(plusMs(at, 23 * 3_600_000), 64)).toBe(2);
-  });
-  it('ends at once when the host says goodbye', () => {
-    const state = project(presenceView, [
-      ['presence-x', seen(at)],
-      ['presence-x', seen(at, 0)],
-    ]);
-    expect(presenceOf(state, host, at).status).toBe('gone');
   });
 });
 

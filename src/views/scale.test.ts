@@ -4,7 +4,7 @@ import { adminRole } from '../domain/role.ts';
 import type { Fact, StreamName } from '../log/event.ts';
 import { hostsView } from './hosts.ts';
 import { invitesView } from './invites.ts';
-import { presenceView } from './presence.ts';
+import { type PresenceState, presenceViewBy } from './presence.ts';
 import { rolesView } from './roles.ts';
 import { recordedAt } from './testing.ts';
 import { tokensView } from './tokens.ts';
@@ -48,6 +48,20 @@ const kind = <S>(
   made,
   later: (n) => later.map((one) => one(n)),
 });
+
+/** It forgets only what it has followed for long: two hours pass once it is opened. */
+function presenceLater(): Projection<PresenceState> {
+  let ms = 0;
+  const view = presenceViewBy({ now: () => at, monotonic: () => ms });
+  return {
+    ...view,
+    decode: (stored) => {
+      const opened = view.decode(stored);
+      ms += 2 * hour;
+      return opened;
+    },
+  };
+}
 
 const userOf = (n: number): StreamName => `user-${nameOf(n)}`;
 const kinds: Readonly<Record<string, Kind>> = {
@@ -97,7 +111,7 @@ const kinds: Readonly<Record<string, Kind>> = {
     ],
     (n) => [`invite-${nameOf(n)}`, { type: 'invite.accepted', data: {} }],
   ),
-  presence: kind(presenceView, (n) => [
+  presence: kind(presenceLater(), (n) => [
     'presence-auth-1',
     {
       type: 'hosts.renewed',

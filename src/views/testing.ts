@@ -33,7 +33,7 @@ export function project<S>(
 }
 
 /** A log that tells what the test says, when it says it. */
-export interface ScriptedLog extends Followable {
+export interface ScriptedLog extends Required<Followable> {
   tell(...events: Followed[]): void;
   fail(e: unknown): void;
   complete(): void;

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { hour, plusMs } from '../base/time.ts';
+import { hour, minute, plusMs } from '../base/time.ts';
 import type { TokenFact } from '../domain/join-token.ts';
-import { project } from './testing.ts';
-import { createdTokens, joinsOf, tokensView } from './tokens.ts';
+import { getIn } from './table.ts';
+import { project, recordedAt } from './testing.ts';
+import { createdTokens, joinsOf, type TokensState, tokensView } from './tokens.ts';
 
 const at = '2026-01-01T12:00:00.000Z';
 const created: TokenFact = {
@@ -36,19 +37,39 @@ describe('the tokens', () => {
     expect(joinsOf(state, 'f')).toBe(2);
   });
 
-  it('are forgotten an hour after they expired, when others are made', () => {
-    const much = plusMs(at, 2 * hour + 1);
-    const state = project(tokensView, [
-      ['token-a', created, at],
-      ['token-b', created, plusMs(at, 2 * hour)],
+  const foldAll = (
+    facts: readonly (readonly [hash: string, at: string])[],
+    from = tokensView.initial,
+  ): TokensState =>
+    facts.reduce(
+      (state, [hash, moment], i) =>
+        tokensView.apply(state, recordedAt(i + 1, `token-${hash}`, created, moment)),
+      from,
+    );
+  /** So many creations, ten minutes after one another: each looks at another part of the table. */
+  const creations = (n: number, from: string): [string, string][] =>
+    Array.from({ length: n }, (_, i) => [`other${i % 64}`, plusMs(from, i * 10 * minute)]);
+
+  it('are forgotten two days after the last that could live, when others are made', () => {
+    expect(getIn(foldAll([['a', at], ...creations(6 * 96, at)]).byHash, 'a')).toBeDefined();
+    expect(getIn(foldAll([['a', at], ...creations(6 * 97 + 66, at)]).byHash, 'a')).toBeUndefined();
+  });
+  it('are not forgotten because a clock was ahead by a year, nor because a snapshot does not say how old they are', () => {
+    const year = plusMs(at, 365 * 24 * hour);
+    const ahead = Array.from({ length: 130 }, (_, i): [string, string] => [`b${i}`, plusMs(year, i)]);
+    const state = foldAll([['a', at], ...ahead]);
+    expect(createdTokens(state)).toHaveLength(131);
+    const old = [
+      ...(tokensView.encode(foldAll(creations(600, at))) as [string, object][]),
+      ['a', { status: 'active', ...created.data, used: 0, users: [] }],
+    ];
+    expect(getIn(foldAll(creations(66, at), tokensView.decode(old)).byHash, 'a')).toBeDefined();
+  });
+  it('of idle logs do not grow without end either', () => {
+    const weekly = Array.from({ length: 2000 }, (_, i): [string, string] => [
+      `w${i}`,
+      plusMs(at, i * 168 * hour),
     ]);
-    expect(state.size).toBe(2);
-    const later = project(tokensView, [
-      ['token-a', created, at],
-      ['token-b', created, much],
-      ['token-a', used, much],
-    ]);
-    expect(createdTokens(later).map(([hash]) => hash)).toEqual(['b']);
-    expect(later.size).toBe(1);
+    expect(createdTokens(foldAll(weekly)).length).toBeLessThan(6 * 97 + 2 * 64);
   });
 });

@@ -1,4 +1,5 @@
 import type { Instant } from '../base/time.ts';
+import type { DecidingTime } from '../domain/deciding-time.ts';
 import { idInStream } from '../domain/streams.ts';
 import { user } from '../domain/user.ts';
 import { userFact } from '../domain/user-fact.ts';
@@ -10,7 +11,10 @@ import type { Projection } from './view.ts';
 
 export interface UserEntry {
   readonly state: ActiveUser;
+  /** For people. The log's own time: one wrong clock can have set it ahead, so that nothing is decided by it alone. */
   readonly createdAt: Instant;
+  /** `id`: the event that made the user. `isFirst`: no user had this name before. */
+  readonly life: { readonly id: string; readonly isFirst: boolean };
   /** The event whose secret `passwordHash` is in force; null when there is none, or events come without secrets. */
   readonly passwordIn: Recorded | null;
   /** The event whose secret `otpSeed` is in force. */
@@ -23,7 +27,7 @@ const types = typesOf(userFact);
 
 /** Every user that exists now, by name. */
 export const usersView: Projection<UsersState> = {
-  name: 'users.1',
+  name: 'users.2',
   initial: emptyTable,
   apply(users, event) {
     const username = idInStream(event.stream, 'user');
@@ -37,6 +41,7 @@ export const usersView: Projection<UsersState> = {
     return setIn(users, username, {
       state,
       createdAt: isNew ? event.cause.at : before.createdAt,
+      life: isNew ? { id: event.id, isFirst: event.revision === 1 } : before.life,
       passwordIn: secretIn('user.password_set', state.passwordId, isNew ? null : before.passwordIn, event),
       otpIn: secretIn('user.otp_set', state.otp?.id, isNew ? null : before.otpIn, event),
     });
@@ -69,17 +74,14 @@ export interface UserSummary {
 }
 
 /** What operators see of all users, sorted by name. */
-export const summariesOf = (users: UsersState, now: Instant): readonly UserSummary[] =>
+export const summariesOf = (
+  users: UsersState,
+  timeFor: (user: ActiveUser) => DecidingTime,
+): readonly UserSummary[] =>
   valuesOf(users).map(({ state, createdAt }) => ({
     username: state.username,
     roles: [...state.roles],
     traits: state.traits,
-    lock: lockOf(state, now),
+    lock: lockOf(state, timeFor(state)),
     createdAt,
   }));
-
-/**
- * Whether a certificate in this name may still be used: the user exists. Failed logins lock the password and not what was
- * earned with it before, or anyone who knows a name could cut its owner off: docs/rfd/0007.
- */
-export const mayAct = (users: UsersState, username: string): boolean => getIn(users, username) !== undefined;

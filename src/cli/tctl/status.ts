@@ -21,6 +21,7 @@ export async function status(invocation: Invocation, io: CliIo): Promise<number>
     ...(found.logKey === '' ? [] : [['Log key', found.logKey] as [string, string]]),
     ...storeRows(found),
     ...found.drift.map((one): [string, string] => ['Differs', driftText(one)]),
+    ...(found.clock === '' ? [] : [['Clock', found.clock] as [string, string]]),
     ...reloadRows(loadRestart(dataDir)),
     ...(found.trouble === '' ? [] : [['Trouble', found.trouble] as [string, string]]),
   ];

@@ -1,0 +1,74 @@
+import { minute } from '../base/time.ts';
+
+/** What was heard of another machine's clock: how many milliseconds it is ahead of ours. Negative: behind. */
+export interface ClockVote {
+  /** Host id. */
+  readonly who: string;
+  readonly aheadMs: number;
+}
+
+export type ClockVerdict =
+  /** Nobody's clock differs from ours by more than a minute. */
+  | { readonly status: 'agreed' }
+  /** Most clocks agree with ours; these do not. */
+  | { readonly status: 'others_wrong'; readonly differing: readonly ClockVote[] }
+  /** These differ from ours, and nobody can tell who is right. */
+  | { readonly status: 'undecided'; readonly differing: readonly ClockVote[] }
+  /** Most clocks agree with each other and not with ours, which is ahead of them by so much (negative: behind). */
+  | {
+      readonly status: 'own_wrong';
+      readonly aheadMs: number;
+      readonly agreeing: number;
+      readonly heard: number;
+    };
+
+/** Certificates are dated back by so much. */
+export const clockToleranceMs = minute;
+
+/**
+ * Whose clock is wrong, told by what each machine says its time is: a clock is right that more than half of all, ours
+ * among them, agree with within a minute. Auth servers are believed first: hosts count only where the auth servers alone are too
+ * few or too different to tell, so that machines that were taken over cannot stop a cluster of three auth servers.
+ */
+export function judgeClock(heard: {
+  readonly authServers: readonly ClockVote[];
+  readonly hosts: readonly ClockVote[];
+}): ClockVerdict {
+  const { authServers, hosts } = heard;
+  const all = [...authServers, ...hosts];
+  if (!all.some(differs)) return { status: 'agreed' };
+  const byAuthServers = authServers.length >= 2 ? judgeBy(authServers) : undefined;
+  const voters = byAuthServers ? authServers : all;
+  const verdict = byAuthServers ?? judgeBy(all);
+  if (verdict === undefined) return { status: 'undecided', differing: all.filter(differs) };
+  if (verdict.status === 'right') return { status: 'others_wrong', differing: all.filter(differs) };
+  const { aheadMs, agreeing } = verdict;
+  return { status: 'own_wrong', aheadMs, agreeing, heard: voters.length };
+}
+
+const differs = ({ aheadMs }: ClockVote): boolean => Math.abs(aheadMs) > clockToleranceMs;
+
+type Judged =
+  | { readonly status: 'right' }
+  | { readonly status: 'wrong'; readonly aheadMs: number; readonly agreeing: number };
+
+/** Undefined when no more than half of the clocks agree. */
+function judgeBy(votes: readonly ClockVote[]): Judged | undefined {
+  const clocks = [0, ...votes.map(({ aheadMs }) => aheadMs)].sort((a, b) => a - b);
+  const group = largestGroup(clocks);
+  if (group.length * 2 <= clocks.length) return undefined;
+  const middle = group[group.length >> 1] ?? 0;
+  return Math.abs(middle) <= clockToleranceMs || group.includes(0)
+    ? { status: 'right' }
+    : { status: 'wrong', aheadMs: -middle, agreeing: group.length };
+}
+
+/** Those that lie within a minute of one another: the most there are, ours among them if it can be. */
+function largestGroup(sorted: readonly number[]): readonly number[] {
+  let best: readonly number[] = [];
+  for (const [i, first] of sorted.entries()) {
+    const group = sorted.slice(i).filter((one) => one - first <= clockToleranceMs);
+    if (group.length > best.length || (group.length === best.length && group.includes(0))) best = group;
+  }
+  return best;
+}

@@ -1,0 +1,108 @@
+import { hour, type Instant, msBetween, plusMs } from '../base/time.ts';
+import type { Ages, Span } from '../domain/deciding-time.ts';
+import { inviteFact, inviteSpan } from '../domain/invite.ts';
+import { tokenFact, tokenSpan } from '../domain/join-token.ts';
+import { userFact } from '../domain/user-fact.ts';
+import { failureSpan, lockSpan } from '../domain/user-state.ts';
+import type { Followable } from '../log/event-log.ts';
+import type { Position, Recorded, StreamName } from '../log/event.ts';
+import { openView } from './open-view.ts';
+import { readFact } from './read-fact.ts';
+import type { ReaderClock } from './reader-clock.ts';
+import { emptyTable, getIn, setIn, sweepIn, type Table } from './table.ts';
+import type { Projection, View } from './view.ts';
+
+/** When this reader learned of what ends by itself, by its own clock: `ReaderClock.monotonic`. */
+export interface Heard {
+  readonly view: View<HeardState>;
+  /**
+   * For how long this reader has known of each of these, all of one stream. What was on the log before it began, or came late,
+   * it takes to be as old as its beginning is by its own clock; not older than that, and new when it lies ahead.
+   */
+  ages(stream: StreamName, spans: readonly Span[]): Ages;
+}
+
+/** By stream and the moment that names the span in it. */
+type HeardState = Table<number>;
+
+/** Nothing lasts longer: 48 h. */
+const rememberedMs = 49 * hour;
+const keyOf = (stream: StreamName, { until }: Span): string => `${stream}/${until}`;
+
+/** Before the first event of any log. */
+const earliest = '0000-01-01T00:00:00.000Z';
+
+/**
+ * Where the log is folded again, because it had gone back, what this reader knew keeps its age, and the rest is taken to be as
+ * old as its beginning is.
+ * @param from what is on the log by then was written before.
+ * @param live whether what is folded now was written now: it is not while this reader has much to catch up with.
+ */
+export async function openHeard(
+  log: Pick<Followable, 'follow'> & Required<Pick<Followable, 'head' | 'positionBefore'>>,
+  from: Position,
+  { clock, live }: { readonly clock: ReaderClock; readonly live: () => boolean },
+): Promise<Heard> {
+  const { monotonic, now } = clock;
+  const opened = { ms: monotonic(), at: now() };
+  let writtenBefore = from;
+  let known: HeardState = emptyTable;
+  let begins = true;
+  const projection: Projection<HeardState> = {
+    name: 'heard',
+    initial: emptyTable,
+    apply(state, event) {
+      const span = spanIn(event);
+      if (span === undefined) return state;
+      const key = keyOf(event.stream, span);
+      if (getIn(state, key) !== undefined) return state;
+      const ms = monotonic();
+      const isNew = event.position > writtenBefore && live();
+      const heardMs = isNew ? ms : ms - Math.max(0, msBetween(beganAt(span), now()));
+      if (ms - heardMs > rememberedMs) return state;
+      known = sweepIn(setIn(state, key, heardMs), event.position, (one) => ms - one <= rememberedMs);
+      return known;
+    },
+    encode: () => [],
+    decode: () => known,
+  };
+  const view = await openView(projection, {
+    snapshot: async () => {
+      if (begins) {
+        begins = false;
+        return { position: from, state: [] };
+      }
+      writtenBefore = await log.head();
+      return { position: (await log.positionBefore(earliest)) ?? 0, state: [] };
+    },
+    follow: (after) => log.follow(after),
+    head: () => log.head(),
+    positionBefore: (moment) => log.positionBefore(moment),
+  });
+  const ageMs = (stream: StreamName, span: Span): number => {
+    const heardMs = getIn(view.state(), keyOf(stream, span));
+    if (heardMs !== undefined) return monotonic() - heardMs;
+    return monotonic() - opened.ms + Math.max(0, msBetween(beganAt(span), opened.at));
+  };
+  return {
+    view,
+    ages: (stream, spans) => Object.fromEntries(spans.map((span) => [span.until, ageMs(stream, span)])),
+  };
+}
+
+const tokenTypes: ReadonlySet<string> = new Set(['token.created']);
+const inviteTypes: ReadonlySet<string> = new Set(['invite.created']);
+const userTypes: ReadonlySet<string> = new Set(['user.login_refused', 'user.locked']);
+
+function spanIn(event: Recorded): Span | undefined {
+  const fact =
+    readFact(tokenFact, tokenTypes, event) ??
+    readFact(inviteFact, inviteTypes, event) ??
+    readFact(userFact, userTypes, event);
+  if (fact?.type === 'token.created') return tokenSpan(fact.data);
+  if (fact?.type === 'invite.created') return inviteSpan(fact.data);
+  if (fact?.type === 'user.locked') return lockSpan(fact.data);
+  return fact?.type === 'user.login_refused' ? failureSpan(fact.data.at) : undefined;
+}
+
+const beganAt = ({ until, lengthMs }: Span): Instant => plusMs(until, -lengthMs);

@@ -1,0 +1,155 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { hour, minute, plusMs, second } from '../base/time.ts';
+import type { PresenceFact } from '../domain/presence.ts';
+import { aliveUntil, newestHeardMs, presenceOf, type PresenceState, presenceViewBy } from './presence.ts';
+import { recordedAt } from './testing.ts';
+import type { Projection } from './view.ts';
+
+const at = '2026-01-01T12:00:00.000Z';
+const hostOf = (n: number): { hostId: string; role: 'Node' } => ({
+  hostId: `00000000-0000-4000-8000-00000000000${n}`,
+  role: 'Node',
+});
+
+/** A reader whose own clock is wrong by `skewMs`. True time moves when a test moves it. */
+class Reader {
+  ms = 0;
+  skewMs: number;
+  #position = 0;
+  readonly projection: Projection<PresenceState>;
+  state: PresenceState;
+
+  constructor(skewMs = 0, stored?: unknown) {
+    this.skewMs = skewMs;
+    this.projection = presenceViewBy(this.clock);
+    this.state = stored === undefined ? this.projection.initial : this.projection.decode(stored);
+  }
+
+  get clock(): { now: () => string; monotonic: () => number } {
+    return { now: () => plusMs(at, this.ms + this.skewMs), monotonic: () => this.ms };
+  }
+
+  /** An auth server whose clock is ahead by `skewMs` tells of these hosts now. */
+  hear(hosts: number[], { skewMs = 0, ttlSeconds = 600 } = {}): void {
+    const seenAt = plusMs(at, this.ms + skewMs);
+    const fact: PresenceFact = {
+      type: 'hosts.renewed',
+      data: { hosts: hosts.map((n) => ({ ...hostOf(n), seenAt, ttlSeconds })) },
+    };
+    this.state = this.projection.apply(this.state, recordedAt(++this.#position, 'presence-x', fact, seenAt));
+  }
+
+  status = (n: number): string => presenceOf(this.state, hostOf(n), this.ms).status;
+
+  stored = (): unknown => JSON.parse(JSON.stringify(this.projection.encode(this.state)));
+}
+
+describe('presence', () => {
+  it('lasts for its time by the clock of the reader, and says when a host was last heard of', () => {
+    const reader = new Reader(-5 * hour);
+    reader.hear([1], { skewMs: 3 * hour, ttlSeconds: 60 });
+    const lastSeenAt = plusMs(at, 3 * hour);
+    reader.ms = 60 * second - 1;
+    expect(presenceOf(reader.state, hostOf(1), reader.ms)).toEqual({ status: 'alive', lastSeenAt });
+    expect(aliveUntil(reader.state, hostOf(1), reader.clock)).toBe(plusMs(at, 60 * second - 5 * hour));
+    reader.ms = 60 * second;
+    expect(presenceOf(reader.state, hostOf(1), reader.ms)).toEqual({ status: 'gone', lastSeenAt });
+    expect(aliveUntil(reader.state, hostOf(1), reader.clock)).toBeUndefined();
+    expect(presenceOf(reader.state, { ...hostOf(1), role: 'Proxy' }, 0)).toEqual({ status: 'never_seen' });
+  });
+  it('goes by the last renewal on the log, whatever the clocks of those who wrote say', () => {
+    const reader = new Reader();
+    reader.hear([1], { skewMs: 2 * hour });
+    reader.ms = minute;
+    reader.hear([1]);
+    reader.ms = 10 * minute + 59 * second;
+    expect(reader.status(1)).toBe('alive');
+    reader.ms = 11 * minute;
+    expect(reader.status(1)).toBe('gone');
+  });
+  it('ends at once when the host says goodbye', () => {
+    const reader = new Reader();
+    reader.hear([1]);
+    reader.hear([1], { ttlSeconds: 0 });
+    expect(reader.status(1)).toBe('gone');
+  });
+  it('is forgotten a day after it ended, so that the fold does not grow with every machine there ever was', () => {
+    const reader = new Reader();
+    reader.hear([1]);
+    for (let n = 0; n < 64; n++) reader.hear([2], { skewMs: 48 * hour });
+    expect(reader.state.size).toBe(2);
+    reader.ms = 24 * hour;
+    for (let n = 0; n < 64; n++) reader.hear([2]);
+    expect(reader.state.size).toBe(2);
+    reader.ms = 24 * hour + 10 * minute + 1;
+    for (let n = 0; n < 64; n++) reader.hear([2]);
+    expect([reader.state.size, reader.status(1)]).toEqual([1, 'never_seen']);
+  });
+
+  describe('that comes from a snapshot', () => {
+    const before = new Reader();
+    before.hear([1]);
+    before.ms = 11 * minute;
+    before.hear([2]);
+    const sizes = (reader: Reader): string[] => [1, 2].map((n) => reader.status(n));
+    it('is as old as its moments say', () => {
+      expect(sizes(new Reader(12 * minute, before.stored()))).toEqual(['gone', 'alive']);
+    });
+    it('makes nobody look older when the clock of the reader is ahead, or that of one who wrote', () => {
+      expect(sizes(new Reader(300 * hour, before.stored()))).toEqual(['gone', 'alive']);
+      const ahead = new Reader();
+      ahead.hear([1, 2]);
+      ahead.hear([3], { skewMs: 15 * minute });
+      expect(sizes(new Reader(minute, ahead.stored()))).toEqual(['alive', 'alive']);
+    });
+    it('lasts at most for its time when the clock of the reader is behind', () => {
+      const reader = new Reader(-50 * hour, before.stored());
+      expect(sizes(reader)).toEqual(['alive', 'alive']);
+      reader.ms = 10 * minute;
+      expect(sizes(reader)).toEqual(['gone', 'gone']);
+    });
+    it('is not forgotten before those who live have been heard of', () => {
+      const ahead = new Reader();
+      ahead.hear([1]);
+      ahead.hear([3], { skewMs: 300 * hour });
+      const reader = new Reader(300 * hour, ahead.stored());
+      for (let n = 0; n < 64; n++) reader.hear([3]);
+      expect(reader.state.size).toBe(2);
+      reader.ms = 2 * hour;
+      for (let n = 0; n < 64; n++) reader.hear([3]);
+      expect(reader.state.size).toBe(1);
+    });
+    it('can be read by the release before, and what that stored can be read', () => {
+      expect(before.stored()).toEqual([
+        [`${hostOf(1).hostId}/Node`, { lastSeenAt: at, until: plusMs(at, 10 * minute) }],
+        [`${hostOf(2).hostId}/Node`, { lastSeenAt: plusMs(at, 11 * minute), until: plusMs(at, 21 * minute) }],
+      ]);
+    });
+  });
+
+  it('is right for every host, however the clocks of readers and writers move', () => {
+    const skewMs = fc.integer({ min: -400 * hour, max: 400 * hour });
+    const step = fc.record({
+      afterMs: fc.integer({ min: 0, max: 5 * minute }),
+      host: fc.integer({ min: 1, max: 4 }),
+      writer: skewMs,
+      reader: skewMs,
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+        const reader = new Reader();
+        const heard = new Map<number, number>();
+        for (const { afterMs, host, writer, reader: own } of steps) {
+          reader.ms += afterMs;
+          reader.skewMs = own;
+          reader.hear([host], { skewMs: writer });
+          heard.set(host, reader.ms);
+          expect(newestHeardMs(reader.state)).toBe(reader.ms);
+          for (const [one, ms] of heard)
+            expect(reader.status(one)).toBe(reader.ms - ms < 10 * minute ? 'alive' : 'gone');
+        }
+      }),
+    );
+  });
+});
