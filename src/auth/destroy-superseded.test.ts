@@ -4,7 +4,13 @@ import { silentLog } from '../base/log-sink.ts';
 import { fakeWorld } from '../api/testing.ts';
 import { dataKeyIds } from '../log/data-keys.ts';
 import { memoryKeyring } from '../log/keyring.ts';
-import { memoryDriver, memoryStore, type MemoryStore } from '../log/memory-driver.ts';
+import {
+  copyOfStore,
+  memoryDriver,
+  memoryStore,
+  type MemoryStore,
+  putBackStore,
+} from '../log/memory-driver.ts';
 import { openLog } from '../log/open-log.ts';
 import type { BlobStore } from '../log/slot-driver.ts';
 import { createUser } from './create-user.ts';
@@ -97,6 +103,31 @@ describe('destroying superseded secrets', () => {
     await destroyer.run();
     expect(destroyer.trouble()).toBeUndefined();
     expect(await keys()).toHaveLength(before - 1);
+    await destroyer.close();
+  });
+
+  it('is done again after the store went back, and its vault with it', async () => {
+    const auth = await open('00000000-0000-4000-8000-00000000000a');
+    const destroyer = destroySuperseded(auth.deps);
+    for (const name of ['alice', 'bob', 'carol']) await addUser(auth, name, 'correct horse battery');
+    await deleteUser(auth.deps, adminCall, { username: 'alice' });
+    await destroyer.run();
+    const kept = copyOfStore(store);
+    const before = await keys();
+    await deleteUser(auth.deps, adminCall, { username: 'bob' });
+    await destroyer.run();
+    const after = await keys();
+    expect(after.length).toBeLessThan(before.length);
+    putBackStore(store, kept);
+    expect(await keys()).toEqual(before);
+    const cause = { at: auth.deps.world.now(), actor: 'admin', requestId: 'r' };
+    expect(await auth.log.recover('state', 'give back', cause)).toMatchObject({ status: 'given back' });
+    await expect.poll(() => auth.deps.views.failure(), { timeout: 10_000 }).toBeUndefined();
+    await destroyer.run();
+    expect(destroyer.trouble()).toBeUndefined();
+    expect(await keys()).toEqual(after);
+    await auth.deps.views.fresh();
+    expect(auth.deps.views.superseded.state()).toMatchObject({ doomed: [], anew: undefined });
     await destroyer.close();
   });
 });

@@ -1,6 +1,7 @@
 import { isCoded, messageOf } from '../base/errors.ts';
 import { minute } from '../base/time.ts';
 import { secretsDestroyed, secretsStream } from '../domain/superseded-secrets.ts';
+import { supersededSince } from '../views/superseded.ts';
 import type { AuthDeps } from './deps.ts';
 
 export interface SecretsDestroyer {
@@ -23,14 +24,16 @@ export function destroySuperseded(
   let failing: string | undefined;
   const destroy = async (): Promise<void> => {
     await deps.views.fresh();
-    const { doomed } = deps.views.superseded.state();
-    const last = doomed.at(-1);
-    if (last === undefined) return;
-    await deps.log.state.destroyKeys(doomed.map(({ keyId }) => keyId));
+    const { doomed, anew } = deps.views.superseded.state();
+    const upTo = Math.max(doomed.at(-1)?.position ?? 0, anew?.position ?? 0);
+    if (upTo === 0) return;
+    const again = anew === undefined ? [] : await supersededSince(deps.log.state.history(0), anew.firstLost);
+    const keyIds = new Set([...again, ...doomed.map(({ keyId }) => keyId)]);
+    await deps.log.state.destroyKeys([...keyIds]);
     const expected = await deps.log.state.revision(secretsStream);
     const cause = { at: deps.world.now(), actor: `auth:${deps.hostId}`, requestId: deps.world.uuid() };
     await deps.log.state.append(
-      [{ stream: secretsStream, expected, facts: [secretsDestroyed(last.position, doomed.length)] }],
+      [{ stream: secretsStream, expected, facts: [secretsDestroyed(upTo, keyIds.size)] }],
       cause,
     );
   };

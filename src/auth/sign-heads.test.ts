@@ -7,8 +7,15 @@ import type { ClusterLog } from '../log/event-log.ts';
 import type { Partition, Recorded } from '../log/event.ts';
 import { memoryKeyring } from '../log/keyring.ts';
 import { readLogKeys } from '../log/log-key.ts';
-import { memoryDriver, memoryStore, type MemoryStore } from '../log/memory-driver.ts';
+import {
+  copyOfStore,
+  memoryDriver,
+  memoryStore,
+  type MemoryStore,
+  putBackStore,
+} from '../log/memory-driver.ts';
 import { openLog } from '../log/open-log.ts';
+import type { StoreNotice } from '../log/signed-head-witness.ts';
 import type { SignedHead } from '../log/signed-head.ts';
 import { verifyLog } from '../log/verify.ts';
 import { type SigningHeads, signingHeads } from './sign-heads.ts';
@@ -18,6 +25,7 @@ interface Auth {
   readonly log: ClusterLog;
   readonly heads: SigningHeads;
   readonly sent: SignedHead[];
+  readonly notices: StoreNotice[];
   readonly sink: ReturnType<typeof recordingSink>;
 }
 
@@ -28,6 +36,7 @@ const open: Auth[] = [];
 async function openAuth(over: (log: ClusterLog) => ClusterLog = (log) => log): Promise<Auth> {
   const log = await openLog({ driver: memoryDriver(store), keyring, world, writer: 'w', sink: silentLog });
   const sent: SignedHead[] = [];
+  const notices: StoreNotice[] = [];
   const sink = recordingSink();
   const heads = signingHeads({
     log: over(log),
@@ -35,9 +44,16 @@ async function openAuth(over: (log: ClusterLog) => ClusterLog = (log) => log): P
     sink,
     metrics: recordingMetrics(),
     hostId: `a${open.length}`,
-    witnesses: { send: (head) => sent.push(head), report: () => [], close: () => Promise.resolve() },
+    witnesses: {
+      send: (line) => {
+        if ('notice' in line) notices.push(line);
+        else sent.push(line);
+      },
+      report: () => [],
+      close: () => Promise.resolve(),
+    },
   });
-  const auth = { log, heads, sent, sink };
+  const auth = { log, heads, sent, notices, sink };
   open.push(auth);
   return auth;
 }
@@ -218,5 +234,29 @@ describe('signing heads', () => {
     await heads.run();
     expect(heads.trouble()).toBeUndefined();
     expect(await headsOf(log, 'audit')).toHaveLength(1);
+  });
+});
+
+describe('a store that went back', () => {
+  it('is told to the witnesses once, with how far; nothing is signed until it is settled', async () => {
+    const { log, heads, sent, notices, sink } = await openAuth();
+    await happen(log, 'audit');
+    await heads.run();
+    const kept = copyOfStore(store);
+    await happen(log, 'audit', 2_000);
+    const { slot, hash } = log.stats().audit;
+    putBackStore(store, kept);
+    await expect(log.audit.head()).rejects.toMatchObject({ code: 'unavailable' });
+    const ofAudit = (): number => sent.filter(({ partition }) => partition === 'audit').length;
+    const before = ofAudit();
+    for (let n = 0; n < 3; n++) await heads.run();
+    expect(notices).toEqual([
+      {
+        notice: 'the store went back',
+        ...{ partition: 'audit', slot, hash, at: world.now(), hostId: 'a0' },
+        reason: expect.stringContaining(`its audit log was read up to slot ${slot}`) as string,
+      },
+    ]);
+    expect([ofAudit(), sink.lines]).toEqual([before, []]);
   });
 });

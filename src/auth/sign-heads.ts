@@ -58,6 +58,8 @@ interface Signed {
 export function signingHeads(options: SigningOptions): SigningHeads {
   const { log, world, sink, metrics, hostId, witnesses } = options;
   const known = new Map<Partition, Signed>();
+  /** Partitions of which the witnesses know that their store went back. */
+  const toldOf = new Set<Partition>();
   let signer: HeadSigner | undefined;
   let failing: Failing | undefined;
 
@@ -109,12 +111,25 @@ export function signingHeads(options: SigningOptions): SigningHeads {
     failing = { since, began, reason, retryAt: now + retryMs };
   };
 
+  const tellWitnesses = (partition: Partition, wentBack: string | undefined): void => {
+    if (wentBack === undefined) toldOf.delete(partition);
+    if (wentBack === undefined || toldOf.has(partition)) return;
+    toldOf.add(partition);
+    const { slot, hash } = log.stats()[partition];
+    witnesses.send({
+      notice: 'the store went back',
+      ...{ partition, slot, hash, reason: wentBack, at: world.now(), hostId },
+    });
+  };
+
   const run = async (): Promise<void> => {
     if (failing && world.monotonic() < failing.retryAt) return;
     let failed = false;
     for (const partition of partitions) {
-      const { damage, fence } = log.stats()[partition];
-      if (damage !== undefined || fence !== undefined || !isDue(partition)) continue;
+      const { damage, fence, wentBack } = log.stats()[partition];
+      tellWitnesses(partition, wentBack);
+      if (wentBack !== undefined || damage !== undefined || fence !== undefined || !isDue(partition))
+        continue;
       try {
         await sign(partition);
       } catch (e) {

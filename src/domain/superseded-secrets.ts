@@ -10,6 +10,9 @@ export interface LiveSecrets {
 /** Stream of the fact that says up to where the keys of superseded secrets are gone from the vault. */
 export const secretsStream = 'secrets-destroyed' satisfies StreamName;
 
+/** Stream of the fact that says what became of the log after its store had gone back: the vault went back with it. */
+export const recoveredStream = 'recovery-state' satisfies StreamName;
+
 /** Said once all keys that were superseded at or before `upTo` are known to be gone. */
 export const secretsDestroyed = (
   upTo: Position,

@@ -2,6 +2,7 @@ import { CodedError, isCoded } from '../base/errors.ts';
 import { type Batch, ownHash } from './batch.ts';
 import type { Cause, Fact, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import type { PartitionReader } from './partition-reader.ts';
+import { recoveryStream } from './recovery-stream.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
 /*
@@ -58,9 +59,6 @@ export interface RecoveryParts {
   readonly reader: PartitionReader;
   readonly openBranch: () => Promise<StoreBranch>;
 }
-
-/** Its facts say what became of a log whose store had gone back. */
-export const recoveryStream = (partition: Partition): StreamName => `recovery-${partition}`;
 
 /** Streams by which the log keeps house: what they said was of the branch that is lost. */
 const housekeeping = /^(?:compaction|fence|heads|recovery)-/;
@@ -191,6 +189,7 @@ async function tell(
       known: before,
       head: report.head,
       common: report.common ?? null,
+      firstLost: report.forgotten > 0 ? null : (report.held[0]?.position ?? null),
       givenBack: givenBack.length,
       lost: lost.length,
       forgottenSlots: forgotten,

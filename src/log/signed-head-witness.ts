@@ -1,5 +1,23 @@
-import type { Instant } from '../base/time.ts';
+import { z } from 'zod';
+import { type Instant, instant } from '../base/time.ts';
+import { type Partition, partitions } from './event.ts';
 import type { SignedHead } from './signed-head.ts';
+
+/** What an auth server tells its witnesses of a store that went back. Readers of an older release pass over it. */
+export const storeNotice = z.object({
+  notice: z.literal('the store went back'),
+  partition: z.enum([...partitions] as [Partition, ...Partition[]]),
+  /** The newest slot that was read from the store, and the own hash of the batch in it, in hexadecimal. */
+  slot: z.number().int().nonnegative(),
+  hash: z.string(),
+  /** How far, in words. */
+  reason: z.string(),
+  at: instant,
+  hostId: z.string(),
+});
+export type StoreNotice = z.infer<typeof storeNotice>;
+
+export type WitnessLine = SignedHead | StoreNotice;
 
 /** One place outside the store where signed heads are kept. */
 export interface WitnessReport {
@@ -14,10 +32,10 @@ export interface WitnessReport {
   readonly failing: { readonly since: Instant; readonly reason: string } | undefined;
 }
 
-/** Where signed heads go beside the log. */
+/** Where signed heads, and notices of a store that went back, go beside the log. */
 export interface Witnesses {
   /** Never waits and never throws: what cannot be sent now is sent later. */
-  send(head: SignedHead): void;
+  send(line: WitnessLine): void;
   report(): readonly WitnessReport[];
   /** Gives up what still waits. */
   close(): Promise<void>;

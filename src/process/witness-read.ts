@@ -1,3 +1,4 @@
+import { storeNotice, type StoreNotice } from '../log/signed-head-witness.ts';
 import { signedHead } from '../log/signed-head.ts';
 import type { WitnessedHead } from '../log/verify-heads.ts';
 import { witnessTarget } from './witness-target.ts';
@@ -6,6 +7,8 @@ export interface Witnessed {
   /** What it is called, without a password. */
   readonly place: string;
   readonly heads: readonly WitnessedHead[];
+  /** Lines by which auth servers told that the store went back. */
+  readonly notices: readonly StoreNotice[];
   /** Lines that hold no signed head; a crash may leave one half written. */
   readonly unreadable: readonly number[];
 }
@@ -23,16 +26,20 @@ export async function readWitness(given: string): Promise<Witnessed> {
 /** Repeated heads count once. */
 export function parseWitness(text: string, place: string): Witnessed {
   const heads = new Map<string, WitnessedHead>();
+  const notices: StoreNotice[] = [];
   const unreadable: number[] = [];
   for (const [i, value] of valuesOf(text)) {
     const parsed = signedHead.safeParse(value);
-    if (!parsed.success) unreadable.push(i + 1);
-    else {
+    if (!parsed.success) {
+      const notice = storeNotice.safeParse(value);
+      if (notice.success) notices.push(notice.data);
+      else unreadable.push(i + 1);
+    } else {
       const key = JSON.stringify(parsed.data);
       if (!heads.has(key)) heads.set(key, { head: parsed.data, source: `${place}, line ${i + 1}` });
     }
   }
-  return { place, heads: [...heads.values()], unreadable };
+  return { place, heads: [...heads.values()], notices, unreadable };
 }
 
 function valuesOf(text: string): [number, unknown][] {

@@ -2,15 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { second } from '../base/time.ts';
-import type { SignedHead } from '../log/signed-head.ts';
+import type { WitnessLine } from '../log/signed-head-witness.ts';
 import { appendLine } from './witness-file.ts';
 
 /** One place that keeps signed heads. */
 export interface WitnessTarget {
   /** As the operator wrote it, without a password. */
   readonly place: string;
-  /** Rejects when it was not taken. The same head may be sent twice. */
-  deliver(head: SignedHead, stopping: AbortSignal): Promise<void>;
+  /** Rejects when it was not taken. The same line may be sent twice. */
+  deliver(line: WitnessLine, stopping: AbortSignal): Promise<void>;
   /** All that was delivered, one JSON text a line. */
   read(): Promise<string>;
 }
@@ -29,7 +29,7 @@ export function witnessTarget(text: string): WitnessTarget {
 
 const fileTarget = (place: string, path: string): WitnessTarget => ({
   place,
-  deliver: (head) => appendLine(path, JSON.stringify(head)),
+  deliver: (line) => appendLine(path, JSON.stringify(line)),
   read: async () => {
     try {
       return await readFile(path, 'utf8');
@@ -62,11 +62,11 @@ function httpTarget(given: URL): WitnessTarget {
   };
   return {
     place,
-    deliver: async (head, stopping) => {
+    deliver: async (line, stopping) => {
       const response = await ask({
         method: 'POST',
         headers: { ...headers, 'content-type': 'application/json' },
-        body: JSON.stringify(head),
+        body: JSON.stringify(line),
         signal: AbortSignal.any([stopping, AbortSignal.timeout(timeoutMs)]),
       });
       await response.body?.cancel();

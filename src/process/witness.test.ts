@@ -1,8 +1,10 @@
 import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fakeWorld, recordingMetrics, recordingSink } from '../api/testing.ts';
+import type { StoreNotice, WitnessLine } from '../log/signed-head-witness.ts';
 import type { SignedHead } from '../log/signed-head.ts';
 import { appendLine } from './witness-file.ts';
 import { parseWitness, readWitness } from './witness-read.ts';
@@ -18,6 +20,12 @@ const headAt = (slot: number, partition: SignedHead['partition'] = 'state'): Sig
   at: '2026-01-01T00:00:00.000Z',
   keyId: '0123456789abcdef',
   signature: `${'A'.repeat(86)}==`,
+});
+
+const noticeAt = (slot: number): StoreNotice => ({
+  notice: 'the store went back',
+  ...{ partition: 'state', slot, hash: 'ab'.repeat(32), hostId: 'a', reason: 'it ends at slot 1' },
+  at: '2026-01-01T00:00:00.000Z',
 });
 
 let dir: string;
@@ -88,7 +96,7 @@ describe('sending signed heads', () => {
       wake: (): void => undefined,
       target: {
         place: 'https://witness.example/heads',
-        deliver: (head: SignedHead) => {
+        deliver: (head: WitnessLine) => {
           if (!one.up) return Promise.reject(new Error('is away'));
           taken.push(head.slot);
           return Promise.resolve();
@@ -141,6 +149,24 @@ describe('sending signed heads', () => {
     await witnesses.close();
   });
 
+  it('holds up no head for a notice that is not taken', async () => {
+    const { target, ...at } = trial();
+    const takesHeads: WitnessTarget = {
+      ...target,
+      deliver: (line) => {
+        if ('notice' in line) return Promise.reject(new Error('400'));
+        at.taken.push(line.slot);
+        return Promise.resolve();
+      },
+    };
+    const witnesses = witnessesOf([takesHeads], { ...env(), wait: async () => setImmediate() });
+    witnesses.send(noticeAt(1));
+    for (const slot of [2, 3]) witnesses.send(headAt(slot));
+    await expect.poll(() => at.taken).toEqual([2, 3]);
+    expect(witnesses.report()).toMatchObject([{ sent: 2, waiting: 1, dropped: 0 }]);
+    await witnesses.close();
+  });
+
   it('ends at once, whatever waits', async () => {
     const at = trial();
     const witnesses = witnessesOf([at.target], { ...env(), wait: at.wait });
@@ -158,8 +184,17 @@ describe('reading a witness', () => {
     const list = JSON.stringify([headAt(1), headAt(2), 7]);
     expect(parseWitness(lines, 'w').heads.map(({ source }) => source)).toEqual(['w, line 1', 'w, line 4']);
     expect(parseWitness(list, 'w')).toMatchObject({ heads: [{ head: headAt(1) }, {}], unreadable: [3] });
-    expect(parseWitness('', 'w')).toEqual({ place: 'w', heads: [], unreadable: [] });
+    expect(parseWitness('', 'w')).toEqual({ place: 'w', heads: [], notices: [], unreadable: [] });
     expect(parseWitness('null\n{}', 'w').unreadable).toEqual([1, 2]);
+  });
+
+  it('tells notices that the store went back from heads, and from what nobody can read', () => {
+    const lines = [headAt(1), noticeAt(3), 7].map((line) => JSON.stringify(line)).join('\n');
+    expect(parseWitness(lines, 'w')).toMatchObject({
+      heads: [{ head: headAt(1) }],
+      notices: [noticeAt(3)],
+      unreadable: [3],
+    });
   });
 
   it('says what is missing', async () => {

@@ -4,8 +4,7 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import { minute, second } from '../base/time.ts';
 import type { World } from '../base/world.ts';
-import type { SignedHead } from '../log/signed-head.ts';
-import type { Witnesses, WitnessReport } from '../log/signed-head-witness.ts';
+import type { Witnesses, WitnessLine, WitnessReport } from '../log/signed-head-witness.ts';
 import { type WitnessTarget, witnessTarget } from './witness-target.ts';
 
 export interface WitnessEnvironment {
@@ -17,6 +16,7 @@ export interface WitnessEnvironment {
 }
 
 const maxWaiting = 256;
+const noticeAttempts = 5;
 const retry = { baseMs: second, maxMs: minute };
 
 /** @throws CodedError `misconfigured` for a target that is none. */
@@ -41,7 +41,7 @@ class WitnessQueue {
   readonly #target: WitnessTarget;
   readonly #env: WitnessEnvironment;
   readonly #stopping = new AbortController();
-  readonly #waiting: SignedHead[] = [];
+  readonly #waiting: WitnessLine[] = [];
   #running: Promise<void> | undefined;
   #sent = 0;
   #dropped = 0;
@@ -54,7 +54,7 @@ class WitnessQueue {
     this.#show();
   }
 
-  send(head: SignedHead): void {
+  send(head: WitnessLine): void {
     if (this.#stopping.signal.aborted) return;
     this.#waiting.push(head);
     if (this.#waiting.length > maxWaiting) this.#dropOne(head);
@@ -81,7 +81,7 @@ class WitnessQueue {
   }
 
   /** The oldest of the same partition: a newer head stands for all that is before it. The first is on its way. */
-  #dropOne({ partition }: SignedHead): void {
+  #dropOne({ partition }: WitnessLine): void {
     this.#waiting.splice(
       this.#waiting.findIndex((one, i) => i > 0 && one.partition === partition),
       1,
@@ -100,13 +100,19 @@ class WitnessQueue {
         attempt = 0;
       } else {
         attempt++;
+        // A collector that takes nothing but heads must not hold up those that come after.
+        if ('notice' in head && attempt >= noticeAttempts && this.#waiting.length > 1) {
+          this.#waiting.push(...this.#waiting.splice(0, 1));
+          attempt = 0;
+          continue;
+        }
         await wait(backoffMs(attempt, retry.baseMs, retry.maxMs, this.#random()), signal);
       }
       this.#show();
     }
   }
 
-  async #deliver(head: SignedHead): Promise<boolean> {
+  async #deliver(head: WitnessLine): Promise<boolean> {
     const { world, sink } = this.#env;
     const target = this.#target.place;
     try {

@@ -1,4 +1,9 @@
-import { type LiveSecrets, secretsAfter, secretsStream } from '../domain/superseded-secrets.ts';
+import {
+  type LiveSecrets,
+  recoveredStream,
+  secretsAfter,
+  secretsStream,
+} from '../domain/superseded-secrets.ts';
 import type { Position, Recorded } from '../log/event.ts';
 import { emptyTable, entriesOf, getIn, removeIn, setIn, type Table, tableFrom } from './table.ts';
 import type { Projection } from './view.ts';
@@ -8,6 +13,18 @@ export interface SupersededState {
   readonly live: Table<readonly LiveSecrets[]>;
   /** Data keys that do not count any more and are not known to be gone from the vault, with what superseded them. */
   readonly doomed: readonly Doomed[];
+  /**
+   * The store went back, and was given back what it had lost; its vault may hold again what had been destroyed, though the
+   * log says that it is gone.
+   */
+  readonly anew?: DestroyedAnew | undefined;
+}
+
+export interface DestroyedAnew {
+  /** Of the newest fact that says so. */
+  readonly position: Position;
+  /** The first event that the store had lost; what was destroyed before it stayed so. 1 when it is not known. */
+  readonly firstLost: Position;
 }
 
 export interface Doomed {
@@ -21,6 +38,7 @@ export const supersededView: Projection<SupersededState> = {
   initial: { live: emptyTable, doomed: [] },
   apply(state, event) {
     if (event.stream === secretsStream) return withoutDestroyed(state, event);
+    if (event.stream === recoveredStream) return destroyedAnew(state, event);
     const before = getIn(state.live, event.stream) ?? [];
     if (before.length === 0 && event.sealed === undefined) return state;
     const { live, superseded } = secretsAfter(before, event);
@@ -29,15 +47,17 @@ export const supersededView: Projection<SupersededState> = {
     return {
       live: live.length === 0 ? removeIn(state.live, event.stream) : setIn(state.live, event.stream, live),
       doomed: doomed.length === 0 ? state.doomed : [...state.doomed, ...doomed],
+      anew: state.anew,
     };
   },
-  encode: ({ live, doomed }) => ({ live: entriesOf(live), doomed }),
+  encode: ({ live, doomed, anew }) => ({ live: entriesOf(live), doomed, ...(anew && { anew }) }),
   decode: (stored) => {
-    const { live, doomed } = stored as {
+    const { live, doomed, anew } = stored as {
       live: [string, readonly LiveSecrets[]][];
       doomed: readonly Doomed[];
+      anew?: DestroyedAnew;
     };
-    return { live: tableFrom(live), doomed };
+    return { live: tableFrom(live), doomed, anew };
   },
 };
 
@@ -45,5 +65,30 @@ function withoutDestroyed(state: SupersededState, { fact }: Recorded): Supersede
   const { upTo } = fact.data as { readonly upTo?: unknown };
   if (fact.type !== 'secrets.destroyed' || typeof upTo !== 'number') return state;
   const doomed = state.doomed.filter(({ position }) => position > upTo);
-  return doomed.length === state.doomed.length ? state : { ...state, doomed };
+  const anew = state.anew !== undefined && state.anew.position <= upTo ? undefined : state.anew;
+  return doomed.length === state.doomed.length && anew === state.anew ? state : { ...state, doomed, anew };
+}
+
+function destroyedAnew(state: SupersededState, { fact, position }: Recorded): SupersededState {
+  const { firstLost } = fact.data as { readonly firstLost?: unknown };
+  const first = typeof firstLost === 'number' ? firstLost : 1;
+  return { ...state, anew: { position, firstLost: Math.min(first, state.anew?.firstLost ?? first) } };
+}
+
+/** Of a whole log: the keys that were superseded and may have been in the vault when it ended before `firstLost`. */
+export async function supersededSince(
+  history: AsyncIterable<Recorded>,
+  firstLost: Position,
+): Promise<string[]> {
+  let state = supersededView.initial;
+  let goneUpTo = 0;
+  for await (const event of history) {
+    const { stream, fact, position } = event;
+    if (stream !== secretsStream) state = supersededView.apply(state, event);
+    else if (position < firstLost) {
+      const { upTo } = fact.data as { readonly upTo?: unknown };
+      if (typeof upTo === 'number') goneUpTo = Math.max(goneUpTo, upTo);
+    }
+  }
+  return state.doomed.filter(({ position }) => position > goneUpTo).map(({ keyId }) => keyId);
 }

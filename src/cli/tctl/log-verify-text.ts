@@ -19,9 +19,12 @@ export function partitionText({ partition, firstSlot, lastSlot, events, heads }:
 }
 
 /** What a witness has kept. */
-export function witnessText({ place, heads, unreadable }: Witnessed): string {
+export function witnessText({ place, heads, notices, unreadable }: Witnessed): string {
   const newest = heads.reduce((at, { head }) => (head.at > at ? head.at : at), '');
   const until = newest === '' ? '' : `, the newest of ${newest}`;
   const torn = unreadable.length === 0 ? '' : `; lines that hold none: ${unreadable.slice(0, 10).join(', ')}`;
-  return `witness ${place}: ${heads.length} signed heads${until}${torn}`;
+  const told = notices.map(
+    ({ at, hostId, reason }) => `\n${' '.repeat(9)}told at ${at} by ${hostId}: ${reason}`,
+  );
+  return `witness ${place}: ${heads.length} signed heads${until}${torn}${told.join('')}`;
 }
