@@ -2,7 +2,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Session } from './history.ts';
+import type { Heard, Session, Stored } from './history.ts';
 import type { Question } from './question.ts';
 
 const program = fileURLToPath(new URL('./worker.ts', import.meta.url));
@@ -19,14 +19,13 @@ interface Line {
   readonly code?: string;
   readonly message?: string;
   readonly session?: number;
-  readonly position?: number;
-  readonly eventId?: string;
+  readonly heard?: Stored;
 }
 
 /** One process of an auth server, until it ends. */
 export class AuthProcess {
   readonly name: string;
-  readonly sessions: Session[] = [];
+  readonly sessions: (Session & { readonly events: Heard[] })[] = [];
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #waiting = new Map<number, (reply: Reply) => void>();
   readonly #ready: Promise<void>;
@@ -103,12 +102,9 @@ export class AuthProcess {
     this.#waiting.delete(id);
   }
 
-  #hear({ position, eventId = '' }: Line): void {
-    if (position === undefined) {
-      this.sessions.push({ worker: this.name, began: performance.now(), events: [] });
-      return;
-    }
-    const events = this.sessions.at(-1)?.events as [number, string][] | undefined;
-    events?.push([position, eventId]);
+  #hear({ heard }: Line): void {
+    const at = performance.now();
+    if (heard === undefined) this.sessions.push({ worker: this.name, began: at, events: [] });
+    else this.sessions.at(-1)?.events.push({ ...heard, at });
   }
 }

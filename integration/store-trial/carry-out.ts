@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CodedError, isCoded } from '../../src/base/errors.ts';
-import { joinToken } from '../../src/domain/join-token.ts';
+import { joinToken, type TokenUse, type UseToken } from '../../src/domain/join-token.ts';
 import type { Decider } from '../../src/log/decider.ts';
 import type { ClusterLog } from '../../src/log/event-log.ts';
 import type { Cause, StreamName } from '../../src/log/event.ts';
@@ -56,18 +56,9 @@ export async function carryOut(log: ClusterLog, asked: Asked, cause: Cause): Pro
       await execute(state, joinToken, asked.token as StreamName, { ...command, now: cause.at }, cause);
       return { revisions: [1] };
     }
-    case 'redeem': {
-      const use = {
-        hostId: asked.by,
-        nodename: 'node',
-        role: 'Node',
-        address: '127.0.0.1:1',
-        key: asked.by,
-      } as const;
-      const command = { type: 'use-token', now: cause.at, use, staticRoles: undefined } as const;
-      await execute(state, joinToken, asked.token as StreamName, command, cause);
+    case 'redeem':
+      await execute(state, joinToken, asked.token as StreamName, useBy(asked.by, cause), cause);
       return { revisions: [2] };
-    }
     case 'seal': {
       const facts = [{ type: 'trial.sealed', data: {}, secrets: { value: Buffer.from(asked.value) } }];
       await state.append([{ stream: asked.secret as StreamName, expected: 0, facts }], cause);
@@ -77,8 +68,7 @@ export async function carryOut(log: ClusterLog, asked: Asked, cause: Cause): Pro
       await execute(state, secretDecider, asked.secret as StreamName, { by: asked.by }, cause);
       return { revisions: [2] };
     case 'erase':
-      for (const event of await collect(state.read(asked.secret as StreamName)))
-        if (event.sealed) await state.destroySecrets(event);
+      await erase(log, asked.secret as StreamName);
       return {};
     case 'unseal':
       return { secret: await lookAt(log, asked.secret as StreamName) };
@@ -88,6 +78,15 @@ export async function carryOut(log: ClusterLog, asked: Asked, cause: Cause): Pro
       await log.takeSnapshot('presence', [], { trim: true }, cause);
       return {};
   }
+}
+
+const useBy = (hostId: string, { at: now }: Cause): UseToken => {
+  const use: TokenUse = { hostId, nodename: 'node', role: 'Node', address: '127.0.0.1:1', key: hostId };
+  return { type: 'use-token', now, use, staticRoles: undefined };
+};
+
+async function erase({ state }: ClusterLog, stream: StreamName): Promise<void> {
+  for (const event of await collect(state.read(stream))) if (event.sealed) await state.destroySecrets(event);
 }
 
 async function valuesOf({ state }: ClusterLog, stream: StreamName): Promise<string[]> {

@@ -2,7 +2,7 @@ import type { Evidence } from './checker.ts';
 import { type Answer, type Operation, writesOf } from './history.ts';
 
 /** A token that admits one machine admits one. */
-export function checkTokens({ operations, final, excused, restores }: Evidence): string[] {
+export function checkTokens({ operations, final, excused, unrecovered }: Evidence): string[] {
   const found: string[] = [];
   const uses = operations.flatMap((one) => (one.asked.kind === 'redeem' ? [{ ...one, ...one.asked }] : []));
   for (const [token, values] of final)
@@ -15,7 +15,7 @@ export function checkTokens({ operations, final, excused, restores }: Evidence):
     for (const refused of ofIt) {
       if (refused.code !== 'access_denied' || excused(token, 'created')) continue;
       // Whoever did not know the token yet when the store went back may refuse it.
-      if (restores.some((one) => refused.invoked < one.ended && refused.ended > one.began)) continue;
+      if (unrecovered(refused)) continue;
       const other = ofIt.some(
         (one) => one.outcome !== 'failed' && one.by !== refused.by && one.invoked < refused.ended,
       );
@@ -35,42 +35,52 @@ export function checkSecrets(evidence: Evidence): string[] {
 }
 
 function lookAt(
-  { operations, excused, restores }: Evidence,
-  { worker, invoked, ended }: Operation,
+  evidence: Evidence,
+  looked: Operation,
   secret: string,
   { stored, deleted, opened }: NonNullable<Answer['secret']>,
 ): string[] {
-  const ofIt = operations.filter(({ asked }) => 'secret' in asked && asked.secret === secret);
-  const kindOf = (one: Operation): string => one.asked.kind;
-  // While a store that went back is not recovered, others may not know what this one knew.
-  const during = restores.some((one) => invoked < one.ended && ended > one.began);
-  const told = ofIt.filter((one) => one.outcome === 'ok' && one.ended < invoked);
-  const isWritten = (kind: string): boolean =>
-    told.some(
-      (one) =>
-        kindOf(one) === kind &&
-        !(during && one.worker !== worker) &&
-        writesOf(one.asked).every(({ stream, value }) => !excused(stream, value)),
-    );
-  // The vault goes back with the store: what went from it, or came into it since the snapshot.
-  const isErased = told.some(
-    (one) => kindOf(one) === 'erase' && !restores.some(({ began }) => began > one.invoked && began < ended),
-  );
-  const seal = ofIt.find((one) => kindOf(one) === 'seal');
-  const keyWentBack = restores.some(
-    (one) => seal && seal.ended > one.savedAt && seal.invoked < one.ended && ended > one.began,
-  );
-  const erasing = ofIt.some((one) => kindOf(one) === 'erase' && one.invoked < ended);
+  const ofIt = evidence.operations.filter(({ asked }) => 'secret' in asked && asked.secret === secret);
+  const isTold = (kind: 'seal' | 'delete'): boolean =>
+    ofIt.some((one) => one.asked.kind === kind && mustBeKnown(evidence, one, looked));
   const found: string[] = [];
-  if (isWritten('seal') && !stored) found.push(`does not know ${secret}, which was stored`);
-  if (isWritten('delete') && !deleted) found.push(`calls ${secret} live, which was deleted`);
-  if (opened !== undefined) {
-    if (isErased) found.push(`opened ${secret}, whose key was destroyed`);
-    if (seal?.asked.kind === 'seal' && opened !== seal.asked.value)
-      found.push(`opened ${secret} as ${opened}`);
-  } else if (stored && !erasing && !keyWentBack) found.push(`cannot open ${secret}, which nobody deleted`);
+  if (!stored && isTold('seal')) found.push(`does not know ${secret}, which was stored`);
+  if (!deleted && isTold('delete')) found.push(`calls ${secret} live, which was deleted`);
+  if (opened === undefined) {
+    const isLost = stored && mustOpen(evidence, ofIt, looked);
+    return isLost ? [...found, `cannot open ${secret}, which nobody deleted`] : found;
+  }
+  if (isErased(evidence, ofIt, looked)) found.push(`opened ${secret}, whose key was destroyed`);
+  if (ofIt.some(({ asked }) => asked.kind === 'seal' && asked.value !== opened))
+    found.push(`opened ${secret} as ${opened}`);
   return found;
 }
+
+/** The vault goes back with the store: what went from it comes again. */
+const isErased = ({ restores }: Evidence, ofIt: readonly Operation[], looked: Operation): boolean =>
+  ofIt.some(
+    ({ asked, outcome, invoked, ended }) =>
+      asked.kind === 'erase' &&
+      outcome === 'ok' &&
+      ended < looked.invoked &&
+      !restores.some(({ began }) => began > invoked && began < looked.ended),
+  );
+
+/** And what came into it since the snapshot is gone. */
+const mustOpen = ({ restores }: Evidence, ofIt: readonly Operation[], looked: Operation): boolean =>
+  !ofIt.some(({ asked, invoked }) => asked.kind === 'erase' && invoked < looked.ended) &&
+  !ofIt.some(
+    ({ asked, invoked, ended }) =>
+      asked.kind === 'seal' &&
+      restores.some((one) => ended > one.savedAt && invoked < one.ended && looked.ended > one.began),
+  );
+
+/** Whether what was written before must be known to whoever looks. */
+const mustBeKnown = ({ unrecovered, excused }: Evidence, written: Operation, looked: Operation): boolean =>
+  written.outcome === 'ok' &&
+  written.ended < looked.invoked &&
+  !(unrecovered(looked) && written.worker !== looked.worker) &&
+  writesOf(written.asked).every(({ stream, value }) => !excused(stream, value));
 
 /** Appends to a partition that is trimmed are not lost and not doubled. */
 export function checkBeats({ operations, beats, restores }: Evidence): string[] {
@@ -95,15 +105,17 @@ export function checkSessions({ sessions, stored, restores }: Evidence): string[
   const found: string[] = [];
   const since = Math.max(-Infinity, ...restores.map(({ ended }) => ended));
   for (const { worker, began, events } of sessions) {
-    const gap = events.findIndex(([position], i) => i > 0 && position !== (events[i - 1]?.[0] ?? 0) + 1);
-    if (gap !== -1)
-      found.push(
-        `a follower of ${worker} was told ${events[gap]?.[0] ?? 0} after ${events[gap - 1]?.[0] ?? 0}`,
-      );
+    events.forEach(({ position }, i) => {
+      const before = i === 0 ? position - 1 : events[i - 1]?.position;
+      if (position - 1 !== before)
+        found.push(`a follower of ${worker} was told ${position} after ${before ?? 0}`);
+    });
     if (began < since) continue;
-    const wrong = events.find(([position, id]) => stored[position - 1]?.id !== id);
+    const wrong = events.find(({ position, id }) => stored[position - 1]?.id !== id);
     if (wrong)
-      found.push(`a follower of ${worker} was told ${wrong[1]} at ${wrong[0]}, where something else is`);
+      found.push(
+        `a follower of ${worker} was told ${wrong.id} at ${wrong.position}, where something else is`,
+      );
   }
   return found;
 }

@@ -163,8 +163,23 @@ describe('the checker of a history', () => {
     expect(check([beat('a')], [], { beats: { 'beat-1': 1 } })).toEqual([
       'beat-1 2 was acknowledged by a and is lost',
     ]);
-    const heard = (...events: [number, string][]) => ({ sessions: [{ worker: 'a', began: 0, events }] });
     const stored = log('fence-state x', 'fence-state y', 'fence-state z');
+    const heard = (...events: [number, string][]): Partial<History> => ({
+      sessions: [
+        {
+          worker: 'a',
+          began: 0,
+          events: events.map(([position, id]) => ({
+            stream: 'fence-state',
+            value: '',
+            revision: 1,
+            position,
+            id,
+            at: 1,
+          })),
+        },
+      ],
+    });
     expect(check([], stored, heard([1, 'id-1'], [2, 'id-2']))).toEqual([]);
     expect(check([], stored, heard([1, 'id-1'], [3, 'id-3']))).toEqual([
       expect.stringContaining('told 3 after 1'),

@@ -2,7 +2,7 @@ import type { History, Operation, Restore, Stored } from './history.ts';
 import { writesOf } from './history.ts';
 import { checkBeats, checkSecrets, checkSessions, checkTokens } from './check-promises.ts';
 
-/** Somebody was told that a value is stored: it was acknowledged, or read. */
+/** Somebody was told that a value is stored: it was acknowledged, read, or heard by following. */
 interface Knowledge {
   readonly worker: string;
   readonly at: number;
@@ -13,8 +13,13 @@ interface Knowledge {
 export interface Evidence extends History {
   /** Values of each stream at the end, the oldest first. */
   readonly final: ReadonlyMap<string, readonly string[]>;
+  /** Who asked for a value. */
+  readonly writer: (stream: string, value: string) => Operation | undefined;
+  readonly known: (stream: string, value: string) => readonly Knowledge[];
   /** Whether it may be missing: an earlier state was restored, and nobody who knew it was left, or its place was taken. */
-  excused(stream: string, value: string): boolean;
+  readonly excused: (stream: string, value: string) => boolean;
+  /** Whether the store had gone back and was not yet recovered: then some do not know what others knew. */
+  readonly unrecovered: (operation: Operation) => boolean;
 }
 
 /** Every way in which the log broke its word. Pure: the history in, the violations out. */
@@ -37,41 +42,49 @@ export function violations(history: History): string[] {
 const keyOf = (stream: string, value: string): string => `${stream} ${value}`;
 
 function evidenceOf(history: History): Evidence {
+  const { operations, restores } = history;
   const final = new Map<string, string[]>();
   for (const { stream, value } of history.stored) final.set(stream, [...(final.get(stream) ?? []), value]);
-  const known = knowledgeOf(history.operations);
-  const written = new Map(
-    history.operations.flatMap((one) =>
-      writesOf(one.asked).map((w) => [keyOf(w.stream, w.value), one] as const),
+  const everything = knowledgeOf(history);
+  const writers = new Map(
+    operations.flatMap((one) =>
+      writesOf(one.asked).map(({ stream, value }) => [keyOf(stream, value), one] as const),
     ),
   );
+  const writer = (stream: string, value: string): Operation | undefined => writers.get(keyOf(stream, value));
+  const known = (stream: string, value: string): readonly Knowledge[] =>
+    everything.get(keyOf(stream, value)) ?? [];
   /** Somebody who did not know it wrote there, or earlier, after the store went back. */
   const displaced = (stream: string, revision: number, { began }: Restore): boolean =>
     (final.get(stream) ?? [])
       .slice(0, revision)
-      .some((value) => (written.get(keyOf(stream, value))?.ended ?? -Infinity) > began);
+      .some((value) => (writer(stream, value)?.ended ?? -Infinity) > began);
+  const lostBy = (restore: Restore, stream: string, value: string): boolean => {
+    const knowing = known(stream, value);
+    // What was told later was not lost by this one.
+    if (knowing.some(({ at }) => at >= restore.ended)) return false;
+    return (
+      knowing.every(({ worker }) => !restore.survivors.includes(worker)) ||
+      knowing.some(({ revision }) => displaced(stream, revision, restore))
+    );
+  };
   return {
     ...history,
     final,
-    excused: (stream, value) => {
-      const knowing = known.get(keyOf(stream, value)) ?? [];
-      return history.restores.some((restore) => {
-        // What was told later was not lost by this one.
-        if (knowing.some(({ at }) => at >= restore.ended)) return false;
-        return (
-          knowing.every(({ worker }) => !restore.survivors.includes(worker)) ||
-          knowing.some(({ revision }) => displaced(stream, revision, restore))
-        );
-      });
-    },
+    writer,
+    known,
+    excused: (stream, value) => restores.some((restore) => lostBy(restore, stream, value)),
+    unrecovered: ({ invoked, ended }) => restores.some((one) => invoked < one.ended && ended > one.began),
   };
 }
 
-function knowledgeOf(operations: readonly Operation[]): Map<string, Knowledge[]> {
+function knowledgeOf({ operations, sessions }: History): Map<string, Knowledge[]> {
   const known = new Map<string, Knowledge[]>();
   const note = (stream: string, value: string, knowledge: Knowledge): void => {
     const key = keyOf(stream, value);
-    known.set(key, [...(known.get(key) ?? []), knowledge]);
+    const before = known.get(key);
+    if (before) before.push(knowledge);
+    else known.set(key, [knowledge]);
   };
   for (const { worker, ended: at, asked, outcome, answer } of operations) {
     if (outcome !== 'ok') continue;
@@ -83,6 +96,8 @@ function knowledgeOf(operations: readonly Operation[]): Map<string, Knowledge[]>
         note(asked.register, value, { worker, at, revision: i + 1 });
       });
   }
+  for (const { worker, events } of sessions)
+    for (const { stream, value, revision, at } of events) note(stream, value, { worker, at, revision });
   return known;
 }
 
@@ -93,11 +108,8 @@ const checkBugs = ({ operations }: History): string[] =>
     .map((one) => `${one.worker} answered ${one.asked.kind} with ${one.code ?? ''}: ${one.message ?? ''}`);
 
 /** What is stored was asked for, once, and was not refused. */
-function checkStored({ stored, operations }: Evidence): string[] {
+function checkStored({ stored, writer }: Evidence): string[] {
   const found: string[] = [];
-  const asked = new Map(
-    operations.flatMap((one) => writesOf(one.asked).map((w) => [keyOf(w.stream, w.value), one] as const)),
-  );
   const seen = new Set<string>();
   const lengths = new Map<string, number>();
   stored.forEach((event, i) => {
@@ -110,7 +122,7 @@ function checkStored({ stored, operations }: Evidence): string[] {
     const key = keyOf(event.stream, event.value);
     if (seen.has(key)) found.push(`${name} is stored twice`);
     seen.add(key);
-    const origin = asked.get(key);
+    const origin = writer(event.stream, event.value);
     if (origin === undefined) found.push(`${name} is stored, and nobody asked for it`);
     else if (origin.outcome === 'failed')
       found.push(`${name} was refused (${origin.code ?? ''}) and is stored all the same`);
@@ -143,50 +155,48 @@ function checkAcknowledged({ operations, final, excused, restores }: Evidence): 
 
 /** A read gives the beginning of the register, and all of it that was known to be stored when it was asked for. */
 function checkReads(evidence: Evidence): string[] {
-  const { operations, final, excused, restores } = evidence;
-  const found: string[] = [];
-  const known = knowledgeOf(operations);
-  for (const { worker, asked, answer, outcome, invoked, ended } of operations) {
-    if (asked.kind !== 'read' || outcome !== 'ok') continue;
-    const { register } = asked;
-    const values = answer?.values ?? [];
-    const list = final.get(register) ?? [];
-    const lasting = values.filter((value) => list.includes(value) || !excused(register, value));
-    const wrong = lasting.findIndex((value, i) => value !== list[i]);
-    if (wrong !== -1)
-      found.push(
-        `${worker} read ${lasting[wrong] ?? ''} at ${wrong + 1} of ${register}, where ${list[wrong] ?? 'nothing'} is`,
-      );
-    const during = restores.some((one) => invoked < one.ended && ended > one.began);
-    const seen = new Set(values);
-    for (const value of list) {
-      if (seen.has(value)) continue;
-      const knowing = known.get(keyOf(register, value)) ?? [];
-      // While a store that went back is not recovered, others may not know what this one knew.
-      const told = knowing.find(({ at, worker: who }) => at < invoked && (!during || who === worker));
-      if (told)
-        found.push(`${worker} read ${register} without ${value}, which ${told.worker} had told before`);
-    }
-  }
-  return found;
+  return evidence.operations.flatMap((one) => {
+    if (one.asked.kind !== 'read' || one.outcome !== 'ok') return [];
+    const { register } = one.asked;
+    const values = one.answer?.values ?? [];
+    const what = [...misreadIn(evidence, register, values), ...staleIn(evidence, one, register, values)];
+    return what.map((text) => `${one.worker} read ${text}`);
+  });
+}
+
+function misreadIn({ final, excused }: Evidence, register: string, values: readonly string[]): string[] {
+  const list = final.get(register) ?? [];
+  const lasting = values.filter((value) => list.includes(value) || !excused(register, value));
+  const wrong = lasting.findIndex((value, i) => value !== list[i]);
+  if (wrong === -1) return [];
+  return [`${lasting[wrong] ?? ''} at ${wrong + 1} of ${register}, where ${list[wrong] ?? 'nothing'} is`];
+}
+
+function staleIn(evidence: Evidence, one: Operation, register: string, values: readonly string[]): string[] {
+  const seen = new Set(values);
+  const alone = evidence.unrecovered(one);
+  return (evidence.final.get(register) ?? []).flatMap((value) => {
+    if (seen.has(value)) return [];
+    const told = evidence
+      .known(register, value)
+      .find(({ at, worker }) => at < one.invoked && (!alone || worker === one.worker));
+    return told ? [`${register} without ${value}, which ${told.worker} had told before`] : [];
+  });
 }
 
 /** Of two values in a register, the one that was acknowledged before the other was asked for comes first. */
-function checkOrder({ final, operations }: Evidence): string[] {
+function checkOrder({ final, writer }: Evidence): string[] {
   const found: string[] = [];
-  const writers = new Map(
-    operations.flatMap((one) => writesOf(one.asked).map((w) => [keyOf(w.stream, w.value), one] as const)),
-  );
   for (const [stream, values] of final) {
     let first: { readonly ended: number; readonly value: string } = { ended: Infinity, value: '' };
     for (const value of [...values].reverse()) {
-      const writer = writers.get(keyOf(stream, value));
-      if (writer === undefined) continue;
-      if (first.ended < writer.invoked)
+      const asked = writer(stream, value);
+      if (asked === undefined) continue;
+      if (first.ended < asked.invoked)
         found.push(
           `${value} in ${stream} comes before ${first.value}, which was stored before it was asked for`,
         );
-      if (writer.outcome === 'ok' && writer.ended < first.ended) first = { ended: writer.ended, value };
+      if (asked.outcome === 'ok' && asked.ended < first.ended) first = { ended: asked.ended, value };
     }
   }
   return found;

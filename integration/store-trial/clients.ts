@@ -3,7 +3,10 @@ import type { Answer, Asked, Operation } from './history.ts';
 import type { Random } from './random.ts';
 import type { Seat, Stand } from './stand.ts';
 
-export const registers = Array.from({ length: 5 }, (_, i) => `register-${i}`);
+/** All write them. */
+const shared = ['register-0', 'register-1', 'register-2'];
+/** Only the clients of one auth server write it: nobody takes the place of what a store that goes back loses of it. */
+const ownOf = (seat: Seat): string => `register-${seat.name}`;
 const paceMs = 25;
 /** While nobody is in the seat, or it refuses everything. */
 const refusedMs = 100;
@@ -52,6 +55,7 @@ export function startClients(stand: Stand, each: number, random: () => Random): 
 
 function next(random: Random, { tokens, secrets }: Made, name: string, seat: Seat): Asked {
   const dice = random.below(100);
+  const registers = [...shared, ownOf(seat)];
   const register = random.oneOf(registers);
   const recent = (list: readonly string[]): string => random.oneOf(list.slice(-4));
   if (dice < 30) return { kind: 'append', registers: [register], value: name };

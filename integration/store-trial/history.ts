@@ -72,11 +72,15 @@ export interface Restore {
   readonly silent: readonly string[];
 }
 
+export interface Heard extends Stored {
+  readonly at: number;
+}
+
 /** What one follower heard, from its beginning to its end. */
 export interface Session {
   readonly worker: string;
   readonly began: number;
-  readonly events: readonly (readonly [position: number, id: string])[];
+  readonly events: readonly Heard[];
 }
 
 export interface History {
@@ -101,7 +105,11 @@ export function writesOf(asked: Asked): readonly Written[] {
       return [{ stream: asked.secret, value: 'sealed' }];
     case 'delete':
       return [{ stream: asked.secret, value: asked.by }];
-    default:
+    case 'read':
+    case 'erase':
+    case 'unseal':
+    case 'beat':
+    case 'compact':
       return [];
   }
 }

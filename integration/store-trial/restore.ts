@@ -28,45 +28,63 @@ export async function save({ cluster, directory, restores }: Stand): Promise<Sav
   return { path, at };
 }
 
+/** Who goes through it in which way. */
+interface Cast {
+  readonly killed: Seat | undefined;
+  readonly asleep: Seat | undefined;
+  /** The others in the order in which they are recovered. */
+  readonly order: readonly Seat[];
+}
+
+function castOf(stand: Stand, { killed, asleep, order }: RestorePlan): Cast {
+  return {
+    killed: killed === undefined ? undefined : seatOf(stand, killed),
+    asleep: asleep === undefined ? undefined : seatOf(stand, asleep),
+    order: order.filter((index) => index !== asleep).map((index) => seatOf(stand, index)),
+  };
+}
+
 /**
  * Puts the store back under auth servers that run, sees to it that whoever knew more refuses, and recovers the log, as
  * an operator does: each auth server in turn gives back what it knows.
  */
 export async function putBack(stand: Stand, { path, at }: Saved, plan: RestorePlan): Promise<void> {
-  const { cluster, seats, auths } = stand;
-  const killed = plan.killed === undefined ? undefined : seatOf(stand, plan.killed);
-  const asleep = plan.asleep === undefined ? undefined : seatOf(stand, plan.asleep);
-  asleep?.auth.signal('SIGSTOP');
+  const cast = castOf(stand, plan);
+  cast.asleep?.auth.signal('SIGSTOP');
   const began = performance.now();
-  await Promise.all([...cluster.members.map((one) => one.kill()), killed?.auth.kill()]);
-  const links = seats.flatMap((seat) => seat.links);
-  for (const link of links) link.suffer('cut');
-  const awake = seats.filter((seat) => seat !== asleep);
-  const known = new Map<AuthProcess, number>();
-  for (const { auth } of awake.filter((seat) => seat !== killed))
-    known.set(auth, (await auth.must<{ position: number }>({ kind: 'known' })).position);
-  await Promise.all(cluster.members.map((one) => one.restore(path)));
-  const head = await headIn(cluster);
-  for (const link of links) link.heal();
-  if (killed) await stand.start(killed);
+  const knowing = await restore(stand, path, cast);
   const silent: string[] = [];
-  for (const [auth, position] of known) if (position > head && !(await refuses(auth))) silent.push(auth.name);
+  for (const auth of knowing) if (!(await refuses(auth))) silent.push(auth.name);
   await delay(plan.goesOnMs);
-  const order = plan.order.map((index) => seatOf(stand, index)).filter((seat) => seat !== asleep);
-  if (plan.together) await Promise.all(order.map(recover));
-  else for (const seat of order) await recover(seat);
-  if (asleep) {
-    asleep.auth.signal('SIGCONT');
-    await recover(asleep);
-  }
+  if (plan.together) await Promise.all(cast.order.map(recover));
+  else for (const seat of cast.order) await recover(seat);
+  cast.asleep?.auth.signal('SIGCONT');
+  if (cast.asleep) await recover(cast.asleep);
   stand.restores.push({
     savedAt: at,
     began,
     ended: performance.now(),
-    survivors: auths.filter((one) => !one.ended()).map(({ name }) => name),
+    survivors: stand.auths.filter((one) => !one.ended()).map(({ name }) => name),
     silent,
   });
-  for (const { auth } of seats) await until(`${auth.name} to decide again`, () => answered(auth), patienceMs);
+  for (const { auth } of stand.seats)
+    await until(`${auth.name} to decide again`, () => answered(auth), patienceMs);
+}
+
+/** Answers who knew more than the store holds now. */
+async function restore(stand: Stand, path: string, { killed, order }: Cast): Promise<AuthProcess[]> {
+  const { cluster, seats } = stand;
+  await Promise.all([...cluster.members.map((one) => one.kill()), killed?.auth.kill()]);
+  const links = seats.flatMap((seat) => seat.links);
+  for (const link of links) link.suffer('cut');
+  const known: [AuthProcess, number][] = [];
+  for (const { auth } of order.filter((seat) => seat !== killed))
+    known.push([auth, (await auth.must<{ position: number }>({ kind: 'known' })).position]);
+  await Promise.all(cluster.members.map((one) => one.restore(path)));
+  const head = await headIn(cluster);
+  for (const link of links) link.heal();
+  if (killed) await stand.start(killed);
+  return known.filter(([, position]) => position > head).map(([auth]) => auth);
 }
 
 const answered = async (auth: AuthProcess): Promise<true | undefined> =>

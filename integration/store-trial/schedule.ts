@@ -54,7 +54,7 @@ function faultOf(random: Random): Fault {
     case 'stop member':
     case 'kill member':
       return { ...times, kind, member: random.oneOf(all) };
-    default:
+    case 'compaction':
       return { ...times, kind };
   }
 }

@@ -73,7 +73,7 @@ async function historyOf(stand: Stand): Promise<History> {
   for (const { auth } of seats)
     await until(
       `the follower of ${auth.name} to hear of everything`,
-      () => auth.sessions.at(-1)?.events.at(-1)?.[0] === stored.length || undefined,
+      () => auth.sessions.at(-1)?.events.at(-1)?.position === stored.length || undefined,
       patienceMs,
     );
   return { operations, stored, beats, restores, sessions: auths.flatMap((one) => one.sessions) };

@@ -14,8 +14,8 @@ import { openKeyring } from '../../src/log/keyring-file.ts';
 import { openLog } from '../../src/log/open-log.ts';
 import { recoverCluster } from '../../src/log/recover-cluster.ts';
 import { carryOut } from './carry-out.ts';
-import type { Question } from './question.ts';
-import { allStored } from './stored.ts';
+import { isOfTrial, type Question } from './question.ts';
+import { allStored, storedAs } from './stored.ts';
 
 const [name = '', keyringFile = '', peers = ''] = process.argv.slice(2);
 let shiftMs = 0;
@@ -38,6 +38,7 @@ const say = (line: object): void => void process.stdout.write(`${JSON.stringify(
 
 async function answer(question: Question): Promise<unknown> {
   const cause = { at: world.now(), actor: `auth:${name}`, requestId: world.uuid() };
+  if (!isOfTrial(question)) return carryOut(log, question, cause);
   switch (question.kind) {
     case 'clock':
       shiftMs = question.hours * 3_600_000;
@@ -53,8 +54,6 @@ async function answer(question: Question): Promise<unknown> {
       for (const stream of question.beats) beats[stream] = await log.presence.revision(stream as StreamName);
       return { stored: await allStored(log.state), beats };
     }
-    default:
-      return carryOut(log, question, cause);
   }
 }
 
@@ -82,7 +81,7 @@ async function followForEver(): Promise<never> {
     await new Promise<void>((ended) => {
       log.state.follow(0).subscribe({
         next: (event) => {
-          if (event.fact) say({ session, position: event.position, eventId: event.id });
+          if (event.fact) say({ session, heard: storedAs(event) });
         },
         error: () => {
           ended();

@@ -288,6 +288,7 @@ export class PartitionLog implements EventLog {
     await branch.open();
     return {
       revision: (stream) => branch.revision(stream),
+      read: (stream, after) => branch.read(stream, after),
       append: async (stream, fact, cause) =>
         branch.append([{ stream, expected: await branch.revision(stream), facts: [fact] }], cause),
       appendAgain: ({ id, stream, revision, fact, cause, sealed }) => {

@@ -47,6 +47,7 @@ export interface Recovered {
 /** The log as the store has it, for writing behind it. */
 export interface StoreBranch {
   revision(stream: StreamName): Promise<Revision>;
+  read(stream: StreamName, after: Revision): AsyncIterable<Recorded>;
   append(stream: StreamName, fact: Fact, cause: Cause): Promise<Position>;
   /** Appends an event again, with its own id and what was sealed in it. @throws CodedError `conflict` */
   appendAgain(event: Recorded): Promise<Position>;
@@ -163,6 +164,11 @@ async function giveBackEvents(
     for (const { slot, events } of heldBatches(reader)) {
       if (common !== undefined && slot <= common) continue;
       for (const event of events) {
+        // By another auth server, or by an earlier try.
+        if (await isThere(branch, event)) {
+          givenBack.push(namesOf(event));
+          continue;
+        }
         const fits = (await branch.revision(event.stream)) === event.revision - 1;
         if (!fits || broken.has(event.stream) || housekeeping.test(event.stream)) {
           broken.add(event.stream);
@@ -177,6 +183,19 @@ async function giveBackEvents(
     await branch.close();
   }
   return { givenBack, lost };
+}
+
+/** Whether this very event lies at its place in its stream. What was trimmed is not there. */
+async function isThere(
+  branch: Pick<StoreBranch, 'read'>,
+  { id, stream, revision }: Recorded,
+): Promise<boolean> {
+  try {
+    for await (const found of branch.read(stream, revision - 1)) return found.id === id;
+  } catch (e) {
+    if (!isCoded(e, 'cursor_too_old')) throw e;
+  }
+  return false;
 }
 
 async function tell(
