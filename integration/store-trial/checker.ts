@@ -58,7 +58,11 @@ function evidenceOf(history: History): Evidence {
   const displaced = (stream: string, revision: number, { began }: Restore): boolean =>
     (final.get(stream) ?? [])
       .slice(0, revision)
-      .some((value) => (writer(stream, value)?.ended ?? -Infinity) > began);
+      .some(
+        (value) =>
+          (writer(stream, value)?.ended ?? -Infinity) > began &&
+          known(stream, value).every(({ at }) => at > began),
+      );
   const lostBy = (restore: Restore, stream: string, value: string): boolean => {
     const knowing = known(stream, value);
     // What was told later was not lost by this one.

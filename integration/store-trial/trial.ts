@@ -110,6 +110,6 @@ function summaryOf({ operations, stored, sessions, restores }: History): string 
     `${operations.length} operations: ${count('ok')} ok, ${count('failed')} failed, ${count('unknown')} unknown`,
     `(${[...codes].map(([code, n]) => `${code} ${n}`).join(', ')})`,
     `${stored.length} events, ${sessions.length} followers`,
-    `${restores.length} restores, by which ${missing.length} writes were lost that nobody knew any more`,
+    `${restores.length} restores, by which ${missing.length} writes were lost that nobody knew any more, or whose place was taken`,
   ].join('; ');
 }

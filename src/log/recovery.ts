@@ -1,6 +1,7 @@
 import { CodedError, isCoded } from '../base/errors.ts';
 import { type Batch, ownHash } from './batch.ts';
-import type { Cause, Fact, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
+import type { EventLog } from './event-log.ts';
+import type { Cause, Fact, Partition, Position, Recorded, StreamName } from './event.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
@@ -46,12 +47,10 @@ export interface Recovered {
 
 /** The log as the store has it, for writing behind it. */
 export interface StoreBranch {
-  revision(stream: StreamName): Promise<Revision>;
-  read(stream: StreamName, after: Revision): AsyncIterable<Recorded>;
-  append(stream: StreamName, fact: Fact, cause: Cause): Promise<Position>;
+  readonly log: Pick<EventLog, 'append' | 'read' | 'revision'>;
   /** Appends an event again, with its own id and what was sealed in it. @throws CodedError `conflict` */
   appendAgain(event: Recorded): Promise<Position>;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export interface RecoveryParts {
@@ -165,11 +164,11 @@ async function giveBackEvents(
       if (common !== undefined && slot <= common) continue;
       for (const event of events) {
         // By another auth server, or by an earlier try.
-        if (await isThere(branch, event)) {
+        if (await isThere(branch.log, event)) {
           givenBack.push(namesOf(event));
           continue;
         }
-        const fits = (await branch.revision(event.stream)) === event.revision - 1;
+        const fits = (await branch.log.revision(event.stream)) === event.revision - 1;
         if (!fits || broken.has(event.stream) || housekeeping.test(event.stream)) {
           broken.add(event.stream);
           lost.push(namesOf(event));
@@ -186,12 +185,9 @@ async function giveBackEvents(
 }
 
 /** Whether this very event lies at its place in its stream. What was trimmed is not there. */
-async function isThere(
-  branch: Pick<StoreBranch, 'read'>,
-  { id, stream, revision }: Recorded,
-): Promise<boolean> {
+async function isThere(log: Pick<EventLog, 'read'>, { id, stream, revision }: Recorded): Promise<boolean> {
   try {
-    for await (const found of branch.read(stream, revision - 1)) return found.id === id;
+    for await (const found of log.read(stream, revision - 1)) return found.id === id;
   } catch (e) {
     if (!isCoded(e, 'cursor_too_old')) throw e;
   }
@@ -217,15 +213,16 @@ async function tell(
     },
   };
   for (;;) {
-    const branch = await openBranch();
+    const { log, close } = await openBranch();
     try {
-      await branch.append(recoveryStream(partition), fact, cause);
+      const stream = recoveryStream(partition);
+      await log.append([{ stream, expected: await log.revision(stream), facts: [fact] }], cause);
       return;
     } catch (e) {
       // Another auth server has just said the same.
       if (!isCoded(e, 'conflict')) throw e;
     } finally {
-      await branch.close();
+      await close();
     }
   }
 }
