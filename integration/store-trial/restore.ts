@@ -50,6 +50,10 @@ function castOf(stand: Stand, { killed, asleep, order }: RestorePlan): Cast {
  */
 export async function putBack(stand: Stand, { path, at }: Saved, plan: RestorePlan): Promise<void> {
   const cast = castOf(stand, plan);
+  if (plan.behind !== undefined) {
+    for (const link of seatOf(stand, plan.behind).links) link.suffer('cut');
+    await delay(plan.behindMs);
+  }
   cast.asleep?.auth.signal('SIGSTOP');
   const began = performance.now();
   const knowing = await restore(stand, path, cast);

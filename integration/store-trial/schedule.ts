@@ -63,6 +63,9 @@ function faultOf(random: Random): Fault {
 export interface RestorePlan {
   /** An auth server that is killed before: what it alone knew is lost. */
   readonly killed: number | undefined;
+  /** An auth server that is cut off for a while before: the others know more. */
+  readonly behind: number | undefined;
+  readonly behindMs: number;
   /** An auth server that sleeps through it. */
   readonly asleep: number | undefined;
   /** The others in the order in which they are recovered; all at once when `together`. */
@@ -79,6 +82,8 @@ export function restorePlanOf(random: Random): RestorePlan {
   const first = random.oneOf(all);
   return {
     killed,
+    behind: random.chance(0.6) ? random.oneOf(others) : undefined,
+    behindMs: random.between(300, 1_500),
     asleep,
     order: all.map((seat) => (seat + first) % all.length),
     together: random.chance(0.3),
