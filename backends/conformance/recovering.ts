@@ -100,6 +100,30 @@ export function describeRecovering(trial: () => Trial): void {
       expect((await verifyLog(await trial().driver())).bad).toBeUndefined();
     });
 
+    it('gives back single events by several, each what the others do not know', async () => {
+      const [less, more] = [
+        await trial().log({ pollMs: 1_000_000 }),
+        await trial().log({ pollMs: 1_000_000 }),
+      ];
+      await fill(more.state, 'a-1', 1, 3);
+      const putBack = await trial().store.save();
+      await fill(more.state, 'a-1', 4, 5);
+      await less.state.head();
+      await fill(more.state, 'a-1', 6, 7);
+      await putBack();
+      const late = await trial().log();
+      await fill(late.state, 'c-1', 1, 1);
+      expect(await less.recover('state', 'give back', cause)).toMatchObject({ lost: [] });
+      // Two are there again, by the other: what follows them rests on something that came back.
+      expect(await more.recover('state', 'give back', cause)).toMatchObject({
+        givenBack: [{ position: 4 }, { position: 5 }, { position: 6 }, { position: 7 }],
+        lost: [],
+      });
+      for (const log of [less, more])
+        expect(await numbersIn(log.state, 'a-1')).toEqual([1, 2, 3, 4, 5, 6, 7]);
+      expect((await verifyLog(await trial().driver())).bad).toBeUndefined();
+    });
+
     it('keeps the id and the secrets of an event that it gives back', async () => {
       const log = await trial().log({ pollMs: 1_000_000 });
       await fill(log.state, 'a-1', 1, 2);

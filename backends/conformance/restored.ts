@@ -89,6 +89,23 @@ export function describeRestored(trial: () => Trial): void {
       expect((await verifyLog(await trial().driver())).bad).toBeUndefined();
     });
 
+    it('is noticed as well where the newest slot that was known was given up since: it is no damage', async () => {
+      const [knowing, behind] = [
+        await trial().log({ pollMs: 1_000_000 }),
+        await trial().log({ pollMs: 1_000_000 }),
+      ];
+      for (let n = 0; n < 3; n++) await add(knowing.presence, 'p-1', n);
+      await behind.presence.head();
+      const putBack = await trial().store.save();
+      for (let n = 3; n < 5; n++) await add(knowing.presence, 'p-1', n);
+      await putBack();
+      for (let n = 3; n < 8; n++) await add(behind.presence, 'p-2', n);
+      await behind.takeSnapshot('presence', [], { trim: false }, cause);
+      await (await trial().driver()).trim('presence', 6);
+      await expect(knowing.presence.head()).rejects.toMatchObject(wentBack);
+      expect(await knowing.recover('presence', 'give back', cause)).toMatchObject({ status: 'given back' });
+    });
+
     it('is told to followers, and is over when the store is as it was', async () => {
       const log = await trial().log({ pollMs: 20 });
       await fill(log, 1, 3);

@@ -271,9 +271,7 @@ export class PartitionLog implements EventLog {
     const branch = new PartitionLog(this.#partition, { ...this.#options, known: undefined });
     await branch.open();
     return {
-      revision: (stream) => branch.revision(stream),
-      append: async (stream, fact, cause) =>
-        branch.append([{ stream, expected: await branch.revision(stream), facts: [fact] }], cause),
+      log: branch,
       appendAgain: ({ id, stream, revision, fact, cause, sealed }) => {
         const events = [draftEvent(id, stream, fact, cause, sealed)];
         return branch.#appender.append([{ stream, expected: revision - 1, events }], cause.at);

@@ -211,8 +211,12 @@ export class PartitionReader {
   }
 
   /** Whether the store holds the batch at a place, or has given the slot up. */
-  async #isHeld({ slot, hash }: Place): Promise<boolean> {
-    if (slot === 0 || (await this.#isTrimmed(slot))) return true;
+  async #isHeld(place: Place): Promise<boolean> {
+    return (await this.#isTrimmed(place.slot)) || (await this.#holds(place));
+  }
+
+  async #holds({ slot, hash }: Place): Promise<boolean> {
+    if (slot === 0) return true;
     const stored = await this.#slot(slot);
     return stored !== undefined && ownHash(stored.batch).equals(hash);
   }
@@ -289,8 +293,9 @@ export class PartitionReader {
       if (!isCoded(e, 'damaged')) throw e;
       const { partition } = this.#options;
       const { slot, hash } = this.#fold;
-      if (!(await this.#isHeld({ slot, hash }))) return this.#wentBack(slot);
-      return damaged(partition, stored.slot, e.message);
+      // A whole batch that follows another than ours, which was given up since, is of another branch.
+      const isHeld = found.previous.equals(hash) || (await this.#holds({ slot, hash }));
+      return isHeld ? damaged(partition, stored.slot, e.message) : await this.#wentBack(slot);
     }
   }
 

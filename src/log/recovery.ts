@@ -1,6 +1,7 @@
 import { CodedError, isCoded } from '../base/errors.ts';
 import { type Batch, ownHash } from './batch.ts';
-import type { Cause, Fact, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
+import type { EventLog } from './event-log.ts';
+import type { Cause, Fact, Partition, Position, Recorded, StreamName } from './event.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import { recoveryStream } from './recovery-stream.ts';
 import type { SlotDriver } from './slot-driver.ts';
@@ -47,11 +48,10 @@ export interface Recovered {
 
 /** The log as the store has it, for writing behind it. */
 export interface StoreBranch {
-  revision(stream: StreamName): Promise<Revision>;
-  append(stream: StreamName, fact: Fact, cause: Cause): Promise<Position>;
+  readonly log: Pick<EventLog, 'append' | 'read' | 'revision'>;
   /** Appends an event again, with its own id and what was sealed in it. @throws CodedError `conflict` */
   appendAgain(event: Recorded): Promise<Position>;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export interface RecoveryParts {
@@ -161,7 +161,12 @@ async function giveBackEvents(
     for (const { slot, events } of heldBatches(reader)) {
       if (common !== undefined && slot <= common) continue;
       for (const event of events) {
-        const fits = (await branch.revision(event.stream)) === event.revision - 1;
+        // By another auth server, or by an earlier try.
+        if (await isThere(branch.log, event)) {
+          givenBack.push(namesOf(event));
+          continue;
+        }
+        const fits = (await branch.log.revision(event.stream)) === event.revision - 1;
         if (!fits || broken.has(event.stream) || housekeeping.test(event.stream)) {
           broken.add(event.stream);
           lost.push(namesOf(event));
@@ -175,6 +180,16 @@ async function giveBackEvents(
     await branch.close();
   }
   return { givenBack, lost };
+}
+
+/** Whether this very event lies at its place in its stream. What was trimmed is not there. */
+async function isThere(log: Pick<EventLog, 'read'>, { id, stream, revision }: Recorded): Promise<boolean> {
+  try {
+    for await (const found of log.read(stream, revision - 1)) return found.id === id;
+  } catch (e) {
+    if (!isCoded(e, 'cursor_too_old')) throw e;
+  }
+  return false;
 }
 
 async function tell(
@@ -197,15 +212,16 @@ async function tell(
     },
   };
   for (;;) {
-    const branch = await openBranch();
+    const { log, close } = await openBranch();
     try {
-      await branch.append(recoveryStream(partition), fact, cause);
+      const stream = recoveryStream(partition);
+      await log.append([{ stream, expected: await log.revision(stream), facts: [fact] }], cause);
       return;
     } catch (e) {
       // Another auth server has just said the same.
       if (!isCoded(e, 'conflict')) throw e;
     } finally {
-      await branch.close();
+      await close();
     }
   }
 }
