@@ -145,13 +145,9 @@ export function asCoded(e: unknown, { place, writing, opening }: Circumstances):
   if (fault !== 'refused')
     return new CodedError('unavailable', `DynamoDB does not answer (${place}): ${text}`, { cause: e });
   if (/item size|too large/i.test(text))
-    return new CodedError(
-      'too_large',
-      `DynamoDB does not take an item of that size (${place}): ${text}`,
-      {
-        cause: e,
-      },
-    );
+    return new CodedError('too_large', `DynamoDB does not take an item of that size (${place}): ${text}`, {
+      cause: e,
+    });
   return new CodedError(
     opening ? 'misconfigured' : 'unavailable',
     `DynamoDB (${place}): ${reasonOf(e, name, code)} [${text}]`,

@@ -3,7 +3,7 @@ import type { Observable } from 'rxjs';
 import type { Instant } from '../base/time.ts';
 import type { Place, StoreReport } from './slot-driver.ts';
 import type { Fence } from './fence.ts';
-import type { Recovered, RecoveryReport, RecoveryStep } from './recovery.ts';
+import type { Recovered, RecoveryReport, RecoveryStep } from './recovery-report.ts';
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 
 export interface Write {

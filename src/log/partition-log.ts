@@ -23,15 +23,8 @@ import { IndexUpkeep } from './index-upkeep.ts';
 import { PartitionReader } from './partition-reader.ts';
 import { contentsOf, statsOf } from './partition-stats.ts';
 import { conditionError, conditionText } from './reader-condition.ts';
-import {
-  recover,
-  type Recovered,
-  type RecoveryParts,
-  type RecoveryReport,
-  type RecoveryStep,
-  reportRecovery,
-  type StoreBranch,
-} from './recovery.ts';
+import type { Recovered, RecoveryReport, RecoveryStep } from './recovery-report.ts';
+import { recover, type RecoveryParts, reportRecovery, type StoreBranch } from './recovery.ts';
 import type { Sealing } from './sealing.ts';
 import type { Place, SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';

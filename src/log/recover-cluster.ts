@@ -1,6 +1,6 @@
 import type { ClusterLog } from './event-log.ts';
 import { type Cause, type Partition, partitions } from './event.ts';
-import type { MissingEvent, Recovered, RecoveryReport, RecoveryStep } from './recovery.ts';
+import type { MissingEvent, Recovered, RecoveryReport, RecoveryStep } from './recovery-report.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly MissingEvent[] ? MissingEvent[] : T[K] };
 type Plain<T> = Omit<Mutable<T>, 'common'> & { readonly partition: Partition };

@@ -3,6 +3,7 @@ import { type Batch, ownHash } from './batch.ts';
 import type { EventLog } from './event-log.ts';
 import type { Cause, Fact, Partition, Position, Recorded, StreamName } from './event.ts';
 import type { PartitionReader } from './partition-reader.ts';
+import type { MissingEvent, Recovered, RecoveryReport, RecoveryStep } from './recovery-report.ts';
 import { recoveryStream } from './recovery-stream.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
@@ -10,41 +11,6 @@ import type { SlotDriver } from './slot-driver.ts';
  * The way out after a store went back: this process knows more than the store holds. It can give the store back what it
  * still knows, or go on from what the store has. See docs/rfd/0018-what-a-store-promises.md.
  */
-
-/** An event that this process knows and the store does not hold. */
-export interface MissingEvent {
-  readonly position: Position;
-  readonly stream: StreamName;
-  readonly type: string;
-  readonly at: string;
-}
-
-export interface RecoveryReport {
-  readonly partition: Partition;
-  readonly status: 'whole' | 'went back';
-  /** The newest slot that this process has seen. */
-  readonly known: number;
-  /** The newest slot that the store holds. */
-  readonly head: number;
-  /** The newest slot that both hold with the same batch; undefined when that lies before what is held here. */
-  readonly common: number | undefined;
-  /** What can be given back. */
-  readonly held: readonly MissingEvent[];
-  /** Slots that the store has lost and that are not held here either. */
-  readonly forgotten: number;
-}
-
-export type RecoveryStep = 'give back' | 'go on';
-
-export interface Recovered {
-  readonly partition: Partition;
-  readonly status: 'was whole' | 'given back' | 'went on';
-  /** What the store has got back. */
-  readonly givenBack: readonly MissingEvent[];
-  /** What is known and was not given back: its stream has moved on since, or its batch was left out. */
-  readonly lost: readonly MissingEvent[];
-  readonly forgotten: number;
-}
 
 /** The log as the store has it, for writing behind it. */
 export interface StoreBranch {

@@ -6,7 +6,7 @@ import type { OutputOf } from '../../api/operation.ts';
 import { noKeyring } from '../../log/keyring.ts';
 import { openLog } from '../../log/open-log.ts';
 import { recoverCluster, reportCluster } from '../../log/recover-cluster.ts';
-import type { RecoveryStep } from '../../log/recovery.ts';
+import type { RecoveryStep } from '../../log/recovery-report.ts';
 import { readKnownPlaces, writeKnownPlaces } from '../../process/known-places.ts';
 import { openBackend, openBackendForReading } from '../../process/open-backend.ts';
 import { placeOf } from '../../process/storage-schema.ts';

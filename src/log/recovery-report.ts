@@ -1,0 +1,36 @@
+import type { Partition, Position, StreamName } from './event.ts';
+
+/** An event that this process knows and the store does not hold. */
+export interface MissingEvent {
+  readonly position: Position;
+  readonly stream: StreamName;
+  readonly type: string;
+  readonly at: string;
+}
+
+export interface RecoveryReport {
+  readonly partition: Partition;
+  readonly status: 'whole' | 'went back';
+  /** The newest slot that this process has seen. */
+  readonly known: number;
+  /** The newest slot that the store holds. */
+  readonly head: number;
+  /** The newest slot that both hold with the same batch; undefined when that lies before what is held here. */
+  readonly common: number | undefined;
+  /** What can be given back. */
+  readonly held: readonly MissingEvent[];
+  /** Slots that the store has lost and that are not held here either. */
+  readonly forgotten: number;
+}
+
+export type RecoveryStep = 'give back' | 'go on';
+
+export interface Recovered {
+  readonly partition: Partition;
+  readonly status: 'was whole' | 'given back' | 'went on';
+  /** What the store has got back. */
+  readonly givenBack: readonly MissingEvent[];
+  /** What is known and was not given back: its stream has moved on since, or its batch was left out. */
+  readonly lost: readonly MissingEvent[];
+  readonly forgotten: number;
+}
