@@ -214,6 +214,9 @@ describe('the checker of a history in which the store went back', () => {
     const known = append('a', [11, 12], 'x', at(1));
     const other = append('c', [21, 22], 'y', at(1));
     expect(check([known, other], values('y'), restore())).toEqual([]);
+    // Not what one who knew it wrote there, nor what came later.
+    for (const late of [append('a', [21, 22], 'y', at(1)), append('c', [31, 32], 'y', at(1))])
+      expect(check([known, late], values('y'), restore())).toEqual([expect.stringContaining('is lost')]);
     expect(check([append('a', [1, 2], 'y', at(1)), { ...known, ...at(2) }], values('y'), restore())).toEqual([
       expect.stringContaining('x in register-1 was acknowledged by a and is lost'),
     ]);

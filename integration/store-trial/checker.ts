@@ -54,22 +54,23 @@ function evidenceOf(history: History): Evidence {
   const writer = (stream: string, value: string): Operation | undefined => writers.get(keyOf(stream, value));
   const known = (stream: string, value: string): readonly Knowledge[] =>
     everything.get(keyOf(stream, value)) ?? [];
-  /** Somebody who did not know it wrote there, or earlier, after the store went back. */
-  const displaced = (stream: string, revision: number, { began }: Restore): boolean =>
-    (final.get(stream) ?? [])
-      .slice(0, revision)
-      .some(
-        (value) =>
-          (writer(stream, value)?.ended ?? -Infinity) > began &&
-          known(stream, value).every(({ at }) => at > began),
-      );
+  /** Somebody who did not know it wrote there, or earlier, while the store had gone back. */
+  const displaced = (stream: string, knowing: readonly Knowledge[], { began, ended }: Restore): boolean => {
+    const revision = Math.min(...knowing.map((one) => one.revision));
+    return (final.get(stream) ?? []).slice(0, revision).some((value) => {
+      const by = writer(stream, value);
+      if (by === undefined || by.ended < began || by.invoked > ended) return false;
+      if (known(stream, value).some(({ at }) => at < began)) return false;
+      return knowing.every(({ worker }) => worker !== by.worker);
+    });
+  };
   const lostBy = (restore: Restore, stream: string, value: string): boolean => {
     const knowing = known(stream, value);
     // What was told later was not lost by this one.
     if (knowing.some(({ at }) => at >= restore.ended)) return false;
     return (
       knowing.every(({ worker }) => !restore.survivors.includes(worker)) ||
-      knowing.some(({ revision }) => displaced(stream, revision, restore))
+      displaced(stream, knowing, restore)
     );
   };
   return {

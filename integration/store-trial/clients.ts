@@ -55,7 +55,7 @@ export function startClients(stand: Stand, each: number, random: () => Random): 
 
 function next(random: Random, { tokens, secrets }: Made, name: string, seat: Seat): Asked {
   const dice = random.below(100);
-  const registers = [...shared, ownOf(seat)];
+  const registers = [...shared, ownOf(seat), ownOf(seat)];
   const register = random.oneOf(registers);
   const recent = (list: readonly string[]): string => random.oneOf(list.slice(-4));
   if (dice < 30) return { kind: 'append', registers: [register], value: name };
