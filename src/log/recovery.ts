@@ -1,7 +1,6 @@
 import { CodedError, isCoded } from '../base/errors.ts';
 import { type Batch, ownHash } from './batch.ts';
-import type { EventLog } from './event-log.ts';
-import type { Cause, Fact, Partition, Position, Recorded, StreamName } from './event.ts';
+import type { Cause, Fact, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
@@ -45,9 +44,23 @@ export interface Recovered {
   readonly forgotten: number;
 }
 
+/** As much of an `EventLog` as is needed here. */
+interface BranchLog {
+  revision(stream: StreamName): Promise<Revision>;
+  read(stream: StreamName, after: Revision): AsyncIterable<Recorded>;
+  append(
+    writes: readonly {
+      readonly stream: StreamName;
+      readonly expected: Revision;
+      readonly facts: readonly Fact[];
+    }[],
+    cause: Cause,
+  ): Promise<Position>;
+}
+
 /** The log as the store has it, for writing behind it. */
 export interface StoreBranch {
-  readonly log: Pick<EventLog, 'append' | 'read' | 'revision'>;
+  readonly log: BranchLog;
   /** Appends an event again, with its own id and what was sealed in it. @throws CodedError `conflict` */
   appendAgain(event: Recorded): Promise<Position>;
   readonly close: () => Promise<void>;
@@ -185,7 +198,7 @@ async function giveBackEvents(
 }
 
 /** Whether this very event lies at its place in its stream. What was trimmed is not there. */
-async function isThere(log: Pick<EventLog, 'read'>, { id, stream, revision }: Recorded): Promise<boolean> {
+async function isThere(log: BranchLog, { id, stream, revision }: Recorded): Promise<boolean> {
   try {
     for await (const found of log.read(stream, revision - 1)) return found.id === id;
   } catch (e) {
