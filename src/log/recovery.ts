@@ -127,25 +127,30 @@ async function giveBackEvents(
     for (const { slot, events } of heldBatches(reader)) {
       if (common !== undefined && slot <= common) continue;
       for (const event of events) {
-        // By another auth server, or by an earlier try.
-        if (await isThere(branch.log, event)) {
-          givenBack.push(namesOf(event));
-          continue;
-        }
-        const fits = (await branch.log.revision(event.stream)) === event.revision - 1;
-        if (!fits || broken.has(event.stream) || housekeeping.test(event.stream)) {
-          broken.add(event.stream);
-          lost.push(namesOf(event));
-          continue;
-        }
-        await branch.appendAgain(event);
-        givenBack.push(namesOf(event));
+        const isBack = !broken.has(event.stream) && (await giveBackEvent(branch, event));
+        if (!isBack) broken.add(event.stream);
+        (isBack ? givenBack : lost).push(namesOf(event));
       }
     }
   } finally {
     await branch.close();
   }
   return { givenBack, lost };
+}
+
+/** False when its stream has moved on, or is not to come back. Others may write to it, or give it back, at the same time. */
+async function giveBackEvent(branch: StoreBranch, event: Recorded): Promise<boolean> {
+  for (;;) {
+    if (await isThere(branch.log, event)) return true;
+    const fits = (await branch.log.revision(event.stream)) === event.revision - 1;
+    if (!fits || housekeeping.test(event.stream)) return false;
+    try {
+      await branch.appendAgain(event);
+      return true;
+    } catch (e) {
+      if (!isCoded(e, 'conflict')) throw e;
+    }
+  }
 }
 
 /** Whether this very event lies at its place in its stream. What was trimmed is not there. */
