@@ -74,7 +74,6 @@ export class PartitionLog implements EventLog {
       ...options,
       partition,
       restore,
-      neededFrom: () => this.#snapshots.neededFrom(),
       begun: (fold) => {
         this.#upkeep.attach(fold);
       },

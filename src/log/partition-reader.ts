@@ -2,6 +2,7 @@ import { CodedError, isCoded } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { type Batch, decodeBatch, ownHash } from './batch.ts';
 import type { Partition, Position, Recorded } from './event.ts';
+import { wasGivenUp } from './given-up.ts';
 import { PartitionFold } from './partition-fold.ts';
 import {
   type Condition,
@@ -20,8 +21,6 @@ export interface ReaderOptions {
   readonly sink: LogSink;
   /** The newest fold that was kept and still joins on to the store. */
   readonly restore: () => Promise<PartitionFold | undefined>;
-  /** Slots before it are not needed by a snapshot that is kept: a process of the release before may have given them up. */
-  readonly neededFrom: () => Promise<number>;
   /** Told of each fold that the reader begins with. */
   readonly begun?: (fold: PartitionFold) => void;
   /** Decoded batches that are held, in stored bytes. */
@@ -221,14 +220,8 @@ export class PartitionReader {
     return stored !== undefined && ownHash(stored.batch).equals(hash);
   }
 
-  async #isTrimmed(slot: number): Promise<boolean> {
-    const { driver, partition } = this.#options;
-    const { floor } = await driver.bounds(partition);
-    if (slot < floor) return true;
-    // Only presence is trimmed, and a process of the release before does it without raising the floor.
-    if (partition !== 'presence' || slot >= (await this.#options.neededFrom())) return false;
-    for await (const first of driver.read(partition, 1)) return first.slot > slot;
-    return false;
+  #isTrimmed(slot: number): Promise<boolean> {
+    return wasGivenUp(this.#options.driver, this.#options.partition, slot);
   }
 
   async #missing(slot: number): Promise<CodedError> {
