@@ -57,9 +57,8 @@ const isWorthWaiting = (e: unknown): e is CodedError =>
   !(e instanceof UnfinishedCopy) &&
   !(e instanceof StoreWentBack);
 
-/** The store may have said of its part how long it tried. */
+/** The store may have said of its last part how long it tried: what counts is the whole. */
 const triedFor = (e: CodedError, withinMs: number): CodedError => {
-  if (/\(tried \d+ times /.test(e.message)) return e;
-  const reason = e.message.replace(/ \(tried for [\d.]+ s\)$/, '');
+  const reason = e.message.replace(/ \(tried (?:for|\d+ times within) [\d.]+ s\)$/, '');
   return new CodedError('unavailable', `${reason} (tried for ${withinMs / 1000} s)`, { cause: e });
 };
