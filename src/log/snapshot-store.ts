@@ -29,8 +29,8 @@ export class SnapshotStore {
   readonly #blobs: BlobStore;
   readonly #partition: Partition;
   readonly #sink: LogSink;
-  /** The views of the manifest that was looked at last, by the digest of its bytes. */
-  #listed: { readonly digest: string; readonly views: Manifest['views'] } | undefined;
+  /** The views of the manifest that was looked at last, by the digest of its bytes: several ask at once. */
+  #listed: { readonly digest: string; readonly views: Promise<Manifest['views'] | undefined> } | undefined;
   readonly #runs: IndexRuns;
 
   constructor(blobs: BlobStore, partition: Partition, sink: LogSink) {
@@ -136,10 +136,13 @@ export class SnapshotStore {
   async #viewsAt(slot: number): Promise<Manifest['views'] | undefined> {
     const stored = await this.#blobs.get(this.#key(slot, 'manifest'));
     const digest = stored && hash('sha256', stored, 'hex');
-    if (digest !== undefined && this.#listed?.digest === digest) return this.#listed.views;
-    const manifest = await this.#read(slot);
-    if (manifest && digest !== undefined) this.#listed = { digest, views: manifest.views };
-    return manifest?.views;
+    if (digest === undefined) return undefined;
+    if (this.#listed?.digest === digest) return this.#listed.views;
+    const views = this.#read(slot).then((manifest) => manifest?.views);
+    this.#listed = { digest, views };
+    // What failed is not remembered.
+    views.catch(() => (this.#listed = undefined));
+    return views;
   }
 
   /** Deletes all but the newest two. Answers the older one that stays, when there are two. */
