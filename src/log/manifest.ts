@@ -31,7 +31,27 @@ const common = {
     .optional(),
   views: z.record(z.string(), z.strictObject({ position: natural, digest: hex32 })),
 };
-const indexes = z.array(z.tuple([z.string(), natural, z.array(natural), z.array(natural)]));
+type Index = [name: string, revision: number, slots: number[], firstRevisions: number[]];
+/** Looked through by hand: there may be a million, and a schema of each would hold up a start for seconds. */
+const indexes = z.custom<Index[]>(
+  (value) => Array.isArray(value) && value.every(isIndex),
+  'not an index of streams',
+);
+
+const isNatural = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function isIndex(value: unknown): value is Index {
+  if (!Array.isArray(value) || value.length !== 4) return false;
+  const [name, revision, slots, firstRevisions] = value as unknown[];
+  return (
+    typeof name === 'string' &&
+    isNatural(revision) &&
+    Array.isArray(slots) &&
+    slots.every(isNatural) &&
+    Array.isArray(firstRevisions) &&
+    firstRevisions.every(isNatural)
+  );
+}
 
 /** All streams are in it. The release before reads only these, and passes over others. */
 const whole = z.strictObject({ version: z.literal(1), ...common, streams: indexes });
