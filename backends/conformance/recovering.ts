@@ -124,6 +124,36 @@ export function describeRecovering(trial: () => Trial): void {
       expect((await verifyLog(await trial().driver())).bad).toBeUndefined();
     });
 
+    it('gives back all that it knows while another gives back the same, at any moment', async () => {
+      for (let at = 1; ; at++) {
+        let reads = 0;
+        const meanwhile: (() => Promise<unknown>)[] = [];
+        const one = await trial().log({
+          pollMs: 1_000_000,
+          wrap: (d) => ({
+            ...d,
+            read: async function* (...args) {
+              if (++reads === at) for (const act of meanwhile) await act();
+              yield* d.read(...args);
+            },
+          }),
+        });
+        const other = await trial().log({ pollMs: 1_000_000 });
+        const putBack = await trial().store.save();
+        for (let n = 1; n <= 3; n++) await add(one.state, `b-${at}`, n);
+        await other.state.head();
+        await putBack();
+        // The branches part: what is lost can only come back event by event.
+        await add((await trial().log()).state, 'c-1', at);
+        meanwhile.push(() => other.recover('state', 'give back', cause));
+        reads = 0;
+        const { lost } = await one.recover('state', 'give back', cause);
+        expect(lost, `the other at read ${at}`).toEqual([]);
+        if (reads < at) return;
+        for (const log of [one, other]) expect(await numbersIn(log.state, `b-${at}`)).toEqual([1, 2, 3]);
+      }
+    });
+
     it('keeps the id and the secrets of an event that it gives back', async () => {
       const log = await trial().log({ pollMs: 1_000_000 });
       await fill(log.state, 'a-1', 1, 2);
