@@ -26,7 +26,7 @@ const reasons = [
   ],
   [
     'too large',
-    new Error('3 INVALID_ARGUMENT: etcdserver: request is too large'),
+    new Error('8 RESOURCE_EXHAUSTED: Received message larger than max (5 vs 4)'),
     invalid('Item size has exceeded the maximum allowed size'),
   ],
 ] as const;
