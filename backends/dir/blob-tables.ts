@@ -1,4 +1,4 @@
-import { refuseLargeReplacement } from '../../src/log/memory-driver.ts';
+import { refuseLargeReplacement } from '../../src/log/slot-driver.ts';
 import type { Connection } from './connection.ts';
 import type { BlobTable } from './protocol.ts';
 

@@ -1,7 +1,7 @@
 import { DeleteItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { hash } from 'node:crypto';
 import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
-import { refuseLargeReplacement } from '../../src/log/memory-driver.ts';
+import { refuseLargeReplacement } from '../../src/log/slot-driver.ts';
 import type { BlobStore } from '../../src/log/slot-driver.ts';
 import { afterWriting } from './after-writing.ts';
 import { type BlobStores, endOf, piecesOf, readBlob, sortOfPiece, tombstoneValue } from './blob-pieces.ts';

@@ -1,4 +1,4 @@
-import { refuseLargeReplacement } from '../../src/log/memory-driver.ts';
+import { refuseLargeReplacement } from '../../src/log/slot-driver.ts';
 import type { BlobStore } from '../../src/log/slot-driver.ts';
 import type { BlobStoreName } from './keys.ts';
 import { type Blob, firstPieceOf, piecesOf, putLaterPieces, wholeOf } from './pieces.ts';

@@ -5,8 +5,8 @@ import type { Partition } from './event.ts';
 import {
   type Appended,
   type BlobStore,
-  maxReplacedBytes,
   type Place,
+  refuseLargeReplacement,
   type SlotDriver,
   type StoredSlot,
   StoreWentBack,
@@ -206,13 +206,4 @@ function memoryBlobs(
       return [...blobs.keys()].filter((key) => key.startsWith(prefix)).sort();
     },
   };
-}
-
-/** @throws CodedError `limit_exceeded` */
-export function refuseLargeReplacement(from: Uint8Array, to: Uint8Array): void {
-  if (Math.max(from.length, to.length) > maxReplacedBytes)
-    throw new CodedError(
-      'limit_exceeded',
-      `a value of more than ${maxReplacedBytes} bytes cannot be replaced`,
-    );
 }

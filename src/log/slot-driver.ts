@@ -136,3 +136,12 @@ export interface BlobStore {
   /** Keys that begin with `prefix`, sorted, without those that were destroyed. */
   list(prefix: string): Promise<string[]>;
 }
+
+/** For drivers: what `replace` does not take. @throws CodedError `limit_exceeded` */
+export function refuseLargeReplacement(from: Uint8Array, to: Uint8Array): void {
+  if (Math.max(from.length, to.length) > maxReplacedBytes)
+    throw new CodedError(
+      'limit_exceeded',
+      `a value of more than ${maxReplacedBytes} bytes cannot be replaced`,
+    );
+}
