@@ -52,10 +52,10 @@ check: format types walls lint
 unit: node_modules/.installed
 	npx vitest run --project unit
 integration: build
-	npx vitest run --project integration
+	.ci/without-dotfiles npx vitest run --project integration
 
 test: build
-	.ci/test
+	$(TOOLS)/node/bin/node .ci/test.mjs
 
 bench: build
 	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/run.ts
@@ -73,7 +73,7 @@ bench-scale: build
 
 # Long loops: 100 reloads under load, and the like.
 soak: build
-	RELOADS=100 SESSIONS=50 TRANSFERS=10 TRANSFER_MIB=1024 SESSION_RELOADS=10 LOG_TRIAL_FACTOR=10 npx vitest run --project integration restart systemd stores store- several-auths audit-index
+	RELOADS=100 SESSIONS=50 TRANSFERS=10 TRANSFER_MIB=1024 SESSION_RELOADS=10 LOG_TRIAL_FACTOR=10 .ci/without-dotfiles npx vitest run --project integration restart systemd stores store- several-auths audit-index
 
 clean:
 	rm -rf dist .run node_modules .tools

@@ -68,7 +68,7 @@ function transfer(daemon: Daemon, seed: number, gate: string): { done: Promise<s
     seed % 2 === 0
       ? `${ssh} ${quoted(noise(seed, gate))} | sha256sum`
       : `{ ${noise(seed, gate)}; } | ${ssh} sha256sum`;
-  const child = spawn('/bin/bash', ['-c', line], { env: daemon.cluster.env(user) });
+  const child = spawn('/bin/bash', ['--norc', '-c', line], { env: daemon.cluster.env(user) });
   let said = '';
   child.stdout.on('data', (data: Buffer) => (said += data.toString()));
   child.stderr.on('data', (data: Buffer) => (said += data.toString()));
@@ -133,7 +133,7 @@ describe('sessions and transfers through reloads', () => {
       const seconds = (performance.now() - began) / 1000;
       for (const [seed, digest] of digests.entries())
         expect(digest).toBe(
-          execFileSync('/bin/bash', ['-c', `{ ${noise(seed, gate)}; } | sha256sum`], {
+          execFileSync('/bin/bash', ['--norc', '-c', `{ ${noise(seed, gate)}; } | sha256sum`], {
             encoding: 'utf8',
           }).split(' ')[0],
         );

@@ -52,6 +52,8 @@ cd "\$root"
 mkdir -p outside
 pivot_root . outside
 umount -l /outside
+# Sessions start bare, whatever the shells of this machine's root do.
+rm -f /root/.bashrc /root/.profile /root/.bash_profile /root/.bash_login
 # Nothing of the machine's own services: only what the test enables. Nor of a teleport that is in use there.
 rm -rf /etc/systemd/system/*.wants /var/lib/systemd/deb-systemd-helper-enabled
 rm -rf /etc/systemd/system/teleport* /etc/default/teleport /etc/teleport.yaml /var/lib/teleport

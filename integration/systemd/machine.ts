@@ -62,6 +62,8 @@ export async function bootMachine(root = '/'): Promise<Machine> {
     'TSH_HOME=/run/tsh',
     'LANG=C.UTF-8',
     '/bin/bash',
+    // Started on sockets it would take itself for a remote shell and read ~/.bashrc.
+    '--norc',
     '-c',
     line,
   ];
