@@ -155,8 +155,14 @@ export async function startAttacked(): Promise<Attacked> {
       const ready = await cluster.readyz();
       if (ping.status !== 200 || front.status !== 200 || ready?.code !== 200)
         throw new Error(JSON.stringify({ ping, front, ready }));
-      const bug = /^.*(?: bug:|^\s+at ).*$/m.exec(cluster.output())?.[0];
-      if (bug !== undefined) throw new Error(bug);
+      // One of each kind, whenever and by whichever request it came.
+      const bugs = new Map(
+        (cluster.output().match(/^.*(?: bug:|^\s+at ).*$/gm) ?? []).map((line) => [
+          line.replace(/\d{4}-\S+Z|[0-9a-f-]{36}/g, ''),
+          line,
+        ]),
+      );
+      if (bugs.size > 0) throw new Error([...bugs.values()].slice(0, 5).join('\n'));
     },
   };
 }
