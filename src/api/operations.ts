@@ -282,7 +282,12 @@ export const heartbeat = operation({
     /** By the clock of the host. Older releases do not tell it. */
     sentAt: instant.optional(),
   }),
-  output: z.object({}),
+  output: z.object({
+    /** The host counts as alive, but what it says anew of itself was not taken: it changes too often. To be said again then. */
+    changeAfterMs: z.number().nonnegative().optional(),
+    /** Why. */
+    notice: z.string().optional(),
+  }),
 });
 
 /**

@@ -19,6 +19,8 @@ import { guardedLog } from './guarded-log.ts';
 import { openGates } from './open-gates.ts';
 import { ownAudit } from './own-audit.ts';
 import { flushIfRoom, presenceWriter } from './presence-writer.ts';
+import { type QuotaSettings, usualQuotas } from './quota-rules.ts';
+import { openQuotas } from './quotas.ts';
 import { signingHeads } from './sign-heads.ts';
 import { keyChest } from './signing-keys.ts';
 import { readStaticTokens, type StaticToken } from './static-tokens.ts';
@@ -40,6 +42,8 @@ export interface AuthParts {
   readonly staticTokens?: readonly StaticToken[];
   /** Default 5,000. */
   readonly maxLogLagMs?: number;
+  /** Default: `usualQuotas`. */
+  readonly quotas?: QuotaSettings;
   /** Where signed heads go beside the log; closed by whoever made them. Default: nowhere. */
   readonly witnesses?: Witnesses;
   /** Which of the auth servers that the file names serves a cluster; asked only before one is made. Default: none. */
@@ -131,6 +135,11 @@ export async function buildDeps(
     const audit = auditWriter(log.audit, hostId);
     const own = ownAudit({ writer: audit, state: log.state, world, hostId });
     const gates = openGates(own, world, hostId, sink);
+    const quotas = openQuotas({
+      settings: parts.quotas ?? usualQuotas,
+      audit: own,
+      ...{ world, sink, metrics, hostId },
+    });
     const staticTokens = readStaticTokens(parts.staticTokens ?? [], sink);
     const following = afterwards();
     const lag = watchFoldLag({ views: folds, sink, metrics, limitMs, monotonic });
@@ -141,6 +150,7 @@ export async function buildDeps(
     const heads = signingHeads({ log, world, sink, metrics, hostId, witnesses });
     closers.push(
       () => gates.close(),
+      () => quotas.close(),
       () => {
         drift.close();
         lag.close();
@@ -165,6 +175,7 @@ export async function buildDeps(
         ownAudit: own,
         gate: gates.gate,
         joins: gates.joins,
+        quotas,
         staticTokens,
         presence,
         heads,

@@ -7,13 +7,15 @@ import type { AuditNumbers } from '../domain/audit.ts';
 import type { AuditEvent } from '../domain/audit-event.ts';
 import type { Cause, Position } from '../log/event.ts';
 import { type AuthDeps, causeOf } from './deps.ts';
+import { whoseTelling } from './quota-rules.ts';
 
 type Input = z.output<typeof operation.input>;
 type Output = z.input<typeof operation.output>;
 
 /**
  * Stores what a proxy or node saw. Each event says by whom it was told, whatever it claims itself.
- * @throws CodedError `bad_request` for an event in the name of another server, `too_large` for one that the log does not
+ * @throws CodedError `quota` for more than one machine may tell in a time: the sender keeps it, and sends it again;
+ * `bad_request` for an event in the name of another server, `too_large` for one that the log does not
  * take: sending it again would not help.
  */
 export async function emitAudit(deps: AuthDeps, call: Call, { events, numbered }: Input): Promise<Output> {
@@ -24,8 +26,18 @@ export async function emitAudit(deps: AuthDeps, call: Call, { events, numbered }
       throw new CodedError('bad_request', `event ${event.uid}: server_id is not the caller's own`);
     return { actor: actorOf(caller), request_id: call.requestId, ...event, server_id: caller.hostId };
   });
-  call.deadline.begin();
-  return { position: await append(deps, told, causeOf(deps, call), numbered) };
+  const giveBack = deps.quotas.take(whoseTelling(caller), {
+    audit_events: told.length,
+    audit_bytes: Buffer.byteLength(JSON.stringify(told)),
+  });
+  try {
+    call.deadline.begin();
+    return { position: await append(deps, told, causeOf(deps, call), numbered) };
+  } catch (e) {
+    // While the store is away the sender tries again and again: that is not its doing.
+    giveBack();
+    throw e;
+  }
 }
 
 /** What is too large for one append goes in several: a sender cannot know what the log wraps each event in. */
