@@ -5,6 +5,7 @@ import type { Call } from '../api/server-deps.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
 import { host as hostRules, sameHost } from '../domain/host.ts';
 import type { HostInfo } from '../domain/host-info.ts';
+import { checkSize } from '../domain/label-limits.ts';
 import { hostStream } from '../domain/streams.ts';
 import { step, transact } from '../log/execute.ts';
 import { findHost } from '../views/hosts.ts';
@@ -20,6 +21,7 @@ type Output = z.input<typeof operation.output>;
  * A host says that it is alive, and what it is now. A host that was not known to be alive is told of at once, so that it
  * can be used as soon as its first heartbeat was answered; the others with the next coalesced fact.
  * @throws CodedError `access_denied` for another host than the caller, `bad_request` for a new name that it may not have,
+ * `too_large` for more labels than a host may have,
  * `unavailable` while the clock of this server is not to be trusted.
  */
 export async function heartbeat(
@@ -30,6 +32,7 @@ export async function heartbeat(
   const { caller } = call;
   if (caller.kind !== 'host' || caller.hostId !== host.hostId || caller.role !== host.role)
     throw new CodedError('access_denied', 'a host may only announce itself, in the role of its certificate');
+  checkSize(host);
   if (sentAt !== undefined) deps.clocks.hear(host.hostId, sentAt);
   deps.clocks.require();
   const seen = { ...host, address: withRealHost(host.address, caller.address) };

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { isWildcard, parseHostPort } from '../base/addresses.ts';
 import { CodedError, messageOf } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
+import { labelFault, labelLimits } from '../domain/label-limits.ts';
 import { parseConfigFile } from './config-file.ts';
 import type { ConfigFile } from './config-schema.ts';
 import { joinOf, type JoinSettings } from './join-settings.ts';
@@ -203,5 +204,14 @@ function labelsOf(
   }
   if (Object.keys(labels).length + commandLabels.length === 0 && flag.trim() !== '')
     throw new CodedError('misconfigured', `--labels: expected key=value,key2=value2, got '${flag}'`);
+  const fault = labelFault(
+    labels,
+    commandLabels.map(({ name }) => name),
+  );
+  if (fault !== undefined)
+    throw new CodedError(
+      'misconfigured',
+      `--labels: ${fault.name === undefined ? '' : `'${fault.name.slice(0, labelLimits.name)}': `}${fault.why}`,
+    );
   return { labels, commandLabels };
 }
