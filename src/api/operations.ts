@@ -64,6 +64,10 @@ export const readClusterStatus = operation({
         }),
       )
       .default([]),
+    /** Who came to a quota of the auth server that answers within the last hour. */
+    overQuota: z
+      .array(z.object({ who: z.string(), quota: z.string(), at: instant, refused: z.number() }))
+      .default([]),
     /** The store of the auth server that answers, as that one sees it. */
     store: z
       .object({ type: z.string(), place: z.string(), figures: z.record(z.string(), z.number()) })
