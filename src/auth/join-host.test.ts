@@ -125,28 +125,6 @@ describe('joining with a token', () => {
     await expect(join({ token, n: 2 })).rejects.toMatchObject(denied('used up'));
   });
 
-  it('admits so many an hour at one address, and tells the rest when to come again', async () => {
-    const refused: unknown[] = [];
-    for (let n = 1; n <= 120; n++) {
-      // The gate before it lets twenty a second in.
-      auth.world.advance(100);
-      await join({ token: staticToken, n, from: '10.9.1.7:1' }).catch((e: unknown) => refused.push(e));
-    }
-    expect(refused).toHaveLength(19);
-    expect(refused[0]).toMatchObject({
-      code: 'quota',
-      message: expect.stringMatching(
-        /quota of new machines is used up for token [0-9a-f]{16} at 10\./,
-      ) as string,
-      retryAfterMs: expect.any(Number) as number,
-    });
-    expect(await everything()).not.toContain(staticToken);
-    await join({ token: staticToken, n: 200, from: '10.9.9.9:1' });
-    await join({ token: await make(), n: 201, from: '10.9.1.7:1' });
-    auth.world.advance(6_000);
-    await join({ token: staticToken, n: 120, from: '10.9.1.7:1' });
-  });
-
   it('admits as many as it was made for, however many come at once to two auth servers', async () => {
     const log = memoryLog({ world: fakeWorld() });
     const servers = await Promise.all(

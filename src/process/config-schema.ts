@@ -76,11 +76,14 @@ const authService = z.strictObject({
     .prefault({}),
   /** What one machine or person may tell, change, join and ask, an hour; `streams` at a time. */
   quotas: z
-    .strictObject(
-      Object.fromEntries(
-        Object.entries(usualQuotas).map(([key, usual]) => [key, quota.default(usual)]),
-      ) as Record<keyof QuotaSettings, z.ZodDefault<typeof quota>>,
-    )
+    .strictObject({
+      changes: quota.default(usualQuotas.changes),
+      audit_events: quota.default(usualQuotas.audit_events),
+      audit_bytes: quota.default(usualQuotas.audit_bytes),
+      calls: quota.default(usualQuotas.calls),
+      joins: quota.default(usualQuotas.joins),
+      streams: quota.default(usualQuotas.streams),
+    } satisfies Record<keyof QuotaSettings, z.ZodType>)
     .prefault({}),
   /** Join tokens that never expire. */
   tokens: tokenLines.default([]),

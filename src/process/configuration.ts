@@ -204,14 +204,16 @@ function labelsOf(
   }
   if (Object.keys(labels).length + commandLabels.length === 0 && flag.trim() !== '')
     throw new CodedError('misconfigured', `--labels: expected key=value,key2=value2, got '${flag}'`);
-  const fault = labelFault(
+  checkLabels(
     labels,
     commandLabels.map(({ name }) => name),
   );
-  if (fault !== undefined)
-    throw new CodedError(
-      'misconfigured',
-      `--labels: ${fault.name === undefined ? '' : `'${fault.name.slice(0, labelLimits.name)}': `}${fault.why}`,
-    );
   return { labels, commandLabels };
+}
+
+function checkLabels(labels: Readonly<Record<string, string>>, commands: readonly string[]): void {
+  const fault = labelFault(labels, commands);
+  if (fault === undefined) return;
+  const which = fault.name === undefined ? '' : `'${fault.name.slice(0, labelLimits.name)}': `;
+  throw new CodedError('misconfigured', `--labels: ${which}${fault.why}`);
 }
