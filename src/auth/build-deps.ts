@@ -16,6 +16,7 @@ import { declareConfiguration, tellDrift } from './file-configuration.ts';
 import { freshWithin, watchFoldLag } from './fold-lag.ts';
 import { foundCluster } from './first-start.ts';
 import { guardedLog } from './guarded-log.ts';
+import { hostAges } from './host-ages.ts';
 import { openGates } from './open-gates.ts';
 import { ownAudit } from './own-audit.ts';
 import { flushIfRoom, presenceWriter } from './presence-writer.ts';
@@ -176,6 +177,7 @@ export async function buildDeps(
         gate: gates.gate,
         joins: gates.joins,
         quotas,
+        hostAges: hostAges(log.state),
         staticTokens,
         presence,
         heads,

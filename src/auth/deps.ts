@@ -12,6 +12,7 @@ import type { AuditWriter } from './audit-writer.ts';
 import type { AuthViews } from './auth-views.ts';
 import type { ClockWatch } from './clocks.ts';
 import type { FoldLag } from './fold-lag.ts';
+import type { HostAges } from './host-ages.ts';
 import type { JoinGate } from './join-gate.ts';
 import type { LoginGate } from './login-gate.ts';
 import type { OwnAudit } from './own-audit.ts';
@@ -41,6 +42,7 @@ export interface AuthDeps {
   readonly gate: LoginGate;
   readonly joins: JoinGate;
   readonly quotas: Quotas;
+  readonly hostAges: HostAges;
   /** Tokens of this server's file. */
   readonly staticTokens: readonly KnownStaticToken[];
   readonly presence: PresenceWriter;

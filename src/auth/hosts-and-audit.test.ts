@@ -193,9 +193,23 @@ describe('emitting audit events', () => {
   });
 
   it('says who told, whatever the event claims', async () => {
-    await emit([told({ actor: 'node:me' })]);
+    await beat(node(1));
+    await emit([
+      told({ actor: 'admin', server_hostname: 'auth-1', user: 'alice', time: '2099-01-01T00:00:00.000Z' }),
+    ]);
     const { events } = await search({ types: ['exec'] });
-    expect(events).toMatchObject([{ server_id: idOf(0xb01) }]);
+    expect(events).toMatchObject([
+      {
+        ...{ server_id: idOf(0xb01), server_hostname: 'node-1', actor: `node:${idOf(0xb01)}` },
+        ...{ time: auth.world.now(), received: auth.world.now(), user: 'alice', unknown_user: true },
+        claimed: { actor: 'admin', server_hostname: 'auth-1', time: '2099-01-01T00:00:00.000Z' },
+      },
+    ]);
+    const stored = (await eventsOf(auth.log, 'audit')).at(-1);
+    expect(stored?.cause.actor).toBe(`node:${idOf(0xb01)}`);
+    await expect(emit([told({ event: 'user.login', code: 'T1000I' })])).rejects.toMatchObject({
+      code: 'bad_request',
+    });
   });
 
   it('stores in several appends what is too large for one, each event once', async () => {
@@ -214,6 +228,12 @@ describe('emitting audit events', () => {
 
   it('takes a spool of twenty thousand at once, and puts off who goes on at that rate, without losing any', async () => {
     const batch = (): AuditEvent[] => Array.from({ length: 200 }, () => told());
+    // A new machine has nothing to give back yet.
+    await beat(node(2));
+    for (let n = 0; n < 25; n++) await emit(batch(), 2);
+    await expect(emit(batch(), 2)).rejects.toMatchObject({ code: 'quota' });
+    await beat(node(1));
+    auth.world.advance(hour);
     for (let n = 0; n < 100; n++) await emit(batch());
     const late = batch();
     const refused = await emit(late).catch((e: unknown) => e);

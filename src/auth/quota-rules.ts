@@ -42,7 +42,12 @@ export interface Whose {
   /** As errors and the audit name it: `node:<uuid>`, `user:alice`, `token 0123456789abcdef`. */
   readonly name: string;
   readonly factor: number;
+  /** How long it has belonged to the cluster. Who is new has nothing to make up for. Default: for ever. */
+  readonly ageMs?: number;
 }
+
+/** What a new machine may take at once, as a share of what an old one may; the rest comes as it grows older. */
+export const newcomersShare = 1 / 4;
 
 /** What a machine tells is counted by machine and role. */
 export const whoseTelling = (caller: { readonly role: SystemRole; readonly hostId: string }): Whose => ({

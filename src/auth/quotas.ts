@@ -3,10 +3,17 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import { hour, type Instant, second } from '../base/time.ts';
 import type { World } from '../base/world.ts';
-import { type Balance, balanceAt, giveBack, takeAll } from '../domain/allowance.ts';
+import { type Allowance, type Balance, balanceAt, giveBack, takeAll } from '../domain/allowance.ts';
 import { auditCodes } from '../domain/audit-codes.ts';
 import type { OwnAudit } from './own-audit.ts';
-import { allowanceOf, type Measure, measureTexts, type QuotaSettings, type Whose } from './quota-rules.ts';
+import {
+  allowanceOf,
+  type Measure,
+  measureTexts,
+  newcomersShare,
+  type QuotaSettings,
+  type Whose,
+} from './quota-rules.ts';
 
 /** Keeps one machine or person from filling the log, or from keeping everybody busy. Nothing that is refused is lost by that. */
 export interface Quotas {
@@ -29,7 +36,7 @@ export interface Exceeded {
   readonly measure: Measure | 'streams';
   /** When it was refused last. */
   readonly at: Instant;
-  /** How often since it was told to the audit last. */
+  /** How often, since it was told to the audit last. */
   readonly refused: number;
 }
 
@@ -76,7 +83,8 @@ class Kept implements Quotas {
     const wished = (Object.entries(amounts) as [Measure, number][]).map(([measure, amount]) => {
       const key = `${measure} ${whose.name}`;
       const allowance = allowanceOf(this.#parts.settings, measure, whose.factor);
-      return { key, measure, allowance, amount, before: this.#balances.get(key) };
+      const before = this.#balances.get(key) ?? firstBalance(allowance, whose, nowMs);
+      return { key, measure, allowance, amount, before };
     });
     const taking = takeAll(wished, nowMs);
     const lacking = taking.status === 'refused' ? wished[taking.lacking] : undefined;
@@ -195,6 +203,9 @@ class Kept implements Quotas {
     void told.then(() => this.#telling.delete(told));
   }
 }
+
+const firstBalance = ({ atOnce }: Allowance, { ageMs }: Whose, nowMs: number): Balance | undefined =>
+  ageMs === undefined ? undefined : { left: atOnce * newcomersShare, atMs: nowMs - Math.max(0, ageMs) };
 
 function keepNewest<T>(map: Map<string, T>, key: string, value: T, most: number): void {
   map.delete(key);
