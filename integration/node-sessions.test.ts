@@ -223,7 +223,7 @@ describe.runIf(isRoot)('sessions on a node', () => {
     expect(ran.stderr).toContain('cannot be recorded in the audit log: the disk is full');
     expect(existsSync(join(user.home, 'ran-anyway'))).toBe(false);
   });
-  it('tells the audit each session from start to end, with actor, addresses and bytes', async () => {
+  it('tells the audit each session from start to end, with user, addresses and bytes', async () => {
     await node.sh(config, `printf 12345 | $SSH ${host} 'cat; echo audited'`);
     const exec = await toldOf(node, 'exec', { command: 'cat; echo audited' });
     const all = await until('the whole session', () => {
@@ -240,7 +240,6 @@ describe.runIf(isRoot)('sessions on a node', () => {
       expect(event).toMatchObject({
         user: 'alice',
         login: user.name,
-        actor: 'user:alice',
         request_id: exec['request_id'],
         'addr.local': `127.0.0.1:${node.port()}`,
         server_hostname: 'node1',

@@ -1,5 +1,5 @@
 import { pause } from '../base/backoff.ts';
-import { messageOf } from '../base/errors.ts';
+import { isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { type Instant, minute, second } from '../base/time.ts';
 import type { HostInfo } from '../domain/host-info.ts';
@@ -8,6 +8,7 @@ import { isNoAnswerInTime } from './no-answer.ts';
 import { heartbeat } from './operations.ts';
 
 const retryMs = 5 * second;
+const leastPauseMs = second;
 /**
  * Longest pause in milliseconds before a heartbeat that failed `failures` times in a row is tried again. An auth server that
  * does not answer in time may have too much to do: each time half as many ask again.
@@ -63,21 +64,34 @@ export function announceHost(options: {
   });
 
   let failures = 0;
+  /** Since when auth takes no changes is told once. */
+  let puttingOff = false;
   /** Answers how long to wait before the next one. */
   const once = async (): Promise<number> => {
     try {
-      await auth.call(heartbeat, { host: host(), ttlSeconds, sentAt: now() });
+      const { changeAfterMs, notice } = await auth.call(heartbeat, {
+        host: host(),
+        ttlSeconds,
+        sentAt: now(),
+      });
       if (trouble !== undefined) sink.debug('auth knows that this host is here');
       trouble = undefined;
       failures = 0;
+      if (notice !== undefined && !puttingOff)
+        sink.warn('auth takes no changes of this host at this rate: it is told the newest later', {
+          reason: notice,
+        });
+      puttingOff = changeAfterMs !== undefined;
       announced();
-      return everyMs * (0.8 + 0.2 * random());
+      const pauseMs = everyMs * (0.8 + 0.2 * random());
+      return changeAfterMs === undefined ? pauseMs : Math.min(pauseMs, Math.max(leastPauseMs, changeAfterMs));
     } catch (e) {
       const why = `heartbeat: ${messageOf(e)}`;
       if (trouble !== why) sink.warn(why);
       trouble = why;
       failures++;
-      return retryAfter(failures, e, everyMs) * (0.5 + 0.5 * random());
+      const waitMs = retryAfter(failures, e, everyMs) * (0.5 + 0.5 * random());
+      return Math.max(waitMs, Math.min(everyMs, isCoded(e) ? (e.retryAfterMs ?? 0) : 0));
     }
   };
   const loop = async (): Promise<void> => {
@@ -91,7 +105,7 @@ export function announceHost(options: {
   return {
     first,
     renew: () => {
-      wake.abort();
+      if (!puttingOff) wake.abort();
     },
     trouble: () => trouble,
     stop: async () => {

@@ -205,3 +205,34 @@ describe('what an auth server does not take as it is', () => {
     expect(outbox.refused()).toBe(1);
   });
 });
+
+describe('an auth server that takes no more from this machine now', () => {
+  it('is asked again when it said, and gets every event whole, however often it put them off', async () => {
+    const auth = fakeAuth();
+    const askedAt: number[] = [];
+    auth.answer = () => {
+      askedAt.push(performance.now());
+      const retryAfterMs = askedAt.length === 1 ? 300 : 1;
+      return askedAt.length <= 12
+        ? Promise.reject(new CodedError('quota', 'the quota of audit events is used up', { retryAfterMs }))
+        : Promise.resolve();
+    };
+    const outbox = await open(auth);
+    const command = 'x'.repeat(15_000);
+    for (const n of [1, 2, 3]) await outbox.emit(event(n, { command }));
+    await vi.waitFor(() => {
+      expect(outbox.trouble()).toMatch(/3 audit events wait .*: the quota of audit events is used up/);
+    });
+    await vi.waitFor(
+      () => {
+        expect(outbox.pending()).toBe(0);
+      },
+      { timeout: 5_000 },
+    );
+    expect((askedAt[1] ?? 0) - (askedAt[0] ?? 0)).toBeGreaterThanOrEqual(295);
+    expect(auth.stored()).toEqual([1, 2, 3]);
+    expect(auth.batches.flat().map((one) => one['command'])).toEqual([command, command, command]);
+    expect(outbox.refused()).toBe(0);
+    expect(outbox.trouble()).toBeUndefined();
+  });
+});

@@ -1,5 +1,6 @@
 import { backoffMs, pause } from '../base/backoff.ts';
-import { CodedError, messageOf } from '../base/errors.ts';
+import { minute } from '../base/duration.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
 import type { World } from '../base/world.ts';
@@ -53,6 +54,9 @@ const groupEvents = 256;
 /** Adopting what processes left that have ended since we began. */
 const adoptEveryMs = 15_000;
 const backoff = { baseMs: 250, maxMs: 10_000 };
+/** Where auth says when it takes more: so long at most, since another auth server may take it sooner. */
+const longestWaitMs = minute;
+const askedToWaitMs = (e: unknown): number => (isCoded(e) ? (e.retryAfterMs ?? 0) : 0);
 
 /** `cut` and `gap` stand for the record in the spool; after a crash that one is sent again, and ends as the same event. */
 interface Waiting extends Spooled {
@@ -221,7 +225,8 @@ class Outbox implements AuditOutbox {
         failures++;
         this.#failed(messageOf(e));
         const random = (this.#options.world.randomBytes(1)[0] ?? 0) / 256;
-        await pause(backoffMs(failures, backoff.baseMs, backoff.maxMs, random), signal);
+        const waitMs = backoffMs(failures, backoff.baseMs, backoff.maxMs, random);
+        await pause(Math.max(waitMs, Math.min(longestWaitMs, askedToWaitMs(e))), signal);
       }
     }
   }

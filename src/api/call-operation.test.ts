@@ -55,8 +55,8 @@ describe('calling an operation', () => {
   it.each([
     [
       'a code of a later version',
-      { status: 500, body: '{"code":"quota","message":"m"}' },
-      /m \(quota, which/,
+      { status: 500, body: '{"code":"of-tomorrow","message":"m"}' },
+      /m \(of-tomorrow, which/,
     ],
     [
       'a body that is not ours',

@@ -64,6 +64,10 @@ export const readClusterStatus = operation({
         }),
       )
       .default([]),
+    /** Who came to a quota of the auth server that answers within the last hour. */
+    overQuota: z
+      .array(z.object({ who: z.string(), quota: z.string(), at: instant, refused: z.number() }))
+      .default([]),
     /** The store of the auth server that answers, as that one sees it. */
     store: z
       .object({ type: z.string(), place: z.string(), figures: z.record(z.string(), z.number()) })
@@ -282,7 +286,12 @@ export const heartbeat = operation({
     /** By the clock of the host. Older releases do not tell it. */
     sentAt: instant.optional(),
   }),
-  output: z.object({}),
+  output: z.object({
+    /** The host counts as alive, but what it says anew of itself was not taken: it changes too often. To be said again then. */
+    changeAfterMs: z.number().nonnegative().optional(),
+    /** Why. */
+    notice: z.string().optional(),
+  }),
 });
 
 /**

@@ -13,7 +13,7 @@ import type { Caller, Who } from './operation.ts';
 import { openRemoteLog, type RemoteLog } from './remote-log.ts';
 import type { LogPolicy } from './served-logs.ts';
 import { serveOperations } from './serve-operations.ts';
-import { fakeWorld, recordingMetrics, recordingSink } from './testing.ts';
+import { fakeWorld, recordingMetrics, recordingSink, noLimits } from './testing.ts';
 
 interface TinyLog {
   log: EventLog;
@@ -132,7 +132,11 @@ export async function setUp(
       trouble: () => server.trouble,
       stopping: stopping.signal,
     },
-    { callerOf: () => node, world: fakeWorld(), sink: recordingSink(), metrics: recordingMetrics() },
+    {
+      callerOf: () => node,
+      limits: noLimits,
+      ...{ world: fakeWorld(), sink: recordingSink(), metrics: recordingMetrics() },
+    },
   );
   const link: Link = {
     up: true,

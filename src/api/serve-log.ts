@@ -46,12 +46,16 @@ export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: Serve
         `this log has another event ${after.data} than the reader: it went back, and has gone on since`,
       );
     const { outgoing } = c.env;
+    const leave = deps.limits.follow(caller);
     const release = logs.tails[partition].hold();
     followers.count++;
     outgoing.once('close', () => {
       followers.count--;
       release();
+      leave();
     });
+    // Who went away while it was asked for closes no more.
+    if (outgoing.destroyed) leave();
     return stream({ logs, log, caller, partition, after: after.data, everyMs }, outgoing, deps);
   });
   app.get('/v3/log/:partition/position', async (c) => {
@@ -79,6 +83,7 @@ function admit(
   const partition = partitionParam.safeParse(c.req.param('partition'));
   if (!partition.success) throw new CodedError('not_found', 'there is no such partition');
   guard(logs.policy.followers(partition.data), caller, `the ${partition.data} log`);
+  deps.limits.call(caller);
   return { caller, partition: partition.data };
 }
 

@@ -7,7 +7,7 @@ import { pingCluster } from './operations.ts';
 import { patienceMs } from './patience.ts';
 import { type Implementation, implement, serveOperations } from './serve-operations.ts';
 import type { ServedLogs } from './served-logs.ts';
-import { fakeWorld, recordingMetrics, recordingSink } from './testing.ts';
+import { fakeWorld, noLimits, recordingMetrics, recordingSink } from './testing.ts';
 
 const greet = operation({
   name: 'test.greet',
@@ -32,6 +32,7 @@ function served(caller: Caller | (() => Caller), implementations: readonly Imple
   const metrics = recordingMetrics();
   const app = serveOperations(implementations, {} as ServedLogs, {
     callerOf: typeof caller === 'function' ? caller : () => caller,
+    limits: noLimits,
     world: fakeWorld(),
     sink,
     metrics,

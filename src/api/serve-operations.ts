@@ -96,6 +96,7 @@ async function answer(
   const { operation, run } = found;
   const caller = deps.callerOf(c.env.incoming.socket);
   guard(operation.who, caller, name);
+  deps.limits.call(caller);
   const body = jsonOrUndefined(await c.req.text());
   if (body === undefined) throw new CodedError('bad_request', 'the body is not JSON');
   const input = operation.input.safeParse(body);
@@ -121,7 +122,11 @@ function refuse(e: unknown, c: Context<ServerEnv>, deps: ServerDeps): Response {
   const operation = c.get('operation');
   const coded = isCoded(e);
   const error: WireError = coded
-    ? { code: e.code, message: e.message }
+    ? {
+        code: e.code,
+        message: e.message,
+        ...(e.retryAfterMs !== undefined && { retryAfterMs: Math.ceil(e.retryAfterMs) }),
+      }
     : { code: 'internal', message: `internal error (request ${requestId})` };
   if (coded) deps.sink.debug('refused', { operation, requestId, code: e.code, message: e.message });
   else tellBug(e, { operation, requestId }, deps);

@@ -6,6 +6,14 @@ import type { Metrics } from '../base/service.ts';
 import type { World } from '../base/world.ts';
 import type { Caller } from './operation.ts';
 
+/** What one caller may ask, so that others are served too. */
+export interface CallerLimits {
+  /** One call, of whatever kind. @throws CodedError `quota` */
+  call(caller: Caller): void;
+  /** A log that is followed, until the function is called that comes back. @throws CodedError `quota` */
+  follow(caller: Caller): () => void;
+}
+
 /** What every route of the server needs. */
 export interface ServerDeps {
   /**
@@ -13,6 +21,7 @@ export interface ServerDeps {
    * @throws CodedError `access_denied` for a certificate that admits nobody.
    */
   readonly callerOf: (socket: Socket) => Caller;
+  readonly limits: CallerLimits;
   readonly world: World;
   readonly sink: LogSink;
   readonly metrics: Metrics;

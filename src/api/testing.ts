@@ -1,6 +1,7 @@
 import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import type { World } from '../base/world.ts';
+import type { CallerLimits } from './server-deps.ts';
 
 /** Time stands still until a test moves it; random bytes and ids count upwards. */
 export interface FakeWorld extends World {
@@ -59,3 +60,6 @@ export function recordingMetrics(): Metrics & { readonly counters: Map<string, n
     observe: () => undefined,
   };
 }
+
+/** Everybody may ask whatever he likes. */
+export const noLimits: CallerLimits = { call: () => undefined, follow: () => () => undefined };

@@ -1,13 +1,23 @@
 import { z } from 'zod';
+import { hour } from '../base/duration.ts';
 import { CodedError, type ErrorCode, errorCodes } from '../base/errors.ts';
 
 /** Body of every answer that is not a success. */
 export interface WireError {
   readonly code: ErrorCode;
   readonly message: string;
+  /** When it is worth while to ask again. */
+  readonly retryAfterMs?: number | undefined;
 }
 
-export const wireError = z.object({ code: z.string(), message: z.string() });
+/** A server cannot make anybody wait longer than this. */
+const longestWaitMs = hour;
+
+export const wireError = z.object({
+  code: z.string(),
+  message: z.string(),
+  retryAfterMs: z.number().nonnegative().optional().catch(undefined),
+});
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorCodes, code);
 
@@ -20,8 +30,11 @@ export class Answered extends Error {
 export const isAnswer = (e: unknown): boolean => e instanceof Error && e.cause instanceof Answered;
 
 /** The error a server sent. A code this version does not know becomes `unavailable`: the caller may try again. */
-export function fromWire(code: string, message: string): CodedError {
-  const options = { cause: new Answered(code) };
+export function fromWire(code: string, message: string, retryAfterMs?: number): CodedError {
+  const options = {
+    cause: new Answered(code),
+    retryAfterMs: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, longestWaitMs),
+  };
   return isErrorCode(code)
     ? new CodedError(code, message, options)
     : new CodedError('unavailable', `${message} (${code}, which this version does not know)`, options);
@@ -31,7 +44,7 @@ export function fromWire(code: string, message: string): CodedError {
 export function errorOfAnswer(status: number, body: string): CodedError {
   const parsed = wireError.safeParse(jsonOrUndefined(body));
   return parsed.success
-    ? fromWire(parsed.data.code, parsed.data.message)
+    ? fromWire(parsed.data.code, parsed.data.message, parsed.data.retryAfterMs)
     : new CodedError('unavailable', `the server answered ${status} and not in our form`);
 }
 

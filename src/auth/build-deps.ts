@@ -16,9 +16,12 @@ import { declareConfiguration, tellDrift } from './file-configuration.ts';
 import { freshWithin, watchFoldLag } from './fold-lag.ts';
 import { foundCluster } from './first-start.ts';
 import { guardedLog } from './guarded-log.ts';
+import { hostAges } from './host-ages.ts';
 import { openGates } from './open-gates.ts';
 import { ownAudit } from './own-audit.ts';
 import { flushIfRoom, presenceWriter } from './presence-writer.ts';
+import { type QuotaSettings, usualQuotas } from './quota-rules.ts';
+import { openQuotas } from './quotas.ts';
 import { signingHeads } from './sign-heads.ts';
 import { keyChest } from './signing-keys.ts';
 import { readStaticTokens, type StaticToken } from './static-tokens.ts';
@@ -40,6 +43,8 @@ export interface AuthParts {
   readonly staticTokens?: readonly StaticToken[];
   /** Default 5,000. */
   readonly maxLogLagMs?: number;
+  /** Default: `usualQuotas`. */
+  readonly quotas?: QuotaSettings;
   /** Where signed heads go beside the log; closed by whoever made them. Default: nowhere. */
   readonly witnesses?: Witnesses;
   /** Which of the auth servers that the file names serves a cluster; asked only before one is made. Default: none. */
@@ -131,6 +136,11 @@ export async function buildDeps(
     const audit = auditWriter(log.audit, hostId);
     const own = ownAudit({ writer: audit, state: log.state, world, hostId });
     const gates = openGates(own, world, hostId, sink);
+    const quotas = openQuotas({
+      settings: parts.quotas ?? usualQuotas,
+      audit: own,
+      ...{ world, sink, metrics, hostId },
+    });
     const staticTokens = readStaticTokens(parts.staticTokens ?? [], sink);
     const following = afterwards();
     const lag = watchFoldLag({ views: folds, sink, metrics, limitMs, monotonic });
@@ -141,6 +151,7 @@ export async function buildDeps(
     const heads = signingHeads({ log, world, sink, metrics, hostId, witnesses });
     closers.push(
       () => gates.close(),
+      () => quotas.close(),
       () => {
         drift.close();
         lag.close();
@@ -165,6 +176,8 @@ export async function buildDeps(
         ownAudit: own,
         gate: gates.gate,
         joins: gates.joins,
+        quotas,
+        hostAges: hostAges(log.state),
         staticTokens,
         presence,
         heads,

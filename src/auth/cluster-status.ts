@@ -31,6 +31,7 @@ export async function clusterStatus(deps: AuthDeps): Promise<z.input<typeof read
     userAuthority: rotationText(deps, 'user'),
     hostAuthority: rotationText(deps, 'host'),
     drift: currentDrift(deps).map((one) => ({ ...one, others: [...one.others] })),
+    overQuota: deps.quotas.exceeded().map(({ measure, ...rest }) => ({ quota: measure, ...rest })),
     store: deps.log.store(),
     logKey: logKeys.at(-1)?.publicKey ?? '',
     clock: [deps.clocks.notice(), away === undefined ? await logLead(deps) : undefined]

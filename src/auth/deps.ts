@@ -12,10 +12,12 @@ import type { AuditWriter } from './audit-writer.ts';
 import type { AuthViews } from './auth-views.ts';
 import type { ClockWatch } from './clocks.ts';
 import type { FoldLag } from './fold-lag.ts';
+import type { HostAges } from './host-ages.ts';
 import type { JoinGate } from './join-gate.ts';
 import type { LoginGate } from './login-gate.ts';
 import type { OwnAudit } from './own-audit.ts';
 import type { PresenceWriter } from './presence-writer.ts';
+import type { Quotas } from './quotas.ts';
 import type { SigningHeads } from './sign-heads.ts';
 import type { KeyChest } from './signing-keys.ts';
 import type { KnownStaticToken } from './static-tokens.ts';
@@ -39,6 +41,8 @@ export interface AuthDeps {
   readonly ownAudit: OwnAudit;
   readonly gate: LoginGate;
   readonly joins: JoinGate;
+  readonly quotas: Quotas;
+  readonly hostAges: HostAges;
   /** Tokens of this server's file. */
   readonly staticTokens: readonly KnownStaticToken[];
   readonly presence: PresenceWriter;

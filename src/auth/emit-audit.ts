@@ -1,31 +1,59 @@
 import type { z } from 'zod';
 import type { emitAudit as operation } from '../api/operations.ts';
-import { actorOf } from '../api/guard.ts';
 import type { Call } from '../api/server-deps.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
+import { msBetween } from '../base/time.ts';
 import type { AuditNumbers } from '../domain/audit.ts';
 import type { AuditEvent } from '../domain/audit-event.ts';
+import { type Arrival, asReported, type Reporter } from '../domain/reported-event.ts';
 import type { Cause, Position } from '../log/event.ts';
+import { findHost } from '../views/hosts.ts';
+import { findUser } from '../views/users.ts';
 import { type AuthDeps, causeOf } from './deps.ts';
+import { whoseTelling } from './quota-rules.ts';
 
 type Input = z.output<typeof operation.input>;
 type Output = z.input<typeof operation.output>;
 
 /**
- * Stores what a proxy or node saw. Each event says by whom it was told, whatever it claims itself.
- * @throws CodedError `bad_request` for an event in the name of another server, `too_large` for one that the log does not
- * take: sending it again would not help.
+ * Stores what a proxy or node saw: who tells it, from where and when it came is set here, whatever the event claims
+ * (`domain/reported-event.ts`).
+ * @throws CodedError `quota` for more than one machine may tell in a time: the sender keeps it, and sends it again;
+ * `bad_request` for an event that is not the caller's to tell, `too_large` for one that the log does not take: sending it again
+ * would not help.
  */
 export async function emitAudit(deps: AuthDeps, call: Call, { events, numbered }: Input): Promise<Output> {
   const { caller } = call;
-  if (caller.kind !== 'host') throw new CodedError('access_denied', 'only hosts tell what they saw');
-  const told = events.map((event) => {
-    if (event.server_id !== undefined && event.server_id !== caller.hostId)
-      throw new CodedError('bad_request', `event ${event.uid}: server_id is not the caller's own`);
-    return { actor: actorOf(caller), request_id: call.requestId, ...event, server_id: caller.hostId };
+  if (caller.kind !== 'host' || (caller.role !== 'Node' && caller.role !== 'Proxy'))
+    throw new CodedError('access_denied', 'only nodes and proxies tell what they saw');
+  const { hostId, role } = caller;
+  const joinedAt = await deps.hostAges.joinedAt(hostId);
+  const at = deps.world.now();
+  const reporter: Reporter = {
+    hostId,
+    role,
+    joinedAt,
+    known: findHost(deps.views.hosts.state(), hostId, role),
+  };
+  const arrival: Arrival = {
+    at,
+    requestId: call.requestId,
+    isUser: (name) => findUser(deps.views.users.state(), name) !== undefined,
+  };
+  const told = events.map((event) => asReported(event, reporter, arrival));
+  const whose = { ...whoseTelling(caller), ageMs: joinedAt === undefined ? 0 : msBetween(joinedAt, at) };
+  const giveBack = deps.quotas.take(whose, {
+    audit_events: told.length,
+    audit_bytes: Buffer.byteLength(JSON.stringify(told)),
   });
-  call.deadline.begin();
-  return { position: await append(deps, told, causeOf(deps, call), numbered) };
+  try {
+    call.deadline.begin();
+    return { position: await append(deps, told, causeOf(deps, call), numbered) };
+  } catch (e) {
+    // While the store is away the sender tries again and again: that is not its doing.
+    giveBack();
+    throw e;
+  }
 }
 
 /** What is too large for one append goes in several: a sender cannot know what the log wraps each event in. */

@@ -2,15 +2,17 @@ import { isIPv6 } from 'node:net';
 import type { z } from 'zod';
 import type { heartbeat as operation } from '../api/operations.ts';
 import type { Call } from '../api/server-deps.ts';
-import { CodedError } from '../base/errors.ts';
+import { CodedError, isCoded } from '../base/errors.ts';
 import { host as hostRules, sameHost } from '../domain/host.ts';
 import type { HostInfo } from '../domain/host-info.ts';
+import { checkSize } from '../domain/label-limits.ts';
 import { hostStream } from '../domain/streams.ts';
 import { step, transact } from '../log/execute.ts';
 import { findHost } from '../views/hosts.ts';
 import { presenceOf } from '../views/presence.ts';
 import { checkClaimedNames } from './claimed-names.ts';
 import { type AuthDeps, causeOf } from './deps.ts';
+import { whoseTelling } from './quota-rules.ts';
 
 type Input = z.output<typeof operation.input>;
 type Output = z.input<typeof operation.output>;
@@ -19,6 +21,7 @@ type Output = z.input<typeof operation.output>;
  * A host says that it is alive, and what it is now. A host that was not known to be alive is told of at once, so that it
  * can be used as soon as its first heartbeat was answered; the others with the next coalesced fact.
  * @throws CodedError `access_denied` for another host than the caller, `bad_request` for a new name that it may not have,
+ * `too_large` for more labels than a host may have,
  * `unavailable` while the clock of this server is not to be trusted.
  */
 export async function heartbeat(
@@ -29,6 +32,7 @@ export async function heartbeat(
   const { caller } = call;
   if (caller.kind !== 'host' || caller.hostId !== host.hostId || caller.role !== host.role)
     throw new CodedError('access_denied', 'a host may only announce itself, in the role of its certificate');
+  checkSize(host);
   if (sentAt !== undefined) deps.clocks.hear(host.hostId, sentAt);
   deps.clocks.require();
   const seen = { ...host, address: withRealHost(host.address, caller.address) };
@@ -37,14 +41,35 @@ export async function heartbeat(
   const known = findHost(deps.views.hosts.state(), host.hostId, host.role);
   if (known?.nodename !== host.nodename)
     checkClaimedNames({ hostId: host.hostId, nodename: host.nodename, additionalPrincipals: [] });
-  if (known === undefined || !sameHost(known, seen)) await announce(deps, seen, call);
+  const putOff = known === undefined || !sameHost(known, seen) ? await announceWithin(deps, seen, call) : {};
   const { presence, clock } = deps.views;
   const wasAlive = presenceOf(presence.state(), host, clock.monotonic()).status === 'alive';
   deps.presence.renew({ hostId: host.hostId, role: host.role }, ttlSeconds);
-  if (wasAlive) return {};
+  if (wasAlive) return putOff;
   const position = await deps.presence.soon();
   if (position !== undefined) await deps.views.presence.reached(position);
-  return {};
+  return putOff;
+}
+
+/**
+ * A change is stored for ever. A host that changes too often is as alive as others: it is told when to say again what it
+ * is then, so that the newest of all changes wins.
+ */
+async function announceWithin(deps: AuthDeps, host: HostInfo, call: Call): Promise<Output> {
+  let giveBack;
+  try {
+    giveBack = deps.quotas.take(whoseTelling(host), { changes: 1 });
+  } catch (e) {
+    if (!isCoded(e, 'quota')) throw e;
+    return { changeAfterMs: e.retryAfterMs ?? 0, notice: e.message };
+  }
+  try {
+    await announce(deps, host, call);
+    return {};
+  } catch (e) {
+    giveBack();
+    throw e;
+  }
 }
 
 /** Membership: a fact only when something changed. */

@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CodedError } from '../base/errors.ts';
 import { hour, minute, plusMs, second } from '../base/time.ts';
 import type { AuditEvent } from '../domain/audit-event.ts';
 import type { HostInfo } from '../domain/host-info.ts';
@@ -83,6 +84,29 @@ describe('a heartbeat', () => {
       expect(await list()).toEqual(['node-1']);
     },
   );
+
+  it('is taken from who changes too often, but no change until later; then the newest wins', async () => {
+    await beat(node(1));
+    await beat(node(2));
+    let answer: Awaited<ReturnType<typeof beat>> = {};
+    for (let n = 0; n < 100; n++) answer = await beat(node(1, { labels: { n: String(n) } }));
+    expect(answer).toMatchObject({
+      changeAfterMs: expect.any(Number) as number,
+      notice: expect.stringMatching(/quota of changes .* is used up for node:/) as string,
+    });
+    const changes = (await eventsOf(auth.log, 'state')).filter(({ fact }) => fact.type === 'host.changed');
+    expect(changes.length).toBeLessThan(30);
+    expect(
+      (await eventsOf(auth.log, 'audit')).map(({ fact }) => (fact.data as { event?: unknown }).event),
+    ).toContainEqual(expect.objectContaining({ event: 'quota.exceeded', code: 'TQ000W', quota: 'changes' }));
+    auth.world.advance(59 * second);
+    await beat(node(1, { labels: { n: 'newest' } }));
+    // It is alive meanwhile, and others are served.
+    expect(await list()).toEqual(['node-1', 'node-2']);
+    auth.world.advance(answer.changeAfterMs ?? 0);
+    expect(await beat(node(1, { labels: { n: 'newest' } }))).toEqual({});
+    expect(await list(adminCall, { n: 'newest' })).toEqual(['node-1']);
+  });
 
   it.each([
     ['0.0.0.0:3022', '10.0.0.9:4711', '10.0.0.9:3022'],
@@ -169,9 +193,23 @@ describe('emitting audit events', () => {
   });
 
   it('says who told, whatever the event claims', async () => {
-    await emit([told({ actor: 'node:me' })]);
+    await beat(node(1));
+    await emit([
+      told({ actor: 'admin', server_hostname: 'auth-1', user: 'alice', time: '2099-01-01T00:00:00.000Z' }),
+    ]);
     const { events } = await search({ types: ['exec'] });
-    expect(events).toMatchObject([{ server_id: idOf(0xb01) }]);
+    expect(events).toMatchObject([
+      {
+        ...{ server_id: idOf(0xb01), server_hostname: 'node-1', actor: `node:${idOf(0xb01)}` },
+        ...{ time: auth.world.now(), received: auth.world.now(), user: 'alice', unknown_user: true },
+        claimed: { actor: 'admin', server_hostname: 'auth-1', time: '2099-01-01T00:00:00.000Z' },
+      },
+    ]);
+    const stored = (await eventsOf(auth.log, 'audit')).at(-1);
+    expect(stored?.cause.actor).toBe(`node:${idOf(0xb01)}`);
+    await expect(emit([told({ event: 'user.login', code: 'T1000I' })])).rejects.toMatchObject({
+      code: 'bad_request',
+    });
   });
 
   it('stores in several appends what is too large for one, each event once', async () => {
@@ -186,6 +224,34 @@ describe('emitting audit events', () => {
 
   it('says of one that no append takes that it never will', async () => {
     await expect(emit([told({ command: 'x'.repeat(70_000) })])).rejects.toMatchObject({ code: 'too_large' });
+  });
+
+  it('takes a spool of twenty thousand at once, and puts off who goes on at that rate, without losing any', async () => {
+    const batch = (): AuditEvent[] => Array.from({ length: 200 }, () => told());
+    // A new machine has nothing to give back yet.
+    await beat(node(2));
+    for (let n = 0; n < 25; n++) await emit(batch(), 2);
+    await expect(emit(batch(), 2)).rejects.toMatchObject({ code: 'quota' });
+    await beat(node(1));
+    auth.world.advance(hour);
+    for (let n = 0; n < 100; n++) await emit(batch());
+    const late = batch();
+    const refused = await emit(late).catch((e: unknown) => e);
+    expect(refused).toMatchObject({ code: 'quota', retryAfterMs: expect.any(Number) as number });
+    await emit([told()], 2);
+    auth.world.advance((refused as CodedError).retryAfterMs ?? 0);
+    await emit(late);
+    const stored = (await eventsOf(auth.log, 'audit')).filter(({ stream }) => stream.endsWith(idOf(0xb01)));
+    expect(stored).toHaveLength(20_200);
+  });
+
+  it('counts nothing against a machine while the store takes nothing', async () => {
+    const append = vi.spyOn(auth.log.audit, 'append');
+    append.mockRejectedValue(new CodedError('unavailable', 'the store is away'));
+    const batch = Array.from({ length: 200 }, () => told());
+    for (let n = 0; n < 150; n++) await expect(emit(batch)).rejects.toMatchObject({ code: 'unavailable' });
+    append.mockRestore();
+    await emit(batch);
   });
 
   it('refuses an event of another server for good, and with it the batch', async () => {

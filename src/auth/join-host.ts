@@ -29,6 +29,7 @@ import { timeForToken } from './deciding-time-of.ts';
 import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { readPublicKey } from './issue-certificates.ts';
 import { checkHostId } from './issue-host-identity.ts';
+import { sourceOf } from './rate-limit.ts';
 import { findStatic, type KnownStaticToken } from './static-tokens.ts';
 
 type Input = z.output<typeof operation.input>;
@@ -42,7 +43,7 @@ const maxSkewMs = Number(backDateSeconds) * second;
  * anything is spent, and the audit has the reason that the machine is told.
  * @throws CodedError `access_denied` for a secret that was never a token, in one text; for one that was, with what became
  * of it; for clocks that differ, and for the id of another machine. `bad_request` for a role, key or name that cannot be.
- * `limit_exceeded` when too many come.
+ * `limit_exceeded` when too many come, `quota` when one token admits too many.
  */
 export function joinHost(deps: AuthDeps, call: Call, input: Input): Promise<Output> {
   const { address } = call.caller;
@@ -78,6 +79,8 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
   const { tokenRoles, time } = await rolesOfToken(deps, { hash, fromFile, use, asOf });
   const now = deps.world.now();
   checkClock(input, input.sentAt, now);
+  const tokenId = tokenIdOf(hash);
+  takeJoin(deps, tokenId, address);
   const certificates = await certifyHost(deps, {
     hostId,
     nodename,
@@ -87,7 +90,6 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
     now,
   });
   const cause: Cause = { ...causeOf(deps, call), actor: `${role.toLowerCase()}:${hostId}` };
-  const tokenId = tokenIdOf(hash);
   const { position, outcomes } = await transact(
     deps.log.state,
     [
@@ -110,6 +112,16 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
     deps.sink.warn('a token gave the id of a machine that is gone to another key', { ...use, tokenId });
   else deps.sink.info('a machine was certified for a token', { ...use, tokenId });
   return certificates;
+}
+
+/**
+ * A token that anyone may use any number of times makes machines for ever: so many an hour by one token from one address, ten
+ * times as many from all. What then is refused comes again by itself.
+ */
+function takeJoin(deps: AuthDeps, tokenId: string, address: string): void {
+  // In this order: who is refused for his own address takes nothing from the others.
+  deps.quotas.take({ name: `token ${tokenId} at ${sourceOf(address)}`, factor: 1 }, { joins: 1 });
+  deps.quotas.take({ name: `token ${tokenId}`, factor: 10 }, { joins: 1 });
 }
 
 /** Whoever is told to be alive on the log now is known here. */

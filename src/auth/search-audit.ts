@@ -1,11 +1,12 @@
 import type { z } from 'zod';
 import type { searchAudit as operation } from '../api/operations.ts';
 import { CodedError } from '../base/errors.ts';
-import { hour, type Instant, minute, plusMs } from '../base/time.ts';
+import { type Instant, minute, plusMs } from '../base/time.ts';
 import { auditFact } from '../domain/audit.ts';
 import type { AuditEvent } from '../domain/audit-event.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Recorded } from '../log/event.ts';
+import { reportedSkewMs } from '../domain/reported-event.ts';
 import { auditFromState } from '../domain/audit-from-state.ts';
 import type { AuthDeps } from './deps.ts';
 import { newest } from './newest.ts';
@@ -17,7 +18,7 @@ type Output = z.input<typeof operation.output>;
  * An event is on the log after it happened, by the clock of its host. So much may that one have been ahead of the clock of the
  * auth server that stored it, whichever of the two was wrong; what differs by more needs an earlier `from`.
  */
-const clockSkewMs = 6 * hour;
+const clockSkewMs = reportedSkewMs;
 /** Who asks for all until now means what is stamped with a later moment as well, if his clock or ours is a little behind. */
 const nowMs = 5 * minute;
 

@@ -24,8 +24,10 @@ import { destroySuperseded } from './destroy-superseded.ts';
 import type { AuthDeps } from './deps.ts';
 import { implementations } from './implementations.ts';
 import { type HostIdentityRequest, issueHostIdentity } from './issue-host-identity.ts';
+import { callerLimits } from './caller-limits.ts';
 import { logPolicy } from './log-policy.ts';
 import { clusterOf } from './lookups.ts';
+import type { QuotaSettings } from './quota-rules.ts';
 import type { StaticToken } from './static-tokens.ts';
 import { closeServer, secureContextOf, type TlsContext, tlsServer } from './tls-server.ts';
 
@@ -47,6 +49,8 @@ export interface AuthConfig {
   readonly servedBy?: () => Promise<string | undefined>;
   /** Further behind the store than this, it issues no certificates. Default 5,000. */
   readonly maxLogLagMs?: number;
+  /** What one caller may take in a time. Default: `usualQuotas`. */
+  readonly quotas?: QuotaSettings;
 }
 
 export interface AuthServiceDeps {
@@ -138,7 +142,11 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         trouble: () => (deps.lag.lagMs() > longestServedLagMs ? deps.lag.trouble() : undefined),
         stopping: stopping.signal,
       },
-      { callerOf: identifyCallers(callerFacts(deps)), world, sink, metrics },
+      {
+        callerOf: identifyCallers(callerFacts(deps)),
+        limits: callerLimits(deps.quotas),
+        ...{ world, sink, metrics },
+      },
     );
     const server = tlsServer(await tlsContext(deps, config), listenerOf(app));
     const address = await listeners.listen('auth', server, config.listenAddress);

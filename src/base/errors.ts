@@ -12,6 +12,8 @@ export const errorCodes = {
   conflict: { http: 409, retry: true },
   /** More than a rate or a queue allows now: later it is taken. */
   limit_exceeded: { http: 429, retry: true },
+  /** One caller has used up what it may take in a time. `retryAfterMs` of the error says when there is room again. */
+  quota: { http: 429, retry: true },
   /** Larger than a size rule allows: as it is, it is never taken. */
   too_large: { http: 413, retry: false },
   /** Cannot be done now: a store, a server or a key is out of reach, or this version is too old to decide. */
@@ -32,13 +34,20 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes;
 
+export interface CodedErrorOptions extends ErrorOptions {
+  readonly retryAfterMs?: number | undefined;
+}
+
 /** A failure the caller can act on. Anything else that is thrown is a bug. */
 export class CodedError extends Error {
   override readonly name = 'CodedError';
   readonly code: ErrorCode;
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  /** Sooner than in so many milliseconds it is not worth while to ask again. */
+  readonly retryAfterMs: number | undefined;
+  constructor(code: ErrorCode, message: string, options?: CodedErrorOptions) {
     super(message, options);
     this.code = code;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 }
 

@@ -52,4 +52,6 @@ export const auditCodes = {
   authorityCreate: 'TCA000I',
   /** Events that were given up, or attempts that were not examined; with their count. */
   gap: 'TG000W',
+  /** A machine or a person came to a limit of what it may tell, join or ask. */
+  quotaExceeded: 'TQ000W',
 } as const;

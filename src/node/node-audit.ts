@@ -63,7 +63,7 @@ export interface NodeAuditOptions {
   readonly address: () => string;
 }
 
-/** Writes the events of a node: what they have in common is added here. */
+/** Writes the events of a node: what they have in common is added here; by whom they are told says auth. */
 export class NodeAudit {
   readonly #options: NodeAuditOptions;
   readonly #pending = new Set<Promise<void>>();
@@ -87,7 +87,7 @@ export class NodeAudit {
 
   /** As `afterwards`, for what is not about somebody who is logged in. */
   unnamed(fields: Happening): Promise<void> {
-    return this.#track({ ...this.#common(), actor: `node:${this.#options.hostId}`, ...fields });
+    return this.#track({ ...this.#common(), ...fields });
   }
 
   /** Resolves when nothing is on its way any more. */
@@ -109,7 +109,6 @@ export class NodeAudit {
   #event({ username, login, peer, requestId }: AuditSubject, happening: Happening): AuditEvent {
     return {
       ...this.#common(),
-      actor: `user:${username}`,
       request_id: requestId,
       user: username,
       login,

@@ -18,6 +18,7 @@ import {
 import { version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import type { HostInfo } from '../domain/host-info.ts';
+import { commandValueBytes } from '../domain/label-limits.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { privateKeyFromPem } from '../pki/key-pair.ts';
 import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
@@ -112,10 +113,16 @@ class Node {
 
   async start(stopping: AbortSignal | undefined): Promise<Running> {
     const { config, auth, sink, listeners, world } = this.#deps;
-    this.#labels = await openCommandLabels(config.commandLabels, () => {
+    const changed = (): void => {
       this.#announcement?.renew();
       this.#reconsider();
-    });
+    };
+    const names = config.commandLabels.map(({ name }) => name);
+    this.#labels = await openCommandLabels(
+      config.commandLabels,
+      changed,
+      commandValueBytes(config.labels, names),
+    );
     const context = await this.#context();
     this.#ssh = this.#server(context);
     this.#bound = await listeners.listen('node', this.#listener, config.listenAddress);

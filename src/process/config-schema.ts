@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { type QuotaSettings, usualQuotas } from '../auth/quota-rules.ts';
+import { labelFault } from '../domain/label-limits.ts';
 import { address, addresses, duration, flag, notYet, pins } from './config-scalars.ts';
 import { tokenLines } from './static-tokens.ts';
 import { storageSection } from './storage-schema.ts';
@@ -41,6 +43,8 @@ const teleport = z.strictObject({
   ca_signature_algo: notYet('ca_signature_algo (authorities are Ed25519)'),
 });
 
+const quota = z.number('a number').int().positive('a number above 0');
+
 const authService = z.strictObject({
   enabled: flag.default(true),
   listen_addr: address(3025).optional(),
@@ -70,6 +74,17 @@ const authService = z.strictObject({
         .default('otp'),
     })
     .prefault({}),
+  /** What one machine or person may tell, change, join and ask, an hour; `streams` at a time. */
+  quotas: z
+    .strictObject({
+      changes: quota.default(usualQuotas.changes),
+      audit_events: quota.default(usualQuotas.audit_events),
+      audit_bytes: quota.default(usualQuotas.audit_bytes),
+      calls: quota.default(usualQuotas.calls),
+      joins: quota.default(usualQuotas.joins),
+      streams: quota.default(usualQuotas.streams),
+    } satisfies Record<keyof QuotaSettings, z.ZodType>)
+    .prefault({}),
   /** Join tokens that never expire. */
   tokens: tokenLines.default([]),
   session_recording: notYet('session recording'),
@@ -96,6 +111,20 @@ const sshService = z.strictObject({
   enhanced_recording: notYet('enhanced_recording'),
 });
 
+/** Labels that auth would refuse are told where they stand. */
+const sshServiceWithin = sshService.superRefine(({ labels, commands }, context) => {
+  const fault = labelFault(
+    labels,
+    commands.map(({ name }) => name),
+  );
+  if (fault === undefined) return;
+  const { name, why } = fault;
+  const command = commands.findIndex((one) => one.name === name);
+  const path =
+    name === undefined ? ['labels'] : name in labels ? ['labels', name] : ['commands', command, 'name'];
+  context.addIssue({ code: 'custom', path, message: why });
+});
+
 const proxyService = z.strictObject({
   enabled: flag.default(true),
   listen_addr: address(3023).optional(),
@@ -119,7 +148,7 @@ const proxyService = z.strictObject({
 export const fileSchema = z.strictObject({
   teleport: teleport.prefault({}),
   auth_service: authService.prefault({}),
-  ssh_service: sshService.prefault({}),
+  ssh_service: sshServiceWithin.prefault({}),
   proxy_service: proxyService.prefault({}),
 });
 export type ConfigFile = z.infer<typeof fileSchema>;

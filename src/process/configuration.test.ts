@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { usualQuotas } from '../auth/quota-rules.ts';
 import { readConfiguration, type Flags } from './configuration.ts';
 
 const base64 = (yaml: string): string => Buffer.from(yaml).toString('base64');
@@ -32,6 +33,27 @@ describe('putting the configuration together', () => {
       labels: { x: 'y' },
       listen: { ssh: { host: '127.0.0.1', port: 22 }, auth: { host: '127.0.0.1', port: 3025 } },
     });
+  });
+  it('takes quotas of one machine, and no others than there are', () => {
+    const { quotas } = read('auth_service: {quotas: {audit_events: 500000}}').file.auth_service;
+    expect(quotas).toEqual({ ...usualQuotas, audit_events: 500_000 });
+    expect(() => read('auth_service: {quotas: {changes: 0}}')).toThrow(/quotas.changes: a number above 0/);
+    expect(() => read('auth_service: {quotas: {sessions: 1}}')).toThrow(/unrecognized .*'sessions'/);
+  });
+  it('refuses labels that auth would not take, with file, line and field', () => {
+    const long = 'x'.repeat(1_025);
+    expect(() => read(`ssh_service:\n  labels:\n    a: b\n    c: ${long}\n`)).toThrow(
+      '--config-string:4:5: ssh_service.labels.c: the value of the label has 1025 bytes: it may have 1024',
+    );
+    const many = Array.from({ length: 65 }, (_, n) => `l${n}: x`).join(', ');
+    expect(() => read(`ssh_service:\n  labels: {${many}}\n`)).toThrow(
+      '--config-string:2:3: ssh_service.labels: 65 labels: a host may have 64',
+    );
+    const command = `{name: ${'n'.repeat(129)}, command: [x], period: 1m}`;
+    expect(() => read(`ssh_service:\n  commands:\n  - ${command}\n`)).toThrow(
+      /:3:6: ssh_service.commands.0.name: the name of the label has 129 bytes/,
+    );
+    expect(() => read('', { labels: `a=${long}` })).toThrow(/--labels: 'a': the value of the label has 1025/);
   });
   it('switches off what --roles does not name', () => {
     expect([...read('', { roles: 'auth,node' }).roles]).toEqual(['auth', 'node']);

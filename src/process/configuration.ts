@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { isWildcard, parseHostPort } from '../base/addresses.ts';
 import { CodedError, messageOf } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
+import { labelFault, labelLimits } from '../domain/label-limits.ts';
 import { parseConfigFile } from './config-file.ts';
 import type { ConfigFile } from './config-schema.ts';
 import { joinOf, type JoinSettings } from './join-settings.ts';
@@ -203,5 +204,16 @@ function labelsOf(
   }
   if (Object.keys(labels).length + commandLabels.length === 0 && flag.trim() !== '')
     throw new CodedError('misconfigured', `--labels: expected key=value,key2=value2, got '${flag}'`);
+  checkLabels(
+    labels,
+    commandLabels.map(({ name }) => name),
+  );
   return { labels, commandLabels };
+}
+
+function checkLabels(labels: Readonly<Record<string, string>>, commands: readonly string[]): void {
+  const fault = labelFault(labels, commands);
+  if (fault === undefined) return;
+  const which = fault.name === undefined ? '' : `'${fault.name.slice(0, labelLimits.name)}': `;
+  throw new CodedError('misconfigured', `--labels: ${which}${fault.why}`);
 }

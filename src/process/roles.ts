@@ -134,6 +134,7 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
       staticTokens: readTokenLines(configuration.file.auth_service.tokens),
       servedBy: () => servingOf(configuration.file.teleport.auth_servers ?? [], world),
       maxLogLagMs: configuration.file.auth_service.max_log_lag,
+      quotas: configuration.file.auth_service.quotas,
     },
   });
 }

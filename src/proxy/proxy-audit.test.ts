@@ -55,7 +55,6 @@ describe('telling the audit of refused logins', () => {
         user: 'alice',
         login: 'root',
         server_id: hostId,
-        actor: `proxy:${hostId}`,
         'addr.remote': '192.0.2.1:4711',
         'addr.local': '10.0.0.1:3023',
       }),

@@ -135,7 +135,6 @@ export class ProxyAudit {
       time: world.now(),
       ei: 0,
       server_id: hostId,
-      actor: `proxy:${hostId}`,
       request_id: world.uuid(),
       ...fields,
     };

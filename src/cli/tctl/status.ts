@@ -21,6 +21,7 @@ export async function status(invocation: Invocation, io: CliIo): Promise<number>
     ...(found.logKey === '' ? [] : [['Log key', found.logKey] as [string, string]]),
     ...storeRows(found),
     ...found.drift.map((one): [string, string] => ['Differs', driftText(one)]),
+    ...quotaRows(found),
     ...(found.clock === '' ? [] : [['Clock', found.clock] as [string, string]]),
     ...reloadRows(loadRestart(dataDir)),
     ...(found.trouble === '' ? [] : [['Trouble', found.trouble] as [string, string]]),
@@ -44,6 +45,23 @@ function storeRows({ store }: Status): [string, string][] {
   return [
     ['Store', `${store.type} ${store.place}`],
     ...(figures.length > 0 ? [['Store figures', figures.join(' ')] as [string, string]] : []),
+  ];
+}
+
+/** Most recent first; of many only so many, with how many there are. */
+const shownOverQuota = 10;
+
+function quotaRows({ overQuota }: Status): [string, string][] {
+  const rows = overQuota
+    .toSorted((a, b) => (a.at < b.at ? 1 : -1))
+    .map((one): [string, string] => [
+      'Over quota',
+      `${one.who}: ${one.quota}, at ${one.at}${one.refused > 0 ? `, ${one.refused} times since it was told` : ''}`,
+    ]);
+  const more = rows.length - shownOverQuota;
+  return [
+    ...rows.slice(0, shownOverQuota),
+    ...(more > 0 ? [['', `and ${more} more`] as [string, string]] : []),
   ];
 }
 
