@@ -2,7 +2,10 @@ import { z } from 'zod';
 import { instant } from '../base/time.ts';
 import { auditNumbers } from '../domain/audit.ts';
 import { auditEvent } from '../domain/audit-event.ts';
-import { hostInfo } from '../domain/host-info.ts';
+import { isCleanText } from '../base/clean-text.ts';
+import { foreignRecord } from '../base/foreign-record.ts';
+import { announcedHost, hostInfo } from '../domain/host-info.ts';
+import { labelKey } from '../domain/host-text.ts';
 import { joinRole } from '../domain/join-token.ts';
 import { traits } from '../domain/role-spec.ts';
 import { operation } from './operation.ts';
@@ -14,6 +17,9 @@ const username = z.string().min(1).max(128);
 const publicKeyLine = z.string().max(16_384);
 const password = z.string().max(65_536);
 const otp = z.string().max(16);
+/** Goes into the log, the audit and certificates. */
+const cleanText = (longest: number): z.ZodString =>
+  z.string().max(longest).refine(isCleanText, 'a line without control and invisible characters');
 
 /** What a client must trust to talk to this cluster's hosts. */
 export const hostSigner = z.object({
@@ -88,9 +94,9 @@ export const logIn = operation({
     publicKey: publicKeyLine,
     ttlSeconds: z.number().int().positive(),
     format: z.enum(['standard', 'oldssh']).default('standard'),
-    routeToCluster: z.string().max(255).default(''),
+    routeToCluster: cleanText(255).default(''),
     /** `ip:port` of the person's own machine. */
-    clientAddress: z.string().max(300),
+    clientAddress: cleanText(300),
   }),
   output: z.object({
     username,
@@ -165,7 +171,7 @@ export const readInvite = operation({
 export const acceptInvite = operation({
   name: 'invite.accept',
   who: ['Proxy'],
-  input: z.object({ token: z.string().max(128), password, otp, clientAddress: z.string().max(300) }),
+  input: z.object({ token: z.string().max(128), password, otp, clientAddress: cleanText(300) }),
   output: z.object({ username }),
 });
 
@@ -195,7 +201,7 @@ export const listHosts = operation({
   who: ['user', 'Proxy', 'Admin'],
   input: z.object({
     role: z.enum(['Node', 'Proxy', 'Auth']),
-    labels: z.record(z.string(), z.string()).default({}),
+    labels: foreignRecord(labelKey, z.string()).default({}),
   }),
   output: z.object({ hosts: z.array(hostStatus) }),
 });
@@ -277,7 +283,7 @@ export const heartbeat = operation({
   repeatable: true,
   who: ['Node', 'Proxy', 'Auth'],
   input: z.object({
-    host: hostInfo,
+    host: announcedHost,
     ttlSeconds: z.number().int().positive().max(3600),
     /** By the clock of the host. Older releases do not tell it. */
     sentAt: instant.optional(),
