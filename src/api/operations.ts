@@ -192,9 +192,13 @@ export const listAuthorities = operation({
 });
 
 /** A host with what is known of its life. */
-export const hostStatus = hostInfo.extend({ lastSeenAt: instant });
+export const hostStatus = hostInfo.omit({ otherNames: true }).extend({
+  lastSeenAt: instant,
+  /** Since when it has its name. Older releases do not tell. */
+  namedSince: instant.optional(),
+});
 
-/** A user sees the nodes whose labels one of its roles admits; machines see all. Sorted by name. */
+/** A user sees the nodes whose labels one of its roles admits; machines see all. Sorted by name, then who had it first. */
 export const listHosts = operation({
   name: 'host.list',
   repeatable: true,
@@ -215,10 +219,19 @@ export const createToken = operation({
     ttlSeconds: z.number().int().positive().default(1800),
     /** How many joins it admits, a machine in one role counting as one; without it, any number until it expires. */
     uses: z.number().int().positive().optional(),
+    /** Patterns of what its machines may be called: `web-*`. Empty: anything. */
+    names: z.array(z.string().max(253)).max(20).optional(),
     /** A value of the operator's choice instead of a random one. */
     value: z.string().max(1024).optional(),
   }),
-  output: z.object({ token: z.string(), tokenId: z.string(), expiresAt: instant, position }),
+  output: z.object({
+    token: z.string(),
+    tokenId: z.string(),
+    expiresAt: instant,
+    position,
+    /** As they hold. Older releases know of none. */
+    names: z.array(z.string()).default([]),
+  }),
 });
 
 export const tokenSummary = z.object({
@@ -233,6 +246,8 @@ export const tokenSummary = z.object({
   usesLeft: z.number().int().nonnegative().nullable(),
   /** How many joins it has admitted. */
   joined: z.number().int().nonnegative(),
+  /** What its machines may be called; empty: anything. */
+  names: z.array(z.string()).default([]),
 });
 
 /** Tokens that admit somebody now: static ones first, then by expiry. */

@@ -38,6 +38,8 @@ export interface AuthParts {
   readonly settings?: Settings;
   /** Join tokens of the file. Default: none. */
   readonly staticTokens?: readonly StaticToken[];
+  /** Names and addresses of the file by which people know the cluster. Default: none. */
+  readonly reservedNames?: readonly string[];
   /** Default 5,000. */
   readonly maxLogLagMs?: number;
   /** Where signed heads go beside the log; closed by whoever made them. Default: nowhere. */
@@ -166,6 +168,7 @@ export async function buildDeps(
         gate: gates.gate,
         joins: gates.joins,
         staticTokens,
+        reservedNames: parts.reservedNames ?? [],
         presence,
         heads,
         witnesses,

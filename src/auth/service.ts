@@ -44,6 +44,8 @@ export interface AuthConfig {
   readonly settings?: Settings;
   /** Join tokens of the file. */
   readonly staticTokens?: readonly StaticToken[];
+  /** Names and addresses of the file by which people know the cluster: no node that joins is called so. Default: none. */
+  readonly reservedNames?: readonly string[];
   /** Which of the auth servers that the file names serves a cluster; asked only before one is made. Default: none. */
   readonly servedBy?: () => Promise<string | undefined>;
   /** Further behind the store than this, it issues no certificates. Default 5,000. */

@@ -23,11 +23,13 @@ export const hostInfo = z.object({
   sshPublicAddress: z.string().max(300).default(''),
   labels: z.record(z.string(), z.string()),
   version: z.string().max(64),
+  /** What its certificate names it beside all that; told by the auth server that saw the certificate, never by the host. */
+  otherNames: z.array(z.string()).optional(),
 });
 export type HostInfo = z.infer<typeof hostInfo>;
 
 /** What a host may say of itself from now on: each text has the form of its kind. */
-export const announcedHost = hostInfo.extend({
+export const announcedHost = hostInfo.omit({ otherNames: true }).extend({
   hostId: text.hostId,
   nodename: text.hostName,
   address: text.hostAddress,
@@ -66,6 +68,7 @@ export function readableHost(stored: HostInfo): Readable {
     sshPublicAddress: kept('ssh public address', text.hostAddress, stored.sshPublicAddress),
     version: kept('version', text.programVersion, stored.version),
     labels: readableLabels(stored.labels),
+    ...(stored.otherNames === undefined ? {} : { otherNames: stored.otherNames.filter(text.isHostPart) }),
   };
   if (Object.keys(host.labels).length < Object.keys(stored.labels).length) leftOut.push('labels');
   return leftOut.length === 0 ? { host: stored, leftOut } : { host, leftOut };
