@@ -33,4 +33,11 @@ export type Caller =
       readonly roles: readonly string[];
       readonly address: string;
     }
-  | { readonly kind: 'host'; readonly hostId: string; readonly role: SystemRole; readonly address: string };
+  | {
+      readonly kind: 'host';
+      readonly hostId: string;
+      readonly role: SystemRole;
+      readonly address: string;
+      /** Names and addresses that its certificate was made for. Undefined: nobody has looked. */
+      readonly certifiedNames?: readonly string[];
+    };

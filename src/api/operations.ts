@@ -2,7 +2,10 @@ import { z } from 'zod';
 import { instant } from '../base/time.ts';
 import { auditNumbers } from '../domain/audit.ts';
 import { auditEvent } from '../domain/audit-event.ts';
-import { hostInfo } from '../domain/host-info.ts';
+import { isCleanText } from '../base/clean-text.ts';
+import { foreignRecord } from '../base/foreign-record.ts';
+import { announcedHost, hostInfo } from '../domain/host-info.ts';
+import { labelKey } from '../domain/host-text.ts';
 import { joinRole } from '../domain/join-token.ts';
 import { traits } from '../domain/role-spec.ts';
 import { operation } from './operation.ts';
@@ -14,6 +17,9 @@ const username = z.string().min(1).max(128);
 const publicKeyLine = z.string().max(16_384);
 const password = z.string().max(65_536);
 const otp = z.string().max(16);
+/** Goes into the log, the audit and certificates. */
+const cleanText = (longest: number): z.ZodString =>
+  z.string().max(longest).refine(isCleanText, 'a line without control and invisible characters');
 
 /** What a client must trust to talk to this cluster's hosts. */
 export const hostSigner = z.object({
@@ -92,9 +98,9 @@ export const logIn = operation({
     publicKey: publicKeyLine,
     ttlSeconds: z.number().int().positive(),
     format: z.enum(['standard', 'oldssh']).default('standard'),
-    routeToCluster: z.string().max(255).default(''),
+    routeToCluster: cleanText(255).default(''),
     /** `ip:port` of the person's own machine. */
-    clientAddress: z.string().max(300),
+    clientAddress: cleanText(300),
   }),
   output: z.object({
     username,
@@ -169,7 +175,7 @@ export const readInvite = operation({
 export const acceptInvite = operation({
   name: 'invite.accept',
   who: ['Proxy'],
-  input: z.object({ token: z.string().max(128), password, otp, clientAddress: z.string().max(300) }),
+  input: z.object({ token: z.string().max(128), password, otp, clientAddress: cleanText(300) }),
   output: z.object({ username }),
 });
 
@@ -190,16 +196,20 @@ export const listAuthorities = operation({
 });
 
 /** A host with what is known of its life. */
-export const hostStatus = hostInfo.extend({ lastSeenAt: instant });
+export const hostStatus = hostInfo.omit({ otherNames: true }).extend({
+  lastSeenAt: instant,
+  /** Since when it has its name. Older releases do not tell. */
+  namedSince: instant.optional(),
+});
 
-/** A user sees the nodes whose labels one of its roles admits; machines see all. Sorted by name. */
+/** A user sees the nodes whose labels one of its roles admits; machines see all. Sorted by name, then who had it first. */
 export const listHosts = operation({
   name: 'host.list',
   repeatable: true,
   who: ['user', 'Proxy', 'Admin'],
   input: z.object({
     role: z.enum(['Node', 'Proxy', 'Auth']),
-    labels: z.record(z.string(), z.string()).default({}),
+    labels: foreignRecord(labelKey, z.string()).default({}),
   }),
   output: z.object({ hosts: z.array(hostStatus) }),
 });
@@ -213,10 +223,19 @@ export const createToken = operation({
     ttlSeconds: z.number().int().positive().default(1800),
     /** How many joins it admits, a machine in one role counting as one; without it, any number until it expires. */
     uses: z.number().int().positive().optional(),
+    /** Patterns of what its machines may be called: `web-*`. Empty: anything. */
+    names: z.array(z.string().max(253)).max(20).optional(),
     /** A value of the operator's choice instead of a random one. */
     value: z.string().max(1024).optional(),
   }),
-  output: z.object({ token: z.string(), tokenId: z.string(), expiresAt: instant, position }),
+  output: z.object({
+    token: z.string(),
+    tokenId: z.string(),
+    expiresAt: instant,
+    position,
+    /** As they hold. Older releases know of none. */
+    names: z.array(z.string()).default([]),
+  }),
 });
 
 export const tokenSummary = z.object({
@@ -231,6 +250,8 @@ export const tokenSummary = z.object({
   usesLeft: z.number().int().nonnegative().nullable(),
   /** How many joins it has admitted. */
   joined: z.number().int().nonnegative(),
+  /** What its machines may be called; empty: anything. */
+  names: z.array(z.string()).default([]),
 });
 
 /** Tokens that admit somebody now: static ones first, then by expiry. */
@@ -281,7 +302,7 @@ export const heartbeat = operation({
   repeatable: true,
   who: ['Node', 'Proxy', 'Auth'],
   input: z.object({
-    host: hostInfo,
+    host: announcedHost,
     ttlSeconds: z.number().int().positive().max(3600),
     /** By the clock of the host. Older releases do not tell it. */
     sentAt: instant.optional(),

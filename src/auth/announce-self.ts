@@ -4,6 +4,7 @@ import { isCoded, messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import { version } from '../base/version.ts';
 import { sameHost } from '../domain/host.ts';
+import { withCertifiedNames } from '../domain/held-names.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import { findHost } from '../views/hosts.ts';
 import { ownPresence } from './build-deps.ts';
@@ -19,16 +20,20 @@ export interface Self {
   readonly publicAddresses: readonly string[];
 }
 
-const hostOf = ({ hostId, nodename, publicAddresses }: Self, { host, port }: HostPort): HostInfo => ({
-  hostId,
-  role: 'Auth',
-  nodename,
-  address: formatHostPort({ host: publicAddresses[0] ?? host, port }),
-  publicAddress: '',
-  sshPublicAddress: '',
-  labels: {},
-  version,
-});
+const hostOf = ({ hostId, nodename, publicAddresses }: Self, { host, port }: HostPort): HostInfo =>
+  withCertifiedNames(
+    {
+      hostId,
+      role: 'Auth',
+      nodename,
+      address: formatHostPort({ host: publicAddresses[0] ?? host, port }),
+      publicAddress: '',
+      sshPublicAddress: '',
+      labels: {},
+      version,
+    },
+    publicAddresses,
+  );
 
 const callOf = (deps: AuthDeps, host: HostInfo): Call => ({
   caller: { kind: 'host', hostId: host.hostId, role: 'Auth', address: host.address },

@@ -41,6 +41,8 @@ export interface AuthParts {
   readonly settings?: Settings;
   /** Join tokens of the file. Default: none. */
   readonly staticTokens?: readonly StaticToken[];
+  /** Names and addresses of the file by which people know the cluster. Default: none. */
+  readonly reservedNames?: readonly string[];
   /** Default 5,000. */
   readonly maxLogLagMs?: number;
   /** Default: `usualQuotas`. */
@@ -179,6 +181,7 @@ export async function buildDeps(
         quotas,
         hostAges: hostAges(log.state),
         staticTokens,
+        reservedNames: parts.reservedNames ?? [],
         presence,
         heads,
         witnesses,

@@ -7,6 +7,7 @@ import { formatHostPort } from '../base/service.ts';
 import type { Instant } from '../base/time.ts';
 import { type SystemRole, systemRole } from '../domain/host-info.ts';
 import { type TlsIdentity, tlsIdentityOf } from '../pki/tls-identity.ts';
+import { alternativeNamesOf } from '../pki/x509-alternative-names.ts';
 import type { PresentedUser } from '../views/user-life.ts';
 
 /** What is true now of those who may call. Asked at every call, so that a lock or a rotation ends open connections. */
@@ -29,6 +30,8 @@ interface Proven {
   readonly groups: readonly string[];
   /** Which user of that name; empty when it does not say. */
   readonly lifeId: string;
+  /** DNS names and IP addresses of the certificate. */
+  readonly names: readonly string[];
 }
 
 /** One message for whatever is wrong with a certificate: its maker learns nothing. */
@@ -67,7 +70,8 @@ function prove(certificate: X509Certificate, facts: CallerFacts): Proven {
   const issuerPem = ofHost ?? ofUser;
   if (issuerPem === undefined || certificate.ca) throw refused();
   const { username, groups, lifeId = '' } = readIdentity(certificate);
-  return { certificate, issuerPem, issuer: ofHost === undefined ? 'user' : 'host', username, groups, lifeId };
+  const issuer = ofHost === undefined ? 'user' : 'host';
+  return { certificate, issuerPem, issuer, username, groups, lifeId, names: alternativeNamesOf(certificate) };
 }
 
 function readIdentity(certificate: X509Certificate): TlsIdentity {
@@ -97,7 +101,13 @@ function hostOf(proven: Proven, facts: CallerFacts, address: string): Caller {
   const role = systemRole.safeParse(proven.groups[0]);
   const suffix = `.${facts.clusterName()}`;
   if (!role.success || proven.groups.length !== 1 || !proven.username.endsWith(suffix)) throw refused();
-  return { kind: 'host', hostId: proven.username.slice(0, -suffix.length), role: role.data, address };
+  return {
+    kind: 'host',
+    hostId: proven.username.slice(0, -suffix.length),
+    role: role.data,
+    address,
+    certifiedNames: proven.names,
+  };
 }
 
 /**

@@ -41,6 +41,8 @@ export async function certifyHost(
   const sshCertificate = issueHostSshCertificate({ ...common, publicKey, ca: signer.ssh, nodename });
   const tlsCertificatePem = issueHostTlsCertificate({
     ...common,
+    // Auth knows by it what the host may announce itself as.
+    additionalPrincipals: nodename === '' ? additionalPrincipals : [nodename, ...additionalPrincipals],
     publicKey: publicKey.key,
     caPem: signer.tlsCertificatePem,
     caKey: signer.tls,

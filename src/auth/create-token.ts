@@ -28,6 +28,7 @@ export async function createToken(deps: AuthDeps, call: Call, input: Input): Pro
     asOf === undefined ? undefined : await load(deps.log.state, joinToken, tokenStream(hash), asOf);
   const time = timeForToken(deps, hash, before?.state ?? joinToken.initial);
   const ttlMs = input.ttlSeconds * second;
+  const names = (input.names ?? []).map((name) => name.toLowerCase());
   const { position } = await transact(
     deps.log.state,
     [
@@ -37,6 +38,7 @@ export async function createToken(deps: AuthDeps, call: Call, input: Input): Pro
         roles: input.roles,
         ttlMs,
         uses: input.uses ?? null,
+        names,
       }),
     ],
     causeOf(deps, call),
@@ -44,7 +46,7 @@ export async function createToken(deps: AuthDeps, call: Call, input: Input): Pro
   );
   if (position === undefined) throw new Error('bug: a new token made no fact');
   await deps.views.reached(position);
-  return { token, tokenId: tokenIdOf(hash), expiresAt: plusMs(time.now, ttlMs), position };
+  return { token, tokenId: tokenIdOf(hash), expiresAt: plusMs(time.now, ttlMs), position, names };
 }
 
 /** A machine takes a token that begins with a slash for the path of a file; a shell takes much for something else. */

@@ -45,6 +45,8 @@ export interface AuthDeps {
   readonly hostAges: HostAges;
   /** Tokens of this server's file. */
   readonly staticTokens: readonly KnownStaticToken[];
+  /** Names and addresses of this server's file by which people know the cluster: no node is called so. */
+  readonly reservedNames: readonly string[];
   readonly presence: PresenceWriter;
   readonly heads: SigningHeads;
   readonly witnesses: Witnesses;

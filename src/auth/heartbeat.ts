@@ -4,13 +4,16 @@ import type { heartbeat as operation } from '../api/operations.ts';
 import type { Call } from '../api/server-deps.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
 import { host as hostRules, sameHost } from '../domain/host.ts';
+import { withCertifiedNames } from '../domain/held-names.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import { checkSize } from '../domain/label-limits.ts';
+import { canonicalHostPart, isIpAddress, parseHostAddress } from '../domain/host-text.ts';
 import { hostStream } from '../domain/streams.ts';
 import { step, transact } from '../log/execute.ts';
 import { findHost } from '../views/hosts.ts';
 import { presenceOf } from '../views/presence.ts';
 import { checkClaimedNames } from './claimed-names.ts';
+import { grantNames } from './names-of-others.ts';
 import { type AuthDeps, causeOf } from './deps.ts';
 import { whoseTelling } from './quota-rules.ts';
 
@@ -20,8 +23,8 @@ type Output = z.input<typeof operation.output>;
 /**
  * A host says that it is alive, and what it is now. A host that was not known to be alive is told of at once, so that it
  * can be used as soon as its first heartbeat was answered; the others with the next coalesced fact.
- * @throws CodedError `access_denied` for another host than the caller, `bad_request` for a new name that it may not have,
- * `too_large` for more labels than a host may have,
+ * @throws CodedError `access_denied` for another host than the caller, and for a new name or an address that is not its own;
+ * `bad_request` for a name that none may have, `too_large` for more labels than a host may have,
  * `unavailable` while the clock of this server is not to be trusted.
  */
 export async function heartbeat(
@@ -35,12 +38,13 @@ export async function heartbeat(
   checkSize(host);
   if (sentAt !== undefined) deps.clocks.hear(host.hostId, sentAt);
   deps.clocks.require();
-  const seen = { ...host, address: withRealHost(host.address, caller.address) };
+  const address = withRealHost(host.address, caller.address);
+  const seen = withCertifiedNames({ ...host, address }, caller.certifiedNames ?? []);
   // The fold is good enough to tell that nothing changed, and spares a look at the store. Should another auth server have
   // written something else a moment ago, the next heartbeat sees it.
   const known = findHost(deps.views.hosts.state(), host.hostId, host.role);
-  if (known?.nodename !== host.nodename)
-    checkClaimedNames({ hostId: host.hostId, nodename: host.nodename, additionalPrincipals: [] });
+  if (known?.nodename !== host.nodename) await checkNewName(deps, call, host);
+  checkPlaces(seen, caller.certifiedNames);
   const putOff = known === undefined || !sameHost(known, seen) ? await announceWithin(deps, seen, call) : {};
   const { presence, clock } = deps.views;
   const wasAlive = presenceOf(presence.state(), host, clock.monotonic()).status === 'alive';
@@ -71,6 +75,50 @@ async function announceWithin(deps: AuthDeps, host: HostInfo, call: Call): Promi
     throw e;
   }
 }
+
+/** A name that a host had before stays its own, however many have it: they are shown, and a client is told of all. */
+async function checkNewName(
+  deps: AuthDeps,
+  call: Call,
+  { hostId, nodename, role }: Input['host'],
+): Promise<void> {
+  checkClaimedNames({ hostId, nodename, additionalPrincipals: [] });
+  const { caller } = call;
+  const refuse = (why: string): CodedError =>
+    new CodedError(
+      'access_denied',
+      `${JSON.stringify(nodename)} [${hostId}] cannot be announced as ${role}: ${why}`,
+    );
+  if (
+    caller.kind === 'host' &&
+    caller.certifiedNames !== undefined &&
+    !isAmong(caller.certifiedNames, nodename)
+  )
+    throw refuse(`its certificate is for other names (${caller.certifiedNames.join(', ')}); ${joinAnew}`);
+  await deps.views.fresh();
+  grantNames(deps, { hostId, nodename, role, others: [], peer: '', patterns: [] }, refuse);
+}
+
+const joinAnew =
+  'to have it, join again with a token: move host_uuid and proc/*.identity.json out of data_dir';
+
+/** An address may be any; a name leads people there only where the certificate says that it is this host's. */
+function checkPlaces(host: HostInfo, certified: readonly string[] | undefined): void {
+  if (certified === undefined) return;
+  for (const text of [host.address, host.publicAddress, host.sshPublicAddress]) {
+    const name = parseHostAddress(text)?.host;
+    if (name === undefined || isIpAddress(name) || isAmong([...certified, host.nodename, host.hostId], name))
+      continue;
+    throw new CodedError(
+      'access_denied',
+      `${JSON.stringify(host.nodename)} [${host.hostId}] cannot announce the address ${JSON.stringify(text)}: its certificate ` +
+        `does not name ${JSON.stringify(name)} (it names ${certified.join(', ')}); announce an IP address, or: ${joinAnew}`,
+    );
+  }
+}
+
+const isAmong = (names: readonly string[], name: string): boolean =>
+  names.some((one) => canonicalHostPart(one) === canonicalHostPart(name));
 
 /** Membership: a fact only when something changed. */
 export async function announce(deps: AuthDeps, host: HostInfo, call: Call): Promise<void> {

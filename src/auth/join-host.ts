@@ -28,6 +28,7 @@ import { checkClaimedNames } from './claimed-names.ts';
 import { timeForToken } from './deciding-time-of.ts';
 import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { readPublicKey } from './issue-certificates.ts';
+import { grantNames } from './names-of-others.ts';
 import { checkHostId } from './issue-host-identity.ts';
 import { sourceOf } from './rate-limit.ts';
 import { findStatic, type KnownStaticToken } from './static-tokens.ts';
@@ -42,8 +43,8 @@ const maxSkewMs = Number(backDateSeconds) * second;
  * Certifies a machine for a token: its use, and whose key it is now, in one append. What is refused is refused before
  * anything is spent, and the audit has the reason that the machine is told.
  * @throws CodedError `access_denied` for a secret that was never a token, in one text; for one that was, with what became
- * of it; for clocks that differ, and for the id of another machine. `bad_request` for a role, key or name that cannot be.
- * `limit_exceeded` when too many come, `quota` when one token admits too many.
+ * of it; for clocks that differ, and for the id or a name of another machine. `bad_request` for a role, key or name that
+ * cannot be. `limit_exceeded` when too many come, `quota` when one token admits too many.
  */
 export function joinHost(deps: AuthDeps, call: Call, input: Input): Promise<Output> {
   const { address } = call.caller;
@@ -76,16 +77,23 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
   const [asOf] = await Promise.all([deps.views.fresh(), seesPresence(deps)]);
   const fromFile = findStatic(deps.staticTokens, hash);
   const use: TokenUse = { hostId, nodename, role, address, key: fingerprint(publicKey.blob) };
-  const { tokenRoles, time } = await rolesOfToken(deps, { hash, fromFile, use, asOf });
+  const { tokenRoles, patterns, time } = await termsOfToken(deps, { hash, fromFile, use, asOf });
   const now = deps.world.now();
   checkClock(input, input.sentAt, now);
+  const refuse = (why: string): CodedError =>
+    new CodedError('access_denied', `${joinRefusal(input)}, ${why}`);
+  const granted = grantNames(
+    deps,
+    { hostId, nodename, role, others: additionalPrincipals, peer: ipOf(address), patterns },
+    refuse,
+  );
   const tokenId = tokenIdOf(hash);
   takeJoin(deps, tokenId, address);
   const certificates = await certifyHost(deps, {
     hostId,
     nodename,
     role,
-    additionalPrincipals,
+    additionalPrincipals: granted.others,
     publicKey,
     now,
   });
@@ -107,6 +115,12 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
   );
   if (position !== undefined) await deps.views.reached(position);
   await tellCertified(deps, { hostId, nodename, role }, cause);
+  if (granted.leftOut.length > 0)
+    deps.sink.info('a machine is certified without addresses that are not its alone', {
+      hostId,
+      nodename,
+      leftOut: granted.leftOut.join(', '),
+    });
   const [admitted] = outcomes[1].facts;
   if (admitted?.type === 'host.admitted' && admitted.data.previousKey !== '')
     deps.sink.warn('a token gave the id of a machine that is gone to another key', { ...use, tokenId });
@@ -130,7 +144,7 @@ async function seesPresence(deps: AuthDeps): Promise<void> {
 }
 
 /** What the token admits to, once it is known to admit this machine now. */
-async function rolesOfToken(
+async function termsOfToken(
   deps: AuthDeps,
   {
     hash,
@@ -143,13 +157,19 @@ async function rolesOfToken(
     readonly use: TokenUse;
     readonly asOf: Position;
   },
-): Promise<{ readonly tokenRoles: KnownStaticToken['roles']; readonly time: DecidingTime }> {
+): Promise<{
+  readonly tokenRoles: KnownStaticToken['roles'];
+  readonly patterns: readonly string[];
+  readonly time: DecidingTime;
+}> {
   const stream = tokenStream(hash);
   if (fromFile === undefined && (await deps.log.state.revision(stream, asOf)) === 0) throw unknownToken(use);
   const { state } = await load(deps.log.state, joinToken, stream, asOf);
   const time = timeForToken(deps, hash, state);
   joinToken.decide(state, { type: 'use-token', ...time, use, staticRoles: fromFile?.roles });
-  return { tokenRoles: fromFile?.roles ?? (state.status === 'active' ? state.roles : []), time };
+  const made = state.status === 'active' ? state : undefined;
+  const patterns = fromFile === undefined ? (made?.names ?? []) : [];
+  return { tokenRoles: fromFile?.roles ?? made?.roles ?? [], patterns, time };
 }
 
 /** Both certificates carry it, and X.509 and SSH agree on this one. */
@@ -175,8 +195,12 @@ const wildcards = new Set(['0.0.0.0', '::', '[::]']);
 
 /** A machine that listens everywhere is reached where it came from. Source: behaviour of 4.4. */
 function withCallersAddress(name: string, peer: string): string {
-  if (!wildcards.has(name)) return name;
-  const bare = /^\[?(.*?)\]?:\d+$/.exec(peer)?.[1] ?? peer;
+  return wildcards.has(name) ? ipOf(peer) : name;
+}
+
+/** Of `ip:port`, without brackets and zone; IPv4 where it is written within IPv6. */
+function ipOf(peer: string): string {
+  const bare = (/^\[?(.*?)\]?:\d+$/.exec(peer)?.[1] ?? peer).replace(/%.*$/, '');
   return isIPv6(bare) ? bare.replace(/^::ffff:(?=\d+\.)/i, '') : bare;
 }
 

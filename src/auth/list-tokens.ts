@@ -24,13 +24,14 @@ export async function listTokens(deps: AuthDeps): Promise<Output> {
     .filter(({ token, time }) => !isExpired(token, time))
     .map(({ hash, token, time }) => [hash, { ...token, expiresAt: expiryOf(token, time) }] as const)
     .sort(([, a], [, b]) => (a.expiresAt < b.expiresAt ? -1 : a.expiresAt > b.expiresAt ? 1 : 0))
-    .map(([hash, { roles, expiresAt, uses, used }]) => ({
+    .map(([hash, { roles, expiresAt, uses, used, names = [] }]) => ({
       tokenId: tokenIdOf(hash),
       origin: 'dynamic' as const,
       roles: [...roles],
       expiresAt,
       usesLeft: uses === null ? null : Math.max(0, uses - used),
       joined: used,
+      names: [...names],
     }));
   return { tokens: [...ofFile, ...created] };
 }

@@ -1,11 +1,11 @@
 import type { Who } from '../api/operation.ts';
 import type { LogPolicy } from '../api/served-logs.ts';
-import { hostFact, type HostState } from '../domain/host.ts';
+import { hostFact } from '../domain/host.ts';
 import type { SystemRole } from '../domain/host-info.ts';
 import type { Partition, Recorded } from '../log/event.ts';
 import { authoritiesView, type AuthoritiesState } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
-import { hostsView } from '../views/hosts.ts';
+import { hostsView, type Membership } from '../views/hosts.ts';
 import { presenceSnapshots } from '../views/presence.ts';
 import { rolesView } from '../views/roles.ts';
 import { type UserEntry, usersView } from '../views/users.ts';
@@ -85,7 +85,7 @@ function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
   }
 }
 
-type HostEntry = readonly [string, Pick<HostState, 'roles'>];
+type HostEntry = readonly [string, Membership];
 
 const factsOfProxies = new WeakMap<Recorded, boolean>();
 
@@ -105,9 +105,14 @@ function readAboutProxy({ fact }: Recorded): boolean {
 
 /** What a node folds of all hosts: those that are proxies, in that role. */
 const onlyProxies = (hosts: readonly HostEntry[]): HostEntry[] =>
-  hosts.flatMap(([hostId, { roles }]): HostEntry[] =>
-    roles.Proxy ? [[hostId, { roles: { Proxy: roles.Proxy } }]] : [],
+  hosts.flatMap(([hostId, { roles, since, leftOut }]): HostEntry[] =>
+    roles.Proxy
+      ? [[hostId, { roles: onlyProxy(roles), since: onlyProxy(since), leftOut: onlyProxy(leftOut) }]]
+      : [],
   );
+
+const onlyProxy = <T extends { readonly Proxy?: unknown }>(byRole: T): T =>
+  (byRole.Proxy === undefined ? {} : { Proxy: byRole.Proxy }) as T;
 
 const withoutSealedKeys = (state: AuthoritiesState): AuthoritiesState => ({
   user: { ...state.user, sealedIn: {} },

@@ -15,6 +15,7 @@ import type { Partition } from '../log/event.ts';
 import type { Witnesses } from '../log/signed-head-witness.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { trustedOf } from '../views/authorities.ts';
+import { oddHosts } from '../views/hosts.ts';
 import { userStandingOf } from '../views/user-life.ts';
 import { announceSelf, keepAnnounced } from './announce-self.ts';
 import { buildDeps, ownPresence } from './build-deps.ts';
@@ -45,6 +46,8 @@ export interface AuthConfig {
   readonly settings?: Settings;
   /** Join tokens of the file. */
   readonly staticTokens?: readonly StaticToken[];
+  /** Names and addresses of the file by which people know the cluster: no node that joins is called so. Default: none. */
+  readonly reservedNames?: readonly string[];
   /** Which of the auth servers that the file names serves a cluster; asked only before one is made. Default: none. */
   readonly servedBy?: () => Promise<string | undefined>;
   /** Further behind the store than this, it issues no certificates. Default 5,000. */
@@ -151,6 +154,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const server = tlsServer(await tlsContext(deps, config), listenerOf(app));
     const address = await listeners.listen('auth', server, config.listenAddress);
     await announceSelf(deps, config, address);
+    tellOddHosts(deps);
     const renewing = setInterval(() => {
       keepAnnounced(deps, config, address).catch((e: unknown) => {
         sink.error('this auth server could not be announced', { reason: String(e) });
@@ -262,6 +266,19 @@ async function tlsContext(deps: AuthDeps, config: AuthConfig): Promise<TlsContex
   });
   const { user, host } = authoritiesOf(deps);
   return { key: identity.privateKeyPem, cert: identity.tlsCertificatePem, ca: [...host, ...user] };
+}
+
+/** Once per start: nothing of the kind comes in any more. */
+function tellOddHosts({ views, sink }: AuthDeps): void {
+  for (const odd of oddHosts(views.hosts.state()))
+    sink.warn(
+      'a host is shown without what a release before stored of it: that breaks lines, or hides what it is',
+      {
+        ...odd,
+        leftOut: odd.leftOut.join(', '),
+        advice: 'start that machine with proper names, addresses and labels, or remove it',
+      },
+    );
 }
 
 function authoritiesOf({ views }: AuthDeps): { user: readonly string[]; host: readonly string[] } {

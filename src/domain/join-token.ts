@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CodedError, unreachable } from '../base/errors.ts';
 import { hour, instant, type Instant, minute, plusMs } from '../base/time.ts';
 import type { Decider } from '../log/decider.ts';
+import { checkNamePatterns } from './name-patterns.ts';
 import { type DecidingTime, endOf, leftMs, type Span } from './deciding-time.ts';
 
 /** What a machine may join as. Capitalised as in certificates. */
@@ -55,6 +56,8 @@ export const tokenFact = z.discriminatedUnion('type', [
       ttlMs: z.number().int().positive().optional(),
       /** Null: as often as it likes until it expires. */
       uses: z.number().int().positive().nullable(),
+      /** What its machines may be called (`name-patterns.ts`). Left out: anything. Older releases do not tell. */
+      names: z.array(z.string()).min(1).optional(),
     }),
   }),
   z.object({
@@ -81,6 +84,8 @@ export interface CreateToken extends DecidingTime {
   readonly roles: readonly JoinRole[];
   readonly ttlMs: number;
   readonly uses: number | null;
+  /** What its machines may be called; empty: anything. */
+  readonly names?: readonly string[];
 }
 export interface UseToken extends DecidingTime {
   readonly type: 'use-token';
@@ -100,6 +105,8 @@ export interface ActiveToken {
   readonly expiresAt: Instant;
   readonly ttlMs?: number | undefined;
   readonly uses: number | null;
+  /** What its machines may be called; undefined: anything. */
+  readonly names?: readonly string[] | undefined;
   readonly used: number;
   /** Who used it: all of them where uses are counted, else the last few. */
   readonly users: readonly string[];
@@ -179,14 +186,21 @@ export const tokenSpan = ({
 });
 
 function create(state: TokenState, command: CreateToken): TokenFact {
-  const { now, roles, ttlMs, uses } = command;
+  const { now, roles, ttlMs, uses, names = [] } = command;
   if (state.status === 'active' && !isExpired(state, command))
     throw new CodedError('already_exists', 'a token of this value exists already: delete it first');
   checkTokenTtl(ttlMs);
   if (roles.length === 0) throw new CodedError('bad_request', 'a token needs at least one role');
   if (uses !== null && !(Number.isInteger(uses) && uses >= 1 && uses <= tokenLimits.maxUses))
     throw new CodedError('bad_request', `uses: a number from 1 to ${tokenLimits.maxUses}`);
-  const data = { roles: [...new Set(roles)].sort(), expiresAt: plusMs(now, ttlMs), ttlMs, uses };
+  checkNamePatterns(names);
+  const data = {
+    roles: [...new Set(roles)].sort(),
+    expiresAt: plusMs(now, ttlMs),
+    ttlMs,
+    uses,
+    ...(names.length === 0 ? {} : { names: [...new Set(names)] }),
+  };
   return { type: 'token.created', data };
 }
 

@@ -4,6 +4,7 @@ import type { ServerSessionChannel, WindowSize } from '../ssh/channel-types.ts';
 import type { OsUser } from '../ssh/passwd.ts';
 import { Pty } from '../ssh/pty.ts';
 import { SftpTap } from '../ssh/sftp-tap.ts';
+import { type LineVariables, lineVariables } from '../ssh/program-line.ts';
 import { type ProgramPipes, startProgram, type UserProcess } from '../ssh/user-process.ts';
 import { type AgentSocket, openAgentSocket } from './agent-socket.ts';
 import { EventQueue } from './event-queue.ts';
@@ -91,27 +92,35 @@ function environmentOf(
     agent: AgentSocket | undefined;
     fromFile: readonly (readonly [string, string])[];
   },
-): ReadonlyMap<string, string> {
+): LineVariables {
   const { subject } = context;
-  return sessionEnvironment({
-    user: made.user,
-    paths: context.paths,
-    fromClient: variables,
-    remote: subject.peer.remoteAddress,
-    local: subject.peer.localAddress,
-    terminal:
-      terminal === undefined || made.pty === undefined
-        ? undefined
-        : { term: terminal.term, path: made.pty.path },
-    sessionId: audit.sessionId,
-    webProxyAddress: context.webProxyAddress(),
-    hostId: context.hostId,
-    clusterName: context.clusterName,
-    username: subject.username,
-    agentSocket: made.agent?.path,
-    originalCommand: plan.original,
-    fromFile: made.fromFile,
-  });
+  const { variables: fitting, leftOut } = lineVariables(
+    sessionEnvironment({
+      user: made.user,
+      paths: context.paths,
+      fromClient: variables,
+      remote: subject.peer.remoteAddress,
+      local: subject.peer.localAddress,
+      terminal:
+        terminal === undefined || made.pty === undefined
+          ? undefined
+          : { term: terminal.term, path: made.pty.path },
+      sessionId: audit.sessionId,
+      webProxyAddress: context.webProxyAddress(),
+      hostId: context.hostId,
+      clusterName: context.clusterName,
+      username: subject.username,
+      agentSocket: made.agent?.path,
+      originalCommand: plan.original,
+      fromFile: made.fromFile,
+    }),
+  );
+  if (leftOut.length > 0)
+    context.sink.warn('variables of a session were left out: they are not one line each', {
+      session: audit.sessionId,
+      names: leftOut.join(' '),
+    });
+  return fitting;
 }
 
 /** Counts what goes by and tells that the connection is in use. */

@@ -3,7 +3,7 @@ import type { ClusterState } from '../domain/cluster.ts';
 import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
 import { authoritiesView, type AuthoritiesState, trustedOf } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
-import { hostsInRole, hostsView, type HostsState } from '../views/hosts.ts';
+import { hostsInRole, hostsView, type HostsState, nameSince } from '../views/hosts.ts';
 import { openView } from '../views/open-view.ts';
 import { rolesView, type RolesState } from '../views/roles.ts';
 import { usersView, type UsersState } from '../views/users.ts';
@@ -48,12 +48,17 @@ export async function openNodeViews({ state }: Pick<AuthClient, 'state'>): Promi
 export const userAuthorityBlobs = (state: AuthoritiesState): Buffer[] =>
   trustedOf(state, 'user').map((key) => fromAuthorizedKeyLine(key.sshPublicKey));
 
-/** What users call the web port of a proxy; a placeholder, as in 4.4, when there is none. */
+/**
+ * What users call the web port of a proxy; a placeholder, as in 4.4, when there is none. Of several the one that has its name
+ * longest: a proxy that comes in later tells nobody else's sessions anything.
+ */
 export function webProxyAddress(hosts: HostsState): string {
-  const [proxy] = hostsInRole(hosts, 'Proxy');
-  return proxy === undefined
-    ? '<proxyhost>:3080'
-    : proxy.publicAddress === ''
-      ? proxy.address
-      : proxy.publicAddress;
+  const [proxy] = [...hostsInRole(hosts, 'Proxy')].sort(
+    (a, b) => positionOf(hosts, a.hostId) - positionOf(hosts, b.hostId),
+  );
+  return [proxy?.publicAddress, proxy?.address].find((one) => one !== undefined && one !== '') ?? placeholder;
 }
+
+const placeholder = '<proxyhost>:3080';
+const positionOf = (hosts: HostsState, hostId: string): number =>
+  nameSince(hosts, hostId, 'Proxy')?.position ?? Number.MAX_SAFE_INTEGER;

@@ -2,6 +2,7 @@ import type { LogSink } from '../base/log-sink.ts';
 import { parseEnvironmentFile } from '../ssh/environment-file.ts';
 import type { Libc } from '../ssh/libc.ts';
 import { systemProgram, type OsUser } from '../ssh/passwd.ts';
+import { lineVariables } from '../ssh/program-line.ts';
 import { startProgram } from '../ssh/user-process.ts';
 
 const maxBytes = 256 * 1024;
@@ -26,7 +27,7 @@ export async function readUserEnvironment(
     user,
     libc,
     program: { kind: 'plain', argv: [head, '-c', String(maxBytes), '--', path] },
-    environment: new Map([['PATH', '/usr/bin:/bin']]),
+    environment: lineVariables([['PATH', '/usr/bin:/bin']]).variables,
   });
   const limit = setTimeout(() => void reader.hangUp(0), limitMs);
   reader.pipes?.stdin.destroy();

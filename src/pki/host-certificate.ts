@@ -41,10 +41,9 @@ export function issueHostSshCertificate(request: HostCertificateRequest): string
 function principalsOf(request: HostCertificateRequest): string[] {
   const { hostId, nodename, clusterName, role, additionalPrincipals } = request;
   const named = nodename === '' ? [] : [`${nodename}.${clusterName}`, nodename];
-  const own =
-    role === 'Admin'
-      ? [hostId]
-      : [`${hostId}.${clusterName}`, hostId, ...named, 'localhost', '127.0.0.1', '::1'];
+  // A node with the names that every machine has for itself would be believed in the place of a proxy there.
+  const loopback = role === 'Node' ? [] : ['localhost', '127.0.0.1', '::1'];
+  const own = role === 'Admin' ? [hostId] : [`${hostId}.${clusterName}`, hostId, ...named, ...loopback];
   return [...new Set([...own, ...additionalPrincipals])];
 }
 

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { tagged, type Asn1 } from './x509-der.ts';
 
@@ -34,4 +35,16 @@ function ipv6(address: string): Uint8Array {
   for (const [i, word] of [...left, ...zeros, ...right].entries())
     bytes.writeUInt16BE(parseInt(word, 16), 2 * i);
   return bytes;
+}
+
+/**
+ * The DNS names and IP addresses of a certificate. Node writes the others with other words before them, and in quotes what
+ * could be taken for two; neither is a name of ours.
+ */
+export function alternativeNamesOf({ subjectAltName }: Pick<X509Certificate, 'subjectAltName'>): string[] {
+  const listed = subjectAltName?.split(', ') ?? [];
+  return listed.flatMap((one) => {
+    const name = /^(?:DNS|IP Address):([^"]+)$/.exec(one)?.[1];
+    return name !== undefined && isAlternativeName(name) ? [name] : [];
+  });
 }

@@ -131,6 +131,11 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
       ],
       secondFactor: configuration.file.auth_service.authentication.second_factor,
       settings: { 'auth_service.authentication.type': configuration.file.auth_service.authentication.type },
+      reservedNames: [
+        ...configuration.file.auth_service.public_addr,
+        ...configuration.file.proxy_service.public_addr,
+        ...configuration.file.proxy_service.ssh_public_addr,
+      ].map((a) => a.host),
       staticTokens: readTokenLines(configuration.file.auth_service.tokens),
       servedBy: () => servingOf(configuration.file.teleport.auth_servers ?? [], world),
       maxLogLagMs: configuration.file.auth_service.max_log_lag,

@@ -1,16 +1,15 @@
-import { isIP } from 'node:net';
-import { parseHostPort } from '../base/addresses.ts';
-import { isCoded } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
 import type { HostInfo } from '../domain/host-info.ts';
-
-const defaultPort = 3022;
+import { canonicalHostPart, isUnspecified, parseHostAddress } from '../domain/host-text.ts';
+import type { Since } from '../views/hosts.ts';
 
 export interface KnownNode {
   readonly hostId: string;
   readonly nodename: string;
   /** Undefined when what the node announced cannot be read. */
   readonly address: HostPort | undefined;
+  /** Since when it has its name; undefined when that is not known. */
+  readonly since: Since | undefined;
 }
 
 /** The nodes of the cluster by all that may name them. Made once per change of the membership, asked per connection. */
@@ -21,7 +20,10 @@ export interface NodeIndex {
   byAddress(host: string): readonly KnownNode[];
 }
 
-export function indexNodes(hosts: readonly HostInfo[]): NodeIndex {
+export function indexNodes(
+  hosts: readonly HostInfo[],
+  sinceOf: (hostId: string) => Since | undefined = () => undefined,
+): NodeIndex {
   const ids = new Map<string, KnownNode>();
   const names = new Map<string, KnownNode[]>();
   const addresses = new Map<string, KnownNode[]>();
@@ -31,30 +33,20 @@ export function indexNodes(hosts: readonly HostInfo[]): NodeIndex {
     else known.push(node);
   };
   for (const { hostId, nodename, address: text } of hosts) {
-    const node: KnownNode = { hostId, nodename, address: readAddress(text) };
+    const node: KnownNode = { hostId, nodename, address: readAddress(text), since: sinceOf(hostId) };
     ids.set(hostId.toLowerCase(), node);
     put(names, nodename.toLowerCase(), node);
-    if (node.address !== undefined) put(addresses, canonicalHost(node.address.host), node);
+    if (node.address !== undefined) put(addresses, canonicalHostPart(node.address.host), node);
   }
   return {
     byId: (hostId) => ids.get(hostId.toLowerCase()),
     byName: (nodename) => names.get(nodename.toLowerCase()) ?? [],
-    byAddress: (host) => addresses.get(canonicalHost(host)) ?? [],
+    byAddress: (host) => addresses.get(canonicalHostPart(host)) ?? [],
   };
 }
 
 /** One node that announces nonsense must not take the others with it. */
 function readAddress(text: string): HostPort | undefined {
-  try {
-    return parseHostPort(text, defaultPort);
-  } catch (e) {
-    if (isCoded(e, 'misconfigured')) return undefined;
-    throw e;
-  }
+  const address = parseHostAddress(text);
+  return address === undefined || isUnspecified(address.host) ? undefined : address;
 }
-
-/** Names in lower case, IPv6 in its one short form. */
-export const canonicalHost = (host: string): string =>
-  isIP(host) === 6 && !host.includes('%')
-    ? new URL(`http://[${host}]`).hostname.slice(1, -1)
-    : host.toLowerCase();

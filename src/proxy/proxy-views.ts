@@ -6,7 +6,7 @@ import type { ClusterState } from '../domain/cluster.ts';
 import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
 import { authoritiesView, trustedOf, type AuthoritiesState } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
-import { hostsInRole, hostsView, type HostsState } from '../views/hosts.ts';
+import { hostsInRole, hostsView, type HostsState, nameSince } from '../views/hosts.ts';
 import { openView } from '../views/open-view.ts';
 import { newestHeardMs, presenceOf, type PresenceState, presenceViewBy } from '../views/presence.ts';
 import type { ReaderClock } from '../views/reader-clock.ts';
@@ -79,7 +79,9 @@ export interface NodeDirectory {
 }
 
 export function nodeDirectory(views: Pick<ProxyViews, 'hosts' | 'presence'>): NodeDirectory {
-  const index = remembered((hosts: HostsState) => indexNodes(hostsInRole(hosts, 'Node')));
+  const index = remembered((hosts: HostsState) =>
+    indexNodes(hostsInRole(hosts, 'Node'), (hostId) => nameSince(hosts, hostId, 'Node')),
+  );
   const newest = remembered((state: PresenceState) => ({ heardMs: newestHeardMs(state) }));
   const seen = (hostId: string): ReturnType<typeof presenceOf> => {
     const presence = views.presence.state();

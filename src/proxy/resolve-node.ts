@@ -1,7 +1,7 @@
-import { isIP } from 'node:net';
 import { CodedError } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
-import { canonicalHost, type KnownNode, type NodeIndex } from './node-index.ts';
+import { canonicalHostPart, isIpAddress } from '../domain/host-text.ts';
+import type { KnownNode, NodeIndex } from './node-index.ts';
 
 const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -29,10 +29,11 @@ export const withoutCluster = (host: string, clusterName: string): string =>
     : host;
 
 /**
- * Which node a name means: a UUID, a host name, the node's own address, or a name that DNS says is it. Of several that fit,
- * those that are alive count: a machine that was made anew under its old name is found.
- * @throws CodedError `not_found`; `bad_request` `err-node-is-ambiguous` when several nodes fit; `unavailable` for a node
- * whose address cannot be read.
+ * Which node a name means: a UUID; else the name that it has; else its own address; else a name that DNS says is it. What
+ * stands earlier counts alone: nobody takes a name from a node by announcing it as an address. Of several that fit, those that
+ * are alive count: a machine that was made anew under its old name is found.
+ * @throws CodedError `not_found`; `bad_request` `err-node-is-ambiguous` naming all when several nodes fit; `unavailable` for a
+ * node whose address cannot be read.
  */
 export function resolveNode(
   nodes: NodeIndex,
@@ -45,15 +46,41 @@ export function resolveNode(
       throw new CodedError('not_found', `unable to locate node matching uuid-like target ${host}`);
     return withAddress(node);
   }
-  const named = new Set([host, ...dns].flatMap((one) => nodes.byAddress(one)));
-  for (const node of nodes.byName(host)) named.add(node);
-  const fitting = [...named].filter((node) => port === 0 || node.address?.port === port);
+  const named = meantBy(nodes, host, dns);
+  const fitting = named.filter((node) => port === 0 || node.address?.port === port);
   const alive = fitting.filter(isAlive);
-  const [first, second] = alive.length > 0 ? alive : fitting;
-  if (first === undefined) throw notFound(host, port, named.size > 0);
-  if (second !== undefined) throw new CodedError('bad_request', 'err-node-is-ambiguous');
+  const meant = alive.length > 0 ? alive : fitting;
+  const [first] = meant;
+  if (first === undefined) throw notFound(host, port, named.length > 0);
+  if (meant.length > 1) throw ambiguous(host, meant);
   return withAddress(first);
 }
+
+function meantBy(nodes: NodeIndex, host: string, dns: readonly string[]): readonly KnownNode[] {
+  const byName = nodes.byName(host);
+  if (byName.length > 0) return byName;
+  const byAddress = nodes.byAddress(host);
+  if (byAddress.length > 0) return byAddress;
+  return [...new Set(dns.flatMap((one) => nodes.byAddress(one)))];
+}
+
+const mostNamed = 5;
+
+/** `tsh` knows it by its first word. Who had the name first stands first. */
+function ambiguous(host: string, nodes: readonly KnownNode[]): CodedError {
+  const order = ({ since }: KnownNode): number => since?.position ?? Number.MAX_SAFE_INTEGER;
+  const all = nodes.toSorted((a, b) => order(a) - order(b)).map(described);
+  const more = all.length > mostNamed ? `; and ${all.length - mostNamed} more` : '';
+  return new CodedError(
+    'bad_request',
+    `err-node-is-ambiguous: ${all.length} nodes answer to ${host}: ${all.slice(0, mostNamed).join('; ')}${more}. ` +
+      'Say the id of the one that you mean',
+  );
+}
+
+/** Not where it is: who asks may not be one who may see it. */
+const described = ({ hostId, since }: KnownNode): string =>
+  since === undefined ? hostId : `${hostId} (so called since ${since.at})`;
 
 const notFound = (host: string, port: number, isNamed: boolean): CodedError =>
   new CodedError(
@@ -72,7 +99,7 @@ function withAddress(node: KnownNode): ResolvedNode {
 
 /** True when a name could only mean something by DNS: no node is called so, and it is no address. */
 export const needsDns = (nodes: NodeIndex, host: string): boolean =>
-  isIP(host) === 0 &&
+  !isIpAddress(host) &&
   !uuidForm.test(host) &&
   nodes.byName(host).length === 0 &&
   nodes.byAddress(host).length === 0;
@@ -83,7 +110,8 @@ export const needsDns = (nodes: NodeIndex, host: string): boolean =>
  */
 export function allowedOutside(allowed: readonly HostPort[], { host, port }: Wanted): HostPort | undefined {
   const fitting = allowed.filter(
-    (entry) => canonicalHost(entry.host) === canonicalHost(host) && (port === 0 || entry.port === port),
+    (entry) =>
+      canonicalHostPart(entry.host) === canonicalHostPart(host) && (port === 0 || entry.port === port),
   );
   return fitting.length === 1 ? fitting[0] : undefined;
 }

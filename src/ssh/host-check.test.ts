@@ -34,6 +34,35 @@ function show(check: HostCheck, algorithm: string, blob: Buffer): Promise<boolea
   });
 }
 
+describe('a host of another role', () => {
+  const ofRole = (role?: string): Buffer =>
+    issueCertificate({
+      key: publicKeyOf(ed25519()),
+      ca: authority,
+      kind: 'host',
+      keyId: '',
+      principals: ['node1'],
+      validAfter: now - 60n,
+      validBefore: now + 60n,
+      ...(role === undefined ? {} : { extensions: { 'x-teleport-role': role } }),
+    });
+  it('is not taken for a proxy, though it has the name', async () => {
+    for (const [role, believed] of [
+      ['Proxy', true],
+      ['Node', false],
+      ['proxy', false],
+      [undefined, false],
+    ] as const) {
+      const check = new HostCheck(policy({ hostRole: 'Proxy' }));
+      expect(await show(check, certified, ofRole(role)), role).toBe(believed);
+      if (!believed) expect(check.refusal?.message).toContain('node1 should be a host of the role Proxy');
+    }
+  });
+  it('is whoever has the name, where no role is asked for', async () => {
+    expect(await show(new HostCheck(policy()), certified, ofRole('Node'))).toBe(true);
+  });
+});
+
 describe('judging a host again at a rekey', () => {
   it('takes the same certificate, though it has expired since', async () => {
     const blob = certificate(ed25519());

@@ -1,6 +1,12 @@
 import { CodedError, messageOf, unreachable } from '../base/errors.ts';
 import { CertError, checkCertificate } from '../pki/check-ssh-certificate.ts';
-import { isCertAlg, parseCertificate, sigAlgOfCertAlg, type Certificate } from '../pki/ssh-certificate.ts';
+import {
+  extensionText,
+  isCertAlg,
+  parseCertificate,
+  sigAlgOfCertAlg,
+  type Certificate,
+} from '../pki/ssh-certificate.ts';
 import { fingerprint, parsePublicKey, sigAlgsOf } from '../pki/ssh-key.ts';
 import { verifyExchangeWith, type KeyExchange } from './ssh2-internals.ts';
 
@@ -19,6 +25,8 @@ export interface HostPolicy {
   hostAuthorities(): Iterable<Buffer>;
   /** The host certificate must carry one of these names. */
   readonly hostPrincipals: readonly string[];
+  /** And say this system role: a machine of another kind does not stand in its place, whatever it is called. Absent: any. */
+  readonly hostRole?: 'Proxy' | 'Node' | undefined;
   /** Seconds since 1970. */
   now(): bigint;
   /** Asked about hosts that are not vouched for (the person at the keyboard, --insecure). Absent: refused. */
@@ -61,11 +69,20 @@ function doubtAbout(c: Certificate, policy: HostPolicy): string | undefined {
       now: policy.now(),
       clockSkew: CLOCK_SKEW_SECONDS,
     });
-    return undefined;
+    return doubtAboutRole(c, policy);
   } catch (e) {
     if (e instanceof CertError) return explain(e, c, policy);
     throw e;
   }
+}
+
+function doubtAboutRole(c: Certificate, { hostRole, hostPrincipals }: HostPolicy): string | undefined {
+  if (hostRole === undefined) return undefined;
+  const role = extensionText(c, 'x-teleport-role');
+  return role === hostRole
+    ? undefined
+    : `${hostPrincipals.join(', ')} should be a host of the role ${hostRole}, but its certificate ` +
+        (role === undefined ? 'says no role' : `is of one of the role ${JSON.stringify(role)}`);
 }
 
 const handshakeFailed = (reason: string): CodedError =>

@@ -40,9 +40,33 @@ export const prelude = [
   'exec "$@"',
 ].join('\n');
 
-/** The variables as the prelude reads them. Names and values hold no newline: see `mayBeSet`. */
-export const preludeInput = (environment: ReadonlyMap<string, string>): string =>
-  [...environment].map(([name, value]) => `${name}=${value}\n`).join('');
+declare const checked: unique symbol;
+/** Variables of which each is one line: `lineVariables` alone makes them. */
+export type LineVariables = ReadonlyMap<string, string> & { readonly [checked]: true };
+
+/**
+ * The variables that the prelude can be given one to a line; the names of the others are in `leftOut`. It reads a line break
+ * as the end of a variable, so that a value with one would set further variables, `BASH_ENV` say; and at a name that it cannot
+ * export the shell ends.
+ */
+export function lineVariables(all: Iterable<readonly [name: string, value: string]>): {
+  readonly variables: LineVariables;
+  readonly leftOut: readonly string[];
+} {
+  const variables = new Map<string, string>();
+  const leftOut: string[] = [];
+  for (const [name, value] of all) {
+    // Of two of one name the later one counts, also where it cannot be given.
+    variables.delete(name);
+    if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !/[\0\n]/.test(value)) variables.set(name, value);
+    else leftOut.push(name);
+  }
+  return { variables: variables as unknown as LineVariables, leftOut };
+}
+
+/** The variables as the prelude reads them. */
+export const preludeInput = (variables: LineVariables): string =>
+  [...variables].map(([name, value]) => `${name}=${value}\n`).join('');
 
 /** argv that runs `line` as `user`, in its home, with the variables from descriptor 3. Only root may start it. */
 export const asUser = (setpriv: string, user: OsUser, line: readonly string[]): readonly string[] => [

@@ -8,14 +8,21 @@ import type { ExitStatus } from './channel-types.ts';
 import { lowerLimit, underLimit } from './descriptor-limit.ts';
 import type { Libc } from './libc.ts';
 import { systemProgram, type OsUser } from './passwd.ts';
-import { asUser, onTerminal, preludeInput, programLine, type Program } from './program-line.ts';
+import {
+  asUser,
+  type LineVariables,
+  onTerminal,
+  preludeInput,
+  programLine,
+  type Program,
+} from './program-line.ts';
 import type { Pty } from './pty.ts';
 
 export interface ProgramStart {
   readonly user: OsUser;
   readonly program: Program;
   /** All of it: nothing of the daemon's own environment is passed on. */
-  readonly environment: ReadonlyMap<string, string>;
+  readonly environment: LineVariables;
   /** Without it, standard streams are sockets: then `echo > /dev/stderr` does not work in programs. */
   readonly libc: Libc | undefined;
   /** The program's terminal; without one it gets three pipes. Its slave end is closed here once it is passed on. */
@@ -226,7 +233,7 @@ function spawned(child: ChildProcess): Promise<void> {
   });
 }
 
-function sendEnvironment(child: ChildProcess, environment: ReadonlyMap<string, string>): void {
+function sendEnvironment(child: ChildProcess, environment: LineVariables): void {
   const stream = child.stdio[3] as Writable | null | undefined;
   // A program that died before it read says so by its exit.
   stream?.on('error', () => stream.destroy());

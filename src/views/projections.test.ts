@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { plusMs } from '../base/time.ts';
 import type { AuthorityFact } from '../domain/authority.ts';
@@ -9,7 +10,7 @@ import type { UserFact } from '../domain/user-fact.ts';
 import type { Recorded } from '../log/event.ts';
 import { authoritiesView, signerOf, trustedOf } from './authorities.ts';
 import { clusterView } from './cluster.ts';
-import { findHost, hostsInRole, hostsView } from './hosts.ts';
+import { findHost, hostsInRole, hostsView, nameSince, oddHosts } from './hosts.ts';
 import { findInvite, invitesView } from './invites.ts';
 import { lookUpRoles, rolesView } from './roles.ts';
 import { project, recordedAt } from './testing.ts';
@@ -140,6 +141,73 @@ describe('the hosts', () => {
       [`host-${other.hostId}`, { type: 'host.left', data: { role: 'Node', reason: '' } }],
     ]);
     expect([hostsInRole(left, 'Node'), left.size]).toEqual([[host], 1]);
+  });
+});
+
+describe('hosts that a release before stored with any text', () => {
+  const stored = (said: Partial<HostInfo>): HostFact => ({
+    type: 'host.joined',
+    data: { host: { ...host, nodename: 'n1', address: '10.0.0.1:3022', version: '4.5.0', ...said } },
+  });
+  const shown = (said: Partial<HostInfo>) => {
+    const hosts = project(hostsView, [[`host-${host.hostId}`, stored(said)]]);
+    return { host: findHost(hosts, host.hostId, said.role ?? 'Node'), odd: oddHosts(hosts) };
+  };
+  it.each([
+    [{ nodename: 'x\nBASH_ENV=y' }, { nodename: host.hostId }, 'nodename'],
+    [{ address: 'a\nb:1' }, { address: '' }, 'address'],
+    [{ publicAddress: 'x:1\nBASH_ENV=$(id)' }, { publicAddress: '' }, 'public address'],
+    [{ sshPublicAddress: '*:3023' }, { sshPublicAddress: '' }, 'ssh public address'],
+    [{ version: '4.5.0\u001b[2J' }, { version: '' }, 'version'],
+    [{ labels: { env: 'prod', l: 'x\u202ey', 'a b': '1' } }, { labels: { env: 'prod' } }, 'labels'],
+  ] as const)('%j are shown without it, and it is known what was left out', (said, kept, field) => {
+    const { host: seen, odd } = shown(said);
+    expect(seen).toMatchObject(kept);
+    expect(odd).toEqual([{ hostId: host.hostId, role: 'Node', leftOut: [field] }]);
+  });
+  it('are as they were where each text has its form', () => {
+    expect(shown({ labels: { env: 'Größe 2' } })).toMatchObject({ host: { nodename: 'n1' }, odd: [] });
+  });
+  it('show nothing that breaks a line, whatever was stored', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 64 }),
+      fc.constantFrom('x:1\nA=b', 'n1', '[::1]:22'),
+    );
+    const any = fc.record({
+      nodename: text,
+      address: text,
+      publicAddress: text,
+      sshPublicAddress: text,
+      version: text,
+      labels: fc.dictionary(text, text, { noNullPrototype: true }),
+    });
+    fc.assert(
+      fc.property(any, (said) => {
+        fc.pre(said.nodename !== '');
+        const seen = shown(said).host;
+        for (const one of [
+          seen?.nodename,
+          seen?.address,
+          seen?.publicAddress,
+          seen?.sshPublicAddress,
+          seen?.version,
+        ])
+          expect(one).toMatch(/^[\x21-\x7e]*$/);
+        expect(JSON.stringify(Object.entries(seen?.labels ?? {}))).not.toMatch(/[\p{C}]/u);
+      }),
+    );
+  });
+  it('say since when each has its name', () => {
+    const hosts = project(hostsView, [
+      [`host-${host.hostId}`, stored({})],
+      [`host-${host.hostId}`, { ...stored({ version: '4.5.1' }), type: 'host.changed' }],
+    ]);
+    expect(nameSince(hosts, host.hostId, 'Node')).toEqual({ position: 1, at: '2026-01-01T00:00:00.000Z' });
+    const renamed = project(hostsView, [
+      [`host-${host.hostId}`, stored({})],
+      [`host-${host.hostId}`, { ...stored({ nodename: 'n2' }), type: 'host.changed' }],
+    ]);
+    expect(nameSince(renamed, host.hostId, 'Node')?.position).toBe(2);
   });
 });
 

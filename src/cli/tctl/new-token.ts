@@ -1,8 +1,9 @@
 import type { AuthClient } from '../../api/client.ts';
-import { createToken, listHosts, readClusterStatus } from '../../api/operations.ts';
+import { createToken, deleteToken, listHosts, readClusterStatus } from '../../api/operations.ts';
 import { CodedError } from '../../base/errors.ts';
 import { formatHostPort } from '../../base/service.ts';
 import { type JoinRole, parseJoinRoles, tokenLimits } from '../../domain/join-token.ts';
+import { parseNamePatterns } from '../../domain/name-patterns.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { parseTtl } from '../duration.ts';
@@ -28,14 +29,18 @@ async function newToken(
     throw new CodedError('bad_request', `--${flags.roles}: expected node, proxy, or both`);
   const ttlSeconds = parseTtl(invocation.text('ttl') ?? '', '--ttl');
   const uses = parseUses(invocation.text('uses'));
+  const names = parseNamePatterns(invocation.text('names') ?? '');
   const value = invocation.text(flags.value);
   const text = await withAuth(invocation, io, async (auth, configuration) => {
-    const { token, tokenId } = await auth.call(createToken, {
+    const made = await auth.call(createToken, {
       roles,
       ttlSeconds,
       ...(uses === undefined ? {} : { uses }),
+      ...(names.length === 0 ? {} : { names }),
       ...(value === undefined ? {} : { value }),
     });
+    const { token, tokenId } = made;
+    if (made.names.length !== names.length) throw await withdrawn(auth, tokenId);
     if (invocation.text('format') === 'json') return `${JSON.stringify([token])}\n`;
     const { caPins } = await auth.call(readClusterStatus, {});
     const servers = await authServers(auth);
@@ -45,12 +50,22 @@ async function newToken(
       roles,
       ttlSeconds,
       uses,
+      patterns: names,
       caPins,
       servers: servers.length > 0 ? servers : [formatHostPort(configuration.listen.auth)],
     });
   });
   io.stdout.write(text);
   return 0;
+}
+
+/** A token that is not limited as it was asked for must not go round. */
+async function withdrawn(auth: AuthClient, tokenId: string): Promise<CodedError> {
+  await auth.call(deleteToken, { token: tokenId });
+  return new CodedError(
+    'unavailable',
+    '--names: the auth server is of an older release, which limits no names; the token was deleted again. Update it first',
+  );
 }
 
 function parseUses(text: string | undefined): number | undefined {
@@ -76,12 +91,13 @@ interface Join {
   readonly roles: readonly JoinRole[];
   readonly ttlSeconds: number;
   readonly uses: number | undefined;
+  readonly patterns: readonly string[];
   readonly caPins: readonly string[];
   readonly servers: readonly string[];
 }
 
 /** Source: layout of 4.4; what follows the second note is ours. */
-function joinText({ token, tokenId, roles, ttlSeconds, uses, caPins, servers }: Join): string {
+function joinText({ token, tokenId, roles, ttlSeconds, uses, patterns, caPins, servers }: Join): string {
   const names = roles.map((role) => role.toLowerCase());
   const minutes = Math.floor(ttlSeconds / 60);
   const flags = [
@@ -105,6 +121,7 @@ function joinText({ token, tokenId, roles, ttlSeconds, uses, caPins, servers }: 
     `  - ${servers.join(', ')} must be reachable from the new node`,
     `  - The token is not shown again; "tctl tokens ls" and "tctl tokens rm" know it as ${tokenId}`,
     ...usesNote(uses, names),
+    ...(patterns.length === 0 ? [] : [`  - It admits machines that are called ${patterns.join(', ')}`]),
     '',
   ].join('\n');
 }

@@ -1,6 +1,7 @@
 import { listHosts } from '../../api/operations.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
+import { sharedNames } from '../shared-names.ts';
 import { formatTable } from '../table.ts';
 import { withAuth } from './connect.ts';
 
@@ -13,6 +14,7 @@ export async function listNodes(invocation: Invocation, io: CliIo): Promise<numb
   }
   const rows = hosts.map((host) => [host.nodename, host.hostId, host.address, formatLabels(host.labels)]);
   io.stdout.write(formatTable(['Nodename', 'UUID', 'Address', 'Labels'], rows));
+  for (const line of sharedNames(hosts)) io.stderr.write(`${line}\n`);
   return 0;
 }
 

@@ -16,6 +16,12 @@ const uses: FlagSpec = {
   help: 'How often the token can be used, a machine once for each role [any number until it expires].',
 };
 
+const names: FlagSpec = {
+  name: 'names',
+  kind: 'value',
+  help: 'Comma separated patterns of what its machines may be called, * for any characters but a dot: web-* [any name].',
+};
+
 const refused = (name: string, why = notYet): CommandSpec => ({ name, help: '', hidden: true, refuse: why });
 
 /** The command lines of tctl. */
@@ -78,6 +84,7 @@ export const tctlProgram: ProgramSpec = {
           help: 'How long the token works, from 1m to 48h.',
         },
         uses,
+        names,
         { name: 'token', kind: 'value', hidden: true, help: '' },
         format,
       ],
@@ -94,6 +101,7 @@ export const tctlProgram: ProgramSpec = {
         },
         { name: 'ttl', kind: 'value', default: '1h', help: 'How long the token works, from 1m to 48h.' },
         uses,
+        names,
         format,
       ],
     },

@@ -34,6 +34,8 @@ export async function listTokens(invocation: Invocation, io: CliIo): Promise<num
       title: 'Uses left',
       cell: ({ usesLeft }) => (usesLeft === null ? 'any' : String(usesLeft)),
     });
+  if (tokens.some(({ names }) => names.length > 0))
+    columns.push({ title: 'Names', cell: ({ names }) => (names.length === 0 ? 'any' : names.join(',')) });
   io.stdout.write(
     formatTable(
       columns.map(({ title }) => title),
@@ -56,11 +58,11 @@ export async function removeToken(invocation: Invocation, io: CliIo): Promise<nu
 }
 
 /** The form of 4.4, with the id in place of the secret. */
-const resourceOf = ({ tokenId, roles, expiresAt, origin, joined, usesLeft }: Token): object => ({
+const resourceOf = ({ tokenId, roles, expiresAt, origin, joined, usesLeft, names }: Token): object => ({
   kind: 'token',
   version: 'v2',
   metadata: { name: tokenId, expires: expiresAt ?? '1970-01-01T00:00:00Z' },
-  spec: { roles },
+  spec: { roles, ...(names.length === 0 ? {} : { names }) },
   status: { origin, joined, uses_left: usesLeft },
 });
 

@@ -64,6 +64,7 @@ export async function connectCluster(
     username,
     identities: [identity],
     hostPrincipals: [route.proxy.host],
+    hostRole: 'Proxy',
   }).catch((e: unknown) => {
     const untrusted = check.refusal();
     if (untrusted !== undefined) throw untrustedHost(`the proxy at ${address}`, route.proxy.host, untrusted);
@@ -155,6 +156,7 @@ export class ClusterClient {
       username: login,
       identities: [this.open.identity],
       hostPrincipals: [host],
+      hostRole: 'Node',
       ...(onAgentChannel === undefined ? {} : { onAgentChannel }),
     }).catch((e: unknown) => {
       tunnel.channel.destroy();

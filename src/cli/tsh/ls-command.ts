@@ -1,3 +1,4 @@
+import { sharedNames } from '../shared-names.ts';
 import type { Run } from '../program.ts';
 import { type NodeStatus, listNodes } from './cluster-auth.ts';
 import { formatNodeNames, formatNodes, formatNodesJson, formatNodesVerbose } from './node-list.ts';
@@ -12,7 +13,9 @@ export const lsCommand: Run = async (invocation, io) => {
   const cluster = await openCluster(settings, io, { cluster: invocation.text('cluster') });
   try {
     const nodes = await listNodes(cluster, io, labels);
-    io.stdout.write(formatted(nodes, invocation.text('format') ?? 'text', invocation.on('verbose')));
+    const format = invocation.text('format') ?? 'text';
+    io.stdout.write(formatted(nodes, format, invocation.on('verbose')));
+    if (format === 'text') for (const line of sharedNames(nodes)) io.stderr.write(`${line}\n`);
     return 0;
   } finally {
     cluster.close();

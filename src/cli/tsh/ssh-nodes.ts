@@ -1,6 +1,7 @@
 import { messageOf } from '../../base/errors.ts';
 import type { CliIo } from '../cli-io.ts';
 import { ExitStatus } from '../errors.ts';
+import { sharedNames } from '../shared-names.ts';
 import type { NodeStatus } from './cluster-auth.ts';
 import type { ClusterClient } from './cluster-client.ts';
 
@@ -22,10 +23,13 @@ export async function explainAmbiguous(
   io: CliIo,
 ): Promise<unknown> {
   if (!messageOf(e).includes('err-node-is-ambiguous')) return e;
-  const nodes = (await selectNodes(cluster, {}, io)).filter((n) => n.nodename === host);
+  const nodes = (await selectNodes(cluster, {}, io)).filter(
+    (n) => n.nodename.toLowerCase() === host.toLowerCase(),
+  );
   const { formatNodesVerbose } = await import('./node-list.ts');
   io.stderr.write('error: ambiguous host could match multiple nodes\n\n');
   io.stderr.write(`${formatNodesVerbose(nodes)}\n`);
+  for (const line of sharedNames(nodes)) io.stderr.write(`${line}\n`);
   io.stderr.write('Hint: try addressing the node by unique id (ex: tsh ssh user@node-id)\n');
   io.stderr.write("Hint: use 'tsh ls -v' to list all nodes with their unique ids\n\n");
   return new ExitStatus(1);

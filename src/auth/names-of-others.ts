@@ -1,0 +1,125 @@
+import { CodedError } from '../base/errors.ts';
+import type { Instant } from '../base/time.ts';
+import { certifiedAs, listensAt, namesHeldBy } from '../domain/held-names.ts';
+import { type HostInfo, type SystemRole, systemRole } from '../domain/host-info.ts';
+import { canonicalHostPart, isIpAddress, isLoopback } from '../domain/host-text.ts';
+import { isNamedBy } from '../domain/name-patterns.ts';
+import { hostsInRole } from '../views/hosts.ts';
+import { aliveUntil, presenceOf } from '../views/presence.ts';
+import type { AuthDeps } from './deps.ts';
+import { clusterOf } from './lookups.ts';
+
+type Deps = Pick<AuthDeps, 'views' | 'reservedNames'>;
+
+/** A machine that wants to be called so. */
+export interface NameClaim {
+  readonly hostId: string;
+  readonly nodename: string;
+  readonly role: SystemRole;
+  /** Further names and addresses. */
+  readonly others: readonly string[];
+  /** The IP address that it comes from. */
+  readonly peer: string;
+  /** What the token says that its machines may be called; empty: anything. */
+  readonly patterns: readonly string[];
+}
+
+export interface GrantedNames {
+  readonly others: readonly string[];
+  /** Addresses that are not this machine's alone: its certificate goes without them. */
+  readonly leftOut: readonly string[];
+}
+
+/**
+ * What a machine may be certified as. A name that another host has, or that the token does not let it have, refuses it; an
+ * address is only left out, because machines tell theirs without being asked: loopback is every machine's, and another's that
+ * of another. Views are fresh, of presence too.
+ * @throws CodedError `access_denied` with the name and whose it is.
+ */
+export function grantNames(deps: Deps, claim: NameClaim, refuse: (why: string) => CodedError): GrantedNames {
+  const { nodename, others, role, patterns } = claim;
+  const { clusterName } = clusterOf(deps.views);
+  const holders = holdersFor(deps, claim, clusterName);
+  const isOwnId = (name: string): boolean =>
+    [claim.hostId, `${claim.hostId}.${clusterName}`].includes(name.toLowerCase());
+  const names = others.filter((name) => !isIpAddress(name) && !isOwnId(name) && !isLoopback(name));
+  for (const name of [nodename, ...names])
+    if (patterns.length > 0 && !isNamedBy(patterns, name))
+      throw refuse(
+        `the token lets its machines be called ${patterns.join(', ')} only, not ${JSON.stringify(name)}`,
+      );
+  if (role === 'Node' && isLoopback(nodename))
+    throw refuse(
+      `${JSON.stringify(nodename)} is every machine's name for itself: set nodename to one of its own`,
+    );
+  for (const name of certifiedAs(nodename, names, clusterName)) {
+    const holder = holders.find(({ held }) => held.has(name));
+    if (holder !== undefined)
+      throw refuse(
+        `the name ${JSON.stringify(name)} is that of ${holder.said}; set another nodename or public_addr, or stop the other one and wait until then`,
+      );
+  }
+  const mayHave = (name: string): boolean =>
+    role !== 'Node' ||
+    isOwnId(name) ||
+    !(isLoopback(name) || (isIpAddress(name) && isOfAnother(name, claim, holders)));
+  return { others: others.filter(mayHave), leftOut: others.filter((name) => !mayHave(name)) };
+}
+
+interface Holder {
+  readonly held: ReadonlySet<string>;
+  readonly host: HostInfo | undefined;
+  readonly said: string;
+}
+
+/** The machine itself has the address that it comes from, unless others are called so: a proxy behind the same router, say. */
+function isOfAnother(ip: string, { peer, patterns }: NameClaim, holders: readonly Holder[]): boolean {
+  const one = canonicalHostPart(ip);
+  const isPeer = one === canonicalHostPart(peer);
+  if (patterns.length > 0 && !isPeer) return true;
+  return holders.some(
+    ({ held, host }) => held.has(one) && !(isPeer && host !== undefined && listensAt(host, one)),
+  );
+}
+
+/**
+ * Whose names count against this claim. Of nodes those that are alive; for a node also proxies and auth servers that were
+ * seen within a day. Proxies may share names among each other, and with the auth server of their machine: people know
+ * several by one address.
+ */
+function holdersFor(deps: Deps, claim: NameClaim, clusterName: string): readonly Holder[] {
+  const roles: readonly SystemRole[] =
+    claim.role === 'Node' ? ['Proxy', 'Auth', 'Node'] : claim.role === 'Proxy' ? ['Node'] : [];
+  const hosts = deps.views.hosts.state();
+  const known = roles.flatMap((role) =>
+    hostsInRole(hosts, role).flatMap((host): Holder[] => {
+      if (host.hostId === claim.hostId) return [];
+      const until = heldUntil(deps, host);
+      if (until === undefined) return [];
+      return [
+        {
+          held: namesHeldBy(host, clusterName),
+          host,
+          said: `${JSON.stringify(host.nodename)} [${host.hostId}], role ${role}, ${until}`,
+        },
+      ];
+    }),
+  );
+  if (claim.role !== 'Node' || deps.reservedNames.length === 0) return known;
+  const held = new Set(deps.reservedNames.map(canonicalHostPart));
+  return [
+    ...known,
+    { held, host: undefined, said: 'the cluster itself: it stands in public_addr of an auth server' },
+  ];
+}
+
+function heldUntil({ views }: Deps, host: HostInfo): string | undefined {
+  const { presence, clock } = views;
+  const until: Instant | undefined = aliveUntil(presence.state(), host, clock);
+  if (until !== undefined) return `which counts as alive until ${until}`;
+  if (host.role === systemRole.enum.Node) return undefined;
+  const seen = presenceOf(presence.state(), host, clock.monotonic());
+  return seen.status === 'gone'
+    ? `which was last seen ${seen.lastSeenAt} and is remembered for a day`
+    : undefined;
+}

@@ -1,0 +1,61 @@
+import { CodedError } from '../base/errors.ts';
+
+/*
+ * What the machines of a token may be called: `web-*`, `*.db.example.com`. A star stands for any characters but a dot, so that
+ * a pattern never means a name in somebody else's domain.
+ */
+
+const form = /^[A-Za-z0-9_*](?:[A-Za-z0-9_.*-]*[A-Za-z0-9_*])?$/;
+const longest = 253;
+const most = 20;
+
+/**
+ * Patterns as people write them, separated by commas; in small letters. Empty when nothing is said.
+ * @throws CodedError `bad_request` naming the pattern that cannot be one.
+ */
+export function parseNamePatterns(text: string): string[] {
+  const patterns = [
+    ...new Set(
+      text
+        .toLowerCase()
+        .split(',')
+        .map((one) => one.trim()),
+    ),
+  ].filter((one) => one !== '');
+  checkNamePatterns(patterns);
+  return patterns;
+}
+
+/** @throws CodedError `bad_request` naming the pattern that cannot be one. */
+export function checkNamePatterns(patterns: readonly string[]): void {
+  if (patterns.length > most) throw new CodedError('bad_request', `names: at most ${most} patterns`);
+  const bad = patterns.find((one) => one.length > longest || !form.test(one) || one.includes('..'));
+  if (bad !== undefined)
+    throw new CodedError(
+      'bad_request',
+      `names: ${JSON.stringify(bad.slice(0, 64))} is no pattern of names: letters, digits and . - _, and * for any characters but a dot`,
+    );
+}
+
+/** Whether one of the patterns means the name, in any case. Costs the size of the pattern times that of the name at most. */
+export const isNamedBy = (patterns: readonly string[], name: string): boolean =>
+  patterns.some((pattern) => matches(pattern.toLowerCase().split('.'), name.toLowerCase().split('.')));
+
+const matches = (pattern: readonly string[], name: readonly string[]): boolean =>
+  pattern.length === name.length && pattern.every((label, i) => matchesLabel(label, name[i] ?? ''));
+
+function matchesLabel(pattern: string, label: string): boolean {
+  const [first = '', ...rest] = pattern.split('*');
+  const last = rest.pop();
+  if (last === undefined) return pattern === label;
+  if (label.length < first.length + last.length) return false;
+  if (!label.startsWith(first) || !label.endsWith(last)) return false;
+  const end = label.length - last.length;
+  let at = first.length;
+  for (const part of rest) {
+    const found = label.indexOf(part, at);
+    if (found < 0 || found + part.length > end) return false;
+    at = found + part.length;
+  }
+  return true;
+}
