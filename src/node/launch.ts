@@ -49,7 +49,10 @@ export async function launch(context: SessionContext, options: LaunchOptions): P
   if (user === undefined)
     throw new CodedError('unavailable', `Failed to launch: user: unknown user ${subject.login}.`);
   const c = libc.status === 'loaded' ? libc.libc : undefined;
-  const fromFile = context.permitUserEnvironment ? await readUserEnvironment(user, c, context.sink) : [];
+  const { acceptsVariable: accepts, sink } = context;
+  const fromFile = context.permitUserEnvironment
+    ? await readUserEnvironment(user, { libc: c, accepts, sink })
+    : [];
   const agent = options.lendsAgent
     ? await openAgentSocket(user, () => context.connection.openAgent())
     : undefined;

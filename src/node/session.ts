@@ -1,5 +1,4 @@
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
-import { mayBeSet } from '../ssh/environment-file.ts';
 import type { ExitStatus, ServerSessionChannel, WindowSize } from '../ssh/channel-types.ts';
 import type { SessionOpen, SessionRequest } from '../ssh/cert-server.ts';
 import { usableSize } from '../ssh/pty.ts';
@@ -83,7 +82,7 @@ export class Session {
     const { name, value } = request;
     this.#variableBytes += Buffer.byteLength(name) + Buffer.byteLength(value);
     const room = this.#variables.size < maxVariables && this.#variableBytes < maxVariableBytes;
-    if (!room || !mayBeSet(name, value)) {
+    if (!room || !this.#context.acceptsVariable(name, value)) {
       request.reject();
       return;
     }
