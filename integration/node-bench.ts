@@ -193,6 +193,7 @@ export async function startNode(wish: Partial<NodeConfig> & { logins?: string[] 
       commandLabels: [],
       permitUserEnvironment: false,
       acceptEnv: [],
+      admitLockedAccounts: false,
       programPath: [process.execPath, resolve('src/cli/teleport/run.ts')],
       ...config,
     },

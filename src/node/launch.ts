@@ -1,5 +1,5 @@
 import type { Duplex, Readable } from 'node:stream';
-import { CodedError } from '../base/errors.ts';
+import { CodedError, isCoded } from '../base/errors.ts';
 import type { ServerSessionChannel, WindowSize } from '../ssh/channel-types.ts';
 import type { OsUser } from '../ssh/passwd.ts';
 import { Pty } from '../ssh/pty.ts';
@@ -7,6 +7,7 @@ import { SftpTap } from '../ssh/sftp-tap.ts';
 import { type ProgramPipes, startProgram, type UserProcess } from '../ssh/user-process.ts';
 import { type AgentSocket, openAgentSocket } from './agent-socket.ts';
 import { EventQueue } from './event-queue.ts';
+import { loginAccount } from './login-account.ts';
 import { readUserEnvironment } from './read-user-environment.ts';
 import { sessionEnvironment } from './session-environment.ts';
 import type { SessionAudit } from './session-audit.ts';
@@ -44,10 +45,10 @@ const terminalLingerMs = 1_000;
  * @throws CodedError `unavailable` beginning with `Failed to launch:`, for the person to read.
  */
 export async function launch(context: SessionContext, options: LaunchOptions): Promise<Launched> {
-  const { subject, libc, accounts } = context;
-  const user = await accounts.user(subject.login);
-  if (user === undefined)
-    throw new CodedError('unavailable', `Failed to launch: user: unknown user ${subject.login}.`);
+  const { subject, libc } = context;
+  const user = await loginAccount(context, subject).catch((e: unknown) => {
+    throw isCoded(e) ? new CodedError(e.code, `Failed to launch: ${e.message}.`) : e;
+  });
   const c = libc.status === 'loaded' ? libc.libc : undefined;
   const { acceptsVariable: accepts, sink } = context;
   const fromFile = context.permitUserEnvironment

@@ -50,6 +50,8 @@ export interface NodeConfig {
   readonly permitUserEnvironment: boolean;
   /** Patterns of variables that clients may set, besides the usual ones. */
   readonly acceptEnv: readonly string[];
+  /** Let in also where the password of the unix account is locked. */
+  readonly admitLockedAccounts: boolean;
   /** argv that runs our own hidden commands (`scp`, `sftp-server`), for example `['/x/bin/teleport']`. */
   readonly programPath: readonly string[];
   /** Take our own programs for files also where OpenSSH's are installed. */
@@ -191,6 +193,7 @@ class Node {
       clusterName: config.clusterName,
       acceptsVariable: acceptedVariables(config.acceptEnv),
       permitUserEnvironment: config.permitUserEnvironment,
+      admitsLockedAccounts: config.admitLockedAccounts,
       webProxyAddress: () => webProxyAddress(this.#views.hosts.state()),
       labels: () => this.#currentLabels(),
     };

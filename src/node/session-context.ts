@@ -22,6 +22,7 @@ export interface NodeContext {
   /** Of those that a client, or the file in a person's home, sets. */
   readonly acceptsVariable: AcceptsVariable;
   readonly permitUserEnvironment: boolean;
+  readonly admitsLockedAccounts: boolean;
   readonly webProxyAddress: () => string;
   readonly labels: () => Readonly<Record<string, string>>;
 }

@@ -35,6 +35,7 @@ export async function buildNode(parts: Parts, standingOf: StandingOf): Promise<S
       commandLabels: [...configuration.commandLabels],
       permitUserEnvironment: configuration.permitUserEnvironment,
       acceptEnv: configuration.file.ssh_service.accept_env,
+      admitLockedAccounts: configuration.file.ssh_service.admit_locked_accounts,
       programPath: [...parts.programPath],
     },
   });

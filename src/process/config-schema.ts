@@ -100,6 +100,8 @@ const sshService = z.strictObject({
   permit_user_env: flag.default(false),
   /** Variables that clients may set besides LANG, LC_*, GIT_PROTOCOL, TELEPORT_*: names or patterns. */
   accept_env: z.array(z.string().superRefine(checkPattern)).default([]),
+  /** System images often lock the password of every account: then keys alone decide. */
+  admit_locked_accounts: flag.default(false),
   pam: notYet('pam'),
   enhanced_recording: notYet('enhanced_recording'),
 });
