@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from './cluster.ts';
 import { type NodeBench, startNode, toldOf } from './node-bench.ts';
 import { isRoot, makeUser, type ThrowawayUser } from './throwaway-user.ts';
 
@@ -76,4 +77,31 @@ describe.runIf(isRoot)('what a node does for a login', () => {
     // What the daemon itself does is root's again.
     expect(readFileSync('/proc/thread-self/status', 'utf8')).toMatch(/^Uid:(\t0){4}\nGid:(\t0){4}$/m);
   });
+
+  it('signals as the login: a set-uid program that has become root is not reached, nor waited for', async () => {
+    const suid = join(node.directory, 'become-root');
+    copyFileSync('/usr/bin/setpriv', suid);
+    chmodSync(suid, 0o4755);
+    chmodSync(node.directory, 0o711);
+    const client = await node.connect('alice', user.name);
+    const session = await client.exec(`echo $$; exec ${suid} --reuid=0 --regid=0 --clear-groups sleep 600`);
+    const pid = Number(await new Promise((resolve) => session.channel.once('data', resolve)));
+    await until('it to be root', () => (uidsOf(pid) === '0\t0\t0\t0' ? true : undefined));
+    session.signal('KILL');
+    const other = await client.exec('echo ready; exec sleep 600');
+    await new Promise((resolve) => other.channel.once('data', resolve));
+    // Its own programs are reached; by then the signal before it was sent, too.
+    other.signal('USR1');
+    expect(await other.exit).toMatchObject({ status: 'signalled', signal: 'USR1' });
+    expect(uidsOf(pid)).toBe('0\t0\t0\t0');
+    client.close();
+    expect(
+      await toldOf(node, 'exec', { exitError: 'it is not known how it ended', login: user.name }),
+    ).toMatchObject({ code: 'T3002E' });
+    expect(uidsOf(pid)).toBe('0\t0\t0\t0');
+    process.kill(pid, 'SIGKILL');
+  });
 });
+
+const uidsOf = (pid: number): string | undefined =>
+  /^Uid:\t(.*)$/m.exec(existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/status`, 'utf8') : '')?.[1];

@@ -65,7 +65,7 @@ export class Session {
         this.#lendsAgent ||= answerWith(request, this.#context.mayLendAgent());
         return;
       case 'signal':
-        answerWith(request, this.#launched?.process.signal(request.name) === true);
+        void this.#signal(request);
         return;
       case 'unknown':
         request.reject();
@@ -100,6 +100,10 @@ export class Session {
       this.#size = usableSize(request.size);
       request.accept();
     }
+  }
+
+  async #signal(request: Extract<SessionRequest, { type: 'signal' }>): Promise<void> {
+    answerWith(request, (await this.#launched?.process.signal(request.name)) === true);
   }
 
   #resize(size: WindowSize): void {
