@@ -31,6 +31,8 @@ export interface LaunchOptions {
 export interface Launched {
   readonly process: UserProcess;
   readonly pty: Pty | undefined;
+  /** Resolves with the reason when it must end at once: what it does could not be put on record. */
+  readonly cut: Promise<string>;
   /** Resolves when the channel has been given all that the program wrote, and the audit what it did. */
   outputDone(): Promise<void>;
   /** Lets go of the program's streams. */
@@ -135,6 +137,8 @@ function count(
     });
 }
 
+const never = new Promise<never>(() => undefined);
+
 const endOf = (stream: Readable): Promise<void> =>
   new Promise((resolve) => {
     if (stream.readableEnded || stream.destroyed) resolve();
@@ -160,6 +164,7 @@ function joinTerminal(
   return {
     process,
     pty,
+    cut: never,
     outputDone: async () => {
       let timer: NodeJS.Timeout | undefined;
       const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, terminalLingerMs)));
@@ -192,6 +197,7 @@ function joinPipes(context: SessionContext, options: LaunchOptions, process: Use
   return {
     process,
     pty: undefined,
+    cut: transfers?.lost ?? never,
     outputDone: async () => {
       await ended;
       await transfers?.end();
@@ -203,27 +209,30 @@ function joinPipes(context: SessionContext, options: LaunchOptions, process: Use
   };
 }
 
-/** Looks at both directions of sftp; the client waits while its transfers are not in the audit yet. */
+/**
+ * Looks at both directions of sftp; the client waits while its transfers are not in the audit yet. Where they can be
+ * followed no longer, nothing more of the client reaches the server.
+ */
 function watchSftp(
   { audit }: LaunchOptions,
   { stdout }: ProgramPipes,
-): { gate: Duplex; end: () => Promise<void> } {
+): { gate: Duplex; lost: Promise<string>; end: () => Promise<void> } {
   const queue = new EventQueue<() => Promise<void>>((record) => record());
+  const lost = Promise.withResolvers<string>();
   const tap = new SftpTap(
     (transfer) => {
       queue.add(() => audit.transferred(transfer));
     },
     (reason) => {
-      queue.add(() => audit.lostTrack(reason));
+      lost.resolve(`transfers cannot be followed for the audit (${reason})`);
     },
   );
   stdout.on('data', (chunk: Buffer) => {
     tap.fromServer(chunk);
   });
   return {
-    gate: queue.gate((chunk) => {
-      tap.fromClient(chunk);
-    }),
+    gate: queue.gate((chunk) => tap.fromClient(chunk)),
+    lost: lost.promise,
     end: async () => {
       tap.end();
       await queue.settled();

@@ -165,7 +165,7 @@ export class Session {
         lendsAgent: this.#lendsAgent,
         onAgent: (socket) => (agent = socket),
       });
-      return { outcome: { exit: await this.#untilEnd(this.#launched) }, started: true };
+      return { outcome: await this.#untilEnd(this.#launched), started: true };
     } catch (e) {
       if (!(e instanceof CodedError)) throw e;
       return { outcome: failed(e.message), started: true };
@@ -174,18 +174,24 @@ export class Session {
     }
   }
 
-  /** Until the program has ended and its output is with the client; or the client is gone, and the program too. */
-  async #untilEnd(launched: Launched): Promise<ExitStatus> {
+  /**
+   * Until the program has ended and its output is with the client; or the client is gone, or what the program does cannot
+   * be put on record, and the program is ended.
+   */
+  async #untilEnd(launched: Launched): Promise<Outcome> {
     const { process } = launched;
     const done = process.ended.then(() => launched.outputDone());
-    const left = this.#channel.gone.then(() => 'left' as const);
-    if ((await Promise.race([done, left])) === 'left') {
+    const finished = done.then(() => ({ status: 'finished' }) as const);
+    const left = this.#channel.gone.then(() => ({ status: 'left' }) as const);
+    const cut = launched.cut.then((reason) => ({ status: 'cut', reason }) as const);
+    const first = await Promise.race([finished, left, cut]);
+    if (first.status !== 'finished') {
       launched.close();
       await process.hangUp(hangUpGraceMs);
     }
     await done;
     launched.close();
-    return process.ended;
+    return first.status === 'cut' ? failed(`ended: ${first.reason}`) : { exit: await process.ended };
   }
 }
 
