@@ -192,6 +192,8 @@ export async function startNode(wish: Partial<NodeConfig> & { logins?: string[] 
       labels: { env: 'test' },
       commandLabels: [],
       permitUserEnvironment: false,
+      acceptEnv: [],
+      admitLockedAccounts: false,
       programPath: [process.execPath, resolve('src/cli/teleport/run.ts')],
       ...config,
     },

@@ -12,6 +12,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { str, u32, u64 } from '../src/pki/wire.ts';
+import { openFlag, packet, request } from '../src/ssh/sftp-wire.ts';
 import { type NodeBench, startNode, toldOf } from './node-bench.ts';
 import { isRoot, makeUser, type ThrowawayUser } from './throwaway-user.ts';
 
@@ -151,6 +153,27 @@ END`);
     await ok(`echo 'reput longer grown' | $SFTP -q -b - ${host}`);
     expect(readFileSync(join(user.home, 'grown'), 'utf8')).toBe('a\nmore\n');
     expect(await toldOf(node, 'scp', { path: '/etc/tt-not-allowed' })).toMatchObject({ code: 'T3005E' });
+  });
+  it('ends sftp whose transfers cannot be followed, before anything is moved', async () => {
+    await ok(`$SSH ${host} 'echo secret > hidden'`);
+    const client = await node.connect('alice', user.name);
+    const session = await client.subsystem('sftp');
+    const got: Buffer[] = [];
+    session.channel.on('data', (chunk: Buffer) => got.push(chunk));
+    // The close of nothing has the id of the open: who takes its answer for that of the open sees no file.
+    const open = packet(request.open, u32(7), str('hidden'), u32(openFlag.read), u32(0));
+    session.channel.write(Buffer.concat([packet(request.init, u32(3)), open]));
+    session.channel.write(packet(request.close, u32(7), str('zzzz')));
+    session.channel.write(packet(request.read, u32(8), str(u32(0)), u64(0n), u32(100)));
+    expect(await session.exit).toMatchObject({ status: 'exited', code: 255 });
+    client.close();
+    expect(Buffer.concat(got).toString('latin1')).not.toContain('secret');
+    expect(await toldOf(node, 'scp', { path: 'hidden' })).toMatchObject({ exitError: 'broken off' });
+    expect(
+      await toldOf(node, 'subsystem', {
+        exitError: 'ended: transfers cannot be followed for the audit (two requests with the id 7 at once)',
+      }),
+    ).toMatchObject({ code: 'T3001E', name: 'sftp' });
   });
   it('rsync goes over a plain command', async () => {
     await ok(

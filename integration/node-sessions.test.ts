@@ -38,6 +38,7 @@ describe.runIf(isRoot)('sessions on a node', () => {
     node = await startNode({
       logins: ['root', user.name, 'ghost'],
       permitUserEnvironment: true,
+      acceptEnv: ['FROM_*', 'WITH', 'MINE'],
       commandLabels: [{ name: 'kernel', command: ['uname', '-s'], periodSeconds: 3600 }],
     });
     config = node.person('alice');
@@ -84,12 +85,16 @@ describe.runIf(isRoot)('sessions on a node', () => {
     const ran = await node.sh(config, `$SSH ${host} 'echo a > /dev/stdout; echo b > /dev/stderr'`);
     expect(ran).toMatchObject({ stdout: 'a\n', stderr: 'b\n', code: 0 });
   });
-  it('sets the environment, and takes what the client sends but nothing that loads code', async () => {
+  it('sets the environment, and takes from the client and from the home what is admitted', async () => {
     mkdirSync(join(user.home, '.tsh'), { recursive: true });
-    writeFileSync(join(user.home, '.tsh', 'environment'), '# mine\nFROM_FILE=1\nLD_PRELOAD=/x\nWITH=a b=c\n');
+    writeFileSync(
+      join(user.home, '.tsh', 'environment'),
+      '# mine\nFROM_FILE=1\nLD_PRELOAD=/x\nWITH=a b=c\nPATH=/evil\nGIT_CONFIG_COUNT=1\n',
+    );
     const ran = await node.sh(
       config,
-      `LC_X='a "b" $c \\' LD_PRELOAD_X=1 LD_AUDIT=/evil.so BASH_ENV=/evil $SSH -o SendEnv='LC_X LD_* BASH_ENV' ${host} env`,
+      `LC_X='a "b" $c \\' MINE=2 LD_AUDIT=/evil.so BASH_ENV=/evil GIT_CONFIG_KEY_0=evil PAGER=/evil \
+        $SSH -o SendEnv='LC_X MINE LD_* BASH_ENV GIT_* PAGER' -o SetEnv='PATH=/evil HOME=/evil SSH_TTY=/evil' ${host} env`,
     );
     const lines = new Set(ran.stdout.split('\n'));
     for (const line of [
@@ -99,6 +104,7 @@ describe.runIf(isRoot)('sessions on a node', () => {
       'SHELL=/bin/sh',
       'LC_X=a "b" $c \\',
       'FROM_FILE=1',
+      'MINE=2',
       'WITH=a b=c',
       'SSH_TELEPORT_USER=alice',
       'SSH_TELEPORT_CLUSTER_NAME=example',
@@ -108,7 +114,7 @@ describe.runIf(isRoot)('sessions on a node', () => {
     expect(ran.stdout).toMatch(/^PATH=\/usr\/local\/bin:\/usr\/bin:\/bin/m);
     expect(ran.stdout).toMatch(/^SSH_CONNECTION=127\.0\.0\.1 \d+ 127\.0\.0\.1 \d+$/m);
     expect(ran.stdout).toMatch(/^SSH_SESSION_ID=[0-9a-f-]{36}$/m);
-    expect(ran.stdout).not.toMatch(/LD_|BASH_ENV|TELEPORT_CONFIG|VITEST/);
+    expect(ran.stdout).not.toMatch(/evil|LD_|BASH_ENV|GIT_|TELEPORT_CONFIG|VITEST/);
   });
   it('gives a terminal of the login, with size, modes and a login shell', async () => {
     const shell = start('-tt', host);

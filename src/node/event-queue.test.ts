@@ -15,6 +15,7 @@ describe('a stream whose events are put on record', () => {
     let next = 0;
     const gate = queue.gate((chunk) => {
       for (const byte of chunk) queue.add(byte + next++);
+      return true;
     });
     const passed: number[] = [];
     gate.on('data', (chunk: Buffer) => passed.push(chunk.length));
@@ -28,5 +29,14 @@ describe('a stream whose events are put on record', () => {
     await queue.settled();
     expect(passed).toEqual([31, 9, 1]);
     expect(taken).toEqual(Array.from({ length: 41 }, (_, i) => i));
+  });
+  it('passes on nothing that is refused', async () => {
+    const queue = new EventQueue<number>(() => Promise.resolve());
+    const gate = queue.gate((chunk) => chunk[0] !== 1);
+    const passed: number[] = [];
+    gate.on('data', (chunk: Buffer) => passed.push(...chunk));
+    for (const byte of [0, 1, 2]) gate.write(Buffer.of(byte));
+    await new Promise((resolve) => gate.end(resolve));
+    expect(passed).toEqual([0, 2]);
   });
 });

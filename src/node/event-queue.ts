@@ -22,12 +22,15 @@ export class EventQueue<T> {
       });
   }
 
-  /** Passes bytes on after `look` has seen them; waits while too many items are not recorded yet. */
-  gate(look: (chunk: Buffer) => void): Transform {
+  /**
+   * Passes bytes on after `look` has seen them, and those that it refuses not at all; waits while too many items are not
+   * recorded yet.
+   */
+  gate(look: (chunk: Buffer) => boolean): Transform {
     return new Transform({
       transform: (chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback) => {
-        look(chunk);
-        if (this.#waiting < maxWaiting) done(null, chunk);
+        if (!look(chunk)) done();
+        else if (this.#waiting < maxWaiting) done(null, chunk);
         else
           void this.#last.then(() => {
             done(null, chunk);

@@ -1,5 +1,5 @@
 import type { Duplex, Readable } from 'node:stream';
-import { CodedError } from '../base/errors.ts';
+import { CodedError, isCoded } from '../base/errors.ts';
 import type { ServerSessionChannel, WindowSize } from '../ssh/channel-types.ts';
 import type { OsUser } from '../ssh/passwd.ts';
 import { Pty } from '../ssh/pty.ts';
@@ -8,6 +8,7 @@ import { type LineVariables, lineVariables } from '../ssh/program-line.ts';
 import { type ProgramPipes, startProgram, type UserProcess } from '../ssh/user-process.ts';
 import { type AgentSocket, openAgentSocket } from './agent-socket.ts';
 import { EventQueue } from './event-queue.ts';
+import { loginAccount } from './login-account.ts';
 import { readUserEnvironment } from './read-user-environment.ts';
 import { sessionEnvironment } from './session-environment.ts';
 import type { SessionAudit } from './session-audit.ts';
@@ -31,6 +32,8 @@ export interface LaunchOptions {
 export interface Launched {
   readonly process: UserProcess;
   readonly pty: Pty | undefined;
+  /** Resolves with the reason when it must end at once: what it does could not be put on record. */
+  readonly cut: Promise<string>;
   /** Resolves when the channel has been given all that the program wrote, and the audit what it did. */
   outputDone(): Promise<void>;
   /** Lets go of the program's streams. */
@@ -45,12 +48,15 @@ const terminalLingerMs = 1_000;
  * @throws CodedError `unavailable` beginning with `Failed to launch:`, for the person to read.
  */
 export async function launch(context: SessionContext, options: LaunchOptions): Promise<Launched> {
-  const { subject, libc, accounts } = context;
-  const user = await accounts.user(subject.login);
-  if (user === undefined)
-    throw new CodedError('unavailable', `Failed to launch: user: unknown user ${subject.login}.`);
+  const { subject, libc } = context;
+  const user = await loginAccount(context, subject).catch((e: unknown) => {
+    throw isCoded(e) ? new CodedError(e.code, `Failed to launch: ${e.message}.`) : e;
+  });
   const c = libc.status === 'loaded' ? libc.libc : undefined;
-  const fromFile = context.permitUserEnvironment ? await readUserEnvironment(user, c, context.sink) : [];
+  const { acceptsVariable: accepts, sink } = context;
+  const fromFile = context.permitUserEnvironment
+    ? await readUserEnvironment(user, { libc: c, accepts, sink })
+    : [];
   const agent = options.lendsAgent
     ? await openAgentSocket(user, () => context.connection.openAgent())
     : undefined;
@@ -140,6 +146,8 @@ function count(
     });
 }
 
+const never = new Promise<never>(() => undefined);
+
 const endOf = (stream: Readable): Promise<void> =>
   new Promise((resolve) => {
     if (stream.readableEnded || stream.destroyed) resolve();
@@ -165,6 +173,7 @@ function joinTerminal(
   return {
     process,
     pty,
+    cut: never,
     outputDone: async () => {
       let timer: NodeJS.Timeout | undefined;
       const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, terminalLingerMs)));
@@ -197,6 +206,7 @@ function joinPipes(context: SessionContext, options: LaunchOptions, process: Use
   return {
     process,
     pty: undefined,
+    cut: transfers?.lost ?? never,
     outputDone: async () => {
       await ended;
       await transfers?.end();
@@ -208,27 +218,30 @@ function joinPipes(context: SessionContext, options: LaunchOptions, process: Use
   };
 }
 
-/** Looks at both directions of sftp; the client waits while its transfers are not in the audit yet. */
+/**
+ * Looks at both directions of sftp; the client waits while its transfers are not in the audit yet. Where they can be
+ * followed no longer, nothing more of the client reaches the server.
+ */
 function watchSftp(
   { audit }: LaunchOptions,
   { stdout }: ProgramPipes,
-): { gate: Duplex; end: () => Promise<void> } {
+): { gate: Duplex; lost: Promise<string>; end: () => Promise<void> } {
   const queue = new EventQueue<() => Promise<void>>((record) => record());
+  const lost = Promise.withResolvers<string>();
   const tap = new SftpTap(
     (transfer) => {
       queue.add(() => audit.transferred(transfer));
     },
     (reason) => {
-      queue.add(() => audit.lostTrack(reason));
+      lost.resolve(`transfers cannot be followed for the audit (${reason})`);
     },
   );
   stdout.on('data', (chunk: Buffer) => {
     tap.fromServer(chunk);
   });
   return {
-    gate: queue.gate((chunk) => {
-      tap.fromClient(chunk);
-    }),
+    gate: queue.gate((chunk) => tap.fromClient(chunk)),
+    lost: lost.promise,
     end: async () => {
       tap.end();
       await queue.settled();

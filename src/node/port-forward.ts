@@ -1,18 +1,22 @@
 import { lookup } from 'node:dns/promises';
-import { connect, type Socket } from 'node:net';
-import { messageOf } from '../base/errors.ts';
+import type { Socket } from 'node:net';
+import { isCoded, messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import type { ForwardOpen } from '../ssh/cert-server.ts';
+import { dialAs, type DialOptions } from '../ssh/dial-as.ts';
+import type { LibcLoad } from '../ssh/libc.ts';
+import type { OsUser } from '../ssh/passwd.ts';
 import { carry } from './carry.ts';
 import type { AuditSubject, NodeAudit } from './node-audit.ts';
-
-const connectMs = 30_000;
 
 export interface PortForwardDeps {
   readonly audit: NodeAudit;
   readonly subject: AuditSubject;
   /** Why it is not allowed, or undefined. */
   readonly refusal: () => string | undefined;
+  /** In whose name it is dialled. @throws CodedError when the machine lets nobody use that account now. */
+  readonly account: () => Promise<OsUser>;
+  readonly libc: LibcLoad;
   /** Called for every connection as soon as it has an address of its own: before the other end can see it. */
   readonly onSocket: (socket: Socket) => void;
   readonly onActivity: () => void;
@@ -20,19 +24,19 @@ export interface PortForwardDeps {
 
 /** Serves one direct-tcpip channel. What was tried is in the audit before a byte flows. Never rejects. */
 export async function forwardPort(deps: PortForwardDeps, open: ForwardOpen): Promise<void> {
-  const { audit, subject, refusal, onSocket, onActivity } = deps;
+  const { audit, subject, onActivity } = deps;
   const addr = formatHostPort(open.target);
   const failed = (error: string): Promise<void> =>
     audit.afterwards(subject, { event: 'port', code: 'T3003E', addr, success: false, error });
-  const refused = refusal();
-  if (refused !== undefined) {
-    open.reject('prohibited', refused);
-    await failed(refused);
+  const allowed = await allowedTo(deps);
+  if (allowed.status === 'refused') {
+    open.reject('prohibited', allowed.why);
+    await failed(allowed.why);
     return;
   }
   let socket: Socket;
   try {
-    socket = await dialAny(open.target, onSocket);
+    socket = await dialAny(open.target, { ...deps, user: allowed.user });
   } catch (e) {
     open.reject('connect_failed', messageOf(e));
     await failed(messageOf(e));
@@ -48,43 +52,32 @@ export async function forwardPort(deps: PortForwardDeps, open: ForwardOpen): Pro
   await carry(socket, open.accept(), onActivity);
 }
 
+type Allowed =
+  | { readonly status: 'allowed'; readonly user: OsUser }
+  | { readonly status: 'refused'; readonly why: string };
+
+async function allowedTo({ refusal, account }: PortForwardDeps): Promise<Allowed> {
+  const why = refusal();
+  if (why !== undefined) return { status: 'refused', why };
+  try {
+    return { status: 'allowed', user: await account() };
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    return { status: 'refused', why: e.message };
+  }
+}
+
 /** Tries the addresses of a name one after the other, as the system orders them. */
-async function dialAny({ host, port }: HostPort, onSocket: (socket: Socket) => void): Promise<Socket> {
+async function dialAny({ host, port }: HostPort, options: DialOptions): Promise<Socket> {
   if (port < 1 || port > 65_535) throw new Error(`no such port: ${port}`);
   const addresses = await lookup(host, { all: true });
   let failure: unknown = new Error(`no address is known for ${host}`);
   for (const { address } of addresses) {
     try {
-      return await dial({ host: address, port }, onSocket);
+      return await dialAs({ host: address, port }, options);
     } catch (e) {
       failure = e;
     }
   }
   throw failure;
-}
-
-function dial({ host, port }: HostPort, onSocket: (socket: Socket) => void): Promise<Socket> {
-  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, autoSelectFamily: false });
-  // The kernel gives it an address when the attempt starts, before any listener in this process can see it.
-  socket.once('connectionAttempt', () => {
-    process.nextTick(() => {
-      onSocket(socket);
-    });
-  });
-  const limit = setTimeout(() => {
-    socket.destroy(new Error(`no answer in ${connectMs / 1000} s`));
-  }, connectMs);
-  socket.once('error', (e) => {
-    clearTimeout(limit);
-    reject(e);
-  });
-  socket.once('connect', () => {
-    clearTimeout(limit);
-    socket.removeAllListeners('error');
-    // Until it is carried it may break: carry() sees that it is destroyed.
-    socket.on('error', () => socket.destroy());
-    resolve(socket);
-  });
-  return promise;
 }

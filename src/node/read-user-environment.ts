@@ -1,4 +1,5 @@
 import type { LogSink } from '../base/log-sink.ts';
+import type { AcceptsVariable } from '../ssh/accepted-variables.ts';
 import { parseEnvironmentFile } from '../ssh/environment-file.ts';
 import type { Libc } from '../ssh/libc.ts';
 import { systemProgram, type OsUser } from '../ssh/passwd.ts';
@@ -9,13 +10,13 @@ const maxBytes = 256 * 1024;
 const limitMs = 5_000;
 
 /**
- * Variables of `~/.tsh/environment`. The file is read by a program that runs as the user, so that a link to a file of
+ * Variables of `~/.tsh/environment`, those that a client might set as well: who may write in a home is not always who
+ * may run anything there. The file is read by a program that runs as the user, so that a link to a file of
  * somebody else gives nothing, and a pipe that nobody fills holds nobody up.
  */
 export async function readUserEnvironment(
   user: OsUser,
-  libc: Libc | undefined,
-  sink: LogSink,
+  { libc, accepts, sink }: { libc: Libc | undefined; accepts: AcceptsVariable; sink: LogSink },
 ): Promise<readonly (readonly [string, string])[]> {
   const head = systemProgram('head');
   if (head === undefined) {
@@ -37,7 +38,7 @@ export async function readUserEnvironment(
   clearTimeout(limit);
   // Most people have no such file.
   if (ended.status !== 'exited' || ended.code !== 0) return [];
-  const { variables, complaints } = parseEnvironmentFile(text);
+  const { variables, complaints } = parseEnvironmentFile(text, accepts);
   if (complaints.length > 0) sink.info(`${path}: some lines do not count`, { complaints });
   return variables;
 }

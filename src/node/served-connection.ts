@@ -3,6 +3,7 @@ import { second } from '../base/duration.ts';
 import type { ConnectionHandlers, ForwardOpen, SessionOpen, SshConnection } from '../ssh/cert-server.ts';
 import { Deadline } from './connection-limits.ts';
 import type { Grant } from './decide-access.ts';
+import { loginAccount } from './login-account.ts';
 import type { AuditSubject } from './node-audit.ts';
 import { forwardPort } from './port-forward.ts';
 import { Session } from './session.ts';
@@ -184,6 +185,8 @@ export class ServedConnection {
             connection.permits.portForwarding && this.#grant.options.portForwarding
               ? undefined
               : 'port forwarding not allowed',
+          account: () => loginAccount(context, this.#subject),
+          libc: context.libc,
           onSocket: (socket) => {
             peers.isForward(socket);
           },

@@ -22,6 +22,7 @@ import { commandValueBytes } from '../domain/label-limits.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { privateKeyFromPem } from '../pki/key-pair.ts';
 import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
+import { acceptedVariables } from '../ssh/accepted-variables.ts';
 import { createSshServer, type SshServer } from '../ssh/cert-server.ts';
 import { loadLibc } from '../ssh/libc.ts';
 import { parseLoginDefs } from '../ssh/login-defs.ts';
@@ -48,6 +49,10 @@ export interface NodeConfig {
   readonly labels: Readonly<Record<string, string>>;
   readonly commandLabels: readonly CommandLabel[];
   readonly permitUserEnvironment: boolean;
+  /** Patterns of variables that clients may set, besides the usual ones. */
+  readonly acceptEnv: readonly string[];
+  /** Let in also where the password of the unix account is locked. */
+  readonly admitLockedAccounts: boolean;
   /** argv that runs our own hidden commands (`scp`, `sftp-server`), for example `['/x/bin/teleport']`. */
   readonly programPath: readonly string[];
   /** Take our own programs for files also where OpenSSH's are installed. */
@@ -193,7 +198,9 @@ class Node {
       paths: parseLoginDefs(await readFile('/etc/login.defs', 'utf8').catch(() => '')), // not everywhere there is one
       hostId: config.hostId,
       clusterName: config.clusterName,
+      acceptsVariable: acceptedVariables(config.acceptEnv),
       permitUserEnvironment: config.permitUserEnvironment,
+      admitsLockedAccounts: config.admitLockedAccounts,
       webProxyAddress: () => webProxyAddress(this.#views.hosts.state()),
       labels: () => this.#currentLabels(),
     };

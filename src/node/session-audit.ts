@@ -75,14 +75,6 @@ export class SessionAudit {
     });
   }
 
-  /** From here on, what sftp does in this session is not known. */
-  lostTrack(reason: string): Promise<void> {
-    return this.#tell('subsystem', 'T3001E', {
-      name: 'sftp',
-      exitError: `transfers are not seen: ${reason}`,
-    });
-  }
-
   subsystemRefused(name: string): Promise<void> {
     return this.#tell('subsystem', 'T3001E', { name, exitError: `unrecognized subsystem: ${name}` });
   }

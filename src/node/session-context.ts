@@ -1,5 +1,6 @@
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
+import type { AcceptsVariable } from '../ssh/accepted-variables.ts';
 import type { SshConnection } from '../ssh/cert-server.ts';
 import type { LibcLoad } from '../ssh/libc.ts';
 import type { LoginPaths } from '../ssh/login-defs.ts';
@@ -18,7 +19,10 @@ export interface NodeContext {
   readonly paths: LoginPaths;
   readonly hostId: string;
   readonly clusterName: string;
+  /** Of those that a client, or the file in a person's home, sets. */
+  readonly acceptsVariable: AcceptsVariable;
   readonly permitUserEnvironment: boolean;
+  readonly admitsLockedAccounts: boolean;
   readonly webProxyAddress: () => string;
   readonly labels: () => Readonly<Record<string, string>>;
 }

@@ -60,15 +60,18 @@ describe('the environment of a session', () => {
     });
     expect(of({ terminal: { term: 'a\nb', path: '/dev/pts/3' } })['TERM']).toBe('xterm');
   });
-  it("lets the user's file have the last word", () => {
-    expect(
-      of({
-        fromFile: [
-          ['PATH', '/mine'],
-          ['PATH', '/later'],
-        ],
-      })['PATH'],
-    ).toBe('/later');
+  it("puts the user's file before the client, and its last line first, but never before what is ours", () => {
+    const fromFile = [
+      ['MINE', '1'],
+      ['MINE', '2'],
+      ['PATH', '/mine'],
+      ['HOME', '/elsewhere'],
+    ] as const;
+    expect(of({ fromFile, fromClient: new Map([['MINE', '0']]) })).toMatchObject({
+      MINE: '2',
+      PATH: '/u',
+      HOME: '/home/joe',
+    });
   });
   it('shows what was asked for where the certificate forces a command', () => {
     expect(of({ originalCommand: 'a\nb' })['SSH_ORIGINAL_COMMAND']).toBe('a b');

@@ -5,7 +5,7 @@ import type { OsUser } from '../ssh/passwd.ts';
 export interface EnvironmentParts {
   readonly user: OsUser;
   readonly paths: LoginPaths;
-  /** As the client sent them; those that may not be set are left out already. */
+  /** As the client sent them; those that are not admitted are left out already. */
   readonly fromClient: ReadonlyMap<string, string>;
   readonly remote: HostPort;
   readonly local: HostPort;
@@ -18,25 +18,26 @@ export interface EnvironmentParts {
   readonly agentSocket: string | undefined;
   /** What was asked for, when the certificate forces another command. */
   readonly originalCommand: string | undefined;
-  /** From `~/.tsh/environment`. */
+  /** From `~/.tsh/environment`, likewise. */
   readonly fromFile: readonly (readonly [string, string])[];
 }
 
 /** Empty text, and text with a line break, is no terminal name. */
 const termOf = (term: string): string => (/^[\x21-\x7e]{1,64}$/.test(term) ? term : 'xterm');
 
-/** The whole environment of a program. Of two of one name the later one counts. */
+/** The whole environment of a program. Of two of one name the later one counts: what comes from outside never replaces ours. */
 export function sessionEnvironment(parts: EnvironmentParts): ReadonlyMap<string, string> {
   const { user, paths, remote, local, terminal, sessionId } = parts;
   const oneLine = (text: string): string => text.replace(/[\0\n]/g, ' ');
   return new Map([
     ['LANG', 'en_US.UTF-8'],
+    ['TELEPORT_SESSION', sessionId],
+    ...parts.fromClient,
+    ...parts.fromFile,
     ['PATH', user.uid === 0 ? paths.superuser : paths.user],
     ['HOME', user.home],
     ['USER', user.name],
     ['SHELL', user.shell],
-    ['TELEPORT_SESSION', sessionId],
-    ...parts.fromClient,
     ['SSH_CLIENT', `${remote.host} ${remote.port} ${local.port}`],
     ['SSH_CONNECTION', `${remote.host} ${remote.port} ${local.host} ${local.port}`],
     ...(terminal === undefined
@@ -54,6 +55,5 @@ export function sessionEnvironment(parts: EnvironmentParts): ReadonlyMap<string,
     ...(parts.originalCommand === undefined
       ? []
       : ([['SSH_ORIGINAL_COMMAND', oneLine(parts.originalCommand)]] as const)),
-    ...parts.fromFile,
   ]);
 }

@@ -1,5 +1,4 @@
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
-import { mayBeSet } from '../ssh/environment-file.ts';
 import type { ExitStatus, ServerSessionChannel, WindowSize } from '../ssh/channel-types.ts';
 import type { SessionOpen, SessionRequest } from '../ssh/cert-server.ts';
 import { usableSize } from '../ssh/pty.ts';
@@ -66,7 +65,7 @@ export class Session {
         this.#lendsAgent ||= answerWith(request, this.#context.mayLendAgent());
         return;
       case 'signal':
-        answerWith(request, this.#launched?.process.signal(request.name) === true);
+        void this.#signal(request);
         return;
       case 'unknown':
         request.reject();
@@ -83,7 +82,7 @@ export class Session {
     const { name, value } = request;
     this.#variableBytes += Buffer.byteLength(name) + Buffer.byteLength(value);
     const room = this.#variables.size < maxVariables && this.#variableBytes < maxVariableBytes;
-    if (!room || !mayBeSet(name, value)) {
+    if (!room || !this.#context.acceptsVariable(name, value)) {
       request.reject();
       return;
     }
@@ -101,6 +100,10 @@ export class Session {
       this.#size = usableSize(request.size);
       request.accept();
     }
+  }
+
+  async #signal(request: Extract<SessionRequest, { type: 'signal' }>): Promise<void> {
+    answerWith(request, (await this.#launched?.process.signal(request.name)) === true);
   }
 
   #resize(size: WindowSize): void {
@@ -162,7 +165,7 @@ export class Session {
         lendsAgent: this.#lendsAgent,
         onAgent: (socket) => (agent = socket),
       });
-      return { outcome: { exit: await this.#untilEnd(this.#launched) }, started: true };
+      return { outcome: await this.#untilEnd(this.#launched), started: true };
     } catch (e) {
       if (!(e instanceof CodedError)) throw e;
       return { outcome: failed(e.message), started: true };
@@ -171,18 +174,24 @@ export class Session {
     }
   }
 
-  /** Until the program has ended and its output is with the client; or the client is gone, and the program too. */
-  async #untilEnd(launched: Launched): Promise<ExitStatus> {
+  /**
+   * Until the program has ended and its output is with the client; or the client is gone, or what the program does cannot
+   * be put on record, and the program is ended.
+   */
+  async #untilEnd(launched: Launched): Promise<Outcome> {
     const { process } = launched;
     const done = process.ended.then(() => launched.outputDone());
-    const left = this.#channel.gone.then(() => 'left' as const);
-    if ((await Promise.race([done, left])) === 'left') {
+    const finished = done.then(() => ({ status: 'finished' }) as const);
+    const left = this.#channel.gone.then(() => ({ status: 'left' }) as const);
+    const cut = launched.cut.then((reason) => ({ status: 'cut', reason }) as const);
+    const first = await Promise.race([finished, left, cut]);
+    if (first.status !== 'finished') {
       launched.close();
       await process.hangUp(hangUpGraceMs);
     }
     await done;
     launched.close();
-    return process.ended;
+    return first.status === 'cut' ? failed(`ended: ${first.reason}`) : { exit: await process.ended };
   }
 }
 

@@ -34,6 +34,8 @@ export async function buildNode(parts: Parts, standingOf: StandingOf): Promise<S
       labels: configuration.labels,
       commandLabels: [...configuration.commandLabels],
       permitUserEnvironment: configuration.permitUserEnvironment,
+      acceptEnv: configuration.file.ssh_service.accept_env,
+      admitLockedAccounts: configuration.file.ssh_service.admit_locked_accounts,
       programPath: [...parts.programPath],
     },
   });

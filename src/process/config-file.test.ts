@@ -41,6 +41,14 @@ describe('reading teleport.yaml', () => {
       "teleport.yaml:2:3: proxy_service.web_listen_addr: 'ftp://x': unsupported scheme: 'ftp'",
     );
   });
+  it.each(['PATH', 'A-B', 'LD_PRELOAD'])(
+    'names the place of a variable that no client may set: %s',
+    (name) => {
+      expect(fault(`ssh_service:\n  accept_env:\n  - EDITOR\n  - ${name}\n`)).toMatch(
+        /^teleport\.yaml:4:\d+: ssh_service\.accept_env\.1: .*(may never be set|no name of a variable)/,
+      );
+    },
+  );
   it('refuses a duration without its unit', () => {
     expect(fault('ssh_service:\n  commands:\n  - {name: a, command: [b], period: 5}\n')).toContain(
       'time: missing unit in duration "5"',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type QuotaSettings, usualQuotas } from '../auth/quota-rules.ts';
 import { labelFault } from '../domain/label-limits.ts';
 import { address, addresses, duration, flag, notYet, pins } from './config-scalars.ts';
+import { patternFault } from '../ssh/accepted-variables.ts';
 import { tokenLines } from './static-tokens.ts';
 import { storageSection } from './storage-schema.ts';
 
@@ -92,6 +93,11 @@ const authService = z.strictObject({
   disconnect_expired_cert: notYet('a cluster-wide disconnect_expired_cert (set it in a role)'),
 });
 
+function checkPattern(pattern: string, context: z.RefinementCtx): void {
+  const message = patternFault(pattern);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
+}
+
 const sshService = z.strictObject({
   enabled: flag.default(true),
   listen_addr: address(3022).optional(),
@@ -107,6 +113,10 @@ const sshService = z.strictObject({
     )
     .default([]),
   permit_user_env: flag.default(false),
+  /** Variables that clients may set besides LANG, LC_*, GIT_PROTOCOL, TELEPORT_*: names or patterns. */
+  accept_env: z.array(z.string().superRefine(checkPattern)).default([]),
+  /** System images often lock the password of every account: then keys alone decide. */
+  admit_locked_accounts: flag.default(false),
   pam: notYet('pam'),
   enhanced_recording: notYet('enhanced_recording'),
 });

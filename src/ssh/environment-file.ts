@@ -2,10 +2,12 @@
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /**
- * Variables a client may not set: they change how programs are loaded or what a restricted shell runs, so they would
- * lead out of a login shell that is meant to hold a person in; or a shell refuses them and could not start.
+ * Variables that nobody may set from outside, even where the configuration admits every name: they change how programs
+ * are loaded or what a restricted shell runs, so they would lead out of a login shell that is meant to hold a person in;
+ * or a shell refuses them and could not start; or they are the session's own.
  */
 const barredNames = new Set([
+  ...['HOME', 'LOGNAME', 'MAIL', 'PATH', 'SHELL', 'TERM', 'USER'],
   'BASHOPTS',
   'BASH_ENV',
   'BASH_VERSINFO',
@@ -23,9 +25,9 @@ const barredNames = new Set([
   'SHELLOPTS',
   'UID',
 ]);
-const barredPrefixes = ['LD_', 'BASH_FUNC_', 'MALLOC_', 'DYLD_'];
+const barredPrefixes = ['LD_', 'BASH_FUNC_', 'MALLOC_', 'DYLD_', 'SSH_'];
 
-/** Whether a client may set this variable for its program. A value is one line of text. */
+/** Whether a variable may come from outside at all. A value is one line of text. Which do: `accepted-variables.ts`. */
 export const mayBeSet = (name: string, value: string): boolean =>
   variableName.test(name) &&
   !/[\0\n]/.test(value) &&
@@ -44,7 +46,10 @@ export interface EnvironmentFile {
  * Reads `KEY=VALUE` lines; empty lines and `#` comments are skipped; nothing after line 1000 counts. Quotes have no
  * meaning. Source: environment file of sshd(8).
  */
-export function parseEnvironmentFile(text: string): EnvironmentFile {
+export function parseEnvironmentFile(
+  text: string,
+  accepts: (name: string, value: string) => boolean,
+): EnvironmentFile {
   const lines = text.split('\n');
   const variables: (readonly [string, string])[] = [];
   const complaints: string[] = [];
@@ -54,8 +59,11 @@ export function parseEnvironmentFile(text: string): EnvironmentFile {
     const at = line.indexOf('=');
     const name = line.slice(0, Math.max(at, 0)).trim();
     const value = line.slice(at + 1);
-    if (at > 0 && mayBeSet(name, value)) variables.push([name, value]);
-    else complaints.push(`line ${i + 1} is not KEY=VALUE, or the variable may not be set`);
+    if (at > 0 && accepts(name, value)) variables.push([name, value]);
+    else
+      complaints.push(
+        `line ${i + 1} is not KEY=VALUE, or ssh_service.accept_env does not admit the variable`,
+      );
   }
   const rest = lines.slice(MAX_LINES).filter((line) => line.trim() !== '').length;
   if (rest > 0) complaints.push(`too many lines: only the first ${MAX_LINES} count`);

@@ -1,6 +1,7 @@
 import { constants, readdirSync } from 'node:fs';
 import type koffiModule from 'koffi';
 import { CodedError, messageOf } from '../base/errors.ts';
+import { bindConnectAs, type ConnectAs } from './libc-connect.ts';
 
 type Koffi = typeof koffiModule;
 
@@ -28,6 +29,8 @@ export interface Libc {
   /** [reading end, writing end], blocking. */
   pipe(): readonly [number, number];
   socketPair(): readonly [number, number];
+  /** A TCP socket that belongs to somebody else, and has begun to connect. */
+  readonly connectAs: ConnectAs;
   /** Makes `target` another name of `fd`, in one step. */
   replace(fd: number, target: number): void;
   /**
@@ -114,6 +117,7 @@ function bind(koffi: Koffi): Libc {
       change(termios);
       tcsetattr(fd, TCSANOW, termios);
     },
+    connectAs: bindConnectAs(koffi, lib),
     pipe: () => two((fds) => pipe2(fds, O_CLOEXEC)),
     socketPair: () => two((fds) => socketpair(AF_UNIX, SOCK_STREAM | O_CLOEXEC, 0, fds)),
     replace(fd, target) {

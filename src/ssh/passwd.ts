@@ -63,18 +63,29 @@ function run(path: string, args: readonly string[]): Promise<Answer> {
 
 const NOT_FOUND = 2;
 
+async function inFile(database: string, name: string): Promise<string | undefined> {
+  const text = await readFile(`/etc/${database}`, 'utf8');
+  return text.split('\n').find((line) => line.startsWith(`${name}:`));
+}
+
 /** A line of a database, through the name service (files, LDAP, ...) where getent is installed, else from /etc. */
-async function lookUp(database: 'passwd' | 'group', name: string): Promise<string | undefined> {
+async function lookUp(database: 'passwd' | 'group' | 'shadow', name: string): Promise<string | undefined> {
   const getent = systemProgram('getent');
-  if (getent === undefined) {
-    const text = await readFile(`/etc/${database}`, 'utf8');
-    return text.split('\n').find((line) => line.startsWith(`${name}:`));
-  }
+  if (getent === undefined) return inFile(database, name);
   const { code, stdout } = await run(getent, [database, name]);
   if (code === NOT_FOUND) return undefined;
+  // Some systems have a getent that knows no such database.
+  if (code !== 0 && database === 'shadow') return inFile(database, name);
   if (code !== 0) throw new CodedError('unavailable', `getent ${database} failed with status ${code}`);
   return stdout.split('\n').find((line) => line.startsWith(`${name}:`));
 }
+
+/**
+ * An account's line of passwd(5) or shadow(5); undefined when there is none. Only root is told what the latter says.
+ * @throws CodedError `unavailable` when the system does not answer.
+ */
+export const accountLine = (database: 'passwd' | 'shadow', name: string): Promise<string | undefined> =>
+  askable.test(name) ? lookUp(database, name) : Promise.resolve(undefined);
 
 async function groupsOf(name: string): Promise<readonly number[]> {
   const id = systemProgram('id');

@@ -68,16 +68,19 @@ export function lineVariables(all: Iterable<readonly [name: string, value: strin
 export const preludeInput = (variables: LineVariables): string =>
   [...variables].map(([name, value]) => `${name}=${value}\n`).join('');
 
-/** argv that runs `line` as `user`, in its home, with the variables from descriptor 3. Only root may start it. */
-export const asUser = (setpriv: string, user: OsUser, line: readonly string[]): readonly string[] => [
+/** argv that runs `line` with the ids and exactly the groups of `user`. Only root may start it. */
+export const withIdsOf = (setpriv: string, user: OsUser, line: readonly string[]): readonly string[] => [
   setpriv,
   `--reuid=${user.uid}`,
   `--regid=${user.gid}`,
   user.groups.length === 0 ? '--clear-groups' : `--groups=${user.groups.join(',')}`,
   '--',
-  ...['/bin/sh', '-c', prelude, 'sh', user.home],
   ...line,
 ];
+
+/** The same in its home, with the variables from descriptor 3. */
+export const asUser = (setpriv: string, user: OsUser, line: readonly string[]): readonly string[] =>
+  withIdsOf(setpriv, user, ['/bin/sh', '-c', prelude, 'sh', user.home, ...line]);
 
 /** argv that runs `line` with its standard input as controlling terminal, in a session of its own. */
 export const onTerminal = (setsid: string, line: readonly string[]): readonly string[] => [

@@ -18,21 +18,24 @@ const ok = (id: number): Buffer => statusReply(id, status.ok, 'Success');
 
 type Step = readonly ['c' | 's', Buffer];
 /** Shows the conversation to a tap, cut into pieces of `size` bytes. */
-function watch(steps: readonly Step[], size = 7): { transfers: FileTransfer[]; lost: string[] } {
+function watch(
+  steps: readonly Step[],
+  size = 7,
+): { transfers: FileTransfer[]; lost: string[]; passed: boolean[] } {
   const transfers: FileTransfer[] = [];
   const lost: string[] = [];
   const tap = new SftpTap(
     (transfer) => transfers.push(transfer),
     (reason) => lost.push(reason),
   );
+  const passed: boolean[] = [];
   for (const [from, bytes] of steps)
     for (let at = 0; at < bytes.length; at += size) {
       const piece = bytes.subarray(at, at + size);
-      if (from === 'c') tap.fromClient(piece);
-      else tap.fromServer(piece);
+      passed.push(from === 'c' ? tap.fromClient(piece) : tap.fromServer(piece));
     }
   tap.end();
-  return { transfers, lost };
+  return { transfers, lost, passed };
 }
 const begin: Step[] = [
   ['c', packet(request.init, u32(3))],
@@ -52,7 +55,7 @@ describe('watching sftp', () => {
       ['s', ok(4)],
     ];
     for (const size of [1, 7, 100_000])
-      expect(watch(steps, size)).toEqual({
+      expect(watch(steps, size)).toMatchObject({
         transfers: [{ path: '/a', direction: 'upload', bytes: 40_005, result: done }],
         lost: [],
       });
@@ -88,6 +91,69 @@ describe('watching sftp', () => {
       { path: '/no', direction: 'download', bytes: 0, result: failed('Permission denied') },
       { path: '/full', direction: 'upload', bytes: 0, result: failed('No space') },
       { path: '/cut', direction: 'upload', bytes: 0, result: failed('broken off') },
+    ]);
+  });
+  it.each<[string, string, readonly Step[]]>([
+    [
+      'an id in use',
+      'two requests with the id 7 at once',
+      [
+        ['c', Buffer.concat([open(7, '/a', openFlag.read), close(7, 'zzzz')])],
+        ['s', handle(7, 'h')],
+      ],
+    ],
+    [
+      'an id in use by a request that opens nothing',
+      'two requests with the id 7 at once',
+      [['c', Buffer.concat([packet(request.stat, u32(7), str('/')), open(7, '/a', openFlag.read)])]],
+    ],
+    [
+      'a kind of request that nobody knows',
+      'a request of unknown kind 21',
+      [
+        ['c', open(7, '/a', openFlag.read)],
+        ['c', packet(21, u32(8))],
+      ],
+    ],
+    ['an answer to nothing', 'a reply to no request, with the id 9', [['s', handle(9, 'h')]]],
+    [
+      'a handle for what opens nothing',
+      'a handle for a request that opens nothing',
+      [
+        ['c', packet(request.stat, u32(1), str('/a'))],
+        ['s', handle(1, 'h')],
+      ],
+    ],
+    [
+      'two files of one handle',
+      'two open files with one handle',
+      [
+        ['c', Buffer.concat([open(1, '/a', openFlag.read), packet(request.opendir, u32(2), str('/'))])],
+        ['s', Buffer.concat([handle(2, 'h'), handle(1, 'h')])],
+      ],
+    ],
+    [
+      'data of no file',
+      'data of a file that was not opened',
+      [
+        ['c', read(1, 'h')],
+        ['s', data(1, 10)],
+      ],
+    ],
+    ['a request that is cut short', 'a malformed request', [['c', packet(request.open, u32(1), u32(99))]]],
+  ])('cannot follow %s, says so, and lets nothing more through', (_what, reason, steps) => {
+    const { lost, passed, transfers } = watch([...begin, ...steps, ['c', open(99, '/later', 1)]]);
+    expect(lost).toEqual([reason]);
+    expect(passed.at(-1)).toBe(false);
+    // What was asked for by then is told.
+    const asked = steps.some(
+      ([from, bytes]) => from === 'c' && bytes.includes('/a') && bytes[4] === request.open,
+    );
+    expect(transfers.filter(({ path }) => path === '/a')).toHaveLength(asked ? 1 : 0);
+  });
+  it('tells a file whose opening was not answered when all ended', () => {
+    expect(watch([...begin, ['c', open(1, '/a', openFlag.write | openFlag.truncate)]]).transfers).toEqual([
+      { path: '/a', direction: 'upload', bytes: 0, result: { status: 'failed', reason: 'broken off' } },
     ]);
   });
   it('says once when it has lost the thread', () => {

@@ -12,20 +12,27 @@ export interface FileTransfer {
 
 type Pending =
   | { readonly kind: 'open'; readonly path: string; readonly writes: boolean }
+  | { readonly kind: 'opendir' }
+  | { readonly kind: 'other' }
   | { readonly kind: 'read'; readonly handle: string }
   | { readonly kind: 'write'; readonly handle: string; readonly bytes: number }
   | { readonly kind: 'close'; readonly handle: string };
 
 interface OpenFile {
+  readonly kind: 'file';
   readonly path: string;
   readonly writes: boolean;
   bytes: number;
   failure: string | undefined;
 }
 
+/** Folders have handles too, and a name can only be one thing at a time. */
+type Open = OpenFile | { readonly kind: 'folder' };
+
 /** Enough for every path and handle; file contents are never kept. */
 const HEAD_BYTES = 8 * 1024;
-const MAX_PENDING = 16 * 1024;
+/** More than fits into all the buffers between a client that does not wait and a server. */
+const MAX_PENDING = 64 * 1024;
 const MAX_OPEN = 4 * 1024;
 
 /** A handle or path need not be UTF-8. */
@@ -33,15 +40,16 @@ const text = (bytes: Buffer): string => bytes.toString('utf8');
 const handleOf = (r: Reader): string => r.bytes().toString('latin1');
 
 /**
- * Looks at both directions of an SFTP conversation and tells which files were moved. It only reads: what it is shown is
- * passed on by others. When it loses the thread (not SFTP, or more files open than it keeps count of) it says so once and
- * looks no further.
+ * Looks at both directions of an SFTP conversation and tells which files were moved. It holds for every client, and for a
+ * server that answers each request once: of that it keeps exactly the state the server has. What it cannot follow (two
+ * requests of one id at once, a kind of request that it does not know, an answer to nothing) it says once; from then on
+ * nothing may be passed on, or it would go unseen.
  */
 export class SftpTap {
   readonly #onTransfer: (transfer: FileTransfer) => void;
   readonly #onLost: (reason: string) => void;
   readonly #pending = new Map<number, Pending>();
-  readonly #open = new Map<string, OpenFile>();
+  readonly #open = new Map<string, Open>();
   readonly #requests = new PacketCutter(HEAD_BYTES, (head) => {
     this.#onRequest(head);
   });
@@ -55,17 +63,23 @@ export class SftpTap {
     this.#onLost = onLost;
   }
 
-  fromClient(chunk: Buffer): void {
+  /** To be called before the server sees the chunk. False: it must not see it. */
+  fromClient(chunk: Buffer): boolean {
     if (!this.#lost && !this.#requests.push(chunk)) this.#lose('the client does not speak SFTP');
+    return !this.#lost;
   }
 
-  fromServer(chunk: Buffer): void {
+  /** False: the conversation must end. */
+  fromServer(chunk: Buffer): boolean {
     if (!this.#lost && !this.#replies.push(chunk)) this.#lose('the server does not speak SFTP');
+    return !this.#lost;
   }
 
-  /** The conversation is over: files that were not closed count as broken off. */
+  /** The conversation is over: files that were not closed, or whose opening was not answered, count as broken off. */
   end(): void {
-    for (const file of this.#open.values()) this.#report(file, 'broken off');
+    for (const file of this.#open.values()) if (file.kind === 'file') this.#report(file, 'broken off');
+    for (const asked of this.#pending.values())
+      if (asked.kind === 'open') this.#report(fileOf(asked), 'broken off');
     this.#open.clear();
     this.#pending.clear();
     this.#lost = true;
@@ -88,29 +102,59 @@ export class SftpTap {
   }
 
   #onRequest({ type, body }: Head): void {
-    const read = readers[type];
-    if (this.#lost || read === undefined) return;
+    if (this.#lost || type === request.init) return;
+    const read = readers[type] ?? (known.has(type) ? readOther : undefined);
+    if (read === undefined) {
+      this.#lose(`a request of unknown kind ${type}`);
+      return;
+    }
     const asked = parseBody(body, (r) => ({ id: r.u32(), pending: read(r) }));
     if (asked === undefined) this.#lose('a malformed request');
+    else if (this.#pending.has(asked.id)) this.#lose(`two requests with the id ${asked.id} at once`);
     else if (this.#pending.size >= MAX_PENDING) this.#lose('too many unanswered requests');
     else this.#pending.set(asked.id, asked.pending);
   }
 
-  #onReply({ type, body, length }: Head): void {
-    if (this.#lost || type === reply.version) return;
-    const id = parseBody(body, (r) => r.u32());
-    if (id === undefined) {
-      this.#lose('a malformed reply');
-      return;
-    }
-    const pending = this.#pending.get(id);
-    this.#pending.delete(id);
+  #onReply(head: Head): void {
+    if (this.#lost || head.type === reply.version) return;
+    const pending = this.#answered(head);
     if (pending === undefined) return;
-    const failure = failureOf(type, body);
+    const failure = failureOf(head.type, head.body);
+    if (pending.kind === 'open' || pending.kind === 'opendir') this.#openAnswered(pending, head, failure);
+    else this.#useAnswered(pending, head, failure);
+  }
+
+  /** The request that a reply is for, which is answered then; undefined when the thread is lost. */
+  #answered({ type, body }: Head): Pending | undefined {
+    const id = parseBody(body, (r) => r.u32());
+    const pending = id === undefined ? undefined : this.#pending.get(id);
+    if (id === undefined) this.#lose('a malformed reply');
+    else if (pending === undefined) this.#lose(`a reply to no request, with the id ${id}`);
+    else if (type === reply.handle && pending.kind !== 'open' && pending.kind !== 'opendir')
+      this.#lose('a handle for a request that opens nothing');
+    else {
+      this.#pending.delete(id);
+      return pending;
+    }
+    return undefined;
+  }
+
+  #openAnswered(
+    pending: Extract<Pending, { kind: 'open' | 'opendir' }>,
+    { type, body }: Head,
+    failure: string | undefined,
+  ): void {
+    const what: Open = pending.kind === 'open' ? fileOf(pending) : { kind: 'folder' };
+    if (type === reply.handle) this.#opened(what, body);
+    else if (what.kind === 'file') this.#report(what, failure ?? 'not opened');
+  }
+
+  #useAnswered(
+    pending: Exclude<Pending, { kind: 'open' | 'opendir' }>,
+    { type, length }: Head,
+    failure: string | undefined,
+  ): void {
     switch (pending.kind) {
-      case 'open':
-        this.#opened(pending, type, body, failure);
-        break;
       case 'read':
         // type, id and the length of the data stand before it
         if (type === reply.data) this.#moved(pending.handle, Math.max(0, length - 9));
@@ -123,53 +167,71 @@ export class SftpTap {
       case 'close':
         this.#closed(pending.handle, failure);
         break;
+      case 'other':
     }
   }
 
-  #opened(
-    { path, writes }: { path: string; writes: boolean },
-    type: number,
-    body: Buffer,
-    failure: string | undefined,
-  ): void {
-    const file = { path, writes, bytes: 0, failure: undefined };
-    if (type !== reply.handle) {
-      this.#report(file, failure ?? 'not opened');
-      return;
-    }
+  #opened(what: Open, body: Buffer): void {
     const handle = parseBody(body, (r) => {
       r.u32();
       return handleOf(r);
     });
-    if (handle === undefined) this.#lose('a malformed reply');
-    else if (this.#open.size >= MAX_OPEN) this.#lose('too many open files');
-    else this.#open.set(handle, file);
+    const fault =
+      handle === undefined
+        ? 'a malformed reply'
+        : this.#open.has(handle)
+          ? 'two open files with one handle'
+          : this.#open.size >= MAX_OPEN
+            ? 'too many open files'
+            : undefined;
+    if (handle !== undefined && fault === undefined) {
+      this.#open.set(handle, what);
+      return;
+    }
+    if (what.kind === 'file') this.#report(what, 'broken off');
+    this.#lose(fault ?? 'a malformed reply');
   }
 
   #moved(handle: string, bytes: number): void {
     const file = this.#open.get(handle);
-    if (file !== undefined) file.bytes += bytes;
+    if (file?.kind === 'file') file.bytes += bytes;
+    else this.#lose('data of a file that was not opened');
   }
 
+  /** A request with a handle that is none fails as well, and says nothing of a file. */
   #failed(handle: string, reason: string): void {
     const file = this.#open.get(handle);
-    if (file !== undefined) file.failure ??= reason;
+    if (file?.kind === 'file') file.failure ??= reason;
   }
 
+  /** A handle that failed to close is gone all the same, as with close(2); one that was none stays none. */
   #closed(handle: string, failure: string | undefined): void {
     const file = this.#open.get(handle);
     this.#open.delete(handle);
-    if (file !== undefined) this.#report(file, failure);
+    if (file?.kind === 'file') this.#report(file, failure);
+    else if (file === undefined && failure === undefined) this.#lose('the end of a file that was not opened');
   }
 }
 
-/** Only of these it is remembered that they were asked. Directories have handles too, but no `open`. */
+const fileOf = ({ path, writes }: { path: string; writes: boolean }): OpenFile => ({
+  kind: 'file',
+  path,
+  writes,
+  bytes: 0,
+  failure: undefined,
+});
+
+const known = new Set<number>(Object.values(request));
+const readOther = (): Pending => ({ kind: 'other' });
+
+/** Of these it matters what they ask for. */
 const readers: Readonly<Record<number, (r: Reader) => Pending>> = {
   [request.open]: (r) => ({
     kind: 'open',
     path: text(r.bytes()),
     writes: (r.u32() & (openFlag.write | openFlag.append)) !== 0,
   }),
+  [request.opendir]: () => ({ kind: 'opendir' }),
   [request.read]: (r) => ({ kind: 'read', handle: handleOf(r) }),
   [request.write]: (r) => {
     const handle = handleOf(r);

@@ -17,6 +17,7 @@ import {
   type Program,
 } from './program-line.ts';
 import type { Pty } from './pty.ts';
+import { signalAs, SignalSender } from './signal-as.ts';
 
 export interface ProgramStart {
   readonly user: OsUser;
@@ -43,11 +44,15 @@ export interface UserProcess {
   readonly pipes: ProgramPipes | undefined;
   /** How it ended; its output may still be on the way. Never rejects. */
   readonly ended: Promise<ExitStatus>;
-  /** Sends a signal, `TERM` for example, to the whole process group. False: there is no such signal, or nobody left. */
-  signal(name: string): boolean;
+  /**
+   * Sends a signal, `TERM` for example, to the whole process group, with the rights of the person. False: there is no
+   * such signal, or nobody left whom the person may signal. Never rejects.
+   */
+  signal(name: string): Promise<boolean>;
   /**
    * The person is gone: HUP to the process group, KILL after `graceMs` to what is left of it if the program itself still
-   * runs. Resolves when it has ended.
+   * runs. Resolves when it has ended; a program that the person may not end (a set-uid one that has become root) is left
+   * to itself, and it is not known how it ends.
    */
   hangUp(graceMs: number): Promise<void>;
 }
@@ -56,6 +61,9 @@ export interface UserProcess {
 const standardSignals = new Set([
   ...['ABRT', 'ALRM', 'FPE', 'HUP', 'ILL', 'INT', 'KILL', 'PIPE', 'QUIT', 'SEGV', 'TERM', 'USR1', 'USR2'],
 ]);
+
+/** A killed program is gone in a moment, unless it may not be killed or waits for a disk. */
+const killedMs = 1_000;
 
 const launchFailure = (reason: string): CodedError =>
   new CodedError('unavailable', `Failed to launch: ${reason}.`);
@@ -100,7 +108,7 @@ export async function startProgram(start: ProgramStart): Promise<UserProcess> {
     ends.passedOn();
   }
   if (!own) sendEnvironment(child, start.environment);
-  return new Running(child, ends.pipes(child));
+  return new Running(child, user, ends.pipes(child));
 }
 
 function checkStart({ user, program }: ProgramStart): void {
@@ -244,51 +252,53 @@ class Running implements UserProcess {
   readonly pid: number;
   readonly pipes: ProgramPipes | undefined;
   readonly ended: Promise<ExitStatus>;
+  readonly #child: ChildProcess;
+  readonly #signals: SignalSender;
   #alive = true;
+  #tellEnd: (exit: ExitStatus) => void = () => undefined;
 
-  constructor(child: ChildProcess, pipes: ProgramPipes | undefined) {
-    this.pid = child.pid ?? 0;
+  constructor(child: ChildProcess, user: OsUser, pipes: ProgramPipes | undefined) {
+    const pid = child.pid ?? 0;
+    this.pid = pid;
     this.pipes = pipes;
+    this.#child = child;
+    // Once it is reaped, the number may be someone else's.
+    this.#signals = new SignalSender((names) =>
+      this.#alive && pid > 1 ? signalAs(user, pid, names) : Promise.resolve(false),
+    );
     // A pipe whose other end is gone ends; that is all there is to it.
     if (pipes !== undefined)
       for (const stream of [pipes.stdin, pipes.stdout, pipes.stderr]) stream.on('error', () => undefined);
-    child.on('error', () => undefined); // a signal that could not be sent: `signal` has told
+    child.on('error', () => undefined); // `spawned` has told, and signals are sent by others
     this.ended = new Promise((resolve) => {
-      child.once('exit', (code, signal) => {
+      this.#tellEnd = (exit) => {
         this.#alive = false;
-        resolve(exitOf(code, signal));
+        resolve(exit);
+      };
+      child.once('exit', (code, signal) => {
+        this.#tellEnd(exitOf(code, signal));
       });
     });
   }
 
-  signal(name: string): boolean {
-    const signal = `SIG${name}`;
-    return standardSignals.has(name) && signal in osConstants.signals && this.#send(signal as NodeJS.Signals);
+  async signal(name: string): Promise<boolean> {
+    return standardSignals.has(name) && `SIG${name}` in osConstants.signals && this.#signals.send(name);
   }
 
   async hangUp(graceMs: number): Promise<void> {
-    this.#send('SIGHUP');
-    this.#send('SIGCONT'); // a stopped program cannot hear of it otherwise
-    const timer = setTimeout(() => this.#send('SIGKILL'), graceMs);
-    await this.ended;
+    void this.#signals.send('HUP', 'CONT'); // a stopped program cannot hear of it otherwise
+    if (await this.#endsWithin(graceMs)) return;
+    await this.#signals.send('KILL');
+    if (await this.#endsWithin(killedMs)) return;
+    this.#child.unref();
+    this.#tellEnd({ status: 'unknown' });
+  }
+
+  async #endsWithin(ms: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, ms, false)));
+    const ended = await Promise.race([this.ended.then(() => true), late]);
     clearTimeout(timer);
-  }
-
-  #send(signal: NodeJS.Signals): boolean {
-    // Once it is reaped, the number may be someone else's.
-    if (!this.#alive || this.pid <= 1) return false;
-    // It is no group leader yet while it is on its way through setsid.
-    return kill(-this.pid, signal) || kill(this.pid, signal);
-  }
-}
-
-/** False when there is nobody, or (not as root) nobody that we may signal. */
-function kill(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    return process.kill(pid, signal);
-  } catch (e) {
-    const { code } = e as NodeJS.ErrnoException;
-    if (code === 'ESRCH' || code === 'EPERM') return false;
-    throw e;
+    return ended;
   }
 }

@@ -1,0 +1,26 @@
+import { second } from '../base/duration.ts';
+import { CodedError } from '../base/errors.ts';
+import { accountRefusal } from '../ssh/account-refusal.ts';
+import type { OsUser } from '../ssh/passwd.ts';
+import type { AuditSubject } from './node-audit.ts';
+import type { NodeContext } from './session-context.ts';
+
+const day = 24 * 3600 * second;
+
+/**
+ * The unix account that a login means, when the machine lets somebody use it now: asked before every session and every
+ * forward, as an account may be closed while its people are connected.
+ * @throws CodedError saying why not, for the person to read; the log has it too.
+ */
+export async function loginAccount(
+  { accounts, world, admitsLockedAccounts, sink }: NodeContext,
+  { login, username }: Pick<AuditSubject, 'login' | 'username'>,
+): Promise<OsUser> {
+  const user = await accounts.user(login);
+  if (user === undefined) throw new CodedError('unavailable', `user: unknown user ${login}`);
+  const today = Math.floor(Date.parse(world.now()) / day);
+  const refusal = await accountRefusal(user, { today, admitsLocked: admitsLockedAccounts });
+  if (refusal === undefined) return user;
+  sink.warn('a login was refused by this machine', { user: username, login, reason: refusal });
+  throw new CodedError('access_denied', refusal);
+}

@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { systemProgram, type OsUser } from './passwd.ts';
+import { withIdsOf } from './program-line.ts';
+
+/** Each signal to the process group, and to the process alone while it leads none yet. Answers by the last one. */
+const script = 'pid=$1; shift; for s; do kill -s "$s" -- "-$pid" || kill -s "$s" -- "$pid"; done';
+
+/**
+ * Sends signals, `HUP` for example, to the process group of `pid` with the rights of `user` and no more: what it may not
+ * signal by itself (a set-uid program that has become root) it does not reach through us. A child sends them, as a thread
+ * of ours with the ids of a person could be signalled by that person (RFD 21). False: nobody is there who may be
+ * signalled. Never rejects.
+ */
+export async function signalAs(user: OsUser, pid: number, names: readonly string[]): Promise<boolean> {
+  if (process.getuid?.() === user.uid) return names.map((name) => signalOwn(pid, name)).at(-1) === true;
+  const setpriv = systemProgram('setpriv');
+  if (setpriv === undefined) return false; // nothing could be started as this user either
+  const line = withIdsOf(setpriv, user, ['/bin/sh', '-c', script, 'sh', String(pid), ...names]);
+  const [path = '', ...args] = line;
+  try {
+    const child = spawn(path, args, { stdio: 'ignore', env: { PATH: '/usr/bin:/bin' }, cwd: '/' });
+    const [code] = (await once(child, 'exit')) as [number | null];
+    return code === 0;
+  } catch {
+    return false; // no process is left for us: nothing was sent
+  }
+}
+
+function signalOwn(pid: number, name: string): boolean {
+  const signal = `SIG${name}` as NodeJS.Signals;
+  // It is no group leader yet while it is on its way through setsid.
+  return kill(-pid, signal) || kill(pid, signal);
+}
+
+/** False when there is nobody, or nobody that we may signal. */
+function kill(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (e) {
+    const { code } = e as NodeJS.ErrnoException;
+    if (code === 'ESRCH' || code === 'EPERM') return false;
+    throw e;
+  }
+}
+
+/**
+ * The signals of one program, one after the other. Of a signal that waits already no second one is kept, as the kernel
+ * does it: however many a client asks for, one child runs and a dozen wait.
+ */
+export class SignalSender {
+  readonly #send: (names: readonly string[]) => Promise<boolean>;
+  readonly #waiting = new Map<string, Promise<boolean>>();
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** `send` never rejects. */
+  constructor(send: (names: readonly string[]) => Promise<boolean>) {
+    this.#send = send;
+  }
+
+  /** Whether the last of them found somebody. Never rejects. */
+  send(...names: readonly string[]): Promise<boolean> {
+    const key = names.join(' ');
+    const waiting = this.#waiting.get(key);
+    if (waiting !== undefined) return waiting;
+    const sent = this.#last.then(() => {
+      this.#waiting.delete(key);
+      return this.#send(names);
+    });
+    this.#waiting.set(key, sent);
+    this.#last = sent;
+    return sent;
+  }
+}
