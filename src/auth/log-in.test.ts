@@ -8,6 +8,7 @@ import { userIdentityOf } from '../pki/user-certificate.ts';
 import { deleteUser } from './delete-user.ts';
 import { listUsers } from './list-users.ts';
 import { searchAudit } from './search-audit.ts';
+import { unlockUser } from './unlock-user.ts';
 import { addRole, addUser, adminCall, codeFor, openTestAuth, type TestAuth, tryLogin } from './testing.ts';
 
 let auth: TestAuth;
@@ -183,6 +184,36 @@ describe('five failures', () => {
     auth.world.advance(20 * 60 * second);
     await tryLogin(auth, good());
     expect((await listUsers(auth.deps)).users[0]?.lock).toEqual({ status: 'active' });
+  });
+});
+
+describe('failures in the name of somebody else', () => {
+  const fail = (clientAddress: string, addressIsShared = false) =>
+    tryLogin(auth, { ...good(), password: 'wrong', clientAddress, addressIsShared }).catch(() => undefined);
+
+  it('lock only the address they come from, until an operator unlocks it', async () => {
+    for (let i = 0; i < 5; i++) await fail('203.0.113.9:1');
+    await tryLogin(auth, good());
+    const [listed] = (await listUsers(auth.deps)).users;
+    expect(listed?.lock).toMatchObject({ status: 'locked', from: ['203.0.113.9'] });
+    expect(await unlockUser(auth.deps, adminCall, { username: 'alice' })).toMatchObject({ unlocked: true });
+    expect((await listUsers(auth.deps)).users[0]?.lock).toEqual({ status: 'active' });
+    expect((await audit(['lock.created', 'lock.deleted'])).map(({ code }) => code)).toEqual([
+      'TLK00I',
+      'TLK01I',
+    ]);
+    expect(await unlockUser(auth.deps, adminCall, { username: 'alice' })).toMatchObject({ unlocked: false });
+    await expect(unlockUser(auth.deps, adminCall, { username: 'nobody' })).rejects.toMatchObject({
+      code: 'not_found',
+    });
+  });
+
+  it('lock nobody behind a balancer that tells nothing, before there are many', async () => {
+    for (let i = 0; i < 6; i++) {
+      await fail('10.0.0.5:1', true);
+      auth.world.advance(second);
+    }
+    await tryLogin(auth, { ...good(), clientAddress: '10.0.0.5:1', addressIsShared: true });
   });
 });
 

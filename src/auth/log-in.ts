@@ -20,6 +20,7 @@ import { timeForUser } from './deciding-time-of.ts';
 import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
 import { clusterOf, rolesOf, signerOfCluster } from './lookups.ts';
+import { sourceOf } from './rate-limit.ts';
 
 type Input = z.output<typeof operation.input>;
 type Output = z.input<typeof operation.output>;
@@ -130,6 +131,15 @@ async function prove(
   throw wrongCredentials(secondFactor);
 }
 
+/** By what failures are counted; undefined where the address is that of everybody, or unknown. */
+function sourceOfLogin({
+  clientAddress,
+  addressIsShared,
+}: Pick<Input, 'clientAddress' | 'addressIsShared'>): string | undefined {
+  const source = sourceOf(clientAddress);
+  return addressIsShared || source === '' ? undefined : source;
+}
+
 interface Looked {
   readonly input: Input;
   readonly entry: UserEntry | undefined;
@@ -153,6 +163,7 @@ async function commandOf(deps: AuthDeps, call: Call, { input, entry, hash, seed 
     password,
     otp: secondFactor === 'off' ? { status: 'not_required' } : otp,
     addresses: { remote: input.clientAddress, local: call.caller.address },
+    source: sourceOfLogin(input),
   };
 }
 

@@ -4,14 +4,17 @@ import {
   listHosts,
   listUsers as userList,
   resetUser as userReset,
+  unlockUser as userUnlock,
 } from '../../api/operations.ts';
 import type { AuthClient } from '../../api/client.ts';
+import type { OutputOf } from '../../api/operation.ts';
 import { CodedError } from '../../base/errors.ts';
-import { msBetween } from '../../base/time.ts';
+import { type Instant, msBetween } from '../../base/time.ts';
 import type { Configuration } from '../../process/configuration.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { formatGoDuration, parseTtl } from '../duration.ts';
+import { printable } from '../printable.ts';
 import { formatTable } from '../table.ts';
 import { withAuth } from './connect.ts';
 import { type LinkAddress, linkAddressOf, noteOn, unknownProxy } from './link-address.ts';
@@ -82,6 +85,18 @@ export async function removeUsers(invocation: Invocation, io: CliIo): Promise<nu
   return 0;
 }
 
+/** `tctl users unlock` */
+export async function unlockUser(invocation: Invocation, io: CliIo): Promise<number> {
+  const username = invocation.arg('account') ?? '';
+  const { unlocked } = await withAuth(invocation, io, (auth) => auth.call(userUnlock, { username }));
+  io.stdout.write(
+    unlocked
+      ? `User "${username}" has been unlocked: failed logins before now count no more\n`
+      : `User "${username}" was not locked, and no login has failed\n`,
+  );
+  return 0;
+}
+
 /** `tctl users ls`. A column for locks appears while somebody is locked. */
 export async function listUsers(invocation: Invocation, io: CliIo): Promise<number> {
   const { users } = await withAuth(invocation, io, (auth) => auth.call(userList, {}));
@@ -94,11 +109,7 @@ export async function listUsers(invocation: Invocation, io: CliIo): Promise<numb
     return 0;
   }
   const now = io.world.now();
-  const locks = users.map(({ lock }) =>
-    lock.status === 'locked' && lock.until > now
-      ? `locked for ${formatGoDuration(Math.ceil(msBetween(now, lock.until) / 1000) * 1000)} (${lock.reason})`
-      : '',
-  );
+  const locks = users.map(({ lock }) => lockText(lock, now));
   const anyLocked = locks.some((text) => text !== '');
   const rows = users.map((user, i) => [
     user.username,
@@ -107,6 +118,22 @@ export async function listUsers(invocation: Invocation, io: CliIo): Promise<numb
   ]);
   io.stdout.write(formatTable(['User', 'Allowed logins', ...(anyLocked ? ['Status'] : [])], rows));
   return 0;
+}
+
+/** At most so many addresses are named. */
+const namedAddresses = 3;
+
+function lockText(lock: OutputOf<typeof userList>['users'][number]['lock'], now: Instant): string {
+  if (lock.status !== 'locked' || lock.until <= now) return '';
+  const lasts = formatGoDuration(Math.ceil(msBetween(now, lock.until) / 1000) * 1000);
+  return `locked for ${lasts}${whereFrom(lock.from)} (${lock.reason})`;
+}
+
+function whereFrom(sources: readonly string[] | undefined): string {
+  if (sources === undefined) return '';
+  const more = sources.length - namedAddresses;
+  const named = sources.slice(0, namedAddresses).map(printable).join(', ');
+  return ` from ${named}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** Where the link leads; by the file of this machine, where it says so. */
