@@ -232,8 +232,8 @@ describe('too many attempts from one address', () => {
     await expect(tryLogin(auth, { username: 'nobody', password: 'x' })).rejects.toMatchObject(wrong);
     auth.world.setClock(3_600 * second);
     await auth.close();
-    expect(await audit(['gap'])).toMatchObject([
-      { about: 'user.login', count: 4, addresses: { '192.0.2.1': 4 } },
-    ]);
+    expect(await audit(['gap'])).toContainEqual(
+      expect.objectContaining({ about: 'user.login', count: 4, addresses: { '192.0.2.1': 4 } }),
+    );
   });
 });
