@@ -129,7 +129,14 @@ describe('a person who is invited', () => {
     for (let i = 0; i < 5; i++) await logIn('wrong', 0);
     const ran = await logIn(password, 1);
     expect(ran.stderr).toContain('error: invalid username, password or second factor');
-    expect((await cluster.tctl('users', 'ls')).stdout).toMatch(/ann +\S+ +locked for (20m0s|19m\d+s)/);
+    expect((await cluster.tctl('users', 'ls')).stdout).toMatch(/ann +\S+ +locked for (20m0s|19m\d+s) from 127\.0\.0\.1/);
+  });
+
+  it('can be unlocked by the operator', async () => {
+    expect((await cluster.tctl('users', 'unlock', 'ann')).stdout).toContain('User "ann" has been unlocked');
+    expect((await logIn(password, 1)).code).toBe(0);
+    await cluster.tsh('ann', ['logout']);
+    for (let i = 0; i < 5; i++) await logIn('wrong', 0);
   });
 
   it('can be reset by the operator, which ends the lock', async () => {

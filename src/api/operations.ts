@@ -99,8 +99,10 @@ export const logIn = operation({
     ttlSeconds: z.number().int().positive(),
     format: z.enum(['standard', 'oldssh']).default('standard'),
     routeToCluster: cleanText(255).default(''),
-    /** `ip:port` of the person's own machine. */
+    /** `ip:port` of the person's own machine; of the balancer, where that one is not trusted to tell. */
     clientAddress: cleanText(300),
+    /** The address is that of a balancer that everybody comes through. */
+    addressIsShared: z.boolean().optional(),
   }),
   output: z.object({
     username,
@@ -130,6 +132,15 @@ export const resetUser = operation({
   output: z.object({ resetToken: z.string(), expiresAt: instant, position }),
 });
 
+/** Ends the locks of failed logins, and forgets the failures. */
+export const unlockUser = operation({
+  name: 'user.unlock',
+  who: ['Admin'],
+  input: z.object({ username }),
+  /** False when there was nothing to end. */
+  output: z.object({ unlocked: z.boolean(), position }),
+});
+
 export const deleteUser = operation({
   name: 'user.delete',
   who: ['Admin'],
@@ -143,7 +154,13 @@ export const userSummary = z.object({
   traits,
   lock: z.discriminatedUnion('status', [
     z.object({ status: z.literal('active') }),
-    z.object({ status: z.literal('locked'), until: instant, reason: z.string() }),
+    z.object({
+      status: z.literal('locked'),
+      until: instant,
+      reason: z.string(),
+      /** Where logins are refused from; left out: everywhere but where the user logged in before. */
+      from: z.array(z.string()).optional(),
+    }),
   ]),
   createdAt: instant,
 });

@@ -22,35 +22,38 @@ const shortestPassword = 6;
 
 /** A person sets a password, and proves that its device has the one-time seed. The link works once. */
 export function acceptInvite(deps: AuthDeps, call: Call, input: Input): Promise<Output> {
-  return deps.gate.admit(input.clientAddress, async () => {
-    const open = await openInvite(deps, input.token);
-    checkPassword(input.password);
-    const otp = await proveSeed(deps, open, input.otp);
-    const { username } = open.pending;
-    const before = findUser(deps.views.users.state(), username);
-    const { position } = await transact(
-      deps.log.state,
-      [
-        step(invite, inviteStream(open.hash), { type: 'accept-invite', ...open.time }),
-        step(user, userStream(username), {
-          type: 'set-credentials',
-          inviteHash: open.hash,
-          passwordId: deps.world.uuid(),
-          passwordHash: Buffer.from(await hashPassword(input.password)),
-          otp,
-          addresses: { remote: input.clientAddress, local: call.caller.address },
-        }),
-      ],
-      { ...causeOf(deps, call), actor: `user:${username}` },
-      termsOf(call, open.asOf),
-    );
-    if (position === undefined) throw new Error('bug: an accepted invite made no fact');
-    await deps.views.reached(position);
-    // The user's stream has its own copy of the seed now.
-    const replaced = otp.status === 'set' ? [before?.otpIn] : [];
-    deps.afterwards.add(destroySecrets(deps, [open.createdIn, before?.passwordIn, ...replaced]));
-    return { username };
-  });
+  return deps.gate.admit(
+    { address: input.clientAddress, known: false, deadline: call.deadline },
+    async () => {
+      const open = await openInvite(deps, input.token);
+      checkPassword(input.password);
+      const otp = await proveSeed(deps, open, input.otp);
+      const { username } = open.pending;
+      const before = findUser(deps.views.users.state(), username);
+      const { position } = await transact(
+        deps.log.state,
+        [
+          step(invite, inviteStream(open.hash), { type: 'accept-invite', ...open.time }),
+          step(user, userStream(username), {
+            type: 'set-credentials',
+            inviteHash: open.hash,
+            passwordId: deps.world.uuid(),
+            passwordHash: Buffer.from(await hashPassword(input.password)),
+            otp,
+            addresses: { remote: input.clientAddress, local: call.caller.address },
+          }),
+        ],
+        { ...causeOf(deps, call), actor: `user:${username}` },
+        termsOf(call, open.asOf),
+      );
+      if (position === undefined) throw new Error('bug: an accepted invite made no fact');
+      await deps.views.reached(position);
+      // The user's stream has its own copy of the seed now.
+      const replaced = otp.status === 'set' ? [before?.otpIn] : [];
+      deps.afterwards.add(destroySecrets(deps, [open.createdIn, before?.passwordIn, ...replaced]));
+      return { username };
+    },
+  );
 }
 
 function checkPassword(password: string): void {

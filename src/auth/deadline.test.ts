@@ -53,6 +53,7 @@ const tooLate = (call: Call): Call => ({
     begin: () => {
       throw new CodedError('unavailable', 'too late');
     },
+    isOver: () => false,
   },
 });
 

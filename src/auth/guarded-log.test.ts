@@ -29,7 +29,7 @@ const ofPartition: Readonly<Record<string, readonly unknown[]>> = {
   destroySecrets: ['event'],
   destroyKeys: [['key']],
   follow: [7],
-  snapshot: ['users.2'],
+  snapshot: ['users.3'],
 };
 const ofCluster: Readonly<Record<string, readonly unknown[]>> = {
   takeSnapshot: ['state', ['views'], { trim: true }, 'cause'],

@@ -20,6 +20,7 @@ import {
   readInvite as readInviteRow,
   resetUser as resetUserRow,
   searchAudit as searchAuditRow,
+  unlockUser as unlockUserRow,
 } from '../api/operations.ts';
 import { readRecovery, recoverLog as recoverLogRow } from '../api/recover-log.ts';
 import { readRequestOutcome } from '../api/request-outcome.ts';
@@ -44,6 +45,7 @@ import { logRecovery, recoverLog } from './recover-log.ts';
 import { requestOutcome } from './request-outcome.ts';
 import { resetUser } from './reset-user.ts';
 import { searchAudit } from './search-audit.ts';
+import { unlockUser } from './unlock-user.ts';
 
 /** Which use case does which row of the contract. */
 export const implementations = (deps: AuthDeps): readonly Implementation[] => [
@@ -56,6 +58,7 @@ export const implementations = (deps: AuthDeps): readonly Implementation[] => [
   implement(logInRow, (call, input) => logIn(deps, call, input)),
   implement(createUserRow, (call, input) => createUser(deps, call, input)),
   implement(resetUserRow, (call, input) => resetUser(deps, call, input)),
+  implement(unlockUserRow, (call, input) => unlockUser(deps, call, input)),
   implement(deleteUserRow, (call, input) => deleteUser(deps, call, input)),
   implement(listUsersRow, () => listUsers(deps)),
   implement(readInviteRow, (_call, input) => readInvite(deps, input)),

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { joinHost as operation } from '../api/operations.ts';
 import type { Call } from '../api/server-deps.ts';
 import { CodedError, errorCodes, isCoded } from '../base/errors.ts';
+import { unprovedName, unprovedReason } from '../base/unproved-text.ts';
 import { type Instant, msBetween, second } from '../base/time.ts';
 import { auditCodes } from '../domain/audit-codes.ts';
 import { toldOfJoiner } from '../domain/audit-from-state.ts';
@@ -219,11 +220,11 @@ async function tellRefusal(
     event: 'join_token.use',
     code: auditCodes.joinTokenRefused,
     success: false,
-    error: reason,
+    error: unprovedReason(reason),
     ...(known ? { token_id: tokenIdOf(hash) } : {}),
-    ...toldOfJoiner({ hostId, nodename, role, address, key: '' }),
+    ...toldOfJoiner({ hostId, nodename: unprovedName(nodename), role, address, key: '' }),
   };
-  deps.sink.warn('a machine was refused', { reason, address });
+  deps.sink.warn('a machine was refused', { reason: event.error, address });
   try {
     await deps.ownAudit.record(event, causeOf(deps, call));
   } catch (e) {

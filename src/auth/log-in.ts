@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { logIn as operation } from '../api/operations.ts';
 import type { Call } from '../api/server-deps.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
+import { unprovedName } from '../base/unproved-text.ts';
 import { auditCodes } from '../domain/audit-codes.ts';
 import { tlsSecretName } from '../domain/authority.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
@@ -10,6 +11,7 @@ import { user } from '../domain/user.ts';
 import { type Grant, otpSeedSecret, passwordHashSecret } from '../domain/user-fact.ts';
 import { type LogIn, loginOutcome, type OtpCheck, type PasswordCheck } from '../domain/user-login.ts';
 import type { RoleSpec, Traits } from '../domain/role-spec.ts';
+import { isKnownSource } from '../domain/user-state.ts';
 import { step, transact } from '../log/execute.ts';
 import type { Cause, Position, Recorded } from '../log/event.ts';
 import { matchOtpStep } from '../pki/otp.ts';
@@ -19,7 +21,9 @@ import { findUser, type UserEntry } from '../views/users.ts';
 import { timeForUser } from './deciding-time-of.ts';
 import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
+import type { Comer } from './login-gate.ts';
 import { clusterOf, rolesOf, signerOfCluster } from './lookups.ts';
+import { sourceOf } from './rate-limit.ts';
 
 type Input = z.output<typeof operation.input>;
 type Output = z.input<typeof operation.output>;
@@ -36,7 +40,7 @@ const noSeed = new Uint8Array(20);
 
 /** A person logs in through a proxy: password, code, then certificates. */
 export function logIn(deps: AuthDeps, call: Call, input: Input): Promise<Output> {
-  return deps.gate.admit(input.clientAddress, async () => {
+  return deps.gate.admit(comerOf(deps, call, input), async () => {
     deps.lag.require();
     // Before anything is spent on it: a code works once.
     const publicKey = readPublicKey(input.publicKey);
@@ -130,6 +134,27 @@ async function prove(
   throw wrongCredentials(secondFactor);
 }
 
+/** By what failures are counted; undefined where the address is that of everybody, or unknown. */
+function sourceOfLogin({
+  clientAddress,
+  addressIsShared,
+}: Pick<Input, 'clientAddress' | 'addressIsShared'>): string | undefined {
+  const source = sourceOf(clientAddress);
+  return addressIsShared === true || source === '' ? undefined : source;
+}
+
+/** By what is at hand: an attempt that is turned away must cost nothing. */
+function comerOf(deps: AuthDeps, { deadline }: Call, input: Input): Comer {
+  const { username, clientAddress, addressIsShared } = input;
+  const entry = findUser(deps.views.users.state(), username);
+  return {
+    address: clientAddress,
+    claims: addressIsShared === true ? username : undefined,
+    known: entry !== undefined && isKnownSource(entry.state, sourceOfLogin(input)),
+    deadline,
+  };
+}
+
 interface Looked {
   readonly input: Input;
   readonly entry: UserEntry | undefined;
@@ -153,6 +178,7 @@ async function commandOf(deps: AuthDeps, call: Call, { input, entry, hash, seed 
     password,
     otp: secondFactor === 'off' ? { status: 'not_required' } : otp,
     addresses: { remote: input.clientAddress, local: call.caller.address },
+    source: sourceOfLogin(input),
   };
 }
 
@@ -163,10 +189,11 @@ async function tellRefusal(
   cause: Cause,
   fields: { readonly error: string; readonly 'addr.local': string },
 ): Promise<void> {
+  if (!deps.gate.mayTell(clientAddress)) return;
   const event = {
     event: 'user.login',
     code: auditCodes.userLoginFailure,
-    user: username,
+    user: unprovedName(username),
     method: 'local',
     success: false,
     'addr.remote': clientAddress,

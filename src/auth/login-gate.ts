@@ -1,50 +1,76 @@
+import { refusalPace } from '../api/refusal-pace.ts';
+import type { Deadline } from '../base/deadline.ts';
 import { CodedError } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
-import { rateLimit } from './rate-limit.ts';
+import { rateLimit, sourceOf } from './rate-limit.ts';
+import { recentComers } from './recent-comers.ts';
 import type { TurnedAway } from './turned-away.ts';
+import { WaitingLine } from './waiting-line.ts';
 
-/** Keeps those who try passwords from keeping everybody busy. */
+/** Who wants to prove that he is somebody, before anything was looked up in the store. */
+export interface Comer {
+  readonly address: string;
+  /** The address is that of a balancer: then it is told apart by the name that is claimed. */
+  readonly claims?: string | undefined;
+  /** He comes from where this very user logged in before. */
+  readonly known: boolean;
+  /** Until when he waits for an answer. */
+  readonly deadline: Deadline;
+}
+
+/** Keeps those who try passwords and links from keeping everybody busy, and from filling the audit. */
 export interface LoginGate {
   /**
-   * Runs `attempt` unless too many come from this address, or too many are under way: then `limit_exceeded`, counted.
+   * Runs `attempt` when its turn comes, unless too many come from this address, or too many wait: then `limit_exceeded`,
+   * counted. Until then an attempt costs next to nothing.
    */
-  admit<T>(clientAddress: string, attempt: () => Promise<T>): Promise<T>;
+  admit<T>(comer: Comer, attempt: () => Promise<T>): Promise<T>;
+  /** Whether a refusal gets an event of its own; else it is counted. */
+  mayTell(address: string): boolean;
   /** A refusal that the audit does not take is counted. */
-  untold(clientAddress: string): void;
+  untold(address: string): void;
+}
+
+export interface GateCounts {
+  /** Not looked at. */
+  readonly unexamined: TurnedAway;
+  /** Refused without an event of its own. */
+  readonly untold: TurnedAway;
 }
 
 const perSecond = 10;
-/** A password takes some 50 ms of one core and some MB of memory. */
-const maxUnderWay = 64;
-
-/** `unexamined` counts what was not looked at, `untold` what was refused without an event of its own. */
-export function loginGate(
-  world: Pick<World, 'monotonic'>,
-  { unexamined, untold }: { readonly unexamined: TurnedAway; readonly untold: TurnedAway },
-): LoginGate {
+/**
+ * A password takes some 50 ms of one core and some MB of memory, and two are checked at a time: who is known waits behind a
+ * dozen strangers at most.
+ */
+const places = { served: 16, strangersServed: 12, waiting: 64 };
+export function loginGate(world: Pick<World, 'monotonic'>, { unexamined, untold }: GateCounts): LoginGate {
   const limit = rateLimit(perSecond);
-  let underWay = 0;
+  const comers = recentComers();
+  const line = new WaitingLine(places);
+  const pace = refusalPace(world);
+  const tooMany = (address: string, message: string): CodedError => {
+    unexamined.count(address);
+    return new CodedError('limit_exceeded', message);
+  };
   return {
-    admit: async (clientAddress, attempt) => {
-      const busy = underWay >= maxUnderWay;
-      if (busy || !limit.admit(clientAddress, world.monotonic())) {
-        unexamined.count(clientAddress);
-        throw new CodedError(
-          'limit_exceeded',
-          busy
-            ? 'too many logins are under way, try again'
-            : 'too many attempts from this address, try again in a second',
-        );
-      }
-      underWay++;
-      try {
-        return await attempt();
-      } finally {
-        underWay--;
-      }
+    admit: async ({ address, claims, known, deadline }, attempt) => {
+      const now = world.monotonic();
+      const key = claims === undefined ? sourceOf(address) : `${sourceOf(address)} ${claims}`;
+      const recent = comers.count(key, now);
+      if (!limit.admit(key, now))
+        throw tooMany(address, 'too many attempts from this address, try again in a second');
+      const done = await line.run({ known, recent, isOver: () => deadline.isOver() }, attempt);
+      if (done === undefined) throw tooMany(address, 'too many logins are under way, try again');
+      return done.result;
     },
-    untold: (clientAddress) => {
-      untold.count(clientAddress);
+    mayTell: (address) => {
+      const may = pace.mayTell(sourceOf(address));
+      if (!may) untold.count(address);
+      return may;
+    },
+    untold: (address) => {
+      untold.count(address);
     },
   };
 }

@@ -21,7 +21,7 @@ export function openGates(own: OwnAudit, world: World, hostId: string, sink: Log
     }),
     turnedAway(own, world, hostId, sink, {
       about: 'user.login',
-      message: 'login attempts of unknown or locked users were refused while the audit took no events',
+      message: 'login attempts of unknown or locked users were refused, too many to tell one by one',
     }),
     turnedAway(own, world, hostId, sink, {
       about: 'join_token.use',

@@ -119,6 +119,7 @@ export interface Attempt {
   readonly password: string;
   readonly otp?: string;
   readonly clientAddress?: string;
+  readonly addressIsShared?: boolean;
   readonly publicKey?: string;
   readonly ttlSeconds?: number;
 }

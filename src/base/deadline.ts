@@ -7,10 +7,12 @@ export interface Deadline {
    * @throws CodedError `unavailable` when it is too late to begin: nobody would hear what came of it.
    */
   begin(): void;
+  /** Whether it is too late to begin: then nothing need be done for it any more. */
+  isOver(): boolean;
 }
 
 /** For whoever waits for as long as it takes. */
-export const noDeadline: Deadline = { begin: () => undefined };
+export const noDeadline: Deadline = { begin: () => undefined, isOver: () => false };
 
 const tooLate = (ms: number): CodedError =>
   new CodedError('unavailable', `the store is too slow: nothing was begun within ${ms / 1000} s, try again`);
@@ -36,12 +38,14 @@ export async function withinDeadline<T>(
     answered = true;
     reject(tooLate(ms));
   }, ms);
+  // A busy process may be later than its timer.
+  const isOver = (): boolean => answered || (!begun && monotonic() >= end);
   const deadline: Deadline = {
     begin: () => {
-      // A busy process may be later than its timer.
-      if (answered || monotonic() >= end) throw tooLate(ms);
+      if (isOver()) throw tooLate(ms);
       begun = true;
     },
+    isOver,
   };
   const acting = act(deadline);
   acting.catch((e: unknown) => {

@@ -89,13 +89,14 @@ const tellers: Tellers = {
     error: refusals[reason],
     ...from(addresses),
   }),
-  'user.locked': ({ until, reason }, { username }) => ({
+  'user.locked': ({ until, reason, source }, { username }) => ({
     event: 'lock.created',
     code: auditCodes.lockCreated,
     user: username,
     name: username,
     expires: until,
     message: reason,
+    ...(source === undefined ? {} : { from: source }),
   }),
   'user.unlocked': (_data, around) => ({
     event: 'lock.deleted',

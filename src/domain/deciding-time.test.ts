@@ -108,12 +108,13 @@ describe('a lock by failures', () => {
   it('comes at the fifth failure in half an hour, by whichever clocks they were told', () => {
     const failures = [-9, 3, -2, 9].map((hours): UserFact => ({
       type: 'user.login_refused',
-      data: { reason: 'wrong_password', at: plusMs(now, hours * hour), addresses },
+      data: { reason: 'wrong_password', at: plusMs(now, hours * hour), addresses, source: '192.0.2.1' },
     }));
     const state = fold(user, [...ready, ...failures]);
     const wrong = (ms: number): LogIn => ({
       ...logIn,
       password: { status: 'wrong' },
+      source: '192.0.2.1',
       ages: Object.fromEntries([-9, 3, -2, 9].map((hours) => [plusMs(now, hours * hour), ms])),
     });
     expect(user.decide(state, wrong(29 * minute)).map(({ type }) => type)).toContain('user.locked');

@@ -72,8 +72,10 @@ export function decideUserChange(state: UserState, command: UserChange): readonl
     case 'change-user-access':
       return changeAccess(existing(state, command.username), command);
     case 'unlock-user': {
-      const { lock, failures } = existing(state, command.username);
-      return lock || failures.length > 0 ? [{ type: 'user.unlocked', data: {} }] : [];
+      const { lock, sourceLocks, failures } = existing(state, command.username);
+      return lock || sourceLocks.length > 0 || failures.length > 0
+        ? [{ type: 'user.unlocked', data: {} }]
+        : [];
     }
     case 'delete-user':
       existing(state, command.username);

@@ -11,6 +11,12 @@ export type Addresses = z.infer<typeof addresses>;
 export const refusal = z.enum(['wrong_password', 'no_otp', 'wrong_otp', 'used_otp']);
 export type Refusal = z.infer<typeof refusal>;
 
+/**
+ * What a client cannot change at will of the address that it came from: an IPv4 address, or the first half of an IPv6 address.
+ * Left out: not known, or shared by everybody behind a balancer.
+ */
+const source = z.string().optional();
+
 const roles = z.array(z.string());
 
 /** What a certificate admits to that a login is given. */
@@ -46,13 +52,14 @@ export const userFact = z.discriminatedUnion('type', [
         z.object({ status: z.literal('matched'), step: z.number().int().nonnegative() }),
       ]),
       addresses,
+      source,
       /** Absent where none was given; and in logs of older releases, which told of it in the partition `audit`. */
       certificate: grant.optional(),
     }),
   }),
   z.object({
     type: z.literal('user.login_refused'),
-    data: z.object({ reason: refusal, at: instant, addresses }),
+    data: z.object({ reason: refusal, at: instant, addresses, source }),
   }),
   z.object({
     type: z.literal('user.locked'),
@@ -62,6 +69,8 @@ export const userFact = z.discriminatedUnion('type', [
       reason: z.string(),
       /** How long it lasts, in milliseconds, from when a server learns of it. Older releases: `lockMs`. */
       forMs: z.number().int().positive().optional(),
+      /** Logins from there alone are locked. Without it: from everywhere but where the user logged in before. */
+      source,
     }),
   }),
   z.object({ type: z.literal('user.unlocked'), data: z.object({}) }),

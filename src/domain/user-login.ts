@@ -3,7 +3,14 @@ import { minute, plusMs } from '../base/time.ts';
 import { agoMs, type DecidingTime } from './deciding-time.ts';
 import type { Traits } from './role-spec.ts';
 import type { Addresses, Grant, Refusal, UserFact } from './user-fact.ts';
-import { type ActiveUser, lockMs, lockOf, maxFailures, type UserState } from './user-state.ts';
+import {
+  type ActiveUser,
+  isLockedFor,
+  lockMs,
+  maxFailures,
+  maxFailuresOfSource,
+  type UserState,
+} from './user-state.ts';
 
 /** How long one failure counts. */
 const failureMemoryMs = 30 * minute;
@@ -29,6 +36,8 @@ export interface LogIn extends DecidingTime {
   readonly password: PasswordCheck;
   readonly otp: OtpCheck;
   readonly addresses: Addresses;
+  /** What failures from one address are counted by; undefined where nobody can tell who shares it. */
+  readonly source?: string | undefined;
   /** The certificate that this login is to be given, and for which traits it was made out; none where nothing is. */
   readonly certificate?: { readonly grant: Grant; readonly traits: Traits };
 }
@@ -40,8 +49,8 @@ export interface LogIn extends DecidingTime {
  * @throws CodedError `unavailable` for a login that would succeed, by a certificate that the user may no longer have.
  */
 export function decideLogin(state: UserState, command: LogIn): readonly UserFact[] {
-  if (state.status === 'absent' || lockOf(state, command).status === 'locked') return [];
-  const { now, addresses } = command;
+  if (state.status === 'absent' || isLockedFor(state, command.source, command)) return [];
+  const { addresses } = command;
   const reason = refusalOf(state, command);
   if (reason === undefined) {
     const otp: Extract<UserFact, { type: 'user.logged_in' }>['data']['otp'] =
@@ -49,19 +58,38 @@ export function decideLogin(state: UserState, command: LogIn): readonly UserFact
         ? { status: 'matched', step: command.otp.step }
         : { status: 'not_required' };
     const certificate = certificateOf(state, command);
-    return [{ type: 'user.logged_in', data: { method: 'local', otp, addresses, ...certificate } }];
+    return [
+      {
+        type: 'user.logged_in',
+        data: { method: 'local', otp, addresses, ...sourceIn(command), ...certificate },
+      },
+    ];
   }
-  const refused: UserFact = { type: 'user.login_refused', data: { reason, at: now, addresses } };
-  const remembered = state.failures.filter((at) => agoMs(at, command) < failureMemoryMs).length + 1;
-  if (remembered < maxFailures) return [refused];
+  return failed(state, command, reason);
+}
+
+const sourceIn = ({ source }: LogIn): { source?: string } => (source === undefined ? {} : { source });
+
+/**
+ * Who fails from one address is locked out from there, and not the user: else anybody who knows a name could lock its owner
+ * out. Only many failures, from many addresses, lock the name, and not where its owner logged in from. docs/rfd/0007
+ */
+function failed(state: ActiveUser, command: LogIn, reason: Refusal): readonly UserFact[] {
+  const { now, addresses, source } = command;
+  const at = sourceIn(command);
+  const refused: UserFact = { type: 'user.login_refused', data: { reason, at: now, addresses, ...at } };
+  const remembered = state.failures.filter((one) => agoMs(one.at, command) < failureMemoryMs);
   const until = plusMs(now, lockMs);
-  return [
-    refused,
-    {
-      type: 'user.locked',
-      data: { until, forMs: lockMs, reason: `${maxFailures} failed login attempts in a row` },
-    },
-  ];
+  const lock = (text: string, where: { source?: string }): UserFact => ({
+    type: 'user.locked',
+    data: { until, forMs: lockMs, reason: text, ...where },
+  });
+  if (remembered.length + 1 >= maxFailures)
+    return [refused, lock(`${maxFailures} failed login attempts`, {})];
+  const ofSource = remembered.filter((one) => one.source === source).length + 1;
+  return source !== undefined && ofSource >= maxFailuresOfSource
+    ? [refused, lock(`${maxFailuresOfSource} failed login attempts in a row`, at)]
+    : [refused];
 }
 
 function certificateOf(state: ActiveUser, { certificate }: LogIn): { certificate?: Grant } {

@@ -4,10 +4,27 @@ import { type DecidingTime, endOf, leftMs, type Span } from './deciding-time.ts'
 import type { Traits } from './role-spec.ts';
 import type { UserFact } from './user-fact.ts';
 
-/** Failures that can lock: older ones than these do not matter. */
-export const maxFailures = 5;
-/** How long the lock by failures lasts. */
+/** So many failures from one address lock the user for that address. */
+export const maxFailuresOfSource = 5;
+/** So many, wherever they come from, lock the user for all addresses but those it logged in from. Older ones do not matter. */
+export const maxFailures = 50;
+/** How long a lock by failures lasts. */
 export const lockMs = 20 * minute;
+/** Sources that are remembered of each user: where it logged in last, and where it is locked. */
+const maxKnownSources = 8;
+const maxSourceLocks = 32;
+
+export interface Failure {
+  readonly at: Instant;
+  /** Null: not known; or it has locked its source already, and counts for the user alone. */
+  readonly source: string | null;
+}
+
+interface NameLock {
+  readonly until: Instant;
+  readonly reason: string;
+  readonly forMs?: number | undefined;
+}
 
 export interface ActiveUser {
   readonly status: 'active';
@@ -20,31 +37,54 @@ export interface ActiveUser {
   readonly passwordId: string | null;
   /** `lastStep` and all before it are spent. */
   readonly otp: { readonly id: string; readonly lastStep: number } | null;
-  /** Moments of the last failures in a row, oldest first, at most `maxFailures`. */
-  readonly failures: readonly Instant[];
-  /** Counts only for its time: ask `lockOf`. */
-  readonly lock: {
-    readonly until: Instant;
-    readonly reason: string;
-    readonly forMs?: number | undefined;
-  } | null;
+  /** The last ones that no login from their source followed and no lock ended, oldest first, at most `maxFailures`. */
+  readonly failures: readonly Failure[];
+  /** From everywhere but `knownSources`. Counts only for its time: ask `lockOf`, `isLockedFor`. */
+  readonly lock: NameLock | null;
+  /** From one source each, the newest last. */
+  readonly sourceLocks: readonly (NameLock & { readonly source: string })[];
+  /** Where this user logged in from last, the newest last. */
+  readonly knownSources: readonly string[];
 }
 export type UserState = { readonly status: 'absent' } | ActiveUser;
 
 export type Lock =
   | { readonly status: 'active' }
-  | { readonly status: 'locked'; readonly until: Instant; readonly reason: string };
+  | {
+      readonly status: 'locked';
+      readonly until: Instant;
+      readonly reason: string;
+      /** Where logins are refused from. Left out: everywhere but where the user logged in before. */
+      readonly from?: string[];
+    };
 
-/** Whether the user is locked now. For operators: a person at the login prompt must not be able to tell. */
+/** Whether logins are locked now, from anywhere. For operators: a person at the login prompt must not be able to tell. */
 export function lockOf(state: UserState, time: DecidingTime): Lock {
-  if (state.status === 'absent' || !state.lock) return { status: 'active' };
-  const span = lockSpan(state.lock);
-  return leftMs(span, time) > 0
-    ? { status: 'locked', until: endOf(span, time), reason: state.lock.reason }
-    : { status: 'active' };
+  if (state.status === 'absent') return { status: 'active' };
+  const { lock, sourceLocks } = state;
+  if (lock && holds(lock, time))
+    return { status: 'locked', until: endOf(lockSpan(lock), time), reason: lock.reason };
+  const held = sourceLocks.filter((one) => holds(one, time));
+  const [first, ...others] = held.map((one) => ({ ...one, until: endOf(lockSpan(one), time) }));
+  if (first === undefined) return { status: 'active' };
+  const last = others.reduce((latest, one) => (one.until > latest.until ? one : latest), first);
+  const from = held.map(({ source }) => source);
+  return { status: 'locked', until: last.until, reason: last.reason, from };
 }
 
-export const lockSpan = ({ until, forMs }: Omit<NonNullable<ActiveUser['lock']>, 'reason'>): Span => ({
+/** Whether a login from this source is refused unseen. */
+export function isLockedFor(state: ActiveUser, source: string | undefined, time: DecidingTime): boolean {
+  if (state.sourceLocks.some((one) => one.source === source && holds(one, time))) return true;
+  return state.lock !== null && !isKnownSource(state, source) && holds(state.lock, time);
+}
+
+/** Whether this user logged in from there before. */
+export const isKnownSource = (state: ActiveUser, source: string | undefined): boolean =>
+  source !== undefined && state.knownSources.includes(source);
+
+const holds = (lock: NameLock, time: DecidingTime): boolean => leftMs(lockSpan(lock), time) > 0;
+
+export const lockSpan = ({ until, forMs }: Omit<NameLock, 'reason'>): Span => ({
   until,
   lengthMs: forMs ?? lockMs,
 });
@@ -53,12 +93,12 @@ export const lockSpan = ({ until, forMs }: Omit<NonNullable<ActiveUser['lock']>,
 export const failureSpan = (at: Instant): Span => ({ until: at, lengthMs: 0 });
 
 /** What of a user grows old. */
-export const spansOfUser = ({ failures, lock }: ActiveUser): readonly Span[] => [
-  ...failures.map(failureSpan),
-  ...(lock ? [lockSpan(lock)] : []),
+export const spansOfUser = ({ failures, lock, sourceLocks }: ActiveUser): readonly Span[] => [
+  ...failures.map(({ at }) => failureSpan(at)),
+  ...[...sourceLocks, ...(lock ? [lock] : [])].map(lockSpan),
 ];
 
-const cleared = { failures: [], lock: null } as const;
+const cleared = { failures: [], lock: null, sourceLocks: [] } as const;
 
 export function evolveUser(state: UserState, fact: UserFact): UserState {
   if (fact.type === 'user.created')
@@ -68,6 +108,7 @@ export function evolveUser(state: UserState, fact: UserFact): UserState {
       invite: null,
       passwordId: null,
       otp: null,
+      knownSources: [],
       ...cleared,
     };
   return state.status === 'active' ? evolveActive(state, fact) : state;
@@ -80,17 +121,18 @@ function evolveActive(state: ActiveUser, fact: LaterFact): UserState {
     case 'user.invited':
       return { ...state, invite: { hash: fact.data.inviteHash, expiresAt: fact.data.expiresAt } };
     case 'user.password_reset':
-      return { ...state, passwordId: null };
+      // Whoever knew the old password may have logged in with it.
+      return { ...state, passwordId: null, knownSources: [] };
     case 'user.password_set':
       return { ...state, ...cleared, passwordId: fact.data.passwordId, invite: null };
     case 'user.otp_set':
       return { ...state, otp: { id: fact.data.otpId, lastStep: fact.data.usedStep } };
     case 'user.logged_in':
-      return { ...state, ...cleared, otp: spent(state.otp, fact.data.otp) };
+      return { ...loggedInFrom(state, fact.data.source), otp: spent(state.otp, fact.data.otp) };
     case 'user.login_refused':
-      return { ...state, failures: [...state.failures, fact.data.at].slice(-maxFailures) };
+      return { ...state, failures: [...state.failures, failureIn(fact.data)].slice(-maxFailures) };
     case 'user.locked':
-      return { ...state, lock: fact.data };
+      return locked(state, fact.data);
     case 'user.unlocked':
       return { ...state, ...cleared };
     case 'user.roles_changed':
@@ -102,6 +144,38 @@ function evolveActive(state: ActiveUser, fact: LaterFact): UserState {
     default:
       return unreachable(fact);
   }
+}
+
+const failureIn = ({ at, source }: { at: Instant; source?: string | undefined }): Failure => ({
+  at,
+  source: source ?? null,
+});
+
+/** Failures end with the lock that they led to: those of one source go on to count for the user. */
+function locked(
+  state: ActiveUser,
+  { source, ...lock }: NameLock & { source?: string | undefined },
+): ActiveUser {
+  if (source === undefined) return { ...state, failures: [], lock };
+  return {
+    ...state,
+    failures: state.failures.map((one) => (one.source === source ? { ...one, source: null } : one)),
+    sourceLocks: [...state.sourceLocks.filter((one) => one.source !== source), { source, ...lock }].slice(
+      -maxSourceLocks,
+    ),
+  };
+}
+
+/** A login ends the failures of where it came from, not those of others. Where that is not known, it ends all. */
+function loggedInFrom(state: ActiveUser, source: string | undefined): ActiveUser {
+  if (source === undefined) return { ...state, ...cleared };
+  const isOther = (one: { readonly source: string | null }): boolean => one.source !== source;
+  return {
+    ...state,
+    failures: state.failures.filter(isOther),
+    sourceLocks: state.sourceLocks.filter(isOther),
+    knownSources: [...state.knownSources.filter((one) => one !== source), source].slice(-maxKnownSources),
+  };
 }
 
 type UsedOtp = Extract<UserFact, { type: 'user.logged_in' }>['data']['otp'];

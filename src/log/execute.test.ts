@@ -201,6 +201,7 @@ describe('a command by what was known when its operation looked', () => {
       begin: () => {
         throw new CodedError('unavailable', 'too late');
       },
+      isOver: () => false,
     };
     await expect(transact(here, [add(1)], cause, { deadline })).rejects.toThrow('too late');
     expect(await here.head()).toBe(0);

@@ -1,10 +1,8 @@
+import { refusalPace, type RefusalPace } from '../api/refusal-pace.ts';
 import { minute } from '../base/duration.ts';
 import type { World } from '../base/world.ts';
 import type { AuthFailure } from '../ssh/cert-server.ts';
 import { addressFields, type NodeAudit } from './node-audit.ts';
-
-/** Kept one by one, per minute; more become one event with their number. */
-const perMinute = 600;
 
 /**
  * Records refused logins (`auth`, T3007W). Whoever hammers the port fills neither disk nor memory, and nothing is lost
@@ -13,23 +11,23 @@ const perMinute = 600;
 export class RefusedLogins {
   readonly #audit: NodeAudit;
   readonly #world: World;
+  readonly #pace: RefusalPace;
   #begun: number;
-  #kept = 0;
   #counted = 0;
 
   constructor(audit: NodeAudit, world: World) {
     this.#audit = audit;
     this.#world = world;
+    this.#pace = refusalPace(world);
     this.#begun = world.monotonic();
   }
 
   record({ username, keyId, reason, peer }: AuthFailure): void {
     if (this.#world.monotonic() - this.#begun >= minute) this.tellCount();
-    if (this.#kept >= perMinute) {
+    if (!this.#pace.mayTell(peer.remoteAddress.host)) {
       this.#counted++;
       return;
     }
-    this.#kept++;
     void this.#audit.unnamed({
       event: 'auth',
       code: 'T3007W',
@@ -54,6 +52,6 @@ export class RefusedLogins {
         error: `${this.#counted} more refused logins within a minute`,
         count: this.#counted,
       });
-    [this.#begun, this.#kept, this.#counted] = [this.#world.monotonic(), 0, 0];
+    [this.#begun, this.#counted] = [this.#world.monotonic(), 0];
   }
 }

@@ -11,8 +11,8 @@ const origin = (
 
 describe('telling whose machine a request comes from', () => {
   it('goes by the socket', () => {
-    expect(origin('192.0.2.1')).toEqual({ address: '192.0.2.1:4711', secure: false });
-    expect(origin('2001:db8::1', {}, { encrypted: true })).toEqual({
+    expect(origin('192.0.2.1')).toMatchObject({ address: '192.0.2.1:4711', secure: false });
+    expect(origin('2001:db8::1', {}, { encrypted: true })).toMatchObject({
       address: '[2001:db8::1]:4711',
       secure: true,
     });
@@ -20,13 +20,13 @@ describe('telling whose machine a request comes from', () => {
   });
   it('believes no header of a stranger', () => {
     const lies = { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'https' };
-    expect(origin('192.0.2.1', lies)).toEqual({ address: '192.0.2.1:4711', secure: false });
+    expect(origin('192.0.2.1', lies)).toMatchObject({ address: '192.0.2.1:4711', secure: false });
   });
   it('believes nobody when no balancer is listed', () => {
     fc.assert(
       fc.property(fc.ipV4(), fc.string(), fc.string(), (from, forwarded, proto) => {
         const headers = { 'x-forwarded-for': forwarded, 'x-forwarded-proto': proto };
-        expect(origin(from, headers, { list: balancersOf([]) })).toEqual({
+        expect(origin(from, headers, { list: balancersOf([]) })).toMatchObject({
           address: `${from}:4711`,
           secure: false,
         });
@@ -48,6 +48,20 @@ describe('telling whose machine a request comes from', () => {
     ['198.51.100.1, garbage', '10.0.0.5:4711'],
   ])('takes from a listed balancer %j as %s', (forwarded, address) => {
     expect(origin('10.0.0.5', { 'x-forwarded-for': forwarded }).address).toBe(address);
+  });
+  it('says where an address is that of everybody: of a balancer that is not listed, or that tells nothing', () => {
+    const forwarded = { 'x-forwarded-for': '198.51.100.1' };
+    expect(origin('10.0.0.5', forwarded, { list: balancersOf([]) })).toEqual({
+      address: '10.0.0.5:4711',
+      secure: false,
+      shared: true,
+    });
+    expect(origin('10.0.0.5').shared).toBe(true);
+    expect(origin('10.0.0.5', forwarded).shared).toBe(false);
+    expect(origin('10.0.0.5', {}, { list: balancersOf([]) }).shared).toBe(false);
+    // On the internet anybody could claim it, to be counted with everybody.
+    for (const from of ['192.0.2.1', '2001:db8::1', 'unknown'])
+      expect(origin(from, forwarded).shared).toBe(false);
   });
   it('lets a listed balancer say what the browser speaks', () => {
     expect(origin('10.0.0.5', { 'x-forwarded-proto': 'https' }).secure).toBe(true);

@@ -8,6 +8,11 @@ export interface Origin {
   readonly address: string;
   /** TLS reaches the browser: it ends here, or at a listed balancer that says so. */
   readonly secure: boolean;
+  /**
+   * The address is that of a balancer which everybody comes through, and who asks is not known: the balancer is not listed, or
+   * forwards no address.
+   */
+  readonly shared: boolean;
 }
 
 /** The other end of a request's socket. */
@@ -62,7 +67,12 @@ export function originOf(
   const encrypted = socket.encrypted === true;
   let ip = plainIp(socket.remoteAddress ?? 'unknown');
   let port = socket.remotePort ?? 0;
-  if (!balancers.includes(ip)) return { address: formatHostPort({ host: ip, port }), secure: encrypted };
+  if (!balancers.includes(ip))
+    return {
+      address: formatHostPort({ host: ip, port }),
+      secure: encrypted,
+      shared: isPrivate(ip) && forwards(header),
+    };
   const hops = (header('x-forwarded-for') ?? '').split(',');
   while (balancers.includes(ip)) {
     const hop = readHop(hops.pop() ?? '');
@@ -73,8 +83,29 @@ export function originOf(
   return {
     address: formatHostPort({ host: ip, port }),
     secure: scheme === undefined ? encrypted : scheme === 'https',
+    shared: balancers.includes(ip),
   };
 }
+
+const forwardingHeaders = ['x-forwarded-for', 'x-real-ip', 'forwarded', 'via'];
+
+/** What only balancers send. Anybody can write it: it makes nobody trusted, and no address believed. */
+const forwards = (header: (name: string) => string | undefined): boolean =>
+  forwardingHeaders.some((name) => header(name) !== undefined);
+
+const privateNetworks = balancersOf([
+  '127.0.0.0/8',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '169.254.0.0/16',
+  '100.64.0.0/10',
+  '::1',
+  'fc00::/7',
+  'fe80::/10',
+]);
+/** Where balancers stand: nobody on the internet can pass for one. Source: RFC 1918, 6598, 4193. */
+const isPrivate = (ip: string): boolean => privateNetworks.includes(ip);
 
 /** `1.2.3.4`, `1.2.3.4:5678`, `2001:db8::1` or `[2001:db8::1]:5678`. */
 function readHop(text: string): { host: string; port: number } | undefined {

@@ -60,7 +60,7 @@ describe('telling the audit of refused logins', () => {
       }),
     ]);
   });
-  it('keeps 60 of one address a minute, and counts the rest', async () => {
+  it('keeps 60 of one address, and counts the rest', async () => {
     const { audit, spool } = open();
     for (let i = 0; i < 1000; i++) audit.refused(failure());
     audit.refused(failure('198.51.100.7'));
@@ -75,7 +75,7 @@ describe('telling the audit of refused logins', () => {
     });
     expect(refusals(spool.events)).toBe(1001);
   });
-  it('keeps 600 a minute in all, whatever the addresses', async () => {
+  it('keeps 600 in all, whatever the addresses', async () => {
     const { audit, spool } = open();
     for (let i = 0; i < 2000; i++) audit.refused(failure(`10.0.${i >> 8}.${i & 255}`));
     await audit.close();
@@ -90,7 +90,7 @@ describe('telling the audit of refused logins', () => {
     await vi.waitFor(() => {
       expect(refusals(spool.events)).toBe(70);
     });
-    audit.refused(failure());
+    audit.refused(failure('198.51.100.7'));
     await audit.close();
     expect(spool.events.at(-1)).toMatchObject({ event: 'auth' });
   });

@@ -1,4 +1,5 @@
 import type { AuditOutbox } from '../api/audit-outbox.ts';
+import { refusalPace, type RefusalPace } from '../api/refusal-pace.ts';
 import { messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { formatHostPort } from '../base/service.ts';
@@ -9,9 +10,6 @@ import { auditCodes } from '../domain/audit-codes.ts';
 import type { AuditEvent } from '../domain/audit-event.ts';
 import type { AuthFailure, Peer, SshConnection } from '../ssh/cert-server.ts';
 
-/** Refused logins kept one by one, per minute, in all and from one address; more become one event with their number. */
-const perMinute = 600;
-const perAddress = 60;
 /** Events that may wait for the spool. When it takes none, they wait here only up to this number. */
 const maxWaiting = 1_000;
 /** Addresses named in the event that tells the number; the rest is in its count. */
@@ -33,8 +31,7 @@ export interface ProxyAuditDeps {
 export class ProxyAudit {
   readonly #deps: ProxyAuditDeps;
   #window: NodeJS.Timeout | undefined;
-  #kept = 0;
-  #keptOf = new Map<string, number>();
+  readonly #pace: RefusalPace;
   #counted = 0;
   #countedOf = new Map<string, number>();
   #since: Instant = '';
@@ -43,6 +40,7 @@ export class ProxyAudit {
 
   constructor(deps: ProxyAuditDeps) {
     this.#deps = deps;
+    this.#pace = refusalPace(deps.world);
   }
 
   refused({ username, keyId, reason, peer }: AuthFailure): void {
@@ -50,13 +48,10 @@ export class ProxyAudit {
     this.#window ??= setTimeout(() => {
       this.#endWindow();
     }, minute).unref();
-    const ofHost = this.#keptOf.get(host) ?? 0;
-    if (this.#kept >= perMinute || ofHost >= perAddress || this.#waiting >= maxWaiting) {
+    if (this.#waiting >= maxWaiting || !this.#pace.mayTell(host)) {
       this.#count(host, 1);
       return;
     }
-    this.#kept++;
-    this.#keptOf.set(host, ofHost + 1);
     this.#emit(host, {
       event: 'auth',
       code: auditCodes.authAttemptFailure,
@@ -94,8 +89,6 @@ export class ProxyAudit {
   #endWindow(): void {
     clearTimeout(this.#window);
     this.#window = undefined;
-    this.#kept = 0;
-    this.#keptOf.clear();
     if (this.#counted === 0) return;
     const count = this.#counted;
     const named = [...this.#countedOf].sort((a, b) => b[1] - a[1]).slice(0, maxNamed);

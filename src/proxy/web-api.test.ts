@@ -96,6 +96,7 @@ describe('logging in over the web port', () => {
           format: 'standard',
           routeToCluster: '',
           clientAddress: '192.0.2.9:4711',
+          addressIsShared: false,
         },
       },
     ]);

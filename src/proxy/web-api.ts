@@ -57,6 +57,7 @@ export function webApi(deps: WebDeps): Hono<WebEnv> {
       format: asked.compatibility === 'oldssh' ? 'oldssh' : 'standard',
       routeToCluster: asked.RouteToCluster,
       clientAddress: c.get('origin').address,
+      addressIsShared: c.get('origin').shared,
     });
     return c.json({
       username: found.username,

@@ -1,5 +1,6 @@
 import type { AuthContext } from 'ssh2';
 import { isCoded, messageOf } from '../base/errors.ts';
+import { unprovedName, unprovedReason } from '../base/unproved-text.ts';
 import type { Certificate } from '../pki/ssh-certificate.ts';
 import type { AuthFailure, Peer } from './server-types.ts';
 import { judgeLogin, LoginRefused } from './user-login.ts';
@@ -87,10 +88,11 @@ export class LoginAttempts {
     if (!(e instanceof LoginRefused)) this.#options.onFault(e);
     const refused =
       e instanceof LoginRefused ? e : new LoginRefused('bad certificate', `internal error: ${messageOf(e)}`);
+    // Anybody sends what stands in these, as long as he likes.
     const failure = {
-      username: ctx.username,
-      keyId: refused.keyId,
-      reason: refused.message,
+      username: unprovedName(ctx.username),
+      keyId: refused.keyId === undefined ? undefined : unprovedName(refused.keyId),
+      reason: unprovedReason(refused.message),
       peer: this.#options.peer,
     };
     if (refused.kind === 'bad certificate') {

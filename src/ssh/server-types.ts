@@ -22,7 +22,7 @@ export interface Permits {
   readonly forceCommand: string | undefined;
 }
 
-/** A login that was refused, for the audit. The client is told nothing but "failed". */
+/** A login that was refused, for the audit: its texts are cut (`base/unproved-text.ts`). The client is told nothing but "failed". */
 export interface AuthFailure {
   readonly username: string;
   /** From the certificate shown. Not proven when `reason` is about the certificate itself. */

@@ -27,7 +27,7 @@ const types = typesOf(userFact);
 
 /** Every user that exists now, by name. */
 export const usersView: Projection<UsersState> = {
-  name: 'users.2',
+  name: 'users.3',
   initial: emptyTable,
   apply(users, event) {
     const username = idInStream(event.stream, 'user');

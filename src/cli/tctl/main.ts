@@ -8,6 +8,7 @@ const commands: Commands = {
   'users add': async () => (await import('./users.ts')).addUser,
   'users ls': async () => (await import('./users.ts')).listUsers,
   'users rm': async () => (await import('./users.ts')).removeUsers,
+  'users unlock': async () => (await import('./users.ts')).unlockUser,
   'users reset': async () => (await import('./users.ts')).resetUser,
   'nodes add': async () => (await import('./new-token.ts')).addNode,
   'tokens add': async () => (await import('./new-token.ts')).addToken,

@@ -64,6 +64,11 @@ export const tctlProgram: ProgramSpec = {
       args: [{ name: 'logins', required: true, help: 'Comma separated names.' }],
     },
     {
+      name: 'users unlock',
+      help: 'Let a user log in again that failed logins have locked.',
+      args: [{ name: 'account', required: true, help: 'Name of the user.' }],
+    },
+    {
       name: 'users reset',
       help: 'Reset the password of a user and generate a link to set a new one.',
       args: [{ name: 'account', required: true, help: 'Name of the user.' }],

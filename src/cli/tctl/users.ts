@@ -4,15 +4,20 @@ import {
   listHosts,
   listUsers as userList,
   resetUser as userReset,
+  unlockUser as userUnlock,
 } from '../../api/operations.ts';
 import type { AuthClient } from '../../api/client.ts';
+import type { OutputOf } from '../../api/operation.ts';
 import { CodedError } from '../../base/errors.ts';
-import { msBetween } from '../../base/time.ts';
+import { type Instant, msBetween } from '../../base/time.ts';
+import type { Configuration } from '../../process/configuration.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { formatGoDuration, parseTtl } from '../duration.ts';
+import { printable } from '../printable.ts';
 import { formatTable } from '../table.ts';
 import { withAuth } from './connect.ts';
+import { type LinkAddress, linkAddressOf, noteOn, unknownProxy } from './link-address.ts';
 
 const listOf = (text: string | undefined): string[] =>
   (text ?? '')
@@ -27,7 +32,7 @@ export async function addUser(invocation: Invocation, io: CliIo): Promise<number
   const allowed = logins.length > 0 ? logins : [username];
   const kubernetesUsers = listOf(invocation.text('k8s-users'));
   const inviteTtlSeconds = parseTtl(invocation.text('ttl') ?? '', '--ttl');
-  await withAuth(invocation, io, async (auth) => {
+  await withAuth(invocation, io, async (auth, configuration) => {
     const made = await auth.call(createUser, {
       username,
       roles: ['admin'],
@@ -38,12 +43,14 @@ export async function addUser(invocation: Invocation, io: CliIo): Promise<number
       },
       inviteTtlSeconds,
     });
-    const host = await proxyHost(auth);
-    const url = `https://${host}/web/invite/${made.inviteToken}`;
+    const link = await linkAddress(auth, configuration);
     const validFor = formatGoDuration(inviteTtlSeconds * 1000);
-    printLink(invocation, io, { username, url, host, expiresAt: made.expiresAt }, [
+    printLink(
+      invocation,
+      io,
+      { username, path: `/web/invite/${made.inviteToken}`, link, expiresAt: made.expiresAt },
       `User ${username} has been created but requires a password. Share this URL with the user to complete user setup, link is valid for ${validFor}:`,
-    ]);
+    );
   });
   return 0;
 }
@@ -52,13 +59,15 @@ export async function addUser(invocation: Invocation, io: CliIo): Promise<number
 export async function resetUser(invocation: Invocation, io: CliIo): Promise<number> {
   const username = invocation.arg('account') ?? '';
   const resetTtlSeconds = parseTtl(invocation.text('ttl') ?? '', '--ttl');
-  await withAuth(invocation, io, async (auth) => {
+  await withAuth(invocation, io, async (auth, configuration) => {
     const made = await auth.call(userReset, { username, resetTtlSeconds });
-    const host = await proxyHost(auth);
-    const url = `https://${host}/web/reset/${made.resetToken}`;
-    printLink(invocation, io, { username, url, host, expiresAt: made.expiresAt }, [
+    const link = await linkAddress(auth, configuration);
+    printLink(
+      invocation,
+      io,
+      { username, path: `/web/reset/${made.resetToken}`, link, expiresAt: made.expiresAt },
       `User ${username} has been reset. Share this URL with the user to complete password reset, link is valid for ${formatGoDuration(resetTtlSeconds * 1000)}:`,
-    ]);
+    );
   });
   return 0;
 }
@@ -76,6 +85,18 @@ export async function removeUsers(invocation: Invocation, io: CliIo): Promise<nu
   return 0;
 }
 
+/** `tctl users unlock` */
+export async function unlockUser(invocation: Invocation, io: CliIo): Promise<number> {
+  const username = invocation.arg('account') ?? '';
+  const { unlocked } = await withAuth(invocation, io, (auth) => auth.call(userUnlock, { username }));
+  io.stdout.write(
+    unlocked
+      ? `User "${username}" has been unlocked: failed logins before now count no more\n`
+      : `User "${username}" was not locked, and no login has failed\n`,
+  );
+  return 0;
+}
+
 /** `tctl users ls`. A column for locks appears while somebody is locked. */
 export async function listUsers(invocation: Invocation, io: CliIo): Promise<number> {
   const { users } = await withAuth(invocation, io, (auth) => auth.call(userList, {}));
@@ -88,11 +109,7 @@ export async function listUsers(invocation: Invocation, io: CliIo): Promise<numb
     return 0;
   }
   const now = io.world.now();
-  const locks = users.map(({ lock }) =>
-    lock.status === 'locked' && lock.until > now
-      ? `locked for ${formatGoDuration(Math.ceil(msBetween(now, lock.until) / 1000) * 1000)} (${lock.reason})`
-      : '',
-  );
+  const locks = users.map(({ lock }) => lockText(lock, now));
   const anyLocked = locks.some((text) => text !== '');
   const rows = users.map((user, i) => [
     user.username,
@@ -103,32 +120,49 @@ export async function listUsers(invocation: Invocation, io: CliIo): Promise<numb
   return 0;
 }
 
-/** Where users reach a proxy: its public address, else its name and the usual port. */
-async function proxyHost(auth: AuthClient): Promise<string> {
-  const { hosts } = await auth.call(listHosts, { role: 'Proxy' });
-  const proxy = hosts.find((host) => host.publicAddress !== '') ?? hosts[0];
-  if (proxy === undefined) return '<proxyhost>:3080';
-  return proxy.publicAddress === '' ? `${proxy.nodename}:3080` : proxy.publicAddress;
+/** At most so many addresses are named. */
+const namedAddresses = 3;
+
+function lockText(lock: OutputOf<typeof userList>['users'][number]['lock'], now: Instant): string {
+  if (lock.status !== 'locked' || lock.until <= now) return '';
+  const lasts = formatGoDuration(Math.ceil(msBetween(now, lock.until) / 1000) * 1000);
+  return `locked for ${lasts}${whereFrom(lock.from)} (${lock.reason})`;
 }
 
-function printLink(
-  invocation: Invocation,
-  io: CliIo,
-  made: { username: string; url: string; host: string; expiresAt: string },
-  head: readonly string[],
-): void {
+function whereFrom(sources: readonly string[] | undefined): string {
+  if (sources === undefined) return '';
+  const more = sources.length - namedAddresses;
+  const named = sources.slice(0, namedAddresses).map(printable).join(', ');
+  return ` from ${named}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** Where the link leads; by the file of this machine, where it says so. */
+async function linkAddress(
+  auth: AuthClient,
+  { file, roles, nodename, listen }: Configuration,
+): Promise<LinkAddress> {
+  const { hosts } = await auth.call(listHosts, { role: 'Proxy' });
+  const local = roles.has('proxy') ? { host: nodename, port: listen.web.port } : undefined;
+  return linkAddressOf({ publicAddresses: file.proxy_service.public_addr, local }, hosts);
+}
+
+interface Made {
+  readonly username: string;
+  /** From `/web` on. */
+  readonly path: string;
+  readonly link: LinkAddress;
+  readonly expiresAt: string;
+}
+
+function printLink(invocation: Invocation, io: CliIo, made: Made, head: string): void {
+  const { username, path, link, expiresAt } = made;
+  const url = `https://${link.status === 'undecided' ? unknownProxy : link.address}${path}`;
   if (invocation.text('format') === 'json') {
-    const { username, url, expiresAt } = made;
-    io.stdout.write(`${JSON.stringify({ user: username, url, expires: expiresAt }, undefined, 4)}\n`);
+    const proxies = link.status === 'undecided' ? { proxies: link.told } : {};
+    io.stdout.write(
+      `${JSON.stringify({ user: username, url, expires: expiresAt, ...proxies }, undefined, 4)}\n`,
+    );
     return;
   }
-  io.stdout.write(
-    [
-      ...head,
-      made.url,
-      '',
-      `NOTE: Make sure ${made.host} points at a Teleport proxy which users can access.`,
-      '',
-    ].join('\n'),
-  );
+  io.stdout.write([head, url, '', ...noteOn(link), ''].join('\n'));
 }

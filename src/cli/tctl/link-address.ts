@@ -1,0 +1,98 @@
+import { isIP } from 'node:net';
+import { formatHostPort, type HostPort } from '../../base/service.ts';
+
+/** What a host of the role Proxy says of itself; whatever another machine chose to say. */
+export interface TellingProxy {
+  readonly hostId: string;
+  readonly nodename: string;
+  readonly publicAddress: string;
+}
+
+/** What this machine's own file says of the proxy that people use. */
+export interface OwnProxy {
+  /** `proxy_service.public_addr`, also where the proxy itself runs elsewhere. */
+  readonly publicAddresses: readonly HostPort[];
+  /** How people reach the proxy of this machine; undefined when there is none. */
+  readonly local: HostPort | undefined;
+}
+
+/** Where an invite or reset link leads: whoever serves it sees password and seed. */
+export type LinkAddress =
+  /** By the file of this machine. */
+  | { readonly status: 'own'; readonly address: string }
+  /** By the word of the only address that proxies of this cluster have. */
+  | { readonly status: 'told'; readonly address: string; readonly by: readonly string[] }
+  /** No address is to be preferred: the operator decides. */
+  | { readonly status: 'undecided'; readonly told: readonly ToldAddress[] };
+
+export interface ToldAddress {
+  readonly hostId: string;
+  /** Undefined when what it says is no host and port. */
+  readonly address: string | undefined;
+}
+
+const usualPort = 3080;
+const portForm = /^(?:0|[1-9]\d{0,4})$/;
+const labelForm = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
+const idForm = /^[0-9A-Fa-f-]{1,64}$/;
+
+/**
+ * The file of this machine decides. Where it says nothing, proxies are believed only as long as all of them say one and the
+ * same: a machine with the token of a proxy could else have passwords sent to it.
+ */
+export function linkAddressOf(own: OwnProxy, proxies: readonly TellingProxy[]): LinkAddress {
+  const configured = own.publicAddresses[0] ?? own.local;
+  if (configured !== undefined) return { status: 'own', address: formatHostPort(configured) };
+  const told = proxies.map(toldBy);
+  const [first, ...others] = new Set(told.map(({ address }) => address));
+  return first === undefined || others.length > 0
+    ? { status: 'undecided', told }
+    : { status: 'told', address: first, by: told.map(({ hostId }) => hostId) };
+}
+
+function toldBy({ hostId, nodename, publicAddress }: TellingProxy): ToldAddress {
+  const id = idForm.test(hostId) ? hostId : 'a host without an id';
+  return {
+    hostId: id,
+    address: clearAddress(publicAddress === '' ? `${nodename}:${usualPort}` : publicAddress),
+  };
+}
+
+/** `host:port` of nothing but a DNS name or an IP address and a number; undefined for any other text. */
+function clearAddress(text: string): string | undefined {
+  const [, bracketed, plain, port = ''] = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d+)$/.exec(text) ?? [];
+  const host = bracketed ?? plain ?? '';
+  const isHost = bracketed === undefined ? isDnsName(host) : isIP(host) === 6;
+  if (!isHost || !portForm.test(port) || Number(port) > 65_535) return undefined;
+  return formatHostPort({ host, port: Number(port) });
+}
+
+/** Source: RFC 1123, section 2.1. An IPv4 address has the same form. */
+const isDnsName = (text: string): boolean =>
+  text.length <= 253 && text.split('.').every((label) => labelForm.test(label));
+
+/** Stands in a link where nobody can say which proxy people use; as 4.4 prints it. */
+export const unknownProxy = '<proxyhost>:3080';
+
+/** What is printed below a link. */
+export function noteOn(link: LinkAddress): readonly string[] {
+  if (link.status === 'own')
+    return [`NOTE: Make sure ${link.address} points at a Teleport proxy which users can access.`];
+  const mend = 'Set proxy_service.public_addr in the configuration file of this machine, and it decides.';
+  if (link.status === 'told')
+    return [
+      `NOTE: Make sure ${link.address} points at a Teleport proxy which users can access.`,
+      `The address is what the proxy itself says (host ${link.by.join(', ')}). ${mend}`,
+    ];
+  if (link.told.length === 0)
+    return [
+      'NOTE: No proxy is known. Put the address of the proxy that your users know into the link before you send it.',
+      mend,
+    ];
+  return [
+    'NOTE: The proxies of this cluster do not say one address. Whoever serves this link sees the password that is set:',
+    'put the address of a proxy that you know into it before you send it. They say:',
+    ...link.told.map(({ hostId, address }) => `  ${address ?? '(no host and port)'}  (host ${hostId})`),
+    mend,
+  ];
+}
