@@ -1,10 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { join, resolve } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openKmsKeyring } from '../backends/kms/open.ts';
+import { tlsServer } from '../src/api/tls-dial.ts';
+import { exchange } from '../src/base/http-exchange.ts';
+import { silentLog } from '../src/base/log-sink.ts';
+import { realWorld } from '../src/base/world.ts';
 import { toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
 import { type Answer, type Asking, type Attacked, startAttacked } from './attacked.ts';
 import { newKey } from './auth-bench.ts';
-import { linkIn, type Ran } from './cluster.ts';
+import { linkIn, type Ran, run } from './cluster.ts';
 import { type LyingProxy, startLyingProxy, type Told } from './lying-proxy.ts';
 import { password } from './people.ts';
 
@@ -235,5 +240,65 @@ describe('a proxy that lies to tsh', () => {
     });
     expect(renamed.stderr).toContain("it leads to cluster 'bank', and led to 'example' before");
     expect(stored('two', 'known_hosts')).not.toContain('bank');
+  });
+});
+
+describe('NODE_TLS_REJECT_UNAUTHORIZED=0, which somebody set for other programs', () => {
+  const blind = { NODE_TLS_REJECT_UNAUTHORIZED: '0' };
+  const untrusted = /self-signed certificate|unknown authority|unable to verify/i;
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  it.each([
+    ['by its launcher', [resolve('bin/tsh')]],
+    ['without it', [process.execPath, resolve('dist/tsh.js')]],
+  ])(
+    'does not lead tsh, started %s, to a proxy that nobody vouches for',
+    async (_, [program = '', ...args]) => {
+      const env = {
+        ...here.cluster.env('blind'),
+        ...blind,
+        SSL_CERT_FILE: '/etc/ssl/certs/ca-certificates.crt',
+      };
+      const ran = await run(
+        program,
+        [...args, 'login', `--proxy=127.0.0.1:${here.cluster.ports.web}`, '--user=alice'],
+        { env, input: `${password}\n` },
+      );
+      expect(ran.code).toBe(1);
+      expect(ran.stderr).toMatch(untrusted);
+      if (args.length === 0)
+        expect(ran.stderr).toMatch(
+          /^WARNING: tsh does not obey NODE_TLS_REJECT_UNAUTHORIZED of the environment/,
+        );
+    },
+  );
+
+  it('lets no client of ours send anything to whoever answers', async () => {
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    const { auth, web } = here.cluster.ports;
+    const other = here.alice.tlsCertificatePem;
+    const dialled = tlsServer(
+      { host: '127.0.0.1', port: auth },
+      { ca: [other], serverName: 'teleport.cluster.local' },
+    ).connect(AbortSignal.timeout(5_000));
+    await expect(dialled).rejects.toThrow(/certificate/);
+    const asked = exchange({
+      url: new URL(`https://127.0.0.1:${web}/webapi/ping`),
+      method: 'GET',
+      headers: {},
+      signal: AbortSignal.timeout(5_000),
+      maxAnswerBytes: 1_000,
+      check: { status: 'checked', ca: undefined },
+    });
+    await expect(asked).rejects.toThrow(untrusted);
+    const endpoint = `https://localhost:${web}`;
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'x');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'x');
+    const aws = { region: 'eu-north-1', endpoint, patienceMs: 1 };
+    await expect(
+      openKmsKeyring({ ...aws, keyId: 'alias/x' }, { sink: silentLog, world: realWorld }),
+    ).rejects.toThrow(untrusted);
   });
 });
