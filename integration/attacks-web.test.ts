@@ -1,17 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { openKmsKeyring } from '../backends/kms/open.ts';
-import { tlsServer } from '../src/api/tls-dial.ts';
-import { exchange } from '../src/base/http-exchange.ts';
-import { silentLog } from '../src/base/log-sink.ts';
-import { realWorld } from '../src/base/world.ts';
+import { connect as connectTls } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
 import { type Answer, type Asking, type Attacked, startAttacked } from './attacked.ts';
 import { newKey } from './auth-bench.ts';
-import { linkIn, type Ran, run } from './cluster.ts';
-import { type LyingProxy, startLyingProxy, type Told } from './lying-proxy.ts';
-import { password } from './people.ts';
+import { linkIn } from './cluster.ts';
 
 let here: Attacked;
 let invite: string;
@@ -154,151 +146,94 @@ describe('the web port', () => {
   });
 });
 
-describe('a proxy that lies to tsh', () => {
-  const key = toAuthorizedKeyLine(newKey().publicKey.blob);
-  const ssh = (told: Told): Told => (told['proxy'] as { ssh: Told } | undefined)?.ssh ?? {};
-  const signer = (told: Told): Told => (told['host_signers'] as Told[] | undefined)?.[0] ?? {};
-  let proxy: LyingProxy;
-  beforeAll(async () => {
-    proxy = await startLyingProxy(here.cluster);
-  });
-  afterAll(() => proxy.close());
-
-  /** Logs in anew where a home of that name is, without a terminal. */
-  const login = (home: string, lie: LyingProxy['lie'], flags: readonly string[] = []): Promise<Ran> => {
-    proxy.lie = lie;
-    const args = ['login', `--proxy=127.0.0.1:${proxy.port}`, '--user=alice', ...flags];
-    return here.cluster.tsh(home, args, { input: `${password}\n` });
+describe('an odd request', () => {
+  const raw: Attacked['raw'] = (...args) => here.raw(...args);
+  const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND'];
+  const json = 'Content-Type: application/json\r\n';
+  const chunked = (body: string): string =>
+    `Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+  const bodies: Record<string, string> = {
+    none: '\r\n',
+    empty: 'Content-Length: 0\r\n\r\n',
+    chunked: `${json}${chunked('{}')}`,
+    'chunked and empty': `${json}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    'chunks that are none': `${json}Transfer-Encoding: chunked\r\n\r\nzz\r\n`,
+    'of two lengths': `Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}`,
+    'a form of parts without a boundary': `Content-Type: multipart/form-data\r\nContent-Length: 2\r\n\r\n{}`,
+    'awaited by nobody': 'Expect: x\r\nContent-Length: 0\r\n\r\n',
+    'of another protocol': 'Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
   };
-  const stored = (home: string, name: string): string => {
-    const path = join(here.cluster.tshHome(home), name);
-    return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const places = () => {
+    const { web, auth, diag } = here.cluster.ports;
+    return [
+      ...[
+        '/webapi/ping',
+        '/webapi/ssh/certs',
+        '/v1/webapi/users/password/token',
+        new URL(invite).pathname,
+      ].map((path) => ({ port: web, path, over: 'tls' as const })),
+      ...['/v3/cluster.ping', '/v3/host.join', '/v3/log/state'].map((path) => ({
+        port: auth,
+        path,
+        over: 'tls' as const,
+      })),
+      ...['/healthz', '/metrics'].map((path) => ({ port: diag, path, over: 'tcp' as const })),
+    ];
   };
 
-  const lies: Record<string, (told: Told) => void> = {
-    'a cluster of several lines': (told) => {
-      signer(told)['domain_name'] = `x\n@cert-authority * ${key}`;
-    },
-    'a cluster that is a pattern': (told) => {
-      signer(told)['domain_name'] = 'x,*';
-    },
-    'keys of several lines': (told) => {
-      const text = `${key}\n@cert-authority * ${key}`;
-      signer(told)['checking_keys'] = [Buffer.from(text).toString('base64')];
-    },
-    'every host as its SSH address': (told) => {
-      ssh(told)['ssh_public_addr'] = '*:3023';
-    },
-    'two hosts as its web address': (told) => {
-      ssh(told)['public_addr'] = 'a,b:443';
-    },
-  };
-  it.each(Object.entries(lies))('names %s, and nothing is stored', async (name, change) => {
-    const ran = await login(name.replaceAll(' ', '-'), (_path, told) => {
-      change(told);
-    });
-    expect(ran).toMatchObject({ code: 1, stdout: '' });
-    expect(ran.stderr).toContain("error: the proxy's answer is not understood by this version: ");
-    expect(stored(name.replaceAll(' ', '-'), 'known_hosts')).toBe('');
-  });
-
-  it('is not followed to another host without a word, and gets no password before it is accepted', async () => {
-    const lie = (_path: string, told: Told): void => {
-      if ('proxy' in told) Object.assign(ssh(told), { public_addr: 'evil.example:443' });
-    };
-    const before = proxy.logins.length;
-    const ran = await login('moved', lie);
-    expect(ran.code).toBe(1);
-    expect(ran.stderr).toMatch(
-      /announces what was neither typed nor known: logins, .* go to another host from now on: evil\.example:443.*--accept-announced/,
-    );
-    expect([proxy.logins.length, stored('moved', '127.0.0.1.yaml')]).toEqual([before, '']);
-    expect((await login('moved', lie, ['--accept-announced'])).code).toBe(0);
-    expect(stored('moved', '127.0.0.1.yaml')).toContain('web_proxy_addr: evil.example:443');
-  });
-
-  it('does not become the authority of a cluster that another proxy leads to', async () => {
-    const honest = await here.cluster.tsh(
-      'two',
-      ['login', `--proxy=localhost:${here.cluster.ports.web}`, '--user=alice'],
-      { input: `${password}\n` },
-    );
-    expect(honest.code).toBe(0);
-    const known = stored('two', 'known_hosts');
-    const ran = await login('two', (_path, told) => {
-      signer(told)['checking_keys'] = [Buffer.from(key).toString('base64')];
-    });
-    expect(ran.code).toBe(1);
-    expect(ran.stderr).toContain(
-      "cluster 'example' is known from the proxy localhost, with other authorities",
-    );
-    expect(stored('two', 'known_hosts')).toBe(known);
-    expect((await login('two', () => undefined)).code).toBe(0);
-    await here.cluster.tsh('two', ['logout']);
-    const renamed = await login('two', (_path, told) => {
-      signer(told)['domain_name'] = 'bank';
-    });
-    expect(renamed.stderr).toContain("it leads to cluster 'bank', and led to 'example' before");
-    expect(stored('two', 'known_hosts')).not.toContain('bank');
-  });
-});
-
-describe('NODE_TLS_REJECT_UNAUTHORIZED=0, which somebody set for other programs', () => {
-  const blind = { NODE_TLS_REJECT_UNAUTHORIZED: '0' };
-  const untrusted = /self-signed certificate|unknown authority|unable to verify/i;
-  afterEach(() => {
-    vi.unstubAllEnvs();
-  });
-
-  it.each([
-    ['by its launcher', [resolve('bin/tsh')]],
-    ['without it', [process.execPath, resolve('dist/tsh.js')]],
-  ])(
-    'does not lead tsh, started %s, to a proxy that nobody vouches for',
-    async (_, [program = '', ...args]) => {
-      const env = {
-        ...here.cluster.env('blind'),
-        ...blind,
-        SSL_CERT_FILE: '/etc/ssl/certs/ca-certificates.crt',
-      };
-      const ran = await run(
-        program,
-        [...args, 'login', `--proxy=127.0.0.1:${here.cluster.ports.web}`, '--user=alice'],
-        { env, input: `${password}\n` },
+  it.each(Object.entries(bodies))(
+    "with a body: %s, is answered as the client's, by every listener",
+    async (_, body) => {
+      const answers = await Promise.all(
+        places().flatMap(({ port, path, over }) =>
+          methods.map(async (method) => {
+            const request = `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${body}`;
+            return { method, path, status: (await raw(port, request, over)).split(' ')[1] ?? 'none' };
+          }),
+        ),
       );
-      expect(ran.code).toBe(1);
-      expect(ran.stderr).toMatch(untrusted);
-      if (args.length === 0)
-        expect(ran.stderr).toMatch(
-          /^WARNING: tsh does not obey NODE_TLS_REJECT_UNAUTHORIZED of the environment/,
-        );
+      // None: the connection was closed without an answer, as one may where the request cannot be read.
+      expect(answers.filter(({ status }) => !/^([234]\d\d|none)$/.test(status))).toEqual([]);
+      await here.unharmed();
     },
   );
 
-  it('lets no client of ours send anything to whoever answers', async () => {
-    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
-    const { auth, web } = here.cluster.ports;
-    const other = here.alice.tlsCertificatePem;
-    const dialled = tlsServer(
-      { host: '127.0.0.1', port: auth },
-      { ca: [other], serverName: 'teleport.cluster.local' },
-    ).connect(AbortSignal.timeout(5_000));
-    await expect(dialled).rejects.toThrow(/certificate/);
-    const asked = exchange({
-      url: new URL(`https://127.0.0.1:${web}/webapi/ping`),
-      method: 'GET',
-      headers: {},
-      signal: AbortSignal.timeout(5_000),
-      maxAnswerBytes: 1_000,
-      check: { status: 'checked', ca: undefined },
-    });
-    await expect(asked).rejects.toThrow(untrusted);
-    const endpoint = `https://localhost:${web}`;
-    vi.stubEnv('AWS_ACCESS_KEY_ID', 'x');
-    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'x');
-    const aws = { region: 'eu-north-1', endpoint, patienceMs: 1 };
-    await expect(
-      openKmsKeyring({ ...aws, keyId: 'alias/x' }, { sink: silentLog, world: realWorld }),
-    ).rejects.toThrow(untrusted);
+  it('is taken in chunks up to the limit, and cut off there', async () => {
+    const { web, auth } = here.cluster.ports;
+    const ask = (port: number, path: string, body: string): Promise<string> =>
+      raw(port, `POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${json}${chunked(body)}`, 'tls');
+    expect(await ask(auth, '/v3/cluster.ping', '{}')).toMatch(/^HTTP\/1.1 200 /);
+    const wrong = JSON.stringify({ user: 'alice', password: 'wrong', pub_key: 'eA==' });
+    expect(await ask(web, '/webapi/ssh/certs', wrong)).toMatch(/^HTTP\/1.1 40[03] /);
+    for (const [port, path, size] of [
+      [auth, '/v3/cluster.ping', 3_000_000],
+      [web, '/webapi/ssh/certs', 300_000],
+    ] as const)
+      expect(await ask(port, path, 'x'.repeat(size))).toMatch(/^(HTTP\/1.1 413 |$)/);
+    await here.unharmed();
+  });
+
+  it("that breaks off is nobody's bug", async () => {
+    const { web, auth } = here.cluster.ports;
+    for (const [port, path] of [
+      [web, '/webapi/ssh/certs'],
+      [web, new URL(invite).pathname],
+      [auth, '/v3/cluster.ping'],
+    ] as const)
+      for (const body of [
+        'Content-Length: 50\r\n\r\n{"a":',
+        'Transfer-Encoding: chunked\r\n\r\n50\r\n{"a":',
+      ]) {
+        const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+        socket.on('error', () => undefined);
+        await new Promise<void>((sent) => {
+          socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\n${json}${body}`, () => {
+            sent();
+          });
+        });
+        await here.unharmed(); // a round trip: the request was begun
+        socket.destroy();
+      }
+    await here.unharmed();
   });
 });
