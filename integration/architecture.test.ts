@@ -9,6 +9,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { ESLint, Linter } from 'eslint';
+import tseslint from 'typescript-eslint';
 import { cruise, type ICruiseResult, type IForbiddenRuleType } from 'dependency-cruiser';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 // @ts-expect-error -- the configuration is plain JavaScript, for the command line
@@ -95,5 +97,55 @@ describe('every wall', () => {
 
   it.each(config.forbidden.map((rule) => rule.name))('%s can fail', (name) => {
     expect(broken).toContain(name);
+  });
+});
+
+/** What lint forbids beyond imports between rooms: a line that breaks it, and the file where it may stand all the same. */
+const forbiddenLines: readonly (readonly [line: string, path: string, home: string])[] = [
+  ["import { connect } from 'node:tls'", 'src/api/x.ts', 'src/base/dial-tls.ts'],
+  ["import * as tls from 'node:tls'", 'src/api/x.ts', 'src/base/dial-tls.ts'],
+  ["import tls from 'tls'", 'src/api/x.ts', 'src/base/dial-tls.ts'],
+  ["import { request } from 'node:https'", 'src/cli/tsh/x.ts', 'src/base/dial-tls.ts'],
+  ["import { get } from 'node:https'", 'backends/etcd/x.ts', 'src/base/dial-tls.ts'],
+  ["import { connect } from 'node:http2'", 'backends/etcd/x.ts', 'src/base/dial-tls.ts'],
+  ["import { fetch } from 'undici'", 'src/process/x.ts', 'src/base/dial-tls.ts'],
+  ["const { connect } = await import('node:tls')", 'src/process/x.ts', 'src/base/dial-tls.ts'],
+  ['await fetch(url)', 'src/process/x.ts', 'src/base/dial-tls.ts'],
+  ['await globalThis.fetch(url)', 'src/process/x.ts', 'src/base/dial-tls.ts'],
+  ['new WebSocket(url)', 'src/process/x.ts', 'src/base/dial-tls.ts'],
+  ['const agent = { rejectUnauthorized: false }', 'backends/kms/x.ts', 'src/base/dial-tls.ts'],
+];
+
+describe('lint', () => {
+  const guards = [
+    '@typescript-eslint/no-restricted-imports',
+    'no-restricted-globals',
+    'no-restricted-syntax',
+  ];
+
+  /** What the rules for that file, of those above, say to these lines. */
+  async function complaints(line: string, path: string): Promise<readonly string[]> {
+    const { rules } = (await new ESLint().calculateConfigForFile(path)) as { rules: Linter.RulesRecord };
+    const config: Linter.Config = {
+      files: ['**/*.ts'],
+      languageOptions: { parser: tseslint.parser },
+      plugins: { '@typescript-eslint': tseslint.plugin },
+      rules: Object.fromEntries(Object.entries(rules).filter(([name]) => guards.includes(name))),
+    };
+    return new Linter().verify(line, config, { filename: 'x.ts' }).map((m) => m.ruleId ?? m.message);
+  }
+
+  it.each(forbiddenLines)('forbids %s in %s, and not in %s', async (line, path, home) => {
+    expect(guards).toContain((await complaints(line, path))[0]);
+    expect(await complaints(line, home)).toEqual([]);
+  });
+  it('lets servers and types through', async () => {
+    const lines = [
+      "import { createServer } from 'node:https';",
+      "import { createSecureContext, TLSSocket } from 'node:tls';",
+      "import type { ConnectionOptions } from 'node:tls';",
+      'createServer({ requestCert: true, rejectUnauthorized: false });',
+    ];
+    expect(await complaints(lines.join('\n'), 'src/proxy/x.ts')).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -62,6 +63,55 @@ describe('an environment that says what is not so', () => {
     expect(said).toMatch(warning);
     expect(said).not.toContain('"type":"ready"');
   });
+});
+
+describe('an environment that the runtime would obey', () => {
+  const kept = ['NODE_EXTRA_CA_CERTS', 'NODE_NO_WARNINGS', 'NODE_DISABLE_COLORS', 'NODE_PENDING_DEPRECATION'];
+  const idle = ['NODE_PENDING_PIPE_INSTANCES', 'NODE_SKIP_PLATFORM_CHECK']; // Windows and the start, to no harm
+
+  it('is decided variable by variable, as this version of Node names them', async () => {
+    const [help, left] = [
+      await run(process.execPath, ['--help']),
+      (await run('sh', ['-c', '. bin/environment.sh; env'], { env: { PATH: process.env['PATH'] ?? '' } }))
+        .stdout,
+    ];
+    const names = [...help.stdout.matchAll(/^(NODE_[A-Z0-9_]+)/gm)].map(([, name = '']) => name);
+    expect(names.length).toBeGreaterThan(12);
+    const env = Object.fromEntries([...names, 'NODE_OPTIONS', 'OPENSSL_CONF'].map((name) => [name, 'x']));
+    const ran = await run('sh', ['-c', 'name=x; . bin/environment.sh; env'], {
+      env: { ...env, PATH: process.env['PATH'] ?? '' },
+    });
+    const through = ran.stdout.split('\n').filter((line) => !left.split('\n').includes(line));
+    expect(
+      through
+        .map((line) => line.replace(/=.*/, ''))
+        .filter(Boolean)
+        .sort(),
+    ).toEqual([...kept, ...idle].sort());
+  });
+  it.each(['teleport', 'tctl', 'tsh'])(
+    'loads and writes nothing with %s, which says what it left out',
+    async (name) => {
+      const trap = join(cluster.dir, 'trap.cjs');
+      writeFileSync(trap, "require('node:fs').writeFileSync(process.env.TRAP, ''); process.exit(42)");
+      const env = {
+        ...process.env,
+        TRAP: join(cluster.dir, 'trapped'),
+        NODE_OPTIONS: `--require=${trap} --tls-keylog=${join(cluster.dir, 'keys')}`,
+        NODE_V8_COVERAGE: join(cluster.dir, 'coverage'),
+        NODE_DEBUG: 'tls,http',
+        OPENSSL_CONF: join(cluster.dir, 'none.cnf'),
+      };
+      const ran = await run(resolve('bin', name), ['version'], { env });
+      expect(ran).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Teleport/) as string });
+      expect(ran.stderr).toBe(
+        `WARNING: ${name} does not obey NODE_OPTIONS NODE_DEBUG NODE_V8_COVERAGE OPENSSL_CONF of the environment (docs/running.md)\n`,
+      );
+      expect(['trapped', 'keys', 'coverage'].filter((file) => existsSync(join(cluster.dir, file)))).toEqual(
+        [],
+      );
+    },
+  );
 });
 
 describe('a data directory that somebody prepared', () => {

@@ -1,3 +1,4 @@
+import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
 import { type Answer, type Asking, type Attacked, startAttacked } from './attacked.ts';
@@ -141,6 +142,98 @@ describe('the web port', () => {
       { user: 'alice', 'addr.remote': expect.stringMatching(/^127\.0\.0\.1:/) as string },
     ]);
     expect(JSON.stringify(refused)).not.toMatch(/198\.51\.100\.7|wrong-here/);
+    await here.unharmed();
+  });
+});
+
+describe('an odd request', () => {
+  const raw: Attacked['raw'] = (...args) => here.raw(...args);
+  const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND'];
+  const json = 'Content-Type: application/json\r\n';
+  const chunked = (body: string): string =>
+    `Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+  const bodies: Record<string, string> = {
+    none: '\r\n',
+    empty: 'Content-Length: 0\r\n\r\n',
+    chunked: `${json}${chunked('{}')}`,
+    'chunked and empty': `${json}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    'chunks that are none': `${json}Transfer-Encoding: chunked\r\n\r\nzz\r\n`,
+    'of two lengths': `Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}`,
+    'a form of parts without a boundary': `Content-Type: multipart/form-data\r\nContent-Length: 2\r\n\r\n{}`,
+    'awaited by nobody': 'Expect: x\r\nContent-Length: 0\r\n\r\n',
+    'of another protocol': 'Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+  };
+  const places = () => {
+    const { web, auth, diag } = here.cluster.ports;
+    return [
+      ...[
+        '/webapi/ping',
+        '/webapi/ssh/certs',
+        '/v1/webapi/users/password/token',
+        new URL(invite).pathname,
+      ].map((path) => ({ port: web, path, over: 'tls' as const })),
+      ...['/v3/cluster.ping', '/v3/host.join', '/v3/log/state'].map((path) => ({
+        port: auth,
+        path,
+        over: 'tls' as const,
+      })),
+      ...['/healthz', '/metrics'].map((path) => ({ port: diag, path, over: 'tcp' as const })),
+    ];
+  };
+
+  it.each(Object.entries(bodies))(
+    "with a body: %s, is answered as the client's, by every listener",
+    async (_, body) => {
+      const answers = await Promise.all(
+        places().flatMap(({ port, path, over }) =>
+          methods.map(async (method) => {
+            const request = `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${body}`;
+            return { method, path, status: (await raw(port, request, over)).split(' ')[1] ?? 'none' };
+          }),
+        ),
+      );
+      // None: the connection was closed without an answer, as one may where the request cannot be read.
+      expect(answers.filter(({ status }) => !/^([234]\d\d|none)$/.test(status))).toEqual([]);
+      await here.unharmed();
+    },
+  );
+
+  it('is taken in chunks up to the limit, and cut off there', async () => {
+    const { web, auth } = here.cluster.ports;
+    const ask = (port: number, path: string, body: string): Promise<string> =>
+      raw(port, `POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${json}${chunked(body)}`, 'tls');
+    expect(await ask(auth, '/v3/cluster.ping', '{}')).toMatch(/^HTTP\/1.1 200 /);
+    const wrong = JSON.stringify({ user: 'alice', password: 'wrong', pub_key: 'eA==' });
+    expect(await ask(web, '/webapi/ssh/certs', wrong)).toMatch(/^HTTP\/1.1 40[03] /);
+    for (const [port, path, size] of [
+      [auth, '/v3/cluster.ping', 3_000_000],
+      [web, '/webapi/ssh/certs', 300_000],
+    ] as const)
+      expect(await ask(port, path, 'x'.repeat(size))).toMatch(/^(HTTP\/1.1 413 |$)/);
+    await here.unharmed();
+  });
+
+  it("that breaks off is nobody's bug", async () => {
+    const { web, auth } = here.cluster.ports;
+    for (const [port, path] of [
+      [web, '/webapi/ssh/certs'],
+      [web, new URL(invite).pathname],
+      [auth, '/v3/cluster.ping'],
+    ] as const)
+      for (const body of [
+        'Content-Length: 50\r\n\r\n{"a":',
+        'Transfer-Encoding: chunked\r\n\r\n50\r\n{"a":',
+      ]) {
+        const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+        socket.on('error', () => undefined);
+        await new Promise<void>((sent) => {
+          socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\n${json}${body}`, () => {
+            sent();
+          });
+        });
+        await here.unharmed(); // a round trip: the request was begun
+        socket.destroy();
+      }
     await here.unharmed();
   });
 });

@@ -1,6 +1,6 @@
 /* The OpenSSH of other Debian releases, older and newer than this machine's. Where they cannot be had, that is printed. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -68,6 +68,23 @@ describe.skipIf(found.length === 0)('sessions through the proxy', () => {
     it('runs a command, and says nothing of its own', async () => {
       const ran = await sh(`ssh -F ${config} ${host} 'echo out; echo err >&2; exit 3'`);
       expect(ran).toMatchObject({ code: 3, stdout: 'out\n', stderr: 'err\n' });
+    });
+    it('runs nothing that a host is called, and has no command for such a one', async () => {
+      const ran = join(cluster.dir, `ran-${version}`);
+      for (const name of [
+        `x';touch ${ran};'`,
+        `x\\';touch ${ran};'`,
+        `x$(touch ${ran})`,
+        `\`touch ${ran}\``,
+      ]) {
+        const quoted = `'${name.replaceAll("'", `'\\''`)}.example'`;
+        expect((await sh(`ssh -F ${config} ${quoted} true`)).code).not.toBe(0);
+        const { stdout } = await sh(`ssh -G -F ${config} ${quoted}`);
+        if (/['\\!]/.test(name)) expect(stdout).not.toContain('proxycommand');
+      }
+      expect((await sh(`ssh -G -F ${config} '${host}'`)).stdout).toContain(`proxycommand sh -c `);
+      expect((await sh(`ssh -G -F ${config} 'x!y.example'`)).stdout).not.toContain('proxycommand');
+      expect(existsSync(ran)).toBe(false);
     });
     it('agrees on the best key exchange of both, and renews keys while data flows', async () => {
       const best = Number(version) < 9.9 ? 'curve25519-sha256' : 'mlkem768x25519-sha256';

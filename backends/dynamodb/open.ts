@@ -1,4 +1,5 @@
 import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
+import { checked } from '../../src/base/dial-tls.ts';
 import { CodedError } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { World } from '../../src/base/world.ts';
@@ -143,7 +144,7 @@ function clientConfig({ region, endpoint, accessKey, secretKey }: DynamodbOption
       requestTimeout: 5_000,
       throwOnRequestTimeout: true,
       httpAgent: { maxSockets: 64, keepAlive: true },
-      httpsAgent: { maxSockets: 64, keepAlive: true },
+      httpsAgent: { maxSockets: 64, keepAlive: true, ...checked },
     },
   };
 }

@@ -1,5 +1,6 @@
 import { Stream } from 'node:stream';
 import { Etcd3, type IOptions } from 'etcd3';
+import { checked, unchecked } from '../../src/base/dial-tls.ts';
 import { CodedError } from '../../src/base/errors.ts';
 import { channelOptions, grpc, type Metadata } from './grpc.ts';
 import { callTimeoutMs, defaultMessageBytes, type EtcdOptions, usesTls } from './options.ts';
@@ -65,12 +66,13 @@ export function connectionsTo(options: EtcdOptions, notAsked: () => void): Conne
     const tls = usesTls(peer, options);
     const client = new Etcd3({
       hosts: peer,
+      // For the library to speak TLS at all; what it makes of them is replaced below.
       ...(tls && { credentials: credentialsOf(files) }),
       grpcOptions: channelOptions(options.maxClientMessageBytes ?? defaultMessageBytes),
       faultHandling: { host: () => once, global: once },
     });
     const { pool } = client as unknown as Inside;
-    if (tls && insecure) pool.hosts[0].channelCredentials = withoutLooking(files);
+    if (tls) pool.hosts[0].channelCredentials = insecure ? withoutLooking(files) : looking(files);
     const token =
       username === undefined || passwordFile === undefined
         ? undefined
@@ -101,10 +103,14 @@ const credentialsOf = ({ ca, client }: TlsFiles): NonNullable<IOptions['credenti
     ...(client && { privateKey: client.key, certChain: client.cert }),
   }) as NonNullable<IOptions['credentials']>;
 
+/** Said in so many words: what the library leaves to the runtime, an environment variable turns off. */
+const looking = ({ ca, client }: TlsFiles): unknown =>
+  grpc.credentials.createSsl(ca ?? null, client?.key ?? null, client?.cert ?? null, checked);
+
 /** TLS to a server whose certificate nobody looks at. */
 const withoutLooking = ({ client }: TlsFiles): unknown =>
   grpc.credentials.createSsl(null, client?.key ?? null, client?.cert ?? null, {
-    rejectUnauthorized: false,
+    ...unchecked,
     checkServerIdentity: () => undefined,
   });
 

@@ -1,11 +1,11 @@
-import { request as plain } from 'node:http';
-import { request as secure } from 'node:https';
-import { text } from 'node:stream/consumers';
+import { exchange } from '../../src/base/http-exchange.ts';
 import type { EtcdOptions } from './options.ts';
 import { usesTls } from './options.ts';
 import { readTlsFiles } from './tls-files.ts';
 
 const timeoutMs = 3_000;
+/** Of a busy peer it is some 100 KiB. */
+const maxAnswerBytes = 16 * 1024 * 1024;
 
 /** Of one peer's database, in bytes, as far as its page of metrics tells. No quota: it has none, or the page not. */
 export interface Gauges {
@@ -36,26 +36,18 @@ export function gaugesIn(page: string): Gauges {
   };
 }
 
-function metricsOf(peer: string, options: EtcdOptions): Promise<string> {
-  const address = peer.replace(/^https?:\/\//, '');
-  const signal = AbortSignal.timeout(timeoutMs);
-  return new Promise((resolve, reject) => {
-    const sent = usesTls(peer, options)
-      ? secure(`https://${address}/metrics`, { ...tlsOf(options), agent: false, signal })
-      : plain(`http://${address}/metrics`, { agent: false, signal });
-    sent.on('error', reject);
-    sent.on('response', (answer) => {
-      if (answer.statusCode === 200) text(answer).then(resolve, reject);
-      else {
-        answer.resume();
-        reject(new Error(`status ${answer.statusCode ?? 0}`));
-      }
-    });
-    sent.end();
-  });
-}
-
-const tlsOf = (options: EtcdOptions): object => {
+async function metricsOf(peer: string, options: EtcdOptions): Promise<string> {
+  const scheme = usesTls(peer, options) ? 'https' : 'http';
   const { ca, client } = readTlsFiles(options);
-  return { ...(ca && { ca }), ...client, rejectUnauthorized: !options.insecure };
-};
+  const { status, text } = await exchange({
+    url: new URL(`${scheme}://${peer.replace(/^https?:\/\//, '')}/metrics`),
+    method: 'GET',
+    headers: {},
+    signal: AbortSignal.timeout(timeoutMs),
+    maxAnswerBytes,
+    check: options.insecure ? { status: 'unchecked' } : { status: 'checked', ca: ca && [ca] },
+    client,
+  });
+  if (status !== 200) throw new Error(`status ${status}`);
+  return text;
+}

@@ -13,7 +13,7 @@ interface Grpc {
       root: Buffer | null,
       key: Buffer | null,
       cert: Buffer | null,
-      verify: { readonly rejectUnauthorized: boolean; readonly checkServerIdentity: () => undefined },
+      verify: { readonly rejectUnauthorized: boolean; readonly checkServerIdentity?: () => undefined },
     ): unknown;
   };
 }

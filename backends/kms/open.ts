@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { DecryptCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
 import { backoffMs, pause } from '../../src/base/backoff.ts';
+import { checked } from '../../src/base/dial-tls.ts';
 import { CodedError } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { World } from '../../src/base/world.ts';
@@ -72,6 +73,7 @@ class KmsKeyring implements Keyring {
         requestTimeout: attemptTimeoutMs,
         // Without it a request that is late is only complained of.
         throwOnRequestTimeout: true,
+        httpsAgent: { maxSockets: 50, keepAlive: true, ...checked },
       },
       ...(region !== undefined && { region }),
       ...(endpoint !== undefined && { endpoint }),

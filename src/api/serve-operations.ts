@@ -1,13 +1,13 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { withinDeadline } from '../base/deadline.ts';
 import { CodedError, errorCodes, isCoded } from '../base/errors.ts';
 import { second } from '../base/time.ts';
 import { actorOf, guard, whoOf } from './guard.ts';
 import { patienceMs } from './patience.ts';
+import { readBody } from './read-body.ts';
 import { addLogRoutes } from './serve-log.ts';
 import type { ServedLogs } from './served-logs.ts';
 import type { Call, ServerDeps, ServerEnv } from './server-deps.ts';
@@ -63,16 +63,7 @@ export function serveOperations(
     refuse(new CodedError('not_found', `there is no ${c.req.method} ${c.req.path}`), c, deps),
   );
   addLogRoutes(app, logs, deps);
-  app.post(
-    '/v3/:operation',
-    bodyLimit({
-      maxSize: maxBodyBytes,
-      onError: () => {
-        throw new CodedError('too_large', `a request may have ${maxBodyBytes} bytes`);
-      },
-    }),
-    (c) => answer(c, table, deps),
-  );
+  app.post('/v3/:operation', (c) => answer(c, table, deps));
   return app;
 }
 
@@ -97,7 +88,7 @@ async function answer(
   const caller = deps.callerOf(c.env.incoming.socket);
   guard(operation.who, caller, name);
   deps.limits.call(caller);
-  const body = jsonOrUndefined(await c.req.text());
+  const body = jsonOrUndefined(await readBody(c, maxBodyBytes));
   if (body === undefined) throw new CodedError('bad_request', 'the body is not JSON');
   const input = operation.input.safeParse(body);
   if (!input.success) throw new CodedError('bad_request', issuesOf(input.error));

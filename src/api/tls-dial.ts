@@ -1,12 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import {
-  connect as connectTls,
-  type ConnectionOptions,
-  createSecureContext,
-  type SecureContext,
-  type TLSSocket,
-} from 'node:tls';
+import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import { dialAnybody, dialTls } from '../base/dial-tls.ts';
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import type { Dialable } from './dial-servers.ts';
@@ -67,13 +62,19 @@ export async function secure(
   signal: AbortSignal,
   resumption: Resumption = {},
 ): Promise<TLSSocket> {
-  const options: ConnectionOptions = { servername: tls.serverName, secureContext: contextOf(tls) };
-  if (resumption.session !== undefined) options.session = resumption.session;
-  const keep = (session: Buffer): void => {
-    resumption.session = session;
+  const { session } = resumption;
+  const keep = (newer: Buffer): void => {
+    resumption.session = newer;
   };
   try {
-    return await handshake(stream, options, signal, keep);
+    const dial = (): TLSSocket =>
+      dialTls({
+        socket: stream,
+        servername: tls.serverName,
+        secureContext: contextOf(tls),
+        ...(session === undefined ? {} : { session }),
+      });
+    return await handshake(stream, dial, signal, keep);
   } catch (e) {
     // Whatever failed: the next one begins from nothing.
     delete resumption.session;
@@ -83,12 +84,12 @@ export async function secure(
 
 function handshake(
   stream: Duplex,
-  options: ConnectionOptions,
+  dial: () => TLSSocket,
   signal: AbortSignal,
   onSession: (session: Buffer) => void = () => undefined,
 ): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connectTls({ ...options, socket: stream, minVersion: 'TLSv1.2' });
+    const socket = dial();
     const fail = (e: Error): void => {
       signal.removeEventListener('abort', onAbort);
       socket.destroy();
@@ -141,12 +142,10 @@ export function tlsServer(address: HostPort, tls: TlsMaterial): Dialable {
  */
 export const unverifiedServer = (address: HostPort): Dialable => ({
   name: formatHostPort(address),
-  connect: async (signal) =>
-    handshake(
-      await tcpTo(address, signal),
-      { servername: authServerName, rejectUnauthorized: false },
-      signal,
-    ),
+  connect: async (signal) => {
+    const stream = await tcpTo(address, signal);
+    return handshake(stream, () => dialAnybody({ socket: stream, servername: authServerName }), signal);
+  },
 });
 
 function tcpTo({ host, port }: HostPort, signal: AbortSignal): Promise<Socket> {

@@ -53,6 +53,9 @@ export async function runAsProcess(main: (argv: readonly string[]) => Promise<nu
     stream.on('error', (e: NodeJS.ErrnoException) => {
       process.exit(e.code === 'EPIPE' ? brokenPipeStatus : 1);
     });
+  // Our own dialler says what is checked; clients of others, such as an SDK's for credentials, ask the environment. The
+  // launchers drop it, too, and say so.
+  delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
   const status = await main(process.argv.slice(2));
   await new Promise<void>((resolve) => {
     process.stdout.write('', () => {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { CodedError, messageOf } from '../base/errors.ts';
+import { exchange, type HttpAsk } from '../base/http-exchange.ts';
 import { second } from '../base/time.ts';
 import type { WitnessLine } from '../log/signed-head-witness.ts';
 import { appendLine } from './witness-file.ts';
@@ -18,6 +19,8 @@ export interface WitnessTarget {
 const timeoutMs = 10 * second;
 /** What is read of an answer that only explains a refusal. */
 const maxReason = 200;
+/** A line is some 400 bytes; one a minute for years. */
+const maxAnswerBytes = 1024 * 1024 * 1024;
 
 /** @throws CodedError `misconfigured` for what is neither a `file:///path` nor an http(s) address. */
 export function witnessTarget(text: string): WitnessTarget {
@@ -40,7 +43,7 @@ const fileTarget = (place: string, path: string): WitnessTarget => ({
   },
 });
 
-/** A password in the address goes into a header: fetch takes no such address. */
+/** A password in the address goes into a header, and into nothing that is told. */
 function httpTarget(given: URL): WitnessTarget {
   const { username, password } = given;
   const url = new URL(given);
@@ -49,36 +52,41 @@ function httpTarget(given: URL): WitnessTarget {
   const secret = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`);
   const headers: Record<string, string> =
     username === '' && password === '' ? {} : { authorization: `Basic ${secret.toString('base64')}` };
-  const ask = async (init: RequestInit & { readonly signal: AbortSignal }): Promise<Response> => {
-    try {
-      const response = await fetch(url, { ...init, redirect: 'error' });
-      if (response.ok) return response;
-      const reason = (await response.text()).slice(0, maxReason).trim();
-      throw new CodedError('unavailable', `${place} answered ${response.status}${reason && `: ${reason}`}`);
-    } catch (e) {
-      if (e instanceof CodedError) throw e;
+  const ask = async (asked: Pick<HttpAsk, 'method' | 'headers' | 'body' | 'signal'>): Promise<string> => {
+    const { status, text } = await exchange({
+      ...asked,
+      url,
+      headers: { ...headers, ...asked.headers },
+      maxAnswerBytes,
+      check: { status: 'checked', ca: undefined },
+    }).catch((e: unknown) => {
       throw new CodedError('unavailable', `${place}: ${reasonOf(e)}`, { cause: e });
-    }
+    });
+    if (status >= 200 && status < 300) return text;
+    const reason = text.slice(0, maxReason).trim();
+    throw new CodedError('unavailable', `${place} answered ${status}${reason && `: ${reason}`}`);
   };
   return {
     place,
     deliver: async (line, stopping) => {
-      const response = await ask({
+      await ask({
         method: 'POST',
-        headers: { ...headers, 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json' },
         body: JSON.stringify(line),
         signal: AbortSignal.any([stopping, AbortSignal.timeout(timeoutMs)]),
       });
-      await response.body?.cancel();
     },
-    read: async () => {
-      const accept = 'application/x-ndjson, application/json';
-      const response = await ask({ headers: { ...headers, accept }, signal: AbortSignal.timeout(timeoutMs) });
-      return response.text();
-    },
+    read: () =>
+      ask({
+        method: 'GET',
+        headers: { accept: 'application/x-ndjson, application/json' },
+        signal: AbortSignal.timeout(timeoutMs),
+      }),
   };
 }
 
-/** What fetch says is only "fetch failed"; why is in its cause. */
-const reasonOf = (e: unknown): string =>
-  e instanceof Error && e.cause !== undefined ? messageOf(e.cause) : messageOf(e);
+/** Of an abort, what it came from; of several addresses that were tried, what each answered. */
+function reasonOf(e: unknown): string {
+  if (e instanceof AggregateError) return e.errors.map(messageOf).join('; ');
+  return e instanceof Error && e.cause !== undefined ? messageOf(e.cause) : messageOf(e);
+}

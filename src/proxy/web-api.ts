@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import QRCode from 'qrcode';
 import { acceptInvite, logIn, type HostSigner } from '../api/operations.ts';
+import { readBody } from '../api/read-body.ts';
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort } from '../base/service.ts';
 import { version } from '../base/version.ts';
@@ -18,12 +18,6 @@ const maxBodyBytes = 256 * 1024;
 export function webApi(deps: WebDeps): Hono<WebEnv> {
   const api = new Hono<WebEnv>();
   api.onError((e, c) => jsonError(c, e, deps.sink));
-  api.use(
-    bodyLimit({
-      maxSize: maxBodyBytes,
-      onError: (c) => c.json({ message: 'the request is too large' }, 413),
-    }),
-  );
   api.use(async (c, next) => {
     await next();
     c.header('Cache-Control', 'no-cache, no-store, must-revalidate');
@@ -47,7 +41,7 @@ export function webApi(deps: WebDeps): Hono<WebEnv> {
   );
 
   api.post('/ssh/certs', async (c) => {
-    const asked = readJson(await c.req.text(), certsRequest);
+    const asked = readJson(await readBody(c, maxBodyBytes), certsRequest);
     const found = await deps.auth.call(logIn, {
       username: asked.user,
       password: asked.password,
@@ -75,7 +69,7 @@ export function webApi(deps: WebDeps): Hono<WebEnv> {
   });
   api.put('/users/password/token', async (c) => {
     checkCsrf(c, c.req.header('x-csrf-token'));
-    const asked = readJson(await c.req.text(), tokenRequest);
+    const asked = readJson(await readBody(c, maxBodyBytes), tokenRequest);
     checkToken(asked.token);
     const { username } = await deps.auth.call(acceptInvite, {
       token: asked.token,

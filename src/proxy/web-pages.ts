@@ -1,7 +1,7 @@
 import { Hono, type Context } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import QRCode from 'qrcode';
 import { acceptInvite } from '../api/operations.ts';
+import { readBody } from '../api/read-body.ts';
 import { isCoded } from '../base/errors.ts';
 import { checkCsrf, csrfToken } from './csrf.ts';
 import { openLink, type OpenLink } from './open-link.ts';
@@ -33,17 +33,9 @@ export function webPages(deps: WebDeps): Hono<WebEnv> {
   pages.get('/web/login', (c) =>
     c.html(landingPage({ clusterName, proxyAddress: proxyAddressFor(c, deps) })),
   );
-  const limit = bodyLimit({
-    maxSize: maxFormBytes,
-    onError: (c) =>
-      c.html(
-        messagePage({ title: 'This did not work', message: 'The form is too large.', clusterName }),
-        413,
-      ),
-  });
   for (const path of ['/web/invite/:token', '/web/reset/:token']) {
     pages.get(path, async (c) => show(c, deps, await openLink(deps.auth, c.req.param('token') ?? '')));
-    pages.post(path, limit, (c) => submit(c, deps, c.req.param('token') ?? ''));
+    pages.post(path, (c) => submit(c, deps, c.req.param('token') ?? ''));
   }
   return pages;
 }
@@ -70,10 +62,17 @@ async function oneTimeSecret(url: string): Promise<OneTimeSecret | undefined> {
   };
 }
 
+/** The fields of our own form, as browsers send it; none of a body in another form. */
+async function readForm(c: Context<WebEnv>): Promise<URLSearchParams> {
+  const body = await readBody(c, maxFormBytes);
+  const type = c.req.header('content-type') ?? '';
+  return new URLSearchParams(/^application\/x-www-form-urlencoded\b/i.test(type) ? body : '');
+}
+
 async function submit(c: Context<WebEnv>, deps: WebDeps, token: string): Promise<Response> {
+  const form = await readForm(c);
   const link = await openLink(deps.auth, token);
-  const form = await c.req.parseBody();
-  const field = (name: string): string => (typeof form[name] === 'string' ? form[name] : '');
+  const field = (name: string): string => form.get(name) ?? '';
   try {
     checkCsrf(c, field('csrf'));
   } catch (e) {

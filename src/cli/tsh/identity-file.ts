@@ -3,7 +3,7 @@ import { CodedError, messageOf } from '../../base/errors.ts';
 import { fromAuthorizedKeyLine } from '../../pki/ssh-key.ts';
 import { type ClientIdentity, type Credentials, readCredentials } from './client-identity.ts';
 import { type ClusterAuthorities, type ProxyNames, authorityLines } from './known-hosts.ts';
-import { splitPem } from './key-store.ts';
+import { certificatePem, keyLine, splitPem } from './credential-text.ts';
 
 /**
  * One file that holds all: private key, SSH certificate, TLS certificate, then what to trust. For `tsh -i`.
@@ -17,10 +17,10 @@ export function identityFileText(
   const authorities = authorityLines(clusters, proxy);
   return [
     credentials.privateKeyPem,
-    credentials.sshCertificate,
-    credentials.tlsCertificatePem,
+    keyLine(credentials.sshCertificate),
+    certificatePem(credentials.tlsCertificatePem),
     ...authorities,
-    ...credentials.tlsCasPem,
+    ...credentials.tlsCasPem.map(certificatePem),
   ]
     .map((part) => `${part.trim()}\n`)
     .join('');

@@ -2,6 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { ensurePrivateDirectory, writeFileAtomic } from '../../base/files.ts';
 import { publicKeyOf, toAuthorizedKeyLine } from '../../pki/ssh-key.ts';
 import { type ClientIdentity, type Credentials, readCredentials } from './client-identity.ts';
+import { certificatePem, keyLine, splitPem } from './credential-text.ts';
 import type { TshHome } from './home.ts';
 import { authoritiesOf, readKnownHosts } from './known-hosts.ts';
 import { listDirectory, openPrivately, readIfThere } from './profile.ts';
@@ -27,14 +28,18 @@ export function storeCredentials(
   mkdirSync(files.directory, { recursive: true, mode: 0o700 });
   ensurePrivateDirectory(files.directory);
   const identity = readCredentials(credentials, []);
-  writeFileAtomic(files.authorities, credentials.tlsCasPem.map(line).join(''), sharedMode);
+  writeFileAtomic(
+    files.authorities,
+    credentials.tlsCasPem.map(certificatePem).map(line).join(''),
+    sharedMode,
+  );
   writeFileAtomic(
     files.publicKey,
     line(toAuthorizedKeyLine(publicKeyOf(identity.privateKey).blob)),
     privateMode,
   );
-  writeFileAtomic(files.sshCertificate, line(credentials.sshCertificate), privateMode);
-  writeFileAtomic(files.tlsCertificate, line(credentials.tlsCertificatePem), privateMode);
+  writeFileAtomic(files.sshCertificate, line(keyLine(credentials.sshCertificate)), privateMode);
+  writeFileAtomic(files.tlsCertificate, line(certificatePem(credentials.tlsCertificatePem)), privateMode);
   writeFileAtomic(files.privateKey, line(credentials.privateKeyPem), privateMode);
 }
 
@@ -63,9 +68,6 @@ export function loadCredentials(home: TshHome, proxyHost: string, user: string):
     tlsCasPem: splitPem(readIfThere(files.authorities) ?? ''),
   };
 }
-
-export const splitPem = (text: string): readonly string[] =>
-  text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g) ?? [];
 
 /** Deletes what a login stored. False when there was nothing. */
 export function removeCredentials(home: TshHome, proxyHost: string, user: string): boolean {

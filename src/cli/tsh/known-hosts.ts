@@ -1,7 +1,10 @@
+import { CodedError } from '../../base/errors.ts';
 import { writeFileAtomic } from '../../base/files.ts';
 import type { HostPort } from '../../base/service.ts';
+import { isClusterName } from '../../domain/names.ts';
 import { fromAuthorizedKeyLine, toAuthorizedKeyLine } from '../../pki/ssh-key.ts';
-import type { TshHome } from './home.ts';
+import { keyLine } from './credential-text.ts';
+import { type TshHome, isHostName } from './home.ts';
 import { readIfThere } from './profile.ts';
 
 /** The host authorities of one cluster, as a login brought them. */
@@ -17,27 +20,81 @@ export interface ProxyNames {
   readonly ssh: HostPort;
 }
 
-/** For which names stock ssh may believe these authorities: the nodes of the cluster and the proxy itself. */
-function patterns(clusterName: string, { proxyHost, ssh }: ProxyNames): string {
-  const proxies = [...new Set([proxyHost, ssh.host])].flatMap((host) => [host, `[${host}]:${ssh.port}`]);
-  return [`*.${clusterName}`, `[*.${clusterName}]:*`, ...proxies].join(',');
+const unwritable = (what: string, text: string): CodedError =>
+  new CodedError('bad_request', `${JSON.stringify(text)} cannot be written into known_hosts as ${what}`);
+
+/** A field of a line: no wildcard, no comma, nothing that ends a word or a line. */
+function host(name: string): string {
+  if (isHostName(name)) return name;
+  throw unwritable('a host', name);
 }
 
-/** The end of a line of ours. tsh believes an authority only for the proxy that named it. */
-const mark = (clusterName: string, proxyHost: string): string =>
-  `clustername=${encodeURIComponent(clusterName)}&type=host&proxy=${proxyHost}`;
+function cluster(name: string): string {
+  if (isClusterName(name)) return name;
+  throw unwritable('a cluster', name);
+}
 
-/** Lines that stock ssh reads too. Source: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT". */
+function port(value: number): number {
+  if (Number.isInteger(value) && value >= 1 && value <= 65_535) return value;
+  throw unwritable('a port', String(value));
+}
+
+const nodesOf = (clusterName: string): readonly string[] => [`*.${clusterName}`, `[*.${clusterName}]:*`];
+
+/** For which names stock ssh may believe these authorities: the nodes of the cluster and the proxy itself. */
+function patterns(clusterName: string, { proxyHost, ssh }: ProxyNames): string {
+  const proxies = [...new Set([host(proxyHost), host(ssh.host)])].flatMap((name) => [
+    name,
+    `[${name}]:${port(ssh.port)}`,
+  ]);
+  return [...nodesOf(cluster(clusterName)), ...proxies].join(',');
+}
+
+/**
+ * Lines that stock ssh reads too. Source: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
+ * @throws CodedError `bad_request` for a name that would be a pattern or break the line.
+ */
 export const authorityLines = (
   clusters: readonly ClusterAuthorities[],
   proxy: ProxyNames,
 ): readonly string[] =>
   clusters.flatMap(({ clusterName, checkingKeys }) =>
-    checkingKeys.map((line) => {
-      const key = toAuthorizedKeyLine(fromAuthorizedKeyLine(line)).trim();
-      return `@cert-authority ${patterns(clusterName, proxy)} ${key} ${mark(clusterName, proxy.proxyHost)}`;
+    checkingKeys.map((key) => {
+      const mark = `clustername=${cluster(clusterName)}&type=host&proxy=${host(proxy.proxyHost)}`;
+      return `@cert-authority ${patterns(clusterName, proxy)} ${keyLine(key)} ${mark}`;
     }),
   );
+
+/** An authority and whence it came. */
+export interface KnownAuthority {
+  readonly clusterName: string;
+  readonly proxyHost: string;
+  readonly blob: Buffer;
+}
+
+const ownLine = /^@cert-authority (\S+) (\S+ \S+) clustername=([^&\s]+)&type=host&proxy=(\S+)$/;
+
+/**
+ * A line as `authorityLines` writes it; undefined for any other. An earlier release wrote down what a proxy said without
+ * looking: a line that is for other names than its cluster's nodes and single hosts vouches for nobody.
+ */
+function readAuthority(line: string): KnownAuthority | undefined {
+  const [, names = '', key = '', clusterName = '', proxyHost = ''] = ownLine.exec(line) ?? [];
+  if (!isClusterName(clusterName) || !isHostName(proxyHost)) return undefined;
+  const nodes = nodesOf(clusterName);
+  const hosts = names.split(',');
+  if (nodes.some((pattern, i) => hosts[i] !== pattern)) return undefined;
+  if (hosts.slice(nodes.length).some((name) => /[*?!]/.test(name))) return undefined;
+  const blob = keyOf(key);
+  return blob === undefined ? undefined : { clusterName, proxyHost, blob };
+}
+
+/** All authorities that logins brought, at whatever proxy. */
+export const knownAuthorities = (text: string): readonly KnownAuthority[] =>
+  text
+    .split('\n')
+    .map(readAuthority)
+    .filter((known) => known !== undefined);
 
 const isOf =
   (proxyHost: string) =>
@@ -52,13 +109,10 @@ export function replaceAuthorities(text: string, proxyHost: string, lines: reado
 }
 
 /** Public key blobs of the host authorities that a login at this proxy brought. Lines that cannot be read count as none. */
-export function authoritiesOf(text: string, proxyHost: string): readonly Buffer[] {
-  return text
-    .split('\n')
-    .filter(isOf(proxyHost))
-    .map((line) => keyOf(line.split(' ').slice(2, 4).join(' ')))
-    .filter((blob) => blob !== undefined);
-}
+export const authoritiesOf = (text: string, proxyHost: string): readonly Buffer[] =>
+  knownAuthorities(text)
+    .filter((known) => known.proxyHost === proxyHost)
+    .map((known) => known.blob);
 
 /** Public key blobs of the plain host keys that a person accepted for this address (`--insecure`). */
 export function plainKeysOf(text: string, address: string): readonly Buffer[] {
@@ -91,9 +145,15 @@ export function storeAuthorities(
   writeFileAtomic(home.knownHosts, text, fileMode);
 }
 
+/** A line for one host as `knownHostName` writes it. @throws CodedError `bad_request` for any other text. */
+export function plainKeyLine(name: string, blob: Buffer): string {
+  const [, bracketed, digits] = /^\[(.+)\]:(\d{1,5})$/.exec(name) ?? [];
+  const written = bracketed === undefined ? host(name) : `[${host(bracketed)}]:${port(Number(digits))}`;
+  return `${written} ${toAuthorizedKeyLine(blob).trim()}`;
+}
+
 export function storePlainKey(home: TshHome, name: string, blob: Buffer): void {
-  const line = `${name} ${toAuthorizedKeyLine(blob).trim()}\n`;
-  writeFileAtomic(home.knownHosts, `${readKnownHosts(home)}${line}`, fileMode);
+  writeFileAtomic(home.knownHosts, `${readKnownHosts(home)}${plainKeyLine(name, blob)}\n`, fileMode);
 }
 
 /** As known_hosts names an address: the port only when it is not 22. */

@@ -4,6 +4,7 @@ import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import type { Run } from '../program.ts';
 import { isExpired } from './client-identity.ts';
+import { keyLine } from './credential-text.ts';
 import { identityFileText } from './identity-file.ts';
 import { loadIdentity } from './key-store.ts';
 import { type LoggedIn, requestLogin } from './login.ts';
@@ -71,7 +72,7 @@ function writeIdentity(
   { credentials, authorities, profile }: LoggedIn,
 ): void {
   if (forOpenssh) {
-    writeFileAtomic(`${path}-cert.pub`, `${credentials.sshCertificate.trim()}\n`, privateMode);
+    writeFileAtomic(`${path}-cert.pub`, `${keyLine(credentials.sshCertificate)}\n`, privateMode);
     writeFileAtomic(path, credentials.privateKeyPem, privateMode);
   } else writeFileAtomic(path, identityFileText(credentials, authorities, profile), privateMode);
 }

@@ -7,9 +7,10 @@ import { publicKeyOf, toAuthorizedKeyLine } from '../../pki/ssh-key.ts';
 import type { CliIo } from '../cli-io.ts';
 import { type Prompter, openPrompter } from '../prompt.ts';
 import { type ClientIdentity, type Credentials, isExpired, readCredentials } from './client-identity.ts';
-import type { ClusterAuthorities } from './known-hosts.ts';
+import { type ClusterAuthorities, knownAuthorities, readKnownHosts } from './known-hosts.ts';
 import type { Profile } from './profile.ts';
-import { defaultSshPort, defaultWebPort, readHostPort, webUrl } from './proxy-address.ts';
+import { acceptChanges, changedClusters, changedHosts } from './announced.ts';
+import { defaultSshPort, defaultWebPort, webUrl } from './proxy-address.ts';
 import type { Settings } from './settings.ts';
 import { webAuthorities } from './trust.ts';
 import { type LoginAnswer, type PingAnswer, compareVersions } from './web-answers.ts';
@@ -43,12 +44,24 @@ export async function requestLogin(settings: Settings, io: CliIo, cluster?: stri
   checkVersion(answer, settings);
   checkMethod(answer);
   const prompter = openPrompter(io.stdin, io.stderr);
+  const accept = (changes: readonly string[]): Promise<void> =>
+    acceptChanges(changes, webUrl(target.address), { accepted: settings.acceptAnnounced, prompter });
   try {
-    return await withPassword(settings, io, { target, answer, prompter, cluster });
+    await accept(changedHosts(addressesOf(target.address, answer, settings), hostsKnown(target, settings)));
+    const loggedIn = await withPassword(settings, io, { target, answer, prompter, cluster });
+    const known = knownAuthorities(readKnownHosts(settings.home));
+    await accept(changedClusters(loggedIn.authorities, loggedIn.profile.proxyHost, known));
+    return loggedIn;
   } finally {
     prompter.close();
   }
 }
+
+/** Whom the person named, and whom earlier logins were taken to. */
+const hostsKnown = ({ address }: WebTarget, { proxy, profile }: Settings): readonly string[] =>
+  [address.host, proxy?.host, profile?.proxyHost, profile?.web.host, profile?.ssh.host].filter(
+    (host) => host !== undefined,
+  );
 
 function webTarget(settings: Settings, io: CliIo): WebTarget {
   const address = webAddressOf(settings);
@@ -125,8 +138,7 @@ export function addressesOf(
   answer: PingAnswer,
   { proxy, profile }: Pick<Settings, 'proxy' | 'profile'>,
 ): Pick<Profile, 'proxyHost' | 'web' | 'ssh'> {
-  const announced = readHostPort(answer.publicAddress);
-  const publicWeb = announced === undefined || announced.host === '' ? web : announced;
+  const publicWeb = answer.publicAddress ?? web;
   return {
     proxyHost: proxy?.host ?? profile?.proxyHost ?? web.host,
     web: publicWeb,
@@ -137,8 +149,7 @@ export function addressesOf(
 /** The port of the command line wins; then what the proxy calls public; then the port it listens on. */
 function sshAddressOf(webHost: string, answer: PingAnswer, given: number | undefined): HostPort {
   if (given !== undefined) return { host: webHost, port: given };
-  const listening = readHostPort(answer.sshListenAddress)?.port ?? defaultSshPort;
-  return readHostPort(answer.sshPublicAddress) ?? { host: webHost, port: listening };
+  return answer.sshPublicAddress ?? { host: webHost, port: answer.sshListenPort ?? defaultSshPort };
 }
 
 function checkVersion(answer: PingAnswer, settings: Settings): void {

@@ -28,6 +28,11 @@ const globals: readonly FlagSpec[] = [
     help: 'Type of authentication connector to use; only local is available',
   },
   { name: 'skip-version-check', kind: 'switch', help: 'Skip version checking between server and client' },
+  {
+    name: 'accept-announced',
+    kind: 'switch',
+    help: 'At a login, accept other hosts and clusters than were typed or known, as the proxy announces them',
+  },
   { name: 'debug', short: 'd', kind: 'switch', help: 'Verbose logging to stderr' },
   {
     name: 'use-local-ssh-agent',

@@ -8,6 +8,7 @@ import type { ClusterClient } from './cluster-client.ts';
 import { watchInterruption } from './interruption.ts';
 import { openCluster } from './open-cluster.ts';
 import { parsePort } from './proxy-address.ts';
+import { readAsked } from './scp-asked.ts';
 import { type Location, parseLocation } from './scp-location.ts';
 import { ScpPeer } from './scp-peer.ts';
 import { showProgress } from './scp-progress.ts';
@@ -31,6 +32,7 @@ export const scpCommand: Run = async (invocation, io) => {
   const settings = await readSettings(invocation, io);
   const locations = invocation.rest('from, to').map(parseLocation);
   const plan = planOf(locations);
+  if (plan.kind === 'down') for (const { path } of plan.from) readAsked(path);
   const port = invocation.text('port');
   const copy: Copy = {
     login: settings.login,

@@ -1,8 +1,9 @@
-import { chmod, mkdir, open, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, messageOf } from '../../base/errors.ts';
 import type { ScpPeer } from './scp-peer.ts';
-import { nameFits, parseRecord } from './scp-record.ts';
+import { type Asked, readAsked } from './scp-asked.ts';
+import { type ScpRecord, parseRecord } from './scp-record.ts';
 import type { Progress } from './scp-send.ts';
 
 const maxLine = 8_192;
@@ -16,27 +17,46 @@ export interface Receiving {
   readonly progress: Progress;
 }
 
+type Named = Exclude<ScpRecord, { kind: 'end' }>;
+/** Where something goes; `first` of its folder. @throws CodedError when it may not come. */
+type Place = (record: Named, first: boolean) => Promise<string>;
+
 /**
  * Takes what an `scp -f` sends. Only what was asked for is taken: other names, folders without `recursive`, and names
  * that lead elsewhere end the copy.
  */
 export async function receiveAll(peer: ScpPeer, receiving: Receiving): Promise<void> {
+  const asked = readAsked(receiving.asked);
   const into = (await isDirectory(receiving.target)) ? receiving.target : undefined;
   await peer.acknowledge();
-  await receiveLevel(peer, receiving, (name, first) => {
-    if (!nameFits(receiving.asked, name))
+  await receiveLevel(peer, receiving, async (record, first) => {
+    checkAsked(asked, record, first);
+    if (into === undefined) {
+      if (first) return receiving.target;
+      throw new CodedError('bad_request', `${receiving.target} is not a folder, but several files came`);
+    }
+    const path = join(into, record.name);
+    if (asked.kind === 'home' && (await exists(path)))
       throw new CodedError(
         'access_denied',
-        `the other side sent ${JSON.stringify(name)}, which was not asked for`,
+        `the other side calls what was asked for ${JSON.stringify(record.name)}, which is there already: ` +
+          'name a folder that does not exist as the destination',
       );
-    if (into !== undefined) return join(into, name);
-    if (!first)
-      throw new CodedError('bad_request', `${receiving.target} is not a folder, but several files came`);
-    return receiving.target;
+    return path;
   });
 }
 
-type Place = (name: string, first: boolean) => string;
+function checkAsked(asked: Asked, record: Named, first: boolean): void {
+  const fits =
+    asked.kind === 'names'
+      ? asked.fits(record.name)
+      : first && record.kind === 'directory' && !record.name.startsWith('.');
+  if (!fits)
+    throw new CodedError(
+      'access_denied',
+      `the other side sent ${JSON.stringify(record.name)}, which was not asked for`,
+    );
+}
 
 /** Reads records until the end of this folder (or of all, at the top). */
 async function receiveLevel(
@@ -62,7 +82,7 @@ async function receiveLevel(
       await peer.acknowledge();
       return;
     }
-    const path = place(record.name, first);
+    const path = await place(record, first);
     first = false;
     if (record.kind === 'file') await receiveFile(peer, path, record, receiving.progress);
     else await receiveDirectory(peer, path, record.mode, receiving);
@@ -82,7 +102,7 @@ async function receiveDirectory(
   const there = await isDirectory(path);
   if (!there) await mkdir(path, { mode: mode | ownerMay });
   await peer.acknowledge();
-  await receiveLevel(peer, receiving, (name) => join(path, name), true);
+  await receiveLevel(peer, receiving, ({ name }) => Promise.resolve(join(path, name)), true);
   if (!there) await chmod(path, mode);
 }
 
@@ -116,6 +136,12 @@ async function receiveFile(
   if (problem === undefined) await peer.acknowledge();
   else await peer.complain(`${path}: ${problem}`);
 }
+
+const exists = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
 
 async function isDirectory(path: string): Promise<boolean> {
   try {

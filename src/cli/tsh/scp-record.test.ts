@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { resolve, sep } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { isCoded } from '../../base/errors.ts';
-import { directoryRecord, fileRecord, nameFits, parseRecord } from './scp-record.ts';
+import { directoryRecord, fileRecord, parseRecord } from './scp-record.ts';
 
 describe('reading a record of a copy', () => {
   it('knows files, folders and the end of one', () => {
@@ -61,35 +61,6 @@ describe('reading a record of a copy', () => {
           }
         },
       ),
-    );
-  });
-});
-
-describe('matching a name that a server sent with what was asked for', () => {
-  it.each([
-    ['/var/log/syslog', 'syslog'],
-    ['logs/', 'logs'],
-    ['*.log', 'a.log'],
-    ['/x/[ab]?.{gz,xz}', 'b1.xz'],
-    ['[!a]', 'b'],
-    ['a+b(1)', 'a+b(1)'],
-    ['.', 'anything'],
-    ['~', 'joe'],
-  ])('%s lets %s in', (asked, name) => {
-    expect(nameFits(asked, name)).toBe(true);
-  });
-  it.each([
-    ['/var/log/syslog', '.bashrc'],
-    ['*.log', 'a.log.sh'],
-    ['[!a]', 'a'],
-    ['a.b', 'axb'],
-    ['{a,b}', 'c'],
-  ])('%s keeps %s out', (asked, name) => {
-    expect(nameFits(asked, name)).toBe(false);
-  });
-  it('never crashes', () => {
-    fc.assert(
-      fc.property(fc.string(), fc.string(), (asked, name) => typeof nameFits(asked, name) === 'boolean'),
     );
   });
 });

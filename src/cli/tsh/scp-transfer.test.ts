@@ -132,6 +132,32 @@ describe('receiving from a server that is not to be believed', () => {
     await expect(receiveFrom('C0644 3 .bashrc\nabc\0')).rejects.toThrow('which was not asked for');
     expect(readdirSync(at('to'))).toEqual([]);
   });
+  it.each(['*', '?bashrc', '[.]bashrc', '~'])('takes no dot file for %s', async (asked) => {
+    for (const recursive of [false, true])
+      for (const sent of ['C0644 3 .bashrc\nabc\0', 'D0755 0 .bashrc\nE\n'])
+        await expect(receiveFrom(sent, { asked, recursive })).rejects.toThrow('which was not asked for');
+    expect(readdirSync(at('to'))).toEqual([]);
+  });
+  it('takes one folder for a home, under a name that is not there yet', async () => {
+    const home = { asked: '~', recursive: true };
+    await receiveFrom('D0755 0 joe\nC0644 1 x\na\0E\n', home);
+    expect(readFileSync(at('to', 'joe', 'x'), 'utf8')).toBe('a');
+    await expect(receiveFrom('D0755 0 joe\nC0644 1 y\na\0E\n', home)).rejects.toThrow(
+      'which is there already',
+    );
+    await expect(receiveFrom('C0644 1 y\na\0', home)).rejects.toThrow('which was not asked for');
+    await expect(receiveFrom('D0755 0 b\nE\nD0755 0 c\nE\n', home)).rejects.toThrow(
+      '"c", which was not asked',
+    );
+    expect(readdirSync(at('to')).sort()).toEqual(['b', 'joe']);
+  });
+  it("asks for nothing whose name would be the other side's choice", async () => {
+    for (const asked of ['.', 'x/..', '/'])
+      await expect(receiveFrom('D0755 0 y\nE\n', { asked, recursive: true })).rejects.toThrow(
+        'names no file',
+      );
+    expect(readdirSync(at('to'))).toEqual([]);
+  });
   it('takes no folder without -r', async () => {
     await expect(receiveFrom('D0755 0 x\nE\n')).rejects.toThrow('use -r');
     expect(readdirSync(at('to'))).toEqual([]);

@@ -25,6 +25,8 @@ export interface Settings {
   readonly insecure: boolean;
   readonly debug: boolean;
   readonly skipVersionCheck: boolean;
+  /** Other hosts and clusters than were typed or known are taken without a question. */
+  readonly acceptAnnounced: boolean;
   readonly useAgent: boolean;
   readonly escapeSequences: boolean;
   readonly jumpHost: JumpHost | undefined;
@@ -56,6 +58,7 @@ export async function readSettings(invocation: Invocation, io: CliIo): Promise<S
     insecure: invocation.on('insecure'),
     debug: invocation.on('debug'),
     skipVersionCheck: invocation.on('skip-version-check'),
+    acceptAnnounced: invocation.on('accept-announced'),
     useAgent: invocation.on('use-local-ssh-agent'),
     escapeSequences: invocation.on('enable-escape-sequences'),
     jumpHost: jump === undefined ? undefined : parseJumpHost(jump),

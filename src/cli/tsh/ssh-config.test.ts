@@ -20,8 +20,15 @@ describe('printing an ssh_config', () => {
   });
   it('keeps the proxy out of the block for nodes', () => {
     expect(formatSshConfig(config)).toContain(
-      'Host *.example !proxy\n    Port 3022\n    ProxyCommand sh -c ',
+      `Host *.example !proxy "!*'*" "!*\\*" "!*!*"\n    Port 3022\n    ProxyCommand sh -c `,
     );
+  });
+  it('puts nothing but host and port into the command that a shell reads, each in single quotes', () => {
+    const command =
+      /ProxyCommand (.*)/.exec(formatSshConfig({ ...config, proxyLogin: "a'b$(c)" }))?.[1] ?? '';
+    expect(command.replaceAll('%%', '').match(/%./g)).toEqual(['%h', '%p']);
+    expect(command).toContain(" sh '%h' '%p' ");
+    expect(command).toContain(`-l 'a'\\''b$(c)'`);
   });
   it.each(['a"b', 'a\nProxyCommand x', '/${HOME}/x'])('refuses a path that cannot be written: %j', (path) => {
     expect(() => configQuote(path)).toThrow('cannot be written into an ssh_config');

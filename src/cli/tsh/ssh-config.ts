@@ -31,6 +31,14 @@ export function configQuote(path: string): string {
 }
 
 /**
+ * Host names for which the block of the nodes does not hold. ssh before 9.6 puts any name that was typed (or that a link
+ * or a submodule brought) into the ProxyCommand, and a shell reads it there (CVE-2023-51385). It stands in single quotes:
+ * what ends these, or means something within them to sh, bash, zsh, fish or csh, is a quote, a backslash or an exclamation
+ * mark. Double quotes around a pattern are understood since long before 7.2.
+ */
+const unquotable = `"!*'*" "!*\\*" "!*!*"`;
+
+/**
  * The command that opens the way to `%h:%p`. It stands by itself: it reads no configuration file, so that it works
  * wherever the block is put. The node's name is `%h` without the cluster's. The port that the block gives to all nodes
  * stands for whatever a node listens on.
@@ -70,7 +78,7 @@ Host ${proxies.join(' ')}
     User ${configQuote(config.proxyLogin).replaceAll('%%', '%')}
 
 # The nodes, as <name>.${config.clusterName}
-Host ${[nodes, ...proxies.map((p) => `!${p}`)].join(' ')}
+Host ${[nodes, ...proxies.map((p) => `!${p}`)].join(' ')} ${unquotable}
     Port ${anyPort}
     ProxyCommand ${proxyCommand(config)}
 

@@ -4,7 +4,7 @@ import { getCACertificates } from 'node:tls';
 import { CodedError, messageOf } from '../../base/errors.ts';
 import { isLoopback } from './proxy-address.ts';
 import { listDirectory, readIfThere } from './profile.ts';
-import { splitPem } from './key-store.ts';
+import { splitPem } from './credential-text.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

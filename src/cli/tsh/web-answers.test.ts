@@ -1,9 +1,23 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isCoded } from '../../base/errors.ts';
+import { testCredentials, testLogin } from './testing.ts';
 import { compareVersions, readLoginAnswer, readPingAnswer } from './web-answers.ts';
 
 const b64 = (text: string): string => Buffer.from(text).toString('base64');
+
+const { sshCertificate, tlsCertificatePem: tlsPem, tlsCasPem } = testCredentials();
+const tlsCertificatePem = tlsPem.trim();
+const ca = tlsCasPem[0]?.trim() ?? '';
+const key = testLogin().authorities[0]?.checkingKeys[0] ?? '';
+
+const loginAnswer = (change: object = {}): object => ({
+  username: 'joe',
+  cert: b64(sshCertificate),
+  tls_cert: b64(tlsCertificatePem),
+  host_signers: [{ domain_name: 'example', checking_keys: [b64(key)], tls_certs: [b64(ca)] }],
+  ...change,
+});
 
 describe("reading a proxy's answers", () => {
   it('takes what it says of itself', () => {
@@ -17,31 +31,68 @@ describe("reading a proxy's answers", () => {
     ).toEqual({
       authType: 'local',
       secondFactor: 'otp',
-      sshListenAddress: '0.0.0.0:3023',
-      publicAddress: 'p:3080',
-      sshPublicAddress: '',
+      sshListenPort: 3023,
+      publicAddress: { host: 'p', port: 3080 },
+      sshPublicAddress: undefined,
       serverVersion: '4.5.0',
       minClientVersion: '3.0.0',
     });
   });
   it('takes certificates and authorities out of base64', () => {
-    const answer = readLoginAnswer({
+    expect(readLoginAnswer(loginAnswer())).toEqual({
       username: 'joe',
-      cert: b64('ssh-cert'),
-      tls_cert: b64('pem'),
-      host_signers: [{ domain_name: 'example', checking_keys: [b64('key')], tls_certs: [b64('ca')] }],
-    });
-    expect(answer).toEqual({
-      username: 'joe',
-      sshCertificate: 'ssh-cert',
-      tlsCertificatePem: 'pem',
-      hostSigners: [{ clusterName: 'example', checkingKeys: ['key'], tlsCertificatesPem: ['ca'] }],
+      sshCertificate,
+      tlsCertificatePem,
+      hostSigners: [{ clusterName: 'example', checkingKeys: [key], tlsCertificatesPem: [ca] }],
     });
   });
+  it('takes along nothing that stands beside a key or a certificate', () => {
+    const lines = '\n@cert-authority * ssh-ed25519 AAAA x\n';
+    const answer = loginAnswer({
+      cert: b64(`${sshCertificate} a comment`),
+      tls_cert: b64(`${lines}${tlsCertificatePem}${lines}`),
+      host_signers: [{ domain_name: 'example', checking_keys: [b64(key)], tls_certs: [b64(lines + ca)] }],
+    });
+    expect(readLoginAnswer(answer)).toEqual(readLoginAnswer(loginAnswer()));
+  });
+  it.each([
+    ['cert', { cert: b64(`${sshCertificate}\nHost *`) }],
+    ['cert', { cert: b64('ssh-cert') }],
+    ['tls_cert', { tls_cert: b64('pem') }],
+    ['host_signers', { host_signers: [{ domain_name: 'a,*', checking_keys: [], tls_certs: [] }] }],
+    ['host_signers', { host_signers: [{ domain_name: 'a b', checking_keys: [], tls_certs: [] }] }],
+    [
+      'host_signers',
+      { host_signers: [{ domain_name: 'a\n@cert-authority *', checking_keys: [], tls_certs: [] }] },
+    ],
+    [
+      'checking_keys',
+      { host_signers: [{ domain_name: 'a', checking_keys: [b64(`${key}\n${key}`)], tls_certs: [] }] },
+    ],
+  ])('refuses a login whose %s is not what it should be', (field, change) => {
+    expect(() => readLoginAnswer(loginAnswer(change))).toThrow(
+      new RegExp(`^the proxy's answer is not understood by this version: ${field}`),
+    );
+  });
+  it.each([
+    '*:3023',
+    '*.example:3023',
+    'a b:1',
+    'a,b:1',
+    'a\nb:1',
+    'a:0',
+    'a:65536',
+    '0.0.0.0:3023',
+    'a',
+    ':1',
+  ])('refuses a proxy that is found at %j', (address) => {
+    for (const field of ['public_addr', 'ssh_public_addr'])
+      expect(() => readPingAnswer({ auth: { type: 'local' }, proxy: { ssh: { [field]: address } } })).toThrow(
+        `${field} is ${JSON.stringify(address)}, not a host and a port`,
+      );
+  });
   it('refuses a login without authorities', () => {
-    expect(() =>
-      readLoginAnswer({ username: 'joe', cert: b64('x'), tls_cert: b64('x'), host_signers: [] }),
-    ).toThrow('host_signers is empty');
+    expect(() => readLoginAnswer(loginAnswer({ host_signers: [] }))).toThrow('host_signers is empty');
   });
   it('never crashes on anything', () => {
     fc.assert(

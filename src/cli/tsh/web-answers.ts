@@ -1,20 +1,30 @@
-import { CodedError } from '../../base/errors.ts';
+import { CodedError, messageOf } from '../../base/errors.ts';
+import type { HostPort } from '../../base/service.ts';
+import { isUnspecified, parseHostAddress } from '../../domain/host-text.ts';
+import { isClusterName } from '../../domain/names.ts';
+import { certificatePem, keyLine, splitPem } from './credential-text.ts';
 
-/** What tsh uses of `GET /v1/webapi/ping`. Empty text: the proxy did not say. */
+/*
+ * What a proxy says is checked here, field by field, before anything is asked of a person or written: it may lie, and what
+ * it says ends in files that stock ssh believes.
+ */
+
+/** What tsh uses of `GET /v1/webapi/ping`. Undefined, or empty text: the proxy did not say. */
 export interface PingAnswer {
   readonly authType: string;
   readonly secondFactor: string;
-  /** Only its port counts. */
-  readonly sshListenAddress: string;
+  /** Of the address it listens on, which need not be one to call. */
+  readonly sshListenPort: number | undefined;
   /** Takes the place of the web address. */
-  readonly publicAddress: string;
-  readonly sshPublicAddress: string;
+  readonly publicAddress: HostPort | undefined;
+  readonly sshPublicAddress: HostPort | undefined;
   readonly serverVersion: string;
   readonly minClientVersion: string;
 }
 
 export interface LoginAnswer {
   readonly username: string;
+  /** One line. */
   readonly sshCertificate: string;
   readonly tlsCertificatePem: string;
   /** The first is the cluster of this proxy. */
@@ -37,7 +47,24 @@ const object = (value: unknown): Record<string, unknown> =>
     : {};
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
-/** Absent or odd fields read as empty; what is needed is asked for where it is needed. */
+/** An address that clients are to call: a host, never a pattern or "all of mine". */
+function address(value: unknown, name: string): HostPort | undefined {
+  if (text(value) === '') return undefined;
+  const read = parseHostAddress(text(value));
+  if (read === undefined || isUnspecified(read.host))
+    throw fault(`${name} is ${JSON.stringify(value)}, not a host and a port`);
+  return read;
+}
+
+function portOf(listening: string): number | undefined {
+  const port = Number(/:(\d{1,5})$/.exec(listening)?.[1] ?? 0);
+  return port >= 1 && port <= 65_535 ? port : undefined;
+}
+
+/**
+ * Absent or odd fields read as empty; what is needed is asked for where it is needed.
+ * @throws CodedError `unavailable` for an address that is none.
+ */
 export function readPingAnswer(answer: unknown): PingAnswer {
   const auth = object(object(answer)['auth']);
   const proxy = object(object(answer)['proxy']);
@@ -46,32 +73,53 @@ export function readPingAnswer(answer: unknown): PingAnswer {
   return {
     authType: text(auth['type']),
     secondFactor: text(auth['second_factor']),
-    sshListenAddress: text(ssh['listen_addr']),
-    publicAddress: text(ssh['public_addr']),
-    sshPublicAddress: text(ssh['ssh_public_addr']),
+    sshListenPort: portOf(text(ssh['listen_addr'])),
+    publicAddress: address(ssh['public_addr'], 'public_addr'),
+    sshPublicAddress: address(ssh['ssh_public_addr'], 'ssh_public_addr'),
     serverVersion: text(object(answer)['server_version']),
     minClientVersion: text(object(answer)['min_client_version']),
   };
 }
 
-/** @throws CodedError `unavailable` naming the field that is missing. */
+/** @throws CodedError `unavailable` naming the field that is missing or is not what it should be. */
 export function readLoginAnswer(answer: unknown): LoginAnswer {
   const fields = object(answer);
   const signers = list(fields['host_signers'], 'host_signers').map((one) => {
     const signer = object(one);
     return {
-      clusterName: text(signer['domain_name']),
-      checkingKeys: list(signer['checking_keys'], 'checking_keys').map((key) => base64(key, 'checking_keys')),
-      tlsCertificatesPem: list(signer['tls_certs'], 'tls_certs').map((pem) => base64(pem, 'tls_certs')),
+      clusterName: clusterName(signer['domain_name']),
+      checkingKeys: list(signer['checking_keys'], 'checking_keys').map((key) =>
+        anew(keyLine, key, 'checking_keys'),
+      ),
+      tlsCertificatesPem: list(signer['tls_certs'], 'tls_certs').flatMap((pem) =>
+        splitPem(base64(pem, 'tls_certs')).map((one) => reread(certificatePem, one, 'tls_certs')),
+      ),
     };
   });
-  if (signers.length === 0 || signers.some((s) => s.clusterName === '')) throw fault('host_signers is empty');
+  if (signers.length === 0) throw fault('host_signers is empty');
   return {
     username: text(fields['username']),
-    sshCertificate: base64(fields['cert'], 'cert'),
-    tlsCertificatePem: base64(fields['tls_cert'], 'tls_cert'),
+    sshCertificate: anew(keyLine, fields['cert'], 'cert'),
+    tlsCertificatePem: anew(certificatePem, fields['tls_cert'], 'tls_cert'),
     hostSigners: signers,
   };
+}
+
+function clusterName(value: unknown): string {
+  if (isClusterName(text(value))) return text(value);
+  throw fault(`host_signers names a cluster ${JSON.stringify(value)}`);
+}
+
+/** Text in base64, read and written anew: what stood beside it stays out. */
+const anew = (read: (text: string) => string, value: unknown, name: string): string =>
+  reread(read, base64(value, name), name);
+
+function reread(read: (text: string) => string, value: string, name: string): string {
+  try {
+    return read(value);
+  } catch (e) {
+    throw fault(`${name}: ${messageOf(e)}`);
+  }
 }
 
 function list(value: unknown, name: string): readonly unknown[] {

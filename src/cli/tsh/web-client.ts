@@ -1,6 +1,5 @@
-import type { IncomingMessage } from 'node:http';
-import { request } from 'node:https';
 import { CodedError, type ErrorCode, messageOf } from '../../base/errors.ts';
+import { exchange } from '../../base/http-exchange.ts';
 import type { HostPort } from '../../base/service.ts';
 import { tlsHint } from '../errors.ts';
 import { webUrl } from './proxy-address.ts';
@@ -48,9 +47,25 @@ export async function logIn(target: WebTarget, login: LoginRequest): Promise<Log
   return readLoginAnswer(answer);
 }
 
-async function send(target: WebTarget, method: string, path: string, body?: unknown): Promise<unknown> {
-  const { status, text } = await exchange(target, method, path, body).catch((e: unknown) => {
-    throw unreachableProxy(target.address, e);
+async function send(
+  { address, authorities, insecure }: WebTarget,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: unknown,
+): Promise<unknown> {
+  const { status, text } = await exchange({
+    url: new URL(path, webUrl(address)),
+    method,
+    headers: {
+      accept: 'application/json',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    body: body === undefined ? undefined : JSON.stringify(body),
+    signal: AbortSignal.timeout(timeoutMs),
+    maxAnswerBytes,
+    check: insecure ? { status: 'unchecked' } : { status: 'checked', ca: authorities },
+  }).catch((e: unknown) => {
+    throw unreachableProxy(address, e);
   });
   const answer = jsonOf(text);
   if (status === 200 && answer !== undefined) return answer;
@@ -61,54 +76,8 @@ async function send(target: WebTarget, method: string, path: string, body?: unkn
   if (message !== '') throw new CodedError(codeOfStatus(status), message);
   throw new CodedError(
     'unavailable',
-    `${webUrl(target.address)}${path} answered ${status}: this does not look like the web address of a proxy`,
+    `${webUrl(address)}${path} answered ${status}: this does not look like the web address of a proxy`,
   );
-}
-
-function exchange(
-  target: WebTarget,
-  method: string,
-  path: string,
-  body: unknown,
-): Promise<{ status: number; text: string }> {
-  const { address, authorities, insecure } = target;
-  const payload = body === undefined ? undefined : JSON.stringify(body);
-  return new Promise((resolve, reject) => {
-    const outgoing = request({
-      host: address.host,
-      port: address.port,
-      method,
-      path,
-      agent: false,
-      minVersion: 'TLSv1.2',
-      ...(insecure ? { rejectUnauthorized: false } : { ca: [...authorities] }),
-      signal: AbortSignal.timeout(timeoutMs),
-      headers: {
-        accept: 'application/json',
-        ...(payload === undefined
-          ? {}
-          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
-      },
-    });
-    outgoing.on('error', reject);
-    outgoing.on('response', (response) => {
-      collect(response).then((text) => {
-        resolve({ status: response.statusCode ?? 0, text });
-      }, reject);
-    });
-    outgoing.end(payload);
-  });
-}
-
-async function collect(response: IncomingMessage): Promise<string> {
-  const pieces: Buffer[] = [];
-  let size = 0;
-  for await (const piece of response as AsyncIterable<Buffer>) {
-    size += piece.length;
-    if (size > maxAnswerBytes) throw new CodedError('unavailable', 'the answer is too long');
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString('utf8');
 }
 
 function jsonOf(text: string): unknown {

@@ -1,0 +1,61 @@
+import { type IncomingMessage, request } from 'node:http';
+import { requestHttps, type ServerCheck } from './dial-tls.ts';
+import { CodedError } from './errors.ts';
+
+/** One request to a web server of somebody else. */
+export interface HttpAsk {
+  /** `http:` or `https:`. */
+  readonly url: URL;
+  readonly method: 'GET' | 'POST';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | undefined;
+  readonly signal: AbortSignal;
+  /** Longer answers are not read. */
+  readonly maxAnswerBytes: number;
+  /** Of `https:`. */
+  readonly check: ServerCheck;
+  /** What the client shows, where the server asks for it. PEM. */
+  readonly client?: { readonly key: string | Buffer; readonly cert: string | Buffer } | undefined;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/**
+ * Asks and reads the answer to its end, whatever its status. Follows no redirection.
+ * Rejects with the error of the connection, or with a CodedError `unavailable` when the answer is too long.
+ */
+export function exchange(ask: HttpAsk): Promise<HttpAnswer> {
+  const { url, method, headers, body, signal } = ask;
+  const options = {
+    method,
+    signal,
+    headers: body === undefined ? headers : { ...headers, 'content-length': Buffer.byteLength(body) },
+  };
+  return new Promise((resolve, reject) => {
+    const outgoing =
+      url.protocol === 'https:'
+        ? requestHttps(url, { ...options, ...ask.client }, ask.check)
+        : request(url, { ...options, agent: false });
+    outgoing.on('error', reject);
+    outgoing.on('response', (response) => {
+      collect(response, ask.maxAnswerBytes).then((text) => {
+        resolve({ status: response.statusCode ?? 0, text });
+      }, reject);
+    });
+    outgoing.end(body);
+  });
+}
+
+async function collect(response: IncomingMessage, maxBytes: number): Promise<string> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of response as AsyncIterable<Buffer>) {
+    size += piece.length;
+    if (size > maxBytes) throw new CodedError('unavailable', 'the answer is too long');
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString('utf8');
+}
