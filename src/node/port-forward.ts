@@ -13,14 +13,12 @@ export interface PortForwardDeps {
   readonly subject: AuditSubject;
   /** Why it is not allowed, or undefined. */
   readonly refusal: () => string | undefined;
-  /** Called for every connection as soon as it has an address of its own: before the other end can see it. */
-  readonly onSocket: (socket: Socket) => void;
   readonly onActivity: () => void;
 }
 
 /** Serves one direct-tcpip channel. What was tried is in the audit before a byte flows. Never rejects. */
 export async function forwardPort(deps: PortForwardDeps, open: ForwardOpen): Promise<void> {
-  const { audit, subject, refusal, onSocket, onActivity } = deps;
+  const { audit, subject, refusal, onActivity } = deps;
   const addr = formatHostPort(open.target);
   const failed = (error: string): Promise<void> =>
     audit.afterwards(subject, { event: 'port', code: 'T3003E', addr, success: false, error });
@@ -32,7 +30,7 @@ export async function forwardPort(deps: PortForwardDeps, open: ForwardOpen): Pro
   }
   let socket: Socket;
   try {
-    socket = await dialAny(open.target, onSocket);
+    socket = await dialAny(open.target);
   } catch (e) {
     open.reject('connect_failed', messageOf(e));
     await failed(messageOf(e));
@@ -49,13 +47,13 @@ export async function forwardPort(deps: PortForwardDeps, open: ForwardOpen): Pro
 }
 
 /** Tries the addresses of a name one after the other, as the system orders them. */
-async function dialAny({ host, port }: HostPort, onSocket: (socket: Socket) => void): Promise<Socket> {
+async function dialAny({ host, port }: HostPort): Promise<Socket> {
   if (port < 1 || port > 65_535) throw new Error(`no such port: ${port}`);
   const addresses = await lookup(host, { all: true });
   let failure: unknown = new Error(`no address is known for ${host}`);
   for (const { address } of addresses) {
     try {
-      return await dial({ host: address, port }, onSocket);
+      return await dial({ host: address, port });
     } catch (e) {
       failure = e;
     }
@@ -63,15 +61,9 @@ async function dialAny({ host, port }: HostPort, onSocket: (socket: Socket) => v
   throw failure;
 }
 
-function dial({ host, port }: HostPort, onSocket: (socket: Socket) => void): Promise<Socket> {
+function dial({ host, port }: HostPort): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, autoSelectFamily: false });
-  // The kernel gives it an address when the attempt starts, before any listener in this process can see it.
-  socket.once('connectionAttempt', () => {
-    process.nextTick(() => {
-      onSocket(socket);
-    });
-  });
   const limit = setTimeout(() => {
     socket.destroy(new Error(`no answer in ${connectMs / 1000} s`));
   }, connectMs);
