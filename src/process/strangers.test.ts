@@ -114,5 +114,10 @@ describe('how many may wait', () => {
 /** Another object with the same ends. */
 const overTls = (socket: Socket): Socket => {
   const { remoteAddress, remotePort, localAddress, localPort } = socket;
-  return Object.assign(new EventEmitter(), { remoteAddress, remotePort, localAddress, localPort }) as Socket;
+  return Object.assign(new EventEmitter(), {
+    remoteAddress,
+    remotePort,
+    localAddress,
+    localPort,
+  }) as unknown as Socket;
 };
