@@ -10,7 +10,7 @@ import type { HostIdentity } from '../src/pki/host-identity.ts';
 import { generateEd25519 } from '../src/pki/key-pair.ts';
 import { toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
 import { type Material, newKey } from './auth-bench.ts';
-import { type Cluster, linkIn, startCluster } from './cluster.ts';
+import { type Cluster, type ClusterOptions, linkIn, startCluster } from './cluster.ts';
 import { acceptLink, password } from './people.ts';
 
 export const tokens = { node: 'static-token-for-nodes', proxy: 'static-token-for-proxies' };
@@ -53,8 +53,9 @@ export interface Attacked {
 
 export const uuid = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
-export async function startAttacked(): Promise<Attacked> {
+export async function startAttacked(options: Pick<ClusterOptions, 'within'> = {}): Promise<Attacked> {
   const cluster = await startCluster({
+    ...options,
     yaml: (text) =>
       text.replace(
         'auth_service:',

@@ -9,7 +9,7 @@ import { openAuthViews } from '../src/auth/auth-views.ts';
 import { type AuthService, createAuthService } from '../src/auth/service.ts';
 import { keyChest, type Signer } from '../src/auth/signing-keys.ts';
 import type { StaticToken } from '../src/auth/static-tokens.ts';
-import type { HostPort, Listeners, Running } from '../src/base/service.ts';
+import { type HostPort, type Listeners, noStrangers, type Running } from '../src/base/service.ts';
 import { realWorld, type World } from '../src/base/world.ts';
 import type { SystemRole } from '../src/domain/host-info.ts';
 import type { ClusterLog } from '../src/log/event-log.ts';
@@ -38,6 +38,7 @@ export interface AuthBench {
 }
 
 export const plainListeners: Listeners = {
+  strangers: noStrangers,
   listen: (_name, server, address) =>
     new Promise((resolve, reject) => {
       server.once('error', reject);

@@ -6,6 +6,7 @@ import { formatHostPort, type HostPort } from '../src/base/service.ts';
 import { privateKeyFromPem } from '../src/pki/key-pair.ts';
 import { fromAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
 import { createSshServer, type Peer } from '../src/ssh/cert-server.ts';
+import { doubtAbout } from '../src/ssh/signed-client.ts';
 import { type AuthBench, clientOf } from './auth-bench.ts';
 
 const local = '127.0.0.1';
@@ -109,7 +110,19 @@ export async function startEchoNode(auth: AuthBench, nodename: string): Promise<
     },
   );
   const listener = net.createServer((socket) => {
-    server.accept(socket, { believesPreamble: () => Promise.resolve(true) });
+    server.accept(socket, {
+      doubtAboutClient: (preamble, challenge) =>
+        doubtAbout(
+          preamble,
+          { challenge, hostId },
+          {
+            hostAuthorities: identity.sshHostCas.map(fromAuthorizedKeyLine),
+            clusterName: identity.clusterName,
+            now: now(),
+            isProxy: () => true,
+          },
+        ),
+    });
   });
   const address = { host: local, port: await listenOn(listener, 0) };
   const client = clientOf([auth.address()], identity);

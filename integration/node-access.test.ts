@@ -1,4 +1,5 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { userInfo } from 'node:os';
@@ -8,6 +9,7 @@ import type { AuditEvent } from '../src/domain/audit-event.ts';
 import { userStream } from '../src/domain/streams.ts';
 import { proxyPreamble } from '../src/ssh/proxy-preamble.ts';
 import type { SshClient } from '../src/ssh/cert-client.ts';
+import { challengeOf, type SignClient, type Statement } from '../src/ssh/signed-client.ts';
 import { until } from './cluster.ts';
 import { type NodeBench, startNode, toldOf } from './node-bench.ts';
 
@@ -168,27 +170,78 @@ describe('who may come in on a node', () => {
     node.setAway(undefined);
     expect(node.running().trouble()).toBeUndefined();
   });
-  it('believes a preamble of its own account, and not what a person sends through it', async () => {
+  describe('who says that somebody else is the client', () => {
     const claimed = { host: '203.0.113.9', port: 4711 };
-    /** Comes in over a stream that begins with a claim; nobody has this name, so the refusal tells the address. */
-    const seenFrom = async (dial: (bound: HostPort) => Promise<Duplex>): Promise<AuditEvent> => {
-      const name = `u${randomUUID()}`;
+    type Say = (banner: string) => Buffer;
+    const unsigned: Say = () => proxyPreamble({ client: claimed, proof: undefined });
+    const signedBy =
+      (sign: SignClient, wish: Partial<Statement> = {}): Say =>
+      (banner) =>
+        proxyPreamble(
+          sign({ challenge: challengeOf(banner) ?? '', hostId: node.hostId, client: claimed, ...wish }),
+        );
+    const directly = async (bound: HostPort): Promise<Duplex> => {
+      const socket = connect(bound);
+      await once(socket, 'connect');
+      return socket;
+    };
+    /** Comes in over a stream that begins with a claim. */
+    const comeSaying = async (
+      say: Say,
+      name: string,
+      dial: (bound: HostPort) => Promise<Duplex> = directly,
+    ): Promise<void> => {
       const stream = await dial({ host: '127.0.0.1', port: node.port() });
-      stream.write(proxyPreamble(claimed));
-      await expect(node.connect(name, login, {}, stream)).rejects.toMatchObject({ code: 'access_denied' });
+      const [banner] = (await once(stream, 'data')) as [Buffer];
+      stream.pause();
+      stream.unshift(banner);
+      stream.write(say(banner.toString()));
+      await node.connect(name, login, {}, stream);
+    };
+    /** Nobody has this name, so the refusal tells the address. */
+    const seenFrom = async (...[say, dial]: [Say, typeof directly?]): Promise<AuditEvent> => {
+      const name = `u${randomUUID()}`;
+      await expect(comeSaying(say, name, dial)).rejects.toMatchObject({ code: 'access_denied' });
       return toldOf(node, 'auth', { user: name });
     };
-    const own = await seenFrom(async (bound) => {
-      const socket = connect(bound);
-      await new Promise((resolve) => socket.once('connect', resolve));
-      return socket;
-    });
-    expect(own['addr.remote']).toBe('203.0.113.9:4711');
-    expect(own['addr.proxy']).toMatch(/^127\.0\.0\.1:/);
 
-    const carrier = await come('alice', login);
-    const forwarded = await seenFrom((bound) => carrier.forwardOut(bound));
-    expect(forwarded['addr.remote']).toMatch(/^127\.0\.0\.1:/);
-    expect(forwarded['addr.claimed']).toBe('203.0.113.9:4711');
+    it('is believed when a proxy of the cluster signs it, from wherever it comes', async () => {
+      const told = await seenFrom(signedBy(await node.signer('Proxy', true)));
+      expect(told['addr.remote']).toBe('203.0.113.9:4711');
+      expect(told['addr.proxy']).toMatch(/^127\.0\.0\.1:/);
+    });
+
+    it('is not believed unsigned: not of our own account, not of who comes through us', async () => {
+      const carrier = await come('alice', login);
+      for (const dial of [directly, (bound: HostPort) => carrier.forwardOut(bound)]) {
+        const told = await seenFrom(unsigned, dial);
+        expect(told['addr.remote']).toMatch(/^127\.0\.0\.1:/);
+        expect(told['addr.claimed']).toBe('203.0.113.9:4711');
+      }
+    });
+
+    it('is refused, in one line that names the peer, when what it signs does not hold', async () => {
+      const proxy = await node.signer('Proxy', true);
+      const spent: Buffer[] = [];
+      await seenFrom((banner) => {
+        spent.push(signedBy(proxy)(banner));
+        return spent[0] ?? Buffer.alloc(0);
+      });
+      const cases: [Say, RegExp][] = [
+        [() => spent[0] ?? Buffer.alloc(0), /for another connection/],
+        [signedBy(proxy, { hostId: randomUUID() }), /another node/],
+        [signedBy(await node.signer('Node', true)), /in role .*Node/],
+        [signedBy(await node.signer('Proxy', false)), /does not know as a proxy/],
+      ];
+      for (const [say, why] of cases) {
+        const before = node.sink.lines.length;
+        await expect(comeSaying(say, 'alice')).rejects.toMatchObject({ code: 'unavailable' });
+        const lines = node.sink.lines.slice(before);
+        const [told = '', ...more] = lines.filter((line) => !line.startsWith('debug'));
+        expect(told).toMatch(/^warn .*"127\.0\.0\.1"/);
+        expect(told).toMatch(why);
+        expect(more).toEqual([]);
+      }
+    });
   });
 });

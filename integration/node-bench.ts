@@ -8,12 +8,12 @@ import type { AuthClient } from '../src/api/client.ts';
 import { heartbeat } from '../src/api/operations.ts';
 import { recordingMetrics, recordingSink } from '../src/api/testing.ts';
 import { CodedError } from '../src/base/errors.ts';
-import type { HostPort, Listeners, Running } from '../src/base/service.ts';
+import { type HostPort, type Listeners, noStrangers, type Running } from '../src/base/service.ts';
 import { realWorld } from '../src/base/world.ts';
 import type { AuditEvent } from '../src/domain/audit-event.ts';
 import { type RoleSpec, roleSpec } from '../src/domain/role-spec.ts';
-import type { HostInfo } from '../src/domain/host-info.ts';
-import { authorityStream, clusterStream, roleStream, userStream } from '../src/domain/streams.ts';
+import type { HostInfo, SystemRole } from '../src/domain/host-info.ts';
+import { authorityStream, clusterStream, hostStream, roleStream, userStream } from '../src/domain/streams.ts';
 import type { ClusterLog } from '../src/log/event-log.ts';
 import type { Fact, StreamName } from '../src/log/event.ts';
 import { memoryLog } from '../src/log/memory-log.ts';
@@ -24,6 +24,7 @@ import { encodeOpensshPrivateKey } from '../src/pki/openssh-private-key.ts';
 import { fromAuthorizedKeyLine, publicKeyOf, toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
 import { issueUserSshCertificate, type UserCertificateRequest } from '../src/pki/user-certificate.ts';
 import { connectSsh, keyIdentity, type SshClient } from '../src/ssh/cert-client.ts';
+import { clientSigner, type SignClient } from '../src/ssh/signed-client.ts';
 import { type Ran, run, until } from './cluster.ts';
 
 /** A real node over a log in memory, and what it takes to come in with stock clients. */
@@ -33,6 +34,9 @@ export interface NodeBench {
   readonly heartbeats: HostInfo[];
   readonly sink: ReturnType<typeof recordingSink>;
   readonly log: ClusterLog;
+  readonly hostId: string;
+  /** A host that signs for clients as proxies do; `isMember`: and is known to the cluster in that role. */
+  signer(role: SystemRole, isMember: boolean): Promise<SignClient>;
   port(): number;
   running(): Running;
   /** Auth does not answer from now on, or does again. */
@@ -66,6 +70,7 @@ export interface RoleWish {
 
 export const clusterName = 'example';
 const plainListeners: Listeners = {
+  strangers: noStrangers,
   listen: (_name, server, address) =>
     new Promise((ready, fail) => {
       server.once('error', fail);
@@ -139,6 +144,18 @@ export async function startNode(wish: Partial<NodeConfig> & { logins?: string[] 
           : ({ status: 'away', since: 0, reason: away } as const),
       headSeen: () => 0,
     });
+  const hostCertificateOf = (
+    host: { readonly hostId: string; readonly nodename: string; readonly role: string },
+    key: KeyObject,
+  ): string =>
+    issueHostSshCertificate({
+      publicKey: publicKeyOf(key),
+      ca: authorities.host,
+      clusterName,
+      additionalPrincipals: [],
+      now: realWorld.now(),
+      ...host,
+    });
   let bound: HostPort = { host: '', port: 0 };
   const service = createNodeService({
     identity: {
@@ -146,16 +163,7 @@ export async function startNode(wish: Partial<NodeConfig> & { logins?: string[] 
       role: 'Node',
       clusterName,
       privateKeyPem: privateKeyPem(hostKey),
-      sshCertificate: issueHostSshCertificate({
-        publicKey: publicKeyOf(hostKey),
-        ca: authorities.host,
-        hostId,
-        nodename,
-        clusterName,
-        role: 'Node',
-        additionalPrincipals: [],
-        now: realWorld.now(),
-      }),
+      sshCertificate: hostCertificateOf({ hostId, nodename, role: 'Node' }, hostKey),
       tlsCertificatePem: '',
       tlsCasPem: [],
       sshHostCas: [lineOf(authorities.host)],
@@ -181,6 +189,7 @@ export async function startNode(wish: Partial<NodeConfig> & { logins?: string[] 
     sink,
     metrics: recordingMetrics(),
     listeners: {
+      strangers: noStrangers,
       listen: async (...args) => (bound = await plainListeners.listen(...args)),
     },
     config: {
@@ -247,6 +256,14 @@ export async function startNode(wish: Partial<NodeConfig> & { logins?: string[] 
     heartbeats,
     sink,
     log,
+    hostId,
+    signer: async (role, isMember) => {
+      const [id, key] = [randomUUID(), generateEd25519()];
+      const certificate = hostCertificateOf({ hostId: id, role, nodename: 'p1' }, key);
+      const data = { ...heartbeats[0], hostId: id, role, nodename: 'p1' } as HostInfo;
+      if (isMember) await append(hostStream(id), { type: 'host.joined', data: { host: data } });
+      return clientSigner(key, fromAuthorizedKeyLine(certificate));
+    },
     port: () => bound.port,
     running: () => running,
     setAway: (reason) => {

@@ -7,7 +7,13 @@ import { type AuditOutbox, openAuditOutbox } from '../src/api/audit-outbox.ts';
 import type { AuthClient } from '../src/api/client.ts';
 import * as operations from '../src/api/operations.ts';
 import { recordingSink } from '../src/api/testing.ts';
-import { type HostPort, type Listeners, type Metrics, type Running } from '../src/base/service.ts';
+import {
+  type HostPort,
+  type Listeners,
+  type Metrics,
+  noStrangers,
+  type Running,
+} from '../src/base/service.ts';
 import { realWorld } from '../src/base/world.ts';
 import type { AuditEvent } from '../src/domain/audit-event.ts';
 import { encodeOpensshPrivateKey } from '../src/pki/openssh-private-key.ts';
@@ -90,6 +96,7 @@ export async function startProxy(
   const sockets = new Set<Socket>();
   const bound = new Map<string, HostPort>();
   const listeners: Listeners = {
+    strangers: noStrangers,
     listen: async (name, server, address) => {
       server.on('connection', (socket) => {
         sockets.add(socket);

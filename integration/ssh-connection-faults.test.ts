@@ -6,6 +6,7 @@ import { connectSsh, type SshClientOptions } from '../src/ssh/cert-client.ts';
 import { type AcceptOptions, type SshConnection } from '../src/ssh/cert-server.ts';
 import * as wire from '../src/ssh/connection-messages.ts';
 import { proxyPreamble } from '../src/ssh/proxy-preamble.ts';
+import { challengeOf } from '../src/ssh/signed-client.ts';
 import { showing, user } from './ssh-bad-certificates.ts';
 import { RawClient } from './ssh-raw-client.ts';
 import {
@@ -95,9 +96,9 @@ describe('breaking the connection protocol', () => {
 describe('the preamble of a proxy', () => {
   const claimed = { host: '203.0.113.9', port: 4022 };
 
-  /** A server behind a listener that treats every peer alike, and a client whose bytes come after `first`. */
+  /** A server behind a listener that treats every peer alike, and a client whose bytes come after those of `begin`. */
   async function through(
-    first: Buffer,
+    begin: Buffer | ((banner: string) => Buffer),
     accept: AcceptOptions,
   ): Promise<{ seen: SshConnection | undefined; error?: unknown }> {
     const served = await serve();
@@ -108,7 +109,7 @@ describe('the preamble of a proxy', () => {
     );
     const socket = net.connect(port, '127.0.0.1');
     const [banner] = (await once(socket, 'data')) as [Buffer];
-    expect(banner.toString()).toBe('SSH-2.0-Teleport\r\n');
+    const first = typeof begin === 'function' ? begin(banner.toString()) : begin;
     socket.pause();
     socket.unshift(banner);
     socket.write(first);
@@ -122,33 +123,59 @@ describe('the preamble of a proxy', () => {
     }
   }
 
-  it('is believed when the owner vouches for the peer', async () => {
-    const { seen } = await through(proxyPreamble(claimed), { believesPreamble: () => Promise.resolve(true) });
-    expect(seen?.peer).toMatchObject({
-      remoteAddress: claimed,
-      socketAddress: { host: '127.0.0.1' },
-      claimedAddress: claimed,
-    });
+  const unsigned = proxyPreamble({ client: claimed, proof: undefined });
+  /** Signs nothing in earnest: whether it holds is the owner's to say. */
+  const signed = proxyPreamble({
+    client: claimed,
+    proof: { certificate: Buffer.from('c'), signature: Buffer.from('s') },
   });
 
-  it('is asked about only when there is one', async () => {
-    let asked = 0;
-    const believesPreamble = (): Promise<boolean> => {
-      asked++;
-      return Promise.resolve(false);
+  it('is believed when it is signed and the owner has no doubt, with what this banner asked', async () => {
+    const asked: string[] = [];
+    const banners: string[] = [];
+    const answer = (banner: string): Buffer => {
+      banners.push(banner);
+      return signed;
     };
-    expect((await through(Buffer.alloc(0), { believesPreamble })).seen?.peer.claimedAddress).toBeUndefined();
-    expect(asked).toBe(0);
-    expect((await through(proxyPreamble(claimed), { believesPreamble })).seen?.peer).toMatchObject({
+    const doubtAboutClient: AcceptOptions['doubtAboutClient'] = (_preamble, challenge) => {
+      asked.push(challenge);
+      return undefined;
+    };
+    for (let n = 0; n < 2; n++)
+      expect((await through(answer, { doubtAboutClient })).seen?.peer).toMatchObject({
+        remoteAddress: claimed,
+        socketAddress: { host: '127.0.0.1' },
+        claimedAddress: claimed,
+      });
+    expect(banners.map(challengeOf)).toEqual(asked);
+    expect(new Set(asked).size).toBe(2);
+  });
+
+  it('is refused when it is signed and does not hold', async () => {
+    const { seen, error } = await through(signed, { doubtAboutClient: () => 'it is forged' });
+    expect(seen).toBeUndefined();
+    expect(error).toBeInstanceOf(CodedError);
+  });
+
+  it('is asked about only when there is one that is signed', async () => {
+    const doubtAboutClient = (): string => 'never asked';
+    expect((await through(Buffer.alloc(0), { doubtAboutClient })).seen?.peer.claimedAddress).toBeUndefined();
+    expect((await through(unsigned, { doubtAboutClient })).seen?.peer).toMatchObject({
       remoteAddress: { host: '127.0.0.1' },
       claimedAddress: claimed,
     });
-    expect(asked).toBe(1);
   });
 
-  it('of anyone else is taken off, and kept as a claim only', async () => {
-    const { seen } = await through(proxyPreamble(claimed), {});
-    expect(seen?.peer).toMatchObject({ remoteAddress: { host: '127.0.0.1' }, claimedAddress: claimed });
+  it('is taken off, and kept as a claim only, where nobody is asked to sign', async () => {
+    for (const preamble of [unsigned, signed]) {
+      const banners: string[] = [];
+      const { seen } = await through((banner) => {
+        banners.push(banner);
+        return preamble;
+      }, {});
+      expect(seen?.peer).toMatchObject({ remoteAddress: { host: '127.0.0.1' }, claimedAddress: claimed });
+      expect(banners).toEqual(['SSH-2.0-Teleport\r\n']);
+    }
   });
 
   it('counts for source-address when it is believed', async () => {
@@ -167,9 +194,9 @@ describe('the preamble of a proxy', () => {
 
   it.each([
     ['malformed', Buffer.from('Teleport-Proxy{"clientAddr":"nowhere"}\0')],
-    ['endless', Buffer.from(`Teleport-Proxy{"clientAddr":"${'1'.repeat(300)}`)],
+    ['endless', Buffer.from(`Teleport-Proxy{"clientAddr":"${'1'.repeat(20_000)}`)],
   ])('that is %s ends the connection', async (_name, first) => {
-    const { error } = await through(first, { believesPreamble: () => Promise.resolve(true) });
+    const { error } = await through(first, { doubtAboutClient: () => undefined });
     expect(error).toBeInstanceOf(CodedError);
   });
 });

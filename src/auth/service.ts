@@ -152,6 +152,9 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       },
     );
     const server = tlsServer(await tlsContext(deps, config), listenerOf(app));
+    server.on('secureConnection', (socket) => {
+      if (socket.authorized) listeners.strangers.recognised(socket);
+    });
     const address = await listeners.listen('auth', server, config.listenAddress);
     await announceSelf(deps, config, address);
     tellOddHosts(deps);

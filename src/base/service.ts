@@ -1,4 +1,4 @@
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 
 /** Something the process runs: an auth service, a proxy, a node. */
 export interface Service {
@@ -40,7 +40,23 @@ export interface Listeners {
    * @throws CodedError `misconfigured` when the port is taken or not allowed, naming the address and the setting.
    */
   listen(name: string, server: Server, address: HostPort): Promise<HostPort>;
+  /** Those who were accepted on any of them and have not proven who they are. */
+  readonly strangers: Strangers;
 }
+
+/**
+ * Connections whose other end has not proven who it is: there may only be so many, counted by address and in all. When one
+ * too many comes, the oldest of the busiest address is cut. Every connection that a listener accepts is one at first.
+ */
+export interface Strangers {
+  /** `socket` carries somebody of another address: somebody whom we believe said so. */
+  comesFrom(socket: Socket, address: string): void;
+  /** The other end, of the TCP connection or of the TLS on it, has proven who it is: it is no stranger any more. */
+  recognised(socket: Socket): void;
+}
+
+/** For listeners that are not open to everybody. */
+export const noStrangers: Strangers = { comesFrom: () => undefined, recognised: () => undefined };
 
 export interface HostPort {
   readonly host: string;

@@ -48,6 +48,10 @@ export async function openNodeViews({ state }: Pick<AuthClient, 'state'>): Promi
 export const userAuthorityBlobs = (state: AuthoritiesState): Buffer[] =>
   trustedOf(state, 'user').map((key) => fromAuthorizedKeyLine(key.sshPublicKey));
 
+/** Public key blobs of the host authority that are trusted now. */
+export const hostAuthorityBlobs = (state: AuthoritiesState): Buffer[] =>
+  trustedOf(state, 'host').map((key) => fromAuthorizedKeyLine(key.sshPublicKey));
+
 /**
  * What users call the web port of a proxy; a placeholder, as in 4.4, when there is none. Of several the one that has its name
  * longest: a proxy that comes in later tells nobody else's sessions anything.

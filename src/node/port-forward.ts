@@ -17,8 +17,6 @@ export interface PortForwardDeps {
   /** In whose name it is dialled. @throws CodedError when the machine lets nobody use that account now. */
   readonly account: () => Promise<OsUser>;
   readonly libc: LibcLoad;
-  /** Called for every connection as soon as it has an address of its own: before the other end can see it. */
-  readonly onSocket: (socket: Socket) => void;
   readonly onActivity: () => void;
 }
 

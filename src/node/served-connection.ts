@@ -8,11 +8,9 @@ import type { AuditSubject } from './node-audit.ts';
 import { forwardPort } from './port-forward.ts';
 import { Session } from './session.ts';
 import type { NodeContext } from './session-context.ts';
-import type { TrustedPeers } from './trusted-peers.ts';
 
 export interface ServedOptions {
   readonly context: NodeContext;
-  readonly peers: TrustedPeers;
   readonly connection: SshConnection;
   /** What this person may do here, by what is known now. @throws CodedError when it is nothing any more. */
   readonly decide: () => Grant;
@@ -174,7 +172,7 @@ export class ServedConnection {
 
   #openForward(open: ForwardOpen): void {
     if (this.#isFlood()) return;
-    const { context, connection, peers } = this.#options;
+    const { context, connection } = this.#options;
     this.#touch();
     void this.#track(
       forwardPort(
@@ -187,9 +185,6 @@ export class ServedConnection {
               : 'port forwarding not allowed',
           account: () => loginAccount(context, this.#subject),
           libc: context.libc,
-          onSocket: (socket) => {
-            peers.isForward(socket);
-          },
           onActivity: this.#touch,
         },
         open,

@@ -29,13 +29,13 @@ import { parseLoginDefs } from '../ssh/login-defs.ts';
 import { Accounts } from '../ssh/passwd.ts';
 import { type CommandLabel, type LabelRunner, openCommandLabels } from './command-labels.ts';
 import { decideAccess } from './decide-access.ts';
+import { doubtByViews } from './doubt-by-views.ts';
 import { findFilePrograms } from './file-programs.ts';
 import { NodeAudit } from './node-audit.ts';
 import { type NodeViews, openNodeViews, userAuthorityBlobs, webProxyAddress } from './node-views.ts';
 import { RefusedLogins } from './refused-logins.ts';
 import { ServedConnection } from './served-connection.ts';
 import type { NodeContext } from './session-context.ts';
-import { TrustedPeers } from './trusted-peers.ts';
 
 export interface NodeConfig {
   readonly hostId: string;
@@ -89,7 +89,6 @@ class Node {
   readonly #views: NodeViews;
   readonly #audit: NodeAudit;
   readonly #refused: RefusedLogins;
-  readonly #peers: TrustedPeers;
   readonly #listener: Server;
   readonly #served = new Set<ServedConnection>();
   #unsubscribe: () => void = () => undefined;
@@ -102,17 +101,20 @@ class Node {
   constructor(deps: NodeDeps, views: NodeViews) {
     this.#deps = deps;
     this.#views = views;
-    const { config, outbox, world, sink } = deps;
+    const { config, outbox, world, sink, listeners } = deps;
     const { hostId, nodename } = config;
     this.#bound = config.listenAddress;
     this.#audit = new NodeAudit({ outbox, world, sink, hostId, nodename, address: () => this.#address() });
     this.#refused = new RefusedLogins(this.#audit, world);
-    this.#peers = new TrustedPeers(() => views.hosts.state());
     this.#listener = createServer({ noDelay: true }, (socket) => {
       // Until somebody serves it, a socket that breaks is nobody's loss.
       socket.on('error', () => socket.destroy());
       if (this.#ssh === undefined) socket.destroy();
-      else this.#ssh.accept(socket, { believesPreamble: this.#peers.judge(socket) });
+      else
+        this.#ssh.accept(socket, {
+          doubtAboutClient: doubtByViews(views, config, world),
+          strangers: listeners.strangers,
+        });
     });
   }
 
@@ -235,7 +237,6 @@ class Node {
         const again = () => decide(certificate, username);
         const served = new ServedConnection({
           context,
-          peers: this.#peers,
           connection,
           decide: again,
           grant: again(),

@@ -9,6 +9,13 @@ export type Health =
   | { readonly status: 'ok'; readonly notices?: readonly string[] }
   | { readonly status: 'degraded'; readonly reasons: readonly string[] };
 
+/** From a connection to the end of its request. */
+const timeouts = {
+  headersTimeout: 10_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 2_000,
+} as const;
+
 const stateNumbers = { ok: 0, degraded: 2, starting: 3 } as const;
 
 /**
@@ -28,7 +35,7 @@ export async function openDiagnostics(
     );
     deps.metrics.set('process_start_time_seconds', Math.round(Date.now() / 1000 - process.uptime()));
   });
-  const server = createServer((request, response) => {
+  const server = createServer(timeouts, (request, response) => {
     const path = (request.url ?? '').split('?')[0];
     if (request.method !== 'GET' && request.method !== 'HEAD')
       answer(response, 405, { status: 'method not allowed' });
@@ -41,7 +48,6 @@ export async function openDiagnostics(
       response.end(deps.metrics.render());
     } else answer(response, 404, { status: 'not found' });
   });
-  server.headersTimeout = 10_000;
   const bound = await deps.listeners.listen('diag', server, address);
   return { address: bound, close: () => closeServer(server) };
 }

@@ -2,6 +2,7 @@ import { type AddressInfo, Server } from 'node:net';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort, type Listeners } from '../base/service.ts';
 import type { Inheritance, InheritedListener } from './inheritance.ts';
+import type { ProcessStrangers } from './strangers.ts';
 
 /** Which setting chooses a listener's address, so that an error can name it. */
 const settings: Readonly<Record<string, string>> = {
@@ -42,12 +43,17 @@ interface Open {
 }
 
 /** Opens listeners by name: an inherited one where there is one for that name and address. */
-export function openListeners(inheritance?: Pick<Inheritance, 'take'>): ProcessListeners {
+export function openListeners(
+  strangers: ProcessStrangers,
+  inheritance?: Pick<Inheritance, 'take'>,
+): ProcessListeners {
   const open = new Map<string, Open>();
   return {
+    strangers,
     addresses: () => new Map([...open].map(([name, { bound }]) => [name, bound])),
     listen: async (name, server, asked) => {
       const fd = inheritance?.take(name, asked);
+      strangers.watch(name, server);
       await listening(name, server, asked, fd);
       const bound = { host: asked.host, port: (server.address() as AddressInfo).port };
       const entry = { server, asked, bound };

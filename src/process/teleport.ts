@@ -3,6 +3,7 @@ import { messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort, type Succession } from '../base/service.ts';
 import { gitRef, version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
+import { balancersOf } from '../proxy/client-address.ts';
 import { hasNativeCrypto } from '../ssh/native-crypto.ts';
 import type { Configuration } from './configuration.ts';
 import { openDiagnostics, type Health } from './diagnostics.ts';
@@ -13,6 +14,7 @@ import type { Logger } from './logger.ts';
 import { MetricsRegistry } from './metrics.ts';
 import type { Parts } from './parts.ts';
 import { servicesOf } from './roles.ts';
+import { ProcessStrangers } from './strangers.ts';
 import { Supervisor } from './supervisor.ts';
 import { Turnstile } from './turnstile.ts';
 
@@ -60,7 +62,14 @@ export async function startTeleport(
 ): Promise<TeleportProcess> {
   const sink = deps.logger('process');
   const metrics = new MetricsRegistry();
-  const listeners = openListeners(deps.inheritance);
+  const balancers = balancersOf(configuration.file.proxy_service.trusted_balancers);
+  const strangers = new ProcessStrangers({
+    sink,
+    metrics,
+    isBalancer: (ip) => balancers.includes(ip),
+    monotonic: () => deps.world.monotonic(),
+  });
+  const listeners = openListeners(strangers, deps.inheritance);
   const waiting = new Map<string, string>();
   const turnstile = new Turnstile();
   const parts: Parts = {

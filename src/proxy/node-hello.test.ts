@@ -2,9 +2,19 @@ import { PassThrough } from 'node:stream';
 import { Duplex } from 'node:stream';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { greetNode } from './node-hello.ts';
+import { parsePreamble } from '../ssh/proxy-preamble.ts';
+import { greetNode, type Introduction } from './node-hello.ts';
 
 const client = { host: '192.0.2.1', port: 5678 };
+const introduction: Introduction = {
+  client,
+  hostId: 'node-id',
+  signClient: ({ challenge, hostId }) => ({
+    client,
+    proof: { certificate: Buffer.from('cert'), signature: Buffer.from(`${challenge} for ${hostId}`) },
+  }),
+};
+const asking = `SSH-2.0-Teleport ask-client-address:${'ab'.repeat(16)}\r\n`;
 
 /** A node: `says` is what it sends, `heard` what it was sent. */
 function fakeNode(): { stream: Duplex; says: PassThrough; heard: () => string } {
@@ -25,14 +35,31 @@ describe('greeting a node', () => {
   it('tells one of ours the true client before anything else, and gives its banner back', async () => {
     const { stream, says, heard } = fakeNode();
     says.write('SSH-2.0-Teleport\r\n');
-    await greetNode(stream, client);
+    await greetNode(stream, introduction);
     expect(heard()).toBe('Teleport-Proxy{"clientAddr":"192.0.2.1:5678"}\0');
     expect(await next(stream)).toBe('SSH-2.0-Teleport\r\n');
+  });
+  it('signs for one that asks, for this connection and this node', async () => {
+    const { stream, says, heard } = fakeNode();
+    says.write(asking);
+    await greetNode(stream, introduction);
+    const reading = parsePreamble(Buffer.from(heard(), 'latin1'));
+    expect(reading).toMatchObject({
+      status: 'found',
+      preamble: { client, proof: { signature: Buffer.from(`${'ab'.repeat(16)} for node-id`) } },
+    });
+    expect(await next(stream)).toBe(asking);
+  });
+  it('signs nothing for what is no node, whatever it asks', async () => {
+    const { stream, says, heard } = fakeNode();
+    says.write(asking);
+    await greetNode(stream, { ...introduction, hostId: undefined });
+    expect(heard()).toBe('Teleport-Proxy{"clientAddr":"192.0.2.1:5678"}\0');
   });
   it('tells a plain OpenSSH server nothing', async () => {
     const { stream, says, heard } = fakeNode();
     says.write('SSH-2.0-OpenSSH_9.2\r\n');
-    await greetNode(stream, client);
+    await greetNode(stream, introduction);
     expect(heard()).toBe('');
     expect(await next(stream)).toBe('SSH-2.0-OpenSSH_9.2\r\n');
   });
@@ -40,8 +67,8 @@ describe('greeting a node', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 12 }), async (cuts) => {
         const { stream, says, heard } = fakeNode();
-        const banner = 'SSH-2.0-Teleport-x\r\nand more';
-        const greeted = greetNode(stream, client);
+        const banner = `${asking}and more`;
+        const greeted = greetNode(stream, introduction);
         let at = 0;
         for (const cut of [...cuts, banner.length]) {
           if (at < banner.length) says.write(banner.slice(at, at + cut));
@@ -63,19 +90,19 @@ describe('greeting a node', () => {
     async (said) => {
       const { stream, says } = fakeNode();
       says.end(said);
-      await expect(greetNode(stream, client)).rejects.toMatchObject({ code: 'unavailable' });
+      await expect(greetNode(stream, introduction)).rejects.toMatchObject({ code: 'unavailable' });
       expect(stream.destroyed).toBe(true);
     },
   );
   it('refuses what is no SSH server at its first wrong byte, without waiting for more', async () => {
     const { stream, says } = fakeNode();
     says.write('H');
-    await expect(greetNode(stream, client)).rejects.toThrow('what answers there is not an SSH server');
+    await expect(greetNode(stream, introduction)).rejects.toThrow('what answers there is not an SSH server');
   });
   it('refuses a stream that is gone', async () => {
     const { stream } = fakeNode();
     stream.destroy();
-    await expect(greetNode(stream, client)).rejects.toThrow(/closed the connection/);
+    await expect(greetNode(stream, introduction)).rejects.toThrow(/closed the connection/);
   });
 
   describe('that says nothing', () => {
@@ -83,7 +110,9 @@ describe('greeting a node', () => {
     afterEach(() => vi.useRealTimers());
     it('gives up', async () => {
       const { stream } = fakeNode();
-      const greeted = expect(greetNode(stream, client)).rejects.toThrow('the node said nothing in 10 s');
+      const greeted = expect(greetNode(stream, introduction)).rejects.toThrow(
+        'the node said nothing in 10 s',
+      );
       vi.advanceTimersByTime(10_000);
       await greeted;
       expect(stream.destroyed).toBe(true);

@@ -2,16 +2,37 @@ import type { Duplex } from 'node:stream';
 import { CodedError } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
 import { proxyPreamble } from '../ssh/proxy-preamble.ts';
+import { challengeOf, type SignClient } from '../ssh/signed-client.ts';
 
 const ssh = 'SSH-';
 const ours = 'SSH-2.0-Teleport';
+/** Source: RFC 4253, 4.2. */
+const maxBanner = 255;
 
 /** What the first bytes of a server say: undefined while they may still become either. */
 function kindOf(seen: string): 'ours' | 'ssh' | 'other' | undefined {
-  if (seen.startsWith(ours)) return 'ours';
+  if (seen.startsWith(ours)) return seen.includes('\n') || seen.length > maxBanner ? 'ours' : undefined;
   if (ours.startsWith(seen)) return undefined;
   if (seen.startsWith(ssh)) return 'ssh';
   return 'other';
+}
+
+/** For whom we dial, and how what we say of it is proven. */
+export interface Introduction {
+  readonly client: HostPort;
+  /** UUID of the node that was dialled; undefined for a server that is no node. */
+  readonly hostId: string | undefined;
+  readonly signClient: SignClient;
+}
+
+/** Signed when the server asks for it and is one of ours; older nodes do not, and read only the address. */
+function preambleFor(banner: string, { client, hostId, signClient }: Introduction): Buffer {
+  const challenge = challengeOf(banner);
+  return proxyPreamble(
+    challenge === undefined || hostId === undefined
+      ? { client, proof: undefined }
+      : signClient({ challenge, hostId, client }),
+  );
 }
 
 /**
@@ -20,7 +41,7 @@ function kindOf(seen: string): 'ours' | 'ssh' | 'other' | undefined {
  * no certificate opens anything else that happens to listen where a node said that it does.
  * @throws CodedError `unavailable`, having destroyed the stream, when it is no SSH server, ends, or says nothing in time.
  */
-export function greetNode(stream: Duplex, client: HostPort, timeoutMs = 10_000): Promise<void> {
+export function greetNode(stream: Duplex, introduction: Introduction, timeoutMs = 10_000): Promise<void> {
   return new Promise((resolve, reject) => {
     let seen = Buffer.alloc(0);
     const settle = (): void => {
@@ -41,14 +62,15 @@ export function greetNode(stream: Duplex, client: HostPort, timeoutMs = 10_000):
     const read = (): void => {
       for (let chunk = stream.read() as Buffer | null; chunk !== null; chunk = stream.read() as Buffer | null)
         seen = Buffer.concat([seen, chunk]);
-      const kind = kindOf(seen.toString('latin1'));
+      const banner = seen.toString('latin1');
+      const kind = kindOf(banner);
       if (kind === undefined) return;
       if (kind === 'other') {
         fail('what answers there is not an SSH server');
         return;
       }
       settle();
-      if (kind === 'ours') stream.write(proxyPreamble(client));
+      if (kind === 'ours') stream.write(preambleFor(banner, introduction));
       stream.unshift(seen);
       resolve();
     };

@@ -60,6 +60,7 @@ function bench(banners: Record<string, string>, wish: Partial<TargetDeps> = {}):
       { host: '10.0.0.8', port: 3025 },
       { host: '10.0.0.9', port: 3025 },
     ],
+    signClient: ({ client: told }) => ({ client: told, proof: undefined }),
     plainSshHosts: [],
     ...wish,
   });

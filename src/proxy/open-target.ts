@@ -1,9 +1,10 @@
 import type { Duplex } from 'node:stream';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
+import type { SignClient } from '../ssh/signed-client.ts';
 import type { DialAddress, DialNode } from './dial.ts';
 import type { LookUpName } from './look-up-name.ts';
-import { greetNode } from './node-hello.ts';
+import { greetNode, type Introduction } from './node-hello.ts';
 import type { NodeDirectory } from './proxy-views.ts';
 import type { AuthTarget, NodeTarget } from './request-target.ts';
 import { allowedOutside, needsDns, resolveNode, withoutCluster } from './resolve-node.ts';
@@ -32,6 +33,8 @@ export interface TargetDeps {
   readonly lookUpName: LookUpName;
   readonly dialNode: DialNode;
   readonly dialAddress: DialAddress;
+  /** Proves to nodes what this proxy says of its clients. */
+  readonly signClient: SignClient;
   /** Where auth servers are. */
   readonly authServers: readonly HostPort[];
   /** Servers that are no nodes and may be reached all the same. */
@@ -57,7 +60,7 @@ async function openHost(
   client: Client,
   signal: AbortSignal,
 ): Promise<Duplex> {
-  const { nodes, clusterName, lookUpName, plainSshHosts, dialAddress } = deps;
+  const { nodes, clusterName, lookUpName, plainSshHosts, dialAddress, signClient } = deps;
   const index = nodes.index();
   const wanted = { host: withoutCluster(target.host, clusterName), port: target.port };
   try {
@@ -69,18 +72,20 @@ async function openHost(
   } catch (e) {
     const outside = isCoded(e, 'not_found') ? allowedOutside(plainSshHosts, target) : undefined;
     if (outside === undefined) throw e;
-    return greeted(await dialAddress(outside, signal), client, signal);
+    const introduction = { client: client.address, hostId: undefined, signClient };
+    return greeted(await dialAddress(outside, signal), introduction, signal);
   }
 }
 
 async function openNode(
-  { dialNode, nodes }: TargetDeps,
+  { dialNode, nodes, signClient }: TargetDeps,
   node: ReturnType<typeof resolveNode>,
   client: Client,
   signal: AbortSignal,
 ): Promise<Duplex> {
   try {
-    return await greeted(await dialNode(node, signal), client, signal);
+    const introduction = { client: client.address, hostId: node.hostId, signClient };
+    return await greeted(await dialNode(node, signal), introduction, signal);
   } catch (e) {
     const since = nodes.goneSince(node.hostId);
     if (!isCoded(e) || since === undefined) throw e;
@@ -88,12 +93,12 @@ async function openNode(
   }
 }
 
-async function greeted(stream: Duplex, client: Client, signal: AbortSignal): Promise<Duplex> {
+async function greeted(stream: Duplex, introduction: Introduction, signal: AbortSignal): Promise<Duplex> {
   const leave = (): void => void stream.destroy();
   signal.addEventListener('abort', leave);
   try {
     if (signal.aborted) leave();
-    await greetNode(stream, client.address);
+    await greetNode(stream, introduction);
     return stream;
   } finally {
     signal.removeEventListener('abort', leave);

@@ -16,6 +16,9 @@ import { version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
+import { privateKeyFromPem } from '../pki/key-pair.ts';
+import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
+import { clientSigner } from '../ssh/signed-client.ts';
 import { balancersOf } from './client-address.ts';
 import { dialTcp } from './dial.ts';
 import { nameLookup } from './look-up-name.ts';
@@ -157,11 +160,15 @@ function sshFront(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit): SshFro
     lookUpName: nameLookup(),
     dialNode: (node, signal) => dialAddress(node.address, signal),
     dialAddress,
+    signClient: clientSigner(
+      privateKeyFromPem(deps.identity.privateKeyPem),
+      fromAuthorizedKeyLine(deps.identity.sshCertificate),
+    ),
     authServers: config.authServers,
     plainSshHosts: config.plainSshHosts ?? [],
   });
   const relay = new SshRelay({ openTarget, clusterName: config.clusterName, metrics, sink, world });
-  return new SshFront({ ...deps, views, relay, audit });
+  return new SshFront({ ...deps, strangers: deps.listeners.strangers, views, relay, audit });
 }
 
 /**

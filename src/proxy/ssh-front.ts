@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import { isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import type { Metrics } from '../base/service.ts';
+import type { Metrics, Strangers } from '../base/service.ts';
 import { version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
@@ -22,6 +22,7 @@ export interface SshFrontDeps {
   readonly world: World;
   readonly sink: LogSink;
   readonly metrics: Metrics;
+  readonly strangers: Strangers;
 }
 
 /** The SSH port: lets people with certificates in, and out again when they may no longer be here. */
@@ -36,7 +37,7 @@ export class SshFront {
     this.#deps = deps;
     this.#ssh = this.#server();
     this.listener = createServer({ noDelay: true }, (socket) => {
-      this.#ssh.accept(socket);
+      this.#ssh.accept(socket, { strangers: deps.strangers });
     });
     const { users, authorities } = deps.views;
     const again = {

@@ -3,88 +3,40 @@ import { Socket } from 'node:net';
 import ssh2 from 'ssh2';
 import type { Connection } from 'ssh2';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
-import type { LogSink } from '../base/log-sink.ts';
 import type { HostPort } from '../base/service.ts';
 import { minute } from '../base/duration.ts';
-import type { Certificate } from '../pki/ssh-certificate.ts';
 import { WireError } from '../pki/wire.ts';
-import { defaultAlgorithms, forSsh2, signatureAlgorithms, type SshAlgorithms } from './algorithms.ts';
+import { defaultAlgorithms, forSsh2, signatureAlgorithms } from './algorithms.ts';
 import { bindHostKeys, forConnection, prepareHostKeys, type HostKey } from './host-keys.ts';
 import { LoginAttempts } from './login-attempts.ts';
-import { readProxyPreamble } from './proxy-preamble.ts';
 import { ServerConnection } from './server-connection.ts';
-import type { AuthFailure, ConnectionHandlers, Peer, SshConnection } from './server-types.ts';
+import { greetClient, type Greeting, ident } from './server-greeting.ts';
+import type { AcceptOptions, SshServer, SshServerOptions } from './server-options.ts';
+import type { ConnectionHandlers, Peer, SshConnection } from './server-types.ts';
 import { disconnectReason, SshTransport } from './ssh-transport.ts';
-import { announceSignatureAlgorithms, peerBannerOf, protoOf, socketOf } from './ssh2-internals.ts';
+import {
+  announceSignatureAlgorithms,
+  exchangeUnderBanner,
+  peerBannerOf,
+  protoOf,
+  socketOf,
+} from './ssh2-internals.ts';
 import { useHybridExchange } from './hybrid-negotiation.ts';
 
 export type { HostKey } from './host-keys.ts';
+export type * from './server-options.ts';
 export type * from './server-types.ts';
 
-export interface SshServerOptions {
-  readonly hostKeys: readonly HostKey[];
-  /** Public key blobs of the user authorities trusted now; read at every login. */
-  readonly userAuthorities: () => Iterable<Buffer>;
-  /** Seconds since 1970. */
-  readonly now: () => bigint;
-  /** Last word after the certificate was found good. Throws CodedError to refuse. */
-  readonly authorize: (certificate: Certificate, username: string, peer: Peer) => void;
-  readonly onAuthFailure: (failure: AuthFailure) => void;
-  /** Answer to `x-teleport-version`. */
-  readonly version: string;
-  readonly sink: LogSink;
-  /** Answer to `recording-proxy@teleport.com`; default false. */
-  readonly recordsAtProxy?: () => boolean;
-  /** Moment (seconds since 1970) to end the connection, or undefined for never; asked once, at login. */
-  readonly disconnectAt?: (certificate: Certificate) => bigint | undefined;
-  readonly algorithms?: SshAlgorithms;
-  /** From accept to a finished login; default 60 s. */
-  readonly loginGraceMs?: number;
-  /** Refused certificates per connection; default 6. */
-  readonly maxAuthAttempts?: number;
-  /** Channels open at once per connection; default 512. */
-  readonly maxChannels?: number;
-  /** What a client may send ahead of its reader, per channel; default 2 MiB. 8 MiB suits long distances. */
-  readonly windowBytes?: number;
-  /** Default 5 minutes; 0 turns it off. */
-  readonly keepaliveMs?: number;
-  /** Unanswered keepalives before the connection is closed; default 3. */
-  readonly keepaliveCountMax?: number;
-  /** Bytes in both directions before the keys are renewed; default 1 GiB. */
-  readonly rekeyBytes?: number;
-}
-
-export interface AcceptOptions {
-  /** The client's true address when the caller knows better than the socket. */
-  readonly remoteAddress?: HostPort;
-  /**
-   * Asked when the peer sent a preamble (see proxy-preamble.ts): true when it is a proxy of ours, which names the true
-   * client. A preamble of anyone else is taken off the stream and kept as `peer.claimedAddress` only.
-   */
-  readonly believesPreamble?: () => Promise<boolean>;
-}
-
-export interface SshServer {
-  /** Serves one client. The banner goes out at once; the socket belongs to the server from here on. */
-  accept(socket: Duplex, options?: AcceptOptions): void;
-  /** New connections use these. The set of key types must stay the same. @throws CodedError `misconfigured` */
-  setHostKeys(hostKeys: readonly HostKey[]): void;
-  /** Authenticated connections. */
-  connections(): readonly SshConnection[];
-  /** Takes no new connection from here on; the old ones go on. */
-  drain(): void;
-  /** Closes every connection, authenticated or not. Resolves when no socket is left. */
-  closeConnections(reason: string): Promise<void>;
-}
-
-/** Who speaks first in SSH does not matter; that we do lets a proxy recognise us before its client has said a word. */
-const BANNER = 'SSH-2.0-Teleport\r\n';
+/** A login with every key and certificate of a full agent takes a tenth of it. */
+const MAX_LOGIN_BYTES = 1024 * 1024;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** One socket, from accept to close. */
 interface Attempt {
   readonly socket: Duplex;
-  readonly peer: Peer;
+  /** What we called ourselves; empty before. */
+  banner: string;
+  peer: Peer;
   readonly closed: Promise<void>;
   /** Ends it politely when it got so far. */
   close: (reason: string) => void;
@@ -95,17 +47,6 @@ const addressOf = (host: string | undefined, port: number | undefined): HostPort
   host: host?.replace(/^::ffff:(?=\d+\.)/, '') ?? 'unknown',
   port: port ?? 0,
 });
-
-/** Writes our banner, and has the first write that follows dropped: it is ssh2's own, with the same text. */
-function sendBanner(socket: Duplex): void {
-  socket.write(BANNER);
-  const write = socket.write.bind(socket);
-  const first = (chunk: unknown): boolean => {
-    socket.write = write;
-    return String(chunk) === BANNER || write(chunk);
-  };
-  socket.write = first;
-}
 
 /**
  * An SSH server that admits certificates only. It does not listen: feed it sockets through `accept`.
@@ -133,7 +74,7 @@ class CertServer implements SshServer {
     this.#onConnection = onConnection;
     this.#hostKeys = prepareHostKeys(options.hostKeys);
     this.#ssh2 = new ssh2.Server({
-      ident: 'Teleport',
+      ident,
       hostKeys: forConnection(this.#hostKeys).map((key) => ({ key })), // parsed keys pass, the types do not say so
       algorithms: forSsh2(options.algorithms ?? defaultAlgorithms) as never, // names not in the types
       keepaliveInterval: MAX_TIMER_MS, // ours is in SshTransport; ssh2's cannot be turned off
@@ -160,37 +101,55 @@ class CertServer implements SshServer {
       socket.destroy();
     }, this.#options.loginGraceMs ?? minute);
     const socketAddress = addressOf(...remoteOf(socket));
-    const localAddress = addressOf(...localOf(socket));
-    const start = (claimedAddress: HostPort | undefined, isBelieved: boolean): void => {
-      const believed = isBelieved ? claimedAddress : undefined;
-      const remoteAddress = believed ?? accept.remoteAddress ?? socketAddress;
-      this.#attempts.set(socket, {
-        socket,
-        peer: { remoteAddress, socketAddress, localAddress, claimedAddress },
-        closed,
-        close: () => socket.destroy(),
-        loggedIn: () => {
-          clearTimeout(grace);
-        },
-      });
+    const countBytes = bytesLimit(MAX_LOGIN_BYTES, () => {
+      this.#options.sink.info('ssh client sent too much before a login', { peer: socketAddress });
+      socket.destroy();
+    });
+    const attempt: Attempt = {
+      socket,
+      banner: '',
+      peer: {
+        remoteAddress: accept.remoteAddress ?? socketAddress,
+        socketAddress,
+        localAddress: addressOf(...localOf(socket)),
+        claimedAddress: undefined,
+      },
+      closed,
+      close: () => socket.destroy(),
+      loggedIn: () => {
+        clearTimeout(grace);
+        socket.off('data', countBytes);
+        if (socket instanceof Socket) accept.strangers?.recognised(socket);
+      },
     };
-    start(undefined, false);
+    this.#attempts.set(socket, attempt);
     socket.once('close', () => {
       clearTimeout(grace);
       this.#attempts.delete(socket);
     });
-    sendBanner(socket);
-    readProxyPreamble(socket)
-      .then(async (claimed) => {
-        const isBelieved = claimed !== undefined && (await accept.believesPreamble?.()) === true;
+    greetClient(socket, accept.doubtAboutClient)
+      .then((greeting) => {
         if (socket.destroyed) return;
-        start(claimed, isBelieved);
+        this.#begin(attempt, greeting, accept);
+        socket.on('data', countBytes);
         this.#ssh2.injectSocket(socket as never); // any Duplex does
       })
       .catch((e: unknown) => {
         if (!isCoded(e)) this.#options.sink.error('ssh connection failed', { reason: messageOf(e) });
+        else if (isCoded(e, 'access_denied'))
+          this.#options.sink.warn('ssh connection refused', { reason: e.message, peer: socketAddress });
         socket.destroy();
       });
+  }
+
+  /** The client's SSH begins. */
+  #begin(attempt: Attempt, greeting: Greeting, accept: AcceptOptions): void {
+    const { banner, claimedAddress, believedAddress } = greeting;
+    const remoteAddress = believedAddress ?? attempt.peer.remoteAddress;
+    attempt.banner = banner;
+    attempt.peer = { ...attempt.peer, claimedAddress, remoteAddress };
+    if (believedAddress !== undefined && attempt.socket instanceof Socket)
+      accept.strangers?.comesFrom(attempt.socket, believedAddress.host);
   }
 
   setHostKeys(hostKeys: readonly HostKey[]): void {
@@ -237,6 +196,7 @@ class CertServer implements SshServer {
       return;
     }
     const protocol = protoOf(ssh);
+    exchangeUnderBanner(protocol, attempt.banner);
     bindHostKeys(protocol, this.#hostKeys);
     useHybridExchange(protocol);
     const announce = announceSignatureAlgorithms(protocol, signatureAlgorithms);
@@ -342,6 +302,15 @@ class CertServer implements SshServer {
       clearTimeout(timer);
     });
   }
+}
+
+/** Takes chunks; calls `tooMany` when more than `limit` bytes have come. */
+function bytesLimit(limit: number, tooMany: () => void): (chunk: Buffer) => void {
+  let left = limit;
+  return (chunk) => {
+    left -= chunk.length;
+    if (left < 0) tooMany();
+  };
 }
 
 type Ends = [string | undefined, number | undefined];

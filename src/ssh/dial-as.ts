@@ -11,15 +11,13 @@ export interface DialOptions {
   /** The connection is this account's, for firewalls and the rules of routing: as if a program of it had made it. */
   readonly user: OsUser;
   readonly libc: LibcLoad;
-  /** Called as soon as it has an address of its own: before the other end can be seen in this process. */
-  readonly onSocket: (socket: Socket) => void;
 }
 
 /**
  * Connects to a numeric address as a person. The socket stays half open until both sides have ended.
  * @throws Error of the system, or after 30 s; CodedError `unavailable` where a node of root cannot act as the person.
  */
-export async function dialAs(target: HostPort, { user, libc, onSocket }: DialOptions): Promise<Socket> {
+export async function dialAs(target: HostPort, { user, libc }: DialOptions): Promise<Socket> {
   const own = process.geteuid?.() === user.uid;
   const begun = own ? beginOwn(target) : beginAs(target, user, libc);
   const { socket } = begun;
@@ -27,9 +25,7 @@ export async function dialAs(target: HostPort, { user, libc, onSocket }: DialOpt
     socket.destroy(new Error(`no answer in ${connectMs / 1000} s`));
   }, connectMs);
   try {
-    await begun.connected(() => {
-      onSocket(socket);
-    });
+    await begun.connected;
     return socket;
   } catch (e) {
     socket.destroy();
@@ -43,22 +39,16 @@ export async function dialAs(target: HostPort, { user, libc, onSocket }: DialOpt
 
 interface Begun {
   readonly socket: Socket;
-  /** Calls back once it has an address. */
-  connected(hasAddress: () => void): Promise<void>;
+  readonly connected: Promise<void>;
 }
 
 function beginOwn({ host, port }: HostPort): Begun {
   const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, autoSelectFamily: false });
   return {
     socket,
-    connected: (hasAddress) =>
-      new Promise((resolve, reject) => {
-        // The kernel gives it an address when the attempt starts, before any listener in this process can see it.
-        socket.once('connectionAttempt', () => {
-          process.nextTick(hasAddress);
-        });
-        socket.once('connect', resolve).once('error', reject);
-      }),
+    connected: new Promise((resolve, reject) => {
+      socket.once('connect', resolve).once('error', reject);
+    }),
   };
 }
 
@@ -74,15 +64,13 @@ function beginAs({ host, port }: HostPort, user: OsUser, libc: LibcLoad): Begun 
   const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
   return {
     socket,
-    connected: (hasAddress) =>
-      new Promise((resolve, reject) => {
-        hasAddress();
-        socket.setNoDelay(true);
-        socket.once('error', reject);
-        // The kernel takes not even an empty write before it is connected, and says why it never will be.
-        socket.write(Buffer.alloc(0), (e) => {
-          if (e === null || e === undefined) resolve();
-        });
-      }),
+    connected: new Promise((resolve, reject) => {
+      socket.setNoDelay(true);
+      socket.once('error', reject);
+      // The kernel takes not even an empty write before it is connected, and says why it never will be.
+      socket.write(Buffer.alloc(0), (e) => {
+        if (e === null || e === undefined) resolve();
+      });
+    }),
   };
 }

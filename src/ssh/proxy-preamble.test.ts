@@ -1,23 +1,28 @@
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { HostPort } from '../base/service.ts';
 import { parsePreamble, proxyPreamble, readProxyPreamble } from './proxy-preamble.ts';
 
+const unsigned = (client: HostPort): Buffer => proxyPreamble({ client, proof: undefined });
+const bytes = fc.uint8Array({ minLength: 1, maxLength: 900 }).map((array) => Buffer.from(array));
+const proof = fc.option(fc.record({ certificate: bytes, signature: bytes }), { nil: undefined });
 const address = fc.record({ host: fc.oneof(fc.ipV4(), fc.ipV6()), port: fc.integer({ min: 0, max: 65535 }) });
 
 describe('reading a preamble', () => {
   it('finds what a proxy wrote, whatever follows', () => {
     fc.assert(
-      fc.property(address, fc.uint8Array(), (client, rest) => {
-        const preamble = proxyPreamble(client);
-        const reading = parsePreamble(Buffer.concat([preamble, rest]));
-        expect(reading).toEqual({ status: 'found', client, bytes: preamble.length });
+      fc.property(address, proof, fc.uint8Array(), (client, signed, rest) => {
+        const preamble = { client, proof: signed };
+        const written = proxyPreamble(preamble);
+        const reading = parsePreamble(Buffer.concat([written, rest]));
+        expect(reading).toEqual({ status: 'found', preamble, bytes: written.length });
       }),
     );
   });
 
   it('asks for more of every beginning of one', () => {
-    const preamble = proxyPreamble({ host: '203.0.113.9', port: 4022 });
+    const preamble = unsigned({ host: '203.0.113.9', port: 4022 });
     for (let n = 0; n < preamble.length; n++)
       expect(parsePreamble(preamble.subarray(0, n)).status).toBe('incomplete');
   });
@@ -27,13 +32,16 @@ describe('reading a preamble', () => {
     expect(parsePreamble(Buffer.from('Teleport-Prixy'))).toEqual({ status: 'absent' });
   });
 
-  it('never throws, never reads beyond 255 bytes', () => {
+  it('never throws, never reads beyond 16 KiB', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 600 }), (tail) => {
-        const reading = parsePreamble(Buffer.concat([Buffer.from('Teleport-Proxy'), tail]));
-        if (tail.length > 255) expect(reading.status).not.toBe('incomplete');
-        if (reading.status === 'found') expect(reading.bytes).toBeLessThanOrEqual(255);
-      }),
+      fc.property(
+        fc.oneof(fc.uint8Array({ maxLength: 600 }), fc.uint8Array({ minLength: 16_384, maxLength: 17_000 })),
+        (tail) => {
+          const reading = parsePreamble(Buffer.concat([Buffer.from('Teleport-Proxy'), tail]));
+          if (tail.length > 16_384) expect(reading.status).not.toBe('incomplete');
+          if (reading.status === 'found') expect(reading.bytes).toBeLessThanOrEqual(16_384);
+        },
+      ),
     );
   });
 
@@ -45,6 +53,12 @@ describe('reading a preamble', () => {
     ['{"clientAddr":"::1:22"}'],
     ['{"clientAddr":"[1.2.3.4]:22"}'],
     ['{"clientAddr":7}'],
+    ['{"clientAddr":"1.2.3.4:5","certificate":"AAAA"}'],
+    ['{"clientAddr":"1.2.3.4:5","signature":"AAAA"}'],
+    ['{"clientAddr":"1.2.3.4:5","certificate":"AAAA","signature":""}'],
+    ['{"clientAddr":"1.2.3.4:5","certificate":"AAAA","signature":"no base64"}'],
+    ['{"clientAddr":"1.2.3.4:5","certificate":7,"signature":"AAAA"}'],
+    ['{"__proto__":{"clientAddr":"1.2.3.4:5"}}'],
     ['{}'],
     ['[]'],
     ['null'],
@@ -56,9 +70,9 @@ describe('reading a preamble', () => {
   });
 });
 
-describe('a preamble of more than 255 bytes', () => {
+describe('a preamble of more than 16 KiB', () => {
   it('is refused, though it is well made', () => {
-    const body = JSON.stringify({ clientAddr: '1.2.3.4:5', padding: 'x'.repeat(250) });
+    const body = JSON.stringify({ clientAddr: '1.2.3.4:5', padding: 'x'.repeat(16_384) });
     const bytes = Buffer.concat([Buffer.from('Teleport-Proxy'), Buffer.from(body), Buffer.of(0)]);
     expect(parsePreamble(bytes)).toEqual({ status: 'malformed', reason: 'preamble too long' });
   });
@@ -70,9 +84,9 @@ describe('taking a preamble off a stream', () => {
     for (const pieces of [1, 7, 300]) {
       const socket = new PassThrough();
       const found = readProxyPreamble(socket);
-      const bytes = Buffer.concat([proxyPreamble(client), Buffer.from('SSH-2.0-x\r\n')]);
+      const bytes = Buffer.concat([unsigned(client), Buffer.from('SSH-2.0-x\r\n')]);
       for (let at = 0; at < bytes.length; at += pieces) socket.write(bytes.subarray(at, at + pieces));
-      expect(await found).toEqual(client);
+      expect(await found).toEqual({ client, proof: undefined });
       socket.end();
       expect(Buffer.concat(await socket.toArray()).toString()).toBe('SSH-2.0-x\r\n');
     }

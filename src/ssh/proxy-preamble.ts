@@ -1,9 +1,10 @@
 /**
  * The preamble with which a proxy names the true client to a node: written after the node's banner and before the first
- * byte of the client, `Teleport-Proxy{"clientAddr":"1.2.3.4:5678"}` and a zero byte, 255 bytes at most.
+ * byte of the client, `Teleport-Proxy{"clientAddr":"1.2.3.4:5678"}` and a zero byte. Beside the address may stand
+ * `certificate` and `signature` (base64): see signed-client.ts.
  *
- * Anyone who reaches the port can write one. So a preamble is always taken off the stream, but believed only when the
- * caller says that the peer is a proxy of ours; else it is kept as a claim, for the audit.
+ * Anyone who reaches the port can write one. So a preamble is always taken off the stream, but believed only when it is
+ * signed by a proxy for this very connection; else it is kept as a claim, for the audit.
  */
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -11,21 +12,45 @@ import { CodedError } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 
 const MARK = Buffer.from('Teleport-Proxy');
-const MAX_BYTES = 255;
+/** With a certificate of the largest key, for a machine of many names. */
+const MAX_BYTES = 16 * 1024;
 
-/** The bytes of a preamble for `client`, an IP address and a port. */
-export const proxyPreamble = (client: HostPort): Buffer =>
-  Buffer.concat([MARK, Buffer.from(JSON.stringify({ clientAddr: formatHostPort(client) })), Buffer.of(0)]);
+/** Who says that the address is true. */
+export interface PreambleProof {
+  /** Host certificate of the proxy, as SSH writes it. */
+  readonly certificate: Buffer;
+  readonly signature: Buffer;
+}
+
+export interface Preamble {
+  /** An IP address and a port. */
+  readonly client: HostPort;
+  /** Undefined: anybody could have written it. */
+  readonly proof: PreambleProof | undefined;
+}
+
+/** The bytes of a preamble. */
+export function proxyPreamble({ client, proof }: Preamble): Buffer {
+  const fields = {
+    clientAddr: formatHostPort(client),
+    ...(proof !== undefined && {
+      certificate: proof.certificate.toString('base64'),
+      signature: proof.signature.toString('base64'),
+    }),
+  };
+  return Buffer.concat([MARK, Buffer.from(JSON.stringify(fields)), Buffer.of(0)]);
+}
 
 export type PreambleReading =
   /** The stream begins with something else. */
   | { readonly status: 'absent' }
   /** Could still become one. */
   | { readonly status: 'incomplete' }
-  | { readonly status: 'found'; readonly client: HostPort; readonly bytes: number }
+  | { readonly status: 'found'; readonly preamble: Preamble; readonly bytes: number }
   | { readonly status: 'malformed'; readonly reason: string };
 
-function readAddress(text: string): HostPort | undefined {
+function readAddress(text: unknown): HostPort | undefined {
+  if (typeof text !== 'string') return undefined;
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2] ?? '';
   const port = Number(match?.[3]);
@@ -33,15 +58,29 @@ function readAddress(text: string): HostPort | undefined {
   return isIP(host) === family && port <= 65535 ? { host, port } : undefined;
 }
 
-function readBody(body: Buffer): HostPort | undefined {
+function readBytes(text: unknown): Buffer | undefined {
+  if (typeof text !== 'string') return undefined;
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.length > 0 && bytes.toString('base64') === text ? bytes : undefined;
+}
+
+/** Undefined: malformed. */
+function readBody(body: Buffer): Preamble | undefined {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
   } catch {
     return undefined; // said as "malformed" by the caller
   }
-  if (typeof value !== 'object' || value === null || !('clientAddr' in value)) return undefined;
-  return typeof value.clientAddr === 'string' ? readAddress(value.clientAddr) : undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  const fields = new Map<string, unknown>(Object.entries(value));
+  const client = readAddress(fields.get('clientAddr'));
+  if (client === undefined) return undefined;
+  if (!fields.has('certificate') && !fields.has('signature')) return { client, proof: undefined };
+  const certificate = readBytes(fields.get('certificate'));
+  const signature = readBytes(fields.get('signature'));
+  if (certificate === undefined || signature === undefined) return undefined;
+  return { client, proof: { certificate, signature } };
 }
 
 /** Reads a preamble off the first bytes of a stream. Pure. */
@@ -53,10 +92,10 @@ export function parsePreamble(first: Buffer): PreambleReading {
     return first.length < MAX_BYTES
       ? { status: 'incomplete' }
       : { status: 'malformed', reason: 'preamble too long' };
-  const client = readBody(first.subarray(MARK.length, end));
-  return client === undefined
-    ? { status: 'malformed', reason: 'preamble without a client address' }
-    : { status: 'found', client, bytes: end + 1 };
+  const preamble = readBody(first.subarray(MARK.length, end));
+  return preamble === undefined
+    ? { status: 'malformed', reason: 'preamble without a client address, or with half a proof' }
+    : { status: 'found', preamble, bytes: end + 1 };
 }
 
 /**
@@ -64,8 +103,8 @@ export function parsePreamble(first: Buffer): PreambleReading {
  * undefined without one. The socket is left paused. Send the banner before: the other side waits for it.
  * @throws CodedError `bad_request` for a malformed preamble; `unavailable` when the socket ends first.
  */
-export function readProxyPreamble(socket: Duplex): Promise<HostPort | undefined> {
-  const { promise, resolve, reject } = Promise.withResolvers<HostPort | undefined>();
+export function readProxyPreamble(socket: Duplex): Promise<Preamble | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<Preamble | undefined>();
   let first: Buffer = Buffer.alloc(0);
   const leave = (act: () => void): void => {
     socket.pause();
@@ -88,7 +127,7 @@ export function readProxyPreamble(socket: Duplex): Promise<HostPort | undefined>
       }
       const rest = reading.status === 'found' ? first.subarray(reading.bytes) : first;
       if (rest.length > 0) socket.unshift(rest);
-      resolve(reading.status === 'found' ? reading.client : undefined);
+      resolve(reading.status === 'found' ? reading.preamble : undefined);
     });
   };
   socket.on('data', onData).once('end', onEnd).once('close', onEnd).once('error', onEnd);

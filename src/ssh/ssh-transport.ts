@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { hour } from '../base/duration.ts';
+import { WireError } from '../pki/wire.ts';
 import type { ConnectionLayer, Transport } from './connection-layer.ts';
 import {
   isExchangingKeys,
@@ -133,7 +134,7 @@ export class SshTransport implements Transport {
     if (this.#closing) return false;
     this.#heard = true;
     try {
-      if (this.#layer === undefined) throw new Error('asked for channels before logging in');
+      if (this.#layer === undefined) throw new WireError('asked for channels before logging in');
       this.#layer.receive(payload);
     } catch (e) {
       this.#options.onFault(e);

@@ -47,6 +47,8 @@ export interface Protocol {
   _kexinit: Buffer | undefined;
   _hostKeys: Record<string, ParsedKey> | undefined;
   _remoteIdentRaw: Buffer | undefined;
+  /** Ours, as key exchanges sign over it. */
+  _identRaw: Buffer;
   readonly _authsQueue: string[];
   readonly _server: boolean;
   readonly _offer: { readonly lists: { readonly kex: { readonly array: readonly string[] } } };
@@ -68,7 +70,15 @@ export interface Protocol {
 
 function looksRight(p: Partial<Protocol> | undefined): p is Protocol {
   if (p === undefined) return false;
-  const fields = ['_kex', '_kexinit', '_hostKeys', '_remoteIdentRaw', '_destruct', '_server'] as const;
+  const fields = [
+    '_kex',
+    '_kexinit',
+    '_hostKeys',
+    '_remoteIdentRaw',
+    '_identRaw',
+    '_destruct',
+    '_server',
+  ] as const;
   const { read, write } = p._packetRW ?? {};
   const lists = [p._authsQueue, p._offer?.lists.kex.array, SUPPORTED_SERVER_HOST_KEY, SUPPORTED_KEX];
   const functions = [p._onPayload, p.cleanup, p.rekey, read?.read, write?.alloc, write?.finalize];
@@ -96,6 +106,11 @@ export function socketOf(connection: object): Duplex {
 /** What the peer announced, such as SSH-2.0-OpenSSH_9.2; only printable characters, at most 255. */
 export const peerBannerOf = (p: Protocol): string =>
   (p._remoteIdentRaw?.toString('latin1') ?? '').replace(/[^\x20-\x7e]/g, '?').slice(0, 255);
+
+/** Has every key exchange sign over `banner`: what the peer was sent, without the line end. To be called before the first. */
+export function exchangeUnderBanner(p: Protocol, banner: string): void {
+  p._identRaw = Buffer.from(banner, 'latin1');
+}
 
 /** Lets these algorithms be asked for. Widens what may be asked for, never what is asked by default. */
 export function allowAlgorithms(names: {

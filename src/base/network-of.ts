@@ -1,0 +1,39 @@
+import { isIP } from 'node:net';
+
+/** IPv4 that arrives on an IPv6 socket is IPv4; a zone is no part of an address. */
+export const plainAddress = (address: string): string =>
+  address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '').replace(/%.*$/, '');
+
+/**
+ * The eight groups of an IPv6 address, as numbers; undefined for anything else. The last two may be written as IPv4.
+ * Source: RFC 4291, 2.2.
+ */
+export function ipv6Groups(address: string): readonly number[] | undefined {
+  const plain = address.replace(/%.*$/, '');
+  if (isIP(plain) !== 6) return undefined;
+  const hex = plain.replace(
+    /(\d+)\.(\d+)\.(\d+)\.(\d+)$/,
+    (_all, a: string, b: string, c: string, d: string) =>
+      [Number(a) * 256 + Number(b), Number(c) * 256 + Number(d)].map((n) => n.toString(16)).join(':'),
+  );
+  const [head = '', tail] = hex.split('::');
+  const groups = (part: string): number[] =>
+    part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16));
+  const [left, right] = [groups(head), tail === undefined ? [] : groups(tail)];
+  const middle = Array<number>(Math.max(0, 8 - left.length - right.length)).fill(0);
+  return [...left, ...middle, ...right];
+}
+
+/**
+ * Whom to count an address with: itself for IPv4; its /64 for IPv6, of which one customer has all. Source: RFC 6177, 2.
+ * What is no address is counted as it is written.
+ */
+export function networkOf(address: string): string {
+  const plain = plainAddress(address);
+  const groups = ipv6Groups(plain);
+  if (groups === undefined) return plain;
+  return `${groups
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(':')}::/64`;
+}

@@ -1,0 +1,66 @@
+import type { Duplex } from 'node:stream';
+import type { LogSink } from '../base/log-sink.ts';
+import type { HostPort, Strangers } from '../base/service.ts';
+import type { Certificate } from '../pki/ssh-certificate.ts';
+import type { SshAlgorithms } from './algorithms.ts';
+import type { HostKey } from './host-keys.ts';
+import type { DoubtAboutClient } from './server-greeting.ts';
+import type { AuthFailure, Peer, SshConnection } from './server-types.ts';
+
+export interface SshServerOptions {
+  readonly hostKeys: readonly HostKey[];
+  /** Public key blobs of the user authorities trusted now; read at every login. */
+  readonly userAuthorities: () => Iterable<Buffer>;
+  /** Seconds since 1970. */
+  readonly now: () => bigint;
+  /** Last word after the certificate was found good. Throws CodedError to refuse. */
+  readonly authorize: (certificate: Certificate, username: string, peer: Peer) => void;
+  readonly onAuthFailure: (failure: AuthFailure) => void;
+  /** Answer to `x-teleport-version`. */
+  readonly version: string;
+  readonly sink: LogSink;
+  /** Answer to `recording-proxy@teleport.com`; default false. */
+  readonly recordsAtProxy?: () => boolean;
+  /** Moment (seconds since 1970) to end the connection, or undefined for never; asked once, at login. */
+  readonly disconnectAt?: (certificate: Certificate) => bigint | undefined;
+  readonly algorithms?: SshAlgorithms;
+  /** From accept to a finished login; default 60 s. */
+  readonly loginGraceMs?: number;
+  /** Refused certificates per connection; default 6. */
+  readonly maxAuthAttempts?: number;
+  /** Channels open at once per connection; default 512. */
+  readonly maxChannels?: number;
+  /** What a client may send ahead of its reader, per channel; default 2 MiB. 8 MiB suits long distances. */
+  readonly windowBytes?: number;
+  /** Default 5 minutes; 0 turns it off. */
+  readonly keepaliveMs?: number;
+  /** Unanswered keepalives before the connection is closed; default 3. */
+  readonly keepaliveCountMax?: number;
+  /** Bytes in both directions before the keys are renewed; default 1 GiB. */
+  readonly rekeyBytes?: number;
+}
+
+export interface AcceptOptions {
+  /** The client's true address when the caller knows better than the socket. */
+  readonly remoteAddress?: HostPort;
+  /**
+   * Given: the banner asks proxies to sign for the client whom they name (see signed-client.ts), and who signs and is not
+   * believed is refused. A preamble without a signature is taken off the stream and kept as `peer.claimedAddress` only.
+   */
+  readonly doubtAboutClient?: DoubtAboutClient;
+  /** Told of the client's true address, and of its login. */
+  readonly strangers?: Strangers;
+}
+
+export interface SshServer {
+  /** Serves one client. The banner goes out at once; the socket belongs to the server from here on. */
+  accept(socket: Duplex, options?: AcceptOptions): void;
+  /** New connections use these. The set of key types must stay the same. @throws CodedError `misconfigured` */
+  setHostKeys(hostKeys: readonly HostKey[]): void;
+  /** Authenticated connections. */
+  connections(): readonly SshConnection[];
+  /** Takes no new connection from here on; the old ones go on. */
+  drain(): void;
+  /** Closes every connection, authenticated or not. Resolves when no socket is left. */
+  closeConnections(reason: string): Promise<void>;
+}

@@ -1,0 +1,97 @@
+/**
+ * How a node knows that it is a proxy that names the true client. The node's banner asks, with a number of its own for each
+ * connection; the proxy signs that number, the node's host id and the client's address by the key of its host certificate.
+ * So what one proxy said to one node on one connection is good for no other, whoever carries it there; no clock and no list
+ * of used numbers is needed. A node that asks for nothing is of an older release, and gets the address unsigned.
+ */
+import { randomBytes, type KeyObject } from 'node:crypto';
+import { isCoded, messageOf } from '../base/errors.ts';
+import { formatHostPort, type HostPort } from '../base/service.ts';
+import { CertError, checkCertificate } from '../pki/check-ssh-certificate.ts';
+import { hostIdentityOf } from '../pki/host-certificate.ts';
+import { parseCertificate, type Certificate } from '../pki/ssh-certificate.ts';
+import { publicKeyOf, sigAlgsOf, signSsh, verifySsh } from '../pki/ssh-key.ts';
+import { str, WireError } from '../pki/wire.ts';
+import type { Preamble } from './proxy-preamble.ts';
+
+/** Signatures of host keys for other ends begin otherwise: with a hash, or a session id. */
+const PURPOSE = 'teleport-client-address-1';
+const asking = /^SSH-2\.0-Teleport ask-client-address:([0-9a-f]{32})\r?\n/;
+
+/** A number that no other connection has. */
+export const newChallenge = (): string => randomBytes(16).toString('hex');
+
+/** What a server's banner says behind `SSH-2.0-Teleport` to ask for a signed address. A comment of RFC 4253, 4.2. */
+export const askingComment = (challenge: string): string => `ask-client-address:${challenge}`;
+
+/** What a banner asks to have signed; undefined when it asks for nothing. */
+export const challengeOf = (banner: string): string | undefined => asking.exec(banner)?.[1];
+
+export interface Statement {
+  /** From the node's banner. */
+  readonly challenge: string;
+  /** UUID of the node that is told. */
+  readonly hostId: string;
+  readonly client: HostPort;
+}
+
+const bytesOf = ({ challenge, hostId, client }: Statement): Buffer =>
+  Buffer.concat([PURPOSE, challenge, hostId, formatHostPort(client)].map(str));
+
+/** A proxy that signs. */
+export type SignClient = (statement: Statement) => Preamble;
+
+/** @param certificate host certificate of a proxy, as SSH writes it, over `privateKey`. */
+export function clientSigner(privateKey: KeyObject, certificate: Buffer): SignClient {
+  const [algorithm] = sigAlgsOf(publicKeyOf(privateKey).type);
+  return (statement) => ({
+    client: statement.client,
+    proof: { certificate, signature: signSsh(privateKey, algorithm, bytesOf(statement)) },
+  });
+}
+
+export interface ProxyPolicy {
+  /** Public key blobs of the host authorities that are trusted now. */
+  readonly hostAuthorities: Iterable<Buffer>;
+  readonly clusterName: string;
+  /** Seconds since 1970. */
+  readonly now: bigint;
+  /** Whether this host id is a proxy of the cluster now. */
+  readonly isProxy: (hostId: string) => boolean;
+}
+
+/**
+ * Why a preamble with a proof is not believed; undefined when it is.
+ * @param told what this node asked on this connection, and its own host id.
+ */
+export function doubtAbout(
+  { client, proof }: Preamble,
+  told: Pick<Statement, 'challenge' | 'hostId'>,
+  policy: ProxyPolicy,
+): string | undefined {
+  if (proof === undefined) return 'it is not signed';
+  let certificate: Certificate;
+  try {
+    certificate = parseCertificate(proof.certificate);
+    const { hostFqdn, role, clusterName } = hostIdentityOf(certificate);
+    if (clusterName !== policy.clusterName) return 'it is signed by a host of another cluster';
+    checkCertificate(certificate, {
+      kind: 'host',
+      cas: policy.hostAuthorities,
+      principals: [hostFqdn],
+      now: policy.now,
+    });
+    if (role !== 'Proxy') return `it is signed by a host in role ${JSON.stringify(role.slice(0, 64))}`;
+    const suffix = `.${policy.clusterName}`;
+    if (!hostFqdn.endsWith(suffix) || !policy.isProxy(hostFqdn.slice(0, -suffix.length)))
+      return 'it is signed by a host that this node does not know as a proxy of the cluster';
+  } catch (e) {
+    // Besides our own also what node:crypto says of a point that is not on its curve.
+    if (e instanceof CertError || e instanceof WireError || isCoded(e))
+      return `its certificate: ${messageOf(e)}`;
+    return 'its certificate is malformed';
+  }
+  return verifySsh(certificate.key, bytesOf({ ...told, client }), proof.signature)
+    ? undefined
+    : 'it is signed for another connection, another node or another address';
+}
