@@ -17,7 +17,8 @@ import { authorityStream, clusterStream, hostStream, roleStream, userStream } fr
 import type { ClusterLog } from '../src/log/event-log.ts';
 import type { Fact, StreamName } from '../src/log/event.ts';
 import { memoryLog } from '../src/log/memory-log.ts';
-import { createNodeService, type NodeConfig } from '../src/node/service.ts';
+import type { NodeConfig } from '../src/node/node-config.ts';
+import { createNodeService } from '../src/node/service.ts';
 import { issueHostSshCertificate } from '../src/pki/host-certificate.ts';
 import { generateEd25519, privateKeyPem } from '../src/pki/key-pair.ts';
 import { encodeOpensshPrivateKey } from '../src/pki/openssh-private-key.ts';

@@ -129,7 +129,9 @@ describe('a person who is invited', () => {
     for (let i = 0; i < 5; i++) await logIn('wrong', 0);
     const ran = await logIn(password, 1);
     expect(ran.stderr).toContain('error: invalid username, password or second factor');
-    expect((await cluster.tctl('users', 'ls')).stdout).toMatch(/ann +\S+ +locked for (20m0s|19m\d+s) from 127\.0\.0\.1/);
+    expect((await cluster.tctl('users', 'ls')).stdout).toMatch(
+      /ann +\S+ +locked for (20m0s|19m\d+s) from 127\.0\.0\.1/,
+    );
   });
 
   it('can be unlocked by the operator', async () => {

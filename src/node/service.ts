@@ -7,14 +7,7 @@ import { isWildcard } from '../base/addresses.ts';
 import { endingOnce } from '../base/ending.ts';
 import { messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import {
-  formatHostPort,
-  type HostPort,
-  type Listeners,
-  type Metrics,
-  type Running,
-  type Service,
-} from '../base/service.ts';
+import { formatHostPort, type Listeners, type Metrics, type Running, type Service } from '../base/service.ts';
 import { version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import type { HostInfo } from '../domain/host-info.ts';
@@ -27,7 +20,7 @@ import { createSshServer, type SshServer } from '../ssh/cert-server.ts';
 import { loadLibc } from '../ssh/libc.ts';
 import { parseLoginDefs } from '../ssh/login-defs.ts';
 import { Accounts } from '../ssh/passwd.ts';
-import { type CommandLabel, type LabelRunner, openCommandLabels } from './command-labels.ts';
+import { type LabelRunner, openCommandLabels } from './command-labels.ts';
 import { decideAccess } from './decide-access.ts';
 import { doubtByViews } from './doubt-by-views.ts';
 import { findFilePrograms } from './file-programs.ts';
@@ -35,29 +28,8 @@ import { NodeAudit } from './node-audit.ts';
 import { type NodeViews, openNodeViews, userAuthorityBlobs, webProxyAddress } from './node-views.ts';
 import { RefusedLogins } from './refused-logins.ts';
 import { ServedConnection } from './served-connection.ts';
+import type { NodeConfig } from './node-config.ts';
 import type { NodeContext } from './session-context.ts';
-
-export interface NodeConfig {
-  readonly hostId: string;
-  readonly nodename: string;
-  readonly clusterName: string;
-  readonly listenAddress: HostPort;
-  /** What this machine calls itself to others. */
-  readonly advertiseIp?: string;
-  /** `host:port`, what users should call it; the first is told to others. */
-  readonly publicAddresses: readonly string[];
-  readonly labels: Readonly<Record<string, string>>;
-  readonly commandLabels: readonly CommandLabel[];
-  readonly permitUserEnvironment: boolean;
-  /** Patterns of variables that clients may set, besides the usual ones. */
-  readonly acceptEnv: readonly string[];
-  /** Let in also where the password of the unix account is locked. */
-  readonly admitLockedAccounts: boolean;
-  /** argv that runs our own hidden commands (`scp`, `sftp-server`), for example `['/x/bin/teleport']`. */
-  readonly programPath: readonly string[];
-  /** Take our own programs for files also where OpenSSH's are installed. */
-  readonly ownFilePrograms?: boolean;
-}
 
 export interface NodeDeps {
   readonly identity: HostIdentity;
