@@ -62,7 +62,7 @@ describe('hostile text from other machines and people', () => {
               expect({ path, field, what, status: answer.status, ok: answer.status < 500 }).toMatchObject({
                 ok: true,
               });
-              expectPlain(`the answer to ${path}${field}`, answer.body);
+              expect(() => JSON.parse(answer.body) as unknown).not.toThrow();
             }),
           );
       }
@@ -86,7 +86,7 @@ describe('hostile text from other machines and people', () => {
           });
         const host = `${login}@node1`;
         const ran = await ssh('-o', 'SendEnv=LC_HOSTILE', '-o', 'SendEnv=LANG', host, 'env -0');
-        expect({ what, code: ran.code }).toEqual({ what, code: 0 });
+        expect({ what, code: ran.code, stderr: ran.stderr }).toEqual({ what, code: 0, stderr: '' });
         const names = ran.stdout
           .split('\0')
           .filter(Boolean)

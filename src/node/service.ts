@@ -7,7 +7,14 @@ import { isWildcard } from '../base/addresses.ts';
 import { endingOnce } from '../base/ending.ts';
 import { messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import { formatHostPort, type Listeners, type Metrics, type Running, type Service } from '../base/service.ts';
+import {
+  formatHostPort,
+  type HostPort,
+  type Listeners,
+  type Metrics,
+  type Running,
+  type Service,
+} from '../base/service.ts';
 import { version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import type { HostInfo } from '../domain/host-info.ts';
