@@ -84,7 +84,7 @@ describe('hostile text from other machines and people', () => {
             env: { ...here.cluster.env('alice'), LC_HOSTILE: text, LANG: text },
             timeoutMs: 30_000,
           });
-        const host = `${login}@node1`;
+        const host = `${login}@node1.example`;
         const ran = await ssh('-o', 'SendEnv=LC_HOSTILE', '-o', 'SendEnv=LANG', host, 'env -0');
         expect({ what, code: ran.code, stderr: ran.stderr }).toEqual({ what, code: 0, stderr: '' });
         const names = ran.stdout
