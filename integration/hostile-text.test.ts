@@ -94,7 +94,7 @@ describe('hostile text from other machines and people', () => {
         // The prelude has only what the node sets and what was sent by a name that is allowed.
         for (const name of names)
           expect(name).toMatch(
-            /^(?:SSH_[A-Z_]+|LC_[A-Z]+|LANG|HOME|USER|LOGNAME|SHELL|PATH|MAIL|TERM|_|PWD|SHLVL|OLDPWD|TZ)$/,
+            /^(?:SSH_[A-Z_]+|TELEPORT_[A-Z_]+|LC_[A-Z]+|LANG|HOME|USER|LOGNAME|SHELL|PATH|MAIL|TERM|_|PWD|SHLVL|OLDPWD|TZ)$/,
           );
         await here.web(`/web/invite/${encodeURIComponent(text.toWellFormed())}`);
         await here.web(`/webapi/ping?x=${encodeURIComponent(text.toWellFormed())}`, {
