@@ -65,6 +65,7 @@ export async function launch(context: SessionContext, options: LaunchOptions): P
     const process = await startProgram({
       user,
       libc: c,
+      umask: context.loginDefs.umask,
       program: options.plan.program,
       environment: environmentOf(context, options, { user, pty, agent, fromFile }),
       ...(pty === undefined ? {} : { pty }),
@@ -101,7 +102,7 @@ function environmentOf(
   const { subject } = context;
   return sessionEnvironment({
     user: made.user,
-    paths: context.paths,
+    paths: context.loginDefs.paths,
     fromClient: variables,
     remote: subject.peer.remoteAddress,
     local: subject.peer.localAddress,

@@ -8,13 +8,15 @@ import type { ExitStatus } from './channel-types.ts';
 import { lowerLimit, underLimit } from './descriptor-limit.ts';
 import type { Libc } from './libc.ts';
 import { systemProgram, type OsUser } from './passwd.ts';
-import { asUser, onTerminal, preludeInput, programLine, type Program } from './program-line.ts';
+import { asUser, onTerminal, preludeInput, programLine, type Program, withUmask } from './program-line.ts';
 import type { Pty } from './pty.ts';
 import { signalAs, SignalSender } from './signal-as.ts';
 
 export interface ProgramStart {
   readonly user: OsUser;
   readonly program: Program;
+  /** Octal: how its files are made. */
+  readonly umask: string;
   /** All of it: nothing of the daemon's own environment is passed on. */
   readonly environment: ReadonlyMap<string, string>;
   /** Without it, standard streams are sockets: then `echo > /dev/stderr` does not work in programs. */
@@ -122,10 +124,10 @@ function checkStart({ user, program }: ProgramStart): void {
   }
 }
 
-function commandLine({ user, program, pty }: ProgramStart, own: boolean): readonly string[] {
+function commandLine({ user, umask, program, pty }: ProgramStart, own: boolean): readonly string[] {
   const plain = programLine(program, user);
   const inSession = pty === undefined ? plain : onTerminal(required('setsid'), plain);
-  const line = own ? inSession : asUser(required('setpriv'), user, inSession);
+  const line = own ? withUmask(umask, inSession) : asUser(required('setpriv'), { user, umask }, inSession);
   const soft = lowerLimit();
   return soft === undefined ? line : underLimit(required('prlimit'), soft, line);
 }
