@@ -74,7 +74,10 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
   checkClaimedNames({ hostId, nodename, additionalPrincipals });
   const [asOf] = await Promise.all([deps.views.fresh(), seesPresence(deps)]);
   const fromFile = findStatic(deps.staticTokens, hash);
-  const use: TokenUse = { hostId, nodename, role, address, key: fingerprint(publicKey.blob) };
+  const use: TokenUse = {
+    ...{ hostId, nodename, role, address, key: fingerprint(publicKey.blob) },
+    ...(fromFile === undefined ? {} : { tokenId: fromFile.tokenId }),
+  };
   const { tokenRoles, time } = await rolesOfToken(deps, { hash, fromFile, use, asOf });
   const now = deps.world.now();
   checkClock(input, input.sentAt, now);
@@ -87,7 +90,7 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
     now,
   });
   const cause: Cause = { ...causeOf(deps, call), actor: `${role.toLowerCase()}:${hostId}` };
-  const tokenId = tokenIdOf(hash);
+  const tokenId = fromFile?.tokenId ?? tokenIdOf(hash);
   const { position, outcomes } = await transact(
     deps.log.state,
     [
@@ -176,15 +179,15 @@ async function tellRefusal(
   const { address } = call.caller;
   if (!deps.joins.mayTell(address)) return;
   const { hostId, nodename, role } = input;
-  const known =
-    findStatic(deps.staticTokens, hash) !== undefined ||
-    (await deps.log.state.revision(tokenStream(hash))) > 0;
+  const tokenId =
+    findStatic(deps.staticTokens, hash)?.tokenId ??
+    ((await deps.log.state.revision(tokenStream(hash))) > 0 ? tokenIdOf(hash) : undefined);
   const event = {
     event: 'join_token.use',
     code: auditCodes.joinTokenRefused,
     success: false,
     error: reason,
-    ...(known ? { token_id: tokenIdOf(hash) } : {}),
+    ...(tokenId === undefined ? {} : { token_id: tokenId }),
     ...toldOfJoiner({ hostId, nodename, role, address, key: '' }),
   };
   deps.sink.warn('a machine was refused', { reason, address });
