@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -16,6 +17,9 @@ import { str, u32, u64 } from '../src/pki/wire.ts';
 import { openFlag, packet, PacketCutter, request } from '../src/ssh/sftp-wire.ts';
 import { type NodeBench, startNode, toldOf } from './node-bench.ts';
 import { isRoot, makeUser, type ThrowawayUser } from './throwaway-user.ts';
+
+/** Where Debian has it. */
+const sftpServer = '/usr/lib/openssh/sftp-server';
 
 /** Path, kind, mode, modification time and contents of everything under `root`. */
 const treeOf = (root: string, at = ''): string[] =>
@@ -144,6 +148,13 @@ describe.runIf(isRoot).each([
     expect(await toldOf(node, 'scp', { path: `${path}/c.txt` })).toMatchObject({ code: 'T3004I', bytes: 2 });
     expect(await toldOf(node, 'subsystem', { name: 'sftp' })).toMatchObject({ code: 'T3001I' });
   });
+  it.runIf(!ownFilePrograms && existsSync(sftpServer))(
+    'sees the files of an sftp server that is asked for by its path',
+    async () => {
+      await ok(`echo 'put a.txt by-path' | $SFTP -q -s ${sftpServer} -b - ${host}`);
+      expect(await toldOf(node, 'scp', { path: `${user.home}/by-path` })).toMatchObject({ code: 'T3005I' });
+    },
+  );
   it('sftp resumes and refuses as the user may', async () => {
     await ok(`printf '\\n' > half && $SFTP -q -b - ${host} <<'END'
 put a.txt grown
