@@ -151,7 +151,7 @@ describe.runIf(isRoot).each([
   it.runIf(!ownFilePrograms && existsSync(sftpServer))(
     'sees the files of an sftp server that is asked for by its path',
     async () => {
-      await ok(`echo 'put a.txt by-path' | $SFTP -q -s ${sftpServer} -b - ${host}`);
+      await ok(`echo a > a.txt; echo 'put a.txt by-path' | $SFTP -q -s ${sftpServer} -b - ${host}`);
       expect(await toldOf(node, 'scp', { path: `${user.home}/by-path` })).toMatchObject({ code: 'T3005I' });
     },
   );
