@@ -114,6 +114,37 @@ describe('an environment that the runtime would obey', () => {
   );
 });
 
+describe('a umask that shuts nobody out', () => {
+  /** Of everything below it, what others may write to. */
+  const writable = async (...folders: string[]): Promise<string> =>
+    (await run('find', [...folders, '-perm', '/022', '-not', '-type', 'l'])).stdout;
+
+  it('is not that of the daemon, nor of the code that it keeps, nor of its files', async () => {
+    rmSync(resolve('dist/.cache'), { recursive: true, force: true });
+    const before = process.umask(0);
+    const child = cluster.spawn();
+    process.umask(before);
+    await until('the daemon to serve', async () =>
+      (await cluster.readyz())?.code === 200 ? true : undefined,
+    );
+    expect(readFileSync(`/proc/${String(child.pid)}/status`, 'utf8')).toMatch(/^Umask:\t0077$/m);
+    expect((await cluster.tctl('status')).code).toBe(0);
+    await cluster.stop();
+    expect(readdirSync(resolve('dist/.cache'))).not.toEqual([]);
+    expect(await writable(resolve('dist/.cache'), cluster.dataDir)).toBe('');
+  });
+  it('leaves no folder of code that root would run: it is not used, and said', async () => {
+    chmodSync(resolve('dist/.cache'), 0o777);
+    const ran = await cluster.tctl('version');
+    chmodSync(resolve('dist/.cache'), 0o755);
+    expect(ran).toMatchObject({ code: 0 });
+    expect(ran.stderr).toMatch(
+      /^warning: \S+\.cache can be written by others: compiled code is not kept there/,
+    );
+    expect((await cluster.tctl('version')).stderr).toBe('');
+  });
+});
+
 describe('a data directory that somebody prepared', () => {
   /** What the daemon says when something else lies in the place of a file. */
   const insteadOf = async (name: string, prepare: (path: string) => void): Promise<string> => {

@@ -78,6 +78,14 @@ describe.runIf(isRoot)('what a node does for a login', () => {
     expect(readFileSync('/proc/thread-self/status', 'utf8')).toMatch(/^Uid:(\t0){4}\nGid:(\t0){4}$/m);
   });
 
+  it('makes files as a login does, whatever the umask of the daemon', async () => {
+    for (const ours of [0o000, 0o077]) {
+      const before = process.umask(ours); // the node is this very process
+      const ran = await node.sh(config, `$SSH ${host} umask; $SSH root@node1 umask`);
+      process.umask(before);
+      expect(ran.stdout).toBe('0022\n0022\n');
+    }
+  });
   it('signals as the login: a set-uid program that has become root is not reached, nor waited for', async () => {
     const suid = join(node.directory, 'become-root');
     copyFileSync('/usr/bin/setpriv', suid);

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -13,9 +14,12 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { str, u32, u64 } from '../src/pki/wire.ts';
-import { openFlag, packet, request } from '../src/ssh/sftp-wire.ts';
+import { openFlag, packet, PacketCutter, request } from '../src/ssh/sftp-wire.ts';
 import { type NodeBench, startNode, toldOf } from './node-bench.ts';
 import { isRoot, makeUser, type ThrowawayUser } from './throwaway-user.ts';
+
+/** Where Debian has it. */
+const sftpServer = '/usr/lib/openssh/sftp-server';
 
 /** Path, kind, mode, modification time and contents of everything under `root`. */
 const treeOf = (root: string, at = ''): string[] =>
@@ -144,6 +148,13 @@ describe.runIf(isRoot).each([
     expect(await toldOf(node, 'scp', { path: `${path}/c.txt` })).toMatchObject({ code: 'T3004I', bytes: 2 });
     expect(await toldOf(node, 'subsystem', { name: 'sftp' })).toMatchObject({ code: 'T3001I' });
   });
+  it.runIf(!ownFilePrograms && existsSync(sftpServer))(
+    'sees the files of an sftp server that is asked for by its path',
+    async () => {
+      await ok(`echo a > a.txt; echo 'put a.txt by-path' | $SFTP -q -s ${sftpServer} -b - ${host}`);
+      expect(await toldOf(node, 'scp', { path: `${user.home}/by-path` })).toMatchObject({ code: 'T3005I' });
+    },
+  );
   it('sftp resumes and refuses as the user may', async () => {
     await ok(`printf '\\n' > half && $SFTP -q -b - ${host} <<'END'
 put a.txt grown
@@ -154,24 +165,51 @@ END`);
     expect(readFileSync(join(user.home, 'grown'), 'utf8')).toBe('a\nmore\n');
     expect(await toldOf(node, 'scp', { path: '/etc/tt-not-allowed' })).toMatchObject({ code: 'T3005E' });
   });
-  it('ends sftp whose transfers cannot be followed, before anything is moved', async () => {
-    await ok(`$SSH ${host} 'echo secret > hidden'`);
+  /** Packets of a client that keeps to no rule, and all that comes back until the server has ended. */
+  const converse = async (...packets: readonly Buffer[]): Promise<{ exit: unknown; got: string }> => {
     const client = await node.connect('alice', user.name);
     const session = await client.subsystem('sftp');
     const got: Buffer[] = [];
-    session.channel.on('data', (chunk: Buffer) => got.push(chunk));
-    // The close of nothing has the id of the open: who takes its answer for that of the open sees no file.
-    const open = packet(request.open, u32(7), str('hidden'), u32(openFlag.read), u32(0));
-    session.channel.write(Buffer.concat([packet(request.init, u32(3)), open]));
-    session.channel.write(packet(request.close, u32(7), str('zzzz')));
-    session.channel.write(packet(request.read, u32(8), str(u32(0)), u64(0n), u32(100)));
-    expect(await session.exit).toMatchObject({ status: 'exited', code: 255 });
+    let answers = 0;
+    const cutter = new PacketCutter(0, () => {
+      if (++answers > packets.length) session.channel.end(); // OpenSSH's server drops answers at the end of its input
+    });
+    session.channel.on('data', (chunk: Buffer) => {
+      got.push(chunk);
+      cutter.push(chunk);
+    });
+    session.channel.write(Buffer.concat([packet(request.init, u32(3)), ...packets]));
+    const exit = await session.exit;
     client.close();
-    expect(Buffer.concat(got).toString('latin1')).not.toContain('secret');
-    expect(await toldOf(node, 'scp', { path: 'hidden' })).toMatchObject({ exitError: 'broken off' });
+    return { exit, got: Buffer.concat(got).toString('latin1') };
+  };
+  const opening = (id: number, path: string): Buffer =>
+    packet(request.open, u32(id), str(path), u32(openFlag.read), u32(0));
+  const first = str(ownFilePrograms ? '0' : u32(0)); // the handle that the server gives first
+  const reading = packet(request.read, u32(8), first, u64(0n), u32(100));
+
+  it('sees a file that is opened beside another request of the same id', async () => {
+    await ok(`$SSH ${host} 'echo secret > hidden'`);
+    // Who takes the answer to the close of nothing for that to the open sees no file.
+    const nothing = packet(request.close, u32(7), str('zzzz'));
+    const { got } = await converse(
+      opening(7, 'hidden'),
+      nothing,
+      reading,
+      packet(request.close, u32(9), first),
+    );
+    expect(got).toContain('secret');
+    expect(await toldOf(node, 'scp', { path: 'hidden' })).toMatchObject({ code: 'T3004I', bytes: 7 });
+  });
+  it('ends sftp whose transfers cannot be followed, before anything is moved', async () => {
+    await ok(`$SSH ${host} 'echo secret > hidden2'`);
+    const { exit, got } = await converse(opening(7, 'hidden2'), packet(21, u32(7)), reading);
+    expect(exit).toMatchObject({ status: 'exited', code: 255 });
+    expect(got).not.toContain('secret');
+    expect(await toldOf(node, 'scp', { path: 'hidden2' })).toMatchObject({ exitError: 'broken off' });
     expect(
       await toldOf(node, 'subsystem', {
-        exitError: 'ended: transfers cannot be followed for the audit (two requests with the id 7 at once)',
+        exitError: 'ended: transfers cannot be followed for the audit (a request of unknown kind 21)',
       }),
     ).toMatchObject({ code: 'T3001E', name: 'sftp' });
   });

@@ -41,6 +41,24 @@ describe.each(await systemdRoots())('systemd $version', ({ root, version }) => {
   }, 120_000);
   afterAll(() => machine.close());
 
+  const coresOf = (pid: number): Promise<string> =>
+    machine.must(`grep -E '^Max core file size' /proc/${pid}/limits`);
+
+  describe('teleport.service', () => {
+    it('shuts nothing in that the shells of people would inherit, and writes no core', async () => {
+      await writeConfiguration(machine, authConfiguration('/var/lib/shells'));
+      await machine.must('systemctl start teleport');
+      const pid = await mainPidOf(machine, 'teleport');
+      const status = await machine.must(`cat /proc/${pid}/status /proc/1/status`);
+      const [ours, systemds] = [...status.matchAll(/^CapBnd:\t(.*)$/gm)].map(([, bounds]) => bounds);
+      expect(ours).toBe(systemds);
+      expect(status).toMatch(/^NoNewPrivs:\t0$/m);
+      expect(status).toMatch(/^Seccomp:\t0$/m);
+      expect(await coresOf(pid)).toMatch(/size +0 +unlimited /);
+      await machine.must('systemctl stop teleport');
+    });
+  });
+
   describe('teleport-auth.service', () => {
     it('serves, shut in', async () => {
       await writeConfiguration(machine, authConfiguration('/var/lib/teleport'));
@@ -54,6 +72,7 @@ describe.each(await systemdRoots())('systemd $version', ({ root, version }) => {
       expect(await machine.must(`grep -E 'NoNewPrivs|CapBnd' /proc/${pid}/status`)).toMatch(
         /CapBnd:\s+0+\nNoNewPrivs:\s+1/,
       );
+      expect(await coresOf(pid)).toMatch(/size +0 +0 /);
       await machine.must('systemctl reload teleport-auth');
       await until('another main process', async () =>
         (await mainPidOf(machine, 'teleport-auth')) !== pid ? true : undefined,
@@ -83,6 +102,7 @@ describe.each(await systemdRoots())('systemd $version', ({ root, version }) => {
       expect(await machine.must(`grep -E 'NoNewPrivs|CapBnd' /proc/${pid}/status`)).toMatch(
         /CapBnd:\s+0+400\nNoNewPrivs:\s+1/,
       );
+      expect(await coresOf(pid)).toMatch(/size +0 +0 /);
       expect(
         await machine.must(`ls -A /proc/${pid}/root/root /proc/${pid}/root/home | grep -v : || true`),
       ).toBe('');

@@ -77,7 +77,10 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
   checkClaimedNames({ hostId, nodename, additionalPrincipals });
   const [asOf] = await Promise.all([deps.views.fresh(), seesPresence(deps)]);
   const fromFile = findStatic(deps.staticTokens, hash);
-  const use: TokenUse = { hostId, nodename, role, address, key: fingerprint(publicKey.blob) };
+  const use: TokenUse = {
+    ...{ hostId, nodename, role, address, key: fingerprint(publicKey.blob) },
+    ...(fromFile === undefined ? {} : { tokenId: fromFile.tokenId }),
+  };
   const { tokenRoles, patterns, time } = await termsOfToken(deps, { hash, fromFile, use, asOf });
   const now = deps.world.now();
   checkClock(input, input.sentAt, now);
@@ -88,7 +91,7 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
     { hostId, nodename, role, others: additionalPrincipals, peer: ipOf(address), patterns },
     refuse,
   );
-  const tokenId = tokenIdOf(hash);
+  const tokenId = fromFile?.tokenId ?? tokenIdOf(hash);
   takeJoin(deps, tokenId, address);
   const certificates = await certifyHost(deps, {
     hostId,
@@ -213,15 +216,15 @@ async function tellRefusal(
   const { address } = call.caller;
   if (!deps.joins.mayTell(address)) return;
   const { hostId, nodename, role } = input;
-  const known =
-    findStatic(deps.staticTokens, hash) !== undefined ||
-    (await deps.log.state.revision(tokenStream(hash))) > 0;
+  const tokenId =
+    findStatic(deps.staticTokens, hash)?.tokenId ??
+    ((await deps.log.state.revision(tokenStream(hash))) > 0 ? tokenIdOf(hash) : undefined);
   const event = {
     event: 'join_token.use',
     code: auditCodes.joinTokenRefused,
     success: false,
     error: unprovedReason(reason),
-    ...(known ? { token_id: tokenIdOf(hash) } : {}),
+    ...(tokenId === undefined ? {} : { token_id: tokenId }),
     ...toldOfJoiner({ hostId, nodename: unprovedName(nodename), role, address, key: '' }),
   };
   deps.sink.warn('a machine was refused', { reason: event.error, address });

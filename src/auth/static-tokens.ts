@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { LogSink } from '../base/log-sink.ts';
-import { type JoinRole, tokenIdOf } from '../domain/join-token.ts';
+import type { JoinRole } from '../domain/join-token.ts';
 import { tokenHash } from '../pki/token.ts';
 
 /** A token as the file of an auth server has it. */
@@ -14,6 +14,10 @@ export interface StaticToken {
 export interface KnownStaticToken {
   readonly roles: readonly JoinRole[];
   readonly hash: string;
+  /**
+   * How it is called where people read: by its line in the file. A part of its hash would tell whoever reads a log how to
+   * find a short secret without asking anybody.
+   */
   readonly tokenId: string;
 }
 
@@ -23,9 +27,9 @@ export const shortestSafeToken = 16;
 /** Reads what the file says. Two lines of one secret are one token in the roles of both. */
 export function readStaticTokens(tokens: readonly StaticToken[], sink: LogSink): readonly KnownStaticToken[] {
   const byHash = new Map<string, KnownStaticToken>();
-  for (const { roles, token } of tokens) {
+  for (const [i, { roles, token }] of tokens.entries()) {
     const hash = tokenHash(token);
-    const tokenId = tokenIdOf(hash);
+    const tokenId = byHash.get(hash)?.tokenId ?? `static-${i + 1}`;
     if (token.length < shortestSafeToken)
       sink.warn(`a static token (auth_service.tokens) is so short that it can be guessed: ${tokenId}`, {
         roles: roles.join(','),

@@ -9,7 +9,7 @@ import { searchAudit } from './search-audit.ts';
 import { adminCall, callOf, eventsOf, newKeyLine, openTestAuth, type TestAuth } from './testing.ts';
 
 const secret = 'a-static-token-0001';
-const staticId = tokenHash(secret).slice(0, 16);
+const staticId = 'static-1';
 let auth: TestAuth;
 beforeEach(async () => {
   auth = await openTestAuth({
@@ -89,8 +89,31 @@ describe('listing tokens', () => {
   it('warns of a static token that can be guessed, without saying it', () => {
     const warned = auth.sink.lines.filter((line) => line.includes('can be guessed'));
     expect(warned).toHaveLength(1);
-    expect(warned[0]).toContain(tokenHash('short').slice(0, 16));
+    expect(warned[0]).toContain('static-3');
     expect(warned[0]).not.toContain('"short"');
+  });
+
+  it('calls a token of the file by its line wherever people read: its hash would give a short one away', async () => {
+    const joining = {
+      ...{ hostId: '00000000-0000-4000-8000-0000000000b2', nodename: 'n2', token: 'short' },
+      ...{ publicKey: newKeyLine(), additionalPrincipals: [], sentAt: auth.world.now() },
+    };
+    const anyone = callOf({ kind: 'anyone', address: '192.0.2.1:1' });
+    await joinHost(auth.deps, anyone, { ...joining, role: 'Node' });
+    await expect(joinHost(auth.deps, anyone, { ...joining, role: 'Proxy' })).rejects.toThrow(
+      'does not allow',
+    );
+    const { tokens } = await listTokens(auth.deps);
+    const { events } = await searchAudit(auth.deps, {
+      ...{ from: '2000-01-01T00:00:00.000Z', to: '2100-01-01T00:00:00.000Z' },
+      ...{ types: ['join_token.use'], user: '', limit: 10 },
+    });
+    expect(events.map(({ code, ...rest }) => `${code} ${String(rest['token_id'])}`).sort()).toEqual([
+      'TJT02I static-3',
+      'TJT02W static-3',
+    ]);
+    for (const hash of [tokenHash('short'), tokenHash(secret)])
+      expect(JSON.stringify([auth.sink.lines, tokens, events])).not.toContain(hash.slice(0, 8));
   });
 });
 

@@ -3,6 +3,7 @@ import {
   closeSync,
   constants,
   existsSync,
+  fchmodSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -25,6 +26,7 @@ export function writeFileAtomic(path: string, data: string | Uint8Array, mode: n
   rmSync(temporary, { force: true });
   const fd = openSync(temporary, 'wx', mode);
   try {
+    fchmodSync(fd, mode); // whatever our umask
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
     fsyncSync(fd);

@@ -166,7 +166,7 @@ function tellToken(fact: TokenFact | undefined, tokenId: string, by: string): To
         event: 'join_token.use',
         code: auditCodes.joinTokenUse,
         success: true,
-        token_id: tokenId,
+        token_id: fact.data.tokenId ?? tokenId,
         ...toldOfJoiner(fact.data),
       };
     case undefined:

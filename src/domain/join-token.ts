@@ -33,7 +33,10 @@ function roleOf(name: string): JoinRole {
   );
 }
 
-/** How a token is called where people read: enough of its hash to tell tokens apart, too little to admit anybody. */
+/**
+ * How a token that was created is called where people read: enough of its hash to tell tokens apart, too little to admit
+ * anybody. It is random, or long; one of a file need not be, and is called by its place there.
+ */
 export const tokenIdOf = (tokenHash: string): string => tokenHash.slice(0, 16);
 
 /** How long a token may live, in milliseconds, and how often it may be used. */
@@ -70,6 +73,8 @@ export const tokenFact = z.discriminatedUnion('type', [
       address: z.string(),
       /** Fingerprint of the public key that was certified. */
       key: z.string(),
+      /** What a token of a file is called. Older releases called it by its hash, as those that were created. */
+      tokenId: z.string().optional(),
     }),
   }),
   z.object({ type: z.literal('token.deleted'), data: z.object({}) }),

@@ -66,6 +66,7 @@ export async function launch(context: SessionContext, options: LaunchOptions): P
     const process = await startProgram({
       user,
       libc: c,
+      umask: context.loginDefs.umask,
       program: options.plan.program,
       environment: environmentOf(context, options, { user, pty, agent, fromFile }),
       ...(pty === undefined ? {} : { pty }),
@@ -103,7 +104,7 @@ function environmentOf(
   const { variables: fitting, leftOut } = lineVariables(
     sessionEnvironment({
       user: made.user,
-      paths: context.paths,
+      paths: context.loginDefs.paths,
       fromClient: variables,
       remote: subject.peer.remoteAddress,
       local: subject.peer.localAddress,

@@ -19,8 +19,12 @@ export async function loginAccount(
   const user = await accounts.user(login);
   if (user === undefined) throw new CodedError('unavailable', `user: unknown user ${login}`);
   const today = Math.floor(Date.parse(world.now()) / day);
-  const refusal = await accountRefusal(user, { today, admitsLocked: admitsLockedAccounts });
+  const refusal = await accountRefusal(user, { accounts, today, admitsLocked: admitsLockedAccounts });
   if (refusal === undefined) return user;
-  sink.warn('a login was refused by this machine', { user: username, login, reason: refusal });
+  sink.warn('a login was refused by this machine', {
+    ...{ user: username, login, reason: refusal },
+    advice:
+      '`chage -l` and `passwd -S` show what the machine says of an account; ssh_service.admit_locked_accounts admits locked ones',
+  });
   throw new CodedError('access_denied', refusal);
 }

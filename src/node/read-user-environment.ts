@@ -2,6 +2,7 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { AcceptsVariable } from '../ssh/accepted-variables.ts';
 import { parseEnvironmentFile } from '../ssh/environment-file.ts';
 import type { Libc } from '../ssh/libc.ts';
+import { defaultUmask } from '../ssh/login-defs.ts';
 import { systemProgram, type OsUser } from '../ssh/passwd.ts';
 import { lineVariables } from '../ssh/program-line.ts';
 import { startProgram } from '../ssh/user-process.ts';
@@ -27,6 +28,7 @@ export async function readUserEnvironment(
   const reader = await startProgram({
     user,
     libc,
+    umask: defaultUmask,
     program: { kind: 'plain', argv: [head, '-c', String(maxBytes), '--', path] },
     environment: lineVariables([['PATH', '/usr/bin:/bin']]).variables,
   });

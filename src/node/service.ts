@@ -176,7 +176,7 @@ class Node {
       audit: this.#audit,
       accounts: new Accounts(),
       filePrograms: findFilePrograms(config.programPath, config.ownFilePrograms ?? false),
-      paths: parseLoginDefs(await readFile('/etc/login.defs', 'utf8').catch(() => '')), // not everywhere there is one
+      loginDefs: parseLoginDefs(await readFile('/etc/login.defs', 'utf8').catch(() => '')), // not everywhere there is one
       hostId: config.hostId,
       clusterName: config.clusterName,
       acceptsVariable: acceptedVariables(config.acceptEnv),

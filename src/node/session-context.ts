@@ -3,7 +3,7 @@ import type { World } from '../base/world.ts';
 import type { AcceptsVariable } from '../ssh/accepted-variables.ts';
 import type { SshConnection } from '../ssh/cert-server.ts';
 import type { LibcLoad } from '../ssh/libc.ts';
-import type { LoginPaths } from '../ssh/login-defs.ts';
+import type { LoginDefs } from '../ssh/login-defs.ts';
 import type { Accounts } from '../ssh/passwd.ts';
 import type { FilePrograms } from './file-programs.ts';
 import type { AuditSubject, NodeAudit } from './node-audit.ts';
@@ -16,7 +16,7 @@ export interface NodeContext {
   readonly accounts: Accounts;
   readonly libc: LibcLoad;
   readonly filePrograms: FilePrograms;
-  readonly paths: LoginPaths;
+  readonly loginDefs: LoginDefs;
   readonly hostId: string;
   readonly clusterName: string;
   /** Of those that a client, or the file in a person's home, sets. */

@@ -38,7 +38,17 @@ export function planOf(
 
 const line = (command: string): Program => ({ kind: 'command', command });
 
+/**
+ * A command line that runs an sftp server and nothing else, as `sftp -s PATH` asks for it, or a certificate forces it: its
+ * transfers are told as those of the subsystem. `internal-sftp` is what sshd calls its own.
+ */
+const sftpServerLine = /^(?:\/[\w./-]*)?sftp-server(?: [\w ./=,-]*)?$/;
+
 function commandPlan(command: string, programs: FilePrograms): Plan {
+  if (command === 'internal-sftp' || sftpServerLine.test(command)) {
+    const served = command === 'internal-sftp' ? programs.sftp : command;
+    return { kind: 'sftp', program: line(served), command, original: undefined };
+  }
   const scp = parseScpCommand(command);
   return scp === undefined
     ? { kind: 'exec', program: line(command), command, original: undefined }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { accountRefusal, closedNotice } from './account-refusal.ts';
+import { Accounts } from './passwd.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'nologin-'));
 afterAll(() => {
@@ -29,7 +30,7 @@ describe('a machine that is closed', () => {
 describe('an account without a program for its shell', () => {
   it.each(['/no/such/shell', '/etc/passwd', '/tmp'])('%s', async (shell) => {
     const user = { name: 'no-such-account', uid: 4242, gid: 4242, home: '/', shell, groups: [] };
-    expect(await accountRefusal(user, { today: 1, admitsLocked: false })).toBe(
+    expect(await accountRefusal(user, { accounts: new Accounts(), today: 1, admitsLocked: false })).toBe(
       `the account no-such-account cannot be used: its shell ${shell} is not a program`,
     );
   });

@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
-import { accountLine, type OsUser } from './passwd.ts';
+import type { Accounts, OsUser } from './passwd.ts';
 import { isLocked, parseShadowLine, shadowFault } from './shadow.ts';
 
 export interface AccountPolicy {
+  readonly accounts: Accounts;
   /** Days since 1970. */
   readonly today: number;
   /** An account whose password is locked (`!`) counts as open: many system images lock every password. */
@@ -27,20 +28,18 @@ export async function accountRefusal(user: OsUser, policy: AccountPolicy): Promi
 
 async function databaseFault(
   name: string,
-  { today, admitsLocked }: AccountPolicy,
+  { accounts, today, admitsLocked }: AccountPolicy,
 ): Promise<string | undefined> {
   // Not as root we serve our own account only, and what is said of it is made up.
   if (process.getuid?.() !== 0) return undefined;
-  const line = await accountLine('shadow', name);
-  if (line !== undefined) {
-    const entry = parseShadowLine(line);
-    return entry === undefined
-      ? 'its line in the shadow file is malformed'
-      : shadowFault(entry, today, admitsLocked);
-  }
-  // A directory service may keep no such line.
-  const password = (await accountLine('passwd', name))?.split(':')[1] ?? '';
-  return isLocked(password) && !admitsLocked ? 'it is locked' : undefined;
+  const line = await accounts.passwordLine(name);
+  // A directory service may keep no line in the shadow database.
+  if (line?.database !== 'shadow')
+    return isLocked(line?.text.split(':')[1] ?? '') && !admitsLocked ? 'it is locked' : undefined;
+  const entry = parseShadowLine(line.text);
+  return entry === undefined
+    ? 'its line in the shadow file is malformed'
+    : shadowFault(entry, today, admitsLocked);
 }
 
 /** A shell that refuses by itself (nologin) is one. Source: allowed_user() of OpenSSH. */

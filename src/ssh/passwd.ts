@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { CodedError, messageOf } from '../base/errors.ts';
 
@@ -80,13 +80,6 @@ async function lookUp(database: 'passwd' | 'group' | 'shadow', name: string): Pr
   return stdout.split('\n').find((line) => line.startsWith(`${name}:`));
 }
 
-/**
- * An account's line of passwd(5) or shadow(5); undefined when there is none. Only root is told what the latter says.
- * @throws CodedError `unavailable` when the system does not answer.
- */
-export const accountLine = (database: 'passwd' | 'shadow', name: string): Promise<string | undefined> =>
-  askable.test(name) ? lookUp(database, name) : Promise.resolve(undefined);
-
 async function groupsOf(name: string): Promise<readonly number[]> {
   const id = systemProgram('id');
   if (id === undefined) throw new CodedError('unavailable', 'the program id is not installed');
@@ -110,12 +103,32 @@ async function readGroupId(name: string): Promise<number | undefined> {
 
 const CACHE_MS = 3_000;
 
+/** What is known of an account's password. */
+export interface PasswordLine {
+  readonly database: 'shadow' | 'passwd';
+  readonly text: string;
+}
+
+/** Differs once a file has been changed or replaced. */
+async function stampOf(path: string): Promise<string> {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    return [ino, size, mtimeNs, ctimeNs].join(' ');
+  } catch (e) {
+    return (e as NodeJS.ErrnoException).code ?? messageOf(e);
+  }
+}
+
 /**
  * The accounts of this machine, asked without holding the event loop. An answer is kept for three seconds: a burst of
  * sessions asks once, and an account that was just made or changed is seen at once for all practical purposes.
  */
 export class Accounts {
   readonly #users = new Map<string, { readonly until: number; readonly user: Promise<OsUser | undefined> }>();
+  readonly #passwords = new Map<
+    string,
+    { readonly until: number; readonly stamp: string; readonly line: PasswordLine | undefined }
+  >();
   readonly #now: () => number;
   #ttyGroup: Promise<number | undefined> | undefined;
 
@@ -137,6 +150,31 @@ export class Accounts {
     this.#users.set(name, { until: now + CACHE_MS, user });
     user.catch(() => this.#users.delete(name)); // a failure is not remembered; the caller hears of it
     return user;
+  }
+
+  /**
+   * An account's line of shadow(5), or without one that of passwd(5); undefined when there is neither. Only root is told
+   * what the former says. Asked before each forward: an answer is kept for three seconds as well, but not beyond a change
+   * of the file.
+   * @throws CodedError `unavailable` when the system does not answer.
+   */
+  async passwordLine(name: string): Promise<PasswordLine | undefined> {
+    if (!askable.test(name)) return undefined;
+    const stamp = await stampOf('/etc/shadow');
+    const now = this.#now();
+    const known = this.#passwords.get(name);
+    if (known !== undefined && now < known.until && known.stamp === stamp) return known.line;
+    for (const [key, entry] of this.#passwords) if (now >= entry.until) this.#passwords.delete(key);
+    const shadow = await lookUp('shadow', name);
+    const passwd = shadow === undefined ? await lookUp('passwd', name) : undefined;
+    const line: PasswordLine | undefined =
+      shadow !== undefined
+        ? { database: 'shadow', text: shadow }
+        : passwd !== undefined
+          ? { database: 'passwd', text: passwd }
+          : undefined;
+    this.#passwords.set(name, { until: now + CACHE_MS, stamp, line });
+    return line;
   }
 
   /** The group of terminals, or undefined where there is none. */

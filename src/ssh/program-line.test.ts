@@ -15,7 +15,11 @@ describe('the line that is run', () => {
     ]);
   });
   it('drops to the ids and exactly the groups of the user before anything of the client is seen', () => {
-    const line = asUser('/usr/bin/setpriv', user, onTerminal('/usr/bin/setsid', ['/bin/bash', '-l']));
+    const line = asUser(
+      '/usr/bin/setpriv',
+      { user, umask: '027' },
+      onTerminal('/usr/bin/setsid', ['/bin/bash', '-l']),
+    );
     expect(line.slice(0, 6)).toEqual([
       '/usr/bin/setpriv',
       '--reuid=1000',
@@ -24,8 +28,16 @@ describe('the line that is run', () => {
       '--',
       '/bin/sh',
     ]);
-    expect(line.slice(-6)).toEqual(['/home/joe', '/usr/bin/setsid', '--ctty', '--', '/bin/bash', '-l']);
-    expect(asUser('setpriv', { ...user, groups: [] }, [])[3]).toBe('--clear-groups');
+    expect(line.slice(-7)).toEqual([
+      '/home/joe',
+      '027',
+      '/usr/bin/setsid',
+      '--ctty',
+      '--',
+      '/bin/bash',
+      '-l',
+    ]);
+    expect(asUser('setpriv', { user: { ...user, groups: [] }, umask: '022' }, [])[3]).toBe('--clear-groups');
   });
   it('sends variables one to a line', () => {
     const { variables, leftOut } = lineVariables([

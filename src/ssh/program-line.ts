@@ -35,8 +35,9 @@ export function programLine(program: Program, { shell }: Pick<OsUser, 'shell'>):
 export const prelude = [
   'while IFS= read -r v <&3; do export "$v"; done',
   'exec 3<&-',
+  'umask "$2"',
   'cd -- "$1" 2>/dev/null || { echo "Could not change to the home directory $1: starting in /" >&2; cd /; }',
-  'shift',
+  'shift 2',
   'exec "$@"',
 ].join('\n');
 
@@ -78,9 +79,25 @@ export const withIdsOf = (setpriv: string, user: OsUser, line: readonly string[]
   ...line,
 ];
 
-/** The same in its home, with the variables from descriptor 3. */
-export const asUser = (setpriv: string, user: OsUser, line: readonly string[]): readonly string[] =>
-  withIdsOf(setpriv, user, ['/bin/sh', '-c', prelude, 'sh', user.home, ...line]);
+/** How a session's files are made: our own umask is none of its business. */
+export interface SessionStart {
+  readonly user: OsUser;
+  /** Octal. */
+  readonly umask: string;
+}
+
+/** The same in its home, with its umask, and the variables from descriptor 3. */
+export const asUser = (
+  setpriv: string,
+  { user, umask }: SessionStart,
+  line: readonly string[],
+): readonly string[] => withIdsOf(setpriv, user, ['/bin/sh', '-c', prelude, 'sh', user.home, umask, ...line]);
+
+/** argv that runs `line` with that umask, as whoever we are. */
+export const withUmask = (umask: string, line: readonly string[]): readonly string[] => [
+  ...['/bin/sh', '-c', 'umask "$1"; shift; exec "$@"', 'sh', umask],
+  ...line,
+];
 
 /** argv that runs `line` with its standard input as controlling terminal, in a session of its own. */
 export const onTerminal = (setsid: string, line: readonly string[]): readonly string[] => [

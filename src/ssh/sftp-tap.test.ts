@@ -95,19 +95,6 @@ describe('watching sftp', () => {
   });
   it.each<[string, string, readonly Step[]]>([
     [
-      'an id in use',
-      'two requests with the id 7 at once',
-      [
-        ['c', Buffer.concat([open(7, '/a', openFlag.read), close(7, 'zzzz')])],
-        ['s', handle(7, 'h')],
-      ],
-    ],
-    [
-      'an id in use by a request that opens nothing',
-      'two requests with the id 7 at once',
-      [['c', Buffer.concat([packet(request.stat, u32(7), str('/')), open(7, '/a', openFlag.read)])]],
-    ],
-    [
       'a kind of request that nobody knows',
       'a request of unknown kind 21',
       [
@@ -150,6 +137,31 @@ describe('watching sftp', () => {
       ([from, bytes]) => from === 'c' && bytes.includes('/a') && bytes[4] === request.open,
     );
     expect(transfers.filter(({ path }) => path === '/a')).toHaveLength(asked ? 1 : 0);
+  });
+  it('takes the answers to requests of one id in their order', () => {
+    const { transfers, lost } = watch([
+      ...begin,
+      [
+        'c',
+        Buffer.concat([
+          packet(request.stat, u32(7), str('/')),
+          open(7, '/a', openFlag.read),
+          close(7, 'zzzz'),
+        ]),
+      ],
+      [
+        's',
+        Buffer.concat([
+          packet(reply.attrs, u32(7), u32(0)),
+          handle(7, 'h'),
+          statusReply(7, status.failure, 'no'),
+        ]),
+      ],
+      ['c', Buffer.concat([read(7, 'h'), close(7, 'h')])],
+      ['s', Buffer.concat([data(7, 100), ok(7)])],
+    ]);
+    expect(lost).toEqual([]);
+    expect(transfers).toEqual([{ path: '/a', direction: 'download', bytes: 100, result: done }]);
   });
   it('tells a file whose opening was not answered when all ended', () => {
     expect(watch([...begin, ['c', open(1, '/a', openFlag.write | openFlag.truncate)]]).transfers).toEqual([

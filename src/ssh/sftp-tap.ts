@@ -41,14 +41,16 @@ const handleOf = (r: Reader): string => r.bytes().toString('latin1');
 
 /**
  * Looks at both directions of an SFTP conversation and tells which files were moved. It holds for every client, and for a
- * server that answers each request once: of that it keeps exactly the state the server has. What it cannot follow (two
- * requests of one id at once, a kind of request that it does not know, an answer to nothing) it says once; from then on
- * nothing may be passed on, or it would go unseen.
+ * server that answers each request once, those of one id in their order (OpenSSH's and ours answer all in their order):
+ * of that it keeps exactly the state the server has. What it cannot follow (a kind of request that it does not know, an
+ * answer to nothing, two files of one handle) it says once; from then on nothing may be passed on, or it would go unseen.
  */
 export class SftpTap {
   readonly #onTransfer: (transfer: FileTransfer) => void;
   readonly #onLost: (reason: string) => void;
-  readonly #pending = new Map<number, Pending>();
+  /** By id. A client may use one twice at once: servers answer requests of one id in their order. */
+  readonly #pending = new Map<number, Pending[]>();
+  #unanswered = 0;
   readonly #open = new Map<string, Open>();
   readonly #requests = new PacketCutter(HEAD_BYTES, (head) => {
     this.#onRequest(head);
@@ -78,7 +80,7 @@ export class SftpTap {
   /** The conversation is over: files that were not closed, or whose opening was not answered, count as broken off. */
   end(): void {
     for (const file of this.#open.values()) if (file.kind === 'file') this.#report(file, 'broken off');
-    for (const asked of this.#pending.values())
+    for (const asked of [...this.#pending.values()].flat())
       if (asked.kind === 'open') this.#report(fileOf(asked), 'broken off');
     this.#open.clear();
     this.#pending.clear();
@@ -110,9 +112,13 @@ export class SftpTap {
     }
     const asked = parseBody(body, (r) => ({ id: r.u32(), pending: read(r) }));
     if (asked === undefined) this.#lose('a malformed request');
-    else if (this.#pending.has(asked.id)) this.#lose(`two requests with the id ${asked.id} at once`);
-    else if (this.#pending.size >= MAX_PENDING) this.#lose('too many unanswered requests');
-    else this.#pending.set(asked.id, asked.pending);
+    else if (this.#unanswered >= MAX_PENDING) this.#lose('too many unanswered requests');
+    else {
+      this.#unanswered++;
+      const before = this.#pending.get(asked.id);
+      if (before === undefined) this.#pending.set(asked.id, [asked.pending]);
+      else before.push(asked.pending);
+    }
   }
 
   #onReply(head: Head): void {
@@ -127,13 +133,16 @@ export class SftpTap {
   /** The request that a reply is for, which is answered then; undefined when the thread is lost. */
   #answered({ type, body }: Head): Pending | undefined {
     const id = parseBody(body, (r) => r.u32());
-    const pending = id === undefined ? undefined : this.#pending.get(id);
+    const queue = id === undefined ? undefined : this.#pending.get(id);
+    const pending = queue?.[0];
     if (id === undefined) this.#lose('a malformed reply');
     else if (pending === undefined) this.#lose(`a reply to no request, with the id ${id}`);
     else if (type === reply.handle && pending.kind !== 'open' && pending.kind !== 'opendir')
       this.#lose('a handle for a request that opens nothing');
     else {
-      this.#pending.delete(id);
+      this.#unanswered--;
+      queue?.shift();
+      if (queue?.length === 0) this.#pending.delete(id);
       return pending;
     }
     return undefined;

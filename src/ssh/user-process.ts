@@ -15,6 +15,7 @@ import {
   preludeInput,
   programLine,
   type Program,
+  withUmask,
 } from './program-line.ts';
 import type { Pty } from './pty.ts';
 import { signalAs, SignalSender } from './signal-as.ts';
@@ -22,6 +23,8 @@ import { signalAs, SignalSender } from './signal-as.ts';
 export interface ProgramStart {
   readonly user: OsUser;
   readonly program: Program;
+  /** Octal: how its files are made. */
+  readonly umask: string;
   /** All of it: nothing of the daemon's own environment is passed on. */
   readonly environment: LineVariables;
   /** Without it, standard streams are sockets: then `echo > /dev/stderr` does not work in programs. */
@@ -129,10 +132,10 @@ function checkStart({ user, program }: ProgramStart): void {
   }
 }
 
-function commandLine({ user, program, pty }: ProgramStart, own: boolean): readonly string[] {
+function commandLine({ user, umask, program, pty }: ProgramStart, own: boolean): readonly string[] {
   const plain = programLine(program, user);
   const inSession = pty === undefined ? plain : onTerminal(required('setsid'), plain);
-  const line = own ? inSession : asUser(required('setpriv'), user, inSession);
+  const line = own ? withUmask(umask, inSession) : asUser(required('setpriv'), { user, umask }, inSession);
   const soft = lowerLimit();
   return soft === undefined ? line : underLimit(required('prlimit'), soft, line);
 }

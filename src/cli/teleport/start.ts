@@ -7,6 +7,8 @@ import type { CliIo } from '../cli-io.ts';
 
 /** `teleport start`: serves until a signal ends it. Answers 0 after an orderly stop. */
 export async function start(invocation: Invocation, io: CliIo): Promise<number> {
+  // Whatever whoever starts us had: no file of ours is for others, unless it says so itself.
+  process.umask(0o077);
   const inheritance = adoptInheritance(process.env);
   // The configuration may hold secrets: no child inherits it. A successor is given it again.
   const { TELEPORT_CONFIG: configured } = process.env;

@@ -1,7 +1,6 @@
-import { enableCompileCache } from 'node:module';
+import { useCompileCache } from '../compile-cache.ts';
 
-// Beside the program, never in a directory that others may write to.
-enableCompileCache(new URL('./.cache', import.meta.url).pathname);
+useCompileCache(import.meta.url);
 const { runAsProcess } = await import('../program.ts');
 const { main } = await import('./main.ts');
 await runAsProcess((argv) => main(argv));
