@@ -86,19 +86,32 @@ describe('the web port of a proxy', () => {
     const link = `/web/invite/${await proxy.invite('ann')}`;
     const page = await web(link);
     const cookie = page.headers['set-cookie']?.[0]?.split(';')[0] ?? '';
-    const picture = /data:image\/png;base64,([^"]+)/.exec(page.body)?.[1] ?? '';
-    const otpauth = readQrCode(Buffer.from(picture, 'base64'));
+    const pictureOf = ({ body }: Answer): string =>
+      readQrCode(Buffer.from(/data:image\/png;base64,([^"]+)/.exec(body)?.[1] ?? '', 'base64'));
+    const hiddenIn = (name: string): string =>
+      new RegExp(`name="${name}" value="([^"]*)"`).exec(page.body)?.[1]?.replaceAll('&amp;', '&') ?? '';
+    const shownAs = { username: 'ann', purpose: hiddenIn('purpose'), shown: hiddenIn('shown') };
     expect(page.headers['strict-transport-security']).toBe('max-age=31536000');
     const send = (form: Record<string, string>): Promise<Answer> =>
       web(
         link,
         { method: 'POST', headers: { cookie, 'content-type': 'application/x-www-form-urlencoded' } },
-        new URLSearchParams({ csrf: formOf(page.body), password, again: password, ...form }).toString(),
+        new URLSearchParams({
+          ...shownAs,
+          ...{ csrf: formOf(page.body), password, again: password },
+          ...form,
+        }).toString(),
       );
-    const short = await send({ password: 'x', again: 'x', code: codeFor(otpauth, -1) });
+    const first = pictureOf(page);
+    const short = await send({ password: 'x', again: 'x', code: codeFor(first, -1) });
     expect([short.status, short.body]).toEqual([400, expect.stringContaining('id="password-fault"')]);
+    expect(pictureOf(short)).toBe(first);
     const wrong = await send({ code: '000000' });
     expect([wrong.status, wrong.body]).toEqual([400, expect.stringContaining('id="code-fault"')]);
+    expect(pictureOf(wrong)).not.toBe(first);
+    const glimpsed = await send({ code: codeFor(first, -1) });
+    expect([glimpsed.status, glimpsed.body]).toEqual([400, expect.stringContaining('id="code-fault"')]);
+    const otpauth = pictureOf(glimpsed);
     const done = await send({ code: codeFor(otpauth, -1) });
     expect(done.body.replace(/<[^>]*>/g, '')).toContain(
       `tsh login --proxy=localhost:${proxy.web.port} --user=ann`,

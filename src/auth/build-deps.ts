@@ -19,6 +19,7 @@ import { guardedLog } from './guarded-log.ts';
 import { openGates } from './open-gates.ts';
 import { ownAudit } from './own-audit.ts';
 import { flushIfRoom, presenceWriter } from './presence-writer.ts';
+import { sharedLook } from './shared-look.ts';
 import { signingHeads } from './sign-heads.ts';
 import { keyChest } from './signing-keys.ts';
 import { readStaticTokens, type StaticToken } from './static-tokens.ts';
@@ -55,6 +56,9 @@ const maxLogLagMs = 5 * second;
 
 /** How an auth server says that it lives. */
 export const ownPresence = { everyMs: 20 * second, ttlSeconds: 60 };
+
+/** The store is asked for a link that is not known here at most so often. */
+const looksForLinksMs = 200;
 
 /** Heartbeats of so long become one fact. */
 const presenceIntervalMs = 3 * second;
@@ -165,6 +169,8 @@ export async function buildDeps(
         ownAudit: own,
         gate: gates.gate,
         joins: gates.joins,
+        badLinks: gates.badLinks,
+        lookForLinks: sharedLook(() => views.fresh(), looksForLinksMs, monotonic),
         staticTokens,
         presence,
         heads,

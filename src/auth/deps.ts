@@ -17,8 +17,10 @@ import type { LoginGate } from './login-gate.ts';
 import type { OwnAudit } from './own-audit.ts';
 import type { PresenceWriter } from './presence-writer.ts';
 import type { SigningHeads } from './sign-heads.ts';
+import type { SharedLook } from './shared-look.ts';
 import type { KeyChest } from './signing-keys.ts';
 import type { KnownStaticToken } from './static-tokens.ts';
+import type { TurnedAway } from './turned-away.ts';
 
 /** What the use cases work with. Made once, by `service.ts`. */
 export interface AuthDeps {
@@ -39,6 +41,10 @@ export interface AuthDeps {
   readonly ownAudit: OwnAudit;
   readonly gate: LoginGate;
   readonly joins: JoinGate;
+  /** Counts links that do not work, and were tried. */
+  readonly badLinks: TurnedAway;
+  /** `views.fresh` for those who have proved nothing. */
+  readonly lookForLinks: SharedLook;
   /** Tokens of this server's file. */
   readonly staticTokens: readonly KnownStaticToken[];
   readonly presence: PresenceWriter;

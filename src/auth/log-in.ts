@@ -159,6 +159,7 @@ function comerOf(deps: AuthDeps, { deadline }: Call, input: Input): Comer {
   const entry = findUser(deps.views.users.state(), username);
   return {
     address: clientAddress,
+    wants: 'login',
     claims: addressIsShared === true ? username : undefined,
     known: entry !== undefined && isKnownSource(entry.state, sourceOfLogin(input)),
     deadline,
