@@ -108,10 +108,10 @@ describe('the web port of a proxy', () => {
     expect(pictureOf(short)).toBe(first);
     const wrong = await send({ code: '000000' });
     expect([wrong.status, wrong.body]).toEqual([400, expect.stringContaining('id="code-fault"')]);
-    expect(pictureOf(wrong)).not.toBe(first);
+    expect(pictureOf(wrong)).toBe(first);
+    const otpauth = pictureOf(await web(link));
     const glimpsed = await send({ code: codeFor(first, -1) });
     expect([glimpsed.status, glimpsed.body]).toEqual([400, expect.stringContaining('id="code-fault"')]);
-    const otpauth = pictureOf(glimpsed);
     const done = await send({ code: codeFor(otpauth, -1) });
     expect(done.body.replace(/<[^>]*>/g, '')).toContain(
       `tsh login --proxy=localhost:${proxy.web.port} --user=ann`,
@@ -134,12 +134,15 @@ describe('the web port of a proxy', () => {
     });
   });
   it('refuses whoever tries passwords faster than ten a second, and nobody else', async () => {
+    const began = performance.now();
     const tries = await Promise.all(
-      Array.from({ length: 30 }, () => logIn('eve', 'wrong', '000000', '127.0.0.2')),
+      Array.from({ length: 60 }, () => logIn('eve', 'wrong', '000000', '127.0.0.2')),
     );
     const statuses = tries.map(({ status }) => status);
-    expect(new Set(statuses)).toEqual(new Set([403, 429]));
-    expect(statuses.filter((status) => status === 403).length).toBeLessThan(25);
+    // On a busy machine they come slowly: ten at once, and ten more each second.
+    const seconds = (performance.now() - began) / 1_000;
+    expect(statuses.filter((status) => status === 403).length).toBeLessThanOrEqual(11 + 10 * seconds);
+    expect(statuses.every((status) => status === 403 || status === 429)).toBe(true);
     expect((await logIn('eve', 'wrong', '000000', '127.0.0.3')).status).toBe(403);
   });
   it('has real 404s for what nodes and clients of other versions ask', async () => {

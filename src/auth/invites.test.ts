@@ -117,7 +117,7 @@ describe('opening the link', () => {
           otp: glimpsed,
           clientAddress: '192.0.2.1:1',
         }),
-      ).rejects.toThrow(/^the one-time code does not fit: each time this page is opened/);
+      ).rejects.toThrow(/^the one-time code does not fit: check the digits/);
     await auth.deps.afterwards.done();
     if (!opened) throw new Error('nothing was opened');
     await expect(auth.log.state.unseal(opened, 'otpSeed')).rejects.toMatchObject({ code: 'not_found' });

@@ -164,8 +164,8 @@ function checkShownLast({ opened }: PendingInvite, { openingId }: AcceptInvite):
 export const codeMisfit = (): CodedError =>
   new CodedError(
     'access_denied',
-    'the one-time code does not fit: each time this page is opened it shows another picture, and only the last one counts. ' +
-      'Scan the picture again, and check the clock of your device',
+    'the one-time code does not fit: check the digits, and the clock of your device. If this link was opened elsewhere meanwhile, ' +
+      'open it again and scan the new picture: only the one that was shown last counts',
   );
 
 /** @throws CodedError `bad_request` naming the limit. */

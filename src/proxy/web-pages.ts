@@ -93,7 +93,7 @@ async function submit(c: Context<WebEnv>, deps: WebDeps, token: string): Promise
     return show(c, deps, await open(c, deps, token), fault);
   }
   const again = async (fault: FormFault): Promise<Response> =>
-    show(c, deps, shownIn(field, fault) ?? (await open(c, deps, token)), fault);
+    show(c, deps, shownIn(field) ?? (await open(c, deps, token)), fault);
   if (field('password') !== field('again'))
     return again({ field: 'again', message: 'The two passwords differ.', status: 400 });
   try {
@@ -117,12 +117,11 @@ const shownUsername = /^[A-Za-z0-9_@:][A-Za-z0-9_@:.+-]{0,127}$/;
 const shownUrl = /^otpauth:\/\/totp\/[A-Za-z0-9%:@._+-]{1,1024}\?[A-Za-z0-9%=&]{1,256}$/;
 
 /**
- * The page as this browser was shown it, by the form that it sent with the secret of its cookie: whoever types a password
+ * The page as this browser was shown it, by the form that it sent with the secret of its cookie: whoever types something
  * wrongly need not scan again, and a page that is not opened anew shows its one-time secret to nobody who has not seen
- * it. Undefined when it has to be opened anew: the secret may be an old one, or the form is not ours.
+ * it. Undefined when the form is not one of ours: then the link has to be opened anew.
  */
-function shownIn(field: (name: string) => string, fault: FormFault): Shown | undefined {
-  if (fault.field === 'code') return undefined;
+function shownIn(field: (name: string) => string): Shown | undefined {
   const [username, purpose, otpUrl] = [field('username'), field('purpose'), field('shown')];
   if (!shownUsername.test(username) || (purpose !== 'invite' && purpose !== 'reset')) return undefined;
   return otpUrl === '' || shownUrl.test(otpUrl) ? { username, purpose, otpUrl } : undefined;
