@@ -42,9 +42,9 @@ export interface GateCounts {
 const perSecond = 10;
 /**
  * A password takes some 50 ms of one core and some MB of memory, and two are checked at a time: who is known waits behind a
- * dozen strangers at most.
+ * few strangers at most, though the store be slow.
  */
-const places = { served: 16, strangersServed: 12, waiting: 64 };
+const places = { served: 12, strangersServed: 6, waiting: 64 };
 export function loginGate(world: Pick<World, 'monotonic'>, { unexamined, untold }: GateCounts): LoginGate {
   const limit = rateLimit(perSecond);
   const comers = recentComers();
