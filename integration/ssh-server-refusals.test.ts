@@ -57,6 +57,22 @@ describe('a certificate that must be refused', () => {
     client.end();
   });
 
+  it('is told in a few bytes, however long the names are that it and its bearer claim', async () => {
+    const failures = ours.failures.length;
+    const client = new RawClient();
+    const certificate = userCertificate(user(), { keyId: 'k'.repeat(15_000), ca: strangeAuthority() });
+    await client.login(ours.port, `root${'x'.repeat(8_000)}`, showing(certificate));
+    const told = ours.failures.slice(failures);
+    expect(told).toMatchObject([
+      {
+        keyId: expect.stringMatching(/^k{100}… \(15000 bytes, sha256 [0-9a-f]{16}\)$/) as string,
+        username: expect.stringMatching(/^rootx{96}… \(8004 bytes/) as string,
+      },
+    ]);
+    expect(told[0]?.reason.length).toBeLessThan(460);
+    client.end();
+  });
+
   it('an honest one by the same raw client is let in', async () => {
     const client = new RawClient();
     expect(await client.login(ours.port, 'root', showing(userCertificate(user())))).toBe('accepted');

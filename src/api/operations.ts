@@ -173,12 +173,16 @@ export const listUsers = operation({
   output: z.object({ users: z.array(userSummary) }),
 });
 
-/** What the invite or reset page shows. The one-time secret stays the same however often the page is opened. */
+/** Opens an invite or reset link: what its page shows. Each time it is another one-time secret, and the last one counts. */
 export const readInvite = operation({
   name: 'invite.read',
   repeatable: true,
   who: ['Proxy'],
-  input: z.object({ token: z.string().max(128) }),
+  input: z.object({
+    token: z.string().max(128),
+    /** `ip:port` of who opens it. Left out by proxies of older releases, which show one secret again. */
+    clientAddress: z.string().max(300).optional(),
+  }),
   output: z.object({
     username,
     purpose: z.enum(['invite', 'reset']),

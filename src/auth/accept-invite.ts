@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { acceptInvite as operation } from '../api/operations.ts';
 import type { Call } from '../api/server-deps.ts';
 import { CodedError } from '../base/errors.ts';
-import { invite } from '../domain/invite.ts';
+import { codeMisfit, invite } from '../domain/invite.ts';
 import { inviteStream, userStream } from '../domain/streams.ts';
 import { user } from '../domain/user.ts';
 import type { SetCredentials } from '../domain/user-change.ts';
@@ -12,7 +12,7 @@ import { hashPassword } from '../pki/password.ts';
 import { findUser } from '../views/users.ts';
 import { type AuthDeps, causeOf, termsOf } from './deps.ts';
 import { destroySecrets } from './destroy-secrets.ts';
-import { openInvite, type OpenInvite } from './read-invite.ts';
+import { linkComer, openInvite, type OpenInvite } from './read-invite.ts';
 
 type Input = z.output<typeof operation.input>;
 type Output = z.input<typeof operation.output>;
@@ -22,38 +22,39 @@ const shortestPassword = 6;
 
 /** A person sets a password, and proves that its device has the one-time seed. The link works once. */
 export function acceptInvite(deps: AuthDeps, call: Call, input: Input): Promise<Output> {
-  return deps.gate.admit(
-    { address: input.clientAddress, known: false, deadline: call.deadline },
-    async () => {
-      const open = await openInvite(deps, input.token);
-      checkPassword(input.password);
-      const otp = await proveSeed(deps, open, input.otp);
-      const { username } = open.pending;
-      const before = findUser(deps.views.users.state(), username);
-      const { position } = await transact(
-        deps.log.state,
-        [
-          step(invite, inviteStream(open.hash), { type: 'accept-invite', ...open.time }),
-          step(user, userStream(username), {
-            type: 'set-credentials',
-            inviteHash: open.hash,
-            passwordId: deps.world.uuid(),
-            passwordHash: Buffer.from(await hashPassword(input.password)),
-            otp,
-            addresses: { remote: input.clientAddress, local: call.caller.address },
-          }),
-        ],
-        { ...causeOf(deps, call), actor: `user:${username}` },
-        termsOf(call, open.asOf),
-      );
-      if (position === undefined) throw new Error('bug: an accepted invite made no fact');
-      await deps.views.reached(position);
-      // The user's stream has its own copy of the seed now.
-      const replaced = otp.status === 'set' ? [before?.otpIn] : [];
-      deps.afterwards.add(destroySecrets(deps, [open.createdIn, before?.passwordIn, ...replaced]));
-      return { username };
-    },
-  );
+  return deps.gate.admit(linkComer(input.clientAddress, call), async () => {
+    const open = await openInvite(deps, input.token, input.clientAddress);
+    checkPassword(input.password);
+    const otp = await proveSeed(deps, open, input.otp);
+    const { username } = open.pending;
+    const before = findUser(deps.views.users.state(), username);
+    const { position } = await transact(
+      deps.log.state,
+      [
+        step(invite, inviteStream(open.hash), {
+          type: 'accept-invite',
+          ...open.time,
+          ...(otp.status === 'set' && { openingId: open.pending.opened?.id ?? null }),
+        }),
+        step(user, userStream(username), {
+          type: 'set-credentials',
+          inviteHash: open.hash,
+          passwordId: deps.world.uuid(),
+          passwordHash: Buffer.from(await hashPassword(input.password)),
+          otp,
+          addresses: { remote: input.clientAddress, local: call.caller.address },
+        }),
+      ],
+      { ...causeOf(deps, call), actor: `user:${username}` },
+      termsOf(call, open.asOf),
+    );
+    if (position === undefined) throw new Error('bug: an accepted invite made no fact');
+    await deps.views.reached(position);
+    // The user's stream has its own copy of the seed now.
+    const replaced = otp.status === 'set' ? [before?.otpIn] : [];
+    deps.afterwards.add(destroySecrets(deps, [open.seedIn, before?.passwordIn, ...replaced]));
+    return { username };
+  });
 }
 
 function checkPassword(password: string): void {
@@ -68,10 +69,6 @@ async function proveSeed(deps: AuthDeps, open: OpenInvite, code: string): Promis
   if (open.secondFactor === 'off') return { status: 'unchanged' };
   const seed = await open.seed();
   const usedStep = matchOtpStep(seed, code, Date.parse(deps.world.now()));
-  if (usedStep === undefined)
-    throw new CodedError(
-      'access_denied',
-      'the one-time code does not fit: scan the picture again, and check the clock of your device',
-    );
+  if (usedStep === undefined) throw codeMisfit();
   return { status: 'set', id: deps.world.uuid(), seed, usedStep };
 }

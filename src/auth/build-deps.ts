@@ -22,6 +22,7 @@ import { ownAudit } from './own-audit.ts';
 import { flushIfRoom, presenceWriter } from './presence-writer.ts';
 import { type QuotaSettings, usualQuotas } from './quota-rules.ts';
 import { openQuotas } from './quotas.ts';
+import { sharedLook } from './shared-look.ts';
 import { signingHeads } from './sign-heads.ts';
 import { keyChest } from './signing-keys.ts';
 import { readStaticTokens, type StaticToken } from './static-tokens.ts';
@@ -62,6 +63,9 @@ const maxLogLagMs = 5 * second;
 
 /** How an auth server says that it lives. */
 export const ownPresence = { everyMs: 20 * second, ttlSeconds: 60 };
+
+/** The store is asked for a link that is not known here at most so often. */
+const looksForLinksMs = 200;
 
 /** Heartbeats of so long become one fact. */
 const presenceIntervalMs = 3 * second;
@@ -180,6 +184,8 @@ export async function buildDeps(
         joins: gates.joins,
         quotas,
         hostAges: hostAges(log.state),
+        badLinks: gates.badLinks,
+        lookForLinks: sharedLook(() => views.fresh(), looksForLinksMs, monotonic),
         staticTokens,
         reservedNames: parts.reservedNames ?? [],
         presence,

@@ -5,11 +5,13 @@ import { CodedError } from '../base/errors.ts';
 import { second } from '../base/time.ts';
 import { invite } from '../domain/invite.ts';
 import { inviteStream, userStream } from '../domain/streams.ts';
+import type { RoleSpec } from '../domain/role-spec.ts';
 import { user } from '../domain/user.ts';
 import { step, transact } from '../log/execute.ts';
 import { lookUpRoles } from '../views/roles.ts';
 import { isSystemRole } from './callers.ts';
 import { type AuthDeps, causeOf, termsOf } from './deps.ts';
+import { checkFitsCertificate } from './issue-certificates.ts';
 import { newInvite } from './new-invite.ts';
 
 type Input = z.output<typeof operation.input>;
@@ -18,8 +20,8 @@ type Output = z.input<typeof operation.output>;
 /** The user and the link that sets its password, in one append: neither is without the other. */
 export async function createUser(deps: AuthDeps, call: Call, input: Input): Promise<Output> {
   const asOf = await deps.views.fresh();
-  checkRoles(deps, input.roles);
   const { username, roles, traits } = input;
+  checkFitsCertificate(username, { roles: rolesToGive(deps, roles), traits });
   const { token, hash, command, expiresAt } = newInvite(deps, {
     username,
     purpose: 'invite',
@@ -45,10 +47,12 @@ export async function createUser(deps: AuthDeps, call: Call, input: Input): Prom
   return { inviteToken: token, expiresAt, position };
 }
 
-function checkRoles(deps: AuthDeps, names: readonly string[]): void {
+/** @throws CodedError `bad_request` for roles that a person cannot have. */
+function rolesToGive(deps: AuthDeps, names: readonly string[]): readonly RoleSpec[] {
   const machine = names.find(isSystemRole);
   if (machine !== undefined) throw new CodedError('bad_request', `role "${machine}" is for machines`);
   const found = lookUpRoles(deps.views.roles.state(), names);
   if (found.status === 'missing')
     throw new CodedError('bad_request', `role "${found.names.join('", "')}" is not found`);
+  return found.roles;
 }

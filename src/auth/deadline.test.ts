@@ -14,7 +14,6 @@ import { deleteUser } from './delete-user.ts';
 import { emitAudit } from './emit-audit.ts';
 import { joinHost } from './join-host.ts';
 import { logIn } from './log-in.ts';
-import { readInvite } from './read-invite.ts';
 import { resetUser } from './reset-user.ts';
 import {
   addUser,
@@ -23,6 +22,7 @@ import {
   codeFor,
   hostCall,
   newKeyLine,
+  openLink,
   openTestAuth,
   type TestAuth,
 } from './testing.ts';
@@ -97,7 +97,7 @@ const operations: Record<string, () => Promise<(call: (call: Call) => Call) => P
       traits: {},
       inviteTtlSeconds: 3600,
     });
-    const { otpUrl } = await readInvite(auth.deps, { token });
+    const { otpUrl } = await openLink(auth.deps, token);
     const otp = codeFor(otpUrl, auth.world.now());
     return (by) =>
       acceptInvite(auth.deps, by(proxy), {

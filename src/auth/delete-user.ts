@@ -31,6 +31,6 @@ export async function deleteUser(deps: AuthDeps, call: Call, { username }: Input
   if (position === undefined) throw new Error('bug: a deletion made no fact');
   const openInvite = open === undefined ? undefined : findInvite(deps.views.invites.state(), open);
   await deps.views.reached(position);
-  await destroySecrets(deps, [before?.passwordIn, before?.otpIn, openInvite?.createdIn]);
+  await destroySecrets(deps, [before?.passwordIn, before?.otpIn, openInvite?.seedIn]);
   return { position };
 }

@@ -19,8 +19,10 @@ import type { OwnAudit } from './own-audit.ts';
 import type { PresenceWriter } from './presence-writer.ts';
 import type { Quotas } from './quotas.ts';
 import type { SigningHeads } from './sign-heads.ts';
+import type { SharedLook } from './shared-look.ts';
 import type { KeyChest } from './signing-keys.ts';
 import type { KnownStaticToken } from './static-tokens.ts';
+import type { TurnedAway } from './turned-away.ts';
 
 /** What the use cases work with. Made once, by `service.ts`. */
 export interface AuthDeps {
@@ -43,6 +45,10 @@ export interface AuthDeps {
   readonly joins: JoinGate;
   readonly quotas: Quotas;
   readonly hostAges: HostAges;
+  /** Counts links that do not work, and were tried. */
+  readonly badLinks: TurnedAway;
+  /** `views.fresh` for those who have proved nothing. */
+  readonly lookForLinks: SharedLook;
   /** Tokens of this server's file. */
   readonly staticTokens: readonly KnownStaticToken[];
   /** Names and addresses of this server's file by which people know the cluster: no node is called so. */

@@ -61,7 +61,7 @@ export const implementations = (deps: AuthDeps): readonly Implementation[] => [
   implement(unlockUserRow, (call, input) => unlockUser(deps, call, input)),
   implement(deleteUserRow, (call, input) => deleteUser(deps, call, input)),
   implement(listUsersRow, () => listUsers(deps)),
-  implement(readInviteRow, (_call, input) => readInvite(deps, input)),
+  implement(readInviteRow, (call, input) => readInvite(deps, call, input)),
   implement(acceptInviteRow, (call, input) => acceptInvite(deps, call, input)),
   implement(readAuthPreference, () => Promise.resolve(authPreference(deps))),
   implement(listAuthorities, (_call, input) => authorities(deps, input)),

@@ -6,12 +6,15 @@ import { deleteUser } from './delete-user.ts';
 import { listUsers } from './list-users.ts';
 import { readInvite } from './read-invite.ts';
 import { resetUser } from './reset-user.ts';
+import { searchAudit } from './search-audit.ts';
 import {
   addUser,
   adminCall,
+  authHostId,
   codeFor,
   eventsOf,
   hostCall,
+  openLink,
   openTestAuth,
   type TestAuth,
   tryLogin,
@@ -35,7 +38,7 @@ const create = (username: string, extra: object = {}) =>
     ...extra,
   });
 const codeOf = async (token: string): Promise<string> =>
-  codeFor((await readInvite(auth.deps, { token })).otpUrl, auth.world.now());
+  codeFor((await openLink(auth.deps, token)).otpUrl, auth.world.now());
 const accept = (token: string, otp: string, password = 'correct horse') =>
   acceptInvite(auth.deps, hostCall('Proxy'), { token, password, otp, clientAddress: '192.0.2.1:1' });
 const badLink = {
@@ -75,14 +78,100 @@ describe('inviting a user', () => {
 });
 
 describe('opening the link', () => {
-  it('shows the same secret however often', async () => {
+  it('shows another secret each time, and says it in the audit', async () => {
     const { inviteToken: token } = await create('alice');
-    const page = await readInvite(auth.deps, { token });
+    const page = await openLink(auth.deps, token);
     expect(page).toMatchObject({ username: 'alice', purpose: 'invite', secondFactor: 'otp' });
     expect(page.otpUrl).toMatch(
       /^otpauth:\/\/totp\/Teleport:alice%40example\?secret=[A-Z2-7]{32}&issuer=Teleport/,
     );
-    expect(await readInvite(auth.deps, { token })).toEqual(page);
+    const again = await openLink(auth.deps, token);
+    expect({ ...again, otpUrl: '' }).toEqual({ ...page, otpUrl: '' });
+    expect(again.otpUrl).not.toBe(page.otpUrl);
+    const { events } = await searchAudit(auth.deps, {
+      from: '2000-01-01T00:00:00.000Z',
+      to: '2100-01-01T00:00:00.000Z',
+      types: ['reset_password_token.open'],
+      user: 'alice',
+      limit: 10,
+    });
+    expect(events).toHaveLength(2);
+    expect(events[0]).toMatchObject({ code: 'T6001I', purpose: 'invite', 'addr.remote': '192.0.2.7:1' });
+  });
+
+  it('leaves no second factor to who saw an earlier page, on whichever auth server', async () => {
+    const { inviteToken: token } = await create('alice');
+    const other = await openTestAuth({
+      log: auth.log,
+      world: auth.world,
+      hostId: authHostId.replace(/a$/, 'b'),
+    });
+    const glimpsed = codeFor((await openLink(other.deps, token)).otpUrl, auth.world.now());
+    const opened = (await eventsOf(auth.log, 'state')).at(-1);
+    const shown = codeFor((await openLink(auth.deps, token)).otpUrl, auth.world.now());
+    for (const deps of [other.deps, auth.deps])
+      await expect(
+        acceptInvite(deps, hostCall('Proxy'), {
+          token,
+          password: 'correct horse',
+          otp: glimpsed,
+          clientAddress: '192.0.2.1:1',
+        }),
+      ).rejects.toThrow(/^the one-time code does not fit: check the digits/);
+    await auth.deps.afterwards.done();
+    if (!opened) throw new Error('nothing was opened');
+    await expect(auth.log.state.unseal(opened, 'otpSeed')).rejects.toMatchObject({ code: 'not_found' });
+    await accept(token, shown);
+    await other.close();
+  });
+
+  it('shows a proxy of the release before what was shown last', async () => {
+    const { inviteToken: token } = await create('alice');
+    const old = () => readInvite(auth.deps, hostCall('Proxy'), { token });
+    expect((await old()).otpUrl).toBe((await old()).otpUrl);
+    const { otpUrl } = await openLink(auth.deps, token);
+    expect((await old()).otpUrl).toBe(otpUrl);
+  });
+
+  it('is refused when it was opened fifty times', async () => {
+    const { inviteToken: token } = await create('alice');
+    for (let n = 0; n < 50; n++) {
+      await openLink(auth.deps, token);
+      auth.world.advance(200);
+    }
+    await expect(openLink(auth.deps, token)).rejects.toMatchObject({ code: 'limit_exceeded' });
+  });
+
+  it('costs the store nothing for each guess, and guesses are limited, counted and told', async () => {
+    let looks = 0;
+    const head = auth.log.state.head.bind(auth.log.state);
+    auth.log.state.head = () => {
+      looks++;
+      return head();
+    };
+    const guess = (n: number, from: number) =>
+      readInvite(auth.deps, hostCall('Proxy'), {
+        token: n.toString(16).padStart(32, '0'),
+        clientAddress: `192.0.2.${from}:1`,
+      }).catch((e: unknown) => (e as { code: string }).code);
+    const codes = await Promise.all(Array.from({ length: 60 }, (_, n) => guess(n, n % 4)));
+    auth.log.state.head = head;
+    expect(codes.filter((code) => code === 'access_denied')).toHaveLength(40);
+    expect(codes.filter((code) => code === 'limit_exceeded')).toHaveLength(20);
+    // At most one in 200 ms, for all who are served then.
+    expect(looks).toBeLessThan(15);
+    await auth.close();
+    const { events } = await searchAudit(auth.deps, {
+      from: '2000-01-01T00:00:00.000Z',
+      to: '2100-01-01T00:00:00.000Z',
+      types: ['gap'],
+      user: '',
+      limit: 10,
+    });
+    expect(events.map(({ about, count, message }) => [about, count, message])).toEqual([
+      ['reset_password_token.open', 20, expect.stringContaining('not looked at')],
+      ['reset_password_token.open', 40, expect.stringContaining('do not work')],
+    ]);
   });
 
   it('says the same for a link that is unknown, used, replaced or expired', async () => {
@@ -95,7 +184,7 @@ describe('opening the link', () => {
     const { inviteToken: expired } = await create('dave');
     auth.world.advance(hour);
     for (const token of ['', 'f'.repeat(32), used, replaced, deleted, expired]) {
-      await expect(readInvite(auth.deps, { token })).rejects.toMatchObject(badLink);
+      await expect(openLink(auth.deps, token)).rejects.toMatchObject(badLink);
       await expect(accept(token, '000000')).rejects.toMatchObject(badLink);
     }
   });
@@ -161,9 +250,7 @@ describe('resetting a user', () => {
     await auth.deps.afterwards.done();
     await expect(auth.log.state.unseal(old, 'passwordHash')).rejects.toMatchObject({ code: 'not_found' });
     await accept(resetToken, await codeOf(resetToken), 'new password');
-    expect(
-      (await readInvite(auth.deps, { token: resetToken }).catch((e: unknown) => e)) as object,
-    ).toMatchObject(badLink);
+    expect((await openLink(auth.deps, resetToken).catch((e: unknown) => e)) as object).toMatchObject(badLink);
   });
 
   it('revokes the link that was open', async () => {

@@ -1,5 +1,6 @@
 import { CodedError } from '../base/errors.ts';
 import { loginsOf } from '../domain/access.ts';
+import { certificateMisfit } from '../domain/certificate-limits.ts';
 import { certificatePermits, effectiveTtlSeconds } from '../domain/role-options.ts';
 import type { RoleSpec, Traits } from '../domain/role-spec.ts';
 import type { Grant } from '../domain/user-fact.ts';
@@ -35,7 +36,7 @@ const shortestTtlSeconds = 60;
 
 /**
  * What a certificate would admit to, by the roles. Made out before it is signed: the audit knows of it first.
- * @throws CodedError `access_denied` when no login is left.
+ * @throws CodedError `access_denied` when no login is left, or one certificate cannot hold them.
  */
 export function grantOf({ username, roles, traits, ttlSeconds: wished }: CertificateWish): Grant {
   if (roles.length === 0 || roles.some((one) => isSystemRole(one.name)))
@@ -44,7 +45,28 @@ export function grantOf({ username, roles, traits, ttlSeconds: wished }: Certifi
   const logins = [...loginsOf({ roles, traits }, ttlSeconds)];
   if (logins.length === 0)
     throw new CodedError('access_denied', `user "${username}" has no login that its roles allow`);
-  return { roles: roles.map((one) => one.name), logins, ttlSeconds };
+  const names = roles.map((one) => one.name);
+  const misfit = certificateMisfit({ username, roles: names, logins, traits });
+  if (misfit !== undefined)
+    throw new CodedError(
+      'access_denied',
+      `user "${username}" can have no certificate: ${misfit}; an operator has to change its logins or roles`,
+    );
+  return { roles: names, logins, ttlSeconds };
+}
+
+/**
+ * That a certificate can hold what a user would be given: said to who sets it.
+ * @throws CodedError `bad_request`
+ */
+export function checkFitsCertificate(
+  username: string,
+  { roles, traits }: { readonly roles: readonly RoleSpec[]; readonly traits: Traits },
+): void {
+  const names = roles.map((one) => one.name);
+  const misfit = certificateMisfit({ username, roles: names, logins: loginsOf({ roles, traits }), traits });
+  if (misfit !== undefined)
+    throw new CodedError('bad_request', `user "${username}" could not log in: ${misfit}`);
 }
 
 /**

@@ -69,8 +69,12 @@ interface Refused {
   readonly reason: CodedError;
 }
 
-const certificateIn = (plan: Plan | undefined): Pick<LogIn, 'certificate'> =>
-  plan?.status === 'granted' ? { certificate: { grant: plan.grant, traits: plan.traits } } : {};
+function certificateIn(plan: Plan | undefined): Pick<LogIn, 'certificate'> {
+  if (plan === undefined) return {};
+  return plan.status === 'granted'
+    ? { certificate: { grant: plan.grant, traits: plan.traits } }
+    : { certificate: { status: 'impossible', reason: plan.reason.message } };
+}
 
 function granted(plan: Plan): Granted {
   if (plan.status === 'refused') throw plan.reason;
@@ -108,6 +112,7 @@ async function prove(
   const command = await commandOf(deps, call, { input, entry, hash, seed });
   const cause = causeOf(deps, call);
   const plan = entry && command.password.status === 'matched' ? planFor(deps, entry, input) : undefined;
+  const refusal = { 'addr.local': command.addresses.local };
   const { position, outcomes } = await transact(
     deps.log.state,
     [
@@ -120,7 +125,12 @@ async function prove(
     ],
     cause,
     termsOf(call, asOf),
-  );
+  ).catch(async (e: unknown) => {
+    // He has proved who he is, and spent nothing.
+    if (plan?.status === 'refused' && isCoded(e, 'access_denied'))
+      await tellRefusal(deps, input, cause, { error: e.message, ...refusal });
+    throw e;
+  });
   const [{ facts, state }] = outcomes;
   if (position !== undefined) await deps.views.reached(position);
   // The password that was checked is that of this very user: an earlier or a later one of the name has another
@@ -129,7 +139,7 @@ async function prove(
   if (facts.length === 0)
     await tellRefusal(deps, input, cause, {
       error: state.status === 'active' ? 'the user is locked' : 'no such user',
-      'addr.local': command.addresses.local,
+      ...refusal,
     });
   throw wrongCredentials(secondFactor);
 }
@@ -149,6 +159,7 @@ function comerOf(deps: AuthDeps, { deadline }: Call, input: Input): Comer {
   const entry = findUser(deps.views.users.state(), username);
   return {
     address: clientAddress,
+    wants: 'login',
     claims: addressIsShared === true ? username : undefined,
     known: entry !== undefined && isKnownSource(entry.state, sourceOfLogin(input)),
     deadline,

@@ -14,7 +14,10 @@ function openGate() {
     flush: () => Promise.resolve(),
     close: () => Promise.resolve(),
   });
-  const gate = loginGate(world, { unexamined: counting('unexamined'), untold: counting('untold') });
+  const gate = loginGate(world, {
+    unexamined: { login: counting('unexamined'), link: counting('unexamined') },
+    untold: counting('untold'),
+  });
   return { world, counts, gate };
 }
 const never = (): Promise<never> => new Promise(() => undefined);
@@ -29,10 +32,11 @@ describe('the gate before logins', () => {
     const { gate } = openGate();
     for (let i = 0; i < 200; i++)
       gate
-        .admit({ address: `192.0.2.${i}:1`, known: false, deadline: noDeadline }, never)
+        .admit({ address: `192.0.2.${i}:1`, known: false, wants: 'login', deadline: noDeadline }, never)
         .catch(() => undefined);
-    const owner = gate.admit({ address: '198.51.100.1:1', known: true, deadline: noDeadline }, () =>
-      Promise.resolve('in'),
+    const owner = gate.admit(
+      { address: '198.51.100.1:1', known: true, wants: 'login', deadline: noDeadline },
+      () => Promise.resolve('in'),
     );
     await expect(owner).resolves.toBe('in');
   });
@@ -41,35 +45,42 @@ describe('the gate before logins', () => {
     const { gate, world, counts } = openGate();
     const addresses = Array.from({ length: 100 }, (_, i) => `192.0.2.${i}:1`);
     for (const address of addresses)
-      await gate.admit({ address, known: false, deadline: noDeadline }, () => Promise.resolve());
+      await gate.admit({ address, known: false, wants: 'login', deadline: noDeadline }, () =>
+        Promise.resolve(),
+      );
     world.advance(1_000);
     const ends: (() => void)[] = [];
     for (const address of addresses)
       gate
         .admit(
-          { address, known: false, deadline: noDeadline },
+          { address, known: false, wants: 'login', deadline: noDeadline },
           () => new Promise<void>((end) => ends.push(end)),
         )
         .catch(() => undefined);
     await turn();
     let begun = false;
-    const fresh = gate.admit({ address: '198.51.100.1:1', known: false, deadline: noDeadline }, () => {
-      begun = true;
-      return Promise.resolve('in');
-    });
+    const fresh = gate.admit(
+      { address: '198.51.100.1:1', known: false, wants: 'login', deadline: noDeadline },
+      () => {
+        begun = true;
+        return Promise.resolve('in');
+      },
+    );
     await turn();
     expect(begun).toBe(false);
     ends[0]?.();
     await expect(fresh).resolves.toBe('in');
-    // 12 are served, 64 waited, 24 did not even; one more was sent away.
-    expect(counts.unexamined).toBe(25);
+    // 6 are served, 64 waited, 30 did not even; one more was sent away.
+    expect(counts.unexamined).toBe(31);
   });
 
   it('refuses more than ten a second from one address, and counts them', async () => {
     const { gate, counts } = openGate();
     const ask = () =>
       codeOf(
-        gate.admit({ address: '192.0.2.1:1', known: true, deadline: noDeadline }, () => Promise.resolve()),
+        gate.admit({ address: '192.0.2.1:1', known: true, wants: 'login', deadline: noDeadline }, () =>
+          Promise.resolve(),
+        ),
       );
     const codes = await Promise.all(Array.from({ length: 12 }, ask));
     expect(codes.filter((code) => code === 'limit_exceeded')).toHaveLength(2);
@@ -80,8 +91,9 @@ describe('the gate before logins', () => {
     const { gate } = openGate();
     const ask = (claims: string) =>
       codeOf(
-        gate.admit({ address: '10.0.0.5:1', claims, known: false, deadline: noDeadline }, () =>
-          Promise.resolve(),
+        gate.admit(
+          { address: '10.0.0.5:1', claims, known: false, wants: 'login', deadline: noDeadline },
+          () => Promise.resolve(),
         ),
       );
     for (let i = 0; i < 10; i++) expect(await ask('mallory')).toBe('ok');

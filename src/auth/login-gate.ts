@@ -10,6 +10,7 @@ import { WaitingLine } from './waiting-line.ts';
 /** Who wants to prove that he is somebody, before anything was looked up in the store. */
 export interface Comer {
   readonly address: string;
+  readonly wants: 'login' | 'link';
   /** The address is that of a balancer: then it is told apart by the name that is claimed. */
   readonly claims?: string | undefined;
   /** He comes from where this very user logged in before. */
@@ -33,7 +34,7 @@ export interface LoginGate {
 
 export interface GateCounts {
   /** Not looked at. */
-  readonly unexamined: TurnedAway;
+  readonly unexamined: Readonly<Record<Comer['wants'], TurnedAway>>;
   /** Refused without an event of its own. */
   readonly untold: TurnedAway;
 }
@@ -41,27 +42,28 @@ export interface GateCounts {
 const perSecond = 10;
 /**
  * A password takes some 50 ms of one core and some MB of memory, and two are checked at a time: who is known waits behind a
- * dozen strangers at most.
+ * few strangers at most, though the store be slow.
  */
-const places = { served: 16, strangersServed: 12, waiting: 64 };
+const places = { served: 12, strangersServed: 6, waiting: 64 };
 export function loginGate(world: Pick<World, 'monotonic'>, { unexamined, untold }: GateCounts): LoginGate {
   const limit = rateLimit(perSecond);
   const comers = recentComers();
   const line = new WaitingLine(places);
   const pace = refusalPace(world);
-  const tooMany = (address: string, message: string): CodedError => {
-    unexamined.count(address);
+  const tooMany = ({ address, wants }: Comer, message: string): CodedError => {
+    unexamined[wants].count(address);
     return new CodedError('limit_exceeded', message);
   };
   return {
-    admit: async ({ address, claims, known, deadline }, attempt) => {
+    admit: async (comer, attempt) => {
+      const { address, wants, claims, known, deadline } = comer;
       const now = world.monotonic();
       const key = claims === undefined ? sourceOf(address) : `${sourceOf(address)} ${claims}`;
       const recent = comers.count(key, now);
-      if (!limit.admit(key, now))
-        throw tooMany(address, 'too many attempts from this address, try again in a second');
+      if (!limit.admit(`${wants} ${key}`, now))
+        throw tooMany(comer, 'too many attempts from this address, try again in a second');
       const done = await line.run({ known, recent, isOver: () => deadline.isOver() }, attempt);
-      if (done === undefined) throw tooMany(address, 'too many logins are under way, try again');
+      if (done === undefined) throw tooMany(comer, 'too many logins are under way, try again');
       return done.result;
     },
     mayTell: (address) => {

@@ -3,11 +3,13 @@ import type { World } from '../base/world.ts';
 import { type JoinGate, joinGate } from './join-gate.ts';
 import { type LoginGate, loginGate } from './login-gate.ts';
 import type { OwnAudit } from './own-audit.ts';
-import { turnedAway } from './turned-away.ts';
+import { type TurnedAway, turnedAway } from './turned-away.ts';
 
 export interface Gates {
   readonly gate: LoginGate;
   readonly joins: JoinGate;
+  /** Links that do not work, and were tried: guesses. */
+  readonly badLinks: TurnedAway;
   /** Tells what was counted and not told yet. */
   close(): Promise<void>;
 }
@@ -31,10 +33,22 @@ export function openGates(own: OwnAudit, world: World, hostId: string, sink: Log
       about: 'join_token.use',
       message: 'attempts to join were examined and refused, too many to tell one by one',
     }),
+    turnedAway(own, world, hostId, sink, {
+      about: 'reset_password_token.open',
+      message: 'invite and reset links were not looked at: too many from one address',
+    }),
+    turnedAway(own, world, hostId, sink, {
+      about: 'reset_password_token.open',
+      message: 'invite and reset links that do not work were tried',
+    }),
   ] as const;
-  const [unexaminedLogins, untoldLogins, unexamined, untold] = counted;
+  const [unexaminedLogins, untoldLogins, unexamined, untold, unexaminedLinks, badLinks] = counted;
   return {
-    gate: loginGate(world, { unexamined: unexaminedLogins, untold: untoldLogins }),
+    gate: loginGate(world, {
+      unexamined: { login: unexaminedLogins, link: unexaminedLinks },
+      untold: untoldLogins,
+    }),
+    badLinks,
     joins: joinGate(world, { unexamined, untold }),
     close: async () => {
       for (const one of counted) await one.close();

@@ -46,6 +46,6 @@ export async function resetUser(
   if (position === undefined) throw new Error('bug: a reset made no fact');
   const oldInvite = replaced === undefined ? undefined : findInvite(deps.views.invites.state(), replaced);
   await deps.views.reached(position);
-  deps.afterwards.add(destroySecrets(deps, [before?.passwordIn, oldInvite?.createdIn]));
+  deps.afterwards.add(destroySecrets(deps, [before?.passwordIn, oldInvite?.seedIn]));
   return { resetToken: fresh.token, expiresAt: fresh.expiresAt, position };
 }

@@ -14,7 +14,6 @@ import { createToken } from './create-token.ts';
 import { createUser } from './create-user.ts';
 import { deleteToken } from './delete-token.ts';
 import { joinHost } from './join-host.ts';
-import { readInvite } from './read-invite.ts';
 import { resetUser } from './reset-user.ts';
 import {
   addUser,
@@ -23,6 +22,7 @@ import {
   codeFor,
   hostCall,
   newKeyLine,
+  openLink,
   openTestAuth,
   type TestAuth,
   tryLogin,
@@ -160,7 +160,7 @@ describe('round trips to the store, one after the other', () => {
 
   it('accepting an invite takes 3, and so does showing it', async () => {
     const { inviteToken: token } = await newUser('alice');
-    const shown = await store.count(() => readInvite(auth.deps, { token }));
+    const shown = await store.count(() => openLink(auth.deps, token));
     expect(shown.trips).toBeLessThanOrEqual(3);
     const otp = codeFor(shown.result.otpUrl, auth.world.now());
     const accept = () =>

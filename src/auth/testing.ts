@@ -101,7 +101,7 @@ export async function addUser(
     traits: { logins: [username, 'root'] },
     inviteTtlSeconds: 3600,
   });
-  const { otpUrl } = await readInvite(deps, { token: inviteToken });
+  const { otpUrl } = await openLink(deps, inviteToken);
   const otp = otpUrl === '' ? '' : codeFor(otpUrl, world.now());
   await acceptInvite(deps, hostCall('Proxy'), {
     token: inviteToken,
@@ -113,6 +113,10 @@ export async function addUser(
   world.advance(60_000);
   return otpUrl;
 }
+
+/** Opens an invite or reset link as a person does. */
+export const openLink = (deps: AuthDeps, token: string): ReturnType<typeof readInvite> =>
+  readInvite(deps, hostCall('Proxy'), { token, clientAddress: '192.0.2.7:1' });
 
 export interface Attempt {
   readonly username: string;

@@ -32,6 +32,7 @@ export const auditCodes = {
   x11Forward: 'T3008I',
   x11ForwardFailure: 'T3008W',
   resetPasswordTokenCreate: 'T6000I',
+  resetPasswordTokenOpen: 'T6001I',
   roleCreated: 'T9000I',
   roleDeleted: 'T9001I',
   roleUpdated: 'T9002I',

@@ -4,11 +4,12 @@ import { momentOfUuidV7 } from '../log/uuid-v7.ts';
 import { auditFact } from './audit.ts';
 import { auditCodes } from './audit-codes.ts';
 import type { AuditEvent } from './audit-event.ts';
-import { tellUser, type Told } from './audit-from-user.ts';
+import { tellUser, type Told, toldAddresses } from './audit-from-user.ts';
 import { type AuthorityFact, authorityFact } from './authority.ts';
 import { type ClusterFact, clusterFact } from './cluster.ts';
 import { type HostFact, hostFact } from './host.ts';
 import type { HostInfo } from './host-info.ts';
+import { type InviteFact, inviteFact } from './invite.ts';
 import { type TokenFact, tokenFact, tokenIdOf, type TokenUse } from './join-token.ts';
 import { type RoleFact, roleFact } from './role.ts';
 import { idInStream } from './streams.ts';
@@ -63,6 +64,8 @@ function tellOther(recorded: Recorded): Told | undefined {
   const category = recorded.stream.slice(0, recorded.stream.indexOf('-'));
   const by = nameOf(recorded.cause.actor);
   switch (category) {
+    case 'invite':
+      return tellInvite(inviteFact.safeParse(recorded.fact).data);
     case 'role':
       return tellRole(roleFact.safeParse(recorded.fact).data, by);
     case 'host':
@@ -84,6 +87,18 @@ function tellOther(recorded: Recorded): Told | undefined {
 
 /** `user:alice` is told as `alice`, any other actor as it is. */
 const nameOf = (actor: string): string => (actor.startsWith('user:') ? actor.slice(5) : actor);
+
+/** That it was made is told by the user's own fact, and so is that it was used. */
+const tellInvite = (fact: InviteFact | undefined): Told | undefined =>
+  fact?.type === 'invite.opened'
+    ? {
+        event: 'reset_password_token.open',
+        code: auditCodes.resetPasswordTokenOpen,
+        user: fact.data.username,
+        purpose: fact.data.purpose,
+        ...toldAddresses(fact.data.addresses),
+      }
+    : undefined;
 
 function tellRole(fact: RoleFact | undefined, by: string): Told | undefined {
   const common = { user: by, updated_by: by };

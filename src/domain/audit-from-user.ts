@@ -31,7 +31,7 @@ const refusals: Readonly<Record<Refusal, string>> = {
   used_otp: 'the one-time code was used before',
 };
 
-const from = ({ remote, local }: Addresses): object => ({
+export const toldAddresses = ({ remote, local }: Addresses): object => ({
   ...(remote === '' ? {} : { 'addr.remote': remote }),
   ...(local === '' ? {} : { 'addr.local': local }),
 });
@@ -68,7 +68,7 @@ const tellers: Tellers = {
     event: 'user.password_change',
     code: auditCodes.userPasswordChange,
     user: username,
-    ...from(addresses),
+    ...toldAddresses(addresses),
   }),
   // Comes with the password, which is told.
   'user.otp_set': () => undefined,
@@ -78,7 +78,7 @@ const tellers: Tellers = {
     user: username,
     method,
     success: true,
-    ...from(addresses),
+    ...toldAddresses(addresses),
   }),
   'user.login_refused': ({ reason, addresses }, { username }) => ({
     event: 'user.login',
@@ -87,7 +87,7 @@ const tellers: Tellers = {
     method: 'local',
     success: false,
     error: refusals[reason],
-    ...from(addresses),
+    ...toldAddresses(addresses),
   }),
   'user.locked': ({ until, reason, source }, { username }) => ({
     event: 'lock.created',
@@ -135,7 +135,7 @@ const tellCertificate = (
   roles,
   logins,
   ttl_seconds: ttlSeconds,
-  ...from(addresses),
+  ...toldAddresses(addresses),
 });
 
 /** As 4.4 writes it: `1h0m0s`. */

@@ -42,6 +42,55 @@ describe('issuing a link', () => {
   });
 });
 
+describe('opening a link', () => {
+  const addresses = { remote: '198.51.100.7:5000', local: '' };
+  const open = {
+    type: 'open-invite',
+    now: '2026-01-01T12:30:00.000Z',
+    openingId: 'o1',
+    otpSeed,
+    addresses,
+  } as const;
+  const opened = (openingId: string): InviteFact => ({
+    type: 'invite.opened',
+    data: { openingId, username: 'joe', purpose: 'invite', addresses },
+  });
+  const accept = { type: 'accept-invite', now: '2026-01-01T12:59:59.999Z' } as const;
+
+  it('seals a new seed, where one is asked for', () => {
+    given(created)
+      .when(open)
+      .then({ ...opened('o1'), secrets: { otpSeed } });
+    given(created)
+      .when({ ...open, otpSeed: undefined })
+      .then(opened('o1'));
+  });
+  it('is refused for one that does not work, and when it was opened fifty times', () => {
+    given().when(open).refused('access_denied');
+    given(created, { type: 'invite.accepted', data: {} }).when(open).refused('access_denied');
+    given(created)
+      .when({ ...open, now: expiresAt })
+      .refused('access_denied');
+    given(created, ...Array.from({ length: 50 }, (_, n) => opened(`o${n}`)))
+      .when(open)
+      .refused('limit_exceeded', 'opened 50 times');
+  });
+  it('makes only the seed count that was shown last', () => {
+    const accepted: InviteFact = { type: 'invite.accepted', data: {} };
+    given(created, opened('o1'), opened('o2'))
+      .when({ ...accept, openingId: 'o2' })
+      .then(accepted);
+    for (const openingId of ['o1', null])
+      given(created, opened('o1'), opened('o2'))
+        .when({ ...accept, openingId })
+        .refused('access_denied', 'the one-time code does not fit');
+    given(created)
+      .when({ ...accept, openingId: null })
+      .then(accepted);
+    given(created, opened('o1')).when(accept).then(accepted);
+  });
+});
+
 describe('accepting a link', () => {
   const accept = { type: 'accept-invite', now: '2026-01-01T12:59:59.999Z' } as const;
   it('works until it expires', () => {

@@ -4,7 +4,7 @@ import { hour, instant, type Instant, minute, plusMs } from '../base/time.ts';
 import type { Decider } from '../log/decider.ts';
 import { type DecidingTime, leftMs, type Span } from './deciding-time.ts';
 import type { WithSecrets } from './secrets.ts';
-import { otpSeedSecret } from './user-fact.ts';
+import { addresses, type Addresses, otpSeedSecret } from './user-fact.ts';
 
 export const invitePurpose = z.enum(['invite', 'reset']);
 export type InvitePurpose = z.infer<typeof invitePurpose>;
@@ -17,10 +17,20 @@ export const inviteLimits = {
 const minTtlMs = minute;
 
 export const inviteFact = z.discriminatedUnion('type', [
-  /** Secret `otpSeed`: the page shows the same one however often it is opened. */
+  /** Secret `otpSeed`: it counts until the link is opened. */
   z.object({
     type: z.literal('invite.created'),
     data: z.object({ username: z.string(), purpose: invitePurpose, expiresAt: instant, ttlMs: z.number() }),
+  }),
+  /** Somebody was shown the page. Secret `otpSeed`, where the cluster asks for codes: from here on it alone counts. */
+  z.object({
+    type: z.literal('invite.opened'),
+    data: z.object({
+      openingId: z.string(),
+      username: z.string(),
+      purpose: invitePurpose,
+      addresses,
+    }),
   }),
   z.object({ type: z.literal('invite.accepted'), data: z.object({}) }),
   z.object({
@@ -38,14 +48,24 @@ export interface CreateInvite {
   readonly ttlMs: number;
   readonly otpSeed: Uint8Array;
 }
+export interface OpenInvite extends DecidingTime {
+  readonly type: 'open-invite';
+  /** New and unique. */
+  readonly openingId: string;
+  /** New, too; undefined where the cluster asks for no codes. */
+  readonly otpSeed: Uint8Array | undefined;
+  readonly addresses: Addresses;
+}
 export interface AcceptInvite extends DecidingTime {
   readonly type: 'accept-invite';
+  /** Whose seed the code was checked against: null is that of an invite nobody opened. Left out: no code is asked for. */
+  readonly openingId?: string | null;
 }
 export interface RevokeInvite {
   readonly type: 'revoke-invite';
   readonly reason: 'replaced' | 'user_deleted';
 }
-export type InviteCommand = CreateInvite | AcceptInvite | RevokeInvite;
+export type InviteCommand = CreateInvite | OpenInvite | AcceptInvite | RevokeInvite;
 
 export interface PendingInvite {
   readonly status: 'pending';
@@ -55,6 +75,8 @@ export interface PendingInvite {
   readonly expiresAt: Instant;
   /** Unknown where a snapshot of the release before tells of it: then `expiresAt` counts, and the longest there is. */
   readonly ttlMs?: number;
+  /** The last time that the page was shown, and how often it was. Left out: never. */
+  readonly opened?: { readonly id: string; readonly times: number };
 }
 export type InviteState =
   { readonly status: 'absent' } | PendingInvite | { readonly status: 'accepted' | 'revoked' };
@@ -78,8 +100,10 @@ export const invite: Decider<InviteState, InviteCommand, InviteFact> = {
           },
         ];
       }
+      case 'open-invite':
+        return open(usableInvite(state, command), command);
       case 'accept-invite':
-        usableInvite(state, command);
+        checkShownLast(usableInvite(state, command), command);
         return [{ type: 'invite.accepted', data: {} }];
       case 'revoke-invite':
         return state.status === 'pending'
@@ -95,6 +119,11 @@ export const invite: Decider<InviteState, InviteCommand, InviteFact> = {
       case 'invite.created': {
         return { status: 'pending', ...fact.data };
       }
+      case 'invite.opened': {
+        if (state.status !== 'pending') return state;
+        const times = (state.opened?.times ?? 0) + 1;
+        return { ...state, opened: { id: fact.data.openingId, times } };
+      }
       case 'invite.accepted':
         return state.status === 'pending' ? { status: 'accepted' } : state;
       case 'invite.revoked':
@@ -104,6 +133,40 @@ export const invite: Decider<InviteState, InviteCommand, InviteFact> = {
     }
   },
 };
+
+/** Each time is a fact: who has a link must not be able to make the log grow without end. */
+const mostOpenings = 50;
+
+function open(
+  { username, purpose, opened }: PendingInvite,
+  { openingId, otpSeed, addresses }: OpenInvite,
+): readonly InviteFact[] {
+  if ((opened?.times ?? 0) >= mostOpenings)
+    throw new CodedError(
+      'limit_exceeded',
+      `this link was opened ${mostOpenings} times already: ask an operator for a new one (tctl users reset)`,
+    );
+  return [
+    {
+      type: 'invite.opened',
+      data: { openingId, username, purpose, addresses },
+      ...(otpSeed && { secrets: { [otpSeedSecret]: otpSeed } }),
+    },
+  ];
+}
+
+/** Whoever saw the page earlier, over a shoulder or in a mail that was read, does not keep the second factor. */
+function checkShownLast({ opened }: PendingInvite, { openingId }: AcceptInvite): void {
+  if (openingId !== undefined && openingId !== (opened?.id ?? null)) throw codeMisfit();
+}
+
+/** The one answer to a code that does not fit the seed that was shown last. */
+export const codeMisfit = (): CodedError =>
+  new CodedError(
+    'access_denied',
+    'the one-time code does not fit: check the digits, and the clock of your device. If this link was opened elsewhere meanwhile, ' +
+      'open it again and scan the new picture: only the one that was shown last counts',
+  );
 
 /** @throws CodedError `bad_request` naming the limit. */
 export function checkInviteTtl(purpose: InvitePurpose, ttlMs: number): void {

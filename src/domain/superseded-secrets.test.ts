@@ -57,6 +57,15 @@ describe('which secrets an event supersedes', () => {
       ]);
   });
 
+  it('a link that is opened keeps the seed it was given then', () => {
+    const [made, opened] = [
+      event('invite-x', 'invite.created', 'i1'),
+      event('invite-x', 'invite.opened', 'i2'),
+    ];
+    expect(superseded(made, opened, event('invite-x', 'invite.accepted'))).toEqual(['', 'i1', 'i2']);
+    expect(superseded(made, event('invite-x', 'invite.opened'))).toEqual(['', '']);
+  });
+
   it('nothing supersedes an authority, nor does an event of a type that is not known', () => {
     expect(
       superseded(

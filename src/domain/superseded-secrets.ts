@@ -36,7 +36,7 @@ export interface SecretsAfter {
 
 /**
  * Which secrets an event supersedes. A newer password or seed takes the place of the one before; whoever is deleted,
- * and a link that was used or taken back, keep none. Secrets of other streams, such as authorities, last.
+ * and a link that was used or taken back, keep none; one that is opened gets a new seed. Secrets of other streams, such as authorities, last.
  */
 export function secretsAfter(before: readonly LiveSecrets[], event: Recorded): SecretsAfter {
   const { type } = event.fact;
@@ -50,7 +50,7 @@ export function secretsAfter(before: readonly LiveSecrets[], event: Recorded): S
 
 function isSuperseded(one: LiveSecrets, { stream, fact: { type }, sealed }: Recorded): boolean {
   if (idInStream(stream, 'invite') !== undefined)
-    return type === 'invite.accepted' || type === 'invite.revoked';
+    return type === 'invite.accepted' || type === 'invite.revoked' || sealed !== undefined;
   if (idInStream(stream, 'user') === undefined) return false;
   if (type === 'user.deleted') return true;
   if (type === 'user.password_reset') return one.type === 'user.password_set';

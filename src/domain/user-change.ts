@@ -1,5 +1,6 @@
 import { CodedError, unreachable } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
+import { certificateMisfit } from './certificate-limits.ts';
 import { invalidLink } from './invite.ts';
 import { checkLogin, checkName } from './names.ts';
 import type { Traits } from './role-spec.ts';
@@ -101,6 +102,7 @@ function create(state: UserState, { username, roles, traits, invite }: CreateUse
   checkName('user', username);
   checkRoles(roles);
   checkTraits(traits);
+  checkFits({ username, roles, traits });
   return [
     { type: 'user.created', data: { username, roles: unique(roles), traits } },
     invited(invite, 'invite'),
@@ -128,6 +130,8 @@ function setCredentials(state: UserState, command: SetCredentials): readonly Use
 
 function changeAccess(state: ActiveUser, { roles, traits }: ChangeUserAccess): readonly UserFact[] {
   const facts: UserFact[] = [];
+  if (roles ?? traits)
+    checkFits({ username: state.username, roles: roles ?? state.roles, traits: traits ?? state.traits });
   if (roles) {
     checkRoles(roles);
     const wanted = unique(roles);
@@ -150,6 +154,17 @@ function checkRoles(roles: readonly string[]): void {
 /** Logins are checked here though certificates drop bad ones: the person who types one should hear of it. */
 function checkTraits(traits: Traits): void {
   for (const login of traits['logins'] ?? []) checkLogin(login);
+}
+
+/** Roles may add logins; how many is known where they are: `auth` asks the same with all of them. */
+function checkFits(user: {
+  readonly username: string;
+  readonly roles: readonly string[];
+  readonly traits: Traits;
+}): void {
+  const misfit = certificateMisfit({ ...user, logins: unique(user.traits['logins'] ?? []) });
+  if (misfit !== undefined)
+    throw new CodedError('bad_request', `user "${user.username}" could not log in: ${misfit}`);
 }
 
 const unique = (values: readonly string[]): string[] => [...new Set(values)];

@@ -38,15 +38,21 @@ export interface LogIn extends DecidingTime {
   readonly addresses: Addresses;
   /** What failures from one address are counted by; undefined where nobody can tell who shares it. */
   readonly source?: string | undefined;
-  /** The certificate that this login is to be given, and for which traits it was made out; none where nothing is. */
-  readonly certificate?: { readonly grant: Grant; readonly traits: Traits };
+  /**
+   * The certificate that this login is to be given, and for which traits it was made out; or why there can be none. Left out
+   * where nothing was proved.
+   */
+  readonly certificate?:
+    | { readonly grant: Grant; readonly traits: Traits }
+    | { readonly status: 'impossible'; readonly reason: string };
 }
 
 /**
  * Never throws for a login that fails: the failure itself is a fact. `loginOutcome` reads the result.
  * An unknown or locked user gives no fact, so that a guesser cannot make the log grow; `auth` puts those in the audit log.
  * The fact of a login is the record of its certificate as well, so that there is never one without the other.
- * @throws CodedError `unavailable` for a login that would succeed, by a certificate that the user may no longer have.
+ * @throws CodedError for a login that would succeed, and then nothing is spent on it: `unavailable` by a certificate that the
+ * user may no longer have, `access_denied` where there can be none.
  */
 export function decideLogin(state: UserState, command: LogIn): readonly UserFact[] {
   if (state.status === 'absent' || isLockedFor(state, command.source, command)) return [];
@@ -94,6 +100,7 @@ function failed(state: ActiveUser, command: LogIn, reason: Refusal): readonly Us
 
 function certificateOf(state: ActiveUser, { certificate }: LogIn): { certificate?: Grant } {
   if (certificate === undefined) return {};
+  if ('reason' in certificate) throw new CodedError('access_denied', certificate.reason);
   const { grant, traits } = certificate;
   if (!sameJson(grant.roles, state.roles) || !sameJson(traits, state.traits))
     throw new CodedError('unavailable', 'the roles of this user were changed at this moment, try again');

@@ -16,10 +16,14 @@ export function checkToken(token: string): void {
 }
 
 /**
- * What stands behind the token of an invite or reset link.
+ * Opens an invite or reset link: from now on its page must show this one-time secret, and no earlier one.
  * @throws CodedError `access_denied`, the same for every link that does not work.
  */
-export async function openLink(auth: Pick<AuthClient, 'call'>, token: string): Promise<OpenLink> {
+export async function openLink(
+  auth: Pick<AuthClient, 'call'>,
+  token: string,
+  clientAddress: string,
+): Promise<OpenLink> {
   checkToken(token);
-  return auth.call(readInvite, { token });
+  return auth.call(readInvite, { token, clientAddress });
 }

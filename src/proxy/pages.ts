@@ -65,6 +65,8 @@ export function credentialsPage(fields: FormFields): Html {
       ${fault?.field === 'form' ? html`<p class="note" role="alert">${fault.message}</p>` : nothing}
       <form method="post">
         <input type="hidden" name="csrf" value="${csrf}" />
+        <input type="hidden" name="purpose" value="${purpose}" />
+        ${otp ? html`<input type="hidden" name="shown" value="${otp.url}" />` : nothing}
         <input type="text" name="username" value="${username}" autocomplete="username" hidden readonly />
         ${secretField({ field: 'password', label: 'Password', hint: 'At least 6 characters.', fault })}
         ${secretField({ field: 'again', label: 'The same password again', fault })}
@@ -118,6 +120,7 @@ const otpPart = (otp: OneTimeSecret, fault: Fault | undefined): Html =>
       <li>Open any authenticator application on your telephone and scan this picture.</li>
       <li>Enter the six digits that it shows.</li>
     </ol>
+    <p class="soft">Each time this page is opened it shows another picture, and only the last one counts.</p>
     <img src="${otp.qrDataUri}" alt="QR code that holds the one-time secret" width="224" height="224" />
     <p class="soft">
       Nothing to scan with? <a href="${otp.url}">Open the authenticator of this device</a>, or type this

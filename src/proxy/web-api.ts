@@ -63,7 +63,7 @@ export function webApi(deps: WebDeps): Hono<WebEnv> {
 
   api.get('/users/password/token/:token', async (c) => {
     const token = c.req.param('token');
-    const { username, otpUrl } = await openLink(deps.auth, token);
+    const { username, otpUrl } = await openLink(deps.auth, token, c.get('origin').address);
     const qrCode = otpUrl === '' ? '' : (await QRCode.toBuffer(otpUrl, { width: 456 })).toString('base64');
     return c.json({ tokenId: token, user: username, qrCode });
   });

@@ -29,6 +29,9 @@ interface Form {
   readonly password?: string;
   readonly again?: string;
   readonly code?: string;
+  readonly username?: string;
+  readonly purpose?: string;
+  readonly shown?: string;
 }
 /** What a person reads. */
 const wordsOf = (page: string): string => page.replace(/<[^>]*>/g, '');
@@ -101,6 +104,15 @@ describe('the page of an invite', () => {
     expect(both.headers.get('strict-transport-security')).toBeNull();
     const plain = await invited().request(path, {}, { encrypted: false });
     expect(plain.headers.get('strict-transport-security')).toBeNull();
+  });
+  it('is opened from the address that came, and not by who only asks whether it is there', async () => {
+    const web = invited();
+    expect((await web.request(path, { method: 'HEAD' })).status).toBe(200);
+    expect(web.auth.asked).toEqual([]);
+    await web.request(path);
+    expect(web.auth.asked).toEqual([
+      { name: 'invite.read', input: { token, clientAddress: '192.0.2.9:4711' } },
+    ]);
   });
   it('has one answer for every link that does not work', async () => {
     const web = testWeb();
@@ -211,6 +223,30 @@ describe('sending the form', () => {
     expect(away.status).toBe(503);
     expect(await away.text()).not.toContain('10.0.0.5');
     expect(web.sink.lines.join('\n')).toContain('10.0.0.5');
+  });
+  it('shows the same picture again when something was typed wrongly, and opens nothing for it', async () => {
+    const web = refusing('bad_request', 'password is too short, it must have at least 6 characters');
+    for (const form of [{}, { again: 'something else' }]) {
+      const before = web.auth.asked.filter(({ name }) => name === 'invite.read').length;
+      const url = `otpauth://totp/Teleport:alice%40example?secret=${secret}&issuer=Teleport`;
+      const answer = await submit(web, { ...form, username: 'alice', purpose: 'invite', shown: url });
+      expect(await answer.text()).toContain('JBSW Y3DP EHPK 3PXP');
+      // That of the page itself.
+      expect(web.auth.asked.filter(({ name }) => name === 'invite.read')).toHaveLength(before + 1);
+    }
+  });
+  it('opens the link anew when the form is not one of ours', async () => {
+    const shown = { username: 'alice', purpose: 'invite', shown: `otpauth://totp/a:b?secret=${secret}` };
+    for (const forged of [
+      { ...shown, shown: 'javascript:alert(1)' },
+      { ...shown, username: '<b>' },
+      { ...shown, purpose: 'x' },
+    ]) {
+      const web = invited();
+      const answer = await submit(web, { ...forged, again: 'something else' });
+      expect(web.auth.asked.map(({ name }) => name)).toEqual(['invite.read', 'invite.read']);
+      expect(await answer.text()).not.toContain('javascript:');
+    }
   });
   it('says that the link does not work when it was used meanwhile', async () => {
     const answer = await submit(refusing('access_denied', invalidLink().message));

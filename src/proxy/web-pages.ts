@@ -4,7 +4,7 @@ import { acceptInvite } from '../api/operations.ts';
 import { readBody } from '../api/read-body.ts';
 import { isCoded } from '../base/errors.ts';
 import { checkCsrf, csrfToken } from './csrf.ts';
-import { openLink, type OpenLink } from './open-link.ts';
+import { checkToken, openLink, type OpenLink } from './open-link.ts';
 import {
   credentialsPage,
   donePage,
@@ -34,17 +34,28 @@ export function webPages(deps: WebDeps): Hono<WebEnv> {
     c.html(landingPage({ clusterName, proxyAddress: proxyAddressFor(c, deps) })),
   );
   for (const path of ['/web/invite/:token', '/web/reset/:token']) {
-    pages.get(path, async (c) => show(c, deps, await openLink(deps.auth, c.req.param('token') ?? '')));
+    pages.get(path, async (c) => {
+      // Who only looks whether there is something is shown nothing, and opens nothing.
+      if (c.req.method === 'HEAD') return c.body(null);
+      return show(c, deps, await open(c, deps, c.req.param('token') ?? ''));
+    });
     pages.post(path, (c) => submit(c, deps, c.req.param('token') ?? ''));
   }
   return pages;
 }
 
+const open = (c: Context<WebEnv>, { auth }: WebDeps, token: string): Promise<OpenLink> =>
+  openLink(auth, token, c.get('origin').address);
+
+/** What stands on the page. */
+type Shown = Pick<OpenLink, 'username' | 'purpose' | 'otpUrl'>;
+type FormFault = Fault & { readonly status: 400 | 403 | 429 | 503 };
+
 async function show(
   c: Context<WebEnv>,
   { clusterName, world }: WebDeps,
-  { username, purpose, otpUrl }: OpenLink,
-  fault?: Fault & { readonly status: 400 | 403 | 429 | 503 },
+  { username, purpose, otpUrl }: Shown,
+  fault?: FormFault,
 ): Promise<Response> {
   const csrf = csrfToken(c, () => Buffer.from(world.randomBytes(csrfBytes)).toString('hex'));
   const fields = { username, purpose, clusterName, csrf, otp: await oneTimeSecret(otpUrl) };
@@ -70,17 +81,20 @@ async function readForm(c: Context<WebEnv>): Promise<URLSearchParams> {
 }
 
 async function submit(c: Context<WebEnv>, deps: WebDeps, token: string): Promise<Response> {
+  checkToken(token);
   const form = await readForm(c);
-  const link = await openLink(deps.auth, token);
   const field = (name: string): string => form.get(name) ?? '';
   try {
     checkCsrf(c, field('csrf'));
   } catch (e) {
     if (!isCoded(e, 'access_denied')) throw e;
-    return show(c, deps, link, { field: 'form', message: sentence(e.message), status: 403 });
+    const fault: FormFault = { field: 'form', message: sentence(e.message), status: 403 };
+    return show(c, deps, await open(c, deps, token), fault);
   }
+  const again = async (fault: FormFault): Promise<Response> =>
+    show(c, deps, shownIn(field) ?? (await open(c, deps, token)), fault);
   if (field('password') !== field('again'))
-    return show(c, deps, link, { field: 'again', message: 'The two passwords differ.', status: 400 });
+    return again({ field: 'again', message: 'The two passwords differ.', status: 400 });
   try {
     const { username } = await deps.auth.call(acceptInvite, {
       token,
@@ -94,8 +108,22 @@ async function submit(c: Context<WebEnv>, deps: WebDeps, token: string): Promise
     const fault = faultOf(e);
     if (fault === undefined) throw e;
     if (fault.status === 503) publicError(c, e, deps.sink); // says it in the log
-    return show(c, deps, link, fault);
+    return again(fault);
   }
+}
+
+const shownUsername = /^[A-Za-z0-9_@:][A-Za-z0-9_@:.+-]{0,127}$/;
+const shownUrl = /^otpauth:\/\/totp\/[A-Za-z0-9%:@._+-]{1,1024}\?[A-Za-z0-9%=&]{1,256}$/;
+
+/**
+ * The page as this browser was shown it, by the form that it sent with the secret of its cookie: whoever types something
+ * wrongly need not scan again, and a page that is not opened anew shows its one-time secret to nobody who has not seen
+ * it. Undefined when the form is not one of ours: then the link has to be opened anew.
+ */
+function shownIn(field: (name: string) => string): Shown | undefined {
+  const [username, purpose, otpUrl] = [field('username'), field('purpose'), field('shown')];
+  if (!shownUsername.test(username) || (purpose !== 'invite' && purpose !== 'reset')) return undefined;
+  return otpUrl === '' || shownUrl.test(otpUrl) ? { username, purpose, otpUrl } : undefined;
 }
 
 /** Which field of the form a refusal is about; undefined when it is about the link itself, or nobody's fault. */

@@ -8,8 +8,8 @@ import type { Projection } from './view.ts';
 export interface InviteEntry {
   readonly tokenHash: string;
   readonly state: PendingInvite;
-  /** The event whose secret is `otpSeed`. */
-  readonly createdIn: Recorded;
+  /** The event whose secret `otpSeed` counts. */
+  readonly seedIn: Recorded;
 }
 
 /** Invites that were neither accepted nor revoked, by the hash of their token. They may have expired. */
@@ -18,7 +18,7 @@ export type InvitesState = Table<InviteEntry>;
 const types = typesOf(inviteFact);
 
 export const invitesView: Projection<InvitesState> = {
-  name: 'invites.1',
+  name: 'invites.2',
   initial: emptyTable,
   apply(invites, event) {
     const tokenHash = idInStream(event.stream, 'invite');
@@ -28,7 +28,11 @@ export const invitesView: Projection<InvitesState> = {
     const before = getIn(invites, tokenHash);
     const state = invite.evolve(before?.state ?? invite.initial, fact);
     return state.status === 'pending'
-      ? setIn(invites, tokenHash, { tokenHash, state, createdIn: before?.createdIn ?? event })
+      ? setIn(invites, tokenHash, {
+          tokenHash,
+          state,
+          seedIn: before === undefined || event.sealed ? event : before.seedIn,
+        })
       : removeIn(invites, tokenHash);
   },
   encode: entriesOf,
