@@ -72,6 +72,8 @@ async function checkNewName(
   )
     throw refuse(`its certificate is for other names (${caller.certifiedNames.join(', ')}); ${joinAnew}`);
   await deps.views.fresh();
+  // Another auth server may have heard it a moment ago.
+  if (findHost(deps.views.hosts.state(), hostId, role)?.nodename === nodename) return;
   grantNames(deps, { hostId, nodename, role, others: [], peer: '', patterns: [] }, refuse);
 }
 

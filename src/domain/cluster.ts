@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CodedError, unreachable } from '../base/errors.ts';
 import type { Decider } from '../log/decider.ts';
+import { isClusterName } from './names.ts';
 
 export const secondFactor = z.enum(['off', 'otp']);
 export type SecondFactor = z.infer<typeof secondFactor>;
@@ -32,10 +33,6 @@ export type ClusterState =
       readonly secondFactor: SecondFactor;
     };
 
-/** Goes into certificates, host names and file names: letters, digits, dots and dashes, each label non-empty. */
-const clusterNamePattern =
-  /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/;
-
 /** The cluster itself: its name, which never changes, and what the configuration says of it. */
 export const cluster: Decider<ClusterState, ClusterCommand, ClusterFact> = {
   fact: clusterFact,
@@ -43,7 +40,7 @@ export const cluster: Decider<ClusterState, ClusterCommand, ClusterFact> = {
 
   decide(state, { clusterName, clusterId, secondFactor }) {
     if (state.status === 'absent') {
-      if (clusterName.length > 255 || !clusterNamePattern.test(clusterName))
+      if (!isClusterName(clusterName))
         throw new CodedError(
           'misconfigured',
           `${JSON.stringify(clusterName)} cannot be a cluster name: letters, digits, dots and dashes only`,

@@ -11,6 +11,13 @@ const loginPattern = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$/;
 
 export const isUnixLogin = (login: string): boolean => loginPattern.test(login) && login.length <= 32;
 
+/** Goes into certificates, host names and file names: letters, digits, dots and dashes, each label non-empty. */
+const clusterNamePattern =
+  /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/;
+
+/** What may stand as a cluster's name wherever one is told. */
+export const isClusterName = (text: string): boolean => text.length <= 255 && clusterNamePattern.test(text);
+
 /** @throws CodedError `bad_request` for a name of a user or role that cannot be one. */
 export function checkName(kind: 'user' | 'role', name: string): void {
   if (!namePattern.test(name))

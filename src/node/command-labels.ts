@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process';
 import { pause } from '../base/backoff.ts';
+import { cleanedText } from '../base/clean-text.ts';
+import { emptyRecord } from '../base/foreign-record.ts';
+import { longestLabelValue } from '../domain/host-text.ts';
 import { second } from '../base/duration.ts';
 
 /** A label whose value is what a command prints. */
@@ -10,15 +13,10 @@ export interface CommandLabel {
   readonly periodSeconds: number;
 }
 
-const maxValueChars = 1024;
 const longestRunMs = 10 * second;
 
-/** What a program printed, as one line. */
-const valueOf = (text: string): string =>
-  text
-    .trim()
-    .replace(/\s*\n\s*/g, ' ')
-    .slice(0, maxValueChars);
+/** What a program printed, as one line that every terminal shows as it is. */
+const valueOf = (text: string): string => cleanedText(cleanedText(text).slice(0, longestLabelValue));
 
 /** Runs the command once, without a shell. A failure is told in place of the value. Never rejects. */
 export function runLabelCommand(command: readonly string[], timeoutMs: number): Promise<string> {
@@ -52,7 +50,7 @@ export async function openCommandLabels(
   changed: () => void,
 ): Promise<LabelRunner> {
   const stopping = new AbortController();
-  const values: Record<string, string> = {};
+  const values = emptyRecord<string>();
   const runOnce = async ({ name, command, periodSeconds }: CommandLabel): Promise<boolean> => {
     const before = values[name];
     const value = await runLabelCommand(command, Math.min(longestRunMs, Math.max(1, periodSeconds) * second));
