@@ -1,4 +1,4 @@
-import { CodedError } from '../base/errors.ts';
+import type { CodedError } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
 import { certifiedAs, listensAt, namesHeldBy } from '../domain/held-names.ts';
 import { type HostInfo, type SystemRole, systemRole } from '../domain/host-info.ts';
