@@ -4,7 +4,7 @@ import { certifiedAs, listensAt, namesHeldBy } from '../domain/held-names.ts';
 import { type HostInfo, type SystemRole, systemRole } from '../domain/host-info.ts';
 import { canonicalHostPart, isIpAddress, isLoopback } from '../domain/host-text.ts';
 import { isNamedBy } from '../domain/name-patterns.ts';
-import { hostsInRole } from '../views/hosts.ts';
+import { allHosts } from '../views/hosts.ts';
 import { aliveUntil, presenceOf } from '../views/presence.ts';
 import type { AuthDeps } from './deps.ts';
 import { clusterOf } from './lookups.ts';
@@ -88,29 +88,34 @@ function isOfAnother(ip: string, { peer, patterns }: NameClaim, holders: readonl
  * several by one address.
  */
 function holdersFor(deps: Deps, claim: NameClaim, clusterName: string): readonly Holder[] {
-  const roles: readonly SystemRole[] =
-    claim.role === 'Node' ? ['Proxy', 'Auth', 'Node'] : claim.role === 'Proxy' ? ['Node'] : [];
-  const hosts = deps.views.hosts.state();
-  const known = roles.flatMap((role) =>
-    hostsInRole(hosts, role).flatMap((host): Holder[] => {
-      if (host.hostId === claim.hostId) return [];
-      const until = heldUntil(deps, host);
-      if (until === undefined) return [];
-      return [
-        {
-          held: namesHeldBy(host, clusterName),
-          host,
-          said: `${JSON.stringify(host.nodename)} [${host.hostId}], role ${role}, ${until}`,
-        },
-      ];
-    }),
-  );
+  const roles = rolesAgainst[claim.role];
+  const known = allHosts(deps.views.hosts.state(), roles).flatMap((host): Holder[] => {
+    const until = host.hostId === claim.hostId ? undefined : heldUntil(deps, host);
+    if (until === undefined) return [];
+    const said = `${JSON.stringify(host.nodename)} [${host.hostId}], role ${host.role}, ${until}`;
+    return [{ held: namesOf(host, clusterName), host, said }];
+  });
   if (claim.role !== 'Node' || deps.reservedNames.length === 0) return known;
   const held = new Set(deps.reservedNames.map(canonicalHostPart));
   return [
     ...known,
     { held, host: undefined, said: 'the cluster itself: it stands in public_addr of an auth server' },
   ];
+}
+
+const rolesAgainst: Readonly<Record<SystemRole, readonly SystemRole[]>> = {
+  Node: ['Proxy', 'Auth', 'Node'],
+  Proxy: ['Node'],
+  Auth: [],
+  Admin: [],
+};
+
+/** What was said once is not changed: every machine that comes in asks for the names of all. */
+const namesSaid = new WeakMap<HostInfo, ReadonlySet<string>>();
+function namesOf(host: HostInfo, clusterName: string): ReadonlySet<string> {
+  const known = namesSaid.get(host) ?? namesHeldBy(host, clusterName);
+  namesSaid.set(host, known);
+  return known;
 }
 
 function heldUntil({ views }: Deps, host: HostInfo): string | undefined {

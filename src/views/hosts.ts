@@ -74,6 +74,13 @@ function membershipAfter(
 const without = <T extends object>(record: T, role: SystemRole): T =>
   role in record ? (Object.fromEntries(Object.entries(record).filter(([key]) => key !== role)) as T) : record;
 
+/** All hosts in these roles, in no order. */
+export const allHosts = (hosts: HostsState, wanted: readonly SystemRole[]): readonly HostInfo[] =>
+  reduceValues<Membership, HostInfo[]>(hosts, [], (found, { roles }) => {
+    for (const role of wanted) if (roles[role]) found.push(roles[role]);
+    return found;
+  });
+
 /** All hosts in a role, sorted by name, then id. */
 export const hostsInRole = (hosts: HostsState, role: SystemRole): readonly HostInfo[] =>
   reduceValues<Membership, HostInfo[]>(hosts, [], (found, { roles }) => {
