@@ -9,6 +9,7 @@ import { heartbeat } from './heartbeat.ts';
 import { joinHost } from './join-host.ts';
 import { listHosts } from './list-hosts.ts';
 import { listTokens } from './list-tokens.ts';
+import { removeHost } from './remove-host.ts';
 import { searchAudit } from './search-audit.ts';
 import { adminCall, authHostId, callOf, newKeyLine, openTestAuth, type TestAuth } from './testing.ts';
 
@@ -125,6 +126,33 @@ describe('the names of others', () => {
     await expect(join({ token: staticToken, n: 7, nodename: 'p1' })).rejects.toMatchObject(
       denied('role Proxy, which was last seen 2026-01-01T00:00:00.000Z and is remembered for a day'),
     );
+  });
+
+  it('are free at once when an operator removes who had them', async () => {
+    await proxy();
+    await lives(5);
+    for (const [n, nodename] of [
+      [6, 'n5'],
+      [7, 'p1'],
+    ] as const)
+      await expect(join({ token: staticToken, n, nodename })).rejects.toMatchObject({
+        code: 'access_denied',
+      });
+    for (const n of [5, 1]) await removeHost(auth.deps, adminCall, { hostId: hostIdOf(n) });
+    await join({ token: staticToken, n: 6, nodename: 'n5' });
+    await join({ token: staticToken, n: 7, nodename: 'p1' });
+    // Also the id, for the key of a machine that was set up anew.
+    await join({ token: staticToken, n: 5, nodename: 'five' });
+    const { hosts } = await listHosts(auth.deps, adminCall, { role: 'Node', labels: {} });
+    expect(hosts).toEqual([]);
+    await expect(removeHost(auth.deps, adminCall, { hostId: hostIdOf(5) })).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    const self = { hostId: authHostId, nodename: 'auth-1', publicAddresses: [] };
+    await announceSelf(auth.deps, self, { host: '10.0.0.1', port: 3025 });
+    await expect(removeHost(auth.deps, adminCall, { hostId: authHostId })).rejects.toMatchObject({
+      code: 'bad_request',
+    });
   });
 
   it('are shared by proxies among each other, and by the roles of one machine', async () => {
