@@ -74,7 +74,11 @@ async function checkNewName(
   await deps.views.fresh();
   // Another auth server may have heard it a moment ago.
   if (findHost(deps.views.hosts.state(), hostId, role)?.nodename === nodename) return;
-  grantNames(deps, { hostId, nodename, role, others: [], peer: '', patterns: [] }, refuse);
+  grantNames(
+    deps,
+    { hostId, nodename, role, others: [], peer: '', patterns: [], when: 'announcing' },
+    refuse,
+  );
 }
 
 const joinAnew =

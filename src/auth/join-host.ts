@@ -83,7 +83,7 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
     new CodedError('access_denied', `${joinRefusal(input)}, ${why}`);
   const granted = grantNames(
     deps,
-    { hostId, nodename, role, others: additionalPrincipals, peer: ipOf(address), patterns },
+    { hostId, nodename, role, others: additionalPrincipals, peer: ipOf(address), patterns, when: 'joining' },
     refuse,
   );
   const certificates = await certifyHost(deps, {

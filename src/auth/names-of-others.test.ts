@@ -152,6 +152,7 @@ describe('the names of others', () => {
     await announceSelf(auth.deps, self, { host: '10.0.0.1', port: 3025 });
     await expect(removeHost(auth.deps, adminCall, { hostId: authHostId })).rejects.toMatchObject({
       code: 'bad_request',
+      message: expect.stringContaining('an auth server that counts as alive until') as string,
     });
   });
 
@@ -254,6 +255,16 @@ describe('the names of others', () => {
     ])
       await expect(lives(2, said, ['n2'])).rejects.toMatchObject(denied('its certificate does not name'));
     await lives(2, { address: 'n2:3022', publicAddress: '10.1.1.1:22' }, ['n2']);
+  });
+
+  it('of a proxy that is gone are those of its machine again that was set up anew', async () => {
+    await proxy();
+    auth.world.advance(601 * second);
+    // As a node beside an auth server on that machine, which certifies it without a token.
+    await lives(8, { nodename: 'p1' }, ['p1']);
+    await expect(join({ token: staticToken, n: 9, nodename: 'web.example.com' })).rejects.toMatchObject(
+      denied('remembered for a day'),
+    );
   });
 
   it('are kept by two that both have one already, and it is known who was first', async () => {
