@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -6,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { joinCluster, type Joining } from '../src/api/join-client.ts';
 import { realWorld } from '../src/base/world.ts';
 import { generateEd25519, generateP256, privateKeyPem } from '../src/pki/key-pair.ts';
-import { publicKeyOf, toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
+import { parseCertificate } from '../src/pki/ssh-certificate.ts';
+import { fromAuthorizedKeyLine, publicKeyOf, toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
 import { issueHostTlsCertificate } from '../src/pki/tls-identity.ts';
 import { createCaCertificate } from '../src/pki/x509.ts';
 import { type Answer, type Asking, type Attacked, startAttacked, tokens, uuid } from './attacked.ts';
@@ -142,6 +144,81 @@ describe('who has a token', () => {
       expect({ name, ...answer }).toMatchObject({ status: 400 });
       expect(answer.body).not.toContain('\u001b');
     }
+  });
+
+  it("is not called as the cluster's own machine, its proxy or another node", async () => {
+    const from = { localAddress: '127.0.2.1' };
+    for (const wish of [
+      { nodename: here.cluster.nodename },
+      { additionalPrincipals: [`${here.cluster.nodename}.example`] },
+      { nodename: 'localhost' },
+    ]) {
+      const answer = await ask({ ...wish, hostId: uuid(31) }, from);
+      expect([answer.status, told(answer)]).toEqual([
+        403,
+        expect.stringMatching(
+          /can not join the cluster with role Node, (the name "node1|"localhost" is every machine)/,
+        ),
+      ]);
+    }
+    const answer = await ask(
+      { hostId: uuid(31), additionalPrincipals: ['localhost', '127.0.0.1', '::1', 'n7.lan'] },
+      from,
+    );
+    const given = JSON.parse(answer.body) as { sshCertificate: string; tlsCertificatePem: string };
+    const { principals } = parseCertificate(fromAuthorizedKeyLine(given.sshCertificate));
+    expect(principals).toEqual([`${uuid(31)}.example`, uuid(31), 'n7.example', 'n7', 'n7.lan']);
+    expect(new X509Certificate(given.tlsCertificatePem).subjectAltName).toBe('DNS:n7, DNS:n7.lan');
+  });
+
+  it("takes no name from a node by announcing it, and tells nobody's session or terminal anything", async () => {
+    const said = (extra: object, who = here.node): object => ({
+      host: {
+        ...{
+          hostId: who.hostId,
+          role: who.role,
+          nodename: who === here.node ? 'n1' : 'p1',
+          address: '127.0.0.1:9',
+          publicAddress: '',
+        },
+        ...{ sshPublicAddress: '', labels: {}, version: '4.5.0', ...extra },
+      },
+      ttlSeconds: 600,
+    });
+    const beat = (extra: object, who = here.node): Promise<Answer> =>
+      here.auth('/v3/host.heartbeat', { as: who, body: JSON.stringify(said(extra, who)) });
+    const text = 'x:1\nBASH_ENV=$(id)';
+    const wrong = [
+      ...[
+        { address: `${here.cluster.nodename}:3022` },
+        { nodename: here.cluster.nodename },
+        { nodename: 'n9' },
+      ],
+      ...[{ publicAddress: text }, { sshPublicAddress: '*:3023' }, { address: text }, { nodename: text }],
+      ...[
+        { version: text },
+        { labels: { l: text } },
+        { labels: { [text]: 'x' } },
+        { publicAddress: 'evil.example:443' },
+      ],
+      ...[{ labels: JSON.parse('{"__proto__":"x"}') as object }, { labels: { l: '\u009b2J\u202e' } }],
+    ];
+    for (const extra of wrong)
+      for (const who of [here.node, here.proxy]) {
+        const { status } = await beat(extra, who);
+        expect({ extra, refused: status === 400 || status === 403 }).toEqual({ extra, refused: true });
+      }
+    const listed = await here.cluster.tctl('nodes', 'ls');
+    expect(listed.stdout).not.toMatch(/evil|BASH_ENV|n9/);
+  });
+
+  it('selects no node by a label that is lost on the way', async () => {
+    const selected = (labels: string): Promise<Answer> =>
+      here.auth('/v3/host.list', { as: here.alice, body: `{"role":"Node","labels":${labels}}` });
+    expect((await selected('{"env":"test"}')).body).toContain(here.cluster.nodename);
+    expect((await selected('{"nolabel":"x"}')).body).not.toContain(here.cluster.nodename);
+    const lost = await selected('{"__proto__":"x"}');
+    expect([lost.status, told(lost)]).toEqual([400, expect.stringContaining('__proto__')]);
   });
 
   it('has not changed anything by all that', async () => {

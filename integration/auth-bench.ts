@@ -102,8 +102,9 @@ export const identityOf = (
   auth: AuthBench,
   role: SystemRole,
   hostId: string = randomUUID(),
+  nodename = `${role}-1`,
 ): Promise<Material & { hostId: string }> =>
-  auth.service.issueHostIdentity({ hostId, nodename: 'host', role, additionalPrincipals: [] });
+  auth.service.issueHostIdentity({ hostId, nodename, role, additionalPrincipals: [] });
 
 export const clientOf = (
   servers: readonly HostPort[],

@@ -3,6 +3,10 @@ import net, { type AddressInfo } from 'node:net';
 import * as operations from '../src/api/operations.ts';
 import { silentLog } from '../src/base/log-sink.ts';
 import { formatHostPort, type HostPort } from '../src/base/service.ts';
+import { host } from '../src/domain/host.ts';
+import type { HostInfo } from '../src/domain/host-info.ts';
+import { hostStream } from '../src/domain/streams.ts';
+import { execute } from '../src/log/execute.ts';
 import { privateKeyFromPem } from '../src/pki/key-pair.ts';
 import { fromAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
 import { createSshServer, type Peer } from '../src/ssh/cert-server.ts';
@@ -69,7 +73,12 @@ export const listenOn = (server: net.Server, port: number): Promise<number> =>
     });
   });
 
-export async function startEchoNode(auth: AuthBench, nodename: string): Promise<EchoNode> {
+/** `asBefore`: the cluster knows it by its name already, as one that a release before took, whoever else is called so. */
+export async function startEchoNode(
+  auth: AuthBench,
+  nodename: string,
+  { asBefore = false } = {},
+): Promise<EchoNode> {
   const hostId = randomUUID();
   const identity = await auth.service.issueHostIdentity({
     hostId,
@@ -126,19 +135,21 @@ export async function startEchoNode(auth: AuthBench, nodename: string): Promise<
   });
   const address = { host: local, port: await listenOn(listener, 0) };
   const client = clientOf([auth.address()], identity);
-  await client.call(operations.heartbeat, {
-    host: {
-      hostId,
-      role: 'Node',
-      nodename,
-      address: formatHostPort(address),
-      publicAddress: '',
-      sshPublicAddress: '',
-      labels: {},
-      version: '4.5.0',
-    },
-    ttlSeconds: 600,
-  });
+  const said: HostInfo = {
+    hostId,
+    role: 'Node',
+    nodename,
+    address: formatHostPort(address),
+    publicAddress: '',
+    sshPublicAddress: '',
+    labels: {},
+    version: '4.5.0',
+  };
+  if (asBefore) {
+    const cause = { at: new Date().toISOString(), actor: 'auth', requestId: randomUUID() };
+    await execute(auth.log.state, host, hostStream(hostId), { type: 'record-host', host: said }, cause);
+  }
+  await client.call(operations.heartbeat, { host: said, ttlSeconds: 600 });
   client.close();
   return {
     hostId,

@@ -36,7 +36,13 @@ beforeAll(async () => {
     count,
     atOnce: 20,
     start: (index, tally) =>
-      startLightNode({ servers, identity: certify('Node'), nodename: `node-${index}`, pace, tally }),
+      startLightNode({
+        servers,
+        identity: certify('Node', `node-${index}`),
+        nodename: `node-${index}`,
+        pace,
+        tally,
+      }),
   });
 });
 afterAll(async () => {

@@ -63,7 +63,7 @@ export interface ProxyBench {
   /** Invites, accepts and logs in. */
   person(username: string, logins?: readonly string[]): Promise<Person>;
   connect(person: Person, wish?: { identity?: Identity; username?: string }): Promise<SshClient>;
-  echoNode(nodename: string): Promise<EchoNode>;
+  echoNode(nodename: string, options?: { readonly asBefore: boolean }): Promise<EchoNode>;
   /** Audit events of a type, oldest first. */
   told(event: string): Promise<AuditEvent[]>;
   stop(): Promise<void>;
@@ -209,8 +209,8 @@ export async function startProxy(
         hostPrincipals: ['localhost'],
         now,
       }),
-    echoNode: async (nodename) => {
-      const node = await startEchoNode(auth, nodename);
+    echoNode: async (nodename, options) => {
+      const node = await startEchoNode(auth, nodename, options);
       closers.push(() => node.stop());
       return node;
     },

@@ -144,18 +144,25 @@ describe('reaching a node with stock OpenSSH', () => {
 
 describe('several nodes of one name', () => {
   it('are ambiguous, and each is reached by its UUID', async () => {
-    const twins = [await proxy.echoNode('twin'), await proxy.echoNode('twin')];
-    await eventually('the proxy to know both', async () => {
-      expect((await subsystem('proxy:twin:0')).stderr).toContain('err-node-is-ambiguous');
+    const first = await proxy.echoNode('twin');
+    await expect(proxy.echoNode('twin')).rejects.toMatchObject({
+      code: 'access_denied',
+      message: expect.stringContaining(`the name "twin" is that of "twin" [${first.hostId}]`) as string,
     });
-    const [first] = twins;
+    const twins = [first, await proxy.echoNode('twin', { asBefore: true })];
+    await eventually('the proxy to know both', async () => {
+      const { stderr } = await subsystem('proxy:twin:0');
+      const [, one, other] =
+        /^err-node-is-ambiguous: 2 nodes answer to twin: (\S+) \(.*\); (\S+) \(/.exec(stderr) ?? [];
+      expect([one, other]).toEqual(twins.map(({ hostId }) => hostId));
+    });
     await withClient(async (client) => {
-      const { channel } = await client.subsystem(`proxy:${first?.hostId ?? ''}:0`);
+      const { channel } = await client.subsystem(`proxy:${first.hostId}:0`);
       expect(String((await once(channel, 'data'))[0])).toMatch(/^SSH-2\.0-Teleport/);
       channel.destroy();
     });
     for (const twin of twins) await twin.stop();
-    const ran = await subsystem(`proxy:${first?.hostId ?? ''}:0`);
+    const ran = await subsystem(`proxy:${first.hostId}:0`);
     expect(ran.stderr).toMatch(/^cannot connect to 127\.0\.0\.1:\d+: nothing listens there/);
   });
 });

@@ -32,7 +32,7 @@ async function ask(server: Dialable, host = identity.hostId): Promise<{ reused: 
   const info = {
     hostId: host,
     role: 'Node',
-    nodename: 'n',
+    nodename: 'Node-1',
     address: '1.2.3.4:1',
     publicAddress: '',
     labels: {},
@@ -83,7 +83,7 @@ describe('a second connection to the same auth server', () => {
       hostId: identity.hostId,
       clusterName: 'example',
       role: 'Node',
-      additionalPrincipals: [],
+      additionalPrincipals: ['Node-1'],
       now: new Date(Date.now() - 10 * 365 * 24 * 3_600_000 + 3_600_000).toISOString(),
     });
     const server = serverAt(auth.address(), {

@@ -19,11 +19,11 @@ export interface SimulatedIdentity extends TlsIdentityMaterial {
 export function hostCertifier(
   signer: Signer,
   clusterName = 'example',
-): (role: SystemRole) => SimulatedIdentity {
+): (role: SystemRole, nodename?: string) => SimulatedIdentity {
   const key = generateEd25519();
   const publicKey = publicKeyOf(key).key;
   const keyPem = privateKeyPem(key);
-  return (role) => {
+  return (role, nodename) => {
     const hostId = randomUUID();
     const tlsCertificatePem = issueHostTlsCertificate({
       publicKey,
@@ -32,7 +32,7 @@ export function hostCertifier(
       hostId,
       clusterName,
       role,
-      additionalPrincipals: [],
+      additionalPrincipals: nodename === undefined ? [] : [nodename],
       now: realWorld.now(),
     });
     return { hostId, privateKeyPem: keyPem, tlsCertificatePem, tlsCasPem: [signer.tlsCertificatePem] };

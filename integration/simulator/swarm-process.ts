@@ -40,7 +40,7 @@ async function handle(request: SwarmRequest): Promise<unknown> {
       start: (index, tally) =>
         startLightNode({
           servers,
-          identity: certify('Node'),
+          identity: certify('Node', `node-${firstIndex + index}`),
           nodename: `node-${firstIndex + index}`,
           pace,
           tally,

@@ -5,7 +5,7 @@ import { auditEvent } from '../domain/audit-event.ts';
 import { isCleanText } from '../base/clean-text.ts';
 import { foreignRecord } from '../base/foreign-record.ts';
 import { announcedHost, hostInfo } from '../domain/host-info.ts';
-import { labelKey } from '../domain/host-text.ts';
+import { hostId, labelKey } from '../domain/host-text.ts';
 import { joinRole } from '../domain/join-token.ts';
 import { traits } from '../domain/role-spec.ts';
 import { operation } from './operation.ts';
@@ -334,6 +334,14 @@ export const heartbeat = operation({
     /** Why. */
     notice: z.string().optional(),
   }),
+});
+
+/** Forgets a machine that is gone: its names and its id are free for others at once. */
+export const removeHost = operation({
+  name: 'host.remove',
+  who: ['Admin'],
+  input: z.object({ hostId }),
+  output: done,
 });
 
 /**

@@ -1,7 +1,7 @@
 import { isCleanText } from '../base/clean-text.ts';
 import { CodedError } from '../base/errors.ts';
 import { isApiName } from '../domain/held-names.ts';
-import { isHostPart, isIpAddress } from '../domain/host-text.ts';
+import { hostName, isHostPart, isIpAddress } from '../domain/host-text.ts';
 
 const beginsWithUuid = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.|$)/i;
 
@@ -33,7 +33,8 @@ function whyNot(name: string, hostId: string): string | undefined {
   if (isApiName(name)) return 'the name is that of the API of a cluster';
   if (name.includes('*')) return 'that means many names';
   if (!isCleanText(name) || /\s/.test(name)) return 'it has blanks or invisible characters';
-  if (!isHostPart(name)) return 'it is neither a DNS name nor an IP address';
+  if (!isHostPart(name) && !hostName.safeParse(name).success)
+    return 'it is neither a DNS name nor an IP address';
   const id = beginsWithUuid.exec(name)?.[1];
   if (id !== undefined && id.toLowerCase() !== hostId) return 'it is the host id of another machine';
   return undefined;

@@ -96,7 +96,13 @@ async function checkNewName(
   )
     throw refuse(`its certificate is for other names (${caller.certifiedNames.join(', ')}); ${joinAnew}`);
   await deps.views.fresh();
-  grantNames(deps, { hostId, nodename, role, others: [], peer: '', patterns: [] }, refuse);
+  // Another auth server may have heard it a moment ago.
+  if (findHost(deps.views.hosts.state(), hostId, role)?.nodename === nodename) return;
+  grantNames(
+    deps,
+    { hostId, nodename, role, others: [], peer: '', patterns: [], when: 'announcing' },
+    refuse,
+  );
 }
 
 const joinAnew =

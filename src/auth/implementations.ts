@@ -4,6 +4,7 @@ import {
   createToken as createTokenRow,
   createUser as createUserRow,
   deleteToken as deleteTokenRow,
+  removeHost as removeHostRow,
   deleteUser as deleteUserRow,
   emitAudit as emitAuditRow,
   heartbeat as heartbeatRow,
@@ -30,6 +31,7 @@ import { authorities, authPreference, clusterStatus, hostAuthorities, ping } fro
 import { createToken } from './create-token.ts';
 import { createUser } from './create-user.ts';
 import { deleteToken } from './delete-token.ts';
+import { removeHost } from './remove-host.ts';
 import { deleteUser } from './delete-user.ts';
 import type { AuthDeps } from './deps.ts';
 import { emitAudit } from './emit-audit.ts';
@@ -70,6 +72,7 @@ export const implementations = (deps: AuthDeps): readonly Implementation[] => [
   implement(joinHostRow, (call, input) => joinHost(deps, call, input)),
   implement(createTokenRow, (call, input) => createToken(deps, call, input)),
   implement(listTokensRow, () => listTokens(deps)),
+  implement(removeHostRow, (call, input) => removeHost(deps, call, input)),
   implement(deleteTokenRow, (call, input) => deleteToken(deps, call, input)),
   implement(heartbeatRow, (call, input) => heartbeat(deps, call, input)),
   implement(emitAuditRow, (call, input) => emitAudit(deps, call, input)),

@@ -88,7 +88,7 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
     new CodedError('access_denied', `${joinRefusal(input)}, ${why}`);
   const granted = grantNames(
     deps,
-    { hostId, nodename, role, others: additionalPrincipals, peer: ipOf(address), patterns },
+    { hostId, nodename, role, others: additionalPrincipals, peer: ipOf(address), patterns, when: 'joining' },
     refuse,
   );
   const tokenId = fromFile?.tokenId ?? tokenIdOf(hash);

@@ -1,10 +1,10 @@
 import type { CodedError } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
 import { certifiedAs, listensAt, namesHeldBy } from '../domain/held-names.ts';
-import { type HostInfo, type SystemRole, systemRole } from '../domain/host-info.ts';
+import type { HostInfo, SystemRole } from '../domain/host-info.ts';
 import { canonicalHostPart, isIpAddress, isLoopback } from '../domain/host-text.ts';
 import { isNamedBy } from '../domain/name-patterns.ts';
-import { hostsInRole } from '../views/hosts.ts';
+import { allHosts } from '../views/hosts.ts';
 import { aliveUntil, presenceOf } from '../views/presence.ts';
 import type { AuthDeps } from './deps.ts';
 import { clusterOf } from './lookups.ts';
@@ -22,6 +22,8 @@ export interface NameClaim {
   readonly peer: string;
   /** What the token says that its machines may be called; empty: anything. */
   readonly patterns: readonly string[];
+  /** A machine that announces itself has its certificate already, by a token or as one of an auth server's own machine. */
+  readonly when: 'joining' | 'announcing';
 }
 
 export interface GrantedNames {
@@ -83,28 +85,18 @@ function isOfAnother(ip: string, { peer, patterns }: NameClaim, holders: readonl
 }
 
 /**
- * Whose names count against this claim. Of nodes those that are alive; for a node also proxies and auth servers that were
- * seen within a day. Proxies may share names among each other, and with the auth server of their machine: people know
+ * Whose names count against this claim. Of nodes those that are alive; for a node that joins also proxies and auth servers
+ * that were seen within a day. Proxies may share names among each other, and with the auth server of their machine: people know
  * several by one address.
  */
 function holdersFor(deps: Deps, claim: NameClaim, clusterName: string): readonly Holder[] {
-  const roles: readonly SystemRole[] =
-    claim.role === 'Node' ? ['Proxy', 'Auth', 'Node'] : claim.role === 'Proxy' ? ['Node'] : [];
-  const hosts = deps.views.hosts.state();
-  const known = roles.flatMap((role) =>
-    hostsInRole(hosts, role).flatMap((host): Holder[] => {
-      if (host.hostId === claim.hostId) return [];
-      const until = heldUntil(deps, host);
-      if (until === undefined) return [];
-      return [
-        {
-          held: namesHeldBy(host, clusterName),
-          host,
-          said: `${JSON.stringify(host.nodename)} [${host.hostId}], role ${role}, ${until}`,
-        },
-      ];
-    }),
-  );
+  const roles = rolesAgainst[claim.role];
+  const known = allHosts(deps.views.hosts.state(), roles).flatMap((host): Holder[] => {
+    const until = host.hostId === claim.hostId ? undefined : heldUntil(deps, host, claim);
+    if (until === undefined) return [];
+    const said = `${JSON.stringify(host.nodename)} [${host.hostId}], role ${host.role}, ${until}`;
+    return [{ held: namesOf(host, clusterName), host, said }];
+  });
   if (claim.role !== 'Node' || deps.reservedNames.length === 0) return known;
   const held = new Set(deps.reservedNames.map(canonicalHostPart));
   return [
@@ -113,11 +105,26 @@ function holdersFor(deps: Deps, claim: NameClaim, clusterName: string): readonly
   ];
 }
 
-function heldUntil({ views }: Deps, host: HostInfo): string | undefined {
+const rolesAgainst: Readonly<Record<SystemRole, readonly SystemRole[]>> = {
+  Node: ['Proxy', 'Auth', 'Node'],
+  Proxy: ['Node'],
+  Auth: [],
+  Admin: [],
+};
+
+/** What was said once is not changed: every machine that comes in asks for the names of all. */
+const namesSaid = new WeakMap<HostInfo, ReadonlySet<string>>();
+function namesOf(host: HostInfo, clusterName: string): ReadonlySet<string> {
+  const known = namesSaid.get(host) ?? namesHeldBy(host, clusterName);
+  namesSaid.set(host, known);
+  return known;
+}
+
+function heldUntil({ views }: Deps, host: HostInfo, { when }: NameClaim): string | undefined {
   const { presence, clock } = views;
   const until: Instant | undefined = aliveUntil(presence.state(), host, clock);
   if (until !== undefined) return `which counts as alive until ${until}`;
-  if (host.role === systemRole.enum.Node) return undefined;
+  if (host.role === 'Node' || when === 'announcing') return undefined;
   const seen = presenceOf(presence.state(), host, clock.monotonic());
   return seen.status === 'gone'
     ? `which was last seen ${seen.lastSeenAt} and is remembered for a day`

@@ -170,8 +170,13 @@ function tellToken(fact: TokenFact | undefined, tokenId: string, by: string): To
   const changed = { user: by, updated_by: by, token_id: tokenId };
   switch (fact?.type) {
     case 'token.created': {
-      const { roles, expiresAt, uses } = fact.data;
-      const limits = { roles, expires: expiresAt, ...(uses === null ? {} : { uses }) };
+      const { roles, expiresAt, uses, names } = fact.data;
+      const limits = {
+        roles,
+        expires: expiresAt,
+        ...(uses === null ? {} : { uses }),
+        ...(names === undefined ? {} : { names }),
+      };
       return { event: 'join_token.create', code: auditCodes.joinTokenCreate, ...changed, ...limits };
     }
     case 'token.deleted':

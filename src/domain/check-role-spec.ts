@@ -1,4 +1,5 @@
 import { CodedError, messageOf } from '../base/errors.ts';
+import { isLabelKey } from './host-text.ts';
 import { labelPattern } from './label-pattern.ts';
 import { parseLoginTemplate } from './login-template.ts';
 import { checkLogin, checkName } from './names.ts';
@@ -6,7 +7,8 @@ import type { RoleSpec } from './role-spec.ts';
 
 type Conditions = RoleSpec['allow'];
 
-const labelKeyPattern = /^[a-zA-Z/.0-9_*-]{1,256}$/;
+/** What a host may call its labels; a star means nothing but itself, and only alone all servers. */
+const isKey = (key: string): boolean => key === '*' || isLabelKey(key.replaceAll('*', ''));
 
 /**
  * What cannot be meant is refused here, so that evaluation never has to guess.
@@ -35,8 +37,7 @@ function checkLogins(logins: Conditions['logins']): void {
 function checkLabels(labels: Conditions['nodeLabels']): void {
   const keys = Object.keys(labels);
   for (const [key, values] of Object.entries(labels)) {
-    if (!labelKeyPattern.test(key))
-      throw new CodedError('bad_request', `${JSON.stringify(key)} is not a label name`);
+    if (!isKey(key)) throw new CodedError('bad_request', `${JSON.stringify(key)} is not a label name`);
     if (values.length === 0)
       throw new CodedError('bad_request', `label "${key}" has no value, so it could never match`);
     for (const value of values) checkValue(key, value);

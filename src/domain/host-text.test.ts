@@ -82,27 +82,14 @@ describe('the fields of a host', () => {
 });
 
 describe('hostName', () => {
-  it.each(['n1', 'db_1', 'DB1.example.com', 'a-b', '4f3c2b1a0d9e', '123456789012', 'x.1'])(
+  it.each(['n1', 'db_1', 'DB1.example.com', 'a-b', '4f3c2b1a0d9e', '123456789012', '7', 'x.1'])(
     'takes %j',
     (name) => {
       expect(hostName.safeParse(name).success).toBe(true);
     },
   );
   it.each([
-    ...[
-      '',
-      '.',
-      'a.',
-      '.a',
-      'a..b',
-      '-a',
-      'a-',
-      'a'.repeat(64),
-      '10.0.0.1',
-      '127.1',
-      '2130706433',
-      '0x7f000001',
-    ],
+    ...['', '.', 'a.', '.a', 'a..b', '-a', 'a-', 'a'.repeat(64), '10.0.0.1', '127.1', '0x7f000001'],
     ...['0x7f.1', '::1', 'a:1', 'a/b', '..', '*', '*.a', '[::1]'],
   ])('refuses %j', (name) => {
     expect(hostName.safeParse(name).success).toBe(false);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isCleanText } from '../base/clean-text.ts';
 import type { HostPort } from '../base/service.ts';
+import { isClusterName } from './names.ts';
 
 /*
  * What a machine may say of itself, field by field. All of it comes from elsewhere and ends in lines, files, shells and
@@ -60,11 +61,14 @@ export function parseHostAddress(text: string): HostPort | undefined {
   return fits && port <= 65_535 ? { host: bracketed ?? plain, port } : undefined;
 }
 
-/** What a machine calls itself. */
+/** What a machine calls itself: a DNS name, or a number, as containers have it. */
 export const hostName = z
   .string()
   .max(longestName)
-  .refine(isDnsName, 'a name of letters, digits, dots, dashes and underscores, not an address');
+  .refine(
+    (text) => isDnsName(text) || /^\d{1,63}$/.test(text),
+    'a name of letters, digits, dots, dashes and underscores, not an address',
+  );
 
 /** UUID in small letters. */
 export const hostId = z
@@ -74,8 +78,7 @@ export const hostId = z
 /** Stands in certificates, host names and file names. */
 export const clusterName = z
   .string()
-  .max(longestName)
-  .refine(isDnsName, 'a cluster name has letters, digits, dots, dashes and underscores');
+  .refine(isClusterName, 'a cluster name has letters, digits, dots, dashes and underscores');
 
 /** A DNS name or an IP address without brackets. */
 export const hostPart = z
@@ -96,12 +99,12 @@ export const hostAddress = z
 export const optionalHostAddress = z.union([z.literal(''), hostAddress]);
 
 /** Roles name the same keys, see `check-role-spec.ts`. A name of the language's own objects is none. */
-const labelKeyForm = /^[A-Za-z0-9_./:-]{1,256}$/;
+const labelKeyForm = /^[A-Za-z0-9_./:-]{1,128}$/;
 export const isLabelKey = (text: string): boolean => labelKeyForm.test(text) && text !== '__proto__';
 
 export const labelKey = z
   .string()
-  .refine(isLabelKey, 'a label key has 1 to 256 letters, digits and any of _ . / : -');
+  .refine(isLabelKey, 'a label key has 1 to 128 letters, digits and any of _ . / : -');
 
 export const longestLabelValue = 1024;
 export const isLabelValue = (text: string): boolean => text.length <= longestLabelValue && isCleanText(text);

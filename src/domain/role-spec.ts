@@ -1,13 +1,14 @@
 import { z } from 'zod';
+import { anyKey, foreignRecord } from '../base/foreign-record.ts';
 
 /** `logins`, `kubernetes_groups`, … → values. */
-export const traits = z.record(z.string(), z.array(z.string()));
+export const traits = foreignRecord(anyKey, z.array(z.string()));
 export type Traits = z.infer<typeof traits>;
 
 const conditions = z.strictObject({
   logins: z.array(z.string()).default([]),
   /** Key → values; a value is a glob with `*`, or a regular expression when it is `^…$`. `'*': ['*']` matches all. */
-  nodeLabels: z.record(z.string(), z.array(z.string())).default({}),
+  nodeLabels: foreignRecord(anyKey, z.array(z.string())).default({}),
 });
 
 /** A role as the log holds it. Options left out take the defaults of `domain/access.ts`. */

@@ -39,6 +39,7 @@ describe('creating a role', () => {
     ['leave the other labels out', { nodeLabels: { '*': ['*'], env: ['prod'] } }],
     ['no value', { nodeLabels: { env: [] } }],
     ['not a label name', { nodeLabels: { 'a b': ['x'] } }],
+    ['not a label name', { nodeLabels: JSON.parse('{"__proto__": ["x"]}') as Record<string, string[]> }],
     ['templates work in logins only', { nodeLabels: { env: ['{{external.env}}'] } }],
     ['cannot be read', { nodeLabels: { env: ['^(a$'] } }],
     ['too large', { nodeLabels: { env: ['^((a{999}){999})$'] } }],

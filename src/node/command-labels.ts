@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
 import { pause } from '../base/backoff.ts';
+import { cleanedText } from '../base/clean-text.ts';
+import { emptyRecord } from '../base/foreign-record.ts';
 import { second } from '../base/duration.ts';
 import { labelLimits } from '../domain/label-limits.ts';
 
@@ -13,14 +15,16 @@ export interface CommandLabel {
 
 const longestRunMs = 10 * second;
 
-/** What a program printed, as one line of at most so many bytes. */
+/** What a program printed, as one line of at most so many bytes that every terminal shows as it is. */
 export function valueOf(text: string, maxBytes: number): string {
-  const line = text.trim().replace(/\s*\n\s*/g, ' ');
+  const line = cleanedText(text);
   const buffer = Buffer.from(line.slice(0, maxBytes), 'utf8');
   // A character that does not fit whole is left away.
-  return buffer.length <= maxBytes
-    ? buffer.toString('utf8')
-    : new TextDecoder().decode(buffer.subarray(0, maxBytes), { stream: true });
+  const fitting =
+    buffer.length <= maxBytes
+      ? buffer.toString('utf8')
+      : new TextDecoder().decode(buffer.subarray(0, maxBytes), { stream: true });
+  return cleanedText(fitting);
 }
 
 /** Runs the command once, without a shell. A failure is told in place of the value. Never rejects. */
@@ -60,7 +64,7 @@ export async function openCommandLabels(
   maxBytes: number = labelLimits.value,
 ): Promise<LabelRunner> {
   const stopping = new AbortController();
-  const values: Record<string, string> = {};
+  const values = emptyRecord<string>();
   const runOnce = async ({ name, command, periodSeconds }: CommandLabel): Promise<boolean> => {
     const before = values[name];
     const timeoutMs = Math.min(longestRunMs, Math.max(1, periodSeconds) * second);

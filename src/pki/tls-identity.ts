@@ -1,6 +1,7 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { CodedError } from '../base/errors.ts';
+import { anyKey, foreignRecord } from '../base/foreign-record.ts';
 import type { Instant } from '../base/time.ts';
 import { isAlternativeName } from './x509-alternative-names.ts';
 import { oids, type NameAttribute } from './x509-der.ts';
@@ -47,15 +48,13 @@ function subjectOf(identity: TlsIdentity, traitsText: string): NameAttribute[] {
   ];
 }
 
-const traitsText = z
-  .record(
-    z.string(),
-    z
-      .array(z.string())
-      .nullable()
-      .transform((list) => list ?? []),
-  )
-  .nullable();
+const traitsText = foreignRecord(
+  anyKey,
+  z
+    .array(z.string())
+    .nullable()
+    .transform((list) => list ?? []),
+).nullable();
 
 /**
  * Who a certificate (DER when bytes) speaks for. The caller has checked who signed it and whether it holds now.

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
+import { anyKey, foreignRecord } from '../base/foreign-record.ts';
 import { CodedError } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
 import { backDateSeconds, secondsOf } from './certificate-life.ts';
@@ -78,8 +79,8 @@ export interface UserIdentity {
 }
 
 const rolesText = z.object({ version: z.literal('v1'), roles: z.array(z.string()) });
-const traitsText = z.record(
-  z.string(),
+const traitsText = foreignRecord(
+  anyKey,
   z
     .array(z.string())
     .nullable()

@@ -49,6 +49,58 @@ describe('reading teleport.yaml', () => {
       );
     },
   );
+  it.each([
+    ['teleport:\n  nodename: "a\\nb"\n', /^teleport\.yaml:2:3: teleport\.nodename: a name of letters/],
+    ['teleport:\n  nodename: "*"\n', /2:3: teleport\.nodename: /],
+    ['teleport:\n  nodename: 127.0.0.1\n', /teleport\.nodename: .*not an address/],
+    ['auth_service:\n  cluster_name: "x\\ny *"\n', /2:3: auth_service\.cluster_name: a cluster name has/],
+    ['auth_service:\n  public_addr: "*"\n', /2:3: auth_service\.public_addr: "\*:3025": host:port, where/],
+    ['proxy_service:\n  public_addr: "x\\nBASH_ENV=y:443"\n', /2:3: proxy_service\.public_addr: /],
+    [
+      'proxy_service:\n  public_addr: [ok.example, "a;b"]\n',
+      /proxy_service\.public_addr.*"a;b:3080": host:port/,
+    ],
+    ['proxy_service:\n  ssh_public_addr: "*:3023"\n', /2:3: proxy_service\.ssh_public_addr: "\*:3023": /],
+    ['proxy_service:\n  ssh_public_addr: 0.0.0.0\n', /ssh_public_addr.*: that is an address to listen on/],
+    ['proxy_service:\n  public_addr: "a:0"\n', /public_addr.*"a:0": host:port.*1 to 65535/],
+    ['ssh_service:\n  public_addr: "127.1:22"\n', /2:3: ssh_service\.public_addr/],
+    [
+      'ssh_service:\n  labels:\n    __proto__: x\n',
+      /3:5: ssh_service\.labels\.__proto__: "__proto__": a label key has/,
+    ],
+    ['ssh_service:\n  labels: {"a b": x}\n', /ssh_service\.labels\.a b: "a b": a label key has/],
+    ['ssh_service:\n  labels:\n    env: "a\\u202eb"\n', /3:5: ssh_service\.labels\.env: a label value has/],
+    [
+      'ssh_service:\n  commands: [{name: __proto__, command: [x], period: 1m}]\n',
+      /commands\.0\.name: a label key/,
+    ],
+  ])('refuses what would break lines elsewhere, by place and field: %j', (text, said) => {
+    expect(fault(text)).toMatch(said);
+  });
+  it('takes names and addresses as they are', () => {
+    const {
+      auth_service: auth,
+      proxy_service: proxy,
+      ssh_service: ssh,
+    } = parseConfigFile(
+      'auth_service: {cluster_name: "2024"}\nproxy_service: {public_addr: "Web-1.example.com", ssh_public_addr: "[fd00::1]:3023"}\n' +
+        'ssh_service: {labels: {n: 1, "aws:region": "Größe 2"}, public_addr: 10.0.0.1}\n',
+      'x',
+    );
+    expect([
+      auth.cluster_name,
+      proxy.public_addr,
+      proxy.ssh_public_addr,
+      ssh.public_addr,
+      { ...ssh.labels },
+    ]).toEqual([
+      '2024',
+      [{ host: 'Web-1.example.com', port: 3080 }],
+      [{ host: 'fd00::1', port: 3023 }],
+      [{ host: '10.0.0.1', port: 3022 }],
+      { n: '1', 'aws:region': 'Größe 2' },
+    ]);
+  });
   it('refuses a duration without its unit', () => {
     expect(fault('ssh_service:\n  commands:\n  - {name: a, command: [b], period: 5}\n')).toContain(
       'time: missing unit in duration "5"',

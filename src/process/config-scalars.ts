@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { parseHostPort } from '../base/addresses.ts';
 import { messageOf } from '../base/errors.ts';
-import type { HostPort } from '../base/service.ts';
+import { formatHostPort, type HostPort } from '../base/service.ts';
+import { hostAddress, isUnspecified } from '../domain/host-text.ts';
 
 const truths = ['yes', 'yeah', 'y', 'true', '1', 'on'];
 const falsehoods = ['no', 'nope', 'n', 'false', '0', 'off'];
@@ -61,6 +62,25 @@ export const addresses = (defaultPort: number): z.ZodType<HostPort[]> =>
     }
     return parsed.flatMap((p) => (p.success ? [p.data] : []));
   });
+
+/**
+ * The same for addresses that are told to others: they end in certificates, and in lines of files and shells elsewhere. No
+ * wildcard, no address to listen on, and a port that can be called.
+ */
+export const publicAddresses = (defaultPort: number): z.ZodType<HostPort[]> =>
+  addresses(defaultPort).superRefine((list, context) => {
+    for (const { host, port } of list) {
+      const text = formatHostPort({ host, port });
+      const why = isUnspecified(host)
+        ? 'that is an address to listen on, others cannot call it'
+        : whyNoAddress(text);
+      if (why !== undefined)
+        context.addIssue({ code: 'custom', message: `${JSON.stringify(text.slice(0, 300))}: ${why}` });
+    }
+  });
+
+const whyNoAddress = (text: string): string | undefined =>
+  hostAddress.safeParse(text).error?.issues[0]?.message;
 
 /** One pin, a comma separated text, or a list. Only the form is looked at: a pin says nothing by itself. */
 export const pins = z.union([z.array(z.string()), z.string()]).transform((value, context) => {

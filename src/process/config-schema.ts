@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { type QuotaSettings, usualQuotas } from '../auth/quota-rules.ts';
+import { foreignRecord } from '../base/foreign-record.ts';
+import { clusterName, hostName, labelKey, labelValue } from '../domain/host-text.ts';
 import { labelFault } from '../domain/label-limits.ts';
-import { address, addresses, duration, flag, notYet, pins } from './config-scalars.ts';
 import { patternFault } from '../ssh/accepted-variables.ts';
+import { address, addresses, duration, flag, notYet, pins, publicAddresses } from './config-scalars.ts';
 import { tokenLines } from './static-tokens.ts';
 import { storageSection } from './storage-schema.ts';
 
@@ -19,7 +21,7 @@ const log = z.strictObject({
 });
 
 const teleport = z.strictObject({
-  nodename: z.string().min(1).max(255).optional(),
+  nodename: hostName.optional(),
   data_dir: z.string().optional(),
   pid_file: z.string().optional(),
   advertise_ip: z.string().optional(),
@@ -49,11 +51,8 @@ const quota = z.number('a number').int().positive('a number above 0');
 const authService = z.strictObject({
   enabled: flag.default(true),
   listen_addr: address(3025).optional(),
-  cluster_name: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/, 'a cluster name has letters, digits, dots and dashes')
-    .optional(),
-  public_addr: addresses(3025).default([]),
+  cluster_name: clusterName.optional(),
+  public_addr: publicAddresses(3025).default([]),
   /** Further behind the store than this, an auth server issues no certificates. */
   max_log_lag: duration.refine((ms) => ms >= 1_000, 'at least 1s').default(5_000),
   authentication: z
@@ -101,12 +100,12 @@ function checkPattern(pattern: string, context: z.RefinementCtx): void {
 const sshService = z.strictObject({
   enabled: flag.default(true),
   listen_addr: address(3022).optional(),
-  public_addr: addresses(3022).default([]),
-  labels: z.record(z.string(), z.coerce.string()).default({}),
+  public_addr: publicAddresses(3022).default([]),
+  labels: foreignRecord(labelKey, z.coerce.string().pipe(labelValue)).default({}),
   commands: z
     .array(
       z.strictObject({
-        name: z.string().min(1),
+        name: labelKey,
         command: z.array(z.string()).min(1),
         period: duration,
       }),
@@ -140,8 +139,8 @@ const proxyService = z.strictObject({
   listen_addr: address(3023).optional(),
   web_listen_addr: address(3080).optional(),
   tunnel_listen_addr: notYet('the reverse tunnel (tunnel_listen_addr)'),
-  public_addr: addresses(3080).default([]),
-  ssh_public_addr: addresses(3023).default([]),
+  public_addr: publicAddresses(3080).default([]),
+  ssh_public_addr: publicAddresses(3023).default([]),
   https_key_file: z.string().optional(),
   https_cert_file: z.string().optional(),
   /** More pairs, chosen by the name that a client asks for. */

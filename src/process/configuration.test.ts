@@ -77,6 +77,19 @@ describe('putting the configuration together', () => {
       { name: 'up', command: ['/usr/bin/uptime', '-p'], periodSeconds: 60 },
     ]);
   });
+  it.each([
+    [{ labels: '__proto__=x' }, '--labels: "__proto__": a label key has'],
+    [{ labels: 'a b=x' }, '--labels: "a b"'],
+    [{ labels: 'a="x\ny"' }, '--labels: "x\\ny": a label value has'],
+    [{ nodename: 'a\nb' }, '--nodename is "a\\nb"'],
+    [{ nodename: '10.0.0.1' }, '--nodename is "10.0.0.1"'],
+    [{ advertiseIp: 'a;b' }, 'advertise_ip (--advertise-ip): "a;b" is neither'],
+    [{ advertiseIp: '*' }, '"*" is neither an IP address nor a DNS name'],
+  ])('refuses %j, which would break lines elsewhere', (flags, said) => {
+    expect(() =>
+      readConfiguration({ configString: Buffer.from('').toString('base64'), ...flags }, {}),
+    ).toThrow(said);
+  });
   it('takes the web port from the flags', () => {
     expect(read('', { insecure: true }).web).toBe('both');
     expect(read('', { insecureNoTls: true }).web).toBe('plain');

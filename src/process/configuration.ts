@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import type { ZodType } from 'zod';
 import { isWildcard, parseHostPort } from '../base/addresses.ts';
 import { CodedError, messageOf } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
 import { labelFault, labelLimits } from '../domain/label-limits.ts';
+import { emptyRecord } from '../base/foreign-record.ts';
+import { hostName, isHostPart, labelKey, labelValue } from '../domain/host-text.ts';
 import { parseConfigFile } from './config-file.ts';
 import type { ConfigFile } from './config-schema.ts';
 import { joinOf, type JoinSettings } from './join-settings.ts';
@@ -82,7 +85,7 @@ export interface Configuration {
 export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process.env): Configuration {
   const file = readFile(flags, env);
   const { teleport, auth_service: auth, ssh_service: ssh, proxy_service: proxy } = file;
-  const nodename = flags.nodename ?? teleport.nodename ?? hostname();
+  const nodename = nodenameOf(flags.nodename, teleport.nodename);
   const dataDir = resolve(teleport.data_dir ?? '/var/lib/teleport');
   const listenOn = (configured: HostPort | undefined, port: number): HostPort => ({
     host: flags.listenIp ?? configured?.host ?? '0.0.0.0',
@@ -124,6 +127,19 @@ function logOf(flags: Flags, file: ConfigFile['teleport']['log']): Pick<Configur
 function webOf({ insecure, insecureNoTls }: Flags): Configuration['web'] {
   if (insecureNoTls === true) return 'plain';
   return insecure === true ? 'both' : 'tls';
+}
+
+/** @throws CodedError `misconfigured` for a name of the flag or of the machine that no host of a cluster can have. */
+function nodenameOf(flag: string | undefined, file: string | undefined): string {
+  const name = flag ?? file ?? hostname();
+  const parsed = hostName.safeParse(name);
+  if (parsed.success) return name;
+  const where = flag === undefined ? 'the host name of this machine' : '--nodename';
+  throw new CodedError(
+    'misconfigured',
+    `${where} is ${JSON.stringify(name.slice(0, 300))}, and a host of a cluster needs ${parsed.error.issues[0]?.message ?? 'a name'}: ` +
+      'set nodename (--nodename)',
+  );
 }
 
 const absolute = (path: string | undefined): string | undefined =>
@@ -171,6 +187,11 @@ function advertised(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const { host } = parseHostPort(text, 0);
   if (isWildcard(host)) throw new CodedError('misconfigured', `unreachable advertise IP: ${host}`);
+  if (!isHostPart(host))
+    throw new CodedError(
+      'misconfigured',
+      `advertise_ip (--advertise-ip): ${JSON.stringify(host.slice(0, 300))} is neither an IP address nor a DNS name`,
+    );
   return host;
 }
 
@@ -188,13 +209,13 @@ function labelsOf(
         periodSeconds: Math.max(1, period / 1000),
       })),
     };
-  const labels: Record<string, string> = {};
+  const labels = emptyRecord<string>();
   const commandLabels: { name: string; command: string[]; periodSeconds: number }[] = [];
   for (const [, key, quoted, plain] of flag.matchAll(/\s*([^=,]+)=(?:"([^"]*)"|([^,]*))\s*(?:,|$)/g)) {
-    const name = (key ?? '').trim();
+    const name = checkedLabel(labelKey, (key ?? '').trim());
     const value = quoted ?? plain ?? '';
     const dynamic = /^\[(\d+)([smh]):(.+)\]$/.exec(value);
-    if (dynamic === null) labels[name] = value;
+    if (dynamic === null) labels[name] = checkedLabel(labelValue, value);
     else
       commandLabels.push({
         name,
@@ -216,4 +237,13 @@ function checkLabels(labels: Readonly<Record<string, string>>, commands: readonl
   if (fault === undefined) return;
   const which = fault.name === undefined ? '' : `'${fault.name.slice(0, labelLimits.name)}': `;
   throw new CodedError('misconfigured', `--labels: ${which}${fault.why}`);
+}
+
+function checkedLabel(form: ZodType<string>, text: string): string {
+  const parsed = form.safeParse(text);
+  if (parsed.success) return parsed.data;
+  throw new CodedError(
+    'misconfigured',
+    `--labels: ${JSON.stringify(text.slice(0, 64))}: ${parsed.error.issues[0]?.message ?? 'cannot be a label'}`,
+  );
 }

@@ -6,6 +6,7 @@ import { formatHostPort, type HostPort } from '../base/service.ts';
 import { second } from '../base/time.ts';
 import type { World } from '../base/world.ts';
 import { caPinOf } from '../pki/ca-pin.ts';
+import { isLoopback } from '../domain/host-text.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { generateEd25519 } from '../pki/key-pair.ts';
 import { parseCertificate } from '../pki/ssh-certificate.ts';
@@ -172,10 +173,12 @@ function waitBefore(n: number, e: CodedError, world: World): number {
 /** A certificate keeps the names it was made with. */
 function tellMissingNames(identity: HostIdentity, machine: Machine, { dataDir, sink }: IdentityDeps): void {
   const { principals } = parseCertificate(fromAuthorizedKeyLine(identity.sshCertificate));
-  const missing = machine.additionalPrincipals.filter((name) => !principals.includes(name));
+  // A node never has the names by which every machine knows itself.
+  const mayHave = (name: string): boolean => machine.role !== 'Node' || !isLoopback(name);
+  const missing = machine.additionalPrincipals.filter((name) => mayHave(name) && !principals.includes(name));
   if (missing.length === 0) return;
   sink.warn(
     `clients cannot reach this ${machine.role} by names that its certificate lacks: ${missing.join(', ')}; to have them, ` +
-      `move ${identityPath(dataDir, machine.role)} away and join again with a token`,
+      `move ${identityPath(dataDir, machine.role)} away and join again with a token; an address that another host has is never given`,
   );
 }

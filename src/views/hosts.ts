@@ -1,6 +1,12 @@
 import type { Instant } from '../base/time.ts';
 import { host, type HostFact, hostFact, type HostState } from '../domain/host.ts';
-import { type HostField, type HostInfo, readableHost, type SystemRole } from '../domain/host-info.ts';
+import {
+  type HostField,
+  type HostInfo,
+  readableHost,
+  type SystemRole,
+  systemRole,
+} from '../domain/host-info.ts';
 import { idInStream } from '../domain/streams.ts';
 import type { Position, Recorded } from '../log/event.ts';
 import { readFact, typesOf } from './read-fact.ts';
@@ -74,6 +80,13 @@ function membershipAfter(
 const without = <T extends object>(record: T, role: SystemRole): T =>
   role in record ? (Object.fromEntries(Object.entries(record).filter(([key]) => key !== role)) as T) : record;
 
+/** All hosts in these roles, in no order. */
+export const allHosts = (hosts: HostsState, wanted: readonly SystemRole[]): readonly HostInfo[] =>
+  reduceValues<Membership, HostInfo[]>(hosts, [], (found, { roles }) => {
+    for (const role of wanted) if (roles[role]) found.push(roles[role]);
+    return found;
+  });
+
 /** All hosts in a role, sorted by name, then id. */
 export const hostsInRole = (hosts: HostsState, role: SystemRole): readonly HostInfo[] =>
   reduceValues<Membership, HostInfo[]>(hosts, [], (found, { roles }) => {
@@ -86,6 +99,10 @@ const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1
 /** What the host says of itself in that role, or undefined when it is no member. */
 export const findHost = (hosts: HostsState, hostId: string, role: SystemRole): HostInfo | undefined =>
   getIn(hosts, hostId)?.roles[role];
+
+/** In which roles the host is a member; none for one that is not known. */
+export const rolesOfHost = (hosts: HostsState, hostId: string): readonly SystemRole[] =>
+  systemRole.options.filter((role) => getIn(hosts, hostId)?.roles[role] !== undefined);
 
 /** Since when the host has its name in that role, or undefined when it is no member. */
 export const nameSince = (hosts: HostsState, hostId: string, role: SystemRole): Since | undefined =>

@@ -15,6 +15,7 @@ const commands: Commands = {
   'tokens ls': async () => (await import('./tokens.ts')).listTokens,
   'tokens rm': async () => (await import('./tokens.ts')).removeToken,
   'nodes ls': async () => (await import('./nodes.ts')).listNodes,
+  'nodes rm': async () => (await import('./nodes.ts')).removeNode,
   'events ls': async () => (await import('./events.ts')).listEvents,
   'log tail': async () => (await import('./log-tail.ts')).tailLog,
   'log recover': async () => (await import('./log-recover.ts')).recover,

@@ -82,7 +82,7 @@ function parseUses(text: string | undefined): number | undefined {
 /** Where auth servers that are alive listen. */
 async function authServers(auth: AuthClient): Promise<string[]> {
   const { hosts } = await auth.call(listHosts, { role: 'Auth' });
-  return hosts.map(({ address }) => printable(address));
+  return hosts.filter(({ address }) => address !== '').map(({ address }) => printable(address));
 }
 
 interface Join {

@@ -1,4 +1,6 @@
-import { listHosts } from '../../api/operations.ts';
+import { listHosts, removeHost } from '../../api/operations.ts';
+import { CodedError } from '../../base/errors.ts';
+import { hostId } from '../../domain/host-text.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { sharedNames } from '../shared-names.ts';
@@ -15,6 +17,16 @@ export async function listNodes(invocation: Invocation, io: CliIo): Promise<numb
   const rows = hosts.map((host) => [host.nodename, host.hostId, host.address, formatLabels(host.labels)]);
   io.stdout.write(formatTable(['Nodename', 'UUID', 'Address', 'Labels'], rows));
   for (const line of sharedNames(hosts)) io.stderr.write(`${line}\n`);
+  return 0;
+}
+
+/** `tctl nodes rm` */
+export async function removeNode(invocation: Invocation, io: CliIo): Promise<number> {
+  const id = (invocation.arg('id') ?? '').trim().toLowerCase();
+  if (!hostId.safeParse(id).success)
+    throw new CodedError('bad_request', 'Need the UUID of a host: "tctl nodes ls" prints it');
+  await withAuth(invocation, io, (auth) => auth.call(removeHost, { hostId: id }));
+  io.stdout.write(`Host ${id} has been removed\n`);
   return 0;
 }
 

@@ -133,6 +133,11 @@ export const tctlProgram: ProgramSpec = {
       ],
     },
     {
+      name: 'nodes rm',
+      help: 'Forget a machine that is gone: others can have its name at once.',
+      args: [{ name: 'id', required: true, help: 'Its UUID as nodes ls prints it.' }],
+    },
+    {
       name: 'events ls',
       help: 'List what people and sessions did.',
       flags: [

@@ -1,4 +1,6 @@
 import { CodedError } from '../../base/errors.ts';
+import { emptyRecord } from '../../base/foreign-record.ts';
+import { isLabelKey } from '../../domain/host-text.ts';
 
 /** Where `tsh ssh` goes: one host by a name the proxy resolves, or all nodes with these labels. */
 export type Target =
@@ -40,18 +42,16 @@ export function checkedNodeName(text: string): string {
  */
 export function parseLabels(text: string): Readonly<Record<string, string>> {
   const label = /\s*([^=,"\s]+)\s*=\s*(?:"([^"]*)"|([^",]*))\s*(,|$)/y;
-  const labels: Record<string, string> = {};
+  const labels = emptyRecord<string>();
   while (label.lastIndex < text.length) {
     const at = label.lastIndex;
     const match = label.exec(text);
     if (match === null)
       throw new CodedError('bad_request', `labels '${text}': expected key=value at '${text.slice(at)}'`);
-    Object.defineProperty(labels, match[1] ?? '', {
-      value: match[2] ?? match[3]?.trim() ?? '',
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    });
+    const key = match[1] ?? '';
+    if (!isLabelKey(key))
+      throw new CodedError('bad_request', `labels '${text}': ${JSON.stringify(key)} is no name of a label`);
+    labels[key] = match[2] ?? match[3]?.trim() ?? '';
   }
   return labels;
 }
