@@ -130,6 +130,33 @@ describe('the auth port', () => {
     expect(
       await here.auth('/v3/audit.emit', { as: here.node, body: JSON.stringify({ events: [event] }) }),
     ).toMatchObject({ status: 400, body: expect.stringContaining('server_id') as string });
+    const emit = (extra: object) =>
+      here.auth('/v3/audit.emit', {
+        as: here.node,
+        body: JSON.stringify({ events: [{ ...event, server_id: here.node.hostId, ...extra }] }),
+      });
+    for (const kind of [
+      { event: 'user.login', code: 'T1000I', user: 'alice', success: true },
+      { event: 'user.delete', code: 'T1004I', name: 'alice' },
+      { event: 'exec', code: 'T1000I' },
+    ])
+      expect(await emit(kind)).toMatchObject({
+        status: 400,
+        body: expect.stringContaining('is not told by a machine in role Node') as string,
+      });
+    const lies = {
+      actor: 'admin',
+      server_hostname: 'auth1',
+      time: '2099-01-01T00:00:00.000Z',
+      command: 'lie',
+    };
+    expect(await emit(lies)).toMatchObject({ status: 200 });
+    const [told] = (await here.events('exec')).filter(({ command }) => command === 'lie');
+    expect(told).toMatchObject({
+      ...{ actor: `node:${here.node.hostId}`, server_id: here.node.hostId, server_hostname: 'n1' },
+      claimed: { actor: 'admin', server_hostname: 'auth1', time: lies.time },
+    });
+    expect(told?.['time']).toBe(told?.['received']);
   });
 
   it('lets a machine follow the log so often at a time, and again when it has left', async () => {
