@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Cluster, type Ran, run, startCluster, until } from './cluster.ts';
+import { type Cluster, type Ran, readText, run, startCluster, until } from './cluster.ts';
 import { createFirstUser, sshConfigFor } from './people.ts';
 
 const login = userInfo().username;
@@ -53,5 +53,53 @@ describe('long commands in a script of three bytes a character', () => {
     expect(cut).toHaveLength(commands);
     expect(new Set(cut.map((one) => one.cut?.command?.bytes))).toEqual(new Set([Buffer.byteLength(long)]));
     expect((await cluster.tctl('status')).stdout).not.toContain('audit events wait');
+  });
+});
+
+describe('a node that has more to tell than its quota', () => {
+  let cluster: Cluster;
+  const plain = (text: string): string => text.replace(/ {2}quotas: .*\n/, '');
+  beforeAll(async () => {
+    cluster = await startCluster({
+      yaml: (text) => text.replace('ssh_service:', '  quotas: {audit_events: 60}\nssh_service:'),
+    });
+    await createFirstUser(cluster, 'joe', { logins: [login] });
+  });
+  afterAll(() => cluster.close());
+
+  it('goes on, is shown to the operator, and gives every event once there is room', async () => {
+    const config = await sshConfigFor(cluster, 'joe');
+    const says = ['one', 'two', 'three', 'four', 'five'].map((text) => `echo ${text}`);
+    for (const command of says)
+      expect(
+        await run('ssh', ['-F', config, `${login}@node1.example`, command], {
+          env: cluster.env('joe'),
+          cwd: cluster.dir,
+        }),
+      ).toMatchObject({ code: 0 });
+    await until('the operator to see it', async () =>
+      /Over quota +node:[0-9a-f-]{36}: audit_events/.test((await cluster.tctl('status')).stdout)
+        ? true
+        : undefined,
+    );
+    await until('the node to say so', async () => {
+      const ready = await cluster.readyz();
+      return /audit events wait .*the quota of audit events is used up/.test(ready?.body ?? '')
+        ? true
+        : undefined;
+    });
+    await cluster.stop();
+    cluster.configure(plain(readText(cluster.config)));
+    await cluster.start();
+    const told = await until('all that waited', async () => {
+      const { stdout } = await cluster.tctl('events', 'ls', '--type=exec', '--format=json');
+      const lines = stdout.split('\n').filter((line) => line !== '');
+      return lines.length >= says.length
+        ? lines.map((line) => (JSON.parse(line) as Told).command)
+        : undefined;
+    });
+    expect(told).toEqual(says);
+    const { stdout } = await cluster.tctl('events', 'ls', '--type=quota.exceeded', '--format=json');
+    expect(stdout).toContain('"quota":"audit_events"');
   });
 });

@@ -82,8 +82,9 @@ function admit(
   const caller = deps.callerOf(c.env.incoming.socket);
   const partition = partitionParam.safeParse(c.req.param('partition'));
   if (!partition.success) throw new CodedError('not_found', 'there is no such partition');
-  guard(logs.policy.followers(partition.data), caller, `the ${partition.data} log`);
-  deps.limits.call(caller);
+  const followers = logs.policy.followers(partition.data);
+  guard(followers, caller, `the ${partition.data} log`);
+  deps.limits.call(caller, followers);
   return { caller, partition: partition.data };
 }
 

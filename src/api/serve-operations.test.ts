@@ -6,6 +6,7 @@ import { type Caller, operation, type Who } from './operation.ts';
 import { pingCluster } from './operations.ts';
 import { patienceMs } from './patience.ts';
 import { type Implementation, implement, serveOperations } from './serve-operations.ts';
+import type { CallerLimits } from './server-deps.ts';
 import type { ServedLogs } from './served-logs.ts';
 import { fakeWorld, noLimits, recordingMetrics, recordingSink } from './testing.ts';
 
@@ -27,12 +28,16 @@ const anyone: Caller = { kind: 'anyone', address: 'a' };
 
 const noSocket = { incoming: {}, outgoing: {} } as unknown as HttpBindings;
 
-function served(caller: Caller | (() => Caller), implementations: readonly Implementation[]) {
+function served(
+  caller: Caller | (() => Caller),
+  implementations: readonly Implementation[],
+  limits: CallerLimits = noLimits,
+) {
   const sink = recordingSink();
   const metrics = recordingMetrics();
   const app = serveOperations(implementations, {} as ServedLogs, {
     callerOf: typeof caller === 'function' ? caller : () => caller,
-    limits: noLimits,
+    limits,
     world: fakeWorld(),
     sink,
     metrics,
@@ -54,6 +59,24 @@ describe('calling an operation', () => {
     const { status, body } = await post('/v3/test.greet', '{"name":"bob"}');
     expect([status, body]).toEqual([200, { text: 'hello bob from user' }]);
     expect(metrics.counters.get('auth_requests_total{"operation":"test.greet","code":"ok"}')).toBe(1);
+  });
+
+  it('is refused over the quota before its body is looked at, but after the guard', async () => {
+    const called: Caller[] = [];
+    const limits: CallerLimits = {
+      ...noLimits,
+      call: (caller) => {
+        called.push(caller);
+        throw new CodedError('quota', 'the quota of calls is used up', { retryAfterMs: 49.2 });
+      },
+    };
+    const { status, body } = await served(user, [greeting], limits).post('/v3/test.greet', 'no JSON');
+    expect([status, body]).toEqual([
+      429,
+      { code: 'quota', message: 'the quota of calls is used up', retryAfterMs: 50 },
+    ]);
+    expect((await served(anyone, [greeting], limits).post('/v3/test.greet', '{}')).status).toBe(403);
+    expect(called).toEqual([user]);
   });
 
   it('names the field that is wrong', async () => {

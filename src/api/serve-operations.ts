@@ -87,7 +87,7 @@ async function answer(
   const { operation, run } = found;
   const caller = deps.callerOf(c.env.incoming.socket);
   guard(operation.who, caller, name);
-  deps.limits.call(caller);
+  deps.limits.call(caller, operation.who);
   const body = jsonOrUndefined(await readBody(c, maxBodyBytes));
   if (body === undefined) throw new CodedError('bad_request', 'the body is not JSON');
   const input = operation.input.safeParse(body);

@@ -4,12 +4,12 @@ import type { Deadline } from '../base/deadline.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import type { World } from '../base/world.ts';
-import type { Caller } from './operation.ts';
+import type { Caller, Who } from './operation.ts';
 
 /** What one caller may ask, so that others are served too. */
 export interface CallerLimits {
-  /** One call, of whatever kind. @throws CodedError `quota` */
-  call(caller: Caller): void;
+  /** One call of what `who` may call. @throws CodedError `quota` */
+  call(caller: Caller, who: readonly Who[]): void;
   /** A log that is followed, until the function is called that comes back. @throws CodedError `quota` */
   follow(caller: Caller): () => void;
 }

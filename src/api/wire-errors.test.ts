@@ -11,4 +11,13 @@ describe('an error that came over the wire', () => {
     expect(isAnswer(new CodedError('unavailable', 'connect ECONNREFUSED'))).toBe(false);
     expect(isAnswer(errorOfAnswer(502, '<html>'))).toBe(false);
   });
+
+  it('says when it is worth while to ask again, within reason', () => {
+    const after = (said: string): unknown =>
+      errorOfAnswer(429, `{"code":"quota","message":"used up"${said}}`).retryAfterMs;
+    expect(after(',"retryAfterMs":1500')).toBe(1500);
+    expect(after(',"retryAfterMs":1e12')).toBe(3_600_000);
+    for (const said of ['', ',"retryAfterMs":-1', ',"retryAfterMs":"x"', ',"retryAfterMs":null'])
+      expect(after(said)).toBeUndefined();
+  });
 });

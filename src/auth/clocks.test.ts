@@ -8,7 +8,7 @@ import { clusterStatus } from './cluster-status.ts';
 import { createToken } from './create-token.ts';
 import { heartbeat } from './heartbeat.ts';
 import { logLead } from './log-lead.ts';
-import { adminCall, hostCall, openTestAuth, type TestAuth } from './testing.ts';
+import { adminCall, callOf, openTestAuth, type TestAuth } from './testing.ts';
 
 const start = '2026-01-01T00:00:00.000Z';
 const idOf = (n: number): string => `00000000-0000-4000-8000-00000000000${n}`;
@@ -51,7 +51,7 @@ describe('the clock of an auth server', () => {
       auth.deps.clocks.look();
     }
   };
-  const beat = (auth: TestAuth, n: number, skewMs: number): Promise<unknown> => {
+  const beat = (auth: TestAuth, n: number, skewMs: number, from = `10.0.1.${n}:1`): Promise<unknown> => {
     const hostId = `00000000-0000-4000-8000-0000000000c${n}`;
     const host = {
       hostId,
@@ -64,7 +64,8 @@ describe('the clock of an auth server', () => {
       version: '',
     };
     const sentAt = plusMs(start, trueMs + skewMs);
-    return heartbeat(auth.deps, hostCall('Node', hostId), { host, ttlSeconds: 60, sentAt });
+    const call = callOf({ kind: 'host', role: 'Node', hostId, address: from });
+    return heartbeat(auth.deps, call, { host, ttlSeconds: 60, sentAt });
   };
   const statuses = (): string[] => servers.map(({ auth }) => auth.deps.clocks.verdict().status);
   const newToken = (auth: TestAuth): Promise<unknown> =>
@@ -148,10 +149,20 @@ describe('the clock of an auth server', () => {
     for (const { auth } of servers) for (const n of [1, 2]) await beat(auth, n, 0).catch(() => undefined);
     for (const { auth } of servers) auth.deps.clocks.look();
     expect(statuses()).toEqual(['others_wrong', 'own_wrong']);
-    second_.auth.deps.clocks.hear(idOf(2), plusMs(start, trueMs + hour));
+    second_.auth.deps.clocks.hear(idOf(2), plusMs(start, trueMs + hour), '127.0.0.1:1');
     second_.auth.deps.clocks.look();
     expect(second_.auth.deps.clocks.verdict()).toMatchObject({ status: 'own_wrong', heard: 3 });
     expect(first.auth.deps.clocks.trouble()).toBeUndefined();
+  });
+  it('is not outvoted by one machine that says it is many', async () => {
+    const { auth } = await open(1, 0);
+    for (let n = 1; n <= 9; n++) await beat(auth, n, hour, `10.0.9.9:${n}`);
+    auth.deps.clocks.look();
+    expect(auth.deps.clocks.verdict()).toMatchObject({ status: 'undecided' });
+    expect(auth.deps.clocks.trouble()).toBeUndefined();
+    await beat(auth, 1, 0);
+    auth.deps.clocks.look();
+    expect(auth.deps.clocks.verdict()).toMatchObject({ status: 'others_wrong' });
   });
   it('is not judged by what was said long ago', async () => {
     const [first] = [await open(1, 0), await open(2, hour), await open(3, hour)];

@@ -7,11 +7,15 @@ import { hostsInRole } from '../views/hosts.ts';
 import { seenOf } from '../views/presence.ts';
 import type { AuthViews } from './auth-views.ts';
 import type { FoldLag } from './fold-lag.ts';
+import { sourceOf } from './rate-limit.ts';
 
 /** Whether the clock of this auth server is to be trusted. */
 export interface ClockWatch {
-  /** A host said by its clock what time it is. */
-  hear(hostId: string, saidAt: Instant): void;
+  /**
+   * A host said by its clock what time it is, from this address. Hosts of one address have one voice, whoever speaks last:
+   * ids are free to whoever has a token, addresses are not.
+   */
+  hear(hostId: string, saidAt: Instant, address: string): void;
   verdict(): ClockVerdict;
   /** @throws CodedError `unavailable` while most of the others say that the clock of this server is wrong. */
   require(): void;
@@ -35,6 +39,7 @@ export interface ClockWatchOptions {
 
 /** What one machine said, and when it was heard, by `ReaderClock.monotonic`. */
 interface Heard {
+  readonly who: string;
   readonly saidAt: Instant;
   readonly heardMs: number;
 }
@@ -58,16 +63,17 @@ export function watchClocks(options: ClockWatchOptions): ClockWatch {
   const beganMs = clock.monotonic();
   const words = {
     authServers: new Map<string, readonly Heard[]>(),
+    /** By the address they come from. */
     hosts: new Map<string, readonly Heard[]>(),
   };
   let judged: { readonly found: ClockVerdict; readonly ms: number; readonly now: Instant } | undefined;
   let told: { readonly status: ClockVerdict['status']; readonly ms: number } | undefined;
 
-  const keep = (of: Map<string, readonly Heard[]>, who: string, word: Heard): void => {
-    const before = of.get(who) ?? [];
+  const keep = (of: Map<string, readonly Heard[]>, place: string, word: Heard): void => {
+    const before = of.get(place) ?? [];
     if (before.at(-1)?.heardMs === word.heardMs) return;
-    of.delete(who);
-    of.set(who, [...before, word].slice(-wordsKept));
+    of.delete(place);
+    of.set(place, [...before, word].slice(-wordsKept));
     if (of.size > maxHosts)
       for (const oldest of of.keys()) {
         of.delete(oldest);
@@ -80,16 +86,21 @@ export function watchClocks(options: ClockWatchOptions): ClockWatch {
     for (const other of hostsInRole(views.hosts.state(), 'Auth')) {
       const seen = other.hostId === hostId ? undefined : seenOf(views.presence.state(), other);
       if (seen === undefined || seen.heardMs <= beganMs || seen.ttlMs === 0) continue;
-      keep(words.authServers, other.hostId, { saidAt: seen.lastSeenAt, heardMs: seen.heardMs });
+      keep(words.authServers, other.hostId, {
+        who: other.hostId,
+        saidAt: seen.lastSeenAt,
+        heardMs: seen.heardMs,
+      });
     }
   };
 
   const votesOf = (of: ReadonlyMap<string, readonly Heard[]>): ClockVote[] => {
     const [ms, now] = [clock.monotonic(), clock.now()];
-    return [...of].flatMap(([who, all]) => {
+    return [...of.values()].flatMap((all) => {
       const fresh = all.filter(({ heardMs }) => ms - heardMs <= countsForMs);
       const ahead = fresh.map(({ saidAt, heardMs }) => msBetween(now, saidAt) + (ms - heardMs));
-      return ahead.length === 0 ? [] : [{ who, aheadMs: Math.max(...ahead) }];
+      const who = fresh.at(-1)?.who;
+      return who === undefined ? [] : [{ who, aheadMs: Math.max(...ahead) }];
     });
   };
 
@@ -154,9 +165,9 @@ export function watchClocks(options: ClockWatchOptions): ClockWatch {
   timer.unref();
 
   return {
-    hear: (who, saidAt) => {
+    hear: (who, saidAt, address) => {
       // Another role on this very machine has the same clock.
-      if (who !== hostId) keep(words.hosts, who, { saidAt, heardMs: clock.monotonic() });
+      if (who !== hostId) keep(words.hosts, sourceOf(address), { who, saidAt, heardMs: clock.monotonic() });
     },
     verdict,
     require: () => {

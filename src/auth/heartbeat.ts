@@ -36,7 +36,7 @@ export async function heartbeat(
   if (caller.kind !== 'host' || caller.hostId !== host.hostId || caller.role !== host.role)
     throw new CodedError('access_denied', 'a host may only announce itself, in the role of its certificate');
   checkSize(host);
-  if (sentAt !== undefined) deps.clocks.hear(host.hostId, sentAt);
+  if (sentAt !== undefined) deps.clocks.hear(host.hostId, sentAt, caller.address);
   deps.clocks.require();
   const address = withRealHost(host.address, caller.address);
   const seen = withCertifiedNames({ ...host, address }, caller.certifiedNames ?? []);

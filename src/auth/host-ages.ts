@@ -1,4 +1,4 @@
-import { type Instant } from '../base/time.ts';
+import type { Instant } from '../base/time.ts';
 import { hostStream } from '../domain/streams.ts';
 import type { EventLog } from '../log/event-log.ts';
 
@@ -17,7 +17,8 @@ export function hostAges(state: Pick<EventLog, 'read'>): HostAges {
     joinedAt: async (hostId) => {
       const before = known.get(hostId);
       if (before !== undefined) return before;
-      for await (const first of state.read(hostStream(hostId), 0)) {
+      // What is known here is enough: who has just joined may be taken for new.
+      for await (const first of state.read(hostStream(hostId), 0, 0)) {
         known.set(hostId, first.cause.at);
         if (known.size > maxKnown) known.delete(known.keys().next().value ?? '');
         return first.cause.at;

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createToken } from './create-token.ts';
 import { joinHost } from './join-host.ts';
+import { usualQuotas } from './quota-rules.ts';
 import { adminCall, callOf, eventsOf, newKeyLine, openTestAuth, type TestAuth } from './testing.ts';
 
 const staticToken = 'static-secret-for-nodes';
@@ -13,15 +14,20 @@ afterEach(async () => {
   await auth.log.close();
 });
 
-const join = ({ token, n, from = '10.9.1.7:1' }: { token: string; n: number; from?: string }) =>
-  joinHost(auth.deps, callOf({ kind: 'anyone', address: from }), {
+interface Wish {
+  readonly token: string;
+  readonly n: number;
+  readonly from?: string;
+}
+const join = ({ token, n, from = '10.9.1.7:1' }: Wish, at: TestAuth = auth) =>
+  joinHost(at.deps, callOf({ kind: 'anyone', address: from }), {
     hostId: `00000000-0000-4000-8000-0000000b${n.toString(16).padStart(4, '0')}`,
     nodename: `n${n}`,
     role: 'Node',
     token,
     publicKey: newKeyLine(),
     additionalPrincipals: [],
-    sentAt: auth.world.now(),
+    sentAt: at.world.now(),
   });
 
 describe('a token that anyone may use any number of times', () => {
@@ -48,5 +54,28 @@ describe('a token that anyone may use any number of times', () => {
     await join({ token: made.token, n: 201 });
     auth.world.advance(6_000);
     await join({ token: staticToken, n: 120 });
+  });
+
+  it('is not used up for others by who is refused at one address, and is at last by many addresses', async () => {
+    const few = await openTestAuth({
+      log: auth.log,
+      hostId: '00000000-0000-4000-8000-0000000000aa',
+      staticTokens: [{ token: staticToken, roles: ['Node'] }],
+      quotas: { ...usualQuotas, joins: 6 },
+    });
+    const admitted = async (from: string, n: number): Promise<boolean> => {
+      few.world.advance(100);
+      return join({ token: staticToken, n, from }, few).then(
+        () => true,
+        () => false,
+      );
+    };
+    const first = [];
+    for (let n = 1; n <= 30; n++) first.push(await admitted('10.9.1.7:1', n));
+    expect(first.filter(Boolean)).toHaveLength(1);
+    const others = [];
+    for (let n = 1; n <= 12; n++) others.push(await admitted(`10.9.2.${n}:1`, 100 + n));
+    expect(others).toEqual([...Array<boolean>(9).fill(true), false, false, false]);
+    await few.close();
   });
 });

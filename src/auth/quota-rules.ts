@@ -34,9 +34,6 @@ const atOnce: Readonly<Record<Measure, number>> = {
   joins: 1 / 6,
 };
 
-/** A proxy calls for all who come to it. */
-const callsOfProxy = 20;
-
 /** Whose quota it is. */
 export interface Whose {
   /** As errors and the audit name it: `node:<uuid>`, `user:alice`, `token 0123456789abcdef`. */
@@ -60,7 +57,7 @@ export function whoseCalls(caller: Caller): Whose | undefined {
   if (caller.kind === 'anyone') return undefined;
   if (caller.kind === 'user') return { name: `user:${caller.username}`, factor: 1 };
   if (caller.role === 'Admin' || caller.role === 'Auth') return undefined;
-  return { ...whoseTelling(caller), factor: caller.role === 'Proxy' ? callsOfProxy : 1 };
+  return whoseTelling(caller);
 }
 
 export const allowanceOf = (settings: QuotaSettings, measure: Measure, factor = 1): Allowance => {

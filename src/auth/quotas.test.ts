@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { heartbeat, logIn, readInvite } from '../api/operations.ts';
 import { fakeWorld, recordingMetrics, recordingSink } from '../api/testing.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
 import { hour, minute } from '../base/time.ts';
-import { whoseCalls, whoseTelling, usualQuotas } from './quota-rules.ts';
+import { callerLimits } from './caller-limits.ts';
+import { usualQuotas, whoseCalls } from './quota-rules.ts';
 import { openQuotas, type Quotas } from './quotas.ts';
 
 const settings = { ...usualQuotas, changes: 60, audit_events: 600, audit_bytes: 6_000, streams: 2 };
@@ -118,18 +120,26 @@ describe('quotas', () => {
     expect(() => quotas.hold(one)).toThrow(/2 of 2 are open/);
   });
 
-  it('measure machines and people, not operators and auth servers; a proxy calls for many', () => {
+  it('measure machines and people, not operators and auth servers', () => {
     const host = (role: 'Admin' | 'Auth' | 'Proxy' | 'Node') =>
       whoseCalls({ kind: 'host', role, hostId: 'h', address: '' });
     expect([host('Admin'), host('Auth'), whoseCalls({ kind: 'anyone', address: '' })]).toEqual([
       ...[undefined, undefined, undefined],
     ]);
-    expect(whoseCalls({ kind: 'user', username: 'al', roles: [], address: '' })).toEqual({
-      name: 'user:al',
-      factor: 1,
-    });
-    expect(host('Node')).toEqual({ name: 'node:h', factor: 1 });
-    expect(host('Proxy')?.factor).toBeGreaterThan(1);
-    expect(whoseTelling({ role: 'Proxy', hostId: 'h' }).factor).toBe(1);
+    expect(whoseCalls({ kind: 'user', username: 'al', roles: [], address: '' })?.name).toBe('user:al');
+    expect([host('Node')?.name, host('Proxy')?.name]).toEqual(['node:h', 'proxy:h']);
+  });
+
+  it('count what a proxy calls for itself, not what it calls for the people who come to it', () => {
+    const { quotas } = setUp();
+    const limits = callerLimits(quotas);
+    const proxy = { kind: 'host', role: 'Proxy', hostId: 'h', address: '' } as const;
+    for (let n = 0; n < 10_000; n++) limits.call(proxy, logIn.who);
+    for (let n = 0; n < 400; n++) limits.call(proxy, heartbeat.who);
+    expect(() => {
+      limits.call(proxy, heartbeat.who);
+    }).toThrow(/quota of calls/);
+    limits.call({ ...proxy, role: 'Admin' }, heartbeat.who);
+    limits.call(proxy, readInvite.who);
   });
 });

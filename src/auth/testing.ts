@@ -19,6 +19,7 @@ import { buildDeps } from './build-deps.ts';
 import { createUser } from './create-user.ts';
 import type { AuthDeps } from './deps.ts';
 import { logIn } from './log-in.ts';
+import type { QuotaSettings } from './quota-rules.ts';
 import { readInvite } from './read-invite.ts';
 import type { StaticToken } from './static-tokens.ts';
 
@@ -47,6 +48,7 @@ export async function openTestAuth(
     ageing?: () => number;
     maxLogLagMs?: number;
     staticTokens?: readonly StaticToken[];
+    quotas?: QuotaSettings;
     servedBy?: () => Promise<string | undefined>;
   } = {},
 ): Promise<TestAuth> {

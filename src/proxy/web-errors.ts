@@ -33,7 +33,8 @@ export function publicError(c: Context<WebEnv>, e: unknown, sink: LogSink): Publ
   return {
     status,
     message:
-      status === 503
+      // A proxy that has used up its own quota is nobody's business who comes to it.
+      status === 503 || e.code === 'quota'
         ? `the cluster cannot answer now, try again in a moment (request ${requestId})`
         : `internal error, request ${requestId}`,
   };

@@ -48,6 +48,7 @@ const plumbing = [
   'addr.local',
   'server_id',
   'server_labels',
+  'received',
 ];
 
 export function rowOf(event: AuditEvent): string[] {
