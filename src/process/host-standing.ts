@@ -8,6 +8,7 @@ import type { AuthService } from '../auth/service.ts';
 import { isWildcard } from '../base/addresses.ts';
 import { pause } from '../base/backoff.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import { printableLine } from '../base/printable.ts';
 import type { HostPort } from '../base/service.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import type { Closers } from './host-service.ts';
@@ -126,7 +127,7 @@ function warnOnStandardError(
 ): void {
   sink.warn(text);
   const seen = ['stderr', 'error', '2'].includes(log.output) && !['err', 'error'].includes(log.severity);
-  if (!seen) process.stderr.write(`WARN: ${text}\n`);
+  if (!seen) process.stderr.write(`WARN: ${printableLine(text)}\n`);
 }
 
 /** An address to call, from one to listen on. */

@@ -6,7 +6,7 @@ import { type JoinRole, parseJoinRoles, tokenLimits } from '../../domain/join-to
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { parseTtl } from '../duration.ts';
-import { printable } from '../printable.ts';
+import { printable } from '../../base/printable.ts';
 import { withAuth } from './connect.ts';
 
 /** `tctl nodes add` */
