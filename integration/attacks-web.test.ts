@@ -21,6 +21,12 @@ const withoutId = ({ status, body }: Answer): unknown => ({
   body: body.replace(/[0-9a-f-]{32,36}/g, ''),
 });
 
+it('is told that everybody on its machine may read the tokens in its configuration', () => {
+  expect(here.cluster.output()).toMatch(
+    /WARN .*teleport\.yaml is open to every user of this machine \(mode 0644\) and holds auth_service\.tokens: chmod o= /,
+  );
+});
+
 describe('the web port', () => {
   it('shows no host name that somebody made up, and sends nobody there', async () => {
     for (const host of ['evil.example"><script>', 'a b', 'evil.example\t', '', 'x@evil.example', '[::1']) {
