@@ -113,6 +113,10 @@ describe('a proxy that lies to tsh', () => {
     expect(stored('two', 'known_hosts')).toBe(known);
     expect((await login('two', () => undefined)).code).toBe(0);
     await here.cluster.tsh('two', ['logout']);
+    const replaced = await login('two', (_path, told) => {
+      signer(told)['checking_keys'] = [Buffer.from(key).toString('base64')];
+    });
+    expect(replaced.stderr).toContain("cluster 'example' has none of the host authorities that it had");
     const renamed = await login('two', (_path, told) => {
       signer(told)['domain_name'] = 'bank';
     });
