@@ -114,6 +114,10 @@ const forbiddenLines: readonly (readonly [line: string, path: string, home: stri
   ['await globalThis.fetch(url)', 'src/process/x.ts', 'src/base/dial-tls.ts'],
   ['new WebSocket(url)', 'src/process/x.ts', 'src/base/dial-tls.ts'],
   ['const agent = { rejectUnauthorized: false }', 'backends/kms/x.ts', 'src/base/dial-tls.ts'],
+  ["process.stdout.write('x')", 'src/cli/tctl/x.ts', 'src/cli/cli-io.ts'],
+  ["process.stderr.write('x')", 'src/auth/x.ts', 'src/cli/program.ts'],
+  ["console.log('x')", 'src/proxy/x.ts', 'src/cli/cli-io.ts'],
+  ["io.raw.stdout.write('x')", 'src/cli/tsh/status-command.ts', 'src/cli/tsh/remote-session.ts'],
 ];
 
 describe('lint', () => {

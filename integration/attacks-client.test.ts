@@ -82,6 +82,19 @@ describe('a proxy that lies to tsh', () => {
     expect(stored('moved', '127.0.0.1.yaml')).toContain('web_proxy_addr: evil.example:443');
   });
 
+  it('steers no terminal by what it answers', async () => {
+    const hostile = '\u009b2J\u001b]0;y\u0007\u202e\u200b';
+    const refused = await login('steered', (_path, told) => {
+      told['auth'] = { type: hostile };
+    });
+    const outdated = await login('steered', (_path, told) => {
+      told['min_client_version'] = `99.0.0${hostile}`;
+    });
+    const shown = [refused, outdated].map(({ stdout, stderr }) => `${stdout}${stderr}`).join('');
+    expect(shown).toMatch(/\\x9b2J.*\\x9b2J/s);
+    expect(shown.replaceAll('\n', '')).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
+  });
+
   it('does not become the authority of a cluster that another proxy leads to', async () => {
     const honest = await here.cluster.tsh(
       'two',
@@ -100,6 +113,10 @@ describe('a proxy that lies to tsh', () => {
     expect(stored('two', 'known_hosts')).toBe(known);
     expect((await login('two', () => undefined)).code).toBe(0);
     await here.cluster.tsh('two', ['logout']);
+    const replaced = await login('two', (_path, told) => {
+      signer(told)['checking_keys'] = [Buffer.from(key).toString('base64')];
+    });
+    expect(replaced.stderr).toContain("cluster 'example' has none of the host authorities that it had");
     const renamed = await login('two', (_path, told) => {
       signer(told)['domain_name'] = 'bank';
     });

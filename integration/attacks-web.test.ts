@@ -1,5 +1,6 @@
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { realWorld } from '../src/base/world.ts';
 import { toAuthorizedKeyLine } from '../src/pki/ssh-key.ts';
 import { type Answer, type Asking, type Attacked, startAttacked } from './attacked.ts';
 import { newKey } from './auth-bench.ts';
@@ -18,6 +19,12 @@ const post = (path: string, body: string, asking: Asking = {}): Promise<Answer> 
 const withoutId = ({ status, body }: Answer): unknown => ({
   status,
   body: body.replace(/[0-9a-f-]{32,36}/g, ''),
+});
+
+it('is told that everybody on its machine may read the tokens in its configuration', () => {
+  expect(here.cluster.output()).toMatch(
+    /WARN .*teleport\.yaml is open to every user of this machine \(mode 0644\) and holds auth_service\.tokens: chmod o= /,
+  );
 });
 
 describe('the web port', () => {
@@ -211,6 +218,27 @@ describe('an odd request', () => {
     ] as const)
       expect(await ask(port, path, 'x'.repeat(size))).toMatch(/^(HTTP\/1.1 413 |$)/);
     await here.unharmed();
+  });
+
+  it('writes nothing into the log that steers a terminal or is not seen', async () => {
+    const before = here.cluster.output().length;
+    const nodename = 'x\u009b2J\u009b31mOWNED\u202e\u200b\u001b]0;y\u0007\nERROR';
+    const body = JSON.stringify({
+      ...{
+        hostId: realWorld.uuid(),
+        nodename,
+        role: 'Node',
+        token: 't'.repeat(20),
+        additionalPrincipals: [],
+      },
+      ...{ publicKey: toAuthorizedKeyLine(newKey().publicKey.blob), sentAt: realWorld.now() },
+    });
+    expect((await here.auth('/v3/host.join', { body })).status).toBeLessThan(500);
+    const login = { user: nodename, password: 'x', pub_key: Buffer.from('x').toString('base64') };
+    await post('/webapi/ssh/certs', JSON.stringify(login), { headers: { 'user-agent': 'x\u009b' } });
+    await here.web(`/webapi/ping/${encodeURIComponent(nodename)}`);
+    await here.unharmed();
+    expect(here.cluster.output().slice(before).replaceAll('\n', '')).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
   });
 
   it("that breaks off is nobody's bug", async () => {

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { printableLines } from '../base/printable.ts';
 import { type World, realWorld } from '../base/world.ts';
 
 /** The terminal side of `process.stdin`, as far as it is one. */
@@ -13,19 +14,42 @@ export type OutputStream = Writable & {
   readonly rows?: number | undefined;
 };
 
+/** Where a command prints. Whatever it prints, and whoever chose it, steers no terminal. */
+export interface TextOutput {
+  /** False: wait for `drain` before more. Line ends and tabs go out as they are, what hides or steers as `\uXXXX`. */
+  write(text: string): boolean;
+  once(event: 'drain', listener: () => void): unknown;
+  readonly isTTY: boolean;
+}
+
 /** Everything a command touches of the process it runs in. Tests pass their own. */
 export interface CliIo {
   readonly stdin: InputStream;
-  readonly stdout: OutputStream;
-  readonly stderr: OutputStream;
+  readonly stdout: TextOutput;
+  readonly stderr: TextOutput;
+  /**
+   * The streams themselves, for the bytes of a session or a copy, and for who steers the terminal on purpose. Lint lets
+   * nobody else have them.
+   */
+  readonly raw: { readonly stdout: OutputStream; readonly stderr: OutputStream };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly world: World;
 }
 
-export const processIo = (): CliIo => ({
-  stdin: process.stdin,
-  stdout: process.stdout,
-  stderr: process.stderr,
-  env: process.env,
-  world: realWorld,
+/** The only way to print: see `TextOutput`. */
+const printer = (stream: OutputStream): TextOutput => ({
+  write: (text) => stream.write(printableLines(text)),
+  once: (event, listener) => stream.once(event, listener),
+  isTTY: stream.isTTY === true,
 });
+
+export const cliIo = (
+  raw: CliIo['raw'],
+  { stdin, env, world }: Pick<CliIo, 'stdin' | 'env' | 'world'>,
+): CliIo => ({ stdin, stdout: printer(raw.stdout), stderr: printer(raw.stderr), raw, env, world });
+
+export const processIo = (): CliIo =>
+  cliIo(
+    { stdout: process.stdout, stderr: process.stderr },
+    { stdin: process.stdin, env: process.env, world: realWorld },
+  );

@@ -1,5 +1,5 @@
 import { messageOf } from '../base/errors.ts';
-import { printableMessage } from './printable.ts';
+import { printableMessage } from '../base/printable.ts';
 
 /**
  * Ends the program with `status`, after `error: <message>` when there is one. For what is not a failure of ours: the

@@ -1,5 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import { CodedError } from '../base/errors.ts';
+import { printableLines } from '../base/printable.ts';
 import type { InputStream, OutputStream } from './cli-io.ts';
 import { ExitStatus } from './errors.ts';
 import { type Edited, LineEditor } from './line-editor.ts';
@@ -32,7 +33,7 @@ export function openPrompter(input: InputStream, output: OutputStream): Prompter
 
   async function ask(label: string, show: boolean): Promise<string> {
     shown = show;
-    output.write(`${label}\n`);
+    output.write(printableLines(`${label}\n`));
     if (interactive) input.setRawMode?.(true);
     try {
       return await readLine(input, editor, decoder);

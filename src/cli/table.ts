@@ -1,4 +1,4 @@
-import { printable } from './printable.ts';
+import { printable } from '../base/printable.ts';
 
 const width = (cell: string): number => Array.from(cell).length;
 const minWidth = 5;

@@ -1,3 +1,4 @@
+import { printableLine } from '../base/printable.ts';
 import type { Recorded } from './event.ts';
 
 /**
@@ -17,7 +18,7 @@ export function tailTextLine(event: Recorded): string {
     JSON.stringify(fact.data),
     ...(names.length > 0 ? [`sealed: ${names.join(', ')}`] : []),
   ]
-    .map(printable)
+    .map(printableLine)
     .join('  ');
 }
 
@@ -25,7 +26,7 @@ export function tailTextLine(event: Recorded): string {
 export function tailJsonLine(event: Recorded): string {
   const { id, stream, revision, position, cause, fact } = event;
   const sealed = event.sealed && { sealed: Object.keys(event.sealed) };
-  return printable(
+  return printableLine(
     JSON.stringify({
       id,
       stream,
@@ -38,12 +39,3 @@ export function tailJsonLine(event: Recorded): string {
     }),
   );
 }
-
-/** Control, format, unassigned and separator characters as `\uXXXX`: valid in JSON strings, harmless on a terminal. */
-const printable = (text: string): string =>
-  text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, (found) =>
-    Array.from(
-      { length: found.length },
-      (_, i) => `\\u${found.charCodeAt(i).toString(16).padStart(4, '0')}`,
-    ).join(''),
-  );

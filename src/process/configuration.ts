@@ -48,6 +48,8 @@ export interface Flags {
 /** Everything the process needs to know, defaults and flags applied, paths absolute. */
 export interface Configuration {
   readonly file: ConfigFile;
+  /** Where the text came from; undefined when it was none: no file at the usual place, or `--config-string`. */
+  readonly path: string | undefined;
   readonly roles: ReadonlySet<Role>;
   readonly nodename: string;
   readonly dataDir: string;
@@ -83,7 +85,7 @@ export interface Configuration {
  * @throws CodedError `misconfigured` for a path that does not exist, a bad file or flag.
  */
 export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process.env): Configuration {
-  const file = readFile(flags, env);
+  const { file, path } = readFile(flags, env);
   const { teleport, auth_service: auth, ssh_service: ssh, proxy_service: proxy } = file;
   const nodename = nodenameOf(flags.nodename, teleport.nodename);
   const dataDir = resolve(teleport.data_dir ?? '/var/lib/teleport');
@@ -93,6 +95,7 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
   });
   return {
     file,
+    path,
     roles: chosenRoles(flags.roles, file),
     nodename,
     dataDir,
@@ -145,7 +148,7 @@ function nodenameOf(flag: string | undefined, file: string | undefined): string 
 const absolute = (path: string | undefined): string | undefined =>
   path === undefined ? undefined : resolve(path);
 
-function readFile(flags: Flags, env: NodeJS.ProcessEnv): ConfigFile {
+function readFile(flags: Flags, env: NodeJS.ProcessEnv): Pick<Configuration, 'file' | 'path'> {
   const inline = flags.configString ?? env['TELEPORT_CONFIG'];
   if (inline !== undefined && inline !== '') {
     if (!/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(inline))
@@ -153,15 +156,16 @@ function readFile(flags: Flags, env: NodeJS.ProcessEnv): ConfigFile {
         'misconfigured',
         'configuration should be base64 encoded (--config-string, TELEPORT_CONFIG)',
       );
-    return parseConfigFile(Buffer.from(inline, 'base64').toString('utf8'), '--config-string');
+    const text = Buffer.from(inline, 'base64').toString('utf8');
+    return { file: parseConfigFile(text, '--config-string'), path: undefined };
   }
   const path = flags.config ?? defaultConfigPath;
   try {
-    return parseConfigFile(readFileSync(path, 'utf8'), path);
+    return { file: parseConfigFile(readFileSync(path, 'utf8'), path), path };
   } catch (e) {
     if (e instanceof CodedError) throw e;
     if ((e as NodeJS.ErrnoException).code === 'ENOENT') {
-      if (flags.config === undefined) return parseConfigFile('', path);
+      if (flags.config === undefined) return { file: parseConfigFile('', path), path: undefined };
       throw new CodedError('misconfigured', `path '${path}' does not exist`);
     }
     throw new CodedError('misconfigured', `cannot read ${path}: ${messageOf(e)}`);

@@ -1,4 +1,5 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
+import { printableLine } from '../base/printable.ts';
 import type { HostPort, Listeners } from '../base/service.ts';
 import type { MetricsRegistry } from './metrics.ts';
 
@@ -71,7 +72,8 @@ export function readyzAnswer(health: Health): { readonly code: number; readonly 
 
 function answer(response: ServerResponse, code: number, body: object): void {
   response.writeHead(code, { 'content-type': 'application/json' });
-  response.end(JSON.stringify(body));
+  // Read on a terminal, by curl.
+  response.end(printableLine(JSON.stringify(body)));
 }
 
 const closeServer = (server: Server): Promise<void> =>

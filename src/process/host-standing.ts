@@ -7,7 +7,6 @@ import { joinCluster, tryIdentity } from '../api/join-client.ts';
 import type { AuthService } from '../auth/service.ts';
 import { isWildcard } from '../base/addresses.ts';
 import { pause } from '../base/backoff.ts';
-import type { LogSink } from '../base/log-sink.ts';
 import type { HostPort } from '../base/service.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import type { Closers } from './host-service.ts';
@@ -15,6 +14,7 @@ import { saveIdentity } from './identity-store.ts';
 import { obtainIdentity } from './obtain-identity.ts';
 import type { Parts } from './parts.ts';
 import { explainAbsence } from './watch-identity.ts';
+import { warnOnStandardError } from './standard-error.ts';
 
 type HostRole = 'Proxy' | 'Node';
 
@@ -116,17 +116,6 @@ async function standOn(
   });
   closers.add(() => outbox.close());
   return { identity, auth: client, outbox, authServers };
-}
-
-/** Where the log goes to a file, or holds errors only, the warning is written to standard error as well. */
-function warnOnStandardError(
-  text: string,
-  sink: LogSink,
-  log: { readonly output: string; readonly severity: string },
-): void {
-  sink.warn(text);
-  const seen = ['stderr', 'error', '2'].includes(log.output) && !['err', 'error'].includes(log.severity);
-  if (!seen) process.stderr.write(`WARN: ${text}\n`);
 }
 
 /** An address to call, from one to listen on. */

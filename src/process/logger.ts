@@ -3,12 +3,16 @@ import { dirname } from 'node:path';
 import winston from 'winston';
 import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import { printableLine } from '../base/printable.ts';
 
 export interface LoggerOptions {
   readonly output: string;
   readonly severity: string;
   readonly format: 'text' | 'json';
 }
+
+/** Where winston keeps the line. Source: triple-beam. */
+const messageSymbol = Symbol.for('message');
 
 export type Logger = (component: string) => LogSink;
 
@@ -18,7 +22,7 @@ export function openLogger(options: LoggerOptions): { logger: Logger; close: () 
     level: levelOf(options.severity),
     format: winston.format.combine(
       winston.format.timestamp(),
-      options.format === 'json' ? winston.format.json() : winston.format.printf(line),
+      ...(options.format === 'json' ? [winston.format.json(), jsonLine()] : [winston.format.printf(line)]),
     ),
   });
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- winston's own types disagree on this class
@@ -95,12 +99,16 @@ export function lineText(message: string, fields: Readonly<Record<string, unknow
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => ` ${key}=${valueText(value)}`)
     .join('');
-  return `${oneLine(message)}${rest}`;
+  // A name or message from outside must not be able to forge a line of its own, or drive a terminal.
+  return printableLine(`${message}${rest}`);
 }
 
 const valueText = (value: unknown): string =>
   typeof value === 'bigint' ? value.toString() : JSON.stringify(value);
 
-/** A name or message from outside must not be able to forge a line of its own, or drive a terminal. */
-const oneLine = (text: string): string =>
-  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+/** The last step of the JSON form: what JSON leaves as it is (C1, marks of direction) is escaped as JSON does. */
+const jsonLine = winston.format((info) => {
+  const written: unknown = info[messageSymbol];
+  if (typeof written === 'string') info[messageSymbol] = printableLine(written);
+  return info;
+});

@@ -19,7 +19,7 @@ export async function tailLog(invocation: Invocation, io: CliIo): Promise<number
     const print = async (event: Followed): Promise<void> => {
       if (event.fact === undefined || (stream !== undefined && !isOf(event, stream))) return;
       if (!io.stdout.write(`${line(event)}\n`))
-        await new Promise((resolve) => io.stdout.once('drain', resolve));
+        await new Promise<void>((resolve) => io.stdout.once('drain', resolve));
     };
     // All there is: the beginning of a partition may have been trimmed.
     let last = await log[partition].positionBefore('1970-01-01T00:00:00.000Z');

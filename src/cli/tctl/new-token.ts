@@ -7,7 +7,7 @@ import { parseNamePatterns } from '../../domain/name-patterns.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { parseTtl } from '../duration.ts';
-import { printable } from '../printable.ts';
+import { printable } from '../../base/printable.ts';
 import { withAuth } from './connect.ts';
 
 /** `tctl nodes add` */

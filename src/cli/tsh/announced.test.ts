@@ -37,9 +37,16 @@ describe('the cluster that a proxy claims', () => {
   ): Parameters<typeof changedClusters>[2] => [{ clusterName, proxyHost, blob: key }];
   it('may be any at the first login, and the same ever after', () => {
     expect(changedClusters(claim('example'), 'proxy', [])).toEqual([]);
-    expect(changedClusters(claim('example', theirs), 'proxy', known('example', 'proxy'))).toEqual([]);
+    expect(changedClusters(claim('example'), 'proxy', known('example', 'proxy'))).toEqual([]);
     expect(changedClusters(claim('bank'), 'proxy', known('example', 'proxy'))).toEqual([
       "it leads to cluster 'bank', and led to 'example' before",
+    ]);
+  });
+  it('keeps one of its authorities, or is another', () => {
+    const before = [...known('example', 'proxy'), ...known('example', 'proxy', theirs)];
+    expect(changedClusters(claim('example', theirs), 'proxy', before)).toEqual([]);
+    expect(changedClusters(claim('example', theirs), 'proxy', known('example', 'proxy'))).toEqual([
+      "cluster 'example' has none of the host authorities that it had (was it set up anew?)",
     ]);
   });
   it('may not be one that another proxy brought, unless it has its authority', () => {

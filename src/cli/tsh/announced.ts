@@ -1,8 +1,8 @@
 import { CodedError } from '../../base/errors.ts';
 import { type HostPort, formatHostPort } from '../../base/service.ts';
 import { canonicalHostPart, isLoopback } from '../../domain/host-text.ts';
+import { fromAuthorizedKeyLine } from '../../pki/ssh-key.ts';
 import type { Prompter } from '../prompt.ts';
-import { keyLine } from './credential-text.ts';
 import type { ClusterAuthorities, KnownAuthority } from './known-hosts.ts';
 
 /*
@@ -32,27 +32,34 @@ export function changedHosts(
 }
 
 /**
- * What is new about the clusters that a proxy claims, one line each: another name than at the last login here, or a name
- * that another proxy brought with other authorities.
+ * What is new about the clusters that a proxy claims, one line each: another name than at the last login here, the same
+ * with none of its authorities (a rotation keeps one for a while), or a name that another proxy brought with others.
  */
 export function changedClusters(
   claimed: readonly ClusterAuthorities[],
   proxyHost: string,
   known: readonly KnownAuthority[],
 ): readonly string[] {
-  const here = new Set(known.filter((k) => k.proxyHost === proxyHost).map((k) => k.clusterName));
+  const names = new Set(known.filter((k) => k.proxyHost === proxyHost).map((k) => k.clusterName));
   return claimed.flatMap(({ clusterName, checkingKeys }) => {
-    const lines = checkingKeys.map(keyLine);
-    const elsewhere = known.filter((k) => k.proxyHost !== proxyHost && k.clusterName === clusterName);
-    const agrees = elsewhere.some((k) => lines.some((line) => line.endsWith(k.blob.toString('base64'))));
-    const other = elsewhere[0];
+    const claimedKeys = checkingKeys.map((line) => fromAuthorizedKeyLine(line));
+    const stranger = (of: readonly KnownAuthority[]): KnownAuthority | undefined =>
+      of.some(({ blob }) => claimedKeys.some((key) => key.equals(blob))) ? undefined : of[0];
+    const same = known.filter((k) => k.clusterName === clusterName);
+    const here = stranger(same.filter((k) => k.proxyHost === proxyHost));
+    const elsewhere = stranger(same.filter((k) => k.proxyHost !== proxyHost));
     return [
-      ...(here.size > 0 && !here.has(clusterName)
-        ? [`it leads to cluster '${clusterName}', and led to '${[...here].join("', '")}' before`]
+      ...(names.size > 0 && !names.has(clusterName)
+        ? [`it leads to cluster '${clusterName}', and led to '${[...names].join("', '")}' before`]
         : []),
-      ...(other !== undefined && !agrees
-        ? [`cluster '${clusterName}' is known from the proxy ${other.proxyHost}, with other authorities`]
-        : []),
+      ...(here === undefined
+        ? []
+        : [`cluster '${clusterName}' has none of the host authorities that it had (was it set up anew?)`]),
+      ...(elsewhere === undefined
+        ? []
+        : [
+            `cluster '${clusterName}' is known from the proxy ${elsewhere.proxyHost}, with other authorities`,
+          ]),
     ];
   });
 }

@@ -46,7 +46,7 @@ async function decide(
     return true;
   }
   if (!settings.insecure || io.stdin.isTTY !== true) return false;
-  const prompter = openPrompter(io.stdin, io.stderr);
+  const prompter = openPrompter(io.stdin, io.raw.stderr);
   try {
     const question =
       `The authenticity of host '${name}' can't be established: ${host.reason}. Its public key is:\n` +

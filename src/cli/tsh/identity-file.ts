@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import { CodedError, messageOf } from '../../base/errors.ts';
 import { fromAuthorizedKeyLine } from '../../pki/ssh-key.ts';
 import { type ClientIdentity, type Credentials, readCredentials } from './client-identity.ts';
@@ -26,15 +26,36 @@ export function identityFileText(
     .join('');
 }
 
-/** @throws CodedError `misconfigured` when the file cannot be read, `damaged` when its parts do not fit each other. */
+/**
+ * @throws CodedError `misconfigured` when the file cannot be read, or others than its owner may read it; `damaged` when its
+ * parts do not fit each other.
+ */
 export function readIdentityFile(path: string): ClientIdentity {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    const fd = openSync(path, 'r');
+    try {
+      refuseOpenKey(path, fstatSync(fd));
+      text = readFileSync(fd, 'utf8');
+    } finally {
+      closeSync(fd);
+    }
   } catch (e) {
+    if (e instanceof CodedError) throw e;
     throw new CodedError('misconfigured', `identity file: ${messageOf(e)}`, { cause: e });
   }
   return parseIdentity(text, path);
+}
+
+/** As ssh does with a private key: only of one's own files, since another's is not ours to mend. Source: ssh(1), `-i`. */
+function refuseOpenKey(path: string, info: Stats): void {
+  if (!info.isFile() || info.uid !== process.getuid?.() || (info.mode & 0o077) === 0) return;
+  const mode = (info.mode & 0o777).toString(8).padStart(4, '0');
+  throw new CodedError(
+    'misconfigured',
+    `the identity file ${path} holds a private key that others may read (mode ${mode}), it is not used: chmod 0600 ${path}. ` +
+      'If others had it meanwhile, ask for a new one',
+  );
 }
 
 export function parseIdentity(text: string, path: string): ClientIdentity {

@@ -43,7 +43,7 @@ export async function requestLogin(settings: Settings, io: CliIo, cluster?: stri
   const answer = await ping(target);
   checkVersion(answer, settings);
   checkMethod(answer);
-  const prompter = openPrompter(io.stdin, io.stderr);
+  const prompter = openPrompter(io.stdin, io.raw.stderr);
   const accept = (changes: readonly string[]): Promise<void> =>
     acceptChanges(changes, webUrl(target.address), { accepted: settings.acceptAnnounced, prompter });
   try {

@@ -1,11 +1,11 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { plusMs } from '../../base/time.ts';
 import { readCredentials } from './client-identity.ts';
 import { type TshHome, homeAt } from './home.ts';
-import { identityFileText, parseIdentity } from './identity-file.ts';
+import { identityFileText, parseIdentity, readIdentityFile } from './identity-file.ts';
 import { loadIdentity } from './key-store.ts';
 import { addressesOf } from './login.ts';
 import { main } from './main.ts';
@@ -101,6 +101,23 @@ describe('an identity file', () => {
       1,
     ]);
     expect(identity.tlsCasPem).toHaveLength(1);
+  });
+  it('is refused when others than its owner may read it', async () => {
+    const { credentials, authorities, profile } = testLogin();
+    const path = join(parent, 'identity');
+    writeFileSync(path, identityFileText(credentials, authorities, profile));
+    for (const mode of [0o644, 0o640, 0o604, 0o660]) {
+      chmodSync(path, mode);
+      const { status, err } = await tsh(`ls --proxy=proxy -i ${path}`);
+      expect(status).toBe(1);
+      expect(err).toMatch(
+        /^error: the identity file \S+ holds a private key that others may read \(mode 06\d\d\), it is not used: chmod 0600 /,
+      );
+    }
+    for (const mode of [0o600, 0o400]) {
+      chmodSync(path, mode);
+      expect(readIdentityFile(path).username).toBe('joe');
+    }
   });
   it('is refused when a part is missing', () => {
     expect(() => parseIdentity(testCredentials().privateKeyPem, '/f')).toThrow('/f is not an identity file');

@@ -1,4 +1,4 @@
-import { printable } from '../printable.ts';
+import { printable } from '../../base/printable.ts';
 import { formatTable } from '../table.ts';
 import type { NodeStatus } from './cluster-auth.ts';
 

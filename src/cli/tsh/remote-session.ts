@@ -81,12 +81,12 @@ const localeOf = (io: CliIo): Record<string, string> => {
 const ptyOf = (io: CliIo): PtyOptions => ({ term: io.env['TERM'] ?? 'xterm', size: sizeOf(io) });
 
 function sizeOf(io: CliIo): WindowSize {
-  const { columns = 80, rows = 25 } = io.stdout.isTTY === true ? io.stdout : io.stderr;
+  const { columns = 80, rows = 25 } = io.raw.stdout.isTTY === true ? io.raw.stdout : io.raw.stderr;
   return { columns, rows, widthPixels: 0, heightPixels: 0 };
 }
 
 function followSize(session: ClientSession, io: CliIo): () => void {
-  const stream = io.stdout.isTTY === true ? io.stdout : io.stderr;
+  const stream = io.raw.stdout.isTTY === true ? io.raw.stdout : io.raw.stderr;
   const resize = (): void => {
     session.windowChange(sizeOf(io));
   };
@@ -156,7 +156,7 @@ function attachInput(session: ClientSession, io: CliIo, escapes: boolean): Input
 /** Passes on all output, then answers how the session ended. */
 async function finished(session: ClientSession, io: CliIo): Promise<RemoteExit> {
   const { channel } = session;
-  await Promise.all([copy(channel, io.stdout), copy(channel.stderr, io.stderr)]);
+  await Promise.all([copy(channel, io.raw.stdout), copy(channel.stderr, io.raw.stderr)]);
   return session.exit;
 }
 

@@ -1,5 +1,5 @@
 import type { CliIo } from '../cli-io.ts';
-import { printable } from '../printable.ts';
+import { printable } from '../../base/printable.ts';
 import type { Progress } from './scp-send.ts';
 
 /**
@@ -8,7 +8,7 @@ import type { Progress } from './scp-send.ts';
  */
 export function showProgress(arrow: '->' | '<-', quiet: boolean, io: CliIo): Progress {
   if (quiet) return () => undefined;
-  const terminal = io.stdout.isTTY === true;
+  const terminal = io.stdout.isTTY;
   let shown = -1;
   return (path, size, done) => {
     const line = `${arrow} ${printable(path)} (${size})`;
@@ -20,6 +20,7 @@ export function showProgress(arrow: '->' | '<-', quiet: boolean, io: CliIo): Pro
     if (done === 0) shown = -1;
     if (percent === shown) return;
     shown = percent;
-    io.stdout.write(percent === 100 ? `\r${line}      \n` : `\r${line} ${percent}%`);
+    // Writes over its own line.
+    io.raw.stdout.write(percent === 100 ? `\r${line}      \n` : `\r${line} ${percent}%`);
   };
 }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { CodedError, messageOf } from '../../base/errors.ts';
+import { printable } from '../../base/printable.ts';
 import type { HostPort } from '../../base/service.ts';
 import type { SshClient } from '../../ssh/cert-client.ts';
 import type { Invocation } from '../args.ts';
@@ -112,7 +113,7 @@ async function addressesOf(cluster: ClusterClient, wanted: Wanted, io: CliIo): P
     return found;
   }
   io.stderr.write(
-    `WARNING: multiple nodes match the label selector. Picking the first: ${found[0]?.name ?? ''}\n`,
+    `WARNING: multiple nodes match the label selector. Picking the first: ${printable(found[0]?.name ?? '')}\n`,
   );
   return found.slice(0, 1);
 }
@@ -175,7 +176,7 @@ async function onAllNodes(
 ): Promise<void> {
   const results = await Promise.allSettled(
     nodes.map((address) => {
-      io.stdout.write(`Running command on ${address.name}:\n`);
+      io.stdout.write(`Running command on ${printable(address.name)}:\n`);
       return onNode(cluster, address, { ...wanted, pty: false, takesInput: false }, io);
     }),
   );

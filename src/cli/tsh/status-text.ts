@@ -1,6 +1,6 @@
 import type { Certificate } from '../../pki/ssh-certificate.ts';
 import { formatGoDuration } from '../go-duration.ts';
-import { printable } from '../printable.ts';
+import { printable } from '../../base/printable.ts';
 
 /** One login as `tsh status` shows it. */
 export interface ProfileStatus {

@@ -7,7 +7,7 @@ import { publicKeyOf, toAuthorizedKeyLine } from '../../pki/ssh-key.ts';
 import { issueUserTlsCertificate } from '../../pki/tls-identity.ts';
 import { issueUserSshCertificate } from '../../pki/user-certificate.ts';
 import { createCaCertificate } from '../../pki/x509.ts';
-import type { CliIo } from '../cli-io.ts';
+import { type CliIo, cliIo } from '../cli-io.ts';
 import type { Credentials } from './client-identity.ts';
 import type { LoggedIn } from './login.ts';
 import { readCredentials } from './client-identity.ts';
@@ -78,12 +78,9 @@ export function testIo(
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
   stdin.end();
   const text = (stream: PassThrough) => (): string => String((stream.read() as Buffer | null) ?? '');
+  const world = { ...realWorld, now: () => now };
   return {
-    stdin,
-    stdout,
-    stderr,
-    env: { TSH_HOME: directory },
-    world: { ...realWorld, now: () => now },
+    ...cliIo({ stdout, stderr }, { stdin, env: { TSH_HOME: directory }, world }),
     out: text(stdout),
     err: text(stderr),
   };
