@@ -10,7 +10,7 @@ import { fromAuthorizedKeyLine, publicKeyOf, signSsh } from '../src/pki/ssh-key.
 import { connectSsh, keyIdentity, type SshClient } from '../src/ssh/cert-client.ts';
 import * as wire from '../src/ssh/connection-messages.ts';
 import { type Attacked, startAttacked } from './attacked.ts';
-import { until } from './cluster.ts';
+import { readText, until } from './cluster.ts';
 import { RawClient, type Shown, shownWith } from './ssh-raw-client.ts';
 import { now } from './ssh-workbench.ts';
 
@@ -247,6 +247,38 @@ describe('the SSH ports', () => {
       await here.unharmed();
     },
   );
+
+  it('hold little for hundreds of channels that nobody reads, though all that is granted is sent', async () => {
+    const ofDaemon = (): number =>
+      Number(/^VmRSS:\s+(\d+)/m.exec(readText(`/proc/${here.cluster.pid()}/status`))?.[1]) / 1024;
+    const client = new RawClient();
+    expect(await client.login(here.cluster.ports.proxySsh, 'root', showing(blob()))).toBe('accepted');
+    const before = ofDaemon();
+    for (let sender = 0; sender < 500; sender++)
+      client.send(
+        wire.open({ channelType: 'session', sender, window: 0, maxPacket: 32_768, data: Buffer.alloc(0) }),
+      );
+    await until('every answer', () => (client.received.length >= 500 ? true : undefined));
+    const granted = client.received
+      .filter((message) => message[0] === 91)
+      .map((message) => ({ id: message.readUInt32BE(5), window: message.readUInt32BE(9) }));
+    expect(granted.length).toBeGreaterThan(300);
+    expect(granted.reduce((sum, { window }) => sum + window, 0)).toBeLessThanOrEqual(32 * 1024 * 1024);
+    const piece = Buffer.alloc(32_768, 'x');
+    for (const { id, window } of granted)
+      for (let left = window; left > 0; left -= piece.length)
+        client.send(
+          Buffer.concat([wire.dataHeader(id, Math.min(left, piece.length)), piece.subarray(0, left)]),
+        );
+    // Answered in order: all of it has arrived.
+    client.send(wire.globalRequest('keepalive@openssh.com', true, Buffer.alloc(0)));
+    await client.message((message) => message[0] === 81);
+    expect(client.received.filter((message) => message[0] === 93)).toEqual([]);
+    expect(ofDaemon() - before).toBeLessThan(150);
+    client.end();
+    await client.closed;
+    await here.unharmed();
+  });
 
   async function connected(port: number): Promise<SshClient> {
     return connectSsh({
