@@ -173,10 +173,13 @@ export class Channel extends Duplex implements ServerSessionChannel {
   // --- what the connection calls ---
 
   receiveData(data: Buffer, target: 'stdout' | 'stderr' | 'nowhere'): void {
-    if (data.length > this.#incoming) throw new WireError('data beyond the window');
     if (this.#peer.eof || this.#peer.closed) throw new WireError('data after the end of data');
+    if (this.#own.closed || data.length === 0) return; // it was on its way
+    if (data.length > this.#incoming) {
+      this.#overflow();
+      return;
+    }
     this.#incoming -= data.length;
-    if (this.#own.closed || data.length === 0) return;
     if (target === 'stdout') this.#pieces.take(data);
     else if (target === 'stderr') this.stderr.push(data);
     this.credit();
@@ -308,6 +311,15 @@ export class Channel extends Duplex implements ServerSessionChannel {
     this.#own.eof = true;
     this.#link.send(wire.eof(this.#options.remoteId));
     this.#closePipe();
+  }
+
+  /**
+   * More than was granted came. While nobody has begun to read, the channel is of no use to anyone and ends by itself; of
+   * one that is read, a part is missing now. @throws WireError
+   */
+  #overflow(): void {
+    if (this.readableFlowing !== null) throw new WireError('data beyond the window');
+    this.destroy();
   }
 
   #closePipe(): void {

@@ -219,7 +219,8 @@ describe('a peer that breaks the rules', () => {
     ['a reply to nothing', wire.success(0)],
     ['an unknown channel', wire.eof(12)],
   ])('is told by WireError: %s', async (_name, message) => {
-    const { server } = await opened();
+    const { server, far } = await opened();
+    far.pause(); // somebody reads, though not now
     expect(() => {
       server.layer.receive(message);
     }).toThrow(WireError);
