@@ -319,6 +319,7 @@ export class Channel extends Duplex implements ServerSessionChannel {
    */
   #overflow(): void {
     if (this.readableFlowing !== null) throw new WireError('data beyond the window');
+    this.read(); // what came before is held no longer than the channel
     this.destroy();
   }
 
