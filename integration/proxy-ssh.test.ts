@@ -163,7 +163,16 @@ describe('several nodes of one name', () => {
     });
     for (const twin of twins) await twin.stop();
     const ran = await subsystem(`proxy:${first.hostId}:0`);
-    expect(ran.stderr).toMatch(/^cannot connect to 127\.0\.0\.1:\d+: nothing listens there/);
+    expect(ran.stderr).toMatch(/^cannot reach node twin.*: the log and the audit of this proxy say why/);
+    await eventually('the audit to say why', async () => {
+      const events = await proxy.told('port');
+      expect(events.at(-1)).toMatchObject({
+        code: 'T3003E',
+        user: 'alice',
+        addr: `${first.hostId}:0`,
+        error: expect.stringMatching(/127\.0\.0\.1:\d+/) as string,
+      });
+    });
   });
 });
 

@@ -1,13 +1,17 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isAlive, type ProcessRef } from '../src/base/process-ref.ts';
+import { connectSsh } from '../src/ssh/cert-client.ts';
+import { proxyPreamble } from '../src/ssh/proxy-preamble.ts';
 import { freePorts, readText, run, until } from './cluster.ts';
 import { endDaemons, gone, startDaemon } from './daemon.ts';
 import { createFirstUser } from './people.ts';
+import { now, userIdentity } from './ssh-workbench.ts';
 import { command, failuresOf, startLoad, tallyLines } from './restart-load.ts';
 
 const user = userInfo().username;
@@ -42,6 +46,50 @@ describe('a reload', () => {
     for (const { done } of Object.values(load.tallies)) expect(done).toBeGreaterThan(0);
     for (const one of old) await gone(one);
     expect(daemon.generations()).toEqual([daemon.main()]);
+  });
+
+  it('lets nobody who comes through the old process to the new name his own address', async () => {
+    const daemon = await startDaemon();
+    const { cluster } = daemon;
+    await createFirstUser(cluster, user, { logins: [user] });
+    const [local = 0] = await freePorts(1);
+    const forward = spawn(
+      resolve('bin/tsh'),
+      ['ssh', '-N', '-L', `${local}:127.0.0.1:${cluster.ports.ssh}`, `${user}@node1`],
+      { env: cluster.env(user), stdio: 'ignore' },
+    );
+    /** A connection to the node with its banner unread. */
+    const through = (): Promise<Socket> =>
+      until('the forward', async () => {
+        const socket = connect(local, '127.0.0.1').on('error', () => undefined);
+        // Not there yet: it fails, or closes.
+        const [first] = (await once(socket, 'data', { signal: AbortSignal.timeout(2_000) }).catch(
+          () => [],
+        )) as [unknown?];
+        if (!Buffer.isBuffer(first)) return undefined;
+        socket.pause();
+        socket.unshift(first);
+        return socket;
+      });
+    (await through()).destroy();
+    await daemon.reload();
+    const socket = await through();
+    socket.write(proxyPreamble({ client: { host: '203.0.113.7', port: 4444 }, proof: undefined }));
+    await expect(
+      connectSsh({
+        ...{ target: { stream: socket }, username: 'nobody', identities: [userIdentity('ed25519')], now },
+        ...{ hostAuthorities: () => [], hostPrincipals: [], acceptUnknownHost: () => true },
+      }),
+    ).rejects.toMatchObject({ code: 'access_denied' });
+    const told = await until('the refusal in the audit', async () => {
+      const { stdout } = await cluster.tctl('events', 'ls', '--type=auth', '--format=json');
+      return /^.*"addr.claimed".*$/m.exec(stdout)?.[0];
+    });
+    expect(JSON.parse(told)).toMatchObject({
+      'addr.remote': expect.stringMatching(/^127\.0\.0\.1:/) as string,
+      'addr.claimed': '203.0.113.7:4444',
+    });
+    forward.kill();
   });
 
   it('that fails leaves the old process serving, and says why', { timeout: 120_000 }, async () => {

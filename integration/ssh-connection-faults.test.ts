@@ -56,7 +56,8 @@ describe('breaking the connection protocol', () => {
     ],
   };
   it.each(Object.entries(breaches))('%s ends the connection', async (_name, make) => {
-    const holding = await serve({}, () => ({ session: (o) => void o.accept(() => undefined) }));
+    // Somebody reads, though not now.
+    const holding = await serve({}, () => ({ session: (o) => void o.accept(() => undefined).pause() }));
     const client = new RawClient();
     expect(await client.login(holding.port, 'root', showing(userCertificate(user())))).toBe('accepted');
     client.send(open);
@@ -64,6 +65,20 @@ describe('breaking the connection protocol', () => {
     for (const payload of make(id)) client.send(payload);
     await client.closed;
     await holding.connections[0]?.closed;
+  });
+
+  it('data beyond the window of a channel that nobody reads ends that channel, and goes nowhere', async () => {
+    const holding = await serve({}, () => ({ session: (o) => void o.accept(() => undefined) }));
+    const client = new RawClient();
+    expect(await client.login(holding.port, 'root', showing(userCertificate(user())))).toBe('accepted');
+    client.send(open);
+    const id = channelOf(await client.message(confirmed));
+    for (const payload of breaches['data beyond the window']?.(id) ?? []) client.send(payload);
+    client.send(wire.globalRequest('keepalive@openssh.com', true, Buffer.alloc(0)));
+    await client.message((payload) => payload[0] === 81);
+    expect(client.received.filter((payload) => payload[0] === 97)).toHaveLength(1);
+    client.end();
+    await client.closed;
   });
 
   it('too many channels are refused, one by one', async () => {

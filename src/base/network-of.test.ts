@@ -44,5 +44,8 @@ describe('the network that an address is counted with', () => {
   it('leaves no form of IPv4 that differs', () => {
     expect(plainAddress('::ffff:10.0.0.1')).toBe('10.0.0.1');
     expect(plainAddress('10.0.0.1')).toBe('10.0.0.1');
+    expect(plainAddress('::ffff:7f00:1')).toBe('127.0.0.1');
+    expect(plainAddress('0:0:0:0:0:FFFF:a9fe:a9fe')).toBe('169.254.169.254');
+    expect(plainAddress('::fffe:7f00:1')).toBe('::fffe:7f00:1');
   });
 });

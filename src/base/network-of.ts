@@ -1,8 +1,13 @@
 import { isIP } from 'node:net';
 
-/** IPv4 that arrives on an IPv6 socket is IPv4; a zone is no part of an address. */
-export const plainAddress = (address: string): string =>
-  address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '').replace(/%.*$/, '');
+/** IPv4 that is written as IPv6 is IPv4; a zone is no part of an address. Source: RFC 4291, 2.5.5.2. */
+export function plainAddress(address: string): string {
+  const plain = address.replace(/%.*$/, '');
+  const groups = ipv6Groups(plain) ?? [];
+  const [high = 0, low = 0] = groups.slice(6);
+  const isMapped = groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0);
+  return isMapped ? [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.') : plain;
+}
 
 /**
  * The eight groups of an IPv6 address, as numbers; undefined for anything else. The last two may be written as IPv4.

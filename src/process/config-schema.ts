@@ -149,6 +149,8 @@ const proxyService = z.strictObject({
   trusted_balancers: z.array(z.string()).default([]),
   /** SSH servers that are no nodes and may be reached all the same. */
   plain_ssh_hosts: addresses(22).default([]),
+  /** Where nodes may be besides: loopback and link-local addresses or networks. */
+  node_addresses: z.array(z.string()).default([]),
   proxy_protocol: notYet('proxy_protocol'),
   kubernetes: notYet('kubernetes'),
 });

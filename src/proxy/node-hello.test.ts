@@ -59,9 +59,15 @@ describe('greeting a node', () => {
   it('tells a plain OpenSSH server nothing', async () => {
     const { stream, says, heard } = fakeNode();
     says.write('SSH-2.0-OpenSSH_9.2\r\n');
-    await greetNode(stream, introduction);
+    await greetNode(stream, { ...introduction, hostId: undefined });
     expect(heard()).toBe('');
     expect(await next(stream)).toBe('SSH-2.0-OpenSSH_9.2\r\n');
+  });
+  it('refuses an OpenSSH server in the place of a node', async () => {
+    const { stream, says } = fakeNode();
+    says.write('SSH-2.0-OpenSSH_9.2\r\n');
+    await expect(greetNode(stream, introduction)).rejects.toThrow(/no node of a cluster$/);
+    expect(stream.destroyed).toBe(true);
   });
   it('loses no byte, however the banner is cut', async () => {
     await fc.assert(

@@ -37,8 +37,8 @@ function preambleFor(banner: string, { client, hostId, signClient }: Introductio
 
 /**
  * Waits for the first bytes of a server and tells it, when it is a node of ours, who the true client is, before any byte
- * of that client. The server's bytes are put back: the client reads them. What does not begin as SSH is refused, so that
- * no certificate opens anything else that happens to listen where a node said that it does.
+ * of that client. The server's bytes are put back: the client reads them. What does not begin as SSH is refused, and
+ * in a node's place any SSH but ours, so that no certificate opens what happens to listen where a node said that it does.
  * @throws CodedError `unavailable`, having destroyed the stream, when it is no SSH server, ends, or says nothing in time.
  */
 export function greetNode(stream: Duplex, introduction: Introduction, timeoutMs = 10_000): Promise<void> {
@@ -67,6 +67,10 @@ export function greetNode(stream: Duplex, introduction: Introduction, timeoutMs 
       if (kind === undefined) return;
       if (kind === 'other') {
         fail('what answers there is not an SSH server');
+        return;
+      }
+      if (kind === 'ssh' && introduction.hostId !== undefined) {
+        fail('what answers there is an SSH server, but no node of a cluster');
         return;
       }
       settle();

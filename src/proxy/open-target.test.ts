@@ -104,10 +104,19 @@ describe('opening what a client asks for', () => {
   });
   it('gives nothing that is no SSH server', async () => {
     const { open, streams } = bench({ '10.0.0.1:3022': 'HTTP/1.1 200 OK\r\n' });
-    await expect(open(node('node1'), client, never)).rejects.toThrow(
-      'what answers there is not an SSH server',
-    );
+    await expect(open(node('node1'), client, never)).rejects.toMatchObject({
+      cause: { message: 'at 10.0.0.1:3022, what answers there is not an SSH server' },
+    });
     expect(streams[0]?.destroyed).toBe(true);
+  });
+  it('tells nobody what is at the address of a node: all that fails reads the same', async () => {
+    const told = new Set<string>();
+    for (const banner of [undefined, 'HTTP/1.1 400', '220 mail', 'SSH-2.0-OpenSSH_9.2\r\n', 'X']) {
+      const { open } = bench(banner === undefined ? {} : { '10.0.0.1:3022': banner });
+      const e: unknown = await open(node('node1'), client, never).catch((failure: unknown) => failure);
+      told.add(e instanceof Error ? e.message : 'opened');
+    }
+    expect([...told]).toEqual(['cannot reach node node1: the log and the audit of this proxy say why']);
   });
   it('says since when a node is gone that does not answer', async () => {
     const nodes = {
@@ -118,7 +127,8 @@ describe('opening what a client asks for', () => {
     await expect(bench({}, { nodes }).open(node('node1'), client, never)).rejects.toMatchObject({
       code: 'unavailable',
       message:
-        'cannot connect to 10.0.0.1:3022: nothing listens there (the node was last seen 2026-01-01T00:00:00.000Z)',
+        'cannot reach node node1 (the node was last seen 2026-01-01T00:00:00.000Z): the log and the audit of this proxy say why',
+      cause: { message: 'at 10.0.0.1:3022, cannot connect to 10.0.0.1:3022: nothing listens there' },
     });
   });
   it('asks DNS for no name that a node has', async () => {

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
-import type { HostPort } from '../base/service.ts';
+import { formatHostPort, type HostPort } from '../base/service.ts';
 import type { SignClient } from '../ssh/signed-client.ts';
 import type { DialAddress, DialNode } from './dial.ts';
 import type { LookUpName } from './look-up-name.ts';
@@ -77,6 +77,10 @@ async function openHost(
   }
 }
 
+/**
+ * Why a node does not answer is for the proxy's operator: whoever may announce an address, and ask for it, would else learn
+ * what listens wherever the proxy can reach.
+ */
 async function openNode(
   { dialNode, nodes, signClient }: TargetDeps,
   node: ReturnType<typeof resolveNode>,
@@ -87,9 +91,17 @@ async function openNode(
     const introduction = { client: client.address, hostId: node.hostId, signClient };
     return await greeted(await dialNode(node, signal), introduction, signal);
   } catch (e) {
+    if (!isCoded(e, 'unavailable')) throw e;
     const since = nodes.goneSince(node.hostId);
-    if (!isCoded(e) || since === undefined) throw e;
-    throw new CodedError('unavailable', `${e.message} (the node was last seen ${since})`, { cause: e });
+    const seen = since === undefined ? '' : ` (the node was last seen ${since})`;
+    const why = new CodedError('unavailable', `at ${formatHostPort(node.address)}, ${e.message}`, {
+      cause: e,
+    });
+    throw new CodedError(
+      'unavailable',
+      `cannot reach node ${node.nodename}${seen}: the log and the audit of this proxy say why`,
+      { cause: why },
+    );
   }
 }
 

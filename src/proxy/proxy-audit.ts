@@ -24,7 +24,8 @@ export interface ProxyAuditDeps {
 }
 
 /**
- * What a proxy tells the audit: refused SSH logins (`auth`, T3007W) and connections it ended. Whoever hammers the port
+ * What a proxy tells the audit: refused SSH logins (`auth`, T3007W), targets it did not reach (`port`,
+ * T3003E), and connections it ended. Whoever hammers the port
  * fills neither disk nor memory, and nothing is lost without a word: what was not kept one by one is counted, and the
  * number is an event of its own (`gap`) a minute later.
  */
@@ -44,15 +45,7 @@ export class ProxyAudit {
   }
 
   refused({ username, keyId, reason, peer }: AuthFailure): void {
-    const { host } = peer.remoteAddress;
-    this.#window ??= setTimeout(() => {
-      this.#endWindow();
-    }, minute).unref();
-    if (this.#waiting >= maxWaiting || !this.#pace.mayTell(host)) {
-      this.#count(host, 1);
-      return;
-    }
-    this.#emit(host, {
+    this.#limited(peer.remoteAddress.host, {
       event: 'auth',
       code: auditCodes.authAttemptFailure,
       success: false,
@@ -62,6 +55,31 @@ export class ProxyAudit {
       ...(keyId === undefined ? {} : { user: keyId }),
       ...addressFields(peer),
     });
+  }
+
+  /** Somebody asked for a target that does not answer, or is not dialled: who does so often looks for something. */
+  unreachable({ certificate, username, peer }: SshConnection, target: string, error: string): void {
+    this.#limited(peer.remoteAddress.host, {
+      event: 'port',
+      code: auditCodes.portForwardFailure,
+      success: false,
+      user: certificate.keyId,
+      login: username,
+      addr: target,
+      error,
+      ...addressFields(peer),
+    });
+  }
+
+  #limited(host: string, fields: Fields): void {
+    this.#window ??= setTimeout(() => {
+      this.#endWindow();
+    }, minute).unref();
+    if (this.#waiting >= maxWaiting || !this.#pace.mayTell(host)) {
+      this.#count(host, 1);
+      return;
+    }
+    this.#emit(host, fields);
   }
 
   /** The proxy ended a connection because its user may no longer be here. */
@@ -103,7 +121,7 @@ export class ProxyAudit {
         about: 'auth',
         count,
         since,
-        message: 'refused logins that were not kept one by one: too many came',
+        message: 'refused logins and targets that were not reached, not kept one by one: too many came',
         addresses: Object.fromEntries(named),
       },
       count,
@@ -121,7 +139,7 @@ export class ProxyAudit {
   }
 
   /** In order, one after the other. What the spool does not take is counted again: `n` refusals. */
-  #emit(host: string, fields: Pick<AuditEvent, 'event' | 'code'> & Record<string, unknown>, n = 1): void {
+  #emit(host: string, fields: Fields, n = 1): void {
     const { outbox, world, sink, hostId } = this.#deps;
     const event: AuditEvent = {
       uid: world.uuid(),
@@ -146,6 +164,8 @@ export class ProxyAudit {
       });
   }
 }
+
+type Fields = Pick<AuditEvent, 'event' | 'code'> & Record<string, unknown>;
 
 const addressFields = (peer: Peer): Pick<AuditEvent, 'addr.remote' | 'addr.local'> => ({
   'addr.remote': formatHostPort(peer.remoteAddress),

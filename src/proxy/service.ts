@@ -21,8 +21,10 @@ import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
 import { clientSigner } from '../ssh/signed-client.ts';
 import { balancersOf } from './client-address.ts';
 import { dialTcp } from './dial.ts';
+import { nodeDialler } from './dial-node.ts';
 import { nameLookup } from './look-up-name.ts';
 import { targetOpener } from './open-target.ts';
+import { isOwnListener } from './own-listener.ts';
 import { ProxyAudit } from './proxy-audit.ts';
 import { nodeDirectory, openProxyViews, type ProxyViews } from './proxy-views.ts';
 import { SshFront } from './ssh-front.ts';
@@ -62,6 +64,8 @@ export interface ProxyConfig {
    * default none. 4.4 dialled any `host:port` it was asked for.
    */
   readonly plainSshHosts?: readonly HostPort[];
+  /** Addresses or networks where nodes may be though it is not evident: loopback, link-local; default none. */
+  readonly nodeAddresses?: readonly string[];
 }
 
 export interface ProxyDeps {
@@ -154,11 +158,18 @@ async function start(deps: ProxyDeps, stopping: AbortSignal | undefined): Promis
 function sshFront(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit): SshFront {
   const { config, metrics, sink, world } = deps;
   const dialAddress = dialTcp();
+  const lookUpName = nameLookup();
   const openTarget = targetOpener({
     clusterName: config.clusterName,
     nodes: nodeDirectory(views),
-    lookUpName: nameLookup(),
-    dialNode: (node, signal) => dialAddress(node.address, signal),
+    lookUpName,
+    dialNode: nodeDialler({
+      ownHostId: config.hostId,
+      allowed: balancersOf(config.nodeAddresses ?? []),
+      lookUpName,
+      isOwnListener,
+      dialAddress,
+    }),
     dialAddress,
     signClient: clientSigner(
       privateKeyFromPem(deps.identity.privateKeyPem),
@@ -167,7 +178,7 @@ function sshFront(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit): SshFro
     authServers: config.authServers,
     plainSshHosts: config.plainSshHosts ?? [],
   });
-  const relay = new SshRelay({ openTarget, clusterName: config.clusterName, metrics, sink, world });
+  const relay = new SshRelay({ openTarget, clusterName: config.clusterName, metrics, sink, world, audit });
   return new SshFront({ ...deps, strangers: deps.listeners.strangers, views, relay, audit });
 }
 

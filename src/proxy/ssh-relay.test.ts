@@ -65,18 +65,26 @@ type Asked =
 
 interface Bench {
   readonly relay: SshRelay;
+  /** What the audit was told of targets that do not answer. */
+  readonly told: readonly string[];
   readonly channel: FakeChannel;
   readonly ask: (request: Asked) => void;
   /** The connection is gone. */
   readonly hangUp: () => void;
 }
 function bench(openTarget: OpenTarget): Bench {
+  const told: string[] = [];
   const relay = new SshRelay({
     openTarget,
     clusterName: 'example',
     metrics: recordingMetrics(),
     sink: recordingSink(),
     world: fakeWorld(),
+    audit: {
+      unreachable: (who, target, error) => {
+        told.push(`${who.username} ${target} ${error}`);
+      },
+    },
   });
   const closed = Promise.withResolvers<undefined>();
   const connection = {
@@ -96,6 +104,7 @@ function bench(openTarget: OpenTarget): Bench {
   });
   return {
     relay,
+    told,
     channel,
     ask: (request) => {
       const accept = (): void => void channel.trace.push('accepted');
@@ -119,6 +128,16 @@ describe('refusing what a client asks of the proxy', () => {
     channel.answer(false);
     await turn();
     expect(channel.trace.slice(2)).toEqual(['rejected', 'ends']);
+  });
+  it('tells the audit, and not the client, why a target does not answer', async () => {
+    const why = new CodedError('unavailable', 'nothing listens there');
+    const open = (): Promise<never> =>
+      Promise.reject(new CodedError('unavailable', 'cannot reach it', { cause: why }));
+    const { channel, ask, told } = bench(open);
+    ask({ type: 'subsystem', name: 'proxy:elsewhere:0' });
+    await turn();
+    expect(channel.trace).toEqual(['says cannot reach it\n', 'asks keepalive@openssh.com']);
+    expect(told).toEqual(['root elsewhere:0 cannot reach it: nothing listens there']);
   });
   it('says it once, whatever is asked after that', async () => {
     const { channel, ask } = bench(unknownNode);

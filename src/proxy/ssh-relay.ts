@@ -13,6 +13,7 @@ import type {
 } from '../ssh/cert-server.ts';
 import type { ServerSessionChannel, SshChannel } from '../ssh/channel-types.ts';
 import { joinStreams } from './join-streams.ts';
+import type { ProxyAudit } from './proxy-audit.ts';
 import type { Client, OpenTarget } from './open-target.ts';
 import { type AuthTarget, directTarget, type NodeTarget, parseRequestTarget } from './request-target.ts';
 
@@ -22,6 +23,7 @@ export interface RelayDeps {
   readonly metrics: Metrics;
   readonly sink: LogSink;
   readonly world: World;
+  readonly audit: Pick<ProxyAudit, 'unreachable'>;
 }
 
 /** So long the refusal waits for a client that does not take its words. */
@@ -150,7 +152,7 @@ export class SshRelay {
   }
 
   async #open(target: NodeTarget | AuthTarget, asker: Asker, signal: AbortSignal): Promise<Duplex> {
-    const { openTarget, sink, metrics } = this.#deps;
+    const { openTarget, sink, metrics, audit } = this.#deps;
     const fields = {
       user: asker.connection.certificate.keyId,
       target: target.kind === 'auth' ? `auth of ${target.cluster}` : `${target.host}:${target.port}`,
@@ -161,7 +163,10 @@ export class SshRelay {
       return stream;
     } catch (e) {
       metrics.add('proxy_ssh_targets_failed_total', 1, { code: isCoded(e) ? e.code : 'bug' });
-      sink.info('relay: refused', { ...fields, reason: messageOf(e) });
+      const reason = reasonsOf(e);
+      sink.info('relay: refused', { ...fields, reason });
+      if (isCoded(e, 'unavailable') && !signal.aborted)
+        audit.unreachable(asker.connection, fields.target, reason);
       throw e;
     }
   }
@@ -227,6 +232,10 @@ async function sayAndWait(channel: ServerSessionChannel, words: string): Promise
   await Promise.race([answered, channel.gone, patience]);
   clearTimeout(limit);
 }
+
+/** With what the client was not told. */
+const reasonsOf = (e: unknown): string =>
+  e instanceof Error && e.cause !== undefined ? `${e.message}: ${messageOf(e.cause)}` : messageOf(e);
 
 interface Asker {
   readonly client: Client;

@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
 import ssh2 from 'ssh2';
@@ -9,6 +10,7 @@ import { WireError } from '../pki/wire.ts';
 import { defaultAlgorithms, forSsh2, signatureAlgorithms } from './algorithms.ts';
 import { bindHostKeys, forConnection, prepareHostKeys, type HostKey } from './host-keys.ts';
 import { LoginAttempts } from './login-attempts.ts';
+import { WindowPool, windowLimits } from './receive-window.ts';
 import { ServerConnection } from './server-connection.ts';
 import { greetClient, type Greeting, ident } from './server-greeting.ts';
 import type { AcceptOptions, SshServer, SshServerOptions } from './server-options.ts';
@@ -66,6 +68,7 @@ class CertServer implements SshServer {
   readonly #attempts = new Map<Duplex, Attempt>();
   readonly #connections = new Set<ServerConnection>();
   #hostKeys: ReturnType<typeof prepareHostKeys>;
+  readonly #windows: WindowPool;
   #draining = false;
   #nextId = 1;
 
@@ -73,6 +76,7 @@ class CertServer implements SshServer {
     this.#options = options;
     this.#onConnection = onConnection;
     this.#hostKeys = prepareHostKeys(options.hostKeys);
+    this.#windows = new WindowPool(windowLimits(ownMemory(), options.windowBytes ?? 2 * 1024 * 1024));
     this.#ssh2 = new ssh2.Server({
       ident,
       hostKeys: forConnection(this.#hostKeys).map((key) => ({ key })), // parsed keys pass, the types do not say so
@@ -270,7 +274,7 @@ class CertServer implements SshServer {
       clientVersion: peerBannerOf(protoOf(ssh)),
       transport,
       maxChannels: this.#options.maxChannels ?? 512,
-      windowBytes: this.#options.windowBytes ?? 2 * 1024 * 1024,
+      windows: this.#windows.connection(),
       closed: attempt.closed,
       answers: {
         version: this.#options.version,
@@ -312,6 +316,9 @@ function bytesLimit(limit: number, tooMany: () => void): (chunk: Buffer) => void
     if (left < 0) tooMany();
   };
 }
+
+/** Bytes that this process may come to: of the machine, or of its container. */
+const ownMemory = (): number => Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
 type Ends = [string | undefined, number | undefined];
 const remoteOf = (socket: Duplex): Ends =>

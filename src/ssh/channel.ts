@@ -2,7 +2,9 @@ import { Duplex } from 'node:stream';
 import { WireError } from '../pki/wire.ts';
 import type { ServerSessionChannel, ExitStatus } from './channel-types.ts';
 import * as wire from './connection-messages.ts';
+import type { ReceiveWindow } from './receive-window.ts';
 import { ReplyQueue } from './reply-queue.ts';
+import { SmallPieces } from './small-pieces.ts';
 
 /** What a channel needs of its connection. */
 export interface ChannelLink {
@@ -18,8 +20,8 @@ export interface ChannelOptions {
   readonly remoteId: number;
   readonly remoteWindow: number;
   readonly remoteMaxPacket: number;
-  /** Bytes the peer may send before we have read them. At least 256 KiB. */
-  readonly windowBytes: number;
+  /** What the peer may send before we have read it. */
+  readonly window: ReceiveWindow;
   /** True for byte pipes (direct-tcpip): closed once both sides sent EOF. Sessions wait for the exit status. */
   readonly closesAtEof: boolean;
   /** False: what comes in on stderr is thrown away (servers). */
@@ -86,9 +88,14 @@ export class Channel extends Duplex implements ServerSessionChannel {
     stdout: undefined,
     stderr: undefined,
   };
+  readonly #pieces = new SmallPieces((data) => {
+    this.push(data);
+  });
   #incoming: number;
   #outgoing: number;
   #creditDue = false;
+  /** The connection is. */
+  #gone = false;
   readonly #peer = { eof: false, closed: false };
   readonly #own = { ended: false, stderrEnded: false, eof: false, closed: false };
 
@@ -100,7 +107,7 @@ export class Channel extends Duplex implements ServerSessionChannel {
     this.#link = link;
     this.#options = options;
     this.localId = options.localId;
-    this.#incoming = options.windowBytes;
+    this.#incoming = options.window.bytes;
     this.#outgoing = options.remoteWindow;
     this.#answers = new ReplyQueue((ok) => {
       if (!this.#own.closed) link.send(ok ? wire.success(options.remoteId) : wire.failure(options.remoteId));
@@ -130,6 +137,7 @@ export class Channel extends Duplex implements ServerSessionChannel {
   }
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#sendClose();
+    this.#options.window.keep(0);
     // What came whole on stderr may still be read.
     if (this.#peer.eof && !this.stderr.readableEnded) this.stderr.once('end', () => this.stderr.destroy());
     else this.stderr.destroy();
@@ -165,11 +173,14 @@ export class Channel extends Duplex implements ServerSessionChannel {
   // --- what the connection calls ---
 
   receiveData(data: Buffer, target: 'stdout' | 'stderr' | 'nowhere'): void {
-    if (data.length > this.#incoming) throw new WireError('data beyond the window');
     if (this.#peer.eof || this.#peer.closed) throw new WireError('data after the end of data');
+    if (this.#own.closed || data.length === 0) return; // it was on its way
+    if (data.length > this.#incoming) {
+      this.#overflow();
+      return;
+    }
     this.#incoming -= data.length;
-    if (this.#own.closed || data.length === 0) return;
-    if (target === 'stdout') this.push(data);
+    if (target === 'stdout') this.#pieces.take(data);
     else if (target === 'stderr') this.stderr.push(data);
     this.credit();
   }
@@ -196,8 +207,10 @@ export class Channel extends Duplex implements ServerSessionChannel {
   receiveEof(): void {
     if (this.#peer.eof) return;
     this.#peer.eof = true;
+    this.#pieces.flush();
     this.push(null);
     this.stderr.push(null);
+    this.credit();
     this.#closePipe();
   }
 
@@ -216,6 +229,9 @@ export class Channel extends Duplex implements ServerSessionChannel {
     const whole = this.#peer.eof;
     this.#peer.closed = true;
     this.#own.closed = true;
+    this.#gone = true;
+    this.#options.window.close();
+    this.credit();
     this.#abandon();
     if (!whole || this.readableEnded) this.destroy();
   }
@@ -229,12 +245,20 @@ export class Channel extends Duplex implements ServerSessionChannel {
 
   // --- inner parts, some shared with ErrorStream ---
 
-  /** Gives the peer new window for what was read, in large steps. */
+  /** Gives the peer new window for what was read, in large steps; says what is held for it when it can send no more. */
   credit(): void {
-    if (this.#own.closed || this.#peer.eof) return;
-    const unread = this.readableLength + this.stderr.readableLength;
-    const bytes = this.#options.windowBytes - this.#incoming - unread;
-    if (bytes < this.#options.windowBytes / 2) return;
+    const { window } = this.#options;
+    const unread = this.#pieces.bytes + this.readableLength + this.stderr.readableLength;
+    if (this.#own.closed || this.#peer.eof) {
+      // Who is gone before anybody began to read is forgotten with what he sent.
+      const forgotten = this.destroyed || (this.#gone && this.readableFlowing === null);
+      window.keep(forgotten ? 0 : unread);
+      return;
+    }
+    const held = this.#incoming + unread;
+    if (held > window.bytes / 2) return;
+    const bytes = window.renew(held) - held;
+    if (bytes <= 0) return;
     this.#incoming += bytes;
     this.#link.send(wire.windowAdjust(this.#options.remoteId, bytes));
   }
@@ -289,6 +313,16 @@ export class Channel extends Duplex implements ServerSessionChannel {
     this.#closePipe();
   }
 
+  /**
+   * More than was granted came. While nobody has begun to read, the channel is of no use to anyone and ends by itself; of
+   * one that is read, a part is missing now. @throws WireError
+   */
+  #overflow(): void {
+    if (this.readableFlowing !== null) throw new WireError('data beyond the window');
+    this.read(); // what came before is held no longer than the channel
+    this.destroy();
+  }
+
   #closePipe(): void {
     if (this.#options.closesAtEof && this.#own.eof && this.#peer.eof) this.#sendClose();
   }
@@ -297,6 +331,8 @@ export class Channel extends Duplex implements ServerSessionChannel {
     if (this.#own.closed) return;
     this.#own.closed = true;
     this.#link.send(wire.close(this.#options.remoteId));
+    this.#options.window.close();
+    this.credit();
     if (this.#peer.closed) this.#link.release(this);
     this.#dropWrites();
   }

@@ -7,6 +7,7 @@ import type { ExitStatus, SshChannel, WindowSize } from './channel-types.ts';
 import type { ClientSession, SessionOptions, SshClient } from './client-types.ts';
 import { ConnectionLayer, noData, type IncomingOpen } from './connection-layer.ts';
 import { encodeModes, forwardData, parseExit, windowSize } from './connection-messages.ts';
+import { fixedWindow } from './receive-window.ts';
 import type { SshTransport } from './ssh-transport.ts';
 
 export interface ClientConnectionOptions {
@@ -39,7 +40,7 @@ export class ClientConnection implements SshClient {
     this.layer = new ConnectionLayer({
       transport: options.transport,
       maxChannels: MAX_CHANNELS,
-      windowBytes: options.windowBytes,
+      openWindow: () => fixedWindow(options.windowBytes),
       readsStderr: true,
       onOpen: (open) => {
         this.#onOpen(open);

@@ -3,67 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { WireError } from '../pki/wire.ts';
 import type { Channel } from './channel.ts';
-import {
-  ConnectionLayer,
-  noData,
-  type ConnectionLayerOptions,
-  type IncomingOpen,
-} from './connection-layer.ts';
+import { noData, type IncomingOpen } from './connection-layer.ts';
 import * as wire from './connection-messages.ts';
-
-const WINDOW = 256 * 1024;
-
-interface Side {
-  readonly layer: ConnectionLayer;
-  /** Messages that it sent. */
-  readonly sent: Buffer[];
-  /** False holds its channel data back. */
-  writable: boolean;
-}
-
-/** Two layers, each other's peer. What one sends reaches the other in a later turn, as over a socket. */
-function pair(server: Partial<ConnectionLayerOptions> = {}): { client: Side; server: Side; cut: () => void } {
-  let cut = false;
-  const make = (role: Partial<ConnectionLayerOptions>, other: () => Side): Side => {
-    const sent: Buffer[] = [];
-    const side: Side = {
-      sent,
-      writable: true,
-      layer: new ConnectionLayer({
-        transport: {
-          send: (header, body = noData) => {
-            const message = Buffer.concat([header, body]);
-            sent.push(message);
-            queueMicrotask(() => {
-              if (!cut) other().layer.receive(message);
-            });
-          },
-          writable: () => side.writable,
-        },
-        maxChannels: 10,
-        windowBytes: WINDOW,
-        readsStderr: true,
-        onOpen: (open) => {
-          open.reject('prohibited', 'not here');
-        },
-        onGlobalRequest: () => undefined,
-        ...role,
-      }),
-    };
-    return side;
-  };
-  const sides: { client: Side; server: Side } = {
-    client: make({}, () => sides.server),
-    server: make(server, () => sides.client),
-  };
-  return {
-    ...sides,
-    cut: () => {
-      cut = true;
-      sides.client.layer.lost();
-    },
-  };
-}
+import { dataBytes, pair, type Side, text, WINDOW } from './testing.ts';
 
 /** A pair with one channel open on it. */
 async function opened(
@@ -78,14 +20,6 @@ async function opened(
   const near = await sides.client.layer.openChannel(channelType, noData);
   return { ...sides, near, far: await promise };
 }
-
-const text = async (stream: AsyncIterable<unknown>): Promise<string> => {
-  let all = '';
-  for await (const chunk of stream) all += String(chunk);
-  return all;
-};
-const dataBytes = (side: Side): number =>
-  side.sent.filter((m) => m[0] === 94).reduce((sum, m) => sum + m.length - 9, 0);
 
 describe('a channel', () => {
   it('carries data both ways, each to its own end', async () => {
@@ -285,7 +219,8 @@ describe('a peer that breaks the rules', () => {
     ['a reply to nothing', wire.success(0)],
     ['an unknown channel', wire.eof(12)],
   ])('is told by WireError: %s', async (_name, message) => {
-    const { server } = await opened();
+    const { server, far } = await opened();
+    far.pause(); // somebody reads, though not now
     expect(() => {
       server.layer.receive(message);
     }).toThrow(WireError);

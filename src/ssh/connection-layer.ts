@@ -3,6 +3,7 @@ import { WireError } from '../pki/wire.ts';
 import { Channel, type ChannelLink } from './channel.ts';
 import type { OpenFailure } from './channel-types.ts';
 import * as wire from './connection-messages.ts';
+import type { ReceiveWindow } from './receive-window.ts';
 import { ReplyQueue } from './reply-queue.ts';
 
 /** What carries the messages: an encrypted and authenticated SSH transport, or another layer in a test. */
@@ -23,8 +24,8 @@ export interface IncomingOpen {
 export interface ConnectionLayerOptions {
   readonly transport: Transport;
   readonly maxChannels: number;
-  /** See ChannelOptions. */
-  readonly windowBytes: number;
+  /** What a new channel may be sent; undefined when no more can be opened now. */
+  readonly openWindow: () => ReceiveWindow | undefined;
   readonly readsStderr: boolean;
   onOpen(open: IncomingOpen): void;
   /** Bytes: success with this payload. Undefined: failure. */
@@ -41,9 +42,10 @@ type Entry =
   | {
       readonly status: 'asked';
       readonly settle: (result: Channel | CodedError) => void;
+      readonly window: ReceiveWindow;
       readonly channelType: string;
     }
-  | { readonly status: 'asking' }
+  | { readonly status: 'asking'; readonly window: ReceiveWindow }
   | { readonly status: 'open'; readonly channel: Channel };
 
 /**
@@ -85,7 +87,8 @@ export class ConnectionLayer {
    */
   openChannel(channelType: string, data: Buffer): Promise<Channel> {
     if (this.#lost) return Promise.reject(connectionLost());
-    if (this.#channels.size >= this.#options.maxChannels)
+    const window = this.#channels.size < this.#options.maxChannels ? this.#options.openWindow() : undefined;
+    if (window === undefined)
       return Promise.reject(new CodedError('limit_exceeded', 'too many channels on this connection'));
     const sender = this.#freeId();
     const { promise, resolve, reject } = Promise.withResolvers<Channel>();
@@ -93,9 +96,8 @@ export class ConnectionLayer {
       if (result instanceof CodedError) reject(result);
       else resolve(result);
     };
-    this.#channels.set(sender, { status: 'asked', settle, channelType });
-    const { windowBytes: window } = this.#options;
-    this.#link.send(wire.open({ channelType, sender, window, maxPacket: MAX_PACKET, data }));
+    this.#channels.set(sender, { status: 'asked', settle, window, channelType });
+    this.#link.send(wire.open({ channelType, sender, window: window.bytes, maxPacket: MAX_PACKET, data }));
     return promise;
   }
 
@@ -128,8 +130,12 @@ export class ConnectionLayer {
     const entries = [...this.#channels.values()];
     this.#channels.clear();
     for (const entry of entries) {
-      if (entry.status === 'open') entry.channel.lost();
-      else if (entry.status === 'asked') entry.settle(connectionLost());
+      if (entry.status === 'open') {
+        entry.channel.lost();
+        continue;
+      }
+      giveBack(entry.window);
+      if (entry.status === 'asked') entry.settle(connectionLost());
     }
     for (const question of this.#questions.splice(0)) question(undefined);
   }
@@ -195,23 +201,23 @@ export class ConnectionLayer {
   #receiveOpen(message: Extract<wire.ConnectionMessage, { type: 'open' }>): void {
     const { sender, channelType, data } = message;
     if (message.maxPacket < MIN_PACKET) throw new WireError('packet size too small');
-    if (this.#channels.size >= this.#options.maxChannels) {
+    const window = this.#channels.size < this.#options.maxChannels ? this.#options.openWindow() : undefined;
+    if (window === undefined) {
       this.#link.send(wire.openFailure(sender, 'resource_shortage', 'too many channels'));
       return;
     }
     const localId = this.#freeId();
-    const asking = { status: 'asking' } as const;
+    const asking = { status: 'asking', window } as const;
     this.#channels.set(localId, asking);
     const isWaiting = (): boolean => this.#channels.get(localId) === asking;
     this.#options.onOpen({
       channelType,
       data,
       accept: () => {
-        const channel = this.#makeChannel(localId, channelType, message);
+        const channel = this.#makeChannel(localId, channelType, { ...message, own: window });
         if (isWaiting()) {
           this.#channels.set(localId, { status: 'open', channel });
-          const { windowBytes } = this.#options;
-          this.#link.send(wire.openConfirmation(sender, localId, windowBytes, MAX_PACKET));
+          this.#link.send(wire.openConfirmation(sender, localId, window.bytes, MAX_PACKET));
         } else {
           channel.lost(); // answered before, or the connection is gone
         }
@@ -219,6 +225,7 @@ export class ConnectionLayer {
       },
       reject: (failure, text) => {
         if (!isWaiting()) return;
+        giveBack(window);
         this.#channels.delete(localId);
         this.#link.send(wire.openFailure(sender, failure, text));
       },
@@ -229,7 +236,10 @@ export class ConnectionLayer {
     const entry = this.#channels.get(message.recipient);
     if (entry?.status !== 'asked') throw new WireError('channel confirmed that was not asked for');
     if (message.maxPacket < MIN_PACKET) throw new WireError('packet size too small');
-    const channel = this.#makeChannel(message.recipient, entry.channelType, message);
+    const channel = this.#makeChannel(message.recipient, entry.channelType, {
+      ...message,
+      own: entry.window,
+    });
     this.#channels.set(message.recipient, { status: 'open', channel });
     entry.settle(channel);
   }
@@ -238,6 +248,7 @@ export class ConnectionLayer {
     const entry = this.#channels.get(recipient);
     if (entry?.status !== 'asked') throw new WireError('channel refused that was not asked for');
     this.#channels.delete(recipient);
+    giveBack(entry.window);
     const failure = wire.openFailureOf(reason);
     const code = failure === 'prohibited' ? 'access_denied' : 'unavailable';
     entry.settle(new CodedError(code, description === '' ? `channel refused: ${failure}` : description));
@@ -246,18 +257,23 @@ export class ConnectionLayer {
   #makeChannel(
     localId: number,
     channelType: string,
-    remote: { sender: number; window: number; maxPacket: number },
+    remote: { sender: number; window: number; maxPacket: number; own: ReceiveWindow },
   ): Channel {
     return new Channel(this.#link, {
       localId,
       remoteId: remote.sender,
       remoteWindow: remote.window,
       remoteMaxPacket: remote.maxPacket,
-      windowBytes: this.#options.windowBytes,
+      window: remote.own,
       closesAtEof: channelType !== 'session',
       readsStderr: this.#options.readsStderr,
     });
   }
+}
+
+function giveBack(window: ReceiveWindow): void {
+  window.keep(0);
+  window.close();
 }
 
 const connectionLost = (): CodedError => new CodedError('unavailable', 'the connection was closed');

@@ -5,6 +5,7 @@ import { WireError } from '../pki/wire.ts';
 import { ConnectionLayer, noData, type IncomingOpen } from './connection-layer.ts';
 import type { SshChannel } from './channel-types.ts';
 import { parseForward } from './connection-messages.ts';
+import type { ConnectionWindows } from './receive-window.ts';
 import type { ConnectionHandlers, Peer, Permits, SshConnection } from './server-types.ts';
 import { serveSessionRequests } from './session-requests.ts';
 import type { SshTransport } from './ssh-transport.ts';
@@ -33,7 +34,8 @@ export interface ServerConnectionOptions {
   readonly clientVersion: string;
   readonly transport: SshTransport;
   readonly maxChannels: number;
-  readonly windowBytes: number;
+  /** Of this connection. */
+  readonly windows: ConnectionWindows;
   readonly closed: Promise<void>;
   readonly answers: GlobalAnswers;
 }
@@ -65,7 +67,7 @@ export class ServerConnection implements SshConnection {
     this.layer = new ConnectionLayer({
       transport: options.transport,
       maxChannels: options.maxChannels,
-      windowBytes: options.windowBytes,
+      openWindow: () => options.windows.open(),
       readsStderr: false,
       onOpen: (open) => {
         this.#onOpen(open);

@@ -30,7 +30,10 @@ export interface SshServerOptions {
   readonly maxAuthAttempts?: number;
   /** Channels open at once per connection; default 512. */
   readonly maxChannels?: number;
-  /** What a client may send ahead of its reader, per channel; default 2 MiB. 8 MiB suits long distances. */
+  /**
+   * What a client may send ahead of its reader, per channel, once it was read for a while and where there is room; default
+   * 2 MiB. 8 MiB suits long distances.
+   */
   readonly windowBytes?: number;
   /** Default 5 minutes; 0 turns it off. */
   readonly keepaliveMs?: number;

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { str, u32 } from '../pki/wire.ts';
 import { Channel } from './channel.ts';
 import { encodeModes, windowSize } from './connection-messages.ts';
+import { fixedWindow } from './receive-window.ts';
 import type { SessionRequest } from './server-types.ts';
 import { parseSessionRequest, serveSessionRequests } from './session-requests.ts';
 
@@ -55,7 +56,12 @@ function served(): {
 } {
   const link = { send: () => undefined, writable: () => true, release: () => undefined };
   const ids = { localId: 0, remoteId: 0, remoteWindow: 1000, remoteMaxPacket: 1000 };
-  const channel = new Channel(link, { ...ids, windowBytes: 1 << 20, closesAtEof: false, readsStderr: false });
+  const channel = new Channel(link, {
+    ...ids,
+    window: fixedWindow(1 << 20),
+    closesAtEof: false,
+    readsStderr: false,
+  });
   const requests: SessionRequest[] = [];
   serveSessionRequests(channel, (request) => requests.push(request));
   return {

@@ -14,7 +14,7 @@ import type { Configuration } from '../../process/configuration.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { formatGoDuration, parseTtl } from '../duration.ts';
-import { printable } from '../printable.ts';
+import { printable } from '../../base/printable.ts';
 import { formatTable } from '../table.ts';
 import { withAuth } from './connect.ts';
 import { type LinkAddress, linkAddressOf, noteOn, unknownProxy } from './link-address.ts';

@@ -1,0 +1,158 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  type ConnectionWindows,
+  type ReceiveWindow,
+  type WindowLimits,
+  windowLimits,
+  WindowPool,
+} from './receive-window.ts';
+
+const limits: WindowLimits = {
+  first: 64,
+  most: 2_048,
+  outgoing: 128,
+  perConnection: 98_304,
+  inAll: 65_536,
+  assured: 8,
+};
+const mib = 1024 * 1024;
+
+/** Every byte is read as soon as it comes, often enough to grow as far as it may. */
+function readAll(window: ReceiveWindow): number {
+  for (let n = 0; n < 5; n++) window.renew(0);
+  return window.bytes;
+}
+
+describe('the window of a channel', () => {
+  it('is small at first, and grows to its full size while it is read', () => {
+    const window = new WindowPool(limits).connection().open();
+    const sizes = Array.from({ length: 7 }, () => [window?.bytes, window?.renew(0)][0]);
+    expect(sizes).toEqual([64, 128, 256, 512, 1_024, 2_048, 2_048]);
+  });
+
+  it('grows no more when its connection holds its share', () => {
+    const connection = new WindowPool({ ...limits, inAll: 10_000_000 }).connection();
+    const sizes = Array.from({ length: 100 }, () => connection.open()).map((one) => one && readAll(one));
+    expect(connection.held).toBeLessThanOrEqual(limits.perConnection);
+    expect(sizes[0]).toBe(2_048);
+    expect(sizes.at(-1)).toBe(64);
+  });
+
+  it('becomes smaller with what was read, never with what was granted, when nearly all is used up', () => {
+    const pool = new WindowPool({ ...limits, inAll: 16_384 });
+    const windows = Array.from({ length: 7 }, () => pool.connection().open());
+    for (const window of windows) if (window) readAll(window);
+    expect(pool.isTight).toBe(true);
+    const grown = windows.find((window) => window?.bytes === 2_048);
+    expect(grown?.renew(1_800)).toBe(1_800);
+    for (const window of windows) if (pool.isTight) window?.renew(0);
+    expect(pool.held).toBeLessThanOrEqual(16_384 * (7 / 8));
+  });
+
+  it('is given back when the channel is closed and what came is read', () => {
+    const pool = new WindowPool(limits);
+    const connection = pool.connection();
+    const window = connection.open();
+    window?.renew(0);
+    window?.keep(100);
+    expect(connection.held).toBe(100 + limits.outgoing);
+    window?.close();
+    window?.close();
+    expect(pool.held).toBe(100);
+    window?.keep(0);
+    expect(pool.held).toBe(0);
+  });
+});
+
+/** For a step about a channel before there is one. */
+const none: Opened = {
+  window: { bytes: 0, renew: () => 0, keep: () => undefined, close: () => undefined },
+  kept: false,
+  closed: false,
+};
+
+interface Opened {
+  readonly window: ReceiveWindow;
+  kept: boolean;
+  closed: boolean;
+}
+
+function checkSums(
+  pool: WindowPool,
+  connections: readonly ConnectionWindows[],
+  open: readonly (readonly Opened[])[],
+): void {
+  const { limits: of } = pool;
+  const sums = open.map((all) =>
+    all.reduce((sum, { window, closed }) => sum + window.bytes + (closed ? 0 : of.outgoing), 0),
+  );
+  expect(connections.map((connection) => connection.held)).toEqual(sums);
+  expect(pool.held).toBe(sums.reduce((a, b) => a + b));
+  for (const sum of sums) expect(sum).toBeLessThanOrEqual(of.perConnection);
+  expect(pool.held).toBeLessThanOrEqual(of.inAll + 4 * of.assured * (of.first + of.outgoing));
+}
+
+function leave(one: Opened, act: 'keep' | 'close', held: number): void {
+  if (act === 'keep') one.window.keep(Math.min(held, one.window.bytes));
+  else one.window.close();
+  one.kept ||= act === 'keep';
+  one.closed ||= act === 'close';
+}
+
+function checkRenewal(pool: WindowPool, window: ReceiveWindow, wish: number): void {
+  const [from, held, wasTight] = [window.bytes, Math.min(wish, window.bytes), pool.isTight];
+  const now = window.renew(held);
+  expect(now).toBeGreaterThanOrEqual(held);
+  expect(now).toBeLessThanOrEqual(wasTight ? from : pool.limits.most);
+}
+
+describe('a pool that is used up', () => {
+  it('opens some channels for each connection all the same, and no more', () => {
+    const pool = new WindowPool(limits);
+    const greedy = Array.from({ length: 200 }, () => pool.connection());
+    for (const connection of greedy) for (let n = 0; n < 20; n++) connection.open();
+    const honest = pool.connection();
+    const opened = Array.from({ length: 20 }, () => honest.open()).filter(Boolean);
+    expect(opened).toHaveLength(limits.assured);
+  });
+
+  it('holds what it says, whatever is opened, read and closed, and never more than it may', () => {
+    const step = fc.record({
+      act: fc.constantFrom('open', 'open', 'renew', 'renew', 'keep', 'close'),
+      connection: fc.nat(3),
+      channel: fc.nat(40),
+      held: fc.nat(2_048),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+        const small = { ...limits, inAll: 20_000, perConnection: 8_192, assured: 2 };
+        const pool = new WindowPool(small);
+        const connections = Array.from({ length: 4 }, () => pool.connection());
+        const open = connections.map((): Opened[] => []);
+        for (const { act, connection, channel, held } of steps) {
+          const [windows, owner] = [open[connection] ?? [], connections[connection]];
+          if (act === 'open') {
+            const window = owner?.open();
+            if (window) windows.push({ window, kept: false, closed: false });
+          }
+          const one = windows[channel % Math.max(1, windows.length)] ?? none;
+          if (act === 'renew' && !one.kept) checkRenewal(pool, one.window, held);
+          if (act === 'keep' || act === 'close') leave(one, act, held);
+          checkSums(pool, connections, open);
+        }
+      }),
+    );
+  });
+});
+
+describe('the limits of a machine', () => {
+  it('let one connection have few channels at full size, or all at their first', () => {
+    const { first, most, outgoing, perConnection, inAll } = windowLimits(8_192 * mib, 2 * mib);
+    expect(512 * (first + outgoing)).toBeLessThanOrEqual(perConnection);
+    expect(perConnection).toBeLessThanOrEqual(96 * mib);
+    expect(16 * most).toBeLessThan(perConnection);
+    expect(inAll).toBe(2_048 * mib);
+    expect(windowLimits(128 * mib, 2 * mib).inAll).toBe(64 * mib);
+  });
+});

@@ -1,0 +1,147 @@
+/** What a peer may send on one channel before it was read here: what we hold for it at most. Source: RFC 4254, 5.2. */
+export interface ReceiveWindow {
+  /** Bytes that may be on their way or unread, now. */
+  readonly bytes: number;
+  /**
+   * Half of it was read: may give more from now on, or less.
+   * @param held bytes that were granted and are not read yet. The answer is never less.
+   */
+  renew(held: number): number;
+  /** The peer can send no more; so much of what it sent is still unread. */
+  keep(held: number): void;
+  /** Nothing more goes out either: the channel is closed on our side. */
+  close(): void;
+}
+
+/** Always the same. For clients, who chose whom they talk to. */
+export const fixedWindow = (bytes: number): ReceiveWindow => ({
+  bytes,
+  renew: () => bytes,
+  keep: () => undefined,
+  close: () => undefined,
+});
+
+/** All in bytes. */
+export interface WindowLimits {
+  /** What a channel begins with; it doubles as often as it was read. */
+  readonly first: number;
+  /** What it comes to, where there is room. */
+  readonly most: number;
+  /** What a channel may have waiting on its way out: counted with it, given to nobody. */
+  readonly outgoing: number;
+  /** Of one connection, all channels together. */
+  readonly perConnection: number;
+  /** Of all connections together. */
+  readonly inAll: number;
+  /** So many channels of each connection are opened also when nothing is left in all. */
+  readonly assured: number;
+}
+
+const [kib, mib] = [1024, 1024 * 1024];
+
+/**
+ * @param memory of the machine or container.
+ * @param most window of a channel.
+ */
+export const windowLimits = (memory: number, most: number): WindowLimits => ({
+  first: Math.min(64 * kib, most),
+  most,
+  outgoing: 128 * kib,
+  perConnection: Math.max(96 * mib, 4 * most),
+  inAll: Math.max(64 * mib, Math.floor(memory / 4)),
+  assured: 8,
+});
+
+/** Above this part of what there is in all, windows grow no more, and those that are read become smaller again. */
+const tight = 7 / 8;
+
+/**
+ * What the channels of all connections of a server hold. A channel begins with little, so that many that nobody reads cost
+ * little; who is read grows until a connection has its share or all are used up.
+ */
+export class WindowPool {
+  readonly limits: WindowLimits;
+  #held = 0;
+
+  constructor(limits: WindowLimits) {
+    this.limits = limits;
+  }
+
+  /** By all connections, in bytes. */
+  get held(): number {
+    return this.#held;
+  }
+
+  get isTight(): boolean {
+    return this.#held > this.limits.inAll * tight;
+  }
+
+  /** The part of one connection. */
+  connection(): ConnectionWindows {
+    return new ConnectionWindows(this, (change) => {
+      this.#held += change;
+    });
+  }
+}
+
+/** What the channels of one connection hold. */
+export class ConnectionWindows {
+  readonly #pool: WindowPool;
+  readonly #count: (change: number) => void;
+  #held = 0;
+  #channels = 0;
+
+  constructor(pool: WindowPool, count: (change: number) => void) {
+    this.#pool = pool;
+    this.#count = count;
+  }
+
+  get held(): number {
+    return this.#held;
+  }
+
+  /** A window for a new channel; undefined when it would be too much. */
+  open(): ReceiveWindow | undefined {
+    const { first, outgoing, assured, inAll, perConnection } = this.#pool.limits;
+    const cost = first + outgoing;
+    if (this.#held + cost > perConnection) return undefined;
+    if (this.#pool.held + cost > inAll && this.#channels >= assured) return undefined;
+    this.#channels++;
+    this.#change(cost);
+    let bytes = first;
+    let isOpen = true;
+    const become = (wanted: number): number => {
+      this.#change(wanted - bytes);
+      bytes = wanted;
+      return bytes;
+    };
+    return {
+      get bytes() {
+        return bytes;
+      },
+      renew: (held) => become(Math.max(held, this.#sizeAfter(bytes))),
+      keep: (held) => {
+        become(held);
+      },
+      close: () => {
+        if (!isOpen) return;
+        isOpen = false;
+        this.#channels--;
+        this.#change(-outgoing);
+      },
+    };
+  }
+
+  /** Twice as much where there is room; half where nearly all is used up. */
+  #sizeAfter(bytes: number): number {
+    const { first, most, perConnection } = this.#pool.limits;
+    if (this.#pool.isTight) return Math.max(first, Math.floor(bytes / 2));
+    const wanted = Math.min(most, bytes * 2);
+    return this.#held + wanted - bytes > perConnection ? bytes : wanted;
+  }
+
+  #change(bytes: number): void {
+    this.#held += bytes;
+    this.#count(bytes);
+  }
+}

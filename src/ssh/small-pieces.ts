@@ -1,0 +1,45 @@
+/** Smaller ones are gathered. */
+const small = 1024;
+
+/**
+ * Gathers small pieces that come in one turn of the event loop into one of their own memory. Each piece that waits unread
+ * costs some hundred bytes besides, and pins the packet that it came in: a window of single bytes would hold a hundred
+ * times what it says.
+ */
+export class SmallPieces {
+  readonly #pass: (data: Buffer) => void;
+  #waiting: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(pass: (data: Buffer) => void) {
+    this.#pass = pass;
+  }
+
+  /** Bytes that were taken and not passed on yet. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  take(data: Buffer): void {
+    if (data.length >= small) {
+      this.flush();
+      this.#pass(data);
+      return;
+    }
+    this.#waiting.push(data);
+    this.#bytes += data.length;
+    if (this.#waiting.length === 1)
+      process.nextTick(() => {
+        this.flush();
+      });
+  }
+
+  /** Passes on what waits, in the order in which it came. */
+  flush(): void {
+    if (this.#bytes === 0) return;
+    const data = Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#bytes = 0;
+    this.#pass(data);
+  }
+}
