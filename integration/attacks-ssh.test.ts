@@ -192,7 +192,7 @@ describe('the SSH ports', () => {
       username: 'root',
       identities: [keyIdentity(key(), blob())],
       hostAuthorities: () => here.node.sshHostCas.map(fromAuthorizedKeyLine),
-      hostPrincipals: ['localhost'],
+      hostPrincipals: [here.cluster.nodename],
       now,
     });
   }
