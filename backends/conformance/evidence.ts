@@ -122,7 +122,7 @@ export function describeEvidence(trial: () => Trial): void {
   describe('a log that a newer version wrote', () => {
     it('is refused as such, not as damaged', async () => {
       await written();
-      const content = Buffer.concat([Buffer.of(2), Buffer.alloc(100, 'newer')]);
+      const content = Buffer.concat([Buffer.of(3), Buffer.alloc(100, 'newer')]);
       const newer = Buffer.concat([content, hash('sha256', content, 'buffer')]);
       await trial().store.spoil('state', 9, () => newer);
       await expect(trial().log()).rejects.toMatchObject({
