@@ -60,7 +60,7 @@ export async function openLogKeyring(settings: KeyringSettings, env: KeyringEnvi
   for (const source of settings.previousKeys) others.push(await openPrevious(source, env));
   if (sealing.status === 'store')
     sink.warn(
-      'whoever reads the store holds the authorities: its keys lie in it, because neither storage.key_file nor storage.kms_key_id is set',
+      'whoever reads the store holds the authorities, and whoever writes to it can add to the log: its keys lie in it, because neither storage.key_file nor storage.kms_key_id is set',
     );
   else if (await hasStoreKeyring(store)) {
     others.push(openStoreKeyring(store, world));
