@@ -32,7 +32,13 @@ afterEach(() => {
 });
 
 const write = (secrets = true, to = path, from = source): Promise<Exported> =>
-  exportLog(to, { source: memoryDriver(from), from: 'the old place', exportedAt: cause.at, secrets });
+  exportLog(to, {
+    source: memoryDriver(from),
+    from: 'the old place',
+    exportedAt: cause.at,
+    secrets,
+    storeKeys: false,
+  });
 
 async function read(driver: SlotDriver = memoryDriver(target), from = path): Promise<Imported> {
   const archive = await openArchive(from);
@@ -93,7 +99,13 @@ describe('an archive', () => {
         }
       },
     };
-    await exportLog(path, { source: busy, from: 'here', exportedAt: cause.at, secrets: true });
+    await exportLog(path, {
+      source: busy,
+      from: 'here',
+      exportedAt: cause.at,
+      secrets: true,
+      storeKeys: false,
+    });
     expect((await read()).status).toBe('whole');
     expect((await verifyLog(memoryDriver(target))).bad).toBeUndefined();
   });

@@ -239,7 +239,7 @@ describe('the index of audit', () => {
     await snapshot(log);
     const target = memoryStore();
     target.slots.set('audit', new Map(store.slots.get('audit')));
-    await new BlobCopy(memoryDriver(store), memoryDriver(target)).snapshots();
+    await new BlobCopy(memoryDriver(store), memoryDriver(target), false).snapshots();
     const report = (await verifyLog(memoryDriver(target))).partitions[2];
     expect(report).toMatchObject({ snapshots: 1, damagedSnapshots: [] });
   });

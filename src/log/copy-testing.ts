@@ -66,6 +66,7 @@ export class Move {
       to: 'the new place',
       world: realWorld,
       keyring,
+      storeKeys: false,
       cause,
       progress: () => undefined,
       patienceMs: 0,

@@ -81,6 +81,7 @@ describe('copying a log', () => {
     let passes = 0;
     await copyLog({
       ...move.options(),
+      storeKeys: true,
       progress: () => {
         if (passes++ === 0) move.source.vault.clear();
       },
@@ -112,6 +113,7 @@ describe('copying a log', () => {
     let passes = 0;
     await copyLog({
       ...move.options(),
+      storeKeys: true,
       progress: () => {
         if (passes++ === 0) move.source.meta.delete(`key-encryption-key/00000003-${removed}`);
       },

@@ -10,6 +10,7 @@ import type { ClusterLog } from './event-log.ts';
 import { type Cause, partitions } from './event.ts';
 import type { Fence } from './fence.ts';
 import type { Keyring } from './keyring.ts';
+import { refuseStoreKeys } from './keys-in-store.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
 export interface CopyOptions {
@@ -21,6 +22,8 @@ export interface CopyOptions {
   readonly world: World;
   /** That of the log: the facts that end it here and open it there have MACs, as every batch. */
   readonly keyring: Keyring;
+  /** Whether keys go along that lie in the source itself, and open its data keys: the new store alone is the cluster then. */
+  readonly storeKeys: boolean;
   /** Of the facts that end the log at the source and open it at the target. */
   readonly cause: Cause;
   readonly progress: (step: CopyStep) => void;
@@ -53,7 +56,7 @@ const maxPasses = 10;
  * source; copies the rest and compares; opens the log at the target. What stops it on the way leaves the target marked
  * as unfinished: nobody opens it, and the same call goes on where this one stopped.
  * @throws CodedError `already_exists` when the target holds another log, `damaged` when the source is damaged,
- * `too_large` when the target does not take its batches, `not_found` when the source is empty: none of them
+ * `bad_request` when secrets open by keys of the source itself, which are not to go along; `too_large` when the target does not take its batches, `not_found` when the source is empty: none of them
  * changes the source. After the fence: what the stores throw.
  */
 export async function copyLog(options: CopyOptions): Promise<Copied> {
@@ -62,6 +65,7 @@ export async function copyLog(options: CopyOptions): Promise<Copied> {
   if (await isEmpty(source)) throw new CodedError('not_found', `there is no log in ${options.from}`);
   if (target.limits.maxBatchBytes < maxBatchBytes)
     throw new CodedError('too_large', `${options.to} takes smaller batches than the log makes`);
+  if (!options.storeKeys) await refuseStoreKeys(source, options.to);
   const authenticity = await authenticityOf(options);
   return withLog({ driver: source, world, authenticity }, async (from) => {
     const mark = await claim(options, fenceOf(from));
@@ -85,7 +89,7 @@ async function move(
   const copies = partitions.map(
     (partition) => new SlotCopy({ partition, source, target, patienceMs: options.patienceMs ?? 30_000 }),
   );
-  const blobs = new BlobCopy(source, target);
+  const blobs = new BlobCopy(source, target, options.storeKeys);
   await copyMost(from, copies, blobs, options);
   return withLog({ driver: target, world, authenticity }, async (to) => {
     const began = performance.now();

@@ -4,6 +4,7 @@ import { abortCopy, type Copied, copyLog as copy, type CopyStep } from '../../lo
 import type { Cause } from '../../log/event.ts';
 import type { SlotDriver } from '../../log/slot-driver.ts';
 import type { Keyring } from '../../log/keyring.ts';
+import { storeKeysInUse } from '../../log/keys-in-store.ts';
 import { openBackend, openBackendForReading } from '../../process/open-backend.ts';
 import { keyringForMacs } from '../../process/open-keyring.ts';
 import { readStorage } from '../../process/storage-file.ts';
@@ -32,7 +33,8 @@ export async function copyLog(invocation: Invocation, io: CliIo): Promise<number
     const keyring = await keyringForMacs(configuration, env);
     if (invocation.on('abort')) return giveUp({ source, from, to, keyring, cause }, io);
     if (target === undefined || to === undefined) throw new Error('the target was opened');
-    return move({ source, target, from, to, keyring, cause }, io);
+    const storeKeys = invocation.on('with-store-keys');
+    return move({ source, target, from, to, keyring, storeKeys, cause }, io);
   });
 }
 
@@ -42,10 +44,14 @@ interface Move {
   readonly from: SlotDriver;
   readonly to: SlotDriver;
   readonly keyring: Keyring;
+  readonly storeKeys: boolean;
   readonly cause: Cause;
 }
 
-async function move({ source, target, from, to, keyring, cause }: Move, io: CliIo): Promise<number> {
+async function move(
+  { source, target, from, to, keyring, storeKeys, cause }: Move,
+  io: CliIo,
+): Promise<number> {
   const say = (line: string): boolean => io.stdout.write(`${line}\n`);
   const began = performance.now();
   const steps: CopyStep[] = [];
@@ -57,6 +63,11 @@ async function move({ source, target, from, to, keyring, cause }: Move, io: CliI
         : `pass ${step.number}: ${step.slots} slots`,
     );
   };
+  // Said before anything is written.
+  if (storeKeys && (await storeKeysInUse(from)).length > 0)
+    io.stderr.write(
+      `warning: the keys that lie in ${placeOf(source)} go along: whoever reads ${placeOf(target)} has every secret of the cluster\n`,
+    );
   say(`copying from ${placeOf(source)} to ${placeOf(target)}`);
   let copied: Copied;
   try {
@@ -67,6 +78,7 @@ async function move({ source, target, from, to, keyring, cause }: Move, io: CliI
       to: placeOf(target),
       world: io.world,
       keyring,
+      storeKeys,
       cause,
       progress,
     });
