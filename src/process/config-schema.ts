@@ -87,7 +87,7 @@ const sshService = z.strictObject({
       z.strictObject({
         name: z.string().min(1),
         command: z.array(z.string()).min(1),
-        period: duration,
+        period: duration.refine((ms) => ms >= 1_000, 'at least 1s'),
       }),
     )
     .default([]),

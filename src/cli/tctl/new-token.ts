@@ -5,7 +5,7 @@ import { formatHostPort } from '../../base/service.ts';
 import { type JoinRole, parseJoinRoles, tokenLimits } from '../../domain/join-token.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
-import { parseTtl } from '../duration.ts';
+import { parseNumber, parseTtl } from '../duration.ts';
 import { printable } from '../printable.ts';
 import { withAuth } from './connect.ts';
 
@@ -27,7 +27,9 @@ async function newToken(
   if (roles.length === 0)
     throw new CodedError('bad_request', `--${flags.roles}: expected node, proxy, or both`);
   const ttlSeconds = parseTtl(invocation.text('ttl') ?? '', '--ttl');
-  const uses = parseUses(invocation.text('uses'));
+  const usesText = invocation.text('uses');
+  const most = { min: 1, max: tokenLimits.maxUses };
+  const uses = usesText === undefined ? undefined : parseNumber(usesText, most, '--uses');
   const value = invocation.text(flags.value);
   const text = await withAuth(invocation, io, async (auth, configuration) => {
     const { token, tokenId } = await auth.call(createToken, {
@@ -51,17 +53,6 @@ async function newToken(
   });
   io.stdout.write(text);
   return 0;
-}
-
-function parseUses(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const uses = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (uses < 1 || uses > tokenLimits.maxUses)
-    throw new CodedError(
-      'bad_request',
-      `--uses: expected a number from 1 to ${tokenLimits.maxUses}, got "${text}"`,
-    );
-  return uses;
 }
 
 /** Where auth servers that are alive listen. */
