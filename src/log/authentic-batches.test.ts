@@ -157,6 +157,22 @@ describe('a new log', () => {
     expect(await collect(after.state.history(0))).toHaveLength(6);
   });
 
+  it('keeps its key when the store went back to before it had one, whichever way out is taken', async () => {
+    for (const step of ['give back', 'go on'] as const) {
+      store = memoryStore();
+      const log = await open();
+      await addEvents(log, 'state', 3);
+      slotsOf('state').delete(3);
+      store.vault.clear();
+      await expect(log.state.head()).rejects.toMatchObject({ code: 'unavailable' });
+      expect((await log.recover('state', step, cause)).status).not.toBe('was whole');
+      await addEvents(log, 'state', 1);
+      const later = await open();
+      expect(later.stats().state.damage).toBeUndefined();
+      await addEvents(later, 'state', 1);
+    }
+  });
+
   it('has one key, whoever begins it', async () => {
     const logs = await Promise.all(Array.from({ length: 5 }, () => open()));
     for (const log of logs) await addEvents(log, 'state', 1);

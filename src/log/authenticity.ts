@@ -22,6 +22,11 @@ export interface Authenticity {
   mac(purpose: MacPurpose, content: Uint8Array): Buffer;
   /** In constant time. */
   holds(purpose: MacPurpose, content: Uint8Array, mac: Uint8Array): boolean;
+  /**
+   * Makes sure that the vault holds the key: a store that was put back to an earlier state may have lost it, and what has
+   * MACs could not be opened again. @throws CodedError `unavailable` when it holds another, or destroyed it.
+   */
+  keep(): Promise<void>;
 }
 
 /**
@@ -35,7 +40,11 @@ const keyBytes = 32;
 const derived = (key: Uint8Array, purpose: string, length: number): Buffer =>
   Buffer.from(hkdfSync('sha256', key, '', `teleport log ${purpose}`, length));
 
-export function authenticityOf(key: Uint8Array): Authenticity {
+/** @param keep of a key that lies in no vault there is nothing to do. */
+export function authenticityOf(
+  key: Uint8Array,
+  keep: () => Promise<void> = () => Promise.resolve(),
+): Authenticity {
   const keys: Readonly<Record<MacPurpose, Buffer>> = {
     batch: derived(key, 'batch', keyBytes),
     snapshot: derived(key, 'snapshot', keyBytes),
@@ -46,6 +55,7 @@ export function authenticityOf(key: Uint8Array): Authenticity {
   return {
     keyId: hash('sha256', derived(key, 'key id', keyBytes), 'buffer').subarray(0, macKeyIdBytes),
     mac,
+    keep,
     holds: (purpose, content, given) => {
       const own = mac(purpose, content);
       return given.length === own.length && timingSafeEqual(own, given);
@@ -69,8 +79,32 @@ export async function readAuthenticity({
   keyring,
 }: Pick<Parts, 'vault' | 'keyring'>): Promise<Authenticity | undefined> {
   const wrapped = await vault.get(vaultKey(authenticityKeyId));
-  return wrapped && authenticityOf(await keyring.unwrap(wrapped, authenticityKeyId));
+  if (wrapped === undefined) return undefined;
+  const key = await keyring.unwrap(wrapped, authenticityKeyId);
+  return authenticityOf(key, async () => {
+    if ((await vault.get(vaultKey(authenticityKeyId))) === undefined) await keepKey({ vault, keyring }, key);
+    const kept = await vault.get(vaultKey(authenticityKeyId));
+    const same = kept && Buffer.from(await keyring.unwrap(kept, authenticityKeyId)).equals(key);
+    if (same !== true) throw lostKey();
+  });
 }
+
+/** While it is stored the keyring may get a newer key, and whoever rewraps the vault have passed by. */
+async function keepKey({ vault, keyring }: Pick<Parts, 'vault' | 'keyring'>, key: Uint8Array): Promise<void> {
+  let wrapped = await keyring.wrap(key, authenticityKeyId);
+  const outcome = await vault.create(vaultKey(authenticityKeyId), wrapped);
+  while (outcome === 'created' && wrappedUnder(wrapped) !== (await keyring.newest())) {
+    const again = await keyring.wrap(key, authenticityKeyId);
+    if ((await vault.replace(vaultKey(authenticityKeyId), wrapped, again)) !== 'replaced') return;
+    wrapped = again;
+  }
+}
+
+const lostKey = (): CodedError =>
+  new CodedError(
+    'unavailable',
+    'the key by which the log is authenticated is another in this store, or was destroyed there for good: copy the log to another store',
+  );
 
 /**
  * The same, made when there is none: of several processes that start at once one makes it.
@@ -79,21 +113,8 @@ export async function readAuthenticity({
 export async function makeAuthenticity(parts: Parts): Promise<Authenticity> {
   const found = await readAuthenticity(parts);
   if (found) return found;
-  const { vault, keyring, world } = parts;
-  const key = world.randomBytes(keyBytes);
-  let wrapped = await keyring.wrap(key, authenticityKeyId);
-  const outcome = await vault.create(vaultKey(authenticityKeyId), wrapped);
-  // While it was stored, the keyring may have got a newer key, and whoever rewraps the vault have passed by.
-  while (outcome === 'created' && wrappedUnder(wrapped) !== (await keyring.newest())) {
-    const again = await keyring.wrap(key, authenticityKeyId);
-    if ((await vault.replace(vaultKey(authenticityKeyId), wrapped, again)) !== 'replaced') break;
-    wrapped = again;
-  }
+  await keepKey(parts, parts.world.randomBytes(keyBytes));
   const made = await readAuthenticity(parts);
-  if (made === undefined)
-    throw new CodedError(
-      'unavailable',
-      'the key by which the log is authenticated was destroyed in this store, and can never come again there: copy the log to another store',
-    );
+  if (made === undefined) throw lostKey();
   return made;
 }

@@ -72,7 +72,9 @@ export class PartitionLog implements EventLog {
     const { driver, sink, authenticity } = options;
     this.#partition = partition;
     this.#options = options;
-    const trust = authenticity && { authenticity, isAuthentic: () => this.#isAuthentic() };
+    // Of a log that was not folded yet its newest batch tells: nothing without a MAC comes after one that has it.
+    const isAuthentic = async () => this.#reader.isAuthentic || newestHasMac(driver, partition);
+    const trust = authenticity && { authenticity, isAuthentic };
     this.#snapshots = new SnapshotStore(driver.snapshots, partition, sink, trust);
     this.#upkeep = new IndexUpkeep({
       driver,
@@ -140,8 +142,7 @@ export class PartitionLog implements EventLog {
 
   async *history(after: Position): AsyncGenerator<Recorded> {
     await this.#reader.catchUp().catch((e: unknown) => {
-      const { condition } = this.#reader;
-      if (condition === undefined || condition.status === 'went back') throw e;
+      if ((this.#reader.condition?.status ?? 'went back') === 'went back') throw e;
     });
     const { condition } = this.#reader;
     yield* this.#reader.events(after, this.#reader.fold.position);
@@ -199,9 +200,13 @@ export class PartitionLog implements EventLog {
   }
 
   /** See `ClusterLog.seal`. */
-  seal(views: readonly ViewState[], options: { readonly trim: boolean }, cause: Cause): Promise<Sealed> {
+  async seal(
+    views: readonly ViewState[],
+    options: { readonly trim: boolean },
+    cause: Cause,
+  ): Promise<Sealed> {
     const { authenticity } = this.#options;
-    if (authenticity === undefined) return Promise.resolve('cannot be sealed');
+    if (authenticity === undefined) return 'cannot be sealed';
     return sealPartition({
       reader: this.#reader,
       authenticity,
@@ -271,20 +276,15 @@ export class PartitionLog implements EventLog {
     await this.#discarded.close();
   }
 
-  /** Whether the log has MACs; of one that was not folded yet its newest batch tells, since nothing without one comes after. */
-  async #isAuthentic(): Promise<boolean> {
-    if (this.#reader.isAuthentic) return true;
-    return newestHasMac(this.#options.driver, this.#partition);
-  }
-
   /** Reads what is new in the store, unless what is known here goes as far as is asked for. */
   async #look(asOf: Position | undefined): Promise<void> {
     if (asOf === undefined || this.#reader.fold.position < asOf) await this.#reader.catchUp();
   }
 
   #recoveryParts(): RecoveryParts {
-    const { driver } = this.#options;
-    return { driver, reader: this.#reader, openBranch: () => this.#openBranch() };
+    const { driver, authenticity } = this.#options;
+    const keepKey = async () => authenticity?.keep();
+    return { driver, reader: this.#reader, openBranch: () => this.#openBranch(), keepKey };
   }
 
   /** The log as the store has it, on the same handle. */

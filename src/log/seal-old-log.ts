@@ -28,6 +28,7 @@ export async function sealPartition({ reader, authenticity, ...act }: SealParts)
   await reader.fold.recall([seal, compaction]);
   const epoch = reader.fold.revision(compaction) + 1;
   const expected = reader.fold.revision(seal);
+  await authenticity.keep();
   if ((await act.takeSnapshot()).status === 'superseded') return 'not now';
   const writes = [
     // Whoever compacts meanwhile, and is of an older release, would leave only snapshots that are not believed then.
