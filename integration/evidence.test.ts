@@ -1,56 +1,17 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { macBytes, macKeyIdBytes } from '../src/log/authenticity.ts';
 import { decodeBatch, encodeBatch } from '../src/log/batch.ts';
+import { stranger } from '../src/log/signed-head-testing.ts';
 import type { SignedHead } from '../src/log/signed-head.ts';
+import { uuidV7 } from '../src/log/uuid-v7.ts';
+import { realWorld } from '../src/base/world.ts';
+import { type HttpWitness, openWitness } from './http-witness.ts';
 import { readText, startCluster, until, type Cluster } from './cluster.ts';
-
-/** Keeps what is posted to it, a line each, and gives it back. */
-interface HttpWitness {
-  readonly url: string;
-  readonly lines: string[];
-  /** Answers 503 to everything. */
-  away: boolean;
-  close(): void;
-}
-
-async function openWitness(): Promise<HttpWitness> {
-  const lines: string[] = [];
-  const server: Server = createServer((request, response) => {
-    const authorized = request.headers.authorization === `Basic ${btoa('joe:pass word')}`;
-    if (witness.away || !authorized) {
-      response.writeHead(authorized ? 503 : 401).end('closed for lunch\n');
-      return;
-    }
-    if (request.method === 'GET') {
-      response.end(`${lines.join('\n')}\n`);
-      return;
-    }
-    let body = '';
-    request.on('data', (d: Buffer) => (body += d.toString()));
-    request.on('end', () => {
-      lines.push(body);
-      response.writeHead(204).end();
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  const witness: HttpWitness = {
-    url: `http://joe:pass%20word@127.0.0.1:${port}/heads`,
-    lines,
-    away: true,
-    close: () => {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
-  return witness;
-}
 
 interface Info {
   readonly source: { readonly kind: string };
@@ -99,14 +60,17 @@ const put = (db: DatabaseSync, slot: number, batch: Uint8Array): void => {
   db.prepare('UPDATE state_slots SET batch = ? WHERE slot = ?').run(batch, slot);
 };
 
-/** Changes a text in the log, and writes the chain anew behind it, as the owner of the store can. */
+/** Changes a text in the log, and writes the chain anew behind it, as the owner of the store can who lacks its keyring. */
 const rewrite = (from: string, to: string): number =>
   inStore((db) => {
     let previous: Buffer | undefined;
     let changed = 0;
     for (const { slot, batch: stored } of batchesFrom(db, 1)) {
       const batch = decodeBatch(stored);
-      const bytes = Buffer.from(stored).subarray(0, -32);
+      const bytes = Buffer.from(stored).subarray(
+        0,
+        batch.version === 1 ? -32 : -32 - macBytes - macKeyIdBytes,
+      );
       const list = bytes.subarray(bytes.indexOf('[{"id"')).toString();
       if (previous === undefined && !list.includes(from)) continue;
       changed ||= slot;
@@ -114,6 +78,7 @@ const rewrite = (from: string, to: string): number =>
       const made = encodeBatch(
         { ...batch, previous: previous ?? batch.previous },
         events.map((one) => JSON.stringify(one)),
+        stranger,
       );
       previous = decodeBatch(made).hash;
       put(db, slot, made);
@@ -182,7 +147,9 @@ describe('signing the log of a running cluster', () => {
     expect(ran.stdout).toMatch(
       /^witness http:\/\/127\.0\.0\.1:\d+\/heads: \d+ signed heads, the newest of /m,
     );
-    expect(ran.stdout).toMatch(/^state .*\n +signed heads: \d+, the newest of slot \d+ [\s\S]*\nok\n$/);
+    expect(ran.stdout).toMatch(
+      /^state .*\n +MACs: good, of every batch\n +signed heads: \d+, the newest of slot \d+ [\s\S]*\nok\n$/,
+    );
     expect((await cluster.tctl('log', 'verify')).stdout).toContain(`witness file://${witnessFile}: `);
     const other = `ed25519:${Buffer.alloc(32, 3).toString('base64')}`;
     const refused = await cluster.tctl('log', 'verify', `--public-key=${other}`);
@@ -208,12 +175,31 @@ describe('a log that its owner changed', () => {
 
   afterEach(restore);
 
+  /** As one who looks from elsewhere. */
+  async function withoutKeyring(act: () => Promise<void>): Promise<void> {
+    const [here, away] = [join(cluster.dataDir, 'keyring'), join(cluster.dir, 'keyring')];
+    renameSync(here, away);
+    try {
+      await act();
+    } finally {
+      renameSync(away, here);
+    }
+  }
+
   it('is told from outside, though its chain holds', async () => {
     const slot = rewrite('"clusterName":"example"', '"clusterName":"another"');
     expect(slot).toBeGreaterThan(0);
-    const ran = await cluster.tctl('log', 'verify', `--witness=${witness.url}`);
-    expect(ran.code).toBe(1);
-    expect(ran.stderr).toMatch(/state, slot \d+: it is not the batch whose head was signed at \S+Z \(http:/);
+    const known = await cluster.tctl('log', 'verify', `--witness=${witness.url}`);
+    expect(known.code).toBe(1);
+    expect(known.stderr).toMatch(/state, slot \d+: its MAC is under the key/);
+    await withoutKeyring(async () => {
+      const ran = await cluster.tctl('log', 'verify', `--witness=${witness.url}`);
+      expect(ran.code).toBe(1);
+      expect(ran.stdout).toMatch(/^MACs were not checked: there is no keyring/m);
+      expect(ran.stderr).toMatch(
+        /state, slot \d+: it is not the batch whose head was signed at \S+Z \(http:/,
+      );
+    });
     restore();
     expect((await cluster.tctl('log', 'verify')).code).toBe(0);
   });
@@ -271,9 +257,46 @@ describe('a log that cannot be read to its end', () => {
     });
   });
 
+  it('is not added to by who can write to the store, and has no keyring', async () => {
+    const last = stateOf(await info('--offline')).slot;
+    const [stored] = inStore((db) => batchesFrom(db, last));
+    const { firstPosition, events, hash: previous } = decodeBatch(stored?.batch ?? expect.unreachable());
+    const at = events.at(-1)?.cause.at;
+    const token = {
+      ...{ id: uuidV7(realWorld), stream: `token-${'a'.repeat(64)}`, type: 'token.created', actor: 'admin' },
+      ...{ requestId: 'r', data: { roles: ['Proxy'], expiresAt: '2099-01-01T00:00:00.000Z', uses: null } },
+      ...{ revision: 1, at },
+    };
+    const header = {
+      partition: 'state',
+      slot: last + 1,
+      firstPosition: firstPosition + events.length,
+    } as const;
+    const by = { previous, id: uuidV7(realWorld), writer: 'w' };
+    for (const made of [undefined, stranger]) {
+      const batch = encodeBatch({ ...header, ...by }, [JSON.stringify(token)], made);
+      inStore((db) => {
+        db.prepare('INSERT OR REPLACE INTO state_slots (slot, batch) VALUES (?, ?)').run(last + 1, batch);
+      });
+      const child = cluster.spawn();
+      expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(1);
+      const named = new RegExp(`the state log is damaged at slot ${last + 1}: .* does not hold the keyring`);
+      expect(cluster.output()).toMatch(named);
+      const verified = await cluster.tctl('log', 'verify');
+      expect(verified).toMatchObject({ code: 1 });
+      expect(verified.stderr).toMatch(/somebody wrote it who does not hold the keyring/);
+    }
+    inStore((db) => {
+      db.prepare('DELETE FROM state_slots WHERE slot = ?').run(last + 1);
+    });
+    const sound = await cluster.tctl('log', 'verify');
+    expect(sound.stdout).toMatch(/^state .*\n +MACs: good, of every batch\n/m);
+    expect(stateOf(await info('--offline'))).toMatchObject({ authenticFrom: 1 });
+  });
+
   it('is refused when a newer version wrote it', async () => {
     const last = stateOf(await info('--offline')).slot;
-    const content = Buffer.concat([Buffer.of(2), Buffer.alloc(200, 'newer')]);
+    const content = Buffer.concat([Buffer.of(3), Buffer.alloc(200, 'newer')]);
     const newer = Buffer.concat([content, createHash('sha256').update(content).digest()]);
     inStore((db) => {
       db.prepare('INSERT INTO state_slots (slot, batch) VALUES (?, ?)').run(last + 1, newer);

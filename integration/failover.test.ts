@@ -1,10 +1,11 @@
+import { join } from 'node:path';
 import { userInfo } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
 import type { Write } from '../src/log/event-log.ts';
-import { noKeyring } from '../src/log/keyring.ts';
+import { openKeyring } from '../src/log/keyring-file.ts';
 import { openLog } from '../src/log/open-log.ts';
 import { openBackend } from '../src/process/open-backend.ts';
 import { type AuthPair, type AuthServer, authPair } from './auth-pair.ts';
@@ -27,11 +28,11 @@ let listed: Cluster;
 let balanced: Cluster;
 
 /** Facts that every proxy and node folds: what they would have to read again. */
-async function fillState(store: string): Promise<void> {
+async function fillState(store: string, keyFile: string): Promise<void> {
   const location = locationOf(parse(`{${store}}`) as Storage);
   const log = await openLog({
     driver: await openBackend(location, { sink: silentLog, world: realWorld }),
-    keyring: noKeyring,
+    keyring: await openKeyring(keyFile),
     world: realWorld,
     writer: 'test',
     sink: silentLog,
@@ -72,7 +73,7 @@ afterAll(() => stores.close());
 async function startAll(store: string): Promise<void> {
   pair = await authPair(store);
   await pair.a.start();
-  await fillState(store);
+  await fillState(store, join(pair.dir, 'keyring'));
   [toA, toB, balancer] = await Promise.all([
     countingRelay(portOf(pair.a)),
     countingRelay(portOf(pair.b)),

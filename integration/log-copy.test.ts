@@ -10,7 +10,7 @@ import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
 import type { ClusterLog } from '../src/log/event-log.ts';
 import type { Fact, StreamName } from '../src/log/event.ts';
-import { memoryKeyring } from '../src/log/keyring.ts';
+import { openKeyring } from '../src/log/keyring-file.ts';
 import { openLog } from '../src/log/open-log.ts';
 import { collect } from '../src/log/testing.ts';
 import { run, until, type Ran } from './cluster.ts';
@@ -74,7 +74,6 @@ describe('moving the log of a cluster that is in use', () => {
 });
 
 describe('a copy that is killed', () => {
-  const keyring = memoryKeyring();
   let directory: string;
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), 'log-copy-'));
@@ -86,7 +85,7 @@ describe('a copy that is killed', () => {
   const open = async (name: string): Promise<ClusterLog> =>
     openLog({
       driver: await openDirectoryDriver({ path: join(directory, name) }),
-      keyring,
+      keyring: await openKeyring(join(directory, 'keyring')),
       world: realWorld,
       writer: 'trial',
       sink: silentLog,

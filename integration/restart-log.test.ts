@@ -9,7 +9,7 @@ import { realWorld } from '../src/base/world.ts';
 import { userStream } from '../src/domain/streams.ts';
 import type { ClusterLog } from '../src/log/event-log.ts';
 import type { Cause } from '../src/log/event.ts';
-import { memoryKeyring } from '../src/log/keyring.ts';
+import { openKeyring } from '../src/log/keyring-file.ts';
 import { openLog } from '../src/log/open-log.ts';
 import { until } from './cluster.ts';
 import { type Daemon, endDaemons, gone, startDaemon } from './daemon.ts';
@@ -25,7 +25,7 @@ beforeAll(async () => {
   daemon = await startDaemon();
   log = await openLog({
     driver: await openDirectoryDriver({ path: join(daemon.cluster.dataDir, 'backend') }),
-    keyring: memoryKeyring(),
+    keyring: await openKeyring(join(daemon.cluster.dataDir, 'keyring')),
     world: realWorld,
     writer: 'newer',
     sink: silentLog,

@@ -13,7 +13,7 @@ import { realWorld, type World } from '../src/base/world.ts';
 import type { Decider } from '../src/log/decider.ts';
 import type { StreamName } from '../src/log/event.ts';
 import { execute } from '../src/log/execute.ts';
-import { memoryKeyring } from '../src/log/keyring.ts';
+import { sharedTestKeyring } from '../src/log/keyring.ts';
 import { openLog } from '../src/log/open-log.ts';
 
 const [path = '', name = '', streams = '1', firstGeneration = '0'] = process.argv.slice(2);
@@ -41,7 +41,7 @@ const counter: Decider<number, { id: string }, Counted> = {
 
 const log = await openLog({
   driver: await openDirectoryDriver({ path }),
-  keyring: memoryKeyring(),
+  keyring: sharedTestKeyring,
   world,
   writer: name,
   sink: silentLog,

@@ -5,7 +5,7 @@ import { openDynamodbDriver } from '../backends/dynamodb/open.ts';
 import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
 import type { StreamName } from '../src/log/event.ts';
-import { memoryKeyring } from '../src/log/keyring.ts';
+import { sharedTestKeyring } from '../src/log/keyring.ts';
 import { openLog } from '../src/log/open-log.ts';
 import { verifyLog } from '../src/log/verify.ts';
 import { type DynamodbEngine, startDynalite } from './dynamodb-server.ts';
@@ -53,7 +53,7 @@ describe('several processes on one table', () => {
     const driver = await openDynamodbDriver(options, { sink: silentLog, world: realWorld });
     const log = await openLog({
       driver,
-      keyring: memoryKeyring(),
+      keyring: sharedTestKeyring,
       world: realWorld,
       writer: 'test',
       sink: silentLog,

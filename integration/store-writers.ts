@@ -3,14 +3,14 @@ import { silentLog } from '../src/base/log-sink.ts';
 import { realWorld } from '../src/base/world.ts';
 import type { ClusterLog } from '../src/log/event-log.ts';
 import type { Cause, StreamName } from '../src/log/event.ts';
-import { memoryKeyring } from '../src/log/keyring.ts';
+import { sharedTestKeyring } from '../src/log/keyring.ts';
 import { openLog } from '../src/log/open-log.ts';
 import type { SlotDriver } from '../src/log/slot-driver.ts';
 
 const cause = (): Cause => ({ at: realWorld.now(), actor: 'user:trial', requestId: 'r1' });
 
 export const openTrialLog = (driver: SlotDriver, writer = 'trial'): Promise<ClusterLog> =>
-  openLog({ driver, keyring: memoryKeyring(), world: realWorld, writer, sink: silentLog });
+  openLog({ driver, keyring: sharedTestKeyring, world: realWorld, writer, sink: silentLog });
 
 /** Appends the fact number `revision + 1` to a stream. */
 export const appendNext = (log: ClusterLog, stream: StreamName, revision: number): Promise<number> =>

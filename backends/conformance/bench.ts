@@ -5,7 +5,7 @@ import { performance } from 'node:perf_hooks';
 import { DatabaseSync } from 'node:sqlite';
 import { silentLog } from '../../src/base/log-sink.ts';
 import { realWorld } from '../../src/base/world.ts';
-import { memoryKeyring } from '../../src/log/keyring.ts';
+import { sharedTestKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
 import { openDirectoryDriver } from '../dir/open.ts';
 
@@ -62,7 +62,7 @@ export async function printLogFigures(events?: number): Promise<void> {
 const open = async (path: string): ReturnType<typeof openLog> =>
   openLog({
     driver: await openDirectoryDriver({ path }),
-    keyring: memoryKeyring(),
+    keyring: sharedTestKeyring,
     world: realWorld,
     writer: 'bench',
     sink: silentLog,

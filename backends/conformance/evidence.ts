@@ -1,9 +1,14 @@
 import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { realWorld } from '../../src/base/world.ts';
+import { type Authenticity, readAuthenticity } from '../../src/log/authenticity.ts';
+import { decodeBatch, encodeBatch } from '../../src/log/batch.ts';
+import type { Partition } from '../../src/log/event.ts';
 import { openHeadSigner, readLogKeys } from '../../src/log/log-key.ts';
 import { appendSignedHead, newestHead } from '../../src/log/signed-head-append.ts';
-import { rewritten, signNow } from '../../src/log/signed-head-testing.ts';
+import { rewritten, signNow, stranger } from '../../src/log/signed-head-testing.ts';
 import { collect, collectUntil } from '../../src/log/testing.ts';
+import { uuidV7 } from '../../src/log/uuid-v7.ts';
 import { verifyLog } from '../../src/log/verify.ts';
 import { seeded } from './faults.ts';
 import { add, happened, cause, keepingSink, numberOf, type Trial, times } from './trial.ts';
@@ -119,10 +124,79 @@ export function describeEvidence(trial: () => Trial): void {
     });
   });
 
+  describe('a batch written without the key', () => {
+    /** After the newest batch, through the store's own door: as somebody who may write to it would. */
+    async function forge(partition: Partition, authenticity?: Authenticity): Promise<number> {
+      const driver = await trial().driver();
+      const { head } = await driver.bounds(partition);
+      const [stored] = await collect(driver.read(partition, head));
+      const last = decodeBatch(stored?.batch ?? expect.unreachable());
+      const id = uuidV7(realWorld);
+      const event = JSON.stringify({
+        ...{
+          id,
+          stream: 'mallory-1',
+          type: 'trial.happened',
+          actor: 'admin',
+          requestId: 'r',
+          data: { n: 0 },
+        },
+        ...{ revision: 1, at: cause.at },
+      });
+      const firstPosition = last.firstPosition + last.events.length;
+      const header = { partition, slot: head + 1, firstPosition, previous: last.hash, id, writer: 'w' };
+      const made = encodeBatch(header, [event], authenticity);
+      const after = { slot: head, hash: last.hash };
+      expect(await driver.append(partition, after, made)).toEqual({ status: 'committed' });
+      return head + 1;
+    }
+
+    it.each(['state', 'presence', 'audit'] as const)(
+      'is refused in %s by who has the log open, who opens it and who verifies it',
+      async (partition) => {
+        for (const by of [undefined, stranger]) {
+          const log = await trial().log();
+          await add(log[partition], 'a-1', 1);
+          const slot = await forge(partition, by);
+          const refused = { code: 'damaged', message: expect.stringMatching(/keyring/) as string };
+          await expect(log[partition].head()).rejects.toMatchObject(refused);
+          await expect(add(log[partition], 'a-1', 2)).rejects.toMatchObject(refused);
+          const later = await trial().log();
+          expect(later.stats()[partition].damage).toMatch(new RegExp(`^slot ${slot}: .*keyring`));
+          const driver = await trial().driver();
+          const { vault } = driver;
+          const authenticity = await readAuthenticity({ vault, keyring: trial().keyring });
+          expect((await verifyLog(driver, { authenticity })).bad).toMatchObject({ partition, slot });
+          await trial().store.spoil(partition, slot, () => undefined);
+        }
+      },
+    );
+
+    it('is told in a snapshot as well', async () => {
+      const log = await trial().log();
+      await add(log.state, 'a-1', 1);
+      const views = [{ name: 'trial.1', position: 1, state: { admin: 'alice' } }];
+      await log.takeSnapshot('state', views, { trim: false }, cause);
+      const { snapshots } = await trial().driver();
+      const key = (await snapshots.list('state/')).find((one) => one.endsWith('/manifest')) ?? '';
+      const text = Buffer.from((await snapshots.get(key)) ?? [])
+        .subarray(32)
+        .toString()
+        .replace(/,"mac":"[0-9a-f]{64}"/, '');
+      await snapshots.remove(key);
+      await snapshots.create(key, Buffer.concat([hash('sha256', text, 'buffer'), Buffer.from(text)]));
+      const sink = keepingSink();
+      const later = await trial().log({ sink });
+      expect(await later.state.snapshot('trial.1')).toBeUndefined();
+      expect(sink.lines.join()).toContain('it has no MAC, and those of this log have one');
+      expect(await later.state.head()).toBe(2);
+    });
+  });
+
   describe('a log that a newer version wrote', () => {
     it('is refused as such, not as damaged', async () => {
       await written();
-      const content = Buffer.concat([Buffer.of(2), Buffer.alloc(100, 'newer')]);
+      const content = Buffer.concat([Buffer.of(3), Buffer.alloc(100, 'newer')]);
       const newer = Buffer.concat([content, hash('sha256', content, 'buffer')]);
       await trial().store.spoil('state', 9, () => newer);
       await expect(trial().log()).rejects.toMatchObject({

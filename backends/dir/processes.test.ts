@@ -11,7 +11,7 @@ import { silentLog } from '../../src/base/log-sink.ts';
 import { realWorld } from '../../src/base/world.ts';
 import type { ClusterLog } from '../../src/log/event-log.ts';
 import type { StreamName } from '../../src/log/event.ts';
-import { memoryKeyring } from '../../src/log/keyring.ts';
+import { sharedTestKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
 import { verifyLog } from '../../src/log/verify.ts';
 import { times } from '../conformance/trial.ts';
@@ -61,7 +61,7 @@ class Writer {
 const open = async (path: string): Promise<ClusterLog> =>
   openLog({
     driver: await openDirectoryDriver({ path }),
-    keyring: memoryKeyring(),
+    keyring: sharedTestKeyring,
     world: realWorld,
     writer: 'test',
     sink: silentLog,

@@ -11,7 +11,7 @@ import { silentLog } from '../../src/base/log-sink.ts';
 import { realWorld } from '../../src/base/world.ts';
 import { noHash, ownHash } from '../../src/log/batch.ts';
 import type { EventLog } from '../../src/log/event-log.ts';
-import { memoryKeyring } from '../../src/log/keyring.ts';
+import { sharedTestKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
 import type { Place } from '../../src/log/slot-driver.ts';
 import { verifyLog } from '../../src/log/verify.ts';
@@ -21,7 +21,7 @@ const [disk = ''] = process.argv.slice(2);
 const path = join(disk, 'log');
 const log = await openLog({
   driver: await openDirectoryDriver({ path }),
-  keyring: memoryKeyring(),
+  keyring: sharedTestKeyring,
   world: realWorld,
   writer: 'full-disk',
   sink: silentLog,

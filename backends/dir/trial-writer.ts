@@ -4,14 +4,14 @@
  */
 import { silentLog } from '../../src/base/log-sink.ts';
 import { realWorld } from '../../src/base/world.ts';
-import { memoryKeyring } from '../../src/log/keyring.ts';
+import { sharedTestKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
 import { openDirectoryDriver } from './open.ts';
 
 const [path = '', name = '', streams = '1'] = process.argv.slice(2);
 const log = await openLog({
   driver: await openDirectoryDriver({ path }),
-  keyring: memoryKeyring(),
+  keyring: sharedTestKeyring,
   world: realWorld,
   writer: name,
   sink: silentLog,

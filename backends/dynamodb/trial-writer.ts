@@ -4,7 +4,7 @@
  */
 import { silentLog } from '../../src/base/log-sink.ts';
 import { realWorld } from '../../src/base/world.ts';
-import { memoryKeyring } from '../../src/log/keyring.ts';
+import { sharedTestKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
 import { openDynamodbDriver } from './open.ts';
 
@@ -26,7 +26,7 @@ const log = await openLog({
     },
     { sink: silentLog, world: realWorld },
   ),
-  keyring: memoryKeyring(),
+  keyring: sharedTestKeyring,
   world: realWorld,
   writer: name,
   sink: silentLog,

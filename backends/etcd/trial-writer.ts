@@ -4,7 +4,7 @@
  */
 import { silentLog } from '../../src/base/log-sink.ts';
 import { realWorld } from '../../src/base/world.ts';
-import { memoryKeyring } from '../../src/log/keyring.ts';
+import { sharedTestKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
 import { openEtcdDriver } from './open.ts';
 
@@ -14,7 +14,7 @@ const log = await openLog({
     { peers: [peer], prefix, insecure: false, dialTimeoutMs: 10_000 },
     { sink: silentLog, world: realWorld },
   ),
-  keyring: memoryKeyring(),
+  keyring: sharedTestKeyring,
   world: realWorld,
   writer: name,
   sink: silentLog,

@@ -8,7 +8,7 @@ import { realWorld } from '../../src/base/world.ts';
 import type { AuditEvent } from '../../src/domain/audit-event.ts';
 import type { ClusterLog } from '../../src/log/event-log.ts';
 import type { Cause } from '../../src/log/event.ts';
-import { memoryKeyring } from '../../src/log/keyring.ts';
+import { sharedTestKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
 
 /**
@@ -26,7 +26,7 @@ const cause = (): Cause => ({ at: realWorld.now(), actor: 'user:bench', requestI
 const open = async (): Promise<ClusterLog> =>
   openLog({
     driver: await openDirectoryDriver({ path }),
-    keyring: memoryKeyring(realWorld),
+    keyring: sharedTestKeyring,
     world: realWorld,
     writer: 'bench',
     sink: silentLog,

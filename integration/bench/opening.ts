@@ -4,7 +4,7 @@ import { silentLog } from '../../src/base/log-sink.ts';
 import { realWorld } from '../../src/base/world.ts';
 import type { ClusterLog } from '../../src/log/event-log.ts';
 import type { Cause } from '../../src/log/event.ts';
-import { memoryKeyring } from '../../src/log/keyring.ts';
+import { sharedTestKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
 import type { SlotDriver } from '../../src/log/slot-driver.ts';
 
@@ -13,7 +13,7 @@ const factsInAppend = 500;
 const streams = 1_000;
 
 const open = (driver: SlotDriver): Promise<ClusterLog> =>
-  openLog({ driver, keyring: memoryKeyring(), world: realWorld, writer: 'bench', sink: silentLog });
+  openLog({ driver, keyring: sharedTestKeyring, world: realWorld, writer: 'bench', sink: silentLog });
 
 /** Writes `events` events of about 300 B over a thousand streams, as a long life of a cluster does. */
 export async function fill(driver: SlotDriver, events: number): Promise<void> {

@@ -8,7 +8,7 @@ import { silentLog } from '../../src/base/log-sink.ts';
 import { realWorld } from '../../src/base/world.ts';
 import type { ClusterLog, EventLog } from '../../src/log/event-log.ts';
 import type { Cause } from '../../src/log/event.ts';
-import { memoryKeyring } from '../../src/log/keyring.ts';
+import { sharedTestKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
 import type { SlotDriver } from '../../src/log/slot-driver.ts';
 import { fill, keepSnapshot, openInProcess } from './opening.ts';
@@ -36,7 +36,7 @@ export interface RawClient {
 const callers = 256;
 const cause = (): Cause => ({ at: realWorld.now(), actor: 'user:bench', requestId: realWorld.uuid() });
 const open = async (driver: SlotDriver): Promise<ClusterLog> =>
-  openLog({ driver, keyring: memoryKeyring(), world: realWorld, writer: 'bench', sink: silentLog });
+  openLog({ driver, keyring: sharedTestKeyring, world: realWorld, writer: 'bench', sink: silentLog });
 const secondsSince = (began: number): number => (performance.now() - began) / 1000;
 const percentile = (values: readonly number[], p: number): number =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor((values.length * p) / 100))] ??

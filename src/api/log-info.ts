@@ -34,6 +34,8 @@ export const partitionInfo = z.object({
   signedHead: signedHead.optional(),
   unsigned: count,
   wentBack: z.string().optional(),
+  /** The first slot that has a MAC; absent while none has, or from a server that knows of none. */
+  authenticFrom: count.optional(),
 });
 
 /** The log as the auth server that answers sees it: what lies in the store, and what only that server knows. */

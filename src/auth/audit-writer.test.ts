@@ -6,7 +6,7 @@ import type { AuditNumbers } from '../domain/audit.ts';
 import { type AuditEvent, auditEvent } from '../domain/audit-event.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import type { Cause } from '../log/event.ts';
-import { memoryKeyring } from '../log/keyring.ts';
+import { sharedTestKeyring } from '../log/keyring.ts';
 import { memoryDriver, type MemoryStore, memoryStore } from '../log/memory-driver.ts';
 import { openLog } from '../log/open-log.ts';
 import { collect } from '../log/testing.ts';
@@ -33,7 +33,7 @@ async function open(): Promise<ClusterLog> {
         }
       },
     },
-    keyring: memoryKeyring(realWorld),
+    keyring: sharedTestKeyring,
     world: realWorld,
     writer: 'w',
     sink: silentLog,

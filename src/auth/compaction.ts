@@ -29,6 +29,11 @@ const everyEvents = 10_000;
 /** What is trimmed is at least so old: a fold that begins there rests on it (`saidAgainWithinMs`). */
 export const presenceEveryMs = 5 * minute;
 const checkEveryMs = 15 * second;
+/**
+ * So long nobody of an older release has written anything before the log is sealed: an auth server that runs renews itself
+ * more often, and so does one that only drains.
+ */
+export const sealAfterMs = 10 * minute;
 
 /**
  * Keeps opening fast and presence small. Any auth server may do it; the log lets only one finish. `state` and `audit`
@@ -50,16 +55,40 @@ export function startCompaction(options: CompactionOptions): Compaction {
     return eventsSinceSnapshot > 0 && world.monotonic() - presenceAt >= presenceEveryMs;
   };
 
+  const keptOf = (partition: Partition): readonly ViewState[] =>
+    partition === 'audit' ? [] : views.stored(partition);
+  const trimOf = (partition: Partition): { readonly trim: boolean } => ({ trim: partition === 'presence' });
+
   const take = async (partition: Partition): Promise<void> => {
-    const kept: readonly ViewState[] = partition === 'audit' ? [] : views.stored(partition);
     const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
-    const taken = await log.takeSnapshot(partition, kept, { trim: partition === 'presence' }, cause);
+    const taken = await log.takeSnapshot(partition, keptOf(partition), trimOf(partition), cause);
     if (partition === 'presence') presenceAt = world.monotonic();
     metrics.add('log_snapshots_total', 1, { partition, outcome: taken.status });
     sink.debug('a snapshot was asked for', { partition, ...taken });
   };
 
+  /** Once none of an older release runs any more, which could write nothing afterwards. */
+  const seal = async (): Promise<void> => {
+    const stats = log.stats();
+    const open = partitions.filter((one) => stats[one].slot > 0 && stats[one].authenticFrom === undefined);
+    if (partitions.some((one) => stats[one].withoutOlderReleaseMs < sealAfterMs)) return;
+    for (const partition of open) {
+      const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
+      const outcome = await log.seal(partition, keptOf(partition), trimOf(partition), cause);
+      if (outcome === 'sealed')
+        sink.warn(
+          'each batch of the log has a MAC from now on: what precedes is taken as it was found in the store, and releases that wrote none can neither read what comes nor write',
+          { partition, slot: log.stats()[partition].authenticFrom },
+        );
+    }
+  };
+
   const run = async (): Promise<void> => {
+    try {
+      await seal();
+    } catch (e) {
+      sink.warn('the log could not be sealed, which is tried again', { reason: messageOf(e) });
+    }
     for (const partition of partitions) {
       metrics.set('log_events_since_snapshot', log.stats()[partition].eventsSinceSnapshot, { partition });
       if (!isDue(partition)) continue;

@@ -12,6 +12,10 @@ export const guardedLog = (log: ClusterLog, require: () => void): ClusterLog => 
     require();
     return log.takeSnapshot(...snapshot);
   },
+  seal: async (...sealing) => {
+    require();
+    return log.seal(...sealing);
+  },
   lookFor: (...known) => log.lookFor(...known),
   recovery: (partition) => log.recovery(partition),
   recover: async (...recovery) => {

@@ -1,20 +1,26 @@
 import { CodedError } from '../base/errors.ts';
-import { parseDuration } from '../process/config-scalars.ts';
+import {
+  type Bounds,
+  instantOf,
+  longestMs,
+  parseCount,
+  parseInstant,
+  readDuration,
+} from '../base/quantities.ts';
 
 export { formatGoDuration } from './go-duration.ts';
+
+/** Longer than anything that is given out lives; what a command allows is said by the auth server. */
+const ttl: Bounds = { min: 1_000, max: longestMs };
 
 /**
  * A duration flag in Go's form, in whole seconds.
  * @throws CodedError `bad_request` naming the flag.
  */
 export function parseTtl(text: string, flag: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined || ms < 1000)
-    throw new CodedError(
-      'bad_request',
-      `${flag}: invalid duration "${text}", accepted format '10h' or '1m30s'`,
-    );
-  return Math.floor(ms / 1000);
+  const read = readDuration(text, ttl);
+  if (typeof read === 'number') return Math.floor(read / 1000);
+  throw new CodedError('bad_request', `${flag}: ${read.fault}`);
 }
 
 /**
@@ -22,13 +28,30 @@ export function parseTtl(text: string, flag: string): number {
  * @throws CodedError `bad_request` naming the flag.
  */
 export function parseMoment(text: string, now: string, flag: string): string {
-  const ago = parseDuration(text);
-  if (ago !== undefined) return new Date(Date.parse(now) - ago).toISOString();
-  const at = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(at))
-    throw new CodedError(
-      'bad_request',
-      `${flag}: expected a time like 2026-01-31T08:00:00Z or a duration like 2h, got "${text}"`,
-    );
-  return new Date(at).toISOString();
+  const given = parseInstant(text);
+  if (given !== undefined) return given;
+  const ago = readDuration(text, { min: 0, max: longestMs });
+  if (typeof ago === 'number') return instantOf(Date.parse(now) - ago) ?? refuseMoment(text, flag);
+  if (/^\d+(\.\d+)?[a-z]/.test(text)) throw new CodedError('bad_request', `${flag}: ${ago.fault}`);
+  return refuseMoment(text, flag);
+}
+
+const refuseMoment = (text: string, flag: string): never => {
+  throw new CodedError(
+    'bad_request',
+    `${flag}: expected a time like 2026-01-31T08:00:00Z or a duration like 2h, got "${text.slice(0, 64)}"`,
+  );
+};
+
+/**
+ * A whole number.
+ * @throws CodedError `bad_request` naming the flag.
+ */
+export function parseNumber(text: string, bounds: Bounds, flag: string): number {
+  const value = parseCount(text, bounds);
+  if (value !== undefined) return value;
+  throw new CodedError(
+    'bad_request',
+    `${flag}: expected a number from ${bounds.min} to ${bounds.max}, got "${text.slice(0, 64)}"`,
+  );
 }

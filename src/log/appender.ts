@@ -2,6 +2,7 @@ import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
 import { type AppendCounters, noAppends } from './append-counters.ts';
+import type { Authenticity } from './authenticity.ts';
 import {
   type Batch,
   batchOverhead,
@@ -9,11 +10,13 @@ import {
   encodeBatch,
   maxBatchBytes,
   maxBatchEvents,
+  upToDate,
 } from './batch.ts';
 import { BatchSettler } from './batch-settler.ts';
 import type { Position, Revision, StreamName } from './event.ts';
 import { fenceError, fenceStream } from './fence.ts';
 import type { PartitionReader } from './partition-reader.ts';
+import { authenticityFor } from './seal.ts';
 import type { SlotDriver } from './slot-driver.ts';
 import { type EventDraft, placeEvent } from './stored-event.ts';
 import { uuidV7 } from './uuid-v7.ts';
@@ -35,6 +38,8 @@ export interface AppenderOptions {
   readonly settleMs: number;
   readonly maxWaiting: number;
   readonly maxWaitingBytes: number;
+  /** What makes MACs. */
+  readonly authenticity?: Authenticity | undefined;
 }
 
 /** Told while an append is under way. */
@@ -234,6 +239,8 @@ export class Appender {
   #build(members: readonly Waiting[]): Group {
     const { reader, writer, world } = this.#options;
     const { fold } = reader;
+    const streams = members.flatMap(({ writes }) => writes.map(({ stream }) => stream));
+    const authenticity = authenticityFor(fold, streams, this.#options.authenticity);
     const revisions = new Map<StreamName, Revision>();
     const texts: string[] = [];
     let at = fold.lastAt;
@@ -253,9 +260,10 @@ export class Appender {
         firstPosition: fold.position + 1,
         previous: fold.hash,
         id: uuidV7(world),
-        writer,
+        writer: authenticity ? writer : upToDate(writer),
       },
       texts,
+      authenticity,
     );
     // Read back before it is written: what no reader could fold must never reach the store.
     const batch = decodeBatch(stored);

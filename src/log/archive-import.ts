@@ -1,6 +1,7 @@
 import { CodedError, isCoded } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
 import type { Archive } from './archive-read.ts';
+import { authenticityKeyId } from './authenticity.ts';
 import { decodeBatch } from './batch.ts';
 import { putValue, requireSnapshot } from './copy-blobs.ts';
 import { isEmpty } from './copy.ts';
@@ -196,7 +197,8 @@ async function putStoreKeyring(archive: Archive, target: SlotDriver): Promise<vo
 }
 
 async function sealedIn(archive: Archive, lacking: readonly Lacking[]): Promise<ReadonlySet<string>> {
-  const keys = new Set<string>();
+  // That of the log itself belongs to all of them.
+  const keys = new Set<string>([vaultKey(authenticityKeyId)]);
   for (const { partition, after } of lacking)
     for await (const { batch } of archive.driver.read(partition, after + 1))
       for (const { sealed } of decodeBatch(batch).events)

@@ -19,6 +19,7 @@ import { refuseUnfinished } from './copy-mark.ts';
 import { type Partition, partitions } from './event.ts';
 import { wasGivenUp } from './given-up.ts';
 import { isStoreKey } from './keyring-store.ts';
+import { refuseStoreKeys } from './keys-in-store.ts';
 import { PartitionFold } from './partition-fold.ts';
 import { damaged, damageError } from './reader-condition.ts';
 import { isLasting } from './data-keys.ts';
@@ -32,6 +33,8 @@ export interface ExportOptions {
   readonly exportedAt: string;
   /** Whether the wrapped data keys go with it. Without them what is sealed stays so, wherever it is imported. */
   readonly secrets: boolean;
+  /** Whether keys go with it that lie in the store itself, and open the data keys: the file alone is the cluster then. */
+  readonly storeKeys: boolean;
 }
 
 export interface Exported extends ArchiveEnd {
@@ -43,12 +46,14 @@ export interface Exported extends ArchiveEnd {
 /**
  * Writes the log to a new file (0600), beside a running cluster: each partition as it is when it is read. The file
  * appears under its name when it is whole.
- * @throws CodedError `already_exists` when there is a file; `damaged`, naming the slot; `not_found` for an empty store.
+ * @throws CodedError `already_exists` when there is a file; `bad_request` when secrets are asked for that open by keys of the
+ * store itself, without those; `damaged`, naming the slot; `not_found` for an empty store.
  */
 export async function exportLog(path: string, options: ExportOptions): Promise<Exported> {
   const temporary = `${path}.${process.pid}.part`;
   await refuseUnfinished(options.source);
   await refuseExisting(path);
+  if (options.secrets && !options.storeKeys) await refuseStoreKeys(options.source, 'the archive');
   const file = await open(temporary, 'wx', 0o600);
   try {
     const writer = new EntryWriter(file);
@@ -96,7 +101,7 @@ async function syncDirectory(path: string): Promise<void> {
 }
 
 async function writeAll(writer: EntryWriter, options: ExportOptions): Promise<ArchiveEnd> {
-  const { source, from, exportedAt, secrets } = options;
+  const { source, from, exportedAt, secrets, storeKeys } = options;
   await writer.add(kinds.header, encodeJson({ version: 1, exportedAt, from, secrets }));
   const written: ArchiveEnd['partitions'] = [];
   let snapshots = 0;
@@ -112,8 +117,8 @@ async function writeAll(writer: EntryWriter, options: ExportOptions): Promise<Ar
   let dataKeys = 0;
   if (secrets)
     for (const [store, lasting] of [
-      [source.vault, isLasting],
-      [source.meta, isStoreKey],
+      [source.vault, (key: string) => isLasting(key) && (storeKeys || !isStoreKey(key))],
+      [source.meta, (key: string) => storeKeys && isStoreKey(key)],
     ] as const)
       for (const key of (await store.list('')).filter(lasting)) {
         const value = await store.get(key);

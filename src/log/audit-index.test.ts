@@ -7,7 +7,7 @@ import { BlobCopy } from './copy-blobs.ts';
 import type { ClusterLog } from './event-log.ts';
 import type { Cause, StreamName } from './event.ts';
 import { IndexUpkeep } from './index-upkeep.ts';
-import { memoryKeyring } from './keyring.ts';
+import { memoryKeyring, noKeyring } from './keyring.ts';
 import { commonOf, wholeManifest } from './manifest.ts';
 import { memoryDriver, type MemoryStore, memoryStore } from './memory-driver.ts';
 import { openLog } from './open-log.ts';
@@ -52,7 +52,12 @@ async function otherFold() {
   const fold = new PartitionFold('audit');
   for await (const { batch } of driver.read('audit', 1)) fold.admit(decodeBatch(batch));
   const snapshots = new SnapshotStore(driver.snapshots, 'audit', silentLog);
-  const upkeep = new IndexUpkeep(driver, snapshots, silentLog);
+  const upkeep = new IndexUpkeep({
+    driver,
+    snapshots,
+    sink: silentLog,
+    decode: ({ batch }) => Promise.resolve(decodeBatch(batch)),
+  });
   upkeep.attach(fold);
   if (!(fold.streams instanceof SegmentedStreams)) throw new Error('audit has segments');
   return { fold, streams: fold.streams, snapshots, upkeep };
@@ -199,7 +204,13 @@ describe('the index of audit', () => {
   });
 
   it('goes on from a snapshot of the release before, which has all streams in it', async () => {
-    const log = await handle();
+    const log = await openLog({
+      driver: memoryDriver(store),
+      keyring: noKeyring,
+      world: realWorld,
+      writer: 'the release before',
+      sink: silentLog,
+    });
     await fill(log, 0, 3_000);
     const whole = new HeapStreams();
     const fold = new PartitionFold('audit');
@@ -228,7 +239,7 @@ describe('the index of audit', () => {
     await snapshot(log);
     const target = memoryStore();
     target.slots.set('audit', new Map(store.slots.get('audit')));
-    await new BlobCopy(memoryDriver(store), memoryDriver(target)).snapshots();
+    await new BlobCopy(memoryDriver(store), memoryDriver(target), false).snapshots();
     const report = (await verifyLog(memoryDriver(target))).partitions[2];
     expect(report).toMatchObject({ snapshots: 1, damagedSnapshots: [] });
   });

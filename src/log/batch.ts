@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { CodedError, messageOf } from '../base/errors.ts';
+import { type Authenticity, macBytes, macKeyIdBytes } from './authenticity.ts';
 import { type Partition, partitions, type Position, type Recorded } from './event.ts';
 import { readEvents } from './stored-event.ts';
 import { isUuidV7, uuidBytes, uuidText } from './uuid-v7.ts';
@@ -13,6 +14,9 @@ import { isUuidV7, uuidBytes, uuidText } from './uuid-v7.ts';
  * The own hash is SHA-256 over everything before it. Slot and partition are inside, so that a batch that was moved
  * is found as well as one that was changed. Of every later version the first byte and the own hash at the end stay as they
  * are: so one that a newer version wrote is told from one that was damaged.
+ *
+ * Version 2 has, before the own hash, `8 key id | 32 MAC` over everything before the MAC: only who holds the key of the log
+ * can write it (RFD 0022).
  */
 export interface BatchHeader {
   readonly partition: Partition;
@@ -27,13 +31,15 @@ export interface BatchHeader {
 }
 
 export interface Batch extends BatchHeader {
+  readonly version: 1 | 2;
   readonly hash: Buffer;
   readonly events: readonly Recorded[];
   /** Size as stored. */
   readonly bytes: number;
 }
 
-export const batchVersion = 1;
+/** The newest version that is understood here, and the first that has a MAC. */
+export const batchVersion = 2;
 export const hashBytes = 32;
 export const noHash: Buffer = Buffer.alloc(hashBytes);
 /** Own hash of a batch as it is stored: of every version its last 32 bytes. Says nothing about whether the rest is sound. */
@@ -51,17 +57,36 @@ export const maxBatchEvents = 512;
 export const maxBatchBytes = 320 * 1024;
 
 const fixedBytes = 1 + 8 + 8 + hashBytes + 16;
+/** What version 2 has more. */
+const sealBytes = macKeyIdBytes + macBytes;
 
-/** Bytes of a batch beside its events and the commas between them. */
+/**
+ * Behind the writer in a batch of version 1, when who wrote it understands version 2: so it is seen when nobody of an
+ * older release writes any more.
+ */
+const readsNewer = ' reads 2';
+
+/** The writer, as it is given in a batch of version 1. */
+export const upToDate = (writer: string): string => `${writer}${readsNewer}`;
+
+/** Whether a process wrote it that would not understand version 2. */
+export const isByOlderRelease = ({ version, writer }: Pick<Batch, 'version' | 'writer'>): boolean =>
+  version === 1 && !writer.endsWith(readsNewer);
+
+/** Bytes of a batch beside its events and the commas between them. At most: not every version needs all. */
 export const batchOverhead = (partition: Partition, writer: string): number =>
-  fixedBytes + 2 + partition.length + Buffer.byteLength(writer) + 2 + 2 + hashBytes;
+  fixedBytes + 2 + partition.length + Buffer.byteLength(upToDate(writer)) + 2 + 2 + sealBytes + hashBytes;
 
-/** `events` are texts of `placeEvent`. */
-export function encodeBatch(header: BatchHeader, events: readonly string[]): Buffer {
+/** `events` are texts of `placeEvent`. With `authenticity` it is of version 2, else of version 1. */
+export function encodeBatch(
+  header: BatchHeader,
+  events: readonly string[],
+  authenticity?: Authenticity,
+): Buffer {
   const writer = Buffer.from(header.writer);
   if (writer.length === 0 || writer.length > 255) throw new RangeError('a writer has 1 to 255 bytes');
   const fixed = Buffer.alloc(fixedBytes);
-  fixed[0] = batchVersion;
+  fixed[0] = authenticity ? 2 : 1;
   fixed.writeBigUInt64BE(BigInt(header.slot), 1);
   fixed.writeBigUInt64BE(BigInt(header.firstPosition), 9);
   fixed.set(header.previous, 17);
@@ -76,9 +101,51 @@ export function encodeBatch(header: BatchHeader, events: readonly string[]): Buf
     writer,
     count,
     Buffer.from(`[${events.join(',')}]`),
+    ...(authenticity ? [authenticity.keyId] : []),
   ]);
-  return Buffer.concat([content, hash('sha256', content, 'buffer')]);
+  const whole = authenticity ? Buffer.concat([content, authenticity.mac('batch', content)]) : content;
+  return Buffer.concat([whole, hash('sha256', whole, 'buffer')]);
 }
+
+/**
+ * What is wrong with the MAC of a batch that decodes; undefined when it is good, or of version 1, which has none.
+ * @param stored the bytes it was decoded from.
+ */
+export function macFault(stored: Uint8Array, authenticity: Authenticity): string | undefined {
+  const { keyId } = authenticity;
+  const bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength);
+  if (bytes[0] === 1) return undefined;
+  const mac = bytes.subarray(-macBytes - hashBytes, -hashBytes);
+  const content = bytes.subarray(0, -macBytes - hashBytes);
+  const named = content.subarray(-macKeyIdBytes);
+  if (!named.equals(keyId))
+    return `its MAC is under the key ${named.toString('hex')}, and that of this log is ${keyId.toString('hex')}: somebody wrote it who does not hold the keyring`;
+  return authenticity.holds('batch', content, mac)
+    ? undefined
+    : 'it does not have its MAC: somebody wrote it who does not hold the keyring';
+}
+
+/** How a stored batch hangs in the chain, without a look at its events; undefined when it is no batch, or not sound. */
+export function linkOf(
+  stored: Uint8Array,
+):
+  | { readonly version: number; readonly slot: number; readonly previous: Buffer; readonly hash: Buffer }
+  | undefined {
+  const bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength);
+  if (bytes.length < fixedBytes + hashBytes) return undefined;
+  const own = ownHash(stored);
+  if (!hash('sha256', bytes.subarray(0, -hashBytes), 'buffer').equals(own)) return undefined;
+  const [version = 0] = bytes;
+  return {
+    version,
+    slot: Number(bytes.readBigUInt64BE(1)),
+    previous: Buffer.from(bytes.subarray(17, 17 + hashBytes)),
+    hash: Buffer.from(own),
+  };
+}
+
+/** Whether a stored batch is of the version that has a MAC, or of a later one. Looks at its first byte only. */
+export const hasMac = (stored: Uint8Array): boolean => (stored[0] ?? 0) >= 2;
 
 /**
  * Reads what `encodeBatch` wrote, and nothing else.
@@ -108,10 +175,8 @@ function read(bytes: Buffer): Batch {
   const content = bytes.subarray(0, -hashBytes);
   const own = bytes.subarray(-hashBytes);
   if (!hash('sha256', content, 'buffer').equals(own)) throw damaged('the bytes do not have their hash');
-  const [version = 0] = bytes;
-  if (version > batchVersion) throw newer(version);
-  if (version !== batchVersion) throw damaged(`version ${version} is not known`);
-  const cursor = new Cursor(content, fixedBytes);
+  const version = versionOf(content);
+  const cursor = new Cursor(version === 2 ? content.subarray(0, -sealBytes) : content, fixedBytes);
   const partition = partitionOf(cursor.text(cursor.u8()));
   const writer = cursor.text(cursor.u8());
   const count = cursor.u16();
@@ -123,6 +188,7 @@ function read(bytes: Buffer): Batch {
   const events = readEvents(cursor.rest(), firstPosition);
   if (events.length !== count || count === 0) throw damaged('the number of events is wrong');
   return {
+    version,
     partition,
     slot,
     firstPosition,
@@ -133,6 +199,14 @@ function read(bytes: Buffer): Batch {
     events,
     bytes: bytes.length,
   };
+}
+
+function versionOf(content: Buffer): Batch['version'] {
+  const [version = 0] = content;
+  if (version > batchVersion) throw newer(version);
+  if (version !== 1 && version !== 2) throw damaged(`version ${version} is not known`);
+  if (version === 2 && content.length < fixedBytes + sealBytes) throw damaged('too short for a batch');
+  return version;
 }
 
 function partitionOf(name: string): Partition {

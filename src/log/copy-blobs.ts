@@ -5,6 +5,7 @@ import { type Partition, partitions } from './event.ts';
 import { markKey } from './copy-mark.ts';
 import { isLasting } from './data-keys.ts';
 import { runsFolder } from './index-runs.ts';
+import { isStoreKey } from './keyring-store.ts';
 import { type BlobStore, maxReplacedBytes, type SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
 import { restoreFold } from './snapshots.ts';
@@ -25,25 +26,33 @@ export class BlobCopy {
   readonly #meta = new Map<string, string>();
   readonly #snapshots = new Map<string, string>();
 
-  constructor(source: Stores, target: Stores) {
+  readonly #storeKeys: boolean;
+
+  /** @param storeKeys whether keys go along that lie in the source itself, and open its data keys. */
+  constructor(source: Stores, target: Stores, storeKeys: boolean) {
     this.#source = source;
     this.#target = target;
+    this.#storeKeys = storeKeys;
   }
 
   /** Data keys that were destroyed at the source are destroyed at the target. Answers how many there are. */
   async vault(): Promise<number> {
-    const keys = (await this.#source.vault.list('')).filter(isLasting);
+    const keys = (await this.#source.vault.list('')).filter((key) => isLasting(key) && this.#takes(key));
     await this.#put('vault', keys, this.#vault);
     await destroyOthers(this.#target.vault, new Set(keys));
     return keys.length;
   }
 
-  /** The keyring of the store. The mark of this copy is the target's own. */
+  /** With the keys of the store itself only where that was asked for. The mark of this copy is the target's own. */
   async meta(): Promise<void> {
-    const lasting = (key: string): boolean => key !== markKey;
+    const lasting = (key: string): boolean => key !== markKey && this.#takes(key);
     const keys = (await this.#source.meta.list('')).filter(lasting);
     await this.#put('meta', keys, this.#meta);
     await destroyOthers(this.#target.meta, new Set([...keys, markKey]));
+  }
+
+  #takes(key: string): boolean {
+    return this.#storeKeys || !isStoreKey(key);
   }
 
   /** Only whole snapshots; the manifest of each is written last. */

@@ -1,6 +1,7 @@
 import { CodedError, isCoded } from '../base/errors.ts';
 import { silentLog } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
+import type { Authenticity } from './authenticity.ts';
 import type { CopiedPartition } from './copy-slots.ts';
 import type { ClusterLog } from './event-log.ts';
 import { type Cause, type Fact, type Partition, partitions } from './event.ts';
@@ -9,11 +10,19 @@ import { noKeyring } from './keyring.ts';
 import { openLog } from './open-log.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
-/** The log on a driver that stays its opener's: closing the log leaves the driver open. Opens no secrets. */
-export const openToMove = (driver: SlotDriver, world: World): Promise<ClusterLog> =>
+/**
+ * The log on a driver that stays its opener's: closing the log leaves the driver open. Opens no secrets.
+ * @param authenticity takes part when facts are to be appended.
+ */
+export const openToMove = (
+  driver: SlotDriver,
+  world: World,
+  authenticity?: Authenticity,
+): Promise<ClusterLog> =>
   openLog({
     driver: { ...driver, close: () => Promise.resolve() },
     keyring: noKeyring,
+    authenticity,
     world,
     writer: 'tctl',
     sink: silentLog,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { realWorld } from '../base/world.ts';
-import { add, cause, fact, fill, Move, open } from './copy-testing.ts';
+import { add, cause, fact, fill, keyring, Move, open } from './copy-testing.ts';
 import { abortCopy, copyLog } from './copy.ts';
 import { partitions, type StreamName } from './event.ts';
 import { memoryDriver, memoryStore } from './memory-driver.ts';
@@ -103,7 +103,7 @@ describe('a copy that is stopped at any call of a store, again and again', () =>
 
 describe('giving up a copy', () => {
   const abort = (to: SlotDriver | undefined): Promise<void> =>
-    abortCopy({ source: memoryDriver(move.source), target: to, world: realWorld, cause });
+    abortCopy({ source: memoryDriver(move.source), target: to, world: realWorld, keyring, cause });
 
   /** Fences the source, and dies before the target has opened. */
   async function halfWay(): Promise<void> {

@@ -11,7 +11,7 @@ import type { SlotDriver } from './slot-driver.ts';
 import { verifyLog } from './verify.ts';
 
 export const cause: Cause = { at: '2026-01-01T00:00:00.000Z', actor: 'admin', requestId: 'r1' };
-const keyring = memoryKeyring();
+export const keyring = memoryKeyring();
 
 /** The log of a daemon on a store. */
 export const open = (store: MemoryStore): Promise<ClusterLog> =>
@@ -65,6 +65,8 @@ export class Move {
       from: 'the old place',
       to: 'the new place',
       world: realWorld,
+      keyring,
+      storeKeys: false,
       cause,
       progress: () => undefined,
       patienceMs: 0,

@@ -1,5 +1,6 @@
 import { CodedError } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
+import { type Authenticity, readAuthenticity } from './authenticity.ts';
 import { decodeBatch, maxBatchBytes } from './batch.ts';
 import { BlobCopy, requireSnapshot } from './copy-blobs.ts';
 import { abandonTarget, fenceSource, liftFence, openTarget, openToMove, wasMigrated } from './copy-fence.ts';
@@ -8,6 +9,8 @@ import { type CopiedPartition, SlotCopy } from './copy-slots.ts';
 import type { ClusterLog } from './event-log.ts';
 import { type Cause, partitions } from './event.ts';
 import type { Fence } from './fence.ts';
+import type { Keyring } from './keyring.ts';
+import { refuseStoreKeys } from './keys-in-store.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
 export interface CopyOptions {
@@ -17,6 +20,10 @@ export interface CopyOptions {
   readonly from: string;
   readonly to: string;
   readonly world: World;
+  /** That of the log: the facts that end it here and open it there have MACs, as every batch. */
+  readonly keyring: Keyring;
+  /** Whether keys go along that lie in the source itself, and open its data keys: the new store alone is the cluster then. */
+  readonly storeKeys: boolean;
   /** Of the facts that end the log at the source and open it at the target. */
   readonly cause: Cause;
   readonly progress: (step: CopyStep) => void;
@@ -49,7 +56,7 @@ const maxPasses = 10;
  * source; copies the rest and compares; opens the log at the target. What stops it on the way leaves the target marked
  * as unfinished: nobody opens it, and the same call goes on where this one stopped.
  * @throws CodedError `already_exists` when the target holds another log, `damaged` when the source is damaged,
- * `too_large` when the target does not take its batches, `not_found` when the source is empty: none of them
+ * `bad_request` when secrets open by keys of the source itself, which are not to go along; `too_large` when the target does not take its batches, `not_found` when the source is empty: none of them
  * changes the source. After the fence: what the stores throw.
  */
 export async function copyLog(options: CopyOptions): Promise<Copied> {
@@ -58,20 +65,33 @@ export async function copyLog(options: CopyOptions): Promise<Copied> {
   if (await isEmpty(source)) throw new CodedError('not_found', `there is no log in ${options.from}`);
   if (target.limits.maxBatchBytes < maxBatchBytes)
     throw new CodedError('too_large', `${options.to} takes smaller batches than the log makes`);
-  return withLog(source, world, async (from) => {
+  if (!options.storeKeys) await refuseStoreKeys(source, options.to);
+  const authenticity = await authenticityOf(options);
+  return withLog({ driver: source, world, authenticity }, async (from) => {
     const mark = await claim(options, fenceOf(from));
-    return mark === 'was copied' ? { status: mark } : move(options, from, mark.id);
+    return mark === 'was copied' ? { status: mark } : move(options, from, { id: mark.id, authenticity });
   });
 }
 
-async function move(options: CopyOptions, from: ClusterLog, id: string): Promise<Copied> {
+/** As the source has it: the vault of the target may not have it yet. */
+const authenticityOf = ({
+  source,
+  keyring,
+}: Pick<CopyOptions, 'source' | 'keyring'>): Promise<Authenticity | undefined> =>
+  readAuthenticity({ vault: source.vault, keyring });
+
+async function move(
+  options: CopyOptions,
+  from: ClusterLog,
+  { id, authenticity }: { readonly id: string; readonly authenticity: Authenticity | undefined },
+): Promise<Copied> {
   const { source, target, world, cause, progress } = options;
   const copies = partitions.map(
     (partition) => new SlotCopy({ partition, source, target, patienceMs: options.patienceMs ?? 30_000 }),
   );
-  const blobs = new BlobCopy(source, target);
+  const blobs = new BlobCopy(source, target, options.storeKeys);
   await copyMost(from, copies, blobs, options);
-  return withLog(target, world, async (to) => {
+  return withLog({ driver: target, world, authenticity }, async (to) => {
     const began = performance.now();
     await fenceSource(from, id, options.to, cause);
     progress({ status: 'fenced' });
@@ -161,7 +181,8 @@ async function claim(options: CopyOptions, fence: Fence | undefined): Promise<Co
     );
   if (fence !== undefined && fence.copy !== mark?.id) {
     if (mark === undefined && !(await isEmpty(target)))
-      if (await withLog(target, world, (log) => wasMigrated(log, fence.copy))) return 'was copied';
+      if (await withLog({ driver: target, world }, (log) => wasMigrated(log, fence.copy)))
+        return 'was copied';
     throw new CodedError(
       'unavailable',
       `${from} is fenced for another copy: ${fence.reason}, or give that copy up with tctl log copy --abort`,
@@ -182,15 +203,18 @@ async function claim(options: CopyOptions, fence: Fence | undefined): Promise<Co
  * another's.
  */
 export async function abortCopy(
-  options: Pick<CopyOptions, 'source' | 'world' | 'cause'> & { readonly target: SlotDriver | undefined },
+  options: Pick<CopyOptions, 'source' | 'world' | 'keyring' | 'cause'> & {
+    readonly target: SlotDriver | undefined;
+  },
 ): Promise<void> {
   const { source, target, world, cause } = options;
-  await withLog(source, world, async (log) => {
+  const authenticity = await authenticityOf(options);
+  await withLog({ driver: source, world, authenticity }, async (log) => {
     const fence = fenceOf(log);
     if (fence?.status !== 'moved')
       throw new CodedError('not_found', fence?.reason ?? 'no copy is to be given up: the log is not fenced');
     if (target !== undefined)
-      await withLog(target, world, async (copied) => {
+      await withLog({ driver: target, world, authenticity }, async (copied) => {
         const mark = await readMark(target);
         if (mark?.id !== fence.copy && !(await wasMigrated(copied, fence.copy)))
           throw new CodedError('not_found', `this is not where the log was being copied to: ${fence.reason}`);
@@ -213,11 +237,14 @@ export async function isEmpty(driver: SlotDriver): Promise<boolean> {
 }
 
 async function withLog<T>(
-  driver: SlotDriver,
-  world: World,
+  {
+    driver,
+    world,
+    authenticity,
+  }: { readonly driver: SlotDriver; readonly world: World; readonly authenticity?: Authenticity | undefined },
   act: (log: ClusterLog) => Promise<T>,
 ): Promise<T> {
-  const log = await openToMove(driver, world);
+  const log = await openToMove(driver, world, authenticity);
   try {
     return await act(log);
   } finally {

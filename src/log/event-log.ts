@@ -132,12 +132,19 @@ export type Compacted =
   /** Another process compacts this partition; it goes on, this one changed nothing that was kept. */
   | { readonly status: 'superseded' };
 
+/** `not now`: others were writing what it needs to stand still; `cannot be sealed`: there is no keyring here. */
+export type Sealed = 'sealed' | 'was sealed' | 'not now' | 'cannot be sealed';
+
 export interface PartitionStats {
   readonly position: Position;
   readonly slot: number;
   /** Own hash of the batch in `slot`, in hexadecimal: the chain up to there. */
   readonly hash: string;
   readonly streams: number;
+  /** The first slot that has a MAC; undefined while none has, in a log of an older release. */
+  readonly authenticFrom: number | undefined;
+  /** For how long this process has seen no batch that an older release wrote, whose batches have no MAC. Milliseconds. */
+  readonly withoutOlderReleaseMs: number;
   /** Of this process, since it opened the log. */
   readonly appends: number;
   readonly events: number;
@@ -200,6 +207,17 @@ export interface ClusterLog {
     options: { readonly trim: boolean },
     cause: Cause,
   ): Promise<Compacted>;
+  /**
+   * From here on each batch of the partition has a MAC (RFD 0022), and what precedes is taken as it is found. For a log
+   * that an older release began, once none of it writes any more: it does not understand what comes, and writes nothing
+   * after it. Takes a snapshot as well, as `takeSnapshot`.
+   */
+  seal(
+    partition: Partition,
+    views: readonly ViewState[],
+    options: { readonly trim: boolean },
+    cause: Cause,
+  ): Promise<Sealed>;
   /** What lies in the store beside the newest: looked up there at the call. */
   inspect(partition: Partition): Promise<PartitionContents>;
   /**

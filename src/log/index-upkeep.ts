@@ -1,10 +1,10 @@
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import { decodeBatch } from './batch.ts';
+import type { Batch } from './batch.ts';
 import { joins } from './joins.ts';
 import { PartitionFold } from './partition-fold.ts';
 import { SegmentedStreams } from './segmented-streams.ts';
-import type { SlotDriver } from './slot-driver.ts';
+import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 
 /** Streams in memory from which on it is looked for a snapshot that another process took, and how many more until again. */
@@ -16,13 +16,21 @@ export class IndexUpkeep {
   readonly #driver: SlotDriver;
   readonly #snapshots: SnapshotStore;
   readonly #sink: LogSink;
+  readonly #decode: (stored: StoredSlot) => Promise<Batch>;
   #limit = many;
   #running: Promise<void> | undefined;
 
-  constructor(driver: SlotDriver, snapshots: SnapshotStore, sink: LogSink) {
-    this.#driver = driver;
-    this.#snapshots = snapshots;
-    this.#sink = sink;
+  constructor(parts: {
+    readonly driver: SlotDriver;
+    readonly snapshots: SnapshotStore;
+    readonly sink: LogSink;
+    /** As the reader does it: only what is the log's own. */
+    readonly decode: (stored: StoredSlot) => Promise<Batch>;
+  }) {
+    this.#driver = parts.driver;
+    this.#snapshots = parts.snapshots;
+    this.#sink = parts.sink;
+    this.#decode = parts.decode;
   }
 
   /** From here on the fold mends its index by itself. */
@@ -81,10 +89,10 @@ export class IndexUpkeep {
   async #rebuild({ partition }: PartitionFold, streams: SegmentedStreams): Promise<void> {
     const until = streams.settledAt;
     const again = new PartitionFold(partition);
-    for await (const { slot, batch } of this.#driver.read(partition, 1)) {
-      if (slot > until) break;
+    for await (const stored of this.#driver.read(partition, 1)) {
+      if (stored.slot > until) break;
       try {
-        again.admit(decodeBatch(batch));
+        again.admit(await this.#decode(stored));
       } catch (e) {
         if (isCoded(e)) throw unreadable(e);
         throw e;

@@ -39,6 +39,10 @@ export const openStoreKeyring = (
 export const hasStoreKeyring = async (places: StoreKeyPlaces): Promise<boolean> =>
   (await placedKeys(places)).length > 0;
 
+/** The ids of its keys, the oldest first. */
+export const storeKeyIds = async (places: StoreKeyPlaces): Promise<string[]> =>
+  (await placedKeys(places)).flatMap(({ name }) => nameShape.exec(name)?.[2] ?? []);
+
 /** Adds a key that is the newest from then on. Answers its id. */
 export async function addStoreKey(
   places: StoreKeyPlaces,

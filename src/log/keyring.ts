@@ -137,6 +137,12 @@ export function keyringChain(first: Keyring, ...others: readonly Keyring[]): Key
 export const memoryKeyring = (world: Pick<World, 'randomBytes'> = realWorld): Keyring =>
   keyringOf([newKey(world)], world);
 
+/** The same in every process: for tests of several. */
+export const sharedTestKeyring: Keyring = keyringOf(
+  [{ id: '0000000000000000', key: new Uint8Array(32) }],
+  realWorld,
+);
+
 const withoutKeyring = (): Promise<never> =>
   Promise.reject(new CodedError('unavailable', 'the log was opened without a keyring'));
 

@@ -24,6 +24,8 @@ export interface PartitionInfo extends PartitionContents {
   readonly slot: number;
   readonly position: Position;
   readonly streams: number;
+  /** The first slot that has a MAC. */
+  readonly authenticFrom?: number;
   /** Of this process: who follows the partition, and how many events the slowest is behind; what waits to be stored. */
   readonly followers: number;
   readonly lag: number;
@@ -100,6 +102,7 @@ async function partitionInfo(log: ClusterLog, partition: Partition): Promise<Par
     lastCompaction: read?.lastCompaction,
     signedHead: read?.newest.head,
     unsigned: read === undefined ? 0 : unsignedEvents(read.newest, stats.position),
+    ...(stats.authenticFrom !== undefined && { authenticFrom: stats.authenticFrom }),
     ...(stats.wentBack !== undefined && { wentBack: stats.wentBack }),
   };
 }

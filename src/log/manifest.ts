@@ -30,6 +30,8 @@ const common = {
     })
     .optional(),
   views: z.record(z.string(), z.strictObject({ position: natural, digest: hex32 })),
+  /** As `PartitionFold.authenticFrom`. */
+  authenticFrom: natural.optional(),
 };
 type Index = [name: string, revision: number, slots: number[], firstRevisions: number[]];
 /** Looked through by hand: there may be a million, and a schema of each would hold up a start for seconds. */
@@ -82,6 +84,7 @@ export const commonOf = (fold: PartitionFold, rest: Pick<Common, 'takenAt' | 'fl
   ...rest,
   signposts: fold.signposts.map((one) => [one.slot, one.firstPosition, one.firstAt]),
   ...(fold.fence && { fence: fold.fence }),
+  ...(fold.authenticFrom !== undefined && { authenticFrom: fold.authenticFrom }),
 });
 
 export const wholeManifest = (about: Common, streams: HeapStreams): Manifest => ({
@@ -116,6 +119,7 @@ export function foldOf(manifest: Manifest): PartitionFold {
   fold.lastAt = manifest.lastAt;
   fold.compactedAt = manifest.compactedAt;
   fold.fence = manifest.fence;
+  fold.authenticFrom = manifest.authenticFrom;
   if (manifest.version === 1)
     for (const [name, revision, slots, firstRevisions] of manifest.streams) {
       if (slots.length !== firstRevisions.length)

@@ -18,14 +18,14 @@ beforeEach(async () => {
 /** As a version with another batch format would: its own bytes in the middle, its hash at the end. */
 const writeNewer = (slot: number, own = true): void => {
   const content = Buffer.concat([
-    Buffer.of(2),
+    Buffer.of(3),
     Buffer.from('what only the newer version understands '.repeat(4)),
   ]);
   const digest = own ? hash('sha256', content, 'buffer') : Buffer.alloc(32);
   store.slots.get('state')?.set(slot, Buffer.concat([content, digest]));
 };
 const newer =
-  'slot 4 of the state log cannot be read: it was written by a newer version of teleport (batch format 2, this one knows 1): upgrade';
+  'slot 4 of the state log cannot be read: it was written by a newer version of teleport (batch format 3, this one knows 2): upgrade';
 
 describe('a log that a newer version wrote', () => {
   it('does not open, and says so', async () => {

@@ -1,12 +1,16 @@
 import type { LogSink } from '../base/log-sink.ts';
+import { CodedError } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
+import { type Authenticity, makeAuthenticity, readAuthenticity } from './authenticity.ts';
 import { refuseUnfinished } from './copy-mark.ts';
 import type { ClusterLog } from './event-log.ts';
 import { type Partition, partitions } from './event.ts';
-import type { Keyring } from './keyring.ts';
+import { type Keyring, noKeyring } from './keyring.ts';
 import { PartitionLog, type PartitionLogOptions } from './partition-log.ts';
+import type { KnownPlace } from './partition-reader.ts';
+import { newestHasMac } from './seal-old-log.ts';
 import { Sealing } from './sealing.ts';
-import type { Place, SlotDriver } from './slot-driver.ts';
+import type { SlotDriver } from './slot-driver.ts';
 
 export interface LogOptions {
   /** Belongs to the log from here on: closed with it. */
@@ -26,19 +30,23 @@ export interface LogOptions {
   /** Stored bytes of decoded batches held per partition. Default 4 MiB. */
   readonly recentBytes?: number;
   /** What the store is known to have held: if it does not hold it any more, the log opens as one that went back. */
-  readonly known?: Partial<Readonly<Record<Partition, Place>>>;
+  readonly known?: Partial<Readonly<Record<Partition, KnownPlace>>>;
+  /** What makes and checks MACs, where the vault of this store may not have it yet. Default: by the keyring. */
+  readonly authenticity?: Authenticity | undefined;
   /** Open the log also while it is being copied into this store. For those who copy. */
   readonly unfinished?: boolean;
 }
 
 /**
  * Opens the log on a store: from the newest snapshot, then what came after. A damaged partition opens too: it serves
- * what precedes the damage and refuses to write.
- * @throws CodedError `misconfigured` when a newer version wrote it, `unavailable` when the store cannot be read, or the log in it is not whole; the driver is closed then.
+ * what precedes the damage and refuses to write. With `noKeyring` MACs are not checked.
+ * @throws CodedError `misconfigured` when a newer version wrote it, or the key of its MACs is not in the vault;
+ * `unavailable` when the keyring does not open that key, the store cannot be read, or the log in it is not whole; the driver is closed then.
  */
 export async function openLog(options: LogOptions): Promise<ClusterLog> {
-  const logs = makeLogs(options);
+  let logs: Record<Partition, PartitionLog>;
   try {
+    logs = makeLogs({ ...options, authenticity: options.authenticity ?? (await authenticityIn(options)) });
     await Promise.all(partitions.map((name) => logs[name].open()));
     if (options.unfinished !== true) await refuseUnfinished(options.driver);
   } catch (e) {
@@ -46,6 +54,28 @@ export async function openLog(options: LogOptions): Promise<ClusterLog> {
     throw e;
   }
   return clusterLog(logs, options.driver);
+}
+
+/** @throws CodedError `misconfigured` when its batches have MACs and the key is gone. */
+async function authenticityIn({
+  driver,
+  keyring,
+  world,
+  known,
+}: LogOptions): Promise<Authenticity | undefined> {
+  if (keyring === noKeyring) return undefined;
+  const { vault } = driver;
+  const found = await readAuthenticity({ vault, keyring });
+  if (found) return found;
+  // It may have not come yet.
+  await refuseUnfinished(driver);
+  for (const partition of partitions)
+    if (known?.[partition]?.authentic === true || (await newestHasMac(driver, partition)))
+      throw new CodedError(
+        'misconfigured',
+        `the batches of ${partition} have MACs, and the key that they are under is not in the vault of the store: restore the vault, or import a backup that was made with its secrets`,
+      );
+  return makeAuthenticity({ vault, keyring, world });
 }
 
 /** A log that has not read its store yet. Good as it is for a store that is known to be empty. */
@@ -69,6 +99,7 @@ function makeLogs(options: LogOptions): Record<Partition, PartitionLog> {
 const clusterLog = (logs: Readonly<Record<Partition, PartitionLog>>, driver: SlotDriver): ClusterLog => ({
   ...logs,
   takeSnapshot: (partition, views, options, cause) => logs[partition].takeSnapshot(views, options, cause),
+  seal: (partition, views, options, cause) => logs[partition].seal(views, options, cause),
   inspect: (partition) => logs[partition].inspect(),
   lookFor: (partition, place) => logs[partition].lookFor(place),
   recovery: (partition) => logs[partition].recovery(),

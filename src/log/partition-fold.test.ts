@@ -20,6 +20,7 @@ const event = (
 });
 
 const batch = (slot: number, previous: Buffer, events: Recorded[]): Batch => ({
+  version: 1,
   partition: 'state',
   slot,
   firstPosition: events[0]?.position ?? 0,

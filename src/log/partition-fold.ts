@@ -32,6 +32,8 @@ export class PartitionFold {
   compactedAt: Position = 0;
   /** Set while the partition takes no appends. */
   fence: Fence | undefined;
+  /** The first slot that has a MAC: from there on each has one, and vouches for what precedes. Undefined: none has. */
+  authenticFrom: number | undefined;
   readonly streams: HeapStreams | SegmentedStreams;
   /** In order. */
   readonly signposts: Signpost[] = [];
@@ -83,6 +85,7 @@ export class PartitionFold {
       if (event.stream === compactionStream(this.partition)) this.compactedAt = event.position;
       if (event.stream === fenceStream(this.partition)) this.fence = fenceAfter(event);
     }
+    if (batch.version === 2) this.authenticFrom ??= batch.slot;
     this.slot = batch.slot;
     this.position += batch.events.length;
     this.hash = batch.hash;
@@ -141,6 +144,11 @@ export class PartitionFold {
     if (batch.slot !== this.slot + 1) wrong(`it was written for slot ${batch.slot}, not ${this.slot + 1}`);
     if (!batch.previous.equals(this.hash)) wrong('the chain is broken: it does not follow the batch before');
     if (batch.firstPosition !== this.position + 1) wrong('its positions do not follow');
+    if (batch.version === 1 && this.authenticFrom !== undefined) wrong(withoutMac(this.authenticFrom));
+    this.#checkStreams(batch, wrong);
+  }
+
+  #checkStreams(batch: Batch, wrong: (reason: string) => never): void {
     const revisions = new Map<StreamName, Revision>();
     let at = this.lastAt;
     for (const event of batch.events) {
@@ -154,3 +162,7 @@ export class PartitionFold {
     }
   }
 }
+
+/** A batch without a MAC where each has one. */
+export const withoutMac = (from: number): string =>
+  `it has no MAC, and from slot ${from} on each batch has one: somebody wrote it who does not hold the keyring`;

@@ -5,6 +5,7 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
 import type { World } from '../base/world.ts';
 import { Appender, conflict, type DraftWrite } from './appender.ts';
+import type { Authenticity } from './authenticity.ts';
 import { DiscardedKeys } from './discarded-keys.ts';
 import type {
   AppendOptions,
@@ -12,6 +13,7 @@ import type {
   EventLog,
   PartitionContents,
   PartitionStats,
+  Sealed,
   ViewSnapshot,
   ViewState,
   Write,
@@ -20,11 +22,12 @@ import type { Cause, Followed, Partition, Position, Recorded, Revision, StreamNa
 import { fenceError } from './fence.ts';
 import { follow, holdsEvent } from './follow.ts';
 import { IndexUpkeep } from './index-upkeep.ts';
-import { PartitionReader } from './partition-reader.ts';
+import { type KnownPlace, PartitionReader } from './partition-reader.ts';
 import { contentsOf, statsOf } from './partition-stats.ts';
 import { conditionError, conditionText } from './reader-condition.ts';
 import type { Recovered, RecoveryReport, RecoveryStep } from './recovery-report.ts';
 import { recover, type RecoveryParts, reportRecovery, type StoreBranch } from './recovery.ts';
+import { newestHasMac, sealPartition } from './seal-old-log.ts';
 import type { Sealing } from './sealing.ts';
 import type { Place, SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
@@ -47,7 +50,9 @@ export interface PartitionLogOptions {
   readonly maxWaitingBytes: number;
   readonly recentBytes: number;
   /** What the store is known to have held of this partition; see `ReaderOptions.known`. */
-  readonly known?: Place | undefined;
+  readonly known?: KnownPlace | undefined;
+  /** What makes and checks MACs; without it none is checked, and nothing can be appended where there are any. */
+  readonly authenticity?: Authenticity | undefined;
 }
 
 /** One partition of the log above a slot driver. */
@@ -64,11 +69,19 @@ export class PartitionLog implements EventLog {
   #lastSnapshotAt: Instant | undefined;
 
   constructor(partition: Partition, options: PartitionLogOptions) {
-    const { driver, sink } = options;
+    const { driver, sink, authenticity } = options;
     this.#partition = partition;
     this.#options = options;
-    this.#snapshots = new SnapshotStore(driver.snapshots, partition, sink);
-    this.#upkeep = new IndexUpkeep(driver, this.#snapshots, sink);
+    // Of a log that was not folded yet its newest batch tells: nothing without a MAC comes after one that has it.
+    const isAuthentic = async () => this.#reader.isAuthentic || newestHasMac(driver, partition);
+    const trust = authenticity && { authenticity, isAuthentic };
+    this.#snapshots = new SnapshotStore(driver.snapshots, partition, sink, trust);
+    this.#upkeep = new IndexUpkeep({
+      driver,
+      snapshots: this.#snapshots,
+      sink,
+      decode: (stored) => this.#reader.decode(stored),
+    });
     const restore = (): ReturnType<typeof restoreFold> => restoreFold(driver, this.#snapshots, sink);
     this.#reader = new PartitionReader({
       ...options,
@@ -129,8 +142,7 @@ export class PartitionLog implements EventLog {
 
   async *history(after: Position): AsyncGenerator<Recorded> {
     await this.#reader.catchUp().catch((e: unknown) => {
-      const { condition } = this.#reader;
-      if (condition === undefined || condition.status === 'went back') throw e;
+      if ((this.#reader.condition?.status ?? 'went back') === 'went back') throw e;
     });
     const { condition } = this.#reader;
     yield* this.#reader.events(after, this.#reader.fold.position);
@@ -187,10 +199,26 @@ export class PartitionLog implements EventLog {
     if (this.#reader.fold.fence) throw fenceError(this.#reader.fold.fence);
   }
 
+  /** See `ClusterLog.seal`. */
+  async seal(
+    views: readonly ViewState[],
+    options: { readonly trim: boolean },
+    cause: Cause,
+  ): Promise<Sealed> {
+    const { authenticity } = this.#options;
+    if (authenticity === undefined) return 'cannot be sealed';
+    return sealPartition({
+      reader: this.#reader,
+      authenticity,
+      takeSnapshot: () => this.takeSnapshot(views, { ...options, seals: true }, cause),
+      append: (writes) => this.append(writes, cause),
+    });
+  }
+
   /** See `ClusterLog.takeSnapshot`. */
   async takeSnapshot(
     views: readonly ViewState[],
-    options: { readonly trim: boolean },
+    options: { readonly trim: boolean; readonly seals?: boolean },
     cause: Cause,
   ): Promise<Compacted> {
     const { driver, world, writer } = this.#options;
@@ -254,8 +282,9 @@ export class PartitionLog implements EventLog {
   }
 
   #recoveryParts(): RecoveryParts {
-    const { driver } = this.#options;
-    return { driver, reader: this.#reader, openBranch: () => this.#openBranch() };
+    const { driver, authenticity } = this.#options;
+    const keepKey = async () => authenticity?.keep();
+    return { driver, reader: this.#reader, openBranch: () => this.#openBranch(), keepKey };
   }
 
   /** The log as the store has it, on the same handle. */

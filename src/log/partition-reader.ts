@@ -1,6 +1,9 @@
 import { CodedError, isCoded } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import { type Batch, decodeBatch, ownHash } from './batch.ts';
+import type { World } from '../base/world.ts';
+import type { Authenticity } from './authenticity.ts';
+import { BatchCheck } from './batch-check.ts';
+import { type Batch, isByOlderRelease, ownHash } from './batch.ts';
 import type { Partition, Position, Recorded } from './event.ts';
 import { wasGivenUp } from './given-up.ts';
 import { PartitionFold } from './partition-fold.ts';
@@ -19,6 +22,7 @@ export interface ReaderOptions {
   readonly driver: SlotDriver;
   readonly partition: Partition;
   readonly sink: LogSink;
+  readonly world: Pick<World, 'monotonic'>;
   /** The newest fold that was kept and still joins on to the store. */
   readonly restore: () => Promise<PartitionFold | undefined>;
   /** Told of each fold that the reader begins with. */
@@ -26,7 +30,15 @@ export interface ReaderOptions {
   /** Decoded batches that are held, in stored bytes. */
   readonly recentBytes: number;
   /** What the store is known to have held: one that does not hold it any more has gone back. */
-  readonly known?: Place | undefined;
+  readonly known?: KnownPlace | undefined;
+  /** What checks MACs. Without it they are not checked: for those who only look, or copy. */
+  readonly authenticity?: Authenticity | undefined;
+}
+
+/** What is known, from elsewhere, of what a store held. */
+export interface KnownPlace extends Place {
+  /** Its batches had MACs there: if none has one now, it was written anew by somebody without the key. */
+  readonly authentic?: boolean;
 }
 
 /** What a listener hears: the next batch, or that what it followed is not what the store holds any more. */
@@ -40,6 +52,10 @@ export class PartitionReader {
   #fold: PartitionFold;
   #condition: Condition | undefined;
   #known: Place | undefined;
+  /** The log is known to have MACs. */
+  #mustBeAuthentic: boolean;
+  #olderReleaseAt: number;
+  readonly #check: BatchCheck;
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
 
@@ -48,6 +64,9 @@ export class PartitionReader {
     this.#recent = new RecentBatches(options.recentBytes);
     this.#fold = this.#begun(new PartitionFold(options.partition));
     this.#known = options.known;
+    this.#mustBeAuthentic = options.known?.authentic === true;
+    this.#olderReleaseAt = this.#options.world.monotonic();
+    this.#check = new BatchCheck(options);
   }
 
   get fold(): PartitionFold {
@@ -59,6 +78,14 @@ export class PartitionReader {
   }
   get recent(): RecentBatches {
     return this.#recent;
+  }
+  /** Whether it is known here that this log has MACs, by what was folded or from elsewhere. */
+  get isAuthentic(): boolean {
+    return this.#mustBeAuthentic || this.#fold.authenticFrom !== undefined;
+  }
+  /** For how long, since it was opened, no batch came that a release without MACs has written. Milliseconds. */
+  get withoutOlderReleaseMs(): number {
+    return this.#options.world.monotonic() - this.#olderReleaseAt;
   }
 
   /** Begins from the newest snapshot, when there is one, and reads what came after, as far as that can be read. */
@@ -100,6 +127,7 @@ export class PartitionReader {
   admit(batch: Batch, stored: Uint8Array): void {
     if (batch.slot <= this.#fold.slot) return;
     this.#fold.admit(batch);
+    if (isByOlderRelease(batch)) this.#olderReleaseAt = this.#options.world.monotonic();
     this.#recent.add(batch, stored);
     this.#tell(batch);
   }
@@ -114,6 +142,7 @@ export class PartitionReader {
   async beginAgain(): Promise<void> {
     this.#recent.clear();
     this.#known = undefined;
+    this.#mustBeAuthentic = false;
     const restored = await this.#options.restore();
     this.#fold = this.#begun(restored ?? new PartitionFold(this.#options.partition));
     this.#setCondition(undefined);
@@ -172,34 +201,27 @@ export class PartitionReader {
     for await (const stored of driver.read(partition, from)) {
       if (stored.slot !== next && (next !== start || !(await this.#isTrimmed(next))))
         throw await this.#missing(next);
-      yield await this.#decode(stored);
+      yield await this.decode(stored);
       next = stored.slot + 1;
     }
   }
 
-  /** What cannot be read is read again before that is believed. */
-  async #decode(stored: StoredSlot): Promise<Batch> {
-    const found = this.#look(stored);
+  /**
+   * A batch that was folded before, as the store gives it now. What cannot be read is read again before that is believed.
+   * @throws CodedError `damaged`; `unavailable` when a newer version wrote it.
+   */
+  async decode(stored: StoredSlot): Promise<Batch> {
+    const found = await this.#check.lookBack(stored, this.#fold);
     if (!('status' in found)) return found;
     const again = await this.#slot(stored.slot);
-    const second = again === undefined ? found : this.#look(again);
+    const second = again === undefined ? found : await this.#check.lookBack(again, this.#fold);
     if ('status' in second) throw damageError(second);
     return second;
   }
 
-  #look({ slot, batch: bytes }: StoredSlot): Batch | Damage {
-    const { partition } = this.#options;
-    try {
-      const batch = decodeBatch(bytes);
-      if (batch.slot === slot && batch.partition === partition) return batch;
-      return damaged(partition, slot, `it holds slot ${batch.slot} of ${batch.partition}`);
-    } catch (e) {
-      if (!isCoded(e)) throw e;
-      const { message: reason } = e;
-      return e.code === 'unavailable'
-        ? { status: 'newer', partition, slot, reason }
-        : damaged(partition, slot, reason);
-    }
+  /** What the first batch with a MAC vouches for is noted, so that it can be read by itself. */
+  keepOldSlots(): Promise<void> {
+    return this.#check.keepOldSlots(this.#fold);
   }
 
   /** One slot as the store holds it now. */
@@ -259,7 +281,7 @@ export class PartitionReader {
         const stopped = await this.#take(stored);
         if (stopped !== undefined) return stopped;
       }
-      return await this.#checkKnown();
+      return (await this.#checkKnown()) ?? this.#checkAuthentic();
     } catch (e) {
       if (!(e instanceof StoreWentBack)) throw e;
       return this.#wentBack(slot);
@@ -275,8 +297,16 @@ export class PartitionReader {
     return undefined;
   }
 
+  #checkAuthentic(): Damage | undefined {
+    const { slot, authenticFrom } = this.#fold;
+    if (!this.#mustBeAuthentic || slot === 0 || authenticFrom !== undefined) return undefined;
+    const reason =
+      'no batch of it has a MAC, and this machine knows that each had one: somebody wrote the log anew who does not hold the keyring';
+    return damaged(this.#options.partition, slot, reason);
+  }
+
   async #take(stored: StoredSlot): Promise<Condition | undefined> {
-    const found = this.#look(stored);
+    const found = this.#check.look(stored);
     if ('status' in found) return found;
     await this.#fold.recall(found.events.map(({ stream }) => stream));
     try {

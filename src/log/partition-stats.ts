@@ -9,12 +9,12 @@ import type { SnapshotStore } from './snapshot-store.ts';
 
 /** See `ClusterLog.stats`. */
 export function statsOf({
-  reader: { fold, condition },
+  reader: { fold, condition, withoutOlderReleaseMs },
   appender,
   followers,
   lastSnapshotAt,
 }: {
-  readonly reader: Pick<PartitionReader, 'fold' | 'condition'>;
+  readonly reader: Pick<PartitionReader, 'fold' | 'condition' | 'withoutOlderReleaseMs'>;
   readonly appender: Pick<Appender, 'waiting' | 'counters'>;
   /** How far each has come. */
   readonly followers: readonly Position[];
@@ -25,6 +25,8 @@ export function statsOf({
     slot: fold.slot,
     hash: fold.hash.toString('hex'),
     streams: fold.streams.size,
+    authenticFrom: fold.authenticFrom,
+    withoutOlderReleaseMs,
     ...appender.counters,
     waitingAppends: appender.waiting.appends,
     waitingBytes: appender.waiting.bytes,

@@ -24,6 +24,8 @@ export interface RecoveryParts {
   readonly driver: SlotDriver;
   readonly reader: PartitionReader;
   readonly openBranch: () => Promise<StoreBranch>;
+  /** The key of the MACs may be lost with the rest. */
+  readonly keepKey: () => Promise<void>;
 }
 
 /** Streams by which the log keeps house: what they said was of the branch that is lost. */
@@ -74,6 +76,7 @@ export async function recover(parts: RecoveryParts, step: RecoveryStep, cause: C
   const { partition } = report;
   if (report.status === 'whole')
     return { partition, status: 'was whole', givenBack: [], lost: [], forgotten: 0 };
+  await parts.keepKey();
   const before = { slot: report.known, hash: parts.reader.fold.hash.toString('hex') };
   const result =
     step === 'go on'

@@ -1,5 +1,6 @@
 import { silentLog } from '../base/log-sink.ts';
 import { realWorld } from '../base/world.ts';
+import { authenticityOf, macBytes, macKeyIdBytes } from './authenticity.ts';
 import { encodeBatch, decodeBatch } from './batch.ts';
 import type { ClusterLog } from './event-log.ts';
 import type { Cause, Partition } from './event.ts';
@@ -38,8 +39,11 @@ export async function signNow(log: ClusterLog, partition: Partition): Promise<Si
   return made.head;
 }
 
+/** A key that is not the log's. */
+export const stranger = authenticityOf(Buffer.alloc(32));
+
 /**
- * What the owner of a store can do: change a text in the batches, and write the chain anew from there on, so that it holds.
+ * What the owner of a store can do, who has not its keyring: change a text in the batches, and write the chain anew from there on, so that it holds.
  * `stored` are all of them from the first that is changed.
  */
 export function rewritten(
@@ -50,11 +54,18 @@ export function rewritten(
   let previous: Buffer | undefined;
   return [...stored].map(([slot, bytes]) => {
     const batch = decodeBatch(bytes);
-    const content = Buffer.from(bytes).subarray(0, -32);
+    const content = Buffer.from(bytes).subarray(
+      0,
+      batch.version === 1 ? -32 : -32 - macBytes - macKeyIdBytes,
+    );
     const list = content.subarray(content.indexOf('[{"id"')).toString();
     const text = previous === undefined ? list.replace(from, to) : list;
     const events = (JSON.parse(text) as object[]).map((one) => JSON.stringify(one));
-    const made = encodeBatch({ ...batch, previous: previous ?? batch.previous }, events);
+    const made = encodeBatch(
+      { ...batch, previous: previous ?? batch.previous },
+      events,
+      batch.version === 1 ? undefined : stranger,
+    );
     previous = decodeBatch(made).hash;
     return [slot, made];
   });

@@ -1,10 +1,12 @@
 import { hash } from 'node:crypto';
 import { isCoded } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import type { Authenticity } from './authenticity.ts';
 import type { ViewSnapshot, ViewState } from './event-log.ts';
 import type { Partition, Revision } from './event.ts';
 import type { RunRef } from './index-run.ts';
 import { IndexRuns } from './index-runs.ts';
+import { macFaultOf, manifestBytes, type ManifestText, manifestText } from './manifest-mac.ts';
 import {
   commonOf,
   foldOf,
@@ -21,6 +23,13 @@ import type { BlobStore } from './slot-driver.ts';
 /** How many are kept: should the newest be damaged, the one before it serves. */
 const kept = 2;
 
+/** By what it is told whether a snapshot is the log's own: nothing else is in a snapshot that its manifest has no digest of. */
+export interface SnapshotTrust {
+  readonly authenticity: Authenticity;
+  /** Whether this log has MACs: one without is then not believed. */
+  readonly isAuthentic: () => Promise<boolean>;
+}
+
 /**
  * Snapshots of one partition: one blob per view, and a manifest that is written last and carries their digests. That of
  * `audit` needs runs as well, which several snapshots share. A damaged one counts as absent.
@@ -32,8 +41,11 @@ export class SnapshotStore {
   /** The views of the manifest that was looked at last, by the digest of its bytes: several ask at once. */
   #listed: { readonly digest: string; readonly views: Promise<Manifest['views'] | undefined> } | undefined;
   readonly #runs: IndexRuns;
+  readonly #trust: SnapshotTrust | undefined;
 
-  constructor(blobs: BlobStore, partition: Partition, sink: LogSink) {
+  /** @param trust without it MACs are not checked, and none is made: for those who only look, or copy. */
+  constructor(blobs: BlobStore, partition: Partition, sink: LogSink, trust?: SnapshotTrust) {
+    this.#trust = trust;
     this.#blobs = blobs;
     this.#partition = partition;
     this.#sink = sink;
@@ -42,14 +54,26 @@ export class SnapshotStore {
 
   /**
    * `fold` is written as it stands at the call. `epoch` is the compactor's own: nobody else writes under it.
-   * Once stored, what the fold need not hold any more is let go.
+   * Once stored, what the fold need not hold any more is let go. It has a MAC when the log has, or with `seals`, for who
+   * goes on to append the first batch that has one: an older release passes over such a snapshot.
    */
   async write(
     fold: PartitionFold,
     views: readonly ViewState[],
-    { floor, takenAt, epoch }: { readonly floor: number; readonly takenAt: string; readonly epoch: Revision },
+    {
+      floor,
+      takenAt,
+      epoch,
+      seals = false,
+    }: {
+      readonly floor: number;
+      readonly takenAt: string;
+      readonly epoch: Revision;
+      readonly seals?: boolean;
+    },
   ): Promise<void> {
     const { slot, streams } = fold;
+    const authenticity = seals || fold.authenticFrom !== undefined ? this.#trust?.authenticity : undefined;
     const blobs = new Map<string, Buffer>();
     const entries: Manifest['views'] = {};
     for (const { name, position, state, carried } of views) {
@@ -61,7 +85,7 @@ export class SnapshotStore {
     if (streams instanceof HeapStreams) {
       const manifest = wholeManifest(about, streams);
       for (const [key, blob] of blobs) await keepOver(this.#blobs, key, blob);
-      await this.#writeManifest(manifest);
+      await this.#writeManifest(manifest, authenticity);
       return;
     }
     const unsettled = streams.unsettled();
@@ -73,12 +97,13 @@ export class SnapshotStore {
         unsettled,
         runs.map((one) => one.ref),
       ),
+      authenticity,
     );
     streams.settle({ ...unsettled, slot, runs });
   }
 
-  async #writeManifest(manifest: Manifest): Promise<void> {
-    const bytes = Buffer.from(JSON.stringify(manifest));
+  async #writeManifest(manifest: Manifest, authenticity: Authenticity | undefined): Promise<void> {
+    const bytes = manifestBytes(manifest, authenticity);
     const digest = hash('sha256', bytes, 'buffer');
     await keepOver(this.#blobs, this.#key(manifest.slot, 'manifest'), Buffer.concat([digest, bytes]));
   }
@@ -216,10 +241,20 @@ export class SnapshotStore {
     const bytes = stored.subarray(32);
     if (!hash('sha256', bytes, 'buffer').equals(stored.subarray(0, 32)))
       return 'its bytes do not have their digest';
-    const parsed = manifestShape.safeParse(jsonOrUndefined(bytes));
+    const text = manifestText(bytes);
+    const fault = await this.#macFault(text);
+    if (fault !== undefined) return fault;
+    const parsed = manifestShape.safeParse(jsonOrUndefined(text.manifest));
     if (!parsed.success || parsed.data.slot !== slot || parsed.data.partition !== this.#partition)
       return 'this version does not understand it';
     return parsed.data;
+  }
+
+  async #macFault(text: ManifestText): Promise<string | undefined> {
+    if (this.#trust === undefined) return undefined;
+    const { authenticity, isAuthentic } = this.#trust;
+    if (text.mac !== undefined) return macFaultOf(text, authenticity);
+    return (await isAuthentic()) ? 'it has no MAC, and those of this log have one' : undefined;
   }
 
   #tell(slot: number, reason: string): void {
@@ -242,9 +277,9 @@ function damaged(e: unknown): string {
   throw e;
 }
 
-function jsonOrUndefined(bytes: Uint8Array): unknown {
+function jsonOrUndefined(text: string): unknown {
   try {
-    return JSON.parse(Buffer.from(bytes).toString());
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -25,7 +25,7 @@ export interface CompactionDeps {
 export async function takeSnapshot(
   deps: CompactionDeps,
   views: readonly ViewState[],
-  { trim }: { readonly trim: boolean },
+  { trim, seals = false }: { readonly trim: boolean; readonly seals?: boolean },
   cause: Cause,
 ): Promise<Compacted> {
   const { driver, reader, snapshots, upkeep, writer } = deps;
@@ -45,7 +45,7 @@ export async function takeSnapshot(
   const { fold } = reader;
   const { position } = fold;
   try {
-    const about = { floor: floorOf(fold, all), takenAt: deps.world.now(), epoch };
+    const about = { floor: floorOf(fold, all), takenAt: deps.world.now(), epoch, seals };
     await snapshots.write(fold, all, about);
   } catch (e) {
     if (!isCoded(e, 'damaged')) throw e;

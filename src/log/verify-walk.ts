@@ -1,5 +1,6 @@
 import { isCoded, messageOf } from '../base/errors.ts';
-import { decodeBatch } from './batch.ts';
+import type { Authenticity } from './authenticity.ts';
+import { decodeBatch, macFault } from './batch.ts';
 import type { Partition, Position } from './event.ts';
 import { PartitionFold } from './partition-fold.ts';
 import type { BadSlot } from './reader-condition.ts';
@@ -17,6 +18,8 @@ export interface ChainReport {
   /** Own hash of the last good batch, in hexadecimal: what to compare with a head that was noted elsewhere. */
   readonly head: string;
   readonly bad: BadSlot | undefined;
+  /** The first slot that has a MAC; undefined when none has. */
+  readonly authenticFrom: number | undefined;
 }
 
 /** Reads the batches of one partition from its first to its first bad one. */
@@ -24,15 +27,25 @@ export class Walk {
   readonly #partition: Partition;
   readonly #snapshots: ReadonlyMap<number, SlotState>;
   readonly #evidence: HeadEvidence;
+  readonly #authenticity: Authenticity | undefined;
   #fold: PartitionFold;
   #firstSlot = 0;
   #firstPosition: Position = 1;
   #bad: BadSlot | undefined;
 
-  constructor(partition: Partition, snapshots: ReadonlyMap<number, SlotState>, evidence: HeadEvidence) {
+  /** @param parts without `authenticity` MACs are not checked, but that none is missing. */
+  constructor(
+    partition: Partition,
+    parts: {
+      readonly snapshots: ReadonlyMap<number, SlotState>;
+      readonly evidence: HeadEvidence;
+      readonly authenticity?: Authenticity | undefined;
+    },
+  ) {
     this.#partition = partition;
-    this.#snapshots = snapshots;
-    this.#evidence = evidence;
+    this.#snapshots = parts.snapshots;
+    this.#evidence = parts.evidence;
+    this.#authenticity = parts.authenticity;
     this.#fold = new PartitionFold(partition);
   }
 
@@ -43,6 +56,8 @@ export class Walk {
       if (slot !== this.#fold.slot + 1) return this.#fail(this.#fold.slot + 1, 'it is missing');
       const batch = decodeBatch(stored);
       this.#fold.admit(batch);
+      const fault = this.#authenticity && macFault(stored, this.#authenticity);
+      if (fault !== undefined) return this.#fail(slot, fault);
       const why = this.#differsFromSnapshot(this.#snapshots.get(slot));
       if (why !== undefined) return this.#fail(slot, why);
       this.#evidence.take(batch);
@@ -77,6 +92,7 @@ export class Walk {
       position: this.#fold.position,
       head: this.#fold.hash.toString('hex'),
       bad: this.#bad,
+      authenticFrom: this.#fold.authenticFrom,
     };
   }
 

@@ -1,7 +1,9 @@
 import { silentLog } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
+import type { Authenticity } from './authenticity.ts';
 import { type Partition, partitions } from './event.ts';
 import { type BadSlot, damaged } from './reader-condition.ts';
+import { newestHasMac } from './seal-old-log.ts';
 import type { LogKey } from './signed-head.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
@@ -36,11 +38,13 @@ export interface VerifyOptions {
   readonly trusted?: readonly LogKey[];
   /** When the archive was made that is read: heads that are younger are not compared. */
   readonly madeAt?: Instant;
+  /** What checks MACs. Default: they are not checked. */
+  readonly authenticity?: Authenticity | undefined;
 }
 
 /**
  * Reads every batch: its form and digest, its place, the chain, positions, revisions and moments; every snapshot, and
- * whether the chain passes through it; every signed head. Writes nothing.
+ * whether the chain passes through it; every signed head; with the key of the log every MAC. Writes nothing.
  */
 export async function verifyLog(driver: SlotDriver, options: VerifyOptions = {}): Promise<Verification> {
   const reports: PartitionReport[] = [];
@@ -64,7 +68,10 @@ async function verifyPartition(
 ): Promise<PartitionReport> {
   const snapshots = new Map<number, SlotState>();
   const damagedSnapshots: { slot: number; reason: string }[] = [];
-  for await (const { slot, found } of new SnapshotStore(driver.snapshots, partition, silentLog).inspect())
+  const { authenticity } = options;
+  const trust = authenticity && { authenticity, isAuthentic: () => newestHasMac(driver, partition) };
+  const stored = new SnapshotStore(driver.snapshots, partition, silentLog, trust);
+  for await (const { slot, found } of stored.inspect())
     if (typeof found === 'string') damagedSnapshots.push({ slot, reason: found });
     else snapshots.set(slot, found);
   const found = await verifyBatches(partition, driver.read(partition, 1), { ...options, snapshots });
@@ -92,9 +99,9 @@ export async function verifyBatches(
   batches: AsyncIterable<StoredSlot> | Iterable<StoredSlot>,
   options: PartitionOptions & { readonly snapshots: ReadonlyMap<number, SlotState> },
 ): Promise<ChainReport & Pick<PartitionReport, 'heads' | 'findings'>> {
-  const { keys, snapshots, witnessed = [], trusted, madeAt } = options;
+  const { keys, snapshots, witnessed = [], trusted, madeAt, authenticity } = options;
   const evidence = new HeadEvidence({ partition, witnessed, keys, trusted, madeAt });
-  const walk = new Walk(partition, snapshots, evidence);
+  const walk = new Walk(partition, { snapshots, evidence, authenticity });
   for await (const stored of batches) if (!walk.take(stored)) break;
   walk.end();
   return { ...walk.report(), heads: evidence.report(), findings: evidence.findings() };

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { CodedError } from '../base/errors.ts';
 import { parseConfigFile } from './config-file.ts';
-import { parseDuration } from './config-scalars.ts';
+import { parseDuration } from '../base/quantities.ts';
 
 const fault = (text: string): string => {
   try {
@@ -105,6 +105,28 @@ describe('reading teleport.yaml', () => {
     expect(fault('ssh_service:\n  commands:\n  - {name: a, command: [b], period: 5}\n')).toContain(
       'time: missing unit in duration "5"',
     );
+  });
+  it.each([
+    [
+      'teleport:\n  shutdown_timeout: 99999999999h\n',
+      'teleport.yaml:2:3: teleport.shutdown_timeout: "99999999999h" is too long',
+    ],
+    [
+      'teleport:\n  restart_timeout: 577h\n',
+      'teleport.yaml:2:3: teleport.restart_timeout: "577h" is too long: from 1ms to 576h',
+    ],
+    ['auth_service:\n  max_log_lag: 1e9h\n', 'teleport.yaml:2:3: auth_service.max_log_lag: invalid duration'],
+    ['ssh_service:\n  commands:\n  - {name: a, command: [b], period: 1ms}\n', 'period: at least 1s'],
+    [
+      'teleport:\n  storage:\n    type: etcd\n    peers: [http://a:1]\n    prefix: p\n    insecure: yes\n    dial_timeout: 600h\n',
+      'teleport.yaml:7:5: teleport.storage.dial_timeout: "600h" is too long',
+    ],
+    [
+      'teleport:\n  storage:\n    type: dynamodb\n    table_name: ttt\n    poll_stream_period: 999999h\n',
+      'teleport.storage.poll_stream_period: "999999h" is too long',
+    ],
+  ])('refuses a duration that no timer takes, and names its place: %j', (text, said) => {
+    expect(fault(text)).toContain(said);
   });
   it('refuses what this release does not have, by name', () => {
     expect(fault('ssh_service:\n  pam: {enabled: yes}\n')).toContain(

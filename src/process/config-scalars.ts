@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseHostPort } from '../base/addresses.ts';
 import { messageOf } from '../base/errors.ts';
+import { type Bounds, longestTimerMs, readDuration } from '../base/quantities.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import { hostAddress, isUnspecified } from '../domain/host-text.ts';
 
@@ -16,30 +17,19 @@ export const flag = z.union([z.boolean(), z.string(), z.number()]).transform((va
   return z.NEVER;
 });
 
-/** Go's form of a duration: `1h30m`, `10s`, `500ms`. */
-export function parseDuration(text: string): number | undefined {
-  const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return undefined;
-  let total = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g))
-    total += Number(amount) * (unitMs[unit ?? ''] ?? Number.NaN);
-  return total;
-}
-
-/** Milliseconds; 0 for `never`, `no`, `0`. */
-export const duration = z.union([z.string(), z.number(), z.boolean()]).transform((value, context) => {
-  const text = String(value);
-  if (['never', 'no', '0', 'false'].includes(text)) return 0;
-  const ms = parseDuration(text);
-  if (ms !== undefined) return ms;
-  context.addIssue({
-    code: 'custom',
-    message: /^\d+$/.test(text)
-      ? `time: missing unit in duration "${text}"`
-      : `invalid duration "${text}", accepted format '10h' or '1m30s'`,
+/** Milliseconds in bounds; 0 for `never`, `no`, `0`, whatever the bounds. */
+const durationIn = (bounds: Bounds) =>
+  z.union([z.string(), z.number(), z.boolean()]).transform((value, context) => {
+    const text = String(value);
+    if (['never', 'no', '0', 'false'].includes(text)) return 0;
+    const read = readDuration(text, bounds);
+    if (typeof read === 'number') return read;
+    context.addIssue({ code: 'custom', message: read.fault });
+    return z.NEVER;
   });
-  return z.NEVER;
-});
+
+/** What a timer is set to: longer ones would fire at once. */
+export const duration = durationIn({ min: 1, max: longestTimerMs });
 
 export const address = (defaultPort: number): z.ZodType<HostPort> =>
   z.string().transform((text, context) => {

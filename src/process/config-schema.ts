@@ -107,7 +107,7 @@ const sshService = z.strictObject({
       z.strictObject({
         name: labelKey,
         command: z.array(z.string()).min(1),
-        period: duration,
+        period: duration.refine((ms) => ms >= 1_000, 'at least 1s'),
       }),
     )
     .default([]),

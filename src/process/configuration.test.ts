@@ -62,6 +62,8 @@ describe('putting the configuration together', () => {
   it.each([
     [{ roles: 'cook' }, "unknown role: 'cook'"],
     [{ advertiseIp: '0.0.0.0' }, 'unreachable advertise IP: 0.0.0.0'],
+    [{ labels: 'a=[99999999999h:/bin/date]' }, '--labels: "99999999999h" is too long: from 1s to 576h'],
+    [{ labels: 'a=[0s:/bin/date]' }, '--labels: "0s" is too short: from 1s to 576h'],
     [{ labels: '=' }, "--labels: expected key=value,key2=value2, got '='"],
     [{ diagAddr: 'a:b:c' }, "'a:b:c': expected host or host:port"],
     [{ configString: '%' }, 'should be base64'],

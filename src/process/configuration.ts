@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { ZodType } from 'zod';
 import { isWildcard, parseHostPort } from '../base/addresses.ts';
 import { CodedError, messageOf } from '../base/errors.ts';
+import { longestTimerMs, readDuration } from '../base/quantities.ts';
 import type { HostPort } from '../base/service.ts';
 import { labelFault, labelLimits } from '../domain/label-limits.ts';
 import { emptyRecord } from '../base/foreign-record.ts';
@@ -199,6 +200,13 @@ function advertised(text: string | undefined): string | undefined {
   return host;
 }
 
+/** Milliseconds. */
+function labelPeriod(text: string): number {
+  const read = readDuration(text, { min: 1_000, max: longestTimerMs });
+  if (typeof read === 'number') return read;
+  throw new CodedError('misconfigured', `--labels: ${read.fault}`);
+}
+
 /** `--labels` replaces both kinds of labels of the file, as users of 4.4 know it. */
 function labelsOf(
   flag: string | undefined,
@@ -224,7 +232,7 @@ function labelsOf(
       commandLabels.push({
         name,
         command: (dynamic[3] ?? '').trim().split(/\s+/),
-        periodSeconds: Number(dynamic[1]) * ({ s: 1, m: 60, h: 3600 }[dynamic[2] ?? 's'] ?? 1),
+        periodSeconds: labelPeriod(`${dynamic[1] ?? ''}${dynamic[2] ?? ''}`) / 1000,
       });
   }
   if (Object.keys(labels).length + commandLabels.length === 0 && flag.trim() !== '')

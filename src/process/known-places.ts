@@ -6,7 +6,7 @@ import { writeFileAtomic } from '../base/files.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import { type Partition, partitions } from '../log/event.ts';
-import type { Place } from '../log/slot-driver.ts';
+import type { KnownPlace } from '../log/partition-reader.ts';
 
 /*
  * What the store of the log was last seen to hold, in a file of this machine: a process that starts compares, so that a
@@ -20,11 +20,16 @@ const shape = z.object({
   store: z.string(),
   partitions: z.record(
     z.string(),
-    z.object({ slot: z.number().int().nonnegative(), hash: z.string().regex(/^[0-9a-f]{64}$/) }),
+    z.object({
+      slot: z.number().int().nonnegative(),
+      hash: z.string().regex(/^[0-9a-f]{64}$/),
+      /** Its batches have MACs: never again is it believed without. */
+      authentic: z.boolean().optional(),
+    }),
   ),
 });
 
-export type KnownPlaces = Partial<Readonly<Record<Partition, Place>>>;
+export type KnownPlaces = Partial<Readonly<Record<Partition, KnownPlace>>>;
 
 /** Nothing is known of another store, or before the first run. @throws CodedError `misconfigured` for a bad file. */
 export function readKnownPlaces(dataDir: string, store: string): KnownPlaces {
@@ -45,7 +50,8 @@ export function readKnownPlaces(dataDir: string, store: string): KnownPlaces {
     partitions.flatMap((partition) => {
       const found = known.partitions[partition];
       if (found === undefined || found.slot === 0) return [];
-      return [[partition, { slot: found.slot, hash: Buffer.from(found.hash, 'hex') }]];
+      const { slot, hash, authentic = false } = found;
+      return [[partition, { slot, hash: Buffer.from(hash, 'hex'), authentic }]];
     }),
   );
 }
@@ -61,7 +67,10 @@ interface KnownFile {
 function textOf(log: Pick<ClusterLog, 'stats'>, store: string): string {
   const stats = log.stats();
   const places = Object.fromEntries(
-    partitions.map((partition) => [partition, { slot: stats[partition].slot, hash: stats[partition].hash }]),
+    partitions.map((partition) => {
+      const { slot, hash, authenticFrom } = stats[partition];
+      return [partition, { slot, hash, authentic: authenticFrom !== undefined }];
+    }),
   );
   return `${JSON.stringify({ store, partitions: places })}\n`;
 }

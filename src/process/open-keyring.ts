@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { CodedError, isCoded } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
-import { type Keyring, keyringChain } from '../log/keyring.ts';
+import { authenticityKeyId } from '../log/authenticity.ts';
+import { type Keyring, keyringChain, noKeyring } from '../log/keyring.ts';
 import { openExistingKeyring, openKeyring } from '../log/keyring-file.ts';
 import { addStoreKey, hasStoreKeyring, openStoreKeyring, type StoreKeyPlaces } from '../log/keyring-store.ts';
 import { dataKeyIds, vaultKey } from '../log/data-keys.ts';
@@ -59,7 +60,7 @@ export async function openLogKeyring(settings: KeyringSettings, env: KeyringEnvi
   for (const source of settings.previousKeys) others.push(await openPrevious(source, env));
   if (sealing.status === 'store')
     sink.warn(
-      'whoever reads the store holds the authorities: its keys lie in it, because neither storage.key_file nor storage.kms_key_id is set',
+      'whoever reads the store holds the authorities, and whoever writes to it can add to the log: its keys lie in it, because neither storage.key_file nor storage.kms_key_id is set',
     );
   else if (await hasStoreKeyring(store)) {
     others.push(openStoreKeyring(store, world));
@@ -70,6 +71,15 @@ export async function openLogKeyring(settings: KeyringSettings, env: KeyringEnvi
   const keyring = keyringChain(first, ...others);
   await refuseStrangeSecrets(keyring, store.vault, sealing, sink);
   return keyring;
+}
+
+/**
+ * For tools that append to a log, or check its MACs: its keyring, or none where it has no MACs. Makes nothing.
+ * @throws CodedError as `openLogKeyring`.
+ */
+export async function keyringForMacs(settings: KeyringSettings, env: KeyringEnvironment): Promise<Keyring> {
+  const hasMacs = (await env.store.vault.get(vaultKey(authenticityKeyId))) !== undefined;
+  return hasMacs ? openLogKeyring(settings, env) : noKeyring;
 }
 
 async function openSealing(

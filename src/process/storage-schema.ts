@@ -118,6 +118,7 @@ const etcd = z
       .number()
       .int()
       .min(2 * 1024 * 1024, 'at least 2097152: a batch of the log must fit')
+      .max(1024 ** 3, 'at most 1073741824')
       .optional(),
     ...common,
   })

@@ -1,21 +1,15 @@
 import { searchAudit } from '../../api/operations.ts';
-import { CodedError } from '../../base/errors.ts';
 import type { AuditEvent } from '../../domain/audit-event.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
-import { parseMoment } from '../duration.ts';
+import { parseMoment, parseNumber } from '../duration.ts';
 import { formatTable } from '../table.ts';
 import { withAuth } from './connect.ts';
 
 /** `tctl events ls` */
 export async function listEvents(invocation: Invocation, io: CliIo): Promise<number> {
   const now = io.world.now();
-  const limit = Number(invocation.text('limit'));
-  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
-    throw new CodedError(
-      'bad_request',
-      `--limit: expected a number from 1 to 10000, got "${invocation.text('limit') ?? ''}"`,
-    );
+  const limit = parseNumber(invocation.text('limit') ?? '', { min: 1, max: 10_000 }, '--limit');
   const to = invocation.text('to');
   const query = {
     from: parseMoment(invocation.text('from') ?? '24h', now, '--from'),

@@ -3,7 +3,10 @@ import { silentLog } from '../../base/log-sink.ts';
 import { abortCopy, type Copied, copyLog as copy, type CopyStep } from '../../log/copy.ts';
 import type { Cause } from '../../log/event.ts';
 import type { SlotDriver } from '../../log/slot-driver.ts';
+import type { Keyring } from '../../log/keyring.ts';
+import { storeKeysInUse } from '../../log/keys-in-store.ts';
 import { openBackend, openBackendForReading } from '../../process/open-backend.ts';
+import { keyringForMacs } from '../../process/open-keyring.ts';
 import { readStorage } from '../../process/storage-file.ts';
 import { placeOf, type StorageLocation } from '../../process/storage-schema.ts';
 import type { Invocation } from '../args.ts';
@@ -18,16 +21,20 @@ export async function copyLog(invocation: Invocation, io: CliIo): Promise<number
   if (invocation.on('force') && !invocation.on('abort'))
     throw new CodedError('bad_request', '--force belongs to --abort');
   if (given === undefined && !forced) throw new CodedError('bad_request', 'required flag --to not provided');
-  const source = configurationOf(invocation, io).storage;
+  const configuration = configurationOf(invocation, io);
+  const source = configuration.storage;
   const target = given === undefined || forced ? undefined : readStorage(given).location;
   // A mistyped path must not become an empty store.
   await (await openBackendForReading(source, { sink: silentLog, world: io.world })).close();
-  return withStores([source, ...(target ? [target] : [])], io, ([from, to]) => {
+  return withStores([source, ...(target ? [target] : [])], io, async ([from, to]) => {
     if (from === undefined) throw new Error('the source was opened');
     const cause: Cause = { at: io.world.now(), actor: 'admin', requestId: io.world.uuid() };
-    if (invocation.on('abort')) return giveUp({ source, from, to, cause }, io);
+    const env = { store: from, world: io.world, sink: silentLog };
+    const keyring = await keyringForMacs(configuration, env);
+    if (invocation.on('abort')) return giveUp({ source, from, to, keyring, cause }, io);
     if (target === undefined || to === undefined) throw new Error('the target was opened');
-    return move({ source, target, from, to, cause }, io);
+    const storeKeys = invocation.on('with-store-keys');
+    return move({ source, target, from, to, keyring, storeKeys, cause }, io);
   });
 }
 
@@ -36,10 +43,15 @@ interface Move {
   readonly target: StorageLocation;
   readonly from: SlotDriver;
   readonly to: SlotDriver;
+  readonly keyring: Keyring;
+  readonly storeKeys: boolean;
   readonly cause: Cause;
 }
 
-async function move({ source, target, from, to, cause }: Move, io: CliIo): Promise<number> {
+async function move(
+  { source, target, from, to, keyring, storeKeys, cause }: Move,
+  io: CliIo,
+): Promise<number> {
   const say = (line: string): boolean => io.stdout.write(`${line}\n`);
   const began = performance.now();
   const steps: CopyStep[] = [];
@@ -51,6 +63,11 @@ async function move({ source, target, from, to, cause }: Move, io: CliIo): Promi
         : `pass ${step.number}: ${step.slots} slots`,
     );
   };
+  // Said before anything is written.
+  if (storeKeys && (await storeKeysInUse(from)).length > 0)
+    io.stderr.write(
+      `warning: the keys that lie in ${placeOf(source)} go along: whoever reads ${placeOf(target)} has every secret of the cluster\n`,
+    );
   say(`copying from ${placeOf(source)} to ${placeOf(target)}`);
   let copied: Copied;
   try {
@@ -60,6 +77,8 @@ async function move({ source, target, from, to, cause }: Move, io: CliIo): Promi
       from: placeOf(source),
       to: placeOf(target),
       world: io.world,
+      keyring,
+      storeKeys,
       cause,
       progress,
     });
@@ -88,11 +107,12 @@ async function giveUp(
     source,
     from,
     to,
+    keyring,
     cause,
-  }: Pick<Move, 'source' | 'from' | 'cause'> & { readonly to: SlotDriver | undefined },
+  }: Pick<Move, 'source' | 'from' | 'keyring' | 'cause'> & { readonly to: SlotDriver | undefined },
   io: CliIo,
 ): Promise<number> {
-  await abortCopy({ source: from, target: to, world: io.world, cause });
+  await abortCopy({ source: from, target: to, world: io.world, keyring, cause });
   io.stdout.write(
     `the log goes on in ${placeOf(source)}\nWhat was copied is of no more use: empty that store, or name another one the next time.\n`,
   );

@@ -74,14 +74,19 @@ const tableOf = (
   );
 
 const partitionTable = (found: FoundLog): string =>
-  tableOf(found, ['Slots', 'Events to', 'Streams', 'Since snapshot', 'Compacted', 'By'], (one) => [
-    one.slot === 0 ? '-' : `${one.firstSlot}-${one.slot}`,
-    one.position,
-    one.streams,
-    one.eventsSinceSnapshot,
-    one.lastCompaction?.at ?? '-',
-    one.lastCompaction?.by ?? '-',
-  ]);
+  tableOf(
+    found,
+    ['Slots', 'MACs from', 'Events to', 'Streams', 'Since snapshot', 'Compacted', 'By'],
+    (one) => [
+      one.slot === 0 ? '-' : `${one.firstSlot}-${one.slot}`,
+      one.authenticFrom ?? '-',
+      one.position,
+      one.streams,
+      one.eventsSinceSnapshot,
+      one.lastCompaction?.at ?? '-',
+      one.lastCompaction?.by ?? '-',
+    ],
+  );
 
 const writingTable = (found: FoundLog): string =>
   tableOf(

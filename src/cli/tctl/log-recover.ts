@@ -1,14 +1,18 @@
 import { readRecovery, recoverLog } from '../../api/recover-log.ts';
 import { CodedError } from '../../base/errors.ts';
-import { silentLog } from '../../base/log-sink.ts';
+import { type LogSink, silentLog } from '../../base/log-sink.ts';
 import { minute } from '../../base/time.ts';
+import type { World } from '../../base/world.ts';
 import type { OutputOf } from '../../api/operation.ts';
-import { noKeyring } from '../../log/keyring.ts';
+import { type Keyring, noKeyring } from '../../log/keyring.ts';
 import { openLog } from '../../log/open-log.ts';
 import { recoverCluster, reportCluster } from '../../log/recover-cluster.ts';
 import type { RecoveryStep } from '../../log/recovery-report.ts';
+import type { SlotDriver } from '../../log/slot-driver.ts';
+import type { Configuration } from '../../process/configuration.ts';
 import { readKnownPlaces, writeKnownPlaces } from '../../process/known-places.ts';
 import { openBackend, openBackendForReading } from '../../process/open-backend.ts';
+import { keyringForMacs } from '../../process/open-keyring.ts';
 import { placeOf } from '../../process/storage-schema.ts';
 import { lookForWitnessed } from '../../process/witnessed-places.ts';
 import type { Invocation } from '../args.ts';
@@ -52,9 +56,27 @@ function stepOf(invocation: Invocation): RecoveryStep | undefined {
   return giveBack ? 'give back' : goOn ? 'go on' : undefined;
 }
 
+async function keyringOf(
+  configuration: Configuration,
+  driver: SlotDriver,
+  {
+    step,
+    ...env
+  }: { readonly world: World; readonly sink: LogSink; readonly step: RecoveryStep | undefined },
+): Promise<Keyring> {
+  if (step === undefined) return noKeyring;
+  try {
+    return await keyringForMacs(configuration, { store: driver, ...env });
+  } catch (e) {
+    await driver.close();
+    throw e;
+  }
+}
+
 /** By this machine's own file of what it knew, when no auth server runs: nothing can be given back then. */
 async function offline(invocation: Invocation, io: CliIo, step: RecoveryStep | undefined): Promise<number> {
-  const { file, storage, dataDir } = configurationOf(invocation, io);
+  const configuration = configurationOf(invocation, io);
+  const { file, storage, dataDir } = configuration;
   if (step === 'give back')
     throw new CodedError(
       'bad_request',
@@ -62,9 +84,11 @@ async function offline(invocation: Invocation, io: CliIo, step: RecoveryStep | u
     );
   const env = { sink: silentLog, world: io.world };
   const store = placeOf(storage);
+  const driver = await (step === undefined ? openBackendForReading(storage, env) : openBackend(storage, env));
   const log = await openLog({
-    driver: await (step === undefined ? openBackendForReading(storage, env) : openBackend(storage, env)),
-    keyring: noKeyring,
+    driver,
+    // What a step appends has a MAC, as every batch.
+    keyring: await keyringOf(configuration, driver, { ...env, step }),
     world: io.world,
     writer: 'tctl',
     sink: silentLog,

@@ -1,9 +1,45 @@
 import type { PartitionReport } from '../../log/verify.ts';
 import type { Witnessed } from '../../process/witness-read.ts';
 
+/** What was done about MACs. */
+export type MacsLookedAt =
+  /** `storeHoldsKeys`: so that whoever owns the store can make them as well. */
+  | { readonly status: 'checked'; readonly storeHoldsKeys: boolean }
+  | { readonly status: 'not checked'; readonly reason: string }
+  | { readonly status: 'no key' };
+
+function macText(from: number | undefined, firstSlot: number, macs: MacsLookedAt): string {
+  if (from === undefined)
+    return 'MACs: none yet: whoever can write to the store can add to it (an older release began it, and may still run)';
+  const whole =
+    from <= firstSlot ? 'of every batch' : `from slot ${from} on; that one vouches for what precedes`;
+  return macs.status === 'checked' ? `MACs: good, ${whole}` : `MACs: not checked, ${whole}`;
+}
+
+/** Once for all partitions: what the MACs say, and what they do not. */
+export function macNotes(macs: MacsLookedAt, found: readonly PartitionReport[]): string[] {
+  if (found.every((one) => one.authenticFrom === undefined)) return [];
+  switch (macs.status) {
+    case 'checked':
+      return macs.storeHoldsKeys
+        ? [
+            'the keys of the MACs lie in the store itself, so that they say nothing against its owner: set storage.key_file or storage.kms_key_id, then tctl log rekey',
+          ]
+        : [];
+    case 'not checked':
+      return [`MACs were not checked: ${macs.reason}`];
+    case 'no key':
+      return [
+        'MACs were not checked: the key for them is not here (an archive has it with --with-secrets only)',
+      ];
+  }
+}
+
 /** What one partition holds, and what of it is signed. */
-export function partitionText({ partition, firstSlot, lastSlot, events, heads }: PartitionReport): string {
+export function partitionText(report: PartitionReport, macs: MacsLookedAt): string {
+  const { partition, firstSlot, lastSlot, events, heads, authenticFrom } = report;
   const lines = [`${partition.padEnd(8)} slots ${firstSlot} to ${lastSlot}, ${events} events`];
+  if (lastSlot > 0) lines.push(macText(authenticFrom, firstSlot, macs));
   const { signed, newest, unsigned, agreed, trimmed, younger } = heads;
   if (newest)
     lines.push(

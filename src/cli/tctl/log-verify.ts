@@ -1,21 +1,23 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CodedError, messageOf } from '../../base/errors.ts';
+import { CodedError, isCoded, messageOf } from '../../base/errors.ts';
 import { silentLog } from '../../base/log-sink.ts';
 import { isArchive, openArchive } from '../../log/archive-read.ts';
+import { type Authenticity, readAuthenticity } from '../../log/authenticity.ts';
 import type { SlotDriver } from '../../log/slot-driver.ts';
 import { type LogKey, parseLogKey } from '../../log/signed-head.ts';
 import type { WitnessedHead } from '../../log/verify-heads.ts';
 import { verifyLog as verify, type Verification, type VerifyOptions } from '../../log/verify.ts';
 import { openBackendForReading } from '../../process/open-backend.ts';
+import { keyringForMacs, sealingKeysOf } from '../../process/open-keyring.ts';
 import { placeOf, type StorageLocation } from '../../process/storage-schema.ts';
 import { readWitness } from '../../process/witness-read.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { ExitStatus } from '../errors.ts';
 import { configurationOf } from './connect.ts';
-import { partitionText, witnessText } from './log-verify-text.ts';
+import { type MacsLookedAt, macNotes, partitionText, witnessText } from './log-verify-text.ts';
 
 /**
  * `tctl log verify`, of a store or of an exported file: exits 1 when a batch is not what was written, or not what was
@@ -35,15 +37,18 @@ export async function verifyLog(invocation: Invocation, io: CliIo): Promise<numb
   }
   const { driver, madeAt } = await openSubject(storage, io);
   try {
+    const { macs, authenticity } = await macsOf(invocation, io, driver);
     const options: VerifyOptions = {
+      authenticity,
       witnessed,
       ...(trusted.length > 0 && { trusted }),
       ...(madeAt !== undefined && { madeAt }),
     };
     const found = await verify(driver, options);
-    for (const partition of found.partitions) say(partitionText(partition));
+    for (const partition of found.partitions) say(partitionText(partition, macs));
     for (const { keyId, publicKey } of found.keys) say(`key ${keyId}: ${publicKey}`);
     for (const note of notes) note();
+    for (const line of macNotes(macs, found.partitions)) say(line);
     const faults = faultsOf(found);
     if (faults.length === 0) {
       say('ok');
@@ -85,6 +90,27 @@ async function openSubject(
   }
   const driver = await openBackendForReading(storage, { sink: silentLog, world: io.world });
   return { driver, madeAt: undefined };
+}
+
+/** By the keyring of the configuration, where it is at hand: without it all else is looked at. */
+async function macsOf(
+  invocation: Invocation,
+  io: CliIo,
+  driver: SlotDriver,
+): Promise<{ readonly macs: MacsLookedAt; readonly authenticity?: Authenticity | undefined }> {
+  const env = { store: driver, world: io.world, sink: silentLog };
+  try {
+    const configuration = configurationOf(invocation, io);
+    const keyring = await keyringForMacs(configuration, env);
+    const authenticity = await readAuthenticity({ vault: driver.vault, keyring });
+    if (authenticity === undefined) return { macs: { status: 'no key' } };
+    const sealing = await sealingKeysOf(configuration, driver, io.world);
+    const storeHoldsKeys = sealing.status === 'store';
+    return { macs: { status: 'checked', storeHoldsKeys }, authenticity };
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    return { macs: { status: 'not checked', reason: messageOf(e) } };
+  }
 }
 
 function givenKeys(given: readonly string[]): LogKey[] {

@@ -6,7 +6,7 @@ import { type JoinRole, parseJoinRoles, tokenLimits } from '../../domain/join-to
 import { parseNamePatterns } from '../../domain/name-patterns.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
-import { parseTtl } from '../duration.ts';
+import { parseNumber, parseTtl } from '../duration.ts';
 import { printable } from '../../base/printable.ts';
 import { withAuth } from './connect.ts';
 
@@ -28,7 +28,9 @@ async function newToken(
   if (roles.length === 0)
     throw new CodedError('bad_request', `--${flags.roles}: expected node, proxy, or both`);
   const ttlSeconds = parseTtl(invocation.text('ttl') ?? '', '--ttl');
-  const uses = parseUses(invocation.text('uses'));
+  const usesText = invocation.text('uses');
+  const most = { min: 1, max: tokenLimits.maxUses };
+  const uses = usesText === undefined ? undefined : parseNumber(usesText, most, '--uses');
   const names = parseNamePatterns(invocation.text('names') ?? '');
   const value = invocation.text(flags.value);
   const text = await withAuth(invocation, io, async (auth, configuration) => {
@@ -66,17 +68,6 @@ async function withdrawn(auth: AuthClient, tokenId: string): Promise<CodedError>
     'unavailable',
     '--names: the auth server is of an older release, which limits no names; the token was deleted again. Update it first',
   );
-}
-
-function parseUses(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const uses = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (uses < 1 || uses > tokenLimits.maxUses)
-    throw new CodedError(
-      'bad_request',
-      `--uses: expected a number from 1 to ${tokenLimits.maxUses}, got "${text}"`,
-    );
-  return uses;
 }
 
 /** Where auth servers that are alive listen. */

@@ -199,6 +199,11 @@ export const tctlProgram: ProgramSpec = {
           help: 'Where to: dir:/path, or a file with a storage: section.',
         },
         {
+          name: 'with-store-keys',
+          kind: 'switch',
+          help: 'Take keys along that lie in the store itself: the new store alone opens every secret then.',
+        },
+        {
           name: 'abort',
           kind: 'switch',
           help: 'Give up a copy that did not end: the log goes on where it was.',
@@ -241,6 +246,11 @@ export const tctlProgram: ProgramSpec = {
           name: 'with-secrets',
           kind: 'switch',
           help: 'With the wrapped keys of its secrets: needed to bring a cluster back.',
+        },
+        {
+          name: 'with-store-keys',
+          kind: 'switch',
+          help: 'With --with-secrets: take keys along that lie in the store itself. The file alone is the cluster then.',
         },
       ],
     },

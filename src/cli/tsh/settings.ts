@@ -3,6 +3,7 @@ import { CodedError } from '../../base/errors.ts';
 import type { HostPort } from '../../base/service.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
+import { parseNumber } from '../duration.ts';
 import { type TshHome, checkedUser, openHome } from './home.ts';
 import { type Profile, currentProxyHost, loadProfile } from './profile.ts';
 import { type ProxyAddress, defaultSshPort, parsePort, parseProxyAddress } from './proxy-address.ts';
@@ -52,7 +53,7 @@ export async function readSettings(invocation: Invocation, io: CliIo): Promise<S
     user: checkedUser(user ?? profile?.user ?? systemUser),
     userGiven: user !== undefined,
     login: invocation.text('login') ?? systemUser,
-    ttlSeconds: minutes(invocation.text('ttl') ?? '') * 60,
+    ttlSeconds: parseNumber(invocation.text('ttl') ?? '', minutes, '--ttl') * 60,
     certificateFormat: invocation.text('cert-format') === 'oldssh' ? 'oldssh' : 'standard',
     identityFile: invocation.text('identity'),
     insecure: invocation.on('insecure'),
@@ -82,14 +83,8 @@ async function readProxy(
   return { proxy, profile: proxyHost === undefined ? undefined : await loadProfile(home, proxyHost) };
 }
 
-const maxMinutes = 525_600;
-
-function minutes(text: string): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > maxMinutes)
-    throw new CodedError('bad_request', `--ttl: expected minutes from 1 to ${maxMinutes}, got '${text}'`);
-  return value;
-}
+/** Of a certificate: up to a year. */
+const minutes = { min: 1, max: 525_600 };
 
 /** Reads `[user@]host[:port]`. @throws CodedError `bad_request`; also for a chain of hosts. */
 export function parseJumpHost(text: string): JumpHost {

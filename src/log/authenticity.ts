@@ -1,0 +1,120 @@
+import { createHmac, hash, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { CodedError } from '../base/errors.ts';
+import type { World } from '../base/world.ts';
+import { vaultKey } from './data-keys.ts';
+import type { Keyring } from './keyring.ts';
+import type { BlobStore } from './slot-driver.ts';
+import { wrappedUnder } from './wrapped-key.ts';
+
+/** What a MAC is of: under a key of its own each, so that none is ever taken for another. */
+export type MacPurpose = 'batch' | 'snapshot' | 'old slots';
+
+export const macBytes = 32;
+export const macKeyIdBytes = 8;
+
+/**
+ * Makes and checks the MACs of one log (HMAC-SHA256, RFD 0022). Whoever holds this has had the keyring: to write to the
+ * store is not enough.
+ */
+export interface Authenticity {
+  /** Of the key: 8 bytes, which say nothing of it. */
+  readonly keyId: Buffer;
+  mac(purpose: MacPurpose, content: Uint8Array): Buffer;
+  /** In constant time. */
+  holds(purpose: MacPurpose, content: Uint8Array, mac: Uint8Array): boolean;
+  /**
+   * Makes sure that the vault holds the key: a store that was put back to an earlier state may have lost it, and what has
+   * MACs could not be opened again. @throws CodedError `unavailable` when it holds another, or destroyed it.
+   */
+  keep(): Promise<void>;
+}
+
+/**
+ * Name of the key in the vault, among the data keys and wrapped as they are: so a changed keyring rewraps it with them. It
+ * does not begin with a moment, as those of secrets do: nobody takes it for one that no event refers to.
+ */
+export const authenticityKeyId = 'log-authenticity';
+const keyBytes = 32;
+
+/** RFC 5869; `purpose` is the info. */
+const derived = (key: Uint8Array, purpose: string, length: number): Buffer =>
+  Buffer.from(hkdfSync('sha256', key, '', `teleport log ${purpose}`, length));
+
+/** @param keep of a key that lies in no vault there is nothing to do. */
+export function authenticityOf(
+  key: Uint8Array,
+  keep: () => Promise<void> = () => Promise.resolve(),
+): Authenticity {
+  const keys: Readonly<Record<MacPurpose, Buffer>> = {
+    batch: derived(key, 'batch', keyBytes),
+    snapshot: derived(key, 'snapshot', keyBytes),
+    'old slots': derived(key, 'old slots', keyBytes),
+  };
+  const mac = (purpose: MacPurpose, content: Uint8Array): Buffer =>
+    createHmac('sha256', keys[purpose]).update(content).digest();
+  return {
+    keyId: hash('sha256', derived(key, 'key id', keyBytes), 'buffer').subarray(0, macKeyIdBytes),
+    mac,
+    keep,
+    holds: (purpose, content, given) => {
+      const own = mac(purpose, content);
+      return given.length === own.length && timingSafeEqual(own, given);
+    },
+  };
+}
+
+interface Parts {
+  readonly vault: BlobStore;
+  readonly keyring: Keyring;
+  readonly world: Pick<World, 'randomBytes'>;
+}
+
+/**
+ * What the vault holds; undefined when it has none.
+ * @throws CodedError `unavailable` when the keyring lacks the key it is wrapped under, or that key is out of reach;
+ * `damaged` when it is not what was wrapped.
+ */
+export async function readAuthenticity({
+  vault,
+  keyring,
+}: Pick<Parts, 'vault' | 'keyring'>): Promise<Authenticity | undefined> {
+  const wrapped = await vault.get(vaultKey(authenticityKeyId));
+  if (wrapped === undefined) return undefined;
+  const key = await keyring.unwrap(wrapped, authenticityKeyId);
+  return authenticityOf(key, async () => {
+    if ((await vault.get(vaultKey(authenticityKeyId))) === undefined) await keepKey({ vault, keyring }, key);
+    const kept = await vault.get(vaultKey(authenticityKeyId));
+    const same = kept && Buffer.from(await keyring.unwrap(kept, authenticityKeyId)).equals(key);
+    if (same !== true) throw lostKey();
+  });
+}
+
+/** While it is stored the keyring may get a newer key, and whoever rewraps the vault have passed by. */
+async function keepKey({ vault, keyring }: Pick<Parts, 'vault' | 'keyring'>, key: Uint8Array): Promise<void> {
+  let wrapped = await keyring.wrap(key, authenticityKeyId);
+  const outcome = await vault.create(vaultKey(authenticityKeyId), wrapped);
+  while (outcome === 'created' && wrappedUnder(wrapped) !== (await keyring.newest())) {
+    const again = await keyring.wrap(key, authenticityKeyId);
+    if ((await vault.replace(vaultKey(authenticityKeyId), wrapped, again)) !== 'replaced') return;
+    wrapped = again;
+  }
+}
+
+const lostKey = (): CodedError =>
+  new CodedError(
+    'unavailable',
+    'the key by which the log is authenticated is another in this store, or was destroyed there for good: copy the log to another store',
+  );
+
+/**
+ * The same, made when there is none: of several processes that start at once one makes it.
+ * @throws CodedError as `readAuthenticity`; `unavailable` when it was destroyed for good.
+ */
+export async function makeAuthenticity(parts: Parts): Promise<Authenticity> {
+  const found = await readAuthenticity(parts);
+  if (found) return found;
+  await keepKey(parts, parts.world.randomBytes(keyBytes));
+  const made = await readAuthenticity(parts);
+  if (made === undefined) throw lostKey();
+  return made;
+}
