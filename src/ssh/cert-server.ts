@@ -1,7 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
-import ssh2 from 'ssh2';
-import type { Connection } from 'ssh2';
+import type { Connection, Server } from 'ssh2';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { HostPort } from '../base/service.ts';
@@ -15,6 +14,8 @@ import { readProxyPreamble } from './proxy-preamble.ts';
 import { ServerConnection } from './server-connection.ts';
 import type { AuthFailure, ConnectionHandlers, Peer, SshConnection } from './server-types.ts';
 import { disconnectReason, SshTransport } from './ssh-transport.ts';
+import { overSocket } from './packet-protocol.ts';
+import { ssh2 } from './ssh2-library.ts';
 import { announceSignatureAlgorithms, peerBannerOf, protoOf, socketOf } from './ssh2-internals.ts';
 import { useHybridExchange } from './hybrid-negotiation.ts';
 
@@ -121,7 +122,7 @@ export function createSshServer(
 class CertServer implements SshServer {
   readonly #options: SshServerOptions;
   readonly #onConnection: (connection: SshConnection) => ConnectionHandlers;
-  readonly #ssh2: ssh2.Server;
+  readonly #ssh2: Server;
   readonly #attempts = new Map<Duplex, Attempt>();
   readonly #connections = new Set<ServerConnection>();
   #hostKeys: ReturnType<typeof prepareHostKeys>;
@@ -185,7 +186,9 @@ class CertServer implements SshServer {
         const isBelieved = claimed !== undefined && (await accept.believesPreamble?.()) === true;
         if (socket.destroyed) return;
         start(claimed, isBelieved);
-        this.#ssh2.injectSocket(socket as never); // any Duplex does
+        overSocket(socket, () => {
+          this.#ssh2.injectSocket(socket as never); // any Duplex does
+        });
       })
       .catch((e: unknown) => {
         if (!isCoded(e)) this.#options.sink.error('ssh connection failed', { reason: messageOf(e) });
