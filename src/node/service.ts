@@ -21,6 +21,7 @@ import type { HostInfo } from '../domain/host-info.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { privateKeyFromPem } from '../pki/key-pair.ts';
 import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
+import { defaultAlgorithms, type SshAlgorithms } from '../ssh/algorithms.ts';
 import { createSshServer, type SshServer } from '../ssh/cert-server.ts';
 import { loadLibc } from '../ssh/libc.ts';
 import { parseLoginDefs } from '../ssh/login-defs.ts';
@@ -47,6 +48,8 @@ export interface NodeConfig {
   readonly labels: Readonly<Record<string, string>>;
   readonly commandLabels: readonly CommandLabel[];
   readonly permitUserEnvironment: boolean;
+  /** Default: `defaultAlgorithms`. */
+  readonly sshAlgorithms?: SshAlgorithms;
   /** argv that runs our own hidden commands (`scp`, `sftp-server`), for example `['/x/bin/teleport']`. */
   readonly programPath: readonly string[];
   /** Take our own programs for files also where OpenSSH's are installed. */
@@ -193,7 +196,7 @@ class Node {
   }
 
   #server(context: NodeContext): SshServer {
-    const { identity, world, sink, metrics } = this.#deps;
+    const { identity, world, sink, metrics, config } = this.#deps;
     const decide = (certificate: Parameters<typeof decideAccess>[1]['certificate'], login: string) =>
       decideAccess(this.#views, { certificate, login, labels: this.#currentLabels() });
     return createSshServer(
@@ -215,6 +218,7 @@ class Node {
         },
         version,
         sink,
+        algorithms: config.sshAlgorithms ?? defaultAlgorithms,
       },
       (connection) => {
         const { certificate, username } = connection;

@@ -34,6 +34,7 @@ export async function buildNode(parts: Parts, standingOf: StandingOf): Promise<S
       labels: configuration.labels,
       commandLabels: [...configuration.commandLabels],
       permitUserEnvironment: configuration.permitUserEnvironment,
+      sshAlgorithms: configuration.sshAlgorithms,
       programPath: [...parts.programPath],
     },
   });

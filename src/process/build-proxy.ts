@@ -40,6 +40,7 @@ export async function buildProxy(parts: Parts, standingOf: StandingOf): Promise<
       web: webOf(configuration),
       balancers: file.trusted_balancers,
       plainSshHosts: file.plain_ssh_hosts,
+      sshAlgorithms: configuration.sshAlgorithms,
     },
   });
 }

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { isWildcard, parseHostPort } from '../base/addresses.ts';
 import { CodedError, messageOf } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
+import { chooseAlgorithms, type SshAlgorithms } from '../ssh/algorithms.ts';
 import { parseConfigFile } from './config-file.ts';
 import type { ConfigFile } from './config-schema.ts';
 import { joinOf, type JoinSettings } from './join-settings.ts';
@@ -72,6 +73,7 @@ export interface Configuration {
   readonly labels: Readonly<Record<string, string>>;
   readonly commandLabels: readonly { name: string; command: string[]; periodSeconds: number }[];
   readonly permitUserEnvironment: boolean;
+  readonly sshAlgorithms: SshAlgorithms;
 }
 
 /**
@@ -112,6 +114,11 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
     },
     ...labelsOf(flags.labels, ssh),
     permitUserEnvironment: flags.permitUserEnv === true || ssh.permit_user_env,
+    sshAlgorithms: chooseAlgorithms({
+      ciphers: teleport.ciphers,
+      kexAlgos: teleport.kex_algos,
+      macAlgos: teleport.mac_algos,
+    }),
   };
 }
 

@@ -16,6 +16,7 @@ import { version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
+import { defaultAlgorithms, type SshAlgorithms } from '../ssh/algorithms.ts';
 import { balancersOf } from './client-address.ts';
 import { dialTcp } from './dial.ts';
 import { nameLookup } from './look-up-name.ts';
@@ -59,6 +60,8 @@ export interface ProxyConfig {
    * default none. 4.4 dialled any `host:port` it was asked for.
    */
   readonly plainSshHosts?: readonly HostPort[];
+  /** Default: `defaultAlgorithms`. */
+  readonly sshAlgorithms?: SshAlgorithms;
 }
 
 export interface ProxyDeps {
@@ -161,7 +164,8 @@ function sshFront(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit): SshFro
     plainSshHosts: config.plainSshHosts ?? [],
   });
   const relay = new SshRelay({ openTarget, clusterName: config.clusterName, metrics, sink, world });
-  return new SshFront({ ...deps, views, relay, audit });
+  const algorithms = config.sshAlgorithms ?? defaultAlgorithms;
+  return new SshFront({ ...deps, views, relay, audit, algorithms });
 }
 
 /**
