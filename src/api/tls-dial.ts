@@ -9,6 +9,7 @@ import {
 } from 'node:tls';
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
+import { tlsPolicy } from '../base/tls-policy.ts';
 import type { Dialable } from './dial-servers.ts';
 import { NoAnswerInTime } from './no-answer.ts';
 
@@ -40,7 +41,7 @@ function contextOf(tls: TlsMaterial): SecureContext {
   if (known !== undefined) return known;
   const made = createSecureContext({
     ca: [...tls.ca],
-    minVersion: 'TLSv1.2',
+    ...tlsPolicy,
     ...(tls.key === undefined ? {} : { key: tls.key }),
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
   });
@@ -88,7 +89,7 @@ function handshake(
   onSession: (session: Buffer) => void = () => undefined,
 ): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connectTls({ ...options, socket: stream, minVersion: 'TLSv1.2' });
+    const socket = connectTls({ ...options, socket: stream, ...tlsPolicy });
     const fail = (e: Error): void => {
       signal.removeEventListener('abort', onAbort);
       socket.destroy();

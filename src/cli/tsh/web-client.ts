@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { CodedError, type ErrorCode, messageOf } from '../../base/errors.ts';
 import type { HostPort } from '../../base/service.ts';
+import { tlsPolicy } from '../../base/tls-policy.ts';
 import { tlsHint } from '../errors.ts';
 import { webUrl } from './proxy-address.ts';
 import { type LoginAnswer, type PingAnswer, readLoginAnswer, readPingAnswer } from './web-answers.ts';
@@ -80,7 +81,7 @@ function exchange(
       method,
       path,
       agent: false,
-      minVersion: 'TLSv1.2',
+      ...tlsPolicy,
       ...(insecure ? { rejectUnauthorized: false } : { ca: [...authorities] }),
       signal: AbortSignal.timeout(timeoutMs),
       headers: {
