@@ -37,17 +37,43 @@ function bound(koffi: Koffi): OpensslLoad {
   const call = (definition: string): ((...args: unknown[]) => unknown) => lib.func(definition);
   const pointer = (definition: string): ((...args: unknown[]) => Pointer | null) =>
     call(definition) as (...args: unknown[]) => Pointer | null;
-  /** Calls that answer 1 when they did it. */
+  /** Calls that answer 1 when they did it. Arguments are passed one by one: a rest array costs as much as a call. */
   const checked = (definition: string): ((...args: unknown[]) => void) => {
     const one = call(definition);
-    const name = /(\w+)\(/.exec(definition)?.[1];
-    return (...args) => {
-      if (one(...args) !== 1) throw new Error(`${name} of OpenSSL failed`);
+    const done = (answer: unknown): void => {
+      if (answer !== 1) throw new Error(`${/(\w+)\(/.exec(definition)?.[1]} of OpenSSL failed`);
     };
+    switch (definition.split(',').length) {
+      case 3:
+        return (a, b, c) => {
+          done(one(a, b, c));
+        };
+      case 4:
+        return (a, b, c, d) => {
+          done(one(a, b, c, d));
+        };
+      case 5:
+        return (a, b, c, d, e) => {
+          done(one(a, b, c, d, e));
+        };
+      default:
+        throw new Error(`${definition} has another number of arguments`);
+    }
   };
   const newCipher = pointer('void* EVP_CIPHER_CTX_new()');
   const freeCipher = call('void EVP_CIPHER_CTX_free(void*)');
-  const init = checked('int EVP_CipherInit_ex(void*, void*, void*, const uint8_t*, const uint8_t*, int)');
+  const cipherInit = call('int EVP_CipherInit_ex(void*, void*, void*, const uint8_t*, const uint8_t*, int)');
+  /** Without an engine: what is null stays as it was. */
+  const init = (
+    c: Pointer,
+    cipher: Pointer | null,
+    key: Buffer | null,
+    start: Buffer | null,
+    way: 0 | 1,
+  ): void => {
+    if (cipherInit(c, cipher, null, key, start, way) !== 1)
+      throw new Error('EVP_CipherInit_ex of OpenSSL failed');
+  };
   const update = checked('int EVP_CipherUpdate(void*, uint8_t*, int*, const uint8_t*, int)');
   const final = call('int EVP_CipherFinal_ex(void*, uint8_t*, int*)');
   const control = checked('int EVP_CIPHER_CTX_ctrl(void*, int, int, uint8_t*)');
@@ -109,11 +135,11 @@ function bound(koffi: Koffi): OpensslLoad {
 
   function aead(cipher: string, key: Buffer, direction: 'seal' | 'open'): Aead {
     const one = context(newCipher(), freeCipher);
-    init(one.get(), kind(cipher), null, key, null, direction === 'seal' ? 1 : 0);
+    init(one.get(), kind(cipher), key, null, direction === 'seal' ? 1 : 0);
     return {
       seal(iv, associated, body, tag) {
         const c = one.get();
-        init(c, null, null, null, iv, 1);
+        init(c, null, null, iv, 1);
         update(c, null, written, associated, associated.length);
         update(c, body, written, body, body.length);
         if (final(c, tag, written) !== 1) throw new Error('EVP_CipherFinal_ex of OpenSSL failed');
@@ -121,7 +147,7 @@ function bound(koffi: Koffi): OpensslLoad {
       },
       open(iv, associated, body, tag) {
         const c = one.get();
-        init(c, null, null, null, iv, 0);
+        init(c, null, null, iv, 0);
         control(c, SET_TAG, TAG_BYTES, tag);
         update(c, null, written, associated, associated.length);
         update(c, body, written, body, body.length);
@@ -133,11 +159,11 @@ function bound(koffi: Koffi): OpensslLoad {
 
   function keyStream(cipher: string, key: Buffer, start: Buffer): KeyStream {
     const one = context(newCipher(), freeCipher);
-    init(one.get(), kind(cipher), null, key, start, 1);
+    init(one.get(), kind(cipher), key, start, 1);
     return {
       apply(data, from) {
         const c = one.get();
-        if (from !== undefined) init(c, null, null, null, from, 1);
+        if (from !== undefined) init(c, null, null, from, 1);
         update(c, data, written, data, data.length);
       },
       free: one.free,
