@@ -62,6 +62,13 @@ export default {
       to: { path: `^node_modules/${pkg.replace(/\/?$/, '/')}` },
     })),
     {
+      // `src/ssh/ssh2-library.ts` loads it, with our packet layer in place; others may know its types.
+      name: 'ssh2-comes-with-our-packets',
+      severity: 'error',
+      from: { path: '^(src|backends)/' },
+      to: { path: '^node_modules/ssh2/', dependencyTypesNot: ['type-only', 'type-import'] },
+    },
+    {
       name: 'only-auth-writes-the-log',
       severity: 'error',
       from: { path: '^src/', pathNot: `^src/(auth|log)/|${test}` },

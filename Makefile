@@ -14,8 +14,6 @@ NPM_VERSION := 11.19.1
 
 TOOLS := $(CURDIR)/.tools
 export PATH := $(TOOLS)/node/bin:$(PATH)
-# Packages with native parts are compiled against this Node, whatever the settings of the machine say.
-export npm_package_config_node_gyp_nodedir := $(TOOLS)/node
 export npm_config_update_notifier := false
 NPM := $(TOOLS)/npm
 SOURCES := $(shell find src backends -name '*.ts' -not -name '*.test.ts' 2>/dev/null) package.json
@@ -23,7 +21,7 @@ SOURCES := $(shell find src backends -name '*.ts' -not -name '*.test.ts' 2>/dev/
 .PHONY: all run build lint test unit integration check bench bench-scale install install-systemd clean walls soak types format
 all: build
 
-# The runtime: the machine's own when it is Node 24 with its headers, else the one that npm carries.
+# The runtime: the machine's own when it is Node 24, else the one that npm carries. Nothing is compiled against it.
 $(TOOLS)/node/bin/node: .ci/fetch-node
 	.ci/fetch-node $(TOOLS) $(NODE_VERSION) $(NPM_VERSION)
 

@@ -50,6 +50,7 @@ function offence(rule: string): { file: string; imports: string } {
     'backends-know-only-the-log': { file: 'backends/dir/bad.ts', imports: '../../src/auth/x.ts' },
     'back-ends-are-strangers': { file: 'backends/dir/nosy.ts', imports: '../etcd/x.ts' },
     'one-door-to-backends': { file: 'src/process/back-door.ts', imports: '../../backends/dir/x.ts' },
+    'ssh2-comes-with-our-packets': { file: 'src/ssh/own-ssh2.ts', imports: 'ssh2' },
     'only-auth-writes-the-log': { file: 'src/node/writes.ts', imports: '../log/execute.ts' },
     'domain-is-pure': { file: 'src/domain/impure.ts', imports: 'node:fs' },
   };

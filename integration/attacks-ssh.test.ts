@@ -1,14 +1,17 @@
-import type { KeyObject } from 'node:crypto';
+import { randomBytes, type KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { AnyAuthMethod } from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { version } from '../src/base/version.ts';
 import { generateEd25519, privateKeyFromPem } from '../src/pki/key-pair.ts';
 import { issueCertificate, optionDataText, parseCertificate } from '../src/pki/ssh-certificate.ts';
 import { fromAuthorizedKeyLine, publicKeyOf, signSsh } from '../src/pki/ssh-key.ts';
+import { defaultAlgorithms } from '../src/ssh/algorithms.ts';
 import { connectSsh, keyIdentity, type SshClient } from '../src/ssh/cert-client.ts';
 import * as wire from '../src/ssh/connection-messages.ts';
 import { type Attacked, startAttacked } from './attacked.ts';
 import { until } from './cluster.ts';
+import { claims, keyExchangeInit, pour } from './ssh-raw-bytes.ts';
 import { RawClient, type Shown, shownWith } from './ssh-raw-client.ts';
 import { now } from './ssh-workbench.ts';
 
@@ -196,6 +199,74 @@ describe('the SSH ports', () => {
       now,
     });
   }
+});
+
+describe('the SSH ports, before a login', () => {
+  const both = (): readonly number[] => [here.cluster.ports.proxySsh, here.cluster.ports.ssh];
+  const residentMiB = (): number =>
+    Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${here.cluster.pid()}/status`, 'utf8'))?.[1]) /
+    1024;
+  it('are served without a native part of ssh2: one that was built aborts with Node 24.19 and later', () => {
+    const loaded = readFileSync(`/proc/${here.cluster.pid()}/maps`, 'latin1');
+    expect(loaded).toMatch(/koffi.*\.node/);
+    expect(loaded).not.toMatch(/sshcrypto|cpufeatures/);
+    expect(here.cluster.output()).not.toContain('slower');
+  });
+
+  it.each([
+    ['of a packet that claims 2 GiB', claims(0x7ffffff4)],
+    ['of a packet that claims 4 GiB', claims(0xfffffffc)],
+    ['of packets that may be', claims(34_996)],
+    ['of an identification without end', Buffer.from('SSH-2.0-')],
+    ['of what is no SSH', Buffer.from('GET / HTTP/1.1\r\n')],
+  ])('hold nothing %s', async (_name, first) => {
+    const before = residentMiB();
+    for (const port of both())
+      for (let i = 0; i < 3; i++) expect(await pour(port, first, 200)).toBeLessThan(20); // the sockets' buffers
+    expect(residentMiB() - before).toBeLessThan(100);
+    await here.unharmed();
+  });
+
+  it.each(defaultAlgorithms.ciphers)(
+    'outlive bursts and garbage after a key exchange with %s, and hold nothing of them',
+    async (cipher) => {
+      const before = residentMiB();
+      const messages: readonly Buffer[] = ['session', 'direct-tcpip', 'x11', '__proto__', ''].map(
+        (channelType, i) =>
+          wire.open({
+            channelType,
+            sender: i,
+            window: 1 << 21,
+            maxPacket: 32_768,
+            data: Buffer.alloc(i * 500),
+          }),
+      );
+      for (const port of both())
+        for (let round = 0; round < 12; round++) {
+          const client = new RawClient();
+          await client.exchangeKeys(port, cipher, 'hmac-sha2-256-etm@openssh.com');
+          for (let i = 0; i < 5 + round * 6; i++)
+            client.send(messages[i % messages.length] ?? Buffer.alloc(1));
+          if (round % 2 === 1) client.sendRaw(randomBytes(1 << 18));
+          await client.closed;
+          expect(client.received).toEqual([]);
+        }
+      expect(residentMiB() - before).toBeLessThan(100);
+      await here.unharmed();
+    },
+  );
+
+  it.each([
+    ['aes128-cbc', 'hmac-sha2-256-etm@openssh.com'],
+    ['3des-cbc', 'hmac-sha2-256-etm@openssh.com'],
+    ['aes128-ctr', 'hmac-sha2-256'],
+    ['aes128-ctr', 'hmac-sha1'],
+  ])('agree with no client on %s and %s', async (cipher, mac) => {
+    for (const port of both())
+      expect(
+        await here.raw(port, Buffer.concat([Buffer.from('SSH-2.0-x\r\n'), keyExchangeInit(cipher, mac)])),
+      ).toContain('\x01\0\0\0\x03'); // DISCONNECT, KEY_EXCHANGE_FAILED
+  });
 });
 
 /** Signs with a key of its own. */

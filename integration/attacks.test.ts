@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { connect as connectTls, createServer as createTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { joinCluster } from '../src/api/join-client.ts';
 import { realWorld } from '../src/base/world.ts';
+import { ping as webPing } from '../src/cli/tsh/web-client.ts';
 import { generateP256 } from '../src/pki/key-pair.ts';
 import { issueHostTlsCertificate } from '../src/pki/tls-identity.ts';
 import { createCaCertificate } from '../src/pki/x509.ts';
@@ -35,6 +38,47 @@ function forged(role: string): Material {
   });
   return { privateKeyPem, tlsCertificatePem, tlsCasPem: [] };
 }
+
+describe('TLS', () => {
+  const weak =
+    'ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:AES128-SHA:AES128-GCM-SHA256';
+  const weakly = { maxVersion: 'TLSv1.2', ciphers: `${weak}:@SECLEVEL=0` } as const;
+
+  it.each(['auth', 'web'] as const)(
+    'of the %s port agrees to no CBC, no SHA-1 and no key for ever',
+    async (port) => {
+      const options = { port: here.cluster.ports[port], host: 'localhost', rejectUnauthorized: false };
+      const refused = connectTls({ ...options, ...weakly });
+      const [error] = (await Promise.race([once(refused, 'error'), once(refused, 'secureConnect')])) as [
+        Error?,
+      ];
+      expect(error?.message).toMatch(/handshake failure/);
+      const strong = connectTls({ ...options, maxVersion: 'TLSv1.2' });
+      await once(strong, 'secureConnect');
+      expect(strong.getCipher().name).toMatch(/^ECDHE-.*(GCM|POLY1305)/);
+      strong.destroy();
+    },
+  );
+
+  it('that we ask for agrees to none of them either', async () => {
+    const { privateKeyPem, tlsCertificatePem } = forged('Auth');
+    const server = createTls({ key: privateKeyPem, cert: tlsCertificatePem, ...weakly });
+    const faults: string[] = [];
+    server.on('tlsClientError', (e) => faults.push(e.message));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await expect(
+      joinCluster({ servers: [{ host: '127.0.0.1', port }], pins: [here.pin] }, here.joining(), realWorld),
+    ).rejects.toThrow();
+    await expect(
+      webPing({ address: { host: '127.0.0.1', port }, authorities: [], insecure: true }),
+    ).rejects.toThrow();
+    expect(faults.length).toBeGreaterThanOrEqual(2);
+    for (const fault of faults) expect(fault).toMatch(/no shared cipher/);
+    server.close();
+  });
+});
 
 describe('the auth port', () => {
   it('gives nothing to who has no certificate', async () => {

@@ -1,6 +1,10 @@
-import { userInfo } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { startCluster } from './cluster.ts';
 import { type NodeBench, startNode } from './node-bench.ts';
+import { RawClient } from './ssh-raw-client.ts';
 
 vi.mock('koffi', () => {
   throw new Error('no such module');
@@ -33,5 +37,40 @@ describe('a node that cannot call the C library', () => {
     expect(ran).toMatchObject({ code: 3, stdout: 'in\n', stderr: 'err\n' });
     const copied = await node.sh(config, `echo x > f && $SCP -q f ${host}:${node.directory}/g && cat ../g`);
     expect(copied).toMatchObject({ code: 0, stdout: 'x\n' });
+  });
+});
+
+describe('a daemon that cannot call OpenSSL', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'no-koffi-'));
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+  it('encrypts by node:crypto, and says so at start', async () => {
+    const hook = join(folder, 'hook.cjs');
+    writeFileSync(
+      hook,
+      `const m = require('module'); const load = m._load;
+       m._load = function (name) { if (name === 'koffi') throw new Error('no such module'); return load.apply(this, arguments); };`,
+    );
+    const start = join(folder, 'start');
+    // Takes the place of bin/teleport, its first argument.
+    writeFileSync(
+      start,
+      `shift; exec '${process.execPath}' --require '${hook}' '${resolve('dist/teleport.js')}' "$@"`,
+    );
+    const cluster = await startCluster({ within: ['/bin/sh', start] });
+    try {
+      const said = cluster.output().match(/^.*SSH traffic is several times slower.*$/gm);
+      expect(said).toEqual([expect.stringContaining('node:crypto serves: no such module')]);
+      for (const port of [cluster.ports.proxySsh, cluster.ports.ssh]) {
+        const client = new RawClient();
+        // Refused in so many words: what was sealed at each side was opened at the other.
+        expect(await client.login(port, 'root', { type: 'none' } as never)).toBe('refused');
+        client.end();
+        await client.closed;
+      }
+    } finally {
+      await cluster.close();
+    }
   });
 });

@@ -1,11 +1,11 @@
 import net from 'node:net';
-import ssh2 from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectSsh, keyIdentity } from '../src/ssh/cert-client.ts';
 import { createSshServer, type HostKey } from '../src/ssh/cert-server.ts';
 import { certAlgOf } from '../src/pki/ssh-certificate.ts';
 import { publicKeyOf, signSsh, splitSignature } from '../src/pki/ssh-key.ts';
 import { rawCertificate } from '../src/pki/testing.ts';
+import { ssh2 } from '../src/ssh/ssh2-library.ts';
 import { disguisedKey, labelHostSignature, parseDonor, protoOf } from '../src/ssh/ssh2-internals.ts';
 import { run } from './cluster.ts';
 import {

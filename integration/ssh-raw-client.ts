@@ -1,6 +1,5 @@
 import net from 'node:net';
-import ssh2 from 'ssh2';
-import type { AnyAuthMethod, ParsedKey } from 'ssh2';
+import type { AnyAuthMethod, Client, ParsedKey } from 'ssh2';
 import type { SigAlg } from '../src/pki/ssh-key.ts';
 import { parsePublicKey } from '../src/pki/ssh-key.ts';
 import { defaultAlgorithms, forSsh2 } from '../src/ssh/algorithms.ts';
@@ -12,6 +11,8 @@ import {
   sendSignedLogin,
   takeConnectionMessages,
 } from '../src/ssh/ssh2-internals.ts';
+import { overSocket } from '../src/ssh/packet-protocol.ts';
+import { ssh2 } from '../src/ssh/ssh2-library.ts';
 
 /** What a client without scruples shows. */
 export interface Shown {
@@ -25,11 +26,11 @@ export interface Shown {
 }
 
 class RawAgent extends ssh2.BaseAgent<ParsedKey> {
-  readonly #client: ssh2.Client;
+  readonly #client: Client;
   readonly #shown: Shown;
   /** Set when the server said that it would take the key. */
   probed = false;
-  constructor(client: ssh2.Client, shown: Shown) {
+  constructor(client: Client, shown: Shown) {
     super();
     this.#client = client;
     this.#shown = shown;
@@ -70,6 +71,31 @@ export class RawClient {
     return this.#received;
   }
 
+  /** Exchanges keys with exactly these algorithms and stops there: no login is tried. Rejects when the server refuses. */
+  async exchangeKeys(port: number, cipher: string, mac: string): Promise<void> {
+    const socket = net.connect(port, '127.0.0.1');
+    const done = this.#once('handshake');
+    overSocket(socket, () => {
+      this.#ssh.connect({
+        sock: socket,
+        username: 'root',
+        algorithms: { kex: ['curve25519-sha256'], cipher: [cipher], hmac: [mac] } as never,
+        authHandler: () => undefined,
+      });
+    });
+    await Promise.race([
+      done,
+      this.closed.then(() => {
+        throw new Error('the server closed the connection');
+      }),
+    ]);
+  }
+
+  /** Bytes as they are, past the packet layer. */
+  sendRaw(bytes: Buffer): void {
+    protoOf(this.#ssh).socket?.write(bytes);
+  }
+
   async login(port: number, username: string, shown: Shown | AnyAuthMethod): Promise<Outcome> {
     const socket = net.connect(port, '127.0.0.1');
     const method =
@@ -77,13 +103,18 @@ export class RawClient {
         ? { type: 'agent', username, agent: new RawAgent(this.#ssh, shown) }
         : { ...shown, username };
     let tries = 0;
-    this.#ssh.connect({
-      sock: socket,
-      username,
-      algorithms: forSsh2({ ...defaultAlgorithms, keyExchanges: ['curve25519-sha256'] }) as never,
-      authHandler: ((_methods: unknown, _partial: unknown, next: (m: unknown) => void) => {
-        next(tries++ === 0 ? method : false);
-      }) as never,
+    overSocket(socket, () => {
+      this.#ssh.connect({
+        sock: socket,
+        username,
+        algorithms: forSsh2({ ...defaultAlgorithms, keyExchanges: ['curve25519-sha256'] }) as never,
+        authHandler: ((_methods: unknown, _partial: unknown, next: (m: unknown) => void) => {
+          next(tries++ === 0 ? method : false);
+        }) as never,
+      });
+    });
+    this.#ssh.once('ready', () => {
+      protoOf(this.#ssh).loggedIn();
     });
     takeConnectionMessages(protoOf(this.#ssh), (payload) => {
       this.#received.push(Buffer.from(payload));

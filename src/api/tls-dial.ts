@@ -4,6 +4,7 @@ import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tl
 import { dialAnybody, dialTls } from '../base/dial-tls.ts';
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
+import { tlsPolicy } from '../base/tls-policy.ts';
 import type { Dialable } from './dial-servers.ts';
 import { NoAnswerInTime } from './no-answer.ts';
 
@@ -35,7 +36,7 @@ function contextOf(tls: TlsMaterial): SecureContext {
   if (known !== undefined) return known;
   const made = createSecureContext({
     ca: [...tls.ca],
-    minVersion: 'TLSv1.2',
+    ...tlsPolicy,
     ...(tls.key === undefined ? {} : { key: tls.key }),
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
   });

@@ -6,6 +6,7 @@ import type { SecureContextOptions } from 'node:tls';
 import type { Grace } from '../base/ending.ts';
 import { descriptorLimit } from '../base/descriptor-limit.ts';
 import { second } from '../base/time.ts';
+import { tlsPolicy } from '../base/tls-policy.ts';
 
 /** What the auth listener presents, and whose certificates it looks at. PEM. */
 export interface TlsContext {
@@ -86,7 +87,7 @@ export const secureContextOf = ({ key, cert, ca }: TlsContext): SecureContextOpt
   key,
   cert,
   ca: [...ca],
-  minVersion: 'TLSv1.2',
+  ...tlsPolicy,
 });
 
 /** All callers are services and tools of ours: nobody is served for longer than this once auth is ending. */

@@ -1,6 +1,7 @@
 import type { ClientRequest } from 'node:http';
 import { request, type RequestOptions } from 'node:https';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { tlsPolicy } from './tls-policy.ts';
 
 /*
  * The one place where TLS is dialled; lint keeps it so. Without a word about it the runtime looks at a certificate unless
@@ -14,18 +15,17 @@ type Checks = 'rejectUnauthorized' | 'checkServerIdentity';
 export const checked = { rejectUnauthorized: true } as const;
 /** Where a person or a configuration said in so many words that nothing is to be looked at. */
 export const unchecked = { rejectUnauthorized: false } as const;
-const atLeast = { minVersion: 'TLSv1.2' } as const;
 
 /** TLS to a server whose certificate must be good: of `ca` (or `secureContext`), and for `servername`. */
 export const dialTls = (options: Omit<ConnectionOptions, Checks>): TLSSocket =>
-  connect({ ...options, ...atLeast, ...checked });
+  connect({ ...options, ...tlsPolicy, ...checked });
 
 /**
  * TLS to whoever answers: for reading what is then checked by other means. Whatever is sent there may reach an attacker:
  * never a secret.
  */
 export const dialAnybody = (options: Omit<ConnectionOptions, Checks | 'ca'>): TLSSocket =>
-  connect({ ...options, ...atLeast, ...unchecked });
+  connect({ ...options, ...tlsPolicy, ...unchecked });
 
 /** What is asked of a server's certificate: of these authorities (PEM; undefined: the runtime's), or nothing. */
 export type ServerCheck =
@@ -41,7 +41,7 @@ export const requestHttps = (
 ): ClientRequest =>
   request(url, {
     ...options,
-    ...atLeast,
+    ...tlsPolicy,
     agent: false,
     ...(check.status === 'unchecked'
       ? unchecked

@@ -1,4 +1,5 @@
 import type { HostPort } from '../base/service.ts';
+import type { SshAlgorithms } from '../ssh/algorithms.ts';
 import type { CommandLabel } from './command-labels.ts';
 
 /** What a node is told by its configuration. */
@@ -14,6 +15,8 @@ export interface NodeConfig {
   readonly labels: Readonly<Record<string, string>>;
   readonly commandLabels: readonly CommandLabel[];
   readonly permitUserEnvironment: boolean;
+  /** Default: `defaultAlgorithms`. */
+  readonly sshAlgorithms?: SshAlgorithms;
   /** Patterns of variables that clients may set, besides the usual ones. */
   readonly acceptEnv: readonly string[];
   /** Let in also where the password of the unix account is locked. */

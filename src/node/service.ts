@@ -23,6 +23,7 @@ import type { HostIdentity } from '../pki/host-identity.ts';
 import { privateKeyFromPem } from '../pki/key-pair.ts';
 import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
 import { acceptedVariables } from '../ssh/accepted-variables.ts';
+import { defaultAlgorithms } from '../ssh/algorithms.ts';
 import { createSshServer, type SshServer } from '../ssh/cert-server.ts';
 import { loadLibc } from '../ssh/libc.ts';
 import { parseLoginDefs } from '../ssh/login-defs.ts';
@@ -188,7 +189,7 @@ class Node {
   }
 
   #server(context: NodeContext): SshServer {
-    const { identity, world, sink, metrics } = this.#deps;
+    const { identity, world, sink, metrics, config } = this.#deps;
     const decide = (certificate: Parameters<typeof decideAccess>[1]['certificate'], login: string) =>
       decideAccess(this.#views, { certificate, login, labels: this.#currentLabels() });
     return createSshServer(
@@ -210,6 +211,7 @@ class Node {
         },
         version,
         sink,
+        algorithms: config.sshAlgorithms ?? defaultAlgorithms,
       },
       (connection) => {
         const { certificate, username } = connection;

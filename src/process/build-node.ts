@@ -36,6 +36,7 @@ export async function buildNode(parts: Parts, standingOf: StandingOf): Promise<S
       permitUserEnvironment: configuration.permitUserEnvironment,
       acceptEnv: configuration.file.ssh_service.accept_env,
       admitLockedAccounts: configuration.file.ssh_service.admit_locked_accounts,
+      sshAlgorithms: configuration.sshAlgorithms,
       programPath: [...parts.programPath],
     },
   });

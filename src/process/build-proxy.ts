@@ -41,6 +41,7 @@ export async function buildProxy(parts: Parts, standingOf: StandingOf): Promise<
       balancers: file.trusted_balancers,
       plainSshHosts: file.plain_ssh_hosts,
       nodeAddresses: file.node_addresses,
+      sshAlgorithms: configuration.sshAlgorithms,
     },
   });
 }

@@ -133,6 +133,17 @@ describe('reading teleport.yaml', () => {
       'ssh_service.pam: pam is not in this release',
     );
   });
+  it.each([
+    ['ciphers', 'aes128-cbc', 'cipher'],
+    ['mac_algos', 'hmac-sha1', 'MAC'],
+    ['kex_algos', 'diffie-hellman-group1-sha1', 'KEX'],
+  ])('refuses an algorithm of %s that is not served, by name and place', (key, name, kind) => {
+    expect(fault(`teleport:\n  ${key}:\n  - ${name}\n`)).toMatch(
+      new RegExp(
+        `^teleport.yaml:2:3: teleport.${key}: ${kind} algorithm "${name}" is not supported; supported`,
+      ),
+    );
+  });
   it('never fails but with a coded error', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {

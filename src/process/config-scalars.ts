@@ -84,6 +84,21 @@ export const pins = z.union([z.array(z.string()), z.string()]).transform((value,
   return z.NEVER;
 });
 
+/** Names that `choose` takes; what it throws is the issue. An empty list counts as absent. */
+export const algorithms = (
+  choose: (names: readonly string[]) => unknown,
+): z.ZodOptional<z.ZodArray<z.ZodString>> =>
+  z
+    .array(z.string())
+    .superRefine((names, context) => {
+      try {
+        choose(names);
+      } catch (e) {
+        context.addIssue({ code: 'custom', message: messageOf(e) });
+      }
+    })
+    .optional();
+
 /** A key users of 4.4 know and this release cannot serve: refused when present, so that nobody relies on it. */
 export const notYet = (what: string): z.ZodOptional =>
   z

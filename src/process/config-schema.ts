@@ -4,7 +4,17 @@ import { foreignRecord } from '../base/foreign-record.ts';
 import { clusterName, hostName, labelKey, labelValue } from '../domain/host-text.ts';
 import { labelFault } from '../domain/label-limits.ts';
 import { patternFault } from '../ssh/accepted-variables.ts';
-import { address, addresses, duration, flag, notYet, pins, publicAddresses } from './config-scalars.ts';
+import { chooseAlgorithms } from '../ssh/algorithms.ts';
+import {
+  address,
+  addresses,
+  algorithms,
+  duration,
+  flag,
+  notYet,
+  pins,
+  publicAddresses,
+} from './config-scalars.ts';
 import { tokenLines } from './static-tokens.ts';
 import { storageSection } from './storage-schema.ts';
 
@@ -39,9 +49,9 @@ const teleport = z.strictObject({
     .optional(),
   connection_limits: notYet('connection_limits'),
   cache: notYet('cache (every service folds the log itself)'),
-  ciphers: notYet('choosing ciphers'),
-  kex_algos: notYet('choosing kex_algos'),
-  mac_algos: notYet('choosing mac_algos'),
+  ciphers: algorithms((ciphers) => chooseAlgorithms({ ciphers })),
+  kex_algos: algorithms((kexAlgos) => chooseAlgorithms({ kexAlgos })),
+  mac_algos: algorithms((macAlgos) => chooseAlgorithms({ macAlgos })),
   ciphersuites: notYet('choosing ciphersuites'),
   ca_signature_algo: notYet('ca_signature_algo (authorities are Ed25519)'),
 });

@@ -55,6 +55,17 @@ describe('putting the configuration together', () => {
     );
     expect(() => read('', { labels: `a=${long}` })).toThrow(/--labels: 'a': the value of the label has 1025/);
   });
+  it('takes the algorithms of SSH, and has none that encrypts and MACs unless asked', () => {
+    expect(read('').sshAlgorithms.macs.filter((mac) => !mac.includes('-etm@'))).toEqual([]);
+    const chosen = read(
+      'teleport: {ciphers: [aes256-ctr], mac_algos: [hmac-sha2-256], kex_algos: [curve25519-sha256]}\n',
+    );
+    expect(chosen.sshAlgorithms).toEqual({
+      ciphers: ['aes256-ctr'],
+      macs: ['hmac-sha2-256'],
+      keyExchanges: ['curve25519-sha256'],
+    });
+  });
   it('switches off what --roles does not name', () => {
     expect([...read('', { roles: 'auth,node' }).roles]).toEqual(['auth', 'node']);
     expect([...read('proxy_service: {enabled: no}').roles]).toEqual(['auth', 'node']);

@@ -9,6 +9,7 @@ import type { HostPort } from '../base/service.ts';
 import { labelFault, labelLimits } from '../domain/label-limits.ts';
 import { emptyRecord } from '../base/foreign-record.ts';
 import { hostName, isHostPart, labelKey, labelValue } from '../domain/host-text.ts';
+import { chooseAlgorithms, type SshAlgorithms } from '../ssh/algorithms.ts';
 import { parseConfigFile } from './config-file.ts';
 import type { ConfigFile } from './config-schema.ts';
 import { joinOf, type JoinSettings } from './join-settings.ts';
@@ -79,6 +80,7 @@ export interface Configuration {
   readonly labels: Readonly<Record<string, string>>;
   readonly commandLabels: readonly { name: string; command: string[]; periodSeconds: number }[];
   readonly permitUserEnvironment: boolean;
+  readonly sshAlgorithms: SshAlgorithms;
 }
 
 /**
@@ -120,6 +122,11 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
     },
     ...labelsOf(flags.labels, ssh),
     permitUserEnvironment: flags.permitUserEnv === true || ssh.permit_user_env,
+    sshAlgorithms: chooseAlgorithms({
+      ciphers: teleport.ciphers,
+      kexAlgos: teleport.kex_algos,
+      macAlgos: teleport.mac_algos,
+    }),
   };
 }
 

@@ -4,7 +4,7 @@ import { formatHostPort, type HostPort, type Succession } from '../base/service.
 import { gitRef, version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import { balancersOf } from '../proxy/client-address.ts';
-import { hasNativeCrypto } from '../ssh/native-crypto.ts';
+import { whyPacketsAreSlow } from '../ssh/ssh2-library.ts';
 import type { Configuration } from './configuration.ts';
 import { openDiagnostics, type Health } from './diagnostics.ts';
 import { hostUuid } from './host-uuid.ts';
@@ -85,10 +85,8 @@ export async function startTeleport(
       deps.onWait?.(waiting.size > 0);
     },
   };
-  if (!hasNativeCrypto())
-    sink.warn(
-      "ssh2's native part is not built: SSH traffic will be several times slower; with g++ and python3: rm -rf node_modules && make",
-    );
+  const slow = whyPacketsAreSlow();
+  if (slow !== undefined) sink.warn(slow);
 
   let started = false;
   const supervisor = new Supervisor(servicesOf(parts), {

@@ -19,6 +19,7 @@ import type { HostIdentity } from '../pki/host-identity.ts';
 import { privateKeyFromPem } from '../pki/key-pair.ts';
 import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
 import { clientSigner } from '../ssh/signed-client.ts';
+import { defaultAlgorithms, type SshAlgorithms } from '../ssh/algorithms.ts';
 import { balancersOf } from './client-address.ts';
 import { dialTcp } from './dial.ts';
 import { nodeDialler } from './dial-node.ts';
@@ -66,6 +67,8 @@ export interface ProxyConfig {
   readonly plainSshHosts?: readonly HostPort[];
   /** Addresses or networks where nodes may be though it is not evident: loopback, link-local; default none. */
   readonly nodeAddresses?: readonly string[];
+  /** Default: `defaultAlgorithms`. */
+  readonly sshAlgorithms?: SshAlgorithms;
 }
 
 export interface ProxyDeps {
@@ -179,7 +182,8 @@ function sshFront(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit): SshFro
     plainSshHosts: config.plainSshHosts ?? [],
   });
   const relay = new SshRelay({ openTarget, clusterName: config.clusterName, metrics, sink, world, audit });
-  return new SshFront({ ...deps, strangers: deps.listeners.strangers, views, relay, audit });
+  const algorithms = config.sshAlgorithms ?? defaultAlgorithms;
+  return new SshFront({ ...deps, strangers: deps.listeners.strangers, views, relay, audit, algorithms });
 }
 
 /**

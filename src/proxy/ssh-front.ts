@@ -8,6 +8,7 @@ import type { HostIdentity } from '../pki/host-identity.ts';
 import { privateKeyFromPem } from '../pki/key-pair.ts';
 import type { Certificate } from '../pki/ssh-certificate.ts';
 import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
+import type { SshAlgorithms } from '../ssh/algorithms.ts';
 import { createSshServer, type SshServer } from '../ssh/cert-server.ts';
 import { admitClient } from './admit-client.ts';
 import type { ProxyAudit } from './proxy-audit.ts';
@@ -23,6 +24,7 @@ export interface SshFrontDeps {
   readonly sink: LogSink;
   readonly metrics: Metrics;
   readonly strangers: Strangers;
+  readonly algorithms: SshAlgorithms;
 }
 
 /** The SSH port: lets people with certificates in, and out again when they may no longer be here. */
@@ -100,6 +102,7 @@ export class SshFront {
         },
         version,
         sink,
+        algorithms: this.#deps.algorithms,
       },
       (connection) => {
         metrics.add('proxy_ssh_connections_total', 1);

@@ -12,6 +12,7 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import type { Grace } from '../base/ending.ts';
+import { tlsPolicy } from '../base/tls-policy.ts';
 import { splitByFirstByte } from './split-by-first-byte.ts';
 import type { WebCertificate } from './web-certificate-files.ts';
 import type { WebEnv } from './web-env.ts';
@@ -88,7 +89,7 @@ export function webServer(
         (first as unknown as HttpsServer).setSecureContext({
           key: standard.keyPem,
           cert: standard.certificatePem,
-          minVersion: 'TLSv1.2',
+          ...tlsPolicy,
         });
     },
     close: async ({ over, given }) => {
@@ -124,7 +125,7 @@ class NamedContexts {
   use(pairs: readonly WebCertificate[]): void {
     this.#pairs = pairs.map(({ keyPem, certificatePem }) => ({
       certificate: new X509Certificate(certificatePem),
-      context: createSecureContext({ key: keyPem, cert: certificatePem, minVersion: 'TLSv1.2' }),
+      context: createSecureContext({ key: keyPem, cert: certificatePem, ...tlsPolicy }),
     }));
   }
 
@@ -157,7 +158,7 @@ function innerServers(
       SNICallback: (name, answer) => {
         answer(null, contexts.for(name));
       },
-      minVersion: 'TLSv1.2',
+      ...tlsPolicy,
       handshakeTimeout: timeouts.greetingMs,
     },
     handle,

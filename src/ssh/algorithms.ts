@@ -1,6 +1,7 @@
 import { CodedError } from '../base/errors.ts';
 import { certAlgOf } from '../pki/ssh-certificate.ts';
 import { sigAlgsOf, type KeyType } from '../pki/ssh-key.ts';
+import { servedCiphers, servedMacs } from './packet-algorithms.ts';
 import { hybridName, hybridSupported } from './hybrid-exchange.ts';
 
 /** Names for ssh2, best first. */
@@ -26,19 +27,19 @@ export const defaultAlgorithms: SshAlgorithms = {
     'ecdh-sha2-nistp384',
     'ecdh-sha2-nistp521',
   ],
-  macs: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-256'],
+  macs: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com'],
 };
 
-/** What may be configured. Nothing that rests on SHA-1 or MD5, no CBC, no RC4. */
+/** What may be configured. Nothing that rests on SHA-1 or MD5, no CBC, no RC4; "encrypt and MAC" is off unless asked for. */
 export const supportedAlgorithms: SshAlgorithms = {
-  ciphers: [...defaultAlgorithms.ciphers, 'aes256-gcm@openssh.com'],
+  ciphers: Object.keys(servedCiphers),
   keyExchanges: [
     ...defaultAlgorithms.keyExchanges,
     'diffie-hellman-group14-sha256',
     'diffie-hellman-group16-sha512',
     'diffie-hellman-group-exchange-sha256',
   ],
-  macs: [...defaultAlgorithms.macs, 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-512'],
+  macs: Object.keys(servedMacs),
 };
 
 function choose(

@@ -1,6 +1,5 @@
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
-import ssh2 from 'ssh2';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import { second } from '../base/duration.ts';
@@ -17,7 +16,9 @@ import type { SshClient } from './client-types.ts';
 import { HostCheck, type HostPolicy } from './host-check.ts';
 import type { Identity } from './identity.ts';
 import { LoginOffers } from './login-offers.ts';
+import { overSocket } from './packet-protocol.ts';
 import { SshTransport } from './ssh-transport.ts';
+import { ssh2 } from './ssh2-library.ts';
 import {
   allowAlgorithms,
   onDisconnectText,
@@ -184,24 +185,26 @@ class Handshake {
   #connect(): SshTransport {
     const { acceptUnknownHost, algorithms, hostKeyAlgorithms, username } = this.#options;
     const plain = acceptUnknownHost === undefined ? [] : signatureAlgorithms;
-    this.#ssh.connect({
-      sock: this.#socket, // any Duplex does
-      username,
-      ident: 'Teleport',
-      readyTimeout: 0, // ours covers the dialling as well
-      keepaliveInterval: 0, // ours is in SshTransport
-      algorithms: {
-        ...forSsh2(algorithms ?? defaultAlgorithms),
-        serverHostKey: hostKeyAlgorithms ?? [...certificateAlgorithms, ...plain],
-      } as never, // names that are not in the types
-      hostVerifier: (shown: Buffer, done: (ok: boolean) => void) => {
-        this.#verifyHost(shown, done);
-      },
-      authHandler: ((_methods: unknown, _partial: unknown, next: (method: unknown) => void) => {
-        const first = !this.#offered;
-        this.#offered = true;
-        next(first ? { type: 'agent', username, agent: this.#offers } : false);
-      }) as never,
+    overSocket(this.#socket, () => {
+      this.#ssh.connect({
+        sock: this.#socket, // any Duplex does
+        username,
+        ident: 'Teleport',
+        readyTimeout: 0, // ours covers the dialling as well
+        keepaliveInterval: 0, // ours is in SshTransport
+        algorithms: {
+          ...forSsh2(algorithms ?? defaultAlgorithms),
+          serverHostKey: hostKeyAlgorithms ?? [...certificateAlgorithms, ...plain],
+        } as never, // names that are not in the types
+        hostVerifier: (shown: Buffer, done: (ok: boolean) => void) => {
+          this.#verifyHost(shown, done);
+        },
+        authHandler: ((_methods: unknown, _partial: unknown, next: (method: unknown) => void) => {
+          const first = !this.#offered;
+          this.#offered = true;
+          next(first ? { type: 'agent', username, agent: this.#offers } : false);
+        }) as never,
+      });
     });
     const protocol = this.#proto();
     useHybridExchange(protocol);

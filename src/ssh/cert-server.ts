@@ -1,8 +1,7 @@
 import { totalmem } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
-import ssh2 from 'ssh2';
-import type { Connection } from 'ssh2';
+import type { Connection, Server } from 'ssh2';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
 import { minute } from '../base/duration.ts';
@@ -16,6 +15,8 @@ import { greetClient, type Greeting, ident } from './server-greeting.ts';
 import type { AcceptOptions, SshServer, SshServerOptions } from './server-options.ts';
 import type { ConnectionHandlers, Peer, SshConnection } from './server-types.ts';
 import { disconnectReason, SshTransport } from './ssh-transport.ts';
+import { overSocket } from './packet-protocol.ts';
+import { ssh2 } from './ssh2-library.ts';
 import {
   announceSignatureAlgorithms,
   exchangeUnderBanner,
@@ -29,8 +30,6 @@ export type { HostKey } from './host-keys.ts';
 export type * from './server-options.ts';
 export type * from './server-types.ts';
 
-/** A login with every key and certificate of a full agent takes a tenth of it. */
-const MAX_LOGIN_BYTES = 1024 * 1024;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** One socket, from accept to close. */
@@ -64,7 +63,7 @@ export function createSshServer(
 class CertServer implements SshServer {
   readonly #options: SshServerOptions;
   readonly #onConnection: (connection: SshConnection) => ConnectionHandlers;
-  readonly #ssh2: ssh2.Server;
+  readonly #ssh2: Server;
   readonly #attempts = new Map<Duplex, Attempt>();
   readonly #connections = new Set<ServerConnection>();
   #hostKeys: ReturnType<typeof prepareHostKeys>;
@@ -105,10 +104,6 @@ class CertServer implements SshServer {
       socket.destroy();
     }, this.#options.loginGraceMs ?? minute);
     const socketAddress = addressOf(...remoteOf(socket));
-    const countBytes = bytesLimit(MAX_LOGIN_BYTES, () => {
-      this.#options.sink.info('ssh client sent too much before a login', { peer: socketAddress });
-      socket.destroy();
-    });
     const attempt: Attempt = {
       socket,
       banner: '',
@@ -122,7 +117,6 @@ class CertServer implements SshServer {
       close: () => socket.destroy(),
       loggedIn: () => {
         clearTimeout(grace);
-        socket.off('data', countBytes);
         if (socket instanceof Socket) accept.strangers?.recognised(socket);
       },
     };
@@ -135,8 +129,9 @@ class CertServer implements SshServer {
       .then((greeting) => {
         if (socket.destroyed) return;
         this.#begin(attempt, greeting, accept);
-        socket.on('data', countBytes);
-        this.#ssh2.injectSocket(socket as never); // any Duplex does
+        overSocket(socket, () => {
+          this.#ssh2.injectSocket(socket as never); // any Duplex does
+        });
       })
       .catch((e: unknown) => {
         if (!isCoded(e)) this.#options.sink.error('ssh connection failed', { reason: messageOf(e) });
@@ -306,15 +301,6 @@ class CertServer implements SshServer {
       clearTimeout(timer);
     });
   }
-}
-
-/** Takes chunks; calls `tooMany` when more than `limit` bytes have come. */
-function bytesLimit(limit: number, tooMany: () => void): (chunk: Buffer) => void {
-  let left = limit;
-  return (chunk) => {
-    left -= chunk.length;
-    if (left < 0) tooMany();
-  };
 }
 
 /** Bytes that this process may come to: of the machine, or of its container. */

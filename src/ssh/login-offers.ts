@@ -1,10 +1,10 @@
-import ssh2 from 'ssh2';
 import type { ParsedKey } from 'ssh2';
 import { messageOf } from '../base/errors.ts';
 import { certAlgOf, isCertAlg, parseCertificate } from '../pki/ssh-certificate.ts';
 import { parsePublicKey, sigAlgsOf, type PublicKey, type SigAlg } from '../pki/ssh-key.ts';
 import { Reader } from '../pki/wire.ts';
 import type { Identity } from './identity.ts';
+import { ssh2 } from './ssh2-library.ts';
 import { disguisedKey, parseDonor, sendSignedLogin, type Protocol } from './ssh2-internals.ts';
 
 interface Offer {

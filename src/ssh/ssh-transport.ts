@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { hour } from '../base/duration.ts';
 import { WireError } from '../pki/wire.ts';
 import type { ConnectionLayer, Transport } from './connection-layer.ts';
+import { endAtOnce } from './packet-protocol.ts';
 import {
   isExchangingKeys,
   sendDisconnect,
@@ -14,7 +15,10 @@ import {
 const FULL_BYTES = 1024 * 1024;
 /** A peer that makes us hold this much (by asking without reading the answers) is disconnected. */
 const CHOKED_BYTES = 32 * 1024 * 1024;
-/** New keys after so much in both directions together. Source: RFC 4253, 9. */
+/**
+ * New keys after so much on the wire in both directions together (RFC 4253, 9), or after 2^31 packets (`isSpent`). That is
+ * far from 2^32 blocks of any cipher here. Source: RFC 4344, 3.
+ */
 const REKEY_BYTES = 2 ** 30;
 const REKEY_MS = hour;
 /** How long a peer may take to read our last words. */
@@ -44,7 +48,6 @@ export class SshTransport implements Transport {
   readonly #options: SshTransportOptions;
   readonly #rekeyBytes: number;
   #layer: ConnectionLayer | undefined;
-  #sinceRekey = 0;
   #heard = true;
   #silentRounds = 0;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -55,6 +58,9 @@ export class SshTransport implements Transport {
     this.#options = options;
     this.#rekeyBytes = options.rekeyBytes ?? REKEY_BYTES;
     takeConnectionMessages(options.protocol, (payload) => this.#receive(payload));
+    options.protocol.onProgress = () => {
+      this.#renewSpentKeys();
+    };
     options.socket.on('drain', () => {
       this.#layer?.pump();
     });
@@ -72,6 +78,7 @@ export class SshTransport implements Transport {
   /** From here on messages of the connection protocol are welcome: the client is authenticated. */
   start(layer: ConnectionLayer): void {
     this.#layer = layer;
+    this.#options.protocol.loggedIn();
     const { keepaliveMs } = this.#options;
     this.#every(REKEY_MS, () => {
       this.#rekey();
@@ -85,14 +92,13 @@ export class SshTransport implements Transport {
 
   /** To be called after each key exchange. */
   keysRenewed(): void {
-    this.#sinceRekey = 0;
     this.#layer?.pump();
   }
 
   send(header: Buffer, body?: Buffer): void {
     if (this.#closing) return;
     sendPayload(this.#options.protocol, header, body);
-    this.#count(header.length + (body?.length ?? 0));
+    this.#renewSpentKeys();
     if (this.#options.socket.writableLength > CHOKED_BYTES)
       this.close('you do not read', disconnectReason.protocolError);
   }
@@ -102,14 +108,22 @@ export class SshTransport implements Transport {
     return !isExchangingKeys(protocol) && socket.writableLength < FULL_BYTES;
   }
 
-  /** Sends DISCONNECT and closes the socket, within two seconds whatever the peer does. */
+  /**
+   * Sends DISCONNECT and closes the socket: at once when the peer broke the protocol, else within two seconds whatever it
+   * does. Nothing it sends is looked at any more.
+   */
   close(text: string, reason: number = disconnectReason.byApplication): void {
     if (this.#closing) return;
     this.#closing = true;
     this.#goodbye = true;
     const { protocol, socket } = this.#options;
+    protocol.stop(); // also no further login, no further exchange of keys
     if (socket.destroyed) return;
     sendDisconnect(protocol, reason, text);
+    if (reason === disconnectReason.protocolError) {
+      endAtOnce(socket);
+      return;
+    }
     socket.end();
     const timer = setTimeout(() => socket.destroy(), LINGER_MS);
     socket.once('end', () => socket.destroy()); // not at once: a reset could overtake our last words
@@ -141,17 +155,14 @@ export class SshTransport implements Transport {
       this.close('protocol error', disconnectReason.protocolError);
       return false;
     }
-    this.#count(payload.length);
     return true;
   }
 
-  #count(bytes: number): void {
-    this.#sinceRekey += bytes;
-    if (this.#sinceRekey >= this.#rekeyBytes) this.#rekey();
+  #renewSpentKeys(): void {
+    if (this.#layer !== undefined && this.#options.protocol.isSpent(this.#rekeyBytes)) this.#rekey();
   }
 
   #rekey(): void {
-    this.#sinceRekey = 0;
     if (!this.#closing && !isExchangingKeys(this.#options.protocol)) this.#options.protocol.rekey();
   }
 

@@ -1,23 +1,23 @@
 /**
- * The only file that touches what ssh2 keeps private. All of it is per connection (no prototype and no function of a
- * module is replaced), but for two lists of names that are widened. If ssh2 changes shape, `protoOf` throws or a hook no
- * longer applies: then logins and handshakes fail. Nothing here can make one succeed that should not.
+ * The only file, beside `ssh2-library.ts` and the packet layer it puts in place, that touches what ssh2 keeps private. All
+ * of it is per connection, but for two lists of names that are widened. If ssh2 changes shape, `protoOf` throws or a hook
+ * no longer applies: then logins and handshakes fail. Nothing here can make one succeed that should not.
  *
  * Reviewed against ssh2 1.17.0, which is pinned exactly; run integration/ssh-interop.test.ts on every change.
  */
-import { createRequire } from 'node:module';
 import type { Duplex } from 'node:stream';
-import ssh2 from 'ssh2';
 import type { ParsedKey } from 'ssh2';
 import { str, u32 } from '../pki/wire.ts';
 import { isConnectionMessage } from './connection-messages.ts';
+import { PacketReceiver, PacketSender } from './packet-layer.ts';
+import { writeDisconnect, type PacketProtocol } from './packet-protocol.ts';
+import { ssh2, ssh2Part } from './ssh2-library.ts';
 
-const requireOf = createRequire(import.meta.url);
-const { SUPPORTED_SERVER_HOST_KEY, SUPPORTED_KEX } = requireOf('ssh2/lib/protocol/constants.js') as Record<
+const { SUPPORTED_SERVER_HOST_KEY, SUPPORTED_KEX } = ssh2Part('constants') as Record<
   'SUPPORTED_SERVER_HOST_KEY' | 'SUPPORTED_KEX',
   string[]
 >;
-const utils = requireOf('ssh2/lib/protocol/utils.js') as {
+const utils = ssh2Part('utils') as {
   sendPacket: (protocol: Protocol, packet: Buffer, bypass?: boolean) => boolean;
 };
 
@@ -42,7 +42,7 @@ export interface ExchangeOfSecrets extends KeyExchange {
 }
 
 /** The transport of one connection, with the parts we rely on. */
-export interface Protocol {
+export interface Protocol extends PacketProtocol {
   _kex: KeyExchange | undefined;
   _kexinit: Buffer | undefined;
   _hostKeys: Record<string, ParsedKey> | undefined;
@@ -52,7 +52,6 @@ export interface Protocol {
   readonly _authsQueue: string[];
   readonly _server: boolean;
   readonly _offer: { readonly lists: { readonly kex: { readonly array: readonly string[] } } };
-  _destruct: unknown;
   _onPayload: (payload: Buffer) => number | undefined;
   readonly _packetRW: {
     /** Every payload goes through it before it is looked at. Replaced with each exchange of keys. */
@@ -67,6 +66,12 @@ export interface Protocol {
   readonly cleanup: () => void;
   rekey: () => void;
 }
+
+/** Our packet layer stands before it, and nothing of ssh2's own: see ssh2-library.ts. */
+const hasOurPackets = (p: Partial<Protocol>): boolean =>
+  p._cipher instanceof PacketSender &&
+  (p._decipher === undefined || p._decipher instanceof PacketReceiver) &&
+  typeof p.loggedIn === 'function';
 
 function looksRight(p: Partial<Protocol> | undefined): p is Protocol {
   if (p === undefined) return false;
@@ -83,6 +88,7 @@ function looksRight(p: Partial<Protocol> | undefined): p is Protocol {
   const lists = [p._authsQueue, p._offer?.lists.kex.array, SUPPORTED_SERVER_HOST_KEY, SUPPORTED_KEX];
   const functions = [p._onPayload, p.cleanup, p.rekey, read?.read, write?.alloc, write?.finalize];
   return (
+    hasOurPackets(p) &&
     fields.every((field) => field in p) &&
     lists.every((list) => Array.isArray(list)) &&
     [...functions, utils.sendPacket].every((f) => typeof f === 'function')
@@ -251,12 +257,7 @@ export function sendPayload(p: Protocol, header: Buffer, body?: Buffer): void {
 /** DISCONNECT with a text. Goes out at once, also during a key exchange. Source: RFC 4253, 11.1. */
 export function sendDisconnect(p: Protocol, reason: number, text: string): void {
   if (p._destruct === undefined) return;
-  const payload = Buffer.concat([Buffer.of(1), u32(reason), str(text), str('')]);
-  const { write } = p._packetRW;
-  const at = write.allocStartKEX;
-  const packet = write.alloc(payload.length, true);
-  packet.set(payload, at);
-  utils.sendPacket(p, write.finalize(packet, true), true);
+  writeDisconnect(p, reason, text);
 }
 
 /** True from our KEXINIT until the new keys are used: only key exchange messages may go out. */

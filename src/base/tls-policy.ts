@@ -1,0 +1,19 @@
+/**
+ * What every TLS connection of ours agrees to, in and out: TLS 1.2 or 1.3, a fresh key for each connection, and ciphers that
+ * authenticate what they encrypt. No CBC and no SHA-1: those come as "MAC, then encrypt", which has been broken before.
+ * Source: RFC 7540, appendix A; RFC 9325, 4.2.
+ */
+export const tlsPolicy = {
+  minVersion: 'TLSv1.2',
+  ciphers: [
+    'TLS_AES_128_GCM_SHA256',
+    'TLS_AES_256_GCM_SHA384',
+    'TLS_CHACHA20_POLY1305_SHA256',
+    'ECDHE-ECDSA-AES128-GCM-SHA256',
+    'ECDHE-RSA-AES128-GCM-SHA256',
+    'ECDHE-ECDSA-AES256-GCM-SHA384',
+    'ECDHE-RSA-AES256-GCM-SHA384',
+    'ECDHE-ECDSA-CHACHA20-POLY1305',
+    'ECDHE-RSA-CHACHA20-POLY1305',
+  ].join(':'),
+} as const;

@@ -1,0 +1,228 @@
+/**
+ * The packet layer: frames, ciphers, sequence numbers, volume. In the shape in which ssh2's key exchange asks for it, so
+ * that it works with this one instead of its own (see ssh2-library.ts).
+ */
+import { randomFillSync } from 'node:crypto';
+import { servedCiphers, servedMacs, type CipherInfo, type MacInfo } from './packet-algorithms.ts';
+import { PacketError, PacketFrame } from './packet-frame.ts';
+import {
+  openingKey,
+  plainOpening,
+  plainSealing,
+  sealingKey,
+  type KeyMaterial,
+  type SealingKey,
+} from './packet-keys.ts';
+import type { PacketPrimitives } from './packet-primitives.ts';
+
+const LENGTH = 4;
+const MIN_PADDING = 4;
+/** Before the first key exchange. Source: RFC 4253, 6. */
+const PLAIN_BLOCK = 8;
+const SEQNO_END = 2 ** 32;
+
+/** Padding need not be secret, only unforeseen: it is drawn in blocks, because drawing it for each packet is what costs. */
+const random = Buffer.alloc(16 * 1024);
+let randomAt = random.length;
+
+function pad(packet: Buffer, from: number, bytes: number): void {
+  if (randomAt + bytes > random.length) {
+    randomFillSync(random);
+    randomAt = 0;
+  }
+  packet.set(random.subarray(randomAt, randomAt + bytes), from);
+  randomAt += bytes;
+}
+
+/** Seals and sends. ssh2 calls it a cipher. */
+export class PacketSender {
+  readonly #key: SealingKey;
+  readonly #block: number;
+  readonly #lengthInBlocks: number;
+  readonly #write: (packet: Buffer) => void;
+  #isFreed = false;
+  /** Of the next packet. The key exchange sets it to 0 (strict mode, OpenSSH's PROTOCOL 1.10). */
+  outSeqno: number;
+  bytes = 0;
+  packets = 0;
+
+  constructor(
+    key: SealingKey,
+    frame: { readonly block: number; readonly coversLength: boolean },
+    seqno: number,
+    write: (packet: Buffer) => void,
+  ) {
+    this.#key = key;
+    this.#block = frame.block;
+    this.#lengthInBlocks = frame.coversLength ? LENGTH : 0;
+    this.outSeqno = seqno;
+    this.#write = write;
+  }
+
+  /** A packet with its length and padding; the message goes to offset 5. */
+  allocPacket(payloadBytes: number): Buffer {
+    const counted = this.#lengthInBlocks + 1 + payloadBytes;
+    let padding = this.#block - (counted % this.#block);
+    if (padding < MIN_PADDING) padding += this.#block;
+    const length = 1 + payloadBytes + padding;
+    const packet = Buffer.allocUnsafe(LENGTH + length + this.#key.tagBytes);
+    packet.writeUInt32BE(length, 0);
+    packet[LENGTH] = padding;
+    pad(packet, LENGTH + 1 + payloadBytes, padding);
+    return packet;
+  }
+
+  /** Sends what `allocPacket` gave. Ignored once freed. */
+  encrypt(packet: Buffer): void {
+    if (this.#isFreed) return;
+    this.packets += 1;
+    this.bytes += packet.length;
+    // A number that came twice under one key would give away what chacha20 hides. New keys are asked for long before.
+    if (this.packets > SEQNO_END)
+      throw new PacketError('these keys have served for as many packets as they may');
+    this.#key.seal(packet, this.outSeqno);
+    this.outSeqno = (this.outSeqno + 1) % SEQNO_END;
+    this.#write(packet);
+  }
+
+  free(): void {
+    this.#isFreed = true;
+    this.#key.free();
+  }
+}
+
+/** What ssh2 does with a message: undefined to go on, false when the next packet is for other keys, Infinity to stop. */
+type OnPayload = (payload: Buffer) => number | false | undefined;
+
+/** Receives and opens. ssh2 calls it a decipher. */
+export class PacketReceiver {
+  readonly #frame: PacketFrame;
+  #isFreed = false;
+  /** Of the next packet. */
+  inSeqno: number;
+  bytes = 0;
+  packets = 0;
+  /** The key exchange puts another in its place. */
+  _onPayload: OnPayload;
+
+  constructor(frame: PacketFrame, seqno: number, onPayload: OnPayload) {
+    this.#frame = frame;
+    this.inSeqno = seqno;
+    this._onPayload = onPayload;
+  }
+
+  set maxBytes(bytes: number) {
+    this.#frame.maxBytes = bytes;
+  }
+
+  /**
+   * Takes the bytes of `data` from `at` on. Answers where another receiver is to go on, Infinity when nobody is, undefined
+   * when all was taken. @throws PacketError
+   */
+  decrypt(data: Buffer, at: number, end: number): number | undefined {
+    let next = at;
+    while (next < end) {
+      if (this.#isFreed) return Infinity;
+      const took = this.#frame.take(data, next, end, this.inSeqno);
+      this.bytes += took.at - next;
+      next = took.at;
+      if (took.payload === undefined) continue;
+      this.packets += 1;
+      if (this.packets > SEQNO_END) throw new PacketError('the peer sends without end under the same keys');
+      this.inSeqno = (this.inSeqno + 1) % SEQNO_END; // before the message is looked at, as ssh2 counts
+      const answer = this._onPayload(took.payload);
+      if (answer === false) return next;
+      if (answer !== undefined) return answer;
+    }
+    return undefined;
+  }
+
+  free(): void {
+    this.#isFreed = true;
+    this.#frame.free();
+  }
+}
+
+/** As ssh2 hands it over. */
+interface Outbound {
+  readonly onWrite: (packet: Buffer) => void;
+  readonly seqno: number;
+  readonly cipherInfo: CipherInfo;
+  readonly cipherKey: Buffer;
+  readonly cipherIV: Buffer;
+  readonly macInfo?: MacInfo;
+  readonly macKey?: Buffer;
+}
+interface Inbound {
+  readonly onPayload: OnPayload;
+  readonly seqno: number;
+  readonly decipherInfo: CipherInfo;
+  readonly decipherKey: Buffer;
+  readonly decipherIV: Buffer;
+  readonly macInfo?: MacInfo;
+  readonly macKey?: Buffer;
+}
+
+const material = (
+  cipher: CipherInfo,
+  key: Buffer,
+  iv: Buffer,
+  mac: { macInfo?: MacInfo; macKey?: Buffer },
+): KeyMaterial => {
+  const { macInfo: info, macKey } = mac;
+  return {
+    cipher,
+    key,
+    iv,
+    mac: info === undefined || macKey === undefined ? undefined : { info, key: macKey },
+  };
+};
+
+/** Without a MAC of the kind "encrypt and MAC" the length is not part of what is encrypted. */
+const framing = (cipher: CipherInfo, mac: MacInfo | undefined): { block: number; coversLength: boolean } => ({
+  block: cipher.blockLen,
+  coversLength: mac !== undefined && !mac.isETM,
+});
+
+/** Names that ssh2 knows and we do not serve: OpenSSL has no algorithm of that name, so ssh2 leaves them out. */
+const notServed = { sslName: 'not served' };
+const withNotServed = <T extends object>(served: Readonly<Record<string, T>>): object =>
+  new Proxy(served, {
+    get: (table, name) => (typeof name === 'string' ? (table[name] ?? notServed) : undefined),
+  });
+
+/** All that ssh2 wants of its `protocol/crypto.js`. `primitives` is asked when the first keys are there. */
+export function ssh2Crypto(primitives: () => PacketPrimitives): object {
+  class NullCipher extends PacketSender {
+    constructor(seqno: number, onWrite: (packet: Buffer) => void) {
+      super(plainSealing, { block: PLAIN_BLOCK, coversLength: true }, seqno, onWrite);
+    }
+  }
+  class NullDecipher extends PacketReceiver {
+    constructor(seqno: number, onPayload: OnPayload) {
+      super(new PacketFrame(plainOpening, PLAIN_BLOCK, true), seqno, onPayload);
+    }
+  }
+  const createCipher = ({ outbound: o }: { outbound: Outbound }): PacketSender =>
+    new PacketSender(
+      sealingKey(primitives(), material(o.cipherInfo, o.cipherKey, o.cipherIV, o)),
+      framing(o.cipherInfo, o.macInfo),
+      o.seqno,
+      o.onWrite,
+    );
+  const createDecipher = ({ inbound: i }: { inbound: Inbound }): PacketReceiver => {
+    const key = openingKey(primitives(), material(i.decipherInfo, i.decipherKey, i.decipherIV, i));
+    const { block, coversLength } = framing(i.decipherInfo, i.macInfo);
+    return new PacketReceiver(new PacketFrame(key, block, coversLength), i.seqno, i.onPayload);
+  };
+  return {
+    CIPHER_INFO: withNotServed(servedCiphers),
+    MAC_INFO: withNotServed(servedMacs),
+    bindingAvailable: false,
+    init: Promise.resolve(),
+    NullCipher,
+    NullDecipher,
+    createCipher,
+    createDecipher,
+  };
+}

@@ -1,0 +1,65 @@
+/**
+ * Loads ssh2 with our packet layer in the places where it has its own: `protocol/crypto.js` is never run, nor the native
+ * parts that may have been built, and `Protocol` is a subclass
+ * of ours. Everything here that uses ssh2 takes it from this file.
+ * If ssh2 laid its files out otherwise, loading throws; if it stopped asking these two, `protoOf` (ssh2-internals.ts) does.
+ */
+import { createRequire } from 'node:module';
+import { sep } from 'node:path';
+import type ssh2Module from 'ssh2';
+import { nodePrimitives } from './node-primitives.ts';
+import { loadOpenssl } from './openssl-primitives.ts';
+import { ssh2Crypto } from './packet-layer.ts';
+import type { PacketPrimitives } from './packet-primitives.ts';
+import { inFrontOf } from './packet-protocol.ts';
+
+const requireOf = createRequire(import.meta.url);
+
+/** What seals and opens packets here: OpenSSL itself when it can be called. */
+function packetPrimitives(): PacketPrimitives {
+  const openssl = loadOpenssl();
+  return openssl.status === 'loaded' ? openssl.primitives : nodePrimitives;
+}
+
+/** One line when packets are sealed by node:crypto, which costs some 50 microseconds each; else undefined. */
+export function whyPacketsAreSlow(): string | undefined {
+  const openssl = loadOpenssl();
+  return openssl.status === 'loaded'
+    ? undefined
+    : `SSH traffic is several times slower, because OpenSSL cannot be called and node:crypto serves: ${openssl.reason}`;
+}
+
+function load(): typeof ssh2Module {
+  const main = requireOf.resolve('ssh2');
+  const root = main.slice(0, main.lastIndexOf(`${sep}lib${sep}`) + 1);
+  // A copy that somebody else loaded has its own packet layer: ours is loaded afresh.
+  for (const file of Object.keys(requireOf.cache))
+    if (file.startsWith(root)) Reflect.deleteProperty(requireOf.cache, file);
+  const put = (file: string, exports: unknown): void => {
+    const id = requireOf.resolve(file, { paths: [root] });
+    requireOf.cache[id] = {
+      id,
+      filename: id,
+      path: root,
+      exports,
+      loaded: true,
+      children: [],
+      paths: [],
+    } as never;
+  };
+  try {
+    put('cpu-features', () => undefined); // native, and only to order ciphers that we order ourselves
+  } catch {
+    // not installed, which is as good
+  }
+  put(`${root}lib/protocol/crypto.js`, ssh2Crypto(packetPrimitives));
+  const protocol = `${root}lib/protocol/Protocol.js`;
+  put(protocol, inFrontOf(requireOf(protocol) as never));
+  return requireOf('ssh2') as typeof ssh2Module;
+}
+
+/** The library. */
+export const ssh2 = load();
+
+/** Parts of it that it does not export. */
+export const ssh2Part = (file: 'constants' | 'utils'): unknown => requireOf(`ssh2/lib/protocol/${file}.js`);
