@@ -3,7 +3,7 @@ import { enableCompileCache } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../base/errors.ts';
-import { cliIo } from './cli-io.ts';
+import { processIo } from './cli-io.ts';
 
 const writableByOthers = 0o022;
 
@@ -33,7 +33,7 @@ export function useCompileCache(url: string, warn: (line: string) => void = toSt
 }
 
 const toStderr = (line: string): void => {
-  cliIo().stderr.write(`${line}\n`);
+  processIo().stderr.write(`${line}\n`);
 };
 
 export type CacheState =

@@ -43,7 +43,7 @@ describe('putting the configuration together', () => {
   it('refuses labels that auth would not take, with file, line and field', () => {
     const long = 'x'.repeat(1_025);
     expect(() => read(`ssh_service:\n  labels:\n    a: b\n    c: ${long}\n`)).toThrow(
-      '--config-string:4:5: ssh_service.labels.c: the value of the label has 1025 bytes: it may have 1024',
+      '--config-string:4:5: ssh_service.labels.c: a label value has up to 1024 characters',
     );
     const many = Array.from({ length: 65 }, (_, n) => `l${n}: x`).join(', ');
     expect(() => read(`ssh_service:\n  labels: {${many}}\n`)).toThrow(
@@ -51,9 +51,9 @@ describe('putting the configuration together', () => {
     );
     const command = `{name: ${'n'.repeat(129)}, command: [x], period: 1m}`;
     expect(() => read(`ssh_service:\n  commands:\n  - ${command}\n`)).toThrow(
-      /:3:6: ssh_service.commands.0.name: the name of the label has 129 bytes/,
+      /:3:6: ssh_service.commands.0.name: a label key has 1 to 128 letters/,
     );
-    expect(() => read('', { labels: `a=${long}` })).toThrow(/--labels: 'a': the value of the label has 1025/);
+    expect(() => read('', { labels: `a=${long}` })).toThrow(/--labels: "x+": a label value has up to 1024/);
   });
   it('takes the algorithms of SSH, and has none that encrypts and MACs unless asked', () => {
     expect(read('').sshAlgorithms.macs.filter((mac) => !mac.includes('-etm@'))).toEqual([]);
