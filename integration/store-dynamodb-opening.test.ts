@@ -3,6 +3,7 @@ import {
   DescribeContinuousBackupsCommand,
   DynamoDBClient,
   PutItemCommand,
+  waitUntilTableExists,
 } from '@aws-sdk/client-dynamodb';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { keepingSink } from '../backends/conformance/trial.ts';
@@ -153,6 +154,8 @@ describe.each(engines)('on $name:', (engine) => {
           ],
         }),
       );
+      // A table is not there at once.
+      await waitUntilTableExists({ client, maxWaitTime: 30, minDelay: 1 }, { TableName: other.tableName });
       await client.send(
         new PutItemCommand({ TableName: other.tableName, Item: { p: { S: 'orders' }, s: { S: '1' } } }),
       );
