@@ -112,7 +112,7 @@ describe('the guard', () => {
       Node: await clientAs('Node'),
     };
     const rows = Object.values(operations).filter((one): one is Operation & typeof one => 'who' in one);
-    expect(rows).toHaveLength(21);
+    expect(rows).toHaveLength(22);
     for (const row of rows)
       for (const [who, caller] of Object.entries(callers)) {
         // An input that is wrong for all but `{}`: who is admitted is told what is wrong with it.
