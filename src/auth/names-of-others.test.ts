@@ -218,6 +218,40 @@ describe('the names of others', () => {
     );
   });
 
+  it('of the cluster are those of the machines that serve it, in every role of theirs', async () => {
+    const deps = { ...auth.deps, reservedNames: ['front.example.com', 'web.example.com'] };
+    const nodeOf = (hostId: string, nodename: string) =>
+      heartbeat(
+        deps,
+        callOf({ kind: 'host', role: 'Node', hostId, address: '10.0.0.1:4711', certifiedNames: [nodename] }),
+        {
+          host: {
+            ...{ hostId, role: 'Node', nodename, address: '10.0.0.1:3022', publicAddress: '' },
+            ...{ sshPublicAddress: '', labels: {}, version: '4.5.0' },
+          },
+          ttlSeconds: 600,
+        },
+      );
+    // All roles in one process, which is called as the cluster is.
+    const own = { hostId: authHostId, nodename: 'front.example.com', publicAddresses: [] };
+    await announceSelf(deps, own, { host: '10.0.0.1', port: 3025 });
+    await nodeOf(authHostId, 'front.example.com');
+    // A proxy elsewhere that is also a node.
+    const self = { kind: 'host', role: 'Proxy', hostId: hostIdOf(1), address: '10.9.1.7:4711' } as const;
+    await expect(nodeOf(hostIdOf(1), 'web.example.com')).rejects.toMatchObject(
+      denied('is that of the cluster itself'),
+    );
+    await heartbeat(deps, callOf({ ...self, certifiedNames: ['web.example.com'] }), {
+      host: {
+        ...{ hostId: hostIdOf(1), role: 'Proxy', nodename: 'web.example.com', address: '10.9.1.7:3080' },
+        ...{ publicAddress: '', sshPublicAddress: '', labels: {}, version: '4.5.0' },
+      },
+      ttlSeconds: 600,
+    });
+    await nodeOf(hostIdOf(1), 'web.example.com');
+    await expect(nodeOf(hostIdOf(2), 'front.example.com')).rejects.toMatchObject(denied('is that of'));
+  });
+
   it('are limited by the token', async () => {
     const token = await make({ names: ['web-*', '*.web.example'] });
     for (const wish of [
@@ -255,6 +289,19 @@ describe('the names of others', () => {
     ])
       await expect(lives(2, said, ['n2'])).rejects.toMatchObject(denied('its certificate does not name'));
     await lives(2, { address: 'n2:3022', publicAddress: '10.1.1.1:22' }, ['n2']);
+  });
+
+  it('stand where a release before took them, although the certificate lacks them; no further one does', async () => {
+    const place = { publicAddress: 'web.example.com:443', role: 'Proxy' } as const;
+    // The certificate was made before public_addr was set, and older releases did not ask.
+    await lives(2, place);
+    await lives(2, { ...place, labels: { a: 'b' } }, ['n2']);
+    await expect(lives(2, { ...place, publicAddress: 'evil.example:443' }, ['n2'])).rejects.toMatchObject(
+      denied('its certificate does not name "evil.example"'),
+    );
+    await expect(
+      lives(2, { ...place, sshPublicAddress: 'web.example.com:3023' }, ['n2']),
+    ).rejects.toMatchObject(denied('its certificate does not name'));
   });
 
   it('of a proxy that is gone are those of its machine again that was set up anew', async () => {
