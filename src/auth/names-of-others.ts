@@ -58,7 +58,7 @@ export function grantNames(deps: Deps, claim: NameClaim, refuse: (why: string) =
     const holder = holders.find(({ held }) => held.has(name));
     if (holder !== undefined)
       throw refuse(
-        `the name ${JSON.stringify(name)} is that of ${holder.said}; set another nodename or public_addr, or stop the other one and wait until then`,
+        `the name ${JSON.stringify(name)} is that of ${holder.said}; set another nodename or public_addr`,
       );
   }
   const mayHave = (name: string): boolean =>
@@ -94,7 +94,9 @@ function holdersFor(deps: Deps, claim: NameClaim, clusterName: string): readonly
   const known = allHosts(deps.views.hosts.state(), roles).flatMap((host): Holder[] => {
     const until = host.hostId === claim.hostId ? undefined : heldUntil(deps, host, claim);
     if (until === undefined) return [];
-    const said = `${JSON.stringify(host.nodename)} [${host.hostId}], role ${host.role}, ${until}`;
+    const said =
+      `${JSON.stringify(host.nodename)} [${host.hostId}], role ${host.role}, ${until} ` +
+      '(stop it and wait until then, or "tctl nodes rm" it, and the name is free)';
     return [{ held: namesOf(host, clusterName), host, said }];
   });
   if (claim.role !== 'Node' || deps.reservedNames.length === 0) return known;
