@@ -219,37 +219,18 @@ describe('the names of others', () => {
   });
 
   it('of the cluster are those of the machines that serve it, in every role of theirs', async () => {
-    const deps = { ...auth.deps, reservedNames: ['front.example.com', 'web.example.com'] };
-    const nodeOf = (hostId: string, nodename: string) =>
-      heartbeat(
-        deps,
-        callOf({ kind: 'host', role: 'Node', hostId, address: '10.0.0.1:4711', certifiedNames: [nodename] }),
-        {
-          host: {
-            ...{ hostId, role: 'Node', nodename, address: '10.0.0.1:3022', publicAddress: '' },
-            ...{ sshPublicAddress: '', labels: {}, version: '4.5.0' },
-          },
-          ttlSeconds: 600,
-        },
-      );
+    auth = { ...auth, deps: { ...auth.deps, reservedNames: ['front.example.com', 'web.example.com'] } };
+    const node = (n: number, nodename: string) => lives(n, { nodename }, [nodename]);
     // All roles in one process, which is called as the cluster is.
-    const own = { hostId: authHostId, nodename: 'front.example.com', publicAddresses: [] };
-    await announceSelf(deps, own, { host: '10.0.0.1', port: 3025 });
-    await nodeOf(authHostId, 'front.example.com');
+    const self = { hostId: hostIdOf(9), nodename: 'front.example.com', publicAddresses: [] };
+    await announceSelf(auth.deps, self, { host: '10.0.0.1', port: 3025 });
+    await node(9, 'front.example.com');
     // A proxy elsewhere that is also a node.
-    const self = { kind: 'host', role: 'Proxy', hostId: hostIdOf(1), address: '10.9.1.7:4711' } as const;
-    await expect(nodeOf(hostIdOf(1), 'web.example.com')).rejects.toMatchObject(
-      denied('is that of the cluster itself'),
-    );
-    await heartbeat(deps, callOf({ ...self, certifiedNames: ['web.example.com'] }), {
-      host: {
-        ...{ hostId: hostIdOf(1), role: 'Proxy', nodename: 'web.example.com', address: '10.9.1.7:3080' },
-        ...{ publicAddress: '', sshPublicAddress: '', labels: {}, version: '4.5.0' },
-      },
-      ttlSeconds: 600,
-    });
-    await nodeOf(hostIdOf(1), 'web.example.com');
-    await expect(nodeOf(hostIdOf(2), 'front.example.com')).rejects.toMatchObject(denied('is that of'));
+    const refused = denied('is that of the cluster itself');
+    await expect(node(1, 'web.example.com')).rejects.toMatchObject(refused);
+    await lives(1, { nodename: 'web.example.com', role: 'Proxy' }, ['web.example.com']);
+    await node(1, 'web.example.com');
+    await expect(node(2, 'front.example.com')).rejects.toMatchObject(denied('is that of'));
   });
 
   it('are limited by the token', async () => {
