@@ -31,10 +31,16 @@ const ofNodes: Readonly<Record<string, readonly string[]>> = {
   'x11-forward': [auditCodes.x11Forward, auditCodes.x11ForwardFailure],
 };
 
+const ofProxies: Readonly<Record<string, readonly string[]>> = {
+  ...ofBoth,
+  // A target that it did not reach. Of forwards that came about only nodes tell.
+  port: [auditCodes.portForwardFailure],
+};
+
 /** By role and type of event, the codes that it may have. Auth servers are upgraded first, so they know all of their machines. */
 export const reportedKinds: Readonly<Record<ReportingRole, Readonly<Record<string, readonly string[]>>>> = {
   Node: ofNodes,
-  Proxy: ofBoth,
+  Proxy: ofProxies,
 };
 
 export const mayReport = (role: ReportingRole, event: string, code: string): boolean =>
