@@ -60,6 +60,11 @@ describe('what a host may say over the wire', () => {
       }),
     );
   });
+  it('is what a program printed with tabs, as a node of the release before tells it', () => {
+    const labels = { os: 'Description:\tUbuntu 20.04.1 LTS' };
+    const parsed = heartbeat.input.parse({ host: { ...host, labels }, ttlSeconds: 60 });
+    expect(parsed.host.labels).toEqual({ os: 'Description: Ubuntu 20.04.1 LTS' });
+  });
   it.each(['*:3023', 'x:1 y:2', '*', '0:0', 'a@b:1', '$(id):1', '-oProxyCommand=x:22'])(
     'is no address like %j',
     (address) => {

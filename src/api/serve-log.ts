@@ -49,13 +49,11 @@ export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: Serve
     const leave = deps.limits.follow(caller);
     const release = logs.tails[partition].hold();
     followers.count++;
-    outgoing.once('close', () => {
+    atClose(outgoing, () => {
       followers.count--;
       release();
       leave();
     });
-    // Who went away while it was asked for closes no more.
-    if (outgoing.destroyed) leave();
     return stream({ logs, log, caller, partition, after: after.data, everyMs }, outgoing, deps);
   });
   app.get('/v3/log/:partition/position', async (c) => {
@@ -118,7 +116,7 @@ interface Reading {
  */
 async function stream(reading: Reading, outgoing: Outgoing, deps: ServerDeps): Promise<Response> {
   const gone = new AbortController();
-  outgoing.once('close', () => {
+  atClose(outgoing, () => {
     gone.abort();
   });
   const signal = AbortSignal.any([gone.signal, reading.logs.stopping]);
@@ -138,6 +136,12 @@ async function stream(reading: Reading, outgoing: Outgoing, deps: ServerDeps): P
 }
 
 type Outgoing = Context<ServerEnv>['env']['outgoing'];
+
+/** Once. Who went away while the log was asked closes no more, and has done so now. */
+function atClose(outgoing: Outgoing, then: () => void): void {
+  if (outgoing.destroyed) then();
+  else outgoing.once('close', then);
+}
 type Chunks = AsyncGenerator<string, undefined>;
 
 async function write(

@@ -22,8 +22,9 @@ const shortestPassword = 6;
 
 /** A person sets a password, and proves that its device has the one-time seed. The link works once. */
 export function acceptInvite(deps: AuthDeps, call: Call, input: Input): Promise<Output> {
-  return deps.gate.admit(linkComer(input.clientAddress, call), async () => {
-    const open = await openInvite(deps, input.token, input.clientAddress);
+  const { token, clientAddress: address } = input;
+  return deps.gate.admit(linkComer(deps, call, { token, address }), async () => {
+    const open = await openInvite(deps, token, address);
     checkPassword(input.password);
     const otp = await proveSeed(deps, open, input.otp);
     const { username } = open.pending;

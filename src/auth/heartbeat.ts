@@ -44,7 +44,7 @@ export async function heartbeat(
   // written something else a moment ago, the next heartbeat sees it.
   const known = findHost(deps.views.hosts.state(), host.hostId, host.role);
   if (known?.nodename !== host.nodename) await checkNewName(deps, call, host);
-  checkPlaces(seen, caller.certifiedNames);
+  checkPlaces(seen, known, caller.certifiedNames);
   const putOff = known === undefined || !sameHost(known, seen) ? await announceWithin(deps, seen, call) : {};
   const { presence, clock } = deps.views;
   const wasAlive = presenceOf(presence.state(), host, clock.monotonic()).status === 'alive';
@@ -108,11 +108,19 @@ async function checkNewName(
 const joinAnew =
   'to have it, join again with a token: move host_uuid and proc/*.identity.json out of data_dir';
 
-/** An address may be any; a name leads people there only where the certificate says that it is this host's. */
-function checkPlaces(host: HostInfo, certified: readonly string[] | undefined): void {
+/**
+ * An address may be any; a name leads people there only where the certificate says that it is this host's. What stands already
+ * stays: releases before did not ask, and a host must not be gone because its auth server is newer.
+ */
+function checkPlaces(
+  host: HostInfo,
+  known: HostInfo | undefined,
+  certified: readonly string[] | undefined,
+): void {
   if (certified === undefined) return;
-  for (const text of [host.address, host.publicAddress, host.sshPublicAddress]) {
-    const name = parseHostAddress(text)?.host;
+  for (const place of ['address', 'publicAddress', 'sshPublicAddress'] as const) {
+    const text = host[place];
+    const name = text === known?.[place] ? undefined : parseHostAddress(text)?.host;
     if (name === undefined || isIpAddress(name) || isAmong([...certified, host.nodename, host.hostId], name))
       continue;
     throw new CodedError(

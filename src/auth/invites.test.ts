@@ -174,6 +174,17 @@ describe('opening the link', () => {
     ]);
   });
 
+  it('works while others of the same address guess: who comes by a balancer is not alone there', async () => {
+    const { inviteToken } = await create('alice');
+    const guesses = Array.from({ length: 30 }, (_, i) =>
+      openLink(auth.deps, i.toString(16).padStart(32, '0')).catch(
+        (e: unknown) => (e as { code: string }).code,
+      ),
+    );
+    const page = await openLink(auth.deps, inviteToken);
+    expect(page.username).toBe('alice');
+    expect((await Promise.all(guesses)).filter((code) => code === 'limit_exceeded')).toHaveLength(20);
+  });
   it('says the same for a link that is unknown, used, replaced or expired', async () => {
     const { inviteToken: used } = await create('alice');
     await accept(used, await codeOf(used));

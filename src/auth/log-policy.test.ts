@@ -3,6 +3,7 @@ import type { SystemRole } from '../domain/host-info.ts';
 import type { Fact, Recorded, StreamName } from '../log/event.ts';
 import { recordedAt } from '../views/testing.ts';
 import { tokensView } from '../views/tokens.ts';
+import { usersView } from '../views/users.ts';
 import { logPolicy } from './log-policy.ts';
 
 const event = (stream: StreamName, fact: Fact): Recorded => recordedAt(1, stream, fact);
@@ -30,5 +31,33 @@ describe('what leaves the auth server of machines that join', () => {
   it('is who is a member, for proxies', () => {
     const left = event('host-1', { type: 'host.left', data: { role: 'Node', reason: '' } });
     expect([sees('Proxy', left), sees('Node', left)]).toEqual([true, false]);
+  });
+});
+
+describe('what leaves the auth server of users', () => {
+  const addresses = { remote: '203.0.113.7:4711', local: '' };
+  const facts: Fact[] = [
+    { type: 'user.created', data: { username: 'alice', roles: ['admin'], traits: {} } },
+    {
+      type: 'user.logged_in',
+      data: { method: 'local', otp: { status: 'not_required' }, addresses, source: '203.0.113.7' },
+    },
+    {
+      type: 'user.locked',
+      data: { until: '2026-01-01T00:20:00.000Z', reason: 'failures', source: '198.51.100.9' },
+    },
+    { type: 'user.locked', data: { until: '2026-01-01T00:20:00.000Z', reason: 'many failures' } },
+  ];
+
+  it.each(['Proxy', 'Node'] as const)('does not tell a %s where people log in from, or fail to', (role) => {
+    const events = facts.map((fact, i) => ({ ...recordedAt(i + 1, 'user-alice', fact), id: 'one' }));
+    const foldOf = (of: readonly Recorded[]): unknown =>
+      usersView.encode(of.reduce((state, one) => usersView.apply(state, one), usersView.initial));
+    const visible = events.filter((one) => sees(role, one));
+    const given = logPolicy.snapshotFor(role, 'state', usersView.name, foldOf(events));
+    for (const told of [visible, given]) expect(JSON.stringify(told)).not.toMatch(/203\.0|198\.51/);
+    // A snapshot is as if folded from what is visible.
+    expect(given).toEqual(foldOf(visible));
+    expect(JSON.stringify(given)).toContain('many failures');
   });
 });

@@ -30,7 +30,7 @@ const followers: Readonly<Record<Partition, readonly Who[]>> = {
 
 /**
  * What leaves the auth server by the log. Proxies and nodes decide access by it and get no more than that takes: no
- * invites, no logins, no codes. Operators see all. Nobody sees a sealed secret: `eventLine` has none.
+ * invites, no logins, no codes, no addresses of people. Operators see all. Nobody sees a sealed secret: `eventLine` has none.
  */
 export const logPolicy: LogPolicy = {
   followers: (partition) => followers[partition],
@@ -77,13 +77,17 @@ function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
     case 'role':
       return true;
     case 'user':
-      return userFacts.has(event.fact.type);
+      return userFacts.has(event.fact.type) && !locksOneAddress(event);
     case 'host':
       return event.fact.type !== 'host.admitted' && (role === 'Proxy' || aboutProxy(event));
     default:
       return false;
   }
 }
+
+/** That is for whoever decides logins: to others it would only say where people are. */
+const locksOneAddress = ({ fact: { type, data } }: Recorded): boolean =>
+  type === 'user.locked' && (data as { readonly source?: unknown }).source !== undefined;
 
 type HostEntry = readonly [string, Membership];
 
@@ -122,7 +126,11 @@ const withoutSealedKeys = (state: AuthoritiesState): AuthoritiesState => ({
 /** As it would be folded from the facts that are visible. */
 const bareUser = (entry: UserEntry): UserEntry => ({
   ...entry,
-  state: { ...entry.state, invite: null, passwordId: null, otp: null, failures: [] },
+  state: {
+    ...entry.state,
+    ...{ invite: null, passwordId: null, otp: null },
+    ...{ failures: [], sourceLocks: [], knownSources: [] },
+  },
   passwordIn: null,
   otpIn: null,
 });

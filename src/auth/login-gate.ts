@@ -11,7 +11,7 @@ import { WaitingLine } from './waiting-line.ts';
 export interface Comer {
   readonly address: string;
   readonly wants: 'login' | 'link';
-  /** The address is that of a balancer: then it is told apart by the name that is claimed. */
+  /** The address may be that of a balancer: then he is told apart by the name that he claims, or by the link that he has. */
   readonly claims?: string | undefined;
   /** He comes from where this very user logged in before. */
   readonly known: boolean;

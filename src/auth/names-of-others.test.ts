@@ -218,6 +218,21 @@ describe('the names of others', () => {
     );
   });
 
+  it('of the cluster are those of the machines that serve it, in every role of theirs', async () => {
+    auth = { ...auth, deps: { ...auth.deps, reservedNames: ['front.example.com', 'web.example.com'] } };
+    const node = (n: number, nodename: string) => lives(n, { nodename }, [nodename]);
+    // All roles in one process, which is called as the cluster is.
+    const self = { hostId: hostIdOf(9), nodename: 'front.example.com', publicAddresses: [] };
+    await announceSelf(auth.deps, self, { host: '10.0.0.1', port: 3025 });
+    await node(9, 'front.example.com');
+    // A proxy elsewhere that is also a node.
+    const refused = denied('is that of the cluster itself');
+    await expect(node(1, 'web.example.com')).rejects.toMatchObject(refused);
+    await lives(1, { nodename: 'web.example.com', role: 'Proxy' }, ['web.example.com']);
+    await node(1, 'web.example.com');
+    await expect(node(2, 'front.example.com')).rejects.toMatchObject(denied('is that of'));
+  });
+
   it('are limited by the token', async () => {
     const token = await make({ names: ['web-*', '*.web.example'] });
     for (const wish of [
@@ -255,6 +270,19 @@ describe('the names of others', () => {
     ])
       await expect(lives(2, said, ['n2'])).rejects.toMatchObject(denied('its certificate does not name'));
     await lives(2, { address: 'n2:3022', publicAddress: '10.1.1.1:22' }, ['n2']);
+  });
+
+  it('stand where a release before took them, although the certificate lacks them; no further one does', async () => {
+    const place = { publicAddress: 'web.example.com:443', role: 'Proxy' } as const;
+    // The certificate was made before public_addr was set, and older releases did not ask.
+    await lives(2, place);
+    await lives(2, { ...place, labels: { a: 'b' } }, ['n2']);
+    await expect(lives(2, { ...place, publicAddress: 'evil.example:443' }, ['n2'])).rejects.toMatchObject(
+      denied('its certificate does not name "evil.example"'),
+    );
+    await expect(
+      lives(2, { ...place, sshPublicAddress: 'web.example.com:3023' }, ['n2']),
+    ).rejects.toMatchObject(denied('its certificate does not name'));
   });
 
   it('of a proxy that is gone are those of its machine again that was set up anew', async () => {

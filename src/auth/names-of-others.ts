@@ -4,7 +4,7 @@ import { certifiedAs, listensAt, namesHeldBy } from '../domain/held-names.ts';
 import type { HostInfo, SystemRole } from '../domain/host-info.ts';
 import { canonicalHostPart, isIpAddress, isLoopback } from '../domain/host-text.ts';
 import { isNamedBy } from '../domain/name-patterns.ts';
-import { allHosts } from '../views/hosts.ts';
+import { allHosts, findHost } from '../views/hosts.ts';
 import { aliveUntil, presenceOf } from '../views/presence.ts';
 import type { AuthDeps } from './deps.ts';
 import { clusterOf } from './lookups.ts';
@@ -58,7 +58,7 @@ export function grantNames(deps: Deps, claim: NameClaim, refuse: (why: string) =
     const holder = holders.find(({ held }) => held.has(name));
     if (holder !== undefined)
       throw refuse(
-        `the name ${JSON.stringify(name)} is that of ${holder.said}; set another nodename or public_addr, or stop the other one and wait until then`,
+        `the name ${JSON.stringify(name)} is that of ${holder.said}; set another nodename or public_addr`,
       );
   }
   const mayHave = (name: string): boolean =>
@@ -94,16 +94,28 @@ function holdersFor(deps: Deps, claim: NameClaim, clusterName: string): readonly
   const known = allHosts(deps.views.hosts.state(), roles).flatMap((host): Holder[] => {
     const until = host.hostId === claim.hostId ? undefined : heldUntil(deps, host, claim);
     if (until === undefined) return [];
-    const said = `${JSON.stringify(host.nodename)} [${host.hostId}], role ${host.role}, ${until}`;
+    const said =
+      `${JSON.stringify(host.nodename)} [${host.hostId}], role ${host.role}, ${until} ` +
+      '(stop it and wait until then, or "tctl nodes rm" it, and the name is free)';
     return [{ held: namesOf(host, clusterName), host, said }];
   });
   if (claim.role !== 'Node' || deps.reservedNames.length === 0) return known;
-  const held = new Set(deps.reservedNames.map(canonicalHostPart));
+  const own = ownAsServer(deps, claim, clusterName);
+  const held = new Set(deps.reservedNames.map(canonicalHostPart).filter((name) => !own.has(name)));
   return [
     ...known,
     { held, host: undefined, said: 'the cluster itself: it stands in public_addr of an auth server' },
   ];
 }
+
+/** A machine that is a proxy or an auth server too may be called in every role as it is in that one. */
+const ownAsServer = ({ views }: Deps, { hostId }: NameClaim, clusterName: string): ReadonlySet<string> =>
+  new Set(
+    (['Auth', 'Proxy'] as const).flatMap((role) => {
+      const host = findHost(views.hosts.state(), hostId, role);
+      return host === undefined ? [] : [...namesOf(host, clusterName)];
+    }),
+  );
 
 const rolesAgainst: Readonly<Record<SystemRole, readonly SystemRole[]>> = {
   Node: ['Proxy', 'Auth', 'Node'],

@@ -28,7 +28,7 @@ type Output = z.input<typeof operation.output>;
  */
 export function readInvite(deps: AuthDeps, call: Call, { token, clientAddress }: Input): Promise<Output> {
   const address = clientAddress ?? call.caller.address;
-  return deps.gate.admit(linkComer(address, call), async () => {
+  return deps.gate.admit(linkComer(deps, call, { token, address }), async () => {
     const open = await openInvite(deps, token, address);
     const { pending, secondFactor } = open;
     // A proxy of the release before opens the link again when the form is sent: it is shown what it was.
@@ -42,13 +42,19 @@ export function readInvite(deps: AuthDeps, call: Call, { token, clientAddress }:
   });
 }
 
-/** Who has nothing but a link comes like somebody with a password, and by the same gate. */
-export const linkComer = (address: string, { deadline }: Call): Comer => ({
-  address,
-  wants: 'link',
-  known: false,
-  deadline,
-});
+/**
+ * Who has nothing but a link comes like somebody with a password, and by the same gate. Who has one that is there is told
+ * apart from all who guess: they may come from the same address, by a balancer.
+ */
+export function linkComer(
+  deps: AuthDeps,
+  { deadline }: Call,
+  { token, address }: { readonly token: string; readonly address: string },
+): Comer {
+  const hash = tokenHash(token);
+  const isThere = findInvite(deps.views.invites.state(), hash) !== undefined;
+  return { address, wants: 'link', claims: isThere ? hash : undefined, known: false, deadline };
+}
 
 async function showNewSeed(
   deps: AuthDeps,

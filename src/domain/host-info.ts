@@ -35,7 +35,7 @@ export const announcedHost = hostInfo.omit({ otherNames: true }).extend({
   address: text.hostAddress,
   publicAddress: text.optionalHostAddress,
   sshPublicAddress: text.optionalHostAddress.default(''),
-  labels: foreignRecord(text.labelKey, text.labelValue),
+  labels: foreignRecord(text.labelKey, text.toldLabelValue),
   version: text.programVersion,
 });
 

@@ -117,6 +117,12 @@ export const labelValue = z
     `a label value has up to ${longestLabelValue} characters, without line breaks, control and invisible characters`,
   );
 
+/** The same as a host tells it: nodes of the release before leave tabs in what a program printed (`lsb_release -d`). */
+export const toldLabelValue = z
+  .string()
+  .transform((text) => text.replaceAll('\t', ' '))
+  .pipe(labelValue);
+
 const versionForm = /^[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$/;
 /** Of a program: `4.5.0-dev+3`. */
 export const programVersion = z

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fakeWorld, recordingSink } from '../api/testing.ts';
 import { type AuditEvent, auditEvent } from '../domain/audit-event.ts';
-import type { AuthFailure } from '../ssh/cert-server.ts';
+import { mayReport } from '../domain/reported-kinds.ts';
+import type { AuthFailure, SshConnection } from '../ssh/cert-server.ts';
 import { ProxyAudit } from './proxy-audit.ts';
 
 const hostId = '00000000-0000-4000-8000-0000000000b1';
@@ -59,6 +60,18 @@ describe('telling the audit of refused logins', () => {
         'addr.local': '10.0.0.1:3023',
       }),
     ]);
+  });
+  it('tells nothing but what auth takes from a proxy', async () => {
+    const { audit, spool } = open();
+    const { peer } = failure();
+    const connection = { certificate: { keyId: 'alice' }, username: 'root', peer } as SshConnection;
+    audit.unreachable(connection, 'db1:3022', 'no node of this cluster is called db1');
+    audit.disconnected(connection, 'the user was deleted');
+    for (let i = 0; i < 100; i++) audit.refused(failure());
+    await audit.close();
+    const kinds = new Set(spool.events.map(({ event, code }) => `${event} ${code}`));
+    expect([...kinds]).toEqual(['port T3003E', 'client.disconnect T3006I', 'auth T3007W', 'gap TG000W']);
+    expect(spool.events.filter(({ event, code }) => !mayReport('Proxy', event, code))).toEqual([]);
   });
   it('keeps 60 of one address, and counts the rest', async () => {
     const { audit, spool } = open();
