@@ -1,9 +1,12 @@
 import { Duplex } from 'node:stream';
 import { expect, it } from 'vitest';
+import { silentLog } from '../base/log-sink.ts';
 import { generateEd25519 } from '../pki/key-pair.ts';
+import { issueCertificate } from '../pki/ssh-certificate.ts';
 import { publicKeyOf, signSsh, splitSignature } from '../pki/ssh-key.ts';
 import { defaultAlgorithms, forSsh2 } from './algorithms.ts';
-import { connectSsh } from './cert-client.ts';
+import { connectSsh, keyIdentity } from './cert-client.ts';
+import { createSshServer } from './cert-server.ts';
 import { ssh2 } from './ssh2-library.ts';
 import { disguisedKey, onEachKeyExchange, parseDonor, protoOf, sendPayload } from './ssh2-internals.ts';
 
@@ -86,4 +89,36 @@ it('what every server may say meanwhile is taken: the question decides', async (
     return false;
   };
   await expect(connect(here, no)).rejects.toThrow(/plain key/);
+});
+
+it('a host that waits for the answer is served once it is yes, and after new keys', async () => {
+  const [ca, host, user] = [generateEd25519(), generateEd25519(), generateEd25519()];
+  const certified = (kind: 'user' | 'host', of: typeof ca): Buffer =>
+    issueCertificate({
+      ...{ key: publicKeyOf(of), ca, kind, keyId: 'x', principals: ['root'], serial: 1n },
+      ...{ validAfter: 0n, validBefore: 2n ** 62n, extensions: {} },
+    });
+  const server = createSshServer(
+    {
+      hostKeys: [{ privateKey: host, certificate: certified('host', host) }],
+      ...{ now: () => 1_700_000_000n, version: 'x', sink: silentLog, rekeyBytes: 2_000 },
+      ...{ authorize: () => undefined, onAuthFailure: () => undefined },
+      userAuthorities: () => [publicKeyOf(ca).blob],
+    },
+    () => ({}),
+  );
+  const [here, there] = line();
+  server.accept(there);
+  const client = await connectSsh({
+    ...{ target: { stream: here }, username: 'root', now: () => 1_700_000_000n },
+    identities: [keyIdentity(user, certified('user', user))],
+    ...{ hostAuthorities: () => [], hostPrincipals: ['node1'] },
+    acceptUnknownHost: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return true;
+    },
+  });
+  for (let i = 0; i < 100; i++) expect(String(await client.request('x-teleport-version'))).toBe('x');
+  client.close();
+  await client.closed;
 });
