@@ -5,11 +5,11 @@ import type { Protocol } from './ssh2-internals.ts';
 import { SshTransport } from './ssh-transport.ts';
 
 /** A transport over as much of ssh2's as it touches, which keeps what is sent while keys are exchanged. */
-function connection() {
+function connection({ isRead = true } = {}) {
   const socket = new Duplex({
     read: () => undefined,
     write: (_chunk, _encoding, done) => {
-      done();
+      if (isRead) done();
     },
   });
   const queue: Buffer[] = [];
@@ -17,7 +17,12 @@ function connection() {
   const protocol = {
     _kexinit: undefined as Buffer | undefined,
     _queue: queue,
-    _cipher: { encrypt: (packet: Buffer) => sent.push(packet) },
+    _cipher: {
+      encrypt: (packet: Buffer) => {
+        sent.push(packet);
+        socket.write(Buffer.alloc(35 + packet.length)); // with length, padding and tag
+      },
+    },
     _destruct: () => undefined,
     _onPayload: () => undefined,
     _packetRW: {
@@ -56,11 +61,22 @@ describe('while keys are exchanged', () => {
     const { transport, protocol, socket } = connection();
     for (let n = 0; n < 4; n++) {
       protocol._kexinit = Buffer.alloc(1);
-      transport.send(Buffer.alloc(1), Buffer.alloc(20 * mib));
+      transport.send(Buffer.alloc(1), Buffer.alloc((3 / 4) * mib));
       protocol._kexinit = undefined;
       transport.keysRenewed();
-      transport.send(Buffer.alloc(1), Buffer.alloc(20 * mib));
+      transport.send(Buffer.alloc(1), Buffer.alloc((3 / 4) * mib));
     }
     expect(socket.destroyed).toBe(false);
   });
+});
+
+it('a peer that reads no answer is left before what waits for it costs tens of megabytes', () => {
+  const { transport, sent } = connection({ isRead: false });
+  while (transport.writable()) transport.send(Buffer.alloc(9), Buffer.alloc(32 * 1024)); // as much as channels may
+  expect(transport.endedHere).toBe(false);
+  const before = sent.length;
+  while (sent.length - before < 100_000 && !transport.endedHere) transport.send(Buffer.of(81));
+  expect(transport.endedHere).toBe(true);
+  expect(sent.length - before).toBeGreaterThan(10_000); // nobody who is only slow
+  expect(words(sent)).toContain('you do not read');
 });
