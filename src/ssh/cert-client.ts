@@ -25,6 +25,7 @@ import {
   onEachKeyExchange,
   peerBannerOf,
   protoOf,
+  refuseBeforeTrust,
   type KeyExchange,
   type Protocol,
 } from './ssh2-internals.ts';
@@ -226,6 +227,7 @@ class Handshake {
         });
       },
     });
+    refuseBeforeTrust(protocol, () => this.#host.accepted); // the last: looked at first
     this.#ssh.on('handshake', () => {
       transport.keysRenewed();
     });

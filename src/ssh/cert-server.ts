@@ -70,6 +70,8 @@ class CertServer implements SshServer {
   readonly #windows: WindowPool;
   #draining = false;
   #nextId = 1;
+  #disbelieved = 0;
+  #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: SshServerOptions, onConnection: (connection: SshConnection) => ConnectionHandlers) {
     this.#options = options;
@@ -135,10 +137,17 @@ class CertServer implements SshServer {
       })
       .catch((e: unknown) => {
         if (!isCoded(e)) this.#options.sink.error('ssh connection failed', { reason: messageOf(e) });
-        else if (isCoded(e, 'access_denied'))
-          this.#options.sink.warn('ssh connection refused', { reason: e.message, peer: socketAddress });
+        else if (isCoded(e, 'access_denied')) this.#tellDisbelief(e.message, socketAddress);
         socket.destroy();
       });
+  }
+
+  /** Anybody who reaches the port can bring it about, as often as he likes: once a minute is enough for the log. */
+  #tellDisbelief(reason: string, peer: HostPort): void {
+    this.#disbelieved++;
+    if (performance.now() - this.#toldAt < minute) return;
+    this.#toldAt = performance.now();
+    this.#options.sink.warn('ssh connection refused', { reason, peer, refusedSoFar: this.#disbelieved });
   }
 
   /** The client's SSH begins. */

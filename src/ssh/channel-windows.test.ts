@@ -78,6 +78,18 @@ describe('a channel of a server', () => {
     expect(pool.held).toBe(0);
   });
 
+  it('forgets what lay unread on a channel that was closed, once the connection is gone', async () => {
+    const { server, openOne, pool } = pooled();
+    const { near } = await openOne(); // nobody reads at its far end
+    near.write(Buffer.alloc(40_000));
+    near.destroy();
+    await new Promise(setImmediate);
+    expect(server.layer.size).toBe(0);
+    expect(pool.held).toBe(40_000);
+    server.layer.lost();
+    expect(pool.held).toBe(0);
+  });
+
   it('refuses a channel for which there is no room', async () => {
     const { client } = pooled({ openWindow: () => undefined });
     await expect(client.layer.openChannel('session', noData)).rejects.toMatchObject({

@@ -55,6 +55,8 @@ type Entry =
 export class ConnectionLayer {
   readonly #options: ConnectionLayerOptions;
   readonly #channels = new Map<number, Entry>();
+  /** Closed by both sides, and not read to the end here: what they hold goes with the connection. */
+  readonly #unread = new Set<Channel>();
   readonly #questions: ((answer: Buffer | undefined) => void)[] = [];
   readonly #answers: ReplyQueue<Buffer | undefined>;
   readonly #link: ChannelLink;
@@ -72,7 +74,12 @@ export class ConnectionLayer {
         if (!this.#lost) transport.send(header, body);
       },
       writable: () => transport.writable(),
-      release: (channel) => this.#channels.delete(channel.localId),
+      release: (channel) => {
+        this.#channels.delete(channel.localId);
+        if (channel.destroyed) return;
+        this.#unread.add(channel);
+        channel.once('close', () => this.#unread.delete(channel));
+      },
     };
   }
 
@@ -137,6 +144,7 @@ export class ConnectionLayer {
       giveBack(entry.window);
       if (entry.status === 'asked') entry.settle(connectionLost());
     }
+    for (const channel of this.#unread) channel.lost();
     for (const question of this.#questions.splice(0)) question(undefined);
   }
 

@@ -103,6 +103,10 @@ export class HostCheck {
   get certificate(): Certificate | undefined {
     return this.#certificate;
   }
+  /** True once the host is trusted; not while a person is still asked. */
+  get accepted(): boolean {
+    return this.#shown !== undefined;
+  }
   /** Why the host was refused. */
   get refusal(): CodedError | undefined {
     return this.#refusal;

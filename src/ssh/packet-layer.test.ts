@@ -281,3 +281,22 @@ describe('before the first keys', () => {
     expect(after).toMatchObject({ error: undefined });
   });
 });
+
+it.each(cases)(
+  '%s by %s: once NEWKEYS has reset the number, nothing more goes out under the old keys',
+  (...one) => {
+    const [, , primitives, suite] = one;
+    const wire: Buffer[] = [];
+    const out = sender(ours(primitives), suite(), 0, (data) => wire.push(data));
+    const send = (): void => {
+      const packet = out.allocPacket(1);
+      packet[5] = 21;
+      out.encrypt(packet);
+    };
+    send();
+    out.outSeqno = 0;
+    send(); // under number 0 for the second time
+    expect(wire).toHaveLength(1);
+    expect(out.outSeqno).toBe(0); // where the next keys begin
+  },
+);

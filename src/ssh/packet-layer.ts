@@ -41,8 +41,8 @@ export class PacketSender {
   readonly #lengthInBlocks: number;
   readonly #write: (packet: Buffer) => void;
   #isFreed = false;
-  /** Of the next packet. The key exchange sets it to 0 (strict mode, OpenSSH's PROTOCOL 1.10). */
-  outSeqno: number;
+  #seqno: number;
+  #isReset = false;
   bytes = 0;
   packets = 0;
 
@@ -55,8 +55,21 @@ export class PacketSender {
     this.#key = key;
     this.#block = frame.block;
     this.#lengthInBlocks = frame.coversLength ? LENGTH : 0;
-    this.outSeqno = seqno;
+    this.#seqno = seqno;
     this.#write = write;
+  }
+
+  /** Of the next packet. */
+  get outSeqno(): number {
+    return this.#seqno;
+  }
+  /**
+   * The key exchange sets it to 0 behind NEWKEYS (strict mode, OpenSSH's PROTOCOL 1.10), for the keys that follow. Under
+   * these nothing more goes out: nobody could read it, and of chacha20 a number would come for the second time.
+   */
+  set outSeqno(seqno: number) {
+    this.#seqno = seqno;
+    this.#isReset = true;
   }
 
   /** A packet with its length and padding; the message goes to offset 5. */
@@ -72,16 +85,16 @@ export class PacketSender {
     return packet;
   }
 
-  /** Sends what `allocPacket` gave. Ignored once freed. */
+  /** Sends what `allocPacket` gave. Ignored once freed, or once the number was reset. */
   encrypt(packet: Buffer): void {
-    if (this.#isFreed) return;
+    if (this.#isFreed || this.#isReset) return;
     this.packets += 1;
     this.bytes += packet.length;
     // A number that came twice under one key would give away what chacha20 hides. New keys are asked for long before.
     if (this.packets > SEQNO_END)
       throw new PacketError('these keys have served for as many packets as they may');
-    this.#key.seal(packet, this.outSeqno);
-    this.outSeqno = (this.outSeqno + 1) % SEQNO_END;
+    this.#key.seal(packet, this.#seqno);
+    this.#seqno = (this.#seqno + 1) % SEQNO_END;
     this.#write(packet);
   }
 

@@ -13,8 +13,15 @@ import {
 
 /** Channel data waits while the socket holds more than this. */
 const FULL_BYTES = 1024 * 1024;
-/** A peer that makes us hold this much (by asking without reading the answers) is disconnected. */
-const CHOKED_BYTES = 32 * 1024 * 1024;
+/**
+ * A peer that makes us hold this much (by asking without reading the answers) is disconnected. Channel data is half of it at
+ * most; of answers, each costs the process some 250 bytes though it counts 36 here.
+ */
+const CHOKED_BYTES = 2 * FULL_BYTES;
+/** What a message that waits for the end of a key exchange costs beside its bytes. */
+const WAITING_BYTES = 128;
+/** A peer for which so much waits, because it does not end a key exchange, is disconnected. */
+const WAITING_MAX = FULL_BYTES;
 /**
  * New keys after so much on the wire in both directions together (RFC 4253, 9), or after 2^31 packets (`isSpent`). That is
  * far from 2^32 blocks of any cipher here. Source: RFC 4344, 3.
@@ -53,6 +60,8 @@ export class SshTransport implements Transport {
   readonly #timers: NodeJS.Timeout[] = [];
   #closing = false;
   #goodbye = false;
+  /** Bytes that wait for the key exchange under way to end. Channel data is not among them: see `writable`. */
+  #waiting = 0;
 
   constructor(options: SshTransportOptions) {
     this.#options = options;
@@ -92,6 +101,7 @@ export class SshTransport implements Transport {
 
   /** To be called after each key exchange. */
   keysRenewed(): void {
+    this.#waiting = 0;
     this.#layer?.pump();
   }
 
@@ -101,6 +111,9 @@ export class SshTransport implements Transport {
     this.#renewSpentKeys();
     if (this.#options.socket.writableLength > CHOKED_BYTES)
       this.close('you do not read', disconnectReason.protocolError);
+    if (!isExchangingKeys(this.#options.protocol)) return;
+    this.#waiting += header.length + (body?.length ?? 0) + WAITING_BYTES;
+    if (this.#waiting > WAITING_MAX) this.close('you do not exchange keys', disconnectReason.protocolError);
   }
 
   writable(): boolean {

@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 import type { ParsedKey } from 'ssh2';
 import { str, u32 } from '../pki/wire.ts';
 import { isConnectionMessage } from './connection-messages.ts';
+import { PacketError } from './packet-frame.ts';
 import { PacketReceiver, PacketSender } from './packet-layer.ts';
 import { writeDisconnect, type PacketProtocol } from './packet-protocol.ts';
 import { ssh2, ssh2Part } from './ssh2-library.ts';
@@ -276,6 +277,23 @@ export function takeConnectionMessages(p: Protocol, receive: (payload: Buffer) =
     const type = payload[0];
     if (type === undefined || !isConnectionMessage(type)) return others(payload);
     return receive(payload) ? undefined : STOP;
+  };
+}
+
+/** DISCONNECT, IGNORE, UNIMPLEMENTED, DEBUG, and EXT_INFO, which servers send right behind their NEWKEYS. */
+const alwaysWelcome = new Set([1, 2, 3, 4, 7]);
+
+/**
+ * Takes nothing that counts from a server until `isTrusted`. ssh2 opens what comes under the new keys while its host verifier
+ * is still thinking: a server nobody knows yet could say that the login succeeded, and would be sent, unencrypted, what is
+ * meant for a trusted one. Call it before the first key exchange.
+ */
+export function refuseBeforeTrust(p: Protocol, isTrusted: () => boolean): void {
+  const others = p._onPayload;
+  p._onPayload = (payload) => {
+    if (!isTrusted() && !alwaysWelcome.has(payload[0] ?? 0))
+      throw new PacketError('the host went on before it was trusted');
+    return others(payload);
   };
 }
 
