@@ -55,7 +55,7 @@ export function createMachine(dir: string, name: string, diagPort: number): Mach
     dataDir,
     config,
     configure: (yaml) => {
-      writeFileSync(config, yaml);
+      writeFileSync(config, yaml, { mode: 0o600 }); // it may hold a token
     },
     spawn: (options = {}) => {
       diag = `${options.diagHost ?? '127.0.0.1'}:${diagPort}`;
