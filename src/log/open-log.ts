@@ -7,7 +7,7 @@ import type { ClusterLog } from './event-log.ts';
 import { type Partition, partitions } from './event.ts';
 import { type Keyring, noKeyring } from './keyring.ts';
 import { PartitionLog, type PartitionLogOptions } from './partition-log.ts';
-import type { KnownPlace } from './partition-reader.ts';
+import type { KnownPlace } from './reader-options.ts';
 import { newestHasMac } from './seal-old-log.ts';
 import { Sealing } from './sealing.ts';
 import type { SlotDriver } from './slot-driver.ts';

@@ -22,7 +22,8 @@ import type { Cause, Followed, Partition, Position, Recorded, Revision, StreamNa
 import { fenceError } from './fence.ts';
 import { follow, holdsEvent } from './follow.ts';
 import { IndexUpkeep } from './index-upkeep.ts';
-import { type KnownPlace, PartitionReader } from './partition-reader.ts';
+import { PartitionReader } from './partition-reader.ts';
+import type { KnownPlace } from './reader-options.ts';
 import { contentsOf, statsOf } from './partition-stats.ts';
 import { conditionError, conditionText } from './reader-condition.ts';
 import type { Recovered, RecoveryReport, RecoveryStep } from './recovery-report.ts';
@@ -82,11 +83,10 @@ export class PartitionLog implements EventLog {
       sink,
       decode: (stored) => this.#reader.decode(stored),
     });
-    const restore = (): ReturnType<typeof restoreFold> => restoreFold(driver, this.#snapshots, sink);
     this.#reader = new PartitionReader({
       ...options,
       partition,
-      restore,
+      restore: () => restoreFold(driver, this.#snapshots, sink),
       begun: (fold) => {
         this.#upkeep.attach(fold);
       },

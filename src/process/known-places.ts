@@ -6,7 +6,7 @@ import { writeFileAtomic } from '../base/files.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import { type Partition, partitions } from '../log/event.ts';
-import type { KnownPlace } from '../log/partition-reader.ts';
+import type { KnownPlace } from '../log/reader-options.ts';
 
 /*
  * What the store of the log was last seen to hold, in a file of this machine: a process that starts compares, so that a
