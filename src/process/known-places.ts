@@ -83,7 +83,10 @@ export function writeKnownPlaces(log: Pick<ClusterLog, 'stats'>, { dataDir, stor
   if (process.getuid?.() === 0 && uid !== 0) chownSync(path, uid, gid);
 }
 
-/** Writes the newest places now and then, and when it is closed: not while the store is found to have gone back. */
+/**
+ * Writes the newest places now and then, and when it is closed: not while the store is found to have gone back, nor while it
+ * cannot be read to its end: a process that opened it then knows less than the file.
+ */
 export function keepKnownPlaces(
   log: Pick<ClusterLog, 'stats'>,
   { sink, ...file }: KnownFile & { readonly sink: LogSink },
@@ -92,7 +95,7 @@ export function keepKnownPlaces(
   let failing = false;
   const write = (): void => {
     const stats = log.stats();
-    if (partitions.some((partition) => stats[partition].wentBack !== undefined)) return;
+    if (partitions.some((one) => (stats[one].wentBack ?? stats[one].damage) !== undefined)) return;
     const text = textOf(log, file.store);
     if (text === written) return;
     try {
