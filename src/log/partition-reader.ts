@@ -28,7 +28,7 @@ export class PartitionReader {
   /** The log is known to have MACs. */
   #mustBeAuthentic: boolean;
   #olderReleaseAt: number;
-  readonly #check: BatchCheck;
+  #check: BatchCheck;
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
   #isOpen = false;
@@ -73,7 +73,7 @@ export class PartitionReader {
     } catch (e) {
       if (this.#condition === undefined) throw e;
     }
-    // One that went back is not served, and whoever recovers it has to see it.
+    // Anybody may have written it. One that went back is not served, and whoever recovers it has to see it.
     if (this.#isUnproved && this.#condition !== undefined && this.#condition.status !== 'went back')
       await this.#forget();
     this.#isOpen = true;
@@ -84,7 +84,7 @@ export class PartitionReader {
     return this.#mustBeAuthentic && this.#fold.authenticFrom === undefined;
   }
 
-  /** Anybody may have written what was folded: only a snapshot that has a MAC is served. */
+  /** Gives up what was folded, but for what a snapshot holds. */
   async #forget(): Promise<void> {
     const restored = await this.#options.restore();
     this.#fold = this.#begun(restored ?? new PartitionFold(this.#options.partition));
@@ -153,11 +153,10 @@ export class PartitionReader {
 
   /** Gives up what was folded, and begins from what the store holds now. Followers are told to begin again as well. */
   async beginAgain(): Promise<void> {
-    this.#recent.clear();
     this.#known = undefined;
     this.#mustBeAuthentic = false;
-    const restored = await this.#options.restore();
-    this.#fold = this.#begun(restored ?? new PartitionFold(this.#options.partition));
+    this.#check = new BatchCheck(this.#options);
+    await this.#forget();
     this.#setCondition(undefined);
     this.#tell('went back');
     await this.catchUp();
