@@ -295,6 +295,7 @@ describe('a log that the release before began', () => {
     // The slots are put back, what lies beside them is not.
     for (const slot of [5, 6, 7, 8]) slotsOf('state').delete(slot);
     await expect(log.state.head()).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await log.recovery('state')).toMatchObject({ withoutMacs: true });
     await log.recover('state', 'go on', cause);
     await addEvents(log, 'state', 2);
     await log.seal('state', [], { trim: false }, cause);

@@ -73,7 +73,7 @@ async function authenticityIn({
     if (known?.[partition]?.authentic === true || (await newestHasMac(driver, partition)))
       throw new CodedError(
         'misconfigured',
-        `the batches of ${partition} have MACs, and the key that they are under is not in the vault of the store: restore the vault, or import a backup that was made with its secrets`,
+        `the batches of ${partition} have MACs, and the key that they are under is not in the vault of the store: restore the vault, or import a backup that was made with its secrets. After a store was put back to before it had MACs: tctl log recover --offline`,
       );
   return makeAuthenticity({ vault, keyring, world });
 }
