@@ -266,6 +266,7 @@ export class PartitionLog implements EventLog {
       appender: this.#appender,
       followers: [...this.#watch.watchers].map((one) => one.position),
       lastSnapshotAt: this.#lastSnapshotAt,
+      authenticity: this.#options.authenticity,
     });
   }
 
@@ -303,9 +304,8 @@ export class PartitionLog implements EventLog {
 
   /** Ids of `count` events. The last is `id`, when there is one: its position is what the append returns. */
   #ids(count: number, id: string | undefined): Iterator<string> {
-    const { world } = this.#options;
     const made = Array.from({ length: count }, (_, i) =>
-      i === count - 1 ? (id ?? uuidV7(world)) : uuidV7(world),
+      i === count - 1 && id !== undefined ? id : uuidV7(this.#options.world),
     );
     return made.values();
   }

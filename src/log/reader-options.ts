@@ -28,6 +28,8 @@ export interface ReaderOptions {
 export interface KnownPlace extends Place {
   /** Its batches had MACs there: if none has one now, it was written anew by somebody without the key. */
   readonly authentic?: boolean;
+  /** Of the key that they were under, in hexadecimal; the vault may hold no other since. */
+  readonly macKeyId?: string | undefined;
 }
 
 /** What a listener hears: the next batch, or that what it followed is not what the store holds any more. */

@@ -42,6 +42,23 @@ function forge(): number {
 }
 
 describe('a log that is known to have MACs', () => {
+  it('opens with the key that they were under, and no other that lies in the vault', async () => {
+    const log = await open();
+    await addEvents(log, 'state', 1);
+    const { slot, hash, macKeyId } = log.stats().state;
+    await log.close();
+    const known = { slot, hash: Buffer.from(hash, 'hex'), authentic: true, macKeyId };
+    await (await open({ known: { state: known } })).close();
+    // What an owner of the store makes, whose own key the keyring takes as well.
+    const other = memoryStore();
+    await (await open({ driver: memoryDriver(other) })).close();
+    for (const [key, value] of other.vault) store.vault.set(key, value);
+    await expect(open({ known: { state: known } })).rejects.toMatchObject({
+      code: 'misconfigured',
+      message: expect.stringContaining(`under the key ${macKeyId ?? ''}`) as string,
+    });
+  });
+
   it('serves nothing of what was put in its place without MACs, and ends in a damaged slot', async () => {
     await writtenBefore(4);
     const before = new Map(slots());

@@ -38,8 +38,9 @@ describe('what this machine knows of the log', () => {
       writeKnownPlaces(log, { dataDir, store: 'here' });
       const { slot, hash } = log.stats().state;
       expect(readKnownPlaces(dataDir, 'here')).toEqual({
-        state: { slot, hash: Buffer.from(hash, 'hex'), authentic },
+        state: { slot, hash: Buffer.from(hash, 'hex'), authentic, macKeyId: log.stats().state.macKeyId },
       });
+      expect(log.stats().state.macKeyId !== undefined).toBe(authentic);
       expect(readKnownPlaces(dataDir, 'elsewhere')).toEqual({});
     }
   });

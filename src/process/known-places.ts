@@ -25,6 +25,7 @@ const shape = z.object({
       hash: z.string().regex(/^[0-9a-f]{64}$/),
       /** Its batches have MACs: never again is it believed without. */
       authentic: z.boolean().optional(),
+      macKeyId: z.string().optional(),
     }),
   ),
 });
@@ -50,8 +51,8 @@ export function readKnownPlaces(dataDir: string, store: string): KnownPlaces {
     partitions.flatMap((partition) => {
       const found = known.partitions[partition];
       if (found === undefined || found.slot === 0) return [];
-      const { slot, hash, authentic = false } = found;
-      return [[partition, { slot, hash: Buffer.from(hash, 'hex'), authentic }]];
+      const { slot, hash, authentic = false, macKeyId } = found;
+      return [[partition, { slot, hash: Buffer.from(hash, 'hex'), authentic, macKeyId }]];
     }),
   );
 }
@@ -68,8 +69,8 @@ function textOf(log: Pick<ClusterLog, 'stats'>, store: string): string {
   const stats = log.stats();
   const places = Object.fromEntries(
     partitions.map((partition) => {
-      const { slot, hash, authenticFrom } = stats[partition];
-      return [partition, { slot, hash, authentic: authenticFrom !== undefined }];
+      const { slot, hash, authenticFrom, macKeyId } = stats[partition];
+      return [partition, { slot, hash, authentic: authenticFrom !== undefined, macKeyId }];
     }),
   );
   return `${JSON.stringify({ store, partitions: places })}\n`;
