@@ -90,4 +90,27 @@ describe('a log that is known to have MACs', () => {
     await addEvents(opened, 'state', 1);
     expect(await collect(opened.state.read('a-1'))).toHaveLength(5);
   });
+
+  it('goes on from a backup that is older than its MACs when an operator says so, and is told what it lacks', async () => {
+    await writtenBefore(4);
+    const before = new Map(slots());
+    const log = await open();
+    await log.seal('state', [], { trim: false }, cause);
+    const { slot, hash, macKeyId } = log.stats().state;
+    await log.close();
+    store.slots.set('state', before);
+    store.snapshots.clear();
+    const known = { slot, hash: Buffer.from(hash, 'hex'), authentic: true, macKeyId };
+    const opened = await open({ known: { state: known } });
+    expect(opened.stats().state.wentBack).toMatch(/went back/);
+    expect(await opened.recovery('state')).toMatchObject({
+      status: 'went back',
+      common: 4,
+      withoutMacs: true,
+    });
+    expect(await opened.recover('state', 'go on', cause)).toMatchObject({ status: 'went on' });
+    await addEvents(opened, 'state', 1);
+    expect(await opened.seal('state', [], { trim: false }, cause)).toBe('sealed');
+    expect((await open()).stats().state).toMatchObject({ damage: undefined, wentBack: undefined });
+  });
 });
