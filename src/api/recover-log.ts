@@ -17,6 +17,7 @@ export const recoveryReport = z.object({
   common: count.optional(),
   held: missingEvents,
   forgotten: count,
+  withoutMacs: z.literal(true).optional(),
 });
 
 export const recoveredPartition = z.object({

@@ -34,6 +34,8 @@ const checkEveryMs = 15 * second;
  * more often, and so does one that only drains.
  */
 export const sealAfterMs = 10 * minute;
+/** Longer than an auth server that runs goes without a batch in `presence`. */
+const silentAfterMs = minute;
 
 /**
  * Keeps opening fast and presence small. Any auth server may do it; the log lets only one finish. `state` and `audit`
@@ -67,11 +69,26 @@ export function startCompaction(options: CompactionOptions): Compaction {
     sink.debug('a snapshot was asked for', { partition, ...taken });
   };
 
+  let heard = { slot: log.stats().presence.slot, at: world.monotonic() };
+  let hearingSince = heard.at;
+  /**
+   * For how long all that was written has been seen. While nobody can write, or this process reads nothing or stands still,
+   * one of an older release is as silent as if it were gone. Milliseconds.
+   */
+  const hearingMs = (): number => {
+    const now = world.monotonic();
+    const { slot } = log.stats().presence;
+    if (now - heard.at > silentAfterMs) hearingSince = now;
+    if (slot !== heard.slot) heard = { slot, at: now };
+    return now - hearingSince;
+  };
+
   /** Once none of an older release runs any more, which could write nothing afterwards. */
   const seal = async (): Promise<void> => {
     const stats = log.stats();
     const open = partitions.filter((one) => stats[one].slot > 0 && stats[one].authenticFrom === undefined);
-    if (partitions.some((one) => stats[one].withoutOlderReleaseMs < sealAfterMs)) return;
+    const quietMs = Math.min(...partitions.map((one) => stats[one].withoutOlderReleaseMs));
+    if (Math.min(hearingMs(), quietMs) < sealAfterMs) return;
     for (const partition of open) {
       const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
       const outcome = await log.seal(partition, keptOf(partition), trimOf(partition), cause);

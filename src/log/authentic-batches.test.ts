@@ -288,6 +288,21 @@ describe('a log that the release before began', () => {
     await expect(open(known('state'))).rejects.toMatchObject({ code: 'misconfigured' });
   });
 
+  it('reads what was written after a recovery, whatever was noted of the branch that was lost', async () => {
+    await writtenBefore('state', 6);
+    const log = await open({ recentBytes: 0 });
+    await log.seal('state', [], { trim: false }, cause);
+    // The slots are put back, what lies beside them is not.
+    for (const slot of [5, 6, 7, 8]) slotsOf('state').delete(slot);
+    await expect(log.state.head()).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await log.recovery('state')).toMatchObject({ withoutMacs: true });
+    await log.recover('state', 'go on', cause);
+    await addEvents(log, 'state', 2);
+    await log.seal('state', [], { trim: false }, cause);
+    const later = await open({ recentBytes: 0 });
+    for (const one of [log, later]) expect(await collect(one.state.read('a-1'))).toHaveLength(6);
+  });
+
   it('knows for how long nobody without MACs has written', async () => {
     await writtenBefore('state', 1);
     const log = await open();

@@ -143,6 +143,8 @@ export interface PartitionStats {
   readonly streams: number;
   /** The first slot that has a MAC; undefined while none has, in a log of an older release. */
   readonly authenticFrom: number | undefined;
+  /** Of the key that its MACs are under, in hexadecimal; undefined where none has one, or none is checked. */
+  readonly macKeyId: string | undefined;
   /** For how long this process has seen no batch that an older release wrote, whose batches have no MAC. Milliseconds. */
   readonly withoutOlderReleaseMs: number;
   /** Of this process, since it opened the log. */

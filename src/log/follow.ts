@@ -3,7 +3,8 @@ import { backoffMs, pause } from '../base/backoff.ts';
 import { type CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Followed, Partition, Position } from './event.ts';
-import { type News, type PartitionReader, tooOld } from './partition-reader.ts';
+import type { PartitionReader } from './partition-reader.ts';
+import { type News, tooOld } from './reader-options.ts';
 import { conditionError } from './reader-condition.ts';
 import type { Watch } from './watch.ts';
 

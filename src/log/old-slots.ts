@@ -25,6 +25,8 @@ export class OldSlots {
   };
   #chunks = new Map<number, Buffer>();
   #making: Promise<void> | undefined;
+  /** What `from` was when they were made here, or could not be. */
+  #madeFrom: number | undefined;
 
   constructor(options: {
     readonly driver: Pick<SlotDriver, 'read' | 'snapshots'>;
@@ -41,9 +43,12 @@ export class OldSlots {
    */
   async fault({ slot, hash }: Pick<Batch, 'slot' | 'hash'>, from: number): Promise<string | undefined> {
     const at = Math.floor(slot / chunkSlots);
-    const chunk = (await this.#find(at)) ?? (await this.#made(from, at));
     const begin = (slot % chunkSlots) * hashBytes;
-    if (chunk?.subarray(begin, begin + hashBytes).equals(hash)) return undefined;
+    const holds = (chunk: Buffer | undefined): boolean =>
+      chunk?.subarray(begin, begin + hashBytes).equals(hash) === true;
+    if (holds((await this.#find(at)) ?? (await this.#made(from, at)))) return undefined;
+    // They may be of a branch that was left by a recovery: what vouched for it is no longer in the log.
+    if (holds(await this.#again(from, at))) return undefined;
     return `it is not the batch that slot ${from} vouches for: it was changed since`;
   }
 
@@ -68,6 +73,18 @@ export class OldSlots {
     return chunk;
   }
 
+  /** Made anew, once: all of the log is read for it. */
+  async #again(from: number, at: number): Promise<Buffer | undefined> {
+    if (this.#madeFrom === from) return undefined;
+    try {
+      return await this.#made(from, at);
+    } catch (e) {
+      if (!isCoded(e, 'damaged')) throw e;
+      this.#madeFrom = from;
+      return undefined;
+    }
+  }
+
   async #made(from: number, at: number): Promise<Buffer | undefined> {
     this.#making ??= this.#make(from).finally(() => (this.#making = undefined));
     await this.#making;
@@ -89,6 +106,7 @@ export class OldSlots {
         const fault = link.version === 1 ? 'it has no MAC' : macFault(batch, authenticity);
         if (fault !== undefined) throw wrong(fault);
         await this.#store(chunks);
+        this.#madeFrom = from;
         return;
       }
       const at = Math.floor(slot / chunkSlots);

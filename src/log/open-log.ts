@@ -7,7 +7,7 @@ import type { ClusterLog } from './event-log.ts';
 import { type Partition, partitions } from './event.ts';
 import { type Keyring, noKeyring } from './keyring.ts';
 import { PartitionLog, type PartitionLogOptions } from './partition-log.ts';
-import type { KnownPlace } from './partition-reader.ts';
+import type { KnownPlace } from './reader-options.ts';
 import { newestHasMac } from './seal-old-log.ts';
 import { Sealing } from './sealing.ts';
 import type { SlotDriver } from './slot-driver.ts';
@@ -66,16 +66,36 @@ async function authenticityIn({
   if (keyring === noKeyring) return undefined;
   const { vault } = driver;
   const found = await readAuthenticity({ vault, keyring });
-  if (found) return found;
+  if (found) {
+    refuseOtherKey(found, known);
+    return found;
+  }
   // It may have not come yet.
   await refuseUnfinished(driver);
   for (const partition of partitions)
     if (known?.[partition]?.authentic === true || (await newestHasMac(driver, partition)))
       throw new CodedError(
         'misconfigured',
-        `the batches of ${partition} have MACs, and the key that they are under is not in the vault of the store: restore the vault, or import a backup that was made with its secrets`,
+        `the batches of ${partition} have MACs, and the key that they are under is not in the vault of the store: restore the vault, or import a backup that was made with its secrets. After a store was put back to before it had MACs: tctl log recover --offline`,
       );
   return makeAuthenticity({ vault, keyring, world });
+}
+
+/**
+ * Whoever may write to the store may plant a key of the store's own beside the keyring, and under it another key for MACs.
+ * @throws CodedError `misconfigured`
+ */
+function refuseOtherKey({ keyId }: Authenticity, known: LogOptions['known']): void {
+  const now = keyId.toString('hex');
+  for (const partition of partitions) {
+    const before = known?.[partition]?.macKeyId;
+    if (before !== undefined && before !== now)
+      throw new CodedError(
+        'misconfigured',
+        `the batches of ${partition} had MACs under the key ${before}, and the vault of the store holds ${now} in its place: restore the vault; ` +
+          'where you put the log back yourself to before it had this key, remove log-known.json from data_dir',
+      );
+  }
 }
 
 /** A log that has not read its store yet. Good as it is for a store that is known to be empty. */

@@ -22,7 +22,8 @@ import type { Cause, Followed, Partition, Position, Recorded, Revision, StreamNa
 import { fenceError } from './fence.ts';
 import { follow, holdsEvent } from './follow.ts';
 import { IndexUpkeep } from './index-upkeep.ts';
-import { type KnownPlace, PartitionReader } from './partition-reader.ts';
+import { PartitionReader } from './partition-reader.ts';
+import type { KnownPlace } from './reader-options.ts';
 import { contentsOf, statsOf } from './partition-stats.ts';
 import { conditionError, conditionText } from './reader-condition.ts';
 import type { Recovered, RecoveryReport, RecoveryStep } from './recovery-report.ts';
@@ -82,11 +83,10 @@ export class PartitionLog implements EventLog {
       sink,
       decode: (stored) => this.#reader.decode(stored),
     });
-    const restore = (): ReturnType<typeof restoreFold> => restoreFold(driver, this.#snapshots, sink);
     this.#reader = new PartitionReader({
       ...options,
       partition,
-      restore,
+      restore: () => restoreFold(driver, this.#snapshots, sink),
       begun: (fold) => {
         this.#upkeep.attach(fold);
       },
@@ -266,6 +266,7 @@ export class PartitionLog implements EventLog {
       appender: this.#appender,
       followers: [...this.#watch.watchers].map((one) => one.position),
       lastSnapshotAt: this.#lastSnapshotAt,
+      authenticity: this.#options.authenticity,
     });
   }
 
@@ -303,9 +304,8 @@ export class PartitionLog implements EventLog {
 
   /** Ids of `count` events. The last is `id`, when there is one: its position is what the append returns. */
   #ids(count: number, id: string | undefined): Iterator<string> {
-    const { world } = this.#options;
     const made = Array.from({ length: count }, (_, i) =>
-      i === count - 1 ? (id ?? uuidV7(world)) : uuidV7(world),
+      i === count - 1 && id !== undefined ? id : uuidV7(this.#options.world),
     );
     return made.values();
   }

@@ -1,10 +1,8 @@
-import { CodedError, isCoded } from '../base/errors.ts';
-import type { LogSink } from '../base/log-sink.ts';
-import type { World } from '../base/world.ts';
-import type { Authenticity } from './authenticity.ts';
+import { type CodedError, isCoded } from '../base/errors.ts';
+import { silentLog } from '../base/log-sink.ts';
 import { BatchCheck } from './batch-check.ts';
-import { type Batch, isByOlderRelease, ownHash } from './batch.ts';
-import type { Partition, Position, Recorded } from './event.ts';
+import { type Batch, isByOlderRelease, noHash, ownHash } from './batch.ts';
+import type { Position, Recorded } from './event.ts';
 import { wasGivenUp } from './given-up.ts';
 import { PartitionFold } from './partition-fold.ts';
 import {
@@ -15,34 +13,9 @@ import {
   damageError,
   tellCondition,
 } from './reader-condition.ts';
+import { type News, type ReaderOptions, tooOld } from './reader-options.ts';
 import { RecentBatches } from './recent-batches.ts';
-import { type Place, type SlotDriver, type StoredSlot, StoreWentBack } from './slot-driver.ts';
-
-export interface ReaderOptions {
-  readonly driver: SlotDriver;
-  readonly partition: Partition;
-  readonly sink: LogSink;
-  readonly world: Pick<World, 'monotonic'>;
-  /** The newest fold that was kept and still joins on to the store. */
-  readonly restore: () => Promise<PartitionFold | undefined>;
-  /** Told of each fold that the reader begins with. */
-  readonly begun?: (fold: PartitionFold) => void;
-  /** Decoded batches that are held, in stored bytes. */
-  readonly recentBytes: number;
-  /** What the store is known to have held: one that does not hold it any more has gone back. */
-  readonly known?: KnownPlace | undefined;
-  /** What checks MACs. Without it they are not checked: for those who only look, or copy. */
-  readonly authenticity?: Authenticity | undefined;
-}
-
-/** What is known, from elsewhere, of what a store held. */
-export interface KnownPlace extends Place {
-  /** Its batches had MACs there: if none has one now, it was written anew by somebody without the key. */
-  readonly authentic?: boolean;
-}
-
-/** What a listener hears: the next batch, or that what it followed is not what the store holds any more. */
-export type News = Batch | 'trimmed beneath' | 'went back';
+import { type Place, type StoredSlot, StoreWentBack } from './slot-driver.ts';
 
 /** Reads one partition: keeps its fold at the newest slot seen, and hands out any part of its past. */
 export class PartitionReader {
@@ -55,9 +28,12 @@ export class PartitionReader {
   /** The log is known to have MACs. */
   #mustBeAuthentic: boolean;
   #olderReleaseAt: number;
-  readonly #check: BatchCheck;
+  #check: BatchCheck;
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
+  #isOpen = false;
+  /** What was found when the log was last read beside what is served, and until when that is taken. */
+  #aside: { readonly until: number; readonly stopped: Condition | undefined } | undefined;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -97,6 +73,43 @@ export class PartitionReader {
     } catch (e) {
       if (this.#condition === undefined) throw e;
     }
+    // Anybody may have written it. One that went back is not served, and whoever recovers it has to see it.
+    if (this.#isUnproved && this.#condition !== undefined && this.#condition.status !== 'went back')
+      await this.#forget();
+    this.#isOpen = true;
+  }
+
+  /** The log has MACs, and none was seen that vouches for what was folded. */
+  get #isUnproved(): boolean {
+    return this.#mustBeAuthentic && this.#fold.authenticFrom === undefined;
+  }
+
+  /** Gives up what was folded, but for what a snapshot holds. */
+  async #forget(): Promise<void> {
+    const restored = await this.#options.restore();
+    this.#fold = this.#begun(restored ?? new PartitionFold(this.#options.partition));
+    this.#recent.clear();
+  }
+
+  /**
+   * Reads the log beside what is served, which it replaces once a MAC vouches for it. Returns what stopped it.
+   * All of it is read each time: so not again before ten times as long has passed.
+   */
+  async #readAside(): Promise<Condition | undefined> {
+    const { world } = this.#options;
+    const began = world.monotonic();
+    if (this.#aside && began < this.#aside.until) return this.#aside.stopped;
+    const known = { ...(this.#known ?? { slot: 0, hash: noHash }), authentic: true };
+    const aside = new PartitionReader({ ...this.#options, known, sink: silentLog, begun: () => undefined });
+    await aside.open();
+    const now = world.monotonic();
+    this.#aside = { until: now + 10 * (now - began), stopped: aside.#condition };
+    if (aside.#isUnproved) return aside.#condition;
+    this.#fold = this.#begun(aside.#fold);
+    this.#recent.clear();
+    this.#known = aside.#known;
+    this.#tell('trimmed beneath');
+    return aside.#condition;
   }
 
   /**
@@ -140,11 +153,10 @@ export class PartitionReader {
 
   /** Gives up what was folded, and begins from what the store holds now. Followers are told to begin again as well. */
   async beginAgain(): Promise<void> {
-    this.#recent.clear();
     this.#known = undefined;
     this.#mustBeAuthentic = false;
-    const restored = await this.#options.restore();
-    this.#fold = this.#begun(restored ?? new PartitionFold(this.#options.partition));
+    this.#check = new BatchCheck(this.#options);
+    await this.#forget();
     this.#setCondition(undefined);
     this.#tell('went back');
     await this.catchUp();
@@ -269,6 +281,7 @@ export class PartitionReader {
 
   /** Reads on from the fold. Returns what stopped it. */
   async #tryToRead(): Promise<Condition | undefined> {
+    if (this.#isOpen && this.#isUnproved) return this.#readAside();
     const { driver, partition } = this.#options;
     const { slot, hash } = this.#fold;
     try {
@@ -358,11 +371,3 @@ export class PartitionReader {
     for (const tell of [...this.#listeners]) tell(news);
   }
 }
-
-export const tooOld = (partition: Partition, after: Position | undefined): CodedError =>
-  new CodedError(
-    'cursor_too_old',
-    after === undefined
-      ? `part of the ${partition} log was trimmed beneath the reader`
-      : `the ${partition} log no longer holds what came after position ${after}`,
-  );

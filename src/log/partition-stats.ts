@@ -1,4 +1,5 @@
 import type { Instant } from '../base/time.ts';
+import type { Authenticity } from './authenticity.ts';
 import type { Appender } from './appender.ts';
 import type { PartitionContents, PartitionStats, SnapshotContents } from './event-log.ts';
 import type { Partition, Position } from './event.ts';
@@ -13,12 +14,14 @@ export function statsOf({
   appender,
   followers,
   lastSnapshotAt,
+  authenticity,
 }: {
   readonly reader: Pick<PartitionReader, 'fold' | 'condition' | 'withoutOlderReleaseMs'>;
   readonly appender: Pick<Appender, 'waiting' | 'counters'>;
   /** How far each has come. */
   readonly followers: readonly Position[];
   readonly lastSnapshotAt: Instant | undefined;
+  readonly authenticity: Authenticity | undefined;
 }): PartitionStats {
   return {
     position: fold.position,
@@ -26,6 +29,7 @@ export function statsOf({
     hash: fold.hash.toString('hex'),
     streams: fold.streams.size,
     authenticFrom: fold.authenticFrom,
+    macKeyId: fold.authenticFrom === undefined ? undefined : authenticity?.keyId.toString('hex'),
     withoutOlderReleaseMs,
     ...appender.counters,
     waitingAppends: appender.waiting.appends,

@@ -21,6 +21,8 @@ export interface RecoveryReport {
   readonly held: readonly MissingEvent[];
   /** Slots that the store has lost and that are not held here either. */
   readonly forgotten: number;
+  /** The log had MACs, and what the store holds now ends without: anybody who may write to the store may have written it. */
+  readonly withoutMacs?: true;
 }
 
 export type RecoveryStep = 'give back' | 'go on';

@@ -5,6 +5,7 @@ import type { Cause, Fact, Partition, Position, Recorded, StreamName } from './e
 import type { PartitionReader } from './partition-reader.ts';
 import type { MissingEvent, Recovered, RecoveryReport, RecoveryStep } from './recovery-report.ts';
 import { recoveryStream } from './recovery-stream.ts';
+import { newestHasMac } from './seal-old-log.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
 /*
@@ -67,6 +68,7 @@ export async function reportRecovery({ driver, reader }: RecoveryParts): Promise
     common,
     held: missing.flatMap(({ events }) => events).map(namesOf),
     forgotten,
+    ...(reader.isAuthentic && head > 0 && !(await newestHasMac(driver, partition)) && { withoutMacs: true }),
   };
 }
 

@@ -128,6 +128,10 @@ describe('reading teleport.yaml', () => {
   ])('refuses a duration that no timer takes, and names its place: %j', (text, said) => {
     expect(fault(text)).toContain(said);
   });
+  it.each(['never', 'no', '0', '0s', '0h0m', '0.0s'])('takes %s for no duration at all', (text) => {
+    const file = parseConfigFile(`teleport:\n  shutdown_timeout: ${text}\n`, 'x');
+    expect(file.teleport.shutdown_timeout).toBe(0);
+  });
   it('refuses what this release does not have, by name', () => {
     expect(fault('ssh_service:\n  pam: {enabled: yes}\n')).toContain(
       'ssh_service.pam: pam is not in this release',

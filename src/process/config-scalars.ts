@@ -17,11 +17,14 @@ export const flag = z.union([z.boolean(), z.string(), z.number()]).transform((va
   return z.NEVER;
 });
 
-/** Milliseconds in bounds; 0 for `never`, `no`, `0`, whatever the bounds. */
+/** `0s`, as users of the release before may have it. */
+const nothing = /^(0+(\.0+)?(ms|s|m|h))+$/;
+
+/** Milliseconds in bounds; 0 for `never`, `no`, `0`, `0s`, whatever the bounds. */
 const durationIn = (bounds: Bounds) =>
   z.union([z.string(), z.number(), z.boolean()]).transform((value, context) => {
     const text = String(value);
-    if (['never', 'no', '0', 'false'].includes(text)) return 0;
+    if (['never', 'no', '0', 'false'].includes(text) || nothing.test(text)) return 0;
     const read = readDuration(text, bounds);
     if (typeof read === 'number') return read;
     context.addIssue({ code: 'custom', message: read.fault });

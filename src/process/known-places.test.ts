@@ -6,9 +6,9 @@ import { silentLog } from '../base/log-sink.ts';
 import { realWorld } from '../base/world.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import { noKeyring, sharedTestKeyring } from '../log/keyring.ts';
-import { memoryDriver } from '../log/memory-driver.ts';
+import { memoryDriver, memoryStore } from '../log/memory-driver.ts';
 import { openLog, type LogOptions } from '../log/open-log.ts';
-import { readKnownPlaces, writeKnownPlaces } from './known-places.ts';
+import { keepKnownPlaces, readKnownPlaces, writeKnownPlaces } from './known-places.ts';
 
 let dataDir: string;
 beforeEach(() => {
@@ -38,8 +38,9 @@ describe('what this machine knows of the log', () => {
       writeKnownPlaces(log, { dataDir, store: 'here' });
       const { slot, hash } = log.stats().state;
       expect(readKnownPlaces(dataDir, 'here')).toEqual({
-        state: { slot, hash: Buffer.from(hash, 'hex'), authentic },
+        state: { slot, hash: Buffer.from(hash, 'hex'), authentic, macKeyId: log.stats().state.macKeyId },
       });
+      expect(log.stats().state.macKeyId !== undefined).toBe(authentic);
       expect(readKnownPlaces(dataDir, 'elsewhere')).toEqual({});
     }
   });
@@ -59,5 +60,26 @@ describe('what this machine knows of the log', () => {
     await expect(begun({ known, keyring: sharedTestKeyring })).rejects.toMatchObject({
       code: 'misconfigured',
     });
+  });
+
+  it('stays as it was while the store cannot be read to its end', async () => {
+    const store = memoryStore();
+    const log = await begun({ driver: memoryDriver(store) });
+    writeKnownPlaces(log, { dataDir, store: 'here' });
+    await log.close();
+    const known = readKnownPlaces(dataDir, 'here');
+    const slots = store.slots.get('state');
+    const whole = slots?.get(1) ?? expect.unreachable();
+    slots?.set(1, Buffer.from('damaged'));
+    const full = { keyring: sharedTestKeyring, world: realWorld, writer: 'w', sink: silentLog };
+    const again = await openLog({ ...full, driver: memoryDriver(store), known });
+    const places = keepKnownPlaces(again, { dataDir, store: 'here', sink: silentLog });
+    expect(again.stats().state).toMatchObject({ slot: 0, damage: expect.any(String) as string });
+    places.close();
+    expect(readKnownPlaces(dataDir, 'here')).toEqual(known);
+    slots?.set(1, whole);
+    await again.state.head();
+    places.close();
+    expect(readKnownPlaces(dataDir, 'here')).toEqual(known);
   });
 });

@@ -6,7 +6,7 @@ import { writeFileAtomic } from '../base/files.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import { type Partition, partitions } from '../log/event.ts';
-import type { KnownPlace } from '../log/partition-reader.ts';
+import type { KnownPlace } from '../log/reader-options.ts';
 
 /*
  * What the store of the log was last seen to hold, in a file of this machine: a process that starts compares, so that a
@@ -25,6 +25,7 @@ const shape = z.object({
       hash: z.string().regex(/^[0-9a-f]{64}$/),
       /** Its batches have MACs: never again is it believed without. */
       authentic: z.boolean().optional(),
+      macKeyId: z.string().optional(),
     }),
   ),
 });
@@ -50,8 +51,8 @@ export function readKnownPlaces(dataDir: string, store: string): KnownPlaces {
     partitions.flatMap((partition) => {
       const found = known.partitions[partition];
       if (found === undefined || found.slot === 0) return [];
-      const { slot, hash, authentic = false } = found;
-      return [[partition, { slot, hash: Buffer.from(hash, 'hex'), authentic }]];
+      const { slot, hash, authentic = false, macKeyId } = found;
+      return [[partition, { slot, hash: Buffer.from(hash, 'hex'), authentic, macKeyId }]];
     }),
   );
 }
@@ -68,8 +69,8 @@ function textOf(log: Pick<ClusterLog, 'stats'>, store: string): string {
   const stats = log.stats();
   const places = Object.fromEntries(
     partitions.map((partition) => {
-      const { slot, hash, authenticFrom } = stats[partition];
-      return [partition, { slot, hash, authentic: authenticFrom !== undefined }];
+      const { slot, hash, authenticFrom, macKeyId } = stats[partition];
+      return [partition, { slot, hash, authentic: authenticFrom !== undefined, macKeyId }];
     }),
   );
   return `${JSON.stringify({ store, partitions: places })}\n`;
@@ -83,7 +84,10 @@ export function writeKnownPlaces(log: Pick<ClusterLog, 'stats'>, { dataDir, stor
   if (process.getuid?.() === 0 && uid !== 0) chownSync(path, uid, gid);
 }
 
-/** Writes the newest places now and then, and when it is closed: not while the store is found to have gone back. */
+/**
+ * Writes the newest places now and then, and when it is closed: not while the store is found to have gone back, nor while it
+ * cannot be read to its end: a process that opened it then knows less than the file.
+ */
 export function keepKnownPlaces(
   log: Pick<ClusterLog, 'stats'>,
   { sink, ...file }: KnownFile & { readonly sink: LogSink },
@@ -92,7 +96,7 @@ export function keepKnownPlaces(
   let failing = false;
   const write = (): void => {
     const stats = log.stats();
-    if (partitions.some((partition) => stats[partition].wentBack !== undefined)) return;
+    if (partitions.some((one) => (stats[one].wentBack ?? stats[one].damage) !== undefined)) return;
     const text = textOf(log, file.store);
     if (text === written) return;
     try {

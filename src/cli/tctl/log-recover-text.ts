@@ -34,13 +34,19 @@ const offlineSteps = [
   'tctl log recover --offline --go-on   goes on from what the store has; what is missing is lost',
 ];
 
-function reportLines({ partition, status, known, head, common, held, forgotten }: Report): string[] {
+const noMacs =
+  'WHAT IT HOLDS NOW HAS NO MACS, and those of this log had them: put back a backup of your own before you go on, ' +
+  'since whoever may write to the store may have written this, administrators included';
+
+function reportLines(report: Report): string[] {
+  const { partition, status, known, head, common, held, forgotten, withoutMacs } = report;
   if (status === 'whole') return [`${partition}: the store holds all that is known, up to slot ${head}`];
   return [
     `${partition}: THE STORE WENT BACK. It holds slots up to ${head}; slot ${known} was seen in it before`,
     common === undefined
       ? '  the last slot that both hold is not known any more'
       : `  both hold the same up to slot ${common}${head > common ? `; others have written ${head - common} slots since` : ''}`,
+    ...(withoutMacs ? [`  ${noMacs}`] : []),
     ...(forgotten > 0 ? [`  what was in ${counted(forgotten, 'slot')} is not held here`] : []),
     ...(held.length > 0 ? [`  ${counted(held.length, 'event')} can be given back:`] : []),
     ...listed(held),
