@@ -2,11 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { privateKeyFromPem } from '../src/pki/key-pair.ts';
+import { fromAuthorizedKeyLine, publicKeyOf, signSsh } from '../src/pki/ssh-key.ts';
 import { supportedAlgorithms } from '../src/ssh/algorithms.ts';
 import { attackHttp, attackWithText } from './attack-storm/http-attacks.ts';
 import { attackAfterKeys, attackBeforeKeys } from './attack-storm/ssh-attacks.ts';
 import { type Attacked, startAttacked } from './attacked.ts';
 import { until } from './cluster.ts';
+import { RawClient, shownWith } from './ssh-raw-client.ts';
 import { randomOf } from './store-trial/random.ts';
 
 /** How long; `make soak` says 600. A seed repeats the attacks, not how they meet. */
@@ -83,7 +86,17 @@ describe(`attacks on every port for ${seconds} s, seed ${seed}`, () => {
       expect(logMiB()).toBeLessThan(64);
       await here.unharmed();
       // And who has a certificate works as before.
-      await here.logIn('alice', 60);
+      const key = privateKeyFromPem(here.alice.privateKeyPem);
+      const blob = fromAuthorizedKeyLine(here.alice.sshCertificate);
+      for (const port of [ports.ssh, ports.proxySsh]) {
+        const client = new RawClient();
+        const shown = shownWith('ssh-ed25519', blob, publicKeyOf(key).blob, (data) =>
+          signSsh(key, 'ssh-ed25519', data),
+        );
+        expect(await client.login(port, 'root', shown)).toBe('accepted');
+        client.end();
+        await client.closed;
+      }
       console.log({
         counts,
         before,
