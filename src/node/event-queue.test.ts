@@ -31,7 +31,10 @@ describe('a stream whose events are put on record', () => {
     expect(taken).toEqual(Array.from({ length: 41 }, (_, i) => i));
   });
   it('holds a chunk back, unseen, until there is room for what it brings', async () => {
-    const room = Promise.withResolvers<void>();
+    let open: () => void = () => undefined;
+    const room = new Promise<void>((resolve) => {
+      open = resolve;
+    });
     let full = true;
     const seen: number[] = [];
     const gate = new EventQueue<number>(() => Promise.resolve()).gate(
@@ -39,14 +42,14 @@ describe('a stream whose events are put on record', () => {
         seen.push(...chunk);
         return true;
       },
-      () => (full ? room.promise : undefined),
+      () => (full ? room : undefined),
     );
     gate.resume();
     gate.write(Buffer.of(1));
     await new Promise((resolve) => setImmediate(resolve));
     expect(seen).toEqual([]);
     full = false;
-    room.resolve();
+    open();
     gate.write(Buffer.of(2));
     await new Promise((resolve) => gate.end(resolve));
     expect(seen).toEqual([1, 2]);

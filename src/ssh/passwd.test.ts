@@ -45,7 +45,7 @@ describe('reading the groups of an account', () => {
   });
 });
 
-const file = vi.hoisted(() => ({ texts: {} as Record<string, string>, reads: 0 }));
+const file = vi.hoisted((): { texts: Record<string, string>; reads: number } => ({ texts: {}, reads: 0 }));
 vi.mock(import('node:fs'), async (original) => ({ ...(await original()), existsSync: () => false }));
 vi.mock(import('node:fs/promises'), async (original) => {
   const real = await original();
@@ -57,7 +57,11 @@ vi.mock(import('node:fs/promises'), async (original) => {
     throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
   };
   const stat = (): Promise<unknown> => Promise.resolve({ ino: 1n, size: 1n, mtimeNs: 1n, ctimeNs: 1n });
-  return { ...real, readFile: readFile as typeof real.readFile, stat: stat as typeof real.stat };
+  return {
+    ...real,
+    readFile: readFile as unknown as typeof real.readFile,
+    stat: stat as unknown as typeof real.stat,
+  };
 });
 
 describe('what is known of a password, on a machine without getent', () => {
