@@ -203,6 +203,18 @@ describe('watching sftp', () => {
     expect(lost).toEqual([]);
     expect(transfers).toEqual([{ path: '/big', direction: 'download', bytes: parts, result: done }]);
   });
+  it.each([
+    ['paths', (id: number) => open(id, 'p'.repeat(8000), openFlag.read)],
+    ['handles', (id: number) => read(id, 'h'.repeat(8000))],
+  ])('keeps no more of long %s than some megabytes', (_what, ask) => {
+    const tap = new SftpTap(
+      () => undefined,
+      () => undefined,
+    );
+    let kept = 0;
+    for (; tap.room() === undefined; kept += 8000) expect(tap.fromClient(ask(kept))).toBe(true);
+    expect(kept).toBeLessThan(5e6);
+  });
   it('holds nobody who waits when all has ended', async () => {
     const tap = new SftpTap(
       () => undefined,

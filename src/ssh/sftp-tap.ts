@@ -130,7 +130,7 @@ export class SftpTap {
     if (asked === undefined) this.#lose('a malformed request');
     else if (this.#unanswered >= MAX_PENDING) this.#lose('too many unanswered requests');
     else {
-      this.#unanswered++;
+      this.#unanswered += costOf(asked.pending);
       const before = this.#pending.get(asked.id);
       if (before === undefined) this.#pending.set(asked.id, [asked.pending]);
       else before.push(asked.pending);
@@ -156,7 +156,8 @@ export class SftpTap {
     else if (type === reply.handle && pending.kind !== 'open' && pending.kind !== 'opendir')
       this.#lose('a handle for a request that opens nothing');
     else {
-      if (--this.#unanswered < FULL_PENDING) this.#tellRoom();
+      this.#unanswered -= costOf(pending);
+      if (this.#unanswered < FULL_PENDING) this.#tellRoom();
       queue?.shift();
       if (queue?.length === 0) this.#pending.delete(id);
       return pending;
@@ -245,6 +246,12 @@ const fileOf = ({ path, writes }: { path: string; writes: boolean }): OpenFile =
   bytes: 0,
   failure: undefined,
 });
+
+/** What keeping a request counts for, so that long names do not fill the memory. */
+const costOf = (asked: Pending): number => {
+  const kept = 'path' in asked ? asked.path : 'handle' in asked ? asked.handle : '';
+  return 1 + Math.floor(kept.length / 128);
+};
 
 const known = new Set<number>(Object.values(request));
 const readOther = (): Pending => ({ kind: 'other' });
