@@ -30,6 +30,30 @@ describe('a stream whose events are put on record', () => {
     expect(passed).toEqual([31, 9, 1]);
     expect(taken).toEqual(Array.from({ length: 41 }, (_, i) => i));
   });
+  it('holds a chunk back, unseen, until there is room for what it brings', async () => {
+    let open: () => void = () => undefined;
+    const room = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    let full = true;
+    const seen: number[] = [];
+    const gate = new EventQueue<number>(() => Promise.resolve()).gate(
+      (chunk) => {
+        seen.push(...chunk);
+        return true;
+      },
+      () => (full ? room : undefined),
+    );
+    gate.resume();
+    gate.write(Buffer.of(1));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(seen).toEqual([]);
+    full = false;
+    open();
+    gate.write(Buffer.of(2));
+    await new Promise((resolve) => gate.end(resolve));
+    expect(seen).toEqual([1, 2]);
+  });
   it('passes on nothing that is refused', async () => {
     const queue = new EventQueue<number>(() => Promise.resolve());
     const gate = queue.gate((chunk) => chunk[0] !== 1);

@@ -24,16 +24,24 @@ export class EventQueue<T> {
 
   /**
    * Passes bytes on after `look` has seen them, and those that it refuses not at all; waits while too many items are not
-   * recorded yet.
+   * recorded yet. Before `look` sees a chunk, it waits for what `room` answers, which never rejects.
    */
-  gate(look: (chunk: Buffer) => boolean): Transform {
+  gate(look: (chunk: Buffer) => boolean, room: () => Promise<void> | undefined = () => undefined): Transform {
+    const pass = (chunk: Buffer, done: TransformCallback): void => {
+      if (!look(chunk)) done();
+      else if (this.#waiting < maxWaiting) done(null, chunk);
+      else
+        void this.#last.then(() => {
+          done(null, chunk);
+        });
+    };
     return new Transform({
       transform: (chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback) => {
-        if (!look(chunk)) done();
-        else if (this.#waiting < maxWaiting) done(null, chunk);
+        const full = room();
+        if (full === undefined) pass(chunk, done);
         else
-          void this.#last.then(() => {
-            done(null, chunk);
+          void full.then(() => {
+            pass(chunk, done);
           });
       },
     });

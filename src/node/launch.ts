@@ -241,7 +241,10 @@ function watchSftp(
     tap.fromServer(chunk);
   });
   return {
-    gate: queue.gate((chunk) => tap.fromClient(chunk)),
+    gate: queue.gate(
+      (chunk) => tap.fromClient(chunk),
+      () => tap.room(),
+    ),
     lost: lost.promise,
     end: async () => {
       tap.end();

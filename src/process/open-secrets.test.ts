@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -53,5 +53,10 @@ describe('a configuration that every user of the machine may read', () => {
     ]);
     expect(warnings(`teleport: {auth_token: ${shut}}`, 0o644)).toEqual([]);
     expect(warnings('teleport: {auth_token: /not/there}', 0o644)).toEqual([]);
+  });
+  it('leaves a file that cannot be looked at to who reads it', () => {
+    const path = join(folder, 'loop.pem');
+    symlinkSync(path, path);
+    expect(warnings(`proxy_service: {enabled: no, https_key_file: ${path}}`, 0o644)).toEqual([]);
   });
 });

@@ -1,11 +1,11 @@
-import { statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import type { Configuration } from './configuration.ts';
 
 /**
  * Files with secrets of this configuration that every user of this machine may read or write, one line each: which file,
- * what is in it, what to do. Whoever has a join token brings machines into the cluster. Files that are not there are
- * told by who reads them; the keyring's and etcd's are looked at where they are opened.
+ * what is in it, what to do. Whoever has a join token brings machines into the cluster. Files that cannot be looked
+ * at are told by who reads them; the keyring's and etcd's are looked at where they are opened.
  */
 export function openSecrets({ file, path, join }: Pick<Configuration, 'file' | 'path' | 'join'>): string[] {
   const { teleport, auth_service: auth, proxy_service: proxy } = file;
@@ -34,13 +34,22 @@ export function openSecrets({ file, path, join }: Pick<Configuration, 'file' | '
 }
 
 function warningOf(path: string, holds: string): string | undefined {
-  const info = statSync(path, { throwIfNoEntry: false });
+  const info = reachable(path);
   if (info === undefined || (info.mode & 0o007) === 0) return undefined;
   const mode = (info.mode & 0o777).toString(8).padStart(4, '0');
   return (
     `${path} is open to every user of this machine (mode ${mode}) and holds ${holds}: chmod o= ${path}, ` +
     'and replace what others may have read'
   );
+}
+
+/** Also a role that is off may have a file, in a folder that an account without rights cannot enter. */
+function reachable(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined; // who reads it tells why
+  }
 }
 
 const hasPassword = (place: string): boolean => URL.canParse(place) && new URL(place).password !== '';

@@ -56,7 +56,9 @@ export function bindConnectAs(koffi: Koffi, lib: ReturnType<Koffi['load']>): Con
     if (count < 0) throw fail('getgroups');
     return all.slice(0, count);
   };
-  const setGroups = (groups: Uint32Array): boolean => list(numbers.setgroups, groups.length, groups) === 0;
+  /** Where the thread may set none (a user namespace, no CAP_SETGID), it still has those that it had. */
+  const setGroups = (groups: Uint32Array): boolean =>
+    list(numbers.setgroups, groups.length, groups) === 0 || ownGroups().join() === groups.toSorted().join();
   /** The call itself reports no failure. */
   const setId = (call: number, id: number): boolean => {
     one(call, id);
@@ -79,7 +81,12 @@ export function bindConnectAs(koffi: Koffi, lib: ReturnType<Koffi['load']>): Con
     let fd: number;
     let failure: CodedError | undefined;
     try {
-      if (!take(theirs)) throw fail(`taking on the ids of uid ${uid}`);
+      // A call that changes an id reports no error.
+      if (!take(theirs))
+        throw new CodedError(
+          'unavailable',
+          `this node may not take on the ids of uid ${uid}: it needs CAP_SETUID and CAP_SETGID`,
+        );
       fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) as number;
       if (fd < 0) throw fail('socket');
       if ((connect(fd, bytes, bytes.length) as number) < 0 && koffi.errno() !== EINPROGRESS)

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
-import { parseGroupIds, parsePasswdLine } from './passwd.ts';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { Accounts, parseGroupIds, parsePasswdLine } from './passwd.ts';
 
 describe('reading a line of passwd', () => {
   it('gives name, ids, home and shell', () => {
@@ -42,5 +42,44 @@ describe('reading the groups of an account', () => {
   });
   it.each(['', 'joe', '1000 -1', '4294967295', '1 2 x'])('is none: %s', (line) => {
     expect(parseGroupIds(line)).toBeUndefined();
+  });
+});
+
+const file = vi.hoisted((): { texts: Record<string, string>; reads: number } => ({ texts: {}, reads: 0 }));
+vi.mock(import('node:fs'), async (original) => ({ ...(await original()), existsSync: () => false }));
+vi.mock(import('node:fs/promises'), async (original) => {
+  const real = await original();
+  const readFile = async (path: string): Promise<string> => {
+    file.reads++;
+    await new Promise((resolve) => setImmediate(resolve)); // whoever asks at the same time has asked by then
+    const text = file.texts[path];
+    if (text !== undefined) return text;
+    throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
+  };
+  const stat = (): Promise<unknown> => Promise.resolve({ ino: 1n, size: 1n, mtimeNs: 1n, ctimeNs: 1n });
+  return {
+    ...real,
+    readFile: readFile as unknown as typeof real.readFile,
+    stat: stat as unknown as typeof real.stat,
+  };
+});
+
+describe('what is known of a password, on a machine without getent', () => {
+  beforeEach(() => {
+    file.texts = { '/etc/passwd': 'joe:x:1000:1000:::\n', '/etc/shadow': 'joe:!:1::::::\n' };
+    file.reads = 0;
+  });
+  it('is asked once for all who ask at the same time', async () => {
+    const accounts = new Accounts(() => 0);
+    const all = await Promise.all(Array.from({ length: 100 }, () => accounts.passwordLine('joe')));
+    expect(new Set(all.map((line) => line?.text))).toEqual(new Set(['joe:!:1::::::']));
+    expect(file.reads).toBe(1);
+  });
+  it('comes from the passwd file where there is no shadow file', async () => {
+    delete file.texts['/etc/shadow'];
+    expect(await new Accounts(() => 0).passwordLine('joe')).toEqual({
+      database: 'passwd',
+      text: 'joe:x:1000:1000:::',
+    });
   });
 });

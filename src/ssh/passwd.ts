@@ -64,8 +64,13 @@ function run(path: string, args: readonly string[]): Promise<Answer> {
 const NOT_FOUND = 2;
 
 async function inFile(database: string, name: string): Promise<string | undefined> {
-  const text = await readFile(`/etc/${database}`, 'utf8');
-  return text.split('\n').find((line) => line.startsWith(`${name}:`));
+  try {
+    const text = await readFile(`/etc/${database}`, 'utf8');
+    return text.split('\n').find((line) => line.startsWith(`${name}:`));
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code === 'ENOENT') return undefined; // small images have no shadow file
+    throw new CodedError('unavailable', `looking up the account failed: ${messageOf(e)}`);
+  }
 }
 
 /** A line of a database, through the name service (files, LDAP, ...) where getent is installed, else from /etc. */
@@ -109,6 +114,13 @@ export interface PasswordLine {
   readonly text: string;
 }
 
+async function readPasswordLine(name: string): Promise<PasswordLine | undefined> {
+  const shadow = await lookUp('shadow', name);
+  if (shadow !== undefined) return { database: 'shadow', text: shadow };
+  const passwd = await lookUp('passwd', name);
+  return passwd === undefined ? undefined : { database: 'passwd', text: passwd };
+}
+
 /** Differs once a file has been changed or replaced. */
 async function stampOf(path: string): Promise<string> {
   try {
@@ -127,7 +139,7 @@ export class Accounts {
   readonly #users = new Map<string, { readonly until: number; readonly user: Promise<OsUser | undefined> }>();
   readonly #passwords = new Map<
     string,
-    { readonly until: number; readonly stamp: string; readonly line: PasswordLine | undefined }
+    { readonly until: number; readonly stamp: string; readonly line: Promise<PasswordLine | undefined> }
   >();
   readonly #now: () => number;
   #ttyGroup: Promise<number | undefined> | undefined;
@@ -165,16 +177,12 @@ export class Accounts {
     const known = this.#passwords.get(name);
     if (known !== undefined && now < known.until && known.stamp === stamp) return known.line;
     for (const [key, entry] of this.#passwords) if (now >= entry.until) this.#passwords.delete(key);
-    const shadow = await lookUp('shadow', name);
-    const passwd = shadow === undefined ? await lookUp('passwd', name) : undefined;
-    const line: PasswordLine | undefined =
-      shadow !== undefined
-        ? { database: 'shadow', text: shadow }
-        : passwd !== undefined
-          ? { database: 'passwd', text: passwd }
-          : undefined;
-    this.#passwords.set(name, { until: now + CACHE_MS, stamp, line });
-    return line;
+    const entry = { until: now + CACHE_MS, stamp, line: readPasswordLine(name) };
+    this.#passwords.set(name, entry);
+    entry.line.catch(() => {
+      if (this.#passwords.get(name) === entry) this.#passwords.delete(name);
+    });
+    return entry.line;
   }
 
   /** The group of terminals, or undefined where there is none. */

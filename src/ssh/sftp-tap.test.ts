@@ -176,6 +176,57 @@ describe('watching sftp', () => {
     ]);
     expect(lost).toEqual(['the server does not speak SFTP']);
   });
+  it('makes a client wait that asks for a large file all at once, and loses nothing of it', async () => {
+    const transfers: FileTransfer[] = [];
+    const lost: string[] = [];
+    const tap = new SftpTap(
+      (transfer) => transfers.push(transfer),
+      (reason) => lost.push(reason),
+    );
+    expect(tap.fromClient(open(0, '/big', openFlag.read))).toBe(true);
+    expect(tap.fromServer(handle(0, 'h'))).toBe(true);
+    const parts = 200_000;
+    let [asked, answered, held] = [1, 1, 0];
+    while (answered <= parts) {
+      const room = tap.room();
+      if (room === undefined && asked <= parts) expect(tap.fromClient(read(asked++, 'h'))).toBe(true);
+      else {
+        held++;
+        // The server goes on, and so may the client by and by.
+        for (let i = 0; i < 20_000 && answered < asked; i++) tap.fromServer(data(answered++, 1));
+        await room;
+      }
+    }
+    expect(held).toBeGreaterThan(4);
+    tap.fromClient(close(0, 'h'));
+    tap.fromServer(ok(0));
+    expect(lost).toEqual([]);
+    expect(transfers).toEqual([{ path: '/big', direction: 'download', bytes: parts, result: done }]);
+  });
+  it.each([
+    ['paths', (id: number) => open(id, 'p'.repeat(8000), openFlag.read)],
+    ['handles', (id: number) => read(id, 'h'.repeat(8000))],
+  ])('keeps no more of long %s than some megabytes', (_what, ask) => {
+    const tap = new SftpTap(
+      () => undefined,
+      () => undefined,
+    );
+    let kept = 0;
+    for (; tap.room() === undefined; kept += 8000) expect(tap.fromClient(ask(kept))).toBe(true);
+    expect(kept).toBeLessThan(5e6);
+  });
+  it('holds nobody who waits when all has ended', async () => {
+    const tap = new SftpTap(
+      () => undefined,
+      () => undefined,
+    );
+    for (let id = 0; tap.room() === undefined; id++) tap.fromClient(read(id, 'h'));
+    const room = tap.room();
+    expect(room).toBeDefined();
+    tap.end();
+    await room;
+    expect(tap.room()).toBeUndefined();
+  });
   it('survives any bytes from either side', () => {
     const noise = fc.tuple(fc.constantFrom('c' as const, 's' as const), fc.uint8Array({ maxLength: 300 }));
     const real = fc.constantFrom<Step>(

@@ -31,7 +31,9 @@ type Open = OpenFile | { readonly kind: 'folder' };
 
 /** Enough for every path and handle; file contents are never kept. */
 const HEAD_BYTES = 8 * 1024;
-/** More than fits into all the buffers between a client that does not wait and a server. */
+/** A client that asks for a whole file at once, part by part, waits from here on: OpenSSH's server would take all it sends. */
+const FULL_PENDING = 32 * 1024;
+/** More than one chunk can bring beyond that. */
 const MAX_PENDING = 64 * 1024;
 const MAX_OPEN = 4 * 1024;
 
@@ -51,6 +53,7 @@ export class SftpTap {
   /** By id. A client may use one twice at once: servers answer requests of one id in their order. */
   readonly #pending = new Map<number, Pending[]>();
   #unanswered = 0;
+  #room: PromiseWithResolvers<void> | undefined;
   readonly #open = new Map<string, Open>();
   readonly #requests = new PacketCutter(HEAD_BYTES, (head) => {
     this.#onRequest(head);
@@ -63,6 +66,18 @@ export class SftpTap {
   constructor(onTransfer: (transfer: FileTransfer) => void, onLost: (reason: string) => void) {
     this.#onTransfer = onTransfer;
     this.#onLost = onLost;
+  }
+
+  /** Undefined, or what to wait for before the next chunk of the client is looked at: the server is far behind. */
+  room(): Promise<void> | undefined {
+    if (this.#lost || this.#unanswered < FULL_PENDING) return undefined;
+    this.#room ??= Promise.withResolvers();
+    return this.#room.promise;
+  }
+
+  #tellRoom(): void {
+    this.#room?.resolve();
+    this.#room = undefined;
   }
 
   /** To be called before the server sees the chunk. False: it must not see it. */
@@ -85,6 +100,7 @@ export class SftpTap {
     this.#open.clear();
     this.#pending.clear();
     this.#lost = true;
+    this.#tellRoom();
   }
 
   #lose(reason: string): void {
@@ -114,7 +130,7 @@ export class SftpTap {
     if (asked === undefined) this.#lose('a malformed request');
     else if (this.#unanswered >= MAX_PENDING) this.#lose('too many unanswered requests');
     else {
-      this.#unanswered++;
+      this.#unanswered += costOf(asked.pending);
       const before = this.#pending.get(asked.id);
       if (before === undefined) this.#pending.set(asked.id, [asked.pending]);
       else before.push(asked.pending);
@@ -140,7 +156,8 @@ export class SftpTap {
     else if (type === reply.handle && pending.kind !== 'open' && pending.kind !== 'opendir')
       this.#lose('a handle for a request that opens nothing');
     else {
-      this.#unanswered--;
+      this.#unanswered -= costOf(pending);
+      if (this.#unanswered < FULL_PENDING) this.#tellRoom();
       queue?.shift();
       if (queue?.length === 0) this.#pending.delete(id);
       return pending;
@@ -229,6 +246,12 @@ const fileOf = ({ path, writes }: { path: string; writes: boolean }): OpenFile =
   bytes: 0,
   failure: undefined,
 });
+
+/** What keeping a request counts for, so that long names do not fill the memory. */
+const costOf = (asked: Pending): number => {
+  const kept = 'path' in asked ? asked.path : 'handle' in asked ? asked.handle : '';
+  return 1 + Math.floor(kept.length / 128);
+};
 
 const known = new Set<number>(Object.values(request));
 const readOther = (): Pending => ({ kind: 'other' });

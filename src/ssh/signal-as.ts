@@ -3,8 +3,11 @@ import { once } from 'node:events';
 import { systemProgram, type OsUser } from './passwd.ts';
 import { withIdsOf } from './program-line.ts';
 
-/** Each signal to the process group, and to the process alone while it leads none yet. Answers by the last one. */
-const script = 'pid=$1; shift; for s; do kill -s "$s" -- "-$pid" || kill -s "$s" -- "$pid"; done';
+/**
+ * Each signal to the process group, and to the process alone while it leads none yet. Answers by the last one. Not
+ * `kill -s NAME -- -PID`: the shell of BusyBox sends that, says that it failed, and so sends it twice.
+ */
+export const signalScript = 'pid=$1; shift; for s; do kill "-$s" "-$pid" || kill "-$s" "$pid"; done';
 
 /**
  * Sends signals, `HUP` for example, to the process group of `pid` with the rights of `user` and no more: what it may not
@@ -16,7 +19,7 @@ export async function signalAs(user: OsUser, pid: number, names: readonly string
   if (process.getuid?.() === user.uid) return names.map((name) => signalOwn(pid, name)).at(-1) === true;
   const setpriv = systemProgram('setpriv');
   if (setpriv === undefined) return false; // nothing could be started as this user either
-  const line = withIdsOf(setpriv, user, ['/bin/sh', '-c', script, 'sh', String(pid), ...names]);
+  const line = withIdsOf(setpriv, user, ['/bin/sh', '-c', signalScript, 'sh', String(pid), ...names]);
   const [path = '', ...args] = line;
   try {
     const child = spawn(path, args, { stdio: 'ignore', env: { PATH: '/usr/bin:/bin' }, cwd: '/' });
