@@ -17,7 +17,7 @@ export function makeUser(shell = '/bin/sh'): ThrowawayUser {
   const name = `tt${process.pid}${Math.floor(Math.random() * 1e4)}`;
   const home = `/tmp/home-${name}`;
   quietly('groupadd', [`${name}x`]);
-  // `*`: no password. Without it useradd writes `!`.
+  // `*`: no password. Without it useradd writes `!`, and the account is locked.
   quietly('useradd', ['-m', '-d', home, '-s', shell, '-p', '*', '-U', '-G', `${name}x`, name]);
   const uid = Number(execFileSync('id', ['-u', name], { encoding: 'utf8' }));
   return {

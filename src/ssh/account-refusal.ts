@@ -7,7 +7,7 @@ export interface AccountPolicy {
   readonly accounts: Accounts;
   /** Days since 1970. */
   readonly today: number;
-  /** An account whose password somebody locked (`!` before it) counts as open. */
+  /** An account whose password is locked (`!`) counts as open: many system images lock every password. */
   readonly admitsLocked: boolean;
 }
 

@@ -1,6 +1,6 @@
 /** What shadow(5) says of an account besides its password. Numbers are days since 1970, or lengths in days. */
 export interface ShadowEntry {
-  /** `!` in front of it locks the account; `*`, or `!` with nothing behind, is only no password. */
+  /** `!` in front of it locks the account; `*` is only no password. */
   readonly password: string;
   /** When the password was set; 0: it must be changed first. */
   readonly changed: number | undefined;
@@ -29,15 +29,9 @@ export function parseShadowLine(line: string): ShadowEntry | undefined {
   };
 }
 
-/** Nobody ever gave it one: so `useradd` leaves an account, and the images of most clouds their only one. */
-const neverSet = (password: string): boolean => /^!+$/.test(password);
-
-/**
- * Somebody locked it: `usermod -L`, `passwd -l`. Sources: passwd(5), usermod(8). sshd without PAM takes an account that never
- * had a password for locked as well, sshd with PAM, as distributions set it up, neither of them.
- */
+/** As sshd without PAM has it. */
 export const isLocked = (password: string): boolean =>
-  (password.startsWith('!') && !neverSet(password)) || password.startsWith('*LK*');
+  password.startsWith('!') || password.startsWith('*LK*');
 
 /**
  * Why nobody may use the account on the day `today`, or undefined. Dates as pam_unix reads them. A password that has run
@@ -47,7 +41,7 @@ export function shadowFault(entry: ShadowEntry, today: number, admitsLocked: boo
   const { password, expires } = entry;
   if (expires !== undefined && today >= expires) return 'it has expired';
   if (isLocked(password)) return admitsLocked ? undefined : 'it is locked';
-  return password.startsWith('*') || neverSet(password) ? undefined : passwordFault(entry, today);
+  return password.startsWith('*') ? undefined : passwordFault(entry, today);
 }
 
 function passwordFault({ changed, maxAge, inactive }: ShadowEntry, today: number): string | undefined {
