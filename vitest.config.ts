@@ -4,18 +4,10 @@ const common = { testTimeout: 60_000, hookTimeout: 60_000 };
 
 /** Real processes on few cores: one file at a time keeps their time limits honest. */
 const integration = { ...common, fileParallelism: false };
-/** Tests that wait for stores and for restarts more than they compute: `.ci/test.mjs` runs them beside the others. */
-const stores = [
-  'store-*',
-  'stores',
-  'store-trial/*',
-  'log-*',
-  'several-auths',
-  'large-audit',
-  'audit-index',
-  'failover',
-  'restart*',
-].map((name) => `integration/${name}.test.ts`);
+/** Tests that wait for stores more than they compute: `.ci/test.mjs` runs them beside the others. */
+const stores = ['store-*', 'stores', 'store-trial/*', 'several-auths', 'log-copy'].map(
+  (name) => `integration/${name}.test.ts`,
+);
 
 export default defineConfig({
   test: {

@@ -109,7 +109,6 @@ describe('the SSH ports of a daemon with 600 descriptors', () => {
     );
     const ports = await Promise.all([mail, other].map((server) => listenOn(server, 0)));
     const [closed = 0] = await freePorts(1);
-    const rogue = { ...here.node, nodename: 'rogue' };
     const client = await connected(here.cluster.ports.proxySsh);
     const told = new Set<string>();
     for (const address of [
@@ -117,7 +116,7 @@ describe('the SSH ports of a daemon with 600 descriptors', () => {
       ...['169.254.169.254:80', '[fe80::1]:22', '[::ffff:169.254.169.254]:80'],
     ]) {
       const host = {
-        ...{ hostId: rogue.hostId, role: 'Node', nodename: 'rogue', address, labels: {} },
+        ...{ hostId: here.node.hostId, role: 'Node', nodename: 'n1', address, labels: {} },
         ...{ publicAddress: '', sshPublicAddress: '', version },
       };
       const answer = await here.auth('/v3/host.heartbeat', {
@@ -131,7 +130,7 @@ describe('the SSH ports of a daemon with 600 descriptors', () => {
         : /list .* in proxy_service/;
       await until(`the proxy to know and refuse ${address}`, async () => {
         const e: unknown = await client
-          .forwardOut({ host: rogue.hostId, port: 0 })
+          .forwardOut({ host: here.node.hostId, port: 0 })
           .catch((failure: unknown) => failure);
         if (!(e instanceof Error)) throw new Error(`${address} was opened`);
         const line = here.cluster
@@ -146,7 +145,7 @@ describe('the SSH ports of a daemon with 600 descriptors', () => {
       });
     }
     expect(told.size).toBe(1);
-    expect([...told][0]).toMatch(/^cannot reach node rogue/);
+    expect([...told][0]).toMatch(/^cannot reach node n1/);
     for (const server of [mail, other]) server.close();
     client.close();
   });
