@@ -142,12 +142,17 @@ class CertServer implements SshServer {
       });
   }
 
-  /** Anybody who reaches the port can bring it about, as often as he likes: once a minute is enough for the log. */
+  /** Anybody who reaches the port can bring it about, as often as he likes: one warning a minute is enough for the log. */
   #tellDisbelief(reason: string, peer: HostPort): void {
+    const { sink } = this.#options;
     this.#disbelieved++;
-    if (performance.now() - this.#toldAt < minute) return;
+    const fields = { reason, peer, refusedSoFar: this.#disbelieved };
+    if (performance.now() - this.#toldAt < minute) {
+      sink.debug('ssh connection refused', fields);
+      return;
+    }
     this.#toldAt = performance.now();
-    this.#options.sink.warn('ssh connection refused', { reason, peer, refusedSoFar: this.#disbelieved });
+    sink.warn('ssh connection refused', fields);
   }
 
   /** The client's SSH begins. */
