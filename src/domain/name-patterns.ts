@@ -1,4 +1,5 @@
 import { CodedError } from '../base/errors.ts';
+import { starPattern } from './star-pattern.ts';
 
 /*
  * What the machines of a token may be called: `web-*`, `*.db.example.com`. A star stands for any characters but a dot, so that
@@ -42,20 +43,4 @@ export const isNamedBy = (patterns: readonly string[], name: string): boolean =>
   patterns.some((pattern) => matches(pattern.toLowerCase().split('.'), name.toLowerCase().split('.')));
 
 const matches = (pattern: readonly string[], name: readonly string[]): boolean =>
-  pattern.length === name.length && pattern.every((label, i) => matchesLabel(label, name[i] ?? ''));
-
-function matchesLabel(pattern: string, label: string): boolean {
-  const [first = '', ...rest] = pattern.split('*');
-  const last = rest.pop();
-  if (last === undefined) return pattern === label;
-  if (label.length < first.length + last.length) return false;
-  if (!label.startsWith(first) || !label.endsWith(last)) return false;
-  const end = label.length - last.length;
-  let at = first.length;
-  for (const part of rest) {
-    const found = label.indexOf(part, at);
-    if (found < 0 || found + part.length > end) return false;
-    at = found + part.length;
-  }
-  return true;
-}
+  pattern.length === name.length && pattern.every((label, i) => starPattern(label)(name[i] ?? ''));
