@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { networkOf } from '../base/network-of.ts';
 
 /** At most so many a second from one address, with a burst of the same size. */
 export interface RateLimit {
@@ -41,16 +42,5 @@ export function rateLimit(perSecond: number): RateLimit {
 export function sourceOf(address: string): string {
   const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(address)?.[1];
   const bare = bracketed ?? (isIPv6(address) ? address : address.replace(/:\d+$/, ''));
-  if (!isIPv6(bare)) return bare;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1];
-  return mapped ?? network64(bare);
-}
-
-function network64(address: string): string {
-  const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length);
-  const groups = [...left, ...Array<string>(zeros).fill('0'), ...right].slice(0, 4);
-  return `${groups.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`;
+  return networkOf(bare);
 }
