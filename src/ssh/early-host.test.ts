@@ -1,4 +1,4 @@
-import { Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { expect, it } from 'vitest';
 import { silentLog } from '../base/log-sink.ts';
 import { generateEd25519 } from '../pki/key-pair.ts';
@@ -9,28 +9,7 @@ import { connectSsh, keyIdentity } from './cert-client.ts';
 import { createSshServer } from './cert-server.ts';
 import { ssh2 } from './ssh2-library.ts';
 import { disguisedKey, onEachKeyExchange, parseDonor, protoOf, sendPayload } from './ssh2-internals.ts';
-
-/** Two ends of a line in memory. */
-function line(): [Duplex, Duplex] {
-  const ends: Duplex[] = [];
-  for (const other of [1, 0])
-    ends.push(
-      new Duplex({
-        read: () => undefined,
-        write: (chunk: Buffer, _encoding, done) => {
-          setImmediate(() => {
-            ends[other]?.push(Buffer.from(chunk));
-            done();
-          });
-        },
-        final: (done) => {
-          ends[other]?.push(null);
-          done();
-        },
-      }),
-    );
-  return ends as [Duplex, Duplex];
-}
+import { memoryLine } from './testing.ts';
 
 /** A server that uses its keys at once, and then says `messages`, without waiting for the client's NEWKEYS. */
 function hastyServer(socket: Duplex, messages: readonly Buffer[]): void {
@@ -75,14 +54,14 @@ it.each([
   ['a new key exchange', 20],
   ['a channel message', 90],
 ])('a host that says %s before it is trusted is left', async (_what, type) => {
-  const [here, there] = line();
+  const [here, there] = memoryLine();
   hastyServer(there, [Buffer.of(type, 0, 0, 0, 0)]);
   await expect(connect(here, never)).rejects.toThrow(/before it was trusted/);
   expect(here.destroyed).toBe(true);
 });
 
 it('what every server may say meanwhile is taken: the question decides', async () => {
-  const [here, there] = line();
+  const [here, there] = memoryLine();
   hastyServer(there, [Buffer.of(7, 0, 0, 0, 0), Buffer.of(2, 0, 0, 0, 0)]);
   const no = async (): Promise<boolean> => {
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -107,7 +86,7 @@ it('a host that waits for the answer is served once it is yes, and after new key
     },
     () => ({}),
   );
-  const [here, there] = line();
+  const [here, there] = memoryLine();
   server.accept(there);
   const client = await connectSsh({
     ...{ target: { stream: here }, username: 'root', now: () => 1_700_000_000n },

@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module';
-import { Duplex } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../base/log-sink.ts';
 import { generateEd25519 } from '../pki/key-pair.ts';
@@ -10,6 +9,7 @@ import { connectSsh, keyIdentity } from './cert-client.ts';
 import { createSshServer } from './cert-server.ts';
 import { loadOpenssl } from './openssl-primitives.ts';
 import { servedCiphers, servedMacs } from './packet-algorithms.ts';
+import { memoryLine } from './testing.ts';
 
 const at = 1_700_000_000n;
 const key = generateEd25519;
@@ -19,30 +19,6 @@ const certified = (kind: 'user' | 'host', of: ReturnType<typeof key>, principal:
     ...{ key: publicKeyOf(of), ca, kind, keyId: 'x', principals: [principal], serial: 1n },
     ...{ validAfter: at - 60n, validBefore: at + 60n, extensions: {} },
   });
-
-/** Two ends of a line in memory. */
-function line(): [Duplex, Duplex] {
-  const ends: Duplex[] = [];
-  for (const other of [1, 0])
-    ends.push(
-      new Duplex({
-        read: () => undefined,
-        write: (chunk: Buffer, _encoding, done) => {
-          // Not in the same turn: no socket does that.
-          setImmediate(() => {
-            ends[other]?.push(Buffer.from(chunk));
-            done();
-          });
-        },
-        final: (done) => {
-          ends[other]?.push(null);
-          done();
-        },
-        autoDestroy: true,
-      }),
-    );
-  return ends as [Duplex, Duplex];
-}
 
 const live = (): number => {
   const openssl = loadOpenssl();
@@ -77,7 +53,7 @@ describe('ssh2 with our packet layer', () => {
       },
       () => ({}),
     );
-    const [here, there] = line();
+    const [here, there] = memoryLine();
     server.accept(there);
     const client = await connectSsh({
       ...{ target: { stream: here }, username: 'root', algorithms, now: () => at },

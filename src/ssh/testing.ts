@@ -1,3 +1,4 @@
+import { Duplex } from 'node:stream';
 import { ConnectionLayer, noData, type ConnectionLayerOptions } from './connection-layer.ts';
 import { fixedWindow } from './receive-window.ts';
 
@@ -67,3 +68,26 @@ export const text = async (stream: AsyncIterable<unknown>): Promise<string> => {
 /** Of channel data that it sent. */
 export const dataBytes = (side: Side): number =>
   side.sent.filter((m) => m[0] === 94).reduce((sum, m) => sum + m.length - 9, 0);
+
+/** Two ends of a line in memory. */
+export function memoryLine(): [Duplex, Duplex] {
+  const ends: Duplex[] = [];
+  for (const other of [1, 0])
+    ends.push(
+      new Duplex({
+        read: () => undefined,
+        write: (chunk: Buffer, _encoding, done) => {
+          // Not in the same turn: no socket does that.
+          setImmediate(() => {
+            ends[other]?.push(Buffer.from(chunk));
+            done();
+          });
+        },
+        final: (done) => {
+          ends[other]?.push(null);
+          done();
+        },
+      }),
+    );
+  return ends as [Duplex, Duplex];
+}
