@@ -6,17 +6,19 @@ const rooms = {
   domain: ['log', 'base'],
   views: ['domain', 'log', 'base'],
   ssh: ['pki', 'base'],
+  machine: ['ssh', 'base'],
+  transfer: ['pki', 'base'],
   api: ['domain', 'pki', 'log', 'base'],
   auth: ['api', 'views', 'domain', 'pki', 'log', 'base'],
-  node: ['api', 'views', 'domain', 'ssh', 'pki', 'log', 'base'],
+  node: ['api', 'views', 'domain', 'transfer', 'machine', 'ssh', 'pki', 'log', 'base'],
   proxy: ['api', 'views', 'domain', 'ssh', 'pki', 'log', 'base'],
-  process: ['proxy', 'node', 'auth', 'api', 'views', 'domain', 'ssh', 'pki', 'log', 'base'],
-  cli: ['process', 'api', 'ssh', 'pki', 'domain', 'log', 'base'],
+  process: ['proxy', 'node', 'auth', 'api', 'views', 'domain', 'machine', 'ssh', 'pki', 'log', 'base'],
+  cli: ['process', 'api', 'transfer', 'machine', 'ssh', 'pki', 'domain', 'log', 'base'],
 };
 /** Which room owns which package. */
 const fences = {
   ssh2: 'src/ssh',
-  koffi: 'src/ssh',
+  koffi: 'src/(ssh|machine)',
   qrcode: 'src/proxy',
   'node-forge': 'src/pki',
   winston: 'src/process',
@@ -52,7 +54,7 @@ export default {
     {
       name: 'one-door-to-backends',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/process/open-backend\\.ts$' },
+      from: { path: '^src/', pathNot: '^src/process/store/open-backend\\.ts$' },
       to: { path: '^backends/' },
     },
     ...Object.entries(fences).map(([pkg, owner]) => ({
@@ -67,6 +69,23 @@ export default {
       severity: 'error',
       from: { path: '^(src|backends)/' },
       to: { path: '^node_modules/ssh2/', dependencyTypesNot: ['type-only', 'type-import'] },
+    },
+    {
+      // Node forks: a copy of the daemon's page tables, in its event loop. A successor is started once, `flock` before anything serves, the resolver with the first question after minutes; tsh is small.
+      name: 'programs-have-one-starter',
+      severity: 'error',
+      from: {
+        path: '^(src|backends)/',
+        pathNot: `^src/machine/program-starter\\.ts$|^src/(process/lifecycle/(successor|data-dir-lock)|base/resolver-process)\\.ts$|^src/cli/tsh/|^backends/(conformance/|dir/trial-)|${test}`,
+      },
+      to: { path: '^(node:)?child_process$' },
+    },
+    {
+      // What both doors of the proxy need stands beside them.
+      name: 'doors-of-the-proxy-are-strangers',
+      severity: 'error',
+      from: { path: '^src/proxy/(ssh|web)/', pathNot: test },
+      to: { path: '^src/proxy/(ssh|web)/', pathNot: '^src/proxy/$1/' },
     },
     {
       name: 'only-auth-writes-the-log',

@@ -1,12 +1,14 @@
 # Two commands: `make run` starts a cluster, `make test` tests it. Both fetch what they need.
 #
 #   make run      install, build, start a cluster of one machine in the foreground, data in .run/
-#   make test     everything: check, unit, conformance, integration
+#   make test     everything: check, unit, conformance, integration; installs what these drive (as root, else after a question)
 #   make check    formatting, lint, types, walls
-#   make unit     tests without processes and sockets
+#   make unit     tests without processes and sockets; make coverage: what they run, by room
 #   make integration   tests with real processes
+#   make mutants  what the unit tests notice of small faults, a fresh sample of each room: SEED=, ROOMS=node,auth, COUNT=12, FILES=
 #   make bench    figures as ratios against OpenSSH and the raw store; make bench-scale: of ten thousand nodes
 #   make install  PREFIX=/usr/local: copies the built programs there
+#   make release  VERSION=x.y.z: writes version and changelog heading, commits, tags
 SHELL := /bin/sh
 PREFIX ?= /usr/local
 NODE_VERSION := 24.21.0
@@ -18,7 +20,7 @@ export npm_config_update_notifier := false
 NPM := $(TOOLS)/npm
 SOURCES := $(shell find src backends -name '*.ts' -not -name '*.test.ts' 2>/dev/null) package.json
 
-.PHONY: all run build lint test unit integration check bench bench-scale install install-systemd clean walls soak types format
+.PHONY: all run build lint test unit coverage integration check bench bench-scale install install-systemd clean walls soak types format release mutants
 all: build
 
 # The runtime: the machine's own when it is Node 24, else the one that npm carries. Nothing is compiled against it.
@@ -42,18 +44,29 @@ format: node_modules/.installed
 lint: node_modules/.installed
 	npx eslint src backends integration
 types: node_modules/.installed
-	npx tsc --noEmit
+	npx tsc --noEmit --incremental --tsBuildInfoFile node_modules/.cache/types.tsbuildinfo
 walls: node_modules/.installed
 	npx depcruise --config .dependency-cruiser.mjs src backends
 check: format types walls lint
 
 unit: node_modules/.installed
-	npx vitest run --project unit
+	npx vitest run --project 'unit*'
 integration: build
 	.ci/without-dotfiles npx vitest run --project 'integration*'
 
-test: build
+test:
+	@.ci/install-what-tests-drive
+	@$(MAKE) --no-print-directory build
 	$(TOOLS)/node/bin/node .ci/test.mjs
+
+# In a copy of the tree, at low priority: each room takes some minutes.
+mutants: node_modules/.installed
+	nice $(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/mutants/run.ts
+
+# The floors that no room may fall below rise to what is measured now.
+coverage: node_modules/.installed
+	npx vitest run --project unit --coverage.enabled --reporter=dot
+	$(TOOLS)/node/bin/node .ci/coverage.mjs coverage/coverage-summary.json --raise
 
 bench: build
 	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/run.ts
@@ -71,7 +84,10 @@ bench-scale: build
 
 # Long loops: 100 reloads under load, and the like.
 soak: build
-	RELOADS=100 SESSIONS=50 TRANSFERS=10 TRANSFER_MIB=1024 SESSION_RELOADS=10 LOG_TRIAL_FACTOR=10 ATTACK_SECONDS=600 .ci/without-dotfiles npx vitest run --project 'integration*' restart systemd stores store- several-auths audit-index attack-storm
+	RELOADS=100 SESSIONS=50 TRANSFERS=10 TRANSFER_MIB=1024 SESSION_RELOADS=10 LOG_TRIAL_FACTOR=10 ATTACK_SECONDS=600 UPLOADS=200 UPLOAD_MIB=128 ROTATION_STORES=directory,etcd,DynamoDB ROTATION_NODES=4 ROTATION_SESSIONS=20 ROTATIONS=3 ROTATION_ROLLBACKS=init,update_clients,update_servers .ci/without-dotfiles npx vitest run --project 'integration*' restart systemd stores store- several-auths cut-off audit-index attack-storm client-uploads cluster/rotation.test
+
+release: $(TOOLS)/node/bin/node
+	@$(TOOLS)/node/bin/node .ci/release.mjs '$(VERSION)'
 
 clean:
 	rm -rf dist .run node_modules .tools

@@ -1,22 +1,85 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { relative } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import type { TestSequencer, TestSpecification } from 'vitest/node';
 
 const common = { testTimeout: 60_000, hookTimeout: 60_000 };
+const cores = availableParallelism();
+const durations = JSON.parse(readFileSync('integration/durations.json', 'utf8')) as Record<string, number>;
 
-/** Real processes on few cores: one file at a time keeps their time limits honest. */
-const integration = { ...common, fileParallelism: false };
-/** Tests that wait for stores more than they compute: `.ci/test.mjs` runs them beside the others. */
-const stores = ['store-*', 'stores', 'store-trial/*', 'several-auths', 'log-copy'].map(
+/** The longest file first, so that none is left over when the others are done; what was never measured counts as long. */
+class LongestFirst implements TestSequencer {
+  sort(files: TestSpecification[]): TestSpecification[] {
+    const secondsOf = ({ moduleId }: TestSpecification): number =>
+      durations[relative(import.meta.dirname, moduleId)] ?? Infinity;
+    // Two files of infinite length are equal, and their difference is not a number.
+    return files.toSorted((a, b) => secondsOf(b) - secondsOf(a) || 0);
+  }
+  shard(files: TestSpecification[]): TestSpecification[] {
+    return files;
+  }
+}
+
+/** They compare times: without coverage, which slows our code and not that of the runtime. */
+const timed = ['src/views/scale.test.ts'];
+
+/** They run one at a time when all others are done: what they measure, or assert of the whole machine, others would spoil. */
+const alone = ['cluster/presence-scale', 'cluster/failover', 'log/audit-index'].map(
   (name) => `integration/${name}.test.ts`,
 );
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
+    // Of the unit tests, by `make coverage`: files that no test loads count, too.
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts', 'backends/**/*.ts'],
+      exclude: ['**/*.test.ts', '**/*testing.ts', 'backends/conformance/**', 'backends/*/trial-*.ts'],
+      reporter: ['json-summary'],
+      reportOnFailure: true,
+    },
     projects: [
-      { test: { ...common, name: 'unit', include: ['src/**/*.test.ts', 'backends/**/*.test.ts'] } },
       {
-        test: { ...integration, name: 'integration', include: ['integration/**/*.test.ts'], exclude: stores },
+        test: {
+          ...common,
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'backends/**/*.test.ts'],
+          exclude: timed,
+          maxWorkers: cores,
+          sequence: { groupOrder: 1 },
+        },
       },
-      { test: { ...integration, name: 'integration-stores', include: stores } },
+      {
+        test: {
+          ...common,
+          name: 'unit-timed',
+          include: timed,
+          fileParallelism: false,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // Real processes, each with ports and folders of its own. They wait more than they compute.
+        test: {
+          ...common,
+          name: 'integration',
+          include: ['integration/**/*.test.ts'],
+          exclude: alone,
+          maxWorkers: Number(process.env['TEST_WORKERS'] ?? 2 * cores),
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'integration-alone',
+          include: alone,
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
+        },
+      },
     ],
   },
 });

@@ -13,3 +13,11 @@ for variable in NODE_OPTIONS NODE_TLS_REJECT_UNAUTHORIZED NODE_PATH NODE_DEBUG N
 done
 [ -z "$dropped" ] || echo "WARNING: $name does not obey$dropped of the environment (docs/running.md)" >&2
 unset dropped variable
+# The runtime resets signals that whoever starts us had set to be ignored (nohup, a background command of a script): the program
+# is told of them and ignores them again.
+TELEPORT_IGNORED_SIGNALS=
+while read -r _field TELEPORT_IGNORED_SIGNALS; do
+  [ "$_field" != SigIgn: ] || break
+done 2>/dev/null </proc/$$/status
+export TELEPORT_IGNORED_SIGNALS
+unset _field

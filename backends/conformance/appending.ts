@@ -273,7 +273,9 @@ export function describeAppending(trial: () => Trial): void {
   });
 }
 
-/** A fact that makes an event of so many bytes, by the log's own count: in stream `a-1`, caused by `cause`. */
+/**
+ * A fact that makes an event of `bytes` bytes, by the log's own count: in stream `a-1`, caused by `cause`.
+ */
 function factOf(bytes: number): ReturnType<typeof happened> {
   const id = '01234567-0123-7123-8123-0123456789ab';
   const { type, data } = happened(1, 'x');

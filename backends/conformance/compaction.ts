@@ -93,7 +93,7 @@ export function describeSnapshots(trial: () => Trial): void {
       const opened = await trial().log();
       expect(await opened.presence.head()).toBe(5);
       expect((await verifyLog(await trial().driver())).bad).toMatchObject({ partition: 'presence', slot: 6 });
-      // Written anew, the slot holds another batch than the one the snapshot was taken at.
+      // Rewritten, the slot holds another batch than the one the snapshot was taken at.
       expect(await add(opened.presence, 'p-9', 1)).toBe(6);
       const again = await trial().log();
       expect(await again.presence.revision('compaction-presence')).toBe(0);

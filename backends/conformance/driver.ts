@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { encodeBatch, noHash, ownHash } from '../../src/log/batch.ts';
+import { encodeBatch } from '../../src/log/batch.ts';
+import { noHash, ownHash } from '../../src/log/own-hash.ts';
 import type { Partition } from '../../src/log/event.ts';
 import type { Place, SlotDriver, StoredSlot } from '../../src/log/slot-driver.ts';
 import { collect } from '../../src/log/testing.ts';

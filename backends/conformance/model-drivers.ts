@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { realWorld } from '../../src/base/world.ts';
-import { encodeBatch, noHash, ownHash } from '../../src/log/batch.ts';
+import { encodeBatch } from '../../src/log/batch.ts';
+import { noHash, ownHash } from '../../src/log/own-hash.ts';
 import type { Place, SlotDriver } from '../../src/log/slot-driver.ts';
 import { collect } from '../../src/log/testing.ts';
 import { uuidV7 } from '../../src/log/uuid-v7.ts';

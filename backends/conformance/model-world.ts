@@ -11,8 +11,9 @@ import {
 } from './model.ts';
 
 /*
- * Writers on a modelled store, over a network that loses, delays and repeats: what the log above does with the store's
- * promises. A step is one thing that happens; every choice is a number, so that a run is a list of numbers.
+ * Writers on a modelled store, over a network that loses, delays and repeats: what the log above does with
+ * the store's promises. A step is one thing that happens; every choice is a number, so that a run is a list
+ * of numbers.
  */
 
 interface Writer {
@@ -36,9 +37,12 @@ export interface World {
   /** On the way to the store: any of them may arrive next, late, more than once, or never. */
   readonly travelling: readonly Travelling[];
   readonly next: number;
-  /** Batches whose writers were told that they are stored, with the number of restores by then. */
+  /** Batches whose writers got the answer that they are stored, with the number of restores by then. */
   readonly acknowledged: ReadonlyMap<string, { readonly slot: number; readonly restores: number }>;
-  /** By the number of restores by then: a store that goes back may meet a request from before, and nothing can tell. */
+  /**
+   * By the number of restores by then: a store that goes back may meet a request from before, and nothing can
+   * tell.
+   */
   readonly refused: ReadonlyMap<string, number>;
   /** Secrets that were destroyed, and those that were destroyed since a restore brought their past back. */
   readonly destroyed: ReadonlyMap<string, number>;
@@ -185,7 +189,7 @@ function acknowledge(world: World, who: number): World {
   });
 }
 
-/** The append has failed for good: the caller is told so, and its secret destroyed. */
+/** The append has failed for good: the caller gets that error, and its secret is destroyed. */
 function refuse(world: World, who: number, rules: Rules): World {
   const writer = writerOf(world, who);
   if (writer.waiting === undefined) return world;
@@ -203,7 +207,7 @@ function refuse(world: World, who: number, rules: Rules): World {
   );
 }
 
-/** Reads on from what was folded, and settles what is waiting by what lies in its slot. */
+/** Reads on from what was folded, and settles what is waiting by what is in its slot. */
 function look(world: World, who: number, rules: Rules): World {
   const writer = writerOf(world, who);
   if (writer.stopped) return world;
@@ -217,7 +221,7 @@ function look(world: World, who: number, rules: Rules): World {
   if (waiting !== undefined && head >= waiting.slot) {
     const found = store.slots.get(waiting.slot);
     if (found?.name === waiting.batch) return acknowledge(world, who);
-    // What lies below the floor cannot be told any more: the caller is told just that.
+    // What is below the floor is not known any more: the caller gets just that answer.
     if (found === undefined)
       return withWriter(world, who, { ...writer, at: restartAt(world), waiting: undefined });
     const refused = refuse(world, who, rules);
@@ -235,7 +239,7 @@ function destroy(world: World, choice: number, rules: Rules): World {
   return { ...world, store, destroyed: new Map(world.destroyed).set(key, world.restores) };
 }
 
-/** Sends a request to wrap a data key anew, on the strength of what was read just now. */
+/** Sends a request to wrap a data key again, on the strength of what was read just now. */
 function rewrap(world: World, choice: number, who: number): World {
   const held = [...world.store.values].flatMap(([key, value]) =>
     value === null ? [] : [[key, value] as const],

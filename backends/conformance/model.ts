@@ -1,10 +1,11 @@
 /*
- * A model of the store and of those who use it, as a few pure steps: what each call promises (`src/log/slot-driver.ts`)
- * and what may happen to a request on its way. `model.test.ts` searches it by random interleavings, with each rule taken
- * out in turn; `model-drivers.ts` lets the same steps drive the real stores.
+ * A model of the store and of those who use it, as a few pure steps: what each call promises
+ * (`src/log/slot-driver.ts`) and what may happen to a request on its way. `model.test.ts` searches it by
+ * random interleavings, with each rule taken out in turn; `model-drivers.ts` lets the same steps drive the
+ * real stores.
  */
 
-/** A batch is its name. It tells what it follows, as the hash chain does. */
+/** A batch is its name. It holds what it follows, as the hash chain does. */
 export interface ModelBatch {
   readonly name: string;
   readonly after: string;
@@ -19,7 +20,9 @@ export interface Rules {
   readonly fence: 'predecessor' | 'absence';
   /** What a writer makes of a refusal: proof that nothing was written, or a reason to read. */
   readonly refusal: 'read' | 'believed';
-  /** What a value's write is conditional on: what was read, and that the key was never destroyed; or nothing. */
+  /**
+   * What a value's write is conditional on: what was read, and that the key was never destroyed; or nothing.
+   */
   readonly values: 'conditional' | 'blind';
 }
 

@@ -8,10 +8,35 @@ import { describeRecovering } from './recovering.ts';
 import { describeRestored } from './restored.ts';
 import { describeSecrets } from './secrets.ts';
 import { describeSnapshots } from './compaction.ts';
-import { Trial, type TrialStore } from './trial.ts';
+import { times, Trial, type TrialStore } from './trial.ts';
+
+type Part = (current: () => Trial) => void;
+
+/** What the driver promises, and what the log does with it that differs in time and order between engines. */
+const ofTheEngine: readonly Part[] = [describeDriver, describeModel, describeAppending, describeFollowing];
+/** What the log makes of those promises: the same on every engine that keeps them. */
+const ofTheLog: readonly Part[] = [
+  describeSecrets,
+  describeSnapshots,
+  describeEvidence,
+  describeRestored,
+  describeRecovering,
+];
 
 /** What every store must hold, always with two handles on it. Call it once per back end. */
 export function describeStore(name: string, create: () => Promise<TrialStore>): void {
+  describeParts(name, create, [...ofTheEngine, ...ofTheLog]);
+}
+
+/**
+ * For another engine, or another version of it, under a back end whose first one runs the whole suite: what
+ * depends on the engine. In a long run (`LOG_TRIAL_FACTOR`) the whole suite.
+ */
+export function describeOtherEngine(name: string, create: () => Promise<TrialStore>): void {
+  describeParts(name, create, times(1) > 1 ? [...ofTheEngine, ...ofTheLog] : ofTheEngine);
+}
+
+function describeParts(name: string, create: () => Promise<TrialStore>, parts: readonly Part[]): void {
   describe(`the log on ${name}`, () => {
     let trial: Trial | undefined;
     beforeEach(async () => {
@@ -24,14 +49,6 @@ export function describeStore(name: string, create: () => Promise<TrialStore>): 
       if (trial === undefined) throw new Error('the trial has not begun');
       return trial;
     };
-    describeDriver(current);
-    describeModel(current);
-    describeAppending(current);
-    describeFollowing(current);
-    describeSecrets(current);
-    describeSnapshots(current);
-    describeEvidence(current);
-    describeRestored(current);
-    describeRecovering(current);
+    for (const part of parts) part(current);
   });
 }

@@ -17,8 +17,8 @@ export interface TrialStore {
     change: (batch: Uint8Array) => Uint8Array | undefined,
   ): Promise<void>;
   /**
-   * Remembers all that the store holds. What it returns puts the store back to that, behind the back of every handle, as
-   * a restored snapshot of etcd or a directory from a backup would.
+   * Remembers all that the store holds. What it returns puts the store back to that, behind the back of every
+   * handle, as a restored snapshot of etcd or a directory from a backup would.
    */
   save(): Promise<() => Promise<void>>;
   dispose(): Promise<void>;

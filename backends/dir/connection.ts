@@ -11,7 +11,7 @@ import { applicationId, laterSchema, laterTables, schema, schemaVersion } from '
 export const databaseName = 'log.db';
 export const hintName = 'hint';
 
-/** What went wrong beside the writes, which stand: told to operators until it goes well again. */
+/** What went wrong beside the writes, which stand: reported to operators until it goes well again. */
 type Beside = 'hint' | 'vacuum';
 
 /** One connection to `log.db`, and what has to be seen to around each write. */
@@ -67,7 +67,7 @@ export class Connection {
     return made;
   }
 
-  /** Reads of one moment, of the file that lies in its place. */
+  /** Reads of one moment, of the file that is in its place. */
   snapshot<T>(act: () => T): T {
     this.#checkFile();
     return reading(() => this.#transaction('BEGIN', act));
@@ -115,7 +115,10 @@ export class Connection {
     });
   }
 
-  /** Gives room back to the disk after a trim, which stands whether that succeeds or not: the next trim gives more. */
+  /**
+   * Gives room back to the disk after a trim, which stands whether that succeeds or not: the next trim gives
+   * more.
+   */
   giveRoomBack(pages: number): void {
     this.#aside('vacuum', () => {
       writing(() => {
@@ -125,8 +128,9 @@ export class Connection {
   }
 
   /**
-   * Deleted data keys must be gone from the write-ahead file as well. A reader may hold it up; the next deletion tries again.
-   * That it could not wait for them long enough is no error, so it has to wait in one piece.
+   * Deleted data keys must be gone from the write-ahead file as well. A reader may hold it up; the next
+   * deletion tries again. That it could not wait for them long enough is no error, so it has to wait in one
+   * piece.
    * @throws CodedError `ambiguous`: what was deleted is deleted, but may still lie in that file
    */
   emptyWriteAheadFile(): void {
@@ -210,14 +214,17 @@ export class Connection {
     }
   }
 
-  /** A disk with errors becomes read-only under us. Told before anything is begun, so it is known that nothing was written. */
+  /**
+   * A disk with errors becomes read-only under us. Told before anything is begun, so it is known that nothing
+   * was written.
+   */
   #refuseReadOnly(): void {
     try {
       // Asking for the right to write is not enough: after an error the kernel refuses the writing itself.
       const now = Date.now() / 1000;
       utimesSync(this.#path, now, now);
     } catch (e) {
-      // Whatever else is wrong, the write itself tells better.
+      // Whatever else is wrong, the write itself reports it better.
       if ((e as NodeJS.ErrnoException).code !== 'EROFS') return;
       throw new CodedError(
         'unavailable',
@@ -248,7 +255,7 @@ export class Connection {
 const inodeOf = (path: string): bigint | undefined =>
   besideTheDatabase(() => statSync(path, { throwIfNoEntry: false, bigint: true })?.ino);
 
-/** The file system may refuse to tell, too. */
+/** The file system may refuse to report it, too. */
 function besideTheDatabase<T>(look: () => T): T {
   try {
     return look();

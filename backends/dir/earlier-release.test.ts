@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ownHash } from '../../src/log/batch.ts';
+import { ownHash } from '../../src/log/own-hash.ts';
 import { collect } from '../../src/log/testing.ts';
 import { openDirectoryDriver, openDirectoryReader } from './open.ts';
 import { onFile } from './trial-restore.ts';

@@ -1,10 +1,11 @@
 import { statfsSync } from 'node:fs';
-import { CodedError } from '../../src/base/errors.ts';
+import { CodedError, isCoded } from '../../src/base/errors.ts';
 import type { Partition } from '../../src/log/event.ts';
 
 /**
- * Magic numbers of file systems whose other hosts do not see our locks and shared memory. FUSE is among them, since
- * what lies behind it (sshfs, s3fs, a shared folder of a virtual machine) cannot be told. Source: statfs(2), linux/magic.h.
+ * Magic numbers of file systems whose other hosts do not see our locks and shared memory. FUSE is among them,
+ * since what is behind it (sshfs, s3fs, a shared folder of a virtual machine) is not known. Source:
+ * statfs(2), linux/magic.h.
  */
 const remote: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],
@@ -24,19 +25,19 @@ const remote: ReadonlyMap<number, string> = new Map([
   [0x786f4256, 'VirtualBox shared folder'],
 ]);
 
-/** @throws CodedError `misconfigured` when the directory lies on a network file system. */
+/** @throws CodedError `misconfigured` when the directory is on a network file system. */
 export function refuseNetworkFileSystem(path: string, type = statfsSync(path).type): void {
   const name = remote.get(type >>> 0);
   if (name !== undefined)
     throw new CodedError(
       'misconfigured',
-      `${path} lies on a ${name} file system, where locks between processes cannot be relied on: use a local disk, or a networked store`,
+      `${path} is on a ${name} file system, where locks between processes cannot be relied on: use a local disk, or a networked store`,
     );
 }
 
 /**
- * Share of the disk that must be free for an append. `state` may go on when the others are refused: it carries the
- * decisions by which people get out of a full disk (log in, lock, remove, compact).
+ * Share of the disk that must be free for an append. `state` may go on when the others are refused: it
+ * carries the decisions by which people get out of a full disk (log in, lock, remove, compact).
  */
 const mustBeFree: Readonly<Record<Partition | 'vault' | 'snapshots' | 'meta', number>> = {
   audit: 0.05,
@@ -51,8 +52,8 @@ const mustBeFree: Readonly<Record<Partition | 'vault' | 'snapshots' | 'meta', nu
 const marginBytes = 128 * 1024;
 
 /**
- * Refuses before the database is touched: a write that finds the disk full half way leaves its write-ahead file
- * stretched. Deleting and trimming are never refused.
+ * Refuses before the database is touched: a write that finds the disk full half way leaves its write-ahead
+ * file stretched. Deleting and trimming are never refused.
  * @throws CodedError `no_space`: then nothing was written.
  */
 export function refuseOnFullDisk(path: string, what: keyof typeof mustBeFree, bytes: number): void {
@@ -66,4 +67,17 @@ export function refuseOnFullDisk(path: string, what: keyof typeof mustBeFree, by
     'no_space',
     `the disk of ${path} is nearly full: ${mib(bavail * bsize)} are free, to append to ${what} there must be ${mib(needed)}`,
   );
+}
+
+/**
+ * Why an append of next to nothing would be refused for want of room; undefined when it would not, or the
+ * disk does not say.
+ */
+export function refusalOnFullDisk(path: string, what: Partition): string | undefined {
+  try {
+    refuseOnFullDisk(path, what, 0);
+    return undefined;
+  } catch (e) {
+    return isCoded(e, 'no_space') ? e.message : undefined;
+  }
 }

@@ -15,11 +15,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { noHash, ownHash } from '../../src/log/batch.ts';
+import { CodedError } from '../../src/base/errors.ts';
+import { noHash, ownHash } from '../../src/log/own-hash.ts';
 import type { Appended, SlotDriver } from '../../src/log/slot-driver.ts';
 import { collect } from '../../src/log/testing.ts';
 import { refuseNetworkFileSystem } from './file-system.ts';
-import { openDirectoryDriver, openDirectoryReader } from './open.ts';
+import { namingFullDisk, openDirectoryDriver, openDirectoryReader } from './open.ts';
 import { maxBatchBytes } from './slot-tables.ts';
 import { onFile, putFileBack } from './trial-restore.ts';
 
@@ -87,10 +88,11 @@ describe('opening a directory store', () => {
     mkdirSync(path, { mode: 0o700 });
     for (const target of [elsewhere, '/dev/null', root]) {
       symlinkSync(target, join(path, 'log.db'));
-      await expect(openDirectoryDriver({ path })).rejects.toMatchObject({
-        code: 'misconfigured',
-        message: expect.stringContaining(`${path}/log.db is not a file of its own`) as string,
-      });
+      for (const open of [openDirectoryDriver, openDirectoryReader])
+        await expect(open({ path })).rejects.toMatchObject({
+          code: 'misconfigured',
+          message: expect.stringContaining(`${path}/log.db is not a file of its own`) as string,
+        });
       rmSync(join(path, 'log.db'));
     }
     expect(existsSync(elsewhere)).toBe(false);
@@ -292,5 +294,16 @@ describe('opening for reading only', () => {
   it('says when there is no log', async () => {
     await expect(openDirectoryReader({ path })).rejects.toMatchObject({ code: 'not_found' });
     expect(readdirSync(root)).toEqual([]);
+  });
+
+  it('names the disk that has no room for its files', () => {
+    const e = new CodedError('unavailable', 'the local log database: disk I/O error');
+    expect(namingFullDisk(e, path, undefined)).toBe(e);
+    expect(namingFullDisk(e, path, 'the disk of /x is nearly full')).toMatchObject({
+      code: 'unavailable',
+      message: 'the local log database: disk I/O error; the disk of /x is nearly full: free space there',
+    });
+    const bug = new TypeError('x');
+    expect(namingFullDisk(bug, path, 'the disk of /x is nearly full')).toBe(bug);
   });
 });

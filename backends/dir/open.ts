@@ -1,39 +1,44 @@
 import { closeSync, lstatSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { NEVER } from 'rxjs';
-import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
+import { CodedError, isCoded } from '../../src/base/errors.ts';
 import { ensurePrivateDirectory } from '../../src/base/files.ts';
+import { freeBytesOf } from '../../src/base/free-bytes.ts';
 import type { Partition } from '../../src/log/event.ts';
-import { ownHash } from '../../src/log/batch.ts';
-import type { BlobStore, SlotDriver, StoredSlot } from '../../src/log/slot-driver.ts';
+import { ownHash } from '../../src/log/own-hash.ts';
+import type { BlobStore, Room, SlotDriver, StoredSlot } from '../../src/log/slot-driver.ts';
 import { databaseName, hintName } from './connection.ts';
-import { refuseNetworkFileSystem } from './file-system.ts';
+import { refusalOnFullDisk, refuseNetworkFileSystem } from './file-system.ts';
 import { hintsOf } from './hint-file.ts';
 import type { BlobTable, Calls, Writing } from './protocol.ts';
 import { maxBatchBytes } from './slot-tables.ts';
 import { WorkerClient } from './worker-client.ts';
+import { WriteTrouble, type Written } from './write-trouble.ts';
 
 /**
- * The store in a local directory: `log.db` (SQLite) and `hint`. Any number of processes of one machine may have it open.
- * The directory is made when missing.
- * @throws CodedError `misconfigured` for a directory that others can enter, a network file system, or a file that is
- * not our log; `unavailable`, `damaged` when it cannot be opened.
+ * The store in a local directory: `log.db` (SQLite) and `hint`. Any number of processes of one machine may
+ * have it open. The directory is made when missing.
+ * @throws CodedError `misconfigured` for a directory that others can enter, a network file system, or a file
+ *   that is not our log; `unavailable`, `damaged` when it cannot be opened.
  */
 export async function openDirectoryDriver({ path }: { readonly path: string }): Promise<SlotDriver> {
   ensurePrivateDirectory(path);
   refuseNetworkFileSystem(path);
   ensurePrivateFile(join(path, databaseName));
   const worker = new WorkerClient(path, 'write');
-  await worker.open();
+  await worker.open().catch((e: unknown) => {
+    throw namingFullDisk(e, path);
+  });
   return driver(worker, path);
 }
 
 /**
- * The same for looking only: makes and changes nothing, and takes no writes. Works beside a running daemon, and
- * one that starts or ends meanwhile.
- * @throws CodedError `not_found` when there is no log.
+ * The same for looking only: makes and changes nothing, and takes no writes. Works beside a running daemon,
+ * and one that starts or ends meanwhile.
+ * @throws CodedError `not_found` when there is no log, `misconfigured` for a link in its place.
  */
 export async function openDirectoryReader({ path }: { readonly path: string }): Promise<SlotDriver> {
+  refuseLink(join(path, databaseName));
   const worker = new WorkerClient(path, 'read');
   await worker.open();
   const refuse = (): Promise<never> =>
@@ -60,56 +65,77 @@ export async function openDirectoryReader({ path }: { readonly path: string }): 
 
 function driver(worker: WorkerClient, path: string): SlotDriver {
   const hints = hintsOf(join(path, hintName));
-  let trouble: string | undefined;
-  /** Until a write succeeds again, operators are told why the last one failed. */
+  const trouble = new WriteTrouble((what) => refusalOnFullDisk(path, what));
   const write = async <O extends Writing>(
+    what: Written,
     operation: O,
     args: Calls[O]['args'],
   ): Promise<Calls[O]['answer']> => {
     try {
       const answer = await worker.call(operation, args);
-      trouble = undefined;
+      trouble.succeeded(what);
       return answer;
     } catch (e) {
-      if (!isCoded(e, 'too_large')) trouble = messageOf(e);
+      trouble.failed(what, e);
       throw e;
     }
   };
-  /** Each is conditional and may be repeated: a second answer settles what became of a first that was lost. */
+  /**
+   * Each is conditional and may be repeated: a second answer settles what became of a first that was lost.
+   */
   const writeBlob = async <O extends Writing>(
+    what: Written,
     operation: O,
     args: Calls[O]['args'],
   ): Promise<Calls[O]['answer']> => {
     try {
-      return await write(operation, args);
+      return await write(what, operation, args);
     } catch (e) {
       if (!isCoded(e, 'ambiguous')) throw e;
-      return write(operation, args);
+      return write(what, operation, args);
     }
   };
   const blobs = (table: BlobTable): BlobStore => ({
-    create: (key, value) => writeBlob('create', { table, key, value }),
-    replace: (key, from, to) => writeBlob('replace', { table, key, from, to }),
+    create: (key, value) => writeBlob(table, 'create', { table, key, value }),
+    replace: (key, from, to) => writeBlob(table, 'replace', { table, key, from, to }),
     get: (key) => worker.call('get', { table, key }),
-    destroy: (key) => writeBlob('destroy', { table, key }),
-    remove: (key) => writeBlob('remove', { table, key }),
+    destroy: (key) => writeBlob('deleting', 'destroy', { table, key }),
+    remove: (key) => writeBlob('deleting', 'remove', { table, key }),
     list: (prefix) => worker.call('list', { table, prefix }),
   });
   return {
     limits: { maxBatchBytes },
     append: (partition, { slot, hash }, batch) =>
-      write('append', { partition, after: { slot, hash: Uint8Array.from(hash) }, batch }),
-    load: (partition, slots) => write('load', { partition, slots }),
+      write(partition, 'append', { partition, after: { slot, hash: Uint8Array.from(hash) }, batch }),
+    load: (partition, slots) => write(partition, 'load', { partition, slots }),
     read: (partition, from, after) => pages(worker, partition, from, after),
     bounds: (partition) => worker.call('bounds', { partition }),
     hints: () => hints,
-    trim: (partition, before) => write('trim', { partition, before }),
+    trim: (partition, before) => write('deleting', 'trim', { partition, before }),
     vault: blobs('vault'),
     snapshots: blobs('snapshots'),
     meta: blobs('meta'),
-    report: () => ({ type: 'dir', place: path, trouble: trouble ?? worker.trouble, figures: {} }),
+    report: () => {
+      const { writes, trouble: told } = trouble.report();
+      return {
+        type: 'dir',
+        place: path,
+        writes,
+        trouble: told ?? worker.trouble,
+        figures: {},
+        room: roomAt(path),
+      };
+    },
     close: () => worker.close(),
   };
+}
+
+function roomAt(path: string): Room {
+  try {
+    return { status: 'known', freeBytes: freeBytesOf(path), of: 'disk' };
+  } catch {
+    return { status: 'not known' }; // its trouble is told by whoever reads or writes there
+  }
 }
 
 /** Small first, since most readers want the newest slot only; larger for those who go on. */
@@ -122,7 +148,7 @@ async function* pages(
   after: Uint8Array | undefined,
 ): AsyncGenerator<StoredSlot> {
   let next = from;
-  // A view would take the buffer it lies in to the thread as well.
+  // A view would take the buffer it is in to the thread as well.
   let known = after && Uint8Array.from(after);
   for (let maxBytes = pageBytes.first; ; maxBytes = Math.min(2 * maxBytes, pageBytes.max)) {
     const page = await worker.call('page', { partition, from: next, after: known, maxBytes });
@@ -149,15 +175,11 @@ async function refuseTrimmedMeanwhile(
 }
 
 /**
- * SQLite gives its other files the mode of this one. What a link leads to was not checked: it may lie on a network file
- * system, or where others write beside it.
+ * SQLite gives its other files the mode of this one. What a link leads to was not checked: it may lie on a
+ * network file system, or where others write beside it.
  */
 function ensurePrivateFile(path: string): void {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false)
-    throw new CodedError(
-      'misconfigured',
-      `${path} is not a file of its own: a link, a pipe or a directory; move the log itself here, or name its directory in storage.path`,
-    );
+  refuseLink(path);
   closeSync(openSync(path, 'a', 0o600));
   const { mode } = statSync(path);
   if ((mode & 0o077) !== 0)
@@ -165,4 +187,23 @@ function ensurePrivateFile(path: string): void {
       'misconfigured',
       `${path} can be read or written by others (mode ${(mode & 0o777).toString(8).padStart(4, '0')}): chmod 0600 ${path}`,
     );
+}
+
+/** @throws CodedError `misconfigured` */
+function refuseLink(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false)
+    throw new CodedError(
+      'misconfigured',
+      `${path} is not a file of its own: a link, a pipe or a directory; move the log itself here, or name its directory in storage.path`,
+    );
+}
+
+/** SQLite calls it an I/O error when there is no room for its files. */
+export function namingFullDisk(
+  e: unknown,
+  path: string,
+  refusal = refusalOnFullDisk(path, 'state'),
+): unknown {
+  if (!isCoded(e, 'unavailable') || refusal === undefined) return e;
+  return new CodedError('unavailable', `${e.message}; ${refusal}: free space there`, { cause: e });
 }

@@ -3,19 +3,19 @@ import { CodedError, type ErrorCode, messageOf } from '../../src/base/errors.ts'
 /** How long to wait for another process's transaction. */
 export const busyMs = 10_000;
 /**
- * SQLite looks again ever more rarely, up to every 100 ms, and may also give up at once. A process that writes without pause
- * leaves shorter gaps, so the waiting begins anew after this time.
+ * SQLite looks again ever more rarely, up to every 100 ms, and may also give up at once. A process that
+ * writes without pause leaves shorter gaps, so the waiting begins again after this time.
  */
 export const patienceMs = 8;
 
 type Refusal = Extract<ErrorCode, 'no_space' | 'damaged' | 'unavailable' | 'too_large'>;
 
 /**
- * Primary result codes that are given before the frame that commits is in the write-ahead file: nothing was written.
- * Not among them, though they may come early as well: 10 (input or output failed) and 7 (no memory), which may also come
- * after that frame was written, when it is found at the next recovery; and whatever is not known here.
- * 13 (full) is given for a write that was cut short. The frame that commits is the last one, so it is not whole.
- * Sources: sqlite.org/rescode.html; sqlite3WalFrames and unixWrite of SQLite.
+ * Primary result codes that are given before the frame that commits is in the write-ahead file: nothing was
+ * written. Not among them, though they may come early as well: 10 (input or output failed) and 7 (no memory),
+ * which may also come after that frame was written, when it is found at the next recovery; and whatever is
+ * not known here. 13 (full) is given for a write that was cut short. The frame that commits is the last one,
+ * so it is not whole. Sources: sqlite.org/rescode.html; sqlite3WalFrames and unixWrite of SQLite.
  */
 const refusals: ReadonlyMap<number, Refusal> = new Map<number, Refusal>([
   [5, 'unavailable'],

@@ -1,9 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -15,48 +14,13 @@ import { sharedTestKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
 import { verifyLog } from '../../src/log/verify.ts';
 import { times } from '../conformance/trial.ts';
+import { WriterProcess } from '../conformance/writer-process.ts';
 import { openDirectoryDriver, openDirectoryReader } from './open.ts';
 
 const program = (name: string): string => fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
 
-/** A writer in a process of its own, and what it was told is stored. */
-class Writer {
-  readonly acknowledged = new Map<StreamName, number>();
-  readonly #child: ChildProcess;
-  #count = 0;
-  #waiting: { count: number; resolve: () => void } | undefined;
-  #failure = '';
-
-  constructor(path: string, name: string) {
-    this.#child = spawn(process.execPath, [program('trial-writer'), path, name, '8'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.#child.stderr?.on('data', (chunk: Buffer) => (this.#failure += chunk.toString()));
-    if (this.#child.stdout)
-      createInterface(this.#child.stdout).on('line', (line) => {
-        const [, stream = '', revision = ''] = line.split(' ');
-        this.acknowledged.set(stream as StreamName, Number(revision));
-        if (++this.#count === this.#waiting?.count) this.#waiting.resolve();
-      });
-  }
-
-  /** Resolves when so many appends in all were acknowledged. */
-  async until(count: number): Promise<void> {
-    const reached = new Promise<void>((resolve) => {
-      this.#waiting = { count, resolve };
-      if (this.#count >= count) resolve();
-    });
-    await Promise.race([reached, once(this.#child, 'exit')]);
-    if (this.#child.exitCode !== null) throw new Error(`the writer ended by itself: ${this.#failure}`);
-  }
-
-  /** SIGKILL, and all that it had printed before. */
-  async kill(): Promise<void> {
-    const closed = once(this.#child, 'close');
-    this.#child.kill('SIGKILL');
-    await closed;
-  }
-}
+const writer = (path: string, name: string): WriterProcess =>
+  new WriterProcess({ type: 'dir', partition: 'state', options: { path } }, name);
 
 const open = async (path: string): Promise<ClusterLog> =>
   openLog({
@@ -78,9 +42,9 @@ describe('several processes on one directory', () => {
 
   it('lose and double nothing when writers are killed in mid-append', async () => {
     const acknowledged = new Map<StreamName, number>();
-    const survivor = new Writer(path, 'survivor');
+    const survivor = writer(path, 'survivor');
     for (let loop = 1; loop <= times(5); loop++) {
-      const victim = new Writer(path, `victim${loop % 2}`);
+      const victim = writer(path, `victim${loop % 2}`);
       await victim.until(20 + 37 * loop);
       await victim.kill();
       for (const [stream, revision] of victim.acknowledged) acknowledged.set(stream, revision);

@@ -8,7 +8,9 @@ import {
   StoreWentBack,
 } from '../../src/log/slot-driver.ts';
 
-/** What the worker thread is asked, and what it answers. Both ends are this program: nothing is checked twice. */
+/**
+ * What the worker thread is asked, and what it answers. Both ends are this program: nothing is checked twice.
+ */
 export interface Calls {
   open: { args: { path: string; mode: 'write' | 'read' }; answer: undefined };
   append: { args: { partition: Partition; after: Place; batch: Uint8Array }; answer: Appended };

@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { noHash, ownHash } from '../../src/log/batch.ts';
+import { noHash, ownHash } from '../../src/log/own-hash.ts';
 import type { SlotDriver } from '../../src/log/slot-driver.ts';
 import { collect } from '../../src/log/testing.ts';
 import { openDirectoryDriver, openDirectoryReader } from './open.ts';

@@ -5,7 +5,10 @@ import { pathToFileURL } from 'node:url';
 import { CodedError } from '../../src/base/errors.ts';
 import { Connection, databaseName } from './connection.ts';
 
-/** The files changed under so many attempts: something is going on that is not a daemon that starts or stops. */
+/**
+ * The files changed under this many attempts: something is going on that is not a daemon that starts or
+ * stops.
+ */
 const maxAttempts = 50;
 
 /** A way of looking, and whether what it rests on still holds. */
@@ -17,14 +20,16 @@ interface Look {
 }
 
 /**
- * Reads a store so that nothing in its directory is made or changed, whether a daemon uses it, has left it, was killed,
- * or starts or ends meanwhile:
- * - with SQLite's index (in use, or left by a kill): it and the write-ahead file are read, under SQLite's locks;
- * - with a write-ahead file alone (a copy made by hand): in a private copy, as the index would have to be made;
+ * Reads a store so that nothing in its directory is made or changed, whether a daemon uses it, has left it,
+ * was killed, or starts or ends meanwhile:
+ * - with SQLite's index (in use, or left by a kill): it and the write-ahead file are read, under SQLite's
+ *   locks;
+ * - with a write-ahead file alone (a copy made by hand): in a private copy, as the index would have to be
+ *   made;
  * - with neither (closed in order): the file is complete as it is, and is read without locks.
- * In the last two nothing tells SQLite of a daemon that starts. That is seen afterwards, by the files: a daemon makes the index
- * before it writes, and leaves other times on the file when it has ended. What was read is then thrown away, be it an answer
- * or an error, and read again in the way that is right by now.
+ * In the last two SQLite does not learn of a daemon that starts. That is seen afterwards, by the files: a
+ * daemon makes the index before it writes, and leaves other times on the file when it has ended. What was
+ * read is then thrown away, be it an answer or an error, and read again in the way that is right by now.
  * Source: sqlite.org/wal.html, "Read-Only Databases"; `readonly_shm` in os_unix.c.
  */
 export class FollowingReader {
@@ -113,7 +118,7 @@ function openCopy(path: string): Omit<Look, 'isOver'> {
   }
 }
 
-/** What of the files tells that somebody is, or was, writing. */
+/** What in the files shows that somebody is, or was, writing. */
 interface Files {
   readonly log: string | undefined;
   readonly inode: bigint | undefined;
@@ -136,7 +141,7 @@ function filesOf(directory: string): Files {
   };
 }
 
-/** With an index SQLite's own locks tell what is whole, and only another file is another log. */
+/** With an index SQLite's own locks show what is whole, and only another file is another log. */
 const same = (one: Files, other: Files): boolean =>
   one.hasIndex && other.hasIndex
     ? one.inode === other.inode

@@ -1,7 +1,7 @@
 import { partitions } from '../../src/log/event.ts';
 
 export const schemaVersion = 1;
-/** `TLOG`: tells the file from other databases. */
+/** `TLOG`: distinguishes the file from other databases. */
 export const applicationId = 0x544c4f47;
 
 export const schema = `
@@ -13,8 +13,8 @@ export const schema = `
 `;
 
 /**
- * What a file of an earlier release lacks. Such a release goes on beside it, as it knows no more than its own tables: so the
- * version is not raised. The last of the tables tells that all are there.
+ * What a file of an earlier release lacks. Such a release goes on beside it, as it knows only its own tables:
+ * so the version is not raised. The last of the tables shows that all are there.
  */
 export const laterTables = ['meta', 'tombstones', 'floors'] as const;
 

@@ -1,5 +1,5 @@
 import { CodedError, isCoded } from '../../src/base/errors.ts';
-import { noHash, ownHash } from '../../src/log/batch.ts';
+import { noHash, ownHash } from '../../src/log/own-hash.ts';
 import type { Partition } from '../../src/log/event.ts';
 import {
   type Appended,
@@ -20,9 +20,9 @@ const recordedFloor = (partition: Partition): string =>
   `coalesce((SELECT floor FROM floors WHERE partition = '${partition}'), 1)`;
 
 /**
- * One statement while all goes well, which is one transaction: a batch that must not be written is none (NULL), which the
- * table ignores. (`INSERT ... SELECT` from the same table would copy it once more.) Only after a refusal is it done again in a longer one, that
- * says of the same moment why.
+ * One statement while all goes well, which is one transaction: a batch that must not be written is none
+ * (NULL), which the table ignores. (`INSERT ... SELECT` from the same table would copy it once more.) Only
+ * after a refusal is it done again in a longer one, that says of the same moment why.
  */
 export function append(
   connection: Connection,
@@ -156,7 +156,7 @@ function floorNow(connection: Connection, partition: Partition): number {
   return Number(connection.prepare(sql).get()?.['floor']);
 }
 
-/** What lies below the floor cannot be told, and counts as held. */
+/** What is below the floor is not known, and counts as held. */
 function holds(connection: Connection, partition: Partition, floor: number, { slot, hash }: Place): boolean {
   if (slot === 0 && floor === 1) return noHash.equals(hash);
   if (slot < floor) return true;

@@ -1,6 +1,6 @@
 /*
- * A program for the tests beside it, run with a small file system of its own as argument: fills it, and prints one line of
- * JSON per observation.
+ * A program for the tests beside it, run with a small file system of its own as argument: fills it, and
+ * prints one line of JSON per observation.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { isCoded } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log-sink.ts';
 import { realWorld } from '../../src/base/world.ts';
-import { noHash, ownHash } from '../../src/log/batch.ts';
+import { noHash, ownHash } from '../../src/log/own-hash.ts';
 import type { EventLog } from '../../src/log/event-log.ts';
 import { sharedTestKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
@@ -77,8 +77,9 @@ async function observe(): Promise<void> {
 }
 
 /**
- * A log whose writes go to the small disk, in a directory on another: the room is not seen to be missing, and SQLite hits
- * the end. Its write-ahead file is mounted there, in the mount namespace that this program was started in.
+ * A log whose writes go to the small disk, in a directory on another: the room is not seen to be missing, and
+ * SQLite hits the end. Its write-ahead file is mounted there, in the mount namespace that this program was
+ * started in.
  */
 async function hitTheEnd(): Promise<void> {
   const elsewhere = mkdtempSync(join(tmpdir(), 'log-elsewhere-'));

@@ -1,4 +1,7 @@
-/* A program for the tests beside it: follows `audit` from its beginning up to a position, and prints what it counted. */
+/*
+ * A program for the tests beside it: follows `audit` from its beginning up to a position, and prints what it
+ * counted.
+ */
 import { lastValueFrom, takeWhile, tap } from 'rxjs';
 import { silentLog } from '../../src/base/log-sink.ts';
 import { realWorld } from '../../src/base/world.ts';

@@ -32,7 +32,10 @@ export function putRowsBack(directory: string, copy: string): void {
   });
 }
 
-/** Puts another file in the place of the log, as an operator does who restores a backup and forgets to stop the daemon. */
+/**
+ * Puts another file in the place of the log, as an operator does who restores a backup and forgets to stop
+ * the daemon.
+ */
 export function putFileBack(directory: string, copy: string): void {
   const fresh = join(directory, 'restored.db');
   copyFileSync(copy, fresh);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { noHash } from '../../src/log/batch.ts';
+import { noHash } from '../../src/log/own-hash.ts';
 import { WorkerClient } from './worker-client.ts';
 
 /** A thread that opens, answers reads, and dies of a commit. */

@@ -47,7 +47,7 @@ const unsigned = new Set(['CredentialsProviderError', 'TokenProviderError']);
 const untimely = new Set(['InvalidSignatureException', 'AccessDeniedException']);
 /** Failures of these came before anything was sent. Others of the same code may come after. */
 const beforeSending = new Set(['connect', 'getaddrinfo']);
-/** The other side was not believed, so that it was told nothing. */
+/** The other side was not believed, so that nothing was sent to it. */
 const untrusted = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
 const notEstablished = 'did not establish a connection';
 const noRegion = 'Region is missing';
@@ -92,9 +92,9 @@ function thrown(e: unknown): Thrown {
 }
 
 /**
- * That a write was not done is believed only where it certainly never left us, or where DynamoDB says so by a name
- * of its own: a bare status may be that of something in between, which does not know the end. A read does nothing,
- * so that it may be refused by anything.
+ * That a write was not done is believed only where it certainly never left us, or where DynamoDB says so by a
+ * name of its own: a bare status may be that of something in between, which does not know the end. A read
+ * does nothing, so that it may be refused by anything.
  */
 export function faultOf(e: unknown, writing = false): Fault {
   const what = thrown(e);
@@ -106,15 +106,15 @@ export function faultOf(e: unknown, writing = false): Fault {
 
 function isRefusal({ name, status }: Thrown, writing: boolean): boolean {
   if (status !== 0 && (status < 400 || status >= 500)) return false;
-  // 408 is said by what lies between.
+  // A 408 comes from a proxy in between.
   return refusals.has(name) || (!writing && status !== 0 && status !== 408);
 }
 
 const wasNotSent = (e: unknown, { name, syscall, clockCorrected }: Thrown): boolean =>
   beforeSending.has(syscall) ||
   messageOf(e).includes(notEstablished) ||
-  // The SDK has read the service's time from this refusal: signed anew, the request will do. The SDK says so of any
-  // answer that told the time, so that the name counts.
+  // The SDK has read the service's time from this refusal: signed again, the request will do. The SDK says so
+  // of any answer that had the time in it, so that the name counts.
   (clockCorrected && untimely.has(name));
 
 /** By the SDK, or by a handshake that failed. */

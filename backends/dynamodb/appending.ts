@@ -1,11 +1,12 @@
 import { DeleteItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { CodedError } from '../../src/base/errors.ts';
 import type { World } from '../../src/base/world.ts';
-import { noHash, ownHash } from '../../src/log/batch.ts';
+import { noHash, ownHash } from '../../src/log/own-hash.ts';
 import type { Partition } from '../../src/log/event.ts';
 import type { Appended, Place, StoredSlot } from '../../src/log/slot-driver.ts';
 import { afterWriting } from './after-writing.ts';
-import { attributes, pack, slotKey } from './items.ts';
+import { pack } from './compression.ts';
+import { attributes, slotKey } from './items.ts';
 import { maxBatchBytes } from './options.ts';
 import { lookAt } from './places.ts';
 import { conditionFailed, type TableAccess } from './table-access.ts';
@@ -13,9 +14,9 @@ import { conditionFailed, type TableAccess } from './table-access.ts';
 const putBytes = 8;
 
 /**
- * A condition of DynamoDB is on one item: the slot is put if it is free, then one consistent look tells whether it follows
- * what it should and is not below the floor, and the put is undone if not. Who dies in between leaves a slot that does not
- * follow the one before it, or lies below the floor, where nobody reads.
+ * A condition of DynamoDB is on one item: the slot is put if it is free, then one consistent read shows
+ * whether it follows what it should and is not below the floor, and the put is undone if not. Who dies in
+ * between leaves a slot that does not follow the one before it, or is below the floor, where nobody reads.
  */
 export async function appendSlot(
   table: TableAccess,
@@ -74,7 +75,10 @@ export async function putSlot(
   }
 }
 
-/** May be sent again and arrive late: it deletes what this very put has written, and nothing that was put since. */
+/**
+ * May be sent again and arrive late: it deletes what this very put has written, and nothing that was put
+ * since.
+ */
 async function undo(table: TableAccess, partition: Partition, slot: number, put: Uint8Array): Promise<void> {
   try {
     const { ConsumedCapacity: used } = await table.write(

@@ -12,8 +12,9 @@ import type { AutoScaling } from './options.ts';
 const attempts = 4;
 
 /**
- * Has Amazon raise and lower the table's capacity between the bounds. May be repeated: the same again changes nothing.
- * The service is another than DynamoDB: it is found by the region, or where `AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING` says.
+ * Has Amazon raise and lower the table's capacity between the bounds. May be repeated: the same again changes
+ * nothing. The service is another than DynamoDB: it is found by the region, or where
+ * `AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING` says.
  * @throws CodedError `misconfigured` when it refuses, `unavailable` when it does not answer.
  */
 export async function scaleTable(

@@ -5,7 +5,10 @@ import type { TableAccess } from './table-access.ts';
 /** The hash keys of values. */
 export type BlobStores = 'vault' | 'snapshots' | 'meta';
 
-/** In place of the number of pieces: more than there can be, so that the release before takes it for half a value. */
+/**
+ * In place of the number of pieces: more than there can be, so that the release before takes it for half a
+ * value.
+ */
 const destroyed = 0xffffffff;
 export const tombstoneValue = Buffer.alloc(4, 0xff);
 
@@ -26,7 +29,7 @@ export function piecesOf(value: Uint8Array): Buffer[] {
 export type StoredBlob =
   | { readonly status: 'whole'; readonly value: Buffer }
   | { readonly status: 'none' | 'destroyed'; readonly pieces: readonly Item[] }
-  /** Its first piece is there, and not all that it tells of. */
+  /** Its first piece is there, and not all that it refers to. */
   | { readonly status: 'torn'; readonly first: Item; readonly pieces: readonly Item[] };
 
 export async function readBlob(table: TableAccess, store: BlobStores, key: string): Promise<StoredBlob> {

@@ -60,7 +60,7 @@ export function blobStore(table: TableAccess, store: BlobStores): BlobStore {
     create: async (key, value) => {
       const content = hash('sha256', value, 'buffer');
       const [first = Buffer.alloc(0), ...later] = piecesOf(value);
-      /** Undefined: the key is free, or was made free of what is no whole value. */
+      /** Undefined: the key is free, or was made free of what is not a whole value. */
       const look = async () => {
         const stored = await read(key);
         if (stored.status === 'whole') return stored.value.equals(value) ? 'created' : 'exists';
@@ -190,8 +190,8 @@ async function deleteFirst(
 }
 
 /**
- * Writes under a condition. Where it did not hold, or the answer was lost, `look` tells the outcome; undefined: nothing is
- * there that would keep it from being written, so that it is sent again.
+ * Writes under a condition. Where it did not hold, or the answer was lost, `look` finds the outcome;
+ * undefined: nothing is there that would keep it from being written, so that it is sent again.
  * @throws CodedError `ambiguous` when an answer was lost and the end could not be seen.
  */
 async function settled<T>(

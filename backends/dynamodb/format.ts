@@ -3,7 +3,9 @@ import { CodedError } from '../../src/base/errors.ts';
 import { attributes, itemKey } from './items.ts';
 import { conditionFailed, type TableAccess } from './table-access.ts';
 
-/** Of the keys and values in the table. Raised when they change so that an older program must not touch them. */
+/**
+ * Of the keys and values in the table. Raised when they change so that an older program must not touch them.
+ */
 const format = 1;
 const place = 'format';
 const key = itemKey(place, 'teleport-log');

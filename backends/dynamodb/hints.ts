@@ -1,6 +1,7 @@
 import { GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { Observable } from 'rxjs';
 import { isCoded } from '../../src/base/errors.ts';
+import { startTimer, stopTimer, type Timer } from '../../src/base/timers.ts';
 import type { Partition } from '../../src/log/event.ts';
 import { attributes, sortOfSlot, stripeOf } from './items.ts';
 import type { TableAccess } from './table-access.ts';
@@ -10,8 +11,8 @@ const busyMs = 100;
 const busyForMs = 5_000;
 
 /**
- * Looks whether the slot after the newest known one is there: one small read, every 100 ms while there is news, up to
- * `idleMs` apart when there is none.
+ * Looks whether the slot after the newest known one is there: one small read, every 100 ms while there is
+ * news, up to `idleMs` apart when there is none.
  */
 export function pollNewest(
   table: TableAccess,
@@ -21,7 +22,7 @@ export function pollNewest(
 ): Observable<void> {
   return new Observable((subscriber) => {
     let closed = false;
-    let timer: NodeJS.Timeout | undefined;
+    let timer: Timer | undefined;
     let lastNews = performance.now();
     const look = async (): Promise<void> => {
       const slot = newest() + 1;
@@ -53,7 +54,7 @@ export function pollNewest(
     };
     const loop = (): void => {
       const quiet = performance.now() - lastNews > busyForMs;
-      timer = setTimeout(
+      timer = startTimer(
         () => {
           void look().finally(() => {
             if (!closed) loop();
@@ -66,7 +67,7 @@ export function pollNewest(
     loop();
     return () => {
       closed = true;
-      clearTimeout(timer);
+      stopTimer(timer);
     };
   });
 }

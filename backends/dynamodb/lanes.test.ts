@@ -3,7 +3,9 @@ import type { StoredSlot } from '../../src/log/slot-driver.ts';
 import { collect } from '../../src/log/testing.ts';
 import { type Lanes, mergeLanes } from './lanes.ts';
 
-/** A store whose slots are `present` when a page is read; `beforePage` lets others write or delete in between. */
+/**
+ * A store whose slots are `present` when a page is read; `beforePage` lets others write or delete in between.
+ */
 function store(
   count: number,
   present: Set<number>,

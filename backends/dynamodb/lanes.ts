@@ -1,9 +1,12 @@
 import type { StoredSlot } from '../../src/log/slot-driver.ts';
 
-/** Slots of one partition, spread over `count` lanes: slot s lies on lane s modulo `count`. */
+/** Slots of one partition, spread over `count` lanes: slot s is on lane s modulo `count`. */
 export interface Lanes {
   readonly count: number;
-  /** Asked beside the first pages, before anything is handed out. Throws when it must not be; else as `trimmedBefore`. */
+  /**
+   * Asked beside the first pages, before anything is handed out. Throws when it must not be; else as
+   * `trimmedBefore`.
+   */
   begin(): Promise<number>;
   /** Slots of a lane from `from` on, in order, as they are now. `more`: the lane holds further ones. */
   page(lane: number, from: number, limit: number): Promise<LanePage>;
@@ -20,9 +23,10 @@ export interface LanePage {
 const pageItems = { first: 16, growth: 4, max: 1024 };
 
 /**
- * The slots from `from` on, in order. Each page is consistent, but no two are of the same moment: a later slot may have
- * been seen on one lane, and the one before it not yet on another. Since a slot is only written after all before it,
- * looking again is enough; what is missing then was trimmed, or is damage, which the log finds by the gap.
+ * The slots from `from` on, in order. Each page is consistent, but no two are of the same moment: a later
+ * slot may have been seen on one lane, and the one before it not yet on another. Since a slot is only written
+ * after all before it, looking again is enough; what is missing then was trimmed, or is damage, which the log
+ * finds by the gap.
  */
 export async function* mergeLanes(source: Lanes, from: number): AsyncGenerator<StoredSlot> {
   const lanes = Array.from({ length: source.count }, (_, index) => new Lane(source, index, from));
@@ -87,7 +91,7 @@ class Lane {
     return slot;
   }
 
-  /** Gives up what lies before `next`, and keeps what was seen from there on. */
+  /** Gives up what is before `next`, and keeps what was seen from there on. */
   passOver(next: number): void {
     this.#page = this.#page.filter(({ slot }) => slot >= next);
     this.#from = Math.max(this.#from, next);

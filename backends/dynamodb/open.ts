@@ -22,8 +22,8 @@ const loadsAtOnce = 16;
 /**
  * The store in a DynamoDB table of its own, which is made when it is missing.
  * @param env with `reading`, nothing is made.
- * @throws CodedError `misconfigured` for a table of another form or refused credentials, `unavailable` when there is no
- * answer, `not_found` when reading and there is no table.
+ * @throws CodedError `misconfigured` for a table of another form or refused credentials, `unavailable` when
+ *   there is no answer, `not_found` when reading and there is no table.
  */
 export async function openDynamodbDriver(
   options: DynamodbOptions,
@@ -68,7 +68,7 @@ function driver(table: TableAccess, options: DynamodbOptions, world: World): Slo
     newest.set(partition, Math.max(newest.get(partition) ?? 0, slot));
   };
   return {
-    // A look for what a hint did not tell reads the whole rest; hints do nearly all of it.
+    // A look for what a hint did not name reads the whole rest; hints do nearly all of it.
     limits: { maxBatchBytes, pollMs: Math.max(2_000, 5 * pollStreamPeriodMs) },
     append: async (partition, after, batch) => {
       const appended = await appendSlot(table, partition, after, { batch, world });
@@ -103,7 +103,9 @@ function driver(table: TableAccess, options: DynamodbOptions, world: World): Slo
     report: () => ({
       type: 'dynamodb',
       place: placeOf(options),
+      writes: 'taken',
       trouble: throttling.trouble(),
+      room: { status: 'without end' },
       figures: {
         requests: counters.requests,
         throttled_requests: counters.throttled,

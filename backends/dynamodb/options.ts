@@ -13,7 +13,7 @@ export interface DynamodbOptions {
   /** Point-in-time recovery. */
   readonly continuousBackups: boolean;
   readonly autoScaling?: AutoScaling | undefined;
-  /** Followers look for news so often when nothing happened for a while. */
+  /** Followers look for news at this interval when nothing happened for a while. */
   readonly pollStreamPeriodMs: number;
   /** How long a throttled or failing request is tried again. */
   readonly retryPeriodMs: number;

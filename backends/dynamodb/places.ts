@@ -1,15 +1,16 @@
 import { type AttributeValue, GetItemCommand } from '@aws-sdk/client-dynamodb';
-import { ownHash } from '../../src/log/batch.ts';
+import { ownHash } from '../../src/log/own-hash.ts';
 import type { Partition } from '../../src/log/event.ts';
 import type { Place } from '../../src/log/slot-driver.ts';
-import { attributes, slotKey, unpackOrRaw } from './items.ts';
+import { unpackOrRaw } from './compression.ts';
+import { attributes, slotKey } from './items.ts';
 import type { TableAccess } from './table-access.ts';
 import { floorOf } from './trimming.ts';
 
 /** What the store says now of a place that somebody knows. */
 export interface PlaceSeen {
   readonly floor: number;
-  /** The store still holds that batch; what lies below the floor cannot be told, and counts as held. */
+  /** The store still holds that batch; what is below the floor is not known, and counts as held. */
   readonly isHeld: boolean;
 }
 
@@ -26,7 +27,8 @@ export async function lookAt(
   ]);
   if (asked === undefined || asked.slot < floor || hash?.equals(asked.hash) === true)
     return { floor, isHeld: true };
-  // The two answers are of different moments: the slot may have been given up between them, the floor having been raised.
+  // The two answers are of different moments: the slot may have been given up between them, the floor having
+  // been raised.
   const later = await floorOf(table, partition);
   return { floor: later, isHeld: asked.slot < later };
 }
@@ -53,7 +55,7 @@ async function attributeOf(
         TableName: table.tableName,
         ConsistentRead: true,
         ReturnConsumedCapacity: 'TOTAL',
-        // The key as well: an item without the attribute is told from none.
+        // The key as well: an item without the attribute is distinguished from none.
         ProjectionExpression: '#s, #a',
         ExpressionAttributeNames: { '#s': attributes.sort, '#a': name },
         Key: slotKey(partition, slot),

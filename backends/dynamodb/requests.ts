@@ -1,4 +1,4 @@
-import { backoffMs, pause } from '../../src/base/backoff.ts';
+import { backoffMs, pause, randomFraction } from '../../src/base/backoff.ts';
 import { CodedError } from '../../src/base/errors.ts';
 import type { World } from '../../src/base/world.ts';
 import { asCoded, faultOf } from './answers.ts';
@@ -32,8 +32,8 @@ export interface RequestRules {
 const retry = { baseMs: 25, maxMs: 500 };
 
 /**
- * Sends again what was throttled or not answered, for `periodMs` at most. The SDK's own retries are off, since its
- * three attempts give up where ours go on.
+ * Sends again what was throttled or not answered, for `periodMs` at most. The SDK's own retries are off,
+ * since its three attempts give up where ours go on.
  */
 export class Requests {
   readonly counters: RequestCounters = {
@@ -47,7 +47,10 @@ export class Requests {
     consumedWriteUnits: 0,
   };
   readonly throttling = new Throttling(() => performance.now());
-  /** Until the store is open a refusal is one of the configuration; later it may pass, as credentials are renewed. */
+  /**
+   * Until the store is open a refusal is one of the configuration; later it may pass, as credentials are
+   * renewed.
+   */
   opening = true;
   readonly #periodMs: number;
   readonly #place: string;
@@ -63,8 +66,8 @@ export class Requests {
 
   /**
    * Throttling wrote nothing and is waited out.
-   * @throws CodedError `ambiguous` for a write of which an answer was lost, `unavailable` when the time is over or we are
-   * refused, `misconfigured` when we are refused while opening.
+   * @throws CodedError `ambiguous` for a write of which an answer was lost, `unavailable` when the time is
+   *   over or we are refused, `misconfigured` when we are refused while opening.
    */
   async send<T>(act: () => Promise<T>, rules: RequestRules = {}): Promise<T> {
     const { writing = false, pass = [] } = rules;
@@ -100,8 +103,8 @@ export class Requests {
   }
 
   /**
-   * One undertaking with its deadline. `wait` pauses before the next try, longer each time, and throws `ending` when
-   * the deadline would pass; `progress` begins anew. `over` is called when it has ended.
+   * One undertaking with its deadline. `wait` pauses before the next try, longer each time, and throws
+   * `ending` when the deadline would pass; `progress` begins again. `over` is called when it has ended.
    */
   patience(): Patience {
     const { counters } = this;
@@ -111,7 +114,7 @@ export class Requests {
     return {
       wait: async (throttled, ending) => {
         if (throttled) throttledSince ??= performance.now();
-        const random = (this.#world.randomBytes(1)[0] ?? 0) / 256;
+        const random = randomFraction(this.#world);
         const ms = backoffMs(++tries, retry.baseMs, retry.maxMs, random);
         if (performance.now() + ms >= end) {
           if (throttled) counters.throttledFailures++;

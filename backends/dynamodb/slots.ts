@@ -1,6 +1,7 @@
 import type { Partition } from '../../src/log/event.ts';
 import { type Bounds, type StoredSlot, StoreWentBack } from '../../src/log/slot-driver.ts';
-import { sortOfSlot, stripesOf, unpackOrRaw } from './items.ts';
+import { unpackOrRaw } from './compression.ts';
+import { sortOfSlot, stripesOf } from './items.ts';
 import { type Lanes, mergeLanes } from './lanes.ts';
 import { pageOf } from './pages.ts';
 import { lookAt } from './places.ts';

@@ -15,5 +15,5 @@ export interface TableAccess {
   count(units: { readonly CapacityUnits?: number | undefined } | undefined, kind: 'read' | 'write'): void;
 }
 
-/** By this name the SDK tells that a condition did not hold: nothing was written. */
+/** By this name the SDK reports that a condition did not hold: nothing was written. */
 export const conditionFailed = 'ConditionalCheckFailedException';

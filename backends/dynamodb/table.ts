@@ -20,7 +20,8 @@ const beingMade = 'ResourceInUseException';
 
 /**
  * Sees to it that the table is there and is ours.
- * @throws CodedError `misconfigured` for a table of another form, `not_found` when it is missing and `create` is false.
+ * @throws CodedError `misconfigured` for a table of another form, `not_found` when it is missing and `create`
+ *   is false.
  */
 export async function ensureTable(
   client: DynamoDBClient,
@@ -122,7 +123,7 @@ function compareBilling(table: TableDescription, options: DynamodbOptions, sink:
       'misconfigured',
       `auto_scaling needs a provisioned table, and ${options.tableName} is paid per request: remove the key, or change the table`,
     );
-  sink.warn('the DynamoDB table is billed otherwise than the file says, and stays as it is', {
+  sink.warn('the DynamoDB table has another billing mode than the configuration, and keeps it', {
     table: options.tableName,
     billing: found,
     configured: options.billingMode,

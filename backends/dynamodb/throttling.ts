@@ -1,5 +1,5 @@
 const windowSeconds = 30;
-/** Heavy: so many of the answers of the window, and for so many of its seconds. */
+/** Heavy: this share of the answers of the window, in this many of its seconds. */
 const heavy = { share: 0.3, seconds: 15 };
 
 /** Knows whether the table has throttled heavily for long. `nowMs`: a clock that never goes back. */

@@ -24,13 +24,13 @@ export async function floorOf(table: TableAccess, partition: Partition): Promise
   return Math.max(1, Number(mark?.['before']?.N ?? 1));
 }
 
-/** Raises the floor, and then gives up what lies before it. Half a deletion is ended by the next call. */
+/** Raises the floor, and then gives up what is before it. Half a deletion is ended by the next call. */
 export async function trimSlots(table: TableAccess, partition: Partition, floor: number): Promise<void> {
   if (floor <= 1) return;
   await markTrimmed(table, partition, floor);
   await afterWriting(async () => {
-    // A process of the release before looks at the mark only where a slot is missing: who reads from the beginning
-    // must meet it.
+    // A process of the previous release looks at the mark only where a slot is missing: who reads from the
+    // beginning must meet it.
     await deleteItems(table, stripeOf(partition, 1), [sortOfSlot(1)]);
     for (const stripe of stripesOf(partition)) {
       const found: string[] = [];

@@ -157,7 +157,7 @@ describe('what etcd said', () => {
         '14 UNAVAILABLE: No connection established. Last error: Error: ssl/tls alert bad certificate',
       ),
     );
-    expect(once).toMatch(/^ssl\/tls alert bad certificate \(.*holds today.*\)$/);
+    expect(once).toMatch(/^ssl\/tls alert bad certificate \(.*is valid today.*\)$/);
     expect(saidBy(new Error(`could not log in: ${once}`))).toBe(`could not log in: ${once}`);
   });
 

@@ -22,7 +22,9 @@ export class NotSent extends Error {
 
 /** A write that was sent, and whose end is not proved. */
 export class UnsettledWrite extends CodedError {
-  /** What etcd said, when it answered: then the write is carried out by now or never, and reading tells. */
+  /**
+   * What etcd said, when it answered: then the write is carried out by now or never, and reading shows which.
+   */
   readonly refusal: CodedError | undefined;
   constructor(message: string, refusal: CodedError | undefined, options: ErrorOptions) {
     super('ambiguous', message, options);
@@ -33,9 +35,12 @@ export class UnsettledWrite extends CodedError {
 interface Refusal {
   readonly says: string;
   readonly kind: StoreRefusal;
-  /** Said before the request goes to the members' log: nothing is written. The others may follow what was written. */
+  /**
+   * Said before the request goes to the members' log: nothing is written. The others may follow what was
+   * written.
+   */
   readonly before?: true;
-  /** What is told in its place, or before it. */
+  /** What is reported in its place, or before it. */
   readonly told?: string;
 }
 
@@ -45,13 +50,13 @@ export const fullText =
   'etcd takes no writes: its database has reached its quota: compact, defragment and disarm the alarm ' +
   '(etcdctl defrag; etcdctl alarm disarm), or raise --quota-backend-bytes';
 export const corruptText =
-  'etcd takes no writes: its members do not hold the same (etcdctl alarm list says CORRUPT): replace the member that differs';
+  'etcd takes no writes: its members do not hold the same (etcdctl alarm list shows CORRUPT): replace the member that differs';
 const tooLarge = 'etcd takes no request of this size: raise its --max-request-bytes to 1.5 MiB';
 
 /**
- * Refusals by etcd itself. Source: etcd v3.3 to v3.5: the texts in etcdserver/api/v3rpc/rpctypes/error.go; `before`: what
- * etcdserver/v3_server.go and api/v3rpc answer before they propose. The quota is looked at before and after applying, with
- * the same words.
+ * Refusals by etcd itself. Source: etcd v3.3 to v3.5: the texts in etcdserver/api/v3rpc/rpctypes/error.go;
+ * `before`: what etcdserver/v3_server.go and api/v3rpc answer before they propose. The quota is looked at
+ * before and after applying, with the same words.
  */
 const refusals: readonly Refusal[] = [
   { says: 'database space exceeded', kind: 'full', told: fullText },
@@ -75,7 +80,10 @@ const refusalIn = (text: string): Refusal | undefined => refusals.find(({ says }
 /** grpc-js says so when there was no connection to write to. */
 const notSent =
   /No connection established|Failed to connect|name resolution|Channel closed before call started|before any bytes/i;
-/** In a deadline's text, where the time of each step stands: the step that it had come to then. No bytes of it had left. */
+/**
+ * In a deadline's text, where the time of each step stands: the step that it had come to then. No bytes of it
+ * had left.
+ */
 const notBegun = /,waiting for (?:name resolution|metadata filters|LB pick)$/i;
 /** A learner of 3.4 serves nobody, but the other members do. */
 const askAnother = 'rpc not supported for learner';
@@ -96,8 +104,8 @@ export const refusesLogin = (text: string): boolean =>
   /authentication failed|user name (?:is empty|not found)|password is empty/.test(text);
 
 /**
- * True for a call whose token is no longer good although etcd knows it: signed before users or roles were changed, or
- * none, from the time when nobody was asked for one. A new one helps, and nothing was done.
+ * True for a call whose token is no longer good although etcd knows it: signed before users or roles were
+ * changed, or none, from the time when nobody was asked for one. A new one helps, and nothing was done.
  */
 export const needsNewToken = (e: unknown): boolean =>
   !(e instanceof CodedError) &&
@@ -109,8 +117,8 @@ export const needsNewToken = (e: unknown): boolean =>
 export const lacksPermission = (e: unknown): boolean => messageOf(e).includes('permission denied');
 
 /**
- * What etcd said, without what the libraries wrap it in: the same for the same reason, whatever the time and how long it
- * took. Where a certificate is why, it names the file.
+ * What etcd said, without what the libraries wrap it in: the same for the same reason, whatever the time and
+ * how long it took. Where a certificate is why, it names the file.
  */
 export const saidBy = (e: unknown): string =>
   explained(
@@ -134,13 +142,13 @@ function explained(text: string): string {
   if (
     /alert (?:bad certificate|unknown ca|certificate|unsupported certificate|handshake failure)/i.test(text)
   )
-    return `${text} (the server wants a client's certificate that it knows and that holds today: tls_cert_file, tls_key_file)`;
+    return `${text} (the server wants a client's certificate that it knows and that is valid today: tls_cert_file, tls_key_file)`;
   return text;
 }
 
 /**
- * What a fault means to the log; `place`: the peer. While opening, what etcd does not allow us is for the operator; later
- * it may pass, as passwords and roles are changed.
+ * What a fault means to the log; `place`: the peer. While opening, what etcd does not allow us is for the
+ * operator; later it may pass, as passwords and roles are changed.
  */
 export function asCoded(e: unknown, { place, opening }: { place: string; opening: boolean }): CodedError {
   if (e instanceof CodedError)

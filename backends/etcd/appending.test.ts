@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { noHash, ownHash } from '../../src/log/batch.ts';
+import { noHash, ownHash } from '../../src/log/own-hash.ts';
 import type { Appended, Place } from '../../src/log/slot-driver.ts';
 import { appendSlot } from './appending.ts';
 import { FakeEtcd } from './fake-etcd.ts';

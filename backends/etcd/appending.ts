@@ -1,6 +1,6 @@
 import type { ICompare } from 'etcd3';
 import { CodedError } from '../../src/base/errors.ts';
-import { noHash, ownHash } from '../../src/log/batch.ts';
+import { noHash, ownHash } from '../../src/log/own-hash.ts';
 import type { Partition } from '../../src/log/event.ts';
 import type { Appended, Place } from '../../src/log/slot-driver.ts';
 import { UnsettledWrite } from './answers.ts';
@@ -87,7 +87,9 @@ async function seenIn(store: Store, partition: Partition, answer: Answer): Promi
   return { headKey, head: headKey && parseHead(headKey.value), floorKey, floor, slot, before };
 }
 
-/** Why an append was not taken; or, where only the form of the head was in its way, what to demand instead. */
+/**
+ * Why an append was not taken; or, where only the form of the head was in its way, what to demand instead.
+ */
 async function judged(
   store: Store,
   partition: Partition,
@@ -122,7 +124,7 @@ async function predecessorIn(
     const meant = named ?? (await isBatch(store, before, after.hash));
     return meant ? unchanged(before.key, before) : undefined;
   }
-  // Given up: the head alone tells what it was, as far as it does.
+  // Given up: only the head shows what it was, as far as it does.
   const givenUp = after.slot < floor && newestIn(seen) === after.slot;
   return givenUp ? unchanged(store.keys.floor(partition), floorKey) : undefined;
 }

@@ -20,8 +20,9 @@ import {
 } from './transactions.ts';
 
 /**
- * Blobs in pieces that etcd takes. One that was destroyed leaves a key of its own, `destroyed/<store>/<key>`, which every write
- * demands not to be there: so it stays destroyed also where a process of the release before puts it again blindly.
+ * Blobs in pieces that etcd takes. One that was destroyed leaves a key of its own, `destroyed/<store>/<key>`,
+ * which every write demands not to be there: so it stays destroyed also where a process of the previous
+ * release puts it again blindly.
  */
 export function blobStore(store: Store, name: BlobStoreName): BlobStore {
   const { keys, peers } = store;

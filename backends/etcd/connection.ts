@@ -46,7 +46,8 @@ interface Host {
 }
 
 /**
- * One connection to each peer. `notAsked` hears once when a name and a password were given and etcd asks for none.
+ * One connection to each peer. `notAsked` hears once when a name and a password were given and etcd asks for
+ * none.
  * @throws CodedError `misconfigured` for peers and files that cannot be used, naming them.
  */
 export function connectionsTo(options: EtcdOptions, notAsked: () => void): Connection[] {
@@ -103,7 +104,7 @@ const credentialsOf = ({ ca, client }: TlsFiles): NonNullable<IOptions['credenti
     ...(client && { privateKey: client.key, certChain: client.cert }),
   }) as NonNullable<IOptions['credentials']>;
 
-/** Said in so many words: what the library leaves to the runtime, an environment variable turns off. */
+/** Set explicitly: what the library leaves to the runtime, an environment variable turns off. */
 const looking = ({ ca, client }: TlsFiles): unknown =>
   grpc.credentials.createSsl(ca ?? null, client?.key ?? null, client?.cert ?? null, checked);
 

@@ -1,6 +1,6 @@
 /*
- * For tests: as much of an etcd as the driver uses, in memory, at one revision after the other, and what may happen on the
- * way to it and back.
+ * For tests: as much of an etcd as the driver uses, in memory, at one revision after the other, and what may
+ * happen on the way to it and back.
  */
 import type { ICompare, IKeyValue, IRequestOp, ITxnRequest, ITxnResponse } from 'etcd3';
 import { asCoded, faultOf, unsettled } from './answers.ts';
@@ -14,7 +14,9 @@ interface Stored {
   readonly version: number;
 }
 
-/** What becomes of one transaction that writes: it is carried out or not, now or later, and answered or not. */
+/**
+ * What becomes of one transaction that writes: it is carried out or not, now or later, and answered or not.
+ */
 export interface Fate {
   readonly carriedOut: 'now' | 'later' | 'never';
   /** In the place of the answer. */

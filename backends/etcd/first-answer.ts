@@ -6,8 +6,8 @@ import type { EtcdOptions } from './options.ts';
 import type { Peers } from './peers.ts';
 
 /**
- * Tries until a peer answers that has a quorum behind it, or the time is over. What only an operator can mend is not
- * tried again. No peer that keeps silent uses up the time of the others.
+ * Tries until a peer answers that has a quorum behind it, or the time is over. What only an operator can
+ * repair is not tried again. No peer that keeps silent uses up the time of the others.
  * @param what `claim`: the first reading and writing; `waitsFor` hears why it is tried again.
  */
 export async function firstAnswer(
@@ -43,7 +43,7 @@ async function lookAtVersion(peers: Pick<Peers, 'call'>): Promise<void> {
     const { version } = await peers.call((client, options) => client.maintenance.status(options));
     checkVersion(version);
   } catch (e) {
-    // 3.6, and 3.5 from 3.5.28 on, tell their version only to root: then it is not too old.
+    // 3.6, and 3.5 from 3.5.28 on, report their version only to root: then it is not too old.
     if (!lacksPermission(e)) throw e;
   }
 }

@@ -20,7 +20,7 @@ describe('the version of etcd', () => {
   it.each(['', 'main', '3', 'v3.5.9', '3.x', '3.5x', '-1.9'])('%j is refused: it is none', (version) => {
     expect(() => {
       checkVersion(version);
-    }).toThrow(/etcd says that its version is/);
+    }).toThrow(/etcd reports the version/);
   });
 });
 
@@ -42,7 +42,7 @@ describe('the mark at the prefix', () => {
     (mark) => {
       expect(() => {
         checkFormat(mark, '/teleport');
-      }).toThrow('what lies at the prefix /teleport is not a log of ours');
+      }).toThrow('what is stored at the prefix /teleport is not a log of ours');
     },
   );
 });

@@ -6,13 +6,17 @@ import { readRange } from './ranges.ts';
 import { settled } from './settling.ts';
 import { absent, type Answer, get, look, oneOf, put, readAll, write } from './transactions.ts';
 
-/** Of the keys and values below the prefix. Raised when they change so that an older program must not touch them. */
+/**
+ * Of the keys and values below the prefix. Raised when they change so that an older program must not touch
+ * them.
+ */
 const format = 1;
 const oldest = [3, 3] as const;
 
 /**
- * Finds what lies below the prefix, and marks it as ours when nothing does.
- * @throws CodedError `misconfigured` when it is a newer version's, or not ours; `not_found` when reading an empty one.
+ * Finds what is below the prefix, and marks it as ours when nothing does.
+ * @throws CodedError `misconfigured` when it is a newer version's, or not ours; `not_found` when reading an
+ *   empty one.
  */
 export async function claimPrefix(
   peers: Pick<Peers, 'call' | 'write'>,
@@ -51,8 +55,8 @@ const markAsOurs = (peers: Pick<Peers, 'write'>, keys: Keys): Promise<Answer> =>
   });
 
 /**
- * That we may write is asked while an operator looks, though nothing is written: the mark is there. A store that is full is
- * opened all the same.
+ * That we may write is asked while an operator looks, though nothing is written: the mark is there. A store
+ * that is full is opened all the same.
  */
 async function checkRights(peers: Pick<Peers, 'write'>, keys: Keys): Promise<void> {
   try {
@@ -75,7 +79,10 @@ export async function newestRevision(peers: Peers, keys: Keys): Promise<string> 
 export function checkFormat(mark: string, prefix: string): void {
   const [, version] = /^teleport-log (\d+)\n$/.exec(mark) ?? [];
   if (version === undefined)
-    throw new CodedError('misconfigured', `etcd: what lies at the prefix ${prefix} is not a log of ours`);
+    throw new CodedError(
+      'misconfigured',
+      `etcd: what is stored at the prefix ${prefix} is not a log of ours`,
+    );
   if (Number(version) > format)
     throw new CodedError(
       'misconfigured',
@@ -89,7 +96,7 @@ export function checkVersion(version: string): void {
   if (found === null)
     throw new CodedError(
       'misconfigured',
-      `etcd says that its version is ${JSON.stringify(version)}: not known`,
+      `etcd reports the version ${JSON.stringify(version)}, which is not known`,
     );
   const [major, minor] = [Number(found[1]), Number(found[2])];
   if (major > oldest[0] || (major === oldest[0] && minor >= oldest[1])) return;

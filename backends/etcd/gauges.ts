@@ -1,4 +1,5 @@
 import { exchange } from '../../src/base/http-exchange.ts';
+import { signalAfter } from '../../src/base/timers.ts';
 import type { EtcdOptions } from './options.ts';
 import { usesTls } from './options.ts';
 import { readTlsFiles } from './tls-files.ts';
@@ -7,7 +8,10 @@ const timeoutMs = 3_000;
 /** Of a busy peer it is some 100 KiB. */
 const maxAnswerBytes = 16 * 1024 * 1024;
 
-/** Of one peer's database, in bytes, as far as its page of metrics tells. No quota: it has none, or the page not. */
+/**
+ * Of one peer's database, in bytes, as far as its page of metrics shows them. No quota: it has none, or the
+ * page not.
+ */
 export interface Gauges {
   readonly quota: number | undefined;
   readonly size: number | undefined;
@@ -15,8 +19,9 @@ export interface Gauges {
 }
 
 /**
- * From the peer's page of metrics, which asks nobody for a name: the protocol does not tell the quota before 3.6, and
- * from then on tells sizes only to root. Undefined when the peer has no such page on this address.
+ * From the peer's page of metrics, which asks nobody for a name: the protocol does not report the quota
+ * before 3.6, and from then on reports sizes only to root. Undefined when the peer has no such page on this
+ * address.
  */
 export async function gaugesOf(peer: string, options: EtcdOptions): Promise<Gauges | undefined> {
   const page = await metricsOf(peer, options).catch(() => undefined);
@@ -43,7 +48,7 @@ async function metricsOf(peer: string, options: EtcdOptions): Promise<string> {
     url: new URL(`${scheme}://${peer.replace(/^https?:\/\//, '')}/metrics`),
     method: 'GET',
     headers: {},
-    signal: AbortSignal.timeout(timeoutMs),
+    signal: signalAfter(timeoutMs),
     maxAnswerBytes,
     check: options.insecure ? { status: 'unchecked' } : { status: 'checked', ca: ca && [ca] },
     client,

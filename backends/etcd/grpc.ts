@@ -30,7 +30,8 @@ export const channelOptions = (maxMessageBytes: number): Record<string, number> 
   // A peer that comes back is used soon.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 2_000,
-  // etcd is asked directly, whatever http_proxy says: it is a neighbour, and a password must not pass through others.
+  // etcd is asked directly, whatever http_proxy says: it is a neighbour, and a password must not pass through
+  // others.
   'grpc.enable_http_proxy': 0,
   // Neither by the library nor by what a name server hands out is anything sent twice.
   'grpc.enable_retries': 0,

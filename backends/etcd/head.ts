@@ -1,7 +1,10 @@
-import { hashBytes } from '../../src/log/batch.ts';
+import { hashBytes } from '../../src/log/own-hash.ts';
 import type { Place } from '../../src/log/slot-driver.ts';
 
-/** What a head key says. `hash` is missing where a process of the release before wrote it: then the number is a hint. */
+/**
+ * What a head key says. `hash` is missing where a process of the previous release wrote it: then the number
+ * is a hint.
+ */
 export interface Head {
   readonly slot: number;
   readonly hash: Uint8Array | undefined;

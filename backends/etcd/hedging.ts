@@ -1,3 +1,5 @@
+import { startTimer, stopTimer, type Timer } from '../../src/base/timers.ts';
+
 export interface Attempt<T> {
   readonly ask: () => Promise<T>;
   /** It failed: what is to be thrown, or undefined when another may be asked. */
@@ -5,8 +7,8 @@ export interface Attempt<T> {
 }
 
 /**
- * Begins the first attempt, and the next one when the one before failed or `afterMs` have passed: the first good answer
- * wins, and what comes later is not waited for. Undefined when all failed.
+ * Begins the first attempt, and the next one when the one before failed or `afterMs` have passed: the first
+ * good answer wins, and what comes later is not waited for. Undefined when all failed.
  * @throws what an attempt makes of a failure after which no other may be asked.
  */
 export function firstOf<T>(
@@ -16,14 +18,14 @@ export function firstOf<T>(
   return new Promise((resolve, reject) => {
     const left = [...attempts];
     let [asked, over] = [0, false];
-    let timer: NodeJS.Timeout | undefined;
+    let timer: Timer | undefined;
     const end = (settle: () => void): void => {
       over = true;
-      clearTimeout(timer);
+      stopTimer(timer);
       settle();
     };
     const next = (): void => {
-      clearTimeout(timer);
+      stopTimer(timer);
       const attempt = left.shift();
       if (attempt === undefined) {
         if (asked === 0)
@@ -33,7 +35,7 @@ export function firstOf<T>(
         return;
       }
       asked++;
-      timer = setTimeout(next, afterMs);
+      timer = startTimer(next, afterMs);
       attempt.ask().then(
         (answer) => {
           if (!over)

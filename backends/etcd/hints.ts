@@ -1,5 +1,6 @@
 import { Observable } from 'rxjs';
-import { backoffMs } from '../../src/base/backoff.ts';
+import { backoffMs, randomFraction } from '../../src/base/backoff.ts';
+import { startTimer, stopTimer, type Timer } from '../../src/base/timers.ts';
 import type { World } from '../../src/base/world.ts';
 import type { Connection } from './connection.ts';
 import { parseHead } from './head.ts';
@@ -23,14 +24,15 @@ interface WatchAnswer {
 type End = 'broken' | 'refused';
 
 /**
- * The slots that the key of the head names, by a watch of our own that begins at the newest revision. When the stream
- * breaks, a new one begins at the next peer, and with it Infinity, since something may have been missed between.
+ * The slots that the key of the head names, by a watch of our own that begins at the newest revision. When
+ * the stream breaks, a new one begins at the next peer, and with it Infinity, since something may have been
+ * missed between.
  */
 export function watchHead(peers: Peers, key: string, world: Pick<World, 'randomBytes'>): Observable<number> {
   return new Observable((subscriber) => {
     let closed = false;
     let stop = (): void => undefined;
-    let timer: NodeJS.Timeout | undefined;
+    let timer: Timer | undefined;
     let failures = 0;
     const begin = (): void => {
       const peer = peers.forStream(failures);
@@ -44,8 +46,8 @@ export function watchHead(peers: Peers, key: string, world: Pick<World, 'randomB
           if (closed) return;
           if (how === 'refused') peer.renewToken();
           failures++;
-          const random = (world.randomBytes(1)[0] ?? 0) / 256;
-          timer = setTimeout(begin, backoffMs(failures, retry.baseMs, retry.maxMs, random));
+          const random = randomFraction(world);
+          timer = startTimer(begin, backoffMs(failures, retry.baseMs, retry.maxMs, random));
           timer.unref();
         },
       });
@@ -53,7 +55,7 @@ export function watchHead(peers: Peers, key: string, world: Pick<World, 'randomB
     begin();
     return () => {
       closed = true;
-      clearTimeout(timer);
+      stopTimer(timer);
       stop();
     };
   });

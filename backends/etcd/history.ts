@@ -2,14 +2,14 @@ import { messageOf } from '../../src/base/errors.ts';
 import type { Peers } from './peers.ts';
 
 /**
- * How long etcd's own history is kept after something was deleted: other programs on this etcd go on from where their
- * watches broke. As Kubernetes does it.
+ * How long etcd's own history is kept after something was deleted: other programs on this etcd go on from
+ * where their watches broke. As Kubernetes does it.
  */
 export const historyKeptMs = 5 * 60_000;
 
 /**
- * What we delete stays in etcd's history until that is compacted: slots and snapshots use up its quota, and a data key
- * could still be read by its revision. So who deleted asks for it.
+ * What we delete stays in etcd's history until that is compacted: slots and snapshots use up its quota, and a
+ * data key could still be read by its revision. So who deleted asks for it.
  */
 export class History {
   readonly #peers: Pick<Peers, 'call'>;

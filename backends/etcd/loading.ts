@@ -1,4 +1,4 @@
-import { ownHash } from '../../src/log/batch.ts';
+import { ownHash } from '../../src/log/own-hash.ts';
 import type { Partition } from '../../src/log/event.ts';
 import type { StoredSlot } from '../../src/log/slot-driver.ts';
 import { headValue, parseHead } from './head.ts';

@@ -7,7 +7,9 @@ import { type Found, get, getRange, oneOf, readAll } from './transactions.ts';
 
 type Reading = Pick<Store, 'peers' | 'keys'>;
 
-/** What the floor's key says. Where it is not recorded (a log of the release before): the oldest slot, or 1. */
+/**
+ * What the floor's key says. Where it is not recorded (a log of the previous release): the oldest slot, or 1.
+ */
 export const floorIn = async (
   store: Reading,
   partition: Partition,
@@ -32,7 +34,10 @@ export async function boundsOf(
   return { floor, head: Math.max(floor - 1, await headIn(store, partition, headKey)), floorKey };
 }
 
-/** A head without a hash may have been written by a process that slept meanwhile: it may be too low, never too high. */
+/**
+ * A head without a hash may have been written by a process that slept meanwhile: it may be too low, never too
+ * high.
+ */
 async function headIn(
   { peers, keys }: Reading,
   partition: Partition,

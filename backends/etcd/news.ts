@@ -2,13 +2,16 @@ import { filter, map, merge, type Observable, Subject } from 'rxjs';
 import type { Partition } from '../../src/log/event.ts';
 import type { Appended } from '../../src/log/slot-driver.ts';
 
-/** Which of the slots that a watch tells of are news to this handle: those that it did not write itself. */
+/** Which of the slots that a watch names are news to this handle: those that it did not write itself. */
 export class News {
   /** The newest slot that was written, or is being written, here. */
   readonly #own = new Map<Partition, number>();
   readonly #doubts = new Subject<Partition>();
 
-  /** The watch may tell of the slot before the answer is here. When it was not we who wrote it, that is made up for. */
+  /**
+   * The watch may name the slot before the answer is here. When it was not we who wrote it, that is made up
+   * for.
+   */
   async writing(partition: Partition, slot: number, write: () => Promise<Appended>): Promise<Appended> {
     const before = this.#own.get(partition) ?? 0;
     this.#own.set(partition, Math.max(before, slot));

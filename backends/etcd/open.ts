@@ -1,7 +1,7 @@
 import { CodedError, isCoded } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
 import type { World } from '../../src/base/world.ts';
-import type { SlotDriver } from '../../src/log/slot-driver.ts';
+import type { BlobStore, Room, SlotDriver } from '../../src/log/slot-driver.ts';
 import { appendSlot } from './appending.ts';
 import { blobStore } from './blobs.ts';
 import { connectionsTo } from './connection.ts';
@@ -23,11 +23,11 @@ import { keepUp, type UpkeepOptions } from './upkeep.ts';
 
 /**
  * The store in an etcd of version 3.3 or later. Any peer that belongs to a quorum is enough.
- * @param env with `reading`, nothing is written; `waitsFor` hears why it is not open yet; `upkeep`: how often it looks,
- * and how long history is kept, for tests.
- * @throws CodedError `unavailable` when no peer answered within `dialTimeoutMs`, `misconfigured` for wrong credentials, a
- * file that cannot be read, an etcd that is too old, or a prefix that holds something else; `not_found` when reading and
- * there is no log.
+ * @param env with `reading`, nothing is written; `waitsFor` hears why it is not open yet; `upkeep`: how often
+ *   it looks, and how long history is kept, for tests.
+ * @throws CodedError `unavailable` when no peer answered within `dialTimeoutMs`, `misconfigured` for wrong
+ *   credentials, a file that cannot be read, an etcd that is too old, or a prefix that holds something else;
+ *   `not_found` when reading and there is no log.
  */
 export async function openEtcdDriver(
   options: EtcdOptions,
@@ -47,10 +47,7 @@ export async function openEtcdDriver(
 ): Promise<SlotDriver> {
   const peers = new Peers(
     connectionsTo(checked(options), () => {
-      sink.warn(
-        'etcd asks nobody for a name and a password (its authentication is off): ours is not used',
-        {},
-      );
+      sink.warn('etcd asks for no user name and password (its authentication is off): ours are not used', {});
     }),
     world,
   );
@@ -73,12 +70,17 @@ export async function openEtcdDriver(
     newest: () => newestRevision(peers, keys),
     gaugesOf: (peer) => gaugesOf(peer, options),
   });
+  peers.unanswered = () => {
+    upkeep.unanswered();
+  };
   const store: Store = {
     peers,
     keys,
     freed: upkeep.freed,
     wrote: (refusal) => {
-      upkeep.full(refusal !== undefined && isCoded(refusal, 'no_space'));
+      // Another refusal says nothing of room.
+      if (refusal === undefined) upkeep.full(false);
+      else if (isCoded(refusal, 'no_space')) upkeep.full(true);
     },
   };
   const news = new News();
@@ -96,14 +98,16 @@ export async function openEtcdDriver(
     },
     hints: (partition) => news.of(partition, watchHead(peers, keys.head(partition), world)),
     trim: (partition, before) => trimSlots(store, partition, before),
-    vault: blobStore(store, 'vault'),
-    snapshots: blobStore(store, 'snapshots'),
-    meta: blobStore(store, 'meta'),
+    vault: tellingRefusals(blobStore(store, 'vault'), store),
+    snapshots: tellingRefusals(blobStore(store, 'snapshots'), store),
+    meta: tellingRefusals(blobStore(store, 'meta'), store),
     report: () => ({
       type: 'etcd',
       place: `${options.peers.join(', ')} prefix ${options.prefix}`,
+      writes: upkeep.writes(),
       trouble: upkeep.trouble(),
       figures: { ...upkeep.figures, ...peers.counters },
+      room: roomOf(upkeep.figures),
     }),
     close: () => {
       upkeep.close();
@@ -111,6 +115,26 @@ export async function openEtcdDriver(
       return Promise.resolve();
     },
   };
+}
+
+/** A value that etcd has no room for says as much as a batch. */
+function tellingRefusals(blobs: BlobStore, { wrote }: Pick<Store, 'wrote'>): BlobStore {
+  const told = <T>(writing: Promise<T>): Promise<T> =>
+    writing.catch((e: unknown) => {
+      if (isCoded(e, 'no_space')) wrote(e);
+      throw e;
+    });
+  return {
+    ...blobs,
+    create: (key, value) => told(blobs.create(key, value)),
+    replace: (key, from, to) => told(blobs.replace(key, from, to)),
+  };
+}
+
+/** Of the quota of the whole etcd, which others may fill as well. */
+function roomOf({ quota_bytes: quota, size_bytes: size }: Readonly<Record<string, number>>): Room {
+  if (quota === undefined || size === undefined) return { status: 'not known' };
+  return { status: 'known', freeBytes: Math.max(0, quota - size), of: 'quota' };
 }
 
 /** Servers do not say why they refuse a client's certificate; mostly because it has expired. */

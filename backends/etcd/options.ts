@@ -20,7 +20,8 @@ export interface EtcdOptions {
 }
 
 /**
- * Whether a peer is spoken to with TLS: one that says `https://`, and one that says nothing when TLS files are given.
+ * Whether a peer is spoken to with TLS: one that says `https://`, and one that says nothing when TLS files
+ * are given.
  * @throws CodedError `misconfigured` for `http://` beside TLS files: who names them means to be protected.
  */
 export function usesTls(peer: string, { tlsCaFile, tlsCertFile, tlsKeyFile }: EtcdOptions): boolean {
@@ -35,12 +36,19 @@ export function usesTls(peer: string, { tlsCaFile, tlsCertFile, tlsKeyFile }: Et
   return false;
 }
 
-/** Longest wait for one answer: all peers together have answered or not well before the log counts as lagging (5 s). */
+/**
+ * Longest wait for one answer: all peers together have answered or not well before the log counts as lagging
+ * (5 s).
+ */
 export const callTimeoutMs = 2_000;
 /** A peer that has not answered a read by then is not waited for alone. */
 export const hedgeAfterMs = 500;
-/** A write that is not answered by then is settled by reading: a follower may wait for a leader that is gone. */
-export const writeTimeoutMs = 2_000;
+/**
+ * A write that is not answered by then is settled by reading, and tried at another peer under the same
+ * condition: a follower may wait for a leader that is gone, a peer may be mute. Well within what callers may
+ * notice of it (3 s).
+ */
+export const writeTimeoutMs = 1_000;
 /** A request of etcd's is 1.5 MiB at most; the batch travels with its key. */
 export const maxBatchBytes = 1024 * 1024;
 export const defaultMessageBytes = 4 * 1024 * 1024;

@@ -24,6 +24,8 @@ export class Peers {
   patienceMs = callTimeoutMs;
   /** Until the store is open: see `asCoded`. */
   opening = true;
+  /** Hears of each peer that did not answer. */
+  unanswered: () => void = () => undefined;
   readonly #connections: readonly Connection[];
   #preferred: number;
   #closed = false;
@@ -35,8 +37,8 @@ export class Peers {
   }
 
   /**
-   * For what may be carried out twice. A peer that is silent for half a second is not waited for alone: the next is asked
-   * as well, and the first good answer is taken.
+   * For what may be carried out twice. A peer that is silent for half a second is not waited for alone: the
+   * next is asked as well, and the first good answer is taken.
    * @throws CodedError: see `asCoded`.
    */
   async call<T>(act: Act<T>): Promise<T> {
@@ -51,6 +53,7 @@ export class Peers {
         if (isRefused(e)) return asCoded(e, this.#at(connection));
         failures.add(connection, e);
         this.counters.failovers++;
+        this.unanswered();
         return undefined;
       },
     }));
@@ -77,6 +80,7 @@ export class Peers {
         if (fault === 'refused') throw asCoded(e, this.#at(connection));
         if (fault === 'unknown') {
           this.counters.unanswered_writes++;
+          this.unanswered();
           // The next call begins with another peer: this one may be cut off.
           this.#preferred = (index + 1) % this.#connections.length;
           throw unsettled(e, this.#at(connection));
@@ -126,7 +130,10 @@ export class Peers {
     throw this.#nobody(failures);
   }
 
-  /** For a stream: the peer that answered last, and after `failures` of the stream in a row the ones behind it. None when closed. */
+  /**
+   * For a stream: the peer that answered last, and after `failures` of the stream in a row the ones behind
+   * it. None when closed.
+   */
   forStream(failures: number): Connection | undefined {
     if (this.#closed) return undefined;
     return this.#connections[(this.#preferred + failures) % this.#connections.length];

@@ -46,8 +46,9 @@ export function wholeOf(pieces: readonly Buffer[]): Buffer | undefined {
 }
 
 /**
- * Puts what follows the first piece, the last one first, and nothing over anything: each on condition that the one put
- * before it is still that one. All are deleted together, by whoever deletes: so the last link holds the whole chain.
+ * Puts what follows the first piece, the last one first, and nothing over anything: each on condition that
+ * the one put before it is still that one. All are deleted together, by whoever deletes: so the last link
+ * holds the whole chain.
  * @returns what the first piece must demand. Undefined when another is at the same blob.
  */
 export async function putLaterPieces(

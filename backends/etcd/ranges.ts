@@ -27,8 +27,8 @@ export async function* readRange(
 const nothing: Page = { found: [], more: false };
 
 /**
- * etcd pages by count only: the count is chosen by what came before, and made smaller when an answer is too large for us
- * all the same.
+ * etcd pages by count only: the count is chosen by what came before, and made smaller when an answer is too
+ * large for us all the same.
  */
 export async function* pagesFrom<P extends Page>(
   start: string,

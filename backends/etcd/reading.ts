@@ -1,5 +1,5 @@
 import { CodedError } from '../../src/base/errors.ts';
-import { ownHash } from '../../src/log/batch.ts';
+import { ownHash } from '../../src/log/own-hash.ts';
 import type { Partition } from '../../src/log/event.ts';
 import { type Place, type StoredSlot, StoreWentBack } from '../../src/log/slot-driver.ts';
 import { headValue } from './head.ts';
@@ -19,7 +19,10 @@ interface SlotPage extends Page {
 /** Slots in the first answer. */
 const firstPage = 8;
 
-/** See `SlotDriver.read`. Each page says the floor as of when it was read: what was trimmed meanwhile is not missing. */
+/**
+ * See `SlotDriver.read`. Each page says the floor as of when it was read: what was trimmed meanwhile is not
+ * missing.
+ */
 export async function* slotsFrom(
   store: Reading,
   partition: Partition,
@@ -46,7 +49,10 @@ export async function* slotsFrom(
   }
 }
 
-/** With `known`, slots from the known one on, unless it is the newest still: that it is costs nothing to be told. */
+/**
+ * With `known`, slots from the known one on, unless it is the newest still: to learn that it is costs
+ * nothing.
+ */
 async function slotPage(
   store: Reading,
   partition: Partition,

@@ -4,11 +4,13 @@ import { UnsettledWrite } from './answers.ts';
 const tries = 6;
 
 /**
- * Writes until it is known what came of it. After an answer that was lost, what is stored is looked at before anything is
- * sent again; what is sent must carry conditions under which an earlier request of it, should it arrive late, does nothing.
+ * Writes until it is known what came of it. After an answer that was lost, what is stored is looked at before
+ * anything is sent again; what is sent must carry conditions under which an earlier request of it, should it
+ * arrive late, does nothing.
  * @param write undefined when a condition did not hold any more.
  * @param look undefined when nothing of it is there.
- * @throws CodedError what etcd refused with, once it is seen that nothing was written; `ambiguous` when it cannot be seen.
+ * @throws CodedError what etcd refused with, once it is seen that nothing was written; `ambiguous` when it
+ *   cannot be seen.
  */
 export async function settled<T>(
   write: () => Promise<T | undefined>,

@@ -12,8 +12,9 @@ export interface Store {
 }
 
 /**
- * Hears of what was deleted: etcd's revision by then, or nothing when no answer came and it may have been done. A later
- * revision would do as well, an earlier one would not. Sees to it that etcd's history forgets it too.
+ * Hears of what was deleted: etcd's revision by then, or nothing when no answer came and it may have been
+ * done. A later revision would do as well, an earlier one would not. Sees to it that etcd's history forgets
+ * it too.
  */
 export type Freed = (revision?: string) => void;
 

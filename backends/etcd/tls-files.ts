@@ -10,7 +10,8 @@ export interface TlsFiles {
 }
 
 /**
- * @throws CodedError `misconfigured` naming the file that cannot be read or is not what it should be, and half a pair.
+ * @throws CodedError `misconfigured` naming the file that cannot be read or is not what it should be, and
+ *   half a pair.
  */
 export function readTlsFiles({ tlsCaFile, tlsCertFile, tlsKeyFile }: EtcdOptions): TlsFiles {
   if ((tlsCertFile === undefined) !== (tlsKeyFile === undefined))

@@ -2,7 +2,9 @@ import { CodedError, messageOf } from '../../src/base/errors.ts';
 import { NotSent, refusesLogin, saidBy } from './answers.ts';
 import { grpc, type Metadata } from './grpc.ts';
 
-/** Younger than the 5 minutes after which etcd forgets an unused token, unless it was told otherwise. */
+/**
+ * Younger than the 5 minutes after which etcd forgets an unused token, unless it was configured otherwise.
+ */
 const renewAfterMs = 4 * 60_000;
 
 export interface TokenOptions {
@@ -15,8 +17,9 @@ export interface TokenOptions {
 }
 
 /**
- * The token that a peer is shown with every call, in the place of etcd3's own, which has no time limit, does not
- * renew, and goes through proxies. It is renewed beside the calls when it is old, and before them when it was refused.
+ * The token that a peer is shown with every call, in the place of etcd3's own, which has no time limit, does
+ * not renew, and goes through proxies. It is renewed beside the calls when it is old, and before them when it
+ * was refused.
  */
 export class TokenSource {
   readonly #options: TokenOptions;
@@ -34,12 +37,15 @@ export class TokenSource {
   async getMetadata(): Promise<Metadata> {
     const { clock } = this.#options;
     if (this.#current === undefined) return this.#renew();
-    // Should it fail, the old token may still do; when it does not, the next call tells why.
+    // Should it fail, the old token may still do; when it does not, the error of the next call says why.
     if (clock() - this.#current.since > renewAfterMs) this.#renew().catch(() => undefined);
     return this.#current.metadata;
   }
 
-  /** Called by etcd3 when a call was refused for its token. Many are at once: the first of them makes a new one. */
+  /**
+   * Called by etcd3 when a call was refused for its token. Many are at once: the first of them makes a new
+   * one.
+   */
   invalidateMetadata(): void {
     if (this.#pending === undefined) this.#current = undefined;
   }

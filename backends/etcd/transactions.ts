@@ -52,7 +52,10 @@ export const holding = (key: string, value: string | Uint8Array): ICompare => ({
   result: 'Equal',
   value: bytes(value),
 });
-/** As it was found, or not found. Unlike its value, a revision never comes again: a request that arrives late finds another. */
+/**
+ * As it was found, or not found. Unlike its value, a revision never comes again: a request that arrives late
+ * finds another.
+ */
 export const unchanged = (key: string, found: Found | undefined): ICompare =>
   found === undefined ? absent(key) : revisionIs(key, found.revision);
 export const revisionIs = (key: string, revision: string): ICompare => ({

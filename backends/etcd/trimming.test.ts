@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { noHash, ownHash } from '../../src/log/batch.ts';
+import { noHash, ownHash } from '../../src/log/own-hash.ts';
 import { collect } from '../../src/log/testing.ts';
 import { appendSlot } from './appending.ts';
 import { FakeEtcd } from './fake-etcd.ts';
@@ -11,7 +11,7 @@ import { recordFloors, trimSlots } from './trimming.ts';
 const silent = '4 DEADLINE_EXCEEDED: Deadline exceeded';
 const batch = Buffer.alloc(64, 'x');
 
-/** Slots as a process of the release before writes them: no floor, and a head without a hash. */
+/** Slots as a process of the previous release writes them: no floor, and a head without a hash. */
 function oldLog(from: number, to: number): FakeEtcd {
   const etcd = new FakeEtcd();
   for (let slot = from; slot <= to; slot++) etcd.put(etcd.keys.slot('state', slot), batch);

@@ -21,15 +21,18 @@ type Floors = Pick<Store, 'peers' | 'keys'>;
 /** Slots that are deleted at once: etcd serves nobody while it deletes. */
 const trimmedAtOnce = 2_000;
 
-/** See `SlotDriver.trim`. The floor is raised first: a process that dies between leaves slots below it, for the next trim. */
+/**
+ * See `SlotDriver.trim`. The floor is raised first: a process that dies between leaves slots below it, for
+ * the next trim.
+ */
 export async function trimSlots(store: Store, partition: Partition, before: number): Promise<void> {
   const floor = await settledFloor(store, partition, before);
   while (await deleteOldest(store, partition, floor));
 }
 
 /**
- * Records the floors of a log that has none yet: it is new, or of the release before. A store that is full is opened all the
- * same, and recorded another time.
+ * Records the floors of a log that has none yet: it is new, or of the previous release. A store that is full
+ * is opened all the same, and recorded another time.
  */
 export async function recordFloors(store: Floors): Promise<void> {
   const { peers, keys } = store;

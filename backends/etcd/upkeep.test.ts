@@ -29,6 +29,8 @@ const alarms =
   (): Promise<object> =>
     Promise.resolve({ alarms: raised.map((alarm) => ({ alarm })) });
 
+const settled = (): Promise<void> => new Promise((done) => setImmediate(done));
+
 /** An upkeep that has looked once, and what it said. */
 async function setUp(more: Partial<Etcd> = {}): Promise<{
   upkeep: Upkeep;
@@ -69,7 +71,6 @@ async function setUp(more: Partial<Etcd> = {}): Promise<{
     everyMs,
     historyKeptMs: 0,
   });
-  const settled = (): Promise<void> => new Promise((done) => setImmediate(done));
   await settled();
   return {
     upkeep,
@@ -88,6 +89,7 @@ describe('looking after etcd', () => {
     const { upkeep, lines, compacted } = await setUp();
     expect(upkeep.figures).toEqual({
       peers_answering: 1,
+      peers_serving: 1,
       size_bytes: 10,
       used_bytes: 5,
       quota_bytes: 100,
@@ -104,6 +106,29 @@ describe('looking after etcd', () => {
     expect(compacted).toEqual(['7']);
     await look();
     expect(lines).toEqual([expect.stringContaining('does not let this user ask for: alarms"')]);
+  });
+
+  it('tells who serves from who only answers, and nobody once nobody answers', async () => {
+    const { upkeep, etcd, look } = await setUp();
+    etcd.status = () => Promise.resolve({ dbSize: '10', dbSizeInUse: '5', leader: '0' });
+    await look();
+    expect(upkeep.figures).toMatchObject({ peers_answering: 1, peers_serving: 0 });
+    etcd.status = () => Promise.reject(new CodedError('unavailable', 'no peer of etcd answers'));
+    await look();
+    expect(upkeep.figures).toMatchObject({ peers_answering: 0, peers_serving: 0 });
+    upkeep.close();
+  });
+
+  it('looks again soon after a peer did not answer, and once a second at most', async () => {
+    const { upkeep, etcd } = await setUp();
+    etcd.status = () => Promise.reject(new CodedError('unavailable', 'no peer of etcd answers'));
+    upkeep.unanswered();
+    expect(upkeep.figures).toMatchObject({ peers_answering: 1 });
+    vi.advanceTimersByTime(1_000);
+    upkeep.unanswered();
+    await settled();
+    expect(upkeep.figures).toMatchObject({ peers_answering: 0 });
+    upkeep.close();
   });
 
   it('says what else is refused', async () => {
@@ -142,8 +167,23 @@ describe('trouble', () => {
   ])('is an alarm: %s, until it is disarmed', async (raised, said) => {
     const { upkeep, etcd, look } = await setUp({ alarm: alarms(raised) });
     expect(upkeep.trouble()).toMatch(said);
+    expect(upkeep.writes()).toBe('refused');
     etcd.alarm = alarms();
     await look();
+    expect(upkeep.trouble()).toBeUndefined();
+  });
+
+  it('is over soon after somebody asked, however seldom it is looked after', async () => {
+    const { upkeep, etcd } = await setUp({ alarm: alarms('NOSPACE') });
+    etcd.alarm = alarms();
+    vi.advanceTimersByTime(999);
+    expect(upkeep.writes()).toBe('refused');
+    await settled();
+    expect(upkeep.writes()).toBe('refused');
+    vi.advanceTimersByTime(1);
+    expect(upkeep.writes()).toBe('refused');
+    await settled();
+    expect(upkeep.writes()).toBe('taken');
     expect(upkeep.trouble()).toBeUndefined();
   });
 
@@ -164,6 +204,7 @@ describe('trouble', () => {
     etcd.status = sizes(90);
     await look();
     expect(upkeep.trouble()).toMatch(/nearly full/);
+    expect(upkeep.writes()).toBe('taken');
     expect(writes('audit')).not.toThrow();
     etcd.status = sizes(95);
     await look();

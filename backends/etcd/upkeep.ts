@@ -1,5 +1,6 @@
 import { CodedError, messageOf } from '../../src/base/errors.ts';
 import type { LogSink } from '../../src/base/log-sink.ts';
+import { startTicker, startTimer, stopTimer, type Timer } from '../../src/base/timers.ts';
 import type { Partition } from '../../src/log/event.ts';
 import { corruptText, fullText, lacksPermission } from './answers.ts';
 import type { Freed } from './store.ts';
@@ -11,10 +12,20 @@ import type { Peers } from './peers.ts';
 export interface Upkeep {
   readonly figures: Readonly<Record<string, number>>;
   trouble(): string | undefined;
-  /** @throws CodedError `no_space` near the quota, for partitions that can wait: the rest is for getting out of it. */
+  /**
+   * Whether etcd takes writes, as far as is known. In trouble it is looked at again soon after somebody
+   * asked.
+   */
+  writes(): 'taken' | 'refused';
+  /**
+   * @throws CodedError `no_space` near the quota, for partitions that can wait: the rest is for getting out
+   *   of it.
+   */
   refuseNearQuota(partition: Partition): void;
   /** Something was deleted: what it took can be given back. */
   readonly freed: Freed;
+  /** A peer did not answer: how many do is looked at soon. */
+  unanswered(): void;
   /** A write was refused for lack of space, or taken. */
   full(is: boolean): void;
   close(): void;
@@ -32,13 +43,17 @@ export interface UpkeepOptions {
 }
 
 const usualEveryMs = 30_000;
-/** In trouble it is looked at more often, so that what an operator mended is seen soon. */
+/** In trouble it is looked at more often, so that what an operator repaired is seen soon. */
 const leastEveryMs = 1_000;
+const recheckMs = 5_000;
 const quotaEveryMs = 10 * 60_000;
 /** Shares of the quota. `state` is not refused: by it people get out (log in, lock, remove, compact). */
 const share = { warn: 0.9, refuse: 0.95 };
 
-/** Looks at size and alarms of the database, and asks etcd to compact its own history after something was deleted. */
+/**
+ * Looks at size and alarms of the database, and asks etcd to compact its own history after something was
+ * deleted.
+ */
 export function keepUp(options: UpkeepOptions): Upkeep {
   const { peers, sink, gaugesOf, newest, everyMs = usualEveryMs } = options;
   const history = new History(peers, options.historyKeptMs ?? historyKeptMs);
@@ -47,6 +62,8 @@ export function keepUp(options: UpkeepOptions): Upkeep {
   let quota: { readonly bytes: number | undefined; readonly at: number } | undefined;
   let [lookedAt, working, closed] = [-Infinity, false, false];
   let complaint = '';
+  let mostServing = 0;
+  let again: Timer | undefined;
   const isClosed = (): boolean => closed;
 
   const lookAtSize = async (): Promise<void> => {
@@ -55,9 +72,12 @@ export function keepUp(options: UpkeepOptions): Upkeep {
       const largest = (field: 'dbSize' | 'dbSizeInUse'): number =>
         Math.max(...status.map((one) => Number(one[field])));
       figures['peers_answering'] = status.length;
+      // Who answers without a leader serves nothing.
+      figures['peers_serving'] = status.filter(({ leader }) => leader !== '0').length;
       figures['size_bytes'] = largest('dbSize');
       figures['used_bytes'] = largest('dbSizeInUse');
     } catch (e) {
+      if (!lacksPermission(e)) [figures['peers_answering'], figures['peers_serving']] = [0, 0];
       const page = lacksPermission(e) ? await gaugesOf(peers.preferred()) : undefined;
       if (page?.size === undefined) throw e;
       figures['size_bytes'] = page.size;
@@ -83,7 +103,7 @@ export function keepUp(options: UpkeepOptions): Upkeep {
     figures['compacted_revision'] = history.compactedRevision;
   };
   const parts = { size: lookAtSize, alarms: lookAtAlarms, quota: lookAtQuota, history: lookAtHistory };
-  /** Answers what failed. What we are not allowed does not keep the others from being done. */
+  /** Returns what failed. What we are not allowed does not keep the others from being done. */
   const look = async (): Promise<string> => {
     const refused: string[] = [];
     for (const [name, part] of Object.entries(parts))
@@ -102,14 +122,22 @@ export function keepUp(options: UpkeepOptions): Upkeep {
   const work = async (): Promise<void> => {
     if (working || isClosed()) return;
     working = true;
+    stopTimer(again);
     lookedAt = performance.now();
     const reason = await look();
     working = false;
     if (isClosed()) return;
     // Once a reason, not twice a minute for as long as it lasts.
     if (reason !== '' && reason !== complaint)
-      sink.warn('etcd could not be looked after: its size, alarms and history', { reason });
+      sink.warn('the upkeep of etcd failed: its size, alarms and history were not looked at', { reason });
     complaint = reason;
+    if (isWorse()) again = startTimer(() => void work(), recheckMs).unref();
+  };
+  /** Fewer peers than there were: seen soon when they are back. */
+  const isWorse = (): boolean => {
+    const { peers_serving: now = 0 } = figures;
+    mostServing = Math.max(mostServing, now);
+    return now < mostServing;
   };
   const soon = (): void => {
     if (performance.now() - lookedAt >= leastEveryMs) void work();
@@ -117,7 +145,7 @@ export function keepUp(options: UpkeepOptions): Upkeep {
   const nearText = (): string =>
     `etcd's database is nearly full: ${mib(figures['size_bytes'])} of ${mib(figures['quota_bytes'])} that its quota allows: ` +
     'defragment (etcdctl defrag), or raise --quota-backend-bytes';
-  const timer = setInterval(() => void work(), everyMs);
+  const timer = startTicker(() => void work(), everyMs);
   timer.unref();
   void work();
   return {
@@ -125,6 +153,11 @@ export function keepUp(options: UpkeepOptions): Upkeep {
     trouble: () => {
       if (alarm !== undefined) return alarm === 'full' ? fullText : corruptText;
       return usedShare() >= share.warn ? nearText() : undefined;
+    },
+    writes: () => {
+      if (alarm === undefined) return 'taken';
+      soon();
+      return 'refused';
     },
     refuseNearQuota: (partition) => {
       if (partition === 'state' || usedShare() < share.refuse) return;
@@ -134,13 +167,15 @@ export function keepUp(options: UpkeepOptions): Upkeep {
     freed: (revision) => {
       history.freed(revision);
     },
+    unanswered: soon,
     full: (is) => {
       if (is) alarm = 'full';
       else if (alarm === 'full') alarm = undefined;
     },
     close: () => {
       closed = true;
-      clearInterval(timer);
+      stopTimer(timer);
+      stopTimer(again);
     },
   };
 }

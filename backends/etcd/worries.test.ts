@@ -41,7 +41,7 @@ describe('the files by which etcd is reached', () => {
   it.each([
     [20, /tls_cert_file: .* expires at .*: replace it and reload/],
     [31, /tls_cert_file: .* expired at .*: the clock of this machine says /],
-    [-2, /tls_cert_file: .* does not hold before .*: the clock of this machine says /],
+    [-2, /tls_cert_file: .* is not valid before .*: the clock of this machine says /],
   ])('are told of when the certificate is looked at %d days from now', (days, told) => {
     expect(worriesOf(options, Date.now() + days * day)).toEqual([expect.stringMatching(told)]);
   });

@@ -7,8 +7,8 @@ import { readFile } from './tls-files.ts';
 const toldBeforeMs = 14 * 24 * hour;
 
 /**
- * What works, or may work, and ought to be mended: a client's certificate that does not hold at `nowMs` or expires within
- * two weeks, secrets that others of this machine can read.
+ * What works, or may work, and ought to be corrected: a client's certificate that is not valid at `nowMs` or
+ * expires within two weeks, secrets that others of this machine can read.
  * @throws CodedError `misconfigured` naming a file that cannot be read.
  */
 export function worriesOf(options: EtcdOptions, nowMs: number): string[] {
@@ -27,7 +27,7 @@ export function expiryOf(path: string, nowMs: number): string | undefined {
   const told = (what: string, at: Date, then: string): string =>
     `etcd: the certificate in tls_cert_file: ${path} ${what} ${at.toISOString()}: ${then}`;
   if (nowMs > validToDate.getTime()) return told('expired at', validToDate, clock);
-  if (nowMs < validFromDate.getTime()) return told('does not hold before', validFromDate, clock);
+  if (nowMs < validFromDate.getTime()) return told('is not valid before', validFromDate, clock);
   return nowMs > validToDate.getTime() - toldBeforeMs
     ? told('expires at', validToDate, 'replace it and reload')
     : undefined;

@@ -1,4 +1,7 @@
-/** Unwrapped data keys, in memory only; the least recently used go first. What is being fetched is fetched once. */
+/**
+ * Unwrapped data keys, in memory only; the least recently used go first. What is being fetched is fetched
+ * once.
+ */
 export class DataKeyCache {
   readonly #most: number;
   readonly #known = new Map<string, Promise<Uint8Array>>();

@@ -1,6 +1,6 @@
 import { CodedError, messageOf } from '../../src/base/errors.ts';
 
-/** Those of our errors that the service answered with: waiting does not mend them. */
+/** Those of our errors that the service answered with: waiting does not help. */
 const answered = new WeakSet<object>();
 export const refusals = {
   has: (e: unknown): boolean => typeof e === 'object' && e !== null && answered.has(e),
@@ -21,7 +21,10 @@ const mends: Readonly<Record<string, string>> = {
   CredentialsProviderError: 'no credentials were found',
 };
 
-/** The service's words, and what to do. Everything but damage is `unavailable`: what is served already goes on. */
+/**
+ * The service's words, and what to do. Everything but damage is `unavailable`: what is served already goes
+ * on.
+ */
 export function codedFrom(e: unknown, keyName: string): CodedError {
   const name = e instanceof Error ? e.name : '';
   if (messageOf(e) === 'Region is missing')

@@ -104,7 +104,7 @@ describe('opening the key service', () => {
       },
     });
     await opening;
-    expect(sink.lines.join()).toContain('waits for the key service');
+    expect(sink.lines.join()).toContain('this auth server waits for the key service');
   });
 
   it('does not wait for a region that nobody named', async () => {

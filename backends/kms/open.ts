@@ -27,15 +27,18 @@ export interface KmsEnvironment {
   readonly world: Pick<World, 'randomBytes'>;
 }
 
-/** A person's password hash and one-time seed are two; this holds those of 5,000 who log in again and again. */
+/**
+ * A person's password hash and one-time seed are two; this holds those of 5,000 who log in again and again.
+ */
 const cachedDataKeys = 10_000;
 const attempts = 3;
 
 /**
- * Keys of AWS KMS as a keyring: each data key is wrapped by `Encrypt`, with the data key's name as encryption context,
- * and its key-encryption key never leaves the service. Tries the key once, so that one that is missing, disabled or
- * not permitted is known before anything is served.
- * @throws CodedError `misconfigured` when the service refuses; `unavailable` when it does not answer for `patienceMs`.
+ * Keys of AWS KMS as a keyring: each data key is wrapped by `Encrypt`, with the data key's name as encryption
+ * context, and its key-encryption key never leaves the service. Tries the key once, so that one that is
+ * missing, disabled or not permitted is known before anything is served.
+ * @throws CodedError `misconfigured` when the service refuses; `unavailable` when it does not answer for
+ *   `patienceMs`.
  */
 export async function openKmsKeyring(options: KmsOptions, env: KmsEnvironment): Promise<Keyring> {
   const ring = new KmsKeyring(options);
@@ -49,7 +52,7 @@ export async function openKmsKeyring(options: KmsOptions, env: KmsEnvironment): 
       const waited = performance.now() - began;
       if (!(e instanceof CodedError) || e.code !== 'unavailable' || refusals.has(e) || waited >= patienceMs)
         throw refusals.has(e) ? new CodedError('misconfigured', (e as Error).message, { cause: e }) : e;
-      env.sink.warn('waits for the key service', { reason: e.message });
+      env.sink.warn('this auth server waits for the key service', { reason: e.message });
       await pause(Math.min(backoffMs(failures, 500, 5_000, 1), patienceMs - waited));
     }
   }
@@ -61,7 +64,10 @@ class KmsKeyring implements Keyring {
   readonly #cache = new DataKeyCache(cachedDataKeys);
   /** The ARN that the key's id or alias stood for when it was last used. */
   #arn: string | undefined;
-  /** Other keys of this service that have opened something: an older key, or one in another region, does so too. */
+  /**
+   * Other keys of this service that have opened something: an older key, or one in another region, does so
+   * too.
+   */
   readonly #opened = new Set<string>();
 
   constructor({ keyId, region, endpoint, attemptTimeoutMs = 3_000 }: KmsOptions) {
@@ -91,7 +97,7 @@ class KmsKeyring implements Keyring {
       ),
     );
     if (ciphertext === undefined || arn === undefined)
-      throw new CodedError('unavailable', `the key service answered nothing for ${this.#keyId}`);
+      throw new CodedError('unavailable', `the key service returned nothing for ${this.#keyId}`);
     this.#arn = arn;
     return joinService(arn, ciphertext);
   }
@@ -124,7 +130,7 @@ class KmsKeyring implements Keyring {
       ),
     );
     if (dataKey === undefined)
-      throw new CodedError('unavailable', `the key service answered nothing for ${keyName}`);
+      throw new CodedError('unavailable', `the key service returned nothing for ${keyName}`);
     this.#opened.add(keyName);
     return dataKey;
   }

@@ -1,5 +1,5 @@
 import { readFileSync, readdirSync } from 'node:fs';
-import { run } from '../cluster.ts';
+import { run } from '../harness/run-program.ts';
 
 export const seconds = (from: bigint): number => Number(process.hrtime.bigint() - from) / 1e9;
 
@@ -57,7 +57,10 @@ export async function timed(command: string, env: NodeJS.ProcessEnv, timeoutMs =
   return seconds(from);
 }
 
-/** Median wall seconds of `runs` runs of each command, taken in turn so that a drifting machine is fair to all. */
+/**
+ * Median wall seconds of `runs` runs of each command, taken in turn so that a drifting machine is fair to
+ * all.
+ */
 export async function inTurn(
   commands: Readonly<Record<string, string>>,
   runs: number,

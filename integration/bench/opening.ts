@@ -51,8 +51,8 @@ export interface Opened {
 }
 
 /**
- * Opens the log in a process of its own, `mode` `follow` also delivers every event to a follower that began at 0.
- * `program` is a module that exports `connect(): Promise<SlotDriver>`, `argument` is given to it.
+ * Opens the log in a process of its own, `mode` `follow` also delivers every event to a follower that began
+ * at 0. `program` is a module that exports `connect(): Promise<SlotDriver>`, `argument` is given to it.
  */
 export async function openInProcess(
   program: string,

@@ -4,7 +4,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { freePorts, until } from '../cluster.ts';
+import { until } from '../harness/run-program.ts';
+import { freePorts } from '../harness/own-ports.ts';
 
 export interface OpensshPair {
   /** Reaches the inner sshd through the outer one. */

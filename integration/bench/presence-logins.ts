@@ -1,6 +1,7 @@
 import { isCoded } from '../../src/base/errors.ts';
 import type { AuthClient } from '../../src/api/client.ts';
-import { acceptInvite, createUser, logIn } from '../../src/api/operations.ts';
+import { acceptInvite } from '../../src/api/operations/invite.ts';
+import { createUser, logIn } from '../../src/api/operations/user.ts';
 import { pause } from '../../src/base/backoff.ts';
 import { generateEd25519 } from '../../src/pki/key-pair.ts';
 import { publicKeyOf, toAuthorizedKeyLine } from '../../src/pki/ssh-key.ts';

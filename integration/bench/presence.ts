@@ -8,9 +8,9 @@ import { forkSwarm, type RemoteSwarm } from '../simulator/remote-swarm.ts';
 import { type AuthDaemon, type AuthDaemons, startAuthDaemons } from '../simulator/auth-daemons.ts';
 import { sharedStore, type Storage } from '../simulator/shared-store.ts';
 import { simulateHour } from '../simulator/simulated-hour.ts';
-import { until } from '../cluster.ts';
-import { startDynalite } from '../dynamodb-server.ts';
-import { startEtcd } from '../etcd-server.ts';
+import { until } from '../harness/run-program.ts';
+import { startDynalite } from '../harness/dynamodb-server.ts';
+import { startEtcd } from '../harness/etcd-server.ts';
 import { cpuSeconds, memoryMiB } from './measure.ts';
 import { type Logins, prepareLogins } from './presence-logins.ts';
 

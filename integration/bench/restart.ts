@@ -1,10 +1,14 @@
-/* What a reload costs: from the signal to the new process serving, memory while two serve, the wait of those who are here. */
+/*
+ * What a reload costs: from the signal to the new process serving, memory while two serve, the wait of those
+ * who are here.
+ */
 import { spawn } from 'node:child_process';
 import { tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { processRef, type ProcessRef } from '../../src/base/process-ref.ts';
-import { createCluster, readText, until, type Cluster } from '../cluster.ts';
-import { createFirstUser } from '../people.ts';
+import { createCluster, readText, type Cluster } from '../harness/cluster.ts';
+import { until } from '../harness/run-program.ts';
+import { createFirstUser } from '../harness/people.ts';
 import { memoryMiB } from './measure.ts';
 
 const user = userInfo().username;

@@ -1,10 +1,14 @@
-/* Figures of this machine, each beside OpenSSH (or the raw store) from the same run. Ratios count; absolute times are noise. */
+/*
+ * Figures of this machine, each beside OpenSSH (or the raw store) from the same run. Ratios count; absolute
+ * times are noise.
+ */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { startCluster, until, type Cluster } from '../cluster.ts';
-import { createFirstUser, sshConfigFor } from '../people.ts';
+import { startCluster, type Cluster } from '../harness/cluster.ts';
+import { until } from '../harness/run-program.ts';
+import { createFirstUser, sshConfigFor } from '../harness/people.ts';
 
 import { cpuSeconds, family, inTurn, memoryMiB, rate, row, timed } from './measure.ts';
 import { startOpenssh, type OpensshPair } from './openssh.ts';

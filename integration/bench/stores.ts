@@ -83,7 +83,10 @@ async function appendFigures(store: BenchStore, events: number): Promise<void> {
   );
 }
 
-/** How long the store's own client needs for these values, so many callers at a time each writing one after another. */
+/**
+ * How long the store's own client needs for these values, so many callers at a time each writing one after
+ * another.
+ */
 async function rawSeconds(
   store: BenchStore,
   values: readonly Uint8Array[],
@@ -177,7 +180,7 @@ export function directoryStore(): BenchStore {
 
 /** etcd of one member on this machine's disk, beside its own client's puts. */
 export async function etcdStore(): Promise<BenchStore> {
-  const { startEtcd } = await import('../etcd-server.ts');
+  const { startEtcd } = await import('../harness/etcd-server.ts');
   const { openEtcdDriver } = await import('../../backends/etcd/open.ts');
   const { Etcd3 } = await import('etcd3');
   const cluster = await startEtcd();
@@ -210,7 +213,7 @@ export async function etcdStore(): Promise<BenchStore> {
 
 /** dynalite, beside its own client's PutItem. */
 export async function dynamodbStore(): Promise<BenchStore> {
-  const { startDynalite } = await import('../dynamodb-server.ts');
+  const { startDynalite } = await import('../harness/dynamodb-server.ts');
   const { openDynamodbDriver } = await import('../../backends/dynamodb/open.ts');
   const { DynamoDBClient, PutItemCommand } = await import('@aws-sdk/client-dynamodb');
   const { dynamodbAt } = await import('./open-dynamodb.ts');

@@ -9,13 +9,14 @@ import { realWorld } from '../../src/base/world.ts';
 import type { SystemRole } from '../../src/domain/host-info.ts';
 import { openExistingKeyring } from '../../src/log/keyring-file.ts';
 import { openLog } from '../../src/log/open-log.ts';
-import { openBackend } from '../../src/process/open-backend.ts';
-import { signersOf } from '../auth-bench.ts';
-import { freePorts, run } from '../cluster.ts';
-import { createFleet, type Machine } from '../machines.ts';
+import { openBackend } from '../../src/process/store/open-backend.ts';
+import { signersOf } from '../harness/auth-bench.ts';
+import { run } from '../harness/run-program.ts';
+import { createFleet, type Machine } from '../harness/machines.ts';
 import { type AuthorityMaterial, materialOf, signerFrom } from './authority-material.ts';
 import { hostCertifier } from './host-certificates.ts';
 import { locationOf, type Storage } from './shared-store.ts';
+import { freePorts } from '../harness/own-ports.ts';
 
 /** One auth server in a process of its own. */
 export interface AuthDaemon {

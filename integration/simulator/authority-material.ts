@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import type { Signer } from '../../src/auth/signing-keys.ts';
+import type { Signer } from '../../src/auth/secrets/signing-keys.ts';
 
 /** A signer as it travels to another process. */
 export interface AuthorityMaterial {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { TlsIdentityMaterial } from '../../src/api/auth-connection.ts';
-import type { Signer } from '../../src/auth/signing-keys.ts';
+import type { Signer } from '../../src/auth/secrets/signing-keys.ts';
 import { realWorld } from '../../src/base/world.ts';
 import type { SystemRole } from '../../src/domain/host-info.ts';
 import { generateEd25519, privateKeyPem } from '../../src/pki/key-pair.ts';
@@ -13,8 +13,8 @@ export interface SimulatedIdentity extends TlsIdentityMaterial {
 }
 
 /**
- * Certifies machines as the cluster's authority does, each under its own id. All share one key pair: making it is what
- * costs, and no server looks at more than the certificate.
+ * Certifies machines as the cluster's authority does, each under its own id. All share one key pair: making
+ * it is what costs, and no server looks at more than the certificate.
  */
 export function hostCertifier(
   signer: Signer,

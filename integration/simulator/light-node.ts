@@ -6,12 +6,8 @@ import type { HostPort } from '../../src/base/service.ts';
 import { version } from '../../src/base/version.ts';
 import { realWorld } from '../../src/base/world.ts';
 import type { HostInfo } from '../../src/domain/host-info.ts';
-import { authoritiesView } from '../../src/views/authorities.ts';
-import { clusterView } from '../../src/views/cluster.ts';
-import { hostsView } from '../../src/views/hosts.ts';
-import { openView } from '../../src/views/open-view.ts';
-import { rolesView } from '../../src/views/roles.ts';
-import { usersView } from '../../src/views/users.ts';
+import { openNodeViews } from '../../src/node/node-views.ts';
+import { marksOf } from '../../src/views/authorities.ts';
 import type { SimulatedIdentity } from './host-certificates.ts';
 
 /** What many nodes did, together. */
@@ -49,25 +45,19 @@ export interface LightNode {
 }
 
 /**
- * All of a node that the auth servers see, by the code that a node runs: heartbeats, and the views that it folds, over
- * mutual TLS with a certificate of its own. It serves nobody.
+ * All of a node that the auth servers see, by the code that a node runs: heartbeats, and the views that it
+ * folds, over mutual TLS with a certificate of its own. It serves nobody.
  */
 export async function startLightNode(options: LightNodeOptions): Promise<LightNode> {
   const { servers, identity, nodename, pace, tally, silentMs } = options;
   const sink = countingSink(tally);
   const auth = connectAuth({ servers, identity, world: realWorld, sink, ...(silentMs && { silentMs }) });
-  const [authorities, ...others] = await Promise.all([
-    openView(authoritiesView, auth.state),
-    openView(clusterView, auth.state),
-    openView(rolesView, auth.state),
-    openView(usersView, auth.state),
-    openView(hostsView, auth.state),
-  ]);
+  const views = await openNodeViews(auth, sink);
   const host: HostInfo = {
     hostId: identity.hostId,
     role: 'Node',
     nodename,
-    address: '0.0.0.0:3022',
+    reachability: { status: 'direct', address: '0.0.0.0:3022' },
     publicAddress: '',
     sshPublicAddress: '',
     labels: { env: 'simulated', rack: nodename.slice(-2) },
@@ -77,6 +67,7 @@ export async function startLightNode(options: LightNodeOptions): Promise<LightNo
     auth: { call: timed(auth, tally) },
     sink,
     host: () => host,
+    adopted: () => marksOf(views.authorities.state()),
     random: Math.random,
     now: () => realWorld.now(),
     pace,
@@ -84,18 +75,18 @@ export async function startLightNode(options: LightNodeOptions): Promise<LightNo
   return {
     hostId: identity.hostId,
     announced: announcement.first,
-    position: () => authorities.position(),
+    position: () => views.authorities.position(),
     trouble: () => {
       const link = auth.state.connection();
-      const broken = [authorities, ...others].find((view) => view.failure());
-      if (broken) return String(broken.failure());
+      const failure = views.failure();
+      if (failure) return String(failure);
       return link.status === 'away' ? link.reason : announcement.trouble();
     },
     beat: () => {
       announcement.renew();
     },
     stop: async () => {
-      for (const view of [authorities, ...others]) view.close();
+      views.close();
       await announcement.stop();
       auth.close();
     },

@@ -3,7 +3,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { SwarmOrder, SwarmReport, SwarmRequest } from './swarm-process.ts';
 
-/** Light nodes in processes of their own: one process may have fewer connections open than a large cluster has. */
+/**
+ * Light nodes in processes of their own: one process may have fewer connections open than a large cluster
+ * has.
+ */
 export interface RemoteSwarm {
   readonly pids: readonly number[];
   /** Resolves when all nodes are announced. */

@@ -7,8 +7,12 @@ import type { ClusterLog } from '../../src/log/event-log.ts';
 import { memoryKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
 import type { SlotDriver } from '../../src/log/slot-driver.ts';
-import { openBackend } from '../../src/process/open-backend.ts';
-import { type StorageLocation, storageLocationOf, storageSection } from '../../src/process/storage-schema.ts';
+import { openBackend } from '../../src/process/store/open-backend.ts';
+import {
+  type StorageLocation,
+  storageLocationOf,
+  storageSection,
+} from '../../src/process/configuration/storage-schema.ts';
 
 /** The `storage:` mapping of teleport.yaml. */
 export type Storage = { readonly type: string } & Readonly<Record<string, unknown>>;

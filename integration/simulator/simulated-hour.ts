@@ -4,14 +4,14 @@ import { recordingMetrics } from '../../src/api/testing.ts';
 import type { Caller } from '../../src/api/operation.ts';
 import type { Call } from '../../src/api/server-deps.ts';
 import { buildDeps } from '../../src/auth/build-deps.ts';
-import { type Compaction, startCompaction } from '../../src/auth/compaction.ts';
+import { type Compaction, startCompaction } from '../../src/auth/log/compaction.ts';
 import type { AuthDeps } from '../../src/auth/deps.ts';
-import { heartbeat } from '../../src/auth/heartbeat.ts';
+import { heartbeat } from '../../src/auth/host/heartbeat.ts';
 import { noDeadline } from '../../src/base/deadline.ts';
 import { silentLog } from '../../src/base/log-sink.ts';
 import { minute, second } from '../../src/base/time.ts';
 import { realWorld, type World } from '../../src/base/world.ts';
-import type { HostInfo } from '../../src/domain/host-info.ts';
+import type { HostRecord } from '../../src/domain/host-info.ts';
 import type { ClusterLog, PartitionStats } from '../../src/log/event-log.ts';
 import { decodeBatch } from '../../src/log/batch.ts';
 import type { SlotDriver } from '../../src/log/slot-driver.ts';
@@ -61,13 +61,16 @@ interface Simulated {
   readonly close: () => Promise<void>;
 }
 
-/** Heartbeats of so long become one fact, and compaction is looked after so often: as in a running auth server. */
+/**
+ * Heartbeats of so long become one fact, and compaction is looked after so often: as in a running auth
+ * server.
+ */
 const flushMs = 3 * second;
 const compactMs = 15 * second;
 
 /**
- * A minute's heartbeats of each node, for many minutes, with the use cases, the log and the store of the real thing; only
- * the clock is ours, and nothing travels over sockets.
+ * A minute's heartbeats of each node, for many minutes, with the use cases, the log and the store of the real
+ * thing; only the clock is ours, and nothing travels over sockets.
  */
 export async function simulateHour({ store, nodes, minutes, auths }: HourOptions): Promise<HourFigures> {
   const began = performance.now();
@@ -143,7 +146,7 @@ async function startServer(store: SharedStore, world: World): Promise<Simulated>
   };
 }
 
-const hostNumber = (n: number): HostInfo => ({
+const hostNumber = (n: number): HostRecord => ({
   hostId: randomUUID(),
   role: 'Node',
   nodename: `node-${n}`,
@@ -154,7 +157,7 @@ const hostNumber = (n: number): HostInfo => ({
   version: '4.5.0',
 });
 
-function beatAt({ deps }: Simulated, host: HostInfo): Promise<unknown> {
+function beatAt({ deps }: Simulated, host: HostRecord): Promise<unknown> {
   const { hostId, role, address } = host;
   const caller: Caller = { kind: 'host', hostId, role, address };
   const call: Call = { caller, requestId: deps.world.uuid(), deadline: noDeadline };
@@ -204,7 +207,7 @@ async function largestFact(driver: SlotDriver): Promise<number> {
   return largest;
 }
 
-const countAlive = ({ deps }: Simulated, hosts: readonly HostInfo[]): number =>
+const countAlive = ({ deps }: Simulated, hosts: readonly HostRecord[]): number =>
   hosts.filter(
     (host) => presenceOf(deps.views.presence.state(), host, deps.views.clock.monotonic()).status === 'alive',
   ).length;

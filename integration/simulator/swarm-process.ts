@@ -18,7 +18,10 @@ export interface SwarmOrder {
 
 export interface SwarmReport {
   readonly nodes: number;
-  /** Nodes that do not follow the log, or whose last heartbeat was not taken; and what they say, the commonest first. */
+  /**
+   * Nodes that do not follow the log, or whose last heartbeat was not taken; and what they say, the commonest
+   * first.
+   */
   readonly inTrouble: number;
   readonly troubles: readonly (readonly [string, number])[];
   /** Since the last report. */

@@ -1,11 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { type Ran, run, type RunOptions, until } from '../cluster.ts';
+import { type Ran, run, type RunOptions, until } from '../harness/run-program.ts';
 
 const project = resolve('.');
 
-/** A machine of its own, as far as systemd can tell: processes, files, network and control groups are its own. */
+/**
+ * A machine of its own, as far as systemd can tell: processes, files, network and control groups are its own.
+ */
 export interface Machine {
   /** Seen inside and outside, at the same path. */
   readonly share: string;

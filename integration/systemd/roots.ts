@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { unpackPackages } from '../debian-packages.ts';
+import { unpackPackages } from '../harness/debian-packages.ts';
 
 /** Files to boot a systemd on. */
 export interface SystemdRoot {

@@ -2,9 +2,75 @@ import { describe, expect, it, vi } from 'vitest';
 import { CodedError } from '../base/errors.ts';
 import { silentLog } from '../base/log-sink.ts';
 import type { HostInfo } from '../domain/host-info.ts';
+import { factsLevel } from '../domain/critical.ts';
+import { heartbeat } from './operations/host.ts';
 import { announceHost, retryAfter } from './announce-host.ts';
 import { NoAnswerInTime } from './no-answer.ts';
 import { recordingSink } from './testing.ts';
+
+const host: HostInfo = {
+  hostId: '00000000-0000-4000-8000-000000000001',
+  role: 'Node',
+  nodename: 'n1',
+  reachability: { status: 'direct', address: '10.0.0.1:3022' },
+  publicAddress: '',
+  sshPublicAddress: '',
+  labels: {},
+  version: '4.5.0',
+};
+
+describe('a heartbeat', () => {
+  it('has the address where auth servers of every release read it', async () => {
+    const heard: unknown[] = [];
+    const announcement = announceHost({
+      auth: {
+        call: (_operation: unknown, input: unknown) => {
+          heard.push((input as { host: unknown }).host);
+          return Promise.resolve({}) as never;
+        },
+      },
+      sink: silentLog,
+      host: () => host,
+      adopted: () => ['', ''],
+      random: () => 1,
+      now: () => '2026-01-01T00:00:00.000Z',
+    });
+    await announcement.first;
+    await announcement.stop();
+    expect(heard).toEqual([
+      { ...host, address: '10.0.0.1:3022', reachability: undefined, understands: factsLevel },
+    ]);
+    expect(JSON.stringify(heard)).not.toContain('reachability');
+  });
+});
+
+describe('what a host has adopted', () => {
+  it.each([
+    [['', ''], undefined],
+    [
+      ['', 'aaaa1111:init'],
+      ['', 'aaaa1111:init'],
+    ],
+  ] as const)('of %j it reports %j', async (adopted, expected) => {
+    const heard: unknown[] = [];
+    const announcement = announceHost({
+      auth: {
+        call: (_operation: unknown, input: unknown) => {
+          heard.push((input as { adopted: unknown }).adopted);
+          return Promise.resolve({}) as never;
+        },
+      },
+      sink: silentLog,
+      host: () => host,
+      adopted: () => adopted,
+      random: () => 1,
+      now: () => '2026-01-01T00:00:00.000Z',
+    });
+    await announcement.first;
+    await announcement.stop();
+    expect(heard).toEqual([expected]);
+  });
+});
 
 describe('a start that waits for the first heartbeat', () => {
   it('is let go when it is given up', async () => {
@@ -12,7 +78,8 @@ describe('a start that waits for the first heartbeat', () => {
     const announcement = announceHost({
       auth: { call: () => Promise.reject(new CodedError('unavailable', 'nobody is there')) },
       sink: silentLog,
-      host: () => ({}) as HostInfo,
+      host: () => host,
+      adopted: () => ['', ''],
       random: () => 1,
       now: () => '2026-01-01T00:00:00.000Z',
       stopping: stopping.signal,
@@ -51,7 +118,8 @@ describe('a host that changes more often than auth takes it', () => {
         },
       },
       sink,
-      host: () => ({ labels: { n: String(changes) } }) as unknown as HostInfo,
+      host: () => ({ ...host, labels: { n: String(changes) } }),
+      adopted: () => ['', ''],
       random: () => 1,
       now: () => '2026-01-01T00:00:00.000Z',
       pace: { everyMs: 300, ttlSeconds: 60 },
@@ -73,5 +141,33 @@ describe('a host that changes more often than auth takes it', () => {
     expect(told).toEqual(['0', '29', '29', '30']);
     expect(sink.lines.filter((line) => line.includes('too often'))).toHaveLength(1);
     await announcement.stop();
+  });
+});
+
+describe('what keeps a host from renewing its certificates', () => {
+  const sentOf = async (trouble: string | undefined): Promise<unknown> => {
+    const sent: unknown[] = [];
+    const announcement = announceHost({
+      auth: {
+        call: (_operation: unknown, input: unknown) => {
+          sent.push(heartbeat.input.parse(input).trouble);
+          return Promise.resolve({}) as never;
+        },
+      },
+      sink: recordingSink(),
+      host: () => host,
+      adopted: () => ['', ''],
+      renewalTrouble: () => trouble,
+      random: () => 1,
+      now: () => '2026-01-01T00:00:00.000Z',
+    });
+    await announcement.first;
+    await announcement.stop();
+    return sent[0];
+  };
+  it('is reported as one line that auth takes, whatever it holds and however long it is', async () => {
+    expect(await sentOf(undefined)).toBeUndefined();
+    expect(await sentOf('the disk\nis \u001b[1mfull')).toBe('the disk is [1mfull');
+    expect(await sentOf('x'.repeat(199) + '\u{1f600}')).toBe(`${'x'.repeat(199)}\ufffd`);
   });
 });

@@ -1,22 +1,29 @@
 import { pause } from '../base/backoff.ts';
+import { cleanedText } from '../base/clean-text.ts';
 import { isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { type Instant, minute, second } from '../base/time.ts';
-import type { HostInfo } from '../domain/host-info.ts';
+import { factsLevel } from '../domain/critical.ts';
+import { type HostInfo, hostRecordOf } from '../domain/host-info.ts';
+import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
+import { type Adopted, adoptedField, sameAdopted } from '../domain/rotation-mark.ts';
 import type { AuthClient } from './client.ts';
 import { isNoAnswerInTime } from './no-answer.ts';
-import { heartbeat } from './operations.ts';
+import { heartbeat, longestTrouble } from './operations/host.ts';
 
 const retryMs = 5 * second;
 const leastPauseMs = second;
 /**
- * Longest pause in milliseconds before a heartbeat that failed `failures` times in a row is tried again. An auth server that
- * does not answer in time may have too much to do: each time half as many ask again.
+ * Longest pause in milliseconds before a heartbeat that failed `failures` times in a row is tried again. An
+ * auth server that does not answer in time may have too much to do: each time half as many ask again.
  */
 export const retryAfter = (failures: number, failure: unknown, everyMs: number): number =>
   isNoAnswerInTime(failure) ? Math.min(everyMs, retryMs * 2 ** Math.min(failures - 1, 10)) : retryMs;
 /** Said every minute, true for ten: an auth server may be away for that long before a host counts as gone. */
 export const hostPresence: Pace = { everyMs: minute, ttlSeconds: 600 };
+
+/** A stop waits no longer for its farewell. */
+const farewellMs = second;
 
 /** How often a host speaks, and for how long it counts as alive after that. */
 export interface Pace {
@@ -29,20 +36,29 @@ export interface Announcement {
   readonly first: Promise<void>;
   /** Tells auth at once that something changed. */
   renew(): void;
+  /** To be called when `adopted` may be another: auth learns of it soon, of many hosts a little later. */
+  adopt(): void;
   /** Undefined while auth takes them. */
   trouble(): string | undefined;
-  stop(): Promise<void>;
+  /** `farewell`: auth hears that this host leaves, where it can be told within a second. */
+  stop(farewell?: 'farewell'): Promise<void>;
 }
 
 /**
- * Tells the cluster that this machine is here: at once, when `renew` is called, and at its pace less a random part, so
- * that many machines do not speak at the same moment. A refusal or an absent auth is tried again.
+ * Tells the cluster that this machine is here: at once, when `renew` is called, and at its pace less a random
+ * part, so that many machines do not speak at the same moment. A refusal or an absent auth is tried again.
  * @param host asked each time: labels may change.
  */
 export function announceHost(options: {
   readonly auth: Pick<AuthClient, 'call'>;
   readonly sink: LogSink;
   readonly host: () => HostInfo;
+  /** How far this host follows the rotations of the authorities; asked each time. */
+  readonly adopted: () => Adopted;
+  /** Why it cannot renew its certificates; undefined while it can. */
+  readonly renewalTrouble?: () => string | undefined;
+  /** Is told over how long the machines of the cluster spread what all of them do at once. */
+  readonly onSpread?: (ms: number) => void;
   /** In [0, 1). */
   readonly random: () => number;
   /** Auth servers compare their clocks with it. */
@@ -52,7 +68,7 @@ export function announceHost(options: {
   /** Stops it as `stop` does: for a start that is given up while it waits for the first one. */
   readonly stopping?: AbortSignal | undefined;
 }): Announcement {
-  const { auth, sink, host, random, now } = options;
+  const { auth, sink, host, adopted, random, now, onSpread } = options;
   const { everyMs, ttlSeconds } = options.pace ?? hostPresence;
   const stop = new AbortController();
   const stopping = options.stopping ? AbortSignal.any([stop.signal, options.stopping]) : stop.signal;
@@ -63,22 +79,36 @@ export function announceHost(options: {
     announced = resolve;
   });
 
+  /** What auth has heard of. */
+  let reported: Adopted | undefined;
+  let spreadMs = 0;
+  let adopting: Timer | undefined;
+
+  const report = (marks: Adopted) => ({
+    host: { ...hostRecordOf(host()), understands: factsLevel },
+    ...{ ttlSeconds, sentAt: now() },
+    ...adoptedField(marks),
+  });
+
   let failures = 0;
   /** Since when auth takes no changes is told once. */
   let puttingOff = false;
   /** Answers how long to wait before the next one. */
   const once = async (): Promise<number> => {
     try {
-      const { changeAfterMs, notice } = await auth.call(heartbeat, {
-        host: host(),
-        ttlSeconds,
-        sentAt: now(),
+      const marks = adopted();
+      const { changeAfterMs, notice, ...heard } = await auth.call(heartbeat, {
+        ...report(marks),
+        ...troubleField(options.renewalTrouble?.()),
       });
-      if (trouble !== undefined) sink.debug('auth knows that this host is here');
+      reported = marks;
+      spreadMs = heard.spreadMs ?? 0;
+      onSpread?.(spreadMs);
+      if (trouble !== undefined) sink.debug('auth has taken the announcement of this host');
       trouble = undefined;
       failures = 0;
       if (notice !== undefined && !puttingOff)
-        sink.warn('auth takes no changes of this host at this rate: it is told the newest later', {
+        sink.warn('auth takes no more changes of this host at this rate: the newest is sent later', {
           reason: notice,
         });
       puttingOff = changeAfterMs !== undefined;
@@ -94,6 +124,18 @@ export function announceHost(options: {
       return Math.max(waitMs, Math.min(everyMs, isCoded(e) ? (e.retryAfterMs ?? 0) : 0));
     }
   };
+  /** Whoever cannot be told counts as alive for its time, as one that was killed. */
+  const sayFarewell = async (): Promise<void> => {
+    const told = auth
+      .call(heartbeat, {
+        ...report(adopted()),
+        leaving: true,
+      })
+      .catch((e: unknown) => {
+        sink.debug('auth could not be told that this host stops', { reason: messageOf(e) });
+      });
+    await Promise.race([told, pause(farewellMs)]);
+  };
   const loop = async (): Promise<void> => {
     while (!stopping.aborted) {
       wake = new AbortController();
@@ -107,10 +149,23 @@ export function announceHost(options: {
     renew: () => {
       if (!puttingOff) wake.abort();
     },
+    adopt: () => {
+      if (adopting !== undefined || sameAdopted(reported, adopted())) return;
+      adopting = startTimer(() => {
+        adopting = undefined;
+        wake.abort();
+      }, spreadMs * random());
+    },
     trouble: () => trouble,
-    stop: async () => {
+    stop: async (farewell) => {
+      if (adopting !== undefined) stopTimer(adopting);
       stop.abort();
       await running;
+      if (farewell !== undefined) await sayFarewell();
     },
   };
 }
+
+/** One line, cut to what others are told. */
+const troubleField = (text: string | undefined): { readonly trouble?: string } =>
+  text === undefined ? {} : { trouble: cleanedText(text).slice(0, longestTrouble).toWellFormed() };

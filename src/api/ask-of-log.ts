@@ -1,18 +1,23 @@
 import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
-import { pause } from '../base/backoff.ts';
+import { pause, randomFraction } from '../base/backoff.ts';
 import { isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import { signalAfter } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
 import type { ViewSnapshot } from '../log/event-log.ts';
 import type { Position } from '../log/event.ts';
+import { LostAnswer } from './http-over.ts';
 import { wireSnapshot } from './log-lines.ts';
 import { redialMs } from './no-answer.ts';
-import { errorOfAnswer, jsonOrUndefined } from './wire-errors.ts';
+import { errorOfAnswer, isAnswer, jsonOrUndefined } from './wire-errors.ts';
 
 export interface AskOptions {
   readonly get: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
+  /** As in `RemoteLogOptions`. */
+  readonly passOver?: ((stream?: Duplex) => void) | undefined;
   readonly world: Pick<World, 'randomBytes'>;
   readonly sink: LogSink;
   readonly closed: AbortSignal;
@@ -33,19 +38,31 @@ export async function askForPosition(path: string, options: AskOptions): Promise
   return parsed.success ? parsed.data.position : undefined;
 }
 
-/** Asks until an auth server answers: whoever opens a view waits for one anyway. Undefined for `not_found`. */
-async function askUntilAnswered(path: string, { get, world, sink, closed }: AskOptions): Promise<unknown> {
+/** Whoever fell silent, or said that it cannot serve, is asked after the others. */
+function leave(e: unknown, stream: Duplex | undefined, passOver: AskOptions['passOver']): void {
+  if (e instanceof LostAnswer) passOver?.(e.stream);
+  else if (isAnswer(e)) passOver?.(stream);
+}
+
+/**
+ * Asks until an auth server answers: whoever opens a view waits for one anyway. Undefined for `not_found`.
+ */
+async function askUntilAnswered(path: string, options: AskOptions): Promise<unknown> {
+  const { get, world, sink, closed, passOver } = options;
   for (let failures = 1; ; failures++) {
+    let stream: Duplex | undefined;
     try {
-      const response = await get(path, AbortSignal.any([closed, AbortSignal.timeout(60_000)]));
+      const response = await get(path, AbortSignal.any([closed, signalAfter(60_000)]));
+      stream = response.socket;
       const body = await text(response);
       if (response.statusCode !== 200) throw errorOfAnswer(response.statusCode ?? 0, body);
       return jsonOrUndefined(body);
     } catch (e) {
       if (isCoded(e, 'not_found')) return undefined;
       if (closed.aborted || isCoded(e, 'access_denied')) throw e;
-      if (failures === 1) sink.warn('waits for an auth server', { reason: messageOf(e) });
-      const random = (world.randomBytes(1)[0] ?? 0) / 256;
+      leave(e, stream, passOver);
+      if (failures === 1) sink.warn('an operation waits for an auth server', { reason: messageOf(e) });
+      const random = randomFraction(world);
       await pause(redialMs(failures, e, random), closed);
     }
   }

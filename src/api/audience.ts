@@ -1,3 +1,4 @@
+import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
 import type { Position } from '../log/event.ts';
 
 /** So many readers are woken in a millisecond, on average: then they take less than half of a processor. */
@@ -9,7 +10,7 @@ export class Audience {
   /** The newest event that they may see. */
   newest: Position;
   #wokenAt = -Infinity;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
   constructor(newest: Position) {
     this.newest = newest;
@@ -25,13 +26,13 @@ export class Audience {
     const wait = this.#wokenAt + Math.floor(this.sleepers.size / wokenPerMs) - performance.now();
     if (wait <= 0) this.wakeNow();
     else
-      this.#timer = setTimeout(() => {
+      this.#timer = startTimer(() => {
         this.wakeNow();
       }, wait);
   }
 
   wakeNow(): void {
-    clearTimeout(this.#timer);
+    stopTimer(this.#timer);
     this.#timer = undefined;
     this.#wokenAt = performance.now();
     for (const wake of this.sleepers) wake();

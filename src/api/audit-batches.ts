@@ -14,7 +14,9 @@ export type AfterRefusal =
 export interface Batched {
   /** Of its text. */
   readonly bytes: number;
-  /** A `gap` stands for an event that was refused: if it is refused as well, the fault lies not in the event. */
+  /**
+   * A `gap` stands for an event that was refused: if it is refused as well, the fault lies not in the event.
+   */
   readonly form: 'whole' | 'cut' | 'gap';
 }
 
@@ -28,8 +30,9 @@ const surelyFits = 10 * 1024;
 const doubtfulTries = 8;
 
 /**
- * How many events go into the next batch. What is refused is halved until the event is found that is refused by itself;
- * what is taken is doubled. So nothing that can never be taken is sent for ever, and it stops nobody else's events.
+ * How many events go into the next batch. What is refused is halved until the event is found that is refused
+ * by itself; what is taken is doubled. So nothing that can never be taken is sent for ever, and it stops
+ * nobody else's events.
  */
 export class AuditBatches {
   #most = mostEvents;
@@ -77,8 +80,8 @@ export class AuditBatches {
 }
 
 /**
- * What a refusal says of the events: `lasting` that they are never taken, `doubtful` that it may lie in them or in the
- * server. All other codes speak of the server or of who calls it, and keep the events waiting.
+ * What a refusal says of the events: `lasting` that they are never taken, `doubtful` that it may lie in them
+ * or in the server. All other codes speak of the server or of who calls it, and keep the events waiting.
  */
 const kinds: Partial<Record<ErrorCode, 'lasting' | 'doubtful'>> = {
   bad_request: 'lasting',

@@ -5,12 +5,12 @@ import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CodedError } from '../base/errors.ts';
 import type { AuditNumbers } from '../domain/audit.ts';
-import type { AuditEvent } from '../domain/audit-event.ts';
+import { type ParsedAuditEvent, parsedAuditEvent } from '../domain/audit-event.ts';
 import { type AuditOutbox, openAuditOutbox, type OutboxOptions } from './audit-outbox.ts';
 import { type FakeWorld, fakeWorld, recordingSink } from './testing.ts';
 
 interface Sent {
-  readonly events: readonly AuditEvent[];
+  readonly events: readonly ParsedAuditEvent[];
   readonly numbered?: AuditNumbers;
 }
 
@@ -41,14 +41,15 @@ const open = async (): Promise<AuditOutbox> => {
   opened.push(outbox);
   return outbox;
 };
-const event = (n: number): AuditEvent => ({
-  event: 'exec',
-  code: 'T3002I',
-  uid: world.uuid(),
-  time: world.now(),
-  ei: 0,
-  n,
-});
+const event = (n: number): ParsedAuditEvent =>
+  parsedAuditEvent.parse({
+    event: 'exec',
+    code: 'T3002I',
+    uid: world.uuid(),
+    time: world.now(),
+    ei: 0,
+    n,
+  });
 const delivered = (outbox: AuditOutbox) =>
   vi.waitFor(() => {
     expect(outbox.pending()).toBe(0);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CodedError } from '../base/errors.ts';
-import type { AuditEvent } from '../domain/audit-event.ts';
+import { type ParsedAuditEvent, parsedAuditEvent } from '../domain/audit-event.ts';
 import { type AuditOutbox, openAuditOutbox, type OutboxOptions } from './audit-outbox.ts';
 import { type FakeAuth, fakeAuth, never, unavailable } from './audit-outbox-testing.ts';
 import { type FakeWorld, fakeWorld, recordingSink } from './testing.ts';
@@ -12,15 +12,16 @@ let directory: string;
 let world: FakeWorld;
 const opened: AuditOutbox[] = [];
 
-const event = (n: number, extra: object = {}): AuditEvent => ({
-  event: 'exec',
-  code: 'T3002I',
-  uid: world.uuid(),
-  time: world.now(),
-  ei: 0,
-  n,
-  ...extra,
-});
+const event = (n: number, extra: object = {}): ParsedAuditEvent =>
+  parsedAuditEvent.parse({
+    event: 'exec',
+    code: 'T3002I',
+    uid: world.uuid(),
+    time: world.now(),
+    ei: 0,
+    n,
+    ...extra,
+  });
 const open = async (auth: FakeAuth): Promise<AuditOutbox> => {
   const outbox = await openAuditOutbox({
     directory: join(directory, 'spool'),
@@ -96,11 +97,11 @@ describe('an event that auth refuses for good', () => {
 });
 
 describe('what an auth server does not take as it is', () => {
-  const bytesOf = (events: AuditEvent[]): number => Buffer.byteLength(JSON.stringify(events));
-  const emitAll = async (outbox: AuditOutbox, events: readonly AuditEvent[]): Promise<void> => {
+  const bytesOf = (events: ParsedAuditEvent[]): number => Buffer.byteLength(JSON.stringify(events));
+  const emitAll = async (outbox: AuditOutbox, events: readonly ParsedAuditEvent[]): Promise<void> => {
     for (const one of events) await outbox.emit(one);
   };
-  const long = (n: number): AuditEvent => event(n, { command: '字'.repeat(5_000) });
+  const long = (n: number): ParsedAuditEvent => event(n, { command: '字'.repeat(5_000) });
 
   it('is sent in batches whose bytes are counted as the log counts them', async () => {
     const auth = fakeAuth();

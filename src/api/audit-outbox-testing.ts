@@ -1,23 +1,23 @@
 import { CodedError } from '../base/errors.ts';
-import type { AuditEvent } from '../domain/audit-event.ts';
+import type { ParsedAuditEvent } from '../domain/audit-event.ts';
 
 /** An auth service in which a test decides what becomes of each batch. */
 export interface FakeAuth {
-  readonly batches: AuditEvent[][];
+  readonly batches: ParsedAuditEvent[][];
   /** `n` of each event that was stored. */
   stored(): unknown[];
-  answer(events: AuditEvent[]): Promise<void>;
+  answer(events: ParsedAuditEvent[]): Promise<void>;
   call(operation: unknown, input: unknown): Promise<object>;
 }
 
 export function fakeAuth(): FakeAuth {
-  const batches: AuditEvent[][] = [];
+  const batches: ParsedAuditEvent[][] = [];
   const fake: FakeAuth = {
     batches,
     stored: () => batches.flat().map((event) => event['n']),
     answer: () => Promise.resolve(),
     call: async (_operation, input) => {
-      const { events } = input as { events: AuditEvent[] };
+      const { events } = input as { events: ParsedAuditEvent[] };
       await fake.answer(events);
       batches.push(events);
       return { position: 1 };

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { AuditEvent } from '../domain/audit-event.ts';
+import { type ParsedAuditEvent, parsedAuditEvent } from '../domain/audit-event.ts';
 import { type AuditOutbox, openAuditOutbox, type OutboxOptions } from './audit-outbox.ts';
 import { type FakeAuth, fakeAuth, never, unavailable } from './audit-outbox-testing.ts';
 import { type FakeWorld, fakeWorld, recordingSink } from './testing.ts';
@@ -23,15 +23,16 @@ let world: FakeWorld;
 let sink: ReturnType<typeof recordingSink>;
 const opened: AuditOutbox[] = [];
 
-const event = (n: number, extra: object = {}): AuditEvent => ({
-  event: 'exec',
-  code: 'T3002I',
-  uid: world.uuid(),
-  time: world.now(),
-  ei: 0,
-  n,
-  ...extra,
-});
+const event = (n: number, extra: object = {}): ParsedAuditEvent =>
+  parsedAuditEvent.parse({
+    event: 'exec',
+    code: 'T3002I',
+    uid: world.uuid(),
+    time: world.now(),
+    ei: 0,
+    n,
+    ...extra,
+  });
 const open = async (auth: FakeAuth, extra: Partial<OutboxOptions> = {}): Promise<AuditOutbox> => {
   const outbox = await openAuditOutbox({
     directory: join(directory, 'spool'),
@@ -100,12 +101,6 @@ describe('emitting an audit event', () => {
     await vi.waitFor(() => {
       expect(auth.stored()).toEqual([1, 2, 3]);
     });
-  });
-
-  it('refuses what is no audit event at once', async () => {
-    const outbox = await open(fakeAuth());
-    await expect(outbox.emit({ ...event(1), uid: 'x' })).rejects.toMatchObject({ code: 'bad_request' });
-    expect(outbox.pending()).toBe(0);
   });
 
   it('cuts a long text and says so', async () => {
@@ -226,7 +221,7 @@ describe('starting again', () => {
     });
     await outbox.close();
     expect(readdirSync(spool)).toEqual(strange);
-    expect(sink.lines.filter((line) => line.includes('is no file'))).toHaveLength(3);
+    expect(sink.lines.filter((line) => line.includes('is not a file'))).toHaveLength(3);
   });
 
   it('puts aside a record that nobody here wrote, and delivers the others', async () => {

@@ -1,31 +1,43 @@
-import { backoffMs, pause } from '../base/backoff.ts';
+import { backoffMs, pause, randomFraction } from '../base/backoff.ts';
 import { minute } from '../base/duration.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
+import { startTicker, stopTimer, type Timer } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
-import type { AuditNumbers } from '../domain/audit.ts';
-import { type AuditEvent, auditEvent } from '../domain/audit-event.ts';
+import type { ParsedAuditEvent } from '../domain/audit-event.ts';
+import { type AuditClaim, ordinaryClaim } from './audit-claim.ts';
 import { AuditBatches } from './audit-batches.ts';
 import type { AuthClient } from './client.ts';
 import { fitEvent, gapFor, jsonBytes } from './fit-event.ts';
-import { emitAudit } from './operations.ts';
+import { emitAudit } from './operations/audit.ts';
 import { type RefusedEvents, refusedEvents } from './refused-events.ts';
-import { numberKey, openSpool, type Spool, type Spooled } from './spool.ts';
-import { issuesOf, jsonOrUndefined } from './wire-errors.ts';
+import { openSpool, type Spool, type Spooled } from './spool.ts';
+import { type DiskState, SpoolDisk } from './spool-disk.ts';
+import { type KeptEvent, SpoolWriter } from './spool-writer.ts';
+import { checkEvent, eventIn, isInMemory, numbersOf, sameLife } from './spooled-events.ts';
 
-/** Audit events on their way to the auth service: on disk before anyone goes on, delivered in order, never dropped. */
+/**
+ * Audit events on their way to the auth service: on disk before anyone goes on, delivered in order, never
+ * dropped.
+ */
 export interface AuditOutbox {
   /**
-   * Durable in the spool when it resolves. While the spool is full it waits: that is the back-pressure on the session.
-   * Texts of more than 16 KB are cut, and the event says so (`fitEvent`); of one that is too large all the same a `gap`
-   * is stored.
-   * @throws CodedError `bad_request` for what is no audit event, `no_space` or `unavailable` when the disk does not take it.
+   * Durable in the spool when it resolves. While the spool is full it waits: that is the back-pressure on the
+   * session. Texts of more than 16 KB are cut, and the event says so (`fitEvent`); of one that is too large
+   * all the same a `gap` is stored. With a claim it may find a place where there is none for others: in what
+   * the spool has set aside, in memory, or at the auth service, of which it is then as durable.
+   * @throws CodedError `no_space` or `unavailable` when the disk does not take it; `unavailable` also when
+   *   the auth service may have taken it and did not say so in time.
    */
-  emit(event: AuditEvent): Promise<void>;
+  emit(event: ParsedAuditEvent, claim?: AuditClaim): Promise<void>;
+  /** Whether the disk takes what is written to the spool. */
+  disk(): DiskState;
   /** How many events the auth service does not have yet. */
   pending(): number;
-  /** How many could not be stored, and were told as a `gap`; they lie in `refused.ndjson` beside the spool. */
+  /**
+   * How many could not be stored, and were told as a `gap`; they lie in `refused.ndjson` beside the spool.
+   */
   refused(): number;
   trouble(): string | undefined;
   /** What is not delivered stays on disk for the next start. */
@@ -43,14 +55,16 @@ export interface OutboxOptions {
   readonly maxPendingBytes?: number;
   /** At close, a healthy link gets so long to take what waits. */
   readonly drainMs?: number;
+  /** File space that is set aside for events with a claim, when the disk is full. */
+  readonly reserveBytes?: number;
+  /** So long at most is waited for the auth service, where it has to take what no disk took. */
+  readonly confirmMs?: number;
 }
 
 /** The log takes events of 64 KB, with what it wraps them in. */
 const usual = { event: 60 * 1024, text: 16 * 1024 };
 /** Where an auth server does not even take that. */
 const least = { event: 8 * 1024, text: 2 * 1024 };
-/** Writes of so many callers share one fsync. */
-const groupEvents = 256;
 /** Adopting what processes left that have ended since we began. */
 const adoptEveryMs = 15_000;
 const backoff = { baseMs: 250, maxMs: 10_000 };
@@ -58,22 +72,22 @@ const backoff = { baseMs: 250, maxMs: 10_000 };
 const longestWaitMs = minute;
 const askedToWaitMs = (e: unknown): number => (isCoded(e) ? (e.retryAfterMs ?? 0) : 0);
 
-/** `cut` and `gap` stand for the record in the spool; after a crash that one is sent again, and ends as the same event. */
-interface Waiting extends Spooled {
+/**
+ * `cut` and `gap` stand for the record in the spool; after a crash that one is sent again, and ends as the
+ * same event.
+ */
+interface Waiting extends KeptEvent {
   readonly form: 'whole' | 'cut' | 'gap';
+  /** Its text is that of an event, for certain: it was emitted here, or parsed when it was first sent. */
+  checked: boolean;
 }
-const whole = (records: readonly Spooled[]): Waiting[] =>
-  records.map((record) => ({ ...record, form: 'whole' }));
-
-interface Queued {
-  readonly text: string;
-  readonly resolve: () => void;
-  readonly reject: (e: unknown) => void;
-}
+const asFound = (records: readonly Spooled[]): Waiting[] =>
+  records.map((record) => ({ ...record, form: 'whole', checked: false }));
 
 export async function openAuditOutbox(options: OutboxOptions): Promise<AuditOutbox> {
   const unique = Buffer.from(options.world.randomBytes(4)).toString('hex');
-  const { spool, found, adopt } = await openSpool(options.directory, unique, options.sink);
+  const { directory, sink, reserveBytes } = options;
+  const { spool, found, adopt } = await openSpool(directory, unique, sink, reserveBytes);
   if (found.length > 0)
     options.sink.info('audit events of an earlier run are delivered now', { count: found.length });
   return new Outbox(options, { spool, adopt }, found);
@@ -83,18 +97,20 @@ class Outbox implements AuditOutbox {
   readonly #options: OutboxOptions;
   readonly #spool: Spool;
   readonly #waiting: Waiting[];
-  readonly #queue: Queued[] = [];
   readonly #closed = new AbortController();
   readonly #sender: Promise<void>;
   #bytes = 0;
-  #writing: Promise<void> | undefined;
   #wake: () => void = () => undefined;
   /** Called when nothing waits any more, or cannot be delivered now. */
   #settled: () => void = () => undefined;
   #away: { since: Instant; reason: string } | undefined;
   readonly #refused: RefusedEvents;
   readonly #batches = new AuditBatches();
-  readonly #adopting: NodeJS.Timeout;
+  readonly #adopting: Timer;
+  readonly #disk: SpoolDisk;
+  readonly #writer: SpoolWriter;
+  /** Ends the pause of the sender. */
+  #hurry: () => void = () => undefined;
 
   constructor(
     options: OutboxOptions,
@@ -103,36 +119,50 @@ class Outbox implements AuditOutbox {
   ) {
     this.#options = options;
     this.#spool = spool;
-    this.#adopting = setInterval(() => void this.#adopt(adopt), adoptEveryMs);
+    this.#adopting = startTicker(() => void this.#adopt(adopt), adoptEveryMs);
     this.#adopting.unref();
-    this.#waiting = whole(found);
+    this.#waiting = asFound(found);
     for (const one of found) this.#bytes += one.bytes;
     this.#refused = refusedEvents(options.directory);
+    this.#disk = new SpoolDisk(options);
+    this.#writer = new SpoolWriter({
+      ...options,
+      spool,
+      disk: this.#disk,
+      waiting: () => this.#waiting,
+      waitingBytes: () => this.#bytes,
+      keep: (written) => {
+        this.#keep(written);
+      },
+      sendAtOnce: () => {
+        this.#hurry();
+      },
+      away: () => this.#away?.reason,
+    });
     this.#sender = this.#send();
   }
 
-  async emit(event: AuditEvent): Promise<void> {
+  async emit(event: ParsedAuditEvent, claim: AuditClaim = ordinaryClaim): Promise<void> {
     if (this.#closed.signal.aborted) throw new CodedError('unavailable', 'the audit spool is closed');
-    const parsed = auditEvent.safeParse(event);
-    if (!parsed.success) throw new CodedError('bad_request', `not an audit event: ${issuesOf(parsed.error)}`);
-    const text = JSON.stringify(fitEvent(parsed.data, usual) ?? (await this.#tooLarge(parsed.data)));
-    await new Promise<void>((resolve, reject) => {
-      this.#queue.push({ text, resolve, reject });
-      this.#write();
-    });
+    const text = JSON.stringify(fitEvent(event, usual) ?? (await this.#tooLarge(event)));
+    await this.#writer.write(text, claim);
   }
 
   pending(): number {
-    return this.#waiting.length + this.#queue.length;
+    return this.#waiting.length + this.#writer.queued();
   }
 
   refused(): number {
     return this.#refused.count();
   }
 
+  disk(): DiskState {
+    return this.#disk.state();
+  }
+
   trouble(): string | undefined {
     const waits = `${this.pending()} audit events wait`;
-    const full = this.#room() ? '' : '; the spool is full, so sessions wait too';
+    const full = this.#writer.room() ? '' : '; the spool is full, so sessions wait too';
     if (this.#away)
       return `${waits} for the auth server since ${this.#away.since}: ${this.#away.reason}${full}`;
     return full === '' ? undefined : `${waits}${full}`;
@@ -140,7 +170,7 @@ class Outbox implements AuditOutbox {
 
   async close(): Promise<void> {
     if (this.#closed.signal.aborted) return;
-    clearInterval(this.#adopting);
+    stopTimer(this.#adopting);
     if (!this.#away && this.pending() > 0) {
       const settled = new AbortController();
       this.#settled = () => {
@@ -150,10 +180,9 @@ class Outbox implements AuditOutbox {
     }
     this.#closed.abort();
     this.#wake();
-    for (const { reject } of this.#queue.splice(0))
-      reject(new CodedError('unavailable', 'the audit spool was closed before there was room'));
+    this.#writer.refuseQueued();
     await this.#sender;
-    await this.#writing;
+    await this.#writer.close();
     await this.#spool.close();
   }
 
@@ -165,7 +194,7 @@ class Outbox implements AuditOutbox {
       this.#options.sink.info('audit events of a process that has ended are delivered now', {
         count: found.length,
       });
-      this.#waiting.push(...whole(found));
+      this.#waiting.push(...asFound(found));
       for (const one of found) this.#bytes += one.bytes;
       this.#wake();
     } catch (e) {
@@ -173,33 +202,10 @@ class Outbox implements AuditOutbox {
     }
   }
 
-  #room(): boolean {
-    const { maxPending, maxPendingBytes = 32 * 1024 * 1024 } = this.#options;
-    return this.#waiting.length < maxPending && this.#bytes < maxPendingBytes;
-  }
-
-  #write(): void {
-    this.#writing ??= this.#writeGroups().finally(() => {
-      this.#writing = undefined;
-      // Room may have been made after the loop looked for it.
-      if (this.#queue.length > 0 && this.#room()) this.#write();
-    });
-  }
-
-  async #writeGroups(): Promise<void> {
-    while (this.#queue.length > 0 && this.#room()) {
-      const room = Math.min(groupEvents, this.#options.maxPending - this.#waiting.length);
-      const group = this.#queue.splice(0, room);
-      try {
-        const written = await this.#spool.write(group.map((one) => one.text));
-        this.#waiting.push(...whole(written));
-        for (const one of written) this.#bytes += one.bytes;
-        for (const one of group) one.resolve();
-        this.#wake();
-      } catch (e) {
-        for (const one of group) one.reject(e);
-      }
-    }
+  #keep(written: readonly KeptEvent[]): void {
+    this.#waiting.push(...written.map((one) => ({ ...one, form: 'whole' as const, checked: true })));
+    for (const one of written) this.#bytes += one.bytes;
+    this.#wake();
   }
 
   async #send(): Promise<void> {
@@ -224,14 +230,28 @@ class Outbox implements AuditOutbox {
         if (await this.#afterRefusal(batch, e)) continue;
         failures++;
         this.#failed(messageOf(e));
-        const random = (this.#options.world.randomBytes(1)[0] ?? 0) / 256;
+        const random = randomFraction(this.#options.world);
         const waitMs = backoffMs(failures, backoff.baseMs, backoff.maxMs, random);
-        await pause(Math.max(waitMs, Math.min(longestWaitMs, askedToWaitMs(e))), signal);
+        await this.#rest(Math.max(waitMs, Math.min(longestWaitMs, askedToWaitMs(e))));
       }
     }
   }
 
+  /** Until the time is over, or something is to be sent at once. */
+  async #rest(ms: number): Promise<void> {
+    const hurry = new AbortController();
+    this.#hurry = () => {
+      hurry.abort();
+    };
+    await pause(ms, AbortSignal.any([this.#closed.signal, hurry.signal]));
+  }
+
   async #deliver(batch: readonly Waiting[]): Promise<void> {
+    for (const one of batch)
+      if (!one.checked) {
+        checkEvent(one);
+        one.checked = true;
+      }
     await this.#options.client.call(emitAudit, {
       events: batch.map(eventIn),
       numbered: numbersOf(batch),
@@ -261,13 +281,13 @@ class Outbox implements AuditOutbox {
     const { sink, world } = this.#options;
     const cut = next === 'too large' && only.form === 'whole' ? fitEvent(eventIn(only), least) : undefined;
     if (cut !== undefined) {
-      sink.warn('the auth server takes no audit event of this size, it is cut', {
+      sink.warn('the auth server takes no audit event of this size: it is cut', {
         reason,
         bytes: only.bytes,
       });
       this.#standIn(only, cut, 'cut');
     } else if (only.form === 'gap') {
-      sink.error('the auth server does not even take that there is a gap in the audit', {
+      sink.error('the auth server does not even take the event that reports a gap in the audit', {
         reason,
         event: only.text,
       });
@@ -278,23 +298,26 @@ class Outbox implements AuditOutbox {
     }
   }
 
-  #standIn(only: Waiting, event: AuditEvent, form: 'cut' | 'gap'): void {
+  #standIn(only: Waiting, event: ParsedAuditEvent, form: 'cut' | 'gap'): void {
     const text = JSON.stringify(event);
     const bytes = Buffer.byteLength(text);
     this.#bytes += bytes - only.bytes;
-    this.#waiting[0] = { ...only, text, bytes, form };
+    this.#waiting[0] = { ...only, text, bytes, form, checked: true };
   }
 
   async #done(batch: readonly Waiting[]): Promise<void> {
     this.#waiting.splice(0, batch.length);
-    for (const one of batch) this.#bytes -= one.bytes;
-    this.#write();
-    await this.#spool.taken(batch);
+    for (const one of batch) {
+      this.#bytes -= one.bytes;
+      one.delivered?.();
+    }
+    this.#writer.roomAgain();
+    await this.#spool.taken(batch.filter((one) => !isInMemory(one)));
     if (this.pending() === 0) this.#settled();
   }
 
   /** Answers what is stored instead. */
-  async #tooLarge(event: AuditEvent): Promise<AuditEvent> {
+  async #tooLarge(event: ParsedAuditEvent): Promise<ParsedAuditEvent> {
     const text = JSON.stringify(event);
     const reason = `it has ${jsonBytes(event)} bytes, and may have ${usual.event}`;
     await this.#putAside(text, reason);
@@ -303,7 +326,7 @@ class Outbox implements AuditOutbox {
 
   async #putAside(text: string, reason: string): Promise<void> {
     await this.#refused.keep(text);
-    this.#options.sink.error('an audit event cannot be stored, it is kept aside and told as a gap', {
+    this.#options.sink.error('an audit event cannot be stored: it is kept aside and reported as a gap', {
       reason,
       keptIn: this.#refused.path,
     });
@@ -311,7 +334,7 @@ class Outbox implements AuditOutbox {
 
   #failed(reason: string): void {
     if (!this.#away)
-      this.#options.sink.warn('audit events cannot be delivered, they wait on disk', { reason });
+      this.#options.sink.warn('audit events cannot be delivered: they wait on disk', { reason });
     this.#away = { since: this.#away?.since ?? this.#options.world.now(), reason };
     this.#settled();
   }
@@ -320,25 +343,6 @@ class Outbox implements AuditOutbox {
     if (this.#away) this.#options.sink.info('audit events are delivered again', { since: this.#away.since });
     this.#away = undefined;
   }
-}
-
-/** @throws CodedError `bad_request` for a record that somebody else wrote. */
-function eventIn({ text }: Spooled): AuditEvent {
-  const parsed = auditEvent.safeParse(jsonOrUndefined(text));
-  if (!parsed.success) throw new CodedError('bad_request', `not an audit event: ${issuesOf(parsed.error)}`);
-  return Object.fromEntries(Object.entries(parsed.data).filter(([key]) => key !== numberKey)) as AuditEvent;
-}
-
-/** Whether both were numbered by the same spool. */
-const sameLife = (one: Spooled, other: Spooled): boolean =>
-  one.segment.generation === other.segment.generation &&
-  (one.number === undefined) === (other.number === undefined);
-
-/** Undefined for what a release before spooled. */
-function numbersOf(batch: readonly Spooled[]): AuditNumbers | undefined {
-  const numbers = batch.map((one) => one.number).filter((one) => one !== undefined);
-  const generation = batch[0]?.segment.generation;
-  return generation === undefined || numbers.length < batch.length ? undefined : { generation, numbers };
 }
 
 /** What is in flight when the box is closed is left alone: it will be sent again, and stored once. */

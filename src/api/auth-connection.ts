@@ -3,11 +3,12 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { HostPort } from '../base/service.ts';
 import type { World } from '../base/world.ts';
 import type { Partition } from '../log/event.ts';
+import type { CurrentIdentity } from '../pki/current-identity.ts';
 import { callOperation } from './call-operation.ts';
 import type { AuthClient } from './client.ts';
 import { type Dialable, dialOneOf } from './dial-servers.ts';
 import { httpOver } from './http-over.ts';
-import { patienceMs } from './patience.ts';
+import { patienceMs, persistMs } from './patience.ts';
 import { openRemoteLog, type RemoteLog } from './remote-log.ts';
 import { authServerName, secure, type TlsMaterial, tlsServer } from './tls-dial.ts';
 
@@ -23,7 +24,10 @@ export interface ConnectionOptions {
   readonly sink: LogSink;
   /** Longest wait for an answer from one server. */
   readonly callTimeoutMs?: number;
-  /** A followed log that brings no line for so long is taken for dead. */
+  /**
+   * A followed log that brings no line for so long is taken for dead. Default 2,000; longer where the server
+   * says so.
+   */
   readonly silentMs?: number;
 }
 
@@ -31,28 +35,52 @@ export interface ConnectionOptions {
 export function connectAuth(
   options: ConnectionOptions & {
     readonly servers: readonly HostPort[];
-    readonly identity: TlsIdentityMaterial;
-    /** Opens a stream to the auth service of this process, which is asked before the servers while it serves. */
+    /**
+     * One that changes: new connections use the newest, and open ones give way to new ones without losing a
+     * call.
+     */
+    readonly identity: TlsIdentityMaterial | CurrentIdentity;
+    /**
+     * Opens a stream to the auth service of this process, which is asked before the servers while it serves.
+     */
     readonly within?: () => Duplex;
   },
 ): AuthClient {
-  const tls: TlsMaterial = {
-    key: options.identity.privateKeyPem,
-    cert: options.identity.tlsCertificatePem,
-    ca: options.identity.tlsCasPem,
-    serverName: authServerName,
-  };
-  const { within } = options;
+  const { identity, within } = options;
+  let shown = 'current' in identity ? identity.current() : identity;
+  let tls = materialOf(shown);
   const own: Dialable | undefined = within && {
     name: 'this process',
     connect: async (signal) => secure(within(), tls, signal),
   };
-  return clientOf(
-    options.servers.map((address) => tlsServer(address, tls)),
+  const client = clientOf(
+    options.servers.map((address) => tlsServer(address, () => tls)),
     options,
     own,
   );
+  if (!('current' in identity)) return client;
+  const following = identity.changes.subscribe(({ client: next }) => {
+    const before = shown;
+    shown = next;
+    tls = materialOf(next);
+    // With other authorities alone, what is open is as good as what would be dialled.
+    if (before.tlsCertificatePem !== next.tlsCertificatePem) client.dialAgain();
+  });
+  return {
+    ...client,
+    close: () => {
+      following.unsubscribe();
+      client.close();
+    },
+  };
 }
+
+const materialOf = (identity: TlsIdentityMaterial): TlsMaterial => ({
+  key: identity.privateKeyPem,
+  cert: identity.tlsCertificatePem,
+  ca: identity.tlsCasPem,
+  serverName: authServerName,
+});
 
 /** A client over streams that `openStream` opens, one for each connection: the way through a proxy. */
 export function connectAuthOver(
@@ -64,12 +92,22 @@ export function connectAuthOver(
     name: 'through the proxy',
     connect: async (signal) => secure(await openStream(), tls, signal),
   };
-  return clientOf([throughProxy], options);
+  // Twice, so that a second way is tried beside one on which nobody greets: the proxy opens that to another
+  // server.
+  return clientOf([throughProxy, { ...throughProxy }], options);
 }
 
-function clientOf(servers: readonly Dialable[], options: ConnectionOptions, own?: Dialable): AuthClient {
+/** Servers of this release send a sign of life at least three times in it. */
+const defaultSilentMs = 2_000;
+
+interface RedialingClient extends AuthClient {
+  /** Calls to come and what is followed go over new connections; a call that is under way ends on its own. */
+  dialAgain(): void;
+}
+
+function clientOf(servers: readonly Dialable[], options: ConnectionOptions, own?: Dialable): RedialingClient {
   const { world, sink } = options;
-  const dial = dialOneOf(servers, world, own);
+  const dial = dialOneOf(servers, world, { own });
   const calls = httpOver(dial, true);
   const streams = httpOver(dial, false);
   const follow = (partition: Partition): RemoteLog =>
@@ -77,12 +115,13 @@ function clientOf(servers: readonly Dialable[], options: ConnectionOptions, own?
       partition,
       get: (path, signal) => streams.send({ method: 'GET', path, signal }),
       getSnapshot: (path, signal) => calls.send({ method: 'GET', path, signal }),
-      passOver: () => {
-        dial.passOver();
+      passOver: (stream) => {
+        dial.passOver(stream);
+        calls.leave(stream);
       },
       world,
       sink,
-      silentMs: options.silentMs ?? 7_000,
+      silentMs: options.silentMs ?? defaultSilentMs,
       monotonic: () => performance.now(),
     });
   const state = follow('state');
@@ -92,9 +131,15 @@ function clientOf(servers: readonly Dialable[], options: ConnectionOptions, own?
       callOperation(calls, operation, input, world, {
         timeoutMs: options.callTimeoutMs ?? patienceMs,
         askAfter: true,
+        servers: servers.length + (own === undefined ? 0 : 1),
+        persistMs,
       }),
+    servers: () => dial.order(),
     state,
     presence,
+    dialAgain: () => {
+      for (const one of [calls, state, presence]) one.dialAgain();
+    },
     close: () => {
       state.close();
       presence.close();

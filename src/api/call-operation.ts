@@ -1,10 +1,13 @@
-import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import type { Duplex } from 'node:stream';
+import { backoffMs, pause } from '../base/backoff.ts';
+import { CodedError, type ErrorCode, isCoded, messageOf } from '../base/errors.ts';
+import { signalAfter } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
 import { type HttpClient, LostAnswer } from './http-over.ts';
 import { NoAnswerInTime } from './no-answer.ts';
 import type { InputOf, Operation, OutputOf } from './operation.ts';
-import { readRequestOutcome } from './request-outcome.ts';
-import { errorOfAnswer, issuesOf, jsonOrUndefined } from './wire-errors.ts';
+import { readRequestOutcome } from './operations/log.ts';
+import { errorOfAnswer, isAnswer, issuesOf, jsonOrUndefined } from './wire-errors.ts';
 
 export interface CallOptions {
   /** Longest wait for one server's answer. */
@@ -13,14 +16,23 @@ export interface CallOptions {
   readonly maxAnswerBytes?: number;
   /** When the answer to what cannot be repeated is lost, the same servers are asked what became of it. */
   readonly askAfter?: true;
+  /** A repeatable operation whose answer is lost is sent so often. Default: 3, or once to each server. */
+  readonly attempts?: number | undefined;
+  /** How many servers there are: each is asked before `unavailable` is the answer. Default 1. */
+  readonly servers?: number;
+  /** So long they are asked in turn while each says that it did nothing. Default 0: once each. */
+  readonly persistMs?: number;
 }
 
-/** A repeatable operation is sent so often before `unavailable` is the answer. */
-const attempts = 3;
+const usualAttempts = 3;
+/** Between two rounds of all servers. */
+const roundPause = { baseMs: 200, maxMs: 1_000 };
 
 /**
- * Calls one operation. A lost answer is asked for again when the operation is repeatable; when it is not, the error says
- * what is known of its outcome.
+ * Calls one operation. What a server surely did not carry out is asked of the next one. A lost answer is
+ * asked for again when the operation is repeatable; when it is not, the log is asked what became of it, and
+ * it is sent once more, under the same request id, when it was not done. Else the error says what is known of
+ * its outcome.
  */
 export async function callOperation<Op extends Operation>(
   http: HttpClient,
@@ -29,41 +41,131 @@ export async function callOperation<Op extends Operation>(
   world: World,
   options: CallOptions,
 ): Promise<OutputOf<Op>> {
-  const requestId = world.uuid();
-  for (let attempt = 1; ; attempt++) {
+  const call = new Call(http, operation, world, options);
+  const body = JSON.stringify(input);
+  for (;;) {
     try {
-      return await once(http, operation, JSON.stringify(input), requestId, options);
+      return await once(http, operation, body, call.requestId, options);
     } catch (e) {
-      if (!(e instanceof LostAnswer)) throw e;
-      http.forgetIdle();
-      if (operation.repeatable && attempt < attempts) continue;
-      const known = operation.repeatable ? '' : `; ${await outcomeOf(http, requestId, world, options)}`;
-      throw new CodedError(
-        'unavailable',
-        `the connection to the auth server broke during ${operation.name}: ${messageOf(e)}${known}`,
-        { cause: e },
-      );
+      await call.mayGoOn(e);
     }
   }
 }
 
-/** In words. The call may have reached another server than the one that is asked now: the log is the same. */
-async function outcomeOf(
-  http: HttpClient,
-  requestId: string,
-  world: World,
-  { askAfter, ...options }: CallOptions,
-): Promise<string> {
-  const unknown = 'whether it was done is not known';
-  if (askAfter !== true) return unknown;
-  try {
-    const { position } = await callOperation(http, readRequestOutcome, { requestId }, world, options);
-    return position === undefined
-      ? 'it was not done by now: look before trying again'
-      : `it was done (event ${position} of the log)`;
-  } catch (e) {
-    if (!isCoded(e)) throw e;
-    return unknown;
+/** Refusals of one server that say nothing of the others. */
+const passing: ReadonlySet<ErrorCode> = new Set(['unavailable', 'ambiguous']);
+const notKnown = 'whether it was done is not known';
+
+/** One call, through its attempts. */
+class Call {
+  readonly requestId: string;
+  readonly #http: HttpClient;
+  readonly #operation: Operation;
+  readonly #world: World;
+  readonly #options: CallOptions;
+  readonly #began = performance.now();
+  #lost = 0;
+  #refused = 0;
+  #sentAgain = false;
+
+  constructor(http: HttpClient, operation: Operation, world: World, options: CallOptions) {
+    this.#http = http;
+    this.#operation = operation;
+    this.#world = world;
+    this.#options = options;
+    this.requestId = world.uuid();
+  }
+
+  /** Resolves when it may be sent once more. @throws what the caller is to know otherwise. */
+  async mayGoOn(e: unknown): Promise<void> {
+    const { repeatable } = this.#operation;
+    if (e instanceof LostAnswer) {
+      this.#http.leave(e.stream);
+      if (repeatable) this.#askAgain(e);
+      else await this.#settle(e, this.#brokeDuring(e));
+      return;
+    }
+    const { error, stream } = e instanceof Refused ? e : { error: e, stream: undefined };
+    if (!isCoded(error) || !isAnswer(error) || !passing.has(error.code)) {
+      if (this.#sentAgain && isCoded(error)) await this.#refuseIfDone(error);
+      throw error;
+    }
+    if (repeatable || error.outcome === 'nothing') await this.#goToNext(error, stream);
+    else if (error.outcome === 'unknown') {
+      this.#http.leave(stream);
+      await this.#settle(error, error.message);
+    } else throw error;
+  }
+
+  #askAgain(e: LostAnswer): void {
+    this.#lost++;
+    const { servers = 1, attempts = Math.max(usualAttempts, servers) } = this.#options;
+    if (this.#lost >= attempts) throw this.#failure(this.#brokeDuring(e), e);
+  }
+
+  async #goToNext(error: CodedError, stream: Duplex | undefined): Promise<void> {
+    const { servers = 1, persistMs = 0 } = this.#options;
+    this.#http.leave(stream);
+    this.#refused++;
+    const rounds = Math.floor(this.#refused / servers);
+    if (this.#refused % servers !== 0) return;
+    const waitMs = backoffMs(rounds, roundPause.baseMs, roundPause.maxMs, 1);
+    if (performance.now() - this.#began + waitMs > (this.#operation.untended ? 0 : persistMs)) throw error;
+    await pause(waitMs);
+  }
+
+  /**
+   * What was sent again may be refused because the first one was carried out after all. @throws CodedError
+   * then.
+   */
+  async #refuseIfDone(cause: CodedError): Promise<void> {
+    const outcome = await this.#outcome();
+    if (outcome !== 'not done' && outcome !== notKnown)
+      throw this.#failure(`an auth server was lost during ${this.#operation.name}; ${outcome}`, cause);
+  }
+
+  /** What cannot be repeated may have been carried out: the log knows. */
+  async #settle(cause: unknown, what: string): Promise<void> {
+    const outcome = await this.#outcome();
+    if (outcome === 'not done' && !this.#sentAgain) {
+      this.#sentAgain = true;
+      return;
+    }
+    const known = outcome === 'not done' ? 'it was not done by now: look before trying again' : outcome;
+    throw this.#failure(`${what}; ${known}`, cause);
+  }
+
+  /** The call may have reached another server than the one that is asked now: the log is the same. */
+  async #outcome(): Promise<string> {
+    const { askAfter, ...options } = this.#options;
+    if (askAfter !== true) return notKnown;
+    try {
+      const asked = { requestId: this.requestId };
+      const { position } = await callOperation(this.#http, readRequestOutcome, asked, this.#world, options);
+      return position === undefined ? 'not done' : `it was done (event ${position} of the log)`;
+    } catch (e) {
+      if (!isCoded(e)) throw e;
+      return notKnown;
+    }
+  }
+
+  #brokeDuring(e: LostAnswer): string {
+    return `the connection to the auth server broke during ${this.#operation.name}: ${messageOf(e)}`;
+  }
+
+  #failure(message: string, cause: unknown): CodedError {
+    return new CodedError('unavailable', message, { cause });
+  }
+}
+
+/** A server's refusal, and the connection over which it came. */
+class Refused extends Error {
+  readonly error: CodedError;
+  readonly stream: Duplex | undefined;
+  constructor(error: CodedError, stream: Duplex | undefined) {
+    super(error.message);
+    this.error = error;
+    this.stream = stream;
   }
 }
 
@@ -74,9 +176,10 @@ async function once<Op extends Operation>(
   requestId: string,
   options: CallOptions,
 ): Promise<OutputOf<Op>> {
-  const deadline = AbortSignal.timeout(options.timeoutMs);
+  const deadline = signalAfter(options.timeoutMs);
   let status: number;
   let answer: string;
+  let stream: Duplex | undefined;
   try {
     const response = await http.send({
       method: 'POST',
@@ -85,15 +188,18 @@ async function once<Op extends Operation>(
       headers: { 'x-request-id': requestId },
       signal: deadline,
     });
+    stream = response.socket;
     status = response.statusCode ?? 0;
     answer = await textOf(response, options.maxAnswerBytes ?? Infinity);
   } catch (e) {
     if (e instanceof CodedError) throw e;
-    if (!deadline.aborted) throw new LostAnswer(messageOf(e), { cause: e });
-    const silence = new NoAnswerInTime(`no answer within ${options.timeoutMs} ms`);
-    throw new LostAnswer(silence.message, { cause: silence });
+    const sentOver = e instanceof LostAnswer ? e.stream : stream;
+    const silence = deadline.aborted
+      ? new NoAnswerInTime(`no answer within ${options.timeoutMs} ms`)
+      : undefined;
+    throw new LostAnswer(messageOf(silence ?? e), { cause: silence ?? e, stream: sentOver });
   }
-  if (status !== 200) throw errorOfAnswer(status, answer);
+  if (status !== 200) throw new Refused(errorOfAnswer(status, answer), stream);
   const output = operation.output.safeParse(jsonOrUndefined(answer));
   if (!output.success)
     throw new CodedError(

@@ -8,18 +8,31 @@ import type { InputOf, Operation, OutputOf } from './operation.ts';
  */
 export interface AuthClient {
   /**
-   * @throws CodedError with the server's code; `unavailable` when no auth server answers (which ones were tried, and why).
+   * @throws CodedError with the server's code; `unavailable` when no auth server answers (which ones were
+   *   tried, and why).
    */
   call<Op extends Operation>(operation: Op, input: InputOf<Op>): Promise<OutputOf<Op>>;
-  /** The state and presence partitions, filtered to what this caller may see. Reconnects by itself; never errors but `cursor_too_old`. */
+  /**
+   * The state and presence partitions, filtered to what this caller may see. Reconnects by itself; never
+   * errors but `cursor_too_old`.
+   */
   readonly state: Followable & Connected;
   readonly presence: Followable & Connected;
+  /**
+   * Addresses of the auth servers, in the order in which they would be tried now: the one that serves first.
+   */
+  servers(): readonly string[];
   close(): void;
 }
 
 export interface Connected {
   /** `since` is when the last answer came, in ms of a monotonic clock. */
   connection(): { status: 'connected' } | { status: 'away'; since: number; reason: string };
+  /**
+   * For how many milliseconds what is followed here may be out of date: since when the server that was
+   * followed last held all that its store had. Infinity before one has told.
+   */
+  ageMs(): number;
   /** Last position known to exist at the server. */
   headSeen(): Position;
 }

@@ -89,7 +89,7 @@ describe('dialling one of several servers', () => {
       serves ? Promise.resolve(stream()) : Promise.reject(new Error('ended')),
     );
     const servers = [up('a')];
-    const dial = dialOneOf(servers, fakeWorld(), own);
+    const dial = dialOneOf(servers, fakeWorld(), { own });
     await dial(open);
     await dial(open);
     serves = false;
@@ -113,10 +113,23 @@ describe('a server that is there but cannot serve', () => {
     expect(servers.map((one) => one.dialled)).toEqual([1, 2]);
   });
 
+  it('is passed over once, however many connections say so, and by the one that does', async () => {
+    const servers = [up('a'), up('b'), up('c')];
+    const dial = dialOneOf(servers, { randomBytes: () => new Uint8Array([0]) });
+    const [first, second] = [await dial(open), await dial(open)];
+    dial.passOver(first);
+    dial.passOver(second);
+    expect(dial.order()).toEqual(['b', 'c', 'a']);
+    await dial(open);
+    // What is said late of a server that is not used any more changes nothing.
+    dial.passOver(first);
+    expect(dial.order()).toEqual(['b', 'c', 'a']);
+  });
+
   it('is passed over once when it is that of this process', async () => {
     const own = up('own');
     const servers = [up('a')];
-    const dial = dialOneOf(servers, fakeWorld(), own);
+    const dial = dialOneOf(servers, fakeWorld(), { own });
     await dial(open);
     dial.passOver();
     await dial(open);

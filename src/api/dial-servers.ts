@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { CodedError, messageOf } from '../base/errors.ts';
+import { signalAfter, startTimer, stopTimer } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
 
 /** One server that can be dialled. */
@@ -14,44 +15,67 @@ export interface Dialable {
 const allTriedWithinMs = 1_200;
 const longestHeadStartMs = 500;
 /** A server that has not finished its handshake by then does not count as there. */
-const dialTimeoutMs = 5_000;
+const usualTimeoutMs = 5_000;
 
 export interface Dial {
   (signal: AbortSignal): Promise<Duplex>;
-  /** The server that worked last is there, but cannot serve now: others are tried before it, once. */
-  passOver(): void;
+  /**
+   * The server at the other end of this connection is there, but cannot serve now: others are tried before
+   * it, until one of them cannot either. However many connections say it of one server, it is passed over
+   * once.
+   * @param stream undefined: the server that was reached last.
+   */
+  passOver(stream?: Duplex): void;
+  /** Names of the servers, in the order in which they would be tried now. */
+  order(): readonly string[];
+}
+
+export interface DialOptions {
+  /** Asked before all others each time; for what costs nothing to ask. */
+  readonly own?: Dialable | undefined;
+  /** Longest wait for one server's handshake. Default 5,000. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /**
- * Answers a function that connects to one of the servers: the one that worked last, else the others. A server gets a
- * short head start before the next is tried beside it, so one that swallows packets costs half a second.
- * Its promise is rejected with `unavailable`, saying which servers were tried and why each failed.
- * @param own is asked before all others each time; for what costs nothing to ask.
+ * Answers a function that connects to one of the servers: the one that worked last, else the others. A server
+ * gets a short head start before the next is tried beside it, so one that swallows packets costs half a
+ * second. Its promise is rejected with `unavailable`, saying which servers were tried and why each failed.
  */
 export function dialOneOf(
   servers: readonly Dialable[],
   world: Pick<World, 'randomBytes'>,
-  own?: Dialable,
+  { own, timeoutMs = usualTimeoutMs }: DialOptions = {},
 ): Dial {
   if (servers.length === 0) throw new CodedError('misconfigured', 'no auth server is configured');
-  let preferred = (world.randomBytes(1)[0] ?? 0) % servers.length;
-  let usedOwn = false;
+  const first = (world.randomBytes(1)[0] ?? 0) % servers.length;
+  /** The next to be tried first. */
+  let order = [...servers.slice(first), ...servers.slice(0, first)];
+  const reachedAt = new WeakMap<Duplex, Dialable>();
+  let last: Dialable | undefined;
   let withoutOwn = false;
+  const reached = (server: Dialable, stream: Duplex): Duplex => {
+    reachedAt.set(stream, server);
+    last = server;
+    return stream;
+  };
   const dial = async (signal: AbortSignal): Promise<Duplex> => {
     const within = withoutOwn ? undefined : await own?.connect(signal).catch(() => undefined);
-    usedOwn = within !== undefined;
     withoutOwn = false;
-    if (within !== undefined) return within;
-    const order = [...servers.slice(preferred), ...servers.slice(0, preferred)];
-    const { winner, duplex } = await race(order, signal);
-    preferred = servers.indexOf(winner);
-    return duplex;
+    if (own !== undefined && within !== undefined) return reached(own, within);
+    const asked = order;
+    const { winner, duplex } = await race(asked, signal, timeoutMs);
+    // Not where another was passed over meanwhile: that is newer.
+    if (order === asked) order = [winner, ...order.filter((one) => one !== winner)];
+    return reached(winner, duplex);
   };
-  const passOver = (): void => {
-    if (usedOwn) withoutOwn = true;
-    else preferred = (preferred + 1) % servers.length;
+  const passOver = (stream?: Duplex): void => {
+    const server = stream === undefined ? last : reachedAt.get(stream);
+    if (server === undefined) return;
+    if (server === own) withoutOwn = true;
+    else order = [...order.filter((one) => one !== server), server];
   };
-  return Object.assign(dial, { passOver });
+  return Object.assign(dial, { passOver, order: () => order.map(({ name }) => name) });
 }
 
 interface Won {
@@ -59,10 +83,10 @@ interface Won {
   readonly duplex: Duplex;
 }
 
-function race(order: readonly Dialable[], outer: AbortSignal): Promise<Won> {
+function race(order: readonly Dialable[], outer: AbortSignal, timeoutMs: number): Promise<Won> {
   const headStartMs = Math.min(longestHeadStartMs, allTriedWithinMs / order.length);
   const done = new AbortController();
-  const signal = AbortSignal.any([outer, done.signal, AbortSignal.timeout(dialTimeoutMs)]);
+  const signal = AbortSignal.any([outer, done.signal, signalAfter(timeoutMs)]);
   return new Promise((resolve, reject) => {
     const failures: string[] = [];
     let started = 0;
@@ -71,10 +95,10 @@ function race(order: readonly Dialable[], outer: AbortSignal): Promise<Won> {
       const server = order[started];
       if (settled || !server) return;
       started++;
-      const timer = setTimeout(startNext, headStartMs);
+      const timer = startTimer(startNext, headStartMs);
       server.connect(signal).then(
         (duplex) => {
-          clearTimeout(timer);
+          stopTimer(timer);
           if (settled) {
             duplex.destroy();
             return;
@@ -84,13 +108,15 @@ function race(order: readonly Dialable[], outer: AbortSignal): Promise<Won> {
           done.abort();
         },
         (e: unknown) => {
-          clearTimeout(timer);
+          stopTimer(timer);
           if (settled) return;
           failures.push(`${server.name}: ${messageOf(e)}`);
           if (failures.length === order.length) {
             settled = true;
             reject(
-              new CodedError('unavailable', `no auth server answers: ${failures.join('; ')}`, { cause: e }),
+              new CodedError('unavailable', `no auth server answers: ${[...new Set(failures)].join('; ')}`, {
+                cause: e,
+              }),
             );
           } else startNext();
         },

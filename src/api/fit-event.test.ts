@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { auditEvent, type AuditEvent } from '../domain/audit-event.ts';
+import { auditEvent, type ParsedAuditEvent, parsedAuditEvent } from '../domain/audit-event.ts';
 import { fitEvent, gapFor, jsonBytes } from './fit-event.ts';
 
-const event = (extra: object = {}): AuditEvent => ({
-  event: 'exec',
-  code: 'T3002I',
-  uid: '00000000-0000-4000-8000-000000000001',
-  time: '2026-01-01T00:00:00.000Z',
-  ei: 0,
-  ...extra,
-});
+const event = (extra: object = {}): ParsedAuditEvent =>
+  parsedAuditEvent.parse({
+    event: 'exec',
+    code: 'T3002I',
+    uid: '00000000-0000-4000-8000-000000000001',
+    time: '2026-01-01T00:00:00.000Z',
+    ei: 0,
+    ...extra,
+  });
 const bounds = { event: 8_000, text: 2_000 };
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 

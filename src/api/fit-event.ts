@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto';
-import { auditCodes } from '../domain/audit-codes.ts';
-import { auditEvent, type AuditEvent } from '../domain/audit-event.ts';
+import { catalogue } from '../domain/audit-catalogue.ts';
+import {
+  type AuditEvent,
+  completed,
+  type ParsedAuditEvent,
+  parsedAuditEvent,
+} from '../domain/audit-event.ts';
 import { jsonOrUndefined } from './wire-errors.ts';
 
 /** In bytes of the JSON text, as the log counts them. */
@@ -21,10 +26,10 @@ export const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stri
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /**
- * The event within these bounds: texts that are too long are cut in their middle, and `cut` says by the path of each how
- * many bytes it had, and their SHA-256. Undefined when no cutting of texts makes it fit.
+ * The event within these bounds: texts that are too long are cut in their middle, and `cut` says by the path
+ * of each how many bytes it had, and their SHA-256. Undefined when no cutting of texts makes it fit.
  */
-export function fitEvent(event: AuditEvent, bounds: EventBounds): AuditEvent | undefined {
+export function fitEvent(event: ParsedAuditEvent, bounds: EventBounds): ParsedAuditEvent | undefined {
   if (jsonBytes(event) <= bounds.text) return event;
   for (let text = bounds.text; text >= leastText; text = Math.floor(text / 2)) {
     const cut: Record<string, unknown> = {};
@@ -64,8 +69,8 @@ function cutText(text: string, most: number): string {
 }
 
 /**
- * The longest part that has at most `most` bytes. No character is torn in two: half of a pair takes more bytes in JSON than
- * the whole.
+ * The longest part that has at most `most` bytes. No character is torn in two: half of a pair takes more
+ * bytes in JSON than the whole.
  */
 function longest(text: string, most: number, part: (units: number) => string): string {
   let [fits, over] = [0, Math.min(text.length, most) + 1];
@@ -78,19 +83,14 @@ function longest(text: string, most: number, part: (units: number) => string): s
 }
 
 /**
- * What is stored instead of an event that cannot be: which one it was, how large, and its hash. Told twice, it is the same
- * event. `text` is what stood in the spool, whatever it is.
+ * What is stored instead of an event that cannot be: which one it was, how large, and its hash. Told twice,
+ * it is the same event. `text` is what stood in the spool, whatever it is.
  */
-export function gapFor(text: string, reason: string, now: string): AuditEvent {
-  const known = auditEvent.safeParse(jsonOrUndefined(text)).data;
+export function gapFor(text: string, reason: string, now: string): ParsedAuditEvent {
+  const known = parsedAuditEvent.safeParse(jsonOrUndefined(text)).data;
   const digest = sha256(text);
   const { event: about, time } = known ?? { event: 'unknown', time: now };
-  return {
-    event: 'gap',
-    code: auditCodes.gap,
-    uid: uuidOf(sha256(`gap ${known?.uid ?? digest}`)),
-    time,
-    ei: 0,
+  const body = catalogue.gap({
     about,
     count: 1,
     since: time,
@@ -101,7 +101,8 @@ export function gapFor(text: string, reason: string, now: string): AuditEvent {
       bytes: Buffer.byteLength(text),
       sha256: digest,
     },
-  };
+  });
+  return completed(body, { uid: uuidOf(sha256(`gap ${known?.uid ?? digest}`)), time, ei: 0 });
 }
 
 const short = (text: string): string => longest(text, leastText, (n) => text.slice(0, n));

@@ -2,7 +2,10 @@ import { CodedError } from '../base/errors.ts';
 import type { Caller, Who } from './operation.ts';
 
 /** What the guard compares with an operation's `who`. */
-export const whoOf = (caller: Caller): Who => (caller.kind === 'host' ? caller.role : caller.kind);
+export function whoOf(caller: Caller): Who {
+  if (caller.kind === 'host') return caller.role;
+  return caller.kind === 'user' && caller.administers === true ? 'operator' : caller.kind;
+}
 
 /** `user:alice`, `node:<uuid>`, … as the log's `cause.actor` has it. */
 export function actorOf(caller: Caller): string {
@@ -16,16 +19,20 @@ export function actorOf(caller: Caller): string {
   }
 }
 
+const howToAdminister =
+  ': that takes an identity that was signed for it on an auth server, "tctl auth sign --user", of a user with the role "admin"';
+
 /**
- * Lets the caller pass or throws `access_denied`. What is open to `anyone` is open to every caller that was admitted
- * at all.
+ * Lets the caller pass or throws `access_denied`. What is open to `anyone` is open to every caller that was
+ * admitted at all, and what is open to people to an operator.
  */
 export function guard(who: readonly Who[], caller: Caller, what: string): void {
-  if (who.includes('anyone') || who.includes(whoOf(caller))) return;
+  const is = whoOf(caller);
+  if (who.includes('anyone') || who.includes(is) || (is === 'operator' && who.includes('user'))) return;
   throw new CodedError(
     'access_denied',
     caller.kind === 'anyone'
       ? `${what} needs a client certificate`
-      : `${what} is not open to ${actorOf(caller)}`,
+      : `${what} is not open to ${actorOf(caller)}${is === 'user' && who.includes('operator') ? howToAdminister : ''}`,
   );
 }

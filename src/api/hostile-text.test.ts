@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { HostInfo } from '../domain/host-info.ts';
+import type { HostRecord } from '../domain/host-info.ts';
 import { roleSpec, traits } from '../domain/role-spec.ts';
-import { createUser, heartbeat, listHosts, logIn } from './operations.ts';
+import { heartbeat, listHosts } from './operations/host.ts';
+import { createUser, logIn } from './operations/user.ts';
 
-const host: HostInfo = {
+const host: HostRecord = {
   hostId: '00000000-0000-4000-8000-000000000001',
   role: 'Proxy',
   nodename: 'p1',
@@ -37,6 +38,21 @@ const evil = fc.oneof(
 );
 
 describe('what a host may say over the wire', () => {
+  it('is no other way to reach it than an address, and that is what the refusal says', () => {
+    for (const said of [{}, { address: '' }])
+      expect(
+        heartbeat.input.safeParse({
+          host: { ...host, ...said, reachability: { status: 'tunnel', proxies: [] } },
+          ttlSeconds: 60,
+        }).error?.issues,
+      ).toContainEqual(
+        expect.objectContaining({
+          path: ['host', 'reachability'],
+          message: 'auth servers of this release take only hosts that are reached at an address',
+        }),
+      );
+  });
+
   it('is what hosts say', () => {
     expect(takes({})).toBe(true);
     expect(takes({ publicAddress: '', sshPublicAddress: '' })).toBe(true);

@@ -1,6 +1,8 @@
 import { Agent, type ClientRequestArgs, type IncomingMessage, request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { CodedError, messageOf } from '../base/errors.ts';
+import { silentAfterMs, watchBeats } from './beats.ts';
+import { NoAnswerInTime } from './no-answer.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'POST';
@@ -17,41 +19,74 @@ export interface HttpClient {
    * Rejects with what `dial` threw when nothing was sent, or with a `LostAnswer`.
    */
   send(request: HttpRequest): Promise<IncomingMessage>;
-  /** Connections that nobody uses are not trusted any more: the next request dials anew. */
-  forgetIdle(): void;
+  /**
+   * The server at the other end of this connection does not serve now: others are dialled before it.
+   * Connections that nobody uses are not trusted any more: the next request dials.
+   * @param stream of the request that failed; undefined: of the server that was dialled last.
+   */
+  leave(stream: Duplex | undefined): void;
+  /** Requests to come dial; what is under way ends on its connection, which then closes. */
+  dialAgain(): void;
   close(): void;
 }
 
 /** The request may have reached the server; what became of it is not known. */
 export class LostAnswer extends Error {
   override readonly name = 'LostAnswer';
+  /** Over which the request was sent. */
+  readonly stream: Duplex | undefined;
+  constructor(message: string, options?: ErrorOptions & { readonly stream?: Duplex | undefined }) {
+    super(message, options);
+    this.stream = options?.stream;
+  }
 }
 
 /**
- * Longer than from heartbeat to heartbeat: a handshake for each would be most of what thousands of hosts cost. A client gives
- * an idle connection up before a server (which waits 150 s) does, so that no request meets the closing.
+ * Longer than from heartbeat to heartbeat: a handshake for each would be most of what thousands of hosts
+ * cost. A client gives an idle connection up before a server (which waits 150 s) does, so that no request
+ * meets the closing.
  */
 const idleMs = 90_000;
 
 class DialingAgent extends Agent {
   readonly #dial: (signal: AbortSignal) => Promise<Duplex>;
   readonly #closed = new AbortController();
+  /** Connections that are of no use for another request. */
+  readonly #outdated = new WeakSet<Duplex>();
+  #open = new Set<Duplex>();
   constructor(dial: (signal: AbortSignal) => Promise<Duplex>, keepAlive: boolean) {
     super({ keepAlive, timeout: idleMs, maxSockets: 64 });
     this.#dial = dial;
+    // After the agent's own listener, which gives the connection to a request that waits, or keeps it.
+    this.on('free', (stream: Duplex) => {
+      const isKept = Object.values(this.freeSockets).some((kept) => kept?.some((one) => one === stream));
+      if (isKept && this.#outdated.has(stream)) stream.destroy();
+    });
   }
   override createConnection(
     _options: ClientRequestArgs,
     callback?: (err: Error | null, stream: Duplex) => void,
   ): undefined {
+    const open = this.#open;
     this.#dial(this.#closed.signal).then(
-      (stream) => callback?.(null, stream),
+      (stream) => {
+        // What was dialled before the change counts as older than it, however long the handshake took.
+        if (open === this.#open) open.add(stream);
+        else this.#outdated.add(stream);
+        stream.once('close', () => open.delete(stream));
+        callback?.(null, stream);
+      },
       (e: unknown) => {
         const error = e instanceof Error ? e : new Error(String(e));
         // Node's type wants a stream even beside an error.
         callback?.(error, undefined as unknown as Duplex);
       },
     );
+  }
+  outdateAll(): void {
+    for (const stream of this.#open) this.#outdated.add(stream);
+    this.#open = new Set();
+    this.forgetIdle();
   }
   forgetIdle(): void {
     for (const sockets of Object.values(this.freeSockets))
@@ -63,7 +98,13 @@ class DialingAgent extends Agent {
   }
 }
 
-export function httpOver(dial: (signal: AbortSignal) => Promise<Duplex>, keepAlive: boolean): HttpClient {
+/** Opens a connection to a server. */
+export interface HttpDial {
+  (signal: AbortSignal): Promise<Duplex>;
+  passOver(stream?: Duplex): void;
+}
+
+export function httpOver(dial: HttpDial, keepAlive: boolean): HttpClient {
   const agent = new DialingAgent(dial, keepAlive);
   return {
     send: (wanted) =>
@@ -84,14 +125,28 @@ export function httpOver(dial: (signal: AbortSignal) => Promise<Duplex>, keepAli
         });
         // The agent's idle limit is for idle connections: a slow answer is the caller's to judge.
         outgoing.on('timeout', () => undefined);
+        let silence: NoAnswerInTime | undefined;
+        watchBeats(outgoing, () => {
+          silence = new NoAnswerInTime(`no sign of life for ${silentAfterMs} ms`);
+          outgoing.destroy(silence);
+        });
         outgoing.on('response', resolve);
         outgoing.on('error', (e) => {
-          reject(e instanceof CodedError ? e : new LostAnswer(messageOf(e), { cause: e }));
+          const lost = silence ?? (e instanceof CodedError ? undefined : e);
+          reject(
+            lost === undefined
+              ? e
+              : new LostAnswer(messageOf(lost), { cause: lost, stream: outgoing.socket ?? undefined }),
+          );
         });
         outgoing.end(body);
       }),
-    forgetIdle: () => {
+    leave: (stream) => {
+      dial.passOver(stream);
       agent.forgetIdle();
+    },
+    dialAgain: () => {
+      agent.outdateAll();
     },
     close: () => {
       agent.destroy();

@@ -9,7 +9,9 @@ import { publicKeyOf, toAuthorizedKeyLine } from '../pki/ssh-key.ts';
 import { callOperation } from './call-operation.ts';
 import { type Dialable, dialOneOf } from './dial-servers.ts';
 import { type HttpClient, httpOver } from './http-over.ts';
-import { joinHost, pingCluster, readHostAuthorities } from './operations.ts';
+import { pingCluster, readHostAuthorities } from './operations/cluster.ts';
+import { joinHost } from './operations/host.ts';
+import { isNoAnswerInTime } from './no-answer.ts';
 import { patienceMs } from './patience.ts';
 import { authServerName, type TlsMaterial, tlsServer, unverifiedServer } from './tls-dial.ts';
 import { inWords, tlsFailureOf } from './tls-failures.ts';
@@ -32,11 +34,24 @@ export interface JoinTrust {
   readonly servers: readonly HostPort[];
   /** `sha256:<hex>` */
   readonly pins: readonly string[];
-  /** Authorities (PEM) of which this machine knows already that they are the cluster's. Pins are not asked for then. */
+  /**
+   * Authorities (PEM) of which this machine knows already that they are the cluster's. Pins are not asked for
+   * then.
+   */
   readonly known?: readonly string[];
 }
 
 const limits = { timeoutMs: patienceMs, maxAnswerBytes: 1024 * 1024 };
+
+/**
+ * Where others are listed a server that does not even greet is left for them soon, and asked with all
+ * patience only when none of them could serve.
+ */
+const rounds = [
+  { greetingMs: 1_000, attempts: 1 },
+  { greetingMs: undefined, attempts: undefined },
+] as const;
+type Round = (typeof rounds)[number];
 
 /** What one server made of it. What the cluster itself answers counts for all its servers. */
 type Outcome =
@@ -44,26 +59,49 @@ type Outcome =
   | { readonly status: 'refused'; readonly e: CodedError };
 
 /**
- * Certifies this machine. Each server is tried; of each, the authorities are read over a connection that nobody checks and
- * compared with the pins, and the token is sent over a second one, which only the holder of such an authority can answer.
- * @throws CodedError `unavailable` when no server can be asked now, with why for each; what refuses this machine or its
- * trust otherwise (`errorCodes` says whether it passes by itself).
+ * Certifies this machine. Each server is tried; of each, the authorities are read over a connection that
+ * nobody checks and compared with the pins, and the token is sent over a second one, which only the holder of
+ * such an authority can answer.
+ * @throws CodedError `unavailable` when no server can be asked now, with why for each; what refuses this
+ *   machine or its trust otherwise (`errorCodes` says whether it passes by itself).
  */
 export async function joinCluster(trust: JoinTrust, joining: Joining, world: World): Promise<HostIdentity> {
-  const failures: Failure[] = [];
-  for (const server of trust.servers) {
-    const name = formatHostPort(server);
+  const failures = new Map<HostPort, CodedError>();
+  for (const { server, round } of inRounds(trust.servers, (one) => isNoAnswerInTime(failures.get(one)))) {
     try {
-      const outcome = await joinAt(server, trust, joining, world);
+      const outcome = await joinAt(server, trust, joining, { world, ...round });
       if (outcome.status === 'joined') return outcome.identity;
-      failures.push({ server: name, e: outcome.e });
+      failures.set(server, outcome.e);
       break;
     } catch (e) {
       if (!isCoded(e)) throw e;
-      failures.push({ server: name, e });
+      failures.set(server, e);
     }
   }
-  throw summary(failures);
+  throw summary([...failures].map(([server, e]) => ({ server: formatHostPort(server), e })));
+}
+
+/**
+ * Each server once, and then with more patience those that were silent. Of one alone there is nothing to
+ * hurry for.
+ */
+function* inRounds(
+  servers: readonly HostPort[],
+  wasSilent: (server: HostPort) => boolean,
+): Generator<{ readonly server: HostPort; readonly round: Round }> {
+  const [hurried, patient] = rounds;
+  if (servers.length > 1) for (const server of servers) yield { server, round: hurried };
+  for (const server of servers)
+    if (servers.length === 1 || wasSilent(server)) yield { server, round: patient };
+}
+
+/** How a server is asked. */
+interface Asking {
+  readonly world: World;
+  /** Longest wait for its greeting. Default: the usual. */
+  readonly greetingMs?: number | undefined;
+  /** As in `CallOptions`. */
+  readonly attempts?: number | undefined;
 }
 
 interface Failure {
@@ -81,8 +119,14 @@ function summary(failures: readonly Failure[]): CodedError {
   });
 }
 
-async function joinAt(server: HostPort, trust: JoinTrust, joining: Joining, world: World): Promise<Outcome> {
-  const ca = trust.known ?? (await readTrusted(server, trust.pins, world));
+async function joinAt(
+  server: HostPort,
+  trust: JoinTrust,
+  joining: Joining,
+  asking: Asking,
+): Promise<Outcome> {
+  const { world, attempts } = asking;
+  const ca = trust.known ?? (await authoritiesOf(server, trust.pins, asking));
   const { hostId, nodename, role, additionalPrincipals, key } = joining;
   const about = {
     hostId,
@@ -94,10 +138,13 @@ async function joinAt(server: HostPort, trust: JoinTrust, joining: Joining, worl
   };
   const verified = tlsServer(server, { ca, serverName: authServerName });
   try {
-    const answer = await over(verified, world, (http) =>
-      callOperation(http, joinHost, { ...about, sentAt: world.now() }, world, limits),
+    const answer = await over(verified, asking, (http) =>
+      callOperation(http, joinHost, { ...about, sentAt: world.now() }, world, { ...limits, attempts }),
     );
-    const identity: HostIdentity = { hostId, role, privateKeyPem: privateKeyPem(key), ...answer };
+    const identity: HostIdentity = {
+      ...{ hostId, role, privateKeyPem: privateKeyPem(key), ...answer },
+      askedNames: [nodename, ...additionalPrincipals],
+    };
     checkHostIdentity(identity);
     return { status: 'joined', identity };
   } catch (e) {
@@ -114,14 +161,23 @@ function believedIn({ known, pins }: JoinTrust): string {
     : 'an authority with a configured pin (while authorities are rotated, give every pin that "tctl status" prints)';
 }
 
-/** The authorities that a server claims and that may be believed. @throws CodedError as `authoritiesToTrust` */
-export async function readTrusted(
+/**
+ * The authorities that a server claims and that may be believed. @throws CodedError as `authoritiesToTrust`
+ */
+export const readTrusted = (
   server: HostPort,
   pins: readonly string[],
   world: World,
+): Promise<readonly string[]> => authoritiesOf(server, pins, { world });
+
+async function authoritiesOf(
+  server: HostPort,
+  pins: readonly string[],
+  asking: Asking,
 ): Promise<readonly string[]> {
-  const signer = await over(unverifiedServer(server), world, (http) =>
-    callOperation(http, readHostAuthorities, {}, world, limits),
+  const { world, attempts } = asking;
+  const signer = await over(unverifiedServer(server), asking, (http) =>
+    callOperation(http, readHostAuthorities, {}, world, { ...limits, attempts }),
   ).catch((e: unknown) => {
     throw inWords(e, 'anybody', world.now());
   });
@@ -132,7 +188,10 @@ export async function readTrusted(
 export type Verdict =
   | { readonly status: 'admitted' }
   | { readonly status: 'away'; readonly server: HostPort; readonly reason: string }
-  /** `stranger`: the server is none of the authorities that the identity knows; else it refused the identity itself. */
+  /**
+   * `stranger`: the server is none of the authorities that the identity knows; else it refused the identity
+   * itself.
+   */
   | {
       readonly status: 'refused';
       readonly by: 'stranger' | 'own-cluster';
@@ -140,8 +199,16 @@ export type Verdict =
       readonly reason: string;
     };
 
-/** Shows the identity to one auth server. Nothing secret goes there: the private key only signs the handshake. */
-export async function tryIdentity(server: HostPort, identity: HostIdentity, world: World): Promise<Verdict> {
+/**
+ * Shows the identity to one auth server. Nothing secret goes there: the private key only signs the handshake.
+ * @param greetingMs longest wait for its greeting; default: the usual.
+ */
+export async function tryIdentity(
+  server: HostPort,
+  identity: HostIdentity,
+  world: World,
+  greetingMs?: number,
+): Promise<Verdict> {
   const tls: TlsMaterial = {
     key: identity.privateKeyPem,
     cert: identity.tlsCertificatePem,
@@ -149,7 +216,9 @@ export async function tryIdentity(server: HostPort, identity: HostIdentity, worl
     serverName: authServerName,
   };
   try {
-    await over(tlsServer(server, tls), world, (http) => callOperation(http, pingCluster, {}, world, limits));
+    await over(tlsServer(server, tls), { world, greetingMs }, (http) =>
+      callOperation(http, pingCluster, {}, world, limits),
+    );
     return { status: 'admitted' };
   } catch (e) {
     const stranger = tlsFailureOf(e) === 'stranger';
@@ -161,8 +230,12 @@ export async function tryIdentity(server: HostPort, identity: HostIdentity, worl
 }
 
 /** Connects, acts, closes. */
-async function over<T>(server: Dialable, world: World, act: (http: HttpClient) => Promise<T>): Promise<T> {
-  const http = httpOver(dialOneOf([server], world), true);
+async function over<T>(
+  server: Dialable,
+  { world, greetingMs }: Asking,
+  act: (http: HttpClient) => Promise<T>,
+): Promise<T> {
+  const http = httpOver(dialOneOf([server], world, { timeoutMs: greetingMs }), true);
   try {
     return await act(http);
   } finally {

@@ -1,6 +1,7 @@
 import { backoffMs, pause } from '../base/backoff.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import { startTimer, stopTimer } from '../base/timers.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Followed, Position, Recorded } from '../log/event.ts';
 import { Audience } from './audience.ts';
@@ -8,24 +9,32 @@ import type { Who } from './operation.ts';
 import { RecentEvents } from './recent-events.ts';
 
 /**
- * The newest events of one partition, read from the store once for all readers. A reader that has fallen out of it
- * reads history, at its own pace.
+ * The newest events of one partition, read from the store once for all readers. A reader that has fallen out
+ * of it reads history, at its own pace.
  */
 export interface LiveTail {
   /** Position of the newest event seen. */
   head(): Position;
-  /** Undefined when it is not held, or not here yet. One at a time: what a slow reader holds is not held for it. */
+  /**
+   * Undefined when it is not held, or not here yet. One at a time: what a slow reader holds is not held for
+   * it.
+   */
   at(position: Position): Recorded | undefined;
   /** Events are held while anybody reads: until the answer is called. */
   hold(): () => void;
   /**
-   * Resolves when there is something for `who` after `after`, when `ms` have passed, when the tail fails, or when `signal`
-   * is aborted. What is for others wakes nobody; and many are not woken for each of many events, but for some of them
-   * together.
+   * Resolves when there is something for `who` after `after`, when `ms` have passed, when the tail fails, or
+   * when `signal` is aborted. What is for others wakes nobody; and many are not woken for each of many
+   * events, but for some of them together.
    */
   changed(after: Position, wait: { who: Who; ms: number; signal: AbortSignal }): Promise<void>;
-  /** Why nothing more comes at this time: readers are better off elsewhere. It tries on, and is undefined again. */
+  /**
+   * Why nothing more comes at this time: readers are better off elsewhere. It tries on, and is undefined
+   * again.
+   */
   failure(): CodedError | undefined;
+  /** Wakes every reader: something else than the log has changed. */
+  wake(): void;
   /** Another number when the log was found to have gone back: who read it before has to ask anew. */
   era(): number;
   close(): void;
@@ -88,6 +97,10 @@ class Tail implements LiveTail {
     return this.#failure;
   }
 
+  wake(): void {
+    this.#wakeAll();
+  }
+
   era(): number {
     return this.#era;
   }
@@ -104,12 +117,12 @@ class Tail implements LiveTail {
         return;
       }
       const wake = (): void => {
-        clearTimeout(timer);
+        stopTimer(timer);
         sleepers.delete(wake);
         signal.removeEventListener('abort', wake);
         resolve();
       };
-      const timer = setTimeout(wake, ms);
+      const timer = startTimer(wake, ms);
       sleepers.add(wake);
       signal.addEventListener('abort', wake);
     });
@@ -120,7 +133,10 @@ class Tail implements LiveTail {
     this.#wakeAll();
   }
 
-  /** Follows until it is closed. What fails is begun again from the head: readers take what lies between from history. */
+  /**
+   * Follows until it is closed. What fails is begun again from the head: readers take what lies between from
+   * history.
+   */
   async run(): Promise<void> {
     const { signal } = this.#closed;
     const over = (): boolean => signal.aborted;
@@ -180,7 +196,7 @@ class Tail implements LiveTail {
     const head = await this.#log.head();
     const id = this.#headId;
     const wentBack = head < this.#head || (id !== undefined && !(await this.#log.holds(this.#head, id)));
-    if (this.#failure) this.#options.sink.info('follows the log again', { position: head });
+    if (this.#failure) this.#options.sink.info('this auth server follows its log again', { position: head });
     if (wentBack) this.#era++;
     this.#failure = undefined;
     if (head !== this.#head || wentBack) this.#headId = undefined;
@@ -191,7 +207,7 @@ class Tail implements LiveTail {
 
   #fail(reason: string): void {
     if (!this.#failure)
-      this.#options.sink.warn('cannot follow the log: its readers are sent away', { reason });
+      this.#options.sink.warn('this auth server cannot follow its log: readers are sent away', { reason });
     this.#failure = new CodedError('unavailable', `this auth server cannot follow its log: ${reason}`);
     this.#wakeAll();
   }

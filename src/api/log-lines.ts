@@ -3,8 +3,8 @@ import { instant } from '../base/time.ts';
 import type { Position, Recorded } from '../log/event.ts';
 
 /**
- * A followed log is a stream of lines, one JSON object each: an event, the position up to which nothing more is for
- * this reader, a sign of life with the position of the newest event, or why the stream ends.
+ * A followed log is a stream of lines, one JSON object each: an event, the position up to which nothing more
+ * is for this reader, a sign of life with the position of the newest event, or why the stream ends.
  */
 export const logLine = z.union([
   z.object({
@@ -18,7 +18,11 @@ export const logLine = z.union([
     }),
   }),
   z.object({ position: z.number().int().nonnegative(), id: z.string().optional() }),
-  z.object({ head: z.number().int().nonnegative(), everyMs: z.number().int().positive().optional() }),
+  z.object({
+    head: z.number().int().nonnegative(),
+    everyMs: z.number().int().positive().optional(),
+    ageMs: z.number().nonnegative().optional(),
+  }),
   z.object({ error: z.object({ code: z.string(), message: z.string() }) }),
 ]);
 export type LogLine = z.infer<typeof logLine>;
@@ -42,8 +46,11 @@ export function eventLine(event: Recorded): string {
 /** @param id of the event there. */
 export const positionLine = (position: Position, id: string): string =>
   `${JSON.stringify({ position, id })}\n`;
-/** @param everyMs the next sign of life comes within this time. */
-export const headLine = (head: Position, everyMs: number): string =>
-  `{"head":${head},"everyMs":${everyMs}}\n`;
+/**
+ * @param everyMs the next sign of life comes within this time.
+ * @param ageMs so long ago the server held all that its store had.
+ */
+export const headLine = (head: Position, everyMs: number, ageMs = 0): string =>
+  `{"head":${head},"everyMs":${everyMs},"ageMs":${Math.round(ageMs)}}\n`;
 export const errorLine = (code: string, message: string): string =>
   `${JSON.stringify({ error: { code, message } })}\n`;

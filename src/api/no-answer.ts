@@ -4,8 +4,8 @@ import { isAnswer } from './wire-errors.ts';
 
 /** A server that said nothing in time: away behind a dead link, or with too much to do. It did not refuse. */
 export class NoAnswerInTime extends CodedError {
-  constructor(message = 'no answer in time') {
-    super('unavailable', message);
+  constructor(message = 'no answer in time', options?: ErrorOptions) {
+    super('unavailable', message, options);
   }
 }
 
@@ -14,12 +14,18 @@ export const isNoAnswerInTime = (e: unknown): boolean =>
   e instanceof NoAnswerInTime || (e instanceof Error && isNoAnswerInTime(e.cause));
 
 const refused = { baseMs: 200, maxMs: 5_000 };
-/** Sent away by one that cannot serve now: another may at once. While none can, thousands like us ask them all. */
+/**
+ * Sent away by one that cannot serve now: another may at once. While none can, thousands like us ask them
+ * all.
+ */
 const sentAway = { baseMs: 200, maxMs: 30_000 };
 /** They may have too much to do, and thousands like us may ask: what comes too soon only makes it worse. */
 const silent = { baseMs: 1_000, maxMs: 30_000 };
 
-/** Pause in milliseconds before servers are dialled again that failed `failures` times in a row, last with `failure`. */
+/**
+ * Pause in milliseconds before servers are dialled again that failed `failures` times in a row, last with
+ * `failure`.
+ */
 export function redialMs(failures: number, failure: unknown, random: number): number {
   const { baseMs, maxMs } = paceOf(failure);
   return backoffMs(failures, baseMs, maxMs, random);

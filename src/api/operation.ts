@@ -1,21 +1,39 @@
 import type { z } from 'zod';
+import type { Instant } from '../base/time.ts';
 import type { SystemRole } from '../domain/host-info.ts';
+import type { kindOfHost, ResourceKind, RuleVerb } from '../domain/rule-subjects.ts';
 
 /**
- * Who may call. `anyone` is a caller without a certificate. `user` is a person's certificate of this cluster whose user
- * still exists and is not locked. The machine roles are those of the host certificate.
+ * Who may call. `anyone` is a caller without a certificate. `user` is a person's certificate of this cluster
+ * whose user still exists and is not locked. `operator` is such a person who shows an identity that was
+ * signed to administer the cluster. The machine roles are those of the host certificate.
  */
-export type Who = 'anyone' | 'user' | SystemRole;
+export type Who = 'anyone' | 'user' | 'operator' | SystemRole;
 
 /** One row of the contract: the server's guard and parser and the client's types all come from it. */
 export interface Operation<I extends z.ZodType = z.ZodType, O extends z.ZodType = z.ZodType> {
   /** `subject.verb`; the path is `POST /v3/<name>`. */
   readonly name: string;
   readonly who: readonly Who[];
+  /**
+   * What a rule of a role would have to name for a person to call this; `kindOfHost` where it goes by the
+   * role of the host that the input names. The guard admits by `who` alone until roles have rules.
+   */
+  readonly resource: ResourceKind | typeof kindOfHost;
+  readonly verb: RuleVerb;
   readonly input: I;
   readonly output: O;
   /** Doing it twice is as good as once, so a client whose answer was lost asks again by itself. */
   readonly repeatable?: true;
+  /**
+   * Answered by what the server knows, also while it does not hear from its store. Default: then it refuses.
+   */
+  readonly withoutStore?: true;
+  /**
+   * Nobody sits and waits for it, and many call it: each server is asked once, and whoever calls tries again
+   * later.
+   */
+  readonly untended?: true;
 }
 
 export const operation = <I extends z.ZodType, O extends z.ZodType>(row: Operation<I, O>): Operation<I, O> =>
@@ -23,6 +41,19 @@ export const operation = <I extends z.ZodType, O extends z.ZodType>(row: Operati
 
 export type InputOf<Op extends Operation> = z.input<Op['input']>;
 export type OutputOf<Op extends Operation> = z.output<Op['output']>;
+
+/** Of the certificate by which a person calls. */
+export interface ShownCertificate {
+  /** Decimal. */
+  readonly serial: string;
+  readonly lifeId: string;
+  readonly routeToCluster: string;
+  readonly validUntil: Instant;
+  /** PEM of the authority that signed it. */
+  readonly authorityPem: string;
+  /** When its holder gave the password; undefined where it does not say. */
+  readonly loggedInAt: Instant | undefined;
+}
 
 /** Who a call comes from, as the transport proved it. */
 export type Caller =
@@ -32,6 +63,10 @@ export type Caller =
       readonly username: string;
       readonly roles: readonly string[];
       readonly address: string;
+      /** Shows an identity that was signed to administer the cluster. Default: no. */
+      readonly administers?: boolean;
+      /** What its certificate says besides. Undefined: nobody has looked. */
+      readonly certificate?: ShownCertificate;
     }
   | {
       readonly kind: 'host';
@@ -40,4 +75,8 @@ export type Caller =
       readonly address: string;
       /** Names and addresses that its certificate was made for. Undefined: nobody has looked. */
       readonly certifiedNames?: readonly string[];
+      /** Fingerprint of the key in its certificate. Undefined: nobody has looked. */
+      readonly key?: string;
+      /** Of its TLS certificate, and of its SSH twin. Undefined: nobody has looked. */
+      readonly serial?: bigint;
     };

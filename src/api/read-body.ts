@@ -2,8 +2,9 @@ import type { Context } from 'hono';
 import { CodedError } from '../base/errors.ts';
 
 /**
- * The body of a request, with a declared length or in chunks; empty when there is none. Never more than `maxBytes` are
- * taken. (Hono's own limit makes a second request around a body without a length, which the server's requests do not bear.)
+ * The body of a request, with a declared length or in chunks; empty when there is none. Never more than
+ * `maxBytes` are taken. (Hono's own limit makes a second request around a body without a length, which the
+ * server's requests do not bear.)
  * @throws CodedError `too_large`, or `bad_request` when the client broke off or its chunks are none.
  */
 export async function readBody(c: Context, maxBytes: number): Promise<string> {

@@ -1,7 +1,10 @@
 import type { World } from '../base/world.ts';
 import { type Allowance, type Balance, takeAll } from '../domain/allowance.ts';
 
-/** Which refusals of those who have proved nothing are told one by one; the rest is counted, and told together. */
+/**
+ * Which refusals of those who have proved nothing are told one by one; the rest is counted, and told
+ * together.
+ */
 export interface RefusalPace {
   /** Whether this one gets an event of its own. */
   mayTell(host: string): boolean;

@@ -7,7 +7,9 @@ import { asSpoolError } from './spool.ts';
 export interface RefusedEvents {
   readonly path: string;
   count(): number;
-  /** Durable when it resolves. @throws CodedError `no_space` or `unavailable` when the disk does not take it. */
+  /**
+   * Durable when it resolves. @throws CodedError `no_space` or `unavailable` when the disk does not take it.
+   */
   keep(text: string): Promise<void>;
 }
 

@@ -55,6 +55,43 @@ describe('an auth server that cannot follow its log', () => {
     expect(got).toEqual(['1:a', '2:b']);
   });
 
+  it('gives no place to begin from while what it reads is old', async () => {
+    const trial = await setUp(['a']);
+    trial.server.trouble = 'is 40 s behind its store';
+    const asked = trial.remote.snapshot('users.1');
+    await turn();
+    expect(trial.server.passedOver).toBeGreaterThan(0);
+    trial.server.trouble = undefined;
+    await turn(5_000);
+    expect(await asked).toEqual({ position: 2, state: { n: 1 } });
+  });
+
+  it('says how old what it reads is, on a busy log too', async () => {
+    const trial = await setUp(['a']);
+    expect(trial.remote.ageMs()).toBe(Infinity);
+    collect(trial.remote);
+    await turn(1_500);
+    expect(trial.remote.ageMs()).toBeLessThan(1_000);
+    trial.server.ageMs = 800;
+    for (let n = 0; n < 40; n++) {
+      trial.add('b');
+      await turn();
+    }
+    expect(trial.remote.ageMs()).toBeGreaterThanOrEqual(800);
+    expect(trial.remote.ageMs()).toBeLessThan(800 + 2 * 1_000);
+  });
+
+  it('is left by its followers when it does not send them away itself', async () => {
+    const trial = await setUp(['a']);
+    collect(trial.remote);
+    await turn();
+    trial.server.ageMs = 10_001;
+    await isAway(trial, 'the auth server has not heard from its store for 10001 ms');
+    expect(trial.server.passedOver).toBeGreaterThan(0);
+    trial.server.ageMs = 0;
+    await isBack(trial);
+  });
+
   it('tells those who hold more than it has that the log went back', async () => {
     const trial = await setUp(['a', 'b', 'c']);
     const ahead = collect(trial.remote);

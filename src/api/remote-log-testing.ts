@@ -108,7 +108,7 @@ export interface Trial extends TinyLog {
   sink: ReturnType<typeof recordingSink>;
   stopping: AbortController;
   tail: LiveTail;
-  server: { trouble: string | undefined; passedOver: number };
+  server: { trouble: string | undefined; passedOver: number; ageMs: number };
 }
 
 export async function setUp(
@@ -121,7 +121,7 @@ export async function setUp(
   const visible = (who: Who, event: Recorded): boolean => policy.visible(who, 'state', event);
   const tail = await openTail(tiny.log, { visible, sink: recordingSink(), maxBytes: 40_000 });
   const stopping = new AbortController();
-  const server: Trial['server'] = { trouble: undefined, passedOver: 0 };
+  const server: Trial['server'] = { trouble: undefined, passedOver: 0, ageMs: 0 };
   const app = serveOperations(
     [],
     {
@@ -130,6 +130,7 @@ export async function setUp(
       policy,
       keepAliveMs,
       trouble: () => server.trouble,
+      ageMs: () => server.ageMs,
       stopping: stopping.signal,
     },
     {

@@ -54,6 +54,19 @@ describe('following the log from afar', () => {
     expect(sink.lines.filter((line) => line.startsWith('warn'))).toHaveLength(1);
   });
 
+  it('goes on over another connection when it is to dial again, and nobody notices', async () => {
+    const { remote, add, link, sink } = await setUp(['a', 'b']);
+    const { got } = collect(remote);
+    await turn();
+    remote.dialAgain();
+    add('c');
+    await turn();
+    expect(link.paths).toEqual(['/v3/log/state?after=0', '/v3/log/state?after=2&id=e2']);
+    expect(got).toEqual(['1:a', '2:b', '3:c']);
+    expect(remote.connection()).toEqual({ status: 'connected' });
+    expect(sink.lines.filter((line) => line.startsWith('warn'))).toEqual([]);
+  });
+
   it('ends with cursor_too_old when what it needs was trimmed, or is of another log', async () => {
     const { remote, trimmed } = await setUp(['a', 'b', 'c']);
     trimmed.before = 2;
@@ -120,6 +133,7 @@ describe('reading a stored state from afar', () => {
     const snapshot = remote.snapshot('users.1');
     await turn(1_000);
     link.up = true;
+    await turn(60_000);
     expect(await snapshot).toMatchObject({ position: 2 });
   });
 });

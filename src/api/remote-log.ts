@@ -1,15 +1,18 @@
 import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { Observable, type Subscriber } from 'rxjs';
-import { pause } from '../base/backoff.ts';
+import { pause, randomFraction } from '../base/backoff.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
 import { askForPosition, askForSnapshot } from './ask-of-log.ts';
 import type { Followable } from '../log/event-log.ts';
 import type { Followed, Partition, Position } from '../log/event.ts';
 import type { Connected } from './client.ts';
-import { NoAnswerInTime, redialMs } from './no-answer.ts';
+import { LostAnswer } from './http-over.ts';
+import { isNoAnswerInTime, NoAnswerInTime, redialMs } from './no-answer.ts';
 import { logLine } from './log-lines.ts';
 import { errorOfAnswer, fromWire, isAnswer, issuesOf, jsonOrUndefined } from './wire-errors.ts';
 
@@ -19,13 +22,15 @@ export interface RemoteLogOptions {
   readonly get: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
   /** The same for an answer that ends soon. Default: `get`. */
   readonly getSnapshot?: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
-  /** The server that answered last cannot serve now: the next `get` shall try others first. */
-  readonly passOver?: () => void;
+  /**
+   * The server at the other end of this connection cannot serve now: the next `get` shall try others first.
+   */
+  readonly passOver?: (stream?: Duplex) => void;
   readonly world: Pick<World, 'randomBytes'>;
   readonly sink: LogSink;
   /**
-   * A link that brings no line for so long is dead. The server sends one every 2 s; where it said that it sends them less
-   * often, a link is dead when three have not come.
+   * A link that brings no line for so long is dead; where the server said that it sends signs of life less
+   * often, when three have not come.
    */
   readonly silentMs: number;
   /** Milliseconds of a clock that is never set. */
@@ -33,6 +38,8 @@ export interface RemoteLogOptions {
 }
 
 export interface RemoteLog extends Followable, Connected {
+  /** Goes on over new connections, from where it is: no reader notices. */
+  dialAgain(): void;
   /** Completes every reader. */
   close(): void;
 }
@@ -42,6 +49,10 @@ const maxLineChars = 1024 * 1024;
 
 /** So many signs of life that do not come are no accident. */
 const missedSigns = 3;
+/**
+ * A server that is so far behind its store is left for another. It sends its followers away by then itself.
+ */
+const longestAgeMs = 10_000;
 
 /** One stream from the server and the readers that are all at its position. */
 interface Upstream {
@@ -51,12 +62,16 @@ interface Upstream {
   readonly readers: Set<Subscriber<Followed>>;
   readonly gone: AbortController;
   silentMs: number;
+  /** Of the server that is followed now. */
+  stream: Duplex | undefined;
+  /** Aborted when another connection is to take the place of the one that is used. */
+  dialAgain: AbortController;
 }
 
 /**
- * A partition of the log at the auth servers. Readers at the same position share a stream, and streams that meet are
- * joined, so a host with many views holds one. After a break a stream goes on from its last position, after a random
- * pause: what was read is never read again.
+ * A partition of the log at the auth servers. Readers at the same position share a stream, and streams that
+ * meet are joined, so a host with many views holds one. After a break a stream goes on from its last
+ * position, after a random pause: what was read is never read again.
  */
 export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   const upstreams = new Set<Upstream>();
@@ -64,6 +79,8 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   let head: Position = 0;
   let since = options.monotonic();
   let away: string | undefined = 'not connected yet';
+  /** Up to when, by the clock here, what came is known to be all there was. */
+  let currentAsOf = -Infinity;
   /** Whoever opens many views at once reads their snapshots one after the other, over one connection. */
   let reading: Promise<unknown> = Promise.resolve();
   /** Those who want to know the newest position that a server tells from now on. */
@@ -71,15 +88,19 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
 
   const alive = (): void => {
     since = options.monotonic();
-    if (away !== undefined) options.sink.info('follows the auth server', { partition: options.partition });
+    if (away !== undefined)
+      options.sink.info('this service follows the log at the auth server', { partition: options.partition });
     away = undefined;
   };
   const broken = (reason: string): void => {
     if (away === undefined)
-      options.sink.warn('lost the auth server, goes on with what is known', {
-        partition: options.partition,
-        reason,
-      });
+      options.sink.warn(
+        'the connection to the auth server was lost: this service goes on with what it knows',
+        {
+          partition: options.partition,
+          reason,
+        },
+      );
     away = reason;
   };
 
@@ -107,6 +128,16 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     if (upstreams.size > 1) joinOthers(upstream);
   };
 
+  /** @param isThere whether everything up to there has come. */
+  const takeAge = (ageMs: number, isThere: boolean): void => {
+    if (ageMs > longestAgeMs)
+      throw fromWire(
+        'unavailable',
+        `the auth server has not heard from its store for ${Math.round(ageMs)} ms`,
+      );
+    if (isThere) currentAsOf = Math.max(currentAsOf, options.monotonic() - ageMs);
+  };
+
   /** Answers after how long without another line the link is dead. */
   const take = (upstream: Upstream, line: string): number => {
     const parsed = logLine.safeParse(jsonOrUndefined(line));
@@ -117,6 +148,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     else if ('position' in parsed.data) tell(upstream, parsed.data);
     else if ('error' in parsed.data) throw fromWire(parsed.data.error.code, parsed.data.error.message);
     else {
+      takeAge(parsed.data.ageMs ?? 0, upstream.position >= parsed.data.head);
       head = Math.max(head, parsed.data.head);
       // Where the stream stands is there, though this server may not have looked yet.
       for (const one of askingForHead.splice(0)) one.resolve(Math.max(parsed.data.head, upstream.position));
@@ -127,22 +159,23 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
 
   const readOnce = async (upstream: Upstream, onLine: () => void): Promise<void> => {
     const silent = new AbortController();
-    const watch = (ms: number): NodeJS.Timeout =>
-      setTimeout(() => {
+    const watch = (ms: number): Timer =>
+      startTimer(() => {
         silent.abort();
       }, ms);
     let limitMs = options.silentMs;
     let watchdog = watch(limitMs);
     try {
-      const signal = AbortSignal.any([upstream.gone.signal, silent.signal]);
+      const signal = AbortSignal.any([upstream.gone.signal, silent.signal, upstream.dialAgain.signal]);
       const response = await options.get(`${path}?${afterOf(upstream)}`, signal);
+      upstream.stream = response.socket;
       if (response.statusCode !== 200) throw errorOfAnswer(response.statusCode ?? 0, await text(response));
       for await (const line of linesOf(response)) {
         onLine();
         const nowMs = take(upstream, line);
-        if (nowMs === limitMs) watchdog.refresh();
+        if (nowMs === limitMs) watchdog.restart();
         else {
-          clearTimeout(watchdog);
+          stopTimer(watchdog);
           limitMs = nowMs;
           watchdog = watch(limitMs);
         }
@@ -151,13 +184,23 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
       // A response that is aborted between two lines just ends.
       silent.signal.throwIfAborted();
     } catch (e) {
-      if (silent.signal.aborted) throw new NoAnswerInTime(`the auth server was silent for ${limitMs} ms`);
+      if (silent.signal.aborted)
+        throw new NoAnswerInTime(`the auth server was silent for ${limitMs} ms`, { cause: e });
       throw isCoded(e)
         ? e
         : new CodedError('unavailable', `the connection broke: ${messageOf(e)}`, { cause: e });
     } finally {
-      clearTimeout(watchdog);
+      stopTimer(watchdog);
     }
+  };
+
+  /**
+   * Whoever said that it cannot serve, or says nothing, is passed over; a connection that broke may be made
+   * again.
+   */
+  const leave = (e: unknown, stream: Duplex | undefined): void => {
+    const over = stream ?? streamOf(e);
+    if (isAnswer(e) || (isNoAnswerInTime(e) && over !== undefined)) options.passOver?.(over);
   };
 
   const run = async (upstream: Upstream): Promise<void> => {
@@ -165,22 +208,26 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     const over = (): boolean => upstream.gone.signal.aborted;
     while (!over()) {
       let failure: unknown;
+      upstream.stream = undefined;
+      const { signal: leftFor } = (upstream.dialAgain = new AbortController());
       try {
         await readOnce(upstream, () => (failures = 0));
+        if (leftFor.aborted) continue;
         if (!over()) broken('the auth server ended the stream');
       } catch (e) {
         if (over()) return;
+        if (leftFor.aborted) continue;
         if (isCoded(e, 'cursor_too_old')) {
           end(upstream);
           for (const reader of [...upstream.readers]) reader.error(e);
           return;
         }
         failure = e;
-        if (isAnswer(e)) options.passOver?.();
+        leave(e, upstream.stream);
         broken(messageOf(e));
       }
       failures++;
-      const random = (options.world.randomBytes(1)[0] ?? 0) / 256;
+      const random = randomFraction(options.world);
       await pause(redialMs(failures, failure, random), upstream.gone.signal);
     }
   };
@@ -192,6 +239,8 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
       readers: new Set(),
       gone: new AbortController(),
       silentMs: options.silentMs,
+      stream: undefined,
+      dialAgain: new AbortController(),
     };
     upstreams.add(upstream);
     void run(upstream);
@@ -231,7 +280,11 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     },
     connection: () =>
       away === undefined ? { status: 'connected' } : { status: 'away', since, reason: away },
+    ageMs: () => options.monotonic() - currentAsOf,
     headSeen: () => head,
+    dialAgain: () => {
+      for (const upstream of upstreams) upstream.dialAgain.abort();
+    },
     close: () => {
       closed.abort();
       for (const one of askingForHead.splice(0)) one.reject(closedError());
@@ -241,6 +294,12 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
       }
     },
   };
+}
+
+/** Over which a request was sent that was not answered. */
+function streamOf(e: unknown): Duplex | undefined {
+  if (e instanceof LostAnswer) return e.stream;
+  return e instanceof Error ? streamOf(e.cause) : undefined;
 }
 
 /** What an older server does not tell is taken to be the same. */

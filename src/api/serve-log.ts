@@ -6,6 +6,7 @@ import { instant } from '../base/time.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { type Partition, partitions, type Position, type Recorded } from '../log/event.ts';
 import { actorOf, guard, whoOf } from './guard.ts';
+import type { LiveTail } from './live-tail.ts';
 import { errorLine, eventLine, headLine, positionLine } from './log-lines.ts';
 import type { Caller } from './operation.ts';
 import type { ServedLogs } from './served-logs.ts';
@@ -58,6 +59,7 @@ export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: Serve
   });
   app.get('/v3/log/:partition/position', async (c) => {
     const { partition } = admit(c, logs, deps);
+    refuseWhatIsOld(logs);
     const before = beforeParam.safeParse(c.req.query('before'));
     if (!before.success) throw new CodedError('bad_request', 'before: not a moment');
     return c.json({ position: await logs.log[partition].positionBefore(before.data) });
@@ -65,6 +67,7 @@ export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: Serve
   const snapshots = snapshotTexts(logs);
   app.get('/v3/log/:partition/snapshot/:projection', async (c) => {
     const { caller, partition } = admit(c, logs, deps);
+    refuseWhatIsOld(logs);
     const text = await snapshots(whoOf(caller), partition, c.req.param('projection'));
     if (text === undefined) throw new CodedError('not_found', 'there is no such snapshot for this caller');
     return c.body(text, 200, { 'content-type': 'application/json' });
@@ -88,14 +91,20 @@ function admit(
 
 /**
  * @param era that of the tail when the reader came.
- * @throws CodedError `unavailable` while nothing new can come from here: signs of life would only say otherwise.
+ * @throws CodedError `unavailable` while nothing new can come from here: signs of life would only say
+ *   otherwise.
  */
-function refuseToServe({ tails, trouble }: ServedLogs, partition: Partition, era: number): void {
-  const tail = tails[partition];
+function refuseToServe(logs: ServedLogs, partition: Partition, era: number): void {
+  const tail = logs.tails[partition];
   const failure = tail.failure();
   if (failure) throw failure;
   if (tail.era() !== era)
-    throw new CodedError('unavailable', 'the log of this auth server has gone back: ask anew');
+    throw new CodedError('unavailable', 'the log of this auth server has gone back: ask again');
+  refuseWhatIsOld(logs);
+}
+
+/** @throws CodedError `unavailable` while what this server reads of its store may be old. */
+function refuseWhatIsOld({ trouble }: ServedLogs): void {
   const why = trouble?.();
   if (why !== undefined) throw new CodedError('unavailable', `this auth server ${why}`);
 }
@@ -111,8 +120,9 @@ interface Reading {
 }
 
 /**
- * Nothing is read before the reader has room for it: a slow reader costs a chunk or two of memory. The lines go to the
- * socket as they are, to the end of the connection: in a large cluster they are what an auth server writes most.
+ * Nothing is read before the reader has room for it: a slow reader costs a chunk or two of memory. The lines
+ * go to the socket as they are, to the end of the connection: in a large cluster they are what an auth server
+ * writes most.
  */
 async function stream(reading: Reading, outgoing: Outgoing, deps: ServerDeps): Promise<Response> {
   const gone = new AbortController();
@@ -121,10 +131,14 @@ async function stream(reading: Reading, outgoing: Outgoing, deps: ServerDeps): P
   });
   const signal = AbortSignal.any([gone.signal, reading.logs.stopping]);
   const source = chunks(reading, signal);
-  // The first chunk is made before the answer begins, so that a position that was trimmed is a proper refusal.
+  // The first chunk is made before the answer begins, so that a position that was trimmed is a proper
+  // refusal.
   const first = await source.next();
   deps.metrics.add('log_streams_opened_total', 1, { partition: reading.partition });
-  deps.sink.debug('follows the log', { caller: actorOf(reading.caller), partition: reading.partition });
+  deps.sink.debug('a caller follows the log', {
+    caller: actorOf(reading.caller),
+    partition: reading.partition,
+  });
   outgoing.removeHeader('transfer-encoding');
   outgoing.writeHead(200, {
     'content-type': 'application/x-ndjson',
@@ -177,6 +191,33 @@ const room = (outgoing: Outgoing, signal: AbortSignal): Promise<void> =>
     signal.addEventListener('abort', done);
   });
 
+/** The lines that say that this server lives, and how new what it reads is. */
+class SignsOfLife {
+  readonly #reading: Reading;
+  readonly #tail: LiveTail;
+  #saidAt = 0;
+  #due = true;
+
+  constructor(reading: Reading, tail: LiveTail) {
+    this.#reading = reading;
+    this.#tail = tail;
+  }
+
+  /** Nothing came in the time in which a sign is due. */
+  wasQuiet(it: boolean): void {
+    this.#due ||= it;
+  }
+
+  /** Empty while none is due. */
+  next(): string {
+    const { logs, everyMs } = this.#reading;
+    const now = performance.now();
+    if (!this.#due && now - this.#saidAt < everyMs()) return '';
+    [this.#due, this.#saidAt] = [false, now];
+    return headLine(this.#tail.head(), everyMs(), logs.ageMs?.());
+  }
+}
+
 async function* chunks(reading: Reading, signal: AbortSignal): Chunks {
   const { logs, log, caller, partition, everyMs } = reading;
   const tail = logs.tails[partition];
@@ -185,7 +226,8 @@ async function* chunks(reading: Reading, signal: AbortSignal): Chunks {
   let at = reading.after;
   let atId = '';
   let told = at;
-  let text = headLine(tail.head(), everyMs());
+  const signs = new SignsOfLife(reading, tail);
+  let text = signs.next();
   const over = (): boolean => signal.aborted;
   const take = (event: Recorded): void => {
     at = event.position;
@@ -203,7 +245,8 @@ async function* chunks(reading: Reading, signal: AbortSignal): Chunks {
   };
   while (!over()) {
     refuseToServe(logs, partition, era);
-    // One at a time, and nothing of the tail is kept between two chunks: a slow reader holds no more than a chunk.
+    // One at a time, and nothing of the tail is kept between two chunks: a slow reader holds no more than a
+    // chunk.
     for (let held = tail.at(at + 1); held !== undefined; held = tail.at(at + 1)) {
       take(held);
       if (!isFull()) continue;
@@ -219,8 +262,10 @@ async function* chunks(reading: Reading, signal: AbortSignal): Chunks {
       }
     if (told < at) text += positionLine(at, atId);
     told = at;
+    // After the events, so that who has them all knows it: also who is told so much that no time is quiet.
+    text += signs.next();
     if (text !== '') yield cut();
     await tail.changed(at, { who, ms: everyMs(), signal });
-    if (tail.head() <= at) text = headLine(tail.head(), everyMs());
+    signs.wasQuiet(tail.head() <= at);
   }
 }

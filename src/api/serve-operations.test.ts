@@ -1,18 +1,21 @@
+import { EventEmitter } from 'node:events';
 import type { HttpBindings } from '@hono/node-server';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { CodedError } from '../base/errors.ts';
 import { type Caller, operation, type Who } from './operation.ts';
-import { pingCluster } from './operations.ts';
+import { pingCluster } from './operations/cluster.ts';
 import { patienceMs } from './patience.ts';
 import { type Implementation, implement, serveOperations } from './serve-operations.ts';
-import type { CallerLimits } from './server-deps.ts';
+import type { CallerLimits, ServerDeps, Serving } from './server-deps.ts';
 import type { ServedLogs } from './served-logs.ts';
 import { fakeWorld, noLimits, recordingMetrics, recordingSink } from './testing.ts';
 
 const greet = operation({
   name: 'test.greet',
   who: ['Admin', 'user'],
+  resource: 'user',
+  verb: 'read',
   input: z.object({ name: z.string().max(5), deep: z.array(z.object({ n: z.number() })).default([]) }),
   output: z.object({ text: z.string() }),
 });
@@ -26,12 +29,13 @@ const host = (role: 'Admin' | 'Auth' | 'Proxy' | 'Node'): Caller => ({
 const user: Caller = { kind: 'user', username: 'alice', roles: [], address: 'a' };
 const anyone: Caller = { kind: 'anyone', address: 'a' };
 
-const noSocket = { incoming: {}, outgoing: {} } as unknown as HttpBindings;
+const noSocket = { incoming: {}, outgoing: new EventEmitter() } as unknown as HttpBindings;
 
 function served(
   caller: Caller | (() => Caller),
   implementations: readonly Implementation[],
   limits: CallerLimits = noLimits,
+  more: Partial<ServerDeps> = {},
 ) {
   const sink = recordingSink();
   const metrics = recordingMetrics();
@@ -41,6 +45,7 @@ function served(
     world: fakeWorld(),
     sink,
     metrics,
+    ...more,
   });
   const post = async (path: string, body: string, headers: Record<string, string> = {}) => {
     const response = await app.request(path, { method: 'POST', body, headers }, noSocket);
@@ -208,5 +213,89 @@ describe('an operation that takes too long', () => {
     await vi.advanceTimersByTimeAsync(9_000);
     expect((await answered).status).toBe(503);
     expect(sink.lines.filter((line) => line.includes('a mistake of ours'))).toHaveLength(1);
+  });
+});
+
+describe('a server that does not hear from its store', () => {
+  const silent = (refusal: string | undefined) => {
+    const interrupts: ((reason: string) => void)[] = [];
+    const serving: Serving = {
+      refusal: () => refusal,
+      interruption: (interrupt) => {
+        interrupts.push(interrupt);
+        return () => undefined;
+      },
+    };
+    return { serving, interrupts };
+  };
+
+  it('carries nothing out, and says that it did not', async () => {
+    const { serving } = silent('serves nobody');
+    const { status, body } = await served(user, [greeting], noLimits, { serving }).post(
+      '/v3/test.greet',
+      '{"name":"bob"}',
+    );
+    expect([status, body]).toEqual([
+      503,
+      { code: 'unavailable', message: 'this auth server serves nobody', outcome: 'nothing' },
+    ]);
+  });
+
+  it('answers all the same what takes no store', async () => {
+    const { serving } = silent('serves nobody');
+    const known = implement({ ...greet, withoutStore: true }, () => Promise.resolve({ text: 'known' }));
+    const { status } = await served(user, [known], noLimits, { serving }).post(
+      '/v3/test.greet',
+      '{"name":"b"}',
+    );
+    expect(status).toBe(200);
+  });
+
+  it.each([
+    ['waits', false, 'nothing'],
+    ['was begun', true, 'unknown'],
+  ])('answers at once for what %s', async (_what, begun, outcome) => {
+    const { serving, interrupts } = silent(undefined);
+    const begins = Promise.withResolvers<undefined>();
+    const hanging = implement(greet, (call) => {
+      if (begun) call.deadline.begin();
+      begins.resolve(undefined);
+      return new Promise(() => undefined);
+    });
+    const answer = served(user, [hanging], noLimits, { serving }).post('/v3/test.greet', '{"name":"b"}');
+    await begins.promise;
+    for (const interrupt of interrupts) interrupt('this auth server serves nobody');
+    expect((await answer).body).toEqual({
+      code: 'unavailable',
+      message: 'this auth server serves nobody',
+      outcome,
+    });
+  });
+
+  it('begins nothing for a caller who has left', async () => {
+    const spent: string[] = [];
+    const gate = Promise.withResolvers<undefined>();
+    const slow = implement(greet, async (call) => {
+      await gate.promise;
+      call.deadline.begin();
+      spent.push('the token');
+      return { text: 'x' };
+    });
+    const answer = served(user, [slow]).post('/v3/test.greet', '{"name":"b"}');
+    await new Promise((resolve) => setImmediate(resolve));
+    noSocket.outgoing.emit('close');
+    gate.resolve(undefined);
+    expect((await answer).body).toMatchObject({ message: 'the caller has left', outcome: 'nothing' });
+    expect(spent).toEqual([]);
+  });
+
+  it('says which server has no room', async () => {
+    const full = implement(greet, () => Promise.reject(new CodedError('no_space', 'the disk of /x is full')));
+    const noRoom = (reason: string): string => `auth1: ${reason}`;
+    const { status, body } = await served(user, [full], noLimits, { noRoom }).post(
+      '/v3/test.greet',
+      '{"name":"b"}',
+    );
+    expect([status, body['message']]).toEqual([507, 'auth1: the disk of /x is full']);
   });
 });

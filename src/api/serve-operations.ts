@@ -1,16 +1,17 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
-import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { withinDeadline } from '../base/deadline.ts';
-import { CodedError, errorCodes, isCoded } from '../base/errors.ts';
+import { type Interruption, withinDeadline } from '../base/deadline.ts';
+import { CodedError, isCoded } from '../base/errors.ts';
 import { second } from '../base/time.ts';
 import { actorOf, guard, whoOf } from './guard.ts';
+import { beatWhileWorking } from './beats.ts';
 import { patienceMs } from './patience.ts';
 import { readBody } from './read-body.ts';
 import { addLogRoutes } from './serve-log.ts';
 import type { ServedLogs } from './served-logs.ts';
 import type { Call, ServerDeps, ServerEnv } from './server-deps.ts';
+import { httpStatusOf } from './http-status.ts';
 import type { Operation } from './operation.ts';
 import type { z } from 'zod';
 import { issuesOf, jsonOrUndefined, type WireError } from './wire-errors.ts';
@@ -71,6 +72,7 @@ export function serveOperations(
 export function listenerOf(app: Hono<ServerEnv>): RequestListener {
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   return (request: IncomingMessage, response: ServerResponse) => {
+    beatWhileWorking(request, response);
     void listener(request, response);
   };
 }
@@ -93,21 +95,58 @@ async function answer(
   const input = operation.input.safeParse(body);
   if (!input.success) throw new CodedError('bad_request', issuesOf(input.error));
   const requestId = c.get('requestId');
+  if (operation.withoutStore !== true) refuseUnlessServing(deps);
   const result = await withinDeadline(
     answerWithinMs,
     (deadline) => run({ caller, requestId, deadline }, input.data),
-    (e) => {
-      if (!isCoded(e)) tellBug(e, { operation: name, requestId }, deps);
+    {
+      afterwards: (e) => {
+        if (!isCoded(e)) tellBug(e, { operation: name, requestId }, deps);
+      },
+      interruptions: [
+        callerGone(c),
+        ...(deps.serving && operation.withoutStore !== true ? [deps.serving.interruption] : []),
+      ],
     },
   );
   // Also takes away whatever the contract does not name.
   const output = operation.output.parse(result);
   count(c, 'ok', deps);
-  deps.sink.debug('answered', { operation: name, caller: actorOf(caller), who: whoOf(caller), requestId });
+  deps.sink.debug('an operation was carried out', {
+    operation: name,
+    caller: actorOf(caller),
+    who: whoOf(caller),
+    requestId,
+  });
   return c.json(output as object);
 }
 
-/** Turns what was thrown into an answer. Only a CodedError says anything; the rest is our bug and says nothing. */
+/** @throws CodedError `unavailable`: nothing was done, and another server may be able to. */
+function refuseUnlessServing({ serving }: ServerDeps): void {
+  const why = serving?.refusal();
+  if (why !== undefined)
+    throw new CodedError('unavailable', `this auth server ${why}`, { outcome: 'nothing' });
+}
+
+/**
+ * Who has left asks elsewhere what became of it, and may ask elsewhere for the same: what was not begun by
+ * then must not be begun here.
+ */
+const callerGone =
+  (c: Context<ServerEnv>): Interruption =>
+  (interrupt) => {
+    const { outgoing } = c.env;
+    const left = (): void => {
+      interrupt('the caller has left');
+    };
+    outgoing.once('close', left);
+    return () => outgoing.off('close', left);
+  };
+
+/**
+ * Turns what was thrown into an answer. Only a CodedError says anything; the rest is our bug and says
+ * nothing.
+ */
 function refuse(e: unknown, c: Context<ServerEnv>, deps: ServerDeps): Response {
   const requestId = c.get('requestId');
   const operation = c.get('operation');
@@ -115,14 +154,16 @@ function refuse(e: unknown, c: Context<ServerEnv>, deps: ServerDeps): Response {
   const error: WireError = coded
     ? {
         code: e.code,
-        message: e.message,
+        message: e.code === 'no_space' ? (deps.noRoom?.(e.message) ?? e.message) : e.message,
         ...(e.retryAfterMs !== undefined && { retryAfterMs: Math.ceil(e.retryAfterMs) }),
+        ...(e.outcome !== undefined && { outcome: e.outcome }),
       }
     : { code: 'internal', message: `internal error (request ${requestId})` };
-  if (coded) deps.sink.debug('refused', { operation, requestId, code: e.code, message: e.message });
+  if (coded)
+    deps.sink.debug('an operation was refused', { operation, requestId, code: e.code, message: e.message });
   else tellBug(e, { operation, requestId }, deps);
   count(c, error.code, deps);
-  return c.json(error, errorCodes[error.code].http as ContentfulStatusCode);
+  return c.json(error, httpStatusOf[error.code]);
 }
 
 function tellBug(

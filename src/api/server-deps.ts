@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { HttpBindings } from '@hono/node-server';
-import type { Deadline } from '../base/deadline.ts';
+import type { Deadline, Interruption } from '../base/deadline.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import type { World } from '../base/world.ts';
@@ -14,6 +14,14 @@ export interface CallerLimits {
   follow(caller: Caller): () => void;
 }
 
+/** Whether a server hears from its store: it may answer, and yet not be able to serve. */
+export interface Serving {
+  /** Why it can do nothing now; undefined while it can. */
+  readonly refusal: () => string | undefined;
+  /** Ends what is under way once it can do nothing. */
+  readonly interruption: Interruption;
+}
+
 /** What every route of the server needs. */
 export interface ServerDeps {
   /**
@@ -22,6 +30,10 @@ export interface ServerDeps {
    */
   readonly callerOf: (socket: Socket) => Caller;
   readonly limits: CallerLimits;
+  /** Default: it always can. */
+  readonly serving?: Serving;
+  /** Words for `no_space`, made of those of the store. Default: the same. */
+  readonly noRoom?: (reason: string) => string;
   readonly world: World;
   readonly sink: LogSink;
   readonly metrics: Metrics;

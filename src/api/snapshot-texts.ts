@@ -1,3 +1,4 @@
+import { startTimer } from '../base/timers.ts';
 import type { ViewState } from '../log/event-log.ts';
 import type { Partition } from '../log/event.ts';
 import type { Who } from './operation.ts';
@@ -13,9 +14,9 @@ interface Generation {
 }
 
 /**
- * Answers where a reader of a log may begin: `{"position":…,"state":…}`, or undefined when there is nothing for it.
- * Taken from the server's own views, so that a reader goes on from now; else from what the log has stored. Made once for
- * all who ask in a second: ten thousand hosts that start together cost the same as one.
+ * Answers where a reader of a log may begin: `{"position":…,"state":…}`, or undefined when there is nothing
+ * for it. Taken from the server's own views, so that a reader goes on from now; else from what the log has
+ * stored. Made once for all who ask in a second: ten thousand hosts that start together cost the same as one.
  */
 export function snapshotTexts(
   logs: Pick<ServedLogs, 'log' | 'policy' | 'views'>,
@@ -27,7 +28,7 @@ export function snapshotTexts(
     const made = { states: logs.views?.(partition) ?? [], texts: new Map() };
     generations.set(partition, made);
     // Not held for those who may come tomorrow.
-    setTimeout(() => {
+    startTimer(() => {
       generations.delete(partition);
     }, freshMs).unref();
     return made;

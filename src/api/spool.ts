@@ -1,11 +1,12 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { CodedError, messageOf } from '../base/errors.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import { ensurePrivateDirectory } from '../base/files.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { isAlive, processRef } from '../base/process-ref.ts';
+import { keepDamaged, remove, rewrite, syncDirectory } from './spool-files.ts';
+import { openReserve, removeOldReserves, type Reserve, withoutReserve } from './spool-reserve.ts';
 
 /** One stored record and the file it lies in. */
 export interface Spooled {
@@ -23,15 +24,30 @@ export interface Segment {
   /** The spool that wrote it: one life of one process, in all files it wrote. */
   readonly generation: string;
   waiting: number;
+  /** It has records that cannot be read, and no disk takes a copy of them: it is kept instead of deleted. */
+  keeps?: 'damaged';
 }
 
 export interface Spool {
   /**
-   * Makes the records durable, all of them or none, in order, each with the next number. `texts` are of JSON objects
-   * that have a member. One file takes them all: do not give thousands.
+   * Makes the records durable, all of them or none, in order, each with the next number. `texts` are of JSON
+   * objects that have a member. One file takes them all: do not give thousands.
    * @throws CodedError `no_space` or `unavailable` when the disk does not take them.
    */
   write(texts: readonly string[]): Promise<readonly Spooled[]>;
+  /**
+   * As `write`, into file space that was set aside (`spool-reserve.ts`), of which at least `leave` bytes stay
+   * free. What was written there and delivered gives it back.
+   */
+  writeReserved(texts: readonly string[], leave: number): Promise<readonly Spooled[]>;
+  /**
+   * Sets that space aside when it is not. @throws CodedError as `write` does, when there is no room for it.
+   */
+  prepareReserve(): Promise<void>;
+  /** Writes a little beside the records and deletes it. @throws CodedError as `write` does. */
+  tryDisk(): Promise<void>;
+  /** How much is set aside when nothing of it is used. */
+  readonly reserveBytes: number;
   /** These were delivered: they will not be seen again after a restart, once their file is gone. */
   taken(records: readonly Spooled[]): Promise<void>;
   close(): Promise<void>;
@@ -42,7 +58,10 @@ const maxRecordsInFile = 512;
 /** Numbers begin with a 0, so that there is always a next one of as many digits. */
 const segmentName = /^(0\d{11})-(?:(\d+)\.(\d+)-)?([0-9a-f]{8})\.ndjson$/;
 
-/** A record is the text of a JSON object; its number is the last member. A release before takes it for one more field. */
+/**
+ * A record is the text of a JSON object; its number is the last member. A release before takes it for one
+ * more field.
+ */
 export const numberKey = 'spool_number';
 const withNumber = (text: string, number: number): string => `${text.slice(0, -1)},"${numberKey}":${number}}`;
 const numberAtEnd = new RegExp(`,"${numberKey}":(\\d{1,15})}$`);
@@ -56,8 +75,8 @@ function numberIn(text: string): number | undefined {
 const openHere = new Set<string>();
 
 /**
- * Several processes may have one directory: a daemon and its successor. Each writes files of its own, which carry its
- * process in their name; what one left behind is taken over when it is gone.
+ * Several processes may have one directory: a daemon and its successor. Each writes files of its own, which
+ * carry its process in their name; what one left behind is taken over when it is gone.
  */
 function isOrphan(name: string): boolean {
   const [, , pid, startTime = '', unique = ''] = segmentName.exec(name) ?? [];
@@ -67,14 +86,16 @@ function isOrphan(name: string): boolean {
 }
 
 /**
- * Append-only files in a private directory. A line is `<crc32, 8 hex digits> <record>`. Opening answers what lies
- * there and is no other living process's, oldest first; `adopt` looks again. A line whose sum is wrong is put aside in `<file>.damaged` with a warning: a write that was cut
- * short (it was never acknowledged), or a bad disk.
+ * Append-only files in a private directory. A line is `<crc32, 8 hex digits> <record>`. Opening answers what
+ * lies there and is no other living process's, oldest first; `adopt` looks again. A line whose sum is wrong
+ * is put aside in `<file>.damaged` with a warning: a write that was cut short (it was never acknowledged), or
+ * a bad disk.
  */
 export async function openSpool(
   directory: string,
   uniquePart: string,
   sink: LogSink,
+  reserveBytes = 0,
 ): Promise<{ spool: Spool; found: Spooled[]; adopt: () => Promise<Spooled[]> }> {
   ensurePrivateDirectory(directory);
   const adopted = new Set<string>();
@@ -82,13 +103,14 @@ export async function openSpool(
     const entries = (await readdir(directory, { withFileTypes: true })).filter(
       ({ name }) => isOrphan(name) && !adopted.has(name),
     );
+    await removeOldReserves(directory, (unique) => openHere.has(unique));
     const found: Spooled[] = [];
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       adopted.add(entry.name);
       const path = join(directory, entry.name);
       // A pipe would be waited for for ever, and a link leads elsewhere.
       if (entry.isFile()) found.push(...(await readSegment(path, sink)));
-      else sink.warn('the audit spool holds what is no file, it is left alone', { path });
+      else sink.warn('the audit spool holds something that is not a file: it is left alone', { path });
     }
     return found;
   };
@@ -96,11 +118,13 @@ export async function openSpool(
   const numbers = [...adopted].map((name) => Number(name.slice(0, 12)));
   openHere.add(uniquePart);
   const owner = `${process.pid}.${processRef(process.pid)?.startTime ?? '0'}`;
-  return { spool: spoolIn(directory, { owner, unique: uniquePart }, Math.max(0, ...numbers)), found, adopt };
+  const mine = { owner, unique: uniquePart };
+  const reserve = openReserve(directory, mine, reserveBytes);
+  return { spool: spoolIn(directory, mine, { last: Math.max(0, ...numbers), reserve }), found, adopt };
 }
 
 async function readSegment(path: string, sink: LogSink): Promise<Spooled[]> {
-  const bytes = await readFile(path);
+  const bytes = withoutReserve(await readFile(path));
   const segment: Segment = { path, generation: basename(path, '.ndjson').slice(13), waiting: 0 };
   const good: Spooled[] = [];
   const damaged: Buffer[] = [];
@@ -111,7 +135,7 @@ async function readSegment(path: string, sink: LogSink): Promise<Spooled[]> {
     const text = newline < 0 ? undefined : checked(line);
     if (text === undefined) {
       damaged.push(line);
-      sink.warn('the audit spool has a damaged record, it is put aside', {
+      sink.warn('the audit spool has a damaged record: it is put aside', {
         file: path,
         offset: at,
         bytes: line.length,
@@ -122,9 +146,30 @@ async function readSegment(path: string, sink: LogSink): Promise<Spooled[]> {
     at = end + 1;
   }
   segment.waiting = good.length;
-  if (damaged.length > 0) await rewrite(path, good, damaged);
+  if (damaged.length > 0) await setApart(segment, good, damaged, sink);
   else if (good.length === 0) await remove(path);
   return good;
+}
+
+/** A full disk does not keep a daemon from starting: whoever comes to free space comes in through it. */
+async function setApart(
+  segment: Segment,
+  good: readonly Spooled[],
+  damaged: readonly Buffer[],
+  sink: LogSink,
+): Promise<void> {
+  const lines = good.map((one) => lineOf(one.text));
+  try {
+    await rewrite(segment.path, lines, damaged);
+  } catch (e) {
+    segment.keeps = 'damaged';
+    const keptIn = `${segment.path}.damaged-whole`;
+    sink.warn('damaged records of the audit spool cannot be put aside now, the whole file will be kept', {
+      reason: messageOf(e),
+      keptIn,
+    });
+    if (good.length === 0) await keepDamaged(segment.path);
+  }
 }
 
 function checked(line: Buffer): string | undefined {
@@ -143,67 +188,58 @@ const spooled = (text: string, segment: Segment, number: number | undefined): Sp
 const sumOf = (record: Uint8Array): string => crc32(record).toString(16).padStart(8, '0');
 const lineOf = (text: string): string => `${sumOf(Buffer.from(text))} ${text}\n`;
 
-/** The damaged lines are kept first, then taken out of the file. */
-async function rewrite(path: string, good: readonly Spooled[], damaged: readonly Buffer[]): Promise<void> {
-  await writeDurable(
-    `${path}.damaged`,
-    Buffer.concat(damaged.flatMap((line) => [line, Buffer.from('\n')])),
-    'a',
-  );
-  if (good.length === 0) {
-    await remove(path);
-    return;
-  }
-  await writeDurable(`${path}.tmp`, Buffer.from(good.map((one) => lineOf(one.text)).join('')), 'w');
-  await rename(`${path}.tmp`, path);
-  await syncDirectory(path);
-}
-
-async function writeDurable(path: string, bytes: Uint8Array, flags: 'a' | 'w'): Promise<void> {
-  const file = await open(path, flags, 0o600);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function remove(path: string): Promise<void> {
-  await rm(path, { force: true });
-  await syncDirectory(path);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(join(path, '..'), constants.O_RDONLY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
 interface OpenSegment extends Segment {
   readonly file: FileHandle;
   size: number;
   written: number;
 }
 
+/** @throws the error of the disk; then nothing was written, as far as `undo` can see to it. */
+async function put(
+  segment: OpenSegment,
+  lines: readonly string[],
+  undo: () => Promise<unknown>,
+): Promise<void> {
+  const bytes = Buffer.from(lines.join(''));
+  try {
+    for (let at = 0; at < bytes.length;)
+      at += (await segment.file.write(bytes, at, bytes.length - at, segment.size + at)).bytesWritten;
+    await segment.file.datasync();
+  } catch (e) {
+    await undo();
+    throw e;
+  }
+  segment.size += bytes.length;
+  segment.written += lines.length;
+  segment.waiting += lines.length;
+}
+
 function spoolIn(
   directory: string,
   { owner, unique }: { readonly owner: string; readonly unique: string },
-  lastNumber: number,
+  { last: lastNumber, reserve }: { readonly last: number; readonly reserve: Reserve },
 ): Spool {
   let number = lastNumber;
   let current: OpenSegment | undefined;
+  /**
+   * The reserve, while it has records. Files are in the order of their records: it is never older than
+   * `current`.
+   */
+  let reserved: OpenSegment | undefined;
   let records = 0;
+  const generation = `${owner}-${unique}`;
+
+  const nextPath = (): string => {
+    number++;
+    return join(directory, `${String(number).padStart(12, '0')}-${generation}.ndjson`);
+  };
+  const opened = (path: string, file: FileHandle): OpenSegment => ({
+    ...{ path, generation, waiting: 0, file, size: 0, written: 0 },
+  });
 
   const begin = async (): Promise<OpenSegment> => {
-    number++;
-    const generation = `${owner}-${unique}`;
-    const path = join(directory, `${String(number).padStart(12, '0')}-${generation}.ndjson`);
-    const file = await open(path, 'ax', 0o600);
-    current = { path, generation, waiting: 0, file, size: 0, written: 0 };
+    const path = nextPath();
+    current = opened(path, await open(path, 'ax', 0o600));
     await syncDirectory(path);
     return current;
   };
@@ -216,26 +252,54 @@ function spoolIn(
     if (segment.waiting === 0) await remove(segment.path);
   };
 
-  const append = async (texts: readonly string[]): Promise<Spooled[]> => {
-    const segment = current ?? (await begin());
-    const written = texts.map((text): Spooled => {
+  const beginReserved = async (): Promise<OpenSegment> => {
+    const path = nextPath();
+    const file = await reserve.take(path);
+    if (file === undefined) throw new CodedError('no_space', 'no space is set aside for the audit spool');
+    reserved = opened(path, file);
+    await finish();
+    await syncDirectory(path);
+    return reserved;
+  };
+
+  /** It is a file like others from here on. */
+  const retireReserved = async (): Promise<void> => {
+    const segment = reserved;
+    reserved = undefined;
+    if (!segment) return;
+    reserve.letGo();
+    await segment.file.truncate(segment.size).catch(() => undefined); // it is only larger than it need be
+    await segment.file.close();
+    if (segment.waiting === 0) await remove(segment.path);
+  };
+
+  const numbered = (texts: readonly string[], segment: Segment): Spooled[] =>
+    texts.map((text): Spooled => {
       records++;
       return spooled(withNumber(text, records), segment, records);
     });
-    const bytes = Buffer.from(written.map((one) => lineOf(one.text)).join(''));
-    try {
-      for (let at = 0; at < bytes.length;)
-        at += (await segment.file.write(bytes, at, bytes.length - at, segment.size + at)).bytesWritten;
-      await segment.file.datasync();
-    } catch (e) {
-      // The half-written part must not stand before a later record.
-      await segment.file.truncate(segment.size).catch(finish);
-      throw e;
-    }
-    segment.size += bytes.length;
-    segment.written += texts.length;
-    segment.waiting += texts.length;
+
+  const append = async (texts: readonly string[]): Promise<Spooled[]> => {
+    const segment = current ?? (await begin());
+    const written = numbered(texts, segment);
+    // The half-written part must not stand before a later record.
+    await put(
+      segment,
+      written.map((one) => lineOf(one.text)),
+      () => segment.file.truncate(segment.size).catch(finish),
+    );
+    await retireReserved();
     if (segment.written >= maxRecordsInFile) await finish();
+    return written;
+  };
+
+  const appendReserved = async (texts: readonly string[], leave: number): Promise<Spooled[]> => {
+    const segment = reserved ?? (await beginReserved());
+    const written = numbered(texts, segment);
+    const lines = written.map((one) => lineOf(one.text));
+    if (segment.size + Buffer.byteLength(lines.join('')) > reserve.bytes - leave)
+      throw new CodedError('no_space', 'what was set aside for the audit spool is used up');
+    await put(segment, lines, retireReserved);
     return written;
   };
 
@@ -244,6 +308,11 @@ function spoolIn(
     for (const segment of new Set(taken.map((record) => record.segment))) {
       if (segment.waiting > 0) continue;
       if (segment === current) await finish();
+      else if (segment === reserved) {
+        const drained = reserved;
+        reserved = undefined;
+        await reserve.giveBack(drained, drained.size);
+      } else if (segment.keeps === 'damaged') await keepDamaged(segment.path);
       else await remove(segment.path);
     }
   };
@@ -259,10 +328,18 @@ function spoolIn(
   };
 
   return {
+    reserveBytes: reserve.bytes,
     write: (texts) => inTurn(() => append(texts)),
+    writeReserved: (texts, leave) => inTurn(() => appendReserved(texts, leave)),
+    tryDisk: () => inTurn(() => reserve.tryDisk()),
+    prepareReserve: () => inTurn(() => reserve.prepare()),
     taken: (records) => inTurn(() => release(records)),
     close: async () => {
-      await inTurn(finish);
+      await inTurn(async () => {
+        await finish();
+        await retireReserved();
+        await reserve.close();
+      });
       openHere.delete(unique);
     },
   };
@@ -270,6 +347,7 @@ function spoolIn(
 
 /** What a fault of the disk means to whoever wrote. */
 export function asSpoolError(e: unknown, directory: string): CodedError {
+  if (isCoded(e)) return e;
   const code = (e as { code?: unknown }).code;
   const full = code === 'ENOSPC' || code === 'EDQUOT';
   return new CodedError(

@@ -5,6 +5,7 @@ import { dialAnybody, dialTls } from '../base/dial-tls.ts';
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import { tlsPolicy } from '../base/tls-policy.ts';
+import { protocols } from './beats.ts';
 import type { Dialable } from './dial-servers.ts';
 import { NoAnswerInTime } from './no-answer.ts';
 
@@ -18,7 +19,9 @@ export interface TlsMaterial {
   readonly serverName: string;
 }
 
-/** The name every auth server's certificate carries, whatever its address. Source: reference 4.4, auth API. */
+/**
+ * The name every auth server's certificate carries, whatever its address. Source: reference 4.4, auth API.
+ */
 export const authServerName = 'teleport.cluster.local';
 
 /** Proxies carry the auth server's name as well; what they may not do is take its place. */
@@ -45,8 +48,8 @@ function contextOf(tls: TlsMaterial): SecureContext {
 }
 
 /**
- * The newest session with one server that was found to be an auth server: with it a connection is opened without
- * certificates being sent and checked anew.
+ * The newest session with one server that was found to be an auth server: with it a connection is opened
+ * without certificates being sent and checked anew.
  */
 interface Resumption {
   session?: Buffer;
@@ -54,8 +57,9 @@ interface Resumption {
 
 /**
  * TLS over a stream that is open already. Rejects, and destroys the stream, when the handshake fails.
- * @param resumption of the same server and the same material, since it stands for what both proved then. A server that does
- * not know the session (it was restarted, or its authorities changed) asks for certificates as if there were none.
+ * @param resumption of the same server and the same material, since it stands for what both proved then. A
+ *   server that does not know the session (it was restarted, or its authorities changed) asks for
+ *   certificates as if there were none.
  */
 export async function secure(
   stream: Duplex,
@@ -72,6 +76,7 @@ export async function secure(
       dialTls({
         socket: stream,
         servername: tls.serverName,
+        ALPNProtocols: [...protocols],
         secureContext: contextOf(tls),
         ...(session === undefined ? {} : { session }),
       });
@@ -108,7 +113,8 @@ function handshake(
       return;
     }
     signal.addEventListener('abort', onAbort);
-    // Why TCP failed is told by the stream; TLS only sees it end. The listener stays: late errors are the socket's.
+    // Why TCP failed is told by the stream; TLS only sees it end. The listener stays: late errors are the
+    // socket's.
     stream.on('error', fail);
     socket.once('error', fail);
     socket.once('close', onClose);
@@ -128,24 +134,37 @@ function handshake(
   });
 }
 
-/** A server at a TCP address. Connections after the first resume its TLS session. */
-export function tlsServer(address: HostPort, tls: TlsMaterial): Dialable {
-  const resumption: Resumption = {};
+/**
+ * A server at a TCP address. Connections after the first with the same material resume its TLS session.
+ * @param material a function is asked at each connection.
+ */
+export function tlsServer(address: HostPort, material: TlsMaterial | (() => TlsMaterial)): Dialable {
+  const resumptions = new WeakMap<TlsMaterial, Resumption>();
   return {
     name: formatHostPort(address),
-    connect: async (signal) => secure(await tcpTo(address, signal), tls, signal, resumption),
+    connect: async (signal) => {
+      const stream = await tcpTo(address, signal);
+      const tls = typeof material === 'function' ? material() : material;
+      const resumption = resumptions.get(tls) ?? {};
+      resumptions.set(tls, resumption);
+      return secure(stream, tls, signal, resumption);
+    },
   };
 }
 
 /**
- * A server whose certificate nobody checks: for reading what is then checked by other means (a pin). Whatever is sent
- * there may reach an attacker: never a secret.
+ * A server whose certificate nobody checks: for reading what is then checked by other means (a pin). Whatever
+ * is sent there may reach an attacker: never a secret.
  */
 export const unverifiedServer = (address: HostPort): Dialable => ({
   name: formatHostPort(address),
   connect: async (signal) => {
     const stream = await tcpTo(address, signal);
-    return handshake(stream, () => dialAnybody({ socket: stream, servername: authServerName }), signal);
+    return handshake(
+      stream,
+      () => dialAnybody({ socket: stream, servername: authServerName, ALPNProtocols: [...protocols] }),
+      signal,
+    );
   },
 });
 

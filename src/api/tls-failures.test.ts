@@ -16,7 +16,7 @@ describe('saying why a verified connection failed', () => {
   it.each([
     ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'stranger', 'access_denied', 'not signed by an authority with a pin'],
     ['SELF_SIGNED_CERT_IN_CHAIN', 'stranger', 'access_denied', 'not signed by an authority with a pin'],
-    ['CERT_NOT_YET_VALID', 'clock', 'misconfigured', `clock skew: its certificate does not hold at ${now}`],
+    ['CERT_NOT_YET_VALID', 'clock', 'misconfigured', `clock skew: its certificate is not valid at ${now}`],
     ['ERR_SSL_WRONG_VERSION_NUMBER', 'no-tls', 'unavailable', 'does not speak TLS'],
     ['ECONNREFUSED', undefined, 'unavailable', 'openssl says'],
   ])('knows %s', (code, failure, answer, text) => {

@@ -1,10 +1,12 @@
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
 import { LostAnswer } from './http-over.ts';
+import { isAnswer } from './wire-errors.ts';
 
 /**
- * Why no verified connection came about. `stranger`: its certificate is signed by none of the authorities that were
- * trusted. `clock`: by one, but it does not hold at this machine's time. `no-tls`: what answered speaks something else.
+ * Why no verified connection came about. `stranger`: its certificate is signed by none of the authorities
+ * that were trusted. `clock`: by one, but it does not hold at this machine's time. `no-tls`: what answered
+ * speaks something else.
  */
 export type TlsFailure = 'stranger' | 'clock' | 'no-tls';
 
@@ -50,16 +52,20 @@ export function inWords(e: unknown, trusted: string, now: Instant): CodedError {
     case 'clock':
       return new CodedError(
         'misconfigured',
-        `clock skew: its certificate does not hold at ${now}, which is what the clock of this machine says: set the clock`,
+        `clock skew: its certificate is not valid at ${now}, which is what the clock of this machine says: set the clock`,
         { cause: e },
       );
     case 'no-tls':
       return new CodedError('unavailable', 'what answers there does not speak TLS', { cause: e });
     case undefined:
       if (!isCoded(e)) throw e;
-      // Of a server that could not be dialled, the cause says why; of a lost answer, the error says what is not known.
-      return e.code !== 'unavailable' || e.cause === undefined || e.cause instanceof LostAnswer
+      // Of a server that could not be dialled, the cause says why; what a server said, and what is not known,
+      // the error says.
+      return e.code !== 'unavailable' || e.cause === undefined || saysItself(e)
         ? e
         : new CodedError('unavailable', messageOf(e.cause), { cause: e });
   }
 }
+
+const saysItself = (e: CodedError): boolean =>
+  e.cause instanceof LostAnswer || isAnswer(e) || isAnswer(e.cause);

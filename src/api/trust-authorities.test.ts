@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { plusMs } from '../base/time.ts';
+import {
+  announcedAt,
+  announcing,
+  testAuthorityKey,
+  type TestAuthorityKey,
+} from '../pki/announcement-testing.ts';
 import { caPinOf } from '../pki/ca-pin.ts';
 import { generateP256 } from '../pki/key-pair.ts';
 import { createCaCertificate } from '../pki/x509.ts';
@@ -14,7 +20,7 @@ const own = authority();
 const other = authority();
 const claim = (...tlsCertificatesPem: string[]) => ({
   server: '10.0.0.1:3025',
-  signer: { clusterName: 'example', checkingKeys: [], tlsCertificatesPem },
+  signer: { clusterName: 'example', checkingKeys: [], tlsCertificatesPem, withdrawn: [] },
 });
 const refusal = (act: () => unknown): { code: string; message: string } => {
   try {
@@ -63,7 +69,7 @@ describe('choosing which authorities to believe', () => {
 
   it('refuses one that has ended, at the instant it ends', () => {
     const end = plusMs(made, tenYearsMs);
-    expect(refusal(() => authoritiesToTrust(claim(own), [], end)).message).toContain('has ended on');
+    expect(refusal(() => authoritiesToTrust(claim(own), [], end)).message).toContain('expired on');
     expect(authoritiesToTrust(claim(own), [], plusMs(end, -1))).toEqual([own]);
   });
 
@@ -71,5 +77,76 @@ describe('choosing which authorities to believe', () => {
     expect(refusal(() => authoritiesToTrust(claim('-----BEGIN NOTHING'), [caPinOf(own)], now)).code).toBe(
       'bad_request',
     );
+  });
+});
+
+describe('a pin while authorities are rotated', () => {
+  const [old, next, foreign] = ['old', 'next', 'foreign'].map((id) => testAuthorityKey(id)) as [
+    TestAuthorityKey,
+    TestAuthorityKey,
+    TestAuthorityKey,
+  ];
+  const pemOf = ({ key }: TestAuthorityKey): string => key.tlsCertificatePem;
+  const pinOf = (key: TestAuthorityKey): string => caPinOf(pemOf(key));
+  const at = plusMs(announcedAt, 60_000);
+  const rotating = (signs: TestAuthorityKey, other: TestAuthorityKey) => {
+    const claimed = claim(pemOf(signs), pemOf(other));
+    return { ...claimed, signer: { ...claimed.signer, announcement: announcing([signs, other]) } };
+  };
+
+  it('of either key leads to both, whichever signs and is shown now', () => {
+    for (const [signs, other] of [
+      [old, next],
+      [next, old],
+    ] as const)
+      for (const pin of [pinOf(old), ` ${pinOf(next).toUpperCase().replace('SHA', 'sha')} `])
+        expect(authoritiesToTrust(rotating(signs, other), [pin], at)).toHaveLength(2);
+  });
+
+  it('leads to none that stands beside, and by no announcement that it did not sign', () => {
+    const honest = rotating(old, next);
+    const signer = { ...honest.signer, tlsCertificatesPem: [pemOf(old), pemOf(foreign)] };
+    const lies = [
+      announcing([foreign]),
+      announcing([old, foreign], {}, [foreign]),
+      announcing([old, foreign], { clusterName: 'other' }),
+      announcing([old, foreign], { until: at }),
+      { text: '{', signatures: [] },
+    ];
+    for (const announcement of lies)
+      expect(
+        authoritiesToTrust({ ...honest, signer: { ...signer, announcement } }, [pinOf(old)], at),
+      ).toEqual([pemOf(old)]);
+  });
+
+  const after = (why: string, by = 'admin@auth1') => {
+    const claimed = claim(pemOf(next));
+    const withdrawn = [{ fingerprint: 'SHA256:x', caPin: pinOf(old), at, by, why }];
+    const announcement = announcing([next], { until: undefined, number: 2 });
+    return { ...claimed, signer: { ...claimed.signer, withdrawn, announcement } };
+  };
+  it.each([
+    ['rotated', 'was rotated'],
+    ['rolled_back', 'was taken back'],
+    ['replaced', 'was replaced without a grace period'],
+    ['of a newer release', 'of a newer release'],
+  ])('of a key that is gone (%s) is refused: expected, got, when, by whom', (why, words) => {
+    const { code, message } = refusal(() => authoritiesToTrust(after(why), [pinOf(old)], at));
+    expect(code).toBe('access_denied');
+    for (const part of [
+      `Expected: ${pinOf(old)}`,
+      `Got from 10.0.0.1:3025: ${pinOf(next)}`,
+      `10.0.0.1:3025 claims that ${pinOf(old)} ${words} at ${at} by admin@auth1. `,
+      'no key that is trusted here has signed it',
+    ])
+      expect(message).toContain(part);
+  });
+
+  it('is refused in one line of bounded length, whoever is said to have rotated it', () => {
+    const { message } = refusal(() =>
+      authoritiesToTrust(after('rotated', `\u001b[2J\n${'x'.repeat(5000)}`), [pinOf(old)], at),
+    );
+    expect(message).not.toMatch(/[\u001b\n]/);
+    expect(message.length).toBeLessThan(1_500);
   });
 });

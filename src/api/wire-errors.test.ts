@@ -21,3 +21,11 @@ describe('an error that came over the wire', () => {
       expect(after(said)).toBeUndefined();
   });
 });
+
+it('says what became of the call, where the server does', () => {
+  const outcome = (said: string): unknown =>
+    errorOfAnswer(503, `{"code":"unavailable","message":"m"${said}}`).outcome;
+  expect(outcome(',"outcome":"nothing"')).toBe('nothing');
+  expect(outcome(',"outcome":"unknown"')).toBe('unknown');
+  for (const said of ['', ',"outcome":"of tomorrow"', ',"outcome":1']) expect(outcome(said)).toBeUndefined();
+});

@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { hour } from '../base/duration.ts';
-import { CodedError, type ErrorCode, errorCodes } from '../base/errors.ts';
+import {
+  CodedError,
+  type ErrorCode,
+  errorCodes,
+  failedOutcomes,
+  type FailedOutcome,
+} from '../base/errors.ts';
 
 /** Body of every answer that is not a success. */
 export interface WireError {
@@ -8,6 +14,8 @@ export interface WireError {
   readonly message: string;
   /** When it is worth while to ask again. */
   readonly retryAfterMs?: number | undefined;
+  /** What became of the call, where the server knows. */
+  readonly outcome?: FailedOutcome | undefined;
 }
 
 /** A server cannot make anybody wait longer than this. */
@@ -17,6 +25,7 @@ export const wireError = z.object({
   code: z.string(),
   message: z.string(),
   retryAfterMs: z.number().nonnegative().optional().catch(undefined),
+  outcome: z.enum(failedOutcomes).optional().catch(undefined),
 });
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorCodes, code);
@@ -29,10 +38,17 @@ export class Answered extends Error {
 /** True for an error that a server sent; false for one because no server was reached. */
 export const isAnswer = (e: unknown): boolean => e instanceof Error && e.cause instanceof Answered;
 
-/** The error a server sent. A code this version does not know becomes `unavailable`: the caller may try again. */
-export function fromWire(code: string, message: string, retryAfterMs?: number): CodedError {
+/**
+ * The error a server sent. A code this version does not know becomes `unavailable`: the caller may try again.
+ */
+export function fromWire(
+  code: string,
+  message: string,
+  { retryAfterMs, outcome }: Pick<WireError, 'retryAfterMs' | 'outcome'> = {},
+): CodedError {
   const options = {
     cause: new Answered(code),
+    outcome,
     retryAfterMs: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, longestWaitMs),
   };
   return isErrorCode(code)
@@ -44,7 +60,7 @@ export function fromWire(code: string, message: string, retryAfterMs?: number): 
 export function errorOfAnswer(status: number, body: string): CodedError {
   const parsed = wireError.safeParse(jsonOrUndefined(body));
   return parsed.success
-    ? fromWire(parsed.data.code, parsed.data.message, parsed.data.retryAfterMs)
+    ? fromWire(parsed.data.code, parsed.data.message, parsed.data)
     : new CodedError('unavailable', `the server answered ${status} and not in our form`);
 }
 

@@ -3,63 +3,49 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import { second } from '../base/time.ts';
 import type { World } from '../base/world.ts';
-import type { SecondFactor } from '../domain/cluster.ts';
-import type { Settings } from '../domain/config-facts.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import { noWitnesses, type Witnesses } from '../log/signed-head-witness.ts';
 import { afterwards } from './afterwards.ts';
-import { auditWriter } from './audit-writer.ts';
-import { openAuthViews } from './auth-views.ts';
+import { auditWriter } from './audit/audit-writer.ts';
+import { reportingUnreadable } from '../views/unreadable.ts';
+import { authDefaults, type AuthSettings } from './auth-settings.ts';
+import { type AuthViews, openAuthViews } from './auth-views.ts';
 import { type ClockWatch, watchClocks } from './clocks.ts';
 import type { AuthDeps } from './deps.ts';
 import { declareConfiguration, tellDrift } from './file-configuration.ts';
-import { freshWithin, watchFoldLag } from './fold-lag.ts';
+import { type FoldLag, freshWithin, watchFoldLag } from './log/fold-lag.ts';
 import { foundCluster } from './first-start.ts';
-import { guardedLog } from './guarded-log.ts';
-import { hostAges } from './host-ages.ts';
-import { openGates } from './open-gates.ts';
-import { ownAudit } from './own-audit.ts';
-import { flushIfRoom, presenceWriter } from './presence-writer.ts';
-import { type QuotaSettings, usualQuotas } from './quota-rules.ts';
-import { openQuotas } from './quotas.ts';
+import { guardedLog } from './log/guarded-log.ts';
+import { hostAges } from './host/host-ages.ts';
+import { openGates } from './user/open-gates.ts';
+import { ownAudit } from './audit/own-audit.ts';
+import { flushIfRoom, presenceWriter } from './host/presence-writer.ts';
+import { usualQuotas } from './limits/quota-rules.ts';
+import { openQuotas } from './limits/quotas.ts';
 import { sharedLook } from './shared-look.ts';
-import { signingHeads } from './sign-heads.ts';
-import { keyChest } from './signing-keys.ts';
-import { readStaticTokens, type StaticToken } from './static-tokens.ts';
+import { signingHeads } from './log/sign-heads.ts';
+import { keyChest } from './secrets/signing-keys.ts';
+import { silenceFor, type StoreContact, watchStoreContact } from './log/store-contact.ts';
+import { readStaticTokens } from './token/static-tokens.ts';
 
-export interface AuthParts {
+/** What an auth server is made of. */
+export interface AuthParts extends AuthSettings {
   readonly log: ClusterLog;
   readonly world: World;
   readonly sink: LogSink;
   readonly metrics: Metrics;
-  readonly hostId: string;
-  readonly clusterName: string;
-  /** The file gives no cluster_name. Default: it does. */
-  readonly nameIsDefault?: boolean;
-  readonly nodename: string;
-  readonly secondFactor: SecondFactor;
-  /** Further settings of the file that all auth servers share, by their name in it. */
-  readonly settings?: Settings;
-  /** Join tokens of the file. Default: none. */
-  readonly staticTokens?: readonly StaticToken[];
-  /** Names and addresses of the file by which people know the cluster. Default: none. */
-  readonly reservedNames?: readonly string[];
-  /** Default 5,000. */
-  readonly maxLogLagMs?: number;
-  /** Default: `usualQuotas`. */
-  readonly quotas?: QuotaSettings;
   /** Where signed heads go beside the log; closed by whoever made them. Default: nowhere. */
   readonly witnesses?: Witnesses;
-  /** Which of the auth servers that the file names serves a cluster; asked only before one is made. Default: none. */
-  readonly servedBy?: () => Promise<string | undefined>;
+  /** Called when followers are to be sent elsewhere, since nothing is heard of the store. */
+  readonly onFarewell?: () => void;
   /** Milliseconds of a clock that is never set; for tests. */
   readonly monotonic?: () => number;
   /** The same, for what was heard and grows old: hosts, locks, tokens. */
   readonly ageing?: () => number;
 }
 
-/** How far behind the store an auth server may be and still issue certificates. */
-const maxLogLagMs = 5 * second;
+/** Looks at the store within the time after which its silence counts. */
+const looksInSilence = 4;
 
 /** How an auth server says that it lives. */
 export const ownPresence = { everyMs: 20 * second, ttlSeconds: 60 };
@@ -71,6 +57,18 @@ const looksForLinksMs = 200;
 const presenceIntervalMs = 3 * second;
 /** Hosts that were not known to be alive are told of so often, however many come at once. */
 const newHostsEveryMs = 200;
+
+/** How far behind its store this server is, and whether it hears from it at all. */
+function watchStore(
+  views: AuthViews,
+  { log, sink, metrics, storeSilenceMs, onFarewell = () => undefined }: AuthParts,
+  { limitMs, monotonic }: { readonly limitMs: number; readonly monotonic: () => number },
+): { readonly lag: FoldLag; readonly contact: StoreContact } {
+  const silenceMs = storeSilenceMs ?? silenceFor(limitMs, log.store().type === 'dir' ? 'machine' : 'network');
+  const everyMs = silenceMs / looksInSilence;
+  const lag = watchFoldLag({ views, sink, metrics, limitMs, everyMs, monotonic });
+  return { lag, contact: watchStoreContact({ lag, sink, silenceMs, monotonic, onFarewell }) };
+}
 
 function explainImport(e: unknown): never {
   if (!isCoded(e, 'not_found')) throw e;
@@ -116,8 +114,8 @@ export async function buildDeps(
     monotonic,
     ageing: clock.monotonic,
   });
-  const limitMs = parts.maxLogLagMs ?? maxLogLagMs;
-  const views = freshWithin(folds, limitMs);
+  const { maxLogLagMs: limitMs, hostCertificateTtlMs } = { ...authDefaults, ...parts };
+  const views = reportingUnreadable(freshWithin(folds, limitMs), sink);
   const closers: (() => Promise<void> | void)[] = [
     () => {
       views.close();
@@ -149,7 +147,7 @@ export async function buildDeps(
     });
     const staticTokens = readStaticTokens(parts.staticTokens ?? [], sink);
     const following = afterwards();
-    const lag = watchFoldLag({ views: folds, sink, metrics, limitMs, monotonic });
+    const { lag, contact } = watchStore(folds, parts, { limitMs, monotonic });
     clocks = watchClocks({ views, lag, sink, metrics, hostId });
     const clockWatch = clocks;
     isFresh = () => lag.trouble() === undefined;
@@ -160,6 +158,7 @@ export async function buildDeps(
       () => quotas.close(),
       () => {
         drift.close();
+        contact.close();
         lag.close();
         clockWatch.close();
       },
@@ -176,6 +175,7 @@ export async function buildDeps(
         views,
         keys,
         lag,
+        contact,
         clocks,
         afterwards: following,
         audit,
@@ -188,6 +188,7 @@ export async function buildDeps(
         lookForLinks: sharedLook(() => views.fresh(), looksForLinksMs, monotonic),
         staticTokens,
         reservedNames: parts.reservedNames ?? [],
+        hostCertificateTtlMs,
         presence,
         heads,
         witnesses,

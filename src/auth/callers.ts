@@ -1,23 +1,37 @@
 import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { Caller } from '../api/operation.ts';
-import { CodedError } from '../base/errors.ts';
+import type { Caller, ShownCertificate } from '../api/operation.ts';
+import { CodedError, isCoded } from '../base/errors.ts';
 import { formatHostPort } from '../base/service.ts';
 import type { Instant } from '../base/time.ts';
 import { type SystemRole, systemRole } from '../domain/host-info.ts';
+import { joinRole } from '../domain/join-token.ts';
+import type { LockSubject } from '../domain/lock.ts';
+import { serialOfX509, serialText } from '../pki/serial.ts';
+import { fingerprint, publicKeyOf } from '../pki/ssh-key.ts';
 import { type TlsIdentity, tlsIdentityOf } from '../pki/tls-identity.ts';
 import { alternativeNamesOf } from '../pki/x509-alternative-names.ts';
+import { refusedAsWithdrawn, type WithdrawnAuthority } from './withdrawn-keys.ts';
 import type { PresentedUser } from '../views/user-life.ts';
 
-/** What is true now of those who may call. Asked at every call, so that a lock or a rotation ends open connections. */
+/**
+ * What is true now of those who may call. Asked at every call, so that a lock or a rotation ends open
+ * connections.
+ */
 export interface CallerFacts {
   now(): Instant;
   clusterName(): string;
   /** X.509 authorities that are trusted now, PEM. */
   authorities(): { readonly user: readonly string[]; readonly host: readonly string[] };
+  /** Those that were trusted once, the newest first. */
+  withdrawn(): readonly WithdrawnAuthority[];
   /** Undefined when the user of this certificate does not exist. */
-  activeUser(presented: PresentedUser): { readonly roles: readonly string[] } | undefined;
+  activeUser(
+    presented: PresentedUser & { readonly serial: string },
+  ): { readonly roles: readonly string[]; readonly administers: boolean } | undefined;
+  /** What whoever is locked is told; undefined when nobody of this is. */
+  lockedBy(subject: LockSubject): string | undefined;
 }
 
 /** What a certificate proves, without what may change. */
@@ -30,17 +44,27 @@ interface Proven {
   readonly groups: readonly string[];
   /** Which user of that name; empty when it does not say. */
   readonly lifeId: string;
+  readonly shown: ShownCertificate;
   /** DNS names and IP addresses of the certificate. */
   readonly names: readonly string[];
+  /** Fingerprint of its key, as SSH writes it; undefined for a key of a type that SSH does not have here. */
+  readonly key: string | undefined;
+  readonly serial: bigint;
 }
 
-/** One message for whatever is wrong with a certificate: its maker learns nothing. */
+/**
+ * One message for whatever is wrong with a certificate: its maker learns nothing. But one that was good, of a
+ * key that was withdrawn, is refused with what became of the key.
+ */
 const refused = (): CodedError =>
   new CodedError('access_denied', 'access denied: the client certificate is not valid here');
 
+const refusedBy = (authority: WithdrawnAuthority | undefined): CodedError =>
+  authority === undefined ? refused() : refusedAsWithdrawn(authority);
+
 /**
- * Says who is at the other end of a TLS connection. A certificate that was presented and does not admit its holder is
- * refused, never taken for none.
+ * Says who is at the other end of a TLS connection. A certificate that was presented and does not admit its
+ * holder is refused, never taken for none.
  */
 export function identifyCallers(facts: CallerFacts): (socket: Socket) => Caller {
   const proofs = new WeakMap<TLSSocket, Proven>();
@@ -55,23 +79,49 @@ export function identifyCallers(facts: CallerFacts): (socket: Socket) => Caller 
   };
 }
 
-/** A connection from within this process has no address. Nor has one that is closed; it is not taken for that. */
+/**
+ * A connection from within this process has no address. Nor has one that is closed; it is not taken for that.
+ */
 const peerHost = ({ remoteAddress, destroyed }: Socket): string =>
   remoteAddress ?? (destroyed ? '' : '127.0.0.1');
 
 /**
- * Finds which authority signed the certificate. The signature is checked against each authority's key: subjects are
- * only names, and what TLS checked was merely that one of all authorities signed.
+ * Finds which authority signed the certificate. The signature is checked against each authority's key:
+ * subjects are only names, and what TLS checked was merely that one of all authorities signed.
  */
 function prove(certificate: X509Certificate, facts: CallerFacts): Proven {
   const { user, host } = facts.authorities();
   const ofHost = host.find((pem) => signedBy(certificate, pem));
   const ofUser = ofHost === undefined ? user.find((pem) => signedBy(certificate, pem)) : undefined;
   const issuerPem = ofHost ?? ofUser;
-  if (issuerPem === undefined || certificate.ca) throw refused();
-  const { username, groups, lifeId = '' } = readIdentity(certificate);
+  if (certificate.ca) throw refused();
+  if (issuerPem === undefined)
+    throw refusedBy(facts.withdrawn().find(({ certificatePem }) => signedBy(certificate, certificatePem)));
+  const { username, groups, lifeId = '', routeToCluster, loggedInAt } = readIdentity(certificate);
   const issuer = ofHost === undefined ? 'user' : 'host';
-  return { certificate, issuerPem, issuer, username, groups, lifeId, names: alternativeNamesOf(certificate) };
+  return {
+    ...{ certificate, issuerPem, issuer, username, groups, lifeId },
+    shown: {
+      serial: serialText(serialOfX509(certificate)),
+      lifeId,
+      routeToCluster,
+      validUntil: certificate.validToDate.toISOString(),
+      authorityPem: issuerPem,
+      loggedInAt,
+    },
+    names: alternativeNamesOf(certificate),
+    key: keyOf(certificate),
+    serial: serialOfX509(certificate),
+  };
+}
+
+function keyOf(certificate: X509Certificate): string | undefined {
+  try {
+    return fingerprint(publicKeyOf(certificate.publicKey).blob);
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    return undefined;
+  }
 }
 
 function readIdentity(certificate: X509Certificate): TlsIdentity {
@@ -88,7 +138,8 @@ function signedBy(certificate: X509Certificate, authorityPem: string): boolean {
 }
 
 function callerOf(proven: Proven, facts: CallerFacts, address: string): Caller {
-  if (!facts.authorities()[proven.issuer].includes(proven.issuerPem)) throw refused();
+  if (!facts.authorities()[proven.issuer].includes(proven.issuerPem))
+    throw refusedBy(facts.withdrawn().find(({ certificatePem }) => certificatePem === proven.issuerPem));
   const now = Date.parse(facts.now());
   if (now >= proven.certificate.validToDate.getTime())
     throw new CodedError('access_denied', `the certificate of ${proven.username} has expired`);
@@ -101,18 +152,23 @@ function hostOf(proven: Proven, facts: CallerFacts, address: string): Caller {
   const role = systemRole.safeParse(proven.groups[0]);
   const suffix = `.${facts.clusterName()}`;
   if (!role.success || proven.groups.length !== 1 || !proven.username.endsWith(suffix)) throw refused();
+  // Machines that joined are refused by the calls that keep them in the cluster: what they have on record
+  // they may still hand over, and they must hear of it when the lock ends.
+  if (!joinRole.safeParse(role.data).success) requireUnlocked(facts, { serial: proven.serial });
   return {
     kind: 'host',
     hostId: proven.username.slice(0, -suffix.length),
     role: role.data,
     address,
     certifiedNames: proven.names,
+    serial: proven.serial,
+    ...(proven.key !== undefined && { key: proven.key }),
   };
 }
 
 /**
- * A role of the same name as a machine role, in a person's certificate, is a forgery or a mistake; either way it admits
- * nobody. Roles are those the user has now, not those of the certificate.
+ * A role of the same name as a machine role, in a person's certificate, is a forgery or a mistake; either way
+ * it admits nobody. Roles are those the user has now, not those of the certificate.
  */
 function userOf(proven: Proven, facts: CallerFacts, address: string): Caller {
   if (proven.groups.some(isSystemRole)) throw refused();
@@ -120,9 +176,27 @@ function userOf(proven: Proven, facts: CallerFacts, address: string): Caller {
     username: proven.username,
     lifeId: proven.lifeId,
     validFromMs: proven.certificate.validFromDate.getTime(),
+    serial: proven.shown.serial,
   });
   if (!user) throw refused();
-  return { kind: 'user', username: proven.username, roles: user.roles, address };
+  requireUnlocked(facts, {
+    user: proven.username,
+    roles: [...user.roles, ...proven.groups],
+    serial: proven.serial,
+  });
+  return {
+    kind: 'user',
+    username: proven.username,
+    roles: user.roles,
+    address,
+    administers: user.administers,
+    certificate: proven.shown,
+  };
+}
+
+function requireUnlocked(facts: CallerFacts, subject: LockSubject): void {
+  const text = facts.lockedBy(subject);
+  if (text !== undefined) throw new CodedError('access_denied', text);
 }
 
 export const isSystemRole = (name: string): name is SystemRole => systemRole.safeParse(name).success;

@@ -3,11 +3,11 @@ import { type FakeWorld, fakeWorld } from '../api/testing.ts';
 import { hour, minute, plusMs, second } from '../base/time.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import { memoryLog } from '../log/memory-log.ts';
-import { announceSelf } from './announce-self.ts';
-import { clusterStatus } from './cluster-status.ts';
-import { createToken } from './create-token.ts';
-import { heartbeat } from './heartbeat.ts';
-import { logLead } from './log-lead.ts';
+import { announceSelf } from './host/announce-self.ts';
+import { readClusterStatus } from './cluster/read-cluster-status.ts';
+import { createToken } from './token/create-token.ts';
+import { heartbeat } from './host/heartbeat.ts';
+import { logLead } from './log/log-lead.ts';
 import { adminCall, callOf, openTestAuth, type TestAuth } from './testing.ts';
 
 const start = '2026-01-01T00:00:00.000Z';
@@ -104,7 +104,7 @@ describe('the clock of an auth server', () => {
       third.auth.deps.log.takeSnapshot('state', [], { trim: false }, { at: start, actor: '', requestId: '' }),
     ).rejects.toMatchObject({ code: 'unavailable' });
     expect(await log.state.head()).toBe(before);
-    expect(await clusterStatus(third.auth.deps)).toMatchObject({
+    expect(await readClusterStatus(third.auth.deps, adminCall, {})).toMatchObject({
       trouble: expect.stringMatching(/^decides and writes nothing/) as string,
     });
     expect(servers[0]?.auth.deps.clocks.notice()).toBe(
@@ -133,14 +133,14 @@ describe('the clock of an auth server', () => {
     expect(statuses()).toEqual(['undecided', 'undecided']);
     for (const [i, { auth }] of servers.entries()) {
       await newToken(auth);
-      const { clock, trouble } = await clusterStatus(auth.deps);
+      const { clock, trouble } = await readClusterStatus(auth.deps, adminCall, {});
       expect(trouble).toBe('');
       expect(clock).toContain(
         i === 0
-          ? 'the clock of auth-2 is 600 s ahead of that of this auth server; which is wrong cannot be told here'
-          : 'the clock of auth-1 is 600 s behind that of this auth server; which is wrong cannot be told here',
+          ? 'the clock of auth-2 is 600 s ahead of that of this auth server; which of them is wrong is not known here'
+          : 'the clock of auth-1 is 600 s behind that of this auth server; which of them is wrong is not known here',
       );
-      expect(auth.sink.lines.filter((line) => line.includes('cannot be told here'))).toHaveLength(1);
+      expect(auth.sink.lines.filter((line) => line.includes('is not known here'))).toHaveLength(1);
     }
   });
   it('of two is told by the hosts, though not by one that is on the same machine', async () => {

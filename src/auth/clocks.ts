@@ -2,18 +2,19 @@ import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import { type Instant, minute, msBetween, second } from '../base/time.ts';
+import { startTicker, stopTimer } from '../base/timers.ts';
 import { type ClockVerdict, type ClockVote, judgeClock } from '../domain/clock-votes.ts';
 import { hostsInRole } from '../views/hosts.ts';
 import { seenOf } from '../views/presence.ts';
 import type { AuthViews } from './auth-views.ts';
-import type { FoldLag } from './fold-lag.ts';
-import { sourceOf } from './rate-limit.ts';
+import type { FoldLag } from './log/fold-lag.ts';
+import { sourceOf } from './limits/rate-limit.ts';
 
 /** Whether the clock of this auth server is to be trusted. */
 export interface ClockWatch {
   /**
-   * A host said by its clock what time it is, from this address. Hosts of one address have one voice, whoever speaks last:
-   * ids are free to whoever has a token, addresses are not.
+   * A host said by its clock what time it is, from this address. Hosts of one address have one voice, whoever
+   * speaks last: ids are free to whoever has a token, addresses are not.
    */
   hear(hostId: string, saidAt: Instant, address: string): void;
   verdict(): ClockVerdict;
@@ -53,9 +54,10 @@ const maxHosts = 1_000;
 const toldEveryMs = 10 * minute;
 
 /**
- * Compares the clock of this auth server with those of the others, as their announcements on the log tell them, and of the
- * hosts that send it heartbeats. Words from before it began, and those that came while it was behind the store, do not
- * count: they are old. Judged by its clock of this moment, so that it goes on as soon as that is set right.
+ * Compares the clock of this auth server with those of the others, as their announcements on the log tell
+ * them, and of the hosts that send it heartbeats. Words from before it began, and those that came while it
+ * was behind the store, do not count: they are old. Judged by its clock of this moment, so that it goes on as
+ * soon as that is set right.
  */
 export function watchClocks(options: ClockWatchOptions): ClockWatch {
   const { views, lag, sink, metrics, hostId } = options;
@@ -133,7 +135,7 @@ export function watchClocks(options: ClockWatchOptions): ClockWatch {
     const more = found.differing.length > 1 ? `, and ${found.differing.length - 1} more differ` : '';
     const whose =
       found.status === 'undecided'
-        ? 'which is wrong cannot be told here'
+        ? 'which of them is wrong is not known here'
         : 'most of the others agree with this one';
     return `the clock of ${nameOf(first.who)} is ${apart(first.aheadMs)} that of this auth server${more}; ${whose}: set the clocks (chrony, ntpd)`;
   };
@@ -161,7 +163,7 @@ export function watchClocks(options: ClockWatchOptions): ClockWatch {
       sink.info('the clocks agree again');
     }
   };
-  const timer = setInterval(look, lookEveryMs);
+  const timer = startTicker(look, lookEveryMs);
   timer.unref();
 
   return {
@@ -178,7 +180,7 @@ export function watchClocks(options: ClockWatchOptions): ClockWatch {
     notice,
     look,
     close: () => {
-      clearInterval(timer);
+      stopTimer(timer);
     },
   };
 }

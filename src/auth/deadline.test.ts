@@ -6,15 +6,15 @@ import { silentLog } from '../base/log-sink.ts';
 import { memoryKeyring } from '../log/keyring.ts';
 import { memoryDriver, type MemoryStore, memoryStore } from '../log/memory-driver.ts';
 import { openLog } from '../log/open-log.ts';
-import { acceptInvite } from './accept-invite.ts';
-import { createToken } from './create-token.ts';
-import { createUser } from './create-user.ts';
-import { deleteToken } from './delete-token.ts';
-import { deleteUser } from './delete-user.ts';
-import { emitAudit } from './emit-audit.ts';
-import { joinHost } from './join-host.ts';
-import { logIn } from './log-in.ts';
-import { resetUser } from './reset-user.ts';
+import { acceptInvite } from './invite/accept-invite.ts';
+import { createToken } from './token/create-token.ts';
+import { createUser } from './user/create-user.ts';
+import { deleteToken } from './token/delete-token.ts';
+import { deleteUser } from './user/delete-user.ts';
+import { emitAudit } from './audit/emit-audit.ts';
+import { joinHost } from './host/join-host.ts';
+import { logIn } from './user/log-in.ts';
+import { resetUser } from './user/reset-user.ts';
 import {
   addUser,
   adminCall,
@@ -26,6 +26,7 @@ import {
   openTestAuth,
   type TestAuth,
 } from './testing.ts';
+import { parsedAuditEvent } from '../domain/audit-event.ts';
 
 let auth: TestAuth;
 let store: MemoryStore;
@@ -140,14 +141,13 @@ const operations: Record<string, () => Promise<(call: (call: Call) => Call) => P
     Promise.resolve((by) =>
       emitAudit(auth.deps, by(hostCall('Node')), {
         events: [
-          {
+          parsedAuditEvent.parse({
             event: 'exec',
             code: 'T3002I',
             uid: auth.world.uuid(),
             time: auth.world.now(),
-            ei: 0,
             login: 'root',
-          },
+          }),
         ],
       }),
     ),

@@ -5,7 +5,10 @@ import { inviteStream, tokenStream, userStream } from '../domain/streams.ts';
 import { spansOfUser, type UserState } from '../domain/user-state.ts';
 import type { AuthDeps } from './deps.ts';
 
-/** The time by which this server decides about a user, a token or an invite, and for how long it has known of what in it ends. */
+/**
+ * The time by which this server decides about a user, a token or an invite, and for how long it has known of
+ * what in it ends.
+ */
 type Deps = Pick<AuthDeps, 'views' | 'world'>;
 
 export const timeForUser = ({ views, world }: Deps, username: string, state: UserState): DecidingTime => ({

@@ -8,21 +8,22 @@ import type { Cause, Position } from '../log/event.ts';
 import type { Terms } from '../log/execute.ts';
 import type { Witnesses } from '../log/signed-head-witness.ts';
 import type { Afterwards } from './afterwards.ts';
-import type { AuditWriter } from './audit-writer.ts';
+import type { AuditWriter } from './audit/audit-writer.ts';
 import type { AuthViews } from './auth-views.ts';
 import type { ClockWatch } from './clocks.ts';
-import type { FoldLag } from './fold-lag.ts';
-import type { HostAges } from './host-ages.ts';
-import type { JoinGate } from './join-gate.ts';
-import type { LoginGate } from './login-gate.ts';
-import type { OwnAudit } from './own-audit.ts';
-import type { PresenceWriter } from './presence-writer.ts';
-import type { Quotas } from './quotas.ts';
-import type { SigningHeads } from './sign-heads.ts';
+import type { FoldLag } from './log/fold-lag.ts';
+import type { HostAges } from './host/host-ages.ts';
+import type { JoinGate } from './host/join-gate.ts';
+import type { LoginGate } from './user/login-gate.ts';
+import type { OwnAudit } from './audit/own-audit.ts';
+import type { PresenceWriter } from './host/presence-writer.ts';
+import type { Quotas } from './limits/quotas.ts';
+import type { SigningHeads } from './log/sign-heads.ts';
 import type { SharedLook } from './shared-look.ts';
-import type { KeyChest } from './signing-keys.ts';
-import type { KnownStaticToken } from './static-tokens.ts';
-import type { TurnedAway } from './turned-away.ts';
+import type { KeyChest } from './secrets/signing-keys.ts';
+import type { StoreContact } from './log/store-contact.ts';
+import type { KnownStaticToken } from './token/static-tokens.ts';
+import type { TurnedAway } from './limits/turned-away.ts';
 
 /** What the use cases work with. Made once, by `service.ts`. */
 export interface AuthDeps {
@@ -37,6 +38,7 @@ export interface AuthDeps {
   readonly keys: KeyChest;
   /** Ask it before anything is signed. */
   readonly lag: FoldLag;
+  readonly contact: StoreContact;
   readonly clocks: ClockWatch;
   readonly afterwards: Afterwards;
   readonly audit: AuditWriter;
@@ -53,6 +55,8 @@ export interface AuthDeps {
   readonly staticTokens: readonly KnownStaticToken[];
   /** Names and addresses of this server's file by which people know the cluster: no node is called so. */
   readonly reservedNames: readonly string[];
+  /** How long certificates of hosts hold. */
+  readonly hostCertificateTtlMs: number;
   readonly presence: PresenceWriter;
   readonly heads: SigningHeads;
   readonly witnesses: Witnesses;

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { SecondFactor } from '../domain/cluster.ts';
-import { authPreference, clusterStatus } from './cluster-status.ts';
-import { eventsOf, openTestAuth, type TestAuth } from './testing.ts';
+import { readAuthPreference } from './cluster/read-auth-preference.ts';
+import { readClusterStatus } from './cluster/read-cluster-status.ts';
+import { adminCall, eventsOf, openTestAuth, type TestAuth } from './testing.ts';
 
 const [idOfA, idOfB] = ['a', 'b'].map((digit) => `00000000-0000-4000-8000-00000000000${digit}`);
 const start = (nodename: string, secondFactor: SecondFactor, beside?: TestAuth): Promise<TestAuth> =>
@@ -20,9 +21,9 @@ describe('two auth servers whose files differ', () => {
     const b = await start('b', 'off', a);
     for (const auth of [a, b]) {
       await auth.deps.views.fresh();
-      expect(authPreference(auth.deps).secondFactor).toBe('otp');
+      expect((await readAuthPreference(auth.deps, adminCall, {})).secondFactor).toBe('otp');
       expect(warnings(auth)).toEqual([expect.stringContaining(`${key}: "otp" stands; b says "off"`)]);
-      expect((await clusterStatus(auth.deps)).drift).toEqual([
+      expect((await readClusterStatus(auth.deps, adminCall, {})).drift).toEqual([
         { key, standing: 'otp', others: [{ hostId: idOfB, nodename: 'b', value: 'off' }] },
       ]);
     }
@@ -36,8 +37,8 @@ describe('two auth servers whose files differ', () => {
     const again = await start('a', 'off', b);
     await b.deps.views.fresh();
     for (const auth of [again, b]) {
-      expect(authPreference(auth.deps).secondFactor).toBe('off');
-      expect((await clusterStatus(auth.deps)).drift).toEqual([]);
+      expect((await readAuthPreference(auth.deps, adminCall, {})).secondFactor).toBe('off');
+      expect((await readClusterStatus(auth.deps, adminCall, {})).drift).toEqual([]);
     }
     expect(b.sink.lines.at(-1)).toContain(`agree on ${key} again`);
     for (const auth of [again, b]) await auth.close();
@@ -49,7 +50,7 @@ describe('two auth servers whose files differ', () => {
     const both = await Promise.all([start('a', 'otp', first), start('b', 'off', first)]);
     for (const auth of both) {
       await auth.deps.views.fresh();
-      expect((await clusterStatus(auth.deps)).drift).toHaveLength(1);
+      expect((await readClusterStatus(auth.deps, adminCall, {})).drift).toHaveLength(1);
     }
     const declared = (await eventsOf(first.log, 'state')).filter(
       ({ fact }) => fact.type === 'configuration.declared',
@@ -65,8 +66,8 @@ describe('an auth server that is gone', () => {
     a.deps.presence.renew({ hostId: idOfA ?? '', role: 'Auth' }, 0);
     await a.close();
     const b = await start('b', 'off', a);
-    expect(authPreference(b.deps).secondFactor).toBe('off');
-    expect((await clusterStatus(b.deps)).drift).toEqual([]);
+    expect((await readAuthPreference(b.deps, adminCall, {})).secondFactor).toBe('off');
+    expect((await readClusterStatus(b.deps, adminCall, {})).drift).toEqual([]);
     await b.close();
   });
 });

@@ -28,8 +28,9 @@ export interface ConfigurationDeps {
 const secondFactorKey = 'auth_service.authentication.second_factor';
 
 /**
- * Records what the file of this auth server says, where that is new, and puts into effect what then stands. This server
- * must be present on the log before: of two that start at once each must see the other, or come after it.
+ * Records what the file of this auth server says, where that is new, and puts into effect what then stands.
+ * This server must be present on the log before: of two that start at once each must see the other, or come
+ * after it.
  */
 export async function declareConfiguration(
   deps: ConfigurationDeps,
@@ -43,17 +44,34 @@ export async function declareConfiguration(
     const { facts, state } = await execute(log.state, configuration, configurationStream, command, cause);
     for (const fact of facts)
       if (fact.type === 'configuration.adopted')
-        sink.info('holds in the cluster from now on', { ...fact.data.settings });
+        sink.info('these settings hold in the cluster from now on', { ...fact.data.settings });
     return state.standing;
   };
   await views.fresh();
-  // First only what nobody disputes, whether it is alive or not; then, with this on the log, who is alive decides.
+  // First only what nobody disputes, whether it is alive or not; then, with this on the log, who is alive
+  // decides.
   await declare(Object.keys(views.configuration.state().declared));
   await views.fresh();
   await views.presence.reached(await log.presence.head());
   const standing = await declare(aliveOf(deps));
-  await applySecondFactor(deps, secondFactor.parse(standing[secondFactorKey]), cause);
+  await applyStanding(deps, standing[secondFactorKey], cause);
   await views.fresh();
+}
+
+/**
+ * What a newer release has agreed on stays as that has it: who logs in here is refused (`secondFactorOf`).
+ */
+async function applyStanding(
+  deps: ConfigurationDeps,
+  standing: string | undefined,
+  cause: Cause,
+): Promise<void> {
+  const { data, success } = secondFactor.safeParse(standing);
+  if (success) await applySecondFactor(deps, data, cause);
+  else
+    deps.sink.warn('the second factor of the cluster is not known to this release', {
+      secondFactor: standing,
+    });
 }
 
 async function applySecondFactor(

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { fakeWorld } from '../api/testing.ts';
 import { CodedError } from '../base/errors.ts';
 import { memoryLog } from '../log/memory-log.ts';
-import { clusterStatus } from './cluster-status.ts';
-import { issueHostIdentity } from './issue-host-identity.ts';
-import { eventsOf, openTestAuth } from './testing.ts';
+import { readClusterStatus } from './cluster/read-cluster-status.ts';
+import { issueHostIdentity } from './host/issue-host-identity.ts';
+import { adminCall, eventsOf, openTestAuth } from './testing.ts';
 
 describe('the first start', () => {
   it('makes cluster, authorities and role in one append, sealed', async () => {
@@ -20,7 +20,9 @@ describe('the first start', () => {
     ]);
     expect(new Set(events.map((one) => one.cause.requestId)).size).toBe(1);
     expect(JSON.stringify(events)).not.toContain('PRIVATE KEY');
-    expect((await clusterStatus(auth.deps)).caPins).toEqual([expect.stringMatching(/^sha256:[0-9a-f]{64}$/)]);
+    expect((await readClusterStatus(auth.deps, adminCall, {})).caPins).toEqual([
+      expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+    ]);
     await auth.close();
   });
 
@@ -31,7 +33,7 @@ describe('the first start', () => {
     expect(
       (await eventsOf(log, 'state')).filter((one) => one.fact.type === 'authority.created'),
     ).toHaveLength(2);
-    const [a, b] = await Promise.all(both.map((auth) => clusterStatus(auth.deps)));
+    const [a, b] = await Promise.all(both.map((auth) => readClusterStatus(auth.deps, adminCall, {})));
     expect(a?.caPins).toEqual(b?.caPins);
     for (const auth of both) await auth.close();
   });
@@ -79,7 +81,7 @@ describe('the status of the cluster', () => {
       ...auth.deps.views,
       fresh: () => Promise.reject(new CodedError('unavailable', 'the store did not say')),
     };
-    expect(await clusterStatus({ ...auth.deps, views: away })).toMatchObject({
+    expect(await readClusterStatus({ ...auth.deps, views: away }, adminCall, {})).toMatchObject({
       clusterName: 'example',
       trouble: 'the store did not say: this is what was known before',
     });
@@ -115,7 +117,7 @@ describe('a later start', () => {
     await first.close();
     const options = { log: first.log, world: first.world, clusterName: 'host-7', nameIsDefault: true };
     const second = await openTestAuth(options);
-    expect((await clusterStatus(second.deps)).clusterName).toBe('example');
+    expect((await readClusterStatus(second.deps, adminCall, {})).clusterName).toBe('example');
     await second.close();
   });
 

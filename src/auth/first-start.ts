@@ -1,17 +1,16 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { CodedError, isCoded } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
-import { authority, type AuthorityCommand, type AuthorityType } from '../domain/authority.ts';
+import type { AuthorityType } from '../domain/authority-facts.ts';
+import { authority } from '../domain/authority.ts';
+import type { AuthorityCommand } from '../domain/authority-commands.ts';
 import { cluster, type SecondFactor } from '../domain/cluster.ts';
 import { adminRole, role } from '../domain/role.ts';
 import { authorityStream, clusterStream, roleStream } from '../domain/streams.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Cause, Position } from '../log/event.ts';
 import { execute, load, step, transact } from '../log/execute.ts';
-import { generateEd25519 } from '../pki/key-pair.ts';
-import { publicKeyOf, toAuthorizedKeyLine } from '../pki/ssh-key.ts';
-import { createCaCertificate } from '../pki/x509.ts';
+import { newAuthorityKey } from './authority/new-authority-key.ts';
 
 export interface Founding {
   readonly state: EventLog;
@@ -24,16 +23,19 @@ export interface Founding {
   /** Where the log is, for people. */
   readonly place: string;
   readonly cause: Cause;
-  /** Asked before anything is made: which of the auth servers that the file names serves a cluster. Default: none. */
+  /**
+   * Asked before anything is made: which of the auth servers that the file names serves a cluster. Default:
+   * none.
+   */
   readonly servedBy?: () => Promise<string | undefined>;
 }
 
 /**
- * Makes the cluster, its authorities and the role `admin` in one append, unless they exist: of two auth servers that
- * start at once, one makes them and the other takes them as they are. A later start writes nothing.
- * Answers the position up to which a view must have come to know all of it.
- * @throws CodedError `misconfigured` when the log is that of a cluster with another name; when it is empty, but a named auth
- * server serves a cluster that is therefore in another store.
+ * Makes the cluster, its authorities and the role `admin` in one append, unless they exist: of two auth
+ * servers that start at once, one makes them and the other takes them as they are. A later start writes
+ * nothing. Answers the position up to which a view must have come to know all of it.
+ * @throws CodedError `misconfigured` when the log is that of a cluster with another name; when it is empty,
+ *   but a named auth server serves a cluster that is therefore in another store.
  */
 export async function foundCluster(founding: Founding): Promise<Position> {
   const { state, cause } = founding;
@@ -43,12 +45,25 @@ export async function foundCluster(founding: Founding): Promise<Position> {
     await create(founding);
   }
   await checkName(founding);
-  if (found.state.status !== 'absent')
+  if (found.state.status !== 'absent' && !(await hasAdminRole(state)))
     await execute(state, role, roleStream(adminRole.name), { type: 'ensure-role', role: adminRole }, cause);
   return state.head();
 }
 
-/** A second cluster beside the one that is meant is what a wrong prefix or table would make, and nobody would see it soon. */
+/**
+ * Asked of the types alone: a newer release may have written of it what this one cannot read, and it is there
+ * all the same.
+ */
+async function hasAdminRole(state: EventLog): Promise<boolean> {
+  let last: string | undefined;
+  for await (const { fact } of state.read(roleStream(adminRole.name), 0)) last = fact.type;
+  return last !== undefined && last !== 'role.deleted';
+}
+
+/**
+ * A second cluster beside the one that is meant is what a wrong prefix or table would make, and nobody would
+ * see it soon.
+ */
 async function checkStore({ state, place, servedBy }: Founding): Promise<void> {
   const server = await servedBy?.();
   if (server === undefined) return;
@@ -81,7 +96,10 @@ async function create({ state, world, sink, clusterName, secondFactor, cause }: 
   }
 }
 
-/** Another name means another cluster: nothing of it is touched. A name that only stands in for none gives way. */
+/**
+ * Another name means another cluster: nothing of it is touched. A name that only stands in for none gives
+ * way.
+ */
 async function checkName({ state, clusterName, nameIsDefault, place }: Founding): Promise<void> {
   const { state: known } = await load(state, cluster, clusterStream);
   if (known.status === 'absent') throw new CodedError('unavailable', 'the cluster could not be created');
@@ -93,23 +111,9 @@ async function checkName({ state, clusterName, nameIsDefault, place }: Founding)
   );
 }
 
-function newAuthority(type: AuthorityType, clusterName: string, world: World): AuthorityCommand {
-  const now = world.now();
-  const ssh = generateEd25519();
-  const tls = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
-  return {
-    type: 'create-authority',
-    authority: type,
-    clusterName,
-    key: {
-      keyId: world.uuid(),
-      sshPublicKey: toAuthorizedKeyLine(publicKeyOf(ssh).blob),
-      tlsCertificatePem: createCaCertificate({ clusterName, privateKey: tls, now }),
-      activeFrom: now,
-      sshPrivateKey: pkcs8(ssh),
-      tlsPrivateKey: pkcs8(tls),
-    },
-  };
-}
-
-const pkcs8 = (key: KeyObject): Uint8Array => Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }));
+const newAuthority = (type: AuthorityType, clusterName: string, world: World): AuthorityCommand => ({
+  type: 'create-authority',
+  authority: type,
+  clusterName,
+  key: newAuthorityKey(clusterName, world).key,
+});

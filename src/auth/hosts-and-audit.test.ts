@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CodedError } from '../base/errors.ts';
 import { hour, minute, plusMs, second } from '../base/time.ts';
-import type { AuditEvent } from '../domain/audit-event.ts';
-import type { HostInfo } from '../domain/host-info.ts';
-import { emitAudit } from './emit-audit.ts';
-import { heartbeat, withRealHost } from './heartbeat.ts';
-import { listHosts } from './list-hosts.ts';
-import { searchAudit } from './search-audit.ts';
+import { type ParsedAuditEvent, parsedAuditEvent } from '../domain/audit-event.ts';
+import type { HostRecord } from '../domain/host-info.ts';
+import { emitAudit } from './audit/emit-audit.ts';
+import { heartbeat, withRealHost } from './host/heartbeat.ts';
+import { listHosts } from './host/list-hosts.ts';
+import { searchAudit } from './audit/search-audit.ts';
 import {
   addRole,
   addUser,
@@ -28,7 +28,7 @@ afterEach(async () => {
 });
 
 const idOf = (n: number): string => `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
-const node = (n: number, extra: Partial<HostInfo> = {}): HostInfo => ({
+const node = (n: number, extra: Partial<HostRecord> = {}): HostRecord => ({
   hostId: idOf(0xb00 + n),
   role: 'Node',
   nodename: `node-${n}`,
@@ -39,7 +39,7 @@ const node = (n: number, extra: Partial<HostInfo> = {}): HostInfo => ({
   version: '4.5.0',
   ...extra,
 });
-const beat = (host: HostInfo, ttlSeconds = 60) =>
+const beat = (host: HostRecord, ttlSeconds = 60) =>
   heartbeat(auth.deps, hostCall(host.role, host.hostId), { host, ttlSeconds });
 const list = async (call = adminCall, labels = {}) =>
   (await listHosts(auth.deps, call, { role: 'Node', labels })).hosts.map((host) => host.nodename);
@@ -151,18 +151,19 @@ describe('listing hosts', () => {
   });
 });
 
-const told = (extra: Partial<AuditEvent> = {}): AuditEvent => ({
-  event: 'exec',
-  code: 'T3002I',
-  uid: auth.world.uuid(),
-  time: auth.world.now(),
-  ei: 0,
-  ...extra,
-});
-const emit = (events: AuditEvent[], n = 1) =>
+const told = (extra: Partial<ParsedAuditEvent> = {}): ParsedAuditEvent =>
+  parsedAuditEvent.parse({
+    event: 'exec',
+    code: 'T3002I',
+    uid: auth.world.uuid(),
+    time: auth.world.now(),
+    ei: 0,
+    ...extra,
+  });
+const emit = (events: ParsedAuditEvent[], n = 1) =>
   emitAudit(auth.deps, hostCall('Node', idOf(0xb00 + n)), { events });
 const search = (extra: object = {}) =>
-  searchAudit(auth.deps, {
+  searchAudit(auth.deps, adminCall, {
     from: '2026-01-01T00:00:00.000Z',
     to: '2026-02-01T00:00:00.000Z',
     types: [],
@@ -227,7 +228,7 @@ describe('emitting audit events', () => {
   });
 
   it('takes a spool of twenty thousand at once, and puts off who goes on at that rate, without losing any', async () => {
-    const batch = (): AuditEvent[] => Array.from({ length: 200 }, () => told());
+    const batch = (): ParsedAuditEvent[] => Array.from({ length: 200 }, () => told());
     // A new machine has nothing to give back yet.
     await beat(node(2));
     for (let n = 0; n < 25; n++) await emit(batch(), 2);

@@ -1,80 +1,59 @@
-import { readLogInfo } from '../api/log-info.ts';
-import {
-  acceptInvite as acceptInviteRow,
-  createToken as createTokenRow,
-  createUser as createUserRow,
-  deleteToken as deleteTokenRow,
-  removeHost as removeHostRow,
-  deleteUser as deleteUserRow,
-  emitAudit as emitAuditRow,
-  heartbeat as heartbeatRow,
-  joinHost as joinHostRow,
-  listAuthorities,
-  listHosts as listHostsRow,
-  listTokens as listTokensRow,
-  listUsers as listUsersRow,
-  logIn as logInRow,
-  pingCluster,
-  readAuthPreference,
-  readClusterStatus,
-  readHostAuthorities,
-  readInvite as readInviteRow,
-  resetUser as resetUserRow,
-  searchAudit as searchAuditRow,
-  unlockUser as unlockUserRow,
-} from '../api/operations.ts';
-import { readRecovery, recoverLog as recoverLogRow } from '../api/recover-log.ts';
-import { readRequestOutcome } from '../api/request-outcome.ts';
-import { implement, type Implementation } from '../api/serve-operations.ts';
-import { acceptInvite } from './accept-invite.ts';
-import { authorities, authPreference, clusterStatus, hostAuthorities, ping } from './cluster-status.ts';
-import { createToken } from './create-token.ts';
-import { createUser } from './create-user.ts';
-import { deleteToken } from './delete-token.ts';
-import { removeHost } from './remove-host.ts';
-import { deleteUser } from './delete-user.ts';
+import type { Implementation } from '../api/serve-operations.ts';
+import { readRotations } from './authority/read-rotations.ts';
+import { rotateAuthorities } from './authority/rotate-authorities.ts';
+import { emitAudit } from './audit/emit-audit.ts';
+import { searchAudit } from './audit/search-audit.ts';
+import { exportAuthorityKeys } from './authority/export-authority-keys.ts';
+import { listAuthorities } from './authority/list-authorities.ts';
+import { listAuthorityKeys } from './authority/list-authority-keys.ts';
+import { pingCluster } from './cluster/ping-cluster.ts';
+import { readAuthPreference } from './cluster/read-auth-preference.ts';
+import { readClusterStatus } from './cluster/read-cluster-status.ts';
+import { readHostAuthorities } from './cluster/read-host-authorities.ts';
 import type { AuthDeps } from './deps.ts';
-import { emitAudit } from './emit-audit.ts';
-import { heartbeat } from './heartbeat.ts';
-import { joinHost } from './join-host.ts';
-import { listHosts } from './list-hosts.ts';
-import { listTokens } from './list-tokens.ts';
-import { listUsers } from './list-users.ts';
-import { logIn } from './log-in.ts';
-import { readInvite } from './read-invite.ts';
-import { logInfoOf } from './read-log-info.ts';
-import { logRecovery, recoverLog } from './recover-log.ts';
-import { requestOutcome } from './request-outcome.ts';
-import { resetUser } from './reset-user.ts';
-import { searchAudit } from './search-audit.ts';
-import { unlockUser } from './unlock-user.ts';
+import { heartbeat } from './host/heartbeat.ts';
+import { joinHost } from './host/join-host.ts';
+import { listHosts } from './host/list-hosts.ts';
+import { removeHost } from './host/remove-host.ts';
+import { renewHost } from './host/renew-host.ts';
+import { listIdentities } from './identity/list-identities.ts';
+import { signHostIdentity } from './identity/sign-host-identity.ts';
+import { signUserIdentity } from './identity/sign-user-identity.ts';
+import type { Bound } from './implementing.ts';
+import { createLock } from './lock/create-lock.ts';
+import { deleteLock } from './lock/delete-lock.ts';
+import { listLocks } from './lock/list-locks.ts';
+import { acceptInvite } from './invite/accept-invite.ts';
+import { readInvite } from './invite/read-invite.ts';
+import { readLogInfo } from './log/read-log-info.ts';
+import { readRecovery } from './log/read-recovery.ts';
+import { readRequestOutcome } from './log/read-request-outcome.ts';
+import { recoverLog } from './log/recover-log.ts';
+import { createToken } from './token/create-token.ts';
+import { deleteToken } from './token/delete-token.ts';
+import { listTokens } from './token/list-tokens.ts';
+import { createUser } from './user/create-user.ts';
+import { deleteUser } from './user/delete-user.ts';
+import { listUsers } from './user/list-users.ts';
+import { logIn } from './user/log-in.ts';
+import { renewCertificates } from './user/renew-certificates.ts';
+import { resetUser } from './user/reset-user.ts';
+import { unlockUser } from './user/unlock-user.ts';
 
-/** Which use case does which row of the contract. */
-export const implementations = (deps: AuthDeps): readonly Implementation[] => [
-  implement(pingCluster, () => Promise.resolve(ping(deps))),
-  implement(readClusterStatus, () => clusterStatus(deps)),
-  implement(readLogInfo, () => logInfoOf(deps)),
-  implement(readRequestOutcome, (call, input) => requestOutcome(deps, call, input)),
-  implement(readRecovery, () => logRecovery(deps)),
-  implement(recoverLogRow, (call, input) => recoverLog(deps, call, input)),
-  implement(logInRow, (call, input) => logIn(deps, call, input)),
-  implement(createUserRow, (call, input) => createUser(deps, call, input)),
-  implement(resetUserRow, (call, input) => resetUser(deps, call, input)),
-  implement(unlockUserRow, (call, input) => unlockUser(deps, call, input)),
-  implement(deleteUserRow, (call, input) => deleteUser(deps, call, input)),
-  implement(listUsersRow, () => listUsers(deps)),
-  implement(readInviteRow, (call, input) => readInvite(deps, call, input)),
-  implement(acceptInviteRow, (call, input) => acceptInvite(deps, call, input)),
-  implement(readAuthPreference, () => Promise.resolve(authPreference(deps))),
-  implement(listAuthorities, (_call, input) => authorities(deps, input)),
-  implement(listHostsRow, (call, input) => listHosts(deps, call, input)),
-  implement(readHostAuthorities, () => Promise.resolve(hostAuthorities(deps))),
-  implement(joinHostRow, (call, input) => joinHost(deps, call, input)),
-  implement(createTokenRow, (call, input) => createToken(deps, call, input)),
-  implement(listTokensRow, () => listTokens(deps)),
-  implement(removeHostRow, (call, input) => removeHost(deps, call, input)),
-  implement(deleteTokenRow, (call, input) => deleteToken(deps, call, input)),
-  implement(heartbeatRow, (call, input) => heartbeat(deps, call, input)),
-  implement(emitAuditRow, (call, input) => emitAudit(deps, call, input)),
-  implement(searchAuditRow, (_call, input) => searchAudit(deps, input)),
+/** What an auth server does for those who call: one use case for each row of the contract. */
+export const useCases: readonly Bound[] = [
+  ...[pingCluster, readHostAuthorities, readClusterStatus, readAuthPreference, listAuthorities],
+  ...[rotateAuthorities, readRotations],
+  ...[listAuthorityKeys, exportAuthorityKeys],
+  ...[signUserIdentity, signHostIdentity, listIdentities],
+  ...[logIn, renewCertificates, createUser, resetUser, unlockUser, deleteUser, listUsers],
+  ...[readInvite, acceptInvite],
+  ...[createToken, listTokens, deleteToken],
+  ...[joinHost, renewHost, heartbeat, listHosts, removeHost],
+  ...[createLock, listLocks, deleteLock],
+  ...[emitAudit, searchAudit],
+  ...[readLogInfo, readRecovery, recoverLog, readRequestOutcome],
 ];
+
+export const implementations = (deps: AuthDeps): readonly Implementation[] =>
+  useCases.map((one) => one.on(deps));

@@ -1,11 +1,14 @@
-/** Questions to the folds that several use cases ask. Await `views.fresh()` first where a stale answer would do harm. */
-import type { HostSigner } from '../api/operations.ts';
+/**
+ * Questions to the folds that several use cases ask. Await `views.fresh()` first where a stale answer would
+ * do harm.
+ */
+import type { HostSigner } from '../api/operations/cluster.ts';
 import { CodedError } from '../base/errors.ts';
-import type { AuthorityType } from '../domain/authority.ts';
-import type { ClusterState } from '../domain/cluster.ts';
+import type { AuthorityType } from '../domain/authority-facts.ts';
+import { type ClusterState, type SecondFactor, secondFactor } from '../domain/cluster.ts';
 import type { RoleSpec } from '../domain/role-spec.ts';
 import { trustedOf } from '../views/authorities.ts';
-import { lookUpRoles } from '../views/roles.ts';
+import { lookUpRoles, unreadableRoles } from '../views/roles.ts';
 import type { AuthViews } from './auth-views.ts';
 
 /** @throws CodedError `unavailable` before the first start is done. */
@@ -13,6 +16,31 @@ export function clusterOf(views: Pick<AuthViews, 'cluster'>): Extract<ClusterSta
   const state = views.cluster.state();
   if (state.status === 'absent') throw new CodedError('unavailable', 'the cluster does not exist yet');
   return state;
+}
+
+/**
+ * What a login takes beside the password.
+ * @throws CodedError `unavailable` where a newer release set what this one does not know: it lets nobody in
+ *   by less.
+ */
+export function secondFactorOf(views: Pick<AuthViews, 'cluster'>): SecondFactor {
+  const known = secondFactor.safeParse(clusterOf(views).secondFactor);
+  if (!known.success) throw new CodedError('unavailable', foreignSecondFactor(views) ?? '');
+  return known.data;
+}
+
+/**
+ * Why nobody logs in here; undefined where this release knows what the cluster asks for, or does not know the
+ * cluster yet.
+ */
+export function foreignSecondFactor({
+  cluster,
+}: {
+  readonly cluster?: Pick<AuthViews['cluster'], 'state'>;
+}): string | undefined {
+  const state = cluster?.state();
+  if (state?.status !== 'created' || secondFactor.safeParse(state.secondFactor).success) return undefined;
+  return `the cluster wants the second factor ${JSON.stringify(state.secondFactor)}, which this release does not know: nobody can log in here, upgrade this auth server`;
 }
 
 /** What to trust of an authority, the active key first. */
@@ -37,7 +65,7 @@ export function rolesOf(views: Pick<AuthViews, 'roles'>, names: readonly string[
   if (found.status === 'missing')
     throw new CodedError(
       'access_denied',
-      `role ${found.names.map((name) => `"${name}"`).join(', ')} is not found`,
+      unreadableRoles(found) ?? `role ${found.names.map((name) => `"${name}"`).join(', ')} is not found`,
     );
   return found.roles;
 }

@@ -8,12 +8,12 @@ import type { ClusterLog } from '../log/event-log.ts';
 import { memoryKeyring } from '../log/keyring.ts';
 import { memoryDriver, memoryStore } from '../log/memory-driver.ts';
 import { emptyLog } from '../log/open-log.ts';
-import { announceSelf } from './announce-self.ts';
-import { createToken } from './create-token.ts';
-import { issueHostIdentity } from './issue-host-identity.ts';
-import { joinHost } from './join-host.ts';
-import { searchAudit } from './search-audit.ts';
-import { turnedAway } from './turned-away.ts';
+import { announceSelf } from './host/announce-self.ts';
+import { createToken } from './token/create-token.ts';
+import { issueHostIdentity } from './host/issue-host-identity.ts';
+import { joinHost } from './host/join-host.ts';
+import { searchAudit } from './audit/search-audit.ts';
+import { turnedAway } from './limits/turned-away.ts';
 import { addUser, adminCall, callOf, codeFor, eventsOf, newKeyLine, openTestAuth } from './testing.ts';
 import { type TestAuth, tryLogin } from './testing.ts';
 
@@ -61,7 +61,7 @@ afterEach(async () => {
 
 const good = () => ({ username: 'alice', password: 'correct horse', otp: codeFor(url, world.now(), 1) });
 const audit = async (...types: string[]) => {
-  const { events } = await searchAudit(auth.deps, {
+  const { events } = await searchAudit(auth.deps, adminCall, {
     from: '2000-01-01T00:00:00.000Z',
     to: '2100-01-01T00:00:00.000Z',
     types,

@@ -9,12 +9,12 @@ import { addStoreKey, openStoreKeyring } from '../log/keyring-store.ts';
 import { memoryDriver } from '../log/memory-driver.ts';
 import { openLog } from '../log/open-log.ts';
 import type { SlotDriver } from '../log/slot-driver.ts';
-import { acceptInvite } from './accept-invite.ts';
-import { createToken } from './create-token.ts';
-import { createUser } from './create-user.ts';
-import { deleteToken } from './delete-token.ts';
-import { joinHost } from './join-host.ts';
-import { resetUser } from './reset-user.ts';
+import { acceptInvite } from './invite/accept-invite.ts';
+import { createToken } from './token/create-token.ts';
+import { createUser } from './user/create-user.ts';
+import { deleteToken } from './token/delete-token.ts';
+import { joinHost } from './host/join-host.ts';
+import { resetUser } from './user/reset-user.ts';
 import {
   addUser,
   adminCall,
@@ -114,7 +114,7 @@ const open = async (keyringOf: (driver: SlotDriver) => Promise<Keyring>): Promis
     // Nobody looks at the store but for the operation: looks of others cost it nothing, and would be counted.
     pollMs: hour,
   });
-  auth = await openTestAuth({ log, world, maxLogLagMs: hour });
+  auth = await openTestAuth({ log, world, maxLogLagMs: hour, storeSilenceMs: hour });
 };
 beforeEach(() => open(() => Promise.resolve(memoryKeyring())));
 const close = async (): Promise<void> => {

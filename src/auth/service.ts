@@ -2,58 +2,49 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { type LiveTail, openTail } from '../api/live-tail.ts';
 import { listenerOf, serveOperations } from '../api/serve-operations.ts';
 import { endingOnce } from '../base/ending.ts';
-import { CodedError, messageOf } from '../base/errors.ts';
+import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { type HostPort, type Listeners, type Metrics, type Running, type Service } from '../base/service.ts';
 import { second } from '../base/time.ts';
+import { startTicker, stopTimer } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
-import type { SecondFactor } from '../domain/cluster.ts';
-import type { Settings } from '../domain/config-facts.ts';
+import { builtInRole } from '../domain/role-options.ts';
 import type { ClusterLog } from '../log/event-log.ts';
-import { logTrouble } from '../log/log-trouble.ts';
 import type { Partition } from '../log/event.ts';
 import type { Witnesses } from '../log/signed-head-witness.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
-import { trustedOf } from '../views/authorities.ts';
+import type { AuthoritiesState } from '../views/authorities.ts';
+import type { View } from '../views/view.ts';
 import { oddHosts } from '../views/hosts.ts';
+import { isToAdminister } from '../views/identities.ts';
 import { userStandingOf } from '../views/user-life.ts';
-import { announceSelf, keepAnnounced } from './announce-self.ts';
+import { announceAdopted, announceSelf, keepAnnounced } from './host/announce-self.ts';
+import { automaticRotation } from './authority/automatic-rotation.ts';
+import { measureRotations } from './authority/rotation-metrics.ts';
+import { authCondition } from './auth-condition.ts';
+import type { AuthSettings } from './auth-settings.ts';
 import { buildDeps, ownPresence } from './build-deps.ts';
 import { type CallerFacts, identifyCallers } from './callers.ts';
-import { startCompaction } from './compaction.ts';
-import { destroySuperseded } from './destroy-superseded.ts';
+import { startCompaction } from './log/compaction.ts';
+import { destroySuperseded } from './secrets/destroy-superseded.ts';
 import type { AuthDeps } from './deps.ts';
 import { implementations } from './implementations.ts';
-import { type HostIdentityRequest, issueHostIdentity } from './issue-host-identity.ts';
-import { callerLimits } from './caller-limits.ts';
-import { logPolicy } from './log-policy.ts';
+import { type HostIdentityRequest, issueHostIdentity } from './host/issue-host-identity.ts';
+import { callerLimits } from './limits/caller-limits.ts';
+import { logPolicy } from './log/log-policy.ts';
+import { lockedBy } from './lock/in-force.ts';
 import { clusterOf } from './lookups.ts';
-import type { QuotaSettings } from './quota-rules.ts';
-import type { StaticToken } from './static-tokens.ts';
-import { closeServer, secureContextOf, type TlsContext, tlsServer } from './tls-server.ts';
+import { noRoomOn } from './log/no-room.ts';
+import { authoritiesOf, ownCertificate } from './own-certificate.ts';
+import { closeServer, tlsServer } from './tls-server.ts';
+import { withdrawnIn } from './withdrawn-keys.ts';
 
-export interface AuthConfig {
-  readonly hostId: string;
-  readonly nodename: string;
-  readonly clusterName: string;
-  /** The file gives no cluster_name. Default: it does. */
-  readonly nameIsDefault?: boolean;
+export interface AuthConfig extends AuthSettings {
   readonly listenAddress: HostPort;
   /** Names and addresses by which others reach this server; they stand in its certificate. */
   readonly publicAddresses: readonly string[];
-  readonly secondFactor: SecondFactor;
-  /** Further settings of the file that all auth servers share, by their name in it. */
-  readonly settings?: Settings;
-  /** Join tokens of the file. */
-  readonly staticTokens?: readonly StaticToken[];
-  /** Names and addresses of the file by which people know the cluster: no node that joins is called so. Default: none. */
-  readonly reservedNames?: readonly string[];
-  /** Which of the auth servers that the file names serves a cluster; asked only before one is made. Default: none. */
-  readonly servedBy?: () => Promise<string | undefined>;
-  /** Further behind the store than this, it issues no certificates. Default 5,000. */
-  readonly maxLogLagMs?: number;
-  /** What one caller may take in a time. Default: `usualQuotas`. */
-  readonly quotas?: QuotaSettings;
+  /** What it calls itself to others; asked whenever it does. Default: the first of them. */
+  readonly advertised?: () => string;
 }
 
 export interface AuthServiceDeps {
@@ -75,11 +66,14 @@ export interface AuthService extends Service {
    * @throws CodedError `unavailable` before, `bad_request` for an id that is no UUID.
    */
   issueHostIdentity(request: HostIdentityRequest): Promise<HostIdentity>;
+  /** The authorities of the cluster. @throws CodedError `unavailable` before `start`. */
+  authorities(): View<AuthoritiesState>;
   /** Where it listens. @throws CodedError `unavailable` before `start`. */
   listenAddress(): HostPort;
   /**
-   * A connection to this very server, as if it had come in over TCP: the address it listens on may be that of an older
-   * or a newer process as well. @throws CodedError `unavailable` before `start` and once it is ending.
+   * A connection to this very server, as if it had come in over TCP: the address it listens on may be that of
+   * an older or a newer process as well. @throws CodedError `unavailable` before `start` and once it is
+   * ending.
    */
   connectWithin(): Duplex;
 }
@@ -90,14 +84,8 @@ interface Started {
   readonly connectWithin: () => Duplex;
 }
 
-/** A followed log brings a line at least so often; readers give up after 7 s. */
-const keepAliveMs = 2 * second;
-
-/**
- * Who is further behind its store sends its followers elsewhere. Well above what it may be behind when it decides: a moment
- * in which everything is slow must not make thousands dial again.
- */
-const longestServedLagMs = 30 * second;
+/** A followed log brings a line at least so often; readers give up when three have not come. */
+const keepAliveMs = 0.7 * second;
 
 /** The only writer of the log: decides, signs, serves the others. The log is its owner's to close. */
 export function createAuthService(service: AuthServiceDeps): AuthService {
@@ -114,6 +102,7 @@ export function createAuthService(service: AuthServiceDeps): AuthService {
       return running;
     },
     issueHostIdentity: async (request) => issueHostIdentity(ready().deps, request),
+    authorities: () => ready().deps.views.authorities,
     listenAddress: () => ready().address,
     connectWithin: () => ready().connectWithin(),
   };
@@ -121,7 +110,11 @@ export function createAuthService(service: AuthServiceDeps): AuthService {
 
 async function start(service: AuthServiceDeps): Promise<Started & { readonly running: Running }> {
   const { log, world, sink, metrics, listeners, config } = service;
-  const { deps, close } = await buildDeps({ ...service, ...config });
+  const tails: LiveTail[] = [];
+  const onFarewell = (): void => {
+    for (const tail of tails) tail.wake();
+  };
+  const { deps, close } = await buildDeps({ ...service, ...config, onFarewell });
   const stopping = new AbortController();
   const tailOf = (partition: Partition): Promise<LiveTail> =>
     openTail(log[partition], {
@@ -129,8 +122,9 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       sink,
     });
   const [state, presence, audit] = await Promise.all([tailOf('state'), tailOf('presence'), tailOf('audit')]);
+  tails.push(state, presence, audit);
   const closeAll = async (): Promise<void> => {
-    for (const tail of [state, presence, audit]) tail.close();
+    for (const tail of tails) tail.close();
     await close();
   };
   try {
@@ -142,43 +136,44 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         policy: logPolicy,
         views: (partition) => (partition === 'audit' ? [] : deps.views.stored(partition)),
         keepAliveMs,
-        trouble: () => (deps.lag.lagMs() > longestServedLagMs ? deps.lag.trouble() : undefined),
+        ageMs: () => deps.contact.ageMs(),
+        trouble: () => deps.contact.farewell(),
         stopping: stopping.signal,
       },
       {
         callerOf: identifyCallers(callerFacts(deps)),
         limits: callerLimits(deps.quotas),
+        serving: deps.contact,
+        noRoom: noRoomOn(config.nodename, sink),
         ...{ world, sink, metrics },
       },
     );
-    const server = tlsServer(await tlsContext(deps, config), listenerOf(app));
+    const certificate = await ownCertificate(deps, config);
+    const server = tlsServer(certificate.context, listenerOf(app));
     server.on('secureConnection', (socket) => {
       if (socket.authorized) listeners.strangers.recognised(socket);
     });
+    const self = { ...config, adopted: () => certificate.adopted() };
     const address = await listeners.listen('auth', server, config.listenAddress);
-    await announceSelf(deps, config, address);
+    let said = await announceSelf(deps, self, address);
     tellOddHosts(deps);
-    const renewing = setInterval(() => {
-      keepAnnounced(deps, config, address).catch((e: unknown) => {
-        sink.error('this auth server could not be announced', { reason: String(e) });
-      });
+    const renewing = startTicker(() => {
+      keepAnnounced(deps, self, { address, said }).then(
+        (now) => {
+          said = now;
+        },
+        (e: unknown) => {
+          sink.error('this auth server could not be announced', { reason: String(e) });
+        },
+      );
     }, ownPresence.everyMs);
     renewing.unref();
-    const trust = deps.views.authorities.changes.subscribe({
-      next: () => {
-        tlsContext(deps, config).then(
-          (context) => {
-            server.setSecureContext(secureContextOf(context));
-          },
-          (e: unknown) => {
-            sink.error('the certificate of the auth server could not be renewed', { reason: String(e) });
-          },
-        );
-      },
-      // `views.broken` ends the service.
-      error: () => undefined,
+    const trust = certificate.keep(server, () => {
+      announceAdopted(deps, self);
     });
     await deps.heads.start();
+    const rotation = automaticRotation(deps);
+    const measuring = measureRotations(deps);
     const secrets = destroySuperseded(deps);
     void secrets.run();
     const compaction = startCompaction({
@@ -198,23 +193,18 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const running: Running = {
       done,
       diagnostics: () => reportOf(deps, log),
-      trouble: () =>
-        logTrouble(log) ??
-        deps.clocks.trouble() ??
-        standingStill(deps) ??
-        deps.lag.trouble() ??
-        compaction.trouble() ??
-        deps.heads.trouble() ??
-        secrets.trouble(),
-      notice: () => deps.clocks.notice(),
+      condition: () => authCondition({ ...deps, log, compaction, secrets, rotation }),
       stop: endingOnce(async (grace) => {
         stopping.abort();
-        clearInterval(renewing);
-        trust.unsubscribe();
-        // Idle connections to a server whose log has moved are worth nothing: who asks next shall ask the successor.
+        stopTimer(renewing);
+        trust.stop();
+        // Idle connections to a server whose log has moved are worth nothing: who asks next shall ask the
+        // successor.
         await closeServer(server, isFenced(log) ? { ...grace, given: false } : grace);
         await compaction.close();
         await secrets.close();
+        await rotation.close();
+        measuring.close();
         if (grace.succession === 'none') deps.presence.renew({ hostId: config.hostId, role: 'Auth' }, 0);
         await closeAll();
         finish();
@@ -242,11 +232,6 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
 const isFenced = (log: ClusterLog): boolean =>
   Object.values(log.stats()).some(({ fence }) => fence !== undefined);
 
-function standingStill({ views }: AuthDeps): string | undefined {
-  const failure = views.failure();
-  return failure && `what this auth server knows of the cluster stands still: ${messageOf(failure)}`;
-}
-
 /** Heads and lags of the log, and which keys are trusted. */
 function reportOf(deps: AuthDeps, log: ClusterLog): Record<string, unknown> {
   const report: Record<string, unknown> = { store: log.store().place };
@@ -258,24 +243,11 @@ function reportOf(deps: AuthDeps, log: ClusterLog): Record<string, unknown> {
   return { ...report, trustedAuthorities: { user: user.length, host: host.length } };
 }
 
-/** A certificate of the active host authority, and all authorities whose certificates may come in. */
-async function tlsContext(deps: AuthDeps, config: AuthConfig): Promise<TlsContext> {
-  const { hostId, nodename, publicAddresses } = config;
-  const identity = await issueHostIdentity(deps, {
-    hostId,
-    nodename,
-    role: 'Auth',
-    additionalPrincipals: [nodename, ...publicAddresses],
-  });
-  const { user, host } = authoritiesOf(deps);
-  return { key: identity.privateKeyPem, cert: identity.tlsCertificatePem, ca: [...host, ...user] };
-}
-
 /** Once per start: nothing of the kind comes in any more. */
 function tellOddHosts({ views, sink }: AuthDeps): void {
   for (const odd of oddHosts(views.hosts.state()))
     sink.warn(
-      'a host is shown without what a release before stored of it: that breaks lines, or hides what it is',
+      'a host is shown without a text that an earlier release stored of it: the text breaks lines, or hides what it is',
       {
         ...odd,
         leftOut: odd.leftOut.join(', '),
@@ -284,20 +256,18 @@ function tellOddHosts({ views, sink }: AuthDeps): void {
     );
 }
 
-function authoritiesOf({ views }: AuthDeps): { user: readonly string[]; host: readonly string[] } {
-  const state = views.authorities.state();
-  return {
-    user: trustedOf(state, 'user').map((key) => key.tlsCertificatePem),
-    host: trustedOf(state, 'host').map((key) => key.tlsCertificatePem),
-  };
-}
-
 const callerFacts = (deps: AuthDeps): CallerFacts => ({
   now: () => deps.world.now(),
   clusterName: () => clusterOf(deps.views).clusterName,
   authorities: () => authoritiesOf(deps),
+  withdrawn: () => withdrawnIn(deps.views.authorities.state()),
   activeUser: (presented) => {
     const standing = userStandingOf(deps.views.users.state(), presented);
-    return standing.status === 'present' ? { roles: standing.user.state.roles } : undefined;
+    if (standing.status !== 'present') return undefined;
+    const { roles } = standing.user.state;
+    const signed = { ...presented, lifeId: standing.user.life.id };
+    const administers = roles.includes(builtInRole) && isToAdminister(deps.views.identities.state(), signed);
+    return { roles, administers };
   },
+  lockedBy: (subject) => lockedBy(deps, subject),
 });

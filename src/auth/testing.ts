@@ -1,3 +1,5 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { delayWhen, from } from 'rxjs';
 import { recordingMetrics, recordingSink, type FakeWorld, fakeWorld } from '../api/testing.ts';
 import type { Caller } from '../api/operation.ts';
 import type { Call } from '../api/server-deps.ts';
@@ -6,6 +8,7 @@ import { role as roleRules } from '../domain/role.ts';
 import { roleStream } from '../domain/streams.ts';
 import type { SystemRole } from '../domain/host-info.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
+import type { Settings } from '../domain/config-facts.ts';
 import { noDeadline } from '../base/deadline.ts';
 import { execute } from '../log/execute.ts';
 import type { ClusterLog } from '../log/event-log.ts';
@@ -14,14 +17,15 @@ import { memoryLog } from '../log/memory-log.ts';
 import { generateEd25519 } from '../pki/key-pair.ts';
 import { otpCode } from '../pki/otp.ts';
 import { publicKeyOf, toAuthorizedKeyLine } from '../pki/ssh-key.ts';
-import { acceptInvite } from './accept-invite.ts';
+import { acceptInvite } from './invite/accept-invite.ts';
 import { buildDeps } from './build-deps.ts';
-import { createUser } from './create-user.ts';
+import { createUser } from './user/create-user.ts';
 import type { AuthDeps } from './deps.ts';
-import { logIn } from './log-in.ts';
-import type { QuotaSettings } from './quota-rules.ts';
-import { readInvite } from './read-invite.ts';
-import type { StaticToken } from './static-tokens.ts';
+import { guardedLog } from './log/guarded-log.ts';
+import { logIn } from './user/log-in.ts';
+import type { QuotaSettings } from './limits/quota-rules.ts';
+import { readInvite } from './invite/read-invite.ts';
+import type { StaticToken } from './token/static-tokens.ts';
 
 export const authHostId = '00000000-0000-4000-8000-00000000000a';
 
@@ -32,6 +36,22 @@ export interface TestAuth {
   readonly world: FakeWorld;
   readonly sink: ReturnType<typeof recordingSink>;
   close(): Promise<void>;
+}
+
+/**
+ * The same log, whose followers learn of an event a little after its append has returned, as they do of a
+ * store on the network: whoever reads what it wrote without waiting for it reads what was there before.
+ */
+function foldedLater(log: ClusterLog): ClusterLog {
+  const plain = guardedLog(log, () => undefined);
+  const { state } = plain;
+  return {
+    ...plain,
+    state: {
+      ...state,
+      follow: (...after) => state.follow(...after).pipe(delayWhen(() => from(turn()))),
+    },
+  };
 }
 
 export async function openTestAuth(
@@ -47,8 +67,12 @@ export async function openTestAuth(
     /** Default: as the world's clock goes. */
     ageing?: () => number;
     maxLogLagMs?: number;
+    hostCertificateTtlMs?: number;
+    storeSilenceMs?: number;
+    onFarewell?: () => void;
     staticTokens?: readonly StaticToken[];
     quotas?: QuotaSettings;
+    settings?: Settings;
     servedBy?: () => Promise<string | undefined>;
   } = {},
 ): Promise<TestAuth> {
@@ -62,7 +86,7 @@ export async function openTestAuth(
     nodename: 'auth-1',
     ageing: () => Date.parse(world.now()),
     ...options,
-    log,
+    log: foldedLater(log),
     world,
     sink,
     metrics: recordingMetrics(),
@@ -90,7 +114,10 @@ export function codeFor(otpUrl: string, now: string, stepsLater = 0): string {
   return otpCode(bytes, Math.floor(Date.parse(now) / 30_000) + stepsLater);
 }
 
-/** Invites `username`, accepts with `password`; answers its one-time URL (empty when there is no second factor). */
+/**
+ * Invites `username`, accepts with `password`; answers its one-time URL (empty when there is no second
+ * factor).
+ */
 export async function addUser(
   { deps, world }: TestAuth,
   username: string,

@@ -3,9 +3,11 @@ import { createServer, type Server } from 'node:https';
 import { Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
+import { protocols } from '../api/beats.ts';
 import type { Grace } from '../base/ending.ts';
 import { descriptorLimit } from '../base/descriptor-limit.ts';
 import { second } from '../base/time.ts';
+import { startTicker, startTimer, stopTimer } from '../base/timers.ts';
 import { tlsPolicy } from '../base/tls-policy.ts';
 
 /** What the auth listener presents, and whose certificates it looks at. PEM. */
@@ -24,8 +26,8 @@ export interface TlsSettings {
   /** How often the two above are looked at. */
   readonly checkMs: number;
   /**
-   * With more connections than this, each is closed with its next answer: a host then needs one descriptor here, for the
-   * log that it follows, and makes a new connection for its next heartbeat.
+   * With more connections than this, each is closed with its next answer: a host then needs one descriptor
+   * here, for the log that it follows, and makes a new connection for its next heartbeat.
    */
   readonly crowdedFrom: number;
 }
@@ -42,8 +44,9 @@ const defaults = (): TlsSettings => ({
 const openStreams = new WeakMap<Server, Set<Duplex>>();
 
 /**
- * An HTTPS server that asks for a client certificate and lets a caller without one in: the guard decides what such a
- * caller may do. It is not listening yet. `server.setSecureContext(secureContextOf(…))` replaces the authorities.
+ * An HTTPS server that asks for a client certificate and lets a caller without one in: the guard decides what
+ * such a caller may do. It is not listening yet. `server.setSecureContext(secureContextOf(…))` replaces the
+ * authorities.
  */
 export function tlsServer(
   context: TlsContext,
@@ -54,6 +57,7 @@ export function tlsServer(
   const server = createServer(
     {
       ...secureContextOf(context),
+      ALPNProtocols: [...protocols],
       requestCert: true,
       rejectUnauthorized: false,
       maxHeaderSize: 16 * 1024,
@@ -82,7 +86,10 @@ export function tlsServer(
   return server;
 }
 
-/** For `setSecureContext`: connections that are open stay open, the guard looks at their authority at each call. */
+/**
+ * For `setSecureContext`: connections that are open stay open, the guard looks at their authority at each
+ * call.
+ */
 export const secureContextOf = ({ key, cert, ca }: TlsContext): SecureContextOptions => ({
   key,
   cert,
@@ -95,9 +102,9 @@ const longestAnswerMs = 10_000;
 const idleMs = 1_000;
 
 /**
- * Takes no new connection and waits for answers under way until the time is over. With a grace, a connection is told to
- * close with its next answer, and closed when there was none for a second; then nobody who was about to ask meets a reset.
- * Resolves when no stream is left.
+ * Takes no new connection and waits for answers under way until the time is over. With a grace, a connection
+ * is told to close with its next answer, and closed when there was none for a second; then nobody who was
+ * about to ask meets a reset. Resolves when no stream is left.
  */
 export async function closeServer(server: Server, { over, given }: Grace): Promise<void> {
   const streams = openStreams.get(server) ?? new Set<Duplex>();
@@ -114,18 +121,18 @@ export async function closeServer(server: Server, { over, given }: Grace): Promi
     server.closeIdleConnections();
   };
   if (!given) closeIdle();
-  const idle = setInterval(closeIdle, idleMs);
+  const idle = startTicker(closeIdle, idleMs);
   const closeAll = (): void => {
     server.closeAllConnections();
     // Those that are not yet through with their handshake are no connections of HTTP.
     for (const stream of streams) stream.destroy();
   };
-  const limit = setTimeout(closeAll, longestAnswerMs);
+  const limit = startTimer(closeAll, longestAnswerMs);
   void over.then(closeAll);
   await closed;
   // Those that came from within this process were never accepted, and are not waited for above.
   await Promise.all([...streams].map((stream) => new Promise((gone) => stream.once('close', gone))));
-  clearInterval(idle);
-  clearTimeout(limit);
+  stopTimer(idle);
+  stopTimer(limit);
   server.close();
 }

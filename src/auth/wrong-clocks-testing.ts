@@ -1,4 +1,7 @@
-/** Two auth servers whose clocks go wrong, and what should be true whatever they say. For `wrong-clocks.test.ts`. */
+/**
+ * Two auth servers whose clocks go wrong, and what should be true whatever they say. For
+ * `wrong-clocks.test.ts`.
+ */
 import { expect } from 'vitest';
 import { fakeWorld } from '../api/testing.ts';
 import { isCoded } from '../base/errors.ts';
@@ -9,15 +12,15 @@ import { parseCertificate } from '../pki/ssh-certificate.ts';
 import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
 import { lifeIdOf } from '../pki/user-certificate.ts';
 import { userStandingOf } from '../views/user-life.ts';
-import { createToken } from './create-token.ts';
-import { deleteToken } from './delete-token.ts';
-import { deleteUser } from './delete-user.ts';
-import { heartbeat } from './heartbeat.ts';
-import { joinHost } from './join-host.ts';
-import { listHosts } from './list-hosts.ts';
-import { listTokens } from './list-tokens.ts';
-import { listUsers } from './list-users.ts';
-import { searchAudit } from './search-audit.ts';
+import { createToken } from './token/create-token.ts';
+import { deleteToken } from './token/delete-token.ts';
+import { deleteUser } from './user/delete-user.ts';
+import { heartbeat } from './host/heartbeat.ts';
+import { joinHost } from './host/join-host.ts';
+import { listHosts } from './host/list-hosts.ts';
+import { listTokens } from './token/list-tokens.ts';
+import { listUsers } from './user/list-users.ts';
+import { searchAudit } from './audit/search-audit.ts';
 import {
   addUser,
   adminCall,
@@ -200,11 +203,11 @@ export class WrongClocks {
     const live = this.#tokens.filter((one) => this.#isLive(one)).map(({ tokenId }) => tokenId);
     const alive = [...this.#hosts].filter(([, at]) => ms - at < ttl.hostMs).map(([n]) => `node-${n}`);
     for (const { deps } of this.servers) {
-      const { tokens } = await listTokens(deps);
+      const { tokens } = await listTokens(deps, adminCall, {});
       expect(tokens.map(({ tokenId }) => tokenId).sort()).toEqual(live.sort());
       const { hosts } = await listHosts(deps, adminCall, { role: 'Node', labels: {} });
       expect(hosts.map(({ nodename }) => nodename).sort()).toEqual(alive.sort());
-      const { users } = await listUsers(deps);
+      const { users } = await listUsers(deps, adminCall, {});
       expect(users.map(({ lock }) => lock.status)).toEqual(
         this.#exists ? [this.#isLocked() ? 'locked' : 'active'] : [],
       );
@@ -216,7 +219,7 @@ export class WrongClocks {
   async checkAudit(expected: number): Promise<void> {
     const { deps, world } = this.servers[0] ?? expect.fail('no server');
     const to = world.now();
-    const found = await searchAudit(deps, {
+    const found = await searchAudit(deps, adminCall, {
       from: '2000-01-01T00:00:00.000Z',
       to,
       types: ['join_token.create'],

@@ -5,11 +5,18 @@ import type { HostPort } from './service.ts';
 const schemes = ['tcp', 'unix', 'http', 'https'];
 
 /**
- * Reads `host`, `host:port`, `[v6]:port` or `tcp://host:port`. Stricter than 4.4, which took `a:b:c`.
+ * Reads `host`, `host:port`, `[v6]:port` or `tcp://host:port`. Stricter than 4.4, which took `a:b:c`, and a
+ * bare number for a host.
  * @throws CodedError `misconfigured` with what was wrong.
  */
 export function parseHostPort(text: string, defaultPort: number): HostPort {
   const rest = withoutScheme(text);
+  // Resolvers take it for an IPv4 address in one number: 35022 is 0.0.136.206.
+  if (/^\d+$/.test(rest))
+    throw fault(
+      text,
+      `a number alone is not a host: write host:port (0.0.0.0:${rest} to listen on every address)`,
+    );
   if (isIP(rest) === 6) return { host: rest, port: defaultPort };
   const match = /^(?:\[([^\]]+)\]|([^:[\]/\s]+))(?::(\d{1,5}))?$/.exec(rest);
   if (match === null) throw fault(text, 'expected host or host:port');
@@ -32,3 +39,7 @@ function withoutScheme(text: string): string {
 
 /** True for `0.0.0.0` and `::`: an address to listen on, never one to call. */
 export const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::';
+
+/** Where to call, on this machine, what listens on an address: a wildcard of IPv6 may leave IPv4 out. */
+export const callable = ({ host, port }: HostPort): HostPort =>
+  isWildcard(host) ? { host: host === '::' ? '::1' : '127.0.0.1', port } : { host, port };

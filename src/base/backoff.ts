@@ -1,4 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { startTimer } from './timers.ts';
+import type { World } from './world.ts';
+
+/** In [0, 1), for jitter: one byte spreads callers well enough. */
+export const randomFraction = (world: Pick<World, 'randomBytes'>): number =>
+  (world.randomBytes(1)[0] ?? 0) / 256;
 
 /**
  * Delay before attempt `n` (1 is the first retry): full jitter, so that many callers do not return at once.
@@ -8,9 +13,18 @@ export const backoffMs = (n: number, baseMs: number, maxMs: number, random: numb
   Math.min(maxMs, baseMs * 2 ** Math.min(n - 1, 30)) * random;
 
 /** Waits; resolves early (without throwing) when `signal` is aborted. */
-export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  if (signal?.aborted) return;
-  await sleep(ms, undefined, signal ? { signal } : {}).catch((e: unknown) => {
-    if (!signal?.aborted) throw e;
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) {
+      resolve();
+      return;
+    }
+    const end = (): void => {
+      timer.stop();
+      signal?.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = startTimer(end, ms);
+    signal?.addEventListener('abort', end);
   });
 }

@@ -1,6 +1,6 @@
 /*
- * Text of others in which nothing is hidden. C0 and C1 controls, what turns the direction of writing, zero width and
- * unassigned characters are all of the category C; Zl and Zp break lines.
+ * Text of others in which nothing is hidden. C0 and C1 controls, what turns the direction of writing, zero
+ * width and unassigned characters are all of the category C; Zl and Zp break lines.
  */
 const unclean = /[\p{C}\p{Zl}\p{Zp}]/u;
 

@@ -11,7 +11,7 @@ afterEach(() => {
 
 const late: unknown[] = [];
 const within = <T>(act: (deadline: Deadline) => Promise<T>): Promise<T> =>
-  withinDeadline(8_000, act, (e) => late.push(e));
+  withinDeadline(8_000, act, { afterwards: (e) => late.push(e) });
 const after = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('a deadline', () => {
@@ -64,8 +64,7 @@ describe('a deadline', () => {
         now = 9_000;
         deadline.begin();
       },
-      () => undefined,
-      () => now,
+      { afterwards: () => undefined, monotonic: () => now },
     );
     await expect(done).rejects.toMatchObject({ code: 'unavailable' });
   });
@@ -74,5 +73,74 @@ describe('a deadline', () => {
     late.length = 0;
     await expect(within(() => Promise.reject(new CodedError('not_found', 'x')))).rejects.toThrow('x');
     expect(late).toEqual([]);
+  });
+});
+
+describe('an interruption', () => {
+  let interrupt: (reason: string) => void = () => undefined;
+  let stopped = 0;
+  const interrupted = <T>(act: (deadline: Deadline) => Promise<T>): Promise<T> =>
+    withinDeadline(8_000, act, {
+      afterwards: (e) => late.push(e),
+      interruptions: [
+        (call) => {
+          interrupt = call;
+          return () => stopped++;
+        },
+      ],
+    });
+
+  it('answers at once that nothing was done, and lets nothing begin from then on', async () => {
+    const spent: string[] = [];
+    const done = interrupted(async (deadline) => {
+      await after(100);
+      deadline.begin();
+      spent.push('the token');
+    });
+    interrupt('cut off');
+    await expect(done).rejects.toMatchObject({ code: 'unavailable', message: 'cut off', outcome: 'nothing' });
+    await vi.advanceTimersByTimeAsync(200);
+    expect(spent).toEqual([]);
+  });
+
+  it('answers that nobody knows once something was begun, and lets nothing more begin', async () => {
+    let beganAgain = false;
+    const done = interrupted(async (deadline) => {
+      deadline.begin();
+      await after(100);
+      deadline.begin();
+      beganAgain = true;
+    });
+    interrupt('cut off');
+    await expect(done).rejects.toMatchObject({ code: 'unavailable', outcome: 'unknown' });
+    await vi.advanceTimersByTimeAsync(200);
+    expect(beganAgain).toBe(false);
+  });
+
+  it('is not heard any more when all is done', async () => {
+    stopped = 0;
+    expect(await interrupted(() => Promise.resolve('done'))).toBe('done');
+    expect(stopped).toBe(1);
+  });
+});
+
+describe('what is out of reach', () => {
+  const failing = (begin: boolean, e: CodedError): Promise<void> =>
+    within((deadline) => {
+      if (begin) deadline.begin();
+      return Promise.reject(e);
+    });
+
+  it('says whether anything was begun', async () => {
+    const away = new CodedError('unavailable', 'the store is away');
+    await expect(failing(false, away)).rejects.toMatchObject({ message: away.message, outcome: 'nothing' });
+    await expect(failing(true, away)).rejects.toMatchObject({ message: away.message, outcome: 'unknown' });
+    await expect(failing(true, new CodedError('ambiguous', 'silent'))).rejects.toMatchObject({
+      code: 'ambiguous',
+      outcome: 'unknown',
+    });
+    await expect(failing(false, new CodedError('not_found', 'x'))).rejects.toMatchObject({
+      outcome: undefined,
+    });
   });
 });

@@ -1,3 +1,4 @@
+import { startTimer, stopTimer, type Timer } from './timers.ts';
 import type { Running, Succession } from './service.ts';
 
 /** How long an ending service may wait for those it serves. */
@@ -9,11 +10,9 @@ export interface Grace {
   readonly succession: Succession;
 }
 
-const longestTimerMs = 2 ** 31 - 1;
-
 /**
- * Makes a `stop` of `act`. The first call acts; another one waits for the same end, and one with a grace of 0 cuts the
- * wait short: that is what a TERM in the middle of a drain does.
+ * Makes a `stop` of `act`. The first call acts; another one waits for the same end, and one with a grace of 0
+ * cuts the wait short: that is what a TERM in the middle of a drain does.
  */
 export function endingOnce(act: (grace: Grace) => Promise<void>): Running['stop'] {
   let ending: { readonly done: Promise<void>; readonly cut: () => void } | undefined;
@@ -23,13 +22,13 @@ export function endingOnce(act: (grace: Grace) => Promise<void>): Running['stop'
       return ending.done;
     }
     let cut: () => void = () => undefined;
-    let timer: NodeJS.Timeout | undefined;
+    let timer: Timer | undefined;
     const over = new Promise<void>((resolve) => {
       cut = resolve;
-      timer = setTimeout(resolve, Math.min(graceMs, longestTimerMs));
+      timer = startTimer(resolve, graceMs);
     });
     const done = act({ over, given: graceMs > 0, succession }).finally(() => {
-      clearTimeout(timer);
+      stopTimer(timer);
     });
     ending = { done, cut };
     return done;

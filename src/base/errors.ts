@@ -1,41 +1,55 @@
 /**
- * Every failure a caller can act on has one code, listed here.
- * The code, not the message, is the contract: it crosses the wire unchanged.
+ * Every failure a caller can act on has one code, listed here. The code, not the message, is the contract: it
+ * crosses the wire unchanged. `retry`: it may pass by itself. The HTTP status of each is in
+ * `api/http-status.ts`.
  */
 export const errorCodes = {
-  bad_request: { http: 400, retry: false },
+  bad_request: { retry: false },
   /** What was presented (password, certificate, token) does not admit the caller. */
-  access_denied: { http: 403, retry: false },
-  not_found: { http: 404, retry: false },
-  already_exists: { http: 409, retry: false },
+  access_denied: { retry: false },
+  not_found: { retry: false },
+  already_exists: { retry: false },
   /** Someone appended to the stream first: reload and decide again. */
-  conflict: { http: 409, retry: true },
+  conflict: { retry: true },
   /** More than a rate or a queue allows now: later it is taken. */
-  limit_exceeded: { http: 429, retry: true },
-  /** One caller has used up what it may take in a time. `retryAfterMs` of the error says when there is room again. */
-  quota: { http: 429, retry: true },
+  limit_exceeded: { retry: true },
+  /**
+   * One caller has used up what it may take in a time. `retryAfterMs` of the error says when there is room
+   * again.
+   */
+  quota: { retry: true },
   /** Larger than a size rule allows: as it is, it is never taken. */
-  too_large: { http: 413, retry: false },
+  too_large: { retry: false },
   /** Cannot be done now: a store, a server or a key is out of reach, or this version is too old to decide. */
-  unavailable: { http: 503, retry: true },
+  unavailable: { retry: true },
   /** A commit was sent and its outcome is not known. Only slot drivers throw it; the log settles it. */
-  ambiguous: { http: 503, retry: true },
+  ambiguous: { retry: true },
   /** The reader's position lies before what the log still holds: open from the snapshot. */
-  cursor_too_old: { http: 410, retry: false },
+  cursor_too_old: { retry: false },
   /** Stored bytes are not what was written. */
-  damaged: { http: 500, retry: false },
+  damaged: { retry: false },
   /** The disk or the store's quota is full. What is stored stays served. */
-  no_space: { http: 507, retry: true },
+  no_space: { retry: true },
   /** A configuration file, flag or environment that cannot be started with. */
-  misconfigured: { http: 400, retry: false },
-  /** A bug at the other side, logged there under the request id. Never thrown in the process that has the bug. */
-  internal: { http: 500, retry: true },
+  misconfigured: { retry: false },
+  /**
+   * A bug at the other side, logged there under the request id. Never thrown in the process that has the bug.
+   */
+  internal: { retry: true },
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;
 
+/**
+ * What became of a call that failed. `nothing`: it was surely not carried out, so that another server may be
+ * asked for the same; `unknown`: it may have been, or may yet be.
+ */
+export const failedOutcomes = ['nothing', 'unknown'] as const;
+export type FailedOutcome = (typeof failedOutcomes)[number];
+
 export interface CodedErrorOptions extends ErrorOptions {
   readonly retryAfterMs?: number | undefined;
+  readonly outcome?: FailedOutcome | undefined;
 }
 
 /** A failure the caller can act on. Anything else that is thrown is a bug. */
@@ -44,10 +58,13 @@ export class CodedError extends Error {
   readonly code: ErrorCode;
   /** Sooner than in so many milliseconds it is not worth while to ask again. */
   readonly retryAfterMs: number | undefined;
+  /** Undefined where nobody said: no more is known than what the code says. */
+  readonly outcome: FailedOutcome | undefined;
   constructor(code: ErrorCode, message: string, options?: CodedErrorOptions) {
     super(message, options);
     this.code = code;
     this.retryAfterMs = options?.retryAfterMs;
+    this.outcome = options?.outcome;
   }
 }
 

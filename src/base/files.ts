@@ -22,7 +22,8 @@ import { CodedError, messageOf } from './errors.ts';
  */
 export function writeFileAtomic(path: string, data: string | Uint8Array, mode: number): void {
   const temporary = `${path}.${process.pid}.tmp`;
-  // Left by a process of this number that died, or put there by somebody to have it written through, or kept open.
+  // Left by a process of this number that died, or put there by somebody to have it written through, or kept
+  // open.
   rmSync(temporary, { force: true });
   const fd = openSync(temporary, 'wx', mode);
   try {
@@ -55,13 +56,13 @@ const isFull = (e: unknown): boolean =>
 /**
  * Makes a directory that only its owner may enter (0700).
  * @throws CodedError `misconfigured` when it exists and others can read or write it, or another user owns it;
- * the message names the command that mends it. Also when it lies on a read-only file system.
+ * the message names the command that corrects it. Also when it is on a read-only file system.
  */
 export function ensurePrivateDirectory(path: string, uid: number | undefined = process.getuid?.()): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (e) {
-    // Node tells of a read-only file system as if something were missing.
+    // Node reports a read-only file system as if something were missing.
     let found = dirname(path);
     while (!existsSync(found)) found = dirname(found);
     refuseReadOnly(path, found);
@@ -89,7 +90,7 @@ function refuseReadOnly(path: string, found = path): void {
     if ((e as NodeJS.ErrnoException).code !== 'EROFS') return;
     throw new CodedError(
       'misconfigured',
-      `${path} lies on a file system that is mounted read-only: mount it writable, or name another directory`,
+      `${path} is on a file system that is mounted read-only: mount it writable, or name another directory`,
       { cause: e },
     );
   }

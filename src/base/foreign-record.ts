@@ -1,8 +1,9 @@
 import { z } from 'zod';
 
 /**
- * A record whose keys somebody else chose. Every key is checked, `__proto__` among them, which `z.record` leaves out
- * without a word: a condition that is lost selects more, not less. What comes out has no prototype: a key is there or it is not.
+ * A record whose keys somebody else chose. Every key is checked, `__proto__` among them, which `z.record`
+ * leaves out without a word: a condition that is lost selects more, not less. What comes out has no
+ * prototype: a key is there or it is not.
  */
 export const foreignRecord = <V extends z.ZodType>(
   key: z.ZodType<string, string>,
@@ -30,7 +31,9 @@ export const foreignRecord = <V extends z.ZodType>(
       return record;
     });
 
-/** For keys of others: assigning `__proto__` to it makes an entry, and asking for `constructor` finds none. */
+/**
+ * For keys of others: assigning `__proto__` to it makes an entry, and asking for `constructor` finds none.
+ */
 export const emptyRecord = <T>(): Record<string, T> => Object.create(null) as Record<string, T>;
 
 /** Any key but the one that objects take for their prototype: older readers would lose it. */

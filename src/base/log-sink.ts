@@ -1,5 +1,5 @@
 /**
- * Where rooms below `process` write what an operator should read. `process/logger.ts` implements it.
+ * Where rooms below `process` write what an operator should read. `process/logging/logger.ts` implements it.
  * Never pass a secret, a token or a whole request.
  */
 export interface LogSink {

@@ -10,8 +10,8 @@ export function plainAddress(address: string): string {
 }
 
 /**
- * The eight groups of an IPv6 address, as numbers; undefined for anything else. The last two may be written as IPv4.
- * Source: RFC 4291, 2.2.
+ * The eight groups of an IPv6 address, as numbers; undefined for anything else. The last two may be written
+ * as IPv4. Source: RFC 4291, 2.2.
  */
 export function ipv6Groups(address: string): readonly number[] | undefined {
   const plain = address.replace(/%.*$/, '');
@@ -30,8 +30,8 @@ export function ipv6Groups(address: string): readonly number[] | undefined {
 }
 
 /**
- * Whom to count an address with: itself for IPv4; its /64 for IPv6, of which one customer has all. Source: RFC 6177, 2.
- * What is no address is counted as it is written.
+ * Whom to count an address with: itself for IPv4; its /64 for IPv6, of which one customer has all. Source:
+ * RFC 6177, 2. What is no address is counted as it is written.
  */
 export function networkOf(address: string): string {
   const plain = plainAddress(address);

@@ -1,8 +1,8 @@
 /*
- * Text of others made fit for a terminal and for a log: names of hosts, labels, messages of servers. Escaped is what moves
- * a cursor, forges a line, turns the direction of writing or is not seen: C0, DEL and C1 controls, format characters
- * (zero width, bidirectional), private and unassigned ones, lone surrogates, separators of lines, and what a font may
- * leave out (Default_Ignorable_Code_Point).
+ * Text of others made fit for a terminal and for a log: names of hosts, labels, messages of servers. Escaped
+ * is what moves a cursor, forges a line, turns the direction of writing or is not seen: C0, DEL and C1
+ * controls, format characters (zero width, bidirectional), private and unassigned ones, lone surrogates,
+ * separators of lines, and what a font may leave out (Default_Ignorable_Code_Point).
  */
 const hidden = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
 const everyHidden = new RegExp(hidden.source, 'gu');
@@ -29,7 +29,9 @@ export const printableLine = (text: string): string => text.replace(everyHidden,
 /** Lines as they are, with tabs; in them, as `printableLine`. */
 export const printableLines = (text: string): string => text.replace(hiddenInLines, asJson);
 
-/** As the reference prints an error: line breaks stay; a message that holds other controls is quoted whole. */
+/**
+ * As the reference prints an error: line breaks stay; a message that holds other controls is quoted whole.
+ */
 export function printableMessage(text: string): string {
   const plain = text.replace(/[\n\t]/g, ' ');
   if (!hidden.test(plain)) return text;

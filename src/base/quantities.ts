@@ -1,8 +1,8 @@
 import { hour, minute, second } from './duration.ts';
 
 /*
- * What people type: durations, moments, counts. One parser of each, so that each has bounds: a moment behind the year 9999 is
- * none, and a timer of more than 24.8 days fires at once (setTimeout takes 31 bits of milliseconds).
+ * What people type: durations, moments, counts. One parser of each, so that each has bounds: a moment behind
+ * the year 9999 is none.
  */
 
 /** Smallest and largest, both allowed. */
@@ -15,12 +15,12 @@ const unitMs: Readonly<Record<string, number>> = { ms: 1, s: second, m: minute, 
 
 /** The longest duration that is taken anywhere: a hundred years, as hours. */
 export const longestMs = 876_000 * hour;
-/** The longest that a timer takes, in whole hours: 24 days. */
-export const longestTimerMs = 576 * hour;
+/** The longest that a program waits or repeats something by its configuration: a year, as hours. */
+export const longestWaitMs = 8_760 * hour;
 
 /**
- * Go's form of a duration: `1h30m`, `10s`, `500ms`. Milliseconds, fractions of one cut off; undefined for any other text.
- * What is longer than `longestMs` is given as infinity: whoever asks names the bound.
+ * Go's form of a duration: `1h30m`, `10s`, `500ms`. Milliseconds, fractions of one cut off; undefined for any
+ * other text. What is longer than `longestMs` is given as infinity: whoever asks names the bound.
  */
 export function parseDuration(text: string): number | undefined {
   if (text.length > 64 || !/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return undefined;
@@ -64,8 +64,9 @@ const momentShape =
   /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?)?$/;
 
 /**
- * A moment in RFC 3339, also without seconds or as a date alone (UTC); without a zone in that of this machine.
- * As `Date.toISOString()` writes it; undefined for any other text, and for days and hours that do not exist.
+ * A moment in RFC 3339, also without seconds or as a date alone (UTC); without a zone in that of this
+ * machine. As `Date.toISOString()` writes it; undefined for any other text, and for days and hours that do
+ * not exist.
  */
 export function parseInstant(text: string): string | undefined {
   const parts = momentShape.exec(text);

@@ -1,4 +1,5 @@
 import type { Server, Socket } from 'node:net';
+import type { Condition } from './condition.ts';
 
 /** Something the process runs: an auth service, a proxy, a node. */
 export interface Service {
@@ -9,21 +10,26 @@ export interface Service {
    * @param stopping aborted when it is not wanted any more: a start that waits for something then gives up.
    */
   start(stopping?: AbortSignal): Promise<Running>;
+  /**
+   * While it starts: what it waits for, in one line; undefined when it waits for nothing that may stay away.
+   */
+  waitsFor?(): string | undefined;
 }
 
 /** Second phase: a service that is ready. */
 export interface Running {
   /** Rejects if the service breaks by itself; resolves after `stop`. */
   readonly done: Promise<void>;
-  /** Undefined when all is well; else one line for `/readyz` that says what this service lacks now. */
-  trouble(): string | undefined;
-  /** One line for `/readyz` about what somebody should look at though nothing is lacking; undefined when there is nothing. */
-  notice?(): string | undefined;
+  /**
+   * Whether it serves whoever comes now, and what it lacks. Asked often: answers at once, from what is known.
+   */
+  condition(): Condition;
   /** For an operator who asks by USR1: counts, ages, positions. Never a secret. */
   diagnostics?(): Record<string, unknown>;
   /**
-   * Takes no new work, waits up to `graceMs` for the old, then closes. With `succeeded` another process of this host
-   * serves already: connections between services are sent there at once, and nobody is told that this host left.
+   * Takes no new work, waits up to `graceMs` for the old, then closes. With `succeeded` another process of
+   * this host serves already: connections between services are sent there at once, and nobody is told that
+   * this host left.
    */
   stop(graceMs: number, succession?: Succession): Promise<void>;
 }
@@ -31,13 +37,15 @@ export interface Running {
 export type Succession = 'none' | 'succeeded';
 
 /**
- * Binds listeners. `process` implements it, so that a restart can hand a listener to a successor: services ask for
- * one by its name (`node`, `proxy:ssh`, `proxy:web`, `auth`, `diag`) and never call `server.listen` themselves.
+ * Binds listeners. `process` implements it, so that a restart can hand a listener to a successor: services
+ * ask for one by its name (`node`, `proxy:ssh`, `proxy:web`, `auth`, `diag`) and never call `server.listen`
+ * themselves.
  */
 export interface Listeners {
   /**
    * Starts `server` on `address` (host:port). Resolves to the bound address (port 0 becomes the real one).
-   * @throws CodedError `misconfigured` when the port is taken or not allowed, naming the address and the setting.
+   * @throws CodedError `misconfigured` when the port is taken or not allowed, naming the address and the
+   *   setting.
    */
   listen(name: string, server: Server, address: HostPort): Promise<HostPort>;
   /** Those who were accepted on any of them and have not proven who they are. */
@@ -45,13 +53,17 @@ export interface Listeners {
 }
 
 /**
- * Connections whose other end has not proven who it is: there may only be so many, counted by address and in all. When one
- * too many comes, the oldest of the busiest address is cut. Every connection that a listener accepts is one at first.
+ * Connections whose other end has not proven who it is: their number is limited, counted by address and in
+ * all. When one too many comes, the oldest of the busiest address is cut. Every connection that a listener
+ * accepts is one at first.
  */
 export interface Strangers {
   /** `socket` carries somebody of another address: somebody whom we believe said so. */
   comesFrom(socket: Socket, address: string): void;
-  /** The other end, of the TCP connection or of the TLS on it, has proven who it is: it is no stranger any more. */
+  /**
+   * The other end, of the TCP connection or of the TLS on it, has proven who it is: it is no stranger any
+   * more.
+   */
   recognised(socket: Socket): void;
 }
 
@@ -67,10 +79,17 @@ export interface HostPort {
 export const formatHostPort = ({ host, port }: HostPort): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
-/** Counters and gauges for `/metrics`. `process/metrics.ts` implements it. */
+/** Prometheus: the name of a counter ends so, that of a gauge never does. */
+export type CounterName = `${string}_total`;
+
+/** Counters and gauges for `/metrics`. `process/diagnostics/metrics.ts` implements it. */
 export interface Metrics {
-  add(name: string, value: number, labels?: Record<string, string>): void;
-  set(name: string, value: number, labels?: Record<string, string>): void;
+  add(name: CounterName, value: number, labels?: Record<string, string>): void;
+  set<Name extends string>(
+    name: Name extends CounterName ? never : Name,
+    value: number,
+    labels?: Record<string, string>,
+  ): void;
   /** Records a duration in seconds into a histogram. */
   observe(name: string, seconds: number, labels?: Record<string, string>): void;
 }

@@ -6,9 +6,10 @@ const nameBytes = 100;
 const reasonBytes = 400;
 
 /**
- * A text that somebody chose who has proved nothing yet (a user name, a key id, a name of a machine), fit for log, audit and
- * state: whoever comes in numbers fills nothing by it. What is longer than 100 bytes is cut, and says how long it was and
- * the first 16 digits of its SHA-256, by which two of them are told apart. Idempotent; never ends within a character.
+ * A text that somebody chose who has proved nothing yet (a user name, a key id, a name of a machine), fit for
+ * log, audit and state: whoever comes in numbers fills nothing by it. What is longer than 100 bytes is cut,
+ * and says how long it was and the first 16 digits of its SHA-256, by which two of them are distinguished.
+ * Idempotent; never ends within a character.
  */
 export const unprovedName = (text: string): string => shortened(text, nameBytes);
 

@@ -5,8 +5,8 @@ import type { Instant } from './time.ts';
 export interface World {
   now(): Instant;
   /**
-   * Milliseconds of a clock that nobody sets; where it begins means nothing. For durations: pauses, limits, patience. By `now`
-   * they would stand still when the machine's clock is set back.
+   * Milliseconds of a clock that nobody sets; where it begins means nothing. For durations: pauses, limits,
+   * patience. By `now` they would stand still when the machine's clock is set back.
    */
   monotonic(): number;
   randomBytes(n: number): Uint8Array;

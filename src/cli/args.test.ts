@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isCoded } from '../base/errors.ts';
-import { type Invocation, type ProgramSpec, parseArgs } from './args.ts';
+import { type Invocation, type ProgramSpec, parseArgs, switchedOn } from './args.ts';
 import { usage } from './usage.ts';
 
 const program: ProgramSpec = {
@@ -161,6 +161,23 @@ describe('any command line', () => {
           if (!isCoded(e)) throw e;
         }
       }),
+    );
+  });
+});
+
+describe('a switch in the environment', () => {
+  it.each(['1', 't', 'true', 'YES', 'on'])('is on: %s', (text) => {
+    expect(switchedOn('X', { X: text })).toBe(true);
+  });
+  it.each(['0', 'f', 'false', 'No', 'off', ''])('is off: %s', (text) => {
+    expect(switchedOn('X', { X: text })).toBe(false);
+  });
+  it('is off when it is not set', () => {
+    expect(switchedOn('X', {})).toBe(false);
+  });
+  it('is nothing else', () => {
+    expect(() => switchedOn('X', { X: 'nope' })).toThrow(
+      "X (environment): expected true or false, got 'nope'",
     );
   });
 });

@@ -36,9 +36,9 @@ export const helpFlag: FlagSpec = {
 };
 
 /**
- * Reads tokens left to right; knows the command as soon as its words have been seen. Flags are yargs' business, one pass
- * up to each operand; what its parser does not know is added here: commands of two words, `-p22`, and operands behind
- * which everything belongs to somebody else.
+ * Reads tokens left to right; knows the command as soon as its words have been seen. Flags are yargs'
+ * business, one pass up to each operand; what its parser does not know is added here: commands of two words,
+ * `-p22`, and operands behind which everything belongs to somebody else.
  */
 class Reader {
   readonly values = new Map<string, string[]>();
@@ -124,9 +124,10 @@ export const findCommand = (program: ProgramSpec, name: string): CommandSpec | u
   program.commands.find((c) => namesOf(c).includes(name));
 
 /**
- * Reads a command line as the reference does: `--flag=value`, `--flag value`, `--[no-]switch`, `-p22`, `-tN`, `--`;
- * flags of the program may stand before or after the command.
- * @throws CodedError `bad_request` for what cannot be read, `unavailable` for what this release refuses by name.
+ * Reads a command line as the reference does: `--flag=value`, `--flag value`, `--[no-]switch`, `-p22`, `-tN`,
+ * `--`; flags of the program may stand before or after the command.
+ * @throws CodedError `bad_request` for what cannot be read, `unavailable` for what this release refuses by
+ *   name.
  */
 export function parseArgs(program: ProgramSpec, argv: readonly string[], env: Environment): Parsed {
   const reader = new Reader(program, argv);
@@ -193,6 +194,13 @@ function checked(flag: FlagSpec, values: readonly string[], shown: string): read
     throw wrong(`${shown}: enum value must be one of ${choices.join(',')}, got '${odd}'`);
   return values;
 }
+
+/**
+ * A switch in the environment; empty counts as unset. @throws CodedError `bad_request` for what is neither on
+ * nor off.
+ */
+export const switchedOn = (variable: string, env: Environment): boolean =>
+  (env[variable] ?? '') !== '' && booleanOf(env[variable] ?? '', `${variable} (environment)`) === 'true';
 
 function booleanOf(text: string, shown: string): string {
   if (/^(1|t|true|yes|on)$/i.test(text)) return 'true';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { realWorld } from '../base/world.ts';
 import { cliIo } from './cli-io.ts';
 import { openPrompter } from './prompt.ts';
-import { formatNodesJson } from './tsh/node-list.ts';
+import { formatNodesJson } from './tsh/cluster/node-list.ts';
 
 const hostile = 'a\r\u009b2J\u001b[31m\u202etxet\u200b';
 

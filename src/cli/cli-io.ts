@@ -16,7 +16,10 @@ export type OutputStream = Writable & {
 
 /** Where a command prints. Whatever it prints, and whoever chose it, steers no terminal. */
 export interface TextOutput {
-  /** False: wait for `drain` before more. Line ends and tabs go out as they are, what hides or steers as `\uXXXX`. */
+  /**
+   * False: wait for `drain` before more. Line ends and tabs go out as they are, what hides or steers as
+   * `\uXXXX`.
+   */
   write(text: string): boolean;
   once(event: 'drain', listener: () => void): unknown;
   readonly isTTY: boolean;
@@ -28,8 +31,8 @@ export interface CliIo {
   readonly stdout: TextOutput;
   readonly stderr: TextOutput;
   /**
-   * The streams themselves, for the bytes of a session or a copy, and for who steers the terminal on purpose. Lint lets
-   * nobody else have them.
+   * The streams themselves, for the bytes of a session or a copy, and for who steers the terminal on purpose.
+   * Lint lets nobody else have them.
    */
   readonly raw: { readonly stdout: OutputStream; readonly stderr: OutputStream };
   readonly env: Readonly<Record<string, string | undefined>>;

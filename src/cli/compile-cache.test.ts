@@ -42,7 +42,7 @@ describe('the folder of compiled code', () => {
   it('is not used where it leads elsewhere', () => {
     mkdirSync(join(root, 'other'));
     symlinkSync(join(root, 'other'), folder);
-    expect(cacheFault(folder)).toMatchObject({ status: 'faulty', why: 'is no folder of its own' });
+    expect(cacheFault(folder)).toMatchObject({ status: 'faulty', why: 'is not a directory of its own' });
   });
   it.runIf(process.geteuid?.() === 0)('is not used where it belongs to somebody else', async () => {
     const { chownSync } = await import('node:fs');

@@ -8,9 +8,10 @@ import { processIo } from './cli-io.ts';
 const writableByOthers = 0o022;
 
 /**
- * Keeps compiled code in `.cache` beside the program `url`: what lies there is run by whoever starts the program next,
- * root for example. So the folder is made for its owner alone to write in, whatever the umask, and one that others can write
- * in, or that somebody else made, is not used: `warn` is told so.
+ * Keeps compiled code in `.cache` beside the program `url`: what lies there is run by whoever starts the
+ * program next, root for example. So the folder is made for its owner alone to write in, whatever the umask,
+ * and one that others can write in, or that somebody else made, is not used: `warn` is called with the
+ * reason.
  */
 export function useCompileCache(url: string, warn: (line: string) => void = toStderr): void {
   const folder = join(dirname(fileURLToPath(url)), '.cache');
@@ -40,7 +41,10 @@ export type CacheState =
   | { readonly status: 'usable' | 'absent' }
   | { readonly status: 'faulty'; readonly path: string; readonly why: string };
 
-/** Whether code may be loaded from this folder: nobody but root, us and the owner of the program can have put it there. */
+/**
+ * Whether code may be loaded from this folder: nobody but root, us and the owner of the program can have put
+ * it there.
+ */
 export function cacheFault(folder: string, uid: number = process.geteuid?.() ?? 0): CacheState {
   try {
     const trusted = new Set([0, uid, lstatSync(dirname(folder)).uid]);
@@ -58,7 +62,7 @@ export function cacheFault(folder: string, uid: number = process.geteuid?.() ?? 
 }
 
 function faultOf(info: Stats, trusted: ReadonlySet<number>): string | undefined {
-  if (!info.isDirectory() && !info.isFile()) return 'is no folder of its own';
+  if (!info.isDirectory() && !info.isFile()) return 'is not a directory of its own';
   if ((info.mode & writableByOthers) !== 0) return 'can be written by others';
   return trusted.has(info.uid) ? undefined : `belongs to uid ${info.uid}`;
 }

@@ -10,7 +10,7 @@ import {
 
 export { formatGoDuration } from './go-duration.ts';
 
-/** Longer than anything that is given out lives; what a command allows is said by the auth server. */
+/** Longer than anything that is given out lives; what a command allows is decided by the auth server. */
 const ttl: Bounds = { min: 1_000, max: longestMs };
 
 /**

@@ -2,8 +2,8 @@ import { messageOf } from '../base/errors.ts';
 import { printableMessage } from '../base/printable.ts';
 
 /**
- * Ends the program with `status`, after `error: <message>` when there is one. For what is not a failure of ours: the
- * exit status of a remote command, a question answered with no.
+ * Ends the program with `status`, after `error: <message>` when there is one. For what is not a failure of
+ * ours: the exit status of a remote command, a question answered with no.
  */
 export class ExitStatus extends Error {
   override readonly name = 'ExitStatus';
@@ -86,8 +86,8 @@ export function explain(e: unknown): string {
 }
 
 /**
- * The lines for stderr: `error: <message>`, never a stack, unless `debug` asks for it. Empty for an `ExitStatus`
- * without a message.
+ * The lines for stderr: `error: <message>`, never a stack, unless `debug` asks for it. Empty for an
+ * `ExitStatus` without a message.
  */
 export function errorLines(e: unknown, debug = false): string {
   if (e instanceof ExitStatus && e.message === '') return '';

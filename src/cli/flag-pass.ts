@@ -56,9 +56,9 @@ function missingValue(flags: readonly FlagSpec[], error: Error): CodedError {
 }
 
 /**
- * `-p22` becomes `-p 22`, `-tL8080:a:80` becomes `-t -L 8080:a:80`: the parser would read a letter as a flag of its own.
- * `--no-agent` becomes `--agent=false`, unless a flag is called so. A
- * token that begins with a dash is never the value of the flag before it, so nothing else needs to be known.
+ * `-p22` becomes `-p 22`, `-tL8080:a:80` becomes `-t -L 8080:a:80`: the parser would read a letter as a flag
+ * of its own. `--no-agent` becomes `--agent=false`, unless a flag is called so. A token that begins with a
+ * dash is never the value of the flag before it, so nothing else needs to be known.
  * @throws CodedError for `--switch=value`.
  */
 function splitAttached(
@@ -73,7 +73,7 @@ function splitAttached(
   });
 }
 
-/** Undefined for what is no long flag. */
+/** Undefined for what is not a long flag. */
 function splitLong(flags: readonly FlagSpec[], text: string): string[] | undefined {
   if (!text.startsWith('--')) return undefined;
   const switches = flags.filter((flag) => flag.kind === 'switch');
@@ -84,7 +84,7 @@ function splitLong(flags: readonly FlagSpec[], text: string): string[] | undefin
   return switches.some((flag) => flag.name === negated) ? [`--${negated ?? ''}=false`] : [text];
 }
 
-/** Undefined for what is no group of short flags; a group with a letter nobody knows stays as it is. */
+/** Undefined for what is not a group of short flags; a group with a letter nobody knows stays as it is. */
 function splitShort(flags: readonly FlagSpec[], text: string): string[] | undefined {
   if (!/^-[A-Za-z]./s.test(text)) return undefined;
   const kindOf = (letter: string): FlagSpec['kind'] | undefined =>

@@ -18,8 +18,8 @@ const keys: Readonly<Record<string, Key>> = {
 const more: Edited = { kind: 'more' };
 
 /**
- * One line from keys (a terminal in raw mode: editing keys count) or from the bytes of a pipe (only line ends count).
- * What was fed beyond the line waits for the next one.
+ * One line from keys (a terminal in raw mode: editing keys count) or from the bytes of a pipe (only line ends
+ * count). What was fed beyond the line waits for the next one.
  */
 export class LineEditor {
   private readonly keyboard: boolean;

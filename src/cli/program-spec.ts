@@ -11,7 +11,7 @@ export interface FlagSpec {
   readonly default?: string;
   readonly required?: boolean;
   readonly hidden?: boolean;
-  /** Why this release does not do it: giving the flag is then an error that says so. */
+  /** Why this release does not do it: giving the flag is then an error with this reason. */
   readonly refuse?: string;
 }
 

@@ -43,6 +43,18 @@ describe('asking at a terminal', () => {
     await expect(answer).rejects.toEqual(new ExitStatus(130));
     expect(raw).toEqual([true, false]);
   });
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+    ['SIGQUIT', 131],
+  ] as const)('leaves raw mode on %s', async (signal, status) => {
+    const { input, raw, output } = scene(true);
+    const answer = openPrompter(input, output).hidden('a');
+    process.emit(signal, signal);
+    await expect(answer).rejects.toEqual(new ExitStatus(status));
+    expect(raw).toEqual([true, false]);
+    expect(process.listenerCount(signal)).toBe(0);
+  });
   it('echoes a line that is not secret', async () => {
     const { input, output, written } = scene(true);
     const answer = openPrompter(input, output).line('Code:');

@@ -1,15 +1,19 @@
 import { StringDecoder } from 'node:string_decoder';
-import { CodedError } from '../base/errors.ts';
+import { CodedError, messageOf } from '../base/errors.ts';
 import { printableLines } from '../base/printable.ts';
-import type { InputStream, OutputStream } from './cli-io.ts';
+import type { InputStream } from './cli-io.ts';
 import { ExitStatus } from './errors.ts';
+import { watchInterruption } from './interruption.ts';
 import { type Edited, LineEditor } from './line-editor.ts';
 
 /** Asks a person, or reads the answers line by line from a pipe. Close it: it gives stdin back. */
 export interface Prompter {
   /** True when a person sits at a terminal. */
   readonly interactive: boolean;
-  /** Prints `label` on a line of its own and reads a line that is not shown. @throws CodedError `bad_request` at the end of input. */
+  /**
+   * Prints `label` on a line of its own and reads a line that is not shown. @throws CodedError `bad_request`
+   * at the end of input.
+   */
   hidden(label: string): Promise<string>;
   /** The same, but shown while typed. */
   line(label: string): Promise<string>;
@@ -19,11 +23,12 @@ export interface Prompter {
 const interruptedStatus = 130;
 
 /**
- * Prompts go to `output` (stderr, so that stdout stays what a script asked for). On a terminal the line is read in raw
- * mode, which is left again on every way out; ^C ends the program with 130. Lines typed or piped ahead wait for the
- * next question, and what is left at `close` is put back into `input`.
+ * Prompts go to `output` (stderr, so that stdout stays what a script asked for). On a terminal the line is
+ * read in raw mode, which is left again on every way out; ^C ends the program with 130, a signal n with 128 +
+ * n. Lines typed or piped ahead wait for the next question, and what is left at `close` is put back into
+ * `input`.
  */
-export function openPrompter(input: InputStream, output: OutputStream): Prompter {
+export function openPrompter(input: InputStream, output: { write(text: string): unknown }): Prompter {
   const decoder = new StringDecoder('utf8');
   const interactive = input.isTTY === true;
   let shown = false;
@@ -33,15 +38,20 @@ export function openPrompter(input: InputStream, output: OutputStream): Prompter
 
   async function ask(label: string, show: boolean): Promise<string> {
     shown = show;
-    output.write(printableLines(`${label}\n`));
-    if (interactive) input.setRawMode?.(true);
+    const question = printableLines(`${label}\n`);
+    if (!interactive) {
+      output.write(question);
+      return readLine(input, editor, decoder);
+    }
+    const interruption = watchInterruption();
+    output.write(question);
+    input.setRawMode?.(true);
     try {
-      return await readLine(input, editor, decoder);
+      return await Promise.race([readLine(input, editor, decoder), interruption.signalled]);
     } finally {
-      if (interactive) {
-        input.setRawMode?.(false);
-        output.write('\n');
-      }
+      interruption.stop();
+      input.setRawMode?.(false);
+      output.write('\n');
     }
   }
 
@@ -77,7 +87,8 @@ function readLine(input: InputStream, editor: LineEditor, decoder: StringDecoder
     };
     const onError = (e: Error): void => {
       finish();
-      reject(e);
+      const why = `standard input cannot be read: ${messageOf(e)}`;
+      reject(new CodedError('bad_request', why, { cause: e }));
     };
     if (settle(editor.feed(''))) return;
     input.on('data', onData).on('end', onEnd).on('error', onError);

@@ -13,7 +13,7 @@ describe('names that several nodes have', () => {
     ]);
     expect(more).toEqual([]);
     expect(line).toBe(
-      'warning: 3 nodes are called db1, who was first before the others: a since 2026-01-01T00:00:00.000Z, ' +
+      'warning: 3 nodes are called db1, the first holder of the name first: a since 2026-01-01T00:00:00.000Z, ' +
         'b since 2026-02-01T00:00:00.000Z, d since an unknown time',
     );
   });

@@ -18,7 +18,7 @@ export function sharedNames(hosts: readonly Named[]): readonly string[] {
           `${printable(hostId)} since ${printable(namedSince ?? 'an unknown time')}`,
       );
     return [
-      `warning: ${claimants.length} nodes are called ${printable(name)}, who was first before the others: ${said.join(', ')}`,
+      `warning: ${claimants.length} nodes are called ${printable(name)}, the first holder of the name first: ${said.join(', ')}`,
     ];
   });
 }

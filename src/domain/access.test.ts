@@ -99,6 +99,7 @@ describe('merging the options of several roles', () => {
       disconnectExpiredCert: true,
       clientIdleTimeoutSeconds: 60,
       maxSessions: 3,
+      enterOnFullDisk: false,
     });
   });
 
@@ -108,6 +109,17 @@ describe('merging the options of several roles', () => {
     expect(optionsOf(roleOf('a', grant, {}, { forwardAgent: true }), other)).toMatchObject({
       forwardAgent: true,
     });
+  });
+
+  it('lets in on a full disk by a role that grants the login: the built-in one unless it says otherwise', () => {
+    const may = (...roles: RoleSpec[]): unknown =>
+      (optionsOf(...roles) as { readonly enterOnFullDisk?: boolean }).enterOnFullDisk;
+    const dev = { logins: ['dev'], nodeLabels: everywhere };
+    expect(may(roleOf('a', grant))).toBe(false);
+    expect(may(roleOf('a', grant, {}, { enterOnFullDisk: true }))).toBe(true);
+    expect(may(roleOf('a', grant), roleOf('other', dev, {}, { enterOnFullDisk: true }))).toBe(false);
+    expect(may(roleOf('admin', grant))).toBe(true);
+    expect(may(roleOf('admin', grant, {}, { enterOnFullDisk: false }))).toBe(false);
   });
 
   it('forwards ports unless no role allows it', () => {

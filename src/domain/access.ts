@@ -21,8 +21,9 @@ export type Access =
   | { readonly status: 'denied'; readonly reason: string };
 
 /**
- * Whether a person may enter a server as `login`. Denying wins: over all roles first. Then one single role must allow
- * both the server's labels and the login. Without any role, or with an empty selector, nothing is allowed.
+ * Whether a person may enter a server as `login`. Denying wins: over all roles first. Then one single role
+ * must allow both the server's labels and the login. Without any role, or with an empty selector, nothing is
+ * allowed.
  */
 export function checkServerAccess({ roles, traits, login, labels }: ServerAccess): Access {
   for (const role of roles) {
@@ -38,8 +39,9 @@ export function checkServerAccess({ roles, traits, login, labels }: ServerAccess
 }
 
 /**
- * The unix logins a person may use somewhere, sorted: the principals of a certificate that lives `ttlSeconds`. A role
- * grants none to a certificate that outlives the role's own limit; a login that a role denies is never in it.
+ * The unix logins a person may use somewhere, sorted: the principals of a certificate that lives
+ * `ttlSeconds`. A role grants none to a certificate that outlives the role's own limit; a login that a role
+ * denies is never in it.
  */
 export function loginsOf({ roles, traits }: Subject, ttlSeconds = 0): readonly string[] {
   const denied = new Set(roles.flatMap((role) => [...expandAll(role.deny.logins, traits)]));

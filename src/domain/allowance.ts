@@ -21,7 +21,10 @@ export interface Wish {
 
 export type Taking =
   | { readonly status: 'taken'; readonly balances: readonly Balance[] }
-  /** Nothing was taken; after `waitMs` the same is granted, if nobody takes of it meanwhile. `lacking`: which wish waits longest. */
+  /**
+   * Nothing was taken; after `waitMs` the same is granted, if nobody takes of it meanwhile. `lacking`: which
+   * wish waits longest.
+   */
   | { readonly status: 'refused'; readonly waitMs: number; readonly lacking: number };
 
 /** Sums of fractions of a unit are not exact. */
@@ -38,8 +41,8 @@ export function balanceAt(
 }
 
 /**
- * All that is wanted, or nothing. What is more than `atOnce` by itself is granted once everything is there, and the rest
- * is owed: nothing waits for ever because it is large.
+ * All that is wanted, or nothing. What is more than `atOnce` by itself is granted once everything is there,
+ * and the rest is owed: nothing waits for ever because it is large.
  */
 export function takeAll(wishes: readonly Wish[], nowMs: number): Taking {
   const now = wishes.map(({ allowance, before }) => balanceAt(allowance, before, nowMs));

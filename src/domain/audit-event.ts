@@ -1,15 +1,16 @@
 import { z } from 'zod';
-import { instant } from '../base/time.ts';
+import { instant, type Instant } from '../base/time.ts';
+import type { EventBody } from './audit-kind.ts';
 
 /**
- * One audit event in the form users of 4.4 know (types, codes and field names of its audit log), plus what we add:
- * `actor`, `request_id`. Unknown extra fields are kept.
- * `uid` is the idempotency key: the same event sent twice is stored once.
+ * One audit event in the form users of 4.4 know (types, codes and field names of its audit log), plus what we
+ * add: `actor`, `request_id`. Unknown extra fields are kept. `uid` is the idempotency key: the same event
+ * sent twice is stored once.
  */
 export const auditEvent = z.looseObject({
   /** `session.start`, `exec`, … */
   event: z.string().min(1).max(64),
-  /** `T2000I`, … */
+  /** Which outcome of it. */
   code: z.string().min(1).max(16),
   uid: z.uuid(),
   time: instant,
@@ -23,3 +24,24 @@ export const auditEvent = z.looseObject({
   'addr.remote': z.string().optional(),
 });
 export type AuditEvent = z.infer<typeof auditEvent>;
+
+/**
+ * One that has this form for certain: it was made from the catalogue here (`completed`), or parsed where it
+ * entered this process. Nobody looks a second time.
+ */
+export type ParsedAuditEvent = z.infer<typeof parsedAuditEvent>;
+
+/** For what comes from elsewhere: another process, a file, a log. */
+export const parsedAuditEvent = auditEvent.brand<'ParsedAuditEvent'>();
+
+/** What every event has beside its body. */
+export interface Circumstances {
+  readonly uid: string;
+  readonly time: Instant;
+  readonly ei: number;
+  readonly [field: string]: unknown;
+}
+
+/** The whole event. Where both name a field, the body counts. */
+export const completed = (body: EventBody, circumstances: Circumstances): ParsedAuditEvent =>
+  ({ ...circumstances, ...body }) as unknown as ParsedAuditEvent;

@@ -1,57 +1,65 @@
 import type { Instant } from '../base/time.ts';
-import type { Recorded } from '../log/event.ts';
+import type { Fact, Recorded } from '../log/event.ts';
 import { momentOfUuidV7 } from '../log/uuid-v7.ts';
 import { auditFact } from './audit.ts';
-import { auditCodes } from './audit-codes.ts';
-import type { AuditEvent } from './audit-event.ts';
-import { tellUser, type Told, toldAddresses } from './audit-from-user.ts';
-import { type AuthorityFact, authorityFact } from './authority.ts';
+import { catalogue } from './audit-catalogue.ts';
+import { completed, type ParsedAuditEvent } from './audit-event.ts';
+import { tellUser, toldAddresses } from './audit-from-user.ts';
+import type { EventBody } from './audit-kind.ts';
+import { type AuthorityFact, authorityFact, type LeftHost } from './authority-facts.ts';
 import { type ClusterFact, clusterFact } from './cluster.ts';
-import { type HostFact, hostFact } from './host.ts';
-import type { HostInfo } from './host-info.ts';
+import { type HostFact, hostFact, type StoredRecord } from './host.ts';
+import { type IdentityFact, identityFact } from './identity.ts';
+import { kindOf, reachabilityOf } from './reachability.ts';
 import { type InviteFact, inviteFact } from './invite.ts';
-import { type TokenFact, tokenFact, tokenIdOf, type TokenUse } from './join-token.ts';
+import { type LockFact, lockFact } from './lock.ts';
+import { type TokenFact, tokenFact, tokenIdOf } from './join-token.ts';
 import { type RoleFact, roleFact } from './role.ts';
+import { readStored } from './read-stored.ts';
 import { idInStream } from './streams.ts';
 import { userFact } from './user-fact.ts';
 
 /**
- * The audit events that a fact of the partition `state` stands for. Their `uid`s follow from the id of the fact: told twice,
- * they are the same events.
+ * The audit events that a fact of the partition `state` stands for. Their `uid`s follow from the id of the
+ * fact: told twice, they are the same events.
  */
-export function auditFromState(recorded: Recorded): readonly AuditEvent[] {
+export function auditFromState(recorded: Recorded): readonly ParsedAuditEvent[] {
   // One that the partition `audit` had no room for.
   if (recorded.stream.startsWith('audit-')) {
-    const fact = auditFact.safeParse(recorded.fact).data;
+    const fact = readStored(auditFact, recorded.fact);
     return fact ? [fact.data.event] : [];
   }
   const { cause, id } = recorded;
-  return tell(recorded).map((told, n) => ({
-    ei: 0,
-    uid: n === 0 ? id : nextId(id, n),
-    time: happenedAt(recorded),
-    ...told,
-    actor: cause.actor,
-    request_id: cause.requestId,
-  }));
+  return tell(recorded).map((told, n) =>
+    completed(told, {
+      ei: 0,
+      uid: n === 0 ? id : nextId(id, n),
+      time: happenedAt(recorded),
+      actor: cause.actor,
+      request_id: cause.requestId,
+    }),
+  );
 }
 
 /**
- * By the clock of the auth server that wrote it. The log's own time does not go back: for hours it may stand where another server's
- * clock was that was ahead. The id of an event says when it was made.
+ * By the clock of the auth server that wrote it. The log's own time does not go back: for hours it may stand
+ * where another server's clock was that was ahead. The id of an event says when it was made.
  */
 function happenedAt({ cause, id }: Recorded): Instant {
   const madeAt = momentOfUuidV7(id);
   return madeAt !== undefined && madeAt < cause.at ? madeAt : cause.at;
 }
 
-/** The id of a fact is a UUID of version 7; those of version 8 are free to mean what we like, and sort behind it. */
+/**
+ * The id of a fact is a UUID of version 7; those of version 8 are free to mean what we like, and sort behind
+ * it.
+ */
 const nextId = (id: string, n: number): string => `${id.slice(0, 14)}${7 + n}${id.slice(15)}`;
 
-function tell(recorded: Recorded): readonly Told[] {
+function tell(recorded: Recorded): readonly EventBody[] {
   const category = recorded.stream.slice(0, recorded.stream.indexOf('-'));
   if (category === 'user') {
-    const fact = userFact.safeParse(recorded.fact).data;
+    const fact = readStored(userFact, recorded.fact);
     const username = idInStream(recorded.stream, 'user') ?? '';
     const by = nameOf(recorded.cause.actor);
     return fact ? tellUser(fact, { username, by, at: happenedAt(recorded) }) : [];
@@ -60,89 +68,91 @@ function tell(recorded: Recorded): readonly Told[] {
   return told === undefined ? [] : [told];
 }
 
-function tellOther(recorded: Recorded): Told | undefined {
-  const category = recorded.stream.slice(0, recorded.stream.indexOf('-'));
-  const by = nameOf(recorded.cause.actor);
-  switch (category) {
-    case 'invite':
-      return tellInvite(inviteFact.safeParse(recorded.fact).data);
-    case 'role':
-      return tellRole(roleFact.safeParse(recorded.fact).data, by);
-    case 'host':
-      return tellHost(hostFact.safeParse(recorded.fact).data, idInStream(recorded.stream, 'host') ?? '');
-    case 'token':
-      return tellToken(
-        tokenFact.safeParse(recorded.fact).data,
-        tokenIdOf(idInStream(recorded.stream, 'token') ?? ''),
-        by,
-      );
-    case 'cluster':
-      return tellCluster(clusterFact.safeParse(recorded.fact).data, by);
-    case 'authority':
-      return tellAuthority(authorityFact.safeParse(recorded.fact).data, by);
-    default:
-      return undefined;
-  }
+/** By the category of a stream: what its facts stand for, with the id of the stream and who caused them. */
+const tellers: Readonly<Record<string, (fact: Fact, id: string, by: string) => EventBody | undefined>> = {
+  invite: (fact) => tellInvite(readStored(inviteFact, fact)),
+  role: (fact, _id, by) => tellRole(readStored(roleFact, fact), by),
+  identity: (fact, _id, by) => tellIdentity(readStored(identityFact, fact), by),
+  host: (fact, id) => tellHost(readStored(hostFact, fact), id),
+  token: (fact, id, by) => tellToken(readStored(tokenFact, fact), tokenIdOf(id), by),
+  lock: (fact, id, by) => tellLock(readStored(lockFact, fact), id, by),
+  cluster: (fact, _id, by) => tellCluster(readStored(clusterFact, fact), by),
+  authority: (fact, id, by) => tellAuthority(readStored(authorityFact, fact), id, by),
+};
+
+function tellOther({ stream, fact, cause }: Recorded): EventBody | undefined {
+  const category = stream.slice(0, stream.indexOf('-'));
+  const teller = Object.hasOwn(tellers, category) ? tellers[category] : undefined;
+  return teller?.(fact, idInStream(stream, category) ?? '', nameOf(cause.actor));
 }
 
 /** `user:alice` is told as `alice`, any other actor as it is. */
 const nameOf = (actor: string): string => (actor.startsWith('user:') ? actor.slice(5) : actor);
 
 /** That it was made is told by the user's own fact, and so is that it was used. */
-const tellInvite = (fact: InviteFact | undefined): Told | undefined =>
+const tellInvite = (fact: InviteFact | undefined): EventBody | undefined =>
   fact?.type === 'invite.opened'
-    ? {
-        event: 'reset_password_token.open',
-        code: auditCodes.resetPasswordTokenOpen,
+    ? catalogue.resetPasswordTokenOpen({
         user: fact.data.username,
         purpose: fact.data.purpose,
         ...toldAddresses(fact.data.addresses),
-      }
+      })
     : undefined;
 
-function tellRole(fact: RoleFact | undefined, by: string): Told | undefined {
+function tellRole(fact: RoleFact | undefined, by: string): EventBody | undefined {
   const common = { user: by, updated_by: by };
   switch (fact?.type) {
     case 'role.created':
-      return { event: 'role.created', code: auditCodes.roleCreated, ...common, name: fact.data.role.name };
+      return catalogue.roleCreated({ ...common, name: fact.data.role.name });
     case 'role.updated':
-      return { event: 'role.updated', code: auditCodes.roleUpdated, ...common, name: fact.data.role.name };
+      return catalogue.roleUpdated({ ...common, name: fact.data.role.name });
     case 'role.deleted':
-      return { event: 'role.deleted', code: auditCodes.roleDeleted, ...common, name: fact.data.name };
+      return catalogue.roleDeleted({ ...common, name: fact.data.name });
     case undefined:
       return undefined;
   }
 }
 
-const aboutHost = ({ hostId, role, nodename, address, labels, version }: HostInfo): object => ({
-  server_id: hostId,
-  server_hostname: nodename,
-  server_addr: address,
-  server_labels: labels,
-  role,
-  version,
-});
+/** `user`: the one that the certificate speaks for; of a host whoever had it signed. */
+function tellIdentity(fact: IdentityFact | undefined, by: string): EventBody | undefined {
+  if (fact === undefined) return undefined;
+  const { holder, expiresAt, forced, serial, key, format } = fact.data;
+  const common = { signed_by: by, serial, key, format, expires: expiresAt };
+  const kind = forced ? catalogue.identityForced : catalogue.identitySigned;
+  if (holder.kind === 'host') return kind({ ...common, cert_type: 'host', user: by, names: holder.names });
+  const { username, roles, logins, administers } = holder;
+  return kind({ ...common, cert_type: 'user', user: username, roles, logins, administers });
+}
 
-function tellHost(fact: HostFact | undefined, hostId: string): Told | undefined {
+function aboutHost(record: StoredRecord) {
+  const { hostId, role, nodename, labels, version } = record;
+  const reachability = reachabilityOf(record);
+  return {
+    server_id: hostId,
+    server_hostname: nodename,
+    ...(reachability.status === 'direct'
+      ? { server_addr: reachability.address }
+      : { reached_by: kindOf(reachability) }),
+    server_labels: labels,
+    role,
+    version,
+  };
+}
+
+function tellHost(fact: HostFact | undefined, hostId: string): EventBody | undefined {
   switch (fact?.type) {
     case 'host.joined':
-      return {
-        event: 'instance.join',
-        code: auditCodes.hostJoin,
-        success: true,
-        ...aboutHost(fact.data.host),
-      };
+      return catalogue.hostJoin({ success: true, ...aboutHost(fact.data.host) });
     case 'host.changed':
-      return { event: 'instance.update', code: auditCodes.hostChange, ...aboutHost(fact.data.host) };
+      return catalogue.hostChange({ ...aboutHost(fact.data.host) });
     case 'host.left':
-      return { event: 'instance.leave', code: auditCodes.hostLeave, server_id: hostId, ...fact.data };
+      return catalogue.hostLeave({ server_id: hostId, ...fact.data });
     case 'host.admitted': {
-      const { role, nodename, key, previousKey, tokenId, address } = fact.data;
-      // That a machine was admitted is told by the use of its token.
-      if (previousKey === '') return undefined;
-      return {
-        event: 'instance.rekey',
-        code: auditCodes.hostRekey,
+      const { role, nodename, key, previousKey, tokenId, address, by } = fact.data;
+      // That a machine was admitted the use of its token reports, and a renewal is reported by the
+      // certificate that it made.
+      if (previousKey === '' || by === 'renewal') return undefined;
+      return catalogue.hostRekey({
         server_id: hostId,
         server_hostname: nodename,
         role,
@@ -150,15 +160,25 @@ function tellHost(fact: HostFact | undefined, hostId: string): Told | undefined 
         key,
         previous_key: previousKey,
         'addr.remote': address,
-      };
+      });
     }
     case undefined:
       return undefined;
   }
 }
 
+type Joiner = Pick<
+  Parameters<typeof catalogue.joinTokenUse>[0],
+  'host_id' | 'nodename' | 'role' | 'key' | 'addr.remote'
+>;
 /** Who joins, or tries to. */
-export const toldOfJoiner = ({ hostId, nodename, role, address, key }: TokenUse): object => ({
+export const toldOfJoiner = ({
+  hostId,
+  nodename,
+  role,
+  address,
+  key,
+}: Extract<TokenFact, { type: 'token.used' }>['data']): Joiner => ({
   host_id: hostId,
   nodename,
   role,
@@ -166,7 +186,7 @@ export const toldOfJoiner = ({ hostId, nodename, role, address, key }: TokenUse)
   'addr.remote': address,
 });
 
-function tellToken(fact: TokenFact | undefined, tokenId: string, by: string): Told | undefined {
+function tellToken(fact: TokenFact | undefined, tokenId: string, by: string): EventBody | undefined {
   const changed = { user: by, updated_by: by, token_id: tokenId };
   switch (fact?.type) {
     case 'token.created': {
@@ -177,53 +197,94 @@ function tellToken(fact: TokenFact | undefined, tokenId: string, by: string): To
         ...(uses === null ? {} : { uses }),
         ...(names === undefined ? {} : { names }),
       };
-      return { event: 'join_token.create', code: auditCodes.joinTokenCreate, ...changed, ...limits };
+      return catalogue.joinTokenCreate({ ...changed, ...limits });
     }
     case 'token.deleted':
-      return { event: 'join_token.delete', code: auditCodes.joinTokenDelete, ...changed };
+      return catalogue.joinTokenDelete({ ...changed });
     case 'token.used':
-      return {
-        event: 'join_token.use',
-        code: auditCodes.joinTokenUse,
+      return catalogue.joinTokenUse({
         success: true,
         token_id: fact.data.tokenId ?? tokenId,
         ...toldOfJoiner(fact.data),
-      };
+      });
     case undefined:
       return undefined;
   }
 }
 
-function tellCluster(fact: ClusterFact | undefined, by: string): Told | undefined {
+function tellLock(fact: LockFact | undefined, id: string, by: string): EventBody | undefined {
+  const changed = { user: by, name: id, updated_by: by };
+  switch (fact?.type) {
+    case 'lock.created': {
+      const { target, message, expiresAt } = fact.data;
+      return catalogue.accessLockCreated({
+        ...changed,
+        ...{ target_kind: target.kind, target_name: target.name, message },
+        ...(expiresAt === undefined ? {} : { expires: expiresAt }),
+      });
+    }
+    case 'lock.ended':
+      return catalogue.accessLockDeleted({ ...changed, reason: fact.data.reason });
+    case undefined:
+      return undefined;
+  }
+}
+
+function tellCluster(fact: ClusterFact | undefined, by: string): EventBody | undefined {
   switch (fact?.type) {
     case 'cluster.created':
-      return {
-        event: 'cluster.create',
-        code: auditCodes.clusterCreate,
+      return catalogue.clusterCreate({
         user: by,
         name: fact.data.clusterName,
         cluster_id: fact.data.clusterId,
         second_factor: fact.data.secondFactor,
-      };
+      });
     case 'cluster.configured': {
       const second_factor = fact.data.secondFactor;
-      return {
-        event: 'auth_preference.update',
-        code: auditCodes.authPreferenceUpdate,
-        user: by,
-        second_factor,
-      };
+      return catalogue.authPreferenceUpdate({ user: by, second_factor });
     }
     case undefined:
       return undefined;
   }
 }
 
-const tellAuthority = (fact: AuthorityFact | undefined, by: string): Told | undefined =>
-  fact && {
-    event: 'cert_authority.create',
-    code: auditCodes.authorityCreate,
-    user: by,
-    name: fact.data.clusterName,
-    type: fact.data.type,
-  };
+function tellAuthority(fact: AuthorityFact | undefined, type: string, by: string): EventBody | undefined {
+  switch (fact?.type) {
+    case 'authority.created':
+      return catalogue.authorityCreate({ user: by, name: fact.data.clusterName, type: fact.data.type });
+    case 'authority.rotation_started': {
+      const { rotationId, mode, gracePeriodMs } = fact.data;
+      const rotation = { rotation_id: rotationId, mode, grace_period_ms: gracePeriodMs };
+      return catalogue.authorityRotate({ user: by, type, phase: 'init', ...rotation });
+    }
+    case 'authority.rotation_advanced':
+      return toldStep(fact.data, { type, by, phase: fact.data.phase });
+    case 'authority.rotation_rolled_back':
+      return toldStep(fact.data, { type, by, phase: 'rollback' });
+    case 'authority.rotation_finished':
+      return toldStep(fact.data, { type, by, phase: 'standby' });
+    case 'authority.replaced': {
+      const { rotationId, left } = fact.data;
+      return catalogue.authorityReplace({
+        ...{ user: by, type, rotation_id: rotationId },
+        left: left.map(nameOfLeft),
+      });
+    }
+    case 'authority.announced':
+    case undefined:
+      return undefined;
+  }
+}
+
+/** A step that left hosts behind is a warning, which names them. */
+function toldStep(
+  { rotationId, left }: { readonly rotationId: string; readonly left: readonly LeftHost[] },
+  { type, phase, by }: { readonly type: string; readonly phase: string; readonly by: string },
+): EventBody {
+  const step = { user: by, type, phase, rotation_id: rotationId };
+  return left.length === 0
+    ? catalogue.authorityRotate(step)
+    : catalogue.authorityRotateForced({ ...step, left: left.map(nameOfLeft) });
+}
+
+const nameOfLeft = ({ hostId, role, nodename }: LeftHost): string => `${nodename} [${hostId}] ${role}`;

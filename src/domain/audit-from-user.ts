@@ -1,13 +1,8 @@
 import { hour, type Instant, minute, msBetween, second } from '../base/time.ts';
-import { auditCodes } from './audit-codes.ts';
+import { catalogue } from './audit-catalogue.ts';
+import type { EventBody } from './audit-kind.ts';
+import type { Traits } from './role-spec.ts';
 import type { Addresses, Grant, Refusal, UserFact } from './user-fact.ts';
-
-/** Fields of an audit event that depend on the fact. */
-export interface Told {
-  readonly event: string;
-  readonly code: string;
-  readonly [field: string]: unknown;
-}
 
 /** Whom it is about, who caused it, and when. */
 export interface Around {
@@ -20,7 +15,7 @@ type Tellers = {
   readonly [T in UserFact['type']]: (
     data: Extract<UserFact, { type: T }>['data'],
     around: Around,
-  ) => Told | undefined;
+  ) => EventBody | undefined;
 };
 
 /** What the operator reads; the person at the prompt is told one thing whatever it was. */
@@ -31,90 +26,83 @@ const refusals: Readonly<Record<Refusal, string>> = {
   used_otp: 'the one-time code was used before',
 };
 
-export const toldAddresses = ({ remote, local }: Addresses): object => ({
+interface ToldAddresses {
+  readonly 'addr.remote'?: string;
+  readonly 'addr.local'?: string;
+}
+export const toldAddresses = ({ remote, local }: Addresses): ToldAddresses => ({
   ...(remote === '' ? {} : { 'addr.remote': remote }),
   ...(local === '' ? {} : { 'addr.local': local }),
 });
 
-const changed = ({ username, by }: Around): object => ({ user: by, name: username, updated_by: by });
+const changed = ({ username, by }: Around) => ({ user: by, name: username, updated_by: by });
 
-const updated = (data: object, around: Around): Told => ({
-  event: 'user.update',
-  code: auditCodes.userUpdate,
-  ...changed(around),
-  ...data,
-  connector: 'local',
-});
+const updated = (
+  data: { readonly roles: string[] } | { readonly traits: Traits },
+  around: Around,
+): EventBody => catalogue.userUpdate({ ...changed(around), ...data, connector: 'local' });
 
 const tellers: Tellers = {
-  'user.created': ({ roles }, around) => ({
-    event: 'user.create',
-    code: auditCodes.userCreate,
-    ...changed(around),
-    roles,
-    connector: 'local',
-  }),
-  'user.invited': ({ purpose, expiresAt }, around) => ({
-    event: 'reset_password_token.create',
-    code: auditCodes.resetPasswordTokenCreate,
-    ...changed(around),
-    purpose,
-    ttl: durationText(msBetween(around.at, expiresAt)),
-    expires: expiresAt,
-  }),
+  'user.created': ({ roles }, around) =>
+    catalogue.userCreate({
+      ...changed(around),
+      roles,
+      connector: 'local',
+    }),
+  'user.invited': ({ purpose, expiresAt }, around) =>
+    catalogue.resetPasswordTokenCreate({
+      ...changed(around),
+      purpose,
+      ttl: durationText(msBetween(around.at, expiresAt)),
+      expires: expiresAt,
+    }),
   // Comes with the link, which is told.
   'user.password_reset': () => undefined,
-  'user.password_set': ({ addresses }, { username }) => ({
-    event: 'user.password_change',
-    code: auditCodes.userPasswordChange,
-    user: username,
-    ...toldAddresses(addresses),
-  }),
+  'user.password_set': ({ addresses }, { username }) =>
+    catalogue.userPasswordChange({
+      user: username,
+      ...toldAddresses(addresses),
+    }),
   // Comes with the password, which is told.
   'user.otp_set': () => undefined,
-  'user.logged_in': ({ method, addresses }, { username }) => ({
-    event: 'user.login',
-    code: auditCodes.userLogin,
-    user: username,
-    method,
-    success: true,
-    ...toldAddresses(addresses),
-  }),
-  'user.login_refused': ({ reason, addresses }, { username }) => ({
-    event: 'user.login',
-    code: auditCodes.userLoginFailure,
-    user: username,
-    method: 'local',
-    success: false,
-    error: refusals[reason],
-    ...toldAddresses(addresses),
-  }),
-  'user.locked': ({ until, reason, source }, { username }) => ({
-    event: 'lock.created',
-    code: auditCodes.lockCreated,
-    user: username,
-    name: username,
-    expires: until,
-    message: reason,
-    ...(source === undefined ? {} : { from: source }),
-  }),
-  'user.unlocked': (_data, around) => ({
-    event: 'lock.deleted',
-    code: auditCodes.lockDeleted,
-    ...changed(around),
-  }),
+  'user.logged_in': ({ method, addresses }, { username }) =>
+    catalogue.userLogin({
+      user: username,
+      method,
+      success: true,
+      ...toldAddresses(addresses),
+    }),
+  'user.login_refused': ({ reason, addresses }, { username }) =>
+    catalogue.userLoginFailure({
+      user: username,
+      method: 'local',
+      success: false,
+      error: Object.hasOwn(refusals, reason) ? refusals[reason as Refusal] : reason,
+      ...toldAddresses(addresses),
+    }),
+  'user.locked': ({ until, reason, source }, { username }) =>
+    catalogue.lockCreated({
+      user: username,
+      name: username,
+      expires: until,
+      message: reason,
+      ...(source === undefined ? {} : { from: source }),
+    }),
+  'user.unlocked': (_data, around) =>
+    catalogue.lockDeleted({
+      ...changed(around),
+    }),
   'user.roles_changed': updated,
   'user.traits_changed': updated,
-  'user.deleted': (_data, around) => ({
-    event: 'user.delete',
-    code: auditCodes.userDelete,
-    ...changed(around),
-  }),
+  'user.deleted': (_data, around) =>
+    catalogue.userDelete({
+      ...changed(around),
+    }),
 };
 
 /** What a fact about a user tells the audit: nothing when another fact of the same append tells it. */
-export function tellUser(fact: UserFact, around: Around): readonly Told[] {
-  const teller = tellers[fact.type] as (data: UserFact['data'], around: Around) => Told | undefined;
+export function tellUser(fact: UserFact, around: Around): readonly EventBody[] {
+  const teller = tellers[fact.type] as (data: UserFact['data'], around: Around) => EventBody | undefined;
   const told = teller(fact.data, around);
   if (told === undefined) return [];
   const certificate = fact.type === 'user.logged_in' ? fact.data.certificate : undefined;
@@ -124,19 +112,19 @@ export function tellUser(fact: UserFact, around: Around): readonly Told[] {
 }
 
 const tellCertificate = (
-  { roles, logins, ttlSeconds }: Grant,
+  { roles, logins, ttlSeconds, serial }: Grant,
   addresses: Addresses,
   { username }: Around,
-): Told => ({
-  event: 'cert.create',
-  code: auditCodes.certificateCreate,
-  user: username,
-  cert_type: 'user',
-  roles,
-  logins,
-  ttl_seconds: ttlSeconds,
-  ...toldAddresses(addresses),
-});
+): EventBody =>
+  catalogue.userCertificate({
+    user: username,
+    cert_type: 'user',
+    roles,
+    logins,
+    ttl_seconds: ttlSeconds,
+    ...(serial === undefined ? {} : { serial }),
+    ...toldAddresses(addresses),
+  });
 
 /** As 4.4 writes it: `1h0m0s`. */
 function durationText(ms: number): string {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Decider } from '../log/decider.ts';
 import type { Fact } from '../log/event.ts';
-import { auditEvent, type AuditEvent } from './audit-event.ts';
+import { type ParsedAuditEvent, parsedAuditEvent } from './audit-event.ts';
 import { emptyRecent, type Recent, remember, remembers } from './recent.ts';
 
 /** One life of a sender's spool: a process of a host. */
@@ -11,10 +11,10 @@ const number = z.number().int().nonnegative();
 export const auditFact = z.object({
   type: z.literal('audit.recorded'),
   data: z.object({
-    event: auditEvent,
+    event: parsedAuditEvent,
     /**
-     * The event's generation and number in it. On the last one of an append, what was stored last of other generations of
-     * its sender follows: so the last event of a stream alone says what it has.
+     * The event's generation and number in it. On the last one of an append, what was stored last of other
+     * generations of its sender follows: so the last event of a stream alone says what it has.
      */
     sent: z
       .array(z.tuple([generation, number]))
@@ -30,7 +30,7 @@ export type AuditNumbers = z.infer<typeof auditNumbers>;
 
 export interface RecordAudit {
   readonly type: 'record-audit';
-  readonly events: readonly AuditEvent[];
+  readonly events: readonly ParsedAuditEvent[];
   /** Of `events`, one for one. Senders of the release before give none. */
   readonly numbered?: AuditNumbers | undefined;
 }
@@ -43,14 +43,15 @@ export interface AuditState {
 }
 
 /**
- * A generation is forgotten when so many others of its sender have stored something since. A spool gives what an earlier
- * process left before its own, so one of so long ago has nothing left to send.
+ * A generation is forgotten when so many others of its sender have stored something since. A spool gives what
+ * an earlier process left before its own, so one of so long ago has nothing left to send.
  */
 const maxGenerations = 8;
 
 /**
- * One stream of the audit partition. An event whose number is not higher than the highest stored of its generation is not
- * stored again, at any distance; one without a number, when its `uid` is among the last 2,048 of its stream.
+ * One stream of the audit partition. An event whose number is not higher than the highest stored of its
+ * generation is not stored again, at any distance; one without a number, when its `uid` is among the last
+ * 2,048 of its stream.
  */
 export const audit: Decider<AuditState, RecordAudit, AuditFact> = {
   fact: auditFact,

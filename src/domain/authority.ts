@@ -1,118 +1,173 @@
-import { z } from 'zod';
-import { CodedError } from '../base/errors.ts';
-import { instant, type Instant } from '../base/time.ts';
+import { CodedError, unreachable } from '../base/errors.ts';
 import type { Decider } from '../log/decider.ts';
-import type { Secrets, WithSecrets } from './secrets.ts';
-
-export const authorityType = z.enum(['user', 'host']);
-export type AuthorityType = z.infer<typeof authorityType>;
-
-/** The public half of one signer: an SSH key and an X.509 authority that live and die together. */
-export const authorityKey = z.object({
-  keyId: z.string().min(1),
-  /** authorized_keys line. */
-  sshPublicKey: z.string(),
-  tlsCertificatePem: z.string(),
-  activeFrom: instant,
-});
-export type AuthorityKey = z.infer<typeof authorityKey>;
-
-export const authorityFact = z.discriminatedUnion('type', [
-  z.object({
-    type: z.literal('authority.created'),
-    data: z.object({
-      type: authorityType,
-      clusterName: z.string(),
-      /** In this order they are trusted; the one with the latest `activeFrom` signs. */
-      keys: z.array(authorityKey).min(1),
-    }),
-  }),
-]);
-export type AuthorityFact = WithSecrets<z.infer<typeof authorityFact>>;
-
-/** Names of the sealed private keys in the fact that brought the key: PKCS#8 PEM, UTF-8. */
-export const sshSecretName = (keyId: string): string => `ssh.${keyId}`;
-export const tlsSecretName = (keyId: string): string => `tls.${keyId}`;
-
-/** With the private halves, which are sealed. */
-export interface NewAuthorityKey extends AuthorityKey {
-  readonly sshPrivateKey: Uint8Array;
-  readonly tlsPrivateKey: Uint8Array;
-}
-
-export interface CreateAuthority {
-  readonly type: 'create-authority';
-  readonly authority: AuthorityType;
-  readonly clusterName: string;
-  readonly key: NewAuthorityKey;
-}
-export type AuthorityCommand = CreateAuthority;
-
-/** Where a rotation stands. Phases are added with the facts that lead to them. */
-export interface Rotation {
-  readonly phase: 'standby';
-  readonly lastRotatedAt: Instant | null;
-}
-
-export interface CreatedAuthority {
-  readonly status: 'created';
-  readonly type: AuthorityType;
-  readonly clusterName: string;
-  /** All that are trusted. Several while a rotation is under way. */
-  readonly keys: readonly AuthorityKey[];
-  /** The one that signs. */
-  readonly activeKeyId: string;
-  readonly rotation: Rotation;
-}
-export type AuthorityState = { readonly status: 'absent' } | CreatedAuthority;
+import type {
+  AdvanceRotation,
+  AnnounceKeys,
+  Announcing,
+  AuthorityCommand,
+  CreateAuthority,
+  FinishRotation,
+  NewAuthorityKey,
+  ReplaceKey,
+  RollBackRotation,
+  StartRotation,
+  StepBeyondHosts,
+} from './authority-commands.ts';
+import { evolveAuthority } from './authority-evolve.ts';
+import {
+  authorityFact,
+  type AuthorityFact,
+  type AuthorityKey,
+  sshSecretName,
+  tlsSecretName,
+} from './authority-facts.ts';
+import type { AuthorityState, CreatedAuthority } from './authority-state.ts';
+import { rotationIsCritical } from './critical-names.ts';
+import { keyUseOf, misorder, type UnderWay } from './rotation.ts';
+import type { Secrets } from './secrets.ts';
+import { writerReads } from './writer-reads.ts';
 
 /** An authority of the cluster: who may sign for people (`user`) or machines (`host`). */
 export const authority: Decider<AuthorityState, AuthorityCommand, AuthorityFact> = {
-  fact: authorityFact,
+  fact: writerReads(authorityFact),
   initial: { status: 'absent' },
 
   decide(state, command) {
-    if (state.status !== 'absent')
-      throw new CodedError('already_exists', `the ${command.authority} authority exists`);
-    const { sshPrivateKey, tlsPrivateKey, ...key } = command.key;
-    const secrets: Secrets = {
-      [sshSecretName(key.keyId)]: sshPrivateKey,
-      [tlsSecretName(key.keyId)]: tlsPrivateKey,
-    };
-    const data = { type: command.authority, clusterName: command.clusterName, keys: [key] };
-    return [{ type: 'authority.created', data, secrets }];
+    if (command.type === 'create-authority') return create(state, command);
+    if (state.status === 'absent')
+      throw new CodedError('unavailable', 'the authority is not there: the cluster is not initialised');
+    switch (command.type) {
+      case 'start-rotation':
+        return start(state, command);
+      case 'advance-rotation':
+        return advance(state, command);
+      case 'roll-back-rotation':
+        return rollBack(state, command);
+      case 'finish-rotation':
+        return finish(state, command);
+      case 'replace-key':
+        return replace(state, command);
+      case 'announce-keys':
+        return announce(state, command);
+      default:
+        return unreachable(command);
+    }
   },
 
-  evolve(_state, { data }) {
-    return {
-      status: 'created',
-      type: data.type,
-      clusterName: data.clusterName,
-      keys: data.keys,
-      activeKeyId: latest(data.keys),
-      rotation: { phase: 'standby', lastRotatedAt: null },
-    };
-  },
+  evolve: evolveAuthority,
 };
 
-/** The schema admits no empty list; '' keeps the fold total. */
-const latest = (keys: readonly AuthorityKey[]): string =>
-  keys.toSorted((a, b) => (a.activeFrom < b.activeFrom ? -1 : 1)).at(-1)?.keyId ?? '';
-
-/**
- * The key that signs now.
- * @throws CodedError `unavailable` when there is none (the cluster is not initialised).
- */
-export function activeSigner(state: AuthorityState): AuthorityKey {
-  const key =
-    state.status === 'created' ? state.keys.find(({ keyId }) => keyId === state.activeKeyId) : undefined;
-  if (!key) throw new CodedError('unavailable', 'the authority has no active key');
-  return key;
+function create(state: AuthorityState, command: CreateAuthority): readonly AuthorityFact[] {
+  if (state.status !== 'absent')
+    throw new CodedError('already_exists', `the ${command.authority} authority exists`);
+  const { key, secrets } = sealedKey(command.key);
+  const data = { type: command.authority, clusterName: command.clusterName, keys: [key] };
+  return [{ type: 'authority.created', data, secrets }];
 }
 
-/** Every key whose signatures are accepted now, the active one first. */
-export function trustedKeys(state: AuthorityState): readonly AuthorityKey[] {
-  if (state.status !== 'created') return [];
-  const isActive = (key: AuthorityKey): boolean => key.keyId === state.activeKeyId;
-  return [...state.keys.filter(isActive), ...state.keys.filter((key) => !isActive(key))];
+function start(state: CreatedAuthority, command: StartRotation): readonly AuthorityFact[] {
+  const wrong = misorder('init', state.rotation);
+  if (wrong !== undefined) throw new CodedError('bad_request', wrong);
+  checkNumber(state, command);
+  const { key: made, gracePeriodMs, rotationId, mode, at, by, announcement } = command;
+  if (!Number.isSafeInteger(gracePeriodMs) || gracePeriodMs <= 0)
+    throw new CodedError('bad_request', 'the grace period must be greater than 0');
+  const { key, secrets } = sealedKey(made);
+  if (state.keys.some(({ keyId }) => keyId === key.keyId))
+    throw new CodedError('bad_request', 'the new key has the id of one that is there');
+  return [
+    {
+      type: 'authority.rotation_started',
+      data: { rotationId, mode, gracePeriodMs, at, by, key, announcement },
+      secrets,
+    },
+  ];
+}
+
+function advance(state: CreatedAuthority, command: AdvanceRotation): readonly AuthorityFact[] {
+  const { phase, left } = command;
+  underWay(state, phase, command);
+  return [{ type: 'authority.rotation_advanced', data: { ...stepOf(command), phase, left: [...left] } }];
+}
+
+function rollBack(state: CreatedAuthority, command: RollBackRotation): readonly AuthorityFact[] {
+  underWay(state, 'rollback', command);
+  return [{ type: 'authority.rotation_rolled_back', data: { ...stepOf(command), left: [...command.left] } }];
+}
+
+function finish(state: CreatedAuthority, command: FinishRotation): readonly AuthorityFact[] {
+  const rotation = underWay(state, 'standby', command);
+  checkNumber(state, command);
+  const { left, announcement, endSessions } = command;
+  const keyId = keyUseOf(rotation).signs;
+  return [
+    {
+      type: 'authority.rotation_finished',
+      data: {
+        ...stepOf(command),
+        keyId,
+        left: [...left],
+        announcement,
+        critical: [rotationIsCritical],
+        ...(endSessions && { endSessions }),
+      },
+    },
+  ];
+}
+
+function replace(state: CreatedAuthority, command: ReplaceKey): readonly AuthorityFact[] {
+  checkNumber(state, command);
+  const { left, announcement } = command;
+  const { key, secrets } = sealedKey(command.key);
+  return [
+    {
+      type: 'authority.replaced',
+      data: { ...stepOf(command), key, left: [...left], announcement, critical: [rotationIsCritical] },
+      secrets,
+    },
+  ];
+}
+
+function announce(state: CreatedAuthority, command: AnnounceKeys): readonly AuthorityFact[] {
+  const { at, announcement, keyIds } = command;
+  if (keyIds.join() !== state.keys.map(({ keyId }) => keyId).join()) throw changedSince();
+  checkNumber(state, command);
+  return [{ type: 'authority.announced', data: { at, announcement } }];
+}
+
+/** @throws CodedError `bad_request` when another has announced since this was made. */
+function checkNumber({ announcements }: CreatedAuthority, { number }: Announcing): void {
+  if (number !== announcements + 1) throw changedSince();
+}
+
+const changedSince = (): CodedError =>
+  new CodedError('bad_request', 'the keys of the authority, or what is announced of them, changed since');
+
+/** @throws CodedError `bad_request` for a step that does not follow, or of another rotation. */
+function underWay(
+  { rotation }: CreatedAuthority,
+  target: 'update_clients' | 'update_servers' | 'rollback' | 'standby',
+  { rotationId }: StepBeyondHosts,
+): UnderWay {
+  const wrong = misorder(target, rotation);
+  if (wrong !== undefined) throw new CodedError('bad_request', wrong);
+  if (rotation.phase === 'standby' || rotation.rotationId !== rotationId)
+    throw new CodedError('bad_request', 'another rotation has begun since');
+  return rotation;
+}
+
+const stepOf = ({
+  rotationId,
+  at,
+  by,
+}: StepBeyondHosts): Pick<StepBeyondHosts, 'rotationId' | 'at' | 'by'> => ({
+  rotationId,
+  at,
+  by,
+});
+
+function sealedKey(made: NewAuthorityKey): { readonly key: AuthorityKey; readonly secrets: Secrets } {
+  const { sshPrivateKey, tlsPrivateKey, ...key } = made;
+  const secrets = { [sshSecretName(key.keyId)]: sshPrivateKey, [tlsSecretName(key.keyId)]: tlsPrivateKey };
+  return { key, secrets };
 }

@@ -11,16 +11,17 @@ export interface CertificateContents {
 /** Source: OpenSSH, SSHKEY_CERT_MAX_PRINCIPALS. Whoever reads the certificate refuses more. */
 const maxPrincipals = 256;
 /**
- * Of what differs from person to person, in the SSH certificate. A login request holds the whole certificate beside a
- * signature, and 35,000 bytes are what every implementation takes. Source: RFC 4253, section 6.1.
+ * Of what differs from person to person, in the SSH certificate. A login request holds the whole certificate
+ * beside a signature, and 35,000 bytes are what every implementation takes. Source: RFC 4253, section 6.1.
  */
 const maxBytes = 28_000;
 /** Of one text: the twin in X.509 has each in an attribute of its own. */
 const maxTextBytes = 1_024;
 
 /**
- * Why no certificate can hold this, in a sentence for whoever sets it; undefined when one can. Asked where roles and traits
- * are set, and before a login counts: what does not fit is never found out after a code was spent.
+ * Why no certificate can hold this, in a sentence for whoever sets it; undefined when one can. Asked where
+ * roles and traits are set, and before a login counts: what does not fit is never found out after a code was
+ * spent.
  */
 export function certificateMisfit({
   username,

@@ -16,13 +16,20 @@ const isKey = (key: string): boolean => key === '*' || isLabelKey(key.replaceAll
  */
 export function checkRoleSpec(role: RoleSpec): void {
   checkName('role', role.name);
-  for (const side of ['allow', 'deny'] as const) {
-    try {
-      checkLogins(role[side].logins);
-      checkLabels(role[side].nodeLabels);
-    } catch (e) {
-      throw new CodedError('bad_request', `role "${role.name}", ${side}: ${messageOf(e)}`, { cause: e });
-    }
+  checkConditions(role, 'allow');
+  checkConditions(role, 'deny');
+}
+
+/** @throws CodedError `bad_request` as `checkRoleSpec` does, for one side of the role. */
+export function checkConditions(
+  role: Pick<RoleSpec, 'name' | 'allow' | 'deny'>,
+  side: 'allow' | 'deny',
+): void {
+  try {
+    checkLogins(role[side].logins);
+    checkLabels(role[side].nodeLabels);
+  } catch (e) {
+    throw new CodedError('bad_request', `role "${role.name}", ${side}: ${messageOf(e)}`, { cause: e });
   }
 }
 

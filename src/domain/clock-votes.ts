@@ -1,4 +1,4 @@
-import { minute } from '../base/time.ts';
+import { clockToleranceMs } from '../base/clock-tolerance.ts';
 
 /** What was heard of another machine's clock: how many milliseconds it is ahead of ours. Negative: behind. */
 export interface ClockVote {
@@ -8,13 +8,16 @@ export interface ClockVote {
 }
 
 export type ClockVerdict =
-  /** Nobody's clock differs from ours by more than a minute. */
+  /** Nobody's clock differs from ours by more than `clockToleranceMs`. */
   | { readonly status: 'agreed' }
   /** Most clocks agree with ours; these do not. */
   | { readonly status: 'others_wrong'; readonly differing: readonly ClockVote[] }
   /** These differ from ours, and nobody can tell who is right. */
   | { readonly status: 'undecided'; readonly differing: readonly ClockVote[] }
-  /** Most clocks agree with each other and not with ours, which is ahead of them by so much (negative: behind). */
+  /**
+   * Most clocks agree with each other and not with ours, which is ahead of them by so much (negative:
+   * behind).
+   */
   | {
       readonly status: 'own_wrong';
       readonly aheadMs: number;
@@ -22,13 +25,11 @@ export type ClockVerdict =
       readonly heard: number;
     };
 
-/** Certificates are dated back by so much. */
-export const clockToleranceMs = minute;
-
 /**
- * Whose clock is wrong, told by what each machine says its time is: a clock is right that more than half of all, ours
- * among them, agree with within a minute. Auth servers are believed first: hosts count only where the auth servers alone are too
- * few or too different to tell, so that machines that were taken over cannot stop a cluster of three auth servers.
+ * Whose clock is wrong, told by what each machine says its time is: a clock is right that more than half of
+ * all, ours among them, agree with within a minute. Auth servers are believed first: hosts count only where
+ * the auth servers alone are too few or too different to tell, so that machines that were taken over cannot
+ * stop a cluster of three auth servers.
  */
 export function judgeClock(heard: {
   readonly authServers: readonly ClockVote[];

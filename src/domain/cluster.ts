@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CodedError, unreachable } from '../base/errors.ts';
 import type { Decider } from '../log/decider.ts';
 import { isClusterName } from './names.ts';
+import { writerReads } from './writer-reads.ts';
 
 export const secondFactor = z.enum(['off', 'otp']);
 export type SecondFactor = z.infer<typeof secondFactor>;
@@ -9,9 +10,9 @@ export type SecondFactor = z.infer<typeof secondFactor>;
 export const clusterFact = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('cluster.created'),
-    data: z.object({ clusterName: z.string(), clusterId: z.uuid(), secondFactor }),
+    data: z.object({ clusterName: z.string(), clusterId: z.uuid(), secondFactor: z.string() }),
   }),
-  z.object({ type: z.literal('cluster.configured'), data: z.object({ secondFactor }) }),
+  z.object({ type: z.literal('cluster.configured'), data: z.object({ secondFactor: z.string() }) }),
 ]);
 export type ClusterFact = z.infer<typeof clusterFact>;
 
@@ -30,12 +31,13 @@ export type ClusterState =
       readonly status: 'created';
       readonly clusterName: string;
       readonly clusterId: string;
-      readonly secondFactor: SecondFactor;
+      /** A `SecondFactor`, or what a newer release calls one: only who knows it may let anybody in by it. */
+      readonly secondFactor: string;
     };
 
 /** The cluster itself: its name, which never changes, and what the configuration says of it. */
 export const cluster: Decider<ClusterState, ClusterCommand, ClusterFact> = {
-  fact: clusterFact,
+  fact: writerReads(clusterFact),
   initial: { status: 'absent' },
 
   decide(state, { clusterName, clusterId, secondFactor }) {

@@ -1,10 +1,21 @@
 import { z } from 'zod';
 import { unreachable } from '../base/errors.ts';
 import type { Decider } from '../log/decider.ts';
+import { writerReads } from './writer-reads.ts';
 
-/** Settings that must be the same on all auth servers, by their name in the file: `auth_service.…`. Never a secret. */
-const settings = z.record(z.string().regex(/^[a-z][a-z0-9_.]*$/), z.string());
-export type Settings = z.infer<typeof settings>;
+/**
+ * Settings that must be the same on all auth servers, by their name in the file: `auth_service.…`. Never a
+ * secret.
+ */
+const setting = z.tuple([z.string().regex(/^[a-z][a-z0-9_.]*$/), z.string()]);
+/** A setting of another form is one that this release does not have. */
+const settings = z
+  .record(z.string(), z.unknown())
+  .transform(
+    (all): Settings =>
+      Object.fromEntries(Object.entries(all).filter((one) => setting.safeParse(one).success)) as Settings,
+  );
+export type Settings = Record<string, string>;
 
 export const configurationFact = z.discriminatedUnion('type', [
   /** What the file of one auth server says. Appended only when it says something else than before. */
@@ -39,11 +50,11 @@ export interface ConfigurationState {
 }
 
 /**
- * What the files of the auth servers say. The first to say something about a key settles it; another value holds only
- * once every auth server that is alive says it: until then the older value stands.
+ * What the files of the auth servers say. The first to say something about a key settles it; another value
+ * holds only once every auth server that is alive says it: until then the older value stands.
  */
 export const configuration: Decider<ConfigurationState, DeclareConfiguration, ConfigurationFact> = {
-  fact: configurationFact,
+  fact: writerReads(configurationFact),
   initial: { standing: {}, declared: {} },
 
   decide(state, { hostId, nodename, settings: own, alive }) {

@@ -1,12 +1,16 @@
 import { type Instant, minute, msBetween, plusMs } from '../base/time.ts';
 
-/** How many milliseconds ago the deciding server learned of what names itself by a moment, by a clock that is never set. */
+/**
+ * How many milliseconds ago the deciding server learned of what names itself by a moment, by a clock that is
+ * never set.
+ */
 export type Ages = Readonly<Record<Instant, number>>;
 
 /**
- * The time by which something is decided: that of the server that decides, and its alone. What it is compared with was said by
- * other servers, whose clocks may differ by hours: so what has a length ends when the deciding server has known it for that
- * long. What `ages` does not name was written just now. Without `ages`, moments are compared.
+ * The time by which something is decided: that of the server that decides, and its alone. What it is compared
+ * with was said by other servers, whose clocks may differ by hours: so what has a length ends when the
+ * deciding server has known it for that long. What `ages` does not name was written just now. Without `ages`,
+ * moments are compared.
  */
 export interface DecidingTime {
   readonly now: Instant;
@@ -30,7 +34,10 @@ export const agoMs = (moment: Instant, { now, ages }: DecidingTime): number =>
 
 const agreedMs = minute;
 
-/** When it ends by the clock of the deciding server: the moment that was said, unless their clocks differ by much. */
+/**
+ * When it ends by the clock of the deciding server: the moment that was said, unless their clocks differ by
+ * much.
+ */
 export function endOf(span: Span, time: DecidingTime): Instant {
   const end = plusMs(time.now, leftMs(span, time));
   return Math.abs(msBetween(end, span.until)) <= agreedMs ? span.until : end;

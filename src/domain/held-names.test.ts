@@ -7,7 +7,7 @@ const host: HostInfo = {
   hostId: '00000000-0000-4000-8000-000000000001',
   role: 'Proxy',
   nodename: 'P1',
-  address: '10.0.0.1:3080',
+  reachability: { status: 'direct', address: '10.0.0.1:3080' },
   publicAddress: 'Web.example.com:443',
   sshPublicAddress: '[FD00:0::1]:3023',
   labels: {},
@@ -19,6 +19,16 @@ describe('what a host is called', () => {
     expect([...namesHeldBy({ ...host, otherNames: ['SSH.example.com'] }, 'example')]).toEqual([
       ...['p1', 'p1.example', 'ssh.example.com', '10.0.0.1', 'web.example.com', 'fd00::1'],
     ]);
+  });
+  it('has no address where it is not reached at one', () => {
+    const tunnelled = { ...host, reachability: { status: 'tunnel', proxies: [] } } as const;
+    expect([...namesHeldBy(tunnelled, 'example')]).toEqual([
+      'p1',
+      'p1.example',
+      'web.example.com',
+      'fd00::1',
+    ]);
+    expect(listensAt(tunnelled, '10.0.0.1')).toBe(false);
   });
   it("is remembered of its certificate without what is said elsewhere, every machine's and the API's", () => {
     const certified = ['p1', 'web.example.com', '10.0.0.1', 'localhost', '127.0.0.1', '::1', host.hostId];
@@ -49,7 +59,8 @@ describe('what a host is called', () => {
     const place = fc.constantFrom('', 'a:1', 'B.lan:2', '10.0.0.1:3', '[FD00::1]:4');
     fc.assert(
       fc.property(name, place, place, fc.array(name), (nodename, address, publicAddress, certified) => {
-        const said = withCertifiedNames({ ...host, nodename, address, publicAddress }, certified);
+        const reachability = { status: 'direct', address } as const;
+        const said = withCertifiedNames({ ...host, nodename, reachability, publicAddress }, certified);
         const held = namesHeldBy(said, 'example');
         for (const one of certifiedAs(nodename, certified, 'example'))
           expect(held.has(one) || one === 'localhost' || isApiName(one)).toBe(true);

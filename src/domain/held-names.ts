@@ -1,42 +1,60 @@
 import type { HostInfo } from './host-info.ts';
 import { canonicalHostPart, isHostPart, isLoopback, parseHostAddress } from './host-text.ts';
+import { directAddress } from './reachability.ts';
 
-/** All names and addresses, in their one spelling, by which people and programs know a host that says this of itself. */
-export function namesHeldBy(
-  { nodename, address, publicAddress, sshPublicAddress, otherNames = [] }: HostInfo,
-  clusterName: string,
-): ReadonlySet<string> {
-  const places = [address, publicAddress, sshPublicAddress].flatMap(hostIn);
+/**
+ * All names and addresses, in their one spelling, by which people and programs know a host that says this of
+ * itself.
+ */
+export function namesHeldBy(host: HostInfo, clusterName: string): ReadonlySet<string> {
+  const { nodename, otherNames = [] } = host;
+  const places = placesOf(host).flatMap(hostIn);
   return new Set([...certifiedAs(nodename, otherNames, clusterName), ...places.map(canonicalHostPart)]);
 }
 
-/** What stands in the certificates of a machine beside its id: its name, that name in the cluster, and further ones. */
+/**
+ * What stands in the certificates of a machine beside its id: its name, that name in the cluster, and further
+ * ones.
+ */
 export const certifiedAs = (
   nodename: string,
   others: readonly string[],
   clusterName: string,
 ): readonly string[] => [nodename, `${nodename}.${clusterName}`, ...others].map(canonicalHostPart);
 
-/** The addresses that a host itself listens on and says so; where it is only called so by others it is not among them. */
+/**
+ * The addresses that a host itself listens on and says so; where it is only called so by others it is not
+ * among them.
+ */
 export const listensAt = (
-  { address, publicAddress, sshPublicAddress, otherNames = [] }: HostInfo,
+  { reachability, publicAddress, sshPublicAddress, otherNames = [] }: HostInfo,
   ip: string,
 ): boolean => {
   const is = (host: string): boolean => canonicalHostPart(host) === canonicalHostPart(ip);
   return (
-    hostIn(address).some(is) &&
+    hostIn(directAddress(reachability) ?? '').some(is) &&
     ![...[publicAddress, sshPublicAddress].flatMap(hostIn), ...otherNames].some(is)
   );
 };
+
+/** The addresses where a host leads people, empty where it has none: always as many, in this order. */
+export const placesOf = ({ reachability, publicAddress, sshPublicAddress }: HostInfo): readonly string[] => [
+  directAddress(reachability) ?? '',
+  publicAddress,
+  sshPublicAddress,
+];
 
 const hostIn = (address: string): readonly string[] => {
   const host = parseHostAddress(address)?.host;
   return host === undefined ? [] : [host];
 };
 
-/** What a host says of itself, with what its certificate names it beside that: everybody then knows whose those names are. */
+/**
+ * What a host says of itself, with what its certificate names it beside that: everybody then knows whose
+ * those names are.
+ */
 export function withCertifiedNames(said: HostInfo, certified: readonly string[]): HostInfo {
-  const places = [said.address, said.publicAddress, said.sshPublicAddress].flatMap(hostIn);
+  const places = placesOf(said).flatMap(hostIn);
   const told = new Set([said.nodename, said.hostId, ...places].map(canonicalHostPart));
   const isOther = (name: string): boolean =>
     isHostPart(name) && !isApiName(name) && !isLoopback(name) && !told.has(canonicalHostPart(name));

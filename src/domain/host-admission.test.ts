@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
-import { type AdmitHost, host, type HostFact } from './host.ts';
-import type { HostInfo, SystemRole } from './host-info.ts';
+import { type AdmitHost, host, type HostFact, type RenewHost } from './host.ts';
+import type { HostRecord, SystemRole } from './host-info.ts';
 import { scenario } from './testing.ts';
 
 const given = scenario(host);
@@ -13,15 +13,16 @@ const admit: AdmitHost = {
   role: 'Node',
   key: k1,
   tokenId: 't1',
+  tokenNames: [],
   tokenRoles: ['Node'],
   address: '192.0.2.7:4000',
   aliveUntil: undefined,
 };
 const admitted = (key = k1, previousKey = '', role: 'Node' | 'Proxy' = 'Node'): HostFact => ({
   type: 'host.admitted',
-  data: { role, nodename: 'n7', key, previousKey, tokenId: 't1', address: '192.0.2.7:4000' },
+  data: { role, nodename: 'n7', key, previousKey, tokenId: 't1', address: '192.0.2.7:4000', names: [] },
 });
-const info = (role: SystemRole): HostInfo => ({
+const info = (role: SystemRole): HostRecord => ({
   hostId,
   role,
   nodename: 'old7',
@@ -74,5 +75,58 @@ describe('admitting a machine for a token', () => {
       .when(both)
       .then(admitted(k2));
     given(joined('Auth')).when(both).refused('access_denied', 'in role Auth');
+  });
+});
+
+describe('certifying a machine again that shows its certificate', () => {
+  const k3 = 'SHA256:three';
+  const renew = (shownKey: string, key: string): RenewHost => ({
+    type: 'renew-host',
+    ...{ hostId, nodename: 'n7', role: 'Node', key, shownKey, address: '192.0.2.7:4000' },
+  });
+  const renewed = (key: string, previousKey: string): HostFact => ({
+    type: 'host.admitted',
+    data: {
+      ...{ role: 'Node', nodename: 'n7', key, previousKey, tokenId: 't1', address: '192.0.2.7:4000' },
+      ...{ names: [], by: 'renewal' },
+    },
+  });
+
+  it('records the new key, with the token of its join and what that lets it be called', () => {
+    given(admitted()).when(renew(k1, k2)).then(renewed(k2, k1));
+    const limited: HostFact = { ...admitted(), data: { ...admitted().data, names: ['web-*'] } as never };
+    given(limited)
+      .when(renew(k1, k2))
+      .then({ ...renewed(k2, k1), data: { ...renewed(k2, k1).data, names: ['web-*'] } as never });
+  });
+  it('changes nothing for one that asks again because the answer was lost', () => {
+    given(admitted(), renewed(k2, k1)).when(renew(k1, k2)).then();
+    given(admitted(), renewed(k2, k1)).when(renew(k2, k2)).then();
+  });
+  it('lets one that lost both answer and new key ask for another', () => {
+    given(admitted(), renewed(k2, k1)).when(renew(k1, k3)).then(renewed(k3, k1));
+  });
+  it('refuses a key of two generations ago, and one in whose place a token brought another', () => {
+    const said = `the certificates of "n7" [${hostId}] cannot be renewed in role Node: another key has been certified`;
+    given(admitted(), renewed(k2, k1), renewed(k3, k2))
+      .when(renew(k1, 'SHA256:four'))
+      .refused('access_denied', said);
+    given(admitted(), renewed(k2, k1), renewed(k3, k1))
+      .when(renew(k2, 'SHA256:four'))
+      .refused('access_denied', said);
+    given(admitted(), admitted(k2, k1)).when(renew(k1, k3)).refused('access_denied', said);
+  });
+  it('knows a host that joined before an older release kept its key by the certificate alone', () => {
+    const unknown = {
+      role: 'Node',
+      nodename: 'n7',
+      key: k2,
+      previousKey: k1,
+      tokenId: '',
+      by: 'renewal',
+    } as const;
+    given(joined('Node'))
+      .when(renew(k1, k2))
+      .then({ type: 'host.admitted', data: { ...unknown, address: '192.0.2.7:4000' } });
   });
 });

@@ -1,41 +1,100 @@
 import { z } from 'zod';
 import { emptyRecord, foreignRecord } from '../base/foreign-record.ts';
 import * as text from './host-text.ts';
+import {
+  type Reachability,
+  type ReachabilityRecord,
+  reachabilityOf,
+  reachabilityRecord,
+} from './reachability.ts';
 
-/** What a machine certificate says its holder is. Capitalised on the wire and in certificates, as users of 4.4 know it. */
+/**
+ * What a machine certificate says its holder is. Capitalised on the wire and in certificates, as users of 4.4
+ * know it.
+ */
 export const systemRole = z.enum(['Admin', 'Auth', 'Proxy', 'Node']);
 export type SystemRole = z.infer<typeof systemRole>;
 
 /**
- * What a host told the cluster about itself: membership. Changes rarely; each change is an event of `state`. So wide is what
- * the log may hold: releases before took any text. What comes in now is an `announcedHost`, what is shown `readable`.
+ * What a host told the cluster about itself, as facts, snapshots and calls have it. So wide is what the log
+ * may hold: releases before took any text. What comes in now is an `announcedHost`, what is shown `readable`.
  */
-export const hostInfo = z.object({
+export const hostRecord = z.object({
   /** UUID, from `<data_dir>/host_uuid`. */
   hostId: z.uuid(),
   role: systemRole,
   nodename: z.string().min(1).max(255),
-  /** `host:port` where it listens; the host part is never a wildcard. */
+  /**
+   * `host:port` where it listens; the host part is never a wildcard. Empty for a host that is not reached
+   * directly.
+   */
   address: z.string().max(300),
+  /**
+   * Absent for a host that is reached at its address. Read by `reachabilityOf`: a newer release may know
+   * other kinds.
+   */
+  reachability: z.unknown().optional(),
   /** What users should call it, `host:port`; empty when none is configured. Proxies: the web address. */
   publicAddress: z.string().max(300),
   /** Proxies: `host:port` for SSH clients; empty when none is configured. */
   sshPublicAddress: z.string().max(300).default(''),
   labels: z.record(z.string(), z.string()),
+  /**
+   * Names of the labels whose values programs print: what these are now is told by presence
+   * (`measured-labels.ts`).
+   */
+  measured: z.array(z.string()).optional(),
   version: z.string().max(64),
-  /** What its certificate names it beside all that; told by the auth server that saw the certificate, never by the host. */
+  /**
+   * How much of the facts its release reads (`factsLevel`). Releases before the first that has a level
+   * announce none.
+   */
+  understands: z.number().int().nonnegative().optional(),
+  /**
+   * What its certificate names it beside all that; told by the auth server that saw the certificate, never by
+   * the host.
+   */
   otherNames: z.array(z.string()).optional(),
 });
-export type HostInfo = z.infer<typeof hostInfo>;
+export type HostRecord = z.infer<typeof hostRecord>;
+
+/**
+ * What a host told the cluster about itself: membership. Changes rarely; each change is an event of `state`.
+ */
+export type HostInfo = Omit<HostRecord, keyof ReachabilityRecord> & { readonly reachability: Reachability };
+
+type Without<R> = Omit<R, keyof ReachabilityRecord>;
+
+/** Whichever release made the record. */
+export function hostInfoOf<R extends Omit<HostRecord, 'role'>>(
+  record: R,
+): Without<R> & { readonly reachability: Reachability } {
+  const { address, reachability, ...rest } = record;
+  return { ...rest, reachability: reachabilityOf({ address, reachability }) };
+}
+
+export function hostRecordOf<H extends HostInfo>(info: H): Without<H> & ReachabilityRecord {
+  const { reachability, ...rest } = info;
+  return { ...(rest as unknown as Without<H>), ...reachabilityRecord(reachability) };
+}
 
 /** What a host may say of itself from now on: each text has the form of its kind. */
-export const announcedHost = hostInfo.omit({ otherNames: true }).extend({
+export const announcedHost = hostRecord.omit({ otherNames: true }).extend({
   hostId: text.hostId,
   nodename: text.hostName,
   address: text.hostAddress,
+  reachability: z
+    .unknown()
+    .optional()
+    .refine(
+      (said): boolean => said === undefined,
+      'auth servers of this release take only hosts that are reached at an address',
+    ),
   publicAddress: text.optionalHostAddress,
   sshPublicAddress: text.optionalHostAddress.default(''),
   labels: foreignRecord(text.labelKey, text.toldLabelValue),
+  /** No more than a host may have labels. */
+  measured: z.array(text.labelKey).max(64).optional(),
   version: text.programVersion,
 });
 
@@ -50,8 +109,8 @@ export interface Readable {
 }
 
 /**
- * The host as others may see it. A name that cannot be one is replaced by the id; every other field that does not have its
- * form is empty, and a label that does not is not there.
+ * The host as others may see it. A name that cannot be one is replaced by the id; every other field that does
+ * not have its form is empty, and a label that does not is not there.
  */
 export function readableHost(stored: HostInfo): Readable {
   const leftOut: HostField[] = [];
@@ -63,7 +122,9 @@ export function readableHost(stored: HostInfo): Readable {
   const host = {
     ...stored,
     nodename: kept('nodename', text.hostName, stored.nodename, stored.hostId),
-    address: kept('address', text.hostAddress, stored.address),
+    reachability: readableReachability(stored.reachability, (address) =>
+      kept('address', text.hostAddress, address),
+    ),
     publicAddress: kept('public address', text.hostAddress, stored.publicAddress),
     sshPublicAddress: kept('ssh public address', text.hostAddress, stored.sshPublicAddress),
     version: kept('version', text.programVersion, stored.version),
@@ -73,6 +134,9 @@ export function readableHost(stored: HostInfo): Readable {
   if (Object.keys(host.labels).length < Object.keys(stored.labels).length) leftOut.push('labels');
   return leftOut.length === 0 ? { host: stored, leftOut } : { host, leftOut };
 }
+
+const readableReachability = (stored: Reachability, kept: (address: string) => string): Reachability =>
+  stored.status === 'direct' ? { status: 'direct', address: kept(stored.address) } : stored;
 
 function readableLabels(stored: HostInfo['labels']): HostInfo['labels'] {
   const labels = emptyRecord<string>();

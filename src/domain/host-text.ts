@@ -4,8 +4,9 @@ import type { HostPort } from '../base/service.ts';
 import { isClusterName } from './names.ts';
 
 /*
- * What a machine may say of itself, field by field. All of it comes from elsewhere and ends in lines, files, shells and
- * terminals of others: what fits one of these forms breaks none of them. Nothing is repaired; what does not fit is refused.
+ * What a machine may say of itself, field by field. All of it comes from elsewhere and ends in lines, files,
+ * shells and terminals of others: what fits one of these forms breaks none of them. Nothing is repaired; what
+ * does not fit is refused.
  */
 
 /** RFC 1123, with underscores, which names of machines have. */
@@ -32,7 +33,10 @@ export const isIpAddress = (text: string): boolean => isIpv4(text) || isIpv6(tex
 /** The host part of an address: a DNS name or an IP address without brackets. */
 export const isHostPart = (text: string): boolean => isDnsName(text) || isIpAddress(text);
 
-/** One spelling of a host for comparing: names in small letters, IPv6 in its short form, IPv4 within IPv6 as IPv4. */
+/**
+ * One spelling of a host for comparing: names in small letters, IPv6 in its short form, IPv4 within IPv6 as
+ * IPv4.
+ */
 export function canonicalHostPart(host: string): string {
   if (!isIpv6(host)) return host.toLowerCase();
   const short = new URL(`http://[${host}]`).hostname.slice(1, -1);
@@ -117,7 +121,10 @@ export const labelValue = z
     `a label value has up to ${longestLabelValue} characters, without line breaks, control and invisible characters`,
   );
 
-/** The same as a host tells it: nodes of the release before leave tabs in what a program printed (`lsb_release -d`). */
+/**
+ * The same as a host tells it: nodes of the release before leave tabs in what a program printed
+ * (`lsb_release -d`).
+ */
 export const toldLabelValue = z
   .string()
   .transform((text) => text.replaceAll('\t', ' '))

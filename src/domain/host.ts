@@ -2,26 +2,45 @@ import { z } from 'zod';
 import { CodedError, unreachable } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
 import type { Decider } from '../log/decider.ts';
-import { type HostInfo, hostInfo, type SystemRole, systemRole } from './host-info.ts';
-import { joinRefusal, type JoinRole, joinRole } from './join-token.ts';
+import { type HostInfo, hostInfoOf, hostRecord, hostRecordOf, type SystemRole } from './host-info.ts';
+import { whereabouts } from './reachability.ts';
+import { setLabels } from './measured-labels.ts';
+import { joinRefusal, type JoinRole } from './join-token.ts';
+import { writerReads } from './writer-reads.ts';
+
+/**
+ * In any role: a newer release has machines that this one knows nothing of, perhaps in the process of one
+ * that it knows.
+ */
+const storedRecord = hostRecord.extend({ role: z.string() });
+export type StoredRecord = z.infer<typeof storedRecord>;
+export type StoredHost = Omit<HostInfo, 'role'> & { readonly role: string };
 
 export const hostFact = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('host.joined'), data: z.object({ host: hostInfo }) }),
+  z.object({ type: z.literal('host.joined'), data: z.object({ host: storedRecord }) }),
   /** The whole of what it says of itself now. */
-  z.object({ type: z.literal('host.changed'), data: z.object({ host: hostInfo }) }),
-  z.object({ type: z.literal('host.left'), data: z.object({ role: systemRole, reason: z.string() }) }),
-  /** A key was certified for this host id, for a token. */
+  z.object({ type: z.literal('host.changed'), data: z.object({ host: storedRecord }) }),
+  z.object({ type: z.literal('host.left'), data: z.object({ role: z.string(), reason: z.string() }) }),
+  /** A key was certified for this host id. */
   z.object({
     type: z.literal('host.admitted'),
     data: z.object({
-      role: joinRole,
+      role: z.string(),
       nodename: z.string(),
       /** Fingerprint. */
       key: z.string(),
-      /** The key that held the role of this id before; `unknown` when the role was known but not its key; empty: none. */
+      /**
+       * The key that held the role of this id before; `unknown` when the role was known but not its key;
+       * empty: none.
+       */
       previousKey: z.string(),
+      /** The token that it once joined with; empty when that is not known. */
       tokenId: z.string(),
       address: z.string(),
+      /** What that token says that its machines may be called; none: anything. Older releases do not tell. */
+      names: z.array(z.string()).optional(),
+      /** `renewal`: by its older certificate instead of the token. Older releases know of none. */
+      by: z.string().optional(),
     }),
   }),
 ]);
@@ -33,7 +52,8 @@ export interface RecordHost {
 }
 export interface RemoveHost {
   readonly type: 'remove-host';
-  readonly role: SystemRole;
+  /** Those that it does not have are left alone. */
+  readonly roles: readonly SystemRole[];
   readonly reason: string;
 }
 /** Certifies a machine that showed a token. */
@@ -47,38 +67,71 @@ export interface AdmitHost {
   readonly tokenId: string;
   /** What the token admits to. */
   readonly tokenRoles: readonly JoinRole[];
+  /** What it says that its machines may be called; empty: anything. */
+  readonly tokenNames: readonly string[];
   readonly address: string;
   /** Until when the host counts as alive in this role; undefined when it does not now. */
   readonly aliveUntil: Instant | undefined;
 }
-export type HostCommand = RecordHost | RemoveHost | AdmitHost;
+/** Certifies a new key of a machine that showed its certificate. */
+export interface RenewHost {
+  readonly type: 'renew-host';
+  readonly hostId: string;
+  readonly nodename: string;
+  readonly role: JoinRole;
+  /** Fingerprint of the key that wants to be certified. */
+  readonly key: string;
+  /** Of the key in the certificate that it showed. */
+  readonly shownKey: string;
+  readonly address: string;
+}
+export type HostCommand = RecordHost | RemoveHost | AdmitHost | RenewHost;
+
+/** The key of a host in one role, and how it came by its certificate. */
+export interface Admission {
+  /** Fingerprint of the key that was certified last. */
+  readonly key: string;
+  /**
+   * The key that showed its certificate for it: its holder may never have had the answer. Undefined after a
+   * join.
+   */
+  readonly keyBefore: string | undefined;
+  readonly tokenId: string;
+  /** What the token says that its machines may be called; undefined: an older release did not tell. */
+  readonly names: readonly string[] | undefined;
+}
 
 /** One process, one host id, one entry for each role that it runs. */
 export interface HostState {
-  readonly roles: Readonly<Partial<Record<SystemRole, HostInfo>>>;
-  /** By role, the fingerprint of the key that was certified last for a token. */
-  readonly admitted: Readonly<Partial<Record<SystemRole, string>>>;
+  readonly roles: Readonly<Partial<Record<string, StoredHost>>>;
+  /**
+   * By role. Hosts that joined before an older release kept it have none, nor have those beside an auth
+   * server.
+   */
+  readonly admitted: Readonly<Partial<Record<string, Admission>>>;
 }
 
 /** Membership of a machine. Heartbeats are presence; only what changed is a fact here. */
 export const host: Decider<HostState, HostCommand, HostFact> = {
-  fact: hostFact,
+  fact: writerReads(hostFact),
   initial: { roles: {}, admitted: {} },
 
   decide(state, command) {
     switch (command.type) {
       case 'record-host': {
         const known = state.roles[command.host.role];
-        const data = { host: command.host };
+        const data = { host: hostRecordOf(command.host) };
         if (!known) return [{ type: 'host.joined', data }];
         return sameHost(known, command.host) ? [] : [{ type: 'host.changed', data }];
       }
       case 'remove-host':
-        return state.roles[command.role]
-          ? [{ type: 'host.left', data: { role: command.role, reason: command.reason } }]
-          : [];
+        return command.roles
+          .filter((role) => state.roles[role])
+          .map((role) => ({ type: 'host.left', data: { role, reason: command.reason } }));
       case 'admit-host':
         return admit(state, command);
+      case 'renew-host':
+        return renew(state, command);
       default:
         return unreachable(command);
     }
@@ -88,25 +141,38 @@ export const host: Decider<HostState, HostCommand, HostFact> = {
     switch (fact.type) {
       case 'host.joined':
       case 'host.changed':
-        return { ...state, roles: { ...state.roles, [fact.data.host.role]: fact.data.host } };
+        return { ...state, roles: { ...state.roles, [fact.data.host.role]: hostInfoOf(fact.data.host) } };
       case 'host.left': {
         const stay = Object.entries(state.roles).filter(([role]) => role !== fact.data.role);
         return { ...state, roles: Object.fromEntries(stay) };
       }
       case 'host.admitted':
-        return { ...state, admitted: { ...state.admitted, [fact.data.role]: fact.data.key } };
+        return { ...state, admitted: { ...state.admitted, [fact.data.role]: admissionOf(fact.data) } };
       default:
         return unreachable(fact);
     }
   },
 };
 
+const admissionOf = ({
+  key,
+  previousKey,
+  tokenId,
+  names,
+  by,
+}: Extract<HostFact, { type: 'host.admitted' }>['data']): Admission => ({
+  key,
+  keyBefore: by === 'renewal' ? previousKey : undefined,
+  tokenId,
+  names,
+});
+
 /**
- * A token admits to a role, not to somebody else's place in the cluster. Who has this id in a role that the token does not
- * admit to, and who is alive in this one with another key, stays whom the cluster means by it.
+ * A token admits to a role, not to somebody else's place in the cluster. Who has this id in a role that the
+ * token does not admit to, and who is alive in this one with another key, stays whom the cluster means by it.
  */
 function admit(state: HostState, command: AdmitHost): readonly HostFact[] {
-  const { role, key, tokenRoles, aliveUntil, nodename, tokenId, address } = command;
+  const { role, key, tokenRoles, tokenNames, aliveUntil, nodename, tokenId, address } = command;
   const refuse = (why: string): CodedError =>
     new CodedError('access_denied', `${joinRefusal(command)}, ${why}`);
   const elsewhere =
@@ -117,20 +183,60 @@ function admit(state: HostState, command: AdmitHost): readonly HostFact[] {
     throw refuse(
       `its host id is that of a machine in role ${foreign}, to which the token does not admit; ${elsewhere}`,
     );
-  const known = state.admitted[role] ?? (state.roles[role] ? 'unknown' : '');
+  const known = state.admitted[role]?.key ?? (state.roles[role] ? 'unknown' : '');
   if (known === key) return [];
   const holder = state.roles[role];
   if (aliveUntil !== undefined)
     throw refuse(
-      `its host id belongs to ${JSON.stringify(holder?.nodename ?? '')} at ${holder?.address ?? ''}, which has another key and ` +
+      `its host id belongs to ${JSON.stringify(holder?.nodename ?? '')}${holder ? ` ${whereabouts(holder.reachability)}` : ''}, which has another key and ` +
         `counts as alive until ${aliveUntil}; ${elsewhere}; if it is that one and lost its identity, it can join then`,
     );
-  return [{ type: 'host.admitted', data: { role, nodename, key, previousKey: known, tokenId, address } }];
+  return [
+    {
+      type: 'host.admitted',
+      data: { role, nodename, key, previousKey: known, tokenId, address, names: [...tokenNames] },
+    },
+  ];
 }
 
-/** Whether two reports say the same; the order of labels does not matter. */
-export function sameHost(a: HostInfo, b: HostInfo): boolean {
-  const text = ({ labels, ...rest }: HostInfo): string => JSON.stringify([sorted(rest), sorted(labels)]);
+/**
+ * Only the holder of the key that was certified last is certified again, or of the one before, which may not
+ * know yet that there is a newer one. So of two who hold one key, a thief and the host, one is found out: the
+ * other's is of two generations ago.
+ */
+function renew(
+  state: HostState,
+  { role, nodename, hostId, key, shownKey, address }: RenewHost,
+): readonly HostFact[] {
+  const known = state.admitted[role];
+  if (known !== undefined && shownKey !== known.key && shownKey !== known.keyBefore)
+    throw new CodedError(
+      'access_denied',
+      `the certificates of ${JSON.stringify(nodename)} [${hostId}] cannot be renewed in role ${role}: another key has been ` +
+        'certified for its host id since (instance.rekey and cert.create in the audit); if that is not expected, the older or the newer key is in ' +
+        'wrong hands. A machine of its own joins again by a token, without the host_uuid in its data_dir',
+    );
+  if (known?.key === key) return [];
+  const { tokenId = '', names } = known ?? {};
+  return [
+    {
+      type: 'host.admitted',
+      data: {
+        ...{ role, nodename, key, previousKey: shownKey, tokenId, address, by: 'renewal' },
+        ...(names && { names: [...names] }),
+      },
+    },
+  ];
+}
+
+/** Whether two reports say the same of what somebody set; the order of labels does not matter. */
+export function sameHost(a: StoredHost, b: StoredHost): boolean {
+  const text = ({ measured = [], ...host }: StoredHost): string =>
+    JSON.stringify([
+      sorted({ ...host, labels: undefined }),
+      sorted(setLabels({ ...host, measured })),
+      [...measured].sort(),
+    ]);
   return text(a) === text(b);
 }
 

@@ -5,6 +5,7 @@ import type { Decider } from '../log/decider.ts';
 import { type DecidingTime, leftMs, type Span } from './deciding-time.ts';
 import type { WithSecrets } from './secrets.ts';
 import { addresses, type Addresses, otpSeedSecret } from './user-fact.ts';
+import { writerReads } from './writer-reads.ts';
 
 export const invitePurpose = z.enum(['invite', 'reset']);
 export type InvitePurpose = z.infer<typeof invitePurpose>;
@@ -22,7 +23,10 @@ export const inviteFact = z.discriminatedUnion('type', [
     type: z.literal('invite.created'),
     data: z.object({ username: z.string(), purpose: invitePurpose, expiresAt: instant, ttlMs: z.number() }),
   }),
-  /** Somebody was shown the page. Secret `otpSeed`, where the cluster asks for codes: from here on it alone counts. */
+  /**
+   * Somebody was shown the page. Secret `otpSeed`, where the cluster asks for codes: from here on it alone
+   * counts.
+   */
   z.object({
     type: z.literal('invite.opened'),
     data: z.object({
@@ -35,7 +39,7 @@ export const inviteFact = z.discriminatedUnion('type', [
   z.object({ type: z.literal('invite.accepted'), data: z.object({}) }),
   z.object({
     type: z.literal('invite.revoked'),
-    data: z.object({ reason: z.enum(['replaced', 'user_deleted']) }),
+    data: z.object({ reason: z.string() }),
   }),
 ]);
 export type InviteFact = WithSecrets<z.infer<typeof inviteFact>>;
@@ -58,7 +62,10 @@ export interface OpenInvite extends DecidingTime {
 }
 export interface AcceptInvite extends DecidingTime {
   readonly type: 'accept-invite';
-  /** Whose seed the code was checked against: null is that of an invite nobody opened. Left out: no code is asked for. */
+  /**
+   * Whose seed the code was checked against: null is that of an invite nobody opened. Left out: no code is
+   * asked for.
+   */
   readonly openingId?: string | null;
 }
 export interface RevokeInvite {
@@ -73,7 +80,10 @@ export interface PendingInvite {
   readonly purpose: InvitePurpose;
   /** By the clock of the server that made it. */
   readonly expiresAt: Instant;
-  /** Unknown where a snapshot of the release before tells of it: then `expiresAt` counts, and the longest there is. */
+  /**
+   * Unknown where a snapshot of the release before tells of it: then `expiresAt` counts, and the longest
+   * there is.
+   */
   readonly ttlMs?: number;
   /** The last time that the page was shown, and how often it was. Left out: never. */
   readonly opened?: { readonly id: string; readonly times: number };
@@ -83,7 +93,7 @@ export type InviteState =
 
 /** A link by which a person sets a password and a second factor. Works once. */
 export const invite: Decider<InviteState, InviteCommand, InviteFact> = {
-  fact: inviteFact,
+  fact: writerReads(inviteFact),
   initial: { status: 'absent' },
 
   decide(state, command) {
@@ -155,7 +165,9 @@ function open(
   ];
 }
 
-/** Whoever saw the page earlier, over a shoulder or in a mail that was read, does not keep the second factor. */
+/**
+ * Whoever saw the page earlier, over a shoulder or in a mail that was read, does not keep the second factor.
+ */
 function checkShownLast({ opened }: PendingInvite, { openingId }: AcceptInvite): void {
   if (openingId !== undefined && openingId !== (opened?.id ?? null)) throw codeMisfit();
 }
@@ -182,7 +194,8 @@ export function checkInviteTtl(purpose: InvitePurpose, ttlMs: number): void {
 
 /**
  * The invite, if it can be used now. Also for showing its page.
- * @throws CodedError `access_denied`, one message for unknown, used, replaced and expired: a guesser learns nothing.
+ * @throws CodedError `access_denied`, one message for unknown, used, replaced and expired: a guesser learns
+ *   nothing.
  */
 export function usableInvite(state: InviteState, time: DecidingTime): PendingInvite {
   if (state.status !== 'pending' || isOver(state, time)) throw invalidLink();

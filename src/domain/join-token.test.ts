@@ -174,7 +174,8 @@ describe('whatever happens', () => {
     const joiner = fc.tuple(fc.integer({ min: 1, max: 9 }), fc.constantFrom('a', 'b'), fc.boolean());
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), fc.array(joiner, { maxLength: 40 }), (uses, joiners) => {
-        // A joiner decides by the log as it was; its append is taken only if nothing came between, else it decides again.
+        // A joiner decides by the log as it was; its append is taken only if nothing came between, else it
+        // decides again.
         const log: TokenFact[] = [created(uses)];
         const admitted = new Set<string>();
         for (const [n, key, someoneWasFirst] of joiners) {

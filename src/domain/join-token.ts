@@ -4,6 +4,7 @@ import { hour, instant, type Instant, minute, plusMs } from '../base/time.ts';
 import type { Decider } from '../log/decider.ts';
 import { checkNamePatterns } from './name-patterns.ts';
 import { type DecidingTime, endOf, leftMs, type Span } from './deciding-time.ts';
+import { writerReads } from './writer-reads.ts';
 
 /** What a machine may join as. Capitalised as in certificates. */
 export const joinRole = z.enum(['Node', 'Proxy']);
@@ -34,8 +35,9 @@ function roleOf(name: string): JoinRole {
 }
 
 /**
- * How a token that was created is called where people read: enough of its hash to tell tokens apart, too little to admit
- * anybody. It is random, or long; one of a file need not be, and is called by its place there.
+ * How a token that was created is called where people read: enough of its hash to tell tokens apart, too
+ * little to admit anybody. It is random, or long; one of a file need not be, and is called by its place
+ * there.
  */
 export const tokenIdOf = (tokenHash: string): string => tokenHash.slice(0, 16);
 
@@ -59,7 +61,9 @@ export const tokenFact = z.discriminatedUnion('type', [
       ttlMs: z.number().int().positive().optional(),
       /** Null: as often as it likes until it expires. */
       uses: z.number().int().positive().nullable(),
-      /** What its machines may be called (`name-patterns.ts`). Left out: anything. Older releases do not tell. */
+      /**
+       * What its machines may be called (`name-patterns.ts`). Left out: anything. Older releases do not tell.
+       */
       names: z.array(z.string()).min(1).optional(),
     }),
   }),
@@ -68,12 +72,14 @@ export const tokenFact = z.discriminatedUnion('type', [
     data: z.object({
       hostId: z.string(),
       nodename: z.string(),
-      role: joinRole,
+      role: z.string(),
       /** `ip:port` it came from. */
       address: z.string(),
       /** Fingerprint of the public key that was certified. */
       key: z.string(),
-      /** What a token of a file is called. Older releases called it by its hash, as those that were created. */
+      /**
+       * What a token of a file is called. Older releases called it by its hash, as those that were created.
+       */
       tokenId: z.string().optional(),
     }),
   }),
@@ -82,7 +88,7 @@ export const tokenFact = z.discriminatedUnion('type', [
 export type TokenFact = z.infer<typeof tokenFact>;
 
 /** Who joins. */
-export type TokenUse = Extract<TokenFact, { type: 'token.used' }>['data'];
+export type TokenUse = Extract<TokenFact, { type: 'token.used' }>['data'] & { readonly role: JoinRole };
 
 export interface CreateToken extends DecidingTime {
   readonly type: 'create-token';
@@ -129,7 +135,7 @@ const rememberedUsers = 32;
 
 /** A secret that admits machines: for a time, in some roles, perhaps so often. */
 export const joinToken: Decider<TokenState, TokenCommand, TokenFact> = {
-  fact: tokenFact,
+  fact: writerReads(tokenFact),
   initial: { status: 'absent', used: 0, users: [] },
 
   decide(state, command) {
@@ -169,7 +175,11 @@ export const joinToken: Decider<TokenState, TokenCommand, TokenFact> = {
 };
 
 /** A machine that asks again with the same key lost our answer: that is the same use. */
-const userOf = ({ hostId, role, key }: TokenUse): string => `${hostId}/${role}/${key}`;
+const userOf = ({
+  hostId,
+  role,
+  key,
+}: Pick<TokenUse, 'hostId' | 'key'> & { readonly role: string }): string => `${hostId}/${role}/${key}`;
 
 /** Whether the token admits nobody any more, of whichever clocks those were who made it. */
 export const isExpired = (token: ActiveToken, time: DecidingTime): boolean =>

@@ -9,7 +9,7 @@ const host = (extra: Partial<HostInfo>): HostInfo => ({
   hostId: '00000000-0000-4000-8000-000000000001',
   role: 'Node',
   nodename: 'n1',
-  address: '10.0.0.1:3022',
+  reachability: { status: 'direct', address: '10.0.0.1:3022' },
   publicAddress: '',
   sshPublicAddress: '',
   labels: {},
@@ -61,7 +61,7 @@ describe('the labels of a host', () => {
     expect(size({ labels: { a: 'x'.repeat(50_000) } })).toThrow(/^labels "a": the value .* 50000 bytes/);
     expect(size({ labels: many(65) })).toThrow('labels: 65 labels');
     // Short in UTF-8, long in JSON.
-    expect(size({ labels: many(16, '\u0001'.repeat(1_000)) })).toThrow(/bytes of itself/);
+    expect(size({ labels: many(16, '\u0001'.repeat(1_000)) })).toThrow(/bytes about itself/);
     expect(utf8Bytes('ä')).toBe(2);
     expect(labelLimits.labels).toBe(64);
   });

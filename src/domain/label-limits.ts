@@ -1,7 +1,9 @@
 import { CodedError } from '../base/errors.ts';
 import type { HostInfo } from './host-info.ts';
 
-/** What a host says of itself is stored at each change, for ever, and held by every proxy. In bytes of UTF-8. */
+/**
+ * What a host says of itself is stored at each change, for ever, and held by every proxy. In bytes of UTF-8.
+ */
 export const labelLimits = { labels: 64, name: 128, value: 1024, all: 16 * 1024 } as const;
 /** Of all that a host says of itself, as JSON. */
 const wholeBytes = 24 * 1024;
@@ -19,7 +21,10 @@ type Labels = Readonly<Record<string, string>>;
 const encoder = new TextEncoder();
 export const utf8Bytes = (text: string): number => encoder.encode(text).length;
 
-/** The first fault of fixed labels and of those that are to come from programs; undefined when they are within the limits. */
+/**
+ * The first fault of fixed labels and of those that are to come from programs; undefined when they are within
+ * the limits.
+ */
 export function labelFault(labels: Labels, commands: readonly string[] = []): LabelFault | undefined {
   const names = [...Object.keys(labels), ...commands];
   if (names.length > labelLimits.labels)
@@ -66,5 +71,8 @@ export function checkSize(host: HostInfo): void {
   }
   const bytes = utf8Bytes(JSON.stringify(host));
   if (bytes > wholeBytes)
-    throw new CodedError('too_large', `the host says ${bytes} bytes of itself: it may say ${wholeBytes}`);
+    throw new CodedError(
+      'too_large',
+      `the host announces ${bytes} bytes about itself: at most ${wholeBytes} are allowed`,
+    );
 }

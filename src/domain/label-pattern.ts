@@ -9,7 +9,8 @@ const maxKept = 1_000;
 const kept = new Map<string, LabelPattern>();
 
 /**
- * One value of a role's label: a regular expression when it is `^…$`, else text in which `*` stands for anything.
+ * One value of a role's label: a regular expression when it is `^…$`, else text in which `*` stands for
+ * anything.
  * @throws CodedError `bad_request` for an expression that cannot be read.
  */
 export function labelPattern(text: string): LabelPattern {

@@ -12,7 +12,8 @@ const templatePattern =
 
 /**
  * Reads one entry of a role's logins.
- * @throws CodedError `bad_request` for braces that are not such a template, or a name `internal` does not have.
+ * @throws CodedError `bad_request` for braces that are not such a template, or a name `internal` does not
+ *   have.
  */
 export function parseLoginTemplate(text: string): LoginTemplate {
   if (!/[{}]/.test(text)) return { kind: 'literal', login: text };
@@ -27,8 +28,8 @@ export function parseLoginTemplate(text: string): LoginTemplate {
 }
 
 /**
- * The logins one entry stands for: every value of its trait. Values that give no valid unix login, an unknown trait
- * and an entry that cannot be read give none.
+ * The logins one entry stands for: every value of its trait. Values that give no valid unix login, an unknown
+ * trait and an entry that cannot be read give none.
  */
 export function expandLogin(text: string, traits: Traits): readonly string[] {
   const template = readOrNone(text);

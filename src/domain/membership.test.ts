@@ -1,10 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type ParsedAuditEvent, parsedAuditEvent } from './audit-event.ts';
 import { audit, tellsOfSession } from './audit.ts';
-import { activeSigner, authority, type AuthorityFact, trustedKeys } from './authority.ts';
+import type { AuthorityFact } from './authority-facts.ts';
+import { activeSigner, trustedKeys } from './authority-state.ts';
+import { authority } from './authority.ts';
 import { cluster, type ClusterFact } from './cluster.ts';
 import { host, type HostCommand } from './host.ts';
-import { type HostInfo, systemRole } from './host-info.ts';
+import { type HostInfo, hostRecordOf, systemRole } from './host-info.ts';
 import { appendsOf, presence } from './presence.ts';
 import { expectReplays, fold, scenario } from './testing.ts';
 
@@ -90,7 +93,7 @@ const info: HostInfo = {
   hostId: '00000000-0000-4000-8000-000000000002',
   role: 'Node',
   nodename: 'node1',
-  address: '192.0.2.1:3022',
+  reachability: { status: 'direct', address: '192.0.2.1:3022' },
   publicAddress: '',
   sshPublicAddress: '',
   labels: { env: 'dev', os: 'linux' },
@@ -99,8 +102,14 @@ const info: HostInfo = {
 
 describe('recording a host', () => {
   const given = scenario(host);
-  const joined = { type: 'host.joined', data: { host: info } } as const;
+  const joined = { type: 'host.joined', data: { host: hostRecordOf(info) } } as const;
   const record = (host: HostInfo): HostCommand => ({ type: 'record-host', host });
+  it('writes the address of one that is reached there as every release reads it', () => {
+    const [fact] = host.decide(host.initial, record(info));
+    const { address, ...rest } = fact?.type === 'host.joined' ? fact.data.host : expect.unreachable();
+    expect(address).toBe('192.0.2.1:3022');
+    expect(rest).not.toHaveProperty('reachability');
+  });
   it('joins it once', () => {
     given().when(record(info)).then(joined);
     given(joined)
@@ -109,24 +118,35 @@ describe('recording a host', () => {
   });
   it('records each change', () => {
     for (const change of [
-      { address: 'x:1' },
+      { reachability: { status: 'direct', address: 'x:1' } },
+      { reachability: { status: 'tunnel', proxies: [] } },
       { labels: {} },
       { labels: { env: 'prod', os: 'linux' } },
       { version: '5' },
-    ])
+    ] as const)
       given(joined)
         .when(record({ ...info, ...change }))
-        .then({ type: 'host.changed', data: { host: { ...info, ...change } } });
+        .then({ type: 'host.changed', data: { host: hostRecordOf({ ...info, ...change }) } });
   });
   it('keeps the roles of one process apart', () => {
     const proxy: HostInfo = { ...info, role: 'Proxy' };
     given(joined)
       .when(record(proxy))
-      .then({ type: 'host.joined', data: { host: proxy } });
+      .then({ type: 'host.joined', data: { host: hostRecordOf(proxy) } });
     const left = { type: 'host.left', data: { role: 'Node', reason: 'removed' } } as const;
-    given(joined).when({ type: 'remove-host', role: 'Proxy', reason: 'removed' }).then();
-    given(joined).when({ type: 'remove-host', role: 'Node', reason: 'removed' }).then(left);
+    given(joined)
+      .when({ type: 'remove-host', roles: ['Proxy'], reason: 'removed' })
+      .then();
+    given(joined)
+      .when({ type: 'remove-host', roles: ['Node', 'Proxy'], reason: 'removed' })
+      .then(left);
     given(joined, left).when(record(info)).then(joined);
+  });
+  it('forgets a machine in several roles at once', () => {
+    const left = (role: 'Node' | 'Proxy') => ({ type: 'host.left', data: { role, reason: '' } }) as const;
+    given(joined, { type: 'host.joined', data: { host: hostRecordOf({ ...info, role: 'Proxy' }) } })
+      .when({ type: 'remove-host', roles: ['Proxy', 'Node'], reason: '' })
+      .then(left('Proxy'), left('Node'));
   });
   it('replays', () => {
     const any = fc.record({
@@ -138,7 +158,7 @@ describe('recording a host', () => {
       any.chain(({ role, nodename }) =>
         fc.constantFrom<HostCommand>(record({ ...info, role, nodename }), {
           type: 'remove-host',
-          role,
+          roles: [role],
           reason: '',
         }),
       ),
@@ -169,16 +189,18 @@ describe('renewing hosts', () => {
 });
 
 describe('recording audit events', () => {
-  const event = (n: number): { event: string; code: string; uid: string; time: string; ei: number } => ({
-    event: 'exec',
-    code: 'T3002I',
-    uid: `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`,
-    time: now,
-    ei: n,
-  });
+  const event = (n: number, extra: object = {}): ParsedAuditEvent =>
+    parsedAuditEvent.parse({
+      event: 'exec',
+      code: 'T3002I',
+      uid: `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`,
+      time: now,
+      ei: n,
+      ...extra,
+    });
   const record = (...ns: number[]): { type: 'record-audit'; events: ReturnType<typeof event>[] } => ({
     type: 'record-audit',
-    events: ns.map(event),
+    events: ns.map((n) => event(n)),
   });
   it('stores an event once, in one batch or many', () => {
     const facts = audit.decide(audit.initial, record(1, 2, 1));
@@ -188,7 +210,7 @@ describe('recording audit events', () => {
   it('tells the session of an event, whatever stream it lies in', () => {
     const [fact] = audit.decide(audit.initial, {
       type: 'record-audit',
-      events: [{ ...event(1), sid: 's1' }],
+      events: [event(1, { sid: 's1' })],
       numbered: { generation: 'g1', numbers: [1] },
     });
     expect(fact && ['s1', 's2'].map((sid) => tellsOfSession(fact, sid))).toEqual([true, false]);

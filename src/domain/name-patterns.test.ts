@@ -25,7 +25,7 @@ describe('patterns of names', () => {
   it.each(['a b', 'a/b', '-a', 'a..b', '.', 'a.', '^a$', 'a\nb', '[ab]', 'é', 'a'.repeat(254)])(
     'refuses %j',
     (text) => {
-      expect(() => parseNamePatterns(text)).toThrow('is no pattern of names');
+      expect(() => parseNamePatterns(text)).toThrow('is not a pattern of names');
     },
   );
   it('has a limit', () => {

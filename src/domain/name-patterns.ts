@@ -2,8 +2,8 @@ import { CodedError } from '../base/errors.ts';
 import { starPattern } from './star-pattern.ts';
 
 /*
- * What the machines of a token may be called: `web-*`, `*.db.example.com`. A star stands for any characters but a dot, so that
- * a pattern never means a name in somebody else's domain.
+ * What the machines of a token may be called: `web-*`, `*.db.example.com`. A star stands for any characters
+ * but a dot, so that a pattern never means a name in somebody else's domain.
  */
 
 const form = /^[A-Za-z0-9_*](?:[A-Za-z0-9_.*-]*[A-Za-z0-9_*])?$/;
@@ -34,11 +34,14 @@ export function checkNamePatterns(patterns: readonly string[]): void {
   if (bad !== undefined)
     throw new CodedError(
       'bad_request',
-      `names: ${JSON.stringify(bad.slice(0, 64))} is no pattern of names: letters, digits and . - _, and * for any characters but a dot`,
+      `names: ${JSON.stringify(bad.slice(0, 64))} is not a pattern of names: letters, digits and . - _, and * for any characters but a dot`,
     );
 }
 
-/** Whether one of the patterns means the name, in any case. Costs the size of the pattern times that of the name at most. */
+/**
+ * Whether one of the patterns means the name, in any case. Costs the size of the pattern times that of the
+ * name at most.
+ */
 export const isNamedBy = (patterns: readonly string[], name: string): boolean =>
   patterns.some((pattern) => matches(pattern.toLowerCase().split('.'), name.toLowerCase().split('.')));
 

@@ -1,6 +1,9 @@
 import { CodedError } from '../base/errors.ts';
 
-/** No `/` and no leading dot or dash: a user name becomes a file name of the client and an argument of programs. */
+/**
+ * No `/` and no leading dot or dash: a user name becomes a file name of the client and an argument of
+ * programs.
+ */
 const namePattern = /^[A-Za-z0-9_@:][A-Za-z0-9_@:.+-]{0,127}$/;
 
 /**
@@ -11,7 +14,9 @@ const loginPattern = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$/;
 
 export const isUnixLogin = (login: string): boolean => loginPattern.test(login) && login.length <= 32;
 
-/** Goes into certificates, host names and file names: letters, digits, dots and dashes, each label non-empty. */
+/**
+ * Goes into certificates, host names and file names: letters, digits, dots and dashes, each label non-empty.
+ */
 const clusterNamePattern =
   /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/;
 

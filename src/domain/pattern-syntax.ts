@@ -29,8 +29,9 @@ const classes: Readonly<Record<string, CharacterSet['ranges']>> = {
 const controls: Readonly<Record<string, number>> = { t: 9, n: 10, f: 12, r: 13 };
 
 /**
- * Reads the part of RE2's syntax that needs no backtracking and no anchors: characters, `.`, `[…]`, `\d \w \s`,
- * groups, alternatives, repetition. What is left out (anchors inside, flags, lookaround, back references) is refused.
+ * Reads the part of RE2's syntax that needs no backtracking and no anchors: characters, `.`, `[…]`,
+ * `\d \w \s`, groups, alternatives, repetition. What is left out (anchors inside, flags, lookaround, back
+ * references) is refused.
  * @throws CodedError `bad_request` that says what is wrong and where.
  */
 export function parsePattern(text: string): Pattern {

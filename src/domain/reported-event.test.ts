@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hour, minute, plusMs } from '../base/time.ts';
-import { auditEvent, type AuditEvent } from './audit-event.ts';
+import { auditEvent, type ParsedAuditEvent, parsedAuditEvent } from './audit-event.ts';
 import { type Arrival, asReported, type Reporter, reportedSkewMs } from './reported-event.ts';
 
 const at = '2026-03-01T12:00:00.000Z';
@@ -10,18 +10,19 @@ const reporter: Reporter = {
   role: 'Node',
   hostId: uuid(1),
   joinedAt: '2026-02-01T00:00:00.000Z',
-  known: { nodename: 'n1', address: '10.0.0.1:3022' },
+  known: { nodename: 'n1', reachability: { status: 'direct', address: '10.0.0.1:3022' } },
 };
 const arrival: Arrival = { at, requestId: uuid(2), isUser: (name) => name === 'alice' };
-const told = (extra: object = {}): AuditEvent => ({
-  event: 'exec',
-  code: 'T3002I',
-  uid: uuid(3),
-  time: plusMs(at, -minute),
-  ei: 0,
-  ...extra,
-});
-const stored = (extra: object = {}, by: Partial<Reporter> = {}): AuditEvent =>
+const told = (extra: object = {}): ParsedAuditEvent =>
+  parsedAuditEvent.parse({
+    event: 'exec',
+    code: 'T3002I',
+    uid: uuid(3),
+    time: plusMs(at, -minute),
+    ei: 0,
+    ...extra,
+  });
+const stored = (extra: object = {}, by: Partial<Reporter> = {}): ParsedAuditEvent =>
   asReported(told(extra), { ...reporter, ...by }, arrival);
 
 const isBelievable = (moment: string): boolean =>
@@ -114,7 +115,7 @@ describe('an event that a machine reports', () => {
     ['Proxy', 'session.start', 'T2000I'],
     ['Proxy', 'user.login', 'T1000W'],
   ] as const)('of a %s is never %s (%s)', (role, event, code) => {
-    expect(() => stored({ event, code }, { role })).toThrow(/is not told by a machine in role/);
+    expect(() => stored({ event, code }, { role })).toThrow(/is not reported by a machine in role/);
   });
 
   it('is refused in the name of another server, and when it has no bottom', () => {
@@ -130,7 +131,9 @@ describe('an event that a machine reports', () => {
     const fields = fc.dictionary(fc.oneof(fc.constantFrom(...keys), fc.string({ maxLength: 20 })), hostile);
     fc.assert(
       fc.property(fields, fc.option(fc.string({ maxLength: 400 }), { nil: undefined }), (extra, user) => {
-        const parsed = auditEvent.safeParse(JSON.parse(JSON.stringify({ ...extra, ...told({ user }) })));
+        const parsed = parsedAuditEvent.safeParse(
+          JSON.parse(JSON.stringify({ ...extra, ...told({ user }) })),
+        );
         if (!parsed.success) return;
         const event = asReported(parsed.data, reporter, arrival);
         expect(auditEvent.parse(event)).toEqual(event);

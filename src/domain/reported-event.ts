@@ -1,7 +1,8 @@
 import { CodedError } from '../base/errors.ts';
 import { hour, instant, type Instant, plusMs } from '../base/time.ts';
-import type { AuditEvent } from './audit-event.ts';
+import type { AuditEvent, ParsedAuditEvent } from './audit-event.ts';
 import type { HostInfo } from './host-info.ts';
+import { directAddress } from './reachability.ts';
 import { mayReport, type ReportingRole } from './reported-kinds.ts';
 
 /** The machine that says that something happened, as auth knows it. */
@@ -9,7 +10,7 @@ export interface Reporter {
   readonly role: ReportingRole;
   readonly hostId: string;
   /** What it announced of itself in this role; undefined before it did. */
-  readonly known: Pick<HostInfo, 'nodename' | 'address'> | undefined;
+  readonly known: Pick<HostInfo, 'nodename' | 'reachability'> | undefined;
   /** Undefined when nothing is on the log of it yet. */
   readonly joinedAt: Instant | undefined;
 }
@@ -22,7 +23,9 @@ export interface Arrival {
   readonly isUser: (name: string) => boolean;
 }
 
-/** So much may the clock of a machine be wrong, either way, before the moment that it names is not believed. */
+/**
+ * So much may the clock of a machine be wrong, either way, before the moment that it names is not believed.
+ */
 export const reportedSkewMs = 6 * hour;
 
 /** Auth's to say; what a machine says of them is kept in `claimed` where it says something else. */
@@ -37,17 +40,20 @@ const maxClaimChars = 200;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * An event as it is stored: who told it, from which machine and when it arrived is set from the caller's certificate and by
- * auth's clock; a moment before the machine joined, or to come, is replaced by the arrival. What the machine says otherwise
- * is in `claimed`. Whom it names as the user stays as it says: who logged in there only that machine knows. `unknown_user` marks
- * one that is none now.
- * @throws CodedError `bad_request` for an event that is not a machine's to tell, of another server, or that has no bottom.
+ * An event as it is stored: who told it, from which machine and when it arrived is set from the caller's
+ * certificate and by auth's clock; a moment before the machine joined, or to come, is replaced by the
+ * arrival. What the machine says otherwise is in `claimed`. Whom it names as the user stays as it says: who
+ * logged in there only that machine knows. `unknown_user` marks one that is none now.
+ * @throws CodedError `bad_request` for an event that is not a machine's to tell, of another server, or that
+ *   has no bottom.
  */
-export function asReported(event: AuditEvent, reporter: Reporter, arrival: Arrival): AuditEvent {
+export function asReported(event: ParsedAuditEvent, reporter: Reporter, arrival: Arrival): ParsedAuditEvent {
   const { role, hostId } = reporter;
   const refuse = (why: string): CodedError => new CodedError('bad_request', `event ${event.uid}: ${why}`);
   if (!mayReport(role, event.event, event.code))
-    throw refuse(`${quoted(event.event)} (${quoted(event.code)}) is not told by a machine in role ${role}`);
+    throw refuse(
+      `${quoted(event.event)} (${quoted(event.code)}) is not reported by a machine in role ${role}`,
+    );
   if (event.server_id !== undefined && event.server_id !== hostId)
     throw refuse("server_id is not the caller's own");
   if (isDeeper(event, maxDepth)) throw refuse(`it is nested more than ${maxDepth} deep`);
@@ -59,7 +65,8 @@ export function asReported(event: AuditEvent, reporter: Reporter, arrival: Arriv
       claimed[key] = textOf(value);
   const user = userOf(event, arrival.isUser, claimed);
   return {
-    ...(Object.fromEntries(told) as AuditEvent),
+    // What is set in it has the form that the event had.
+    ...(Object.fromEntries(told) as ParsedAuditEvent),
     ...defined(set),
     ...user,
     ...(Object.keys(claimed).length > 0 && { claimed }),
@@ -74,7 +81,7 @@ function setByAuth(event: AuditEvent, reporter: Reporter, arrival: Arrival): Rec
     actor: `${role.toLowerCase()}:${hostId}`,
     server_id: hostId,
     server_hostname: known?.nodename,
-    ...(event['server_addr'] !== undefined && { server_addr: known?.address }),
+    ...(event['server_addr'] !== undefined && { server_addr: known && directAddress(known.reachability) }),
     // What belongs to one connection is told with one id.
     request_id: typeof request_id === 'string' && uuid.test(request_id) ? request_id : arrival.requestId,
     received: arrival.at,

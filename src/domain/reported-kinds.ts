@@ -1,47 +1,11 @@
-import { auditCodes } from './audit-codes.ts';
+import { catalogue } from './audit-catalogue.ts';
+import { reserved } from './audit-reserved.ts';
 
 /** What proxies and nodes may say happened; the rest of the audit is told by auth alone. */
 export type ReportingRole = 'Node' | 'Proxy';
 
-const { gap, authAttemptFailure, clientDisconnect, sessionRejected } = auditCodes;
+const byCode = Map.groupBy([...Object.values(catalogue), ...reserved], ({ code }) => code);
 
-const ofBoth: Readonly<Record<string, readonly string[]>> = {
-  auth: [authAttemptFailure],
-  'client.disconnect': [clientDisconnect],
-  'session.rejected': [sessionRejected],
-  gap: [gap],
-};
-
-const ofNodes: Readonly<Record<string, readonly string[]>> = {
-  ...ofBoth,
-  'session.start': [auditCodes.sessionStart],
-  'session.join': [auditCodes.sessionJoin],
-  resize: [auditCodes.terminalResize],
-  'session.leave': [auditCodes.sessionLeave],
-  'session.end': [auditCodes.sessionEnd],
-  'session.upload': [auditCodes.sessionUpload],
-  'session.data': [auditCodes.sessionData],
-  subsystem: [auditCodes.subsystem, auditCodes.subsystemFailure],
-  exec: [auditCodes.exec, auditCodes.execFailure],
-  port: [auditCodes.portForward, auditCodes.portForwardFailure],
-  scp: [
-    ...[auditCodes.scpDownload, auditCodes.scpDownloadFailure],
-    ...[auditCodes.scpUpload, auditCodes.scpUploadFailure],
-  ],
-  'x11-forward': [auditCodes.x11Forward, auditCodes.x11ForwardFailure],
-};
-
-const ofProxies: Readonly<Record<string, readonly string[]>> = {
-  ...ofBoth,
-  /** A node, or another target, that was asked for and not reached. */
-  port: [auditCodes.portForwardFailure],
-};
-
-/** By role and type of event, the codes that it may have. Auth servers are upgraded first, so they know all of their machines. */
-export const reportedKinds: Readonly<Record<ReportingRole, Readonly<Record<string, readonly string[]>>>> = {
-  Node: ofNodes,
-  Proxy: ofProxies,
-};
-
+/** Auth servers are upgraded first, so they know what all of their machines emit. */
 export const mayReport = (role: ReportingRole, event: string, code: string): boolean =>
-  Object.hasOwn(reportedKinds[role], event) && (reportedKinds[role][event] ?? []).includes(code);
+  byCode.get(code)?.some((kind) => kind.event === event && kind.by.includes(role)) ?? false;

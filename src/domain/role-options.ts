@@ -9,11 +9,17 @@ export interface AccessOptions {
   readonly clientIdleTimeoutSeconds: number;
   /** Session channels of one connection; 0 is no limit. */
   readonly maxSessions: number;
+  /** Also where the disk takes nothing, so that somebody can free space. */
+  readonly enterOnFullDisk: boolean;
 }
 
+/** The role that every cluster has. */
+export const builtInRole = 'admin';
+
 /**
- * `roles` are all that the person has; `granting` those of them that grant the login: only they can lend the agent.
- * Permissions add up, limits do not: the smallest that is set holds.
+ * `roles` are all that the person has; `granting` those of them that grant the login: only they can lend the
+ * agent, or open a server whose disk is full. Permissions add up, limits do not: the smallest that is set
+ * holds.
  */
 export const mergeOptions = (roles: readonly RoleSpec[], granting: readonly RoleSpec[]): AccessOptions => ({
   forwardAgent: granting.some(({ options }) => options.forwardAgent),
@@ -21,6 +27,7 @@ export const mergeOptions = (roles: readonly RoleSpec[], granting: readonly Role
   disconnectExpiredCert: roles.some(({ options }) => options.disconnectExpiredCert),
   clientIdleTimeoutSeconds: smallestSet(roles.map(({ options }) => options.clientIdleTimeoutSeconds)),
   maxSessions: smallestSet(roles.map(({ options }) => options.maxSessions)),
+  enterOnFullDisk: granting.some(({ name, options }) => options.enterOnFullDisk ?? name === builtInRole),
 });
 
 /** What the certificate itself permits; servers decide again, by the login. */

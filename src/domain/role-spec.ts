@@ -7,7 +7,10 @@ export type Traits = z.infer<typeof traits>;
 
 const conditions = z.strictObject({
   logins: z.array(z.string()).default([]),
-  /** Key → values; a value is a glob with `*`, or a regular expression when it is `^…$`. `'*': ['*']` matches all. */
+  /**
+   * Key → values; a value is a glob with `*`, or a regular expression when it is `^…$`. `'*': ['*']` matches
+   * all.
+   */
   nodeLabels: foreignRecord(anyKey, z.array(z.string())).default({}),
 });
 
@@ -27,6 +30,11 @@ export const roleSpec = z.strictObject({
     clientIdleTimeoutSeconds: z.number().int().nonnegative().default(0),
     /** Session channels of one connection; 0 is no limit. */
     maxSessions: z.number().int().nonnegative().default(0),
+    /**
+     * Whether people with the role may enter a server whose disk is full, to free space. Not set, it is so
+     * for the role `admin` alone. (Not among the defaults: servers of a release before know no such option.)
+     */
+    enterOnFullDisk: z.boolean().optional(),
   }),
   allow: conditions,
   deny: conditions,

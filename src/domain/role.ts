@@ -3,13 +3,21 @@ import { CodedError, unreachable } from '../base/errors.ts';
 import type { Decider } from '../log/decider.ts';
 import { checkRoleSpec } from './check-role-spec.ts';
 import { type RoleSpec, roleSpec } from './role-spec.ts';
+import { storedRoleSpec } from './stored-role.ts';
+import { writerReads } from './writer-reads.ts';
 
-export const roleFact = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('role.created'), data: z.object({ role: roleSpec }) }),
-  z.object({ type: z.literal('role.updated'), data: z.object({ role: roleSpec }) }),
-  z.object({ type: z.literal('role.deleted'), data: z.object({ name: z.string() }) }),
-]);
+const factsWith = <S extends z.ZodType<RoleSpec>>(spec: S) =>
+  z.discriminatedUnion('type', [
+    z.object({ type: z.literal('role.created'), data: z.object({ role: spec }) }),
+    z.object({ type: z.literal('role.updated'), data: z.object({ role: spec }) }),
+    z.object({ type: z.literal('role.deleted'), data: z.object({ name: z.string() }) }),
+  ]);
+
+/** As whoever decides access reads them. */
+export const roleFact = factsWith(storedRoleSpec);
 export type RoleFact = z.infer<typeof roleFact>;
+/** An update replaces the whole: who does not know all that stands there would lose it. */
+const wholeRoleFact = factsWith(roleSpec);
 
 export type RoleCommand =
   | { readonly type: 'create-role'; readonly role: RoleSpec }
@@ -23,7 +31,7 @@ export type RoleState =
 
 /** What people who have the role may do. A name that was deleted can be created again. */
 export const role: Decider<RoleState, RoleCommand, RoleFact> = {
-  fact: roleFact,
+  fact: writerReads(wholeRoleFact),
   initial: { status: 'absent' },
 
   decide(state, command) {

@@ -57,6 +57,12 @@ describe('matching a pattern', () => {
     expect(performance.now() - started).toBeLessThan(2_000);
   });
 
+  it('takes a negated class outside of brackets, and a negated set of one', () => {
+    const [letters, others] = [compilePattern('\\D+'), compilePattern('[^\\d]+')];
+    for (const match of [letters, others])
+      expect([match('ab'), match('a1'), match('1')]).toEqual([true, false, false]);
+  });
+
   it('sees one character where two units are', () => {
     expect(compilePattern('.')('🙂')).toBe(true);
     expect(compilePattern('[🙁-🙂]')('🙂')).toBe(true);
@@ -69,6 +75,13 @@ describe('reading a pattern', () => {
     [')', '")" without "("'],
     ['[a', 'ends too early'],
     ['[b-a]', 'range'],
+    ['[\\d-z]', 'range'],
+    ['[a-\\d]', 'range'],
+    // Read as the class that is not negated, it would admit exactly those whom it is to keep out.
+    ['[\\D]', 'negated class inside brackets'],
+    ['[a\\W]', 'negated class inside brackets'],
+    ['[^\\S]', 'negated class inside brackets'],
+    ['a{1001}', 'count'],
     ['*', 'nothing to repeat'],
     ['a**', 'two repetitions'],
     ['a{2,1}', 'expected {n}'],

@@ -12,8 +12,8 @@ const maxStates = 2_000;
 const maxSteps = 10_000;
 
 /**
- * Compiles a pattern that must match the whole of a text. Never backtracks: a pattern cannot be written that makes
- * matching slow. Source: R. Cox, "Regular Expression Matching Can Be Simple And Fast".
+ * Compiles a pattern that must match the whole of a text. Never backtracks: a pattern cannot be written that
+ * makes matching slow. Source: R. Cox, "Regular Expression Matching Can Be Simple And Fast".
  * @throws CodedError `bad_request` for a pattern that cannot be read or is too large.
  */
 export function compilePattern(text: string): (value: string) => boolean {

@@ -2,8 +2,8 @@
 export type StarPattern = (text: string) => boolean;
 
 /**
- * A pattern in which `*` stands for any characters, also for none; everything else stands for itself. Costs the size of the
- * pattern times that of the text at most: nothing is tried again.
+ * A pattern in which `*` stands for any characters, also for none; everything else stands for itself. Costs
+ * the size of the pattern times that of the text at most: nothing is tried again.
  */
 export function starPattern(pattern: string): StarPattern {
   const [first = '', ...rest] = pattern.split('*');

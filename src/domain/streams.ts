@@ -12,6 +12,9 @@ export const userStream = (username: string): StreamName => `user-${username}`;
 export const inviteStream = (tokenHash: string): StreamName => `invite-${tokenHash}`;
 /** As for invites. The stream exists once the token was created, or a static one was used. */
 export const tokenStream = (tokenHash: string): StreamName => `token-${tokenHash}`;
+/** Of certificates that an operator had signed; the serial is decimal. */
+export const identityStream = (serial: string): StreamName => `identity-${serial}`;
+export const lockStream = (lockId: string): StreamName => `lock-${lockId}`;
 export const hostStream = (hostId: string): StreamName => `host-${hostId}`;
 /** Partition `presence`; one writer each, so renewals of different auth servers never conflict. */
 export const presenceStream = (authHostId: string): StreamName => `presence-${authHostId}`;

@@ -1,16 +1,22 @@
-import type { Position, Recorded, StreamName } from '../log/event.ts';
+import type { Fact, Position, Recorded, StreamName } from '../log/event.ts';
+import { authorityFact, sshSecretName } from './authority-facts.ts';
 import { idInStream } from './streams.ts';
 
 /** Data keys of one sealed event that still counts. */
 export interface LiveSecrets {
   readonly type: string;
   readonly keyIds: readonly string[];
+  /** Of an authority: what the sealed secrets are called, since it has several keys at times. */
+  readonly names?: readonly string[];
 }
 
 /** Stream of the fact that says up to where the keys of superseded secrets are gone from the vault. */
 export const secretsStream = 'secrets-destroyed' satisfies StreamName;
 
-/** Stream of the fact that says what became of the log after its store had gone back: the vault went back with it. */
+/**
+ * Stream of the fact that says what became of the log after its store had gone back: the vault went back with
+ * it.
+ */
 export const recoveredStream = 'recovery-state' satisfies StreamName;
 
 /** Said once all keys that were superseded at or before `upTo` are known to be gone. */
@@ -35,8 +41,9 @@ export interface SecretsAfter {
 }
 
 /**
- * Which secrets an event supersedes. A newer password or seed takes the place of the one before; whoever is deleted,
- * and a link that was used or taken back, keep none; one that is opened gets a new seed. Secrets of other streams, such as authorities, last.
+ * Which secrets an event supersedes. A newer password or seed takes the place of the one before; whoever is
+ * deleted, and a link that was used or taken back, keep none; one that is opened gets a new seed. Of an
+ * authority, the private half of a key that is withdrawn. Secrets of other streams last.
  */
 export function secretsAfter(before: readonly LiveSecrets[], event: Recorded): SecretsAfter {
   const { type } = event.fact;
@@ -45,14 +52,27 @@ export function secretsAfter(before: readonly LiveSecrets[], event: Recorded): S
   const superseded = before.filter(gone).flatMap(({ keyIds }) => keyIds);
   const keyIds = keyIdsOf(event);
   if (keyIds.length === 0) return { live: superseded.length === 0 ? before : kept, superseded };
-  return { live: [...kept, { type, keyIds }], superseded };
+  const names = isOfAuthority(event) ? { names: Object.keys(event.sealed ?? {}) } : {};
+  return { live: [...kept, { type, keyIds, ...names }], superseded };
 }
 
-function isSuperseded(one: LiveSecrets, { stream, fact: { type }, sealed }: Recorded): boolean {
+const isOfAuthority = ({ stream }: Recorded): boolean => idInStream(stream, 'authority') !== undefined;
+
+function isSuperseded(one: LiveSecrets, event: Recorded): boolean {
+  if (isOfAuthority(event)) return isWithdrawn(one, event.fact);
+  const { stream, fact, sealed } = event;
+  const { type } = fact;
   if (idInStream(stream, 'invite') !== undefined)
     return type === 'invite.accepted' || type === 'invite.revoked' || sealed !== undefined;
   if (idInStream(stream, 'user') === undefined) return false;
   if (type === 'user.deleted') return true;
   if (type === 'user.password_reset') return one.type === 'user.password_set';
   return sealed !== undefined && one.type === type;
+}
+
+/** Whether a fact of an authority leaves no use for these: those of keys that it withdraws. */
+function isWithdrawn({ names = [] }: LiveSecrets, fact: Fact): boolean {
+  const { data } = authorityFact.safeParse(fact);
+  if (data?.type === 'authority.rotation_finished') return !names.includes(sshSecretName(data.data.keyId));
+  return data?.type === 'authority.replaced';
 }

@@ -3,6 +3,8 @@ import { expect } from 'vitest';
 import { type ErrorCode, isCoded } from '../base/errors.ts';
 import type { Decider } from '../log/decider.ts';
 import type { Fact } from '../log/event.ts';
+import { catalogue } from './audit-catalogue.ts';
+import type { AuditEvent } from './audit-event.ts';
 
 export interface Outcome<F> {
   then(...facts: F[]): void;
@@ -34,8 +36,8 @@ export const fold = <S, F extends Fact>(decider: Decider<S, never, F>, facts: re
   facts.reduce((state, fact) => decider.evolve(state, fact), decider.initial);
 
 /**
- * Runs any sequence of commands. None may do anything but make facts or refuse with a CodedError; what is stored of the
- * facts (plain JSON, without secrets) must read back and fold to the very same state.
+ * Runs any sequence of commands. None may do anything but make facts or refuse with a CodedError; what is
+ * stored of the facts (plain JSON, without secrets) must read back and fold to the very same state.
  */
 export function expectReplays<S, C, F extends Fact>(
   decider: Decider<S, C, F>,
@@ -65,4 +67,37 @@ function decideOrRefuse<S, C, F extends Fact>(decider: Decider<S, C, F>, state: 
     if (!isCoded(e)) throw e;
     return [];
   }
+}
+
+/** What whoever emits an event adds to its body. */
+const circumstances: ReadonlySet<string> = new Set([
+  ...[
+    'uid',
+    'time',
+    'ei',
+    'sid',
+    'request_id',
+    'actor',
+    'namespace',
+    'server_id',
+    'server_hostname',
+    'server_addr',
+  ],
+  ...['user', 'login', 'proto', 'addr.remote', 'addr.local', 'addr.proxy', 'addr.claimed'],
+  ...['received', 'claimed', 'unknown_user', 'cut'],
+]);
+
+/** It is of a row of the catalogue, and has the fields that the row names, of their types, and no others. */
+export function expectInCatalogue(event: AuditEvent): void {
+  const rows = Object.values(catalogue).filter((row) => row.code === event.code);
+  const faults = rows.map((row) => {
+    const own = Object.entries(event).filter(
+      ([key]) => !['event', 'code'].includes(key) && (key in row.fields.shape || !circumstances.has(key)),
+    );
+    return row.event === event.event
+      ? row.fields.strict().safeParse(Object.fromEntries(own)).error
+      : `${row.code} is ${row.event}`;
+  });
+  if (!faults.includes(undefined))
+    expect.fail(`${JSON.stringify(event)} is not in the catalogue: ${faults.map(String).join('; ')}`);
 }

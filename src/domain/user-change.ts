@@ -28,7 +28,10 @@ export interface ResetUser {
   readonly invite: InviteReference;
 }
 
-/** Comes with `accept-invite` in one append; the code in `otp` has been checked against the seed of the invite. */
+/**
+ * Comes with `accept-invite` in one append; the code in `otp` has been checked against the seed of the
+ * invite.
+ */
 export interface SetCredentials {
   readonly type: 'set-credentials';
   readonly inviteHash: string;

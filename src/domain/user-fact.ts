@@ -8,12 +8,12 @@ export const addresses = z.object({ remote: z.string(), local: z.string() });
 export type Addresses = z.infer<typeof addresses>;
 
 /** Why a login was refused. Operators see it, in the audit log; the person at the other end never does. */
-export const refusal = z.enum(['wrong_password', 'no_otp', 'wrong_otp', 'used_otp']);
-export type Refusal = z.infer<typeof refusal>;
+export const refusals = ['wrong_password', 'no_otp', 'wrong_otp', 'used_otp'] as const;
+export type Refusal = (typeof refusals)[number];
 
 /**
- * What a client cannot change at will of the address that it came from: an IPv4 address, or the first half of an IPv6 address.
- * Left out: not known, or shared by everybody behind a balancer.
+ * What a client cannot change at will of the address that it came from: an IPv4 address, or the first half of
+ * an IPv6 address. Left out: not known, or shared by everybody behind a balancer.
  */
 const source = z.string().optional();
 
@@ -24,15 +24,26 @@ export const grant = z.object({
   roles,
   logins: z.array(z.string()),
   ttlSeconds: z.number().int().positive(),
+  /** Decimal, of both certificates. Left out by releases whose certificates had none in common. */
+  serial: z.string().optional(),
 });
 export type Grant = z.infer<typeof grant>;
 
+/**
+ * A way of another release to prove who one is; it spends none of our one-time codes, or the fact names it
+ * critical.
+ */
+const otherProof = z
+  .object({ status: z.string().refine((status) => status !== 'not_required' && status !== 'matched') })
+  .transform(() => ({ status: 'other' as const }));
+
+/** What nobody decides by (`method`, `purpose`, reasons) is any text: other releases may have other words. */
 export const userFact = z.discriminatedUnion('type', [
   z.object({ type: z.literal('user.created'), data: z.object({ username: z.string(), roles, traits }) }),
   /** A link was issued; any older one of this user is void from here on. */
   z.object({
     type: z.literal('user.invited'),
-    data: z.object({ inviteHash: z.string(), purpose: z.enum(['invite', 'reset']), expiresAt: instant }),
+    data: z.object({ inviteHash: z.string(), purpose: z.string(), expiresAt: instant }),
   }),
   /** The old password and all that was proved with it no longer admit anyone. */
   z.object({ type: z.literal('user.password_reset'), data: z.object({}) }),
@@ -46,20 +57,24 @@ export const userFact = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('user.logged_in'),
     data: z.object({
-      method: z.literal('local'),
-      otp: z.discriminatedUnion('status', [
+      method: z.string(),
+      otp: z.union([
         z.object({ status: z.literal('not_required') }),
         z.object({ status: z.literal('matched'), step: z.number().int().nonnegative() }),
+        otherProof,
       ]),
       addresses,
       source,
-      /** Absent where none was given; and in logs of older releases, which told of it in the partition `audit`. */
+      /**
+       * Absent where none was given; and in logs of older releases, which told of it in the partition
+       * `audit`.
+       */
       certificate: grant.optional(),
     }),
   }),
   z.object({
     type: z.literal('user.login_refused'),
-    data: z.object({ reason: refusal, at: instant, addresses, source }),
+    data: z.object({ reason: z.string(), at: instant, addresses, source }),
   }),
   z.object({
     type: z.literal('user.locked'),
@@ -69,7 +84,9 @@ export const userFact = z.discriminatedUnion('type', [
       reason: z.string(),
       /** How long it lasts, in milliseconds, from when a server learns of it. Older releases: `lockMs`. */
       forMs: z.number().int().positive().optional(),
-      /** Logins from there alone are locked. Without it: from everywhere but where the user logged in before. */
+      /**
+       * Logins from there alone are locked. Without it: from everywhere but where the user logged in before.
+       */
       source,
     }),
   }),

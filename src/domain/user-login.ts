@@ -2,7 +2,7 @@ import { CodedError } from '../base/errors.ts';
 import { minute, plusMs } from '../base/time.ts';
 import { agoMs, type DecidingTime } from './deciding-time.ts';
 import type { Traits } from './role-spec.ts';
-import type { Addresses, Grant, Refusal, UserFact } from './user-fact.ts';
+import { type Addresses, type Grant, type Refusal, refusals, type UserFact } from './user-fact.ts';
 import {
   type ActiveUser,
   isLockedFor,
@@ -16,8 +16,8 @@ import {
 const failureMemoryMs = 30 * minute;
 
 /**
- * What the check of a password gave. `id` is that of the password it was checked against, as the user's state named
- * it: one that was replaced in the meantime admits nobody.
+ * What the check of a password gave. `id` is that of the password it was checked against, as the user's state
+ * named it: one that was replaced in the meantime admits nobody.
  */
 export type PasswordCheck =
   { readonly status: 'wrong' } | { readonly status: 'matched'; readonly id: string };
@@ -39,8 +39,8 @@ export interface LogIn extends DecidingTime {
   /** What failures from one address are counted by; undefined where nobody can tell who shares it. */
   readonly source?: string | undefined;
   /**
-   * The certificate that this login is to be given, and for which traits it was made out; or why there can be none. Left out
-   * where nothing was proved.
+   * The certificate that this login is to be given, and for which traits it was made out; or why there can be
+   * none. Left out where nothing was proved.
    */
   readonly certificate?:
     | { readonly grant: Grant; readonly traits: Traits }
@@ -48,11 +48,12 @@ export interface LogIn extends DecidingTime {
 }
 
 /**
- * Never throws for a login that fails: the failure itself is a fact. `loginOutcome` reads the result.
- * An unknown or locked user gives no fact, so that a guesser cannot make the log grow; `auth` puts those in the audit log.
- * The fact of a login is the record of its certificate as well, so that there is never one without the other.
- * @throws CodedError for a login that would succeed, and then nothing is spent on it: `unavailable` by a certificate that the
- * user may no longer have, `access_denied` where there can be none.
+ * Never throws for a login that fails: the failure itself is a fact. `loginOutcome` reads the result. An
+ * unknown or locked user gives no fact, so that a guesser cannot make the log grow; `auth` puts those in the
+ * audit log. The fact of a login is the record of its certificate as well, so that there is never one without
+ * the other.
+ * @throws CodedError for a login that would succeed, and then nothing is spent on it: `unavailable` by a
+ *   certificate that the user may no longer have, `access_denied` where there can be none.
  */
 export function decideLogin(state: UserState, command: LogIn): readonly UserFact[] {
   if (state.status === 'absent' || isLockedFor(state, command.source, command)) return [];
@@ -77,8 +78,9 @@ export function decideLogin(state: UserState, command: LogIn): readonly UserFact
 const sourceIn = ({ source }: LogIn): { source?: string } => (source === undefined ? {} : { source });
 
 /**
- * Who fails from one address is locked out from there, and not the user: else anybody who knows a name could lock its owner
- * out. Only many failures, from many addresses, lock the name, and not where its owner logged in from. docs/rfd/0007
+ * Who fails from one address is locked out from there, and not the user: else anybody who knows a name could
+ * lock its owner out. Only many failures, from many addresses, lock the name, and not where its owner logged
+ * in from. docs/rfd/0007
  */
 function failed(state: ActiveUser, command: LogIn, reason: Refusal): readonly UserFact[] {
   const { now, addresses, source } = command;
@@ -133,6 +135,10 @@ export type LoginOutcome =
 export function loginOutcome(facts: readonly UserFact[]): LoginOutcome {
   if (facts.some(({ type }) => type === 'user.logged_in')) return { status: 'logged_in' };
   for (const fact of facts)
-    if (fact.type === 'user.login_refused') return { status: 'refused', reason: fact.data.reason };
+    if (fact.type === 'user.login_refused')
+      return {
+        status: 'refused',
+        reason: refusals.find((one) => one === fact.data.reason) ?? 'unknown_or_locked',
+      };
   return { status: 'refused', reason: 'unknown_or_locked' };
 }

@@ -6,7 +6,10 @@ import type { UserFact } from './user-fact.ts';
 
 /** So many failures from one address lock the user for that address. */
 export const maxFailuresOfSource = 5;
-/** So many, wherever they come from, lock the user for all addresses but those it logged in from. Older ones do not matter. */
+/**
+ * So many, wherever they come from, lock the user for all addresses but those it logged in from. Older ones
+ * do not matter.
+ */
 export const maxFailures = 50;
 /** How long a lock by failures lasts. */
 export const lockMs = 20 * minute;
@@ -37,7 +40,10 @@ export interface ActiveUser {
   readonly passwordId: string | null;
   /** `lastStep` and all before it are spent. */
   readonly otp: { readonly id: string; readonly lastStep: number } | null;
-  /** The last ones that no login from their source followed and no lock ended, oldest first, at most `maxFailures`. */
+  /**
+   * The last ones that no login from their source followed and no lock ended, oldest first, at most
+   * `maxFailures`.
+   */
   readonly failures: readonly Failure[];
   /** From everywhere but `knownSources`. Counts only for its time: ask `lockOf`, `isLockedFor`. */
   readonly lock: NameLock | null;
@@ -58,7 +64,10 @@ export type Lock =
       readonly from?: string[];
     };
 
-/** Whether logins are locked now, from anywhere. For operators: a person at the login prompt must not be able to tell. */
+/**
+ * Whether logins are locked now, from anywhere. For operators: a person at the login prompt must not be able
+ * to tell.
+ */
 export function lockOf(state: UserState, time: DecidingTime): Lock {
   if (state.status === 'absent') return { status: 'active' };
   const { lock, sourceLocks } = state;
@@ -166,7 +175,9 @@ function locked(
   };
 }
 
-/** A login ends the failures of where it came from, not those of others. Where that is not known, it ends all. */
+/**
+ * A login ends the failures of where it came from, not those of others. Where that is not known, it ends all.
+ */
 function loggedInFrom(state: ActiveUser, source: string | undefined): ActiveUser {
   if (source === undefined) return { ...state, ...cleared };
   const isOther = (one: { readonly source: string | null }): boolean => one.source !== source;

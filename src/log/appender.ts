@@ -1,3 +1,4 @@
+import { type Deadline, noDeadline } from '../base/deadline.ts';
 import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
@@ -56,6 +57,7 @@ interface Waiting {
   /** The store was asked, since more was expected than this process knew. */
   looked: boolean;
   readonly trace: AppendTrace;
+  readonly deadline: Deadline;
   resolve(position: Position): void;
   reject(reason: unknown): void;
 }
@@ -116,13 +118,25 @@ export class Appender {
       throw new CodedError('limit_exceeded', 'too many appends are waiting for the store: try again later');
   }
 
-  /** @param trace is written to while this append is under way. */
-  append(writes: readonly DraftWrite[], at: string, trace: AppendTrace = {}): Promise<Position> {
+  /**
+   * @param trace is written to while this append is under way.
+   * @param deadline once it is over, nothing is sent any more: who asked for this may have asked for the same
+   *   elsewhere.
+   */
+  append(
+    writes: readonly DraftWrite[],
+    at: string,
+    {
+      trace = {},
+      deadline = noDeadline,
+    }: { readonly trace?: AppendTrace; readonly deadline?: Deadline } = {},
+  ): Promise<Position> {
     const events = writes.flatMap((write) => write.events);
     const bytes = events.reduce((sum, event) => sum + event.bytes, 0);
     this.check(bytes, events.length);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ writes, at, events: events.length, bytes, looked: false, trace, resolve, reject });
+      const size = { events: events.length, bytes };
+      this.#waiting.push({ writes, at, ...size, looked: false, trace, deadline, resolve, reject });
       this.#waitingBytes += bytes;
       // It may have been lifted since.
       this.#mustCatchUp ||= this.#options.reader.fold.fence !== undefined;
@@ -172,8 +186,8 @@ export class Appender {
   }
 
   /**
-   * Takes from the queue what can be written now, in order. Refuses what can no longer hold. Leaves what depends on
-   * this batch's outcome, or on slots that other processes may have written.
+   * Takes from the queue what can be written now, in order. Refuses what can no longer hold. Leaves what
+   * depends on this batch's outcome, or on slots that other processes may have written.
    */
   #choose(): Waiting[] {
     const chosen: Waiting[] = [];
@@ -206,8 +220,8 @@ export class Appender {
   }
 
   /**
-   * Many callers are taken in two halves: while the store works on one, the other is answered, and what it appends next is
-   * made ready. All at once, the store would wait for us and we for it, in turn.
+   * Many callers are taken in two halves: while the store works on one, the other is answered, and what it
+   * appends next is made ready. All at once, the store would wait for us and we for it, in turn.
    */
   #mostAppends(): number {
     const outstanding = this.#waiting.length + this.#lastGroup;
@@ -217,8 +231,8 @@ export class Appender {
   /** `ahead`: revisions that streams will have through what was chosen before; extended when `one` fits. */
   #fit(one: Waiting, ahead: Map<StreamName, Revision>): 'now' | 'later' | CodedError {
     const { fold } = this.#options.reader;
-    if (fold.fence && one.writes.some(({ stream }) => stream !== fenceStream(fold.partition)))
-      return fenceError(fold.fence);
+    const never = this.#refusal(one);
+    if (never !== undefined) return never;
     const own = new Map<StreamName, Revision>();
     for (const { stream, expected, events } of one.writes) {
       const known = own.get(stream) ?? ahead.get(stream) ?? fold.revision(stream);
@@ -234,6 +248,15 @@ export class Appender {
     }
     for (const [stream, revision] of own) ahead.set(stream, revision);
     return 'now';
+  }
+
+  /** Why it is not to be written at all, whatever its revisions. */
+  #refusal({ writes, deadline }: Waiting): CodedError | undefined {
+    // Never sent, or sent for a slot that another batch has.
+    if (deadline.isOver()) return notWaitedFor();
+    const { fence, partition } = this.#options.reader.fold;
+    const isOfLog = (): boolean => writes.some(({ stream }) => stream !== fenceStream(partition));
+    return fence && isOfLog() ? fenceError(fence) : undefined;
   }
 
   #build(members: readonly Waiting[]): Group {
@@ -309,6 +332,9 @@ function answer(members: readonly Waiting[], { firstPosition }: Batch): void {
     one.resolve(position);
   }
 }
+
+const notWaitedFor = (): CodedError =>
+  new CodedError('unavailable', 'nobody waits for this append any more: nothing was appended');
 
 export const conflict = (stream: StreamName, expected: Revision, known: Revision): CodedError =>
   new CodedError('conflict', `${stream} is at revision ${known}, not ${expected}`);

@@ -9,9 +9,9 @@ import { type Partition, partitions } from './event.ts';
  *     magic | entry, entry, …
  *     entry: u8 kind | u32 length of the payload | payload | 32 digest
  *
- * The digest of an entry is SHA-256 over the digest of the entry before (of the magic, for the first), kind, length and
- * payload: a changed, dropped or moved entry is found at its place, and the digest of the last entry is that of the
- * whole archive. First comes a header, last an end; nothing follows it.
+ * The digest of an entry is SHA-256 over the digest of the entry before (of the magic, for the first), kind,
+ * length and payload: a changed, dropped or moved entry is found at its place, and the digest of the last
+ * entry is that of the whole archive. First comes a header, last an end; nothing follows it.
  */
 export const magic: Buffer = Buffer.from('teleport log archive 1\n');
 

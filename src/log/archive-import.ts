@@ -4,9 +4,9 @@ import type { Archive } from './archive-read.ts';
 import { authenticityKeyId } from './authenticity.ts';
 import { decodeBatch } from './batch.ts';
 import { putValue, requireSnapshot } from './copy-blobs.ts';
-import { isEmpty } from './copy.ts';
 import { openToMove } from './copy-fence.ts';
-import { type CopyMark, readMark, removeMark, writeMark } from './copy-mark.ts';
+import { isEmpty } from './copy-parts.ts';
+import { type CopyMark, readMark, refusedByMark, removeMark, writeMark } from './copy-mark.ts';
 import { Lookahead, SlotCopy } from './copy-slots.ts';
 import { type Partition, partitions } from './event.ts';
 import { fenceError } from './fence.ts';
@@ -24,18 +24,20 @@ export interface ImportOptions {
 }
 
 export interface Imported {
-  /** `whole` into an empty store; `appended` what a store lacked; `nothing` since it holds all of the archive. */
+  /**
+   * `whole` into an empty store; `appended` what a store lacked; `nothing` since it holds all of the archive.
+   */
   readonly status: 'whole' | 'appended' | 'nothing';
   readonly partitions: readonly { readonly partition: Partition; readonly slots: number }[];
   readonly dataKeys: number;
 }
 
 /**
- * Puts an archive into a store. Into an empty one: whole. Into one that holds a part of the same log: what it lacks.
- * Into one that has gone on since: nothing, so that whatever was revoked since stays revoked, and whatever secret was
- * destroyed stays destroyed. Everything is verified before the first byte is written.
- * @throws CodedError `damaged` for an archive that does not verify; `already_exists` when the store holds another log,
- * naming the slot, or an unfinished copy; `unavailable` when the log in the store has moved.
+ * Puts an archive into a store. Into an empty one: whole. Into one that holds a part of the same log: what it
+ * lacks. Into one that has gone on since: nothing, so that whatever was revoked since stays revoked, and
+ * whatever secret was destroyed stays destroyed. Everything is verified before the first byte is written.
+ * @throws CodedError `damaged` for an archive that does not verify; `already_exists` when the store holds
+ *   another log, naming the slot, or an unfinished copy; `unavailable` when the log in the store has moved.
  */
 export async function importLog(options: ImportOptions): Promise<Imported> {
   const { archive, target } = options;
@@ -74,10 +76,7 @@ async function lackingOf(archive: Archive, target: SlotDriver): Promise<Lacking[
   return all.filter((one) => one.slots > 0);
 }
 
-const leaveMark = (
-  { archive, target, world }: ImportOptions,
-  kind: Exclude<CopyMark['kind'], 'copy'>,
-): Promise<void> =>
+const leaveMark = ({ archive, target, world }: ImportOptions, kind: 'import' | 'restore'): Promise<void> =>
   writeMark(target, { kind, id: archive.digest, from: archive.header.from, begunAt: world.now() });
 
 async function putSlots(
@@ -111,12 +110,9 @@ async function verifyArchive({ driver, end }: Archive): Promise<void> {
 /** The mark that an earlier run of this import left. */
 async function ownMark({ archive, target, to }: ImportOptions): Promise<CopyMark | undefined> {
   const mark = await readMark(target);
-  if (mark === undefined || (mark.kind !== 'copy' && mark.id === archive.digest)) return mark;
-  const what = mark.kind === 'copy' ? 'a copy' : 'the import of another archive';
-  throw new CodedError(
-    'already_exists',
-    `${what} into ${to} (from ${mark.from}, begun at ${mark.begunAt}) has not ended`,
-  );
+  if (mark === undefined || (mark.kind !== 'copy' && mark.kind !== 'clone' && mark.id === archive.digest))
+    return mark;
+  throw refusedByMark(mark, to);
 }
 
 /** What a store lacks of one partition: `slots` of them, all after `after`. */
@@ -148,7 +144,7 @@ async function compare(archive: Archive, target: SlotDriver, partition: Partitio
     if (Buffer.compare(same.batch, batch) !== 0) throw differs(slot);
     await ours.skipTo(slot + 1);
   }
-  // Elsewhere a snapshot can bridge what was trimmed; here nothing else tells that it is one log.
+  // Elsewhere a snapshot can bridge what was trimmed; here nothing else shows that it is one log.
   const next = await ours.peek();
   if (next && partition === 'state' && next.slot !== after + 1) throw differs(next.slot);
   return { partition, after, slots: await ours.count() };
@@ -168,8 +164,8 @@ async function refuseClosed(target: SlotDriver, world: World): Promise<void> {
 }
 
 /**
- * All of them, or those of the events that are lacking: one that is gone from the store was destroyed. What the store
- * holds itself stays as it is, since it may have been rewrapped.
+ * All of them, or those of the events that are lacking: one that is gone from the store was destroyed. What
+ * the store holds itself stays as it is, since it may have been rewrapped.
  */
 async function putDataKeys(
   { archive, target }: ImportOptions,

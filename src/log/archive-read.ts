@@ -15,7 +15,8 @@ import {
   maxPayloadBytes,
   prefixBytes,
 } from './archive-format.ts';
-import { decodeBatch, ownHash } from './batch.ts';
+import { decodeBatch } from './batch.ts';
+import { ownHash } from './own-hash.ts';
 import type { Partition } from './event.ts';
 import { isStoreKey } from './keyring-store.ts';
 import {
@@ -26,7 +27,7 @@ import {
   StoreWentBack,
 } from './slot-driver.ts';
 
-/** Where something lies in the file. */
+/** Where something is in the file. */
 interface Place {
   readonly at: number;
   readonly length: number;
@@ -38,7 +39,10 @@ export interface Archive {
   readonly end: ArchiveEnd;
   /** Of the whole, in hexadecimal: as `exportLog` answered it. */
   readonly digest: string;
-  /** The archive as a store for looking only: for `verifyLog`, `openLog` with a keyring that opens nothing, and import. */
+  /**
+   * The archive as a store for looking only: for `verifyLog`, `openLog` with a keyring that opens nothing,
+   * and import.
+   */
   readonly driver: SlotDriver;
   /** The same as closing the driver. */
   close(): Promise<void>;
@@ -46,8 +50,8 @@ export interface Archive {
 
 /**
  * Opens an archive, and checks the digest of each entry first.
- * @throws CodedError `damaged` for a file that is not an archive, was changed or cut off, naming the byte where;
- * `not_found` when there is no file.
+ * @throws CodedError `damaged` for a file that is not an archive, was changed or cut off, naming the byte
+ *   where; `not_found` when there is no file.
  */
 export async function openArchive(path: string): Promise<Archive> {
   const file = await open(path, 'r').catch((e: unknown) => {
@@ -125,7 +129,7 @@ class Index {
     return { header: this.#header, end: this.#end };
   }
 
-  /** Answers where the next one begins. */
+  /** Returns where the next one begins. */
   async #entry(file: FileHandle, at: number, size: number): Promise<number> {
     const wrong = (reason: string): CodedError =>
       new CodedError('damaged', `${this.#path} is damaged at byte ${at}: ${reason}`);
@@ -194,7 +198,7 @@ async function readExactly(file: FileHandle, { at, length }: Place): Promise<Buf
 const only = (places: ReadonlyMap<string, Place>, of: (key: string) => boolean): Map<string, Place> =>
   new Map([...places].filter(([key]) => of(key)));
 
-/** The floor is where its slots begin: what lay before was trimmed, or not taken along. */
+/** The floor is where its slots begin: what was before was trimmed, or not taken along. */
 function boundsIn({ partitions: all }: ArchiveEnd, partition: Partition): Bounds {
   const found = all.find((one) => one.partition === partition);
   return { floor: Math.max(1, found?.firstSlot ?? 1), head: found?.lastSlot ?? 0 };
@@ -232,7 +236,7 @@ function driverOf(path: string, file: FileHandle, index: Index, end: ArchiveEnd)
     vault: blobs(only(index.dataKeys, (key) => !isStoreKey(key))),
     meta: blobs(only(index.dataKeys, isStoreKey)),
     snapshots: blobs(index.snapshots),
-    report: () => ({ type: 'archive', place: path, trouble: undefined, figures: {} }),
+    report: () => ({ type: 'archive', place: path, writes: 'taken', trouble: undefined, figures: {} }),
     close: () => file.close(),
   };
 }

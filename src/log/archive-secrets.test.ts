@@ -8,7 +8,7 @@ import { type Imported, importLog } from './archive-import.ts';
 import { openArchive } from './archive-read.ts';
 import { exportLog } from './archive-write.ts';
 import { add, cause, fact, fill, open } from './copy-testing.ts';
-import { copyLog } from './copy.ts';
+import { moveLog } from './move.ts';
 import { addStoreKey, openStoreKeyring } from './keyring-store.ts';
 import { openLog } from './open-log.ts';
 import { copyOfStore, memoryDriver, memoryStore, type MemoryStore } from './memory-driver.ts';
@@ -112,14 +112,14 @@ describe('the secrets of an archive', () => {
     const id = await fillByOwnKeys();
     const target = memoryStore();
     const copy = (storeKeys: boolean): Promise<unknown> =>
-      copyLog({
+      moveLog({
         ...{ source: memoryDriver(source), target: memoryDriver(target), from: 'the old', to: 'the new' },
         ...{ world: realWorld, keyring: openStoreKeyring(memoryDriver(source)), cause, storeKeys },
         progress: () => undefined,
       });
     await expect(copy(false)).rejects.toMatchObject({ code: 'bad_request' });
     expect(target.slots.size + target.meta.size + target.vault.size).toBe(0);
-    expect(await copy(true)).toMatchObject({ status: 'copied' });
+    expect(await copy(true)).toMatchObject({ status: 'moved' });
     expect([...target.meta.keys()]).toEqual([`key-encryption-key/00000001-${id}`]);
   });
 });

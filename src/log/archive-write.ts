@@ -31,9 +31,14 @@ export interface ExportOptions {
   readonly source: SlotDriver;
   readonly from: string;
   readonly exportedAt: string;
-  /** Whether the wrapped data keys go with it. Without them what is sealed stays so, wherever it is imported. */
+  /**
+   * Whether the wrapped data keys go with it. Without them what is sealed stays so, wherever it is imported.
+   */
   readonly secrets: boolean;
-  /** Whether keys go with it that lie in the store itself, and open the data keys: the file alone is the cluster then. */
+  /**
+   * Whether keys go with it that lie in the store itself, and open the data keys: the file alone is the
+   * cluster then.
+   */
   readonly storeKeys: boolean;
 }
 
@@ -44,14 +49,15 @@ export interface Exported extends ArchiveEnd {
 }
 
 /**
- * Writes the log to a new file (0600), beside a running cluster: each partition as it is when it is read. The file
- * appears under its name when it is whole.
- * @throws CodedError `already_exists` when there is a file; `bad_request` when secrets are asked for that open by keys of the
- * store itself, without those; `damaged`, naming the slot; `not_found` for an empty store.
+ * Writes the log to a new file (0600), beside a running cluster: each partition as it is when it is read. The
+ * file appears under its name when it is whole.
+ * @throws CodedError `already_exists` when there is a file; `bad_request` when secrets are asked for that
+ *   open by keys of the store itself, without those; `damaged`, naming the slot; `not_found` for an empty
+ *   store.
  */
 export async function exportLog(path: string, options: ExportOptions): Promise<Exported> {
   const temporary = `${path}.${process.pid}.part`;
-  await refuseUnfinished(options.source);
+  await refuseUnfinished(options.source, 'reading');
   await refuseExisting(path);
   if (options.secrets && !options.storeKeys) await refuseStoreKeys(options.source, 'the archive');
   const file = await open(temporary, 'wx', 0o600);

@@ -292,7 +292,7 @@ describe('a log that the release before began', () => {
     await writtenBefore('state', 6);
     const log = await open({ recentBytes: 0 });
     await log.seal('state', [], { trim: false }, cause);
-    // The slots are put back, what lies beside them is not.
+    // The slots are put back, what is beside them is not.
     for (const slot of [5, 6, 7, 8]) slotsOf('state').delete(slot);
     await expect(log.state.head()).rejects.toMatchObject({ code: 'unavailable' });
     expect(await log.recovery('state')).toMatchObject({ withoutMacs: true });

@@ -13,8 +13,8 @@ export const macBytes = 32;
 export const macKeyIdBytes = 8;
 
 /**
- * Makes and checks the MACs of one log (HMAC-SHA256, RFD 0022). Whoever holds this has had the keyring: to write to the
- * store is not enough.
+ * Makes and checks the MACs of one log (HMAC-SHA256, RFD 0022). Whoever holds this has had the keyring: to
+ * write to the store is not enough.
  */
 export interface Authenticity {
   /** Of the key: 8 bytes, which say nothing of it. */
@@ -23,15 +23,17 @@ export interface Authenticity {
   /** In constant time. */
   holds(purpose: MacPurpose, content: Uint8Array, mac: Uint8Array): boolean;
   /**
-   * Makes sure that the vault holds the key: a store that was put back to an earlier state may have lost it, and what has
-   * MACs could not be opened again. @throws CodedError `unavailable` when it holds another, or destroyed it.
+   * Makes sure that the vault holds the key: a store that was put back to an earlier state may have lost it,
+   * and what has MACs could not be opened again. @throws CodedError `unavailable` when it holds another, or
+   * destroyed it.
    */
   keep(): Promise<void>;
 }
 
 /**
- * Name of the key in the vault, among the data keys and wrapped as they are: so a changed keyring rewraps it with them. It
- * does not begin with a moment, as those of secrets do: nobody takes it for one that no event refers to.
+ * Name of the key in the vault, among the data keys and wrapped as they are: so a changed keyring rewraps it
+ * with them. It does not begin with a moment, as those of secrets do: nobody takes it for one that no event
+ * refers to.
  */
 export const authenticityKeyId = 'log-authenticity';
 const keyBytes = 32;
@@ -40,7 +42,7 @@ const keyBytes = 32;
 const derived = (key: Uint8Array, purpose: string, length: number): Buffer =>
   Buffer.from(hkdfSync('sha256', key, '', `teleport log ${purpose}`, length));
 
-/** @param keep of a key that lies in no vault there is nothing to do. */
+/** @param keep of a key that is in no vault there is nothing to do. */
 export function authenticityOf(
   key: Uint8Array,
   keep: () => Promise<void> = () => Promise.resolve(),
@@ -71,8 +73,8 @@ interface Parts {
 
 /**
  * What the vault holds; undefined when it has none.
- * @throws CodedError `unavailable` when the keyring lacks the key it is wrapped under, or that key is out of reach;
- * `damaged` when it is not what was wrapped.
+ * @throws CodedError `unavailable` when the keyring lacks the key it is wrapped under, or that key is out of
+ *   reach; `damaged` when it is not what was wrapped.
  */
 export async function readAuthenticity({
   vault,

@@ -43,7 +43,10 @@ export class BatchCheck {
     }
   }
 
-  /** Looks at a batch that was folded before, and may have been changed since: by itself, without those around it. */
+  /**
+   * Looks at a batch that was folded before, and may have been changed since: by itself, without those around
+   * it.
+   */
   async lookBack(
     stored: StoredSlot,
     { authenticFrom }: Pick<PartitionFold, 'authenticFrom'>,

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { backoffMs, pause } from '../base/backoff.ts';
+import { backoffMs, pause, randomFraction } from '../base/backoff.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
@@ -62,7 +62,7 @@ export class BatchSettler {
       }
       if (performance.now() - began > this.#settleMs)
         throw doubt.lost ? unknownOutcome(this.#settleMs, undefined) : unsettled(batch);
-      await pause(backoffMs(attempt, retry.baseMs, retry.maxMs, (this.#world.randomBytes(1)[0] ?? 0) / 256));
+      await pause(backoffMs(attempt, retry.baseMs, retry.maxMs, randomFraction(this.#world)));
       if (await this.#seen(batch)) return this.#isStored(batch, doubt);
     }
   }
@@ -94,13 +94,16 @@ export class BatchSettler {
     throw doubt.lost ? unknownOutcome(this.#settleMs, e) : e;
   }
 
-  /** Whether the slot of this batch has been written, by anybody. False as well when the store cannot tell now. */
+  /**
+   * Whether the slot of this batch has been written, by anybody. False as well when the store cannot answer
+   * now.
+   */
   async #seen(batch: Batch): Promise<boolean> {
     try {
       await this.#reader.catchUp();
     } catch (e) {
       if (!isCoded(e)) throw e;
-      this.#sink.debug('cannot yet read how an append ended', {
+      this.#sink.debug('it cannot be read yet how an append ended', {
         partition: batch.partition,
         reason: messageOf(e),
       });
@@ -108,7 +111,10 @@ export class BatchSettler {
     return this.#reader.fold.slot >= batch.slot;
   }
 
-  /** Whether what lies in the slot of this batch is this batch; of a slot that was given up since, if nothing was in doubt. */
+  /**
+   * Whether what is in the slot of this batch is this batch; of a slot that was given up since, if nothing
+   * was in doubt.
+   */
   async #isStored(batch: Batch, { unsure }: Doubt): Promise<boolean> {
     try {
       for await (const found of this.#reader.batches(batch.slot)) {

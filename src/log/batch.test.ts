@@ -3,15 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isCoded } from '../base/errors.ts';
 import { realWorld } from '../base/world.ts';
-import {
-  type Batch,
-  type BatchHeader,
-  batchOverhead,
-  decodeBatch,
-  encodeBatch,
-  noHash,
-  upToDate,
-} from './batch.ts';
+import { type Batch, type BatchHeader, batchOverhead, decodeBatch, encodeBatch, upToDate } from './batch.ts';
+import { noHash } from './own-hash.ts';
 import { authenticityOf } from './authenticity.ts';
 import type { Cause, Fact } from './event.ts';
 import { draftEvent, placeEvent } from './stored-event.ts';
@@ -30,7 +23,10 @@ const header: BatchHeader = {
 const textOf = (fact: Fact, revision = 1): string =>
   placeEvent(draftEvent(uuidV7(realWorld), 'a-1', fact, cause, undefined), revision, cause.at);
 
-/** Reads bytes that may be anything: a batch, or undefined when they were refused as damaged, or as a later version's. */
+/**
+ * Reads bytes that may be anything: a batch, or undefined when they were refused as damaged, or as a later
+ * version's.
+ */
 function read(bytes: Uint8Array): Batch | undefined {
   try {
     return decodeBatch(bytes);

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { type Authenticity, macBytes, macKeyIdBytes } from './authenticity.ts';
 import { type Partition, partitions, type Position, type Recorded } from './event.ts';
+import { hashBytes, ownHash } from './own-hash.ts';
 import { readEvents } from './stored-event.ts';
 import { isUuidV7, uuidBytes, uuidText } from './uuid-v7.ts';
 
@@ -9,14 +10,15 @@ import { isUuidV7, uuidBytes, uuidText } from './uuid-v7.ts';
  * What one slot holds. Canonical bytes, version 1, big-endian:
  *
  *     u8 version | u64 slot | u64 first position | 32 hash of the batch before | 16 batch id
- *     u8 length, partition | u8 length, writer | u16 number of events | events, one JSON list in UTF-8 | 32 own hash
+ *     u8 length, partition | u8 length, writer | u16 number of events | events, one JSON list in UTF-8 | 32
+ *     own hash
  *
- * The own hash is SHA-256 over everything before it. Slot and partition are inside, so that a batch that was moved
- * is found as well as one that was changed. Of every later version the first byte and the own hash at the end stay as they
- * are: so one that a newer version wrote is told from one that was damaged.
+ * The own hash is SHA-256 over everything before it. Slot and partition are inside, so that a batch that was
+ * moved is found as well as one that was changed. Of every later version the first byte and the own hash at
+ * the end stay as they are: so one that a newer version wrote is distinguished from one that was damaged.
  *
- * Version 2 has, before the own hash, `8 key id | 32 MAC` over everything before the MAC: only who holds the key of the log
- * can write it (RFD 0022).
+ * Version 2 has, before the own hash, `8 key id | 32 MAC` over everything before the MAC: only who holds the
+ * key of the log can write it (RFD 0022).
  */
 export interface BatchHeader {
   readonly partition: Partition;
@@ -40,19 +42,10 @@ export interface Batch extends BatchHeader {
 
 /** The newest version that is understood here, and the first that has a MAC. */
 export const batchVersion = 2;
-export const hashBytes = 32;
-export const noHash: Buffer = Buffer.alloc(hashBytes);
-/** Own hash of a batch as it is stored: of every version its last 32 bytes. Says nothing about whether the rest is sound. */
-export const ownHash = (stored: Uint8Array): Buffer =>
-  Buffer.from(
-    stored.buffer,
-    stored.byteOffset + Math.max(0, stored.byteLength - hashBytes),
-    Math.min(hashBytes, stored.byteLength),
-  );
 export const maxBatchEvents = 512;
 /**
- * Largest batch, whatever the store takes: a slot can only be copied whole, so that every log can move to every store.
- * Below what the smallest of them takes (DynamoDB: items of 400 KB).
+ * Largest batch, whatever the store takes: a slot can only be copied whole, so that every log can move to
+ * every store. Below what the smallest of them takes (DynamoDB: items of 400 KB).
  */
 export const maxBatchBytes = 320 * 1024;
 
@@ -61,8 +54,8 @@ const fixedBytes = 1 + 8 + 8 + hashBytes + 16;
 const sealBytes = macKeyIdBytes + macBytes;
 
 /**
- * Behind the writer in a batch of version 1, when who wrote it understands version 2: so it is seen when nobody of an
- * older release writes any more.
+ * Behind the writer in a batch of version 1, when who wrote it understands version 2: so it is seen when
+ * nobody of an older release writes any more.
  */
 const readsNewer = ' reads 2';
 
@@ -108,7 +101,8 @@ export function encodeBatch(
 }
 
 /**
- * What is wrong with the MAC of a batch that decodes; undefined when it is good, or of version 1, which has none.
+ * What is wrong with the MAC of a batch that decodes; undefined when it is good, or of version 1, which has
+ * none.
  * @param stored the bytes it was decoded from.
  */
 export function macFault(stored: Uint8Array, authenticity: Authenticity): string | undefined {
@@ -119,13 +113,16 @@ export function macFault(stored: Uint8Array, authenticity: Authenticity): string
   const content = bytes.subarray(0, -macBytes - hashBytes);
   const named = content.subarray(-macKeyIdBytes);
   if (!named.equals(keyId))
-    return `its MAC is under the key ${named.toString('hex')}, and that of this log is ${keyId.toString('hex')}: somebody wrote it who does not hold the keyring`;
+    return `its MAC is under the key ${named.toString('hex')}, and that of this log is ${keyId.toString('hex')}: somebody who does not hold the keyring wrote it`;
   return authenticity.holds('batch', content, mac)
     ? undefined
-    : 'it does not have its MAC: somebody wrote it who does not hold the keyring';
+    : 'it does not have its MAC: somebody who does not hold the keyring wrote it';
 }
 
-/** How a stored batch hangs in the chain, without a look at its events; undefined when it is no batch, or not sound. */
+/**
+ * How a stored batch hangs in the chain, without a look at its events; undefined when it is no batch, or not
+ * sound.
+ */
 export function linkOf(
   stored: Uint8Array,
 ):
@@ -144,7 +141,9 @@ export function linkOf(
   };
 }
 
-/** Whether a stored batch is of the version that has a MAC, or of a later one. Looks at its first byte only. */
+/**
+ * Whether a stored batch is of the version that has a MAC, or of a later one. Looks at its first byte only.
+ */
 export const hasMac = (stored: Uint8Array): boolean => (stored[0] ?? 0) >= 2;
 
 /**

@@ -2,8 +2,9 @@ import type { ViewState } from './event-log.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 
 /**
- * So many snapshots of others have a state in them that nobody takes anew: an hour of `presence`. Until then its release
- * may come back and go on from it, which holds back what is trimmed; for ever would mean that nothing is.
+ * So many snapshots of others have a state in them that nobody takes again: an hour of `presence`. Until then
+ * its release may come back and go on from it, which holds back what is trimmed; for ever would mean that
+ * nothing is.
  */
 export const longestCarried = 12;
 

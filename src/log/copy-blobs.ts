@@ -16,8 +16,8 @@ const atOnce = 16;
 type Stores = Pick<SlotDriver, 'vault' | 'snapshots' | 'meta'>;
 
 /**
- * Makes vault, meta and snapshots of the target those of the source. Remembers what it wrote, so that it writes again only
- * what was changed since.
+ * Makes vault, meta and snapshots of the target those of the source. Remembers what it wrote, so that it
+ * writes again only what was changed since.
  */
 export class BlobCopy {
   readonly #source: Stores;
@@ -35,7 +35,7 @@ export class BlobCopy {
     this.#storeKeys = storeKeys;
   }
 
-  /** Data keys that were destroyed at the source are destroyed at the target. Answers how many there are. */
+  /** Data keys that were destroyed at the source are destroyed at the target. Returns how many there are. */
   async vault(): Promise<number> {
     const keys = (await this.#source.vault.list('')).filter((key) => isLasting(key) && this.#takes(key));
     await this.#put('vault', keys, this.#vault);
@@ -43,7 +43,10 @@ export class BlobCopy {
     return keys.length;
   }
 
-  /** With the keys of the store itself only where that was asked for. The mark of this copy is the target's own. */
+  /**
+   * With the keys of the store itself only where that was asked for. The mark of this copy is the target's
+   * own.
+   */
   async meta(): Promise<void> {
     const lasting = (key: string): boolean => key !== markKey && this.#takes(key);
     const keys = (await this.#source.meta.list('')).filter(lasting);

@@ -43,8 +43,9 @@ export async function fenceSource(log: ClusterLog, copy: string, to: string, cau
 }
 
 /**
- * Opens the log at the target. `state` comes first: whoever writes its next slot, this or `abandonTarget`, has decided.
- * @throws CodedError `unavailable` when the copy was given up.
+ * Opens the log at the target. `state` comes first: whoever writes its next slot, this or `abandonTarget`,
+ * has decided.
+ * @throws CodedError `unavailable` when the move was given up.
  */
 export async function openTarget(
   log: ClusterLog,
@@ -66,7 +67,7 @@ export async function openTarget(
 export async function abandonTarget(log: ClusterLog, copy: string, cause: Cause): Promise<void> {
   await decide(log, 'state', cause, async (fence) => {
     if (await wasMigrated(log, copy))
-      throw new CodedError('already_exists', 'the copy has ended and the log goes on there: it stays so');
+      throw new CodedError('already_exists', 'the move has ended: the log has opened there');
     return fence?.status === 'abandoned' ? undefined : copyAbandoned(copy);
   });
 }
@@ -90,7 +91,7 @@ type Answer = Fact | undefined;
 const maxAttempts = 12;
 
 /** Appends what `next` makes of the fence as it is now; again when another was first. */
-async function decide(
+export async function decide(
   log: ClusterLog,
   partition: Partition,
   cause: Cause,

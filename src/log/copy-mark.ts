@@ -3,17 +3,22 @@ import { CodedError } from '../base/errors.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
 /**
- * Lies in a store from before the first slot is copied into it until the log there is whole. Nobody opens the log
- * meanwhile: what were appended to a part of a log could not be joined with the rest.
+ * Lies in a store from before the first slot is copied into it until the log there is whole. Nobody opens the
+ * log meanwhile: what were appended to a part of a log could not be joined with the rest.
  */
 const shape = z.strictObject({
   version: z.literal(1),
-  /** `import` into an empty store; `restore`: what a store lacked of an archive. */
-  kind: z.enum(['copy', 'import', 'restore']),
+  /**
+   * `copy`: the log is being moved here; `clone`: here is a copy of a log that goes on elsewhere. `import`
+   * into an empty store; `restore`: what a store lacked of an archive.
+   */
+  kind: z.enum(['copy', 'clone', 'import', 'restore']),
   /** Of the copy; of an import the digest of its archive. */
   id: z.string(),
   from: z.string(),
   begunAt: z.string(),
+  /** Of a clone: as of when it is whole. */
+  wholeAt: z.string().optional(),
 });
 export type CopyMark = z.infer<typeof shape>;
 
@@ -21,7 +26,7 @@ export const markKey = 'unfinished';
 
 type Marked = Pick<SlotDriver, 'meta' | 'snapshots'>;
 
-/** @throws CodedError `damaged` when what lies there is not a mark. */
+/** @throws CodedError `damaged` when what is there is not a mark. */
 export async function readMark({ meta, snapshots }: Marked): Promise<CopyMark | undefined> {
   // An earlier release left it among the snapshots.
   const stored = (await meta.get(markKey)) ?? (await snapshots.get(markKey));
@@ -44,22 +49,66 @@ export async function removeMark({ meta, snapshots }: Marked): Promise<void> {
   await snapshots.remove(markKey);
 }
 
-/** No waiting mends it. */
+/**
+ * Replaces the mark that is there. @throws CodedError `already_exists` when another has changed it meanwhile.
+ */
+export async function changeMark({ meta }: Marked, mark: CopyMark): Promise<void> {
+  const there = await meta.get(markKey);
+  const stored = Buffer.from(JSON.stringify(mark));
+  if (there === undefined || (await meta.replace(markKey, there, stored)) !== 'replaced')
+    throw new CodedError('already_exists', 'another copy or import into this store has just begun or ended');
+}
+
+/** Why something else cannot be put into a store with this mark. */
+export function refusedByMark({ kind, from, begunAt }: CopyMark, to: string): CodedError {
+  if (kind === 'clone')
+    return new CodedError(
+      'already_exists',
+      `${to} holds a copy of the log of ${from}, begun at ${begunAt}: name an empty store`,
+    );
+  const what = {
+    copy: 'a move',
+    import: 'the import of another archive',
+    restore: 'the import of another archive',
+  }[kind];
+  return new CodedError(
+    'already_exists',
+    `${what} into ${to} (from ${from}, begun at ${begunAt}) has not ended: finish it, or name an empty store`,
+  );
+}
+
+/** Waiting does not help. */
 export class UnfinishedCopy extends CodedError {
   constructor(message: string) {
     super('unavailable', message);
   }
 }
 
-/** @throws UnfinishedCopy when the log in this store is not whole. */
-export async function refuseUnfinished(driver: Marked): Promise<void> {
+/**
+ * @param use `reading`: a whole copy of a log that goes on elsewhere may be looked at.
+ * @throws UnfinishedCopy when the log in this store is not whole, or a copy that is not to live.
+ */
+export async function refuseUnfinished(driver: Marked, use: 'living' | 'reading' = 'living'): Promise<void> {
   const mark = await readMark(driver);
-  if (mark === undefined) return;
-  const { kind, from, begunAt } = mark;
+  if (mark === undefined || (use === 'reading' && mark.wholeAt !== undefined)) return;
+  const { kind, from, begunAt, wholeAt } = mark;
+  if (wholeAt !== undefined)
+    throw new UnfinishedCopy(
+      `this store holds a copy of the log of ${from} as of ${wholeAt}, to be read and kept: opened here, the cluster would live twice. ` +
+        'Where that one is gone for good, or this is to be a cluster of its own: tctl log promote',
+    );
+  const [what, command] = workOf[kind];
   throw new UnfinishedCopy(
-    `the log in this store is not whole: the ${kind} from ${from} begun at ${begunAt} has not ended. Run the same tctl log ${kind === 'copy' ? kind : 'import'} again`,
+    `the log in this store is not whole: the ${what} from ${from} begun at ${begunAt} has not ended. Run the same tctl log ${command} again`,
   );
 }
+
+const workOf = {
+  copy: ['move', 'move'],
+  clone: ['copy', 'copy'],
+  import: ['import', 'import'],
+  restore: ['restore', 'import'],
+} as const satisfies Record<CopyMark['kind'], readonly [string, string]>;
 
 function jsonOrUndefined(bytes: Uint8Array): unknown {
   try {

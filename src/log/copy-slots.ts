@@ -41,8 +41,8 @@ const loadSlots = 256;
 const loadBytes = 1024 * 1024;
 
 /**
- * Copies the slots of one partition, byte for byte, and knows what it copied: each batch is checked against the chain
- * before it is written, and its bytes are compared with what the target gives back.
+ * Copies the slots of one partition, byte for byte, and knows what it copied: each batch is checked against
+ * the chain before it is written, and its bytes are compared with what the target gives back.
  */
 export class SlotCopy {
   readonly #options: SlotCopyOptions;
@@ -87,8 +87,8 @@ export class SlotCopy {
   }
 
   /**
-   * Copies what the source holds up to `last` and the target does not. Answers how many slots that were. While others
-   * write, a pass without an end might never have one.
+   * Copies what the source holds up to `last` and the target does not. Returns how many slots that were.
+   * While others write, a pass without an end might never have one.
    * @throws CodedError `damaged` when the source is; `already_exists` when the target holds another log;
    * `too_large` for a batch that the target does not take: each names the slot.
    */
@@ -113,7 +113,10 @@ export class SlotCopy {
     return written;
   }
 
-  /** The beginning was trimmed, before this copy or under it: what went before is given up on the target as well. */
+  /**
+   * The beginning was trimmed, before this copy or under it: what went before is given up on the target as
+   * well.
+   */
   async #beginAt(stored: StoredSlot): Promise<void> {
     const { source, partition } = this.#options;
     if (!(await wasGivenUp(source, partition, stored.slot - 1))) {
@@ -186,7 +189,10 @@ export class SlotCopy {
     await this.#begin(() => insist(patienceMs, () => target.load(partition, slots)));
   }
 
-  /** Waits until few are under way, then begins one more. Its failure is told by the next one, or by reading back. */
+  /**
+   * Waits until few are under way, then begins one more. Its failure is reported by the next one, or by
+   * reading back.
+   */
   async #begin(act: () => Promise<void>): Promise<void> {
     while (this.#underWay.size >= maxUnderWay) await Promise.race(this.#underWay);
     if (this.#failure !== undefined) throw this.#failure as Error;
@@ -198,7 +204,9 @@ export class SlotCopy {
     this.#underWay.add(one);
   }
 
-  /** What follows slots that are given up on the target as well, so that there is no batch to append it after. */
+  /**
+   * What follows slots that are given up on the target as well, so that there is no batch to append it after.
+   */
   async #bridge(stored: StoredSlot): Promise<void> {
     const { partition, target, patienceMs } = this.#options;
     await insist(patienceMs, () => target.load(partition, [stored]));
@@ -254,7 +262,7 @@ export class SlotCopy {
       );
   }
 
-  /** Behind the end of the source lies at most what an earlier run wrote to open the log at the target. */
+  /** Behind the end of the source is at most what an earlier run wrote to open the log at the target. */
   async #endOfHeld(): Promise<void> {
     for (let held = await this.#held?.peek(); held; held = await this.#held?.peek()) {
       if (!this.#opensTarget(held)) throw this.#differs(held.slot);
@@ -308,7 +316,7 @@ export class Lookahead {
       this.#next = undefined;
   }
 
-  /** Reads to the end. Answers how many were left. */
+  /** Reads to the end. Returns how many were left. */
   async count(): Promise<number> {
     let left = 0;
     for (; await this.peek(); left++) this.#next = undefined;

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { silentLog } from '../base/log-sink.ts';
 import { realWorld } from '../base/world.ts';
-import { type Copied, copyLog, type CopyOptions } from './copy.ts';
+import { type Moved, moveLog, type MoveOptions } from './move.ts';
 import type { ClusterLog } from './event-log.ts';
 import { type Cause, type Fact, type Partition, partitions, type StreamName } from './event.ts';
 import { memoryKeyring } from './keyring.ts';
@@ -29,7 +29,10 @@ export async function add(
   await log[partition].append([{ stream, expected, facts: [one] }], cause);
 }
 
-/** A log as a cluster leaves it: three partitions, secrets, snapshots, and a presence whose beginning was trimmed. */
+/**
+ * A log as a cluster leaves it: three partitions, secrets, snapshots, and a presence whose beginning was
+ * trimmed.
+ */
 export async function fill(store: MemoryStore, events = 20): Promise<void> {
   const log = await open(store);
   for (let n = 0; n < events; n++)
@@ -58,7 +61,7 @@ export class Move {
   options(
     from: SlotDriver = memoryDriver(this.source),
     to: SlotDriver = memoryDriver(this.target),
-  ): CopyOptions {
+  ): MoveOptions {
     return {
       source: from,
       target: to,
@@ -73,11 +76,14 @@ export class Move {
     };
   }
 
-  copy(): Promise<Copied> {
-    return copyLog(this.options());
+  copy(): Promise<Moved> {
+    return moveLog(this.options());
   }
 
-  /** The slots of the source are those of the target, which then opens and is sound; so are vaults and snapshots. */
+  /**
+   * The slots of the source are those of the target, which then opens and is sound; so are vaults and
+   * snapshots.
+   */
   async expectMoved(): Promise<void> {
     const { source, target } = this;
     for (const partition of partitions) {

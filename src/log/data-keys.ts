@@ -4,14 +4,22 @@ const prefix = 'data-key/';
 
 export const vaultKey = (keyId: string): string => `${prefix}${keyId}`;
 
-/** The ids of all data keys in the vault, sorted: as they begin with a UUID of version 7, by the time they were made. */
+/**
+ * The ids of all data keys in the vault, sorted: as they begin with a UUID of version 7, by the time they
+ * were made.
+ */
 export const dataKeyIds = async (vault: BlobStore): Promise<string[]> =>
   (await vault.list(prefix)).map((key) => key.slice(prefix.length));
 
-/** Destroys data keys for good: none of these ids ever comes again, whatever is still on its way to the store. */
+/**
+ * Destroys data keys for good: none of these ids ever comes again, whatever is still on its way to the store.
+ */
 export async function destroyDataKeys(vault: BlobStore, keyIds: readonly string[]): Promise<void> {
   await Promise.all(keyIds.map((keyId) => vault.destroy(vaultKey(keyId))));
 }
 
-/** What a vault of the release before may hold besides: marks of who rewrapped it. They mean nothing any more. */
+/**
+ * What a vault of the previous release may hold besides: marks of who rewrapped it. They mean nothing any
+ * more.
+ */
 export const isLasting = (key: string): boolean => !key.startsWith('rewrap/');

@@ -17,9 +17,9 @@ export interface Discarded {
 const mostWaiting = 1_000;
 
 /**
- * Data keys whose events were, it seems, not stored. A refusal alone proves little: a store may refuse what it carries
- * out. They are destroyed once the slot is known to hold another batch, since then the events can never come. Whatever
- * is still waiting when the process ends is found as orphans.
+ * Data keys whose events were, it seems, not stored. A refusal alone proves little: a store may refuse what
+ * it carries out. They are destroyed once the slot is known to hold another batch, since then the events can
+ * never come. Whatever is still waiting when the process ends is found as orphans.
  */
 export class DiscardedKeys {
   readonly #reader: Pick<PartitionReader, 'fold' | 'listen' | 'batches'>;

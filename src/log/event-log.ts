@@ -3,6 +3,7 @@ import type { Observable } from 'rxjs';
 import type { Instant } from '../base/time.ts';
 import type { Place, StoreReport } from './slot-driver.ts';
 import type { Fence } from './fence.ts';
+import type { Growth } from './growth.ts';
 import type { Recovered, RecoveryReport, RecoveryStep } from './recovery-report.ts';
 import type { Cause, Fact, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 
@@ -16,7 +17,10 @@ export interface Write {
 export interface AppendOptions {
   /** Made by the caller, a UUID of version 7: by it the append is found again. The id of its last event. */
   readonly id?: string | undefined;
-  /** Asked right before the append goes to the store. */
+  /**
+   * Asked right before the append goes to the store; when it is over, the append is not tried in another
+   * slot.
+   */
   readonly deadline?: Deadline | undefined;
 }
 
@@ -25,15 +29,17 @@ export interface Followable {
   /**
    * Everything after `after`: first history, then live; in order, each event once.
    * Errors with CodedError `cursor_too_old` when events after `after` were trimmed: start from `snapshot`.
-   * @param id of the event at `after`, where it is known: the same error when the log holds another one there, because its
-   *   store went back and it has gone on from there.
+   * @param id of the event at `after`, where it is known: the same error when the log holds another one
+   *   there, because its store went back and it has gone on from there.
    */
   follow(after: Position, id?: string): Observable<Followed>;
-  /** Whether the event at a position is this one; also when it was trimmed, and that cannot be told any more. */
+  /**
+   * Whether the event at a position is this one; also when it was trimmed, and that is not known any more.
+   */
   holds?(position: Position, id: string): Promise<boolean>;
   /** The newest stored state of the projection `name`, if one was kept. */
   snapshot(name: string): Promise<ViewSnapshot | undefined>;
-  /** Position of the newest event; over the network, the one that a server tells next. */
+  /** Position of the newest event; over the network, the one that a server sends next. */
   head?(): Promise<Position>;
   /** As `EventLog.positionBefore`; undefined when the other side is too old to say. */
   positionBefore?(at: Instant): Promise<Position | undefined>;
@@ -52,21 +58,22 @@ export interface EventLog extends Followable {
   holds(position: Position, id: string): Promise<boolean>;
 
   /**
-   * Appends all the facts of all the writes, or none. Durable when it resolves.
-   * Answers the position of the last one. A write without facts appends nothing and only guards its stream's revision.
-   * @throws CodedError `conflict` if a stream is not at `expected`; `too_large` for a fact above 64 KB, more than
-   * 512 facts or more bytes than a batch takes; `limit_exceeded` when too many appends wait;
-   * `no_space`, `unavailable`, `damaged` when the store cannot take it, or the log has moved: then nothing was appended.
-   * What `deadline` refuses with, asked right before the store is: then nothing was appended either.
-   * Only after `ambiguous` (the store fell silent for longer than the log waits) it may have been, or may yet be:
-   * ask with `appended`, then decide.
+   * Appends all the facts of all the writes, or none. Durable when it resolves. Returns the position of the
+   * last one. A write without facts appends nothing and only guards its stream's revision.
+   * @throws CodedError `conflict` if a stream is not at `expected`; `too_large` for a fact above 64 KB, more
+   *   than 512 facts or more bytes than a batch takes; `limit_exceeded` when too many appends wait;
+   *   `no_space`, `unavailable`, `damaged` when the store cannot take it, or the log has moved: then nothing
+   *   was appended. What `deadline` refuses with, asked right before the store is: then nothing was appended
+   *   either. Only after `ambiguous` (the store fell silent for longer than the log waits) it may have been,
+   *   or may yet be: ask with `appended`, then decide.
    */
   append(writes: readonly Write[], cause: Cause, options?: AppendOptions): Promise<Position>;
 
   /**
-   * Where the append with this id is, on the log as of the newest commit, also when another process made it. Looks at
-   * what came after `after`: a position from before the append was tried. Undefined is final once anything else was
-   * appended after it was tried: until then an answer that did not come may still be carried out.
+   * Where the append with this id is, on the log as of the newest commit, also when another process made it.
+   * Looks at what came after `after`: a position from before the append was tried. Undefined is final once
+   * anything else was appended after it was tried: until then an answer that did not come may still be
+   * carried out.
    */
   appended(id: string, after: Position): Promise<Position | undefined>;
 
@@ -81,14 +88,14 @@ export interface EventLog extends Followable {
   revision(stream: StreamName, asOf?: Position): Promise<Revision>;
 
   /**
-   * Events after `after`, oldest first, up to the newest commit; then ends. Of a damaged log: what precedes the damage,
-   * and then throws.
+   * Events after `after`, oldest first, up to the newest commit; then ends. Of a damaged log: what precedes
+   * the damage, and then throws.
    */
   history(after: Position): AsyncIterable<Recorded>;
 
   /**
-   * Position of the last event before `at`: where to begin to read what happened since. Never before what was trimmed,
-   * so that a very early `at` gives where to begin to read all there is.
+   * Position of the last event before `at`: where to begin to read what happened since. Never before what was
+   * trimmed, so that a very early `at` gives where to begin to read all there is.
    */
   positionBefore(at: Instant): Promise<Position>;
 
@@ -103,7 +110,8 @@ export interface EventLog extends Followable {
 
   /**
    * Destroys the data keys of an event's secrets: nobody can open them again, in any copy of the log.
-   * @throws CodedError `unavailable` when the log has moved: they are destroyed here, perhaps not in the new store.
+   * @throws CodedError `unavailable` when the log has moved: they are destroyed here, perhaps not in the new
+   *   store.
    */
   destroySecrets(event: Recorded): Promise<void>;
 
@@ -132,7 +140,9 @@ export type Compacted =
   /** Another process compacts this partition; it goes on, this one changed nothing that was kept. */
   | { readonly status: 'superseded' };
 
-/** `not now`: others were writing what it needs to stand still; `cannot be sealed`: there is no keyring here. */
+/**
+ * `not now`: others were writing what it needs to stand still; `cannot be sealed`: there is no keyring here.
+ */
 export type Sealed = 'sealed' | 'was sealed' | 'not now' | 'cannot be sealed';
 
 export interface PartitionStats {
@@ -145,7 +155,10 @@ export interface PartitionStats {
   readonly authenticFrom: number | undefined;
   /** Of the key that its MACs are under, in hexadecimal; undefined where none has one, or none is checked. */
   readonly macKeyId: string | undefined;
-  /** For how long this process has seen no batch that an older release wrote, whose batches have no MAC. Milliseconds. */
+  /**
+   * For how long this process has seen no batch that an older release wrote, whose batches have no MAC.
+   * Milliseconds.
+   */
   readonly withoutOlderReleaseMs: number;
   /** Of this process, since it opened the log. */
   readonly appends: number;
@@ -170,7 +183,10 @@ export interface PartitionStats {
   readonly damage: string | undefined;
   /** Set while the store no longer holds what was read from it: nothing is decided or written. */
   readonly wentBack: string | undefined;
-  /** Set when the log has moved to another store, or a newer version writes it: it is served as it was, and takes nothing. */
+  /**
+   * Set when the log has moved to another store, or a newer version writes it: it is served as it was, and
+   * takes nothing.
+   */
   readonly fence: Fence | undefined;
 }
 
@@ -180,6 +196,8 @@ export interface PartitionContents {
   readonly firstSlot: number;
   /** The oldest first. */
   readonly snapshots: readonly SnapshotContents[];
+  /** Undefined when too little is known. */
+  readonly growth: Growth | undefined;
 }
 
 export interface SnapshotContents {
@@ -199,9 +217,10 @@ export interface ClusterLog {
   readonly presence: EventLog;
   readonly audit: EventLog;
   /**
-   * Keeps the views' states, so that opening reads only what came after. Two snapshots are kept. States of other names
-   * that the newest one has are carried along for a while: those of another release. With `trim`, the slots
-   * that the older of them does not need are given up. `cause` is that of the fact that fences other compactors.
+   * Keeps the views' states, so that opening reads only what came after. Two snapshots are kept. States of
+   * other names that the newest one has are carried along for a while: those of another release. With `trim`,
+   * the slots that the older of them does not need are given up. `cause` is that of the fact that fences
+   * other compactors.
    */
   takeSnapshot(
     partition: Partition,
@@ -210,9 +229,9 @@ export interface ClusterLog {
     cause: Cause,
   ): Promise<Compacted>;
   /**
-   * From here on each batch of the partition has a MAC (RFD 0022), and what precedes is taken as it is found. For a log
-   * that an older release began, once none of it writes any more: it does not understand what comes, and writes nothing
-   * after it. Takes a snapshot as well, as `takeSnapshot`.
+   * From here on each batch of the partition has a MAC (RFD 0022), and what precedes is taken as it is found.
+   * For a log that an older release began, once none of it writes any more: it does not understand what
+   * comes, and writes nothing after it. Takes a snapshot as well, as `takeSnapshot`.
    */
   seal(
     partition: Partition,
@@ -220,18 +239,19 @@ export interface ClusterLog {
     options: { readonly trim: boolean },
     cause: Cause,
   ): Promise<Sealed>;
-  /** What lies in the store beside the newest: looked up there at the call. */
+  /** What is in the store beside the newest: looked up there at the call. */
   inspect(partition: Partition): Promise<PartitionContents>;
   /**
-   * The store is known, from elsewhere, to have held this batch in this slot: looks whether it still does. Where it does
-   * not it has gone back, as `stats` says from then on.
+   * The store is known, from elsewhere, to have held this batch in this slot: looks whether it still does.
+   * Where it does not it has gone back, as `stats` says from then on.
    */
   lookFor(partition: Partition, place: Place): Promise<void>;
   /** After the store went back: what is known here, and what the store holds. Changes nothing. */
   recovery(partition: Partition): Promise<RecoveryReport>;
   /**
-   * The way out of that, for one partition: gives the store back what is still known here, or goes on from what it has.
-   * Appends a fact that says which, and what was lost. Followers of this process are told to begin again.
+   * The way out of that, for one partition: gives the store back what is still known here, or goes on from
+   * what it has. Appends a fact that says which, and what was lost. Followers of this process are told to
+   * begin again.
    */
   recover(partition: Partition, step: RecoveryStep, cause: Cause): Promise<Recovered>;
   stats(): Readonly<Record<Partition, PartitionStats>>;

@@ -45,7 +45,7 @@ export interface Recorded<F extends Fact = Fact> {
   readonly sealed?: Readonly<Record<string, SealedSecret>>;
 }
 
-/** AES-256-GCM ciphertext, base64. Its data key lies in the vault under `keyId`. */
+/** AES-256-GCM ciphertext, base64. Its data key is in the vault under `keyId`. */
 export interface SealedSecret {
   readonly keyId: string;
   readonly nonce: string;

@@ -42,7 +42,10 @@ export interface Terms {
   readonly deadline?: Deadline;
 }
 
-/** Other processes may win this often before the caller is told. Inside a process a stream has one writer at a time. */
+/**
+ * Other processes may win this often before the caller gets the conflict. Inside a process a stream has one
+ * writer at a time.
+ */
 const maxAttempts = 12;
 const retry = { baseMs: 2, maxMs: 100 };
 
@@ -51,8 +54,8 @@ const caches = new WeakMap<EventLog, FoldCache>();
 
 /**
  * Load, decide, append; again from the start when another writer was first.
- * @throws CodedError what `decide` refuses with; `unavailable` when the stream holds a fact this version does not know;
- * `conflict` when others were always faster; what `append` throws.
+ * @throws CodedError what `decide` refuses with; `unavailable` when the stream holds a fact this version does
+ *   not know; `conflict` when others were always faster; what `append` throws.
  */
 export async function execute<S, C, F extends Fact>(
   log: EventLog,
@@ -85,9 +88,9 @@ type Outcomes<T extends readonly unknown[]> = {
 };
 
 /**
- * Several commands to several streams of one partition in one append: all or none. A step that changes nothing still
- * guards: the append fails when its stream has moved on, so that what was decided together was true together.
- * A stream may appear once.
+ * Several commands to several streams of one partition in one append: all or none. A step that changes
+ * nothing still guards: the append fails when its stream has moved on, so that what was decided together was
+ * true together. A stream may appear once.
  */
 export async function transact<const T extends readonly AnyStep[]>(
   log: EventLog,

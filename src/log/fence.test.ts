@@ -97,7 +97,7 @@ describe('a fenced partition', () => {
   it('stays closed where the copy was abandoned, and where a later version closed it', async () => {
     const log = await handle();
     await fence(log, copyAbandoned('c1'));
-    await expect(add(log, 'a-1', 0)).rejects.toThrow(/was given up/);
+    await expect(add(log, 'a-1', 0)).rejects.toThrow(/was taken back/);
     await fence(log, { type: 'log.buried', data: {} }, 1);
     await expect(add(log, 'a-1', 0)).rejects.toThrow(/does not know: log.buried/);
   });

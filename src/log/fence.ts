@@ -2,13 +2,14 @@ import { CodedError } from '../base/errors.ts';
 import type { Fact, Partition, Recorded, StreamName } from './event.ts';
 
 /**
- * A log that moves to another store is fenced: the last fact of each partition says so, and whoever folds it appends
- * nothing more. A process that did not know finds its slot taken, folds the fence, and refuses as well. Reading goes on.
+ * A log that moves to another store is fenced: the last fact of each partition says so, and whoever folds it
+ * appends nothing more. A process that did not know finds its slot taken, folds the fence, and refuses as
+ * well. Reading goes on.
  *
  * The fence is copied with all else; on the new store `log.migrated` follows it, and opens the log there.
  */
 export interface Fence {
-  /** `moved`: here the log ended; `abandoned`: what lies here was never whole; `unknown` to this version. */
+  /** `moved`: here the log ended; `abandoned`: what is here was never whole; `unknown` to this version. */
   readonly status: 'moved' | 'abandoned' | 'unknown';
   /** Id of the copy it was made for. */
   readonly copy: string;
@@ -22,7 +23,7 @@ export const fenceStream = (partition: Partition): StreamName => `fence-${partit
 /** `to` is shown to people: the place of the new store. */
 export const fenced = (copy: string, to: string): Fact => ({ type: 'log.fenced', data: { copy, to } });
 
-/** Decides: the log is here now. Answers which log it continues, and what its heads were. */
+/** Decides: the log is here now. Holds which log it continues, and what its heads were. */
 export const migrated = (copy: string, from: string, heads: readonly object[]): Fact => ({
   type: 'log.migrated',
   data: { copy, from, heads },
@@ -47,7 +48,7 @@ export function fenceAfter({ fact }: Recorded): Fence | undefined {
     case 'log.copy_abandoned':
       return fence(
         'abandoned',
-        'the copy of the log to this store was given up: point storage at the store it came from',
+        'the move of the log to this store was taken back: point storage at the store it came from',
       );
     default:
       return fence('unknown', `the log was closed by a fact that this version does not know: ${fact.type}`);

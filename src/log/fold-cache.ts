@@ -5,7 +5,10 @@ export interface FoldedStream<S> {
   readonly revision: Revision;
 }
 
-/** The last used folded states by decider and stream; the one unused longest makes room. States are never changed. */
+/**
+ * The last used folded states by decider and stream; the one unused longest makes room. States are never
+ * changed.
+ */
 export class FoldCache {
   readonly #maxEntries: number;
   readonly #entries = new Map<string, FoldedStream<unknown>>();
@@ -22,7 +25,7 @@ export class FoldCache {
     if (found === undefined) return undefined;
     this.#entries.delete(key);
     this.#entries.set(key, found);
-    // What lies under a decider's number was folded by that decider.
+    // What is under a decider's number was folded by that decider.
     return found as FoldedStream<S>;
   }
 

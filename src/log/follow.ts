@@ -18,8 +18,9 @@ export interface FollowOptions {
 }
 
 /**
- * History, page by page from the store, until the reader stands at the newest folded event; from there on each batch
- * as it is folded. A reader a million events behind holds one page. The store being away only delays it.
+ * History, page by page from the store, until the reader stands at the newest folded event; from there on
+ * each batch as it is folded. A reader a million events behind holds one page. The store being away only
+ * delays it.
  */
 export function follow(options: FollowOptions, after: Position, id?: string): Observable<Followed> {
   return new Observable<Followed>((subscriber) => {

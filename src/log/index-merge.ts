@@ -5,9 +5,9 @@ import type { IndexEntry, IndexRun } from './index-run.ts';
 const slice = 2_048;
 
 /**
- * Which of the runs, oldest first, are written anew together with `added` newer entries: from the newest on, each that
- * is not larger than all that goes with it. So each is at least twice the next, there are few, and an entry is
- * written some twenty times among a million, not at every snapshot.
+ * Which of the runs, oldest first, are rewritten together with `added` newer entries: from the newest on,
+ * each that is not larger than all that goes with it. So each is at least twice the next, there are few, and
+ * an entry is written some twenty times among a million, not at every snapshot.
  */
 export function runsToMerge(runs: readonly IndexRun[], added: number): readonly IndexRun[] {
   let from = runs.length;
@@ -66,7 +66,10 @@ function least(cursors: readonly Cursor[]): IndexEntry | undefined {
   return found;
 }
 
-/** Sources for `merged` of entries in any order, each name once: sorted in slices, with a turn of the loop between. */
+/**
+ * Sources for `merged` of entries in any order, each name once: sorted in slices, with a turn of the loop
+ * between.
+ */
 export async function sortedSlices(
   entries: readonly IndexEntry[],
 ): Promise<AsyncIterable<readonly IndexEntry[]>[]> {

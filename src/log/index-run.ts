@@ -34,8 +34,8 @@ const directoryShape = z.strictObject({
 type Directory = z.infer<typeof directoryShape>;
 
 /**
- * Indexes of streams in the store, sorted by name, cut into parts; never changed. In memory are only the first name of
- * each part and a filter of the names.
+ * Indexes of streams in the store, sorted by name, cut into parts; never changed. In memory are only the
+ * first name of each part and a filter of the names.
  */
 export class IndexRun {
   readonly ref: RunRef;
@@ -70,7 +70,7 @@ export class IndexRun {
     }
   }
 
-  /** Reads all of it. Answers its bytes. @throws CodedError `damaged` */
+  /** Reads all of it. Returns its bytes. @throws CodedError `damaged` */
   async check(): Promise<number> {
     let bytes = this.#filter.bytes.length;
     for (let at = 0; at < this.#parts.length; at++) {
@@ -117,8 +117,8 @@ export async function openRun(blobs: BlobStore, folder: string, ref: RunRef): Pr
 }
 
 /**
- * Writes a run. `sorted` by name, each once; `atMost` so many. Its directory is written last.
- * A turn of the loop lies between parts, however many there are.
+ * Writes a run. `sorted` by name, each once; `atMost` is their number at most. Its directory is written last.
+ * A turn of the loop is between parts, however many there are.
  */
 export async function writeRun(
   blobs: BlobStore,

@@ -29,8 +29,8 @@ export class IndexRuns {
   }
 
   /**
-   * Stores what changed as a run of its own, together with runs that are not larger. Answers all runs that count now.
-   * `id` begins with the slot and is nobody else's.
+   * Stores what changed as a run of its own, together with runs that are not larger. Returns all runs that
+   * count now. `id` begins with the slot and is nobody else's.
    * @throws CodedError `damaged` when one of those cannot be read.
    */
   async write({ changed, runs }: Unsettled, id: string): Promise<readonly IndexRun[]> {
@@ -42,7 +42,10 @@ export class IndexRuns {
     return [...runs.slice(0, runs.length - old.length), run];
   }
 
-  /** Deletes what nobody needs: runs that began before the older kept snapshot and are neither its nor the newer's. */
+  /**
+   * Deletes what nobody needs: runs that began before the older kept snapshot and are neither its nor the
+   * newer's.
+   */
   async prune(needed: readonly RunRef[], before: string): Promise<void> {
     const kept = new Set(needed.map((one) => one.id));
     const idOf = (key: string): string => key.slice(this.#folder.length).split('/')[0] ?? '';
@@ -54,7 +57,7 @@ export class IndexRuns {
     for (const key of keys.filter((one) => !isDirectory(one))) await this.#blobs.remove(key);
   }
 
-  /** Reads all there is of them. Answers their bytes. @throws CodedError `damaged` */
+  /** Reads all there is of them. Returns their bytes. @throws CodedError `damaged` */
   async check(refs: readonly RunRef[]): Promise<number> {
     let bytes = 0;
     for (const ref of refs) bytes += await (await openRun(this.#blobs, this.#folder, ref)).check();

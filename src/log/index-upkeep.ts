@@ -7,11 +7,14 @@ import { SegmentedStreams } from './segmented-streams.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 
-/** Streams in memory from which on it is looked for a snapshot that another process took, and how many more until again. */
+/**
+ * Streams in memory from which on it is looked for a snapshot that another process took, and how many more
+ * until again.
+ */
 const many = 16_384;
 const more = 4_096;
 
-/** Keeps the index of a fold's streams small, and mends it. */
+/** Keeps the index of a fold's streams small, and repairs it. */
 export class IndexUpkeep {
   readonly #driver: SlotDriver;
   readonly #snapshots: SnapshotStore;
@@ -33,7 +36,7 @@ export class IndexUpkeep {
     this.#decode = parts.decode;
   }
 
-  /** From here on the fold mends its index by itself. */
+  /** From here on the fold repairs its index by itself. */
   attach(fold: PartitionFold): void {
     const { streams } = fold;
     if (!(streams instanceof SegmentedStreams)) return;
@@ -53,7 +56,7 @@ export class IndexUpkeep {
       .then(
         () => undefined,
         (e: unknown) => {
-          this.#sink.debug('no snapshot could be looked for', { reason: messageOf(e) });
+          this.#sink.debug('the search for a snapshot failed', { reason: messageOf(e) });
         },
       )
       .finally(() => {

@@ -4,7 +4,10 @@ import type { Partition } from './event.ts';
 import type { Manifest } from './manifest.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
-/** Whether the store holds the batch at which a snapshot was taken. Otherwise a store that was put back to an earlier state would be written with a gap. */
+/**
+ * Whether the store holds the batch at which a snapshot was taken. Otherwise a store that was put back to an
+ * earlier state would be written with a gap.
+ */
 export async function joins(driver: SlotDriver, manifest: Manifest): Promise<boolean> {
   for await (const { slot, batch } of driver.read(manifest.partition as Partition, manifest.slot)) {
     if (slot !== manifest.slot) return false;

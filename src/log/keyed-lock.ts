@@ -2,7 +2,10 @@
 export class KeyedLock {
   readonly #tails = new Map<string, Promise<void>>();
 
-  /** Runs `act` while holding all keys. Keys are taken in sorted order, so that two holders never wait for each other. */
+  /**
+   * Runs `act` while holding all keys. Keys are taken in sorted order, so that two holders never wait for
+   * each other.
+   */
   async hold<T>(keys: readonly string[], act: () => Promise<T>): Promise<T> {
     const releases: (() => void)[] = [];
     try {

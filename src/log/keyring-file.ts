@@ -20,8 +20,9 @@ const fileShape = z.strictObject({
 });
 
 /**
- * Opens the keyring file, and makes it (0600) when there is none. Its directory must exist. Whoever loses this file
- * loses every secret on the log. It is read again when it was changed, so that a new key is known without a restart.
+ * Opens the keyring file, and makes it (0600) when there is none. Its directory must exist. Whoever loses
+ * this file loses every secret on the log. It is read again when it was changed, so that a new key is known
+ * without a restart.
  * @throws CodedError `misconfigured` when others can read it or it is not a keyring.
  */
 export function openKeyring(path: string, world: Pick<World, 'randomBytes'> = realWorld): Promise<Keyring> {
@@ -129,7 +130,8 @@ function createKeys(path: string, world: Pick<World, 'randomBytes'>): KeyEncrypt
 }
 
 /**
- * Changes the keys of a keyring file: whoever reads it sees the old ones or the new. One at a time, by a lock file.
+ * Changes the keys of a keyring file: whoever reads it sees the old ones or the new. One at a time, by a lock
+ * file.
  * @throws CodedError `not_found` without a file; `conflict` when another process changes it.
  */
 export function changeKeyringFile(

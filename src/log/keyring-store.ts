@@ -14,9 +14,10 @@ export const isStoreKey = (name: string): boolean => name.startsWith(prefix);
 export type StoreKeyPlaces = Pick<SlotDriver, 'meta' | 'vault'>;
 
 /**
- * A keyring that lies in the store itself, for a store that several machines share when nothing better is configured.
- * It keeps secrets out of copies of the log alone; **whoever reads the whole store opens all of them**.
- * Each key is a blob of its own, so that two auth servers that start at once make two keys and both know both.
+ * A keyring that is in the store itself, for a store that several machines share when nothing better is
+ * configured. It keeps secrets out of copies of the log alone; **whoever reads the whole store opens all of
+ * them**. Each key is a blob of its own, so that two auth servers that start at once make two keys and both
+ * know both.
  */
 export const openStoreKeyring = (
   places: StoreKeyPlaces,
@@ -43,7 +44,7 @@ export const hasStoreKeyring = async (places: StoreKeyPlaces): Promise<boolean> 
 export const storeKeyIds = async (places: StoreKeyPlaces): Promise<string[]> =>
   (await placedKeys(places)).flatMap(({ name }) => nameShape.exec(name)?.[2] ?? []);
 
-/** Adds a key that is the newest from then on. Answers its id. */
+/** Adds a key that is the newest from then on. Returns its id. */
 export async function addStoreKey(
   places: StoreKeyPlaces,
   world: Pick<World, 'randomBytes'> = realWorld,
@@ -56,7 +57,7 @@ export async function addStoreKey(
   return id;
 }
 
-/** Removes the keys for which `gone` holds, wherever they are. Answers their ids. */
+/** Removes the keys for which `gone` holds, wherever they are. Returns their ids. */
 export async function removeStoreKeys(
   places: StoreKeyPlaces,
   gone: (id: string) => boolean,

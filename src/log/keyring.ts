@@ -4,8 +4,8 @@ import { realWorld, type World } from '../base/world.ts';
 import { ringForm, wrappedUnder } from './wrapped-key.ts';
 
 /**
- * Holds the key-encryption keys, outside the store. Small, so that a shared key file or a key service can take its
- * place. `context` names the data key; what was wrapped for one name does not unwrap for another.
+ * Holds the key-encryption keys, outside the store. Small, so that a shared key file or a key service can
+ * take its place. `context` names the data key; what was wrapped for one name does not unwrap for another.
  */
 export interface Keyring {
   /**
@@ -15,16 +15,16 @@ export interface Keyring {
    */
   wrap(dataKey: Uint8Array, context: string): Promise<Uint8Array>;
   /**
-   * @throws CodedError `unavailable` when this keyring lacks the key it was wrapped under, or that key is out of reach;
-   * `damaged` when the bytes are not what was wrapped.
+   * @throws CodedError `unavailable` when this keyring lacks the key it was wrapped under, or that key is out
+   *   of reach; `damaged` when the bytes are not what was wrapped.
    */
   unwrap(wrapped: Uint8Array, context: string): Promise<Uint8Array>;
   /**
-   * The name (as `wrappedUnder` gives it) of the key that `wrap` takes. Looked up anew, since an operator may have
-   * changed it beside this process.
+   * The name (as `wrappedUnder` gives it) of the key that `wrap` takes. Looked up each time, since an
+   * operator may have changed it beside this process.
    */
   newest(): Promise<string>;
-  /** Whether what was wrapped under this key can be unwrapped here. Looked up anew when it is not known. */
+  /** Whether what was wrapped under this key can be unwrapped here. Looked up again when it is not known. */
   holds(keyName: string): Promise<boolean>;
 }
 
@@ -113,8 +113,8 @@ function unwrapWith({ key }: KeyEncryptionKey, wrapped: Buffer, context: string)
 }
 
 /**
- * Wraps under the first; unwraps with whichever holds the key. For the time between two keyrings, until the vault is
- * rewrapped.
+ * Wraps under the first; unwraps with whichever holds the key. For the time between two keyrings, until the
+ * vault is rewrapped.
  */
 export function keyringChain(first: Keyring, ...others: readonly Keyring[]): Keyring {
   if (others.length === 0) return first;

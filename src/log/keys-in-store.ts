@@ -19,7 +19,7 @@ export async function refuseStoreKeys(places: StoreKeyPlaces, what: string): Pro
   if (used.length > 0)
     throw new CodedError(
       'bad_request',
-      `secrets lie under keys that lie in the store itself (${used.join(', ')}): ${what} alone would open every secret of the cluster. ` +
+      `secrets are sealed under keys that are in the store itself (${used.join(', ')}): ${what} alone would open every secret of the cluster. ` +
         'Set storage.key_file or storage.kms_key_id and run tctl log rekey first; or accept it with --with-store-keys',
     );
 }

@@ -2,6 +2,7 @@ import type { Instant } from '../base/time.ts';
 import { isCoded } from '../base/errors.ts';
 import type { ClusterLog, EventLog, PartitionContents, PartitionStats } from './event-log.ts';
 import { type Partition, partitions, type Position } from './event.ts';
+import { type Outlook, outlookOf } from './growth.ts';
 import { readLogKeys } from './log-key.ts';
 import { logTrouble } from './log-trouble.ts';
 import { compactionStream } from './partition-fold.ts';
@@ -17,6 +18,8 @@ export interface LogInfo {
   /** The keys that sign heads, the one in use last. */
   readonly keys: readonly LogKey[];
   readonly partitions: readonly PartitionInfo[];
+  /** How long the store has room at this pace. */
+  readonly outlook: Outlook;
 }
 
 export interface PartitionInfo extends PartitionContents {
@@ -26,7 +29,10 @@ export interface PartitionInfo extends PartitionContents {
   readonly streams: number;
   /** The first slot that has a MAC. */
   readonly authenticFrom?: number;
-  /** Of this process: who follows the partition, and how many events the slowest is behind; what waits to be stored. */
+  /**
+   * Of this process: who follows the partition, and how many events the slowest is behind; what waits to be
+   * stored.
+   */
   readonly followers: number;
   readonly lag: number;
   readonly waitingAppends: number;
@@ -44,13 +50,19 @@ export interface PartitionInfo extends PartitionContents {
   readonly wentBack?: string;
 }
 
-/** Looks at the store where this process does not know. Of a log that cannot be read to its end: what precedes. */
+/**
+ * Looks at the store where this process does not know. Of a log that cannot be read to its end: what
+ * precedes.
+ */
 export async function logInfo(log: ClusterLog): Promise<LogInfo> {
   const infos: PartitionInfo[] = [];
   for (const partition of partitions) infos.push(await partitionInfo(log, partition));
   const keys = await unlessWentBack(log, 'state', () => readLogKeys(asKnown(log.state)));
+  const store = log.store();
+  const kept = infos.filter(({ partition }) => partition !== 'presence').map(({ growth }) => growth);
   return {
-    store: log.store(),
+    store,
+    outlook: outlookOf(store.room ?? { status: 'not known' }, kept),
     trouble: logTrouble(log),
     keys: keys ?? [],
     partitions: infos,

@@ -48,7 +48,8 @@ export interface HeadSigner {
 
 /**
  * The key of the log; made when there is none. Of several processes that start at once one makes it.
- * @throws CodedError `unavailable` when the stream holds a fact this version does not know; what `append`, `unseal` throw.
+ * @throws CodedError `unavailable` when the stream holds a fact this version does not know; what `append`,
+ *   `unseal` throw.
  */
 export async function openHeadSigner(state: EventLog, cause: Cause): Promise<HeadSigner> {
   const found = await newestKey(state);

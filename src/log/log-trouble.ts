@@ -1,11 +1,23 @@
 import type { ClusterLog } from './event-log.ts';
 
+type Log = Pick<ClusterLog, 'stats' | 'store'>;
+
 /** Why the log takes nothing new, or soon will not, in words for operators. */
-export function logTrouble(log: Pick<ClusterLog, 'stats' | 'store'>): string | undefined {
+export const logTrouble = (log: Log): string | undefined => refusesWrites(log) ?? storeWorry(log);
+
+/** Why the log takes nothing new now. */
+export function refusesWrites(log: Log): string | undefined {
   const stats = Object.entries(log.stats());
   for (const [partition, { damage }] of stats)
     if (damage !== undefined) return `the ${partition} log is damaged: ${damage}`;
   for (const [, { wentBack }] of stats) if (wentBack !== undefined) return wentBack;
   for (const [, { fence }] of stats) if (fence !== undefined) return fence.reason;
-  return log.store().trouble;
+  const { writes, trouble } = log.store();
+  return writes === 'refused' ? (trouble ?? 'the store takes no writes') : undefined;
+}
+
+/** What of the store ought to be repaired, while it takes writes. */
+export function storeWorry(log: Pick<Log, 'store'>): string | undefined {
+  const { writes, trouble } = log.store();
+  return writes === 'refused' ? undefined : trouble;
 }

@@ -3,7 +3,10 @@ import type { EventLog } from './event-log.ts';
 import type { Partition } from './event.ts';
 import { recoveryStream } from './recovery-stream.ts';
 
-/** Slots `after < slot <= upTo` once held what a recovery has settled since; some of it may have been given back. */
+/**
+ * Slots `after < slot <= upTo` once held what a recovery has settled since; some of it may have been given
+ * back.
+ */
 export interface LostBranch {
   readonly after: number;
   readonly upTo: number;

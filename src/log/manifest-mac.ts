@@ -3,8 +3,8 @@ import type { Manifest } from './manifest.ts';
 
 /*
  * A manifest that has a MAC is the same JSON with one more field at its end, over the text without it:
- * `{"version":1,…,"mac":"<64 hexadecimal digits>"}`. Partition and slot are in it, and the digest of all that belongs to
- * the snapshot.
+ * `{"version":1,…,"mac":"<64 hexadecimal digits>"}`. Partition and slot are in it, and the digest of all that
+ * belongs to the snapshot.
  */
 
 export interface ManifestText {
@@ -38,4 +38,4 @@ export const macFaultOf = (
 ): string | undefined =>
   mac !== undefined && authenticity.holds('snapshot', Buffer.from(manifest), mac)
     ? undefined
-    : 'it does not have its MAC: somebody wrote it who does not hold the keyring';
+    : 'it does not have its MAC: somebody who does not hold the keyring wrote it';

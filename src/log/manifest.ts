@@ -57,7 +57,7 @@ function isIndex(value: unknown): value is Index {
 
 /** All streams are in it. The release before reads only these, and passes over others. */
 const whole = z.strictObject({ version: z.literal(1), ...common, streams: indexes });
-/** For `audit`, whose beginning is never trimmed: the index of its streams lies in runs. */
+/** For `audit`, whose beginning is never trimmed: the index of its streams is in runs. */
 const segmented = z.strictObject({
   version: z.literal(2),
   ...common,
@@ -110,7 +110,7 @@ export const segmentedManifest = (
   runs,
 });
 
-/** The fold that a snapshot holds, all but what lies in runs. */
+/** The fold that a snapshot holds, all but what is in runs. */
 export function foldOf(manifest: Manifest): PartitionFold {
   const fold = new PartitionFold(manifest.partition as Partition);
   fold.slot = manifest.slot;

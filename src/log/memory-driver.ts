@@ -1,6 +1,6 @@
 import { Observable, Subject } from 'rxjs';
 import { CodedError } from '../base/errors.ts';
-import { noHash, ownHash } from './batch.ts';
+import { noHash, ownHash } from './own-hash.ts';
 import type { Partition } from './event.ts';
 import {
   type Appended,
@@ -119,7 +119,13 @@ export function memoryDriver(store: MemoryStore = memoryStore()): SlotDriver {
     vault: memoryBlobs(store, 'vault', open),
     snapshots: memoryBlobs(store, 'snapshots', open),
     meta: memoryBlobs(store, 'meta', open),
-    report: () => ({ type: 'memory', place: 'this process', trouble: undefined, figures: {} }),
+    report: () => ({
+      type: 'memory',
+      place: 'this process',
+      writes: 'taken',
+      trouble: undefined,
+      figures: {},
+    }),
     close: () => {
       closed = true;
       return Promise.resolve();
@@ -140,7 +146,10 @@ function boundsOf(store: MemoryStore, partition: Partition): { floor: number; he
   return { floor, head };
 }
 
-/** Whether the store still holds the batch at `place`; what lies below the floor cannot be told, and counts as held. */
+/**
+ * Whether the store still holds the batch at `place`; what is below the floor is not known, and counts as
+ * held.
+ */
 function holds(store: MemoryStore, partition: Partition, { slot, hash }: Place): boolean {
   if (slot < boundsOf(store, partition).floor) return true;
   const batch = slotsOf(store, partition).get(slot);

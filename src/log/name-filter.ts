@@ -14,7 +14,10 @@ export function probeOf(name: string): Probe {
   return { start: digest.readUInt32BE(0), step: digest.readUInt32BE(4) };
 }
 
-/** Says of a name that it was surely not added; one in two thousand others it lets through. Two bytes for each name. */
+/**
+ * Says of a name that it was surely not added; one in two thousand others it lets through. Two bytes for each
+ * name.
+ */
 export class NameFilter {
   readonly bytes: Uint8Array;
 

@@ -1,6 +1,7 @@
 import { CodedError, isCoded } from '../base/errors.ts';
 import type { Authenticity } from './authenticity.ts';
-import { type Batch, hashBytes, linkOf, macFault } from './batch.ts';
+import { type Batch, linkOf, macFault } from './batch.ts';
+import { hashBytes } from './own-hash.ts';
 import type { Partition } from './event.ts';
 import { keepOver } from './keep-over.ts';
 import type { SlotDriver } from './slot-driver.ts';
@@ -13,9 +14,10 @@ const heldChunks = 8;
 export const oldSlotsFolder = (partition: Partition): string => `${partition}-old-slots/`;
 
 /**
- * Vouches for single batches from before the first that has a MAC. That one's vouches for all of them, by the chain; but
- * to follow the chain for each that is read would be to read all of them. So this is done once, and their hashes are kept
- * beside the snapshots, under a MAC. Whoever finds them gone, or not sound, makes them anew.
+ * Vouches for single batches from before the first that has a MAC. That one's vouches for all of them, by the
+ * chain; but to follow the chain for each that is read would be to read all of them. So this is done once,
+ * and their hashes are kept beside the snapshots, under a MAC. Whoever finds them gone, or not sound, makes
+ * them again.
  */
 export class OldSlots {
   readonly #options: {
@@ -73,7 +75,7 @@ export class OldSlots {
     return chunk;
   }
 
-  /** Made anew, once: all of the log is read for it. */
+  /** Made again, once: all of the log is read for it. */
   async #again(from: number, at: number): Promise<Buffer | undefined> {
     if (this.#madeFrom === from) return undefined;
     try {
@@ -91,7 +93,10 @@ export class OldSlots {
     return this.#chunks.get(at) ?? this.#find(at);
   }
 
-  /** Follows the chain to the first slot that has a MAC, and keeps what it found once that one has vouched for it. */
+  /**
+   * Follows the chain to the first slot that has a MAC, and keeps what it found once that one has vouched for
+   * it.
+   */
   async #make(from: number): Promise<void> {
     const { driver, partition, authenticity } = this.#options;
     const chunks = new Map<number, Buffer>();

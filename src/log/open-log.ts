@@ -2,7 +2,7 @@ import type { LogSink } from '../base/log-sink.ts';
 import { CodedError } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
 import { type Authenticity, makeAuthenticity, readAuthenticity } from './authenticity.ts';
-import { refuseUnfinished } from './copy-mark.ts';
+import { refuseUnfinished, UnfinishedCopy } from './copy-mark.ts';
 import type { ClusterLog } from './event-log.ts';
 import { type Partition, partitions } from './event.ts';
 import { type Keyring, noKeyring } from './keyring.ts';
@@ -20,7 +20,10 @@ export interface LogOptions {
   /** Host id of this process, written into every batch. */
   readonly writer: string;
   readonly sink: LogSink;
-  /** Followers look for new slots so often even without a hint. Default: what the driver says, else 250. */
+  /**
+   * Followers look for new slots at this interval even without a hint. Default: what the driver says, else
+   * 250.
+   */
   readonly pollMs?: number;
   /** How long an append whose answer was lost is asked after. Default 30,000. */
   readonly settleMs?: number;
@@ -29,31 +32,50 @@ export interface LogOptions {
   readonly maxWaitingBytes?: number;
   /** Stored bytes of decoded batches held per partition. Default 4 MiB. */
   readonly recentBytes?: number;
-  /** What the store is known to have held: if it does not hold it any more, the log opens as one that went back. */
+  /**
+   * What the store is known to have held: if it does not hold it any more, the log opens as one that went
+   * back.
+   */
   readonly known?: Partial<Readonly<Record<Partition, KnownPlace>>>;
-  /** What makes and checks MACs, where the vault of this store may not have it yet. Default: by the keyring. */
+  /**
+   * What makes and checks MACs, where the vault of this store may not have it yet. Default: by the keyring.
+   */
   readonly authenticity?: Authenticity | undefined;
   /** Open the log also while it is being copied into this store. For those who copy. */
   readonly unfinished?: boolean;
+  /** `reading`: opens a copy as well, which is not to live. Default: `living`. */
+  readonly use?: 'living' | 'reading';
 }
 
 /**
- * Opens the log on a store: from the newest snapshot, then what came after. A damaged partition opens too: it serves
- * what precedes the damage and refuses to write. With `noKeyring` MACs are not checked.
- * @throws CodedError `misconfigured` when a newer version wrote it, or the key of its MACs is not in the vault;
- * `unavailable` when the keyring does not open that key, the store cannot be read, or the log in it is not whole; the driver is closed then.
+ * Opens the log on a store: from the newest snapshot, then what came after. A damaged partition opens too: it
+ * serves what precedes the damage and refuses to write. With `noKeyring` MACs are not checked.
+ * @throws CodedError `misconfigured` when a newer version wrote it, or the key of its MACs is not in the
+ *   vault; `unavailable` when the keyring does not open that key, the store cannot be read, or the log in it
+ *   is not whole; the driver is closed then.
  */
 export async function openLog(options: LogOptions): Promise<ClusterLog> {
   let logs: Record<Partition, PartitionLog>;
   try {
     logs = makeLogs({ ...options, authenticity: options.authenticity ?? (await authenticityIn(options)) });
     await Promise.all(partitions.map((name) => logs[name].open()));
-    if (options.unfinished !== true) await refuseUnfinished(options.driver);
+    if (options.unfinished !== true) {
+      await refuseUnfinished(options.driver, options.use);
+      refuseAbandoned(logs);
+    }
   } catch (e) {
     await options.driver.close();
     throw e;
   }
   return clusterLog(logs, options.driver);
+}
+
+/** @throws UnfinishedCopy for a store from which a move was taken back: the log goes on elsewhere. */
+function refuseAbandoned(logs: Readonly<Record<Partition, PartitionLog>>): void {
+  for (const partition of partitions) {
+    const { fence } = logs[partition].stats();
+    if (fence?.status === 'abandoned') throw new UnfinishedCopy(fence.reason);
+  }
 }
 
 /** @throws CodedError `misconfigured` when its batches have MACs and the key is gone. */
@@ -62,6 +84,7 @@ async function authenticityIn({
   keyring,
   world,
   known,
+  use,
 }: LogOptions): Promise<Authenticity | undefined> {
   if (keyring === noKeyring) return undefined;
   const { vault } = driver;
@@ -71,7 +94,7 @@ async function authenticityIn({
     return found;
   }
   // It may have not come yet.
-  await refuseUnfinished(driver);
+  await refuseUnfinished(driver, use);
   for (const partition of partitions)
     if (known?.[partition]?.authentic === true || (await newestHasMac(driver, partition)))
       throw new CodedError(
@@ -82,7 +105,8 @@ async function authenticityIn({
 }
 
 /**
- * Whoever may write to the store may plant a key of the store's own beside the keyring, and under it another key for MACs.
+ * Whoever may write to the store may plant a key of the store's own beside the keyring, and under it another
+ * key for MACs.
  * @throws CodedError `misconfigured`
  */
 function refuseOtherKey({ keyId }: Authenticity, known: LogOptions['known']): void {

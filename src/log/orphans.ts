@@ -9,8 +9,8 @@ import type { BlobStore } from './slot-driver.ts';
 const settledAfterMs = 24 * hour;
 
 /**
- * Data keys that no event refers to and that are older than a day: left behind by an auth server that died between
- * sealing and appending. They open nothing. Reads the whole log.
+ * Data keys that no event refers to and that are older than a day: left behind by an auth server that died
+ * between sealing and appending. They open nothing. Reads the whole log.
  * @throws CodedError `unavailable` when the log is not there whole: then nobody can say what is referred to.
  */
 export async function findOrphans(vault: BlobStore, log: ClusterLog, now: Instant): Promise<string[]> {
@@ -19,11 +19,11 @@ export async function findOrphans(vault: BlobStore, log: ClusterLog, now: Instan
   for (const partition of partitions) {
     const { damage } = log.stats()[partition];
     if (damage !== undefined)
-      throw new CodedError('unavailable', `the ${partition} log is damaged: orphans cannot be told`);
+      throw new CodedError('unavailable', `the ${partition} log is damaged: orphans cannot be determined`);
     const first = await log[partition].positionBefore('1970-01-01T00:00:00.000Z');
     // Views that came from a snapshot still refer to what was trimmed.
     if (partition === 'state' && first > 0)
-      throw new CodedError('unavailable', 'the state log was trimmed: orphans cannot be told');
+      throw new CodedError('unavailable', 'the state log was trimmed: orphans cannot be determined');
     for await (const event of log[partition].history(first))
       for (const { keyId } of Object.values(event.sealed ?? {})) left.delete(keyId);
   }

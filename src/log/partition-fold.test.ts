@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { realWorld } from '../base/world.ts';
-import { type Batch, noHash } from './batch.ts';
+import { type Batch } from './batch.ts';
+import { noHash } from './own-hash.ts';
 import type { Recorded, StreamName } from './event.ts';
 import { PartitionFold } from './partition-fold.ts';
 import { uuidV7 } from './uuid-v7.ts';

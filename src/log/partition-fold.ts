@@ -1,5 +1,6 @@
 import { CodedError } from '../base/errors.ts';
-import { type Batch, noHash } from './batch.ts';
+import { type Batch } from './batch.ts';
+import { noHash } from './own-hash.ts';
 import type { Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import { type Fence, fenceAfter, fenceStream } from './fence.ts';
 import { SegmentedStreams } from './segmented-streams.ts';
@@ -15,11 +16,16 @@ export interface Signpost {
 /** The stream whose facts fence those who compact the partition: who appended the last one may go on. */
 export const compactionStream = (partition: Partition): StreamName => `compaction-${partition}`;
 
-/** Signposts stand so many slots apart, or a power of two times as many where there would be too many of them. */
+/**
+ * Signposts stand this many slots apart, or a power of two times as many where there would be too many of
+ * them.
+ */
 const signpostEvery = 64;
 const maxSignposts = 4_096;
 
-/** What must be known of a partition to write its next slot and to find events in it. Folded from its batches. */
+/**
+ * What must be known of a partition to write its next slot and to find events in it. Folded from its batches.
+ */
 export class PartitionFold {
   readonly partition: Partition;
   slot = 0;
@@ -32,7 +38,10 @@ export class PartitionFold {
   compactedAt: Position = 0;
   /** Set while the partition takes no appends. */
   fence: Fence | undefined;
-  /** The first slot that has a MAC: from there on each has one, and vouches for what precedes. Undefined: none has. */
+  /**
+   * The first slot that has a MAC: from there on each has one, and vouches for what precedes. Undefined: none
+   * has.
+   */
   authenticFrom: number | undefined;
   readonly streams: HeapStreams | SegmentedStreams;
   /** In order. */
@@ -48,7 +57,9 @@ export class PartitionFold {
     this.streams = partition === 'audit' ? new SegmentedStreams() : new HeapStreams();
   }
 
-  /** A fold that begins in the middle, just before `batch`. Good for checking what follows, not for writing. */
+  /**
+   * A fold that begins in the middle, just before `batch`. Good for checking what follows, not for writing.
+   */
   static before(batch: Batch): PartitionFold {
     const fold = new PartitionFold(batch.partition);
     fold.slot = batch.slot - 1;
@@ -63,7 +74,9 @@ export class PartitionFold {
     return this.streams.get(stream)?.revision ?? 0;
   }
 
-  /** Whether it is in memory how far the stream is. It stays there until this fold goes on to its next slot. */
+  /**
+   * Whether it is in memory how far the stream is. It stays there until this fold goes on to its next slot.
+   */
   knows(stream: StreamName): boolean {
     return this.streams.knows(stream, this.slot);
   }
@@ -165,4 +178,4 @@ export class PartitionFold {
 
 /** A batch without a MAC where each has one. */
 export const withoutMac = (from: number): string =>
-  `it has no MAC, and from slot ${from} on each batch has one: somebody wrote it who does not hold the keyring`;
+  `it has no MAC, and from slot ${from} on each batch has one: somebody who does not hold the keyring wrote it`;

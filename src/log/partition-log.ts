@@ -52,7 +52,9 @@ export interface PartitionLogOptions {
   readonly recentBytes: number;
   /** What the store is known to have held of this partition; see `ReaderOptions.known`. */
   readonly known?: KnownPlace | undefined;
-  /** What makes and checks MACs; without it none is checked, and nothing can be appended where there are any. */
+  /**
+   * What makes and checks MACs; without it none is checked, and nothing can be appended where there are any.
+   */
   readonly authenticity?: Authenticity | undefined;
 }
 
@@ -73,7 +75,8 @@ export class PartitionLog implements EventLog {
     const { driver, sink, authenticity } = options;
     this.#partition = partition;
     this.#options = options;
-    // Of a log that was not folded yet its newest batch tells: nothing without a MAC comes after one that has it.
+    // Of a log that was not folded yet its newest batch shows it: nothing without a MAC comes after one that
+    // has it.
     const isAuthentic = async () => this.#reader.isAuthentic || newestHasMac(driver, partition);
     const trust = authenticity && { authenticity, isAuthentic };
     this.#snapshots = new SnapshotStore(driver.snapshots, partition, sink, trust);
@@ -119,7 +122,7 @@ export class PartitionLog implements EventLog {
     if (facts.some((fact) => fact.secrets)) return this.#appendSealed(writes, cause, ids, deadline);
     const drafts = this.#draft(writes, cause, ids);
     deadline.begin();
-    return this.#appender.append(drafts, cause.at);
+    return this.#appender.append(drafts, cause.at, { deadline });
   }
 
   async appended(id: string, after: Position): Promise<Position | undefined> {
@@ -242,7 +245,7 @@ export class PartitionLog implements EventLog {
 
   /** See `ClusterLog.inspect`. */
   inspect(): Promise<PartitionContents> {
-    return contentsOf(this.#options.driver, this.#partition, this.#snapshots);
+    return contentsOf(this.#options, this.#partition, this.#snapshots);
   }
 
   /** See `ClusterLog.lookFor`. */

@@ -1,7 +1,8 @@
 import { type CodedError, isCoded } from '../base/errors.ts';
 import { silentLog } from '../base/log-sink.ts';
 import { BatchCheck } from './batch-check.ts';
-import { type Batch, isByOlderRelease, noHash, ownHash } from './batch.ts';
+import { type Batch, isByOlderRelease } from './batch.ts';
+import { noHash, ownHash } from './own-hash.ts';
 import type { Position, Recorded } from './event.ts';
 import { wasGivenUp } from './given-up.ts';
 import { PartitionFold } from './partition-fold.ts';
@@ -59,12 +60,17 @@ export class PartitionReader {
   get isAuthentic(): boolean {
     return this.#mustBeAuthentic || this.#fold.authenticFrom !== undefined;
   }
-  /** For how long, since it was opened, no batch came that a release without MACs has written. Milliseconds. */
+  /**
+   * For how long, since it was opened, no batch came that a release without MACs has written. Milliseconds.
+   */
   get withoutOlderReleaseMs(): number {
     return this.#options.world.monotonic() - this.#olderReleaseAt;
   }
 
-  /** Begins from the newest snapshot, when there is one, and reads what came after, as far as that can be read. */
+  /**
+   * Begins from the newest snapshot, when there is one, and reads what came after, as far as that can be
+   * read.
+   */
   async open(): Promise<void> {
     const restored = await this.#options.restore();
     if (restored) this.#fold = this.#begun(restored);
@@ -92,8 +98,8 @@ export class PartitionReader {
   }
 
   /**
-   * Reads the log beside what is served, which it replaces once a MAC vouches for it. Returns what stopped it.
-   * All of it is read each time: so not again before ten times as long has passed.
+   * Reads the log beside what is served, which it replaces once a MAC vouches for it. Returns what stopped
+   * it. All of it is read each time: so not again before ten times as long has passed.
    */
   async #readAside(): Promise<Condition | undefined> {
     const { world } = this.#options;
@@ -113,9 +119,10 @@ export class PartitionReader {
   }
 
   /**
-   * Resolves when every slot that was in the store at the time of the call is folded. Callers share a reading.
-   * @throws CodedError `damaged`, `unavailable` when the store cannot be read to its end, or is not the one that was
-   * folded: then nobody may decide by the fold.
+   * Resolves when every slot that was in the store at the time of the call is folded. Callers share a
+   * reading.
+   * @throws CodedError `damaged`, `unavailable` when the store cannot be read to its end, or is not the one
+   *   that was folded: then nobody may decide by the fold.
    */
   catchUp(): Promise<void> {
     if (this.#running === undefined) return this.#begin();
@@ -145,13 +152,16 @@ export class PartitionReader {
     this.#tell(batch);
   }
 
-  /** Forgets what lay in slots that were trimmed. */
+  /** Forgets what was in slots that were trimmed. */
   forgetBefore(slot: number): void {
     this.#fold.forgetBefore(slot);
     this.#recent.forgetBefore(slot);
   }
 
-  /** Gives up what was folded, and begins from what the store holds now. Followers are told to begin again as well. */
+  /**
+   * Gives up what was folded, and begins from what the store holds now. Followers are told to begin again as
+   * well.
+   */
   async beginAgain(): Promise<void> {
     this.#known = undefined;
     this.#mustBeAuthentic = false;
@@ -219,7 +229,8 @@ export class PartitionReader {
   }
 
   /**
-   * A batch that was folded before, as the store gives it now. What cannot be read is read again before that is believed.
+   * A batch that was folded before, as the store gives it now. What cannot be read is read again before that
+   * is believed.
    * @throws CodedError `damaged`; `unavailable` when a newer version wrote it.
    */
   async decode(stored: StoredSlot): Promise<Batch> {
@@ -314,7 +325,7 @@ export class PartitionReader {
     const { slot, authenticFrom } = this.#fold;
     if (!this.#mustBeAuthentic || slot === 0 || authenticFrom !== undefined) return undefined;
     const reason =
-      'no batch of it has a MAC, and this machine knows that each had one: somebody wrote the log anew who does not hold the keyring';
+      'no batch of it has a MAC, and this machine knows that each had one: somebody who does not hold the keyring rewrote the log';
     return damaged(this.#options.partition, slot, reason);
   }
 

@@ -1,8 +1,10 @@
 import type { Instant } from '../base/time.ts';
+import type { World } from '../base/world.ts';
 import type { Authenticity } from './authenticity.ts';
 import type { Appender } from './appender.ts';
 import type { PartitionContents, PartitionStats, SnapshotContents } from './event-log.ts';
 import type { Partition, Position } from './event.ts';
+import { growthOf } from './growth.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import { conditionText } from './reader-condition.ts';
 import type { SlotDriver } from './slot-driver.ts';
@@ -49,7 +51,7 @@ export function statsOf({
 
 /** See `ClusterLog.inspect`. */
 export async function contentsOf(
-  driver: SlotDriver,
+  { driver, world }: { readonly driver: SlotDriver; readonly world: World },
   partition: Partition,
   stored: SnapshotStore,
 ): Promise<PartitionContents> {
@@ -64,6 +66,7 @@ export async function contentsOf(
       fault: typeof found === 'string' ? found : undefined,
     });
   }
-  for await (const { slot } of driver.read(partition, 1)) return { firstSlot: slot, snapshots };
-  return { firstSlot: 0, snapshots };
+  const growth = await growthOf(driver, partition, world.now());
+  for await (const { slot } of driver.read(partition, 1)) return { firstSlot: slot, snapshots, growth };
+  return { firstSlot: 0, snapshots, growth };
 }

@@ -3,9 +3,9 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { Partition } from './event.ts';
 
 /**
- * Why a reader cannot go on. What it folded before is served; nothing is decided and nothing is written. Each look at
- * the store begins with the same question again, since damage may have been in the answer only, and a store may be
- * repaired beneath us.
+ * Why a reader cannot go on. What it folded before is served; nothing is decided and nothing is written. Each
+ * look at the store begins with the same question again, since damage may have been in the answer only, and a
+ * store may be repaired beneath us.
  */
 export type Condition =
   /** The first slot that cannot be read. */
@@ -47,11 +47,19 @@ export const damaged = (partition: Partition, slot: number, reason: string): Dam
   reason,
 });
 
-export const damageError = (damage: Damage): CodedError =>
-  new CodedError(codes[damage.status], conditionText(damage));
+/**
+ * What the store holds cannot be gone by. It has answered, though: waiting for it, or asking another server,
+ * brings nothing new.
+ */
+export class UnusableLog extends CodedError {
+  constructor(condition: Condition) {
+    super(codes[condition.status], conditionText(condition));
+  }
+}
 
-export const conditionError = (condition: Condition): CodedError =>
-  new CodedError(codes[condition.status], conditionText(condition));
+export const damageError = (damage: Damage): CodedError => new UnusableLog(damage);
+
+export const conditionError = (condition: Condition): CodedError => new UnusableLog(condition);
 
 const codes = { damaged: 'damaged', newer: 'unavailable', 'went back': 'unavailable' } as const;
 
@@ -89,8 +97,11 @@ export function tellCondition(
   if (before?.status === now.status && before.slot === now.slot) return;
   const { status, ...fields } = now;
   if (status === 'newer')
-    sink.error('the log was written by a newer version: what precedes is served, nothing is written', fields);
+    sink.error(
+      'the log holds what a newer version wrote: the events before it are served, nothing is written',
+      fields,
+    );
   else if (status === 'damaged')
-    sink.error('the log is damaged: what precedes is served, nothing is written', fields);
+    sink.error('the log is damaged: the events before the damage are served, nothing is written', fields);
   else sink.error('the store went back to an earlier state: nothing is decided or written', fields);
 }

@@ -26,7 +26,7 @@ export interface ReaderOptions {
 
 /** What is known, from elsewhere, of what a store held. */
 export interface KnownPlace extends Place {
-  /** Its batches had MACs there: if none has one now, it was written anew by somebody without the key. */
+  /** Its batches had MACs there: if none has one now, somebody without the key rewrote it. */
   readonly authentic?: boolean;
   /** Of the key that they were under, in hexadecimal; the vault may hold no other since. */
   readonly macKeyId?: string | undefined;
@@ -35,7 +35,7 @@ export interface KnownPlace extends Place {
 /** What a listener hears: the next batch, or that what it followed is not what the store holds any more. */
 export type News = Batch | 'trimmed beneath' | 'went back';
 
-/** For who asks for what is no longer there. */
+/** For whoever asks for what is no longer there. */
 export const tooOld = (partition: Partition, after: Position | undefined): CodedError =>
   new CodedError(
     'cursor_too_old',

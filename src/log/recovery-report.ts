@@ -15,13 +15,16 @@ export interface RecoveryReport {
   readonly known: number;
   /** The newest slot that the store holds. */
   readonly head: number;
-  /** The newest slot that both hold with the same batch; undefined when that lies before what is held here. */
+  /** The newest slot that both hold with the same batch; undefined when that is before what is held here. */
   readonly common: number | undefined;
   /** What can be given back. */
   readonly held: readonly MissingEvent[];
   /** Slots that the store has lost and that are not held here either. */
   readonly forgotten: number;
-  /** The log had MACs, and what the store holds now ends without: anybody who may write to the store may have written it. */
+  /**
+   * The log had MACs, and what the store holds now ends without: anybody who may write to the store may have
+   * written it.
+   */
   readonly withoutMacs?: true;
 }
 

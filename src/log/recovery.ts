@@ -1,5 +1,6 @@
 import { CodedError, isCoded } from '../base/errors.ts';
-import { type Batch, ownHash } from './batch.ts';
+import { type Batch } from './batch.ts';
+import { ownHash } from './own-hash.ts';
 import type { EventLog } from './event-log.ts';
 import type { Cause, Fact, Partition, Position, Recorded, StreamName } from './event.ts';
 import type { PartitionReader } from './partition-reader.ts';
@@ -9,8 +10,8 @@ import { newestHasMac } from './seal-old-log.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
 /*
- * The way out after a store went back: this process knows more than the store holds. It can give the store back what it
- * still knows, or go on from what the store has. See docs/rfd/0018-what-a-store-promises.md.
+ * The way out after a store went back: this process knows more than the store holds. It can give the store
+ * back what it still knows, or go on from what the store has. See docs/rfd/0018-what-a-store-promises.md.
  */
 
 /** The log as the store has it, for writing behind it. */
@@ -97,7 +98,9 @@ export async function recover(parts: RecoveryParts, step: RecoveryStep, cause: C
   return recovered;
 }
 
-/** The store ends where both agree: it is given the same bytes again, so that everybody who knew them goes on. */
+/**
+ * The store ends where both agree: it is given the same bytes again, so that everybody who knew them goes on.
+ */
 async function giveBackBatches(
   { driver, reader }: RecoveryParts,
   { partition, head, known, held }: RecoveryReport,
@@ -118,7 +121,10 @@ async function giveBackBatches(
   return { givenBack: held, lost: [] };
 }
 
-/** The store has gone on since, or part of what it lost is not held: each event whose stream has not moved comes back. */
+/**
+ * The store has gone on since, or part of what it lost is not held: each event whose stream has not moved
+ * comes back.
+ */
 async function giveBackEvents(
   { reader, openBranch }: RecoveryParts,
   { common }: RecoveryReport,
@@ -143,7 +149,10 @@ async function giveBackEvents(
   return { givenBack, lost };
 }
 
-/** False when its stream has moved on, or is not to come back. Others may write to it, or give it back, at the same time. */
+/**
+ * False when its stream has moved on, or is not to come back. Others may write to it, or give it back, at the
+ * same time.
+ */
 async function giveBackEvent(branch: StoreBranch, event: Recorded): Promise<boolean> {
   for (;;) {
     if (await isThere(branch.log, event)) return true;
@@ -159,7 +168,7 @@ async function giveBackEvent(branch: StoreBranch, event: Recorded): Promise<bool
   }
 }
 
-/** Whether this very event lies at its place in its stream. What was trimmed is not there. */
+/** Whether this very event is at its place in its stream. What was trimmed is not there. */
 async function isThere(log: Pick<EventLog, 'read'>, { id, stream, revision }: Recorded): Promise<boolean> {
   try {
     for await (const found of log.read(stream, revision - 1)) return found.id === id;

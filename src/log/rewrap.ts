@@ -42,9 +42,9 @@ export interface Rewrapped {
 }
 
 /**
- * Wraps every data key of the vault under the keyring's newest key. Each is replaced as a whole and only as it was read,
- * so that it can be stopped and begun again at any time, beside auth servers that read, seal and destroy: what was
- * destroyed meanwhile stays destroyed. The log does not change.
+ * Wraps every data key of the vault under the keyring's newest key. Each is replaced as a whole and only as
+ * it was read, so that it can be stopped and begun again at any time, beside auth servers that read, seal and
+ * destroy: what was destroyed meanwhile stays destroyed. The log does not change.
  * @param told is called with the number of those that were done, now and then.
  * @throws what the store throws; `unavailable` when the newest key is out of reach.
  */

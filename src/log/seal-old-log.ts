@@ -17,8 +17,8 @@ interface SealParts {
 }
 
 /**
- * See `ClusterLog.seal`. The snapshot comes first: one without a MAC is not believed afterwards, and what was trimmed would
- * be lost with it.
+ * See `ClusterLog.seal`. The snapshot comes first: one without a MAC is not believed afterwards, and what was
+ * trimmed would be lost with it.
  */
 export async function sealPartition({ reader, authenticity, ...act }: SealParts): Promise<Sealed> {
   const { partition } = reader.fold;
@@ -31,7 +31,8 @@ export async function sealPartition({ reader, authenticity, ...act }: SealParts)
   await authenticity.keep();
   if ((await act.takeSnapshot()).status === 'superseded') return 'not now';
   const writes = [
-    // Whoever compacts meanwhile, and is of an older release, would leave only snapshots that are not believed then.
+    // Whoever compacts meanwhile, and is of an older release, would leave only snapshots that are not
+    // believed then.
     { stream: compaction, expected: epoch, facts: [] },
     { stream: seal, expected, facts: [logSealed(reader.fold, authenticity)] },
   ];

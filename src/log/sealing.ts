@@ -22,8 +22,8 @@ const tagBytes = 16;
 const nameShape = /^[A-Za-z0-9_.-]{1,64}$/;
 
 /**
- * Seals secrets with AES-256-GCM, each under a data key of its own. The data key lies in the vault, wrapped; deleting it
- * destroys the secret in every copy of the log.
+ * Seals secrets with AES-256-GCM, each under a data key of its own. The data key is in the vault, wrapped;
+ * deleting it destroys the secret in every copy of the log.
  */
 export class Sealing {
   readonly #vault: BlobStore;
@@ -37,8 +37,8 @@ export class Sealing {
   }
 
   /**
-   * The data keys are durable in the vault when it resolves. `made` is given the id of each before it is stored: should
-   * the event not be appended in the end, they have to be destroyed.
+   * The data keys are durable in the vault when it resolves. `made` is given the id of each before it is
+   * stored: should the event not be appended in the end, they have to be destroyed.
    */
   async seal(
     place: SecretPlace,
@@ -86,8 +86,8 @@ export class Sealing {
   }
 
   /**
-   * While it was stored the keyring may have got a newer key, and whoever rewraps the vault have passed by already: the
-   * older key could be thrown away with this still under it.
+   * While it was stored the keyring may have got a newer key, and whoever rewraps the vault have passed by
+   * already: the older key could be thrown away with this still under it.
    */
   async #keep(keyId: string, key: Uint8Array, made: string[]): Promise<void> {
     let wrapped = await this.#keyring.wrap(key, keyId);

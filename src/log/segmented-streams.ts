@@ -4,7 +4,9 @@ import type { IndexEntry, IndexRun } from './index-run.ts';
 import { probeOf } from './name-filter.ts';
 import { extended, forgotten, type StreamIndex, type StreamIndexes, thinned } from './stream-index.ts';
 
-/** Streams whose index goes into the manifest itself, those written last: an opening has not to look for them. */
+/**
+ * Streams whose index goes into the manifest itself, those written last: an opening has not to look for them.
+ */
 const maxRecent = 2_048;
 /** Looked up in the store at once. */
 const atOnce = 16;
@@ -15,7 +17,7 @@ interface Held {
   touched: number;
 }
 
-/** What lies in the store of the indexes, as a manifest tells it. */
+/** What is in the store of the indexes, as a manifest lists it. */
 export interface Settled {
   /** `runs` and `recent` hold every stream as it was after this slot. */
   readonly slot: number;
@@ -35,8 +37,8 @@ export interface Unsettled {
 }
 
 /**
- * Indexes of streams without number, as sessions have in `audit`: in memory lie those that were written since the newest
- * snapshot and a few more; the rest lies in runs in the store and is looked up there.
+ * Indexes of streams without number, as sessions have in `audit`: in memory lie those that were written since
+ * the newest snapshot and a few more; the rest is in runs in the store and is looked up there.
  */
 export class SegmentedStreams implements StreamIndexes {
   #held = new Map<StreamName, Held>();
@@ -149,7 +151,9 @@ export class SegmentedStreams implements StreamIndexes {
     this.#settledAt = 0;
   }
 
-  /** As the release before kept it in a snapshot at `slot`: whole, its last entry up to `indexSpan` too early. */
+  /**
+   * As the release before kept it in a snapshot at `slot`: whole, its last entry up to `indexSpan` too early.
+   */
   restore(stream: StreamName, index: StreamIndex, slot: number): void {
     this.#size++;
     this.#notBefore = slot;

@@ -43,7 +43,8 @@ export async function newestHead(
 }
 
 /**
- * How many events the newest signed head leaves out. The fact that holds it does not count: signing is no reason to sign.
+ * How many events the newest signed head leaves out. The fact that holds it does not count: signing is no
+ * reason to sign.
  */
 export function unsignedEvents({ head, factPosition }: NewestHead, position: Position): number {
   if (head === undefined) return position;
@@ -51,8 +52,8 @@ export function unsignedEvents({ head, factPosition }: NewestHead, position: Pos
 }
 
 /**
- * Signs what this process knows of the partition, after `newest`. Answers undefined when another process has signed
- * meanwhile: of several that try at once one appends.
+ * Signs what this process knows of the partition, after `newest`. Returns undefined when another process has
+ * signed meanwhile: of several that try at once one appends.
  * @throws CodedError what `append` throws, but for `conflict`.
  */
 export async function appendSignedHead(

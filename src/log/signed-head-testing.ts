@@ -43,8 +43,8 @@ export async function signNow(log: ClusterLog, partition: Partition): Promise<Si
 export const stranger = authenticityOf(Buffer.alloc(32));
 
 /**
- * What the owner of a store can do, who has not its keyring: change a text in the batches, and write the chain anew from there on, so that it holds.
- * `stored` are all of them from the first that is changed.
+ * What the owner of a store can do, who has not its keyring: change a text in the batches, and rewrite the
+ * chain from there on, so that it holds. `stored` are all of them from the first that is changed.
  */
 export function rewritten(
   stored: Iterable<readonly [number, Uint8Array]>,

@@ -3,7 +3,10 @@ import { type Instant, instant } from '../base/time.ts';
 import { type Partition, partitions } from './event.ts';
 import type { SignedHead } from './signed-head.ts';
 
-/** What an auth server tells its witnesses of a store that went back. Readers of an older release pass over it. */
+/**
+ * What an auth server sends its witnesses about a store that went back. Readers of an older release pass over
+ * it.
+ */
 export const storeNotice = z.object({
   notice: z.literal('the store went back'),
   partition: z.enum([...partitions] as [Partition, ...Partition[]]),

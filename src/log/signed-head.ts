@@ -7,8 +7,8 @@ import { type Fact, type Partition, partitions, type Recorded, type StreamName }
 const natural = z.number().int().positive();
 
 /**
- * What the log was at one moment, signed by the log's own key. Whoever keeps it elsewhere can tell later that the slots up
- * to this one were exchanged or cut off, also by somebody who holds the store.
+ * What the log was at one moment, signed by the log's own key. Whoever keeps it elsewhere can prove later
+ * that the slots up to this one were exchanged or cut off, also by somebody who holds the store.
  */
 export const signedHead = z.strictObject({
   version: z.literal(1),
@@ -37,7 +37,7 @@ export function headOf({ fact, stream, position }: Recorded): SignedHead {
   if (parsed?.success === true) return parsed.data;
   throw new CodedError(
     'damaged',
-    `position ${position} of ${stream} is no signed head that this version knows`,
+    `position ${position} of ${stream} is not a signed head that this version knows`,
   );
 }
 

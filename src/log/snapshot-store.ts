@@ -23,7 +23,10 @@ import type { BlobStore } from './slot-driver.ts';
 /** How many are kept: should the newest be damaged, the one before it serves. */
 const kept = 2;
 
-/** By what it is told whether a snapshot is the log's own: nothing else is in a snapshot that its manifest has no digest of. */
+/**
+ * What decides whether a snapshot is the log's own: nothing else is in a snapshot that its manifest has no
+ * digest of.
+ */
 export interface SnapshotTrust {
   readonly authenticity: Authenticity;
   /** Whether this log has MACs: one without is then not believed. */
@@ -31,8 +34,8 @@ export interface SnapshotTrust {
 }
 
 /**
- * Snapshots of one partition: one blob per view, and a manifest that is written last and carries their digests. That of
- * `audit` needs runs as well, which several snapshots share. A damaged one counts as absent.
+ * Snapshots of one partition: one blob per view, and a manifest that is written last and carries their
+ * digests. That of `audit` needs runs as well, which several snapshots share. A damaged one counts as absent.
  */
 export class SnapshotStore {
   readonly #blobs: BlobStore;
@@ -54,8 +57,9 @@ export class SnapshotStore {
 
   /**
    * `fold` is written as it stands at the call. `epoch` is the compactor's own: nobody else writes under it.
-   * Once stored, what the fold need not hold any more is let go. It has a MAC when the log has, or with `seals`, for who
-   * goes on to append the first batch that has one: an older release passes over such a snapshot.
+   * Once stored, what the fold need not hold any more is let go. It has a MAC when the log has, or with
+   * `seals`, for who goes on to append the first batch that has one: an older release passes over such a
+   * snapshot.
    */
   async write(
     fold: PartitionFold,
@@ -114,7 +118,9 @@ export class SnapshotStore {
     return (await this.settle(fold, manifest)) ? fold : undefined;
   }
 
-  /** Lets the fold, which has come to the snapshot's slot or further, know by it what it need not hold itself. */
+  /**
+   * Lets the fold, which has come to the snapshot's slot or further, know by it what it need not hold itself.
+   */
   async settle(fold: PartitionFold, manifest: Manifest): Promise<boolean> {
     if (manifest.version === 1 || fold.streams instanceof HeapStreams) return true;
     const runs = await this.#runs.open(manifest.runs).catch(damaged);
@@ -157,7 +163,10 @@ export class SnapshotStore {
     return undefined;
   }
 
-  /** Which views a snapshot holds. A manifest lists all streams as well: it is read once for all views, not once for each. */
+  /**
+   * Which views a snapshot holds. A manifest lists all streams as well: it is read once for all views, not
+   * once for each.
+   */
   async #viewsAt(slot: number): Promise<Manifest['views'] | undefined> {
     const stored = await this.#blobs.get(this.#key(slot, 'manifest'));
     const digest = stored && hash('sha256', stored, 'hex');
@@ -170,7 +179,7 @@ export class SnapshotStore {
     return views;
   }
 
-  /** Deletes all but the newest two. Answers the older one that stays, when there are two. */
+  /** Deletes all but the newest two. Returns the older one that stays, when there are two. */
   async prune(): Promise<Manifest | undefined> {
     const good: Manifest[] = [];
     for await (const manifest of this.newestFirst()) {
@@ -195,7 +204,9 @@ export class SnapshotStore {
     return [...slots].filter(Number.isSafeInteger).sort((a, b) => a - b);
   }
 
-  /** Every snapshot, the oldest first: its manifest, or what is wrong with it. Its views are checked as well. */
+  /**
+   * Every snapshot, the oldest first: its manifest, or what is wrong with it. Its views are checked as well.
+   */
   async *inspect(): AsyncGenerator<{ slot: number; bytes: number; found: Manifest | string }> {
     for (const slot of await this.#slots()) {
       const found = await this.#load(slot);

@@ -50,7 +50,7 @@ export async function takeSnapshot(
   } catch (e) {
     if (!isCoded(e, 'damaged')) throw e;
     await upkeep.mend(fold);
-    throw new CodedError('unavailable', 'the index of streams was damaged; the next snapshot has it anew', {
+    throw new CodedError('unavailable', 'the index of streams was damaged; the next snapshot replaces it', {
       cause: e,
     });
   }
@@ -65,7 +65,10 @@ export async function takeSnapshot(
   return { status: 'taken', position, trimmedBefore: older.floor };
 }
 
-/** The first slot that the fold or one of the views goes on from. The slot of the fold itself stays, as its witness. */
+/**
+ * The first slot that the fold or one of the views goes on from. The slot of the fold itself stays, as its
+ * witness.
+ */
 function floorOf(fold: PartitionFold, views: readonly ViewState[]): number {
   const oldest = Math.min(fold.position, ...views.map((one) => one.position));
   return oldest === fold.position ? fold.slot : Math.min(fold.slot, fold.slotBefore(oldest));

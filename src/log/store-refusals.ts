@@ -16,8 +16,8 @@ export type StoreRefusal =
   | 'out of order';
 
 /**
- * What a refusal means to the log, the same for every store. While a store is opened, what only an operator can mend ends the start;
- * later it may pass, as credentials and rights are changed beside us.
+ * What a refusal means to the log, the same for every store. While a store is opened, what only an operator
+ * can repair ends the start; later it may pass, as credentials and rights are changed beside us.
  */
 export function codeOfRefusal(refusal: StoreRefusal, { opening }: { readonly opening: boolean }): ErrorCode {
   switch (refusal) {

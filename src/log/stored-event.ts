@@ -27,8 +27,8 @@ export const isInstant = (value: unknown): value is string =>
   typeof value === 'string' && instantShape.test(value) && !Number.isNaN(Date.parse(value));
 
 /**
- * @throws CodedError `bad_request` for what could not be read back; `too_large` above 64 KB: bulk belongs in a
- * blob store, and one oversized record must never stop a reader.
+ * @throws CodedError `bad_request` for what could not be read back; `too_large` above 64 KB: bulk belongs in
+ *   a blob store, and one oversized record must never stop a reader.
  */
 export function draftEvent(
   id: string,

@@ -5,7 +5,10 @@ export interface StreamIndex {
   readonly revision: Revision;
   readonly slots: readonly number[];
   readonly firstRevisions: readonly Revision[];
-  /** The entries stand apart: what lies from one on may be in any slot up to the next. Otherwise see `indexSpan`. */
+  /**
+   * The entries stand apart: what lies from one on may be in any slot up to the next. Otherwise see
+   * `indexSpan`.
+   */
   readonly sparse?: true;
 }
 
@@ -20,11 +23,13 @@ export interface StreamIndexes {
   /** Forgets where trimmed events lay; streams keep their revision. */
   forgetBefore(slot: number): void;
   /**
-   * Whether `get` answers for the stream. It will until the fold has gone on from `slot`, where it stands now, so what
-   * is asked, decided and folded at one slot rests on the same knowledge.
+   * Whether `get` answers for the stream. It will until the fold has gone on from `slot`, where it stands
+   * now, so what is asked, decided and folded at one slot rests on the same knowledge.
    */
   knows(stream: StreamName, slot: number): boolean;
-  /** Reads from the store what is not known here. Then ask `knows` again: much may have happened meanwhile. */
+  /**
+   * Reads from the store what is not known here. Then ask `knows` again: much may have happened meanwhile.
+   */
   recall(streams: readonly StreamName[]): Promise<void>;
 }
 
@@ -98,7 +103,7 @@ export function extended(index: StreamIndex | undefined, slot: number, revision:
   });
 }
 
-/** Without what lies in slots before `slot`; the last entry stays. */
+/** Without what is in slots before `slot`; the last entry stays. */
 export function forgotten(index: StreamIndex, slot: number): StreamIndex {
   const next = index.slots.findIndex((one) => one > slot);
   const gone = (next === -1 ? index.slots.length : next) - 1;
@@ -119,7 +124,10 @@ export function thinned(index: StreamIndex): StreamIndex {
   return { revision: index.revision, slots, firstRevisions, sparse: true };
 }
 
-/** The entry without which the gap is smallest beside its distance from the end: so they stay apart by a factor. */
+/**
+ * The entry without which the gap is smallest beside its distance from the end: so they stay apart by a
+ * factor.
+ */
 function leastMissed(slots: readonly number[], end: number): number {
   let [found, least] = [1, Number.POSITIVE_INFINITY];
   for (let i = 1; i < slots.length - 1; i++) {

@@ -14,7 +14,7 @@ export function uuidV7(world: Pick<World, 'now' | 'uuid'>): string {
   return last.digits + world.uuid().slice(15);
 }
 
-/** When it was made, by the clock of its maker; undefined for what is no such UUID, or says no time. */
+/** When it was made, by the clock of its maker; undefined for what is not such a UUID, or holds no time. */
 export function momentOfUuidV7(id: string): Instant | undefined {
   const ms = isUuidV7(id) ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : 0;
   return ms === 0 ? undefined : plusMs('1970-01-01T00:00:00.000Z', ms);

@@ -43,7 +43,7 @@ export interface SlotState {
   readonly position: Position;
 }
 
-/** A head speaks of one of so many slots before it: signing takes no longer. */
+/** A head is of one of this many slots before it: signing takes no longer. */
 const reach = 4096;
 
 /** Compares signed heads, of the log itself and those kept elsewhere, with the batches that are read. */
@@ -80,8 +80,9 @@ export class HeadEvidence {
   }
 
   /**
-   * Behind the last batch. What lies in slots that are gone is compared with `snapshots`, by slot, where there is one.
-   * @param whole false after a bad batch: what lies behind it was not read.
+   * Behind the last batch. What is in slots that are gone is compared with `snapshots`, by slot, where there
+   * is one.
+   * @param whole false after a bad batch: what is behind it was not read.
    */
   end(whole: boolean, snapshots: ReadonlyMap<number, SlotState>): void {
     for (const [slot, all] of this.#witnessed)

@@ -15,7 +15,9 @@ export interface ChainReport {
   readonly lastSlot: number;
   readonly events: number;
   readonly position: Position;
-  /** Own hash of the last good batch, in hexadecimal: what to compare with a head that was noted elsewhere. */
+  /**
+   * Own hash of the last good batch, in hexadecimal: what to compare with a head that was noted elsewhere.
+   */
   readonly head: string;
   readonly bad: BadSlot | undefined;
   /** The first slot that has a MAC; undefined when none has. */
@@ -68,7 +70,10 @@ export class Walk {
     }
   }
 
-  /** A snapshot behind the last slot, or none at a beginning that was trimmed, shows that something was taken away. */
+  /**
+   * A snapshot behind the last slot, or none at a beginning that was trimmed, shows that something was taken
+   * away.
+   */
   end(): void {
     if (!this.#bad) this.#compareEnds();
     this.#evidence.end(this.#bad === undefined, this.#snapshots);

@@ -43,8 +43,9 @@ export interface VerifyOptions {
 }
 
 /**
- * Reads every batch: its form and digest, its place, the chain, positions, revisions and moments; every snapshot, and
- * whether the chain passes through it; every signed head; with the key of the log every MAC. Writes nothing.
+ * Reads every batch: its form and digest, its place, the chain, positions, revisions and moments; every
+ * snapshot, and whether the chain passes through it; every signed head; with the key of the log every MAC.
+ * Writes nothing.
  */
 export async function verifyLog(driver: SlotDriver, options: VerifyOptions = {}): Promise<Verification> {
   const reports: PartitionReport[] = [];

@@ -94,6 +94,6 @@ describe('watching for new slots', () => {
       await vi.advanceTimersByTimeAsync(250);
     }
     await finish();
-    expect(lines).toEqual(['the log cannot be read now, it is tried again', 'the log can be read again']);
+    expect(lines).toEqual(['the log cannot be read now: it is tried again', 'the log can be read again']);
   });
 });

@@ -1,6 +1,7 @@
 import type { Subscription } from 'rxjs';
 import { isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import { startTicker, stopTimer, type Timer } from '../base/timers.ts';
 import type { Partition, Position } from './event.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import type { SlotDriver } from './slot-driver.ts';
@@ -11,8 +12,8 @@ export interface Watcher {
 }
 
 /**
- * Keeps the fold near the newest slot while somebody follows: on every hint, and every `pollMs` because hints get
- * lost. Neither carries data; both only make the reader read.
+ * Keeps the fold near the newest slot while somebody follows: on every hint, and every `pollMs` because hints
+ * get lost. Neither carries data; both only make the reader read.
  */
 export class Watch {
   readonly #reader: PartitionReader;
@@ -21,7 +22,7 @@ export class Watch {
   readonly #sink: LogSink;
   readonly #pollMs: number;
   readonly #watchers = new Set<Watcher>();
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #hints: Subscription | undefined;
   #silent = false;
   #reading = false;
@@ -45,7 +46,7 @@ export class Watch {
     return this.#watchers;
   }
 
-  /** Watches until the answer is called, and as long as others hold it. */
+  /** Watches until the returned function is called, and as long as others hold it. */
   hold(watcher: Watcher): () => void {
     this.#watchers.add(watcher);
     if (this.#watchers.size === 1) this.#start();
@@ -69,7 +70,7 @@ export class Watch {
         );
       },
     });
-    this.#timer = setInterval(() => {
+    this.#timer = startTicker(() => {
       this.#look();
     }, this.#pollMs);
     this.#timer.unref();
@@ -77,7 +78,7 @@ export class Watch {
   }
 
   #stop(): void {
-    clearInterval(this.#timer);
+    stopTimer(this.#timer);
     this.#hints?.unsubscribe();
   }
 
@@ -105,7 +106,7 @@ export class Watch {
       if (this.#watchers.size === 0) return;
       const fields = { partition: this.#partition, reason: messageOf(e) };
       if (!isCoded(e)) this.#sink.error('bug: reading the log failed', fields);
-      else if (!this.#silent) this.#sink.warn('the log cannot be read now, it is tried again', fields);
+      else if (!this.#silent) this.#sink.warn('the log cannot be read now: it is tried again', fields);
       this.#silent = true;
     }
   }

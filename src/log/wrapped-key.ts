@@ -2,15 +2,16 @@ import { CodedError } from '../base/errors.ts';
 
 /*
  * Forms of a wrapped data key. The first byte says which.
- *   1: 8 key id | 12 nonce | AES-256-GCM ciphertext | 16 tag          under a key of a keyring
- *   2: u16 length | name of the key, UTF-8 | what the key service made  under a key that never leaves its service
+ *   1: 8 key id | 12 nonce | AES-256-GCM ciphertext | 16 tag under a key of a keyring 2: u16 length | name of
+ *   the key, UTF-8 | what the key service made under a key that never leaves its service
  */
 export const ringForm = 1;
 const serviceForm = 2;
 const idBytes = 8;
 
 /**
- * The key that a data key was wrapped under: 16 hexadecimal digits of a keyring, or the name that a key service gave.
+ * The key that a data key was wrapped under: 16 hexadecimal digits of a keyring, or the name that a key
+ * service gave.
  * @throws CodedError `damaged` for bytes that have neither form.
  */
 export function wrappedUnder(wrapped: Uint8Array): string {

@@ -3,8 +3,9 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { OsUser } from '../ssh/passwd.ts';
-import { carry } from './carry.ts';
+import { CodedError, messageOf } from '../base/errors.ts';
+import { joinStreams } from '../base/join-streams.ts';
+import type { OsUser } from '../machine/passwd.ts';
 
 /** A socket on which a person's programs reach the agent on the person's own machine. */
 export interface AgentSocket {
@@ -13,10 +14,10 @@ export interface AgentSocket {
 }
 
 /**
- * Opens the socket: 0600, owned by the login. Its folder stays ours, so that nobody can put another in its place; before
- * the socket is ready nobody can enter it.
+ * Opens the socket: 0600, owned by the login. Its folder stays ours, so that nobody can put another in its
+ * place; before the socket is ready nobody can enter it.
  */
-export async function openAgentSocket(user: OsUser, openAgent: () => Promise<Duplex>): Promise<AgentSocket> {
+async function openAgentSocket(user: OsUser, openAgent: () => Promise<Duplex>): Promise<AgentSocket> {
   const folder = await mkdtemp(join(tmpdir(), 'teleport-'));
   const path = join(folder, `teleport-${process.pid}.socket`);
   const open = new Set<Socket>();
@@ -25,7 +26,7 @@ export async function openAgentSocket(user: OsUser, openAgent: () => Promise<Dup
     socket.once('close', () => open.delete(socket));
     socket.on('error', () => socket.destroy()); // a program that went away
     openAgent().then(
-      (channel) => carry(socket, channel),
+      (channel) => joinStreams(socket, channel),
       () => socket.destroy(), // the client does not lend it after all: the program sees no agent
     );
   });
@@ -41,7 +42,8 @@ export async function openAgentSocket(user: OsUser, openAgent: () => Promise<Dup
   };
   try {
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject).listen(path, resolve);
+      // Later on: a program that cannot be accepted, for want of a descriptor, sees no agent.
+      server.on('error', reject).listen(path, resolve);
     });
     await chmod(path, 0o600);
     if (process.getuid?.() === 0) await chown(path, user.uid, user.gid);
@@ -51,4 +53,43 @@ export async function openAgentSocket(user: OsUser, openAgent: () => Promise<Dup
     throw e;
   }
   return { path, close };
+}
+
+/**
+ * The one agent socket of a connection: made when the agent is first lent, the same for all sessions after
+ * that, and gone with the connection and not with a session, since what a session left behind (tmux, a master
+ * of ControlMaster) goes on using it. So does sshd.
+ */
+export class ConnectionAgent {
+  readonly #openAgent: () => Promise<Duplex>;
+  #socket: Promise<AgentSocket> | undefined;
+  #closed = false;
+
+  /** @param openAgent a channel to the person's agent, or a failure when it is not lent any more. */
+  constructor(openAgent: () => Promise<Duplex>) {
+    this.#openAgent = openAgent;
+  }
+
+  /**
+   * The path of the socket. @throws CodedError `unavailable` when it cannot be made: the next session tries
+   * again.
+   */
+  async lend(user: OsUser): Promise<string> {
+    if (this.#closed) throw new CodedError('unavailable', 'the connection is closed');
+    const socket = (this.#socket ??= openAgentSocket(user, this.#openAgent));
+    try {
+      return (await socket).path;
+    } catch (e) {
+      if (this.#socket === socket) this.#socket = undefined;
+      throw new CodedError('unavailable', `no socket can be made in ${tmpdir()}: ${messageOf(e)}`, {
+        cause: e,
+      });
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const socket = await this.#socket?.catch(() => undefined); // who asked for it was told
+    await socket?.close();
+  }
 }

@@ -1,14 +1,14 @@
-const maxTimerMs = 2 ** 31 - 1;
+import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
 
 /**
- * Calls `act` once `ms` milliseconds (of the monotonic clock) have gone by since `since()`: activity moves it forward, and
- * the timer is set anew only when it fires.
+ * Calls `act` once `ms` milliseconds (of the monotonic clock) have gone by since `since()`: activity moves it
+ * forward, and the timer is set again only when it fires.
  */
 export class Deadline {
   readonly #since: () => number;
   readonly #ms: number;
   readonly #act: () => void;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
   constructor(ms: number, since: () => number, act: () => void) {
     this.#ms = ms;
@@ -18,17 +18,14 @@ export class Deadline {
   }
 
   cancel(): void {
-    clearTimeout(this.#timer);
+    stopTimer(this.#timer);
   }
 
   #arm(): void {
     const left = this.#since() + this.#ms - performance.now();
-    this.#timer = setTimeout(
-      () => {
-        if (this.#since() + this.#ms > performance.now()) this.#arm();
-        else this.#act();
-      },
-      Math.min(Math.max(left, 0), maxTimerMs),
-    );
+    this.#timer = startTimer(() => {
+      if (this.#since() + this.#ms > performance.now()) this.#arm();
+      else this.#act();
+    }, left);
   }
 }

@@ -9,12 +9,11 @@ import { fromAuthorizedKeyLine, publicKeyOf, toAuthorizedKeyLine } from '../pki/
 import { issueUserSshCertificate, type UserCertificateRequest } from '../pki/user-certificate.ts';
 import { authoritiesView } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
-import { hostsView } from '../views/hosts.ts';
+import { locksView } from '../views/locks.ts';
 import { rolesView } from '../views/roles.ts';
 import { usersView } from '../views/users.ts';
 import type { Projection, View } from '../views/view.ts';
-import { decideAccess, type Grant } from './decide-access.ts';
-import type { NodeViews } from './node-views.ts';
+import { decideAccess, type Grant, type DecidingViews } from './decide-access.ts';
 
 const now = '2026-01-01T12:00:00.000Z';
 const authority = generateEd25519();
@@ -61,7 +60,7 @@ const admin = role({
 });
 
 /** Views that have folded these facts. */
-function viewsOf(facts: readonly (readonly [StreamName, Fact])[], failure?: Error): NodeViews {
+function viewsOf(facts: readonly (readonly [StreamName, Fact])[], failure?: Error): DecidingViews {
   const events = facts.map(([stream, fact], i): Recorded => ({
     id: String(i),
     stream,
@@ -79,9 +78,8 @@ function viewsOf(facts: readonly (readonly [StreamName, Fact])[], failure?: Erro
     cluster: view(clusterView),
     roles: view(rolesView),
     users: view(usersView),
-    hosts: view(hostsView),
+    locks: view(locksView),
     failure: () => failure,
-    close: () => undefined,
   };
 }
 
@@ -89,6 +87,8 @@ interface Wish {
   readonly certificate?: Partial<UserCertificateRequest>;
   readonly login?: string;
   readonly failure?: Error;
+  readonly now?: string;
+  readonly asked?: 'while_connected';
 }
 function decide(facts: readonly (readonly [StreamName, Fact])[], wish: Wish = {}): Grant {
   const line = issueUserSshCertificate({
@@ -107,8 +107,57 @@ function decide(facts: readonly (readonly [StreamName, Fact])[], wish: Wish = {}
   });
   const certificate = parseCertificate(fromAuthorizedKeyLine(line));
   const { login = 'root', failure } = wish;
-  return decideAccess(viewsOf(facts, failure), { certificate, login, labels: { env: 'test' } });
+  const here = { labels: { env: 'test' }, node: ['h1', 'Web-1'], now: wish.now ?? now };
+  const asked = wish.asked ?? 'at_login';
+  return decideAccess(viewsOf(facts, failure), { certificate, login, asked, ...here });
 }
+
+/** The user authority gets another key, and withdraws the one that it had. */
+const step = { rotationId: 'r', at: now, by: 'admin', left: [], announcement: { text: '', signatures: [] } };
+const other = {
+  ...{ keyId: 'k2', tlsCertificatePem: '', activeFrom: now },
+  sshPublicKey: toAuthorizedKeyLine(publicKeyOf(generateEd25519()).blob),
+};
+const started: [StreamName, Fact] = [
+  authorityStream('user'),
+  { type: 'authority.rotation_started', data: { ...step, mode: 'manual', gracePeriodMs: 1, key: other } },
+];
+const finished = (more: { keyId?: string; endSessions?: boolean } = {}): [StreamName, Fact] => [
+  authorityStream('user'),
+  { type: 'authority.rotation_finished', data: { ...step, keyId: 'k2', ...more } },
+];
+const replaced: [StreamName, Fact] = [
+  authorityStream('user'),
+  { type: 'authority.replaced', data: { ...step, key: { ...other, keyId: 'k3' } } },
+];
+
+describe('somebody who is connected', () => {
+  const known = [...cluster, admin, user('alice', ['admin'])];
+  const stays = (...rotation: [StreamName, Fact][]): readonly string[] =>
+    (['at_login', 'while_connected'] as const).filter((asked) => {
+      try {
+        decide([...known, ...rotation], asked === 'at_login' ? {} : { asked });
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  it.each([
+    ['stays, as whoever logs in, while both keys are trusted', [started], ['at_login', 'while_connected']],
+    ['stays when the key was rotated, and nobody logs in by it', [started, finished()], ['while_connected']],
+    ['leaves where the rotation was to end sessions', [started, finished({ endSessions: true })], []],
+    ['leaves when the key was replaced at once', [replaced], []],
+    ['leaves when a later key was replaced at once', [started, finished(), replaced], []],
+  ] as const)('%s', (_what, rotation, expected) => {
+    expect(stays(...rotation)).toEqual(expected);
+  });
+  it('leaves under a key that never was one of this cluster', () => {
+    const strange = { certificate: { ca: generateEd25519() }, asked: 'while_connected' } as const;
+    expect(() => decide([...known, started, finished()], strange)).toThrow(
+      /an authority that is not trusted/,
+    );
+  });
+});
 
 describe('deciding who may come in', () => {
   const known = [...cluster, admin, user('alice', ['admin'])];
@@ -116,6 +165,40 @@ describe('deciding who may come in', () => {
   it('grants by the roles and traits of the certificate', () => {
     expect(decide(known)).toMatchObject({ username: 'alice', login: 'root' });
     expect(decide(known, { login: 'deploy' }).options.portForwarding).toBe(true);
+  });
+  it('grants by the other roles of the cluster while one that the person has not cannot be read', () => {
+    const odd: Fact = { type: 'role.updated', data: { role: { name: 'other', deny: 'all' } } };
+    expect(decide([...known, ['role-other', odd]])).toMatchObject({ login: 'root' });
+  });
+  it.each([
+    ['user', 'alice'],
+    ['role', 'admin'],
+    ['login', 'root'],
+    ['node', 'h1'],
+    ['node', 'web-1'],
+    ['serial', '77'],
+  ])('refuses while the %s %s is locked, by the clock of this node', (kind, name) => {
+    const data = { target: { kind, name }, message: 'away', expiresAt: '2026-01-01T12:00:01.000Z' };
+    const locked = [...known, ['lock-a', { type: 'lock.created', data }] as [StreamName, Fact]];
+    const certificate = { serial: 77n };
+    expect(() => decide(locked, { certificate })).toThrow(
+      /^user alice@example is not authorized to login as root@example: lock targeting .* is in force: away$/,
+    );
+    const later = { certificate, now: '2026-01-01T12:00:01.000Z' };
+    expect(decide(locked, later)).toMatchObject({ login: 'root' });
+    const ended: [StreamName, Fact] = ['lock-a', { type: 'lock.ended', data: { reason: 'unlocked' } }];
+    expect(decide([...locked, ended], { certificate })).toMatchObject({ login: 'root' });
+  });
+  it('refuses by a lock of a role that the user has by now, though its certificate has another', () => {
+    const later = user('alice', ['admin', 'ops']);
+    const data = { target: { kind: 'role', name: 'ops' }, message: '' };
+    const facts = [
+      ...cluster,
+      admin,
+      later,
+      ['lock-a', { type: 'lock.created', data }] as [StreamName, Fact],
+    ];
+    expect(() => decide(facts)).toThrow(/lock targeting Role:"ops" is in force$/);
   });
   it('takes those of the user for a certificate that carries none', () => {
     const facts = [...cluster, admin, user('alice', ['admin'], { logins: ['other'] })];
@@ -127,6 +210,27 @@ describe('deciding who may come in', () => {
   it.each([
     ['a login no role gives', known, { login: 'postgres' }, /as postgres@example: no role allows/],
     ['a user that does not exist', [...cluster, admin], {}, /user alice@example .* does not exist/],
+    [
+      'a user of whom a newer release wrote what must be known',
+      [...known, ['user-alice', { type: 'user.suspended', data: { critical: ['suspension'] } }]],
+      {},
+      /this release cannot read the user/,
+    ],
+    [
+      'one of whose roles a newer release gave a condition more',
+      [
+        ...known,
+        [
+          'role-other',
+          {
+            type: 'role.created',
+            data: { role: { name: 'other', options: {}, allow: {}, deny: { applications: ['*'] } } },
+          },
+        ],
+      ],
+      { certificate: { roles: ['admin', 'other'] } },
+      /this release cannot read the role other/,
+    ],
     [
       'a deleted user',
       [...known, [userStream('alice'), { type: 'user.deleted', data: {} }] as [StreamName, Fact]],

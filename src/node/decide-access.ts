@@ -1,15 +1,26 @@
 import { second } from '../base/duration.ts';
 import { CodedError } from '../base/errors.ts';
+import type { Instant } from '../base/time.ts';
 import { checkServerAccess, type Subject } from '../domain/access.ts';
+import { lockText, type LockSubject } from '../domain/lock.ts';
 import type { AccessOptions } from '../domain/role-options.ts';
 import type { RoleSpec } from '../domain/role-spec.ts';
 import type { Certificate } from '../pki/ssh-certificate.ts';
+import { authorityBlobs } from '../pki/ssh-key.ts';
 import { userIdentityOf, type UserIdentity } from '../pki/user-certificate.ts';
 import { WireError } from '../pki/wire.ts';
-import { lookUpRoles } from '../views/roles.ts';
+import { keysOfSessionsIn, trustedOf } from '../views/authorities.ts';
+import { lockOn } from '../views/locks.ts';
+import { lookUpRoles, unreadableRoles } from '../views/roles.ts';
 import { userStandingOf } from '../views/user-life.ts';
 import { findUser, type UsersState } from '../views/users.ts';
-import { type NodeViews, userAuthorityBlobs } from './node-views.ts';
+import type { NodeViews } from './node-views.ts';
+
+/** What of the cluster decides. */
+export type DecidingViews = Pick<
+  NodeViews,
+  'authorities' | 'cluster' | 'locks' | 'roles' | 'users' | 'failure'
+>;
 
 /** What one person may do here under one login. */
 export interface Grant {
@@ -19,19 +30,24 @@ export interface Grant {
 }
 
 export interface AccessRequest {
+  /** Who is connected stays under a key that was withdrawn since, unless that was to end sessions. */
+  readonly asked: 'at_login' | 'while_connected';
   /** Its signature and validity have been checked. */
   readonly certificate: Certificate;
   readonly login: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Id and names of this node. */
+  readonly node: readonly string[];
+  readonly now: Instant;
 }
 
 /**
  * Decides who may come in, by what was last known of the cluster: an authority that is trusted, a user that
- * exists, and roles that allow the login on a server with these labels. The roles and traits are those of the
- * certificate; one that carries none (`oldssh`) has those of the user.
+ * exists, roles that allow the login on a server with these labels, and no lock. The roles and traits are
+ * those of the certificate; one that carries none (`oldssh`) has those of the user.
  * @throws CodedError `access_denied` with the whole reason: for the audit, never for the client.
  */
-export function decideAccess(views: NodeViews, request: AccessRequest): Grant {
+export function decideAccess(views: DecidingViews, request: AccessRequest): Grant {
   const { certificate, login, labels } = request;
   const clusterName = clusterNameOf(views);
   const identity = identityOf(certificate);
@@ -41,8 +57,9 @@ export function decideAccess(views: NodeViews, request: AccessRequest): Grant {
       'access_denied',
       `user ${username}@${clusterName} is not authorized to login as ${login}@${clusterName}: ${why}`,
     );
-  // Checked at login too; asked again of live connections when authorities change.
-  if (!userAuthorityBlobs(views.authorities.state()).some((blob) => blob.equals(certificate.ca.blob)))
+  const authorities = views.authorities.state();
+  const keys = request.asked === 'at_login' ? trustedOf(authorities, 'user') : keysOfSessionsIn(authorities);
+  if (!authorityBlobs(keys).some((blob) => blob.equals(certificate.ca.blob)))
     throw refuse('its certificate is of an authority that is not trusted');
   const users = views.users.state();
   const { status } = userStandingOf(users, {
@@ -53,14 +70,44 @@ export function decideAccess(views: NodeViews, request: AccessRequest): Grant {
   if (status === 'absent') throw refuse('the user does not exist');
   if (status === 'of_earlier')
     throw refuse('its certificate is of an earlier user of that name, who was deleted');
+  if (status !== 'present') throw refuse('this release cannot read the user, of whom a newer one wrote');
   const subject = subjectOf(identity, users);
   const roles = rolesOf(views, subject.roleNames, refuse);
+  const locked = lockFor(views, request);
+  if (locked !== undefined) throw refuse(locked);
   const access = checkServerAccess({ roles, traits: subject.traits, login, labels });
   if (access.status === 'denied') throw refuse(access.reason);
   return { username, login, options: access.options };
 }
 
-function clusterNameOf(views: NodeViews): string {
+/**
+ * By which lock a person is kept out now, who has shown this certificate: for the audit, and for whoever was
+ * let in before.
+ */
+export function lockFor(
+  { locks, users }: Pick<DecidingViews, 'locks' | 'users'>,
+  { certificate, login, node, now }: Omit<AccessRequest, 'labels' | 'asked'>,
+): string | undefined {
+  const identity = identityOf(certificate);
+  const { username: user } = identity;
+  // Those that the user has now as well: a lock of one of these is meant for this user, too.
+  const roles = [...identity.roles, ...(findUser(users.state(), user)?.state.roles ?? [])];
+  return textOf(locks, { user, roles, login, node, serial: certificate.serial }, now);
+}
+
+/** By which lock this session is ended; of its connection `lockFor` reports. */
+export const lockForSession = (
+  { locks }: Pick<DecidingViews, 'locks'>,
+  session: string,
+  now: Instant,
+): string | undefined => textOf(locks, { session }, now);
+
+function textOf(locks: DecidingViews['locks'], subject: LockSubject, now: Instant): string | undefined {
+  const lock = lockOn(locks.state(), subject, now);
+  return lock && lockText(lock);
+}
+
+function clusterNameOf(views: DecidingViews): string {
   // A view that stands still for good would not see a lock any more. (Auth being away is another matter.)
   const failure = views.failure();
   if (failure !== undefined)
@@ -97,12 +144,13 @@ function subjectOf(
 }
 
 function rolesOf(
-  views: NodeViews,
+  views: DecidingViews,
   names: readonly string[],
   refuse: (why: string) => CodedError,
 ): readonly RoleSpec[] {
   if (names.length === 0) throw refuse('it has no role');
   const found = lookUpRoles(views.roles.state(), names);
-  if (found.status === 'missing') throw refuse(`there is no role ${found.names.join(', ')}`);
+  if (found.status === 'missing')
+    throw refuse(unreadableRoles(found) ?? `there is no role ${found.names.join(', ')}`);
   return found.roles;
 }

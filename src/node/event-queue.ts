@@ -23,8 +23,9 @@ export class EventQueue<T> {
   }
 
   /**
-   * Passes bytes on after `look` has seen them, and those that it refuses not at all; waits while too many items are not
-   * recorded yet. Before `look` sees a chunk, it waits for what `room` answers, which never rejects.
+   * Passes bytes on after `look` has seen them, and those that it refuses not at all; waits while too many
+   * items are not recorded yet. Before `look` sees a chunk, it waits for what `room` answers, which never
+   * rejects.
    */
   gate(look: (chunk: Buffer) => boolean, room: () => Promise<void> | undefined = () => undefined): Transform {
     const pass = (chunk: Buffer, done: TransformCallback): void => {

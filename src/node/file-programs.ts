@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { systemProgram } from '../ssh/passwd.ts';
-import { parseScpCommand, type ScpCommand, shellQuote } from '../ssh/scp-command.ts';
+import { systemProgram } from '../machine/passwd.ts';
+import { shellQuote } from '../base/shell-quote.ts';
+import { parseScpCommand, type ScpCommand } from '../transfer/scp-command.ts';
 
 const sftpServers = [
   '/usr/lib/openssh/sftp-server',
@@ -19,7 +20,8 @@ export interface FilePrograms {
 }
 
 /**
- * OpenSSH's programs where they are installed, else our own (`programPath` runs them). `own` takes our own in any case.
+ * OpenSSH's programs where they are installed, else our own (`programPath` runs them). `own` takes our own in
+ * any case.
  */
 export function findFilePrograms(programPath: readonly string[], own: boolean): FilePrograms {
   const prefix = programPath.map(shellQuote).join(' ');

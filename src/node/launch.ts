@@ -1,19 +1,20 @@
 import type { Duplex, Readable } from 'node:stream';
-import { CodedError, isCoded } from '../base/errors.ts';
 import type { ServerSessionChannel, WindowSize } from '../ssh/channel-types.ts';
-import type { OsUser } from '../ssh/passwd.ts';
-import { Pty } from '../ssh/pty.ts';
-import { SftpTap } from '../ssh/sftp-tap.ts';
-import { type LineVariables, lineVariables } from '../ssh/program-line.ts';
-import { type ProgramPipes, startProgram, type UserProcess } from '../ssh/user-process.ts';
-import { type AgentSocket, openAgentSocket } from './agent-socket.ts';
+import type { OsUser } from '../machine/passwd.ts';
+import { Pty, type PtyOwner } from '../machine/pty.ts';
+import { SftpTap } from '../transfer/sftp-tap.ts';
+import { type LineVariables, lineVariables } from '../machine/program-line.ts';
+import { type ProgramPipes, startProgram, type UserProcess } from '../machine/user-process.ts';
 import { EventQueue } from './event-queue.ts';
 import { loginAccount } from './login-account.ts';
+import { launchFailure } from './launch-failure.ts';
 import { readUserEnvironment } from './read-user-environment.ts';
+import { endOf, terminalRead } from './output-end.ts';
 import { sessionEnvironment } from './session-environment.ts';
 import type { SessionAudit } from './session-audit.ts';
 import type { SessionContext } from './session-context.ts';
 import type { Plan } from './session-plan.ts';
+import { sideMatters } from './side-matters.ts';
 
 export interface LaunchOptions {
   readonly plan: Plan;
@@ -24,8 +25,6 @@ export interface LaunchOptions {
   /** Asked when the terminal is made: the client may have changed it since. */
   readonly size: () => WindowSize;
   readonly lendsAgent: boolean;
-  /** The caller closes it. */
-  readonly onAgent: (agent: AgentSocket) => void;
 }
 
 /** A program that runs, joined to its channel. */
@@ -34,60 +33,96 @@ export interface Launched {
   readonly pty: Pty | undefined;
   /** Resolves with the reason when it must end at once: what it does could not be put on record. */
   readonly cut: Promise<string>;
-  /** Resolves when the channel has been given all that the program wrote, and the audit what it did. */
+  /**
+   * To be called when the program has ended: nobody reads its input any more. Resolves when the channel has
+   * been given all that was written, also by what the program left behind, and the audit what it did.
+   */
   outputDone(): Promise<void>;
+  /** The client reads no more: a program that goes on writing to a pipe is ended by that (SIGPIPE). */
+  stopOutput(): void;
   /** Lets go of the program's streams. */
   close(): void;
 }
 
-/** A program that has ended may leave another one behind that holds its terminal; nobody waits for that longer. */
-const terminalLingerMs = 1_000;
-
 /**
- * Starts what the plan says as the login, and joins it to the channel.
- * @throws CodedError `unavailable` beginning with `Failed to launch:`, for the person to read.
+ * Starts what the plan says as the login, and joins it to the channel. What a session can be without (the
+ * agent, the variables of the home, who owns the terminal) does not keep it from starting: the person is told
+ * on its stderr.
+ * @throws CodedError beginning with `Failed to launch:`, for the person to read; anything else is a bug.
  */
 export async function launch(context: SessionContext, options: LaunchOptions): Promise<Launched> {
-  const { subject, libc } = context;
+  const { subject, starter, connection, left } = context;
   const user = await loginAccount(context, subject).catch((e: unknown) => {
-    throw isCoded(e) ? new CodedError(e.code, `Failed to launch: ${e.message}.`) : e;
+    throw launchFailure(e);
   });
-  const c = libc.status === 'loaded' ? libc.libc : undefined;
+  const side = sideMatters(context, options);
   const { acceptsVariable: accepts, sink } = context;
   const fromFile = context.permitUserEnvironment
-    ? await readUserEnvironment(user, { libc: c, accepts, sink })
+    ? await side('~/.tsh/environment is not read', [], () =>
+        readUserEnvironment(user, { starter, of: connection, unwanted: left, accepts, sink }),
+      )
     : [];
-  const agent = options.lendsAgent
-    ? await openAgentSocket(user, () => context.connection.openAgent())
+  const agentSocket = options.lendsAgent
+    ? await side('your agent is not forwarded to this session', undefined, () => context.agent.lend(user))
     : undefined;
-  if (agent !== undefined) options.onAgent(agent);
-  const pty = await openTerminal(context, options, user);
+  const gid = await side('the group of the terminal is not known', user.gid, () =>
+    ttyGroup(context, options, user),
+  );
+  const pty = openTerminal(context, options, { uid: user.uid, gid });
+  const trouble = context.diskTrouble();
+  if (trouble !== undefined && pty !== undefined) options.channel.stderr.write(`${trouble}\r\n`);
+  if (pty?.notOwned !== undefined) side.tell('this terminal does not belong to you', pty.notOwned);
   try {
     const process = await startProgram({
       user,
-      libc: c,
+      starter,
+      of: connection,
+      unwanted: left,
       umask: context.loginDefs.umask,
       program: options.plan.program,
-      environment: environmentOf(context, options, { user, pty, agent, fromFile }),
+      environment: environmentOf(context, options, { user, pty, agentSocket, fromFile }),
       ...(pty === undefined ? {} : { pty }),
     });
+    return join(context, options, { process, pty });
+  } catch (e) {
+    pty?.close();
+    throw launchFailure(e);
+  }
+}
+
+function join(
+  context: SessionContext,
+  options: LaunchOptions,
+  { process, pty }: { process: UserProcess; pty: Pty | undefined },
+): Launched {
+  try {
     return pty === undefined
       ? joinPipes(context, options, process)
       : joinTerminal(context, options, { process, pty });
   } catch (e) {
-    pty?.close();
+    // Nobody would ever end it.
+    void process.hangUp(0);
     throw e;
   }
 }
 
-async function openTerminal(
-  { libc, accounts }: SessionContext,
-  { terminal, size }: LaunchOptions,
+const ttyGroup = async (
+  { accounts }: SessionContext,
+  { terminal }: LaunchOptions,
   user: OsUser,
-): Promise<Pty | undefined> {
+): Promise<number> => (terminal === undefined ? undefined : await accounts.ttyGroup()) ?? user.gid;
+
+function openTerminal(
+  { libc }: SessionContext,
+  { terminal, size }: LaunchOptions,
+  owner: PtyOwner,
+): Pty | undefined {
   if (terminal === undefined || libc.status === 'unavailable') return undefined;
-  const gid = (await accounts.ttyGroup()) ?? user.gid;
-  return new Pty({ libc: libc.libc, owner: { uid: user.uid, gid }, size: size(), modes: terminal.modes });
+  try {
+    return new Pty({ libc: libc.libc, owner, size: size(), modes: terminal.modes });
+  } catch (e) {
+    throw launchFailure(e, 'no terminal can be opened: ');
+  }
 }
 
 function environmentOf(
@@ -96,7 +131,7 @@ function environmentOf(
   made: {
     user: OsUser;
     pty: Pty | undefined;
-    agent: AgentSocket | undefined;
+    agentSocket: string | undefined;
     fromFile: readonly (readonly [string, string])[];
   },
 ): LineVariables {
@@ -117,8 +152,9 @@ function environmentOf(
       hostId: context.hostId,
       clusterName: context.clusterName,
       username: subject.username,
-      agentSocket: made.agent?.path,
+      agentSocket: made.agentSocket,
       originalCommand: plan.original,
+      trouble: context.diskTrouble(),
       fromFile: made.fromFile,
     }),
   );
@@ -149,25 +185,13 @@ function count(
 
 const never = new Promise<never>(() => undefined);
 
-const endOf = (stream: Readable): Promise<void> =>
-  new Promise((resolve) => {
-    if (stream.readableEnded || stream.destroyed) resolve();
-    stream
-      .once('end', () => {
-        resolve();
-      })
-      .once('close', () => {
-        resolve();
-      });
-  });
-
 function joinTerminal(
   context: SessionContext,
   options: LaunchOptions,
   { process, pty }: { process: UserProcess; pty: Pty },
 ): Launched {
   const { channel } = options;
-  const ended = endOf(pty.stream);
+  const unread = new AbortController();
   count(context, options, [pty.stream]);
   pty.stream.pipe(channel, { end: false });
   channel.pipe(pty.stream, { end: false });
@@ -175,11 +199,11 @@ function joinTerminal(
     process,
     pty,
     cut: never,
-    outputDone: async () => {
-      let timer: NodeJS.Timeout | undefined;
-      const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, terminalLingerMs)));
-      await Promise.race([ended, limit]);
-      clearTimeout(timer);
+    outputDone: () => terminalRead(pty.stream, channel, unread.signal),
+    // As sshd does: a program that goes on writing waits until it is told to end.
+    stopOutput: () => {
+      pty.stream.unpipe(channel).pause();
+      unread.abort();
     },
     close: () => {
       pty.close();
@@ -209,8 +233,13 @@ function joinPipes(context: SessionContext, options: LaunchOptions, process: Use
     pty: undefined,
     cut: transfers?.lost ?? never,
     outputDone: async () => {
+      stdin.destroy();
       await ended;
       await transfers?.end();
+    },
+    stopOutput: () => {
+      stdout.unpipe(channel);
+      stdout.destroy();
     },
     close: () => {
       for (const stream of [stdin, stdout, stderr]) stream.destroy();
@@ -220,8 +249,8 @@ function joinPipes(context: SessionContext, options: LaunchOptions, process: Use
 }
 
 /**
- * Looks at both directions of sftp; the client waits while its transfers are not in the audit yet. Where they can be
- * followed no longer, nothing more of the client reaches the server.
+ * Looks at both directions of sftp; the client waits while its transfers are not in the audit yet. Where they
+ * can be followed no longer, nothing more of the client reaches the server.
  */
 function watchSftp(
   { audit }: LaunchOptions,

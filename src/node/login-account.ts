@@ -1,15 +1,15 @@
 import { second } from '../base/duration.ts';
 import { CodedError } from '../base/errors.ts';
-import { accountRefusal } from '../ssh/account-refusal.ts';
-import type { OsUser } from '../ssh/passwd.ts';
+import { accountRefusal } from '../machine/account-refusal.ts';
+import type { OsUser } from '../machine/passwd.ts';
 import type { AuditSubject } from './node-audit.ts';
 import type { NodeContext } from './session-context.ts';
 
 const day = 24 * 3600 * second;
 
 /**
- * The unix account that a login means, when the machine lets somebody use it now: asked before every session and every
- * forward, as an account may be closed while its people are connected.
+ * The unix account that a login means, when the machine lets somebody use it now: asked before every session
+ * and every forward, as an account may be closed while its people are connected.
  * @throws CodedError saying why not, for the person to read; the log has it too.
  */
 export async function loginAccount(

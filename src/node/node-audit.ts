@@ -1,28 +1,17 @@
+import { type AuditClaim, ordinaryClaim } from '../api/audit-claim.ts';
 import type { AuditOutbox } from '../api/audit-outbox.ts';
 import { messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { formatHostPort } from '../base/service.ts';
 import type { World } from '../base/world.ts';
-import type { AuditEvent } from '../domain/audit-event.ts';
+import { type Circumstances, completed, type ParsedAuditEvent } from '../domain/audit-event.ts';
+import type { EventBody } from '../domain/audit-kind.ts';
 import type { Peer } from '../ssh/cert-server.ts';
 
-/** Which event, and what is particular to it. */
-export interface Happening {
-  readonly event: string;
-  readonly code: string;
-  readonly ei?: number;
-  readonly [field: string]: unknown;
-}
-
-/** What all events of a node have. */
-interface Common {
-  readonly uid: string;
-  readonly time: string;
+/** Where in a session it happened. */
+export interface InSession {
+  readonly sid: string;
   readonly ei: number;
-  readonly namespace: string;
-  readonly server_id: string;
-  readonly server_hostname: string;
-  readonly server_addr: string;
 }
 
 /** Whom events are about. */
@@ -32,6 +21,8 @@ export interface AuditSubject {
   readonly peer: Peer;
   /** Of the connection. */
   readonly requestId: string;
+  /** By roles, now: also where the disk takes nothing. */
+  readonly mayEnterOnFullDisk: () => boolean;
 }
 
 /** Addresses of a connection: the person's machine, ours, and the proxy's when one stands between. */
@@ -72,22 +63,32 @@ export class NodeAudit {
     this.#options = options;
   }
 
-  /** Durable when it resolves. @throws CodedError when it cannot be kept: then what it is about must not happen. */
-  async record(subject: AuditSubject, happening: Happening): Promise<void> {
-    await this.#options.outbox.emit(this.#event(subject, happening));
+  /**
+   * Durable when it resolves, here or at auth. @throws CodedError when it cannot be kept: then what it is
+   * about must not happen; `unavailable` when it may have been kept all the same.
+   */
+  async record(subject: AuditSubject, body: EventBody, within?: InSession): Promise<void> {
+    const mayEnter = subject.mayEnterOnFullDisk();
+    await this.#options.outbox.emit(this.#event(subject, body, within), { happened: false, mayEnter });
   }
 
   /**
-   * For what has happened already. An event that cannot be kept goes whole into the log of the process. Never rejects;
-   * `settled` waits for it.
+   * For what has happened already. An event that cannot be kept goes whole into the log of the process. Never
+   * rejects; `settled` waits for it.
    */
-  afterwards(subject: AuditSubject, happening: Happening): Promise<void> {
-    return this.#track(this.#event(subject, happening));
+  afterwards(subject: AuditSubject, body: EventBody, within?: InSession): Promise<void> {
+    const mayEnter = subject.mayEnterOnFullDisk();
+    return this.#track(this.#event(subject, body, within), { happened: true, mayEnter });
   }
 
-  /** As `afterwards`, for what is not about somebody who is logged in. */
-  unnamed(fields: Happening): Promise<void> {
-    return this.#track({ ...this.#common(), ...fields });
+  /** An event that is not about somebody who is logged in, for `emit`. */
+  unnamed(body: EventBody): ParsedAuditEvent {
+    return completed(body, { ...this.#common(), request_id: this.#options.world.uuid() });
+  }
+
+  /** Waits where the spool is full. @throws CodedError when the event is not kept. */
+  emit(event: ParsedAuditEvent): Promise<void> {
+    return this.#options.outbox.emit(event, ordinaryClaim);
   }
 
   /** Resolves when nothing is on its way any more. */
@@ -95,8 +96,8 @@ export class NodeAudit {
     while (this.#pending.size > 0) await Promise.all(this.#pending);
   }
 
-  #track(event: AuditEvent): Promise<void> {
-    const done = this.#options.outbox.emit(event).catch((e: unknown) => {
+  #track(event: ParsedAuditEvent, claim: AuditClaim): Promise<void> {
+    const done = this.#options.outbox.emit(event, claim).catch((e: unknown) => {
       this.#options.sink.error(`an audit event could not be kept: ${messageOf(e)}`, {
         event: JSON.stringify(event),
       });
@@ -106,19 +107,23 @@ export class NodeAudit {
     return done;
   }
 
-  #event({ username, login, peer, requestId }: AuditSubject, happening: Happening): AuditEvent {
-    return {
+  #event(
+    { username, login, peer, requestId }: AuditSubject,
+    body: EventBody,
+    within: InSession | undefined,
+  ): ParsedAuditEvent {
+    return completed(body, {
       ...this.#common(),
       request_id: requestId,
       user: username,
       login,
       proto: 'ssh',
       ...addressFields(peer),
-      ...happening,
-    };
+      ...within,
+    });
   }
 
-  #common(): Common {
+  #common(): Circumstances {
     const { world, hostId, nodename, address } = this.#options;
     return {
       uid: world.uuid(),

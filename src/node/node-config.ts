@@ -8,8 +8,8 @@ export interface NodeConfig {
   readonly nodename: string;
   readonly clusterName: string;
   readonly listenAddress: HostPort;
-  /** What this machine calls itself to others. */
-  readonly advertiseIp?: string;
+  /** What this machine calls itself to others; asked whenever it does. */
+  readonly advertiseIp?: () => string;
   /** `host:port`, what users should call it; the first is told to others. */
   readonly publicAddresses: readonly string[];
   readonly labels: Readonly<Record<string, string>>;

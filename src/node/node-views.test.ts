@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { HostInfo } from '../domain/host-info.ts';
-import { lineVariables, preludeInput } from '../ssh/program-line.ts';
+import type { HostRecord } from '../domain/host-info.ts';
+import { lineVariables, preludeInput } from '../machine/program-line.ts';
 import { hostsView, type HostsState } from '../views/hosts.ts';
 import { project } from '../views/testing.ts';
 import { webProxyAddress } from './node-views.ts';
 
 const idOf = (n: number): string => `00000000-0000-4000-8000-00000000000${n}`;
-const proxy = (n: number, said: Partial<HostInfo> = {}): HostInfo => ({
+const proxy = (n: number, said: Partial<HostRecord> = {}): HostRecord => ({
   hostId: idOf(n),
   role: 'Proxy',
   nodename: `p${n}`,
@@ -19,7 +19,7 @@ const proxy = (n: number, said: Partial<HostInfo> = {}): HostInfo => ({
   ...said,
 });
 /** As the log has them, whichever release stored them. */
-const stored = (...hosts: HostInfo[]): HostsState =>
+const stored = (...hosts: HostRecord[]): HostsState =>
   project(
     hostsView,
     hosts.map((host) => [`host-${host.hostId}`, { type: 'host.joined', data: { host } }] as const),

@@ -1,13 +1,18 @@
-import { lookup } from 'node:dns/promises';
 import type { Socket } from 'node:net';
-import { isCoded, messageOf } from '../base/errors.ts';
+import { second } from '../base/duration.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import { joinStreams } from '../base/join-streams.ts';
+import type { Asking, LookUpName } from '../base/name-lookup.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
+import { signalAfter } from '../base/timers.ts';
+import { catalogue } from '../domain/audit-catalogue.ts';
 import type { ForwardOpen } from '../ssh/cert-server.ts';
-import { dialAs, type DialOptions } from '../ssh/dial-as.ts';
-import type { LibcLoad } from '../ssh/libc.ts';
-import type { OsUser } from '../ssh/passwd.ts';
-import { carry } from './carry.ts';
+import { dialAs, type DialOptions } from '../machine/dial-as.ts';
+import type { LibcLoad } from '../machine/libc.ts';
+import type { OsUser } from '../machine/passwd.ts';
 import type { AuditSubject, NodeAudit } from './node-audit.ts';
+
+const lookUpMs = 30 * second;
 
 export interface PortForwardDeps {
   readonly audit: NodeAudit;
@@ -17,7 +22,12 @@ export interface PortForwardDeps {
   /** In whose name it is dialled. @throws CodedError when the machine lets nobody use that account now. */
   readonly account: () => Promise<OsUser>;
   readonly libc: LibcLoad;
+  readonly lookUpName: LookUpName;
   readonly onActivity: () => void;
+  /** Aborted when the connection is closed: nothing is dialled for it any more. */
+  readonly left: AbortSignal;
+  /** Aborted when the node ends at once. */
+  readonly stop: AbortSignal;
 }
 
 /** Serves one direct-tcpip channel. What was tried is in the audit before a byte flows. Never rejects. */
@@ -25,7 +35,7 @@ export async function forwardPort(deps: PortForwardDeps, open: ForwardOpen): Pro
   const { audit, subject, onActivity } = deps;
   const addr = formatHostPort(open.target);
   const failed = (error: string): Promise<void> =>
-    audit.afterwards(subject, { event: 'port', code: 'T3003E', addr, success: false, error });
+    audit.afterwards(subject, catalogue.portForwardFailure({ addr, success: false, error }));
   const allowed = await allowedTo(deps);
   if (allowed.status === 'refused') {
     open.reject('prohibited', allowed.why);
@@ -34,20 +44,24 @@ export async function forwardPort(deps: PortForwardDeps, open: ForwardOpen): Pro
   }
   let socket: Socket;
   try {
-    socket = await dialAny(open.target, { ...deps, user: allowed.user });
+    const signal = AbortSignal.any([deps.left, deps.stop]);
+    const addresses = await addressesOf(open.target, { by: subject.username, signal }, deps);
+    socket = await dialAny(addresses, open.target.port, { ...deps, user: allowed.user, signal });
   } catch (e) {
     open.reject('connect_failed', messageOf(e));
     await failed(messageOf(e));
     return;
   }
   try {
-    await audit.record(subject, { event: 'port', code: 'T3003I', addr, success: true });
+    await audit.record(subject, catalogue.portForward({ addr, success: true }));
   } catch (e) {
     socket.destroy();
     open.reject('resource_shortage', `cannot be recorded in the audit log: ${messageOf(e)}`);
     return;
   }
-  await carry(socket, open.accept(), onActivity);
+  const channel = open.accept();
+  for (const stream of [socket, channel]) stream.on('data', onActivity);
+  await joinStreams(socket, channel, deps);
 }
 
 type Allowed =
@@ -65,17 +79,35 @@ async function allowedTo({ refusal, account }: PortForwardDeps): Promise<Allowed
   }
 }
 
-/** Tries the addresses of a name one after the other, as the system orders them. */
-async function dialAny({ host, port }: HostPort, options: DialOptions): Promise<Socket> {
+/** @throws CodedError `unavailable` also when nothing answers in the time that a connection may take. */
+async function addressesOf(
+  { host, port }: HostPort,
+  { by, signal }: Asking,
+  { lookUpName }: PortForwardDeps,
+): Promise<readonly string[]> {
   if (port < 1 || port > 65_535) throw new Error(`no such port: ${port}`);
-  const addresses = await lookup(host, { all: true });
-  let failure: unknown = new Error(`no address is known for ${host}`);
-  for (const { address } of addresses) {
+  const limit = signalAfter(lookUpMs);
+  try {
+    return await lookUpName(host, { by, signal: AbortSignal.any([signal, limit]) });
+  } catch (e) {
+    if (!limit.aborted || signal.aborted) throw e;
+    throw new CodedError(
+      'unavailable',
+      `${host} cannot be looked up: DNS did not answer within ${lookUpMs / second} s`,
+    );
+  }
+}
+
+/** Tries the addresses of a name one after the other, as the system orders them. */
+async function dialAny(addresses: readonly string[], port: number, options: DialOptions): Promise<Socket> {
+  let failure: unknown = new Error('the name has no address');
+  for (const host of addresses) {
     try {
-      return await dialAs({ host: address, port }, options);
+      return await dialAs({ host, port }, options);
     } catch (e) {
       failure = e;
     }
+    if (options.signal.aborted) break;
   }
   throw failure;
 }

@@ -1,57 +1,41 @@
-import { refusalPace, type RefusalPace } from '../api/refusal-pace.ts';
-import { minute } from '../base/duration.ts';
+import { RefusedAttempts } from '../api/refused-attempts.ts';
+import type { LogSink } from '../base/log-sink.ts';
 import type { World } from '../base/world.ts';
+import { catalogue } from '../domain/audit-catalogue.ts';
 import type { AuthFailure } from '../ssh/cert-server.ts';
 import { addressFields, type NodeAudit } from './node-audit.ts';
 
-/**
- * Records refused logins (`auth`, T3007W). Whoever hammers the port fills neither disk nor memory, and nothing is lost
- * without a word: what was not kept one by one is counted in an event of its own.
- */
+/** Puts refused logins on record: one by one, or as a number where too many come. */
 export class RefusedLogins {
-  readonly #audit: NodeAudit;
-  readonly #world: World;
-  readonly #pace: RefusalPace;
-  #begun: number;
-  #counted = 0;
+  readonly #attempts: RefusedAttempts;
 
-  constructor(audit: NodeAudit, world: World) {
-    this.#audit = audit;
-    this.#world = world;
-    this.#pace = refusalPace(world);
-    this.#begun = world.monotonic();
-  }
-
-  record({ username, keyId, reason, peer }: AuthFailure): void {
-    if (this.#world.monotonic() - this.#begun >= minute) this.tellCount();
-    if (!this.#pace.mayTell(peer.remoteAddress.host)) {
-      this.#counted++;
-      return;
-    }
-    void this.#audit.unnamed({
-      event: 'auth',
-      code: 'T3007W',
-      request_id: this.#world.uuid(),
-      success: false,
-      error: reason,
-      login: username,
-      proto: 'ssh',
-      ...(keyId === undefined ? {} : { user: keyId }),
-      ...addressFields(peer),
+  constructor(audit: NodeAudit, world: World, sink: LogSink) {
+    this.#attempts = new RefusedAttempts({
+      world,
+      sink,
+      about: 'auth',
+      message: 'refused logins, not kept one by one: too many came',
+      complete: (body) => audit.unnamed(body),
+      emit: (event) => audit.emit(event),
     });
   }
 
-  /** To be called at the end, too. */
-  tellCount(): void {
-    if (this.#counted > 0)
-      void this.#audit.unnamed({
-        event: 'auth',
-        code: 'T3007W',
-        request_id: this.#world.uuid(),
+  record({ username, keyId, reason, peer }: AuthFailure): void {
+    this.#attempts.record(
+      peer.remoteAddress.host,
+      catalogue.authAttemptFailure({
         success: false,
-        error: `${this.#counted} more refused logins within a minute`,
-        count: this.#counted,
-      });
-    [this.#begun, this.#counted] = [this.#world.monotonic(), 0];
+        error: reason,
+        login: username,
+        proto: 'ssh',
+        ...(keyId === undefined ? {} : { user: keyId }),
+        ...addressFields(peer),
+      }),
+    );
+  }
+
+  /** Reports the number of those that were only counted. */
+  close(): Promise<void> {
+    return this.#attempts.close();
   }
 }

@@ -1,7 +1,16 @@
-import { messageOf } from '../base/errors.ts';
+import { CodedError, messageOf } from '../base/errors.ts';
 import { second } from '../base/duration.ts';
-import type { ConnectionHandlers, ForwardOpen, SessionOpen, SshConnection } from '../ssh/cert-server.ts';
+import { catalogue } from '../domain/audit-catalogue.ts';
+import {
+  type ConnectionHandlers,
+  type ForwardOpen,
+  maxChannels,
+  type SessionOpen,
+  type SshConnection,
+} from '../ssh/cert-server.ts';
+import { ConnectionAgent } from './agent-socket.ts';
 import { Deadline } from './connection-limits.ts';
+import { idleTimeout } from './idle-timeout.ts';
 import type { Grant } from './decide-access.ts';
 import { loginAccount } from './login-account.ts';
 import type { AuditSubject } from './node-audit.ts';
@@ -15,10 +24,15 @@ export interface ServedOptions {
   /** What this person may do here, by what is known now. @throws CodedError when it is nothing any more. */
   readonly decide: () => Grant;
   readonly grant: Grant;
+  /** What whoever is locked now is told; undefined where no lock is in force. */
+  readonly locks: {
+    readonly onConnection: () => string | undefined;
+    readonly onSession: (sessionId: string) => string | undefined;
+  };
 }
 
-/** Channels of one connection, open or being refused. */
-const maxWork = 1024;
+/** Channels of one connection: open, let go and not closed yet, or being refused. */
+const maxWork = 2 * maxChannels;
 
 /** One person's connection: its sessions, its forwards, and what ends it. */
 export class ServedConnection {
@@ -29,8 +43,10 @@ export class ServedConnection {
   readonly #subject: AuditSubject;
   readonly #work = new Set<Promise<void>>();
   readonly #deadlines: Deadline[] = [];
+  readonly #left = new AbortController();
+  readonly #agent: ConnectionAgent;
   #grant: Grant;
-  #sessions = 0;
+  readonly #sessions = new Set<Session>();
   readonly #began = performance.now();
   #lastActivity = performance.now();
   #cut = false;
@@ -44,7 +60,13 @@ export class ServedConnection {
       login: grant.login,
       peer: connection.peer,
       requestId: context.world.uuid(),
+      mayEnterOnFullDisk: () => this.#grant.options.enterOnFullDisk,
     };
+    this.#agent = new ConnectionAgent(async () => {
+      if (!this.#mayLendAgent())
+        throw new CodedError('access_denied', 'the agent may no longer be forwarded');
+      return connection.openAgent();
+    });
     this.handlers = {
       session: (open) => {
         this.#openSession(open);
@@ -60,33 +82,44 @@ export class ServedConnection {
   /** How many channels of each kind are open now, and how long it is connected. */
   report(): { readonly sessions: number; readonly forwards: number; readonly ageSeconds: number } {
     const ageSeconds = Math.round((performance.now() - this.#began) / second);
-    return { sessions: this.#sessions, forwards: this.#work.size - this.#sessions, ageSeconds };
+    return { sessions: this.#sessions.size, forwards: this.#work.size - this.#sessions.size, ageSeconds };
   }
 
-  /** To be called when something changed in the cluster: a lock, a deletion or a role ends what it no longer allows. */
+  /**
+   * To be called when something changed in the cluster: a lock, a deletion or a role ends what it no longer
+   * allows.
+   */
   reconsider(): void {
     try {
       this.#grant = this.#options.decide();
     } catch (e) {
-      this.#disconnect(messageOf(e), 'access was withdrawn');
+      this.#withdraw(messageOf(e));
     }
+    for (const session of this.#sessions) {
+      const locked = this.#options.locks.onSession(session.sessionId);
+      if (locked !== undefined) session.endFor(locked);
+    }
+  }
+
+  /** Of a lock its reason is told, on each terminal: that is why it has a message. Of the rest nothing is. */
+  #withdraw(reason: string): void {
+    if (this.#cut) return;
+    const locked = this.#options.locks.onConnection();
+    if (locked !== undefined) for (const session of this.#sessions) session.tell(locked);
+    this.#disconnect(reason, locked ?? 'access was withdrawn');
   }
 
   #setLimits(): void {
     const { connection, context } = this.#options;
     const { clientIdleTimeoutSeconds: idle, disconnectExpiredCert } = this.#grant.options;
-    if (idle > 0)
-      this.#deadlines.push(
-        new Deadline(
-          idle * second,
-          () => this.#lastActivity,
-          () => {
-            const quiet = Math.round((performance.now() - this.#lastActivity) / second);
-            const reason = `client is idle for ${quiet}s, exceeded idle timeout of ${idle}s`;
-            this.#disconnect(reason, reason);
-          },
-        ),
-      );
+    const idleLimit = idleTimeout({
+      timeoutSeconds: idle,
+      lastActivity: () => this.#lastActivity,
+      disconnect: (reason) => {
+        this.#disconnect(reason, reason);
+      },
+    });
+    if (idleLimit !== undefined) this.#deadlines.push(idleLimit);
     const { validBefore } = connection.certificate;
     if (disconnectExpiredCert && validBefore < BigInt(Number.MAX_SAFE_INTEGER) / 1000n) {
       const begun = performance.now();
@@ -108,14 +141,23 @@ export class ServedConnection {
     if (this.#cut) return;
     this.#cut = true;
     const { context, connection } = this.#options;
-    void context.audit.afterwards(this.#subject, { event: 'client.disconnect', code: 'T3006I', reason });
+    void context.audit.afterwards(this.#subject, catalogue.clientDisconnect({ reason }));
     connection.close(told);
   }
 
   async #untilEnd(): Promise<void> {
-    await this.#options.connection.closed;
+    const { connection, context } = this.#options;
+    await connection.closed;
+    this.#left.abort();
     for (const deadline of this.#deadlines) deadline.cancel();
+    await this.#agent.close().catch((e: unknown) => {
+      context.sink.warn('the socket of an agent could not be removed', { reason: messageOf(e) });
+    });
     while (this.#work.size > 0) await Promise.all(this.#work);
+  }
+
+  #mayLendAgent(): boolean {
+    return this.#options.connection.permits.agentForwarding && this.#grant.options.forwardAgent;
   }
 
   readonly #touch = (): void => {
@@ -139,33 +181,33 @@ export class ServedConnection {
     const { context, connection } = this.#options;
     const { username, options } = this.#grant;
     const max = options.maxSessions;
-    if (max > 0 && this.#sessions >= max) {
+    if (max > 0 && this.#sessions.size >= max) {
       open.reject('prohibited', `too many session channels for user "${username}" (max=${max})`);
       void this.#track(
-        context.audit.afterwards(this.#subject, {
-          event: 'session.rejected',
-          code: 'T1006W',
-          reason: 'max_sessions limit reached',
-          max,
-        }),
+        context.audit.afterwards(
+          this.#subject,
+          catalogue.sessionRejected({ reason: 'max_sessions limit reached', max }),
+        ),
       );
       return;
     }
     this.#touch();
-    this.#sessions++;
     const session = new Session(
       {
         ...context,
         connection,
         subject: this.#subject,
-        mayLendAgent: () => connection.permits.agentForwarding && this.#grant.options.forwardAgent,
+        left: this.#left.signal,
+        mayLendAgent: () => this.#mayLendAgent(),
+        agent: this.#agent,
         onActivity: this.#touch,
       },
       open,
     );
+    this.#sessions.add(session);
     void this.#track(
       session.ended.then(() => {
-        this.#sessions--;
+        this.#sessions.delete(session);
       }),
     );
   }
@@ -185,7 +227,10 @@ export class ServedConnection {
               : 'port forwarding not allowed',
           account: () => loginAccount(context, this.#subject),
           libc: context.libc,
+          lookUpName: context.lookUpName,
           onActivity: this.#touch,
+          left: this.#left.signal,
+          stop: context.stop,
         },
         open,
       ).catch((e: unknown) => {

@@ -1,68 +1,58 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { announceHost, type Announcement } from '../api/announce-host.ts';
-import type { AuditOutbox } from '../api/audit-outbox.ts';
-import type { AuthClient } from '../api/client.ts';
+import { absenceOf } from '../api/absence.ts';
+import { randomFraction } from '../base/backoff.ts';
 import { isWildcard } from '../base/addresses.ts';
+import { second } from '../base/duration.ts';
 import { endingOnce } from '../base/ending.ts';
-import { messageOf } from '../base/errors.ts';
-import type { LogSink } from '../base/log-sink.ts';
-import {
-  formatHostPort,
-  type HostPort,
-  type Listeners,
-  type Metrics,
-  type Running,
-  type Service,
-} from '../base/service.ts';
+import { formatHostPort, type HostPort, type Running, type Service } from '../base/service.ts';
 import { version } from '../base/version.ts';
-import type { World } from '../base/world.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import { commandValueBytes } from '../domain/label-limits.ts';
-import type { HostIdentity } from '../pki/host-identity.ts';
-import { privateKeyFromPem } from '../pki/key-pair.ts';
-import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
-import { acceptedVariables } from '../ssh/accepted-variables.ts';
-import { defaultAlgorithms } from '../ssh/algorithms.ts';
-import { createSshServer, type SshServer } from '../ssh/cert-server.ts';
-import { loadLibc } from '../ssh/libc.ts';
-import { parseLoginDefs } from '../ssh/login-defs.ts';
-import { Accounts } from '../ssh/passwd.ts';
+import { acceptedVariables } from '../machine/accepted-variables.ts';
+import type { SshServer } from '../ssh/cert-server.ts';
+import { type LibcLoad, loadLibc } from '../machine/libc.ts';
+import { hostKeysOf } from '../ssh/host-keys.ts';
+import { parseLoginDefs } from '../machine/login-defs.ts';
+import { Accounts } from '../machine/passwd.ts';
+import { ProgramStarter } from '../machine/program-starter.ts';
 import { type LabelRunner, openCommandLabels } from './command-labels.ts';
-import { decideAccess } from './decide-access.ts';
 import { doubtByViews } from './doubt-by-views.ts';
 import { findFilePrograms } from './file-programs.ts';
 import { NodeAudit } from './node-audit.ts';
-import { type NodeViews, openNodeViews, userAuthorityBlobs, webProxyAddress } from './node-views.ts';
+import { diskTrouble, nodeCondition } from './node-condition.ts';
+import type { NodeDeps } from './node-deps.ts';
+import { nodeServer } from './node-server.ts';
+import { type NodeViews, openNodeViews, webProxyAddress } from './node-views.ts';
+import { paced } from './paced.ts';
 import { RefusedLogins } from './refused-logins.ts';
-import { ServedConnection } from './served-connection.ts';
-import type { NodeConfig } from './node-config.ts';
+import type { ServedConnection } from './served-connection.ts';
 import type { NodeContext } from './session-context.ts';
 
-export interface NodeDeps {
-  readonly identity: HostIdentity;
-  readonly auth: Pick<AuthClient, 'call' | 'state'>;
-  readonly outbox: Pick<AuditOutbox, 'emit' | 'trouble' | 'pending'>;
-  readonly world: World;
-  readonly sink: LogSink;
-  readonly metrics: Metrics;
-  readonly listeners: Listeners;
-  readonly config: NodeConfig;
+/** The SSH node: sessions, copies and forwarded ports on this machine. */
+export function createNodeService(deps: NodeDeps): Service {
+  let begun: Node | undefined;
+  return {
+    name: 'node',
+    start: async (stopping) => {
+      const node = new Node(deps, await openNodeViews(deps.auth, deps.sink));
+      begun = node;
+      try {
+        return await node.start(stopping);
+      } catch (e) {
+        await node.stop(0);
+        throw e;
+      }
+    },
+    waitsFor: () => absenceOf(deps.auth) ?? begun?.notAnnounced(),
+  };
 }
 
-/** The SSH node: sessions, copies and forwarded ports on this machine. */
-export const createNodeService = (deps: NodeDeps): Service => ({
-  name: 'node',
-  start: async (stopping) => {
-    const node = new Node(deps, await openNodeViews(deps.auth));
-    try {
-      return await node.start(stopping);
-    } catch (e) {
-      await node.stop(0);
-      throw e;
-    }
-  },
-});
+/**
+ * Auth makes one fact of what many hosts tell in some seconds: telling it more often would change nothing.
+ */
+const measuredToldEveryMs = 5 * second;
 
 class Node {
   readonly #deps: NodeDeps;
@@ -71,10 +61,20 @@ class Node {
   readonly #refused: RefusedLogins;
   readonly #listener: Server;
   readonly #served = new Set<ServedConnection>();
+  readonly #ending = new AbortController();
   #unsubscribe: () => void = () => undefined;
   #ssh: SshServer | undefined;
   #labels: LabelRunner | undefined;
   #announcement: Announcement | undefined;
+  /**
+   * What programs print may change each second. Here it counts at once; whoever lists nodes may see it a
+   * little later.
+   */
+  readonly #telling = paced(
+    () => this.#announcement?.renew(),
+    measuredToldEveryMs,
+    () => this.#deps.world.monotonic(),
+  );
   #bound: HostPort;
   #finish: () => void = () => undefined;
 
@@ -85,7 +85,7 @@ class Node {
     const { hostId, nodename } = config;
     this.#bound = config.listenAddress;
     this.#audit = new NodeAudit({ outbox, world, sink, hostId, nodename, address: () => this.#address() });
-    this.#refused = new RefusedLogins(this.#audit, world);
+    this.#refused = new RefusedLogins(this.#audit, world, sink);
     this.#listener = createServer({ noDelay: true }, (socket) => {
       // Until somebody serves it, a socket that breaks is nobody's loss.
       socket.on('error', () => socket.destroy());
@@ -101,25 +101,36 @@ class Node {
   async start(stopping: AbortSignal | undefined): Promise<Running> {
     const { config, auth, sink, listeners, world } = this.#deps;
     const changed = (): void => {
-      this.#announcement?.renew();
+      this.#telling.ask();
       this.#reconsider();
     };
     const names = config.commandLabels.map(({ name }) => name);
+    const libc = await this.#loadLibc();
+    const starter = new ProgramStarter(libc.status === 'loaded' ? libc.libc : undefined);
     this.#labels = await openCommandLabels(
       config.commandLabels,
       changed,
+      starter,
       commandValueBytes(config.labels, names),
     );
-    const context = await this.#context();
-    this.#ssh = this.#server(context);
-    this.#bound = await listeners.listen('node', this.#listener, config.listenAddress);
+    const context = await this.#context(libc, starter);
+    this.#ssh = nodeServer(this.#deps, {
+      context,
+      views: this.#views,
+      refused: this.#refused,
+      served: this.#served,
+    });
     this.#watch();
+    this.#bound = await listeners.listen('node', this.#listener, config.listenAddress);
     const host = (): HostInfo => this.#info();
     this.#announcement = announceHost({
       auth,
       sink,
       host,
-      random: Math.random,
+      adopted: () => this.#deps.adopted(this.#views.authorities.state()),
+      renewalTrouble: this.#deps.renewalTrouble,
+      onSpread: this.#deps.onSpread,
+      random: () => randomFraction(world),
       now: () => world.now(),
       stopping,
     });
@@ -129,30 +140,45 @@ class Node {
     });
     return {
       done,
-      trouble: () => this.#trouble(context),
+      condition: () =>
+        nodeCondition({
+          auth,
+          views: this.#views,
+          libc: context.libc,
+          outbox: this.#deps.outbox,
+          announcement: this.#announcement,
+          renewalTrouble: this.#deps.renewalTrouble,
+        }),
       diagnostics: () => this.#report(),
       stop: this.stop,
     };
   }
 
-  readonly stop = endingOnce(async ({ over }) => {
+  /** Why auth does not know yet that it is here. */
+  notAnnounced(): string | undefined {
+    return this.#announcement?.trouble();
+  }
+
+  readonly stop = endingOnce(async ({ over, succession }) => {
     await this.#drain(over);
-    await this.#announcement?.stop();
     await this.#labels?.stop();
+    this.#telling.stop();
+    await this.#announcement?.stop(succession === 'none' ? 'farewell' : undefined);
     this.#unsubscribe();
-    this.#refused.tellCount();
+    await this.#refused.close();
     await this.#audit.settled();
     this.#views.close();
     this.#finish();
   });
 
   /**
-   * Waits until every socket that was accepted has closed, also of those who were about to log in when it began, and
-   * their programs have ended. When the time is over it ends what is left.
+   * Waits until every socket that was accepted has closed, also of those who were about to log in when it
+   * began, and their programs have ended. When the time is over it ends what is left.
    */
   async #drain(over: Promise<void>): Promise<void> {
     const closed = closeListener(this.#listener);
     await Promise.race([closed.then(() => this.#allEnded()), over]);
+    this.#ending.abort();
     this.#ssh?.drain();
     await this.#ssh?.closeConnections('the server is stopping');
     await this.#allEnded();
@@ -163,11 +189,16 @@ class Node {
     while (this.#served.size > 0) await Promise.all([...this.#served].map(({ ended }) => ended));
   }
 
-  async #context(): Promise<NodeContext> {
-    const { config, world, sink } = this.#deps;
+  /** Before any program is started: none may have a descriptor of ours. */
+  async #loadLibc(): Promise<LibcLoad> {
     const libc = await loadLibc();
-    if (libc.status === 'unavailable') sink.warn(`${libc.reason}; sessions without a terminal work`);
-    else libc.libc.keepDescriptorsFromChildren();
+    if (libc.status === 'loaded') libc.libc.keepDescriptorsFromChildren();
+    else this.#deps.sink.warn(`${libc.reason}; sessions without a terminal work`);
+    return libc;
+  }
+
+  async #context(libc: LibcLoad, starter: ProgramStarter): Promise<NodeContext> {
+    const { config, world, sink } = this.#deps;
     if (process.getuid?.() !== 0)
       sink.warn('this node does not run as root: only its own account can log in here');
     return {
@@ -175,7 +206,8 @@ class Node {
       sink,
       libc,
       audit: this.#audit,
-      accounts: new Accounts(),
+      starter,
+      accounts: new Accounts(starter),
       filePrograms: findFilePrograms(config.programPath, config.ownFilePrograms ?? false),
       loginDefs: parseLoginDefs(await readFile('/etc/login.defs', 'utf8').catch(() => '')), // not everywhere there is one
       hostId: config.hostId,
@@ -184,59 +216,16 @@ class Node {
       permitUserEnvironment: config.permitUserEnvironment,
       admitsLockedAccounts: config.admitLockedAccounts,
       webProxyAddress: () => webProxyAddress(this.#views.hosts.state()),
+      diskTrouble: () => diskTrouble(this.#deps.outbox),
       labels: () => this.#currentLabels(),
+      lookUpName: this.#deps.lookUpName,
+      stop: this.#ending.signal,
     };
-  }
-
-  #server(context: NodeContext): SshServer {
-    const { identity, world, sink, metrics, config } = this.#deps;
-    const decide = (certificate: Parameters<typeof decideAccess>[1]['certificate'], login: string) =>
-      decideAccess(this.#views, { certificate, login, labels: this.#currentLabels() });
-    return createSshServer(
-      {
-        hostKeys: [
-          {
-            privateKey: privateKeyFromPem(identity.privateKeyPem),
-            certificate: fromAuthorizedKeyLine(identity.sshCertificate),
-          },
-        ],
-        userAuthorities: () => userAuthorityBlobs(this.#views.authorities.state()),
-        now: () => BigInt(Math.floor(Date.parse(world.now()) / 1000)),
-        authorize: (certificate, login) => {
-          decide(certificate, login);
-        },
-        onAuthFailure: (failure) => {
-          metrics.add('node_ssh_logins_refused_total', 1);
-          this.#refused.record(failure);
-        },
-        version,
-        sink,
-        algorithms: config.sshAlgorithms ?? defaultAlgorithms,
-      },
-      (connection) => {
-        const { certificate, username } = connection;
-        const again = () => decide(certificate, username);
-        const served = new ServedConnection({
-          context,
-          connection,
-          decide: again,
-          grant: again(),
-        });
-        this.#served.add(served);
-        metrics.add('node_ssh_connections_total', 1);
-        metrics.set('node_ssh_connections', this.#served.size);
-        void served.ended.then(() => {
-          this.#served.delete(served);
-          metrics.set('node_ssh_connections', this.#served.size);
-        });
-        return served.handlers;
-      },
-    );
   }
 
   /** Follows what can take access away from those who are connected. */
   #watch(): void {
-    const { users, roles, authorities } = this.#views;
+    const { users, roles, authorities, locks } = this.#views;
     const again = {
       next: () => {
         this.#reconsider();
@@ -244,9 +233,21 @@ class Node {
       error: () => undefined, // `trouble` says that the view has failed
     };
     const subscriptions = [
+      // Connections that are open keep the key that they have seen.
+      this.#deps.identity.changes.subscribe(({ server }) => {
+        this.#ssh?.setHostKeys(hostKeysOf(server));
+        this.#announcement?.adopt();
+      }),
       users.changes.subscribe(again),
       roles.changes.subscribe(again),
-      authorities.changes.subscribe(again),
+      authorities.changes.subscribe({
+        next: () => {
+          this.#reconsider();
+          this.#announcement?.adopt();
+        },
+        error: again.error,
+      }),
+      locks.changes.subscribe(again),
     ];
     this.#unsubscribe = () => {
       for (const subscription of subscriptions) subscription.unsubscribe();
@@ -264,19 +265,20 @@ class Node {
   #address(): string {
     const { advertiseIp } = this.#deps.config;
     const { host, port } = this.#bound;
-    return formatHostPort({ host: isWildcard(host) ? (advertiseIp ?? host) : host, port });
+    return formatHostPort({ host: isWildcard(host) ? (advertiseIp?.() ?? host) : host, port });
   }
 
   #info(): HostInfo {
-    const { hostId, nodename, publicAddresses } = this.#deps.config;
+    const { hostId, nodename, publicAddresses, commandLabels } = this.#deps.config;
     return {
       hostId,
       role: 'Node',
       nodename,
-      address: this.#address(),
+      reachability: { status: 'direct', address: this.#address() },
       publicAddress: publicAddresses[0] ?? '',
       sshPublicAddress: '',
       labels: { ...this.#currentLabels() },
+      ...(commandLabels.length === 0 ? {} : { measured: commandLabels.map(({ name }) => name) }),
       version,
     };
   }
@@ -291,20 +293,9 @@ class Node {
       forwards: sum((one) => one.forwards),
       oldestSeconds: Math.max(0, ...served.map((one) => one.ageSeconds)),
       auditWaiting: this.#deps.outbox.pending(),
+      disk: this.#deps.outbox.disk().status,
       auth: this.#deps.auth.state.connection().status,
     };
-  }
-
-  /** What `/readyz` says of this node. */
-  #trouble({ libc }: NodeContext): string | undefined {
-    const { auth, outbox } = this.#deps;
-    const failure = this.#views.failure();
-    if (failure !== undefined)
-      return `what this node knows of the cluster stands still: ${messageOf(failure)}`;
-    const link = auth.state.connection();
-    if (link.status === 'away') return `auth is away (${link.reason}): decides by what was last known`;
-    if (libc.status === 'unavailable') return libc.reason;
-    return outbox.trouble() ?? this.#announcement?.trouble();
   }
 }
 

@@ -1,7 +1,9 @@
 import type { Instant } from '../base/time.ts';
+import { catalogue } from '../domain/audit-catalogue.ts';
+import type { EventBody } from '../domain/audit-kind.ts';
 import type { ExitStatus, WindowSize } from '../ssh/channel-types.ts';
-import type { FileTransfer } from '../ssh/sftp-tap.ts';
-import type { Happening } from './node-audit.ts';
+import type { FileTransfer } from '../transfer/sftp-tap.ts';
+import type { InSession } from './node-audit.ts';
 import type { SessionContext } from './session-context.ts';
 import type { Plan } from './session-plan.ts';
 
@@ -39,16 +41,20 @@ export class SessionAudit {
     this.#size = size;
     await this.#context.audit.record(
       this.#context.subject,
-      this.#happening('session.start', 'T2000I', {
+      catalogue.sessionStart({
         ...(size === undefined ? {} : { size: sizeText(size) }),
         ...(plan.command === '' ? {} : { command: plan.command }),
         ...(plan.original === undefined ? {} : { original_command: plan.original }),
         server_labels: this.#context.labels(),
       }),
+      this.#within(),
     );
   }
 
-  /** While one is being recorded only the newest size is kept: a client can send them faster than any disk takes them. */
+  /**
+   * While one is being recorded only the newest size is kept: a client can send them faster than any disk
+   * takes them.
+   */
   resized(size: WindowSize): void {
     if (this.#size !== undefined && sizeText(this.#size) === sizeText(size)) return;
     this.#size = size;
@@ -60,23 +66,27 @@ export class SessionAudit {
   async #tellSizes(): Promise<void> {
     for (let told: WindowSize | undefined; told !== this.#size && this.#size !== undefined;) {
       told = this.#size;
-      await this.#tell('resize', 'T2002I', { size: sizeText(told) });
+      await this.#afterwards(catalogue.terminalResize({ size: sizeText(told) }));
     }
   }
 
   /** One file moved by sftp. */
   transferred({ path, direction, bytes, result }: FileTransfer): Promise<void> {
-    return this.#tell('scp', scpCode(direction, result.status === 'done'), {
-      path,
-      action: direction,
-      command: 'sftp',
-      bytes,
-      ...(result.status === 'done' ? { exitCode: '0' } : { exitCode: '1', exitError: result.reason }),
-    });
+    return this.#afterwards(
+      moved({
+        path,
+        action: direction,
+        command: 'sftp',
+        bytes,
+        ...(result.status === 'done' ? { exitCode: '0' } : { exitCode: '1', exitError: result.reason }),
+      }),
+    );
   }
 
   subsystemRefused(name: string): Promise<void> {
-    return this.#tell('subsystem', 'T3001E', { name, exitError: `unrecognized subsystem: ${name}` });
+    return this.#afterwards(
+      catalogue.subsystemFailure({ name, exitError: `unrecognized subsystem: ${name}` }),
+    );
   }
 
   /** The program has ended, or could not be started (`failure`). */
@@ -85,60 +95,73 @@ export class SessionAudit {
     await this.#resizing;
     const told = [this.#program(plan, outcome)];
     told.push(
-      this.#tell('session.end', 'T2004I', {
-        interactive: this.#size !== undefined,
-        enhanced_recording: false,
-        participants: [username],
-        session_start: this.#startedAt,
-        session_stop: this.#context.world.now(),
-      }),
-      this.#tell('session.data', 'T2006I', {
-        ei: lastIndex,
-        rx: this.traffic.received,
-        tx: this.traffic.sent,
-      }),
+      this.#afterwards(
+        catalogue.sessionEnd({
+          interactive: this.#size !== undefined,
+          enhanced_recording: false,
+          participants: [username],
+          session_start: this.#startedAt,
+          session_stop: this.#context.world.now(),
+        }),
+      ),
+      this.#afterwards(
+        catalogue.sessionData({ rx: this.traffic.received, tx: this.traffic.sent }),
+        this.#within(lastIndex),
+      ),
     );
     await Promise.all(told);
   }
 
   #program(plan: Plan, outcome: { exit: ExitStatus; failure?: string }): Promise<void> {
     const result = resultFields(outcome);
-    const ok = result.exitError === undefined;
-    const letter = ok ? 'I' : 'E';
     switch (plan.kind) {
       case 'shell':
         // A shell's own status says nothing; that it did not start does.
         return outcome.failure === undefined
           ? Promise.resolve()
-          : this.#tell('exec', 'T3002E', { command: '', ...result });
-      case 'exec':
-        return this.#tell('exec', `T3002${letter}`, { command: plan.command, ...result });
+          : this.#afterwards(catalogue.execFailure({ command: '', ...result }));
+      case 'exec': {
+        const kind = result.exitError === undefined ? catalogue.exec : catalogue.execFailure;
+        return this.#afterwards(kind({ command: plan.command, ...result }));
+      }
       case 'sftp':
-        return this.#tell('subsystem', `T3001${letter}`, { name: 'sftp', ...result });
+        return this.#afterwards(ofSftp(result));
       case 'scp': {
         const { direction, path } = plan.scp;
-        const what = { path, action: direction, command: plan.command };
-        return this.#tell('scp', scpCode(direction, ok), { ...what, ...result });
+        return this.#afterwards(moved({ path, action: direction, command: plan.command, ...result }));
       }
     }
   }
 
-  #tell(event: string, code: string, fields: Record<string, unknown>): Promise<void> {
-    return this.#context.audit.afterwards(this.#context.subject, this.#happening(event, code, fields));
+  #afterwards(body: EventBody, within = this.#within()): Promise<void> {
+    return this.#context.audit.afterwards(this.#context.subject, body, within);
   }
 
-  #happening(event: string, code: string, fields: Record<string, unknown>): Happening {
-    return { event, code, sid: this.sessionId, ei: this.#next++, ...fields };
+  #within(ei = this.#next++): InSession {
+    return { sid: this.sessionId, ei };
   }
 }
 
-const scpCode = (direction: 'upload' | 'download', ok: boolean): string =>
-  `${direction === 'download' ? 'T3004' : 'T3005'}${ok ? 'I' : 'E'}`;
-
-function resultFields({ exit, failure }: { exit: ExitStatus; failure?: string }): {
+interface Result {
   readonly exitCode: string;
+  /** Of what failed. */
   readonly exitError?: string;
-} {
+}
+
+const ofSftp = ({ exitCode, exitError }: Result): EventBody =>
+  exitError === undefined
+    ? catalogue.subsystem({ name: 'sftp', exitCode })
+    : catalogue.subsystemFailure({ name: 'sftp', exitCode, exitError });
+
+/** A file that was moved, or not. */
+function moved(fields: Parameters<typeof catalogue.scpUpload>[0]): EventBody {
+  const done = fields.exitError === undefined;
+  if (fields.action === 'download')
+    return done ? catalogue.scpDownload(fields) : catalogue.scpDownloadFailure(fields);
+  return done ? catalogue.scpUpload(fields) : catalogue.scpUploadFailure(fields);
+}
+
+function resultFields({ exit, failure }: { exit: ExitStatus; failure?: string }): Result {
   if (failure !== undefined) return { exitCode: '255', exitError: failure };
   switch (exit.status) {
     case 'exited':

@@ -1,10 +1,13 @@
 import type { LogSink } from '../base/log-sink.ts';
+import type { LookUpName } from '../base/name-lookup.ts';
 import type { World } from '../base/world.ts';
-import type { AcceptsVariable } from '../ssh/accepted-variables.ts';
+import type { AcceptsVariable } from '../machine/accepted-variables.ts';
 import type { SshConnection } from '../ssh/cert-server.ts';
-import type { LibcLoad } from '../ssh/libc.ts';
-import type { LoginDefs } from '../ssh/login-defs.ts';
-import type { Accounts } from '../ssh/passwd.ts';
+import type { LibcLoad } from '../machine/libc.ts';
+import type { LoginDefs } from '../machine/login-defs.ts';
+import type { Accounts } from '../machine/passwd.ts';
+import type { ProgramStarter } from '../machine/program-starter.ts';
+import type { ConnectionAgent } from './agent-socket.ts';
 import type { FilePrograms } from './file-programs.ts';
 import type { AuditSubject, NodeAudit } from './node-audit.ts';
 
@@ -15,6 +18,7 @@ export interface NodeContext {
   readonly audit: NodeAudit;
   readonly accounts: Accounts;
   readonly libc: LibcLoad;
+  readonly starter: ProgramStarter;
   readonly filePrograms: FilePrograms;
   readonly loginDefs: LoginDefs;
   readonly hostId: string;
@@ -24,15 +28,23 @@ export interface NodeContext {
   readonly permitUserEnvironment: boolean;
   readonly admitsLockedAccounts: boolean;
   readonly webProxyAddress: () => string;
+  /** Undefined while the disk takes what is recorded of sessions. */
+  readonly diskTrouble: () => string | undefined;
   readonly labels: () => Readonly<Record<string, string>>;
+  readonly lookUpName: LookUpName;
+  /** Aborted when the node ends at once: what is carried then is cut. */
+  readonly stop: AbortSignal;
 }
 
 /** What a session knows of the connection it is on. */
 export interface SessionContext extends NodeContext {
   readonly connection: SshConnection;
   readonly subject: AuditSubject;
+  /** Aborted when the connection is closed. */
+  readonly left: AbortSignal;
   /** By certificate and roles, now. */
   readonly mayLendAgent: () => boolean;
+  readonly agent: Pick<ConnectionAgent, 'lend'>;
   /** A byte went either way. */
   readonly onActivity: () => void;
 }

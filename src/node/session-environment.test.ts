@@ -15,6 +15,7 @@ const parts: EnvironmentParts = {
   username: 'alice',
   agentSocket: undefined,
   originalCommand: undefined,
+  trouble: undefined,
   fromFile: [],
 };
 const of = (wish: Partial<EnvironmentParts> = {}): Record<string, string> =>

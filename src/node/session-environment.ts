@@ -1,6 +1,6 @@
 import type { HostPort } from '../base/service.ts';
-import type { LoginPaths } from '../ssh/login-defs.ts';
-import type { OsUser } from '../ssh/passwd.ts';
+import type { LoginPaths } from '../machine/login-defs.ts';
+import type { OsUser } from '../machine/passwd.ts';
 
 export interface EnvironmentParts {
   readonly user: OsUser;
@@ -18,6 +18,8 @@ export interface EnvironmentParts {
   readonly agentSocket: string | undefined;
   /** What was asked for, when the certificate forces another command. */
   readonly originalCommand: string | undefined;
+  /** What is wrong with this machine, for `teleport status`. */
+  readonly trouble: string | undefined;
   /** From `~/.tsh/environment`, likewise. */
   readonly fromFile: readonly (readonly [string, string])[];
 }
@@ -25,7 +27,10 @@ export interface EnvironmentParts {
 /** Empty text, and text with a line break, is no terminal name. */
 const termOf = (term: string): string => (/^[\x21-\x7e]{1,64}$/.test(term) ? term : 'xterm');
 
-/** The whole environment of a program. Of two of one name the later one counts: what comes from outside never replaces ours. */
+/**
+ * The whole environment of a program. Of two of one name the later one counts: what comes from outside never
+ * replaces ours.
+ */
 export function sessionEnvironment(parts: EnvironmentParts): ReadonlyMap<string, string> {
   const { user, paths, remote, local, terminal, sessionId } = parts;
   const oneLine = (text: string): string => text.replace(/[\0\n]/g, ' ');
@@ -52,6 +57,7 @@ export function sessionEnvironment(parts: EnvironmentParts): ReadonlyMap<string,
     ['SSH_TELEPORT_CLUSTER_NAME', parts.clusterName],
     ['SSH_TELEPORT_USER', parts.username],
     ...(parts.agentSocket === undefined ? [] : ([['SSH_AUTH_SOCK', parts.agentSocket]] as const)),
+    ...(parts.trouble === undefined ? [] : ([['SSH_TELEPORT_TROUBLE', oneLine(parts.trouble)]] as const)),
     ...(parts.originalCommand === undefined
       ? []
       : ([['SSH_ORIGINAL_COMMAND', oneLine(parts.originalCommand)]] as const)),

@@ -18,6 +18,36 @@ describe('what a session runs', () => {
     expect(exec(command)).toMatchObject({ kind: 'sftp', command, program: { kind: 'command', command } });
     expect(subsystem(command)).toMatchObject({ kind: 'sftp', command, original: 'sftp' });
   });
+  it('is a login shell, or the files of sftp, and no other subsystem', () => {
+    expect(planOf({ type: 'shell', ...answers }, undefined, programs)).toEqual({
+      ...{ kind: 'shell', program: { kind: 'login-shell' }, command: '', original: undefined },
+    });
+    const asked = (name: string) => planOf({ type: 'subsystem', name, ...answers }, undefined, programs);
+    expect(asked('sftp')).toEqual({
+      ...{ kind: 'sftp', program: { kind: 'command', command: '/lib/sftp-server' }, command: 'sftp' },
+      original: undefined,
+    });
+    expect(asked('netconf')).toBeUndefined();
+  });
+  it('is a copy by the programs of this machine', () => {
+    expect(exec('scp -t /tmp/x')).toMatchObject({
+      ...{
+        kind: 'scp',
+        command: 'scp -t /tmp/x',
+        program: { kind: 'command', command: '/bin/scp -t /tmp/x' },
+      },
+    });
+  });
+  it('is what a certificate forces, whatever was asked for', () => {
+    const forced = (request: object) => planOf({ ...request, ...answers } as never, 'date', programs);
+    expect(forced({ type: 'exec', command: 'id' })).toMatchObject({
+      kind: 'exec',
+      command: 'date',
+      original: 'id',
+    });
+    expect(forced({ type: 'shell' })).toMatchObject({ command: 'date', original: undefined });
+    expect(forced({ type: 'subsystem', name: 'x' })).toMatchObject({ command: 'date', original: 'x' });
+  });
   it('has a server of its own for internal-sftp', () => {
     expect(subsystem('internal-sftp')).toMatchObject({
       kind: 'sftp',

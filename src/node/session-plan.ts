@@ -1,5 +1,5 @@
 import type { SessionRequest } from '../ssh/cert-server.ts';
-import type { Program } from '../ssh/program-line.ts';
+import type { Program } from '../machine/program-line.ts';
 import { type FilePrograms, parseScpCommand, type ScpCommand } from './file-programs.ts';
 
 type Start = Extract<SessionRequest, { type: 'shell' | 'exec' | 'subsystem' }>;
@@ -39,8 +39,8 @@ export function planOf(
 const line = (command: string): Program => ({ kind: 'command', command });
 
 /**
- * A command line that runs an sftp server and nothing else, as `sftp -s PATH` asks for it, or a certificate forces it: its
- * transfers are told as those of the subsystem. `internal-sftp` is what sshd calls its own.
+ * A command line that runs an sftp server and nothing else, as `sftp -s PATH` asks for it, or a certificate
+ * forces it: its transfers are told as those of the subsystem. `internal-sftp` is what sshd calls its own.
  */
 const sftpServerLine = /^(?:\/[\w./-]*)?sftp-server(?: [\w ./=,-]*)?$/;
 

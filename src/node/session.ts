@@ -1,8 +1,8 @@
-import { CodedError, isCoded, messageOf } from '../base/errors.ts';
+import { isCoded, messageOf } from '../base/errors.ts';
 import type { ExitStatus, ServerSessionChannel, WindowSize } from '../ssh/channel-types.ts';
 import type { SessionOpen, SessionRequest } from '../ssh/cert-server.ts';
-import { usableSize } from '../ssh/pty.ts';
-import type { AgentSocket } from './agent-socket.ts';
+import { maxArgumentBytes } from '../machine/program-line.ts';
+import { usableSize } from '../machine/pty.ts';
 import { SessionAudit } from './session-audit.ts';
 import type { SessionContext } from './session-context.ts';
 import { launch, type Launched } from './launch.ts';
@@ -12,10 +12,13 @@ type Start = Extract<SessionRequest, { type: 'shell' | 'exec' | 'subsystem' }>;
 export type Terminal = Pick<Extract<SessionRequest, { type: 'pty' }>, 'term' | 'modes'>;
 
 const maxVariables = 512;
-const maxVariableBytes = 64 * 1024;
+/** Of one the system takes half, of all together it takes more. */
+const maxVariableBytes = 256 * 1024;
 const hangUpGraceMs = 2_000;
 
-/** One session channel: what the client asks for on it, from the first request until the program has ended. */
+/**
+ * One session channel: what the client asks for on it, from the first request until the program has ended.
+ */
 export class Session {
   /** Resolves when the channel is closed, the program has ended and the audit has it. Never rejects. */
   readonly ended: Promise<void>;
@@ -29,6 +32,9 @@ export class Session {
   #size: WindowSize = { columns: 80, rows: 25, widthPixels: 0, heightPixels: 0 };
   #lendsAgent = false;
   #launched: Launched | undefined;
+  /** The client reads no more of the output. */
+  #unread = false;
+  readonly #locked = Promise.withResolvers<string>();
   #end: () => void = () => undefined;
 
   constructor(context: SessionContext, open: SessionOpen) {
@@ -49,6 +55,21 @@ export class Session {
     });
   }
 
+  /** As the audit calls it, and who locks it. */
+  get sessionId(): string {
+    return this.#audit.sessionId;
+  }
+
+  /** On its stderr, behind what the program wrote there. */
+  tell(text: string): void {
+    this.#channel.stderr.write(`${text}${this.#terminal === undefined ? '\n' : '\r\n'}`);
+  }
+
+  /** Ends the program, and tells the client why. What is asked for afterwards is refused. */
+  endFor(reason: string): void {
+    this.#locked.resolve(reason);
+  }
+
   #answer(request: SessionRequest): void {
     switch (request.type) {
       case 'env':
@@ -67,6 +88,10 @@ export class Session {
       case 'signal':
         void this.#signal(request);
         return;
+      case 'end-of-write':
+        this.#stopOutput();
+        request.accept();
+        return;
       case 'unknown':
         request.reject();
         return;
@@ -82,7 +107,8 @@ export class Session {
     const { name, value } = request;
     this.#variableBytes += Buffer.byteLength(name) + Buffer.byteLength(value);
     const room = this.#variables.size < maxVariables && this.#variableBytes < maxVariableBytes;
-    if (!room || !this.#context.acceptsVariable(name, value)) {
+    const fits = Buffer.byteLength(`${name}=${value}`) <= maxArgumentBytes;
+    if (!room || !fits || !this.#context.acceptsVariable(name, value)) {
       request.reject();
       return;
     }
@@ -112,6 +138,12 @@ export class Session {
     if (this.#launched?.pty === undefined) return;
     this.#launched.pty.resize(this.#size);
     this.#audit.resized(this.#size);
+  }
+
+  #stopOutput(): void {
+    this.#unread = true;
+    this.#channel.dropOutput();
+    this.#launched?.stopOutput();
   }
 
   #begin(request: Start): void {
@@ -144,16 +176,19 @@ export class Session {
     await told;
   }
 
+  /** Whatever happens in it: what was put on record as started ends with an outcome. */
   async #run(plan: Plan): Promise<{ outcome: Outcome; started: boolean }> {
     try {
       // On record before it begins; when it cannot be recorded it does not begin.
       await this.#audit.started(plan, this.#terminal === undefined ? undefined : this.#size);
     } catch (e) {
-      if (!isCoded(e)) throw e;
-      const why = `Failed to launch: the session cannot be recorded in the audit log: ${e.message}.`;
-      return { outcome: failed(why), started: false };
+      const why = isCoded(e) ? e.message : this.#bug(e);
+      return {
+        outcome: failed(`Failed to launch: the session cannot be recorded in the audit log: ${why}.`),
+        // It may be on record all the same: then its end is, too.
+        started: isCoded(e, 'unavailable'),
+      };
     }
-    let agent: AgentSocket | undefined;
     try {
       this.#launched = await launch(this.#context, {
         plan,
@@ -163,35 +198,49 @@ export class Session {
         terminal: this.#terminal,
         size: () => this.#size,
         lendsAgent: this.#lendsAgent,
-        onAgent: (socket) => (agent = socket),
       });
+      if (this.#unread) this.#launched.stopOutput();
       return { outcome: await this.#untilEnd(this.#launched), started: true };
     } catch (e) {
-      if (!(e instanceof CodedError)) throw e;
-      return { outcome: failed(e.message), started: true };
-    } finally {
-      await agent?.close();
+      this.#launched?.close();
+      void this.#launched?.process.hangUp(hangUpGraceMs).catch(() => undefined); // `#bug` has said what is wrong
+      return {
+        outcome: failed(isCoded(e) ? e.message : `Failed to launch: ${this.#bug(e)}.`),
+        started: true,
+      };
     }
   }
 
+  #bug(e: unknown): string {
+    this.#context.sink.error('a session failed', { reason: messageOf(e), stack: (e as Error).stack });
+    return 'an internal error, which the log of the server has';
+  }
+
   /**
-   * Until the program has ended and its output is with the client; or the client is gone, or what the program does cannot
-   * be put on record, and the program is ended.
+   * Until the program has ended and its output is with the client, who is told the exit status as soon as it
+   * is known: what the program left behind may hold the output for long. Or until the client is gone, or what
+   * the program does cannot be put on record, and the program is ended.
    */
   async #untilEnd(launched: Launched): Promise<Outcome> {
     const { process } = launched;
-    const done = process.ended.then(() => launched.outputDone());
+    let cutOff = false;
+    const done = process.ended.then((exit) => {
+      if (!cutOff) this.#channel.tellExit(exit);
+      return launched.outputDone();
+    });
     const finished = done.then(() => ({ status: 'finished' }) as const);
     const left = this.#channel.gone.then(() => ({ status: 'left' }) as const);
-    const cut = launched.cut.then((reason) => ({ status: 'cut', reason }) as const);
-    const first = await Promise.race([finished, left, cut]);
+    const cut = launched.cut.then((reason) => ({ status: 'cut', reason: `ended: ${reason}` }) as const);
+    const locked = this.#locked.promise.then((reason) => ({ status: 'cut', reason }) as const);
+    const first = await Promise.race([finished, left, cut, locked]);
     if (first.status !== 'finished') {
+      cutOff = true; // by us, which is not how it would have ended
       launched.close();
       await process.hangUp(hangUpGraceMs);
     }
     await done;
     launched.close();
-    return first.status === 'cut' ? failed(`ended: ${first.reason}`) : { exit: await process.ended };
+    return first.status === 'cut' ? failed(first.reason) : { exit: await process.ended };
   }
 }
 

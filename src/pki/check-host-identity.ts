@@ -10,8 +10,9 @@ import { tlsIdentityOf } from './tls-identity.ts';
 import { readCertificate } from './x509.ts';
 
 /**
- * Makes sure that the parts of an identity belong together: both certificates carry its key, name its host, role and
- * cluster, and are signed by authorities that it lists. Whether they hold now, and are accepted anywhere, is another matter.
+ * Makes sure that the parts of an identity belong together: both certificates carry its key, name its host,
+ * role and cluster, and are signed by authorities that it lists. Whether they hold now, and are accepted
+ * anywhere, is another matter.
  * @throws CodedError `damaged` with what does not fit.
  */
 export function checkHostIdentity(identity: HostIdentity): void {

@@ -123,13 +123,11 @@ describe('the time', () => {
   it('lets a certificate begin up to a minute in the future', () => {
     expect(life(now + 60n, now + 100n)).toBe('accepted');
     expect(life(now + 61n, now + 100n)).toBe('not-yet-valid');
-    expect(life(now + 1n, now + 100n, { clockSkew: 0n })).toBe('not-yet-valid');
   });
 
-  it('ends it on the second, whatever the skew', () => {
+  it('ends it on the second, whatever the tolerance', () => {
     expect(life(0n, now + 1n)).toBe('accepted');
     expect(life(0n, now)).toBe('expired');
-    expect(life(0n, now, { clockSkew: 300n })).toBe('expired');
     expect(life(0n, 0n, { now: 0n })).toBe('malformed');
   });
 

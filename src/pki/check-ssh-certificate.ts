@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import { clockToleranceSeconds } from './certificate-life.ts';
 import { verifySsh } from './ssh-key.ts';
 import { FOREVER, isSoundPrincipal, optionDataText, type Certificate } from './ssh-certificate.ts';
 import { WireError } from './wire.ts';
@@ -25,9 +26,6 @@ export class CertError extends Error {
   }
 }
 
-/** Clocks of two machines may differ by so much, in seconds, before a new certificate is called not yet valid. */
-export const defaultClockSkew = 60n;
-
 export interface CheckPolicy {
   kind: 'user' | 'host';
   /** Public key blobs (plain) of the CAs trusted for this kind, right now (rotation: several). */
@@ -36,19 +34,20 @@ export interface CheckPolicy {
   principals: readonly string[];
   /** Seconds since 1970. */
   now: bigint;
-  /**
-   * Seconds by which the issuer's clock may be ahead of ours; default `defaultClockSkew`. It does not lengthen a
-   * certificate's life: the end is strict, because an end is what is relied on to take access away.
-   */
-  clockSkew?: bigint;
   /** Address of the peer; a certificate bound to addresses is refused without it. */
   sourceAddress?: string;
-  /** Critical options the CALLER will enforce (besides source-address which is enforced here). Unknown => refused. */
+  /**
+   * Critical options the CALLER will enforce (besides source-address which is enforced here). Unknown =>
+   * refused.
+   */
   understood?: readonly string[];
   revoked?: (c: Certificate) => boolean;
 }
 
-/** The text of a critical option; undefined when there is none of that name. @throws WireError when it is no text. */
+/**
+ * The text of a critical option; undefined when there is none of that name. @throws WireError when it is no
+ * text.
+ */
 export const optionText = (c: Certificate, name: string): string | undefined =>
   optionDataText(c.criticalOptions.get(name));
 
@@ -72,7 +71,10 @@ function addSubnet(allowed: BlockList, item: string): void {
   allowed.addSubnet(net, prefix, family === 4 ? 'ipv4' : 'ipv6');
 }
 
-/** `*.` in front stands for exactly one label of a name, not for a part of an address; names of hosts have no case. */
+/**
+ * `*.` in front stands for exactly one label of a name, not for a part of an address; names of hosts have no
+ * case.
+ */
 function hostMatches(pattern: string, name: string): boolean {
   const [wanted, given] = [pattern.toLowerCase(), name.toLowerCase()];
   if (wanted === given) return true;
@@ -89,9 +91,13 @@ function checkSigner(c: Certificate, cas: Iterable<Buffer>): void {
   if (!verifySsh(c.ca, c.signed, c.signature)) throw new CertError('bad-signature', 'CA signature');
 }
 
-function checkTime(c: Certificate, { now, clockSkew = defaultClockSkew }: CheckPolicy): void {
+/**
+ * The issuer's clock may be ahead of ours. That does not lengthen a certificate's life: the end is strict,
+ * because an end is what is relied on to take access away.
+ */
+function checkTime(c: Certificate, { now }: CheckPolicy): void {
   if (c.validBefore <= c.validAfter) throw new CertError('malformed', 'it ends before it begins');
-  if (now + clockSkew < c.validAfter) throw new CertError('not-yet-valid');
+  if (now + clockToleranceSeconds < c.validAfter) throw new CertError('not-yet-valid');
   if (c.validBefore !== FOREVER && now >= c.validBefore) throw new CertError('expired');
 }
 
@@ -126,9 +132,10 @@ function checkSource(c: Certificate, sourceAddress: string | undefined): void {
 }
 
 /**
- * Refuses a certificate that is not of the wanted kind, by a trusted CA, for now, for one of the wanted names, and free
- * of conditions nobody here enforces. Everything after the signature is read only when the signature holds.
- * Of what can be refused, `parseCertificate` has refused the rest: nested certificates, NUL, repeats, trailing bytes.
+ * Refuses a certificate that is not of the wanted kind, by a trusted CA, for now, for one of the wanted
+ * names, and free of conditions nobody here enforces. Everything after the signature is read only when the
+ * signature holds. Of what can be refused, `parseCertificate` has refused the rest: nested certificates, NUL,
+ * repeats, trailing bytes.
  * @throws CertError
  */
 export function checkCertificate(c: Certificate, policy: CheckPolicy): void {

@@ -21,11 +21,11 @@ const issue = (wish: Partial<HostCertificateRequest> = {}): Certificate =>
   parseCertificate(fromAuthorizedKeyLine(issueHostSshCertificate({ ...request, ...wish })));
 
 describe('issuing the SSH certificate of a machine', () => {
-  it('writes the fields that 4.4 writes', () => {
-    const c = issue();
+  it('writes the fields that 4.4 writes, and a serial number', () => {
+    const c = issue({ serial: 7n });
     expect(c).toMatchObject({
       kind: 'host',
-      serial: 0n,
+      serial: 7n,
       keyId: '',
       validAfter: testNowSeconds - 60n,
       validBefore: FOREVER,

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Instant } from '../base/time.ts';
-import { backDateSeconds, secondsOf } from './certificate-life.ts';
+import { clockToleranceSeconds, secondsOf } from './certificate-life.ts';
+import { newSerial } from './serial.ts';
 import { extensionText, FOREVER, issueCertificate, type Certificate } from './ssh-certificate.ts';
 import { toAuthorizedKeyLine, type PublicKey } from './ssh-key.ts';
 import { WireError } from './wire.ts';
@@ -8,6 +9,7 @@ import { WireError } from './wire.ts';
 export interface HostCertificateRequest {
   readonly publicKey: PublicKey;
   readonly ca: KeyObject;
+  /** Empty for a machine that is none of the cluster: it gets the additional names, and no others. */
   readonly hostId: string;
   /** What the machine calls itself; empty when it says nothing. */
   readonly nodename: string;
@@ -17,10 +19,14 @@ export interface HostCertificateRequest {
   /** Further names and addresses. Wildcard addresses have been replaced by the caller. */
   readonly additionalPrincipals: readonly string[];
   readonly now: Instant;
+  /** Whole seconds from `now`. Left out: it never ends, as those of older releases. */
+  readonly ttlSeconds?: number | undefined;
+  /** Left out: a random one. */
+  readonly serial?: bigint | undefined;
 }
 
 /**
- * Signs a machine's SSH certificate; one line. It holds for ever: the authority's rotation ends it.
+ * Signs a machine's SSH certificate; one line.
  * @throws CodedError `bad_request` when a name cannot stand in a certificate.
  */
 export function issueHostSshCertificate(request: HostCertificateRequest): string {
@@ -29,10 +35,13 @@ export function issueHostSshCertificate(request: HostCertificateRequest): string
     ca: request.ca,
     kind: 'host',
     keyId: '',
+    serial: request.serial ?? newSerial(),
     principals: principalsOf(request),
-    validAfter: secondsOf(request.now) - backDateSeconds,
-    validBefore: FOREVER,
+    validAfter: secondsOf(request.now) - clockToleranceSeconds,
+    validBefore:
+      request.ttlSeconds === undefined ? FOREVER : secondsOf(request.now) + BigInt(request.ttlSeconds),
     extensions: { 'x-teleport-authority': request.clusterName, 'x-teleport-role': request.role },
+    ...(request.serial === undefined ? {} : { serial: request.serial }),
   });
   return toAuthorizedKeyLine(certificate);
 }
@@ -40,6 +49,7 @@ export function issueHostSshCertificate(request: HostCertificateRequest): string
 /** `<uuid>.<cluster>` first: it is read back as the host's name. */
 function principalsOf(request: HostCertificateRequest): string[] {
   const { hostId, nodename, clusterName, role, additionalPrincipals } = request;
+  if (hostId === '') return [...new Set(additionalPrincipals)];
   const named = nodename === '' ? [] : [`${nodename}.${clusterName}`, nodename];
   // A node with the names that every machine has for itself would be believed in the place of a proxy there.
   const loopback = role === 'Node' ? [] : ['localhost', '127.0.0.1', '::1'];

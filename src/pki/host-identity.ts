@@ -12,4 +12,9 @@ export interface HostIdentity {
   readonly tlsCasPem: readonly string[];
   /** authorized_keys lines of the host authority. */
   readonly sshHostCas: readonly string[];
+  /**
+   * What was asked for; a certificate goes without addresses that are not this machine's alone. Left out
+   * where an older release asked.
+   */
+  readonly askedNames?: readonly string[] | undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * One-time codes as authenticator applications make them: HMAC-SHA-1, six digits, 30 seconds. SHA-1 is sound inside an HMAC,
- * and the only hash that all of them know. Source: RFC 6238.
+ * One-time codes as authenticator applications make them: HMAC-SHA-1, six digits, 30 seconds. SHA-1 is sound
+ * inside an HMAC, and the only hash that all of them know. Source: RFC 6238.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
@@ -48,9 +48,9 @@ export function otpCode(secret: Uint8Array, step: number): string {
 }
 
 /**
- * The 30-second step that `code` belongs to, among now and `skewSteps` before and after; undefined when none. The earliest
- * one, should two steps have the same code. That a step is used only once is the caller's to see to.
- * Takes the same time whatever is given.
+ * The 30-second step that `code` belongs to, among now and `skewSteps` before and after; undefined when none.
+ * The earliest one, should two steps have the same code. That a step is used only once is the caller's to see
+ * to. Takes the same time whatever is given.
  */
 export function matchOtpStep(
   secret: Uint8Array,

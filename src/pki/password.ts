@@ -19,10 +19,15 @@ const current: Cost = { memory: 19_456, passes: 2, parallelism: 1, tagLength: 32
 const most: Cost = { memory: 1_048_576, passes: 16, parallelism: 16, tagLength: 64 };
 const saltBytes = 16;
 
-/** Each takes its memory, and more than the cores gain nothing; half of the thread pool stays free for others. */
+/**
+ * Each takes its memory, and more than the cores gain nothing; half of the thread pool stays free for others.
+ */
 const inTurn = takingTurns({ concurrent: 2, waiting: 500, what: 'passwords to check' });
 
-/** Composed, so that two keyboards which write an accent differently mean the same password. Source: RFC 8265, section 4.2. */
+/**
+ * Composed, so that two keyboards which write an accent differently mean the same password. Source: RFC 8265,
+ * section 4.2.
+ */
 const bytesOf = (password: string): Buffer => Buffer.from(password.normalize('NFC'), 'utf8');
 
 const digestOf = (password: string, salt: Uint8Array, cost: Cost): Promise<Buffer> =>
@@ -40,8 +45,8 @@ interface Stored {
 const fake: Stored = { cost: current, salt: randomBytes(saltBytes), digest: randomBytes(current.tagLength) };
 
 /**
- * PHC text: `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`. The whole password counts, however long it is. Runs on the
- * thread pool, off the event loop, few at a time.
+ * PHC text: `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`. The whole password counts, however long it is.
+ * Runs on the thread pool, off the event loop, few at a time.
  * @throws CodedError `unavailable` when too many wait.
  */
 export async function hashPassword(password: string): Promise<string> {
@@ -52,8 +57,8 @@ export async function hashPassword(password: string): Promise<string> {
 }
 
 /**
- * True when the password is the one that was hashed. Without a hash (an unknown user) the same work is done against a
- * fake one, and the answer is false.
+ * True when the password is the one that was hashed. Without a hash (an unknown user) the same work is done
+ * against a fake one, and the result is false.
  * @throws CodedError `damaged` when the stored text is not such a hash; `unavailable` when too many wait.
  */
 export async function verifyPassword(stored: string | undefined, password: string): Promise<boolean> {

@@ -42,7 +42,10 @@ const forbiddenInPrincipal = /[\x00-\x1f\x7f-\x9f,]/;
 /** Text that survives being written and read: no NUL, no half of a surrogate pair. */
 const isSoundText = (text: string): boolean => text.isWellFormed() && !text.includes('\0');
 
-/** True when a name may stand among the principals: not empty, no comma, no NUL, newline or other control character. */
+/**
+ * True when a name may stand among the principals: not empty, no comma, no NUL, newline or other control
+ * character.
+ */
 export const isSoundPrincipal = (name: string): boolean =>
   name !== '' && isSoundText(name) && !forbiddenInPrincipal.test(name);
 
@@ -145,7 +148,10 @@ function readKind(reader: Reader): 'user' | 'host' {
   return kind === 1 ? 'user' : 'host';
 }
 
-/** The text in the data of an option or extension; undefined for undefined. @throws WireError when it is no text. */
+/**
+ * The text in the data of an option or extension; undefined for undefined. @throws WireError when it is no
+ * text.
+ */
 export function optionDataText(data: Buffer | undefined): string | undefined {
   if (data === undefined) return undefined;
   const reader = new Reader(data);
@@ -154,7 +160,9 @@ export function optionDataText(data: Buffer | undefined): string | undefined {
   return text;
 }
 
-/** The text of an extension; undefined when there is none of that name. @throws WireError when it is no text. */
+/**
+ * The text of an extension; undefined when there is none of that name. @throws WireError when it is no text.
+ */
 export const extensionText = (c: Certificate, name: string): string | undefined =>
   optionDataText(c.extensions.get(name));
 
@@ -213,7 +221,9 @@ function refuseUnsoundOptions({ kind, criticalOptions = {}, extensions = {} }: I
       throw refusal(`option ${JSON.stringify(name)} is not sound text`);
 }
 
-/** Signs, and makes sure that what was signed can be relied on: a faulty signature could give the key away. */
+/**
+ * Signs, and makes sure that what was signed can be relied on: a faulty signature could give the key away.
+ */
 function signWith(ca: KeyObject, caPublic: PublicKey, alg: SigAlg, data: Buffer): Buffer {
   const signature = signSsh(ca, alg, data);
   if (!verifySsh(caPublic, data, signature, [alg])) throw new Error('the signature just made does not hold');
@@ -222,9 +232,8 @@ function signWith(ca: KeyObject, caPublic: PublicKey, alg: SigAlg, data: Buffer)
 
 /**
  * Makes and signs a certificate: what the caller wants certified is the caller's decision.
- * @throws CodedError `bad_request` for a certificate whose form every checker would refuse. Which critical options
- * of users are enforced is the checker's to know.
- * Source: OpenSSH PROTOCOL.certkeys, v01.
+ * @throws CodedError `bad_request` for a certificate whose form every checker would refuse. Which critical
+ *   options of users are enforced is the checker's to know. Source: OpenSSH PROTOCOL.certkeys, v01.
  */
 export function issueCertificate(o: IssueOptions): Buffer {
   refuseUnsound(o);

@@ -128,7 +128,7 @@ describe('reading a public key', () => {
     Buffer.concat([str('ssh-rsa'), mpint(e), mpint(modulus)]);
   const ecBlob = (point: Buffer): Buffer =>
     Buffer.concat([str('ecdsa-sha2-nistp256'), str('nistp256'), str(point)]);
-  /** The form that tells the sign of y twice. Source: X9.62, section 4.3.6. */
+  /** The form that holds the sign of y twice. Source: X9.62, section 4.3.6. */
   const hybrid = (point: Buffer): Buffer =>
     Buffer.concat([Buffer.of(6 + (point.readUInt8(64) & 1)), point.subarray(1)]);
   const pointOf = (xy: Buffer): Buffer => ecBlob(Buffer.concat([Buffer.of(4), xy]));

@@ -154,8 +154,8 @@ export function signSsh(priv: KeyObject, alg: SigAlg, data: Buffer): Buffer {
 }
 
 /**
- * True when the signature blob is by this key over `data`. `allowed` narrows the algorithms (default: all of the key).
- * False, never an error, for whatever else the blob may be.
+ * True when the signature blob is by this key over `data`. `allowed` narrows the algorithms (default: all of
+ * the key). False, never an error, for whatever else the blob may be.
  */
 export function verifySsh(
   pub: PublicKey,
@@ -195,7 +195,8 @@ export function toAuthorizedKeyLine(blob: Buffer, comment = ''): string {
 }
 
 /**
- * The blob of one line of authorized_keys, or of a certificate file. Options before the key are not understood.
+ * The blob of one line of authorized_keys, or of a certificate file. Options before the key are not
+ * understood.
  * @throws WireError when it is not exactly one such line, or its name and its blob disagree.
  */
 export function fromAuthorizedKeyLine(line: string): Buffer {
@@ -207,3 +208,10 @@ export function fromAuthorizedKeyLine(line: string): Buffer {
     throw new WireError('not a public key line');
   return blob;
 }
+
+/**
+ * Of the keys that an authority has, the blobs by which certificates name it. @throws WireError for a line
+ * that is not a key.
+ */
+export const authorityBlobs = (keys: readonly { readonly sshPublicKey: string }[]): Buffer[] =>
+  keys.map(({ sshPublicKey }) => fromAuthorizedKeyLine(sshPublicKey));

@@ -71,6 +71,7 @@ describe('the TLS certificate of a person', () => {
       groups: fc.array(text, { minLength: 1, maxLength: 4 }),
       principals: fc.array(text, { maxLength: 4 }),
       routeToCluster: fc.oneof(fc.constant(''), text),
+      loggedInAt: fc.constant('2026-01-01T08:00:00.000Z'),
       traits: fc
         .dictionary(
           fc.string({ maxLength: 8 }).filter((k) => k !== '__proto__'),

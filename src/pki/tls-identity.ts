@@ -2,15 +2,16 @@ import type { KeyObject, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { CodedError } from '../base/errors.ts';
 import { anyKey, foreignRecord } from '../base/foreign-record.ts';
-import type { Instant } from '../base/time.ts';
+import { instant, type Instant } from '../base/time.ts';
 import { isAlternativeName } from './x509-alternative-names.ts';
 import { oids, type NameAttribute } from './x509-der.ts';
 import { issueLeaf, readCertificate, subjectAttributes } from './x509.ts';
 
 const kubernetesUsersOid = '1.3.9999.1.1';
 const kubernetesGroupsOid = '1.3.9999.1.2';
-/** Not of Teleport 4.4: who does not know it passes over it. */
+/** Not of Teleport 4.4: software that does not know it passes over it. */
 const userLifeOid = '1.3.9999.20.1';
+const loggedInOid = '1.3.9999.20.2';
 const hostYearsSeconds = 10 * 365 * 24 * 3600;
 
 /** Who the holder of a TLS certificate is, as its subject says. */
@@ -27,9 +28,14 @@ export interface TlsIdentity {
   readonly traits: Readonly<Record<string, readonly string[]>>;
   /** Which of several users of one name, one after the other, this is. Left out where none is named. */
   readonly lifeId?: string;
+  /** When a person gave the password. Left out: it does not say. */
+  readonly loggedInAt?: Instant | undefined;
 }
 
-/** Subject layout of Teleport 4.4: CN, O, L, ST, street, postalCode and two private attributes; and one of our own. */
+/**
+ * Subject layout of Teleport 4.4: CN, O, L, ST, street, postalCode and two private attributes; and two of our
+ * own.
+ */
 function subjectOf(identity: TlsIdentity, traitsText: string): NameAttribute[] {
   const list = (oid: string, values: readonly string[] | undefined): NameAttribute[] =>
     (values ?? []).map((value) => ({ oid, value }));
@@ -45,6 +51,7 @@ function subjectOf(identity: TlsIdentity, traitsText: string): NameAttribute[] {
     ...list(kubernetesUsersOid, identity.traits['kubernetes_users']),
     ...list(kubernetesGroupsOid, identity.traits['kubernetes_groups']),
     ...list(userLifeOid, identity.lifeId === undefined ? [] : [identity.lifeId]),
+    ...list(loggedInOid, identity.loggedInAt === undefined ? [] : [identity.loggedInAt]),
   ];
 }
 
@@ -57,10 +64,11 @@ const traitsText = foreignRecord(
 ).nullable();
 
 /**
- * Who a certificate (DER when bytes) speaks for. The caller has checked who signed it and whether it holds now.
- * Attributes are collected over all parts of the subject; those that nobody here knows say nothing.
- * @throws CodedError `access_denied` for a subject that could be read in two ways: not exactly one holder, no role, repeated
- * route or traits, unsound text; for an authority; and for one restricted to a usage (OU), as none is served here.
+ * Who a certificate (DER when bytes) speaks for. The caller has checked who signed it and whether it holds
+ * now. Attributes are collected over all parts of the subject; those that nobody here knows say nothing.
+ * @throws CodedError `access_denied` for a subject that could be read in two ways: not exactly one holder, no
+ *   role, repeated route or traits, unsound text; for an authority; and for one restricted to a usage (OU),
+ *   as none is served here.
  */
 export function tlsIdentityOf(certificate: X509Certificate | Uint8Array): TlsIdentity {
   try {
@@ -82,6 +90,7 @@ function identityOf(certificate: X509Certificate): TlsIdentity {
   const username = atMostOne(oids.commonName);
   const groups = all(oids.organization);
   const lifeId = atMostOne(userLifeOid);
+  const loggedIn = atMostOne(loggedInOid);
   if (!username) throw new Error('subject names no holder');
   if (groups.length === 0 || groups.includes('')) throw new Error('subject names no role');
   if (all(oids.organizationalUnit).length > 0) throw new Error('restricted to a usage that is not served');
@@ -92,6 +101,7 @@ function identityOf(certificate: X509Certificate): TlsIdentity {
     routeToCluster: atMostOne(oids.street) ?? '',
     traits: traitsText.parse(JSON.parse(atMostOne(oids.postalCode) ?? 'null')) ?? {},
     ...(lifeId === undefined ? {} : { lifeId }),
+    ...(loggedIn === undefined ? {} : { loggedInAt: instant.parse(loggedIn) }),
   };
 }
 
@@ -102,6 +112,8 @@ export interface UserTlsRequest {
   readonly identity: TlsIdentity;
   readonly now: Instant;
   readonly ttlSeconds: number;
+  /** As `LeafRequest`. */
+  readonly serial?: bigint | undefined;
 }
 
 /** A person's TLS certificate, signed by the user authority. @throws CodedError as `issueLeaf` */
@@ -118,18 +130,22 @@ export interface HostTlsRequest {
   /** DNS names and IP addresses beside those that the role gives. */
   readonly additionalPrincipals: readonly string[];
   readonly now: Instant;
+  /** Whole seconds from `now`. Left out: ten years, as those of older releases. */
+  readonly ttlSeconds?: number | undefined;
+  /** As `LeafRequest`. */
+  readonly serial?: bigint | undefined;
 }
 
 /** By these every client knows a server of the API. */
 const apiNames = ['*.teleport.cluster.local', 'teleport.cluster.local'];
 
 /**
- * A machine's TLS certificate, signed by the host authority. Names that X.509 cannot express are left out: no TLS client can
- * ask for them either, and the SSH certificate has them.
+ * A machine's TLS certificate, signed by the host authority. Names that X.509 cannot express are left out: no
+ * TLS client can ask for them either, and the SSH certificate has them.
  * @throws CodedError as `issueLeaf`
  */
 export function issueHostTlsCertificate(request: HostTlsRequest): string {
-  const { hostId, clusterName, role, additionalPrincipals, ...rest } = request;
+  const { hostId, clusterName, role, additionalPrincipals, ttlSeconds, ...rest } = request;
   const usable = additionalPrincipals.filter(isAlternativeName);
   const identity = {
     username: `${hostId}.${clusterName}`,
@@ -142,6 +158,6 @@ export function issueHostTlsCertificate(request: HostTlsRequest): string {
     ...rest,
     subject: subjectOf(identity, 'null'),
     names: [...new Set([...(role === 'Node' ? [] : apiNames), ...usable])],
-    ttlSeconds: hostYearsSeconds,
+    ttlSeconds: ttlSeconds ?? hostYearsSeconds,
   });
 }

@@ -26,12 +26,12 @@ const issue = (wish: Partial<UserCertificateRequest> = {}): Certificate =>
 const wrapped = (text: string): Buffer => str(text);
 
 describe('issuing the SSH certificate of a person', () => {
-  it('writes the fields that 4.4 writes', () => {
-    const c = issue();
+  it('writes the fields that 4.4 writes, and a serial number', () => {
+    const c = issue({ serial: 7n });
     expect(c).toMatchObject({
       certType: 'ssh-ed25519-cert-v01@openssh.com',
       kind: 'user',
-      serial: 0n,
+      serial: 7n,
       keyId: 'alice@example.com',
       principals: ['root', 'bob'],
       validAfter: testNowSeconds - 60n,

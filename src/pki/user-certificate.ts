@@ -2,8 +2,9 @@ import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { anyKey, foreignRecord } from '../base/foreign-record.ts';
 import { CodedError } from '../base/errors.ts';
-import type { Instant } from '../base/time.ts';
-import { backDateSeconds, secondsOf } from './certificate-life.ts';
+import { instant, type Instant } from '../base/time.ts';
+import { clockToleranceSeconds, secondsOf } from './certificate-life.ts';
+import { newSerial } from './serial.ts';
 import { extensionText, issueCertificate, type Certificate } from './ssh-certificate.ts';
 import { toAuthorizedKeyLine, type PublicKey } from './ssh-key.ts';
 import { WireError } from './wire.ts';
@@ -31,15 +32,20 @@ export interface UserCertificateRequest {
   readonly routeToCluster: string;
   /** Which of several users of one name, one after the other, this is. Left out: none is named. */
   readonly lifeId?: string;
+  /** From when on it may be renewed without a password: a hint for its holder. */
+  readonly renewableFrom?: Instant | undefined;
+  /** Left out: a random one. */
+  readonly serial?: bigint | undefined;
 }
 
-/** Not of Teleport 4.4: who does not know it passes over it. */
+/** Not of Teleport 4.4: software that does not know it passes over it. */
 const lifeExtension = 'teleport-user-life';
+const renewableExtension = 'teleport-renewable-from';
 
 /**
  * Signs a person's SSH certificate; one line. The caller has decided that the principals are allowed.
- * @throws CodedError `bad_request` without a username, with principals that cannot stand, or without any time to live.
- * Source: OpenSSH PROTOCOL.certkeys; extensions as Teleport 4.4 names them.
+ * @throws CodedError `bad_request` without a username, with principals that cannot stand, or without any time
+ *   to live. Source: OpenSSH PROTOCOL.certkeys; extensions as Teleport 4.4 names them.
  */
 export function issueUserSshCertificate(request: UserCertificateRequest): string {
   const { permit, format, now, username, ttlSeconds } = request;
@@ -55,6 +61,7 @@ export function issueUserSshCertificate(request: UserCertificateRequest): string
     extensions['teleport-traits'] = JSON.stringify(request.traits);
     if (request.routeToCluster !== '') extensions['teleport-route-to-cluster'] = request.routeToCluster;
     if (request.lifeId !== undefined) extensions[lifeExtension] = request.lifeId;
+    if (request.renewableFrom !== undefined) extensions[renewableExtension] = request.renewableFrom;
   }
   const certificate = issueCertificate({
     key: request.publicKey,
@@ -62,9 +69,10 @@ export function issueUserSshCertificate(request: UserCertificateRequest): string
     kind: 'user',
     keyId: username,
     principals: [...request.principals],
-    validAfter: secondsOf(now) - backDateSeconds,
+    validAfter: secondsOf(now) - clockToleranceSeconds,
     validBefore: secondsOf(now) + BigInt(ttlSeconds),
     extensions,
+    serial: request.serial ?? newSerial(),
   });
   return toAuthorizedKeyLine(certificate);
 }
@@ -88,9 +96,10 @@ const traitsText = foreignRecord(
 );
 
 /**
- * What a person's certificate says. The caller has checked the certificate. Roles, traits, route and life are empty when it was
- * made as `oldssh`.
- * @throws WireError for a certificate of a host, without a key id, or whose extensions do not hold what their names promise.
+ * What a person's certificate says. The caller has checked the certificate. Roles, traits, route and life are
+ * empty when it was made as `oldssh`.
+ * @throws WireError for a certificate of a host, without a key id, or whose extensions do not hold what their
+ *   names promise.
  */
 export function userIdentityOf(certificate: Certificate): UserIdentity {
   if (certificate.kind !== 'user' || certificate.keyId === '')
@@ -107,6 +116,12 @@ export function userIdentityOf(certificate: Certificate): UserIdentity {
 
 /** Which of several users of one name it was issued to; empty in one that does not say. @throws WireError */
 export const lifeIdOf = (certificate: Certificate): string => extensionText(certificate, lifeExtension) ?? '';
+
+/** From when on its cluster may renew it without a password; undefined: never. @throws WireError */
+export function renewableFromOf(certificate: Certificate): Instant | undefined {
+  const parsed = instant.safeParse(extensionText(certificate, renewableExtension));
+  return parsed.success ? parsed.data : undefined;
+}
 
 function json<T extends z.ZodType>(
   certificate: Certificate,

@@ -7,8 +7,8 @@ import { selfSigned } from './x509.ts';
 const yearSeconds = 365 * 24 * 3600;
 
 /**
- * A certificate for the web port where none is configured: for one year, for these names, and for this machine itself.
- * Names that X.509 cannot express are left out: no browser can ask for them either.
+ * A certificate for the web port where none is configured: for one year, for these names, and for this
+ * machine itself. Names that X.509 cannot express are left out: no browser can ask for them either.
  */
 export function selfSignedWebCertificate({
   hostnames,

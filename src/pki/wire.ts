@@ -1,4 +1,6 @@
-/** Bytes that are not what they should be; what every SSH parser throws. Its messages never quote a secret. */
+/**
+ * Bytes that are not what they should be; what every SSH parser throws. Its messages never quote a secret.
+ */
 export class WireError extends Error {
   override readonly name = 'WireError';
 }
@@ -30,7 +32,7 @@ export class Reader {
   u64(): bigint {
     return this.buf.readBigUInt64BE(this.need(8));
   }
-  /** An SSH string: length, then so many bytes. */
+  /** An SSH string: its length, then that many bytes. */
   bytes(): Buffer {
     const n = this.u32();
     const at = this.need(n);
@@ -77,7 +79,10 @@ export const str = (v: Buffer | string): Buffer => {
   const b = typeof v === 'string' ? Buffer.from(v, 'utf8') : v;
   return Buffer.concat([u32(b.length), b]);
 };
-/** `v` is an unsigned integer, most significant byte first, at least one byte long; leading zeros are left out. */
+/**
+ * `v` is an unsigned integer, most significant byte first, at least one byte long; leading zeros are left
+ * out.
+ */
 export const mpint = (v: Buffer): Buffer => {
   let i = 0;
   while (i < v.length - 1 && v[i] === 0) i++;

@@ -11,11 +11,17 @@ function isDnsName(name: string): boolean {
   return name.length <= longestName && labels.every((one) => label.test(one));
 }
 
-/** True for a DNS name (a leading `*.` allowed) or an IP address without a zone: what can be an alternative name. */
+/**
+ * True for a DNS name (a leading `*.` allowed) or an IP address without a zone: what can be an alternative
+ * name.
+ */
 export const isAlternativeName = (name: string): boolean =>
   isIP(name) === 0 ? isDnsName(name) : !name.includes('%');
 
-/** A DNS name or IP address as X.509 writes it. `isAlternativeName` has been asked. Source: RFC 5280, section 4.2.1.6. */
+/**
+ * A DNS name or IP address as X.509 writes it. `isAlternativeName` has been asked. Source: RFC 5280, section
+ * 4.2.1.6.
+ */
 export function generalName(name: string): Asn1 {
   const family = isIP(name);
   if (family === 0) return tagged(2, Buffer.from(name, 'ascii'));
@@ -38,8 +44,8 @@ function ipv6(address: string): Uint8Array {
 }
 
 /**
- * The DNS names and IP addresses of a certificate. Node writes the others with other words before them, and in quotes what
- * could be taken for two; neither is a name of ours.
+ * The DNS names and IP addresses of a certificate. Node writes the others with other words before them, and
+ * in quotes what could be taken for two; neither is a name of ours.
  */
 export function alternativeNamesOf({ subjectAltName }: Pick<X509Certificate, 'subjectAltName'>): string[] {
   const listed = subjectAltName?.split(', ') ?? [];

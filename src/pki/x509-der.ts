@@ -61,7 +61,8 @@ const parse = asn1.fromDer as unknown as (
 ) => Asn1;
 
 /**
- * Reads DER; every byte belongs to it. Bit strings stay bytes, also when they happen to look like a structure.
+ * Reads DER; every byte belongs to it. Bit strings stay bytes, also when they happen to look like a
+ * structure.
  * @throws Error of node-forge
  */
 export const fromDer = (bytes: Uint8Array): Asn1 =>
@@ -110,7 +111,10 @@ function readText({ type, tagClass, value }: Asn1): string {
   return found;
 }
 
-/** UTCTime until 2049, then GeneralizedTime; fractions of a second fall away. Source: RFC 5280, section 4.1.2.5. */
+/**
+ * UTCTime until 2049, then GeneralizedTime; fractions of a second fall away. Source: RFC 5280, section
+ * 4.1.2.5.
+ */
 export function time(at: Instant): Asn1 {
   const digits = at.slice(0, 19).replace(/[-:T]/g, '');
   return Number(at.slice(0, 4)) < 2050

@@ -7,6 +7,7 @@ import {
   X509Certificate,
   type KeyObject,
 } from 'node:crypto';
+import { clockToleranceMs } from '../base/clock-tolerance.ts';
 import { CodedError } from '../base/errors.ts';
 import { minute, plusMs, type Instant } from '../base/time.ts';
 import { generalName, isAlternativeName } from './x509-alternative-names.ts';
@@ -32,8 +33,6 @@ import {
 
 const caYears = 10;
 const yearMs = 365 * 24 * 60 * minute;
-/** A leaf holds from so long before it was made. */
-const backDateMs = minute;
 
 const extension = (type: string, critical: boolean, value: Asn1): Asn1 =>
   sequence(oid(type), ...(critical ? [boolean(true)] : []), octets(derOf(value)));
@@ -49,7 +48,10 @@ function keyUsage(...uses: number[]): Asn1 {
   return extension('2.5.29.15', true, bits(Uint8Array.of(byte), unused));
 }
 
-/** Only RSA keys encipher keys; of others it must not be said. Source: RFC 8813, section 3; RFC 9295, section 3. */
+/**
+ * Only RSA keys encipher keys; of others it must not be said. Source: RFC 8813, section 3; RFC 9295, section
+ * 3.
+ */
 const usesOf = (key: KeyObject): number[] =>
   key.asymmetricKeyType === 'rsa' ? [digitalSignature, keyEncipherment] : [digitalSignature];
 
@@ -139,6 +141,16 @@ function newSerial(): Buffer {
   return serial;
 }
 
+/** As DER has an integer: the sign is in the first bit. @throws CodedError `bad_request` beyond 64 bits. */
+function serialBytes(serial: bigint): Buffer {
+  if (serial < 1n || serial >= 1n << 64n)
+    throw new CodedError('bad_request', 'a serial number is positive and has 64 bits');
+  const bytes = Buffer.alloc(9);
+  bytes.writeBigUInt64BE(serial, 1);
+  const first = bytes.findIndex((byte) => byte !== 0);
+  return bytes.subarray((bytes[first] ?? 0) < 0x80 ? first : first - 1);
+}
+
 export interface CaRequest {
   readonly clusterName: string;
   /** P-256. */
@@ -147,8 +159,9 @@ export interface CaRequest {
 }
 
 /**
- * A self-signed authority for ten years. Its subject carries the serial number, so that two authorities of one cluster have
- * different names and a chain is never ambiguous. Not back-dated: nothing is signed by it before it exists.
+ * A self-signed authority for ten years. Its subject carries the serial number, so that two authorities of
+ * one cluster have different names and a chain is never ambiguous. Not back-dated: nothing is signed by it
+ * before it exists.
  * @throws CodedError `bad_request` for a cluster name with control characters.
  */
 export function createCaCertificate({ clusterName, privateKey, now }: CaRequest): string {
@@ -188,7 +201,7 @@ export const selfSigned = ({ privateKey, subject, names, now, until }: SelfSigne
     serial: newSerial(),
     issuer: nameOf(subject),
     subject,
-    from: plusMs(now, -backDateMs),
+    from: plusMs(now, -clockToleranceMs),
     to: until,
     publicKey: privateKey,
     extensions: [
@@ -211,13 +224,17 @@ export interface LeafRequest {
   readonly now: Instant;
   /** Whole seconds from `now`, at least one. */
   readonly ttlSeconds: number;
+  /** Positive, of 64 bits. Left out: a random one of 128. */
+  readonly serial?: bigint | undefined;
 }
 
 /**
  * A certificate for both ends of TLS, signed by an authority; never outlives it.
- * @throws CodedError `bad_request` for a name or a time to live that cannot be; `unavailable` when the authority has ended.
+ * @throws CodedError `bad_request` for a name or a time to live that cannot be; `unavailable` when the
+ *   authority has ended.
  */
-export function issueLeaf({ caPem, caKey, publicKey, subject, names, now, ttlSeconds }: LeafRequest): string {
+export function issueLeaf(request: LeafRequest): string {
+  const { caPem, caKey, publicKey, subject, names, now, ttlSeconds } = request;
   if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1)
     throw new CodedError('bad_request', `a certificate cannot live for ${ttlSeconds} seconds`);
   const ca = readCertificate(caPem);
@@ -226,10 +243,10 @@ export function issueLeaf({ caPem, caKey, publicKey, subject, names, now, ttlSec
   const nowMs = Date.parse(now);
   if (caEndMs <= nowMs) throw new CodedError('unavailable', 'the authority certificate has expired');
   return signCertificate({
-    serial: newSerial(),
+    serial: request.serial === undefined ? newSerial() : serialBytes(request.serial),
     issuer: subjectOf(ca),
     subject,
-    from: plusMs(now, -backDateMs),
+    from: plusMs(now, -clockToleranceMs),
     to: new Date(Math.min(nowMs + ttlSeconds * 1000, caEndMs)).toISOString(),
     publicKey,
     extensions: [

@@ -1,6 +1,6 @@
 import { formatHostPort, type Service } from '../base/service.ts';
-import { advertisedHost } from './advertise.ts';
-import type { StandingOf } from './host-standing.ts';
+import { advertisedHost } from './identity/advertise.ts';
+import type { StandingOf } from './identity/host-standing.ts';
 import type { Parts } from './parts.ts';
 
 /** The SSH node, with what it stands on. */
@@ -11,23 +11,22 @@ export async function buildNode(parts: Parts, standingOf: StandingOf): Promise<S
   const names = [
     configuration.nodename,
     hostId,
-    advertise,
+    advertise(),
     ...configuration.file.ssh_service.public_addr.map((a) => a.host),
   ];
-  const { identity, auth, outbox } = await standingOf('Node', [...new Set(names)]);
+  const standing = await standingOf('Node', [...new Set(names)]);
   const { createNodeService } = await import('../node/service.ts');
   return createNodeService({
-    identity,
-    auth,
-    outbox,
+    ...standing,
     world,
     sink: logger('node'),
     metrics,
     listeners,
+    lookUpName: parts.lookUpName,
     config: {
       hostId,
       nodename: configuration.nodename,
-      clusterName: identity.clusterName,
+      clusterName: standing.identity.current().clusterName,
       listenAddress: configuration.listen.ssh,
       advertiseIp: advertise,
       publicAddresses,

@@ -1,9 +1,9 @@
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort, type Service } from '../base/service.ts';
 import type { ProxyConfig } from '../proxy/service.ts';
-import { advertisedHost } from './advertise.ts';
-import type { Configuration } from './configuration.ts';
-import type { StandingOf } from './host-standing.ts';
+import { advertisedHost } from './identity/advertise.ts';
+import type { Configuration } from './configuration/configuration.ts';
+import type { StandingOf } from './identity/host-standing.ts';
 import type { Parts } from './parts.ts';
 
 /** The front door, with what it stands on. */
@@ -13,7 +13,7 @@ export async function buildProxy(parts: Parts, standingOf: StandingOf): Promise<
   const advertise = advertisedHost(configuration.advertiseIp, configuration.listen.web.host);
   const names = [
     configuration.nodename,
-    advertise,
+    advertise(),
     'localhost',
     '127.0.0.1',
     '::1',
@@ -27,10 +27,11 @@ export async function buildProxy(parts: Parts, standingOf: StandingOf): Promise<
     sink: logger('proxy'),
     metrics,
     listeners,
+    lookUpName: parts.lookUpName,
     config: {
       hostId,
       nodename: configuration.nodename,
-      clusterName: standing.identity.clusterName,
+      clusterName: standing.identity.current().clusterName,
       sshListenAddress: configuration.listen.proxySsh,
       webListenAddress: configuration.listen.web,
       publicAddresses: file.public_addr.map(formatHostPort),

@@ -6,10 +6,10 @@ interface Place {
 }
 
 /**
- * Those whom nobody knows yet, at most `max` of them, counted in all and by group. Nobody is turned away at the door, as
- * whoever fills the place would then lock everybody out: a newcomer always enters, and when that is one too many, the
- * oldest of the largest group goes. So an address that opens thousands pushes out its own, and many people behind one
- * address lose only him who took longest. Pure.
+ * Those whom nobody knows yet, at most `max` of them, counted in all and by group. Nobody is turned away at
+ * the door, as whoever fills the place would then lock everybody out: a newcomer always enters, and when that
+ * is one too many, the oldest of the largest group goes. So an address that opens thousands pushes out its
+ * own, and many people behind one address lose only him who took longest. Pure.
  */
 export class Crowd<One> {
   readonly #max: number;

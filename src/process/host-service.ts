@@ -1,5 +1,6 @@
 import { CodedError } from '../base/errors.ts';
 import type { Running, Service } from '../base/service.ts';
+import { startTicker } from '../base/timers.ts';
 
 /** What a service stands on, in the order it was opened; closed in reverse when the service stops. */
 export class Closers {
@@ -15,23 +16,28 @@ export class Closers {
   }
 }
 
+/** How often a service that starts is asked what it waits for. */
+const askEveryMs = 1_000;
+
 /**
  * A service whose parts (identity, connection to auth, audit outbox) can only be made when it starts.
  * What `build` opened is closed after the service stopped, and when its start failed.
+ * @param waitsFor is told what it waits for once it is built, until it serves; undefined: nothing.
  */
 export function serviceOf(
   name: string,
   build: (closers: Closers, stopping: AbortSignal) => Promise<Service>,
+  waitsFor: (text: string | undefined) => void = () => undefined,
 ): Service {
   return {
     name,
     start: async (stopping = new AbortController().signal): Promise<Running> => {
       const closers = new Closers();
       try {
-        const running = await startUntil(await build(closers, stopping), stopping);
+        const running = await startTelling(await build(closers, stopping), stopping, waitsFor);
         return {
           done: running.done.finally(() => closers.closeAll()),
-          trouble: () => running.trouble(),
+          condition: () => running.condition(),
           diagnostics: () => running.diagnostics?.() ?? {},
           stop: async (graceMs, succession) => {
             await running.stop(graceMs, succession);
@@ -44,6 +50,22 @@ export function serviceOf(
       }
     },
   };
+}
+
+async function startTelling(
+  service: Service,
+  stopping: AbortSignal,
+  waitsFor: (text: string | undefined) => void,
+): Promise<Running> {
+  const asking = startTicker(() => {
+    waitsFor(service.waitsFor?.());
+  }, askEveryMs);
+  try {
+    return await startUntil(service, stopping);
+  } finally {
+    asking.stop();
+    waitsFor(undefined);
+  }
 }
 
 /** A start may wait for an auth server that never comes: who stops does not wait with it. */

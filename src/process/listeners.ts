@@ -1,7 +1,7 @@
 import { type AddressInfo, Server } from 'node:net';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort, type Listeners } from '../base/service.ts';
-import type { Inheritance, InheritedListener } from './inheritance.ts';
+import type { Inheritance, InheritedListener } from './lifecycle/inheritance.ts';
 import type { ProcessStrangers } from './strangers.ts';
 
 /** Which setting chooses a listener's address, so that an error can name it. */
@@ -28,8 +28,8 @@ export interface ProcessListeners extends Listeners {
   /** What a successor is given. The descriptors stay ours. */
   handOver(): InheritedListener[];
   /**
-   * Accepts nobody any more; those who are here stay. Never through a server's own `close`: HTTP's also cuts idle
-   * connections, which a client may be writing to at that moment.
+   * Accepts nobody any more; those who are here stay. Never through a server's own `close`: HTTP's also cuts
+   * idle connections, which a client may be writing to at that moment.
    */
   stopAccepting(): void;
   /** How many connections each has now. */

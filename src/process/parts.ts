@@ -1,9 +1,10 @@
+import type { LookUpName } from '../base/name-lookup.ts';
 import type { Listeners } from '../base/service.ts';
 import type { World } from '../base/world.ts';
-import type { Configuration } from './configuration.ts';
-import type { Logger } from './logger.ts';
-import type { MetricsRegistry } from './metrics.ts';
-import type { Turnstile } from './turnstile.ts';
+import type { Configuration } from './configuration/configuration.ts';
+import type { Logger } from './logging/logger.ts';
+import type { MetricsRegistry } from './diagnostics/metrics.ts';
+import type { Turnstile } from './lifecycle/turnstile.ts';
 
 /** What every role is built from. */
 export interface Parts {
@@ -13,10 +14,12 @@ export interface Parts {
   readonly metrics: MetricsRegistry;
   readonly listeners: Listeners;
   readonly hostId: string;
+  /** Names that people ask for; those of the configuration are dialled as they are. */
+  readonly lookUpName: LookUpName;
   /** argv that runs our own hidden commands. */
   readonly programPath: readonly string[];
-  /** What a role waits for before it can serve; undefined: nothing any more. */
-  readonly waitsFor: (role: string, text: string | undefined) => void;
+  /** What a service waits for before it can serve; undefined: nothing any more. */
+  readonly waitsFor: (service: string, text: string | undefined) => void;
   /** Before it joins a cluster, and before it then goes on to serve, a role passes here. */
   readonly turnstile: Turnstile;
 }

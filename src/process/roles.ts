@@ -1,27 +1,37 @@
 import type { AuthService } from '../auth/service.ts';
 import { pause } from '../base/backoff.ts';
+import { conditionOf } from '../base/condition.ts';
 import type { Service } from '../base/service.ts';
+import { replaceableIdentity } from '../pki/current-identity.ts';
+import type { HostIdentity } from '../pki/host-identity.ts';
+import { renewalKey, renewalSetting } from '../domain/login-renewal.ts';
 import { openLog } from '../log/open-log.ts';
-import { advertisedHost } from './advertise.ts';
+import { advertisedHost } from './identity/advertise.ts';
 import { buildNode } from './build-node.ts';
 import { buildProxy } from './build-proxy.ts';
-import type { Role } from './configuration.ts';
+import type { Role } from './configuration/configuration.ts';
 import { serviceOf, type Closers } from './host-service.ts';
-import { joinedStanding, localStanding, type StandingOf } from './host-standing.ts';
-import { saveIdentity } from './identity-store.ts';
-import { keepKnownPlaces, readKnownPlaces, refuseStoreThatWentBack } from './known-places.ts';
-import { exportLogMetrics } from './log-metrics.ts';
-import { openBackend, openedWithin, openingMs } from './open-backend.ts';
-import { startedPatiently } from './patient-start.ts';
-import { placeOf } from './storage-schema.ts';
+import { joinedStanding, localStanding, type StandingOf } from './identity/host-standing.ts';
+import { keepRenewed } from './identity/renew-identity.ts';
+import { hostAuthorityOf } from './identity/follow-authority.ts';
+import { saveShown } from './identity/identity-store.ts';
+import { keepKnownPlaces, readKnownPlaces, refuseStoreThatWentBack } from './store/known-places.ts';
+import { exportLogMetrics } from './diagnostics/log-metrics.ts';
+import { requireFittingStore } from './store/fitting-store.ts';
+import { openBackend, openedWithin, openingMs } from './store/open-backend.ts';
+import { startedPatiently } from './lifecycle/patient-start.ts';
+import { placeOf } from './configuration/storage-schema.ts';
 import { servingOf } from './serving-of.ts';
-import { openLogKeyring } from './open-keyring.ts';
+import { openLogKeyring } from './store/open-keyring.ts';
 import type { Parts } from './parts.ts';
-import { openWitnesses } from './witness.ts';
-import { lookForWitnessed } from './witnessed-places.ts';
-import { readTokenLines } from './static-tokens.ts';
+import { openWitnesses } from './witness/witness.ts';
+import { lookForWitnessed } from './witness/witnessed-places.ts';
+import { readTokenLines } from './configuration/static-tokens.ts';
 
-/** The services in the order they start: what others stand on comes first. Each role is loaded only where it runs. */
+/**
+ * The services in the order they start: what others stand on comes first. Each role is loaded only where it
+ * runs.
+ */
 export function servicesOf(parts: Parts): Service[] {
   const { roles } = parts.configuration;
   const services: Service[] = [];
@@ -59,14 +69,24 @@ export function servicesOf(parts: Parts): Service[] {
       : (role, names) => joinedStanding(parts, { role, names, closers, stopping });
   const add = (role: Role, build: typeof buildNode): void => {
     if (roles.has(role))
-      services.push(serviceOf(role, (closers, stopping) => build(parts, standingOf(closers, stopping))));
+      services.push(
+        serviceOf(
+          role,
+          (closers, stopping) => build(parts, standingOf(closers, stopping)),
+          (text) => {
+            parts.waitsFor(role, text);
+          },
+        ),
+      );
   };
   add('proxy', buildProxy);
   add('node', buildNode);
   return services;
 }
 
-/** A process with the auth role uses that one, whatever else is configured; tctl tries all of auth_servers. */
+/**
+ * A process with the auth role uses that one, whatever else is configured; tctl tries all of auth_servers.
+ */
 function tellUnused({
   configuration: {
     join: { given },
@@ -75,20 +95,28 @@ function tellUnused({
 }: Parts): void {
   const unused = given.filter((key) => key !== 'auth_servers');
   if (unused.length > 0)
-    logger('process').warn(`not used, because this process has the auth role itself: ${unused.join(', ')}`);
+    logger('process').warn(
+      `settings that are not used, because this process has the auth role itself: ${unused.join(', ')}`,
+    );
 }
 
 /** @param leftMs how long the store is waited for. */
 async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promise<AuthService> {
   const { configuration, world, logger, metrics, listeners, hostId } = parts;
   const sink = logger('auth');
-  const driver = await openBackend(openedWithin(configuration.storage, leftMs), {
+  const storage = openedWithin(configuration.storage, leftMs);
+  let told = '';
+  const env = {
     sink,
     world,
-    waitsFor: (text) => {
+    waitsFor: (text: string) => {
+      if (text !== told) sink.warn(`auth cannot start yet: ${text}. Retrying`);
+      told = text;
       parts.waitsFor('auth', text);
     },
-  });
+  };
+  await requireFittingStore({ ...configuration, storage }, env);
+  const driver = await openBackend(storage, env);
   let keyring;
   try {
     keyring = await openLogKeyring(configuration, { store: driver, world, sink });
@@ -112,6 +140,7 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
   closers.add(() => witnesses.close());
   exportLogMetrics(log, metrics);
   const { createAuthService } = await import('../auth/service.ts');
+  const advertised = advertisedHost(configuration.advertiseIp, configuration.listen.auth.host);
   return createAuthService({
     log,
     world,
@@ -125,12 +154,13 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
       clusterName: configuration.clusterName,
       nameIsDefault: configuration.file.auth_service.cluster_name === undefined,
       listenAddress: configuration.listen.auth,
-      publicAddresses: [
-        advertisedHost(configuration.advertiseIp, configuration.listen.auth.host),
-        ...configuration.file.auth_service.public_addr.map((a) => a.host),
-      ],
+      advertised,
+      publicAddresses: [advertised(), ...configuration.file.auth_service.public_addr.map((a) => a.host)],
       secondFactor: configuration.file.auth_service.authentication.second_factor,
-      settings: { 'auth_service.authentication.type': configuration.file.auth_service.authentication.type },
+      settings: {
+        'auth_service.authentication.type': configuration.file.auth_service.authentication.type,
+        [renewalKey]: renewalSetting(configuration.file.auth_service.renewal),
+      },
       reservedNames: [
         ...configuration.file.auth_service.public_addr,
         ...configuration.file.proxy_service.public_addr,
@@ -139,29 +169,41 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
       staticTokens: readTokenLines(configuration.file.auth_service.tokens),
       servedBy: () => servingOf(configuration.file.teleport.auth_servers ?? [], world),
       maxLogLagMs: configuration.file.auth_service.max_log_lag,
+      hostCertificateTtlMs: configuration.file.auth_service.host_certificate_ttl,
       quotas: configuration.file.auth_service.quotas,
     },
   });
 }
 
 /** Writes the identity by which `tctl` on this machine is known. */
-function adminIdentityService({ configuration, hostId }: Parts, auth: () => AuthService): Service {
+function adminIdentityService(
+  { configuration, hostId, world, logger }: Parts,
+  auth: () => AuthService,
+): Service {
   return {
     name: 'admin',
     start: async () => {
-      const { nodename } = configuration;
-      saveIdentity(
-        configuration.dataDir,
-        await auth().issueHostIdentity({ hostId, nodename, role: 'Admin', additionalPrincipals: [] }),
-      );
+      const { nodename, dataDir } = configuration;
+      const names = { nodename, additionalPrincipals: [] };
+      const certify = (): Promise<HostIdentity> =>
+        auth().issueHostIdentity({ hostId, role: 'Admin', ...names });
+      const first = { ...(await certify()), askedNames: [nodename] };
+      saveShown(dataDir, { client: first, server: first });
+      const identity = replaceableIdentity(first);
+      const authority = hostAuthorityOf(auth().authorities());
+      const renewal = keepRenewed({
+        ...{ identity, dataDir, names, authority, certify, world, sink: logger('admin'), pause },
+        spreadMs: () => 0,
+      });
       let finish: () => void = () => undefined;
       const done = new Promise<void>((resolve) => {
         finish = resolve;
       });
       return {
         done,
-        trouble: () => undefined,
+        condition: () => conditionOf({ lacks: [renewal.trouble()] }),
         stop: () => {
+          renewal.close();
           finish();
           return Promise.resolve();
         },

@@ -1,6 +1,7 @@
 import { readTrusted } from '../api/join-client.ts';
 import { second } from '../base/time.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
+import { startTimer, stopTimer } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
 
 /** Asked before a cluster is made, which has time. */
@@ -14,11 +15,13 @@ export async function servingOf(servers: readonly HostPort[], world: World): Pro
     return formatHostPort(server);
   });
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(resolve, patienceMs, undefined);
+  const timer = startTimer(() => {
+    resolve(undefined);
+  }, patienceMs);
   try {
     // None of them: refused, mute, or no auth server.
     return await Promise.race([Promise.any(asked).catch(() => undefined), late]);
   } finally {
-    clearTimeout(timer);
+    stopTimer(timer);
   }
 }

@@ -92,7 +92,7 @@ export class ProcessStrangers implements Strangers {
     if (monotonic() - this.#toldAt < minute) return;
     this.#toldAt = monotonic();
     sink.warn(
-      `more than ${this.#max} connections have not logged in: the oldest of whoever has most is cut for each that comes`,
+      `more than ${this.#max} connections have not logged in: each new one ends the oldest of the source that has the most`,
       { busiest: group, connections: this.#crowd.sizeOf(group), cutSoFar: this.#cut },
     );
   }

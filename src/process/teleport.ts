@@ -1,27 +1,33 @@
-import { backoffMs, pause } from '../base/backoff.ts';
+import { backoffMs, pause, randomFraction } from '../base/backoff.ts';
 import { messageOf } from '../base/errors.ts';
+import { nameLookup } from '../base/name-lookup.ts';
+import { ResolverProcess } from '../base/resolver-process.ts';
 import { formatHostPort, type HostPort, type Succession } from '../base/service.ts';
 import { gitRef, version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import { balancersOf } from '../proxy/client-address.ts';
 import { whyPacketsAreSlow } from '../ssh/ssh2-library.ts';
-import type { Configuration } from './configuration.ts';
-import { openDiagnostics, type Health } from './diagnostics.ts';
-import { hostUuid } from './host-uuid.ts';
-import type { Inheritance, InheritedListener } from './inheritance.ts';
+import type { Configuration } from './configuration/configuration.ts';
+import { openDiagnostics } from './diagnostics/diagnostics.ts';
+import { type Health, healthOf } from './diagnostics/health.ts';
+import { hostUuid } from './identity/host-uuid.ts';
+import type { Inheritance, InheritedListener } from './lifecycle/inheritance.ts';
 import { openListeners } from './listeners.ts';
-import type { Logger } from './logger.ts';
-import { MetricsRegistry } from './metrics.ts';
+import type { Logger, OpenLogger } from './logging/logger.ts';
+import { MetricsRegistry } from './diagnostics/metrics.ts';
+import type { KnownHealth } from './diagnostics/readyz.ts';
 import type { Parts } from './parts.ts';
 import { servicesOf } from './roles.ts';
+import { startResolver } from './start-resolver.ts';
 import { ProcessStrangers } from './strangers.ts';
-import { Supervisor } from './supervisor.ts';
-import { Turnstile } from './turnstile.ts';
+import { Supervisor } from './lifecycle/supervisor.ts';
+import { Turnstile } from './lifecycle/turnstile.ts';
 
 export interface TeleportProcess {
   /**
    * Resolves when every role serves.
-   * @throws CodedError `misconfigured` when something cannot be started with; whatever was opened is closed again.
+   * @throws CodedError `misconfigured` when something cannot be started with; whatever was opened is closed
+   * again.
    */
   readonly serving: Promise<void>;
   /** From here on no role joins a cluster, nor begins to serve after it has; the answer lets them go on. */
@@ -32,21 +38,22 @@ export interface TeleportProcess {
   handOver(): InheritedListener[];
   /** Connections by listener. */
   waitsFor(): Promise<Record<string, number>>;
+  /** How all of its services are together. */
+  health(): Health;
   /** What each service reports of itself, for USR1. */
   diagnostics(): ReadonlyMap<string, Record<string, unknown>>;
   /**
-   * Serves who is here for up to `graceMs` (new ones are refused, or are the successor's), then closes everything. A
-   * second call may only shorten the wait.
+   * Serves who is here for up to `graceMs` (new ones are refused, or are the successor's), then closes
+   * everything. A second call may only shorten the wait.
    */
   stop(graceMs: number, succession: Succession): Promise<void>;
 }
 
-const longestTimerMs = 2 ** 31 - 1;
-
 /**
  * Starts the roles that the configuration names, in one process. Resolves when they have begun to start.
  * @param print receives the start lines users of 4.4 know.
- * @param onWait is told whether some role waits for what may never come: to join a cluster.
+ * @param onWait is told what each service waits for that may never come, at each change: to join a cluster,
+ * its store.
  * @throws CodedError `misconfigured` when the diagnostics address cannot be listened on.
  */
 export async function startTeleport(
@@ -54,10 +61,12 @@ export async function startTeleport(
   deps: {
     world: World;
     logger: Logger;
+    /** What became of the log's own lines, for `/readyz` and the metrics. */
+    log?: Pick<OpenLogger['output'], 'trouble' | 'dropped'>;
     print: (line: string) => void;
     programPath: readonly string[];
     inheritance?: Inheritance;
-    onWait?: (waits: boolean) => void;
+    onWait?: (waiting: ReadonlyMap<string, string>) => void;
   },
 ): Promise<TeleportProcess> {
   const sink = deps.logger('process');
@@ -72,38 +81,42 @@ export async function startTeleport(
   const listeners = openListeners(strangers, deps.inheritance);
   const waiting = new Map<string, string>();
   const turnstile = new Turnstile();
+  const resolver = new ResolverProcess(() => startResolver([...deps.programPath, 'look-up-names']));
   const parts: Parts = {
     configuration,
     ...deps,
     metrics,
+    lookUpName: nameLookup(resolver.ask),
     listeners,
     hostId: hostUuid(configuration.dataDir, deps.world),
     turnstile,
     waitsFor: (role, text) => {
+      if (waiting.get(role) === text) return;
       if (text === undefined) waiting.delete(role);
       else waiting.set(role, text);
-      deps.onWait?.(waiting.size > 0);
+      deps.onWait?.(new Map(waiting));
     },
   };
   const slow = whyPacketsAreSlow();
   if (slow !== undefined) sink.warn(slow);
 
-  let started = false;
   const supervisor = new Supervisor(servicesOf(parts), {
-    backoffMs: (n) => backoffMs(n, 500, 30_000, 0.5 + Math.random() / 2),
+    backoffMs: (n) => backoffMs(n, 500, 30_000, 0.5 + randomFraction(deps.world) / 2),
     pause,
     foundations: new Set(['admin', 'auth']),
     onFailure: (service, e) => {
       sink.error(`${service} failed: ${messageOf(e)}`, { stack: e instanceof Error ? e.stack : undefined });
     },
   });
-  const health = (): Health => {
-    if (!started) return { status: 'starting', waitsFor: [...waiting.values()] };
-    const reasons = supervisor.troubles();
-    return reasons.length === 0
-      ? { status: 'ok', notices: supervisor.notices() }
-      : { status: 'degraded', reasons };
+  metrics.onRender(() => {
+    metrics.set('log_output_failing', deps.log?.trouble() === undefined ? 0 : 1);
+    metrics.set('log_lines_dropped', deps.log?.dropped() ?? 0);
+  });
+  const lacks = (): string[] => {
+    const unwritten = deps.log?.trouble();
+    return unwritten === undefined ? [] : [`log: ${unwritten}`];
   };
+  const health = (): KnownHealth => ({ services: supervisor.states(), waitsFor: waiting, lacks: lacks() });
   const diagnostics =
     configuration.diagnostics === undefined
       ? undefined
@@ -115,7 +128,6 @@ export async function startTeleport(
       if (!supervisor.stopping) await diagnostics?.close();
       throw e;
     }
-    started = true;
     announce(listeners.addresses(), deps);
   };
   return {
@@ -124,11 +136,13 @@ export async function startTeleport(
     addresses: () => listeners.addresses(),
     handOver: () => listeners.handOver(),
     waitsFor: async () => Object.fromEntries(await listeners.connections()),
+    health: () => healthOf(supervisor.states(), [...waiting.values()], lacks()),
     diagnostics: () => supervisor.diagnostics(),
     stop: async (graceMs, succession) => {
       if (succession === 'succeeded') listeners.stopAccepting();
-      await supervisor.stop(Math.min(graceMs, longestTimerMs), succession);
+      await supervisor.stop(graceMs, succession);
       await diagnostics?.close();
+      resolver.close();
     },
   };
 }

@@ -22,14 +22,18 @@ interface Wish {
   readonly hostId: string;
   readonly role: string;
   readonly names?: readonly string[];
+  /** Default: they never end. */
+  readonly ttlSeconds?: number;
+  /** When they are made; default: as the authority. */
+  readonly at?: string;
 }
 
 export function testAuthority(clusterName: string, now: string): TestAuthority {
   const [ssh, tls] = [generateEd25519(), generateP256()];
   const pem = createCaCertificate({ clusterName, privateKey: tls, now });
   const sshKey = toAuthorizedKeyLine(publicKeyOf(ssh).blob);
-  const certify: TestAuthority['certify'] = ({ hostId, role, key, names = [] }) => {
-    const common = { hostId, clusterName, role, additionalPrincipals: names, now };
+  const certify: TestAuthority['certify'] = ({ hostId, role, key, names = [], ttlSeconds, at = now }) => {
+    const common = { hostId, clusterName, role, additionalPrincipals: names, now: at, ttlSeconds };
     return {
       hostId,
       role,

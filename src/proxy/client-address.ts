@@ -9,8 +9,8 @@ export interface Origin {
   /** TLS reaches the browser: it ends here, or at a listed balancer that says so. */
   readonly secure: boolean;
   /**
-   * The address is that of a balancer which everybody comes through, and who asks is not known: the balancer is not listed, or
-   * forwards no address.
+   * The address is that of a balancer which everybody comes through, and who asks is not known: the balancer
+   * is not listed, or forwards no address.
    */
   readonly shared: boolean;
 }
@@ -55,8 +55,9 @@ export function balancersOf(entries: readonly string[]): Balancers {
 }
 
 /**
- * Whose machine a request comes from: the other end of the socket; when that is a listed balancer, what it forwarded.
- * X-Forwarded-For is read from the right, where balancers add, and only as far as listed ones wrote it.
+ * Whose machine a request comes from: the other end of the socket; when that is a listed balancer, what it
+ * forwarded. X-Forwarded-For is read from the right, where balancers add, and only as far as listed ones
+ * wrote it.
  * @param header answers a header of the request by its name in lower case.
  */
 export function originOf(

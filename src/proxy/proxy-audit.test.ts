@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fakeWorld, recordingSink } from '../api/testing.ts';
 import { type AuditEvent, auditEvent } from '../domain/audit-event.ts';
+import { expectInCatalogue } from '../domain/testing.ts';
 import { mayReport } from '../domain/reported-kinds.ts';
 import type { AuthFailure, SshConnection } from '../ssh/cert-server.ts';
 import { ProxyAudit } from './proxy-audit.ts';
@@ -27,6 +28,7 @@ function open(): { audit: ProxyAudit; spool: Spool; sink: ReturnType<typeof reco
   const spool: Spool = {
     events,
     take: (event) => {
+      expectInCatalogue(event);
       events.push(auditEvent.parse(event));
       return Promise.resolve();
     },
@@ -130,6 +132,7 @@ describe('telling the audit of refused logins', () => {
     await vi.waitFor(() => {
       expect(sink.lines).toHaveLength(3);
     });
+    expect(sink.lines[0]).toMatch(/^error an audit event could not be kept .*T3007W/);
     spool.take = take;
     await audit.close();
     expect(refusals(spool.events)).toBe(3);
@@ -139,6 +142,8 @@ describe('telling the audit of refused logins', () => {
     spool.take = () => Promise.reject(new Error('closed'));
     audit.refused(failure());
     await audit.close();
-    expect(sink.lines.at(-1)).toBe('error refused logins that the audit could not take {"count":1}');
+    expect(sink.lines.at(-1)).toBe(
+      'error the audit did not take the number of refused attempts {"about":"auth","count":1}',
+    );
   });
 });

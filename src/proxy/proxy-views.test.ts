@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { minute, plusMs } from '../base/time.ts';
 import type { HostFact } from '../domain/host.ts';
+import { hostRecordOf } from '../domain/host-info.ts';
 import type { PresenceFact } from '../domain/presence.ts';
 import { scriptedLog, recordedAt } from '../views/testing.ts';
 import { nodeDirectory, openProxyViews } from './proxy-views.ts';
@@ -24,13 +25,14 @@ const authorityCreated = {
 };
 const hostJoined = (n: number, name: string): HostFact => ({
   type: 'host.joined',
-  data: { host: nodeInfo(id(n), name, `10.0.0.${n}:3022`) },
+  data: { host: hostRecordOf(nodeInfo(id(n), name, `10.0.0.${n}:3022`)) },
 });
 const renewed = (n: number, seenAt: string): PresenceFact => ({
   type: 'hosts.renewed',
   data: { hosts: [{ hostId: id(n), role: 'Node', seenAt, ttlSeconds: 600 }] },
 });
 let ms = 0;
+const sink = { warn: () => undefined };
 const clock = { now: () => '2020-01-01T00:00:00.000Z', monotonic: () => ms };
 const connection = (): { status: 'connected' } => ({ status: 'connected' });
 
@@ -39,10 +41,11 @@ describe('what a proxy knows of the cluster', () => {
     const [state, presence] = [scriptedLog(), scriptedLog()];
     const opening = openProxyViews(
       {
-        state: { ...state, connection, headSeen: () => 3 },
-        presence: { ...presence, connection, headSeen: () => 0 },
+        state: { ...state, connection, ageMs: () => 0, headSeen: () => 3 },
+        presence: { ...presence, connection, ageMs: () => 0, headSeen: () => 0 },
       },
       clock,
+      sink,
     );
     let opened = false;
     void opening.then(() => (opened = true));
@@ -64,10 +67,11 @@ describe('what a proxy knows of the cluster', () => {
     const [state, presence] = [scriptedLog(), scriptedLog()];
     const opening = openProxyViews(
       {
-        state: { ...state, connection, headSeen: () => 3 },
-        presence: { ...presence, connection, headSeen: () => 0 },
+        state: { ...state, connection, ageMs: () => 0, headSeen: () => 3 },
+        presence: { ...presence, connection, ageMs: () => 0, headSeen: () => 0 },
       },
       clock,
+      sink,
     );
     await new Promise((resolve) => setImmediate(resolve));
     state.complete();
@@ -86,10 +90,11 @@ describe('who of the nodes is alive', () => {
     const [state, presence] = [scriptedLog(), scriptedLog()];
     const opening = openProxyViews(
       {
-        state: { ...state, connection, headSeen: () => 1 },
-        presence: { ...presence, connection, headSeen: () => 0 },
+        state: { ...state, connection, ageMs: () => 0, headSeen: () => 1 },
+        presence: { ...presence, connection, ageMs: () => 0, headSeen: () => 0 },
       },
       clock,
+      sink,
     );
     await new Promise((resolve) => setImmediate(resolve));
     state.tell(recordedAt(1, 'authority-user', authorityCreated));
@@ -100,7 +105,7 @@ describe('who of the nodes is alive', () => {
     );
     let position = 0;
     return {
-      nodes: nodeDirectory(views),
+      nodes: nodeDirectory(views, () => at),
       hear: (fact) => {
         presence.tell(recordedAt(++position, 'presence-x', fact));
       },

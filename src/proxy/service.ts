@@ -1,9 +1,11 @@
-import { announceHost } from '../api/announce-host.ts';
+import { type Announcement, announceHost } from '../api/announce-host.ts';
 import type { AuditOutbox } from '../api/audit-outbox.ts';
+import { absenceOf } from '../api/absence.ts';
 import type { AuthClient } from '../api/client.ts';
+import { randomFraction } from '../base/backoff.ts';
 import { endingOnce, type Grace } from '../base/ending.ts';
-import { messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import type { LookUpName } from '../base/name-lookup.ts';
 import {
   formatHostPort,
   type HostPort,
@@ -15,29 +17,34 @@ import {
 import { version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import type { HostInfo } from '../domain/host-info.ts';
+import type { Adopted } from '../domain/rotation-mark.ts';
+import type { AuthoritiesState } from '../views/authorities.ts';
+import type { CurrentIdentity } from '../pki/current-identity.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
-import { privateKeyFromPem } from '../pki/key-pair.ts';
-import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
-import { clientSigner } from '../ssh/signed-client.ts';
+import { hostKeysOf } from '../ssh/host-keys.ts';
+import { clientSigner, type SignClient } from '../ssh/signed-client.ts';
 import { defaultAlgorithms, type SshAlgorithms } from '../ssh/algorithms.ts';
 import { balancersOf } from './client-address.ts';
-import { dialTcp } from './dial.ts';
-import { nodeDialler } from './dial-node.ts';
-import { nameLookup } from './look-up-name.ts';
-import { targetOpener } from './open-target.ts';
-import { isOwnListener } from './own-listener.ts';
+import { dialTcp } from './ssh/dial.ts';
+import { directDialler } from './ssh/dial-direct.ts';
+import { diallerBy } from './ssh/dial-node.ts';
+import { knownNodesOf } from './known-nodes.ts';
+import { addressesOf } from './ssh/look-up-name.ts';
+import { targetOpener } from './ssh/open-target.ts';
+import { isOwnListener } from './ssh/own-listener.ts';
 import { ProxyAudit } from './proxy-audit.ts';
+import { proxyCondition } from './proxy-condition.ts';
 import { nodeDirectory, openProxyViews, type ProxyViews } from './proxy-views.ts';
-import { SshFront } from './ssh-front.ts';
-import { SshRelay } from './ssh-relay.ts';
-import { webApp } from './web-app.ts';
-import { selfSignedPair, type WebCertificate } from './web-certificate-files.ts';
+import { SshFront } from './ssh/ssh-front.ts';
+import { SshRelay } from './ssh/ssh-relay.ts';
+import { webApp } from './web/web-app.ts';
+import { selfSignedPair, type WebCertificate } from './web/web-certificate-files.ts';
 import {
   type CertificateFiles,
   type CertificateWatch,
   watchWebCertificates,
-} from './web-certificate-watch.ts';
-import { webServer, type WebProtocol } from './web-server.ts';
+} from './web/web-certificate-watch.ts';
+import { webServer, type WebProtocol } from './web/web-server.ts';
 
 export interface ProxyConfig {
   readonly hostId: string;
@@ -48,8 +55,8 @@ export interface ProxyConfig {
   /** `host:port`, what users call the web port; the first is told to others. */
   readonly publicAddresses: readonly string[];
   readonly sshPublicAddresses: readonly string[];
-  /** What this machine calls itself to others. */
-  readonly advertiseIp: string;
+  /** What this machine calls itself to others; asked whenever it does. */
+  readonly advertiseIp: () => string;
   readonly authServers: readonly HostPort[];
   readonly web: {
     readonly speaks: 'tls' | 'both' | 'plain';
@@ -61,34 +68,51 @@ export interface ProxyConfig {
   /** Addresses or networks of load balancers whose forwarded headers count; default none. */
   readonly balancers?: readonly string[];
   /**
-   * SSH servers that are no nodes of the cluster and may be reached through this proxy all the same, each with its port;
-   * default none. 4.4 dialled any `host:port` it was asked for.
+   * SSH servers that are no nodes of the cluster and may be reached through this proxy all the same, each
+   * with its port; default none. 4.4 dialled any `host:port` it was asked for.
    */
   readonly plainSshHosts?: readonly HostPort[];
-  /** Addresses or networks where nodes may be though it is not evident: loopback, link-local; default none. */
+  /**
+   * Addresses or networks where nodes may be though it is not evident: loopback, link-local; default none.
+   */
   readonly nodeAddresses?: readonly string[];
   /** Default: `defaultAlgorithms`. */
   readonly sshAlgorithms?: SshAlgorithms;
 }
 
 export interface ProxyDeps {
-  readonly identity: HostIdentity;
+  readonly identity: CurrentIdentity;
+  /** That its certificates should have been renewed; undefined while they are as they should be. */
+  readonly renewalTrouble: () => string | undefined;
+  /** How far it follows the rotations of authorities that are as they were folded here. */
+  readonly adopted: (authorities: AuthoritiesState) => Adopted;
+  /** Is told over how long the machines of the cluster spread what all of them do at once. */
+  readonly onSpread: (ms: number) => void;
   readonly auth: AuthClient;
   readonly outbox: AuditOutbox;
   readonly world: World;
   readonly sink: LogSink;
   readonly metrics: Metrics;
   readonly listeners: Listeners;
+  readonly lookUpName: LookUpName;
   readonly config: ProxyConfig;
 }
 
 /** The front door: web and SSH. */
-export const createProxyService = (deps: ProxyDeps): Service => ({
-  name: 'proxy',
-  start: (stopping) => start(deps, stopping),
-});
+export function createProxyService(deps: ProxyDeps): Service {
+  const begun: { announcement?: Announcement } = {};
+  return {
+    name: 'proxy',
+    start: (stopping) => start(deps, stopping, begun),
+    waitsFor: () => absenceOf(deps.auth) ?? begun.announcement?.trouble(),
+  };
+}
 
-async function start(deps: ProxyDeps, stopping: AbortSignal | undefined): Promise<Running> {
+async function start(
+  deps: ProxyDeps,
+  stopping: AbortSignal | undefined,
+  begun: { announcement?: Announcement },
+): Promise<Running> {
   const { auth, listeners, sink, world, config } = deps;
   const bound = { ssh: config.sshListenAddress, web: config.webListenAddress };
   const balancers = balancersOf(config.balancers ?? []);
@@ -96,7 +120,11 @@ async function start(deps: ProxyDeps, stopping: AbortSignal | undefined): Promis
     web.serve(pairs);
   });
   const protocol = webProtocol(deps, certificates);
-  const views = await openProxyViews(auth, { now: () => world.now(), monotonic: () => performance.now() });
+  const views = await openProxyViews(
+    auth,
+    { now: () => world.now(), monotonic: () => performance.now() },
+    sink,
+  );
   const audit = new ProxyAudit({ ...deps, hostId: config.hostId });
   const ssh = sshFront(deps, views, audit);
   const web = webServer(
@@ -106,6 +134,8 @@ async function start(deps: ProxyDeps, stopping: AbortSignal | undefined): Promis
       sink,
       clusterName: config.clusterName,
       cluster: () => views.cluster.state(),
+      hostAuthority: () => views.authorities.state().host.state,
+      userAuthority: () => views.authorities.state().user.state,
       sshAddress: () => bound.ssh,
       publicAddress: config.publicAddresses[0] ?? '',
       sshPublicAddress: config.sshPublicAddresses[0] ?? '',
@@ -133,10 +163,22 @@ async function start(deps: ProxyDeps, stopping: AbortSignal | undefined): Promis
     auth,
     sink,
     host,
-    random: () => fraction(world),
+    adopted: () => deps.adopted(views.authorities.state()),
+    renewalTrouble: deps.renewalTrouble,
+    onSpread: deps.onSpread,
+    random: () => randomFraction(world),
     now: () => world.now(),
     stopping,
   });
+  begun.announcement = announcement;
+  const adopt = (): void => {
+    announcement.adopt();
+  };
+  const adopting = [
+    deps.identity.changes.subscribe(adopt),
+    // A view that has failed is a condition of this service.
+    views.authorities.changes.subscribe({ next: adopt, error: () => undefined }),
+  ];
   await announcement.first;
   let finish: () => void = () => undefined;
   const done = new Promise<void>((resolve) => {
@@ -144,15 +186,16 @@ async function start(deps: ProxyDeps, stopping: AbortSignal | undefined): Promis
   });
   return {
     done,
-    trouble: () => troubleOf(deps, views) ?? announcement.trouble(),
+    condition: () => proxyCondition({ ...deps, views, announcement }),
     diagnostics: () => ({
       ...ssh.report(),
       auditWaiting: deps.outbox.pending(),
       auth: auth.state.connection().status,
     }),
     stop: endingOnce(async (grace) => {
+      for (const one of adopting) one.unsubscribe();
       await close(grace);
-      await announcement.stop();
+      await announcement.stop(grace.succession === 'none' ? 'farewell' : undefined);
       finish();
     }),
   };
@@ -160,31 +203,48 @@ async function start(deps: ProxyDeps, stopping: AbortSignal | undefined): Promis
 
 function sshFront(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit): SshFront {
   const { config, metrics, sink, world } = deps;
-  const dialAddress = dialTcp();
-  const lookUpName = nameLookup();
+  const lookUpName = addressesOf(deps.lookUpName);
+  const dialAddress = dialTcp(deps.lookUpName);
   const openTarget = targetOpener({
     clusterName: config.clusterName,
-    nodes: nodeDirectory(views),
+    nodes: nodeDirectory(views, () => world.now()),
     lookUpName,
-    dialNode: nodeDialler({
-      ownHostId: config.hostId,
-      allowed: balancersOf(config.nodeAddresses ?? []),
-      lookUpName,
-      isOwnListener,
-      dialAddress,
+    diallerOf: diallerBy({
+      direct: directDialler({
+        ownHostId: config.hostId,
+        allowed: balancersOf(config.nodeAddresses ?? []),
+        lookUpName,
+        isOwnListener,
+        dialAddress,
+      }),
     }),
     dialAddress,
-    signClient: clientSigner(
-      privateKeyFromPem(deps.identity.privateKeyPem),
-      fromAuthorizedKeyLine(deps.identity.sshCertificate),
-    ),
-    authServers: config.authServers,
+    signClient: (statement) => signerFor(deps.identity.current())(statement),
+    authServers: () => inOrder(config.authServers, deps.auth.servers()),
     plainSshHosts: config.plainSshHosts ?? [],
   });
-  const relay = new SshRelay({ openTarget, clusterName: config.clusterName, metrics, sink, world, audit });
+  const { state, presence } = deps.auth;
+  const knownNodes = knownNodesOf(views, () => Math.max(state.ageMs(), presence.ageMs()), world);
+  const { clusterName } = config;
+  const relay = new SshRelay({ openTarget, knownNodes, clusterName, metrics, sink, world, audit });
   const algorithms = config.sshAlgorithms ?? defaultAlgorithms;
   return new SshFront({ ...deps, strangers: deps.listeners.strangers, views, relay, audit, algorithms });
 }
+
+/** Reading a key takes as long as a signature: done once for each identity. */
+const signers = new WeakMap<HostIdentity, SignClient>();
+function signerFor(identity: HostIdentity): SignClient {
+  const known = signers.get(identity);
+  if (known !== undefined) return known;
+  const [key] = hostKeysOf(identity);
+  const made = clientSigner(key.privateKey, key.certificate);
+  signers.set(identity, made);
+  return made;
+}
+
+/** The servers of the file, as the connection of this proxy would try them. */
+const inOrder = (servers: readonly HostPort[], names: readonly string[]): readonly HostPort[] =>
+  servers.toSorted((a, b) => names.indexOf(formatHostPort(a)) - names.indexOf(formatHostPort(b)));
 
 /**
  * Undefined when no files are configured, or the port speaks no TLS.
@@ -206,7 +266,7 @@ function webProtocol(
   const { web, nodename, publicAddresses, advertiseIp } = config;
   if (web.speaks === 'plain') return { speaks: 'plain' };
   const hostOf = (address: string): string => address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-  const hostnames = [nodename, advertiseIp, ...publicAddresses.map(hostOf)];
+  const hostnames = [nodename, advertiseIp(), ...publicAddresses.map(hostOf)];
   const certificate =
     configured?.pairs()[0] ?? selfSignedPair(web.directory, { hostnames, now: world.now(), sink });
   return { speaks: web.speaks, certificate };
@@ -216,23 +276,9 @@ const hostInfo = (config: ProxyConfig, web: HostPort): HostInfo => ({
   hostId: config.hostId,
   role: 'Proxy',
   nodename: config.nodename,
-  address: formatHostPort({ host: config.advertiseIp, port: web.port }),
+  reachability: { status: 'direct', address: formatHostPort({ host: config.advertiseIp(), port: web.port }) },
   publicAddress: config.publicAddresses[0] ?? '',
   sshPublicAddress: config.sshPublicAddresses[0] ?? '',
   labels: {},
   version,
 });
-
-/** In [0, 1). */
-const fraction = (world: World): number => (world.randomBytes(1)[0] ?? 0) / 256;
-
-/** What `/readyz` says of this proxy. */
-function troubleOf({ auth, outbox }: ProxyDeps, views: ProxyViews): string | undefined {
-  const failure = views.failure();
-  if (failure !== undefined)
-    return `what this proxy knows of the cluster stands still, nobody can log in: ${messageOf(failure)}`;
-  const link = auth.state.connection();
-  if (link.status === 'away')
-    return `auth is away (${link.reason}): those who have a certificate go on, by what was last known; nobody can log in`;
-  return outbox.trouble();
-}

@@ -4,15 +4,15 @@ import { fakeWorld, type FakeWorld, recordingSink } from '../api/testing.ts';
 import { CodedError } from '../base/errors.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import { balancersOf, type RequestSocket } from './client-address.ts';
-import type { OpenLink } from './open-link.ts';
-import { webApp } from './web-app.ts';
-import type { WebDeps } from './web-env.ts';
+import type { OpenLink } from './web/open-link.ts';
+import { webApp } from './web/web-app.ts';
+import type { WebDeps } from './web/web-env.ts';
 
 export const nodeInfo = (hostId: string, nodename: string, address: string): HostInfo => ({
   hostId,
   role: 'Node',
   nodename,
-  address,
+  reachability: { status: 'direct', address },
   publicAddress: '',
   sshPublicAddress: '',
   labels: {},
@@ -74,6 +74,8 @@ export function testWeb(wish: Partial<WebDeps> = {}): TestWeb {
     sink,
     clusterName: 'example',
     cluster: () => ({ status: 'created', clusterName: 'example', clusterId: '', secondFactor: 'otp' }),
+    hostAuthority: () => ({ status: 'absent' }),
+    userAuthority: () => ({ status: 'absent' }),
     sshAddress: () => ({ host: '0.0.0.0', port: 3023 }),
     publicAddress: 'proxy.example.com:3080',
     sshPublicAddress: '',

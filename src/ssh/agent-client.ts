@@ -28,7 +28,7 @@ export interface AgentKey {
   readonly privateKey: KeyObject;
   readonly certificate?: Buffer;
   readonly comment: string;
-  /** The agent forgets the key after so long. */
+  /** The agent forgets the key after this time. */
   readonly lifetimeSeconds?: number;
 }
 
@@ -40,7 +40,9 @@ const field = (jwk: Jwk, name: string): Buffer => {
   return Buffer.from(value, 'base64url');
 };
 
-/** The private half as agents want it after type and certificate; `withPublic` when there is no certificate. */
+/**
+ * The private half as agents want it after type and certificate; `withPublic` when there is no certificate.
+ */
 function privateFields(key: KeyObject, withPublic: boolean): Buffer {
   const jwk = key.export({ format: 'jwk' }) as Jwk;
   const plain = publicKeyOf(key);
@@ -60,8 +62,9 @@ function privateFields(key: KeyObject, withPublic: boolean): Buffer {
 }
 
 /**
- * The ssh-agent at a socket. It is a convenience: nothing may depend on it, so callers take `unavailable` as "no agent"
- * (see `identitiesOrNone`). Each question is a connection of its own: agents that restart are no trouble.
+ * The ssh-agent at a socket. It is a convenience: nothing may depend on it, so callers take `unavailable` as
+ * "no agent" (see `identitiesOrNone`). Each question is a connection of its own: agents that restart are no
+ * trouble.
  */
 export class SshAgent {
   readonly path: string;
@@ -101,7 +104,10 @@ export class SshAgent {
     }
   }
 
-  /** @throws CodedError `unavailable`, also when the agent used another algorithm than asked (old ones know SHA-1 only). */
+  /**
+   * @throws CodedError `unavailable`, also when the agent used another algorithm than asked (old ones know
+   *   SHA-1 only).
+   */
   async sign(blob: Buffer, algorithm: SigAlg, data: Buffer): Promise<Buffer> {
     const flags = { 'rsa-sha2-256': 2, 'rsa-sha2-512': 4 }[algorithm as string] ?? 0;
     const question = Buffer.concat([Buffer.of(number.sign), str(blob), str(data), u32(flags)]);
@@ -134,7 +140,9 @@ export class SshAgent {
     await this.#ask(question, number.success, 'add the key');
   }
 
-  /** Removes one key or certificate. @throws CodedError `unavailable`, also when the agent does not hold it. */
+  /**
+   * Removes one key or certificate. @throws CodedError `unavailable`, also when the agent does not hold it.
+   */
   async remove(blob: Buffer): Promise<void> {
     await this.#ask(Buffer.concat([Buffer.of(number.remove), str(blob)]), number.success, 'remove the key');
   }
@@ -144,7 +152,7 @@ export class SshAgent {
       return read();
     } catch (e) {
       if (e instanceof WireError)
-        throw new CodedError('unavailable', 'the ssh agent answered nonsense', { cause: e });
+        throw new CodedError('unavailable', 'the ssh agent sent a malformed answer', { cause: e });
       throw e;
     }
   }

@@ -30,7 +30,10 @@ export const defaultAlgorithms: SshAlgorithms = {
   macs: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com'],
 };
 
-/** What may be configured. Nothing that rests on SHA-1 or MD5, no CBC, no RC4; "encrypt and MAC" is off unless asked for. */
+/**
+ * What may be configured. Nothing that rests on SHA-1 or MD5, no CBC, no RC4; "encrypt and MAC" is off unless
+ * asked for.
+ */
 export const supportedAlgorithms: SshAlgorithms = {
   ciphers: Object.keys(servedCiphers),
   keyExchanges: [
@@ -57,7 +60,8 @@ function choose(
 }
 
 /**
- * The algorithms of a configuration (`ciphers`, `kex_algos`, `mac_algos`); what is absent or empty keeps its default.
+ * The algorithms of a configuration (`ciphers`, `kex_algos`, `mac_algos`); what is absent or empty keeps its
+ * default.
  * @throws CodedError `misconfigured` that names the first one we do not have, and those we do.
  */
 export function chooseAlgorithms(wanted: {
@@ -92,7 +96,10 @@ export const certificateAlgorithms: readonly string[] = keyTypes.flatMap((type) 
   sigAlgsOf(type).map((alg) => certAlgOf(alg)),
 );
 
-/** In the form ssh2's `algorithms` option wants. Compression is off: it is an attack surface before it is a gain. */
+/**
+ * In the form ssh2's `algorithms` option wants. Compression is off: it is an attack surface before it is a
+ * gain.
+ */
 export const forSsh2 = (
   a: SshAlgorithms,
 ): { kex: string[]; cipher: string[]; hmac: string[]; compress: string[] } => ({

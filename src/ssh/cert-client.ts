@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import { second } from '../base/duration.ts';
+import { signalAfter } from '../base/timers.ts';
 import {
   certificateAlgorithms,
   defaultAlgorithms,
@@ -48,10 +49,15 @@ export interface SshClientOptions extends HostPolicy {
   readonly keepaliveMs?: number;
   /** Unanswered keepalives before the connection is given up; default 3. */
   readonly keepaliveCountMax?: number;
-  /** What the server may send ahead of our reader, per channel; default 8 MiB: 50 ms of distance at 160 MB/s. */
+  /**
+   * What the server may send ahead of our reader, per channel; default 8 MiB: 50 ms of distance at 160 MB/s.
+   */
   readonly windowBytes?: number;
   readonly algorithms?: SshAlgorithms;
-  /** Host key algorithms, best first; default all certificates, and plain keys when `acceptUnknownHost` is there. */
+  /**
+   * Host key algorithms, best first; default all certificates, and plain keys when `acceptUnknownHost` is
+   * there.
+   */
   readonly hostKeyAlgorithms?: readonly string[];
   /** Bytes in both directions before the keys are renewed; default 1 GiB. */
   readonly rekeyBytes?: number;
@@ -65,14 +71,14 @@ allowAlgorithms({ hostKeys: certificateAlgorithms });
 
 /**
  * Connects and logs in.
- * @throws CodedError `unavailable` (not reachable, timed out, broken off), `access_denied` (host not trusted, or login
- * refused); the message begins with `handshake failed: ` when SSH itself was refused.
+ * @throws CodedError `unavailable` (not reachable, timed out, broken off), `access_denied` (host not trusted,
+ *   or login refused); the message begins with `handshake failed: ` when SSH itself was refused.
  */
 export async function connectSsh(options: SshClientOptions): Promise<SshClient> {
   const { target, signal } = options;
   if (signal?.aborted === true) throw aborted();
   const timeoutMs = options.readyTimeoutMs ?? 30 * second;
-  const deadline = AbortSignal.timeout(timeoutMs);
+  const deadline = signalAfter(timeoutMs);
   const until = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
   const whyStopped = (): CodedError =>
     signal?.aborted === true

@@ -5,13 +5,15 @@ import type { Connection, Server } from 'ssh2';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
 import { minute } from '../base/duration.ts';
+import { startTimer, stopTimer } from '../base/timers.ts';
 import { WireError } from '../pki/wire.ts';
 import { defaultAlgorithms, forSsh2, signatureAlgorithms } from './algorithms.ts';
 import { bindHostKeys, forConnection, prepareHostKeys, type HostKey } from './host-keys.ts';
 import { LoginAttempts } from './login-attempts.ts';
 import { WindowPool, windowLimits } from './receive-window.ts';
 import { ServerConnection } from './server-connection.ts';
-import { greetClient, type Greeting, ident } from './server-greeting.ts';
+import { serverName } from './server-banner.ts';
+import { greetClient, type Greeting } from './server-greeting.ts';
 import type { AcceptOptions, SshServer, SshServerOptions } from './server-options.ts';
 import type { ConnectionHandlers, Peer, SshConnection } from './server-types.ts';
 import { disconnectReason, SshTransport } from './ssh-transport.ts';
@@ -30,7 +32,10 @@ export type { HostKey } from './host-keys.ts';
 export type * from './server-options.ts';
 export type * from './server-types.ts';
 
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/**
+ * Of a connection. As many as a stock sshd has, whose process may open 1024 files; further ones are refused.
+ */
+export const maxChannels = 1024;
 
 /** One socket, from accept to close. */
 interface Attempt {
@@ -79,10 +84,11 @@ class CertServer implements SshServer {
     this.#hostKeys = prepareHostKeys(options.hostKeys);
     this.#windows = new WindowPool(windowLimits(ownMemory(), options.windowBytes ?? 2 * 1024 * 1024));
     this.#ssh2 = new ssh2.Server({
-      ident,
-      hostKeys: forConnection(this.#hostKeys).map((key) => ({ key })), // parsed keys pass, the types do not say so
+      ident: serverName, // what ssh2 writes first, and `greetClient` drops
+      // Parsed keys pass, the types do not say so.
+      hostKeys: forConnection(this.#hostKeys).map((key) => ({ key })),
       algorithms: forSsh2(options.algorithms ?? defaultAlgorithms) as never, // names not in the types
-      keepaliveInterval: MAX_TIMER_MS, // ours is in SshTransport; ssh2's cannot be turned off
+      keepaliveInterval: 2 ** 31 - 1, // ours is in SshTransport; ssh2's cannot be turned off
     });
     this.#ssh2.on('connection', (connection) => {
       this.#serve(connection);
@@ -101,7 +107,7 @@ class CertServer implements SshServer {
     const closed = new Promise<void>((resolve) => {
       socket.once('close', resolve);
     });
-    const grace = setTimeout(() => {
+    const grace = startTimer(() => {
       this.#options.sink.debug('ssh login took too long', { peer: socketAddress });
       socket.destroy();
     }, this.#options.loginGraceMs ?? minute);
@@ -118,13 +124,13 @@ class CertServer implements SshServer {
       closed,
       close: () => socket.destroy(),
       loggedIn: () => {
-        clearTimeout(grace);
+        stopTimer(grace);
         if (socket instanceof Socket) accept.strangers?.recognised(socket);
       },
     };
     this.#attempts.set(socket, attempt);
     socket.once('close', () => {
-      clearTimeout(grace);
+      stopTimer(grace);
       this.#attempts.delete(socket);
     });
     greetClient(socket, accept.doubtAboutClient)
@@ -142,7 +148,10 @@ class CertServer implements SshServer {
       });
   }
 
-  /** Anybody who reaches the port can bring it about, as often as he likes: one warning a minute is enough for the log. */
+  /**
+   * Anybody who reaches the port can bring it about, as often as he likes: one warning a minute is enough for
+   * the log.
+   */
   #tellDisbelief(reason: string, peer: HostPort): void {
     const { sink } = this.#options;
     this.#disbelieved++;
@@ -201,7 +210,8 @@ class CertServer implements SshServer {
         });
     };
     ssh.on('error', (e) => {
-      this.#options.sink.debug('ssh connection broke', { reason: messageOf(e) }); // the peer's doing; it is closed
+      // The peer's doing; it is closed.
+      this.#options.sink.debug('ssh connection broke', { reason: messageOf(e) });
     });
     const attempt = this.#attempts.get(socketOf(ssh));
     if (attempt === undefined) {
@@ -282,7 +292,7 @@ class CertServer implements SshServer {
       peer: attempt.peer,
       clientVersion: peerBannerOf(protoOf(ssh)),
       transport,
-      maxChannels: this.#options.maxChannels ?? 512,
+      maxChannels: this.#options.maxChannels ?? maxChannels,
       windows: this.#windows.connection(),
       closed: attempt.closed,
       answers: {
@@ -298,21 +308,21 @@ class CertServer implements SshServer {
     if (at !== undefined) this.#endAt(at, connection);
   }
 
-  /** Closes `connection` at a moment, by our clock; looks again when the wait is longer than a timer can be. */
+  /**
+   * Closes `connection` at a moment, by our clock; looks again when the wait is over, since the clock may
+   * have been set.
+   */
   #endAt(at: bigint, connection: ServerConnection): void {
     const leftMs = Number(at - this.#options.now()) * 1000;
     if (leftMs <= 0) {
       connection.close('the certificate has expired');
       return;
     }
-    const timer = setTimeout(
-      () => {
-        this.#endAt(at, connection);
-      },
-      Math.min(leftMs, MAX_TIMER_MS),
-    );
+    const timer = startTimer(() => {
+      this.#endAt(at, connection);
+    }, leftMs);
     void connection.closed.then(() => {
-      clearTimeout(timer);
+      stopTimer(timer);
     });
   }
 }

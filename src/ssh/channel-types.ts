@@ -24,28 +24,34 @@ export type ExitStatus =
 export type OpenFailure = 'prohibited' | 'connect_failed' | 'unknown_type' | 'resource_shortage';
 
 /**
- * One channel of a connection, in either role. Reading gives what the peer sends, writing is limited by the peer's
- * window and by the socket, `end()` sends EOF (the other direction stays open), `destroy()` closes at once.
- * Node's `close` event comes when everything that was received has been read; when the connection broke off it comes
- * without `end` before it, so that cut data never looks complete.
+ * One channel of a connection, in either role. Reading gives what the peer sends, writing is limited by the
+ * peer's window and by the socket, `end()` sends EOF (the other direction stays open), `destroy()` closes at
+ * once. Node's `close` event comes when everything that was received has been read; when the connection broke
+ * off it comes without `end` before it, so that cut data never looks complete.
  */
 export interface SshChannel extends Duplex {
   /** Extended data type 1. Servers write to it, clients read from it. */
   readonly stderr: Duplex;
-  /** Resolves when the peer has closed the channel or the connection is gone; data may still wait to be read. */
+  /**
+   * Resolves when the peer has closed the channel or the connection is gone; data may still wait to be read.
+   */
   readonly gone: Promise<void>;
 }
 
 /** A session channel as the server holds it. */
 export interface ServerSessionChannel extends SshChannel {
   /**
-   * Asks the peer for something on this channel; it answers in order, so the answer also tells that it has taken what was
-   * written before. False: refused, or the channel closed before the answer.
+   * Asks the peer for something on this channel; it answers in order, so the answer also shows that it has
+   * taken what was written before. False: refused, or the channel closed before the answer.
    */
   request(name: string, data: Buffer): Promise<boolean>;
+  /** Tells how the program ended, at once: what it wrote may still follow. Only the first time counts. */
+  tellExit(exit: ExitStatus): void;
+  /** The peer no longer reads stdout: what waits there, and what is written from here on, goes nowhere. */
+  dropOutput(): void;
   /**
-   * Ends the session: flushes stdout and stderr, then sends the exit status (nothing for `unknown`), EOF and CLOSE.
-   * Resolves when all of it is sent or the peer is gone.
+   * Ends the session: flushes stdout and stderr, then sends the exit status (nothing for `unknown`, or when
+   * it was told before), EOF and CLOSE. Resolves when all of it is sent or the peer is gone.
    */
   finish(exit: ExitStatus): Promise<void>;
 }

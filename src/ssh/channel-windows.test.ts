@@ -6,7 +6,9 @@ import { dataBytes, pair, text } from './testing.ts';
 
 describe('a channel of a server', () => {
   const mib = 1024 * 1024;
-  /** A server's side of which the windows come from a pool; it answers its channels in the order of opening. */
+  /**
+   * A server's side of which the windows come from a pool; it answers its channels in the order of opening.
+   */
   function pooled(wish: Partial<ConnectionLayerOptions> = {}) {
     const pool = new WindowPool(windowLimits(1024 * mib, 2 * mib));
     const windows = pool.connection();

@@ -2,6 +2,7 @@ import { Duplex } from 'node:stream';
 import { WireError } from '../pki/wire.ts';
 import type { ServerSessionChannel, ExitStatus } from './channel-types.ts';
 import * as wire from './connection-messages.ts';
+import { flush } from './flush.ts';
 import type { ReceiveWindow } from './receive-window.ts';
 import { ReplyQueue } from './reply-queue.ts';
 import { SmallPieces } from './small-pieces.ts';
@@ -22,7 +23,9 @@ export interface ChannelOptions {
   readonly remoteMaxPacket: number;
   /** What the peer may send before we have read it. */
   readonly window: ReceiveWindow;
-  /** True for byte pipes (direct-tcpip): closed once both sides sent EOF. Sessions wait for the exit status. */
+  /**
+   * True for byte pipes (direct-tcpip): closed once both sides sent EOF. Sessions wait for the exit status.
+   */
   readonly closesAtEof: boolean;
   /** False: what comes in on stderr is thrown away (servers). */
   readonly readsStderr: boolean;
@@ -67,8 +70,9 @@ class ErrorStream extends Duplex {
 }
 
 /**
- * One SSH channel (RFC 4254, 5). Data that is written after the peer closed goes nowhere, as the protocol wants;
- * `gone` tells. The window is credited for bytes that were read out of the stream, never for bytes that only arrived.
+ * One SSH channel (RFC 4254, 5). Data that is written after the peer closed goes nowhere, as the protocol
+ * wants; `gone` reports. The window is credited for bytes that were read out of the stream, never for bytes
+ * that only arrived.
  */
 export class Channel extends Duplex implements ServerSessionChannel {
   readonly stderr: Duplex;
@@ -98,6 +102,7 @@ export class Channel extends Duplex implements ServerSessionChannel {
   #gone = false;
   readonly #peer = { eof: false, closed: false };
   readonly #own = { ended: false, stderrEnded: false, eof: false, closed: false };
+  readonly #did = { tellExit: false, dropOutput: false };
 
   constructor(link: ChannelLink, options: ChannelOptions) {
     super({ highWaterMark: BUFFER_BYTES, autoDestroy: false });
@@ -160,11 +165,23 @@ export class Channel extends Duplex implements ServerSessionChannel {
     if (!this.#own.closed) this.#link.send(wire.channelRequest(this.#options.remoteId, name, false, data));
   }
 
+  tellExit(exit: ExitStatus): void {
+    const request = this.#did.tellExit ? undefined : wire.exitRequest(exit);
+    if (request === undefined) return;
+    this.#did.tellExit = true;
+    this.tell(request.name, request.data);
+  }
+
+  dropOutput(): void {
+    this.#did.dropOutput = true;
+    this.#dropWrites(['stdout']);
+    this.#sendEof();
+  }
+
   async finish(exit: ExitStatus): Promise<void> {
     const flushed = Promise.all([flush(this.stderr), flush(this)]);
     await Promise.race([flushed, this.gone]);
-    const last = wire.exitRequest(exit);
-    if (last !== undefined) this.tell(last.name, last.data);
+    this.tellExit(exit);
     this.#sendEof();
     this.#sendClose();
     this.resume(); // what the peer still sends has no reader any more
@@ -245,7 +262,10 @@ export class Channel extends Duplex implements ServerSessionChannel {
 
   // --- inner parts, some shared with ErrorStream ---
 
-  /** Gives the peer new window for what was read, in large steps; says what is held for it when it can send no more. */
+  /**
+   * Gives the peer new window for what was read, in large steps; returns what is held for it when it can send
+   * nothing more.
+   */
   credit(): void {
     const { window } = this.#options;
     const unread = this.#pieces.bytes + this.readableLength + this.stderr.readableLength;
@@ -274,11 +294,9 @@ export class Channel extends Duplex implements ServerSessionChannel {
   }
 
   queue(target: 'stdout' | 'stderr', data: Buffer, done: WriteDone): void {
-    if (this.#own.closed) {
-      done();
-    } else if (this.#own.eof) {
-      done(new Error('write after the end of the channel'));
-    } else {
+    if (this.#own.closed || (this.#did.dropOutput && target === 'stdout')) done();
+    else if (this.#own.eof) done(new Error('write after the end of the channel'));
+    else {
       this.#writes[target] = { data, done };
       this.pump();
     }
@@ -314,8 +332,8 @@ export class Channel extends Duplex implements ServerSessionChannel {
   }
 
   /**
-   * More than was granted came. While nobody has begun to read, the channel is of no use to anyone and ends by itself; of
-   * one that is read, a part is missing now. @throws WireError
+   * More than was granted came. While nobody has begun to read, the channel is of no use to anyone and ends
+   * by itself; of one that is read, a part is missing now. @throws WireError
    */
   #overflow(): void {
     if (this.readableFlowing !== null) throw new WireError('data beyond the window');
@@ -343,20 +361,11 @@ export class Channel extends Duplex implements ServerSessionChannel {
     for (const question of this.#questions.splice(0)) question(false);
   }
 
-  #dropWrites(): void {
-    for (const target of ['stdout', 'stderr'] as const) {
+  #dropWrites(targets: readonly ('stdout' | 'stderr')[] = ['stdout', 'stderr']): void {
+    for (const target of targets) {
       const write = this.#writes[target];
       this.#writes[target] = undefined;
       write?.done();
     }
   }
-}
-
-/** Ends the writing side; resolves when all of it was handed on. */
-function flush(stream: Duplex): Promise<void> {
-  return new Promise((resolve) => {
-    if (stream.writableFinished || stream.destroyed) resolve();
-    stream.once('finish', resolve).once('close', resolve);
-    if (!stream.writableEnded) stream.end();
-  });
 }

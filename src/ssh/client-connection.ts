@@ -7,6 +7,7 @@ import type { ExitStatus, SshChannel, WindowSize } from './channel-types.ts';
 import type { ClientSession, SessionOptions, SshClient } from './client-types.ts';
 import { ConnectionLayer, noData, type IncomingOpen } from './connection-layer.ts';
 import { encodeModes, forwardData, parseExit, windowSize } from './connection-messages.ts';
+import { maxPacketBytes } from './packet-frame.ts';
 import { fixedWindow } from './receive-window.ts';
 import type { SshTransport } from './ssh-transport.ts';
 
@@ -20,6 +21,8 @@ export interface ClientConnectionOptions {
   readonly onNotice: ((name: string, payload: Buffer) => void) | undefined;
 }
 
+/** A message that OpenSSH and our servers take, with its channel, its name and the padding. */
+const MAX_REQUEST = maxPacketBytes.afterLogin - 1024;
 /** More than a client ever opens; the server has its own limit. */
 const MAX_CHANNELS = 4096;
 
@@ -78,8 +81,16 @@ export class ClientConnection implements SshClient {
     this.#options.transport.close('');
   }
 
-  /** All requests go out at once: one round trip after the channel is open. */
+  /**
+   * All requests go out at once: one round trip after the channel is open.
+   * @throws CodedError `bad_request` for what no server takes: it would end the connection.
+   */
   async #start(name: string, data: Buffer, options: SessionOptions): Promise<ClientSession> {
+    if (data.length > MAX_REQUEST)
+      throw new CodedError(
+        'bad_request',
+        `the ${name} asked for is ${data.length} bytes long, SSH takes ${MAX_REQUEST}`,
+      );
     const channel = await this.layer.openChannel('session', noData);
     const exit = exitOf(channel);
     for (const [key, value] of Object.entries(options.env ?? {}))
@@ -110,6 +121,7 @@ export class ClientConnection implements SshClient {
       signal: (signal: string) => {
         channel.tell('signal', str(signal));
       },
+      endOfWrite: () => channel.request('eow@openssh.com', noData),
     };
   }
 

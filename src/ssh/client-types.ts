@@ -22,12 +22,17 @@ export interface ClientSession {
   windowChange(size: WindowSize): void;
   /** `name` without "SIG". */
   signal(name: string): void;
+  /**
+   * Signals that stdout is not read any more, so that the command gets an error when it writes. False: the
+   * server does not care.
+   */
+  endOfWrite(): Promise<boolean>;
 }
 
 export interface SshClient {
   /** Absent only when `acceptUnknownHost` let a plain key pass. */
   readonly hostCertificate: Certificate | undefined;
-  /** As announced: SSH-2.0-Teleport */
+  /** As announced: SSH-2.0-OpenSSH_9.2 */
   readonly serverVersion: string;
   /** Resolves when the connection is gone; with the reason when it was not `close()`. Never rejects. */
   readonly closed: Promise<Error | undefined>;
@@ -37,7 +42,7 @@ export interface SshClient {
   subsystem(name: string, options?: SessionOptions): Promise<ClientSession>;
   /** Opens direct-tcpip. @throws CodedError `unavailable` with the server's words. */
   forwardOut(target: HostPort, originator?: HostPort): Promise<SshChannel>;
-  /** Sends a global request. Answers the payload of success (perhaps empty), undefined for failure. */
+  /** Sends a global request. Returns the payload of success (perhaps empty), undefined for failure. */
   request(name: string, payload?: Buffer): Promise<Buffer | undefined>;
   /** Sends DISCONNECT and closes. */
   close(): void;

@@ -9,7 +9,9 @@ import { ReplyQueue } from './reply-queue.ts';
 /** What carries the messages: an encrypted and authenticated SSH transport, or another layer in a test. */
 export interface Transport {
   send(header: Buffer, body?: Buffer): void;
-  /** False while the socket is full or keys are exchanged; `ConnectionLayer.pump` is called when that ends. */
+  /**
+   * False while the socket is full or keys are exchanged; `ConnectionLayer.pump` is called when that ends.
+   */
   writable(): boolean;
 }
 
@@ -32,7 +34,9 @@ export interface ConnectionLayerOptions {
   onGlobalRequest(name: string, data: Buffer): Buffer | undefined;
 }
 
-/** What both roles may advertise: every implementation must take 32 KiB, none may send more than it is told. */
+/**
+ * What both roles may advertise: every implementation must take 32 KiB, none may send more than it is told.
+ */
 const MAX_PACKET = 32 * 1024;
 const MIN_PACKET = 512;
 /** For requests and messages without a payload. */
@@ -49,8 +53,8 @@ type Entry =
   | { readonly status: 'open'; readonly channel: Channel };
 
 /**
- * The connection protocol over one transport, the same for both roles: channels and global requests (RFC 4254).
- * Any message that breaks the rules is thrown as WireError; the owner then ends the connection.
+ * The connection protocol over one transport, the same for both roles: channels and global requests (RFC
+ * 4254). Any message that breaks the rules is thrown as WireError; the owner then ends the connection.
  */
 export class ConnectionLayer {
   readonly #options: ConnectionLayerOptions;
@@ -108,7 +112,10 @@ export class ConnectionLayer {
     return promise;
   }
 
-  /** Answers the payload of success, undefined for failure. @throws CodedError `unavailable` when the connection ends. */
+  /**
+   * Returns the payload of success, undefined for failure. @throws CodedError `unavailable` when the
+   * connection ends.
+   */
   globalRequest(name: string, data: Buffer): Promise<Buffer | undefined> {
     if (this.#lost) return Promise.reject(connectionLost());
     const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>();

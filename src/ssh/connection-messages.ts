@@ -153,7 +153,9 @@ function parseOpening(n: number, r: Reader): ConnectionMessage {
   }
 }
 
-/** @throws WireError when it is cut short or something follows. `payload` is kept: the data are slices of it. */
+/**
+ * @throws WireError when it is cut short or something follows. `payload` is kept: the data are slices of it.
+ */
 export function parseConnectionMessage(payload: Buffer): ConnectionMessage {
   const r = new Reader(payload);
   const message = parseBody(r.u8(), r);
@@ -237,7 +239,9 @@ export const failure = onlyRecipient(number.failure);
 export const channelRequest = (recipient: number, name: string, wantReply: boolean, data: Buffer): Buffer =>
   Buffer.concat([Buffer.of(number.request), u32(recipient), str(name), bool(wantReply), data]);
 
-/** Name and data of the request that tells how a command ended; undefined when there is nothing to tell. */
+/**
+ * Name and data of the request that reports how a command ended; undefined when there is nothing to report.
+ */
 export function exitRequest(exit: ExitStatus): { name: string; data: Buffer } | undefined {
   switch (exit.status) {
     case 'exited':

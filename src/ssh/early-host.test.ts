@@ -11,7 +11,9 @@ import { ssh2 } from './ssh2-library.ts';
 import { disguisedKey, onEachKeyExchange, parseDonor, protoOf, sendPayload } from './ssh2-internals.ts';
 import { memoryLine } from './testing.ts';
 
-/** A server that uses its keys at once, and then says `messages`, without waiting for the client's NEWKEYS. */
+/**
+ * A server that uses its keys at once, and then says `messages`, without waiting for the client's NEWKEYS.
+ */
 function hastyServer(socket: Duplex, messages: readonly Buffer[]): void {
   const host = generateEd25519();
   const publicBlob = publicKeyOf(host).blob;

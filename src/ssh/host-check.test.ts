@@ -55,7 +55,7 @@ describe('a host of another role', () => {
     ] as const) {
       const check = new HostCheck(policy({ hostRole: 'Proxy' }));
       expect(await show(check, certified, ofRole(role)), role).toBe(believed);
-      if (!believed) expect(check.refusal?.message).toContain('node1 should be a host of the role Proxy');
+      if (!believed) expect(check.refusal?.message).toContain('node1 should be a host in role Proxy');
     }
   });
   it('is whoever has the name, where no role is asked for', async () => {

@@ -25,15 +25,16 @@ export interface HostPolicy {
   hostAuthorities(): Iterable<Buffer>;
   /** The host certificate must carry one of these names. */
   readonly hostPrincipals: readonly string[];
-  /** And say this system role: a machine of another kind does not stand in its place, whatever it is called. Absent: any. */
+  /**
+   * And say this system role: a machine of another kind does not stand in its place, whatever it is called.
+   * Absent: any.
+   */
   readonly hostRole?: 'Proxy' | 'Node' | undefined;
   /** Seconds since 1970. */
   now(): bigint;
   /** Asked about hosts that are not vouched for (the person at the keyboard, --insecure). Absent: refused. */
   readonly acceptUnknownHost?: ((host: UnknownHost) => boolean | Promise<boolean>) | undefined;
 }
-
-const CLOCK_SKEW_SECONDS = 60n;
 
 /** What a person reads when a host certificate is refused. */
 function explain(e: CertError, c: Certificate, policy: HostPolicy): string {
@@ -67,7 +68,6 @@ function doubtAbout(c: Certificate, policy: HostPolicy): string | undefined {
       cas: policy.hostAuthorities(),
       principals: policy.hostPrincipals,
       now: policy.now(),
-      clockSkew: CLOCK_SKEW_SECONDS,
     });
     return doubtAboutRole(c, policy);
   } catch (e) {
@@ -81,8 +81,8 @@ function doubtAboutRole(c: Certificate, { hostRole, hostPrincipals }: HostPolicy
   const role = extensionText(c, 'x-teleport-role');
   return role === hostRole
     ? undefined
-    : `${hostPrincipals.join(', ')} should be a host of the role ${hostRole}, but its certificate ` +
-        (role === undefined ? 'says no role' : `is of one of the role ${JSON.stringify(role)}`);
+    : `${hostPrincipals.join(', ')} should be a host in role ${hostRole}, but its certificate ` +
+        (role === undefined ? 'names no role' : `names the role ${JSON.stringify(role)}`);
 }
 
 const handshakeFailed = (reason: string): CodedError =>
@@ -131,7 +131,7 @@ export class HostCheck {
     }
   }
 
-  /** Answers undefined for a host that is trusted, else what is known about it. Throws to refuse. */
+  /** Returns undefined for a host that is trusted, else what is known about it. Throws to refuse. */
   #examine(kex: KeyExchange, algorithm: string, shown: Buffer, raw: Buffer): UnknownHost | undefined {
     const isCertificate = isCertAlg(algorithm);
     const certificate = isCertificate ? parseCertificate(raw) : undefined;
@@ -144,7 +144,8 @@ export class HostCheck {
     // Before any question to a person: ssh2 may check the signature while that is open.
     if (isCertificate) verifyExchangeWith(kex, shown, key.blob, signature);
     if (this.#shown !== undefined) {
-      // A rekey. Not judged again: a short certificate may end while the connection goes on. But it must be the same.
+      // A rekey. Not judged again: a short certificate may end while the connection goes on. But it must be
+      // the same.
       if (!raw.equals(this.#shown))
         throw handshakeFailed('the host showed another key in the middle of the connection');
       return undefined;

@@ -2,7 +2,16 @@ import type { KeyObject } from 'node:crypto';
 import type { ParsedKey } from 'ssh2';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { certAlgOf, parseCertificate, type Certificate } from '../pki/ssh-certificate.ts';
-import { publicKeyOf, sigAlgsOf, signSsh, splitSignature, type SigAlg } from '../pki/ssh-key.ts';
+import type { HostIdentity } from '../pki/host-identity.ts';
+import { privateKeyFromPem } from '../pki/key-pair.ts';
+import {
+  fromAuthorizedKeyLine,
+  publicKeyOf,
+  sigAlgsOf,
+  signSsh,
+  splitSignature,
+  type SigAlg,
+} from '../pki/ssh-key.ts';
 import { disguisedKey, labelHostSignature, parseDonor, type Protocol } from './ssh2-internals.ts';
 
 /** A host key with the certificate the host authority gave it. */
@@ -10,6 +19,16 @@ export interface HostKey {
   readonly privateKey: KeyObject;
   readonly certificate: Buffer;
 }
+
+/** What a server shows that has this identity. */
+export const hostKeysOf = (
+  identity: Pick<HostIdentity, 'privateKeyPem' | 'sshCertificate'>,
+): readonly [HostKey] => [
+  {
+    privateKey: privateKeyFromPem(identity.privateKeyPem),
+    certificate: fromAuthorizedKeyLine(identity.sshCertificate),
+  },
+];
 
 /** One host key algorithm on offer. */
 export interface OfferedHostKey {
@@ -36,8 +55,9 @@ function certificateOf(hostKey: HostKey, plainBlob: Buffer): Certificate {
 }
 
 /**
- * Parses host keys once, for all connections to come. Certificates come first, then the plain keys for clients that know
- * none. @throws CodedError `misconfigured` when a certificate is not of a host or of another key.
+ * Parses host keys once, for all connections to come. Certificates come first, then the plain keys for
+ * clients that know none. @throws CodedError `misconfigured` when a certificate is not of a host or of
+ * another key.
  */
 export function prepareHostKeys(hostKeys: readonly HostKey[]): readonly OfferedHostKey[] {
   const certified: OfferedHostKey[] = [];

@@ -1,6 +1,18 @@
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { hybridClient, hybridServer, hybridSupported } from './hybrid-exchange.ts';
+
+it('is offered where the runtime has its parts', () => {
+  const has = (): boolean => {
+    try {
+      generateKeyPairSync('ml-kem-768');
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  expect(hybridSupported).toBe(has());
+});
 
 describe.runIf(hybridSupported)('the hybrid key exchange', () => {
   it('gives both sides one secret, another each time', () => {

@@ -33,6 +33,13 @@ describe('showing ssh2 a KEXINIT that it can agree to', () => {
     expect(shownTo(['sntrup761x25519-sha512', hybrid, ...markers])).toEqual(['another', curve, ...markers]);
   });
 
+  it('is done with no other message, whatever it holds', () => {
+    const other = kexInit([hybrid]);
+    other.writeUInt8(2);
+    expect(withStandIn(other, ours, true)).toBeUndefined();
+    expect(withStandIn(kexInit([hybrid]), ours, true)).toBeDefined();
+  });
+
   it('takes any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.boolean(), (bytes, isServer) => {

@@ -16,16 +16,16 @@ const standIn = 'curve25519-sha256';
 if (hybridSupported) allowAlgorithms({ keyExchanges: [hybridName] });
 
 /**
- * Teaches a connection the hybrid key exchange. ssh2 knows no other methods than its own, so where both sides agree on this
- * one it is shown a KEXINIT in which they agree on `standIn`, and of the exchange it makes for that the secret, and what is
- * sent for it, are replaced. Hashed is what was really sent. If any of that fell away, the two sides would have different
- * secrets, and no signature would hold. Call it before the first key exchange.
+ * Teaches a connection the hybrid key exchange. ssh2 knows no other methods than its own, so where both sides
+ * agree on this one it is shown a KEXINIT in which they agree on `standIn`, and of the exchange it makes for
+ * that the secret, and what is sent for it, are replaced. Hashed is what was really sent. If any of that fell
+ * away, the two sides would have different secrets, and no signature would hold. Call it before the first key
+ * exchange.
  */
 export function useHybridExchange(p: Protocol): void {
   if (!p._offer.lists.kex.array.includes(hybridName)) return;
   let shown: Buffer | undefined;
   onEachPayload(p, (payload) => {
-    if (payload[0] !== kexInit) return payload;
     const sent = Buffer.from(payload);
     const other = withStandIn(sent, p._offer.lists.kex.array, p._server);
     if (other === undefined) return payload;
@@ -70,12 +70,13 @@ const caught =
   };
 
 /**
- * The peer's KEXINIT with `standIn` for the hybrid method, when that is what both agree on; else undefined. Pure.
- * A first guess of the peer that is right stays right, and one that is wrong stays wrong. Source: RFC 4253, 7.1.
+ * The peer's KEXINIT with `standIn` for the hybrid method, when that is what both agree on; else undefined,
+ * as for every other message. Pure. A first guess of the peer that is right stays right, and one that is
+ * wrong stays wrong. Source: RFC 4253, 7.1.
  */
 export function withStandIn(payload: Buffer, ours: readonly string[], isServer: boolean): Buffer | undefined {
   const at = 1 + cookieBytes;
-  if (payload.length < at + 4) return undefined;
+  if (payload[0] !== kexInit || payload.length < at + 4) return undefined;
   const end = at + 4 + payload.readUInt32BE(at);
   if (end > payload.length) return undefined;
   const theirs = payload.toString('latin1', at + 4, end).split(',');

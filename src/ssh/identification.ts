@@ -8,8 +8,8 @@ const MAX_GREETING_BYTES = 16 * 1024;
 const LINE_FEED = 10;
 
 /**
- * Reads the line with which a peer names its version, and skips the lines that a server may send before it. Holds no more
- * than one line.
+ * Reads the line with which a peer names its version, and skips the lines that a server may send before it.
+ * Holds no more than one line.
  */
 export class Identification {
   readonly #mayGreet: boolean;
@@ -23,8 +23,8 @@ export class Identification {
   }
 
   /**
-   * Takes bytes from `at` (before `end`) up to the end of a line. Answers where it stopped, and the identification with
-   * CR LF when it is there. @throws PacketError
+   * Takes bytes from `at` (before `end`) up to the end of a line. Returns where it stopped, and the
+   * identification with CR LF when it is there. @throws PacketError
    */
   take(chunk: Buffer, at: number, end: number): { at: number; line: Buffer | undefined } {
     const feed = chunk.subarray(at, end).indexOf(LINE_FEED);
@@ -39,7 +39,7 @@ export class Identification {
     if (/^SSH-(?:2\.0|1\.99)-[\x21-\x7e][\x20-\x7e]*$/.test(text))
       return { at: next, line: Buffer.from(`${text}\r\n`, 'latin1') };
     if (text.startsWith('SSH-') || !this.#mayGreet)
-      throw new PacketError('this is no identification of SSH 2.0');
+      throw new PacketError('this is not an identification of SSH 2.0');
     this.#lines += 1;
     this.#bytes += text.length;
     if (this.#lines > MAX_GREETING_LINES || this.#bytes > MAX_GREETING_BYTES)

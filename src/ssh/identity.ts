@@ -3,17 +3,21 @@ import { CodedError } from '../base/errors.ts';
 import { parseCertificate } from '../pki/ssh-certificate.ts';
 import { publicKeyOf, signSsh, type SigAlg } from '../pki/ssh-key.ts';
 
-/** A certificate or plain key to show, and the way to sign with it. See `keyIdentity` and `SshAgent.identities`. */
+/**
+ * A certificate or plain key to show, and the way to sign with it. See `keyIdentity` and
+ * `SshAgent.identities`.
+ */
 export interface Identity {
   readonly blob: Buffer;
   readonly comment: string;
-  /** Answers an SSH signature blob of exactly this algorithm. */
+  /** Returns an SSH signature blob of exactly this algorithm. */
   sign(algorithm: SigAlg, data: Buffer): Promise<Buffer>;
 }
 
 /**
  * An identity whose key is in this process.
- * @throws CodedError `misconfigured` when the certificate is of another key; WireError when it cannot be read.
+ * @throws CodedError `misconfigured` when the certificate is of another key; WireError when it cannot be
+ *   read.
  */
 export function keyIdentity(privateKey: KeyObject, certificate?: Buffer, comment = ''): Identity {
   const publicKey = publicKeyOf(privateKey);

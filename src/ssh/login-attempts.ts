@@ -22,8 +22,9 @@ export interface LoginAttemptsOptions {
 }
 
 /**
- * Judges the login requests of one connection. The client hears "failed" and nothing else; the reasons go to the audit:
- * each different one about a certificate at once, offers of other kinds once, when the connection ends without a login.
+ * Judges the login requests of one connection. The client hears "failed" and nothing else; the reasons go to
+ * the audit: each different one about a certificate at once, offers of other kinds once, when the connection
+ * ends without a login.
  */
 export class LoginAttempts {
   readonly #options: LoginAttemptsOptions;
@@ -59,7 +60,7 @@ export class LoginAttempts {
       this.#options.onAuthFailure(this.#harmless);
   }
 
-  /** Answers the certificate of a proven login, undefined for a probe that may go on. Throws to refuse. */
+  /** Returns the certificate of a proven login, undefined for a probe that may go on. Throws to refuse. */
   #check(ctx: AuthContext): Certificate | undefined {
     if (ctx.method === 'none') throw new LoginRefused('not a certificate', 'no credentials were shown');
     if (ctx.method !== 'publickey')

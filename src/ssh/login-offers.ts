@@ -12,7 +12,10 @@ interface Offer {
   readonly algorithm: SigAlg;
 }
 
-/** The plain key of an identity and whether it comes as a user certificate; undefined when it is of no use for us. */
+/**
+ * The plain key of an identity and whether it comes as a user certificate; undefined when it is of no use for
+ * us.
+ */
 function readIdentity(identity: Identity): { key: PublicKey; certified: boolean } | undefined {
   try {
     if (!isCertAlg(new Reader(identity.blob).text()))
@@ -25,8 +28,8 @@ function readIdentity(identity: Identity): { key: PublicKey; certified: boolean 
 }
 
 /**
- * Offers identities to a server, each with every signature algorithm of its key, certificates first. It poses as an
- * agent of ssh2, and sends the signed request itself (see sendSignedLogin).
+ * Offers identities to a server, each with every signature algorithm of its key, certificates first. It poses
+ * as an agent of ssh2, and sends the signed request itself (see sendSignedLogin).
  */
 export class LoginOffers extends ssh2.BaseAgent<ParsedKey> {
   readonly #protocol: () => Protocol;

@@ -7,7 +7,9 @@ const freed = (): never => {
   throw new Error('a cipher was used after it was freed');
 };
 
-/** Node has no way to give a cipher a new nonce: each packet costs a cipher of its own, some 50 microseconds. */
+/**
+ * Node has no way to give a cipher a new nonce: each packet costs a cipher of its own, some 50 microseconds.
+ */
 function aead(cipher: string, key: Buffer): Aead {
   const name = cipher as CipherGCMTypes;
   let held: Buffer | undefined = key;

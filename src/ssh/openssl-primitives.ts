@@ -19,7 +19,9 @@ export type OpensslLoad =
 
 let known: OpensslLoad | undefined;
 
-/** The OpenSSL inside the running Node binary, called by koffi. Loaded once, when first asked. Never throws. */
+/**
+ * The OpenSSL inside the running Node binary, called by koffi. Loaded once, when first asked. Never throws.
+ */
 export const loadOpenssl = (): OpensslLoad =>
   (known ??= bindOpenssl(() => createRequire(import.meta.url)('koffi') as Koffi));
 
@@ -37,7 +39,10 @@ function bound(koffi: Koffi): OpensslLoad {
   const call = (definition: string): ((...args: unknown[]) => unknown) => lib.func(definition);
   const pointer = (definition: string): ((...args: unknown[]) => Pointer | null) =>
     call(definition) as (...args: unknown[]) => Pointer | null;
-  /** Calls that answer 1 when they did it. Arguments are passed one by one: a rest array costs as much as a call. */
+  /**
+   * Calls that answer 1 when they did it. Arguments are passed one by one: a rest array costs as much as a
+   * call.
+   */
   const checked = (definition: string): ((...args: unknown[]) => void) => {
     const one = call(definition);
     const done = (answer: unknown): void => {

@@ -1,4 +1,7 @@
-/** The ciphers and MACs of the packet layer, with the fields that ssh2's key exchange reads to cut keys from the secret. */
+/**
+ * The ciphers and MACs of the packet layer, with the fields that ssh2's key exchange reads to cut keys from
+ * the secret.
+ */
 
 export interface CipherInfo {
   /** Of OpenSSL. */
@@ -46,7 +49,9 @@ export const servedCiphers: Readonly<Record<string, CipherInfo>> = {
   'aes256-ctr': cipher('aes-256-ctr', 16, 32, 16, 0),
 };
 
-/** Those without `etm` only where the configuration asks for them. Source: RFC 6668; OpenSSH's PROTOCOL 1.1. */
+/**
+ * Those without `etm` only where the configuration asks for them. Source: RFC 6668; OpenSSH's PROTOCOL 1.1.
+ */
 export const servedMacs: Readonly<Record<string, MacInfo>> = {
   'hmac-sha2-256-etm@openssh.com': mac('sha256', 32, true),
   'hmac-sha2-512-etm@openssh.com': mac('sha512', 64, true),

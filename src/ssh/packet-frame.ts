@@ -18,8 +18,8 @@ const MIN_LENGTH = 1 + 1 + 4;
 const MIN_PADDING = 4;
 
 /**
- * Cuts what comes in into packets and opens them. Holds only bytes that have come, never room that a length asks for, and
- * refuses a length as soon as it is known.
+ * Cuts what comes in into packets and opens them. Holds only bytes that have come, never room that a length
+ * asks for, and refuses a length as soon as it is known.
  */
 export class PacketFrame {
   readonly #key: OpeningKey;
@@ -45,8 +45,8 @@ export class PacketFrame {
   }
 
   /**
-   * Takes bytes from `at` (before `end`) up to the end of one packet. Answers where it stopped, and the message when a
-   * packet is complete. @throws PacketError
+   * Takes bytes from `at` (before `end`) up to the end of one packet. Returns where it stopped, and the
+   * message when a packet is complete. @throws PacketError
    */
   take(chunk: Buffer, at: number, end: number, seqno: number): { at: number; payload: Buffer | undefined } {
     if (this.#heldBytes === 0 && end - at >= this.#key.headBytes) {
@@ -97,7 +97,7 @@ export class PacketFrame {
     if (length > this.maxBytes)
       throw new PacketError(`a packet claims ${length} bytes, at most ${this.maxBytes} are taken`);
     if (length < MIN_LENGTH || (this.#lengthInBlocks + length) % this.#block !== 0)
-      throw new PacketError(`a packet claims ${length} bytes, which is no whole number of blocks`);
+      throw new PacketError(`a packet claims ${length} bytes, which is not a whole number of blocks`);
     return LENGTH + length + this.#key.tagBytes;
   }
 
@@ -107,7 +107,7 @@ export class PacketFrame {
     const padding = packet[LENGTH] ?? 0;
     const payload = packet.subarray(LENGTH + 1, Math.max(LENGTH + 1, end - padding));
     if (padding < MIN_PADDING || payload.length === 0)
-      throw new PacketError(`a packet of ${end - LENGTH} bytes says that ${padding} are padding`);
+      throw new PacketError(`a packet of ${end - LENGTH} bytes claims ${padding} bytes of padding`);
     return payload;
   }
 }

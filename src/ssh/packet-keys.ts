@@ -118,8 +118,9 @@ function gcmOpening(p: PacketPrimitives, { cipher, key, iv }: KeyMaterial): Open
 }
 
 /**
- * Two key streams: one for the length, one for the rest, whose first block keys the tag. For each packet `begin`, then
- * `body` and `tag` in the order that sealing or opening asks for. Source: OpenSSH's PROTOCOL.chacha20poly1305.
+ * Two key streams: one for the length, one for the rest, whose first block keys the tag. For each packet
+ * `begin`, then `body` and `tag` in the order that sealing or opening asks for. Source: OpenSSH's
+ * PROTOCOL.chacha20poly1305.
  */
 class ChaCha {
   readonly #primitives: PacketPrimitives;

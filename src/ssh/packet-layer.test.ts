@@ -254,13 +254,13 @@ describe('before the first keys', () => {
     ['2 GiB', claiming(0x7ffffff4), /claims 2147483636 bytes, at most 35000/],
     ['4 GiB', claiming(0xfffffffc), /at most 35000/],
     ['one byte too many', claiming(35_004), /at most 35000/],
-    ['nothing', claiming(0), /no whole number of blocks/],
-    ['less than a block', claiming(4), /no whole number of blocks/],
-    ['half a block', claiming(16), /no whole number of blocks/],
-    ['more padding than packet', claiming(12, 12), /12 are padding/],
-    ['padding and no message', claiming(12, 11), /11 are padding/],
-    ['three bytes of padding', claiming(12, 3), /3 are padding/],
-    ['255 bytes of padding', claiming(12, 255), /255 are padding/],
+    ['nothing', claiming(0), /not a whole number of blocks/],
+    ['less than a block', claiming(4), /not a whole number of blocks/],
+    ['half a block', claiming(16), /not a whole number of blocks/],
+    ['more padding than packet', claiming(12, 12), /12 bytes of padding/],
+    ['padding and no message', claiming(12, 11), /11 bytes of padding/],
+    ['three bytes of padding', claiming(12, 3), /3 bytes of padding/],
+    ['255 bytes of padding', claiming(12, 255), /255 bytes of padding/],
   ])('refuses a packet that claims %s, as soon as it is said', (_name, wire, why) => {
     expect(take(wire).error).toMatch(why);
     expect(take(wire.subarray(0, 16), [1, 2, 3]).error).toMatch(why);

@@ -1,6 +1,6 @@
 /**
- * The packet layer: frames, ciphers, sequence numbers, volume. In the shape in which ssh2's key exchange asks for it, so
- * that it works with this one instead of its own (see ssh2-library.ts).
+ * The packet layer: frames, ciphers, sequence numbers, volume. In the shape in which ssh2's key exchange asks
+ * for it, so that it works with this one instead of its own (see ssh2-library.ts).
  */
 import { randomFillSync } from 'node:crypto';
 import { servedCiphers, servedMacs, type CipherInfo, type MacInfo } from './packet-algorithms.ts';
@@ -21,7 +21,10 @@ const MIN_PADDING = 4;
 const PLAIN_BLOCK = 8;
 const SEQNO_END = 2 ** 32;
 
-/** Padding need not be secret, only unforeseen: it is drawn in blocks, because drawing it for each packet is what costs. */
+/**
+ * Padding need not be secret, only unforeseen: it is drawn in blocks, because drawing it for each packet is
+ * what costs.
+ */
 const random = Buffer.alloc(16 * 1024);
 let randomAt = random.length;
 
@@ -64,8 +67,9 @@ export class PacketSender {
     return this.#seqno;
   }
   /**
-   * The key exchange sets it to 0 behind NEWKEYS (strict mode, OpenSSH's PROTOCOL 1.10), for the keys that follow. Under
-   * these nothing more goes out: nobody could read it, and of chacha20 a number would come for the second time.
+   * The key exchange sets it to 0 behind NEWKEYS (strict mode, OpenSSH's PROTOCOL 1.10), for the keys that
+   * follow. Under these nothing more goes out: nobody could read it, and of chacha20 a number would come for
+   * the second time.
    */
   set outSeqno(seqno: number) {
     this.#seqno = seqno;
@@ -90,7 +94,8 @@ export class PacketSender {
     if (this.#isFreed || this.#isReset) return;
     this.packets += 1;
     this.bytes += packet.length;
-    // A number that came twice under one key would give away what chacha20 hides. New keys are asked for long before.
+    // A number that came twice under one key would give away what chacha20 hides. New keys are asked for long
+    // before.
     if (this.packets > SEQNO_END)
       throw new PacketError('these keys have served for as many packets as they may');
     this.#key.seal(packet, this.#seqno);
@@ -104,7 +109,10 @@ export class PacketSender {
   }
 }
 
-/** What ssh2 does with a message: undefined to go on, false when the next packet is for other keys, Infinity to stop. */
+/**
+ * What ssh2 does with a message: undefined to go on, false when the next packet is for other keys, Infinity
+ * to stop.
+ */
 type OnPayload = (payload: Buffer) => number | false | undefined;
 
 /** Receives and opens. ssh2 calls it a decipher. */
@@ -129,8 +137,8 @@ export class PacketReceiver {
   }
 
   /**
-   * Takes the bytes of `data` from `at` on. Answers where another receiver is to go on, Infinity when nobody is, undefined
-   * when all was taken. @throws PacketError
+   * Takes the bytes of `data` from `at` on. Returns where another receiver is to go on, Infinity when nobody
+   * is, undefined when all was taken. @throws PacketError
    */
   decrypt(data: Buffer, at: number, end: number): number | undefined {
     let next = at;
@@ -197,7 +205,9 @@ const framing = (cipher: CipherInfo, mac: MacInfo | undefined): { block: number;
   coversLength: mac !== undefined && !mac.isETM,
 });
 
-/** Names that ssh2 knows and we do not serve: OpenSSL has no algorithm of that name, so ssh2 leaves them out. */
+/**
+ * Names that ssh2 knows and we do not serve: OpenSSL has no algorithm of that name, so ssh2 leaves them out.
+ */
 const notServed = { sslName: 'not served' };
 const withNotServed = <T extends object>(served: Readonly<Record<string, T>>): object =>
   new Proxy(served, {

@@ -23,8 +23,8 @@ export interface Mac {
 }
 
 /**
- * What packet ciphers are made of. Everything works in place and in one step; what is made holds its key until `free`,
- * and throws when it is used after that.
+ * What packet ciphers are made of. Everything works in place and in one step; what is made holds its key
+ * until `free`, and throws when it is used after that.
  */
 export interface PacketPrimitives {
   readonly name: 'openssl' | 'node:crypto';

@@ -1,18 +1,25 @@
-/** What stands between the socket and ssh2: bytes come in here first, and after the first error none goes further. */
+/**
+ * What stands between the socket and ssh2: bytes come in here first, and after the first error none goes
+ * further.
+ */
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { startTimer, stopTimer } from '../base/timers.ts';
 import { str, u32 } from '../pki/wire.ts';
 import { Identification } from './identification.ts';
 import { maxPacketBytes, PacketError } from './packet-frame.ts';
 import type { PacketReceiver, PacketSender } from './packet-layer.ts';
 
-/** Of a peer that has not logged in; 64 offers of certificates with their keys and a key exchange are a fifth of it. */
+/**
+ * Of a peer that has not logged in; 64 offers of certificates with their keys and a key exchange are a fifth
+ * of it.
+ */
 const MAX_BYTES_BEFORE_LOGIN = 1024 * 1024;
 /** Source: RFC 4344, 3.1. */
 const MAX_PACKETS_PER_KEY = 2 ** 31;
 /** SSH_DISCONNECT_PROTOCOL_ERROR. Source: RFC 4253, 11.1. */
 const PROTOCOL_ERROR = 2;
-/** How long a stream that is no socket may take to pass on our last words. */
+/** How long a stream that is not a socket may take to pass on our last words. */
 const LAST_WORDS_MS = 2_000;
 
 /** ssh2's class of that name, with what is used here. */
@@ -48,8 +55,8 @@ export function overSocket<T>(socket: Duplex, make: () => T): T {
 }
 
 /**
- * Ends a connection whose peer broke the protocol: nothing of it is read any more. Our last words have been written; what a
- * socket did not take at once it never will.
+ * Ends a connection whose peer broke the protocol: nothing of it is read any more. Our last words have been
+ * written; what a socket did not take at once it never will.
  */
 export function endAtOnce(socket: Duplex): void {
   if (socket.writableLength === 0 || socket instanceof Socket) {
@@ -57,9 +64,9 @@ export function endAtOnce(socket: Duplex): void {
     return;
   }
   socket.pause();
-  const timer = setTimeout(() => socket.destroy(), LAST_WORDS_MS);
+  const timer = startTimer(() => socket.destroy(), LAST_WORDS_MS);
   socket.once('close', () => {
-    clearTimeout(timer);
+    stopTimer(timer);
   });
   socket.end(() => socket.destroy());
 }
@@ -88,7 +95,10 @@ export interface PacketProtocol extends Ssh2Protocol {
   loggedIn(): void;
   /** Nothing that comes is looked at any more; sending goes on. */
   stop(): void;
-  /** True when the keys have served long enough: `bytes` on the wire in both directions together, or 2^31 packets in one. */
+  /**
+   * True when the keys have served long enough: `bytes` on the wire in both directions together, or 2^31
+   * packets in one.
+   */
   isSpent(bytes: number): boolean;
   /** Called after bytes came in and were handled. */
   onProgress: (() => void) | undefined;
@@ -174,7 +184,7 @@ export function inFrontOf(base: Ssh2ProtocolClass): new (config: object) => Pack
       try {
         writeDisconnect(this, PROTOCOL_ERROR, text);
       } catch {
-        // What is wrong may be wrong with writing, too: the first error is the one that is told.
+        // What is wrong may be wrong with writing, too: the first error is the one that is reported.
       }
     }
 

@@ -1,8 +1,8 @@
 /**
- * Poly1305 in plain arithmetic, for the Node whose OpenSSL cannot be called: node:crypto offers it only inside
- * chacha20-poly1305 of RFC 8439, which pads the message otherwise than SSH does. Ten limbs of 13 bits: every product and
- * sum stays an exact number, and no branch or index depends on a secret.
- * Source: RFC 8439, 2.5; limbs as in poly1305-donna-16.
+ * Poly1305 in plain arithmetic, for the Node whose OpenSSL cannot be called: node:crypto offers it only
+ * inside chacha20-poly1305 of RFC 8439, which pads the message otherwise than SSH does. Ten limbs of 13 bits:
+ * every product and sum stays an exact number, and no branch or index depends on a secret. Source: RFC 8439,
+ * 2.5; limbs as in poly1305-donna-16.
  */
 const LIMBS = 10;
 const LIMB_BITS = 13;

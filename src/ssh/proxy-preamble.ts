@@ -1,10 +1,10 @@
 /**
- * The preamble with which a proxy names the true client to a node: written after the node's banner and before the first
- * byte of the client, `Teleport-Proxy{"clientAddr":"1.2.3.4:5678"}` and a zero byte. Beside the address may stand
- * `certificate` and `signature` (base64): see signed-client.ts.
+ * The preamble with which a proxy names the true client to a node: written after the node's banner and before
+ * the first byte of the client, `Teleport-Proxy{"clientAddr":"1.2.3.4:5678"}` and a zero byte. Beside the
+ * address may stand `certificate` and `signature` (base64): see signed-client.ts.
  *
- * Anyone who reaches the port can write one. So a preamble is always taken off the stream, but believed only when it is
- * signed by a proxy for this very connection; else it is kept as a claim, for the audit.
+ * Anyone who reaches the port can write one. So a preamble is always taken off the stream, but believed only
+ * when it is signed by a proxy for this very connection; else it is kept as a claim, for the audit.
  */
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -99,8 +99,9 @@ export function parsePreamble(first: Buffer): PreambleReading {
 }
 
 /**
- * Waits for the first bytes of `socket`, takes a preamble off, and puts the rest back. Resolves to what it said, or
- * undefined without one. The socket is left paused. Send the banner before: the other side waits for it.
+ * Waits for the first bytes of `socket`, takes a preamble off, and puts the rest back. Resolves to what it
+ * said, or undefined without one. The socket is left paused. Send the banner before: the other side waits for
+ * it.
  * @throws CodedError `bad_request` for a malformed preamble; `unavailable` when the socket ends first.
  */
 export function readProxyPreamble(socket: Duplex): Promise<Preamble | undefined> {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { maxChannels } from './cert-server.ts';
 import {
   type ConnectionWindows,
   type ReceiveWindow,
@@ -13,6 +14,7 @@ const limits: WindowLimits = {
   most: 2_048,
   outgoing: 128,
   perConnection: 98_304,
+  growth: 49_152,
   inAll: 65_536,
   assured: 8,
 };
@@ -35,6 +37,7 @@ describe('the window of a channel', () => {
     const connection = new WindowPool({ ...limits, inAll: 10_000_000 }).connection();
     const sizes = Array.from({ length: 100 }, () => connection.open()).map((one) => one && readAll(one));
     expect(connection.held).toBeLessThanOrEqual(limits.perConnection);
+    expect(connection.held).toBeGreaterThan(limits.growth - 2_048);
     expect(sizes[0]).toBe(2_048);
     expect(sizes.at(-1)).toBe(64);
   });
@@ -48,6 +51,14 @@ describe('the window of a channel', () => {
     expect(grown?.renew(1_800)).toBe(1_800);
     for (const window of windows) if (pool.isTight) window?.renew(0);
     expect(pool.held).toBeLessThanOrEqual(16_384 * (7 / 8));
+  });
+
+  it('can be had while others have grown as far as they may', () => {
+    const connection = new WindowPool({ ...limits, inAll: 10_000_000 }).connection();
+    const grown = Array.from({ length: 25 }, () => connection.open());
+    for (let n = 0; n < 6; n++) for (const window of grown) window?.renew(0);
+    expect(connection.held).toBeGreaterThan(limits.growth - limits.most);
+    for (let n = 0; n < 200; n++) expect(connection.open()?.bytes).toBe(64);
   });
 
   it('is given back when the channel is closed and what came is read', () => {
@@ -126,7 +137,7 @@ describe('a pool that is used up', () => {
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
-        const small = { ...limits, inAll: 20_000, perConnection: 8_192, assured: 2 };
+        const small = { ...limits, inAll: 20_000, perConnection: 8_192, growth: 6_144, assured: 2 };
         const pool = new WindowPool(small);
         const connections = Array.from({ length: 4 }, () => pool.connection());
         const open = connections.map((): Opened[] => []);
@@ -148,10 +159,12 @@ describe('a pool that is used up', () => {
 
 describe('the limits of a machine', () => {
   it('let one connection have few channels at full size, or all at their first', () => {
-    const { first, most, outgoing, perConnection, inAll } = windowLimits(8_192 * mib, 2 * mib);
-    expect(512 * (first + outgoing)).toBeLessThanOrEqual(perConnection);
-    expect(perConnection).toBeLessThanOrEqual(96 * mib);
-    expect(16 * most).toBeLessThan(perConnection);
+    const { first, most, outgoing, perConnection, growth, inAll } = windowLimits(8_192 * mib, 2 * mib);
+    expect(maxChannels * (first + outgoing)).toBeLessThanOrEqual(perConnection);
+    expect(perConnection).toBeLessThanOrEqual(192 * mib);
+    expect(16 * most).toBeLessThan(growth);
+    // Who uses all that can grow can still open as many again.
+    expect(growth + 512 * (first + outgoing)).toBeLessThanOrEqual(perConnection);
     expect(inAll).toBe(2_048 * mib);
     expect(windowLimits(128 * mib, 2 * mib).inAll).toBe(64 * mib);
   });

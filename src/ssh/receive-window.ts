@@ -1,4 +1,7 @@
-/** What a peer may send on one channel before it was read here: what we hold for it at most. Source: RFC 4254, 5.2. */
+/**
+ * What a peer may send on one channel before it was read here: what we hold for it at most. Source: RFC 4254,
+ * 5.2.
+ */
 export interface ReceiveWindow {
   /** Bytes that may be on their way or unread, now. */
   readonly bytes: number;
@@ -7,7 +10,7 @@ export interface ReceiveWindow {
    * @param held bytes that were granted and are not read yet. The answer is never less.
    */
   renew(held: number): number;
-  /** The peer can send no more; so much of what it sent is still unread. */
+  /** The peer can send nothing more; this many bytes of what it sent are still unread. */
   keep(held: number): void;
   /** Nothing more goes out either: the channel is closed on our side. */
   close(): void;
@@ -31,6 +34,8 @@ export interface WindowLimits {
   readonly outgoing: number;
   /** Of one connection, all channels together. */
   readonly perConnection: number;
+  /** From here on windows of a connection no longer grow: the rest is for opening further channels. */
+  readonly growth: number;
   /** Of all connections together. */
   readonly inAll: number;
   /** So many channels of each connection are opened also when nothing is left in all. */
@@ -47,17 +52,21 @@ export const windowLimits = (memory: number, most: number): WindowLimits => ({
   first: Math.min(64 * kib, most),
   most,
   outgoing: 128 * kib,
-  perConnection: Math.max(96 * mib, 4 * most),
+  perConnection: Math.max(192 * mib, 8 * most),
+  growth: Math.max(96 * mib, 4 * most),
   inAll: Math.max(64 * mib, Math.floor(memory / 4)),
   assured: 8,
 });
 
-/** Above this part of what there is in all, windows grow no more, and those that are read become smaller again. */
+/**
+ * Above this part of what there is in all, windows no longer grow, and those that are read become smaller
+ * again.
+ */
 const tight = 7 / 8;
 
 /**
- * What the channels of all connections of a server hold. A channel begins with little, so that many that nobody reads cost
- * little; who is read grows until a connection has its share or all are used up.
+ * What the channels of all connections of a server hold. A channel begins with little, so that many that
+ * nobody reads cost little; who is read grows until a connection has its share or all are used up.
  */
 export class WindowPool {
   readonly limits: WindowLimits;
@@ -134,10 +143,10 @@ export class ConnectionWindows {
 
   /** Twice as much where there is room; half where nearly all is used up. */
   #sizeAfter(bytes: number): number {
-    const { first, most, perConnection } = this.#pool.limits;
+    const { first, most, growth } = this.#pool.limits;
     if (this.#pool.isTight) return Math.max(first, Math.floor(bytes / 2));
     const wanted = Math.min(most, bytes * 2);
-    return this.#held + wanted - bytes > perConnection ? bytes : wanted;
+    return this.#held + wanted - bytes > growth ? bytes : wanted;
   }
 
   #change(bytes: number): void {

@@ -1,6 +1,6 @@
 /**
- * Sends answers in the order of the questions, though they may be found in another. SSH replies carry no number:
- * their order is all that says what they answer (RFC 4254, 4 and 5.4).
+ * Sends answers in the order of the questions, though they may be found in another. SSH replies carry no
+ * number: their order is all that says what they answer (RFC 4254, 4 and 5.4).
  */
 export class ReplyQueue<T> {
   readonly #send: (answer: T) => void;

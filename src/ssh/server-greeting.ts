@@ -2,13 +2,15 @@ import type { Duplex } from 'node:stream';
 import { CodedError } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';
 import { readProxyPreamble, type Preamble } from './proxy-preamble.ts';
-import { askingComment, newChallenge } from './signed-client.ts';
+import { askingComment, plainBanners } from './server-banner.ts';
+import { newChallenge } from './signed-client.ts';
 
-/** What ssh2 is told to call us, and what it therefore writes first. */
-export const ident = 'Teleport';
-const plainBanner = `SSH-2.0-${ident}`;
+const [plainBanner] = plainBanners;
 
-/** Why a signed preamble is not believed; undefined when it is. `challenge` is what this connection's banner asked. */
+/**
+ * Why a signed preamble is not believed; undefined when it is. `challenge` is what this connection's banner
+ * asked.
+ */
 export type DoubtAboutClient = (preamble: Preamble, challenge: string) => string | undefined;
 
 /** How a connection began, before the first byte of the client's SSH. */
@@ -17,17 +19,17 @@ export interface Greeting {
   readonly banner: string;
   /** What a preamble said. */
   readonly claimedAddress: HostPort | undefined;
-  /** The same, when it is signed by who may say so. */
+  /** The same, when it is signed by a host that may claim it. */
   readonly believedAddress: HostPort | undefined;
 }
 
 /**
- * Sends the banner, and takes off the preamble that a proxy of ours may answer with. The socket is left paused.
- * An unsigned preamble is a claim and no more: older proxies send such, and so can anyone. A signed one that does not hold
- * is refused, as it comes from nobody who means well.
+ * Sends the banner, and takes off the preamble that a proxy of ours may answer with. The socket is left
+ * paused. An unsigned preamble is only a claim: older proxies send such, and so can anyone. A signed
+ * one that does not hold is refused, as it comes from nobody who means well.
  * @param doubt absent: nobody is asked for a signed address, and no preamble is believed.
- * @throws CodedError `access_denied` for a preamble with a proof that does not hold; `bad_request` for a malformed one;
- * `unavailable` when the socket ends first.
+ * @throws CodedError `access_denied` for a preamble with a proof that does not hold; `bad_request` for a
+ * malformed one; `unavailable` when the socket ends first.
  */
 export async function greetClient(socket: Duplex, doubt?: DoubtAboutClient): Promise<Greeting> {
   const challenge = newChallenge();

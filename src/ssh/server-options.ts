@@ -28,11 +28,11 @@ export interface SshServerOptions {
   readonly loginGraceMs?: number;
   /** Refused certificates per connection; default 6. */
   readonly maxAuthAttempts?: number;
-  /** Channels open at once per connection; default 512. */
+  /** Channels open at once per connection; default `maxChannels` of cert-server.ts. */
   readonly maxChannels?: number;
   /**
-   * What a client may send ahead of its reader, per channel, once it was read for a while and where there is room; default
-   * 2 MiB. 8 MiB suits long distances.
+   * What a client may send ahead of its reader, per channel, once it was read for a while and where there is
+   * room; default 2 MiB. 8 MiB suits long distances.
    */
   readonly windowBytes?: number;
   /** Default 5 minutes; 0 turns it off. */
@@ -47,8 +47,9 @@ export interface AcceptOptions {
   /** The client's true address when the caller knows better than the socket. */
   readonly remoteAddress?: HostPort;
   /**
-   * Given: the banner asks proxies to sign for the client whom they name (see signed-client.ts), and who signs and is not
-   * believed is refused. A preamble without a signature is taken off the stream and kept as `peer.claimedAddress` only.
+   * Given: the banner asks proxies to sign for the client whom they name (see signed-client.ts), and who
+   * signs and is not believed is refused. A preamble without a signature is taken off the stream and kept as
+   * `peer.claimedAddress` only.
    */
   readonly doubtAboutClient?: DoubtAboutClient;
   /** Told of the client's true address, and of its login. */
@@ -58,7 +59,9 @@ export interface AcceptOptions {
 export interface SshServer {
   /** Serves one client. The banner goes out at once; the socket belongs to the server from here on. */
   accept(socket: Duplex, options?: AcceptOptions): void;
-  /** New connections use these. The set of key types must stay the same. @throws CodedError `misconfigured` */
+  /**
+   * New connections use these. The set of key types must stay the same. @throws CodedError `misconfigured`
+   */
   setHostKeys(hostKeys: readonly HostKey[]): void;
   /** Authenticated connections. */
   connections(): readonly SshConnection[];

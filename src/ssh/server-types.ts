@@ -13,7 +13,9 @@ export interface Peer {
   readonly claimedAddress: HostPort | undefined;
 }
 
-/** What the certificate allows. Nothing of it is enforced by the protocol layer: whoever opens sessions must. */
+/**
+ * What the certificate allows. Nothing of it is enforced by the protocol layer: whoever opens sessions must.
+ */
 export interface Permits {
   readonly pty: boolean;
   readonly portForwarding: boolean;
@@ -22,7 +24,10 @@ export interface Permits {
   readonly forceCommand: string | undefined;
 }
 
-/** A login that was refused, for the audit: its texts are cut (`base/unproved-text.ts`). The client is told nothing but "failed". */
+/**
+ * A login that was refused, for the audit: its texts are cut (`base/unproved-text.ts`). The client gets
+ * nothing but "failed".
+ */
 export interface AuthFailure {
   readonly username: string;
   /** From the certificate shown. Not proven when `reason` is about the certificate itself. */
@@ -56,6 +61,8 @@ export type SessionRequest = Answer &
     /** Signal name without "SIG". */
     | { readonly type: 'signal'; readonly name: string }
     | { readonly type: 'agent-forwarding' }
+    /** The client no longer reads the output. Source: PROTOCOL of OpenSSH, 2.1. */
+    | { readonly type: 'end-of-write' }
     | { readonly type: 'unknown'; readonly name: string }
   );
 

@@ -23,7 +23,8 @@ describe('reading session requests', () => {
       { type: 'pty', term: 'xterm', size, modes: new Map([[53, 1]]) },
     ],
     ['auth-agent-req@openssh.com', Buffer.alloc(0), { type: 'agent-forwarding' }],
-    ['eow@openssh.com', Buffer.of(1), { type: 'unknown', name: 'eow@openssh.com' }],
+    ['eow@openssh.com', Buffer.alloc(0), { type: 'end-of-write' }],
+    ['x@example.com', Buffer.of(1), { type: 'unknown', name: 'x@example.com' }],
     ['constructor', Buffer.alloc(0), { type: 'unknown', name: 'constructor' }],
   ])('%s', (name, data, expected) => {
     expect(parseSessionRequest(name, data)).toEqual(expected);

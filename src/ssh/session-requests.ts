@@ -19,6 +19,7 @@ const readers: Readonly<Record<string, (r: Reader) => Asked>> = {
   subsystem: (r) => ({ type: 'subsystem', name: r.text() }),
   signal: (r) => ({ type: 'signal', name: r.text() }),
   'auth-agent-req@openssh.com': () => ({ type: 'agent-forwarding' }),
+  'eow@openssh.com': () => ({ type: 'end-of-write' }),
 };
 
 /** Reads a request; undefined when it is malformed or its text is not clean UTF-8. */
@@ -39,8 +40,8 @@ export function parseSessionRequest(name: string, data: Buffer): Asked | undefin
 const starts = new Set(['shell', 'exec', 'subsystem']);
 
 /**
- * Gives the requests on a session channel to `onRequest`, each with its answer. Of shell, exec and subsystem only one
- * may succeed; while one is being considered or runs, others are refused here (RFC 4254, 6.5).
+ * Gives the requests on a session channel to `onRequest`, each with its answer. Of shell, exec and subsystem
+ * only one may succeed; while one is being considered or runs, others are refused here (RFC 4254, 6.5).
  */
 export function serveSessionRequests(channel: Channel, onRequest: (request: SessionRequest) => void): void {
   let taken = false;

@@ -3,14 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { issueHostSshCertificate } from '../pki/host-certificate.ts';
 import { generateEd25519 } from '../pki/key-pair.ts';
 import { fromAuthorizedKeyLine, publicKeyOf } from '../pki/ssh-key.ts';
-import {
-  askingComment,
-  challengeOf,
-  clientSigner,
-  doubtAbout,
-  newChallenge,
-  type Statement,
-} from './signed-client.ts';
+import { clientSigner, doubtAbout, newChallenge, type Statement } from './signed-client.ts';
 
 const proxyId = '00000000-0000-4000-8000-000000000001';
 const nodeId = '00000000-0000-4000-8000-000000000002';
@@ -104,21 +97,5 @@ describe('what a proxy signs of its client', () => {
         expect(doubtAbout({ client, proof }, statement, policy)).toEqual(expect.any(String));
       }),
     );
-  });
-});
-
-describe('asking for it in a banner', () => {
-  it('is read back, and from nothing else', () => {
-    const challenge = newChallenge();
-    expect(challengeOf(`SSH-2.0-Teleport ${askingComment(challenge)}\r\nmore`)).toBe(challenge);
-    expect(`SSH-2.0-Teleport ${askingComment(challenge)}`.length).toBeLessThan(253);
-    for (const other of [
-      'SSH-2.0-Teleport\r\n',
-      `SSH-2.0-OpenSSH ${askingComment(challenge)}\r\n`,
-      `SSH-2.0-Teleport ${askingComment(challenge)}`,
-      `SSH-2.0-Teleport ${askingComment('xyz')}\r\n`,
-      `SSH-2.0-Teleport ${askingComment(`${challenge}00`)}\r\n`,
-    ])
-      expect(challengeOf(other)).toBeUndefined();
   });
 });

@@ -1,8 +1,9 @@
 /**
- * How a node knows that it is a proxy that names the true client. The node's banner asks, with a number of its own for each
- * connection; the proxy signs that number, the node's host id and the client's address by the key of its host certificate.
- * So what one proxy said to one node on one connection is good for no other, whoever carries it there; no clock and no list
- * of used numbers is needed. A node that asks for nothing is of an older release, and gets the address unsigned.
+ * How a node knows that it is a proxy that names the true client. The node's banner asks, with a number of
+ * its own for each connection; the proxy signs that number, the node's host id and the client's address by
+ * the key of its host certificate. So what one proxy said to one node on one connection is good for no other,
+ * whoever carries it there; no clock and no list of used numbers is needed. A node that asks for nothing is
+ * of an older release, and gets the address unsigned.
  */
 import { randomBytes, type KeyObject } from 'node:crypto';
 import { isCoded, messageOf } from '../base/errors.ts';
@@ -16,16 +17,9 @@ import type { Preamble } from './proxy-preamble.ts';
 
 /** Signatures of host keys for other ends begin otherwise: with a hash, or a session id. */
 const PURPOSE = 'teleport-client-address-1';
-const asking = /^SSH-2\.0-Teleport ask-client-address:([0-9a-f]{32})\r?\n/;
 
 /** A number that no other connection has. */
 export const newChallenge = (): string => randomBytes(16).toString('hex');
-
-/** What a server's banner says behind `SSH-2.0-Teleport` to ask for a signed address. A comment of RFC 4253, 4.2. */
-export const askingComment = (challenge: string): string => `ask-client-address:${challenge}`;
-
-/** What a banner asks to have signed; undefined when it asks for nothing. */
-export const challengeOf = (banner: string): string | undefined => asking.exec(banner)?.[1];
 
 export interface Statement {
   /** From the node's banner. */

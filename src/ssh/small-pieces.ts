@@ -2,9 +2,9 @@
 const small = 1024;
 
 /**
- * Gathers small pieces that come in one turn of the event loop into one of their own memory. Each piece that waits unread
- * costs some hundred bytes besides, and pins the packet that it came in: a window of single bytes would hold a hundred
- * times what it says.
+ * Gathers small pieces that come in one turn of the event loop into one of their own memory. Each piece that
+ * waits unread costs some hundred bytes besides, and pins the packet that it came in: a window of single
+ * bytes would hold a hundred times what it says.
  */
 export class SmallPieces {
   readonly #pass: (data: Buffer) => void;

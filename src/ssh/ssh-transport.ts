@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { hour } from '../base/duration.ts';
+import { startTicker, startTimer, stopTimer, type Timer } from '../base/timers.ts';
 import { WireError } from '../pki/wire.ts';
 import type { ConnectionLayer, Transport } from './connection-layer.ts';
 import { endAtOnce } from './packet-protocol.ts';
@@ -14,17 +15,17 @@ import {
 /** Channel data waits while the socket holds more than this. */
 const FULL_BYTES = 1024 * 1024;
 /**
- * A peer that makes us hold this much (by asking without reading the answers) is disconnected. Channel data is half of it at
- * most; of answers, each costs the process some 250 bytes though it counts 36 here.
+ * A peer that makes us hold this much (by asking without reading the answers) is disconnected. Channel data
+ * is half of it at most; of answers, each costs the process some 250 bytes though it counts 36 here.
  */
 const CHOKED_BYTES = 2 * FULL_BYTES;
 /** What a message that waits for the end of a key exchange costs beside its bytes. */
 const WAITING_BYTES = 128;
-/** A peer for which so much waits, because it does not end a key exchange, is disconnected. */
+/** A peer for which this many bytes wait, because it does not end a key exchange, is disconnected. */
 const WAITING_MAX = FULL_BYTES;
 /**
- * New keys after so much on the wire in both directions together (RFC 4253, 9), or after 2^31 packets (`isSpent`). That is
- * far from 2^32 blocks of any cipher here. Source: RFC 4344, 3.
+ * New keys after this much on the wire in both directions together (RFC 4253, 9), or after 2^31 packets
+ * (`isSpent`). That is far from 2^32 blocks of any cipher here. Source: RFC 4344, 3.
  */
 const REKEY_BYTES = 2 ** 30;
 const REKEY_MS = hour;
@@ -48,8 +49,8 @@ export interface SshTransportOptions {
 }
 
 /**
- * Carries the connection protocol over the encrypted transport of ssh2, for either role. Renews keys by volume and
- * time, watches that the peer lives, and closes so that no socket stays.
+ * Carries the connection protocol over the encrypted transport of ssh2, for either role. Renews keys by
+ * volume and time, watches that the peer lives, and closes so that no socket stays.
  */
 export class SshTransport implements Transport {
   readonly #options: SshTransportOptions;
@@ -57,10 +58,12 @@ export class SshTransport implements Transport {
   #layer: ConnectionLayer | undefined;
   #heard = true;
   #silentRounds = 0;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #timers: Timer[] = [];
   #closing = false;
   #goodbye = false;
-  /** Bytes that wait for the key exchange under way to end. Channel data is not among them: see `writable`. */
+  /**
+   * Bytes that wait for the key exchange under way to end. Channel data is not among them: see `writable`.
+   */
   #waiting = 0;
 
   constructor(options: SshTransportOptions) {
@@ -122,8 +125,8 @@ export class SshTransport implements Transport {
   }
 
   /**
-   * Sends DISCONNECT and closes the socket: at once when the peer broke the protocol, else within two seconds whatever it
-   * does. Nothing it sends is looked at any more.
+   * Sends DISCONNECT and closes the socket: at once when the peer broke the protocol, else within two seconds
+   * whatever it does. Nothing it sends is looked at any more.
    */
   close(text: string, reason: number = disconnectReason.byApplication): void {
     if (this.#closing) return;
@@ -138,22 +141,22 @@ export class SshTransport implements Transport {
       return;
     }
     socket.end();
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    const timer = startTimer(() => socket.destroy(), LINGER_MS);
     socket.once('end', () => socket.destroy()); // not at once: a reset could overtake our last words
     socket.once('close', () => {
-      clearTimeout(timer);
+      stopTimer(timer);
     });
   }
 
   #every(ms: number, act: () => void): void {
-    const timer = setInterval(act, ms);
+    const timer = startTicker(act, ms);
     timer.unref();
     this.#timers.push(timer);
   }
 
   #stop(): void {
     this.#closing = true;
-    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    for (const timer of this.#timers.splice(0)) stopTimer(timer);
     this.#layer?.lost();
   }
 

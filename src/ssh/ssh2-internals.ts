@@ -1,9 +1,11 @@
 /**
- * The only file, beside `ssh2-library.ts` and the packet layer it puts in place, that touches what ssh2 keeps private. All
- * of it is per connection, but for two lists of names that are widened. If ssh2 changes shape, `protoOf` throws or a hook
- * no longer applies: then logins and handshakes fail. Nothing here can make one succeed that should not.
+ * The only file, beside `ssh2-library.ts` and the packet layer it puts in place, that touches what ssh2 keeps
+ * private. All of it is per connection, but for two lists of names that are widened. If ssh2 changes shape,
+ * `protoOf` throws or a hook no longer applies: then logins and handshakes fail. Nothing here can make one
+ * succeed that should not.
  *
- * Reviewed against ssh2 1.17.0, which is pinned exactly; run integration/ssh-interop.test.ts on every change.
+ * Reviewed against ssh2 1.17.0, which is pinned exactly; run integration/ssh/ssh-interop.test.ts on every
+ * change.
  */
 import type { Duplex } from 'node:stream';
 import type { ParsedKey } from 'ssh2';
@@ -96,7 +98,9 @@ function looksRight(p: Partial<Protocol> | undefined): p is Protocol {
   );
 }
 
-/** The transport of an ssh2 client or server connection. @throws Error when ssh2 is not the version we know. */
+/**
+ * The transport of an ssh2 client or server connection. @throws Error when ssh2 is not the version we know.
+ */
 export function protoOf(connection: object): Protocol {
   const p = (connection as { _protocol?: Partial<Protocol> })._protocol;
   if (!looksRight(p)) throw new Error('this version of ssh2 is not the one that was reviewed');
@@ -114,7 +118,10 @@ export function socketOf(connection: object): Duplex {
 export const peerBannerOf = (p: Protocol): string =>
   (p._remoteIdentRaw?.toString('latin1') ?? '').replace(/[^\x20-\x7e]/g, '?').slice(0, 255);
 
-/** Has every key exchange sign over `banner`: what the peer was sent, without the line end. To be called before the first. */
+/**
+ * Has every key exchange sign over `banner`: what the peer was sent, without the line end. To be called
+ * before the first.
+ */
 export function exchangeUnderBanner(p: Protocol, banner: string): void {
   p._identRaw = Buffer.from(banner, 'latin1');
 }
@@ -143,13 +150,13 @@ export interface KeyDisguise {
   readonly type: string;
   /** What is shown: a certificate or the plain key. */
   readonly publicBlob: Buffer;
-  /** Answers the raw signature value. Absent: the key cannot sign by itself. */
+  /** Returns the raw signature value. Absent: the key cannot sign by itself. */
   readonly sign?: (data: Buffer) => Buffer | Error;
 }
 
 /**
- * A "parsed key" as ssh2 wants one. It only asks whether a hidden symbol of the object holds a boolean, and follows the
- * prototype for it; so inheriting from a genuine key is enough.
+ * A "parsed key" as ssh2 wants one. It only asks whether a hidden symbol of the object holds a boolean, and
+ * follows the prototype for it; so inheriting from a genuine key is enough.
  */
 export function disguisedKey(donor: ParsedKey, as: KeyDisguise): ParsedKey {
   const property = (value: unknown): PropertyDescriptor => ({
@@ -170,7 +177,10 @@ export function disguisedKey(donor: ParsedKey, as: KeyDisguise): ParsedKey {
 
 const observers = new WeakMap<Protocol, ((kex: ExchangeOfSecrets) => void)[]>();
 
-/** Calls `observe` for every key exchange, the first and each rekey, right after the negotiation. In the order of asking. */
+/**
+ * Calls `observe` for every key exchange, the first and each rekey, right after the negotiation. In the order
+ * of asking.
+ */
 export function onEachKeyExchange(p: Protocol, observe: (kex: ExchangeOfSecrets) => void): void {
   const known = observers.get(p);
   if (known !== undefined) {
@@ -212,8 +222,8 @@ export function onEachPayload(p: Protocol, change: (payload: Buffer) => Buffer):
 }
 
 /**
- * Has the exchange signature labelled `name` instead of the negotiated (certificate) algorithm. Call it from `sign` of a
- * host key: the reply is built in the same turn, and afterwards the negotiated name is put back.
+ * Has the exchange signature labelled `name` instead of the negotiated (certificate) algorithm. Call it from
+ * `sign` of a host key: the reply is built in the same turn, and afterwards the negotiated name is put back.
  */
 export function labelHostSignature(p: Protocol, name: string): void {
   const negotiated = p._kex?.negotiated;
@@ -226,8 +236,8 @@ export function labelHostSignature(p: Protocol, name: string): void {
 }
 
 /**
- * Makes ssh2 check the exchange signature with `plainKeyBlob` while it hashes `shown`, the certificate, as the host key.
- * `shown` must be the very Buffer that ssh2 gave to its host verifier.
+ * Makes ssh2 check the exchange signature with `plainKeyBlob` while it hashes `shown`, the certificate, as
+ * the host key. `shown` must be the very Buffer that ssh2 gave to its host verifier.
  */
 export function verifyExchangeWith(
   kex: KeyExchange,
@@ -268,8 +278,8 @@ export const isExchangingKeys = (p: Protocol): boolean => p._kexinit !== undefin
 const STOP = Infinity;
 
 /**
- * Gives the messages of the connection protocol to `receive` instead of ssh2. `receive` answers false when the peer broke
- * the rules and the connection is being closed. Call it before the first key exchange.
+ * Gives the messages of the connection protocol to `receive` instead of ssh2. `receive` answers false when
+ * the peer broke the rules and the connection is being closed. Call it before the first key exchange.
  */
 export function takeConnectionMessages(p: Protocol, receive: (payload: Buffer) => boolean): void {
   const others = p._onPayload;
@@ -284,9 +294,9 @@ export function takeConnectionMessages(p: Protocol, receive: (payload: Buffer) =
 const alwaysWelcome = new Set([1, 2, 3, 4, 7]);
 
 /**
- * Takes nothing that counts from a server until `isTrusted`. ssh2 opens what comes under the new keys while its host verifier
- * is still thinking: a server nobody knows yet could say that the login succeeded, and would be sent, unencrypted, what is
- * meant for a trusted one. Call it before the first key exchange.
+ * Takes nothing that counts from a server until `isTrusted`. ssh2 opens what comes under the new keys while
+ * its host verifier is still thinking: a server nobody knows yet could say that the login succeeded, and
+ * would be sent, unencrypted, what is meant for a trusted one. Call it before the first key exchange.
  */
 export function refuseBeforeTrust(p: Protocol, isTrusted: () => boolean): void {
   const others = p._onPayload;
@@ -309,7 +319,7 @@ export function onDisconnectText(p: Protocol, tell: (text: string) => void): voi
 
 /**
  * Replaces the list of signature algorithms that a server announces (ssh2's own is misspelt and names SHA-1).
- * Answers a function to call when the first handshake is complete.
+ * Returns a function to call when the first handshake is complete.
  * Source: RFC 8308, 3.1.
  */
 export function announceSignatureAlgorithms(p: Protocol, names: readonly string[]): () => void {

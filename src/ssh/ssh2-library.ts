@@ -1,8 +1,8 @@
 /**
- * Loads ssh2 with our packet layer in the places where it has its own: `protocol/crypto.js` is never run, nor the native
- * parts that may have been built, and `Protocol` is a subclass
- * of ours. Everything here that uses ssh2 takes it from this file.
- * If ssh2 laid its files out otherwise, loading throws; if it stopped asking these two, `protoOf` (ssh2-internals.ts) does.
+ * Loads ssh2 with our packet layer in the places where it has its own: `protocol/crypto.js` is never run, nor
+ * the native parts that may have been built, and `Protocol` is a subclass of ours. Everything here that uses
+ * ssh2 takes it from this file. If ssh2 laid its files out otherwise, loading throws; if it stopped asking
+ * these two, `protoOf` (ssh2-internals.ts) does.
  */
 import { createRequire } from 'node:module';
 import { sep } from 'node:path';

@@ -1,4 +1,7 @@
-/** Terminal modes of a pty-req, put into a `struct termios` of Linux. Sources: RFC 4254, 8; RFC 8160; asm-generic/termbits.h */
+/**
+ * Terminal modes of a pty-req, put into a `struct termios` of Linux. Sources: RFC 4254, 8; RFC 8160;
+ * asm-generic/termbits.h
+ */
 import { endianness } from 'node:os';
 
 /** Control characters: opcode to index in c_cc. */

@@ -1,4 +1,19 @@
+import type { KeyObject } from 'node:crypto';
 import { Duplex } from 'node:stream';
+import { silentLog } from '../base/log-sink.ts';
+import { generateEd25519 } from '../pki/key-pair.ts';
+import { issueCertificate, type IssueOptions } from '../pki/ssh-certificate.ts';
+import { publicKeyOf } from '../pki/ssh-key.ts';
+import {
+  connectSsh,
+  type Identity,
+  keyIdentity,
+  type SshClient,
+  type SshClientOptions,
+} from './cert-client.ts';
+import { createSshServer, type AuthFailure, type SshServer } from './cert-server.ts';
+import type { AcceptOptions, SshServerOptions } from './server-options.ts';
+import type { ConnectionHandlers, SshConnection } from './server-types.ts';
 import { ConnectionLayer, noData, type ConnectionLayerOptions } from './connection-layer.ts';
 import { fixedWindow } from './receive-window.ts';
 
@@ -90,4 +105,84 @@ export function memoryLine(): [Duplex, Duplex] {
       }),
     );
   return ends as [Duplex, Duplex];
+}
+
+/** The time in these tests, in seconds since 1970. */
+export const testNow = 1_700_000_000n;
+export const userAuthority = generateEd25519();
+export const hostAuthority = generateEd25519();
+const [userKey, hostKey] = [generateEd25519(), generateEd25519()];
+
+export const testCertificate = (wish: Partial<IssueOptions> & { kind: 'user' | 'host' }): Buffer =>
+  issueCertificate({
+    key: publicKeyOf(wish.kind === 'user' ? userKey : hostKey),
+    ca: wish.kind === 'user' ? userAuthority : hostAuthority,
+    keyId: 'alice',
+    principals: wish.kind === 'user' ? ['root'] : ['node1'],
+    ...{ serial: 1n, validAfter: testNow - 60n, validBefore: testNow + 3600n, extensions: {} },
+    ...wish,
+  });
+
+/** Shows a certificate of `alice` for the login root. */
+export const testIdentity = (wish: Partial<IssueOptions> = {}): Identity =>
+  keyIdentity(userKey, testCertificate({ kind: 'user', ...wish }));
+export const testHostKey = (
+  wish: Partial<IssueOptions> = {},
+): { privateKey: KeyObject; certificate: Buffer } => ({
+  privateKey: hostKey,
+  certificate: testCertificate({ kind: 'host', ...wish }),
+});
+
+/** What a server was asked to put on record, and what it wrote to its log. */
+export interface Seen {
+  readonly failures: AuthFailure[];
+  readonly lines: string[];
+  readonly connections: SshConnection[];
+}
+
+/** A server that admits certificates of `userAuthority`. */
+export function testServer(
+  options: Partial<SshServerOptions> = {},
+  handlers: (connection: SshConnection) => ConnectionHandlers = () => ({}),
+): { server: SshServer; seen: Seen } {
+  const seen: Seen = { failures: [], lines: [], connections: [] };
+  const at =
+    (level: string) =>
+    (message: string, fields: { reason?: string } = {}): void => {
+      seen.lines.push(`${level} ${message}: ${fields.reason ?? ''}`);
+    };
+  const server = createSshServer(
+    {
+      hostKeys: [testHostKey()],
+      userAuthorities: () => [publicKeyOf(userAuthority).blob],
+      ...{ now: () => testNow, version: '4.4', authorize: () => undefined },
+      onAuthFailure: (failure) => {
+        seen.failures.push(failure);
+      },
+      sink: { ...silentLog, debug: at('debug'), warn: at('warn'), error: at('error') },
+      ...options,
+    },
+    (connection) => {
+      seen.connections.push(connection);
+      return handlers(connection);
+    },
+  );
+  return { server, seen };
+}
+
+/** A client that trusts `hostAuthority`, connected to `server` by a line in memory. */
+export function testConnect(
+  server: Pick<SshServer, 'accept'>,
+  options: Partial<SshClientOptions> = {},
+  accept: AcceptOptions = {},
+): { here: Duplex; there: Duplex; client: Promise<SshClient> } {
+  const [here, there] = memoryLine();
+  server.accept(there, accept);
+  const client = connectSsh({
+    ...{ target: { stream: here }, username: 'root', identities: [testIdentity()], now: () => testNow },
+    hostAuthorities: () => [publicKeyOf(hostAuthority).blob],
+    hostPrincipals: ['node1'],
+    ...options,
+  });
+  return { here, there, client };
 }

@@ -28,7 +28,10 @@ export interface LoginPolicy {
   readonly sourceAddress: string;
 }
 
-/** Why a login was refused: for the audit, never for the client. `kind` tells harmless offers from bad certificates. */
+/**
+ * Why a login was refused: for the audit, never for the client. `kind` distinguishes harmless offers from bad
+ * certificates.
+ */
 export class LoginRefused extends Error {
   readonly kind: 'not a certificate' | 'bad certificate';
   /** What the certificate says of itself, proven or not. */
@@ -39,9 +42,6 @@ export class LoginRefused extends Error {
     this.keyId = keyId;
   }
 }
-
-/** Clocks of two machines may differ by this much. */
-const CLOCK_SKEW_SECONDS = 60n;
 
 /** Signature algorithms that the named algorithm allows; empty when it is refused, as all of SHA-1 is. */
 function allowedSignatures(algorithm: string): readonly SigAlg[] {
@@ -61,9 +61,9 @@ function readCertificate(blob: Buffer): Certificate {
 }
 
 /**
- * Judges one login request: the certificate is of a user, by a trusted authority, for this name, fresh, from an allowed
- * address, without an option we do not understand; and the proof, when there is one, is by its key.
- * Answers the certificate. A probe that passes is no login.
+ * Judges one login request: the certificate is of a user, by a trusted authority, for this name, fresh, from
+ * an allowed address, without an option we do not understand; and the proof, when there is one, is by its
+ * key. Returns the certificate. A probe that passes is not a login.
  * @throws LoginRefused
  */
 export function judgeLogin(request: LoginRequest, policy: LoginPolicy): Certificate {
@@ -87,7 +87,6 @@ export function judgeLogin(request: LoginRequest, policy: LoginPolicy): Certific
       cas: policy.userAuthorities,
       principals: [request.username],
       now: policy.now,
-      clockSkew: CLOCK_SKEW_SECONDS,
       sourceAddress: policy.sourceAddress,
       understood: ['force-command'],
     });

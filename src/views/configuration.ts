@@ -1,19 +1,29 @@
 import { configuration, configurationFact, type ConfigurationState } from '../domain/config-facts.ts';
 import { configurationStream } from '../domain/streams.ts';
-import { readFact, typesOf } from './read-fact.ts';
+import { type Unreadable, withUnread } from './entities.ts';
+import { readFact, typesOf, type UnreadableFact } from './read-fact.ts';
 import type { Projection } from './view.ts';
+
+/** With what this release cannot read of it, beside which the rest stands as it was. */
+export type FoldedConfiguration = ConfigurationState & { readonly unreadable?: readonly UnreadableFact[] };
 
 const types = typesOf(configurationFact);
 
 /** What the files of the auth servers say, and what holds. */
-export const configurationView: Projection<ConfigurationState> = {
+export const configurationView: Projection<FoldedConfiguration> = {
   name: 'configuration.1',
   initial: configuration.initial,
   apply(state, event) {
     if (event.stream !== configurationStream) return state;
-    const fact = readFact(configurationFact, types, event);
-    return fact ? configuration.evolve(state, fact) : state;
+    const reading = readFact(configurationFact, types, event);
+    if (reading.status === 'ignored') return state;
+    if (reading.status === 'unreadable')
+      return { ...state, unreadable: withUnread(state.unreadable ?? [], reading.unread) };
+    return { ...state, ...configuration.evolve(state, reading.fact) };
   },
   encode: (state) => state,
-  decode: (stored) => stored as ConfigurationState,
+  decode: (stored) => stored as FoldedConfiguration,
 };
+
+export const unreadableConfiguration = ({ unreadable = [] }: FoldedConfiguration): readonly Unreadable[] =>
+  unreadable.map((fact) => ({ kind: 'configuration', name: '', ...fact }));

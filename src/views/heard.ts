@@ -7,7 +7,7 @@ import { failureSpan, lockSpan } from '../domain/user-state.ts';
 import type { Followable } from '../log/event-log.ts';
 import type { Position, Recorded, StreamName } from '../log/event.ts';
 import { openView } from './open-view.ts';
-import { readFact } from './read-fact.ts';
+import { readFact, type Reading } from './read-fact.ts';
 import type { ReaderClock } from './reader-clock.ts';
 import { emptyTable, getIn, setIn, sweepIn, type Table } from './table.ts';
 import type { Projection, View } from './view.ts';
@@ -16,8 +16,9 @@ import type { Projection, View } from './view.ts';
 export interface Heard {
   readonly view: View<HeardState>;
   /**
-   * For how long this reader has known of each of these, all of one stream. What was on the log before it began, or came late,
-   * it takes to be as old as its beginning is by its own clock; not older than that, and new when it lies ahead.
+   * For how long this reader has known of each of these, all of one stream. What was on the log before it
+   * began, or came late, it takes to be as old as its beginning is by its own clock; not older than that, and
+   * new when it lies ahead.
    */
   ages(stream: StreamName, spans: readonly Span[]): Ages;
 }
@@ -33,10 +34,11 @@ const keyOf = (stream: StreamName, { until }: Span): string => `${stream}/${unti
 const earliest = '0000-01-01T00:00:00.000Z';
 
 /**
- * Where the log is folded again, because it had gone back, what this reader knew keeps its age, and the rest is taken to be as
- * old as its beginning is.
+ * Where the log is folded again, because it had gone back, what this reader knew keeps its age, and the rest
+ * is taken to be as old as its beginning is.
  * @param from what is on the log by then was written before.
- * @param live whether what is folded now was written now: it is not while this reader has much to catch up with.
+ * @param live whether what is folded now was written now: it is not while this reader has much to catch up
+ *   with.
  */
 export async function openHeard(
   log: Pick<Followable, 'follow'> & Required<Pick<Followable, 'head' | 'positionBefore'>>,
@@ -96,13 +98,17 @@ const userTypes: ReadonlySet<string> = new Set(['user.login_refused', 'user.lock
 
 function spanIn(event: Recorded): Span | undefined {
   const fact =
-    readFact(tokenFact, tokenTypes, event) ??
-    readFact(inviteFact, inviteTypes, event) ??
-    readFact(userFact, userTypes, event);
+    known(readFact(tokenFact, tokenTypes, event)) ??
+    known(readFact(inviteFact, inviteTypes, event)) ??
+    known(readFact(userFact, userTypes, event));
   if (fact?.type === 'token.created') return tokenSpan(fact.data);
   if (fact?.type === 'invite.created') return inviteSpan(fact.data);
   if (fact?.type === 'user.locked') return lockSpan(fact.data);
   return fact?.type === 'user.login_refused' ? failureSpan(fact.data.at) : undefined;
 }
+
+/** What cannot be read lasts for nobody: the views treat it as missing. */
+const known = <F>(reading: Reading<F>): F | undefined =>
+  reading.status === 'read' ? reading.fact : undefined;
 
 const beganAt = ({ until, lengthMs }: Span): Instant => plusMs(until, -lengthMs);

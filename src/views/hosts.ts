@@ -1,25 +1,30 @@
 import type { Instant } from '../base/time.ts';
-import { host, type HostFact, hostFact, type HostState } from '../domain/host.ts';
+import { type HostFact, hostFact } from '../domain/host.ts';
 import {
   type HostField,
   type HostInfo,
+  hostInfoOf,
+  type HostRecord,
+  hostRecordOf,
   readableHost,
   type SystemRole,
   systemRole,
 } from '../domain/host-info.ts';
 import { idInStream } from '../domain/streams.ts';
 import type { Position, Recorded } from '../log/event.ts';
-import { readFact, typesOf } from './read-fact.ts';
 import {
-  emptyTable,
-  entriesOf,
-  getIn,
-  reduceValues,
-  removeIn,
-  setIn,
-  type Table,
-  tableFrom,
-} from './table.ts';
+  allKnown,
+  type Entities,
+  entitiesFrom,
+  foldEntity,
+  mapStored,
+  type Folding,
+  noEntities,
+  storedEntities,
+  type StoredEntities,
+} from './entities.ts';
+import { readFact, typesOf, type UnreadableFact } from './read-fact.ts';
+import { entriesOf, getIn, reduceValues } from './table.ts';
 import type { Projection } from './view.ts';
 
 /** Since when a host has its name. Whose position is lower had it first; the time is for people. */
@@ -29,49 +34,101 @@ export interface Since {
 }
 
 /** As others may see it: without keys, and each text in its form (`readableHost`). */
-export interface Membership extends Pick<HostState, 'roles'> {
+export interface Membership {
+  readonly roles: Readonly<Partial<Record<SystemRole, HostInfo>>>;
   readonly since: Readonly<Partial<Record<SystemRole, Since>>>;
   /** Fields that a release before this one stored, and that do not have their form. */
   readonly leftOut: Readonly<Partial<Record<SystemRole, readonly HostField[]>>>;
 }
-export type HostsState = Table<Membership>;
+export type HostsState = Entities<Membership>;
 
 const types = typesOf(hostFact);
 
 /** Every machine that belongs to the cluster, by host id; whether it is alive now is `presence`. */
 export const hostsView: Projection<HostsState> = {
-  name: 'hosts.2',
-  initial: emptyTable,
+  name: 'hosts.3',
+  initial: noEntities,
   apply(hosts, event) {
     const hostId = idInStream(event.stream, 'host');
     if (hostId === undefined) return hosts;
-    const fact = readFact(hostFact, types, event);
-    if (!fact || fact.type === 'host.admitted') return hosts;
-    const known = getIn(hosts, hostId) ?? { roles: {}, since: {}, leftOut: {} };
-    const membership = membershipAfter(known, fact, event);
-    return Object.keys(membership.roles).length === 0
-      ? removeIn(hosts, hostId)
-      : setIn(hosts, hostId, membership);
+    const role = roleIn(event.fact.data);
+    const known = systemRole.safeParse(role).data;
+    const reading = readFact(hostFact, types, event);
+    if (reading.status === 'unreadable') {
+      // A machine of a kind that this release does not have.
+      const isForeign = role !== undefined && known === undefined;
+      if (isForeign && reading.unread.critical.length === 0) return hosts;
+      const unread = { ...reading.unread, ...(role === undefined ? {} : { about: role }) };
+      return foldEntity(hosts, hostId, { ...reading, unread }, folding(event, known));
+    }
+    if (reading.status === 'read' && (known === undefined || reading.fact.type === 'host.admitted'))
+      return hosts;
+    return foldEntity(hosts, hostId, reading, folding(event, known));
   },
-  encode: entriesOf,
-  decode: (stored) => tableFrom(stored as [string, Membership][]),
+  encode: (hosts) => mapStored(storedEntities(hosts), storedMembership),
+  decode: (stored) => entitiesFrom(mapStored(stored as StoredEntities<StoredMembership>, membershipFrom)),
+  earlier: [{ name: 'hosts.2', upcast: allKnown }],
 };
+
+/** In which role a fact speaks of its host, whether the rest of it can be read or not. */
+export function roleIn(data: object): string | undefined {
+  const { host, role } = data as { readonly host?: { readonly role?: unknown }; readonly role?: unknown };
+  const said = role ?? host?.role;
+  return typeof said === 'string' ? said : undefined;
+}
+
+/** Each fact brings the whole of what a host is in that role, or its end. */
+const folding = (event: Recorded, role: SystemRole | undefined): Folding<Membership, HostFact> => ({
+  evolve: (before, fact) => {
+    if (role === undefined || fact.type === 'host.admitted') return before;
+    const after = membershipAfter(before ?? nowhere, role, fact, event);
+    return Object.keys(after.roles).length === 0 ? undefined : after;
+  },
+  settles: (_fact, { about, critical }: UnreadableFact) => critical.length === 0 && about === role,
+});
+
+const nowhere: Membership = { roles: {}, since: {}, leftOut: {} };
+
+/** As a snapshot has it: for hosts that are reached directly, the same in every release of this name. */
+interface StoredMembership extends Omit<Membership, 'roles'> {
+  readonly roles: Readonly<Partial<Record<SystemRole, HostRecord>>>;
+}
+
+const storedMembership = (one: Membership): StoredMembership => ({
+  ...one,
+  roles: eachRole(one.roles, hostRecordOf),
+});
+const membershipFrom = (one: StoredMembership): Membership => ({
+  ...one,
+  roles: eachRole(one.roles, hostInfoOf),
+});
+
+function eachRole<From, To>(
+  roles: Readonly<Partial<Record<SystemRole, From>>>,
+  make: (one: From) => To,
+): Partial<Record<SystemRole, To>> {
+  const made: Partial<Record<SystemRole, To>> = {};
+  for (const role of systemRole.options) if (roles[role] !== undefined) made[role] = make(roles[role]);
+  return made;
+}
 
 function membershipAfter(
   known: Membership,
+  role: SystemRole,
   fact: Exclude<HostFact, { type: 'host.admitted' }>,
   { position, cause }: Recorded,
 ): Membership {
-  const { roles } = host.evolve({ ...host.initial, ...known }, fact);
-  if (fact.type === 'host.left') {
-    const { role } = fact.data;
-    return { roles, since: without(known.since, role), leftOut: without(known.leftOut, role) };
-  }
-  const { host: said, leftOut } = readableHost(fact.data.host);
-  const { role, nodename } = said;
+  if (fact.type === 'host.left')
+    return {
+      roles: without(known.roles, role),
+      since: without(known.since, role),
+      leftOut: without(known.leftOut, role),
+    };
+  const { host: said, leftOut } = readableHost(hostInfoOf({ ...fact.data.host, role }));
+  const { nodename } = said;
   const before = known.roles[role]?.nodename === nodename ? known.since[role] : undefined;
   return {
-    roles: { ...roles, [role]: said },
+    roles: { ...known.roles, [role]: said },
     since: { ...known.since, [role]: before ?? { position, at: cause.at } },
     leftOut: leftOut.length === 0 ? without(known.leftOut, role) : { ...known.leftOut, [role]: leftOut },
   };
@@ -81,15 +138,15 @@ const without = <T extends object>(record: T, role: SystemRole): T =>
   role in record ? (Object.fromEntries(Object.entries(record).filter(([key]) => key !== role)) as T) : record;
 
 /** All hosts in these roles, in no order. */
-export const allHosts = (hosts: HostsState, wanted: readonly SystemRole[]): readonly HostInfo[] =>
-  reduceValues<Membership, HostInfo[]>(hosts, [], (found, { roles }) => {
+export const allHosts = ({ known }: HostsState, wanted: readonly SystemRole[]): readonly HostInfo[] =>
+  reduceValues<Membership, HostInfo[]>(known, [], (found, { roles }) => {
     for (const role of wanted) if (roles[role]) found.push(roles[role]);
     return found;
   });
 
 /** All hosts in a role, sorted by name, then id. */
-export const hostsInRole = (hosts: HostsState, role: SystemRole): readonly HostInfo[] =>
-  reduceValues<Membership, HostInfo[]>(hosts, [], (found, { roles }) => {
+export const hostsInRole = ({ known }: HostsState, role: SystemRole): readonly HostInfo[] =>
+  reduceValues<Membership, HostInfo[]>(known, [], (found, { roles }) => {
     if (roles[role]) found.push(roles[role]);
     return found;
   }).sort((a, b) => compared(a.nodename, b.nodename) || compared(a.hostId, b.hostId));
@@ -97,16 +154,16 @@ export const hostsInRole = (hosts: HostsState, role: SystemRole): readonly HostI
 const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
 
 /** What the host says of itself in that role, or undefined when it is no member. */
-export const findHost = (hosts: HostsState, hostId: string, role: SystemRole): HostInfo | undefined =>
-  getIn(hosts, hostId)?.roles[role];
+export const findHost = ({ known }: HostsState, hostId: string, role: SystemRole): HostInfo | undefined =>
+  getIn(known, hostId)?.roles[role];
 
 /** In which roles the host is a member; none for one that is not known. */
-export const rolesOfHost = (hosts: HostsState, hostId: string): readonly SystemRole[] =>
-  systemRole.options.filter((role) => getIn(hosts, hostId)?.roles[role] !== undefined);
+export const rolesOfHost = ({ known }: HostsState, hostId: string): readonly SystemRole[] =>
+  systemRole.options.filter((role) => getIn(known, hostId)?.roles[role] !== undefined);
 
 /** Since when the host has its name in that role, or undefined when it is no member. */
-export const nameSince = (hosts: HostsState, hostId: string, role: SystemRole): Since | undefined =>
-  getIn(hosts, hostId)?.since[role];
+export const nameSince = ({ known }: HostsState, hostId: string, role: SystemRole): Since | undefined =>
+  getIn(known, hostId)?.since[role];
 
 export interface OddHost {
   readonly hostId: string;
@@ -115,7 +172,7 @@ export interface OddHost {
 }
 
 /** Hosts of which a release before this one stored what cannot be shown. */
-export const oddHosts = (hosts: HostsState): readonly OddHost[] =>
-  entriesOf(hosts).flatMap(([hostId, membership]) =>
+export const oddHosts = ({ known }: HostsState): readonly OddHost[] =>
+  entriesOf(known).flatMap(([hostId, membership]) =>
     Object.entries(membership.leftOut).map(([role, leftOut]) => ({ hostId, role, leftOut })),
   );

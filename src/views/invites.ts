@@ -1,8 +1,17 @@
-import { invite, inviteFact, type PendingInvite } from '../domain/invite.ts';
+import { invite, type InviteFact, inviteFact, type PendingInvite } from '../domain/invite.ts';
 import { idInStream } from '../domain/streams.ts';
 import type { Recorded } from '../log/event.ts';
+import {
+  allKnown,
+  type Entities,
+  entitiesFrom,
+  foldEntity,
+  noEntities,
+  storedEntities,
+  type StoredEntities,
+} from './entities.ts';
 import { readFact, typesOf } from './read-fact.ts';
-import { emptyTable, entriesOf, getIn, removeIn, setIn, type Table, tableFrom } from './table.ts';
+import { getIn } from './table.ts';
 import type { Projection } from './view.ts';
 
 export interface InviteEntry {
@@ -13,32 +22,36 @@ export interface InviteEntry {
 }
 
 /** Invites that were neither accepted nor revoked, by the hash of their token. They may have expired. */
-export type InvitesState = Table<InviteEntry>;
+export type InvitesState = Entities<InviteEntry>;
 
 const types = typesOf(inviteFact);
 
 export const invitesView: Projection<InvitesState> = {
-  name: 'invites.2',
-  initial: emptyTable,
+  name: 'invites.3',
+  initial: noEntities,
   apply(invites, event) {
     const tokenHash = idInStream(event.stream, 'invite');
     if (tokenHash === undefined) return invites;
-    const fact = readFact(inviteFact, types, event);
-    if (!fact) return invites;
-    const before = getIn(invites, tokenHash);
-    const state = invite.evolve(before?.state ?? invite.initial, fact);
-    return state.status === 'pending'
-      ? setIn(invites, tokenHash, {
-          tokenHash,
-          state,
-          seedIn: before === undefined || event.sealed ? event : before.seedIn,
-        })
-      : removeIn(invites, tokenHash);
+    return foldEntity(invites, tokenHash, readFact(inviteFact, types, event), {
+      evolve: (before: InviteEntry | undefined, fact) => {
+        const state = invite.evolve(before?.state ?? invite.initial, fact);
+        if (state.status !== 'pending') return undefined;
+        return { tokenHash, state, seedIn: before === undefined || event.sealed ? event : before.seedIn };
+      },
+      settles: ends,
+    });
   },
-  encode: entriesOf,
-  decode: (stored) => tableFrom(stored as [string, InviteEntry][]),
+  encode: storedEntities,
+  decode: (stored) => entitiesFrom(stored as StoredEntities<InviteEntry>),
+  earlier: [{ name: 'invites.2', upcast: allKnown }],
 };
 
-/** Undefined when the token was never issued, or was used or revoked. Expiry is the reader's to check: `usableInvite`. */
-export const findInvite = (invites: InvitesState, tokenHash: string): InviteEntry | undefined =>
-  getIn(invites, tokenHash);
+/** An invite works once: what ends it ends whatever could not be read of it. */
+const ends = ({ type }: InviteFact): boolean => type === 'invite.accepted' || type === 'invite.revoked';
+
+/**
+ * Undefined when the token was never issued, or was used or revoked. Expiry is the reader's to check:
+ * `usableInvite`.
+ */
+export const findInvite = ({ known }: InvitesState, tokenHash: string): InviteEntry | undefined =>
+  getIn(known, tokenHash);

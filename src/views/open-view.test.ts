@@ -4,7 +4,6 @@ import { CodedError } from '../base/errors.ts';
 import type { Recorded } from '../log/event.ts';
 import { memoryLog } from '../log/memory-log.ts';
 import { openView } from './open-view.ts';
-import { openViews } from './open-views.ts';
 import { recordedAt, scriptedLog } from './testing.ts';
 import type { Projection } from './view.ts';
 
@@ -243,39 +242,5 @@ describe('closing a view', () => {
     await Promise.resolve();
     await Promise.resolve();
     expect([log.readers.size, log.begun]).toEqual([0, [0]]);
-  });
-});
-
-describe('opening several views', () => {
-  it('waits for all of them and closes all of them', async () => {
-    const log = scriptedLog();
-    const views = await openViews(log, { one: words, two: words });
-    const reached = views.reached(1);
-    log.tell(said(1, 'a'));
-    await reached;
-    expect([views.of.one.state(), views.of.two.state(), views.failure()]).toEqual([['a'], ['a'], undefined]);
-    views.close();
-    expect(log.readers.size).toBe(0);
-  });
-
-  it('opens none when one cannot be', async () => {
-    const log = scriptedLog();
-    const failing = {
-      ...words,
-      name: 'other.1',
-      decode: (): never => {
-        throw new Error('not mine');
-      },
-    };
-    log.snapshots = { position: 1, state: [] };
-    await expect(openViews(log, { one: words, two: failing })).rejects.toThrow('not mine');
-    expect(log.readers.size).toBe(0);
-  });
-
-  it('tells when one fails', async () => {
-    const log = scriptedLog();
-    const views = await openViews(log, { one: words, two: words });
-    log.tell(recordedAt(1, 'talk-1', { type: 'poison', data: {} }));
-    expect(views.failure()).toMatchObject({ code: 'damaged' });
   });
 });

@@ -8,11 +8,11 @@ import type { Projection, View } from './view.ts';
 import { Waiters } from './waiters.ts';
 
 /**
- * Opens a read model: from its snapshot if there is one, then everything after. Resolves as soon as it follows; to have
- * all that was written so far, await `reached` with the log's head.
- * When the log fails it begins again, with growing pauses, and says so while that lasts: after its position; from the
- * newest snapshot when the log was trimmed past it; from the oldest snapshot there is when the log has gone back. Only an
- * event that cannot be folded, or a log that is closed, ends it.
+ * Opens a read model: from its snapshot if there is one, then everything after. Resolves as soon as it
+ * follows; to have all that was written so far, await `reached` with the log's head. When the log fails it
+ * begins again, with growing pauses, and says so while that lasts: after its position; from the newest
+ * snapshot when the log was trimmed past it; from the oldest snapshot there is when the log has gone back.
+ * Only an event that cannot be folded, or a log that is closed, ends it.
  * @throws what `log.snapshot` throws.
  */
 export async function openView<State>(projection: Projection<State>, log: Followable): Promise<View<State>> {
@@ -136,7 +136,10 @@ class FollowingView<State> implements View<State> {
     this.#waiters.reached(fold.position);
   }
 
-  /** Begins again after what the log failed with. A trim may be over at once: only the second in a row is told. */
+  /**
+   * Begins again after what the log failed with. A trim may be over at once: only the second in a row is
+   * told.
+   */
   async #again(e: unknown): Promise<void> {
     const attempt = ++this.#attempt;
     const over = (): boolean => this.#over() || attempt !== this.#attempt;
@@ -191,7 +194,10 @@ class FollowingView<State> implements View<State> {
     return this.#beginAnew(beginning);
   }
 
-  /** What it holds lies ahead of the log: it folds the log that there is, and shows nothing of it before it has all. */
+  /**
+   * What it holds lies ahead of the log: it folds the log that there is, and shows nothing of it before it
+   * has all.
+   */
   async #beginAnew(beginning: Position): Promise<boolean> {
     const { initial, saidAgainWithinMs } = this.#projection;
     const stored = await storedState(this.#projection, this.#log, -1);

@@ -1,48 +1,106 @@
-import type { Followable } from '../log/event-log.ts';
-import type { Position } from '../log/event.ts';
+import type { Followable, ViewState } from '../log/event-log.ts';
+import type { Partition, Position } from '../log/event.ts';
 import { openView } from './open-view.ts';
 import type { Projection, View } from './view.ts';
 
-/** The projection of each view by the name it gets. */
-export type Projections<States extends object> = { readonly [K in keyof States]: Projection<States[K]> };
+/** By the name that each view gets: its projection. */
+export type Projections = Readonly<Record<string, Projection<unknown>>>;
 
-/** Several views of one partition, opened and closed together. */
-export interface Views<States extends object> {
-  readonly of: { readonly [K in keyof States]: View<States[K]> };
-  /** Resolves once all of them include `position`; rejects when one never will. */
+/**
+ * What a service folds, by partition. A view is added by one entry here. Names are unique over all
+ * partitions.
+ */
+export type Folded = Readonly<Partial<Record<Partition, Projections>>>;
+
+type NameIn<F extends Folded> = { [P in keyof F]: keyof F[P] }[keyof F];
+type StateOf<F extends Folded, Name> = {
+  [P in keyof F]: Name extends keyof F[P]
+    ? F[P][Name] extends Projection<infer State>
+      ? State
+      : never
+    : never;
+}[keyof F];
+
+/**
+ * The views by their names, opened and closed together. Each moves by itself: two may differ by what was
+ * appended a moment ago.
+ */
+export type Views<F extends Folded> = { readonly [Name in NameIn<F>]: View<StateOf<F, Name>> } & ViewGroup;
+
+export interface ViewGroup {
+  readonly all: readonly View<unknown>[];
+  /** Resolves once all views of `state` include `position`; rejects when one never will. */
   reached(position: Position): Promise<void>;
-  /** Why one of them stands still for good; undefined while all follow. */
+  /** Why one of them stands still; undefined while all follow. */
   failure(): Error | undefined;
+  /** For a snapshot. */
+  stored(partition: Partition): readonly ViewState[];
   close(): void;
 }
 
 /**
  * Opens all of them, or none: when one cannot be opened, those that were are closed again.
- * Each view moves by itself, so two of them may differ by what was appended a moment ago.
+ * @throws what `openView` throws for the first that cannot be opened.
  */
-export async function openViews<States extends object>(
-  log: Followable,
-  projections: Projections<States>,
-): Promise<Views<States>> {
-  const entries = Object.entries<Projection<unknown>>(projections);
-  const opened = await Promise.allSettled(
-    entries.map(async ([name, projection]) => [name, await openView(projection, log)] as const),
+export async function openViews<F extends Folded>(
+  log: Readonly<Record<keyof F, Followable>>,
+  folded: F,
+): Promise<Views<F>> {
+  const opening = entriesOf(folded).map(async ({ partition, name, projection }): Promise<Opened> => {
+    const view = await openView(projection, log[partition]);
+    return { partition, name, projection, view };
+  });
+  const settled = await Promise.allSettled(opening);
+  const opened = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const group = groupOf(opened);
+  const failed = settled.find((one) => one.status === 'rejected');
+  if (failed !== undefined) {
+    group.close();
+    throw failed.reason;
+  }
+  return { ...Object.fromEntries(opened.map(({ name, view }) => [name, view])), ...group } as Views<F>;
+}
+
+interface Entry<Of> {
+  readonly partition: Of;
+  readonly name: string;
+  readonly projection: Projection<unknown>;
+}
+interface Opened extends Entry<PropertyKey> {
+  readonly view: View<unknown>;
+}
+
+const entriesOf = <F extends Folded>(folded: F): readonly Entry<keyof F>[] =>
+  Object.entries<Projections>(folded).flatMap(([partition, projections]) =>
+    Object.entries(projections).map(([name, projection]) => ({
+      partition: partition as keyof F,
+      name,
+      projection,
+    })),
   );
-  const views = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  const close = (): void => {
-    for (const [, view] of views) view.close();
-  };
-  for (const one of opened)
-    if (one.status === 'rejected') {
-      close();
-      throw one.reason;
-    }
+
+function groupOf(opened: readonly Opened[]): ViewGroup {
+  const all = opened.map(({ view }) => view);
+  const ofPartition = (wanted: Partition): readonly Opened[] =>
+    opened.filter(({ partition }) => partition === wanted);
   return {
-    of: Object.fromEntries(views) as unknown as Views<States>['of'],
+    all,
     reached: async (position) => {
-      await Promise.all(views.map(([, view]) => view.reached(position)));
+      await Promise.all(ofPartition('state').map(({ view }) => view.reached(position)));
     },
-    failure: () => views.map(([, view]) => view.failure()).find((failure) => failure !== undefined),
-    close,
+    failure: () => firstFailure(all),
+    stored: (partition) =>
+      ofPartition(partition).map(({ projection, view }) => ({
+        name: projection.name,
+        position: view.position(),
+        state: projection.encode(view.state()),
+      })),
+    close: () => {
+      for (const view of all) view.close();
+    },
   };
 }
+
+/** Why one of them stands still; undefined while all follow. */
+export const firstFailure = (views: readonly View<unknown>[]): Error | undefined =>
+  views.map((view) => view.failure()).find((failure) => failure !== undefined);

@@ -2,7 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hour, minute, plusMs, second } from '../base/time.ts';
 import type { PresenceFact } from '../domain/presence.ts';
-import { aliveUntil, newestHeardMs, presenceOf, type PresenceState, presenceViewBy } from './presence.ts';
+import type { Adopted } from '../domain/rotation-mark.ts';
+import {
+  aliveUntil,
+  newestHeardMs,
+  presenceOf,
+  type PresenceState,
+  presenceViewBy,
+  seenOf,
+} from './presence.ts';
 import { recordedAt } from './testing.ts';
 import type { Projection } from './view.ts';
 
@@ -31,11 +39,18 @@ class Reader {
   }
 
   /** An auth server whose clock is ahead by `skewMs` tells of these hosts now. */
-  hear(hosts: number[], { skewMs = 0, ttlSeconds = 600 } = {}): void {
+  hear(
+    hosts: number[],
+    {
+      skewMs = 0,
+      ttlSeconds = 600,
+      ...said
+    }: { skewMs?: number; ttlSeconds?: number; adopted?: Adopted } = {},
+  ): void {
     const seenAt = plusMs(at, this.ms + skewMs);
     const fact: PresenceFact = {
       type: 'hosts.renewed',
-      data: { hosts: hosts.map((n) => ({ ...hostOf(n), seenAt, ttlSeconds })) },
+      data: { hosts: hosts.map((n) => ({ ...hostOf(n), seenAt, ttlSeconds, ...said })) },
     };
     this.state = this.projection.apply(this.state, recordedAt(++this.#position, 'presence-x', fact, seenAt));
   }
@@ -85,6 +100,24 @@ describe('presence', () => {
     reader.ms = 24 * hour + 10 * minute + 1;
     for (let n = 0; n < 64; n++) reader.hear([2]);
     expect([reader.state.size, reader.status(1)]).toEqual([1, 'never_seen']);
+  });
+
+  it('has what each host last reported of the rotations, also through a snapshot', () => {
+    const reader = new Reader();
+    reader.hear([1], { adopted: ['aaaa1111:init', ''] });
+    reader.hear([1], { adopted: ['aaaa1111:update_clients', ''] });
+    reader.hear([2]);
+    const adopted = [1, 2].map((n) => seenOf(reader.state, hostOf(n))?.adopted);
+    expect(adopted).toEqual([['aaaa1111:update_clients', ''], undefined]);
+    const after = new Reader(0, reader.stored());
+    expect([1, 2].map((n) => seenOf(after.state, hostOf(n))?.adopted)).toEqual(adopted);
+  });
+  it('hears a host whose report of the rotations has a form that it does not know', () => {
+    const reader = new Reader();
+    for (const adopted of [['a'], 'a', ['x'.repeat(33), ''], null])
+      reader.hear([1], { adopted: adopted as unknown as Adopted });
+    expect(reader.status(1)).toBe('alive');
+    expect(seenOf(reader.state, hostOf(1))).not.toHaveProperty('adopted');
   });
 
   describe('that comes from a snapshot', () => {

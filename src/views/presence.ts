@@ -1,6 +1,8 @@
 import { hour, type Instant, minute, msBetween, plusMs, second } from '../base/time.ts';
-import type { SystemRole } from '../domain/host-info.ts';
+import type { HostInfo, SystemRole } from '../domain/host-info.ts';
+import { type Labels, labelsNow } from '../domain/measured-labels.ts';
 import { presenceFact } from '../domain/presence.ts';
+import type { Adopted } from '../domain/rotation-mark.ts';
 import { readFact } from './read-fact.ts';
 import type { ReaderClock } from './reader-clock.ts';
 import {
@@ -16,11 +18,21 @@ import {
 import type { Projection } from './view.ts';
 
 export interface Seen {
-  /** By the clock of the auth server that heard it. For people, and for a reader that begins with a snapshot. */
+  /**
+   * By the clock of the auth server that heard it. For people, and for a reader that begins with a snapshot.
+   */
   readonly lastSeenAt: Instant;
   readonly ttlMs: number;
   /** When this reader learned of it, by its own `ReaderClock.monotonic`. */
   readonly heardMs: number;
+  /** Of measured labels; undefined where it has none, or an auth server of the release before heard it. */
+  readonly labels?: Labels;
+  /** Undefined before the first rotation, and of a host whose release reports none. */
+  readonly adopted?: Adopted;
+  /** It has said that it stops. */
+  readonly leaving?: true;
+  /** Why it cannot renew its certificates, in its own words. */
+  readonly trouble?: string;
 }
 
 /** By `<hostId>/<role>`. */
@@ -31,29 +43,41 @@ const keyOf = (hostId: string, role: SystemRole): string => `${hostId}/${role}`;
 /** What is known of the projection before there is a reader. */
 export const presenceSnapshots = {
   name: 'presence.1',
-  // A host that is alive says so every minute, and five are kept at least. One that is gone is then one never seen.
+  // A host that is alive says so every minute, and five are kept at least. One that is gone is then one never
+  // seen.
   saidAgainWithinMs: minute,
 };
 
-/** A host that has been gone for so long is forgotten: machines come and go, and the table is what is kept of all. */
+/**
+ * A host that has been gone for so long is forgotten: machines come and go, and the table is what is kept of
+ * all.
+ */
 const rememberedMs = 24 * hour;
-/** Nobody is forgotten before this reader has followed for so long: whoever lives has been heard of by then. */
+/**
+ * Nobody is forgotten before this reader has followed for so long: whoever lives has been heard of by then.
+ */
 const settledMs = hour;
 
+type Reported = Pick<Seen, 'labels' | 'adopted' | 'leaving' | 'trouble'>;
+
 /** As a snapshot has it, and the releases before. */
-type StoredSeen = readonly [key: string, seen: { readonly lastSeenAt: Instant; readonly until: Instant }];
+type StoredSeen = readonly [
+  key: string,
+  seen: { readonly lastSeenAt: Instant; readonly until: Instant } & Reported,
+];
 
 /**
  * When each host was last heard of. Folds the partition `presence`.
  *
- * Auth servers say when they heard a host, each by its own clock, and any of these may be wrong. So the order of the log
- * tells which renewal is the last, and how old it is each reader measures itself, from when it learned of it, by a clock
- * that is never set.
+ * Auth servers say when they heard a host, each by its own clock, and any of these may be wrong. So the order
+ * of the log tells which renewal is the last, and how old it is each reader measures itself, from when it
+ * learned of it, by a clock that is never set.
  *
- * What a reader did not hear itself it has from a snapshot, with moments of other clocks. These it takes to be as old as they
- * are before the earlier of two moments: now by its own clock, and the newest in the snapshot. One wrong clock among them, or its
- * own, then makes nobody look older than he is; while all auth servers were away nobody was heard, and nobody ages. At
- * worst a dead host counts as alive for its ordinary time from then on.
+ * What a reader did not hear itself it has from a snapshot, with moments of other clocks. These it takes to
+ * be as old as they are before the earlier of two moments: now by its own clock, and the newest in the
+ * snapshot. One wrong clock among them, or its own, then makes nobody look older than he is; while all auth
+ * servers were away nobody was heard, and nobody ages. At worst a dead host counts as alive for its ordinary
+ * time from then on.
  */
 export function presenceViewBy({ monotonic, now }: ReaderClock): Projection<PresenceState> {
   let followsSince = monotonic();
@@ -61,20 +85,25 @@ export function presenceViewBy({ monotonic, now }: ReaderClock): Projection<Pres
     ...presenceSnapshots,
     initial: emptyTable,
     apply(state, event) {
-      const fact = readFact(presenceFact, types, event);
-      if (!fact) return state;
+      const reading = readFact(presenceFact, types, event);
+      // A host whose renewal cannot be read is not heard of: it counts as gone after its time.
+      if (reading.status !== 'read') return state;
+      const { fact } = reading;
       const heardMs = monotonic();
       let seen: PresenceState = state;
-      for (const { hostId, role, seenAt, ttlSeconds } of fact.data.hosts)
-        seen = setIn(seen, keyOf(hostId, role), { lastSeenAt: seenAt, ttlMs: ttlSeconds * second, heardMs });
+      for (const { hostId, role, seenAt, ttlSeconds, ...said } of fact.data.hosts)
+        seen = setIn(seen, keyOf(hostId, role), {
+          ...{ lastSeenAt: seenAt, ttlMs: ttlSeconds * second, heardMs },
+          ...reported(said),
+        });
       if (heardMs - followsSince < settledMs) return seen;
       // A few entries with each fact.
       return sweepIn(seen, event.position, (one) => heardMs - one.heardMs <= one.ttlMs + rememberedMs);
     },
     encode: (state) =>
-      entriesOf(state).map(([key, { lastSeenAt, ttlMs }]): StoredSeen => [
+      entriesOf(state).map(([key, { lastSeenAt, ttlMs, ...said }]): StoredSeen => [
         key,
-        { lastSeenAt, until: plusMs(lastSeenAt, ttlMs) },
+        { lastSeenAt, until: plusMs(lastSeenAt, ttlMs), ...reported(said) },
       ]),
     decode: (stored) => {
       followsSince = monotonic();
@@ -90,15 +119,30 @@ function presenceFrom(stored: readonly StoredSeen[], monotonicMs: number, now: I
   );
   const reference = newest < now ? newest : now;
   return tableFrom(
-    stored.map(([key, { lastSeenAt, until }]) => {
+    stored.map(([key, { lastSeenAt, until, ...said }]) => {
       const ageMs = Math.max(0, msBetween(lastSeenAt, reference));
-      return [
-        key,
-        { lastSeenAt, ttlMs: msBetween(lastSeenAt, until), heardMs: monotonicMs - ageMs },
-      ] as const;
+      const seen = { lastSeenAt, ttlMs: msBetween(lastSeenAt, until), heardMs: monotonicMs - ageMs };
+      return [key, { ...seen, ...reported(said) }] as const;
     }),
   );
 }
+
+const reported = ({
+  labels,
+  adopted,
+  leaving,
+  trouble,
+}: {
+  readonly labels?: Labels | undefined;
+  readonly adopted?: Adopted | undefined;
+  readonly leaving?: true | undefined;
+  readonly trouble?: string | undefined;
+}): Reported => ({
+  ...(labels !== undefined && { labels }),
+  ...(adopted !== undefined && { adopted }),
+  ...(leaving !== undefined && { leaving }),
+  ...(trouble !== undefined && { trouble }),
+});
 
 export type Presence =
   { readonly status: 'alive' | 'gone'; readonly lastSeenAt: Instant } | { readonly status: 'never_seen' };
@@ -116,8 +160,8 @@ export function presenceOf(state: PresenceState, host: HostRole, atMs: number): 
 }
 
 /**
- * Until when the host counts as alive if it is not heard of again, by the reader's own clock; undefined when it does not
- * now.
+ * Until when the host counts as alive if it is not heard of again, by the reader's own clock; undefined when
+ * it does not now.
  */
 export function aliveUntil(
   state: PresenceState,
@@ -131,6 +175,15 @@ export function aliveUntil(
 
 export const seenOf = (state: PresenceState, { hostId, role }: HostRole): Seen | undefined =>
   getIn(state, keyOf(hostId, role));
+
+/**
+ * The host with its labels as they are now. Whatever decides or shows labels of other hosts asks this:
+ * membership alone has the measured ones as they once were.
+ */
+export function hostNow(state: PresenceState, host: HostInfo): HostInfo {
+  const told = host.measured === undefined ? undefined : seenOf(state, host)?.labels;
+  return told === undefined ? host : { ...host, labels: labelsNow(host, told) };
+}
 
 /** When this reader last learned of any host; 0 when it never did. */
 export const newestHeardMs = (state: PresenceState): number =>

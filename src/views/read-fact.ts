@@ -1,33 +1,58 @@
 import type { z } from 'zod';
-import { CodedError } from '../base/errors.ts';
-import type { Recorded } from '../log/event.ts';
+import { unknownCritical } from '../domain/critical.ts';
+import { upcast } from '../domain/upcast.ts';
+import type { Position, Recorded } from '../log/event.ts';
 
 /** The schemas of facts, by type. */
 type FactSchema = z.ZodType<{ type: string; data: object }>;
 
+/** A fact that this release cannot read, of something that it decides by. */
+export interface UnreadableFact {
+  readonly type: string;
+  readonly position: Position;
+  /** The part of the thing that it is about, where it has such parts and this can be seen. */
+  readonly about?: string;
+  /** What it has that a reader must know; empty where it is its shape that this release does not know. */
+  readonly critical: readonly string[];
+  readonly why: string;
+}
+
+export type Reading<F> =
+  | { readonly status: 'read'; readonly fact: F }
+  /** Of a type that this release does not know and need not: a newer one may write those. */
+  | { readonly status: 'ignored' }
+  /** Whatever it is about is treated as missing, until a later fact settles it. */
+  | { readonly status: 'unreadable'; readonly unread: UnreadableFact };
+
 /**
- * The fact, if it is one of the types that `schema` describes; undefined for a type it does not know: a newer version
- * may write those.
- * @throws CodedError `damaged` for a known type in an unknown shape. A view that skipped, say, a deleted user
- * would let people in: it must stop instead.
+ * Reads a fact of any release, in the form of this one. Never throws: one fact must not stop the view of all
+ * others.
  */
 export function readFact<S extends FactSchema>(
   schema: S,
   types: ReadonlySet<string>,
-  { fact, stream, position }: Recorded,
-): z.output<S> | undefined {
-  if (!types.has(fact.type)) return undefined;
-  const parsed = schema.safeParse(fact);
-  if (!parsed.success)
-    throw new CodedError(
-      'damaged',
-      `${fact.type} in ${stream} at position ${position} has an unknown shape`,
-      {
-        cause: parsed.error,
-      },
-    );
-  return parsed.data;
+  { fact, position }: Recorded,
+): Reading<z.output<S>> {
+  const { type } = fact;
+  const unreadable = (critical: readonly string[], why: string): Reading<z.output<S>> => ({
+    status: 'unreadable',
+    unread: { type, position, critical, why: why.slice(0, maxWhy) },
+  });
+  const critical = unknownCritical(fact.data);
+  if (critical.length > 0)
+    return unreadable(critical, `it has what a reader must know: ${critical.join(', ')}`);
+  if (!types.has(type)) return { status: 'ignored' };
+  const parsed = schema.safeParse(upcast(fact));
+  return parsed.success
+    ? { status: 'read', fact: parsed.data }
+    : unreadable([], whyOf(parsed.error.issues[0]));
 }
+
+const maxWhy = 200;
+
+/** Names the place and what was expected there, never what stands there. */
+const whyOf = (issue: z.core.$ZodIssue | undefined): string =>
+  issue === undefined ? '' : `${issue.path.join('.')}: ${issue.message}`;
 
 /** The types that a union of facts has. */
 export const typesOf = (schema: {

@@ -1,45 +1,78 @@
-import { role, roleFact } from '../domain/role.ts';
+import { role, type RoleFact, roleFact } from '../domain/role.ts';
 import type { RoleSpec } from '../domain/role-spec.ts';
 import { idInStream } from '../domain/streams.ts';
+import {
+  allKnown,
+  type Entities,
+  entitiesFrom,
+  foldEntity,
+  type Folding,
+  noEntities,
+  storedEntities,
+  type StoredEntities,
+} from './entities.ts';
 import { readFact, typesOf } from './read-fact.ts';
-import { emptyTable, entriesOf, getIn, removeIn, setIn, type Table, tableFrom } from './table.ts';
+import { getIn } from './table.ts';
 import type { Projection } from './view.ts';
 
-export type RolesState = Table<RoleSpec>;
+export type RolesState = Entities<RoleSpec>;
 
 const types = typesOf(roleFact);
 
+const folding: Folding<RoleSpec, RoleFact> = {
+  evolve: (_before, fact) => {
+    const state = role.evolve(role.initial, fact);
+    return state.status === 'absent' ? undefined : state.role;
+  },
+  // An update brings the whole specification, but ends nothing that facts of other types began.
+  settles: ({ type }, unread) => type !== 'role.updated' || types.has(unread.type),
+};
+
 /** Every role that exists now, by name. */
 export const rolesView: Projection<RolesState> = {
-  name: 'roles.1',
-  initial: emptyTable,
+  name: 'roles.2',
+  initial: noEntities,
   apply(roles, event) {
     const name = idInStream(event.stream, 'role');
     if (name === undefined) return roles;
-    const fact = readFact(roleFact, types, event);
-    if (!fact) return roles;
-    const state = role.evolve(role.initial, fact);
-    return state.status === 'absent' ? removeIn(roles, name) : setIn(roles, name, state.role);
+    return foldEntity(roles, name, readFact(roleFact, types, event), folding);
   },
-  encode: entriesOf,
-  decode: (stored) => tableFrom(stored as [string, RoleSpec][]),
+  encode: storedEntities,
+  decode: (stored) => entitiesFrom(stored as StoredEntities<RoleSpec>),
+  earlier: [{ name: 'roles.1', upcast: allKnown }],
 };
 
 export type FoundRoles =
   | { readonly status: 'found'; readonly roles: readonly RoleSpec[] }
-  | { readonly status: 'missing'; readonly names: readonly string[] };
+  /**
+   * `names` are all that cannot be had; `unreadable` those of them that are there, but not for this release.
+   */
+  | { readonly status: 'missing'; readonly names: readonly string[]; readonly unreadable: readonly string[] };
 
 /**
- * Looks up the roles a person has. When one is missing nothing may be decided with the others: the missing one might
- * have denied.
+ * Looks up the roles a person has. When one is missing, or cannot be read, nothing may be decided with the
+ * others: that one might have denied.
  */
-export function lookUpRoles(state: RolesState, names: readonly string[]): FoundRoles {
+export function lookUpRoles({ known, unreadable }: RolesState, names: readonly string[]): FoundRoles {
   const found: RoleSpec[] = [];
   const missing: string[] = [];
   for (const name of names) {
-    const spec = getIn(state, name);
+    const spec = getIn(known, name);
     if (spec) found.push(spec);
     else missing.push(name);
   }
-  return missing.length > 0 ? { status: 'missing', names: missing } : { status: 'found', roles: found };
+  if (missing.length === 0) return { status: 'found', roles: found };
+  return {
+    status: 'missing',
+    names: missing,
+    unreadable: missing.filter((name) => getIn(unreadable, name) !== undefined),
+  };
 }
+
+/** Why nothing is decided with roles that are missing; undefined where all of them are just not there. */
+export const unreadableRoles = ({
+  unreadable,
+}: Extract<FoundRoles, { status: 'missing' }>): string | undefined =>
+  unreadable.length === 0
+    ? undefined
+    : `this release cannot read the role ${unreadable.join(', ')}, which a newer one wrote`;

@@ -123,10 +123,12 @@ const kinds: Readonly<Record<string, Kind>> = {
 /** What a snapshot has of `count` of them: one that was folded, under many names. */
 function storedText({ projection, made }: Kind, count: number): string {
   const folded = projection.apply(projection.initial, recordedAt(1, ...made(1)));
-  const [entry] = projection.encode(folded) as [object];
+  const encoded = projection.encode(folded) as [object] | { known: [object] };
+  const [entry] = 'known' in encoded ? encoded.known : encoded;
   const text = JSON.stringify(entry);
   const names = Array.from({ length: count }, (_, i) => nameOf(i + 1)).sort();
-  return `[${names.map((name) => text.replaceAll(nameOf(1), name)).join(',')}]`;
+  const entries = `[${names.map((name) => text.replaceAll(nameOf(1), name)).join(',')}]`;
+  return 'known' in encoded ? `{"known":${entries},"unreadable":[]}` : entries;
 }
 
 /** As it would be stored; `looks` counts each look at one of its entries, or at the value of one. */
@@ -139,7 +141,10 @@ function counted(stored: unknown, looks: { count: number }): unknown {
         return inner && typeof value === 'object' && value !== null ? counting(value, false) : value;
       },
     });
-  return (stored as object[]).map((entry) => counting(entry, true));
+  const all = (entries: object[]): object[] => entries.map((entry) => counting(entry, true));
+  return Array.isArray(stored)
+    ? all(stored as object[])
+    : { known: all((stored as { known: object[] }).known), unreadable: [] };
 }
 
 /** How many places of arrays and objects `state` has that `before` does not share. */
@@ -185,7 +190,7 @@ describe.each(Object.entries(kinds))('one more of %s', (_name, one) => {
 
   it('comes back from what was stored as it was stored', () => {
     const stored: unknown = JSON.parse(storedText(one, 500));
-    expect(stored).toHaveLength(500);
+    expect('known' in (stored as object) ? (stored as { known: object[] }).known : stored).toHaveLength(500);
     expect(projection.encode(projection.decode(stored))).toEqual(stored);
   });
 });
@@ -198,19 +203,49 @@ function cpuMs<T>(act: () => T): readonly [ms: number, result: T] {
   return [(user + system) / 1000, result];
 }
 
-it('100,000 of each kind are opened in 2 s, and one more takes 0.1 ms', { timeout: 120_000 }, () => {
-  let opening = 0;
-  for (const [name, one] of Object.entries(kinds)) {
-    const text = storedText(one, 100_000);
-    const [openingMs, opened] = cpuMs(() => one.projection.decode(JSON.parse(text)));
-    opening += openingMs;
+/*
+ * Two seconds for opening and 0.1 ms for one more, on a machine that parses the text of all kinds in one: as
+ * multiples of that parsing, in the same run, so that a slow or busy machine changes both sides. The least of
+ * three, since what disturbs only adds.
+ */
+it(
+  '100,000 of each kind are opened in twice the time of parsing them, one more costs less than parsing 50',
+  {
+    timeout: 120_000,
+  },
+  () => {
+    const held = 100_000;
     const more = 1_000;
-    const [foldingMs] = cpuMs(() => {
-      let state = opened;
-      for (let n = 100_001; n <= 100_000 + more; n++)
-        state = one.projection.apply(state, recordedAt(n, ...one.made(n)));
-    });
-    expect([name, foldingMs / more < 0.1, foldingMs]).toEqual([name, true, foldingMs]);
-  }
-  expect(opening).toBeLessThan(2_000);
-});
+    const names = Object.keys(kinds);
+    const least = Object.fromEntries(
+      names.map((name) => [name, { parsing: Infinity, opening: Infinity, more: Infinity }]),
+    );
+    for (const [name, one] of Object.entries(kinds)) {
+      const text = storedText(one, held);
+      const ofKind = least[name] ?? { parsing: 0, opening: 0, more: 0 };
+      for (let round = 0; round < 3; round++) {
+        const [parsing, stored] = cpuMs(() => JSON.parse(text) as unknown);
+        const [decoding, opened] = cpuMs(() => one.projection.decode(stored));
+        const [folding] = cpuMs(() => {
+          let state = opened;
+          for (let n = held + 1; n <= held + more; n++)
+            state = one.projection.apply(state, recordedAt(n, ...one.made(n)));
+        });
+        ofKind.parsing = Math.min(ofKind.parsing, parsing);
+        ofKind.opening = Math.min(ofKind.opening, parsing + decoding);
+        ofKind.more = Math.min(ofKind.more, folding / more);
+      }
+    }
+    const sum = (what: 'parsing' | 'opening'): number =>
+      Object.values(least).reduce((all, ofKind) => all + ofKind[what], 0);
+    const perEntry = sum('parsing') / (names.length * held);
+    for (const [name, ofKind] of Object.entries(least))
+      expect([name, ofKind.more < 50 * perEntry, ofKind.more, perEntry]).toEqual([
+        name,
+        true,
+        ofKind.more,
+        perEntry,
+      ]);
+    expect(sum('opening')).toBeLessThan(2 * sum('parsing'));
+  },
+);

@@ -11,11 +11,14 @@ import type { Projection } from './view.ts';
 export interface SupersededState {
   /** What counts, by stream: only of streams whose secrets can be superseded. */
   readonly live: Table<readonly LiveSecrets[]>;
-  /** Data keys that do not count any more and are not known to be gone from the vault, with what superseded them. */
+  /**
+   * Data keys that do not count any more and are not known to be gone from the vault, with what superseded
+   * them.
+   */
   readonly doomed: readonly Doomed[];
   /**
-   * The store went back, and was given back what it had lost; its vault may hold again what had been destroyed, though the
-   * log says that it is gone.
+   * The store went back, and was given back what it had lost; its vault may hold again what had been
+   * destroyed, though the log says that it is gone.
    */
   readonly anew?: DestroyedAnew | undefined;
 }
@@ -23,7 +26,9 @@ export interface SupersededState {
 export interface DestroyedAnew {
   /** Of the newest fact that says so. */
   readonly position: Position;
-  /** The first event that the store had lost; what was destroyed before it stayed so. 1 when it is not known. */
+  /**
+   * The first event that the store had lost; what was destroyed before it stayed so. 1 when it is not known.
+   */
   readonly firstLost: Position;
 }
 
@@ -34,7 +39,8 @@ export interface Doomed {
 
 /** Which sealed secrets have been superseded and are still to be destroyed. */
 export const supersededView: Projection<SupersededState> = {
-  name: 'superseded.1',
+  // Before rotation, keys of authorities that are withdrawn were not among them: snapshots of then lack them.
+  name: 'superseded.2',
   initial: { live: emptyTable, doomed: [] },
   apply(state, event) {
     if (event.stream === secretsStream) return withoutDestroyed(state, event);
@@ -75,7 +81,10 @@ function destroyedAnew(state: SupersededState, { fact, position }: Recorded): Su
   return { ...state, anew: { position, firstLost: Math.min(first, state.anew?.firstLost ?? first) } };
 }
 
-/** Of a whole log: the keys that were superseded and may have been in the vault when it ended before `firstLost`. */
+/**
+ * Of a whole log: the keys that were superseded and may have been in the vault when it ended before
+ * `firstLost`.
+ */
 export async function supersededSince(
   history: AsyncIterable<Recorded>,
   firstLost: Position,

@@ -16,7 +16,7 @@ interface Leaf<V> {
 interface Branch<V> {
   readonly parts: readonly Part<V>[];
 }
-type Entry<V> = readonly [key: string, value: V];
+export type Entry<V> = readonly [key: string, value: V];
 
 const bitsOfLevel = 4;
 const width = 1 << bitsOfLevel;

@@ -2,39 +2,43 @@ import { hour, type Instant, minute, msBetween } from '../base/time.ts';
 import {
   type ActiveToken,
   joinToken,
+  type TokenFact,
   tokenFact,
   tokenLimits,
   type TokenState,
 } from '../domain/join-token.ts';
 import { idInStream } from '../domain/streams.ts';
 import type { Position, Recorded } from '../log/event.ts';
-import { readFact, typesOf } from './read-fact.ts';
 import {
-  emptyTable,
-  entriesOf,
-  findKey,
-  getIn,
-  removeIn,
-  setIn,
-  sweepIn,
-  type Table,
-  tableFrom,
-} from './table.ts';
+  allKnown,
+  entitiesFrom,
+  foldEntity,
+  storedEntities,
+  type StoredEntities,
+  type Withheld,
+} from './entities.ts';
+import { readFact, typesOf } from './read-fact.ts';
+import { emptyTable, entriesOf, findKey, getIn, sweepIn, type Table } from './table.ts';
 import type { Projection } from './view.ts';
 
 /** `bornMs`: how much time had passed when it was created, see `Passed`. Unknown to the release before. */
 type KnownToken = TokenState & { readonly bornMs?: number };
 
-/** By the hash of their secret: tokens that were not deleted, and those of files that were used. They may have expired. */
+/**
+ * By the hash of their secret: tokens that were not deleted, and those of files that were used. They may have
+ * expired.
+ */
 export interface TokensState {
   readonly byHash: Table<KnownToken>;
+  /** Those that this release cannot read admit nobody. */
+  readonly unreadable: Table<Withheld<KnownToken>>;
   readonly passed: Passed;
 }
 
 /**
- * How much time has passed on the log, from fact to fact, no step longer than ten minutes. It is never much more than
- * really passed, however wrong a clock was: only how long a token is remembered rests on it. Whether one has expired is for the
- * reader to decide, by its own clock.
+ * How much time has passed on the log, from fact to fact, no step longer than ten minutes. It is never much
+ * more than really passed, however wrong a clock was: only how long a token is remembered rests on it.
+ * Whether one has expired is for the reader to decide, by its own clock.
  */
 interface Passed {
   readonly ms: number;
@@ -48,36 +52,46 @@ const longestStepMs = 10 * minute;
 const rememberedMs = 2 * tokenLimits.maxMs + hour;
 
 export const tokensView: Projection<TokensState> = {
-  name: 'tokens.1',
-  initial: { byHash: emptyTable, passed: { ms: 0, at: '' } },
+  name: 'tokens.2',
+  initial: { byHash: emptyTable, unreadable: emptyTable, passed: { ms: 0, at: '' } },
   apply(tokens, event) {
     const tokenHash = idInStream(event.stream, 'token');
     if (tokenHash === undefined) return tokens;
-    const fact = readFact(tokenFact, types, event);
-    if (!fact) return tokens;
-    const { byHash } = tokens;
-    const before = getIn(byHash, tokenHash);
-    if (fact.type === 'token.used' && before === undefined && !isOfFile(event)) return tokens;
+    const reading = readFact(tokenFact, types, event);
+    if (reading.status === 'ignored') return tokens;
+    const { byHash, unreadable } = tokens;
+    const isNew = getIn(byHash, tokenHash) === undefined && getIn(unreadable, tokenHash) === undefined;
+    if (event.fact.type === 'token.used' && isNew && !isOfFile(event)) return tokens;
     const passed = passedAt(tokens.passed, event.cause.at);
-    const state = joinToken.evolve(before ?? joinToken.initial, fact);
-    if (state.status === 'deleted') return { byHash: removeIn(byHash, tokenHash), passed };
-    if (fact.type !== 'token.created') return { byHash: setIn(byHash, tokenHash, state), passed };
-    const grown = setIn<KnownToken>(byHash, tokenHash, { ...state, bornMs: passed.ms });
-    return { byHash: withoutOld(grown, passed, event.position), passed };
+    const entities = foldEntity({ known: byHash, unreadable }, tokenHash, reading, {
+      evolve: (before: KnownToken | undefined, fact) => tokenAfter(before, fact, passed),
+      settles: ({ type }) => type !== 'token.used',
+    });
+    const known =
+      event.fact.type === 'token.created'
+        ? withoutOld(entities.known, passed, event.position)
+        : entities.known;
+    return { byHash: known, unreadable: entities.unreadable, passed };
   },
-  encode: ({ byHash }) => entriesOf(byHash),
+  encode: ({ byHash, unreadable }) => storedEntities({ known: byHash, unreadable }),
   decode: (stored) => {
-    const tokens = stored as [string, KnownToken][];
-    const ms = tokens.reduce((most, [, { bornMs = 0 }]) => Math.max(most, bornMs), 0);
+    const { known, unreadable } = stored as StoredEntities<KnownToken>;
+    const ms = known.reduce((most, [, { bornMs = 0 }]) => Math.max(most, bornMs), 0);
     // What the release before folded counts as created now.
-    const byHash = tableFrom(
-      tokens.map((one) =>
-        one[1].bornMs === undefined ? ([one[0], { ...one[1], bornMs: ms }] as const) : one,
-      ),
+    const dated = known.map((one) =>
+      one[1].bornMs === undefined ? ([one[0], { ...one[1], bornMs: ms }] as const) : one,
     );
-    return { byHash, passed: { ms, at: '' } };
+    const entities = entitiesFrom({ known: dated, unreadable });
+    return { byHash: entities.known, unreadable: entities.unreadable, passed: { ms, at: '' } };
   },
+  earlier: [{ name: 'tokens.1', upcast: allKnown }],
 };
+
+function tokenAfter(before: KnownToken | undefined, fact: TokenFact, { ms }: Passed): KnownToken | undefined {
+  const state = joinToken.evolve(before ?? joinToken.initial, fact);
+  if (state.status === 'deleted') return undefined;
+  return fact.type === 'token.created' ? { ...state, bornMs: ms } : state;
+}
 
 const passedAt = ({ ms, at }: Passed, now: Instant): Passed => ({
   ms: at === '' ? ms : ms + Math.min(longestStepMs, Math.max(0, msBetween(at, now))),

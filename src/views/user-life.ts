@@ -1,10 +1,13 @@
-import { minute, msBetween, second } from '../base/time.ts';
-import { findUser, type UserEntry, type UsersState } from './users.ts';
+import { clockToleranceMs } from '../base/clock-tolerance.ts';
+import { msBetween, second } from '../base/time.ts';
+import { findUser, isUnreadableUser, type UserEntry, type UsersState } from './users.ts';
 
 /** What a certificate that was checked says of its user. */
 export interface PresentedUser {
   readonly username: string;
-  /** The life of the user that it was issued in; empty in those of older releases, and of the format `oldssh`. */
+  /**
+   * The life of the user that it was issued in; empty in those of older releases, and of the format `oldssh`.
+   */
   readonly lifeId: string;
   /** When it began to hold, in milliseconds since 1970. */
   readonly validFromMs: number;
@@ -13,32 +16,35 @@ export interface PresentedUser {
 export type UserStanding =
   | { readonly status: 'present'; readonly user: UserEntry }
   | { readonly status: 'absent' }
+  /**
+   * It is there, but a newer release wrote of it what this one cannot read: it may have been locked or
+   * deleted.
+   */
+  | { readonly status: 'unreadable' }
   /** It was issued to an earlier user of that name, who was deleted; or that cannot be ruled out. */
   | { readonly status: 'of_earlier' };
 
 const epoch = '1970-01-01T00:00:00.000Z';
-/** Certificates are back-dated by so much. */
-const backDatedMs = minute;
 
 /**
- * Whether a certificate in a name may still be used: the user exists, and is the one that it was issued to. Asked alike by
- * auth, proxies and nodes. Failed logins lock the password and not what was earned with it before, or anyone who knows a
- * name could cut its owner off: docs/rfd/0007.
+ * Whether a certificate in a name may still be used: the user exists, and is the one that it was issued to.
+ * Asked alike by auth, proxies and nodes. Failed logins lock the password and not what was earned with it
+ * before, or anyone who knows a name could cut its owner off: docs/rfd/0007.
  *
- * Which of several users of one name is meant is told by the event that made it, so by the order of the log and no clock.
- * Where a certificate does not name it: there was only ever one user of this name, or its moment of issue is compared
- * with that of the creation. The log never dates that before the last login of the earlier user, however wrong a clock was,
- * so this errs by refusing.
+ * Which of several users of one name is meant is told by the event that made it, so by the order of the log
+ * and no clock. Where a certificate does not name it: there was only ever one user of this name, or its
+ * moment of issue is compared with that of the creation. The log never dates that before the last login of
+ * the earlier user, however wrong a clock was, so this errs by refusing.
  */
 export function userStandingOf(
   users: UsersState,
   { username, lifeId, validFromMs }: PresentedUser,
 ): UserStanding {
   const user = findUser(users, username);
-  if (user === undefined) return { status: 'absent' };
+  if (user === undefined) return { status: isUnreadableUser(users, username) ? 'unreadable' : 'absent' };
   const isSame =
     lifeId === ''
-      ? user.life.isFirst || validFromMs + backDatedMs + second > msBetween(epoch, user.createdAt)
+      ? user.life.isFirst || validFromMs + clockToleranceMs + second > msBetween(epoch, user.createdAt)
       : lifeId === user.life.id;
   return isSame ? { status: 'present', user } : { status: 'of_earlier' };
 }

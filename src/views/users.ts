@@ -2,52 +2,90 @@ import type { Instant } from '../base/time.ts';
 import type { DecidingTime } from '../domain/deciding-time.ts';
 import { idInStream } from '../domain/streams.ts';
 import { user } from '../domain/user.ts';
-import { userFact } from '../domain/user-fact.ts';
+import { type UserFact, userFact } from '../domain/user-fact.ts';
 import { type ActiveUser, type Lock, lockOf } from '../domain/user-state.ts';
 import type { Recorded } from '../log/event.ts';
+import {
+  allKnown,
+  type Entities,
+  entitiesFrom,
+  foldEntity,
+  type Folding,
+  noEntities,
+  storedEntities,
+  type StoredEntities,
+} from './entities.ts';
 import { readFact, typesOf } from './read-fact.ts';
-import { emptyTable, entriesOf, getIn, removeIn, setIn, type Table, tableFrom, valuesOf } from './table.ts';
+import { getIn, valuesOf } from './table.ts';
 import type { Projection } from './view.ts';
 
 export interface UserEntry {
   readonly state: ActiveUser;
-  /** For people. The log's own time: one wrong clock can have set it ahead, so that nothing is decided by it alone. */
+  /**
+   * For people. The log's own time: one wrong clock can have set it ahead, so that nothing is decided by it
+   * alone.
+   */
   readonly createdAt: Instant;
   /** `id`: the event that made the user. `isFirst`: no user had this name before. */
   readonly life: { readonly id: string; readonly isFirst: boolean };
-  /** The event whose secret `passwordHash` is in force; null when there is none, or events come without secrets. */
+  /**
+   * The event whose secret `passwordHash` is in force; null when there is none, or events come without
+   * secrets.
+   */
   readonly passwordIn: Recorded | null;
   /** The event whose secret `otpSeed` is in force. */
   readonly otpIn: Recorded | null;
 }
 
-export type UsersState = Table<UserEntry>;
+export type UsersState = Entities<UserEntry>;
 
 const types = typesOf(userFact);
 
 /** Every user that exists now, by name. */
 export const usersView: Projection<UsersState> = {
-  name: 'users.3',
-  initial: emptyTable,
+  name: 'users.4',
+  initial: noEntities,
   apply(users, event) {
     const username = idInStream(event.stream, 'user');
     if (username === undefined) return users;
-    const fact = readFact(userFact, types, event);
-    if (!fact) return users;
-    const before = getIn(users, username);
-    const state = user.evolve(before?.state ?? user.initial, fact);
-    if (state.status === 'absent') return removeIn(users, username);
-    const isNew = fact.type === 'user.created' || !before;
-    return setIn(users, username, {
-      state,
-      createdAt: isNew ? event.cause.at : before.createdAt,
-      life: isNew ? { id: event.id, isFirst: event.revision === 1 } : before.life,
-      passwordIn: secretIn('user.password_set', state.passwordId, isNew ? null : before.passwordIn, event),
-      otpIn: secretIn('user.otp_set', state.otp?.id, isNew ? null : before.otpIn, event),
-    });
+    const evolve: Folding<UserEntry, UserFact>['evolve'] = (before, fact) => entryAfter(before, fact, event);
+    return foldEntity(users, username, readFact(userFact, types, event), { evolve, settles });
   },
-  encode: entriesOf,
-  decode: (stored) => tableFrom(stored as [string, UserEntry][]),
+  encode: storedEntities,
+  decode: (stored) => entitiesFrom(stored as StoredEntities<UserEntry>),
+  earlier: [{ name: 'users.3', upcast: allKnown }],
+};
+
+function entryAfter(before: UserEntry | undefined, fact: UserFact, event: Recorded): UserEntry | undefined {
+  const state = user.evolve(before?.state ?? user.initial, fact);
+  if (state.status === 'absent') return undefined;
+  const isNew = fact.type === 'user.created' || !before;
+  return {
+    state,
+    createdAt: isNew ? event.cause.at : before.createdAt,
+    life: isNew ? { id: event.id, isFirst: event.revision === 1 } : before.life,
+    passwordIn: secretIn('user.password_set', state.passwordId, isNew ? null : before.passwordIn, event),
+    otpIn: secretIn('user.otp_set', state.otp?.id, isNew ? null : before.otpIn, event),
+  };
+}
+
+/** A new life, or its end, settles whatever could not be read; other facts what they replace. */
+const settles = ({ type }: UserFact, unread: { readonly type: string }): boolean =>
+  type === 'user.created' || type === 'user.deleted' || (replacedBy[type]?.includes(unread.type) ?? false);
+
+const replacedBy: Readonly<Partial<Record<UserFact['type'], readonly string[]>>> = {
+  'user.invited': ['user.invited'],
+  'user.password_set': [
+    'user.password_set',
+    'user.password_reset',
+    'user.invited',
+    'user.locked',
+    'user.unlocked',
+  ],
+  'user.otp_set': ['user.otp_set'],
+  'user.unlocked': ['user.locked', 'user.unlocked', 'user.login_refused'],
+  'user.roles_changed': ['user.roles_changed'],
+  'user.traits_changed': ['user.traits_changed'],
 };
 
 function secretIn(
@@ -61,9 +99,13 @@ function secretIn(
   return event.sealed ? event : null;
 }
 
-/** Undefined when there is no such user now. */
-export const findUser = (users: UsersState, username: string): UserEntry | undefined =>
-  getIn(users, username);
+/** Undefined when there is no such user now, or this release cannot read it. */
+export const findUser = ({ known }: UsersState, username: string): UserEntry | undefined =>
+  getIn(known, username);
+
+/** Whether there is something in that name that this release cannot read. */
+export const isUnreadableUser = ({ unreadable }: UsersState, username: string): boolean =>
+  getIn(unreadable, username) !== undefined;
 
 export interface UserSummary {
   readonly username: string;
@@ -78,7 +120,7 @@ export const summariesOf = (
   users: UsersState,
   timeFor: (user: ActiveUser) => DecidingTime,
 ): readonly UserSummary[] =>
-  valuesOf(users).map(({ state, createdAt }) => ({
+  valuesOf(users.known).map(({ state, createdAt }) => ({
     username: state.username,
     roles: [...state.roles],
     traits: state.traits,

@@ -34,7 +34,7 @@ describe('why tctl could not', () => {
     const refused = new CodedError('access_denied', 'the client certificate is not valid here');
     expect(said(refused)).toBe('the client certificate is not valid here');
     expect(said(refused, '2026-11-23T12:34:00.000Z')).toMatch(
-      /not valid here: the admin identity .* holds from 2026.*Set the clock/,
+      /not valid here: the admin identity .* is valid from 2026.*Set the clock/,
     );
   });
 });

@@ -2,38 +2,61 @@ import { connectAuth } from '../../api/auth-connection.ts';
 import type { AuthClient } from '../../api/client.ts';
 import { inWords, tlsFailureOf } from '../../api/tls-failures.ts';
 import { isAnswer } from '../../api/wire-errors.ts';
-import { isWildcard, parseHostPort } from '../../base/addresses.ts';
+import { callable, parseHostPort } from '../../base/addresses.ts';
 import { CodedError, isCoded } from '../../base/errors.ts';
 import { silentLog } from '../../base/log-sink.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 import type { Instant } from '../../base/time.ts';
 import { readCertificate } from '../../pki/x509.ts';
-import { readConfiguration, type Configuration } from '../../process/configuration.ts';
-import { loadIdentity } from '../../process/identity-store.ts';
+import { readConfiguration, type Configuration } from '../../process/configuration/configuration.ts';
+import { loadIdentity } from '../../process/identity/identity-store.ts';
 import type { Invocation } from '../args.ts';
+import type { connectByIdentity } from './identity-connection.ts';
 import type { CliIo } from '../cli-io.ts';
 
-/** The configuration that the daemon on this machine was started with. */
-export const configurationOf = (invocation: Invocation, io: CliIo): Configuration =>
+/**
+ * The configuration that the daemon on this machine was started with, for what reads its store.
+ * @throws CodedError `bad_request` with an identity file, which opens no store.
+ */
+export function configurationOf(invocation: Invocation, io: CliIo): Configuration {
+  if (invocation.text('identity') !== undefined)
+    throw new CodedError(
+      'bad_request',
+      `-i/--identity cannot be used with ${invocation.command}: it reads the store by the configuration of this machine`,
+    );
+  return configurationFor(invocation, io);
+}
+
+const configurationFor = (invocation: Invocation, io: CliIo): Configuration =>
   readConfiguration(
     { config: invocation.text('config'), configString: invocation.text('config-string') },
     io.env,
   );
 
 /**
- * Calls an auth server as this machine's admin identity, whichever answers, and closes the connection whatever happens.
- * @throws CodedError `unavailable` in the words users of 4.4 know, when it does not answer.
+ * Calls an auth server as this machine's admin identity, or by an identity file, whichever responds, and
+ * closes the connection whatever happens.
+ * @param act its configuration is that of this machine; undefined with an identity file, by which the cluster
+ *   is another machine's.
+ * @throws CodedError `unavailable` in the words users of 4.4 know, when it does not respond.
  */
 export async function withAuth<T>(
   invocation: Invocation,
   io: CliIo,
-  act: (auth: AuthClient, configuration: Configuration) => Promise<T>,
+  act: (auth: AuthClient, configuration: Configuration | undefined) => Promise<T>,
   options: { readonly callTimeoutMs?: number } = {},
 ): Promise<T> {
-  const configuration = configurationOf(invocation, io);
-  const identity = identityOf(configuration);
+  const configuration = configurationFor(invocation, io);
   const given = invocation.list('auth-server').map((text) => parseHostPort(text, 3025));
   const servers = given.length > 0 ? given : knownServers(configuration);
+  const file = invocation.text('identity');
+  if (file !== undefined) {
+    const asked = { file, servers, insecure: invocation.on('insecure'), ...options };
+    return byIdentity(asked, io, (auth) => act(auth, undefined));
+  }
+  if (invocation.on('insecure'))
+    throw new CodedError('bad_request', '--insecure is for the web certificate of a proxy, with -i');
+  const identity = identityOf(configuration);
   const auth = connectAuth({ servers, identity, sink: silentLog, world: io.world, ...options });
   try {
     return await act(auth, configuration);
@@ -48,6 +71,23 @@ export async function withAuth<T>(
   }
 }
 
+async function byIdentity<T>(
+  asked: Parameters<typeof connectByIdentity>[0],
+  io: CliIo,
+  act: (auth: AuthClient) => Promise<T>,
+): Promise<T> {
+  const { connectByIdentity } = await import('./identity-connection.ts');
+  const { auth, identity, close } = await connectByIdentity(asked, io);
+  try {
+    return await act(auth);
+  } catch (e) {
+    const address = asked.servers.map(formatHostPort).join(', ');
+    throw explained(e, { address, certificate: identity.tlsCertificatePem, now: io.world.now() });
+  } finally {
+    close();
+  }
+}
+
 interface Asked {
   readonly address: string;
   /** PEM; ours. */
@@ -55,7 +95,10 @@ interface Asked {
   readonly now: Instant;
 }
 
-/** What went wrong, in words for who administers the cluster; clocks are the cause that no server can tell of. */
+/**
+ * What went wrong, in words for whoever administers the cluster; a wrong clock is the one cause that no
+ * server can report.
+ */
 export function explained(e: unknown, { address, certificate, now }: Asked): unknown {
   const tls = tlsFailureOf(e);
   // Without the cause: it would be explained as to a person before a proxy.
@@ -71,8 +114,8 @@ export function explained(e: unknown, { address, certificate, now }: Asked): unk
     const [from, to] = [validFromDate.toISOString(), validToDate.toISOString()];
     return new CodedError(
       'access_denied',
-      `${e.message}: the admin identity of this machine holds from ${from} to ${to}, and its clock says ${now}. Set the ` +
-        'clock (and keep it set: chrony, ntpd), then restart the auth server: it makes the identity anew',
+      `${e.message}: the admin identity of this machine is valid from ${from} to ${to}, and its clock says ${now}. Set the ` +
+        'clock (and keep it set: chrony, ntpd), then restart the auth server: it makes a new identity',
       { cause: e },
     );
   }
@@ -100,15 +143,12 @@ function identityOf(configuration: Configuration): NonNullable<ReturnType<typeof
   }
   throw new CodedError(
     'unavailable',
-    `tctl must be used on the auth server, after its first start (${where}; name its configuration with --config)`,
+    `tctl must be either used on the auth server, after its first start, or provided with the identity file via --identity flag (${where}; name its configuration with --config)`,
   );
 }
 
-/** The one of this machine, and those that the configuration lists: any of them answers for the cluster. */
+/** The one of this machine, and those that the configuration lists: any of them speaks for the cluster. */
 function knownServers(configuration: Configuration): HostPort[] {
   const all = [callable(configuration.listen.auth), ...(configuration.file.teleport.auth_servers ?? [])];
   return [...new Map(all.map((server) => [formatHostPort(server), server])).values()];
 }
-
-const callable = (address: HostPort): HostPort =>
-  isWildcard(address.host) ? { host: '127.0.0.1', port: address.port } : address;

@@ -1,4 +1,4 @@
-import { searchAudit } from '../../api/operations.ts';
+import { searchAudit } from '../../api/operations/audit.ts';
 import type { AuditEvent } from '../../domain/audit-event.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
@@ -29,7 +29,10 @@ export async function listEvents(invocation: Invocation, io: CliIo): Promise<num
 }
 
 const common = new Set(['event', 'code', 'uid', 'time', 'ei', 'user', 'actor', 'request_id', 'namespace']);
-/** Fewer than were asked for: an answer holds so many bytes of them, and another limit changes nothing. */
+/**
+ * Fewer than were asked for: a response holds a limited number of bytes of them, and another limit changes
+ * nothing.
+ */
 const wayOut = (shown: number, limit: number): string =>
   shown < limit ? 'narrow --from and --to' : 'raise --limit or narrow --from and --to';
 const longestDetails = 160;

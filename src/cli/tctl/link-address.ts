@@ -1,14 +1,14 @@
 import { isIP } from 'node:net';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 
-/** What a host of the role Proxy says of itself; whatever another machine chose to say. */
+/** What a host of the role Proxy announces about itself; another machine may announce anything. */
 export interface TellingProxy {
   readonly hostId: string;
   readonly nodename: string;
   readonly publicAddress: string;
 }
 
-/** What this machine's own file says of the proxy that people use. */
+/** What this machine's own file has about the proxy that people use. */
 export interface OwnProxy {
   /** `proxy_service.public_addr`, also where the proxy itself runs elsewhere. */
   readonly publicAddresses: readonly HostPort[];
@@ -27,7 +27,7 @@ export type LinkAddress =
 
 export interface ToldAddress {
   readonly hostId: string;
-  /** Undefined when what it says is no host and port. */
+  /** Undefined when what it announces is not a host and port. */
   readonly address: string | undefined;
 }
 
@@ -37,8 +37,8 @@ const labelForm = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
 const idForm = /^[0-9A-Fa-f-]{1,64}$/;
 
 /**
- * The file of this machine decides. Where it says nothing, proxies are believed only as long as all of them say one and the
- * same: a machine with the token of a proxy could else have passwords sent to it.
+ * The file of this machine decides. Where it has none, proxies are believed only as long as all of them
+ * announce one and the same: a machine with the token of a proxy could else have passwords sent to it.
  */
 export function linkAddressOf(own: OwnProxy, proxies: readonly TellingProxy[]): LinkAddress {
   const configured = own.publicAddresses[0] ?? own.local;
@@ -71,7 +71,7 @@ function clearAddress(text: string): string | undefined {
 const isDnsName = (text: string): boolean =>
   text.length <= 253 && text.split('.').every((label) => labelForm.test(label));
 
-/** Stands in a link where nobody can say which proxy people use; as 4.4 prints it. */
+/** Stands in a link where it is not known which proxy people use; as 4.4 prints it. */
 export const unknownProxy = '<proxyhost>:3080';
 
 /** What is printed below a link. */
@@ -82,7 +82,7 @@ export function noteOn(link: LinkAddress): readonly string[] {
   if (link.status === 'told')
     return [
       `NOTE: Make sure ${link.address} points at a Teleport proxy which users can access.`,
-      `The address is what the proxy itself says (host ${link.by.join(', ')}). ${mend}`,
+      `The proxy itself announces this address (host ${link.by.join(', ')}). ${mend}`,
     ];
   if (link.told.length === 0)
     return [
@@ -90,8 +90,8 @@ export function noteOn(link: LinkAddress): readonly string[] {
       mend,
     ];
   return [
-    'NOTE: The proxies of this cluster do not say one address. Whoever serves this link sees the password that is set:',
-    'put the address of a proxy that you know into it before you send it. They say:',
+    'NOTE: The proxies of this cluster announce different addresses. Whoever serves this link sees the password that is set:',
+    'put the address of a proxy that you know into it before you send it. They announce:',
     ...link.told.map(({ hostId, address }) => `  ${address ?? '(no host and port)'}  (host ${hostId})`),
     mend,
   ];

@@ -1,5 +1,6 @@
 import type { CliIo } from '../cli-io.ts';
 import { type Commands, runCommand } from '../program.ts';
+import { authCommands } from './auth/auth-commands.ts';
 import { tctlProgram } from './program.ts';
 
 /** Each command is loaded when it is asked for. */
@@ -10,6 +11,9 @@ const commands: Commands = {
   'users rm': async () => (await import('./users.ts')).removeUsers,
   'users unlock': async () => (await import('./users.ts')).unlockUser,
   'users reset': async () => (await import('./users.ts')).resetUser,
+  lock: async () => (await import('./locks.ts')).lock,
+  'locks ls': async () => (await import('./locks.ts')).listLocks,
+  unlock: async () => (await import('./locks.ts')).unlock,
   'nodes add': async () => (await import('./new-token.ts')).addNode,
   'tokens add': async () => (await import('./new-token.ts')).addToken,
   'tokens ls': async () => (await import('./tokens.ts')).listTokens,
@@ -17,14 +21,17 @@ const commands: Commands = {
   'nodes ls': async () => (await import('./nodes.ts')).listNodes,
   'nodes rm': async () => (await import('./nodes.ts')).removeNode,
   'events ls': async () => (await import('./events.ts')).listEvents,
-  'log tail': async () => (await import('./log-tail.ts')).tailLog,
-  'log recover': async () => (await import('./log-recover.ts')).recover,
-  'log info': async () => (await import('./log-info.ts')).showLogInfo,
-  'log verify': async () => (await import('./log-verify.ts')).verifyLog,
-  'log export': async () => (await import('./log-export.ts')).exportLog,
-  'log import': async () => (await import('./log-import.ts')).importLog,
-  'log copy': async () => (await import('./log-copy.ts')).copyLog,
-  'log rekey': async () => (await import('./log-rekey.ts')).rekeyLog,
+  'log tail': async () => (await import('./log/log-tail.ts')).tailLog,
+  'log recover': async () => (await import('./log/log-recover.ts')).recover,
+  'log info': async () => (await import('./log/log-info.ts')).showLogInfo,
+  'log verify': async () => (await import('./log/log-verify.ts')).verifyLog,
+  'log export': async () => (await import('./log/log-export.ts')).exportLog,
+  'log import': async () => (await import('./log/log-import.ts')).importLog,
+  'log move': async () => (await import('./log/log-move.ts')).moveLog,
+  'log promote': async () => (await import('./log/log-promote.ts')).promoteLog,
+  'log copy': async () => (await import('./log/log-copy.ts')).copyLog,
+  'log rekey': async () => (await import('./log/log-rekey.ts')).rekeyLog,
+  ...authCommands,
   version: async () => (await import('../version-command.ts')).printVersion,
 };
 

@@ -1,5 +1,7 @@
 import type { AuthClient } from '../../api/client.ts';
-import { createToken, deleteToken, listHosts, readClusterStatus } from '../../api/operations.ts';
+import { readClusterStatus } from '../../api/operations/cluster.ts';
+import { listHosts } from '../../api/operations/host.ts';
+import { createToken, deleteToken } from '../../api/operations/token.ts';
 import { CodedError } from '../../base/errors.ts';
 import { formatHostPort } from '../../base/service.ts';
 import { type JoinRole, parseJoinRoles, tokenLimits } from '../../domain/join-token.ts';
@@ -18,7 +20,10 @@ export const addNode = (invocation: Invocation, io: CliIo): Promise<number> =>
 export const addToken = (invocation: Invocation, io: CliIo): Promise<number> =>
   newToken(invocation, io, { roles: 'type', value: 'value' });
 
-/** Makes a token and prints the command line by which a machine uses it. `flags` says what each command calls them. */
+/**
+ * Makes a token and prints the command line by which a machine uses it. `flags` has each command's names for
+ * them.
+ */
 async function newToken(
   invocation: Invocation,
   io: CliIo,
@@ -44,7 +49,7 @@ async function newToken(
     const { token, tokenId } = made;
     if (made.names.length !== names.length) throw await withdrawn(auth, tokenId);
     if (invocation.text('format') === 'json') return `${JSON.stringify([token])}\n`;
-    const { caPins } = await auth.call(readClusterStatus, {});
+    const { caPins, lastingCaPin } = await auth.call(readClusterStatus, {});
     const servers = await authServers(auth);
     return joinText({
       token,
@@ -54,7 +59,11 @@ async function newToken(
       uses,
       patterns: names,
       caPins,
-      servers: servers.length > 0 ? servers : [formatHostPort(configuration.listen.auth)],
+      lastingCaPin,
+      servers:
+        servers.length > 0 || configuration === undefined
+          ? servers
+          : [formatHostPort(configuration.listen.auth)],
     });
   });
   io.stdout.write(text);
@@ -84,11 +93,23 @@ interface Join {
   readonly uses: number | undefined;
   readonly patterns: readonly string[];
   readonly caPins: readonly string[];
+  /** Of several: the one that is valid after the rotation that is under way, too. Else empty. */
+  readonly lastingCaPin: string;
   readonly servers: readonly string[];
 }
 
 /** Source: layout of 4.4; what follows the second note is ours. */
-function joinText({ token, tokenId, roles, ttlSeconds, uses, patterns, caPins, servers }: Join): string {
+function joinText({
+  token,
+  tokenId,
+  roles,
+  ttlSeconds,
+  uses,
+  patterns,
+  caPins,
+  lastingCaPin,
+  servers,
+}: Join): string {
   const names = roles.map((role) => role.toLowerCase());
   const minutes = Math.floor(ttlSeconds / 60);
   const flags = [
@@ -111,6 +132,9 @@ function joinText({ token, tokenId, roles, ttlSeconds, uses, patterns, caPins, s
     `  - This invitation token will expire in ${minutes} minutes`,
     `  - ${servers.join(', ')} must be reachable from the new node`,
     `  - The token is not shown again; "tctl tokens ls" and "tctl tokens rm" know it as ${tokenId}`,
+    ...(lastingCaPin === ''
+      ? []
+      : [`  - The host authority is being rotated: keep ${lastingCaPin}, no other pin is valid after that`]),
     ...usesNote(uses, names),
     ...(patterns.length === 0 ? [] : [`  - It admits machines that are called ${patterns.join(', ')}`]),
     '',

@@ -1,6 +1,7 @@
-import { listHosts, removeHost } from '../../api/operations.ts';
+import { listHosts, removeHost } from '../../api/operations/host.ts';
 import { CodedError } from '../../base/errors.ts';
 import { hostId } from '../../domain/host-text.ts';
+import { addressColumn } from '../address-column.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { sharedNames } from '../shared-names.ts';
@@ -14,7 +15,12 @@ export async function listNodes(invocation: Invocation, io: CliIo): Promise<numb
     io.stdout.write(`${JSON.stringify(hosts, undefined, 4)}\n`);
     return 0;
   }
-  const rows = hosts.map((host) => [host.nodename, host.hostId, host.address, formatLabels(host.labels)]);
+  const rows = hosts.map((host) => [
+    host.nodename,
+    host.hostId,
+    addressColumn(host),
+    formatLabels(host.labels),
+  ]);
   io.stdout.write(formatTable(['Nodename', 'UUID', 'Address', 'Labels'], rows));
   for (const line of sharedNames(hosts)) io.stderr.write(`${line}\n`);
   return 0;

@@ -1,4 +1,7 @@
 import type { CommandSpec, FlagSpec, ProgramSpec } from '../args.ts';
+import { authCommandSpecs } from './auth/auth-commands.ts';
+import { globalFlags } from './global-flags.ts';
+import { lockCommands } from './lock-commands.ts';
 
 const notYet = 'is not in this release';
 
@@ -22,24 +25,19 @@ const names: FlagSpec = {
   help: 'Comma separated patterns of what its machines may be called, * for any characters but a dot: web-* [any name].',
 };
 
+const withStoreKeys: FlagSpec = {
+  name: 'with-store-keys',
+  kind: 'switch',
+  help: 'Copy keys that are in the store itself too: the new store alone opens every secret then.',
+};
+
 const refused = (name: string, why = notYet): CommandSpec => ({ name, help: '', hidden: true, refuse: why });
 
 /** The command lines of tctl. */
 export const tctlProgram: ProgramSpec = {
   name: 'tctl',
-  help: 'Admin tool for the cluster. Runs on the machine of the auth server.',
-  flags: [
-    { name: 'debug', short: 'd', kind: 'switch', help: 'Show the whole error when a command fails.' },
-    { name: 'config', short: 'c', kind: 'value', help: 'Configuration file [/etc/teleport.yaml].' },
-    { name: 'config-string', kind: 'value', hidden: true, help: 'base64 of a configuration.' },
-    {
-      name: 'auth-server',
-      kind: 'values',
-      help: 'Address of the auth server [127.0.0.1:3025 or what the configuration says].',
-    },
-    { name: 'identity', short: 'i', kind: 'value', help: '', refuse: notYet },
-    { name: 'insecure', kind: 'switch', help: '', refuse: `${notYet}: tctl always checks the auth server` },
-  ],
+  help: 'Admin tool for the cluster. Runs on the machine of the auth server, or anywhere with an identity file.',
+  flags: globalFlags,
   commands: [
     { name: 'status', help: 'Report cluster status.' },
     {
@@ -77,6 +75,7 @@ export const tctlProgram: ProgramSpec = {
         format,
       ],
     },
+    ...lockCommands(format),
     {
       name: 'nodes add',
       help: 'Generate a token, and the command by which a machine joins with it.',
@@ -167,7 +166,7 @@ export const tctlProgram: ProgramSpec = {
     },
     {
       name: 'log info',
-      help: 'Say how the log is: store, partitions, snapshots, signed heads, witnesses.',
+      help: 'Report the state of the log: store, partitions, snapshots, signed heads, witnesses.',
       flags: [format, { name: 'offline', kind: 'switch', help: 'Read the store, ask no auth server.' }],
     },
     {
@@ -190,30 +189,42 @@ export const tctlProgram: ProgramSpec = {
       ],
     },
     {
+      name: 'log move',
+      help: 'Move the log to an empty store while the cluster runs. Prints first what it will do, and asks.',
+      flags: [
+        { name: 'to', kind: 'value', help: 'Where to: dir:/path, or a file with a storage: section.' },
+        { name: 'dry-run', kind: 'switch', help: 'Only look at both stores, and report what would be done.' },
+        { name: 'yes', short: 'y', kind: 'switch', help: 'Do not ask.' },
+        withStoreKeys,
+        {
+          name: 'take-back',
+          kind: 'switch',
+          help: 'The log goes on where it was: after a move that did not end, or while nothing was written at the new store.',
+        },
+        { name: 'force', kind: 'switch', help: 'With --take-back: the new store is lost, do not ask it.' },
+      ],
+    },
+    {
       name: 'log copy',
-      help: 'Move the log to an empty store while the cluster runs. Run again, it goes on where it was stopped.',
+      help: 'Make a copy of the log while the cluster goes on here: a backup to be read, or brought up to date by the same command.',
       flags: [
         {
           name: 'to',
           kind: 'value',
+          required: true,
           help: 'Where to: dir:/path, or a file with a storage: section.',
         },
-        {
-          name: 'with-store-keys',
-          kind: 'switch',
-          help: 'Take keys along that lie in the store itself: the new store alone opens every secret then.',
-        },
-        {
-          name: 'abort',
-          kind: 'switch',
-          help: 'Give up a copy that did not end: the log goes on where it was.',
-        },
-        { name: 'force', kind: 'switch', help: 'With --abort: the new store is lost, do not ask it.' },
+        withStoreKeys,
       ],
     },
     {
+      name: 'log promote',
+      help: 'Make the copy in the store of the configuration the log of a living cluster. Prints first what it will do, and asks.',
+      flags: [{ name: 'yes', short: 'y', kind: 'switch', help: 'Do not ask.' }],
+    },
+    {
       name: 'log recover',
-      help: 'After the store was put back to an earlier state: say what is known, give it back, or go on without it.',
+      help: 'After the store was put back to an earlier state: report what is known, give it back, or go on without it.',
       flags: [
         { name: 'give-back', kind: 'switch', help: 'Give the store back what the auth server still knows.' },
         { name: 'go-on', kind: 'switch', help: 'Go on from what the store has: the rest is lost.' },
@@ -224,10 +235,14 @@ export const tctlProgram: ProgramSpec = {
       name: 'log rekey',
       help: 'Make a new key for the secrets on the log and put all of them under it, while the cluster runs.',
       flags: [
-        { name: 'dry-run', kind: 'switch', help: 'Only say which keys the secrets lie under.' },
+        { name: 'dry-run', kind: 'switch', help: 'Only report which keys the secrets are sealed under.' },
         { name: 'prepare', kind: 'switch', help: 'Only add a key to the keyring file, to be copied first.' },
         { name: 'use', kind: 'value', help: 'Seal under this key of the keyring file from now on.' },
-        { name: 'remove-old', kind: 'switch', help: 'Make no key; remove those nothing lies under.' },
+        {
+          name: 'remove-old',
+          kind: 'switch',
+          help: 'Make no key; remove those that no secret is sealed under.',
+        },
         {
           name: 'orphans',
           kind: 'value',
@@ -250,7 +265,7 @@ export const tctlProgram: ProgramSpec = {
         {
           name: 'with-store-keys',
           kind: 'switch',
-          help: 'With --with-secrets: take keys along that lie in the store itself. The file alone is the cluster then.',
+          help: 'With --with-secrets: include keys that are in the store itself. The file alone is the cluster then.',
         },
       ],
     },
@@ -264,11 +279,16 @@ export const tctlProgram: ProgramSpec = {
           kind: 'value',
           help: 'Where to: dir:/path, or a file with a storage: section [the configuration].',
         },
+        {
+          name: 'leave-cluster',
+          kind: 'values',
+          help: 'CA pin of the cluster that this machine gives up for the imported one.',
+        },
       ],
     },
+    ...authCommandSpecs,
     { name: 'version', help: 'Print the version.' },
     ...['users update', 'create', 'get', 'rm', 'update', 'top'].map((name) => refused(name)),
-    ...['auth export', 'auth gen', 'auth sign', 'auth rotate'].map((name) => refused(name)),
     ...['ls', 'get', 'approve', 'deny', 'create', 'rm'].map((name) => refused(`requests ${name}`)),
   ],
 };

@@ -1,4 +1,4 @@
-import { deleteToken, listTokens as tokenList } from '../../api/operations.ts';
+import { deleteToken, listTokens as tokenList } from '../../api/operations/token.ts';
 import type { OutputOf } from '../../api/operation.ts';
 import { CodedError, isCoded } from '../../base/errors.ts';
 import { msBetween } from '../../base/time.ts';
@@ -10,7 +10,10 @@ import { withAuth } from './connect.ts';
 
 type Token = OutputOf<typeof tokenList>['tokens'][number];
 
-/** `tctl tokens ls`. Shows ids, never secrets. Columns for joins and uses appear where there is something to say. */
+/**
+ * `tctl tokens ls`. Shows ids, never secrets. Columns for joins and uses appear where they have something to
+ * show.
+ */
 export async function listTokens(invocation: Invocation, io: CliIo): Promise<number> {
   const { tokens } = await withAuth(invocation, io, (auth) => auth.call(tokenList, {}));
   if (invocation.text('format') === 'json') {

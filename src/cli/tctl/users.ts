@@ -1,16 +1,16 @@
+import { listHosts } from '../../api/operations/host.ts';
 import {
   createUser,
   deleteUser,
-  listHosts,
   listUsers as userList,
   resetUser as userReset,
   unlockUser as userUnlock,
-} from '../../api/operations.ts';
+} from '../../api/operations/user.ts';
 import type { AuthClient } from '../../api/client.ts';
 import type { OutputOf } from '../../api/operation.ts';
 import { CodedError } from '../../base/errors.ts';
 import { type Instant, msBetween } from '../../base/time.ts';
-import type { Configuration } from '../../process/configuration.ts';
+import type { Configuration } from '../../process/configuration/configuration.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { formatGoDuration, parseTtl } from '../duration.ts';
@@ -91,7 +91,7 @@ export async function unlockUser(invocation: Invocation, io: CliIo): Promise<num
   const { unlocked } = await withAuth(invocation, io, (auth) => auth.call(userUnlock, { username }));
   io.stdout.write(
     unlocked
-      ? `User "${username}" has been unlocked: failed logins before now count no more\n`
+      ? `User "${username}" has been unlocked: earlier failed logins no longer count\n`
       : `User "${username}" was not locked, and no login has failed\n`,
   );
   return 0;
@@ -136,12 +136,11 @@ function whereFrom(sources: readonly string[] | undefined): string {
   return ` from ${named}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** Where the link leads; by the file of this machine, where it says so. */
-async function linkAddress(
-  auth: AuthClient,
-  { file, roles, nodename, listen }: Configuration,
-): Promise<LinkAddress> {
+/** Where the link leads; by the file of this machine, where it names one. */
+async function linkAddress(auth: AuthClient, configuration: Configuration | undefined): Promise<LinkAddress> {
   const { hosts } = await auth.call(listHosts, { role: 'Proxy' });
+  if (configuration === undefined) return linkAddressOf({ publicAddresses: [], local: undefined }, hosts);
+  const { file, roles, nodename, listen } = configuration;
   const local = roles.has('proxy') ? { host: nodename, port: listen.web.port } : undefined;
   return linkAddressOf({ publicAddresses: file.proxy_service.public_addr, local }, hosts);
 }

@@ -9,6 +9,7 @@ const commands: Commands = {
   configure: async () => (await import('./configure.ts')).configure,
   scp: async () => (await import('./serve-files.ts')).scp,
   'sftp-server': async () => (await import('./serve-files.ts')).sftpServer,
+  'look-up-names': async () => (await import('./answer-names.ts')).lookUpNames,
   version: async () => (await import('../version-command.ts')).printVersion,
 };
 

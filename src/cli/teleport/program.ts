@@ -5,12 +5,12 @@ const startFlags: readonly FlagSpec[] = [
   { name: 'insecure-no-tls', kind: 'switch', help: 'The web port speaks plain HTTP (a balancer ends TLS).' },
   { name: 'roles', short: 'r', kind: 'value', help: 'Comma separated roles [proxy,node,auth].' },
   { name: 'pid-file', kind: 'value', help: 'Where to write the process id.' },
-  { name: 'advertise-ip', kind: 'value', help: 'Address that this machine tells the cluster.' },
+  { name: 'advertise-ip', kind: 'value', help: 'Address that this machine announces to the cluster.' },
   { name: 'listen-ip', short: 'l', kind: 'value', help: 'Address that every listener binds to [0.0.0.0].' },
   {
     name: 'auth-server',
     kind: 'values',
-    help: 'Address of an auth server, repeatable [127.0.0.1:3025]; for a process without the auth role.',
+    help: 'Address of an auth server to join, repeatable [127.0.0.1:3025]; the auth role is off then.',
   },
   {
     name: 'token',
@@ -21,6 +21,11 @@ const startFlags: readonly FlagSpec[] = [
     name: 'ca-pin',
     kind: 'values',
     help: 'CA pin that the cluster must have (sha256:…), repeatable or comma separated.',
+  },
+  {
+    name: 'leave-cluster',
+    kind: 'values',
+    help: 'CA pin of the cluster that this machine gives up, where its store holds none or another one.',
   },
   { name: 'nodename', kind: 'value', help: 'Name of this machine in the cluster [hostname].' },
   { name: 'config', short: 'c', kind: 'value', help: 'Configuration file [/etc/teleport.yaml].' },
@@ -61,5 +66,6 @@ export const teleportProgram: ProgramSpec = {
     { name: 'version', help: 'Print the version.' },
     hidden('scp', 'Serves a file copy; started by the node.'),
     hidden('sftp-server', 'Serves the sftp subsystem; started by the node.'),
+    hidden('look-up-names', 'Looks up names; started by the daemon.'),
   ],
 };

@@ -1,5 +1,5 @@
-import { serveScp } from '../../ssh/scp-server.ts';
-import { serveSftp } from '../../ssh/sftp-server.ts';
+import { serveScp } from '../../transfer/scp-server.ts';
+import { serveSftp } from '../../transfer/sftp-server.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 

@@ -1,13 +1,21 @@
 import { fileURLToPath } from 'node:url';
-import { type Configuration, readConfiguration } from '../../process/configuration.ts';
-import { runDaemon } from '../../process/daemon.ts';
-import { adoptInheritance } from '../../process/inheritance.ts';
+import { second } from '../../base/duration.ts';
+import { endProcess } from '../../base/end-process.ts';
+import { startTimer } from '../../base/timers.ts';
+import { type Configuration, readConfiguration } from '../../process/configuration/configuration.ts';
+import { runDaemon } from '../../process/lifecycle/daemon.ts';
+import { adoptInheritance } from '../../process/lifecycle/inheritance.ts';
+import { outliveStandardStreams } from '../../process/logging/standard-streams.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
+import { exitStatusOf } from '../errors.ts';
+
+const toldWithinMs = 2 * second;
 
 /** `teleport start`: serves until a signal ends it. Answers 0 after an orderly stop. */
 export async function start(invocation: Invocation, io: CliIo): Promise<number> {
-  // Whatever whoever starts us had: no file of ours is for others, unless it says so itself.
+  const streams = outliveStandardStreams();
+  // Whatever whoever starts us had: no file of ours is for others, unless it sets another mode itself.
   process.umask(0o077);
   const inheritance = adoptInheritance(process.env);
   // The configuration may hold secrets: no child inherits it. A successor is given it again.
@@ -33,10 +41,11 @@ export async function start(invocation: Invocation, io: CliIo): Promise<number> 
         authServers: invocation.list('auth-server'),
         token: invocation.text('token'),
         caPins: invocation.list('ca-pin'),
+        leaveClusters: invocation.list('leave-cluster'),
       },
       { ...io.env, ...forSuccessor },
     );
-  await runDaemon(configuration, inheritance, {
+  const serving = runDaemon(configuration, inheritance, {
     world: io.world,
     print: (line) => {
       if (!invocation.on('debug')) io.stdout.write(`${line}\n`);
@@ -49,13 +58,24 @@ export async function start(invocation: Invocation, io: CliIo): Promise<number> 
     commandLine: ownCommandLine(),
     env: process.env,
     forSuccessor,
+    streams,
   });
+  try {
+    await serving;
+  } catch (e) {
+    // Our caller writes why, and waits for whoever reads it: who never reads does not keep this process. The
+    // log has it, too.
+    startTimer(() => endProcess(exitStatusOf(e)), toldWithinMs);
+    throw e;
+  }
+  // Nobody reads what is still in a pipe: waiting for it is what our caller does.
+  if (!(await streams.flushed())) endProcess(0);
   return 0;
 }
 
 /**
- * The launcher tells by what name it was called: a link that points elsewhere since then starts what is there now.
- * Without a launcher, node and what it was started with.
+ * The launcher passes on the name it was called by: a link that points elsewhere since then starts what is
+ * there now. Without a launcher, node and what it was started with.
  */
 function ownCommandLine(): string[] {
   const { TELEPORT_PROGRAM: launcher } = process.env;

@@ -17,6 +17,7 @@ export function status(_invocation: Invocation, io: CliIo): Promise<number> {
     env['SSH_TELEPORT_CLUSTER_NAME'] ?? '',
     env['SSH_TELEPORT_HOST_UUID'] ?? '',
   ];
+  const trouble = env['SSH_TELEPORT_TROUBLE'];
   io.stdout.write(
     formatPairs([
       ['User ID     :', `${user}, logged in as ${login} from ${env['SSH_CLIENT'] ?? ''}`],
@@ -24,6 +25,7 @@ export function status(_invocation: Invocation, io: CliIo): Promise<number> {
       ['Host UUID   :', host],
       ['Session ID  :', sid],
       ['Session URL :', `https://${webProxy}/web/cluster/${cluster}/node/${host}/${login}/${sid}`],
+      ...(trouble === undefined ? [] : [['Trouble     :', trouble] as const]),
     ]),
   );
   return Promise.resolve(0);

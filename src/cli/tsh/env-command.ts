@@ -1,7 +1,7 @@
 import { CodedError } from '../../base/errors.ts';
 import { formatHostPort } from '../../base/service.ts';
 import type { Run } from '../program.ts';
-import { shellQuote } from './shell-quote.ts';
+import { shellQuote } from '../../base/shell-quote.ts';
 import { readSettings } from './settings.ts';
 
 /** `tsh env`: lines for `eval`. */

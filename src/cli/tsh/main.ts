@@ -6,20 +6,20 @@ import { tshProgram } from './program.ts';
 /** Each command is loaded when it is asked for: none pays for another's packages. */
 const commands: Commands = {
   version: async () => (await import('../version-command.ts')).printVersion,
-  login: async () => (await import('./login-command.ts')).loginCommand,
-  logout: async () => (await import('./logout-command.ts')).logoutCommand,
-  status: async () => (await import('./status-command.ts')).statusCommand,
+  login: async () => (await import('./login/login-command.ts')).loginCommand,
+  logout: async () => (await import('./login/logout-command.ts')).logoutCommand,
+  status: async () => (await import('./login/status-command.ts')).statusCommand,
   env: async () => (await import('./env-command.ts')).envCommand,
   config: async () => (await import('./config-command.ts')).configCommand,
-  ls: async () => (await import('./ls-command.ts')).lsCommand,
-  clusters: async () => (await import('./clusters-command.ts')).clustersCommand,
-  ssh: async () => (await import('./ssh-command.ts')).sshCommand,
-  scp: async () => (await import('./scp-command.ts')).scpCommand,
+  ls: async () => (await import('./cluster/ls-command.ts')).lsCommand,
+  clusters: async () => (await import('./cluster/clusters-command.ts')).clustersCommand,
+  ssh: async () => (await import('./ssh/ssh-command.ts')).sshCommand,
+  scp: async () => (await import('./scp/scp-command.ts')).scpCommand,
 };
 
 /**
- * Runs tsh. Resolves to the exit status; prints its own errors. A program that is called `ssh` or `scp` (a symbolic
- * link) has that command implied.
+ * Runs tsh. Resolves to the exit status; prints its own errors. A program that is called `ssh` or `scp` (a
+ * symbolic link) has that command implied.
  */
 export function main(argv: readonly string[], io: CliIo = processIo(), calledAs = 'tsh'): Promise<number> {
   const name = basename(calledAs);

@@ -185,6 +185,13 @@ const commands: readonly CommandSpec[] = [
   {
     name: 'config',
     help: 'Print an ssh_config block: ssh and scp of OpenSSH then reach the nodes as <node>.<cluster>',
+    flags: [
+      {
+        name: 'refresh',
+        kind: 'switch',
+        help: 'Print nothing of it: only learn the keys of the cluster, so that ssh follows a rotation',
+      },
+    ],
   },
   {
     name: 'env',

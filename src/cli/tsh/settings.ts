@@ -1,25 +1,25 @@
-import { userInfo } from 'node:os';
 import { CodedError } from '../../base/errors.ts';
 import type { HostPort } from '../../base/service.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { parseNumber } from '../duration.ts';
-import { type TshHome, checkedUser, openHome } from './home.ts';
-import { type Profile, currentProxyHost, loadProfile } from './profile.ts';
-import { type ProxyAddress, defaultSshPort, parsePort, parseProxyAddress } from './proxy-address.ts';
+import { type TshHome, checkedUser, openHome } from './login/home.ts';
+import { localUsername } from './ssh/local-person.ts';
+import { type Profile, currentProxyHost, loadProfile } from './login/profile.ts';
+import { type ProxyAddress, defaultSshPort, parsePort, parseProxyAddress } from './cluster/proxy-address.ts';
 
-/** What the global flags, the environment and the profile say together. */
+/** What the global flags, the environment and the profile amount to together. */
 export interface Settings {
   readonly home: TshHome;
   /** From `--proxy`; absent when the current profile decides. */
   readonly proxy: ProxyAddress | undefined;
   /** Of that proxy, or the current one; absent before the first login. */
   readonly profile: Profile | undefined;
-  /** The Teleport user. */
+  /** The Teleport user. @throws CodedError `misconfigured` when nothing names one. */
   readonly user: string;
   readonly userGiven: boolean;
-  /** The login on nodes, when nothing else names one. */
-  readonly login: string;
+  /** From `--login`; else who runs this program logs in on nodes under the same name (`localUsername`). */
+  readonly login: string | undefined;
   readonly ttlSeconds: number;
   readonly certificateFormat: 'standard' | 'oldssh';
   readonly identityFile: string | undefined;
@@ -44,15 +44,19 @@ export async function readSettings(invocation: Invocation, io: CliIo): Promise<S
   const home = openHome(io.env);
   const { proxy, profile } = await readProxy(home, invocation.text('proxy'));
   const user = invocation.text('user');
-  const systemUser = userInfo().username;
+  const named = user ?? profile?.user;
+  if (named !== undefined) checkedUser(named);
   const jump = invocation.text('jumphost');
   return {
     home,
     proxy,
     profile,
-    user: checkedUser(user ?? profile?.user ?? systemUser),
+    // Looked up only for who needs it: whoever has an identity file may have no name on this machine.
+    get user() {
+      return named ?? checkedUser(localUsername(io.env));
+    },
     userGiven: user !== undefined,
-    login: invocation.text('login') ?? systemUser,
+    login: invocation.text('login'),
     ttlSeconds: parseNumber(invocation.text('ttl') ?? '', minutes, '--ttl') * 60,
     certificateFormat: invocation.text('cert-format') === 'oldssh' ? 'oldssh' : 'standard',
     identityFile: invocation.text('identity'),

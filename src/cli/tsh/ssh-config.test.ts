@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { shellQuote, shellQuoteGlob } from './shell-quote.ts';
 import { configQuote, formatSshConfig } from './ssh-config.ts';
 
 const config = {
@@ -35,15 +34,5 @@ describe('printing an ssh_config', () => {
   });
   it('refuses a cluster whose name would be a pattern', () => {
     expect(() => formatSshConfig({ ...config, clusterName: '*' })).toThrow('as a host');
-  });
-});
-
-describe('quoting for a shell', () => {
-  it('leaves plain words alone and closes every other', () => {
-    expect([`a-b:/c`, `it's`, `a;b`, ''].map(shellQuote)).toEqual([`a-b:/c`, `'it'\\''s'`, `'a;b'`, `''`]);
-  });
-  it('keeps patterns and nothing else', () => {
-    expect(shellQuoteGlob('~/lo gs/*.{gz,xz}')).toBe('~/lo\\ gs/*.{gz,xz}');
-    expect(shellQuoteGlob('a;$(x)`y`|z&\n')).toBe("a\\;\\$\\(x\\)\\`y\\`\\|z\\&'\n'");
   });
 });

@@ -1,6 +1,6 @@
 import { CodedError } from '../../base/errors.ts';
 import type { HostPort } from '../../base/service.ts';
-import { shellQuote } from './shell-quote.ts';
+import { shellQuote } from '../../base/shell-quote.ts';
 
 /** What the block is about. */
 export interface SshConfig {
@@ -14,7 +14,7 @@ export interface SshConfig {
   readonly certificateFile: string;
 }
 
-/** What nodes listen on unless they are told otherwise. */
+/** What nodes listen on unless they are configured otherwise. */
 const anyPort = 3022;
 
 /**
@@ -31,17 +31,18 @@ export function configQuote(path: string): string {
 }
 
 /**
- * Host names for which the block of the nodes does not hold. ssh before 9.6 puts any name that was typed (or that a link
- * or a submodule brought) into the ProxyCommand, and a shell reads it there (CVE-2023-51385). It stands in single quotes:
- * what ends these, or means something within them to sh, bash, zsh, fish or csh, is a quote, a backslash or an exclamation
- * mark. Double quotes around a pattern are understood since long before 7.2.
+ * Host names for which the block of the nodes does not hold. ssh before 9.6 puts any name that was typed (or
+ * that a link or a submodule brought) into the ProxyCommand, and a shell reads it there (CVE-2023-51385). It
+ * stands in single quotes: what ends these, or means something within them to sh, bash, zsh, fish or csh, is
+ * a quote, a backslash or an exclamation mark. Double quotes around a pattern are understood since long
+ * before 7.2.
  */
 const unquotable = `"!*'*" "!*\\*" "!*!*"`;
 
 /**
- * The command that opens the way to `%h:%p`. It stands by itself: it reads no configuration file, so that it works
- * wherever the block is put. The node's name is `%h` without the cluster's. The port that the block gives to all nodes
- * stands for whatever a node listens on.
+ * The command that opens the way to `%h:%p`. It stands by itself: it reads no configuration file, so that it
+ * works wherever the block is put. The node's name is `%h` without the cluster's. The port that the block
+ * gives to all nodes stands for whatever a node listens on.
  */
 function proxyCommand(config: SshConfig): string {
   const script =
@@ -59,7 +60,10 @@ function proxyCommand(config: SshConfig): string {
   return `sh -c ${shellQuote(script).replaceAll('%', '%%')} sh '%h' '%p' ${fixed.join(' ')}`;
 }
 
-/** A block for `~/.ssh/config`: `ssh login@node.cluster` then goes through the proxy, with certificates both ways. */
+/**
+ * A block for `~/.ssh/config`: `ssh login@node.cluster` then goes through the proxy, with certificates both
+ * ways.
+ */
 export function formatSshConfig(config: SshConfig): string {
   const proxies = [...new Set([config.proxyHost, config.ssh.host])].map(hostPattern);
   const nodes = `*.${hostPattern(config.clusterName)}`;

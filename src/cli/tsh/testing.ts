@@ -8,9 +8,9 @@ import { issueUserTlsCertificate } from '../../pki/tls-identity.ts';
 import { issueUserSshCertificate } from '../../pki/user-certificate.ts';
 import { createCaCertificate } from '../../pki/x509.ts';
 import { type CliIo, cliIo } from '../cli-io.ts';
-import type { Credentials } from './client-identity.ts';
-import type { LoggedIn } from './login.ts';
-import { readCredentials } from './client-identity.ts';
+import type { Credentials } from './login/client-identity.ts';
+import type { LoggedIn } from './login/login.ts';
+import { readCredentials } from './login/client-identity.ts';
 
 export const testNow: Instant = '2026-01-31T08:00:00.000Z';
 const lifeSeconds = 12 * 3600;

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { instant } from '../../base/time.ts';
+import { auditNumbers } from '../../domain/audit.ts';
+import { parsedAuditEvent } from '../../domain/audit-event.ts';
+import { operation } from '../operation.ts';
+import { done } from './fields.ts';
+
+/**
+ * Stores audit events that the caller saw, in order; of what is refused, those before may be stored. An event
+ * sent again is stored once: `numbered` tells them apart at any distance; callers of the release before leave
+ * it out.
+ */
+export const emitAudit = operation({
+  name: 'audit.emit',
+  repeatable: true,
+  untended: true,
+  who: ['Node', 'Proxy'],
+  resource: 'event',
+  verb: 'create',
+  input: z.object({ events: z.array(parsedAuditEvent).min(1).max(200), numbered: auditNumbers.optional() }),
+  output: done,
+});
+
+export const searchAudit = operation({
+  name: 'audit.search',
+  repeatable: true,
+  who: ['Admin', 'operator'],
+  resource: 'event',
+  verb: 'list',
+  input: z.object({
+    from: instant,
+    to: instant,
+    /** Empty: all types. */
+    types: z.array(z.string()).default([]),
+    user: z.string().default(''),
+    /** The newest are kept when more match; of large ones fewer, so that an answer has an end. */
+    limit: z.number().int().positive().max(10_000).default(500),
+  }),
+  /** Ascending by time, then `ei`. `truncated` when older ones were left out. */
+  output: z.object({ events: z.array(parsedAuditEvent), truncated: z.boolean() }),
+});

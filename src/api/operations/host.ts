@@ -1,0 +1,122 @@
+import { z } from 'zod';
+import { foreignRecord } from '../../base/foreign-record.ts';
+import { instant } from '../../base/time.ts';
+import { announcedHost, hostRecord } from '../../domain/host-info.ts';
+import { hostId, labelKey } from '../../domain/host-text.ts';
+import { joinRole } from '../../domain/join-token.ts';
+import { sentAdopted } from '../../domain/rotation-mark.ts';
+import { kindOfHost } from '../../domain/rule-subjects.ts';
+import { operation } from '../operation.ts';
+import { cleanText, done, publicKeyLine } from './fields.ts';
+
+/** Certifies a machine that has a join token, for one role. */
+export const joinHost = operation({
+  name: 'host.join',
+  who: ['anyone'],
+  resource: 'host_cert',
+  verb: 'create',
+  input: z.object({
+    hostId: z.uuid(),
+    nodename: z.string().min(1).max(255),
+    role: joinRole,
+    token: z.string().max(1024),
+    /** Ed25519; both certificates carry it. */
+    publicKey: publicKeyLine,
+    /** Further names and addresses by which the machine is reached. */
+    additionalPrincipals: z.array(z.string().max(255)).max(200),
+    /** By the clock of the machine: certificates need clocks that agree. */
+    sentAt: instant,
+  }),
+  output: z.object({
+    clusterName: z.string(),
+    sshCertificate: z.string(),
+    tlsCertificatePem: z.string(),
+    tlsCasPem: z.array(z.string()).min(1),
+    sshHostCas: z.array(z.string()).min(1),
+  }),
+});
+
+/**
+ * New certificates for a machine that shows its valid one: for the host id and the role of that, and for no
+ * others. Names and addresses that it lacks are granted as to one that joins.
+ */
+export const renewHost = operation({
+  name: 'host.renew',
+  repeatable: true,
+  untended: true,
+  who: ['Node', 'Proxy'],
+  resource: 'host_cert',
+  verb: 'update',
+  input: joinHost.input.pick({ nodename: true, publicKey: true, additionalPrincipals: true, sentAt: true }),
+  output: joinHost.output,
+});
+
+/** Of what keeps a host from renewing its certificates, so much is told to others. */
+export const longestTrouble = 200;
+
+/** Presence. Joins the host when it is new, records what changed, and renews it for `ttlSeconds`. */
+export const heartbeat = operation({
+  name: 'host.heartbeat',
+  repeatable: true,
+  untended: true,
+  who: ['Node', 'Proxy', 'Auth'],
+  resource: kindOfHost,
+  verb: 'update',
+  input: z.object({
+    host: announcedHost,
+    ttlSeconds: z.number().int().positive().max(3600),
+    /** By the clock of the host. Older releases do not tell it. */
+    sentAt: instant.optional(),
+    /** How far it follows the rotations of the authorities. Older releases do not report it. */
+    adopted: sentAdopted.optional(),
+    /** Somebody stops it: nobody waits for it until it is heard again. */
+    leaving: z.literal(true).optional(),
+    /** Why it cannot renew its certificates, in its own words. */
+    trouble: cleanText(longestTrouble).optional(),
+  }),
+  output: z.object({
+    /**
+     * The host counts as alive, but what it says anew of itself was not taken: it changes too often. To be
+     * said again then.
+     */
+    changeAfterMs: z.number().nonnegative().optional(),
+    /** Why. */
+    notice: z.string().optional(),
+    /** Over how long machines spread what all of them do at once; absent where they are few. */
+    spreadMs: z.number().nonnegative().optional(),
+  }),
+});
+
+/** A host with what is known of its life. */
+export const hostStatus = hostRecord.omit({ otherNames: true }).extend({
+  lastSeenAt: instant,
+  /** Since when it has its name. Older releases do not tell. */
+  namedSince: instant.optional(),
+});
+
+/**
+ * A user sees the nodes whose labels one of its roles admits; machines see all. Sorted by name, then who had
+ * it first.
+ */
+export const listHosts = operation({
+  name: 'host.list',
+  repeatable: true,
+  who: ['user', 'Proxy', 'Admin'],
+  resource: kindOfHost,
+  verb: 'list',
+  input: z.object({
+    role: z.enum(['Node', 'Proxy', 'Auth']),
+    labels: foreignRecord(labelKey, z.string()).default({}),
+  }),
+  output: z.object({ hosts: z.array(hostStatus) }),
+});
+
+/** Forgets a machine that is gone: its names and its id are free for others at once. */
+export const removeHost = operation({
+  name: 'host.remove',
+  who: ['Admin', 'operator'],
+  resource: kindOfHost,
+  verb: 'delete',
+  input: z.object({ hostId }),
+  output: done,
+});

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { instant } from '../../base/time.ts';
+import { operation } from '../operation.ts';
+import { cleanText, otp, password, username } from './fields.ts';
+
+/**
+ * Opens an invite or reset link: what its page shows. Each time it is another one-time secret, and the last
+ * one counts.
+ */
+export const readInvite = operation({
+  name: 'invite.read',
+  repeatable: true,
+  who: ['Proxy'],
+  resource: 'user_token',
+  verb: 'read',
+  input: z.object({
+    token: z.string().max(128),
+    /** `ip:port` of who opens it. Left out by proxies of older releases, which show one secret again. */
+    clientAddress: z.string().max(300).optional(),
+  }),
+  output: z.object({
+    username,
+    purpose: z.enum(['invite', 'reset']),
+    secondFactor: z.enum(['off', 'otp']),
+    /** otpauth URL; empty when second factor is off. */
+    otpUrl: z.string(),
+    expiresAt: instant,
+  }),
+});
+
+export const acceptInvite = operation({
+  name: 'invite.accept',
+  who: ['Proxy'],
+  resource: 'user_token',
+  verb: 'update',
+  input: z.object({ token: z.string().max(128), password, otp, clientAddress: cleanText(300) }),
+  output: z.object({ username }),
+});

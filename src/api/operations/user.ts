@@ -1,0 +1,120 @@
+import { z } from 'zod';
+import { instant } from '../../base/time.ts';
+import { traits } from '../../domain/role-spec.ts';
+import { operation } from '../operation.ts';
+import { hostSigner } from './cluster.ts';
+import { cleanText, done, otp, password, position, publicKeyLine, username } from './fields.ts';
+
+const certificates = z.object({
+  username,
+  /** `ssh-ed25519-cert-v01@openssh.com AAAA…` */
+  sshCertificate: z.string(),
+  tlsCertificatePem: z.string(),
+  hostSigners: z.array(hostSigner).min(1),
+});
+
+export const logIn = operation({
+  name: 'user.log-in',
+  who: ['Proxy'],
+  resource: 'web_session',
+  verb: 'create',
+  input: z.object({
+    username,
+    password,
+    /** Empty when the user gave none. */
+    otp,
+    publicKey: publicKeyLine,
+    ttlSeconds: z.number().int().positive(),
+    format: z.enum(['standard', 'oldssh']).default('standard'),
+    routeToCluster: cleanText(255).default(''),
+    /** `ip:port` of the person's own machine; of the balancer, where that one is not trusted to tell. */
+    clientAddress: cleanText(300),
+    /** The address is that of a balancer that everybody comes through. */
+    addressIsShared: z.boolean().optional(),
+  }),
+  output: certificates,
+});
+
+/** A certificate that still holds gives another one without a password, where the cluster allows it. */
+export const renewCertificates = operation({
+  name: 'user.renew-certificates',
+  who: ['user'],
+  resource: 'web_session',
+  verb: 'update',
+  input: z.object({
+    publicKey: publicKeyLine,
+    ttlSeconds: z.number().int().positive(),
+    format: z.enum(['standard', 'oldssh']).default('standard'),
+  }),
+  output: certificates,
+});
+
+export const createUser = operation({
+  name: 'user.create',
+  who: ['Admin', 'operator'],
+  resource: 'user',
+  verb: 'create',
+  input: z.object({
+    username,
+    roles: z.array(z.string()).min(1),
+    traits,
+    inviteTtlSeconds: z.number().int().positive(),
+  }),
+  output: z.object({ inviteToken: z.string(), expiresAt: instant, position }),
+});
+
+export const resetUser = operation({
+  name: 'user.reset',
+  who: ['Admin', 'operator'],
+  resource: 'user',
+  verb: 'update',
+  input: z.object({ username, resetTtlSeconds: z.number().int().positive() }),
+  output: z.object({ resetToken: z.string(), expiresAt: instant, position }),
+});
+
+/** Ends the locks of failed logins, and forgets the failures. */
+export const unlockUser = operation({
+  name: 'user.unlock',
+  who: ['Admin', 'operator'],
+  resource: 'user',
+  verb: 'update',
+  input: z.object({ username }),
+  /** False when there was nothing to end. */
+  output: z.object({ unlocked: z.boolean(), position }),
+});
+
+export const deleteUser = operation({
+  name: 'user.delete',
+  who: ['Admin', 'operator'],
+  resource: 'user',
+  verb: 'delete',
+  input: z.object({ username }),
+  output: done,
+});
+
+export const userSummary = z.object({
+  username,
+  roles: z.array(z.string()),
+  traits,
+  lock: z.discriminatedUnion('status', [
+    z.object({ status: z.literal('active') }),
+    z.object({
+      status: z.literal('locked'),
+      until: instant,
+      reason: z.string(),
+      /** Where logins are refused from; left out: everywhere but where the user logged in before. */
+      from: z.array(z.string()).optional(),
+    }),
+  ]),
+  createdAt: instant,
+});
+
+export const listUsers = operation({
+  name: 'user.list',
+  repeatable: true,
+  who: ['Admin', 'operator'],
+  resource: 'user',
+  verb: 'list',
+  input: z.object({}),
+  output: z.object({ users: z.array(userSummary) }),
+});

@@ -1,0 +1,87 @@
+import { isCoded } from '../../base/errors.ts';
+import type { World } from '../../base/world.ts';
+import type { ParsedAuditEvent } from '../../domain/audit-event.ts';
+import type { Cause, Position } from '../../log/event.ts';
+import type { AuditWriter } from './audit-writer.ts';
+
+/** Why nothing at all can be stored now. */
+const ofStore: ReadonlySet<string> = new Set(['unavailable', 'ambiguous', 'no_space', 'damaged']);
+
+interface Waiting {
+  readonly event: ParsedAuditEvent;
+  readonly cause: Cause;
+  readonly resolve: (position: Position) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Events that go together at most; each is far below what an append takes. */
+const mostTogether = 64;
+
+/**
+ * One append is under way at a time, and the next takes all that wait: fifty who join at once wait for two
+ * appends, not for fifty. Each event says itself by whom it came about; the cause of an append of several is
+ * this auth server.
+ */
+export class Together {
+  readonly #writer: AuditWriter;
+  readonly #world: World;
+  readonly #hostId: string;
+  #waiting: Waiting[] = [];
+  #running = false;
+
+  constructor(writer: AuditWriter, world: World, hostId: string) {
+    this.#writer = writer;
+    this.#world = world;
+    this.#hostId = hostId;
+  }
+
+  append(event: ParsedAuditEvent, cause: Cause): Promise<Position> {
+    const { promise, resolve, reject } = Promise.withResolvers<Position>();
+    this.#waiting.push({ event, cause, resolve, reject });
+    if (!this.#running) void this.#run();
+    return promise;
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    while (this.#waiting.length > 0) {
+      const some = this.#waiting.slice(0, mostTogether);
+      this.#waiting = this.#waiting.slice(mostTogether);
+      await this.#append(some);
+    }
+    this.#running = false;
+  }
+
+  async #append(some: readonly Waiting[]): Promise<void> {
+    const [first, ...others] = some;
+    if (!first) return;
+    if (others.length === 0) {
+      await this.#appendAlone(first);
+      return;
+    }
+    const cause = {
+      at: this.#world.now(),
+      actor: `auth:${this.#hostId}`,
+      requestId: this.#world.uuid(),
+    };
+    try {
+      const position = await this.#writer.append(
+        some.map(({ event }) => event),
+        cause,
+      );
+      for (const one of some) one.resolve(position);
+    } catch (e) {
+      // One that can never be stored must not take the others with it.
+      if (isCoded(e) && !ofStore.has(e.code)) for (const one of some) await this.#appendAlone(one);
+      else for (const one of some) one.reject(e);
+    }
+  }
+
+  async #appendAlone({ event, cause, resolve, reject }: Waiting): Promise<void> {
+    try {
+      resolve(await this.#writer.append([event], cause));
+    } catch (e) {
+      reject(e);
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import type { LaggingHost } from '../../api/operations/authority.ts';
+import type { AuthorityType } from '../../domain/authority-facts.ts';
+import type { AuthorityState } from '../../domain/authority-state.ts';
+import type { RotationPhase } from '../../domain/rotation.ts';
+import { phaseOfMark, rotationMark } from '../../domain/rotation-mark.ts';
+import { type HostWithMarks, reportingHosts } from '../../views/reporting-hosts.ts';
+import type { AuthDeps } from '../deps.ts';
+
+/** From this level of facts on a release knows that authorities rotate. */
+const rotationLevel = 2;
+
+export interface Following {
+  /** Hosts that are alive, by role. */
+  readonly alive: number;
+  /** Of these, who has not acknowledged the phase that the authority is in. */
+  readonly lagging: readonly LaggingHost[];
+}
+
+/** Every host that is alive: of a large cluster it is made once for both authorities. */
+export const hostsThatFollow = ({ views }: Pick<AuthDeps, 'views'>): readonly HostWithMarks[] =>
+  reportingHosts(views.hosts.state(), views.presence.state(), views.clock);
+
+/** Which of these hosts follow an authority's rotation, by what they reported last. */
+export function followingOf(
+  alive: readonly HostWithMarks[],
+  type: AuthorityType,
+  state: AuthorityState,
+): Following {
+  const mark = rotationMark(state);
+  const lagging = alive.filter((host) => isTooOld(host) || (host.marks[type] ?? '') !== mark);
+  return { alive: alive.length, lagging: lagging.map((host) => described(host, type, phaseOfMark(mark))) };
+}
+
+const isTooOld = ({ understands }: HostWithMarks): boolean => (understands ?? 0) < rotationLevel;
+
+function described(
+  host: HostWithMarks,
+  type: AuthorityType,
+  current: RotationPhase | undefined,
+): LaggingHost {
+  const { hostId, role, nodename, address, version, lastSeenAt } = host;
+  const acknowledged = phaseOfMark(host.marks[type] ?? '');
+  return {
+    ...{ hostId, role, nodename, address, version, lastSeenAt },
+    ...(acknowledged !== undefined && { acknowledged }),
+    reason: reasonOf(host, acknowledged !== undefined && acknowledged === current),
+  };
+}
+
+function reasonOf(host: HostWithMarks, hasSamePhase: boolean): string {
+  if (isTooOld(host)) return 'its release knows of no rotation: upgrade it';
+  if (host.trouble !== undefined) return host.trouble;
+  return hasSamePhase ? 'what it reported is of an earlier rotation' : '';
+}

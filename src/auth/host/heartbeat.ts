@@ -1,0 +1,186 @@
+import { isIPv6 } from 'node:net';
+import type { z } from 'zod';
+import { heartbeat as row } from '../../api/operations/host.ts';
+import type { Call } from '../../api/server-deps.ts';
+import { CodedError, isCoded } from '../../base/errors.ts';
+import { minute, second } from '../../base/time.ts';
+import { host as hostRules, sameHost } from '../../domain/host.ts';
+import { placesOf, withCertifiedNames } from '../../domain/held-names.ts';
+import { type HostInfo, hostInfoOf } from '../../domain/host-info.ts';
+import { checkSize } from '../../domain/label-limits.ts';
+import { canonicalHostPart, isIpAddress, parseHostAddress } from '../../domain/host-text.ts';
+import { measuredLabels } from '../../domain/measured-labels.ts';
+import type { Reachability } from '../../domain/reachability.ts';
+import { type Adopted, sameAdopted } from '../../domain/rotation-mark.ts';
+import { hostStream } from '../../domain/streams.ts';
+import { step, transact } from '../../log/execute.ts';
+import { findHost } from '../../views/hosts.ts';
+import { presenceOf, seenOf } from '../../views/presence.ts';
+import { checkClaimedNames } from './claimed-names.ts';
+import { requireUnlockedHost } from '../lock/in-force.ts';
+import { grantNames } from './names-of-others.ts';
+import { type AuthDeps, causeOf } from '../deps.ts';
+import { implementing } from '../implementing.ts';
+import { whoseTelling } from '../limits/quota-rules.ts';
+
+type Output = z.input<typeof row.output>;
+
+/**
+ * A host says that it is alive, and what it is now. A host that was not known to be alive is stored at once,
+ * so that it can be used as soon as its first heartbeat was answered, and so is one that has adopted another
+ * phase of a rotation: somebody waits for that. The others are stored with the next coalesced fact.
+ * @throws CodedError `access_denied` for another host than the caller, for one that is locked, and for a new
+ *   name or an address that is not its own; `bad_request` for a name that none may have, `too_large` for more
+ *   labels than a host may have, `unavailable` while the clock of this server is not to be trusted.
+ */
+export const heartbeat = implementing(row, async (deps, call, { host: record, ttlSeconds, ...said }) => {
+  const { sentAt, adopted, leaving, trouble } = said;
+  const host = hostInfoOf(record);
+  const { caller } = call;
+  if (caller.kind !== 'host' || caller.hostId !== host.hostId || caller.role !== host.role)
+    throw new CodedError('access_denied', 'a host may only announce itself, in the role of its certificate');
+  requireUnlockedHost(deps, caller, host.nodename);
+  checkSize(host);
+  if (sentAt !== undefined) deps.clocks.hear(host.hostId, sentAt, caller.address);
+  deps.clocks.require();
+  const reachability = whereItIs(host.reachability, caller.address);
+  const seen = withCertifiedNames({ ...host, reachability }, caller.certifiedNames ?? []);
+  // The fold is good enough to tell that nothing changed, and spares a look at the store. Should another auth
+  // server have written something else a moment ago, the next heartbeat sees it.
+  const known = findHost(deps.views.hosts.state(), host.hostId, host.role);
+  if (known?.nodename !== host.nodename) await checkNewName(deps, call, host);
+  checkPlaces(seen, known, caller.certifiedNames);
+  const putOff = known === undefined || !sameHost(known, seen) ? await announceWithin(deps, seen, call) : {};
+  const answer = { ...putOff, ...spreadFor(deps) };
+  const isAwaited = somebodyWaitsFor(deps, host, { adopted, leaving });
+  deps.presence.renew(host, ttlSeconds, { labels: measuredLabels(host), adopted, leaving, trouble });
+  if (!isAwaited) return answer;
+  const position = await deps.presence.soon();
+  if (position !== undefined) await deps.views.presence.reached(position);
+  return answer;
+});
+
+/** So many machines may ask for certificates within a second; longer than this nobody is to wait for them. */
+const certifiedPerSecond = 500;
+const longestSpreadMs = minute;
+
+/** Few machines need not spread what all of them do at once. */
+function spreadFor({ views }: AuthDeps): { readonly spreadMs?: number } {
+  const ms = (views.hosts.state().known.size / certifiedPerSecond) * second;
+  return ms < second ? {} : { spreadMs: Math.min(longestSpreadMs, Math.round(ms)) };
+}
+
+/** Of a host that was alive before, stays, and had adopted the same, nobody waits to hear. */
+function somebodyWaitsFor(
+  { views }: AuthDeps,
+  host: HostInfo,
+  { adopted, leaving }: { readonly adopted?: Adopted | undefined; readonly leaving?: true | undefined },
+): boolean {
+  const known = views.presence.state();
+  const { status } = presenceOf(known, host, views.clock.monotonic());
+  return status !== 'alive' || leaving === true || !sameAdopted(seenOf(known, host)?.adopted, adopted);
+}
+
+/**
+ * A change is stored for ever. A host that changes too often is as alive as others: it is told when to say
+ * again what it is then, so that the newest of all changes wins.
+ */
+async function announceWithin(deps: AuthDeps, host: HostInfo, call: Call): Promise<Output> {
+  let giveBack;
+  try {
+    giveBack = deps.quotas.take(whoseTelling(host), { changes: 1 });
+  } catch (e) {
+    if (!isCoded(e, 'quota')) throw e;
+    return { changeAfterMs: e.retryAfterMs ?? 0, notice: e.message };
+  }
+  try {
+    await announce(deps, host, call);
+    return {};
+  } catch (e) {
+    giveBack();
+    throw e;
+  }
+}
+
+/**
+ * A name that a host had before stays its own, however many have it: they are shown, and a client is told of
+ * all.
+ */
+async function checkNewName(deps: AuthDeps, call: Call, { hostId, nodename, role }: HostInfo): Promise<void> {
+  checkClaimedNames({ hostId, nodename, additionalPrincipals: [] });
+  const { caller } = call;
+  const refuse = (why: string): CodedError =>
+    new CodedError(
+      'access_denied',
+      `${JSON.stringify(nodename)} [${hostId}] cannot be announced as ${role}: ${why}`,
+    );
+  if (
+    caller.kind === 'host' &&
+    caller.certifiedNames !== undefined &&
+    !isAmong(caller.certifiedNames, nodename)
+  )
+    throw refuse(`its certificate is for other names (${caller.certifiedNames.join(', ')}); ${joinAnew}`);
+  await deps.views.fresh();
+  // Another auth server may have heard it a moment ago.
+  if (findHost(deps.views.hosts.state(), hostId, role)?.nodename === nodename) return;
+  grantNames(
+    deps,
+    { hostId, nodename, role, others: [], peer: '', patterns: [], when: 'announcing' },
+    refuse,
+  );
+}
+
+const joinAnew =
+  'a host of this release asks for it when it starts or is reloaded; one of an older release joins again with a token: move ' +
+  'host_uuid and proc/*.identity.json out of data_dir';
+
+/**
+ * An address may be any; a name leads people there only where the certificate says that it is this host's.
+ * What stands already stays: releases before did not ask, and a host must not be gone because its auth server
+ * is newer.
+ */
+function checkPlaces(
+  host: HostInfo,
+  known: HostInfo | undefined,
+  certified: readonly string[] | undefined,
+): void {
+  if (certified === undefined) return;
+  const stands = known && placesOf(known);
+  for (const [i, text] of placesOf(host).entries()) {
+    const name = text === stands?.[i] ? undefined : parseHostAddress(text)?.host;
+    if (name === undefined || isIpAddress(name) || isAmong([...certified, host.nodename, host.hostId], name))
+      continue;
+    throw new CodedError(
+      'access_denied',
+      `${JSON.stringify(host.nodename)} [${host.hostId}] cannot announce the address ${JSON.stringify(text)}: its certificate ` +
+        `does not name ${JSON.stringify(name)} (it names ${certified.join(', ')}); announce an IP address; ${joinAnew}`,
+    );
+  }
+}
+
+const isAmong = (names: readonly string[], name: string): boolean =>
+  names.some((one) => canonicalHostPart(one) === canonicalHostPart(name));
+
+/** Membership: a fact only when something changed. */
+export async function announce(deps: AuthDeps, host: HostInfo, call: Call): Promise<void> {
+  const { position } = await transact(
+    deps.log.state,
+    [step(hostRules, hostStream(host.hostId), { type: 'record-host', host })],
+    causeOf(deps, call),
+    { deadline: call.deadline },
+  );
+  if (position !== undefined) await deps.views.reached(position);
+}
+
+const wildcards = new Set(['', '0.0.0.0', '::', '*']);
+
+const whereItIs = (said: Reachability, peer: string): Reachability =>
+  said.status === 'direct' ? { ...said, address: withRealHost(said.address, peer) } : said;
+
+/** A host that listens everywhere is reached where it came from. Source: behaviour of 4.4. */
+export function withRealHost(address: string, peer: string): string {
+  const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(address) ?? [];
+  if (port === '' || !wildcards.has(host)) return address;
+  const bare = (/^\[?(.*?)\]?:\d+$/.exec(peer)?.[1] ?? '').replace(/^::ffff:(?=\d+\.)/i, '');
+  return isIPv6(bare) ? `[${bare}]:${port}` : `${bare}:${port}`;
+}

@@ -1,0 +1,215 @@
+import type { z } from 'zod';
+import { joinHost as row } from '../../api/operations/host.ts';
+import type { Call } from '../../api/server-deps.ts';
+import { CodedError, errorCodes, isCoded } from '../../base/errors.ts';
+import { unprovedName, unprovedReason } from '../../base/unproved-text.ts';
+import type { Instant } from '../../base/time.ts';
+import { catalogue } from '../../domain/audit-catalogue.ts';
+import { toldOfJoiner } from '../../domain/audit-from-state.ts';
+import type { DecidingTime } from '../../domain/deciding-time.ts';
+import { host } from '../../domain/host.ts';
+import {
+  type Joiner,
+  joinRefusal,
+  joinToken,
+  tokenIdOf,
+  type TokenUse,
+  unknownToken,
+} from '../../domain/join-token.ts';
+import { hostStream, tokenStream } from '../../domain/streams.ts';
+import type { Cause, Position } from '../../log/event.ts';
+import { load, step, transact } from '../../log/execute.ts';
+import { fingerprint } from '../../pki/ssh-key.ts';
+import { tokenHash } from '../../pki/token.ts';
+import { certifiedUntil } from './certified-until.ts';
+import { certifyHost, tellCertified } from './certify-host.ts';
+import { checkClaimedNames } from './claimed-names.ts';
+import { timeForToken } from '../deciding-time-of.ts';
+import { type AuthDeps, causeOf, termsOf } from '../deps.ts';
+import { implementing } from '../implementing.ts';
+import { clockFault, ipOf, readEd25519, seesPresence, withCallersAddress } from './machine-request.ts';
+import { grantNames } from './names-of-others.ts';
+import { requireUnlocked } from '../lock/in-force.ts';
+import { checkHostId } from './issue-host-identity.ts';
+import { sourceOf } from '../limits/rate-limit.ts';
+import { findStatic, type KnownStaticToken } from '../token/static-tokens.ts';
+
+type Input = z.output<typeof row.input>;
+type Output = z.input<typeof row.output>;
+
+/**
+ * Certifies a machine for a token: its use, and whose key it is now, in one append. What is refused is
+ * refused before anything is spent, and the audit has the reason that the machine is told.
+ * @throws CodedError `access_denied` for a secret that was never a token, in one text; for one that was, with
+ *   what became of it; for clocks that differ, and for the id or a name of another machine. `bad_request` for
+ *   a role, key or name that cannot be. `limit_exceeded` when too many come, `quota` when one token admits
+ *   too many.
+ */
+export const joinHost = implementing(row, (deps, call, input) => {
+  const { address } = call.caller;
+  return deps.joins.admit(address, async () => {
+    deps.lag.require();
+    const hash = tokenHash(input.token);
+    try {
+      return await admit(deps, call, { input, hash });
+    } catch (e) {
+      if (isCoded(e) && !errorCodes[e.code].retry)
+        await tellRefusal(deps, call, { input, hash, reason: e.message });
+      throw e;
+    }
+  });
+});
+
+interface Attempt {
+  readonly input: Input;
+  /** Of the secret. */
+  readonly hash: string;
+}
+
+async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Promise<Output> {
+  const { hostId, nodename, role } = input;
+  const { address } = call.caller;
+  checkHostId(hostId);
+  const publicKey = readEd25519(input.publicKey);
+  const additionalPrincipals = input.additionalPrincipals.map((name) => withCallersAddress(name, address));
+  checkClaimedNames({ hostId, nodename, additionalPrincipals });
+  const [asOf] = await Promise.all([deps.views.fresh(), seesPresence(deps)]);
+  const fromFile = findStatic(deps.staticTokens, hash);
+  const use: TokenUse = {
+    ...{ hostId, nodename, role, address, key: fingerprint(publicKey.blob) },
+    ...(fromFile === undefined ? {} : { tokenId: fromFile.tokenId }),
+  };
+  const { tokenRoles, patterns, time } = await termsOfToken(deps, { hash, fromFile, use, asOf });
+  // Of whoever has a token: others get the one answer to a secret that never was one.
+  const checkLocks = (): void => {
+    requireUnlocked(deps, { node: [hostId, nodename, ...additionalPrincipals] });
+  };
+  checkLocks();
+  const now = deps.world.now();
+  checkClock(input, input.sentAt, now);
+  const refuse = (why: string): CodedError =>
+    new CodedError('access_denied', `${joinRefusal(input)}, ${why}`);
+  const granted = grantNames(
+    deps,
+    { hostId, nodename, role, others: additionalPrincipals, peer: ipOf(address), patterns, when: 'joining' },
+    refuse,
+  );
+  const tokenId = fromFile?.tokenId ?? tokenIdOf(hash);
+  takeJoin(deps, tokenId, address);
+  const certificates = await certifyHost(deps, {
+    hostId,
+    nodename,
+    role,
+    additionalPrincipals: granted.others,
+    publicKey,
+    now,
+  });
+  const cause: Cause = { ...causeOf(deps, call), actor: `${role.toLowerCase()}:${hostId}` };
+  const { position, outcomes } = await transact(
+    deps.log.state,
+    [
+      step(joinToken, tokenStream(hash), { type: 'use-token', ...time, use, staticRoles: fromFile?.roles }),
+      step(host, hostStream(hostId), {
+        type: 'admit-host',
+        ...use,
+        tokenId,
+        tokenRoles,
+        tokenNames: patterns,
+        aliveUntil: certifiedUntil(deps, { hostId, role }),
+      }),
+    ],
+    cause,
+    termsOf(call, asOf),
+  );
+  if (position !== undefined) await deps.views.reached(position);
+  checkLocks();
+  await tellCertified(deps, { hostId, nodename, role, ...certificates }, cause);
+  if (granted.leftOut.length > 0)
+    deps.sink.info('a machine is certified without addresses that are not its alone', {
+      hostId,
+      nodename,
+      leftOut: granted.leftOut.join(', '),
+    });
+  const [admitted] = outcomes[1].facts;
+  if (admitted?.type === 'host.admitted' && admitted.data.previousKey !== '')
+    deps.sink.warn('a token gave the id of a machine that is gone to another key', { ...use, tokenId });
+  else deps.sink.info('a machine was certified for a token', { ...use, tokenId });
+  return certificates;
+}
+
+/**
+ * A token that anyone may use any number of times makes machines for ever: so many an hour by one token from
+ * one address, ten times as many from all. What then is refused comes again by itself.
+ */
+function takeJoin(deps: AuthDeps, tokenId: string, address: string): void {
+  // In this order: who is refused for his own address takes nothing from the others.
+  deps.quotas.take({ name: `token ${tokenId} at ${sourceOf(address)}`, factor: 1 }, { joins: 1 });
+  deps.quotas.take({ name: `token ${tokenId}`, factor: 10 }, { joins: 1 });
+}
+
+/** What the token admits to, once it is known to admit this machine now. */
+async function termsOfToken(
+  deps: AuthDeps,
+  {
+    hash,
+    fromFile,
+    use,
+    asOf,
+  }: {
+    readonly hash: string;
+    readonly fromFile: KnownStaticToken | undefined;
+    readonly use: TokenUse;
+    readonly asOf: Position;
+  },
+): Promise<{
+  readonly tokenRoles: KnownStaticToken['roles'];
+  readonly patterns: readonly string[];
+  readonly time: DecidingTime;
+}> {
+  const stream = tokenStream(hash);
+  if (fromFile === undefined && (await deps.log.state.revision(stream, asOf)) === 0) throw unknownToken(use);
+  const { state } = await load(deps.log.state, joinToken, stream, asOf);
+  const time = timeForToken(deps, hash, state);
+  joinToken.decide(state, { type: 'use-token', ...time, use, staticRoles: fromFile?.roles });
+  const made = state.status === 'active' ? state : undefined;
+  const patterns = fromFile === undefined ? (made?.names ?? []) : [];
+  return { tokenRoles: fromFile?.roles ?? made?.roles ?? [], patterns, time };
+}
+
+/** Only for whoever has a token: the clock of the auth server is not everybody's business. */
+function checkClock(joiner: Joiner, sentAt: Instant, now: Instant): void {
+  const fault = clockFault(sentAt, now);
+  if (fault !== undefined) throw new CodedError('access_denied', `${joinRefusal(joiner)}, ${fault}`);
+}
+
+async function tellRefusal(
+  deps: AuthDeps,
+  call: Call,
+  { input, hash, reason }: Attempt & { readonly reason: string },
+): Promise<void> {
+  const { address } = call.caller;
+  if (!deps.joins.mayTell(address)) return;
+  const { hostId, nodename, role } = input;
+  const tokenId =
+    findStatic(deps.staticTokens, hash)?.tokenId ??
+    ((await deps.log.state.revision(tokenStream(hash))) > 0 ? tokenIdOf(hash) : undefined);
+  const error = unprovedReason(reason);
+  const event = catalogue.joinTokenRefused({
+    success: false,
+    error,
+    ...(tokenId === undefined ? {} : { token_id: tokenId }),
+    ...toldOfJoiner({ hostId, nodename: unprovedName(nodename), role, address, key: '' }),
+  });
+  deps.sink.warn('a machine was refused', { reason: error, address });
+  try {
+    await deps.ownAudit.record(event, causeOf(deps, call));
+  } catch (e) {
+    // The machine is told why it was refused, not what the audit lacks.
+    if (!isCoded(e)) throw e;
+    deps.joins.untold(address);
+    deps.sink.warn('a refused machine is only counted: the audit does not take it', {
+      because: e.message,
+      ...event,
+    });
+  }
+}

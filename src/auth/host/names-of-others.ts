@@ -1,0 +1,160 @@
+import type { CodedError } from '../../base/errors.ts';
+import type { Instant } from '../../base/time.ts';
+import { certifiedAs, listensAt, namesHeldBy } from '../../domain/held-names.ts';
+import type { HostInfo, SystemRole } from '../../domain/host-info.ts';
+import { canonicalHostPart, isIpAddress, isLoopback } from '../../domain/host-text.ts';
+import { isNamedBy } from '../../domain/name-patterns.ts';
+import { allHosts, findHost } from '../../views/hosts.ts';
+import { aliveUntil, presenceOf } from '../../views/presence.ts';
+import type { AuthDeps } from '../deps.ts';
+import { clusterOf } from '../lookups.ts';
+
+type Deps = Pick<AuthDeps, 'views' | 'reservedNames'>;
+
+/** A machine that wants to be called so. */
+export interface NameClaim {
+  readonly hostId: string;
+  readonly nodename: string;
+  readonly role: SystemRole;
+  /** Further names and addresses. */
+  readonly others: readonly string[];
+  /** The IP address that it comes from. */
+  readonly peer: string;
+  /** What the token says that its machines may be called; empty: anything. */
+  readonly patterns: readonly string[];
+  /**
+   * What its certificate has already stays its own, as what it announced does: only what is new is examined.
+   * Default: nothing.
+   */
+  readonly certified?: readonly string[];
+  /**
+   * A machine that announces itself has its certificate already, by a token or as one of an auth server's own
+   * machine.
+   */
+  readonly when: 'joining' | 'announcing';
+}
+
+export interface GrantedNames {
+  readonly others: readonly string[];
+  /** Addresses that are not this machine's alone: its certificate goes without them. */
+  readonly leftOut: readonly string[];
+}
+
+/**
+ * What a machine may be certified as. A name that another host has, or that the token does not let it have,
+ * refuses it; an address is only left out, because machines tell theirs without being asked: loopback is
+ * every machine's, and another's that of another. Views are fresh, of presence too.
+ * @throws CodedError `access_denied` with the name and whose it is.
+ */
+export function grantNames(deps: Deps, claim: NameClaim, refuse: (why: string) => CodedError): GrantedNames {
+  const { nodename, others, role, patterns } = claim;
+  const { clusterName } = clusterOf(deps.views);
+  const holders = holdersFor(deps, claim, clusterName);
+  const isOwnId = (name: string): boolean =>
+    [claim.hostId, `${claim.hostId}.${clusterName}`].includes(name.toLowerCase());
+  const certified = new Set((claim.certified ?? []).map(canonicalHostPart));
+  const isNew = (name: string): boolean => !certified.has(canonicalHostPart(name));
+  const names = others
+    .filter((name) => !isIpAddress(name) && !isOwnId(name) && !isLoopback(name))
+    .filter(isNew);
+  for (const name of [nodename].filter(isNew).concat(names))
+    if (patterns.length > 0 && !isNamedBy(patterns, name))
+      throw refuse(
+        `the token lets its machines be called ${patterns.join(', ')} only, not ${JSON.stringify(name)}`,
+      );
+  if (role === 'Node' && isNew(nodename) && isLoopback(nodename))
+    throw refuse(
+      `${JSON.stringify(nodename)} is every machine's name for itself: set nodename to one of its own`,
+    );
+  const asked = isNew(nodename) ? certifiedAs(nodename, names, clusterName) : names.map(canonicalHostPart);
+  for (const name of asked) {
+    const holder = holders.find(({ held }) => held.has(name));
+    if (holder !== undefined)
+      throw refuse(
+        `the name ${JSON.stringify(name)} is that of ${holder.said}; set another nodename or public_addr`,
+      );
+  }
+  const mayHave = (name: string): boolean =>
+    role !== 'Node' ||
+    isOwnId(name) ||
+    !(isLoopback(name) || (isIpAddress(name) && isNew(name) && isOfAnother(name, claim, holders)));
+  return { others: others.filter(mayHave), leftOut: others.filter((name) => !mayHave(name)) };
+}
+
+interface Holder {
+  readonly held: ReadonlySet<string>;
+  readonly host: HostInfo | undefined;
+  readonly said: string;
+}
+
+/**
+ * The machine itself has the address that it comes from, unless others are called so: a proxy behind the same
+ * router, say.
+ */
+function isOfAnother(ip: string, { peer, patterns }: NameClaim, holders: readonly Holder[]): boolean {
+  const one = canonicalHostPart(ip);
+  const isPeer = one === canonicalHostPart(peer);
+  if (patterns.length > 0 && !isPeer) return true;
+  return holders.some(
+    ({ held, host }) => held.has(one) && !(isPeer && host !== undefined && listensAt(host, one)),
+  );
+}
+
+/**
+ * Whose names count against this claim. Of nodes those that are alive; for a node that joins also proxies and
+ * auth servers that were seen within a day. Proxies may share names among each other, and with the auth
+ * server of their machine: people know several by one address.
+ */
+function holdersFor(deps: Deps, claim: NameClaim, clusterName: string): readonly Holder[] {
+  const roles = rolesAgainst[claim.role];
+  const known = allHosts(deps.views.hosts.state(), roles).flatMap((host): Holder[] => {
+    const until = host.hostId === claim.hostId ? undefined : heldUntil(deps, host, claim);
+    if (until === undefined) return [];
+    const said =
+      `${JSON.stringify(host.nodename)} [${host.hostId}], role ${host.role}, ${until} ` +
+      '(stop it and wait until then, or "tctl nodes rm" it, and the name is free)';
+    return [{ held: namesOf(host, clusterName), host, said }];
+  });
+  if (claim.role !== 'Node' || deps.reservedNames.length === 0) return known;
+  const own = ownAsServer(deps, claim, clusterName);
+  const held = new Set(deps.reservedNames.map(canonicalHostPart).filter((name) => !own.has(name)));
+  return [
+    ...known,
+    { held, host: undefined, said: 'the cluster itself: it stands in public_addr of an auth server' },
+  ];
+}
+
+/** A machine that is a proxy or an auth server too may be called in every role as it is in that one. */
+const ownAsServer = ({ views }: Deps, { hostId }: NameClaim, clusterName: string): ReadonlySet<string> =>
+  new Set(
+    (['Auth', 'Proxy'] as const).flatMap((role) => {
+      const host = findHost(views.hosts.state(), hostId, role);
+      return host === undefined ? [] : [...namesOf(host, clusterName)];
+    }),
+  );
+
+const rolesAgainst: Readonly<Record<SystemRole, readonly SystemRole[]>> = {
+  Node: ['Proxy', 'Auth', 'Node'],
+  Proxy: ['Node'],
+  Auth: [],
+  Admin: [],
+};
+
+/** What was said once is not changed: every machine that comes in asks for the names of all. */
+const namesSaid = new WeakMap<HostInfo, ReadonlySet<string>>();
+function namesOf(host: HostInfo, clusterName: string): ReadonlySet<string> {
+  const known = namesSaid.get(host) ?? namesHeldBy(host, clusterName);
+  namesSaid.set(host, known);
+  return known;
+}
+
+function heldUntil({ views }: Deps, host: HostInfo, { when }: NameClaim): string | undefined {
+  const { presence, clock } = views;
+  const until: Instant | undefined = aliveUntil(presence.state(), host, clock);
+  if (until !== undefined) return `which counts as alive until ${until}`;
+  if (host.role === 'Node' || when === 'announcing') return undefined;
+  const seen = presenceOf(presence.state(), host, clock.monotonic());
+  return seen.status === 'gone'
+    ? `which was last seen ${seen.lastSeenAt} and is remembered for a day`
+    : undefined;
+}

@@ -1,0 +1,192 @@
+import { pause } from '../../base/backoff.ts';
+import { isCoded, messageOf } from '../../base/errors.ts';
+import type { LogSink } from '../../base/log-sink.ts';
+import { second } from '../../base/time.ts';
+import { startTicker, stopTimer } from '../../base/timers.ts';
+import type { World } from '../../base/world.ts';
+import type { SystemRole } from '../../domain/host-info.ts';
+import type { Labels } from '../../domain/measured-labels.ts';
+import { appendsOf, presence, type PresenceFact, type Renewal } from '../../domain/presence.ts';
+import { type Adopted, adoptedField } from '../../domain/rotation-mark.ts';
+import { presenceStream } from '../../domain/streams.ts';
+import type { EventLog } from '../../log/event-log.ts';
+import type { Position, Revision } from '../../log/event.ts';
+
+/** What a host reports with its heartbeat, beside that it is alive. */
+export interface Reported {
+  /** Measured labels; undefined where it has none. */
+  readonly labels?: Labels | undefined;
+  readonly adopted?: Adopted | undefined;
+  readonly leaving?: true | undefined;
+  /** Why it cannot renew its certificates. */
+  readonly trouble?: string | undefined;
+}
+
+/** Turns the heartbeats of many hosts into one fact every few seconds. */
+export interface PresenceWriter {
+  /** The host is alive for `ttlSeconds`, and reports this; stored with the next fact. */
+  renew(
+    host: { readonly hostId: string; readonly role: SystemRole },
+    ttlSeconds: number,
+    reported?: Reported,
+  ): void;
+  /**
+   * Tells at once what waits. Answers the position by which everything that was renewed before is on the log;
+   * undefined when nothing ever was.
+   */
+  flush(): Promise<Position | undefined>;
+  /** The same, not at once but soon: all who ask within a moment share one append, however many they are. */
+  soon(): Promise<Position | undefined>;
+  /** Tells what waits, then stops. */
+  close(): Promise<void>;
+}
+
+export interface PresenceOptions {
+  readonly log: EventLog;
+  readonly world: World;
+  readonly sink: LogSink;
+  /** Of this auth server, the only writer of its stream but for a predecessor that is about to end. */
+  readonly hostId: string;
+  readonly intervalMs: number;
+  /** From the beginning of one append to that of the next, when somebody waits for it. */
+  readonly soonMs: number;
+  /** Milliseconds of a clock that is never set. */
+  readonly monotonic: () => number;
+  /** The same, for how long a heartbeat has waited. */
+  readonly ageing: () => number;
+}
+
+interface Waiting {
+  readonly renewal: Renewal;
+  readonly heardMs: number;
+}
+
+export function presenceWriter(options: PresenceOptions): PresenceWriter {
+  const { log, world, sink, hostId, intervalMs, soonMs, monotonic, ageing } = options;
+  const stream = presenceStream(hostId);
+  let waiting = new Map<string, Waiting>();
+  let revision: Revision | undefined;
+  let told: Position | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  let beganAt = -Infinity;
+  let asked: Promise<Position | undefined> | undefined;
+  const closing = new AbortController();
+
+  const append = async (facts: readonly PresenceFact[]): Promise<Position> => {
+    const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
+    for (;;) {
+      try {
+        revision ??= await log.revision(stream);
+        const position = await log.append([{ stream, expected: revision, facts }], cause);
+        revision += facts.length;
+        return position;
+      } catch (e) {
+        revision = undefined;
+        if (!isCoded(e, 'conflict')) throw e;
+      }
+    }
+  };
+
+  const flushNow = async (): Promise<Position | undefined> => {
+    if (waiting.size === 0) return told;
+    beganAt = monotonic();
+    const mine = waiting;
+    waiting = new Map();
+    try {
+      const facts = presence.decide(null, {
+        type: 'renew-hosts',
+        hosts: [...mine.values()].map((one) => withoutWait(one, ageing())),
+      });
+      for (const some of appendsOf(facts)) {
+        told = await append(some);
+        for (const { data } of some) for (const host of data.hosts) mine.delete(keyOf(host));
+      }
+      return told;
+    } catch (e) {
+      // What was not told yet waits again. A later heartbeat of the same host says more.
+      waiting = new Map([...mine, ...waiting]);
+      throw e;
+    }
+  };
+
+  /** One at a time, in order. */
+  const flush = (): Promise<Position | undefined> => {
+    const mine = last.then(flushNow);
+    last = mine.catch(() => undefined);
+    return mine;
+  };
+
+  const soon = (): Promise<Position | undefined> => {
+    asked ??= pause(Math.max(0, beganAt + soonMs - monotonic()), closing.signal).then(() => {
+      asked = undefined;
+      return flush();
+    });
+    return asked;
+  };
+
+  /** Told once, however long it lasts. */
+  let failing = false;
+  const timer = startTicker(() => {
+    flush().then(
+      () => {
+        if (failing) sink.info('heartbeats are stored again');
+        failing = false;
+      },
+      (e: unknown) => {
+        if (!failing)
+          sink.warn('heartbeats cannot be stored now: they wait', {
+            reason: messageOf(e),
+            hosts: waiting.size,
+          });
+        failing = true;
+      },
+    );
+  }, intervalMs);
+  timer.unref();
+
+  return {
+    renew: ({ hostId: whose, role }, ttlSeconds, { labels, adopted, leaving, trouble } = {}) => {
+      const renewal = {
+        ...{ hostId: whose, role, seenAt: world.now(), ttlSeconds },
+        ...(labels !== undefined && { labels }),
+        ...(adopted !== undefined && adoptedField(adopted)),
+        ...(leaving !== undefined && { leaving }),
+        ...(trouble !== undefined && { trouble }),
+      };
+      waiting.set(keyOf(renewal), { renewal, heardMs: ageing() });
+    },
+    flush,
+    soon,
+    close: async () => {
+      stopTimer(timer);
+      closing.abort();
+      await flush().catch((e: unknown) => {
+        sink.warn('the last heartbeats could not be stored', { reason: messageOf(e) });
+      });
+    },
+  };
+}
+
+/**
+ * Readers count from when they learn of it: what has waited, while the store was away say, has less time
+ * left.
+ */
+const withoutWait = ({ renewal, heardMs }: Waiting, ms: number): Renewal => ({
+  ...renewal,
+  ttlSeconds: Math.max(0, renewal.ttlSeconds - Math.floor((ms - heardMs) / second)),
+});
+
+/**
+ * What a starting auth server says of itself. Where the store has no room for presence, the rest goes on:
+ * people log in by what is kept free for that, and get the store out of it.
+ */
+export async function flushIfRoom(presence: PresenceWriter, sink: LogSink): Promise<void> {
+  try {
+    await presence.flush();
+  } catch (e) {
+    if (!isCoded(e, 'no_space')) throw e;
+    sink.warn('the store has no room for heartbeats: this server starts unseen', { reason: e.message });
+  }
+}
+
+const keyOf = ({ hostId, role }: Pick<Renewal, 'hostId' | 'role'>): string => `${hostId}/${role}`;

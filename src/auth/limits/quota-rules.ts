@@ -1,0 +1,83 @@
+import { hour, second } from '../../base/time.ts';
+import type { Caller } from '../../api/operation.ts';
+import type { Allowance } from '../../domain/allowance.ts';
+import type { SystemRole } from '../../domain/host-info.ts';
+
+/** What is measured of a caller. */
+export type Measure = 'changes' | 'audit_events' | 'audit_bytes' | 'calls' | 'joins';
+
+/**
+ * `auth_service.quotas` of the file: of one caller, an hour; `streams` at a time. Each auth server keeps its
+ * own count.
+ */
+export interface QuotaSettings extends Readonly<Record<Measure, number>> {
+  /** Logs that one machine follows. */
+  readonly streams: number;
+}
+
+/**
+ * A busy node has ten thousand sessions an hour with some six events of 700 bytes each. What a full spool
+ * holds (20,000 events) is taken at once, so that a machine that was cut off goes on where it was.
+ */
+export const usualQuotas: QuotaSettings = {
+  changes: 120,
+  audit_events: 120_000,
+  audit_bytes: 96 * 1024 * 1024,
+  calls: 20 * (hour / second),
+  joins: 600,
+  streams: 64,
+};
+
+/** How much of an hour's may be taken at once. */
+const atOnce: Readonly<Record<Measure, number>> = {
+  changes: 1 / 6,
+  audit_events: 1 / 6,
+  audit_bytes: 1 / 6,
+  calls: 1 / 180,
+  joins: 1 / 6,
+};
+
+/** Whose quota it is. */
+export interface Whose {
+  /** As errors and the audit name it: `node:<uuid>`, `user:alice`, `token 0123456789abcdef`. */
+  readonly name: string;
+  readonly factor: number;
+  /** How long it has belonged to the cluster. Who is new has nothing to make up for. Default: for ever. */
+  readonly ageMs?: number;
+}
+
+/**
+ * What a new machine may take at once, as a share of what an old one may; the rest comes as it grows older.
+ */
+export const newcomersShare = 1 / 4;
+
+/** What a machine tells is counted by machine and role. */
+export const whoseTelling = (caller: { readonly role: SystemRole; readonly hostId: string }): Whose => ({
+  name: `${caller.role.toLowerCase()}:${caller.hostId}`,
+  factor: 1,
+});
+
+/**
+ * Undefined for whom nothing is measured: the cluster's own servers and operators, and who has shown no
+ * certificate yet.
+ */
+export function whoseCalls(caller: Caller): Whose | undefined {
+  if (caller.kind === 'anyone') return undefined;
+  if (caller.kind === 'user') return { name: `user:${caller.username}`, factor: 1 };
+  if (caller.role === 'Admin' || caller.role === 'Auth') return undefined;
+  return whoseTelling(caller);
+}
+
+export const allowanceOf = (settings: QuotaSettings, measure: Measure, factor = 1): Allowance => {
+  const perHour = settings[measure] * factor;
+  return { perHour, atOnce: Math.max(1, Math.ceil(perHour * atOnce[measure])) };
+};
+
+export const measureTexts: Readonly<Record<Measure | 'streams', string>> = {
+  changes: 'changes of what it announces',
+  audit_events: 'audit events',
+  audit_bytes: 'bytes of audit events',
+  calls: 'calls',
+  joins: 'new machines',
+  streams: 'logs followed at a time',
+};

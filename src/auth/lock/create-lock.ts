@@ -1,0 +1,76 @@
+import { createLock as row } from '../../api/operations/lock.ts';
+import { hour, plusMs, second } from '../../base/time.ts';
+import { lock, type LockTarget, lockTargetOf } from '../../domain/lock.ts';
+import { lockStream } from '../../domain/streams.ts';
+import { step, transact } from '../../log/execute.ts';
+import { allHosts } from '../../views/hosts.ts';
+import { expiredLocks } from '../../views/locks.ts';
+import { reportingHosts } from '../../views/reporting-hosts.ts';
+import { lookUpRoles } from '../../views/roles.ts';
+import { findUser } from '../../views/users.ts';
+import type { AuthViews } from '../auth-views.ts';
+import { causeOf, termsOf } from '../deps.ts';
+import { implementing } from '../implementing.ts';
+
+/** So long after its end a lock is forgotten, so that no clock of ours can have a doubt about it. */
+const forgottenAfterMs = 24 * hour;
+/** With each new lock at most so many. */
+const forgottenAtOnce = 16;
+
+/**
+ * Locks at once whatever has that name, also what comes by it later. Locks that expired long ago are
+ * forgotten by the same append, so that no reader keeps them for ever.
+ */
+export const createLock = implementing(
+  row,
+  async (deps, call, { kind, target: text, message, ttlSeconds }) => {
+    const target = lockTargetOf(kind, text);
+    const asOf = await deps.views.fresh();
+    const { world, views } = deps;
+    const [lockId, now] = [world.uuid(), world.now()];
+    const ttlMs = ttlSeconds === undefined ? undefined : ttlSeconds * second;
+    const forgotten = expiredLocks(views.locks.state(), plusMs(now, -forgottenAfterMs)).slice(
+      0,
+      forgottenAtOnce,
+    );
+    const { position } = await transact(
+      deps.log.state,
+      [
+        step(lock, lockStream(lockId), { type: 'create-lock', now, target, message, ttlMs }),
+        ...forgotten.map((id) => step(lock, lockStream(id), { type: 'end-lock', reason: 'expired' })),
+      ],
+      causeOf(deps, call),
+      termsOf(call, asOf),
+    );
+    if (position === undefined) throw new Error('bug: a new lock made no fact');
+    await views.reached(position);
+    const end = ttlMs === undefined ? {} : { expiresAt: plusMs(now, ttlMs) };
+    return { lockId, target, ...end, known: isKnown(views, target), unaware: unawareHosts(views), position };
+  },
+);
+
+/** From this level of facts on a release knows of locks. */
+const lockLevel = 2;
+
+const unawareHosts = ({ hosts, presence, clock }: AuthViews): string[] =>
+  reportingHosts(hosts.state(), presence.state(), clock)
+    .filter(({ understands = 0 }) => understands < lockLevel)
+    .map(({ nodename, role, version }) => `${nodename} (${role} ${version})`);
+
+function isKnown(views: AuthViews, { kind, name }: LockTarget): boolean {
+  switch (kind) {
+    case 'user':
+      return findUser(views.users.state(), name) !== undefined;
+    case 'role':
+      return lookUpRoles(views.roles.state(), [name]).status === 'found';
+    case 'node':
+      return allHosts(views.hosts.state(), ['Node']).some(({ hostId, nodename }) =>
+        [hostId, nodename].some((one) => one.toLowerCase() === name),
+      );
+    case 'login':
+    case 'session':
+    case 'serial':
+      // Nobody here knows all of these.
+      return true;
+  }
+}

@@ -1,0 +1,115 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { recordingMetrics } from '../../api/testing.ts';
+import { minute } from '../../base/time.ts';
+import { CodedError } from '../../base/errors.ts';
+import { openView } from '../../views/open-view.ts';
+import { presenceViewBy } from '../../views/presence.ts';
+import { type Compaction, startCompaction } from './compaction.ts';
+import { authHostId, eventsOf, openTestAuth, type TestAuth } from '../testing.ts';
+
+let auth: TestAuth;
+let compaction: Compaction;
+beforeEach(async () => {
+  auth = await openTestAuth();
+  const { log, world, sink, deps } = auth;
+  compaction = startCompaction({
+    log,
+    views: deps.views,
+    world,
+    sink,
+    metrics: recordingMetrics(),
+    hostId: authHostId,
+  });
+});
+afterEach(async () => {
+  await compaction.close();
+  await auth.close();
+  await auth.log.close();
+});
+const renew = async (): Promise<void> => {
+  auth.deps.presence.renew({ hostId: '00000000-0000-4000-8000-0000000000b1', role: 'Node' }, 60);
+  await auth.deps.views.presence.reached((await auth.deps.presence.flush()) ?? 0);
+};
+
+describe('compacting the log', () => {
+  it('trims presence after five minutes, and what is left opens a view', async () => {
+    for (let i = 0; i < 3; i++) {
+      for (let n = 0; n < 80; n++) await renew();
+      await compaction.run();
+      auth.world.advance(5 * minute);
+      await compaction.run();
+    }
+    await expect(eventsOf(auth.log, 'presence')).rejects.toMatchObject({ code: 'cursor_too_old' });
+    const projection = presenceViewBy(auth.deps.views.clock);
+    const view = await openView(projection, auth.log.presence);
+    await view.reached(await auth.log.presence.head());
+    expect(projection.encode(view.state())).toEqual(projection.encode(auth.deps.views.presence.state()));
+    view.close();
+    await renew();
+  });
+
+  it('of presence is done once in five minutes, however many auth servers there are', async () => {
+    const { log, world, sink, deps } = auth;
+    const others = [1, 2].map(() => {
+      const metrics = recordingMetrics();
+      return {
+        metrics,
+        ...startCompaction({ log, views: deps.views, world, sink, metrics, hostId: authHostId }),
+      };
+    });
+    // They look at other moments.
+    for (let n = 0; n < 60; n++) {
+      await renew();
+      world.advance(minute / 4);
+      await others[n % 2]?.run();
+    }
+    const taken = others.map(
+      ({ metrics }) =>
+        metrics.counters.get('log_snapshots_total{"partition":"presence","outcome":"taken"}') ?? 0,
+    );
+    expect(taken.reduce((a, b) => a + b)).toBeGreaterThanOrEqual(2);
+    expect(taken.reduce((a, b) => a + b)).toBeLessThanOrEqual(3);
+    for (const other of others) await other.close();
+  });
+
+  it('of presence does not wait for a clock that was set back', async () => {
+    for (let n = 0; n < 80; n++) await renew();
+    auth.world.setClock(-60 * minute);
+    auth.world.advance(5 * minute);
+    await compaction.run();
+    expect(auth.log.stats().presence.eventsSinceSnapshot).toBeLessThan(80);
+  });
+
+  it('leaves alone what is not due', async () => {
+    await renew();
+    await compaction.run();
+    expect(auth.log.stats().presence.lastSnapshotAt).toBeUndefined();
+    expect(auth.log.stats().state.lastSnapshotAt).toBeUndefined();
+  });
+
+  it('says so when it has failed for ten minutes', async () => {
+    const { log, world, sink, deps } = auth;
+    const broken = {
+      ...log,
+      stats: () => ({ ...log.stats(), state: { ...log.stats().state, eventsSinceSnapshot: 10_000 } }),
+      takeSnapshot: () => Promise.reject(new CodedError('no_space', 'the disk is full')),
+    };
+    const failing = startCompaction({
+      log: broken,
+      views: deps.views,
+      world,
+      sink,
+      metrics: recordingMetrics(),
+      hostId: authHostId,
+    });
+    await failing.run();
+    expect(failing.trouble()).toBeUndefined();
+    world.setClock(-60 * minute);
+    world.advance(11 * minute);
+    await failing.run();
+    expect(failing.trouble()).toMatch(
+      /^snapshots of the log fail since 2026-01-01T00:00:00.000Z: \w+: the disk is full$/,
+    );
+    await failing.close();
+  });
+});

@@ -1,0 +1,142 @@
+import { isCoded, messageOf } from '../../base/errors.ts';
+import type { LogSink } from '../../base/log-sink.ts';
+import type { Metrics } from '../../base/service.ts';
+import { minute, second } from '../../base/time.ts';
+import { startTicker, stopTimer } from '../../base/timers.ts';
+import type { World } from '../../base/world.ts';
+import type { ClusterLog, ViewState } from '../../log/event-log.ts';
+import { type Partition, partitions } from '../../log/event.ts';
+import type { AuthViews } from '../auth-views.ts';
+
+export interface Compaction {
+  /** Takes the snapshots that are due. */
+  run(): Promise<void>;
+  /** One line when snapshots have failed for long: logs that only grow are found out too late. */
+  trouble(): string | undefined;
+  close(): Promise<void>;
+}
+
+export interface CompactionOptions {
+  readonly log: ClusterLog;
+  readonly views: Pick<AuthViews, 'stored'>;
+  readonly world: World;
+  readonly sink: LogSink;
+  readonly metrics: Metrics;
+  /** Of this auth server. */
+  readonly hostId: string;
+}
+
+const everyEvents = 10_000;
+/** What is trimmed is at least so old: a fold that begins there rests on it (`saidAgainWithinMs`). */
+export const presenceEveryMs = 5 * minute;
+const checkEveryMs = 15 * second;
+/**
+ * So long nobody of an older release has written anything before the log is sealed: an auth server that runs
+ * renews itself more often, and so does one that only drains.
+ */
+export const sealAfterMs = 10 * minute;
+/** Longer than an auth server that runs goes without a batch in `presence`. */
+const silentAfterMs = minute;
+
+/**
+ * Keeps opening fast and presence small. Any auth server may do it; the log lets only one finish. `state` and
+ * `audit` are kept whole.
+ */
+export function startCompaction(options: CompactionOptions): Compaction {
+  const { log, views, world, sink, metrics, hostId } = options;
+  let presenceAt = world.monotonic();
+  let presenceEvents = 0;
+  /** `began` by a clock that is never set, `since` for people. */
+  let failing: { readonly since: string; readonly began: number; readonly reason: string } | undefined;
+
+  const isDue = (partition: Partition): boolean => {
+    const { eventsSinceSnapshot } = log.stats()[partition];
+    if (partition !== 'presence') return eventsSinceSnapshot >= everyEvents;
+    // Fewer than before: another auth server has done it. However many there are, it is done once in that
+    // time.
+    if (eventsSinceSnapshot < presenceEvents) presenceAt = world.monotonic();
+    presenceEvents = eventsSinceSnapshot;
+    return eventsSinceSnapshot > 0 && world.monotonic() - presenceAt >= presenceEveryMs;
+  };
+
+  const keptOf = (partition: Partition): readonly ViewState[] =>
+    partition === 'audit' ? [] : views.stored(partition);
+  const trimOf = (partition: Partition): { readonly trim: boolean } => ({ trim: partition === 'presence' });
+
+  const take = async (partition: Partition): Promise<void> => {
+    const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
+    const taken = await log.takeSnapshot(partition, keptOf(partition), trimOf(partition), cause);
+    if (partition === 'presence') presenceAt = world.monotonic();
+    metrics.add('log_snapshots_total', 1, { partition, outcome: taken.status });
+    sink.debug('a snapshot was asked for', { partition, ...taken });
+  };
+
+  let heard = { slot: log.stats().presence.slot, at: world.monotonic() };
+  let hearingSince = heard.at;
+  /**
+   * For how long all that was written has been seen. While nobody can write, or this process reads nothing or
+   * stands still, one of an older release is as silent as if it were gone. Milliseconds.
+   */
+  const hearingMs = (): number => {
+    const now = world.monotonic();
+    const { slot } = log.stats().presence;
+    if (now - heard.at > silentAfterMs) hearingSince = now;
+    if (slot !== heard.slot) heard = { slot, at: now };
+    return now - hearingSince;
+  };
+
+  /** Once none of an older release runs any more, which could write nothing afterwards. */
+  const seal = async (): Promise<void> => {
+    const stats = log.stats();
+    const open = partitions.filter((one) => stats[one].slot > 0 && stats[one].authenticFrom === undefined);
+    const quietMs = Math.min(...partitions.map((one) => stats[one].withoutOlderReleaseMs));
+    if (Math.min(hearingMs(), quietMs) < sealAfterMs) return;
+    for (const partition of open) {
+      const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
+      const outcome = await log.seal(partition, keptOf(partition), trimOf(partition), cause);
+      if (outcome === 'sealed')
+        sink.warn(
+          'each batch of the log has a MAC from now on: earlier batches are taken as they were found in the store, and releases that wrote none can neither read what comes nor write',
+          { partition, slot: log.stats()[partition].authenticFrom },
+        );
+    }
+  };
+
+  const run = async (): Promise<void> => {
+    try {
+      await seal();
+    } catch (e) {
+      sink.warn('the log could not be sealed: it is tried again', { reason: messageOf(e) });
+    }
+    for (const partition of partitions) {
+      metrics.set('log_events_since_snapshot', log.stats()[partition].eventsSinceSnapshot, { partition });
+      if (!isDue(partition)) continue;
+      try {
+        await take(partition);
+        failing = undefined;
+      } catch (e) {
+        metrics.add('log_snapshots_total', 1, { partition, outcome: isCoded(e) ? e.code : 'failed' });
+        sink.warn('a snapshot of the log failed', { partition, reason: messageOf(e) });
+        const { since, began } = failing ?? { since: world.now(), began: world.monotonic() };
+        failing = { since, began, reason: `${partition}: ${messageOf(e)}` };
+      }
+    }
+  };
+
+  let running = Promise.resolve();
+  const timer = startTicker(() => {
+    running = running.then(run);
+  }, checkEveryMs);
+  timer.unref();
+  return {
+    run,
+    trouble: () =>
+      failing && world.monotonic() - failing.began > 10 * minute
+        ? `snapshots of the log fail since ${failing.since}: ${failing.reason}`
+        : undefined,
+    close: async () => {
+      stopTimer(timer);
+      await running;
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import type { ClusterLog, EventLog } from '../../log/event-log.ts';
+
+/**
+ * The log, as this auth server may write it: nothing is appended, no snapshot taken and no way out of a store
+ * that went back decided, while `require` refuses. What is read is served all the same, and secrets that were
+ * given up are destroyed.
+ */
+export const guardedLog = (log: ClusterLog, require: () => void): ClusterLog => ({
+  state: guarded(log.state, require),
+  presence: guarded(log.presence, require),
+  audit: guarded(log.audit, require),
+  takeSnapshot: async (...snapshot) => {
+    require();
+    return log.takeSnapshot(...snapshot);
+  },
+  seal: async (...sealing) => {
+    require();
+    return log.seal(...sealing);
+  },
+  lookFor: (...known) => log.lookFor(...known),
+  recovery: (partition) => log.recovery(partition),
+  recover: async (...recovery) => {
+    require();
+    return log.recover(...recovery);
+  },
+  inspect: (partition) => log.inspect(partition),
+  stats: () => log.stats(),
+  store: () => log.store(),
+  close: () => log.close(),
+});
+
+const guarded = (log: EventLog, require: () => void): EventLog => ({
+  append: async (...append) => {
+    require();
+    return log.append(...append);
+  },
+  read: (...from) => log.read(...from),
+  appended: (...append) => log.appended(...append),
+  revision: (...of) => log.revision(...of),
+  history: (after) => log.history(after),
+  positionBefore: (at) => log.positionBefore(at),
+  head: () => log.head(),
+  unseal: (event, name) => log.unseal(event, name),
+  destroySecrets: (event) => log.destroySecrets(event),
+  destroyKeys: (keyIds) => log.destroyKeys(keyIds),
+  follow: (...after) => log.follow(...after),
+  holds: (...event) => log.holds(...event),
+  snapshot: (name) => log.snapshot(name),
+});

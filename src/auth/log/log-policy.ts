@@ -1,0 +1,172 @@
+import type { Who } from '../../api/operation.ts';
+import type { LogPolicy } from '../../api/served-logs.ts';
+import type { SystemRole } from '../../domain/host-info.ts';
+import type { Partition, Recorded } from '../../log/event.ts';
+import { authoritiesView, type AuthoritiesState } from '../../views/authorities.ts';
+import { clusterView } from '../../views/cluster.ts';
+import type { StoredEntities, Withheld } from '../../views/entities.ts';
+import { hostsView, type Membership, roleIn } from '../../views/hosts.ts';
+import { locksView } from '../../views/locks.ts';
+import { presenceSnapshots } from '../../views/presence.ts';
+import { rolesView } from '../../views/roles.ts';
+import { type UserEntry, usersView } from '../../views/users.ts';
+import { userFact } from '../../domain/user-fact.ts';
+import { typesOf } from '../../views/read-fact.ts';
+
+/**
+ * What proxies and nodes need to know of a user: that it exists, its roles and traits, whether it is locked.
+ */
+const userFacts = new Set([
+  'user.created',
+  'user.roles_changed',
+  'user.traits_changed',
+  'user.locked',
+  'user.unlocked',
+  // Ends a lock.
+  'user.password_set',
+  'user.deleted',
+]);
+
+const usersTypes = typesOf(userFact);
+
+const followers: Readonly<Record<Partition, readonly Who[]>> = {
+  state: ['Admin', 'Auth', 'Proxy', 'Node'],
+  presence: ['Admin', 'Auth', 'Proxy'],
+  audit: ['Admin', 'Auth'],
+};
+
+/**
+ * What leaves the auth server by the log. Proxies and nodes decide access by it and get no more than that
+ * takes: no invites, no logins, no codes, no addresses of people. Operators see all. Nobody sees a sealed
+ * secret: `eventLine` has none.
+ */
+export const logPolicy: LogPolicy = {
+  followers: (partition) => followers[partition],
+  visible: (who, partition, event) => {
+    if (who === 'Admin' || who === 'Auth') return true;
+    if (who !== 'Proxy' && who !== 'Node') return false;
+    if (partition === 'presence') return who === 'Proxy' && event.stream.startsWith('presence-');
+    return partition === 'state' && visibleState(who, event);
+  },
+  snapshotFor: (who, partition, projection, state) => {
+    if (who === 'anyone' || who === 'user' || who === 'operator') return undefined;
+    if (partition === 'presence')
+      return who === 'Proxy' && isVersionOf(projection, presenceSnapshots.name) ? state : undefined;
+    return partition === 'state' ? stateSnapshotFor(who, projection, state) : undefined;
+  },
+};
+
+/**
+ * A proxy of another release asks for the state by the name it knows; in every version it holds who was seen,
+ * and when.
+ */
+const isVersionOf = (name: string, known: string): boolean => unversioned(name) === unversioned(known);
+const unversioned = (name: string): string => name.replace(/\.\d+$/, '');
+
+/**
+ * Of other versions it is not known what they hold: who asks for them folds what it may see, of which nothing
+ * is trimmed.
+ */
+function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): unknown {
+  switch (projection) {
+    case clusterView.name:
+    case rolesView.name:
+    case locksView.name:
+      return state;
+    case authoritiesView.name:
+      return withoutSealedKeys(state as AuthoritiesState);
+    case usersView.name:
+      return seenOf(state as StoredEntities<UserEntry>, ({ type }) => isSharedUserFact(type), bareUser);
+    case hostsView.name:
+      return who === 'Proxy'
+        ? state
+        : seenOf(state as StoredEntities<Membership>, ({ about = 'Proxy' }) => about === 'Proxy', onlyProxy);
+    default:
+      return undefined;
+  }
+}
+
+function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
+  const category = event.stream.slice(0, event.stream.indexOf('-'));
+  switch (category) {
+    case 'cluster':
+    case 'authority':
+    case 'role':
+    case 'lock':
+      return true;
+    case 'user':
+      return userFacts.has(event.fact.type)
+        ? !locksOneAddress(event)
+        : isSharedUserFact(event.fact.type) && isCritical(event);
+    case 'host':
+      return event.fact.type !== 'host.admitted' && (role === 'Proxy' || aboutProxy(event));
+    default:
+      return false;
+  }
+}
+
+/** That is for whoever decides logins: to others it would only say where people are. */
+const locksOneAddress = ({ fact: { type, data } }: Recorded): boolean =>
+  type === 'user.locked' && (data as { readonly source?: unknown }).source !== undefined;
+
+/**
+ * Of a type that this release does not know: what others must heed, they must get. (So such a fact holds
+ * nothing that only auth servers may know.)
+ */
+const isCritical = ({ fact: { data } }: Recorded): boolean => Object.hasOwn(data, 'critical');
+const isSharedUserFact = (type: string): boolean => userFacts.has(type) || !usersTypes.has(type);
+
+/** Whether a node is to see it. A fact that speaks of no role is of the whole host. */
+const aboutProxy = (event: Recorded): boolean =>
+  (roleIn(event.fact.data) ?? (isCritical(event) ? 'Proxy' : '')) === 'Proxy';
+
+type Unread = Withheld<unknown>['facts'][number];
+
+/** What of these is seen: as it would be folded from the facts that are visible. */
+function seenOf<V>(
+  { known, unreadable }: StoredEntities<V>,
+  sees: (unread: Unread) => boolean,
+  shown: (value: V) => V | undefined,
+): StoredEntities<V> {
+  const stillUnreadable = unreadable.map(
+    ([key, { last, facts }]) => [key, { last, facts: facts.filter(sees) }] as const,
+  );
+  const readable = stillUnreadable.flatMap(([key, { last, facts }]) =>
+    facts.length === 0 && last !== null ? [[key, last] as const] : [],
+  );
+  return {
+    known: [...known, ...readable].flatMap(([key, value]) => {
+      const seen = shown(value);
+      return seen === undefined ? [] : [[key, seen] as const];
+    }),
+    unreadable: stillUnreadable.flatMap(([key, { last, facts }]) =>
+      facts.length === 0
+        ? []
+        : [[key, { last: last === null ? null : (shown(last) ?? null), facts }] as const],
+    ),
+  };
+}
+
+/** What a node folds of a host: whether it is a proxy, and that role of it alone. */
+const onlyProxy = ({ roles, since, leftOut }: Membership): Membership | undefined =>
+  roles.Proxy && { roles: proxyOf(roles), since: proxyOf(since), leftOut: proxyOf(leftOut) };
+
+const proxyOf = <T extends { readonly Proxy?: unknown }>(byRole: T): T =>
+  (byRole.Proxy === undefined ? {} : { Proxy: byRole.Proxy }) as T;
+
+const withoutSealedKeys = (state: AuthoritiesState): AuthoritiesState => ({
+  user: { ...state.user, sealedIn: {} },
+  host: { ...state.host, sealedIn: {} },
+});
+
+/** As it would be folded from the facts that are visible. */
+const bareUser = (entry: UserEntry): UserEntry => ({
+  ...entry,
+  state: {
+    ...entry.state,
+    ...{ invite: null, passwordId: null, otp: null },
+    ...{ failures: [], sourceLocks: [], knownSources: [] },
+  },
+  passwordIn: null,
+  otpIn: null,
+});

@@ -1,0 +1,138 @@
+import { CodedError } from '../../base/errors.ts';
+import { type Instant, plusMs, second } from '../../base/time.ts';
+import { loginsOf } from '../../domain/access.ts';
+import { certificateMisfit } from '../../domain/certificate-limits.ts';
+import { renewableFrom, renewalKey, renewalWindowMs } from '../../domain/login-renewal.ts';
+import { certificatePermits, effectiveTtlSeconds } from '../../domain/role-options.ts';
+import type { RoleSpec, Traits } from '../../domain/role-spec.ts';
+import type { Grant } from '../../domain/user-fact.ts';
+import { fromAuthorizedKeyLine, parsePublicKey, type PublicKey } from '../../pki/ssh-key.ts';
+import { newSerial, serialText } from '../../pki/serial.ts';
+import { issueUserTlsCertificate } from '../../pki/tls-identity.ts';
+import { issueUserSshCertificate } from '../../pki/user-certificate.ts';
+import { isSystemRole } from '../callers.ts';
+import type { AuthDeps } from '../deps.ts';
+import type { Signer } from '../secrets/signing-keys.ts';
+
+export interface CertificateWish {
+  readonly username: string;
+  readonly roles: readonly RoleSpec[];
+  readonly traits: Traits;
+  readonly ttlSeconds: number;
+  /** Logins that are locked now are in no certificate. */
+  readonly isLocked?: (login: string) => boolean;
+}
+
+export interface CertificateRequest extends Omit<CertificateWish, 'ttlSeconds'> {
+  /** `UserEntry.life.id` of the user that was proved. */
+  readonly lifeId: string;
+  readonly publicKey: PublicKey;
+  readonly format: 'standard' | 'oldssh';
+  readonly routeToCluster: string;
+  /** When the password was given. Left out: it never was. */
+  readonly loggedInAt?: Instant;
+}
+
+export interface UserCertificates {
+  readonly sshCertificate: string;
+  readonly tlsCertificatePem: string;
+}
+
+/** Shorter is of no use to anybody. Source: limits of 4.4. */
+const shortestTtlSeconds = 60;
+
+/**
+ * What a certificate would admit to, by the roles. Made out before it is signed: the audit knows of it first.
+ * @throws CodedError `access_denied` when no login is left, or one certificate cannot hold them.
+ */
+export function grantOf(wish: CertificateWish): Grant & { readonly serial: string } {
+  const { username, roles, traits, ttlSeconds: wished, isLocked = () => false } = wish;
+  if (roles.length === 0 || roles.some((one) => isSystemRole(one.name)))
+    throw new CodedError('access_denied', `user "${username}" has no role a person can have`);
+  const ttlSeconds = effectiveTtlSeconds(roles, Math.max(wished, shortestTtlSeconds));
+  const granted = loginsOf({ roles, traits }, ttlSeconds);
+  const logins = granted.filter((login) => !isLocked(login));
+  if (granted.length > 0 && logins.length === 0)
+    throw new CodedError('access_denied', `each login of user "${username}" is locked`);
+  if (logins.length === 0)
+    throw new CodedError('access_denied', `user "${username}" has no login that its roles allow`);
+  const names = roles.map((one) => one.name);
+  const misfit = certificateMisfit({ username, roles: names, logins, traits });
+  if (misfit !== undefined)
+    throw new CodedError(
+      'access_denied',
+      `user "${username}" can have no certificate: ${misfit}; an operator has to change its logins or roles`,
+    );
+  return { roles: names, logins, ttlSeconds, serial: serialText(newSerial()) };
+}
+
+/**
+ * That a certificate can hold what a user would be given: said to who sets it.
+ * @throws CodedError `bad_request`
+ */
+export function checkFitsCertificate(
+  username: string,
+  { roles, traits }: { readonly roles: readonly RoleSpec[]; readonly traits: Traits },
+): void {
+  const names = roles.map((one) => one.name);
+  const misfit = certificateMisfit({ username, roles: names, logins: loginsOf({ roles, traits }), traits });
+  if (misfit !== undefined)
+    throw new CodedError('bad_request', `user "${username}" could not log in: ${misfit}`);
+}
+
+/**
+ * Signs the SSH certificate of a user and its TLS twin, over one key. Whoever calls has made sure who it is,
+ * and that the grant is on the log.
+ */
+export function signCertificates(
+  deps: Pick<AuthDeps, 'world' | 'views'>,
+  signer: Signer,
+  request: CertificateRequest,
+  { roles: roleNames, logins: principals, ttlSeconds, serial: granted }: Grant,
+): UserCertificates {
+  const { username, lifeId, roles, traits, publicKey, routeToCluster, format, loggedInAt } = request;
+  const now = deps.world.now();
+  const serial = granted === undefined ? newSerial() : BigInt(granted);
+  const sshCertificate = issueUserSshCertificate({
+    publicKey,
+    ca: signer.ssh,
+    username,
+    principals,
+    roles: roleNames,
+    traits,
+    now,
+    ttlSeconds,
+    format,
+    permit: certificatePermits(roles),
+    routeToCluster,
+    lifeId,
+    serial,
+    ...(loggedInAt !== undefined && {
+      renewableFrom: renewableFrom({
+        loggedInAt,
+        validUntil: plusMs(now, ttlSeconds * second),
+        windowMs: renewalWindowMs(deps.views.configuration.state().standing[renewalKey]),
+        roles,
+      }),
+    }),
+  });
+  const tlsCertificatePem = issueUserTlsCertificate({
+    publicKey: publicKey.key,
+    caPem: signer.tlsCertificatePem,
+    caKey: signer.tls,
+    identity: { username, groups: roleNames, principals, routeToCluster, traits, lifeId, loggedInAt },
+    now,
+    ttlSeconds,
+    serial,
+  });
+  return { sshCertificate, tlsCertificatePem };
+}
+
+/** @throws CodedError `bad_request` for a key that cannot be certified. */
+export function readPublicKey(line: string): PublicKey {
+  try {
+    return parsePublicKey(fromAuthorizedKeyLine(line));
+  } catch (cause) {
+    throw new CodedError('bad_request', 'publicKey: not the public key of a supported type', { cause });
+  }
+}

@@ -1,0 +1,22 @@
+import { unlockUser as row } from '../../api/operations/user.ts';
+import { userStream } from '../../domain/streams.ts';
+import { user } from '../../domain/user.ts';
+import { step, transact } from '../../log/execute.ts';
+import { causeOf, termsOf } from '../deps.ts';
+import { implementing } from '../implementing.ts';
+
+/**
+ * Failed logins of this user count no more, and those that they locked out may try again. @throws CodedError
+ * `not_found`
+ */
+export const unlockUser = implementing(row, async (deps, call, { username }) => {
+  const asOf = await deps.views.fresh();
+  const { position } = await transact(
+    deps.log.state,
+    [step(user, userStream(username), { type: 'unlock-user', username })],
+    causeOf(deps, call),
+    termsOf(call, asOf),
+  );
+  if (position !== undefined) await deps.views.reached(position);
+  return { unlocked: position !== undefined, position: position ?? asOf };
+});

@@ -1,0 +1,106 @@
+import { type AuthClient } from '../../../api/client.ts';
+import { connectAuthOver } from '../../../api/auth-connection.ts';
+import { authServerName } from '../../../api/tls-dial.ts';
+import { listHosts } from '../../../api/operations/host.ts';
+import { renewCertificates } from '../../../api/operations/user.ts';
+import type { InputOf, OutputOf } from '../../../api/operation.ts';
+import { tlsFailureOf } from '../../../api/tls-failures.ts';
+import { CodedError, isCoded } from '../../../base/errors.ts';
+import { silentLog } from '../../../base/log-sink.ts';
+import type { CliIo } from '../../cli-io.ts';
+import { unknownAuthorityText } from '../trust/trust-text.ts';
+import type { ClusterClient } from './cluster-client.ts';
+
+export type NodeStatus = OutputOf<typeof listHosts>['hosts'][number];
+
+/** The auth server of the cluster, through the proxy, with the user's own certificate. Close it. */
+export function openAuth(cluster: ClusterClient, io: CliIo, callTimeoutMs?: number): AuthClient {
+  const { route } = cluster;
+  const { identity } = route;
+  const key = identity.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return connectAuthOver(
+    () => cluster.dialAuth(),
+    { key, cert: identity.tlsCertificatePem, ca: route.trust.tlsCasPem(), serverName: authServerName },
+    { world: io.world, sink: silentLog, ...(callTimeoutMs === undefined ? {} : { callTimeoutMs }) },
+  );
+}
+
+/**
+ * Certificates for another key, by the valid one. @throws CodedError `access_denied` with the reason why not.
+ */
+export function renewedCertificates(
+  cluster: ClusterClient,
+  io: CliIo,
+  wish: InputOf<typeof renewCertificates>,
+): Promise<OutputOf<typeof renewCertificates>> {
+  return askAuth(cluster, io, (auth) => auth.call(renewCertificates, wish));
+}
+
+/**
+ * The nodes that the user may see, by name. When no auth server can be asked, those that the proxy knows of;
+ * then standard error states it, and how old that is.
+ */
+export async function listNodes(
+  cluster: ClusterClient,
+  io: CliIo,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<readonly NodeStatus[]> {
+  const { hosts } = await askAuth(cluster, io, (auth) =>
+    auth.call(listHosts, { role: 'Node', labels }),
+  ).catch((e: unknown) => nodesOfProxy(cluster, io, labels, e));
+  return [...hosts].sort((a, b) => compare(a.nodename, b.nodename) || compare(a.hostId, b.hostId));
+}
+
+/** Asks once more when the server was of an authority that the cluster has announced meanwhile. */
+async function askAuth<T>(
+  cluster: ClusterClient,
+  io: CliIo,
+  ask: (auth: AuthClient) => Promise<T>,
+): Promise<T> {
+  const attempt = async (): Promise<T> => {
+    const auth = openAuth(cluster, io);
+    try {
+      return await ask(auth);
+    } finally {
+      auth.close();
+    }
+  };
+  try {
+    return await attempt();
+  } catch (e) {
+    if (tlsFailureOf(e) !== 'stranger') throw e;
+    const { trust } = cluster.route;
+    const announced = await trust.renew();
+    if (announced.renewal.status === 'renewed') return attempt();
+    throw new CodedError(
+      'access_denied',
+      `the auth server of the cluster is not trusted: its certificate is of an unknown authority. ${unknownAuthorityText(announced, trust.known())}`,
+      { cause: e },
+    );
+  }
+}
+
+/** @throws the error of the auth server, where that is not an absence, or the proxy cannot help. */
+async function nodesOfProxy(
+  cluster: ClusterClient,
+  io: CliIo,
+  labels: Readonly<Record<string, string>>,
+  failure: unknown,
+): Promise<{ readonly hosts: readonly NodeStatus[] }> {
+  if (!isCoded(failure, 'unavailable')) throw failure;
+  const { hosts, ageMs } = await cluster.knownNodes().catch(() => {
+    throw failure;
+  });
+  const age = ageMs === null ? 'at some time before' : `${Math.ceil(ageMs / 1000)} s ago`;
+  io.stderr.write(
+    `no auth server can be asked now (${failure.message}): these are the nodes as the proxy knew them ${age}\n`,
+  );
+  const wanted = Object.entries(labels);
+  return {
+    hosts: hosts.filter((host) =>
+      wanted.every(([name, value]) => Object.hasOwn(host.labels, name) && host.labels[name] === value),
+    ),
+  };
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));

@@ -1,0 +1,135 @@
+import { CodedError, isCoded } from '../../../base/errors.ts';
+import type { CliIo } from '../../cli-io.ts';
+import { loadIntoAgent } from '../login/agent-keys.ts';
+import { type ClientIdentity, isExpired, validUntilMs } from '../login/client-identity.ts';
+import { type ClusterClient, LoginRefused, type Route, connectCluster } from './cluster-client.ts';
+import { readIdentityFile } from '../login/identity-file.ts';
+import { loadIdentity } from '../login/key-store.ts';
+import type { Profile } from '../login/profile.ts';
+import { defaultSshPort } from './proxy-address.ts';
+import type { Settings } from '../settings.ts';
+import { openTrust } from '../trust/open-trust.ts';
+import { storeLogin } from '../login/store-login.ts';
+
+export interface ClusterOptions {
+  /** From `--cluster`; undefined is the one of the profile. */
+  readonly cluster?: string | undefined;
+  readonly strictHostKeys?: boolean;
+  readonly addKeysToAgent?: boolean;
+}
+
+/** An identity and the place it is for. */
+interface Standing {
+  readonly identity: ClientIdentity;
+  readonly profile: Profile | undefined;
+}
+
+/**
+ * Connects to the cluster of flags and profile. Without a usable certificate, or when the proxy refuses it,
+ * asks for a new login once, if a person sits at a terminal; else throws an error that explains how to log
+ * in. Close what it returns.
+ */
+export async function openCluster(
+  settings: Settings,
+  io: CliIo,
+  options: ClusterOptions = {},
+): Promise<ClusterClient> {
+  const found =
+    settings.identityFile === undefined ? findStored(settings, io) : fromFile(settings.identityFile, io);
+  if ('missing' in found) return reconnect(settings, io, options, found.missing);
+  try {
+    return await connect(found, settings, io, options);
+  } catch (e) {
+    if (!(e instanceof LoginRefused) || settings.identityFile !== undefined) throw e;
+    return reconnect(settings, io, options, e.message);
+  }
+}
+
+async function reconnect(
+  settings: Settings,
+  io: CliIo,
+  options: ClusterOptions,
+  why: string,
+): Promise<ClusterClient> {
+  const { proxy, profile } = settings;
+  const at = proxy?.host ?? profile?.proxyHost;
+  if (at === undefined)
+    throw new CodedError('bad_request', 'No proxy address specified, missed --proxy flag?');
+  if (io.stdin.isTTY !== true)
+    throw new CodedError(
+      'access_denied',
+      `${why}: log in with 'tsh login --proxy=${at} --user=${settings.user}'`,
+    );
+  io.stderr.write(`${why}\n`);
+  const { requestLogin } = await import('../login/login.ts');
+  const loggedIn = await requestLogin(settings, io);
+  const identity = await storeLogin(settings, io, loggedIn);
+  return connect({ identity, profile: loggedIn.profile }, settings, io, options);
+}
+
+/** Who is stored for this proxy and user, or why nobody usable is. */
+function findStored(settings: Settings, io: CliIo): Standing | { readonly missing: string } {
+  const { profile } = settings;
+  if (profile === undefined) return { missing: 'you are not logged in' };
+  let identity: ClientIdentity | undefined;
+  try {
+    identity = loadIdentity(settings.home, profile.proxyHost, settings.user);
+  } catch (e) {
+    if (!isCoded(e, 'damaged')) throw e;
+    return { missing: e.message };
+  }
+  if (identity === undefined)
+    return { missing: `user '${settings.user}' is not logged in to ${profile.proxyHost}` };
+  if (!isExpired(identity, io.world.now())) return { identity, profile };
+  const ended = new Date(validUntilMs(identity)).toISOString();
+  return {
+    missing: `the certificate of user '${settings.user}' for ${profile.proxyHost} expired at ${ended}`,
+  };
+}
+
+function fromFile(path: string, io: CliIo): Standing {
+  const identity = readIdentityFile(path);
+  if (!isExpired(identity, io.world.now())) return { identity, profile: undefined };
+  const ended = new Date(validUntilMs(identity)).toISOString();
+  throw new CodedError(
+    'access_denied',
+    `the certificate in ${path} expired at ${ended}: ask for a new identity file`,
+  );
+}
+
+async function connect(
+  { identity, profile }: Standing,
+  settings: Settings,
+  io: CliIo,
+  options: ClusterOptions,
+): Promise<ClusterClient> {
+  if (settings.useAgent && options.addKeysToAgent !== false && settings.identityFile === undefined)
+    await loadIntoAgent(identity, io, settings.debug);
+  const cluster = options.cluster ?? profile?.cluster ?? identity.clusterName;
+  const trust = openTrust(identity, profile, settings, io);
+  const route = { ...proxyOf(settings, profile), identity, cluster, trust };
+  const due = trust.renewWhenDue(); // beside the connection, so that it takes no time of its own
+  const client = await connectCluster(route, settings, io, options.strictHostKeys);
+  await due;
+  if (profile !== undefined && trust.userSigner() !== '') {
+    const { exchangeIfLeaving } = await import('../login/renew-login.ts');
+    await exchangeIfLeaving(client, settings, io, profile);
+  }
+  return client;
+}
+
+/** What `--proxy` and `-J` name wins over what is stored. */
+function proxyOf(
+  settings: Settings,
+  profile: Pick<Profile, 'ssh'> | undefined,
+): Pick<Route, 'proxy' | 'proxyUsername'> {
+  const { proxy, jumpHost } = settings;
+  if (jumpHost !== undefined) return { proxy: jumpHost.address, proxyUsername: jumpHost.username };
+  const stored = profile?.ssh;
+  if (proxy?.sshPort !== undefined)
+    return { proxy: { host: stored?.host ?? proxy.host, port: proxy.sshPort }, proxyUsername: undefined };
+  if (stored !== undefined) return { proxy: stored, proxyUsername: undefined };
+  if (proxy === undefined)
+    throw new CodedError('bad_request', 'No proxy address specified, missed --proxy flag?');
+  return { proxy: { host: proxy.host, port: defaultSshPort }, proxyUsername: undefined };
+}

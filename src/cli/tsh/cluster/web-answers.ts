@@ -1,0 +1,197 @@
+import { CodedError, messageOf } from '../../../base/errors.ts';
+import type { HostPort } from '../../../base/service.ts';
+import { isUnspecified, parseHostAddress } from '../../../domain/host-text.ts';
+import { isClusterName } from '../../../domain/names.ts';
+import type { SignedKeysAnnouncement } from '../../../pki/authority-announcement.ts';
+import { certificatePem, keyLine, splitPem } from '../login/credential-text.ts';
+
+/*
+ * What a proxy sends is checked here, field by field, before anything is asked of a person or written: it may
+ * lie, and what it sends ends in files that stock ssh believes.
+ */
+
+/** What tsh uses of `GET /v1/webapi/ping`. Undefined, or empty text: the proxy left it out. */
+export interface PingAnswer {
+  readonly authType: string;
+  readonly secondFactor: string;
+  /** Of the address it listens on, which need not be one to call. */
+  readonly sshListenPort: number | undefined;
+  /** Takes the place of the web address. */
+  readonly publicAddress: HostPort | undefined;
+  readonly sshPublicAddress: HostPort | undefined;
+  readonly serverVersion: string;
+  readonly minClientVersion: string;
+}
+
+export interface LoginAnswer {
+  readonly username: string;
+  /** One line. */
+  readonly sshCertificate: string;
+  readonly tlsCertificatePem: string;
+  /** The first is the cluster of this proxy. */
+  readonly hostSigners: readonly HostSigner[];
+}
+
+export interface HostSigner {
+  readonly clusterName: string;
+  /** authorized_keys lines. */
+  readonly checkingKeys: readonly string[];
+  readonly tlsCertificatesPem: readonly string[];
+}
+
+/** What tsh uses of `GET /v1/webapi/authorities`. Nothing of it is believed yet. */
+export interface AuthoritiesAnswer {
+  readonly announcement: SignedKeysAnnouncement | undefined;
+  readonly withdrawn: readonly WithdrawnKey[];
+  /** Fingerprint of the key that signs for people now; empty from a proxy that does not tell. */
+  readonly userSigner: string;
+}
+
+export interface WithdrawnKey {
+  readonly fingerprint: string;
+  readonly at: string;
+  readonly why: string;
+}
+
+const fault = (what: string): CodedError =>
+  new CodedError('unavailable', `the proxy's answer is not understood by this version: ${what}`);
+
+const object = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : {};
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+/** An address that clients are to call: a host, never a pattern or "all of mine". */
+function address(value: unknown, name: string): HostPort | undefined {
+  if (text(value) === '') return undefined;
+  const read = parseHostAddress(text(value));
+  if (read === undefined || isUnspecified(read.host))
+    throw fault(`${name} is ${JSON.stringify(value)}, not a host and a port`);
+  return read;
+}
+
+function portOf(listening: string): number | undefined {
+  const port = Number(/:(\d{1,5})$/.exec(listening)?.[1] ?? 0);
+  return port >= 1 && port <= 65_535 ? port : undefined;
+}
+
+/**
+ * Absent or odd fields read as empty; what is needed is asked for where it is needed.
+ * @throws CodedError `unavailable` for an address that is none.
+ */
+export function readPingAnswer(answer: unknown): PingAnswer {
+  const auth = object(object(answer)['auth']);
+  const proxy = object(object(answer)['proxy']);
+  const ssh = object(proxy['ssh']);
+  if (text(auth['type']) === '') throw fault('auth.type is missing');
+  return {
+    authType: text(auth['type']),
+    secondFactor: text(auth['second_factor']),
+    sshListenPort: portOf(text(ssh['listen_addr'])),
+    publicAddress: address(ssh['public_addr'], 'public_addr'),
+    sshPublicAddress: address(ssh['ssh_public_addr'], 'ssh_public_addr'),
+    serverVersion: text(object(answer)['server_version']),
+    minClientVersion: text(object(answer)['min_client_version']),
+  };
+}
+
+/** @throws CodedError `unavailable` naming the field that is missing or is not what it should be. */
+export function readLoginAnswer(answer: unknown): LoginAnswer {
+  const fields = object(answer);
+  const signers = list(fields['host_signers'], 'host_signers').map((one) => {
+    const signer = object(one);
+    return {
+      clusterName: clusterName(signer['domain_name']),
+      checkingKeys: list(signer['checking_keys'], 'checking_keys').map((key) =>
+        anew(keyLine, key, 'checking_keys'),
+      ),
+      tlsCertificatesPem: list(signer['tls_certs'], 'tls_certs').flatMap((pem) =>
+        splitPem(base64(pem, 'tls_certs')).map((one) => reread(certificatePem, one, 'tls_certs')),
+      ),
+    };
+  });
+  if (signers.length === 0) throw fault('host_signers is empty');
+  return {
+    username: text(fields['username']),
+    sshCertificate: anew(keyLine, fields['cert'], 'cert'),
+    tlsCertificatePem: anew(certificatePem, fields['tls_cert'], 'tls_cert'),
+    hostSigners: signers,
+  };
+}
+
+/** Of more keys nobody needs to hear; an authority remembers fewer. */
+const mostWithdrawn = 100;
+
+/** @throws CodedError `unavailable` naming the field that is not what it should be. */
+export function readAuthoritiesAnswer(answer: unknown): AuthoritiesAnswer {
+  const ofHosts = object(object(answer)['host']);
+  const announcement = ofHosts['announcement'];
+  return {
+    announcement: announcement === undefined ? undefined : signedAnnouncement(object(announcement)),
+    withdrawn: list(ofHosts['withdrawn'] ?? [], 'host.withdrawn')
+      .slice(-mostWithdrawn)
+      .map((one) => withdrawnKey(object(one))),
+    userSigner: text(object(object(answer)['user'])['signs']),
+  };
+}
+
+function signedAnnouncement(fields: Record<string, unknown>): SignedKeysAnnouncement {
+  const signatures = list(fields['signatures'], 'announcement.signatures').map((one) => {
+    const { keyId, ssh, tls } = object(one);
+    return { keyId: text(keyId), ssh: text(ssh), tls: text(tls) };
+  });
+  return { text: text(fields['text']), signatures };
+}
+
+/** It is shown to a person: of what is claimed only what has the form of it. */
+function withdrawnKey({ fingerprint, at, why }: Record<string, unknown>): WithdrawnKey {
+  const shaped = (value: unknown, shape: RegExp): string => (shape.test(text(value)) ? text(value) : '?');
+  return {
+    fingerprint: shaped(fingerprint, /^SHA256:[A-Za-z0-9+/]{43}$/),
+    at: shaped(at, /^[0-9TZ:.-]{1,30}$/),
+    why: shaped(why, /^[a-z_]{1,30}$/),
+  };
+}
+
+function clusterName(value: unknown): string {
+  if (isClusterName(text(value))) return text(value);
+  throw fault(`host_signers names a cluster ${JSON.stringify(value)}`);
+}
+
+/** Text in base64, decoded and encoded again: what stood beside it stays out. */
+const anew = (read: (text: string) => string, value: unknown, name: string): string =>
+  reread(read, base64(value, name), name);
+
+function reread(read: (text: string) => string, value: string, name: string): string {
+  try {
+    return read(value);
+  } catch (e) {
+    throw fault(`${name}: ${messageOf(e)}`);
+  }
+}
+
+function list(value: unknown, name: string): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw fault(`${name} is not a list`);
+}
+
+function base64(value: unknown, name: string): string {
+  if (typeof value === 'string' && value !== '' && /^[A-Za-z0-9+/]+={0,2}$/.test(value))
+    return Buffer.from(value, 'base64').toString('utf8');
+  throw fault(`${name} is not base64`);
+}
+
+/**
+ * Negative when `a` is older than `b`. Reads `major.minor.patch`; what follows (`-rc.1`) is not looked at.
+ * @throws CodedError `unavailable` when one is not a version.
+ */
+export function compareVersions(a: string, b: string): number {
+  const parts = (version: string): readonly number[] => {
+    const match = /^v?(\d+)\.(\d+)\.(\d+)/.exec(version);
+    if (match === null) throw fault(`'${version}' is not a version`);
+    return match.slice(1).map(Number);
+  };
+  const [left, right] = [parts(a), parts(b)];
+  return left.map((n, i) => n - (right[i] ?? 0)).find((difference) => difference !== 0) ?? 0;
+}

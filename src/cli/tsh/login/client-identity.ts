@@ -1,0 +1,82 @@
+import type { KeyObject } from 'node:crypto';
+import { X509Certificate, createPublicKey } from 'node:crypto';
+import { CodedError, messageOf } from '../../../base/errors.ts';
+import { decodeOpensshPrivateKey } from '../../../pki/openssh-private-key.ts';
+import { type Certificate, parseCertificate } from '../../../pki/ssh-certificate.ts';
+import { fromAuthorizedKeyLine, publicKeyOf } from '../../../pki/ssh-key.ts';
+
+/** One key with both its certificates, as text: what is kept in files. */
+export interface Credentials {
+  /** OpenSSH private key format. */
+  readonly privateKeyPem: string;
+  /** `ssh-ed25519-cert-v01@openssh.com AAAA…` */
+  readonly sshCertificate: string;
+  readonly tlsCertificatePem: string;
+  /** TLS certificates of the cluster's host authorities. */
+  readonly tlsCasPem: readonly string[];
+}
+
+/** Who this client is, checked: both certificates fit the key. */
+export interface ClientIdentity {
+  readonly username: string;
+  readonly privateKey: KeyObject;
+  readonly certificate: Certificate;
+  readonly certificateBlob: Buffer;
+  readonly tlsCertificatePem: string;
+  readonly tlsCasPem: readonly string[];
+  /** Of the cluster that issued it. */
+  readonly clusterName: string;
+  /** Public key blobs. */
+  readonly hostAuthorities: readonly Buffer[];
+}
+
+/**
+ * Reads credentials and checks that they belong together: a user certificate with principals, both
+ * certificates for this very key. Does not look at the clock.
+ * @throws CodedError `damaged` saying what does not fit.
+ */
+export function readCredentials(
+  credentials: Credentials,
+  hostAuthorities: readonly Buffer[],
+): ClientIdentity {
+  try {
+    return check(credentials, hostAuthorities);
+  } catch (e) {
+    throw new CodedError('damaged', `the certificates cannot be used: ${messageOf(e)}`, { cause: e });
+  }
+}
+
+function check(credentials: Credentials, hostAuthorities: readonly Buffer[]): ClientIdentity {
+  const privateKey = decodeOpensshPrivateKey(credentials.privateKeyPem);
+  const certificateBlob = fromAuthorizedKeyLine(credentials.sshCertificate);
+  const certificate = parseCertificate(certificateBlob);
+  if (certificate.kind !== 'user') throw new Error('the SSH certificate is not one of a user');
+  if (certificate.keyId === '') throw new Error('the SSH certificate names no user');
+  if (certificate.principals.length === 0) throw new Error('the SSH certificate allows no login');
+  if (!certificate.key.blob.equals(publicKeyOf(privateKey).blob))
+    throw new Error('the SSH certificate is for another key');
+  const tls = new X509Certificate(credentials.tlsCertificatePem);
+  if (!tls.publicKey.equals(createPublicKey(privateKey)))
+    throw new Error('the TLS certificate is for another key');
+  const clusterName = /^CN=(.*)$/m.exec(tls.issuer)?.[1] ?? '';
+  if (clusterName === '') throw new Error('the TLS certificate does not name its cluster');
+  return {
+    username: certificate.keyId,
+    privateKey,
+    certificate,
+    certificateBlob,
+    tlsCertificatePem: credentials.tlsCertificatePem,
+    tlsCasPem: credentials.tlsCasPem,
+    clusterName,
+    hostAuthorities,
+  };
+}
+
+/** The moment an identity ends, in milliseconds since 1970; infinity for a certificate without an end. */
+export function validUntilMs(identity: Pick<ClientIdentity, 'certificate'>): number {
+  const seconds = identity.certificate.validBefore;
+  return seconds > 8_640_000_000_000n ? Number.POSITIVE_INFINITY : Number(seconds) * 1000;
+}
+
+export const isExpired = (identity: Pick<ClientIdentity, 'certificate'>, now: string): boolean =>
+  validUntilMs(identity) <= Date.parse(now);

@@ -1,0 +1,80 @@
+import { writeFileAtomic } from '../../../base/files.ts';
+import { CodedError } from '../../../base/errors.ts';
+import type { Invocation } from '../../args.ts';
+import type { CliIo } from '../../cli-io.ts';
+import type { Run } from '../../program.ts';
+import { isExpired } from './client-identity.ts';
+import { keyLine } from './credential-text.ts';
+import { identityFileText } from './identity-file.ts';
+import { loadIdentity } from './key-store.ts';
+import { type LoggedIn, requestLogin } from './login.ts';
+import { type Profile, saveProfile } from './profile.ts';
+import { type Settings, readSettings } from '../settings.ts';
+import { printStatus } from './status-command.ts';
+import { storeLogin } from './store-login.ts';
+
+/**
+ * `tsh login [cluster]`: with a login that is still good prints its status, and renews it before where that
+ * is due; else asks for password and code.
+ * `--out` writes the certificates to a file and stores nothing.
+ */
+export const loginCommand: Run = async (invocation, io) => {
+  const settings = await readSettings(invocation, io);
+  const cluster = invocation.arg('cluster');
+  if (settings.identityFile !== undefined)
+    throw new CodedError('bad_request', '-i/--identity cannot be used with login: it is a login already');
+  const out = invocation.text('out');
+  if (out !== undefined) return loginToFile(settings, io, invocation, out);
+  const standing = standingLogin(settings, io);
+  if (standing !== undefined && (cluster === undefined || cluster === standing.cluster)) {
+    await saveProfile(settings.home, standing);
+    await (await import('./renew-login.ts')).renewIfDue(settings, io, standing);
+    return printStatus(settings, io);
+  }
+  await storeLogin(settings, io, await requestLogin(settings, io, cluster));
+  return printStatus(settings, io);
+};
+
+/** The profile that flags name, when its certificate is still good. */
+function standingLogin(settings: Settings, io: CliIo): Profile | undefined {
+  const { profile, proxy, user } = settings;
+  if (profile?.user !== user) return undefined;
+  if (proxy?.webPort !== undefined && proxy.webPort !== profile.web.port) return undefined;
+  try {
+    const identity = loadIdentity(settings.home, profile.proxyHost, user);
+    return identity === undefined || isExpired(identity, io.world.now()) ? undefined : profile;
+  } catch {
+    return undefined; // damaged files: a new login mends them
+  }
+}
+
+async function loginToFile(
+  settings: Settings,
+  io: CliIo,
+  invocation: Invocation,
+  out: string,
+): Promise<number> {
+  const format = invocation.text('format');
+  if (format === 'kubernetes')
+    throw new CodedError(
+      'unavailable',
+      '--format=kubernetes is not available in this release: use file or openssh',
+    );
+  const loggedIn = await requestLogin(settings, io, invocation.arg('cluster'));
+  writeIdentity(out, format === 'openssh', loggedIn);
+  io.stdout.write(`\nThe certificate has been written to ${out}\n`);
+  return 0;
+}
+
+const privateMode = 0o600;
+
+function writeIdentity(
+  path: string,
+  forOpenssh: boolean,
+  { credentials, authorities, profile }: LoggedIn,
+): void {
+  if (forOpenssh) {
+    writeFileAtomic(`${path}-cert.pub`, `${keyLine(credentials.sshCertificate)}\n`, privateMode);
+    writeFileAtomic(path, credentials.privateKeyPem, privateMode);
+  } else writeFileAtomic(path, identityFileText(credentials, authorities, profile), privateMode);
+}

@@ -1,0 +1,99 @@
+import { CodedError, isCoded } from '../../../base/errors.ts';
+import { encodeOpensshPrivateKey } from '../../../pki/openssh-private-key.ts';
+import { fingerprint, publicKeyOf, toAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
+import { renewableFromOf } from '../../../pki/user-certificate.ts';
+import type { CliIo } from '../../cli-io.ts';
+import { renewedCertificates } from '../cluster/cluster-auth.ts';
+import { type ClusterClient, connectCluster } from '../cluster/cluster-client.ts';
+import type { Settings } from '../settings.ts';
+import type { ClusterTrust } from '../trust/cluster-trust.ts';
+import { openTrust } from '../trust/open-trust.ts';
+import { type ClientIdentity, type Credentials, readCredentials } from './client-identity.ts';
+import { loadIdentity } from './key-store.ts';
+import type { Profile } from './profile.ts';
+import { storeLogin } from './store-login.ts';
+
+/**
+ * Renews the certificate of a login without a password: one that is near its end, where the cluster said at
+ * the login that it would, and one of a key that leaves by a rotation. Failing changes nothing: the
+ * certificate goes on to hold, and standard error gives the reason.
+ */
+export async function renewIfDue(settings: Settings, io: CliIo, profile: Profile): Promise<void> {
+  const identity = loadIdentity(settings.home, profile.proxyHost, profile.user);
+  if (identity === undefined) return;
+  const trust = openTrust(identity, profile, settings, io);
+  await trust.renew(); // reports by itself what it cannot do
+  if (!isDue(identity, io.world.now()) && !isOfLeavingKey(identity, trust)) return;
+  try {
+    const proxy = { ...profile.ssh, port: settings.proxy?.sshPort ?? profile.ssh.port };
+    const route = { identity, trust, proxy, proxyUsername: undefined, cluster: profile.cluster };
+    const cluster = await connectCluster(route, settings, io);
+    await renew(cluster, settings, io, profile).finally(() => {
+      cluster.close();
+    });
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    io.stderr.write(`the certificate was not renewed: ${e.message}\n`);
+  }
+}
+
+/**
+ * Over a connection that is there: exchanges a certificate whose key leaves by a rotation of the user
+ * authority for one of the new key, which ends when it does. A command goes on whatever becomes of it.
+ */
+export async function exchangeIfLeaving(
+  cluster: ClusterClient,
+  settings: Settings,
+  io: CliIo,
+  profile: Profile,
+): Promise<void> {
+  const { identity, trust } = cluster.route;
+  if (!isOfLeavingKey(identity, trust)) return;
+  try {
+    await renew(cluster, settings, io, profile);
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    io.stderr.write(
+      `WARNING: the key that signed your certificate is being replaced, and the certificate was not exchanged (${e.message}): ` +
+        'log in again before the old key is withdrawn\n',
+    );
+  }
+}
+
+const isOfLeavingKey = (
+  { certificate }: Pick<ClientIdentity, 'certificate'>,
+  trust: Pick<ClusterTrust, 'userSigner'>,
+): boolean => trust.userSigner() !== '' && trust.userSigner() !== fingerprint(certificate.ca.blob);
+
+export function isDue({ certificate }: Pick<ClientIdentity, 'certificate'>, now: string): boolean {
+  const from = renewableFromOf(certificate);
+  return from !== undefined && from <= now;
+}
+
+async function renew(cluster: ClusterClient, settings: Settings, io: CliIo, profile: Profile): Promise<void> {
+  // The same key: whoever reads its file and that of the certificate meanwhile finds two that fit.
+  const { privateKey } = cluster.route.identity;
+  const answer = await renewedCertificates(cluster, io, {
+    publicKey: toAuthorizedKeyLine(publicKeyOf(privateKey).blob),
+    ttlSeconds: settings.ttlSeconds,
+    format: settings.certificateFormat,
+  });
+  const credentials: Credentials = {
+    privateKeyPem: encodeOpensshPrivateKey(privateKey, `teleport:${profile.user}`),
+    sshCertificate: answer.sshCertificate,
+    tlsCertificatePem: answer.tlsCertificatePem,
+    tlsCasPem: answer.hostSigners.flatMap((one) => one.tlsCertificatesPem),
+  };
+  const renewed = readCredentials(credentials, []);
+  if (renewed.username !== profile.user)
+    throw new CodedError(
+      'access_denied',
+      `the certificate that came is of another user, '${renewed.username}'`,
+    );
+  await storeLogin(settings, io, {
+    profile,
+    credentials,
+    identity: renewed,
+    authorities: answer.hostSigners,
+  });
+}

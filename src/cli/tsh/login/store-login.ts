@@ -1,0 +1,36 @@
+import type { CliIo } from '../../cli-io.ts';
+import { loadIntoAgent } from './agent-keys.ts';
+import type { ClientIdentity } from './client-identity.ts';
+import { loadIdentity, storeCredentials } from './key-store.ts';
+import { storeAuthorities } from './known-hosts.ts';
+import type { LoggedIn } from './login.ts';
+import { saveProfile } from './profile.ts';
+import type { Settings } from '../settings.ts';
+import { writeLearnt } from '../trust/learnt.ts';
+import { issuedAt } from '../trust/trust-stores.ts';
+
+/**
+ * Keeps what a login brought under the tsh home and offers the key to the agent. The profile goes last: until
+ * it is written, the old login is the current one.
+ */
+export async function storeLogin(
+  settings: Pick<Settings, 'home' | 'useAgent' | 'debug'>,
+  io: CliIo,
+  loggedIn: LoggedIn,
+): Promise<ClientIdentity> {
+  const { profile, credentials, authorities } = loggedIn;
+  storeCredentials(settings.home, profile.proxyHost, profile.user, credentials);
+  // Before the keys: whatever was announced before this login brings none of the earlier ones back.
+  writeLearnt(settings.home, profile.proxyHost, {
+    clusterName: loggedIn.identity.clusterName,
+    learntAt: issuedAt(loggedIn.identity),
+    number: 0,
+    askedAt: io.world.now(),
+  });
+  storeAuthorities(settings.home, authorities, profile);
+  await saveProfile(settings.home, profile);
+  const identity = loadIdentity(settings.home, profile.proxyHost, profile.user);
+  if (identity === undefined) throw new Error('the login that was just stored is not there');
+  if (settings.useAgent) await loadIntoAgent(identity, io, settings.debug);
+  return identity;
+}

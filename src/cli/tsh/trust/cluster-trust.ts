@@ -1,0 +1,166 @@
+import { isCoded, messageOf } from '../../../base/errors.ts';
+import { second } from '../../../base/duration.ts';
+import type { Instant } from '../../../base/time.ts';
+import { startTimer, stopTimer } from '../../../base/timers.ts';
+import { fromAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
+import type { CliIo } from '../../cli-io.ts';
+import type { AuthoritiesAnswer, WithdrawnKey } from '../cluster/web-answers.ts';
+import type { ClientIdentity } from '../login/client-identity.ts';
+import { type HostKeys, type Judgement, judgeAnnouncement, type KnownCluster } from './judge-announcement.ts';
+
+/** Where the keys of a cluster are kept between commands. */
+export interface TrustStore {
+  /** What it holds now: another command may have changed it. */
+  read(): KnownCluster;
+  /** Keeps what was judged, and when. @throws Error when it cannot be written. */
+  keep(judgement: Renewal, now: Instant): void;
+  /** Whether the cluster was not asked for so long that it is time to. */
+  isDue(now: Instant): boolean;
+}
+
+export type Renewal = Judgement | { readonly status: 'unreachable'; readonly reason: string };
+
+export interface Renewed {
+  readonly renewal: Renewal;
+  /** As the proxy claims. */
+  readonly withdrawn: readonly WithdrawnKey[];
+}
+
+/** A command does not wait longer for what it does not need. */
+const patienceMs = 2 * second;
+
+/**
+ * The host authorities that a command believes. They follow a rotation of the cluster: the announcement at
+ * the proxy's web port is asked for when a host shows a certificate of an unknown authority, and every now
+ * and then; only one that a key vouches for which is believed already changes anything.
+ */
+export class ClusterTrust {
+  readonly clusterName: string;
+  readonly #store: TrustStore;
+  readonly #announced: () => Promise<AuthoritiesAnswer>;
+  readonly #io: CliIo;
+  #sshKeys: readonly Buffer[];
+  #tlsCasPem: readonly string[];
+  #renewing: Promise<Renewed> | undefined;
+  #userSigner = '';
+
+  constructor(
+    identity: Pick<ClientIdentity, 'clusterName' | 'hostAuthorities' | 'tlsCasPem'>,
+    given: {
+      readonly store: TrustStore;
+      /** Asks the web port. @throws CodedError */
+      readonly announced: () => Promise<AuthoritiesAnswer>;
+    },
+    io: CliIo,
+  ) {
+    this.clusterName = identity.clusterName;
+    this.#sshKeys = identity.hostAuthorities;
+    this.#tlsCasPem = identity.tlsCasPem;
+    this.#store = given.store;
+    this.#announced = given.announced;
+    this.#io = io;
+  }
+
+  /** Public key blobs. */
+  sshKeys(): readonly Buffer[] {
+    return this.#sshKeys;
+  }
+
+  tlsCasPem(): readonly string[] {
+    return this.#tlsCasPem;
+  }
+
+  /** Fingerprint of the key that signs for people, as the proxy claims; empty where it was not asked. */
+  userSigner(): string {
+    return this.#userSigner;
+  }
+
+  believes(authority: Buffer): boolean {
+    return this.#sshKeys.some((key) => key.equals(authority));
+  }
+
+  /** What the files hold of the cluster now. */
+  known(): KnownCluster {
+    return this.#store.read();
+  }
+
+  /** Asks for the announcement and follows it. A command asks once; later calls have the same result. */
+  renew(): Promise<Renewed> {
+    this.#renewing ??= this.#renew();
+    return this.#renewing;
+  }
+
+  /** Renews when it is time to. Never throws; what is not as it should be is a warning. */
+  async renewWhenDue(): Promise<void> {
+    try {
+      if (!this.#store.isDue(this.#io.world.now())) return;
+      await orNot(
+        this.renew().then(({ renewal }) => {
+          if (renewal.status === 'refused') this.#warn(`${renewal.reason}. Nothing was changed`);
+        }),
+      );
+    } catch (e) {
+      this.#warn(messageOf(e));
+    }
+  }
+
+  async #renew(): Promise<Renewed> {
+    let answer: AuthoritiesAnswer;
+    try {
+      answer = await this.#announced();
+    } catch (e) {
+      if (!isCoded(e)) throw e;
+      // Not found: a proxy of an earlier release.
+      const renewal: Renewal =
+        e.code === 'not_found' ? { status: 'none' } : { status: 'unreachable', reason: e.message };
+      this.#keep(renewal);
+      return { renewal, withdrawn: [] };
+    }
+    this.#userSigner = answer.userSigner;
+    // Nothing is waited for from here on, so what another command stored meanwhile is not overwritten.
+    const known = this.#store.read();
+    const renewal = judgeAnnouncement(answer.announcement, known, this.#io.world.now());
+    if (renewal.status === 'renewed') this.#adopt(renewal.keys, known.keys);
+    this.#keep(renewal);
+    return { renewal, withdrawn: answer.withdrawn };
+  }
+
+  /** Those of other clusters stay. */
+  #adopt(keys: HostKeys, before: HostKeys): void {
+    const old = before.sshKeys.map((line) => fromAuthorizedKeyLine(line));
+    this.#sshKeys = [
+      ...this.#sshKeys.filter((key) => !old.some((one) => one.equals(key))),
+      ...keys.sshKeys.map((line) => fromAuthorizedKeyLine(line)),
+    ];
+    const oldCas = new Set(before.tlsCasPem.map((pem) => pem.trim()));
+    this.#tlsCasPem = [...this.#tlsCasPem.filter((pem) => !oldCas.has(pem.trim())), ...keys.tlsCasPem];
+  }
+
+  /** A folder that cannot be written does not keep a command from going on with what it learnt. */
+  #keep(renewal: Renewal): void {
+    try {
+      this.#store.keep(renewal, this.#io.world.now());
+    } catch (e) {
+      if (renewal.status === 'renewed' || isCoded(e))
+        this.#warn(`the keys that cluster ${this.clusterName} announces cannot be stored: ${messageOf(e)}`);
+    }
+  }
+
+  #warn(text: string): void {
+    this.#io.stderr.write(`WARNING: ${text}\n`);
+  }
+}
+
+/** Resolves with it, or when it takes too long for a command that does not need it. */
+async function orNot(work: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = startTimer(() => {
+    late.resolve(undefined);
+  }, patienceMs);
+  try {
+    await Promise.race([work, late.promise]);
+  } finally {
+    stopTimer(timer);
+    work.catch(() => undefined); // nobody waits for it any more, and it changes nothing when it fails
+  }
+}

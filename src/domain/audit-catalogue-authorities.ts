@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { auditKind } from './audit-kind.ts';
+
+const text = z.string();
+const texts = z.array(text).readonly();
+const count = z.number().int().nonnegative();
+const auth = ['Auth'] as const;
+const row = <S extends z.ZodRawShape>(shape: S): z.ZodObject<S> => z.object(shape);
+const rotationStep = { user: text, type: text, phase: text, rotation_id: text };
+
+/** What is emitted of the authorities: a part of `audit-catalogue.ts`, which says what holds for all. */
+export const authorityEvents = {
+  authorityCreate: auditKind(
+    'cert_authority.create',
+    'TCA000I',
+    auth,
+    row({ user: text, name: text, type: text }),
+  ),
+  authorityRotate: auditKind(
+    'cert_authority.rotate',
+    'TCA001I',
+    auth,
+    row({ ...rotationStep, mode: text.optional(), grace_period_ms: count.optional() }),
+  ),
+  /** Hosts that had not acknowledged the phase before were left behind. */
+  authorityRotateForced: auditKind(
+    'cert_authority.rotate',
+    'TCA001W',
+    auth,
+    row({ ...rotationStep, left: texts }),
+  ),
+  /** Hosts that are alive have not acknowledged the phase that would end: their names, and how many. */
+  authorityRotateWaiting: auditKind(
+    'cert_authority.rotate_waiting',
+    'TCA003W',
+    auth,
+    row({ ...rotationStep, hosts: texts, count }),
+  ),
+  /** Without a grace period. */
+  authorityReplace: auditKind(
+    'cert_authority.replace',
+    'TCA002W',
+    auth,
+    row({ user: text, type: text, rotation_id: text, left: texts }),
+  ),
+} as const;

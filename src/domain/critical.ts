@@ -1,0 +1,38 @@
+import { CodedError } from '../base/errors.ts';
+import { rotationIsCritical } from './critical-names.ts';
+
+/**
+ * How much of the facts this release reads: raised by one with each name that is added to `understood`, and
+ * with each fact type that must not be written before all hosts read it. Hosts announce it, so that auth
+ * knows what the oldest of them reads. 1: the first that knows of `critical` facts; hosts that announce
+ * nothing are of a release before. 2: rotation of authorities.
+ */
+export const factsLevel = 2;
+
+/** The names that this release knows how to heed. */
+const understood: ReadonlySet<string> = new Set([rotationIsCritical]);
+
+/** What a list of names is called that is not one. */
+const notAList = '(not a list of names)';
+
+/**
+ * The names in `data.critical` that this release does not know. As with the critical options of an SSH
+ * certificate: who does not know one must not act as if the fact were not there, or without what it does not
+ * know of it. What is no list of names is not understood either.
+ */
+export function unknownCritical(data: object): readonly string[] {
+  if (!Object.hasOwn(data, 'critical')) return [];
+  const { critical } = data as { readonly critical: unknown };
+  if (!Array.isArray(critical) || !critical.every((name) => typeof name === 'string')) return [notAList];
+  return critical.filter((name) => !understood.has(name));
+}
+
+/** @throws CodedError `unavailable` for a fact that this release must not decide beside. */
+export function checkCritical({ type, data }: { readonly type: string; readonly data: object }): void {
+  const unknown = unknownCritical(data);
+  if (unknown.length > 0)
+    throw new CodedError(
+      'unavailable',
+      `${type} has what a release must know and this one does not: ${unknown.join(', ')}`,
+    );
+}

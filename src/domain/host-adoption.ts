@@ -1,0 +1,49 @@
+import { type AuthorityState, type CreatedAuthority, keysInUse } from './authority-state.ts';
+import { type RotationMark, rotationMark } from './rotation-mark.ts';
+import type { RotatingPhase } from './rotation.ts';
+
+/** Ids of keys of the host authority, by what a host has of them; undefined: a key that is not trusted. */
+export interface HeldKeys {
+  /** Signed the certificate that it shows when it calls. */
+  readonly client: string | undefined;
+  /** Signed the certificate that it shows when it is called. */
+  readonly server: string | undefined;
+  /** Those whose certificates it accepts. */
+  readonly trusts: readonly string[];
+}
+
+/**
+ * Phases that whoever lags may have adopted, the nearest first. Of a rollback nothing is said: what comes
+ * before it may be any of them.
+ */
+const before: Readonly<Record<RotatingPhase, readonly RotatingPhase[]>> = {
+  init: [],
+  update_clients: ['init'],
+  update_servers: ['update_clients', 'init'],
+  rollback: [],
+};
+
+/** How far a host has adopted the rotation of the host authority. Empty when it has adopted nothing of it. */
+export function adoptedMark(state: AuthorityState, held: HeldKeys): RotationMark {
+  if (state.status === 'absent') return '';
+  if (hasAdopted(state, held)) return rotationMark(state);
+  const { rotation } = state;
+  if (rotation.phase === 'standby') return '';
+  const reached = before[rotation.phase]
+    .map((phase): CreatedAuthority => ({ ...state, rotation: { ...rotation, phase } }))
+    .find((earlier) => hasAdopted(earlier, held));
+  return reached === undefined ? '' : rotationMark(reached);
+}
+
+/**
+ * Whether a host shows and trusts what the authority asks of it. A machine that joined after new certificates
+ * were signed by the new key has no other to show: that is as good.
+ */
+function hasAdopted(state: CreatedAuthority, { client, server, trusts }: HeldKeys): boolean {
+  const { clients, servers, trusted } = keysInUse(state);
+  return (
+    client === clients.keyId &&
+    (server === servers.keyId || server === clients.keyId) &&
+    trusted.every(({ keyId }) => trusts.includes(keyId))
+  );
+}

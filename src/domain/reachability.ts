@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { hostId } from './host-text.ts';
+
+/** How others reach a host. */
+export type Reachability =
+  | {
+      readonly status: 'direct';
+      /** `host:port`; the host part is never a wildcard. Empty where what was stored has not this form. */
+      readonly address: string;
+    }
+  /** Through connections that the host itself opened to these proxies, by their host ids. */
+  | { readonly status: 'tunnel'; readonly proxies: readonly string[] }
+  /** In a way that only a newer release knows. `record` is what that one wrote, kept as it is. */
+  | { readonly status: 'unknown'; readonly kind: string; readonly record: unknown };
+
+/**
+ * The same as facts, snapshots and calls have it. A host that is reached directly has an address and nothing
+ * else: so every release before this one wrote it, and reads it. Any other has an empty address, by which
+ * older releases dial nothing.
+ */
+export interface ReachabilityRecord {
+  readonly address: string;
+  readonly reachability?: unknown;
+}
+
+const known = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('direct'), address: z.string().max(300) }),
+  z.object({ status: z.literal('tunnel'), proxies: z.array(hostId).max(64) }),
+]);
+const ofSomeKind = z.object({ status: z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/) });
+
+/**
+ * What is stored by whichever release, as this one understands it. Total: what cannot be understood is
+ * `unknown`.
+ */
+export function reachabilityOf({ address, reachability: record }: ReachabilityRecord): Reachability {
+  if (record === undefined) return { status: 'direct', address };
+  const understood = known.safeParse(record);
+  if (understood.success) return understood.data;
+  return { status: 'unknown', kind: ofSomeKind.safeParse(record).data?.status ?? 'unreadable', record };
+}
+
+export function reachabilityRecord(reachability: Reachability): ReachabilityRecord {
+  switch (reachability.status) {
+    case 'direct':
+      return { address: reachability.address };
+    case 'tunnel':
+      return { address: '', reachability };
+    case 'unknown':
+      return { address: '', reachability: reachability.record };
+  }
+}
+
+/** `host:port` of a host that is reached there; undefined for any other. */
+export const directAddress = (reachability: Reachability): string | undefined =>
+  reachability.status === 'direct' ? reachability.address : undefined;
+
+/** One word. */
+export const kindOf = (reachability: Reachability): string =>
+  reachability.status === 'unknown' ? reachability.kind : reachability.status;
+
+/** For messages, after "a node": `at 10.0.0.1:3022`, `through a tunnel`. */
+export function whereabouts(reachability: Reachability): string {
+  switch (reachability.status) {
+    case 'direct':
+      return `at ${reachability.address}`;
+    case 'tunnel':
+      return 'through a tunnel';
+    case 'unknown':
+      return `by ${JSON.stringify(reachability.kind)}`;
+  }
+}

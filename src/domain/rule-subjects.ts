@@ -1,0 +1,37 @@
+import type { SystemRole } from './host-info.ts';
+
+/**
+ * Kinds of things that a rule of a role names, as 4.4 spells them; `lock` is of its successors, `identity`
+ * and `log` are ours. What comes next (roles, sessions, connectors, trusted clusters) adds its kind with its
+ * first operation.
+ */
+export const resourceKinds = [
+  'auth_server',
+  'cert_authority',
+  'cluster_auth_preference',
+  'cluster_config',
+  'cluster_name',
+  'event',
+  'host_cert',
+  'identity',
+  'lock',
+  'log',
+  'node',
+  'proxy',
+  'token',
+  'user',
+  'user_token',
+  'web_session',
+] as const;
+export type ResourceKind = (typeof resourceKinds)[number];
+
+/** `read` is with secrets; what shows none needs only `readnosecrets`. */
+export const ruleVerbs = ['list', 'create', 'read', 'readnosecrets', 'update', 'delete'] as const;
+export type RuleVerb = (typeof ruleVerbs)[number];
+
+/** What a rule calls a host, by the role that the host is in. */
+export const kindOfHost = {
+  Node: 'node',
+  Proxy: 'proxy',
+  Auth: 'auth_server',
+} as const satisfies Partial<Record<SystemRole, ResourceKind>>;

@@ -1,0 +1,19 @@
+import { messageOf } from '../base/errors.ts';
+import { checkConditions } from './check-role-spec.ts';
+import { roleSpec } from './role-spec.ts';
+
+/**
+ * A role of any release, for those who decide access by it. What is new beside the conditions is left out:
+ * whoever adds what restricts names it `critical`. In the conditions nothing is: a rule that cannot be read
+ * whole might deny.
+ */
+export const storedRoleSpec = roleSpec
+  .strip()
+  .extend({ options: roleSpec.shape.options.strip() })
+  .superRefine((role, context) => {
+    try {
+      checkConditions(role, 'deny');
+    } catch (e) {
+      context.addIssue({ code: 'custom', path: ['deny'], message: messageOf(e) });
+    }
+  });

@@ -1,0 +1,15 @@
+import type { Fact } from '../log/event.ts';
+import { checkCritical } from './critical.ts';
+import { upcast } from './upcast.ts';
+
+/**
+ * How a decider reads the facts of its own stream. It decides only where it knows all that is there: it
+ * throws for a type or a shape that it does not know, and for what is critical.
+ */
+export const writerReads = <F>(schema: { parse(stored: unknown): F }): { parse(stored: unknown): F } => ({
+  parse: (stored) => {
+    const fact = stored as Fact;
+    checkCritical(fact);
+    return schema.parse(upcast(fact));
+  },
+});

@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { fakeWorld } from '../api/testing.ts';
+import { hour, minute, plusMs } from '../base/time.ts';
+import { silentLog } from '../base/log-sink.ts';
+import { type Growth, growthOf, outlookOf, perDay } from './growth.ts';
+import { memoryKeyring } from './keyring.ts';
+import { memoryDriver, memoryStore } from './memory-driver.ts';
+import { openLog } from './open-log.ts';
+import type { SlotDriver } from './slot-driver.ts';
+
+const world = fakeWorld();
+const setUp = async () => {
+  const driver = memoryDriver(memoryStore());
+  const log = await openLog({ driver, keyring: memoryKeyring(), world, writer: 'w', sink: silentLog });
+  let n = 0;
+  /** One event of some size, each time this much later. */
+  const write = async (count: number, apartMs: number, size = 1_000): Promise<void> => {
+    for (let i = 0; i < count; i++) {
+      world.advance(apartMs);
+      const facts = [{ type: 'test.happened', data: { text: 'x'.repeat(size) } }];
+      const cause = { at: world.now(), actor: 'admin', requestId: 'r' };
+      await log.audit.append([{ stream: `a-${n++}`, expected: 0, facts }], cause);
+    }
+  };
+  return { driver, log, write, growth: () => growthOf(driver, 'audit', world.now()) };
+};
+const stored = async (driver: SlotDriver, after = 0): Promise<number> => {
+  let bytes = 0;
+  for await (const { slot, batch } of driver.read('audit', 1)) if (slot > after) bytes += batch.length;
+  return bytes;
+};
+
+describe('how a partition grows', () => {
+  it('is what was appended in the last 24 hours, exactly while that are few slots', async () => {
+    const { driver, write, growth } = await setUp();
+    await write(40, hour);
+    // The first of those within the window: 24 were written since then, the one at its very edge among them.
+    const expected = await stored(driver, 15);
+    expect(await growth()).toEqual({
+      from: plusMs(world.now(), -24 * hour),
+      until: world.now(),
+      events: 25,
+      bytes: expected,
+      measured: 'whole',
+    });
+  });
+
+  it('of a young log is measured since it began, and not known in its first hour', async () => {
+    const { write, growth } = await setUp();
+    expect(await growth()).toBeUndefined();
+    await write(5, 10 * minute);
+    expect(await growth()).toBeUndefined();
+    world.advance(2 * hour);
+    expect(await growth()).toMatchObject({ events: 5, from: plusMs(world.now(), -2 * hour - 40 * minute) });
+  });
+
+  it('is nothing where nothing was written for a day', async () => {
+    const { write, growth } = await setUp();
+    await write(5, minute);
+    world.advance(30 * hour);
+    expect(await growth()).toMatchObject({ events: 0, bytes: 0 });
+  });
+
+  it('of many slots is estimated by reading few of them, wherever they lie', async () => {
+    const { driver, write } = await setUp();
+    await write(400, 10_000, 100);
+    await write(400, 10_000, 900);
+    let read = 0;
+    const counting: Pick<SlotDriver, 'read' | 'bounds'> = {
+      bounds: (partition) => driver.bounds(partition),
+      read: async function* (...args) {
+        for await (const one of driver.read(...args)) {
+          read++;
+          yield one;
+        }
+      },
+    };
+    const found = await growthOf(counting, 'audit', world.now());
+    expect(found).toMatchObject({ measured: 'sampled', events: 800 });
+    const real = await stored(driver);
+    expect(Math.abs((found?.bytes ?? 0) - real) / real).toBeLessThan(0.05);
+    expect(read).toBeLessThan(700);
+  });
+});
+
+describe('how long a store lasts', () => {
+  const growth = (bytes: number, hours: number): Growth => ({
+    from: '2026-01-01T00:00:00.000Z',
+    until: plusMs('2026-01-01T00:00:00.000Z', hours * hour),
+    events: 1,
+    bytes,
+    measured: 'whole',
+  });
+  const disk = { status: 'known', freeBytes: 100_000, of: 'disk' } as const;
+
+  it('is what is left by what is kept of a day', () => {
+    expect(perDay(growth(100, 12))).toBe(200);
+    expect(outlookOf(disk, [growth(500, 24), growth(250, 12)])).toEqual({
+      status: 'lasts',
+      freeBytes: 100_000,
+      of: 'disk',
+      bytesPerDay: 1_000,
+      days: 100,
+    });
+    expect(outlookOf(disk, [growth(0, 24)])).toMatchObject({ status: 'lasts', days: undefined });
+  });
+  it('is not known where either is not', () => {
+    expect(outlookOf(disk, [growth(500, 24), undefined])).toMatchObject({ status: 'not known' });
+    expect(outlookOf({ status: 'not known' }, [growth(500, 24)])).toMatchObject({ status: 'not known' });
+    expect(outlookOf({ status: 'without end' }, [undefined])).toEqual({ status: 'without end' });
+  });
+});

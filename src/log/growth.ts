@@ -1,0 +1,164 @@
+import { isCoded } from '../base/errors.ts';
+import { hour, type Instant, minute, msBetween, plusMs } from '../base/time.ts';
+import { type Batch, decodeBatch } from './batch.ts';
+import type { Partition } from './event.ts';
+import type { Room, SlotDriver, StoredSlot } from './slot-driver.ts';
+
+/** What was appended to a partition within a window, by the times and sizes on the log itself. */
+export interface Growth {
+  readonly from: Instant;
+  readonly until: Instant;
+  readonly events: number;
+  /** As stored. Of many slots an estimate, see `measured`. */
+  readonly bytes: number;
+  /** `sampled`: by some slots spread over the window. */
+  readonly measured: 'whole' | 'sampled';
+}
+
+const windowMs = 24 * hour;
+/** Less than that says nothing of a day. What is trimmed is never older than some minutes, and even. */
+const leastMs = { kept: hour, trimmed: minute };
+/** Up to this many slots are all read; of more, this many samples of this many slots each. */
+const readWhole = 512;
+const places = 64;
+const slotsAtPlace = 8;
+
+/**
+ * How a partition grew in the 24 hours before `now`, or for as long as it is there. Reads some slots, however
+ * large the log. Undefined when too little is known, or a slot that is looked at cannot be read.
+ */
+export async function growthOf(
+  driver: Pick<SlotDriver, 'read' | 'bounds'>,
+  partition: Partition,
+  now: Instant,
+): Promise<Growth | undefined> {
+  const { floor, head } = await driver.bounds(partition);
+  if (head < floor) return undefined;
+  try {
+    return await measure(driver, { partition, first: floor, head }, now);
+  } catch (e) {
+    // What is damaged is reported elsewhere, by name.
+    if (isCoded(e, 'damaged')) return undefined;
+    throw e;
+  }
+}
+
+interface Slots {
+  readonly partition: Partition;
+  readonly first: number;
+  readonly head: number;
+}
+
+async function measure(
+  driver: Pick<SlotDriver, 'read'>,
+  slots: Slots,
+  now: Instant,
+): Promise<Growth | undefined> {
+  const since = plusMs(now, -windowMs);
+  const from = await firstSince(driver, slots, since);
+  if (from === undefined) return { from: since, until: now, events: 0, bytes: 0, measured: 'whole' };
+  const [begin, end] = [await batchAt(driver, slots, from), await batchAt(driver, slots, slots.head)];
+  if (begin === undefined || end === undefined) return undefined;
+  const wholeWindow = from > slots.first;
+  const beganAt = wholeWindow ? since : timeOf(begin);
+  if (msBetween(beganAt, now) < (slots.first > 1 ? leastMs.trimmed : leastMs.kept)) return undefined;
+  const events = end.firstPosition + end.events.length - begin.firstPosition;
+  return { from: beganAt, until: now, events, ...(await bytesOf(driver, { ...slots, first: from })) };
+}
+
+/**
+ * The first slot that was written since then, by halving: times on a log go up, but for the clocks of several
+ * writers.
+ */
+async function firstSince(
+  driver: Pick<SlotDriver, 'read'>,
+  slots: Slots,
+  since: Instant,
+): Promise<number | undefined> {
+  let [low, high] = [slots.first, slots.head + 1];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const batch = await batchAt(driver, slots, middle);
+    if (batch === undefined || timeOf(batch) >= since) high = middle;
+    else low = middle + 1;
+  }
+  return low > slots.head ? undefined : low;
+}
+
+const timeOf = ({ events }: Batch): Instant => events[0]?.cause.at ?? '';
+
+async function batchAt(
+  driver: Pick<SlotDriver, 'read'>,
+  { partition }: Slots,
+  slot: number,
+): Promise<Batch | undefined> {
+  const [found] = await some(driver, partition, slot, 1);
+  return found === undefined ? undefined : decodeBatch(found.batch);
+}
+
+async function some(
+  driver: Pick<SlotDriver, 'read'>,
+  partition: Partition,
+  from: number,
+  most: number,
+): Promise<StoredSlot[]> {
+  const found: StoredSlot[] = [];
+  for await (const stored of driver.read(partition, from)) {
+    found.push(stored);
+    if (found.length >= most) break;
+  }
+  return found;
+}
+
+async function bytesOf(
+  driver: Pick<SlotDriver, 'read'>,
+  { partition, first, head }: Slots,
+): Promise<Pick<Growth, 'bytes' | 'measured'>> {
+  const count = head - first + 1;
+  const sum = (slots: readonly StoredSlot[]): number =>
+    slots.reduce((all, { batch }) => all + batch.length, 0);
+  if (count <= readWhole)
+    return { bytes: sum(await some(driver, partition, first, count)), measured: 'whole' };
+  let [bytes, seen] = [0, 0];
+  for (let place = 0; place < places; place++) {
+    const from = first + Math.floor((place * (count - slotsAtPlace)) / (places - 1));
+    const found = await some(driver, partition, from, slotsAtPlace);
+    bytes += sum(found);
+    seen += found.length;
+  }
+  return { bytes: Math.round((bytes / Math.max(1, seen)) * count), measured: 'sampled' };
+}
+
+/**
+ * How long a store has room at the pace of what is kept: `presence` is trimmed, and does not keep growing.
+ */
+export type Outlook =
+  | {
+      readonly status: 'lasts';
+      readonly freeBytes: number;
+      readonly of: 'disk' | 'quota';
+      readonly bytesPerDay: number;
+      /** Undefined when nothing grows. */
+      readonly days: number | undefined;
+    }
+  | { readonly status: 'without end' }
+  | { readonly status: 'not known'; readonly why: string };
+
+const day = 24 * hour;
+/** Bytes a day at the pace of the window. */
+export const perDay = ({ from, until, bytes }: Growth): number =>
+  Math.round((bytes * day) / Math.max(1, msBetween(from, until)));
+
+/** @param kept how the partitions grow of which nothing is given up. */
+export function outlookOf(room: Room, kept: readonly (Growth | undefined)[]): Outlook {
+  if (room.status === 'without end') return room;
+  if (room.status === 'not known')
+    return { status: 'not known', why: 'the store does not report how much is left' };
+  const known = kept.filter((one) => one !== undefined);
+  if (known.length < kept.length)
+    return { status: 'not known', why: 'the log is too young to measure how fast it grows' };
+  const bytesPerDay = known.reduce((sum, one) => sum + perDay(one), 0);
+  const { freeBytes, of } = room;
+  const days = bytesPerDay === 0 ? undefined : Math.floor((freeBytes / bytesPerDay) * 10) / 10;
+  return { status: 'lasts', freeBytes, of, bytesPerDay, days };
+}

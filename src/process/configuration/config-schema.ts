@@ -1,0 +1,218 @@
+import { z } from 'zod';
+import { authDefaults } from '../../auth/auth-settings.ts';
+import { type QuotaSettings, usualQuotas } from '../../auth/limits/quota-rules.ts';
+import { hour, minute } from '../../base/duration.ts';
+import { foreignRecord } from '../../base/foreign-record.ts';
+import { clusterName, hostName, labelKey, labelValue } from '../../domain/host-text.ts';
+import { labelFault } from '../../domain/label-limits.ts';
+import { patternFault } from '../../machine/accepted-variables.ts';
+import { chooseAlgorithms } from '../../ssh/algorithms.ts';
+import {
+  address,
+  addresses,
+  algorithms,
+  duration,
+  durationUpTo,
+  flag,
+  notYet,
+  pins,
+  publicAddresses,
+} from './config-scalars.ts';
+import { tokenLines } from './static-tokens.ts';
+import { storageSection } from './storage-schema.ts';
+
+const log = z.strictObject({
+  output: z.string().default('stderr'),
+  severity: z
+    .string()
+    .transform((s) => s.toLowerCase())
+    .refine((s) => ['info', 'err', 'error', 'debug', 'warn', 'warning'].includes(s), {
+      error: (issue) => `unsupported logger severity: '${String(issue.input)}'`,
+    })
+    .default('info'),
+  format: z.enum(['text', 'json']).default('text'),
+});
+
+const teleport = z.strictObject({
+  nodename: hostName.optional(),
+  data_dir: z.string().optional(),
+  pid_file: z.string().optional(),
+  advertise_ip: z.string().optional(),
+  /** How long a new process may take to serve after a reload. */
+  restart_timeout: duration.default(120_000).refine((ms) => ms > 0, 'a reload needs a limit'),
+  /** How long an old process waits for its clients; `never`: until the last has left. */
+  shutdown_timeout: duration.default(0),
+  log: log.prefault({}),
+  storage: storageSection.prefault({}),
+  /** A join token, or the absolute path of a file that holds one. */
+  auth_token: z.string().min(1, 'a join token, or the absolute path of a file that holds one').optional(),
+  ca_pin: pins.default([]),
+  auth_servers: addresses(3025)
+    .refine((list) => list.length > 0, 'auth_servers is empty')
+    .optional(),
+  connection_limits: notYet('connection_limits'),
+  cache: notYet('cache (every service folds the log itself)'),
+  ciphers: algorithms((ciphers) => chooseAlgorithms({ ciphers })),
+  kex_algos: algorithms((kexAlgos) => chooseAlgorithms({ kexAlgos })),
+  mac_algos: algorithms((macAlgos) => chooseAlgorithms({ macAlgos })),
+  ciphersuites: notYet('choosing ciphersuites'),
+  ca_signature_algo: notYet('ca_signature_algo (authorities are Ed25519)'),
+});
+
+const quota = z.number('a number').int().positive('a number above 0');
+
+const authService = z.strictObject({
+  enabled: flag.default(true),
+  listen_addr: address(3025).optional(),
+  cluster_name: clusterName.optional(),
+  public_addr: publicAddresses(3025).default([]),
+  /** Further behind the store than this, an auth server issues no certificates. */
+  max_log_lag: durationUpTo(hour)
+    .refine((ms) => ms >= 1_000, 'at least 1s')
+    .default(authDefaults.maxLogLagMs),
+  /** How long certificates of hosts hold; they are renewed at two thirds of it. */
+  host_certificate_ttl: duration
+    .refine((ms) => ms >= minute, 'from 1m to 8760h: certificates of hosts always end')
+    .default(authDefaults.hostCertificateTtlMs),
+  /** How long before its end a person's certificate can be renewed without the password; `off`: never. */
+  renewal: z
+    .preprocess((value) => (value === 'off' ? 'no' : value), durationUpTo(30 * hour))
+    .refine((ms) => ms === 0 || ms >= minute, 'off, or at least 1m')
+    .default(0),
+  authentication: z
+    .strictObject({
+      type: z
+        .string()
+        .refine((t) => t === 'local', {
+          error: (issue) => `authentication type "${String(issue.input)}" not supported`,
+        })
+        .default('local'),
+      second_factor: z
+        .union([z.string(), z.boolean()])
+        .transform((value) => (value === false ? 'off' : String(value)))
+        .pipe(
+          z.enum(['off', 'otp'], {
+            error: (issue) => `second factor type "${String(issue.input)}" not supported, use "otp" or "off"`,
+          }),
+        )
+        .default('otp'),
+    })
+    .prefault({}),
+  /** What one machine or person may tell, change, join and ask, an hour; `streams` at a time. */
+  quotas: z
+    .strictObject({
+      changes: quota.default(usualQuotas.changes),
+      audit_events: quota.default(usualQuotas.audit_events),
+      audit_bytes: quota.default(usualQuotas.audit_bytes),
+      calls: quota.default(usualQuotas.calls),
+      joins: quota.default(usualQuotas.joins),
+      streams: quota.default(usualQuotas.streams),
+    } satisfies Record<keyof QuotaSettings, z.ZodType>)
+    .prefault({}),
+  /** Join tokens that never expire. */
+  tokens: tokenLines.default([]),
+  session_recording: notYet('session recording'),
+  client_idle_timeout: notYet('a cluster-wide client_idle_timeout (set it in a role)'),
+  disconnect_expired_cert: notYet('a cluster-wide disconnect_expired_cert (set it in a role)'),
+});
+
+function checkPattern(pattern: string, context: z.RefinementCtx): void {
+  const message = patternFault(pattern);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
+}
+
+const sshService = z.strictObject({
+  enabled: flag.default(true),
+  listen_addr: address(3022).optional(),
+  public_addr: publicAddresses(3022).default([]),
+  labels: foreignRecord(labelKey, z.coerce.string().pipe(labelValue)).default({}),
+  commands: z
+    .array(
+      z.strictObject({
+        name: labelKey,
+        command: z.array(z.string()).min(1),
+        period: duration.refine((ms) => ms >= 1_000, 'at least 1s'),
+      }),
+    )
+    .default([]),
+  permit_user_env: flag.default(false),
+  /** Variables that clients may set besides LANG, LC_*, GIT_PROTOCOL, TELEPORT_*: names or patterns. */
+  accept_env: z.array(z.string().superRefine(checkPattern)).default([]),
+  /** System images often lock the password of every account: then keys alone decide. */
+  admit_locked_accounts: flag.default(false),
+  pam: notYet('pam'),
+  enhanced_recording: notYet('enhanced_recording'),
+});
+
+/** Labels that auth would refuse are told where they stand. */
+const sshServiceWithin = sshService.superRefine(({ labels, commands }, context) => {
+  const fault = labelFault(
+    labels,
+    commands.map(({ name }) => name),
+  );
+  if (fault === undefined) return;
+  const { name, why } = fault;
+  const command = commands.findIndex((one) => one.name === name);
+  const path =
+    name === undefined ? ['labels'] : name in labels ? ['labels', name] : ['commands', command, 'name'];
+  context.addIssue({ code: 'custom', path, message: why });
+});
+
+const proxyService = z.strictObject({
+  enabled: flag.default(true),
+  listen_addr: address(3023).optional(),
+  web_listen_addr: address(3080).optional(),
+  tunnel_listen_addr: notYet('the reverse tunnel (tunnel_listen_addr)'),
+  public_addr: publicAddresses(3080).default([]),
+  ssh_public_addr: publicAddresses(3023).default([]),
+  https_key_file: z.string().optional(),
+  https_cert_file: z.string().optional(),
+  /** More pairs, chosen by the name that a client asks for. */
+  https_keypairs: z.array(z.strictObject({ key_file: z.string(), cert_file: z.string() })).default([]),
+  /** Load balancers whose forwarded headers count: addresses or networks. */
+  trusted_balancers: z.array(z.string()).default([]),
+  /** SSH servers that are no nodes and may be reached all the same. */
+  plain_ssh_hosts: addresses(22).default([]),
+  /** Where nodes may be besides: loopback and link-local addresses or networks. */
+  node_addresses: z.array(z.string()).default([]),
+  proxy_protocol: notYet('proxy_protocol'),
+  kubernetes: notYet('kubernetes'),
+});
+
+/**
+ * What stands in the text itself, where a default says the same: which part this machine has in a cluster
+ * shows by it.
+ */
+export interface SaidInFile {
+  readonly authService: boolean;
+  readonly storage: boolean;
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
+
+const saidIn = (text: Readonly<Record<string, unknown>>): SaidInFile => ({
+  authService: text['auth_service'] !== undefined,
+  storage: isRecord(text['teleport']) && text['teleport']['storage'] !== undefined,
+});
+
+/** The whole of teleport.yaml. */
+export const fileSchema = z
+  .strictObject({
+    teleport: z.unknown(),
+    auth_service: z.unknown(),
+    ssh_service: z.unknown(),
+    proxy_service: z.unknown(),
+  })
+  .partial()
+  .transform((text) => ({ ...text, said: saidIn(text) }))
+  .pipe(
+    z.object({
+      teleport: teleport.prefault({}),
+      auth_service: authService.prefault({}),
+      ssh_service: sshServiceWithin.prefault({}),
+      proxy_service: proxyService.prefault({}),
+      said: z.custom<SaidInFile>(),
+    }),
+  );
+export type ConfigFile = z.infer<typeof fileSchema>;

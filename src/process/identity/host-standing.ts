@@ -1,0 +1,191 @@
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { type Adopted, rotationMark } from '../../domain/rotation-mark.ts';
+import type { AuthoritiesState } from '../../views/authorities.ts';
+import { connectAuth } from '../../api/auth-connection.ts';
+import { openAuditOutbox, type AuditOutbox } from '../../api/audit-outbox.ts';
+import type { AuthClient } from '../../api/client.ts';
+import { joinCluster, tryIdentity } from '../../api/join-client.ts';
+import { renewAtAuth } from '../../api/renew-client.ts';
+import type { AuthService } from '../../auth/service.ts';
+import { callable } from '../../base/addresses.ts';
+import { pause } from '../../base/backoff.ts';
+import { formatHostPort, type HostPort } from '../../base/service.ts';
+import {
+  type CurrentIdentity,
+  type ReplaceableIdentity,
+  replaceableIdentity,
+} from '../../pki/current-identity.ts';
+import type { HostIdentity } from '../../pki/host-identity.ts';
+import type { Closers } from '../host-service.ts';
+import type { WantedNames } from './certified-names.ts';
+import { followHostAuthority } from './follow-authority.ts';
+import { loadShown, pendingKey, saveShown, shownAfter } from './identity-store.ts';
+import { obtainIdentity, tellLackingNames } from './obtain-identity.ts';
+import { adoptedOf } from './shown-identities.ts';
+import { keepRenewed, type RenewalDeps } from './renew-identity.ts';
+import type { Parts } from '../parts.ts';
+import { explainAbsence } from './watch-identity.ts';
+import { warnOnStandardError } from '../logging/standard-error.ts';
+
+type HostRole = 'Proxy' | 'Node';
+
+/** What a host role stands on: its identity, its connection to auth, its audit outbox. */
+export interface Standing {
+  readonly identity: CurrentIdentity;
+  /** That its certificates should have been renewed; undefined while they are as they should be. */
+  readonly renewalTrouble: () => string | undefined;
+  readonly auth: AuthClient;
+  readonly outbox: AuditOutbox;
+  /** Whom the connection goes to. */
+  readonly authServers: readonly HostPort[];
+  /** How far it follows the rotations of authorities that are as whoever asks has folded them. */
+  readonly adopted: (authorities: AuthoritiesState) => Adopted;
+  /** Is told over how long the machines of the cluster spread what all of them do at once. */
+  readonly onSpread: (ms: number) => void;
+}
+
+/** Makes what a role stands on. `names` are those by which others reach this machine. */
+export type StandingOf = (role: HostRole, names: readonly string[]) => Promise<Standing>;
+
+/** Room for a thousand events: what somebody does who comes to free space, with auth away. */
+const reserveBytes = 1024 * 1024;
+
+interface Wish {
+  readonly role: HostRole;
+  readonly names: readonly string[];
+  readonly closers: Closers;
+}
+
+/**
+ * On the auth service of this process, which certifies the role at each start. It is spoken to directly:
+ * during a reload the process before listens at the same address, and its store may be another one. While it
+ * cannot serve (it lives, and is cut off from its store) the other auth servers are asked that the file
+ * lists.
+ */
+export async function localStanding(parts: Parts, auth: AuthService, wish: Wish): Promise<Standing> {
+  const { configuration, hostId } = parts;
+  const names = { nodename: configuration.nodename, additionalPrincipals: wish.names };
+  const certify = (wanted: WantedNames): Promise<HostIdentity> =>
+    auth.issueHostIdentity({ hostId, role: wish.role, ...wanted });
+  const first = { ...(await certify(names)), askedNames: namesIn(names) };
+  const shown = shownAfter(configuration.dataDir, first);
+  saveShown(configuration.dataDir, shown);
+  const identity = replaceableIdentity(shown.client, shown.server);
+  const own = callable(auth.listenAddress());
+  const listed = configuration.join.given.includes('auth_servers') ? configuration.join.authServers : [];
+  const others = listed.filter((one) => formatHostPort(one) !== formatHostPort(own));
+  const link = { within: () => auth.connectWithin() };
+  return standOn(identity, [own, ...others], parts, wish, { ...link, names, certifyBy: () => certify });
+}
+
+/** On auth servers elsewhere, which this machine joins first unless it has done so before. */
+export async function joinedStanding(
+  parts: Parts,
+  wish: Wish & { readonly stopping: AbortSignal },
+): Promise<Standing> {
+  const { configuration, world, hostId, turnstile } = parts;
+  const { role, names, stopping } = wish;
+  const sink = parts.logger(role.toLowerCase());
+  const wanted = { nodename: configuration.nodename, additionalPrincipals: names };
+  const first = await obtainIdentity(
+    {
+      settings: configuration.join,
+      dataDir: configuration.dataDir,
+      world,
+      sink,
+      warn: (text) => {
+        warnOnStandardError(text, sink, configuration.log);
+      },
+      waitsFor: (text) => {
+        parts.waitsFor(role.toLowerCase(), text);
+      },
+      stopping,
+      pass: () => turnstile.pass(stopping),
+      contact: { joinCluster, tryIdentity },
+      pause,
+    },
+    { hostId, role, ...wanted },
+  );
+  const { authServers } = configuration.join;
+  const identity = replaceableIdentity(first, loadShown(configuration.dataDir, first).server);
+  const absence = { identity: () => identity.current(), authServers, tryIdentity, world, sink, pause };
+  const standing = await standOn(identity, authServers, parts, wish, {
+    dress: (client) => explainAbsence(client, absence),
+    names: wanted,
+    certifyBy: (client) => (asked) =>
+      renewAtAuth(
+        client,
+        { held: identity.current(), key: pendingKey(configuration.dataDir, role), ...asked },
+        world,
+      ),
+  });
+  tellLackingNames(identity.current(), wanted, sink);
+  return standing;
+}
+
+const namesIn = ({ nodename, additionalPrincipals }: WantedNames): readonly string[] => [
+  nodename,
+  ...additionalPrincipals,
+];
+
+interface Link {
+  /** To the auth service of this process. */
+  readonly within?: () => Duplex;
+  readonly dress?: (client: AuthClient) => AuthClient;
+  readonly names: WantedNames;
+  /** How this machine is certified again. */
+  readonly certifyBy: (client: AuthClient) => RenewalDeps['certify'];
+}
+
+async function standOn(
+  identity: ReplaceableIdentity,
+  authServers: readonly HostPort[],
+  { configuration, world, logger, metrics }: Parts,
+  { role, closers }: Wish,
+  { within, dress = (client) => client, names, certifyBy }: Link,
+): Promise<Standing> {
+  const sink = logger(role.toLowerCase());
+  const client = dress(
+    connectAuth({ servers: authServers, identity, sink, world, ...(within !== undefined && { within }) }),
+  );
+  closers.add(() => {
+    client.close();
+  });
+  const { dataDir } = configuration;
+  let spreadMs = 0;
+  const authority = followHostAuthority(client.state, sink);
+  closers.add(() => {
+    authority.close();
+  });
+  const renewal = keepRenewed({
+    ...{ identity, dataDir, names, authority, certify: certifyBy(client), world, sink, pause },
+    spreadMs: () => spreadMs,
+  });
+  closers.add(() => {
+    renewal.close();
+  });
+  await renewal.namesAsked;
+  const outbox = await openAuditOutbox({
+    directory: join(dataDir, 'log', 'upload', role.toLowerCase()),
+    client,
+    sink,
+    world,
+    maxPending: 20_000,
+    // Nobody waits for what a proxy records.
+    reserveBytes: role === 'Node' ? reserveBytes : 0,
+  });
+  metrics.onRender(() => {
+    const full = outbox.disk().status === 'refusing' ? 1 : 0;
+    metrics.set('audit_spool_disk_refuses', full, { role: role.toLowerCase() });
+  });
+  closers.add(() => outbox.close());
+  return {
+    ...{ identity, auth: client, outbox, authServers },
+    renewalTrouble: () => renewal.trouble(),
+    adopted: ({ user, host }) => [rotationMark(user.state), adoptedOf(identity.shown(), host.state)],
+    onSpread: (ms) => {
+      spreadMs = ms;
+    },
+  };
+}

@@ -1,0 +1,329 @@
+import { pause } from '../../base/backoff.ts';
+import { endProcess } from '../../base/end-process.ts';
+import { isCoded, messageOf } from '../../base/errors.ts';
+import type { LogSink } from '../../base/log-sink.ts';
+import type { World } from '../../base/world.ts';
+import { settleBeforeServing } from './before-serving.ts';
+import type { Configuration } from '../configuration/configuration.ts';
+import { diagnose } from '../diagnostics/diagnose.ts';
+import { joinGenerations } from './generations.ts';
+import type { ProcessRef } from '../../base/process-ref.ts';
+import { startTicker, stopTimer } from '../../base/timers.ts';
+import type { Inheritance } from './inheritance.ts';
+import { Lifecycle } from './lifecycle.ts';
+import { type Logger, openLogger, type OpenLogger, standardStreamOf } from '../logging/logger.ts';
+import { saveRestart } from './restart-record.ts';
+import { serviceManager } from './service-manager.ts';
+import { handleSignals } from './signals.ts';
+import type { StandardStreams } from '../logging/standard-streams.ts';
+import { startSuccessor, SuccessorFailure } from './successor.ts';
+import { findSystemLog } from '../logging/system-log.ts';
+import { startTeleport, type TeleportProcess } from '../teleport.ts';
+import { tellStart, tellUnit } from './tell-unit.ts';
+import { UnitRole } from './unit-role.ts';
+import { whyNoneTakesOver } from './whose-container.ts';
+import { requireLogFile } from './writable.ts';
+
+export interface DaemonDeps {
+  readonly world: World;
+  /** Receives the start lines users of 4.4 know. */
+  readonly print: (line: string) => void;
+  /** argv that runs our own hidden commands. */
+  readonly programPath: readonly string[];
+  /** By which a successor is started: unresolved, so that what is on disk then counts. */
+  readonly commandLine: readonly string[];
+  /** Of this process; what a predecessor left in it was taken out. */
+  readonly env: NodeJS.ProcessEnv;
+  /** What a successor needs besides. */
+  readonly forSuccessor: NodeJS.ProcessEnv;
+  readonly streams: StandardStreams;
+}
+
+const noLimitMs = Number.MAX_SAFE_INTEGER;
+/** For a predecessor that is itself ending, or of a release that does not know of it. */
+const releaseLimitMs = 2_000;
+
+/**
+ * Serves until a signal ends this process; hands over to successors meanwhile. Resolves after an orderly end.
+ * @throws CodedError when it cannot start; nothing is left behind then, and a predecessor that waits was
+ *   told.
+ */
+export async function runDaemon(
+  readConfiguration: () => Configuration,
+  inheritance: Inheritance,
+  deps: DaemonDeps,
+): Promise<void> {
+  try {
+    const configuration = readConfiguration();
+    requireLogFile(configuration.log.output);
+    const log = openLogger(configuration.log);
+    try {
+      await serve(configuration, deps, { inheritance, log, logger: telling(log.logger, inheritance) });
+    } finally {
+      await log.close();
+    }
+  } catch (e) {
+    inheritance.tell({ type: 'failed', reason: messageOf(e) });
+    throw e;
+  }
+}
+
+interface Standing {
+  readonly inheritance: Inheritance;
+  readonly log: OpenLogger;
+  /** Of `log`, and told to whoever waits for us. */
+  readonly logger: Logger;
+}
+
+async function serve(configuration: Configuration, deps: DaemonDeps, standing: Standing): Promise<void> {
+  const { inheritance, log, logger } = standing;
+  const { dataDir, pidFile } = configuration;
+  const sink = logger('process');
+  reportBugs(sink, log.close);
+  deps.streams.tellTo(sink, standardStreamOf(configuration.log.output));
+  if (inheritance.warning !== undefined) sink.warn(inheritance.warning);
+  const lock = settleBeforeServing(configuration, inheritance, sink);
+  const generations = joinGenerations(dataDir, deps.commandLine, {
+    sink,
+    hasPredecessor: inheritance.hasPredecessor,
+  });
+  const manager = serviceManager(deps.env, sink);
+  let teleport: TeleportProcess | undefined;
+  const unit = new UnitRole(manager, {
+    pidFile,
+    hasPredecessor: inheritance.hasPredecessor,
+    onMain: () => {
+      lock.sign();
+    },
+  });
+  const lifecycle = new Lifecycle({
+    sink,
+    standsAlone: whyNoneTakesOver(),
+    older: () => generations.older(),
+    newer: () => generations.newer(),
+    signal: (ref, name) => {
+      send(ref, name, sink);
+    },
+    startSuccessor: async (cancelled) => {
+      const letGoOn = teleport?.hold();
+      try {
+        return await startSuccessor({
+          commandLine: deps.commandLine,
+          listeners: teleport?.handOver() ?? [],
+          lockFd: lock.fd,
+          limitMs: configuration.restartLimitMs,
+          env: { ...deps.env, ...deps.forSuccessor },
+          cancelled,
+        });
+      } catch (e) {
+        letGoOn?.();
+        throw e;
+      }
+    },
+    tell: {
+      reloading: () => {
+        unit.reloading();
+      },
+      failed: (e) => {
+        saveRestart(dataDir, { status: 'failed', at: deps.world.now(), ...reasonOf(e) }, sink);
+        unit.reloadFailed(e);
+      },
+      succeeded: () => {
+        unit.handOver();
+        saveRestart(dataDir, { status: 'succeeded', at: deps.world.now() }, sink);
+      },
+      main: () => void unit.beMain(),
+    },
+  });
+  const unhandle = handleSignals({
+    stop: (reason) => {
+      lifecycle.stop(reason);
+    },
+    drain: (reason) => {
+      lifecycle.drain(reason);
+    },
+    reload: () => {
+      lifecycle.reload();
+    },
+    fork: () => {
+      lifecycle.fork();
+    },
+    diagnose: () => {
+      log.output.reopen();
+      const systemLog = findSystemLog(configuration.log, deps.env);
+      void diagnose(sink, {
+        teleport,
+        older: generations.older(),
+        newer: generations.newer(),
+        systemLog,
+      });
+    },
+  });
+  // Who only serves those who are here keeps no other from the data directory.
+  void lifecycle.ending.then(({ how }) => {
+    if (how === 'drain') lock.release();
+  });
+  const stopSigns = manager.keepAlive(() => unit.isMain());
+  const waiting = tellStart({ manager, unit, inheritance, sink, world: deps.world });
+  let telling: { close(): void } | undefined;
+  try {
+    teleport = await startTeleport(configuration, {
+      ...deps,
+      logger,
+      log: log.output,
+      inheritance,
+      onWait: (now) => {
+        lifecycle.waits(now.size > 0);
+        waiting?.waits(now);
+      },
+    });
+    const { serving } = teleport;
+    serving.catch(() => undefined); // asked for below, unless an ending comes first
+    const ended = await Promise.race([serving, lifecycle.ending]);
+    waiting?.close();
+    // The services of a process that never served hold nothing that its end does not give back.
+    if (ended?.how === 'at-once') {
+      await unit.stopping();
+      unit.leave();
+      return;
+    }
+    if (ended !== undefined) {
+      // Another process came to serve in its place.
+      await end(teleport, lifecycle, { configuration, sink, stopping: () => undefined });
+      return;
+    }
+    for (const one of inheritance.closeRest())
+      sink.info('a listener was closed that the configuration no longer has', { listener: one });
+    await beChildOfInit(inheritance, sink);
+    await unit.beMain('serving');
+    telling = tellUnit(teleport, { unit, sink, world: deps.world });
+    inheritance.tell({ type: 'ready', pid: process.pid });
+    lifecycle.serving();
+    await end(teleport, lifecycle, {
+      configuration,
+      sink,
+      stopping: () => {
+        telling?.close();
+        return unit.stopping();
+      },
+    });
+    unit.leave();
+  } catch (e) {
+    lifecycle.fail();
+    unit.leave();
+    if (isCoded(e)) sink.error(`initialization failed: ${e.message}`);
+    throw e;
+  } finally {
+    waiting?.close();
+    telling?.close();
+    stopSigns();
+    unhandle();
+    generations.leave();
+    lock.release();
+  }
+}
+
+/**
+ * Until the shell is gone by which the predecessor started us: systemd watches only over what is its own
+ * child.
+ */
+async function beChildOfInit(inheritance: Inheritance, sink: LogSink): Promise<void> {
+  if (!inheritance.hasPredecessor) return;
+  const { ppid: shell } = process;
+  inheritance.tell({ type: 'serving', pid: process.pid });
+  const end = performance.now() + releaseLimitMs;
+  while (process.ppid === shell) {
+    if (performance.now() > end) {
+      sink.warn(
+        'the previous process keeps the shell by which it started this one: systemd may not see when this one dies',
+      );
+      return;
+    }
+    await pause(5);
+  }
+}
+
+async function end(
+  teleport: TeleportProcess,
+  lifecycle: Lifecycle,
+  deps: { configuration: Configuration; sink: LogSink; stopping: () => Promise<void> | undefined },
+): Promise<void> {
+  const { configuration, sink, stopping } = deps;
+  const ending = await lifecycle.ending;
+  await stopping();
+  if (ending.how === 'at-once') {
+    sink.info(`${ending.reason}: stopping`);
+    await teleport.stop(0, 'none');
+    return;
+  }
+  sink.info(
+    ending.succeeded
+      ? `${ending.reason}: another process serves; this one ends when its last client has left`
+      : `${ending.reason}: stopping when the last client has left`,
+  );
+  const { shutdownLimitMs } = configuration;
+  const stopped = teleport.stop(
+    shutdownLimitMs === 0 ? noLimitMs : shutdownLimitMs,
+    ending.succeeded ? 'succeeded' : 'none',
+  );
+  const reminder = startTicker(() => {
+    void teleport.waitsFor().then((clients) => {
+      sink.info('this process still serves clients that were connected before', clients);
+    });
+  }, 10_000);
+  reminder.unref();
+  // A TERM in the middle ends it at once.
+  void lifecycle.atOnce.then(() => teleport.stop(0, ending.succeeded ? 'succeeded' : 'none'));
+  await stopped;
+  stopTimer(reminder);
+  sink.info('the last client has left');
+}
+
+function send(ref: ProcessRef, name: NodeJS.Signals, sink: LogSink): void {
+  try {
+    process.kill(ref.pid, name);
+  } catch (e) {
+    sink.warn(`${name} was not sent`, { pid: ref.pid, reason: messageOf(e) });
+  }
+}
+
+const reasonOf = (
+  e: unknown,
+): { readonly reason: string; readonly exitCode: string; readonly lastLines: readonly string[] } => ({
+  reason: messageOf(e),
+  exitCode: e instanceof SuccessorFailure ? e.exitCode : '',
+  lastLines: e instanceof SuccessorFailure ? e.lastLines : [],
+});
+
+/** What goes wrong before we serve is told to whoever waits for us, which outlives us. */
+function telling(logger: Logger, inheritance: Inheritance): Logger {
+  if (!inheritance.hasPredecessor) return logger;
+  const tell = (message: string): void => {
+    inheritance.tell({ type: 'line', text: message });
+  };
+  return (component) => {
+    const sink = logger(component);
+    return {
+      ...sink,
+      warn: (message, fields) => {
+        tell(message);
+        sink.warn(message, fields);
+      },
+      error: (message, fields) => {
+        tell(message);
+        sink.error(message, fields);
+      },
+    };
+  };
+}
+
+function reportBugs(sink: LogSink, close: () => Promise<void>): void {
+  const bug = (kind: string) => (e: unknown) => {
+    sink.error(`${kind}: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}`);
+  };
+  process.on('unhandledRejection', bug('an unhandled rejection'));
+  process.on('uncaughtException', (e) => {
+    bug('an unhandled exception')(e);
+    void close().finally(() => endProcess(70));
+  });
+}

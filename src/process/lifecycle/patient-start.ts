@@ -1,0 +1,64 @@
+import { CodedError, isCoded } from '../../base/errors.ts';
+import type { LogSink } from '../../base/log-sink.ts';
+import type { Service } from '../../base/service.ts';
+import { UnfinishedCopy } from '../../log/copy-mark.ts';
+import { StoreWentBack } from '../../log/slot-driver.ts';
+
+export interface PatientStart {
+  readonly withinMs: number;
+  /** Milliseconds, never going back. */
+  readonly clock: () => number;
+  readonly pause: (ms: number, signal?: AbortSignal) => Promise<void>;
+  readonly sink: LogSink;
+  /** What is waited for; undefined: nothing any more. */
+  readonly waitsFor: (text: string | undefined) => void;
+}
+
+const everyMs = 500;
+
+/**
+ * A service whose store may be away while it starts: until it serves, all of its start is tried again, for as
+ * long as `withinMs`. What no waiting mends ends it at once.
+ * @param make is told how much of the time is left.
+ */
+export function startedPatiently(
+  name: string,
+  make: (leftMs: number) => Service,
+  { withinMs, clock, pause, sink, waitsFor }: PatientStart,
+): Service {
+  return {
+    name,
+    start: async (stopping = new AbortController().signal) => {
+      const end = clock() + withinMs;
+      let told = '';
+      try {
+        for (;;) {
+          const left = Math.max(0, Math.ceil(end - clock()));
+          try {
+            return await make(left).start(stopping);
+          } catch (e) {
+            if (stopping.aborted || !isWorthWaiting(e)) throw e;
+            if (clock() >= end) throw triedFor(e, withinMs);
+            if (e.message !== told) sink.warn(`${name} cannot start yet: ${e.message}. Retrying`);
+            told = e.message;
+            waitsFor(told);
+            await pause(Math.min(everyMs, Math.max(0, end - clock())), stopping);
+          }
+        }
+      } finally {
+        waitsFor(undefined);
+      }
+    },
+  };
+}
+
+const isWorthWaiting = (e: unknown): e is CodedError =>
+  (isCoded(e, 'unavailable') || isCoded(e, 'ambiguous')) &&
+  !(e instanceof UnfinishedCopy) &&
+  !(e instanceof StoreWentBack);
+
+/** The store may have said of its last part how long it tried: what counts is the whole. */
+const triedFor = (e: CodedError, withinMs: number): CodedError => {
+  const reason = e.message.replace(/ \(tried (?:for|\d+ times within) [\d.]+ s\)$/, '');
+  return new CodedError('unavailable', `${reason} (tried for ${withinMs / 1000} s)`, { cause: e });
+};

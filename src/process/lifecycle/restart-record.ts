@@ -1,0 +1,43 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { messageOf } from '../../base/errors.ts';
+import { writeFileAtomic } from '../../base/files.ts';
+import type { LogSink } from '../../base/log-sink.ts';
+import { instant } from '../../base/time.ts';
+import { readOptional } from '../identity/host-uuid.ts';
+
+const restartRecord = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('succeeded'), at: instant }),
+  z.object({
+    status: z.literal('failed'),
+    at: instant,
+    reason: z.string(),
+    /** Empty when it was not an exit of its own. */
+    exitCode: z.string(),
+    /** What the new process warned of last. */
+    lastLines: z.array(z.string()).readonly(),
+  }),
+]);
+/** How the last attempt to start a successor went. */
+export type RestartRecord = z.infer<typeof restartRecord>;
+
+const pathOf = (dataDir: string): string => join(dataDir, 'proc', 'restart.json');
+
+/** Keeps it for `tctl status`. A full disk does not end a daemon that serves. */
+export function saveRestart(dataDir: string, record: RestartRecord, sink: LogSink): void {
+  try {
+    writeFileAtomic(pathOf(dataDir), `${JSON.stringify(record)}\n`, 0o600);
+  } catch (e) {
+    sink.warn('how the reload went could not be written down', { reason: messageOf(e) });
+  }
+}
+
+/** Undefined when there was none, or the record is not readable. */
+export function loadRestart(dataDir: string): RestartRecord | undefined {
+  try {
+    const parsed = restartRecord.safeParse(JSON.parse(readOptional(pathOf(dataDir)) ?? ''));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,93 @@
+import { constants, fstatSync, write as writeFd } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { second } from '../../base/duration.ts';
+
+/** Where the lines of a log go: a file, or a stream that this process was started with. */
+export interface LogTarget {
+  /** Resolves with how many of the bytes were taken, from the first on. Rejects when none was. */
+  write(bytes: Uint8Array): Promise<number>;
+  /**
+   * To be called between two writes: `another` when what is written from here on goes elsewhere than before,
+   * since the file was renamed, deleted, or could not be written.
+   */
+  refresh(): Promise<'same' | 'another'>;
+  /** The next `refresh` looks, whenever the last one was. */
+  lookAgain(): void;
+  close(): Promise<void>;
+}
+
+/** How long a renamed file may go on being written to. */
+const lookEveryMs = second;
+/** Not to wait for ever for the reader of a named pipe; other files do not know of it. */
+const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
+
+/** A file by its name: what logrotate renames is let go of, and the new one made. `clock` in ms. */
+export function fileTarget(path: string, clock: () => number): LogTarget {
+  let file: FileHandle | undefined;
+  let lookedAt = -Infinity;
+  const letGo = async (): Promise<void> => {
+    const old = file;
+    file = undefined;
+    await old?.close().catch(() => undefined); // what it held was written, or is written again
+  };
+  const isStill = async (handle: FileHandle): Promise<boolean> => {
+    // A file that a server of files has forgotten (ESTALE) is none to write to.
+    const [here, there] = await Promise.all([
+      handle.stat().catch(() => undefined),
+      stat(path).catch(() => undefined),
+    ]);
+    return here !== undefined && here.dev === there?.dev && here.ino === there.ino;
+  };
+  return {
+    write: async (bytes) => {
+      file ??= await open(path, flags, 0o600);
+      return (await file.write(bytes)).bytesWritten;
+    },
+    refresh: async () => {
+      if (file === undefined) return 'another';
+      if (clock() - lookedAt < lookEveryMs) return 'same';
+      lookedAt = clock();
+      if (await isStill(file)) return 'same';
+      await letGo();
+      return 'another';
+    },
+    lookAgain: () => {
+      lookedAt = -Infinity;
+    },
+    close: letGo,
+  };
+}
+
+const writeOnce = promisify(writeFd);
+
+/**
+ * Standard output or error. A file is written to by us, since Node's stream does not say how much a full disk
+ * took.
+ */
+export function standardTarget(fd: 1 | 2): LogTarget {
+  const stream = fd === 1 ? process.stdout : process.stderr;
+  const throughStream = (bytes: Uint8Array): Promise<number> =>
+    new Promise((resolve, reject) => {
+      stream.write(bytes, (e) => {
+        if (e === undefined || e === null) resolve(bytes.length);
+        else reject(e);
+      });
+    });
+  return {
+    write: isFile(fd)
+      ? async (bytes) => (await writeOnce(fd, bytes, 0, bytes.length, null)).bytesWritten
+      : throughStream,
+    refresh: () => Promise.resolve('same'),
+    lookAgain: () => undefined,
+    close: () => Promise.resolve(),
+  };
+}
+
+function isFile(fd: number): boolean {
+  try {
+    return fstatSync(fd).isFile();
+  } catch {
+    return false; // it is closed: writing says so
+  }
+}

@@ -1,0 +1,142 @@
+import { chownSync, existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CodedError, messageOf } from '../../base/errors.ts';
+import { writeFileAtomic } from '../../base/files.ts';
+import type { LogSink } from '../../base/log-sink.ts';
+import { startTicker, stopTimer } from '../../base/timers.ts';
+import type { ClusterLog } from '../../log/event-log.ts';
+import { type Partition, partitions } from '../../log/event.ts';
+import type { KnownPlace } from '../../log/reader-options.ts';
+
+/*
+ * What the store of the log was last seen to hold, in a file of this machine: a process that starts compares,
+ * so that a store that was put back while no auth server ran, or before one was restarted, is not taken for
+ * the whole log.
+ */
+
+const fileName = 'log-known.json';
+
+const shape = z.object({
+  /** As the configuration names the store: of another one nothing is known here. */
+  store: z.string(),
+  partitions: z.record(
+    z.string(),
+    z.object({
+      slot: z.number().int().nonnegative(),
+      hash: z.string().regex(/^[0-9a-f]{64}$/),
+      /** Its batches have MACs: never again is it believed without. */
+      authentic: z.boolean().optional(),
+      macKeyId: z.string().optional(),
+    }),
+  ),
+});
+
+export type KnownPlaces = Partial<Readonly<Record<Partition, KnownPlace>>>;
+
+export const knownPlacesPath = (dataDir: string): string => join(dataDir, fileName);
+
+/**
+ * Nothing is known of another store, or before the first run. @throws CodedError `misconfigured` for a bad
+ * file.
+ */
+export function readKnownPlaces(dataDir: string, store: string): KnownPlaces {
+  const path = knownPlacesPath(dataDir);
+  if (!existsSync(path)) return {};
+  let known;
+  try {
+    known = shape.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch (e) {
+    throw new CodedError(
+      'misconfigured',
+      `${path} does not hold what this machine knows of the log (${messageOf(e)}): remove it when the store is known to be whole`,
+      { cause: e },
+    );
+  }
+  if (known.store !== store) return {};
+  return Object.fromEntries(
+    partitions.flatMap((partition) => {
+      const found = known.partitions[partition];
+      if (found === undefined || found.slot === 0) return [];
+      const { slot, hash, authentic = false, macKeyId } = found;
+      return [[partition, { slot, hash: Buffer.from(hash, 'hex'), authentic, macKeyId }]];
+    }),
+  );
+}
+
+const everyMs = 5_000;
+
+interface KnownFile {
+  readonly dataDir: string;
+  readonly store: string;
+}
+
+/** What the store holds now, as one line of text. */
+function textOf(log: Pick<ClusterLog, 'stats'>, store: string): string {
+  const stats = log.stats();
+  const places = Object.fromEntries(
+    partitions.map((partition) => {
+      const { slot, hash, authenticFrom, macKeyId } = stats[partition];
+      return [partition, { slot, hash, authentic: authenticFrom !== undefined, macKeyId }];
+    }),
+  );
+  return `${JSON.stringify({ store, partitions: places })}\n`;
+}
+
+/** Also by root for a daemon that runs as another user. */
+export function writeKnownPlaces(log: Pick<ClusterLog, 'stats'>, { dataDir, store }: KnownFile): void {
+  const path = knownPlacesPath(dataDir);
+  writeFileAtomic(path, textOf(log, store), 0o600);
+  const { uid, gid } = statSync(dataDir);
+  if (process.getuid?.() === 0 && uid !== 0) chownSync(path, uid, gid);
+}
+
+/**
+ * Writes the newest places now and then, and when it is closed: not while the store is found to have gone
+ * back, nor while it cannot be read to its end: a process that opened it then knows less than the file.
+ */
+export function keepKnownPlaces(
+  log: Pick<ClusterLog, 'stats'>,
+  { sink, ...file }: KnownFile & { readonly sink: LogSink },
+): { close(): void } {
+  let written = '';
+  let failing = false;
+  const write = (): void => {
+    const stats = log.stats();
+    if (partitions.some((one) => (stats[one].wentBack ?? stats[one].damage) !== undefined)) return;
+    const text = textOf(log, file.store);
+    if (text === written) return;
+    try {
+      writeKnownPlaces(log, file);
+      written = text;
+      failing = false;
+    } catch (e) {
+      if (!failing) sink.warn('what is known of the log cannot be written down', { reason: messageOf(e) });
+      failing = true;
+    }
+  };
+  const timer = startTicker(write, everyMs);
+  timer.unref();
+  return {
+    close: () => {
+      stopTimer(timer);
+      write();
+    },
+  };
+}
+
+/**
+ * An auth server that has only just started knows nothing more than its file says. @throws CodedError
+ * `misconfigured`
+ */
+export function refuseStoreThatWentBack(log: Pick<ClusterLog, 'stats'>): void {
+  const stats = log.stats();
+  for (const partition of partitions) {
+    const { wentBack } = stats[partition];
+    if (wentBack !== undefined)
+      throw new CodedError(
+        'misconfigured',
+        `${wentBack}. Where another auth server still runs, do that there first; then here: tctl log recover --offline`,
+      );
+  }
+}

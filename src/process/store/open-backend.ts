@@ -1,0 +1,82 @@
+import type { LogSink } from '../../base/log-sink.ts';
+import type { World } from '../../base/world.ts';
+import type { Keyring } from '../../log/keyring.ts';
+import type { SlotDriver } from '../../log/slot-driver.ts';
+import type { KeySource, StorageLocation } from '../configuration/storage-schema.ts';
+
+/** What a store is given to work with. */
+export interface BackendEnvironment {
+  readonly sink: LogSink;
+  readonly world: World;
+  /** Hears what an opening waits for that takes a while. */
+  readonly waitsFor?: (text: string) => void;
+  /** Nothing is made: no table, no mark. */
+  readonly reading?: boolean;
+}
+
+/** How long opening waits for a store that is away. */
+export function openingMs(location: StorageLocation): number {
+  switch (location.type) {
+    case 'dir':
+      return 10_000;
+    case 'etcd':
+      return location.dialTimeoutMs;
+    case 'dynamodb':
+      return location.retryPeriodMs;
+  }
+}
+
+/** The same place, waited for no longer than `leftMs`. */
+export function openedWithin(location: StorageLocation, leftMs: number): StorageLocation {
+  switch (location.type) {
+    case 'dir':
+      return location;
+    case 'etcd':
+      return { ...location, dialTimeoutMs: Math.min(location.dialTimeoutMs, leftMs) };
+    case 'dynamodb':
+      return { ...location, retryPeriodMs: Math.min(location.retryPeriodMs, leftMs) };
+  }
+}
+
+/** The one door to /backends. Each is loaded only when it is asked for. */
+export async function openBackend(location: StorageLocation, env: BackendEnvironment): Promise<SlotDriver> {
+  switch (location.type) {
+    case 'dir': {
+      const { openDirectoryDriver } = await import('../../../backends/dir/open.ts');
+      return openDirectoryDriver({ path: location.path });
+    }
+    case 'etcd': {
+      const { openEtcdDriver } = await import('../../../backends/etcd/open.ts');
+      return openEtcdDriver(location, env);
+    }
+    case 'dynamodb': {
+      const { openDynamodbDriver } = await import('../../../backends/dynamodb/open.ts');
+      return openDynamodbDriver(location, env);
+    }
+  }
+}
+
+/**
+ * For looking only: makes and changes nothing, works beside a running daemon and, for a directory, on a copy.
+ * @throws CodedError `not_found` when there is no log.
+ */
+export async function openBackendForReading(
+  location: StorageLocation,
+  env: BackendEnvironment,
+): Promise<SlotDriver> {
+  if (location.type !== 'dir') return openBackend(location, { ...env, reading: true });
+  const { openDirectoryReader } = await import('../../../backends/dir/open.ts');
+  return openDirectoryReader({ path: location.path });
+}
+
+/**
+ * Keys of a key service. @throws CodedError `misconfigured` when it refuses, `unavailable` when it does not
+ * answer.
+ */
+export async function openKeyService(
+  { keyId, region, endpoint }: Extract<KeySource, { status: 'kms' }>,
+  env: BackendEnvironment,
+): Promise<Keyring> {
+  const { openKmsKeyring } = await import('../../../backends/kms/open.ts');
+  return openKmsKeyring({ keyId, region, endpoint }, env);
+}

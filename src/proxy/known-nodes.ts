@@ -1,0 +1,54 @@
+import type { z } from 'zod';
+import type { knownNodes } from '../api/known-nodes.ts';
+import { second } from '../base/duration.ts';
+import { CodedError } from '../base/errors.ts';
+import type { World } from '../base/world.ts';
+import { hostRecordOf } from '../domain/host-info.ts';
+import type { Certificate } from '../pki/ssh-certificate.ts';
+import { listedHosts } from '../views/listed-hosts.ts';
+import { newestHeardMs } from '../views/presence.ts';
+import { lookUpRoles, unreadableRoles } from '../views/roles.ts';
+import { findUser } from '../views/users.ts';
+import type { ProxyViews } from './proxy-views.ts';
+
+/** What a proxy tells a person of the nodes, without an auth server. */
+export type KnownNodes = (certificate: Certificate) => z.input<typeof knownNodes>;
+
+/**
+ * The nodes that whoever has this certificate may see, by the rules and in the order of auth's own list, as
+ * this proxy last knew of them. Who is alive is judged at the moment at which it last heard of any host.
+ * @param ageMs of what the proxy knows.
+ * @param world of this proxy: connections outlive the certificates by which they began, and auth asks at each
+ *   call.
+ * @returns a function that throws CodedError `access_denied` for who is no user any more, or whose
+ *   certificate has expired, `unavailable` for a user with a role that the proxy does not know.
+ */
+export const knownNodesOf =
+  (
+    views: Pick<ProxyViews, 'hosts' | 'presence' | 'users' | 'roles'>,
+    ageMs: () => number,
+    world: Pick<World, 'now'>,
+  ): KnownNodes =>
+  ({ keyId, validBefore }) => {
+    if (BigInt(Math.floor(Date.parse(world.now()) / second)) >= validBefore)
+      throw new CodedError('access_denied', `the certificate of ${keyId} has expired`);
+    const user = findUser(views.users.state(), keyId);
+    if (user === undefined) throw new CodedError('access_denied', `user ${keyId} does not exist`);
+    const { roles: names, traits } = user.state;
+    const found = lookUpRoles(views.roles.state(), names);
+    if (found.status === 'missing')
+      throw new CodedError(
+        'unavailable',
+        unreadableRoles(found) ?? `this proxy does not know the role ${found.names.join(', ')}`,
+      );
+    const presence = views.presence.state();
+    const hosts = listedHosts(
+      { hosts: views.hosts.state(), presence },
+      { role: 'Node', labels: {}, subject: { roles: found.roles, traits }, atMs: newestHeardMs(presence) },
+    );
+    const age = ageMs();
+    return {
+      hosts: hosts.map(hostRecordOf),
+      ageMs: Number.isFinite(age) ? Math.max(0, Math.round(age)) : null,
+    };
+  };

@@ -1,0 +1,57 @@
+import type { Announcement } from '../api/announce-host.ts';
+import type { AuditOutbox } from '../api/audit-outbox.ts';
+import { absenceOf } from '../api/absence.ts';
+import type { AuthClient } from '../api/client.ts';
+import { type Condition, conditionOf } from '../base/condition.ts';
+import { messageOf } from '../base/errors.ts';
+import { type ReadingViews, unreadableText } from '../views/unreadable.ts';
+import type { ProxyViews } from './proxy-views.ts';
+
+/** What decides how a proxy serves. */
+export interface ProxyStanding {
+  readonly auth: Pick<AuthClient, 'state'>;
+  readonly outbox: Pick<AuditOutbox, 'trouble' | 'disk'>;
+  readonly views: Pick<ProxyViews, 'failure'> & ReadingViews;
+  readonly announcement: Pick<Announcement, 'trouble'>;
+  readonly renewalTrouble: () => string | undefined;
+}
+
+/**
+ * One whose folds stand still refuses everybody, as `admitClient` does. With auth away it goes on by what it
+ * last folded, however long: who has a certificate is let in until that expires.
+ */
+export function proxyCondition({
+  auth,
+  outbox,
+  views,
+  announcement,
+  renewalTrouble,
+}: ProxyStanding): Condition {
+  const failure = views.failure();
+  const absence = absenceOf(auth);
+  return conditionOf({
+    refusals: [
+      failure &&
+        `what this proxy knows of the cluster stands still, nobody can log in: ${messageOf(failure)}`,
+    ],
+    lacks: [
+      ...(absence === undefined
+        ? [outbox.trouble(), announcement.trouble()]
+        : [`${absence}: those who have a certificate go on, by what was last known; nobody can log in`]),
+      renewalTrouble(),
+      unreadableText(views),
+    ],
+    notices: [diskNotice(outbox)],
+  });
+}
+
+/**
+ * Nobody is served less for it: what a proxy records is what it refused, and that goes into its log
+ * meanwhile.
+ */
+function diskNotice(outbox: Pick<AuditOutbox, 'disk'>): string | undefined {
+  const disk = outbox.disk();
+  return disk.status === 'writable'
+    ? undefined
+    : `the disk of the audit spool takes nothing since ${disk.since} (${disk.reason}): free space on it`;
+}

@@ -1,0 +1,80 @@
+import { CodedError } from '../../base/errors.ts';
+import type { Instant } from '../../base/time.ts';
+import { lockText } from '../../domain/lock.ts';
+import { second } from '../../base/duration.ts';
+import type { Certificate } from '../../pki/ssh-certificate.ts';
+import { authorityBlobs } from '../../pki/ssh-key.ts';
+import { userIdentityOf, type UserIdentity } from '../../pki/user-certificate.ts';
+import { WireError } from '../../pki/wire.ts';
+import { type AuthoritiesState, keysOfSessionsIn, trustedOf } from '../../views/authorities.ts';
+import { lockOn, type LocksState } from '../../views/locks.ts';
+import { userStandingOf } from '../../views/user-life.ts';
+import { findUser, type UsersState } from '../../views/users.ts';
+
+/** What of the cluster decides who may use the proxy. */
+export interface Admission {
+  readonly authorities: AuthoritiesState;
+  readonly users: UsersState;
+  readonly locks: LocksState;
+  readonly now: Instant;
+  /** Why the folds stand still for good, when they do. */
+  readonly failure: Error | undefined;
+}
+
+/**
+ * Lets a person with a certificate in: asked at login, and again of those who are here whenever something
+ * changed: who is connected stays under a key that was withdrawn since, unless that was to end sessions.
+ * Its signature and validity have been checked. Failed logins of others in the same name do not
+ * count here. Roles are looked at for locks alone: which node admits whom is the node's decision.
+ * @throws CodedError `access_denied` with the whole reason: for the audit, never for the client.
+ */
+export function admitClient(
+  certificate: Certificate,
+  cluster: Admission,
+  asked: 'at_login' | 'while_connected',
+): void {
+  const { keyId, ca, validAfter } = certificate;
+  const { authorities, users, failure } = cluster;
+  // A fold that stands still for good would not see a deletion any more. (Auth being away is another matter.)
+  if (failure !== undefined)
+    throw refusal(`what this proxy knows of the cluster stands still: ${failure.message}`);
+  const keys = asked === 'at_login' ? trustedOf(authorities, 'user') : keysOfSessionsIn(authorities);
+  if (!authorityBlobs(keys).some((blob) => blob.equals(ca.blob)))
+    throw refusal(`the certificate of ${keyId} is of an authority that is not trusted`);
+  const { lifeId } = identityOf(certificate);
+  const { status } = userStandingOf(users, {
+    username: keyId,
+    lifeId,
+    validFromMs: Number(validAfter) * second,
+  });
+  if (status === 'absent') throw refusal(`user ${keyId} does not exist`);
+  if (status === 'of_earlier')
+    throw refusal(`the certificate is of an earlier user ${keyId}, who was deleted`);
+  if (status !== 'present')
+    throw refusal(`this release cannot read user ${keyId}, of whom a newer one wrote`);
+  const locked = lockOnClient(certificate, cluster);
+  if (locked !== undefined) throw refusal(locked);
+}
+
+/** By which lock a person is kept out now; undefined when by none. @throws CodedError as `admitClient` */
+export function lockOnClient(
+  certificate: Certificate,
+  { users, locks, now }: Pick<Admission, 'users' | 'locks' | 'now'>,
+): string | undefined {
+  const { keyId: user, serial } = certificate;
+  // Those of the certificate, and those that the user has now: a lock of one of these is meant for this user.
+  const roles = [...identityOf(certificate).roles, ...(findUser(users, user)?.state.roles ?? [])];
+  const lock = lockOn(locks, { user, roles, serial }, now);
+  return lock && lockText(lock);
+}
+
+function identityOf(certificate: Certificate): UserIdentity {
+  try {
+    return userIdentityOf(certificate);
+  } catch (e) {
+    if (!(e instanceof WireError)) throw e;
+    throw refusal(`the certificate of ${certificate.keyId}: ${e.message}`);
+  }
+}
+
+const refusal = (why: string): CodedError => new CodedError('access_denied', why);

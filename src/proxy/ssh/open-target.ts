@@ -1,0 +1,149 @@
+import type { Duplex } from 'node:stream';
+import { CodedError, isCoded, messageOf } from '../../base/errors.ts';
+import type { Asking } from '../../base/name-lookup.ts';
+import type { HostPort } from '../../base/service.ts';
+import { whereabouts } from '../../domain/reachability.ts';
+import type { SignClient } from '../../ssh/signed-client.ts';
+import type { DialAddress } from './dial.ts';
+import type { DiallerOf } from './dial-node.ts';
+import type { AddressesOf } from './look-up-name.ts';
+import { greetNode, type Introduction } from './node-hello.ts';
+import type { KnownNode } from './node-index.ts';
+import type { NodeDirectory } from '../proxy-views.ts';
+import { MuteServers } from './mute-servers.ts';
+import type { AuthTarget, NodeTarget } from './request-target.ts';
+import { allowedOutside, needsDns, resolveNode, withoutCluster } from './resolve-node.ts';
+
+/** Who asks, as its certificate and its connection say. */
+export interface Client {
+  readonly username: string;
+  readonly address: HostPort;
+  /** Empty when the certificate names none. */
+  readonly routeToCluster: string;
+}
+
+/**
+ * Decides what a client with a valid certificate may reach, and opens it: a stream of bytes. Who may log in
+ * there as whom is decided by the node. It knows nothing of SSH channels: any carrier that has authenticated
+ * the client may call it.
+ * @throws CodedError with a message for the person; `signal` ends what is under way.
+ */
+export type OpenTarget = (
+  target: NodeTarget | AuthTarget,
+  client: Client,
+  signal: AbortSignal,
+) => Promise<Duplex>;
+
+export interface TargetDeps {
+  readonly clusterName: string;
+  readonly nodes: NodeDirectory;
+  readonly lookUpName: AddressesOf;
+  readonly diallerOf: DiallerOf;
+  readonly dialAddress: DialAddress;
+  /** Proves to nodes what this proxy says of its clients. */
+  readonly signClient: SignClient;
+  /** Where auth servers are, the one that serves first. */
+  readonly authServers: () => readonly HostPort[];
+  /** Servers that are no nodes and may be reached all the same. */
+  readonly plainSshHosts: readonly HostPort[];
+}
+
+export const targetOpener = (deps: TargetDeps): OpenTarget => {
+  const mute = new MuteServers();
+  return async (target, client, signal) => {
+    const routed = client.routeToCluster === '' ? deps.clusterName : client.routeToCluster;
+    const cluster = target.cluster ?? routed;
+    if (cluster !== deps.clusterName)
+      throw new CodedError(
+        'not_found',
+        `invalid format for proxy request: unknown cluster ${JSON.stringify(cluster)}`,
+      );
+    const asking = { by: client.username, signal };
+    return target.kind === 'auth' ? openAuth(deps, mute, asking) : openHost(deps, target, client, asking);
+  };
+};
+
+async function openHost(
+  deps: TargetDeps,
+  target: NodeTarget,
+  client: Client,
+  asking: Asking,
+): Promise<Duplex> {
+  const { nodes, clusterName, lookUpName, plainSshHosts, dialAddress, signClient } = deps;
+  const index = nodes.index();
+  const wanted = { host: withoutCluster(target.host, clusterName), port: target.port };
+  try {
+    const node = resolveNode(index, wanted, {
+      dns: needsDns(index, wanted.host) ? await lookUpName(wanted.host, asking) : [],
+      isAlive: ({ hostId }) => nodes.isAlive(hostId),
+    });
+    return await openNode(deps, node, client, asking);
+  } catch (e) {
+    const outside = isCoded(e, 'not_found') ? allowedOutside(plainSshHosts, target) : undefined;
+    if (outside === undefined) throw e;
+    const introduction = { client: client.address, hostId: undefined, signClient };
+    return greeted(await dialAddress(outside, asking), introduction, asking.signal);
+  }
+}
+
+/**
+ * Why a node does not answer is for the proxy's operator: whoever may announce an address, and ask for it,
+ * would else learn what listens wherever the proxy can reach.
+ */
+async function openNode(
+  { diallerOf, nodes, signClient }: TargetDeps,
+  node: KnownNode,
+  client: Client,
+  asking: Asking,
+): Promise<Duplex> {
+  // One that was taken over may not care whether it is locked: nobody is led to it.
+  const locked = nodes.lockedBy(node);
+  if (locked !== undefined) throw new CodedError('access_denied', locked);
+  const dial = diallerOf(node);
+  try {
+    const introduction = { client: client.address, hostId: node.hostId, signClient };
+    return await greeted(await dial(asking), introduction, asking.signal);
+  } catch (e) {
+    if (!isCoded(e, 'unavailable')) throw e;
+    const since = nodes.goneSince(node.hostId);
+    const seen = since === undefined ? '' : ` (the node was last seen ${since})`;
+    const why = new CodedError('unavailable', `${whereabouts(node.reachability)}, ${e.message}`, {
+      cause: e,
+    });
+    throw new CodedError(
+      'unavailable',
+      `cannot reach node ${node.nodename}${seen}: the log and the audit of this proxy say why`,
+      { cause: why },
+    );
+  }
+}
+
+async function greeted(stream: Duplex, introduction: Introduction, signal: AbortSignal): Promise<Duplex> {
+  const leave = (): void => void stream.destroy();
+  signal.addEventListener('abort', leave);
+  try {
+    if (signal.aborted) leave();
+    await greetNode(stream, introduction);
+    return stream;
+  } finally {
+    signal.removeEventListener('abort', leave);
+  }
+}
+
+/** The raw TLS port of an auth server: who calls is proven there, by the client's own certificate. */
+async function openAuth(
+  { authServers, dialAddress }: TargetDeps,
+  mute: MuteServers,
+  asking: Asking,
+): Promise<Duplex> {
+  const failures: string[] = [];
+  for (const server of mute.last(authServers())) {
+    try {
+      return mute.watch(server, await dialAddress(server, asking));
+    } catch (e) {
+      if (!isCoded(e, 'unavailable')) throw e;
+      failures.push(messageOf(e));
+    }
+  }
+  throw new CodedError('unavailable', `no auth server answers: ${failures.join('; ')}`);
+}

@@ -1,0 +1,154 @@
+import { z } from 'zod';
+import { cleanedText } from '../base/clean-text.ts';
+import type { Instant } from '../base/time.ts';
+import {
+  isInForce,
+  type LockFact,
+  lockFact,
+  lockLimits,
+  type LockNotice,
+  type LockSubject,
+  lockTarget,
+  type LockTarget,
+  targetsOf,
+} from '../domain/lock.ts';
+import { idInStream } from '../domain/streams.ts';
+import type { Recorded } from '../log/event.ts';
+import { foldEntity, type Folding, storedEntities, type Withheld } from './entities.ts';
+import { type Reading, readFact, typesOf } from './read-fact.ts';
+import { emptyTable, entriesOf, type Entry, getIn, removeIn, setIn, type Table, tableFrom } from './table.ts';
+import type { Projection } from './view.ts';
+
+export interface LockEntry extends LockNotice {
+  readonly id: string;
+  /** Undefined: until it is ended. */
+  readonly expiresAt?: Instant | undefined;
+  readonly createdAt: Instant;
+  /** The actor that locked. */
+  readonly by: string;
+}
+
+/** Locks that were not ended, by id. They may have expired: that is the reader's to check. */
+export interface LocksState {
+  readonly known: Table<LockEntry>;
+  /**
+   * What this release cannot read. As far as the target of such a lock can be read it is in `known` all the
+   * same, without an end: to take it for missing would let somebody in.
+   */
+  readonly unreadable: Table<Withheld<LockEntry>>;
+  /** Ids of what is in `known`, by `keyOf` its target. */
+  readonly byTarget: Table<readonly string[]>;
+}
+
+const types = typesOf(lockFact);
+
+export const locksView: Projection<LocksState> = {
+  name: 'locks.1',
+  initial: { known: emptyTable, unreadable: emptyTable, byTarget: emptyTable },
+  apply(locks, event) {
+    const id = idInStream(event.stream, 'lock');
+    if (id === undefined) return locks;
+    const reading = readFact(lockFact, types, event);
+    if (reading.status === 'ignored') return locks;
+    const lock = lockAfter(getIn(locks.known, id), reading, event, id);
+    const unreadable = unreadableAfter(locks, id, reading);
+    const after = withLock(locks, id, lock);
+    return after === locks && unreadable === locks.unreadable ? locks : { ...after, unreadable };
+  },
+  encode: storedEntities,
+  decode: (stored) => {
+    const { known, unreadable } = stored as {
+      readonly known: readonly Entry<LockEntry>[];
+      readonly unreadable: readonly Entry<Withheld<LockEntry>>[];
+    };
+    return {
+      known: tableFrom(known),
+      unreadable: tableFrom(unreadable),
+      byTarget: known.reduce<Index>((index, [id, lock]) => indexed(index, id, lock), emptyTable),
+    };
+  },
+};
+
+type Index = LocksState['byTarget'];
+const keyOf = ({ kind, name }: LockTarget): string => `${kind}:${name}`;
+
+function lockAfter(
+  before: LockEntry | undefined,
+  reading: Exclude<Reading<LockFact>, { status: 'ignored' }>,
+  event: Recorded,
+  id: string,
+): LockEntry | undefined {
+  if (reading.status === 'unreadable') return before ?? barely(event, id);
+  const { fact } = reading;
+  if (fact.type === 'lock.ended') return undefined;
+  return before ?? { id, ...fact.data, createdAt: event.cause.at, by: event.cause.actor };
+}
+
+const bareLock = z.object({ target: lockTarget, message: z.unknown().optional() });
+
+/** Of a lock that a newer release wrote: whom it locks, when that can be read. */
+function barely({ fact, cause }: Recorded, id: string): LockEntry | undefined {
+  if (fact.type !== 'lock.created') return undefined;
+  const read = bareLock.safeParse(fact.data);
+  if (!read.success) return undefined;
+  const { target, message } = read.data;
+  const text = typeof message === 'string' ? cleanedText(message).slice(0, lockLimits.messageLength) : '';
+  return { id, target, message: text, createdAt: cause.at, by: cause.actor };
+}
+
+function withLock(locks: LocksState, id: string, lock: LockEntry | undefined): LocksState {
+  const before = getIn(locks.known, id);
+  if (before === lock) return locks;
+  if (lock !== undefined)
+    return { ...locks, known: setIn(locks.known, id, lock), byTarget: indexed(locks.byTarget, id, lock) };
+  if (before === undefined) return locks;
+  const key = keyOf(before.target);
+  const others = (getIn(locks.byTarget, key) ?? []).filter((one) => one !== id);
+  const byTarget = others.length === 0 ? removeIn(locks.byTarget, key) : setIn(locks.byTarget, key, others);
+  return { ...locks, known: removeIn(locks.known, id), byTarget };
+}
+
+const indexed = (index: Index, id: string, { target }: LockEntry): Index =>
+  setIn(index, keyOf(target), [...(getIn(index, keyOf(target)) ?? []), id]);
+
+const reported: Folding<LockEntry, LockFact> = {
+  evolve: () => undefined,
+  settles: ({ type }) => type === 'lock.ended',
+};
+
+const unreadableAfter = (
+  { unreadable }: LocksState,
+  id: string,
+  reading: Reading<LockFact>,
+): LocksState['unreadable'] =>
+  foldEntity({ known: emptyTable, unreadable }, id, reading, reported).unreadable;
+
+/** The lock by which this subject is kept out now, by the reader's clock; undefined when there is none. */
+export function lockOn(locks: LocksState, subject: LockSubject, now: Instant): LockEntry | undefined {
+  if (locks.byTarget.size === 0) return undefined;
+  for (const target of targetsOf(subject))
+    for (const id of getIn(locks.byTarget, keyOf(target)) ?? []) {
+      const lock = getIn(locks.known, id);
+      if (lock !== undefined && isInForce(lock, now)) return lock;
+    }
+  return undefined;
+}
+
+/** Locks in force now, the oldest first. */
+export const locksInForce = ({ known }: LocksState, now: Instant): readonly LockEntry[] =>
+  entriesOf(known)
+    .map(([, lock]) => lock)
+    .filter((lock) => isInForce(lock, now))
+    .sort((a, b) =>
+      a.createdAt === b.createdAt ? (a.id < b.id ? -1 : 1) : a.createdAt < b.createdAt ? -1 : 1,
+    );
+
+/** Ids of locks that had expired by then, and of which this release can read all. */
+export const expiredLocks = ({ known, unreadable }: LocksState, by: Instant): readonly string[] =>
+  entriesOf(known).flatMap(([id, lock]) =>
+    isInForce(lock, by) || getIn(unreadable, id) !== undefined ? [] : [id],
+  );
+
+/** Whether there is a lock of that id that was not ended, as far as this release can tell. */
+export const isLockKnown = ({ known, unreadable }: LocksState, id: string): boolean =>
+  getIn(known, id) !== undefined || getIn(unreadable, id) !== undefined;
