@@ -1,18 +1,18 @@
 import { hour } from '../base/time.ts';
 
-/** What one caller may take of something: so much at once, and so much an hour in the long run. */
+/** What one caller may take of something: an amount at once, and an amount per hour in the long run. */
 export interface Allowance {
   readonly atOnce: number;
   readonly perHour: number;
 }
 
-/** What is left at a moment, in milliseconds of a clock that is never set. Below zero: taken in advance. */
+/** What is left at a moment, in milliseconds of a monotonic clock. Below zero: taken in advance. */
 export interface Balance {
   readonly left: number;
   readonly atMs: number;
 }
 
-/** Something that is wanted of an allowance. Who never took anything has no balance yet. */
+/** Something that is wanted of an allowance. A caller that never took anything has no balance yet. */
 export interface Wish {
   readonly allowance: Allowance;
   readonly before: Balance | undefined;
@@ -22,8 +22,8 @@ export interface Wish {
 export type Taking =
   | { readonly status: 'taken'; readonly balances: readonly Balance[] }
   /**
-   * Nothing was taken; after `waitMs` the same is granted, if nobody takes of it meanwhile. `lacking`: which
-   * wish waits longest.
+   * Nothing was taken. The same call is granted after `waitMs` if nobody takes anything in the meantime.
+   * `lacking`: the wish that waits longest.
    */
   | { readonly status: 'refused'; readonly waitMs: number; readonly lacking: number };
 
@@ -41,7 +41,7 @@ export function balanceAt(
 }
 
 /**
- * All that is wanted, or nothing. What is more than `atOnce` by itself is granted once everything is there,
+ * All that is wanted, or nothing. A wish that is larger than `atOnce` is granted once the allowance is full,
  * and the rest is owed: nothing waits for ever because it is large.
  */
 export function takeAll(wishes: readonly Wish[], nowMs: number): Taking {
@@ -58,7 +58,7 @@ export function takeAll(wishes: readonly Wish[], nowMs: number): Taking {
   };
 }
 
-/** What was taken and not used comes back. */
+/** Gives back what was taken and not used. */
 export const giveBack = ({ atOnce }: Allowance, { left, atMs }: Balance, amount: number): Balance => ({
   left: Math.min(atOnce, left + amount),
   atMs,

@@ -8,7 +8,9 @@ const auth = ['Auth'] as const;
 const row = <S extends z.ZodRawShape>(shape: S): z.ZodObject<S> => z.object(shape);
 const rotationStep = { user: text, type: text, phase: text, rotation_id: text };
 
-/** What is emitted of the authorities: a part of `audit-catalogue.ts`, which says what holds for all. */
+/**
+ * The audit events of the authorities: a part of `audit-catalogue.ts`, which has the rules for all of them.
+ */
 export const authorityEvents = {
   authorityCreate: auditKind(
     'cert_authority.create',
@@ -22,14 +24,14 @@ export const authorityEvents = {
     auth,
     row({ ...rotationStep, mode: text.optional(), grace_period_ms: count.optional() }),
   ),
-  /** Hosts that had not acknowledged the phase before were left behind. */
+  /** Hosts that had not acknowledged the previous phase were left behind. */
   authorityRotateForced: auditKind(
     'cert_authority.rotate',
     'TCA001W',
     auth,
     row({ ...rotationStep, left: texts }),
   ),
-  /** Hosts that are alive have not acknowledged the phase that would end: their names, and how many. */
+  /** Hosts that are alive have not acknowledged the phase that is to end: their names, and how many. */
   authorityRotateWaiting: auditKind(
     'cert_authority.rotate_waiting',
     'TCA003W',

@@ -9,9 +9,9 @@ import { traits } from './role-spec.ts';
 
 /*
  * Every audit event that this release emits: its name, its code, its fields. Operators filter by them, so a
- * code never changes its meaning and a field never goes. Those of 4.4 are called as there; then come some of
- * its successors', the last are ours. A code ends in `I` for information, `W` for a warning, `E` for an
- * error. What 4.4 has and this release does not emit is in `audit-reserved.ts`.
+ * code never changes its meaning and a field is never removed. Events of 4.4 keep its names and codes; then
+ * come some of its successors'; the last are ours. A code ends in `I` for information, `W` for a warning, `E`
+ * for an error. What 4.4 has and this release does not emit is in `audit-reserved.ts`.
  */
 
 const text = z.string();
@@ -19,8 +19,8 @@ const texts = z.array(text).readonly();
 const succeeded = { success: z.literal(true) };
 const failed = { success: z.literal(false), error: text };
 /**
- * `ip:port` of the person or machine, and of who it spoke to; a node adds the proxy between, and what was
- * claimed and not believed.
+ * `ip:port` of the person or machine and of its peer. A node adds the address of the proxy between them, and
+ * an address that was claimed but not believed.
  */
 const addresses = {
   'addr.remote': text.optional(),
@@ -96,7 +96,7 @@ const users = {
     row({ user: text, name: text, expires: instant, message: text, from: text.optional() }),
   ),
   lockDeleted: auditKind('lock.deleted', 'TLK01I', auth, row(changed)),
-  /** Of `tctl lock`; the one above is of failed logins. `name` is the id of the lock. */
+  /** Locks by `tctl lock`; the event above is about failed logins. `name` is the id of the lock. */
   accessLockCreated: auditKind(
     'lock.created',
     'TLK02I',
@@ -123,7 +123,7 @@ const users = {
   identitySigned: auditKind('cert.create', 'TC001I', auth, identityRow),
   /** The same, for longer than the roles or the setting for hosts allow. */
   identityForced: auditKind('cert.create', 'TC001W', auth, identityRow),
-  /** A certificate that was still valid gave another one, without a password. */
+  /** A certificate that was still valid was exchanged for a new one, without a password. */
   certificateRenewed: auditKind(
     'cert.create',
     'TC002I',
@@ -196,7 +196,7 @@ const sessions = {
   execFailure: auditKind('exec', 'T3002E', node, row({ command: text, ...exit })),
   portForward: auditKind('port', 'T3003I', node, row({ addr: text, ...succeeded })),
   /**
-   * A forwarded connection that failed; of a proxy: a node, or another target, that was asked for and not
+   * A forwarded connection that failed. From a proxy: a node or another target that was requested and not
    * reached.
    */
   portForwardFailure: auditKind(
@@ -229,7 +229,7 @@ const machine = {
   server_id: text,
   server_hostname: text,
   server_addr: text.optional(),
-  /** In the place of the address, for a host that is not reached at one. */
+  /** In place of the address, for a host that is not reached at an address. */
   reached_by: text.optional(),
   server_labels: hostRecord.shape.labels,
   role: text,
@@ -305,7 +305,7 @@ const cluster = {
     auth,
     row({ user: text, name: text, cluster_id: text, second_factor: text }),
   ),
-  /** Events that were given up, or attempts that got none of their own; with their count. */
+  /** Events that were dropped, or attempts that got no event of their own, with their number. */
   gap: auditKind(
     'gap',
     'TG000W',
@@ -323,7 +323,7 @@ const cluster = {
       login: text.optional(),
     }),
   ),
-  /** A machine or a person came to a limit of what it may report, join or ask. */
+  /** A machine or a person reached a limit on what it may report, join or ask. */
   quotaExceeded: auditKind(
     'quota.exceeded',
     'TQ000W',

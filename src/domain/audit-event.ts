@@ -26,12 +26,12 @@ export const auditEvent = z.looseObject({
 export type AuditEvent = z.infer<typeof auditEvent>;
 
 /**
- * One that has this form for certain: it was made from the catalogue here (`completed`), or parsed where it
- * entered this process. Nobody looks a second time.
+ * An event that certainly has this form: it was made from the catalogue here (`completed`), or parsed where
+ * it entered this process. It is not checked a second time.
  */
 export type ParsedAuditEvent = z.infer<typeof parsedAuditEvent>;
 
-/** For what comes from elsewhere: another process, a file, a log. */
+/** For events from elsewhere: another process, a file, a log. */
 export const parsedAuditEvent = auditEvent.brand<'ParsedAuditEvent'>();
 
 /** What every event has beside its body. */
@@ -42,6 +42,6 @@ export interface Circumstances {
   readonly [field: string]: unknown;
 }
 
-/** The whole event. Where both name a field, the body counts. */
+/** The whole event. A field of the body overrides a circumstance of the same name. */
 export const completed = (body: EventBody, circumstances: Circumstances): ParsedAuditEvent =>
   ({ ...circumstances, ...body }) as unknown as ParsedAuditEvent;

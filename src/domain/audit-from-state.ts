@@ -20,11 +20,11 @@ import { idInStream } from './streams.ts';
 import { userFact } from './user-fact.ts';
 
 /**
- * The audit events that a fact of the partition `state` stands for. Their `uid`s follow from the id of the
- * fact: told twice, they are the same events.
+ * The audit events that a fact of the partition `state` stands for. Their `uid`s are derived from the id of
+ * the fact, so that deriving them twice gives the same events.
  */
 export function auditFromState(recorded: Recorded): readonly ParsedAuditEvent[] {
-  // One that the partition `audit` had no room for.
+  // An event that the partition `audit` had no room for.
   if (recorded.stream.startsWith('audit-')) {
     const fact = readStored(auditFact, recorded.fact);
     return fact ? [fact.data.event] : [];
@@ -42,18 +42,16 @@ export function auditFromState(recorded: Recorded): readonly ParsedAuditEvent[] 
 }
 
 /**
- * By the clock of the auth server that wrote it. The log's own time does not go back: for hours it may stand
- * where another server's clock was that was ahead. The id of an event says when it was made.
+ * The time by the clock of the auth server that wrote the fact. The log's own time never goes back: when
+ * another server's clock was ahead, it may stand still there for hours. The id of a fact contains the time it
+ * was made.
  */
 function happenedAt({ cause, id }: Recorded): Instant {
   const madeAt = momentOfUuidV7(id);
   return madeAt !== undefined && madeAt < cause.at ? madeAt : cause.at;
 }
 
-/**
- * The id of a fact is a UUID of version 7; those of version 8 are free to mean what we like, and sort behind
- * it.
- */
+/** The id of a fact is a UUID of version 7. Version 8 is free for our own use, and sorts behind it. */
 const nextId = (id: string, n: number): string => `${id.slice(0, 14)}${7 + n}${id.slice(15)}`;
 
 function tell(recorded: Recorded): readonly EventBody[] {
@@ -68,7 +66,7 @@ function tell(recorded: Recorded): readonly EventBody[] {
   return told === undefined ? [] : [told];
 }
 
-/** By the category of a stream: what its facts stand for, with the id of the stream and who caused them. */
+/** By category of stream: the audit events of its facts, given the id of the stream and the actor. */
 const tellers: Readonly<Record<string, (fact: Fact, id: string, by: string) => EventBody | undefined>> = {
   invite: (fact) => tellInvite(readStored(inviteFact, fact)),
   role: (fact, _id, by) => tellRole(readStored(roleFact, fact), by),
@@ -86,10 +84,10 @@ function tellOther({ stream, fact, cause }: Recorded): EventBody | undefined {
   return teller?.(fact, idInStream(stream, category) ?? '', nameOf(cause.actor));
 }
 
-/** `user:alice` is told as `alice`, any other actor as it is. */
+/** `user:alice` is shown as `alice`, any other actor as it is. */
 const nameOf = (actor: string): string => (actor.startsWith('user:') ? actor.slice(5) : actor);
 
-/** That it was made is told by the user's own fact, and so is that it was used. */
+/** The user's own facts already report that a link was made and that it was used. */
 const tellInvite = (fact: InviteFact | undefined): EventBody | undefined =>
   fact?.type === 'invite.opened'
     ? catalogue.resetPasswordTokenOpen({
@@ -113,7 +111,7 @@ function tellRole(fact: RoleFact | undefined, by: string): EventBody | undefined
   }
 }
 
-/** `user`: the one that the certificate speaks for; of a host whoever had it signed. */
+/** `user`: whom the certificate speaks for; for a certificate of a host, whoever had it signed. */
 function tellIdentity(fact: IdentityFact | undefined, by: string): EventBody | undefined {
   if (fact === undefined) return undefined;
   const { holder, expiresAt, forced, serial, key, format } = fact.data;
@@ -149,8 +147,8 @@ function tellHost(fact: HostFact | undefined, hostId: string): EventBody | undef
       return catalogue.hostLeave({ server_id: hostId, ...fact.data });
     case 'host.admitted': {
       const { role, nodename, key, previousKey, tokenId, address, by } = fact.data;
-      // That a machine was admitted the use of its token reports, and a renewal is reported by the
-      // certificate that it made.
+      // The use of a token already reports that a machine was admitted, and the new certificate reports a
+      // renewal.
       if (previousKey === '' || by === 'renewal') return undefined;
       return catalogue.hostRekey({
         server_id: hostId,
@@ -276,7 +274,7 @@ function tellAuthority(fact: AuthorityFact | undefined, type: string, by: string
   }
 }
 
-/** A step that left hosts behind is a warning, which names them. */
+/** A step that left hosts behind is a warning that names them. */
 function toldStep(
   { rotationId, left }: { readonly rotationId: string; readonly left: readonly LeftHost[] },
   { type, phase, by }: { readonly type: string; readonly phase: string; readonly by: string },

@@ -4,7 +4,7 @@ import type { EventBody } from './audit-kind.ts';
 import type { Traits } from './role-spec.ts';
 import type { Addresses, Grant, Refusal, UserFact } from './user-fact.ts';
 
-/** Whom it is about, who caused it, and when. */
+/** Which user a fact is about, who caused it, and when. */
 export interface Around {
   readonly username: string;
   readonly by: string;
@@ -18,7 +18,7 @@ type Tellers = {
   ) => EventBody | undefined;
 };
 
-/** What the operator reads; the person at the prompt is told one thing whatever it was. */
+/** What the operator reads. The person at the prompt gets the same message for every reason. */
 const refusals: Readonly<Record<Refusal, string>> = {
   wrong_password: 'the password is wrong',
   no_otp: 'no one-time code was given',
@@ -56,14 +56,14 @@ const tellers: Tellers = {
       ttl: durationText(msBetween(around.at, expiresAt)),
       expires: expiresAt,
     }),
-  // Comes with the link, which is told.
+  // Comes together with the link, which is reported.
   'user.password_reset': () => undefined,
   'user.password_set': ({ addresses }, { username }) =>
     catalogue.userPasswordChange({
       user: username,
       ...toldAddresses(addresses),
     }),
-  // Comes with the password, which is told.
+  // Comes together with the password, which is reported.
   'user.otp_set': () => undefined,
   'user.logged_in': ({ method, addresses }, { username }) =>
     catalogue.userLogin({
@@ -100,7 +100,7 @@ const tellers: Tellers = {
     }),
 };
 
-/** What a fact about a user tells the audit: nothing when another fact of the same append tells it. */
+/** The audit event of a fact about a user; none when another fact of the same append already reports it. */
 export function tellUser(fact: UserFact, around: Around): readonly EventBody[] {
   const teller = tellers[fact.type] as (data: UserFact['data'], around: Around) => EventBody | undefined;
   const told = teller(fact.data, around);

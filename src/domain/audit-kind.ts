@@ -1,12 +1,12 @@
 import type { z } from 'zod';
 
-/** Who emits an event: auth itself, or a machine in that role, of which auth takes nothing else. */
+/** Who emits an event: auth itself, or a machine in that role. From a machine auth accepts no others. */
 export type Emitter = 'Auth' | 'Node' | 'Proxy';
 
-/** Only `audit-catalogue.ts` makes what has it: no event is named by hand. */
+/** Only `audit-catalogue.ts` can make a value of this type: no event is named by hand. */
 declare const fromCatalogue: unique symbol;
 
-/** Which event, and what is particular to it; whoever emits it adds what all of its events have. */
+/** Which event it is, and its own fields. The emitter adds the fields that all of its events have. */
 export interface EventBody {
   readonly [fromCatalogue]: true;
   readonly event: string;

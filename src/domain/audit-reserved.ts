@@ -1,15 +1,15 @@
 import type { Emitter } from './audit-kind.ts';
 
 /**
- * An event that nothing in this release emits. Its name and its code mean what they mean in 4.4, and nothing
- * else may have them.
+ * An event that this release does not emit. Its name and code keep their meaning from 4.4, and no other event
+ * may use them.
  */
 export interface ReservedEvent {
   readonly event: string;
   readonly code: string;
   /**
-   * The machines of a later release that auth takes it from: what one reports is stored, also by an auth
-   * server that never emits it.
+   * Machines of a later release that may report it: auth stores such a report, even where no auth server
+   * emits the event.
    */
   readonly by: readonly Emitter[];
   /** Why it is not emitted. */

@@ -4,7 +4,7 @@ import type { Fact } from '../log/event.ts';
 import { type ParsedAuditEvent, parsedAuditEvent } from './audit-event.ts';
 import { emptyRecent, type Recent, remember, remembers } from './recent.ts';
 
-/** One life of a sender's spool: a process of a host. */
+/** One lifetime of a sender's spool: a process of a host. */
 const generation = z.string().min(1).max(64);
 const number = z.number().int().nonnegative();
 
@@ -13,8 +13,9 @@ export const auditFact = z.object({
   data: z.object({
     event: parsedAuditEvent,
     /**
-     * The event's generation and number in it. On the last one of an append, what was stored last of other
-     * generations of its sender follows: so the last event of a stream alone says what it has.
+     * The event's generation and its number in it. The last event of an append also carries the last stored
+     * numbers of the sender's other generations, so that the last event of a stream is enough to know what it
+     * has.
      */
     sent: z
       .array(z.tuple([generation, number]))
@@ -31,27 +32,27 @@ export type AuditNumbers = z.infer<typeof auditNumbers>;
 export interface RecordAudit {
   readonly type: 'record-audit';
   readonly events: readonly ParsedAuditEvent[];
-  /** Of `events`, one for one. Senders of the release before give none. */
+  /** One for each of `events`. Senders of the previous release give none. */
   readonly numbered?: AuditNumbers | undefined;
 }
 
 export interface AuditState {
   /** The `uid`s of the last events without a number. */
   readonly unnumbered: Recent;
-  /** The highest number stored of each generation, the one heard last first. */
+  /** The highest number stored of each generation, the most recently active generation first. */
   readonly sent: readonly [generation: string, number: number][];
 }
 
 /**
- * A generation is forgotten when so many others of its sender have stored something since. A spool gives what
- * an earlier process left before its own, so one of so long ago has nothing left to send.
+ * A generation is forgotten when this many others of its sender have stored something since. A spool sends
+ * what an earlier process left before its own events, so such an old generation has nothing left to send.
  */
 const maxGenerations = 8;
 
 /**
  * One stream of the audit partition. An event whose number is not higher than the highest stored of its
- * generation is not stored again, at any distance; one without a number, when its `uid` is among the last
- * 2,048 of its stream.
+ * generation is not stored again, however old it is. An event without a number is not stored again when its
+ * `uid` is among the last 2,048 of its stream.
  */
 export const audit: Decider<AuditState, RecordAudit, AuditFact> = {
   fact: auditFact,
@@ -90,6 +91,6 @@ const highest = (sent: AuditState['sent'], generation: string): number =>
 const heard = (before: AuditState['sent'], now: AuditState['sent']): AuditState['sent'] =>
   [...now, ...before.filter(([one]) => !now.some(([other]) => other === one))].slice(0, maxGenerations);
 
-/** Whether it tells of this session: such an event may lie in the stream of its sender. */
+/** Whether the event belongs to this session: such an event may be in the stream of its sender. */
 export const tellsOfSession = (fact: Fact, sid: string): boolean =>
   fact.type === 'audit.recorded' && auditFact.safeParse(fact).data?.data.event.sid === sid;

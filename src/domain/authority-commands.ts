@@ -20,10 +20,10 @@ export interface CreateAuthority {
   readonly key: NewAuthorityKey;
 }
 
-/** What is announced with a step: made for the state in which it is taken. */
+/** The announcement that goes with a step: made for the state in which the step is taken. */
 export interface Announcing {
   readonly announcement: SignedAnnouncement;
-  /** The number in it. */
+  /** The number of the announcement. */
   readonly number: number;
 }
 
@@ -35,9 +35,9 @@ interface Step {
 }
 /** What was known of the hosts when a step was decided. */
 export interface StepBeyondHosts extends Step {
-  /** The rotation that is meant: a step of one that is over must not be taken of the next. */
+  /** The rotation that is meant: a step meant for a finished rotation must not be applied to the next one. */
   readonly rotationId: string;
-  /** Those who have not acknowledged the phase that ends. Whoever calls has decided to leave them. */
+  /** Those who have not acknowledged the phase that ends. The caller has decided to leave them behind. */
   readonly left: readonly LeftHost[];
 }
 
@@ -57,19 +57,19 @@ export interface RollBackRotation extends StepBeyondHosts {
 }
 export interface FinishRotation extends StepBeyondHosts, Announcing {
   readonly type: 'finish-rotation';
-  /** Sessions that began under the key that is withdrawn end; else they go on. */
+  /** Whether sessions that began under the withdrawn key end; otherwise they continue. */
   readonly endSessions: boolean;
 }
-/** Withdraws every key at once, whatever is under way. */
+/** Withdraws every key at once, even during a rotation. */
 export interface ReplaceKey extends StepBeyondHosts, Announcing {
   readonly type: 'replace-key';
   readonly key: NewAuthorityKey;
 }
-/** The keys are those that are trusted; what was announced of them is about to end. */
+/** Announces the keys that are trusted already, because their announcement is about to expire. */
 export interface AnnounceKeys extends Announcing {
   readonly type: 'announce-keys';
   readonly at: Instant;
-  /** Of these keys, and no others. */
+  /** Exactly these keys. */
   readonly keyIds: readonly string[];
 }
 export type AuthorityCommand =

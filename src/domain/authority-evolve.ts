@@ -9,13 +9,13 @@ import {
 } from './authority-state.ts';
 import type { UnderWay } from './rotation.ts';
 
-/** Of so many keys it is remembered when and by whom they were withdrawn: the newest. */
+/** For this many keys, the newest, the state remembers when and by whom they were withdrawn. */
 const remembered = 20;
 
-/** What an authority is after a fact. Total. */
+/** The authority after a fact. Total. */
 export function evolveAuthority(state: AuthorityState, fact: AuthorityFact): AuthorityState {
   if (fact.type === 'authority.created') return created(fact.data);
-  // A step of nothing: the schema admits it, no writer writes it.
+  // A rotation step without content: the schema allows it, no writer writes it.
   return state.status === 'absent' ? state : evolved(state, fact);
 }
 
@@ -84,7 +84,7 @@ function inPhase(
 ): CreatedAuthority {
   const { rotation } = state;
   if (rotation.phase === 'standby' || rotation.rotationId !== rotationId) return state;
-  // After a rollback nothing goes on by itself: somebody wanted it to stop.
+  // After a rollback no step is taken automatically: somebody wanted the rotation to stop.
   const mode = phase === 'rollback' ? 'manual' : rotation.mode;
   return { ...state, rotation: { ...rotation, phase, mode, phaseSince: at, phaseBy: by } };
 }

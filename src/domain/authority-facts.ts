@@ -17,7 +17,7 @@ export const authorityKey = z.object({
 export type AuthorityKey = z.infer<typeof authorityKey>;
 
 /**
- * The keys that are trusted from now on, signed by each of them whose private half was at hand, so that
+ * The keys that are trusted from now on, signed by each of them whose private half was available, so that
  * whoever trusts one of them learns the others. Made and read by `pki/authority-announcement.ts`.
  */
 export const signedAnnouncement = z.object({
@@ -29,7 +29,7 @@ export type SignedAnnouncement = z.infer<typeof signedAnnouncement>;
 export const rotationMode = z.enum(['manual', 'auto']);
 export type RotationMode = z.infer<typeof rotationMode>;
 
-/** A host that had not acknowledged a step when it was taken all the same. */
+/** A host that had not acknowledged a step when it was taken anyway. */
 const leftHost = z.object({ hostId: z.string(), role: z.string(), nodename: z.string() });
 export type LeftHost = z.infer<typeof leftHost>;
 
@@ -47,7 +47,7 @@ export const authorityFact = z.discriminatedUnion('type', [
     data: z.object({
       type: authorityType,
       clusterName: z.string(),
-      /** One, which signs. Releases before rotation could write several: the one made last signs. */
+      /** One key, which signs. Releases before rotation could write several: the newest one signs. */
       keys: z.array(authorityKey).min(1),
     }),
   }),
@@ -74,7 +74,7 @@ export const authorityFact = z.discriminatedUnion('type', [
       ...stepBeyondHosts,
       /** The key that stays. */
       keyId: z.string(),
-      /** Sessions that began under the other one end. */
+      /** Whether sessions that began under the other key end. */
       endSessions: z.boolean().optional(),
       announcement: signedAnnouncement,
       critical: z.array(z.string()).optional(),
@@ -90,7 +90,7 @@ export const authorityFact = z.discriminatedUnion('type', [
       critical: z.array(z.string()).optional(),
     }),
   }),
-  /** The announcement that stood was about to end. */
+  /** The previous announcement was about to expire. */
   z.object({
     type: z.literal('authority.announced'),
     data: z.object({ at: instant, announcement: signedAnnouncement }),

@@ -3,14 +3,14 @@ import type { Instant } from '../base/time.ts';
 import type { AuthorityKey, AuthorityType, SignedAnnouncement } from './authority-facts.ts';
 import { keyUseOf, type Rotation } from './rotation.ts';
 
-/** A key that is trusted no longer. */
+/** A key that is not trusted any more. */
 export interface RetiredKey {
   readonly key: AuthorityKey;
   readonly at: Instant;
   readonly by: string;
-  /** `rolled_back`: it was new, and never came to stay; `replaced`: without a grace period. */
+  /** `rolled_back`: it was new, and the rotation was rolled back; `replaced`: without a grace period. */
   readonly why: 'rotated' | 'rolled_back' | 'replaced';
-  /** Whether sessions that began under it ended with it: those under one that was replaced always do. */
+  /** Whether sessions that began under it ended with it: those under a replaced key always do. */
   readonly endsSessions: boolean;
 }
 
@@ -24,24 +24,24 @@ export interface CreatedAuthority {
   readonly retired: readonly RetiredKey[];
   /** Undefined before the first rotation. */
   readonly announcement: SignedAnnouncement | undefined;
-  /** How many there were: the next one has the number after. */
+  /** How many announcements there were: the next one gets the following number. */
   readonly announcements: number;
 }
 export type AuthorityState = { readonly status: 'absent' } | CreatedAuthority;
 
-/** The keys of an authority by what they are for; `trusted` is every one whose signatures are accepted. */
+/** The keys of an authority by their use. `trusted` is every key whose signatures are accepted. */
 export interface KeysInUse {
   readonly signs: AuthorityKey;
-  /** Of its certificates machines show one when they call another. */
+  /** Signed the certificates that machines show as clients. */
   readonly clients: AuthorityKey;
-  /** And one when they are called. */
+  /** Signed the certificates that machines show as servers. */
   readonly servers: AuthorityKey;
-  /** The one that signs first. */
+  /** The key that signs comes first. */
   readonly trusted: readonly AuthorityKey[];
 }
 
 /**
- * What everything reads that signs, presents or checks: SSH, TLS, pins and exports.
+ * Everything that signs, presents or checks reads this: SSH, TLS, pins and exports.
  * @throws CodedError `unavailable` when there is none (the cluster is not initialised).
  */
 export function keysInUse(state: AuthorityState): KeysInUse {
@@ -73,8 +73,8 @@ const noKey = (): CodedError => new CodedError('unavailable', 'the authority has
 export const activeSigner = (state: AuthorityState): AuthorityKey => keysInUse(state).signs;
 
 /**
- * The one key that is trusted after the rotation that is under way, if nobody rolls it back: the new one, and
- * in a rollback the old one. Undefined when none is under way.
+ * The one key that will be trusted after the current rotation, if nobody rolls it back: the new one, and in a
+ * rollback the old one. Undefined when no rotation is under way.
  */
 export function keyThatLasts(state: AuthorityState): AuthorityKey | undefined {
   if (state.status === 'absent' || state.rotation.phase === 'standby') return undefined;
@@ -84,9 +84,8 @@ export function keyThatLasts(state: AuthorityState): AuthorityKey | undefined {
 }
 
 /**
- * Every key under which a session that has begun may go on: those that are trusted, and those that were
- * withdrawn since and let sessions stay. A withdrawal that ends sessions ends also those that an earlier one
- * let stay.
+ * Every key under which an established session may continue: the trusted keys, and the keys withdrawn since
+ * that let sessions stay. A withdrawal that ends sessions also ends those that an earlier one let stay.
  */
 export function keysOfSessions(state: AuthorityState): readonly AuthorityKey[] {
   if (state.status === 'absent') return [];
@@ -95,10 +94,10 @@ export function keysOfSessions(state: AuthorityState): readonly AuthorityKey[] {
   return [...trustedKeys(state), ...letStay.map(({ key }) => key)];
 }
 
-/** Every key whose signatures are accepted now, the one that signs first. */
+/** Every key whose signatures are accepted now; the key that signs comes first. */
 export const trustedKeys = (state: AuthorityState): readonly AuthorityKey[] =>
   state.status === 'created' ? keysInUse(state).trusted : [];
 
-/** When every key was withdrawn at once for the last time, without a grace period; undefined: never. */
+/** When every key was last replaced at once, without a grace period; undefined: never. */
 export const replacedAt = (state: AuthorityState): Instant | undefined =>
   state.status === 'created' ? state.retired.findLast(({ why }) => why === 'replaced')?.at : undefined;

@@ -135,7 +135,7 @@ function announce(state: CreatedAuthority, command: AnnounceKeys): readonly Auth
   return [{ type: 'authority.announced', data: { at, announcement } }];
 }
 
-/** @throws CodedError `bad_request` when another has announced since this was made. */
+/** @throws CodedError `bad_request` when somebody else has announced keys since this was made. */
 function checkNumber({ announcements }: CreatedAuthority, { number }: Announcing): void {
   if (number !== announcements + 1) throw changedSince();
 }
@@ -143,7 +143,7 @@ function checkNumber({ announcements }: CreatedAuthority, { number }: Announcing
 const changedSince = (): CodedError =>
   new CodedError('bad_request', 'the keys of the authority, or what is announced of them, changed since');
 
-/** @throws CodedError `bad_request` for a step that does not follow, or of another rotation. */
+/** @throws CodedError `bad_request` for a step that does not follow, or belongs to another rotation. */
 function underWay(
   { rotation }: CreatedAuthority,
   target: 'update_clients' | 'update_servers' | 'rollback' | 'standby',

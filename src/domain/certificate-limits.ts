@@ -1,6 +1,6 @@
 import type { Traits } from './role-spec.ts';
 
-/** What of a person stands in its certificates. */
+/** What a person's certificates contain. */
 export interface CertificateContents {
   readonly username: string;
   readonly roles: readonly string[];
@@ -8,20 +8,24 @@ export interface CertificateContents {
   readonly traits: Traits;
 }
 
-/** Source: OpenSSH, SSHKEY_CERT_MAX_PRINCIPALS. Whoever reads the certificate refuses more. */
+/**
+ * Programs that read the certificate refuse more.
+ * Source: OpenSSH, SSHKEY_CERT_MAX_PRINCIPALS.
+ */
 const maxPrincipals = 256;
 /**
- * Of what differs from person to person, in the SSH certificate. A login request holds the whole certificate
- * beside a signature, and 35,000 bytes are what every implementation takes. Source: RFC 4253, section 6.1.
+ * For the parts of the SSH certificate that differ from person to person. A login request holds the whole
+ * certificate beside a signature, and 35,000 bytes are what every implementation takes. Source: RFC 4253,
+ * section 6.1.
  */
 const maxBytes = 28_000;
-/** Of one text: the twin in X.509 has each in an attribute of its own. */
+/** For one text: the X.509 certificate with the same contents has each in an attribute of its own. */
 const maxTextBytes = 1_024;
 
 /**
- * Why no certificate can hold this, in a sentence for whoever sets it; undefined when one can. Asked where
- * roles and traits are set, and before a login counts: what does not fit is never found out after a code was
- * spent.
+ * Why these contents do not fit into a certificate, as a sentence for whoever sets them; undefined when they
+ * fit. Checked where roles and traits are set, and before a login counts, so that nobody spends a code only
+ * to learn that the certificate cannot be made.
  */
 export function certificateMisfit({
   username,
@@ -52,10 +56,10 @@ export function certificateMisfit({
     : undefined;
 }
 
-/** No control character, no half of a pair: such text does not survive being written and read. */
+/** No control character and no unpaired surrogate: such text does not survive being written and read. */
 const isSound = (text: string): boolean => text.isWellFormed() && !/[\u0000-\u001f\u007f-\u009f]/.test(text);
 
-/** Without `node:`: this is a rule. */
+/** Without `node:`, since this room is pure. */
 function utf8Bytes(text: string): number {
   let bytes = 0;
   for (const character of text) {

@@ -1,31 +1,37 @@
 import { type Instant, msBetween, plusMs } from '../base/time.ts';
 
-/** From when to when a machine's certificates hold. */
+/** The lifetime of a machine's certificates. */
 export interface CertificateLife {
   /** When they were made. */
   readonly madeAt: Instant;
-  /** Undefined for those of older releases, which hold until the authority is rotated. */
+  /** Undefined for certificates of older releases, which are valid until the authority is rotated. */
   readonly until: Instant | undefined;
 }
 
 export interface RenewalPlan {
-  /** When new ones are asked for. */
+  /** When new ones are requested. */
   readonly at: Instant;
-  /** From then on operators are told that it should have happened; undefined: never, since nothing ends. */
+  /**
+   * From then on operators are told that the renewal is overdue; undefined: never, since the certificates do
+   * not expire.
+   */
   readonly overdueAt: Instant | undefined;
 }
 
-/** Of a certificate's life. The machine then has a third of it to reach an auth server. */
+/** As a part of a certificate's lifetime. The machine then has a third of it left to reach an auth server. */
 const renewedAfter = 2 / 3;
-/** So that machines that joined together do not come together: up to so much of the life earlier or later. */
+/**
+ * Up to this part of the lifetime earlier or later, so that machines that joined together do not renew
+ * together.
+ */
 const jitter = 1 / 20;
 const overdueAfter = 3 / 4;
-/** Within so long of its start a machine gets ending certificates for those that never end. */
+/** A machine replaces certificates that never expire within this time of its start. */
 const neverEndingWithinMs = 10 * 60 * 1000;
 
 /**
- * When the certificates of a machine are renewed. @param random in [0, 1), the same for all looks at one
- * certificate.
+ * When the certificates of a machine are renewed.
+ * @param random in [0, 1); the same each time one certificate is looked at.
  */
 export function renewalPlan(
   { madeAt, until }: CertificateLife,
@@ -42,8 +48,8 @@ export function renewalPlan(
 }
 
 /**
- * The longest wait between two attempts: an auth server that is back is asked soon, compared with what is
- * left of the life.
+ * The longest wait between two attempts, short compared with what is left of the lifetime: an auth server
+ * that is back is asked soon.
  */
 export const longestRetryMs = ({ madeAt, until }: CertificateLife): number =>
   until === undefined ? mostMs : Math.min(mostMs, Math.max(leastMs, msBetween(madeAt, until) / 40));

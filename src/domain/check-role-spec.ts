@@ -7,11 +7,11 @@ import type { RoleSpec } from './role-spec.ts';
 
 type Conditions = RoleSpec['allow'];
 
-/** What a host may call its labels; a star means nothing but itself, and only alone all servers. */
+/** A label key of a host. A star is no wildcard here, except alone, where it means all servers. */
 const isKey = (key: string): boolean => key === '*' || isLabelKey(key.replaceAll('*', ''));
 
 /**
- * What cannot be meant is refused here, so that evaluation never has to guess.
+ * Refuses what has no meaning, so that evaluation never has to guess.
  * @throws CodedError `bad_request` that names the role, the place and the reason.
  */
 export function checkRoleSpec(role: RoleSpec): void {

@@ -1,6 +1,6 @@
 import { clockToleranceMs } from '../base/clock-tolerance.ts';
 
-/** What was heard of another machine's clock: how many milliseconds it is ahead of ours. Negative: behind. */
+/** What is known of another machine's clock: how many milliseconds it is ahead of ours. Negative: behind. */
 export interface ClockVote {
   /** Host id. */
   readonly who: string;
@@ -12,11 +12,10 @@ export type ClockVerdict =
   | { readonly status: 'agreed' }
   /** Most clocks agree with ours; these do not. */
   | { readonly status: 'others_wrong'; readonly differing: readonly ClockVote[] }
-  /** These differ from ours, and nobody can tell who is right. */
+  /** These differ from ours, and it cannot be decided whose clock is right. */
   | { readonly status: 'undecided'; readonly differing: readonly ClockVote[] }
   /**
-   * Most clocks agree with each other and not with ours, which is ahead of them by so much (negative:
-   * behind).
+   * Most clocks agree with each other and not with ours, which is this far ahead of them (negative: behind).
    */
   | {
       readonly status: 'own_wrong';
@@ -26,10 +25,10 @@ export type ClockVerdict =
     };
 
 /**
- * Whose clock is wrong, told by what each machine says its time is: a clock is right that more than half of
- * all, ours among them, agree with within a minute. Auth servers are believed first: hosts count only where
- * the auth servers alone are too few or too different to tell, so that machines that were taken over cannot
- * stop a cluster of three auth servers.
+ * Whose clock is wrong, judged by the time that each machine reports. A clock is right when more than half of
+ * all clocks, ours among them, agree with it within a minute. Auth servers are believed first: hosts count
+ * only where the auth servers alone are too few, or differ too much, to decide. So machines that were taken
+ * over cannot stop a cluster of three auth servers.
  */
 export function judgeClock(heard: {
   readonly authServers: readonly ClockVote[];
@@ -64,7 +63,9 @@ function judgeBy(votes: readonly ClockVote[]): Judged | undefined {
     : { status: 'wrong', aheadMs: -middle, agreeing: group.length };
 }
 
-/** Those that lie within a minute of one another: the most there are, ours among them if it can be. */
+/**
+ * The largest group of clocks within a minute of one another, with ours among them where there is a choice.
+ */
 function largestGroup(sorted: readonly number[]): readonly number[] {
   let best: readonly number[] = [];
   for (const [i, first] of sorted.entries()) {

@@ -31,11 +31,14 @@ export type ClusterState =
       readonly status: 'created';
       readonly clusterName: string;
       readonly clusterId: string;
-      /** A `SecondFactor`, or what a newer release calls one: only who knows it may let anybody in by it. */
+      /**
+       * A `SecondFactor`, or a newer release's name for another: only a release that knows it may let anybody
+       * in by it.
+       */
       readonly secondFactor: string;
     };
 
-/** The cluster itself: its name, which never changes, and what the configuration says of it. */
+/** The cluster itself: its name, which never changes, and its settings from the configuration. */
 export const cluster: Decider<ClusterState, ClusterCommand, ClusterFact> = {
   fact: writerReads(clusterFact),
   initial: { status: 'absent' },

@@ -8,7 +8,7 @@ import { writerReads } from './writer-reads.ts';
  * secret.
  */
 const setting = z.tuple([z.string().regex(/^[a-z][a-z0-9_.]*$/), z.string()]);
-/** A setting of another form is one that this release does not have. */
+/** A setting that does not match this form is one that this release does not have. */
 const settings = z
   .record(z.string(), z.unknown())
   .transform(
@@ -18,12 +18,12 @@ const settings = z
 export type Settings = Record<string, string>;
 
 export const configurationFact = z.discriminatedUnion('type', [
-  /** What the file of one auth server says. Appended only when it says something else than before. */
+  /** What the file of one auth server declares. Appended only when that has changed. */
   z.object({
     type: z.literal('configuration.declared'),
     data: z.object({ hostId: z.string(), nodename: z.string(), settings }),
   }),
-  /** What holds in the cluster from now on. Keys that are not named stay as they were. */
+  /** The values that apply in the cluster from now on. Keys that are not named keep their values. */
   z.object({ type: z.literal('configuration.adopted'), data: z.object({ settings }) }),
 ]);
 export type ConfigurationFact = z.infer<typeof configurationFact>;
@@ -43,15 +43,16 @@ export interface Declaration {
 }
 
 export interface ConfigurationState {
-  /** What holds. */
+  /** The values that apply. */
   readonly standing: Settings;
-  /** By host id; those of servers that are long gone are kept and do not count. */
+  /** By host id. Declarations of servers that are gone are kept but do not count. */
   readonly declared: Readonly<Record<string, Declaration>>;
 }
 
 /**
- * What the files of the auth servers say. The first to say something about a key settles it; another value
- * holds only once every auth server that is alive says it: until then the older value stands.
+ * What the files of the auth servers declare. The first server that declares a key sets its value; a
+ * different value applies only once every auth server that is alive declares it. Until then the older value
+ * applies.
  */
 export const configuration: Decider<ConfigurationState, DeclareConfiguration, ConfigurationFact> = {
   fact: writerReads(configurationFact),
@@ -67,7 +68,7 @@ export const configuration: Decider<ConfigurationState, DeclareConfiguration, Co
     for (const [key, value] of Object.entries(own)) {
       if (Object.hasOwn(state.standing, key) && state.standing[key] === value) continue;
       const unsettled = !Object.hasOwn(state.standing, key);
-      // An auth server of an older version says nothing about a key that it does not know.
+      // An auth server of an older version declares nothing about a key that it does not know.
       const agreed = voices.every((voice) => !Object.hasOwn(voice, key) || voice[key] === value);
       if (unsettled || agreed) adopted[key] = value;
     }
@@ -99,11 +100,11 @@ const same = (a: Settings, b: Settings): boolean =>
   Object.keys(a).length === Object.keys(b).length &&
   Object.entries(a).every(([key, value]) => Object.hasOwn(b, key) && b[key] === value);
 
-/** A key about which the files differ from what stands. */
+/** A key for which the files differ from the value that applies. */
 export interface Drift {
   readonly key: string;
   readonly standing: string;
-  /** Those whose file says something else, by name. */
+  /** Those whose file declares another value, by name. */
   readonly others: readonly { readonly hostId: string; readonly nodename: string; readonly value: string }[];
 }
 

@@ -1,7 +1,4 @@
-/**
- * Names that facts have in `data.critical`. A release that knows what to do about one lists it in
- * `critical.ts`.
- */
+/** Names that facts have in `data.critical`. A release that can handle one lists it in `critical.ts`. */
 
-/** A key of an authority is withdrawn: a release that knows of no rotation would go on trusting it. */
+/** A key of an authority is withdrawn: a release without rotation would continue to trust it. */
 export const rotationIsCritical = 'authority-rotation';

@@ -4,21 +4,21 @@ import { rotationIsCritical } from './critical-names.ts';
 /**
  * How much of the facts this release reads: raised by one with each name that is added to `understood`, and
  * with each fact type that must not be written before all hosts read it. Hosts announce it, so that auth
- * knows what the oldest of them reads. 1: the first that knows of `critical` facts; hosts that announce
- * nothing are of a release before. 2: rotation of authorities.
+ * knows what the oldest of them reads. 1: the first release that knows of `critical` facts; hosts that
+ * announce nothing run an older one. 2: rotation of authorities.
  */
 export const factsLevel = 2;
 
-/** The names that this release knows how to heed. */
+/** The names that this release can handle. */
 const understood: ReadonlySet<string> = new Set([rotationIsCritical]);
 
-/** What a list of names is called that is not one. */
+/** Reported in place of a name when `critical` is not a list of names. */
 const notAList = '(not a list of names)';
 
 /**
- * The names in `data.critical` that this release does not know. As with the critical options of an SSH
- * certificate: who does not know one must not act as if the fact were not there, or without what it does not
- * know of it. What is no list of names is not understood either.
+ * The names in `data.critical` that this release does not know. This works as with the critical options of an
+ * SSH certificate: a reader that does not know one must not act as if the fact were absent, nor on the part
+ * of it that it knows. A value that is not a list of names is not understood either.
  */
 export function unknownCritical(data: object): readonly string[] {
   if (!Object.hasOwn(data, 'critical')) return [];
@@ -27,7 +27,7 @@ export function unknownCritical(data: object): readonly string[] {
   return critical.filter((name) => !understood.has(name));
 }
 
-/** @throws CodedError `unavailable` for a fact that this release must not decide beside. */
+/** @throws CodedError `unavailable` for a fact that this release must not decide without understanding. */
 export function checkCritical({ type, data }: { readonly type: string; readonly data: object }): void {
   const unknown = unknownCritical(data);
   if (unknown.length > 0)

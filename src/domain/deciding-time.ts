@@ -1,30 +1,30 @@
 import { type Instant, minute, msBetween, plusMs } from '../base/time.ts';
 
 /**
- * How many milliseconds ago the deciding server learned of what names itself by a moment, by a clock that is
- * never set.
+ * How many milliseconds ago the deciding server learned of each thing, by a monotonic clock. A thing is named
+ * by a moment.
  */
 export type Ages = Readonly<Record<Instant, number>>;
 
 /**
- * The time by which something is decided: that of the server that decides, and its alone. What it is compared
- * with was said by other servers, whose clocks may differ by hours: so what has a length ends when the
- * deciding server has known it for that long. What `ages` does not name was written just now. Without `ages`,
- * moments are compared.
+ * The time by which something is decided: by the clock of the deciding server alone. The moments it is
+ * compared with come from other servers, whose clocks may differ by hours. So a span ends when the deciding
+ * server has known of it for the length of the span. What `ages` does not name was written just now. Without
+ * `ages`, moments are compared.
  */
 export interface DecidingTime {
   readonly now: Instant;
   readonly ages?: Ages;
 }
 
-/** What holds for a length of time. */
+/** Something that lasts for a given time. */
 export interface Span {
-  /** By the clock of whoever began it. It is the name of the span in `ages`. */
+  /** By the clock of the server that began it. It also names the span in `ages`. */
   readonly until: Instant;
   readonly lengthMs: number;
 }
 
-/** How much longer it holds; not above zero when it is over. */
+/** How much longer it lasts; zero or less when it is over. */
 export const leftMs = ({ until, lengthMs }: Span, { now, ages }: DecidingTime): number =>
   ages === undefined ? msBetween(now, until) : lengthMs - (ages[until] ?? 0);
 
@@ -35,8 +35,7 @@ export const agoMs = (moment: Instant, { now, ages }: DecidingTime): number =>
 const agreedMs = minute;
 
 /**
- * When it ends by the clock of the deciding server: the moment that was said, unless their clocks differ by
- * much.
+ * When it ends by the clock of the deciding server: the recorded moment, unless their clocks differ by much.
  */
 export function endOf(span: Span, time: DecidingTime): Instant {
   const end = plusMs(time.now, leftMs(span, time));

@@ -3,8 +3,8 @@ import { canonicalHostPart, isHostPart, isLoopback, parseHostAddress } from './h
 import { directAddress } from './reachability.ts';
 
 /**
- * All names and addresses, in their one spelling, by which people and programs know a host that says this of
- * itself.
+ * All names and addresses, in canonical spelling, by which people and programs know a host that announces
+ * this.
  */
 export function namesHeldBy(host: HostInfo, clusterName: string): ReadonlySet<string> {
   const { nodename, otherNames = [] } = host;
@@ -13,8 +13,7 @@ export function namesHeldBy(host: HostInfo, clusterName: string): ReadonlySet<st
 }
 
 /**
- * What stands in the certificates of a machine beside its id: its name, that name in the cluster, and further
- * ones.
+ * The names in a machine's certificates beside its id: its name, that name in the cluster, and further ones.
  */
 export const certifiedAs = (
   nodename: string,
@@ -23,8 +22,7 @@ export const certifiedAs = (
 ): readonly string[] => [nodename, `${nodename}.${clusterName}`, ...others].map(canonicalHostPart);
 
 /**
- * The addresses that a host itself listens on and says so; where it is only called so by others it is not
- * among them.
+ * The addresses that a host announces as its own to listen on, without those by which only others know it.
  */
 export const listensAt = (
   { reachability, publicAddress, sshPublicAddress, otherNames = [] }: HostInfo,
@@ -37,7 +35,9 @@ export const listensAt = (
   );
 };
 
-/** The addresses where a host leads people, empty where it has none: always as many, in this order. */
+/**
+ * The addresses to which a host sends people, empty where it has none: always the same number, in this order.
+ */
 export const placesOf = ({ reachability, publicAddress, sshPublicAddress }: HostInfo): readonly string[] => [
   directAddress(reachability) ?? '',
   publicAddress,
@@ -50,8 +50,8 @@ const hostIn = (address: string): readonly string[] => {
 };
 
 /**
- * What a host says of itself, with what its certificate names it beside that: everybody then knows whose
- * those names are.
+ * What a host announces, together with the other names in its certificate, so that everybody knows whose
+ * names those are.
  */
 export function withCertifiedNames(said: HostInfo, certified: readonly string[]): HostInfo {
   const places = placesOf(said).flatMap(hostIn);
@@ -62,5 +62,8 @@ export function withCertifiedNames(said: HostInfo, certified: readonly string[])
   return otherNames.length === 0 ? said : { ...said, otherNames };
 }
 
-/** By these clients know auth servers and proxies of any cluster; certificates have them by role alone. */
+/**
+ * Clients know the auth servers and proxies of any cluster by these names; certificates contain them by role
+ * alone.
+ */
 export const isApiName = (name: string): boolean => /(^|\.)teleport\.cluster\.local\.?$/i.test(name);

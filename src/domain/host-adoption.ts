@@ -2,19 +2,19 @@ import { type AuthorityState, type CreatedAuthority, keysInUse } from './authori
 import { type RotationMark, rotationMark } from './rotation-mark.ts';
 import type { RotatingPhase } from './rotation.ts';
 
-/** Ids of keys of the host authority, by what a host has of them; undefined: a key that is not trusted. */
+/** Ids of keys of the host authority, by how a host uses them; undefined: a key that is not trusted. */
 export interface HeldKeys {
-  /** Signed the certificate that it shows when it calls. */
+  /** Signed the certificate that it shows as a client. */
   readonly client: string | undefined;
-  /** Signed the certificate that it shows when it is called. */
+  /** Signed the certificate that it shows as a server. */
   readonly server: string | undefined;
   /** Those whose certificates it accepts. */
   readonly trusts: readonly string[];
 }
 
 /**
- * Phases that whoever lags may have adopted, the nearest first. Of a rollback nothing is said: what comes
- * before it may be any of them.
+ * Phases that a host which lags behind may have adopted, the nearest first. For a rollback the list is empty,
+ * since any phase may have come before it.
  */
 const before: Readonly<Record<RotatingPhase, readonly RotatingPhase[]>> = {
   init: [],
@@ -23,7 +23,7 @@ const before: Readonly<Record<RotatingPhase, readonly RotatingPhase[]>> = {
   rollback: [],
 };
 
-/** How far a host has adopted the rotation of the host authority. Empty when it has adopted nothing of it. */
+/** How far a host has adopted the rotation of the host authority. Empty when it has adopted no part of it. */
 export function adoptedMark(state: AuthorityState, held: HeldKeys): RotationMark {
   if (state.status === 'absent') return '';
   if (hasAdopted(state, held)) return rotationMark(state);
@@ -36,8 +36,8 @@ export function adoptedMark(state: AuthorityState, held: HeldKeys): RotationMark
 }
 
 /**
- * Whether a host shows and trusts what the authority asks of it. A machine that joined after new certificates
- * were signed by the new key has no other to show: that is as good.
+ * Whether a host shows and trusts what the authority asks of it. A machine that joined after the new key
+ * began to sign has no older certificate to show: that counts as adopted.
  */
 function hasAdopted(state: CreatedAuthority, { client, server, trusts }: HeldKeys): boolean {
   const { clients, servers, trusted } = keysInUse(state);

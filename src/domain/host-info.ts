@@ -9,15 +9,16 @@ import {
 } from './reachability.ts';
 
 /**
- * What a machine certificate says its holder is. Capitalised on the wire and in certificates, as users of 4.4
- * know it.
+ * The role of its holder in a machine certificate. Capitalised on the wire and in certificates, as users of
+ * 4.4 know it.
  */
 export const systemRole = z.enum(['Admin', 'Auth', 'Proxy', 'Node']);
 export type SystemRole = z.infer<typeof systemRole>;
 
 /**
- * What a host told the cluster about itself, as facts, snapshots and calls have it. So wide is what the log
- * may hold: releases before took any text. What comes in now is an `announcedHost`, what is shown `readable`.
+ * What a host announced about itself, as facts, snapshots and calls contain it. The form is wide because the
+ * log holds what older releases accepted, which was any text. What comes in now is an `announcedHost`, what
+ * is shown is `readable`.
  */
 export const hostRecord = z.object({
   /** UUID, from `<data_dir>/host_uuid`. */
@@ -40,32 +41,30 @@ export const hostRecord = z.object({
   sshPublicAddress: z.string().max(300).default(''),
   labels: z.record(z.string(), z.string()),
   /**
-   * Names of the labels whose values programs print: what these are now is told by presence
+   * Names of the labels whose values programs print. The current values are in presence
    * (`measured-labels.ts`).
    */
   measured: z.array(z.string()).optional(),
   version: z.string().max(64),
   /**
-   * How much of the facts its release reads (`factsLevel`). Releases before the first that has a level
-   * announce none.
+   * How much of the facts its release reads (`factsLevel`). Hosts of releases before the first level announce
+   * none.
    */
   understands: z.number().int().nonnegative().optional(),
   /**
-   * What its certificate names it beside all that; told by the auth server that saw the certificate, never by
-   * the host.
+   * Further names in its certificate. Reported by the auth server that saw the certificate, never by the
+   * host.
    */
   otherNames: z.array(z.string()).optional(),
 });
 export type HostRecord = z.infer<typeof hostRecord>;
 
-/**
- * What a host told the cluster about itself: membership. Changes rarely; each change is an event of `state`.
- */
+/** What a host announced about itself: membership. It rarely changes; each change is an event of `state`. */
 export type HostInfo = Omit<HostRecord, keyof ReachabilityRecord> & { readonly reachability: Reachability };
 
 type Without<R> = Omit<R, keyof ReachabilityRecord>;
 
-/** Whichever release made the record. */
+/** From a record of any release. */
 export function hostInfoOf<R extends Omit<HostRecord, 'role'>>(
   record: R,
 ): Without<R> & { readonly reachability: Reachability } {
@@ -78,7 +77,7 @@ export function hostRecordOf<H extends HostInfo>(info: H): Without<H> & Reachabi
   return { ...(rest as unknown as Without<H>), ...reachabilityRecord(reachability) };
 }
 
-/** What a host may say of itself from now on: each text has the form of its kind. */
+/** What a host may announce from now on: each text has the form of its kind. */
 export const announcedHost = hostRecord.omit({ otherNames: true }).extend({
   hostId: text.hostId,
   nodename: text.hostName,
@@ -93,7 +92,7 @@ export const announcedHost = hostRecord.omit({ otherNames: true }).extend({
   publicAddress: text.optionalHostAddress,
   sshPublicAddress: text.optionalHostAddress.default(''),
   labels: foreignRecord(text.labelKey, text.toldLabelValue),
-  /** No more than a host may have labels. */
+  /** No more than the number of labels a host may have. */
   measured: z.array(text.labelKey).max(64).optional(),
   version: text.programVersion,
 });
@@ -104,13 +103,13 @@ export type HostField =
 
 export interface Readable {
   readonly host: HostInfo;
-  /** What was stored and cannot be shown or used: it would break lines, or hide what it is. */
+  /** Fields that were stored but cannot be shown or used: they would break lines, or disguise themselves. */
   readonly leftOut: readonly HostField[];
 }
 
 /**
- * The host as others may see it. A name that cannot be one is replaced by the id; every other field that does
- * not have its form is empty, and a label that does not is not there.
+ * The host as others may see it. An invalid name is replaced by the id. Any other field that does not have
+ * its form is empty, and such a label is left out.
  */
 export function readableHost(stored: HostInfo): Readable {
   const leftOut: HostField[] = [];

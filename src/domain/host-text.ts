@@ -4,15 +4,15 @@ import type { HostPort } from '../base/service.ts';
 import { isClusterName } from './names.ts';
 
 /*
- * What a machine may say of itself, field by field. All of it comes from elsewhere and ends in lines, files,
- * shells and terminals of others: what fits one of these forms breaks none of them. Nothing is repaired; what
- * does not fit is refused.
+ * What a machine may announce about itself, field by field. These texts end up in lines, files, shells and
+ * terminals of other people, and none that matches its form here can break those. Nothing is repaired: text
+ * that does not match is refused.
  */
 
-/** RFC 1123, with underscores, which names of machines have. */
+/** RFC 1123, and underscores, which machine names contain in practice. */
 const dnsLabel = /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;
 const longestName = 253;
-/** One to four numbers: inet_aton(3), and with it ssh and browsers, take that for an IPv4 address. */
+/** One to four numbers: inet_aton(3), and with it ssh and browsers, take them for an IPv4 address. */
 const numbers = /^(?:0x[0-9a-f]*|\d{1,10})(?:\.(?:0x[0-9a-f]*|\d{1,10})){0,3}$/i;
 
 /** A DNS name, without a dot at its end: no wildcard, and nothing that some program takes for an address. */
@@ -46,13 +46,13 @@ export function canonicalHostPart(host: string): string {
   return [a >> 8, a & 255, b >> 8, b & 255].join('.');
 }
 
-/** Means the machine itself, on every machine. */
+/** Whether the address means the machine itself, on every machine. */
 export function isLoopback(host: string): boolean {
   const one = canonicalHostPart(host);
   return one === '::1' || one.startsWith('127.') || one === 'localhost' || one.endsWith('.localhost');
 }
 
-/** Means every address of a machine: to listen on, never to call. */
+/** Whether it means every address of a machine: valid to listen on, never to dial. */
 export const isUnspecified = (host: string): boolean => ['0.0.0.0', '::'].includes(canonicalHostPart(host));
 
 /** `host:port` or `[v6]:port` with a port from 1 to 65535; undefined for any other text. */
@@ -79,7 +79,7 @@ export const hostId = z
   .string()
   .regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'a UUID in small letters');
 
-/** Stands in certificates, host names and file names. */
+/** Used in certificates, host names and file names. */
 export const clusterName = z
   .string()
   .refine(isClusterName, 'a cluster name has letters, digits, dots, dashes and underscores');
@@ -90,7 +90,7 @@ export const hostPart = z
   .max(longestName)
   .refine(isHostPart, 'a DNS name or an IP address (no wildcard, no zone)');
 
-/** Of a host that others call: `host:port`. */
+/** Of a host that others dial: `host:port`. */
 export const hostAddress = z
   .string()
   .max(longestName + 8)
@@ -99,10 +99,13 @@ export const hostAddress = z
     'host:port, where host is a DNS name or an IP address (IPv6 in brackets) and port a number from 1 to 65535',
   );
 
-/** The same, or empty: none is told. */
+/** The same, or empty for a host that announces none. */
 export const optionalHostAddress = z.union([z.literal(''), hostAddress]);
 
-/** Roles name the same keys, see `check-role-spec.ts`. A name of the language's own objects is none. */
+/**
+ * Roles name the same keys, see `check-role-spec.ts`. Names of JavaScript's own object properties are not
+ * allowed.
+ */
 const labelKeyForm = /^[A-Za-z0-9_./:-]{1,128}$/;
 export const isLabelKey = (text: string): boolean => labelKeyForm.test(text) && text !== '__proto__';
 
@@ -122,7 +125,7 @@ export const labelValue = z
   );
 
 /**
- * The same as a host tells it: nodes of the release before leave tabs in what a program printed
+ * The same as a host announces it: nodes of the previous release leave tabs in what a program printed
  * (`lsb_release -d`).
  */
 export const toldLabelValue = z

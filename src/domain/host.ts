@@ -9,8 +9,8 @@ import { joinRefusal, type JoinRole } from './join-token.ts';
 import { writerReads } from './writer-reads.ts';
 
 /**
- * In any role: a newer release has machines that this one knows nothing of, perhaps in the process of one
- * that it knows.
+ * In any role: a newer release has kinds of machines that this one does not know, perhaps in the same process
+ * as one that it knows.
  */
 const storedRecord = hostRecord.extend({ role: z.string() });
 export type StoredRecord = z.infer<typeof storedRecord>;
@@ -18,7 +18,7 @@ export type StoredHost = Omit<HostInfo, 'role'> & { readonly role: string };
 
 export const hostFact = z.discriminatedUnion('type', [
   z.object({ type: z.literal('host.joined'), data: z.object({ host: storedRecord }) }),
-  /** The whole of what it says of itself now. */
+  /** All that it announces about itself now. */
   z.object({ type: z.literal('host.changed'), data: z.object({ host: storedRecord }) }),
   z.object({ type: z.literal('host.left'), data: z.object({ role: z.string(), reason: z.string() }) }),
   /** A key was certified for this host id. */
@@ -31,15 +31,15 @@ export const hostFact = z.discriminatedUnion('type', [
       key: z.string(),
       /**
        * The key that held the role of this id before; `unknown` when the role was known but not its key;
-       * empty: none.
+       * empty when there was no such role.
        */
       previousKey: z.string(),
       /** The token that it once joined with; empty when that is not known. */
       tokenId: z.string(),
       address: z.string(),
-      /** What that token says that its machines may be called; none: anything. Older releases do not tell. */
+      /** What that token lets its machines be called; left out: anything. Older releases leave it out. */
       names: z.array(z.string()).optional(),
-      /** `renewal`: by its older certificate instead of the token. Older releases know of none. */
+      /** `renewal`: by its older certificate instead of the token. Older releases have no renewals. */
       by: z.string().optional(),
     }),
   }),
@@ -52,36 +52,36 @@ export interface RecordHost {
 }
 export interface RemoveHost {
   readonly type: 'remove-host';
-  /** Those that it does not have are left alone. */
+  /** Roles that the host does not have are ignored. */
   readonly roles: readonly SystemRole[];
   readonly reason: string;
 }
-/** Certifies a machine that showed a token. */
+/** Certifies a machine that presented a token. */
 export interface AdmitHost {
   readonly type: 'admit-host';
   readonly hostId: string;
   readonly nodename: string;
   readonly role: JoinRole;
-  /** Fingerprint of the key that wants to be certified. */
+  /** Fingerprint of the key to be certified. */
   readonly key: string;
   readonly tokenId: string;
-  /** What the token admits to. */
+  /** The roles that the token admits to. */
   readonly tokenRoles: readonly JoinRole[];
-  /** What it says that its machines may be called; empty: anything. */
+  /** What the token lets its machines be called; empty: anything. */
   readonly tokenNames: readonly string[];
   readonly address: string;
   /** Until when the host counts as alive in this role; undefined when it does not now. */
   readonly aliveUntil: Instant | undefined;
 }
-/** Certifies a new key of a machine that showed its certificate. */
+/** Certifies a new key of a machine that presented its certificate. */
 export interface RenewHost {
   readonly type: 'renew-host';
   readonly hostId: string;
   readonly nodename: string;
   readonly role: JoinRole;
-  /** Fingerprint of the key that wants to be certified. */
+  /** Fingerprint of the key to be certified. */
   readonly key: string;
-  /** Of the key in the certificate that it showed. */
+  /** The key in the certificate that it presented. */
   readonly shownKey: string;
   readonly address: string;
 }
@@ -92,26 +92,26 @@ export interface Admission {
   /** Fingerprint of the key that was certified last. */
   readonly key: string;
   /**
-   * The key that showed its certificate for it: its holder may never have had the answer. Undefined after a
-   * join.
+   * The key whose certificate was presented for this renewal: its holder may never have received the new one.
+   * Undefined after a join.
    */
   readonly keyBefore: string | undefined;
   readonly tokenId: string;
-  /** What the token says that its machines may be called; undefined: an older release did not tell. */
+  /** What the token lets its machines be called; undefined when an older release left it out. */
   readonly names: readonly string[] | undefined;
 }
 
-/** One process, one host id, one entry for each role that it runs. */
+/** One process, one host id, one entry for each of its roles. */
 export interface HostState {
   readonly roles: Readonly<Partial<Record<string, StoredHost>>>;
   /**
-   * By role. Hosts that joined before an older release kept it have none, nor have those beside an auth
+   * By role. Missing for hosts that joined before releases recorded it, and for roles that run beside an auth
    * server.
    */
   readonly admitted: Readonly<Partial<Record<string, Admission>>>;
 }
 
-/** Membership of a machine. Heartbeats are presence; only what changed is a fact here. */
+/** Membership of a machine. Heartbeats are presence; only a change is a fact here. */
 export const host: Decider<HostState, HostCommand, HostFact> = {
   fact: writerReads(hostFact),
   initial: { roles: {}, admitted: {} },
@@ -168,8 +168,9 @@ const admissionOf = ({
 });
 
 /**
- * A token admits to a role, not to somebody else's place in the cluster. Who has this id in a role that the
- * token does not admit to, and who is alive in this one with another key, stays whom the cluster means by it.
+ * A token admits to a role, but not to another machine's place in the cluster. A host id that already has a
+ * role which the token does not admit to keeps its holder, and so does one that is alive in this role with
+ * another key.
  */
 function admit(state: HostState, command: AdmitHost): readonly HostFact[] {
   const { role, key, tokenRoles, tokenNames, aliveUntil, nodename, tokenId, address } = command;
@@ -200,9 +201,9 @@ function admit(state: HostState, command: AdmitHost): readonly HostFact[] {
 }
 
 /**
- * Only the holder of the key that was certified last is certified again, or of the one before, which may not
- * know yet that there is a newer one. So of two who hold one key, a thief and the host, one is found out: the
- * other's is of two generations ago.
+ * Only the holder of the key that was certified last is certified again, or the holder of the key before it,
+ * who may not yet know of the newer one. So when a thief and the host hold the same key, one of them is
+ * discovered: the other's key is two generations old by then.
  */
 function renew(
   state: HostState,
@@ -229,7 +230,7 @@ function renew(
   ];
 }
 
-/** Whether two reports say the same of what somebody set; the order of labels does not matter. */
+/** Whether two reports agree in everything that somebody set; the order of labels does not matter. */
 export function sameHost(a: StoredHost, b: StoredHost): boolean {
   const text = ({ measured = [], ...host }: StoredHost): string =>
     JSON.stringify([

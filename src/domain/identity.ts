@@ -9,28 +9,30 @@ export const identityHolder = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('user'),
     username: z.string(),
-    /** Which of several users of that name. */
+    /** Which of several users that have had this name. */
     lifeId: z.string(),
     roles: z.array(z.string()),
     logins: z.array(z.string()),
-    /** Whether it may call what administers the cluster, while its user has the built-in role. */
+    /** Whether it may call operations that administer the cluster, while its user has the built-in role. */
     administers: z.boolean(),
   }),
-  /** A machine that is no part of the cluster, such as one with the sshd of OpenSSH: by these names. */
+  /** A machine that is not part of the cluster, such as one with OpenSSH's sshd, by these names. */
   z.object({ kind: z.literal('host'), names: z.array(z.string()) }),
 ]);
 export type IdentityHolder = z.infer<typeof identityHolder>;
 
 const signed = z.object({
-  /** Decimal, of all its certificates. */
+  /** Decimal; shared by all its certificates. */
   serial: z.string(),
   holder: identityHolder,
   /** Fingerprint of its key. */
   key: z.string(),
-  /** What was written: `file`, `openssh`, `tls`, or what a newer release writes. */
+  /** Which format was written: `file`, `openssh`, `tls`, or one of a newer release. */
   format: z.string(),
   expiresAt: instant,
-  /** It outlives what the roles, or the setting for hosts, allow: whoever signed it insisted. */
+  /**
+   * It is valid for longer than the roles, or the setting for hosts, allow: whoever signed it forced that.
+   */
   forced: z.boolean(),
 });
 export type SignedIdentity = z.infer<typeof signed>;

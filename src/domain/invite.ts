@@ -18,14 +18,14 @@ export const inviteLimits = {
 const minTtlMs = minute;
 
 export const inviteFact = z.discriminatedUnion('type', [
-  /** Secret `otpSeed`: it counts until the link is opened. */
+  /** Secret `otpSeed`: valid until the link is opened. */
   z.object({
     type: z.literal('invite.created'),
     data: z.object({ username: z.string(), purpose: invitePurpose, expiresAt: instant, ttlMs: z.number() }),
   }),
   /**
-   * Somebody was shown the page. Secret `otpSeed`, where the cluster asks for codes: from here on it alone
-   * counts.
+   * Somebody was shown the page. Secret `otpSeed`, where the cluster requires codes: from here on only this
+   * seed is valid.
    */
   z.object({
     type: z.literal('invite.opened'),
@@ -56,15 +56,15 @@ export interface OpenInvite extends DecidingTime {
   readonly type: 'open-invite';
   /** New and unique. */
   readonly openingId: string;
-  /** New, too; undefined where the cluster asks for no codes. */
+  /** New as well; undefined where the cluster requires no codes. */
   readonly otpSeed: Uint8Array | undefined;
   readonly addresses: Addresses;
 }
 export interface AcceptInvite extends DecidingTime {
   readonly type: 'accept-invite';
   /**
-   * Whose seed the code was checked against: null is that of an invite nobody opened. Left out: no code is
-   * asked for.
+   * Whose seed the code was checked against; null: the seed of an invite that nobody opened. Left out: no
+   * code is required.
    */
   readonly openingId?: string | null;
 }
@@ -81,11 +81,11 @@ export interface PendingInvite {
   /** By the clock of the server that made it. */
   readonly expiresAt: Instant;
   /**
-   * Unknown where a snapshot of the release before tells of it: then `expiresAt` counts, and the longest
-   * there is.
+   * Missing in a snapshot of the previous release: then `expiresAt` counts, and the longest lifetime there
+   * is.
    */
   readonly ttlMs?: number;
-  /** The last time that the page was shown, and how often it was. Left out: never. */
+  /** The last time the page was shown, and how many times it was. Left out: never. */
   readonly opened?: { readonly id: string; readonly times: number };
 }
 export type InviteState =
@@ -144,7 +144,7 @@ export const invite: Decider<InviteState, InviteCommand, InviteFact> = {
   },
 };
 
-/** Each time is a fact: who has a link must not be able to make the log grow without end. */
+/** Each opening is a fact: somebody with a link must not be able to make the log grow without limit. */
 const mostOpenings = 50;
 
 function open(
@@ -166,13 +166,14 @@ function open(
 }
 
 /**
- * Whoever saw the page earlier, over a shoulder or in a mail that was read, does not keep the second factor.
+ * Somebody who saw the page earlier, over a shoulder or in mail that was intercepted, does not keep the
+ * second factor.
  */
 function checkShownLast({ opened }: PendingInvite, { openingId }: AcceptInvite): void {
   if (openingId !== undefined && openingId !== (opened?.id ?? null)) throw codeMisfit();
 }
 
-/** The one answer to a code that does not fit the seed that was shown last. */
+/** The one message for a code that does not match the seed that was shown last. */
 export const codeMisfit = (): CodedError =>
   new CodedError(
     'access_denied',
@@ -193,7 +194,7 @@ export function checkInviteTtl(purpose: InvitePurpose, ttlMs: number): void {
 }
 
 /**
- * The invite, if it can be used now. Also for showing its page.
+ * The invite, if it can be used now. Also used to show its page.
  * @throws CodedError `access_denied`, one message for unknown, used, replaced and expired: a guesser learns
  *   nothing.
  */
@@ -217,6 +218,6 @@ export const inviteSpan = ({
   lengthMs: ttlMs ?? inviteLimits[purpose].maxMs,
 });
 
-/** The one answer to a link that does not work, whatever the reason. The first words are those of 4.4. */
+/** The one message for a link that does not work, whatever the reason. It begins in the words of 4.4. */
 export const invalidLink = (): CodedError =>
   new CodedError('access_denied', 'bad or expired token: the link was used, replaced, or is too old');

@@ -6,7 +6,7 @@ import { checkNamePatterns } from './name-patterns.ts';
 import { type DecidingTime, endOf, leftMs, type Span } from './deciding-time.ts';
 import { writerReads } from './writer-reads.ts';
 
-/** What a machine may join as. Capitalised as in certificates. */
+/** Roles in which a machine may join. Capitalised as in certificates. */
 export const joinRole = z.enum(['Node', 'Proxy']);
 export type JoinRole = z.infer<typeof joinRole>;
 
@@ -14,7 +14,7 @@ const rolesOfOthers = ['Auth', 'Admin', 'Trusted_cluster', 'Kube', 'App', 'Db'];
 
 /**
  * Roles as users of 4.4 write them: separated by commas, in any case. Empty when nothing is named.
- * @throws CodedError `bad_request` in the words of 4.4 for what is no role.
+ * @throws CodedError `bad_request` in the words of 4.4 for a text that is not a role.
  */
 export function parseJoinRoles(text: string): JoinRole[] {
   const names = text.split(',').map((name) => name.trim());
@@ -35,9 +35,9 @@ function roleOf(name: string): JoinRole {
 }
 
 /**
- * How a token that was created is called where people read: enough of its hash to tell tokens apart, too
- * little to admit anybody. It is random, or long; one of a file need not be, and is called by its place
- * there.
+ * The id by which people see a created token: enough of its hash to distinguish tokens, too little to admit
+ * anybody. That is safe because created tokens are random or long. A token in a file need not be, and is
+ * called by its place there.
  */
 export const tokenIdOf = (tokenHash: string): string => tokenHash.slice(0, 16);
 
@@ -50,19 +50,22 @@ export const tokenLimits = {
 } as const;
 
 export const tokenFact = z.discriminatedUnion('type', [
-  /** The stream is named by the hash of the secret; the secret is nowhere. */
+  /** The stream is named by the hash of the secret. The secret itself is not stored. */
   z.object({
     type: z.literal('token.created'),
     data: z.object({
       roles: z.array(joinRole).min(1),
       /** By the clock of the server that made it. */
       expiresAt: instant,
-      /** How long it lasts, in milliseconds, from when a server learns of it. Older releases do not tell. */
+      /**
+       * How long it is valid, in milliseconds, from when a server learns of it. Older releases leave it out.
+       */
       ttlMs: z.number().int().positive().optional(),
-      /** Null: as often as it likes until it expires. */
+      /** Null: any number of times until it expires. */
       uses: z.number().int().positive().nullable(),
       /**
-       * What its machines may be called (`name-patterns.ts`). Left out: anything. Older releases do not tell.
+       * What its machines may be called (`name-patterns.ts`). Left out: anything. Older releases leave it
+       * out.
        */
       names: z.array(z.string()).min(1).optional(),
     }),
@@ -77,9 +80,7 @@ export const tokenFact = z.discriminatedUnion('type', [
       address: z.string(),
       /** Fingerprint of the public key that was certified. */
       key: z.string(),
-      /**
-       * What a token of a file is called. Older releases called it by its hash, as those that were created.
-       */
+      /** The id of a token in a file. Older releases used its hash, as for created tokens. */
       tokenId: z.string().optional(),
     }),
   }),
@@ -101,7 +102,7 @@ export interface CreateToken extends DecidingTime {
 export interface UseToken extends DecidingTime {
   readonly type: 'use-token';
   readonly use: TokenUse;
-  /** The roles of a token that stands in the file of an auth server; undefined for one that was created. */
+  /** The roles of a token in the file of an auth server; undefined for one that was created. */
   readonly staticRoles: readonly JoinRole[] | undefined;
 }
 export interface DeleteToken extends DecidingTime {
@@ -127,13 +128,13 @@ interface NoToken<Status> {
   readonly used: number;
   readonly users: readonly string[];
 }
-/** A token of a file is `absent` as well, and counts all the same. */
+/** A token in a file is `absent` as well, and counts all the same. */
 export type TokenState = ActiveToken | NoToken<'absent'> | NoToken<'deleted'>;
 
-/** So many users of a token that anyone may use are remembered. */
+/** This many users of a token that anyone may use are remembered. */
 const rememberedUsers = 32;
 
-/** A secret that admits machines: for a time, in some roles, perhaps so often. */
+/** A secret that admits machines: for a time, in some roles, and perhaps a limited number of times. */
 export const joinToken: Decider<TokenState, TokenCommand, TokenFact> = {
   fact: writerReads(tokenFact),
   initial: { status: 'absent', used: 0, users: [] },
@@ -174,18 +175,18 @@ export const joinToken: Decider<TokenState, TokenCommand, TokenFact> = {
   },
 };
 
-/** A machine that asks again with the same key lost our answer: that is the same use. */
+/** A machine that asks again with the same key lost our reply: that is the same use. */
 const userOf = ({
   hostId,
   role,
   key,
 }: Pick<TokenUse, 'hostId' | 'key'> & { readonly role: string }): string => `${hostId}/${role}/${key}`;
 
-/** Whether the token admits nobody any more, of whichever clocks those were who made it. */
+/** Whether the token has expired, whatever the clock of the server that made it showed. */
 export const isExpired = (token: ActiveToken, time: DecidingTime): boolean =>
   leftMs(tokenSpan(token), time) <= 0 || (token.ttlMs === undefined && time.now >= token.expiresAt);
 
-/** When that is, by the clock of the server that decides. */
+/** When it expires, by the clock of the server that decides. */
 export const expiryOf = (token: ActiveToken, time: DecidingTime): Instant =>
   token.ttlMs === undefined ? token.expiresAt : endOf(tokenSpan(token), time);
 
@@ -229,7 +230,7 @@ export function checkTokenTtl(ttlMs: number): void {
     throw new CodedError('bad_request', `minimum token TTL is 1m0s, ${asked}`);
 }
 
-/** Whoever holds the secret may know what became of the token; who guesses is told one thing. */
+/** Whoever holds the secret may learn what became of the token; a guesser always gets the same message. */
 function checkUse(state: TokenState, command: UseToken, known: boolean): void {
   const { use, staticRoles } = command;
   if (staticRoles !== undefined) {
@@ -259,10 +260,16 @@ export interface Joiner {
   readonly role: JoinRole;
 }
 
-/** How each refusal of a machine begins. Source: text of 4.4. */
+/**
+ * How each refusal of a machine begins.
+ * Source: text of 4.4.
+ */
 export const joinRefusal = ({ nodename, hostId, role }: Joiner): string =>
   `${JSON.stringify(nodename)} [${hostId}] can not join the cluster with role ${role}`;
 
-/** The one answer to a secret that was never a token. Source: text of 4.4. */
+/**
+ * The one message for a secret that was never a token.
+ * Source: text of 4.4.
+ */
 export const unknownToken = (joiner: Joiner): CodedError =>
   new CodedError('access_denied', `${joinRefusal(joiner)}, the token is not valid`);

@@ -2,16 +2,17 @@ import { CodedError } from '../base/errors.ts';
 import type { HostInfo } from './host-info.ts';
 
 /**
- * What a host says of itself is stored at each change, for ever, and held by every proxy. In bytes of UTF-8.
+ * Limits in bytes of UTF-8: what a host announces is stored at each change, for ever, and held in memory by
+ * every proxy.
  */
 export const labelLimits = { labels: 64, name: 128, value: 1024, all: 16 * 1024 } as const;
-/** Of all that a host says of itself, as JSON. */
+/** For everything that a host announces, as JSON. */
 const wholeBytes = 24 * 1024;
-/** Each label whose value a program prints has at least so much room for it. */
+/** Every label whose value is printed by a program has at least this much room for it. */
 const leastCommandValue = 64;
 
 export interface LabelFault {
-  /** The label that is at fault; undefined where they are too many or too large together. */
+  /** The label at fault; undefined where there are too many, or all together are too large. */
   readonly name: string | undefined;
   readonly why: string;
 }
@@ -22,8 +23,8 @@ const encoder = new TextEncoder();
 export const utf8Bytes = (text: string): number => encoder.encode(text).length;
 
 /**
- * The first fault of fixed labels and of those that are to come from programs; undefined when they are within
- * the limits.
+ * The first fault in fixed labels and in those whose values come from programs; undefined when they are
+ * within the limits.
  */
 export function labelFault(labels: Labels, commands: readonly string[] = []): LabelFault | undefined {
   const names = [...Object.keys(labels), ...commands];
@@ -50,7 +51,7 @@ export function labelFault(labels: Labels, commands: readonly string[] = []): La
   return undefined;
 }
 
-/** How long a value may be that a program prints, so that all labels stay within the limits. */
+/** How long a value printed by a program may be, so that all labels stay within the limits. */
 export const commandValueBytes = (labels: Labels, commands: readonly string[]): number =>
   Math.min(
     labelLimits.value,
@@ -62,7 +63,7 @@ const roomForCommands = (labels: Labels, commands: readonly string[]): number =>
   commands.reduce((sum, name) => sum + utf8Bytes(name), 0) -
   Object.entries(labels).reduce((sum, [name, value]) => sum + utf8Bytes(name) + utf8Bytes(value), 0);
 
-/** @throws CodedError `too_large` for a host that says more of itself than is kept. */
+/** @throws CodedError `too_large` for a host that announces more than is kept. */
 export function checkSize(host: HostInfo): void {
   const fault = labelFault(host.labels);
   if (fault !== undefined) {

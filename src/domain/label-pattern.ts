@@ -1,10 +1,10 @@
 import { compilePattern } from './safe-pattern.ts';
 import { starPattern } from './star-pattern.ts';
 
-/** Tells whether a label's value is meant. */
+/** Whether the pattern matches a label's value. */
 export type LabelPattern = (value: string) => boolean;
 
-/** Patterns are asked again for every server: what was compiled is kept, up to so many. */
+/** Patterns are evaluated again for every server, so this many compiled ones are kept. */
 const maxKept = 1_000;
 const kept = new Map<string, LabelPattern>();
 

@@ -22,13 +22,16 @@ export const lockFact = z.discriminatedUnion('type', [
     type: z.literal('lock.created'),
     data: z.object({
       target: lockTarget,
-      /** For whoever is refused by it; empty when there is nothing to be said. */
+      /** Shown to whoever is refused by it; may be empty. */
       message: z.string(),
       /** By the clock of the server that locked. Left out: until it is ended. */
       expiresAt: instant.optional(),
     }),
   }),
-  /** `reason`: `unlocked` by an operator, `expired` and forgotten; others may have other words. */
+  /**
+   * `reason`: `unlocked` by an operator, or `expired` and then removed; other releases may have other
+   * reasons.
+   */
   z.object({ type: z.literal('lock.ended'), data: z.object({ reason: z.string() }) }),
 ]);
 export type LockFact = z.infer<typeof lockFact>;
@@ -61,7 +64,7 @@ export const lock: Decider<LockState, LockCommand, LockFact> = {
         if (state.status !== 'absent') throw new CodedError('already_exists', 'this lock exists');
         return [create(command)];
       case 'end-lock':
-        // What has expired is swept by whoever comes first.
+        // Expired locks are removed by the next command.
         if (state.status !== 'created' && command.reason === 'expired') return [];
         if (state.status !== 'created') throw new CodedError('not_found', 'the lock is not found');
         return [{ type: 'lock.ended', data: { reason: command.reason } }];
@@ -117,7 +120,7 @@ const named =
     return name;
   };
 
-/** The one form in which each is compared. */
+/** The canonical form in which names of each kind are compared. */
 const nameOf: Readonly<Record<LockKind, (name: string) => string>> = {
   user: named('user'),
   role: named('role'),
@@ -146,24 +149,24 @@ const nameOf: Readonly<Record<LockKind, (name: string) => string>> = {
 };
 
 /**
- * What is meant, in the one form in which it is compared. A serial is written as `ssh-keygen -L` prints it,
- * or in hexadecimal behind `0x`.
- * @throws CodedError `bad_request` for what nothing of that kind can be called.
+ * The target in its canonical form, in which targets are compared. A serial is written as `ssh-keygen -L`
+ * prints it, or in hexadecimal behind `0x`.
+ * @throws CodedError `bad_request` for a text that cannot name anything of that kind.
  */
 export const lockTargetOf = (kind: LockKind, text: string): LockTarget => ({
   kind,
   name: nameOf[kind](text.trim()),
 });
 
-/** Who or what comes, and may be locked. What is left out is not known, or there is none of it. */
+/** Who or what connects, and may be locked. A field that is left out is not known, or does not apply. */
 export interface LockSubject {
   readonly user?: string;
   readonly roles?: readonly string[];
   readonly login?: string;
-  /** The machine that is entered, or speaks: its id and its names. */
+  /** The machine that is entered, or that calls: its id and its names. */
   readonly node?: readonly string[];
   readonly session?: string;
-  /** Of the certificates that were shown. Zero says nothing: older releases gave none. */
+  /** Of the certificates that were presented. Zero means none: older releases did not set serials. */
   readonly serial?: bigint;
 }
 
@@ -182,7 +185,7 @@ export function targetsOf(subject: LockSubject): readonly LockTarget[] {
   ];
 }
 
-/** What a lock says to whoever is refused by it. */
+/** The part of a lock that is shown to whoever is refused by it. */
 export interface LockNotice {
   readonly target: LockTarget;
   readonly message: string;
@@ -204,7 +207,7 @@ export const targetText = ({ kind, name }: LockTarget): string => `${titles[kind
 export const lockText = ({ target, message }: LockNotice): string =>
   `lock targeting ${targetText(target)} is in force${message === '' ? '' : `: ${message}`}`;
 
-/** One that has expired locks nobody. */
+/** An expired lock locks nobody. */
 export const isInForce = (
   { expiresAt }: { readonly expiresAt?: Instant | undefined },
   now: Instant,

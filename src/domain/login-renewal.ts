@@ -2,12 +2,15 @@ import { type Instant, msBetween, plusMs, second } from '../base/time.ts';
 import { effectiveTtlSeconds } from './role-options.ts';
 import type { RoleSpec } from './role-spec.ts';
 
-/** By this name all auth servers share how long before its end a certificate can be renewed. */
+/** The setting shared by all auth servers: how long before its end a certificate can be renewed. */
 export const renewalKey = 'auth_service.renewal';
-/** The value of that setting where no certificate can. */
+/** The value of that setting where renewal is off. */
 export const noRenewal = 'off';
 
-/** The setting as the log has it; undefined: nothing is renewed, also by what this release does not know. */
+/**
+ * The setting as it is on the log; undefined: renewal is off, as it is for a value that this release does not
+ * know.
+ */
 export function renewalWindowMs(standing: string | undefined): number | undefined {
   const seconds = /^(\d{1,9})s$/.exec(standing ?? '')?.[1];
   return seconds === undefined || Number(seconds) === 0 ? undefined : Number(seconds) * second;
@@ -16,16 +19,18 @@ export function renewalWindowMs(standing: string | undefined): number | undefine
 export const renewalSetting = (windowMs: number): string =>
   windowMs === 0 ? noRenewal : `${Math.floor(windowMs / second)}s`;
 
-/** When a person's sessions end that began with this login: by the strictest of the roles. */
+/** When a person's sessions that began with this login end: by the strictest of the roles. */
 const longestUntil = (roles: readonly RoleSpec[], loggedInAt: Instant): Instant =>
   plusMs(loggedInAt, effectiveTtlSeconds(roles, Number.MAX_SAFE_INTEGER / second) * second);
 
 export interface RenewalWish {
   readonly now: Instant;
-  /** Of the certificate that is shown. Undefined: it does not say when its holder gave the password. */
+  /**
+   * From the certificate that is presented. Undefined: it does not record when its holder gave the password.
+   */
   readonly loggedInAt: Instant | undefined;
   readonly validUntil: Instant;
-  /** `leaves`: it is of a key that another one takes the place of, by a rotation of the user authority. */
+  /** `leaves`: a rotation of the user authority is replacing the key that signed it. */
   readonly authorityKey: 'signs' | 'leaves';
   readonly windowMs: number | undefined;
   readonly roles: readonly RoleSpec[];
@@ -37,10 +42,10 @@ export type Renewal =
   | { readonly status: 'refused'; readonly reason: string };
 
 /**
- * Whether a certificate is renewed without a password, and for how long: never past the longest session that
- * the roles allow from the login with a password on. One of a key that leaves is exchanged for one of the new
- * key with the same end, whatever the setting: a rotation then takes nobody's login away, and gives nobody
- * more of it.
+ * Whether a certificate is renewed without a password, and for how long: never beyond the longest session
+ * that the roles allow, counted from the login with a password. A certificate signed by a key that is being
+ * replaced is exchanged for one with the same end signed by the new key, whatever the setting. So a rotation
+ * ends nobody's login, and extends nobody's.
  */
 export function decideRenewal(wish: RenewalWish): Renewal {
   const { now, loggedInAt, validUntil, authorityKey, windowMs, roles, ttlSeconds } = wish;
@@ -64,7 +69,7 @@ export function decideRenewal(wish: RenewalWish): Renewal {
 }
 
 /**
- * From when on a certificate can be renewed, for whoever holds it; undefined where it never will be. Only a
+ * When a certificate can first be renewed, for display to its holder; undefined where it never can. Only a
  * hint: the auth server decides when it is asked.
  */
 export function renewableFrom({

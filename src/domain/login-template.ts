@@ -12,8 +12,8 @@ const templatePattern =
 
 /**
  * Reads one entry of a role's logins.
- * @throws CodedError `bad_request` for braces that are not such a template, or a name `internal` does not
- *   have.
+ * @throws CodedError `bad_request` for braces that are not such a template, or for an unknown name behind
+ *   `internal.`
  */
 export function parseLoginTemplate(text: string): LoginTemplate {
   if (!/[{}]/.test(text)) return { kind: 'literal', login: text };
@@ -28,8 +28,8 @@ export function parseLoginTemplate(text: string): LoginTemplate {
 }
 
 /**
- * The logins one entry stands for: every value of its trait. Values that give no valid unix login, an unknown
- * trait and an entry that cannot be read give none.
+ * The logins one entry stands for: every value of its trait. A value that is not a valid unix login, an
+ * unknown trait and an entry that cannot be read give none.
  */
 export function expandLogin(text: string, traits: Traits): readonly string[] {
   const template = readOrNone(text);
@@ -43,7 +43,7 @@ function readOrNone(text: string): LoginTemplate | undefined {
   try {
     return parseLoginTemplate(text);
   } catch {
-    // Refused when the role is made; from another version's role it grants nothing.
+    // Refused when the role is made; in a role from another version it grants nothing.
     return undefined;
   }
 }

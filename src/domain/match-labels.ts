@@ -4,9 +4,9 @@ import type { RoleSpec } from './role-spec.ts';
 type Selector = RoleSpec['allow']['nodeLabels'];
 
 /**
- * Whether a server's labels are meant by a selector: every key must be there with one of its values. An empty
- * selector means none. A pattern that cannot be read (refused when a role is made, so only another version
- * can have stored it) never allows and always denies.
+ * Whether a selector matches a server's labels: every key must be there with one of its values. An empty
+ * selector matches nothing. A pattern that cannot be read never allows and always denies; since it is refused
+ * when a role is made, only another version can have stored it.
  */
 export function matchesLabels(
   selector: Selector,

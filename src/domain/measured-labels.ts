@@ -2,9 +2,9 @@ import { emptyRecord } from '../base/foreign-record.ts';
 import type { HostInfo } from './host-info.ts';
 
 /*
- * Labels whose values programs print. That a host has them is membership: somebody set it. What they print is
- * measured, and changes as often as it likes: it belongs to presence, which is trimmed. Membership has the
- * values as they were when something that somebody set changed last, for readers that know no others.
+ * Labels whose values programs print. Which labels a host has is membership: somebody set them. The printed
+ * values are measured and may change at any time, so they belong to presence, which is trimmed. Membership
+ * also has the values from its last change, for readers that know no others.
  */
 
 export type Labels = Readonly<Record<string, string>>;
@@ -25,7 +25,7 @@ export const setLabels = ({ labels, measured = [] }: Pick<HostInfo, 'labels' | '
       );
 
 /**
- * The labels of a host now. `told` is what presence has of it: a label that is not measured any more is not
+ * The labels of a host now. `told` are the values in presence; a label that is not measured any more is not
  * taken from there.
  */
 export function labelsNow({ labels, measured = [] }: HostInfo, told: Labels | undefined): Labels {

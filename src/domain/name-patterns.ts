@@ -11,8 +11,8 @@ const longest = 253;
 const most = 20;
 
 /**
- * Patterns as people write them, separated by commas; in small letters. Empty when nothing is said.
- * @throws CodedError `bad_request` naming the pattern that cannot be one.
+ * Patterns as people write them, separated by commas; in small letters. Empty for an empty text.
+ * @throws CodedError `bad_request` naming the invalid pattern.
  */
 export function parseNamePatterns(text: string): string[] {
   const patterns = [
@@ -27,7 +27,7 @@ export function parseNamePatterns(text: string): string[] {
   return patterns;
 }
 
-/** @throws CodedError `bad_request` naming the pattern that cannot be one. */
+/** @throws CodedError `bad_request` naming the invalid pattern. */
 export function checkNamePatterns(patterns: readonly string[]): void {
   if (patterns.length > most) throw new CodedError('bad_request', `names: at most ${most} patterns`);
   const bad = patterns.find((one) => one.length > longest || !form.test(one) || one.includes('..'));
@@ -39,8 +39,8 @@ export function checkNamePatterns(patterns: readonly string[]): void {
 }
 
 /**
- * Whether one of the patterns means the name, in any case. Costs the size of the pattern times that of the
- * name at most.
+ * Whether one of the patterns matches the name; case does not matter. Takes time proportional at most to the
+ * length of the pattern times that of the name.
  */
 export const isNamedBy = (patterns: readonly string[], name: string): boolean =>
   patterns.some((pattern) => matches(pattern.toLowerCase().split('.'), name.toLowerCase().split('.')));

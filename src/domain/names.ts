@@ -8,22 +8,22 @@ const namePattern = /^[A-Za-z0-9_@:][A-Za-z0-9_@:.+-]{0,127}$/;
 
 /**
  * What a unix login may be: the portable set, with dots and capitals as directories (LDAP, AD) hand them out.
- * Never a leading dash, a space or a wildcard. Source: useradd(8), systemd "User/Group Name Syntax", relaxed.
+ * No leading dash, space or wildcard. Source: useradd(8), systemd "User/Group Name Syntax", relaxed.
  */
 const loginPattern = /^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$/;
 
 export const isUnixLogin = (login: string): boolean => loginPattern.test(login) && login.length <= 32;
 
 /**
- * Goes into certificates, host names and file names: letters, digits, dots and dashes, each label non-empty.
+ * Used in certificates, host names and file names: letters, digits, dots and dashes, each label non-empty.
  */
 const clusterNamePattern =
   /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/;
 
-/** What may stand as a cluster's name wherever one is told. */
+/** Whether the text is valid as a cluster's name. */
 export const isClusterName = (text: string): boolean => text.length <= 255 && clusterNamePattern.test(text);
 
-/** @throws CodedError `bad_request` for a name of a user or role that cannot be one. */
+/** @throws CodedError `bad_request` for an invalid name of a user or role. */
 export function checkName(kind: 'user' | 'role', name: string): void {
   if (!namePattern.test(name))
     throw new CodedError(
@@ -33,7 +33,7 @@ export function checkName(kind: 'user' | 'role', name: string): void {
     );
 }
 
-/** @throws CodedError `bad_request` for a login no unix system would have. */
+/** @throws CodedError `bad_request` for a login that no unix system would have. */
 export function checkLogin(login: string): void {
   if (!isUnixLogin(login))
     throw new CodedError('bad_request', `${JSON.stringify(login)} is not a valid unix login`);

@@ -1,6 +1,6 @@
 import { CodedError } from '../base/errors.ts';
 
-/** Which characters one place of a pattern takes: inclusive ranges of code points. */
+/** Which characters match at one place of a pattern: inclusive ranges of code points. */
 export interface CharacterSet {
   readonly ranges: readonly (readonly [number, number])[];
   readonly negated: boolean;
@@ -30,8 +30,8 @@ const controls: Readonly<Record<string, number>> = { t: 9, n: 10, f: 12, r: 13 }
 
 /**
  * Reads the part of RE2's syntax that needs no backtracking and no anchors: characters, `.`, `[…]`,
- * `\d \w \s`, groups, alternatives, repetition. What is left out (anchors inside, flags, lookaround, back
- * references) is refused.
+ * `\d \w \s`, groups, alternatives, repetition. The rest (anchors inside, flags, lookaround, back references)
+ * is refused.
  * @throws CodedError `bad_request` that says what is wrong and where.
  */
 export function parsePattern(text: string): Pattern {
@@ -83,7 +83,7 @@ class Parser {
     const part = this.#atom();
     const counts = this.#counts();
     if (!counts) return part;
-    this.#take('?'); // Lazy or greedy: whether the whole matches is the same.
+    this.#take('?'); // Lazy or greedy makes no difference to whether the whole text matches.
     if (this.#counts()) throw this.wrong('two repetitions in a row');
     return { kind: 'repeat', part, ...counts };
   }

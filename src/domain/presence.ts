@@ -6,7 +6,7 @@ import { utf8Bytes } from './label-limits.ts';
 import { sentAdopted } from './rotation-mark.ts';
 import { writerReads } from './writer-reads.ts';
 
-/** `ttlSeconds` 0 says that the host is going away now. */
+/** `ttlSeconds` 0 means that the host is going away now. */
 export const renewal = z.object({
   hostId: z.string(),
   role: systemRole,
@@ -15,11 +15,11 @@ export const renewal = z.object({
   /** What the programs of its measured labels print now. */
   labels: z.record(z.string(), z.string()).optional(),
   /**
-   * How far it follows the rotations of the authorities; absent before the first. What has another form says
-   * nothing of that, and the host was heard all the same.
+   * How far it follows the rotations of the authorities; absent before the first. A value of another form is
+   * ignored, and the rest of the heartbeat still counts.
    */
   adopted: sentAdopted.optional().catch(undefined),
-  /** It is stopped by somebody. It is listed for its time, but nobody waits for it. */
+  /** It is being stopped. It stays listed until its time is over, but nobody waits for it. */
   leaving: z.literal(true).optional().catch(undefined),
   /** Why it cannot renew its certificates, in its own words; absent while it can. */
   trouble: z.string().optional().catch(undefined),
@@ -29,8 +29,8 @@ export type Renewal = z.infer<typeof renewal>;
 export const presenceFact = z.object({
   type: z.literal('hosts.renewed'),
   /**
-   * One that is of a role that this release does not know, or of another form, is left out: the others were
-   * heard all the same.
+   * A renewal of a role that this release does not know, or of another form, is left out; the others still
+   * count.
    */
   data: z.object({
     hosts: z
@@ -47,15 +47,15 @@ export interface RenewHosts {
 }
 
 /**
- * An event may have 64 KB. Of one renewal: 120 B, what it adopted, its trouble, and what its labels have;
- * twice that of all labels (16 KB) at most, escaped.
+ * An event may have 64 KB. One renewal has 120 B, its marks of adoption, its trouble and its label values;
+ * escaped, those take at most twice the limit of all labels (16 KB).
  */
 const maxFactBytes = 48 * 1024;
 const renewalBytes = 120;
-/** 192 KB: a batch that every store takes, with room for what it is wrapped in. */
+/** 192 KB: a batch that every store accepts, with room for its envelope. */
 const maxFactsInAppend = 4;
 
-/** Heartbeats, coalesced: one fact for all that were heard in a few seconds, more only when they are many. */
+/** Heartbeats, coalesced: one fact for all that arrived within a few seconds, or more when there are many. */
 export const presence: Decider<null, RenewHosts, PresenceFact> = {
   fact: writerReads(presenceFact),
   initial: null,
@@ -80,8 +80,8 @@ const bytesOf = (part: object | string | undefined): number =>
   part === undefined ? 0 : utf8Bytes(JSON.stringify(part));
 
 /**
- * The facts as they may be appended together, in order: a whole cluster's would be more than a store takes at
- * once.
+ * The facts in groups that may be appended together, in order: those of a whole cluster would be more than a
+ * store accepts at once.
  */
 export function appendsOf(facts: readonly PresenceFact[]): readonly (readonly PresenceFact[])[] {
   const appends: (readonly PresenceFact[])[] = [];

@@ -5,18 +5,20 @@ import { hostId } from './host-text.ts';
 export type Reachability =
   | {
       readonly status: 'direct';
-      /** `host:port`; the host part is never a wildcard. Empty where what was stored has not this form. */
+      /**
+       * `host:port`; the host part is never a wildcard. Empty where the stored value does not have this form.
+       */
       readonly address: string;
     }
   /** Through connections that the host itself opened to these proxies, by their host ids. */
   | { readonly status: 'tunnel'; readonly proxies: readonly string[] }
-  /** In a way that only a newer release knows. `record` is what that one wrote, kept as it is. */
+  /** In a way that only a newer release knows. `record` is what that release wrote, unchanged. */
   | { readonly status: 'unknown'; readonly kind: string; readonly record: unknown };
 
 /**
- * The same as facts, snapshots and calls have it. A host that is reached directly has an address and nothing
- * else: so every release before this one wrote it, and reads it. Any other has an empty address, by which
- * older releases dial nothing.
+ * The same as facts, snapshots and calls contain it. A host that is reached directly has an address and
+ * nothing else, as every earlier release writes and reads it. Any other has an empty address, so that older
+ * releases do not dial it.
  */
 export interface ReachabilityRecord {
   readonly address: string;
@@ -30,7 +32,7 @@ const known = z.discriminatedUnion('status', [
 const ofSomeKind = z.object({ status: z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/) });
 
 /**
- * What is stored by whichever release, as this one understands it. Total: what cannot be understood is
+ * The stored value of any release, as this one understands it. Total: a value that it does not understand is
  * `unknown`.
  */
 export function reachabilityOf({ address, reachability: record }: ReachabilityRecord): Reachability {
@@ -51,11 +53,11 @@ export function reachabilityRecord(reachability: Reachability): ReachabilityReco
   }
 }
 
-/** `host:port` of a host that is reached there; undefined for any other. */
+/** `host:port` of a host that is reached directly; undefined for any other. */
 export const directAddress = (reachability: Reachability): string | undefined =>
   reachability.status === 'direct' ? reachability.address : undefined;
 
-/** One word. */
+/** The kind in one word. */
 export const kindOf = (reachability: Reachability): string =>
   reachability.status === 'unknown' ? reachability.kind : reachability.status;
 

@@ -1,4 +1,4 @@
-/** The last keys seen, in pieces: remembering one copies a piece, not the whole. Never mutated. */
+/** The last keys seen, in pieces, so that remembering one copies a piece and not the whole. Never mutated. */
 export interface Recent {
   /** Full pieces, oldest first. */
   readonly pieces: readonly ReadonlySet<string>[];

@@ -5,17 +5,17 @@ import type { HostInfo } from './host-info.ts';
 import { directAddress } from './reachability.ts';
 import { mayReport, type ReportingRole } from './reported-kinds.ts';
 
-/** The machine that says that something happened, as auth knows it. */
+/** The machine that reports an event, as auth knows it. */
 export interface Reporter {
   readonly role: ReportingRole;
   readonly hostId: string;
-  /** What it announced of itself in this role; undefined before it did. */
+  /** What it announced about itself in this role; undefined before it did. */
   readonly known: Pick<HostInfo, 'nodename' | 'reachability'> | undefined;
-  /** Undefined when nothing is on the log of it yet. */
+  /** Undefined when the log has nothing about it yet. */
   readonly joinedAt: Instant | undefined;
 }
 
-/** When and by which call it came. */
+/** When the report arrived, and in which call. */
 export interface Arrival {
   readonly at: Instant;
   readonly requestId: string;
@@ -23,12 +23,10 @@ export interface Arrival {
   readonly isUser: (name: string) => boolean;
 }
 
-/**
- * So much may the clock of a machine be wrong, either way, before the moment that it names is not believed.
- */
+/** A machine's clock may be wrong by this much, either way, before the time in its report is not believed. */
 export const reportedSkewMs = 6 * hour;
 
-/** Auth's to say; what a machine says of them is kept in `claimed` where it says something else. */
+/** Fields that auth sets. A machine's own value of them is kept in `claimed` where it differs. */
 const ofAuth: ReadonlySet<string> = new Set([
   ...['actor', 'server_id', 'server_hostname', 'server_addr', 'request_id'],
   ...['received', 'claimed', 'unknown_user'],
@@ -40,12 +38,12 @@ const maxClaimChars = 200;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * An event as it is stored: who told it, from which machine and when it arrived is set from the caller's
- * certificate and by auth's clock; a moment before the machine joined, or to come, is replaced by the
- * arrival. What the machine says otherwise is in `claimed`. Whom it names as the user stays as it says: who
- * logged in there only that machine knows. `unknown_user` marks one that is none now.
- * @throws CodedError `bad_request` for an event that is not a machine's to tell, of another server, or that
- *   has no bottom.
+ * An event as it is stored. Who reported it, from which machine and when it arrived is set from the caller's
+ * certificate and auth's clock. A time before the machine joined, or in the future, is replaced by the time
+ * of arrival. Differing values from the machine are kept in `claimed`. The user is stored as the machine
+ * names it: only that machine knows who logged in there. `unknown_user` marks a name that is not a user now.
+ * @throws CodedError `bad_request` for an event that a machine may not report, of another server, or that is
+ *   nested too deeply.
  */
 export function asReported(event: ParsedAuditEvent, reporter: Reporter, arrival: Arrival): ParsedAuditEvent {
   const { role, hostId } = reporter;
@@ -65,7 +63,7 @@ export function asReported(event: ParsedAuditEvent, reporter: Reporter, arrival:
       claimed[key] = textOf(value);
   const user = userOf(event, arrival.isUser, claimed);
   return {
-    // What is set in it has the form that the event had.
+    // The fields that are set keep the form of the event.
     ...(Object.fromEntries(told) as ParsedAuditEvent),
     ...defined(set),
     ...user,
@@ -73,7 +71,9 @@ export function asReported(event: ParsedAuditEvent, reporter: Reporter, arrival:
   };
 }
 
-/** A name that auth does not know yet is not the machine's to give: undefined, and kept as a claim. */
+/**
+ * A machine cannot set a name that auth does not know yet: then undefined, and the name is kept as a claim.
+ */
 function setByAuth(event: AuditEvent, reporter: Reporter, arrival: Arrival): Record<string, unknown> {
   const { role, hostId, known } = reporter;
   const { request_id } = event;
@@ -82,7 +82,7 @@ function setByAuth(event: AuditEvent, reporter: Reporter, arrival: Arrival): Rec
     server_id: hostId,
     server_hostname: known?.nodename,
     ...(event['server_addr'] !== undefined && { server_addr: known && directAddress(known.reachability) }),
-    // What belongs to one connection is told with one id.
+    // All events of one connection have one id.
     request_id: typeof request_id === 'string' && uuid.test(request_id) ? request_id : arrival.requestId,
     received: arrival.at,
   };
@@ -111,7 +111,9 @@ function userOf(
   return { user: `${user.slice(0, maxUserChars)}…`, unknown_user: true };
 }
 
-/** Older releases name the user as the actor as well; `request_id` and what auth adds are no claims. */
+/**
+ * Older releases also name the user as the actor; `request_id` and the fields that auth adds are not claims.
+ */
 const saysNothingNew = (key: string, value: unknown, { user }: AuditEvent): boolean =>
   value === '' ||
   key === 'request_id' ||
@@ -125,7 +127,7 @@ const quoted = (text: string): string => JSON.stringify(text.slice(0, 64));
 const defined = (fields: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 
-/** Goes no further down than that: what somebody else made may have no bottom. */
+/** Does not descend further than `most`: a value from outside may be nested without limit. */
 function isDeeper(value: unknown, most: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   return most === 0 || Object.values(value).some((one) => isDeeper(one, most - 1));

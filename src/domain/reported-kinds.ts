@@ -1,11 +1,11 @@
 import { catalogue } from './audit-catalogue.ts';
 import { reserved } from './audit-reserved.ts';
 
-/** What proxies and nodes may say happened; the rest of the audit is told by auth alone. */
+/** Roles whose machines may report events; all other audit events come from auth alone. */
 export type ReportingRole = 'Node' | 'Proxy';
 
 const byCode = Map.groupBy([...Object.values(catalogue), ...reserved], ({ code }) => code);
 
-/** Auth servers are upgraded first, so they know what all of their machines emit. */
+/** Auth servers are upgraded first, so they know every event that their machines emit. */
 export const mayReport = (role: ReportingRole, event: string, code: string): boolean =>
   byCode.get(code)?.some((kind) => kind.event === event && kind.by.includes(role)) ?? false;

@@ -5,11 +5,11 @@ export interface AccessOptions {
   readonly forwardAgent: boolean;
   readonly portForwarding: boolean;
   readonly disconnectExpiredCert: boolean;
-  /** 0 is never. */
+  /** 0: never. */
   readonly clientIdleTimeoutSeconds: number;
-  /** Session channels of one connection; 0 is no limit. */
+  /** Session channels of one connection; 0: no limit. */
   readonly maxSessions: number;
-  /** Also where the disk takes nothing, so that somebody can free space. */
+  /** Even where the disk is full, so that somebody can free space. */
   readonly enterOnFullDisk: boolean;
 }
 
@@ -17,9 +17,9 @@ export interface AccessOptions {
 export const builtInRole = 'admin';
 
 /**
- * `roles` are all that the person has; `granting` those of them that grant the login: only they can lend the
- * agent, or open a server whose disk is full. Permissions add up, limits do not: the smallest that is set
- * holds.
+ * `roles` are all that the person has; `granting` are those among them that grant the login: only these can
+ * allow agent forwarding, or entry to a server whose disk is full. Permissions add up, limits do not: the
+ * smallest limit applies.
  */
 export const mergeOptions = (roles: readonly RoleSpec[], granting: readonly RoleSpec[]): AccessOptions => ({
   forwardAgent: granting.some(({ options }) => options.forwardAgent),
@@ -30,7 +30,7 @@ export const mergeOptions = (roles: readonly RoleSpec[], granting: readonly Role
   enterOnFullDisk: granting.some(({ name, options }) => options.enterOnFullDisk ?? name === builtInRole),
 });
 
-/** What the certificate itself permits; servers decide again, by the login. */
+/** What the certificate itself permits; servers decide again, for the login in use. */
 export const certificatePermits = (
   roles: readonly RoleSpec[],
 ): { readonly pty: boolean; readonly portForwarding: boolean; readonly agentForwarding: boolean } => ({
@@ -39,7 +39,7 @@ export const certificatePermits = (
   agentForwarding: roles.some(({ options }) => options.forwardAgent),
 });
 
-/** How long a certificate may live: what is asked for, but no longer than the strictest role says. */
+/** How long a certificate may live: the requested time, but no longer than the strictest role allows. */
 export const effectiveTtlSeconds = (roles: readonly RoleSpec[], requestedSeconds: number): number =>
   Math.min(requestedSeconds, ...roles.map(({ options }) => options.maxSessionTtlSeconds));
 

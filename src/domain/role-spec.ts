@@ -26,13 +26,14 @@ export const roleSpec = z.strictObject({
     forwardAgent: z.boolean().default(false),
     portForwarding: z.boolean().default(true),
     disconnectExpiredCert: z.boolean().default(false),
-    /** 0 is never. */
+    /** 0: never. */
     clientIdleTimeoutSeconds: z.number().int().nonnegative().default(0),
-    /** Session channels of one connection; 0 is no limit. */
+    /** Session channels of one connection; 0: no limit. */
     maxSessions: z.number().int().nonnegative().default(0),
     /**
-     * Whether people with the role may enter a server whose disk is full, to free space. Not set, it is so
-     * for the role `admin` alone. (Not among the defaults: servers of a release before know no such option.)
+     * Whether people with the role may enter a server whose disk is full, to free space. When not set, only
+     * the role `admin` allows it. It has no default in the schema because servers of an earlier release do
+     * not know the option.
      */
     enterOnFullDisk: z.boolean().optional(),
   }),

@@ -13,15 +13,15 @@ const factsWith = <S extends z.ZodType<RoleSpec>>(spec: S) =>
     z.object({ type: z.literal('role.deleted'), data: z.object({ name: z.string() }) }),
   ]);
 
-/** As whoever decides access reads them. */
+/** The form in which access is decided. */
 export const roleFact = factsWith(storedRoleSpec);
 export type RoleFact = z.infer<typeof roleFact>;
-/** An update replaces the whole: who does not know all that stands there would lose it. */
+/** An update replaces the whole role: a writer that does not know all of it would lose the rest. */
 const wholeRoleFact = factsWith(roleSpec);
 
 export type RoleCommand =
   | { readonly type: 'create-role'; readonly role: RoleSpec }
-  /** Creates it when it is missing; one that exists stays as it is. */
+  /** Creates the role when it is missing; an existing one stays as it is. */
   | { readonly type: 'ensure-role'; readonly role: RoleSpec }
   | { readonly type: 'update-role'; readonly role: RoleSpec }
   | { readonly type: 'delete-role'; readonly name: string };
@@ -29,7 +29,7 @@ export type RoleCommand =
 export type RoleState =
   { readonly status: 'absent' } | { readonly status: 'active'; readonly role: RoleSpec };
 
-/** What people who have the role may do. A name that was deleted can be created again. */
+/** What people who have the role may do. The name of a deleted role can be used again. */
 export const role: Decider<RoleState, RoleCommand, RoleFact> = {
   fact: writerReads(wholeRoleFact),
   initial: { status: 'absent' },
@@ -78,7 +78,7 @@ function created(role: RoleSpec): RoleFact {
 
 const absent = (name: string): CodedError => new CodedError('not_found', `role "${name}" is not found`);
 
-/** The one role every cluster has: created when it is missing at the start of an auth server. */
+/** The one role every cluster has: created at the start of an auth server when it is missing. */
 export const adminRole: RoleSpec = {
   name: 'admin',
   options: {

@@ -17,15 +17,15 @@ export type Adopted = readonly [user: RotationMark, host: RotationMark];
 const sentMark = z.string().max(32);
 export const sentAdopted = z.tuple([sentMark, sentMark]).readonly();
 
-/** As it is sent and stored: nothing at all before the first rotation. */
+/** As it is sent and stored: no field at all before the first rotation. */
 export const adoptedField = (adopted: Adopted): { readonly adopted?: Adopted } =>
   adopted.every((mark) => mark === '') ? {} : { adopted };
 
-/** Nothing said is the same as nothing adopted. */
+/** A missing value means that nothing is adopted. */
 export const sameAdopted = (a: Adopted | undefined, b: Adopted | undefined): boolean =>
   [0, 1].every((i) => (a?.[i] ?? '') === (b?.[i] ?? ''));
 
-/** What a host has to report when it has adopted all that `state` asks of it. */
+/** What a host reports once it has adopted everything that `state` requires. */
 export function rotationMark(state: AuthorityState): RotationMark {
   if (state.status === 'absent') return '';
   const { rotation } = state;
@@ -33,7 +33,7 @@ export function rotationMark(state: AuthorityState): RotationMark {
   return id === null ? '' : `${id.slice(0, idLength)}:${rotation.phase}`;
 }
 
-/** The phase in a mark, for people; undefined in none, and in one that is not a mark. */
+/** The phase in a mark, for people; undefined for an empty or invalid mark. */
 export function phaseOfMark(mark: RotationMark): RotationPhase | undefined {
   const phase = mark.slice(idLength + 1);
   return rotationPhases.find((one) => one === phase);
@@ -43,11 +43,11 @@ export function phaseOfMark(mark: RotationMark): RotationPhase | undefined {
 export interface ReportingHost {
   readonly hostId: string;
   readonly role: SystemRole;
-  /** Of the authority that is asked about; undefined for a release that reports none. */
+  /** For the authority in question; undefined for a release that reports none. */
   readonly mark: RotationMark | undefined;
 }
 
-/** Those that have not acknowledged the phase in which the authority is. */
+/** The hosts that have not acknowledged the authority's current phase. */
 export const outstanding = <H extends ReportingHost>(
   state: AuthorityState,
   alive: readonly H[],

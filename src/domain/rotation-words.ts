@@ -2,7 +2,7 @@ import { type Instant, plusMs } from '../base/time.ts';
 import type { RotationMode } from './authority-facts.ts';
 import type { RotatingPhase, RotationPhase } from './rotation.ts';
 
-/** A rotation as far as people are shown it. */
+/** A rotation in the form in which people see it. */
 export interface ShownRotation {
   readonly phase: RotationPhase;
   readonly lastRotatedAt?: Instant | null | undefined;
@@ -24,7 +24,7 @@ const phaseWords: Readonly<Record<RotatingPhase, string>> = {
   rollback: 'rolling back',
 };
 
-/** Where a rotation stands, as `tctl status` of 4.4 words it. */
+/** Where a rotation stands, in the words of `tctl status` of 4.4. */
 export function rotationWords({ phase, lastRotatedAt, underWay }: ShownRotation): string {
   if (phase === 'standby' || underWay === undefined)
     return lastRotatedAt === undefined || lastRotatedAt === null

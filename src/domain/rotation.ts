@@ -16,9 +16,9 @@ export const rotationPhases = [
 export type Rotation =
   | {
       readonly phase: 'standby';
-      /** Null: never. After a rollback it is that of the rotation before. */
+      /** Null: never. After a rollback it is the time of the previous rotation. */
       readonly lastRotatedAt: Instant | null;
-      /** The rotation that ended last, whichever way; null: none. */
+      /** The rotation that ended last, completed or rolled back; null: none. */
       readonly lastRotationId: string | null;
     }
   | UnderWay;
@@ -37,12 +37,13 @@ export interface UnderWay {
   readonly lastRotatedAt: Instant | null;
 }
 
-/** Which of the two keys something is of. */
+/** One of the two keys. */
 type Side = 'old' | 'new';
 
 /**
- * The one table of a rotation. Both keys are trusted in every phase of it. `signs`: what is issued from now
- * on; `clients`, `servers`: whose certificate machines show when they call, and when they are called.
+ * The one table of a rotation. Both keys are trusted in each of its phases. `signs`: the key for new
+ * certificates; `clients`, `servers`: whose certificate machines show when they call, and when they are
+ * called.
  */
 const table: Readonly<Record<RotatingPhase, Readonly<Record<'signs' | 'clients' | 'servers', Side>>>> = {
   init: { signs: 'old', clients: 'old', servers: 'old' },
@@ -64,7 +65,7 @@ export function keyUseOf({ phase, oldKeyId, newKeyId }: UnderWay): KeyUse {
   return { signs: idOf(signs), clients: idOf(clients), servers: idOf(servers) };
 }
 
-/** From which phases one is entered, by command. */
+/** The phases from which each phase may be entered, by command. */
 const entered: Readonly<Record<RotationPhase, readonly RotationPhase[]>> = {
   init: ['standby'],
   update_clients: ['init'],
@@ -87,7 +88,7 @@ export function misorder(target: RotationPhase, { phase, ...rotation }: Rotation
 
 export interface NextStep {
   readonly phase: RotationPhase;
-  /** From when on it is taken by itself; undefined in manual mode. */
+  /** When it happens automatically; undefined in manual mode. */
   readonly at: Instant | undefined;
 }
 
@@ -99,15 +100,15 @@ const following = {
 } as const satisfies Record<RotatingPhase, RotationPhase>;
 
 /**
- * What comes next. In automatic mode each phase lasts a third of the grace period, as in 4.4; a phase that
- * came late lasts no shorter.
+ * The next step. In automatic mode each phase lasts a third of the grace period, as in 4.4; a phase that
+ * began late is not shortened.
  */
 export function nextStep({ phase, mode, phaseSince, gracePeriodMs }: UnderWay): NextStep {
   const at = mode === 'auto' ? plusMs(phaseSince, Math.ceil(gracePeriodMs / 3)) : undefined;
   return { phase: following[phase], at };
 }
 
-/** When an automatic rotation ends if nothing keeps it; of a manual one, by its grace period. */
+/** When an automatic rotation ends if nothing delays it; of a manual one, by its grace period. */
 export const expectedEnd = ({ phase, mode, startedAt, phaseSince, gracePeriodMs }: UnderWay): Instant =>
   mode === 'manual' || phase === 'rollback'
     ? plusMs(startedAt, gracePeriodMs)

@@ -1,9 +1,9 @@
 import type { SystemRole } from './host-info.ts';
 
 /**
- * Kinds of things that a rule of a role names, as 4.4 spells them; `lock` is of its successors, `identity`
- * and `log` are ours. What comes next (roles, sessions, connectors, trusted clusters) adds its kind with its
- * first operation.
+ * Kinds of resources in the rules of a role, as 4.4 spells them; `lock` is from its successors, `identity`
+ * and `log` are ours. A further kind (roles, sessions, connectors, trusted clusters) is added with its first
+ * operation.
  */
 export const resourceKinds = [
   'auth_server',
@@ -25,11 +25,11 @@ export const resourceKinds = [
 ] as const;
 export type ResourceKind = (typeof resourceKinds)[number];
 
-/** `read` is with secrets; what shows none needs only `readnosecrets`. */
+/** `read` includes secrets; an operation that shows none needs only `readnosecrets`. */
 export const ruleVerbs = ['list', 'create', 'read', 'readnosecrets', 'update', 'delete'] as const;
 export type RuleVerb = (typeof ruleVerbs)[number];
 
-/** What a rule calls a host, by the role that the host is in. */
+/** The resource kind of a host, by the host's role. */
 export const kindOfHost = {
   Node: 'node',
   Proxy: 'proxy',

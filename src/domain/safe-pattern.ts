@@ -7,13 +7,13 @@ type State =
   | { kind: 'split'; next: number; other: number }
   | { kind: 'end' };
 
-/** Bounds what a pattern can cost: time is at most states times characters. */
+/** Limits the cost of a pattern: time is at most states times characters. */
 const maxStates = 2_000;
 const maxSteps = 10_000;
 
 /**
- * Compiles a pattern that must match the whole of a text. Never backtracks: a pattern cannot be written that
- * makes matching slow. Source: R. Cox, "Regular Expression Matching Can Be Simple And Fast".
+ * Compiles a pattern that must match the whole of a text. It never backtracks, so no pattern can make
+ * matching slow. Source: R. Cox, "Regular Expression Matching Can Be Simple And Fast".
  * @throws CodedError `bad_request` for a pattern that cannot be read or is too large.
  */
 export function compilePattern(text: string): (value: string) => boolean {

@@ -1,9 +1,9 @@
-/** Tells whether a text is meant. */
+/** Whether the pattern matches a text. */
 export type StarPattern = (text: string) => boolean;
 
 /**
- * A pattern in which `*` stands for any characters, also for none; everything else stands for itself. Costs
- * the size of the pattern times that of the text at most: nothing is tried again.
+ * A pattern in which `*` stands for any characters, also for none; everything else stands for itself. Takes
+ * time proportional at most to the length of the pattern times that of the text: nothing is tried twice.
  */
 export function starPattern(pattern: string): StarPattern {
   const [first = '', ...rest] = pattern.split('*');

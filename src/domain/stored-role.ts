@@ -3,9 +3,9 @@ import { checkConditions } from './check-role-spec.ts';
 import { roleSpec } from './role-spec.ts';
 
 /**
- * A role of any release, for those who decide access by it. What is new beside the conditions is left out:
- * whoever adds what restricts names it `critical`. In the conditions nothing is: a rule that cannot be read
- * whole might deny.
+ * A role written by any release, as far as access is decided by it. Unknown fields beside the conditions are
+ * dropped: a release that adds a restriction there names it `critical`. In the conditions nothing is dropped:
+ * a rule that cannot be read completely might deny.
  */
 export const storedRoleSpec = roleSpec
   .strip()

@@ -3,7 +3,7 @@ import type { AuditEvent } from './audit-event.ts';
 
 /** Names of the streams, by category. What is after the first `-` is the id, whatever it contains. */
 export const clusterStream = 'cluster-main' satisfies StreamName;
-/** What the configuration files of the auth servers say, and what holds. */
+/** The settings in the configuration files of the auth servers, and the values that apply. */
 export const configurationStream = 'configuration-main' satisfies StreamName;
 export const authorityStream = (type: 'user' | 'host'): StreamName => `authority-${type}`;
 export const roleStream = (name: string): StreamName => `role-${name}`;
@@ -19,7 +19,7 @@ export const hostStream = (hostId: string): StreamName => `host-${hostId}`;
 /** Partition `presence`; one writer each, so renewals of different auth servers never conflict. */
 export const presenceStream = (authHostId: string): StreamName => `presence-${authHostId}`;
 
-/** Partition `audit`: events of one session lie together; the rest by the server that saw it. */
+/** Partition `audit`: events of one session share a stream; others go by the server that saw them. */
 export const auditStream = (event: Pick<AuditEvent, 'sid' | 'server_id'>, authHostId: string): StreamName =>
   event.sid ? `session-${event.sid}` : `audit-${event.server_id ?? authHostId}`;
 

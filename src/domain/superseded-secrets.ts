@@ -2,24 +2,24 @@ import type { Fact, Position, Recorded, StreamName } from '../log/event.ts';
 import { authorityFact, sshSecretName } from './authority-facts.ts';
 import { idInStream } from './streams.ts';
 
-/** Data keys of one sealed event that still counts. */
+/** Data keys of one sealed event that is still in force. */
 export interface LiveSecrets {
   readonly type: string;
   readonly keyIds: readonly string[];
-  /** Of an authority: what the sealed secrets are called, since it has several keys at times. */
+  /** For an authority: the names of the sealed secrets, since it has several keys at times. */
   readonly names?: readonly string[];
 }
 
-/** Stream of the fact that says up to where the keys of superseded secrets are gone from the vault. */
+/** Stream of the fact that records up to where the keys of superseded secrets are gone from the vault. */
 export const secretsStream = 'secrets-destroyed' satisfies StreamName;
 
 /**
- * Stream of the fact that says what became of the log after its store had gone back: the vault went back with
- * it.
+ * Stream of the fact that records how the log was recovered after its store had been restored from a backup,
+ * which also brought back the old vault.
  */
 export const recoveredStream = 'recovery-state' satisfies StreamName;
 
-/** Said once all keys that were superseded at or before `upTo` are known to be gone. */
+/** Recorded once all keys that were superseded at or before `upTo` are known to be gone. */
 export const secretsDestroyed = (
   upTo: Position,
   count: number,
@@ -34,16 +34,16 @@ export const secretsDestroyed = (
 export const keyIdsOf = ({ sealed }: Recorded): readonly string[] =>
   Object.values(sealed ?? {}).map(({ keyId }) => keyId);
 
-/** The secrets of one stream after an event of it, and the data keys that do not count any more. */
+/** The secrets of one stream after an event of it, and the data keys that are not needed any more. */
 export interface SecretsAfter {
   readonly live: readonly LiveSecrets[];
   readonly superseded: readonly string[];
 }
 
 /**
- * Which secrets an event supersedes. A newer password or seed takes the place of the one before; whoever is
- * deleted, and a link that was used or taken back, keep none; one that is opened gets a new seed. Of an
- * authority, the private half of a key that is withdrawn. Secrets of other streams last.
+ * Which secrets an event supersedes. A newer password or seed replaces the previous one. A deleted user, and
+ * a link that was used or withdrawn, keep none; a link that is opened gets a new seed. Of an authority, the
+ * private half of a withdrawn key is superseded. Secrets of other streams stay.
  */
 export function secretsAfter(before: readonly LiveSecrets[], event: Recorded): SecretsAfter {
   const { type } = event.fact;
@@ -70,7 +70,7 @@ function isSuperseded(one: LiveSecrets, event: Recorded): boolean {
   return sealed !== undefined && one.type === type;
 }
 
-/** Whether a fact of an authority leaves no use for these: those of keys that it withdraws. */
+/** Whether these secrets are useless after a fact of an authority: those of keys that it withdraws. */
 function isWithdrawn({ names = [] }: LiveSecrets, fact: Fact): boolean {
   const { data } = authorityFact.safeParse(fact);
   if (data?.type === 'authority.rotation_finished') return !names.includes(sshSecretName(data.data.keyId));

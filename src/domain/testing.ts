@@ -36,8 +36,8 @@ export const fold = <S, F extends Fact>(decider: Decider<S, never, F>, facts: re
   facts.reduce((state, fact) => decider.evolve(state, fact), decider.initial);
 
 /**
- * Runs any sequence of commands. None may do anything but make facts or refuse with a CodedError; what is
- * stored of the facts (plain JSON, without secrets) must read back and fold to the very same state.
+ * Runs any sequence of commands. A command may only make facts or refuse with a CodedError. The facts as
+ * stored (plain JSON, without secrets) must be readable and fold to the same state.
  */
 export function expectReplays<S, C, F extends Fact>(
   decider: Decider<S, C, F>,
@@ -69,7 +69,7 @@ function decideOrRefuse<S, C, F extends Fact>(decider: Decider<S, C, F>, state: 
   }
 }
 
-/** What whoever emits an event adds to its body. */
+/** The fields that the emitter of an event adds to its body. */
 const circumstances: ReadonlySet<string> = new Set([
   ...[
     'uid',
@@ -87,7 +87,7 @@ const circumstances: ReadonlySet<string> = new Set([
   ...['received', 'claimed', 'unknown_user', 'cut'],
 ]);
 
-/** It is of a row of the catalogue, and has the fields that the row names, of their types, and no others. */
+/** The event belongs to a row of the catalogue, and has exactly the fields of that row, with their types. */
 export function expectInCatalogue(event: AuditEvent): void {
   const rows = Object.values(catalogue).filter((row) => row.code === event.code);
   const faults = rows.map((row) => {

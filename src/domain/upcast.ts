@@ -3,20 +3,20 @@ import type { Fact } from '../log/event.ts';
 
 type Data = Readonly<Record<string, unknown>>;
 
-/** From the form of an earlier release to the next one; the same object where it has that already. */
+/** From the form of an earlier release to the next one; the same object where it already has that form. */
 type Upcast = (data: Data) => Data;
 
-/** By type, in the order of the releases that changed it: each takes what the one before returned. */
+/** By type, in the order of the releases that changed it: each takes the result of the previous one. */
 const upcasts: Readonly<Record<string, readonly Upcast[]>> = {
-  // Every lock lasted 20 minutes before its length was written down. It stays so, whatever a lock lasts by
-  // now.
+  // Every lock lasted 20 minutes before facts had its length. For such facts that stays so, however long a
+  // lock lasts today.
   'user.locked': [(data) => ('forMs' in data ? data : { ...data, forMs: 20 * minute })],
 };
 
 /**
- * A stored fact in the form of this release. The one place where forms of earlier releases are known: the
- * schemas, deciders and views behind it see today's alone. Pure, and total: what is not of an earlier form is
- * returned as it is.
+ * A stored fact in the form of this release. The one place that knows the forms of earlier releases: schemas,
+ * deciders and views see only today's. Pure and total: a fact that does not have an earlier form is returned
+ * as it is.
  */
 export function upcast<F extends Pick<Fact, 'type' | 'data'>>(fact: F): F {
   const steps = Object.hasOwn(upcasts, fact.type) ? upcasts[fact.type] : undefined;

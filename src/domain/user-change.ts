@@ -7,7 +7,7 @@ import type { Traits } from './role-spec.ts';
 import { type Addresses, otpSeedSecret, passwordHashSecret, type UserFact } from './user-fact.ts';
 import type { ActiveUser, UserState } from './user-state.ts';
 
-/** The invite decided in the same append, on its own stream. */
+/** The invite that is decided in the same append, on its own stream. */
 export interface InviteReference {
   readonly hash: string;
   readonly expiresAt: Instant;
@@ -35,7 +35,7 @@ export interface ResetUser {
 export interface SetCredentials {
   readonly type: 'set-credentials';
   readonly inviteHash: string;
-  /** New and unique, so that a check against an older password can be told. */
+  /** New and unique, so that a check against an older password can be recognised. */
   readonly passwordId: string;
   readonly passwordHash: Uint8Array;
   readonly otp:
@@ -47,7 +47,7 @@ export interface SetCredentials {
 export interface ChangeUserAccess {
   readonly type: 'change-user-access';
   readonly username: string;
-  /** Left out: stays. */
+  /** Left out: unchanged. */
   readonly roles?: readonly string[];
   readonly traits?: Traits;
 }
@@ -154,12 +154,15 @@ function checkRoles(roles: readonly string[]): void {
   for (const role of roles) checkName('role', role);
 }
 
-/** Logins are checked here though certificates drop bad ones: the person who types one should hear of it. */
+/**
+ * Logins are checked here although certificates drop invalid ones: the person who types one should learn of
+ * it.
+ */
 function checkTraits(traits: Traits): void {
   for (const login of traits['logins'] ?? []) checkLogin(login);
 }
 
-/** Roles may add logins; how many is known where they are: `auth` asks the same with all of them. */
+/** Roles may add logins, and how many is known only with all roles: `auth` makes the same check with them. */
 function checkFits(user: {
   readonly username: string;
   readonly roles: readonly string[];

@@ -7,49 +7,52 @@ import type { WithSecrets } from './secrets.ts';
 export const addresses = z.object({ remote: z.string(), local: z.string() });
 export type Addresses = z.infer<typeof addresses>;
 
-/** Why a login was refused. Operators see it, in the audit log; the person at the other end never does. */
+/** Why a login was refused. Operators see it in the audit log; the person at the other end never does. */
 export const refusals = ['wrong_password', 'no_otp', 'wrong_otp', 'used_otp'] as const;
 export type Refusal = (typeof refusals)[number];
 
 /**
- * What a client cannot change at will of the address that it came from: an IPv4 address, or the first half of
- * an IPv6 address. Left out: not known, or shared by everybody behind a balancer.
+ * The part of its address that a client cannot change at will: an IPv4 address, or the first half of an IPv6
+ * address. Left out: not known, or shared by everybody behind a balancer.
  */
 const source = z.string().optional();
 
 const roles = z.array(z.string());
 
-/** What a certificate admits to that a login is given. */
+/** What the certificate given to a login admits to. */
 export const grant = z.object({
   roles,
   logins: z.array(z.string()),
   ttlSeconds: z.number().int().positive(),
-  /** Decimal, of both certificates. Left out by releases whose certificates had none in common. */
+  /** Decimal, shared by both certificates. Left out by releases whose certificates had different serials. */
   serial: z.string().optional(),
 });
 export type Grant = z.infer<typeof grant>;
 
 /**
- * A way of another release to prove who one is; it spends none of our one-time codes, or the fact names it
+ * Another release's way of proving who one is. It spends none of our one-time codes, or the fact names it
  * critical.
  */
 const otherProof = z
   .object({ status: z.string().refine((status) => status !== 'not_required' && status !== 'matched') })
   .transform(() => ({ status: 'other' as const }));
 
-/** What nobody decides by (`method`, `purpose`, reasons) is any text: other releases may have other words. */
+/**
+ * Fields on which no decision depends (`method`, `purpose`, reasons) are any text: other releases may have
+ * other words.
+ */
 export const userFact = z.discriminatedUnion('type', [
   z.object({ type: z.literal('user.created'), data: z.object({ username: z.string(), roles, traits }) }),
-  /** A link was issued; any older one of this user is void from here on. */
+  /** A link was issued; any older link of this user is void from here on. */
   z.object({
     type: z.literal('user.invited'),
     data: z.object({ inviteHash: z.string(), purpose: z.string(), expiresAt: instant }),
   }),
-  /** The old password and all that was proved with it no longer admit anyone. */
+  /** The old password, and everything proved with it, no longer admits anyone. */
   z.object({ type: z.literal('user.password_reset'), data: z.object({}) }),
   /** Secret `passwordHash`. Ends a lock. */
   z.object({ type: z.literal('user.password_set'), data: z.object({ passwordId: z.string(), addresses }) }),
-  /** Secret `otpSeed`. `usedStep` was spent to prove that the person has the seed. */
+  /** Secret `otpSeed`. The code of `usedStep` was spent to prove that the person has the seed. */
   z.object({
     type: z.literal('user.otp_set'),
     data: z.object({ otpId: z.string(), usedStep: z.number().int().nonnegative() }),
@@ -66,7 +69,7 @@ export const userFact = z.discriminatedUnion('type', [
       addresses,
       source,
       /**
-       * Absent where none was given; and in logs of older releases, which told of it in the partition
+       * Absent where none was issued; and in logs of older releases, which recorded it in the partition
        * `audit`.
        */
       certificate: grant.optional(),
@@ -85,7 +88,8 @@ export const userFact = z.discriminatedUnion('type', [
       /** How long it lasts, in milliseconds, from when a server learns of it. Older releases: `lockMs`. */
       forMs: z.number().int().positive().optional(),
       /**
-       * Logins from there alone are locked. Without it: from everywhere but where the user logged in before.
+       * Only logins from this source are locked. Left out: logins from everywhere except where the user
+       * logged in before.
        */
       source,
     }),

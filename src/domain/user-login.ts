@@ -16,13 +16,13 @@ import {
 const failureMemoryMs = 30 * minute;
 
 /**
- * What the check of a password gave. `id` is that of the password it was checked against, as the user's state
- * named it: one that was replaced in the meantime admits nobody.
+ * The result of checking a password. `id` is the id of the password it was checked against, as in the user's
+ * state: a password that was replaced in the meantime admits nobody.
  */
 export type PasswordCheck =
   { readonly status: 'wrong' } | { readonly status: 'matched'; readonly id: string };
 
-/** What the check of a one-time code gave. `not_required` only when the cluster's second factor is off. */
+/** The result of checking a one-time code. `not_required` only when the cluster's second factor is off. */
 export type OtpCheck =
   | { readonly status: 'not_required' }
   | { readonly status: 'absent' }
@@ -36,11 +36,14 @@ export interface LogIn extends DecidingTime {
   readonly password: PasswordCheck;
   readonly otp: OtpCheck;
   readonly addresses: Addresses;
-  /** What failures from one address are counted by; undefined where nobody can tell who shares it. */
+  /**
+   * The source by which failures from one address are counted; undefined where it is unknown who shares the
+   * address.
+   */
   readonly source?: string | undefined;
   /**
-   * The certificate that this login is to be given, and for which traits it was made out; or why there can be
-   * none. Left out where nothing was proved.
+   * The certificate that this login is to get, and the traits it was made for; or why there can be none. Left
+   * out where nothing was proved.
    */
   readonly certificate?:
     | { readonly grant: Grant; readonly traits: Traits }
@@ -49,11 +52,11 @@ export interface LogIn extends DecidingTime {
 
 /**
  * Never throws for a login that fails: the failure itself is a fact. `loginOutcome` reads the result. An
- * unknown or locked user gives no fact, so that a guesser cannot make the log grow; `auth` puts those in the
- * audit log. The fact of a login is the record of its certificate as well, so that there is never one without
+ * unknown or locked user produces no fact, so that a guesser cannot make the log grow; `auth` writes those
+ * attempts to the audit log. The fact of a login also records its certificate, so that neither exists without
  * the other.
- * @throws CodedError for a login that would succeed, and then nothing is spent on it: `unavailable` by a
- *   certificate that the user may no longer have, `access_denied` where there can be none.
+ * @throws CodedError for a login that would otherwise succeed, and then nothing is spent on it: `unavailable`
+ *   for a certificate that the user may no longer have, `access_denied` where there can be none.
  */
 export function decideLogin(state: UserState, command: LogIn): readonly UserFact[] {
   if (state.status === 'absent' || isLockedFor(state, command.source, command)) return [];
@@ -78,9 +81,9 @@ export function decideLogin(state: UserState, command: LogIn): readonly UserFact
 const sourceIn = ({ source }: LogIn): { source?: string } => (source === undefined ? {} : { source });
 
 /**
- * Who fails from one address is locked out from there, and not the user: else anybody who knows a name could
- * lock its owner out. Only many failures, from many addresses, lock the name, and not where its owner logged
- * in from. docs/rfd/0007
+ * Failures from one address lock the user for that address only: otherwise anybody who knows a name could
+ * lock its owner out. Only many failures, from many addresses, lock the name, and even then not for addresses
+ * from which its owner logged in before. docs/rfd/0007
  */
 function failed(state: ActiveUser, command: LogIn, reason: Refusal): readonly UserFact[] {
   const { now, addresses, source } = command;
@@ -128,10 +131,10 @@ function refusalOf(state: ActiveUser, { password, otp }: LogIn): Refusal | undef
 
 export type LoginOutcome =
   | { readonly status: 'logged_in' }
-  /** `refused` without a reason of its own: the user is unknown or locked, and nothing was recorded. */
+  /** `refused` without a reason: the user is unknown or locked, and nothing was recorded. */
   | { readonly status: 'refused'; readonly reason: Refusal | 'unknown_or_locked' };
 
-/** What the facts of a `log-in` mean. Whatever the reason, the caller gets the same one message. */
+/** What the facts of a `log-in` mean. The caller gets the same message for every reason. */
 export function loginOutcome(facts: readonly UserFact[]): LoginOutcome {
   if (facts.some(({ type }) => type === 'user.logged_in')) return { status: 'logged_in' };
   for (const fact of facts)

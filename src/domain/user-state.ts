@@ -4,22 +4,22 @@ import { type DecidingTime, endOf, leftMs, type Span } from './deciding-time.ts'
 import type { Traits } from './role-spec.ts';
 import type { UserFact } from './user-fact.ts';
 
-/** So many failures from one address lock the user for that address. */
+/** This many failures from one address lock the user for that address. */
 export const maxFailuresOfSource = 5;
 /**
- * So many, wherever they come from, lock the user for all addresses but those it logged in from. Older ones
- * do not matter.
+ * This many failures, from any addresses, lock the user for all addresses except those it logged in from.
+ * Older failures do not count.
  */
 export const maxFailures = 50;
 /** How long a lock by failures lasts. */
 export const lockMs = 20 * minute;
-/** Sources that are remembered of each user: where it logged in last, and where it is locked. */
+/** How many sources are remembered for each user: where it logged in last, and where it is locked. */
 const maxKnownSources = 8;
 const maxSourceLocks = 32;
 
 export interface Failure {
   readonly at: Instant;
-  /** Null: not known; or it has locked its source already, and counts for the user alone. */
+  /** Null: not known; or the failure has locked its source already, and counts for the user alone. */
   readonly source: string | null;
 }
 
@@ -34,20 +34,20 @@ export interface ActiveUser {
   readonly username: string;
   readonly roles: readonly string[];
   readonly traits: Traits;
-  /** The link that may set credentials now; null when none is out. */
+  /** The link that may set credentials now; null when there is none. */
   readonly invite: { readonly hash: string; readonly expiresAt: Instant } | null;
-  /** Which password and seed are in force; null when there is none. */
+  /** Ids of the current password and seed; null when there is none. */
   readonly passwordId: string | null;
-  /** `lastStep` and all before it are spent. */
+  /** `lastStep` and all earlier ones are spent. */
   readonly otp: { readonly id: string; readonly lastStep: number } | null;
   /**
-   * The last ones that no login from their source followed and no lock ended, oldest first, at most
-   * `maxFailures`.
+   * The last failures that were not followed by a login from their source or by the end of a lock, oldest
+   * first, at most `maxFailures`.
    */
   readonly failures: readonly Failure[];
-  /** From everywhere but `knownSources`. Counts only for its time: ask `lockOf`, `isLockedFor`. */
+  /** For everywhere except `knownSources`. In force only for its time: ask `lockOf`, `isLockedFor`. */
   readonly lock: NameLock | null;
-  /** From one source each, the newest last. */
+  /** For one source each, the newest last. */
   readonly sourceLocks: readonly (NameLock & { readonly source: string })[];
   /** Where this user logged in from last, the newest last. */
   readonly knownSources: readonly string[];
@@ -60,13 +60,13 @@ export type Lock =
       readonly status: 'locked';
       readonly until: Instant;
       readonly reason: string;
-      /** Where logins are refused from. Left out: everywhere but where the user logged in before. */
+      /** Where logins are refused from. Left out: everywhere except where the user logged in before. */
       readonly from?: string[];
     };
 
 /**
- * Whether logins are locked now, from anywhere. For operators: a person at the login prompt must not be able
- * to tell.
+ * Whether logins are locked now, from anywhere. For operators only: a person at the login prompt must not be
+ * able to find out.
  */
 export function lockOf(state: UserState, time: DecidingTime): Lock {
   if (state.status === 'absent') return { status: 'active' };
@@ -81,7 +81,7 @@ export function lockOf(state: UserState, time: DecidingTime): Lock {
   return { status: 'locked', until: last.until, reason: last.reason, from };
 }
 
-/** Whether a login from this source is refused unseen. */
+/** Whether a login from this source is refused without a check. */
 export function isLockedFor(state: ActiveUser, source: string | undefined, time: DecidingTime): boolean {
   if (state.sourceLocks.some((one) => one.source === source && holds(one, time))) return true;
   return state.lock !== null && !isKnownSource(state, source) && holds(state.lock, time);
@@ -98,10 +98,10 @@ export const lockSpan = ({ until, forMs }: Omit<NameLock, 'reason'>): Span => ({
   lengthMs: forMs ?? lockMs,
 });
 
-/** A failure is a moment: it is named by it. */
+/** A failure has only a moment, which is also its name. */
 export const failureSpan = (at: Instant): Span => ({ until: at, lengthMs: 0 });
 
-/** What of a user grows old. */
+/** Everything in a user's state that expires. */
 export const spansOfUser = ({ failures, lock, sourceLocks }: ActiveUser): readonly Span[] => [
   ...failures.map(({ at }) => failureSpan(at)),
   ...[...sourceLocks, ...(lock ? [lock] : [])].map(lockSpan),
@@ -160,7 +160,7 @@ const failureIn = ({ at, source }: { at: Instant; source?: string | undefined })
   source: source ?? null,
 });
 
-/** Failures end with the lock that they led to: those of one source go on to count for the user. */
+/** Failures end with the lock that they led to; those of one source continue to count for the user. */
 function locked(
   state: ActiveUser,
   { source, ...lock }: NameLock & { source?: string | undefined },
@@ -176,7 +176,8 @@ function locked(
 }
 
 /**
- * A login ends the failures of where it came from, not those of others. Where that is not known, it ends all.
+ * A login ends the failures of its own source, not those of others. Where its source is not known, it ends
+ * all.
  */
 function loggedInFrom(state: ActiveUser, source: string | undefined): ActiveUser {
   if (source === undefined) return { ...state, ...cleared };

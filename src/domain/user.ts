@@ -9,8 +9,8 @@ import { writerReads } from './writer-reads.ts';
 export type UserCommand = UserChange | LogIn;
 
 /**
- * A person who may log in. Once deleted, the name is free: creating it again begins a new life with nothing
- * of the old.
+ * A person who may log in. After deletion the name is free: a user created under it again is a new one, with
+ * nothing of the old one.
  */
 export const user: Decider<UserState, UserCommand, UserFact> = {
   fact: writerReads(userFact),

@@ -3,8 +3,8 @@ import { checkCritical } from './critical.ts';
 import { upcast } from './upcast.ts';
 
 /**
- * How a decider reads the facts of its own stream. It decides only where it knows all that is there: it
- * throws for a type or a shape that it does not know, and for what is critical.
+ * How a decider reads the facts of its own stream. It decides only when it understands all of them: it throws
+ * for a type or shape that it does not know, and for an unknown critical name.
  */
 export const writerReads = <F>(schema: { parse(stored: unknown): F }): { parse(stored: unknown): F } => ({
   parse: (stored) => {
