@@ -1,8 +1,10 @@
-/** What follows an operation and its caller need not wait for: what counts is on the log. */
+/**
+ * What follows an operation and its caller need not wait for: everything that matters is on the log already.
+ */
 export interface Afterwards {
-  /** `act` tells its failures itself. */
+  /** `act` reports its own failures. */
   add(act: Promise<void>): void;
-  /** Resolves when all that was added is done. */
+  /** Resolves when everything that was added is done. */
   done(): Promise<void>;
 }
 

@@ -9,18 +9,18 @@ import type { ClockWatch } from './clocks.ts';
 import type { FoldLag } from './log/fold-lag.ts';
 import type { StoreContact } from './log/store-contact.ts';
 
-/** What decides how an auth server serves. */
+/** What decides in which condition an auth server is. */
 export interface AuthStanding {
   readonly log: Pick<ClusterLog, 'stats' | 'store'>;
   readonly views: Pick<AuthViews, 'failure'> & ReadingViews;
   readonly lag: Pick<FoldLag, 'trouble'>;
   readonly contact: Pick<StoreContact, 'refusal'>;
   readonly clocks: Pick<ClockWatch, 'trouble' | 'notice'>;
-  /** What is put off, and made up for by itself. */
+  /** Upkeep that is late, and is caught up automatically. */
   readonly compaction: Upkeep;
   readonly heads: Upkeep;
   readonly secrets: Upkeep;
-  /** Waits for hosts: nothing is lacking, and somebody should look. */
+  /** A rotation waits for hosts: nothing is broken, but somebody should look. */
   readonly rotation: Upkeep;
 }
 
@@ -29,8 +29,8 @@ interface Upkeep {
 }
 
 /**
- * One that cannot write, or is behind its store, issues nothing: others shall be asked. One whose upkeep is
- * late (heads that are not signed yet, snapshots, keys to destroy) decides and signs as any other.
+ * A server that cannot write, or is behind its store, issues nothing: callers shall ask another one. A server
+ * whose upkeep is late (heads not signed yet, snapshots, keys to destroy) decides and signs as usual.
  */
 export function authCondition(standing: AuthStanding): Condition {
   const { log, views, lag, contact, clocks, compaction, heads, secrets, rotation } = standing;

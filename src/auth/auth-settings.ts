@@ -4,20 +4,20 @@ import type { Settings } from '../domain/config-facts.ts';
 import type { QuotaSettings } from './limits/quota-rules.ts';
 import type { StaticToken } from './token/static-tokens.ts';
 
-/** What an auth server goes by where its file says nothing; the schema of the file has them from here. */
+/** The defaults of an auth server; the schema of the file takes them from here. */
 export const authDefaults = {
   /** How far behind its store it may be and still issue certificates. */
   maxLogLagMs: 5 * second,
-  /** Source: our own choice; a host that was away for less than a third of it needs nobody's help. */
+  /** Source: our own choice; a host that was away for less than a third of it recovers without help. */
   hostCertificateTtlMs: 90 * 24 * hour,
 } as const;
 
-/** What the file says of an auth server, its addresses apart. */
+/** The settings of an auth server in the file, except for its addresses. */
 export interface AuthSettings {
   readonly hostId: string;
   readonly nodename: string;
   readonly clusterName: string;
-  /** The file gives no cluster_name. Default: it does. */
+  /** The file has no cluster_name. Default: it has. */
   readonly nameIsDefault?: boolean;
   readonly secondFactor: SecondFactor;
   /** Further settings of the file that all auth servers share, by their name in it. */
@@ -25,21 +25,21 @@ export interface AuthSettings {
   /** Join tokens of the file. Default: none. */
   readonly staticTokens?: readonly StaticToken[];
   /**
-   * Names and addresses of the file by which people know the cluster: no node that joins is called so.
-   * Default: none.
+   * Names and addresses in the file by which people know the cluster: no node may join under one. Default:
+   * none.
    */
   readonly reservedNames?: readonly string[];
   /**
-   * Which of the auth servers that the file names serves a cluster; asked only before one is made. Default:
-   * none.
+   * Which of the auth servers named in the file serves a cluster; asked only before a cluster is created.
+   * Default: none.
    */
   readonly servedBy?: () => Promise<string | undefined>;
-  /** Further behind the store than this, it issues no certificates. Default: `authDefaults`. */
+  /** If it is further behind the store than this, it issues no certificates. Default: `authDefaults`. */
   readonly maxLogLagMs?: number;
-  /** Longer without a word of the store it serves nobody. Default: `silenceFor`. */
+  /** After this long without a reply from the store it serves nobody. Default: `silenceFor`. */
   readonly storeSilenceMs?: number;
-  /** How long certificates of hosts hold. Default: `authDefaults`. */
+  /** How long certificates of hosts are valid. Default: `authDefaults`. */
   readonly hostCertificateTtlMs?: number;
-  /** What one caller may take in a time. Default: `usualQuotas`. */
+  /** Quotas of one caller. Default: `usualQuotas`. */
   readonly quotas?: QuotaSettings;
 }

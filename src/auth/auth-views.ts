@@ -34,22 +34,25 @@ const foldedBy = (clock: ReaderClock) => ({
   presence: { presence: presenceViewBy(clock) },
 });
 
-/** What auth folds. */
+/** Everything that auth folds. */
 export type AuthViews = Views<ReturnType<typeof foldedBy>> & {
-  /** Since when this server knows of what ends by itself. */
+  /** Since when this server has known of things that expire. */
   readonly heard: Heard;
-  /** By which what the views hold grows old. */
+  /** The clock by which things in the views expire. */
   readonly clock: ReaderClock;
   /**
-   * Resolves when every fold of `state` holds what is on the log now, by whichever auth server it was
-   * written. Answers how far that is.
+   * Resolves with a position when every fold of `state` contains what is on the log now, whichever auth
+   * server wrote it.
    */
   fresh(): Promise<Position>;
-  /** Rejects when a fold cannot go on: what it holds would grow wrong. Never resolves. */
+  /** Rejects when a fold cannot continue, so that its content would become stale. Never resolves. */
   readonly broken: Promise<never>;
 };
 
-/** @param live whether what is folded now was written now; default: it was not, as for one who only looks. */
+/**
+ * @param live whether the events that are folded now were also written now. Default: they were not, as for a
+ *   reader that only looks.
+ */
 export async function openAuthViews(
   log: ClusterLog,
   clock: ReaderClock,

@@ -36,29 +36,31 @@ export interface AuthParts extends AuthSettings {
   readonly metrics: Metrics;
   /** Where signed heads go beside the log; closed by whoever made them. Default: nowhere. */
   readonly witnesses?: Witnesses;
-  /** Called when followers are to be sent elsewhere, since nothing is heard of the store. */
+  /** Called when followers should go to another auth server, because the store does not reply. */
   readonly onFarewell?: () => void;
-  /** Milliseconds of a clock that is never set; for tests. */
+  /** Milliseconds of a monotonic clock; for tests. */
   readonly monotonic?: () => number;
-  /** The same, for what was heard and grows old: hosts, locks, tokens. */
+  /** The same, for things that expire: hosts, locks, tokens. */
   readonly ageing?: () => number;
 }
 
-/** Looks at the store within the time after which its silence counts. */
+/** How many times it checks the store within the time after which the store counts as silent. */
 const looksInSilence = 4;
 
-/** How an auth server says that it lives. */
+/** How often an auth server announces that it is alive. */
 export const ownPresence = { everyMs: 20 * second, ttlSeconds: 60 };
 
-/** The store is asked for a link that is not known here at most so often. */
+/** The shortest time between two reads of the store for unknown links. */
 const looksForLinksMs = 200;
 
-/** Heartbeats of so long become one fact. */
+/** Heartbeats within this time become one fact. */
 const presenceIntervalMs = 3 * second;
-/** Hosts that were not known to be alive are told of so often, however many come at once. */
+/**
+ * The shortest time between two facts about hosts that were not known to be alive, however many come at once.
+ */
 const newHostsEveryMs = 200;
 
-/** How far behind its store this server is, and whether it hears from it at all. */
+/** How far behind its store this server is, and whether the store replies at all. */
 function watchStore(
   views: AuthViews,
   { log, sink, metrics, storeSilenceMs, onFarewell = () => undefined }: AuthParts,
@@ -80,7 +82,10 @@ function explainImport(e: unknown): never {
   );
 }
 
-/** The cluster as it stands on the log, ready for use cases; made when there was none. Close it. */
+/**
+ * The cluster as it is on the log, ready for use cases; it is created when there is none. The caller closes
+ * it.
+ */
 export async function buildDeps(
   parts: AuthParts,
 ): Promise<{ readonly deps: AuthDeps; readonly close: () => Promise<void> }> {
@@ -129,7 +134,8 @@ export async function buildDeps(
     await views.reached(founded);
     await views.presence.reached(await log.presence.head());
     const keys = keyChest(log.state, views);
-    // Known before anything is served: a keyring that does not open the authorities is of another cluster.
+    // Checked before anything is served: a keyring that does not open the authorities belongs to another
+    // cluster.
     await Promise.all([keys.signer('user'), keys.signer('host')]).catch(explainImport);
     presence.renew({ hostId, role: 'Auth' }, ownPresence.ttlSeconds);
     await flushIfRoom(presence, sink);

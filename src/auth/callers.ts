@@ -16,7 +16,7 @@ import { refusedAsWithdrawn, type WithdrawnAuthority } from './withdrawn-keys.ts
 import type { PresentedUser } from '../views/user-life.ts';
 
 /**
- * What is true now of those who may call. Asked at every call, so that a lock or a rotation ends open
+ * What is true now of possible callers. Asked at every call, so that a lock or a rotation ends open
  * connections.
  */
 export interface CallerFacts {
@@ -24,17 +24,17 @@ export interface CallerFacts {
   clusterName(): string;
   /** X.509 authorities that are trusted now, PEM. */
   authorities(): { readonly user: readonly string[]; readonly host: readonly string[] };
-  /** Those that were trusted once, the newest first. */
+  /** Those that were trusted before, the newest first. */
   withdrawn(): readonly WithdrawnAuthority[];
   /** Undefined when the user of this certificate does not exist. */
   activeUser(
     presented: PresentedUser & { readonly serial: string },
   ): { readonly roles: readonly string[]; readonly administers: boolean } | undefined;
-  /** What whoever is locked is told; undefined when nobody of this is. */
+  /** The text of the lock that applies to this subject; undefined when it is not locked. */
   lockedBy(subject: LockSubject): string | undefined;
 }
 
-/** What a certificate proves, without what may change. */
+/** What a certificate proves, without anything that may change. */
 interface Proven {
   readonly certificate: X509Certificate;
   /** The authority's certificate that signed it. */
@@ -42,19 +42,19 @@ interface Proven {
   readonly issuer: 'user' | 'host';
   readonly username: string;
   readonly groups: readonly string[];
-  /** Which user of that name; empty when it does not say. */
+  /** Which user of that name; empty when the certificate does not name one. */
   readonly lifeId: string;
   readonly shown: ShownCertificate;
   /** DNS names and IP addresses of the certificate. */
   readonly names: readonly string[];
-  /** Fingerprint of its key, as SSH writes it; undefined for a key of a type that SSH does not have here. */
+  /** Fingerprint of its key, as SSH writes it; undefined for a key type that SSH does not support here. */
   readonly key: string | undefined;
   readonly serial: bigint;
 }
 
 /**
- * One message for whatever is wrong with a certificate: its maker learns nothing. But one that was good, of a
- * key that was withdrawn, is refused with what became of the key.
+ * One message for anything that is wrong with a certificate, so that its maker learns nothing. A certificate
+ * under a key that was withdrawn is an exception: it was valid, and is refused with what became of the key.
  */
 const refused = (): CodedError =>
   new CodedError('access_denied', 'access denied: the client certificate is not valid here');
@@ -63,8 +63,8 @@ const refusedBy = (authority: WithdrawnAuthority | undefined): CodedError =>
   authority === undefined ? refused() : refusedAsWithdrawn(authority);
 
 /**
- * Says who is at the other end of a TLS connection. A certificate that was presented and does not admit its
- * holder is refused, never taken for none.
+ * Identifies the caller at the other end of a TLS connection. A certificate that was presented and does not
+ * admit its holder is refused, never treated as if none had been presented.
  */
 export function identifyCallers(facts: CallerFacts): (socket: Socket) => Caller {
   const proofs = new WeakMap<TLSSocket, Proven>();
@@ -80,14 +80,15 @@ export function identifyCallers(facts: CallerFacts): (socket: Socket) => Caller 
 }
 
 /**
- * A connection from within this process has no address. Nor has one that is closed; it is not taken for that.
+ * A connection from within this process has no address. Neither has one that is closed, which is not mistaken
+ * for it.
  */
 const peerHost = ({ remoteAddress, destroyed }: Socket): string =>
   remoteAddress ?? (destroyed ? '' : '127.0.0.1');
 
 /**
  * Finds which authority signed the certificate. The signature is checked against each authority's key:
- * subjects are only names, and what TLS checked was merely that one of all authorities signed.
+ * subjects are only names, and TLS checked only that some authority signed.
  */
 function prove(certificate: X509Certificate, facts: CallerFacts): Proven {
   const { user, host } = facts.authorities();
@@ -152,8 +153,8 @@ function hostOf(proven: Proven, facts: CallerFacts, address: string): Caller {
   const role = systemRole.safeParse(proven.groups[0]);
   const suffix = `.${facts.clusterName()}`;
   if (!role.success || proven.groups.length !== 1 || !proven.username.endsWith(suffix)) throw refused();
-  // Machines that joined are refused by the calls that keep them in the cluster: what they have on record
-  // they may still hand over, and they must hear of it when the lock ends.
+  // Machines that joined are refused by those calls that keep them in the cluster. They may still deliver the
+  // audit events they have recorded, and must learn of it when the lock ends.
   if (!joinRole.safeParse(role.data).success) requireUnlocked(facts, { serial: proven.serial });
   return {
     kind: 'host',
@@ -167,8 +168,8 @@ function hostOf(proven: Proven, facts: CallerFacts, address: string): Caller {
 }
 
 /**
- * A role of the same name as a machine role, in a person's certificate, is a forgery or a mistake; either way
- * it admits nobody. Roles are those the user has now, not those of the certificate.
+ * A role in a person's certificate that has the name of a machine role is a forgery or a mistake, and admits
+ * nobody. The roles are those that the user has now, not those in the certificate.
  */
 function userOf(proven: Proven, facts: CallerFacts, address: string): Caller {
   if (proven.groups.some(isSystemRole)) throw refused();

@@ -10,21 +10,21 @@ import type { AuthViews } from './auth-views.ts';
 import type { FoldLag } from './log/fold-lag.ts';
 import { sourceOf } from './limits/rate-limit.ts';
 
-/** Whether the clock of this auth server is to be trusted. */
+/** Whether the clock of this auth server can be trusted. */
 export interface ClockWatch {
   /**
-   * A host said by its clock what time it is, from this address. Hosts of one address have one voice, whoever
-   * speaks last: ids are free to whoever has a token, addresses are not.
+   * Records the time that a host reported, by its clock, from this address. Hosts behind one address have one
+   * vote, which the last of them sets: anybody with a token can make host ids, but not addresses.
    */
   hear(hostId: string, saidAt: Instant, address: string): void;
   verdict(): ClockVerdict;
-  /** @throws CodedError `unavailable` while most of the others say that the clock of this server is wrong. */
+  /** @throws CodedError `unavailable` while most of the others contradict the clock of this server. */
   require(): void;
-  /** For `/readyz`, while nothing is decided and written here. */
+  /** For `/readyz`, while this server decides and writes nothing. */
   trouble(): string | undefined;
-  /** While clocks differ and this server goes on: its own is right, or nobody can tell. */
+  /** While clocks differ and this server continues: its own clock is right, or it cannot be decided. */
   notice(): string | undefined;
-  /** Asks what the other auth servers said lately, and says what has changed. */
+  /** Reads what the other auth servers reported lately, and logs what has changed. */
   look(): void;
   close(): void;
 }
@@ -38,7 +38,7 @@ export interface ClockWatchOptions {
   readonly hostId: string;
 }
 
-/** What one machine said, and when it was heard, by `ReaderClock.monotonic`. */
+/** What one machine reported, and when it arrived, by `ReaderClock.monotonic`. */
 interface Heard {
   readonly who: string;
   readonly saidAt: Instant;
@@ -46,18 +46,18 @@ interface Heard {
 }
 
 const lookEveryMs = 5 * second;
-/** Hosts speak once a minute, auth servers three times. */
+/** Hosts report once a minute, auth servers three times. */
 const countsForMs = 3 * minute;
-/** A word that was long under way makes a clock look behind: of so many the one that was quickest counts. */
+/** A report that took long makes a clock look behind: among this many, the quickest counts. */
 const wordsKept = 3;
 const maxHosts = 1_000;
 const toldEveryMs = 10 * minute;
 
 /**
- * Compares the clock of this auth server with those of the others, as their announcements on the log tell
- * them, and of the hosts that send it heartbeats. Words from before it began, and those that came while it
- * was behind the store, do not count: they are old. Judged by its clock of this moment, so that it goes on as
- * soon as that is set right.
+ * Compares the clock of this auth server with those of the others, from their announcements on the log, and
+ * with those of the hosts that send it heartbeats. Reports from before it started, and those that came while
+ * it was behind the store, do not count because they are old. The verdict uses the clock of this moment, so
+ * that the server continues as soon as its clock is set right.
  */
 export function watchClocks(options: ClockWatchOptions): ClockWatch {
   const { views, lag, sink, metrics, hostId } = options;
@@ -111,7 +111,7 @@ export function watchClocks(options: ClockWatchOptions): ClockWatch {
     judged = { found, ms: clock.monotonic(), now: clock.now() };
     return found;
   };
-  /** Asked before each append: judged anew once a second, and when the clock was set. */
+  /** Asked before each append; computed again once a second, and when the clock was set. */
   const verdict = (): ClockVerdict => {
     if (judged === undefined) return judge();
     const passedMs = clock.monotonic() - judged.ms;
@@ -168,7 +168,7 @@ export function watchClocks(options: ClockWatchOptions): ClockWatch {
 
   return {
     hear: (who, saidAt, address) => {
-      // Another role on this very machine has the same clock.
+      // Another role on this machine has the same clock.
       if (who !== hostId) keep(words.hosts, sourceOf(address), { who, saidAt, heardMs: clock.monotonic() });
     },
     verdict,

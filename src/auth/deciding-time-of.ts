@@ -6,8 +6,8 @@ import { spansOfUser, type UserState } from '../domain/user-state.ts';
 import type { AuthDeps } from './deps.ts';
 
 /**
- * The time by which this server decides about a user, a token or an invite, and for how long it has known of
- * what in it ends.
+ * The time by which this server decides about a user, a token or an invite, with how long it has known of
+ * everything in it that expires.
  */
 type Deps = Pick<AuthDeps, 'views' | 'world'>;
 

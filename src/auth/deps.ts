@@ -27,7 +27,7 @@ import type { TurnedAway } from './limits/turned-away.ts';
 
 /** What the use cases work with. Made once, by `service.ts`. */
 export interface AuthDeps {
-  /** Takes nothing while the clock of this server is not to be trusted. */
+  /** Refuses appends while the clock of this server cannot be trusted. */
   readonly log: ClusterLog;
   readonly world: World;
   readonly sink: LogSink;
@@ -36,7 +36,7 @@ export interface AuthDeps {
   readonly hostId: string;
   readonly views: AuthViews;
   readonly keys: KeyChest;
-  /** Ask it before anything is signed. */
+  /** To be asked before anything is signed. */
   readonly lag: FoldLag;
   readonly contact: StoreContact;
   readonly clocks: ClockWatch;
@@ -47,15 +47,15 @@ export interface AuthDeps {
   readonly joins: JoinGate;
   readonly quotas: Quotas;
   readonly hostAges: HostAges;
-  /** Counts links that do not work, and were tried. */
+  /** Counts attempts with links that do not work. */
   readonly badLinks: TurnedAway;
-  /** `views.fresh` for those who have proved nothing. */
+  /** `views.fresh` for callers that have proved nothing. */
   readonly lookForLinks: SharedLook;
   /** Tokens of this server's file. */
   readonly staticTokens: readonly KnownStaticToken[];
-  /** Names and addresses of this server's file by which people know the cluster: no node is called so. */
+  /** Names and addresses in this server's file by which people know the cluster: no node may have one. */
   readonly reservedNames: readonly string[];
-  /** How long certificates of hosts hold. */
+  /** How long certificates of hosts are valid. */
   readonly hostCertificateTtlMs: number;
   readonly presence: PresenceWriter;
   readonly heads: SigningHeads;
@@ -63,12 +63,12 @@ export interface AuthDeps {
 }
 
 /**
- * How a call's commands are carried out: by what was on the log when it looked, and only while its caller
+ * How a call's commands are executed: on the log as it was when the call looked, and only while its caller
  * waits.
  */
 export const termsOf = ({ deadline }: Call, asOf: Position): Terms => ({ asOf, deadline });
 
-/** Why the facts of this call come about. */
+/** The cause of this call's facts. */
 export const causeOf = (deps: Pick<AuthDeps, 'world'>, call: Call): Cause => ({
   at: deps.world.now(),
   actor: actorOf(call.caller),

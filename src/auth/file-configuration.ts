@@ -28,9 +28,9 @@ export interface ConfigurationDeps {
 const secondFactorKey = 'auth_service.authentication.second_factor';
 
 /**
- * Records what the file of this auth server says, where that is new, and puts into effect what then stands.
- * This server must be present on the log before: of two that start at once each must see the other, or come
- * after it.
+ * Records the settings in the file of this auth server, where they are new, and applies the values that
+ * result. This server must be present on the log before that: of two that start at once, each must see the
+ * other or come after it.
  */
 export async function declareConfiguration(
   deps: ConfigurationDeps,
@@ -48,8 +48,8 @@ export async function declareConfiguration(
     return state.standing;
   };
   await views.fresh();
-  // First only what nobody disputes, whether it is alive or not; then, with this on the log, who is alive
-  // decides.
+  // First only values that no server disputes, alive or not. Once this declaration is on the log, the servers
+  // that are alive decide.
   await declare(Object.keys(views.configuration.state().declared));
   await views.fresh();
   await views.presence.reached(await log.presence.head());
@@ -59,7 +59,8 @@ export async function declareConfiguration(
 }
 
 /**
- * What a newer release has agreed on stays as that has it: who logs in here is refused (`secondFactorOf`).
+ * A value that a newer release has agreed on stays as it is; if this release does not know it, logins here
+ * are refused (`secondFactorOf`).
  */
 async function applyStanding(
   deps: ConfigurationDeps,
@@ -90,7 +91,7 @@ async function applySecondFactor(
   if (facts.length > 0) sink.info('the configuration changed the second factor', { secondFactor: wanted });
 }
 
-/** One that has not been seen at all may be starting this moment. */
+/** A server that has never been seen may be starting right now. */
 const isAlive =
   ({ views }: Pick<ConfigurationDeps, 'views'>) =>
   (hostId: string): boolean =>
@@ -99,14 +100,14 @@ const isAlive =
 const aliveOf = (deps: ConfigurationDeps): string[] =>
   Object.keys(deps.views.configuration.state().declared).filter(isAlive(deps));
 
-/** How the files of the auth servers that are alive differ from what stands. */
+/** How the files of the auth servers that are alive differ from the values that apply. */
 export const currentDrift = (deps: Pick<ConfigurationDeps, 'views'>): Drift[] =>
   driftOf(deps.views.configuration.state(), isAlive(deps));
 
 export const driftLine = ({ key, standing, others }: Drift): string =>
   `${key}: "${standing}" stands; ${others.map(({ nodename, value }) => `${nodename} says "${value}"`).join(', ')}`;
 
-/** Writes to the log of this process whenever the files come to differ, and when they agree again. */
+/** Writes to the log of this process whenever the files begin to differ, and when they agree again. */
 export function tellDrift(deps: ConfigurationDeps): { close(): void } {
   const told = new Map<string, string>();
   const subscription = deps.views.configuration.changes.subscribe({

@@ -17,14 +17,14 @@ export interface Founding {
   readonly world: World;
   readonly sink: LogSink;
   readonly clusterName: string;
-  /** The file says no name, and this is the machine's: the cluster keeps what it has. */
+  /** The file has no name, and this is the name of the machine: an existing cluster keeps its own. */
   readonly nameIsDefault: boolean;
   readonly secondFactor: SecondFactor;
-  /** Where the log is, for people. */
+  /** Where the log is, for messages. */
   readonly place: string;
   readonly cause: Cause;
   /**
-   * Asked before anything is made: which of the auth servers that the file names serves a cluster. Default:
+   * Asked before anything is created: which of the auth servers named in the file serves a cluster. Default:
    * none.
    */
   readonly servedBy?: () => Promise<string | undefined>;
@@ -32,8 +32,8 @@ export interface Founding {
 
 /**
  * Makes the cluster, its authorities and the role `admin` in one append, unless they exist: of two auth
- * servers that start at once, one makes them and the other takes them as they are. A later start writes
- * nothing. Answers the position up to which a view must have come to know all of it.
+ * servers that start at once, one makes them and the other uses them. A later start writes nothing. Returns
+ * the position that a view must have reached to know all of it.
  * @throws CodedError `misconfigured` when the log is that of a cluster with another name; when it is empty,
  *   but a named auth server serves a cluster that is therefore in another store.
  */
@@ -51,8 +51,8 @@ export async function foundCluster(founding: Founding): Promise<Position> {
 }
 
 /**
- * Asked of the types alone: a newer release may have written of it what this one cannot read, and it is there
- * all the same.
+ * Looks at the types alone: a newer release may have written the role in a form that this one cannot read,
+ * and it exists all the same.
  */
 async function hasAdminRole(state: EventLog): Promise<boolean> {
   let last: string | undefined;
@@ -61,13 +61,13 @@ async function hasAdminRole(state: EventLog): Promise<boolean> {
 }
 
 /**
- * A second cluster beside the one that is meant is what a wrong prefix or table would make, and nobody would
- * see it soon.
+ * A wrong prefix or table would create a second cluster beside the intended one, and nobody would notice
+ * soon.
  */
 async function checkStore({ state, place, servedBy }: Founding): Promise<void> {
   const server = await servedBy?.();
   if (server === undefined) return;
-  // It may have made it in this store a moment ago.
+  // That server may have created it in this store a moment ago.
   if ((await load(state, cluster, clusterStream)).state.status !== 'absent') return;
   throw new CodedError(
     'misconfigured',
@@ -97,8 +97,8 @@ async function create({ state, world, sink, clusterName, secondFactor, cause }: 
 }
 
 /**
- * Another name means another cluster: nothing of it is touched. A name that only stands in for none gives
- * way.
+ * Another name means another cluster, which is left untouched. A default name gives way to the name on the
+ * log.
  */
 async function checkName({ state, clusterName, nameIsDefault, place }: Founding): Promise<void> {
   const { state: known } = await load(state, cluster, clusterStream);

@@ -40,7 +40,7 @@ import { renewCertificates } from './user/renew-certificates.ts';
 import { resetUser } from './user/reset-user.ts';
 import { unlockUser } from './user/unlock-user.ts';
 
-/** What an auth server does for those who call: one use case for each row of the contract. */
+/** Everything an auth server does for callers: one use case for each row of the contract. */
 export const useCases: readonly Bound[] = [
   ...[pingCluster, readHostAuthorities, readClusterStatus, readAuthPreference, listAuthorities],
   ...[rotateAuthorities, readRotations],

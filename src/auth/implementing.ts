@@ -4,19 +4,19 @@ import type { Call } from '../api/server-deps.ts';
 import { implement, type Implementation } from '../api/serve-operations.ts';
 import type { AuthDeps } from './deps.ts';
 
-/** A use case as the list of all holds it: which row it is for is part of it. */
+/** A use case as an element of the list of all: it knows its row. */
 export interface Bound {
   readonly operation: Operation;
-  /** For a server with these parts. */
+  /** For a server with these dependencies. */
   readonly on: (deps: AuthDeps) => Implementation;
 }
 
-/** What carries out one row of the contract. */
+/** Carries out one row of the contract. */
 export interface UseCase<I extends z.ZodType, O extends z.ZodType> extends Bound {
   (deps: AuthDeps, call: Call, input: z.output<I>): Promise<z.input<O>>;
 }
 
-/** Binds a use case to its row, whose types it takes and returns. */
+/** Binds a use case to its row, which gives its input and output types. */
 export function implementing<I extends z.ZodType, O extends z.ZodType>(
   row: Operation<I, O>,
   run: (deps: AuthDeps, call: Call, input: z.output<I>) => Promise<z.input<O>>,

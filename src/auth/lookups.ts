@@ -1,6 +1,6 @@
 /**
- * Questions to the folds that several use cases ask. Await `views.fresh()` first where a stale answer would
- * do harm.
+ * Lookups in the folds that several use cases need. Await `views.fresh()` first where a stale result would do
+ * harm.
  */
 import type { HostSigner } from '../api/operations/cluster.ts';
 import { CodedError } from '../base/errors.ts';
@@ -19,9 +19,9 @@ export function clusterOf(views: Pick<AuthViews, 'cluster'>): Extract<ClusterSta
 }
 
 /**
- * What a login takes beside the password.
- * @throws CodedError `unavailable` where a newer release set what this one does not know: it lets nobody in
- *   by less.
+ * What a login requires besides the password.
+ * @throws CodedError `unavailable` where a newer release set a value that this one does not know: it lets
+ *   nobody in with less.
  */
 export function secondFactorOf(views: Pick<AuthViews, 'cluster'>): SecondFactor {
   const known = secondFactor.safeParse(clusterOf(views).secondFactor);
@@ -30,8 +30,8 @@ export function secondFactorOf(views: Pick<AuthViews, 'cluster'>): SecondFactor 
 }
 
 /**
- * Why nobody logs in here; undefined where this release knows what the cluster asks for, or does not know the
- * cluster yet.
+ * Why nobody can log in here; undefined where this release knows what the cluster requires, or does not know
+ * the cluster yet.
  */
 export function foreignSecondFactor({
   cluster,
@@ -57,8 +57,8 @@ export function signerOfCluster(
 }
 
 /**
- * The roles a person has. With one of them gone nothing is decided: it might have denied.
- * @throws CodedError `access_denied` naming those that are gone.
+ * The roles a person has. If one of them is missing nothing is decided, because it might have denied.
+ * @throws CodedError `access_denied` naming those that are missing.
  */
 export function rolesOf(views: Pick<AuthViews, 'roles'>, names: readonly string[]): readonly RoleSpec[] {
   const found = lookUpRoles(views.roles.state(), names);

@@ -1,4 +1,4 @@
-/** What is kept: at most so many items, and so many bytes of them, whatever the size of each. */
+/** Limits of what is kept: the number of items and their total bytes, whatever the size of each. */
 export interface NewestLimits<T> {
   readonly items: number;
   readonly bytes: number;
@@ -6,13 +6,13 @@ export interface NewestLimits<T> {
 }
 
 /**
- * Keeps the greatest of the items it is given, in bounded memory.
- * `compare` orders them; `sorted()` answers ascending.
+ * Keeps the greatest of the items it is given, in bounded memory. `compare` orders them; `sorted()` returns
+ * them in ascending order.
  */
 export interface Newest<T> {
   add(item: T): void;
   sorted(): T[];
-  /** Some were left out. */
+  /** Whether some were left out. */
   truncated(): boolean;
 }
 

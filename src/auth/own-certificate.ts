@@ -10,7 +10,7 @@ import type { AuthDeps } from './deps.ts';
 import { issueHostIdentity } from './host/issue-host-identity.ts';
 import { secureContextOf, type TlsContext } from './tls-server.ts';
 
-/** What an auth server is called in its certificate. */
+/** The names of an auth server in its certificate. */
 export interface OwnNames {
   readonly hostId: string;
   readonly nodename: string;
@@ -19,21 +19,21 @@ export interface OwnNames {
 
 /** The certificate that an auth server shows, which it makes for itself. */
 export interface OwnCertificate {
-  /** For a server that is made now. */
+  /** For a server that is created now. */
   readonly context: TlsContext;
   /**
    * Gives `server` another certificate and other authorities when authorities change, and another certificate
-   * before the one it shows ends; `onChange` is called after that. Connections that are open stay open.
+   * before the current one expires; `onChange` is called after that. Open connections stay open.
    */
   keep(server: Pick<Server, 'setSecureContext'>, onChange?: () => void): { stop(): void };
-  /** The rotations as far as the certificate and the authorities that it goes with follow them. */
+  /** How far the certificate and its authorities follow the rotations. */
   adopted(): Adopted;
 }
 
 interface Made {
   readonly context: TlsContext;
   readonly renewAt: string;
-  /** Of these authorities. */
+  /** For these authorities. */
   readonly state: AuthoritiesState;
 }
 
@@ -69,7 +69,7 @@ export async function ownCertificate(deps: Deps, names: OwnNames): Promise<OwnCe
     keep: (server, onChange = () => undefined) => {
       let making = false;
       let failed = false;
-      /** For the authorities that are then, until there are no others. */
+      /** For the authorities at that time, until they change. */
       const replace = (): void => {
         if (making) return;
         making = true;
@@ -98,7 +98,7 @@ export async function ownCertificate(deps: Deps, names: OwnNames): Promise<OwnCe
         Math.min(minute, deps.hostCertificateTtlMs / looksInALife),
       ).unref();
       const trust = deps.views.authorities.changes.subscribe({
-        // The first one is what stands: mostly that of `first`.
+        // The first call delivers the current state: usually that of `first`.
         next: (state) => {
           if (state !== shown.state) replace();
         },

@@ -24,7 +24,7 @@ export interface Bench {
   readonly log: ClusterLog;
   readonly sink: ReturnType<typeof recordingSink>;
   readonly listening: { readonly name: string; readonly address: HostPort }[];
-  /** How many connections proved who is at their other end. */
+  /** How many connections authenticated their caller. */
   readonly recognised: unknown[];
 }
 
@@ -36,8 +36,8 @@ export interface Wish {
 }
 
 /**
- * An auth service that listens nowhere: it is spoken to from within. Its clock stands at the real time, by
- * which TLS goes.
+ * An auth service that does not listen: tests connect to it from within. Its clock stands at the real time,
+ * since TLS uses that.
  */
 export function bench(wish: Wish = {}): Bench {
   const world = wish.world ?? fakeWorld(new Date().toISOString());
@@ -87,7 +87,7 @@ export async function begin(wish: Wish = {}): Promise<Bench & { readonly running
 export type Identity = Parameters<typeof connectAuth>[0]['identity'];
 export function clientFor({ service, world, sink }: Bench, identity: Identity): AuthClient {
   const within = () => service.connectWithin();
-  // Where nothing listens: whatever is not served from within fails.
+  // A port where nothing listens: what is not served from within fails.
   const servers = [{ host: '127.0.0.1', port: 1 }];
   const client = connectAuth({ servers, identity, within, world, sink, callTimeoutMs: 5 * second });
   clients.push(client);

@@ -41,9 +41,9 @@ import { withdrawnIn } from './withdrawn-keys.ts';
 
 export interface AuthConfig extends AuthSettings {
   readonly listenAddress: HostPort;
-  /** Names and addresses by which others reach this server; they stand in its certificate. */
+  /** Names and addresses by which others reach this server; its certificate contains them. */
   readonly publicAddresses: readonly string[];
-  /** What it calls itself to others; asked whenever it does. Default: the first of them. */
+  /** The address that it announces; asked each time. Default: the first of them. */
   readonly advertised?: () => string;
 }
 
@@ -71,9 +71,8 @@ export interface AuthService extends Service {
   /** Where it listens. @throws CodedError `unavailable` before `start`. */
   listenAddress(): HostPort;
   /**
-   * A connection to this very server, as if it had come in over TCP: the address it listens on may be that of
-   * an older or a newer process as well. @throws CodedError `unavailable` before `start` and once it is
-   * ending.
+   * A connection to this very server, as if it had arrived over TCP: an older or a newer process may listen
+   * on the same address. @throws CodedError `unavailable` before `start` and once it is ending.
    */
   connectWithin(): Duplex;
 }
@@ -84,10 +83,10 @@ interface Started {
   readonly connectWithin: () => Duplex;
 }
 
-/** A followed log brings a line at least so often; readers give up when three have not come. */
+/** A followed log sends something at least this often; readers give up after three times that. */
 const keepAliveMs = 0.7 * second;
 
-/** The only writer of the log: decides, signs, serves the others. The log is its owner's to close. */
+/** The only writer of the log: decides, signs, serves the others. The owner of the log closes it. */
 export function createAuthService(service: AuthServiceDeps): AuthService {
   let started: Started | undefined;
   const ready = (): Started => {
@@ -198,7 +197,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         stopping.abort();
         stopTimer(renewing);
         trust.stop();
-        // Idle connections to a server whose log has moved are worth nothing: who asks next shall ask the
+        // Idle connections to a server whose log has moved are useless: the next call should go to the
         // successor.
         await closeServer(server, isFenced(log) ? { ...grace, given: false } : grace);
         await compaction.close();
@@ -214,7 +213,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       if (stopping.signal.aborted)
         throw new CodedError('unavailable', 'the auth service of this process has ended');
       const [near, far] = duplexPair();
-      // The two know of each other's ends, but not when one is destroyed, in the middle of a handshake say.
+      // Each closes when the other ends, but not when the other is destroyed, during a handshake say.
       near.once('close', () => far.destroy());
       far.once('close', () => {
         if (!far.writableFinished) near.destroy();
@@ -243,7 +242,7 @@ function reportOf(deps: AuthDeps, log: ClusterLog): Record<string, unknown> {
   return { ...report, trustedAuthorities: { user: user.length, host: host.length } };
 }
 
-/** Once per start: nothing of the kind comes in any more. */
+/** Once per start, since such hosts cannot join any more. */
 function tellOddHosts({ views, sink }: AuthDeps): void {
   for (const odd of oddHosts(views.hosts.state()))
     sink.warn(

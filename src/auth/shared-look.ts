@@ -1,11 +1,12 @@
 import { pause } from '../base/backoff.ts';
 
-/** A question to the store that one answer serves for all who ask meanwhile. */
+/** A read of the store whose one result serves all callers in the meantime. */
 export type SharedLook = () => Promise<void>;
 
 /**
- * Whoever asks gets an answer that was begun after he asked; at most one begins in `spacingMs`, however many
- * ask. For those who have proved nothing: what they cost the store does not grow with their number.
+ * Each caller gets the result of a read that began after the call; at most one begins in `spacingMs`, however
+ * many calls there are. For callers that have proved nothing: their cost to the store does not grow with
+ * their number.
  */
 export function sharedLook(
   look: () => Promise<unknown>,
@@ -16,7 +17,7 @@ export function sharedLook(
   let running: Promise<unknown> = Promise.resolve();
   let next: Promise<void> | undefined;
   const begin = async (): Promise<void> => {
-    // Who asked for that one hears how it ended.
+    // The callers that wait for that read get its error.
     await running.catch(() => undefined);
     const wait = beganAt + spacingMs - monotonic();
     if (wait > 0) await pause(wait);

@@ -39,8 +39,8 @@ export interface TestAuth {
 }
 
 /**
- * The same log, whose followers learn of an event a little after its append has returned, as they do of a
- * store on the network: whoever reads what it wrote without waiting for it reads what was there before.
+ * The same log, but its followers learn of an event a little after its append has returned, as they do with a
+ * store on the network: code that reads what it wrote without waiting for it reads the old state.
  */
 function foldedLater(log: ClusterLog): ClusterLog {
   const plain = guardedLog(log, () => undefined);
@@ -115,7 +115,7 @@ export function codeFor(otpUrl: string, now: string, stepsLater = 0): string {
 }
 
 /**
- * Invites `username`, accepts with `password`; answers its one-time URL (empty when there is no second
+ * Invites `username` and accepts with `password`; returns its one-time URL (empty when there is no second
  * factor).
  */
 export async function addUser(

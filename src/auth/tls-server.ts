@@ -10,7 +10,7 @@ import { second } from '../base/time.ts';
 import { startTicker, startTimer, stopTimer } from '../base/timers.ts';
 import { tlsPolicy } from '../base/tls-policy.ts';
 
-/** What the auth listener presents, and whose certificates it looks at. PEM. */
+/** What the auth listener presents, and whose client certificates it accepts. PEM. */
 export interface TlsContext {
   readonly key: string;
   readonly cert: string;
@@ -18,15 +18,15 @@ export interface TlsContext {
 }
 
 export interface TlsSettings {
-  /** From a new connection through the handshake. Our own callers give up after 5 s. */
+  /** From a new connection to the end of the handshake. Our own callers give up after 5 s. */
   readonly greetingMs: number;
   readonly headersMs: number;
   /** From the first byte of a request to its last. */
   readonly requestMs: number;
-  /** How often the two above are looked at. */
+  /** How often the two limits above are checked. */
   readonly checkMs: number;
   /**
-   * With more connections than this, each is closed with its next answer: a host then needs one descriptor
+   * With more connections than this, each is closed with its next response. A host then needs one descriptor
    * here, for the log that it follows, and makes a new connection for its next heartbeat.
    */
   readonly crowdedFrom: number;
@@ -40,11 +40,11 @@ const defaults = (): TlsSettings => ({
   crowdedFrom: Math.floor((descriptorLimit() ?? Number.POSITIVE_INFINITY) / 2),
 });
 
-/** Everything that a server was given and that has not closed, through with its handshake or not. */
+/** Every connection given to a server that has not closed, before or after its handshake. */
 const openStreams = new WeakMap<Server, Set<Duplex>>();
 
 /**
- * An HTTPS server that asks for a client certificate and lets a caller without one in: the guard decides what
+ * An HTTPS server that asks for a client certificate and accepts a caller without one: the guard decides what
  * such a caller may do. It is not listening yet. `server.setSecureContext(secureContextOf(…))` replaces the
  * authorities.
  */
@@ -71,7 +71,7 @@ export function tlsServer(
     },
     listener,
   );
-  // Clients give an idle connection up after 90 s, so that no request meets the server closing it.
+  // Clients give up an idle connection after 90 s, so that no request meets the server closing it.
   server.keepAliveTimeout = 150 * second;
   server.setTimeout(0);
   const streams = new Set<Duplex>();
@@ -86,10 +86,7 @@ export function tlsServer(
   return server;
 }
 
-/**
- * For `setSecureContext`: connections that are open stay open, the guard looks at their authority at each
- * call.
- */
+/** For `setSecureContext`: open connections stay open, and the guard checks their authority at each call. */
 export const secureContextOf = ({ key, cert, ca }: TlsContext): SecureContextOptions => ({
   key,
   cert,
@@ -97,14 +94,14 @@ export const secureContextOf = ({ key, cert, ca }: TlsContext): SecureContextOpt
   ...tlsPolicy,
 });
 
-/** All callers are services and tools of ours: nobody is served for longer than this once auth is ending. */
+/** All callers are services and tools of ours: no response may take longer than this once auth is ending. */
 const longestAnswerMs = 10_000;
 const idleMs = 1_000;
 
 /**
- * Takes no new connection and waits for answers under way until the time is over. With a grace, a connection
- * is told to close with its next answer, and closed when there was none for a second; then nobody who was
- * about to ask meets a reset. Resolves when no stream is left.
+ * Accepts no new connection and waits for current responses until the time is over. With a grace period, a
+ * connection is told to close with its next response, and is closed when it had none for a second, so that no
+ * caller about to send a request meets a reset. Resolves when no connection is left.
  */
 export async function closeServer(server: Server, { over, given }: Grace): Promise<void> {
   const streams = openStreams.get(server) ?? new Set<Duplex>();
@@ -124,13 +121,13 @@ export async function closeServer(server: Server, { over, given }: Grace): Promi
   const idle = startTicker(closeIdle, idleMs);
   const closeAll = (): void => {
     server.closeAllConnections();
-    // Those that are not yet through with their handshake are no connections of HTTP.
+    // Connections that have not finished their handshake are not known to HTTP.
     for (const stream of streams) stream.destroy();
   };
   const limit = startTimer(closeAll, longestAnswerMs);
   void over.then(closeAll);
   await closed;
-  // Those that came from within this process were never accepted, and are not waited for above.
+  // Those from within this process were never accepted by the server, and are not waited for above.
   await Promise.all([...streams].map((stream) => new Promise((gone) => stream.once('close', gone))));
   stopTimer(idle);
   stopTimer(limit);

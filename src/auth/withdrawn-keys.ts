@@ -5,7 +5,7 @@ import type { RetiredKey } from '../domain/authority-state.ts';
 import { caPinOf } from '../pki/ca-pin.ts';
 import type { AuthoritiesState } from '../views/authorities.ts';
 
-/** An X.509 authority that was trusted once. */
+/** An X.509 authority that was trusted before. */
 export interface WithdrawnAuthority {
   readonly type: AuthorityType;
   readonly certificatePem: string;
@@ -35,8 +35,8 @@ const remedy: Readonly<Record<AuthorityType, string>> = {
 };
 
 /**
- * Refuses a certificate of such an authority. Whoever shows it has had it of this cluster, and learns what
- * became of it and what to do.
+ * Refuses a certificate of such an authority. Its holder got it from this cluster, and learns what became of
+ * the key and what to do.
  */
 export const refusedAsWithdrawn = ({ type, certificatePem, at, by, why }: WithdrawnAuthority): CodedError =>
   new CodedError(

@@ -1,5 +1,5 @@
 /**
- * Two auth servers whose clocks go wrong, and what should be true whatever they say. For
+ * Two auth servers whose clocks go wrong, and what must be true whatever they show. For
  * `wrong-clocks.test.ts`.
  */
 import { expect } from 'vitest';
@@ -193,7 +193,7 @@ export class WrongClocks {
     this.#hosts.set(n, this.#truth.ms);
   }
 
-  /** What each server says and decides now is what is true. */
+  /** What each server reports and decides now is true. */
   async check(): Promise<void> {
     for (const { deps } of this.servers) {
       await deps.views.fresh();
@@ -215,7 +215,7 @@ export class WrongClocks {
     }
   }
 
-  /** Who asks for everything until now is told all that was ever done. */
+  /** A search for everything until now returns all that was ever done. */
   async checkAudit(expected: number): Promise<void> {
     const { deps, world } = this.servers[0] ?? expect.fail('no server');
     const to = world.now();

@@ -3,22 +3,22 @@ import { held } from '../../domain/recent.ts';
 import type { EventLog } from '../../log/event-log.ts';
 import type { Position, Revision, StreamName } from '../../log/event.ts';
 
-/** What the end of an audit stream says of what is stored. */
+/** What the end of an audit stream shows about the stored events. */
 export interface AuditTail {
   readonly revision: Revision;
   readonly state: AuditState;
-  /** Whether all `uid`s that `domain/audit.ts` wants to know were read. */
+  /** Whether all `uid`s that `domain/audit.ts` needs were read. */
   readonly uids: boolean;
 }
 
 export interface AuditTails {
-  /** As of the newest commit, or `asOf`. For `numbers` it is enough to read the last event, once. */
+  /** As of the newest commit, or `asOf`. For `numbers` the last event is read, once. */
   read(stream: StreamName, what: 'numbers' | 'uids', asOf?: Position): Promise<AuditTail>;
 }
 
-/** What `domain/audit.ts` remembers of events without a number; what lies before is never read. */
+/** As many events without a number as `domain/audit.ts` remembers; older ones are never read. */
 const remembered = 2_048;
-/** Kept in memory, of the streams that were asked for last. */
+/** How many streams are kept in memory, the most recently used ones. */
 const maxStreams = 4_096;
 const maxUids = 65_536;
 
@@ -64,7 +64,7 @@ export function auditTails(log: EventLog): AuditTails {
     const uids = what === 'uids' || revision === 0;
     const start = { revision: Math.max(0, revision - back), state: audit.initial, uids };
     const tail = await goOn(stream, start, asOf);
-    // Stored by an auth server of the release before, or for such a sender: what was sent stands further
+    // Stored by an auth server of the previous release, or for such a sender: the stored numbers are further
     // back.
     const told = uids || held(tail.state.unnumbered) === 0;
     return told ? tail : begin(stream, 'uids', asOf);

@@ -4,7 +4,7 @@ import type { ParsedAuditEvent } from '../../domain/audit-event.ts';
 import type { Cause, Position } from '../../log/event.ts';
 import type { AuditWriter } from './audit-writer.ts';
 
-/** Why nothing at all can be stored now. */
+/** Errors that mean that nothing at all can be stored now. */
 const ofStore: ReadonlySet<string> = new Set(['unavailable', 'ambiguous', 'no_space', 'damaged']);
 
 interface Waiting {
@@ -14,12 +14,12 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Events that go together at most; each is far below what an append takes. */
+/** The most events in one append; each is far below the limit of an append. */
 const mostTogether = 64;
 
 /**
- * One append is under way at a time, and the next takes all that wait: fifty who join at once wait for two
- * appends, not for fifty. Each event says itself by whom it came about; the cause of an append of several is
+ * One append is under way at a time, and the next takes everything that waits: fifty machines that join at
+ * once wait for two appends, not for fifty. Each event names its own actor; the cause of a shared append is
  * this auth server.
  */
 export class Together {
@@ -71,7 +71,7 @@ export class Together {
       );
       for (const one of some) one.resolve(position);
     } catch (e) {
-      // One that can never be stored must not take the others with it.
+      // An event that can never be stored must not fail the others.
       if (isCoded(e) && !ofStore.has(e.code)) for (const one of some) await this.#appendAlone(one);
       else for (const one of some) one.reject(e);
     }

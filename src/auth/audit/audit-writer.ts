@@ -8,13 +8,13 @@ import type { Cause, Position, StreamName } from '../../log/event.ts';
 import { KeyedLock } from '../../log/keyed-lock.ts';
 import { auditTails } from './audit-tails.ts';
 
-/** Appends audit events, each once however often it is sent. */
+/** Appends audit events, each once even if it is sent several times. */
 export interface AuditWriter {
   /**
-   * All of them or none. Events that are stored already are left out. `numbered`: by their sender, whose
-   * events then lie in one stream, whatever session they are of. Without, what is stored is known by `uid`,
-   * as far back as `domain/audit.ts` says. Answers the position of the last one, or of the newest event when
-   * nothing was new.
+   * Appends all of them or none, without those that are stored already. `numbered`: by their sender, whose
+   * events then share one stream, whatever session they belong to. Without numbers, stored events are
+   * recognised by `uid`, as far back as `domain/audit.ts` remembers. Returns the position of the last one, or
+   * of the newest event when nothing was new.
    */
   append(events: readonly ParsedAuditEvent[], cause: Cause, numbered?: AuditNumbers): Promise<Position>;
 }
@@ -25,8 +25,9 @@ const maxAttempts = 12;
 type AsOf = Position | undefined;
 
 /**
- * What was appended is known from the streams themselves, so it holds over restarts and between auth servers.
- * Unlike `execute`, only the end of a stream is read: that of a proxy may have millions of events.
+ * Whether an event was stored before is known from the streams themselves, so it holds over restarts and
+ * between auth servers. Unlike `execute`, this reads only the end of a stream: that of a proxy may have
+ * millions of events.
  */
 export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
   const tails = auditTails(log);
@@ -52,9 +53,7 @@ export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
     return writes;
   };
 
-  /**
-   * An auth server of the release before may have stored some of them where it stores events of a session.
-   */
+  /** An auth server of the previous release may have stored some of them in the stream of the session. */
   const numberedOnce = async (
     stream: StreamName,
     events: readonly ParsedAuditEvent[],
@@ -87,8 +86,8 @@ export function auditWriter(log: EventLog, authHostId: string): AuditWriter {
   const untilStored = async (write: (asOf: AsOf) => Promise<Write[]>, cause: Cause): Promise<Position> => {
     for (let attempt = 1; ; attempt++) {
       try {
-        // What is known here is enough: where another process went on, the append conflicts, and only then it
-        // looks.
+        // What is known here is enough: if another process wrote to the stream, the append conflicts, and the
+        // stream is read then.
         const writes = await write(attempt === 1 ? 0 : undefined);
         return writes.length === 0 ? await log.head() : await log.append(writes, cause);
       } catch (e) {

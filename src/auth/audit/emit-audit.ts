@@ -12,11 +12,11 @@ import { implementing } from '../implementing.ts';
 import { whoseTelling } from '../limits/quota-rules.ts';
 
 /**
- * Stores what a proxy or node saw: who tells it, from where and when it came is set here, whatever the event
- * claims (`domain/reported-event.ts`).
- * @throws CodedError `quota` for more than one machine may tell in a time: the sender keeps it, and sends it
- *   again; `bad_request` for an event that is not the caller's to tell, `too_large` for one that the log does
- *   not take: sending it again would not help.
+ * Stores what a proxy or node saw. Who reports it, from where and when it came is set here, whatever the
+ * event claims (`domain/reported-event.ts`).
+ * @throws CodedError `quota` for more events than one machine may report in a given time: the sender keeps
+ *   the event and sends it again. `bad_request` for an event that the caller may not report, and `too_large`
+ *   for one that the log does not take: sending those again would not help.
  */
 export const emitAudit = implementing(row, async (deps, call, { events, numbered }) => {
   const { caller } = call;
@@ -46,14 +46,15 @@ export const emitAudit = implementing(row, async (deps, call, { events, numbered
     call.deadline.begin();
     return { position: await append(deps, told, causeOf(deps, call), numbered) };
   } catch (e) {
-    // While the store is away the sender tries again and again: that is not its doing.
+    // While the store is away the sender tries again and again, through no fault of its own.
     giveBack();
     throw e;
   }
 });
 
 /**
- * What is too large for one append goes in several: a sender cannot know what the log wraps each event in.
+ * Events that are too large together are appended in several parts: a sender cannot know how much the log
+ * adds to each event.
  */
 async function append(
   deps: AuthDeps,

@@ -9,13 +9,13 @@ import type { Cause, Position } from '../../log/event.ts';
 import type { AuditWriter } from './audit-writer.ts';
 import { Together } from './audit-together.ts';
 
-/** What auth itself saw and no fact of `state` tells. */
+/** Events that auth itself saw and that no fact of `state` contains. */
 export interface OwnAudit {
   record(body: EventBody, cause: Cause): Promise<Position>;
   /**
-   * For what must go on when the store is nearly full: while `audit` is refused for want of room, the event
-   * goes to `state`, and into the room that is kept for it. Whoever comes unproved must not be able to cause
-   * one at will.
+   * For events that must be recorded even when the store is nearly full: while `audit` is refused for lack of
+   * space, the event goes to `state`, into the reserved space. An unauthenticated caller must not be able to
+   * cause one at will.
    */
   recordFromReserve(body: EventBody, cause: Cause): Promise<'audit' | 'reserve'>;
 }

@@ -14,32 +14,32 @@ import { newest } from '../newest.ts';
 type Input = z.output<typeof row.input>;
 
 /**
- * An event is on the log after it happened, by the clock of its host. So much may that one have been ahead of
- * the clock of the auth server that stored it, whichever of the two was wrong; what differs by more needs an
- * earlier `from`.
+ * An event is on the log after it happened, by the clock of its host. That clock may have been ahead of the
+ * clock of the auth server that stored the event by this much, whichever of the two was wrong. For a larger
+ * difference the caller needs an earlier `from`.
  */
 const clockSkewMs = reportedSkewMs;
 /**
- * Who asks for all until now means what is stamped with a later moment as well, if his clock or ours is a
- * little behind.
+ * A search for everything until now also includes events stamped slightly later, in case the host's clock or
+ * ours is off.
  */
 const nowMs = 5 * minute;
 
-/** Ten thousand usual events; of those that carry a long command, fewer. */
+/** About ten thousand usual events; fewer when they contain long commands. */
 const longestAnswer = 8 * 1024 * 1024;
 const bytesOf = (event: ParsedAuditEvent): number => Buffer.byteLength(JSON.stringify(event));
 
 /**
- * What happened in [`from`, `to`), told by hosts or by the facts of `state`; ascending by time, then `ei`. An
- * event has the time of the clock of whoever told it. What is stamped with a moment that is still to come is
- * there whenever `to` is now or later: it has happened.
+ * What happened in [`from`, `to`), reported by hosts or derived from the facts of `state`; ascending by time,
+ * then `ei`. An event has the time by the clock of whoever reported it. Events stamped in the future are
+ * included whenever `to` is now or later: they have happened.
  */
 export const searchAudit = implementing(row, async (deps, _call, input) => {
   const { from, to, limit } = input;
   if (to <= from) throw new CodedError('bad_request', 'to: must be later than from');
   const found = newest<ParsedAuditEvent>({ items: limit, bytes: longestAnswer, bytesOf }, byTime);
   const wanted = wantedBy(input, deps.world.now());
-  /** An event that `audit` seemed to have no room for may be in both. */
+  /** An event for which `audit` seemed to have no space may be in both. */
   const ofReserve = new Set<string>();
   await collect(deps.log.state, from, auditFromState, (event, { stream }) => {
     if (!wanted(event)) return;
@@ -53,7 +53,7 @@ export const searchAudit = implementing(row, async (deps, _call, input) => {
   return { events, truncated: found.truncated() };
 });
 
-/** Reads to the end: an event that waited in a spool is on the log long after it happened. */
+/** Reads to the end: an event that waited in a spool reaches the log long after it happened. */
 async function collect(
   log: EventLog,
   from: string,

@@ -4,7 +4,7 @@ import type { CreatedAuthority } from '../../domain/authority-state.ts';
 import { type AnnouncementSigner, signAnnouncement } from '../../pki/authority-announcement.ts';
 import type { AuthDeps } from '../deps.ts';
 
-/** While two keys are trusted an announcement lasts so long at least. */
+/** The shortest lifetime of an announcement while two keys are trusted. */
 const leastLifeMs = 24 * hour;
 
 export interface Announcing {
@@ -14,14 +14,14 @@ export interface Announcing {
   readonly at: Instant;
   /** All that are trusted, the one that signs first. */
   readonly keys: readonly AuthorityKey[];
-  /** Of the rotation under way; undefined where one key is trusted alone. */
+  /** Of the rotation under way; undefined where only one key is trusted. */
   readonly gracePeriodMs: number | undefined;
   readonly signers: readonly AnnouncementSigner[];
 }
 
 /**
- * What is announced of the keys of an authority. Of two keys it lasts for twice the grace period, a day at
- * least: a rotation that takes longer is announced again (`automatic-rotation.ts`).
+ * The announcement of an authority's keys. With two keys it lasts for twice the grace period, at least a day:
+ * during a longer rotation the keys are announced again (`automatic-rotation.ts`).
  */
 export function announcementOf({ keys, gracePeriodMs, signers, ...what }: Announcing): SignedAnnouncement {
   const until =
@@ -49,5 +49,5 @@ export async function signersOf(
   );
 }
 
-/** The number that the next announcement has. */
+/** The number of the next announcement. */
 export const nextNumber = ({ announcements }: CreatedAuthority): number => announcements + 1;

@@ -16,15 +16,15 @@ import { commandFor } from './rotation-step.ts';
 import { takeSteps } from './take-steps.ts';
 
 export interface AutomaticRotation {
-  /** Looks once whether a step is due; resolves when that was tried. */
+  /** Checks once whether a step is due; resolves when that was tried. */
   run(): Promise<void>;
-  /** That a rotation waits, and for whom; undefined when none does. */
+  /** That a rotation waits, and for which hosts; undefined when none does. */
   trouble(): string | undefined;
   close(): Promise<void>;
 }
 
 const everyMs = second;
-/** Of those who keep a rotation, so many are named in a line. */
+/** How many of the hosts that delay a rotation are named in a line. */
 const namedInLine = 5;
 
 type Deps = Pick<
@@ -33,9 +33,9 @@ type Deps = Pick<
 >;
 
 /**
- * Takes the steps of automatic rotations when they are due, whichever auth server comes first: the others
- * find it taken. Where a host that is alive has not acknowledged the phase, the step waits, and is reported;
- * it is taken as soon as all have. Announcements that are about to end are made again.
+ * Takes the steps of automatic rotations when they are due. Whichever auth server comes first takes a step,
+ * and the others find it taken. Where a host that is alive has not acknowledged the phase, the step waits,
+ * which is reported; it is taken as soon as all have. Announcements that are about to expire are made again.
  */
 export function automaticRotation(deps: Deps): AutomaticRotation {
   const waiting = new Map<AuthorityType, { readonly key: string; readonly text: string }>();
@@ -105,7 +105,7 @@ export function automaticRotation(deps: Deps): AutomaticRotation {
       await look();
       isFailing = false;
     } catch (e) {
-      // Somebody else was first, or the store is away: the next look decides again.
+      // Another server was first, or the store is away: the next look decides again.
       if (!isCoded(e)) throw e;
       if (e.code === 'bad_request' || e.code === 'conflict') return;
       if (!isFailing)
@@ -156,7 +156,7 @@ async function takeStep(deps: Deps, state: CreatedAuthority, phase: RotationPhas
   const at = deps.world.now();
   const command = await commandFor(deps, state, {
     ...{ phase, at, by: actorOf(deps), left: [], endSessions: false },
-    // Nothing begins here.
+    // No rotation begins here.
     ...{ mode: 'auto', gracePeriodMs: 1, newRotationId: '' },
   });
   await takeSteps(deps, [{ type: state.type, command }], causeNow(deps));
@@ -164,7 +164,7 @@ async function takeStep(deps: Deps, state: CreatedAuthority, phase: RotationPhas
   await destroyWithdrawn(deps, before);
 }
 
-/** When less than half of its life is left. */
+/** When less than half of its lifetime is left. */
 async function announceAgain(deps: Deps, state: CreatedAuthority, rotation: UnderWay): Promise<void> {
   const { announcement, type, clusterName } = state;
   const life = announcement === undefined ? undefined : announcementEnd(announcement);

@@ -4,8 +4,8 @@ import type { AuthDeps } from '../deps.ts';
 import { destroySecrets } from '../secrets/destroy-secrets.ts';
 
 /**
- * Destroys the private halves of keys that were trusted in `before` and are not now. What fails here is done
- * later by `destroySuperseded`.
+ * Destroys the private halves of keys that were trusted in `before` and are not now. If that fails,
+ * `destroySuperseded` does it later.
  */
 export async function destroyWithdrawn(
   deps: Pick<AuthDeps, 'log' | 'sink' | 'views'>,

@@ -17,8 +17,8 @@ import { implementing } from '../implementing.ts';
 import { clusterOf } from '../lookups.ts';
 
 /**
- * Gives the private keys of an authority out of the cluster. The audit has it before they leave, or they do
- * not.
+ * Exports the private keys of an authority from the cluster. The audit event is stored before they leave;
+ * otherwise they do not leave.
  * @throws CodedError `bad_request` without the phrase; `unavailable` where a key is not on the log.
  */
 export const exportAuthorityKeys = implementing(row, async (deps, call, { type, confirmation }) => {

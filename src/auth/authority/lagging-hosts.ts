@@ -6,21 +6,21 @@ import { phaseOfMark, rotationMark } from '../../domain/rotation-mark.ts';
 import { type HostWithMarks, reportingHosts } from '../../views/reporting-hosts.ts';
 import type { AuthDeps } from '../deps.ts';
 
-/** From this level of facts on a release knows that authorities rotate. */
+/** Releases know of rotations from this level of facts on. */
 const rotationLevel = 2;
 
 export interface Following {
   /** Hosts that are alive, by role. */
   readonly alive: number;
-  /** Of these, who has not acknowledged the phase that the authority is in. */
+  /** Those among them that have not acknowledged the authority's current phase. */
   readonly lagging: readonly LaggingHost[];
 }
 
-/** Every host that is alive: of a large cluster it is made once for both authorities. */
+/** Every host that is alive. In a large cluster the list is made once for both authorities. */
 export const hostsThatFollow = ({ views }: Pick<AuthDeps, 'views'>): readonly HostWithMarks[] =>
   reportingHosts(views.hosts.state(), views.presence.state(), views.clock);
 
-/** Which of these hosts follow an authority's rotation, by what they reported last. */
+/** Which of these hosts follow an authority's rotation, according to their last reports. */
 export function followingOf(
   alive: readonly HostWithMarks[],
   type: AuthorityType,

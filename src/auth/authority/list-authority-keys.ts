@@ -32,7 +32,7 @@ function keysOf(state: AuthoritiesState, authority: AuthorityType) {
   }));
 }
 
-/** A rotation ends the trust in the key that does not last: the old one, or after a rollback the new one. */
+/** The key that is not trusted after the rotation: the old one, or after a rollback the new one. */
 function leavingOf(states: AuthoritiesState, authority: AuthorityType, keyId: string) {
   const { state } = states[authority];
   if (state.status !== 'created' || state.rotation.phase === 'standby') return {};

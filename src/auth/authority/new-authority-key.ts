@@ -6,7 +6,7 @@ import { generateEd25519 } from '../../pki/key-pair.ts';
 import { publicKeyOf, toAuthorizedKeyLine } from '../../pki/ssh-key.ts';
 import { createCaCertificate } from '../../pki/x509.ts';
 
-/** A key for an authority: as a command takes it, and what signs with it. */
+/** A key for an authority, in the form that commands take, and the signer for it. */
 export function newAuthorityKey(
   clusterName: string,
   world: Pick<World, 'now' | 'uuid'>,

@@ -7,7 +7,7 @@ import { followingOf, hostsThatFollow } from './lagging-hosts.ts';
 
 type Output = z.input<typeof row.output>['rotations'][number];
 
-/** By what was folded last: it answers while the store is away, too. */
+/** From what was folded last, so that it also replies while the store is away. */
 export const readRotations = implementing(row, async (deps) => {
   if (deps.contact.refusal() === undefined)
     await deps.views.fresh().catch((e: unknown) => {

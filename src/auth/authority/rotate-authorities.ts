@@ -19,10 +19,10 @@ type Output = z.input<typeof row.output>;
 type Input = z.output<typeof row.input>;
 
 /**
- * Takes a step of the rotation of one or both authorities, in one append: both take it, or none does.
- * @throws CodedError `bad_request` for a step that does not follow, with the phase that is current and who
- *   brought it there, and for a rotation without a grace period and without force; `unavailable` while a key
- *   cannot be opened.
+ * Takes a step of the rotation of one or both authorities, in one append: both take it, or neither does.
+ * @throws CodedError `bad_request` for a step that does not follow, with the current phase and who took the
+ *   step to it, and for a rotation without a grace period and without force; `unavailable` while a key cannot
+ *   be opened.
  */
 export const rotateAuthorities = implementing(row, async (deps, call, input): Promise<Output> => {
   deps.lag.require();
@@ -38,7 +38,7 @@ export const rotateAuthorities = implementing(row, async (deps, call, input): Pr
     ...{ endSessions: input.endSessions, newRotationId: deps.world.uuid(), at: deps.world.now(), by },
     left: lagging.map(({ hostId, role, nodename }): LeftHost => ({ hostId, role, nodename })),
   };
-  // What cannot be done is refused before anybody is waited for, and in a dry run too.
+  // An impossible step is refused before it waits for hosts, in a dry run too.
   const commands = await Promise.all(states.map((state) => commandFor(deps, state, wanted)));
   if (input.dryRun) return { ...answer, status: 'dry_run' };
   if (isReplacement(input) && !input.force)
@@ -62,7 +62,7 @@ export const rotateAuthorities = implementing(row, async (deps, call, input): Pr
 const isReplacement = ({ phase, gracePeriodMs }: Input): boolean => phase === 'init' && gracePeriodMs === 0;
 const targetOf = (input: Input): Input['phase'] => (isReplacement(input) ? 'standby' : input.phase);
 
-/** A rollback waits for nobody: it leads to the key that everybody has. */
+/** A rollback waits for no hosts: it leads to the key that all of them have. */
 function laggingAt(deps: AuthDeps, states: readonly CreatedAuthority[], input: Input) {
   if (input.phase === 'rollback') return [];
   const hosts = hostsThatFollow(deps);

@@ -7,8 +7,8 @@ import { followingOf, hostsThatFollow } from './lagging-hosts.ts';
 const everyMs = 5 * second;
 
 /**
- * Sets the gauges of both authorities: the phase, the hosts that are alive, and those that have not
- * acknowledged it. Now, and from time to time until it is closed.
+ * Sets the gauges of both authorities: the phase, the number of hosts that are alive, and of those that have
+ * not acknowledged it. Now, and periodically until it is closed.
  */
 export function measureRotations(deps: Pick<AuthDeps, 'views' | 'metrics'>): { close(): void } {
   const { views, metrics } = deps;

@@ -8,13 +8,13 @@ import type { AuthDeps } from '../deps.ts';
 import { announcementOf, nextNumber, signersOf } from './announce-keys.ts';
 import { newAuthorityKey } from './new-authority-key.ts';
 
-/** A step of one authority's rotation, as an operator or the clock wants it. */
+/** A step of one authority's rotation, as requested by an operator or the clock. */
 export interface WantedStep {
   readonly phase: RotationPhase;
   readonly mode: RotationMode;
   readonly gracePeriodMs: number;
   readonly endSessions: boolean;
-  /** Of a rotation that begins: the same for all authorities that begin together. */
+  /** For a rotation that begins: the same for all authorities that begin together. */
   readonly newRotationId: string;
   readonly at: Instant;
   /** An actor, as in `Cause`. */
@@ -23,8 +23,8 @@ export interface WantedStep {
 }
 
 /**
- * The command for a step from the state that is known. Whoever decides it looks at the state again: of two
- * who want a step at once, one is refused.
+ * The command for a step from the state that is known. The decider checks the state again: of two concurrent
+ * steps one is refused.
  * @throws CodedError `bad_request` for a step that does not follow; `unavailable` when a key cannot be
  *   opened.
  */
@@ -78,7 +78,7 @@ async function withNewKey(
   return { key, announced: { announcement, number } };
 }
 
-/** The key that signs stays alone. */
+/** Only the key that signs remains. */
 async function withOneKey(deps: Deps, state: CreatedAuthority, at: Instant) {
   const { type, clusterName } = state;
   const keys = [keysInUse(state).signs];
@@ -91,7 +91,10 @@ async function withOneKey(deps: Deps, state: CreatedAuthority, at: Instant) {
   return { announcement, number };
 }
 
-/** Announced by itself alone: whoever stole the old key convinces nobody, nor does the old key. */
+/**
+ * The new key is announced by itself alone: whoever stole the old key convinces nobody, and the old key's
+ * signature would prove nothing.
+ */
 function replacement(
   deps: Deps,
   state: CreatedAuthority,

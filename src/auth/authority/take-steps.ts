@@ -7,7 +7,7 @@ import { step, type Terms, transact } from '../../log/execute.ts';
 import type { AuthDeps } from '../deps.ts';
 
 /**
- * Appends what the commands lead to, of all authorities at once or of none.
+ * Appends the facts that the commands lead to, for all authorities at once or for none.
  * @returns its position, which the views here have reached.
  * @throws CodedError as `transact`
  */

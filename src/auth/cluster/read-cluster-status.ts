@@ -17,10 +17,10 @@ import { currentDrift } from '../file-configuration.ts';
 import { implementing } from '../implementing.ts';
 import { clusterOf, signerOfCluster } from '../lookups.ts';
 
-/** Answers while the store is away too, by what was folded last: that is when somebody asks for it. */
+/** Replies from what was folded last while the store is away too: that is when somebody asks for it. */
 export const readClusterStatus = implementing(row, async (deps) => {
   const silence = deps.contact.refusal();
-  // Whoever knows already that the store is away does not wait for it.
+  // When it is known already that the store is away, the call does not wait for it.
   const away =
     silence === undefined
       ? await unlessAway(deps.views.fresh().then(() => undefined))
@@ -50,7 +50,7 @@ export const readClusterStatus = implementing(row, async (deps) => {
   };
 });
 
-/** Of many hosts that read the least, so many are named. */
+/** How many of the hosts with the lowest level are named. */
 const namedHosts = 3;
 
 function factsReadBy({ views }: AuthDeps): z.input<typeof row.output>['factsRead'] {
@@ -60,7 +60,7 @@ function factsReadBy({ views }: AuthDeps): z.input<typeof row.output>['factsRead
   return { level: oldest.level, own: factsLevel, hosts: names.slice(0, namedHosts), count: names.length };
 }
 
-/** Why the store does not answer; undefined when it does. */
+/** Why the store does not reply; undefined when it does. */
 async function unlessAway(asked: Promise<void>): Promise<string | undefined> {
   try {
     await asked;
@@ -78,7 +78,7 @@ function lastingCaPin({ views }: AuthDeps): string {
   return lasting === undefined ? '' : caPinOf(lasting.tlsCertificatePem);
 }
 
-/** As `tctl status` of 4.4 words it. */
+/** In the words of `tctl status` of 4.4. */
 function rotationText({ views }: AuthDeps, type: AuthorityType): string {
   const { state } = views.authorities.state()[type];
   if (state.status !== 'created') return rotationWords({ phase: 'standby' });

@@ -4,8 +4,8 @@ import { implementing } from '../implementing.ts';
 import { signerOfCluster } from '../lookups.ts';
 
 /**
- * What a machine compares with its pin, and by which it follows a rotation. Anyone may ask, so it costs the
- * store nothing.
+ * What a machine compares with its pin, and follows a rotation by. Anyone may ask, so it does not read the
+ * store.
  */
 export const readHostAuthorities = implementing(row, ({ views }) =>
   Promise.resolve({

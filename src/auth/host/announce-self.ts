@@ -15,13 +15,13 @@ import type { AuthDeps } from '../deps.ts';
 import { announce } from './heartbeat.ts';
 import { flushIfRoom } from './presence-writer.ts';
 
-/** What this auth server says of itself: auth servers are hosts as well. */
+/** What this auth server announces about itself: auth servers are hosts as well. */
 export interface Self {
   readonly hostId: string;
   readonly nodename: string;
-  /** Names and addresses by which others reach it; the first is told. */
+  /** Names and addresses by which others reach it; the first is announced. */
   readonly publicAddresses: readonly string[];
-  /** Told instead of the first, as it is now. */
+  /** Announced instead of the first, as it is now. */
   readonly advertised?: () => string;
   /** How far it follows the rotations of the authorities; asked each time. Default: it reports nothing. */
   readonly adopted?: () => Adopted;
@@ -61,8 +61,8 @@ const callOf = (deps: AuthDeps, host: HostInfo): Call => ({
 });
 
 /**
- * Membership and presence, both durable when it returns; presence only where the store has room for it.
- * Answers what it said.
+ * Membership and presence, both durable when it returns; presence only where the store has space for it.
+ * Returns what it announced.
  */
 export async function announceSelf(deps: AuthDeps, self: Self, address: HostPort): Promise<HostInfo> {
   const host = hostOf(self, address);
@@ -73,9 +73,9 @@ export async function announceSelf(deps: AuthDeps, self: Self, address: HostPort
 }
 
 /**
- * Says again what this auth server is, should the cluster know it otherwise: its machine has another address
- * than it `said`, or another process speaks with the same host id, from a data_dir that was copied. Without
- * this, machines would be sent to that one's address for ever. Answers what it says now.
+ * Announces this auth server again if the cluster has other data about it: its machine has another address
+ * than in `said`, or another process uses the same host id, from a copied data_dir. Without this, machines
+ * would be sent to the wrong address for ever. Returns what is announced now.
  */
 export async function keepAnnounced(
   deps: AuthDeps,
@@ -85,7 +85,7 @@ export async function keepAnnounced(
   const host = hostOf(self, address);
   renewPresence(deps, self);
   const known = findHost(deps.views.hosts.state(), host.hostId, 'Auth');
-  // Of two releases that serve side by side (USR2), the newer one has told its version.
+  // Of two releases that serve side by side (USR2), the newer one has announced its version.
   if (known === undefined || sameHost(known, { ...host, version: known.version })) return host;
   if (!sameHost(before, host))
     deps.sink.info('this auth server has another address', { before: said(before), now: said(host) });
@@ -98,7 +98,7 @@ export async function keepAnnounced(
   try {
     await announce(deps, host, callOf(deps, host));
   } catch (e) {
-    // Tried again with the next renewal.
+    // The next renewal tries again.
     if (!isCoded(e)) throw e;
     deps.sink.warn('the announcement of this auth server could not be stored', { reason: messageOf(e) });
     return before;
@@ -106,7 +106,7 @@ export async function keepAnnounced(
   return host;
 }
 
-/** At once, for whoever waits for it; what cannot be stored now is with the next renewal. */
+/** At once, because somebody waits for it; if it cannot be stored now, the next renewal contains it. */
 export function announceAdopted(deps: AuthDeps, self: Self): void {
   renewPresence(deps, self);
   deps.presence.soon().catch((e: unknown) => {

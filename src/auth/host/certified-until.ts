@@ -6,8 +6,8 @@ import type { AuthDeps } from '../deps.ts';
 
 /**
  * Until when a host counts as alive under the certificate that it has, for those who decide whether another
- * key may take its id; undefined when it does not. After every key of the host authority was replaced at once
- * nobody has a certificate: who was heard before that is not alive by it.
+ * key may take its id; undefined when it does not. After every key of the host authority was replaced at
+ * once, nobody has a certificate: a host last heard of before that does not count as alive.
  */
 export function certifiedUntil(
   { views }: Pick<AuthDeps, 'views'>,

@@ -18,7 +18,10 @@ export interface HostCertificateWish {
   readonly additionalPrincipals: readonly string[];
   readonly publicKey: PublicKey;
   readonly now: Instant;
-  /** Default: of the key that signs. `servers`: of that whose certificates servers show now. */
+  /**
+   * Default: signed by the key that signs now. `servers`: signed by the key whose certificates servers show
+   * now.
+   */
   readonly use?: 'servers' | undefined;
 }
 
@@ -32,10 +35,10 @@ export interface HostCertificates {
 }
 
 /**
- * Signs for a machine. Whoever calls has decided that it may be whom it says, and tells the audit
- * (`tellCertified`).
- * @throws CodedError `bad_request` when a name cannot stand in a certificate; `unavailable` when nothing can
- *   sign.
+ * Signs certificates for a machine. The caller has decided that it may have this identity, and reports it to
+ * the audit (`tellCertified`).
+ * @throws CodedError `bad_request` when a name is not possible in a certificate; `unavailable` when nothing
+ *   can sign.
  */
 export async function certifyHost(
   deps: Pick<AuthDeps, 'views' | 'keys' | 'hostCertificateTtlMs'>,
@@ -52,7 +55,7 @@ export async function certifyHost(
   const sshCertificate = issueHostSshCertificate({ ...common, publicKey, ca: signer.ssh, nodename });
   const tlsCertificatePem = issueHostTlsCertificate({
     ...common,
-    // Auth knows by it what the host may announce itself as.
+    // From this auth knows what the host may announce itself as.
     additionalPrincipals: nodename === '' ? additionalPrincipals : [nodename, ...additionalPrincipals],
     publicKey: publicKey.key,
     caPem: signer.tlsCertificatePem,
@@ -68,7 +71,7 @@ export async function certifyHost(
   };
 }
 
-/** The audit knows of a certificate before its owner has it. */
+/** The audit event of a certificate is stored before its owner has it. */
 export async function tellCertified(
   deps: Pick<AuthDeps, 'ownAudit'>,
   {

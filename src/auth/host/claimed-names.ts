@@ -6,8 +6,7 @@ import { hostName, isHostPart, isIpAddress } from '../../domain/host-text.ts';
 const beginsWithUuid = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.|$)/i;
 
 /**
- * A machine may call itself what it likes, but not by the id of another one, not by the names of the API, and
- * not by all names at once.
+ * A machine may choose its names, but not the id of another machine, the names of the API, or a wildcard.
  * @throws CodedError `bad_request` naming what it may not claim.
  */
 export function checkClaimedNames({
@@ -30,7 +29,7 @@ export function checkClaimedNames({
 }
 
 /**
- * The same of names that an operator has certified, for a machine without an id here.
+ * The same for names that an operator has certified, for a machine without an id here.
  * @throws CodedError `bad_request` naming what no machine may be called.
  */
 export function checkNamesToCertify(names: readonly string[]): void {

@@ -26,12 +26,13 @@ import { whoseTelling } from '../limits/quota-rules.ts';
 type Output = z.input<typeof row.output>;
 
 /**
- * A host says that it is alive, and what it is now. A host that was not known to be alive is stored at once,
- * so that it can be used as soon as its first heartbeat was answered, and so is one that has adopted another
- * phase of a rotation: somebody waits for that. The others are stored with the next coalesced fact.
+ * A host reports that it is alive, and what it is now. A host that was not known to be alive is stored at
+ * once, so that it can be used as soon as its first heartbeat was answered. So is one that has adopted
+ * another phase of a rotation, because somebody waits for that. The others are stored with the next coalesced
+ * fact.
  * @throws CodedError `access_denied` for another host than the caller, for one that is locked, and for a new
- *   name or an address that is not its own; `bad_request` for a name that none may have, `too_large` for more
- *   labels than a host may have, `unavailable` while the clock of this server is not to be trusted.
+ *   name or an address that is not its own; `bad_request` for an invalid name, `too_large` for more labels
+ *   than a host may have, `unavailable` while the clock of this server cannot be trusted.
  */
 export const heartbeat = implementing(row, async (deps, call, { host: record, ttlSeconds, ...said }) => {
   const { sentAt, adopted, leaving, trouble } = said;
@@ -45,8 +46,8 @@ export const heartbeat = implementing(row, async (deps, call, { host: record, tt
   deps.clocks.require();
   const reachability = whereItIs(host.reachability, caller.address);
   const seen = withCertifiedNames({ ...host, reachability }, caller.certifiedNames ?? []);
-  // The fold is good enough to tell that nothing changed, and spares a look at the store. Should another auth
-  // server have written something else a moment ago, the next heartbeat sees it.
+  // The fold is enough to see that nothing changed, and spares a read of the store. If another auth server
+  // has written something else a moment ago, the next heartbeat sees it.
   const known = findHost(deps.views.hosts.state(), host.hostId, host.role);
   if (known?.nodename !== host.nodename) await checkNewName(deps, call, host);
   checkPlaces(seen, known, caller.certifiedNames);
@@ -60,17 +61,17 @@ export const heartbeat = implementing(row, async (deps, call, { host: record, tt
   return answer;
 });
 
-/** So many machines may ask for certificates within a second; longer than this nobody is to wait for them. */
+/** How many machines may ask for certificates within a second; no host has to wait longer than this. */
 const certifiedPerSecond = 500;
 const longestSpreadMs = minute;
 
-/** Few machines need not spread what all of them do at once. */
+/** With few machines there is no need to spread what all of them do at once. */
 function spreadFor({ views }: AuthDeps): { readonly spreadMs?: number } {
   const ms = (views.hosts.state().known.size / certifiedPerSecond) * second;
   return ms < second ? {} : { spreadMs: Math.min(longestSpreadMs, Math.round(ms)) };
 }
 
-/** Of a host that was alive before, stays, and had adopted the same, nobody waits to hear. */
+/** Nobody waits for the report of a host that was alive before, stays, and has adopted nothing new. */
 function somebodyWaitsFor(
   { views }: AuthDeps,
   host: HostInfo,
@@ -82,8 +83,8 @@ function somebodyWaitsFor(
 }
 
 /**
- * A change is stored for ever. A host that changes too often is as alive as others: it is told when to say
- * again what it is then, so that the newest of all changes wins.
+ * A change is stored for ever. A host that changes too often stays alive as others do, but is told when to
+ * announce itself again, so that its newest data wins.
  */
 async function announceWithin(deps: AuthDeps, host: HostInfo, call: Call): Promise<Output> {
   let giveBack;
@@ -103,7 +104,7 @@ async function announceWithin(deps: AuthDeps, host: HostInfo, call: Call): Promi
 }
 
 /**
- * A name that a host had before stays its own, however many have it: they are shown, and a client is told of
+ * A host keeps a name that it had before, even if others have it too: all are listed, and a client is told of
  * all.
  */
 async function checkNewName(deps: AuthDeps, call: Call, { hostId, nodename, role }: HostInfo): Promise<void> {
@@ -121,7 +122,7 @@ async function checkNewName(deps: AuthDeps, call: Call, { hostId, nodename, role
   )
     throw refuse(`its certificate is for other names (${caller.certifiedNames.join(', ')}); ${joinAnew}`);
   await deps.views.fresh();
-  // Another auth server may have heard it a moment ago.
+  // Another auth server may have heard from it a moment ago.
   if (findHost(deps.views.hosts.state(), hostId, role)?.nodename === nodename) return;
   grantNames(
     deps,
@@ -135,9 +136,9 @@ const joinAnew =
   'host_uuid and proc/*.identity.json out of data_dir';
 
 /**
- * An address may be any; a name leads people there only where the certificate says that it is this host's.
- * What stands already stays: releases before did not ask, and a host must not be gone because its auth server
- * is newer.
+ * An IP address may be anything, but a name sends people there only where the certificate contains it for
+ * this host. Existing values stay: earlier releases did not check them, and a host must not vanish because
+ * its auth server is newer.
  */
 function checkPlaces(
   host: HostInfo,
@@ -177,7 +178,10 @@ const wildcards = new Set(['', '0.0.0.0', '::', '*']);
 const whereItIs = (said: Reachability, peer: string): Reachability =>
   said.status === 'direct' ? { ...said, address: withRealHost(said.address, peer) } : said;
 
-/** A host that listens everywhere is reached where it came from. Source: behaviour of 4.4. */
+/**
+ * A host that listens on all addresses is reached at the address it came from.
+ * Source: behaviour of 4.4.
+ */
 export function withRealHost(address: string, peer: string): string {
   const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(address) ?? [];
   if (port === '' || !wildcards.has(host)) return address;

@@ -17,7 +17,7 @@ export interface HostIdentityRequest {
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** @throws CodedError `bad_request` for an id that is no UUID, in small letters. */
+/** @throws CodedError `bad_request` for an id that is not a UUID in small letters. */
 export function checkHostId(hostId: string): void {
   if (!uuid.test(hostId)) throw new CodedError('bad_request', 'hostId: not a UUID');
 }
@@ -25,7 +25,7 @@ export function checkHostId(hostId: string): void {
 /**
  * Makes a key pair and certifies it for a role of the machine that auth itself runs on. Nothing of it is kept
  * here.
- * @throws CodedError `bad_request` for an id that is no UUID.
+ * @throws CodedError `bad_request` for an id that is not a UUID.
  */
 export async function issueHostIdentity(
   deps: Pick<AuthDeps, 'views' | 'keys' | 'world' | 'ownAudit' | 'hostId' | 'hostCertificateTtlMs'>,

@@ -3,26 +3,26 @@ import type { World } from '../../base/world.ts';
 import { rateLimit } from '../limits/rate-limit.ts';
 import type { TurnedAway } from '../limits/turned-away.ts';
 
-/** Keeps those who try tokens from keeping everybody busy, and from filling the audit. */
+/** Keeps machines that guess tokens from occupying the server, and from filling the audit. */
 export interface JoinGate {
   /**
-   * Runs `attempt` unless too many come from this address, or too many are under way: then `limit_exceeded`,
+   * Runs `attempt` unless there are too many from this address, or too many under way: then `limit_exceeded`,
    * counted.
    */
   admit<T>(address: string, attempt: () => Promise<T>): Promise<T>;
-  /** Whether a refusal gets an event of its own; else it is counted. */
+  /** Whether a refusal gets an event of its own; otherwise it is counted. */
   mayTell(address: string): boolean;
-  /** A refusal that the audit does not take is counted. */
+  /** Counts a refusal that the audit could not store. */
   untold(address: string): void;
 }
 
-/** Joins of machines behind one address; those that are turned away come again by themselves. */
+/** Joins of machines behind one address; those that are refused try again automatically. */
 const perSecond = 20;
 const maxUnderWay = 256;
-/** Refusals that are told one by one: from one address, and in all. */
+/** Refusals that get events of their own: from one address, and in all. */
 const toldPerSecond = { ofOne: 2, ofAll: 10 };
 
-/** `unexamined` counts what was not looked at, `untold` what was refused without an event of its own. */
+/** `unexamined` counts attempts that were not looked at, `untold` refusals without an event of their own. */
 export function joinGate(
   world: Pick<World, 'monotonic'>,
   { unexamined, untold }: { readonly unexamined: TurnedAway; readonly untold: TurnedAway },

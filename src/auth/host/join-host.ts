@@ -38,12 +38,12 @@ type Input = z.output<typeof row.input>;
 type Output = z.input<typeof row.output>;
 
 /**
- * Certifies a machine for a token: its use, and whose key it is now, in one append. What is refused is
- * refused before anything is spent, and the audit has the reason that the machine is told.
- * @throws CodedError `access_denied` for a secret that was never a token, in one text; for one that was, with
- *   what became of it; for clocks that differ, and for the id or a name of another machine. `bad_request` for
- *   a role, key or name that cannot be. `limit_exceeded` when too many come, `quota` when one token admits
- *   too many.
+ * Certifies a machine for a token. The use of the token and the key that now holds the id are recorded in one
+ * append. A refusal spends nothing, and the audit has the reason that the machine is told.
+ * @throws CodedError `access_denied`, with one message for every secret that was never a token, and with what
+ *   became of it for one that was; for clocks that differ, and for the id or a name of another machine.
+ *   `bad_request` for an invalid role, key or name. `limit_exceeded` when too many come, `quota` when one
+ *   token admits too many.
  */
 export const joinHost = implementing(row, (deps, call, input) => {
   const { address } = call.caller;
@@ -80,7 +80,7 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
     ...(fromFile === undefined ? {} : { tokenId: fromFile.tokenId }),
   };
   const { tokenRoles, patterns, time } = await termsOfToken(deps, { hash, fromFile, use, asOf });
-  // Of whoever has a token: others get the one answer to a secret that never was one.
+  // For a caller that has a token: others get the one message for a secret that was never one.
   const checkLocks = (): void => {
     requireUnlocked(deps, { node: [hostId, nodename, ...additionalPrincipals] });
   };
@@ -138,16 +138,17 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
 }
 
 /**
- * A token that anyone may use any number of times makes machines for ever: so many an hour by one token from
- * one address, ten times as many from all. What then is refused comes again by itself.
+ * A token that anyone may use any number of times could create machines for ever. It gets a number of uses
+ * per hour from one address, and ten times as many from all. Machines that are refused try again
+ * automatically.
  */
 function takeJoin(deps: AuthDeps, tokenId: string, address: string): void {
-  // In this order: who is refused for his own address takes nothing from the others.
+  // In this order: a machine that is refused for its own address takes nothing from the others.
   deps.quotas.take({ name: `token ${tokenId} at ${sourceOf(address)}`, factor: 1 }, { joins: 1 });
   deps.quotas.take({ name: `token ${tokenId}`, factor: 10 }, { joins: 1 });
 }
 
-/** What the token admits to, once it is known to admit this machine now. */
+/** What the token admits to, once it is known that it admits this machine now. */
 async function termsOfToken(
   deps: AuthDeps,
   {
@@ -176,7 +177,7 @@ async function termsOfToken(
   return { tokenRoles: fromFile?.roles ?? made?.roles ?? [], patterns, time };
 }
 
-/** Only for whoever has a token: the clock of the auth server is not everybody's business. */
+/** Only for a caller that has a token: others do not need to know the clock of the auth server. */
 function checkClock(joiner: Joiner, sentAt: Instant, now: Instant): void {
   const fault = clockFault(sentAt, now);
   if (fault !== undefined) throw new CodedError('access_denied', `${joinRefusal(joiner)}, ${fault}`);
@@ -204,7 +205,7 @@ async function tellRefusal(
   try {
     await deps.ownAudit.record(event, causeOf(deps, call));
   } catch (e) {
-    // The machine is told why it was refused, not what the audit lacks.
+    // The machine learns why it was refused, not that the audit failed.
     if (!isCoded(e)) throw e;
     deps.joins.untold(address);
     deps.sink.warn('a refused machine is only counted: the audit does not take it', {

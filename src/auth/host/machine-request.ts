@@ -6,7 +6,7 @@ import type { PublicKey } from '../../pki/ssh-key.ts';
 import type { AuthDeps } from '../deps.ts';
 import { readPublicKey } from '../user/issue-certificates.ts';
 
-/** The key to be certified. Both certificates carry it, and X.509 and SSH agree on this type. */
+/** The key to be certified. Both certificates contain it, and X.509 and SSH agree on this type. */
 export function readEd25519(line: string): PublicKey {
   const key = readPublicKey(line);
   if (key.type !== 'ssh-ed25519') throw new CodedError('bad_request', 'publicKey: not an Ed25519 key');
@@ -14,8 +14,7 @@ export function readEd25519(line: string): PublicKey {
 }
 
 /**
- * How the clock of a machine and that of the auth server differ, in words, when certificates could not be
- * used.
+ * How the clocks of a machine and of the auth server differ, in words, when certificates could not be used.
  */
 export function clockFault(sentAt: Instant, now: Instant): string | undefined {
   const behindMs = msBetween(sentAt, now);
@@ -29,7 +28,10 @@ export function clockFault(sentAt: Instant, now: Instant): string | undefined {
 
 const wildcards = new Set(['0.0.0.0', '::', '[::]']);
 
-/** A machine that listens everywhere is reached where it came from. Source: behaviour of 4.4. */
+/**
+ * A machine that listens on all addresses is reached at the address it came from.
+ * Source: behaviour of 4.4.
+ */
 export function withCallersAddress(name: string, peer: string): string {
   return wildcards.has(name) ? ipOf(peer) : name;
 }
@@ -40,7 +42,7 @@ export function ipOf(peer: string): string {
   return isIPv6(bare) ? bare.replace(/^::ffff:(?=\d+\.)/i, '') : bare;
 }
 
-/** Whoever counts as alive on the log now is known here. */
+/** Afterwards this server knows every host that counts as alive on the log now. */
 export async function seesPresence(deps: Pick<AuthDeps, 'views' | 'log'>): Promise<void> {
   await deps.views.presence.reached(await deps.log.presence.head());
 }

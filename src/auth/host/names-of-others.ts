@@ -11,7 +11,7 @@ import { clusterOf } from '../lookups.ts';
 
 type Deps = Pick<AuthDeps, 'views' | 'reservedNames'>;
 
-/** A machine that wants to be called so. */
+/** A machine that wants certain names. */
 export interface NameClaim {
   readonly hostId: string;
   readonly nodename: string;
@@ -20,31 +20,32 @@ export interface NameClaim {
   readonly others: readonly string[];
   /** The IP address that it comes from. */
   readonly peer: string;
-  /** What the token says that its machines may be called; empty: anything. */
+  /** What its token lets its machines be called; empty: anything. */
   readonly patterns: readonly string[];
   /**
-   * What its certificate has already stays its own, as what it announced does: only what is new is examined.
-   * Default: nothing.
+   * Names already in its certificate stay its own, as do those that it announced: only new ones are examined.
+   * Default: none.
    */
   readonly certified?: readonly string[];
   /**
-   * A machine that announces itself has its certificate already, by a token or as one of an auth server's own
-   * machine.
+   * A machine that announces itself already has a certificate, from a token or from the auth server on its
+   * own machine.
    */
   readonly when: 'joining' | 'announcing';
 }
 
 export interface GrantedNames {
   readonly others: readonly string[];
-  /** Addresses that are not this machine's alone: its certificate goes without them. */
+  /** Addresses that are not this machine's alone: its certificate does not contain them. */
   readonly leftOut: readonly string[];
 }
 
 /**
- * What a machine may be certified as. A name that another host has, or that the token does not let it have,
- * refuses it; an address is only left out, because machines tell theirs without being asked: loopback is
- * every machine's, and another's that of another. Views are fresh, of presence too.
- * @throws CodedError `access_denied` with the name and whose it is.
+ * The names for which a machine may be certified. A name that belongs to another host, or that the token does
+ * not allow, is refused. An address is only left out, because machines list theirs without being asked:
+ * loopback belongs to every machine, and an address of another host to that host. Views must be fresh,
+ * presence included.
+ * @throws CodedError `access_denied` with the name and its owner.
  */
 export function grantNames(deps: Deps, claim: NameClaim, refuse: (why: string) => CodedError): GrantedNames {
   const { nodename, others, role, patterns } = claim;
@@ -88,7 +89,7 @@ interface Holder {
 }
 
 /**
- * The machine itself has the address that it comes from, unless others are called so: a proxy behind the same
+ * The address that a machine comes from is its own, unless others have it as a name: a proxy behind the same
  * router, say.
  */
 function isOfAnother(ip: string, { peer, patterns }: NameClaim, holders: readonly Holder[]): boolean {
@@ -101,9 +102,9 @@ function isOfAnother(ip: string, { peer, patterns }: NameClaim, holders: readonl
 }
 
 /**
- * Whose names count against this claim. Of nodes those that are alive; for a node that joins also proxies and
- * auth servers that were seen within a day. Proxies may share names among each other, and with the auth
- * server of their machine: people know several by one address.
+ * Hosts whose names this claim may not take. Among nodes, those that are alive; for a node that joins, also
+ * proxies and auth servers that were seen within a day. Proxies may share names with each other and with the
+ * auth server on their machine: people know several by one address.
  */
 function holdersFor(deps: Deps, claim: NameClaim, clusterName: string): readonly Holder[] {
   const roles = rolesAgainst[claim.role];
@@ -124,7 +125,7 @@ function holdersFor(deps: Deps, claim: NameClaim, clusterName: string): readonly
   ];
 }
 
-/** A machine that is a proxy or an auth server too may be called in every role as it is in that one. */
+/** A machine that is also a proxy or an auth server may have that role's names in every role. */
 const ownAsServer = ({ views }: Deps, { hostId }: NameClaim, clusterName: string): ReadonlySet<string> =>
   new Set(
     (['Auth', 'Proxy'] as const).flatMap((role) => {
@@ -140,7 +141,10 @@ const rolesAgainst: Readonly<Record<SystemRole, readonly SystemRole[]>> = {
   Admin: [],
 };
 
-/** What was said once is not changed: every machine that comes in asks for the names of all. */
+/**
+ * A host record is never mutated, so its names are cached: every machine that joins asks for the names of
+ * all.
+ */
 const namesSaid = new WeakMap<HostInfo, ReadonlySet<string>>();
 function namesOf(host: HostInfo, clusterName: string): ReadonlySet<string> {
   const known = namesSaid.get(host) ?? namesHeldBy(host, clusterName);

@@ -12,7 +12,7 @@ import { presenceStream } from '../../domain/streams.ts';
 import type { EventLog } from '../../log/event-log.ts';
 import type { Position, Revision } from '../../log/event.ts';
 
-/** What a host reports with its heartbeat, beside that it is alive. */
+/** What a host reports with its heartbeat, besides being alive. */
 export interface Reported {
   /** Measured labels; undefined where it has none. */
   readonly labels?: Labels | undefined;
@@ -31,13 +31,15 @@ export interface PresenceWriter {
     reported?: Reported,
   ): void;
   /**
-   * Tells at once what waits. Answers the position by which everything that was renewed before is on the log;
-   * undefined when nothing ever was.
+   * Stores at once what is waiting. Returns the position by which every earlier renewal is on the log;
+   * undefined when there never was one.
    */
   flush(): Promise<Position | undefined>;
-  /** The same, not at once but soon: all who ask within a moment share one append, however many they are. */
+  /**
+   * The same, soon instead of at once: all callers within a moment share one append, however many they are.
+   */
   soon(): Promise<Position | undefined>;
-  /** Tells what waits, then stops. */
+  /** Stores what is waiting, then stops. */
   close(): Promise<void>;
 }
 
@@ -45,14 +47,14 @@ export interface PresenceOptions {
   readonly log: EventLog;
   readonly world: World;
   readonly sink: LogSink;
-  /** Of this auth server, the only writer of its stream but for a predecessor that is about to end. */
+  /** Of this auth server, the only writer of its stream apart from a predecessor that is about to end. */
   readonly hostId: string;
   readonly intervalMs: number;
   /** From the beginning of one append to that of the next, when somebody waits for it. */
   readonly soonMs: number;
-  /** Milliseconds of a clock that is never set. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number;
-  /** The same, for how long a heartbeat has waited. */
+  /** The same, to measure how long a heartbeat has waited. */
   readonly ageing: () => number;
 }
 
@@ -103,7 +105,7 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
       }
       return told;
     } catch (e) {
-      // What was not told yet waits again. A later heartbeat of the same host says more.
+      // What could not be stored waits again. A later heartbeat of the same host replaces it.
       waiting = new Map([...mine, ...waiting]);
       throw e;
     }
@@ -124,7 +126,7 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
     return asked;
   };
 
-  /** Told once, however long it lasts. */
+  /** Logged once, however long it lasts. */
   let failing = false;
   const timer = startTicker(() => {
     flush().then(
@@ -168,8 +170,8 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
 }
 
 /**
- * Readers count from when they learn of it: what has waited, while the store was away say, has less time
- * left.
+ * Readers count from when they learn of a renewal: one that has waited, while the store was away say, has
+ * less time left.
  */
 const withoutWait = ({ renewal, heardMs }: Waiting, ms: number): Renewal => ({
   ...renewal,
@@ -177,8 +179,8 @@ const withoutWait = ({ renewal, heardMs }: Waiting, ms: number): Renewal => ({
 });
 
 /**
- * What a starting auth server says of itself. Where the store has no room for presence, the rest goes on:
- * people log in by what is kept free for that, and get the store out of it.
+ * The presence of an auth server that is starting. Where the store has no space for presence, the start
+ * continues: people can log in using the reserved space, and free some.
  */
 export async function flushIfRoom(presence: PresenceWriter, sink: LogSink): Promise<void> {
   try {

@@ -9,9 +9,9 @@ import { causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 
 /**
- * Forgets a machine in all its roles: its names are free at once, and its id for another key. Its certificate
- * stays good: one that still runs is there again with its next heartbeat, if nobody has taken its name by
- * then.
+ * Forgets a machine in all its roles: its names are free at once, and its id is free for another key. Its
+ * certificate stays valid: a machine that still runs is back with its next heartbeat, if nobody has taken its
+ * name by then.
  * @throws CodedError `not_found`; `bad_request` for an auth server that is alive.
  */
 export const removeHost = implementing(row, async (deps, call, { hostId }) => {

@@ -26,12 +26,12 @@ type Input = z.output<typeof row.input>;
 type Output = z.input<typeof row.output>;
 
 /**
- * Certifies a machine again, for a key of its choice, because its certificate still holds: for its own id, in
- * its own role. What its certificate names already it keeps; what is new is granted as at a join, by the
- * terms of the token it once joined with.
+ * Certifies a machine again, for a key of its choice, because its certificate is still valid: for its own id,
+ * in its own role. It keeps the names in its certificate; new names are granted as at a join, by the terms of
+ * the token it once joined with.
  * @throws CodedError `access_denied` for one that is locked, when another key has been certified for the id
- *   since, for a name of another host, and for clocks that differ; `bad_request` for a key or name that
- *   cannot be; `quota` when it asks too often; `unavailable` while nothing can be signed.
+ *   since, for a name of another host, and for clocks that differ; `bad_request` for an invalid key or name;
+ *   `quota` when it asks too often; `unavailable` while nothing can be signed.
  */
 export const renewHost = implementing(row, async (deps, call, input) => {
   const caller = machineOf(call.caller);
@@ -56,8 +56,8 @@ interface Machine {
 }
 
 /**
- * @throws CodedError `access_denied` for whoever is not a machine that joined, or showed no certificate of
- *   one.
+ * @throws CodedError `access_denied` for a caller that is not a machine that joined, or showed no certificate
+ *   of one.
  */
 function machineOf(caller: Caller): Machine {
   const role = caller.kind === 'host' ? joinRole.safeParse(caller.role).data : undefined;
@@ -70,7 +70,7 @@ function machineOf(caller: Caller): Machine {
   return { hostId, role, address, key, serial, certified: certifiedNames.filter((name) => !isForAll(name)) };
 }
 
-/** What a certificate has by its role alone is nobody's own. */
+/** A name that a certificate has by its role alone belongs to nobody. */
 const isForAll = (name: string): boolean => isApiName(name) || name.includes('*');
 
 interface Renewal {
@@ -112,7 +112,7 @@ async function renew(deps: AuthDeps, { call, caller, input }: Renewal): Promise<
     shownKey: caller.key,
     address,
   } as const;
-  // Before anything is signed: what the append below refuses is refused here.
+  // Checked before anything is signed, as the append below checks it again.
   host.decide(state, wanted);
   const newNames = [nodename, ...asked].filter(
     (name) => isNew(name) && !isIpAddress(name) && name !== hostId,
@@ -159,14 +159,14 @@ function checkNewNames(
   isNew: (name: string) => boolean,
 ): void {
   const others = additionalPrincipals.filter(isNew);
-  // Of a name that it has it is not asked again whether it may have it.
+  // For a name that it already has there is no need to ask again.
   const [first = hostId] = isNew(nodename) ? [nodename] : [];
   checkClaimedNames({ hostId, nodename: first, additionalPrincipals: others });
 }
 
 /**
- * What the token of its join lets a machine be called. Where an older release did not keep that and the token
- * is gone, nobody knows: it keeps its names, and gets no new ones.
+ * What the token of its join lets a machine be called. When an older release did not record that and the
+ * token is gone, it is unknown: the machine keeps its names and gets no new ones.
  */
 function patternsFor(
   deps: AuthDeps,
@@ -177,7 +177,7 @@ function patternsFor(
   if (admission === undefined || newNames.length === 0) return [];
   if (admission.names !== undefined) return admission.names;
   const { tokenId } = admission;
-  // Hosts of before there were tokens with names have none, and tokens of a file limit no names.
+  // Hosts from before tokens had names have none, and tokens in a file do not limit names.
   if (tokenId === '' || tokenId.startsWith('static-')) return [];
   const token = createdTokens(deps.views.tokens.state()).find(([hash]) => tokenIdOf(hash) === tokenId);
   if (token !== undefined) return token[1].names ?? [];

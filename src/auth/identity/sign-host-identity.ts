@@ -23,10 +23,10 @@ import { readPublicKey } from '../user/issue-certificates.ts';
 type Input = z.output<typeof row.input>;
 
 /**
- * An SSH certificate for a machine that is no part of the cluster, for exactly these names. On the log before
- * it is signed.
- * @throws CodedError `bad_request` for a name that no machine can have; `access_denied` for one that a host
- *   of the cluster has, unless that is insisted on, and for that of a locked node, whoever insists.
+ * An SSH certificate for a machine that is not part of the cluster, for exactly these names. On the log
+ * before it is signed.
+ * @throws CodedError `bad_request` for a name that no machine can have; `access_denied` for the name of a
+ *   host of the cluster, unless it is forced, and for that of a locked node, even if it is forced.
  */
 export const signHostIdentity = implementing(row, async (deps, call, input) => {
   deps.lag.require();
@@ -89,7 +89,7 @@ function lifeOf(
 }
 
 /**
- * A lock may be of a name that is to be certified, or of the id or another name of a node that has one.
+ * The lock may be on a name that is to be certified, or on the id or another name of a node that has one.
  * @throws CodedError `access_denied` with the text of the lock.
  */
 function requireNodesUnlocked(deps: AuthDeps, names: readonly string[]): void {
@@ -109,7 +109,10 @@ function requireNodesUnlocked(deps: AuthDeps, names: readonly string[]): void {
   });
 }
 
-/** Whoever has such a certificate could be taken for that host. Undefined: nobody has these names. */
+/**
+ * Why these names are not free: whoever has such a certificate could be taken for that host. Undefined:
+ * nobody has them.
+ */
 function whyOthersNames(deps: AuthDeps, names: readonly string[]): CodedError | undefined {
   const refuse = (why: string): CodedError =>
     new CodedError('access_denied', `${why} (--force to sign it all the same)`);

@@ -20,10 +20,10 @@ import { grantOf, readPublicKey, signCertificates } from '../user/issue-certific
 type Input = z.output<typeof row.input>;
 
 /**
- * Certificates for a user without its password, because an operator asks for them. On the log before they are
- * signed: what is not listed was never given.
- * @throws CodedError `not_found` for a user that is not there; `access_denied` as `grantOf`, and with the
- *   text of the lock for one that is locked, whoever insists.
+ * Certificates for a user without the password, because an operator asks for them. On the log before they are
+ * signed, so that every one of them is listed.
+ * @throws CodedError `not_found` for a user that does not exist; `access_denied` as `grantOf`, and, even with
+ *   force, with the text of the lock for one that is locked.
  */
 export const signUserIdentity = implementing(row, async (deps, call, input) => {
   deps.lag.require();
@@ -112,14 +112,14 @@ interface GrantWish extends Pick<Input, 'ttlSeconds' | 'force'> {
   readonly isLocked: (login: string) => boolean;
 }
 
-/** For as long as the roles allow; with force, and only then, for as long as was asked for. */
+/** For as long as the roles allow; with force, and only then, for as long as was requested. */
 function grantFor({ state }: UserEntry, roles: readonly RoleSpec[], wish: GrantWish): Granted {
   const { username, traits } = state;
   const { ttlSeconds, force, isLocked } = wish;
   const grant = grantOf({ username, roles, traits, ttlSeconds, isLocked });
   const { serial } = grant;
   if (!force || ttlSeconds <= effectiveTtlSeconds(roles, ttlSeconds)) return { grant, serial, forced: false };
-  // Those that a role allows at all: none has a limit left that could be kept.
+  // The logins that any role allows, since the limits of roles do not apply.
   const logins = loginsOf({ roles, traits }).filter((login) => !isLocked(login));
   return { grant: { ...grant, ttlSeconds, logins }, serial, forced: true };
 }

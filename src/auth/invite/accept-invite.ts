@@ -13,7 +13,7 @@ import { implementing } from '../implementing.ts';
 import { destroySecrets } from '../secrets/destroy-secrets.ts';
 import { linkComer, openInvite, type OpenInvite } from './read-invite.ts';
 
-/** As in 4.4. Long ones are hashed whole; the contract's size limit is the only upper bound. */
+/** As in 4.4. Long passwords are hashed as a whole; the contract's size limit is the only upper bound. */
 const shortestPassword = 6;
 
 /** A person sets a password, and proves that its device has the one-time seed. The link works once. */

@@ -4,7 +4,7 @@ import { newOtpSecret } from '../../pki/otp.ts';
 import { newToken, tokenHash } from '../../pki/token.ts';
 import type { AuthDeps } from '../deps.ts';
 
-/** A link by which a person sets a password. The token exists only in the answer; the log knows its hash. */
+/** A link by which a person sets a password. The token exists only in the response; the log has its hash. */
 export function newInvite(
   deps: Pick<AuthDeps, 'world'>,
   {

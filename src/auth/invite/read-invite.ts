@@ -19,8 +19,9 @@ import type { Comer } from '../user/login-gate.ts';
 import { clusterOf, secondFactorOf } from '../lookups.ts';
 
 /**
- * Opens a link: what its page shows. Each time it is a new seed, and that one alone counts: who saw an
- * earlier one does not keep the second factor. That it was opened is on the log before anything is shown.
+ * Opens a link and returns what its page shows. Each opening makes a new seed, and only the last one is
+ * valid: whoever saw an earlier one does not keep the second factor. The opening is on the log before
+ * anything is shown.
  * @throws CodedError `access_denied`, the same for a link that is unknown, used, replaced or expired;
  *   `limit_exceeded`.
  */
@@ -29,7 +30,8 @@ export const readInvite = implementing(row, (deps, call, { token, clientAddress 
   return deps.gate.admit(linkComer(deps, call, { token, address }), async () => {
     const open = await openInvite(deps, token, address);
     const { pending, secondFactor } = open;
-    // A proxy of the release before opens the link again when the form is sent: it is shown what it was.
+    // A proxy of the previous release opens the link again when the form is sent: it gets the same page
+    // again.
     const seed =
       clientAddress === undefined ? () => open.seed() : await showNewSeed(deps, call, { open, address });
     const { username, purpose, expiresAt } = pending;
@@ -41,8 +43,8 @@ export const readInvite = implementing(row, (deps, call, { token, clientAddress 
 });
 
 /**
- * Who has nothing but a link comes like somebody with a password, and by the same gate. Who has one that is
- * there is told apart from all who guess: they may come from the same address, by a balancer.
+ * Somebody with only a link passes the same gate as somebody with a password. A holder of a valid link is
+ * counted separately from guessers, because behind a balancer they may have the same address.
  */
 export function linkComer(
   deps: AuthDeps,
@@ -84,7 +86,7 @@ async function showNewSeed(
 export interface OpenInvite {
   readonly hash: string;
   readonly pending: PendingInvite;
-  /** By which it is decided that it can be used. */
+  /** The time by which it was decided that it can be used. */
   readonly time: DecidingTime;
   /** The event that holds the one-time seed. */
   readonly seedIn: Recorded;
@@ -97,8 +99,8 @@ export interface OpenInvite {
 }
 
 /**
- * Looks a link up. The store is asked for one that is known here; for others it is asked once for all who
- * guess meanwhile.
+ * Looks a link up. For a link that is known here, the store is asked; for the unknown ones, one read serves
+ * all guesses in the meantime.
  * @throws CodedError `access_denied`, the same for a link that is unknown, used, replaced or expired: then it
  *   is counted.
  */
@@ -117,7 +119,7 @@ async function lookUp(deps: AuthDeps, hash: string): Promise<OpenInvite> {
     await deps.lookForLinks();
     if (found() === undefined) throw invalidLink();
   }
-  // Opened while the store is asked what is new: a link that is known already has its seed.
+  // Started while the store is read for news: a link that is known already has its seed.
   const [asOf, early] = await Promise.all([deps.views.fresh(), seedAhead(deps, found()?.seedIn)]);
   const entry = found();
   const state = entry?.state ?? invite.initial;
@@ -142,7 +144,7 @@ interface EarlySeed {
   readonly seed: Uint8Array;
 }
 
-/** Undefined when it cannot be had now: whoever needs it asks again, and learns why. */
+/** Undefined when it cannot be read now: the caller that needs it reads again, and gets the reason. */
 async function seedAhead(deps: AuthDeps, seedIn: Recorded | undefined): Promise<EarlySeed | undefined> {
   if (!seedIn || secondFactorOf(deps.views) === 'off') return undefined;
   try {

@@ -5,8 +5,8 @@ import type { Quotas } from './quotas.ts';
 /** Calls and followed logs of one machine or person, over all its connections to this server. */
 export const callerLimits = (quotas: Quotas): CallerLimits => ({
   call: (caller, who) => {
-    // What only proxies call they call for people, whose addresses are limited by gates: no flood of one
-    // takes it from others.
+    // Calls that only proxies make are made for people, whose addresses the gates limit: a flood from one
+    // must not use up the others' share.
     if (who.every((one) => one === 'Proxy')) return;
     const whose = whoseCalls(caller);
     if (whose) quotas.take(whose, { calls: 1 });

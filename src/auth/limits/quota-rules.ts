@@ -3,12 +3,12 @@ import type { Caller } from '../../api/operation.ts';
 import type { Allowance } from '../../domain/allowance.ts';
 import type { SystemRole } from '../../domain/host-info.ts';
 
-/** What is measured of a caller. */
+/** What is measured for each caller. */
 export type Measure = 'changes' | 'audit_events' | 'audit_bytes' | 'calls' | 'joins';
 
 /**
- * `auth_service.quotas` of the file: of one caller, an hour; `streams` at a time. Each auth server keeps its
- * own count.
+ * `auth_service.quotas` of the file: for one caller, per hour; `streams` at a time. Each auth server keeps
+ * its own count.
  */
 export interface QuotaSettings extends Readonly<Record<Measure, number>> {
   /** Logs that one machine follows. */
@@ -16,8 +16,8 @@ export interface QuotaSettings extends Readonly<Record<Measure, number>> {
 }
 
 /**
- * A busy node has ten thousand sessions an hour with some six events of 700 bytes each. What a full spool
- * holds (20,000 events) is taken at once, so that a machine that was cut off goes on where it was.
+ * A busy node has ten thousand sessions an hour with some six events of 700 bytes each. A full spool (20,000
+ * events) is accepted at once, so that a machine that was cut off continues where it was.
  */
 export const usualQuotas: QuotaSettings = {
   changes: 120,
@@ -28,7 +28,7 @@ export const usualQuotas: QuotaSettings = {
   streams: 64,
 };
 
-/** How much of an hour's may be taken at once. */
+/** Which part of an hour's amount may be taken at once. */
 const atOnce: Readonly<Record<Measure, number>> = {
   changes: 1 / 6,
   audit_events: 1 / 6,
@@ -39,27 +39,25 @@ const atOnce: Readonly<Record<Measure, number>> = {
 
 /** Whose quota it is. */
 export interface Whose {
-  /** As errors and the audit name it: `node:<uuid>`, `user:alice`, `token 0123456789abcdef`. */
+  /** Its name in errors and in the audit: `node:<uuid>`, `user:alice`, `token 0123456789abcdef`. */
   readonly name: string;
   readonly factor: number;
-  /** How long it has belonged to the cluster. Who is new has nothing to make up for. Default: for ever. */
+  /** How long it has belonged to the cluster. A new machine has nothing to catch up on. Default: for ever. */
   readonly ageMs?: number;
 }
 
-/**
- * What a new machine may take at once, as a share of what an old one may; the rest comes as it grows older.
- */
+/** What a new machine may take at once, as a share of what an old one may; the share grows with its age. */
 export const newcomersShare = 1 / 4;
 
-/** What a machine tells is counted by machine and role. */
+/** Reports are counted by machine and role. */
 export const whoseTelling = (caller: { readonly role: SystemRole; readonly hostId: string }): Whose => ({
   name: `${caller.role.toLowerCase()}:${caller.hostId}`,
   factor: 1,
 });
 
 /**
- * Undefined for whom nothing is measured: the cluster's own servers and operators, and who has shown no
- * certificate yet.
+ * Undefined for callers that are not measured: the cluster's own servers and operators, and callers that have
+ * shown no certificate yet.
  */
 export function whoseCalls(caller: Caller): Whose | undefined {
   if (caller.kind === 'anyone') return undefined;

@@ -16,18 +16,21 @@ import {
 } from './quota-rules.ts';
 
 /**
- * Keeps one machine or person from filling the log, or from keeping everybody busy. Nothing that is refused
- * is lost by that.
+ * Keeps one machine or person from filling the log or occupying the server. Nothing that is refused is lost
+ * by that.
  */
 export interface Quotas {
   /**
-   * Takes all of it or nothing; answers what gives it back where it was not used.
+   * Takes all of it or nothing; returns a function that gives back what was not used.
    * @throws CodedError `quota` with what was used, what is allowed and when to try again.
    */
   take(whose: Whose, amounts: Amounts): () => void;
-  /** Takes one of the places that are held at a time; answers what leaves it. @throws CodedError `quota` */
+  /**
+   * Takes one of the places that are held at a time; returns a function that leaves it. @throws CodedError
+   * `quota`
+   */
   hold(whose: Whose): () => void;
-  /** Who came to a limit within the last hour. */
+  /** Callers that reached a limit within the last hour. */
   exceeded(): readonly Exceeded[];
   close(): Promise<void>;
 }
@@ -37,9 +40,9 @@ export type Amounts = Readonly<Partial<Record<Measure, number>>>;
 export interface Exceeded {
   readonly who: string;
   readonly measure: Measure | 'streams';
-  /** When it was refused last. */
+  /** When it was last refused. */
   readonly at: Instant;
-  /** How often, since it was told to the audit last. */
+  /** How many times, since that was last reported to the audit. */
   readonly refused: number;
 }
 
@@ -54,14 +57,18 @@ export interface QuotaParts {
 }
 
 /**
- * So many balances are remembered; the one that was quiet longest is forgotten first: it has come back most.
+ * How many balances are remembered; the one that was unused longest is forgotten first, because it has
+ * recovered most.
  */
 const maxBalances = 50_000;
-/** Operators are told of one limit of one machine so often, and of all no oftener than that. */
+/**
+ * Operators get at most one report per limit and machine in this time, and all reports together are no more
+ * frequent.
+ */
 const toldEveryMs = hour;
 const toldOfAll = { atOnce: 30, perHour: 60 };
 const maxExceeded = 1_000;
-/** A place that is held becomes free whenever somebody leaves. */
+/** A held place becomes free whenever its holder leaves. */
 const placeRetryMs = 5 * second;
 
 export const openQuotas = (parts: QuotaParts): Quotas => new Kept(parts);

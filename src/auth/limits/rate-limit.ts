@@ -1,16 +1,16 @@
 import { isIPv6 } from 'node:net';
 import { networkOf } from '../../base/network-of.ts';
 
-/** At most so many a second from one address, with a burst of the same size. */
+/** A maximum per second from one address, with a burst of the same size. */
 export interface RateLimit {
   /**
-   * False: too many; the caller counts as turned away. `now` is in milliseconds of a clock that is never set.
+   * False: too many, and the caller is counted as turned away. `now` is in milliseconds of a monotonic clock.
    */
   admit(address: string, now: number): boolean;
 }
 
 /**
- * So many addresses are remembered; the one that was quiet longest is forgotten first (its bucket was
+ * How many addresses are remembered; the one that was quiet longest is forgotten first (its bucket was
  * fullest).
  */
 const maxAddresses = 10_000;
@@ -41,8 +41,8 @@ export function rateLimit(perSecond: number): RateLimit {
 }
 
 /**
- * What one client cannot change at will: the IPv4 address, or the first half of an IPv6 address.
- * Takes `ip:port`, `[ip]:port` or a bare address.
+ * The part of an address that one client cannot change at will: the IPv4 address, or the first half of an
+ * IPv6 address. Takes `ip:port`, `[ip]:port` or a bare address.
  */
 export function sourceOf(address: string): string {
   const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(address)?.[1];

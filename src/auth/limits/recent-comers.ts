@@ -1,16 +1,14 @@
-/** How often each of many came lately. */
+/** How many times each of many callers came lately. */
 export interface RecentComers {
   /**
-   * Counts this one; answers how often it came in the last minute or two before. `now` is in milliseconds,
-   * never set.
+   * Counts this one; returns how many times it came in the last minute or two before. `now` is in
+   * milliseconds of a monotonic clock.
    */
   count(key: string, now: number): number;
 }
 
 const windowMs = 60_000;
-/**
- * So many are remembered. Who is not counts as new: the line has to bear more of those than there are anyway.
- */
+/** How many are remembered. Any other counts as new, of which there are always many anyway. */
 const maxRemembered = 20_000;
 
 export function recentComers(): RecentComers {

@@ -8,7 +8,7 @@ import type { Cause } from '../../log/event.ts';
 import type { OwnAudit } from '../audit/own-audit.ts';
 import { sourceOf } from './rate-limit.ts';
 
-/** Attempts that come in such numbers that they are only counted: one event reports their number. */
+/** Attempts in such numbers that they are only counted: one event reports how many there were. */
 export interface TurnedAway {
   count(address: string): void;
   /** Reports now what was counted. */
@@ -18,13 +18,14 @@ export interface TurnedAway {
 
 const intervalMs = 5 * second;
 /**
- * While `audit` has no room: how often one may take of what is kept for `state`. Who comes here is unproved.
+ * While `audit` has no space, the shortest time between two events in the space reserved for `state`, since
+ * these callers have proved nothing.
  */
 const reserveEveryMs = 10 * minute;
 
-/** What the event says of those it counts. */
+/** What the event contains about the attempts it counts. */
 export interface AboutTurnedAway {
-  /** Type of the events that would have told of them one by one. */
+  /** Type of the events that would have reported them one by one. */
   readonly about: string;
   readonly message: string;
 }

@@ -1,22 +1,22 @@
 import { startTimer } from '../../base/timers.ts';
 
-/** Who waits for a turn. */
+/** Somebody who waits for a turn. */
 export interface Waiting {
   /** Comes from where this user logged in before: served first, in places that others cannot take. */
   readonly known: boolean;
-  /** How often its like came lately: of strangers those are served first who came least. */
+  /** How many times callers like this came lately: strangers who came least are served first. */
   readonly recent: number;
-  /** Nobody waits for what comes of it any more. */
+  /** Whether nobody waits for the result any more. */
   readonly isOver: () => boolean;
 }
 
 export interface LinePlaces {
-  /** So many are served at once; of strangers only so many. */
+  /** How many are served at once, and how many of them may be strangers. */
   readonly served: number;
   readonly strangersServed: number;
-  /** So many more may wait, of each kind. */
+  /** How many more may wait, of each kind. */
   readonly waiting: number;
-  /** For so long each, in milliseconds. */
+  /** How long each may wait, in milliseconds. */
   readonly waitMs: number;
 }
 
@@ -26,8 +26,8 @@ interface Place extends Waiting {
 }
 
 /**
- * A line before work that is dear. Whoever comes in numbers waits behind those who come seldom, and cannot
- * take the places of those who are known.
+ * A line in front of expensive work. Frequent callers wait behind rare ones, and cannot take the places of
+ * known ones.
  */
 export class WaitingLine {
   readonly #places: LinePlaces;
@@ -41,9 +41,8 @@ export class WaitingLine {
   }
 
   /**
-   * Runs `work` when its turn comes. Undefined, without having begun, when the line is full: of strangers the
-   * one is sent away, among those who wait and who comes, that came most often. Also when it has waited long
-   * enough.
+   * Runs `work` when its turn comes. Undefined, without having begun, when the line is full: among strangers,
+   * both waiting and new, the most frequent one is sent away. Also undefined when it has waited for too long.
    */
   async run<T>(who: Waiting, work: () => Promise<T>): Promise<{ readonly result: T } | undefined> {
     if (!(await this.#turn(who))) return undefined;
@@ -76,7 +75,7 @@ export class WaitingLine {
     });
   }
 
-  /** It has waited long enough. */
+  /** It has waited for too long. */
   #leave(place: Place): void {
     this.#known = this.#known.filter((one) => one !== place);
     this.#strangers = this.#strangers.filter((one) => one !== place);

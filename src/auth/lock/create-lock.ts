@@ -12,14 +12,14 @@ import type { AuthViews } from '../auth-views.ts';
 import { causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 
-/** So long after its end a lock is forgotten, so that no clock of ours can have a doubt about it. */
+/** How long after its end a lock is removed, so that no clock of ours can still consider it in force. */
 const forgottenAfterMs = 24 * hour;
-/** With each new lock at most so many. */
+/** The most that are removed with each new lock. */
 const forgottenAtOnce = 16;
 
 /**
- * Locks at once whatever has that name, also what comes by it later. Locks that expired long ago are
- * forgotten by the same append, so that no reader keeps them for ever.
+ * Locks everything that has that name, at once, and whatever gets the name later. The same append removes
+ * locks that expired long ago, so that readers do not keep them for ever.
  */
 export const createLock = implementing(
   row,
@@ -49,7 +49,7 @@ export const createLock = implementing(
   },
 );
 
-/** From this level of facts on a release knows of locks. */
+/** Releases know of locks from this level of facts on. */
 const lockLevel = 2;
 
 const unawareHosts = ({ hosts, presence, clock }: AuthViews): string[] =>
@@ -70,7 +70,7 @@ function isKnown(views: AuthViews, { kind, name }: LockTarget): boolean {
     case 'login':
     case 'session':
     case 'serial':
-      // Nobody here knows all of these.
+      // These may not all be known here.
       return true;
   }
 }

@@ -7,10 +7,10 @@ import { isLockKnown } from '../../views/locks.ts';
 import { causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 
-/** @throws CodedError `not_found` for one that never was, or was ended. */
+/** @throws CodedError `not_found` for a lock that never existed, or was ended. */
 export const deleteLock = implementing(row, async (deps, call, { lockId }) => {
   const asOf = await deps.views.fresh();
-  // Only the id of a lock may become the name of a stream.
+  // Only the id of a lock may become part of a stream's name.
   if (!isLockKnown(deps.views.locks.state(), lockId))
     throw new CodedError('not_found', `lock ${lockId} is not found`);
   const { position } = await transact(

@@ -7,14 +7,14 @@ import type { AuthDeps } from '../deps.ts';
 
 type Deps = Pick<AuthDeps, 'views' | 'world'>;
 
-/** What whoever is locked is told; undefined when nobody of this is. */
+/** The text of the lock that applies to this subject; undefined when it is not locked. */
 export function lockedBy({ views, world }: Deps, subject: LockSubject): string | undefined {
   const lock = lockOn(views.locks.state(), subject, world.now());
   return lock && lockText(lock);
 }
 
 /**
- * Only for who has proved to be this: others would learn who is locked.
+ * Only for a caller that has proved to be this subject: others would learn who is locked.
  * @throws CodedError `access_denied` with the text of the lock.
  */
 export function requireUnlocked(deps: Deps, subject: LockSubject): void {
@@ -22,15 +22,15 @@ export function requireUnlocked(deps: Deps, subject: LockSubject): void {
   if (text !== undefined) throw new CodedError('access_denied', text);
 }
 
-/** Which logins a certificate goes without, now. */
+/** Which logins are locked now, and so are left out of a certificate. */
 export const lockedLogins =
   (deps: Deps): ((login: string) => boolean) =>
   (login) =>
     lockedBy(deps, { login }) !== undefined;
 
 /**
- * What a certificate is about to be signed for. Asked once more behind the append that has it: by the order
- * of the log, a lock that came first counts.
+ * Whether a certificate may be signed for this. Asked once more behind the append that records it: by the
+ * order of the log, a lock that came first counts.
  * @throws CodedError `access_denied` with the text of the lock.
  */
 export function requireGrantUnlocked(
@@ -47,7 +47,8 @@ type Machine = Pick<Extract<Caller, { kind: 'host' }>, 'hostId' | 'role' | 'cert
 };
 
 /**
- * A machine that speaks for itself. A lock of a node is about that role: a proxy of the same machine goes on.
+ * A machine that calls for itself. A lock of a node is about that role: a proxy on the same machine
+ * continues.
  * @throws CodedError `access_denied` with the text of the lock.
  */
 export function requireUnlockedHost(

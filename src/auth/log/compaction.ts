@@ -11,7 +11,10 @@ import type { AuthViews } from '../auth-views.ts';
 export interface Compaction {
   /** Takes the snapshots that are due. */
   run(): Promise<void>;
-  /** One line when snapshots have failed for long: logs that only grow are found out too late. */
+  /**
+   * One line when snapshots have failed for long: otherwise nobody would notice a log that only grows until
+   * too late.
+   */
   trouble(): string | undefined;
   close(): Promise<void>;
 }
@@ -27,15 +30,15 @@ export interface CompactionOptions {
 }
 
 const everyEvents = 10_000;
-/** What is trimmed is at least so old: a fold that begins there rests on it (`saidAgainWithinMs`). */
+/** What is trimmed is at least this old: a fold that begins there relies on it (`saidAgainWithinMs`). */
 export const presenceEveryMs = 5 * minute;
 const checkEveryMs = 15 * second;
 /**
- * So long nobody of an older release has written anything before the log is sealed: an auth server that runs
- * renews itself more often, and so does one that only drains.
+ * How long no server of an older release must have written anything before the log is sealed. A running auth
+ * server renews its presence more often, and so does one that is draining.
  */
 export const sealAfterMs = 10 * minute;
-/** Longer than an auth server that runs goes without a batch in `presence`. */
+/** Longer than a running auth server goes without a batch in `presence`. */
 const silentAfterMs = minute;
 
 /**
@@ -46,14 +49,14 @@ export function startCompaction(options: CompactionOptions): Compaction {
   const { log, views, world, sink, metrics, hostId } = options;
   let presenceAt = world.monotonic();
   let presenceEvents = 0;
-  /** `began` by a clock that is never set, `since` for people. */
+  /** `began` by a monotonic clock, `since` for people. */
   let failing: { readonly since: string; readonly began: number; readonly reason: string } | undefined;
 
   const isDue = (partition: Partition): boolean => {
     const { eventsSinceSnapshot } = log.stats()[partition];
     if (partition !== 'presence') return eventsSinceSnapshot >= everyEvents;
-    // Fewer than before: another auth server has done it. However many there are, it is done once in that
-    // time.
+    // Fewer than before: another auth server has taken the snapshot. With any number of servers it is taken
+    // once in that time.
     if (eventsSinceSnapshot < presenceEvents) presenceAt = world.monotonic();
     presenceEvents = eventsSinceSnapshot;
     return eventsSinceSnapshot > 0 && world.monotonic() - presenceAt >= presenceEveryMs;
@@ -74,8 +77,8 @@ export function startCompaction(options: CompactionOptions): Compaction {
   let heard = { slot: log.stats().presence.slot, at: world.monotonic() };
   let hearingSince = heard.at;
   /**
-   * For how long all that was written has been seen. While nobody can write, or this process reads nothing or
-   * stands still, one of an older release is as silent as if it were gone. Milliseconds.
+   * For how long everything that was written has been seen, in milliseconds. While nobody can write, or this
+   * process reads nothing or stands still, a server of an older release is as silent as if it were gone.
    */
   const hearingMs = (): number => {
     const now = world.monotonic();
@@ -85,7 +88,7 @@ export function startCompaction(options: CompactionOptions): Compaction {
     return now - hearingSince;
   };
 
-  /** Once none of an older release runs any more, which could write nothing afterwards. */
+  /** Once no server of an older release runs any more; such a server could not write afterwards. */
   const seal = async (): Promise<void> => {
     const stats = log.stats();
     const open = partitions.filter((one) => stats[one].slot > 0 && stats[one].authenticFrom === undefined);

@@ -9,20 +9,19 @@ import type { AuthViews } from '../auth-views.ts';
 /** How far the folds of this auth server may be behind the store. */
 export interface FoldLag {
   /**
-   * Milliseconds since a moment at which this process held all that the store had. By the machine's own
-   * monotonic clock alone: clocks of other machines, and moments on the log, do not enter.
+   * Milliseconds since a moment at which this process had everything that was in the store. By the machine's
+   * own monotonic clock alone: clocks of other machines, and times on the log, play no part.
    */
   lagMs(): number;
   /**
-   * Milliseconds since the last look that brought something ended. A slow store leaves it short, and `lagMs`
-   * long.
+   * Milliseconds since the last successful look ended. A slow store keeps this short, and makes `lagMs` long.
    */
   silentMs(): number;
-  /** Why the last look brought nothing, or has not yet. */
+  /** Why the last look failed, or has not ended yet. */
   reason(): string;
   /**
-   * @throws CodedError `unavailable` while it is further behind than is allowed: what it decides by may be
-   *   revoked.
+   * @throws CodedError `unavailable` while it is further behind than is allowed: what it decides by may have
+   *   been revoked.
    */
   require(): void;
   /** For `/readyz`. */
@@ -37,16 +36,16 @@ export interface FoldLagOptions {
   readonly sink: LogSink;
   readonly metrics: Metrics;
   readonly limitMs: number;
-  /** Looks at the store at least so often. Default: a fifth of the limit. */
+  /** The longest time between two looks at the store. Default: a fifth of the limit. */
   readonly everyMs?: number | undefined;
-  /** Milliseconds of a clock that is never set. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number;
 }
 
-/** Looks so often within the limit: one look that is slow does not stop anything. */
+/** How many looks there are within the limit, so that a single slow one does not stop anything. */
 const looksWithinLimit = 5;
 
-/** Watches the distance between the store's head and the folds. They are taken to be fresh at the call. */
+/** Watches the distance between the store's head and the folds. They must be fresh at the call. */
 export function watchFoldLag(options: FoldLagOptions): FoldLag {
   const { views, sink, metrics, limitMs, everyMs = Infinity, monotonic } = options;
   let [freshAt, heardAt] = [monotonic(), monotonic()];
@@ -69,7 +68,7 @@ export function watchFoldLag(options: FoldLagOptions): FoldLag {
   };
   const look = async (): Promise<void> => {
     tell();
-    // What hangs is not asked a second time; when it answers, the next look counts.
+    // A look that hangs is not repeated; when it ends, the next one counts.
     if (looking) return;
     looking = true;
     const began = monotonic();
@@ -109,15 +108,15 @@ export function watchFoldLag(options: FoldLagOptions): FoldLag {
 }
 
 /**
- * A store that went back, or is damaged, has answered: what the server does then is decided by that, and by
- * operators through it.
+ * A store that went back, or is damaged, has replied: that condition decides what the server does then, and
+ * operators work through the server.
  */
 const hasAnswered = (e: unknown): boolean =>
   e instanceof StoreWentBack ||
   e instanceof UnusableLog ||
   (isCoded(e) && !isCoded(e, 'unavailable') && !isCoded(e, 'ambiguous'));
 
-/** `fresh` that gives up: whoever waits for a store that hangs gets an answer. */
+/** `fresh` with a time limit: a caller waiting for a store that hangs gets an error. */
 export function freshWithin(views: AuthViews, limitMs: number): AuthViews {
   return {
     ...views,

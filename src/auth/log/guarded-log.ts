@@ -1,9 +1,9 @@
 import type { ClusterLog, EventLog } from '../../log/event-log.ts';
 
 /**
- * The log, as this auth server may write it: nothing is appended, no snapshot taken and no way out of a store
- * that went back decided, while `require` refuses. What is read is served all the same, and secrets that were
- * given up are destroyed.
+ * The log, as this auth server may write it: while `require` refuses, nothing is appended, no snapshot is
+ * taken, and a store that went back cannot be recovered. Reads are still served, and secrets that are not
+ * needed any more are destroyed.
  */
 export const guardedLog = (log: ClusterLog, require: () => void): ClusterLog => ({
   state: guarded(log.state, require),

@@ -4,9 +4,9 @@ import { partitions } from '../../log/event.ts';
 import type { AuthDeps } from '../deps.ts';
 
 /**
- * Says by how much the log's own time is ahead of this server's clock: an auth server wrote while its clock
- * was ahead, and the log's time never goes back. Nothing rests on it; what is written until then carries that
- * one moment. Undefined when it is not.
+ * Describes how far the log's own time is ahead of this server's clock: an auth server wrote while its clock
+ * was ahead, and the log's time never goes back. Nothing depends on it; what is written until then has that
+ * same time. Undefined when it is not ahead.
  */
 export async function logLead({ log, world }: Pick<AuthDeps, 'log' | 'world'>): Promise<string | undefined> {
   const leads = await Promise.all(

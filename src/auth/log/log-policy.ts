@@ -14,7 +14,8 @@ import { userFact } from '../../domain/user-fact.ts';
 import { typesOf } from '../../views/read-fact.ts';
 
 /**
- * What proxies and nodes need to know of a user: that it exists, its roles and traits, whether it is locked.
+ * What proxies and nodes need to know about a user: that it exists, its roles and traits, whether it is
+ * locked.
  */
 const userFacts = new Set([
   'user.created',
@@ -36,9 +37,9 @@ const followers: Readonly<Record<Partition, readonly Who[]>> = {
 };
 
 /**
- * What leaves the auth server by the log. Proxies and nodes decide access by it and get no more than that
- * takes: no invites, no logins, no codes, no addresses of people. Operators see all. Nobody sees a sealed
- * secret: `eventLine` has none.
+ * What others see of the log. Proxies and nodes decide access by it, and get only what they need for that: no
+ * invites, no logins, no codes, no addresses of people. Operators see everything. Nobody sees a sealed
+ * secret: `eventLine` contains none.
  */
 export const logPolicy: LogPolicy = {
   followers: (partition) => followers[partition],
@@ -57,15 +58,15 @@ export const logPolicy: LogPolicy = {
 };
 
 /**
- * A proxy of another release asks for the state by the name it knows; in every version it holds who was seen,
- * and when.
+ * A proxy of another release asks for the snapshot by the name it knows; in every version it contains who was
+ * seen, and when.
  */
 const isVersionOf = (name: string, known: string): boolean => unversioned(name) === unversioned(known);
 const unversioned = (name: string): string => name.replace(/\.\d+$/, '');
 
 /**
- * Of other versions it is not known what they hold: who asks for them folds what it may see, of which nothing
- * is trimmed.
+ * It is unknown what other versions contain: a reader that asks for them folds the events it may see instead,
+ * none of which are trimmed.
  */
 function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): unknown {
   switch (projection) {
@@ -105,24 +106,24 @@ function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
   }
 }
 
-/** That is for whoever decides logins: to others it would only say where people are. */
+/** Only those who decide logins need that: others would only learn where people are. */
 const locksOneAddress = ({ fact: { type, data } }: Recorded): boolean =>
   type === 'user.locked' && (data as { readonly source?: unknown }).source !== undefined;
 
 /**
- * Of a type that this release does not know: what others must heed, they must get. (So such a fact holds
- * nothing that only auth servers may know.)
+ * For a type that this release does not know: readers must get what they must heed. (So such a fact never
+ * contains anything that only auth servers may know.)
  */
 const isCritical = ({ fact: { data } }: Recorded): boolean => Object.hasOwn(data, 'critical');
 const isSharedUserFact = (type: string): boolean => userFacts.has(type) || !usersTypes.has(type);
 
-/** Whether a node is to see it. A fact that speaks of no role is of the whole host. */
+/** Whether a node may see it. A fact that names no role is about the whole host. */
 const aboutProxy = (event: Recorded): boolean =>
   (roleIn(event.fact.data) ?? (isCritical(event) ? 'Proxy' : '')) === 'Proxy';
 
 type Unread = Withheld<unknown>['facts'][number];
 
-/** What of these is seen: as it would be folded from the facts that are visible. */
+/** The visible part: the result of folding only the visible facts. */
 function seenOf<V>(
   { known, unreadable }: StoredEntities<V>,
   sees: (unread: Unread) => boolean,
@@ -147,7 +148,7 @@ function seenOf<V>(
   };
 }
 
-/** What a node folds of a host: whether it is a proxy, and that role of it alone. */
+/** What a node folds about a host: whether it is a proxy, and that role of it alone. */
 const onlyProxy = ({ roles, since, leftOut }: Membership): Membership | undefined =>
   roles.Proxy && { roles: proxyOf(roles), since: proxyOf(since), leftOut: proxyOf(leftOut) };
 
@@ -159,7 +160,7 @@ const withoutSealedKeys = (state: AuthoritiesState): AuthoritiesState => ({
   host: { ...state.host, sealedIn: {} },
 });
 
-/** As it would be folded from the facts that are visible. */
+/** The result of folding only the visible facts. */
 const bareUser = (entry: UserEntry): UserEntry => ({
   ...entry,
   state: {

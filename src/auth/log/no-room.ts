@@ -2,8 +2,8 @@ import type { LogSink } from '../../base/log-sink.ts';
 import { minute } from '../../base/time.ts';
 
 /**
- * What callers are told of a store that is full: on which auth server, and which place. Said in this server's
- * own log as well, once a minute however many ask.
+ * The error for callers when a store is full: on which auth server, and which place. Also logged by this
+ * server, once a minute however many ask.
  */
 export function noRoomOn(
   nodename: string,

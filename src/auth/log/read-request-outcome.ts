@@ -2,10 +2,10 @@ import { actorOf } from '../../api/guard.ts';
 import { readRequestOutcome as row } from '../../api/operations/log.ts';
 import { implementing } from '../implementing.ts';
 
-/** Whoever asks does so within seconds. */
+/** Callers ask within seconds. */
 const newestEvents = 5_000;
 
-/** Only of the caller's own calls. */
+/** Only for the caller's own calls. */
 export const readRequestOutcome = implementing(row, async ({ log: { state } }, { caller }, { requestId }) => {
   const actor = actorOf(caller);
   let position: number | undefined;

@@ -6,8 +6,8 @@ import { type AuthDeps, causeOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 
 /**
- * Gives the store back what this auth server still knows, or goes on from what the store has. It takes as
- * long as it takes: whoever called is never told that nothing was begun when it was.
+ * Writes back to the store what this auth server still knows, or continues from what the store has. It has no
+ * time limit: a caller must never be told that nothing was begun when it was.
  */
 export const recoverLog = implementing(row, async (deps, call, { step }) => {
   const { log, hostId, sink } = deps;
@@ -18,11 +18,14 @@ export const recoverLog = implementing(row, async (deps, call, { step }) => {
   return { hostId, partitions };
 });
 
-/** Longer than the longest pause of a view that begins again. */
+/** Longer than the longest pause before a view begins again. */
 const longestMs = 15 * second;
 const lookEveryMs = 50;
 
-/** Who asks next shall not be told what is over. A view that does not come back in time tells of itself. */
+/**
+ * So that the next call does not get an outdated refusal. A view that does not come back in time reports that
+ * itself.
+ */
 async function untilFollowed({ views, lag, world }: AuthDeps): Promise<void> {
   const began = world.monotonic();
   while (views.failure() !== undefined && world.monotonic() - began < longestMs) await pause(lookEveryMs);

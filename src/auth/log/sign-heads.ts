@@ -16,7 +16,7 @@ import {
 import type { Witnesses } from '../../log/signed-head-witness.ts';
 
 export interface SigningHeads {
-  /** Signs what is due, makes the key where there is none, and goes on doing so until `close`. */
+  /** Signs what is due, makes the key where there is none, and continues until `close`. */
   start(): Promise<void>;
   /** Signs what is due. */
   run(): Promise<void>;
@@ -44,7 +44,7 @@ interface Failing {
   /** For people. */
   readonly since: string;
   readonly reason: string;
-  /** By a clock that is never set, as `retryAt`. */
+  /** By a monotonic clock, as `retryAt`. */
   readonly began: number;
   readonly retryAt: number;
 }
@@ -52,19 +52,19 @@ interface Failing {
 /** What this process knows of one partition. */
 interface Signed {
   newest: NewestHead;
-  /** When this process learnt of it, by a clock that is never set. */
+  /** When this process learned of it, by a monotonic clock. */
   since: number;
 }
 
 /**
  * Signs the head of each partition 60 s after the one before or 1,000 events after it, whichever comes first,
- * and only when something happened. Any auth server may do it: whoever appends first has signed, and the
- * others take note. Each sends what it signed or took note of to its witnesses.
+ * and only when something happened. Any auth server may do it: the first to append has signed, and the others
+ * read it. Each sends the heads that it signed or read to its witnesses.
  */
 export function signingHeads(options: SigningOptions): SigningHeads {
   const { log, world, sink, metrics, hostId, witnesses } = options;
   const known = new Map<Partition, Signed>();
-  /** Partitions of which the witnesses know that their store went back. */
+  /** Partitions for which the witnesses have been informed that their store went back. */
   const toldOf = new Set<Partition>();
   let signer: HeadSigner | undefined;
   let failing: Failing | undefined;
@@ -89,7 +89,7 @@ export function signingHeads(options: SigningOptions): SigningHeads {
     const before = known.get(partition)?.newest;
     if (before?.revision === newest.revision) return;
     const { head } = newest;
-    // At a start it may be old already. A moment that is still to come is another server's clock.
+    // At a start it may be old already. A time in the future comes from another server's clock.
     const age = before === undefined && head !== undefined ? Math.max(0, msBetween(head.at, world.now())) : 0;
     known.set(partition, { newest, since: world.monotonic() - age });
     if (head === undefined) return;

@@ -5,12 +5,12 @@ import { startTicker } from '../../base/timers.ts';
 import type { FoldLag } from './fold-lag.ts';
 
 /**
- * Whether this auth server hears from its store. One that does not lives and answers, and yet serves nobody.
+ * Whether this auth server hears from its store. One that does not is alive and replies, but serves nobody.
  */
 export interface StoreContact extends Serving {
-  /** Milliseconds since a moment at which this server held all that the store had. */
+  /** Milliseconds since a moment at which this server had everything that was in the store. */
   ageMs(): number;
-  /** Why followers are sent elsewhere; undefined while they are served. */
+  /** Why followers should go to another server; undefined while they are served. */
   farewell(): string | undefined;
   close(): void;
 }
@@ -18,40 +18,41 @@ export interface StoreContact extends Serving {
 export interface ContactOptions {
   readonly lag: Pick<FoldLag, 'lagMs' | 'silentMs' | 'reason'>;
   readonly sink: LogSink;
-  /** After so long without a word of the store it takes no calls, and ends those that wait. */
+  /** After this long without a reply from the store the server takes no calls, and ends those that wait. */
   readonly silenceMs: number;
-  /** Milliseconds of a clock that is never set. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number;
-  /** Called when followers are to be sent elsewhere. */
+  /** Called when followers should go to another server. */
   readonly onFarewell: () => void;
 }
 
-/** As long as a store takes that elects another leader; three seconds are what callers may notice of it. */
+/** About the time in which a store elects another leader; callers may notice at most three seconds of it. */
 const usualMs = 2 * second;
-/** Of the lag that is allowed: whoever allows more than usual has a store that is slow at times. */
+/**
+ * As a share of the allowed lag: an operator who allows more than usual has a store that is slow at times.
+ */
 const shareOfLag = 0.4;
 /** Later callers have given up by themselves. */
 const longestMs = 8 * second;
 
 /**
  * How long a store may be silent before an auth server serves nobody.
- * @param reach of the store: what lies on the disk of this machine no other server reads any faster, and a
- *   disk may stall.
+ * @param reach of the store: a store on the disk of this machine cannot be read faster by another server, and
+ *   a disk may stall.
  */
 export const silenceFor = (maxLogLagMs: number, reach: 'machine' | 'network'): number =>
   reach === 'machine'
     ? longestMs
     : Math.min(longestMs, Math.max(Math.min(usualMs, maxLogLagMs), maxLogLagMs * shareOfLag));
 /**
- * Followers are held a little longer: a moment in which everything is slow must not make thousands dial
- * again.
+ * Followers are kept a little longer: a moment in which everything is slow must not make thousands reconnect.
  */
 const farewellAfterMs = second / 2;
 const ticksInSilence = 10;
-/** A process that was stopped, or had no turn, asks its store before it judges. */
+/** A process that was stopped, or not scheduled, asks its store before it judges. */
 const stalledAfterTicks = 4;
 
-/** Watches how long ago the store was last heard of. */
+/** Watches how long ago the store last replied. */
 export function watchStoreContact(options: ContactOptions): StoreContact {
   const { lag, sink, silenceMs, monotonic, onFarewell } = options;
   const everyMs = silenceMs / ticksInSilence;

@@ -3,8 +3,8 @@ import type { Recorded } from '../../log/event.ts';
 import type { AuthDeps } from '../deps.ts';
 
 /**
- * Makes secrets that no longer count unreadable in every copy of the log. What counts was appended before, so
- * a failure here is for the operator, not for the caller.
+ * Makes secrets that are no longer in force unreadable in every copy of the log. Their replacements were
+ * appended before, so a failure here is reported to the operator, not to the caller.
  */
 export async function destroySecrets(
   deps: Pick<AuthDeps, 'log' | 'sink'>,

@@ -6,7 +6,7 @@ import { supersededSince } from '../../views/superseded.ts';
 import type { AuthDeps } from '../deps.ts';
 
 export interface SecretsDestroyer {
-  /** Destroys what is superseded and not known to be gone; resolves when that was tried. */
+  /** Destroys the superseded secrets that are not known to be gone; resolves when that was tried. */
   run(): Promise<void>;
   trouble(): string | undefined;
   close(): Promise<void>;
@@ -15,10 +15,10 @@ export interface SecretsDestroyer {
 const everyMs = 10 * minute;
 
 /**
- * Sees to it that the data keys of superseded secrets are gone from the vault, whatever became of whoever
- * superseded them: an answer that was lost, a process that ended in between, a store that was full or put
- * back. Any auth server may do it, and several at once: a destroyed key stays destroyed. Each use case also
- * destroys its own at once.
+ * Makes sure that the data keys of superseded secrets are deleted from the vault, even when the server that
+ * superseded them lost a reply, ended in between, or had a store that was full or restored. Any auth server
+ * may do it, and several at once: a destroyed key stays destroyed. Each use case also destroys its own at
+ * once.
  */
 export function destroySuperseded(
   deps: Pick<AuthDeps, 'log' | 'views' | 'world' | 'sink' | 'hostId'>,
@@ -44,7 +44,7 @@ export function destroySuperseded(
       await destroy();
       failing = undefined;
     } catch (e) {
-      // Another auth server has said it.
+      // Another auth server has recorded it.
       if (isCoded(e, 'conflict')) return;
       if (!isCoded(e)) throw e;
       if (failing === undefined)

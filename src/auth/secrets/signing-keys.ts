@@ -15,13 +15,13 @@ export interface Signer {
 /** Opens sealed keys when they are first needed, and forgets those that are withdrawn. */
 export interface KeyChest {
   /**
-   * Of the key that signs now.
+   * The signer for the key that signs now.
    * @throws CodedError `unavailable` when there is none, or it cannot be opened.
    */
   signer(type: AuthorityType): Promise<Signer>;
   /**
-   * Of any key that is trusted now.
-   * @throws CodedError `unavailable` when it is not, or cannot be opened.
+   * The signer for any key that is trusted now.
+   * @throws CodedError `unavailable` when it is not trusted, or cannot be opened.
    */
   signerOfKey(type: AuthorityType, keyId: string): Promise<Signer>;
 }

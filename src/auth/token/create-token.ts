@@ -10,7 +10,7 @@ import { causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { findStatic, shortestSafeToken } from './static-tokens.ts';
 
-/** A secret that admits machines. It is in the answer and nowhere else; the log knows its hash. */
+/** A secret that admits machines. It is in the response and nowhere else; the log has its hash. */
 export const createToken = implementing(row, async (deps, call, input) => {
   if (input.value !== undefined) checkValue(input.value);
   const token = input.value ?? newToken((n) => deps.world.randomBytes(n));
@@ -46,8 +46,8 @@ export const createToken = implementing(row, async (deps, call, input) => {
 });
 
 /**
- * A machine takes a token that begins with a slash for the path of a file; a shell takes much for something
- * else.
+ * A machine takes a token that begins with a slash for the path of a file; other characters have a meaning in
+ * a shell.
  */
 function checkValue(value: string): void {
   if (value.length < shortestSafeToken)

@@ -11,9 +11,10 @@ import { implementing } from '../implementing.ts';
 import { findStatic } from './static-tokens.ts';
 
 /**
- * Ends a token, named by its id or by itself: no machine joins with it any more; those that did stay.
- * @throws CodedError `bad_request` for one of the file; `not_found`, which does not repeat what may be a
- *   secret.
+ * Ends a token, named by its id or by the token itself: no machine joins with it any more; those that did
+ * stay.
+ * @throws CodedError `bad_request` for a token in the file; `not_found`, which does not repeat the text
+ *   because it may be a secret.
  */
 export const deleteToken = implementing(row, async (deps, call, { token }) => {
   const asOf = await deps.views.fresh();
@@ -28,7 +29,7 @@ export const deleteToken = implementing(row, async (deps, call, { token }) => {
   const named = createdToken(deps.views.tokens.state(), (hash) => tokenIdOf(hash) === token);
   const hash = named ?? hashOfIt;
   const { state, revision } = await load(deps.log.state, joinToken, tokenStream(hash), asOf);
-  // What was never a token does not become the name of a stream.
+  // A text that was never a token does not become part of a stream's name.
   if (revision === 0) throw new CodedError('not_found', 'the token is not found');
   const { position } = await transact(
     deps.log.state,

@@ -5,8 +5,8 @@ import { timeForToken } from '../deciding-time-of.ts';
 import { implementing } from '../implementing.ts';
 
 /**
- * Tokens that have not expired: those of this server's file, then by expiry. None of their secrets is known
- * here.
+ * Tokens that have not expired: first those in this server's file, then by expiry. None of their secrets is
+ * known here.
  */
 export const listTokens = implementing(row, async (deps) => {
   await deps.views.fresh();

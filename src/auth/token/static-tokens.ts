@@ -3,7 +3,7 @@ import type { LogSink } from '../../base/log-sink.ts';
 import type { JoinRole } from '../../domain/join-token.ts';
 import { tokenHash } from '../../pki/token.ts';
 
-/** A token as the file of an auth server has it. */
+/** A token in the file of an auth server. */
 export interface StaticToken {
   readonly roles: readonly JoinRole[];
   /** The secret. */
@@ -15,16 +15,16 @@ export interface KnownStaticToken {
   readonly roles: readonly JoinRole[];
   readonly hash: string;
   /**
-   * How it is called where people read: by its line in the file. A part of its hash would tell whoever reads
-   * a log how to find a short secret without asking anybody.
+   * Its id where people read: its line in the file. A part of its hash would let a reader of a log search for
+   * a short secret without asking anybody.
    */
   readonly tokenId: string;
 }
 
-/** Who guesses may try some 20 a second from each address: a shorter secret can be found. */
+/** A guesser has some 20 attempts a second from each address: a shorter secret can be found. */
 export const shortestSafeToken = 16;
 
-/** Reads what the file says. Two lines of one secret are one token in the roles of both. */
+/** Reads the tokens in the file. Two lines with the same secret are one token with the roles of both. */
 export function readStaticTokens(tokens: readonly StaticToken[], sink: LogSink): readonly KnownStaticToken[] {
   const byHash = new Map<string, KnownStaticToken>();
   for (const [i, { roles, token }] of tokens.entries()) {
@@ -41,7 +41,7 @@ export function readStaticTokens(tokens: readonly StaticToken[], sink: LogSink):
   return [...byHash.values()];
 }
 
-/** The token of this hash. Takes the same time whichever it is, and for none. */
+/** The token with this hash. Takes the same time for each token, and for none. */
 export function findStatic(tokens: readonly KnownStaticToken[], hash: string): KnownStaticToken | undefined {
   const wanted = Buffer.from(hash);
   return tokens

@@ -13,7 +13,7 @@ import { implementing } from '../implementing.ts';
 import { checkFitsCertificate } from './issue-certificates.ts';
 import { newInvite } from '../invite/new-invite.ts';
 
-/** The user and the link that sets its password, in one append: neither is without the other. */
+/** The user and the link that sets its password, in one append, so that neither exists without the other. */
 export const createUser = implementing(row, async (deps, call, input) => {
   const asOf = await deps.views.fresh();
   const { username, roles, traits } = input;

@@ -19,12 +19,12 @@ export interface CertificateWish {
   readonly roles: readonly RoleSpec[];
   readonly traits: Traits;
   readonly ttlSeconds: number;
-  /** Logins that are locked now are in no certificate. */
+  /** Logins that are locked now are left out of a certificate. */
   readonly isLocked?: (login: string) => boolean;
 }
 
 export interface CertificateRequest extends Omit<CertificateWish, 'ttlSeconds'> {
-  /** `UserEntry.life.id` of the user that was proved. */
+  /** `UserEntry.life.id` of the user who was authenticated. */
   readonly lifeId: string;
   readonly publicKey: PublicKey;
   readonly format: 'standard' | 'oldssh';
@@ -38,12 +38,16 @@ export interface UserCertificates {
   readonly tlsCertificatePem: string;
 }
 
-/** Shorter is of no use to anybody. Source: limits of 4.4. */
+/**
+ * A shorter lifetime is of no use to anybody.
+ * Source: limits of 4.4.
+ */
 const shortestTtlSeconds = 60;
 
 /**
- * What a certificate would admit to, by the roles. Made out before it is signed: the audit knows of it first.
- * @throws CodedError `access_denied` when no login is left, or one certificate cannot hold them.
+ * What a certificate would admit to, by the roles. Prepared before it is signed, because the audit records it
+ * first.
+ * @throws CodedError `access_denied` when no login is left, or when they do not fit into one certificate.
  */
 export function grantOf(wish: CertificateWish): Grant & { readonly serial: string } {
   const { username, roles, traits, ttlSeconds: wished, isLocked = () => false } = wish;
@@ -67,7 +71,7 @@ export function grantOf(wish: CertificateWish): Grant & { readonly serial: strin
 }
 
 /**
- * That a certificate can hold what a user would be given: said to who sets it.
+ * Checks that a certificate can hold what a user would be given, for whoever sets it.
  * @throws CodedError `bad_request`
  */
 export function checkFitsCertificate(
@@ -81,8 +85,8 @@ export function checkFitsCertificate(
 }
 
 /**
- * Signs the SSH certificate of a user and its TLS twin, over one key. Whoever calls has made sure who it is,
- * and that the grant is on the log.
+ * Signs the SSH certificate of a user and its TLS twin, over one key. The caller has authenticated the user,
+ * and made sure that the grant is on the log.
  */
 export function signCertificates(
   deps: Pick<AuthDeps, 'world' | 'views'>,

@@ -30,7 +30,7 @@ import { sourceOf } from '../limits/rate-limit.ts';
 type Input = z.output<typeof row.input>;
 
 /**
- * The same whatever was wrong: unknown, wrong password, wrong code, used code, locked, deleted. Texts of 4.4.
+ * The same for every reason: unknown, wrong password, wrong code, used code, locked, deleted. Texts of 4.4.
  */
 export const wrongCredentials = (secondFactor: SecondFactor): CodedError =>
   new CodedError(
@@ -38,7 +38,7 @@ export const wrongCredentials = (secondFactor: SecondFactor): CodedError =>
     secondFactor === 'off' ? 'invalid username or password' : 'invalid username, password or second factor',
   );
 
-/** Compared with when there is no seed, so that both take the same time. */
+/** Compared with when there is no seed, so that both cases take the same time. */
 const noSeed = new Uint8Array(20);
 
 /** A person logs in through a proxy: password, code, then certificates. */
@@ -51,7 +51,7 @@ export const logIn = implementing(row, (deps, call, input) => {
     const signer = await deps.keys.signer('user');
     const { grant, ...proved } = await prove(deps, call, { input, asOf });
     deps.lag.require();
-    // A lock may have come while the password was checked.
+    // A lock may have been created while the password was checked.
     requireGrantUnlocked(deps, input.username, grant);
     const certificates = signCertificates(
       deps,
@@ -63,17 +63,17 @@ export const logIn = implementing(row, (deps, call, input) => {
   });
 });
 
-/** What a login is to be given, by what is known before it is decided. */
+/** What a login would be given, by what is known before it is decided. */
 type Plan = Granted | Refused;
 interface Granted {
   readonly status: 'granted';
-  /** `UserEntry.life.id` of the user that was proved. */
+  /** `UserEntry.life.id` of the user who was authenticated. */
   readonly lifeId: string;
   readonly roles: readonly RoleSpec[];
   readonly traits: Traits;
   readonly grant: Grant;
 }
-/** Told only to who has proved that he is this user. */
+/** Shown only to a caller that has proved to be this user. */
 interface Refused {
   readonly status: 'refused';
   readonly reason: CodedError;
@@ -105,10 +105,11 @@ function planFor(deps: AuthDeps, { state, life }: UserEntry, { ttlSeconds }: Inp
 }
 
 /**
- * Every attempt does the same work and ends in one durable append, whoever it is for. That of a login says
- * which certificate it is given: no code is spent without one, and there is none that the log does not tell
- * of.
- * @throws CodedError `wrongCredentials`; `access_denied` for who may log in, but nowhere.
+ * Every attempt does the same work and ends in one durable append, whoever it is for. The fact of a login
+ * contains the certificate it is given: no code is spent without a certificate, and none is issued that the
+ * log does not have.
+ * @throws CodedError `wrongCredentials`; `access_denied` for a user who may log in, but has no login
+ *   anywhere.
  */
 async function prove(
   deps: AuthDeps,
@@ -130,7 +131,7 @@ async function prove(
     [
       step(
         user,
-        // Only a name that is in the fold may become the name of a stream.
+        // Only a name that is in the fold may become part of a stream's name.
         userStream(entry?.state.username ?? 'no such user'),
         { ...command, ...certificateIn(plan) },
       ),
@@ -138,15 +139,15 @@ async function prove(
     cause,
     termsOf(call, asOf),
   ).catch(async (e: unknown) => {
-    // He has proved who he is, and spent nothing.
+    // The caller has proved to be this user, and has spent nothing.
     if (plan?.status === 'refused' && isCoded(e, 'access_denied'))
       await tellRefusal(deps, input, cause, { error: e.message, ...refusal });
     throw e;
   });
   const [{ facts, state }] = outcomes;
   if (position !== undefined) await deps.views.reached(position);
-  // The password that was checked is that of this very user: an earlier or a later one of the name has
-  // another `passwordId`, so that the plan is his.
+  // The password that was checked belongs to this very user: an earlier or later user of the name has another
+  // `passwordId`. So the plan is this user's.
   if (plan && loginOutcome(facts).status === 'logged_in') return granted(plan);
   if (facts.length === 0)
     await tellRefusal(deps, input, cause, {
@@ -156,7 +157,7 @@ async function prove(
   throw wrongCredentials(secondFactor);
 }
 
-/** By what failures are counted; undefined where the address is that of everybody, or unknown. */
+/** The source by which failures are counted; undefined where everybody has that address, or it is unknown. */
 function sourceOfLogin({
   clientAddress,
   addressIsShared,
@@ -165,7 +166,7 @@ function sourceOfLogin({
   return addressIsShared === true || source === '' ? undefined : source;
 }
 
-/** By what is at hand: an attempt that is turned away must cost nothing. */
+/** Uses only what is in memory: an attempt that is turned away must cost nothing. */
 function comerOf(deps: AuthDeps, { deadline }: Call, input: Input): Comer {
   const { username, clientAddress, addressIsShared } = input;
   const entry = findUser(deps.views.users.state(), username);
@@ -182,14 +183,14 @@ function comerOf(deps: AuthDeps, { deadline }: Call, input: Input): Comer {
 interface Looked {
   readonly input: Input;
   readonly entry: UserEntry | undefined;
-  /** Of the password that is in force. */
+  /** Of the current password. */
   readonly hash: Uint8Array | undefined;
   readonly seed: Uint8Array | undefined;
 }
 
 /**
- * What the checks gave, and the time by which it is decided. Failures and locks that were written while the
- * password was checked have no age here: they count as new.
+ * The results of the checks, and the time by which the login is decided. Failures and locks that were written
+ * while the password was checked have no age here: they count as new.
  */
 async function commandOf(deps: AuthDeps, call: Call, { input, entry, hash, seed }: Looked): Promise<LogIn> {
   const password = await checkPassword(entry, hash, input.password);
@@ -206,7 +207,7 @@ async function commandOf(deps: AuthDeps, call: Call, { input, entry, hash, seed 
   };
 }
 
-/** Who guesses is told the same, whether the audit takes it or not: then it is counted. */
+/** The caller gets the same message whether the audit stores the event or not; if not, it is counted. */
 async function tellRefusal(
   deps: AuthDeps,
   { username, clientAddress }: Input,
@@ -258,7 +259,7 @@ function checkOtp(
 }
 
 /**
- * Where nothing is sealed, something else is opened and thrown away: the vault's delay must not tell who
+ * When there is no seed, something else is opened and discarded: the vault's delay must not reveal who
  * exists.
  */
 async function unsealOrPretend(
@@ -268,7 +269,7 @@ async function unsealOrPretend(
 ): Promise<Uint8Array | undefined> {
   if (event)
     return deps.log.state.unseal(event, name).catch((e: unknown) => {
-      // Replaced while we looked: the rules of the user refuse it as well.
+      // Replaced in the meantime: the rules of the user refuse it as well.
       if (isCoded(e, 'not_found')) return undefined;
       throw e;
     });

@@ -9,34 +9,34 @@ import { type LoginSource, type LoginTaking, refusedLogins } from './refused-log
 import type { TurnedAway } from '../limits/turned-away.ts';
 import { WaitingLine } from '../limits/waiting-line.ts';
 
-/** Who wants to prove that he is somebody, before anything was looked up in the store. */
+/** Somebody who wants to authenticate, before anything was looked up in the store. */
 export interface Comer {
   readonly address: string;
   readonly wants: 'login' | 'link';
   /**
-   * The address may be that of a balancer: then he is told apart by the name that he claims, or by the link
-   * that he has.
+   * The address may be that of a balancer: then callers are distinguished by the name that they claim, or by
+   * their link.
    */
   readonly claims?: string | undefined;
-  /** Whom a login is for, as it says. */
+  /** The user that a login claims to be. */
   readonly name?: string;
-  /** He comes from where this very user logged in before. */
+  /** Whether the caller comes from where this very user logged in before. */
   readonly known: boolean;
-  /** Until when he waits for an answer. */
+  /** Until when the caller waits for a reply. */
   readonly deadline: Deadline;
 }
 
-/** Keeps those who try passwords and links from keeping everybody busy, and from filling the audit. */
+/** Keeps callers that guess passwords and links from occupying the server, and from filling the audit. */
 export interface LoginGate {
   /**
    * Runs `attempt` when its turn comes, unless too many come from this address, too many of it or of this
-   * name were refused lately, or too many wait: then `limit_exceeded`, with when to try again, and counted.
-   * Until then an attempt costs next to nothing.
+   * name were refused lately, or too many wait: then it is counted and refused with `limit_exceeded`, with
+   * when to try again. Until its turn an attempt costs next to nothing.
    */
   admit<T>(comer: Comer, attempt: () => Promise<T>): Promise<T>;
-  /** Whether a refusal gets an event of its own; else it is counted. */
+  /** Whether a refusal gets an event of its own; otherwise it is counted. */
   mayTell(address: string): boolean;
-  /** A refusal that the audit does not take is counted. */
+  /** Counts a refusal that the audit could not store. */
   untold(address: string): void;
 }
 
@@ -49,11 +49,11 @@ export interface GateCounts {
 
 const perSecond = 10;
 /**
- * A password takes some 50 ms of one core and some MB of memory, and two are checked at a time: who is known
- * waits behind a few strangers at most, though the store be slow.
+ * A password takes some 50 ms of one core and some MB of memory, and two are checked at a time: a known
+ * caller waits behind a few strangers at most, even if the store is slow.
  */
 const places = { served: 12, strangersServed: 6, waiting: 64, waitMs: 3 * second };
-/** When the line is full. */
+/** How soon to try again when the line is full. */
 const lineAgainMs = 5 * second;
 export function loginGate(world: Pick<World, 'monotonic'>, { unexamined, untold }: GateCounts): LoginGate {
   const limit = rateLimit(perSecond);
@@ -73,7 +73,7 @@ export function loginGate(world: Pick<World, 'monotonic'>, { unexamined, untold 
     try {
       return await unlessRefused(own, attempt);
     } catch (e) {
-      // In the same words as to everybody else who comes from there.
+      // In the same words as for everybody else from there.
       throw isCoded(e) ? againIn(failedTooOften, taking.waitMs) : e;
     }
   };
@@ -109,7 +109,7 @@ function againIn(what: string, retryAfterMs: number): CodedError {
   return new CodedError('limit_exceeded', `${what}, try again in ${seconds} s`, { retryAfterMs });
 }
 
-/** A login that is not refused counts for nothing. */
+/** A login that is not refused does not count. */
 async function unlessRefused<T>(
   { notRefused }: Extract<LoginTaking, { status: 'taken' }>,
   attempt: () => Promise<T>,
@@ -125,7 +125,7 @@ async function unlessRefused<T>(
 }
 
 /**
- * Who is known has an allowance of his own: others who use his name or his address (an office has one) do not
+ * A known user has an allowance of his own: others who use his name or his address (an office has one) do not
  * keep him out.
  */
 const sourceOfKnown = ({ address, name = '' }: Comer): LoginSource => ({

@@ -8,13 +8,13 @@ import { type TurnedAway, turnedAway } from '../limits/turned-away.ts';
 export interface Gates {
   readonly gate: LoginGate;
   readonly joins: JoinGate;
-  /** Links that do not work, and were tried: guesses. */
+  /** Counts attempts with links that do not work, which are guesses. */
   readonly badLinks: TurnedAway;
-  /** Tells what was counted and not told yet. */
+  /** Reports what was counted and not reported yet. */
   close(): Promise<void>;
 }
 
-/** What stands before those who guess passwords and tokens. */
+/** The limits in front of those who guess passwords and tokens. */
 export function openGates(own: OwnAudit, world: World, hostId: string, sink: LogSink): Gates {
   const counted = [
     turnedAway(own, world, hostId, sink, {

@@ -1,32 +1,35 @@
 import { type Allowance, type Balance, giveBack, takeAll } from '../../domain/allowance.ts';
 
-/** Whose refused logins are counted together. Undefined: not counted so. */
+/** Under which address and name refused logins are counted. Undefined: not counted by it. */
 export interface LoginSource {
-  /** Undefined where it is that of everybody. */
+  /** Undefined where everybody has the same one. */
   readonly address: string | undefined;
-  /** The claimed one, whether there is such a user or not. */
+  /** The claimed name, whether there is such a user or not. */
   readonly name: string | undefined;
 }
 
 export type LoginTaking =
-  /** `notRefused`: it came to something else, and does not count. */
+  /** `notRefused`: call it when the login ended in another way, and does not count. */
   | { readonly status: 'taken'; readonly notRefused: () => void }
   | { readonly status: 'refused'; readonly waitMs: number };
 
 /**
- * Before a password is looked at: whether another one may be refused by now. Nothing here depends on who
- * exists.
+ * Decides before a password is checked whether another login may be refused by now. Nothing here depends on
+ * who exists.
  */
 export interface RefusedLogins {
-  /** `now` is in milliseconds of a clock that is never set. */
+  /** `now` is in milliseconds of a monotonic clock. */
   take(source: LoginSource, now: number): LoginTaking;
 }
 
-/** Whoever mistypes is far below it; who guesses comes to six a minute from one address. */
+/** Somebody who mistypes stays far below it; a guesser has six a minute from one address. */
 const ofAddress: Allowance = { atOnce: 30, perHour: 360 };
-/** From all addresses together. More at once than lock a name (`maxFailures`): locks come as they did. */
+/**
+ * From all addresses together. At once, this is more than lock a name (`maxFailures`), so locks happen as
+ * before.
+ */
 const ofName: Allowance = { atOnce: 60, perHour: 120 };
-/** So many of each are remembered; the one that was quiet longest is forgotten first. */
+/** How many of each are remembered; the one that was quiet longest is forgotten first. */
 const maxRemembered = 10_000;
 
 export function refusedLogins(): RefusedLogins {

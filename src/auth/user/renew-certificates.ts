@@ -12,9 +12,9 @@ import { rolesOf, signerOfCluster } from '../lookups.ts';
 import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
 
 /**
- * A person's valid certificate gives another one, for a key of the person's choice, where the cluster allows
- * it, and where the key that signed it leaves by a rotation: by the roles of now, for the same cluster, never
- * past the longest session that began with the password.
+ * Exchanges a person's valid certificate for another one, for a key of the person's choice, where the cluster
+ * allows it, or where a rotation is replacing the key that signed it. The new one follows the current roles,
+ * is for the same cluster, and never lasts beyond the longest session that began with the password.
  * @throws CodedError `access_denied` with the reason why not.
  */
 export const renewCertificates = implementing(row, async (deps, call, input) => {
@@ -61,7 +61,7 @@ export const renewCertificates = implementing(row, async (deps, call, input) => 
     }),
     cause,
   );
-  // The record is in the audit's log: what came to that of the state meanwhile has to be read.
+  // The record is in the partition `audit`, so new events of `state` have to be read.
   await deps.views.fresh();
   deps.lag.require();
   requireUnlocked(deps, { serial: BigInt(certificate.serial) });
@@ -84,7 +84,7 @@ export const renewCertificates = implementing(row, async (deps, call, input) => 
   };
 });
 
-/** @throws CodedError `access_denied` for whoever showed no certificate of a person. */
+/** @throws CodedError `access_denied` for a caller without a certificate of a person. */
 function personOf(caller: Caller): {
   readonly username: string;
   readonly certificate: ShownCertificate;

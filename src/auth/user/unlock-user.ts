@@ -6,8 +6,8 @@ import { causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 
 /**
- * Failed logins of this user count no more, and those that they locked out may try again. @throws CodedError
- * `not_found`
+ * Failed logins of this user do not count any more, and addresses that they locked out may try again. @throws
+ * CodedError `not_found`
  */
 export const unlockUser = implementing(row, async (deps, call, { username }) => {
   const asOf = await deps.views.fresh();
