@@ -3,7 +3,7 @@ import { advertisedHost } from './identity/advertise.ts';
 import type { StandingOf } from './identity/host-standing.ts';
 import type { Parts } from './parts.ts';
 
-/** The SSH node, with what it stands on. */
+/** The SSH node with everything it needs. */
 export async function buildNode(parts: Parts, standingOf: StandingOf): Promise<Service> {
   const { configuration, world, logger, metrics, listeners, hostId } = parts;
   const publicAddresses = configuration.file.ssh_service.public_addr.map(formatHostPort);

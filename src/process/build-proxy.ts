@@ -6,7 +6,7 @@ import type { Configuration } from './configuration/configuration.ts';
 import type { StandingOf } from './identity/host-standing.ts';
 import type { Parts } from './parts.ts';
 
-/** The front door, with what it stands on. */
+/** The proxy with everything it needs. */
 export async function buildProxy(parts: Parts, standingOf: StandingOf): Promise<Service> {
   const { configuration, world, logger, metrics, listeners, hostId } = parts;
   const { proxy_service: file } = configuration.file;

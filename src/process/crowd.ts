@@ -1,15 +1,15 @@
-/** Where a connection of a crowd stands. */
+/** A connection's place in a crowd. */
 interface Place {
   group: string;
-  /** Grows with each that enters. */
+  /** Grows with each connection that enters. */
   readonly order: number;
 }
 
 /**
- * Those whom nobody knows yet, at most `max` of them, counted in all and by group. Nobody is turned away at
- * the door, as whoever fills the place would then lock everybody out: a newcomer always enters, and when that
- * is one too many, the oldest of the largest group goes. So an address that opens thousands pushes out its
- * own, and many people behind one address lose only him who took longest. Pure.
+ * Connections that have not logged in, at most `max` of them, counted in all and by group. None is turned
+ * away when it arrives, as whoever fills the places would then lock everybody out. A new one always enters,
+ * and if that is one too many, the oldest of the largest group is removed. So an address that opens thousands
+ * pushes out its own, and many people behind one address lose only the one that took longest. Pure.
  */
 export class Crowd<One> {
   readonly #max: number;
@@ -35,14 +35,14 @@ export class Crowd<One> {
     return this.#places.has(one);
   }
 
-  /** Answers who has to go now, with the group that he is of. He is out already. */
+  /** Returns who has to leave now, with the group, having removed it already. */
   enter(one: One, group: string): { readonly gone: One; readonly group: string } | undefined {
     if (this.#places.has(one)) return undefined;
     this.#put(one, { group, order: this.#entered++ });
     return this.size > this.#max ? this.#pushOut() : undefined;
   }
 
-  /** It came to light that `one` is of another group. Does nothing about who is not here. */
+  /** Moves `one` to the group it turned out to belong to. Does nothing for one that is not here. */
   move(one: One, group: string): void {
     const place = this.#places.get(one);
     if (place === undefined || place.group === group) return;

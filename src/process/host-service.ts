@@ -2,7 +2,7 @@ import { CodedError } from '../base/errors.ts';
 import type { Running, Service } from '../base/service.ts';
 import { startTicker } from '../base/timers.ts';
 
-/** What a service stands on, in the order it was opened; closed in reverse when the service stops. */
+/** What a service has opened, in order; closed in reverse when the service stops. */
 export class Closers {
   readonly #closers: (() => Promise<void> | void)[] = [];
 
@@ -20,9 +20,9 @@ export class Closers {
 const askEveryMs = 1_000;
 
 /**
- * A service whose parts (identity, connection to auth, audit outbox) can only be made when it starts.
- * What `build` opened is closed after the service stopped, and when its start failed.
- * @param waitsFor is told what it waits for once it is built, until it serves; undefined: nothing.
+ * A service whose parts (identity, connection to auth, audit outbox) can only be made when it starts. What
+ * `build` opened is closed after the service stopped, and when its start failed.
+ * @param waitsFor is called with what it waits for once it is built, until it serves; undefined: nothing.
  */
 export function serviceOf(
   name: string,
@@ -68,7 +68,7 @@ async function startTelling(
   }
 }
 
-/** A start may wait for an auth server that never comes: who stops does not wait with it. */
+/** A start may wait for an auth server that never comes: a stop does not wait with it. */
 async function startUntil(service: Service, stopping: AbortSignal): Promise<Running> {
   const starting = service.start(stopping);
   let give: () => void = () => undefined;

@@ -4,7 +4,7 @@ import { formatHostPort, type HostPort, type Listeners } from '../base/service.t
 import type { Inheritance, InheritedListener } from './lifecycle/inheritance.ts';
 import type { ProcessStrangers } from './strangers.ts';
 
-/** Which setting chooses a listener's address, so that an error can name it. */
+/** The setting that determines a listener's address, for its errors. */
 const settings: Readonly<Record<string, string>> = {
   auth: 'auth_service.listen_addr',
   node: 'ssh_service.listen_addr',
@@ -19,7 +19,7 @@ const reasons: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine does not have that address',
 };
 
-/** Connections that may wait to be accepted: also on a listener that was inherited. */
+/** Connections that may wait to be accepted; also for a listener that was inherited. */
 const backlog = 1024;
 
 /** The listeners of this process. */
@@ -28,8 +28,8 @@ export interface ProcessListeners extends Listeners {
   /** What a successor is given. The descriptors stay ours. */
   handOver(): InheritedListener[];
   /**
-   * Accepts nobody any more; those who are here stay. Never through a server's own `close`: HTTP's also cuts
-   * idle connections, which a client may be writing to at that moment.
+   * Accepts no new connections; existing ones stay. Never through a server's own `close`: HTTP's also cuts
+   * idle connections, to which a client may be writing at that moment.
    */
   stopAccepting(): void;
   /** How many connections each has now. */
@@ -97,13 +97,13 @@ function listening(name: string, server: Server, asked: HostPort, fd: number | u
       resolve();
     };
     server.once('error', fail);
-    // As an argument of its own: beside `fd` in the options, Node takes no notice of the backlog.
+    // As a separate argument: in the options beside `fd`, Node ignores the backlog.
     if (fd !== undefined) server.listen({ fd }, backlog, done);
     else server.listen({ host: asked.host, port: asked.port, backlog }, done);
   });
 }
 
-/** Node has no public way to a listener's descriptor; undefined when it does not listen any more. */
+/** Node has no public way to get a listener's descriptor; undefined when it does not listen any more. */
 function descriptorOf(server: Server): number | undefined {
   const { _handle: handle } = server as unknown as { _handle?: { fd?: number } | null };
   return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;

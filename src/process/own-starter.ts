@@ -4,8 +4,8 @@ import { ProgramStarter } from '../machine/program-starter.ts';
 let known: Promise<ProgramStarter> | undefined;
 
 /**
- * Starts what this process needs for itself, not for a session: without a copy of a daemon of hundreds of
- * MiB. One for the process, made when it is first asked for.
+ * Starts programs that this process itself needs, not for a session, without forking a daemon of hundreds of
+ * MiB. One for the process, made on first use.
  */
 export const ownStarter = (): Promise<ProgramStarter> => (known ??= open());
 

@@ -14,12 +14,12 @@ export interface Parts {
   readonly metrics: MetricsRegistry;
   readonly listeners: Listeners;
   readonly hostId: string;
-  /** Names that people ask for; those of the configuration are dialled as they are. */
+  /** For names that people ask for; names in the configuration are dialled as they are. */
   readonly lookUpName: LookUpName;
   /** argv that runs our own hidden commands. */
   readonly programPath: readonly string[];
   /** What a service waits for before it can serve; undefined: nothing any more. */
   readonly waitsFor: (service: string, text: string | undefined) => void;
-  /** Before it joins a cluster, and before it then goes on to serve, a role passes here. */
+  /** A role passes here before it joins a cluster, and again before it begins to serve after that. */
   readonly turnstile: Turnstile;
 }

@@ -29,7 +29,7 @@ import { lookForWitnessed } from './witness/witnessed-places.ts';
 import { readTokenLines } from './configuration/static-tokens.ts';
 
 /**
- * The services in the order they start: what others stand on comes first. Each role is loaded only where it
+ * The services in the order they start, each after those it depends on. Each role is loaded only where it
  * runs.
  */
 export function servicesOf(parts: Parts): Service[] {
@@ -85,7 +85,8 @@ export function servicesOf(parts: Parts): Service[] {
 }
 
 /**
- * A process with the auth role uses that one, whatever else is configured; tctl tries all of auth_servers.
+ * A process with the auth role uses its own auth service, whatever else is configured; tctl tries all of
+ * auth_servers.
  */
 function tellUnused({
   configuration: {
@@ -100,7 +101,7 @@ function tellUnused({
     );
 }
 
-/** @param leftMs how long the store is waited for. */
+/** @param leftMs how long to wait for the store. */
 async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promise<AuthService> {
   const { configuration, world, logger, metrics, listeners, hostId } = parts;
   const sink = logger('auth');
@@ -175,7 +176,7 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
   });
 }
 
-/** Writes the identity by which `tctl` on this machine is known. */
+/** Writes the identity with which `tctl` on this machine authenticates. */
 function adminIdentityService(
   { configuration, hostId, world, logger }: Parts,
   auth: () => AuthService,

@@ -2,26 +2,26 @@ import { messageOf } from '../base/errors.ts';
 import { type ProgramRun, runProgram } from '../machine/run-program.ts';
 import { ownStarter } from './own-starter.ts';
 
-/** Plenty: what these programs say is an error message. */
+/** Plenty: the output of these programs is an error message. */
 const maxBytes = 64 * 1024;
 
 export interface OwnRun {
   readonly env: NodeJS.ProcessEnv;
   readonly limitMs: number;
-  /** What it reads. */
+  /** Its standard input. */
   readonly input?: string;
 }
 
 export interface OwnOutcome {
-  /** Why it did not do what it was asked; undefined when it says that it has. */
+  /** Why it failed; undefined when it succeeded. */
   readonly failure: string | undefined;
-  /** What it said on stderr. */
+  /** Its output on stderr. */
   readonly complaint: string;
 }
 
 /**
- * Runs a small program of the system for this process itself, found in our PATH: without a copy of a daemon
- * of hundreds of MiB. Never rejects.
+ * Runs a small system program for this process itself, found in our PATH, without forking a daemon of
+ * hundreds of MiB. Never rejects.
  */
 export async function runOwn(argv: readonly string[], { env, limitMs, input }: OwnRun): Promise<OwnOutcome> {
   const starter = await ownStarter();

@@ -6,9 +6,9 @@ import type { StartedProgram } from '../machine/program-starter.ts';
 import { signalGroup } from '../machine/signal-group.ts';
 import { ownStarter } from './own-starter.ts';
 
-/** Of these, libuv lets a half wait for names. */
+/** libuv lets half of these wait for names. */
 const threads = 64;
-/** What getaddrinfo obeys, and what the runtime needs to start. */
+/** Variables that getaddrinfo uses, and those that the runtime needs to start. */
 const passedOn = ['PATH', 'HOME', 'LANG', 'RES_OPTIONS', 'LOCALDOMAIN'];
 
 function environment(): [name: string, value: string][] {
@@ -20,8 +20,8 @@ function environment(): [name: string, value: string][] {
 }
 
 /**
- * Starts the process that looks up names. It holds up no end of ours: what ends us ends it by the end of its
- * input.
+ * Starts the process that looks up names. It does not delay our own end: when we end, its input ends, and
+ * with it the process.
  * @param command argv that runs `answerNames`.
  */
 export function startResolver(command: readonly string[]): Resolver {
@@ -53,7 +53,7 @@ async function run(command: readonly string[], { input, output, unwanted }: Ends
       environment: environment(),
       folder: '/',
       streams: ['input', 'output', 'none'],
-      newSession: true, // what ends us from a terminal is not for it
+      newSession: true, // a signal from a terminal that ends us is not meant for it
     } as const;
     program = await starter.start(order, input, unwanted);
   } catch (e) {
@@ -64,19 +64,19 @@ async function run(command: readonly string[], { input, output, unwanted }: Ends
   unwanted.addEventListener('abort', kill);
   const read = join(program.streams, { input, output });
   const end = await program.ended;
-  unwanted.removeEventListener('abort', kill); // its number may be another's from here on
+  unwanted.removeEventListener('abort', kill); // its process id may belong to another process from here on
   await read;
   return `its process ended (${textOf(end)})`;
 }
 
-/** Resolves when all that it wrote is read. */
+/** Resolves when all its output is read. */
 async function join(
   [stdin, stdout]: StartedProgram['streams'],
   { input, output }: Omit<Ends, 'unwanted'>,
 ): Promise<void> {
   for (const stream of [stdin, stdout]) {
     holdUpNobody(stream);
-    stream?.on('error', () => stream.destroy()); // it has ended, which it tells
+    stream?.on('error', () => stream.destroy()); // it has ended, which it reports
   }
   if (stdin !== undefined) input.pipe(stdin);
   stdout?.pipe(output);

@@ -6,22 +6,22 @@ import { networkOf, plainAddress } from '../base/network-of.ts';
 import { formatHostPort, type Metrics, type Strangers } from '../base/service.ts';
 import { Crowd } from './crowd.ts';
 
-/** Of these the process itself needs some hundred: the store, the log, its own connections. */
+/** Of these the process itself needs about a hundred: the store, the log, its own connections. */
 const ownDescriptors = 100;
-/** Each that waits costs up to some ten kilobytes. */
+/** Each waiting connection costs up to some ten kilobytes. */
 const most = 4096;
 const fewest = 16;
 
-/** How many strangers a process bears: a third of its descriptors; the rest is for those who are known. */
+/** How many strangers a process accepts: a third of its descriptors; the rest is for known clients. */
 export const strangersLimit = (descriptors: number = descriptorLimit() ?? 1024): number =>
   Math.min(most, Math.max(fewest, Math.floor((descriptors - ownDescriptors) / 3)));
 
 export interface StrangersDeps {
   readonly sink: LogSink;
   readonly metrics: Metrics;
-  /** Load balancers: behind each of their connections stands somebody else. */
+  /** Load balancers: each of their connections comes from a different client. */
   readonly isBalancer: (ip: string) => boolean;
-  /** Of a clock that only goes forward, in milliseconds. */
+  /** Of a monotonic clock, in milliseconds. */
   readonly monotonic: () => number;
   readonly max?: number;
 }
@@ -42,7 +42,7 @@ export class ProcessStrangers implements Strangers {
     deps.metrics.set('connections_not_logged_in', 0);
   }
 
-  /** Counts every connection that `server` accepts, until it is recognised or closed. */
+  /** Counts every connection that `server` accepts, until it is authenticated or closed. */
   watch(listener: string, server: Server): void {
     server.on('connection', (socket: Socket) => {
       this.#enter(listener, socket);
@@ -84,7 +84,7 @@ export class ProcessStrangers implements Strangers {
     return this.#deps.isBalancer(plainAddress(address)) ? id : networkOf(address);
   }
 
-  /** Once a minute is enough for the log; the metric has each. */
+  /** Once a minute is enough for the log; the metric counts each. */
   #tell(listener: string, group: string): void {
     const { sink, metrics, monotonic } = this.#deps;
     metrics.add('connections_cut_before_login_total', 1, { listener });

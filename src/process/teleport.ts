@@ -26,11 +26,14 @@ import { Turnstile } from './lifecycle/turnstile.ts';
 export interface TeleportProcess {
   /**
    * Resolves when every role serves.
-   * @throws CodedError `misconfigured` when something cannot be started with; whatever was opened is closed
-   * again.
+   * @throws CodedError `misconfigured` when a service cannot start with its settings; whatever was opened is
+   *   closed again.
    */
   readonly serving: Promise<void>;
-  /** From here on no role joins a cluster, nor begins to serve after it has; the answer lets them go on. */
+  /**
+   * From here on no role joins a cluster, nor begins to serve after joining; the returned function releases
+   * them.
+   */
   hold(): () => void;
   /** Where each listener is bound, by name. */
   addresses(): ReadonlyMap<string, HostPort>;
@@ -38,13 +41,13 @@ export interface TeleportProcess {
   handOver(): InheritedListener[];
   /** Connections by listener. */
   waitsFor(): Promise<Record<string, number>>;
-  /** How all of its services are together. */
+  /** The health of all its services together. */
   health(): Health;
   /** What each service reports of itself, for USR1. */
   diagnostics(): ReadonlyMap<string, Record<string, unknown>>;
   /**
-   * Serves who is here for up to `graceMs` (new ones are refused, or are the successor's), then closes
-   * everything. A second call may only shorten the wait.
+   * Serves current clients for up to `graceMs` (new ones are refused, or go to the successor), then closes
+   * everything. A second call can only shorten the wait.
    */
   stop(graceMs: number, succession: Succession): Promise<void>;
 }
@@ -52,8 +55,8 @@ export interface TeleportProcess {
 /**
  * Starts the roles that the configuration names, in one process. Resolves when they have begun to start.
  * @param print receives the start lines users of 4.4 know.
- * @param onWait is told what each service waits for that may never come, at each change: to join a cluster,
- * its store.
+ * @param onWait is called at each change with what each service waits for that may never come: to join a
+ *   cluster, its store.
  * @throws CodedError `misconfigured` when the diagnostics address cannot be listened on.
  */
 export async function startTeleport(
@@ -61,7 +64,7 @@ export async function startTeleport(
   deps: {
     world: World;
     logger: Logger;
-    /** What became of the log's own lines, for `/readyz` and the metrics. */
+    /** State of the log's own output, for `/readyz` and the metrics. */
     log?: Pick<OpenLogger['output'], 'trouble' | 'dropped'>;
     print: (line: string) => void;
     programPath: readonly string[];

@@ -22,7 +22,7 @@ interface Wish {
   readonly hostId: string;
   readonly role: string;
   readonly names?: readonly string[];
-  /** Default: they never end. */
+  /** Default: they never expire. */
   readonly ttlSeconds?: number;
   /** When they are made; default: as the authority. */
   readonly at?: string;

@@ -8,7 +8,10 @@ export interface RecentComers {
 }
 
 const windowMs = 60_000;
-/** How many are remembered. Any other counts as new, of which there are always many anyway. */
+/**
+ * How many are remembered. Any other counts as new: the line must cope with more new callers than that
+ * anyway.
+ */
 const maxRemembered = 20_000;
 
 export function recentComers(): RecentComers {

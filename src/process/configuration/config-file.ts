@@ -6,12 +6,12 @@ import { fileSchema, type ConfigFile } from './config-schema.ts';
 /**
  * Reads teleport.yaml.
  * @param name how errors call the text: its path, or `--config-string`.
- * @throws CodedError `misconfigured` with file, line, column and field of the first fault. A key that is
- *   known elsewhere but stands in the wrong section is a fault too (4.4 ignored it).
+ * @throws CodedError `misconfigured` with file, line, column and field of the first fault. A known key in the
+ *   wrong section is a fault too (4.4 ignored it).
  */
 export const parseConfigFile = (text: string, name: string): ConfigFile => parseYaml(text, name, fileSchema);
 
-/** The same for any text that is to have the form of `schema`. */
+/** The same for any text with the form of `schema`. */
 export function parseYaml<T>(text: string, name: string, schema: z.ZodType<T>): T {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -46,9 +46,9 @@ export function parseYaml<T>(text: string, name: string, schema: z.ZodType<T>): 
   );
 }
 
-/** Unions report their branches: the one that got furthest says most. */
+/** Unions report one issue per branch: the one that got furthest is the most helpful. */
 function deepest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
-  // A key that is misspelt is also why another one is missing.
+  // A misspelt key is also the reason why another one is missing.
   const first = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
   if (first === undefined) throw new Error('a refused configuration without a reason');
   if (first.code !== 'invalid_union' || first.errors.length === 0) return first;
@@ -58,7 +58,7 @@ function deepest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
     : { ...inner, path: [...first.path, ...inner.path] };
 }
 
-/** Where the key or value at `path` stands; the nearest parent that exists otherwise. */
+/** Where the key or value at `path` is in the text; otherwise its nearest existing parent. */
 function offsetOf(document: Document, path: readonly string[]): number {
   for (let length = path.length; length > 0; length--) {
     const parent: unknown =

@@ -19,7 +19,7 @@ export const flag = z.union([z.boolean(), z.string(), z.number()]).transform((va
   return z.NEVER;
 });
 
-/** `0s`, as users of the release before may have it. */
+/** `0s`, which users of the previous release may have in their file. */
 const nothing = /^(0+(\.0+)?(ms|s|m|h))+$/;
 
 /** Milliseconds in bounds; 0 for `never`, `no`, `0`, `0s`, whatever the bounds. */
@@ -33,12 +33,12 @@ const durationIn = (bounds: Bounds) =>
     return z.NEVER;
   });
 
-/** What is waited for or repeated: at most a year. */
+/** A time to wait or an interval: at most a year. */
 export const duration = durationIn({ min: 1, max: longestWaitMs });
-/** The same where more than so many milliseconds make no sense. */
+/** The same where a longer time makes no sense. */
 export const durationUpTo = (max: number): typeof duration => durationIn({ min: 1, max });
 
-/** A number without quotes is read as well, to say what is wrong with it. */
+/** A number without quotes is accepted here, so that the error can explain what is wrong with it. */
 const addressText = z.union([z.string(), z.int()]);
 
 export const address = (defaultPort: number): z.ZodType<HostPort> =>
@@ -64,8 +64,8 @@ export const addresses = (defaultPort: number): z.ZodType<HostPort[]> =>
   });
 
 /**
- * The same for addresses that are told to others: they end in certificates, and in lines of files and shells
- * elsewhere. No wildcard, no address to listen on, and a port that can be called.
+ * The same for addresses that are announced to others: they end up in certificates, and in lines of files and
+ * shells elsewhere. No wildcard, no address that is only valid to listen on, and a port that can be dialled.
  */
 export const publicAddresses = (defaultPort: number): z.ZodType<HostPort[]> =>
   addresses(defaultPort).superRefine((list, context) => {
@@ -82,7 +82,7 @@ export const publicAddresses = (defaultPort: number): z.ZodType<HostPort[]> =>
 const whyNoAddress = (text: string): string | undefined =>
   hostAddress.safeParse(text).error?.issues[0]?.message;
 
-/** One pin, a comma separated text, or a list. Only the form is looked at: a pin says nothing by itself. */
+/** One pin, a comma separated text, or a list. Only the form is checked. */
 export const pins = z.union([z.array(z.string()), z.string()]).transform((value, context) => {
   const all = [value].flat().flatMap((text) => text.split(',').map((pin) => pin.trim().toLowerCase()));
   const bad = all.find((pin) => !/^sha256:[0-9a-f]{64}$/.test(pin));
@@ -94,7 +94,7 @@ export const pins = z.union([z.array(z.string()), z.string()]).transform((value,
   return z.NEVER;
 });
 
-/** Names that `choose` takes; what it throws is the issue. An empty list counts as absent. */
+/** Names that `choose` accepts; an error that it throws becomes the issue. An empty list counts as absent. */
 export const algorithms = (
   choose: (names: readonly string[]) => unknown,
 ): z.ZodOptional<z.ZodArray<z.ZodString>> =>
@@ -110,7 +110,8 @@ export const algorithms = (
     .optional();
 
 /**
- * A key users of 4.4 know and this release cannot serve: refused when present, so that nobody relies on it.
+ * A key that users of 4.4 know and this release does not support: refused when present, so that nobody relies
+ * on it.
  */
 export const notYet = (what: string): z.ZodOptional =>
   z

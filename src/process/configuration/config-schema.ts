@@ -66,11 +66,11 @@ const authService = z.strictObject({
   listen_addr: address(3025).optional(),
   cluster_name: clusterName.optional(),
   public_addr: publicAddresses(3025).default([]),
-  /** Further behind the store than this, an auth server issues no certificates. */
+  /** If it is further behind the store than this, an auth server issues no certificates. */
   max_log_lag: durationUpTo(hour)
     .refine((ms) => ms >= 1_000, 'at least 1s')
     .default(authDefaults.maxLogLagMs),
-  /** How long certificates of hosts hold; they are renewed at two thirds of it. */
+  /** How long certificates of hosts are valid; they are renewed after two thirds of it. */
   host_certificate_ttl: duration
     .refine((ms) => ms >= minute, 'from 1m to 8760h: certificates of hosts always end')
     .default(authDefaults.hostCertificateTtlMs),
@@ -98,7 +98,7 @@ const authService = z.strictObject({
         .default('otp'),
     })
     .prefault({}),
-  /** What one machine or person may tell, change, join and ask, an hour; `streams` at a time. */
+  /** What one machine or person may report, change, join and ask, per hour; `streams` at a time. */
   quotas: z
     .strictObject({
       changes: quota.default(usualQuotas.changes),
@@ -138,13 +138,13 @@ const sshService = z.strictObject({
   permit_user_env: flag.default(false),
   /** Variables that clients may set besides LANG, LC_*, GIT_PROTOCOL, TELEPORT_*: names or patterns. */
   accept_env: z.array(z.string().superRefine(checkPattern)).default([]),
-  /** System images often lock the password of every account: then keys alone decide. */
+  /** System images often lock the password of every account: with this, keys alone decide. */
   admit_locked_accounts: flag.default(false),
   pam: notYet('pam'),
   enhanced_recording: notYet('enhanced_recording'),
 });
 
-/** Labels that auth would refuse are told where they stand. */
+/** Labels that auth would refuse are reported with their place in the file. */
 const sshServiceWithin = sshService.superRefine(({ labels, commands }, context) => {
   const fault = labelFault(
     labels,
@@ -171,17 +171,17 @@ const proxyService = z.strictObject({
   https_keypairs: z.array(z.strictObject({ key_file: z.string(), cert_file: z.string() })).default([]),
   /** Load balancers whose forwarded headers count: addresses or networks. */
   trusted_balancers: z.array(z.string()).default([]),
-  /** SSH servers that are no nodes and may be reached all the same. */
+  /** SSH servers that are not nodes and may be reached anyway. */
   plain_ssh_hosts: addresses(22).default([]),
-  /** Where nodes may be besides: loopback and link-local addresses or networks. */
+  /** Where nodes may be in addition: loopback and link-local addresses or networks. */
   node_addresses: z.array(z.string()).default([]),
   proxy_protocol: notYet('proxy_protocol'),
   kubernetes: notYet('kubernetes'),
 });
 
 /**
- * What stands in the text itself, where a default says the same: which part this machine has in a cluster
- * shows by it.
+ * Keys that are in the text itself, even with the value of the default: they show the role of this machine in
+ * a cluster.
  */
 export interface SaidInFile {
   readonly authService: boolean;

@@ -26,10 +26,10 @@ export const defaultConfigPath = '/etc/teleport.yaml';
 export const roles = ['auth', 'proxy', 'node'] as const;
 export type Role = (typeof roles)[number];
 
-/** What the command line may say; every flag wins over the file. */
+/** Settings on the command line; every flag overrides the file. */
 export interface Flags {
   readonly config?: string | undefined;
-  /** base64 of a YAML text; stands in for the file. */
+  /** base64 of a YAML text, used in place of the file. */
   readonly configString?: string | undefined;
   readonly roles?: string | undefined;
   readonly nodename?: string | undefined;
@@ -46,19 +46,19 @@ export interface Flags {
   /** A join token, or the path of a file that holds one. */
   readonly token?: string | undefined;
   readonly caPins?: readonly string[] | undefined;
-  /** CA pins of clusters that this machine gives up. */
+  /** CA pins of clusters that this machine leaves. */
   readonly leaveClusters?: readonly string[] | undefined;
 }
 
-/** Everything the process needs to know, defaults and flags applied, paths absolute. */
+/** Everything the process needs to know, with defaults and flags applied and absolute paths. */
 export interface Configuration {
   readonly file: ConfigFile;
   /**
-   * Where the text came from; undefined when it was none: no file at the usual place, or `--config-string`.
+   * Where the text came from; undefined when there was no file at the usual place, or for `--config-string`.
    */
   readonly path: string | undefined;
   readonly roles: ReadonlySet<Role>;
-  /** How it came that the auth role is among them, or not. */
+  /** Why the auth role is among them, or not. */
   readonly authRole: AuthRole;
   readonly nodename: string;
   readonly dataDir: string;
@@ -69,19 +69,19 @@ export interface Configuration {
   readonly advertiseIp: string | undefined;
   readonly pidFile: string | undefined;
   readonly diagnostics: HostPort | undefined;
-  /** How long a successor may take to serve, and how long a drain may last; 0: for ever. */
+  /** How long a successor may take until it serves, and how long a drain may last; 0: for ever. */
   readonly restartLimitMs: number;
   readonly shutdownLimitMs: number;
   readonly log: { readonly output: string; readonly severity: string; readonly format: 'text' | 'json' };
   readonly debug: boolean;
-  /** What the web port speaks: `both` tells plain HTTP and TLS apart by the first byte (`--insecure`). */
+  /** What the web port accepts: `both` recognises plain HTTP and TLS by the first byte (`--insecure`). */
   readonly web: 'tls' | 'both' | 'plain';
   /**
-   * CA pins of clusters that this machine gives up, where its store holds none or another
+   * CA pins of clusters that this machine leaves, where its store holds no cluster or another one
    * (`fitting-store.ts`).
    */
   readonly leaveClusters: readonly string[];
-  /** How this machine comes into a cluster whose auth server runs elsewhere. */
+  /** How this machine joins a cluster whose auth server runs elsewhere. */
   readonly join: JoinSettings;
   readonly listen: {
     readonly auth: HostPort;
@@ -96,7 +96,7 @@ export interface Configuration {
 }
 
 /**
- * Defaults, then the file (or the base64 text that stands in for it), then flags.
+ * Defaults, then the file (or the base64 text in its place), then flags.
  * @throws CodedError `misconfigured` for a path that does not exist, a bad file or flag.
  */
 export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process.env): Configuration {
@@ -161,8 +161,8 @@ function webOf({ insecure, insecureNoTls }: Flags): Configuration['web'] {
 }
 
 /**
- * @throws CodedError `misconfigured` for a name of the flag or of the machine that no host of a cluster can
- *   have.
+ * @throws CodedError `misconfigured` for a name, from the flag or of the machine, that no host of a cluster
+ *   can have.
  */
 function nodenameOf(flag: string | undefined, file: string | undefined): string {
   const name = flag ?? file ?? hostname();
@@ -216,7 +216,7 @@ function chosenRoles(flag: string | undefined, file: ConfigFile): ReadonlySet<Ro
   return enabled;
 }
 
-/** @throws CodedError `misconfigured` when nothing is left to start. */
+/** @throws CodedError `misconfigured` when no role is left to start. */
 function rolesOf(
   flags: Flags,
   file: ConfigFile,
@@ -260,7 +260,7 @@ function labelPeriod(text: string): number {
   throw new CodedError('misconfigured', `--labels: ${read.fault}`);
 }
 
-/** `--labels` replaces both kinds of labels of the file, as users of 4.4 know it. */
+/** `--labels` replaces both kinds of labels in the file, as in 4.4. */
 function labelsOf(
   flag: string | undefined,
   ssh: ConfigFile['ssh_service'],

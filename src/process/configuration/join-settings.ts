@@ -6,7 +6,7 @@ import type { HostPort } from '../../base/service.ts';
 import type { ConfigFile } from './config-schema.ts';
 import { pins } from './config-scalars.ts';
 
-/** How this machine comes into a cluster whose auth server runs in another process. */
+/** How this machine joins a cluster whose auth server runs in another process. */
 export interface JoinSettings {
   /** Tried in turn; 127.0.0.1:3025 when none is configured. */
   readonly authServers: readonly HostPort[];
@@ -14,11 +14,11 @@ export interface JoinSettings {
   readonly token: string | undefined;
   /** `sha256:<hex>`; an authority that has one of them is the cluster's. */
   readonly pins: readonly string[];
-  /** Settings that are there, as the operator wrote them: so that what is not used can be named. */
+  /** Settings that are present, as the operator wrote them, so that unused ones can be named. */
   readonly given: readonly string[];
 }
 
-/** What `--auth-server`, `--token` and `--ca-pin` say. */
+/** The values of `--auth-server`, `--token` and `--ca-pin`. */
 export interface JoinFlags {
   readonly authServers?: readonly string[] | undefined;
   readonly token?: string | undefined;
@@ -27,10 +27,7 @@ export interface JoinFlags {
 
 const defaultAuthServer: HostPort = { host: '127.0.0.1', port: 3025 };
 
-/**
- * Each flag wins over its key. @throws CodedError `misconfigured` naming the flag that is not what it should
- * be.
- */
+/** Each flag overrides its key. @throws CodedError `misconfigured` naming the invalid flag. */
 export function joinOf(flags: JoinFlags, file: ConfigFile['teleport']): JoinSettings {
   const { authServers = [], caPins = [] } = flags;
   const settings = {
@@ -67,7 +64,7 @@ export function flagPins(flag: string, texts: readonly string[]): readonly strin
 }
 
 /**
- * The token itself. A file is read each time: what an operator put there since counts.
+ * The token itself. A file is read each time, so that its current content counts.
  * @throws CodedError `misconfigured` when there is none, or its file cannot be read or is empty.
  */
 export function readToken({ token }: Pick<JoinSettings, 'token'>): string {

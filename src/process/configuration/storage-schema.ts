@@ -5,7 +5,7 @@ import { CodedError } from '../../base/errors.ts';
 import { durationUpTo, flag } from './config-scalars.ts';
 import { etcdPlace, missesType } from '../store/storage-place.ts';
 
-/** Where the log is: all that is needed to open it, but for the keys of its secrets. */
+/** Where the log is: all that is needed to open it, except for the keys of its secrets. */
 export type StorageLocation =
   | { readonly type: 'dir'; readonly path: string }
   | ({ readonly type: 'etcd' } & EtcdLocation)
@@ -60,7 +60,7 @@ export type KeySource =
       readonly endpoint: string | undefined;
     };
 
-/** A key that 4.4 had and that has no meaning on one log: refused, so that nobody relies on it. */
+/** A key that 4.4 had and that has no meaning for one log: refused, so that nobody relies on it. */
 const gone = (why: string) =>
   z
     .unknown()
@@ -74,11 +74,14 @@ const oneLog = gone('audit events are on the same log as all other state');
 const common = {
   /** A keyring file that all auth servers of the cluster share. */
   key_file: z.string().min(1).optional(),
-  /** A key of AWS KMS in the place of a file: id, ARN or alias. */
+  /** A key of AWS KMS in place of a file: id, ARN or alias. */
   kms_key_id: z.string().min(1).optional(),
   kms_region: z.string().min(1).optional(),
   kms_endpoint: z.url({ protocol: /^https?$/ }).optional(),
-  /** Opens what was sealed before the keys moved elsewhere, until `tctl log rekey` is done; seals nothing. */
+  /**
+   * Opens secrets that were sealed before the keys moved elsewhere, until `tctl log rekey` is done; seals
+   * nothing.
+   */
   previous_key_file: z.string().min(1).optional(),
   previous_kms_key_id: z.string().min(1).optional(),
   /** Where signed heads are sent: `file:///path`, `https://host/path`. */
@@ -246,7 +249,7 @@ export function storageLocationOf(section: StorageSection, defaultPath: string):
 
 type DynamodbSection = Extract<StorageSection, { type: 'dynamodb' }>;
 
-/** The schema saw to it that all of them are there. */
+/** The schema ensures that all of them are present. */
 function autoScalingOf(section: DynamodbSection): AutoScaling | undefined {
   if (!section.auto_scaling) return undefined;
   const given = (value: number | undefined): number => value ?? Number.NaN;
@@ -261,7 +264,7 @@ function autoScalingOf(section: DynamodbSection): AutoScaling | undefined {
 }
 
 function dynamodbLocationOf(section: DynamodbSection): StorageLocation {
-  // Capacities say that the table is to have them, as they did in 4.4.
+  // Given capacities mean that the table gets them, as in 4.4.
   const provisioned =
     section.auto_scaling ||
     section.read_capacity_units !== undefined ||
@@ -283,7 +286,7 @@ function dynamodbLocationOf(section: DynamodbSection): StorageLocation {
   };
 }
 
-/** Keys that only open: what was sealed before the keys moved. */
+/** Keys that only open secrets: those sealed before the keys moved. */
 export function previousKeySourcesOf(section: StorageSection): readonly KeySource[] {
   const { previous_key_file: path, previous_kms_key_id: keyId } = section;
   return [
@@ -292,7 +295,7 @@ export function previousKeySourcesOf(section: StorageSection): readonly KeySourc
   ];
 }
 
-/** The region that is said, that of the key's ARN, or that of the table; else the SDK knows one. */
+/** The configured region, or that in the key's ARN, or that of the table; otherwise the SDK finds one. */
 function kmsKeyOf(section: StorageSection, keyId: string): Extract<KeySource, { status: 'kms' }> {
   const ofArn = /^arn:[^:]+:kms:([^:]+):/.exec(keyId)?.[1];
   const ofTable = section.type === 'dynamodb' ? section.region : undefined;
@@ -301,7 +304,8 @@ function kmsKeyOf(section: StorageSection, keyId: string): Extract<KeySource, { 
 }
 
 /**
- * @throws CodedError `misconfigured` when both a file and a KMS key are named, or parts of KMS without a key.
+ * @throws CodedError `misconfigured` when both a file and a KMS key are named, or settings of KMS without a
+ *   key.
  */
 export function keySourceOf(section: StorageSection): KeySource {
   const { key_file: path, kms_key_id: keyId, kms_region: region, kms_endpoint: endpoint } = section;
@@ -314,7 +318,7 @@ export function keySourceOf(section: StorageSection): KeySource {
   return path === undefined ? { status: 'data-dir' } : { status: 'file', path: resolve(path) };
 }
 
-/** How operators and messages call a place: never with a secret. */
+/** The name of a place for operators and in messages; it never contains a secret. */
 export function placeOf(location: StorageLocation): string {
   switch (location.type) {
     case 'dir':

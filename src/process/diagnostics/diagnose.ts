@@ -11,9 +11,9 @@ const delay = monitorEventLoopDelay({ resolution: 20 });
 delay.enable();
 
 /**
- * USR1: writes down what this process does now, a line each for listeners, connections, memory and what the
- * services report, in our log and in that of the system. Numbers and names only: never a secret, never a
- * person's data beyond the name of a login.
+ * USR1: logs what this process does now, in our log and in the system's: a line each for listeners,
+ * connections, memory and the services' own reports. Numbers and names only: never a secret, never a person's
+ * data beyond the name of a login.
  */
 export async function diagnose(
   sink: LogSink,

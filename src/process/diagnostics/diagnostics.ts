@@ -12,12 +12,12 @@ const timeouts = {
   connectionsCheckingInterval: 2_000,
 } as const;
 
-/** `process_state` as in 4.4; `degraded` is whatever lacks something. */
+/** `process_state` as in 4.4; `degraded` when something is missing. */
 const stateNumbers = { ok: 0, degraded: 2, 'not serving': 2, starting: 3 } as const;
 const mayConnect = (status: Health['status'] | 'serving'): number =>
   ['ok', 'serving', 'degraded'].includes(status) ? 1 : 0;
 
-/** The diagnostics listener: `/healthz` (the process lives), `/readyz` (`answerReadyz`), `/metrics`. */
+/** The diagnostics listener: `/healthz` (the process is alive), `/readyz` (`answerReadyz`), `/metrics`. */
 export async function openDiagnostics(
   address: HostPort,
   deps: { listeners: Listeners; metrics: MetricsRegistry; health: () => KnownHealth },
@@ -48,7 +48,7 @@ export async function openDiagnostics(
   return { address: bound, close: () => closeServer(server) };
 }
 
-/** Of each service: whether it should get connections, and how much it lacks. */
+/** For each service: whether it should get connections, and how many things it lacks. */
 function setHealth(metrics: MetricsRegistry, { services, lacks }: KnownHealth): void {
   const { status } = healthOf(services, [], lacks);
   metrics.set('process_state', stateNumbers[status]);
@@ -61,7 +61,7 @@ function setHealth(metrics: MetricsRegistry, { services, lacks }: KnownHealth): 
 
 function answer(response: ServerResponse, code: number, body: object): void {
   response.writeHead(code, { 'content-type': 'application/json' });
-  // Read on a terminal, by curl.
+  // People read it on a terminal, with curl.
   response.end(printableLine(JSON.stringify(body)));
 }
 

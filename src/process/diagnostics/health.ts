@@ -1,20 +1,20 @@
 import type { ServiceState } from '../lifecycle/supervisor.ts';
 
-/** How this process is. Every line begins with the service that it is about. */
+/** The health of this process. Every line begins with the service that it is about. */
 export type Health =
   /** `waitsFor`: what is missing, when something is. */
   | { readonly status: 'starting'; readonly waitsFor: readonly string[] }
-  /** `notices`: what somebody should look at, though nothing lacks. */
+  /** `notices`: what somebody should look at, although nothing is missing. */
   | { readonly status: 'ok'; readonly notices: readonly string[] }
-  /** It serves whoever comes, with less than all. */
+  /** It serves every caller, with something missing. */
   | { readonly status: 'degraded'; readonly reasons: readonly string[]; readonly notices: readonly string[] }
-  /** Some service refuses whoever comes; `reasons` has what others lack as well. */
+  /** Some service refuses its callers; `reasons` also contains what other services lack. */
   | { readonly status: 'not serving'; readonly reasons: readonly string[] };
 
 /**
- * What services come to together: one that refuses is enough for the whole, since who is sent here may want
- * that one.
- * @param waitsFor what those that start are waiting for.
+ * The health of all services together: one that refuses makes the whole process refuse, since a caller that
+ * is sent here may want that one.
+ * @param waitsFor what starting services are waiting for.
  * @param lacks what the process as a whole lacks.
  */
 export function healthOf(

@@ -3,8 +3,8 @@ import { partitions } from '../../log/event.ts';
 import type { MetricsRegistry } from './metrics.ts';
 
 /**
- * Shows what the log does and how far behind anyone is: the known failure of such systems is a part that
- * stopped silently.
+ * Exports the activity of the log and how far each reader is behind: the usual failure of such systems is a
+ * part that stopped silently.
  */
 export function exportLogMetrics(log: Pick<ClusterLog, 'stats' | 'store'>, metrics: MetricsRegistry): void {
   metrics.onRender(() => {

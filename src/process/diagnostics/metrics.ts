@@ -8,7 +8,9 @@ interface Histogram {
   total: number;
 }
 
-/** Counters, gauges and histograms; `render` gives Prometheus text. `gauges` are read when asked for. */
+/**
+ * Counters, gauges and histograms; `render` returns Prometheus text. `gauges` are read when it is requested.
+ */
 export class MetricsRegistry implements Metrics {
   readonly #counters = new Map<string, Map<string, number>>();
   readonly #gauges = new Map<string, Map<string, number>>();
@@ -21,7 +23,7 @@ export class MetricsRegistry implements Metrics {
     rows.set(key, (rows.get(key) ?? 0) + value);
   }
 
-  /** What is counted elsewhere, from its beginning. */
+  /** A counter that is maintained elsewhere, from its beginning. */
   setCounter(name: CounterName, value: number): void {
     rowsOf(this.#counters, name).set(labelText({}), value);
   }

@@ -1,10 +1,10 @@
 import { type Health, healthOf } from './health.ts';
 import type { ServiceState } from '../lifecycle/supervisor.ts';
 
-/** What a process knows of itself. */
+/** What a process knows about itself. */
 export interface KnownHealth {
   readonly services: ReadonlyMap<string, ServiceState>;
-  /** What services that start are waiting for, by the service. */
+  /** What starting services are waiting for, by service. */
   readonly waitsFor: ReadonlyMap<string, string>;
   /** What the process as a whole lacks; default nothing. */
   readonly lacks?: readonly string[];
@@ -18,10 +18,9 @@ export interface ReadyzAnswer {
 const parameters = ['strict', 'role'] as const;
 
 /**
- * `/readyz`: whether this process should be sent connections, and what it lacks. `?strict`: whether all is
- * well. `?role=proxy`: asks for that one alone, where a process has several. Codes as users of 4.4 know them:
- * 200, 400 while starting, 503; 404 for a role that this process does not have, 400 for a parameter that
- * there is not.
+ * `/readyz`: whether this process should get connections, and what it lacks. `?strict`: whether all is well.
+ * `?role=proxy`: about that role alone, where a process has several. Status codes as users of 4.4 know them:
+ * 200, 400 while starting, 503; 404 for a role that this process does not have, 400 for an unknown parameter.
  */
 export function answerReadyz(
   { services, waitsFor, lacks }: KnownHealth,
@@ -58,6 +57,6 @@ function answerOf(health: Health, strict: boolean): ReadyzAnswer {
   }
 }
 
-/** Without what is empty. */
+/** Without empty lists. */
 const listed = (lists: Readonly<Record<string, readonly string[]>>): object =>
   Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0));

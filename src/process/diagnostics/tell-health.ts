@@ -8,18 +8,18 @@ export interface TellHealth {
   readonly sink: Pick<LogSink, 'info' | 'warn'>;
   /** For the service manager. */
   readonly status: (text: string) => void;
-  /** Milliseconds of a clock that is never set. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number;
 }
 
 const lookEveryMs = second;
-/** A reason with a number in it is another text at each look. */
+/** A reason that contains a number has a different text at each look. */
 const sameStatusEveryMs = minute;
 
 /**
- * Says in the log and to the service manager when this process serves with less than all, or not at all. It
- * did at the call. Other reasons than before are told as well, but at most once a minute; a number in them
- * that grows is no other reason.
+ * Reports in the log and to the service manager when this process serves with something missing, or not at
+ * all. At the call it must be serving. A change of reasons is reported as well, at most once a minute; a
+ * number that grows is not a change.
  */
 export function tellHealth({ health, sink, status, monotonic }: TellHealth): { readonly close: () => void } {
   let told = { status: 'ok', text: 'serving', kind: 'serving', at: monotonic() };

@@ -4,10 +4,10 @@ import { isWildcard } from '../../base/addresses.ts';
 type Interfaces = NodeJS.Dict<NetworkInterfaceInfo[]>;
 
 /**
- * The address a host tells others, asked whenever it tells it: the configured one, else the one it listens
- * on, else (a wildcard) this machine's first address that is not loopback, else 127.0.0.1. An address that
- * the machine still has is kept, and one that it lost for want of another: a lease that is renewed takes it
- * away for a moment.
+ * The address a host announces, asked each time: the configured one, else the one it listens on, else (for a
+ * wildcard) this machine's first address that is not loopback, else 127.0.0.1. An address that the machine
+ * still has is kept; so is one that it lost while it has no other, since renewing a lease removes the address
+ * for a moment.
  */
 export function advertisedHost(
   configured: string | undefined,
@@ -24,7 +24,7 @@ export function advertisedHost(
   };
 }
 
-/** Where others can reach this machine, IPv4 first. */
+/** Addresses where others can reach this machine, IPv4 first. */
 function reachableAt(interfaces: Interfaces): readonly string[] {
   const all = Object.values(interfaces).flatMap((list) => list ?? []);
   const reachable = all.filter((one) => !one.internal && !one.address.startsWith('fe80:'));

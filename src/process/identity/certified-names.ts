@@ -2,14 +2,14 @@ import { canonicalHostPart, isLoopback } from '../../domain/host-text.ts';
 import { certifiedNamesOf } from '../../pki/host-certificate-life.ts';
 import type { HostIdentity } from '../../pki/host-identity.ts';
 
-/** What a machine is to be called. */
+/** The names that a machine should have. */
 export interface WantedNames {
   readonly nodename: string;
   /** Further names and addresses. */
   readonly additionalPrincipals: readonly string[];
 }
 
-/** Names and addresses that the certificates of a machine lack, though it is configured to have them. */
+/** Configured names and addresses that the certificates of a machine lack. */
 export function lackingNames(
   identity: HostIdentity,
   { nodename, additionalPrincipals }: WantedNames,
@@ -23,15 +23,18 @@ export function lackingNames(
 }
 
 /**
- * Of those, what was never asked for: an address that is not this machine's alone is not granted, however
- * often it asks.
+ * Those among them that were never requested: an address that is not this machine's alone is not granted,
+ * however often it is requested.
  */
 export function newNames(identity: HostIdentity, wanted: WantedNames): readonly string[] {
   const asked = new Set((identity.askedNames ?? []).map(canonicalHostPart));
   return lackingNames(identity, wanted).filter((name) => !asked.has(canonicalHostPart(name)));
 }
 
-/** As much of what is wanted as the certificates have already; their own name where another one is wanted. */
+/**
+ * The part of the wanted names that the certificates already have; they keep their own name where another one
+ * is wanted.
+ */
 export function namesAlreadyHeld(identity: HostIdentity, wanted: WantedNames): WantedNames {
   const lacking = new Set(lackingNames(identity, wanted));
   return {
@@ -43,8 +46,8 @@ export function namesAlreadyHeld(identity: HostIdentity, wanted: WantedNames): W
 }
 
 /**
- * The one that stands there with the name of the cluster behind it as well; the id stands so, too, and before
- * it.
+ * The nodename is the name that is also there with the cluster's name behind it; the id is there in both
+ * forms too, and comes first.
  */
 function certifiedNodename(identity: HostIdentity): string | undefined {
   const names = certifiedNamesOf(identity);

@@ -6,27 +6,27 @@ import { readOptional } from './host-uuid.ts';
 import { identityPath, serverIdentityPath } from './identity-store.ts';
 import { knownPlacesPath } from '../store/known-places.ts';
 
-/** A cluster as the identity of a machine knows it. */
+/** A cluster as recorded in the identity of a machine. */
 export interface KnownCluster {
   readonly clusterName: string;
   readonly hostId: string;
-  /** Of its host authorities; an authority that has one of them is this cluster's. */
+  /** Of its host authorities; an authority that matches one of them is this cluster's. */
   readonly caPins: readonly string[];
-  /** The identity. */
+  /** The file of the identity. */
   readonly file: string;
 }
 
-/** To which cluster a data directory belongs, by what lies in it. */
+/** To which cluster a data directory belongs, judged by its files. */
 export type ClusterOfDataDir =
-  /** It never served, or what it knew is lost: nothing speaks against any cluster. */
+  /** It never served, or its record is lost: any cluster is possible. */
   | { readonly status: 'none' }
   | { readonly status: 'known'; readonly clusters: readonly KnownCluster[] }
-  /** It has served one, but these files do not say which. */
+  /** It has served a cluster, but these files do not show which. */
   | { readonly status: 'not told'; readonly files: readonly string[] };
 
 const roles = ['Admin', 'Proxy', 'Node'] as const;
 
-/** Only what is asked here: whoever uses an identity checks all of it. */
+/** Only what is needed here: whoever uses an identity checks all of it. */
 const shape = z.object({
   hostId: z.string(),
   clusterName: z.string(),
@@ -34,8 +34,8 @@ const shape = z.object({
 });
 
 /**
- * Reads what a data directory knows of its cluster; changes nothing. The auth role's own identity counts
- * alone: it is renewed at each start, and those of other roles may be left over from before.
+ * Reads to which cluster a data directory belongs; changes nothing. Only the auth role's own identity counts:
+ * it is renewed at each start, and those of other roles may be left over from before.
  */
 export function clusterOfDataDir(dataDir: string): ClusterOfDataDir {
   const files = roles.map((role) => identityPath(dataDir, role)).filter((path) => existsSync(path));
@@ -57,12 +57,12 @@ function knownCluster(file: string): KnownCluster | undefined {
     const { tlsCasPem, hostId, clusterName } = shape.parse(JSON.parse(readOptional(file) ?? ''));
     return { hostId, clusterName, caPins: tlsCasPem.map(caPinOf), file };
   } catch {
-    return undefined; // damaged: it does not say which
+    return undefined; // damaged: it does not show which
   }
 }
 
 /**
- * Moves what a data directory knows of its cluster out of the way: nothing of it is deleted.
+ * Moves a data directory's record of its cluster out of the way: nothing is deleted.
  * @returns where it is kept.
  */
 export function setClusterAside(dataDir: string, now: Instant): string[] {

@@ -6,7 +6,10 @@ import { openView } from '../../views/open-view.ts';
 import type { View } from '../../views/view.ts';
 import type { FollowedAuthority } from './renew-identity.ts';
 
-/** The host authority of a view; one that has failed says so by itself, and stands still here. */
+/**
+ * The host authority of a view; a view that has failed reports that itself, and does not change here any
+ * more.
+ */
 export const hostAuthorityOf = (
   view: Pick<View<AuthoritiesState>, 'state' | 'changes'>,
 ): FollowedAuthority => ({
@@ -19,8 +22,8 @@ export const hostAuthorityOf = (
 });
 
 /**
- * Follows the host authority by a fold of its own. Until that is open, which takes an auth server, nothing is
- * known of it.
+ * Follows the host authority by a fold of its own. Until that is open, for which an auth server is needed,
+ * nothing is known about it.
  */
 export function followHostAuthority(
   log: Followable,

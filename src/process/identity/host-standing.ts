@@ -33,22 +33,22 @@ type HostRole = 'Proxy' | 'Node';
 /** What a host role stands on: its identity, its connection to auth, its audit outbox. */
 export interface Standing {
   readonly identity: CurrentIdentity;
-  /** That its certificates should have been renewed; undefined while they are as they should be. */
+  /** Why a renewal of its certificates is overdue; undefined while it is not. */
   readonly renewalTrouble: () => string | undefined;
   readonly auth: AuthClient;
   readonly outbox: AuditOutbox;
-  /** Whom the connection goes to. */
+  /** The auth servers it connects to. */
   readonly authServers: readonly HostPort[];
-  /** How far it follows the rotations of authorities that are as whoever asks has folded them. */
+  /** How far it follows the rotations of authorities, compared with the state that the caller has folded. */
   readonly adopted: (authorities: AuthoritiesState) => Adopted;
-  /** Is told over how long the machines of the cluster spread what all of them do at once. */
+  /** Called with the time over which the machines of the cluster spread what all of them do at once. */
   readonly onSpread: (ms: number) => void;
 }
 
 /** Makes what a role stands on. `names` are those by which others reach this machine. */
 export type StandingOf = (role: HostRole, names: readonly string[]) => Promise<Standing>;
 
-/** Room for a thousand events: what somebody does who comes to free space, with auth away. */
+/** Space for a thousand events: for somebody who comes to free space, while auth is away. */
 const reserveBytes = 1024 * 1024;
 
 interface Wish {
@@ -58,10 +58,10 @@ interface Wish {
 }
 
 /**
- * On the auth service of this process, which certifies the role at each start. It is spoken to directly:
- * during a reload the process before listens at the same address, and its store may be another one. While it
- * cannot serve (it lives, and is cut off from its store) the other auth servers are asked that the file
- * lists.
+ * On the auth service of this process, which certifies the role at each start. It is called directly, without
+ * a socket: during a reload the predecessor listens at the same address, and its store may be a different
+ * one. While it cannot serve (it is alive, but cut off from its store) the other auth servers in the file are
+ * asked.
  */
 export async function localStanding(parts: Parts, auth: AuthService, wish: Wish): Promise<Standing> {
   const { configuration, hostId } = parts;
@@ -172,7 +172,7 @@ async function standOn(
     sink,
     world,
     maxPending: 20_000,
-    // Nobody waits for what a proxy records.
+    // No client waits for a proxy's events to be stored.
     reserveBytes: role === 'Node' ? reserveBytes : 0,
   });
   metrics.onRender(() => {

@@ -6,7 +6,7 @@ import type { World } from '../../base/world.ts';
 
 const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** This machine's name in the cluster for ever: `<data_dir>/host_uuid`, made on first start. */
+/** This machine's id in the cluster for ever: `<data_dir>/host_uuid`, made on first start. */
 export function hostUuid(dataDir: string, world: World): string {
   const path = join(dataDir, 'host_uuid');
   const stored = readOptional(path)?.trim();

@@ -39,8 +39,8 @@ export function saveIdentity(dataDir: string, identity: HostIdentity): void {
 }
 
 /**
- * Keeps both identities of a role where there are two. In whatever order what is written here is read after a
- * crash: either the one or the other is shown to those who call, and both are accepted.
+ * Stores both identities of a role where there are two. In whatever order a crash leaves the files, one or
+ * the other is shown to callers, and both are accepted.
  */
 export function saveShown(dataDir: string, { client, server }: ShownIdentities): void {
   const path = serverIdentityPath(dataDir, client.role);
@@ -50,13 +50,13 @@ export function saveShown(dataDir: string, { client, server }: ShownIdentities):
   if (server === client) rmSync(path, { force: true });
 }
 
-/** Where the older identity of a role is kept while it is shown to those who call. */
+/** Where the older identity of a role is kept while callers are still shown it. */
 export const serverIdentityPath = (dataDir: string, role: string): string =>
   join(dataDir, 'proc', `${role.toLowerCase()}.server.identity.json`);
 
 /**
- * What is shown beside `client`: the older identity when one is kept that `client` trusts, else `client`
- * itself. One that cannot be read is no loss: the other one takes its place.
+ * The identities to show: beside `client` the older one, when one is stored that `client` trusts, else
+ * `client` itself. If the older one cannot be read, nothing is lost: the other one replaces it.
  */
 export function loadShown(dataDir: string, client: HostIdentity): ShownIdentities {
   const { role, hostId, clusterName } = client;
@@ -78,8 +78,8 @@ const isTrustedBy = ({ sshHostCas }: HostIdentity, other: HostIdentity): boolean
   sshHostCas.some((line) => fromAuthorizedKeyLine(line).equals(authorityOf(other)));
 
 /**
- * What is shown from now on by a machine whose certificates were made again at its start: what those who call
- * were shown before stays, where it is of another key that is trusted as well.
+ * What a machine shows from now on after its certificates were made again at its start: callers still see the
+ * previous certificate, if another key signed it that is trusted as well.
  */
 export function shownAfter(dataDir: string, client: HostIdentity): ShownIdentities {
   const { role, hostId } = client;
@@ -94,16 +94,16 @@ export function shownAfter(dataDir: string, client: HostIdentity): ShownIdentiti
   return withOlder(client, loadShown(dataDir, before).server);
 }
 
-/** Before anything is known of the authority: the older one stays if it is of another key that is trusted. */
+/** Before anything is known about the authority: the older one stays if another trusted key signed it. */
 export const withOlder = (client: HostIdentity, older: HostIdentity): ShownIdentities =>
   isTrustedBy(client, older) && !authorityOf(client).equals(authorityOf(older))
     ? { client, server: older }
     : { client, server: client };
 
 /**
- * The key that waits to be certified in place of the one in use; made when there is none. Whoever renews an
- * identity of this data directory, also after a crash or beside another process, asks for the same one, so
- * that an auth server whose answer was lost knows it again.
+ * The key that waits to be certified in place of the current one; made when there is none. Every renewal of
+ * an identity in this data directory, even after a crash or beside another process, uses the same key, so
+ * that an auth server whose reply was lost recognises it.
  */
 export function pendingKey(dataDir: string, role: string): KeyObject {
   const path = pendingKeyPath(dataDir, role);
@@ -119,14 +119,14 @@ export function pendingKey(dataDir: string, role: string): KeyObject {
     if ((e as NodeJS.ErrnoException).code !== 'EEXIST') throw e;
     const other = keyIn(path);
     if (other !== undefined) return other;
-    renameSync(own, path); // damaged: nobody can have been certified for it
+    renameSync(own, path); // damaged: it cannot have been certified
   } finally {
     rmSync(own, { force: true });
   }
   return made;
 }
 
-/** Once it is certified and the new identity is stored. */
+/** Called once the key is certified and the new identity is stored. */
 export function forgetPendingKey(dataDir: string, role: string): void {
   rmSync(pendingKeyPath(dataDir, role), { force: true });
 }
@@ -146,8 +146,7 @@ function keyIn(path: string): KeyObject | undefined {
 }
 
 /**
- * Puts a new identity in the place of one that is refused. The old one stays beside it, whatever happens
- * meanwhile.
+ * Replaces a refused identity by a new one. The old one stays beside it, whatever happens in between.
  * @returns where the old one is kept.
  */
 export function replaceIdentity(dataDir: string, identity: HostIdentity, now: Instant): string {
@@ -160,7 +159,7 @@ export function replaceIdentity(dataDir: string, identity: HostIdentity, now: In
 
 /**
  * The stored identity; undefined when there is none.
- * @param hostId of this machine: an identity of another one was copied here, and is not ours to use.
+ * @param hostId of this machine: an identity of another machine was copied here and must not be used.
  * @throws CodedError `misconfigured` when the file was damaged or is another machine's, naming it.
  */
 export function loadIdentity(dataDir: string, role: string, hostId?: string): HostIdentity | undefined {

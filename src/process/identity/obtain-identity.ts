@@ -12,24 +12,21 @@ import { lackingNames, type WantedNames } from './certified-names.ts';
 import { identityPath, loadIdentity, replaceIdentity, saveShown } from './identity-store.ts';
 import { readToken, type JoinSettings } from '../configuration/join-settings.ts';
 
-/** What a role needs to come into a cluster. */
+/** What a role needs to join a cluster. */
 export interface IdentityDeps {
   readonly settings: JoinSettings;
   readonly dataDir: string;
   readonly world: World;
   readonly sink: LogSink;
-  /** For what an operator must not miss: reaches standard error, wherever the log goes. */
+  /** For warnings that an operator must not miss: they reach standard error, wherever the log goes. */
   readonly warn: (text: string) => void;
-  /** What is waited for now, for `/readyz`; undefined: nothing. */
+  /** Called with what it waits for now, for `/readyz`; undefined: nothing. */
   readonly waitsFor: (text: string | undefined) => void;
   /** Ends the wait: `obtainIdentity` rejects. */
   readonly stopping: AbortSignal;
-  /**
-   * Waited for before each attempt, and before its outcome is acted upon; also resolves when `stopping` is
-   * aborted.
-   */
+  /** Awaited before each attempt, and before its result is used; also resolves when `stopping` is aborted. */
   readonly pass: () => Promise<void>;
-  /** How auth servers are spoken to; `api/join-client.ts`. */
+  /** How auth servers are called; `api/join-client.ts`. */
   readonly contact: { readonly joinCluster: typeof joinCluster; readonly tryIdentity: typeof tryIdentity };
   /** Resolves early when `signal` is aborted. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -37,7 +34,7 @@ export interface IdentityDeps {
 
 export type Machine = Omit<Joining, 'key' | 'token'>;
 
-/** What may pass by itself is tried again soon; what somebody has to mend is not shouted about. */
+/** A fault that may pass by itself is retried soon; one that somebody has to fix is not logged as often. */
 const soon = { baseMs: second / 2, maxMs: 10 * second };
 const later = { fromMs: 30 * second, toMs: 60 * second };
 
@@ -48,9 +45,9 @@ const unvalidated =
   'was generated to validate the identity of the Auth Server (ca_pin, --ca-pin).';
 
 /**
- * The identity of this machine in a role: the stored one, once an auth server has admitted it, or a new one
- * for which the token was given. Tries until there is one, and says at each failure what was tried, why it
- * failed and what comes next.
+ * The identity of this machine in a role: the stored one, once an auth server has accepted it, or a new one
+ * in exchange for the token. Tries until there is one, and logs at each failure what was tried, why it failed
+ * and what comes next.
  * @throws CodedError `misconfigured` when there is neither an identity nor a token, or the stored one is
  *   damaged; `unavailable` when `stopping` is aborted.
  */
@@ -58,7 +55,7 @@ export async function obtainIdentity(deps: IdentityDeps, machine: Machine): Prom
   const { settings, dataDir, world, sink, stopping, waitsFor, contact, pause } = deps;
   const stored = loadIdentity(dataDir, machine.role, machine.hostId);
   if (stored === undefined) assertToken(settings, identityPath(dataDir, machine.role));
-  // One key for all attempts: an auth server whose answer was lost knows us again.
+  // One key for all attempts, so that an auth server whose reply was lost recognises us.
   const joining = { ...machine, key: generateEd25519(), token: () => readToken(settings) };
   let warned = false;
   const join = (trust: JoinTrust): Promise<HostIdentity> => {
@@ -101,8 +98,8 @@ async function joinFirst({ settings, dataDir, sink }: IdentityDeps, join: Join):
 }
 
 /**
- * The stored identity when an auth server admits it; else, with a pin that fits and the token, one of the new
- * cluster.
+ * The stored identity when an auth server accepts it; else, with a pin that matches and the token, one of the
+ * new cluster.
  */
 async function confirm(
   stored: HostIdentity,
@@ -113,7 +110,8 @@ async function confirm(
   const { settings, dataDir, world, sink, contact } = deps;
   const verdicts: Exclude<Verdict, { status: 'admitted' }>[] = [];
   for (const server of settings.authServers) {
-    // A server that does not even greet is left soon for the others, the first time.
+    // In the first round, a server that does not even complete the handshake is given up soon in favour of
+    // the others.
     const greetingMs = hurried && settings.authServers.length > 1 ? second : undefined;
     const verdict = await contact.tryIdentity(server, stored, world, greetingMs);
     if (verdict.status === 'admitted') return stored;
@@ -178,7 +176,7 @@ function assertToken(settings: JoinSettings, path: string): void {
   );
 }
 
-/** Full jitter, but never at once. */
+/** Full jitter, but never zero. */
 function waitBefore(n: number, e: CodedError, world: World): number {
   const random = randomFraction(world);
   return errorCodes[e.code].retry
@@ -186,7 +184,7 @@ function waitBefore(n: number, e: CodedError, world: World): number {
     : later.fromMs + (later.toMs - later.fromMs) * random;
 }
 
-/** What the certificates still lack after it was asked for. */
+/** Logs which requested names the certificates still lack. */
 export function tellLackingNames(identity: HostIdentity, wanted: WantedNames, sink: LogSink): void {
   const lacking = lackingNames(identity, wanted);
   if (lacking.length > 0)

@@ -24,11 +24,11 @@ export interface RenewalDeps {
   /** Replaced by each new one, once that is stored. */
   readonly identity: ReplaceableIdentity;
   readonly dataDir: string;
-  /** As it is configured. */
+  /** The configured names. */
   readonly names: WantedNames;
-  /** Which key signs, and what a machine is to show. */
+  /** Which key signs, and what a machine should show. */
   readonly authority: FollowedAuthority;
-  /** Over how long the machines of the cluster spread what all of them do at once. */
+  /** The time over which the machines of the cluster spread what all of them do at once. */
   readonly spreadMs: () => number;
   /** Has this machine certified again. */
   readonly certify: (names: WantedNames) => Promise<HostIdentity>;
@@ -39,31 +39,28 @@ export interface RenewalDeps {
 }
 
 export interface Renewal {
-  /**
-   * Resolves when names that the configuration has and the certificates lack were asked for once; never
-   * rejects.
-   */
+  /** Resolves when configured names that the certificates lack were requested once; never rejects. */
   readonly namesAsked: Promise<void>;
-  /**
-   * That a renewal is overdue, until when the certificates hold, and why; undefined while all is as it should
-   * be.
-   */
+  /** That a renewal is overdue, until when the certificates are valid, and why; undefined otherwise. */
   trouble(): string | undefined;
   close(): void;
 }
 
 const notTried = 'it was not tried yet';
-/** The clock may be set meanwhile, or the machine may sleep. */
+/** The clock may be set in the meantime, or the machine may sleep. */
 const longestLookMs = 10 * minute;
-/** Between two attempts to get certificates of the key that signs: whoever takes the next step waits. */
+/**
+ * The longest time between two attempts to get certificates under the key that signs now: whoever takes the
+ * next step of the rotation waits.
+ */
 const longestTurnRetryMs = 15 * second;
-/** What goes on failing for the same reason is repeated in the log so often. */
+/** How often a failure that continues for the same reason is logged again. */
 const toldAgainMs = 24 * hour;
 
 /**
- * Keeps the certificates of a machine from ending: has them renewed when two thirds of their life are over,
- * at once where the configuration has names that they lack, and when another key of the authority signs.
- * While the authority is rotated it also keeps what the machine shows and trusts as that asks. Tries until it
+ * Keeps the certificates of a machine from expiring. They are renewed after two thirds of their lifetime, at
+ * once where the configuration has names that they lack, and when another key of the authority signs. During
+ * a rotation of the authority it also keeps up to date what the machine shows and trusts. Tries until it
  * succeeds.
  */
 export function keepRenewed(deps: RenewalDeps): Renewal {
@@ -87,11 +84,11 @@ class Renewing {
   readonly #following: { unsubscribe(): void };
   /** Aborted when the authority has changed. */
   #changed = new AbortController();
-  /** For which phase of a rotation new certificates are due, and from when on, by the clock never set. */
+  /** For which phase of a rotation new certificates are due, and from when on, by the monotonic clock. */
   #turn = { mark: '', from: -Infinity };
-  /** When new names that were refused are asked for again, by the clock that is never set. */
+  /** When new names that were refused are requested again, by the monotonic clock. */
   #namesAgainAt = Infinity;
-  /** What the log was told last of a failure, and when. */
+  /** The failure that was last logged, and when. */
   #told = { reason: '', overdue: false, at: -Infinity };
 
   constructor(deps: RenewalDeps) {
@@ -104,7 +101,7 @@ class Renewing {
     });
   }
 
-  /** @returns once the names that are new were asked for. */
+  /** @returns once the new names were requested. */
   async begin(): Promise<void> {
     const settled = await this.#askForNames();
     void this.#run(settled);
@@ -119,7 +116,7 @@ class Renewing {
     return this.#overdue() ?? this.#lagging();
   }
 
-  /** Whoever takes the next step of a rotation waits for this machine, and asks it why. */
+  /** Whoever takes the next step of a rotation waits for this machine, and needs to know why. */
   #lagging(): string | undefined {
     if (this.#reason === notTried || !this.#isOfOtherKey()) return undefined;
     const { authority, identity } = this.#deps;
@@ -142,7 +139,7 @@ class Renewing {
       : `the certificates of this ${role} ended at ${until} and ${why}; it has to join again with a token`;
   }
 
-  /** @returns whether nothing is left to ask for. */
+  /** @returns whether nothing is left to request. */
   async #askForNames(): Promise<boolean> {
     const { identity, names, sink } = this.#deps;
     const missing = newNames(identity.current(), names);
@@ -189,13 +186,13 @@ class Renewing {
     return state.status === 'absent' ? undefined : keysInUse(state);
   }
 
-  /** Whether another key signs than that of the newest certificates. */
+  /** Whether a key other than that of the newest certificates signs now. */
   #isOfOtherKey(): boolean {
     const keys = this.#keys();
     return keys !== undefined && keyOf(this.#deps.identity.current(), keys.trusted) !== keys.clients.keyId;
   }
 
-  /** What is to be shown and trusted instead of what is; undefined: nothing else. */
+  /** What should be shown and trusted instead; undefined: no change. */
   #settled(): ShownIdentities | undefined {
     const shown = this.#deps.identity.shown();
     const keys = this.#keys();
@@ -204,8 +201,8 @@ class Renewing {
   }
 
   /**
-   * In how long this machine asks for certificates of the key that signs; undefined when it has them. The
-   * moment is drawn once for each phase.
+   * After how many milliseconds this machine requests certificates under the key that signs now; undefined
+   * when it has them. The moment is drawn once for each phase.
    */
   #turnInMs(): number | undefined {
     if (!this.#isOfOtherKey()) return undefined;
@@ -231,12 +228,12 @@ class Renewing {
 
   async #succeeds(): Promise<boolean> {
     try {
-      // Before anything is stored: another process may have stored what is newer.
+      // Before anything is stored: another process may have stored a newer one.
       this.#takeStored();
       this.#settle();
       if (!this.#isDue()) return true;
       await this.#renew();
-      // This machine may know of a phase later or earlier than the server that signed.
+      // This machine may be a phase ahead of or behind the server that signed.
       this.#settle();
       return !this.#isOfOtherKey();
     } catch (e) {
@@ -253,21 +250,23 @@ class Renewing {
     this.#deps.identity.replace(wanted);
   }
 
-  /** Another process of this data directory, before or after a reload, may have renewed it meanwhile. */
+  /**
+   * Another process of this data directory, before or after a reload, may have renewed it in the meantime.
+   */
   #takeStored(): void {
     const { identity, dataDir } = this.#deps;
     const { role, hostId } = identity.current();
     const stored = loadIdentity(dataDir, role, hostId);
     if (stored === undefined) return;
     const keys = this.#keys();
-    // Two phases may follow one another within the second that a certificate can tell.
+    // Two phases may follow one another within the same second, which is the precision of certificates.
     const isOfKeyWanted =
       keys !== undefined && this.#isOfOtherKey() && keyOf(stored, keys.trusted) === keys.clients.keyId;
     if (!isOfKeyWanted && hostCertificateLife(stored).madeAt <= this.#life.madeAt) return;
     this.#take(stored);
   }
 
-  /** A name that is refused now must not take the names that it has from this machine. */
+  /** A name that is refused now must not cost this machine the names that it already has. */
   async #renew(): Promise<void> {
     const { identity, names, sink } = this.#deps;
     try {
@@ -296,7 +295,7 @@ class Renewing {
     });
   }
 
-  /** The older one stays for those who call until the authority asks for the newer one there. */
+  /** Callers see the older one until the authority requires the newer one there. */
   #shownWith(client: HostIdentity): ShownIdentities {
     const keys = this.#keys();
     const shown = withOlder(client, this.#deps.identity.server());
@@ -333,7 +332,7 @@ class Renewing {
 const sameNames = (a: WantedNames, b: WantedNames): boolean =>
   a.nodename === b.nodename && a.additionalPrincipals.length === b.additionalPrincipals.length;
 
-/** An auth server of an older release knows nothing of it. */
+/** An auth server of an older release does not know the operation. */
 const reasonOf = (e: unknown): string =>
   isCoded(e, 'not_found')
     ? 'the auth servers are of a release that renews no certificates: upgrade them'

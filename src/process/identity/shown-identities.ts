@@ -35,7 +35,7 @@ const heldKeys = ({ client, server }: ShownIdentities, trusted: readonly Authori
 
 /**
  * What a machine with these identities shows and trusts from now on: the same object where nothing changes.
- * @param now an identity that is about to end is not kept for those who call.
+ * @param now an identity that is about to expire is not kept for callers.
  */
 export function settled(shown: ShownIdentities, keys: KeysInUse, now: Instant): ShownIdentities {
   const client = trusting(shown.client, keys);
@@ -45,8 +45,8 @@ export function settled(shown: ShownIdentities, keys: KeysInUse, now: Instant): 
 }
 
 /**
- * What is shown when the machine is called stays as it is while the key of the newest is not yet to be shown
- * there, and the older one is and holds.
+ * Servers keep showing the older identity as long as the newest is not due to be shown there yet, and the
+ * older one is still due and valid.
  */
 function isToBeKept(
   newest: HostIdentity,
@@ -60,7 +60,7 @@ function isToBeKept(
   );
 }
 
-/** Of an identity so much of its life is left when it is not shown any more. */
+/** An identity with less than this share of its lifetime left is not shown any more. */
 const leastLeft = 1 / 20;
 
 function endsSoon(identity: HostIdentity, now: Instant): boolean {
@@ -69,8 +69,8 @@ function endsSoon(identity: HostIdentity, now: Instant): boolean {
 }
 
 /**
- * The identity with the keys that are trusted now. One of a key that is not keeps those that it has: it is
- * refused wherever it is shown, and what it was of is to be seen.
+ * The identity with the keys that are trusted now. An identity under a key that is not trusted keeps its own
+ * list: it is refused wherever it is shown, and the list shows where it belonged.
  */
 function trusting(identity: HostIdentity, { trusted }: KeysInUse): HostIdentity {
   const tlsCasPem = trusted.map((key) => key.tlsCertificatePem);

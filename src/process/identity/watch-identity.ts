@@ -21,9 +21,9 @@ export interface WatchDeps {
 const everyMs = 10 * second;
 
 /**
- * A client that knows why auth is away: not there, or there and refusing this machine's identity, as an auth
- * server does that was set up from scratch. A service that runs goes on for those it serves, and joins
- * nothing: that is for its next start.
+ * A client that knows why auth is away: not reachable, or reachable and refusing this machine's identity, as
+ * an auth server does that was set up from scratch. A running service continues for those it serves, and
+ * joins nothing: that is for its next start.
  */
 export function explainAbsence(client: AuthClient, deps: WatchDeps): AuthClient {
   const closed = new AbortController();
@@ -60,7 +60,7 @@ export function explainAbsence(client: AuthClient, deps: WatchDeps): AuthClient 
   };
 }
 
-/** Undefined while one admits it, or nobody answers. */
+/** Undefined while one of them accepts it, or none replies. */
 async function refusalBy(deps: WatchDeps): Promise<string | undefined> {
   const { authServers, tryIdentity, world } = deps;
   const identity = deps.identity();

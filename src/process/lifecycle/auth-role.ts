@@ -9,38 +9,38 @@ import { hasServedAuth } from '../identity/cluster-of-data-dir.ts';
 export type AuthRole =
   | { readonly status: 'on' }
   | { readonly status: 'off' }
-  /** Off, since an auth server elsewhere is named: whoever names one joins it, as in 4.4. */
+  /** Off, since another auth server is named: a machine with such a setting joins it, as in 4.4. */
   | { readonly status: 'joins'; readonly why: string }
   /**
-   * On by default, though something was said that is for joining: a first start would make a cluster by
+   * On by default, although some setting is only useful for joining: a first start would create a cluster by
    * mistake.
    */
   | { readonly status: 'on in doubt'; readonly why: string };
 
-/** What was said, by flags and by the file. */
+/** The settings given by flags and in the file. */
 export interface AuthRoleSaid {
-  /** The auth role is among those that start by flags or file, or by default. */
+  /** Whether flags, file or default enable the auth role. */
   readonly enabled: boolean;
   /** `--roles` was given. */
   readonly byFlag: boolean;
   /** The file has a section `auth_service`, which has no `enabled: no`. */
   readonly byFile: boolean;
-  /** The file says where the log is: of use to an auth server only. */
+  /** The file configures where the log is, which only an auth server uses. */
   readonly hasStorage: boolean;
   /** Of `--auth-server`, else of `auth_servers`. */
   readonly servers: readonly HostPort[];
   readonly serversByFlag: boolean;
   /** `auth_token` or `ca_pin`, by flag or file. */
   readonly hasTokenOrPin: boolean;
-  /** Addresses at which this machine's own auth server would be. */
+  /** Whether this machine's own auth server would be at that address. */
   readonly isOwn: (server: HostPort) => boolean;
 }
 
-/** As an operator writes them in the file. */
+/** As an operator writes it in the file. */
 const sayOff = 'auth_service: {enabled: no}';
 const sayOn = 'auth_service: {enabled: yes}';
 
-/** Flags count more than the file, what is said more than what is left to the default. */
+/** Flags override the file, and explicit settings override the default. */
 export function authRoleOf(said: AuthRoleSaid): AuthRole {
   if (!said.enabled) return { status: 'off' };
   const others = said.servers.filter((server) => !said.isOwn(server));
@@ -51,14 +51,14 @@ export function authRoleOf(said: AuthRoleSaid): AuthRole {
   return said.byFlag || said.byFile ? { status: 'on' } : authRoleUnsaid(said, others);
 }
 
-/** Nothing but the default says that this process has the auth role. */
+/** The role of a process that has the auth role only by default. */
 function authRoleUnsaid(said: AuthRoleSaid, others: readonly HostPort[]): AuthRole {
   const { servers, hasTokenOrPin, hasStorage } = said;
   if (servers.length === 0 && hasTokenOrPin) return { status: 'on in doubt', why: joinsWhom };
   if (others.length === 0) return { status: 'on' };
   const named = `auth_servers names another auth server (${listed(others)})`;
   if (hasTokenOrPin) return { status: 'joins', why: `${named}, and there is a token or a pin to join with` };
-  // Where the log is matters to an auth server alone.
+  // Where the log is matters only to an auth server.
   if (hasStorage) return { status: 'on' };
   return {
     status: 'on in doubt',
@@ -73,10 +73,10 @@ const joinsWhom =
 const listed = (servers: readonly HostPort[]): string => servers.map(formatHostPort).join(', ');
 
 /**
- * On a machine that has served as an auth server nothing that is only inferred takes that away, or keeps it
- * from starting.
+ * On a machine that has served as an auth server, an inference alone neither removes that role nor prevents
+ * the start.
  * @returns what to warn of.
- * @throws CodedError `misconfigured` for what must be said by name.
+ * @throws CodedError `misconfigured` for a setting that must be made explicit.
  */
 export function checkAuthRole(role: AuthRole, dataDir: string): string | undefined {
   if (role.status === 'on' || role.status === 'off') return undefined;
@@ -94,7 +94,7 @@ export function checkAuthRole(role: AuthRole, dataDir: string): string | undefin
   throw new CodedError('misconfigured', role.why);
 }
 
-/** @param names by which others know this machine: of it as a whole, and of its auth server. */
+/** @param names by which others know this machine: as a whole, and its auth server. */
 export function ownAuthAddress(listen: HostPort, names: readonly string[]): (server: HostPort) => boolean {
   return ({ host, port }) => {
     if (port !== listen.port) return false;

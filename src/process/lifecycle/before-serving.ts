@@ -10,8 +10,8 @@ import { warnOnStandardError } from '../logging/standard-error.ts';
 import { requireReplaceable } from './writable.ts';
 
 /**
- * What is settled before this process touches anything that may belong to one that runs: who it is in a
- * cluster, whether it can write what it will have to, and that nobody else has its data directory.
+ * Checks before this process touches anything that may belong to a running one: who it is in a cluster,
+ * whether it can write what it will have to, and that no other daemon has its data directory.
  * @returns the lock, to be released by the caller.
  * @throws CodedError `misconfigured`; nothing has been changed then.
  */
@@ -39,7 +39,7 @@ export function settleBeforeServing(
   }
 }
 
-/** What another daemon, which was started at the same moment, keeps there already stays. */
+/** Files that another daemon, started at the same moment, has already put there stay. */
 function removeIfEmpty(folder: string): void {
   try {
     rmdirSync(folder);

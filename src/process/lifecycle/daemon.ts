@@ -30,23 +30,24 @@ export interface DaemonDeps {
   readonly print: (line: string) => void;
   /** argv that runs our own hidden commands. */
   readonly programPath: readonly string[];
-  /** By which a successor is started: unresolved, so that what is on disk then counts. */
+  /** The command that starts a successor: unresolved, so that the version on disk at that time runs. */
   readonly commandLine: readonly string[];
-  /** Of this process; what a predecessor left in it was taken out. */
+  /** Of this process, without the variables from a predecessor. */
   readonly env: NodeJS.ProcessEnv;
-  /** What a successor needs besides. */
+  /** Additional variables for a successor. */
   readonly forSuccessor: NodeJS.ProcessEnv;
   readonly streams: StandardStreams;
 }
 
 const noLimitMs = Number.MAX_SAFE_INTEGER;
-/** For a predecessor that is itself ending, or of a release that does not know of it. */
+/** For a predecessor that is itself ending, or of a release that does not know the message. */
 const releaseLimitMs = 2_000;
 
 /**
- * Serves until a signal ends this process; hands over to successors meanwhile. Resolves after an orderly end.
- * @throws CodedError when it cannot start; nothing is left behind then, and a predecessor that waits was
- *   told.
+ * Serves until a signal ends this process; hands over to successors in the meantime. Resolves after an
+ * orderly end.
+ * @throws CodedError when it cannot start; nothing is left behind then, and a waiting predecessor has been
+ *   informed.
  */
 export async function runDaemon(
   readConfiguration: () => Configuration,
@@ -71,7 +72,7 @@ export async function runDaemon(
 interface Standing {
   readonly inheritance: Inheritance;
   readonly log: OpenLogger;
-  /** Of `log`, and told to whoever waits for us. */
+  /** Writes to `log`, and to a predecessor that waits for us. */
   readonly logger: Logger;
 }
 
@@ -159,7 +160,7 @@ async function serve(configuration: Configuration, deps: DaemonDeps, standing: S
       });
     },
   });
-  // Who only serves those who are here keeps no other from the data directory.
+  // A process that only drains does not keep others from the data directory.
   void lifecycle.ending.then(({ how }) => {
     if (how === 'drain') lock.release();
   });
@@ -178,17 +179,17 @@ async function serve(configuration: Configuration, deps: DaemonDeps, standing: S
       },
     });
     const { serving } = teleport;
-    serving.catch(() => undefined); // asked for below, unless an ending comes first
+    serving.catch(() => undefined); // awaited below, unless an ending comes first
     const ended = await Promise.race([serving, lifecycle.ending]);
     waiting?.close();
-    // The services of a process that never served hold nothing that its end does not give back.
+    // The services of a process that never served hold nothing that the end of the process does not release.
     if (ended?.how === 'at-once') {
       await unit.stopping();
       unit.leave();
       return;
     }
     if (ended !== undefined) {
-      // Another process came to serve in its place.
+      // Another process serves in its place.
       await end(teleport, lifecycle, { configuration, sink, stopping: () => undefined });
       return;
     }
@@ -224,8 +225,7 @@ async function serve(configuration: Configuration, deps: DaemonDeps, standing: S
 }
 
 /**
- * Until the shell is gone by which the predecessor started us: systemd watches only over what is its own
- * child.
+ * Waits until the shell by which the predecessor started us is gone: systemd watches only its own children.
  */
 async function beChildOfInit(inheritance: Inheritance, sink: LogSink): Promise<void> {
   if (!inheritance.hasPredecessor) return;
@@ -272,7 +272,7 @@ async function end(
     });
   }, 10_000);
   reminder.unref();
-  // A TERM in the middle ends it at once.
+  // A TERM during a drain ends it at once.
   void lifecycle.atOnce.then(() => teleport.stop(0, ending.succeeded ? 'succeeded' : 'none'));
   await stopped;
   stopTimer(reminder);
@@ -295,7 +295,7 @@ const reasonOf = (
   lastLines: e instanceof SuccessorFailure ? e.lastLines : [],
 });
 
-/** What goes wrong before we serve is told to whoever waits for us, which outlives us. */
+/** Errors before we serve are also sent to the predecessor that waits for us, which outlives us. */
 function telling(logger: Logger, inheritance: Inheritance): Logger {
   if (!inheritance.hasPredecessor) return logger;
   const tell = (message: string): void => {

@@ -17,34 +17,33 @@ import { isAlive, processRef } from '../../base/process-ref.ts';
 import { readOptional } from '../identity/host-uuid.ts';
 
 /*
- * One daemon at a time serves from a data directory: two would tell the cluster two addresses of one host in
- * turn, and empty one spool twice. The lock belongs to an open file (flock(2)), not to a process: a successor
- * inherits it together with the listeners and shares it until its predecessor lets go, the kernel frees it
- * when the last holder is gone, however it ended, and the number of a process decides nothing. Over NFS Linux
- * asks the server for it (since 2.6.12), so that it also holds between machines, unless the mount has
- * `local_lock`.
+ * One daemon at a time serves from a data directory: two would announce two addresses of one host in turn,
+ * and deliver one spool twice. The lock belongs to an open file (flock(2)), not to a process: a successor
+ * inherits it together with the listeners and shares it until its predecessor releases it. The kernel frees
+ * it when the last holder is gone, however it ended, and process ids play no part. Over NFS Linux asks the
+ * server for it (since 2.6.12), so that it also holds between machines, unless the mount has `local_lock`.
  */
 
 export interface DataDirLock {
   /** For a successor; undefined when there is no lock to share. */
   readonly fd: number | undefined;
-  /** Writes down that this process holds it, for whoever is refused. */
+  /** Records that this process holds it, for the error message of another daemon. */
   sign(): void;
-  /** Lets go: another daemon, or the successor alone, may have it. May be called again. */
+  /** Releases it: another daemon, or the successor alone, may have it. May be called again. */
   release(): void;
 }
 
-/** What came of asking for the lock. */
+/** The result of asking for the lock. */
 type Asked =
   | { readonly status: 'held' }
   | { readonly status: 'busy' }
-  /** There is no lock to be had: no such program, or a file system without locks. */
+  /** No lock is possible: no such program, or a file system without locks. */
   | { readonly status: 'impossible'; readonly why: string };
 
 export interface LockOptions {
   /** The lock of the predecessor, an open file; undefined: none was handed over. */
   readonly inherited: number | undefined;
-  /** One of a release that knows of no lock may still hold what it got from its own predecessor. */
+  /** A predecessor of a release without locks may still hold what it got from its own predecessor. */
   readonly hasPredecessor: boolean;
   readonly sink: LogSink;
   /** Asks the system, without waiting. */
@@ -54,7 +53,7 @@ export interface LockOptions {
 const pathOf = (dataDir: string): string => join(dataDir, 'daemon.lock');
 
 /**
- * Takes the lock of a data directory, which must exist. Where no lock can be had it warns and goes on.
+ * Takes the lock of a data directory, which must exist. Where locks are not possible it warns and continues.
  * @throws CodedError `misconfigured` when another daemon has it, naming the process, or when the inherited
  *   lock is that of another directory.
  */
@@ -73,7 +72,7 @@ export function lockDataDir(dataDir: string, options: LockOptions): DataDirLock 
 }
 
 /**
- * Whoever takes over goes on as the same machine: in another directory it would be a new one, in a new
+ * The successor must be the same machine as before: in another directory it would be a new one, and a new
  * cluster if it is an auth server, behind the listeners of the old one.
  */
 function refuseOtherDirectory(inherited: number, dataDir: string): void {
@@ -96,8 +95,8 @@ function openLockFile(path: string): number {
 }
 
 /**
- * As flock(1) of util-linux and busybox do it on a descriptor: 0 when it is ours now, 1 and no word when it
- * is another's.
+ * As flock(1) of util-linux and busybox does it on a descriptor: 0 when it is ours now, 1 without output when
+ * another process has it.
  */
 function askFlock(fd: number): Asked {
   const { status, signal, error, stderr } = spawnSync('flock', ['-x', '-n', '3'], {
@@ -146,7 +145,10 @@ function inUse(dataDir: string, path: string): CodedError {
   );
 }
 
-/** It wrote its number down when it came to serve; that of another machine or container says nothing here. */
+/**
+ * The holder recorded its process id when it began to serve; an id of another machine or container means
+ * nothing here.
+ */
 function whoHolds(path: string): string {
   try {
     const found = holder.parse(JSON.parse(readOptional(path) ?? ''));

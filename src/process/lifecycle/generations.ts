@@ -6,7 +6,7 @@ import { writeFileAtomic } from '../../base/files.ts';
 import type { LogSink } from '../../base/log-sink.ts';
 import { isAlive, type ProcessRef, processRef } from '../../base/process-ref.ts';
 
-/** The generations of one daemon, which know of each other by files in `<data_dir>/proc/generations`. */
+/** The generations of one daemon, which know each other by files in `<data_dir>/proc/generations`. */
 export interface Generations {
   /** Others with our command line that are alive: those started before us, and after us. */
   older(): ProcessRef[];
@@ -17,7 +17,9 @@ export interface Generations {
 
 export interface GenerationsOptions {
   readonly sink: Pick<LogSink, 'warn'>;
-  /** One serves already and goes on when this one does not start. Default: none does. */
+  /**
+   * Whether another process serves already and continues when this one does not start. Default: none does.
+   */
   readonly hasPredecessor?: boolean;
   /** Default: to the disk. */
   readonly write?: typeof writeFileAtomic;
@@ -25,9 +27,10 @@ export interface GenerationsOptions {
 
 /**
  * Enters this process among the generations of the daemon with this command line. Those that were killed are
- * forgotten. On a full disk one without a predecessor is not entered: whoever comes to free space must find a
- * daemon that has started.
- * @param commandLine two daemons of one data directory differ in it (`--roles=`): each ends only its own.
+ * forgotten. On a full disk a process without a predecessor starts without an entry: whoever comes to free
+ * space must find a running daemon.
+ * @param commandLine two daemons of one data directory differ in it (`--roles=`), and each ends only its own
+ *   generations.
  */
 export function joinGenerations(
   dataDir: string,
@@ -37,7 +40,7 @@ export function joinGenerations(
   const directory = join(dataDir, 'proc', 'generations');
   const self = processRef(process.pid);
   const name = `${process.pid}-${self?.startTime ?? ''}`;
-  // A digest: there may be a token in it.
+  // A digest, since it may contain a token.
   const text = createHash('sha256').update(JSON.stringify(commandLine)).digest('hex');
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -65,7 +68,7 @@ export function joinGenerations(
 const isFull = (e: unknown): boolean =>
   isCoded(e, 'no_space') || ['ENOSPC', 'EDQUOT'].includes((e as NodeJS.ErrnoException).code ?? '');
 
-/** None in a folder that the disk had no room for. */
+/** Empty for a folder that could not be made on a full disk. */
 function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory);
@@ -75,7 +78,9 @@ function namesIn(directory: string): string[] {
   }
 }
 
-/** What cannot be removed from a disk that became read-only names a process that is seen to be gone. */
+/**
+ * A file that cannot be removed, because the disk became read-only, names a process that is seen to be gone.
+ */
 function forget(path: string): void {
   try {
     unlinkSync(path);
@@ -84,7 +89,7 @@ function forget(path: string): void {
   }
 }
 
-/** Two of one tick are told apart by their number, which wraps around too rarely to matter. */
+/** Two of the same clock tick are ordered by process id, which wraps around too rarely to matter. */
 const precedes = (a: ProcessRef, b: ProcessRef): boolean =>
   a.startTime === b.startTime ? a.pid < b.pid : Number(a.startTime) < Number(b.startTime);
 

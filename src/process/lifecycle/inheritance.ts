@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { messageOf } from '../../base/errors.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 
-/** Names of the variables by which one generation of the daemon tells the next what it left it. */
+/** Names of the environment variables by which one generation of the daemon hands over to the next. */
 export const inheritanceVariables = {
   files: 'TELEPORT_OS_FILES',
   ready: 'TELEPORT_READY_FD',
@@ -14,7 +14,8 @@ export const inheritanceVariables = {
 export interface InheritedListener {
   readonly name: string;
   /**
-   * As it was configured: a successor takes it only when it wants just that address. `*`: whatever it wants.
+   * The configured address: a successor takes the socket only when it wants exactly that address. `*`:
+   * whatever it wants.
    */
   readonly addr: string;
   readonly fd: number;
@@ -25,21 +26,21 @@ const inherited = z.array(
 );
 
 /**
- * What a started process found: listeners to take over, and the pipe on which somebody waits for it to be
- * ready.
+ * What a process was started with: listeners to take over, and the pipe on which a predecessor waits for it
+ * to be ready.
  */
 export interface Inheritance {
-  /** Gives a listener away; undefined when there is none for that name and address. */
+  /** Hands out a listener; undefined when there is none for that name and address. */
   take(name: string, address: HostPort): number | undefined;
-  /** Closes the listeners that nobody wanted. Answers their names. */
+  /** Closes the listeners that nobody took, and returns their names. */
   closeRest(): string[];
-  /** Tells the predecessor something. Does nothing when there is none, or it is gone. */
+  /** Sends the predecessor a message. Does nothing when there is none, or it is gone. */
   tell(message: PredecessorMessage): void;
   /** Whether a predecessor waits. */
   readonly hasPredecessor: boolean;
   /** The open file that is the predecessor's lock of its data directory (`data-dir-lock.ts`). */
   readonly lock: number | undefined;
-  /** What was wrong with what was found. */
+  /** What was wrong with the variables. */
   readonly warning: string | undefined;
 }
 
@@ -48,8 +49,8 @@ export type PredecessorMessage =
   /** Something the successor logged before it was ready. */
   | { readonly type: 'line'; readonly text: string }
   /**
-   * It serves, and waits to be a child of process 1: only then systemd, which it tells next, sees when it
-   * dies.
+   * It serves, and waits to be a child of process 1: only then does systemd, which is notified next, see when
+   * it dies.
    */
   | { readonly type: 'serving'; readonly pid: number }
   | { readonly type: 'ready'; readonly pid: number }
@@ -73,9 +74,9 @@ export interface AdoptionOptions {
 
 /**
  * Reads the variables of a predecessor and of systemd's socket units, and removes them from `env`, so that no
- * child takes them for its own. The pipe stays open for the life of the process: its end tells the
- * predecessor that it died. A number that is no socket now is not believed: it may be that of a file which
- * this process opens later, or of the runtime. Sources: sd_listen_fds(3); restart of 4.4.
+ * child takes them for its own. The pipe stays open as long as the process lives, so that the predecessor
+ * notices when it dies. A descriptor that is not a socket now is ignored: it may belong to the runtime, or to
+ * a file that this process opens later. Sources: sd_listen_fds(3); restart of 4.4.
  */
 export function adoptInheritance(
   env: NodeJS.ProcessEnv,
@@ -120,7 +121,7 @@ export function adoptInheritance(
       try {
         writeSync(pipe, `${JSON.stringify(message)}\n`);
       } catch {
-        // It is gone, or waits no longer: then it is we who serve.
+        // It is gone, or waits no longer: then this process serves.
         open = false;
       }
     },

@@ -6,17 +6,20 @@ import type { Successor } from './successor.ts';
 /** How a daemon ends. */
 export type Ending =
   | { readonly how: 'at-once'; readonly reason: string }
-  /** `succeeded`: another generation serves; who is here is served until the last has left. */
+  /** `succeeded`: another generation serves; this one serves its clients until the last has left. */
   | { readonly how: 'drain'; readonly reason: string; readonly succeeded: boolean };
 
-/** What the lifecycle moves. */
+/** The actions that the lifecycle can take. */
 export interface LifecycleDeps {
   readonly sink: LogSink;
   /** Why no successor can take over from this process; undefined: one can. Default: one can. */
   readonly standsAlone?: string | undefined;
   /** Starts the daemon again with our listeners; rejects when it does not come to serve. */
   startSuccessor(cancelled: AbortSignal): Promise<Successor>;
-  /** Tells whoever watches that a reload began, how it failed, that this process is the main one (again). */
+  /**
+   * Reports to the service manager that a reload began, how it failed, that this process is the main one
+   * (again).
+   */
   readonly tell: {
     reloading(): void;
     failed(e: unknown): void;
@@ -37,15 +40,15 @@ type State =
   | { readonly status: 'stopping' };
 
 /**
- * What each signal means at each moment. One successor is started at a time; a HUP meanwhile is remembered,
- * once. A HUP to a process that drains is for its successor.
+ * What each signal means in each state. One successor is started at a time; one HUP in the meantime is
+ * remembered. A HUP to a process that drains is for its successor.
  */
 export class Lifecycle {
   readonly #deps: LifecycleDeps;
   #state: State = { status: 'starting' };
   /** Whether every service has come to serve. */
   #served = false;
-  /** Whether some service waits for what may never come. */
+  /** Whether some service waits for something that may never come. */
   #waits = false;
   #asked: 'reload' | 'fork' | undefined;
   readonly #cancelled = new AbortController();
@@ -53,7 +56,7 @@ export class Lifecycle {
   #cut: () => void = () => undefined;
   /** Resolves when this process is to end. */
   readonly ending: Promise<Ending>;
-  /** Resolves when it is to end at once, also in the middle of a drain. */
+  /** Resolves when it is to end at once, even during a drain. */
   readonly atOnce: Promise<void>;
 
   constructor(deps: LifecycleDeps) {
@@ -66,7 +69,7 @@ export class Lifecycle {
     });
   }
 
-  /** Every service serves. A signal that came before is obeyed now. */
+  /** Every service serves. A signal that came before takes effect now. */
   serving(): void {
     this.#served = true;
     if (this.#state.status !== 'starting') return;
@@ -75,20 +78,20 @@ export class Lifecycle {
   }
 
   /**
-   * Some service waits for another machine, or does so no more. What somebody mended on disk may be what it
-   * waits for: a HUP is obeyed then also before everything serves.
+   * Whether some service waits for another machine. It may wait because of something that an operator has
+   * since fixed on disk, so a HUP then takes effect even before everything serves.
    */
   waits(now: boolean): void {
     this.#waits = now;
     this.#next();
   }
 
-  /** It cannot start: a successor that is being started is not left behind. */
+  /** The daemon cannot start: a successor that is being started is not left behind. */
   fail(): void {
     this.#cancelled.abort();
   }
 
-  /** TERM, INT. Older generations that still serve somebody are ended too. */
+  /** TERM, INT. Older generations that still serve clients end as well. */
   stop(reason: string): void {
     if (this.#state.status === 'stopping') return;
     this.#state = { status: 'stopping' };
@@ -140,7 +143,7 @@ export class Lifecycle {
     this.#next();
   }
 
-  /** Nothing else comes of the signal then. */
+  /** The signal then has no other effect. */
   #refusesSuccessor(signal: 'SIGHUP' | 'SIGUSR2'): boolean {
     const { standsAlone, sink, tell } = this.#deps;
     if (standsAlone === undefined) return false;
@@ -150,7 +153,7 @@ export class Lifecycle {
     return true;
   }
 
-  /** Whether what was asked for could begin. */
+  /** Whether the requested action could begin. */
   #next(): boolean {
     const asked = this.#asked;
     if (asked === undefined) return false;
@@ -180,14 +183,14 @@ export class Lifecycle {
 
   #took(asked: 'reload' | 'fork', successor: Successor): void {
     if (this.#state.status !== 'replacing') {
-      // A TERM or QUIT came at the very moment it was ready: whoever asked meant us all.
+      // A TERM or QUIT arrived at the moment it became ready: it was meant for all generations.
       this.#deps.signal(successor, 'SIGTERM');
       return;
     }
     if (asked === 'reload') {
       this.#state = { status: 'draining', successor };
       this.#end({ how: 'drain', reason: 'SIGHUP', succeeded: true });
-      // Remembered while it started: what is on disk may have changed since.
+      // Remembered while it started, because the files on disk may have changed since.
       if (this.#asked === 'reload') this.#deps.signal(successor, 'SIGHUP');
       return;
     }

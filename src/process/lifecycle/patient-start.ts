@@ -10,16 +10,16 @@ export interface PatientStart {
   readonly clock: () => number;
   readonly pause: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly sink: LogSink;
-  /** What is waited for; undefined: nothing any more. */
+  /** What it waits for; undefined: nothing any more. */
   readonly waitsFor: (text: string | undefined) => void;
 }
 
 const everyMs = 500;
 
 /**
- * A service whose store may be away while it starts: until it serves, all of its start is tried again, for as
- * long as `withinMs`. What no waiting mends ends it at once.
- * @param make is told how much of the time is left.
+ * A service whose store may be away while it starts: its whole start is retried until it serves, for as long
+ * as `withinMs`. An error that waiting cannot fix ends it at once.
+ * @param make is called with the time that is left.
  */
 export function startedPatiently(
   name: string,
@@ -57,7 +57,7 @@ const isWorthWaiting = (e: unknown): e is CodedError =>
   !(e instanceof UnfinishedCopy) &&
   !(e instanceof StoreWentBack);
 
-/** The store may have said of its last part how long it tried: what counts is the whole. */
+/** The store's own error may name the time of its last attempt: what counts is the whole time. */
 const triedFor = (e: CodedError, withinMs: number): CodedError => {
   const reason = e.message.replace(/ \(tried (?:for|\d+ times within) [\d.]+ s\)$/, '');
   return new CodedError('unavailable', `${reason} (tried for ${withinMs / 1000} s)`, { cause: e });

@@ -12,18 +12,18 @@ const restartRecord = z.discriminatedUnion('status', [
     status: z.literal('failed'),
     at: instant,
     reason: z.string(),
-    /** Empty when it was not an exit of its own. */
+    /** Empty when it was ended by a signal. */
     exitCode: z.string(),
-    /** What the new process warned of last. */
+    /** The last warnings of the new process. */
     lastLines: z.array(z.string()).readonly(),
   }),
 ]);
-/** How the last attempt to start a successor went. */
+/** The result of the last attempt to start a successor. */
 export type RestartRecord = z.infer<typeof restartRecord>;
 
 const pathOf = (dataDir: string): string => join(dataDir, 'proc', 'restart.json');
 
-/** Keeps it for `tctl status`. A full disk does not end a daemon that serves. */
+/** Stores it for `tctl status`. A full disk does not end a daemon that serves. */
 export function saveRestart(dataDir: string, record: RestartRecord, sink: LogSink): void {
   try {
     writeFileAtomic(pathOf(dataDir), `${JSON.stringify(record)}\n`, 0o600);
@@ -32,7 +32,7 @@ export function saveRestart(dataDir: string, record: RestartRecord, sink: LogSin
   }
 }
 
-/** Undefined when there was none, or the record is not readable. */
+/** Undefined when there was none, or the record cannot be read. */
 export function loadRestart(dataDir: string): RestartRecord | undefined {
   try {
     const parsed = restartRecord.safeParse(JSON.parse(readOptional(pathOf(dataDir)) ?? ''));

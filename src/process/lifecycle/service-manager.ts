@@ -2,9 +2,9 @@ import type { LogSink } from '../../base/log-sink.ts';
 import { startTicker, stopTimer } from '../../base/timers.ts';
 import { runOwn } from '../run-own.ts';
 
-/** Tells systemd how this daemon is. Does nothing where nobody listens. */
+/** Notifies systemd of the state of this daemon. Does nothing without a service manager. */
 export interface ServiceManager {
-  /** Whether anybody does. */
+  /** Whether there is a service manager. */
   readonly listens: boolean;
   /** This process serves, and is the main one of its unit from here on. */
   ready(status: string): Promise<void>;
@@ -12,9 +12,9 @@ export interface ServiceManager {
   reloading(): Promise<void>;
   stopping(): Promise<void>;
   status(text: string): Promise<void>;
-  /** A start, a reload or a stop that is under way is given this long from now. Milliseconds. */
+  /** Extends the time of a start, reload or stop that is under way to this long from now. Milliseconds. */
   extend(ms: number): Promise<void>;
-  /** Sends a sign of life while `alive` answers true; the answer stops it. */
+  /** Sends a sign of life while `alive` returns true; returns a function that stops it. */
   keepAlive(alive: () => boolean): () => void;
 }
 
@@ -25,7 +25,7 @@ export interface ServiceManager {
 export function serviceManager(env: NodeJS.ProcessEnv, sink: Pick<LogSink, 'warn'>): ServiceManager {
   const listens = env['NOTIFY_SOCKET'] !== undefined && env['NOTIFY_SOCKET'] !== '';
   const watchdogMs = Number(env['WATCHDOG_USEC'] ?? '0') / 1000;
-  // One after the other: the last status said is the last one heard.
+  // One after the other, so that the last status sent is the last one received.
   let last: Promise<void> = Promise.resolve();
   const tell = (...assignments: string[]): Promise<void> => {
     if (!listens) return last;
@@ -34,8 +34,8 @@ export function serviceManager(env: NodeJS.ProcessEnv, sink: Pick<LogSink, 'warn
   };
   return {
     listens,
-    // Also a sign of life: who is reloaded again and again on a busy machine never comes to its first one
-    // otherwise.
+    // This is also a sign of life: otherwise a daemon that is reloaded again and again on a busy machine
+    // might never send its first one.
     ready: (status) => tell('READY=1', `MAINPID=${process.pid}`, 'WATCHDOG=1', `STATUS=${oneLine(status)}`),
     reloading: () =>
       tell(

@@ -1,19 +1,19 @@
 export interface SignalActions {
   /** TERM, INT: stop at once. */
   stop(reason: string): void;
-  /** QUIT: serve who is here, then stop. */
+  /** QUIT: serve the current clients, then stop. */
   drain(reason: string): void;
-  /** HUP: start anew from what is on disk, then drain. */
+  /** HUP: start again from what is on disk, then drain. */
   reload(): void;
-  /** USR2: start anew beside this process. */
+  /** USR2: start another process from what is on disk beside this one. */
   fork(): void;
-  /** USR1: write down what the process does now. */
+  /** USR1: log what the process does now. */
   diagnose(): void;
 }
 
 /**
- * What each signal does. Every one is handled: Node's own answer to USR1 is to open a debugger, and the
- * system's answer to HUP and USR2 is to kill the process.
+ * What each signal does. Every one is handled: by default Node opens a debugger on USR1, and the system kills
+ * the process on HUP and USR2.
  */
 export function handleSignals(actions: SignalActions): () => void {
   const handlers: Partial<Record<NodeJS.Signals, () => void>> = {

@@ -1,39 +1,42 @@
 import { minute, second } from '../../base/time.ts';
 import { startTicker } from '../../base/timers.ts';
 
-/** What services that start wait for, by the service; empty: nothing. */
+/** What starting services wait for, by service; empty: nothing. */
 export type Waiting = ReadonlyMap<string, string>;
 
 export interface StartWaiting {
   readonly waits: (waiting: Waiting) => void;
-  /** It serves, or ends. */
+  /** The daemon serves, or ends. */
   readonly close: () => void;
 }
 
 export interface StartWaitingOptions {
   readonly say: (status: string) => void;
-  /** Asks for so much time from now on. */
+  /** Asks the service manager for this much time from now on. */
   readonly extend: (ms: number) => void;
-  /** Milliseconds of a clock that is never set. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number;
-  /** Lets the unit be ready, with what it waits for as its status. Called once. */
+  /** Makes the unit ready, with what it waits for as its status. Called once. */
   readonly beReady: (status: string) => void;
 }
 
 const lookEveryMs = second;
 /**
- * So much longer a start has from each time it is asked for: opening what was waited for takes its time as
+ * How much longer a start may take each time this is requested: opening what it waited for takes time as
  * well.
  */
 const extendMs = 2 * minute;
 const extendEveryMs = 5 * second;
-/** Auth servers that are restarted are back by then: whoever starts this machine learns whether it serves. */
+/**
+ * Auth servers that restart are back within this time, so that the start of this machine shows whether it
+ * serves.
+ */
 const joinsWithinMs = 10 * second;
 
 /**
  * A start that waits, as the service manager sees it. It may wait for its cluster for ever: after a while the
- * unit is ready as one that waits. It waits for its store within a limit of its own: until then the start is
- * given more time, and its end decides whether the unit starts or fails.
+ * unit becomes ready, with what it waits for as its status. It waits for its store within a limit of its own:
+ * until then the start gets more time, and the result decides whether the unit starts or fails.
  */
 export function startWaiting({ say, extend, monotonic, beReady }: StartWaitingOptions): StartWaiting {
   let waiting: Waiting = new Map();
@@ -72,7 +75,7 @@ export function startWaiting({ say, extend, monotonic, beReady }: StartWaitingOp
   };
 }
 
-/** For the service manager: what is waited for, and why it is not there. */
+/** For the service manager: what it waits for, and why that is missing. */
 export const waitingLine = (waiting: Waiting): string =>
   waiting.size === 0
     ? 'starting'

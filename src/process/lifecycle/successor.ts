@@ -25,15 +25,15 @@ export class SuccessorFailure extends CodedError {
 }
 
 export interface SuccessorOptions {
-  /** Program and arguments, unresolved: what a link points to now is what is started. */
+  /** Program and arguments, unresolved, so that a link is followed when the successor starts. */
   readonly commandLine: readonly string[];
   readonly listeners: readonly InheritedListener[];
   /** The open file that is the lock of the data directory; undefined: there is none to share. */
   readonly lockFd: number | undefined;
-  /** From here to ready. */
+  /** From here until it is ready. */
   readonly limitMs: number;
   readonly env: NodeJS.ProcessEnv;
-  /** Ends the attempt, and what was started. */
+  /** Ends the attempt, and the process that was started. */
   readonly cancelled: AbortSignal;
 }
 
@@ -44,15 +44,16 @@ const firstListenerFd = 5;
 const keptLines = 20;
 
 /**
- * The one child we have is a shell that waits for the successor and tells how it ended. Once the successor
- * serves, the shell is killed: the successor is then a child of process 1, and tells systemd, which would not
- * watch over it before. It has a session of its own, so that a terminal's interrupt is not for it.
+ * The one child we have is a shell that waits for the successor and reports how it ended. Once the successor
+ * serves, the shell is killed: the successor is then a child of process 1, and notifies systemd, which would
+ * not watch it before. It has a session of its own, so that a terminal's interrupt does not reach it.
  */
 const watchScript = 'setsid "$@" 4>&- & wait $!; echo $? >&4';
 
 /**
- * Starts the daemon anew from what is on disk, with our listeners. Resolves when it says that it serves.
- * @throws SuccessorFailure when it ended, said why it cannot, or was not ready in time; it is gone then.
+ * Starts the daemon again from what is on disk, with our listeners. Resolves when it reports that it serves.
+ * @throws SuccessorFailure when it ended, reported why it cannot serve, or was not ready in time; it is gone
+ *   then.
  */
 export function startSuccessor(options: SuccessorOptions): Promise<Successor> {
   const { commandLine, listeners, lockFd, limitMs, env, cancelled } = options;
@@ -131,7 +132,7 @@ export function startSuccessor(options: SuccessorOptions): Promise<Successor> {
     messages.once('close', () => {
       if (serving !== undefined) fail('ended when it had begun to serve');
     });
-    // The shell ends when the successor has: by then all that it wrote is here.
+    // The shell ends after the successor: by then all its output is here.
     shell.once('close', () => {
       if (serving !== undefined) return;
       fail(reason ?? `ended before it was ready${exitCode === '' ? '' : `, exit code ${exitCode}`}`);

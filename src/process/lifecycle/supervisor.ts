@@ -4,10 +4,10 @@ import type { Condition } from '../../base/condition.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Running, Service, Succession } from '../../base/service.ts';
 
-/** How a service is: as it says itself while it runs. */
+/** The state of a service: while it runs, as it reports itself. */
 export type ServiceState = { readonly status: 'starting' } | Condition;
 
-/** Where a service is in its life; `restarting` carries why it has to. */
+/** The phase of a service's life; `restarting` contains the reason. */
 type Phase =
   | { readonly status: 'starting' | 'ready' | 'stopped' }
   | { readonly status: 'restarting'; readonly reason: string };
@@ -20,8 +20,8 @@ export interface SupervisorOptions {
   pause(ms: number, signal: AbortSignal): Promise<void>;
   onFailure(service: string, error: unknown): void;
   /**
-   * Services that others of this process stand on: started before those, in order, and stopped after them.
-   * The others then start at the same time; without foundations each stands on those before it.
+   * Services that others of this process depend on: started before those, in order, and stopped after them.
+   * The others then start at the same time; without foundations each depends on those before it.
    */
   readonly foundations?: ReadonlySet<string>;
 }
@@ -41,12 +41,12 @@ export class Supervisor {
     this.#options = options;
   }
 
-  /** Where each service is in its life. */
+  /** The phase of each service. */
   get status(): Observable<ReadonlyMap<string, ServiceStatus>> {
     return this.#phases.pipe(map((all) => new Map([...all].map(([name, { status }]) => [name, status]))));
   }
 
-  /** Every service, in the order they start; also those whose turn has not come. Feeds `/readyz`. */
+  /** Every service, in the order they start, including those not started yet. Feeds `/readyz`. */
   states(): ReadonlyMap<string, ServiceState> {
     return new Map(this.#services.map(({ name }) => [name, this.#stateOf(name)]));
   }
@@ -65,7 +65,7 @@ export class Supervisor {
     }
   }
 
-  /** What each service that runs says of itself. */
+  /** What each running service reports about itself. */
   diagnostics(): ReadonlyMap<string, Record<string, unknown>> {
     return new Map([...this.#running].map(([name, running]) => [name, running.diagnostics?.() ?? {}]));
   }
@@ -81,7 +81,7 @@ export class Supervisor {
       starting = free.map((service) => this.#startFirst(service));
       await Promise.all(starting);
     } catch (e) {
-      // Who stops it gives those who are served already the time they are to have.
+      // Whoever stops it gives current clients the time they should have.
       if (!this.stopping) await this.stop(0);
       await Promise.allSettled(starting);
       throw e;
@@ -94,14 +94,14 @@ export class Supervisor {
   }
 
   /**
-   * Each with up to `graceMs` for those it serves; all at once, but for foundations, which follow in reverse
-   * order unless a successor has taken their place. A service that fails to stop is reported and does not
-   * keep the others.
+   * Stops each service, with up to `graceMs` for its clients; all at once, except for foundations, which
+   * follow in reverse order unless a successor has taken their place. A service that fails to stop is
+   * reported and does not delay the others.
    */
   stop(graceMs: number, succession: Succession = 'none'): Promise<void> {
     this.#stopping.abort();
     if (this.#stopped !== undefined) {
-      // Again, with less time: those who wait for their clients are told.
+      // Again, with less time: services that wait for their clients are informed.
       for (const running of this.#running.values())
         void running.stop(graceMs, succession).catch(() => undefined);
       return this.#stopped;
@@ -132,7 +132,7 @@ export class Supervisor {
     this.#mark(service, { status: 'starting' });
     const { signal } = this.#stopping;
     const running = await service.start(signal);
-    // Another could not start meanwhile.
+    // Another service failed to start in the meantime.
     if (isAborted(signal)) {
       await running.stop(0);
       this.#mark(service, { status: 'stopped' });
@@ -158,7 +158,7 @@ export class Supervisor {
     }
   }
 
-  /** Tries until the service is ready; undefined when the supervisor stops meanwhile. */
+  /** Tries until the service is ready; undefined when the supervisor stops in the meantime. */
   async #restart(service: Service, failure: unknown): Promise<Running | undefined> {
     this.#mark(service, { status: 'restarting', reason: messageOf(failure) });
     const { signal } = this.#stopping;
@@ -186,5 +186,5 @@ export class Supervisor {
   }
 }
 
-/** Asked again after an await: the type checker would take the earlier answer for granted. */
+/** A function, because after an await the type checker would reuse the earlier result. */
 const isAborted = (signal: AbortSignal): boolean => signal.aborted;

@@ -15,8 +15,8 @@ interface Telling {
 }
 
 /**
- * Of a start that waits. Undefined where nobody listens, or a predecessor speaks for the unit until this
- * process serves.
+ * For a start that waits. Undefined without a service manager, or while a predecessor speaks for the unit
+ * until this process serves.
  */
 export function tellStart(
   deps: Telling & { readonly manager: ServiceManager; readonly inheritance: Inheritance },
@@ -37,7 +37,7 @@ export function tellStart(
   });
 }
 
-/** Of a process that has come to serve: how it goes on. */
+/** For a process that serves: its further state. */
 export const tellUnit = (
   teleport: Pick<TeleportProcess, 'health'>,
   { unit, sink, world }: Telling,

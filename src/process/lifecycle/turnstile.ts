@@ -1,8 +1,8 @@
-/** Lets everybody pass, but for a while nobody. */
+/** Lets roles pass, except while it is closed. */
 export class Turnstile {
   #open: Promise<void> = Promise.resolve();
 
-  /** From here on whoever comes waits; the answer opens it again. */
+  /** From here on, roles that come wait; the returned function opens it again. */
   close(): () => void {
     let open: () => void = () => undefined;
     this.#open = new Promise((resolve) => {

@@ -2,12 +2,15 @@ import { messageOf } from '../../base/errors.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
 import type { ServiceManager } from './service-manager.ts';
 
-/** Whether this process is the one that its pid file and its unit mean, and what they are told of it. */
+/**
+ * Whether this process is the main one, whose id is in the pid file and known to systemd, and what is
+ * reported to both.
+ */
 export class UnitRole {
   readonly #manager: ServiceManager;
   readonly #pidFile: string | undefined;
   readonly #onMain: () => void;
-  /** `first`: nobody else speaks for the unit yet. */
+  /** `first`: no other process speaks for the unit yet. */
   #is: 'first' | 'successor' | 'main' | 'former';
   #status = 'starting';
   #lastReload = '';
@@ -26,7 +29,9 @@ export class UnitRole {
     return this.#is === 'main';
   }
 
-  /** From here on it is. @throws CodedError `misconfigured` when the pid file cannot be written. */
+  /**
+   * Makes this process the main one. @throws CodedError `misconfigured` when the pid file cannot be written.
+   */
   async beMain(status = this.#status): Promise<void> {
     this.#is = 'main';
     this.#status = status;
@@ -40,7 +45,7 @@ export class UnitRole {
     if (this.#speaks()) void this.#manager.status(this.#text());
   }
 
-  /** Before it is ready systemd knows of no reload. */
+  /** Before it is ready systemd does not know reloads. */
   reloading(): void {
     if (this.#is === 'main') void this.#manager.reloading();
   }
@@ -51,7 +56,7 @@ export class UnitRole {
     else if (this.#speaks()) void this.#manager.status(this.#text());
   }
 
-  /** Another process is. */
+  /** Another process is the main one. */
   handOver(): void {
     this.#is = 'former';
   }

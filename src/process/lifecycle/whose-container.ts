@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * Of containers: each ends, and the container with it, when the process ends that it started. Names of
+ * Inits of containers: each ends, and the container with it, when the process ends that it started. Names of
  * proc(5), comm.
  */
 const endWithTheirChild: ReadonlySet<string> = new Set(['tini', 'docker-init', 'dumb-init', 'catatonit']);
 
 /**
- * Why no other process can take over from this one; undefined: one can. Whatever serves in a container ends
- * with its process 1, and that is this process, or waits for it alone.
+ * Why no other process can take over from this one; undefined: one can. Everything in a container ends with
+ * its process 1, which is this process, or waits for it alone.
  */
 export function whyNoneTakesOver(
   { pid, ppid }: { readonly pid: number; readonly ppid: number } = process,
@@ -28,6 +28,6 @@ function commOfInit(): string {
   try {
     return readFileSync('/proc/1/comm', 'utf8').trim();
   } catch {
-    return ''; // hidden from us: no container's init that we know of
+    return ''; // hidden from us: not a container's init that we know
   }
 }

@@ -5,12 +5,12 @@ import { writeFileAtomic } from '../../base/files.ts';
 import { standardStreamOf } from '../logging/logger.ts';
 
 /*
- * What a daemon writes when it has come to serve is tried before it opens anything: a successor that finds
- * out later has taken over from one that served.
+ * Files that a daemon writes once it serves are tested before it opens anything: a successor that failed
+ * later would already have taken over from a process that served.
  */
 
 /**
- * Makes sure that a file can be put at `path` by rename, with room for a few bytes; what is there stays.
+ * Makes sure that a file can be put at `path` by rename, with space for a few bytes; an existing file stays.
  * @param what names the file's purpose in the error, and its key.
  * @throws CodedError `misconfigured`
  */
@@ -32,7 +32,7 @@ export function requireReplaceable(path: string, what: string): void {
   }
 }
 
-/** Not to wait for the reader of a named pipe. */
+/** So that opening does not wait for the reader of a named pipe. */
 const appending = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 
 /**
@@ -43,15 +43,16 @@ function requireAppendable(path: string, what: string): void {
   try {
     closeSync(openSync(path, appending, 0o600));
   } catch (e) {
-    // A full disk, or a pipe that nobody reads yet, is no mistake of the configuration: what is logged waits
-    // for it.
+    // A full disk, or a pipe without a reader yet, is not an error of the configuration: log lines wait for
+    // it.
     if (['ENOSPC', 'EDQUOT', 'ENXIO'].includes((e as NodeJS.ErrnoException).code ?? '')) return;
     throw new CodedError('misconfigured', `${what}: cannot write ${path}: ${messageOf(e)}`, { cause: e });
   }
 }
 
 /**
- * The file that `log.output` names, if it is one; that its folder is there is seen when the log is opened.
+ * The file that `log.output` names, if it names one; whether its folder exists is checked when the log is
+ * opened.
  */
 export function requireLogFile(output: string): void {
   const isFile = standardStreamOf(output) === undefined && output !== 'syslog';

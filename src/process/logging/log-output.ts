@@ -5,19 +5,19 @@ import type { Instant } from '../../base/time.ts';
 import { startTimer } from '../../base/timers.ts';
 import type { LogTarget } from './log-target.ts';
 
-/** What became of the lines of a log. */
+/** Where the lines of a log are written, and whether that works. */
 export interface LogOutput {
-  /** Never throws and never waits: what the target does not take now waits, up to a bound. */
+  /** Never throws and never waits: lines that the target does not accept now are kept, up to a limit. */
   write(line: string): void;
-  /** Looks at once whether the target is another one by now, or takes something again. */
+  /** Checks at once whether the target has been replaced, or accepts data again. */
   reopen(): void;
-  /** One line on what is wrong with it now; undefined when it is written. */
+  /** One line on what is wrong with it now; undefined when writing works. */
   trouble(): string | undefined;
   /** Lines that never reached the target since it was opened. */
   dropped(): number;
   /**
-   * Tries once more to write what waits, and lets go of the target. What is left then has gone to `instead`,
-   * or is lost.
+   * Tries once more to write what is kept, and closes the target. What is left then goes to `instead`, or is
+   * lost.
    */
   close(): Promise<void>;
 }
@@ -26,7 +26,7 @@ export interface LogOutputOptions {
   readonly target: LogTarget;
   /** For messages: `standard error`, or a path. */
   readonly name: string;
-  /** Gets the lines while the target takes none. */
+  /** Gets the lines while the target accepts none. */
   readonly instead?: (line: string) => void;
   /** A line of the log about the log itself. */
   readonly format: (message: string, fields: Record<string, unknown>) => string;
@@ -35,18 +35,18 @@ export interface LogOutputOptions {
   readonly clock: () => number;
 }
 
-/** So much may wait for a target. */
+/** The most that is kept for a target. */
 const mostBytes = 1024 * 1024;
 const batchBytes = 64 * 1024;
 const retry = { baseMs: 250, maxMs: 5 * second };
-/** A target that has not taken what it was given for so long is not written, as far as anybody can see. */
+/** A target that has not accepted what it was given for this long counts as not written. */
 const slowMs = 5 * second;
-/** At the end, for a target that neither takes what it is given nor fails. */
+/** At the end, for a target that neither accepts what it is given nor fails. */
 const closingMs = 2 * second;
 
 /**
- * A process outlives its log: what cannot be written waits within a bound, is counted beyond it, and neither
- * ends nor stops anything.
+ * A process outlives its log: lines that cannot be written are kept up to a limit and counted beyond it, and
+ * neither end nor block anything.
  */
 export const openLogOutput = (options: LogOutputOptions): LogOutput => new Output(options);
 
@@ -59,10 +59,10 @@ class Output implements LogOutput {
   readonly #options: LogOutputOptions;
   readonly #lines: Buffer[] = [];
   #bytes = 0;
-  /** Of the first line, written already. */
+  /** In the first line: the bytes that are already written. */
   #offset = 0;
   #dropped = 0;
-  /** Of them, those that the log itself has not been told of. */
+  /** Those among them that are not yet reported in the log itself. */
   #untold = 0;
   #failing: Failing | undefined;
   #givenAt: number | undefined;
@@ -114,7 +114,7 @@ class Output implements LogOutput {
     const limit = new AbortController();
     const late = pause(closingMs, limit.signal);
     await Promise.race([this.#pumping, late]);
-    // A file whose server does not answer is closed only when what was written to it is settled.
+    // A file whose server does not reply is closed only when the last write to it has ended.
     await Promise.race([this.#options.target.close(), late]);
     limit.abort();
   }
@@ -145,7 +145,7 @@ class Output implements LogOutput {
     const { target, clock } = this.#options;
     this.#givenAt = clock();
     try {
-      // A line that was cut by a full disk is whole in the next file.
+      // A line that was cut by a full disk is written whole to the next file.
       if ((await target.refresh()) === 'another') this.#offset = 0;
       const taken = await target.write(this.#batch());
       if (taken === 0) throw new Error('nothing was taken');
@@ -184,8 +184,8 @@ class Output implements LogOutput {
   }
 
   /**
-   * What did not fit was younger than what waited: the note stands where lines are missing, once there is
-   * room for it.
+   * The dropped lines were newer than those that are kept: the note about them comes where they are missing,
+   * once there is space for it.
    */
   #works(): void {
     const { name, format, now } = this.#options;

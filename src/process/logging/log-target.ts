@@ -5,34 +5,34 @@ import { second } from '../../base/duration.ts';
 
 /** Where the lines of a log go: a file, or a stream that this process was started with. */
 export interface LogTarget {
-  /** Resolves with how many of the bytes were taken, from the first on. Rejects when none was. */
+  /** Resolves with the number of bytes that were accepted, from the first on. Rejects when none was. */
   write(bytes: Uint8Array): Promise<number>;
   /**
-   * To be called between two writes: `another` when what is written from here on goes elsewhere than before,
-   * since the file was renamed, deleted, or could not be written.
+   * To be called between two writes: `another` when the next writes go elsewhere, because the file was
+   * renamed, deleted, or could not be written.
    */
   refresh(): Promise<'same' | 'another'>;
-  /** The next `refresh` looks, whenever the last one was. */
+  /** The next `refresh` checks again, however recent the last one was. */
   lookAgain(): void;
   close(): Promise<void>;
 }
 
-/** How long a renamed file may go on being written to. */
+/** How long a renamed file may still be written to. */
 const lookEveryMs = second;
-/** Not to wait for ever for the reader of a named pipe; other files do not know of it. */
+/** So that opening does not wait for ever for the reader of a named pipe; it has no effect on other files. */
 const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 
-/** A file by its name: what logrotate renames is let go of, and the new one made. `clock` in ms. */
+/** A file by its name: a file that logrotate has renamed is closed, and a new one made. `clock` in ms. */
 export function fileTarget(path: string, clock: () => number): LogTarget {
   let file: FileHandle | undefined;
   let lookedAt = -Infinity;
   const letGo = async (): Promise<void> => {
     const old = file;
     file = undefined;
-    await old?.close().catch(() => undefined); // what it held was written, or is written again
+    await old?.close().catch(() => undefined); // its lines were written, or will be written again
   };
   const isStill = async (handle: FileHandle): Promise<boolean> => {
-    // A file that a server of files has forgotten (ESTALE) is none to write to.
+    // A file that a file server has forgotten (ESTALE) cannot be written to.
     const [here, there] = await Promise.all([
       handle.stat().catch(() => undefined),
       stat(path).catch(() => undefined),
@@ -62,8 +62,8 @@ export function fileTarget(path: string, clock: () => number): LogTarget {
 const writeOnce = promisify(writeFd);
 
 /**
- * Standard output or error. A file is written to by us, since Node's stream does not say how much a full disk
- * took.
+ * Standard output or error. A file is written by us directly, since Node's stream does not report how much a
+ * full disk accepted.
  */
 export function standardTarget(fd: 1 | 2): LogTarget {
   const stream = fd === 1 ? process.stdout : process.stderr;
@@ -88,6 +88,6 @@ function isFile(fd: number): boolean {
   try {
     return fstatSync(fd).isFile();
   } catch {
-    return false; // it is closed: writing says so
+    return false; // it is closed: the next write reports that
   }
 }

@@ -28,8 +28,8 @@ export interface OpenLogger {
 }
 
 /**
- * One logger for the process. Every line carries time, level, component. Nothing that becomes of its file or
- * stream ends or stops the process: `log-output.ts`.
+ * One logger for the process. Every line carries time, level, component. No failure of its file or stream
+ * ends or blocks the process: `log-output.ts`.
  * @throws CodedError `misconfigured` for an output that cannot be written now.
  */
 export function openLogger(options: LoggerOptions): OpenLogger {
@@ -45,7 +45,7 @@ export function openLogger(options: LoggerOptions): OpenLogger {
     const write =
       (level: string) =>
       (message: string, fields: Record<string, unknown> = {}): void => {
-        // What is said after the end has nowhere to go, and ends nothing by it.
+        // Lines after the end have nowhere to go, and are ignored.
         if (root.writable) root.log({ level, message, component, ...fields });
       };
     return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
@@ -74,7 +74,7 @@ function textOf(info: unknown): string {
   return typeof written === 'string' ? written : '';
 }
 
-/** Each line as it is made: winston keeps none back, and has no part in what a write that fails means. */
+/** Each line as it is made: winston buffers none, and does not handle failed writes. */
 const linesTo = (output: LogOutput): winston.transports.StreamTransportInstance =>
   new winston.transports.Stream({
     eol: '',
@@ -90,7 +90,7 @@ const linesTo = (output: LogOutput): winston.transports.StreamTransportInstance 
 const otherNames: Readonly<Record<string, string>> = { warning: 'warn', err: 'error' };
 const levelOf = (severity: string): string => otherNames[severity] ?? severity;
 
-/** Whether a log of that severity has what is said as information. */
+/** Whether a log of that severity contains lines at level info. */
 export const showsInfo = (severity: string): boolean => ['info', 'debug'].includes(levelOf(severity));
 
 /** The descriptor that `log.output` names, unless it is a file. */
@@ -131,7 +131,7 @@ function outputOf(output: string, format: LogOutputOptions['format']): LogOutput
   };
 }
 
-/** @throws CodedError `misconfigured` when it cannot be made where it is to be. */
+/** @throws CodedError `misconfigured` when it cannot be created there. */
 function checkedFile(output: string): string {
   if (output === 'syslog')
     throw new CodedError(
@@ -168,7 +168,7 @@ export function lineText(message: string, fields: Readonly<Record<string, unknow
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => ` ${key}=${valueText(value)}`)
     .join('');
-  // A name or message from outside must not be able to forge a line of its own, or drive a terminal.
+  // A name or message from outside must not be able to forge a line of its own, or control a terminal.
   return printableLine(`${message}${rest}`);
 }
 
@@ -176,7 +176,8 @@ const valueText = (value: unknown): string =>
   typeof value === 'bigint' ? value.toString() : JSON.stringify(value);
 
 /**
- * The last step of the JSON form: what JSON leaves as it is (C1, marks of direction) is escaped as JSON does.
+ * The last step of the JSON form: characters that JSON leaves as they are (C1, direction marks) are escaped
+ * as JSON does.
  */
 const jsonLine = winston.format((info) => {
   const written: unknown = info[messageSymbol];

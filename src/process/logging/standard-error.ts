@@ -1,7 +1,7 @@
 import type { LogSink } from '../../base/log-sink.ts';
 import { printableLine } from '../../base/printable.ts';
 
-/** Where the log goes to a file, or holds errors only, the warning is written to standard error as well. */
+/** If the log goes to a file, or contains errors only, the warning is written to standard error as well. */
 export function warnOnStandardError(
   text: string,
   sink: LogSink,

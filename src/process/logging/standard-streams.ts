@@ -4,16 +4,13 @@ import { messageOf } from '../../base/errors.ts';
 import type { LogSink } from '../../base/log-sink.ts';
 
 /**
- * Standard output and error of a daemon, which may go away while it serves: a reader that ended, a full disk,
- * a terminal.
+ * Standard output and error of a daemon, which may fail while it serves: a reader that ended, a full disk, a
+ * terminal.
  */
 export interface StandardStreams {
-  /** From here on the log has what becomes of them; that of `own` has it by itself. */
+  /** From here on failures are logged to `sink`; those of `own` are reported by the log itself. */
   tellTo(sink: LogSink, own: 1 | 2 | undefined): void;
-  /**
-   * False when one of them has not taken within a moment what it was given: whoever waits for it waits for
-   * ever.
-   */
+  /** False when one of them has not accepted its data within a moment: waiting for it might take for ever. */
   flushed(): Promise<boolean>;
 }
 
@@ -22,7 +19,7 @@ const names = { 1: 'standard output', 2: 'standard error' } as const;
 
 /**
  * To be called before anything is written. A command whose reader leaves ends (`cli/program.ts`); a daemon
- * does not: from here on a write that fails is lost, and the log says so once.
+ * does not: from here on a write that fails is lost, which is logged once.
  */
 export function outliveStandardStreams(
   streams: Readonly<Record<1 | 2, NodeJS.WritableStream>> = { 1: process.stdout, 2: process.stderr },

@@ -3,22 +3,22 @@ import type { LogSink } from '../../base/log-sink.ts';
 import { type LoggerOptions, showsInfo, standardStreamOf } from './logger.ts';
 import { runOwn } from '../run-own.ts';
 
-/** Where the machine keeps what its services say. */
+/** Where the machine keeps the logs of its services. */
 export type SystemLog =
-  /** What the daemon logs goes there by itself. */
+  /** The lines of the daemon already go there. */
   | { readonly kind: 'journal' }
   | { readonly kind: 'syslog'; readonly socket: string }
   | { readonly kind: 'none'; readonly reason: string };
 
 const syslogSocket = '/dev/log';
 const limitMs = 10_000;
-/** More than any line of ours has; daemons of syslog take 8 KiB. The program's own limit is 1 KiB. */
+/** More than any of our lines has; syslog daemons accept 8 KiB. The program's own limit is 1 KiB. */
 const longestLine = 8192;
 
 /**
- * Under systemd the journal has our log already, when it goes to a standard stream that is the journal's and
- * shows what is informative; `/dev/log` leads there too, and would say everything twice. Source:
- * systemd.exec(5), JOURNAL_STREAM.
+ * Under systemd the journal already has our log, when it goes to a standard stream that is the journal's, at
+ * level info or lower; `/dev/log` leads there too, and would duplicate every line.
+ * Source: systemd.exec(5), JOURNAL_STREAM.
  */
 export function findSystemLog(
   log: Pick<LoggerOptions, 'output' | 'severity'>,
@@ -51,8 +51,8 @@ const fromSystem = {
 };
 
 /**
- * Sends the lines to syslog, a message each, by `logger` of util-linux: Node has no UNIX datagrams. What
- * becomes of them is said in our own log, which has the lines in any case. Source: logger(1).
+ * Sends the lines to syslog, a message each, by `logger` of util-linux: Node has no UNIX datagrams. Failures
+ * are reported in our own log, which has the lines in any case. Source: logger(1).
  */
 export async function sendToSystemLog(
   lines: readonly string[],

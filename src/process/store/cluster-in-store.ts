@@ -5,18 +5,17 @@ import { readMark } from '../../log/copy-mark.ts';
 import type { SlotDriver } from '../../log/slot-driver.ts';
 import { caPinOf } from '../../pki/ca-pin.ts';
 
-/** Whose log a store holds. */
+/** Which cluster the log in a store belongs to. */
 export type ClusterInStore =
   | { readonly status: 'none' }
-  /** A copy or import into it has not ended: the log is opened by nobody. */
+  /** A copy or import into it has not ended: nobody may open the log. */
   | { readonly status: 'unfinished' }
   | { readonly status: 'holds'; readonly clusterName: string; readonly caPins: readonly string[] };
 
 /**
  * Reads which cluster a log is of, from the keys that its host authority has or had: in the log's first
- * batches, unless one of `sought` came by a rotation. Neither folds nor checks the log: whoever opens it
- * does.
- * @param sought where a pin of these is found, the rest need not be read.
+ * batches, unless one of `sought` came by a rotation. Neither folds nor checks the log; opening it does that.
+ * @param sought once one of these pins is found, the rest need not be read.
  * @throws CodedError `damaged` for a batch that is not what was written, `misconfigured` for one of a newer
  *   version.
  */

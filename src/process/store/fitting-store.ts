@@ -14,9 +14,9 @@ import { placeOf, type StorageLocation } from '../configuration/storage-schema.t
 
 /*
  * A data directory that belongs to a cluster, and a store with no log or with that of another cluster, do not
- * fit: one misspelt path would put a new, empty cluster in the place of a running one. `--leave-cluster`
- * names the cluster that is given up by its CA pin. So it means something once: when the machine belongs to
- * another cluster, the flag fits no more.
+ * fit: one misspelt path would replace a running cluster by a new, empty one. `--leave-cluster` names the
+ * cluster to leave by its CA pin. So it works once: when the machine belongs to another cluster, the flag
+ * does not match any more.
  */
 
 export interface Fit {
@@ -31,7 +31,7 @@ export interface Fit {
 export interface FitEnvironment {
   readonly world: World;
   readonly sink: LogSink;
-  /** Hears what is waited for while the store does not answer. */
+  /** Called with what it waits for while the store does not reply. */
   readonly waitsFor: (text: string) => void;
 }
 
@@ -41,9 +41,9 @@ type Finding =
   | { readonly status: 'may differ'; readonly files: readonly string[] };
 
 /**
- * Looks into the store before anything is made there or in the data directory.
- * @throws CodedError `misconfigured` when they do not fit, naming both, unless `leave` names the cluster that
- *   is left: what the data directory knew of it is moved aside then. Also when `leave` names the cluster of
+ * Checks the store before anything is created there or in the data directory.
+ * @throws CodedError `misconfigured` when they do not fit, naming both, unless `leave` names the cluster to
+ *   leave: then the data directory's record of it is moved aside. Also when `leave` names the cluster of
  *   both. `unavailable` when the store cannot be read.
  */
 export async function requireFittingStore(fit: Fit, { sink, ...env }: FitEnvironment): Promise<void> {
@@ -71,7 +71,8 @@ export async function requireFittingStore(fit: Fit, { sink, ...env }: FitEnviron
 }
 
 /**
- * For `tctl log import`: whether the log of an archive may be put where a data directory says what is to be.
+ * For `tctl log import`: whether the log in an archive may be put where a data directory already belongs to a
+ * cluster.
  * @param file what people call the archive.
  * @throws CodedError `misconfigured` as above; nothing is moved aside, which the next start does.
  */
@@ -117,7 +118,7 @@ async function look(
 }
 
 function compare(own: Exclude<ClusterOfDataDir, { status: 'none' }>, stored: ClusterInStore): Finding {
-  // Who opens the log says why it cannot be used.
+  // Opening the log will report why it cannot be used.
   if (stored.status === 'unfinished') return { status: 'fits' };
   if (own.status === 'not told')
     return stored.status === 'holds' ? { status: 'fits' } : { status: 'may differ', files: own.files };

@@ -10,22 +10,22 @@ import { type Partition, partitions } from '../../log/event.ts';
 import type { KnownPlace } from '../../log/reader-options.ts';
 
 /*
- * What the store of the log was last seen to hold, in a file of this machine: a process that starts compares,
- * so that a store that was put back while no auth server ran, or before one was restarted, is not taken for
- * the whole log.
+ * What the store of the log was last seen to contain, in a file on this machine. A process that starts
+ * compares, so that a store that was restored from a backup while no auth server ran, or before one was
+ * restarted, is not taken for the whole log.
  */
 
 const fileName = 'log-known.json';
 
 const shape = z.object({
-  /** As the configuration names the store: of another one nothing is known here. */
+  /** The store as the configuration names it: nothing is known here about another one. */
   store: z.string(),
   partitions: z.record(
     z.string(),
     z.object({
       slot: z.number().int().nonnegative(),
       hash: z.string().regex(/^[0-9a-f]{64}$/),
-      /** Its batches have MACs: never again is it believed without. */
+      /** Its batches have MACs: it is never again trusted without them. */
       authentic: z.boolean().optional(),
       macKeyId: z.string().optional(),
     }),
@@ -36,10 +36,7 @@ export type KnownPlaces = Partial<Readonly<Record<Partition, KnownPlace>>>;
 
 export const knownPlacesPath = (dataDir: string): string => join(dataDir, fileName);
 
-/**
- * Nothing is known of another store, or before the first run. @throws CodedError `misconfigured` for a bad
- * file.
- */
+/** Empty for another store, or before the first run. @throws CodedError `misconfigured` for a bad file. */
 export function readKnownPlaces(dataDir: string, store: string): KnownPlaces {
   const path = knownPlacesPath(dataDir);
   if (!existsSync(path)) return {};
@@ -71,7 +68,7 @@ interface KnownFile {
   readonly store: string;
 }
 
-/** What the store holds now, as one line of text. */
+/** What the store contains now, as one line of text. */
 function textOf(log: Pick<ClusterLog, 'stats'>, store: string): string {
   const stats = log.stats();
   const places = Object.fromEntries(
@@ -92,8 +89,8 @@ export function writeKnownPlaces(log: Pick<ClusterLog, 'stats'>, { dataDir, stor
 }
 
 /**
- * Writes the newest places now and then, and when it is closed: not while the store is found to have gone
- * back, nor while it cannot be read to its end: a process that opened it then knows less than the file.
+ * Writes the newest places from time to time, and when it is closed; but not while the store is found to have
+ * gone back, nor while it cannot be read to its end: a process that opened it then knows less than the file.
  */
 export function keepKnownPlaces(
   log: Pick<ClusterLog, 'stats'>,
@@ -126,8 +123,7 @@ export function keepKnownPlaces(
 }
 
 /**
- * An auth server that has only just started knows nothing more than its file says. @throws CodedError
- * `misconfigured`
+ * An auth server that has only just started knows no more than its file. @throws CodedError `misconfigured`
  */
 export function refuseStoreThatWentBack(log: Pick<ClusterLog, 'stats'>): void {
   const stats = log.stats();

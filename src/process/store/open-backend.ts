@@ -4,13 +4,13 @@ import type { Keyring } from '../../log/keyring.ts';
 import type { SlotDriver } from '../../log/slot-driver.ts';
 import type { KeySource, StorageLocation } from '../configuration/storage-schema.ts';
 
-/** What a store is given to work with. */
+/** What a store needs from its environment. */
 export interface BackendEnvironment {
   readonly sink: LogSink;
   readonly world: World;
-  /** Hears what an opening waits for that takes a while. */
+  /** Called with what a slow opening waits for. */
   readonly waitsFor?: (text: string) => void;
-  /** Nothing is made: no table, no mark. */
+  /** Nothing is created: no table, no mark. */
   readonly reading?: boolean;
 }
 
@@ -26,7 +26,7 @@ export function openingMs(location: StorageLocation): number {
   }
 }
 
-/** The same place, waited for no longer than `leftMs`. */
+/** The same place, with at most `leftMs` to wait for it. */
 export function openedWithin(location: StorageLocation, leftMs: number): StorageLocation {
   switch (location.type) {
     case 'dir':
@@ -38,7 +38,7 @@ export function openedWithin(location: StorageLocation, leftMs: number): Storage
   }
 }
 
-/** The one door to /backends. Each is loaded only when it is asked for. */
+/** The only entry to /backends. Each is loaded only when it is needed. */
 export async function openBackend(location: StorageLocation, env: BackendEnvironment): Promise<SlotDriver> {
   switch (location.type) {
     case 'dir': {
@@ -57,7 +57,7 @@ export async function openBackend(location: StorageLocation, env: BackendEnviron
 }
 
 /**
- * For looking only: makes and changes nothing, works beside a running daemon and, for a directory, on a copy.
+ * Read only: creates and changes nothing, works beside a running daemon and, for a directory, on a copy.
  * @throws CodedError `not_found` when there is no log.
  */
 export async function openBackendForReading(
@@ -71,7 +71,7 @@ export async function openBackendForReading(
 
 /**
  * Keys of a key service. @throws CodedError `misconfigured` when it refuses, `unavailable` when it does not
- * answer.
+ * reply.
  */
 export async function openKeyService(
   { keyId, region, endpoint }: Extract<KeySource, { status: 'kms' }>,

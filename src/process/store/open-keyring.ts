@@ -27,8 +27,8 @@ export interface KeyringEnvironment {
 }
 
 /**
- * Where the keys are that seal from now on. `store` means that whoever reads the store opens every secret in
- * it.
+ * Where the keys are that seal from now on. `store` means that anybody who can read the store can open every
+ * secret in it.
  */
 export type SealingKeys =
   | { readonly status: 'file'; readonly path: string }
@@ -36,9 +36,9 @@ export type SealingKeys =
   | { readonly status: 'store' };
 
 /**
- * Finds what seals, without making anything: `storage.key_file`, `storage.kms_key_id`, `<data_dir>/keyring`
- * on a machine of its own; and only for a store that machines share, with neither of the former and no
- * keyring there, the store.
+ * Finds the keys that seal, without creating any: `storage.key_file`, `storage.kms_key_id`,
+ * `<data_dir>/keyring` on a machine of its own; and in the store itself only when machines share it, neither
+ * of the former is configured, and there is no keyring there.
  */
 export async function sealingKeysOf(
   { keys, dataDir, storage }: KeyringSettings,
@@ -51,14 +51,14 @@ export async function sealingKeysOf(
   if ((await openExistingKeyring(own, world)) !== undefined) return { status: 'file', path: own };
   if (await hasStoreKeyring(store)) return { status: 'store' };
   const shared = storage.type !== 'dir';
-  // Sealed elsewhere: what is missing is the file, and a new key would not open anything.
+  // Sealed elsewhere: the file is missing, and a new key would not open anything.
   if (!shared || (await dataKeyIds(store.vault)).length > 0) return { status: 'file', path: own };
   return { status: 'store' };
 }
 
 /**
  * Opens the keyring that the configuration names. A file or a key in the store is made only while the store
- * holds no secrets; else a new key would hide that the right one is missing.
+ * holds no secrets; otherwise a new key would hide that the right one is missing.
  * @throws CodedError `misconfigured` when the keys of the store's secrets are not here, naming them.
  */
 export async function openLogKeyring(settings: KeyringSettings, env: KeyringEnvironment): Promise<Keyring> {
@@ -83,7 +83,7 @@ export async function openLogKeyring(settings: KeyringSettings, env: KeyringEnvi
 }
 
 /**
- * For tools that append to a log, or check its MACs: its keyring, or none where it has no MACs. Makes
+ * For tools that append to a log, or check its MACs: its keyring, or none where it has no MACs. Creates
  * nothing.
  * @throws CodedError as `openLogKeyring`.
  */
@@ -132,7 +132,9 @@ async function openPrevious(source: KeySource, env: KeyringEnvironment): Promise
   return keyring;
 }
 
-/** Looked at in large vaults: the first secrets are those of the authorities, the last the newest. */
+/**
+ * How many are tried in large vaults: the first secrets are those of the authorities, the last the newest.
+ */
 const sampled = 32;
 
 async function keyNamesIn(vault: BlobStore): Promise<string[]> {
@@ -152,8 +154,8 @@ async function keyNamesIn(vault: BlobStore): Promise<string[]> {
 }
 
 /**
- * Refuses when nothing could be opened; that the keys of the authorities can be, auth makes sure before it
- * serves.
+ * Refuses when nothing could be opened. Whether the keys of the authorities can be is checked by auth before
+ * it serves.
  */
 async function refuseStrangeSecrets(
   keyring: Keyring,

@@ -4,9 +4,9 @@ import type { Configuration } from '../configuration/configuration.ts';
 
 /**
  * Files with secrets of this configuration that every user of this machine may read or write, one line each:
- * which file, what is in it, what to do. Whoever has a join token brings machines into the cluster. Files
- * that cannot be looked at are told by who reads them; the keyring's and etcd's are looked at where they are
- * opened.
+ * which file, what is in it, what to do. Anybody with a join token can add machines to the cluster. Files
+ * that cannot be examined are reported when they are read; those of the keyring and of etcd are checked where
+ * they are opened.
  */
 export function openSecrets({ file, path, join }: Pick<Configuration, 'file' | 'path' | 'join'>): string[] {
   const { teleport, auth_service: auth, proxy_service: proxy } = file;
@@ -44,12 +44,12 @@ function warningOf(path: string, holds: string): string | undefined {
   );
 }
 
-/** Also a role that is off may have a file, in a folder that an account without rights cannot enter. */
+/** A role that is off may have a file too, in a folder that an account without rights cannot enter. */
 function reachable(path: string): Stats | undefined {
   try {
     return statSync(path);
   } catch {
-    return undefined; // who reads it tells why
+    return undefined; // reading it reports why
   }
 }
 

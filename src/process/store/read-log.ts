@@ -7,7 +7,7 @@ import { openBackendForReading } from './open-backend.ts';
 import type { StorageLocation } from '../configuration/storage-schema.ts';
 
 /**
- * The log of a store for looking only: nothing is changed, no secret can be opened.
+ * The log of a store, read only: nothing is changed, no secret can be opened.
  * @throws CodedError `not_found` when there is no log.
  */
 export const openLogForReading = async (location: StorageLocation, world: World): Promise<ClusterLog> =>

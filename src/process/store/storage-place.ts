@@ -11,7 +11,7 @@ const peer = z
   )
   .refine((text) => Number(/:(\d+)$/.exec(text)?.[1] ?? 0) < 65536, 'the port is above 65535');
 
-/** Where in which etcd: what is missing and what is of another form are told apart. */
+/** Which etcd, and where in it: a missing value and one of another form have different errors. */
 export const etcdPlace = {
   peers: z
     .array(peer, {
@@ -26,10 +26,10 @@ export const etcdPlace = {
     .refine((text) => /[^/]/.test(text), 'etcd: a prefix has more than slashes: /teleport'),
 };
 
-/** Keys that tell which `type` was forgotten. */
+/** Keys that show which `type` was forgotten. */
 const telling = { peers: 'etcd', prefix: 'etcd', table_name: 'dynamodb' } as const;
 
-/** Adds an issue when the section has no `type`, but keys of one that is not the default. */
+/** Adds an issue when the section has no `type`, but keys of a type that is not the default. */
 export function missesType(section: unknown, context: z.core.$RefinementCtx): void {
   if (typeof section !== 'object' || section === null || 'type' in section) return;
   for (const [key, type] of Object.entries(telling))

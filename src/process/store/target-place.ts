@@ -7,8 +7,8 @@ import type { StorageLocation } from '../configuration/storage-schema.ts';
 const ours = /^(log\.db(-(wal|shm|journal))?|hint)$/;
 
 /**
- * Looks at the place to which a log is to go, as far as this can be done without opening it; changes nothing.
- * A directory has to be there, so that a mistyped path is refused and not made.
+ * Checks the target of a log, as far as possible without opening it; changes nothing. A directory must exist,
+ * so that a mistyped path is refused and not created.
  * @throws CodedError `not_found`, `misconfigured`, `already_exists`: naming the place, and what to do.
  */
 export function checkTargetPlace(target: StorageLocation): void {

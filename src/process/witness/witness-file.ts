@@ -9,7 +9,7 @@ const newline = 0x0a;
 /**
  * Appends one line and has it on disk when it resolves. The file is made with mode 0600, and opened for each
  * line, so that it may be moved away. A line that a crash left half written is ended first.
- * @throws CodedError `misconfigured` for what is no file, or one that others may write to.
+ * @throws CodedError `misconfigured` for a path that is not a file, or one that others may write to.
  */
 export async function appendLine(path: string, line: string): Promise<void> {
   const file = await open(path, O_RDWR | O_APPEND | O_CREAT, 0o600);
@@ -32,7 +32,7 @@ async function lastByte(file: FileHandle, size: number): Promise<number | undefi
   return bytesRead === 1 ? buffer[0] : undefined;
 }
 
-/** Else the name of a new file could be lost with the power. */
+/** Otherwise the name of a new file could be lost in a power failure. */
 async function syncDirectory(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {

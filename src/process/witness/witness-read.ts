@@ -4,18 +4,18 @@ import type { WitnessedHead } from '../../log/verify-heads.ts';
 import { witnessTarget } from './witness-target.ts';
 
 export interface Witnessed {
-  /** What it is called, without a password. */
+  /** The address, without a password. */
   readonly place: string;
   readonly heads: readonly WitnessedHead[];
-  /** Lines by which auth servers told that the store went back. */
+  /** Lines in which auth servers reported that the store went back. */
   readonly notices: readonly StoreNotice[];
-  /** Lines that hold no signed head; a crash may leave one half written. */
+  /** Lines that contain no signed head; a crash may leave one half written. */
   readonly unreadable: readonly number[];
 }
 
 /**
- * The signed heads that a witness has kept: a path, a `file:///path` or an address that answers what was
- * posted to it, either a JSON text a line or one list.
+ * The signed heads that a witness has kept: a path, a `file:///path` or an address that returns what was
+ * posted to it, either one JSON text per line or one list.
  * @throws CodedError `not_found`, `unavailable`, `misconfigured`.
  */
 export async function readWitness(given: string): Promise<Witnessed> {

@@ -11,14 +11,14 @@ import { appendLine } from './witness-file.ts';
 export interface WitnessTarget {
   /** As the operator wrote it, without a password. */
   readonly place: string;
-  /** Rejects when it was not taken. The same line may be sent twice. */
+  /** Rejects when it was not accepted. The same line may be sent twice. */
   deliver(line: WitnessLine, stopping: AbortSignal): Promise<void>;
-  /** All that was delivered, one JSON text a line. */
+  /** Everything that was delivered, one JSON text per line. */
   read(): Promise<string>;
 }
 
 const timeoutMs = 10 * second;
-/** What is read of an answer that only explains a refusal. */
+/** How much is read of a response that only explains a refusal. */
 const maxReason = 200;
 /** A line is some 400 bytes; one a minute for years. */
 const maxAnswerBytes = 1024 * 1024 * 1024;
@@ -44,7 +44,7 @@ const fileTarget = (place: string, path: string): WitnessTarget => ({
   },
 });
 
-/** A password in the address goes into a header, and into nothing that is told. */
+/** A password in the address goes into a header and appears in no message. */
 function httpTarget(given: URL): WitnessTarget {
   const { username, password } = given;
   const url = new URL(given);
@@ -86,7 +86,7 @@ function httpTarget(given: URL): WitnessTarget {
   };
 }
 
-/** Of an abort, what it came from; of several addresses that were tried, what each answered. */
+/** For an abort, its cause; for several addresses that were tried, the error of each. */
 function reasonOf(e: unknown): string {
   if (e instanceof AggregateError) return e.errors.map(messageOf).join('; ');
   return e instanceof Error && e.cause !== undefined ? messageOf(e.cause) : messageOf(e);

@@ -19,11 +19,14 @@ const maxWaiting = 256;
 const noticeAttempts = 5;
 const retry = { baseMs: second, maxMs: minute };
 
-/** @throws CodedError `misconfigured` for a target that is none. */
+/** @throws CodedError `misconfigured` for an invalid target. */
 export const openWitnesses = (targets: readonly string[], env: WitnessEnvironment): Witnesses =>
   witnessesOf(targets.map(witnessTarget), env);
 
-/** Sends each head to each target, in order, as often as it takes. A target that is away holds nobody up. */
+/**
+ * Sends each head to each target, in order, and retries until it is accepted. A target that is away delays no
+ * other.
+ */
 export function witnessesOf(targets: readonly WitnessTarget[], env: WitnessEnvironment): Witnesses {
   const queues = targets.map((target) => new WitnessQueue(target, env));
   return {
@@ -81,7 +84,8 @@ class WitnessQueue {
   }
 
   /**
-   * The oldest of the same partition: a newer head stands for all that is before it. The first is on its way.
+   * Drops the oldest of the same partition: a newer head covers everything before it. The first is being
+   * sent.
    */
   #dropOne({ partition }: WitnessLine): void {
     this.#waiting.splice(
@@ -102,7 +106,7 @@ class WitnessQueue {
         attempt = 0;
       } else {
         attempt++;
-        // A collector that takes nothing but heads must not hold up those that come after.
+        // A collector that accepts only heads must not block those that follow.
         if ('notice' in head && attempt >= noticeAttempts && this.#waiting.length > 1) {
           this.#waiting.push(...this.#waiting.splice(0, 1));
           attempt = 0;

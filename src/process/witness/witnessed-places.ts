@@ -10,19 +10,18 @@ import { checkHead, type SignedHead } from '../../log/signed-head.ts';
 import { parseWitness } from './witness-read.ts';
 
 /*
- * A witness that is a file of this machine may know of a newer head than the store holds: then the store went
- * back. It is asked at a start, as the file of known places is; witnesses on the network are left to
- * `tctl log verify`.
+ * A witness that is a file on this machine may have a newer head than the store: then the store went back. It
+ * is read at a start, as the file of known places is; witnesses on the network are left to `tctl log verify`.
  */
 
 /** The newest heads are at the end, and a file of years is long. */
 const tailBytes = 1024 * 1024;
-/** Presence is given up as it ages, recoveries of it as well. */
+/** Presence is trimmed as it ages, and so are its recoveries. */
 const asked = ['state', 'audit'] as const;
 
 /**
- * Heads of another log, or that nobody signed, prove nothing; nor do those of a branch that was given up by
- * `tctl log recover`. A file that cannot be read is told, and holds up nobody.
+ * Heads of another log, or without a valid signature, prove nothing; nor do those of a branch that was given
+ * up by `tctl log recover`. A file that cannot be read is reported, and does not prevent the start.
  */
 export async function lookForWitnessed(
   log: Pick<ClusterLog, 'lookFor' | 'stats' | 'state' | 'audit'>,
@@ -66,7 +65,7 @@ async function headsAtTheEnd(path: string, sink: LogSink): Promise<SignedHead[]>
   }
 }
 
-/** A line that is cut in two is no head. */
+/** A line that is cut in two is not a head. */
 async function endOf(path: string): Promise<string> {
   const file = await open(path, 'r');
   try {
