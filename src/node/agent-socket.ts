@@ -14,8 +14,8 @@ export interface AgentSocket {
 }
 
 /**
- * Opens the socket: 0600, owned by the login. Its folder stays ours, so that nobody can put another in its
- * place; before the socket is ready nobody can enter it.
+ * Opens the socket: 0600, owned by the login. Its folder stays ours, so that nobody can put another socket in
+ * its place; before the socket is ready nobody can enter the folder.
  */
 async function openAgentSocket(user: OsUser, openAgent: () => Promise<Duplex>): Promise<AgentSocket> {
   const folder = await mkdtemp(join(tmpdir(), 'teleport-'));
@@ -27,7 +27,7 @@ async function openAgentSocket(user: OsUser, openAgent: () => Promise<Duplex>): 
     socket.on('error', () => socket.destroy()); // a program that went away
     openAgent().then(
       (channel) => joinStreams(socket, channel),
-      () => socket.destroy(), // the client does not lend it after all: the program sees no agent
+      () => socket.destroy(), // the client does not lend it after all: the program gets no agent
     );
   });
   const close = async (): Promise<void> => {
@@ -42,7 +42,7 @@ async function openAgentSocket(user: OsUser, openAgent: () => Promise<Duplex>): 
   };
   try {
     await new Promise<void>((resolve, reject) => {
-      // Later on: a program that cannot be accepted, for want of a descriptor, sees no agent.
+      // A later error: a program that cannot be accepted, for lack of a descriptor, gets no agent.
       server.on('error', reject).listen(path, resolve);
     });
     await chmod(path, 0o600);
@@ -56,9 +56,9 @@ async function openAgentSocket(user: OsUser, openAgent: () => Promise<Duplex>): 
 }
 
 /**
- * The one agent socket of a connection: made when the agent is first lent, the same for all sessions after
- * that, and gone with the connection and not with a session, since what a session left behind (tmux, a master
- * of ControlMaster) goes on using it. So does sshd.
+ * The one agent socket of a connection: made when the agent is first lent and shared by all sessions after
+ * that. It goes with the connection and not with a session, since programs that a session left behind (tmux,
+ * a master of ControlMaster) still use it. sshd does the same.
  */
 export class ConnectionAgent {
   readonly #openAgent: () => Promise<Duplex>;
@@ -89,7 +89,7 @@ export class ConnectionAgent {
 
   async close(): Promise<void> {
     this.#closed = true;
-    const socket = await this.#socket?.catch(() => undefined); // who asked for it was told
+    const socket = await this.#socket?.catch(() => undefined); // whoever requested it got the error
     await socket?.close();
   }
 }

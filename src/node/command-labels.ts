@@ -18,11 +18,11 @@ export interface CommandLabel {
 
 const longestRunMs = 10 * second;
 
-/** What a program printed, as one line of at most so many bytes that every terminal shows as it is. */
+/** The output of a program as one line that every terminal shows as it is, cut to this many bytes. */
 export function valueOf(text: string, maxBytes: number): string {
   const line = cleanedText(text);
   const buffer = Buffer.from(line.slice(0, maxBytes), 'utf8');
-  // A character that does not fit whole is left away.
+  // A character that does not fit completely is dropped.
   const fitting =
     buffer.length <= maxBytes
       ? buffer.toString('utf8')
@@ -33,7 +33,7 @@ export function valueOf(text: string, maxBytes: number): string {
 /** More than any value, which is cut; a program that prints more is ended. */
 const mostPrinted = 1024 * 1024;
 
-/** Runs the command once, without a shell. A failure is told in place of the value. Never rejects. */
+/** Runs the command once, without a shell. A failure is returned in place of the value. Never rejects. */
 export async function runLabelCommand(
   command: readonly string[],
   starter: ProgramStarter,
@@ -59,7 +59,7 @@ export async function runLabelCommand(
         return `the command printed more than ${mostPrinted} bytes`;
     }
   } catch (e) {
-    return valueOf(messageOf(e), maxBytes); // no such program, or an argument no program can be given
+    return valueOf(messageOf(e), maxBytes); // no such program, or an argument that no program can be given
   }
 }
 
@@ -79,9 +79,9 @@ export interface LabelRunner {
 }
 
 /**
- * Runs each command now and then every `periodSeconds` after it ended. Resolves when every one has run once,
- * so that roles never decide by labels that are not there yet. `changed` is called when a value is another
- * one. Values are cut to `maxBytes`.
+ * Runs each command now, and again `periodSeconds` after it ended. Resolves when every one has run once, so
+ * that roles never decide by labels that are not there yet. `changed` is called when a value has changed.
+ * Values are cut to `maxBytes`.
  */
 export async function openCommandLabels(
   labels: readonly CommandLabel[],

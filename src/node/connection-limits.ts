@@ -1,8 +1,8 @@
 import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
 
 /**
- * Calls `act` once `ms` milliseconds (of the monotonic clock) have gone by since `since()`: activity moves it
- * forward, and the timer is set again only when it fires.
+ * Calls `act` once `ms` milliseconds (of the monotonic clock) have passed since `since()`. Activity moves
+ * `since()` forward; the timer is set again only when it fires.
  */
 export class Deadline {
   readonly #since: () => number;

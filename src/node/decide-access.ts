@@ -16,7 +16,7 @@ import { userStandingOf } from '../views/user-life.ts';
 import { findUser, type UsersState } from '../views/users.ts';
 import type { NodeViews } from './node-views.ts';
 
-/** What of the cluster decides. */
+/** The views on which the decision depends. */
 export type DecidingViews = Pick<
   NodeViews,
   'authorities' | 'cluster' | 'locks' | 'roles' | 'users' | 'failure'
@@ -30,7 +30,10 @@ export interface Grant {
 }
 
 export interface AccessRequest {
-  /** Who is connected stays under a key that was withdrawn since, unless that was to end sessions. */
+  /**
+   * `while_connected`: a connected person stays under a key that was withdrawn since, unless its withdrawal
+   * ends sessions.
+   */
   readonly asked: 'at_login' | 'while_connected';
   /** Its signature and validity have been checked. */
   readonly certificate: Certificate;
@@ -42,9 +45,9 @@ export interface AccessRequest {
 }
 
 /**
- * Decides who may come in, by what was last known of the cluster: an authority that is trusted, a user that
+ * Decides who may log in, from the node's last folded state: an authority that is trusted, a user that
  * exists, roles that allow the login on a server with these labels, and no lock. The roles and traits are
- * those of the certificate; one that carries none (`oldssh`) has those of the user.
+ * those of the certificate; a certificate without any (`oldssh`) gets those of the user.
  * @throws CodedError `access_denied` with the whole reason: for the audit, never for the client.
  */
 export function decideAccess(views: DecidingViews, request: AccessRequest): Grant {
@@ -81,8 +84,8 @@ export function decideAccess(views: DecidingViews, request: AccessRequest): Gran
 }
 
 /**
- * By which lock a person is kept out now, who has shown this certificate: for the audit, and for whoever was
- * let in before.
+ * The lock that keeps out the holder of this certificate now: for the audit, and for whoever is connected
+ * already.
  */
 export function lockFor(
   { locks, users }: Pick<DecidingViews, 'locks' | 'users'>,
@@ -90,12 +93,12 @@ export function lockFor(
 ): string | undefined {
   const identity = identityOf(certificate);
   const { username: user } = identity;
-  // Those that the user has now as well: a lock of one of these is meant for this user, too.
+  // Including the roles that the user has now: a lock of one of these applies to this user, too.
   const roles = [...identity.roles, ...(findUser(users.state(), user)?.state.roles ?? [])];
   return textOf(locks, { user, roles, login, node, serial: certificate.serial }, now);
 }
 
-/** By which lock this session is ended; of its connection `lockFor` reports. */
+/** The lock that ends this session; a lock of its connection is reported by `lockFor`. */
 export const lockForSession = (
   { locks }: Pick<DecidingViews, 'locks'>,
   session: string,
@@ -108,7 +111,7 @@ function textOf(locks: DecidingViews['locks'], subject: LockSubject, now: Instan
 }
 
 function clusterNameOf(views: DecidingViews): string {
-  // A view that stands still for good would not see a lock any more. (Auth being away is another matter.)
+  // A view that has failed for good would not see a new lock. (Auth being away is another matter.)
   const failure = views.failure();
   if (failure !== undefined)
     throw new CodedError(

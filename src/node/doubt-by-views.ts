@@ -7,9 +7,9 @@ import { findHost } from '../views/hosts.ts';
 import type { NodeViews } from './node-views.ts';
 
 /**
- * Whose word counts about who a client is: that of a host with a certificate of the role Proxy, by a host
- * authority that is trusted now, which is a proxy of the cluster by what this node last folded. Where it
- * comes from says nothing.
+ * Who may vouch for a client's address: a host with a certificate of the role Proxy, from a host authority
+ * that is trusted now, which is a proxy of the cluster in this node's last folded state. The address it comes
+ * from plays no part.
  */
 export const doubtByViews =
   (

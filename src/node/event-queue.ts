@@ -2,7 +2,9 @@ import { Transform, type TransformCallback } from 'node:stream';
 
 const maxWaiting = 32;
 
-/** Records what a stream tells, in order, and holds the stream back while the audit does not take more. */
+/**
+ * Records the items found in a stream, in order, and pauses the stream while the audit does not accept more.
+ */
 export class EventQueue<T> {
   readonly #record: (item: T) => Promise<void>;
   #waiting = 0;
@@ -23,9 +25,8 @@ export class EventQueue<T> {
   }
 
   /**
-   * Passes bytes on after `look` has seen them, and those that it refuses not at all; waits while too many
-   * items are not recorded yet. Before `look` sees a chunk, it waits for what `room` answers, which never
-   * rejects.
+   * Passes bytes on after `look` has seen them, and drops those that it refuses; waits while too many items
+   * are not recorded yet. Before `look` sees a chunk, it awaits `room`, which never rejects.
    */
   gate(look: (chunk: Buffer) => boolean, room: () => Promise<void> | undefined = () => undefined): Transform {
     const pass = (chunk: Buffer, done: TransformCallback): void => {
@@ -48,7 +49,7 @@ export class EventQueue<T> {
     });
   }
 
-  /** Resolves when all that was added is recorded. */
+  /** Resolves when everything that was added is recorded. */
   settled(): Promise<void> {
     return this.#last;
   }

@@ -15,7 +15,7 @@ const sftpServers = [
 export interface FilePrograms {
   /** Command line of the sftp subsystem. */
   readonly sftp: string;
-  /** The command line to run for a copy that was asked for. */
+  /** The command line to run for a requested copy. */
   scp(asked: ScpCommand): string;
 }
 

@@ -10,8 +10,8 @@ export interface Idling {
 }
 
 /**
- * Ends the connection of a person who does nothing for too long; undefined where nothing limits it. Cancel
- * it.
+ * Ends the connection of a person who does nothing for too long; undefined without a limit. The caller
+ * cancels it.
  */
 export function idleTimeout({ timeoutSeconds, lastActivity, disconnect }: Idling): Deadline | undefined {
   if (timeoutSeconds <= 0) return undefined;

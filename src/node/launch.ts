@@ -22,32 +22,32 @@ export interface LaunchOptions {
   readonly channel: ServerSessionChannel;
   readonly variables: ReadonlyMap<string, string>;
   readonly terminal: { readonly term: string; readonly modes: ReadonlyMap<number, number> } | undefined;
-  /** Asked when the terminal is made: the client may have changed it since. */
+  /** Called when the terminal is made: the client may have changed it since. */
   readonly size: () => WindowSize;
   readonly lendsAgent: boolean;
 }
 
-/** A program that runs, joined to its channel. */
+/** A running program, connected to its channel. */
 export interface Launched {
   readonly process: UserProcess;
   readonly pty: Pty | undefined;
-  /** Resolves with the reason when it must end at once: what it does could not be put on record. */
+  /** Resolves with the reason when it must end at once: its actions could not be recorded. */
   readonly cut: Promise<string>;
   /**
    * To be called when the program has ended: nobody reads its input any more. Resolves when the channel has
-   * been given all that was written, also by what the program left behind, and the audit what it did.
+   * received all output, including that of programs left behind, and the audit has their actions.
    */
   outputDone(): Promise<void>;
-  /** The client reads no more: a program that goes on writing to a pipe is ended by that (SIGPIPE). */
+  /** The client reads no more: a program that keeps writing to a pipe is ended by that (SIGPIPE). */
   stopOutput(): void;
-  /** Lets go of the program's streams. */
+  /** Closes the program's streams. */
   close(): void;
 }
 
 /**
- * Starts what the plan says as the login, and joins it to the channel. What a session can be without (the
- * agent, the variables of the home, who owns the terminal) does not keep it from starting: the person is told
- * on its stderr.
+ * Starts what the plan says as the login, and joins it to the channel. Failures of things a session can do
+ * without (the agent, the variables of the home, the owner of the terminal) do not prevent its start: the
+ * person is told on its stderr.
  * @throws CodedError beginning with `Failed to launch:`, for the person to read; anything else is a bug.
  */
 export async function launch(context: SessionContext, options: LaunchOptions): Promise<Launched> {
@@ -166,7 +166,7 @@ function environmentOf(
   return fitting;
 }
 
-/** Counts what goes by and tells that the connection is in use. */
+/** Counts bytes as they pass and reports that the connection is in use. */
 function count(
   context: SessionContext,
   { audit, channel }: LaunchOptions,
@@ -200,7 +200,7 @@ function joinTerminal(
     pty,
     cut: never,
     outputDone: () => terminalRead(pty.stream, channel, unread.signal),
-    // As sshd does: a program that goes on writing waits until it is told to end.
+    // As sshd does: a program that keeps writing waits until it is told to end.
     stopOutput: () => {
       pty.stream.unpipe(channel).pause();
       unread.abort();
@@ -221,7 +221,7 @@ function joinPipes(context: SessionContext, options: LaunchOptions, process: Use
   const transfers = plan.kind === 'sftp' ? watchSftp(options, pipes) : undefined;
   const input: Duplex = transfers === undefined ? channel : channel.pipe(transfers.gate);
   input.pipe(stdin);
-  // The program reads no more: what the client still sends goes nowhere, but it must not stop the rest.
+  // The program reads no more: further input from the client is discarded, but must not block the rest.
   stdin.once('close', () => {
     input.unpipe(stdin);
     input.resume();
@@ -249,8 +249,8 @@ function joinPipes(context: SessionContext, options: LaunchOptions, process: Use
 }
 
 /**
- * Looks at both directions of sftp; the client waits while its transfers are not in the audit yet. Where they
- * can be followed no longer, nothing more of the client reaches the server.
+ * Watches both directions of sftp; the client waits while its transfers are not in the audit yet. When they
+ * cannot be followed any more, nothing further from the client reaches the server.
  */
 function watchSftp(
   { audit }: LaunchOptions,

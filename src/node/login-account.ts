@@ -8,9 +8,9 @@ import type { NodeContext } from './session-context.ts';
 const day = 24 * 3600 * second;
 
 /**
- * The unix account that a login means, when the machine lets somebody use it now: asked before every session
- * and every forward, as an account may be closed while its people are connected.
- * @throws CodedError saying why not, for the person to read; the log has it too.
+ * The unix account of a login, if the machine allows its use now. Asked before every session and every
+ * forward, as an account may be closed while its people are connected.
+ * @throws CodedError with the reason, for the person to read; it is logged too.
  */
 export async function loginAccount(
   { accounts, world, admitsLockedAccounts, sink }: NodeContext,

@@ -21,11 +21,11 @@ export interface AuditSubject {
   readonly peer: Peer;
   /** Of the connection. */
   readonly requestId: string;
-  /** By roles, now: also where the disk takes nothing. */
+  /** By roles, now: whether the person may enter even where the disk is full. */
   readonly mayEnterOnFullDisk: () => boolean;
 }
 
-/** Addresses of a connection: the person's machine, ours, and the proxy's when one stands between. */
+/** Addresses of a connection: the person's machine, ours, and the proxy's when there is one in between. */
 export function addressFields({
   remoteAddress,
   localAddress,
@@ -39,7 +39,7 @@ export function addressFields({
     'addr.remote': remote,
     'addr.local': formatHostPort(localAddress),
     ...(socket === remote ? {} : { 'addr.proxy': socket }),
-    // Said by a peer that is not known to be a proxy of ours.
+    // Claimed by a peer that is not known to be a proxy of ours.
     ...(claimed === undefined || claimed === remote ? {} : { 'addr.claimed': claimed }),
   };
 }
@@ -54,7 +54,9 @@ export interface NodeAuditOptions {
   readonly address: () => string;
 }
 
-/** Writes the events of a node: what they have in common is added here; by whom they are told says auth. */
+/**
+ * Writes the events of a node. The fields they have in common are added here; auth adds who reported them.
+ */
 export class NodeAudit {
   readonly #options: NodeAuditOptions;
   readonly #pending = new Set<Promise<void>>();
@@ -64,8 +66,8 @@ export class NodeAudit {
   }
 
   /**
-   * Durable when it resolves, here or at auth. @throws CodedError when it cannot be kept: then what it is
-   * about must not happen; `unavailable` when it may have been kept all the same.
+   * Durable when it resolves, here or at auth. @throws CodedError when it cannot be stored: then the action
+   * that it reports must not happen; `unavailable` when it may have been stored nevertheless.
    */
   async record(subject: AuditSubject, body: EventBody, within?: InSession): Promise<void> {
     const mayEnter = subject.mayEnterOnFullDisk();
@@ -73,25 +75,25 @@ export class NodeAudit {
   }
 
   /**
-   * For what has happened already. An event that cannot be kept goes whole into the log of the process. Never
-   * rejects; `settled` waits for it.
+   * For events that have already happened. An event that cannot be stored is logged by this process in full.
+   * Never rejects; `settled` waits for it.
    */
   afterwards(subject: AuditSubject, body: EventBody, within?: InSession): Promise<void> {
     const mayEnter = subject.mayEnterOnFullDisk();
     return this.#track(this.#event(subject, body, within), { happened: true, mayEnter });
   }
 
-  /** An event that is not about somebody who is logged in, for `emit`. */
+  /** An event that is not about a logged-in person, for `emit`. */
   unnamed(body: EventBody): ParsedAuditEvent {
     return completed(body, { ...this.#common(), request_id: this.#options.world.uuid() });
   }
 
-  /** Waits where the spool is full. @throws CodedError when the event is not kept. */
+  /** Waits while the spool is full. @throws CodedError when the event is not stored. */
   emit(event: ParsedAuditEvent): Promise<void> {
     return this.#options.outbox.emit(event, ordinaryClaim);
   }
 
-  /** Resolves when nothing is on its way any more. */
+  /** Resolves when no event is being stored any more. */
   async settled(): Promise<void> {
     while (this.#pending.size > 0) await Promise.all(this.#pending);
   }

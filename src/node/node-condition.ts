@@ -8,7 +8,7 @@ import type { LibcLoad } from '../machine/libc.ts';
 import { type ReadingViews, unreadableText } from '../views/unreadable.ts';
 import type { NodeViews } from './node-views.ts';
 
-/** What decides how a node serves. */
+/** What decides in which condition a node is. */
 export interface NodeStanding {
   readonly auth: Pick<AuthClient, 'state'>;
   readonly views: Pick<NodeViews, 'failure' | 'cluster'> & ReadingViews;
@@ -19,9 +19,9 @@ export interface NodeStanding {
 }
 
 /**
- * One whose folds stand still, or that never folded its cluster, refuses everybody, as `decideAccess` does.
- * With auth away it goes on by what it last folded, however long: who has a certificate is let in until that
- * expires.
+ * A node whose views have failed, or that never folded its cluster, refuses everybody, as `decideAccess`
+ * does. With auth away it continues from its last folded state, however long: a person with a certificate is
+ * let in until that expires.
  */
 export function nodeCondition({
   auth,
@@ -49,9 +49,7 @@ export function nodeCondition({
   });
 }
 
-/**
- * Who is let in while the disk of the audit spool takes nothing; undefined while it takes what is written.
- */
+/** Who is let in while the disk of the audit spool is full; undefined while it accepts writes. */
 export function diskTrouble(outbox: Pick<AuditOutbox, 'disk'>): string | undefined {
   const disk = outbox.disk();
   return disk.status === 'writable'

@@ -9,14 +9,14 @@ import type { AuthoritiesState } from '../views/authorities.ts';
 import type { CurrentIdentity } from '../pki/current-identity.ts';
 import type { NodeConfig } from './node-config.ts';
 
-/** What a node stands on. */
+/** What a node needs. */
 export interface NodeDeps {
   readonly identity: CurrentIdentity;
-  /** That its certificates should have been renewed; undefined while they are as they should be. */
+  /** Why a renewal of its certificates is overdue; undefined while it is not. */
   readonly renewalTrouble: () => string | undefined;
-  /** How far it follows the rotations of authorities that are as they were folded here. */
+  /** How far it follows the rotations of authorities, compared with the state folded here. */
   readonly adopted: (authorities: AuthoritiesState) => Adopted;
-  /** Is told over how long the machines of the cluster spread what all of them do at once. */
+  /** Called with the time over which the machines of the cluster spread what all of them do at once. */
   readonly onSpread: (ms: number) => void;
   readonly auth: Pick<AuthClient, 'call' | 'state'>;
   readonly outbox: Pick<AuditOutbox, 'emit' | 'trouble' | 'pending' | 'disk'>;

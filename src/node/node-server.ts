@@ -16,14 +16,11 @@ export interface NodeServerParts {
   readonly context: NodeContext;
   readonly views: NodeViews;
   readonly refused: Pick<RefusedLogins, 'record'>;
-  /** Has every connection of somebody who was let in, until it has ended. */
+  /** Contains every connection of a logged-in person, until it has ended. */
   readonly served: Set<ServedConnection>;
 }
 
-/**
- * The SSH protocol of a node: who is let in is decided by what the views hold then, and again while they are
- * connected.
- */
+/** The SSH protocol of a node: the views decide who is let in, and again while they are connected. */
 export function nodeServer(
   { identity, world, sink, metrics, config }: NodeDeps,
   { context, views, refused, served }: NodeServerParts,

@@ -22,10 +22,10 @@ const folded = {
   },
 };
 
-/** What a node knows of the cluster: folds of its own, which stay when auth is away. */
+/** What a node knows about the cluster: its own folds, which stay when auth is away. */
 export type NodeViews = Views<typeof folded>;
 
-/** Opens the views. They fill as auth answers; before that nobody can log in. */
+/** Opens the views. They fill as auth replies; before that nobody can log in. */
 export async function openNodeViews(
   { state }: Pick<AuthClient, 'state'>,
   sink: Pick<LogSink, 'warn'>,
@@ -34,8 +34,8 @@ export async function openNodeViews(
 }
 
 /**
- * What users call the web port of a proxy; a placeholder, as in 4.4, when there is none. Of several the one
- * that has its name longest: a proxy that comes in later tells nobody else's sessions anything.
+ * The address of a proxy's web port for users; a placeholder, as in 4.4, when there is none. Among several,
+ * the one that has had its name longest, so that a new proxy cannot change what other people's sessions show.
  */
 export function webProxyAddress(hosts: HostsState): string {
   const [proxy] = [...hostsInRole(hosts, 'Proxy')].sort(

@@ -14,14 +14,14 @@ export const endOf = (stream: Readable): Promise<void> =>
       });
   });
 
-/** What another program, that holds the terminal after the one it was made for, may be silent for. */
+/** How long another program, which holds the terminal after the one it was made for, may be silent. */
 const lingerMs = 1_000;
 
 /**
- * Resolves when all that programs have written to a terminal, which is piped into `output`, has been taken by
- * `output`, and nothing more comes: when the terminal has ended, or was read empty and stays so for a second.
- * However long the reader takes, that second begins only when nothing waits for it any more. At once when
- * `unread` is aborted.
+ * Resolves when `output` has accepted everything that programs have written to a terminal, which is piped
+ * into `output`, and nothing more comes: when the terminal has ended, or was read empty and stays so for a
+ * second. However long the reader takes, that second begins only when nothing waits for it any more. Resolves
+ * at once when `unread` is aborted.
  */
 export async function terminalRead(terminal: Readable, output: Writable, unread: AbortSignal): Promise<void> {
   const ended = endOf(terminal);
@@ -40,8 +40,8 @@ export async function terminalRead(terminal: Readable, output: Writable, unread:
     ]);
     quiet.cancel();
     if (first === 'over') return;
-    // Nothing came for a second: because there is nothing, or because the reader has not taken what came
-    // before?
+    // Nothing came for a second: because there is nothing, or because the reader has not accepted earlier
+    // data?
     const waited = !output.destroyed && output.writableLength > 0;
     await Promise.race([taken(output), given]);
     if (!waited) return;
@@ -66,7 +66,7 @@ function quietFor(terminal: Readable, ms: number): { readonly reached: Promise<'
   };
 }
 
-/** Resolves when `output` has handed on what was written to it, or takes no more. */
+/** Resolves when `output` has passed on what was written to it, or accepts no more. */
 const taken = (output: Writable): Promise<void> =>
   new Promise((resolve) => {
     if (output.destroyed || output.writableLength === 0) resolve();

@@ -1,17 +1,17 @@
 import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
 
-/** Something that is asked for at any rate, and done at a pace. */
+/** An action that may be requested at any rate and is done at a limited one. */
 export interface Paced {
   /**
-   * Does it at once, or when the pause since the last time is over; those who ask meanwhile are served
+   * Does it at once, or when the pause since the last time is over; requests in the meantime are served
    * together.
    */
   ask(): void;
-  /** What was asked for and not done yet is not done any more. */
+  /** A request that has not been served yet is dropped. */
   stop(): void;
 }
 
-/** @param monotonic milliseconds of a clock that is never set. */
+/** @param monotonic milliseconds of a monotonic clock. */
 export function paced(act: () => void, leastPauseMs: number, monotonic: () => number): Paced {
   let doneAt = -Infinity;
   let timer: Timer | undefined;

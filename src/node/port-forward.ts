@@ -19,7 +19,7 @@ export interface PortForwardDeps {
   readonly subject: AuditSubject;
   /** Why it is not allowed, or undefined. */
   readonly refusal: () => string | undefined;
-  /** In whose name it is dialled. @throws CodedError when the machine lets nobody use that account now. */
+  /** The account that dials. @throws CodedError when the machine does not allow its use now. */
   readonly account: () => Promise<OsUser>;
   readonly libc: LibcLoad;
   readonly lookUpName: LookUpName;
@@ -30,7 +30,7 @@ export interface PortForwardDeps {
   readonly stop: AbortSignal;
 }
 
-/** Serves one direct-tcpip channel. What was tried is in the audit before a byte flows. Never rejects. */
+/** Serves one direct-tcpip channel. The attempt is in the audit before a byte flows. Never rejects. */
 export async function forwardPort(deps: PortForwardDeps, open: ForwardOpen): Promise<void> {
   const { audit, subject, onActivity } = deps;
   const addr = formatHostPort(open.target);
@@ -79,7 +79,7 @@ async function allowedTo({ refusal, account }: PortForwardDeps): Promise<Allowed
   }
 }
 
-/** @throws CodedError `unavailable` also when nothing answers in the time that a connection may take. */
+/** @throws CodedError `unavailable` also when nothing replies in the time that a connection may take. */
 async function addressesOf(
   { host, port }: HostPort,
   { by, signal }: Asking,

@@ -16,9 +16,10 @@ export interface EnvironmentReading extends Pick<ProgramStart, 'starter' | 'of' 
 }
 
 /**
- * Variables of `~/.tsh/environment`, those that a client might set as well: who may write in a home is not
- * always who may run anything there. The file is read by a program that runs as the user, so that a link to a
- * file of somebody else gives nothing, and a pipe that nobody fills holds nobody up.
+ * Variables of `~/.tsh/environment`, limited to those that a client may set as well: a person who can write
+ * in a home is not always one who may run anything there. The file is read by a program that runs as the
+ * user, so that a link to somebody else's file reveals nothing, and a pipe that nobody writes to blocks
+ * nobody.
  */
 export async function readUserEnvironment(
   user: OsUser,

@@ -5,7 +5,7 @@ import { catalogue } from '../domain/audit-catalogue.ts';
 import type { AuthFailure } from '../ssh/cert-server.ts';
 import { addressFields, type NodeAudit } from './node-audit.ts';
 
-/** Puts refused logins on record: one by one, or as a number where too many come. */
+/** Records refused logins: one by one, or as a number when there are too many. */
 export class RefusedLogins {
   readonly #attempts: RefusedAttempts;
 

@@ -21,23 +21,23 @@ import type { NodeContext } from './session-context.ts';
 export interface ServedOptions {
   readonly context: NodeContext;
   readonly connection: SshConnection;
-  /** What this person may do here, by what is known now. @throws CodedError when it is nothing any more. */
+  /** What this person may do here now. @throws CodedError when that is nothing any more. */
   readonly decide: () => Grant;
   readonly grant: Grant;
-  /** What whoever is locked now is told; undefined where no lock is in force. */
+  /** The text of the lock for a person who is locked now; undefined where no lock is in force. */
   readonly locks: {
     readonly onConnection: () => string | undefined;
     readonly onSession: (sessionId: string) => string | undefined;
   };
 }
 
-/** Channels of one connection: open, let go and not closed yet, or being refused. */
+/** Channels of one connection: open, released but not closed yet, or being refused. */
 const maxWork = 2 * maxChannels;
 
 /** One person's connection: its sessions, its forwards, and what ends it. */
 export class ServedConnection {
   readonly handlers: ConnectionHandlers;
-  /** Resolves when it is closed and all that ran on it has ended. */
+  /** Resolves when it is closed and everything that ran on it has ended. */
   readonly ended: Promise<void>;
   readonly #options: ServedOptions;
   readonly #subject: AuditSubject;
@@ -79,15 +79,15 @@ export class ServedConnection {
     this.ended = this.#untilEnd();
   }
 
-  /** How many channels of each kind are open now, and how long it is connected. */
+  /** How many channels of each kind are open now, and for how long it has been connected. */
   report(): { readonly sessions: number; readonly forwards: number; readonly ageSeconds: number } {
     const ageSeconds = Math.round((performance.now() - this.#began) / second);
     return { sessions: this.#sessions.size, forwards: this.#work.size - this.#sessions.size, ageSeconds };
   }
 
   /**
-   * To be called when something changed in the cluster: a lock, a deletion or a role ends what it no longer
-   * allows.
+   * To be called when something changed in the cluster: a lock, a deletion or a changed role ends what is not
+   * allowed any more.
    */
   reconsider(): void {
     try {
@@ -101,7 +101,10 @@ export class ServedConnection {
     }
   }
 
-  /** Of a lock its reason is told, on each terminal: that is why it has a message. Of the rest nothing is. */
+  /**
+   * The reason of a lock is shown on each terminal: locks have messages for that. Other reasons are not
+   * shown.
+   */
   #withdraw(reason: string): void {
     if (this.#cut) return;
     const locked = this.#options.locks.onConnection();
@@ -169,7 +172,7 @@ export class ServedConnection {
     return work.finally(() => this.#work.delete(work));
   }
 
-  /** What was refused counts until it is on record: nobody can ask faster than the audit takes it. */
+  /** A refusal counts until it is recorded: nobody can make requests faster than the audit accepts them. */
   #isFlood(): boolean {
     if (this.#work.size < maxWork) return false;
     this.#disconnect(`more than ${maxWork} channels asked for at once`, 'too many channels asked for');

@@ -50,7 +50,8 @@ export function createNodeService(deps: NodeDeps): Service {
 }
 
 /**
- * Auth makes one fact of what many hosts tell in some seconds: telling it more often would change nothing.
+ * Auth makes one fact of the reports of many hosts within some seconds: reporting more often would change
+ * nothing.
  */
 const measuredToldEveryMs = 5 * second;
 
@@ -67,7 +68,7 @@ class Node {
   #labels: LabelRunner | undefined;
   #announcement: Announcement | undefined;
   /**
-   * What programs print may change each second. Here it counts at once; whoever lists nodes may see it a
+   * The output of programs may change each second. It counts here at once; a list of nodes may show it a
    * little later.
    */
   readonly #telling = paced(
@@ -87,7 +88,7 @@ class Node {
     this.#audit = new NodeAudit({ outbox, world, sink, hostId, nodename, address: () => this.#address() });
     this.#refused = new RefusedLogins(this.#audit, world, sink);
     this.#listener = createServer({ noDelay: true }, (socket) => {
-      // Until somebody serves it, a socket that breaks is nobody's loss.
+      // An error on a socket that nobody serves yet is ignored.
       socket.on('error', () => socket.destroy());
       if (this.#ssh === undefined) socket.destroy();
       else
@@ -154,7 +155,7 @@ class Node {
     };
   }
 
-  /** Why auth does not know yet that it is here. */
+  /** Why auth does not know yet that the node is here. */
   notAnnounced(): string | undefined {
     return this.#announcement?.trouble();
   }
@@ -172,7 +173,7 @@ class Node {
   });
 
   /**
-   * Waits until every socket that was accepted has closed, also of those who were about to log in when it
+   * Waits until every socket that was accepted has closed, including people who were about to log in when it
    * began, and their programs have ended. When the time is over it ends what is left.
    */
   async #drain(over: Promise<void>): Promise<void> {
@@ -189,7 +190,7 @@ class Node {
     while (this.#served.size > 0) await Promise.all([...this.#served].map(({ ended }) => ended));
   }
 
-  /** Before any program is started: none may have a descriptor of ours. */
+  /** Before any program is started, so that none inherits a descriptor of ours. */
   async #loadLibc(): Promise<LibcLoad> {
     const libc = await loadLibc();
     if (libc.status === 'loaded') libc.libc.keepDescriptorsFromChildren();
@@ -209,7 +210,7 @@ class Node {
       starter,
       accounts: new Accounts(starter),
       filePrograms: findFilePrograms(config.programPath, config.ownFilePrograms ?? false),
-      loginDefs: parseLoginDefs(await readFile('/etc/login.defs', 'utf8').catch(() => '')), // not everywhere there is one
+      loginDefs: parseLoginDefs(await readFile('/etc/login.defs', 'utf8').catch(() => '')), // not every system has one
       hostId: config.hostId,
       clusterName: config.clusterName,
       acceptsVariable: acceptedVariables(config.acceptEnv),
@@ -223,17 +224,17 @@ class Node {
     };
   }
 
-  /** Follows what can take access away from those who are connected. */
+  /** Follows everything that can end the access of connected people. */
   #watch(): void {
     const { users, roles, authorities, locks } = this.#views;
     const again = {
       next: () => {
         this.#reconsider();
       },
-      error: () => undefined, // `trouble` says that the view has failed
+      error: () => undefined, // `trouble` reports that the view has failed
     };
     const subscriptions = [
-      // Connections that are open keep the key that they have seen.
+      // Open connections keep the key that they have seen.
       this.#deps.identity.changes.subscribe(({ server }) => {
         this.#ssh?.setHostKeys(hostKeysOf(server));
         this.#announcement?.adopt();
@@ -301,7 +302,7 @@ class Node {
 
 const closeListener = (server: Server): Promise<void> =>
   new Promise((resolve) => {
-    // Also when it does not listen any more: then it is about those who are connected.
+    // Also when it does not listen any more: then it is about connected people.
     server.close(() => {
       resolve();
     });

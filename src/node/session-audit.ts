@@ -13,14 +13,17 @@ export interface Traffic {
   sent: number;
 }
 
-/** `ei` of `session.data`, which comes after everything else of its session. Source: audit log of 4.4. */
+/**
+ * `ei` of `session.data`, which comes after every other event of its session.
+ * Source: audit log of 4.4.
+ */
 const lastIndex = 2_147_483_646;
 
 const sizeText = ({ columns, rows }: WindowSize): string => `${columns}:${rows}`;
 
 /** The events of one session, counted from 0. */
 export class SessionAudit {
-  /** Always a fresh one: an id that the client chose could be that of somebody else's session. */
+  /** Always a new one: an id that the client chose could be that of somebody else's session. */
   readonly sessionId: string;
   readonly traffic: Traffic = { received: 0, sent: 0 };
   readonly #context: SessionContext;
@@ -35,7 +38,7 @@ export class SessionAudit {
     this.#startedAt = context.world.now();
   }
 
-  /** @throws CodedError when the audit does not take it. */
+  /** @throws CodedError when the audit does not accept it. */
   async started(plan: Plan, size: WindowSize | undefined): Promise<void> {
     this.#startedAt = this.#context.world.now();
     this.#size = size;
@@ -52,8 +55,8 @@ export class SessionAudit {
   }
 
   /**
-   * While one is being recorded only the newest size is kept: a client can send them faster than any disk
-   * takes them.
+   * While one size is being recorded only the newest is kept: a client can send them faster than any disk
+   * stores them.
    */
   resized(size: WindowSize): void {
     if (this.#size !== undefined && sizeText(this.#size) === sizeText(size)) return;
@@ -116,7 +119,7 @@ export class SessionAudit {
     const result = resultFields(outcome);
     switch (plan.kind) {
       case 'shell':
-        // A shell's own status says nothing; that it did not start does.
+        // A shell's own exit status means nothing; that it did not start does.
         return outcome.failure === undefined
           ? Promise.resolve()
           : this.#afterwards(catalogue.execFailure({ command: '', ...result }));
@@ -144,7 +147,7 @@ export class SessionAudit {
 
 interface Result {
   readonly exitCode: string;
-  /** Of what failed. */
+  /** Of a failed operation. */
   readonly exitError?: string;
 }
 
@@ -153,7 +156,7 @@ const ofSftp = ({ exitCode, exitError }: Result): EventBody =>
     ? catalogue.subsystem({ name: 'sftp', exitCode })
     : catalogue.subsystemFailure({ name: 'sftp', exitCode, exitError });
 
-/** A file that was moved, or not. */
+/** A file transfer that succeeded or failed. */
 function moved(fields: Parameters<typeof catalogue.scpUpload>[0]): EventBody {
   const done = fields.exitError === undefined;
   if (fields.action === 'download')

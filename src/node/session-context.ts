@@ -11,7 +11,7 @@ import type { ConnectionAgent } from './agent-socket.ts';
 import type { FilePrograms } from './file-programs.ts';
 import type { AuditSubject, NodeAudit } from './node-audit.ts';
 
-/** What all sessions of a node share. */
+/** Shared by all sessions of a node. */
 export interface NodeContext {
   readonly world: World;
   readonly sink: LogSink;
@@ -23,20 +23,20 @@ export interface NodeContext {
   readonly loginDefs: LoginDefs;
   readonly hostId: string;
   readonly clusterName: string;
-  /** Of those that a client, or the file in a person's home, sets. */
+  /** For variables from a client, or from the file in a person's home. */
   readonly acceptsVariable: AcceptsVariable;
   readonly permitUserEnvironment: boolean;
   readonly admitsLockedAccounts: boolean;
   readonly webProxyAddress: () => string;
-  /** Undefined while the disk takes what is recorded of sessions. */
+  /** Undefined while the disk accepts the records of sessions. */
   readonly diskTrouble: () => string | undefined;
   readonly labels: () => Readonly<Record<string, string>>;
   readonly lookUpName: LookUpName;
-  /** Aborted when the node ends at once: what is carried then is cut. */
+  /** Aborted when the node ends at once: open streams are cut then. */
   readonly stop: AbortSignal;
 }
 
-/** What a session knows of the connection it is on. */
+/** What a session knows about its connection. */
 export interface SessionContext extends NodeContext {
   readonly connection: SshConnection;
   readonly subject: AuditSubject;

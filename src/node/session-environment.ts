@@ -5,7 +5,7 @@ import type { OsUser } from '../machine/passwd.ts';
 export interface EnvironmentParts {
   readonly user: OsUser;
   readonly paths: LoginPaths;
-  /** As the client sent them; those that are not admitted are left out already. */
+  /** As the client sent them, without those that are not accepted. */
   readonly fromClient: ReadonlyMap<string, string>;
   readonly remote: HostPort;
   readonly local: HostPort;
@@ -16,20 +16,20 @@ export interface EnvironmentParts {
   readonly clusterName: string;
   readonly username: string;
   readonly agentSocket: string | undefined;
-  /** What was asked for, when the certificate forces another command. */
+  /** The requested command, when the certificate forces another one. */
   readonly originalCommand: string | undefined;
   /** What is wrong with this machine, for `teleport status`. */
   readonly trouble: string | undefined;
-  /** From `~/.tsh/environment`, likewise. */
+  /** From `~/.tsh/environment`, filtered in the same way. */
   readonly fromFile: readonly (readonly [string, string])[];
 }
 
-/** Empty text, and text with a line break, is no terminal name. */
+/** Empty text, and text with a line break, is not a terminal name. */
 const termOf = (term: string): string => (/^[\x21-\x7e]{1,64}$/.test(term) ? term : 'xterm');
 
 /**
- * The whole environment of a program. Of two of one name the later one counts: what comes from outside never
- * replaces ours.
+ * The whole environment of a program. If a name occurs twice the later one counts, so that variables from
+ * outside never replace ours.
  */
 export function sessionEnvironment(parts: EnvironmentParts): ReadonlyMap<string, string> {
   const { user, paths, remote, local, terminal, sessionId } = parts;

@@ -7,13 +7,13 @@ type Start = Extract<SessionRequest, { type: 'shell' | 'exec' | 'subsystem' }>;
 /** What a session runs. */
 export type Plan = {
   readonly program: Program;
-  /** As the client asked for it, or as its certificate forces it; empty for a shell. */
+  /** As the client requested it, or as its certificate forces it; empty for a shell. */
   readonly command: string;
-  /** What the client asked for, when its certificate forces something else. */
+  /** What the client requested, when its certificate forces something else. */
   readonly original: string | undefined;
 } & ({ readonly kind: 'shell' | 'exec' | 'sftp' } | { readonly kind: 'scp'; readonly scp: ScpCommand });
 
-/** Undefined for a subsystem there is not. */
+/** Undefined for an unknown subsystem. */
 export function planOf(
   request: Start,
   forceCommand: string | undefined,
@@ -39,8 +39,9 @@ export function planOf(
 const line = (command: string): Program => ({ kind: 'command', command });
 
 /**
- * A command line that runs an sftp server and nothing else, as `sftp -s PATH` asks for it, or a certificate
- * forces it: its transfers are told as those of the subsystem. `internal-sftp` is what sshd calls its own.
+ * A command line that runs an sftp server and nothing else, as `sftp -s PATH` requests it, or a certificate
+ * forces it: its transfers are recorded like those of the subsystem. `internal-sftp` is sshd's name for its
+ * own.
  */
 const sftpServerLine = /^(?:\/[\w./-]*)?sftp-server(?: [\w ./=,-]*)?$/;
 

@@ -12,13 +12,11 @@ type Start = Extract<SessionRequest, { type: 'shell' | 'exec' | 'subsystem' }>;
 export type Terminal = Pick<Extract<SessionRequest, { type: 'pty' }>, 'term' | 'modes'>;
 
 const maxVariables = 512;
-/** Of one the system takes half, of all together it takes more. */
+/** The system accepts half of this for one variable, and more for all together. */
 const maxVariableBytes = 256 * 1024;
 const hangUpGraceMs = 2_000;
 
-/**
- * One session channel: what the client asks for on it, from the first request until the program has ended.
- */
+/** One session channel, from the client's first request on it until the program has ended. */
 export class Session {
   /** Resolves when the channel is closed, the program has ended and the audit has it. Never rejects. */
   readonly ended: Promise<void>;
@@ -32,7 +30,7 @@ export class Session {
   #size: WindowSize = { columns: 80, rows: 25, widthPixels: 0, heightPixels: 0 };
   #lendsAgent = false;
   #launched: Launched | undefined;
-  /** The client reads no more of the output. */
+  /** Whether the client has stopped reading the output. */
   #unread = false;
   readonly #locked = Promise.withResolvers<string>();
   #end: () => void = () => undefined;
@@ -46,7 +44,7 @@ export class Session {
     this.#channel = open.accept((request) => {
       this.#answer(request);
     });
-    this.#channel.on('error', () => undefined); // the connection broke: `gone` tells
+    this.#channel.on('error', () => undefined); // the connection broke: `gone` reports it
     this.#channel.stderr.on('error', () => undefined);
     this.ended = over;
     // A channel on which nothing was ever started.
@@ -55,17 +53,17 @@ export class Session {
     });
   }
 
-  /** As the audit calls it, and who locks it. */
+  /** Its id in the audit, by which it can be locked. */
   get sessionId(): string {
     return this.#audit.sessionId;
   }
 
-  /** On its stderr, behind what the program wrote there. */
+  /** On its stderr, behind the output of the program. */
   tell(text: string): void {
     this.#channel.stderr.write(`${text}${this.#terminal === undefined ? '\n' : '\r\n'}`);
   }
 
-  /** Ends the program, and tells the client why. What is asked for afterwards is refused. */
+  /** Ends the program, and tells the client why. Later requests are refused. */
   endFor(reason: string): void {
     this.#locked.resolve(reason);
   }
@@ -102,7 +100,7 @@ export class Session {
     }
   }
 
-  /** A client may name any variable; what it may not set is refused, which clients take lightly. */
+  /** A client may name any variable; those that it may not set are refused, which clients do not mind. */
   #keepVariable(request: Extract<SessionRequest, { type: 'env' }>): void {
     const { name, value } = request;
     this.#variableBytes += Buffer.byteLength(name) + Buffer.byteLength(value);
@@ -176,16 +174,16 @@ export class Session {
     await told;
   }
 
-  /** Whatever happens in it: what was put on record as started ends with an outcome. */
+  /** Whatever happens inside: a session that was recorded as started ends with an outcome. */
   async #run(plan: Plan): Promise<{ outcome: Outcome; started: boolean }> {
     try {
-      // On record before it begins; when it cannot be recorded it does not begin.
+      // Recorded before it begins; when it cannot be recorded it does not begin.
       await this.#audit.started(plan, this.#terminal === undefined ? undefined : this.#size);
     } catch (e) {
       const why = isCoded(e) ? e.message : this.#bug(e);
       return {
         outcome: failed(`Failed to launch: the session cannot be recorded in the audit log: ${why}.`),
-        // It may be on record all the same: then its end is, too.
+        // It may have been recorded nevertheless: then its end is recorded, too.
         started: isCoded(e, 'unavailable'),
       };
     }
@@ -203,7 +201,7 @@ export class Session {
       return { outcome: await this.#untilEnd(this.#launched), started: true };
     } catch (e) {
       this.#launched?.close();
-      void this.#launched?.process.hangUp(hangUpGraceMs).catch(() => undefined); // `#bug` has said what is wrong
+      void this.#launched?.process.hangUp(hangUpGraceMs).catch(() => undefined); // `#bug` has logged what is wrong
       return {
         outcome: failed(isCoded(e) ? e.message : `Failed to launch: ${this.#bug(e)}.`),
         started: true,
@@ -217,9 +215,9 @@ export class Session {
   }
 
   /**
-   * Until the program has ended and its output is with the client, who is told the exit status as soon as it
-   * is known: what the program left behind may hold the output for long. Or until the client is gone, or what
-   * the program does cannot be put on record, and the program is ended.
+   * Until the program has ended and its output has reached the client, who gets the exit status as soon as it
+   * is known, because programs left behind may keep the output open for long. Or until the client is gone, or
+   * the program's actions cannot be recorded, and the program is ended.
    */
   async #untilEnd(launched: Launched): Promise<Outcome> {
     const { process } = launched;

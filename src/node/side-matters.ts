@@ -5,7 +5,7 @@ import type { SessionAudit } from './session-audit.ts';
 import type { SessionContext } from './session-context.ts';
 
 export interface SideMatters {
-  /** What `make` gives; when it fails, `otherwise`, and the person is told why. */
+  /** The result of `make`; when it fails, `otherwise`, and the person is told why. */
   <T>(what: string, otherwise: T, make: () => Promise<T>): Promise<T>;
   tell(what: string, reason: string): void;
 }
@@ -18,8 +18,8 @@ interface SessionParts {
 }
 
 /**
- * What a session can be without: trouble with it is told on its stderr and to the log, and the session goes
- * on.
+ * Things a session can do without: a failure is reported on its stderr and in the log, and the session
+ * continues.
  */
 export function sideMatters(
   { sink, subject }: SessionContext,
@@ -33,7 +33,7 @@ export function sideMatters(
       session: audit.sessionId,
       reason,
     });
-    // A terminal of the client is raw by now: it goes to the start of a line only when it is told to.
+    // The client's terminal is in raw mode by now, so each line must begin with a carriage return.
     channel.stderr.write(`${what}: ${reason}${terminal === undefined ? '' : '\r'}\n`);
   };
   const orElse = async <T>(what: string, otherwise: T, make: () => Promise<T>): Promise<T> => {

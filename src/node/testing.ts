@@ -6,7 +6,7 @@ import { type AuditSubject, NodeAudit } from './node-audit.ts';
 
 const address = { host: '127.0.0.1', port: 1 };
 
-/** Who is logged in, in tests of what they do. */
+/** The logged-in person in tests of what people do. */
 export const testSubject: AuditSubject = {
   username: 'ann',
   login: 'joe',
