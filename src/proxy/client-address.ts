@@ -2,15 +2,15 @@ import { BlockList, isIP } from 'node:net';
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort } from '../base/service.ts';
 
-/** Who asks, and whether what its browser speaks is TLS. */
+/** Who sends a request, and whether its browser speaks TLS. */
 export interface Origin {
-  /** `ip:port`; port 0 when a balancer told the address without one. */
+  /** `ip:port`; port 0 when a balancer forwarded the address without one. */
   readonly address: string;
-  /** TLS reaches the browser: it ends here, or at a listed balancer that says so. */
+  /** The browser speaks TLS: it ends here, or at a listed balancer that reports it. */
   readonly secure: boolean;
   /**
-   * The address is that of a balancer which everybody comes through, and who asks is not known: the balancer
-   * is not listed, or forwards no address.
+   * The address is that of a balancer through which everybody comes, and the real sender is not known: the
+   * balancer is not listed, or forwards no address.
    */
   readonly shared: boolean;
 }
@@ -23,14 +23,14 @@ export interface RequestSocket {
   readonly encrypted?: boolean | undefined;
 }
 
-/** Load balancers whose forwarded headers count. Nobody else's do: anyone can write them. */
+/** Load balancers whose forwarded headers count. Those of others do not: anyone can write them. */
 export interface Balancers {
   includes(ip: string): boolean;
 }
 
 /**
  * @param entries addresses (`10.0.0.5`) or networks (`10.0.0.0/8`).
- * @throws CodedError `misconfigured` for what is neither.
+ * @throws CodedError `misconfigured` for any other text.
  */
 export function balancersOf(entries: readonly string[]): Balancers {
   const list = new BlockList();
@@ -55,10 +55,10 @@ export function balancersOf(entries: readonly string[]): Balancers {
 }
 
 /**
- * Whose machine a request comes from: the other end of the socket; when that is a listed balancer, what it
- * forwarded. X-Forwarded-For is read from the right, where balancers add, and only as far as listed ones
- * wrote it.
- * @param header answers a header of the request by its name in lower case.
+ * The machine that a request comes from: the other end of the socket; when that is a listed balancer, the
+ * address that it forwarded. X-Forwarded-For is read from the right, where balancers add, and only as far as
+ * listed ones wrote it.
+ * @param header returns a header of the request by its name in lower case.
  */
 export function originOf(
   socket: RequestSocket,
@@ -77,7 +77,7 @@ export function originOf(
   const hops = (header('x-forwarded-for') ?? '').split(',');
   while (balancers.includes(ip)) {
     const hop = readHop(hops.pop() ?? '');
-    if (hop === undefined) break; // nothing readable stands there: whoever forwarded it is all we know
+    if (hop === undefined) break; // the entry is not readable: the balancer that forwarded it is all we know
     [ip, port] = [hop.host, hop.port];
   }
   const scheme = header('x-forwarded-proto')?.split(',').at(-1)?.trim().toLowerCase();
@@ -90,7 +90,10 @@ export function originOf(
 
 const forwardingHeaders = ['x-forwarded-for', 'x-real-ip', 'forwarded', 'via'];
 
-/** What only balancers send. Anybody can write it: it makes nobody trusted, and no address believed. */
+/**
+ * Headers that only balancers send. Anybody can write them: they make nobody trusted, and no address
+ * believed.
+ */
 const forwards = (header: (name: string) => string | undefined): boolean =>
   forwardingHeaders.some((name) => header(name) !== undefined);
 
@@ -105,7 +108,10 @@ const privateNetworks = balancersOf([
   'fc00::/7',
   'fe80::/10',
 ]);
-/** Where balancers stand: nobody on the internet can pass for one. Source: RFC 1918, 6598, 4193. */
+/**
+ * Networks in which balancers usually are: no client on the internet can have such an address.
+ * Source: RFC 1918, 6598, 4193.
+ */
 const isPrivate = (ip: string): boolean => privateNetworks.includes(ip);
 
 /** `1.2.3.4`, `1.2.3.4:5678`, `2001:db8::1` or `[2001:db8::1]:5678`. */

@@ -11,17 +11,18 @@ import { lookUpRoles, unreadableRoles } from '../views/roles.ts';
 import { findUser } from '../views/users.ts';
 import type { ProxyViews } from './proxy-views.ts';
 
-/** What a proxy tells a person of the nodes, without an auth server. */
+/** The nodes that a proxy can show a person without an auth server. */
 export type KnownNodes = (certificate: Certificate) => z.input<typeof knownNodes>;
 
 /**
- * The nodes that whoever has this certificate may see, by the rules and in the order of auth's own list, as
- * this proxy last knew of them. Who is alive is judged at the moment at which it last heard of any host.
- * @param ageMs of what the proxy knows.
- * @param world of this proxy: connections outlive the certificates by which they began, and auth asks at each
- *   call.
- * @returns a function that throws CodedError `access_denied` for who is no user any more, or whose
- *   certificate has expired, `unavailable` for a user with a role that the proxy does not know.
+ * The nodes that the holder of this certificate may see, by the rules and in the order of auth's own list, as
+ * this proxy last knew of them. Whether they are alive is judged at the moment when it last heard of any
+ * host.
+ * @param ageMs how old the proxy's knowledge is.
+ * @param world of this proxy: connections outlive the certificates with which they began, and auth checks at
+ *   each call.
+ * @returns a function that throws CodedError `access_denied` for somebody who is not a user any more, or
+ *   whose certificate has expired, `unavailable` for a user with a role that the proxy does not know.
  */
 export const knownNodesOf =
   (

@@ -18,7 +18,7 @@ export interface ProxyAuditDeps {
 
 /**
  * What a proxy reports to the audit: refused SSH logins (`auth`, T3007W), targets it did not reach (`port`,
- * T3003E), and connections it ended. Refusals that are too many to be kept one by one are counted
+ * T3003E), and connections it ended. When there are too many refusals to store each, they are counted
  * (`api/refused-attempts.ts`).
  */
 export class ProxyAudit {
@@ -54,8 +54,8 @@ export class ProxyAudit {
   }
 
   /**
-   * Somebody asked for a target that does not answer, or is not dialled: who does so often looks for
-   * something.
+   * Somebody requested a target that does not reply, or is not dialled: a client that does so often is
+   * searching.
    */
   unreachable({ certificate, username, peer }: SshConnection, target: string, error: string): void {
     this.#attempts.record(
@@ -89,7 +89,7 @@ export class ProxyAudit {
     void done.then(() => this.#pending.delete(done));
   }
 
-  /** Emits what is only counted yet, and waits for all that is on its way. */
+  /** Emits the counts that are not emitted yet, and waits for all events that are being stored. */
   async close(): Promise<void> {
     while (this.#pending.size > 0) await Promise.all(this.#pending);
     await this.#attempts.close();

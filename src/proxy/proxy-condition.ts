@@ -7,7 +7,7 @@ import { messageOf } from '../base/errors.ts';
 import { type ReadingViews, unreadableText } from '../views/unreadable.ts';
 import type { ProxyViews } from './proxy-views.ts';
 
-/** What decides how a proxy serves. */
+/** What decides in which condition a proxy is. */
 export interface ProxyStanding {
   readonly auth: Pick<AuthClient, 'state'>;
   readonly outbox: Pick<AuditOutbox, 'trouble' | 'disk'>;
@@ -17,8 +17,8 @@ export interface ProxyStanding {
 }
 
 /**
- * One whose folds stand still refuses everybody, as `admitClient` does. With auth away it goes on by what it
- * last folded, however long: who has a certificate is let in until that expires.
+ * A proxy whose views have failed refuses everybody, as `admitClient` does. With auth away it continues from
+ * its last folded state, however long: a person with a certificate is let in until that expires.
  */
 export function proxyCondition({
   auth,
@@ -45,10 +45,7 @@ export function proxyCondition({
   });
 }
 
-/**
- * Nobody is served less for it: what a proxy records is what it refused, and that goes into its log
- * meanwhile.
- */
+/** No client is affected: a proxy records only refusals, and these go into its log in the meantime. */
 function diskNotice(outbox: Pick<AuditOutbox, 'disk'>): string | undefined {
   const disk = outbox.disk();
   return disk.status === 'writable'

@@ -29,10 +29,10 @@ const foldedBy = (clock: ReaderClock) => ({
   presence: { presence: presenceViewBy(clock) },
 });
 
-/** What a proxy knows of the cluster: folds of its own, which stay when auth is away. */
+/** What a proxy knows about the cluster: its own folds, which stay when auth is away. */
 export type ProxyViews = Views<ReturnType<typeof foldedBy>>;
 
-/** Opens the views and waits until they hold what auth had to tell when it was first asked. */
+/** Opens the views and waits until they contain everything that auth had when it was first asked. */
 export async function openProxyViews(
   auth: Pick<AuthClient, 'state' | 'presence'>,
   clock: ReaderClock,
@@ -40,7 +40,7 @@ export async function openProxyViews(
 ): Promise<ProxyViews> {
   const views = reportingUnreadable(await openViews(auth, foldedBy(clock)), sink);
   try {
-    // No authority, no cluster: the first that is heard of it brings the head of the log with it.
+    // Without an authority there is no cluster yet: the first news of it comes with the head of the log.
     await firstValueFrom(
       views.authorities.changes.pipe(filter((state) => trustedOf(state, 'user').length > 0)),
     );
@@ -52,17 +52,17 @@ export async function openProxyViews(
   }
 }
 
-/** The nodes of the cluster, ready to be asked for one. */
+/** The nodes of the cluster, for lookups by name. */
 export interface NodeDirectory {
   index(): NodeIndex;
   /**
-   * Judged at the moment at which this proxy last heard of any host: while auth is away nobody is heard of,
-   * and that says nothing of the nodes.
+   * Judged at the moment when this proxy last heard of any host: while auth is away it hears of none, which
+   * means nothing about the nodes.
    */
   isAlive(hostId: string): boolean;
   /** Undefined when it is alive, or was never seen. */
   goneSince(hostId: string): Instant | undefined;
-  /** What whoever asks for a node that is locked now is told; undefined for others. */
+  /** The text of the lock for a client that requests a node that is locked now; undefined for others. */
   lockedBy(node: Pick<HostInfo, 'hostId' | 'nodename'>): string | undefined;
 }
 
@@ -92,7 +92,7 @@ export function nodeDirectory(
   };
 }
 
-/** States are never changed, only replaced: what was made of one holds until there is another. */
+/** States are never changed, only replaced: a value computed from one is valid until there is another. */
 function remembered<S extends object, T>(make: (state: S) => T): (state: S) => T {
   let last: { readonly state: S; readonly made: T } | undefined;
   return (state) => {

@@ -78,11 +78,11 @@ afterEach(async () => {
 
 export interface Wish {
   readonly config?: Partial<ProxyConfig>;
-  /** A listener that cannot be had. */
+  /** A listener whose address is taken. */
   readonly taken?: string;
 }
 
-/** A proxy that listens nowhere, and an auth service that says what the test says. */
+/** A proxy without listening sockets, and an auth service that returns what the test sets. */
 export interface Bench {
   readonly service: Service;
   readonly state: ScriptedLog;
@@ -90,11 +90,11 @@ export interface Bench {
   readonly calls: FakeAuth;
   /** Why auth is away. */
   readonly link: { away: string | undefined };
-  /** What the audit was told. */
+  /** The events that the audit received. */
   readonly told: readonly ParsedAuditEvent[];
   readonly world: FakeWorld;
   readonly identity: ReplaceableIdentity;
-  /** What listens, by its name. */
+  /** The servers, by listener name. */
   readonly servers: ReadonlyMap<string, { readonly server: Server; readonly address: HostPort }>;
 }
 
@@ -166,7 +166,7 @@ function serverOf({ servers }: Bench, name: string): Server {
   return found.server;
 }
 
-/** What auth says of the cluster, in the order of the log. */
+/** The cluster as auth reports it, in the order of the log. */
 export function tellCluster({ state, calls }: Bench): void {
   calls.on(heartbeat, () => ({}));
   state.tell(

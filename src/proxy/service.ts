@@ -52,29 +52,29 @@ export interface ProxyConfig {
   readonly clusterName: string;
   readonly sshListenAddress: HostPort;
   readonly webListenAddress: HostPort;
-  /** `host:port`, what users call the web port; the first is told to others. */
+  /** `host:port` by which users call the web port; the first is announced. */
   readonly publicAddresses: readonly string[];
   readonly sshPublicAddresses: readonly string[];
-  /** What this machine calls itself to others; asked whenever it does. */
+  /** The address that this machine announces; asked each time. */
   readonly advertiseIp: () => string;
   readonly authServers: readonly HostPort[];
   readonly web: {
     readonly speaks: 'tls' | 'both' | 'plain';
     /** Where a self-signed pair is kept. */
     readonly directory: string;
-    /** None: self-signed. Several: chosen by the name that a client asks for. Read again when they change. */
+    /**
+     * Empty: self-signed. Several: chosen by the name that a client asks for. Read again when they change.
+     */
     readonly files: readonly CertificateFiles[];
   };
   /** Addresses or networks of load balancers whose forwarded headers count; default none. */
   readonly balancers?: readonly string[];
   /**
-   * SSH servers that are no nodes of the cluster and may be reached through this proxy all the same, each
-   * with its port; default none. 4.4 dialled any `host:port` it was asked for.
+   * SSH servers that are not nodes of the cluster and may be reached through this proxy anyway, each with its
+   * port; default none. 4.4 dialled any requested `host:port`.
    */
   readonly plainSshHosts?: readonly HostPort[];
-  /**
-   * Addresses or networks where nodes may be though it is not evident: loopback, link-local; default none.
-   */
+  /** Addresses or networks where nodes may be although it is unusual: loopback, link-local; default none. */
   readonly nodeAddresses?: readonly string[];
   /** Default: `defaultAlgorithms`. */
   readonly sshAlgorithms?: SshAlgorithms;
@@ -82,11 +82,11 @@ export interface ProxyConfig {
 
 export interface ProxyDeps {
   readonly identity: CurrentIdentity;
-  /** That its certificates should have been renewed; undefined while they are as they should be. */
+  /** Why a renewal of its certificates is overdue; undefined while it is not. */
   readonly renewalTrouble: () => string | undefined;
-  /** How far it follows the rotations of authorities that are as they were folded here. */
+  /** How far it follows the rotations of authorities, compared with the state folded here. */
   readonly adopted: (authorities: AuthoritiesState) => Adopted;
-  /** Is told over how long the machines of the cluster spread what all of them do at once. */
+  /** Called with the time over which the machines of the cluster spread what all of them do at once. */
   readonly onSpread: (ms: number) => void;
   readonly auth: AuthClient;
   readonly outbox: AuditOutbox;
@@ -98,7 +98,7 @@ export interface ProxyDeps {
   readonly config: ProxyConfig;
 }
 
-/** The front door: web and SSH. */
+/** The proxy: web and SSH. */
 export function createProxyService(deps: ProxyDeps): Service {
   const begun: { announcement?: Announcement } = {};
   return {
@@ -176,7 +176,7 @@ async function start(
   };
   const adopting = [
     deps.identity.changes.subscribe(adopt),
-    // A view that has failed is a condition of this service.
+    // A view that has failed is part of this service's condition.
     views.authorities.changes.subscribe({ next: adopt, error: () => undefined }),
   ];
   await announcement.first;
@@ -231,7 +231,7 @@ function sshFront(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit): SshFro
   return new SshFront({ ...deps, strangers: deps.listeners.strangers, views, relay, audit, algorithms });
 }
 
-/** Reading a key takes as long as a signature: done once for each identity. */
+/** Reading a key takes as long as a signature, so it is done once for each identity. */
 const signers = new WeakMap<HostIdentity, SignClient>();
 function signerFor(identity: HostIdentity): SignClient {
   const known = signers.get(identity);
@@ -242,12 +242,12 @@ function signerFor(identity: HostIdentity): SignClient {
   return made;
 }
 
-/** The servers of the file, as the connection of this proxy would try them. */
+/** The servers in the file, in the order in which this proxy's connection would try them. */
 const inOrder = (servers: readonly HostPort[], names: readonly string[]): readonly HostPort[] =>
   servers.toSorted((a, b) => names.indexOf(formatHostPort(a)) - names.indexOf(formatHostPort(b)));
 
 /**
- * Undefined when no files are configured, or the port speaks no TLS.
+ * Undefined when no files are configured, or the port does not speak TLS.
  * @throws CodedError `misconfigured` naming the file of a bad pair.
  */
 function watchCertificates(

@@ -29,7 +29,7 @@ export const openLinkFor = (wish: Partial<OpenLink> = {}): OpenLink => ({
   ...wish,
 });
 
-/** Answers operations by their names, and keeps what it was asked. */
+/** Answers operations by their names, and keeps the calls. */
 export interface FakeAuth extends Pick<AuthClient, 'call'> {
   readonly asked: { readonly name: string; readonly input: unknown }[];
   /** `answer` may throw a CodedError to refuse. */

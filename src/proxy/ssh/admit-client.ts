@@ -11,21 +11,21 @@ import { lockOn, type LocksState } from '../../views/locks.ts';
 import { userStandingOf } from '../../views/user-life.ts';
 import { findUser, type UsersState } from '../../views/users.ts';
 
-/** What of the cluster decides who may use the proxy. */
+/** The views that decide who may use the proxy. */
 export interface Admission {
   readonly authorities: AuthoritiesState;
   readonly users: UsersState;
   readonly locks: LocksState;
   readonly now: Instant;
-  /** Why the folds stand still for good, when they do. */
+  /** Why the folds have stopped for good, when they have. */
   readonly failure: Error | undefined;
 }
 
 /**
- * Lets a person with a certificate in: asked at login, and again of those who are here whenever something
- * changed: who is connected stays under a key that was withdrawn since, unless that was to end sessions.
- * Its signature and validity have been checked. Failed logins of others in the same name do not
- * count here. Roles are looked at for locks alone: which node admits whom is the node's decision.
+ * Admits a person with a certificate: asked at login, and again for connected people whenever something
+ * changed. A connected person stays under a key that was withdrawn since, unless its withdrawal ends
+ * sessions. Signature and validity have been checked. Failed logins by others under the same name do not
+ * count here. Roles are checked for locks only: which node admits whom is the node's decision.
  * @throws CodedError `access_denied` with the whole reason: for the audit, never for the client.
  */
 export function admitClient(
@@ -35,7 +35,7 @@ export function admitClient(
 ): void {
   const { keyId, ca, validAfter } = certificate;
   const { authorities, users, failure } = cluster;
-  // A fold that stands still for good would not see a deletion any more. (Auth being away is another matter.)
+  // A fold that has stopped for good would not see a deletion. (Auth being away is another matter.)
   if (failure !== undefined)
     throw refusal(`what this proxy knows of the cluster stands still: ${failure.message}`);
   const keys = asked === 'at_login' ? trustedOf(authorities, 'user') : keysOfSessionsIn(authorities);
@@ -56,13 +56,13 @@ export function admitClient(
   if (locked !== undefined) throw refusal(locked);
 }
 
-/** By which lock a person is kept out now; undefined when by none. @throws CodedError as `admitClient` */
+/** The lock that keeps a person out now; undefined when there is none. @throws CodedError as `admitClient` */
 export function lockOnClient(
   certificate: Certificate,
   { users, locks, now }: Pick<Admission, 'users' | 'locks' | 'now'>,
 ): string | undefined {
   const { keyId: user, serial } = certificate;
-  // Those of the certificate, and those that the user has now: a lock of one of these is meant for this user.
+  // The roles of the certificate, and those that the user has now: a lock of either applies to this user.
   const roles = [...identityOf(certificate).roles, ...(findUser(users, user)?.state.roles ?? [])];
   const lock = lockOn(locks, { user, roles, serial }, now);
   return lock && lockText(lock);

@@ -24,9 +24,9 @@ export interface DirectDiallerDeps {
 }
 
 /**
- * Dials a node where it says that it is, unless no node can be there (`doubtAboutAddress`). A name is looked
- * up once, and what was looked at is what is dialled.
- * @throws CodedError `unavailable`, for the operator: why each address was not dialled, or did not answer.
+ * Dials a node at the address that it announces, unless no node can be there (`doubtAboutAddress`). A name is
+ * looked up once, and the address that was checked is the one that is dialled.
+ * @throws CodedError `unavailable`, for the operator: why each address was not dialled, or did not reply.
  */
 export const directDialler =
   ({ ownHostId, allowed, lookUpName, isOwnListener, dialAddress }: DirectDiallerDeps): DialDirect =>

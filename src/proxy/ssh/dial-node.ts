@@ -7,18 +7,17 @@ import type { DialDirect } from './dial-direct.ts';
 import { directPlace, type KnownNode } from './node-index.ts';
 
 /**
- * Makes a stream to the one node that it was chosen for. @throws CodedError `unavailable`, for the operator.
+ * Opens a stream to the one node that it was made for. @throws CodedError `unavailable`, for the operator.
  */
 export type DialNode = (asking: Asking) => Promise<Duplex>;
 
 /**
- * How a node is dialled, by how it is reached.
- * @throws CodedError `unavailable`, for whoever asked: a proxy of this release cannot reach it, wherever it
- *   is.
+ * The dialler for a node, by how it is reached.
+ * @throws CodedError `unavailable`, for the caller: a proxy of this release cannot reach it, wherever it is.
  */
 export type DiallerOf = (node: KnownNode) => DialNode;
 
-/** What this proxy can use: a kind of reachability gets its dialler here. */
+/** The kinds of reachability that this proxy supports: each has its dialler here. */
 export interface Diallers {
   readonly direct: DialDirect;
 }

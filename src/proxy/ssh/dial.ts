@@ -16,12 +16,12 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /**
- * A TCP connection. @throws CodedError `unavailable`, naming the address and why; also once nobody waits for
- * it.
+ * A TCP connection. @throws CodedError `unavailable`, naming the address and the reason; also when nobody
+ * waits for it any more.
  */
 export type DialAddress = (address: HostPort, asking: Asking) => Promise<Duplex>;
 
-/** Names are looked up by `lookUpName`, in the turn of who asks. */
+/** Names are looked up by `lookUpName`, in the turn of the caller. */
 export const dialTcp =
   (lookUpName: LookUpName, timeoutMs = 10_000): DialAddress =>
   (address, asking) =>
@@ -42,11 +42,11 @@ export const dialTcp =
         stopTimer(limit);
         signal.removeEventListener('abort', abort);
       };
-      // Half open: the end of one direction says nothing of the other.
+      // Half open: the end of one direction does not end the other.
       const lookup = lookupFor(lookUpName, asking);
       const socket = connect({ ...address, lookup, noDelay: true, allowHalfOpen: true, keepAlive: true });
       socket.on('error', (e: NodeJS.ErrnoException) => {
-        fail(reasons[e.code ?? ''] ?? e.message); // once it is connected: only `close`, by which its holder learns
+        fail(reasons[e.code ?? ''] ?? e.message); // once it is connected: only `close`, which its holder sees
       });
       socket.once('connect', () => {
         settle();
@@ -56,7 +56,7 @@ export const dialTcp =
       if (signal.aborted) abort();
     });
 
-/** As the runtime asks for it. */
+/** In the form that the runtime expects. */
 const lookupFor =
   (lookUpName: LookUpName, asking: Asking): LookupFunction =>
   (name, { all = false }, done) => {

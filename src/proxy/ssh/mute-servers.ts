@@ -2,12 +2,12 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 
-/** A greeting takes a server that lives less. */
+/** A server that is alive greets in less time. */
 const muteAfterMs = 400;
 
 /**
- * Which servers take connections and say nothing on them, as one that is stopped does: what a client sends
- * through the proxy is not ours to read, but whether anything comes back is seen.
+ * Which servers accept connections and send nothing on them, as a stopped one does. The proxy cannot read
+ * what a client sends through it, but it sees whether anything comes back.
  */
 export class MuteServers {
   /** When each connection was made on which nothing has come back yet. */
@@ -18,7 +18,7 @@ export class MuteServers {
     this.#monotonic = monotonic;
   }
 
-  /** The same servers, those last at which a client waits in vain. */
+  /** The same servers, with those last for which a client waits in vain. */
   last(servers: readonly HostPort[]): readonly HostPort[] {
     const speaking = servers.filter((server) => !this.#isMute(server));
     return [...speaking, ...servers.filter((server) => !speaking.includes(server))];
@@ -38,7 +38,7 @@ export class MuteServers {
   #isMute(server: HostPort): boolean {
     const waiting = this.#waiting.get(formatHostPort(server)) ?? new Map<Socket, number>();
     for (const socket of waiting.keys()) if (socket.bytesRead > 0) waiting.delete(socket);
-    // Who has sent nothing himself waits for nothing.
+    // A client that has sent nothing itself waits for nothing.
     return [...waiting].some(
       ([socket, since]) => socket.bytesWritten > 0 && this.#monotonic() - since > muteAfterMs,
     );

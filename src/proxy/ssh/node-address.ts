@@ -2,8 +2,8 @@ import { plainAddress } from '../../base/network-of.ts';
 import { type Balancers as Networks, balancersOf as networksOf } from '../client-address.ts';
 
 /**
- * Addresses that mean no machine, many, or the link of whoever asks: also where clouds tell machines their
- * secrets.
+ * Addresses that mean no machine, several, or the link of the dialler: clouds also serve secrets to machines
+ * there.
  */
 const never: readonly (readonly [string, Networks])[] = [
   ['an unspecified address', networksOf(['0.0.0.0/8', '::'])],
@@ -13,18 +13,18 @@ const never: readonly (readonly [string, Networks])[] = [
 ];
 const loopback = networksOf(['127.0.0.0/8', '::1']);
 
-/** What is known beside the address. */
+/** What is known besides the address. */
 export interface Surroundings {
   /** Networks that the operator listed: always dialled. */
   readonly allowed: Networks;
-  /** The node runs on this machine, as the proxy does. Asked about loopback only. */
+  /** Whether the node runs on this machine, as the proxy does. Asked about loopback only. */
   readonly isHere: () => Promise<boolean>;
 }
 
 /**
- * Why a proxy does not dial an address that a node announces for itself; undefined when it does. A node says
- * where it is, and is believed, but not to be where only this machine can reach: else any node could have the
- * proxy knock there.
+ * Why a proxy does not dial an address that a node announces for itself; undefined when it does. A node is
+ * believed about its address, except where only this machine can reach: otherwise any node could make the
+ * proxy connect to services there.
  * @param ip an IP address.
  */
 export async function doubtAboutAddress(

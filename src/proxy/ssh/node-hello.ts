@@ -10,7 +10,7 @@ const ssh = 'SSH-';
 /** Source: RFC 4253, 4.2. */
 const maxBanner = 255;
 
-/** What the first bytes of a server say: undefined while they may still become either. */
+/** What a server is by its first bytes: undefined while it may still become either. */
 function kindOf(seen: string): 'ours' | 'ssh' | 'other' | undefined {
   if (isOurBanner(seen)) return 'ours';
   const lineGoesOn = !seen.includes('\n') && seen.length <= maxBanner;
@@ -19,15 +19,17 @@ function kindOf(seen: string): 'ours' | 'ssh' | 'other' | undefined {
   return seen.startsWith(ssh) ? 'ssh' : 'other';
 }
 
-/** For whom we dial, and how what we say of it is proven. */
+/** The client for whom we dial, and how our statement about it is proven. */
 export interface Introduction {
   readonly client: HostPort;
-  /** UUID of the node that was dialled; undefined for a server that is no node. */
+  /** UUID of the node that was dialled; undefined for a server that is not a node. */
   readonly hostId: string | undefined;
   readonly signClient: SignClient;
 }
 
-/** Signed when the server asks for it and is one of ours; older nodes do not, and read only the address. */
+/**
+ * Signed when the server asks for it and is one of ours; older nodes do not ask, and read only the address.
+ */
 function preambleFor(banner: string, { client, hostId, signClient }: Introduction): Buffer {
   const challenge = challengeOf(banner);
   return proxyPreamble(
@@ -38,12 +40,12 @@ function preambleFor(banner: string, { client, hostId, signClient }: Introductio
 }
 
 /**
- * Waits for the first bytes of a server and tells it, when it is a node of ours, who the true client is,
- * before any byte of that client. The server's bytes are put back: the client reads them. What does not begin
- * as SSH is refused, and in a node's place any SSH but ours, so that no certificate opens what happens to
- * listen where a node said that it does.
- * @throws CodedError `unavailable`, having destroyed the stream, when it is no SSH server, ends, or says
- * nothing in time.
+ * Waits for the first bytes of a server and sends it, when it is a node of ours, the client's true address,
+ * before any byte of that client. The server's bytes are put back for the client to read. A server that does
+ * not begin as SSH is refused, and in a node's place any SSH server but ours, so that no certificate gives
+ * access to whatever else listens at the address that a node announced.
+ * @throws CodedError `unavailable`, having destroyed the stream, when it is not an SSH server, ends, or sends
+ *   nothing in time.
  */
 export function greetNode(stream: Duplex, introduction: Introduction, timeoutMs = 10_000): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -8,13 +8,13 @@ export interface KnownNode {
   readonly hostId: string;
   readonly nodename: string;
   readonly reachability: Reachability;
-  /** Since when it has its name; undefined when that is not known. */
+  /** Since when it has had its name; undefined when that is not known. */
   readonly since: Since | undefined;
 }
 
 /**
- * The nodes of the cluster by all that may name them. Made once per change of the membership, asked per
- * connection.
+ * The nodes of the cluster by everything that may name them. Made once per change of the membership, used for
+ * each connection.
  */
 export interface NodeIndex {
   byId(hostId: string): KnownNode | undefined;
@@ -50,8 +50,8 @@ export function indexNodes(
 }
 
 /**
- * Where a node that is reached directly can be dialled. Undefined for any other, and where what it announced
- * cannot be read: one that announces nonsense must not take the others with it.
+ * Where a node that is reached directly can be dialled. Undefined for any other, and where its announced
+ * address cannot be read: one node that announces nonsense must not affect the others.
  */
 export function directPlace(reachability: Reachability): HostPort | undefined {
   const address = parseHostAddress(directAddress(reachability) ?? '');
@@ -59,8 +59,8 @@ export function directPlace(reachability: Reachability): HostPort | undefined {
 }
 
 /**
- * Whether a port that somebody asks for may mean this node. Where nothing is dialled, a port tells nodes not
- * apart.
+ * Whether a requested port may mean this node. A node that is reached without dialling has no port to
+ * compare.
  */
 export const mayBeAtPort = ({ reachability }: KnownNode, port: number): boolean =>
   reachability.status !== 'direct' || directPlace(reachability)?.port === port;

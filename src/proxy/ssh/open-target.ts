@@ -14,7 +14,7 @@ import { MuteServers } from './mute-servers.ts';
 import type { AuthTarget, NodeTarget } from './request-target.ts';
 import { allowedOutside, needsDns, resolveNode, withoutCluster } from './resolve-node.ts';
 
-/** Who asks, as its certificate and its connection say. */
+/** The client, from its certificate and its connection. */
 export interface Client {
   readonly username: string;
   readonly address: HostPort;
@@ -23,8 +23,8 @@ export interface Client {
 }
 
 /**
- * Decides what a client with a valid certificate may reach, and opens it: a stream of bytes. Who may log in
- * there as whom is decided by the node. It knows nothing of SSH channels: any carrier that has authenticated
+ * Decides what a client with a valid certificate may reach, and opens it: a stream of bytes. The node decides
+ * who may log in there as whom. This code knows nothing of SSH channels: any carrier that has authenticated
  * the client may call it.
  * @throws CodedError with a message for the person; `signal` ends what is under way.
  */
@@ -40,11 +40,11 @@ export interface TargetDeps {
   readonly lookUpName: AddressesOf;
   readonly diallerOf: DiallerOf;
   readonly dialAddress: DialAddress;
-  /** Proves to nodes what this proxy says of its clients. */
+  /** Proves to nodes what this proxy states about its clients. */
   readonly signClient: SignClient;
   /** Where auth servers are, the one that serves first. */
   readonly authServers: () => readonly HostPort[];
-  /** Servers that are no nodes and may be reached all the same. */
+  /** Servers that are not nodes and may be reached anyway. */
   readonly plainSshHosts: readonly HostPort[];
 }
 
@@ -87,8 +87,8 @@ async function openHost(
 }
 
 /**
- * Why a node does not answer is for the proxy's operator: whoever may announce an address, and ask for it,
- * would else learn what listens wherever the proxy can reach.
+ * Why a node does not reply is shown only to the proxy's operator: otherwise anybody who can announce an
+ * address, and then request it, would learn what listens wherever the proxy can reach.
  */
 async function openNode(
   { diallerOf, nodes, signClient }: TargetDeps,
@@ -96,7 +96,7 @@ async function openNode(
   client: Client,
   asking: Asking,
 ): Promise<Duplex> {
-  // One that was taken over may not care whether it is locked: nobody is led to it.
+  // A node that was taken over might ignore its lock, so nobody is connected to it.
   const locked = nodes.lockedBy(node);
   if (locked !== undefined) throw new CodedError('access_denied', locked);
   const dial = diallerOf(node);
@@ -130,7 +130,7 @@ async function greeted(stream: Duplex, introduction: Introduction, signal: Abort
   }
 }
 
-/** The raw TLS port of an auth server: who calls is proven there, by the client's own certificate. */
+/** The raw TLS port of an auth server: it authenticates the client by the client's own certificate. */
 async function openAuth(
   { authServers, dialAddress }: TargetDeps,
   mute: MuteServers,

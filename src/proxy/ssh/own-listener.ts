@@ -5,8 +5,9 @@ import { ipv6Groups } from '../../base/network-of.ts';
 import type { HostPort } from '../../base/service.ts';
 
 /**
- * Whether what listens there, on this machine, was opened by the account that we run as, or by root.
- * False where the kernel lists nothing. Source: proc(5), /proc/net/tcp.
+ * Whether the listener at that address, on this machine, was opened by the account that we run as, or by
+ * root. False where the kernel lists nothing.
+ * Source: proc(5), /proc/net/tcp.
  */
 export async function isOwnListener(at: HostPort): Promise<boolean> {
   const tables = await Promise.all(
@@ -16,7 +17,7 @@ export async function isOwnListener(at: HostPort): Promise<boolean> {
   return owners.length > 0 && owners.every((uid) => uid === 0 || uid === process.getuid?.());
 }
 
-/** The accounts that listen at an address, by itself or by a wildcard. */
+/** The accounts that listen at an address, on it or on a wildcard. */
 export function listenersIn(table: string, { host, port }: HostPort): number[] {
   const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const addresses = [host, '0.0.0.0', '::'].flatMap(kernelAddresses).map((one) => one + end);

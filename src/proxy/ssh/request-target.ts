@@ -29,8 +29,8 @@ const malformed = (why: string): CodedError =>
 
 /**
  * Reads the name of a subsystem: `proxysites`, `proxynodes`, `proxy:@cluster`, `proxy:host:port`,
- * `proxy:host:port@cluster`, `proxy:host:port@namespace@cluster`. An IPv6 address stands in brackets. A port
- * of 0, or none, is "not said". Undefined for a subsystem that is not ours.
+ * `proxy:host:port@cluster`, `proxy:host:port@namespace@cluster`. An IPv6 address is in brackets. A port of
+ * 0, or none, means unspecified. Undefined for a subsystem that is not ours.
  * @throws CodedError `bad_request`
  */
 export function parseRequestTarget(subsystem: string): RequestTarget | undefined {

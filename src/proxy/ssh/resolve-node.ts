@@ -5,31 +5,31 @@ import { type KnownNode, mayBeAtPort, type NodeIndex } from './node-index.ts';
 
 const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** Port 0: not said. */
+/** Port 0: unspecified. */
 export interface Wanted {
   readonly host: string;
   readonly port: number;
 }
 
-/** What is known beside the membership. */
+/** What is known besides the membership. */
 export interface Circumstances {
-  /** What DNS answered for the name; empty when it was not asked or knows nothing. */
+  /** The addresses from DNS; empty when it was not asked or does not know the name. */
   readonly dns: readonly string[];
   readonly isAlive: (node: KnownNode) => boolean;
 }
 
-/** `node1.example` is `node1` of the cluster `example`: what stock clients are told to call it. */
+/** `node1.example` is `node1` of the cluster `example`: the name that stock clients are told to use. */
 export const withoutCluster = (host: string, clusterName: string): string =>
   host.toLowerCase().endsWith(`.${clusterName.toLowerCase()}`)
     ? host.slice(0, -clusterName.length - 1)
     : host;
 
 /**
- * Which node a name means: a UUID; else the name that it has; else its own address; else a name that DNS says
- * is it. What stands earlier counts alone: nobody takes a name from a node by announcing it as an address. Of
- * several that fit, those that are alive count: a machine that was made anew under its old name is found. How
- * it is reached is another matter: `dial-node.ts`.
- * @throws CodedError `not_found`; `bad_request` `err-node-is-ambiguous` naming all when several nodes fit.
+ * Which node a name means: a UUID; else a node with that name; else a node with that address; else a node
+ * that DNS names. The first kind that matches counts alone: nobody takes a name from a node by announcing it
+ * as an address. Among several, those that are alive count, so that a machine that was set up again under its
+ * old name is found. How it is reached is another matter: `dial-node.ts`.
+ * @throws CodedError `not_found`; `bad_request` `err-node-is-ambiguous` naming all when several nodes match.
  */
 export function resolveNode(
   nodes: NodeIndex,
@@ -62,7 +62,7 @@ function meantBy(nodes: NodeIndex, host: string, dns: readonly string[]): readon
 
 const mostNamed = 5;
 
-/** `tsh` knows it by its first word. Who had the name first stands first. */
+/** `tsh` recognises it by its first word. The node that had the name first comes first. */
 function ambiguous(host: string, nodes: readonly KnownNode[]): CodedError {
   const order = ({ since }: KnownNode): number => since?.position ?? Number.MAX_SAFE_INTEGER;
   const all = nodes.toSorted((a, b) => order(a) - order(b)).map(described);
@@ -74,7 +74,7 @@ function ambiguous(host: string, nodes: readonly KnownNode[]): CodedError {
   );
 }
 
-/** Not where it is: who asks may not be one who may see it. */
+/** Without its address: the caller may not be allowed to see it. */
 const described = ({ hostId, since }: KnownNode): string =>
   since === undefined ? hostId : `${hostId} (so called since ${since.at})`;
 
@@ -86,7 +86,7 @@ const notFound = (host: string, port: number, isNamed: boolean): CodedError =>
       : `no node of this cluster is called ${host} ("tsh ls" shows them)`,
   );
 
-/** True when a name could only mean something by DNS: no node is called so, and it is no address. */
+/** True when a name could only mean something by DNS: no node has it, and it is not an address. */
 export const needsDns = (nodes: NodeIndex, host: string): boolean =>
   !isIpAddress(host) &&
   !uuidForm.test(host) &&
@@ -94,8 +94,8 @@ export const needsDns = (nodes: NodeIndex, host: string): boolean =>
   nodes.byAddress(host).length === 0;
 
 /**
- * The entry of `allowed` that a name means which is no node: same host, and same port when one was said.
- * Undefined when none does, or without a port several.
+ * The entry of `allowed` that a name means, which is not a node: the same host, and the same port when one
+ * was given. Undefined when none matches, or without a port several.
  */
 export function allowedOutside(allowed: readonly HostPort[], { host, port }: Wanted): HostPort | undefined {
   const fitting = allowed.filter(

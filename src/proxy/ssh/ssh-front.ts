@@ -29,17 +29,17 @@ export interface SshFrontDeps {
   readonly algorithms: SshAlgorithms;
 }
 
-/** So long a node has to tell those who are carried to it why it ends their sessions. */
+/** How long a node has to tell people why it ends their sessions before the proxy cuts them off. */
 const lastWordsMs = second;
 
-/** The SSH port: lets people with certificates in, and out again when they may no longer be here. */
+/** The SSH port: admits people with certificates, and cuts them off when they may no longer be here. */
 export class SshFront {
   /** For `Listeners`. */
   readonly listener: Server;
   readonly #deps: SshFrontDeps;
   readonly #ssh: SshServer;
   readonly #unsubscribe: () => void;
-  /** Those who are locked and about to be cut off. */
+  /** People who are locked and about to be cut off. */
   readonly #ending = new WeakSet<SshConnection>();
 
   constructor(deps: SshFrontDeps) {
@@ -53,13 +53,13 @@ export class SshFront {
       next: () => {
         this.#reconsider();
       },
-      error: () => undefined, // `trouble` says that the view has failed
+      error: () => undefined, // `trouble` reports that the view has failed
     };
     const subscriptions = [
       users.changes.subscribe(again),
       authorities.changes.subscribe(again),
       locks.changes.subscribe(again),
-      // Connections that are open keep the key that they have seen.
+      // Open connections keep the key that they have seen.
       deps.identity.changes.subscribe(({ server }) => {
         this.#ssh.setHostKeys(hostKeysOf(server));
       }),
@@ -70,7 +70,7 @@ export class SshFront {
   }
 
   /**
-   * Takes nobody new, waits until every socket that was accepted has closed or the time is `over`, then
+   * Accepts nobody new, waits until every socket that was accepted has closed or the time is `over`, then
    * closes what is left. No socket stays open.
    */
   async close(over: Promise<void>): Promise<void> {
@@ -134,7 +134,7 @@ export class SshFront {
     };
   }
 
-  /** Cuts off whom a deletion, a lock, or an authority that is not trusted any more concerns. */
+  /** Cuts off everybody affected by a deletion, a lock, or an authority that is not trusted any more. */
   #reconsider(): void {
     for (const connection of this.#ssh.connections()) {
       if (this.#ending.has(connection)) continue;
@@ -148,7 +148,7 @@ export class SshFront {
     }
   }
 
-  /** The node that carries a session of somebody who is locked ends it as well, and tells him why. */
+  /** The node that serves a session of a locked person ends it as well, and tells that person why. */
   #cutOff(connection: SshConnection): void {
     const locked = lockOnClient(connection.certificate, this.#admission());
     if (locked === undefined) {

@@ -29,14 +29,14 @@ export interface RelayDeps {
   readonly audit: Pick<ProxyAudit, 'unreachable'>;
 }
 
-/** So long the refusal waits for a client that does not take its words. */
+/** How long the refusal waits for a client that does not read its message. */
 const answerMs = 5_000;
 
 type Subsystem = Extract<SessionRequest, { type: 'subsystem' }>;
 
 /**
  * Carries streams to targets over SSH connections: a client asks by subsystem, or by direct-tcpip (`ssh -J`),
- * which are treated alike. What may be reached is `openTarget`'s to say.
+ * which are treated alike. `openTarget` decides what may be reached.
  */
 export class SshRelay {
   readonly #deps: RelayDeps;
@@ -88,9 +88,9 @@ export class SshRelay {
   #session(open: SessionOpen, asker: Asker): void {
     const channel = open.accept((request) => {
       switch (request.type) {
-        // Any variable is taken, as stock clients send LANG, and so is the agent, which only a recording
-        // proxy would use: neither has an effect here, and refusing them would stop clients that ask as a
-        // matter of course.
+        // Any variable is accepted, as stock clients send LANG, and so is the agent, which only a recording
+        // proxy would use. Neither has an effect here, and refusing them would stop clients that send them as
+        // a matter of course.
         case 'env':
         case 'agent-forwarding':
           request.accept();
@@ -197,13 +197,13 @@ export class SshRelay {
     this.#deps.metrics.set('proxy_ssh_sessions', this.#carried);
   }
 
-  /** Once per channel: the words, then the refusal, then the end. */
+  /** Once per channel: the message, then the refusal, then the end. */
   async #refuse(request: SessionRequest, channel: ServerSessionChannel, message: string): Promise<void> {
     if (!channel.stderr.writable) {
-      request.reject(); // it was refused something before, and is ending
+      request.reject(); // an earlier request on it was refused, and it is ending
       return;
     }
-    // Stock ssh leaves at a refusal without printing what came with it: it must have taken the words before.
+    // Stock ssh leaves at a refusal without printing what came with it: it must have read the message before.
     await sayAndWait(channel, `${message}\n`);
     request.reject();
     await channel.finish({ status: 'unknown' });
@@ -230,7 +230,7 @@ export class SshRelay {
   }
 }
 
-/** Resolves when the client has taken the words, is gone, or does not say. */
+/** Resolves when the client has read the message, is gone, or does not respond. */
 async function sayAndWait(channel: ServerSessionChannel, words: string): Promise<void> {
   const sent = new Promise<void>((resolve) => {
     channel.stderr.end(words, resolve);
@@ -242,7 +242,7 @@ async function sayAndWait(channel: ServerSessionChannel, words: string): Promise
   stopTimer(limit);
 }
 
-/** With what the client was not told. */
+/** With the reasons that the client was not told. */
 const reasonsOf = (e: unknown): string =>
   e instanceof Error && e.cause !== undefined ? `${e.message}: ${messageOf(e.cause)}` : messageOf(e);
 

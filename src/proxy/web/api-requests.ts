@@ -4,12 +4,12 @@ import { badRequest } from './web-errors.ts';
 const nanosecondsPerSecond = 1_000_000_000;
 const defaultTtlSeconds = 12 * 3600;
 
-/** What `POST /webapi/ssh/certs` takes. Field names and the odd capital are those of clients of 4.4. */
+/** The body of `POST /webapi/ssh/certs`. Field names and the odd capital are those of clients of 4.4. */
 export const certsRequest = z.object({
   user: z.string().min(1).max(128),
   password: z.string().max(65_536),
   otp_token: z.string().max(16).default(''),
-  /** Counts instead of `otp_token` when it is not empty. */
+  /** Used instead of `otp_token` when it is not empty. */
   hotp_token: z.string().max(16).default(''),
   /** base64 of an authorized_keys line */
   pub_key: z.string().min(1).max(24_000),
@@ -19,7 +19,7 @@ export const certsRequest = z.object({
   RouteToCluster: z.string().max(255).default(''),
 });
 
-/** What `PUT /webapi/users/password/token` takes. */
+/** The body of `PUT /webapi/users/password/token`. */
 export const tokenRequest = z.object({
   token: z.string().max(128),
   /** base64 */
@@ -42,7 +42,7 @@ export function readJson<S extends z.ZodType>(text: string, schema: S): z.output
   throw badRequest(`${field === '' ? 'request' : field}: ${issue?.message ?? 'not valid'}`);
 }
 
-/** Whole seconds of a wish in nanoseconds; nothing asked for is 12 hours. */
+/** The requested lifetime in nanoseconds as whole seconds; without a request, 12 hours. */
 export const ttlSecondsOf = (nanoseconds: number): number =>
   nanoseconds === 0
     ? defaultTtlSeconds
@@ -51,8 +51,8 @@ export const ttlSecondsOf = (nanoseconds: number): number =>
 export const toBase64 = (text: string): string => Buffer.from(text).toString('base64');
 
 /**
- * The text that `base64` stands for. Strict, so that two different passwords never read as one: bytes that
- * are no base64 or no UTF-8 are refused, not skipped.
+ * The text encoded in `base64`. Strict, so that two different passwords never read as one: bytes that are not
+ * base64 or not UTF-8 are refused, not skipped.
  * @throws CodedError `bad_request` naming `field`.
  */
 export function fromBase64(base64: string, field: string): string {

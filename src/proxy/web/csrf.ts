@@ -8,21 +8,21 @@ import type { WebEnv } from './web-env.ts';
 const form = /^[0-9a-f]{64}$/;
 
 /**
- * Over TLS the name begins with `__Host-`, so that no other host of the domain and nobody on the way can
- * plant one; a browser takes such a cookie only over TLS. Over plain HTTP it has a name of its own, and that
- * one never counts over TLS.
+ * Over TLS the name begins with `__Host-`, so that no other host of the domain and nobody on the network can
+ * plant one; a browser accepts such a cookie only over TLS. Over plain HTTP it has another name, which never
+ * counts over TLS.
  */
 const cookieName = (secure: boolean): string => (secure ? '__Host-grv_csrf' : 'grv_csrf');
 
-/** The value this browser holds, or a new one in a cookie: whoever posts a form must show it. */
+/** The value in this browser's cookie, or a new one: whoever posts a form must show it. */
 export function csrfToken(c: Context<WebEnv>, randomHex: () => string): string {
   const { secure } = c.get('origin');
   const name = cookieName(secure);
   const held = getCookie(c, name);
   if (held !== undefined && form.test(held)) return held;
   const made = randomHex();
-  // Lax: a second link opened from a mail must see the value of the first, or one of both forms would be
-  // refused. Another site's POST does not carry it.
+  // Lax: a second link opened from a mail must send the value of the first, or one of both forms would be
+  // refused. Another site's POST does not send it.
   setCookie(c, name, made, { path: '/', httpOnly: true, secure, sameSite: 'Lax' });
   return made;
 }

@@ -8,8 +8,8 @@ export type OpenLink = OutputOf<typeof readInvite>;
 const tokenForm = /^[0-9a-f]{32}$/;
 
 /**
- * Lets pass what can be a token; auth is not troubled with the rest.
- * @throws CodedError `access_denied`, in the very words that auth has for a link that does not work.
+ * Passes anything that can be a token; other texts are not sent to auth.
+ * @throws CodedError `access_denied`, in the same words as auth for a link that does not work.
  */
 export function checkToken(token: string): void {
   if (!tokenForm.test(token)) throw invalidLink();

@@ -25,7 +25,7 @@ function page(fields: { title: string; clusterName: string }, content: Html): Ht
 
 export type Field = 'password' | 'again' | 'code';
 
-/** What was wrong with the last try, and with which field; `form` when with none of them. */
+/** What was wrong with the last attempt, and with which field; `form` when with none of them. */
 export interface Fault {
   readonly field: Field | 'form';
   readonly message: string;
@@ -36,7 +36,7 @@ export interface FormFields {
   readonly clusterName: string;
   readonly purpose: 'invite' | 'reset';
   readonly csrf: string;
-  /** Undefined when the cluster asks for no second factor. */
+  /** Undefined when the cluster requires no second factor. */
   readonly otp: OneTimeSecret | undefined;
   readonly fault?: Fault;
 }
@@ -143,7 +143,7 @@ const otpPart = (otp: OneTimeSecret, fault: Fault | undefined): Html =>
     ${messageOf('code', fault)}`;
 
 /**
- * Breaks between arguments only. Both are safe to type into a shell: a user name and an address have no such
+ * Breaks between arguments only. Both are safe in a shell: a user name and an address contain no special
  * characters.
  */
 const loginCommand = (proxyAddress: string, username: string): Html =>

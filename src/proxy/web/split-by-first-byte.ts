@@ -6,8 +6,8 @@ import { startTimer, stopTimer } from '../../base/timers.ts';
 const tlsHandshake = 0x16;
 
 /**
- * One port for two protocols: looks at the first byte of each connection, puts it back, and gives the
- * connection to the server that speaks so. Whoever says nothing for `timeoutMs` is cut.
+ * One port for two protocols: reads the first byte of each connection, puts it back, and gives the connection
+ * to the server for that protocol. A client that sends nothing for `timeoutMs` is cut off.
  */
 export function splitByFirstByte(options: {
   readonly plain: HttpServer;
@@ -29,13 +29,13 @@ export function splitByFirstByte(options: {
   const giveOn = (socket: Socket): void => {
     const first = socket.read() as Buffer | null;
     if (first === null) {
-      socket.destroy(); // it closed without a word
+      socket.destroy(); // it closed without sending anything
       return;
     }
     socket.unshift(first);
     (first[0] === tlsHandshake ? tls : plain).emit('connection', socket);
   };
-  // Node begins to look for slow requests when a server listens; these two never do themselves.
+  // Node starts to check for slow requests when a server listens; these two never listen themselves.
   outer.once('listening', () => {
     for (const server of [plain, tls]) server.emit('listening');
   });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** One style for all pages; the policy admits it by its hash, so it goes out exactly as it stands here. */
+/** One style for all pages. The content policy admits it by its hash, so it is sent exactly as it is here. */
 export const style = `
 :root{color-scheme:light dark;--ink:#1b2330;--soft:#566173;--paper:#eef1f6;--card:#fff;--line:#8a94a6;--edge:#dbe1ea;--go:#1d5bbf;--on-go:#fff;--bad:#b3261e;--bad-paper:#fdecea;--code:#f3f5f9}
 @media (prefers-color-scheme:dark){:root{--ink:#e8ecf2;--soft:#a7b1c0;--paper:#10141a;--card:#1a2029;--line:#6b7789;--edge:#2c3542;--go:#8ab4ff;--on-go:#0c1a33;--bad:#ff9a92;--bad-paper:#3a1f1e;--code:#11161d}}
@@ -33,7 +33,7 @@ pre span{display:inline-block}
 
 const styleHash = createHash('sha256').update(style).digest('base64');
 
-/** Nothing from elsewhere, no script at all, no frame, and forms only back to here. */
+/** Nothing from elsewhere, no script at all, no frame, and forms only to this server. */
 export const contentPolicy =
   `default-src 'none'; style-src 'sha256-${styleHash}'; img-src data:; form-action 'self'; ` +
   "frame-ancestors 'none'; base-uri 'none'";

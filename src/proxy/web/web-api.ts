@@ -20,7 +20,7 @@ import { badRequest, jsonError } from './web-errors.ts';
 const minClientVersion = '3.0.0';
 const maxBodyBytes = 256 * 1024;
 
-/** JSON calls that tsh and pages make. Each stands with and without `/v1`. */
+/** JSON calls of tsh and of pages. Each exists with and without `/v1`. */
 export function webApi(deps: WebDeps): Hono<WebEnv> {
   const api = new Hono<WebEnv>();
   api.onError((e, c) => jsonError(c, e, deps.sink));
@@ -90,7 +90,7 @@ export function webApi(deps: WebDeps): Hono<WebEnv> {
   return api;
 }
 
-/** @throws CodedError `unavailable` before auth has answered for the first time. */
+/** @throws CodedError `unavailable` before auth has replied for the first time. */
 function pingAnswer(deps: WebDeps, minimum: string): object {
   const cluster = deps.cluster();
   if (cluster.status === 'absent')
@@ -103,7 +103,7 @@ function pingAnswer(deps: WebDeps, minimum: string): object {
   };
 }
 
-/** Who withdrew a key is not for everybody. */
+/** Without the actor who withdrew a key, which is not public. */
 function authoritiesAnswer({ clusterName, hostAuthority, userAuthority }: WebDeps): object {
   const { announcement, withdrawn } = announcedOf(hostAuthority());
   const [signer] = trustedKeys(userAuthority());

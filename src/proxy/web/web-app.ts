@@ -20,7 +20,7 @@ export function webApp(deps: WebDeps): Hono<WebEnv> {
     );
     await next();
   });
-  // The address of an invite page is a secret: it must not travel in a Referer.
+  // The address of an invite page is a secret: it must not be sent in a Referer.
   app.use(
     secureHeaders({ referrerPolicy: 'no-referrer', xFrameOptions: 'DENY', strictTransportSecurity: false }),
   );

@@ -11,13 +11,13 @@ import { isAlternativeName } from '../../pki/x509-alternative-names.ts';
 
 export interface WebCertificate {
   readonly keyPem: string;
-  /** The leaf first, then what signed it. */
+  /** The leaf first, then its issuers. */
   readonly certificatePem: string;
 }
 
 /**
  * The configured pair.
- * @throws CodedError `misconfigured` naming the file that cannot be read, or that does not fit the other.
+ * @throws CodedError `misconfigured` naming the file that cannot be read, or that does not match the other.
  */
 export function readWebCertificate(keyFile: string, certificateFile: string): WebCertificate {
   const pair = {
@@ -63,8 +63,8 @@ function parse<T>(path: string, what: string, reader: () => T): T {
 const renewBeforeMs = 30 * 24 * 3600 * 1000;
 
 /**
- * The pair this proxy made for itself in `directory`: made anew when it is missing, does not name all of
- * `hostnames`, or soon runs out; also when a crash left half of it, which is said.
+ * The pair this proxy made for itself in `directory`. A new one is made when it is missing, does not name all
+ * of `hostnames`, or expires soon; also when a crash left half of it, which is logged.
  */
 export function selfSignedPair(
   directory: string,
@@ -87,7 +87,7 @@ export function selfSignedPair(
   return made;
 }
 
-/** Names that no certificate can hold are in none: a new one would not help. */
+/** Names that no certificate can contain are ignored: a new one would not help. */
 const isFit = (certificate: X509Certificate, hostnames: readonly string[], now: Instant): boolean =>
   hostnames
     .filter(isAlternativeName)

@@ -11,7 +11,7 @@ export interface CertificateFiles {
 }
 
 export interface CertificateWatch {
-  /** The pairs as they were last good, in the configured order. */
+  /** The pairs as they were when last valid, in the configured order. */
   pairs(): readonly WebCertificate[];
   close(): void;
 }
@@ -19,10 +19,9 @@ export interface CertificateWatch {
 const metric = 'proxy_web_certificate_refused';
 
 /**
- * Reads the configured pairs, and again when a file changes: by looking, since whoever renews them may write
- * in place, rename, or move a link. A pair that is not good is refused and the one before it kept, until the
- * files change again.
- * @throws CodedError `misconfigured` naming the file, when a pair is not good at start.
+ * Reads the configured pairs, and again when a file changes. It polls, since a renewal may write in place,
+ * rename, or move a link. An invalid pair is refused and the previous one kept, until the files change again.
+ * @throws CodedError `misconfigured` naming the file, when a pair is invalid at start.
  */
 export function watchWebCertificates(
   files: readonly CertificateFiles[],

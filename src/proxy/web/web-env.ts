@@ -6,25 +6,25 @@ import type { AuthorityState } from '../../domain/authority-state.ts';
 import type { ClusterState } from '../../domain/cluster.ts';
 import type { Balancers, Origin, RequestSocket } from '../client-address.ts';
 
-/** What the web half of a proxy stands on. */
+/** What the web part of a proxy needs. */
 export interface WebDeps {
   readonly auth: Pick<AuthClient, 'call'>;
   readonly world: World;
   readonly sink: LogSink;
   readonly clusterName: string;
-  /** What was last folded of the cluster: says which second factor is asked for, with auth away too. */
+  /** The cluster as last folded: which second factor is required, with auth away too. */
   readonly cluster: () => ClusterState;
-  /** What was last folded of the host authority: clients follow its rotation by it, with auth away too. */
+  /** The host authority as last folded: clients follow its rotation by it, with auth away too. */
   readonly hostAuthority: () => AuthorityState;
-  /** Likewise of the user authority: a certificate of a key that leaves is exchanged. */
+  /** The same for the user authority: a certificate under a key that is being replaced is exchanged. */
   readonly userAuthority: () => AuthorityState;
-  /** Where SSH clients of this proxy connect to, as bound. */
+  /** The bound address to which SSH clients of this proxy connect. */
   readonly sshAddress: () => HostPort;
   /** `host:port`; empty when none is configured. */
   readonly publicAddress: string;
   readonly sshPublicAddress: string;
   readonly balancers: Balancers;
-  /** Browsers are told to come by TLS only. False where plain HTTP is served on purpose. */
+  /** Tells browsers to use TLS only. False where plain HTTP is served on purpose. */
   readonly tlsOnly: boolean;
 }
 

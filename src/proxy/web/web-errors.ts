@@ -6,8 +6,8 @@ import type { LogSink } from '../../base/log-sink.ts';
 import type { WebEnv } from './web-env.ts';
 
 /**
- * Refusals whose words are meant for whoever asked. Others may name machines of the cluster: those are for
- * the log.
+ * Refusals whose text is meant for the caller. Others may name machines of the cluster: those are for the
+ * log.
  */
 const forTheCaller: ReadonlySet<ErrorCode> = new Set([
   'bad_request',
@@ -23,15 +23,18 @@ export interface PublicError {
   readonly message: string;
 }
 
-/** Says when it is worth while to ask again, where that is known. Source: RFC 9110, 10.2.3. */
+/**
+ * Sets when it is worth while to ask again, where that is known.
+ * Source: RFC 9110, 10.2.3.
+ */
 export function setRetryAfter(c: Context<WebEnv>, e: unknown): void {
   if (isCoded(e) && e.code === 'limit_exceeded' && e.retryAfterMs !== undefined)
     c.header('Retry-After', String(Math.ceil(e.retryAfterMs / 1000)));
 }
 
 /**
- * Status and text for whatever was thrown. What is not a coded error is a bug: logged, and told without
- * detail.
+ * Status and text for anything that was thrown. An error that is not coded is a bug: logged, and reported
+ * without detail.
  */
 export function publicError(c: Context<WebEnv>, e: unknown, sink: LogSink): PublicError {
   const requestId = c.get('requestId');
@@ -50,7 +53,7 @@ export function publicError(c: Context<WebEnv>, e: unknown, sink: LogSink): Publ
 
 /** What anybody may know. The whole reason is in the log, under the id of the request. */
 function inGeneral(code: ErrorCode): string {
-  // A proxy that has used up its own quota is nobody's business who comes to it.
+  // Whether a proxy has used up its own quota does not concern its clients.
   if (httpStatusOf[code] === 503 || code === 'quota')
     return 'the cluster cannot answer now, try again in a moment';
   if (code === 'no_space')

@@ -19,7 +19,7 @@ import { publicError, setRetryAfter } from './web-errors.ts';
 const maxFormBytes = 200 * 1024;
 const csrfBytes = 32;
 
-/** The pages for people: the door, invite and reset links. */
+/** The pages for people: the start page, invite and reset links. */
 export function webPages(deps: WebDeps): Hono<WebEnv> {
   const { clusterName } = deps;
   const pages = new Hono<WebEnv>();
@@ -36,7 +36,7 @@ export function webPages(deps: WebDeps): Hono<WebEnv> {
   );
   for (const path of ['/web/invite/:token', '/web/reset/:token']) {
     pages.get(path, async (c) => {
-      // Who only looks whether there is something is shown nothing, and opens nothing.
+      // A request that only checks whether the page exists gets no content, and opens nothing.
       if (c.req.method === 'HEAD') return c.body(null);
       return show(c, deps, await open(c, deps, c.req.param('token') ?? ''));
     });
@@ -48,7 +48,7 @@ export function webPages(deps: WebDeps): Hono<WebEnv> {
 const open = (c: Context<WebEnv>, { auth }: WebDeps, token: string): Promise<OpenLink> =>
   openLink(auth, token, c.get('origin').address);
 
-/** What stands on the page. */
+/** The content of the page. */
 type Shown = Pick<OpenLink, 'username' | 'purpose' | 'otpUrl'>;
 type FormFault = Fault & { readonly status: 400 | 403 | 429 | 503 };
 
@@ -74,7 +74,7 @@ async function oneTimeSecret(url: string): Promise<OneTimeSecret | undefined> {
   };
 }
 
-/** The fields of our own form, as browsers send it; none of a body in another form. */
+/** The fields of our own form, as browsers send it; empty for a body in another form. */
 async function readForm(c: Context<WebEnv>): Promise<URLSearchParams> {
   const body = await readBody(c, maxFormBytes);
   const type = c.req.header('content-type') ?? '';
@@ -108,7 +108,7 @@ async function submit(c: Context<WebEnv>, deps: WebDeps, token: string): Promise
   } catch (e) {
     const fault = faultOf(e);
     if (fault === undefined) throw e;
-    if (fault.status === 503) publicError(c, e, deps.sink); // says it in the log
+    if (fault.status === 503) publicError(c, e, deps.sink); // this logs it
     setRetryAfter(c, e);
     return again(fault);
   }
@@ -118,10 +118,10 @@ const shownUsername = /^[A-Za-z0-9_@:][A-Za-z0-9_@:.+-]{0,127}$/;
 const shownUrl = /^otpauth:\/\/totp\/[A-Za-z0-9%:@._+-]{1,1024}\?[A-Za-z0-9%=&]{1,256}$/;
 
 /**
- * The page as this browser was shown it, by the form that it sent with the secret of its cookie: whoever
- * types something wrongly need not scan again, and a page that is not opened anew shows its one-time secret
- * to nobody who has not seen it. Undefined when the form is not one of ours: then the link has to be opened
- * anew.
+ * The page as this browser was shown it, from the form that it sent with the secret of its cookie. So a
+ * person who mistypes something need not scan again, and a page that is not opened again shows its one-time
+ * secret to nobody who has not seen it. Undefined when the form is not one of ours: then the link has to be
+ * opened again.
  */
 function shownIn(field: (name: string) => string): Shown | undefined {
   const [username, purpose, otpUrl] = [field('username'), field('purpose'), field('shown')];
@@ -150,7 +150,7 @@ const sentence = (text: string): string =>
 const hostForm = /^(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 /**
- * What to type after `--proxy=`: the configured name, else the one the browser came by. Always with a port.
+ * What to type after `--proxy=`: the configured name, else the one that the browser used. Always with a port.
  */
 export function proxyAddressFor(c: Context<WebEnv>, deps: Pick<WebDeps, 'publicAddress'>): string {
   if (deps.publicAddress !== '') return deps.publicAddress;

@@ -18,30 +18,33 @@ import { splitByFirstByte } from './split-by-first-byte.ts';
 import type { WebCertificate } from './web-certificate-files.ts';
 import type { WebEnv } from './web-env.ts';
 
-/** What the web port speaks; `both` tells plain HTTP and TLS apart by the first byte. */
+/** The protocols of the web port; `both` recognises plain HTTP and TLS by the first byte. */
 export type WebProtocol =
   { readonly speaks: 'tls' | 'both'; readonly certificate: WebCertificate } | { readonly speaks: 'plain' };
 
 export interface WebServer {
   /** For `Listeners`. */
   readonly server: Server;
-  /** From the next handshake on, by the name that a client asks for; the first for those whom none fits. */
+  /**
+   * Takes effect with the next handshake, by the name that a client asks for; the first pair is for clients
+   * whose name matches none.
+   */
   serve(pairs: readonly WebCertificate[]): void;
   /**
-   * Requests under way are answered until the time is over. Idle connections are closed at once when there is
-   * none; else they are told to close with their next answer, and closed when none came for a second: whoever
-   * was writing to us at that moment meets no reset. Resolves when no socket is left.
+   * Current requests are served until the time is over. Without a grace period idle connections are closed at
+   * once; otherwise they are told to close with their next response, and closed when none came for a second,
+   * so that a client that was just sending meets no reset. Resolves when no socket is left.
    */
   close(grace: Pick<Grace, 'over' | 'given'>): Promise<void>;
 }
 
 export interface WebTimeouts {
-  /** From a new connection to its first byte, and through the TLS handshake. */
+  /** From a new connection to its first byte, and to the end of the TLS handshake. */
   readonly greetingMs: number;
   readonly headersMs: number;
   /** From the first byte of a request to its last. */
   readonly requestMs: number;
-  /** How often the above are looked at. */
+  /** How often the limits above are checked. */
   readonly checkMs: number;
 }
 
@@ -54,7 +57,7 @@ const defaultTimeouts: WebTimeouts = {
 
 const idleMs = 1_000;
 
-/** The server of the web port. It does not listen by itself. */
+/** The server of the web port. The caller makes it listen. */
 export function webServer(
   app: Hono<WebEnv>,
   protocol: WebProtocol,
@@ -85,7 +88,7 @@ export function webServer(
     serve: (pairs) => {
       contexts.use(pairs);
       const [standard] = pairs;
-      // For those who name nobody.
+      // For clients that name no host.
       if (standard !== undefined && 'setSecureContext' in first)
         (first as unknown as HttpsServer).setSecureContext({
           key: standard.keyPem,
@@ -110,7 +113,8 @@ export function webServer(
         for (const socket of sockets) socket.destroy();
       });
       await closed;
-      // What the server was given from within was never accepted, and is not waited for above.
+      // Connections handed over within this process were never accepted by the server, and are not waited for
+      // above.
       await Promise.all([...sockets].map((socket) => new Promise((gone) => socket.once('close', gone))));
       stopTimer(idle);
       // Ends their timers; a server behind the splitter never listened itself.
@@ -121,7 +125,7 @@ export function webServer(
 
 type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** What is presented to whom. */
+/** Which certificate is presented to which client. */
 class NamedContexts {
   #pairs: readonly { readonly certificate: X509Certificate; readonly context: SecureContext }[] = [];
 
