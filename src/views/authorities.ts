@@ -21,7 +21,10 @@ export interface AuthorityEntry {
    * secrets.
    */
   readonly sealedIn: Readonly<Record<string, Recorded>>;
-  /** What this release cannot read of it: nothing that it signed is trusted then, and nothing is signed. */
+  /**
+   * The facts that this release cannot read: with any, nothing that the authority signed is trusted, and
+   * nothing is signed.
+   */
   readonly unreadable?: readonly UnreadableFact[];
 }
 
@@ -30,9 +33,9 @@ export type AuthoritiesState = Readonly<Record<AuthorityType, AuthorityEntry>>;
 const absent: AuthorityEntry = { state: authority.initial, sealedIn: {} };
 const types = typesOf(authorityFact);
 
-/** Both authorities: what signs, what is trusted. */
+/** Both authorities: which key signs, which are trusted. */
 export const authoritiesView: Projection<AuthoritiesState> = {
-  // Releases before rotation ignored its facts: what they folded is not taken.
+  // Releases before rotation ignored its facts: their snapshots are not used.
   name: 'authorities.3',
   initial: { user: absent, host: absent },
   apply(state, event) {
@@ -59,7 +62,8 @@ function entryAfter(before: AuthorityEntry, event: Recorded, fact: AuthorityFact
       ([keyId]) => !withdrawn.has(keyId),
     ),
   );
-  // Where a step could not be read, later ones say nothing of the keys: only the whole of them does.
+  // After a step that could not be read, later steps do not show which keys there are: only a fact with all
+  // of them does.
   const earlier = before.unreadable ?? [];
   const isWhole = fact.type === 'authority.created';
   const unreadable = isWhole ? earlier.filter((one) => !types.has(one.type)) : earlier;
@@ -86,13 +90,13 @@ export function signerOf(
   return { key, sealedIn: state[type].sealedIn[key.keyId] };
 }
 
-/** What whoever has adopted all that both authorities ask of it has to report. */
+/** What a host reports that has adopted everything that both authorities require. */
 export const marksOf = ({ user, host }: AuthoritiesState): Adopted => [
   rotationMark(user.state),
   rotationMark(host.state),
 ];
 
-/** Every key of the user authority under which a session that has begun may go on. */
+/** Every key of the user authority under which an established session may continue. */
 export const keysOfSessionsIn = ({ user }: AuthoritiesState): readonly AuthorityKey[] =>
   keysOfSessions(user.state);
 

@@ -4,7 +4,7 @@ import { type Unreadable, withUnread } from './entities.ts';
 import { readFact, typesOf, type UnreadableFact } from './read-fact.ts';
 import type { Projection } from './view.ts';
 
-/** What this release cannot read of it is beside it; the rest is as if that were not there, or `absent`. */
+/** Facts that this release cannot read are beside it; the rest is as if those did not exist, or `absent`. */
 export type FoldedCluster = ClusterState & { readonly unreadable?: readonly UnreadableFact[] };
 
 const types = typesOf(clusterFact);
@@ -29,7 +29,7 @@ export const clusterView: Projection<FoldedCluster> = {
 };
 
 /**
- * Only logins depend on how the cluster is configured: nobody logs in here by a second factor that cannot be
+ * Only logins depend on the settings of the cluster: nobody logs in here by a second factor that cannot be
  * read.
  */
 function without(state: FoldedCluster, unread: UnreadableFact): FoldedCluster {

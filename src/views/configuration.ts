@@ -4,12 +4,12 @@ import { type Unreadable, withUnread } from './entities.ts';
 import { readFact, typesOf, type UnreadableFact } from './read-fact.ts';
 import type { Projection } from './view.ts';
 
-/** With what this release cannot read of it, beside which the rest stands as it was. */
+/** With the facts that this release cannot read; the rest stays as it was. */
 export type FoldedConfiguration = ConfigurationState & { readonly unreadable?: readonly UnreadableFact[] };
 
 const types = typesOf(configurationFact);
 
-/** What the files of the auth servers say, and what holds. */
+/** What the files of the auth servers declare, and the values that apply. */
 export const configurationView: Projection<FoldedConfiguration> = {
   name: 'configuration.1',
   initial: configuration.initial,

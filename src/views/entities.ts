@@ -2,8 +2,8 @@ import type { Reading, UnreadableFact } from './read-fact.ts';
 import { emptyTable, entriesOf, type Entry, getIn, removeIn, setIn, type Table, tableFrom } from './table.ts';
 
 /**
- * What a view holds by key, and apart from it what this release cannot read: nobody who asks the table for
- * that finds it, so it is treated as missing.
+ * The entities of a view by key, and apart from them those that this release cannot read: a lookup does not
+ * find those, so they are treated as missing.
  */
 export interface Entities<V> {
   readonly known: Table<V>;
@@ -11,9 +11,9 @@ export interface Entities<V> {
 }
 
 export interface Withheld<V> {
-  /** What the facts that can be read make of it; null where that is nothing. Never to decide by. */
+  /** The entity folded from the facts that can be read; null where there is none. Never to decide by. */
   readonly last: V | null;
-  /** Those that cannot, one of each kind. */
+  /** The facts that cannot be read, one of each kind. */
   readonly facts: readonly UnreadableFact[];
 }
 
@@ -21,13 +21,13 @@ export interface Withheld<V> {
 export interface Folding<V, F> {
   /** The entity after the fact; undefined: there is none. */
   readonly evolve: (before: V | undefined, fact: F) => V | undefined;
-  /** Whether nothing depends any more on what could not be read, once this fact stands after it. */
+  /** Whether the unreadable fact no longer matters once this one follows it. */
   readonly settles: (fact: F, unread: UnreadableFact) => boolean;
 }
 
 export const noEntities: Entities<never> = { known: emptyTable, unreadable: emptyTable };
 
-/** The same object when the fact does not concern the entity. */
+/** Returns the same object when the fact does not concern the entity. */
 export function foldEntity<V, F>(
   entities: Entities<V>,
   key: string,
@@ -70,7 +70,7 @@ export const withUnread = (
 
 const kindOf = ({ type, about, critical }: UnreadableFact): string => JSON.stringify([type, about, critical]);
 
-/** As a snapshot has them. */
+/** In the form of a snapshot. */
 export interface StoredEntities<V> {
   readonly known: readonly Entry<V>[];
   readonly unreadable: readonly Entry<Withheld<V>>[];
@@ -86,7 +86,7 @@ export const entitiesFrom = <V>({ known, unreadable }: StoredEntities<V>): Entit
   unreadable: tableFrom(unreadable),
 });
 
-/** Of each entity, also as far as it is withheld, another form. */
+/** Converts each entity, including those that are withheld. */
 export function mapStored<V, W>(
   { known, unreadable }: StoredEntities<V>,
   make: (value: V) => W,
@@ -100,9 +100,7 @@ export function mapStored<V, W>(
   };
 }
 
-/**
- * From the snapshots of a release that stopped at the first fact that it could not read, and so holds none.
- */
+/** From the snapshots of a release that stopped at the first fact that it could not read, and so has none. */
 export const allKnown = (stored: unknown): StoredEntities<unknown> => ({
   known: stored as readonly Entry<unknown>[],
   unreadable: [],

@@ -12,18 +12,18 @@ import type { ReaderClock } from './reader-clock.ts';
 import { emptyTable, getIn, setIn, sweepIn, type Table } from './table.ts';
 import type { Projection, View } from './view.ts';
 
-/** When this reader learned of what ends by itself, by its own clock: `ReaderClock.monotonic`. */
+/** When this reader learned of things that expire, by its own clock: `ReaderClock.monotonic`. */
 export interface Heard {
   readonly view: View<HeardState>;
   /**
-   * For how long this reader has known of each of these, all of one stream. What was on the log before it
-   * began, or came late, it takes to be as old as its beginning is by its own clock; not older than that, and
-   * new when it lies ahead.
+   * For how long this reader has known of each of these spans, all of one stream. A span that was on the log
+   * before the reader began, or came late, gets the age that its beginning has by the reader's clock: no more
+   * than that, and zero when it lies in the future.
    */
   ages(stream: StreamName, spans: readonly Span[]): Ages;
 }
 
-/** By stream and the moment that names the span in it. */
+/** By stream, and by the moment that names the span in it. */
 type HeardState = Table<number>;
 
 /** Nothing lasts longer: 48 h. */
@@ -34,11 +34,11 @@ const keyOf = (stream: StreamName, { until }: Span): string => `${stream}/${unti
 const earliest = '0000-01-01T00:00:00.000Z';
 
 /**
- * Where the log is folded again, because it had gone back, what this reader knew keeps its age, and the rest
- * is taken to be as old as its beginning is.
- * @param from what is on the log by then was written before.
- * @param live whether what is folded now was written now: it is not while this reader has much to catch up
- *   with.
+ * When the log is folded again because it had gone back, spans that this reader knew keep their age, and the
+ * rest get the age that their beginning has.
+ * @param from events up to this position were written before.
+ * @param live whether the events that are folded now were also written now; not while this reader has much to
+ *   catch up on.
  */
 export async function openHeard(
   log: Pick<Followable, 'follow'> & Required<Pick<Followable, 'head' | 'positionBefore'>>,
@@ -107,7 +107,7 @@ function spanIn(event: Recorded): Span | undefined {
   return fact?.type === 'user.login_refused' ? failureSpan(fact.data.at) : undefined;
 }
 
-/** What cannot be read lasts for nobody: the views treat it as missing. */
+/** A fact that cannot be read starts no span: the views treat it as missing. */
 const known = <F>(reading: Reading<F>): F | undefined =>
   reading.status === 'read' ? reading.fact : undefined;
 

@@ -27,7 +27,7 @@ import { readFact, typesOf, type UnreadableFact } from './read-fact.ts';
 import { entriesOf, getIn, reduceValues } from './table.ts';
 import type { Projection } from './view.ts';
 
-/** Since when a host has its name. Whose position is lower had it first; the time is for people. */
+/** Since when a host has had its name. The lower position had it first; the time is for people. */
 export interface Since {
   readonly position: Position;
   readonly at: Instant;
@@ -37,14 +37,14 @@ export interface Since {
 export interface Membership {
   readonly roles: Readonly<Partial<Record<SystemRole, HostInfo>>>;
   readonly since: Readonly<Partial<Record<SystemRole, Since>>>;
-  /** Fields that a release before this one stored, and that do not have their form. */
+  /** Fields that an earlier release stored and that do not have their form. */
   readonly leftOut: Readonly<Partial<Record<SystemRole, readonly HostField[]>>>;
 }
 export type HostsState = Entities<Membership>;
 
 const types = typesOf(hostFact);
 
-/** Every machine that belongs to the cluster, by host id; whether it is alive now is `presence`. */
+/** Every machine that belongs to the cluster, by host id; whether it is alive now is in `presence`. */
 export const hostsView: Projection<HostsState> = {
   name: 'hosts.3',
   initial: noEntities,
@@ -55,7 +55,7 @@ export const hostsView: Projection<HostsState> = {
     const known = systemRole.safeParse(role).data;
     const reading = readFact(hostFact, types, event);
     if (reading.status === 'unreadable') {
-      // A machine of a kind that this release does not have.
+      // A kind of machine that this release does not have.
       const isForeign = role !== undefined && known === undefined;
       if (isForeign && reading.unread.critical.length === 0) return hosts;
       const unread = { ...reading.unread, ...(role === undefined ? {} : { about: role }) };
@@ -70,14 +70,14 @@ export const hostsView: Projection<HostsState> = {
   earlier: [{ name: 'hosts.2', upcast: allKnown }],
 };
 
-/** In which role a fact speaks of its host, whether the rest of it can be read or not. */
+/** The role that a fact is about, whether the rest of it can be read or not. */
 export function roleIn(data: object): string | undefined {
   const { host, role } = data as { readonly host?: { readonly role?: unknown }; readonly role?: unknown };
   const said = role ?? host?.role;
   return typeof said === 'string' ? said : undefined;
 }
 
-/** Each fact brings the whole of what a host is in that role, or its end. */
+/** Each fact contains all data of a host in that role, or its end. */
 const folding = (event: Recorded, role: SystemRole | undefined): Folding<Membership, HostFact> => ({
   evolve: (before, fact) => {
     if (role === undefined || fact.type === 'host.admitted') return before;
@@ -89,7 +89,7 @@ const folding = (event: Recorded, role: SystemRole | undefined): Folding<Members
 
 const nowhere: Membership = { roles: {}, since: {}, leftOut: {} };
 
-/** As a snapshot has it: for hosts that are reached directly, the same in every release of this name. */
+/** In the form of a snapshot: for hosts that are reached directly, the same in every release of this name. */
 interface StoredMembership extends Omit<Membership, 'roles'> {
   readonly roles: Readonly<Partial<Record<SystemRole, HostRecord>>>;
 }
@@ -153,15 +153,15 @@ export const hostsInRole = ({ known }: HostsState, role: SystemRole): readonly H
 
 const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
 
-/** What the host says of itself in that role, or undefined when it is no member. */
+/** What the host announced in that role, or undefined when it is not a member. */
 export const findHost = ({ known }: HostsState, hostId: string, role: SystemRole): HostInfo | undefined =>
   getIn(known, hostId)?.roles[role];
 
-/** In which roles the host is a member; none for one that is not known. */
+/** In which roles the host is a member; none for an unknown host. */
 export const rolesOfHost = ({ known }: HostsState, hostId: string): readonly SystemRole[] =>
   systemRole.options.filter((role) => getIn(known, hostId)?.roles[role] !== undefined);
 
-/** Since when the host has its name in that role, or undefined when it is no member. */
+/** Since when the host has had its name in that role, or undefined when it is not a member. */
 export const nameSince = ({ known }: HostsState, hostId: string, role: SystemRole): Since | undefined =>
   getIn(known, hostId)?.since[role];
 
@@ -171,7 +171,7 @@ export interface OddHost {
   readonly leftOut: readonly HostField[];
 }
 
-/** Hosts of which a release before this one stored what cannot be shown. */
+/** Hosts for which an earlier release stored data that cannot be shown. */
 export const oddHosts = ({ known }: HostsState): readonly OddHost[] =>
   entriesOf(known).flatMap(([hostId, membership]) =>
     Object.entries(membership.leftOut).map(([role, leftOut]) => ({ hostId, role, leftOut })),

@@ -43,7 +43,7 @@ export const identitiesView: Projection<IdentitiesState> = {
   decode: (stored) => entitiesFrom(stored as StoredEntities<IdentityEntry>),
 };
 
-/** Those that hold at this time, and with `all` the others too; in the order in which they end. */
+/** Those that are valid at this time, and with `all` the others too; in the order in which they expire. */
 export const listedIdentities = (
   { known }: IdentitiesState,
   { now, all }: { readonly now: Instant; readonly all: boolean },
@@ -56,7 +56,7 @@ const order = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
 /**
  * Whether the certificate with this serial was signed to administer the cluster in the name of this user. By
- * the log, not by the certificate: none that a login gave ever does.
+ * the log, not by the certificate: a certificate from a login never does.
  */
 export function isToAdminister(
   { known }: IdentitiesState,

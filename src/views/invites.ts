@@ -17,7 +17,7 @@ import type { Projection } from './view.ts';
 export interface InviteEntry {
   readonly tokenHash: string;
   readonly state: PendingInvite;
-  /** The event whose secret `otpSeed` counts. */
+  /** The event that contains the valid secret `otpSeed`. */
   readonly seedIn: Recorded;
 }
 
@@ -46,11 +46,11 @@ export const invitesView: Projection<InvitesState> = {
   earlier: [{ name: 'invites.2', upcast: allKnown }],
 };
 
-/** An invite works once: what ends it ends whatever could not be read of it. */
+/** An invite works once: its last fact ends it, even if earlier facts could not be read. */
 const ends = ({ type }: InviteFact): boolean => type === 'invite.accepted' || type === 'invite.revoked';
 
 /**
- * Undefined when the token was never issued, or was used or revoked. Expiry is the reader's to check:
+ * Undefined when the token was never issued, or was used or revoked. The caller checks expiry:
  * `usableInvite`.
  */
 export const findInvite = ({ known }: InvitesState, tokenHash: string): InviteEntry | undefined =>

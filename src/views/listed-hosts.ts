@@ -21,8 +21,8 @@ export interface Listing {
 }
 
 /**
- * Hosts that are alive, by name, then who had it first. A person sees the nodes on which one of its logins is
- * allowed.
+ * Hosts that are alive, by name, then by who had the name first. A person sees the nodes on which one of its
+ * logins is allowed.
  */
 export function listedHosts(
   { hosts: members, presence }: { readonly hosts: HostsState; readonly presence: PresenceState },
@@ -46,6 +46,6 @@ export function listedHosts(
 const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
 
 type Labels = Readonly<Record<string, string>>;
-/** Every label that is asked for, and each of the host's own: none comes from a prototype. */
+/** Every requested label, compared with the host's own: none comes from a prototype. */
 const hasLabels = (labels: Labels, wanted: Labels): boolean =>
   Object.entries(wanted).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);

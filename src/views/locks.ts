@@ -28,15 +28,15 @@ export interface LockEntry extends LockNotice {
   readonly by: string;
 }
 
-/** Locks that were not ended, by id. They may have expired: that is the reader's to check. */
+/** Locks that were not ended, by id. They may have expired, which the caller checks. */
 export interface LocksState {
   readonly known: Table<LockEntry>;
   /**
-   * What this release cannot read. As far as the target of such a lock can be read it is in `known` all the
-   * same, without an end: to take it for missing would let somebody in.
+   * Locks that this release cannot read. If the target of such a lock can be read it is in `known` anyway,
+   * without an end: treating it as missing would let somebody in.
    */
   readonly unreadable: Table<Withheld<LockEntry>>;
-  /** Ids of what is in `known`, by `keyOf` its target. */
+  /** Ids of the locks in `known`, by `keyOf` their target. */
   readonly byTarget: Table<readonly string[]>;
 }
 
@@ -86,7 +86,7 @@ function lockAfter(
 
 const bareLock = z.object({ target: lockTarget, message: z.unknown().optional() });
 
-/** Of a lock that a newer release wrote: whom it locks, when that can be read. */
+/** For a lock that a newer release wrote: whom it locks, when that can be read. */
 function barely({ fact, cause }: Recorded, id: string): LockEntry | undefined {
   if (fact.type !== 'lock.created') return undefined;
   const read = bareLock.safeParse(fact.data);
@@ -123,7 +123,7 @@ const unreadableAfter = (
 ): LocksState['unreadable'] =>
   foldEntity({ known: emptyTable, unreadable }, id, reading, reported).unreadable;
 
-/** The lock by which this subject is kept out now, by the reader's clock; undefined when there is none. */
+/** The lock that keeps this subject out now, by the reader's clock; undefined when there is none. */
 export function lockOn(locks: LocksState, subject: LockSubject, now: Instant): LockEntry | undefined {
   if (locks.byTarget.size === 0) return undefined;
   for (const target of targetsOf(subject))
@@ -143,12 +143,12 @@ export const locksInForce = ({ known }: LocksState, now: Instant): readonly Lock
       a.createdAt === b.createdAt ? (a.id < b.id ? -1 : 1) : a.createdAt < b.createdAt ? -1 : 1,
     );
 
-/** Ids of locks that had expired by then, and of which this release can read all. */
+/** Ids of locks that had expired by then, and that this release can read completely. */
 export const expiredLocks = ({ known, unreadable }: LocksState, by: Instant): readonly string[] =>
   entriesOf(known).flatMap(([id, lock]) =>
     isInForce(lock, by) || getIn(unreadable, id) !== undefined ? [] : [id],
   );
 
-/** Whether there is a lock of that id that was not ended, as far as this release can tell. */
+/** Whether there is a lock with that id that was not ended, as far as this release knows. */
 export const isLockKnown = ({ known, unreadable }: LocksState, id: string): boolean =>
   getIn(known, id) !== undefined || getIn(unreadable, id) !== undefined;

@@ -10,9 +10,9 @@ import { Waiters } from './waiters.ts';
 /**
  * Opens a read model: from its snapshot if there is one, then everything after. Resolves as soon as it
  * follows; to have all that was written so far, await `reached` with the log's head. When the log fails it
- * begins again, with growing pauses, and says so while that lasts: after its position; from the newest
- * snapshot when the log was trimmed past it; from the oldest snapshot there is when the log has gone back.
- * Only an event that cannot be folded, or a log that is closed, ends it.
+ * begins again, with growing pauses, and `failure` reports that in the meantime: after its position; from the
+ * newest snapshot when the log was trimmed past it; from the oldest snapshot there is when the log has gone
+ * back. Only an event that cannot be folded, or a log that is closed, ends it.
  * @throws what `log.snapshot` throws.
  */
 export async function openView<State>(projection: Projection<State>, log: Followable): Promise<View<State>> {
@@ -32,9 +32,9 @@ class FollowingView<State> implements View<State> {
   readonly changes;
   readonly #waiters = new Waiters();
   readonly #closed = new AbortController();
-  /** What is served. */
+  /** The state that is served. */
   #shown: Fold<State>;
-  /** What is folded: the same, but while a view begins again from before where it was. */
+  /** The state that is folded: the same, except while a view catches up again from before its position. */
   #fold: Fold<State>;
   #beginsAnew = false;
   /** The last event that was followed. */
@@ -42,7 +42,7 @@ class FollowingView<State> implements View<State> {
   #subscription: Subscription | undefined;
   #failures = 0;
   #attempt = 0;
-  /** Why it stands still for now, and until it holds what. */
+  /** Why it has stopped for now, and the position it must reach first. */
   #standing: CodedError | undefined;
   #until: Position | undefined;
   #ended: Error | undefined;
@@ -98,7 +98,7 @@ class FollowingView<State> implements View<State> {
         this.#fail(new CodedError('unavailable', `the log of the view ${this.#projection.name} was closed`));
       },
     });
-    // A log may answer, and even end, before `subscribe` returns.
+    // A log may deliver, and even end, before `subscribe` returns.
     if (this.#over()) subscription.unsubscribe();
     else this.#subscription = subscription;
   }
@@ -137,8 +137,8 @@ class FollowingView<State> implements View<State> {
   }
 
   /**
-   * Begins again after what the log failed with. A trim may be over at once: only the second in a row is
-   * told.
+   * Begins again after a failure of the log. A trim may be over at once, so only the second in a row is
+   * reported.
    */
   async #again(e: unknown): Promise<void> {
     const attempt = ++this.#attempt;
@@ -177,7 +177,7 @@ class FollowingView<State> implements View<State> {
     if (!over()) this.#settleAt(head ?? from + 1, from);
   }
 
-  /** Answers whether there is somewhere else to follow from. */
+  /** Returns whether there is another place to follow from. */
   async #beginElsewhere(): Promise<boolean> {
     if (await this.#jumpForward()) return true;
     const beginning = await this.#log.positionBefore?.(earliest);
@@ -186,7 +186,7 @@ class FollowingView<State> implements View<State> {
     const blank = { state: this.#fold.state, position: beginning };
     const { saidAgainWithinMs } = this.#projection;
     if (beginning > this.#fold.position) {
-      // Trimmed past the view, and nothing is kept that it could go on from.
+      // Trimmed past the view, and there is no snapshot from which it could continue.
       if (saidAgainWithinMs === undefined) return false;
       this.#move(blank);
       return true;
@@ -195,8 +195,8 @@ class FollowingView<State> implements View<State> {
   }
 
   /**
-   * What it holds lies ahead of the log: it folds the log that there is, and shows nothing of it before it
-   * has all.
+   * Its state is ahead of the log: it folds the log as it is now, and shows the result only when it has all
+   * of it.
    */
   async #beginAnew(beginning: Position): Promise<boolean> {
     const { initial, saidAgainWithinMs } = this.#projection;
@@ -209,7 +209,7 @@ class FollowingView<State> implements View<State> {
     return true;
   }
 
-  /** Answers whether what is kept is newer than what the view has. */
+  /** Returns whether there is a snapshot newer than the view. */
   async #jumpForward(): Promise<boolean> {
     const stored = await storedState(this.#projection, this.#log, this.#fold.position);
     if (this.#ended || !stored) return false;
@@ -224,7 +224,7 @@ class FollowingView<State> implements View<State> {
     this.#waiters.refuse(e);
   }
 
-  /** It follows again, after `from`, and has caught up when it holds `head`. */
+  /** It follows again, after `from`, and has caught up when it contains `head`. */
   #settleAt(head: Position, from: Position): void {
     if (head < from)
       throw new CodedError('cursor_too_old', `the log has gone back: it ends at ${head}, not at ${from}`);

@@ -7,7 +7,7 @@ import type { Projection, View } from './view.ts';
 export type Projections = Readonly<Record<string, Projection<unknown>>>;
 
 /**
- * What a service folds, by partition. A view is added by one entry here. Names are unique over all
+ * The views of a service, by partition. A view is added by one entry here. Names are unique over all
  * partitions.
  */
 export type Folded = Readonly<Partial<Record<Partition, Projections>>>;
@@ -22,7 +22,7 @@ type StateOf<F extends Folded, Name> = {
 }[keyof F];
 
 /**
- * The views by their names, opened and closed together. Each moves by itself: two may differ by what was
+ * The views by their names, opened and closed together. Each moves by itself: two may differ by events
  * appended a moment ago.
  */
 export type Views<F extends Folded> = { readonly [Name in NameIn<F>]: View<StateOf<F, Name>> } & ViewGroup;
@@ -31,7 +31,7 @@ export interface ViewGroup {
   readonly all: readonly View<unknown>[];
   /** Resolves once all views of `state` include `position`; rejects when one never will. */
   reached(position: Position): Promise<void>;
-  /** Why one of them stands still; undefined while all follow. */
+  /** Why one of them has stopped; undefined while all follow. */
   failure(): Error | undefined;
   /** For a snapshot. */
   stored(partition: Partition): readonly ViewState[];
@@ -101,6 +101,6 @@ function groupOf(opened: readonly Opened[]): ViewGroup {
   };
 }
 
-/** Why one of them stands still; undefined while all follow. */
+/** Why one of them has stopped; undefined while all follow. */
 export const firstFailure = (views: readonly View<unknown>[]): Error | undefined =>
   views.map((view) => view.failure()).find((failure) => failure !== undefined);

@@ -19,17 +19,18 @@ import type { Projection } from './view.ts';
 
 export interface Seen {
   /**
-   * By the clock of the auth server that heard it. For people, and for a reader that begins with a snapshot.
+   * By the clock of the auth server that heard from it. For people, and for a reader that begins with a
+   * snapshot.
    */
   readonly lastSeenAt: Instant;
   readonly ttlMs: number;
   /** When this reader learned of it, by its own `ReaderClock.monotonic`. */
   readonly heardMs: number;
-  /** Of measured labels; undefined where it has none, or an auth server of the release before heard it. */
+  /** Of measured labels; undefined where it has none, or an auth server of the previous release stored it. */
   readonly labels?: Labels;
-  /** Undefined before the first rotation, and of a host whose release reports none. */
+  /** Undefined before the first rotation, and for a host whose release reports none. */
   readonly adopted?: Adopted;
-  /** It has said that it stops. */
+  /** It has announced that it stops. */
   readonly leaving?: true;
   /** Why it cannot renew its certificates, in its own words. */
   readonly trouble?: string;
@@ -40,27 +41,27 @@ export type PresenceState = Table<Seen>;
 
 const types: ReadonlySet<string> = new Set(['hosts.renewed']);
 const keyOf = (hostId: string, role: SystemRole): string => `${hostId}/${role}`;
-/** What is known of the projection before there is a reader. */
+/** What is known about the projection before there is a reader. */
 export const presenceSnapshots = {
   name: 'presence.1',
-  // A host that is alive says so every minute, and five are kept at least. One that is gone is then one never
-  // seen.
+  // A host that is alive reports every minute, and at least five minutes are kept. So a host that is gone
+  // looks as if it had never been seen.
   saidAgainWithinMs: minute,
 };
 
 /**
- * A host that has been gone for so long is forgotten: machines come and go, and the table is what is kept of
+ * A host that has been gone for this long is forgotten: machines come and go, and the table would keep them
  * all.
  */
 const rememberedMs = 24 * hour;
 /**
- * Nobody is forgotten before this reader has followed for so long: whoever lives has been heard of by then.
+ * No host is forgotten before this reader has followed for this long: every live host has reported by then.
  */
 const settledMs = hour;
 
 type Reported = Pick<Seen, 'labels' | 'adopted' | 'leaving' | 'trouble'>;
 
-/** As a snapshot has it, and the releases before. */
+/** In the form of a snapshot, as earlier releases also wrote it. */
 type StoredSeen = readonly [
   key: string,
   seen: { readonly lastSeenAt: Instant; readonly until: Instant } & Reported,
@@ -86,7 +87,7 @@ export function presenceViewBy({ monotonic, now }: ReaderClock): Projection<Pres
     initial: emptyTable,
     apply(state, event) {
       const reading = readFact(presenceFact, types, event);
-      // A host whose renewal cannot be read is not heard of: it counts as gone after its time.
+      // A host whose renewal cannot be read counts as gone after its time.
       if (reading.status !== 'read') return state;
       const { fact } = reading;
       const heardMs = monotonic();
@@ -160,8 +161,8 @@ export function presenceOf(state: PresenceState, host: HostRole, atMs: number): 
 }
 
 /**
- * Until when the host counts as alive if it is not heard of again, by the reader's own clock; undefined when
- * it does not now.
+ * Until when the host counts as alive if it does not report again, by the reader's own clock; undefined when
+ * it does not count as alive now.
  */
 export function aliveUntil(
   state: PresenceState,
@@ -177,15 +178,15 @@ export const seenOf = (state: PresenceState, { hostId, role }: HostRole): Seen |
   getIn(state, keyOf(hostId, role));
 
 /**
- * The host with its labels as they are now. Whatever decides or shows labels of other hosts asks this:
- * membership alone has the measured ones as they once were.
+ * The host with its labels as they are now. Everything that decides by labels of other hosts, or shows them,
+ * uses this: membership alone has old values of the measured ones.
  */
 export function hostNow(state: PresenceState, host: HostInfo): HostInfo {
   const told = host.measured === undefined ? undefined : seenOf(state, host)?.labels;
   return told === undefined ? host : { ...host, labels: labelsNow(host, told) };
 }
 
-/** When this reader last learned of any host; 0 when it never did. */
+/** When this reader last heard of any host; 0 when it never did. */
 export const newestHeardMs = (state: PresenceState): number =>
   reduceValues<Seen, number | undefined>(state, undefined, (latest, { heardMs }) =>
     latest === undefined || heardMs > latest ? heardMs : latest,

@@ -6,22 +6,22 @@ import type { Position, Recorded } from '../log/event.ts';
 /** The schemas of facts, by type. */
 type FactSchema = z.ZodType<{ type: string; data: object }>;
 
-/** A fact that this release cannot read, of something that it decides by. */
+/** A fact that this release cannot read, about something that it decides by. */
 export interface UnreadableFact {
   readonly type: string;
   readonly position: Position;
-  /** The part of the thing that it is about, where it has such parts and this can be seen. */
+  /** The part of the thing that it is about, where it has such parts and this can be read. */
   readonly about?: string;
-  /** What it has that a reader must know; empty where it is its shape that this release does not know. */
+  /** Critical names that this release does not know; empty where it does not know the shape. */
   readonly critical: readonly string[];
   readonly why: string;
 }
 
 export type Reading<F> =
   | { readonly status: 'read'; readonly fact: F }
-  /** Of a type that this release does not know and need not: a newer one may write those. */
+  /** Of a type that this release does not know and need not know: a newer one may write those. */
   | { readonly status: 'ignored' }
-  /** Whatever it is about is treated as missing, until a later fact settles it. */
+  /** The entity that it is about is treated as missing, until a later fact settles it. */
   | { readonly status: 'unreadable'; readonly unread: UnreadableFact };
 
 /**
@@ -50,11 +50,11 @@ export function readFact<S extends FactSchema>(
 
 const maxWhy = 200;
 
-/** Names the place and what was expected there, never what stands there. */
+/** Names the place and what was expected there, never the value. */
 const whyOf = (issue: z.core.$ZodIssue | undefined): string =>
   issue === undefined ? '' : `${issue.path.join('.')}: ${issue.message}`;
 
-/** The types that a union of facts has. */
+/** The types in a union of facts. */
 export const typesOf = (schema: {
   readonly options: readonly { readonly shape: { readonly type: { readonly value: string } } }[];
 }): ReadonlySet<string> => new Set(schema.options.map(({ shape }) => shape.type.value));

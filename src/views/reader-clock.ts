@@ -1,11 +1,8 @@
 import type { Instant } from '../base/time.ts';
 
-/**
- * The clocks of whoever folds. What a fold holds grows old by these, never by the clocks of those who wrote
- * it.
- */
+/** The clocks of a reader. Things in a fold expire by these, never by the clocks of those who wrote them. */
 export interface ReaderClock {
   readonly now: () => Instant;
-  /** Milliseconds of a clock that is never set. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number;
 }

@@ -6,7 +6,7 @@ import { allHosts, type HostsState } from './hosts.ts';
 import { presenceOf, type PresenceState, seenOf } from './presence.ts';
 import type { ReaderClock } from './reader-clock.ts';
 
-/** A host that is alive, and how far it says that it follows the rotations of the authorities. */
+/** A host that is alive, and how far it reports that it follows the rotations of the authorities. */
 export interface HostWithMarks {
   readonly hostId: string;
   readonly role: SystemRole;
@@ -26,8 +26,8 @@ export interface HostWithMarks {
 const follows: readonly SystemRole[] = ['Auth', 'Proxy', 'Node'];
 
 /**
- * Every host that is alive in one of the roles that follow a rotation, each role by itself; by name. One that
- * was stopped is not, from when it said so.
+ * Every host that is alive in one of the roles that follow a rotation, each role by itself; by name. A
+ * stopped host does not count from the moment it reported that.
  */
 export function reportingHosts(
   hosts: HostsState,

@@ -24,7 +24,7 @@ const folding: Folding<RoleSpec, RoleFact> = {
     const state = role.evolve(role.initial, fact);
     return state.status === 'absent' ? undefined : state.role;
   },
-  // An update brings the whole specification, but ends nothing that facts of other types began.
+  // An update contains the whole specification, but does not end what facts of other types began.
   settles: ({ type }, unread) => type !== 'role.updated' || types.has(unread.type),
 };
 
@@ -44,9 +44,7 @@ export const rolesView: Projection<RolesState> = {
 
 export type FoundRoles =
   | { readonly status: 'found'; readonly roles: readonly RoleSpec[] }
-  /**
-   * `names` are all that cannot be had; `unreadable` those of them that are there, but not for this release.
-   */
+  /** `names` are all that are missing; `unreadable` those of them that exist, but not for this release. */
   | { readonly status: 'missing'; readonly names: readonly string[]; readonly unreadable: readonly string[] };
 
 /**
@@ -69,7 +67,7 @@ export function lookUpRoles({ known, unreadable }: RolesState, names: readonly s
   };
 }
 
-/** Why nothing is decided with roles that are missing; undefined where all of them are just not there. */
+/** Why nothing is decided with roles that are missing; undefined where none of them exists. */
 export const unreadableRoles = ({
   unreadable,
 }: Extract<FoundRoles, { status: 'missing' }>): string | undefined =>

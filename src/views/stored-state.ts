@@ -8,7 +8,7 @@ export interface Fold<State> {
   readonly position: Position;
 }
 
-/** The state that is kept for the projection, or for an earlier version of it, if it is after `after`. */
+/** The snapshot that is kept for the projection, or for an earlier version of it, if it is after `after`. */
 export async function storedState<State>(
   projection: Projection<State>,
   log: Pick<Followable, 'snapshot'>,

@@ -9,25 +9,26 @@ import { emptyTable, entriesOf, getIn, removeIn, setIn, type Table, tableFrom } 
 import type { Projection } from './view.ts';
 
 export interface SupersededState {
-  /** What counts, by stream: only of streams whose secrets can be superseded. */
+  /** The secrets in force, by stream: only of streams whose secrets can be superseded. */
   readonly live: Table<readonly LiveSecrets[]>;
   /**
-   * Data keys that do not count any more and are not known to be gone from the vault, with what superseded
+   * Data keys that are not needed any more and are not known to be gone from the vault, with what superseded
    * them.
    */
   readonly doomed: readonly Doomed[];
   /**
-   * The store went back, and was given back what it had lost; its vault may hold again what had been
-   * destroyed, though the log says that it is gone.
+   * The store went back, and got back what it had lost. Its vault may again contain keys that had been
+   * destroyed, although the log has them as gone.
    */
   readonly anew?: DestroyedAnew | undefined;
 }
 
 export interface DestroyedAnew {
-  /** Of the newest fact that says so. */
+  /** Of the newest fact that reports it. */
   readonly position: Position;
   /**
-   * The first event that the store had lost; what was destroyed before it stayed so. 1 when it is not known.
+   * The first event that the store had lost; keys destroyed before it stayed destroyed. 1 when it is not
+   * known.
    */
   readonly firstLost: Position;
 }
@@ -39,7 +40,7 @@ export interface Doomed {
 
 /** Which sealed secrets have been superseded and are still to be destroyed. */
 export const supersededView: Projection<SupersededState> = {
-  // Before rotation, keys of authorities that are withdrawn were not among them: snapshots of then lack them.
+  // Before rotation, this did not include withdrawn keys of authorities: snapshots from then lack them.
   name: 'superseded.2',
   initial: { live: emptyTable, doomed: [] },
   apply(state, event) {
@@ -82,7 +83,7 @@ function destroyedAnew(state: SupersededState, { fact, position }: Recorded): Su
 }
 
 /**
- * Of a whole log: the keys that were superseded and may have been in the vault when it ended before
+ * From a whole log: the keys that were superseded and may have been in the vault when it ended before
  * `firstLost`.
  */
 export async function supersededSince(

@@ -1,14 +1,14 @@
 /**
- * A map that is never changed: `setIn` answers a new one that shares all but a few small arrays with the old.
- * A tree of 16 branches over the bits of the key's hash that grows with what it holds: whatever is done to
- * one entry takes the same few steps among a hundred and among a million.
+ * A map that is never changed: `setIn` returns a new one that shares all but a few small arrays with the old.
+ * A tree of 16 branches over the bits of the key's hash, which grows with its content: an operation on one
+ * entry takes the same few steps among a hundred and among a million.
  */
 export interface Table<V> {
   readonly size: number;
   readonly root: Part<V>;
 }
 
-/** What lies under one path: few entries, or 16 parts by the next bits of the hash. */
+/** The entries under one path: a few of them, or 16 parts by the next bits of the hash. */
 type Part<V> = Leaf<V> | Branch<V>;
 interface Leaf<V> {
   readonly entries: readonly Entry<V>[];
@@ -21,18 +21,18 @@ export type Entry<V> = readonly [key: string, value: V];
 const bitsOfLevel = 4;
 const width = 1 << bitsOfLevel;
 const bitsOfHash = 32;
-/** A leaf of more is divided, as long as the hash has bits left. */
+/** A larger leaf is divided, as long as the hash has bits left. */
 const mostInLeaf = 32;
-/** Entries that one turn of `sweepIn` looks at: at least so many, and less than twice of it. */
+/** Entries that one turn of `sweepIn` examines: at least this many, and less than twice as many. */
 const leastInTurn = 8;
 
 const emptyLeaf: Leaf<never> = { entries: [] };
-/** Holds nothing, so it fits every `V`. */
+/** Empty, so it fits every `V`. */
 export const emptyTable: Table<never> = { size: 0, root: emptyLeaf };
 
 export const getIn = <V>(table: Table<V>, key: string): V | undefined => entryOf(table, key)?.[1];
 
-/** Answers the same table when the key has this very value already. */
+/** Returns the same table when the key already has this very value. */
 export function setIn<V>(table: Table<V>, key: string, value: V): Table<V> {
   const known = entryOf(table, key);
   if (known && known[1] === value) return table;
@@ -42,17 +42,17 @@ export function setIn<V>(table: Table<V>, key: string, value: V): Table<V> {
   };
 }
 
-/** Answers the same table when the key is not there. */
+/** Returns the same table when the key is not there. */
 export function removeIn<V>(table: Table<V>, key: string): Table<V> {
   if (!entryOf(table, key)) return table;
   return { size: table.size - 1, root: withoutEntry(table.root, hashOf(key), 0, key) };
 }
 
 /**
- * Leaves out what `keep` refuses among some ten of the entries; which ones, `turn` says. Who does so with
- * each turn in order, whatever the step between them, comes by every entry again and again, and no turn costs
- * more in a large table than in a small one. The same entries and turn give the same table, however it came
- * about.
+ * Removes the entries that `keep` refuses among some ten of all; `turn` selects which ones. A caller that
+ * passes each turn in order, whatever the step between them, reaches every entry again and again, and no turn
+ * costs more in a large table than in a small one. The same entries and turn give the same table, however it
+ * was built.
  */
 export function sweepIn<V>(table: Table<V>, turn: number, keep: (value: V) => boolean): Table<V> {
   const bits = Math.max(0, Math.floor(Math.log2(table.size / leastInTurn)));
@@ -92,7 +92,7 @@ export function reduceValues<V, A>(table: Table<V>, start: A, step: (sum: A, val
 
 export const valuesOf = <V>(table: Table<V>): readonly V[] => entriesOf(table).map(([, value]) => value);
 
-/** Of two entries of one key the later one counts. */
+/** If a key occurs twice the later entry counts. */
 export function tableFrom<V>(entries: Iterable<Entry<V>>): Table<V> {
   const byKey = new Map<string, Hashed<V>>();
   for (const entry of entries) byKey.set(entry[0], { hash: hashOf(entry[0]), entry });

@@ -20,7 +20,7 @@ export const recordedAt = (
   fact: { type: fact.type, data: fact.data },
 });
 
-/** What a projection makes of these facts; it must also survive its own snapshot. */
+/** The state that a projection folds from these facts; it must also survive its own snapshot. */
 export function project<S>(
   projection: Projection<S>,
   facts: readonly (readonly [stream: StreamName, fact: Fact, at?: string])[],
@@ -32,23 +32,23 @@ export function project<S>(
   return projection.decode(JSON.parse(JSON.stringify(projection.encode(state))));
 }
 
-/** A log that tells what the test says, when it says it. */
+/** A log that delivers what the test tells it to, when it tells it to. */
 export interface ScriptedLog extends Required<Followable> {
   tell(...events: Followed[]): void;
   fail(e: unknown): void;
   complete(): void;
-  /** What `snapshot` answers from now on, by any name or by the one. */
+  /** What `snapshot` returns from now on, for any name or for this one. */
   snapshots: ViewSnapshot | undefined | Error;
   readonly byName: Map<string, ViewSnapshot>;
-  /** Position of the newest event: of what was told, unless a test says otherwise. */
+  /** Position of the newest event: the last one delivered, unless a test sets another. */
   newest: Position;
-  /** Position before the oldest event that is kept; undefined where the other side cannot say. */
+  /** Position before the oldest event that is kept; undefined where the other side does not report it. */
   beginning: Position | undefined;
   /** Where each `follow` began. */
   readonly begun: Position[];
   /** The event that each named as the one it begins after. */
   readonly ids: (string | undefined)[];
-  /** It has other events than those that were told so far. */
+  /** It has other events than those delivered before. */
   other: boolean;
   readonly readers: ReadonlySet<Subscriber<Followed>>;
 }

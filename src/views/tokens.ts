@@ -21,11 +21,11 @@ import { readFact, typesOf } from './read-fact.ts';
 import { emptyTable, entriesOf, findKey, getIn, sweepIn, type Table } from './table.ts';
 import type { Projection } from './view.ts';
 
-/** `bornMs`: how much time had passed when it was created, see `Passed`. Unknown to the release before. */
+/** `bornMs`: how much time had passed when it was created, see `Passed`. Missing in the previous release. */
 type KnownToken = TokenState & { readonly bornMs?: number };
 
 /**
- * By the hash of their secret: tokens that were not deleted, and those of files that were used. They may have
+ * By the hash of their secret: tokens that were not deleted, and those in files that were used. They may have
  * expired.
  */
 export interface TokensState {
@@ -37,12 +37,12 @@ export interface TokensState {
 
 /**
  * How much time has passed on the log, from fact to fact, no step longer than ten minutes. It is never much
- * more than really passed, however wrong a clock was: only how long a token is remembered rests on it.
- * Whether one has expired is for the reader to decide, by its own clock.
+ * more than the time that really passed, however wrong a clock was. It only determines how long a token is
+ * remembered. Whether a token has expired is decided by the reader, by its own clock.
  */
 interface Passed {
   readonly ms: number;
-  /** Of the last fact; empty before the first that was seen. */
+  /** Of the last fact; empty before the first one. */
   readonly at: Instant;
 }
 
@@ -77,7 +77,7 @@ export const tokensView: Projection<TokensState> = {
   decode: (stored) => {
     const { known, unreadable } = stored as StoredEntities<KnownToken>;
     const ms = known.reduce((most, [, { bornMs = 0 }]) => Math.max(most, bornMs), 0);
-    // What the release before folded counts as created now.
+    // Tokens folded by the previous release count as created now.
     const dated = known.map((one) =>
       one[1].bornMs === undefined ? ([one[0], { ...one[1], bornMs: ms }] as const) : one,
     );
@@ -98,10 +98,10 @@ const passedAt = ({ ms, at }: Passed, now: Instant): Passed => ({
   at: now,
 });
 
-/** A token of a file begins with its first use; another one that is not here was forgotten. */
+/** A token in a file begins with its first use; a created one that is missing here was forgotten. */
 const isOfFile = ({ revision }: Recorded): boolean => revision === 1;
 
-/** Looks at a few tokens only: those that nobody asks for any more may wait for their turn. */
+/** Examines only a few tokens: those that nobody uses any more can wait for their turn. */
 const withoutOld = (
   tokens: TokensState['byHash'],
   { ms }: Passed,
@@ -117,7 +117,7 @@ export const createdTokens = (
     state.status === 'active' ? [[hash, state] as const] : [],
   );
 
-/** The hash of the token that was created, not deleted, and is meant. */
+/** The hash of the token that was created, not deleted, and matches. */
 export const createdToken = (tokens: TokensState, isMeant: (hash: string) => boolean): string | undefined =>
   findKey(tokens.byHash, (hash, { status }) => status === 'active' && isMeant(hash));
 

@@ -2,16 +2,16 @@ import { type HostInfo, systemRole } from '../domain/host-info.ts';
 import { allHosts, type HostsState } from './hosts.ts';
 import { presenceOf, type PresenceState } from './presence.ts';
 
-/** What the oldest release that is alive in the cluster reads of facts. */
+/** What the oldest live release in the cluster can read of facts. */
 export interface Understanding {
   readonly level: number;
-  /** Who reads no more than that, in no order. */
+  /** Hosts that read no more than that, in no order. */
   readonly hosts: readonly HostInfo[];
 }
 
 /**
- * The lowest `factsLevel` among the hosts that are alive, and whose it is; undefined when none is. A fact
- * that all must read is not written before this is as high as the release that brought it. Hosts that
+ * The lowest `factsLevel` among the hosts that are alive, and whose it is; undefined when none is alive. A
+ * fact that all must read is not written before this is as high as the release that introduced it. Hosts that
  * announce none read level 0.
  */
 export function oldestUnderstanding(

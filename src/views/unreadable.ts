@@ -43,7 +43,7 @@ const readers: { readonly [K in keyof States]: (state: States[K]) => readonly Un
   identities: (state) => unreadableIn('identity', state),
 };
 
-/** By their hash these are kept: enough of it to tell them apart. */
+/** The start of their hash, which is the key here: enough to distinguish them. */
 const shortened = (one: Unreadable): Unreadable => ({ ...one, name: one.name.slice(0, 16) });
 
 function unreadableBy(views: ReadingViews, kind: keyof States): readonly Unreadable[] {
@@ -52,13 +52,13 @@ function unreadableBy(views: ReadingViews, kind: keyof States): readonly Unreada
 }
 const kinds = Object.keys(readers) as (keyof States)[];
 
-/** What these views hold that this release cannot read, and so treats as missing. */
+/** Everything in these views that this release cannot read, and so treats as missing. */
 export const unreadableOf = (views: ReadingViews): readonly Unreadable[] =>
   kinds.flatMap((kind) => unreadableBy(views, kind));
 
 const shown = 5;
 
-/** For `/readyz`; undefined where all can be read. Of many the first few. */
+/** For `/readyz`; undefined where all can be read. Names the first few of many. */
 export function unreadableText(views: ReadingViews): string | undefined {
   const all = unreadableOf(views);
   if (all.length === 0) return undefined;
@@ -70,14 +70,14 @@ export function unreadableText(views: ReadingViews): string | undefined {
   return `this release cannot read ${named.join(', ')}${more}, which a newer one wrote: treated as missing, so whoever needs it is refused${lockNote(all)}; upgrade this host`;
 }
 
-/** What is missing admits nobody; but a lock that is missing does not keep anybody out. */
+/** A missing entity admits nobody; but a missing lock does not keep anybody out. */
 const lockNote = (all: readonly Unreadable[]): string =>
   all.some(({ kind }) => kind === 'lock')
     ? '; a lock holds, without its end, where it can be read whom it locks, and not at all where it cannot'
     : '';
 
 /**
- * Reports each once: those that are there now, and those that come. What can be read again, and then not, is
+ * Reports each once: those that are there now, and those that come. One that could be read in between is
  * reported again.
  */
 export function watchUnreadable(
@@ -93,7 +93,7 @@ export function watchUnreadable(
       told = new Set(now.map(keyOf));
     };
     const view: { readonly changes: Observable<unknown> } | undefined = views[kind];
-    // A view that fails is told of by its `failure`.
+    // A view that fails is reported by its `failure`.
     const subscription = view?.changes.subscribe({ next: look, error: () => undefined });
     return subscription === undefined ? [] : [subscription];
   });

@@ -2,14 +2,15 @@ import { clockToleranceMs } from '../base/clock-tolerance.ts';
 import { msBetween, second } from '../base/time.ts';
 import { findUser, isUnreadableUser, type UserEntry, type UsersState } from './users.ts';
 
-/** What a certificate that was checked says of its user. */
+/** What a checked certificate contains about its user. */
 export interface PresentedUser {
   readonly username: string;
   /**
-   * The life of the user that it was issued in; empty in those of older releases, and of the format `oldssh`.
+   * The life of the user for which it was issued; empty in certificates of older releases, and of the format
+   * `oldssh`.
    */
   readonly lifeId: string;
-  /** When it began to hold, in milliseconds since 1970. */
+  /** When its validity began, in milliseconds since 1970. */
   readonly validFromMs: number;
 }
 
@@ -17,8 +18,8 @@ export type UserStanding =
   | { readonly status: 'present'; readonly user: UserEntry }
   | { readonly status: 'absent' }
   /**
-   * It is there, but a newer release wrote of it what this one cannot read: it may have been locked or
-   * deleted.
+   * The user exists, but a newer release wrote a fact about it that this one cannot read: it may have been
+   * locked or deleted.
    */
   | { readonly status: 'unreadable' }
   /** It was issued to an earlier user of that name, who was deleted; or that cannot be ruled out. */

@@ -22,18 +22,18 @@ import type { Projection } from './view.ts';
 export interface UserEntry {
   readonly state: ActiveUser;
   /**
-   * For people. The log's own time: one wrong clock can have set it ahead, so that nothing is decided by it
+   * For people. The log's own time: one wrong clock may have set it ahead, so that nothing is decided by it
    * alone.
    */
   readonly createdAt: Instant;
-  /** `id`: the event that made the user. `isFirst`: no user had this name before. */
+  /** `id`: the event that created the user. `isFirst`: no user had this name before. */
   readonly life: { readonly id: string; readonly isFirst: boolean };
   /**
-   * The event whose secret `passwordHash` is in force; null when there is none, or events come without
+   * The event with the current secret `passwordHash`; null when there is none, or events come without
    * secrets.
    */
   readonly passwordIn: Recorded | null;
-  /** The event whose secret `otpSeed` is in force. */
+  /** The event with the current secret `otpSeed`. */
   readonly otpIn: Recorded | null;
 }
 
@@ -69,7 +69,9 @@ function entryAfter(before: UserEntry | undefined, fact: UserFact, event: Record
   };
 }
 
-/** A new life, or its end, settles whatever could not be read; other facts what they replace. */
+/**
+ * A new life, or its end, settles everything that could not be read; other facts settle what they replace.
+ */
 const settles = ({ type }: UserFact, unread: { readonly type: string }): boolean =>
   type === 'user.created' || type === 'user.deleted' || (replacedBy[type]?.includes(unread.type) ?? false);
 
@@ -103,7 +105,7 @@ function secretIn(
 export const findUser = ({ known }: UsersState, username: string): UserEntry | undefined =>
   getIn(known, username);
 
-/** Whether there is something in that name that this release cannot read. */
+/** Whether there is a user of that name that this release cannot read. */
 export const isUnreadableUser = ({ unreadable }: UsersState, username: string): boolean =>
   getIn(unreadable, username) !== undefined;
 

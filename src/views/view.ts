@@ -3,7 +3,9 @@ import type { Position, Recorded } from '../log/event.ts';
 
 /** A read model: a pure fold over one partition. */
 export interface Projection<State> {
-  /** Names its snapshots. Carries a version (`users.1`): raise it when the shape of the state changes. */
+  /**
+   * The name of its snapshots. Includes a version (`users.1`): raise it when the shape of the state changes.
+   */
   readonly name: string;
   readonly initial: State;
   /** Pure and total; returns the same object when the event does not concern it. */
@@ -12,14 +14,14 @@ export interface Projection<State> {
   encode(state: State): unknown;
   decode(stored: unknown): State;
   /**
-   * What snapshots hold under names of this projection's earlier versions, or of whatever else it can be made
-   * of: the best first. A release that raises the name lists the one before here.
+   * Other snapshots from which this state can be made, of earlier versions or other projections, the best
+   * first. A release that raises the name lists the previous one here.
    */
   readonly earlier?: readonly EarlierState[];
   /**
-   * Set where each thing is said again as long as it is true, at least so often. A fold that begins at the
-   * oldest event that is kept then knows all that is true now, once so much of the log is kept; what had
-   * ended before, it does not know. Only with it may a view of a partition that is trimmed begin without a
+   * Set where everything is announced again as long as it is true, at least this often. A fold that begins at
+   * the oldest event that is kept then knows everything that is true now, once this much of the log is kept;
+   * it does not know what had ended before. Only with it may a view of a trimmed partition begin without a
    * snapshot.
    */
   readonly saidAgainWithinMs?: number;
@@ -27,7 +29,7 @@ export interface Projection<State> {
 
 export interface EarlierState {
   readonly name: string;
-  /** Pure: from what that version's `encode` gave to what this version's `decode` takes. */
+  /** Pure: from what that version's `encode` returned to what this version's `decode` takes. */
   upcast(stored: unknown): unknown;
 }
 
@@ -38,14 +40,14 @@ export interface View<State> {
   /** The state now, then every later one. Errors when the view fails, completes when it is closed. */
   readonly changes: Observable<State>;
   /**
-   * Resolves once the view includes `position`: read your own writes. Rejects while the view stands still,
-   * and when it never will: CodedError `unavailable` when the view is closed or its log is, else what the log
-   * or the fold failed with.
+   * Resolves once the view includes `position`: read your own writes. Rejects while the view has stopped, and
+   * when it never will include it: CodedError `unavailable` when the view is closed or its log is, else the
+   * error of the log or the fold.
    */
   reached(position: Position): Promise<void>;
   /**
-   * Why the view stands still; undefined while it follows. Its state is served as it was. What the log failed
-   * with is tried again; what an event could not be folded for is for good, and `changes` errors with it.
+   * Why the view has stopped; undefined while it follows. Its state is served as it was. After a failure of
+   * the log it tries again; an event that cannot be folded ends it for good, and `changes` errors with it.
    */
   failure(): Error | undefined;
   close(): void;

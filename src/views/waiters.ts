@@ -6,7 +6,7 @@ interface Waiter {
   readonly reject: (reason: Error) => void;
 }
 
-/** Those who wait for a view to come to a position. */
+/** Those who wait for a view to reach a position. */
 export class Waiters {
   #waiting: Waiter[] = [];
 
