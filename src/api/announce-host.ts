@@ -15,38 +15,40 @@ const retryMs = 5 * second;
 const leastPauseMs = second;
 /**
  * Longest pause in milliseconds before a heartbeat that failed `failures` times in a row is tried again. An
- * auth server that does not answer in time may have too much to do: each time half as many ask again.
+ * auth server that does not reply in time may be overloaded: each time half as many hosts ask again.
  */
 export const retryAfter = (failures: number, failure: unknown, everyMs: number): number =>
   isNoAnswerInTime(failure) ? Math.min(everyMs, retryMs * 2 ** Math.min(failures - 1, 10)) : retryMs;
-/** Said every minute, true for ten: an auth server may be away for that long before a host counts as gone. */
+/**
+ * Sent every minute, valid for ten: an auth server may be away for that long before a host counts as gone.
+ */
 export const hostPresence: Pace = { everyMs: minute, ttlSeconds: 600 };
 
-/** A stop waits no longer for its farewell. */
+/** A stop waits no longer than this for its farewell. */
 const farewellMs = second;
 
-/** How often a host speaks, and for how long it counts as alive after that. */
+/** How often a host sends heartbeats, and for how long it counts as alive after one. */
 export interface Pace {
   readonly everyMs: number;
   readonly ttlSeconds: number;
 }
 
 export interface Announcement {
-  /** Resolves when auth has taken the first one, or it was stopped before; never rejects. */
+  /** Resolves when auth has accepted the first one, or it was stopped before; never rejects. */
   readonly first: Promise<void>;
   /** Tells auth at once that something changed. */
   renew(): void;
-  /** To be called when `adopted` may be another: auth learns of it soon, of many hosts a little later. */
+  /** To be called when `adopted` may have changed: auth learns of it soon; with many hosts a little later. */
   adopt(): void;
-  /** Undefined while auth takes them. */
+  /** Undefined while auth accepts them. */
   trouble(): string | undefined;
-  /** `farewell`: auth hears that this host leaves, where it can be told within a second. */
+  /** `farewell`: auth is told that this host leaves, if that is possible within a second. */
   stop(farewell?: 'farewell'): Promise<void>;
 }
 
 /**
- * Tells the cluster that this machine is here: at once, when `renew` is called, and at its pace less a random
- * part, so that many machines do not speak at the same moment. A refusal or an absent auth is tried again.
+ * Announces this machine to the cluster: at once, when `renew` is called, and at its pace less a random part,
+ * so that many machines do not send at the same moment. It tries again after a refusal or while auth is away.
  * @param host asked each time: labels may change.
  */
 export function announceHost(options: {
@@ -57,7 +59,7 @@ export function announceHost(options: {
   readonly adopted: () => Adopted;
   /** Why it cannot renew its certificates; undefined while it can. */
   readonly renewalTrouble?: () => string | undefined;
-  /** Is told over how long the machines of the cluster spread what all of them do at once. */
+  /** Called with the time over which the machines of the cluster spread what all of them do at once. */
   readonly onSpread?: (ms: number) => void;
   /** In [0, 1). */
   readonly random: () => number;
@@ -65,7 +67,7 @@ export function announceHost(options: {
   readonly now: () => Instant;
   /** Default: `hostPresence`. */
   readonly pace?: Pace;
-  /** Stops it as `stop` does: for a start that is given up while it waits for the first one. */
+  /** Stops it as `stop` does: for a start that is cancelled while it waits for the first one. */
   readonly stopping?: AbortSignal | undefined;
 }): Announcement {
   const { auth, sink, host, adopted, random, now, onSpread } = options;
@@ -79,7 +81,7 @@ export function announceHost(options: {
     announced = resolve;
   });
 
-  /** What auth has heard of. */
+  /** What auth knows. */
   let reported: Adopted | undefined;
   let spreadMs = 0;
   let adopting: Timer | undefined;
@@ -91,9 +93,9 @@ export function announceHost(options: {
   });
 
   let failures = 0;
-  /** Since when auth takes no changes is told once. */
+  /** That auth accepts no changes is logged once. */
   let puttingOff = false;
-  /** Answers how long to wait before the next one. */
+  /** Returns how long to wait before the next one. */
   const once = async (): Promise<number> => {
     try {
       const marks = adopted();
@@ -124,7 +126,7 @@ export function announceHost(options: {
       return Math.max(waitMs, Math.min(everyMs, isCoded(e) ? (e.retryAfterMs ?? 0) : 0));
     }
   };
-  /** Whoever cannot be told counts as alive for its time, as one that was killed. */
+  /** A host whose farewell cannot be delivered counts as alive for its time, as one that was killed. */
   const sayFarewell = async (): Promise<void> => {
     const told = auth
       .call(heartbeat, {
@@ -166,6 +168,6 @@ export function announceHost(options: {
   };
 }
 
-/** One line, cut to what others are told. */
+/** One line, cut to the length that is sent to others. */
 const troubleField = (text: string | undefined): { readonly trouble?: string } =>
   text === undefined ? {} : { trouble: cleanedText(text).slice(0, longestTrouble).toWellFormed() };

@@ -5,7 +5,7 @@ import type { AuthorityState, RetiredKey } from '../domain/authority-state.ts';
 import { caPinOf } from '../pki/ca-pin.ts';
 import { fingerprint, fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
 
-/** A key of an authority that is trusted no longer, as a cluster claims it: nothing proves it. */
+/** A key of an authority that is not trusted any more, as a cluster claims it: nothing proves it. */
 export const withdrawnKey = z.object({
   /** Of the SSH key, `SHA256:<base64>`. */
   fingerprint: z.string(),
@@ -13,14 +13,14 @@ export const withdrawnKey = z.object({
   caPin: z.string(),
   at: instant,
   by: z.string(),
-  /** As `RetiredKey`; a newer release may have more of them. */
+  /** As `RetiredKey`; a newer release may have further reasons. */
   why: z.string(),
 });
 export type WithdrawnKey = z.infer<typeof withdrawnKey>;
 
-/** What is published of an authority for whoever knows an earlier key of it. */
+/** The published part of an authority, for whoever knows an earlier key of it. */
 export const announcedAuthority = z.object({
-  /** Left out before the first rotation. Whoever reads it has it checked by `verifyAnnouncement`. */
+  /** Left out before the first rotation. The reader has it checked by `verifyAnnouncement`. */
   announcement: signedAnnouncement.optional(),
   /** The one that was withdrawn last comes last. */
   withdrawn: z.array(withdrawnKey).default([]),

@@ -25,28 +25,26 @@ export interface AskOptions {
 
 const wirePosition = z.object({ position: z.number().int().nonnegative() });
 
-/** The stored state that is kept at `path`; undefined when there is none. */
+/** The snapshot at `path`; undefined when there is none. */
 export async function askForSnapshot(path: string, options: AskOptions): Promise<ViewSnapshot | undefined> {
   const parsed = wireSnapshot.safeParse(await askUntilAnswered(path, options));
-  // The stored state only saves time: the whole log is as good.
+  // A snapshot only saves time: the whole log gives the same state.
   return parsed.success ? parsed.data : undefined;
 }
 
-/** The position that `path` stands for; undefined from a server of a release that does not know. */
+/** The position that `path` stands for; undefined from a server of a release without this. */
 export async function askForPosition(path: string, options: AskOptions): Promise<Position | undefined> {
   const parsed = wirePosition.safeParse(await askUntilAnswered(path, options));
   return parsed.success ? parsed.data.position : undefined;
 }
 
-/** Whoever fell silent, or said that it cannot serve, is asked after the others. */
+/** A server that fell silent, or reported that it cannot serve, is asked after the others. */
 function leave(e: unknown, stream: Duplex | undefined, passOver: AskOptions['passOver']): void {
   if (e instanceof LostAnswer) passOver?.(e.stream);
   else if (isAnswer(e)) passOver?.(stream);
 }
 
-/**
- * Asks until an auth server answers: whoever opens a view waits for one anyway. Undefined for `not_found`.
- */
+/** Asks until an auth server replies: opening a view needs one anyway. Undefined for `not_found`. */
 async function askUntilAnswered(path: string, options: AskOptions): Promise<unknown> {
   const { get, world, sink, closed, passOver } = options;
   for (let failures = 1; ; failures++) {

@@ -1,10 +1,12 @@
 import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
 import type { Position } from '../log/event.ts';
 
-/** So many readers are woken in a millisecond, on average: then they take less than half of a processor. */
+/**
+ * How many readers are woken per millisecond, on average, so that they take less than half of a processor.
+ */
 const wokenPerMs = 10;
 
-/** Readers who see the same. */
+/** Readers who see the same events. */
 export class Audience {
   readonly sleepers = new Set<() => void>();
   /** The newest event that they may see. */
@@ -16,7 +18,7 @@ export class Audience {
     this.newest = newest;
   }
 
-  /** They are about to be woken together: who comes now is woken with them. */
+  /** Whether they are about to be woken together, including those that come now. */
   waking(): boolean {
     return this.#timer !== undefined;
   }

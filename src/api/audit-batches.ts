@@ -1,38 +1,36 @@
 import { type ErrorCode, isCoded } from '../base/errors.ts';
 
-/** What is to be done with a batch that was refused. */
+/** How to go on after a batch was refused. */
 export type AfterRefusal =
-  /** The next one at once: it is smaller. */
+  /** Send the next one at once: it is smaller. */
   | 'next'
-  /** The next one after a pause. */
+  /** Send the next one after a pause. */
   | 'later'
   /** Its only event is too large as it is. */
   | 'too large'
-  /** Its only event is never taken, whatever its size. */
+  /** Its only event is never accepted, whatever its size. */
   | 'never';
 
 export interface Batched {
   /** Of its text. */
   readonly bytes: number;
-  /**
-   * A `gap` stands for an event that was refused: if it is refused as well, the fault lies not in the event.
-   */
+  /** A `gap` replaces an event that was refused: if it is refused as well, the event is not the cause. */
   readonly form: 'whole' | 'cut' | 'gap';
 }
 
 const mostEvents = 200;
-/** A batch of the log has 320 KB. Not counted in it is what the log wraps each event in. */
+/** A batch of the log has 320 KB. This does not count what the log adds to each event. */
 const mostBytes = 128 * 1024;
 const wrappedIn = 512;
 /** Smaller than this, an event that is refused with `limit_exceeded` only has to wait. */
 const surelyFits = 10 * 1024;
-/** How often one event is sent whose refusal may lie in it or in the server. */
+/** How many times an event is sent when its refusal may be caused by it or by the server. */
 const doubtfulTries = 8;
 
 /**
- * How many events go into the next batch. What is refused is halved until the event is found that is refused
- * by itself; what is taken is doubled. So nothing that can never be taken is sent for ever, and it stops
- * nobody else's events.
+ * Decides how many events go into the next batch. A refused batch is halved until the event is found that is
+ * refused by itself; an accepted one is doubled. So an event that can never be accepted is not sent for ever,
+ * and does not block others.
  */
 export class AuditBatches {
   #most = mostEvents;
@@ -80,15 +78,15 @@ export class AuditBatches {
 }
 
 /**
- * What a refusal says of the events: `lasting` that they are never taken, `doubtful` that it may lie in them
- * or in the server. All other codes speak of the server or of who calls it, and keep the events waiting.
+ * What a refusal means for the events: `lasting` that they are never accepted, `doubtful` that the cause may
+ * be in them or in the server. All other codes are about the server or the caller, and the events wait.
  */
 const kinds: Partial<Record<ErrorCode, 'lasting' | 'doubtful'>> = {
   bad_request: 'lasting',
   too_large: 'lasting',
-  // Older servers answer so also for what never fits.
+  // Older servers use this code also for an event that never fits.
   limit_exceeded: 'doubtful',
-  // A bug that perhaps only one event meets.
+  // A bug that perhaps only one event triggers.
   internal: 'doubtful',
 };
 

@@ -1,19 +1,19 @@
 /**
- * What an event may ask for where the disk of the spool takes nothing, or the spool is full of what waits for
+ * What an event may use when the disk of the spool is full, or the spool is full of events that wait for
  * auth.
  */
 export interface AuditClaim {
   /**
-   * What it tells has happened: it is kept in memory where there is no other way. Of anything else it is made
-   * sure that it is stored, or it is refused and must not happen.
+   * Whether it reports something that has already happened: then it is kept in memory if there is no other
+   * way. Otherwise the event must be stored, or it is refused and what it reports must not happen.
    */
   readonly happened: boolean;
   /**
-   * It is about somebody who may enter in spite of that: all of what is set aside is there for it, of else
-   * one half.
+   * Whether it is about somebody who may enter in spite of that: then it may use the whole reserve, otherwise
+   * half of it.
    */
   readonly mayEnter: boolean;
 }
 
-/** Waits where the spool is full, and is refused where the disk is. */
+/** Waits when the spool is full, and is refused when the disk is. */
 export const ordinaryClaim: AuditClaim = { happened: false, mayEnter: false };

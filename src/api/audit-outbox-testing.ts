@@ -1,7 +1,7 @@
 import { CodedError } from '../base/errors.ts';
 import type { ParsedAuditEvent } from '../domain/audit-event.ts';
 
-/** An auth service in which a test decides what becomes of each batch. */
+/** An auth service in which a test decides the result of each batch. */
 export interface FakeAuth {
   readonly batches: ParsedAuditEvent[][];
   /** `n` of each event that was stored. */

@@ -18,29 +18,30 @@ import { type KeptEvent, SpoolWriter } from './spool-writer.ts';
 import { checkEvent, eventIn, isInMemory, numbersOf, sameLife } from './spooled-events.ts';
 
 /**
- * Audit events on their way to the auth service: on disk before anyone goes on, delivered in order, never
- * dropped.
+ * Audit events on their way to the auth service: on disk before the caller continues, delivered in order,
+ * never dropped.
  */
 export interface AuditOutbox {
   /**
-   * Durable in the spool when it resolves. While the spool is full it waits: that is the back-pressure on the
-   * session. Texts of more than 16 KB are cut, and the event says so (`fitEvent`); of one that is too large
-   * all the same a `gap` is stored. With a claim it may find a place where there is none for others: in what
-   * the spool has set aside, in memory, or at the auth service, of which it is then as durable.
-   * @throws CodedError `no_space` or `unavailable` when the disk does not take it; `unavailable` also when
-   *   the auth service may have taken it and did not say so in time.
+   * Durable in the spool when it resolves. While the spool is full it waits, which slows the session down.
+   * Texts of more than 16 KB are cut, which the event records (`fitEvent`); an event that is still too large
+   * is replaced by a `gap`. With a claim an event may be stored where others cannot: in the spool's reserve,
+   * in memory, or directly at the auth service.
+   * @throws CodedError `no_space` or `unavailable` when the disk does not accept it; `unavailable` also when
+   *   the auth service may have stored it and did not reply in time.
    */
   emit(event: ParsedAuditEvent, claim?: AuditClaim): Promise<void>;
-  /** Whether the disk takes what is written to the spool. */
+  /** Whether the disk accepts writes to the spool. */
   disk(): DiskState;
   /** How many events the auth service does not have yet. */
   pending(): number;
   /**
-   * How many could not be stored, and were told as a `gap`; they lie in `refused.ndjson` beside the spool.
+   * How many could not be stored, and were replaced by a `gap`; they are in `refused.ndjson` beside the
+   * spool.
    */
   refused(): number;
   trouble(): string | undefined;
-  /** What is not delivered stays on disk for the next start. */
+  /** Events that are not delivered stay on disk for the next start. */
   close(): Promise<void>;
 }
 
@@ -50,35 +51,37 @@ export interface OutboxOptions {
   readonly client: Pick<AuthClient, 'call'>;
   readonly sink: LogSink;
   readonly world: World;
-  /** Events that may wait before `emit` does. */
+  /** How many events may wait before `emit` does. */
   readonly maxPending: number;
   readonly maxPendingBytes?: number;
-  /** At close, a healthy link gets so long to take what waits. */
+  /** How long, at close, a working connection has to deliver the waiting events. */
   readonly drainMs?: number;
-  /** File space that is set aside for events with a claim, when the disk is full. */
+  /** File space that is reserved for events with a claim, when the disk is full. */
   readonly reserveBytes?: number;
-  /** So long at most is waited for the auth service, where it has to take what no disk took. */
+  /** The longest wait for the auth service where it must store an event that the disk did not accept. */
   readonly confirmMs?: number;
 }
 
-/** The log takes events of 64 KB, with what it wraps them in. */
+/** The log accepts events of 64 KB, including what it adds to them. */
 const usual = { event: 60 * 1024, text: 16 * 1024 };
-/** Where an auth server does not even take that. */
+/** Where an auth server does not even accept that. */
 const least = { event: 8 * 1024, text: 2 * 1024 };
-/** Adopting what processes left that have ended since we began. */
+/** How often it adopts the files of processes that have ended since it began. */
 const adoptEveryMs = 15_000;
 const backoff = { baseMs: 250, maxMs: 10_000 };
-/** Where auth says when it takes more: so long at most, since another auth server may take it sooner. */
+/**
+ * The longest wait where auth reported when it accepts more, since another auth server may accept earlier.
+ */
 const longestWaitMs = minute;
 const askedToWaitMs = (e: unknown): number => (isCoded(e) ? (e.retryAfterMs ?? 0) : 0);
 
 /**
- * `cut` and `gap` stand for the record in the spool; after a crash that one is sent again, and ends as the
+ * `cut` and `gap` replace the record in the spool; after a crash the record is sent again, and becomes the
  * same event.
  */
 interface Waiting extends KeptEvent {
   readonly form: 'whole' | 'cut' | 'gap';
-  /** Its text is that of an event, for certain: it was emitted here, or parsed when it was first sent. */
+  /** Whether its text is known to be a valid event: it was emitted here, or parsed when it was first sent. */
   checked: boolean;
 }
 const asFound = (records: readonly Spooled[]): Waiting[] =>
@@ -101,7 +104,7 @@ class Outbox implements AuditOutbox {
   readonly #sender: Promise<void>;
   #bytes = 0;
   #wake: () => void = () => undefined;
-  /** Called when nothing waits any more, or cannot be delivered now. */
+  /** Called when nothing waits any more, or nothing can be delivered now. */
   #settled: () => void = () => undefined;
   #away: { since: Instant; reason: string } | undefined;
   readonly #refused: RefusedEvents;
@@ -186,7 +189,7 @@ class Outbox implements AuditOutbox {
     await this.#spool.close();
   }
 
-  /** What an earlier process of this host left behind when it ended, since it could not deliver it. */
+  /** Events that an earlier process of this host left when it ended, because it could not deliver them. */
   async #adopt(look: () => Promise<Spooled[]>): Promise<void> {
     try {
       const found = await look();
@@ -237,7 +240,7 @@ class Outbox implements AuditOutbox {
     }
   }
 
-  /** Until the time is over, or something is to be sent at once. */
+  /** Until the time is over, or something must be sent at once. */
   async #rest(ms: number): Promise<void> {
     const hurry = new AbortController();
     this.#hurry = () => {
@@ -258,7 +261,7 @@ class Outbox implements AuditOutbox {
     });
   }
 
-  /** True when there is something else to be sent now: fewer events, or another one in the place of this. */
+  /** True when there is something else to send now: fewer events, or a replacement for this one. */
   async #afterRefusal(batch: readonly Waiting[], e: unknown): Promise<boolean> {
     const next = this.#batches.refused(batch, e);
     const [only] = batch;
@@ -268,7 +271,7 @@ class Outbox implements AuditOutbox {
       await this.#replace(only, next, messageOf(e));
       return true;
     } catch (failed) {
-      // The disk takes nothing now: it stays where it is.
+      // The disk accepts nothing now: the event stays where it is.
       this.#options.sink.warn('an audit event that is refused cannot be put aside', {
         reason: messageOf(failed),
       });
@@ -276,7 +279,7 @@ class Outbox implements AuditOutbox {
     }
   }
 
-  /** The first that waits is cut or, where that does not help, told as a gap. */
+  /** The first that waits is cut or, where that does not help, replaced by a gap. */
   async #replace(only: Waiting, next: 'too large' | 'never', reason: string): Promise<void> {
     const { sink, world } = this.#options;
     const cut = next === 'too large' && only.form === 'whole' ? fitEvent(eventIn(only), least) : undefined;
@@ -316,7 +319,7 @@ class Outbox implements AuditOutbox {
     if (this.pending() === 0) this.#settled();
   }
 
-  /** Answers what is stored instead. */
+  /** Returns what is stored instead. */
   async #tooLarge(event: ParsedAuditEvent): Promise<ParsedAuditEvent> {
     const text = JSON.stringify(event);
     const reason = `it has ${jsonBytes(event)} bytes, and may have ${usual.event}`;
@@ -345,7 +348,7 @@ class Outbox implements AuditOutbox {
   }
 }
 
-/** What is in flight when the box is closed is left alone: it will be sent again, and stored once. */
+/** A delivery in progress when the outbox is closed is abandoned: it will be sent again, and stored once. */
 async function orClosed(work: Promise<void>, signal: AbortSignal): Promise<void> {
   let release: () => void = () => undefined;
   const closed = new Promise<void>((resolve) => {

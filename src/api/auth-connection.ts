@@ -22,11 +22,11 @@ export interface TlsIdentityMaterial {
 export interface ConnectionOptions {
   readonly world: World;
   readonly sink: LogSink;
-  /** Longest wait for an answer from one server. */
+  /** Longest wait for one server's response. */
   readonly callTimeoutMs?: number;
   /**
-   * A followed log that brings no line for so long is taken for dead. Default 2,000; longer where the server
-   * says so.
+   * A followed log without a line for this long counts as dead. Default 2,000; longer where the server
+   * announces that.
    */
   readonly silentMs?: number;
 }
@@ -36,12 +36,12 @@ export function connectAuth(
   options: ConnectionOptions & {
     readonly servers: readonly HostPort[];
     /**
-     * One that changes: new connections use the newest, and open ones give way to new ones without losing a
-     * call.
+     * An identity that may change: new connections use the newest, and open ones are replaced without losing
+     * a call.
      */
     readonly identity: TlsIdentityMaterial | CurrentIdentity;
     /**
-     * Opens a stream to the auth service of this process, which is asked before the servers while it serves.
+     * Opens a stream to the auth service of this process, which is tried before the servers while it serves.
      */
     readonly within?: () => Duplex;
   },
@@ -63,7 +63,7 @@ export function connectAuth(
     const before = shown;
     shown = next;
     tls = materialOf(next);
-    // With other authorities alone, what is open is as good as what would be dialled.
+    // If only the authorities changed, open connections are as good as new ones.
     if (before.tlsCertificatePem !== next.tlsCertificatePem) client.dialAgain();
   });
   return {
@@ -82,7 +82,7 @@ const materialOf = (identity: TlsIdentityMaterial): TlsMaterial => ({
   serverName: authServerName,
 });
 
-/** A client over streams that `openStream` opens, one for each connection: the way through a proxy. */
+/** A client over streams that `openStream` opens, one for each connection: for the way through a proxy. */
 export function connectAuthOver(
   openStream: () => Promise<Duplex>,
   tls: TlsMaterial,
@@ -92,8 +92,8 @@ export function connectAuthOver(
     name: 'through the proxy',
     connect: async (signal) => secure(await openStream(), tls, signal),
   };
-  // Twice, so that a second way is tried beside one on which nobody greets: the proxy opens that to another
-  // server.
+  // Twice, so that a second stream is tried beside one on which no server greets: the proxy opens it to
+  // another server.
   return clientOf([throughProxy, { ...throughProxy }], options);
 }
 
@@ -101,7 +101,7 @@ export function connectAuthOver(
 const defaultSilentMs = 2_000;
 
 interface RedialingClient extends AuthClient {
-  /** Calls to come and what is followed go over new connections; a call that is under way ends on its own. */
+  /** Later calls and followed logs use new connections; a call that is under way ends on its own. */
   dialAgain(): void;
 }
 

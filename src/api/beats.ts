@@ -3,22 +3,22 @@ import type { Duplex } from 'node:stream';
 import { startTicker, startTimer, stopTimer, type Timer } from '../base/timers.ts';
 
 /**
- * While a server works on a request it says so twice a second, by `102 Processing`: who waits tells a slow
- * store from a server that is stopped, hangs, or is behind a dead link. Both sides agree on it in the TLS
- * handshake (ALPN), so a server of a release that does not beat is waited for as long as before.
+ * While a server works on a request it sends `102 Processing` twice a second, so that the caller can
+ * distinguish a slow store from a server that is stopped, hangs, or is behind a dead link. Both sides agree
+ * on it in the TLS handshake (ALPN), so a server of a release without beats is waited for as long as before.
  */
 export const beatProtocol = 'teleport-beats';
 /** In the server's order of preference. */
 export const protocols = [beatProtocol, 'http/1.1'];
 
 export const beatEveryMs = 500;
-/** After so long without a beat a server is not there any more. */
+/** After this long without a beat the server counts as gone. */
 export const silentAfterMs = 3 * beatEveryMs;
 
 const beats = (stream: Duplex | null): boolean =>
   stream !== null && 'alpnProtocol' in stream && stream.alpnProtocol === beatProtocol;
 
-/** Beats until the head of the answer is sent. */
+/** Sends beats until the head of the response is sent. */
 export function beatWhileWorking(request: IncomingMessage, response: ServerResponse): void {
   if (!beats(request.socket)) return;
   const timer = startTicker(() => {
@@ -30,7 +30,7 @@ export function beatWhileWorking(request: IncomingMessage, response: ServerRespo
   });
 }
 
-/** Calls `silent` once when a server that beats has not, before the head of its answer. */
+/** Calls `silent` once when a server that sends beats has stopped before the head of its response. */
 export function watchBeats(outgoing: ClientRequest, silent: () => void): void {
   let timer: Timer | undefined;
   let heard = 0;
@@ -41,7 +41,7 @@ export function watchBeats(outgoing: ClientRequest, silent: () => void): void {
     stop();
     const before = heard;
     timer = startTimer(() => {
-      // When this process was busy for that long, what came meanwhile is read only now.
+      // If this process itself was busy for that long, it reads the beats only now.
       setImmediate(() => {
         if (heard === before && !outgoing.destroyed) silent();
       });

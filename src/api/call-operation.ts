@@ -10,17 +10,22 @@ import { readRequestOutcome } from './operations/log.ts';
 import { errorOfAnswer, isAnswer, issuesOf, jsonOrUndefined } from './wire-errors.ts';
 
 export interface CallOptions {
-  /** Longest wait for one server's answer. */
+  /** Longest wait for one server's response. */
   readonly timeoutMs: number;
-  /** A longer answer is not read to its end: for servers that nobody has checked. Default: no limit. */
+  /** A longer response is not read to its end: for servers that nobody has verified. Default: no limit. */
   readonly maxAnswerBytes?: number;
-  /** When the answer to what cannot be repeated is lost, the same servers are asked what became of it. */
+  /**
+   * When the response to an operation that is not repeatable is lost, the servers are asked for its outcome.
+   */
   readonly askAfter?: true;
-  /** A repeatable operation whose answer is lost is sent so often. Default: 3, or once to each server. */
+  /**
+   * How many times a repeatable operation is sent if its response is lost. Default: 3, or once to each
+   * server.
+   */
   readonly attempts?: number | undefined;
-  /** How many servers there are: each is asked before `unavailable` is the answer. Default 1. */
+  /** How many servers there are: each is asked before the result is `unavailable`. Default 1. */
   readonly servers?: number;
-  /** So long they are asked in turn while each says that it did nothing. Default 0: once each. */
+  /** How long they are asked in turn while each reports that it did nothing. Default 0: once each. */
   readonly persistMs?: number;
 }
 
@@ -29,10 +34,10 @@ const usualAttempts = 3;
 const roundPause = { baseMs: 200, maxMs: 1_000 };
 
 /**
- * Calls one operation. What a server surely did not carry out is asked of the next one. A lost answer is
- * asked for again when the operation is repeatable; when it is not, the log is asked what became of it, and
- * it is sent once more, under the same request id, when it was not done. Else the error says what is known of
- * its outcome.
+ * Calls one operation. If a server certainly did not carry it out, the next one is asked. After a lost
+ * response a repeatable operation is sent again. For any other, the log is asked for its outcome, and it is
+ * sent once more, under the same request id, when it was not done. Otherwise the error contains what is known
+ * of its outcome.
  */
 export async function callOperation<Op extends Operation>(
   http: HttpClient,
@@ -52,7 +57,7 @@ export async function callOperation<Op extends Operation>(
   }
 }
 
-/** Refusals of one server that say nothing of the others. */
+/** Refusals by one server that mean nothing for the others. */
 const passing: ReadonlySet<ErrorCode> = new Set(['unavailable', 'ambiguous']);
 const notKnown = 'whether it was done is not known';
 
@@ -76,7 +81,7 @@ class Call {
     this.requestId = world.uuid();
   }
 
-  /** Resolves when it may be sent once more. @throws what the caller is to know otherwise. */
+  /** Resolves when it may be sent once more. @throws the error for the caller otherwise. */
   async mayGoOn(e: unknown): Promise<void> {
     const { repeatable } = this.#operation;
     if (e instanceof LostAnswer) {
@@ -115,8 +120,7 @@ class Call {
   }
 
   /**
-   * What was sent again may be refused because the first one was carried out after all. @throws CodedError
-   * then.
+   * A second sending may be refused because the first one was carried out after all. @throws CodedError then.
    */
   async #refuseIfDone(cause: CodedError): Promise<void> {
     const outcome = await this.#outcome();
@@ -124,7 +128,7 @@ class Call {
       throw this.#failure(`an auth server was lost during ${this.#operation.name}; ${outcome}`, cause);
   }
 
-  /** What cannot be repeated may have been carried out: the log knows. */
+  /** An operation that is not repeatable may have been carried out: the log knows. */
   async #settle(cause: unknown, what: string): Promise<void> {
     const outcome = await this.#outcome();
     if (outcome === 'not done' && !this.#sentAgain) {
@@ -135,7 +139,7 @@ class Call {
     throw this.#failure(`${what}; ${known}`, cause);
   }
 
-  /** The call may have reached another server than the one that is asked now: the log is the same. */
+  /** The call may have reached another server than the one that is asked now: they share the log. */
   async #outcome(): Promise<string> {
     const { askAfter, ...options } = this.#options;
     if (askAfter !== true) return notKnown;

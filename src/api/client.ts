@@ -8,8 +8,8 @@ import type { InputOf, Operation, OutputOf } from './operation.ts';
  */
 export interface AuthClient {
   /**
-   * @throws CodedError with the server's code; `unavailable` when no auth server answers (which ones were
-   *   tried, and why).
+   * @throws CodedError with the server's code; `unavailable` when no auth server replies (with which ones
+   *   were tried, and why each failed).
    */
   call<Op extends Operation>(operation: Op, input: InputOf<Op>): Promise<OutputOf<Op>>;
   /**
@@ -26,11 +26,11 @@ export interface AuthClient {
 }
 
 export interface Connected {
-  /** `since` is when the last answer came, in ms of a monotonic clock. */
+  /** `since` is when the last response arrived, in ms of a monotonic clock. */
   connection(): { status: 'connected' } | { status: 'away'; since: number; reason: string };
   /**
-   * For how many milliseconds what is followed here may be out of date: since when the server that was
-   * followed last held all that its store had. Infinity before one has told.
+   * For how many milliseconds the followed log may be out of date: since the server that was followed last
+   * had everything in its store. Infinity before a server has reported it.
    */
   ageMs(): number;
   /** Last position known to exist at the server. */

@@ -7,22 +7,22 @@ import type { World } from '../base/world.ts';
 export interface Dialable {
   /** As the operator knows it: `10.0.0.1:3025`. */
   readonly name: string;
-  /** A connection that is ready for HTTP. Must end, by itself, soon after `signal` is aborted. */
+  /** A connection that is ready for HTTP. It must end, by itself, soon after `signal` is aborted. */
   connect(signal: AbortSignal): Promise<Duplex>;
 }
 
 /** All servers have been tried within this time, however many they are. */
 const allTriedWithinMs = 1_200;
 const longestHeadStartMs = 500;
-/** A server that has not finished its handshake by then does not count as there. */
+/** A server that has not finished its handshake by then counts as unreachable. */
 const usualTimeoutMs = 5_000;
 
 export interface Dial {
   (signal: AbortSignal): Promise<Duplex>;
   /**
-   * The server at the other end of this connection is there, but cannot serve now: others are tried before
-   * it, until one of them cannot either. However many connections say it of one server, it is passed over
-   * once.
+   * The server at the other end of this connection is reachable, but cannot serve now: others are tried
+   * before it, until one of them cannot either. However many connections report this of one server, it is
+   * passed over once.
    * @param stream undefined: the server that was reached last.
    */
   passOver(stream?: Duplex): void;
@@ -31,16 +31,16 @@ export interface Dial {
 }
 
 export interface DialOptions {
-  /** Asked before all others each time; for what costs nothing to ask. */
+  /** Tried before all others each time; for a server that costs nothing to ask. */
   readonly own?: Dialable | undefined;
   /** Longest wait for one server's handshake. Default 5,000. */
   readonly timeoutMs?: number | undefined;
 }
 
 /**
- * Answers a function that connects to one of the servers: the one that worked last, else the others. A server
- * gets a short head start before the next is tried beside it, so one that swallows packets costs half a
- * second. Its promise is rejected with `unavailable`, saying which servers were tried and why each failed.
+ * Returns a function that connects to one of the servers: the one that worked last, else the others. A server
+ * gets a short head start before the next is tried beside it, so one that drops packets costs half a second.
+ * Its promise is rejected with `unavailable`, with the servers that were tried and why each failed.
  */
 export function dialOneOf(
   servers: readonly Dialable[],
@@ -49,7 +49,7 @@ export function dialOneOf(
 ): Dial {
   if (servers.length === 0) throw new CodedError('misconfigured', 'no auth server is configured');
   const first = (world.randomBytes(1)[0] ?? 0) % servers.length;
-  /** The next to be tried first. */
+  /** The servers in the order in which they are tried next. */
   let order = [...servers.slice(first), ...servers.slice(0, first)];
   const reachedAt = new WeakMap<Duplex, Dialable>();
   let last: Dialable | undefined;
@@ -65,7 +65,7 @@ export function dialOneOf(
     if (own !== undefined && within !== undefined) return reached(own, within);
     const asked = order;
     const { winner, duplex } = await race(asked, signal, timeoutMs);
-    // Not where another was passed over meanwhile: that is newer.
+    // Not where another was passed over in the meantime: that is newer.
     if (order === asked) order = [winner, ...order.filter((one) => one !== winner)];
     return reached(winner, duplex);
   };

@@ -11,23 +11,23 @@ import { jsonOrUndefined } from './wire-errors.ts';
 /** In bytes of the JSON text, as the log counts them. */
 export interface EventBounds {
   readonly event: number;
-  /** Of one text in it. */
+  /** For one text in it. */
   readonly text: number;
 }
 
-/** Shorter than this nothing is cut to. */
+/** No text is cut to less than this. */
 const leastText = 256;
-/** Of what was cut, so much is kept of its end, where padding in front would hide it. */
+/** The share of a cut text that is kept from its end, in case padding in front hides the important part. */
 const tailShare = 0.25;
-/** What says which event it is. */
+/** Fields that identify the event. */
 const keptWhole: ReadonlySet<string> = new Set(['event', 'code', 'uid', 'time', 'cut']);
 
 export const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /**
- * The event within these bounds: texts that are too long are cut in their middle, and `cut` says by the path
- * of each how many bytes it had, and their SHA-256. Undefined when no cutting of texts makes it fit.
+ * The event within these bounds: texts that are too long are cut in the middle, and `cut` has by the path of
+ * each how many bytes it had, and their SHA-256. Undefined when no cutting of texts makes it fit.
  */
 export function fitEvent(event: ParsedAuditEvent, bounds: EventBounds): ParsedAuditEvent | undefined {
   if (jsonBytes(event) <= bounds.text) return event;
@@ -69,7 +69,7 @@ function cutText(text: string, most: number): string {
 }
 
 /**
- * The longest part that has at most `most` bytes. No character is torn in two: half of a pair takes more
+ * The longest part that has at most `most` bytes. No character is split: half of a surrogate pair takes more
  * bytes in JSON than the whole.
  */
 function longest(text: string, most: number, part: (units: number) => string): string {
@@ -83,8 +83,8 @@ function longest(text: string, most: number, part: (units: number) => string): s
 }
 
 /**
- * What is stored instead of an event that cannot be: which one it was, how large, and its hash. Told twice,
- * it is the same event. `text` is what stood in the spool, whatever it is.
+ * The replacement for an event that cannot be stored: which one it was, how large, and its hash. Made twice,
+ * it is the same event. `text` is the content of the spool, whatever it is.
  */
 export function gapFor(text: string, reason: string, now: string): ParsedAuditEvent {
   const known = parsedAuditEvent.safeParse(jsonOrUndefined(text)).data;

@@ -4,7 +4,7 @@ import type { Instant } from '../base/time.ts';
 import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
 
-/** What was counted since the last time, for one event in the place of many. */
+/** What was counted since the last time, for one event in place of many. */
 export interface Flood {
   readonly count: number;
   /** When the first of them came. */
@@ -16,9 +16,9 @@ export interface Flood {
 export interface FloodCounterOptions {
   /** Type of the events that would have reported them one by one. */
   readonly about: string;
-  /** The longest time from the first that is counted to the event that reports it. */
+  /** The longest time from the first counted attempt to the event that reports it. */
   readonly intervalMs: number;
-  /** Puts one event into the audit. Rejects when the audit does not take it. */
+  /** Puts one event into the audit. Rejects when the audit does not accept it. */
   readonly emit: (flood: Flood) => Promise<unknown>;
   readonly world: Pick<World, 'now'>;
   readonly sink: Pick<LogSink, 'warn' | 'error'>;
@@ -26,13 +26,13 @@ export interface FloodCounterOptions {
 
 /** Addresses named in one event; the rest is in its count. */
 const maxNamed = 20;
-/** Addresses that are counted each by itself. */
+/** How many addresses are counted separately. */
 const maxTracked = 10_000;
 
 /**
- * Counts attempts that come in such numbers that they get no event of their own, and reports the number:
- * `intervalMs` after the first of them though nobody comes again, and when it is closed. A number that the
- * audit does not take is kept for the next time.
+ * Counts attempts in such numbers that they get no event of their own, and reports the number: `intervalMs`
+ * after the first of them, even if no more come, and when it is closed. A number that the audit does not
+ * accept is kept for the next time.
  */
 export class FloodCounter {
   readonly #options: FloodCounterOptions;
@@ -61,7 +61,7 @@ export class FloodCounter {
     return this.#flushing;
   }
 
-  /** Reports the rest. What the audit does not take by then is in the log of the process. */
+  /** Reports the rest. What the audit does not accept by then is logged by the process. */
   async close(): Promise<void> {
     await this.flush();
     this.#closed = true;

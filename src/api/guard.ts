@@ -23,8 +23,8 @@ const howToAdminister =
   ': that takes an identity that was signed for it on an auth server, "tctl auth sign --user", of a user with the role "admin"';
 
 /**
- * Lets the caller pass or throws `access_denied`. What is open to `anyone` is open to every caller that was
- * admitted at all, and what is open to people to an operator.
+ * Lets the caller pass or throws `access_denied`. An operation open to `anyone` is open to every caller that
+ * was admitted at all, and one open to people is open to operators.
  */
 export function guard(who: readonly Who[], caller: Caller, what: string): void {
   const is = whoOf(caller);

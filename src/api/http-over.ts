@@ -15,25 +15,25 @@ export interface HttpRequest {
 /** HTTP/1.1 over connections that `dial` opens. */
 export interface HttpClient {
   /**
-   * Resolves when the head of the answer is there.
-   * Rejects with what `dial` threw when nothing was sent, or with a `LostAnswer`.
+   * Resolves when the head of the response has arrived. Rejects with the error of `dial` when nothing was
+   * sent, or with a `LostAnswer`.
    */
   send(request: HttpRequest): Promise<IncomingMessage>;
   /**
-   * The server at the other end of this connection does not serve now: others are dialled before it.
-   * Connections that nobody uses are not trusted any more: the next request dials.
+   * The server at the other end of this connection does not serve now: others are dialled before it. Idle
+   * connections are not trusted any more: the next request dials.
    * @param stream of the request that failed; undefined: of the server that was dialled last.
    */
   leave(stream: Duplex | undefined): void;
-  /** Requests to come dial; what is under way ends on its connection, which then closes. */
+  /** Later requests dial; current ones end on their connection, which then closes. */
   dialAgain(): void;
   close(): void;
 }
 
-/** The request may have reached the server; what became of it is not known. */
+/** The request may have reached the server; its outcome is not known. */
 export class LostAnswer extends Error {
   override readonly name = 'LostAnswer';
-  /** Over which the request was sent. */
+  /** The connection on which the request was sent. */
   readonly stream: Duplex | undefined;
   constructor(message: string, options?: ErrorOptions & { readonly stream?: Duplex | undefined }) {
     super(message, options);
@@ -42,8 +42,8 @@ export class LostAnswer extends Error {
 }
 
 /**
- * Longer than from heartbeat to heartbeat: a handshake for each would be most of what thousands of hosts
- * cost. A client gives an idle connection up before a server (which waits 150 s) does, so that no request
+ * Longer than the time between heartbeats: a handshake for each would be most of the cost of thousands of
+ * hosts. A client gives an idle connection up before a server (which waits 150 s) does, so that no request
  * meets the closing.
  */
 const idleMs = 90_000;
@@ -51,13 +51,13 @@ const idleMs = 90_000;
 class DialingAgent extends Agent {
   readonly #dial: (signal: AbortSignal) => Promise<Duplex>;
   readonly #closed = new AbortController();
-  /** Connections that are of no use for another request. */
+  /** Connections that must not be used for another request. */
   readonly #outdated = new WeakSet<Duplex>();
   #open = new Set<Duplex>();
   constructor(dial: (signal: AbortSignal) => Promise<Duplex>, keepAlive: boolean) {
     super({ keepAlive, timeout: idleMs, maxSockets: 64 });
     this.#dial = dial;
-    // After the agent's own listener, which gives the connection to a request that waits, or keeps it.
+    // After the agent's own listener, which gives the connection to a waiting request, or keeps it.
     this.on('free', (stream: Duplex) => {
       const isKept = Object.values(this.freeSockets).some((kept) => kept?.some((one) => one === stream));
       if (isKept && this.#outdated.has(stream)) stream.destroy();
@@ -70,7 +70,7 @@ class DialingAgent extends Agent {
     const open = this.#open;
     this.#dial(this.#closed.signal).then(
       (stream) => {
-        // What was dialled before the change counts as older than it, however long the handshake took.
+        // A connection dialled before the change counts as outdated, however long its handshake took.
         if (open === this.#open) open.add(stream);
         else this.#outdated.add(stream);
         stream.once('close', () => open.delete(stream));
@@ -78,7 +78,7 @@ class DialingAgent extends Agent {
       },
       (e: unknown) => {
         const error = e instanceof Error ? e : new Error(String(e));
-        // Node's type wants a stream even beside an error.
+        // Node's type requires a stream even beside an error.
         callback?.(error, undefined as unknown as Duplex);
       },
     );
@@ -123,7 +123,7 @@ export function httpOver(dial: HttpDial, keepAlive: boolean): HttpClient {
             ...headers,
           },
         });
-        // The agent's idle limit is for idle connections: a slow answer is the caller's to judge.
+        // The agent's idle limit is for idle connections: the caller decides how long a response may take.
         outgoing.on('timeout', () => undefined);
         let silence: NoAnswerInTime | undefined;
         watchBeats(outgoing, () => {

@@ -2,8 +2,8 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { ErrorCode } from '../base/errors.ts';
 
 /**
- * The HTTP status with which a code is answered, by auth servers and by the proxy's web. Clients of ours read
- * the code and not the status; balancers, browsers and `curl` read the status.
+ * The HTTP status for a code, used by auth servers and by the proxy's web. Our clients read the code and not
+ * the status; balancers, browsers and `curl` read the status.
  */
 export const httpStatusOf: Readonly<Record<ErrorCode, ContentfulStatusCode>> = {
   bad_request: 400,

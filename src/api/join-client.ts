@@ -23,29 +23,29 @@ export interface Joining {
   readonly nodename: string;
   readonly role: 'Proxy' | 'Node';
   readonly additionalPrincipals: readonly string[];
-  /** Ed25519. The same at each attempt: an auth server knows again whom it has answered already. */
+  /**
+   * Ed25519. The same at each attempt, so that an auth server recognises a machine that it has already
+   * admitted.
+   */
   readonly key: KeyObject;
-  /** The secret; asked for when a server is trusted, never before. @throws CodedError when there is none. */
+  /** The secret; called when a server is trusted, never before. @throws CodedError when there is none. */
   readonly token: () => string;
 }
 
-/** Whom to ask, and what to believe. */
+/** Which servers to ask, and what to trust. */
 export interface JoinTrust {
   readonly servers: readonly HostPort[];
   /** `sha256:<hex>` */
   readonly pins: readonly string[];
-  /**
-   * Authorities (PEM) of which this machine knows already that they are the cluster's. Pins are not asked for
-   * then.
-   */
+  /** Authorities (PEM) that this machine already knows to be the cluster's. Pins are not needed then. */
   readonly known?: readonly string[];
 }
 
 const limits = { timeoutMs: patienceMs, maxAnswerBytes: 1024 * 1024 };
 
 /**
- * Where others are listed a server that does not even greet is left for them soon, and asked with all
- * patience only when none of them could serve.
+ * When several servers are listed, one that does not even greet is soon given up for the others, and tried
+ * with full patience only when none of them could serve.
  */
 const rounds = [
   { greetingMs: 1_000, attempts: 1 },
@@ -53,17 +53,17 @@ const rounds = [
 ] as const;
 type Round = (typeof rounds)[number];
 
-/** What one server made of it. What the cluster itself answers counts for all its servers. */
+/** The result from one server. A reply from the cluster itself counts for all its servers. */
 type Outcome =
   | { readonly status: 'joined'; readonly identity: HostIdentity }
   | { readonly status: 'refused'; readonly e: CodedError };
 
 /**
- * Certifies this machine. Each server is tried; of each, the authorities are read over a connection that
- * nobody checks and compared with the pins, and the token is sent over a second one, which only the holder of
- * such an authority can answer.
- * @throws CodedError `unavailable` when no server can be asked now, with why for each; what refuses this
- *   machine or its trust otherwise (`errorCodes` says whether it passes by itself).
+ * Certifies this machine. Each server is tried: its authorities are read over a connection that nobody
+ * verifies and compared with the pins, and the token is sent over a second one, which only the holder of such
+ * an authority can accept.
+ * @throws CodedError `unavailable` when no server can be asked now, with the reason for each; otherwise the
+ *   refusal of this machine or of its trust (`errorCodes` has whether it may pass by itself).
  */
 export async function joinCluster(trust: JoinTrust, joining: Joining, world: World): Promise<HostIdentity> {
   const failures = new Map<HostPort, CodedError>();
@@ -82,8 +82,8 @@ export async function joinCluster(trust: JoinTrust, joining: Joining, world: Wor
 }
 
 /**
- * Each server once, and then with more patience those that were silent. Of one alone there is nothing to
- * hurry for.
+ * Each server once, and then with more patience those that were silent. If there is only one there is no need
+ * to hurry.
  */
 function* inRounds(
   servers: readonly HostPort[],
@@ -109,7 +109,7 @@ interface Failure {
   readonly e: CodedError;
 }
 
-/** What somebody has to mend stands before what may pass. */
+/** Errors that somebody has to fix come before those that may pass. */
 function summary(failures: readonly Failure[]): CodedError {
   const lasting = failures.filter(({ e }) => !errorCodes[e.code].retry);
   const code = lasting[0]?.e.code ?? 'unavailable';
@@ -162,7 +162,7 @@ function believedIn({ known, pins }: JoinTrust): string {
 }
 
 /**
- * The authorities that a server claims and that may be believed. @throws CodedError as `authoritiesToTrust`
+ * The authorities that a server claims and that may be trusted. @throws CodedError as `authoritiesToTrust`
  */
 export const readTrusted = (
   server: HostPort,
@@ -184,13 +184,13 @@ async function authoritiesOf(
   return authoritiesToTrust({ server: formatHostPort(server), signer }, pins, world.now());
 }
 
-/** What one auth server makes of an identity. */
+/** One auth server's verdict on an identity. */
 export type Verdict =
   | { readonly status: 'admitted' }
   | { readonly status: 'away'; readonly server: HostPort; readonly reason: string }
   /**
-   * `stranger`: the server is none of the authorities that the identity knows; else it refused the identity
-   * itself.
+   * `stranger`: the server belongs to none of the authorities in the identity; otherwise it refused the
+   * identity itself.
    */
   | {
       readonly status: 'refused';
@@ -200,7 +200,7 @@ export type Verdict =
     };
 
 /**
- * Shows the identity to one auth server. Nothing secret goes there: the private key only signs the handshake.
+ * Presents the identity to one auth server. Nothing secret is sent: the private key only signs the handshake.
  * @param greetingMs longest wait for its greeting; default: the usual.
  */
 export async function tryIdentity(

@@ -9,33 +9,33 @@ import type { Who } from './operation.ts';
 import { RecentEvents } from './recent-events.ts';
 
 /**
- * The newest events of one partition, read from the store once for all readers. A reader that has fallen out
- * of it reads history, at its own pace.
+ * The newest events of one partition, read from the store once for all readers. A reader that has fallen
+ * behind reads history, at its own pace.
  */
 export interface LiveTail {
   /** Position of the newest event seen. */
   head(): Position;
   /**
-   * Undefined when it is not held, or not here yet. One at a time: what a slow reader holds is not held for
-   * it.
+   * Undefined when it is not held any more, or not here yet. One at a time: nothing is kept for a slow
+   * reader.
    */
   at(position: Position): Recorded | undefined;
-  /** Events are held while anybody reads: until the answer is called. */
+  /** Keeps events while anybody reads: until the returned function is called. */
   hold(): () => void;
   /**
    * Resolves when there is something for `who` after `after`, when `ms` have passed, when the tail fails, or
-   * when `signal` is aborted. What is for others wakes nobody; and many are not woken for each of many
-   * events, but for some of them together.
+   * when `signal` is aborted. Events for others wake nobody; and many readers are not woken for each of many
+   * events, but for several together.
    */
   changed(after: Position, wait: { who: Who; ms: number; signal: AbortSignal }): Promise<void>;
   /**
-   * Why nothing more comes at this time: readers are better off elsewhere. It tries on, and is undefined
-   * again.
+   * Why nothing more comes for now: readers should go to another server. It keeps trying, and then this is
+   * undefined again.
    */
   failure(): CodedError | undefined;
-  /** Wakes every reader: something else than the log has changed. */
+  /** Wakes every reader: something other than the log has changed. */
   wake(): void;
-  /** Another number when the log was found to have gone back: who read it before has to ask anew. */
+  /** Changes when the log was found to have gone back: whoever read it before has to ask again. */
   era(): number;
   close(): void;
 }
@@ -43,7 +43,7 @@ export interface LiveTail {
 export interface TailOptions {
   readonly visible: (who: Who, event: Recorded) => boolean;
   readonly sink: LogSink;
-  /** Of events that are held. */
+  /** Of events that are kept. */
   readonly maxBytes?: number;
 }
 
@@ -134,8 +134,8 @@ class Tail implements LiveTail {
   }
 
   /**
-   * Follows until it is closed. What fails is begun again from the head: readers take what lies between from
-   * history.
+   * Follows until it is closed. After a failure it begins again from the head: readers get the events in
+   * between from history.
    */
   async run(): Promise<void> {
     const { signal } = this.#closed;
@@ -150,7 +150,7 @@ class Tail implements LiveTail {
       } catch (e) {
         if (over()) return;
         if (!isCoded(e)) this.#options.sink.error('bug: following the log failed', { reason: messageOf(e) });
-        // The first time it may be over at once, as after a trim: nobody is sent away for that.
+        // The first failure may be over at once, as after a trim: no reader is sent away for that.
         if (++failures > 1) this.#fail(messageOf(e));
         this.#recent.clear();
         if (failures > 1) await pause(backoffMs(failures - 1, 100, 5_000, 1), signal);

@@ -3,8 +3,9 @@ import { instant } from '../base/time.ts';
 import type { Position, Recorded } from '../log/event.ts';
 
 /**
- * A followed log is a stream of lines, one JSON object each: an event, the position up to which nothing more
- * is for this reader, a sign of life with the position of the newest event, or why the stream ends.
+ * A followed log is a stream of lines, one JSON object each: an event, the position up to which there is
+ * nothing more for this reader, a sign of life with the position of the newest event, or the reason why the
+ * stream ends.
  */
 export const logLine = z.union([
   z.object({
@@ -27,12 +28,12 @@ export const logLine = z.union([
 ]);
 export type LogLine = z.infer<typeof logLine>;
 
-/** A stored state of one projection, as it travels. */
+/** A snapshot of one projection, as it is sent. */
 export const wireSnapshot = z.object({ position: z.number().int().nonnegative(), state: z.unknown() });
 
 const texts = new WeakMap<Recorded, string>();
 
-/** The line of an event: never with its sealed secrets. Made once, however many readers there are. */
+/** The line of an event, without its sealed secrets. Made once, however many readers there are. */
 export function eventLine(event: Recorded): string {
   const known = texts.get(event);
   if (known !== undefined) return known;
@@ -48,7 +49,7 @@ export const positionLine = (position: Position, id: string): string =>
   `${JSON.stringify({ position, id })}\n`;
 /**
  * @param everyMs the next sign of life comes within this time.
- * @param ageMs so long ago the server held all that its store had.
+ * @param ageMs how long ago the server had everything in its store.
  */
 export const headLine = (head: Position, everyMs: number, ageMs = 0): string =>
   `{"head":${head},"everyMs":${everyMs},"ageMs":${Math.round(ageMs)}}\n`;

@@ -16,22 +16,25 @@ export interface Operation<I extends z.ZodType = z.ZodType, O extends z.ZodType 
   readonly name: string;
   readonly who: readonly Who[];
   /**
-   * What a rule of a role would have to name for a person to call this; `kindOfHost` where it goes by the
-   * role of the host that the input names. The guard admits by `who` alone until roles have rules.
+   * The resource that a rule of a role would have to name for a person to call this; `kindOfHost` where it
+   * depends on the role of the host in the input. The guard admits by `who` alone until roles have rules.
    */
   readonly resource: ResourceKind | typeof kindOfHost;
   readonly verb: RuleVerb;
   readonly input: I;
   readonly output: O;
-  /** Doing it twice is as good as once, so a client whose answer was lost asks again by itself. */
+  /**
+   * Doing it twice is the same as doing it once, so a client that lost the response sends it again by itself.
+   */
   readonly repeatable?: true;
   /**
-   * Answered by what the server knows, also while it does not hear from its store. Default: then it refuses.
+   * The server can reply from what it knows, even while it does not hear from its store. Default: then it
+   * refuses.
    */
   readonly withoutStore?: true;
   /**
-   * Nobody sits and waits for it, and many call it: each server is asked once, and whoever calls tries again
-   * later.
+   * Nobody waits for it interactively, and many call it: each server is asked once, and the caller tries
+   * again later.
    */
   readonly untended?: true;
 }
@@ -42,7 +45,7 @@ export const operation = <I extends z.ZodType, O extends z.ZodType>(row: Operati
 export type InputOf<Op extends Operation> = z.input<Op['input']>;
 export type OutputOf<Op extends Operation> = z.output<Op['output']>;
 
-/** Of the certificate by which a person calls. */
+/** From the certificate with which a person calls. */
 export interface ShownCertificate {
   /** Decimal. */
   readonly serial: string;
@@ -51,11 +54,11 @@ export interface ShownCertificate {
   readonly validUntil: Instant;
   /** PEM of the authority that signed it. */
   readonly authorityPem: string;
-  /** When its holder gave the password; undefined where it does not say. */
+  /** When its holder gave the password; undefined where it is not recorded. */
   readonly loggedInAt: Instant | undefined;
 }
 
-/** Who a call comes from, as the transport proved it. */
+/** Where a call comes from, as the transport proved it. */
 export type Caller =
   | { readonly kind: 'anyone'; readonly address: string }
   | {
@@ -63,9 +66,9 @@ export type Caller =
       readonly username: string;
       readonly roles: readonly string[];
       readonly address: string;
-      /** Shows an identity that was signed to administer the cluster. Default: no. */
+      /** Whether it presents an identity that was signed to administer the cluster. Default: no. */
       readonly administers?: boolean;
-      /** What its certificate says besides. Undefined: nobody has looked. */
+      /** Further contents of its certificate. Undefined: not read. */
       readonly certificate?: ShownCertificate;
     }
   | {
@@ -73,10 +76,10 @@ export type Caller =
       readonly hostId: string;
       readonly role: SystemRole;
       readonly address: string;
-      /** Names and addresses that its certificate was made for. Undefined: nobody has looked. */
+      /** Names and addresses in its certificate. Undefined: not read. */
       readonly certifiedNames?: readonly string[];
-      /** Fingerprint of the key in its certificate. Undefined: nobody has looked. */
+      /** Fingerprint of the key in its certificate. Undefined: not read. */
       readonly key?: string;
-      /** Of its TLS certificate, and of its SSH twin. Undefined: nobody has looked. */
+      /** Of its TLS certificate, and of its SSH twin. Undefined: not read. */
       readonly serial?: bigint;
     };

@@ -1,7 +1,10 @@
 import { second } from '../base/time.ts';
 
-/** So long a caller waits for the answer to one operation. */
+/** How long a caller waits for the response to one operation. */
 export const patienceMs = 10 * second;
 
-/** So long somebody who waits has all servers asked in turn, while each says that it can do nothing now. */
+/**
+ * For a person who waits: how long all servers are asked in turn, while each reports that it can do nothing
+ * now.
+ */
 export const persistMs = 4 * second;

@@ -3,9 +3,9 @@ import { CodedError } from '../base/errors.ts';
 
 /**
  * The body of a request, with a declared length or in chunks; empty when there is none. Never more than
- * `maxBytes` are taken. (Hono's own limit makes a second request around a body without a length, which the
- * server's requests do not bear.)
- * @throws CodedError `too_large`, or `bad_request` when the client broke off or its chunks are none.
+ * `maxBytes` are taken. (Hono's own limit wraps a body without a length in a second request, which does not
+ * work with the server's requests.)
+ * @throws CodedError `too_large`, or `bad_request` when the client broke off or its chunks are invalid.
  */
 export async function readBody(c: Context, maxBytes: number): Promise<string> {
   const tooLarge = (): CodedError => new CodedError('too_large', 'the request is too large');

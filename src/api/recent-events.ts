@@ -1,9 +1,9 @@
 import type { Position, Recorded } from '../log/event.ts';
 
-/** The newest events of a partition, up to so many bytes, whatever their size. Positions have no gaps. */
+/** The newest events of a partition, up to a number of bytes. Positions have no gaps. */
 export class RecentEvents {
   readonly #maxBytes: number;
-  /** Those before `#gone` are given up; the array is cut now and then, not with each of them. */
+  /** Those before `#gone` are dropped; the array is cut from time to time, not with each of them. */
   #held: { readonly event: Recorded; readonly bytes: number }[] = [];
   #gone = 0;
   #bytes = 0;

@@ -2,7 +2,7 @@ import type { World } from '../base/world.ts';
 import { type Allowance, type Balance, takeAll } from '../domain/allowance.ts';
 
 /**
- * Which refusals of those who have proved nothing are told one by one; the rest is counted, and told
+ * Which refusals of unauthenticated callers are reported one by one; the rest is counted, and reported
  * together.
  */
 export interface RefusalPace {
@@ -30,7 +30,7 @@ export function refusalPace(world: Pick<World, 'monotonic'>): RefusalPace {
         now,
       );
       if (taking.status === 'taken') [one, all] = taking.balances;
-      // Behind all others: the one that was quiet longest is forgotten first.
+      // Moved behind all others: the one that was quiet longest is forgotten first.
       hosts.delete(host);
       if (one !== undefined) hosts.set(host, one);
       if (hosts.size > maxRemembered)

@@ -13,21 +13,21 @@ export interface RefusedAttemptsOptions {
   readonly sink: LogSink;
   /** Type of the events that would report all of them one by one. */
   readonly about: string;
-  /** What the event that reports their number says of them. */
+  /** The message of the event that reports their number. */
   readonly message: string;
-  /** The whole event. */
+  /** Makes the whole event. */
   readonly complete: (body: EventBody) => ParsedAuditEvent;
-  /** Rejects when the event is not kept. */
+  /** Rejects when the event is not stored. */
   readonly emit: (event: ParsedAuditEvent) => Promise<void>;
 }
 
-/** Events that may wait for the spool at a time: when it takes none, the others are counted. */
+/** Events that may wait for the spool at a time: further ones are counted. */
 const maxWaiting = 1_000;
 
 /**
- * What a proxy or node refuses to those who have proved nothing. Whoever hammers a port fills neither disk
- * nor memory: at the pace of `refusalPace` each refusal is an event of its own, the rest is counted, and so
- * is what the spool does not take.
+ * What a proxy or node refuses to unauthenticated clients. A flood on a port fills neither disk nor memory:
+ * at the pace of `refusalPace` each refusal is an event of its own, the rest is counted, and so are events
+ * that the spool does not accept.
  */
 export class RefusedAttempts {
   readonly #options: RefusedAttemptsOptions;
@@ -48,13 +48,13 @@ export class RefusedAttempts {
     });
   }
 
-  /** Of whoever comes from there: the event is emitted, or counted. */
+  /** A refusal for this address: the event is emitted, or counted. */
   record(host: string, body: EventBody): void {
     if (this.#waiting.size >= maxWaiting || !this.#pace.mayTell(host)) this.#counter.count(host);
     else this.#emit(host, body);
   }
 
-  /** Emits what is only counted yet, when all else is kept. */
+  /** Emits the counts, after all other events are stored. */
   async close(): Promise<void> {
     while (this.#waiting.size > 0) await Promise.all(this.#waiting);
     await this.#counter.close();

@@ -3,12 +3,13 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asSpoolError } from './spool.ts';
 
-/** Audit events that cannot be stored, whole, one a line, in `refused.ndjson` beside the spool. */
+/** Audit events that cannot be stored, complete, one per line, in `refused.ndjson` beside the spool. */
 export interface RefusedEvents {
   readonly path: string;
   count(): number;
   /**
-   * Durable when it resolves. @throws CodedError `no_space` or `unavailable` when the disk does not take it.
+   * Durable when it resolves. @throws CodedError `no_space` or `unavailable` when the disk does not accept
+   * it.
    */
   keep(text: string): Promise<void>;
 }

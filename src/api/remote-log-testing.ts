@@ -22,9 +22,9 @@ interface TinyLog {
   reads: number[];
   /** Set while the store does not answer. */
   store: { away: CodedError | undefined };
-  /** Fails those who follow it. */
+  /** Fails the readers that follow it. */
   fail: (e: CodedError) => void;
-  /** The store is put back to an earlier state. */
+  /** The store is restored to an earlier state. */
   putBackTo: (position: number) => void;
 }
 
@@ -149,7 +149,7 @@ export async function setUp(
   const get = async (path: string, signal: AbortSignal): Promise<IncomingMessage> => {
     if (!link.up) throw new CodedError('unavailable', 'no auth server answers');
     link.paths.push(path);
-    // Stands for the answer's socket: takes a chunk or two until it is read.
+    // Stands for the response's socket: accepts a chunk or two until it is read.
     const outgoing = Object.assign(new PassThrough(), {
       writeHead: () => undefined,
       removeHeader: () => undefined,
@@ -206,7 +206,7 @@ export function useOwnClock(): void {
   });
 }
 
-/** What a reader got, in short: `position:type`, or the position alone. */
+/** What a reader received, in short: `position:type`, or the position alone. */
 export interface Collected {
   got: string[];
   ended: () => string;

@@ -20,7 +20,7 @@ export interface RemoteLogOptions {
   readonly partition: Partition;
   /** Sends a GET to any auth server; each on its own connection. */
   readonly get: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
-  /** The same for an answer that ends soon. Default: `get`. */
+  /** The same for a response that ends soon. Default: `get`. */
   readonly getSnapshot?: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
   /**
    * The server at the other end of this connection cannot serve now: the next `get` shall try others first.
@@ -29,16 +29,16 @@ export interface RemoteLogOptions {
   readonly world: Pick<World, 'randomBytes'>;
   readonly sink: LogSink;
   /**
-   * A link that brings no line for so long is dead; where the server said that it sends signs of life less
-   * often, when three have not come.
+   * A connection without a line for this long is dead; where the server announced that it sends signs of life
+   * less often, when three are missing.
    */
   readonly silentMs: number;
-  /** Milliseconds of a clock that is never set. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number;
 }
 
 export interface RemoteLog extends Followable, Connected {
-  /** Goes on over new connections, from where it is: no reader notices. */
+  /** Continues over new connections, from its position: no reader notices. */
   dialAgain(): void;
   /** Completes every reader. */
   close(): void;
@@ -47,10 +47,10 @@ export interface RemoteLog extends Followable, Connected {
 /** Longest line a server may send: an event is at most 64 KB, twice that as JSON in the worst case. */
 const maxLineChars = 1024 * 1024;
 
-/** So many signs of life that do not come are no accident. */
+/** This many missing signs of life are no accident. */
 const missedSigns = 3;
 /**
- * A server that is so far behind its store is left for another. It sends its followers away by then itself.
+ * A server that is this far behind its store is left for another. By then it sends its followers away itself.
  */
 const longestAgeMs = 10_000;
 
@@ -64,14 +64,14 @@ interface Upstream {
   silentMs: number;
   /** Of the server that is followed now. */
   stream: Duplex | undefined;
-  /** Aborted when another connection is to take the place of the one that is used. */
+  /** Aborted when another connection should replace the current one. */
   dialAgain: AbortController;
 }
 
 /**
  * A partition of the log at the auth servers. Readers at the same position share a stream, and streams that
- * meet are joined, so a host with many views holds one. After a break a stream goes on from its last
- * position, after a random pause: what was read is never read again.
+ * meet are joined, so a host with many views holds one. After a break a stream continues from its last
+ * position, after a random pause: no event is read twice.
  */
 export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   const upstreams = new Set<Upstream>();
@@ -79,11 +79,13 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   let head: Position = 0;
   let since = options.monotonic();
   let away: string | undefined = 'not connected yet';
-  /** Up to when, by the clock here, what came is known to be all there was. */
+  /** The time, by the clock here, as of which the received events are known to be complete. */
   let currentAsOf = -Infinity;
-  /** Whoever opens many views at once reads their snapshots one after the other, over one connection. */
+  /**
+   * A caller that opens many views at once reads their snapshots one after the other, over one connection.
+   */
   let reading: Promise<unknown> = Promise.resolve();
-  /** Those who want to know the newest position that a server tells from now on. */
+  /** Those who want to know the newest position that a server reports from now on. */
   const askingForHead: PromiseWithResolvers<Position>[] = [];
 
   const alive = (): void => {
@@ -109,7 +111,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     upstream.gone.abort();
   };
 
-  /** Two streams at one event have the same future. */
+  /** Two streams at the same event have the same future. */
   const joinOthers = (upstream: Upstream): void => {
     for (const other of upstreams) {
       if (other === upstream || !isAt(other, upstream.position, upstream.id)) continue;
@@ -128,7 +130,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     if (upstreams.size > 1) joinOthers(upstream);
   };
 
-  /** @param isThere whether everything up to there has come. */
+  /** @param isThere whether everything up to there has arrived. */
   const takeAge = (ageMs: number, isThere: boolean): void => {
     if (ageMs > longestAgeMs)
       throw fromWire(
@@ -138,7 +140,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     if (isThere) currentAsOf = Math.max(currentAsOf, options.monotonic() - ageMs);
   };
 
-  /** Answers after how long without another line the link is dead. */
+  /** Returns the time without another line after which the connection counts as dead. */
   const take = (upstream: Upstream, line: string): number => {
     const parsed = logLine.safeParse(jsonOrUndefined(line));
     if (!parsed.success)
@@ -150,7 +152,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     else {
       takeAge(parsed.data.ageMs ?? 0, upstream.position >= parsed.data.head);
       head = Math.max(head, parsed.data.head);
-      // Where the stream stands is there, though this server may not have looked yet.
+      // The position of the stream exists, although this server may not have seen it yet.
       for (const one of askingForHead.splice(0)) one.resolve(Math.max(parsed.data.head, upstream.position));
       upstream.silentMs = Math.max(options.silentMs, missedSigns * (parsed.data.everyMs ?? 0));
     }
@@ -195,8 +197,8 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   };
 
   /**
-   * Whoever said that it cannot serve, or says nothing, is passed over; a connection that broke may be made
-   * again.
+   * A server that reported that it cannot serve, or is silent, is passed over; a broken connection may be
+   * made again.
    */
   const leave = (e: unknown, stream: Duplex | undefined): void => {
     const over = stream ?? streamOf(e);
@@ -296,13 +298,13 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   };
 }
 
-/** Over which a request was sent that was not answered. */
+/** The connection of a request that got no response. */
 function streamOf(e: unknown): Duplex | undefined {
   if (e instanceof LostAnswer) return e.stream;
   return e instanceof Error ? streamOf(e.cause) : undefined;
 }
 
-/** What an older server does not tell is taken to be the same. */
+/** If an older server does not report it, it is taken to be the same. */
 const isAt = (one: Upstream, position: Position, id: string | undefined): boolean =>
   one.position === position && (one.id === undefined || id === undefined || one.id === id);
 

@@ -8,17 +8,20 @@ import type { AuthClient } from './client.ts';
 import { renewHost } from './operations/host.ts';
 
 export interface RenewalRequest {
-  /** What this machine is now: it stays so in all but key, names and authorities. */
+  /** The current identity of this machine: it changes only in key, names and authorities. */
   readonly held: HostIdentity;
-  /** Ed25519. The same at each attempt: an auth server knows again whom it has answered already. */
+  /**
+   * Ed25519. The same at each attempt, so that an auth server recognises a machine that it has already
+   * certified.
+   */
   readonly key: KeyObject;
   readonly nodename: string;
   readonly additionalPrincipals: readonly string[];
 }
 
 /**
- * Has this machine certified again, over a connection on which it shows its valid certificate.
- * @throws CodedError as the call; `damaged` when what comes back does not belong together.
+ * Has this machine certified again, over a connection on which it presents its valid certificate.
+ * @throws CodedError as the call; `damaged` when the parts of the response do not match.
  */
 export async function renewAtAuth(
   auth: Pick<AuthClient, 'call'>,

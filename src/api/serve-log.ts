@@ -18,9 +18,9 @@ const afterParam = z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INT
 const idParam = z.string().max(64).optional();
 const beforeParam = instant;
 const chunkChars = 32 * 1024;
-/** After so many hidden events a reader is told how far it has come. */
+/** After this many hidden events a reader is sent its position. */
 const markEvery = 1000;
-/** Signs of life cost a server no more than one line in this time, however many follow. */
+/** Signs of life cost a server at most one line in this time, however many followers there are. */
 const signOfLifeMs = 1;
 const longestSilenceMs = 20_000;
 
@@ -91,8 +91,8 @@ function admit(
 
 /**
  * @param era that of the tail when the reader came.
- * @throws CodedError `unavailable` while nothing new can come from here: signs of life would only say
- *   otherwise.
+ * @throws CodedError `unavailable` while this server gets nothing new: signs of life would claim the
+ *   opposite.
  */
 function refuseToServe(logs: ServedLogs, partition: Partition, era: number): void {
   const tail = logs.tails[partition];
@@ -103,7 +103,7 @@ function refuseToServe(logs: ServedLogs, partition: Partition, era: number): voi
   refuseWhatIsOld(logs);
 }
 
-/** @throws CodedError `unavailable` while what this server reads of its store may be old. */
+/** @throws CodedError `unavailable` while this server's view of its store may be old. */
 function refuseWhatIsOld({ trouble }: ServedLogs): void {
   const why = trouble?.();
   if (why !== undefined) throw new CodedError('unavailable', `this auth server ${why}`);
@@ -120,9 +120,9 @@ interface Reading {
 }
 
 /**
- * Nothing is read before the reader has room for it: a slow reader costs a chunk or two of memory. The lines
- * go to the socket as they are, to the end of the connection: in a large cluster they are what an auth server
- * writes most.
+ * Nothing is read before the reader has space for it, so a slow reader costs a chunk or two of memory. The
+ * lines go to the socket unchanged, to the end of the connection: in a large cluster they are most of an auth
+ * server's output.
  */
 async function stream(reading: Reading, outgoing: Outgoing, deps: ServerDeps): Promise<Response> {
   const gone = new AbortController();
@@ -131,8 +131,7 @@ async function stream(reading: Reading, outgoing: Outgoing, deps: ServerDeps): P
   });
   const signal = AbortSignal.any([gone.signal, reading.logs.stopping]);
   const source = chunks(reading, signal);
-  // The first chunk is made before the answer begins, so that a position that was trimmed is a proper
-  // refusal.
+  // The first chunk is made before the response begins, so that a trimmed position is a proper refusal.
   const first = await source.next();
   deps.metrics.add('log_streams_opened_total', 1, { partition: reading.partition });
   deps.sink.debug('a caller follows the log', {
@@ -151,7 +150,10 @@ async function stream(reading: Reading, outgoing: Outgoing, deps: ServerDeps): P
 
 type Outgoing = Context<ServerEnv>['env']['outgoing'];
 
-/** Once. Who went away while the log was asked closes no more, and has done so now. */
+/**
+ * Once. If the caller left while the log was being read, its close event has passed, and this counts as
+ * closed.
+ */
 function atClose(outgoing: Outgoing, then: () => void): void {
   if (outgoing.destroyed) then();
   else outgoing.once('close', then);
@@ -167,7 +169,7 @@ async function write(
     for (let next = first; next.done !== true; next = await source.next())
       if (!outgoing.write(next.value)) await room(outgoing, signal);
   } catch (e) {
-    // Too late for a status: the last line says why.
+    // Too late for a status: the last line has the reason.
     const coded = isCoded(e);
     if (!coded) deps.sink.error('bug: a log stream failed', { error: String(e) });
     outgoing.write(coded ? errorLine(e.code, e.message) : errorLine('internal', 'internal error'));
@@ -175,7 +177,7 @@ async function write(
   outgoing.end();
 }
 
-/** Resolves when the reader has taken what was written, or when nobody waits for it any more. */
+/** Resolves when the reader has accepted what was written, or when nobody waits for it any more. */
 const room = (outgoing: Outgoing, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     const done = (): void => {
@@ -191,7 +193,7 @@ const room = (outgoing: Outgoing, signal: AbortSignal): Promise<void> =>
     signal.addEventListener('abort', done);
   });
 
-/** The lines that say that this server lives, and how new what it reads is. */
+/** The lines that report that this server is alive, and how new its data is. */
 class SignsOfLife {
   readonly #reading: Reading;
   readonly #tail: LiveTail;
@@ -203,7 +205,7 @@ class SignsOfLife {
     this.#tail = tail;
   }
 
-  /** Nothing came in the time in which a sign is due. */
+  /** Whether nothing came in the time in which a sign is due. */
   wasQuiet(it: boolean): void {
     this.#due ||= it;
   }
@@ -245,8 +247,8 @@ async function* chunks(reading: Reading, signal: AbortSignal): Chunks {
   };
   while (!over()) {
     refuseToServe(logs, partition, era);
-    // One at a time, and nothing of the tail is kept between two chunks: a slow reader holds no more than a
-    // chunk.
+    // One at a time, and nothing of the tail is kept between two chunks, so that a slow reader holds no more
+    // than a chunk.
     for (let held = tail.at(at + 1); held !== undefined; held = tail.at(at + 1)) {
       take(held);
       if (!isFull()) continue;
@@ -262,7 +264,8 @@ async function* chunks(reading: Reading, signal: AbortSignal): Chunks {
       }
     if (told < at) text += positionLine(at, atId);
     told = at;
-    // After the events, so that who has them all knows it: also who is told so much that no time is quiet.
+    // After the events, so that a reader that has them all knows it, even one that gets so many that no time
+    // is quiet.
     text += signs.next();
     if (text !== '') yield cut();
     await tail.changed(at, { who, ms: everyMs(), signal });

@@ -16,7 +16,7 @@ import type { Operation } from './operation.ts';
 import type { z } from 'zod';
 import { issuesOf, jsonOrUndefined, type WireError } from './wire-errors.ts';
 
-/** An operation and what does it. */
+/** An operation and its implementation. */
 export interface Implementation {
   readonly operation: Operation;
   readonly run: (call: Call, input: unknown) => Promise<unknown>;
@@ -33,8 +33,8 @@ export const implement = <I extends z.ZodType, O extends z.ZodType>(
 });
 
 /**
- * Who calls gives up after 10 s (`patienceMs`). What was not begun by then is refused; what is begun now has
- * time left to be stored, told to the audit and answered.
+ * Callers give up after 10 s (`patienceMs`). A request that was not begun by this time is refused; one that
+ * is begun now has time left to be stored, recorded in the audit and answered.
  */
 const answerWithinMs = patienceMs - 2 * second;
 
@@ -109,7 +109,7 @@ async function answer(
       ],
     },
   );
-  // Also takes away whatever the contract does not name.
+  // This also removes fields that the contract does not name.
   const output = operation.output.parse(result);
   count(c, 'ok', deps);
   deps.sink.debug('an operation was carried out', {
@@ -129,8 +129,8 @@ function refuseUnlessServing({ serving }: ServerDeps): void {
 }
 
 /**
- * Who has left asks elsewhere what became of it, and may ask elsewhere for the same: what was not begun by
- * then must not be begun here.
+ * A caller that has left asks another server for the outcome, and may send the same request there: what was
+ * not begun by then must not be begun here.
  */
 const callerGone =
   (c: Context<ServerEnv>): Interruption =>
@@ -144,8 +144,8 @@ const callerGone =
   };
 
 /**
- * Turns what was thrown into an answer. Only a CodedError says anything; the rest is our bug and says
- * nothing.
+ * Turns an error into a response. Only a CodedError is shown to the caller; any other is our bug, and its
+ * text is not sent.
  */
 function refuse(e: unknown, c: Context<ServerEnv>, deps: ServerDeps): Response {
   const requestId = c.get('requestId');

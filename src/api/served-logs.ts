@@ -4,15 +4,15 @@ import type { LiveTail } from './live-tail.ts';
 import type { Who } from './operation.ts';
 
 /**
- * Which part of the log a caller may see. Decided by auth, enforced here. It goes by what a caller is, not by
- * which: many thousand followers see the same, and it is found out once for all of them.
+ * Which part of the log a caller may see. Decided by auth, enforced here. It depends on the kind of caller,
+ * not on which one: thousands of followers see the same, and it is computed once for all of them.
  */
 export interface LogPolicy {
   /** Who may follow this partition at all. */
   followers(partition: Partition): readonly Who[];
   visible(who: Who, partition: Partition, event: Recorded): boolean;
   /**
-   * What they may have of a projection's stored state: as if folded from what is visible; undefined for none.
+   * What they may have of a projection's snapshot: as if folded from the visible events; undefined for none.
    */
   snapshotFor(who: Who, partition: Partition, projection: string, state: unknown): unknown;
 }
@@ -21,20 +21,18 @@ export interface ServedLogs {
   readonly log: ClusterLog;
   readonly tails: Readonly<Record<Partition, LiveTail>>;
   readonly policy: LogPolicy;
-  /**
-   * The states of the server's own views, to begin from instead of what the log has stored. Default: none.
-   */
+  /** The states of the server's own views, used instead of the stored snapshots. Default: none. */
   readonly views?: (partition: Partition) => readonly ViewState[];
   /**
-   * A line is sent at least so often, so that a reader can tell a quiet log from a dead link; less often to
-   * many thousand readers, who are told.
+   * A line is sent at least this often, so that a reader can distinguish a quiet log from a dead link; less
+   * often to many thousand readers, who are told.
    */
   readonly keepAliveMs: number;
-  /** For how long what this server reads may be out of date. Told to readers. Default: 0. */
+  /** How old this server's view of its store may be. Sent to readers. Default: 0. */
   readonly ageMs?: () => number;
   /**
-   * Why followers are sent elsewhere for now; undefined while what this server reads of its store is new.
-   * Default: never.
+   * Why followers should go to another server for now; undefined while this server's view of its store is
+   * new. Default: never.
    */
   readonly trouble?: () => string | undefined;
   /** Aborted when the server stops: ends every stream. */

@@ -6,19 +6,19 @@ import type { Metrics } from '../base/service.ts';
 import type { World } from '../base/world.ts';
 import type { Caller, Who } from './operation.ts';
 
-/** What one caller may ask, so that others are served too. */
+/** Limits for one caller, so that others are served too. */
 export interface CallerLimits {
-  /** One call of what `who` may call. @throws CodedError `quota` */
+  /** Counts one call of an operation that `who` may call. @throws CodedError `quota` */
   call(caller: Caller, who: readonly Who[]): void;
-  /** A log that is followed, until the function is called that comes back. @throws CodedError `quota` */
+  /** Counts a followed log until the returned function is called. @throws CodedError `quota` */
   follow(caller: Caller): () => void;
 }
 
-/** Whether a server hears from its store: it may answer, and yet not be able to serve. */
+/** Whether a server hears from its store: it may be reachable, and yet not be able to serve. */
 export interface Serving {
   /** Why it can do nothing now; undefined while it can. */
   readonly refusal: () => string | undefined;
-  /** Ends what is under way once it can do nothing. */
+  /** Ends current calls once it can do nothing. */
   readonly interruption: Interruption;
 }
 
@@ -32,7 +32,7 @@ export interface ServerDeps {
   readonly limits: CallerLimits;
   /** Default: it always can. */
   readonly serving?: Serving;
-  /** Words for `no_space`, made of those of the store. Default: the same. */
+  /** Wording for `no_space`, made from that of the store. Default: the same. */
   readonly noRoom?: (reason: string) => string;
   readonly world: World;
   readonly sink: LogSink;
@@ -47,7 +47,7 @@ export interface Call {
   readonly deadline: Deadline;
 }
 
-/** What a route finds in its context. */
+/** What a route has in its context. */
 export interface ServerEnv {
   Bindings: HttpBindings;
   Variables: { requestId: string; operation: string; startedAt: number };

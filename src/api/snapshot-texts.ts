@@ -4,19 +4,20 @@ import type { Partition } from '../log/event.ts';
 import type { Who } from './operation.ts';
 import type { ServedLogs } from './served-logs.ts';
 
-/** A state that is a moment old is as good to begin from: what came since is followed. */
+/** A state that is a moment old is good enough to begin from: newer events are followed. */
 const freshMs = 1_000;
 
-/** What the views of a partition held at a moment, and the texts that were made of it. */
+/** The states of a partition's views at a moment, and the texts that were made of them. */
 interface Generation {
   readonly states: readonly ViewState[];
   readonly texts: Map<string, string | undefined>;
 }
 
 /**
- * Answers where a reader of a log may begin: `{"position":…,"state":…}`, or undefined when there is nothing
- * for it. Taken from the server's own views, so that a reader goes on from now; else from what the log has
- * stored. Made once for all who ask in a second: ten thousand hosts that start together cost the same as one.
+ * Returns where a reader of a log may begin: `{"position":…,"state":…}`, or undefined when there is nothing
+ * for it. Taken from the server's own views, so that a reader continues from now; otherwise from the stored
+ * snapshots. Made once per second for all callers: ten thousand hosts that start together cost the same as
+ * one.
  */
 export function snapshotTexts(
   logs: Pick<ServedLogs, 'log' | 'policy' | 'views'>,
@@ -27,7 +28,7 @@ export function snapshotTexts(
     if (known) return known;
     const made = { states: logs.views?.(partition) ?? [], texts: new Map() };
     generations.set(partition, made);
-    // Not held for those who may come tomorrow.
+    // Not kept for readers that may come much later.
     startTimer(() => {
       generations.delete(partition);
     }, freshMs).unref();

@@ -9,22 +9,22 @@ export type DiskState =
 
 export interface SpoolDiskOptions {
   readonly directory: string;
-  /** Of the reserve; without one nobody has a way in that others have not. */
+  /** Of the reserve; without one nobody can enter on a full disk. */
   readonly reserveBytes?: number;
   readonly sink: Pick<LogSink, 'info' | 'error'>;
   readonly world: Pick<World, 'now' | 'monotonic'>;
 }
 
 /**
- * Whether the disk of a spool takes writes, as the writes themselves showed. The log has when it began and
- * when it ended, and once a minute how many were refused meanwhile; a disk that comes and goes writes no more
- * lines than that.
+ * Whether the disk of a spool accepts writes, as the writes themselves showed. The log gets a line when a
+ * failure began and when it ended, and once a minute the number of refusals in between; a disk that fails and
+ * recovers repeatedly causes no more lines than that.
  */
 export class SpoolDisk {
   readonly #options: SpoolDiskOptions;
   #state: DiskState = { status: 'writable' };
   #toldAt = -Infinity;
-  /** Whether the log has that it refuses: then it is to have the end as well. */
+  /** Whether the failure was logged: then its end is logged too. */
   #told = false;
   #refused = 0;
 
@@ -43,7 +43,7 @@ export class SpoolDisk {
     this.#tell();
   }
 
-  /** Something was not let happen, since it could not be recorded. */
+  /** An action was not allowed, since it could not be recorded. */
   refused(): void {
     this.#refused++;
     this.#tell();

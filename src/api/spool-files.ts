@@ -2,9 +2,9 @@ import { constants } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/* What a spool does with whole files. */
+/* Operations of a spool on whole files. */
 
-/** The damaged lines are kept first, then taken out of the file. */
+/** The damaged lines are first copied, then removed from the file. */
 export async function rewrite(
   path: string,
   good: readonly string[],
@@ -48,7 +48,10 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** A file whose records were taken, and which has others that cannot be read: it needs no room to be kept. */
+/**
+ * A file whose records were delivered, and which contains other records that cannot be read: keeping it needs
+ * no space.
+ */
 export async function keepDamaged(path: string): Promise<void> {
   await rename(path, `${path}.damaged-whole`);
   await syncDirectory(path);

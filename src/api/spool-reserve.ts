@@ -3,23 +3,23 @@ import { join } from 'node:path';
 import { isAlive } from '../base/process-ref.ts';
 
 /**
- * File space that is set aside while there is some, to be written in place when a disk is full: nobody else
- * can take it in between, as could happen to what is first deleted. (A file system that copies on write gives
- * no such space; there the first write into it fails as any other.)
+ * File space that is allocated while there is some, to be written in place when a disk is full. Nobody else
+ * can take it in between, as could happen if a file were deleted first. (A copy-on-write file system cannot
+ * reserve space like this; there the first write into it fails as any other.)
  */
 export interface Reserve {
   readonly bytes: number;
-  /** Sets it aside unless that is done. Rejects with the error of the disk that has no room for it. */
+  /** Allocates it unless that is done. Rejects with the error of a disk that has no space for it. */
   prepare(): Promise<void>;
-  /** Writes a little and deletes it. Rejects with the error of a disk that takes nothing. */
+  /** Writes a little and deletes it. Rejects with the error of a disk that accepts nothing. */
   tryDisk(): Promise<void>;
-  /** The file, empty to a reader, under this name from now on; undefined when nothing is set aside. */
+  /** The file, empty to a reader, under this name from now on; undefined when there is no reserve. */
   take(path: string): Promise<FileHandle | undefined>;
-  /** The file that was taken stays what it is: another one may be set aside. */
+  /** The file that was taken stays as it is: another reserve may be allocated. */
   letGo(): void;
   /**
-   * All that was written into the file that was taken, `used` bytes, was read: it is set aside again, if the
-   * disk lets us.
+   * Everything that was written into the file that was taken, `used` bytes, was read: it becomes the reserve
+   * again, if the disk allows it.
    */
   giveBack(taken: { readonly file: FileHandle; readonly path: string }, used: number): Promise<void>;
   close(): Promise<void>;
@@ -79,7 +79,7 @@ export function openReserve(
         await zero(file, used);
         spare = file;
       } catch {
-        // `prepare` tries again, and says why when it cannot.
+        // `prepare` tries again, and reports why when it cannot.
         await file.close();
         await rm(path, { force: true });
         await rm(ownPath, { force: true });
@@ -101,7 +101,7 @@ async function zero(file: FileHandle, bytes: number): Promise<void> {
   await file.datasync();
 }
 
-/** Deletes what processes set aside that are gone. `isOurs` tells the open ones of this process. */
+/** Deletes the reserves of processes that are gone. `isOurs` recognises the open ones of this process. */
 export async function removeOldReserves(
   directory: string,
   isOurs: (unique: string) => boolean,
@@ -114,7 +114,7 @@ export async function removeOldReserves(
   }
 }
 
-/** Of what was read from a file: without the part of a reserve that was never written. */
+/** The content read from a file, without the part of a reserve that was never written. */
 export function withoutReserve(bytes: Buffer): Buffer {
   let end = bytes.length;
   while (end > 0 && bytes[end - 1] === 0) end--;

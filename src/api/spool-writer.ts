@@ -7,7 +7,7 @@ import type { Spool, Spooled } from './spool.ts';
 import type { SpoolDisk } from './spool-disk.ts';
 import { inMemory, isInMemory } from './spooled-events.ts';
 
-/** An event that waits for the auth service. `delivered` is called when that has it. */
+/** An event that waits for the auth service. `delivered` is called when auth has it. */
 export interface KeptEvent extends Spooled {
   readonly delivered?: () => void;
 }
@@ -23,22 +23,22 @@ export interface SpoolWriterOptions {
   readonly confirmMs?: number;
   readonly waiting: () => readonly KeptEvent[];
   readonly waitingBytes: () => number;
-  /** In this order they are sent. */
+  /** Called with events in the order in which they are sent. */
   readonly keep: (written: readonly KeptEvent[]) => void;
-  /** There is something that somebody waits for. */
+  /** Called when there is an event that somebody waits for. */
   readonly sendAtOnce: () => void;
-  /** Why auth takes nothing now. */
+  /** Why auth accepts nothing now. */
   readonly away: () => string | undefined;
 }
 
-/** Writes of so many callers share one fsync. */
+/** Up to this many writes share one fsync. */
 const groupEvents = 256;
-/** Beyond what may wait: for who may enter in spite of that. */
+/** In addition to what may wait: for people who may enter in spite of that. */
 const roomForEntering = 500;
-/** What happened while no disk took it. */
+/** For events that already happened, while no disk accepts them. */
 const memoryBounds = { events: 1_000, bytes: 2 * 1024 * 1024 };
 const lookAtDiskMs = 5_000;
-/** A disk with less than that has none that anybody could use. */
+/** A disk with less free space than this counts as full. */
 const leastFreeBytes = 64 * 1024;
 
 interface Queued {
@@ -49,8 +49,8 @@ interface Queued {
 }
 
 /**
- * Finds each event a place where it is kept until auth has it: the disk, what is set aside on it, memory; or
- * refuses it.
+ * Finds a place for each event where it is kept until auth has it: the disk, its reserve, memory; or refuses
+ * it.
  */
 export class SpoolWriter {
   readonly #options: SpoolWriterOptions;
@@ -66,7 +66,7 @@ export class SpoolWriter {
     void this.#lookAtDisk();
   }
 
-  /** Resolves when it is kept. @throws CodedError as `AuditOutbox.emit` does. */
+  /** Resolves when it is stored. @throws CodedError as `AuditOutbox.emit` does. */
   write(text: string, claim: AuditClaim): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       const at = claim.mayEnter ? this.#queue.findIndex((one) => !one.claim.mayEnter) : -1;
@@ -79,7 +79,7 @@ export class SpoolWriter {
     return this.#queue.length;
   }
 
-  /** Whether the next one that is queued need not wait for auth to take others. */
+  /** Whether the next one that is queued need not wait for auth to accept others. */
   room(): boolean {
     const { maxPending, maxPendingBytes = 32 * 1024 * 1024, waiting, waitingBytes } = this.#options;
     return this.#queue[0]?.claim.mayEnter === true
@@ -87,7 +87,7 @@ export class SpoolWriter {
       : waiting().length < maxPending && waitingBytes() < maxPendingBytes;
   }
 
-  /** Auth has taken some. */
+  /** Auth has accepted some. */
   roomAgain(): void {
     this.#write();
   }
@@ -97,7 +97,7 @@ export class SpoolWriter {
       reject(new CodedError('unavailable', 'the audit spool was closed before there was room'));
   }
 
-  /** What is in memory finds room on the disk now, or goes into the log of the process. */
+  /** Events in memory are written to disk now, or go into the log of the process. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#looking.stop();
@@ -109,7 +109,10 @@ export class SpoolWriter {
       });
   }
 
-  /** What is full without a write that failed, and what has room again without one that works. */
+  /**
+   * Detects a disk that is full without a failed write, and one that has space again without a successful
+   * write.
+   */
   async #lookAtDisk(): Promise<void> {
     const { directory, spool, disk } = this.#options;
     try {
@@ -128,7 +131,7 @@ export class SpoolWriter {
     await this.#prepareReserve();
   }
 
-  /** A disk that is nearly full may have no room for it: tried again at the next look. */
+  /** A disk that is nearly full may have no space for it: the next look tries again. */
   async #prepareReserve(): Promise<void> {
     const { spool, sink, directory } = this.#options;
     if (this.#closed) return;
@@ -145,7 +148,7 @@ export class SpoolWriter {
   #write(): void {
     this.#writing ??= this.#writeGroups().finally(() => {
       this.#writing = undefined;
-      // Room may have been made after the loop looked for it.
+      // Space may have been made after the loop looked for it.
       if (this.#queue.length > 0 && this.room()) this.#write();
     });
   }
@@ -166,7 +169,7 @@ export class SpoolWriter {
     }
   }
 
-  /** Never rejects: who asked for it is told. */
+  /** Never rejects: the caller gets the error. */
   async #withoutDisk(one: Queued, e: unknown): Promise<void> {
     const { spool, keep, disk } = this.#options;
     const { happened, mayEnter } = one.claim;
@@ -181,7 +184,7 @@ export class SpoolWriter {
       keep(await spool.writeReserved([one.text], mayEnter ? 0 : spool.reserveBytes / 2));
       one.resolve();
     } catch {
-      // That there is nothing set aside any more is not what is wrong: the disk is.
+      // That the reserve is used up is not the error to report: the full disk is.
       this.#toMemory(one, e);
     }
   }
@@ -203,7 +206,8 @@ export class SpoolWriter {
   }
 
   /**
-   * Of the auth service, within a limit. The event stays: it may be stored already, and is when auth is back.
+   * Waits for the auth service, within a limit. The event stays: it may be stored already, and will be when
+   * auth is back.
    */
   #confirmation({ resolve, reject }: Queued, e: unknown): () => void {
     const { confirmMs = 5_000, disk, away } = this.#options;

@@ -8,58 +8,58 @@ import { isAlive, processRef } from '../base/process-ref.ts';
 import { keepDamaged, remove, rewrite, syncDirectory } from './spool-files.ts';
 import { openReserve, removeOldReserves, type Reserve, withoutReserve } from './spool-reserve.ts';
 
-/** One stored record and the file it lies in. */
+/** One stored record and the file that contains it. */
 export interface Spooled {
   readonly text: string;
   /** Of the text, in UTF-8. */
   readonly bytes: number;
   readonly segment: Segment;
-  /** Its place among all that one spool wrote; undefined for what a release before wrote. */
+  /** Its number among all records of one spool; undefined for records of an earlier release. */
   readonly number: number | undefined;
 }
 
-/** One file. It is deleted when all its records were taken and nothing is written to it any more. */
+/** One file. It is deleted when all its records were delivered and nothing is written to it any more. */
 export interface Segment {
   readonly path: string;
   /** The spool that wrote it: one life of one process, in all files it wrote. */
   readonly generation: string;
   waiting: number;
-  /** It has records that cannot be read, and no disk takes a copy of them: it is kept instead of deleted. */
+  /**
+   * It has records that cannot be read, and no disk accepts a copy of them: it is kept instead of deleted.
+   */
   keeps?: 'damaged';
 }
 
 export interface Spool {
   /**
-   * Makes the records durable, all of them or none, in order, each with the next number. `texts` are of JSON
-   * objects that have a member. One file takes them all: do not give thousands.
-   * @throws CodedError `no_space` or `unavailable` when the disk does not take them.
+   * Makes the records durable, all of them or none, in order, each with the next number. `texts` are JSON
+   * objects that are not empty. They all go into one file: do not pass thousands.
+   * @throws CodedError `no_space` or `unavailable` when the disk does not accept them.
    */
   write(texts: readonly string[]): Promise<readonly Spooled[]>;
   /**
-   * As `write`, into file space that was set aside (`spool-reserve.ts`), of which at least `leave` bytes stay
-   * free. What was written there and delivered gives it back.
+   * As `write`, into the reserved file space (`spool-reserve.ts`), of which at least `leave` bytes stay free.
+   * Once its records were delivered the space is free again.
    */
   writeReserved(texts: readonly string[], leave: number): Promise<readonly Spooled[]>;
-  /**
-   * Sets that space aside when it is not. @throws CodedError as `write` does, when there is no room for it.
-   */
+  /** Allocates that space if it is not. @throws CodedError as `write` does, when there is no space for it. */
   prepareReserve(): Promise<void>;
   /** Writes a little beside the records and deletes it. @throws CodedError as `write` does. */
   tryDisk(): Promise<void>;
-  /** How much is set aside when nothing of it is used. */
+  /** The size of the reserve when none of it is used. */
   readonly reserveBytes: number;
-  /** These were delivered: they will not be seen again after a restart, once their file is gone. */
+  /** These were delivered: they are not read again after a restart, once their file is gone. */
   taken(records: readonly Spooled[]): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A file that has so many is not added to: it is kept until all of it was delivered. */
+/** A file with this many is not added to, since it is kept until all of it was delivered. */
 const maxRecordsInFile = 512;
-/** Numbers begin with a 0, so that there is always a next one of as many digits. */
+/** Numbers begin with a 0, so that there is always a next one with as many digits. */
 const segmentName = /^(0\d{11})-(?:(\d+)\.(\d+)-)?([0-9a-f]{8})\.ndjson$/;
 
 /**
- * A record is the text of a JSON object; its number is the last member. A release before takes it for one
+ * A record is the text of a JSON object; its number is the last member. An earlier release reads it as one
  * more field.
  */
 export const numberKey = 'spool_number';
@@ -71,12 +71,12 @@ function numberIn(text: string): number | undefined {
   return found === undefined ? undefined : Number(found);
 }
 
-/** Spools of this process that are open; their files are nobody else's. */
+/** Spools of this process that are open; nobody else may use their files. */
 const openHere = new Set<string>();
 
 /**
- * Several processes may have one directory: a daemon and its successor. Each writes files of its own, which
- * carry its process in their name; what one left behind is taken over when it is gone.
+ * Several processes may use one directory: a daemon and its successor. Each writes its own files, which have
+ * the process in their name; the files of a process that is gone are taken over.
  */
 function isOrphan(name: string): boolean {
   const [, , pid, startTime = '', unique = ''] = segmentName.exec(name) ?? [];
@@ -86,10 +86,10 @@ function isOrphan(name: string): boolean {
 }
 
 /**
- * Append-only files in a private directory. A line is `<crc32, 8 hex digits> <record>`. Opening answers what
- * lies there and is no other living process's, oldest first; `adopt` looks again. A line whose sum is wrong
- * is put aside in `<file>.damaged` with a warning: a write that was cut short (it was never acknowledged), or
- * a bad disk.
+ * Append-only files in a private directory. A line is `<crc32, 8 hex digits> <record>`. Opening returns the
+ * records that belong to no other living process, oldest first; `adopt` looks again. A line whose checksum is
+ * wrong is moved to `<file>.damaged` with a warning: a write that was cut short (it was never acknowledged),
+ * or a bad disk.
  */
 export async function openSpool(
   directory: string,
@@ -108,7 +108,7 @@ export async function openSpool(
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       adopted.add(entry.name);
       const path = join(directory, entry.name);
-      // A pipe would be waited for for ever, and a link leads elsewhere.
+      // Reading a pipe might wait for ever, and a link leads elsewhere.
       if (entry.isFile()) found.push(...(await readSegment(path, sink)));
       else sink.warn('the audit spool holds something that is not a file: it is left alone', { path });
     }
@@ -151,7 +151,9 @@ async function readSegment(path: string, sink: LogSink): Promise<Spooled[]> {
   return good;
 }
 
-/** A full disk does not keep a daemon from starting: whoever comes to free space comes in through it. */
+/**
+ * A full disk does not keep a daemon from starting, because people who come to free space enter through it.
+ */
 async function setApart(
   segment: Segment,
   good: readonly Spooled[],
@@ -194,7 +196,7 @@ interface OpenSegment extends Segment {
   written: number;
 }
 
-/** @throws the error of the disk; then nothing was written, as far as `undo` can see to it. */
+/** @throws the error of the disk; then nothing was written, as far as `undo` can ensure that. */
 async function put(
   segment: OpenSegment,
   lines: readonly string[],
@@ -262,13 +264,13 @@ function spoolIn(
     return reserved;
   };
 
-  /** It is a file like others from here on. */
+  /** It is an ordinary file from here on. */
   const retireReserved = async (): Promise<void> => {
     const segment = reserved;
     reserved = undefined;
     if (!segment) return;
     reserve.letGo();
-    await segment.file.truncate(segment.size).catch(() => undefined); // it is only larger than it need be
+    await segment.file.truncate(segment.size).catch(() => undefined); // it is only larger than necessary
     await segment.file.close();
     if (segment.waiting === 0) await remove(segment.path);
   };
@@ -282,7 +284,7 @@ function spoolIn(
   const append = async (texts: readonly string[]): Promise<Spooled[]> => {
     const segment = current ?? (await begin());
     const written = numbered(texts, segment);
-    // The half-written part must not stand before a later record.
+    // The half-written part must not come before a later record.
     await put(
       segment,
       written.map((one) => lineOf(one.text)),
@@ -317,7 +319,7 @@ function spoolIn(
     }
   };
 
-  /** One thing at a time: a file must not be closed in the middle of a write. */
+  /** One operation at a time: a file must not be closed during a write. */
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
     const mine = last.then(act).catch((e: unknown) => {
@@ -345,7 +347,7 @@ function spoolIn(
   };
 }
 
-/** What a fault of the disk means to whoever wrote. */
+/** The error for the caller of a write when the disk fails. */
 export function asSpoolError(e: unknown, directory: string): CodedError {
   if (isCoded(e)) return e;
   const code = (e as { code?: unknown }).code;

@@ -4,7 +4,7 @@ import { type ParsedAuditEvent, parsedAuditEvent } from '../domain/audit-event.t
 import { numberKey, type Segment, type Spooled } from './spool.ts';
 import { issuesOf, jsonOrUndefined } from './wire-errors.ts';
 
-/** What no disk took. It has no number: auth knows it by its `uid`. */
+/** An event that no disk accepted. It has no number: auth recognises it by its `uid`. */
 export const inMemory = (text: string): Spooled => ({
   ...{ text, bytes: Buffer.byteLength(text), segment: memory, number: undefined },
 });
@@ -12,15 +12,15 @@ const memory: Segment = { path: '', generation: '', waiting: 0 };
 export const isInMemory = ({ segment }: Spooled): boolean => segment === memory;
 
 /**
- * Of a record that was found: another process wrote it. @throws CodedError `bad_request` when it is not an
- * event.
+ * For a record that was found, because another process wrote it. @throws CodedError `bad_request` when it is
+ * not an event.
  */
 export function checkEvent({ text }: Spooled): void {
   const parsed = parsedAuditEvent.safeParse(jsonOrUndefined(text));
   if (!parsed.success) throw new CodedError('bad_request', `not an audit event: ${issuesOf(parsed.error)}`);
 }
 
-/** Of a record that was checked, or written here. */
+/** For a record that was checked, or written here. */
 export function eventIn({ text }: Spooled): ParsedAuditEvent {
   const record = JSON.parse(text) as ParsedAuditEvent;
   return Object.fromEntries(Object.entries(record).filter(([key]) => key !== numberKey)) as ParsedAuditEvent;
@@ -31,7 +31,7 @@ export const sameLife = (one: Spooled, other: Spooled): boolean =>
   one.segment.generation === other.segment.generation &&
   (one.number === undefined) === (other.number === undefined);
 
-/** Undefined for what a release before spooled. */
+/** Undefined for records spooled by an earlier release. */
 export function numbersOf(batch: readonly Spooled[]): AuditNumbers | undefined {
   const numbers = batch.map((one) => one.number).filter((one) => one !== undefined);
   const generation = batch[0]?.segment.generation;

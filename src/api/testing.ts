@@ -7,7 +7,7 @@ import type { CallerLimits } from './server-deps.ts';
 export interface FakeWorld extends World {
   /** Lets time pass. */
   advance(ms: number): void;
-  /** Sets the clock, by so much: no time passes. */
+  /** Sets the clock by this much, without time passing. */
   setClock(byMs: number): void;
 }
 
@@ -61,5 +61,5 @@ export function recordingMetrics(): Metrics & { readonly counters: Map<string, n
   };
 }
 
-/** Everybody may ask whatever he likes. */
+/** Every caller may call anything. */
 export const noLimits: CallerLimits = { call: () => undefined, follow: () => () => undefined };

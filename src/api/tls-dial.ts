@@ -15,23 +15,26 @@ export interface TlsMaterial {
   readonly cert?: string;
   /** Host authorities of the cluster: nothing else is trusted. */
   readonly ca: readonly string[];
-  /** The name the server's certificate must carry. */
+  /** The name that the server's certificate must contain. */
   readonly serverName: string;
 }
 
 /**
- * The name every auth server's certificate carries, whatever its address. Source: reference 4.4, auth API.
+ * The name in every auth server's certificate, whatever its address.
+ * Source: reference 4.4, auth API.
  */
 export const authServerName = 'teleport.cluster.local';
 
-/** Proxies carry the auth server's name as well; what they may not do is take its place. */
+/** Proxies have the auth server's name in their certificates as well, but must not be taken for one. */
 function isAuthServer(socket: TLSSocket): boolean {
   // A certificate may have no subject at all.
   const subject = socket.getPeerCertificate().subject as { O?: string | string[] } | undefined;
   return [subject?.O].flat().some((role) => role === 'Auth' || role === 'Admin');
 }
 
-/** Reading keys and certificates takes as long as half a handshake: done once for whoever connects often. */
+/**
+ * Reading keys and certificates takes as long as half a handshake, so it is done once for a frequent caller.
+ */
 const contexts = new WeakMap<TlsMaterial, SecureContext>();
 
 function contextOf(tls: TlsMaterial): SecureContext {
@@ -49,7 +52,7 @@ function contextOf(tls: TlsMaterial): SecureContext {
 
 /**
  * The newest session with one server that was found to be an auth server: with it a connection is opened
- * without certificates being sent and checked anew.
+ * without sending and checking certificates again.
  */
 interface Resumption {
   session?: Buffer;
@@ -82,7 +85,7 @@ export async function secure(
       });
     return await handshake(stream, dial, signal, keep);
   } catch (e) {
-    // Whatever failed: the next one begins from nothing.
+    // After any failure the next handshake starts without a session.
     delete resumption.session;
     throw e;
   }
@@ -113,13 +116,13 @@ function handshake(
       return;
     }
     signal.addEventListener('abort', onAbort);
-    // Why TCP failed is told by the stream; TLS only sees it end. The listener stays: late errors are the
-    // socket's.
+    // The stream has the reason for a TCP failure; TLS only sees the end. The listener stays, for late errors
+    // of the socket.
     stream.on('error', fail);
     socket.once('error', fail);
     socket.once('close', onClose);
     socket.once('secureConnect', () => {
-      // Who resumes a session is who had it before; certificates are not sent again.
+      // A session can only be resumed by whoever had it before; certificates are not sent again.
       if (!socket.isSessionReused() && !isAuthServer(socket)) {
         const whose = socket.authorized ? 'the server is of this cluster, but it' : 'the server';
         fail(new CodedError('unavailable', `${whose} is not an auth server`));
@@ -154,7 +157,7 @@ export function tlsServer(address: HostPort, material: TlsMaterial | (() => TlsM
 
 /**
  * A server whose certificate nobody checks: for reading what is then checked by other means (a pin). Whatever
- * is sent there may reach an attacker: never a secret.
+ * is sent there may reach an attacker, so never send a secret.
  */
 export const unverifiedServer = (address: HostPort): Dialable => ({
   name: formatHostPort(address),

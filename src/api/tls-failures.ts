@@ -4,9 +4,9 @@ import { LostAnswer } from './http-over.ts';
 import { isAnswer } from './wire-errors.ts';
 
 /**
- * Why no verified connection came about. `stranger`: its certificate is signed by none of the authorities
- * that were trusted. `clock`: by one, but it does not hold at this machine's time. `no-tls`: what answered
- * speaks something else.
+ * Why no verified connection was made. `stranger`: its certificate is signed by none of the trusted
+ * authorities. `clock`: by one of them, but it is not valid at this machine's time. `no-tls`: the server
+ * speaks another protocol.
  */
 export type TlsFailure = 'stranger' | 'clock' | 'no-tls';
 
@@ -27,23 +27,23 @@ const failures: ReadonlyMap<string, TlsFailure> = new Map([
   ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'no-tls'],
 ]);
 
-/** What was thrown at the root: dialling and calling wrap it. */
+/** The root cause of an error that dialling and calling wrapped. */
 function rootOf(e: unknown): unknown {
   let root = e;
   while (root instanceof Error && root.cause !== undefined) root = root.cause;
   return root;
 }
 
-/** Undefined when it was not TLS that failed. */
+/** Undefined when TLS did not fail. */
 export function tlsFailureOf(e: unknown): TlsFailure | undefined {
   const { code } = rootOf(e) as { code?: unknown };
   return typeof code === 'string' ? failures.get(code) : undefined;
 }
 
 /**
- * A failure of a call to one server in words that stand beside its name: why, without the name again.
+ * A failure of a call to one server, worded to stand beside its name, without repeating the name.
  * @param trusted what the server had to prove, for the message.
- * @throws what is no CodedError: a bug.
+ * @throws an error that is not a CodedError: a bug.
  */
 export function inWords(e: unknown, trusted: string, now: Instant): CodedError {
   switch (tlsFailureOf(e)) {
@@ -59,8 +59,8 @@ export function inWords(e: unknown, trusted: string, now: Instant): CodedError {
       return new CodedError('unavailable', 'what answers there does not speak TLS', { cause: e });
     case undefined:
       if (!isCoded(e)) throw e;
-      // Of a server that could not be dialled, the cause says why; what a server said, and what is not known,
-      // the error says.
+      // For a server that could not be dialled the cause has the reason; for an error from a server, and an
+      // unknown one, the error itself.
       return e.code !== 'unavailable' || e.cause === undefined || saysItself(e)
         ? e
         : new CodedError('unavailable', messageOf(e.cause), { cause: e });

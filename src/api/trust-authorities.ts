@@ -6,23 +6,26 @@ import { caPinOf, matchesPin } from '../pki/ca-pin.ts';
 import { readCertificate } from '../pki/x509.ts';
 import type { HostAuthorities } from './operations/cluster.ts';
 
-/** What a server said of itself over a connection that nobody checked. */
+/** What a server claimed over a connection that nobody verified. */
 export interface ClaimedAuthorities {
   /** `host:port` */
   readonly server: string;
   readonly signer: HostAuthorities;
 }
 
-/** Known to users of 4.4; the rest of the message is ours. Source: reference 4.4, join. */
+/**
+ * Known to users of 4.4; the rest of the message is ours.
+ * Source: reference 4.4, join.
+ */
 const pinMismatch = 'provided certificate pin does not match cluster pin';
 
 /**
- * The authorities (PEM) that may be believed: those that have one of the pins, and those that an announcement
- * names which one of these has signed. Without pins, all: then nothing is known of who answered. An authority
- * beside a pinned one is not believed otherwise: whoever answered may have put it there.
- * @throws CodedError `access_denied` when none has a pin, with those that were expected and found;
- *   `misconfigured` when the authority does not hold at `now`, which tells of a clock or of an authority that
- *   has ended.
+ * The authorities (PEM) that may be trusted: those that match a pin, and those named in an announcement that
+ * one of these has signed. Without pins, all: then nothing is known about the server that replied. Another
+ * authority beside a pinned one is not trusted, because the server may have added it.
+ * @throws CodedError `access_denied` when none matches a pin, with the expected and the found ones;
+ *   `misconfigured` when the authority is not valid at `now`, because a clock is wrong or the authority has
+ *   expired.
  */
 export function authoritiesToTrust(
   { server, signer }: ClaimedAuthorities,
@@ -30,7 +33,7 @@ export function authoritiesToTrust(
   now: Instant,
 ): readonly string[] {
   const claimed = signer.tlsCertificatesPem;
-  // Each is compared, also after one that fits.
+  // Each is compared, even after one that matches.
   const pinned = claimed.map((pem) => matchesPin(pem, pins));
   const chain = pins.length === 0 ? nothingAnnounced : announcedTo(pins, signer, now);
   const trusted =
@@ -56,12 +59,15 @@ export function authoritiesToTrust(
 
 interface Chain {
   readonly authorities: readonly string[];
-  /** Why an announcement that was there is not believed. */
+  /** Why an announcement was not trusted. */
   readonly refusal?: string;
 }
 const nothingAnnounced: Chain = { authorities: [] };
 
-/** Whom the holder of a pinned key vouches for. What is not accepted takes nothing from the pin itself. */
+/**
+ * The authorities that the holder of a pinned key vouches for. A refused announcement does not affect the pin
+ * itself.
+ */
 function announcedTo(
   pins: readonly string[],
   { announcement, clusterName }: HostAuthorities,
@@ -85,10 +91,10 @@ const withoutTwins = (pems: readonly string[]): readonly string[] => [
   ...new Map(pems.map((pem) => [readCertificate(pem).fingerprint256, pem])).values(),
 ];
 
-/** Long enough for who it was; whoever answers wrote it. */
+/** Long enough to identify the actor; the text comes from the server. */
 const shownOfClaim = 100;
 
-/** What the server claims of a pin that it does not have any more. */
+/** What the server claims about a pin that it does not have any more. */
 function withdrawnText({ server, signer }: ClaimedAuthorities, pins: readonly string[]): string {
   const wanted = new Set(pins.map((pin) => pin.trim().toLowerCase()));
   const last = signer.withdrawn.findLast(({ caPin }) => wanted.has(caPin));

@@ -8,13 +8,13 @@ import {
   type FailedOutcome,
 } from '../base/errors.ts';
 
-/** Body of every answer that is not a success. */
+/** Body of every response that is not a success. */
 export interface WireError {
   readonly code: ErrorCode;
   readonly message: string;
   /** When it is worth while to ask again. */
   readonly retryAfterMs?: number | undefined;
-  /** What became of the call, where the server knows. */
+  /** The outcome of the call, where the server knows it. */
   readonly outcome?: FailedOutcome | undefined;
 }
 
@@ -30,7 +30,7 @@ export const wireError = z.object({
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorCodes, code);
 
-/** What an error rests on that a server sent: somebody was there, and answered. */
+/** The cause of an error from a server: somebody was there, and replied. */
 export class Answered extends Error {
   override readonly name = 'Answered';
 }
@@ -56,7 +56,7 @@ export function fromWire(
     : new CodedError('unavailable', `${message} (${code}, which this version does not know)`, options);
 }
 
-/** The error in the body of an answer; an answer that is not ours (a stray web server) is `unavailable`. */
+/** The error in the body of a response; a response that is not ours (a stray web server) is `unavailable`. */
 export function errorOfAnswer(status: number, body: string): CodedError {
   const parsed = wireError.safeParse(jsonOrUndefined(body));
   return parsed.success

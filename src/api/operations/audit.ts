@@ -6,9 +6,9 @@ import { operation } from '../operation.ts';
 import { done } from './fields.ts';
 
 /**
- * Stores audit events that the caller saw, in order; of what is refused, those before may be stored. An event
- * sent again is stored once: `numbered` tells them apart at any distance; callers of the release before leave
- * it out.
+ * Stores audit events that the caller saw, in order; if one is refused, those before it may be stored. An
+ * event sent again is stored once: `numbered` recognises it however old it is; callers of the previous
+ * release leave it out.
  */
 export const emitAudit = operation({
   name: 'audit.emit',
@@ -33,7 +33,7 @@ export const searchAudit = operation({
     /** Empty: all types. */
     types: z.array(z.string()).default([]),
     user: z.string().default(''),
-    /** The newest are kept when more match; of large ones fewer, so that an answer has an end. */
+    /** The newest are kept when more match; fewer of large ones, so that the response is bounded. */
     limit: z.number().int().positive().max(10_000).default(500),
   }),
   /** Ascending by time, then `ei`. `truncated` when older ones were left out. */

@@ -4,7 +4,7 @@ import { authorityType } from '../../domain/authority-facts.ts';
 import { rotationPhases } from '../../domain/rotation.ts';
 import { operation } from '../operation.ts';
 
-/** Every key of the authorities that is trusted now, and which of them sign. Nothing that is secret. */
+/** Every key of the authorities that is trusted now, and which of them sign. Nothing secret. */
 export const listAuthorityKeys = operation({
   name: 'authority.keys',
   repeatable: true,
@@ -24,19 +24,22 @@ export const listAuthorityKeys = operation({
         pin: z.string(),
         since: instant,
         status: z.enum(['signs', 'trusted']),
-        /** When its X.509 certificate ends. */
+        /** When its X.509 certificate expires. */
         until: instant,
-        /** Of a key that a rotation replaces: when the rotation is expected to end, and its phase now. */
+        /** For a key that a rotation replaces: when the rotation is expected to end, and its phase now. */
         leaving: z.object({ expectedAt: instant, phase: z.enum(rotationPhases) }).optional(),
       }),
     ),
   }),
 });
 
-/** What has to be sent along, word for word, to be given private keys. */
+/** The phrase that must be sent, word for word, to get private keys. */
 export const exportPhrase = (clusterName: string): string => `export private keys of ${clusterName}`;
 
-/** Private keys of an authority: whoever has them is anybody in the cluster. Recorded before they leave. */
+/**
+ * Private keys of an authority: with them one can pass for anybody in the cluster. Recorded before they
+ * leave.
+ */
 export const exportAuthorityKeys = operation({
   name: 'authority.export-keys',
   repeatable: true,

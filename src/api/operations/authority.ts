@@ -9,7 +9,7 @@ import { position } from './fields.ts';
 
 const phase = z.enum(rotationPhases);
 
-/** A host that is alive and has not acknowledged a phase, with what is known of it. */
+/** A host that is alive and has not acknowledged a phase, with what is known about it. */
 export const laggingHost = z.object({
   hostId: z.string(),
   role: systemRole,
@@ -17,14 +17,14 @@ export const laggingHost = z.object({
   address: z.string(),
   version: z.string(),
   lastSeenAt: instant,
-  /** The phase that it acknowledged last; undefined where its release reports none, or it has none yet. */
+  /** The phase that it acknowledged last; undefined where its release reports none, or there is none yet. */
   acknowledged: phase.optional(),
   /** Why it cannot follow, where that is known; empty otherwise. */
   reason: z.string(),
 });
 export type LaggingHost = z.infer<typeof laggingHost>;
 
-/** Of so many it is said who they are; the count is of all. */
+/** This many are listed; the count is of all. */
 export const namedLaggards = 100;
 
 export const authorityRotation = z.object({
@@ -39,7 +39,7 @@ export const authorityRotation = z.object({
       startedAt: instant,
       phaseSince: instant,
       phaseBy: z.string(),
-      /** When the rotation ends if nothing keeps it; in manual mode by its grace period. */
+      /** When the rotation ends if nothing delays it; in manual mode by its grace period. */
       endsAt: instant,
       next: phase,
       /** When the next step is due; left out in manual mode. */
@@ -54,7 +54,7 @@ export const authorityRotation = z.object({
 });
 export type AuthorityRotation = z.infer<typeof authorityRotation>;
 
-/** Where the rotation of each authority stands, and who keeps it. */
+/** Where the rotation of each authority stands, and which hosts delay it. */
 export const readRotations = operation({
   name: 'authority.rotations',
   repeatable: true,
@@ -67,8 +67,8 @@ export const readRotations = operation({
 });
 
 /**
- * Takes a step of a rotation, of all authorities that are named or of none. `phase` init starts one.
- * A grace period of 0 withdraws every key at once, whatever is under way, and takes `force`.
+ * Takes a step of a rotation, for all named authorities or for none. `phase` init starts one. A grace period
+ * of 0 withdraws every key at once, even during a rotation, and requires `force`.
  */
 export const rotateAuthorities = operation({
   name: 'authority.rotate',
@@ -84,18 +84,20 @@ export const rotateAuthorities = operation({
       .int()
       .nonnegative()
       .max(10 * 365 * 24 * 3600 * 1000),
-    /** Goes on although hosts that are alive have not acknowledged the phase before: they are left behind. */
+    /**
+     * Continues although hosts that are alive have not acknowledged the previous phase: they are left behind.
+     */
     force: z.boolean().default(false),
-    /** Says what would be done, and changes nothing. */
+    /** Returns what would be done, and changes nothing. */
     dryRun: z.boolean().default(false),
-    /** Sessions that began under a key that is withdrawn by this step end. */
+    /** Whether sessions end that began under a key that this step withdraws. */
     endSessions: z.boolean().default(false),
   }),
   output: z.object({
     /** `blocked`: nothing was changed, since hosts lack the phase that would end. */
     status: z.enum(['done', 'blocked', 'dry_run']),
     steps: z.array(z.object({ type: authorityType, from: phase, to: phase })),
-    /** Who has not acknowledged the phase that ends: with `force`, left behind. */
+    /** The hosts that have not acknowledged the phase that ends: with `force`, left behind. */
     lagging: z.array(laggingHost),
     laggingCount: z.number(),
     position: position.optional(),

@@ -26,8 +26,8 @@ export const pingCluster = operation({
 });
 
 /**
- * What a machine that has not joined yet compares with its pin, and by which a pin of the key before leads to
- * the one that signs now. Says nothing that is secret.
+ * What a machine that has not joined yet compares with its pin, and the announcement by which a pin of an
+ * earlier key leads to the key that signs now. Nothing secret.
  */
 export const readHostAuthorities = operation({
   name: 'cluster.host-authorities',
@@ -57,9 +57,9 @@ export const readClusterStatus = operation({
     hostAuthority: z.string(),
     /** `sha256:<hex>`, every pin that is valid now; the first is the active one. */
     caPins: z.array(z.string()),
-    /** While the host authority is rotated: the one of them that stays valid after it. Else empty. */
+    /** During a rotation of the host authority: the pin that stays valid after it. Otherwise empty. */
     lastingCaPin: z.string().default(''),
-    /** Settings about which the configuration files of the auth servers differ, and what stands. */
+    /** Settings for which the configuration files of the auth servers differ, and the values that apply. */
     drift: z
       .array(
         z.object({
@@ -69,21 +69,21 @@ export const readClusterStatus = operation({
         }),
       )
       .default([]),
-    /** Who came to a quota of the auth server that answers within the last hour. */
+    /** Callers that reached a quota of the auth server that replies within the last hour. */
     overQuota: z
       .array(z.object({ who: z.string(), quota: z.string(), at: instant, refused: z.number() }))
       .default([]),
-    /** The store of the auth server that answers, as that one sees it. */
+    /** The store of the auth server that replies, as that one sees it. */
     store: z
       .object({ type: z.string(), place: z.string(), figures: z.record(z.string(), z.number()) })
       .optional(),
     /** The key that signs heads of the log, `ed25519:<base64>`; empty before its first use. */
     logKey: z.string().default(''),
-    /** What is to be said of the clocks of the auth servers and of the log's time; empty when they agree. */
+    /** A remark on the clocks of the auth servers and the log's time; empty when they agree. */
     clock: z.string().default(''),
     /** Left out when no host is alive. */
     factsRead: factsRead.optional(),
-    /** What the auth server that answers lacks now; empty when nothing. */
+    /** What is wrong with the auth server that replies; empty when nothing is. */
     trouble: z.string().default(''),
   }),
 });

@@ -20,7 +20,7 @@ export const joinHost = operation({
     nodename: z.string().min(1).max(255),
     role: joinRole,
     token: z.string().max(1024),
-    /** Ed25519; both certificates carry it. */
+    /** Ed25519; both certificates contain it. */
     publicKey: publicKeyLine,
     /** Further names and addresses by which the machine is reached. */
     additionalPrincipals: z.array(z.string().max(255)).max(200),
@@ -37,8 +37,8 @@ export const joinHost = operation({
 });
 
 /**
- * New certificates for a machine that shows its valid one: for the host id and the role of that, and for no
- * others. Names and addresses that it lacks are granted as to one that joins.
+ * New certificates for a machine that presents its valid one: for the host id and the role in that, and for
+ * no others. Missing names and addresses are granted as at a join.
  */
 export const renewHost = operation({
   name: 'host.renew',
@@ -51,10 +51,10 @@ export const renewHost = operation({
   output: joinHost.output,
 });
 
-/** Of what keeps a host from renewing its certificates, so much is told to others. */
+/** Why a host cannot renew its certificates is sent to others up to this length. */
 export const longestTrouble = 200;
 
-/** Presence. Joins the host when it is new, records what changed, and renews it for `ttlSeconds`. */
+/** Presence. Adds the host when it is new, records what changed, and renews it for `ttlSeconds`. */
 export const heartbeat = operation({
   name: 'host.heartbeat',
   repeatable: true,
@@ -65,38 +65,38 @@ export const heartbeat = operation({
   input: z.object({
     host: announcedHost,
     ttlSeconds: z.number().int().positive().max(3600),
-    /** By the clock of the host. Older releases do not tell it. */
+    /** By the clock of the host. Older releases do not send it. */
     sentAt: instant.optional(),
     /** How far it follows the rotations of the authorities. Older releases do not report it. */
     adopted: sentAdopted.optional(),
-    /** Somebody stops it: nobody waits for it until it is heard again. */
+    /** It is being stopped: nobody waits for it until it sends another heartbeat. */
     leaving: z.literal(true).optional(),
     /** Why it cannot renew its certificates, in its own words. */
     trouble: cleanText(longestTrouble).optional(),
   }),
   output: z.object({
     /**
-     * The host counts as alive, but what it says anew of itself was not taken: it changes too often. To be
-     * said again then.
+     * The host counts as alive, but its new data was not accepted because it changes too often. To be sent
+     * again after this time.
      */
     changeAfterMs: z.number().nonnegative().optional(),
     /** Why. */
     notice: z.string().optional(),
-    /** Over how long machines spread what all of them do at once; absent where they are few. */
+    /** The time over which machines spread what all of them do at once; absent where they are few. */
     spreadMs: z.number().nonnegative().optional(),
   }),
 });
 
-/** A host with what is known of its life. */
+/** A host with its presence. */
 export const hostStatus = hostRecord.omit({ otherNames: true }).extend({
   lastSeenAt: instant,
-  /** Since when it has its name. Older releases do not tell. */
+  /** Since when it has had its name. Older releases leave it out. */
   namedSince: instant.optional(),
 });
 
 /**
- * A user sees the nodes whose labels one of its roles admits; machines see all. Sorted by name, then who had
- * it first.
+ * A user sees the nodes whose labels one of its roles admits; machines see all. Sorted by name, then by who
+ * had the name first.
  */
 export const listHosts = operation({
   name: 'host.list',

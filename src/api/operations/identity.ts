@@ -14,7 +14,7 @@ const certified = {
   /** Decimal. */
   serial: z.string(),
   expiresAt: instant,
-  /** How long it holds: less than was asked for, where the limit is lower and nobody insisted. */
+  /** How long it is valid: less than requested, where the limit is lower and it was not forced. */
   ttlSeconds: z.number().int().positive(),
 };
 
@@ -28,7 +28,7 @@ export const signUserIdentity = operation({
     username,
     publicKey: publicKeyLine,
     ttlSeconds,
-    /** What is written of it. One of `openssh` has no TLS certificate, and never administers. */
+    /** Which format is written. One of `openssh` has no TLS certificate, and never administers. */
     format: z.enum(['file', 'openssh', 'tls']),
     certificateFormat: z.enum(['standard', 'oldssh']).default('standard'),
     /** To administer the cluster, while the user has the role `admin`. */
@@ -45,7 +45,7 @@ export const signUserIdentity = operation({
   }),
 });
 
-/** A certificate for the SSH server of a machine that is no part of the cluster. */
+/** A certificate for the SSH server of a machine that is not part of the cluster. */
 export const signHostIdentity = operation({
   name: 'identity.sign-host',
   who: ['Admin'],
@@ -67,7 +67,7 @@ export const listIdentities = operation({
   who: ['Admin', 'operator'],
   resource: 'identity',
   verb: 'list',
-  /** `all`: also those that have ended. */
+  /** `all`: also those that have expired. */
   input: z.object({ all: z.boolean() }),
   output: z.object({
     identities: z.array(

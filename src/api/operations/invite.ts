@@ -4,8 +4,8 @@ import { operation } from '../operation.ts';
 import { cleanText, otp, password, username } from './fields.ts';
 
 /**
- * Opens an invite or reset link: what its page shows. Each time it is another one-time secret, and the last
- * one counts.
+ * Opens an invite or reset link and returns what its page shows. Each time it has another one-time secret,
+ * and the last one is valid.
  */
 export const readInvite = operation({
   name: 'invite.read',
@@ -15,7 +15,10 @@ export const readInvite = operation({
   verb: 'read',
   input: z.object({
     token: z.string().max(128),
-    /** `ip:port` of who opens it. Left out by proxies of older releases, which show one secret again. */
+    /**
+     * `ip:port` of the person who opens it. Left out by proxies of older releases, which show one secret
+     * again.
+     */
     clientAddress: z.string().max(300).optional(),
   }),
   output: z.object({

@@ -24,9 +24,9 @@ export const createLock = operation({
     lockId,
     target: lockTarget,
     expiresAt: instant.optional(),
-    /** False when the cluster has no user, role or node of that name now: it is locked all the same. */
+    /** False when the cluster has no user, role or node of that name now: it is locked anyway. */
     known: z.boolean(),
-    /** Hosts that are alive and of a release that knows of no locks: it does not hold there. */
+    /** Live hosts of a release without locks: the lock has no effect there. */
     unaware: z.array(z.string()).default([]),
     position,
   }),

@@ -35,7 +35,7 @@ export const partitionInfo = z.object({
   signedHead: signedHead.optional(),
   unsigned: count,
   wentBack: z.string().optional(),
-  /** The first slot that has a MAC; absent while none has, or from a server that knows of none. */
+  /** The first slot that has a MAC; absent while none has, or from a server without MACs. */
   authenticFrom: count.optional(),
   /**
    * What was appended within a window; absent when too little is known, or from a server that does not
@@ -64,9 +64,7 @@ const outlook = z.discriminatedUnion('status', [
   z.object({ status: z.literal('not known'), why: z.string() }),
 ]);
 
-/**
- * The log as the auth server that answers sees it: what lies in the store, and what only that server knows.
- */
+/** The log as the auth server that replies sees it: what is in the store, and what only that server knows. */
 export const readLogInfo = operation({
   name: 'log.info',
   repeatable: true,
@@ -81,7 +79,7 @@ export const readLogInfo = operation({
     trouble: z.string(),
     keys: z.array(z.object({ keyId: z.string(), publicKey: z.string() })),
     partitions: z.array(partitionInfo),
-    /** How long the store has room; absent from a server that does not know of it. */
+    /** For how long the store has space; absent from a server that does not compute it. */
     outlook: outlook.optional(),
     witnesses: z.array(
       z.object({
@@ -100,7 +98,7 @@ const missingEvents = z.array(
   z.object({ position: count, stream: z.string(), type: z.string(), at: z.string() }),
 );
 
-/** What the auth server that answers knows, and what its store holds; see `src/log/recovery.ts`. */
+/** What the auth server that replies knows, and what its store contains; see `src/log/recovery.ts`. */
 export const recoveryReport = z.object({
   partition,
   status: z.enum(['whole', 'went back']),
@@ -140,9 +138,9 @@ export const recoverLog = operation({
 });
 
 /**
- * What became of an earlier call of the same caller whose answer did not come, whichever auth server it went
- * to: by its request id, which lies in the cause of every event that it made. Looks at the newest events of
- * `state`.
+ * The outcome of an earlier call of the same caller whose response was lost, whichever auth server it went
+ * to. It is found by its request id, which is in the cause of every event that it made. Examines the newest
+ * events of `state`.
  */
 export const readRequestOutcome = operation({
   name: 'request.outcome',
@@ -154,7 +152,7 @@ export const readRequestOutcome = operation({
   output: z.object({
     /** Of its last event on the log; absent when none is there now. */
     position: z.number().int().positive().optional(),
-    /** Events that were looked at. */
+    /** Events that were examined. */
     looked: z.number().int().nonnegative(),
   }),
 });

@@ -4,7 +4,7 @@ import { joinRole } from '../../domain/join-token.ts';
 import { operation } from '../operation.ts';
 import { done, position } from './fields.ts';
 
-/** A secret by which machines join. Shown once: only its hash is kept. */
+/** A secret with which machines join. Shown once: only its hash is kept. */
 export const createToken = operation({
   name: 'token.create',
   who: ['Admin', 'operator'],
@@ -20,7 +20,7 @@ export const createToken = operation({
     uses: z.number().int().positive().optional(),
     /** Patterns of what its machines may be called: `web-*`. Empty: anything. */
     names: z.array(z.string().max(253)).max(20).optional(),
-    /** A value of the operator's choice instead of a random one. */
+    /** A value chosen by the operator instead of a random one. */
     value: z.string().max(1024).optional(),
   }),
   output: z.object({
@@ -28,15 +28,15 @@ export const createToken = operation({
     tokenId: z.string(),
     expiresAt: instant,
     position,
-    /** As they hold. Older releases know of none. */
+    /** As they apply. Older releases leave them out. */
     names: z.array(z.string()).default([]),
   }),
 });
 
 export const tokenSummary = z.object({
-  /** Says which token it is, and nothing of its secret. */
+  /** Identifies the token, and reveals nothing of its secret. */
   tokenId: z.string(),
-  /** `static` ones stand in the file of the auth server that answers. */
+  /** `static` ones are in the file of the auth server that replies. */
   origin: z.enum(['static', 'dynamic']),
   roles: z.array(joinRole),
   /** Null: never. */

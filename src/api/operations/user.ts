@@ -27,15 +27,17 @@ export const logIn = operation({
     ttlSeconds: z.number().int().positive(),
     format: z.enum(['standard', 'oldssh']).default('standard'),
     routeToCluster: cleanText(255).default(''),
-    /** `ip:port` of the person's own machine; of the balancer, where that one is not trusted to tell. */
+    /**
+     * `ip:port` of the person's own machine; of the balancer, where that one is not trusted to forward it.
+     */
     clientAddress: cleanText(300),
-    /** The address is that of a balancer that everybody comes through. */
+    /** Whether the address is that of a balancer through which everybody comes. */
     addressIsShared: z.boolean().optional(),
   }),
   output: certificates,
 });
 
-/** A certificate that still holds gives another one without a password, where the cluster allows it. */
+/** A valid certificate is exchanged for another one without a password, where the cluster allows it. */
 export const renewCertificates = operation({
   name: 'user.renew-certificates',
   who: ['user'],
@@ -102,7 +104,7 @@ export const userSummary = z.object({
       status: z.literal('locked'),
       until: instant,
       reason: z.string(),
-      /** Where logins are refused from; left out: everywhere but where the user logged in before. */
+      /** Where logins are refused from; left out: everywhere except where the user logged in before. */
       from: z.array(z.string()).optional(),
     }),
   ]),
