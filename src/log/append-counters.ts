@@ -5,7 +5,7 @@ export interface AppendCounters {
   batches: number;
   bytes: number;
   conflicts: number;
-  /** Answers that were lost and had to be settled by batch id. */
+  /** Commits whose reply was lost and that had to be settled by batch id. */
   ambiguous: number;
   /** Time spent in commits, and what the slowest took. */
   commitMs: number;

@@ -22,7 +22,7 @@ import type { SlotDriver } from './slot-driver.ts';
 import { type EventDraft, placeEvent } from './stored-event.ts';
 import { uuidV7 } from './uuid-v7.ts';
 
-/** The writes of one append, ready but for their place. */
+/** The writes of one append, complete except for their place. */
 export interface DraftWrite {
   readonly stream: StreamName;
   readonly expected: Revision;
@@ -35,17 +35,17 @@ export interface AppenderOptions {
   readonly world: World;
   readonly writer: string;
   readonly sink: LogSink;
-  /** How long an append whose outcome is unknown is asked after. */
+  /** How long the outcome of an unsettled append is checked. */
   readonly settleMs: number;
   readonly maxWaiting: number;
   readonly maxWaitingBytes: number;
-  /** What makes MACs. */
+  /** Makes MACs. */
   readonly authenticity?: Authenticity | undefined;
 }
 
-/** Told while an append is under way. */
+/** Updated while an append is under way. */
 export interface AppendTrace {
-  /** The slot of the batch that it was last sent in; undefined when nothing of it has left this process. */
+  /** The slot of the batch in which it was last sent; undefined when nothing of it has left this process. */
   sentSlot?: number;
 }
 
@@ -54,7 +54,7 @@ interface Waiting {
   readonly at: string;
   readonly events: number;
   readonly bytes: number;
-  /** The store was asked, since more was expected than this process knew. */
+  /** Whether the store was read, since more was expected than this process knew. */
   looked: boolean;
   readonly trace: AppendTrace;
   readonly deadline: Deadline;
@@ -68,12 +68,14 @@ interface Group {
   readonly stored: Uint8Array;
 }
 
-/** Together an append and others that fit; one that is larger goes alone, up to the limit of a batch. */
+/**
+ * The total size of an append and others in its batch; a larger one goes alone, up to the limit of a batch.
+ */
 const groupBytes = 256 * 1024;
-/** Fewer appends than this go together, all that wait. */
+/** With fewer waiting appends than this, all go together. */
 const twoHalvesFrom = 64;
 
-/** Group commit: one batch is under way at a time, the next takes all that wait. */
+/** Group commit: one batch is under way at a time, and the next takes all appends that wait. */
 export class Appender {
   readonly counters: AppendCounters = noAppends();
   readonly #options: AppenderOptions;
@@ -84,7 +86,7 @@ export class Appender {
   #waitingBytes = 0;
   #running: Promise<void> | undefined;
   #closed = false;
-  /** Appends of the group that was stored last: their callers are likely to append again. */
+  /** Appends in the group that was stored last: their callers are likely to append again. */
   #lastGroup = 0;
   /** Set when the fold may be behind the store; then no conflict is declared before it has caught up. */
   #mustCatchUp = false;
@@ -101,7 +103,7 @@ export class Appender {
   }
 
   /**
-   * Throws before anything is written when this append can never fit or the queue is full.
+   * Refuses, before anything is written, an append that can never fit, or any when the queue is full.
    * @throws CodedError `too_large`, `limit_exceeded`, `unavailable` when closed.
    */
   check(bytes: number, events: number): void {
@@ -119,8 +121,8 @@ export class Appender {
   }
 
   /**
-   * @param trace is written to while this append is under way.
-   * @param deadline once it is over, nothing is sent any more: who asked for this may have asked for the same
+   * @param trace is updated while this append is under way.
+   * @param deadline once it is over, nothing is sent any more: the caller may have made the same request
    *   elsewhere.
    */
   append(
@@ -138,13 +140,13 @@ export class Appender {
       const size = { events: events.length, bytes };
       this.#waiting.push({ writes, at, ...size, looked: false, trace, deadline, resolve, reject });
       this.#waitingBytes += bytes;
-      // It may have been lifted since.
+      // The fence may have been lifted since.
       this.#mustCatchUp ||= this.#options.reader.fold.fence !== undefined;
       this.#running ??= this.#run();
     });
   }
 
-  /** Refuses new appends, and resolves when the waiting ones are answered. */
+  /** Refuses new appends, and resolves when the waiting ones are done. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#running;
@@ -160,7 +162,7 @@ export class Appender {
   async #round(): Promise<void> {
     const { reader } = this.#options;
     try {
-      // What stopped the reader may have passed.
+      // Whatever stopped the reader may be over.
       if (this.#mustCatchUp || reader.condition) await this.#catchUp();
       await reader.fold.recall(this.#waiting.flatMap((one) => one.writes.map(({ stream }) => stream)));
     } catch (e) {
@@ -186,8 +188,9 @@ export class Appender {
   }
 
   /**
-   * Takes from the queue what can be written now, in order. Refuses what can no longer hold. Leaves what
-   * depends on this batch's outcome, or on slots that other processes may have written.
+   * Takes from the queue what can be written now, in order. Refuses appends whose conditions cannot hold any
+   * more. Leaves those that depend on this batch's outcome, or on slots that other processes may have
+   * written.
    */
   #choose(): Waiting[] {
     const chosen: Waiting[] = [];
@@ -201,7 +204,7 @@ export class Appender {
     for (const one of this.#waiting) {
       full ||= chosen.length > 0 && (events + one.events > maxBatchEvents || bytes + one.bytes > maxBytes);
       full ||= chosen.length >= most;
-      // It came while others were recalled.
+      // It was queued while others were recalled.
       full ||= one.writes.some(({ stream }) => !this.#options.reader.fold.knows(stream));
       const fit = full ? 'later' : this.#fit(one, ahead);
       if (fit === 'now') {
@@ -220,8 +223,9 @@ export class Appender {
   }
 
   /**
-   * Many callers are taken in two halves: while the store works on one, the other is answered, and what it
-   * appends next is made ready. All at once, the store would wait for us and we for it, in turn.
+   * Many callers are served in two halves: while the store works on one, the other gets its results, and its
+   * next appends are prepared. With all in one batch, the store and this process would wait for each other in
+   * turn.
    */
   #mostAppends(): number {
     const outstanding = this.#waiting.length + this.#lastGroup;
@@ -239,7 +243,7 @@ export class Appender {
       if (expected !== known) {
         if (ahead.has(stream)) return 'later';
         if (expected < known || one.looked) return conflict(stream, expected, known);
-        // More than is known here: another process may have written it.
+        // More than this process knows: another one may have written it.
         one.looked = true;
         this.#mustCatchUp = true;
         return 'later';
@@ -250,9 +254,9 @@ export class Appender {
     return 'now';
   }
 
-  /** Why it is not to be written at all, whatever its revisions. */
+  /** Why it must not be written at all, whatever its revisions. */
   #refusal({ writes, deadline }: Waiting): CodedError | undefined {
-    // Never sent, or sent for a slot that another batch has.
+    // Never sent, or sent for a slot that holds another batch.
     if (deadline.isOver()) return notWaitedFor();
     const { fence, partition } = this.#options.reader.fold;
     const isOfLog = (): boolean => writes.some(({ stream }) => stream !== fenceStream(partition));
@@ -288,7 +292,7 @@ export class Appender {
       texts,
       authenticity,
     );
-    // Read back before it is written: what no reader could fold must never reach the store.
+    // Decoded before it is written: a batch that no reader could fold must never reach the store.
     const batch = decodeBatch(stored);
     fold.check(batch);
     return { members, batch, stored };
@@ -308,7 +312,7 @@ export class Appender {
     this.counters.bytes += batch.bytes;
     this.#lastGroup = members.length;
     for (const { bytes } of members) this.#waitingBytes -= bytes;
-    // Those who wait go to the store first; what the answered do next runs while it works.
+    // The next group goes to the store first; the finished callers continue while it works.
     if (this.#waiting.length > 0) setImmediate(answer, members, batch);
     else answer(members, batch);
   }

@@ -20,7 +20,7 @@ export type EntryKind = (typeof kinds)[keyof typeof kinds];
 
 export const digestBytes = 32;
 export const prefixBytes = 5;
-/** Snapshots are the largest. More is not written, and not believed when it is read. */
+/** Snapshots are the largest. Larger payloads are not written, and refused when read. */
 export const maxPayloadBytes = 1024 * 1024 * 1024;
 
 export const firstDigest: Buffer = hash('sha256', magic, 'buffer');

@@ -17,7 +17,7 @@ import { verifyLog } from './verify.ts';
 export interface ImportOptions {
   readonly archive: Archive;
   readonly target: SlotDriver;
-  /** What people call the store. */
+  /** The name of the store for people. */
   readonly to: string;
   readonly world: World;
   readonly patienceMs?: number;
@@ -25,7 +25,8 @@ export interface ImportOptions {
 
 export interface Imported {
   /**
-   * `whole` into an empty store; `appended` what a store lacked; `nothing` since it holds all of the archive.
+   * `whole`: into an empty store; `appended`: the parts that a store lacked; `nothing`: it already has all of
+   * the archive.
    */
   readonly status: 'whole' | 'appended' | 'nothing';
   readonly partitions: readonly { readonly partition: Partition; readonly slots: number }[];
@@ -33,9 +34,9 @@ export interface Imported {
 }
 
 /**
- * Puts an archive into a store. Into an empty one: whole. Into one that holds a part of the same log: what it
- * lacks. Into one that has gone on since: nothing, so that whatever was revoked since stays revoked, and
- * whatever secret was destroyed stays destroyed. Everything is verified before the first byte is written.
+ * Puts an archive into a store. An empty one gets all of it, and one with a part of the same log gets the
+ * rest. One whose log has continued since gets nothing, so that everything revoked since stays revoked, and
+ * every destroyed secret stays destroyed. Everything is verified before the first byte is written.
  * @throws CodedError `damaged` for an archive that does not verify; `already_exists` when the store holds
  *   another log, naming the slot, or an unfinished copy; `unavailable` when the log in the store has moved.
  */
@@ -47,7 +48,7 @@ export async function importLog(options: ImportOptions): Promise<Imported> {
   try {
     return await put(options, mark, whole);
   } catch (e) {
-    // Its log has gone another way, and is whole in itself.
+    // Its log is a different continuation, and is complete in itself.
     if (!whole && isCoded(e, 'already_exists')) await removeMark(target);
     throw e;
   }
@@ -115,7 +116,7 @@ async function ownMark({ archive, target, to }: ImportOptions): Promise<CopyMark
   throw refusedByMark(mark, to);
 }
 
-/** What a store lacks of one partition: `slots` of them, all after `after`. */
+/** The missing part of one partition: `slots` of them, all after `after`. */
 interface Lacking {
   readonly partition: Partition;
   readonly after: number;
@@ -144,7 +145,7 @@ async function compare(archive: Archive, target: SlotDriver, partition: Partitio
     if (Buffer.compare(same.batch, batch) !== 0) throw differs(slot);
     await ours.skipTo(slot + 1);
   }
-  // Elsewhere a snapshot can bridge what was trimmed; here nothing else shows that it is one log.
+  // Elsewhere a snapshot can bridge a trimmed beginning; here nothing else shows that it is the same log.
   const next = await ours.peek();
   if (next && partition === 'state' && next.slot !== after + 1) throw differs(next.slot);
   return { partition, after, slots: await ours.count() };
@@ -164,8 +165,8 @@ async function refuseClosed(target: SlotDriver, world: World): Promise<void> {
 }
 
 /**
- * All of them, or those of the events that are lacking: one that is gone from the store was destroyed. What
- * the store holds itself stays as it is, since it may have been rewrapped.
+ * All of them, or those of the missing events: one that is gone from the store was destroyed. Keys already in
+ * the store stay, since they may have been rewrapped.
  */
 async function putDataKeys(
   { archive, target }: ImportOptions,
@@ -184,7 +185,9 @@ async function putDataKeys(
   return put;
 }
 
-/** That of an archive whose log was sealed by its own store. A store that goes on has its own. */
+/**
+ * The keyring in an archive whose log was sealed by its own store. A store whose log continues has its own.
+ */
 async function putStoreKeyring(archive: Archive, target: SlotDriver): Promise<void> {
   for (const key of await archive.driver.meta.list('')) {
     const value = await archive.driver.meta.get(key);
@@ -193,7 +196,7 @@ async function putStoreKeyring(archive: Archive, target: SlotDriver): Promise<vo
 }
 
 async function sealedIn(archive: Archive, lacking: readonly Lacking[]): Promise<ReadonlySet<string>> {
-  // That of the log itself belongs to all of them.
+  // The store key of the log itself belongs to all of them.
   const keys = new Set<string>([vaultKey(authenticityKeyId)]);
   for (const { partition, after } of lacking)
     for await (const { batch } of archive.driver.read(partition, after + 1))
@@ -205,7 +208,7 @@ async function sealedIn(archive: Archive, lacking: readonly Lacking[]): Promise<
 async function putSnapshots({ archive, target }: ImportOptions, partition: Partition): Promise<void> {
   const { snapshots } = archive.driver;
   const keys = await snapshots.list(`${partition}/`);
-  // A manifest is written after what it speaks of.
+  // A manifest is written after everything it refers to.
   keys.sort((a, b) => Number(a.endsWith('/manifest')) - Number(b.endsWith('/manifest')));
   for (const key of keys) {
     const value = await snapshots.get(key);

@@ -33,15 +33,15 @@ interface Place {
   readonly length: number;
 }
 
-/** An archive whose every byte was found to be what was written. */
+/** An archive whose every byte was verified. */
 export interface Archive {
   readonly header: ArchiveHeader;
   readonly end: ArchiveEnd;
-  /** Of the whole, in hexadecimal: as `exportLog` answered it. */
+  /** Of the whole, in hexadecimal: as `exportLog` returned it. */
   readonly digest: string;
   /**
-   * The archive as a store for looking only: for `verifyLog`, `openLog` with a keyring that opens nothing,
-   * and import.
+   * The archive as a read-only store: for `verifyLog`, for `openLog` with a keyring that opens nothing, and
+   * for import.
    */
   readonly driver: SlotDriver;
   /** The same as closing the driver. */
@@ -91,7 +91,7 @@ export async function isArchive(path: string): Promise<boolean> {
   }
 }
 
-/** What lies where, as found in one reading of the whole file. */
+/** The places of all entries, from one reading of the whole file. */
 class Index {
   readonly slots: Record<Partition, Map<number, Place>> = {
     state: new Map(),
@@ -198,7 +198,7 @@ async function readExactly(file: FileHandle, { at, length }: Place): Promise<Buf
 const only = (places: ReadonlyMap<string, Place>, of: (key: string) => boolean): Map<string, Place> =>
   new Map([...places].filter(([key]) => of(key)));
 
-/** The floor is where its slots begin: what was before was trimmed, or not taken along. */
+/** The floor is where its slots begin: earlier ones were trimmed, or not included. */
 function boundsIn({ partitions: all }: ArchiveEnd, partition: Partition): Bounds {
   const found = all.find((one) => one.partition === partition);
   return { floor: Math.max(1, found?.firstSlot ?? 1), head: found?.lastSlot ?? 0 };

@@ -32,12 +32,13 @@ export interface ExportOptions {
   readonly from: string;
   readonly exportedAt: string;
   /**
-   * Whether the wrapped data keys go with it. Without them what is sealed stays so, wherever it is imported.
+   * Whether the wrapped data keys are included. Without them sealed secrets stay sealed, wherever it is
+   * imported.
    */
   readonly secrets: boolean;
   /**
-   * Whether keys go with it that lie in the store itself, and open the data keys: the file alone is the
-   * cluster then.
+   * Whether to include keys that are in the store itself and open the data keys: then the file alone is
+   * enough to become the cluster.
    */
   readonly storeKeys: boolean;
 }
@@ -51,8 +52,8 @@ export interface Exported extends ArchiveEnd {
 /**
  * Writes the log to a new file (0600), beside a running cluster: each partition as it is when it is read. The
  * file appears under its name when it is whole.
- * @throws CodedError `already_exists` when there is a file; `bad_request` when secrets are asked for that
- *   open by keys of the store itself, without those; `damaged`, naming the slot; `not_found` for an empty
+ * @throws CodedError `already_exists` when there is a file; `bad_request` when secrets are requested whose
+ *   keys are in the store itself, without those keys; `damaged`, naming the slot; `not_found` for an empty
  *   store.
  */
 export async function exportLog(path: string, options: ExportOptions): Promise<Exported> {
@@ -78,7 +79,7 @@ export async function exportLog(path: string, options: ExportOptions): Promise<E
   }
 }
 
-/** A full disk is an answer, not a bug. */
+/** A full disk is an expected error, not a bug. */
 function asCoded(e: unknown): unknown {
   if (isCoded(e) || !(e instanceof Error) || !('code' in e)) return e;
   if (e.code === 'EEXIST') return new CodedError('already_exists', `the file exists: name another one`);
@@ -138,14 +139,16 @@ async function writeAll(writer: EntryWriter, options: ExportOptions): Promise<Ar
   return end;
 }
 
-/** One that needs runs is left out: its partition is whole, and the release before could not read it. */
+/**
+ * A snapshot that needs runs is left out: its partition is whole, and the previous release could not read it.
+ */
 async function newestSnapshot(source: SlotDriver, partition: Partition): Promise<Manifest | undefined> {
   for await (const one of new SnapshotStore(source.snapshots, partition, silentLog).newestFirst())
     if (one.version === 1) return one;
   return undefined;
 }
 
-/** What newer ones have taken the place of cannot be read to its end. */
+/** A snapshot that newer ones have replaced cannot be read to its end. */
 const overtaken = (partition: string): CodedError =>
   new CodedError('unavailable', `${partition} was compacted while it was read: export again`);
 
@@ -161,7 +164,7 @@ async function writeSnapshot(writer: EntryWriter, source: SlotDriver, newest: Ma
 const manifestLast = (a: string, b: string): number =>
   Number(a.endsWith('/manifest')) - Number(b.endsWith('/manifest'));
 
-/** From the beginning; where that was trimmed, from what the snapshot in the archive needs. */
+/** From the beginning; where that was trimmed, from the first slot that the snapshot in the archive needs. */
 async function writeSlots(
   writer: EntryWriter,
   source: SlotDriver,

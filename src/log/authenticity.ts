@@ -6,34 +6,36 @@ import type { Keyring } from './keyring.ts';
 import type { BlobStore } from './slot-driver.ts';
 import { wrappedUnder } from './wrapped-key.ts';
 
-/** What a MAC is of: under a key of its own each, so that none is ever taken for another. */
+/**
+ * The kind of content that a MAC covers. Each kind has a key of its own, so that no MAC is ever valid for
+ * another kind.
+ */
 export type MacPurpose = 'batch' | 'snapshot' | 'old slots';
 
 export const macBytes = 32;
 export const macKeyIdBytes = 8;
 
 /**
- * Makes and checks the MACs of one log (HMAC-SHA256, RFD 0022). Whoever holds this has had the keyring: to
- * write to the store is not enough.
+ * Makes and checks the MACs of one log (HMAC-SHA256, RFD 0022). Making one requires the keyring: write access
+ * to the store is not enough.
  */
 export interface Authenticity {
-  /** Of the key: 8 bytes, which say nothing of it. */
+  /** Of the key: 8 bytes, which reveal nothing about it. */
   readonly keyId: Buffer;
   mac(purpose: MacPurpose, content: Uint8Array): Buffer;
   /** In constant time. */
   holds(purpose: MacPurpose, content: Uint8Array, mac: Uint8Array): boolean;
   /**
-   * Makes sure that the vault holds the key: a store that was put back to an earlier state may have lost it,
-   * and what has MACs could not be opened again. @throws CodedError `unavailable` when it holds another, or
-   * destroyed it.
+   * Makes sure that the vault contains the key: a store that was restored from a backup may have lost it, and
+   * data with MACs could not be opened again. @throws CodedError `unavailable` when it contains another, or
+   * has destroyed it.
    */
   keep(): Promise<void>;
 }
 
 /**
- * Name of the key in the vault, among the data keys and wrapped as they are: so a changed keyring rewraps it
- * with them. It does not begin with a moment, as those of secrets do: nobody takes it for one that no event
- * refers to.
+ * Name of the key in the vault. It is wrapped like the data keys, so that a changed keyring rewraps it with
+ * them. Its name does not begin with a time, as those of secrets do, so that it is never taken for an orphan.
  */
 export const authenticityKeyId = 'log-authenticity';
 const keyBytes = 32;
@@ -42,7 +44,7 @@ const keyBytes = 32;
 const derived = (key: Uint8Array, purpose: string, length: number): Buffer =>
   Buffer.from(hkdfSync('sha256', key, '', `teleport log ${purpose}`, length));
 
-/** @param keep of a key that is in no vault there is nothing to do. */
+/** @param keep does nothing for a key that is in no vault. */
 export function authenticityOf(
   key: Uint8Array,
   keep: () => Promise<void> = () => Promise.resolve(),
@@ -72,9 +74,9 @@ interface Parts {
 }
 
 /**
- * What the vault holds; undefined when it has none.
- * @throws CodedError `unavailable` when the keyring lacks the key it is wrapped under, or that key is out of
- *   reach; `damaged` when it is not what was wrapped.
+ * The key in the vault; undefined when it has none.
+ * @throws CodedError `unavailable` when the keyring lacks the key under which it is wrapped, or that key is
+ *   out of reach; `damaged` when it is not what was wrapped.
  */
 export async function readAuthenticity({
   vault,
@@ -91,7 +93,9 @@ export async function readAuthenticity({
   });
 }
 
-/** While it is stored the keyring may get a newer key, and whoever rewraps the vault have passed by. */
+/**
+ * In the meantime the keyring may get a newer key, and a rewrapping of the vault may have passed this one.
+ */
 async function keepKey({ vault, keyring }: Pick<Parts, 'vault' | 'keyring'>, key: Uint8Array): Promise<void> {
   let wrapped = await keyring.wrap(key, authenticityKeyId);
   const outcome = await vault.create(vaultKey(authenticityKeyId), wrapped);

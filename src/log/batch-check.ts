@@ -7,7 +7,7 @@ import { type PartitionFold, withoutMac } from './partition-fold.ts';
 import { type Damage, damaged } from './reader-condition.ts';
 import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 
-/** Whether stored bytes are the batch of their slot, and the log's own. */
+/** Whether stored bytes are the batch of their slot, written by this log. */
 export class BatchCheck {
   readonly #partition: Partition;
   readonly #authenticity: Authenticity | undefined;
@@ -25,7 +25,7 @@ export class BatchCheck {
     this.#oldSlots = authenticity && new OldSlots({ driver, partition, authenticity });
   }
 
-  /** Looks at a batch that is to be folded: whether it follows the one before is the fold's to see. */
+  /** Checks a batch that is about to be folded; the fold itself checks that it follows the previous one. */
   look({ slot, batch: bytes }: StoredSlot): Batch | Damage {
     const partition = this.#partition;
     try {
@@ -44,8 +44,8 @@ export class BatchCheck {
   }
 
   /**
-   * Looks at a batch that was folded before, and may have been changed since: by itself, without those around
-   * it.
+   * Checks a batch that was folded before, and may have been changed since: by itself, without its
+   * neighbours.
    */
   async lookBack(
     stored: StoredSlot,
@@ -60,7 +60,7 @@ export class BatchCheck {
     return fault === undefined ? found : damaged(this.#partition, stored.slot, fault);
   }
 
-  /** What the first batch with a MAC vouches for is noted, so that it can be read by itself. */
+  /** Records the slots that the first batch with a MAC vouches for, so that each can be read by itself. */
   async keepOldSlots({ authenticFrom }: Pick<PartitionFold, 'authenticFrom'>): Promise<void> {
     if (authenticFrom !== undefined) await this.#oldSlots?.keep(authenticFrom);
   }

@@ -10,15 +10,15 @@ import type { Appended, SlotDriver } from './slot-driver.ts';
 
 const retry = { baseMs: 5, maxMs: 500 };
 
-/** What is known of a batch that was sent. */
+/** What is known about a batch that was sent. */
 interface Doubt {
-  /** The store may hold it although nobody said so. */
+  /** The store may hold it although it did not confirm that. */
   unsure: boolean;
-  /** It may hold it, or may yet come to hold it: an answer did not come. */
+  /** It may hold it, or may still get it: a reply was lost. */
   lost: boolean;
 }
 
-/** Brings one batch to its slot, or finds out that another has it. */
+/** Brings one batch to its slot, or finds that the slot holds another one. */
 export class BatchSettler {
   readonly #driver: SlotDriver;
   readonly #reader: PartitionReader;
@@ -32,7 +32,7 @@ export class BatchSettler {
     readonly reader: PartitionReader;
     readonly world: Pick<World, 'randomBytes'>;
     readonly sink: LogSink;
-    /** How long a batch whose outcome is unknown is asked after. */
+    /** How long the outcome of an unsettled batch is checked. */
     readonly settleMs: number;
     readonly counters: AppendCounters;
   }) {
@@ -46,7 +46,8 @@ export class BatchSettler {
 
   /**
    * True once the batch is stored, false when another writer has its slot.
-   * @throws CodedError `ambiguous` when that cannot be found out in time; else why it is not stored.
+   * @throws CodedError `ambiguous` when that cannot be found out in time; otherwise the reason why it is not
+   *   stored.
    */
   async commit(batch: Batch, stored: Uint8Array): Promise<boolean> {
     const began = performance.now();
@@ -75,14 +76,14 @@ export class BatchSettler {
     const after = { slot: batch.slot - 1, hash: batch.previous };
     const { status }: Appended = await this.#driver.append(batch.partition, after, stored);
     if (status === 'committed') return 'committed';
-    // The slot that is taken may be this batch's own, by a try whose answer did not come.
+    // The taken slot may hold this very batch, from an attempt whose reply was lost.
     if (status === 'taken') doubt.unsure = true;
     await this.#reader.catchUp();
     if (this.#reader.fold.slot < batch.slot) return 'not known';
     return (await this.#isStored(batch, doubt)) ? 'is stored' : 'is not stored';
   }
 
-  /** @throws what was thrown, when no further try will change it. */
+  /** @throws the given error, when another attempt will not change it. */
   #takeFailure(e: unknown, doubt: Doubt): void {
     if (isCoded(e, 'ambiguous')) {
       [doubt.unsure, doubt.lost] = [true, true];
@@ -95,8 +96,7 @@ export class BatchSettler {
   }
 
   /**
-   * Whether the slot of this batch has been written, by anybody. False as well when the store cannot answer
-   * now.
+   * Whether the slot of this batch has been written, by anybody. Also false when the store cannot reply now.
    */
   async #seen(batch: Batch): Promise<boolean> {
     try {
@@ -112,8 +112,8 @@ export class BatchSettler {
   }
 
   /**
-   * Whether what is in the slot of this batch is this batch; of a slot that was given up since, if nothing
-   * was in doubt.
+   * Whether the slot of this batch holds this batch; for a slot that was trimmed since, true if nothing was
+   * in doubt.
    */
   async #isStored(batch: Batch, { unsure }: Doubt): Promise<boolean> {
     try {

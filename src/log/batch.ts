@@ -26,7 +26,7 @@ export interface BatchHeader {
   readonly firstPosition: Position;
   /** Own hash of the batch before; zeros for slot 1. */
   readonly previous: Buffer;
-  /** UUID version 7. By it an append whose answer was lost finds itself again. */
+  /** UUID version 7, by which an append finds its own batch after a lost reply. */
   readonly id: string;
   /** Host id of the process that wrote it. */
   readonly writer: string;
@@ -40,37 +40,40 @@ export interface Batch extends BatchHeader {
   readonly bytes: number;
 }
 
-/** The newest version that is understood here, and the first that has a MAC. */
+/** The newest version that this release reads, and the first that has a MAC. */
 export const batchVersion = 2;
 export const maxBatchEvents = 512;
 /**
- * Largest batch, whatever the store takes: a slot can only be copied whole, so that every log can move to
- * every store. Below what the smallest of them takes (DynamoDB: items of 400 KB).
+ * Largest batch, whatever the store accepts: slots are only copied as a whole, so that every log can move to
+ * every store. Below the smallest limit (DynamoDB: items of 400 KB).
  */
 export const maxBatchBytes = 320 * 1024;
 
 const fixedBytes = 1 + 8 + 8 + hashBytes + 16;
-/** What version 2 has more. */
+/** The additional bytes of version 2. */
 const sealBytes = macKeyIdBytes + macBytes;
 
 /**
- * Behind the writer in a batch of version 1, when who wrote it understands version 2: so it is seen when
- * nobody of an older release writes any more.
+ * Follows the writer in a batch of version 1 when the writer understands version 2. It shows when no older
+ * release writes any more.
  */
 const readsNewer = ' reads 2';
 
-/** The writer, as it is given in a batch of version 1. */
+/** The writer field of a batch of version 1. */
 export const upToDate = (writer: string): string => `${writer}${readsNewer}`;
 
-/** Whether a process wrote it that would not understand version 2. */
+/** Whether a process wrote it that does not understand version 2. */
 export const isByOlderRelease = ({ version, writer }: Pick<Batch, 'version' | 'writer'>): boolean =>
   version === 1 && !writer.endsWith(readsNewer);
 
-/** Bytes of a batch beside its events and the commas between them. At most: not every version needs all. */
+/**
+ * Bytes of a batch besides its events and the commas between them. An upper bound: not every version needs
+ * all.
+ */
 export const batchOverhead = (partition: Partition, writer: string): number =>
   fixedBytes + 2 + partition.length + Buffer.byteLength(upToDate(writer)) + 2 + 2 + sealBytes + hashBytes;
 
-/** `events` are texts of `placeEvent`. With `authenticity` it is of version 2, else of version 1. */
+/** `events` are texts of `placeEvent`. Version 2 with `authenticity`, else version 1. */
 export function encodeBatch(
   header: BatchHeader,
   events: readonly string[],
@@ -120,7 +123,7 @@ export function macFault(stored: Uint8Array, authenticity: Authenticity): string
 }
 
 /**
- * How a stored batch hangs in the chain, without a look at its events; undefined when it is no batch, or not
+ * A stored batch's link in the chain, without reading its events; undefined when it is not a batch, or not
  * sound.
  */
 export function linkOf(
@@ -141,9 +144,7 @@ export function linkOf(
   };
 }
 
-/**
- * Whether a stored batch is of the version that has a MAC, or of a later one. Looks at its first byte only.
- */
+/** Whether a stored batch has a version with a MAC. Reads its first byte only. */
 export const hasMac = (stored: Uint8Array): boolean => (stored[0] ?? 0) >= 2;
 
 /**

@@ -2,13 +2,16 @@ import type { ViewState } from './event-log.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 
 /**
- * So many snapshots of others have a state in them that nobody takes again: an hour of `presence`. Until then
- * its release may come back and go on from it, which holds back what is trimmed; for ever would mean that
- * nothing is.
+ * After this many snapshots a state that no release uses is dropped: an hour of `presence`. Until then its
+ * release may come back and continue from it, which delays trimming; keeping it for ever would prevent
+ * trimming.
  */
 export const longestCarried = 12;
 
-/** The states in the newest snapshot that are none of these views: of an older release, or of a newer one. */
+/**
+ * The states in the newest snapshot that belong to none of these views: from an older release, or a newer
+ * one.
+ */
 export async function carriedStates(
   snapshots: SnapshotStore,
   views: readonly ViewState[],

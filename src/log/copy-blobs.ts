@@ -16,8 +16,8 @@ const atOnce = 16;
 type Stores = Pick<SlotDriver, 'vault' | 'snapshots' | 'meta'>;
 
 /**
- * Makes vault, meta and snapshots of the target those of the source. Remembers what it wrote, so that it
- * writes again only what was changed since.
+ * Makes vault, meta and snapshots of the target equal to those of the source. Remembers what it wrote, so
+ * that it later writes only changes.
  */
 export class BlobCopy {
   readonly #source: Stores;
@@ -28,7 +28,7 @@ export class BlobCopy {
 
   readonly #storeKeys: boolean;
 
-  /** @param storeKeys whether keys go along that lie in the source itself, and open its data keys. */
+  /** @param storeKeys whether to copy keys that are in the source itself and open its data keys. */
   constructor(source: Stores, target: Stores, storeKeys: boolean) {
     this.#source = source;
     this.#target = target;
@@ -43,10 +43,7 @@ export class BlobCopy {
     return keys.length;
   }
 
-  /**
-   * With the keys of the store itself only where that was asked for. The mark of this copy is the target's
-   * own.
-   */
+  /** Copies the keys in the store itself only when requested. The mark of this copy belongs to the target. */
   async meta(): Promise<void> {
     const lasting = (key: string): boolean => key !== markKey && this.#takes(key);
     const keys = (await this.#source.meta.list('')).filter(lasting);
@@ -58,7 +55,7 @@ export class BlobCopy {
     return this.#storeKeys || !isStoreKey(key);
   }
 
-  /** Only whole snapshots; the manifest of each is written last. */
+  /** Only complete snapshots; the manifest of each is written last. */
   async snapshots(): Promise<void> {
     for (const partition of partitions) {
       const keys = wholeSnapshots(await this.#source.snapshots.list(`${partition}/`));
@@ -82,7 +79,7 @@ export class BlobCopy {
     const one = async (): Promise<void> => {
       for (let key = left.pop(); key !== undefined; key = left.pop()) {
         const value = await this.#source[store].get(key);
-        // It is gone since it was listed.
+        // Deleted since it was listed.
         if (value === undefined) {
           await (store === 'snapshots' ? this.#target[store].remove(key) : this.#target[store].destroy(key));
           continue;
@@ -107,7 +104,7 @@ export function wholeSnapshots(keys: readonly string[]): string[] {
 
 async function removeOthers(blobs: BlobStore, keep: ReadonlySet<string>, prefix: string): Promise<void> {
   const others = (await blobs.list(prefix)).filter((key) => !keep.has(key));
-  // A manifest goes before its parts: what is left of a snapshot without one is not a snapshot.
+  // A manifest is deleted before its parts: the remains of a snapshot without one do not count.
   others.sort((a, b) => Number(isManifest(b)) - Number(isManifest(a)));
   for (const key of others) await blobs.remove(key);
 }
@@ -117,7 +114,7 @@ async function destroyOthers(blobs: BlobStore, keep: ReadonlySet<string>): Promi
 }
 
 /**
- * Makes a key hold this value, where nobody else writes it.
+ * Sets a key to this value, where nobody else writes it.
  * @throws CodedError `already_exists` when it was destroyed there.
  */
 export async function putValue(blobs: BlobStore, key: string, value: Uint8Array): Promise<void> {
@@ -137,8 +134,8 @@ export async function putValue(blobs: BlobStore, key: string, value: Uint8Array)
 }
 
 /**
- * A partition whose beginning was trimmed can be opened by a snapshot only.
- * @throws CodedError `damaged` when there is none that joins on to the slots.
+ * A partition whose beginning was trimmed can only be opened from a snapshot.
+ * @throws CodedError `damaged` when no snapshot joins the slots.
  */
 export async function requireSnapshot(driver: SlotDriver, partition: Partition, what: string): Promise<void> {
   const snapshots = new SnapshotStore(driver.snapshots, partition, silentLog);

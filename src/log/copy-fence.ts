@@ -11,8 +11,8 @@ import { openLog } from './open-log.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
 /**
- * The log on a driver that stays its opener's: closing the log leaves the driver open. Opens no secrets.
- * @param authenticity takes part when facts are to be appended.
+ * The log on a driver that its caller keeps: closing the log leaves the driver open. Opens no secrets.
+ * @param authenticity is needed when facts are to be appended.
  */
 export const openToMove = (
   driver: SlotDriver,
@@ -43,9 +43,9 @@ export async function fenceSource(log: ClusterLog, copy: string, to: string, cau
 }
 
 /**
- * Opens the log at the target. `state` comes first: whoever writes its next slot, this or `abandonTarget`,
- * has decided.
- * @throws CodedError `unavailable` when the move was given up.
+ * Opens the log at the target. `state` comes first: whichever writes its next slot, this or `abandonTarget`,
+ * decides.
+ * @throws CodedError `unavailable` when the move was abandoned.
  */
 export async function openTarget(
   log: ClusterLog,
@@ -72,7 +72,7 @@ export async function abandonTarget(log: ClusterLog, copy: string, cause: Cause)
   });
 }
 
-/** The log goes on at the source. Partitions that are not fenced for this copy stay as they are. */
+/** The log continues at the source. Partitions that are not fenced for this copy stay as they are. */
 export async function liftFence(log: ClusterLog, copy: string, cause: Cause): Promise<void> {
   for (const partition of partitions)
     await decide(log, partition, cause, (fence) =>
@@ -80,7 +80,7 @@ export async function liftFence(log: ClusterLog, copy: string, cause: Cause): Pr
     );
 }
 
-/** Whether this log is the one that the copy made. */
+/** Whether this is the log that the copy made. */
 export async function wasMigrated(log: ClusterLog, copy: string): Promise<boolean> {
   for await (const { fact } of log.state.read(fenceStream('state')))
     if (fact.type === 'log.migrated' && (fact.data as { copy?: unknown }).copy === copy) return true;
@@ -90,7 +90,7 @@ export async function wasMigrated(log: ClusterLog, copy: string): Promise<boolea
 type Answer = Fact | undefined;
 const maxAttempts = 12;
 
-/** Appends what `next` makes of the fence as it is now; again when another was first. */
+/** Appends the result of `next` for the current fence; again when another writer was first. */
 export async function decide(
   log: ClusterLog,
   partition: Partition,

@@ -3,21 +3,21 @@ import { CodedError } from '../base/errors.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
 /**
- * Lies in a store from before the first slot is copied into it until the log there is whole. Nobody opens the
- * log meanwhile: what were appended to a part of a log could not be joined with the rest.
+ * The mark is in a store from before the first slot is copied into it until the log there is complete. Nobody
+ * opens the log until then: events appended to a part of a log could not be joined with the rest.
  */
 const shape = z.strictObject({
   version: z.literal(1),
   /**
-   * `copy`: the log is being moved here; `clone`: here is a copy of a log that goes on elsewhere. `import`
-   * into an empty store; `restore`: what a store lacked of an archive.
+   * `copy`: the log is being moved here; `clone`: a copy of a log that continues elsewhere. `import`: into an
+   * empty store; `restore`: the part of an archive that a store lacked.
    */
   kind: z.enum(['copy', 'clone', 'import', 'restore']),
   /** Of the copy; of an import the digest of its archive. */
   id: z.string(),
   from: z.string(),
   begunAt: z.string(),
-  /** Of a clone: as of when it is whole. */
+  /** For a clone: the time as of which it is complete. */
   wholeAt: z.string().optional(),
 });
 export type CopyMark = z.infer<typeof shape>;
@@ -26,7 +26,7 @@ export const markKey = 'unfinished';
 
 type Marked = Pick<SlotDriver, 'meta' | 'snapshots'>;
 
-/** @throws CodedError `damaged` when what is there is not a mark. */
+/** @throws CodedError `damaged` when the value there is not a mark. */
 export async function readMark({ meta, snapshots }: Marked): Promise<CopyMark | undefined> {
   // An earlier release left it among the snapshots.
   const stored = (await meta.get(markKey)) ?? (await snapshots.get(markKey));
@@ -37,7 +37,7 @@ export async function readMark({ meta, snapshots }: Marked): Promise<CopyMark | 
   return parsed.data;
 }
 
-/** @throws CodedError `already_exists` when another has left its mark meanwhile. */
+/** @throws CodedError `already_exists` when another process has left its mark in the meantime. */
 export async function writeMark({ meta }: Marked, mark: Omit<CopyMark, 'version'>): Promise<void> {
   const stored = Buffer.from(JSON.stringify({ version: 1, ...mark } satisfies CopyMark));
   if ((await meta.create(markKey, stored)) !== 'created')
@@ -50,7 +50,8 @@ export async function removeMark({ meta, snapshots }: Marked): Promise<void> {
 }
 
 /**
- * Replaces the mark that is there. @throws CodedError `already_exists` when another has changed it meanwhile.
+ * Replaces the existing mark. @throws CodedError `already_exists` when another process has changed it in the
+ * meantime.
  */
 export async function changeMark({ meta }: Marked, mark: CopyMark): Promise<void> {
   const there = await meta.get(markKey);
@@ -85,8 +86,8 @@ export class UnfinishedCopy extends CodedError {
 }
 
 /**
- * @param use `reading`: a whole copy of a log that goes on elsewhere may be looked at.
- * @throws UnfinishedCopy when the log in this store is not whole, or a copy that is not to live.
+ * @param use `reading`: a complete copy of a log that continues elsewhere may be read.
+ * @throws UnfinishedCopy when the log in this store is not complete, or is a copy that must not be served.
  */
 export async function refuseUnfinished(driver: Marked, use: 'living' | 'reading' = 'living'): Promise<void> {
   const mark = await readMark(driver);

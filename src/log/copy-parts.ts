@@ -9,9 +9,11 @@ import type { ClusterLog } from './event-log.ts';
 import { partitions } from './event.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
-/* What moving and copying a log have in common. */
+/* Common parts of moving and copying a log. */
 
-/** The newest slot of the source. @throws CodedError `damaged`: what cannot be read cannot be copied. */
+/**
+ * The newest slot of the source. @throws CodedError `damaged`: a log that cannot be read cannot be copied.
+ */
 export async function lastSlot(from: ClusterLog, { copied: { partition } }: SlotCopy): Promise<number> {
   await from[partition].head();
   const { damage, slot } = from.stats()[partition];
@@ -19,9 +21,7 @@ export async function lastSlot(from: ClusterLog, { copied: { partition } }: Slot
   return slot;
 }
 
-/**
- * @throws CodedError `damaged` when a partition begins behind slot 1, and no snapshot there joins on to it.
- */
+/** @throws CodedError `damaged` when a partition begins after slot 1, and no snapshot there joins it. */
 export async function requireSnapshots(
   driver: SlotDriver,
   copies: readonly SlotCopy[],
@@ -32,7 +32,8 @@ export async function requireSnapshots(
 }
 
 /**
- * Floor and head as the target gives them. Every slot between was compared when it was written or found.
+ * Compares floor and head as the target returns them. Every slot between was compared when it was written or
+ * found.
  * @throws CodedError `damaged`.
  */
 export async function compareHead(
@@ -53,7 +54,7 @@ export async function compareHead(
     );
 }
 
-/** Whether a store holds nothing at all. */
+/** Whether a store contains nothing at all. */
 export async function isEmpty(driver: SlotDriver): Promise<boolean> {
   for (const partition of partitions) if ((await driver.bounds(partition)).head > 0) return false;
   for (const store of [driver.vault, driver.snapshots, driver.meta])

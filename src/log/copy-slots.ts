@@ -13,9 +13,11 @@ export interface SlotCopyOptions {
   readonly partition: Partition;
   readonly source: Pick<SlotDriver, 'read' | 'bounds' | 'snapshots'>;
   readonly target: SlotDriver;
-  /** How long a store that does not answer is asked again. */
+  /** How long a store that does not reply is retried. */
   readonly patienceMs: number;
-  /** When others may write to the target: what came behind a slot that they took would damage their log. */
+  /**
+   * Set when others may write to the target: slots written after one that they took would damage their log.
+   */
   readonly oneByOne?: boolean;
 }
 
@@ -32,17 +34,17 @@ export interface CopiedPartition {
   readonly head: string;
 }
 
-/** Writes on their way. What an interruption leaves may have gaps, which the next run fills. */
+/** Concurrent writes. An interruption may leave gaps, which the next run fills. */
 const maxUnderWay = 16;
-/** Slots after which what was written is read back. */
+/** Number of slots after which the written ones are read back. */
 const readBackEvery = 4096;
-/** What is loaded at once. */
+/** How many are loaded at once. */
 const loadSlots = 256;
 const loadBytes = 1024 * 1024;
 
 /**
- * Copies the slots of one partition, byte for byte, and knows what it copied: each batch is checked against
- * the chain before it is written, and its bytes are compared with what the target gives back.
+ * Copies the slots of one partition, byte for byte, and verifies them: each batch is checked against the
+ * chain before it is written, and its bytes are compared with those that the target returns.
  */
 export class SlotCopy {
   readonly #options: SlotCopyOptions;
@@ -50,7 +52,7 @@ export class SlotCopy {
   #firstSlot = 0;
   #firstPosition = 1;
   #bytes = 0;
-  /** What the target held when this copy began; undefined once it was compared. */
+  /** The slots that the target had when this copy began; undefined once they were compared. */
   #held: Lookahead | undefined;
   readonly #underWay = new Set<Promise<void>>();
   #failure: unknown;
@@ -59,7 +61,7 @@ export class SlotCopy {
   /** To be loaded together. */
   #pending: StoredSlot[] = [];
   #pendingBytes = 0;
-  /** Digests of what was written and not read back yet. */
+  /** Digests of slots that were written and not read back yet. */
   readonly #written = new Map<number, string>();
 
   constructor(options: SlotCopyOptions) {
@@ -87,10 +89,10 @@ export class SlotCopy {
   }
 
   /**
-   * Copies what the source holds up to `last` and the target does not. Returns how many slots that were.
-   * While others write, a pass without an end might never have one.
+   * Copies the slots up to `last` that the source has and the target does not. Returns how many slots that
+   * were. While others write, a pass without an end might never have one.
    * @throws CodedError `damaged` when the source is; `already_exists` when the target holds another log;
-   * `too_large` for a batch that the target does not take: each names the slot.
+   *   `too_large` for a batch that the target does not accept: each names the slot.
    */
   async pass(last: number): Promise<number> {
     const { source, partition } = this.#options;
@@ -113,10 +115,7 @@ export class SlotCopy {
     return written;
   }
 
-  /**
-   * The beginning was trimmed, before this copy or under it: what went before is given up on the target as
-   * well.
-   */
+  /** The beginning was trimmed, before this copy or during it: the target drops those slots as well. */
   async #beginAt(stored: StoredSlot): Promise<void> {
     const { source, partition } = this.#options;
     if (!(await wasGivenUp(source, partition, stored.slot - 1))) {
@@ -204,16 +203,14 @@ export class SlotCopy {
     this.#underWay.add(one);
   }
 
-  /**
-   * What follows slots that are given up on the target as well, so that there is no batch to append it after.
-   */
+  /** The slot after those that the target drops as well, so that there is no batch to append it after. */
   async #bridge(stored: StoredSlot): Promise<void> {
     const { partition, target, patienceMs } = this.#options;
     await insist(patienceMs, () => target.load(partition, [stored]));
     await this.#raiseFloor();
   }
 
-  /** An append can be repeated: what it meets then is its own bytes. */
+  /** An append can be repeated: it then finds its own bytes. */
   async #append({ slot, batch }: StoredSlot): Promise<void> {
     const { partition, target } = this.#options;
     const after = { slot: slot - 1, hash: decodeBatch(batch).previous };
@@ -236,13 +233,13 @@ export class SlotCopy {
     this.#floorDue = undefined;
   }
 
-  /** Compares what was written with what the target gives back. */
+  /** Compares the written slots with those that the target returns. */
   async #readBack(): Promise<void> {
     await this.#load();
     await Promise.all(this.#underWay);
     if (this.#failure !== undefined) throw this.#failure as Error;
     const { partition, target, patienceMs, oneByOne } = this.#options;
-    // Of a log that others write to, what it holds besides stays.
+    // If others write to the log, its further slots stay.
     if (oneByOne !== true) await this.#raiseFloor();
     await insist(patienceMs, async () => {
       const first = this.#written.keys().next().value;
@@ -262,7 +259,10 @@ export class SlotCopy {
       );
   }
 
-  /** Behind the end of the source is at most what an earlier run wrote to open the log at the target. */
+  /**
+   * Behind the end of the source there are at most slots that an earlier run wrote to open the log at the
+   * target.
+   */
   async #endOfHeld(): Promise<void> {
     for (let held = await this.#held?.peek(); held; held = await this.#held?.peek()) {
       if (!this.#opensTarget(held)) throw this.#differs(held.slot);
@@ -326,7 +326,7 @@ export class Lookahead {
 
 const retry = { baseMs: 50, maxMs: 2_000 };
 
-/** Asks again while the store does not answer, up to `patienceMs`. For what may be done twice. */
+/** Retries while the store does not reply, up to `patienceMs`. For operations that may be done twice. */
 export async function insist<T>(patienceMs: number, act: () => Promise<T>): Promise<T> {
   const end = performance.now() + patienceMs;
   for (let attempt = 1; ; attempt++) {

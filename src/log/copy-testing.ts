@@ -47,7 +47,7 @@ export async function fill(store: MemoryStore, events = 20): Promise<void> {
   await log.close();
 }
 
-/** Where the slots that are left begin. */
+/** Where the remaining slots begin. */
 const floorsOf = ({ slots, floors }: MemoryStore): Map<Partition, number> =>
   new Map(
     [...floors.keys()].map((partition) => [partition, Math.min(...(slots.get(partition)?.keys() ?? []))]),

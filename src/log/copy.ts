@@ -24,16 +24,16 @@ import type { SlotDriver } from './slot-driver.ts';
 export interface CopyOptions {
   readonly source: SlotDriver;
   readonly target: SlotDriver;
-  /** What people call the two places. */
+  /** The names of the two places for people. */
   readonly from: string;
   readonly to: string;
   readonly world: World;
-  /** That of the log, which checks its MACs. */
+  /** The keyring of the log, to check its MACs. */
   readonly keyring: Keyring;
-  /** Whether keys go along that lie in the source itself, and open its data keys. */
+  /** Whether to copy keys that are in the source itself and open its data keys. */
   readonly storeKeys: boolean;
   readonly progress: (step: { readonly number: number; readonly slots: number }) => void;
-  /** How long a store that does not answer is asked again. Default 30,000. */
+  /** How long a store that does not reply is retried. Default 30,000. */
   readonly patienceMs?: number;
 }
 
@@ -42,17 +42,17 @@ export interface Copied {
   readonly dataKeys: number;
 }
 
-/** `state` last: what the others refer to is in the copy as well. */
+/** `state` last, so that the events that others refer to are in the copy as well. */
 const order: readonly Partition[] = ['audit', 'presence', 'state'];
-/** Passes of a log in use: the last one copies what came under the one before. */
+/** Passes for a log in use: the last one copies events that were appended during the previous one. */
 const maxPasses = 10;
 const little = 64;
 
 /**
- * Makes a copy of a log that goes on: of each partition the beginning, up to where it was during the copy,
- * with the vault as it is at the end. Nothing is changed at the source. The copy bears a mark: it can be
- * read, verified and exported, and no auth server opens it before `promoteCopy`. Run again into the same
- * store, it goes on, or brings the copy up to date.
+ * Makes a copy of a log in use: of each partition the beginning, up to where it was during the copy, with the
+ * vault as it is at the end. Nothing is changed at the source. The copy has a mark: it can be read, verified
+ * and exported, and no auth server opens it before `promoteCopy`. Run again into the same store, it
+ * continues, or brings the copy up to date.
  * @throws CodedError `already_exists` when the target holds anything else; `damaged` when the source is;
  *   `unavailable` when the source is not whole or has moved; `bad_request`, `not_found` as when a log is
  *   moved.
@@ -81,8 +81,8 @@ export async function copyLog(options: CopyOptions): Promise<Copied> {
 }
 
 /**
- * Snapshots before slots, so that none is of a slot that the copy lacks; data keys after, so that no secret
- * lacks its own.
+ * Snapshots before slots, so that none refers to a slot that the copy lacks; data keys after, so that every
+ * secret has its key.
  */
 async function copyAll(
   from: ClusterLog,
@@ -102,7 +102,7 @@ async function copyAll(
       await requireSnapshots(target, copies, place);
       return dataKeys;
     } catch (e) {
-      // A partition was trimmed between its snapshot and its slots: the newer snapshot is there by now.
+      // A partition was trimmed between its snapshot and its slots: the newer snapshot exists by now.
       if (number >= 2 * maxPasses) throw e;
     }
   }
@@ -133,9 +133,9 @@ async function claim({ target, to, from, world }: CopyOptions): Promise<CopyMark
 }
 
 /**
- * Makes a copy the log of a living cluster. From here on it is another log than the one it was made of:
- * `log.migrated` on it says so, and of which it was the copy. May be run again after it was stopped.
- * @throws CodedError `not_found` when the store does not hold a whole copy.
+ * Makes a copy the log of a live cluster. From here on it is a different log from the one it was copied from;
+ * `log.migrated` on it records that, and the original. May be run again after it was stopped.
+ * @throws CodedError `not_found` when the store does not hold a complete copy.
  */
 export async function promoteCopy(options: {
   readonly store: SlotDriver;

@@ -12,14 +12,12 @@ export const dataKeyIds = async (vault: BlobStore): Promise<string[]> =>
   (await vault.list(prefix)).map((key) => key.slice(prefix.length));
 
 /**
- * Destroys data keys for good: none of these ids ever comes again, whatever is still on its way to the store.
+ * Destroys data keys for good: none of these ids can ever be stored again, even by a write that is still on
+ * its way.
  */
 export async function destroyDataKeys(vault: BlobStore, keyIds: readonly string[]): Promise<void> {
   await Promise.all(keyIds.map((keyId) => vault.destroy(vaultKey(keyId))));
 }
 
-/**
- * What a vault of the previous release may hold besides: marks of who rewrapped it. They mean nothing any
- * more.
- */
+/** A vault of the previous release may also contain marks of a rewrapping, which have no meaning any more. */
 export const isLasting = (key: string): boolean => !key.startsWith('rewrap/');

@@ -7,19 +7,19 @@ import type { Sealing } from './sealing.ts';
 /** Data keys of an append that was refused. */
 export interface Discarded {
   readonly keyIds: readonly string[];
-  /** The events that they were made for. */
+  /** The events for which they were made. */
   readonly eventIds: ReadonlySet<string>;
-  /** The slot of the batch that the events were last sent in; undefined when nothing was sent. */
+  /** The slot of the batch in which the events were last sent; undefined when nothing was sent. */
   readonly sentSlot: number | undefined;
 }
 
-/** What may wait. More is left to the next search for orphans. */
+/** How many may wait. More are left to the next search for orphans. */
 const mostWaiting = 1_000;
 
 /**
- * Data keys whose events were, it seems, not stored. A refusal alone proves little: a store may refuse what
- * it carries out. They are destroyed once the slot is known to hold another batch, since then the events can
- * never come. Whatever is still waiting when the process ends is found as orphans.
+ * Data keys whose events were apparently not stored. A refusal alone proves little: a store may refuse a
+ * write that it carries out. The keys are destroyed once the slot is known to hold another batch, since then
+ * the events can never come. Those still waiting when the process ends are found as orphans.
  */
 export class DiscardedKeys {
   readonly #reader: Pick<PartitionReader, 'fold' | 'listen' | 'batches'>;
@@ -39,7 +39,7 @@ export class DiscardedKeys {
     this.#sink = parts.sink;
   }
 
-  /** Never throws: why the append failed says more to its caller. */
+  /** Never throws: the reason why the append failed is more useful to its caller. */
   async add(discarded: Discarded): Promise<void> {
     if (discarded.keyIds.length === 0) return;
     const { sentSlot } = discarded;
@@ -59,7 +59,7 @@ export class DiscardedKeys {
     });
   }
 
-  /** Resolves when what had begun is done. */
+  /** Resolves when everything that had begun is done. */
   async close(): Promise<void> {
     this.#stopListening?.();
     await Promise.all(this.#underWay);
@@ -77,7 +77,7 @@ export class DiscardedKeys {
     void work.finally(() => this.#underWay.delete(work));
   }
 
-  /** The slot is filled: by what these keys belong to, or by something else. */
+  /** The slot is filled: by the batch that these keys belong to, or by another one. */
   async #settleFrom({ keyIds, eventIds }: Discarded, slot: number): Promise<void> {
     try {
       for await (const batch of this.#reader.batches(slot)) {

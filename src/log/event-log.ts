@@ -15,10 +15,13 @@ export interface Write {
 }
 
 export interface AppendOptions {
-  /** Made by the caller, a UUID of version 7: by it the append is found again. The id of its last event. */
+  /**
+   * Made by the caller, a UUID of version 7, by which the append can be found again. It is the id of its last
+   * event.
+   */
   readonly id?: string | undefined;
   /**
-   * Asked right before the append goes to the store; when it is over, the append is not tried in another
+   * Checked right before the append goes to the store; when it is over, the append is not tried in another
    * slot.
    */
   readonly deadline?: Deadline | undefined;
@@ -34,14 +37,15 @@ export interface Followable {
    */
   follow(after: Position, id?: string): Observable<Followed>;
   /**
-   * Whether the event at a position is this one; also when it was trimmed, and that is not known any more.
+   * Whether the event at a position is this one; also true when it was trimmed, so that it is not known any
+   * more.
    */
   holds?(position: Position, id: string): Promise<boolean>;
-  /** The newest stored state of the projection `name`, if one was kept. */
+  /** The newest snapshot of the projection `name`, if there is one. */
   snapshot(name: string): Promise<ViewSnapshot | undefined>;
   /** Position of the newest event; over the network, the one that a server sends next. */
   head?(): Promise<Position>;
-  /** As `EventLog.positionBefore`; undefined when the other side is too old to say. */
+  /** As `EventLog.positionBefore`; undefined when the other side is too old to know. */
   positionBefore?(at: Instant): Promise<Position | undefined>;
 }
 
@@ -49,7 +53,7 @@ export interface Followable {
 export interface ViewSnapshot {
   readonly position: Position;
   readonly state: unknown;
-  /** Of how many snapshots it is a part since its own release took one. */
+  /** For how many snapshots it has been carried since its own release made one. */
   readonly carried?: number;
 }
 
@@ -62,24 +66,23 @@ export interface EventLog extends Followable {
    * last one. A write without facts appends nothing and only guards its stream's revision.
    * @throws CodedError `conflict` if a stream is not at `expected`; `too_large` for a fact above 64 KB, more
    *   than 512 facts or more bytes than a batch takes; `limit_exceeded` when too many appends wait;
-   *   `no_space`, `unavailable`, `damaged` when the store cannot take it, or the log has moved: then nothing
-   *   was appended. What `deadline` refuses with, asked right before the store is: then nothing was appended
-   *   either. Only after `ambiguous` (the store fell silent for longer than the log waits) it may have been,
-   *   or may yet be: ask with `appended`, then decide.
+   *   `no_space`, `unavailable`, `damaged` when the store cannot store it, or the log has moved: then nothing
+   *   was appended. The error of `deadline`, which is checked right before the store is called: then nothing
+   *   was appended either. Only after `ambiguous` (the store was silent for longer than the log waits) it may
+   *   have been appended, or may still be: call `appended`, then decide.
    */
   append(writes: readonly Write[], cause: Cause, options?: AppendOptions): Promise<Position>;
 
   /**
    * Where the append with this id is, on the log as of the newest commit, also when another process made it.
-   * Looks at what came after `after`: a position from before the append was tried. Undefined is final once
-   * anything else was appended after it was tried: until then an answer that did not come may still be
-   * carried out.
+   * Searches the events after `after`, a position from before the append was tried. Undefined is final once
+   * anything else was appended afterwards: until then a write whose reply was lost may still be carried out.
    */
   appended(id: string, after: Position): Promise<Position | undefined>;
 
   /**
-   * One stream after revision `after` (default 0), oldest first, as of the newest commit. With `asOf` (what
-   * `head` answered before): as of that position or a later one, without another look at the store.
+   * One stream after revision `after` (default 0), oldest first, as of the newest commit. With `asOf` (an
+   * earlier result of `head`): as of that position or a later one, without reading the store again.
    * @throws CodedError `cursor_too_old` when events after `after` were trimmed.
    */
   read(stream: StreamName, after?: Revision, asOf?: Position): AsyncIterable<Recorded>;
@@ -88,14 +91,14 @@ export interface EventLog extends Followable {
   revision(stream: StreamName, asOf?: Position): Promise<Revision>;
 
   /**
-   * Events after `after`, oldest first, up to the newest commit; then ends. Of a damaged log: what precedes
-   * the damage, and then throws.
+   * Events after `after`, oldest first, up to the newest commit; then ends. For a damaged log: the events
+   * before the damage, and then throws.
    */
   history(after: Position): AsyncIterable<Recorded>;
 
   /**
-   * Position of the last event before `at`: where to begin to read what happened since. Never before what was
-   * trimmed, so that a very early `at` gives where to begin to read all there is.
+   * Position of the last event before `at`: where to begin to read everything that happened since. Never
+   * before a trimmed event, so that a very early `at` gives the beginning of what can be read.
    */
   positionBefore(at: Instant): Promise<Position>;
 
@@ -126,7 +129,7 @@ export interface ViewState {
   readonly position: Position;
   /** Plain JSON. */
   readonly state: unknown;
-  /** As in `ViewSnapshot`; absent on one's own. */
+  /** As in `ViewSnapshot`; absent for one's own. */
   readonly carried?: number;
 }
 
@@ -134,14 +137,15 @@ export type Compacted =
   | {
       readonly status: 'taken';
       readonly position: Position;
-      /** Slots before this one were given up; undefined when nothing was. */
+      /** Slots before this one were trimmed; undefined when none were. */
       readonly trimmedBefore: number | undefined;
     }
-  /** Another process compacts this partition; it goes on, this one changed nothing that was kept. */
+  /** Another process compacts this partition; it continues, and this one changed nothing that was kept. */
   | { readonly status: 'superseded' };
 
 /**
- * `not now`: others were writing what it needs to stand still; `cannot be sealed`: there is no keyring here.
+ * `not now`: others were writing while it needed the log to stand still; `cannot be sealed`: there is no
+ * keyring here.
  */
 export type Sealed = 'sealed' | 'was sealed' | 'not now' | 'cannot be sealed';
 
@@ -153,7 +157,7 @@ export interface PartitionStats {
   readonly streams: number;
   /** The first slot that has a MAC; undefined while none has, in a log of an older release. */
   readonly authenticFrom: number | undefined;
-  /** Of the key that its MACs are under, in hexadecimal; undefined where none has one, or none is checked. */
+  /** Of the key for its MACs, in hexadecimal; undefined where no batch has one, or none is checked. */
   readonly macKeyId: string | undefined;
   /**
    * For how long this process has seen no batch that an older release wrote, whose batches have no MAC.
@@ -166,31 +170,31 @@ export interface PartitionStats {
   readonly batches: number;
   readonly bytes: number;
   readonly conflicts: number;
-  /** Commits whose answer was lost and that were settled by batch id. */
+  /** Commits whose reply was lost and that were settled by batch id. */
   readonly ambiguous: number;
   readonly commitMs: number;
   readonly slowestCommitMs: number;
   readonly waitingAppends: number;
   readonly waitingBytes: number;
   readonly followers: number;
-  /** Events that the slowest follower of this process has yet to be given. */
+  /** Events that the slowest follower of this process has not received yet. */
   readonly lag: number;
   /** Events since anybody compacted this partition. */
   readonly eventsSinceSnapshot: number;
   /** Last snapshot that this process took. */
   readonly lastSnapshotAt: Instant | undefined;
-  /** Set when the log is damaged: it serves what precedes and takes nothing. */
+  /** Set when the log is damaged: it serves the events before the damage and accepts none. */
   readonly damage: string | undefined;
-  /** Set while the store no longer holds what was read from it: nothing is decided or written. */
+  /** Set while the store no longer has what was read from it: nothing is decided or written. */
   readonly wentBack: string | undefined;
   /**
    * Set when the log has moved to another store, or a newer version writes it: it is served as it was, and
-   * takes nothing.
+   * accepts nothing.
    */
   readonly fence: Fence | undefined;
 }
 
-/** What a store holds of one partition. */
+/** What a store contains of one partition. */
 export interface PartitionContents {
   /** 1, unless the beginning was trimmed; 0 when the partition is empty. */
   readonly firstSlot: number;
@@ -207,7 +211,7 @@ export interface SnapshotContents {
   /** Undefined for one that is bad. */
   readonly position: Position | undefined;
   readonly takenAt: Instant | undefined;
-  /** Why it is passed over. */
+  /** Why it is not used. */
   readonly fault: string | undefined;
 }
 
@@ -217,10 +221,10 @@ export interface ClusterLog {
   readonly presence: EventLog;
   readonly audit: EventLog;
   /**
-   * Keeps the views' states, so that opening reads only what came after. Two snapshots are kept. States of
-   * other names that the newest one has are carried along for a while: those of another release. With `trim`,
-   * the slots that the older of them does not need are given up. `cause` is that of the fact that fences
-   * other compactors.
+   * Stores the views' states, so that opening reads only later events. Two snapshots are kept. States with
+   * other names in the newest one, which belong to another release, are carried along for a while. With
+   * `trim`, the slots that the older snapshot does not need are deleted. `cause` is that of the fact that
+   * fences other compactors.
    */
   takeSnapshot(
     partition: Partition,
@@ -229,9 +233,9 @@ export interface ClusterLog {
     cause: Cause,
   ): Promise<Compacted>;
   /**
-   * From here on each batch of the partition has a MAC (RFD 0022), and what precedes is taken as it is found.
-   * For a log that an older release began, once none of it writes any more: it does not understand what
-   * comes, and writes nothing after it. Takes a snapshot as well, as `takeSnapshot`.
+   * From here on each batch of the partition has a MAC (RFD 0022), and earlier ones are accepted as they are
+   * found. For a log that an older release began, once no such release writes any more: it does not
+   * understand the new batches, and writes nothing after them. Also takes a snapshot, as `takeSnapshot`.
    */
   seal(
     partition: Partition,
@@ -239,24 +243,24 @@ export interface ClusterLog {
     options: { readonly trim: boolean },
     cause: Cause,
   ): Promise<Sealed>;
-  /** What is in the store beside the newest: looked up there at the call. */
+  /** Details from the store, read at the call. */
   inspect(partition: Partition): Promise<PartitionContents>;
   /**
-   * The store is known, from elsewhere, to have held this batch in this slot: looks whether it still does.
-   * Where it does not it has gone back, as `stats` says from then on.
+   * The store is known, from elsewhere, to have held this batch in this slot: checks whether it still does.
+   * If not, it has gone back, which `stats` reports from then on.
    */
   lookFor(partition: Partition, place: Place): Promise<void>;
-  /** After the store went back: what is known here, and what the store holds. Changes nothing. */
+  /** After the store went back: what this process knows, and what the store contains. Changes nothing. */
   recovery(partition: Partition): Promise<RecoveryReport>;
   /**
-   * The way out of that, for one partition: gives the store back what is still known here, or goes on from
-   * what it has. Appends a fact that says which, and what was lost. Followers of this process are told to
+   * Ends that state for one partition: writes back to the store what is still known here, or continues from
+   * what it has. Appends a fact that records which, and what was lost. Followers of this process are told to
    * begin again.
    */
   recover(partition: Partition, step: RecoveryStep, cause: Cause): Promise<Recovered>;
   stats(): Readonly<Record<Partition, PartitionStats>>;
-  /** What is known of the store under it. */
+  /** What is known about the underlying store. */
   store(): StoreReport;
-  /** Completes every follower, answers the waiting appends, closes the store. */
+  /** Completes every follower, finishes the waiting appends, closes the store. */
   close(): Promise<void>;
 }

@@ -5,8 +5,8 @@ export interface Fact<Type extends string = string, Data extends object = object
   readonly type: Type;
   readonly data: Readonly<Data>;
   /**
-   * Only on a fact that is about to be appended: named secrets that the log seals. A recorded fact has none;
-   * `Recorded.sealed` lists the names, and `EventLog.unseal` opens one.
+   * Only on a fact that is about to be appended: named secrets, which the log seals. A recorded fact has
+   * none; `Recorded.sealed` lists the names, and `EventLog.unseal` opens one.
    */
   readonly secrets?: Readonly<Record<string, Uint8Array>>;
 }
@@ -20,7 +20,7 @@ export type Position = number;
 /** Number of events in one stream. 0 means the stream does not exist. */
 export type Revision = number;
 
-/** What decides together lies together: one append touches one partition. */
+/** One append touches one partition, so things that are decided together are in the same one. */
 export const partitions = ['state', 'presence', 'audit'] as const;
 export type Partition = (typeof partitions)[number];
 
@@ -41,7 +41,7 @@ export interface Recorded<F extends Fact = Fact> {
   readonly position: Position;
   readonly cause: Cause;
   readonly fact: F;
-  /** The sealed secrets by name; opaque to all but `EventLog.unseal`. */
+  /** The sealed secrets by name; only `EventLog.unseal` can open them. */
   readonly sealed?: Readonly<Record<string, SealedSecret>>;
 }
 
@@ -52,7 +52,7 @@ export interface SealedSecret {
   readonly ciphertext: string;
 }
 
-/** Tells a reader that it has been given everything up to `position`, though nothing there was for it. */
+/** Tells a reader that it has everything up to `position`, although there was nothing for it. */
 export interface PositionMark {
   readonly position: Position;
   /** Of the event there; absent from a server of an older release. */

@@ -7,7 +7,7 @@ import type { Cause, Fact, Position, Recorded, Revision, StreamName } from './ev
 import { FoldCache } from './fold-cache.ts';
 import { KeyedLock } from './keyed-lock.ts';
 
-/** What a command led to. */
+/** The result of a command. */
 export interface Outcome<S, F extends Fact> {
   readonly facts: readonly F[];
   /** The state of the stream after these facts. */
@@ -22,7 +22,7 @@ export interface Executed<S, F extends Fact> extends Outcome<S, F> {
 /** One command to one stream, as part of a transaction. Made by `step`. */
 export interface Step<S, F extends Fact> {
   readonly stream: StreamName;
-  /** By what the stream held at `asOf`, or later. */
+  /** By the state of the stream at `asOf`, or later. */
   decide(log: EventLog, asOf: Position): Promise<Decided<S, F>>;
 }
 
@@ -30,21 +30,21 @@ interface Decided<S, F extends Fact> extends Outcome<S, F> {
   readonly expected: Revision;
 }
 
-/** What an operation that executes commands knows and wants. */
+/** The conditions of an operation that executes commands. */
 export interface Terms {
   /**
-   * The log's head when the operation looked. What is known here since then is decided by, without another
-   * look at the store: what was decided by something older is never stored, as the append compares revisions.
-   * Default: it looks.
+   * The log's head when the operation read it. Decisions use what is known here since then, without reading
+   * the store again: a decision from older knowledge is never stored, as the append compares revisions.
+   * Default: it reads the store.
    */
   readonly asOf?: Position;
-  /** Asked right before each append. Default: none. */
+  /** Checked right before each append. Default: none. */
   readonly deadline?: Deadline;
 }
 
 /**
- * Other processes may win this often before the caller gets the conflict. Inside a process a stream has one
- * writer at a time.
+ * How many times other processes may be first before the caller gets the conflict. Inside a process a stream
+ * has one writer at a time.
  */
 const maxAttempts = 12;
 const retry = { baseMs: 2, maxMs: 100 };
@@ -54,8 +54,8 @@ const caches = new WeakMap<EventLog, FoldCache>();
 
 /**
  * Load, decide, append; again from the start when another writer was first.
- * @throws CodedError what `decide` refuses with; `unavailable` when the stream holds a fact this version does
- *   not know; `conflict` when others were always faster; what `append` throws.
+ * @throws CodedError the refusal of `decide`; `unavailable` when the stream contains a fact that this version
+ *   does not know; `conflict` when others were always faster; errors of `append`.
  */
 export async function execute<S, C, F extends Fact>(
   log: EventLog,
@@ -89,8 +89,8 @@ type Outcomes<T extends readonly unknown[]> = {
 
 /**
  * Several commands to several streams of one partition in one append: all or none. A step that changes
- * nothing still guards: the append fails when its stream has moved on, so that what was decided together was
- * true together. A stream may appear once.
+ * nothing still guards: the append fails when its stream has changed, so that all decisions were true at the
+ * same time. A stream may appear once.
  */
 export async function transact<const T extends readonly AnyStep[]>(
   log: EventLog,
@@ -129,7 +129,7 @@ export async function transact<const T extends readonly AnyStep[]>(
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- steps of different states and facts in one list
 type AnyStep = Step<any, any>;
 
-/** The state of a stream as of the newest commit, or of `asOf`; folds only what came since the last time. */
+/** The state of a stream as of the newest commit, or of `asOf`; folds only events since the last time. */
 export async function load<S, F extends Fact>(
   log: EventLog,
   decider: Decider<S, never, F>,

@@ -18,8 +18,8 @@ export interface FollowOptions {
 }
 
 /**
- * History, page by page from the store, until the reader stands at the newest folded event; from there on
- * each batch as it is folded. A reader a million events behind holds one page. The store being away only
+ * History, page by page from the store, until the reader has reached the newest folded event; from there on
+ * each batch as it is folded. A reader a million events behind holds one page. An unavailable store only
  * delays it.
  */
 export function follow(options: FollowOptions, after: Position, id?: string): Observable<Followed> {
@@ -37,7 +37,7 @@ class Follower {
   readonly #subscriber: Subscriber<Followed>;
   readonly #stopped = new AbortController();
   #at: Position;
-  /** Of the event at the position that it begins after; until that was looked at. */
+  /** Id of the event after which it begins; until that was checked. */
   #id: string | undefined;
   #stopListening: (() => void) | undefined;
   #release: (() => void) | undefined;
@@ -98,7 +98,7 @@ class Follower {
     }
   }
 
-  /** A position that the log has not come to is of another history: what led to it is no longer there. */
+  /** A position that the log has not reached belongs to another history: the events before it are gone. */
   async #refusal(): Promise<CodedError | undefined> {
     const { reader, partition } = this.#options;
     const { condition } = reader;

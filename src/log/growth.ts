@@ -9,23 +9,26 @@ export interface Growth {
   readonly from: Instant;
   readonly until: Instant;
   readonly events: number;
-  /** As stored. Of many slots an estimate, see `measured`. */
+  /** As stored. With many slots an estimate, see `measured`. */
   readonly bytes: number;
   /** `sampled`: by some slots spread over the window. */
   readonly measured: 'whole' | 'sampled';
 }
 
 const windowMs = 24 * hour;
-/** Less than that says nothing of a day. What is trimmed is never older than some minutes, and even. */
+/**
+ * A shorter window is not enough to estimate a day. A trimmed partition is never older than some minutes, and
+ * grows evenly.
+ */
 const leastMs = { kept: hour, trimmed: minute };
-/** Up to this many slots are all read; of more, this many samples of this many slots each. */
+/** Up to this many slots are all read; with more, this many samples of this many slots each. */
 const readWhole = 512;
 const places = 64;
 const slotsAtPlace = 8;
 
 /**
- * How a partition grew in the 24 hours before `now`, or for as long as it is there. Reads some slots, however
- * large the log. Undefined when too little is known, or a slot that is looked at cannot be read.
+ * How a partition grew in the 24 hours before `now`, or since it exists. Reads some slots, however large the
+ * log. Undefined when too little is known, or a slot that it reads is damaged.
  */
 export async function growthOf(
   driver: Pick<SlotDriver, 'read' | 'bounds'>,
@@ -67,8 +70,8 @@ async function measure(
 }
 
 /**
- * The first slot that was written since then, by halving: times on a log go up, but for the clocks of several
- * writers.
+ * The first slot that was written since then, by bisection: times on a log go up, apart from the clocks of
+ * several writers.
  */
 async function firstSince(
   driver: Pick<SlotDriver, 'read'>,
@@ -130,7 +133,8 @@ async function bytesOf(
 }
 
 /**
- * How long a store has room at the pace of what is kept: `presence` is trimmed, and does not keep growing.
+ * How long a store has space at the growth of the kept partitions: `presence` is trimmed, and does not keep
+ * growing.
  */
 export type Outlook =
   | {
@@ -149,7 +153,7 @@ const day = 24 * hour;
 export const perDay = ({ from, until, bytes }: Growth): number =>
   Math.round((bytes * day) / Math.max(1, msBetween(from, until)));
 
-/** @param kept how the partitions grow of which nothing is given up. */
+/** @param kept the growth of the partitions that are never trimmed. */
 export function outlookOf(room: Room, kept: readonly (Growth | undefined)[]): Outlook {
   if (room.status === 'without end') return room;
   if (room.status === 'not known')

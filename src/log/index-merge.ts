@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { IndexEntry, IndexRun } from './index-run.ts';
 
-/** So many entries are sorted, or handed on, in one turn of the loop. */
+/** How many entries are sorted, or passed on, in one turn of the event loop. */
 const slice = 2_048;
 
 /**
@@ -27,7 +27,7 @@ interface Cursor {
   at: number;
 }
 
-/** All entries by name, each name once: as the first of the sources has it. */
+/** All entries by name, each name once, from the first source that has it. */
 export async function* merged(
   sources: readonly AsyncIterable<readonly IndexEntry[]>[],
 ): AsyncGenerator<readonly IndexEntry[]> {
@@ -55,7 +55,7 @@ async function advance(cursor: Cursor): Promise<void> {
   cursor.at = 0;
 }
 
-/** Takes the least name off all cursors. */
+/** Takes the smallest name off all cursors. */
 function least(cursors: readonly Cursor[]): IndexEntry | undefined {
   let found: IndexEntry | undefined;
   for (const { entries, at } of cursors) {

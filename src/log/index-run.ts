@@ -14,7 +14,7 @@ export type IndexEntry = readonly [
   firstRevisions: readonly number[],
 ];
 
-/** What a snapshot says of a run that it needs. */
+/** A snapshot's reference to a run that it needs. */
 export const runRef = z.strictObject({
   id: z.string().min(1),
   streams: z.number().int().nonnegative(),
@@ -34,8 +34,8 @@ const directoryShape = z.strictObject({
 type Directory = z.infer<typeof directoryShape>;
 
 /**
- * Indexes of streams in the store, sorted by name, cut into parts; never changed. In memory are only the
- * first name of each part and a filter of the names.
+ * Indexes of streams in the store, sorted by name, cut into parts; never changed. Only the first name of each
+ * part and a filter of the names are in memory.
  */
 export class IndexRun {
   readonly ref: RunRef;

@@ -4,7 +4,7 @@ import { type IndexRun, openRun, type RunRef, writeRun } from './index-run.ts';
 import type { Unsettled } from './segmented-streams.ts';
 import type { BlobStore } from './slot-driver.ts';
 
-/** Where the runs of a partition lie, beside its snapshots: several of these need the same ones. */
+/** Where the runs of a partition are, beside its snapshots, several of which share them. */
 export const runsFolder = (partition: Partition): string => `${partition}-runs/`;
 
 /** The runs of one partition in the store. */
@@ -19,7 +19,7 @@ export class IndexRuns {
     this.#folder = runsFolder(partition);
   }
 
-  /** @throws CodedError `damaged` when one of them is gone, or not what was written. */
+  /** @throws CodedError `damaged` when one of them is gone, or was changed. */
   async open(refs: readonly RunRef[]): Promise<readonly IndexRun[]> {
     const runs: IndexRun[] = [];
     for (const ref of refs)
@@ -29,8 +29,8 @@ export class IndexRuns {
   }
 
   /**
-   * Stores what changed as a run of its own, together with runs that are not larger. Returns all runs that
-   * count now. `id` begins with the slot and is nobody else's.
+   * Stores the changes as a run of its own, merged with runs that are not larger. Returns all runs in use.
+   * `id` begins with the slot and is unique.
    * @throws CodedError `damaged` when one of those cannot be read.
    */
   async write({ changed, runs }: Unsettled, id: string): Promise<readonly IndexRun[]> {
@@ -43,8 +43,8 @@ export class IndexRuns {
   }
 
   /**
-   * Deletes what nobody needs: runs that began before the older kept snapshot and are neither its nor the
-   * newer's.
+   * Deletes unused runs: those that began before the older kept snapshot and belong neither to it nor to the
+   * newer one.
    */
   async prune(needed: readonly RunRef[], before: string): Promise<void> {
     const kept = new Set(needed.map((one) => one.id));
@@ -52,7 +52,7 @@ export class IndexRuns {
     const keys = (await this.#blobs.list(this.#folder)).filter(
       (key) => idOf(key) < before && !kept.has(idOf(key)),
     );
-    // The directory goes first: without it, what is left is not a run.
+    // The directory is deleted first: without it, the remains do not count as a run.
     for (const key of keys.filter(isDirectory)) await this.#blobs.remove(key);
     for (const key of keys.filter((one) => !isDirectory(one))) await this.#blobs.remove(key);
   }

@@ -8,8 +8,8 @@ import type { SlotDriver, StoredSlot } from './slot-driver.ts';
 import type { SnapshotStore } from './snapshot-store.ts';
 
 /**
- * Streams in memory from which on it is looked for a snapshot that another process took, and how many more
- * until again.
+ * With this many streams in memory it looks for a snapshot that another process took, and again after this
+ * many more.
  */
 const many = 16_384;
 const more = 4_096;
@@ -27,7 +27,7 @@ export class IndexUpkeep {
     readonly driver: SlotDriver;
     readonly snapshots: SnapshotStore;
     readonly sink: LogSink;
-    /** As the reader does it: only what is the log's own. */
+    /** As the reader does it: only batches of this log. */
     readonly decode: (stored: StoredSlot) => Promise<Batch>;
   }) {
     this.#driver = parts.driver;
@@ -48,7 +48,7 @@ export class IndexUpkeep {
     };
   }
 
-  /** When the fold holds many streams, some may lie in the store since another process took a snapshot. */
+  /** When the fold holds many streams, some may be in the store since another process took a snapshot. */
   look(fold: PartitionFold): void {
     const { streams } = fold;
     if (!(streams instanceof SegmentedStreams) || streams.held <= this.#limit || this.#running) return;
@@ -65,7 +65,10 @@ export class IndexUpkeep {
       });
   }
 
-  /** Lets go what the newest snapshot has that the fold has come to. True when it was not known before. */
+  /**
+   * Releases from memory what is in the newest snapshot that the fold has reached. True when that snapshot
+   * was new.
+   */
   async adopt(fold: PartitionFold): Promise<boolean> {
     const { streams } = fold;
     if (!(streams instanceof SegmentedStreams)) return false;
@@ -80,7 +83,7 @@ export class IndexUpkeep {
     return false;
   }
 
-  /** For one who writes a snapshot and finds a run that cannot be read. */
+  /** For a writer of a snapshot that finds an unreadable run. */
   async mend(fold: PartitionFold): Promise<void> {
     if (fold.streams instanceof SegmentedStreams) await fold.streams.mend?.();
   }

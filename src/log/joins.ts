@@ -5,8 +5,8 @@ import type { Manifest } from './manifest.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
 /**
- * Whether the store holds the batch at which a snapshot was taken. Otherwise a store that was put back to an
- * earlier state would be written with a gap.
+ * Whether the store has the batch at which a snapshot was taken. If not, a store that was restored from a
+ * backup would be written with a gap.
  */
 export async function joins(driver: SlotDriver, manifest: Manifest): Promise<boolean> {
   for await (const { slot, batch } of driver.read(manifest.partition as Partition, manifest.slot)) {

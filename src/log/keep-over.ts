@@ -2,8 +2,8 @@ import { CodedError } from '../base/errors.ts';
 import type { BlobStore } from './slot-driver.ts';
 
 /**
- * Keeps part of a snapshot. Another value can only lie under its name when the store was put back since, or a
- * process died while it wrote: the newer one counts.
+ * Stores a part of a snapshot. There can only be another value under its name when the store went back since,
+ * or a process died while it wrote: the newer one counts.
  */
 export async function keepOver(blobs: BlobStore, key: string, value: Uint8Array): Promise<void> {
   for (;;) {

@@ -20,8 +20,8 @@ const fileShape = z.strictObject({
 });
 
 /**
- * Opens the keyring file, and makes it (0600) when there is none. Its directory must exist. Whoever loses
- * this file loses every secret on the log. It is read again when it was changed, so that a new key is known
+ * Opens the keyring file, and makes it (0600) when there is none. Its directory must exist. If this file is
+ * lost, so is every secret on the log. It is read again when it was changed, so that a new key is known
  * without a restart.
  * @throws CodedError `misconfigured` when others can read it or it is not a keyring.
  */
@@ -29,7 +29,7 @@ export function openKeyring(path: string, world: Pick<World, 'randomBytes'> = re
   return coded(() => ringOf(path, readKeyringFile(path) ?? createKeys(path, world), world));
 }
 
-/** The same for a file that is there; undefined when it is not. */
+/** The same for an existing file; undefined when there is none. */
 export function openExistingKeyring(
   path: string,
   world: Pick<World, 'randomBytes'> = realWorld,
@@ -40,7 +40,7 @@ export function openExistingKeyring(
   });
 }
 
-/** What the file system says when a file is not what it was. */
+/** Changes when the file system reports a changed file. */
 const stampOf = (path: string): string => {
   const { ino, size, mtimeNs } = statSync(path, { bigint: true });
   return `${ino} ${size} ${mtimeNs}`;
@@ -69,7 +69,7 @@ function ringOf(
       try {
         return Promise.resolve(look());
       } catch (e) {
-        // Good enough to open by; what is sealed under a key that may be gone would be lost.
+        // Good enough to open secrets; but one sealed under a key that may be gone would be lost.
         if (as === 'known') return Promise.resolve(keys);
         const reason = `the keyring file ${path} cannot be read: ${messageOf(e)}`;
         return Promise.reject(new CodedError('unavailable', reason, { cause: e }));
@@ -89,7 +89,7 @@ export function readKeyringFile(path: string): KeyEncryptionKey[] | undefined {
   try {
     const info = statSync(path);
     const { mode } = info;
-    // Reading a pipe would wait for ever.
+    // Reading a pipe might wait for ever.
     if (!info.isFile())
       throw new CodedError('misconfigured', `${path} is not a keyring file, but a directory or a pipe`);
     if ((mode & 0o077) !== 0)
@@ -111,7 +111,7 @@ export function readKeyringFile(path: string): KeyEncryptionKey[] | undefined {
 const fileText = (keys: readonly KeyEncryptionKey[]): string =>
   `${JSON.stringify({ version: 1, keys: keys.map(({ id, key }) => ({ id, key: Buffer.from(key).toString('base64') })) })}\n`;
 
-/** Two processes may start at once: the file appears whole or not at all, and the first one's counts. */
+/** Two processes may start at once: the file appears complete or not at all, and the first one's counts. */
 function createKeys(path: string, world: Pick<World, 'randomBytes'>): KeyEncryptionKey[] {
   const key = newKey(world);
   const candidate = `${path}.${process.pid}.${key.id}.new`;
@@ -130,8 +130,7 @@ function createKeys(path: string, world: Pick<World, 'randomBytes'>): KeyEncrypt
 }
 
 /**
- * Changes the keys of a keyring file: whoever reads it sees the old ones or the new. One at a time, by a lock
- * file.
+ * Changes the keys of a keyring file: a reader sees the old ones or the new. One at a time, by a lock file.
  * @throws CodedError `not_found` without a file; `conflict` when another process changes it.
  */
 export function changeKeyringFile(
@@ -184,7 +183,7 @@ function jsonOrUndefined(text: string): unknown {
   }
 }
 
-/** What the file system refuses is a fault of the configuration. */
+/** A refusal by the file system is a fault of the configuration. */
 function coded<T>(act: () => T): Promise<T> {
   try {
     return Promise.resolve(act());

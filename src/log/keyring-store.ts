@@ -10,14 +10,14 @@ const nameShape = /^key-encryption-key\/(\d{8})-([0-9a-f]{16})$/;
 /** Whether a value of this name is one of the keys below. */
 export const isStoreKey = (name: string): boolean => name.startsWith(prefix);
 
-/** Where the keys lie: in `meta`; those that an earlier release made, in `vault`. */
+/** Where the keys are: in `meta`; those that an earlier release made, in `vault`. */
 export type StoreKeyPlaces = Pick<SlotDriver, 'meta' | 'vault'>;
 
 /**
  * A keyring that is in the store itself, for a store that several machines share when nothing better is
- * configured. It keeps secrets out of copies of the log alone; **whoever reads the whole store opens all of
- * them**. Each key is a blob of its own, so that two auth servers that start at once make two keys and both
- * know both.
+ * configured. It protects secrets only in copies of the log alone; **anybody who can read the whole store can
+ * open all of them**. Each key is a blob of its own, so that two auth servers that start at once make two
+ * keys and both know both.
  */
 export const openStoreKeyring = (
   places: StoreKeyPlaces,
@@ -26,7 +26,7 @@ export const openStoreKeyring = (
   let known: ReadonlyMap<string, KeyEncryptionKey> | undefined;
   return keyringFrom(
     async (as) => {
-      // Only who has sealed, or meets a key it has not seen, waits for the store.
+      // The store is read only by a process that seals, or meets an unknown key.
       if (known === undefined || known.size === 0 || as === 'now') known = await readKeys(places, known);
       return [...known.values()];
     },
@@ -72,9 +72,7 @@ export async function removeStoreKeys(
   return removed;
 }
 
-/**
- * By the names they have now, in their order. What a name stands for never changes: only new ones are read.
- */
+/** By their current names, in order. The value of a name never changes, so only new ones are read. */
 async function readKeys(
   places: StoreKeyPlaces,
   known: ReadonlyMap<string, KeyEncryptionKey> | undefined,

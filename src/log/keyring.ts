@@ -5,13 +5,13 @@ import { ringForm, wrappedUnder } from './wrapped-key.ts';
 
 /**
  * Holds the key-encryption keys, outside the store. Small, so that a shared key file or a key service can
- * take its place. `context` names the data key; what was wrapped for one name does not unwrap for another.
+ * take its place. `context` names the data key; a key wrapped for one name does not unwrap for another.
  */
 export interface Keyring {
   /**
-   * Wraps under the newest key, where looking it up is cheap; else under the newest that is known here: who
-   * stores what was wrapped asks `newest` afterwards in any case. @throws CodedError `unavailable` when that
-   * key is out of reach.
+   * Wraps under the newest key, where looking that up is cheap; otherwise under the newest key known here: a
+   * caller that stores the result calls `newest` afterwards in any case. @throws CodedError `unavailable`
+   * when that key is out of reach.
    */
   wrap(dataKey: Uint8Array, context: string): Promise<Uint8Array>;
   /**
@@ -24,7 +24,7 @@ export interface Keyring {
    * operator may have changed it beside this process.
    */
   newest(): Promise<string>;
-  /** Whether what was wrapped under this key can be unwrapped here. Looked up again when it is not known. */
+  /** Whether keys wrapped under this key can be unwrapped here. Looked up again when it is not known. */
   holds(keyName: string): Promise<boolean>;
 }
 
@@ -38,13 +38,13 @@ const headBytes = 1 + 8 + 12;
 const nonceBytes = 12;
 const tagBytes = 16;
 
-/** The keys, the newest last. `known` may be as they were when last looked up; `now` is as they are. */
+/** The keys, the newest last. `known` may be as of the last lookup; `now` is current. */
 export type KeySupply = (as: 'known' | 'now') => Promise<readonly KeyEncryptionKey[]>;
 
 /**
  * A keyring over keys that may change while it is used.
- * @param where for messages: how an operator knows it.
- * @param wrapsBy `known` where each look takes a round trip. Default: it looks before it wraps.
+ * @param where for messages: its name for operators.
+ * @param wrapsBy `known` where each lookup takes a round trip. Default: it looks up before it wraps.
  */
 export function keyringFrom(
   supply: KeySupply,
@@ -125,7 +125,7 @@ export function keyringChain(first: Keyring, ...others: readonly Keyring[]): Key
   };
   return {
     wrap: (dataKey, context) => first.wrap(dataKey, context),
-    // The first says best what is missing.
+    // The error of the first is the most useful.
     unwrap: async (wrapped, context) =>
       ((await holder(wrappedUnder(wrapped))) ?? first).unwrap(wrapped, context),
     newest: () => first.newest(),
@@ -133,7 +133,7 @@ export function keyringChain(first: Keyring, ...others: readonly Keyring[]): Key
   };
 }
 
-/** A keyring that is gone with the process: for tests. */
+/** A keyring that ends with the process: for tests. */
 export const memoryKeyring = (world: Pick<World, 'randomBytes'> = realWorld): Keyring =>
   keyringOf([newKey(world)], world);
 
@@ -146,7 +146,7 @@ export const sharedTestKeyring: Keyring = keyringOf(
 const withoutKeyring = (): Promise<never> =>
   Promise.reject(new CodedError('unavailable', 'the log was opened without a keyring'));
 
-/** Opens nothing and seals nothing: for tools that only look at the log. */
+/** Opens nothing and seals nothing: for tools that only read the log. */
 export const noKeyring: Keyring = {
   wrap: withoutKeyring,
   unwrap: withoutKeyring,

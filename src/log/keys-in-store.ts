@@ -2,7 +2,7 @@ import { CodedError } from '../base/errors.ts';
 import { storeKeyIds, type StoreKeyPlaces } from './keyring-store.ts';
 import { surveyVault } from './rewrap.ts';
 
-/** The keys that lie in the store itself, and under which data keys still lie. */
+/** The keys in the store itself under which data keys are still wrapped. */
 export async function storeKeysInUse(places: StoreKeyPlaces): Promise<string[]> {
   const own = new Set(await storeKeyIds(places));
   if (own.size === 0) return [];
@@ -10,8 +10,8 @@ export async function storeKeysInUse(places: StoreKeyPlaces): Promise<string[]> 
 }
 
 /**
- * Whoever takes data keys along from a store that opens them itself would take all of the cluster along.
- * @param what would have them, and can be accepted by which flag.
+ * Copying data keys from a store that opens them itself would copy all of the cluster.
+ * @param what the operation, and the flag that accepts this.
  * @throws CodedError `bad_request` when the store holds keys that are in use.
  */
 export async function refuseStoreKeys(places: StoreKeyPlaces, what: string): Promise<void> {

@@ -10,10 +10,10 @@ import { newestHead, unsignedEvents } from './signed-head-append.ts';
 import type { LogKey, SignedHead } from './signed-head.ts';
 import type { StoreReport } from './slot-driver.ts';
 
-/** All that an operator may want to know of a log. */
+/** Everything an operator may want to know about a log. */
 export interface LogInfo {
   readonly store: StoreReport;
-  /** Why it takes nothing new, or soon will not; undefined when all is well. */
+  /** Why it accepts nothing new, or soon will not; undefined when all is well. */
   readonly trouble: string | undefined;
   /** The keys that sign heads, the one in use last. */
   readonly keys: readonly LogKey[];
@@ -44,15 +44,15 @@ export interface PartitionInfo extends PartitionContents {
   readonly eventsSinceSnapshot: number;
   readonly lastCompaction: { readonly at: Instant; readonly by: string } | undefined;
   readonly signedHead: SignedHead | undefined;
-  /** Events that the newest signed head leaves out. */
+  /** Events that the newest signed head does not cover. */
   readonly unsigned: number;
-  /** The store went back: how far. What would have to be read from it is left out then. */
+  /** The store went back, and how far. Data that would have to be read from it is left out then. */
   readonly wentBack?: string;
 }
 
 /**
- * Looks at the store where this process does not know. Of a log that cannot be read to its end: what
- * precedes.
+ * Reads the store where this process does not know. For a log that cannot be read to its end: the part
+ * before.
  */
 export async function logInfo(log: ClusterLog): Promise<LogInfo> {
   const infos: PartitionInfo[] = [];
@@ -69,7 +69,7 @@ export async function logInfo(log: ClusterLog): Promise<LogInfo> {
   };
 }
 
-/** Reads what is folded, without the question whether that is all: `trouble` says so. */
+/** Reads what is folded, without checking whether that is all: `trouble` reports that. */
 const asKnown = (log: EventLog): Pick<EventLog, 'read' | 'revision'> => ({
   read: (stream, after) => log.read(stream, after, 0),
   revision: (stream) => log.revision(stream, 0),
@@ -83,7 +83,7 @@ async function lookOnce(log: EventLog): Promise<void> {
   }
 }
 
-/** Undefined when the store went back: what would be read from it is not what was folded. */
+/** Undefined when the store went back: it does not contain what was folded. */
 async function unlessWentBack<T>(
   log: ClusterLog,
   partition: Partition,

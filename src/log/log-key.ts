@@ -40,7 +40,7 @@ export async function readLogKeys(state: Pick<EventLog, 'read'>): Promise<LogKey
   return keys;
 }
 
-/** What signs heads. */
+/** Signs heads. */
 export interface HeadSigner {
   readonly key: LogKey;
   readonly privateKey: KeyObject;

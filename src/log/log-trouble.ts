@@ -2,10 +2,10 @@ import type { ClusterLog } from './event-log.ts';
 
 type Log = Pick<ClusterLog, 'stats' | 'store'>;
 
-/** Why the log takes nothing new, or soon will not, in words for operators. */
+/** Why the log accepts nothing new, or soon will not, in words for operators. */
 export const logTrouble = (log: Log): string | undefined => refusesWrites(log) ?? storeWorry(log);
 
-/** Why the log takes nothing new now. */
+/** Why the log accepts nothing new now. */
 export function refusesWrites(log: Log): string | undefined {
   const stats = Object.entries(log.stats());
   for (const [partition, { damage }] of stats)
@@ -16,7 +16,7 @@ export function refusesWrites(log: Log): string | undefined {
   return writes === 'refused' ? (trouble ?? 'the store takes no writes') : undefined;
 }
 
-/** What of the store ought to be repaired, while it takes writes. */
+/** What should be repaired in the store, while it accepts writes. */
 export function storeWorry(log: Pick<Log, 'store'>): string | undefined {
   const { writes, trouble } = log.store();
   return writes === 'refused' ? undefined : trouble;

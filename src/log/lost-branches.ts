@@ -4,7 +4,7 @@ import type { Partition } from './event.ts';
 import { recoveryStream } from './recovery-stream.ts';
 
 /**
- * Slots `after < slot <= upTo` once held what a recovery has settled since; some of it may have been given
+ * Slots `after < slot <= upTo` contained events that a recovery has settled since; some may have been written
  * back.
  */
 export interface LostBranch {
@@ -17,7 +17,7 @@ const recovered = z.object({
   data: z.object({ known: z.object({ slot: z.number() }), common: z.number().nullable() }),
 });
 
-/** What the log says of its own recoveries. */
+/** The records of the log's own recoveries. */
 export async function lostBranches(log: Pick<EventLog, 'read'>, partition: Partition): Promise<LostBranch[]> {
   const branches: LostBranch[] = [];
   for await (const { fact } of log.read(recoveryStream(partition))) {

@@ -3,8 +3,8 @@ import type { Manifest } from './manifest.ts';
 
 /*
  * A manifest that has a MAC is the same JSON with one more field at its end, over the text without it:
- * `{"version":1,…,"mac":"<64 hexadecimal digits>"}`. Partition and slot are in it, and the digest of all that
- * belongs to the snapshot.
+ * `{"version":1,…,"mac":"<64 hexadecimal digits>"}`. It contains partition and slot, and the digests of all
+ * parts of the snapshot.
  */
 
 export interface ManifestText {

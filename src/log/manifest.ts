@@ -14,7 +14,7 @@ const common = {
   partition: z.string(),
   slot: natural,
   position: natural,
-  /** Own hash of the batch in `slot`. When what precedes is trimmed, the chain goes on from here. */
+  /** Own hash of the batch in `slot`. When earlier slots are trimmed, the chain continues from here. */
   hash: hex32,
   lastAt: z.string(),
   compactedAt: natural,
@@ -34,7 +34,7 @@ const common = {
   authenticFrom: natural.optional(),
 };
 type Index = [name: string, revision: number, slots: number[], firstRevisions: number[]];
-/** Looked through by hand: there may be a million, and a schema of each would hold up a start for seconds. */
+/** Checked by hand: there may be a million, and a schema for each would delay a start for seconds. */
 const indexes = z.custom<Index[]>(
   (value) => Array.isArray(value) && value.every(isIndex),
   'not an index of streams',
@@ -55,13 +55,13 @@ function isIndex(value: unknown): value is Index {
   );
 }
 
-/** All streams are in it. The release before reads only these, and passes over others. */
+/** Contains all streams. The previous release reads only these, and ignores others. */
 const whole = z.strictObject({ version: z.literal(1), ...common, streams: indexes });
 /** For `audit`, whose beginning is never trimmed: the index of its streams is in runs. */
 const segmented = z.strictObject({
   version: z.literal(2),
   ...common,
-  /** Streams that were ever written. */
+  /** Number of streams that were ever written. */
   streams: natural,
   /** Those that were written last; the runs have them as well. */
   recent: indexes,
@@ -110,7 +110,7 @@ export const segmentedManifest = (
   runs,
 });
 
-/** The fold that a snapshot holds, all but what is in runs. */
+/** The fold in a snapshot, except for the part in runs. */
 export function foldOf(manifest: Manifest): PartitionFold {
   const fold = new PartitionFold(manifest.partition as Partition);
   fold.slot = manifest.slot;

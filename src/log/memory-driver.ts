@@ -34,7 +34,7 @@ export const memoryStore = (): MemoryStore => ({
   committed: new Subject(),
 });
 
-/** A store of its own with the same in it. */
+/** A separate store with the same content. */
 export const copyOfStore = (store: MemoryStore): MemoryStore => ({
   ...memoryStore(),
   slots: new Map([...store.slots].map(([partition, slots]) => [partition, new Map(slots)])),
@@ -45,7 +45,7 @@ export const copyOfStore = (store: MemoryStore): MemoryStore => ({
   tombstones: new Set(store.tombstones),
 });
 
-/** Makes `store` hold what `kept` holds, beneath the handles that are open on it. */
+/** Restores `store` to the content of `kept`, under the handles that are open on it. */
 export function putBackStore(store: MemoryStore, kept: MemoryStore): void {
   const from = copyOfStore(kept);
   const refill = <K, V>(map: Map<K, V>, entries: ReadonlyMap<K, V>): void => {
@@ -63,7 +63,7 @@ export function putBackStore(store: MemoryStore, kept: MemoryStore): void {
 
 const maxBatchBytes = 1024 * 1024;
 
-/** One handle on a store in memory. Gone with the process: for tests. */
+/** One handle on a store in memory, which ends with the process: for tests. */
 export function memoryDriver(store: MemoryStore = memoryStore()): SlotDriver {
   let closed = false;
   const open = async (): Promise<void> => {
@@ -91,7 +91,7 @@ export function memoryDriver(store: MemoryStore = memoryStore()): SlotDriver {
       if (after !== undefined && !holds(store, partition, { slot: from - 1, hash: after }))
         throw new StoreWentBack(partition, from - 1);
       const { floor, head } = boundsOf(store, partition);
-      // What is written from now on is for the next reading: this one would never end beside a busy writer.
+      // Later writes are for the next reading: otherwise this one would never end beside a busy writer.
       const slots = new Map(slotsOf(store, partition));
       for (let slot = Math.max(from, floor); slot <= head; slot++) {
         const batch = slots.get(slot);

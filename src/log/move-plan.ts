@@ -10,7 +10,7 @@ import type { Fence } from './fence.ts';
 import { refuseStoreKeys } from './keys-in-store.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
-/** What there is to be moved or copied, measured by reading it. */
+/** The size of a log that is to be moved or copied, measured by reading it. */
 export interface Measured {
   readonly partitions: readonly {
     readonly partition: Partition;
@@ -23,15 +23,15 @@ export interface Measured {
 
 /**
  * `begins`: into an empty store; `goes on`: an earlier run was stopped; `is done`: an earlier run has moved
- * it all.
+ * everything.
  */
 export type MoveStage = 'begins' | 'goes on' | 'is done';
 
 export interface PlanOptions {
   readonly source: SlotDriver;
-  /** Undefined: there is nothing at all where the target is to be. */
+  /** Undefined: there is nothing at all at the target. */
   readonly target: SlotDriver | undefined;
-  /** What people call the two places. */
+  /** The names of the two places for people. */
   readonly from: string;
   readonly to: string;
   readonly world: World;
@@ -39,7 +39,7 @@ export interface PlanOptions {
 }
 
 /**
- * Whether the log can be moved there, and how much it is. Writes nothing, on either side.
+ * Whether the log can be moved there, and how large it is. Writes nothing, on either side.
  * @throws CodedError as `moveLog` before its fence.
  */
 export async function planMove(options: PlanOptions): Promise<Measured & { readonly stage: MoveStage }> {
@@ -70,7 +70,7 @@ export async function checkSource({ source, target, from, to, storeKeys }: PlanO
 }
 
 /**
- * Whether the target is this move's own. Writes nothing.
+ * Whether the target belongs to this move. Writes nothing.
  * @throws CodedError `already_exists` when it holds anything else, `unavailable` when the source is fenced
  *   for another.
  */

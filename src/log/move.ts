@@ -16,25 +16,25 @@ import type { SlotDriver } from './slot-driver.ts';
 export interface MoveOptions {
   readonly source: SlotDriver;
   readonly target: SlotDriver;
-  /** What people call the two places. Both end up on the log. */
+  /** The names of the two places for people. Both are recorded on the log. */
   readonly from: string;
   readonly to: string;
   readonly world: World;
-  /** That of the log: the facts that end it here and open it there have MACs, as every batch. */
+  /** The keyring of the log: the facts that end it here and open it there have MACs, as every batch. */
   readonly keyring: Keyring;
   /**
-   * Whether keys go along that lie in the source itself, and open its data keys: the new store alone is the
-   * cluster then.
+   * Whether to move keys that are in the source itself and open its data keys: then the new store alone is
+   * enough to become the cluster.
    */
   readonly storeKeys: boolean;
   /** Of the facts that end the log at the source and open it at the target. */
   readonly cause: Cause;
   readonly progress: (step: MoveStep) => void;
-  /** How long a store that does not answer is asked again. Default 30,000. */
+  /** How long a store that does not reply is retried. Default 30,000. */
   readonly patienceMs?: number;
 }
 
-/** How far a move has come. From `fenced` on nobody can append until it ends. */
+/** The progress of a move. From `fenced` on nobody can append until it ends. */
 export type MoveStep =
   | { readonly status: 'pass'; readonly number: number; readonly slots: number }
   | { readonly status: 'fenced' };
@@ -47,10 +47,10 @@ export type Moved =
       /** How long nobody could append: between the fence and its lifting at the target. */
       readonly fencedMs: number;
     }
-  /** An earlier run has done it all. */
+  /** An earlier run has moved everything. */
   | { readonly status: 'was moved' };
 
-/** A pass that wrote no more slots than this leaves little for the time behind the fence. */
+/** A pass that wrote no more slots than this leaves little to copy behind the fence. */
 const little = 64;
 const maxPasses = 10;
 
@@ -73,7 +73,7 @@ export async function moveLog(options: MoveOptions): Promise<Moved> {
   });
 }
 
-/** As the source has it: the vault of the target may not have it yet. */
+/** From the source: the vault of the target may not have it yet. */
 const authenticityOf = ({
   source,
   keyring,
@@ -105,7 +105,7 @@ async function move(
     await requireSnapshots(target, copies, options.to);
     const heads = copies.map((copy) => copy.copied);
     await openTarget(to, { id, from: options.from, heads }, cause);
-    // Data keys that were destroyed at the source meanwhile.
+    // Data keys that were destroyed at the source in the meantime.
     const dataKeys = await blobs.vault();
     await blobs.meta();
     await removeMark(target);
@@ -131,7 +131,9 @@ async function copyMost(
   await requireSnapshots(options.target, copies, options.from);
 }
 
-/** @throws CodedError `unavailable` when the move was given up meanwhile; `damaged`, `already_exists`. */
+/**
+ * @throws CodedError `unavailable` when the move was abandoned in the meantime; `damaged`, `already_exists`.
+ */
 async function compare(copy: SlotCopy, id: string, { target, to }: MoveOptions): Promise<void> {
   const fence = copy.fold.fence;
   if (fence?.status !== 'moved' || fence.copy !== id)
@@ -142,7 +144,7 @@ async function compare(copy: SlotCopy, id: string, { target, to }: MoveOptions):
   await compareHead(copy.copied, target, to);
 }
 
-/** Marks the target as this move's own, or finds that it is. */
+/** Marks the target as belonging to this move, or finds that it does. */
 async function claim(options: MoveOptions, fence: Fence | undefined): Promise<CopyMark | 'was moved'> {
   const { target, from, world } = options;
   const found = await examineTarget(options, fence);

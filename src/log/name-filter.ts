@@ -15,8 +15,7 @@ export function probeOf(name: string): Probe {
 }
 
 /**
- * Says of a name that it was surely not added; one in two thousand others it lets through. Two bytes for each
- * name.
+ * Recognises a name that was certainly not added; one in two thousand others passes. Two bytes for each name.
  */
 export class NameFilter {
   readonly bytes: Uint8Array;

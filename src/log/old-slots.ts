@@ -6,7 +6,7 @@ import type { Partition } from './event.ts';
 import { keepOver } from './keep-over.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
-/** Slots whose hashes lie together: 128 KB. */
+/** Slots whose hashes are stored together: 128 KB. */
 const chunkSlots = 4_096;
 /** Chunks in memory. */
 const heldChunks = 8;
@@ -14,10 +14,10 @@ const heldChunks = 8;
 export const oldSlotsFolder = (partition: Partition): string => `${partition}-old-slots/`;
 
 /**
- * Vouches for single batches from before the first that has a MAC. That one's vouches for all of them, by the
- * chain; but to follow the chain for each that is read would be to read all of them. So this is done once,
- * and their hashes are kept beside the snapshots, under a MAC. Whoever finds them gone, or not sound, makes
- * them again.
+ * Vouches for single batches before the first one with a MAC. That one's MAC covers all earlier ones, by the
+ * chain; but following the chain for each batch that is read would mean reading all of them. So this is done
+ * once, and their hashes are kept beside the snapshots, under a MAC. They are made again when they are
+ * missing or not sound.
  */
 export class OldSlots {
   readonly #options: {
@@ -27,7 +27,7 @@ export class OldSlots {
   };
   #chunks = new Map<number, Buffer>();
   #making: Promise<void> | undefined;
-  /** What `from` was when they were made here, or could not be. */
+  /** The `from` for which they were made here, or could not be. */
   #madeFrom: number | undefined;
 
   constructor(options: {
@@ -49,7 +49,8 @@ export class OldSlots {
     const holds = (chunk: Buffer | undefined): boolean =>
       chunk?.subarray(begin, begin + hashBytes).equals(hash) === true;
     if (holds((await this.#find(at)) ?? (await this.#made(from, at)))) return undefined;
-    // They may be of a branch that was left by a recovery: what vouched for it is no longer in the log.
+    // They may belong to a branch that a recovery abandoned: the batch that vouched for it is not in the log
+    // any more.
     if (holds(await this.#again(from, at))) return undefined;
     return `it is not the batch that slot ${from} vouches for: it was changed since`;
   }
@@ -75,7 +76,7 @@ export class OldSlots {
     return chunk;
   }
 
-  /** Made again, once: all of the log is read for it. */
+  /** Made again, once: this reads the whole log. */
   async #again(from: number, at: number): Promise<Buffer | undefined> {
     if (this.#madeFrom === from) return undefined;
     try {
@@ -94,8 +95,8 @@ export class OldSlots {
   }
 
   /**
-   * Follows the chain to the first slot that has a MAC, and keeps what it found once that one has vouched for
-   * it.
+   * Follows the chain to the first slot that has a MAC, and stores the hashes once that one has vouched for
+   * them.
    */
   async #make(from: number): Promise<void> {
     const { driver, partition, authenticity } = this.#options;
@@ -132,7 +133,7 @@ export class OldSlots {
         await keepOver(driver.snapshots, this.#key(at), Buffer.concat([mac, chunk]));
       } catch (e) {
         if (!isCoded(e)) throw e;
-        // They only save time: who needs them next makes them, too.
+        // They only save time: the next process that needs them makes them, too.
         this.#chunks = new Map([...this.#chunks, ...chunks]);
         return;
       }

@@ -21,11 +21,10 @@ export interface LogOptions {
   readonly writer: string;
   readonly sink: LogSink;
   /**
-   * Followers look for new slots at this interval even without a hint. Default: what the driver says, else
-   * 250.
+   * Followers read for new slots at this interval even without a hint. Default: the driver's own, else 250.
    */
   readonly pollMs?: number;
-  /** How long an append whose answer was lost is asked after. Default 30,000. */
+  /** How long the outcome of an append with a lost reply is checked. Default 30,000. */
   readonly settleMs?: number;
   /** Appends that may wait for the store, and their bytes; more are refused with `limit_exceeded`. */
   readonly maxWaiting?: number;
@@ -33,23 +32,22 @@ export interface LogOptions {
   /** Stored bytes of decoded batches held per partition. Default 4 MiB. */
   readonly recentBytes?: number;
   /**
-   * What the store is known to have held: if it does not hold it any more, the log opens as one that went
-   * back.
+   * What the store is known to have contained: if it does not any more, the log opens as one that went back.
    */
   readonly known?: Partial<Readonly<Record<Partition, KnownPlace>>>;
   /**
-   * What makes and checks MACs, where the vault of this store may not have it yet. Default: by the keyring.
+   * Makes and checks MACs, where the vault of this store may not have the key yet. Default: by the keyring.
    */
   readonly authenticity?: Authenticity | undefined;
-  /** Open the log also while it is being copied into this store. For those who copy. */
+  /** Opens the log even while it is being copied into this store. For copying. */
   readonly unfinished?: boolean;
-  /** `reading`: opens a copy as well, which is not to live. Default: `living`. */
+  /** `reading`: also opens a copy that must not be served. Default: `living`. */
   readonly use?: 'living' | 'reading';
 }
 
 /**
- * Opens the log on a store: from the newest snapshot, then what came after. A damaged partition opens too: it
- * serves what precedes the damage and refuses to write. With `noKeyring` MACs are not checked.
+ * Opens the log on a store: from the newest snapshot, then later events. A damaged partition opens too: it
+ * serves the events before the damage and refuses to write. With `noKeyring` MACs are not checked.
  * @throws CodedError `misconfigured` when a newer version wrote it, or the key of its MACs is not in the
  *   vault; `unavailable` when the keyring does not open that key, the store cannot be read, or the log in it
  *   is not whole; the driver is closed then.
@@ -70,7 +68,7 @@ export async function openLog(options: LogOptions): Promise<ClusterLog> {
   return clusterLog(logs, options.driver);
 }
 
-/** @throws UnfinishedCopy for a store from which a move was taken back: the log goes on elsewhere. */
+/** @throws UnfinishedCopy for a store from which a move was taken back: the log continues elsewhere. */
 function refuseAbandoned(logs: Readonly<Record<Partition, PartitionLog>>): void {
   for (const partition of partitions) {
     const { fence } = logs[partition].stats();
@@ -93,7 +91,7 @@ async function authenticityIn({
     refuseOtherKey(found, known);
     return found;
   }
-  // It may have not come yet.
+  // It may not have arrived yet.
   await refuseUnfinished(driver, use);
   for (const partition of partitions)
     if (known?.[partition]?.authentic === true || (await newestHasMac(driver, partition)))
@@ -105,8 +103,8 @@ async function authenticityIn({
 }
 
 /**
- * Whoever may write to the store may plant a key of the store's own beside the keyring, and under it another
- * key for MACs.
+ * Anybody with write access to the store could add a key of the store's own beside the keyring, and under it
+ * another key for MACs.
  * @throws CodedError `misconfigured`
  */
 function refuseOtherKey({ keyId }: Authenticity, known: LogOptions['known']): void {
@@ -122,7 +120,7 @@ function refuseOtherKey({ keyId }: Authenticity, known: LogOptions['known']): vo
   }
 }
 
-/** A log that has not read its store yet. Good as it is for a store that is known to be empty. */
+/** A log that has not read its store yet. Enough for a store that is known to be empty. */
 export const emptyLog = (options: LogOptions): ClusterLog => clusterLog(makeLogs(options), options.driver);
 
 function makeLogs(options: LogOptions): Record<Partition, PartitionLog> {

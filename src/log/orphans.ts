@@ -5,13 +5,13 @@ import { partitions } from './event.ts';
 import { dataKeyIds } from './data-keys.ts';
 import type { BlobStore } from './slot-driver.ts';
 
-/** A data key is stored before its event: a young one may yet get it. */
+/** A data key is stored before its event: a young one may still get it. */
 const settledAfterMs = 24 * hour;
 
 /**
- * Data keys that no event refers to and that are older than a day: left behind by an auth server that died
- * between sealing and appending. They open nothing. Reads the whole log.
- * @throws CodedError `unavailable` when the log is not there whole: then nobody can say what is referred to.
+ * Data keys that no event refers to and that are older than a day: left by an auth server that died between
+ * sealing and appending. They open nothing. Reads the whole log.
+ * @throws CodedError `unavailable` when the log is not complete: then it is unknown what is referred to.
  */
 export async function findOrphans(vault: BlobStore, log: ClusterLog, now: Instant): Promise<string[]> {
   const limit = plusMs(now, -settledAfterMs);
@@ -21,7 +21,7 @@ export async function findOrphans(vault: BlobStore, log: ClusterLog, now: Instan
     if (damage !== undefined)
       throw new CodedError('unavailable', `the ${partition} log is damaged: orphans cannot be determined`);
     const first = await log[partition].positionBefore('1970-01-01T00:00:00.000Z');
-    // Views that came from a snapshot still refer to what was trimmed.
+    // Views that came from a snapshot still refer to trimmed events.
     if (partition === 'state' && first > 0)
       throw new CodedError('unavailable', 'the state log was trimmed: orphans cannot be determined');
     for await (const event of log[partition].history(first))
@@ -30,7 +30,7 @@ export async function findOrphans(vault: BlobStore, log: ClusterLog, now: Instan
   return [...left];
 }
 
-/** From the UUID of version 7 that it begins with; what has none is taken for new, so that it stays. */
+/** From the UUID of version 7 at its beginning; an id without one counts as new, so that it stays. */
 function madeAt(keyId: string): Instant {
   const ms = /^([0-9a-f]{8})-([0-9a-f]{4})-7/.exec(keyId);
   return ms ? new Date(Number.parseInt(`${ms[1]}${ms[2]}`, 16)).toISOString() : '9999-12-31T23:59:59.999Z';

@@ -1,12 +1,12 @@
-/* What a store has to know of a batch: little to load in a thread of its own. */
+/* What a store needs to know about a batch: little to load in a thread of its own. */
 
 export const hashBytes = 32;
-/** What slot 1 follows. */
+/** The predecessor of slot 1. */
 export const noHash: Buffer = Buffer.alloc(hashBytes);
 
 /**
- * Own hash of a batch as it is stored: of every version its last 32 bytes. Says nothing about whether the
- * rest is sound.
+ * Own hash of a batch as it is stored: the last 32 bytes in every version. Does not check whether the rest is
+ * sound.
  */
 export const ownHash = (stored: Uint8Array): Buffer =>
   Buffer.from(

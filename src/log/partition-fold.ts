@@ -13,7 +13,9 @@ export interface Signpost {
   readonly firstAt: string;
 }
 
-/** The stream whose facts fence those who compact the partition: who appended the last one may go on. */
+/**
+ * The stream whose facts fence compactors of the partition: the one that appended the last fact may continue.
+ */
 export const compactionStream = (partition: Partition): StreamName => `compaction-${partition}`;
 
 /**
@@ -24,7 +26,8 @@ const signpostEvery = 64;
 const maxSignposts = 4_096;
 
 /**
- * What must be known of a partition to write its next slot and to find events in it. Folded from its batches.
+ * What must be known about a partition to write its next slot and to find events in it. Folded from its
+ * batches.
  */
 export class PartitionFold {
   readonly partition: Partition;
@@ -39,8 +42,8 @@ export class PartitionFold {
   /** Set while the partition takes no appends. */
   fence: Fence | undefined;
   /**
-   * The first slot that has a MAC: from there on each has one, and vouches for what precedes. Undefined: none
-   * has.
+   * The first slot that has a MAC: from there on each has one, which covers everything before. Undefined:
+   * none has.
    */
   authenticFrom: number | undefined;
   readonly streams: HeapStreams | SegmentedStreams;
@@ -48,7 +51,7 @@ export class PartitionFold {
   readonly signposts: Signpost[] = [];
   #signpostEvery = signpostEvery;
 
-  /** True when the beginning is not known: a stream is then taken at its word when first seen. */
+  /** True when the beginning is not known: a stream's first seen revision is then accepted. */
   #partial = false;
 
   constructor(partition: Partition) {
@@ -57,9 +60,7 @@ export class PartitionFold {
     this.streams = partition === 'audit' ? new SegmentedStreams() : new HeapStreams();
   }
 
-  /**
-   * A fold that begins in the middle, just before `batch`. Good for checking what follows, not for writing.
-   */
+  /** A fold that begins in the middle, just before `batch`. Enough to check later batches, not to write. */
   static before(batch: Batch): PartitionFold {
     const fold = new PartitionFold(batch.partition);
     fold.slot = batch.slot - 1;
@@ -74,9 +75,7 @@ export class PartitionFold {
     return this.streams.get(stream)?.revision ?? 0;
   }
 
-  /**
-   * Whether it is in memory how far the stream is. It stays there until this fold goes on to its next slot.
-   */
+  /** Whether the stream's revision is in memory. It stays there until this fold moves to its next slot. */
   knows(stream: StreamName): boolean {
     return this.streams.knows(stream, this.slot);
   }
@@ -110,7 +109,7 @@ export class PartitionFold {
     if (this.signposts.length <= maxSignposts) return;
     this.#signpostEvery *= 2;
     const every = this.#signpostEvery;
-    // The first stays: what precedes it may have been trimmed.
+    // The first stays: slots before it may have been trimmed.
     const left = this.signposts.filter((one, i) => i === 0 || (one.slot - 1) % every === 0);
     this.signposts.splice(0, this.signposts.length, ...left);
   }
@@ -125,7 +124,7 @@ export class PartitionFold {
     return this.#signpostBefore((one) => one.firstAt < at);
   }
 
-  /** Forgets where trimmed events lay; streams keep their revision. */
+  /** Forgets where trimmed events were; streams keep their revision. */
   forgetBefore(slot: number): void {
     const keep = this.signposts.findLastIndex((one) => one.slot <= slot);
     if (keep > 0) this.signposts.splice(0, keep);

@@ -52,9 +52,7 @@ export interface PartitionLogOptions {
   readonly recentBytes: number;
   /** What the store is known to have held of this partition; see `ReaderOptions.known`. */
   readonly known?: KnownPlace | undefined;
-  /**
-   * What makes and checks MACs; without it none is checked, and nothing can be appended where there are any.
-   */
+  /** Makes and checks MACs; without it none is checked, and nothing can be appended where there are any. */
   readonly authenticity?: Authenticity | undefined;
 }
 
@@ -75,8 +73,8 @@ export class PartitionLog implements EventLog {
     const { driver, sink, authenticity } = options;
     this.#partition = partition;
     this.#options = options;
-    // Of a log that was not folded yet its newest batch shows it: nothing without a MAC comes after one that
-    // has it.
+    // Before the log is folded its newest batch shows this: no batch without a MAC comes after one that has
+    // it.
     const isAuthentic = async () => this.#reader.isAuthentic || newestHasMac(driver, partition);
     const trust = authenticity && { authenticity, isAuthentic };
     this.#snapshots = new SnapshotStore(driver.snapshots, partition, sink, trust);
@@ -182,7 +180,7 @@ export class PartitionLog implements EventLog {
 
   async snapshot(name: string): Promise<ViewSnapshot | undefined> {
     const { condition } = this.#reader;
-    // Whoever began from it would forget what this process knows to have happened since.
+    // A reader that began from it would forget things that this process knows to have happened since.
     if (condition?.status === 'went back') throw conditionError(condition);
     return this.#snapshots.view(name);
   }
@@ -280,7 +278,7 @@ export class PartitionLog implements EventLog {
     await this.#discarded.close();
   }
 
-  /** Reads what is new in the store, unless what is known here goes as far as is asked for. */
+  /** Reads new slots from the store, unless the known ones are enough. */
   async #look(asOf: Position | undefined): Promise<void> {
     if (asOf === undefined || this.#reader.fold.position < asOf) await this.#reader.catchUp();
   }
@@ -291,7 +289,7 @@ export class PartitionLog implements EventLog {
     return { driver, reader: this.#reader, openBranch: () => this.#openBranch(), keepKey };
   }
 
-  /** The log as the store has it, on the same handle. */
+  /** The log in the state of the store, on the same handle. */
   async #openBranch(): Promise<StoreBranch> {
     const branch = new PartitionLog(this.#partition, { ...this.#options, known: undefined });
     await branch.open();
@@ -332,7 +330,7 @@ export class PartitionLog implements EventLog {
     return appendSealed(parts, writes, { cause, ids, deadline });
   }
 
-  /** What can be seen to fail is refused before anything is written to the vault. */
+  /** Appends that will visibly fail are refused before anything is written to the vault. */
   async #refuseEarly(writes: readonly Write[], cause: Cause): Promise<void> {
     if (this.#reader.fold.fence) await this.#reader.catchUp();
     if (this.#reader.fold.fence) throw fenceError(this.#reader.fold.fence);

@@ -18,7 +18,7 @@ import { type News, type ReaderOptions, tooOld } from './reader-options.ts';
 import { RecentBatches } from './recent-batches.ts';
 import { type Place, type StoredSlot, StoreWentBack } from './slot-driver.ts';
 
-/** Reads one partition: keeps its fold at the newest slot seen, and hands out any part of its past. */
+/** Reads one partition: keeps its fold at the newest slot seen, and returns any part of its past. */
 export class PartitionReader {
   readonly #options: ReaderOptions;
   readonly #recent: RecentBatches;
@@ -33,7 +33,7 @@ export class PartitionReader {
   #running: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
   #isOpen = false;
-  /** What was found when the log was last read beside what is served, and until when that is taken. */
+  /** The result of the last reading beside the served fold, and until when it is used. */
   #aside: { readonly until: number; readonly stopped: Condition | undefined } | undefined;
 
   constructor(options: ReaderOptions) {
@@ -56,20 +56,17 @@ export class PartitionReader {
   get recent(): RecentBatches {
     return this.#recent;
   }
-  /** Whether it is known here that this log has MACs, by what was folded or from elsewhere. */
+  /** Whether this log is known to have MACs, from what was folded or from elsewhere. */
   get isAuthentic(): boolean {
     return this.#mustBeAuthentic || this.#fold.authenticFrom !== undefined;
   }
-  /**
-   * For how long, since it was opened, no batch came that a release without MACs has written. Milliseconds.
-   */
+  /** For how long, since it was opened, no batch has come from a release without MACs. Milliseconds. */
   get withoutOlderReleaseMs(): number {
     return this.#options.world.monotonic() - this.#olderReleaseAt;
   }
 
   /**
-   * Begins from the newest snapshot, when there is one, and reads what came after, as far as that can be
-   * read.
+   * Begins from the newest snapshot, when there is one, and reads later events, as far as they can be read.
    */
   async open(): Promise<void> {
     const restored = await this.#options.restore();
@@ -79,18 +76,18 @@ export class PartitionReader {
     } catch (e) {
       if (this.#condition === undefined) throw e;
     }
-    // Anybody may have written it. One that went back is not served, and whoever recovers it has to see it.
+    // Anybody may have written it. A log that went back is not served, and a recovery has to see it.
     if (this.#isUnproved && this.#condition !== undefined && this.#condition.status !== 'went back')
       await this.#forget();
     this.#isOpen = true;
   }
 
-  /** The log has MACs, and none was seen that vouches for what was folded. */
+  /** The log has MACs, and none was seen yet that covers what was folded. */
   get #isUnproved(): boolean {
     return this.#mustBeAuthentic && this.#fold.authenticFrom === undefined;
   }
 
-  /** Gives up what was folded, but for what a snapshot holds. */
+  /** Drops what was folded, except for what is in a snapshot. */
   async #forget(): Promise<void> {
     const restored = await this.#options.restore();
     this.#fold = this.#begun(restored ?? new PartitionFold(this.#options.partition));
@@ -98,8 +95,8 @@ export class PartitionReader {
   }
 
   /**
-   * Reads the log beside what is served, which it replaces once a MAC vouches for it. Returns what stopped
-   * it. All of it is read each time: so not again before ten times as long has passed.
+   * Reads the log beside the served fold, which it replaces once a MAC covers it. Returns what stopped it. It
+   * reads the whole log each time, so not again before ten times as long has passed.
    */
   async #readAside(): Promise<Condition | undefined> {
     const { world } = this.#options;
@@ -122,7 +119,7 @@ export class PartitionReader {
    * Resolves when every slot that was in the store at the time of the call is folded. Callers share a
    * reading.
    * @throws CodedError `damaged`, `unavailable` when the store cannot be read to its end, or is not the one
-   *   that was folded: then nobody may decide by the fold.
+   *   that was folded: then the fold must not be used for decisions.
    */
   catchUp(): Promise<void> {
     if (this.#running === undefined) return this.#begin();
@@ -133,7 +130,7 @@ export class PartitionReader {
     return this.#queued;
   }
 
-  /** The store is known to have held this: looks whether it still does. One that does not has gone back. */
+  /** The store is known to have held this: checks whether it still does. If not, it has gone back. */
   async lookFor(place: Place): Promise<void> {
     if (this.#known === undefined || this.#known.slot < place.slot) this.#known = place;
     try {
@@ -143,7 +140,7 @@ export class PartitionReader {
     }
   }
 
-  /** Folds the next batch; one that is folded already is passed over. Tells the listeners. */
+  /** Folds the next batch; one that is folded already is ignored. Informs the listeners. */
   admit(batch: Batch, stored: Uint8Array): void {
     if (batch.slot <= this.#fold.slot) return;
     this.#fold.admit(batch);
@@ -152,15 +149,15 @@ export class PartitionReader {
     this.#tell(batch);
   }
 
-  /** Forgets what was in slots that were trimmed. */
+  /** Forgets the content of trimmed slots. */
   forgetBefore(slot: number): void {
     this.#fold.forgetBefore(slot);
     this.#recent.forgetBefore(slot);
   }
 
   /**
-   * Gives up what was folded, and begins from what the store holds now. Followers are told to begin again as
-   * well.
+   * Drops what was folded, and begins from the current content of the store. Followers are told to begin
+   * again as well.
    */
   async beginAgain(): Promise<void> {
     this.#known = undefined;
@@ -172,7 +169,7 @@ export class PartitionReader {
     await this.catchUp();
   }
 
-  /** `tell` hears of every batch that is folded from now on. Returns how to stop that. */
+  /** `tell` is called with every batch that is folded from now on. Returns a function that stops that. */
   listen(tell: (news: News) => void): () => void {
     this.#listeners.add(tell);
     return () => this.#listeners.delete(tell);
@@ -229,8 +226,8 @@ export class PartitionReader {
   }
 
   /**
-   * A batch that was folded before, as the store gives it now. What cannot be read is read again before that
-   * is believed.
+   * A batch that was folded before, as the store returns it now. An unreadable one is read a second time
+   * before that counts.
    * @throws CodedError `damaged`; `unavailable` when a newer version wrote it.
    */
   async decode(stored: StoredSlot): Promise<Batch> {
@@ -242,7 +239,7 @@ export class PartitionReader {
     return second;
   }
 
-  /** What the first batch with a MAC vouches for is noted, so that it can be read by itself. */
+  /** Records the slots that the first batch with a MAC vouches for, so that each can be read by itself. */
   keepOldSlots(): Promise<void> {
     return this.#check.keepOldSlots(this.#fold);
   }
@@ -254,7 +251,7 @@ export class PartitionReader {
     return undefined;
   }
 
-  /** Whether the store holds the batch at a place, or has given the slot up. */
+  /** Whether the store holds the batch at a place, or has trimmed the slot. */
   async #isHeld(place: Place): Promise<boolean> {
     return (await this.#isTrimmed(place.slot)) || (await this.#holds(place));
   }
@@ -312,7 +309,7 @@ export class PartitionReader {
     }
   }
 
-  /** Once the fold has come past what was known before, the chain vouches for it. */
+  /** Once the fold has passed the known place, the chain vouches for it. */
   async #checkKnown(): Promise<Condition | undefined> {
     const known = this.#known;
     if (known === undefined) return undefined;
@@ -340,13 +337,14 @@ export class PartitionReader {
       if (!isCoded(e, 'damaged')) throw e;
       const { partition } = this.#options;
       const { slot, hash } = this.#fold;
-      // A whole batch that follows another than ours, which was given up since, is of another branch.
+      // A complete batch that follows a different one from ours, which was trimmed since, belongs to another
+      // branch.
       const isHeld = found.previous.equals(hash) || (await this.#holds({ slot, hash }));
       return isHeld ? damaged(partition, stored.slot, e.message) : await this.#wentBack(slot);
     }
   }
 
-  /** Slots were trimmed that this reader had not seen: it goes on from a snapshot. */
+  /** Slots were trimmed that this reader had not seen: it continues from a snapshot. */
   async #jump(to: number): Promise<Damage | undefined> {
     const { partition } = this.#options;
     const next = this.#fold.slot + 1;

@@ -20,7 +20,7 @@ export function statsOf({
 }: {
   readonly reader: Pick<PartitionReader, 'fold' | 'condition' | 'withoutOlderReleaseMs'>;
   readonly appender: Pick<Appender, 'waiting' | 'counters'>;
-  /** How far each has come. */
+  /** The positions that they have reached. */
   readonly followers: readonly Position[];
   readonly lastSnapshotAt: Instant | undefined;
   readonly authenticity: Authenticity | undefined;

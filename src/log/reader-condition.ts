@@ -3,9 +3,9 @@ import type { LogSink } from '../base/log-sink.ts';
 import type { Partition } from './event.ts';
 
 /**
- * Why a reader cannot go on. What it folded before is served; nothing is decided and nothing is written. Each
- * look at the store begins with the same question again, since damage may have been in the answer only, and a
- * store may be repaired beneath us.
+ * Why a reader cannot continue. What it folded before is served; nothing is decided or written. Each look at
+ * the store checks again, since the damage may have been in the transfer only, and a store may be repaired in
+ * the meantime.
  */
 export type Condition =
   /** The first slot that cannot be read. */
@@ -15,7 +15,7 @@ export type Condition =
       readonly slot: number;
       readonly reason: string;
     }
-  /** It is whole: a newer version of this program wrote it. */
+  /** It is intact: a newer version of this program wrote it. */
   | {
       readonly status: 'newer';
       readonly partition: Partition;
@@ -48,8 +48,8 @@ export const damaged = (partition: Partition, slot: number, reason: string): Dam
 });
 
 /**
- * What the store holds cannot be gone by. It has answered, though: waiting for it, or asking another server,
- * brings nothing new.
+ * The content of the store cannot be used. But the store has replied: waiting for it, or asking another
+ * server, does not help.
  */
 export class UnusableLog extends CodedError {
   constructor(condition: Condition) {

@@ -12,30 +12,30 @@ export interface ReaderOptions {
   readonly partition: Partition;
   readonly sink: LogSink;
   readonly world: Pick<World, 'monotonic'>;
-  /** The newest fold that was kept and still joins on to the store. */
+  /** The newest fold in a snapshot that still joins the store. */
   readonly restore: () => Promise<PartitionFold | undefined>;
-  /** Told of each fold that the reader begins with. */
+  /** Called with each fold that the reader begins with. */
   readonly begun?: (fold: PartitionFold) => void;
-  /** Decoded batches that are held, in stored bytes. */
+  /** Decoded batches that are kept, in stored bytes. */
   readonly recentBytes: number;
   /** What the store is known to have held: one that does not hold it any more has gone back. */
   readonly known?: KnownPlace | undefined;
-  /** What checks MACs. Without it they are not checked: for those who only look, or copy. */
+  /** Checks MACs. Without it they are not checked: for reading only, or copying. */
   readonly authenticity?: Authenticity | undefined;
 }
 
-/** What is known, from elsewhere, of what a store held. */
+/** What is known, from elsewhere, about the earlier content of a store. */
 export interface KnownPlace extends Place {
   /** Its batches had MACs there: if none has one now, somebody without the key rewrote it. */
   readonly authentic?: boolean;
-  /** Of the key that they were under, in hexadecimal; the vault may hold no other since. */
+  /** The id of their key, in hexadecimal; the vault may have lost it since. */
   readonly macKeyId?: string | undefined;
 }
 
-/** What a listener hears: the next batch, or that what it followed is not what the store holds any more. */
+/** What a listener receives: the next batch, or that the store's content has changed under it. */
 export type News = Batch | 'trimmed beneath' | 'went back';
 
-/** For whoever asks for what is no longer there. */
+/** For a caller that asks for events that are gone. */
 export const tooOld = (partition: Partition, after: Position | undefined): CodedError =>
   new CodedError(
     'cursor_too_old',

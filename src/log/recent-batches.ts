@@ -6,8 +6,8 @@ interface Held {
 }
 
 /**
- * The newest batches, up to a number of stored bytes: decoded, what most readers want next; and as they were
- * stored, so that a store that lost them can be given them back.
+ * The newest batches, up to a number of stored bytes: decoded, since most readers want them next; and as they
+ * were stored, so that a store that lost them can get them back.
  */
 export class RecentBatches {
   readonly #maxBytes: number;

@@ -17,7 +17,7 @@ export async function reportCluster(
   }));
 }
 
-/** Every partition, one after the other: `state` first, since what others report rests on it. */
+/** Every partition, one after the other: `state` first, since the others depend on it. */
 export async function recoverCluster(
   log: Pick<ClusterLog, 'recover'>,
   step: RecoveryStep,

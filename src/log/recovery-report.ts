@@ -15,15 +15,15 @@ export interface RecoveryReport {
   readonly known: number;
   /** The newest slot that the store holds. */
   readonly head: number;
-  /** The newest slot that both hold with the same batch; undefined when that is before what is held here. */
+  /** The newest slot for which both have the same batch; undefined when that is before what is held here. */
   readonly common: number | undefined;
-  /** What can be given back. */
+  /** What can be written back. */
   readonly held: readonly MissingEvent[];
   /** Slots that the store has lost and that are not held here either. */
   readonly forgotten: number;
   /**
-   * The log had MACs, and what the store holds now ends without: anybody who may write to the store may have
-   * written it.
+   * The log had MACs, and the store's content now ends without any: anybody with write access to the store
+   * may have written it.
    */
   readonly withoutMacs?: true;
 }
@@ -33,9 +33,9 @@ export type RecoveryStep = 'give back' | 'go on';
 export interface Recovered {
   readonly partition: Partition;
   readonly status: 'was whole' | 'given back' | 'went on';
-  /** What the store has got back. */
+  /** What was written back to the store. */
   readonly givenBack: readonly MissingEvent[];
-  /** What is known and was not given back: its stream has moved on since, or its batch was left out. */
+  /** What is known and was not written back: its stream has changed since, or its batch was left out. */
   readonly lost: readonly MissingEvent[];
   readonly forgotten: number;
 }

@@ -1,4 +1,4 @@
 import type { Partition, StreamName } from './event.ts';
 
-/** Its facts say what became of a log whose store had gone back. */
+/** Its facts record how a log was recovered whose store had gone back. */
 export const recoveryStream = (partition: Partition): StreamName => `recovery-${partition}`;

@@ -10,14 +10,14 @@ import { newestHasMac } from './seal-old-log.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
 /*
- * The way out after a store went back: this process knows more than the store holds. It can give the store
- * back what it still knows, or go on from what the store has. See docs/rfd/0018-what-a-store-promises.md.
+ * Recovery after a store went back: this process knows more than the store holds. It can write back to the
+ * store what it still knows, or continue from what the store has. See docs/rfd/0018-what-a-store-promises.md.
  */
 
-/** The log as the store has it, for writing behind it. */
+/** The log in the state of the store, to append behind it. */
 export interface StoreBranch {
   readonly log: Pick<EventLog, 'append' | 'read' | 'revision'>;
-  /** Appends an event again, with its own id and what was sealed in it. @throws CodedError `conflict` */
+  /** Appends an event again, with its own id and sealed secrets. @throws CodedError `conflict` */
   appendAgain(event: Recorded): Promise<Position>;
   readonly close: () => Promise<void>;
 }
@@ -30,7 +30,7 @@ export interface RecoveryParts {
   readonly keepKey: () => Promise<void>;
 }
 
-/** Streams by which the log keeps house: what they said was of the branch that is lost. */
+/** Streams for the upkeep of the log: their facts were about the lost branch. */
 const housekeeping = /^(?:compaction|fence|heads|recovery)-/;
 /** Events that the fact names one by one. */
 const named = 200;
@@ -73,7 +73,7 @@ export async function reportRecovery({ driver, reader }: RecoveryParts): Promise
   };
 }
 
-/** @throws CodedError `unavailable` when the store does not take it: then it can be tried again. */
+/** @throws CodedError `unavailable` when the store does not accept it: then it can be tried again. */
 export async function recover(parts: RecoveryParts, step: RecoveryStep, cause: Cause): Promise<Recovered> {
   const report = await reportRecovery(parts);
   const { partition } = report;
@@ -99,7 +99,8 @@ export async function recover(parts: RecoveryParts, step: RecoveryStep, cause: C
 }
 
 /**
- * The store ends where both agree: it is given the same bytes again, so that everybody who knew them goes on.
+ * The store ends where both agree: the same bytes are written back, so that every process that knew them
+ * continues.
  */
 async function giveBackBatches(
   { driver, reader }: RecoveryParts,
@@ -122,8 +123,8 @@ async function giveBackBatches(
 }
 
 /**
- * The store has gone on since, or part of what it lost is not held: each event whose stream has not moved
- * comes back.
+ * The store has continued since, or part of what it lost is not held: each event whose stream has not changed
+ * is written back.
  */
 async function giveBackEvents(
   { reader, openBranch }: RecoveryParts,
@@ -131,7 +132,7 @@ async function giveBackEvents(
 ): Promise<Pick<Recovered, 'givenBack' | 'lost'>> {
   const givenBack: MissingEvent[] = [];
   const lost: MissingEvent[] = [];
-  /** What followed an event that did not come back rests on it, and does not come back either. */
+  /** Events after one that was not written back depend on it, and are not written back either. */
   const broken = new Set<StreamName>();
   const branch = await openBranch();
   try {
@@ -150,14 +151,14 @@ async function giveBackEvents(
 }
 
 /**
- * False when its stream has moved on, or is not to come back. Others may write to it, or give it back, at the
+ * False when its stream has changed, or must not come back. Others may write to it, or write it back, at the
  * same time.
  */
 async function giveBackEvent(branch: StoreBranch, event: Recorded): Promise<boolean> {
   for (;;) {
     if (await isThere(branch.log, event)) return true;
     if (housekeeping.test(event.stream)) return false;
-    // Between the two looks another may have given back this very event.
+    // Between the two looks another process may have written back this very event.
     if ((await branch.log.revision(event.stream)) !== event.revision - 1) return isThere(branch.log, event);
     try {
       await branch.appendAgain(event);
@@ -168,7 +169,7 @@ async function giveBackEvent(branch: StoreBranch, event: Recorded): Promise<bool
   }
 }
 
-/** Whether this very event is at its place in its stream. What was trimmed is not there. */
+/** Whether this very event is at its place in its stream. Trimmed events are not. */
 async function isThere(log: Pick<EventLog, 'read'>, { id, stream, revision }: Recorded): Promise<boolean> {
   try {
     for await (const found of log.read(stream, revision - 1)) return found.id === id;
@@ -204,7 +205,7 @@ async function tell(
       await log.append([{ stream, expected: await log.revision(stream), facts: [fact] }], cause);
       return;
     } catch (e) {
-      // Another auth server has just said the same.
+      // Another auth server has just recorded the same.
       if (!isCoded(e, 'conflict')) throw e;
     } finally {
       await close();

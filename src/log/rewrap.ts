@@ -4,13 +4,13 @@ import { dataKeyIds, vaultKey } from './data-keys.ts';
 import type { BlobStore } from './slot-driver.ts';
 import { wrappedUnder } from './wrapped-key.ts';
 
-/** How many data keys lie under which key-encryption key. */
+/** How many data keys are wrapped under which key-encryption key. */
 export type Survey = ReadonlyMap<string, number>;
 
-/** What is said of a data key that has no form we know. */
+/** Shown for a data key in an unknown form. */
 export const unreadable = 'no key that is known';
 
-/** Data keys that are worked on at once: over a network one after the other takes long. */
+/** Data keys that are processed at once: over a network one after the other takes long. */
 const atOnce = 8;
 
 export async function surveyVault(vault: BlobStore): Promise<Survey> {
@@ -34,7 +34,7 @@ function nameOf(wrapped: Uint8Array): string {
 }
 
 export interface Rewrapped {
-  /** The key that all data keys lie under now, but for those that are stuck. */
+  /** The key under which all data keys are wrapped now, except those that are stuck. */
   readonly under: string;
   readonly rewrapped: number;
   /** Data keys that could not be unwrapped: they stay as they are. */
@@ -44,8 +44,8 @@ export interface Rewrapped {
 /**
  * Wraps every data key of the vault under the keyring's newest key. Each is replaced as a whole and only as
  * it was read, so that it can be stopped and begun again at any time, beside auth servers that read, seal and
- * destroy: what was destroyed meanwhile stays destroyed. The log does not change.
- * @param told is called with the number of those that were done, now and then.
+ * destroy: a key destroyed in the meantime stays destroyed. The log does not change.
+ * @param told is called from time to time with the number of those that are done.
  * @throws what the store throws; `unavailable` when the newest key is out of reach.
  */
 export async function rewrapVault(
@@ -54,7 +54,7 @@ export async function rewrapVault(
   told: (done: number) => void = () => undefined,
 ): Promise<Rewrapped> {
   let rewrapped = 0;
-  // What was sealed under the older key while a pass went by is found by the next.
+  // Keys that were sealed under the older key during a pass are found by the next.
   for (;;) {
     const under = await keyring.newest();
     const stuck: { keyId: string; reason: string }[] = [];
@@ -81,7 +81,7 @@ async function rewrapOne(
   try {
     const name = wrappedUnder(wrapped);
     if (name === under) return 'as it was';
-    // A key that is merely out of reach now ends the run; one that nobody here holds does not.
+    // A key that is merely out of reach now ends the run; one that nobody here has does not.
     if (!(await keyring.holds(name))) return { reason: `it was sealed under the key ${name}` };
     dataKey = await keyring.unwrap(wrapped, keyId);
   } catch (e) {
@@ -89,10 +89,10 @@ async function rewrapOne(
     throw e;
   }
   const again = await keyring.wrap(dataKey, keyId);
-  // Nothing is given up before it is known that the new form opens.
+  // The old form is replaced only once it is known that the new one opens.
   if (!Buffer.from(await keyring.unwrap(again, keyId)).equals(dataKey))
     throw new CodedError('damaged', 'a data key does not come back from the new key: nothing was changed');
-  // Another may have rewrapped or destroyed it meanwhile: the next pass looks again.
+  // Another process may have rewrapped or destroyed it in the meantime: the next pass looks again.
   return (await vault.replace(vaultKey(keyId), wrapped, again)) === 'replaced' ? 'rewrapped' : 'as it was';
 }
 

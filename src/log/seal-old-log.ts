@@ -11,14 +11,14 @@ import type { SlotDriver } from './slot-driver.ts';
 interface SealParts {
   readonly reader: PartitionReader;
   readonly authenticity: Authenticity;
-  /** One that has a MAC. */
+  /** Takes one that has a MAC. */
   readonly takeSnapshot: () => Promise<Compacted>;
   readonly append: (writes: readonly Write[]) => Promise<Position>;
 }
 
 /**
- * See `ClusterLog.seal`. The snapshot comes first: one without a MAC is not believed afterwards, and what was
- * trimmed would be lost with it.
+ * See `ClusterLog.seal`. The snapshot comes first: one without a MAC is not trusted afterwards, and the
+ * trimmed events would be lost with it.
  */
 export async function sealPartition({ reader, authenticity, ...act }: SealParts): Promise<Sealed> {
   const { partition } = reader.fold;
@@ -31,8 +31,7 @@ export async function sealPartition({ reader, authenticity, ...act }: SealParts)
   await authenticity.keep();
   if ((await act.takeSnapshot()).status === 'superseded') return 'not now';
   const writes = [
-    // Whoever compacts meanwhile, and is of an older release, would leave only snapshots that are not
-    // believed then.
+    // A compactor of an older release would in the meantime leave only snapshots that are not trusted then.
     { stream: compaction, expected: epoch, facts: [] },
     { stream: seal, expected, facts: [logSealed(reader.fold, authenticity)] },
   ];

@@ -4,9 +4,9 @@ import type { Fact, Partition, StreamName } from './event.ts';
 import type { PartitionFold } from './partition-fold.ts';
 
 /**
- * The first batch of a partition that has a MAC. In a new log it is the first of all. In a log of an older
- * release it holds the fact below: it vouches for what precedes, as it is found then. From there on each
- * batch has a MAC, and older releases, which do not understand it, write nothing more.
+ * The first batch of a partition that has a MAC. In a new log it is the very first. In a log of an older
+ * release it contains the fact below: it vouches for everything before, as it is found then. From there on
+ * each batch has a MAC, and older releases, which do not understand it, write nothing more.
  */
 export const sealStream = (partition: Partition): StreamName => `sealed-${partition}`;
 
@@ -19,7 +19,7 @@ export const logSealed = (
 });
 
 /**
- * What makes the MAC of the next batch; undefined while it has none.
+ * Makes the MAC of the next batch; undefined while it has none.
  * @param streams that the batch writes to.
  * @throws CodedError `unavailable` when it needs one and the log was opened without the keyring.
  */

@@ -8,9 +8,9 @@ import type { Sealing } from './sealing.ts';
 import { draftEvent, type EventDraft } from './stored-event.ts';
 
 /**
- * Appends facts of which some have secrets. The data keys are durable before the events. When the events are
- * not stored, the keys are destroyed: at once if nothing was sent, else when the slot that they were sent for
- * is seen to hold another batch.
+ * Appends facts some of which have secrets. The data keys are durable before the events. When the events are
+ * not stored, the keys are destroyed: at once if nothing was sent, otherwise when the slot for which they
+ * were sent is seen to hold another batch.
  */
 export async function appendSealed(
   parts: { readonly sealing: Sealing; readonly discarded: DiscardedKeys; readonly appender: Appender },

@@ -8,7 +8,7 @@ import { destroyDataKeys, vaultKey } from './data-keys.ts';
 import type { BlobStore } from './slot-driver.ts';
 import { wrappedUnder } from './wrapped-key.ts';
 
-/** What a secret belongs to. It is bound to all of it: moved elsewhere, it does not open. */
+/** What a secret belongs to. It is bound to all of this: moved elsewhere, it does not open. */
 export interface SecretPlace {
   readonly stream: StreamName;
   readonly eventId: string;
@@ -23,7 +23,7 @@ const nameShape = /^[A-Za-z0-9_.-]{1,64}$/;
 
 /**
  * Seals secrets with AES-256-GCM, each under a data key of its own. The data key is in the vault, wrapped;
- * deleting it destroys the secret in every copy of the log.
+ * destroying it makes the secret unreadable in every copy of the log.
  */
 export class Sealing {
   readonly #vault: BlobStore;
@@ -37,8 +37,8 @@ export class Sealing {
   }
 
   /**
-   * The data keys are durable in the vault when it resolves. `made` is given the id of each before it is
-   * stored: should the event not be appended in the end, they have to be destroyed.
+   * The data keys are durable in the vault when it resolves. `made` is called with the id of each before it
+   * is stored: if the event is not appended in the end, they have to be destroyed.
    */
   async seal(
     place: SecretPlace,
@@ -86,8 +86,8 @@ export class Sealing {
   }
 
   /**
-   * While it was stored the keyring may have got a newer key, and whoever rewraps the vault have passed by
-   * already: the older key could be thrown away with this still under it.
+   * While it was stored the keyring may have got a newer key, and a rewrapping of the vault may have passed
+   * by already: the older key could be discarded with this one still under it.
    */
   async #keep(keyId: string, key: Uint8Array, made: string[]): Promise<void> {
     let wrapped = await this.#keyring.wrap(key, keyId);
@@ -96,7 +96,7 @@ export class Sealing {
       throw new CodedError('unavailable', 'the data key of a new secret could not be kept: its id is in use');
     while (wrappedUnder(wrapped) !== (await this.#keyring.newest())) {
       const again = await this.#keyring.wrap(key, keyId);
-      // Whoever rewraps the vault may have done it first.
+      // A rewrapping of the vault may have done it first.
       if ((await this.#vault.replace(vaultKey(keyId), wrapped, again)) !== 'replaced') return;
       wrapped = again;
     }

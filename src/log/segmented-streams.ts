@@ -5,7 +5,8 @@ import { probeOf } from './name-filter.ts';
 import { extended, forgotten, type StreamIndex, type StreamIndexes, thinned } from './stream-index.ts';
 
 /**
- * Streams whose index goes into the manifest itself, those written last: an opening has not to look for them.
+ * How many streams, those written last, have their index in the manifest itself, so that opening need not
+ * look them up.
  */
 const maxRecent = 2_048;
 /** Looked up in the store at once. */
@@ -13,11 +14,11 @@ const atOnce = 16;
 
 interface Held {
   readonly index: StreamIndex;
-  /** The slot the fold stood at when it was last needed. */
+  /** The slot of the fold when it was last needed. */
   touched: number;
 }
 
-/** What is in the store of the indexes, as a manifest lists it. */
+/** The indexes in the store, as a manifest lists them. */
 export interface Settled {
   /** `runs` and `recent` hold every stream as it was after this slot. */
   readonly slot: number;
@@ -37,18 +38,18 @@ export interface Unsettled {
 }
 
 /**
- * Indexes of streams without number, as sessions have in `audit`: in memory lie those that were written since
- * the newest snapshot and a few more; the rest is in runs in the store and is looked up there.
+ * Indexes of an unlimited number of streams, such as sessions in `audit`. In memory are those that were
+ * written since the newest snapshot and a few more; the rest is in runs in the store and is looked up there.
  */
 export class SegmentedStreams implements StreamIndexes {
   #held = new Map<StreamName, Held>();
   #settledAt = 0;
   #runs: readonly IndexRun[] = [];
   #size = 0;
-  /** What is settled at it or before says less than what is held. */
+  /** What is settled at this slot or before is older than what is held. */
   #notBefore = 0;
   #mending: Promise<void> | undefined;
-  /** What to do when a run cannot be read. Afterwards other runs, or none, are settled. */
+  /** Called when a run cannot be read. Afterwards other runs, or none, are settled. */
   mend: (() => Promise<void>) | undefined;
 
   get size(): number {
@@ -83,7 +84,7 @@ export class SegmentedStreams implements StreamIndexes {
     const held = this.#held.get(stream);
     if (held) held.touched = Math.max(held.touched, slot);
     else if (this.#mayBeStored(stream)) return false;
-    // Held as absent: the filters of runs that are settled next might say otherwise.
+    // Held as absent: the filters of runs that are settled next might disagree.
     else this.#held.set(stream, { index: absent, touched: slot });
     return true;
   }
@@ -95,7 +96,7 @@ export class SegmentedStreams implements StreamIndexes {
     const one = async (): Promise<void> => {
       for (let name = left.pop(); name !== undefined; name = left.pop()) {
         const index = await lookUp(name, runs);
-        // Other runs were settled meanwhile: this may be older than what was let go then.
+        // Other runs were settled in the meantime: this may be older than what was released then.
         if (this.#runs === runs && !this.#held.has(name)) this.#held.set(name, { index, touched: 0 });
       }
     };
@@ -110,7 +111,7 @@ export class SegmentedStreams implements StreamIndexes {
     }
   }
 
-  /** As they are now; it stays so whatever is added later. */
+  /** As they are now; unaffected by later additions. */
   unsettled(): Unsettled {
     const changed: IndexEntry[] = [];
     for (const [name, { index }] of this.#held)
@@ -118,7 +119,9 @@ export class SegmentedStreams implements StreamIndexes {
     return { changed, recent: this.#recent(), runs: this.#runs, streams: this.#size };
   }
 
-  /** The store has them as they were after `slot`: what was not needed since is let go. */
+  /**
+   * The store has them as they were after `slot`: those that were not needed since are released from memory.
+   */
   settle({ slot, runs, recent, streams }: Settled): void {
     if (slot <= this.#settledAt || slot <= this.#notBefore) return;
     const kept = new Map<StreamName, Held>();
@@ -151,9 +154,7 @@ export class SegmentedStreams implements StreamIndexes {
     this.#settledAt = 0;
   }
 
-  /**
-   * As the release before kept it in a snapshot at `slot`: whole, its last entry up to `indexSpan` too early.
-   */
+  /** From a snapshot of the previous release at `slot`: whole, its last entry up to `indexSpan` too early. */
   restore(stream: StreamName, index: StreamIndex, slot: number): void {
     this.#size++;
     this.#notBefore = slot;

@@ -7,17 +7,17 @@ import { headOf, headSigned, headsStream, type SignedHead, signHead } from './si
 
 /** The newest signed head of a partition that the log still holds. */
 export interface NewestHead {
-  /** Of the stream of signed heads: what the next one is appended after. */
+  /** Of the stream of signed heads: the next one is appended after it. */
   readonly revision: Revision;
   readonly head: SignedHead | undefined;
-  /** Of the fact that holds it, and when it was appended by the log's own clock. */
+  /** Of the fact that contains it, and when it was appended by the log's own clock. */
   readonly factPosition: Position;
   readonly factAt: Instant | undefined;
 }
 
 /**
  * As of the newest commit.
- * @throws CodedError `damaged` when the newest is of a form that this version does not know.
+ * @throws CodedError `damaged` when the newest is in a form that this version does not know.
  */
 export async function newestHead(
   log: Pick<EventLog, 'read' | 'revision'>,
@@ -43,8 +43,8 @@ export async function newestHead(
 }
 
 /**
- * How many events the newest signed head leaves out. The fact that holds it does not count: signing is no
- * reason to sign.
+ * How many events the newest signed head does not cover. The fact that contains it does not count: signing is
+ * no reason to sign.
  */
 export function unsignedEvents({ head, factPosition }: NewestHead, position: Position): number {
   if (head === undefined) return position;
@@ -52,8 +52,8 @@ export function unsignedEvents({ head, factPosition }: NewestHead, position: Pos
 }
 
 /**
- * Signs what this process knows of the partition, after `newest`. Returns undefined when another process has
- * signed meanwhile: of several that try at once one appends.
+ * Signs the head of the partition as this process knows it, after `newest`. Returns undefined when another
+ * process has signed meanwhile: of several that try at once one appends.
  * @throws CodedError what `append` throws, but for `conflict`.
  */
 export async function appendSignedHead(

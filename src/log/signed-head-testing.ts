@@ -43,8 +43,8 @@ export async function signNow(log: ClusterLog, partition: Partition): Promise<Si
 export const stranger = authenticityOf(Buffer.alloc(32));
 
 /**
- * What the owner of a store can do, who has not its keyring: change a text in the batches, and rewrite the
- * chain from there on, so that it holds. `stored` are all of them from the first that is changed.
+ * What the owner of a store can do without its keyring: change a text in the batches, and rewrite the chain
+ * from there on, so that it is consistent. `stored` are all of them from the first that is changed.
  */
 export function rewritten(
   stored: Iterable<readonly [number, Uint8Array]>,
@@ -71,7 +71,7 @@ export function rewritten(
   });
 }
 
-/** The same in a store in memory: the event in `slot` is not as it was. */
+/** The same in a store in memory: the event in `slot` is changed. */
 export function rewriteFrom(store: MemoryStore, partition: Partition, slot: number): void {
   const slots = store.slots.get(partition) ?? new Map<number, Uint8Array>();
   const behind = [...slots].filter(([n]) => n >= slot);

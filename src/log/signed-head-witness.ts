@@ -4,7 +4,7 @@ import { type Partition, partitions } from './event.ts';
 import type { SignedHead } from './signed-head.ts';
 
 /**
- * What an auth server sends its witnesses about a store that went back. Readers of an older release pass over
+ * What an auth server sends its witnesses about a store that went back. Readers of an older release ignore
  * it.
  */
 export const storeNotice = z.object({
@@ -28,19 +28,19 @@ export interface WitnessReport {
   readonly target: string;
   readonly sent: number;
   readonly waiting: number;
-  /** Given up because too many waited: newer ones of the same partition stand for them. */
+  /** Dropped because too many waited: newer ones of the same partition cover them. */
   readonly dropped: number;
   readonly lastSentAt: Instant | undefined;
-  /** Set while the target does not take them. */
+  /** Set while the target does not accept them. */
   readonly failing: { readonly since: Instant; readonly reason: string } | undefined;
 }
 
-/** Where signed heads, and notices of a store that went back, go beside the log. */
+/** Where signed heads, and notices of a store that went back, are sent besides the log. */
 export interface Witnesses {
-  /** Never waits and never throws: what cannot be sent now is sent later. */
+  /** Never waits and never throws: a line that cannot be sent now is sent later. */
   send(line: WitnessLine): void;
   report(): readonly WitnessReport[];
-  /** Gives up what still waits. */
+  /** Drops the lines that still wait. */
   close(): Promise<void>;
 }
 

@@ -7,8 +7,8 @@ import { type Fact, type Partition, partitions, type Recorded, type StreamName }
 const natural = z.number().int().positive();
 
 /**
- * What the log was at one moment, signed by the log's own key. Whoever keeps it elsewhere can prove later
- * that the slots up to this one were exchanged or cut off, also by somebody who holds the store.
+ * What the log was at one moment, signed by the log's own key. A copy kept elsewhere can prove later that the
+ * slots up to this one were replaced or cut off, even by somebody who owns the store.
  */
 export const signedHead = z.strictObject({
   version: z.literal(1),
@@ -26,12 +26,12 @@ export const signedHead = z.strictObject({
 export type SignedHead = z.infer<typeof signedHead>;
 export type LogHead = Omit<SignedHead, 'version' | 'keyId' | 'signature'>;
 
-/** Where the signed heads of a partition lie: in itself, so that they are trimmed with it. */
+/** The stream of a partition's signed heads: in the partition itself, so that they are trimmed with it. */
 export const headsStream = (partition: Partition): StreamName => `heads-${partition}`;
 
 export const headSigned = (head: SignedHead): Fact => ({ type: 'log.head_signed', data: head });
 
-/** @throws CodedError `damaged` for an event of the stream that is none, or of a later version. */
+/** @throws CodedError `damaged` for an event of the stream that is not one, or of a later version. */
 export function headOf({ fact, stream, position }: Recorded): SignedHead {
   const parsed = fact.type === 'log.head_signed' ? signedHead.safeParse(fact.data) : undefined;
   if (parsed?.success === true) return parsed.data;

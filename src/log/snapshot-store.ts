@@ -20,33 +20,32 @@ import { HeapStreams } from './stream-index.ts';
 import { keepOver } from './keep-over.ts';
 import type { BlobStore } from './slot-driver.ts';
 
-/** How many are kept: should the newest be damaged, the one before it serves. */
+/** How many are kept: if the newest is damaged, the previous one is used. */
 const kept = 2;
 
-/**
- * What decides whether a snapshot is the log's own: nothing else is in a snapshot that its manifest has no
- * digest of.
- */
+/** Decides whether a snapshot was written by this log: everything in it has a digest in its manifest. */
 export interface SnapshotTrust {
   readonly authenticity: Authenticity;
-  /** Whether this log has MACs: one without is then not believed. */
+  /** Whether this log has MACs: a snapshot without one is then not trusted. */
   readonly isAuthentic: () => Promise<boolean>;
 }
 
 /**
- * Snapshots of one partition: one blob per view, and a manifest that is written last and carries their
- * digests. That of `audit` needs runs as well, which several snapshots share. A damaged one counts as absent.
+ * Snapshots of one partition: one blob per view, and a manifest that is written last and contains their
+ * digests. Those of `audit` also need runs, which several snapshots share. A damaged one counts as absent.
  */
 export class SnapshotStore {
   readonly #blobs: BlobStore;
   readonly #partition: Partition;
   readonly #sink: LogSink;
-  /** The views of the manifest that was looked at last, by the digest of its bytes: several ask at once. */
+  /**
+   * The views of the last manifest that was read, by the digest of its bytes: several callers ask at once.
+   */
   #listed: { readonly digest: string; readonly views: Promise<Manifest['views'] | undefined> } | undefined;
   readonly #runs: IndexRuns;
   readonly #trust: SnapshotTrust | undefined;
 
-  /** @param trust without it MACs are not checked, and none is made: for those who only look, or copy. */
+  /** @param trust without it MACs are not checked, and none is made: for reading only, or copying. */
   constructor(blobs: BlobStore, partition: Partition, sink: LogSink, trust?: SnapshotTrust) {
     this.#trust = trust;
     this.#blobs = blobs;
@@ -56,9 +55,9 @@ export class SnapshotStore {
   }
 
   /**
-   * `fold` is written as it stands at the call. `epoch` is the compactor's own: nobody else writes under it.
-   * Once stored, what the fold need not hold any more is let go. It has a MAC when the log has, or with
-   * `seals`, for who goes on to append the first batch that has one: an older release passes over such a
+   * `fold` is written as it is at the call. `epoch` is the compactor's own: nobody else writes under it. Once
+   * stored, the fold releases what it need not hold any more. The snapshot has a MAC when the log has, or
+   * with `seals`, when the caller then appends the first batch that has one: an older release ignores such a
    * snapshot.
    */
   async write(
@@ -112,15 +111,13 @@ export class SnapshotStore {
     await keepOver(this.#blobs, this.#key(manifest.slot, 'manifest'), Buffer.concat([digest, bytes]));
   }
 
-  /** The fold that the snapshot holds; undefined when its runs are gone or damaged. */
+  /** The fold in the snapshot; undefined when its runs are gone or damaged. */
   async fold(manifest: Manifest): Promise<PartitionFold | undefined> {
     const fold = foldOf(manifest);
     return (await this.settle(fold, manifest)) ? fold : undefined;
   }
 
-  /**
-   * Lets the fold, which has come to the snapshot's slot or further, know by it what it need not hold itself.
-   */
+  /** Tells the fold, which has reached the snapshot's slot or further, what it need not hold itself. */
   async settle(fold: PartitionFold, manifest: Manifest): Promise<boolean> {
     if (manifest.version === 1 || fold.streams instanceof HeapStreams) return true;
     const runs = await this.#runs.open(manifest.runs).catch(damaged);
@@ -132,7 +129,7 @@ export class SnapshotStore {
     return true;
   }
 
-  /** Those that read back whole and whose runs are there, the newest first. */
+  /** The intact ones whose runs are there, the newest first. */
   async *newestFirst(): AsyncGenerator<Manifest> {
     for (const slot of (await this.#slots()).reverse()) {
       const manifest = await this.#read(slot);
@@ -140,14 +137,14 @@ export class SnapshotStore {
     }
   }
 
-  /** Slots before it are needed by none of the snapshots that read back whole; 1 when there are none. */
+  /** The intact snapshots need no slots before this one; 1 when there are none. */
   async neededFrom(): Promise<number> {
     let from = 1;
     for await (const { floor } of this.newestFirst()) from = Math.max(from, floor);
     return from;
   }
 
-  /** The newest stored state of a view that reads back whole. */
+  /** The newest intact snapshot of a view. */
   async view(name: string): Promise<ViewSnapshot | undefined> {
     for (const slot of (await this.#slots()).reverse()) {
       const views = await this.#viewsAt(slot);
@@ -164,8 +161,8 @@ export class SnapshotStore {
   }
 
   /**
-   * Which views a snapshot holds. A manifest lists all streams as well: it is read once for all views, not
-   * once for each.
+   * Which views are in a snapshot. A manifest lists all streams as well, so it is read once for all views,
+   * not once for each.
    */
   async #viewsAt(slot: number): Promise<Manifest['views'] | undefined> {
     const stored = await this.#blobs.get(this.#key(slot, 'manifest'));
@@ -174,7 +171,7 @@ export class SnapshotStore {
     if (this.#listed?.digest === digest) return this.#listed.views;
     const views = this.#read(slot).then((manifest) => manifest?.views);
     this.#listed = { digest, views };
-    // What failed is not remembered.
+    // A failure is not remembered.
     views.catch(() => (this.#listed = undefined));
     return views;
   }
@@ -190,7 +187,7 @@ export class SnapshotStore {
     if (older === undefined) return undefined;
     for (const slot of await this.#slots()) {
       if (slot >= older.slot) continue;
-      // The manifest goes first: what is left of a snapshot without one is not a snapshot.
+      // The manifest is deleted first: the remains of a snapshot without one do not count.
       await this.#blobs.remove(this.#key(slot, 'manifest'));
       for (const key of await this.#blobs.list(this.#key(slot, ''))) await this.#blobs.remove(key);
     }
@@ -245,7 +242,7 @@ export class SnapshotStore {
     return typeof found === 'string' ? undefined : found;
   }
 
-  /** Undefined while it is being written, or given up half way; a text says what is wrong. */
+  /** Undefined while it is being written, or was abandoned half way; a text describes what is wrong. */
   async #load(slot: number): Promise<Manifest | string | undefined> {
     const stored = await this.#blobs.get(this.#key(slot, 'manifest'));
     if (stored === undefined) return undefined;
@@ -282,7 +279,7 @@ const numbered = (slot: number): string => String(slot).padStart(16, '0');
 
 const runsOf = (manifest: Manifest): readonly RunRef[] => (manifest.version === 1 ? [] : manifest.runs);
 
-/** What is wrong with a run; rethrows what says nothing about it. */
+/** What is wrong with a run; rethrows errors that are not about the run. */
 function damaged(e: unknown): string {
   if (isCoded(e, 'damaged')) return e.message;
   throw e;

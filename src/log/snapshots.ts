@@ -66,15 +66,15 @@ export async function takeSnapshot(
 }
 
 /**
- * The first slot that the fold or one of the views goes on from. The slot of the fold itself stays, as its
- * witness.
+ * The first slot from which the fold or one of the views continues. The slot of the fold itself stays, to
+ * prove it.
  */
 function floorOf(fold: PartitionFold, views: readonly ViewState[]): number {
   const oldest = Math.min(fold.position, ...views.map((one) => one.position));
   return oldest === fold.position ? fold.slot : Math.min(fold.slot, fold.slotBefore(oldest));
 }
 
-/** The newest kept fold that joins on to what the store holds. */
+/** The newest snapshot's fold that joins the content of the store. */
 export async function restoreFold(
   driver: SlotDriver,
   snapshots: SnapshotStore,

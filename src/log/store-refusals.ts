@@ -1,23 +1,23 @@
 import type { ErrorCode } from '../base/errors.ts';
 
-/** Why a store that answers does not do what it is asked. */
+/** Why a store that replies does not do what it is asked. */
 export type StoreRefusal =
-  /** It has no room. */
+  /** It has no space. */
   | 'full'
-  /** More than it ever takes at once. */
+  /** More than it ever accepts at once. */
   | 'too large'
-  /** More than it takes as it is set up: smaller requests may go, and an operator can raise it. */
+  /** More than its settings allow: smaller requests may succeed, and an operator can raise the limit. */
   | 'above a setting'
   /** Credentials or rights. */
   | 'not allowed'
-  /** Not now: it throttles, or has to be asked again. */
+  /** Not now: it throttles, or the request has to be repeated. */
   | 'busy'
-  /** It does not trust itself. */
+  /** It considers itself broken. */
   | 'out of order';
 
 /**
- * What a refusal means to the log, the same for every store. While a store is opened, what only an operator
- * can repair ends the start; later it may pass, as credentials and rights are changed beside us.
+ * What a refusal means to the log, the same for every store. While a store is opened, an error that only an
+ * operator can fix ends the start; later it may pass, as credentials and rights are changed beside us.
  */
 export function codeOfRefusal(refusal: StoreRefusal, { opening }: { readonly opening: boolean }): ErrorCode {
   switch (refusal) {

@@ -5,11 +5,11 @@ import { isUuidV7 } from './uuid-v7.ts';
 /** Largest event, in bytes as stored, its envelope and sealed secrets included. */
 export const maxEventBytes = 64 * 1024;
 
-/** An event that has all but its place: revision and moment are known once its batch is built. */
+/** An event that is complete except for its place: revision and time are known once its batch is built. */
 export interface EventDraft {
   readonly id: string;
   readonly stream: StreamName;
-  /** Its JSON text up to the place where revision and moment follow. */
+  /** Its JSON text up to the place where revision and time follow. */
   readonly text: string;
   /** Upper bound of its bytes as stored. */
   readonly bytes: number;
@@ -18,7 +18,7 @@ export interface EventDraft {
 /** `,"revision":9007199254740991,"at":"2026-01-01T00:00:00.000Z"}` and a comma. */
 const placeBytes = 64;
 
-/** The same for every Unicode version: what one process writes, another must be able to read. */
+/** The same for every Unicode version: another process must be able to read what this one writes. */
 const streamShape = /^[a-z][a-z0-9]*-[^\u0000-\u001f\u007f-\u009f\u2028\u2029]{1,250}$/;
 const typeShape = /^[a-z0-9_.]{1,128}$/;
 const instantShape = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -27,8 +27,8 @@ export const isInstant = (value: unknown): value is string =>
   typeof value === 'string' && instantShape.test(value) && !Number.isNaN(Date.parse(value));
 
 /**
- * @throws CodedError `bad_request` for what could not be read back; `too_large` above 64 KB: bulk belongs in
- *   a blob store, and one oversized record must never stop a reader.
+ * @throws CodedError `bad_request` for an event that could not be read back; `too_large` above 64 KB: bulk
+ *   belongs in a blob store, and one oversized record must never stop a reader.
  */
 export function draftEvent(
   id: string,
@@ -73,7 +73,7 @@ function stringify(value: object): string {
   }
 }
 
-/** Reads the events of a batch. Throws an Error that says what is wrong; the caller knows where. */
+/** Reads the events of a batch. Throws an Error with what is wrong; the caller knows where. */
 export function readEvents(text: string, firstPosition: Position): Recorded[] {
   const list: unknown = JSON.parse(text);
   if (!Array.isArray(list)) throw new Error('the events are not a list');
@@ -94,7 +94,7 @@ interface StoredEvent {
 
 const isText = (value: unknown): boolean => typeof value === 'string';
 
-/** Every field of the envelope, and what it holds. */
+/** Every field of the envelope, and what it contains. */
 const fields: Readonly<Record<keyof StoredEvent, (value: unknown) => boolean>> = {
   id: isUuidV7,
   stream: (value) => typeof value === 'string' && streamShape.test(value),

@@ -1,12 +1,12 @@
 import type { Revision, StreamName } from './event.ts';
 
-/** Where a stream's events lie: from revision `firstRevisions[i]` on in `slots[i]` and slots after it. */
+/** Where a stream's events are: from revision `firstRevisions[i]` on in `slots[i]` and later slots. */
 export interface StreamIndex {
   readonly revision: Revision;
   readonly slots: readonly number[];
   readonly firstRevisions: readonly Revision[];
   /**
-   * The entries stand apart: what lies from one on may be in any slot up to the next. Otherwise see
+   * The entries are apart: events from one entry on may be in any slot up to the next. Otherwise see
    * `indexSpan`.
    */
   readonly sparse?: true;
@@ -14,21 +14,21 @@ export interface StreamIndex {
 
 /** The indexes of a partition's streams. */
 export interface StreamIndexes {
-  /** Streams that were ever written. */
+  /** Number of streams that were ever written. */
   readonly size: number;
-  /** @throws Error for a stream of which it is not known here whether it exists: `recall` comes first. */
+  /** @throws Error for a stream whose existence is not known here: call `recall` first. */
   get(stream: StreamName): StreamIndex | undefined;
-  /** Takes an event of the stream: its next. */
+  /** Adds an event to the stream: its next. */
   add(stream: StreamName, slot: number, revision: Revision): void;
-  /** Forgets where trimmed events lay; streams keep their revision. */
+  /** Forgets where trimmed events were; streams keep their revision. */
   forgetBefore(slot: number): void;
   /**
-   * Whether `get` answers for the stream. It will until the fold has gone on from `slot`, where it stands
-   * now, so what is asked, decided and folded at one slot rests on the same knowledge.
+   * Whether `get` works for the stream. It will until the fold has moved on from `slot`, its current one, so
+   * that everything read, decided and folded at one slot uses the same knowledge.
    */
   knows(stream: StreamName, slot: number): boolean;
   /**
-   * Reads from the store what is not known here. Then ask `knows` again: much may have happened meanwhile.
+   * Reads unknown streams from the store. Then call `knows` again: much may have happened in the meantime.
    */
   recall(streams: readonly StreamName[]): Promise<void>;
 }
@@ -36,7 +36,7 @@ export interface StreamIndexes {
 /** Slots that one entry of an index that is not sparse stands for: that one and those after it. */
 export const indexSpan = 16;
 
-/** All of them, whole, in memory: for partitions whose streams are as many as people and machines. */
+/** All of them, complete, in memory: for partitions with as many streams as there are people and machines. */
 export class HeapStreams implements StreamIndexes {
   readonly #all = new Map<StreamName, { revision: Revision; slots: number[]; firstRevisions: Revision[] }>();
 
@@ -65,7 +65,7 @@ export class HeapStreams implements StreamIndexes {
     index.revision = revision;
   }
 
-  /** As a snapshot kept it. */
+  /** From a snapshot. */
   restore(stream: StreamName, { revision, slots, firstRevisions }: StreamIndex): void {
     this.#all.set(stream, { revision, slots: [...slots], firstRevisions: [...firstRevisions] });
   }
@@ -103,7 +103,7 @@ export function extended(index: StreamIndex | undefined, slot: number, revision:
   });
 }
 
-/** Without what is in slots before `slot`; the last entry stays. */
+/** Without the slots before `slot`; the last entry stays. */
 export function forgotten(index: StreamIndex, slot: number): StreamIndex {
   const next = index.slots.findIndex((one) => one > slot);
   const gone = (next === -1 ? index.slots.length : next) - 1;
@@ -111,7 +111,7 @@ export function forgotten(index: StreamIndex, slot: number): StreamIndex {
   return { ...index, slots: index.slots.slice(gone), firstRevisions: index.firstRevisions.slice(gone) };
 }
 
-/** A sparse index of any length at the length that is kept. */
+/** A sparse index of any length, reduced to the length that is kept. */
 export function thinned(index: StreamIndex): StreamIndex {
   const slots = [...index.slots];
   const firstRevisions = [...index.firstRevisions];

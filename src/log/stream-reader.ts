@@ -31,7 +31,7 @@ export async function* readStream(
   throw trimmed(stream, at);
 }
 
-/** The ranges of slots in which the stream's events lie, from this entry on; ranges that touch are one. */
+/** The ranges of slots that contain the stream's events, from this entry on; adjacent ranges are joined. */
 function runsOf({ slots, sparse }: StreamIndex, from: number): (readonly [number, number])[] {
   const runs: [number, number][] = [];
   if (sparse) return [[slots[from] ?? 1, Number.POSITIVE_INFINITY]];

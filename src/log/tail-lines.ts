@@ -2,9 +2,9 @@ import { printableLine } from '../base/printable.ts';
 import type { Recorded } from './event.ts';
 
 /**
- * One event as a line for people:
- * `2026-01-01T00:00:00.000Z  12  user-alice@3  user.created  by admin (request)  {"roles":["admin"]}  sealed: password`.
- * Secrets are shown by name only. Whatever an event holds, it stays one line and does not steer a terminal.
+ * One event as a line for people: `2026-01-01T00:00:00.000Z 12 user-alice@3 user.created by admin (request)
+ * {"roles":["admin"]} sealed: password`. Secrets are shown by name only. Whatever an event contains, it stays
+ * one line and cannot control a terminal.
  */
 export function tailTextLine(event: Recorded): string {
   const { cause, position, stream, revision, fact } = event;

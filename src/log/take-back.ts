@@ -13,7 +13,7 @@ import type { SlotDriver } from './slot-driver.ts';
 
 export interface TakeBackOptions {
   readonly source: SlotDriver;
-  /** Undefined: it is lost, and the caller vouches that the log did not open there. */
+  /** Undefined: it is lost, and the caller asserts that the log did not open there. */
   readonly target: SlotDriver | undefined;
   readonly world: World;
   readonly keyring: Keyring;
@@ -24,12 +24,12 @@ export interface TakeBackOptions {
 export type TakenBack = 'before it ended' | 'after it ended';
 
 /**
- * Takes a move back: the log goes on at the source, and never opens at the target. A move that has ended is
- * taken back while nothing new was written at the target. Whoever writes the next slot of a partition there
- * decides: this, which closes it, or an auth server, whose event stays. May be run again after it was
- * stopped.
- * @throws CodedError `already_exists` when the log goes on at the target, naming what was written there
- *   first; `not_found` when nothing is fenced, or the target is another's.
+ * Takes a move back: the log continues at the source, and never opens at the target. A completed move can be
+ * taken back as long as nothing new was written at the target. The next slot of a partition there decides:
+ * written by this function, it closes the partition; written by an auth server, its event stays. May be run
+ * again after it was stopped.
+ * @throws CodedError `already_exists` when the log continues at the target, naming what was written there
+ *   first; `not_found` when nothing is fenced, or the target belongs to another move.
  */
 export async function takeBack(options: TakeBackOptions): Promise<TakenBack> {
   const { source, target, world, keyring, cause } = options;
@@ -66,7 +66,7 @@ async function close(log: ClusterLog, copy: string, cause: Cause): Promise<Taken
       await abandonTarget(log, copy, cause);
       return 'before it ended';
     } catch (e) {
-      // The move ended meanwhile.
+      // The move ended in the meantime.
       if (!isCoded(e, 'already_exists')) throw e;
     }
   await closeWhole(log, copy, cause);
@@ -75,12 +75,12 @@ async function close(log: ClusterLog, copy: string, cause: Cause): Promise<Taken
 
 /**
  * Closes all partitions, then looks whether anything was written before that. If so, they are opened again:
- * what an auth server was told is written stays. So does who runs it again after it was stopped between the
- * two.
+ * an event whose append was confirmed to an auth server stays. A second run after an interruption between the
+ * two does the same.
  */
 async function closeWhole(log: ClusterLog, copy: string, cause: Cause): Promise<void> {
   try {
-    // Looked at first, so that a cluster that goes on there is not disturbed.
+    // Checked first, so that a cluster that continues there is not disturbed.
     await refuseNews(log, copy);
     for (const partition of partitions)
       await decide(log, partition, cause, (fence) =>
@@ -101,8 +101,8 @@ async function reopen(log: ClusterLog, copy: string, cause: Cause): Promise<void
 }
 
 /**
- * @throws CodedError `already_exists` when there is an event behind `log.migrated` that does not belong to
- *   moving.
+ * @throws CodedError `already_exists` when there is an event behind `log.migrated` that is not part of the
+ *   move.
  */
 async function refuseNews(log: ClusterLog, copy: string): Promise<void> {
   for (const partition of partitions) {
@@ -130,7 +130,7 @@ async function firstNews(
     let since: number | undefined;
     for await (const { fact, position } of log[partition].read(stream))
       if (fact.type === 'log.migrated' && (fact.data as { copy?: unknown }).copy === copy) since = position;
-    // The move has not come so far with this one.
+    // The move has not reached this one.
     if (since === undefined) return undefined;
     for await (const event of log[partition].history(since)) if (event.stream !== stream) return event;
     return undefined;

@@ -1,6 +1,6 @@
 import { type ErrorCode, isCoded } from '../base/errors.ts';
 
-/** All that an iterable yields. */
+/** Everything that an iterable yields. */
 export async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const one of source) all.push(one);

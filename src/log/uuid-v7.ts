@@ -1,7 +1,7 @@
 import { type Instant, plusMs } from '../base/time.ts';
 import type { World } from '../base/world.ts';
 
-/** Of one instant many are made. */
+/** Many are made in the same instant. */
 let last = { at: '', digits: '' };
 
 /** A UUID that sorts by time; its random bits are those of a version 4. Source: RFC 9562, section 5.7. */
@@ -14,7 +14,10 @@ export function uuidV7(world: Pick<World, 'now' | 'uuid'>): string {
   return last.digits + world.uuid().slice(15);
 }
 
-/** When it was made, by the clock of its maker; undefined for what is not such a UUID, or holds no time. */
+/**
+ * When it was made, by the clock of its maker; undefined for a text that is not such a UUID, or has no valid
+ * time.
+ */
 export function momentOfUuidV7(id: string): Instant | undefined {
   const ms = isUuidV7(id) ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : 0;
   return ms === 0 ? undefined : plusMs('1970-01-01T00:00:00.000Z', ms);

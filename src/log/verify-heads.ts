@@ -13,14 +13,16 @@ export interface WitnessedHead {
   readonly source: string;
 }
 
-/** What signed heads show of one partition. */
+/** What signed heads show about one partition. */
 export interface HeadsReport {
   /** Signed heads in the partition itself, and the newest of them. */
   readonly signed: number;
   readonly newest: SignedHead | undefined;
-  /** Events behind the newest signed head, those of signing left out: they rest on the chain alone. */
+  /** Events behind the newest signed head, without those of signing: only the chain covers them. */
   readonly unsigned: number;
-  /** Heads kept elsewhere: that agree; that speak of what was trimmed; that are younger than the archive. */
+  /**
+   * Heads kept elsewhere: those that agree, those about trimmed slots, and those younger than the archive.
+   */
   readonly agreed: number;
   readonly trimmed: number;
   readonly younger: number;
@@ -31,9 +33,9 @@ export interface HeadsOptions {
   readonly witnessed: readonly WitnessedHead[];
   /** Keys found on the log; those of `state` are added as they are met. */
   readonly keys: LogKey[];
-  /** The only keys that count, when the verifier holds some. */
+  /** The only keys that count, when the verifier has some. */
   readonly trusted: readonly LogKey[] | undefined;
-  /** An archive cannot hold what was signed after it was made. */
+  /** An archive cannot contain heads signed after it was made. */
   readonly madeAt: Instant | undefined;
 }
 
@@ -43,7 +45,7 @@ export interface SlotState {
   readonly position: Position;
 }
 
-/** A head is of one of this many slots before it: signing takes no longer. */
+/** A head covers one of this many slots before it: signing takes no longer. */
 const reach = 4096;
 
 /** Compares signed heads, of the log itself and those kept elsewhere, with the batches that are read. */
@@ -80,9 +82,9 @@ export class HeadEvidence {
   }
 
   /**
-   * Behind the last batch. What is in slots that are gone is compared with `snapshots`, by slot, where there
-   * is one.
-   * @param whole false after a bad batch: what is behind it was not read.
+   * To be called behind the last batch. Heads of trimmed slots are compared with `snapshots`, by slot, where
+   * there is one.
+   * @param whole false after a bad batch: the slots behind it were not read.
    */
   end(whole: boolean, snapshots: ReadonlyMap<number, SlotState>): void {
     for (const [slot, all] of this.#witnessed)
@@ -188,7 +190,7 @@ export class HeadEvidence {
       this.#younger++;
       return;
     }
-    // With the tail the key may have gone, too.
+    // The key may be gone together with the end of the log.
     const isStrange = checkHead(head, trusted ?? keys) === 'unknown key';
     if (!isStrange && !this.#isGood(one)) return;
     const why = isStrange

@@ -15,9 +15,7 @@ export interface ChainReport {
   readonly lastSlot: number;
   readonly events: number;
   readonly position: Position;
-  /**
-   * Own hash of the last good batch, in hexadecimal: what to compare with a head that was noted elsewhere.
-   */
+  /** Own hash of the last good batch, in hexadecimal: to compare with a head that was noted elsewhere. */
   readonly head: string;
   readonly bad: BadSlot | undefined;
   /** The first slot that has a MAC; undefined when none has. */
@@ -35,7 +33,7 @@ export class Walk {
   #firstPosition: Position = 1;
   #bad: BadSlot | undefined;
 
-  /** @param parts without `authenticity` MACs are not checked, but that none is missing. */
+  /** @param parts without `authenticity` the MACs themselves are not checked, only that none is missing. */
   constructor(
     partition: Partition,
     parts: {
@@ -70,10 +68,7 @@ export class Walk {
     }
   }
 
-  /**
-   * A snapshot behind the last slot, or none at a beginning that was trimmed, shows that something was taken
-   * away.
-   */
+  /** A snapshot behind the last slot, or none for a trimmed beginning, shows that something was removed. */
   end(): void {
     if (!this.#bad) this.#compareEnds();
     this.#evidence.end(this.#bad === undefined, this.#snapshots);

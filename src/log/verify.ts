@@ -11,39 +11,39 @@ import { HeadEvidence, type HeadsReport, type SlotState, type WitnessedHead } fr
 import { wasGivenUp } from './given-up.ts';
 import { type ChainReport, Walk } from './verify-walk.ts';
 
-/** What was found in one partition up to its end, or up to its first bad batch. */
+/** The result for one partition up to its end, or up to its first bad batch. */
 export interface PartitionReport extends ChainReport {
   readonly snapshots: number;
   readonly damagedSnapshots: readonly { readonly slot: number; readonly reason: string }[];
   readonly heads: HeadsReport;
-  /** What signed heads show to be wrong: the first of each kind. */
+  /** Errors shown by signed heads: the first of each kind. */
   readonly findings: readonly BadSlot[];
 }
 
 export interface Verification {
   readonly partitions: readonly PartitionReport[];
-  /** The first bad batch: `state` is looked at before `presence`, that before `audit`. */
+  /** The first bad batch: `state` is checked before `presence`, that before `audit`. */
   readonly bad: BadSlot | undefined;
-  /** Where signed heads, on the log or kept elsewhere, say something else than the batches. */
+  /** Where signed heads, on the log or kept elsewhere, contradict the batches. */
   readonly findings: readonly BadSlot[];
   /** The keys on the log. */
   readonly keys: readonly LogKey[];
 }
 
-/** What is known beside the log itself. */
+/** What is known besides the log itself. */
 export interface VerifyOptions {
   /** Signed heads that were kept elsewhere, of any partition. Collect them before the store is read. */
   readonly witnessed?: readonly WitnessedHead[];
-  /** The only keys whose signatures count. Default: those on the log, which its owner could exchange. */
+  /** The only keys whose signatures count. Default: those on the log, which its owner could replace. */
   readonly trusted?: readonly LogKey[];
-  /** When the archive was made that is read: heads that are younger are not compared. */
+  /** When the archive was made: younger heads are not compared. */
   readonly madeAt?: Instant;
-  /** What checks MACs. Default: they are not checked. */
+  /** Checks MACs. Default: they are not checked. */
   readonly authenticity?: Authenticity | undefined;
 }
 
 /**
- * Reads every batch: its form and digest, its place, the chain, positions, revisions and moments; every
+ * Reads every batch: its form and digest, its place, the chain, positions, revisions and times; every
  * snapshot, and whether the chain passes through it; every signed head; with the key of the log every MAC.
  * Writes nothing.
  */
@@ -80,7 +80,7 @@ async function verifyPartition(
   return { ...found, bad, snapshots: snapshots.size, damagedSnapshots };
 }
 
-/** The slot where the log should begin, when it is neither there nor was given up. */
+/** The slot where the log should begin, when it is neither there nor trimmed. */
 async function missingAtBeginning(
   driver: SlotDriver,
   { partition, firstSlot }: ChainReport,

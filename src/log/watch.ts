@@ -6,7 +6,7 @@ import type { Partition, Position } from './event.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
-/** Who waits for news, and how far it has come. */
+/** A follower that waits for news, and its position. */
 export interface Watcher {
   readonly position: Position;
 }
@@ -46,7 +46,7 @@ export class Watch {
     return this.#watchers;
   }
 
-  /** Watches until the returned function is called, and as long as others hold it. */
+  /** Watches until the returned function is called, and as long as other followers need it. */
   hold(watcher: Watcher): () => void {
     this.#watchers.add(watcher);
     if (this.#watchers.size === 1) this.#start();

@@ -10,7 +10,7 @@ const serviceForm = 2;
 const idBytes = 8;
 
 /**
- * The key that a data key was wrapped under: 16 hexadecimal digits of a keyring, or the name that a key
+ * The key under which a data key was wrapped: 16 hexadecimal digits of a keyring, or the name that a key
  * service gave.
  * @throws CodedError `damaged` for bytes that have neither form.
  */

@@ -70,15 +70,14 @@ type StoredSeen = readonly [
 /**
  * When each host was last heard of. Folds the partition `presence`.
  *
- * Auth servers say when they heard a host, each by its own clock, and any of these may be wrong. So the order
- * of the log tells which renewal is the last, and how old it is each reader measures itself, from when it
- * learned of it, by a clock that is never set.
+ * Auth servers record when they heard from a host, each by its own clock, and any of these may be wrong. So
+ * the order of the log decides which renewal is the last, and each reader measures how old that is, from when
+ * it learned of it, by a monotonic clock.
  *
- * What a reader did not hear itself it has from a snapshot, with moments of other clocks. These it takes to
- * be as old as they are before the earlier of two moments: now by its own clock, and the newest in the
- * snapshot. One wrong clock among them, or its own, then makes nobody look older than he is; while all auth
- * servers were away nobody was heard, and nobody ages. At worst a dead host counts as alive for its ordinary
- * time from then on.
+ * Older renewals come from a snapshot, with moments by other clocks. The reader computes their age at the
+ * earlier of two moments: now by its own clock, and the newest in the snapshot. So one wrong clock among
+ * them, or the reader's own, makes no host look older than it is; while all auth servers were away no host
+ * was heard from, and none ages. At worst a dead host counts as alive for its usual time from then on.
  */
 export function presenceViewBy({ monotonic, now }: ReaderClock): Projection<PresenceState> {
   let followsSince = monotonic();

@@ -29,13 +29,13 @@ const epoch = '1970-01-01T00:00:00.000Z';
 
 /**
  * Whether a certificate in a name may still be used: the user exists, and is the one that it was issued to.
- * Asked alike by auth, proxies and nodes. Failed logins lock the password and not what was earned with it
+ * Auth, proxies and nodes all ask this. Failed logins lock the password and not what was earned with it
  * before, or anyone who knows a name could cut its owner off: docs/rfd/0007.
  *
- * Which of several users of one name is meant is told by the event that made it, so by the order of the log
- * and no clock. Where a certificate does not name it: there was only ever one user of this name, or its
- * moment of issue is compared with that of the creation. The log never dates that before the last login of
- * the earlier user, however wrong a clock was, so this errs by refusing.
+ * The event that created a user distinguishes users of one name, so this depends on the order of the log and
+ * on no clock. Where a certificate does not name that event, there must have been only one user of this name
+ * ever, or its time of issue is compared with that of the creation. The log never dates that before the last
+ * login of the earlier user, however wrong a clock was, so this errs by refusing.
  */
 export function userStandingOf(
   users: UsersState,
