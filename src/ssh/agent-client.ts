@@ -21,7 +21,7 @@ const LIFETIME = 1;
 const MAX_REPLY_BYTES = 256 * 1024;
 const TIMEOUT_MS = 30_000;
 
-/** The comment under which our keys stand in an agent. */
+/** The comment of our keys in an agent. */
 export const agentComment = (username: string): string => `teleport:${username}`;
 
 export interface AgentKey {
@@ -41,14 +41,15 @@ const field = (jwk: Jwk, name: string): Buffer => {
 };
 
 /**
- * The private half as agents want it after type and certificate; `withPublic` when there is no certificate.
+ * The private half in the form that agents expect after type and certificate; `withPublic` when there is no
+ * certificate.
  */
 function privateFields(key: KeyObject, withPublic: boolean): Buffer {
   const jwk = key.export({ format: 'jwk' }) as Jwk;
   const plain = publicKeyOf(key);
   const publicFields = plain.blob.subarray(4 + Buffer.byteLength(plain.type));
   switch (jwk['kty']) {
-    case 'OKP': // the public half is repeated also beside a certificate
+    case 'OKP': // the public half is repeated even beside a certificate
       return Buffer.concat([str(field(jwk, 'x')), str(Buffer.concat([field(jwk, 'd'), field(jwk, 'x')]))]);
     case 'EC':
       return Buffer.concat([withPublic ? publicFields : Buffer.alloc(0), mpint(field(jwk, 'd'))]);
@@ -62,9 +63,8 @@ function privateFields(key: KeyObject, withPublic: boolean): Buffer {
 }
 
 /**
- * The ssh-agent at a socket. It is a convenience: nothing may depend on it, so callers take `unavailable` as
- * "no agent" (see `identitiesOrNone`). Each question is a connection of its own: agents that restart are no
- * trouble.
+ * The ssh-agent at a socket. Nothing may depend on it, so callers treat `unavailable` as "no agent" (see
+ * `identitiesOrNone`). Each request has a connection of its own, so that a restarted agent is not a problem.
  */
 export class SshAgent {
   readonly path: string;
@@ -79,7 +79,7 @@ export class SshAgent {
     return path === undefined || path === '' ? undefined : new SshAgent(path);
   }
 
-  /** @throws CodedError `unavailable` when there is no agent or it does not answer sensibly. */
+  /** @throws CodedError `unavailable` when there is no agent or its reply is malformed. */
   async identities(): Promise<Identity[]> {
     const r = await this.#ask(Buffer.of(number.list), number.identities, 'list its keys');
     return this.#read(() => {
@@ -93,7 +93,9 @@ export class SshAgent {
     });
   }
 
-  /** As `identities`, but an agent that cannot be used counts as empty; `onTrouble` hears why. */
+  /**
+   * As `identities`, but an agent that cannot be used counts as empty; `onTrouble` is called with the reason.
+   */
   async identitiesOrNone(onTrouble: (reason: string) => void): Promise<Identity[]> {
     try {
       return await this.identities();
@@ -105,8 +107,8 @@ export class SshAgent {
   }
 
   /**
-   * @throws CodedError `unavailable`, also when the agent used another algorithm than asked (old ones know
-   *   SHA-1 only).
+   * @throws CodedError `unavailable`, also when the agent used another algorithm than requested (old ones
+   *   know SHA-1 only).
    */
   async sign(blob: Buffer, algorithm: SigAlg, data: Buffer): Promise<Buffer> {
     const flags = { 'rsa-sha2-256': 2, 'rsa-sha2-512': 4 }[algorithm as string] ?? 0;
@@ -141,7 +143,7 @@ export class SshAgent {
   }
 
   /**
-   * Removes one key or certificate. @throws CodedError `unavailable`, also when the agent does not hold it.
+   * Removes one key or certificate. @throws CodedError `unavailable`, also when the agent does not have it.
    */
   async remove(blob: Buffer): Promise<void> {
     await this.#ask(Buffer.concat([Buffer.of(number.remove), str(blob)]), number.success, 'remove the key');

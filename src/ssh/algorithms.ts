@@ -31,8 +31,8 @@ export const defaultAlgorithms: SshAlgorithms = {
 };
 
 /**
- * What may be configured. Nothing that rests on SHA-1 or MD5, no CBC, no RC4; "encrypt and MAC" is off unless
- * asked for.
+ * What may be configured. Nothing based on SHA-1 or MD5, no CBC, no RC4; "encrypt and MAC" is off unless
+ * configured.
  */
 export const supportedAlgorithms: SshAlgorithms = {
   ciphers: Object.keys(servedCiphers),
@@ -60,9 +60,9 @@ function choose(
 }
 
 /**
- * The algorithms of a configuration (`ciphers`, `kex_algos`, `mac_algos`); what is absent or empty keeps its
+ * The algorithms of a configuration (`ciphers`, `kex_algos`, `mac_algos`); an absent or empty list keeps its
  * default.
- * @throws CodedError `misconfigured` that names the first one we do not have, and those we do.
+ * @throws CodedError `misconfigured` that names the first one we do not support, and those we do.
  */
 export function chooseAlgorithms(wanted: {
   ciphers?: readonly string[] | undefined;
@@ -70,7 +70,7 @@ export function chooseAlgorithms(wanted: {
   macAlgos?: readonly string[] | undefined;
 }): SshAlgorithms {
   const keyExchanges = choose('KEX', wanted.kexAlgos, supportedAlgorithms.keyExchanges);
-  // The transport makes the one of parts of the other.
+  // The transport derives the one from parts of the other.
   if (keyExchanges?.includes(hybridName) && !keyExchanges.includes('curve25519-sha256'))
     throw new CodedError('misconfigured', `KEX algorithm "${hybridName}" needs curve25519-sha256 beside it`);
   return {
@@ -96,10 +96,7 @@ export const certificateAlgorithms: readonly string[] = keyTypes.flatMap((type) 
   sigAlgsOf(type).map((alg) => certAlgOf(alg)),
 );
 
-/**
- * In the form ssh2's `algorithms` option wants. Compression is off: it is an attack surface before it is a
- * gain.
- */
+/** In the form of ssh2's `algorithms` option. Compression is off because it increases the attack surface. */
 export const forSsh2 = (
   a: SshAlgorithms,
 ): { kex: string[]; cipher: string[]; hmac: string[]; compress: string[] } => ({

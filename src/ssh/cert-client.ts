@@ -39,31 +39,34 @@ export type * from './client-types.ts';
 export interface SshClientOptions extends HostPolicy {
   readonly target: HostPort | { readonly stream: Duplex };
   readonly username: string;
-  /** Tried in order, certificates first. A function is asked once, when the server wants a login. */
+  /** Tried in order, certificates first. A function is called once, when the server asks for a login. */
   readonly identities: readonly Identity[] | (() => Promise<readonly Identity[]>);
   /** Aborting closes the connection, before or after it is ready. */
   readonly signal?: AbortSignal;
-  /** Connect, handshake and login together, the questions of `acceptUnknownHost` included; default 30 s. */
+  /**
+   * Connecting, handshake and login together, including the questions of `acceptUnknownHost`; default 30 s.
+   */
   readonly readyTimeoutMs?: number;
   /** Default 0: off. */
   readonly keepaliveMs?: number;
   /** Unanswered keepalives before the connection is given up; default 3. */
   readonly keepaliveCountMax?: number;
   /**
-   * What the server may send ahead of our reader, per channel; default 8 MiB: 50 ms of distance at 160 MB/s.
+   * What the server may send ahead of our reader, per channel; default 8 MiB, enough for 50 ms of latency at
+   * 160 MB/s.
    */
   readonly windowBytes?: number;
   readonly algorithms?: SshAlgorithms;
   /**
    * Host key algorithms, best first; default all certificates, and plain keys when `acceptUnknownHost` is
-   * there.
+   * given.
    */
   readonly hostKeyAlgorithms?: readonly string[];
   /** Bytes in both directions before the keys are renewed; default 1 GiB. */
   readonly rekeyBytes?: number;
   /** Serves channels that the server opens to our agent, after a session asked for `agentForwarding`. */
   readonly onAgentChannel?: (channel: SshChannel) => void;
-  /** Global requests of the server that we do not answer ourselves (`x-teleport-event`). */
+  /** Global requests of the server that we do not handle ourselves (`x-teleport-event`). */
   readonly onNotice?: (name: string, payload: Buffer) => void;
 }
 
@@ -120,7 +123,7 @@ class Handshake {
   readonly #offers: LoginOffers;
   readonly #negotiated = new WeakMap<KeyExchange, string>();
   #protocol: Protocol | undefined;
-  /** The first thing that went wrong: what follows is only its consequence. */
+  /** The first error: later ones are only its consequences. */
   #fault: Error | undefined;
   #offered = false;
 
@@ -197,7 +200,7 @@ class Handshake {
         sock: this.#socket, // any Duplex does
         username,
         ident: 'Teleport',
-        readyTimeout: 0, // ours covers the dialling as well
+        readyTimeout: 0, // ours includes dialling
         keepaliveInterval: 0, // ours is in SshTransport
         algorithms: {
           ...forSsh2(algorithms ?? defaultAlgorithms),

@@ -33,18 +33,18 @@ export type * from './server-options.ts';
 export type * from './server-types.ts';
 
 /**
- * Of a connection. As many as a stock sshd has, whose process may open 1024 files; further ones are refused.
+ * Per connection. As many as a stock sshd has, whose process may open 1024 files; further ones are refused.
  */
 export const maxChannels = 1024;
 
 /** One socket, from accept to close. */
 interface Attempt {
   readonly socket: Duplex;
-  /** What we called ourselves; empty before. */
+  /** Our own identification line; empty before it is sent. */
   banner: string;
   peer: Peer;
   readonly closed: Promise<void>;
-  /** Ends it politely when it got so far. */
+  /** Ends it with DISCONNECT when it got that far. */
   close: (reason: string) => void;
   loggedIn(): void;
 }
@@ -56,7 +56,7 @@ const addressOf = (host: string | undefined, port: number | undefined): HostPort
 
 /**
  * An SSH server that admits certificates only. It does not listen: feed it sockets through `accept`.
- * @throws CodedError `misconfigured` when a host certificate does not fit its key.
+ * @throws CodedError `misconfigured` when a host certificate does not match its key.
  */
 export function createSshServer(
   options: SshServerOptions,
@@ -149,8 +149,8 @@ class CertServer implements SshServer {
   }
 
   /**
-   * Anybody who reaches the port can bring it about, as often as he likes: one warning a minute is enough for
-   * the log.
+   * Anybody who can reach the port can cause this at will, so it is logged as a warning once a minute at
+   * most.
    */
   #tellDisbelief(reason: string, peer: HostPort): void {
     const { sink } = this.#options;
@@ -240,7 +240,7 @@ class CertServer implements SshServer {
       exchanges += 1;
       announce();
       transport.keysRenewed();
-      // New keys before the login serve only to burn our time.
+      // A key exchange before the login only serves to waste our time.
       if (exchanges > 1 && logins.accepted === undefined)
         transport.close('too early', disconnectReason.protocolError);
     });
@@ -309,8 +309,8 @@ class CertServer implements SshServer {
   }
 
   /**
-   * Closes `connection` at a moment, by our clock; looks again when the wait is over, since the clock may
-   * have been set.
+   * Closes `connection` at a given time, by our clock; checks again when the wait is over, since the clock
+   * may have been set.
    */
   #endAt(at: bigint, connection: ServerConnection): void {
     const leftMs = Number(at - this.#options.now()) * 1000;
@@ -327,7 +327,7 @@ class CertServer implements SshServer {
   }
 }
 
-/** Bytes that this process may come to: of the machine, or of its container. */
+/** Memory that this process may use: of the machine, or of its container. */
 const ownMemory = (): number => Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
 type Ends = [string | undefined, number | undefined];

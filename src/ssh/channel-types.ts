@@ -8,7 +8,7 @@ export interface WindowSize {
   readonly heightPixels: number;
 }
 
-/** How a remote command ended. `unknown`: the channel closed without saying. */
+/** How a remote command ended. `unknown`: the channel closed without an exit status. */
 export type ExitStatus =
   | { readonly status: 'exited'; readonly code: number }
   | {
@@ -38,20 +38,20 @@ export interface SshChannel extends Duplex {
   readonly gone: Promise<void>;
 }
 
-/** A session channel as the server holds it. */
+/** A session channel as the server sees it. */
 export interface ServerSessionChannel extends SshChannel {
   /**
-   * Asks the peer for something on this channel; it answers in order, so the answer also shows that it has
-   * taken what was written before. False: refused, or the channel closed before the answer.
+   * Sends the peer a request on this channel; it replies in order, so the reply also shows that it has
+   * received what was written before. False: refused, or the channel closed before the reply.
    */
   request(name: string, data: Buffer): Promise<boolean>;
-  /** Tells how the program ended, at once: what it wrote may still follow. Only the first time counts. */
+  /** Sends at once how the program ended; its output may still follow. Only the first call counts. */
   tellExit(exit: ExitStatus): void;
-  /** The peer no longer reads stdout: what waits there, and what is written from here on, goes nowhere. */
+  /** The peer does not read stdout any more: waiting and later output is discarded. */
   dropOutput(): void;
   /**
    * Ends the session: flushes stdout and stderr, then sends the exit status (nothing for `unknown`, or when
-   * it was told before), EOF and CLOSE. Resolves when all of it is sent or the peer is gone.
+   * it was sent before), EOF and CLOSE. Resolves when all of it is sent or the peer is gone.
    */
   finish(exit: ExitStatus): Promise<void>;
 }

@@ -27,7 +27,7 @@ export interface ChannelOptions {
    * True for byte pipes (direct-tcpip): closed once both sides sent EOF. Sessions wait for the exit status.
    */
   readonly closesAtEof: boolean;
-  /** False: what comes in on stderr is thrown away (servers). */
+  /** False: data on stderr is discarded (servers). */
   readonly readsStderr: boolean;
 }
 
@@ -70,15 +70,15 @@ class ErrorStream extends Duplex {
 }
 
 /**
- * One SSH channel (RFC 4254, 5). Data that is written after the peer closed goes nowhere, as the protocol
- * wants; `gone` reports. The window is credited for bytes that were read out of the stream, never for bytes
- * that only arrived.
+ * One SSH channel (RFC 4254, 5). Data written after the peer closed is discarded, as the protocol requires;
+ * `gone` reports that. The window is credited for bytes that were read from the stream, never for bytes that
+ * only arrived.
  */
 export class Channel extends Duplex implements ServerSessionChannel {
   readonly stderr: Duplex;
   readonly gone: Promise<void>;
   readonly localId: number;
-  /** Takes the peer's requests on this channel. Unset: all are refused. */
+  /** Handles the peer's requests on this channel. Unset: all are refused. */
   onRequest: ChannelRequestHandler | undefined;
   /** While true, `end()` sends EOF only once stderr was ended too: EOF is the end of both. */
   eofAwaitsStderr = false;
@@ -143,7 +143,7 @@ export class Channel extends Duplex implements ServerSessionChannel {
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#sendClose();
     this.#options.window.keep(0);
-    // What came whole on stderr may still be read.
+    // Complete data on stderr may still be read.
     if (this.#peer.eof && !this.stderr.readableEnded) this.stderr.once('end', () => this.stderr.destroy());
     else this.stderr.destroy();
     done(error);
@@ -151,7 +151,7 @@ export class Channel extends Duplex implements ServerSessionChannel {
 
   // --- what the owner calls ---
 
-  /** Asks the peer for something on this channel. False: refused, or the channel closed before the answer. */
+  /** Sends the peer a request on this channel. False: refused, or the channel closed before the reply. */
   request(name: string, data: Buffer): Promise<boolean> {
     if (this.#own.closed || this.#peer.closed) return Promise.resolve(false);
     this.#link.send(wire.channelRequest(this.#options.remoteId, name, true, data));
@@ -160,7 +160,7 @@ export class Channel extends Duplex implements ServerSessionChannel {
     return promise;
   }
 
-  /** Tells the peer something that has no answer. */
+  /** Sends the peer a message that has no reply. */
   tell(name: string, data: Buffer): void {
     if (!this.#own.closed) this.#link.send(wire.channelRequest(this.#options.remoteId, name, false, data));
   }
@@ -184,7 +184,7 @@ export class Channel extends Duplex implements ServerSessionChannel {
     this.tellExit(exit);
     this.#sendEof();
     this.#sendClose();
-    this.resume(); // what the peer still sends has no reader any more
+    this.resume(); // nobody reads further data of the peer
   }
 
   // --- what the connection calls ---
@@ -241,7 +241,10 @@ export class Channel extends Duplex implements ServerSessionChannel {
     if (this.readableEnded) this.destroy();
   }
 
-  /** The connection is gone. What was received whole can still be read; what was cut ends without `end`. */
+  /**
+   * The connection is gone. Data that was received completely can still be read; a cut stream ends without
+   * `end`.
+   */
   lost(): void {
     const whole = this.#peer.eof;
     this.#peer.closed = true;
@@ -263,14 +266,14 @@ export class Channel extends Duplex implements ServerSessionChannel {
   // --- inner parts, some shared with ErrorStream ---
 
   /**
-   * Gives the peer new window for what was read, in large steps; returns what is held for it when it can send
-   * nothing more.
+   * Gives the peer new window for the bytes that were read, in large steps; returns what is held for it when
+   * it can send nothing more.
    */
   credit(): void {
     const { window } = this.#options;
     const unread = this.#pieces.bytes + this.readableLength + this.stderr.readableLength;
     if (this.#own.closed || this.#peer.eof) {
-      // Who is gone before anybody began to read is forgotten with what he sent.
+      // A peer that leaves before anybody began to read is forgotten together with its data.
       const forgotten = this.destroyed || (this.#gone && this.readableFlowing === null);
       window.keep(forgotten ? 0 : unread);
       return;
@@ -332,12 +335,12 @@ export class Channel extends Duplex implements ServerSessionChannel {
   }
 
   /**
-   * More than was granted came. While nobody has begun to read, the channel is of no use to anyone and ends
-   * by itself; of one that is read, a part is missing now. @throws WireError
+   * More than was granted arrived. If nobody has begun to read, the channel is useless and ends by itself; in
+   * one that is being read, a part is missing now. @throws WireError
    */
   #overflow(): void {
     if (this.readableFlowing !== null) throw new WireError('data beyond the window');
-    this.read(); // what came before is held no longer than the channel
+    this.read(); // earlier data is held no longer than the channel
     this.destroy();
   }
 

@@ -21,7 +21,7 @@ export interface ClientConnectionOptions {
   readonly onNotice: ((name: string, payload: Buffer) => void) | undefined;
 }
 
-/** A message that OpenSSH and our servers take, with its channel, its name and the padding. */
+/** The largest message that OpenSSH and our servers accept, without its channel, its name and the padding. */
 const MAX_REQUEST = maxPacketBytes.afterLogin - 1024;
 /** More than a client ever opens; the server has its own limit. */
 const MAX_CHANNELS = 4096;
@@ -82,8 +82,8 @@ export class ClientConnection implements SshClient {
   }
 
   /**
-   * All requests go out at once: one round trip after the channel is open.
-   * @throws CodedError `bad_request` for what no server takes: it would end the connection.
+   * All requests are sent at once: one round trip after the channel is open.
+   * @throws CodedError `bad_request` for a request that no server accepts: it would end the connection.
    */
   async #start(name: string, data: Buffer, options: SessionOptions): Promise<ClientSession> {
     if (data.length > MAX_REQUEST)
@@ -133,7 +133,7 @@ export class ClientConnection implements SshClient {
   }
 }
 
-/** What the server says last about the command. */
+/** The server's last report about the command. */
 function exitOf(channel: Channel): Promise<ExitStatus> {
   let exit: ExitStatus = { status: 'unknown' };
   channel.onRequest = (name, data, answer) => {

@@ -17,14 +17,14 @@ export interface SessionOptions {
 /** A running remote command, shell or subsystem. Write to `channel` for stdin, read it for stdout. */
 export interface ClientSession {
   readonly channel: SshChannel;
-  /** Resolves when the channel is closed, with what the server said last. Never rejects. */
+  /** Resolves when the channel is closed, with the server's last report. Never rejects. */
   readonly exit: Promise<ExitStatus>;
   windowChange(size: WindowSize): void;
   /** `name` without "SIG". */
   signal(name: string): void;
   /**
-   * Signals that stdout is not read any more, so that the command gets an error when it writes. False: the
-   * server does not care.
+   * Tells the server that stdout is not read any more, so that the command gets an error when it writes.
+   * False: the server ignores it.
    */
   endOfWrite(): Promise<boolean>;
 }
@@ -40,7 +40,7 @@ export interface SshClient {
   exec(command: string, options?: SessionOptions): Promise<ClientSession>;
   shell(options?: SessionOptions): Promise<ClientSession>;
   subsystem(name: string, options?: SessionOptions): Promise<ClientSession>;
-  /** Opens direct-tcpip. @throws CodedError `unavailable` with the server's words. */
+  /** Opens direct-tcpip. @throws CodedError `unavailable` with the server's message. */
   forwardOut(target: HostPort, originator?: HostPort): Promise<SshChannel>;
   /** Sends a global request. Returns the payload of success (perhaps empty), undefined for failure. */
   request(name: string, payload?: Buffer): Promise<Buffer | undefined>;

@@ -26,7 +26,7 @@ export interface IncomingOpen {
 export interface ConnectionLayerOptions {
   readonly transport: Transport;
   readonly maxChannels: number;
-  /** What a new channel may be sent; undefined when no more can be opened now. */
+  /** How much a new channel may receive; undefined when no more can be opened now. */
   readonly openWindow: () => ReceiveWindow | undefined;
   readonly readsStderr: boolean;
   onOpen(open: IncomingOpen): void;
@@ -35,7 +35,7 @@ export interface ConnectionLayerOptions {
 }
 
 /**
- * What both roles may advertise: every implementation must take 32 KiB, none may send more than it is told.
+ * What both roles may advertise: every implementation must accept 32 KiB, none may send more than it is told.
  */
 const MAX_PACKET = 32 * 1024;
 const MIN_PACKET = 512;
@@ -59,7 +59,7 @@ type Entry =
 export class ConnectionLayer {
   readonly #options: ConnectionLayerOptions;
   readonly #channels = new Map<number, Entry>();
-  /** Closed by both sides, and not read to the end here: what they hold goes with the connection. */
+  /** Closed by both sides, and not read to the end here: their data goes with the connection. */
   readonly #unread = new Set<Channel>();
   readonly #questions: ((answer: Buffer | undefined) => void)[] = [];
   readonly #answers: ReplyQueue<Buffer | undefined>;
@@ -93,8 +93,8 @@ export class ConnectionLayer {
   }
 
   /**
-   * Asks the peer for a channel.
-   * @throws CodedError `unavailable` with the peer's words; `access_denied` when it said "prohibited".
+   * Requests a channel from the peer.
+   * @throws CodedError `unavailable` with the peer's message; `access_denied` when it replied "prohibited".
    */
   openChannel(channelType: string, data: Buffer): Promise<Channel> {
     if (this.#lost) return Promise.reject(connectionLost());
@@ -127,17 +127,17 @@ export class ConnectionLayer {
     return promise;
   }
 
-  /** A global request that has no answer. */
+  /** A global request that has no reply. */
   notify(name: string, data: Buffer): void {
     this.#link.send(wire.globalRequest(name, false, data));
   }
 
-  /** The transport takes more. */
+  /** The transport accepts more. */
   pump(): void {
     for (const entry of this.#channels.values()) if (entry.status === 'open') entry.channel.pump();
   }
 
-  /** The transport is gone: every channel and question ends. */
+  /** The transport is gone: every channel and request ends. */
   lost(): void {
     if (this.#lost) return;
     this.#lost = true;
@@ -234,7 +234,7 @@ export class ConnectionLayer {
           this.#channels.set(localId, { status: 'open', channel });
           this.#link.send(wire.openConfirmation(sender, localId, window.bytes, MAX_PACKET));
         } else {
-          channel.lost(); // answered before, or the connection is gone
+          channel.lost(); // replied before, or the connection is gone
         }
         return channel;
       },

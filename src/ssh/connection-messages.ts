@@ -26,7 +26,7 @@ const number = {
   failure: 100,
 } as const;
 
-/** True for the message numbers this file is about. */
+/** True for the message numbers of this file. */
 export const isConnectionMessage = (n: number): boolean => n >= 80 && n <= 127;
 
 export type ConnectionMessage =
@@ -75,7 +75,7 @@ export type ConnectionMessage =
       readonly wantReply: boolean;
       readonly data: Buffer;
     }
-  /** A number of this protocol that nobody has given a meaning. */
+  /** An undefined number of this protocol. */
   | { readonly type: 'unimplemented' };
 
 const rest = (r: Reader): Buffer => {
@@ -216,7 +216,7 @@ export const openFailureOf = (reason: number): OpenFailure => openFailures[reaso
 export const windowAdjust = (recipient: number, bytes: number): Buffer =>
   Buffer.concat([Buffer.of(number.windowAdjust), u32(recipient), u32(bytes)]);
 
-/** Everything of a data message but the data. */
+/** Everything of a data message except the data. */
 export function dataHeader(recipient: number, length: number): Buffer {
   const header = Buffer.allocUnsafe(9);
   header[0] = number.data;
@@ -283,7 +283,7 @@ export const encodeModes = (modes: ReadonlyMap<number, number>): Buffer =>
     Buffer.of(0),
   ]);
 
-/** Stops at 0, at the end, and at opcodes from 160, whose length is not defined: so says the RFC. */
+/** Stops at 0, at the end, and at opcodes from 160, whose length is not defined, as the RFC requires. */
 export function parseModes(encoded: Buffer): Map<number, number> {
   const modes = new Map<number, number>();
   const r = new Reader(encoded);

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 
-/** Ends the writing side; resolves when all of it was handed on. */
+/** Ends the writing side; resolves when everything was passed on. */
 export function flush(stream: Duplex): Promise<void> {
   return new Promise((resolve) => {
     if (stream.writableFinished || stream.destroyed) resolve();

@@ -12,7 +12,7 @@ import { verifyExchangeWith, type KeyExchange } from './ssh2-internals.ts';
 
 /** A host that the trusted authorities do not vouch for. */
 export interface UnknownHost {
-  /** Of the plain key, also when it came in a certificate. */
+  /** Of the plain key, even when it came in a certificate. */
   readonly fingerprint: string;
   readonly keyBlob: Buffer;
   readonly certificate: Certificate | undefined;
@@ -23,16 +23,16 @@ export interface UnknownHost {
 export interface HostPolicy {
   /** Public key blobs of the trusted host authorities. */
   hostAuthorities(): Iterable<Buffer>;
-  /** The host certificate must carry one of these names. */
+  /** The host certificate must contain one of these names. */
   readonly hostPrincipals: readonly string[];
   /**
-   * And say this system role: a machine of another kind does not stand in its place, whatever it is called.
-   * Absent: any.
+   * It must also contain this system role: a machine of another kind must not stand in for it, whatever its
+   * name. Absent: any.
    */
   readonly hostRole?: 'Proxy' | 'Node' | undefined;
   /** Seconds since 1970. */
   now(): bigint;
-  /** Asked about hosts that are not vouched for (the person at the keyboard, --insecure). Absent: refused. */
+  /** Called for unknown hosts (asks the person at the keyboard, or --insecure). Absent: they are refused. */
   readonly acceptUnknownHost?: ((host: UnknownHost) => boolean | Promise<boolean>) | undefined;
 }
 
@@ -91,7 +91,7 @@ const handshakeFailed = (reason: string): CodedError =>
 /** Judges the host of one connection, at the first key exchange and at each rekey. */
 export class HostCheck {
   readonly #policy: HostPolicy;
-  /** What the host showed first, once accepted. */
+  /** The key or certificate that the host presented first, once accepted. */
   #shown: Buffer | undefined;
   #certificate: Certificate | undefined;
   #refusal: CodedError | undefined;
@@ -125,13 +125,13 @@ export class HostCheck {
       const raw = Buffer.from(shown);
       const unknown = this.#examine(kex, algorithm, shown, raw);
       if (unknown === undefined) done(true);
-      else this.#ask(unknown, raw).catch(refuse).then(done).catch(refuse); // ssh2 throws when the connection went away over the question
+      else this.#ask(unknown, raw).catch(refuse).then(done).catch(refuse); // ssh2 throws when the connection ended during the question
     } catch (e) {
       done(refuse(e));
     }
   }
 
-  /** Returns undefined for a host that is trusted, else what is known about it. Throws to refuse. */
+  /** Returns undefined for a host that is trusted, otherwise what is known about it. Throws to refuse. */
   #examine(kex: KeyExchange, algorithm: string, shown: Buffer, raw: Buffer): UnknownHost | undefined {
     const isCertificate = isCertAlg(algorithm);
     const certificate = isCertificate ? parseCertificate(raw) : undefined;
@@ -144,8 +144,8 @@ export class HostCheck {
     // Before any question to a person: ssh2 may check the signature while that is open.
     if (isCertificate) verifyExchangeWith(kex, shown, key.blob, signature);
     if (this.#shown !== undefined) {
-      // A rekey. Not judged again: a short certificate may end while the connection goes on. But it must be
-      // the same.
+      // A rekey. It is not judged again: a short certificate may expire while the connection continues. But
+      // it must be the same.
       if (!raw.equals(this.#shown))
         throw handshakeFailed('the host showed another key in the middle of the connection');
       return undefined;

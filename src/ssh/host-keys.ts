@@ -20,7 +20,7 @@ export interface HostKey {
   readonly certificate: Buffer;
 }
 
-/** What a server shows that has this identity. */
+/** The host keys of a server with this identity. */
 export const hostKeysOf = (
   identity: Pick<HostIdentity, 'privateKeyPem' | 'sshCertificate'>,
 ): readonly [HostKey] => [
@@ -56,8 +56,8 @@ function certificateOf(hostKey: HostKey, plainBlob: Buffer): Certificate {
 
 /**
  * Parses host keys once, for all connections to come. Certificates come first, then the plain keys for
- * clients that know none. @throws CodedError `misconfigured` when a certificate is not of a host or of
- * another key.
+ * clients without certificates. @throws CodedError `misconfigured` for a certificate that is not a host's or
+ * belongs to another key.
  */
 export function prepareHostKeys(hostKeys: readonly HostKey[]): readonly OfferedHostKey[] {
   const certified: OfferedHostKey[] = [];

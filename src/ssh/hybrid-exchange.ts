@@ -1,6 +1,6 @@
 /**
  * The key exchange mlkem768x25519-sha256: a secret of ML-KEM-768 and one of X25519, hashed together, so that
- * what is recorded today stays shut as long as either holds. Sources: draft-ietf-sshm-mlkem-hybrid-kex, FIPS
+ * recorded traffic stays secret as long as either is secure. Sources: draft-ietf-sshm-mlkem-hybrid-kex, FIPS
  * 203, RFC 7748.
  */
 import {

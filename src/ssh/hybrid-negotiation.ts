@@ -16,10 +16,10 @@ const standIn = 'curve25519-sha256';
 if (hybridSupported) allowAlgorithms({ keyExchanges: [hybridName] });
 
 /**
- * Teaches a connection the hybrid key exchange. ssh2 knows no other methods than its own, so where both sides
- * agree on this one it is shown a KEXINIT in which they agree on `standIn`, and of the exchange it makes for
- * that the secret, and what is sent for it, are replaced. Hashed is what was really sent. If any of that fell
- * away, the two sides would have different secrets, and no signature would hold. Call it before the first key
+ * Teaches a connection the hybrid key exchange. ssh2 knows only its own methods. So where both sides agree on
+ * this one, ssh2 gets a KEXINIT in which they agree on `standIn`, and in the exchange it makes for that, the
+ * secret and the messages are replaced. The hash covers what was really sent. If any of that stopped working,
+ * the two sides would have different secrets, and no signature would be valid. Call it before the first key
  * exchange.
  */
 export function useHybridExchange(p: Protocol): void {
@@ -58,7 +58,7 @@ function becomeHybrid(kex: ExchangeOfSecrets, isServer: boolean): void {
   kex.computeSecret = caught((reply) => client.secret(reply));
 }
 
-/** ssh2 takes what went wrong as an answer. */
+/** ssh2 expects errors as return values. */
 const caught =
   (act: (sent: Buffer) => Buffer) =>
   (sent: Buffer): Buffer | Error => {
@@ -70,9 +70,9 @@ const caught =
   };
 
 /**
- * The peer's KEXINIT with `standIn` for the hybrid method, when that is what both agree on; else undefined,
- * as for every other message. Pure. A first guess of the peer that is right stays right, and one that is
- * wrong stays wrong. Source: RFC 4253, 7.1.
+ * The peer's KEXINIT with `standIn` for the hybrid method, when both agree on that; else undefined, as for
+ * every other message. Pure. A first guess of the peer that is right stays right, and one that is wrong stays
+ * wrong. Source: RFC 4253, 7.1.
  */
 export function withStandIn(payload: Buffer, ours: readonly string[], isServer: boolean): Buffer | undefined {
   const at = 1 + cookieBytes;
@@ -87,5 +87,5 @@ export function withStandIn(payload: Buffer, ours: readonly string[], isServer: 
   return Buffer.concat([payload.subarray(0, at), str(list.join(',')), payload.subarray(end)]);
 }
 
-/** No method, but what a side is able to do. Sources: RFC 8308, 2.1; OpenSSH's PROTOCOL, 1.10. */
+/** Not a method, but a capability of one side. Sources: RFC 8308, 2.1; OpenSSH's PROTOCOL, 1.10. */
 const isMarker = (name: string): boolean => name.startsWith('ext-info-') || name.startsWith('kex-strict-');

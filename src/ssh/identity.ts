@@ -4,7 +4,7 @@ import { parseCertificate } from '../pki/ssh-certificate.ts';
 import { publicKeyOf, signSsh, type SigAlg } from '../pki/ssh-key.ts';
 
 /**
- * A certificate or plain key to show, and the way to sign with it. See `keyIdentity` and
+ * A certificate or plain key to present, and the way to sign with it. See `keyIdentity` and
  * `SshAgent.identities`.
  */
 export interface Identity {
@@ -16,7 +16,7 @@ export interface Identity {
 
 /**
  * An identity whose key is in this process.
- * @throws CodedError `misconfigured` when the certificate is of another key; WireError when it cannot be
+ * @throws CodedError `misconfigured` when the certificate belongs to another key; WireError when it cannot be
  *   read.
  */
 export function keyIdentity(privateKey: KeyObject, certificate?: Buffer, comment = ''): Identity {

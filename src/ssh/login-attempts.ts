@@ -15,14 +15,14 @@ export interface LoginAttemptsOptions {
   readonly now: () => bigint;
   readonly authorize: (certificate: Certificate, username: string, peer: Peer) => void;
   readonly onAuthFailure: (failure: AuthFailure) => void;
-  /** A bug: something threw that was not a refusal. */
+  /** A bug: an error that was not a refusal. */
   readonly onFault: (error: unknown) => void;
   /** Too many: close the connection. */
   readonly giveUp: () => void;
 }
 
 /**
- * Judges the login requests of one connection. The client hears "failed" and nothing else; the reasons go to
+ * Judges the login requests of one connection. The client gets "failed" and nothing else; the reasons go to
  * the audit: each different one about a certificate at once, offers of other kinds once, when the connection
  * ends without a login.
  */
@@ -48,7 +48,7 @@ export class LoginAttempts {
     try {
       const certificate = this.#check(ctx);
       if (certificate !== undefined) this.#accepted = { certificate, username: ctx.username };
-      ctx.accept(); // for a probe this only says "show me your signature"
+      ctx.accept(); // for a probe this only means "show me your signature"
     } catch (e) {
       this.#refuse(ctx, e);
     }
@@ -89,7 +89,7 @@ export class LoginAttempts {
     if (!(e instanceof LoginRefused)) this.#options.onFault(e);
     const refused =
       e instanceof LoginRefused ? e : new LoginRefused('bad certificate', `internal error: ${messageOf(e)}`);
-    // Anybody sends what stands in these, as long as he likes.
+    // Anybody can send these, with any content, for any length of time.
     const failure = {
       username: unprovedName(ctx.username),
       keyId: refused.keyId === undefined ? undefined : unprovedName(refused.keyId),

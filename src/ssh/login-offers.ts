@@ -13,8 +13,7 @@ interface Offer {
 }
 
 /**
- * The plain key of an identity and whether it comes as a user certificate; undefined when it is of no use for
- * us.
+ * The plain key of an identity and whether it comes as a user certificate; undefined when we cannot use it.
  */
 function readIdentity(identity: Identity): { key: PublicKey; certified: boolean } | undefined {
   try {
@@ -23,7 +22,7 @@ function readIdentity(identity: Identity): { key: PublicKey; certified: boolean 
     const certificate = parseCertificate(identity.blob);
     return certificate.kind === 'user' ? { key: certificate.key, certified: true } : undefined;
   } catch {
-    return undefined; // an agent may hold key types that we cannot use (FIDO, DSA): they are passed over
+    return undefined; // an agent may hold key types that we cannot use (FIDO, DSA): they are skipped
   }
 }
 
@@ -35,7 +34,7 @@ export class LoginOffers extends ssh2.BaseAgent<ParsedKey> {
   readonly #protocol: () => Protocol;
   readonly #source: () => Promise<readonly Identity[]>;
   readonly #offers = new Map<unknown, Offer>();
-  /** What went wrong on the way, for the message when nothing worked. */
+  /** Errors on the way, for the message when no offer succeeded. */
   readonly troubles: string[] = [];
 
   constructor(protocol: () => Protocol, source: () => Promise<readonly Identity[]>) {
@@ -80,7 +79,7 @@ export class LoginOffers extends ssh2.BaseAgent<ParsedKey> {
       })
       .catch((e: unknown) => {
         this.troubles.push(messageOf(e));
-        done?.(new Error(messageOf(e))); // ssh2 goes on to the next key
+        done?.(new Error(messageOf(e))); // ssh2 continues with the next key
       });
   }
 

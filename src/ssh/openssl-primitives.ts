@@ -14,7 +14,7 @@ const TAG_BYTES = 16;
 
 export type OpensslLoad =
   | { readonly status: 'loaded'; readonly primitives: PacketPrimitives; liveContexts(): number }
-  /** Node's own interface serves; `reason` is one line. */
+  /** Node's own interface is used; `reason` is one line. */
   | { readonly status: 'unavailable'; readonly reason: string };
 
 let known: OpensslLoad | undefined;
@@ -40,8 +40,7 @@ function bound(koffi: Koffi): OpensslLoad {
   const pointer = (definition: string): ((...args: unknown[]) => Pointer | null) =>
     call(definition) as (...args: unknown[]) => Pointer | null;
   /**
-   * Calls that answer 1 when they did it. Arguments are passed one by one: a rest array costs as much as a
-   * call.
+   * Calls that return 1 on success. Arguments are passed one by one: a rest array costs as much as a call.
    */
   const checked = (definition: string): ((...args: unknown[]) => void) => {
     const one = call(definition);
@@ -68,7 +67,7 @@ function bound(koffi: Koffi): OpensslLoad {
   const newCipher = pointer('void* EVP_CIPHER_CTX_new()');
   const freeCipher = call('void EVP_CIPHER_CTX_free(void*)');
   const cipherInit = call('int EVP_CipherInit_ex(void*, void*, void*, const uint8_t*, const uint8_t*, int)');
-  /** Without an engine: what is null stays as it was. */
+  /** Without an engine: null values stay as they were. */
   const init = (
     c: Pointer,
     cipher: Pointer | null,
@@ -113,11 +112,11 @@ function bound(koffi: Koffi): OpensslLoad {
   const kind = (name: string): Pointer => there(kinds.get(name) ?? null, name);
   const poly = there(newMac(there(fetchMac(null, 'POLY1305', null), 'POLY1305')), 'POLY1305');
 
-  /** How much was written: nobody needs it, everything here works on whole messages. */
+  /** The number of bytes written, which is not needed: everything here works on whole messages. */
   const written = new Int32Array(1);
   const writtenLong = new BigUint64Array(1);
   let live = 0;
-  /** A context that is given back once, and refused after that. */
+  /** A context that is freed once, and refused after that. */
   const context = (
     address: Pointer | null,
     free: (address: Pointer) => unknown,

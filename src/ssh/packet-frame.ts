@@ -1,13 +1,13 @@
 import type { OpeningKey } from './packet-keys.ts';
 
-/** The peer sent what is no SSH packet, or one that we do not take. The connection ends. */
+/** The peer sent something that is not an SSH packet, or one that we do not accept. The connection ends. */
 export class PacketError extends Error {
-  /** So ssh2 marks errors of this kind. */
+  /** ssh2's marker for errors of this kind. */
   readonly level = 'protocol';
 }
 
 /**
- * The largest packet (what its length field counts) we take.
+ * The largest packet (the value of its length field) that we accept.
  * Source: RFC 4253, 6.1 before the login; OpenSSH's PACKET_MAX_SIZE after it.
  */
 export const maxPacketBytes = { beforeLogin: 35_000, afterLogin: 256 * 1024 } as const;
@@ -18,7 +18,7 @@ const MIN_LENGTH = 1 + 1 + 4;
 const MIN_PADDING = 4;
 
 /**
- * Cuts what comes in into packets and opens them. Holds only bytes that have come, never room that a length
+ * Cuts the input into packets and opens them. Holds only bytes that have arrived, never space that a length
  * asks for, and refuses a length as soon as it is known.
  */
 export class PacketFrame {
@@ -39,7 +39,7 @@ export class PacketFrame {
     this.#lengthInBlocks = coversLength ? LENGTH : 0;
   }
 
-  /** Room taken for a packet that is not complete; at most twice what has come of it. */
+  /** Memory allocated for an incomplete packet; at most twice what has arrived of it. */
   get roomBytes(): number {
     return this.#held.length;
   }
@@ -78,7 +78,7 @@ export class PacketFrame {
     this.#heldBytes = 0;
   }
 
-  /** Keeps bytes until `wanted` are held; answers where it stopped. */
+  /** Keeps bytes until `wanted` are held; returns where it stopped. */
   #hold(chunk: Buffer, at: number, end: number, wanted: number): number {
     const bytes = Math.min(wanted - this.#heldBytes, end - at);
     const size = this.#heldBytes + bytes;

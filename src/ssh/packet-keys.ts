@@ -5,14 +5,14 @@ import type { PacketPrimitives } from './packet-primitives.ts';
 /** Seals the packets of one direction. */
 export interface SealingKey {
   readonly tagBytes: number;
-  /** `packet` is the length (4 bytes), what it counts, and room for the tag; it is sealed in place. */
+  /** `packet` is the length (4 bytes), the bytes it counts, and space for the tag; it is sealed in place. */
   seal(packet: Buffer, seqno: number): void;
   readonly free: () => void;
 }
 
 /** Opens them. Each packet goes through `lengthOf` and then `open`, once, in their order. */
 export interface OpeningKey {
-  /** What must be there to know the length. */
+  /** How many bytes are needed to know the length. */
   readonly headBytes: number;
   readonly tagBytes: number;
   /** Reads the length that `head`, the first bytes of a packet, claims; may decrypt it in place. */
@@ -22,7 +22,7 @@ export interface OpeningKey {
   readonly free: () => void;
 }
 
-/** What the key exchange gave for one direction. */
+/** The result of the key exchange for one direction. */
 export interface KeyMaterial {
   readonly cipher: CipherInfo;
   readonly key: Buffer;
@@ -45,7 +45,7 @@ export const plainOpening: OpeningKey = {
   free: () => undefined,
 };
 
-/** @throws Error when the material does not fit its algorithms: ssh2 is not the version we know. */
+/** @throws Error when the material does not match its algorithms: ssh2 is not the version we know. */
 export function sealingKey(p: PacketPrimitives, material: KeyMaterial): SealingKey {
   check(material);
   if (material.cipher.sslName.endsWith('-gcm')) return gcmSealing(p, material);
@@ -53,7 +53,7 @@ export function sealingKey(p: PacketPrimitives, material: KeyMaterial): SealingK
   return ctrSealing(p, material);
 }
 
-/** @throws Error when the material does not fit its algorithms: ssh2 is not the version we know. */
+/** @throws Error when the material does not match its algorithms: ssh2 is not the version we know. */
 export function openingKey(p: PacketPrimitives, material: KeyMaterial): OpeningKey {
   check(material);
   if (material.cipher.sslName.endsWith('-gcm')) return gcmOpening(p, material);
@@ -119,7 +119,7 @@ function gcmOpening(p: PacketPrimitives, { cipher, key, iv }: KeyMaterial): Open
 
 /**
  * Two key streams: one for the length, one for the rest, whose first block keys the tag. For each packet
- * `begin`, then `body` and `tag` in the order that sealing or opening asks for. Source: OpenSSH's
+ * `begin`, then `body` and `tag` in the order that sealing or opening needs. Source: OpenSSH's
  * PROTOCOL.chacha20poly1305.
  */
 class ChaCha {
@@ -128,7 +128,7 @@ class ChaCha {
   readonly #head;
   /** Counter (8 bytes, little endian) and sequence number (8 bytes, big endian). */
   readonly #start = Buffer.alloc(16);
-  /** A whole block, so that the stream goes on where the body begins. */
+  /** A whole block, so that the stream continues where the body begins. */
   readonly #firstBlock = Buffer.alloc(64);
   readonly #polyKey = this.#firstBlock.subarray(0, 32);
 
@@ -187,7 +187,7 @@ function chachaOpening(p: PacketPrimitives, { key }: KeyMaterial): OpeningKey {
     headBytes: LENGTH,
     tagBytes: POLY_TAG,
     lengthOf(head, seqno) {
-      length.set(head); // the tag is over what came in
+      length.set(head); // the tag covers the encrypted bytes
       chacha.length(length, seqno);
       return length.readUInt32BE(0);
     },

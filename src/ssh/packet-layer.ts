@@ -1,6 +1,6 @@
 /**
- * The packet layer: frames, ciphers, sequence numbers, volume. In the shape in which ssh2's key exchange asks
- * for it, so that it works with this one instead of its own (see ssh2-library.ts).
+ * The packet layer: frames, ciphers, sequence numbers, volume. It has the interface that ssh2's key exchange
+ * expects of its own, which it replaces (see ssh2-library.ts).
  */
 import { randomFillSync } from 'node:crypto';
 import { servedCiphers, servedMacs, type CipherInfo, type MacInfo } from './packet-algorithms.ts';
@@ -22,8 +22,8 @@ const PLAIN_BLOCK = 8;
 const SEQNO_END = 2 ** 32;
 
 /**
- * Padding need not be secret, only unforeseen: it is drawn in blocks, because drawing it for each packet is
- * what costs.
+ * Padding need not be secret, only unpredictable: it is drawn in blocks, because drawing it for each packet
+ * is expensive.
  */
 const random = Buffer.alloc(16 * 1024);
 let randomAt = random.length;
@@ -68,8 +68,8 @@ export class PacketSender {
   }
   /**
    * The key exchange sets it to 0 behind NEWKEYS (strict mode, OpenSSH's PROTOCOL 1.10), for the keys that
-   * follow. Under these nothing more goes out: nobody could read it, and of chacha20 a number would come for
-   * the second time.
+   * follow. Nothing more is sent under the current keys: nobody could read it, and with chacha20 a number
+   * would be used a second time.
    */
   set outSeqno(seqno: number) {
     this.#seqno = seqno;
@@ -89,13 +89,12 @@ export class PacketSender {
     return packet;
   }
 
-  /** Sends what `allocPacket` gave. Ignored once freed, or once the number was reset. */
+  /** Sends a packet from `allocPacket`. Ignored once freed, or once the number was reset. */
   encrypt(packet: Buffer): void {
     if (this.#isFreed || this.#isReset) return;
     this.packets += 1;
     this.bytes += packet.length;
-    // A number that came twice under one key would give away what chacha20 hides. New keys are asked for long
-    // before.
+    // A number used twice under one key would reveal what chacha20 hides. New keys are requested long before.
     if (this.packets > SEQNO_END)
       throw new PacketError('these keys have served for as many packets as they may');
     this.#key.seal(packet, this.#seqno);
@@ -110,8 +109,8 @@ export class PacketSender {
 }
 
 /**
- * What ssh2 does with a message: undefined to go on, false when the next packet is for other keys, Infinity
- * to stop.
+ * The result of ssh2's handler for a message: undefined to continue, false when the next packet is for other
+ * keys, Infinity to stop.
  */
 type OnPayload = (payload: Buffer) => number | false | undefined;
 
@@ -123,7 +122,7 @@ export class PacketReceiver {
   inSeqno: number;
   bytes = 0;
   packets = 0;
-  /** The key exchange puts another in its place. */
+  /** The key exchange replaces it. */
   _onPayload: OnPayload;
 
   constructor(frame: PacketFrame, seqno: number, onPayload: OnPayload) {
@@ -137,8 +136,8 @@ export class PacketReceiver {
   }
 
   /**
-   * Takes the bytes of `data` from `at` on. Returns where another receiver is to go on, Infinity when nobody
-   * is, undefined when all was taken. @throws PacketError
+   * Reads the bytes of `data` from `at` on. Returns where another receiver must continue, Infinity when none
+   * must, undefined when everything was read. @throws PacketError
    */
   decrypt(data: Buffer, at: number, end: number): number | undefined {
     let next = at;
@@ -150,7 +149,7 @@ export class PacketReceiver {
       if (took.payload === undefined) continue;
       this.packets += 1;
       if (this.packets > SEQNO_END) throw new PacketError('the peer sends without end under the same keys');
-      this.inSeqno = (this.inSeqno + 1) % SEQNO_END; // before the message is looked at, as ssh2 counts
+      this.inSeqno = (this.inSeqno + 1) % SEQNO_END; // before the message is handled, as ssh2 counts
       const answer = this._onPayload(took.payload);
       if (answer === false) return next;
       if (answer !== undefined) return answer;
@@ -164,7 +163,7 @@ export class PacketReceiver {
   }
 }
 
-/** As ssh2 hands it over. */
+/** In the form of ssh2. */
 interface Outbound {
   readonly onWrite: (packet: Buffer) => void;
   readonly seqno: number;
@@ -206,7 +205,8 @@ const framing = (cipher: CipherInfo, mac: MacInfo | undefined): { block: number;
 });
 
 /**
- * Names that ssh2 knows and we do not serve: OpenSSL has no algorithm of that name, so ssh2 leaves them out.
+ * Names that ssh2 knows and we do not support: OpenSSL has no algorithm of that name, so ssh2 leaves them
+ * out.
  */
 const notServed = { sslName: 'not served' };
 const withNotServed = <T extends object>(served: Readonly<Record<string, T>>): object =>
@@ -214,7 +214,9 @@ const withNotServed = <T extends object>(served: Readonly<Record<string, T>>): o
     get: (table, name) => (typeof name === 'string' ? (table[name] ?? notServed) : undefined),
   });
 
-/** All that ssh2 wants of its `protocol/crypto.js`. `primitives` is asked when the first keys are there. */
+/**
+ * Everything that ssh2 needs of its `protocol/crypto.js`. `primitives` is called when the first keys exist.
+ */
 export function ssh2Crypto(primitives: () => PacketPrimitives): object {
   class NullCipher extends PacketSender {
     constructor(seqno: number, onWrite: (packet: Buffer) => void) {

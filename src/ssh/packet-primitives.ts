@@ -4,14 +4,14 @@ import type { Buffer } from 'node:buffer';
 export interface Aead {
   /** Encrypts `body` in place and writes 16 bytes to `tag`. */
   seal(iv: Buffer, associated: Buffer, body: Buffer, tag: Buffer): void;
-  /** Decrypts `body` in place. False: `tag` is wrong, and what is in `body` is to be thrown away. */
+  /** Decrypts `body` in place. False: `tag` is wrong, and `body` must be discarded. */
   open(iv: Buffer, associated: Buffer, body: Buffer, tag: Buffer): boolean;
   readonly free: () => void;
 }
 
 /** A key stream, XORed in place. */
 export interface KeyStream {
-  /** Goes on where the last call ended. With `start` (16 bytes: counter and nonce) from there instead. */
+  /** Continues where the last call ended; with `start` (16 bytes: counter and nonce) begins there instead. */
   apply(data: Buffer, start?: Buffer): void;
   readonly free: () => void;
 }
@@ -23,7 +23,7 @@ export interface Mac {
 }
 
 /**
- * What packet ciphers are made of. Everything works in place and in one step; what is made holds its key
+ * The building blocks of packet ciphers. Everything works in place and in one step; each object holds its key
  * until `free`, and throws when it is used after that.
  */
 export interface PacketPrimitives {

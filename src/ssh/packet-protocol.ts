@@ -1,5 +1,5 @@
 /**
- * What stands between the socket and ssh2: bytes come in here first, and after the first error none goes
+ * The layer between the socket and ssh2: bytes arrive here first, and after the first error none goes
  * further.
  */
 import { Socket } from 'node:net';
@@ -19,10 +19,10 @@ const MAX_BYTES_BEFORE_LOGIN = 1024 * 1024;
 const MAX_PACKETS_PER_KEY = 2 ** 31;
 /** SSH_DISCONNECT_PROTOCOL_ERROR. Source: RFC 4253, 11.1. */
 const PROTOCOL_ERROR = 2;
-/** How long a stream that is not a socket may take to pass on our last words. */
+/** How long a stream that is not a socket may take to send our last message. */
 const LAST_WORDS_MS = 2_000;
 
-/** ssh2's class of that name, with what is used here. */
+/** ssh2's class of that name, as far as it is used here. */
 export interface Ssh2Protocol {
   readonly _server: boolean;
   readonly _cipher: PacketSender;
@@ -34,7 +34,7 @@ export interface Ssh2Protocol {
       finalize(packet: Buffer, force: boolean): Buffer;
     };
   };
-  /** Takes the identification line and then packets; answers where it stopped, undefined at the end. */
+  /** Reads the identification line and then packets; returns where it stopped, undefined at the end. */
   readonly _parse: (chunk: Buffer, at: number, end: number) => number | undefined;
   readonly _onError: (error: Error) => void;
   /** Frees the ciphers. Undefined once that is done. */
@@ -44,7 +44,7 @@ type Ssh2ProtocolClass = new (config: object) => Ssh2Protocol;
 
 let next: Duplex | undefined;
 
-/** Tells the connection that `make` creates which socket it is about. */
+/** Tells the connection that `make` creates to which socket it belongs. */
 export function overSocket<T>(socket: Duplex, make: () => T): T {
   next = socket;
   try {
@@ -55,8 +55,8 @@ export function overSocket<T>(socket: Duplex, make: () => T): T {
 }
 
 /**
- * Ends a connection whose peer broke the protocol: nothing of it is read any more. Our last words have been
- * written; what a socket did not take at once it never will.
+ * Ends a connection whose peer broke the protocol: nothing more is read from it. Our last message has been
+ * written; what a socket did not accept at once it never will.
  */
 export function endAtOnce(socket: Duplex): void {
   if (socket.writableLength === 0 || socket instanceof Socket) {
@@ -85,26 +85,26 @@ export function writeDisconnect(
   p._cipher.encrypt(write.finalize(packet, true));
 }
 
-/** What every transport of ours has beside what ssh2 gives it. */
+/** What each of our transports has in addition to ssh2's. */
 export interface PacketProtocol extends Ssh2Protocol {
-  /** What came from the socket. Never throws, and takes nothing more after an error. */
+  /** Handles bytes from the socket. Never throws, and ignores everything after an error. */
   readonly parse: (chunk: Buffer, at: number, end: number) => void;
-  /** Undefined: nobody said so (see `overSocket`). */
+  /** Undefined: it was not set (see `overSocket`). */
   readonly socket: Duplex | undefined;
   /** From here on packets may be large, and as many as they like. */
   loggedIn(): void;
-  /** Nothing that comes is looked at any more; sending goes on. */
+  /** Nothing further that arrives is handled; sending continues. */
   stop(): void;
   /**
-   * True when the keys have served long enough: `bytes` on the wire in both directions together, or 2^31
+   * True when the keys have been used long enough: `bytes` on the wire in both directions together, or 2^31
    * packets in one.
    */
   isSpent(bytes: number): boolean;
-  /** Called after bytes came in and were handled. */
+  /** Called after bytes arrived and were handled. */
   onProgress: (() => void) | undefined;
 }
 
-/** ssh2's transport with ours in front of it. */
+/** ssh2's transport behind ours. */
 export function inFrontOf(base: Ssh2ProtocolClass): new (config: object) => PacketProtocol {
   return class extends base implements PacketProtocol {
     readonly socket = next;
@@ -134,7 +134,7 @@ export function inFrontOf(base: Ssh2ProtocolClass): new (config: object) => Pack
     get parse(): (chunk: Buffer, at: number, end: number) => void {
       return this.#parse;
     }
-    /** ssh2 puts one that throws in its place when it gives up. Ours has stopped by then. */
+    /** ssh2 replaces it by a function that throws when it gives up. Ours has stopped by then. */
     set parse(_throws) {
       this.#isOver = true;
     }
@@ -167,7 +167,7 @@ export function inFrontOf(base: Ssh2ProtocolClass): new (config: object) => Pack
           this._decipher.maxBytes = maxPacketBytes[this.#isLoggedIn ? 'afterLogin' : 'beforeLogin'];
         from = this._parse(chunk, from, end);
       }
-      if (from === Infinity) this.#isOver = true; // who stopped it closes the connection
+      if (from === Infinity) this.#isOver = true; // the code that stopped it closes the connection
     }
 
     #fail(error: Error): void {
@@ -184,7 +184,7 @@ export function inFrontOf(base: Ssh2ProtocolClass): new (config: object) => Pack
       try {
         writeDisconnect(this, PROTOCOL_ERROR, text);
       } catch {
-        // What is wrong may be wrong with writing, too: the first error is the one that is reported.
+        // If something is wrong, writing may fail too: the first error is the one that is reported.
       }
     }
 

@@ -1,10 +1,10 @@
 /**
  * The preamble with which a proxy names the true client to a node: written after the node's banner and before
- * the first byte of the client, `Teleport-Proxy{"clientAddr":"1.2.3.4:5678"}` and a zero byte. Beside the
- * address may stand `certificate` and `signature` (base64): see signed-client.ts.
+ * the first byte of the client, `Teleport-Proxy{"clientAddr":"1.2.3.4:5678"}` and a zero byte. It may also
+ * contain `certificate` and `signature` (base64): see signed-client.ts.
  *
- * Anyone who reaches the port can write one. So a preamble is always taken off the stream, but believed only
- * when it is signed by a proxy for this very connection; else it is kept as a claim, for the audit.
+ * Anyone who can reach the port can write one. So a preamble is always removed from the stream, but believed
+ * only when it is signed by a proxy for this very connection; otherwise it is kept as a claim, for the audit.
  */
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -15,7 +15,7 @@ const MARK = Buffer.from('Teleport-Proxy');
 /** With a certificate of the largest key, for a machine of many names. */
 const MAX_BYTES = 16 * 1024;
 
-/** Who says that the address is true. */
+/** Proves who vouches for the address. */
 export interface PreambleProof {
   /** Host certificate of the proxy, as SSH writes it. */
   readonly certificate: Buffer;
@@ -44,7 +44,7 @@ export function proxyPreamble({ client, proof }: Preamble): Buffer {
 export type PreambleReading =
   /** The stream begins with something else. */
   | { readonly status: 'absent' }
-  /** Could still become one. */
+  /** It may still become one. */
   | { readonly status: 'incomplete' }
   | { readonly status: 'found'; readonly preamble: Preamble; readonly bytes: number }
   | { readonly status: 'malformed'; readonly reason: string };
@@ -70,7 +70,7 @@ function readBody(body: Buffer): Preamble | undefined {
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
   } catch {
-    return undefined; // said as "malformed" by the caller
+    return undefined; // reported as "malformed" by the caller
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const fields = new Map<string, unknown>(Object.entries(value));
@@ -99,9 +99,8 @@ export function parsePreamble(first: Buffer): PreambleReading {
 }
 
 /**
- * Waits for the first bytes of `socket`, takes a preamble off, and puts the rest back. Resolves to what it
- * said, or undefined without one. The socket is left paused. Send the banner before: the other side waits for
- * it.
+ * Waits for the first bytes of `socket`, removes a preamble, and puts the rest back. Resolves to its content,
+ * or undefined without one. The socket is left paused. Send the banner before: the other side waits for it.
  * @throws CodedError `bad_request` for a malformed preamble; `unavailable` when the socket ends first.
  */
 export function readProxyPreamble(socket: Duplex): Promise<Preamble | undefined> {

@@ -1,22 +1,22 @@
 /**
- * What a peer may send on one channel before it was read here: what we hold for it at most. Source: RFC 4254,
- * 5.2.
+ * How much a peer may send on one channel before it is read here, which is the most we hold for it.
+ * Source: RFC 4254, 5.2.
  */
 export interface ReceiveWindow {
   /** Bytes that may be on their way or unread, now. */
   readonly bytes: number;
   /**
-   * Half of it was read: may give more from now on, or less.
-   * @param held bytes that were granted and are not read yet. The answer is never less.
+   * Half of it was read: returns the next size, larger or smaller.
+   * @param held bytes that were granted and are not read yet. The result is never less.
    */
   renew(held: number): number;
   /** The peer can send nothing more; this many bytes of what it sent are still unread. */
   keep(held: number): void;
-  /** Nothing more goes out either: the channel is closed on our side. */
+  /** Nothing more is sent either: the channel is closed on our side. */
   close(): void;
 }
 
-/** Always the same. For clients, who chose whom they talk to. */
+/** Always the same. For clients, which choose their servers. */
 export const fixedWindow = (bytes: number): ReceiveWindow => ({
   bytes,
   renew: () => bytes,
@@ -26,11 +26,11 @@ export const fixedWindow = (bytes: number): ReceiveWindow => ({
 
 /** All in bytes. */
 export interface WindowLimits {
-  /** What a channel begins with; it doubles as often as it was read. */
+  /** The first window of a channel; it doubles as often as it was read. */
   readonly first: number;
-  /** What it comes to, where there is room. */
+  /** The largest window, where there is memory for it. */
   readonly most: number;
-  /** What a channel may have waiting on its way out: counted with it, given to nobody. */
+  /** The most that a channel may have waiting to be sent: counted with it, available to no other. */
   readonly outgoing: number;
   /** Of one connection, all channels together. */
   readonly perConnection: number;
@@ -38,7 +38,7 @@ export interface WindowLimits {
   readonly growth: number;
   /** Of all connections together. */
   readonly inAll: number;
-  /** So many channels of each connection are opened also when nothing is left in all. */
+  /** This many channels of each connection are opened even when nothing is left in all. */
   readonly assured: number;
 }
 
@@ -58,15 +58,12 @@ export const windowLimits = (memory: number, most: number): WindowLimits => ({
   assured: 8,
 });
 
-/**
- * Above this part of what there is in all, windows no longer grow, and those that are read become smaller
- * again.
- */
+/** Above this share of the total, windows do not grow any more, and those that are read shrink. */
 const tight = 7 / 8;
 
 /**
- * What the channels of all connections of a server hold. A channel begins with little, so that many that
- * nobody reads cost little; who is read grows until a connection has its share or all are used up.
+ * The memory of all channels of a server. A channel begins with little, so that many that nobody reads cost
+ * little; one that is read grows until its connection has its share or the total is used up.
  */
 export class WindowPool {
   readonly limits: WindowLimits;
@@ -93,7 +90,7 @@ export class WindowPool {
   }
 }
 
-/** What the channels of one connection hold. */
+/** The memory of one connection's channels. */
 export class ConnectionWindows {
   readonly #pool: WindowPool;
   readonly #count: (change: number) => void;
@@ -141,7 +138,7 @@ export class ConnectionWindows {
     };
   }
 
-  /** Twice as much where there is room; half where nearly all is used up. */
+  /** Twice as much where there is memory; half where nearly all is used up. */
   #sizeAfter(bytes: number): number {
     const { first, most, growth } = this.#pool.limits;
     if (this.#pool.isTight) return Math.max(first, Math.floor(bytes / 2));

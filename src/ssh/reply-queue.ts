@@ -1,6 +1,6 @@
 /**
- * Sends answers in the order of the questions, though they may be found in another. SSH replies carry no
- * number: their order is all that says what they answer (RFC 4254, 4 and 5.4).
+ * Sends replies in the order of the requests, even if they are ready in another order. SSH replies carry no
+ * number: only their order shows to which request they belong (RFC 4254, 4 and 5.4).
  */
 export class ReplyQueue<T> {
   readonly #send: (answer: T) => void;
@@ -10,12 +10,12 @@ export class ReplyQueue<T> {
     this.#send = send;
   }
 
-  /** Questions without an answer. */
+  /** Requests without a reply. */
   get length(): number {
     return this.#waiting.length;
   }
 
-  /** Takes a place for one question. Only the first call of what it answers counts. */
+  /** Reserves a place for one request. Only the first call of the returned function counts. */
   reserve(): (answer: T) => void {
     const place: { answer: { value: T } | undefined } = { answer: undefined };
     this.#waiting.push(place);

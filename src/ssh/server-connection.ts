@@ -20,7 +20,7 @@ export function permitsOf(certificate: Certificate): Permits {
   };
 }
 
-/** What our servers answer to global requests. */
+/** Our servers' replies to global requests. */
 export interface GlobalAnswers {
   readonly version: string;
   readonly recordsAtProxy: () => boolean;

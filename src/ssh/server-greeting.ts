@@ -8,28 +8,28 @@ import { newChallenge } from './signed-client.ts';
 const [plainBanner] = plainBanners;
 
 /**
- * Why a signed preamble is not believed; undefined when it is. `challenge` is what this connection's banner
- * asked.
+ * Why a signed preamble is not believed; undefined when it is. `challenge` is the one in this connection's
+ * banner.
  */
 export type DoubtAboutClient = (preamble: Preamble, challenge: string) => string | undefined;
 
 /** How a connection began, before the first byte of the client's SSH. */
 export interface Greeting {
-  /** Ours, as the client was sent it, without the line end: both sides sign over it. */
+  /** Our banner as it was sent to the client, without the line end: both sides sign over it. */
   readonly banner: string;
-  /** What a preamble said. */
+  /** From a preamble. */
   readonly claimedAddress: HostPort | undefined;
   /** The same, when it is signed by a host that may claim it. */
   readonly believedAddress: HostPort | undefined;
 }
 
 /**
- * Sends the banner, and takes off the preamble that a proxy of ours may answer with. The socket is left
- * paused. An unsigned preamble is only a claim: older proxies send such, and so can anyone. A signed
- * one that does not hold is refused, as it comes from nobody who means well.
- * @param doubt absent: nobody is asked for a signed address, and no preamble is believed.
- * @throws CodedError `access_denied` for a preamble with a proof that does not hold; `bad_request` for a
- * malformed one; `unavailable` when the socket ends first.
+ * Sends the banner, and removes the preamble with which a proxy of ours may reply. The socket is left paused.
+ * An unsigned preamble is only a claim: older proxies send those, and so can anyone. One with an invalid
+ * signature is refused, as nobody sends that in good faith.
+ * @param doubt absent: the banner does not ask for a signed address, and no preamble is believed.
+ * @throws CodedError `access_denied` for a preamble with an invalid proof; `bad_request` for a malformed one;
+ *   `unavailable` when the socket ends first.
  */
 export async function greetClient(socket: Duplex, doubt?: DoubtAboutClient): Promise<Greeting> {
   const challenge = newChallenge();
@@ -48,7 +48,7 @@ export async function greetClient(socket: Duplex, doubt?: DoubtAboutClient): Pro
   return { banner, claimedAddress, believedAddress: claimedAddress };
 }
 
-/** Writes our banner, and has the first write that follows dropped: it is ssh2's own. */
+/** Writes our banner, and drops the next write, which is ssh2's own banner. */
 function sendBanner(socket: Duplex, banner: string): void {
   socket.write(`${banner}\r\n`);
   const write = socket.write.bind(socket);

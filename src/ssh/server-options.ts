@@ -13,15 +13,15 @@ export interface SshServerOptions {
   readonly userAuthorities: () => Iterable<Buffer>;
   /** Seconds since 1970. */
   readonly now: () => bigint;
-  /** Last word after the certificate was found good. Throws CodedError to refuse. */
+  /** The final check after the certificate was found valid. Throws CodedError to refuse. */
   readonly authorize: (certificate: Certificate, username: string, peer: Peer) => void;
   readonly onAuthFailure: (failure: AuthFailure) => void;
-  /** Answer to `x-teleport-version`. */
+  /** Reply to `x-teleport-version`. */
   readonly version: string;
   readonly sink: LogSink;
-  /** Answer to `recording-proxy@teleport.com`; default false. */
+  /** Reply to `recording-proxy@teleport.com`; default false. */
   readonly recordsAtProxy?: () => boolean;
-  /** Moment (seconds since 1970) to end the connection, or undefined for never; asked once, at login. */
+  /** When to end the connection (seconds since 1970), or undefined for never; called once, at login. */
   readonly disconnectAt?: (certificate: Certificate) => bigint | undefined;
   readonly algorithms?: SshAlgorithms;
   /** From accept to a finished login; default 60 s. */
@@ -32,7 +32,7 @@ export interface SshServerOptions {
   readonly maxChannels?: number;
   /**
    * What a client may send ahead of its reader, per channel, once it was read for a while and where there is
-   * room; default 2 MiB. 8 MiB suits long distances.
+   * memory; default 2 MiB. 8 MiB suits connections with high latency.
    */
   readonly windowBytes?: number;
   /** Default 5 minutes; 0 turns it off. */
@@ -47,17 +47,17 @@ export interface AcceptOptions {
   /** The client's true address when the caller knows better than the socket. */
   readonly remoteAddress?: HostPort;
   /**
-   * Given: the banner asks proxies to sign for the client whom they name (see signed-client.ts), and who
-   * signs and is not believed is refused. A preamble without a signature is taken off the stream and kept as
-   * `peer.claimedAddress` only.
+   * If given, the banner asks proxies to sign the address of their client (see signed-client.ts), and an
+   * invalid signature is refused. A preamble without a signature is removed from the stream and kept only as
+   * `peer.claimedAddress`.
    */
   readonly doubtAboutClient?: DoubtAboutClient;
-  /** Told of the client's true address, and of its login. */
+  /** Informed of the client's true address, and of its login. */
   readonly strangers?: Strangers;
 }
 
 export interface SshServer {
-  /** Serves one client. The banner goes out at once; the socket belongs to the server from here on. */
+  /** Serves one client. The banner is sent at once; the socket belongs to the server from here on. */
   accept(socket: Duplex, options?: AcceptOptions): void;
   /**
    * New connections use these. The set of key types must stay the same. @throws CodedError `misconfigured`
@@ -65,7 +65,7 @@ export interface SshServer {
   setHostKeys(hostKeys: readonly HostKey[]): void;
   /** Authenticated connections. */
   connections(): readonly SshConnection[];
-  /** Takes no new connection from here on; the old ones go on. */
+  /** Accepts no new connection from here on; the old ones continue. */
   drain(): void;
   /** Closes every connection, authenticated or not. Resolves when no socket is left. */
   closeConnections(reason: string): Promise<void>;

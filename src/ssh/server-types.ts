@@ -4,23 +4,21 @@ import type { OpenFailure, ServerSessionChannel, SshChannel, WindowSize } from '
 
 /** The addresses of one connection. */
 export interface Peer {
-  /** The client's true address: what a trusted proxy said, else the socket's. */
+  /** The client's true address: from a trusted proxy, else the socket's. */
   readonly remoteAddress: HostPort;
-  /** The other end of the socket: the proxy's own address when one stands between. */
+  /** The other end of the socket: the proxy's own address when there is one in between. */
   readonly socketAddress: HostPort;
   readonly localAddress: HostPort;
-  /** What a preamble claimed, believed or not. */
+  /** The address in a preamble, believed or not. */
   readonly claimedAddress: HostPort | undefined;
 }
 
-/**
- * What the certificate allows. Nothing of it is enforced by the protocol layer: whoever opens sessions must.
- */
+/** What the certificate allows. The protocol layer enforces none of it: whoever opens sessions must. */
 export interface Permits {
   readonly pty: boolean;
   readonly portForwarding: boolean;
   readonly agentForwarding: boolean;
-  /** Run this instead of whatever is asked for. */
+  /** Run this instead of the requested command. */
   readonly forceCommand: string | undefined;
 }
 
@@ -30,7 +28,7 @@ export interface Permits {
  */
 export interface AuthFailure {
   readonly username: string;
-  /** From the certificate shown. Not proven when `reason` is about the certificate itself. */
+  /** From the presented certificate. Not proven when `reason` is about the certificate itself. */
   readonly keyId: string | undefined;
   readonly reason: string;
   readonly peer: Peer;
@@ -43,7 +41,10 @@ export interface Answer {
   reject(message?: string): void;
 }
 
-/** What a client asks of a session channel, in the order it asks. Source: RFC 4254, 6. */
+/**
+ * The requests of a client on a session channel, in their order.
+ * Source: RFC 4254, 6.
+ */
 export type SessionRequest = Answer &
   (
     | { readonly type: 'env'; readonly name: string; readonly value: string }
@@ -81,18 +82,18 @@ export interface ForwardOpen {
   reject(failure: OpenFailure, message: string): void;
 }
 
-/** What to do with what one authenticated client asks. What has no handler is refused. */
+/** Handles the requests of one authenticated client. Requests without a handler are refused. */
 export interface ConnectionHandlers {
   readonly session?: (open: SessionOpen) => void;
   readonly forward?: (open: ForwardOpen) => void;
 }
 
-/** A client that proved who it is. */
+/** A client that has authenticated. */
 export interface SshConnection {
   /** Unique in this process. */
   readonly id: number;
   readonly certificate: Certificate;
-  /** The name asked for: the OS login on a node. */
+  /** The requested name: the OS login on a node. */
   readonly username: string;
   readonly permits: Permits;
   readonly peer: Peer;
@@ -102,7 +103,7 @@ export interface SshConnection {
   readonly closed: Promise<void>;
   /** Opens a channel back to the client's agent; the client must have asked for agent forwarding. */
   openAgent(): Promise<SshChannel>;
-  /** Sends a global request that wants no reply (`x-teleport-event`). */
+  /** Sends a global request without a reply (`x-teleport-event`). */
   notify(name: string, payload: Buffer): void;
   /** Sends DISCONNECT and closes. `reason` is shown by clients. */
   close(reason: string): void;

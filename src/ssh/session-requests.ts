@@ -3,7 +3,7 @@ import type { Channel } from './channel.ts';
 import { parseModes, readWindowSize } from './connection-messages.ts';
 import type { SessionRequest } from './server-types.ts';
 
-/** A session request without its answer. */
+/** A session request without its reply. */
 type Asked = SessionRequest extends infer R
   ? R extends unknown
     ? Omit<R, 'accept' | 'reject'>
@@ -40,7 +40,7 @@ export function parseSessionRequest(name: string, data: Buffer): Asked | undefin
 const starts = new Set(['shell', 'exec', 'subsystem']);
 
 /**
- * Gives the requests on a session channel to `onRequest`, each with its answer. Of shell, exec and subsystem
+ * Passes the requests on a session channel to `onRequest`, each with its reply. Of shell, exec and subsystem
  * only one may succeed; while one is being considered or runs, others are refused here (RFC 4254, 6.5).
  */
 export function serveSessionRequests(channel: Channel, onRequest: (request: SessionRequest) => void): void {
@@ -57,7 +57,7 @@ export function serveSessionRequests(channel: Channel, onRequest: (request: Sess
     const once = (ok: boolean, message?: string): void => {
       if (answered) return;
       answered = true;
-      // A client may go on asking after its session has ended: then nothing is listening for the reason.
+      // A client may send requests after its session has ended: then nobody reads the reason.
       if (message !== undefined && channel.stderr.writable)
         channel.stderr.write(message.endsWith('\n') ? message : `${message}\n`);
       if (isStart) taken = ok;

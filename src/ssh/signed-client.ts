@@ -1,9 +1,9 @@
 /**
- * How a node knows that it is a proxy that names the true client. The node's banner asks, with a number of
- * its own for each connection; the proxy signs that number, the node's host id and the client's address by
- * the key of its host certificate. So what one proxy said to one node on one connection is good for no other,
- * whoever carries it there; no clock and no list of used numbers is needed. A node that asks for nothing is
- * of an older release, and gets the address unsigned.
+ * How a node knows that the peer that names the true client is a proxy. The node's banner contains a
+ * challenge, new for each connection; the proxy signs it, the node's host id and the client's address with
+ * the key of its host certificate. So a proxy's statement to one node on one connection is valid for no
+ * other, whoever sends it there, and no clock and no list of used numbers is needed. A node whose banner has
+ * no challenge is of an older release, and gets the address unsigned.
  */
 import { randomBytes, type KeyObject } from 'node:crypto';
 import { isCoded, messageOf } from '../base/errors.ts';
@@ -15,7 +15,7 @@ import { publicKeyOf, sigAlgsOf, signSsh, verifySsh } from '../pki/ssh-key.ts';
 import { str, WireError } from '../pki/wire.ts';
 import type { Preamble } from './proxy-preamble.ts';
 
-/** Signatures of host keys for other ends begin otherwise: with a hash, or a session id. */
+/** Signatures by host keys for other purposes begin differently: with a hash, or a session id. */
 const PURPOSE = 'teleport-client-address-1';
 
 /** A number that no other connection has. */
@@ -24,7 +24,7 @@ export const newChallenge = (): string => randomBytes(16).toString('hex');
 export interface Statement {
   /** From the node's banner. */
   readonly challenge: string;
-  /** UUID of the node that is told. */
+  /** UUID of the node that receives it. */
   readonly hostId: string;
   readonly client: HostPort;
 }
@@ -56,7 +56,7 @@ export interface ProxyPolicy {
 
 /**
  * Why a preamble with a proof is not believed; undefined when it is.
- * @param told what this node asked on this connection, and its own host id.
+ * @param told the challenge of this node on this connection, and its own host id.
  */
 export function doubtAbout(
   { client, proof }: Preamble,
@@ -80,7 +80,7 @@ export function doubtAbout(
     if (!hostFqdn.endsWith(suffix) || !policy.isProxy(hostFqdn.slice(0, -suffix.length)))
       return 'it is signed by a host that this node does not know as a proxy of the cluster';
   } catch (e) {
-    // Besides our own also what node:crypto says of a point that is not on its curve.
+    // Besides our own errors, also those of node:crypto for a point that is not on its curve.
     if (e instanceof CertError || e instanceof WireError || isCoded(e))
       return `its certificate: ${messageOf(e)}`;
     return 'its certificate is malformed';

@@ -3,8 +3,8 @@ const small = 1024;
 
 /**
  * Gathers small pieces that come in one turn of the event loop into one of their own memory. Each piece that
- * waits unread costs some hundred bytes besides, and pins the packet that it came in: a window of single
- * bytes would hold a hundred times what it says.
+ * waits unread costs some hundred bytes extra, and keeps the packet that it came in alive: a window of single
+ * bytes would need a hundred times its size.
  */
 export class SmallPieces {
   readonly #pass: (data: Buffer) => void;
@@ -15,7 +15,7 @@ export class SmallPieces {
     this.#pass = pass;
   }
 
-  /** Bytes that were taken and not passed on yet. */
+  /** Bytes that were added and not passed on yet. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -34,7 +34,7 @@ export class SmallPieces {
       });
   }
 
-  /** Passes on what waits, in the order in which it came. */
+  /** Passes on what waits, in the order of arrival. */
   flush(): void {
     if (this.#bytes === 0) return;
     const data = Buffer.concat(this.#waiting);

@@ -15,11 +15,12 @@ import {
 /** Channel data waits while the socket holds more than this. */
 const FULL_BYTES = 1024 * 1024;
 /**
- * A peer that makes us hold this much (by asking without reading the answers) is disconnected. Channel data
- * is half of it at most; of answers, each costs the process some 250 bytes though it counts 36 here.
+ * A peer that makes us hold this much (by sending requests without reading the replies) is disconnected.
+ * Channel data is half of it at most; each reply costs the process some 250 bytes though it counts as 36
+ * here.
  */
 const CHOKED_BYTES = 2 * FULL_BYTES;
-/** What a message that waits for the end of a key exchange costs beside its bytes. */
+/** The cost of a message that waits for the end of a key exchange, in addition to its bytes. */
 const WAITING_BYTES = 128;
 /** A peer for which this many bytes wait, because it does not end a key exchange, is disconnected. */
 const WAITING_MAX = FULL_BYTES;
@@ -29,7 +30,7 @@ const WAITING_MAX = FULL_BYTES;
  */
 const REKEY_BYTES = 2 ** 30;
 const REKEY_MS = hour;
-/** How long a peer may take to read our last words. */
+/** How long a peer may take to read our last message. */
 const LINGER_MS = 2_000;
 
 /** SSH_DISCONNECT reasons. Source: RFC 4253, 11.1. */
@@ -38,19 +39,19 @@ export const disconnectReason = { protocolError: 2, byApplication: 11, noMoreAut
 export interface SshTransportOptions {
   readonly protocol: Protocol;
   readonly socket: Duplex;
-  /** Zero: never ask. */
+  /** Zero: never send. */
   readonly keepaliveMs: number;
   /** Rounds of silence before the connection is given up. */
   readonly keepaliveCountMax: number;
   /** For tests; default 1 GiB. */
   readonly rekeyBytes?: number | undefined;
-  /** Something threw while a message was handled: a WireError (the peer's fault) or a bug (ours). */
+  /** An error while a message was handled: a WireError (the peer's fault) or a bug (ours). */
   onFault(error: unknown): void;
 }
 
 /**
  * Carries the connection protocol over the encrypted transport of ssh2, for either role. Renews keys by
- * volume and time, watches that the peer lives, and closes so that no socket stays.
+ * volume and time, checks that the peer is alive, and closes so that no socket stays.
  */
 export class SshTransport implements Transport {
   readonly #options: SshTransportOptions;
@@ -62,7 +63,7 @@ export class SshTransport implements Transport {
   #closing = false;
   #goodbye = false;
   /**
-   * Bytes that wait for the key exchange under way to end. Channel data is not among them: see `writable`.
+   * Bytes that wait for the current key exchange to end. They do not include channel data: see `writable`.
    */
   #waiting = 0;
 
@@ -82,12 +83,12 @@ export class SshTransport implements Transport {
     });
   }
 
-  /** True when we ended it, not the peer and not the line. */
+  /** True when we ended it, not the peer and not the network. */
   get endedHere(): boolean {
     return this.#goodbye;
   }
 
-  /** From here on messages of the connection protocol are welcome: the client is authenticated. */
+  /** From here on messages of the connection protocol are accepted: the client is authenticated. */
   start(layer: ConnectionLayer): void {
     this.#layer = layer;
     this.#options.protocol.loggedIn();
@@ -125,8 +126,8 @@ export class SshTransport implements Transport {
   }
 
   /**
-   * Sends DISCONNECT and closes the socket: at once when the peer broke the protocol, else within two seconds
-   * whatever it does. Nothing it sends is looked at any more.
+   * Sends DISCONNECT and closes the socket: at once when the peer broke the protocol, otherwise within two
+   * seconds whatever it does. Nothing further it sends is handled.
    */
   close(text: string, reason: number = disconnectReason.byApplication): void {
     if (this.#closing) return;
@@ -142,7 +143,7 @@ export class SshTransport implements Transport {
     }
     socket.end();
     const timer = startTimer(() => socket.destroy(), LINGER_MS);
-    socket.once('end', () => socket.destroy()); // not at once: a reset could overtake our last words
+    socket.once('end', () => socket.destroy()); // not at once: a reset could overtake our last message
     socket.once('close', () => {
       stopTimer(timer);
     });
@@ -189,6 +190,6 @@ export class SshTransport implements Transport {
       this.close('no answer to keepalives');
       return;
     }
-    layer.globalRequest('keepalive@openssh.com', Buffer.alloc(0)).catch((): undefined => undefined); // lost: `#stop` tells
+    layer.globalRequest('keepalive@openssh.com', Buffer.alloc(0)).catch((): undefined => undefined); // lost: `#stop` reports it
   }
 }

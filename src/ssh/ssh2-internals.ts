@@ -1,9 +1,8 @@
 /**
- * The only file, beside `ssh2-library.ts` and the packet layer it puts in place, that touches what ssh2 keeps
- * private. All of it is per connection, but for two lists of names that are widened. If ssh2 changes shape,
- * `protoOf` throws or a hook no longer applies: then logins and handshakes fail. Nothing here can make one
- * succeed that should not.
- *
+ * The only file, besides `ssh2-library.ts` and the packet layer it installs, that touches private parts of
+ * ssh2. Everything is per connection, except for two lists of names that are extended. If ssh2 changes shape,
+ * `protoOf` throws or a hook does not apply any more: then logins and handshakes fail. Nothing here can make
+ * one succeed that should not.
  * Reviewed against ssh2 1.17.0, which is pinned exactly; run integration/ssh/ssh-interop.test.ts on every
  * change.
  */
@@ -26,7 +25,7 @@ const utils = ssh2Part('utils') as {
 
 /** One key exchange. */
 export interface KeyExchange {
-  /** `serverHostKey` is compared with what the host shows and written into what the host signs. */
+  /** `serverHostKey` is compared with the host's key and written into what the host signs. */
   readonly negotiated: { serverHostKey: string };
   readonly sessionID?: Buffer;
 }
@@ -36,11 +35,11 @@ export interface ExchangeOfSecrets extends KeyExchange {
   readonly negotiated: { serverHostKey: string; kex: string };
   /** The peer's KEXINIT, as it will be hashed. */
   _remoteKexinit: Buffer | undefined;
-  /** What is sent of ours. On a server asked for after `computeSecret`. */
+  /** Our message. On a server called after `computeSecret`. */
   getPublicKey: () => Buffer;
-  /** The peer's, as it will be hashed. */
+  /** The peer's message, as it will be hashed. */
   convertPublicKey: (sent: Buffer) => Buffer;
-  /** What becomes of the peer's: it is hashed as a string. */
+  /** The peer's message in the form that is hashed as a string. */
   computeSecret: (sent: Buffer) => Buffer | Error;
 }
 
@@ -57,7 +56,7 @@ export interface Protocol extends PacketProtocol {
   readonly _offer: { readonly lists: { readonly kex: { readonly array: readonly string[] } } };
   _onPayload: (payload: Buffer) => number | undefined;
   readonly _packetRW: {
-    /** Every payload goes through it before it is looked at. Replaced with each exchange of keys. */
+    /** Every payload passes through it before it is handled. Replaced with each exchange of keys. */
     read: { read: (payload: Buffer) => Buffer };
     readonly write: {
       readonly allocStart: number;
@@ -70,7 +69,7 @@ export interface Protocol extends PacketProtocol {
   rekey: () => void;
 }
 
-/** Our packet layer stands before it, and nothing of ssh2's own: see ssh2-library.ts. */
+/** Our packet layer is in front of it, and none of ssh2's own: see ssh2-library.ts. */
 const hasOurPackets = (p: Partial<Protocol>): boolean =>
   p._cipher instanceof PacketSender &&
   (p._decipher === undefined || p._decipher instanceof PacketReceiver) &&
@@ -119,14 +118,14 @@ export const peerBannerOf = (p: Protocol): string =>
   (p._remoteIdentRaw?.toString('latin1') ?? '').replace(/[^\x20-\x7e]/g, '?').slice(0, 255);
 
 /**
- * Has every key exchange sign over `banner`: what the peer was sent, without the line end. To be called
+ * Makes every key exchange sign over `banner`, as it was sent to the peer, without the line end. To be called
  * before the first.
  */
 export function exchangeUnderBanner(p: Protocol, banner: string): void {
   p._identRaw = Buffer.from(banner, 'latin1');
 }
 
-/** Lets these algorithms be asked for. Widens what may be asked for, never what is asked by default. */
+/** Permits these algorithms to be configured. Does not change the defaults. */
 export function allowAlgorithms(names: {
   readonly hostKeys?: readonly string[];
   readonly keyExchanges?: readonly string[];
@@ -138,7 +137,7 @@ export function allowAlgorithms(names: {
   widen(SUPPORTED_KEX, names.keyExchanges);
 }
 
-/** A genuine parsed key to make disguised ones from. Parsing costs: keep it. */
+/** A genuine parsed key from which disguised ones are made. Parsing is expensive: keep it. */
 export function parseDonor(plainPublicBlob: Buffer): ParsedKey {
   const donor = ssh2.utils.parseKey(plainPublicBlob);
   if (donor instanceof Error) throw donor;
@@ -148,15 +147,15 @@ export function parseDonor(plainPublicBlob: Buffer): ParsedKey {
 export interface KeyDisguise {
   /** Algorithm name on the wire. */
   readonly type: string;
-  /** What is shown: a certificate or the plain key. */
+  /** What is presented: a certificate or the plain key. */
   readonly publicBlob: Buffer;
   /** Returns the raw signature value. Absent: the key cannot sign by itself. */
   readonly sign?: (data: Buffer) => Buffer | Error;
 }
 
 /**
- * A "parsed key" as ssh2 wants one. It only asks whether a hidden symbol of the object holds a boolean, and
- * follows the prototype for it; so inheriting from a genuine key is enough.
+ * A "parsed key" in the form that ssh2 expects. ssh2 only checks whether a hidden symbol of the object holds
+ * a boolean, and follows the prototype for it; so inheriting from a genuine key is enough.
  */
 export function disguisedKey(donor: ParsedKey, as: KeyDisguise): ParsedKey {
   const property = (value: unknown): PropertyDescriptor => ({
@@ -178,8 +177,8 @@ export function disguisedKey(donor: ParsedKey, as: KeyDisguise): ParsedKey {
 const observers = new WeakMap<Protocol, ((kex: ExchangeOfSecrets) => void)[]>();
 
 /**
- * Calls `observe` for every key exchange, the first and each rekey, right after the negotiation. In the order
- * of asking.
+ * Calls `observe` for every key exchange, the first and each rekey, right after the negotiation, in the order
+ * of the calls to this function.
  */
 export function onEachKeyExchange(p: Protocol, observe: (kex: ExchangeOfSecrets) => void): void {
   const known = observers.get(p);
@@ -201,7 +200,7 @@ export function onEachKeyExchange(p: Protocol, observe: (kex: ExchangeOfSecrets)
   });
 }
 
-/** Has every payload that comes in pass through `change`, before anybody looks at it. */
+/** Passes every incoming payload through `change`, before anything else handles it. */
 export function onEachPayload(p: Protocol, change: (payload: Buffer) => Buffer): void {
   const rw = p._packetRW;
   let reader = rw.read;
@@ -222,8 +221,8 @@ export function onEachPayload(p: Protocol, change: (payload: Buffer) => Buffer):
 }
 
 /**
- * Has the exchange signature labelled `name` instead of the negotiated (certificate) algorithm. Call it from
- * `sign` of a host key: the reply is built in the same turn, and afterwards the negotiated name is put back.
+ * Labels the exchange signature `name` instead of the negotiated (certificate) algorithm. Call it from `sign`
+ * of a host key: the reply is built in the same turn, and afterwards the negotiated name is put back.
  */
 export function labelHostSignature(p: Protocol, name: string): void {
   const negotiated = p._kex?.negotiated;
@@ -246,7 +245,7 @@ export function verifyExchangeWith(
   algorithm: string,
 ): void {
   kex.negotiated.serverHostKey = algorithm;
-  // ssh2 reads the type with utf8Slice and takes the fields with slice; its hash reads the bytes, which stay.
+  // ssh2 reads the type with utf8Slice and the fields with slice; its hash reads the bytes, which stay.
   const typeLength = plainKeyBlob.readUInt32BE(0);
   const type = plainKeyBlob.toString('latin1', 4, 4 + typeLength);
   const fields = plainKeyBlob.subarray(4 + typeLength);
@@ -274,11 +273,11 @@ export function sendDisconnect(p: Protocol, reason: number, text: string): void 
 /** True from our KEXINIT until the new keys are used: only key exchange messages may go out. */
 export const isExchangingKeys = (p: Protocol): boolean => p._kexinit !== undefined;
 
-/** Makes ssh2 stop reading the connection that `receive` found broken. */
+/** Makes ssh2 stop reading a connection that `receive` found broken. */
 const STOP = Infinity;
 
 /**
- * Gives the messages of the connection protocol to `receive` instead of ssh2. `receive` answers false when
+ * Passes the messages of the connection protocol to `receive` instead of ssh2. `receive` returns false when
  * the peer broke the rules and the connection is being closed. Call it before the first key exchange.
  */
 export function takeConnectionMessages(p: Protocol, receive: (payload: Buffer) => boolean): void {
@@ -294,9 +293,9 @@ export function takeConnectionMessages(p: Protocol, receive: (payload: Buffer) =
 const alwaysWelcome = new Set([1, 2, 3, 4, 7]);
 
 /**
- * Takes nothing that counts from a server until `isTrusted`. ssh2 opens what comes under the new keys while
- * its host verifier is still thinking: a server nobody knows yet could say that the login succeeded, and
- * would be sent, unencrypted, what is meant for a trusted one. Call it before the first key exchange.
+ * Accepts nothing that matters from a server until `isTrusted`. ssh2 handles messages under the new keys
+ * while its host verifier is still deciding: an unknown server could report that the login succeeded, and
+ * would be sent, unencrypted, data meant for a trusted one. Call it before the first key exchange.
  */
 export function refuseBeforeTrust(p: Protocol, isTrusted: () => boolean): void {
   const others = p._onPayload;
@@ -307,7 +306,7 @@ export function refuseBeforeTrust(p: Protocol, isTrusted: () => boolean): void {
   };
 }
 
-/** Tells the text of the peer's DISCONNECT, which ssh2 drops when it is a friendly one. */
+/** Calls `tell` with the text of the peer's DISCONNECT, which ssh2 drops when it is a friendly one. */
 export function onDisconnectText(p: Protocol, tell: (text: string) => void): void {
   const others = p._onPayload;
   p._onPayload = (payload) => {
@@ -344,8 +343,8 @@ export function announceSignatureAlgorithms(p: Protocol, names: readonly string[
 }
 
 /**
- * Sends the signed half of a publickey login. `signed` is what ssh2 gives to signers: session id and request.
- * ssh2 itself would name the certificate algorithm in the signature, where the plain one belongs.
+ * Sends the signed half of a publickey login. `signed` is what ssh2 passes to signers: session id and
+ * request. ssh2 itself would name the certificate algorithm in the signature, where the plain one belongs.
  */
 export function sendSignedLogin(p: Protocol, signed: Buffer, signature: Buffer): void {
   const sessionId = p._kex?.sessionID;

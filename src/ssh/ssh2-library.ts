@@ -1,8 +1,8 @@
 /**
- * Loads ssh2 with our packet layer in the places where it has its own: `protocol/crypto.js` is never run, nor
- * the native parts that may have been built, and `Protocol` is a subclass of ours. Everything here that uses
- * ssh2 takes it from this file. If ssh2 laid its files out otherwise, loading throws; if it stopped asking
- * these two, `protoOf` (ssh2-internals.ts) does.
+ * Loads ssh2 with our packet layer in place of its own: `protocol/crypto.js` is never run, nor the native
+ * parts that may have been built, and `Protocol` is a subclass of ours. Everything here that uses ssh2
+ * imports it from this file. If ssh2 moved its files, loading throws; if it stopped requiring these two,
+ * `protoOf` (ssh2-internals.ts) does.
  */
 import { createRequire } from 'node:module';
 import { sep } from 'node:path';
@@ -15,7 +15,7 @@ import { inFrontOf } from './packet-protocol.ts';
 
 const requireOf = createRequire(import.meta.url);
 
-/** What seals and opens packets here: OpenSSL itself when it can be called. */
+/** Seals and opens packets: OpenSSL itself when it can be called. */
 function packetPrimitives(): PacketPrimitives {
   const openssl = loadOpenssl();
   return openssl.status === 'loaded' ? openssl.primitives : nodePrimitives;
@@ -32,7 +32,7 @@ export function whyPacketsAreSlow(): string | undefined {
 function load(): typeof ssh2Module {
   const main = requireOf.resolve('ssh2');
   const root = main.slice(0, main.lastIndexOf(`${sep}lib${sep}`) + 1);
-  // A copy that somebody else loaded has its own packet layer: ours is loaded afresh.
+  // A copy that somebody else loaded has its own packet layer, so we load our own copy.
   for (const file of Object.keys(requireOf.cache))
     if (file.startsWith(root)) Reflect.deleteProperty(requireOf.cache, file);
   const put = (file: string, exports: unknown): void => {
@@ -50,7 +50,7 @@ function load(): typeof ssh2Module {
   try {
     put('cpu-features', () => undefined); // native, and only to order ciphers that we order ourselves
   } catch {
-    // not installed, which is as good
+    // not installed, which is fine
   }
   put(`${root}lib/protocol/crypto.js`, ssh2Crypto(packetPrimitives));
   const protocol = `${root}lib/protocol/Protocol.js`;

@@ -27,7 +27,10 @@ export interface Side {
   writable: boolean;
 }
 
-/** Two layers, each other's peer. What one sends reaches the other in a later turn, as over a socket. */
+/**
+ * Two layers that are each other's peer. A message from one reaches the other in a later turn, as over a
+ * socket.
+ */
 export function pair(server: Partial<ConnectionLayerOptions> = {}): {
   client: Side;
   server: Side;
@@ -84,7 +87,7 @@ export const text = async (stream: AsyncIterable<unknown>): Promise<string> => {
 export const dataBytes = (side: Side): number =>
   side.sent.filter((m) => m[0] === 94).reduce((sum, m) => sum + m.length - 9, 0);
 
-/** Two ends of a line in memory. */
+/** Two ends of a connection in memory. */
 export function memoryLine(): [Duplex, Duplex] {
   const ends: Duplex[] = [];
   for (const other of [1, 0])
@@ -133,7 +136,7 @@ export const testHostKey = (
   certificate: testCertificate({ kind: 'host', ...wish }),
 });
 
-/** What a server was asked to put on record, and what it wrote to its log. */
+/** What a server was asked to record, and what it logged. */
 export interface Seen {
   readonly failures: AuthFailure[];
   readonly lines: string[];
@@ -170,7 +173,7 @@ export function testServer(
   return { server, seen };
 }
 
-/** A client that trusts `hostAuthority`, connected to `server` by a line in memory. */
+/** A client that trusts `hostAuthority`, connected to `server` in memory. */
 export function testConnect(
   server: Pick<SshServer, 'accept'>,
   options: Partial<SshClientOptions> = {},

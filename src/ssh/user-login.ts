@@ -16,7 +16,7 @@ export interface LoginRequest {
   readonly algorithm: string;
   /** The certificate. */
   readonly blob: Buffer;
-  /** Absent in a probe: "would you take this one?" */
+  /** Absent in a probe: "would you accept this one?" */
   readonly proof: { readonly signed: Buffer; readonly signature: Buffer } | undefined;
 }
 
@@ -34,7 +34,7 @@ export interface LoginPolicy {
  */
 export class LoginRefused extends Error {
   readonly kind: 'not a certificate' | 'bad certificate';
-  /** What the certificate says of itself, proven or not. */
+  /** From the certificate, proven or not. */
   readonly keyId: string | undefined;
   constructor(kind: 'not a certificate' | 'bad certificate', reason: string, keyId?: string) {
     super(reason);
@@ -43,9 +43,12 @@ export class LoginRefused extends Error {
   }
 }
 
-/** Signature algorithms that the named algorithm allows; empty when it is refused, as all of SHA-1 is. */
+/**
+ * Signature algorithms that the named algorithm allows; empty when it is refused, as everything with SHA-1
+ * is.
+ */
 function allowedSignatures(algorithm: string): readonly SigAlg[] {
-  // Some libraries name RSA certificates by the type in the blob and sign with SHA-2 all the same.
+  // Some libraries name RSA certificates by the type in the blob and still sign with SHA-2.
   if (algorithm === certTypeOf('ssh-rsa')) return sigAlgsOf('ssh-rsa');
   const one = sigAlgOfCertAlg(algorithm);
   return one === undefined ? [] : [one];
@@ -55,15 +58,15 @@ function readCertificate(blob: Buffer): Certificate {
   try {
     return parseCertificate(blob);
   } catch (e) {
-    // Besides WireError also what node:crypto says of a point that is not on its curve.
+    // Besides WireError also the error of node:crypto for a point that is not on its curve.
     throw new LoginRefused('bad certificate', `malformed certificate: ${messageOf(e)}`);
   }
 }
 
 /**
- * Judges one login request: the certificate is of a user, by a trusted authority, for this name, fresh, from
- * an allowed address, without an option we do not understand; and the proof, when there is one, is by its
- * key. Returns the certificate. A probe that passes is not a login.
+ * Judges one login request: the certificate belongs to a user, is signed by a trusted authority, for this
+ * name, valid now, from an allowed address, without an option we do not understand; and the proof, when there
+ * is one, is by its key. Returns the certificate. A probe that passes is not a login.
  * @throws LoginRefused
  */
 export function judgeLogin(request: LoginRequest, policy: LoginPolicy): Certificate {
