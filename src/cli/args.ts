@@ -11,7 +11,7 @@ export interface Invocation {
   text(flag: string): string | undefined;
   on(flag: string): boolean;
   list(flag: string): readonly string[];
-  /** True when it stands on the command line (not in the environment). */
+  /** True when it is on the command line (not in the environment). */
   given(flag: string): boolean;
   arg(name: string): string | undefined;
   rest(name: string): readonly string[];
@@ -36,9 +36,9 @@ export const helpFlag: FlagSpec = {
 };
 
 /**
- * Reads tokens left to right; knows the command as soon as its words have been seen. Flags are yargs'
- * business, one pass up to each operand; what its parser does not know is added here: commands of two words,
- * `-p22`, and operands behind which everything belongs to somebody else.
+ * Reads tokens left to right; knows the command as soon as its words have been seen. yargs parses the flags,
+ * one pass up to each operand. Forms that its parser does not know are added here: commands of two words,
+ * `-p22`, and operands after which everything belongs to the remote command.
  */
 class Reader {
   readonly values = new Map<string, string[]>();
@@ -85,7 +85,7 @@ class Reader {
     this.words.push(token);
     const path = this.words.join(' ');
     this.command = findCommand(this.program, path);
-    // Before its flags are read: this release does not know them.
+    // Checked before its flags are read, which this release does not know.
     if (this.command?.refuse !== undefined && !this.help)
       throw new CodedError(
         'unavailable',
@@ -125,9 +125,9 @@ export const findCommand = (program: ProgramSpec, name: string): CommandSpec | u
 
 /**
  * Reads a command line as the reference does: `--flag=value`, `--flag value`, `--[no-]switch`, `-p22`, `-tN`,
- * `--`; flags of the program may stand before or after the command.
- * @throws CodedError `bad_request` for what cannot be read, `unavailable` for what this release refuses by
- *   name.
+ * `--`; flags of the program may come before or after the command.
+ * @throws CodedError `bad_request` for an invalid command line, `unavailable` for flags and commands that
+ *   this release refuses by name.
  */
 export function parseArgs(program: ProgramSpec, argv: readonly string[], env: Environment): Parsed {
   const reader = new Reader(program, argv);
@@ -196,8 +196,8 @@ function checked(flag: FlagSpec, values: readonly string[], shown: string): read
 }
 
 /**
- * A switch in the environment; empty counts as unset. @throws CodedError `bad_request` for what is neither on
- * nor off.
+ * A switch in the environment; empty counts as unset. @throws CodedError `bad_request` for a value that is
+ * neither on nor off.
  */
 export const switchedOn = (variable: string, env: Environment): boolean =>
   (env[variable] ?? '') !== '' && booleanOf(env[variable] ?? '', `${variable} (environment)`) === 'true';

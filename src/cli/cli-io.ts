@@ -14,11 +14,11 @@ export type OutputStream = Writable & {
   readonly rows?: number | undefined;
 };
 
-/** Where a command prints. Whatever it prints, and whoever chose it, steers no terminal. */
+/** Where a command prints. The printed text cannot control a terminal, whoever chose it. */
 export interface TextOutput {
   /**
-   * False: wait for `drain` before more. Line ends and tabs go out as they are, what hides or steers as
-   * `\uXXXX`.
+   * False: wait for `drain` before more. Line ends and tabs are printed as they are, hidden and control
+   * characters as `\uXXXX`.
    */
   write(text: string): boolean;
   once(event: 'drain', listener: () => void): unknown;
@@ -31,8 +31,8 @@ export interface CliIo {
   readonly stdout: TextOutput;
   readonly stderr: TextOutput;
   /**
-   * The streams themselves, for the bytes of a session or a copy, and for who steers the terminal on purpose.
-   * Lint lets nobody else have them.
+   * The streams themselves, for the bytes of a session or a copy, and for code that controls the terminal on
+   * purpose. Lint forbids other uses.
    */
   readonly raw: { readonly stdout: OutputStream; readonly stderr: OutputStream };
   readonly env: Readonly<Record<string, string | undefined>>;

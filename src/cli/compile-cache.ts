@@ -8,19 +8,18 @@ import { processIo } from './cli-io.ts';
 const writableByOthers = 0o022;
 
 /**
- * Keeps compiled code in `.cache` beside the program `url`: what lies there is run by whoever starts the
- * program next, root for example. So the folder is made for its owner alone to write in, whatever the umask,
- * and one that others can write in, or that somebody else made, is not used: `warn` is called with the
- * reason.
+ * Keeps compiled code in `.cache` beside the program `url`: it is run by whoever starts the program next,
+ * root for example. So only its owner may write in the folder, whatever the umask, and a folder that others
+ * can write in, or that somebody else made, is not used: `warn` is called with the reason.
  */
 export function useCompileCache(url: string, warn: (line: string) => void = toStderr): void {
   const folder = join(dirname(fileURLToPath(url)), '.cache');
-  const before = process.umask(writableByOthers); // what is compiled is no secret
+  const before = process.umask(writableByOthers); // compiled code is no secret
   try {
     try {
       mkdirSync(folder, { mode: 0o755 });
     } catch {
-      // There is one already, or this account may not write here: looked at next.
+      // It exists already, or this account may not write here: checked next.
     }
     const fault = cacheFault(folder);
     if (fault.status === 'faulty')
@@ -42,8 +41,8 @@ export type CacheState =
   | { readonly status: 'faulty'; readonly path: string; readonly why: string };
 
 /**
- * Whether code may be loaded from this folder: nobody but root, us and the owner of the program can have put
- * it there.
+ * Whether code may be loaded from this folder: only root, this account and the owner of the program can have
+ * put it there.
  */
 export function cacheFault(folder: string, uid: number = process.geteuid?.() ?? 0): CacheState {
   try {

@@ -4,9 +4,9 @@ import { ExitStatus } from './errors.ts';
 import { openPrompter } from './prompt.ts';
 
 /**
- * Asks before something that is hard to undo. Returns when the person says yes, or `yes` was given.
+ * Asks before an action that is hard to undo. Returns when the person answers yes, or `yes` was given.
  * @param what that is about to happen, as a question: `Move the log?`
- * @throws CodedError `bad_request` without a terminal to ask at; ExitStatus 1 when the person does not say
+ * @throws CodedError `bad_request` without a terminal to ask at; ExitStatus 1 when the person does not answer
  *   yes.
  */
 export async function confirm(io: CliIo, what: string, yes: boolean): Promise<void> {

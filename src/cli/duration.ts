@@ -10,7 +10,7 @@ import {
 
 export { formatGoDuration } from './go-duration.ts';
 
-/** Longer than anything that is given out lives; what a command allows is decided by the auth server. */
+/** Longer than any lifetime that can be requested; the auth server decides what a command allows. */
 const ttl: Bounds = { min: 1_000, max: longestMs };
 
 /**

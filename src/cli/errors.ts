@@ -2,8 +2,8 @@ import { messageOf } from '../base/errors.ts';
 import { printableMessage } from '../base/printable.ts';
 
 /**
- * Ends the program with `status`, after `error: <message>` when there is one. For what is not a failure of
- * ours: the exit status of a remote command, a question answered with no.
+ * Ends the program with `status`, after `error: <message>` when there is one. For results that are not our
+ * failures: the exit status of a remote command, a question answered with no.
  */
 export class ExitStatus extends Error {
   override readonly name = 'ExitStatus';
@@ -75,7 +75,7 @@ export function tlsHint(e: unknown): string | undefined {
   return e instanceof Error && e.cause !== undefined ? tlsHint(e.cause) : undefined;
 }
 
-/** One text for whatever was thrown; of an error that gathers several, all their texts. */
+/** The text for any error; for one that gathers several, all their texts. */
 export function explain(e: unknown): string {
   const hint = tlsHint(e);
   if (hint !== undefined) return hint;
@@ -86,8 +86,8 @@ export function explain(e: unknown): string {
 }
 
 /**
- * The lines for stderr: `error: <message>`, never a stack, unless `debug` asks for it. Empty for an
- * `ExitStatus` without a message.
+ * The lines for stderr: `error: <message>`, never a stack, unless `debug` is set. Empty for an `ExitStatus`
+ * without a message.
  */
 export function errorLines(e: unknown, debug = false): string {
   if (e instanceof ExitStatus && e.message === '') return '';
@@ -95,5 +95,5 @@ export function errorLines(e: unknown, debug = false): string {
   return `error: ${printableMessage(explain(e))}\n${trace}`;
 }
 
-/** The exit status for whatever was thrown. */
+/** The exit status for any error. */
 export const exitStatusOf = (e: unknown): number => (e instanceof ExitStatus ? e.status : 1);

@@ -7,7 +7,7 @@ const wrong = (message: string): CodedError => new CodedError('bad_request', mes
 /** What yargs' parser found before the first operand. */
 export interface Pass {
   readonly values: Readonly<Record<string, unknown>>;
-  /** Index, in the tokens given, of the first operand; their number when there is none. */
+  /** Index, in the given tokens, of the first operand; their number when there is none. */
   readonly stoppedAt: number;
 }
 
@@ -57,8 +57,8 @@ function missingValue(flags: readonly FlagSpec[], error: Error): CodedError {
 
 /**
  * `-p22` becomes `-p 22`, `-tL8080:a:80` becomes `-t -L 8080:a:80`: the parser would read a letter as a flag
- * of its own. `--no-agent` becomes `--agent=false`, unless a flag is called so. A token that begins with a
- * dash is never the value of the flag before it, so nothing else needs to be known.
+ * of its own. `--no-agent` becomes `--agent=false`, unless a flag has that very name. A token that begins
+ * with a dash is never the value of the flag before it, so nothing else needs to be known.
  * @throws CodedError for `--switch=value`.
  */
 function splitAttached(
@@ -73,7 +73,7 @@ function splitAttached(
   });
 }
 
-/** Undefined for what is not a long flag. */
+/** Undefined for a token that is not a long flag. */
 function splitLong(flags: readonly FlagSpec[], text: string): string[] | undefined {
   if (!text.startsWith('--')) return undefined;
   const switches = flags.filter((flag) => flag.kind === 'switch');
@@ -84,7 +84,9 @@ function splitLong(flags: readonly FlagSpec[], text: string): string[] | undefin
   return switches.some((flag) => flag.name === negated) ? [`--${negated ?? ''}=false`] : [text];
 }
 
-/** Undefined for what is not a group of short flags; a group with a letter nobody knows stays as it is. */
+/**
+ * Undefined for a token that is not a group of short flags; a group with an unknown letter stays as it is.
+ */
 function splitShort(flags: readonly FlagSpec[], text: string): string[] | undefined {
   if (!/^-[A-Za-z]./s.test(text)) return undefined;
   const kindOf = (letter: string): FlagSpec['kind'] | undefined =>

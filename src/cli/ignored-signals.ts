@@ -1,21 +1,23 @@
 import { constants } from 'node:os';
 
 /**
- * Signals that ask a program to end, to stop or to act; another handling than "ignore" of the others is
- * nobody's wish.
+ * Signals that ask a program to end, to stop or to act; for no others does it matter whether they are
+ * ignored.
  */
 const heeded = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGTSTP', 'SIGUSR1', 'SIGUSR2'] as const;
 type Heeded = (typeof heeded)[number];
 
-/** By the launchers: the mask SigIgn of proc(5), in hexadecimal, as it was before the runtime reset it. */
+/**
+ * Set by the launchers: the mask SigIgn of proc(5), in hexadecimal, as it was before the runtime reset it.
+ */
 const variable = 'TELEPORT_IGNORED_SIGNALS';
 
 let ignored: ReadonlySet<string> = new Set();
 
 /**
- * Ignores the signals that whoever started this process had set to be ignored: `nohup` HUP, a script INT and
- * QUIT for what it starts with `&`. The runtime resets all of them. Takes the variable of the launcher out of
- * `env`.
+ * Ignores the signals that were ignored when this process was started: HUP under `nohup`, INT and QUIT for
+ * programs that a script starts with `&`. The runtime resets all of them. Removes the launcher's variable
+ * from `env`.
  */
 export function keepIgnoredSignals(env: Record<string, string | undefined>): void {
   const signals = signalsOf(env[variable] ?? '');
@@ -25,13 +27,10 @@ export function keepIgnoredSignals(env: Record<string, string | undefined>): voi
   for (const signal of signals) process.on(signal, () => undefined);
 }
 
-/**
- * Whether nobody wants this signal to end or change anything, as ssh(1) has it: whoever handles signals asks
- * first.
- */
+/** Whether this signal was set to be ignored, as with ssh(1): code that handles signals asks first. */
 export const isIgnored = (signal: NodeJS.Signals): boolean => ignored.has(signal);
 
-/** The signals of a mask that we heed; none for what is not a mask. */
+/** The signals of a mask that matter here; none for an invalid mask. */
 export function signalsOf(mask: string): readonly Heeded[] {
   if (!/^[0-9a-f]{1,16}$/i.test(mask)) return [];
   const bits = BigInt(`0x${mask}`);

@@ -6,7 +6,7 @@ const watched = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 export type Interrupt = (typeof watched)[number];
 
 /**
- * Waits for a signal that asks this program to end, so that terminal and connections can be put in order
+ * Waits for a signal that asks this program to end, so that it can restore the terminal and close connections
  * first.
  */
 export interface Interruption {
@@ -18,8 +18,8 @@ export interface Interruption {
 let interrupted = false;
 
 /**
- * Whether a signal asked this process to end. Then nobody waits for the readers of its output: they may never
- * read on.
+ * Whether a signal asked this process to end. Then it does not wait for the readers of its output, which may
+ * never read on.
  */
 export const wasInterrupted = (): boolean => interrupted;
 
@@ -31,7 +31,7 @@ export function watchInterruption(onSignal: (signal: Interrupt) => void = () => 
   const signalled = new Promise<never>((_, no) => {
     reject = no;
   });
-  // Somebody may wait for it only later.
+  // A caller may start to wait for it only later.
   signalled.catch(() => undefined);
   const handler = (signal: Interrupt): void => {
     interrupted = true;

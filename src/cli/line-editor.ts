@@ -1,4 +1,4 @@
-/** What came out of the keys that were fed. */
+/** The result of the keys that were fed. */
 export type Edited =
   | { readonly kind: 'more' }
   | { readonly kind: 'line'; readonly line: string }
@@ -19,7 +19,7 @@ const more: Edited = { kind: 'more' };
 
 /**
  * One line from keys (a terminal in raw mode: editing keys count) or from the bytes of a pipe (only line ends
- * count). What was fed beyond the line waits for the next one.
+ * count). Input beyond the line is kept for the next one.
  */
 export class LineEditor {
   private readonly keyboard: boolean;
@@ -43,12 +43,12 @@ export class LineEditor {
     return more;
   }
 
-  /** The input ended: what was typed counts as a line. */
+  /** The input ended: the text so far counts as a line. */
   end(): Edited {
     return this.typed.length > 0 ? this.line() : { kind: 'end' };
   }
 
-  /** What was fed and belongs to no line yet. */
+  /** The input that does not belong to a line yet. */
   rest(): string {
     return [...this.typed.splice(0), ...this.ahead.splice(0)].join('');
   }

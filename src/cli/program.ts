@@ -9,18 +9,18 @@ import { keepIgnoredSignals } from './ignored-signals.ts';
 import { wasInterrupted } from './interruption.ts';
 import { usage } from './usage.ts';
 
-/** Does one command. Resolves to the exit status; throws to fail. */
+/** Runs one command. Resolves to the exit status; throws to fail. */
 export type Run = (invocation: Invocation, io: CliIo) => number | Promise<number>;
 
 /**
- * Command name → how to get its code: a dynamic import, so that a quick command loads nothing it does not
+ * Command name → how to load its code: a dynamic import, so that a quick command loads nothing it does not
  * need.
  */
 export type Commands = Readonly<Record<string, () => Promise<Run>>>;
 
 /**
- * Parses, runs, prints what went wrong. Never throws: returns the exit status.
- * Help goes to stdout with status 0; no command at all prints usage on stderr with status 1.
+ * Parses, runs, prints errors. Never throws: returns the exit status. Help goes to stdout with status 0; no
+ * command at all prints usage on stderr with status 1.
  */
 export async function runCommand(
   program: ProgramSpec,
@@ -51,27 +51,26 @@ export async function runCommand(
   }
 }
 
-/** What a shell shows for a program that a closed pipe ended. */
+/** The status that a shell shows for a program ended by a closed pipe. */
 const brokenPipeStatus = 141;
 
 /**
- * Runs a `main` as this process: its return value becomes the exit status, and what was written is flushed
- * before the end. A reader of stdout that went away (`tsh ls | head -1`) ends it without a word; another
- * failure of stdout, such as a full disk, is reported on stderr. Whatever happens to stderr, the work goes
- * on.
+ * Runs a `main` as this process: its return value becomes the exit status, and its output is flushed before
+ * the end. When the reader of stdout is gone (`tsh ls | head -1`) it ends silently; another failure of
+ * stdout, such as a full disk, is reported on stderr. Failures of stderr are ignored.
  */
 export async function runAsProcess(main: (argv: readonly string[]) => Promise<number>): Promise<void> {
   rememberDescriptors();
   keepIgnoredSignals(process.env);
-  process.on('SIGUSR1', () => undefined); // else the runtime opens a debugger to everybody on this machine
+  process.on('SIGUSR1', () => undefined); // otherwise the runtime opens a debugger to everybody on this machine
   const failed = failureOf(process.stdout);
   process.stderr.on('error', () => undefined);
-  // Our own dialler sets what is checked; clients of others, such as an SDK's for credentials, ask the
-  // environment. The launchers drop it, too, and warn about it.
+  // Our own dialler sets which certificates are checked; other clients, such as an SDK's for credentials, use
+  // the environment. The launchers drop the variable, too, and warn about it.
   delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
   const status = await Promise.race([failed, main(process.argv.slice(2))]);
   if (wasInterrupted()) endProcess(status);
-  await nextTurn(); // a write that failed at once is told by then
+  await nextTurn(); // a write that failed at once has been reported by then
   endProcess(
     await Promise.race([failed, flushed(process.stdout).then(() => status)]).finally(() =>
       flushed(process.stderr),
@@ -83,17 +82,17 @@ export async function runAsProcess(main: (argv: readonly string[]) => Promise<nu
 const failureOf = (stream: Writable): Promise<number> =>
   new Promise((resolve) => {
     stream.once('error', (e: NodeJS.ErrnoException) => {
-      if (e.code === 'EPIPE' && stream.listenerCount('error') > 1) return; // whoever else listens deals with it
+      if (e.code === 'EPIPE' && stream.listenerCount('error') > 1) return; // other listeners handle it
       if (e.code !== 'EPIPE')
         process.stderr.write(errorLines(new Error(`cannot write to standard output: ${messageOf(e)}`)));
       resolve(e.code === 'EPIPE' ? brokenPipeStatus : 1);
     });
-    stream.on('error', () => undefined); // each write fails; the first one is told
+    stream.on('error', () => undefined); // each write fails; the first failure is reported
   });
 
 /**
- * Resolves when the stream has passed on everything, or has failed: then it never will. Nothing is written
- * where nothing waits: a reader that took everything and left is not a failure.
+ * Resolves when the stream has passed on everything, or has failed, after which it never will. Does not write
+ * when nothing is pending: a reader that has read everything and left is not a failure.
  */
 const flushed = (stream: Writable): Promise<void> =>
   new Promise((resolve) => {

@@ -6,7 +6,7 @@ import { ExitStatus } from './errors.ts';
 import { watchInterruption } from './interruption.ts';
 import { type Edited, LineEditor } from './line-editor.ts';
 
-/** Asks a person, or reads the answers line by line from a pipe. Close it: it gives stdin back. */
+/** Asks a person, or reads the answers line by line from a pipe. Close it, so that it releases stdin. */
 export interface Prompter {
   /** True when a person sits at a terminal. */
   readonly interactive: boolean;
@@ -23,9 +23,9 @@ export interface Prompter {
 const interruptedStatus = 130;
 
 /**
- * Prompts go to `output` (stderr, so that stdout stays what a script asked for). On a terminal the line is
- * read in raw mode, which is left again on every way out; ^C ends the program with 130, a signal n with 128 +
- * n. Lines typed or piped ahead wait for the next question, and what is left at `close` is put back into
+ * Prompts go to `output` (stderr, so that stdout contains only the requested output). On a terminal the line
+ * is read in raw mode, which is reset in every case; ^C ends the program with 130, a signal n with 128 + n.
+ * Lines typed or piped ahead are kept for the next question, and the rest at `close` is put back into
  * `input`.
  */
 export function openPrompter(input: InputStream, output: { write(text: string): unknown }): Prompter {

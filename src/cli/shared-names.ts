@@ -6,7 +6,7 @@ interface Named {
   readonly namedSince?: string | undefined;
 }
 
-/** Lines for names that several hosts have, with who had each first; none when there are none. */
+/** Lines for names that several hosts have, with the host that had each first; none when there are none. */
 export function sharedNames(hosts: readonly Named[]): readonly string[] {
   const byName = Map.groupBy(hosts, ({ nodename }) => nodename.toLowerCase());
   return [...byName].flatMap(([name, claimants]) => {

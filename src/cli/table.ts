@@ -6,7 +6,7 @@ const minWidth = 5;
 /**
  * A table as users of 4.4 know it: columns at least five wide and one blank apart, a row of dashes under the
  * titles, every cell padded (the last too, so lines end in blanks), each line ended by a newline. Cells are
- * made printable: they often hold names that somebody else chose.
+ * made printable: they often contain names that somebody else chose.
  */
 export function formatTable(titles: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = rows.map((row) => row.map(printable));

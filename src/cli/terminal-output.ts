@@ -6,10 +6,10 @@ interface BlockingHandle {
 }
 
 /**
- * Until the returned function is called, writing to a terminal waits beside the rest of the program, as
- * writing to a pipe does. By itself the runtime waits within the write: with a terminal that is stopped (^S)
- * or whose program does not read, no signal would be heard any more. The open file is our own, opened by the
- * runtime for this: nobody else's writes change.
+ * Until the returned function is called, writing to a terminal is asynchronous, as writing to a pipe is. By
+ * default the runtime blocks in the write: with a terminal that is stopped (^S) or whose program does not
+ * read, no signal would be handled any more. The open file is our own, opened by the runtime for this, so
+ * nobody else's writes change.
  */
 export function writeBesides({ raw: { stdout, stderr } }: CliIo): () => void {
   const terminals = [stdout, stderr].filter((stream) => stream.isTTY === true).map(handleOf);

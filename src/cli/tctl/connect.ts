@@ -15,8 +15,8 @@ import type { connectByIdentity } from './identity-connection.ts';
 import type { CliIo } from '../cli-io.ts';
 
 /**
- * The configuration that the daemon on this machine was started with, for what reads its store.
- * @throws CodedError `bad_request` with an identity file, which opens no store.
+ * The configuration with which the daemon on this machine was started, for commands that read its store.
+ * @throws CodedError `bad_request` with an identity file, which cannot open a store.
  */
 export function configurationOf(invocation: Invocation, io: CliIo): Configuration {
   if (invocation.text('identity') !== undefined)
@@ -36,8 +36,8 @@ const configurationFor = (invocation: Invocation, io: CliIo): Configuration =>
 /**
  * Calls an auth server as this machine's admin identity, or by an identity file, whichever responds, and
  * closes the connection whatever happens.
- * @param act its configuration is that of this machine; undefined with an identity file, by which the cluster
- *   is another machine's.
+ * @param act gets the configuration of this machine; undefined with an identity file, since the cluster is
+ *   then another machine's.
  * @throws CodedError `unavailable` in the words users of 4.4 know, when it does not respond.
  */
 export async function withAuth<T>(
@@ -96,12 +96,11 @@ interface Asked {
 }
 
 /**
- * What went wrong, in words for whoever administers the cluster; a wrong clock is the one cause that no
- * server can report.
+ * What went wrong, in words for an administrator; a wrong clock is the one cause that no server can report.
  */
 export function explained(e: unknown, { address, certificate, now }: Asked): unknown {
   const tls = tlsFailureOf(e);
-  // Without the cause: it would be explained as to a person before a proxy.
+  // Without the cause: its explanation would be for a person in front of a proxy.
   if (tls === 'clock' || tls === 'stranger')
     return new CodedError(
       'access_denied',
@@ -147,7 +146,7 @@ function identityOf(configuration: Configuration): NonNullable<ReturnType<typeof
   );
 }
 
-/** The one of this machine, and those that the configuration lists: any of them speaks for the cluster. */
+/** The one of this machine, and those in the configuration: any of them can act for the cluster. */
 function knownServers(configuration: Configuration): HostPort[] {
   const all = [callable(configuration.listen.auth), ...(configuration.file.teleport.auth_servers ?? [])];
   return [...new Map(all.map((server) => [formatHostPort(server), server])).values()];

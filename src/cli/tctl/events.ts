@@ -30,13 +30,13 @@ export async function listEvents(invocation: Invocation, io: CliIo): Promise<num
 
 const common = new Set(['event', 'code', 'uid', 'time', 'ei', 'user', 'actor', 'request_id', 'namespace']);
 /**
- * Fewer than were asked for: a response holds a limited number of bytes of them, and another limit changes
+ * Fewer than requested: a response has a limited number of bytes of events, and another limit changes
  * nothing.
  */
 const wayOut = (shown: number, limit: number): string =>
   shown < limit ? 'narrow --from and --to' : 'raise --limit or narrow --from and --to';
 const longestDetails = 160;
-/** Where it was, after what was done: a row has no room for both. */
+/** Fields about where it happened come after those about what happened: a row does not fit both. */
 const plumbing = [
   'server_hostname',
   'addr.remote',

@@ -27,21 +27,21 @@ export interface IdentityConnection {
 
 interface Asked {
   readonly file: string;
-  /** Auth servers or proxies: nobody knows yet which. */
+  /** Auth servers or proxies: it is not known yet which. */
   readonly servers: readonly HostPort[];
   /** The web certificate of a proxy is not checked; auth servers and the SSH of proxies always are. */
   readonly insecure: boolean;
   readonly callTimeoutMs?: number | undefined;
 }
 
-/** So long an address has to be that of an auth server. */
+/** How long it tries an address as an auth server's. */
 const directMs = 5_000;
 
 /**
  * An auth server by an identity file: at these addresses, or through the proxy that is found there. Source:
- * reference 4.4, tctl. Close what it returns.
+ * reference 4.4, tctl. Close the result.
  * @throws CodedError `access_denied` for a file that has expired; `unavailable` with what was tried, and why
- *   each way failed.
+ *   each attempt failed.
  */
 export async function connectByIdentity(asked: Asked, io: CliIo): Promise<IdentityConnection> {
   const identity = readIdentityFile(asked.file);
@@ -56,7 +56,7 @@ export async function connectByIdentity(asked: Asked, io: CliIo): Promise<Identi
   try {
     return await directly(identity, asked, io);
   } catch (e) {
-    // Whoever answers is an auth server: no other way leads elsewhere.
+    // The server that replied is an auth server: no other attempt would lead elsewhere.
     if (!isCoded(e) || isAnswer(e)) throw e;
     failures.push(`as an auth server: ${reasonOf(e, io)}`);
   }
@@ -129,7 +129,7 @@ interface FoundSsh {
   readonly webFailure: string | undefined;
 }
 
-/** Where the proxy's SSH is: as its web side says; else the address is taken for that of its SSH. */
+/** Where the proxy's SSH is: as its web side reports it; else the address is taken for that of its SSH. */
 async function sshOf(address: HostPort, insecure: boolean, io: CliIo): Promise<FoundSsh> {
   try {
     const authorities = insecure ? [] : webAuthorities(address.host, io.env);
@@ -160,6 +160,6 @@ async function clusterAt(
   }
 }
 
-/** No host but one that an authority of the file vouches for, or one that such an authority announces. */
+/** Only a host that an authority in the file vouches for, or one that such an authority announces. */
 const onlyAuthorities = (trust: ClusterTrust): HostTrust =>
   hostTrustBy(trust, { isKnown: () => false, decide: () => Promise.resolve(false) });

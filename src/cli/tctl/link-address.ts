@@ -8,21 +8,21 @@ export interface TellingProxy {
   readonly publicAddress: string;
 }
 
-/** What this machine's own file has about the proxy that people use. */
+/** The part of this machine's own file about the proxy that people use. */
 export interface OwnProxy {
-  /** `proxy_service.public_addr`, also where the proxy itself runs elsewhere. */
+  /** `proxy_service.public_addr`, even where the proxy itself runs elsewhere. */
   readonly publicAddresses: readonly HostPort[];
   /** How people reach the proxy of this machine; undefined when there is none. */
   readonly local: HostPort | undefined;
 }
 
-/** Where an invite or reset link leads: whoever serves it sees password and seed. */
+/** The address in an invite or reset link: the server there sees password and seed. */
 export type LinkAddress =
-  /** By the file of this machine. */
+  /** From the file of this machine. */
   | { readonly status: 'own'; readonly address: string }
-  /** By the word of the only address that proxies of this cluster have. */
+  /** Announced as the only address by all proxies of this cluster. */
   | { readonly status: 'told'; readonly address: string; readonly by: readonly string[] }
-  /** No address is to be preferred: the operator decides. */
+  /** No address can be preferred: the operator decides. */
   | { readonly status: 'undecided'; readonly told: readonly ToldAddress[] };
 
 export interface ToldAddress {
@@ -37,8 +37,9 @@ const labelForm = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
 const idForm = /^[0-9A-Fa-f-]{1,64}$/;
 
 /**
- * The file of this machine decides. Where it has none, proxies are believed only as long as all of them
- * announce one and the same: a machine with the token of a proxy could else have passwords sent to it.
+ * The file of this machine decides. Without an entry there, proxies are believed only as long as all of them
+ * announce the same address: otherwise a machine with the token of a proxy could redirect passwords to
+ * itself.
  */
 export function linkAddressOf(own: OwnProxy, proxies: readonly TellingProxy[]): LinkAddress {
   const configured = own.publicAddresses[0] ?? own.local;
@@ -58,7 +59,7 @@ function toldBy({ hostId, nodename, publicAddress }: TellingProxy): ToldAddress 
   };
 }
 
-/** `host:port` of nothing but a DNS name or an IP address and a number; undefined for any other text. */
+/** `host:port` with only a DNS name or an IP address and a number; undefined for any other text. */
 function clearAddress(text: string): string | undefined {
   const [, bracketed, plain, port = ''] = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d+)$/.exec(text) ?? [];
   const host = bracketed ?? plain ?? '';
@@ -71,7 +72,7 @@ function clearAddress(text: string): string | undefined {
 const isDnsName = (text: string): boolean =>
   text.length <= 253 && text.split('.').every((label) => labelForm.test(label));
 
-/** Stands in a link where it is not known which proxy people use; as 4.4 prints it. */
+/** Used in a link when it is not known which proxy people use; as 4.4 prints it. */
 export const unknownProxy = '<proxyhost>:3080';
 
 /** What is printed below a link. */

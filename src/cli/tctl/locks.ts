@@ -14,7 +14,9 @@ type Lock = OutputOf<typeof lockList>['locks'][number];
 
 const flags = lockKind.options.map((kind) => `--${kind}`);
 
-/** What the flags of `tctl lock` name. @throws CodedError `bad_request` unless it is exactly one thing. */
+/**
+ * The target named by the flags of `tctl lock`. @throws CodedError `bad_request` unless it is exactly one.
+ */
 function targetIn(invocation: Invocation): { readonly kind: LockKind; readonly target: string } {
   const given = lockKind.options.flatMap((kind) => {
     const text = invocation.text(kind);

@@ -3,7 +3,7 @@ import { type Commands, runCommand } from '../program.ts';
 import { authCommands } from './auth/auth-commands.ts';
 import { tctlProgram } from './program.ts';
 
-/** Each command is loaded when it is asked for. */
+/** Each command is loaded on demand. */
 const commands: Commands = {
   status: async () => (await import('./status.ts')).status,
   'users add': async () => (await import('./users.ts')).addUser,

@@ -21,8 +21,8 @@ export const addToken = (invocation: Invocation, io: CliIo): Promise<number> =>
   newToken(invocation, io, { roles: 'type', value: 'value' });
 
 /**
- * Makes a token and prints the command line by which a machine uses it. `flags` has each command's names for
- * them.
+ * Makes a token and prints the command line with which a machine uses it. `flags` has each command's names
+ * for them.
  */
 async function newToken(
   invocation: Invocation,
@@ -70,7 +70,7 @@ async function newToken(
   return 0;
 }
 
-/** A token that is not limited as it was asked for must not go round. */
+/** A token without the requested limits must not be used. */
 async function withdrawn(auth: AuthClient, tokenId: string): Promise<CodedError> {
   await auth.call(deleteToken, { token: tokenId });
   return new CodedError(
@@ -93,12 +93,12 @@ interface Join {
   readonly uses: number | undefined;
   readonly patterns: readonly string[];
   readonly caPins: readonly string[];
-  /** Of several: the one that is valid after the rotation that is under way, too. Else empty. */
+  /** Of several: the one that stays valid after the current rotation. Otherwise empty. */
   readonly lastingCaPin: string;
   readonly servers: readonly string[];
 }
 
-/** Source: layout of 4.4; what follows the second note is ours. */
+/** Source: layout of 4.4; the text after the second note is ours. */
 function joinText({
   token,
   tokenId,

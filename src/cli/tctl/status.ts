@@ -58,7 +58,7 @@ function authorityRowsOf(
     : rotations.flatMap((rotation) => authorityRows(rotation, withSchedule));
 }
 
-/** A reload of the daemon on this machine that failed, as long as none succeeded since. */
+/** A failed reload of the daemon on this machine, as long as none has succeeded since. */
 function reloadRows(last: RestartRecord | undefined): [string, string][] {
   if (last?.status !== 'failed') return [];
   const lines = last.lastLines.map((line): [string, string] => ['', line]);
@@ -67,7 +67,7 @@ function reloadRows(last: RestartRecord | undefined): [string, string][] {
 
 type Status = OutputOf<typeof readClusterStatus>;
 
-/** While the host authority is rotated there are two: which one is good for what is to be written down. */
+/** While the host authority is rotated there are two: this states which of them may be written down. */
 function pinText(pin: string, { caPins, lastingCaPin }: Status): string {
   if (lastingCaPin === '') return pin;
   const active = pin === caPins[0] ? ['signs now'] : [];
@@ -84,7 +84,7 @@ function storeRows({ store }: Status): [string, string][] {
   ];
 }
 
-/** Most recent first; of many only so many, with how many there are. */
+/** Most recent first; of many only this number, with how many there are. */
 const shownOverQuota = 10;
 
 function quotaRows({ overQuota }: Status): [string, string][] {
@@ -101,7 +101,7 @@ function quotaRows({ overQuota }: Status): [string, string][] {
   ];
 }
 
-/** What is written for the newest release only is not written while somebody reads less. */
+/** Facts for the newest release only are not written while some host cannot read them. */
 function factsRows({ factsRead }: Status): [string, string][] {
   if (factsRead === undefined) return [];
   const { level, own, hosts, count } = factsRead;

@@ -120,7 +120,7 @@ export async function listUsers(invocation: Invocation, io: CliIo): Promise<numb
   return 0;
 }
 
-/** At most so many addresses are named. */
+/** The most addresses that are named. */
 const namedAddresses = 3;
 
 function lockText(lock: OutputOf<typeof userList>['users'][number]['lock'], now: Instant): string {
@@ -136,7 +136,7 @@ function whereFrom(sources: readonly string[] | undefined): string {
   return ` from ${named}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** Where the link leads; by the file of this machine, where it names one. */
+/** Where the link leads; from the file of this machine, where it names an address. */
 async function linkAddress(auth: AuthClient, configuration: Configuration | undefined): Promise<LinkAddress> {
   const { hosts } = await auth.call(listHosts, { role: 'Proxy' });
   if (configuration === undefined) return linkAddressOf({ publicAddresses: [], local: undefined }, hosts);

@@ -3,8 +3,8 @@ import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 
 /**
- * `teleport look-up-names`: questions of the daemon that started it, until it has no more. Ends then at once:
- * an orderly end would wait for the threads of questions that nobody answers.
+ * `teleport look-up-names`: serves lookups of the daemon that started it, until its input ends. Then it ends
+ * at once: an orderly end would wait for the threads of lookups that get no reply.
  */
 export async function lookUpNames(_invocation: Invocation, io: CliIo): Promise<number> {
   await answerNames({ input: io.stdin, output: io.raw.stdout });

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 
-/** `teleport configure`: a sample file that `teleport start` takes as it is. */
+/** `teleport configure`: a sample file that `teleport start` accepts unchanged. */
 export function configure(_invocation: Invocation, io: CliIo): Promise<number> {
   io.stdout.write(`#
 # Sample configuration. Save it as /etc/teleport.yaml.

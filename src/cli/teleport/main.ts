@@ -2,7 +2,7 @@ import type { CliIo } from '../cli-io.ts';
 import { type Commands, runCommand } from '../program.ts';
 import { teleportProgram } from './program.ts';
 
-/** Each command is loaded when it is asked for. */
+/** Each command is loaded on demand. */
 const commands: Commands = {
   start: async () => (await import('./start.ts')).start,
   status: async () => (await import('./status.ts')).status,

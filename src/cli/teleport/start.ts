@@ -12,13 +12,13 @@ import { exitStatusOf } from '../errors.ts';
 
 const toldWithinMs = 2 * second;
 
-/** `teleport start`: serves until a signal ends it. Answers 0 after an orderly stop. */
+/** `teleport start`: serves until a signal ends it. Returns 0 after an orderly stop. */
 export async function start(invocation: Invocation, io: CliIo): Promise<number> {
   const streams = outliveStandardStreams();
-  // Whatever whoever starts us had: no file of ours is for others, unless it sets another mode itself.
+  // Whatever umask we were started with: files of ours are private, unless their code sets another mode.
   process.umask(0o077);
   const inheritance = adoptInheritance(process.env);
-  // The configuration may hold secrets: no child inherits it. A successor is given it again.
+  // The configuration may contain secrets: no child inherits it. A successor gets it again.
   const { TELEPORT_CONFIG: configured } = process.env;
   delete process.env['TELEPORT_CONFIG'];
   const forSuccessor = configured === undefined ? {} : { TELEPORT_CONFIG: configured };
@@ -63,19 +63,19 @@ export async function start(invocation: Invocation, io: CliIo): Promise<number> 
   try {
     await serving;
   } catch (e) {
-    // Our caller writes why, and waits for whoever reads it: who never reads does not keep this process. The
-    // log has it, too.
+    // Our caller prints the reason, and waits for its reader; a reader that never reads must not keep this
+    // process alive. The log has the reason, too.
     startTimer(() => endProcess(exitStatusOf(e)), toldWithinMs);
     throw e;
   }
-  // Nobody reads what is still in a pipe: waiting for it is what our caller does.
+  // Pending output in a pipe is not read here: our caller waits for that.
   if (!(await streams.flushed())) endProcess(0);
   return 0;
 }
 
 /**
- * The launcher passes on the name it was called by: a link that points elsewhere since then starts what is
- * there now. Without a launcher, node and what it was started with.
+ * The launcher passes on the name it was called by, so that a link that points elsewhere since then starts
+ * the current version. Without a launcher, node and what it was started with.
  */
 function ownCommandLine(): string[] {
   const { TELEPORT_PROGRAM: launcher } = process.env;
@@ -86,5 +86,5 @@ function ownCommandLine(): string[] {
   return [...program, ...process.argv.slice(2)];
 }
 
-/** What node was started with: the bundle, or the source. */
+/** The program that node was started with: the bundle, or the source. */
 const ownProgram = (): string => `file://${process.argv[1] ?? ''}`;

@@ -10,8 +10,8 @@ import type { ClusterTrust } from './trust/cluster-trust.ts';
 import { openTrust } from './trust/open-trust.ts';
 
 /**
- * `tsh config`: a block for `~/.ssh/config`. Asks nobody. `--refresh` prints none: it follows a rotation of
- * the cluster, in the files that the block names.
+ * `tsh config`: a block for `~/.ssh/config`. Makes no calls. `--refresh` prints none: it follows a rotation
+ * of the cluster, in the files that the block names.
  */
 export const configCommand: Run = async (invocation, io) => {
   const settings = await readSettings(invocation, io);
@@ -35,7 +35,7 @@ export const configCommand: Run = async (invocation, io) => {
   return 0;
 };
 
-/** @throws CodedError when the cluster cannot be asked, or what it announces is not accepted. */
+/** @throws CodedError when the cluster cannot be asked, or its announcement is not accepted. */
 async function refresh(trust: ClusterTrust, io: CliIo): Promise<number> {
   const { renewal } = await trust.renew();
   const { clusterName } = trust;

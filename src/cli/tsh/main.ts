@@ -3,7 +3,7 @@ import { type CliIo, processIo } from '../cli-io.ts';
 import { type Commands, runCommand } from '../program.ts';
 import { tshProgram } from './program.ts';
 
-/** Each command is loaded when it is asked for: none pays for another's packages. */
+/** Each command is loaded on demand: none pays for another's packages. */
 const commands: Commands = {
   version: async () => (await import('../version-command.ts')).printVersion,
   login: async () => (await import('./login/login-command.ts')).loginCommand,
@@ -18,8 +18,8 @@ const commands: Commands = {
 };
 
 /**
- * Runs tsh. Resolves to the exit status; prints its own errors. A program that is called `ssh` or `scp` (a
- * symbolic link) has that command implied.
+ * Runs tsh. Resolves to the exit status; prints its own errors. When the program's name is `ssh` or `scp` (a
+ * symbolic link), that command is implied.
  */
 export function main(argv: readonly string[], io: CliIo = processIo(), calledAs = 'tsh'): Promise<number> {
   const name = basename(calledAs);

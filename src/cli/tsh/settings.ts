@@ -8,7 +8,7 @@ import { localUsername } from './ssh/local-person.ts';
 import { type Profile, currentProxyHost, loadProfile } from './login/profile.ts';
 import { type ProxyAddress, defaultSshPort, parsePort, parseProxyAddress } from './cluster/proxy-address.ts';
 
-/** What the global flags, the environment and the profile amount to together. */
+/** The combined settings of global flags, environment and profile. */
 export interface Settings {
   readonly home: TshHome;
   /** From `--proxy`; absent when the current profile decides. */
@@ -18,7 +18,7 @@ export interface Settings {
   /** The Teleport user. @throws CodedError `misconfigured` when nothing names one. */
   readonly user: string;
   readonly userGiven: boolean;
-  /** From `--login`; else who runs this program logs in on nodes under the same name (`localUsername`). */
+  /** From `--login`; else the login on nodes is the name of the local account (`localUsername`). */
   readonly login: string | undefined;
   readonly ttlSeconds: number;
   readonly certificateFormat: 'standard' | 'oldssh';
@@ -26,7 +26,7 @@ export interface Settings {
   readonly insecure: boolean;
   readonly debug: boolean;
   readonly skipVersionCheck: boolean;
-  /** Other hosts and clusters than were typed or known are taken without a question. */
+  /** Whether hosts and clusters that were neither typed nor known are accepted without a question. */
   readonly acceptAnnounced: boolean;
   readonly useAgent: boolean;
   readonly escapeSequences: boolean;
@@ -51,7 +51,7 @@ export async function readSettings(invocation: Invocation, io: CliIo): Promise<S
     home,
     proxy,
     profile,
-    // Looked up only for who needs it: whoever has an identity file may have no name on this machine.
+    // Looked up only when needed: with an identity file, the account may have no name on this machine.
     get user() {
       return named ?? checkedUser(localUsername(io.env));
     },

@@ -14,7 +14,7 @@ export interface SshConfig {
   readonly certificateFile: string;
 }
 
-/** What nodes listen on unless they are configured otherwise. */
+/** The port of nodes unless they are configured otherwise. */
 const anyPort = 3022;
 
 /**
@@ -31,18 +31,18 @@ export function configQuote(path: string): string {
 }
 
 /**
- * Host names for which the block of the nodes does not hold. ssh before 9.6 puts any name that was typed (or
- * that a link or a submodule brought) into the ProxyCommand, and a shell reads it there (CVE-2023-51385). It
- * stands in single quotes: what ends these, or means something within them to sh, bash, zsh, fish or csh, is
- * a quote, a backslash or an exclamation mark. Double quotes around a pattern are understood since long
- * before 7.2.
+ * Host names to which the block for the nodes does not apply. ssh before 9.6 puts any name that was typed (or
+ * that a link or a submodule brought) into the ProxyCommand, where a shell reads it (CVE-2023-51385). It is
+ * in single quotes there: the characters that end these, or have a meaning within them to sh, bash, zsh, fish
+ * or csh, are a quote, a backslash and an exclamation mark. ssh has supported double quotes around a pattern
+ * since long before 7.2.
  */
 const unquotable = `"!*'*" "!*\\*" "!*!*"`;
 
 /**
- * The command that opens the way to `%h:%p`. It stands by itself: it reads no configuration file, so that it
+ * The command that connects to `%h:%p`. It is self-contained: it reads no configuration file, so that it
  * works wherever the block is put. The node's name is `%h` without the cluster's. The port that the block
- * gives to all nodes stands for whatever a node listens on.
+ * gives to all nodes means any port that a node listens on.
  */
 function proxyCommand(config: SshConfig): string {
   const script =

@@ -91,7 +91,7 @@ export const authCommandSpecs: readonly CommandSpec[] = [
   },
 ];
 
-/** Their code, loaded when it is asked for. */
+/** Their code, loaded on demand. */
 export const authCommands: Commands = {
   'auth export': async () => (await import('./export-authorities.ts')).exportAuthorities,
   'auth ls': async () => (await import('./list-keys.ts')).listKeys,

@@ -28,7 +28,7 @@ interface ShownKey {
   readonly fingerprint: string;
 }
 
-/** `tctl auth export`: public keys for whoever shall trust them; with `--keys` the private ones. */
+/** `tctl auth export`: public keys for those who should trust them; with `--keys` the private ones. */
 export const exportAuthorities: Run = async (invocation, io) => {
   const wanted = wantedBy(invocation);
   const text = await withAuth(invocation, io, async (auth) => {

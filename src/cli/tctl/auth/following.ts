@@ -7,7 +7,7 @@ export interface Following {
   /** Hosts that are alive; a machine with several roles counts once for each. */
   readonly alive: number;
   readonly lacking: number;
-  /** Those who lack a phase of any of the authorities; of very many not all. */
+  /** The hosts that lack a phase of any of the authorities; not all of them when there are very many. */
   readonly named: readonly LaggingHost[];
 }
 

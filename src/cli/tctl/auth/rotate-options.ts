@@ -7,7 +7,7 @@ import type { AuthorityType } from '../../../domain/authority-facts.ts';
 import { type RotationPhase, rotationPhases } from '../../../domain/rotation.ts';
 import type { Invocation } from '../../args.ts';
 
-/** What somebody wants of `tctl auth rotate`. */
+/** The request made by `tctl auth rotate`. */
 export type RotateRequest =
   | {
       readonly status: 'report';
@@ -22,7 +22,7 @@ export type RotateRequest =
       readonly waitMs: number;
     };
 
-/** What is asked of the auth server. */
+/** The request to the auth server. */
 export type WantedStep = Required<InputOf<typeof rotateAuthorities>>;
 export type StepOutcome = OutputOf<typeof rotateAuthorities>;
 
@@ -63,7 +63,7 @@ export function rotateRequestOf(invocation: Invocation): RotateRequest {
   };
 }
 
-/** Withdraws every key at once, whatever is under way. */
+/** Withdraws every key at once, even during a rotation. */
 export const isReplacement = ({
   phase,
   gracePeriodMs,

@@ -1,7 +1,9 @@
 import { printable } from '../../../base/printable.ts';
 import type { CliIo } from '../../cli-io.ts';
 
-/** Shows who is waited for: on a terminal one line that is written over, else a line for each change. */
+/**
+ * Shows which hosts it waits for: on a terminal one line that is overwritten, else a line for each change.
+ */
 export interface Progress {
   show(text: string): void;
   /** Leaves the terminal at the beginning of a line. */
@@ -22,7 +24,7 @@ export function rotationProgress(io: CliIo): Progress {
         return;
       }
       const { columns = 80 } = io.raw.stderr;
-      // A line that wraps could not be written over.
+      // A line that wraps could not be overwritten.
       const line = Array.from(printable(text))
         .slice(0, Math.max(1, columns - 1))
         .join('');

@@ -16,8 +16,8 @@ export const followText = ({
   `${counted(acknowledged)} of ${counted(alive)} hosts ${acknowledged === 1 ? 'has' : 'have'} it`;
 
 /**
- * The lines of one authority in `tctl status`: of 4.4 the first, with the schedule where it is wanted; then
- * how far hosts follow, and what is next, while there is something of it to tell.
+ * The lines of one authority in `tctl status`: the first as in 4.4, with the schedule on request; then, while
+ * there is a rotation, how far hosts follow, and what is next.
  */
 export function authorityRows(rotation: AuthorityRotation, withSchedule: boolean): Row[] {
   const { type, underWay, alive, acknowledged, lastRotatedAt } = rotation;
@@ -33,7 +33,7 @@ export function authorityRows(rotation: AuthorityRotation, withSchedule: boolean
   return [first, ['', `${followText(rotation)}: see "tctl auth rotate --status"`]];
 }
 
-/** What is next in a rotation that is under way, and when or by which command. */
+/** The next step of the current rotation, and when or by which command it is taken. */
 function nextText({ type, underWay, alive, acknowledged }: AuthorityRotation): string {
   if (underWay === undefined) return '';
   const { next, nextAt } = underWay;
@@ -42,7 +42,7 @@ function nextText({ type, underWay, alive, acknowledged }: AuthorityRotation): s
   return `${next} at ${shortMoment(nextAt)}${waits}`;
 }
 
-/** What `tctl auth rotate --status` prints of one authority. */
+/** The output of `tctl auth rotate --status` for one authority. */
 export function statusText(rotation: AuthorityRotation): string {
   const { type, phase, underWay, lagging, alive, acknowledged } = rotation;
   const [first, ...followed] = authorityRows(rotation, true);
@@ -74,10 +74,10 @@ export function hostTable(hosts: readonly LaggingHost[], count: number): string 
   return formatTable(titles, rows) + (more > 0 ? `and ${counted(more)} more\n` : '');
 }
 
-/** Of those who are waited for, so many are named in a line. */
+/** How many of the hosts it waits for are named in a line. */
 const namedInLine = 5;
 
-/** Who is still waited for, in one line. */
+/** The hosts it still waits for, in one line. */
 export function progressText({ phases, alive, lacking, named }: Following): string {
   const follow = followText({ alive, acknowledged: alive - lacking }).replace(
     / it$/,

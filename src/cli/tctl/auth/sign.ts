@@ -34,7 +34,7 @@ export const sign: Run = async (invocation, io) => {
     host === undefined
       ? await userFiles(invocation, io, user ?? '', out)
       : await hostFiles(invocation, io, host, out);
-  // The private key goes last: one without its certificate is never left behind.
+  // The private key is written last, so that one without its certificate is never left behind.
   for (const { path, text } of files) writeFileAtomic(path, text, 0o600);
   io.stdout.write(
     `\nThe credentials have been written to ${files
@@ -133,7 +133,7 @@ async function hostFiles(
   return opensshFiles(out, key, signed.sshCertificate, names[0] ?? '');
 }
 
-/** What somebody must know to lock it, and that it ends before it was asked to. */
+/** What an operator must know to lock it, and that it expires earlier than requested. */
 function report(
   io: CliIo,
   { serial, expiresAt, ttlSeconds }: Pick<SignedUser, 'serial' | 'expiresAt' | 'ttlSeconds'>,

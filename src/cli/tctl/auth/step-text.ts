@@ -4,7 +4,7 @@ import { isReplacement, type StepOutcome, type WantedStep } from './rotate-optio
 import { formatGoDuration } from '../../duration.ts';
 import { counted, hostTable } from './rotation-text.ts';
 
-/** Why a step was not taken, and what to do next. Who lacks the phase stands in a table before it. */
+/** Why a step was not taken, and what to do next. The hosts that lack the phase are in a table before it. */
 export function blockedText({ steps, laggingCount }: StepOutcome, waitMs: number): string {
   const phases = phasesOf(steps.map(({ from }) => from));
   const waited = waitMs > 0 ? ` after ${formatGoDuration(waitMs)}` : '';
@@ -16,11 +16,11 @@ export function blockedText({ steps, laggingCount }: StepOutcome, waitMs: number
   ].join('\n');
 }
 
-/** Before the table of those who were left behind. */
+/** Before the table of the hosts that were left behind. */
 export const leftText = ({ steps, laggingCount }: StepOutcome): string =>
   `WARNING: ${laggingCount === 1 ? '1 host is' : `${counted(laggingCount)} hosts are`} left behind: ${leavingMeans(steps)}:\n`;
 
-/** What becomes of a host that is left in a phase. */
+/** The consequences for a host that is left in a phase. */
 function leavingMeans(steps: StepOutcome['steps']): string {
   return steps.some(({ to }) => to === 'standby')
     ? 'their certificates are of a key that is withdrawn, everybody refuses them, and they have to join again with a token'
@@ -45,7 +45,7 @@ export function dryRunText(step: WantedStep, { steps, lagging, laggingCount }: S
   return `${lines.map((line) => `${line}\n`).join('')}${table}Nothing was changed\n`;
 }
 
-/** What becomes of the cluster by a step. */
+/** The effect of a step on the cluster. */
 function stepText({ from, to }: { readonly from: RotationPhase; readonly to: RotationPhase }): string {
   if (to === 'standby') return from === 'rollback' ? withdrawn.rollback : withdrawn.update;
   return entering[to];

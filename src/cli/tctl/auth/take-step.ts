@@ -11,7 +11,7 @@ import { type Progress, rotationProgress } from './rotation-progress.ts';
 import { counted, hostTable, progressText } from './rotation-text.ts';
 import { blockedText, dryRunText, leftText, replacedText } from './step-text.ts';
 
-/** What is asked of an auth server. */
+/** Calls to an auth server. */
 export interface RotationCalls {
   rotate(step: WantedStep): Promise<StepOutcome>;
   rotations(types: readonly AuthorityType[]): Promise<readonly AuthorityRotation[]>;
@@ -28,8 +28,8 @@ export interface StepDeps {
 const pollMs = second / 2;
 
 /**
- * Takes a step and shows who follows. Where hosts lack the phase before, waits for them first.
- * @throws ExitStatus 1 with who lacks what, when they still do; nothing was changed then.
+ * Takes a step and shows which hosts follow. When hosts lack the previous phase, waits for them first.
+ * @throws ExitStatus 1 with the hosts and what they lack, when they still do; nothing was changed then.
  */
 export async function takeStep(
   request: Extract<RotateRequest, { status: 'step' }>,
@@ -61,7 +61,7 @@ export async function takeStep(
   return 0;
 }
 
-/** Waits for those who lack the phase that ends, and tries again when none does. */
+/** Waits for hosts that lack the phase that ends, and tries again when none does. */
 async function untilTaken(
   first: StepOutcome,
   { step, waitMs }: { readonly step: WantedStep; readonly waitMs: number },
@@ -72,7 +72,7 @@ async function untilTaken(
   await watching(waitMs, deps, async (progress) => {
     const following = followingOf(await deps.calls.rotations(step.types));
     progress.show(progressText(following));
-    // Where somebody else has taken a step meanwhile, the auth server reports it.
+    // If somebody else has taken a step in the meantime, the auth server reports it.
     const isMoved = following.phases.some((phase) => !from.has(phase));
     if (following.lacking > 0 && !isMoved) return false;
     outcome = await deps.calls.rotate(step);
@@ -81,7 +81,7 @@ async function untilTaken(
   return outcome;
 }
 
-/** The step is taken: that it cannot be watched is no failure of it. */
+/** The step is taken: failing to watch it is not a failure of the step. */
 async function watchFollowing(
   { steps }: StepOutcome,
   { step, waitMs }: { readonly step: WantedStep; readonly waitMs: number },
@@ -94,7 +94,7 @@ async function watchFollowing(
     await watching(waitMs, deps, async (progress) => {
       const rotations = await calls.rotations(step.types);
       const following = followingOf(rotations);
-      // It went on, by itself or by somebody else: there is nobody to wait for in this phase.
+      // The rotation continued, by itself or by somebody else: there is no host to wait for in this phase.
       if (following.phases.some((phase) => !entered.has(phase))) return true;
       last = { following, rotations };
       progress.show(progressText(following));
@@ -127,7 +127,7 @@ function nextText({ lacking }: Following, rotations: readonly AuthorityRotation[
   return lines.map((line) => `${line}\n`).join('');
 }
 
-/** Looks until `look` has seen what it looks for, or the time is over; once at least. */
+/** Polls until `look` succeeds, or the time is over; once at least. */
 async function watching(
   waitMs: number,
   { io, pause, monotonic }: StepDeps,

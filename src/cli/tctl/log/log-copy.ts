@@ -11,7 +11,7 @@ import { configurationOf } from '../connect.ts';
 import { figures, partitionLines } from './log-figures.ts';
 import { requireLog, withStores } from './log-stores.ts';
 
-/** `tctl log copy --to <storage>`: a copy of the log, which goes on where it is. */
+/** `tctl log copy --to <storage>`: a copy of the log, which continues where it is. */
 export async function copyLog(invocation: Invocation, io: CliIo): Promise<number> {
   const configuration = configurationOf(invocation, io);
   const source = configuration.storage;

@@ -23,7 +23,7 @@ export async function exportLog(invocation: Invocation, io: CliIo): Promise<numb
   try {
     const from = placeOf(storage);
     const isAll = storeKeys && (await storeKeysInUse(source)).length > 0;
-    // Said before anything is written.
+    // Printed before anything is written.
     if (isAll)
       io.stderr.write(
         `warning: ${path} holds the keys of the store itself: whoever has this file alone has every secret of the cluster\n`,

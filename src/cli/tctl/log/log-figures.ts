@@ -2,14 +2,14 @@ import type { CopiedPartition } from '../../../log/copy-slots.ts';
 
 type Counted = Pick<CopiedPartition, 'partition' | 'firstSlot' | 'lastSlot' | 'events' | 'bytes' | 'head'>;
 
-/** One line per partition: what it holds, and the head of its chain. */
+/** One line per partition: its content, and the head of its chain. */
 export const partitionLines = (partitions: readonly Counted[]): string[] =>
   partitions.map(
     ({ partition, firstSlot, lastSlot, events, bytes, head }) =>
       `${partition.padEnd(8)} slots ${firstSlot} to ${lastSlot}, ${events} events, ${sizeText(bytes)}, head ${head}`,
   );
 
-/** What it came to, and how fast it was. */
+/** The totals, and the speed. */
 export function figures(partitions: readonly Counted[], ms: number): string {
   const sum = (of: 'events' | 'bytes'): number => partitions.reduce((all, one) => all + one[of], 0);
   const seconds = Math.max(ms, 1) / 1000;

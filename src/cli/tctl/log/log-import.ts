@@ -16,8 +16,8 @@ import { figures } from './log-figures.ts';
 import { lookingAt } from './log-stores.ts';
 
 /**
- * `tctl log import`: verifies the archive, then puts it into a store, or what the store lacks of it. Nothing
- * is replaced: neither the log of another cluster, nor the cluster that this machine belongs to.
+ * `tctl log import`: verifies the archive, then puts it into a store, or the part of it that the store lacks.
+ * Nothing is replaced: neither the log of another cluster, nor the cluster that this machine belongs to.
  */
 export async function importLog(invocation: Invocation, io: CliIo): Promise<number> {
   const given = invocation.text('to');
@@ -34,8 +34,7 @@ export async function importLog(invocation: Invocation, io: CliIo): Promise<numb
   const file = resolve(invocation.arg('file') ?? '');
   const archive = await openArchive(file);
   try {
-    // Into the configured store goes only the log of the cluster that this machine belongs to, if it belongs
-    // to one.
+    // Only the log of this machine's own cluster, if it belongs to one, may go into the configured store.
     if (configuration !== undefined)
       await requireFittingArchive({ ...configuration, leaveClusters }, archive.driver, file);
     const imported = await clusterInStore(archive.driver, []);

@@ -7,7 +7,7 @@ import { sizeText } from './log-figures.ts';
 /** What was found, and where it came from. */
 export interface FoundLog extends Omit<OutputOf<typeof readLogInfo>, 'hostId'> {
   /**
-   * `auth`: with what only a running auth server knows: queues, lags, witnesses; `store`: read by this
+   * `auth`: includes what only a running auth server knows: queues, lags, witnesses; `store`: read by this
    * command.
    */
   readonly source: { readonly kind: 'auth'; readonly hostId: string } | StoreSource;

@@ -23,7 +23,7 @@ async function findLog(invocation: Invocation, io: CliIo): Promise<FoundLog> {
     return { source: { kind: 'auth', hostId }, ...rest };
   } catch (e) {
     if (!isCoded(e, 'unavailable')) throw e;
-    // A question sent to the wrong address must not be answered from the store of this machine.
+    // A request sent to the wrong address must not be answered from the store of this machine.
     if (invocation.list('auth-server').length > 0) throw e;
     return fromStore(invocation, io, messageOf(e).split('\n')[0] ?? '');
   }

@@ -9,24 +9,24 @@ import type { CliIo } from '../../cli-io.ts';
 import { sizeText } from './log-figures.ts';
 import { lookingAt } from './log-stores.ts';
 
-/** What a look at both stores has shown. */
+/** The result of checking both stores. */
 export interface LookedAt {
   readonly stage: MoveStage;
-  /** Of what there is to be moved. */
+  /** The size of what would be moved. */
   readonly bytes: number;
   /** For people. */
   readonly lines: readonly string[];
 }
 
 /**
- * What a store takes for a log of so many bytes, at most: its own overhead, and what it keeps until it is
- * tidied up.
+ * The most space a store needs for a log of this many bytes: its own overhead, and what it keeps until it is
+ * compacted.
  */
 const needed = (bytes: number): number => Math.ceil(bytes * 1.5) + 16 * 1024 * 1024;
 
 /**
- * Looks at both stores and changes neither: whether the log can be read, whether the target is there, can be
- * written, is empty, and has room.
+ * Checks both stores and changes neither: whether the log can be read, whether the target exists, can be
+ * written, is empty, and has space.
  * @throws CodedError as `planMove` and `checkTargetPlace`; `no_space`.
  */
 export async function lookAhead(
@@ -45,7 +45,7 @@ export async function lookAhead(
     return lookingAt(target, io, async (driver) => {
       const plan = await planMove({ source: there, target: driver, from, to, world: io.world, storeKeys });
       const room = roomAt(target, driver);
-      // What an earlier run has copied takes no more room.
+      // What an earlier run has copied needs no more space.
       if (plan.stage === 'begins') requireRoom(plan.bytes, room, to);
       return { stage: plan.stage, bytes: plan.bytes, lines: [...sizeLines(plan), roomLine(plan, room)] };
     });
@@ -58,7 +58,7 @@ function roomAt(target: StorageLocation, driver: SlotDriver | undefined): Room {
   return driver?.report().room ?? { status: 'not known' };
 }
 
-/** How long a store that was just opened may take to report how much room it has. */
+/** How long a store that was just opened may take to report its free space. */
 const roomKnownMs = 3_000;
 
 /**

@@ -23,8 +23,8 @@ interface Ends {
 }
 
 /**
- * `tctl log move --to <storage>`: moves the log of the configuration, after it has looked at both stores,
- * said what it will do, and asked. `--take-back`: the log goes on where it was.
+ * `tctl log move --to <storage>`: moves the log of the configuration, after it has checked both stores,
+ * printed what it will do, and asked. `--take-back`: the log continues at its old place.
  */
 export async function moveLog(invocation: Invocation, io: CliIo): Promise<number> {
   const target = targetOf(invocation);
@@ -84,7 +84,7 @@ function goOn(
   const [from, to] = [placeOf(source), placeOf(target)];
   return withStores([source, target], io, async ([source_, target_]) => {
     if (source_ === undefined || target_ === undefined) throw new Error('bug: both were opened');
-    // Said before anything is written.
+    // Printed before anything is written.
     if (storeKeys && (await storeKeysInUse(source_)).length > 0)
       io.stderr.write(
         `warning: the keys stored in ${from} are copied too: whoever reads ${to} has every secret of the cluster\n`,

@@ -8,7 +8,7 @@ import { confirm } from '../../confirm.ts';
 import { configurationOf } from '../connect.ts';
 import { requireLog, withStores } from './log-stores.ts';
 
-/** `tctl log promote`: the copy in the store of the configuration becomes the log of a living cluster. */
+/** `tctl log promote`: the copy in the store of the configuration becomes the log of a live cluster. */
 export async function promoteLog(invocation: Invocation, io: CliIo): Promise<number> {
   const configuration = configurationOf(invocation, io);
   const { storage } = configuration;

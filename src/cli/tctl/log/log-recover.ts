@@ -24,8 +24,8 @@ type Report = OutputOf<typeof readRecovery>['partitions'];
 type Recovered = OutputOf<typeof recoverLog>['partitions'];
 
 /**
- * `tctl log recover`: what to do after the store of the log was put back to an earlier state. Says what is
- * known and changes nothing, unless `--give-back` or `--go-on` is given.
+ * `tctl log recover`: for a log whose store was restored from a backup. Prints what is known and changes
+ * nothing, unless `--give-back` or `--go-on` is given.
  */
 export async function recover(invocation: Invocation, io: CliIo): Promise<number> {
   const step = stepOf(invocation);
@@ -47,7 +47,7 @@ export async function recover(invocation: Invocation, io: CliIo): Promise<number
   );
 }
 
-/** All that a server holds may have to be written to a slow store. */
+/** Everything that a server holds may have to be written to a slow store. */
 const callTimeoutMs = 10 * minute;
 
 function stepOf(invocation: Invocation): RecoveryStep | undefined {
@@ -73,7 +73,7 @@ async function keyringOf(
   }
 }
 
-/** By this machine's own file of what it knew, when no auth server runs: nothing can be given back then. */
+/** From this machine's own file of known places, when no auth server runs: nothing can be given back then. */
 async function offline(invocation: Invocation, io: CliIo, step: RecoveryStep | undefined): Promise<number> {
   const configuration = configurationOf(invocation, io);
   const { file, storage, dataDir } = configuration;
@@ -87,7 +87,7 @@ async function offline(invocation: Invocation, io: CliIo, step: RecoveryStep | u
   const driver = await (step === undefined ? openBackendForReading(storage, env) : openBackend(storage, env));
   const log = await openLog({
     driver,
-    // What a step appends has a MAC, as every batch.
+    // The fact that a step appends has a MAC, as every batch.
     keyring: await keyringOf(configuration, driver, { ...env, step }),
     world: io.world,
     writer: 'tctl',

@@ -29,8 +29,8 @@ interface Rekeying {
 }
 
 /**
- * `tctl log rekey`: a new key-encryption key, and all data keys under it; on the store itself, beside auth
- * servers that run. What an earlier run left undone is finished before anything new is made.
+ * `tctl log rekey`: a new key-encryption key, and all data keys under it; on the store itself, beside running
+ * auth servers. An unfinished earlier run is finished before anything new is made.
  */
 export async function rekeyLog(invocation: Invocation, io: CliIo): Promise<number> {
   const chosen = ['dry-run', 'prepare', 'use', 'remove-old'].filter((flag) => invocation.given(flag));
@@ -62,7 +62,7 @@ export async function rekeyLog(invocation: Invocation, io: CliIo): Promise<numbe
   }
 }
 
-/** A mistyped path must not become a store. */
+/** A mistyped path must not create a store. */
 async function refuseEmpty(driver: SlotDriver): Promise<void> {
   if ((await dataKeyIds(driver.vault)).length === 0)
     throw new CodedError('not_found', `no secrets are stored at ${driver.report().place}`);
@@ -121,7 +121,7 @@ async function useKey({ sealing }: Rekeying, id: string): Promise<void> {
   });
 }
 
-/** Only when all that is sealed is under the newest: else an earlier run is finished first. */
+/** Only when everything is sealed under the newest key: otherwise an earlier run is finished first. */
 async function makeKey({ io, driver, keyring, sealing, survey }: Rekeying): Promise<void> {
   const newest = await keyring.newest();
   if ([...survey.keys()].some((name) => name !== newest)) {
@@ -144,8 +144,8 @@ async function makeKey({ io, driver, keyring, sealing, survey }: Rekeying): Prom
 }
 
 /**
- * Nothing is sealed under them any more: that was checked just before, and what is sealed meanwhile is under
- * the newest.
+ * Nothing is sealed under them any more: that was checked just before, and newer secrets are under the newest
+ * key.
  */
 async function removeOldKeys({ io, driver, sealing }: Rekeying, newest: string): Promise<void> {
   const left = [...(await surveyVault(driver.vault)).keys()].filter((name) => name !== newest);
@@ -167,7 +167,7 @@ async function removeOldKeys({ io, driver, sealing }: Rekeying, newest: string):
 }
 
 async function tellOrphans({ io, driver, keyring }: Rekeying, remove: boolean): Promise<void> {
-  // Read to its end and never followed: it has nothing to close but the driver, which our caller closes.
+  // Read to its end and never followed: only the driver needs closing, which our caller does.
   const log = await openLog({ driver, keyring, world: io.world, writer: 'tctl', sink: silentLog });
   const found = await findOrphans(driver.vault, log, io.world.now());
   if (found.length === 0) return;

@@ -5,7 +5,7 @@ import { openBackend, openBackendForReading } from '../../../process/store/open-
 import type { StorageLocation } from '../../../process/configuration/storage-schema.ts';
 import type { CliIo } from '../../cli-io.ts';
 
-/** Opens the stores in order, and closes all that it opened. */
+/** Opens the stores in order, and closes everything that it opened. */
 export async function withStores<T>(
   locations: readonly StorageLocation[],
   io: CliIo,
@@ -20,7 +20,7 @@ export async function withStores<T>(
   }
 }
 
-/** For looking only; `act` gets undefined where there is nothing. */
+/** Read only; `act` gets undefined where there is nothing. */
 export async function lookingAt<T>(
   location: StorageLocation,
   io: CliIo,

@@ -21,7 +21,7 @@ export async function tailLog(invocation: Invocation, io: CliIo): Promise<number
       if (!io.stdout.write(`${line(event)}\n`))
         await new Promise<void>((resolve) => io.stdout.once('drain', resolve));
     };
-    // All there is: the beginning of a partition may have been trimmed.
+    // Everything that is left: the beginning of a partition may have been trimmed.
     let last = await log[partition].positionBefore('1970-01-01T00:00:00.000Z');
     for await (const event of log[partition].history(last)) {
       await print(event);
@@ -35,7 +35,7 @@ export async function tailLog(invocation: Invocation, io: CliIo): Promise<number
   }
 }
 
-/** `session-<id>` is all that the audit has of the session, whichever streams hold it. */
+/** `session-<id>` means everything in the audit about the session, in whichever streams. */
 function isOf({ stream, fact }: Recorded, wanted: string): boolean {
   const sid = wanted.startsWith('session-') ? wanted.slice('session-'.length) : undefined;
   return stream === wanted || (sid !== undefined && tellsOfSession(fact, sid));

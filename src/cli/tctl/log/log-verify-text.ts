@@ -1,9 +1,9 @@
 import type { PartitionReport } from '../../../log/verify.ts';
 import type { Witnessed } from '../../../process/witness/witness-read.ts';
 
-/** What was done about MACs. */
+/** How MACs were checked. */
 export type MacsLookedAt =
-  /** `storeHoldsKeys`: so that whoever owns the store can make them as well. */
+  /** `storeHoldsKeys`: then the owner of the store can make MACs as well. */
   | { readonly status: 'checked'; readonly storeHoldsKeys: boolean }
   | { readonly status: 'not checked'; readonly reason: string }
   | { readonly status: 'no key' };
@@ -35,7 +35,7 @@ export function macNotes(macs: MacsLookedAt, found: readonly PartitionReport[]):
   }
 }
 
-/** What one partition holds, and what of it is signed. */
+/** The content of one partition, and how much of it is signed. */
 export function partitionText(report: PartitionReport, macs: MacsLookedAt): string {
   const { partition, firstSlot, lastSlot, events, heads, authenticFrom } = report;
   const lines = [`${partition.padEnd(8)} slots ${firstSlot} to ${lastSlot}, ${events} events`];
@@ -54,7 +54,7 @@ export function partitionText(report: PartitionReport, macs: MacsLookedAt): stri
   return lines.join(`\n${' '.repeat(9)}`);
 }
 
-/** What a witness has kept. */
+/** The lines that a witness has kept. */
 export function witnessText({ place, heads, notices, unreadable }: Witnessed): string {
   const newest = heads.reduce((at, { head }) => (head.at > at ? head.at : at), '');
   const until = newest === '' ? '' : `, the newest of ${newest}`;

@@ -27,7 +27,7 @@ export async function verifyLog(invocation: Invocation, io: CliIo): Promise<numb
   const trusted = givenKeys(invocation.list('public-key'));
   const { storage, witnesses } = subjectOf(invocation, io);
   const say = (line: string): boolean => io.stdout.write(`${line}\n`);
-  // Before the store is read: what is signed meanwhile is then no surprise.
+  // Before the store is read, so that heads signed in the meantime are no surprise.
   const witnessed: WitnessedHead[] = [];
   const notes: (() => void)[] = [];
   for (const given of witnesses) {
@@ -67,7 +67,7 @@ interface Subject {
   readonly witnesses: readonly string[];
 }
 
-/** The configured store goes with the files of its configured witnesses, where they have begun. */
+/** The configured store is verified with the files of its configured witnesses, as far as they exist. */
 function subjectOf(invocation: Invocation, io: CliIo): Subject {
   const given = invocation.arg('directory');
   const witnesses = invocation.list('witness');
@@ -92,7 +92,7 @@ async function openSubject(
   return { driver, madeAt: undefined };
 }
 
-/** By the keyring of the configuration, where it is at hand: without it all else is looked at. */
+/** With the keyring of the configuration, where it is available: without it everything else is checked. */
 async function macsOf(
   invocation: Invocation,
   io: CliIo,

@@ -38,7 +38,7 @@ export function renewedCertificates(
 
 /**
  * The nodes that the user may see, by name. When no auth server can be asked, those that the proxy knows of;
- * then standard error states it, and how old that is.
+ * then standard error says so, with how old the list is.
  */
 export async function listNodes(
   cluster: ClusterClient,
@@ -51,7 +51,7 @@ export async function listNodes(
   return [...hosts].sort((a, b) => compare(a.nodename, b.nodename) || compare(a.hostId, b.hostId));
 }
 
-/** Asks once more when the server was of an authority that the cluster has announced meanwhile. */
+/** Asks once more when the server's authority is one that the cluster has announced in the meantime. */
 async function askAuth<T>(
   cluster: ClusterClient,
   io: CliIo,
@@ -80,7 +80,9 @@ async function askAuth<T>(
   }
 }
 
-/** @throws the error of the auth server, where that is not an absence, or the proxy cannot help. */
+/**
+ * @throws the error of the auth server, where that does not mean that it is away, or the proxy cannot help.
+ */
 async function nodesOfProxy(
   cluster: ClusterClient,
   io: CliIo,

@@ -18,12 +18,12 @@ import { unknownAuthorityText } from '../trust/trust-text.ts';
 /** Everything that is needed to go through a proxy. */
 export interface Route {
   readonly identity: ClientIdentity;
-  /** Which hosts are believed. */
+  /** Which hosts are trusted. */
   readonly trust: ClusterTrust;
   /** SSH address of the proxy. */
   readonly proxy: HostPort;
   readonly proxyUsername: string | undefined;
-  /** The cluster that is asked for. */
+  /** The requested cluster. */
   readonly cluster: string;
 }
 
@@ -34,21 +34,21 @@ export interface Site {
 }
 
 export interface NodeAddress {
-  /** Name, address or host id; the node's certificate must carry it. */
+  /** Name, address or host id; the node's certificate must contain it. */
   readonly host: string;
   /** Undefined: whatever the node listens on. */
   readonly port: number | undefined;
   readonly login: string;
 }
 
-/** Thrown when the proxy does not take our certificate: a new login may help. */
+/** Thrown when the proxy does not accept our certificate: a new login may help. */
 export class LoginRefused extends CodedError {
   constructor(message: string, options?: ErrorOptions) {
     super('access_denied', message, options);
   }
 }
 
-/** The proxy opens no way to the node. */
+/** The proxy does not connect us to the node. */
 class NoWayToNode extends CodedError {
   constructor(message: string, options?: ErrorOptions) {
     super('unavailable', message, options);
@@ -58,7 +58,7 @@ class NoWayToNode extends CodedError {
 const keepaliveMs = 30_000;
 
 /**
- * A connection to the proxy, logged in, and what is reached through it. Close it.
+ * A logged-in connection to the proxy, and what is reached through it. Close it.
  * @throws LoginRefused, or CodedError `unavailable` when the proxy cannot be reached.
  */
 export const connectCluster = (
@@ -98,7 +98,7 @@ export async function connectTrusting(route: Route, trust: HostTrust, io: CliIo)
   return new ClusterClient(route, { proxy, identity, trust }, io);
 }
 
-/** The server was trusted, and did not take our certificate. */
+/** The server was trusted, and did not accept our certificate. */
 const isLoginRefused = (e: unknown): boolean =>
   e instanceof CodedError && e.message.startsWith('handshake failed: unable to authenticate');
 

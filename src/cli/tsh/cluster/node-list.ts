@@ -37,7 +37,7 @@ export const formatNodesVerbose = (nodes: readonly Listed[]): string =>
 export const formatNodeNames = (nodes: readonly Listed[]): string =>
   nodes.map((n) => `${printable(n.nodename)}\n`).join('');
 
-/** `use_tunnel` as in the reference; what that one does not know by its kind. */
+/** `use_tunnel` as in the reference; a kind that the reference does not have, by its name. */
 function reachedBy(node: Listed): object {
   const reachability = reachabilityOf(node);
   if (reachability.status === 'direct') return { addr: reachability.address };

@@ -12,7 +12,7 @@ import { openTrust } from '../trust/open-trust.ts';
 import { storeLogin } from '../login/store-login.ts';
 
 export interface ClusterOptions {
-  /** From `--cluster`; undefined is the one of the profile. */
+  /** From `--cluster`; undefined: the one in the profile. */
   readonly cluster?: string | undefined;
   readonly strictHostKeys?: boolean;
   readonly addKeysToAgent?: boolean;
@@ -26,8 +26,8 @@ interface Standing {
 
 /**
  * Connects to the cluster of flags and profile. Without a usable certificate, or when the proxy refuses it,
- * asks for a new login once, if a person sits at a terminal; else throws an error that explains how to log
- * in. Close what it returns.
+ * asks for a new login once, if a person is at a terminal; otherwise throws an error that explains how to log
+ * in. Close the result.
  */
 export async function openCluster(
   settings: Settings,
@@ -67,7 +67,7 @@ async function reconnect(
   return connect({ identity, profile: loggedIn.profile }, settings, io, options);
 }
 
-/** Who is stored for this proxy and user, or why nobody usable is. */
+/** The stored login for this proxy and user, or why there is no usable one. */
 function findStored(settings: Settings, io: CliIo): Standing | { readonly missing: string } {
   const { profile } = settings;
   if (profile === undefined) return { missing: 'you are not logged in' };
@@ -108,7 +108,7 @@ async function connect(
   const cluster = options.cluster ?? profile?.cluster ?? identity.clusterName;
   const trust = openTrust(identity, profile, settings, io);
   const route = { ...proxyOf(settings, profile), identity, cluster, trust };
-  const due = trust.renewWhenDue(); // beside the connection, so that it takes no time of its own
+  const due = trust.renewWhenDue(); // in parallel with the connection, so that it takes no extra time
   const client = await connectCluster(route, settings, io, options.strictHostKeys);
   await due;
   if (profile !== undefined && trust.userSigner() !== '') {
@@ -118,7 +118,7 @@ async function connect(
   return client;
 }
 
-/** What `--proxy` and `-J` name wins over what is stored. */
+/** The values of `--proxy` and `-J` override stored ones. */
 function proxyOf(
   settings: Settings,
   profile: Pick<Profile, 'ssh'> | undefined,

@@ -6,7 +6,7 @@ import { checkedHost } from '../login/home.ts';
 export const defaultWebPort = 3080;
 export const defaultSshPort = 3023;
 
-/** What `--proxy` names. Ports that it leaves out are found in the profile or by asking the proxy. */
+/** The value of `--proxy`. Ports that it leaves out are found in the profile or by asking the proxy. */
 export interface ProxyAddress {
   readonly host: string;
   readonly webPort: number | undefined;
@@ -20,8 +20,8 @@ const wrong = (text: string, why: string): CodedError =>
   );
 
 /**
- * Reads `host`, `host:web`, `host:web,ssh`, `host:,ssh`, with an optional `https://` before it; IPv6 stands
- * in brackets.
+ * Reads `host`, `host:web`, `host:web,ssh`, `host:,ssh`, with an optional `https://` before it; IPv6 is in
+ * brackets.
  * @throws CodedError `bad_request`.
  */
 export function parseProxyAddress(text: string): ProxyAddress {
@@ -54,7 +54,7 @@ export function parsePort(text: string, flag: string): number {
   return value;
 }
 
-/** Reads `host:port` as profiles and the proxy's own responses hold it; undefined when it is not one. */
+/** Reads `host:port` in profiles and the proxy's own responses; undefined when it is not one. */
 export function readHostPort(text: string): HostPort | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];

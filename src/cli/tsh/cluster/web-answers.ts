@@ -6,17 +6,17 @@ import type { SignedKeysAnnouncement } from '../../../pki/authority-announcement
 import { certificatePem, keyLine, splitPem } from '../login/credential-text.ts';
 
 /*
- * What a proxy sends is checked here, field by field, before anything is asked of a person or written: it may
- * lie, and what it sends ends in files that stock ssh believes.
+ * Responses of a proxy are checked here, field by field, before a person is asked for anything and before
+ * anything is written: a proxy may lie, and its data ends up in files that stock ssh trusts.
  */
 
 /** What tsh uses of `GET /v1/webapi/ping`. Undefined, or empty text: the proxy left it out. */
 export interface PingAnswer {
   readonly authType: string;
   readonly secondFactor: string;
-  /** Of the address it listens on, which need not be one to call. */
+  /** Of the address it listens on, which may not be one to call. */
   readonly sshListenPort: number | undefined;
-  /** Takes the place of the web address. */
+  /** Replaces the web address. */
   readonly publicAddress: HostPort | undefined;
   readonly sshPublicAddress: HostPort | undefined;
   readonly serverVersion: string;
@@ -39,11 +39,11 @@ export interface HostSigner {
   readonly tlsCertificatesPem: readonly string[];
 }
 
-/** What tsh uses of `GET /v1/webapi/authorities`. Nothing of it is believed yet. */
+/** What tsh uses of `GET /v1/webapi/authorities`. Nothing in it is trusted yet. */
 export interface AuthoritiesAnswer {
   readonly announcement: SignedKeysAnnouncement | undefined;
   readonly withdrawn: readonly WithdrawnKey[];
-  /** Fingerprint of the key that signs for people now; empty from a proxy that does not tell. */
+  /** Fingerprint of the key that signs for people now; empty from a proxy that does not send it. */
   readonly userSigner: string;
 }
 
@@ -62,7 +62,7 @@ const object = (value: unknown): Record<string, unknown> =>
     : {};
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
-/** An address that clients are to call: a host, never a pattern or "all of mine". */
+/** An address that clients should call: a host, never a pattern or "all of mine". */
 function address(value: unknown, name: string): HostPort | undefined {
   if (text(value) === '') return undefined;
   const read = parseHostAddress(text(value));
@@ -77,8 +77,8 @@ function portOf(listening: string): number | undefined {
 }
 
 /**
- * Absent or odd fields read as empty; what is needed is asked for where it is needed.
- * @throws CodedError `unavailable` for an address that is none.
+ * Absent or odd fields read as empty; required values are checked where they are needed.
+ * @throws CodedError `unavailable` for an invalid address.
  */
 export function readPingAnswer(answer: unknown): PingAnswer {
   const auth = object(object(answer)['auth']);
@@ -96,7 +96,7 @@ export function readPingAnswer(answer: unknown): PingAnswer {
   };
 }
 
-/** @throws CodedError `unavailable` naming the field that is missing or is not what it should be. */
+/** @throws CodedError `unavailable` naming the field that is missing or invalid. */
 export function readLoginAnswer(answer: unknown): LoginAnswer {
   const fields = object(answer);
   const signers = list(fields['host_signers'], 'host_signers').map((one) => {
@@ -120,10 +120,10 @@ export function readLoginAnswer(answer: unknown): LoginAnswer {
   };
 }
 
-/** Of more keys nobody needs to hear; an authority remembers fewer. */
+/** Further keys are ignored; an authority remembers fewer. */
 const mostWithdrawn = 100;
 
-/** @throws CodedError `unavailable` naming the field that is not what it should be. */
+/** @throws CodedError `unavailable` naming the invalid field. */
 export function readAuthoritiesAnswer(answer: unknown): AuthoritiesAnswer {
   const ofHosts = object(object(answer)['host']);
   const announcement = ofHosts['announcement'];
@@ -144,7 +144,7 @@ function signedAnnouncement(fields: Record<string, unknown>): SignedKeysAnnounce
   return { text: text(fields['text']), signatures };
 }
 
-/** It is shown to a person: of what is claimed only what has the form of it. */
+/** It is shown to a person, so only claims with a valid form are used. */
 function withdrawnKey({ fingerprint, at, why }: Record<string, unknown>): WithdrawnKey {
   const shaped = (value: unknown, shape: RegExp): string => (shape.test(text(value)) ? text(value) : '?');
   return {
@@ -159,7 +159,7 @@ function clusterName(value: unknown): string {
   throw fault(`host_signers names a cluster ${JSON.stringify(value)}`);
 }
 
-/** Text in base64, decoded and encoded again: what stood beside it stays out. */
+/** Text in base64, decoded and encoded again, without anything that was beside it. */
 const anew = (read: (text: string) => string, value: unknown, name: string): string =>
   reread(read, base64(value, name), name);
 
@@ -183,7 +183,7 @@ function base64(value: unknown, name: string): string {
 }
 
 /**
- * Negative when `a` is older than `b`. Reads `major.minor.patch`; what follows (`-rc.1`) is not looked at.
+ * Negative when `a` is older than `b`. Reads `major.minor.patch`; the rest (`-rc.1`) is ignored.
  * @throws CodedError `unavailable` when one is not a version.
  */
 export function compareVersions(a: string, b: string): number {

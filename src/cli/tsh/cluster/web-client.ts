@@ -15,7 +15,7 @@ import {
 
 export interface WebTarget {
   readonly address: HostPort;
-  /** PEM. Not looked at when `insecure`. */
+  /** PEM. Ignored when `insecure`. */
   readonly authorities: readonly string[];
   readonly insecure: boolean;
 }
@@ -37,7 +37,7 @@ interface Limits {
   readonly maxAnswerBytes: number;
 }
 const usualLimits: Limits = { timeoutMs: 30_000, maxAnswerBytes: 4 * 1024 * 1024 };
-/** A command may wait for it in the middle of a handshake. */
+/** A command may wait for it during a handshake. */
 const limitsOfAuthorities: Limits = { timeoutMs: 10_000, maxAnswerBytes: 256 * 1024 };
 
 /** Asks a proxy what it is and where its SSH listens. */
@@ -46,9 +46,9 @@ export async function ping(target: WebTarget): Promise<PingAnswer> {
 }
 
 /**
- * What the proxy announces of the host authority. The certificate of the web port is not looked at: nothing
- * secret goes there, and what comes back counts only as far as a key that is believed has signed it.
- * @throws CodedError; `not_found` for a proxy that knows of no announcements.
+ * The proxy's announcement of the host authority. The certificate of the web port is not checked: nothing
+ * secret is sent, and the response counts only as far as a trusted key has signed it.
+ * @throws CodedError; `not_found` for a proxy without announcements.
  */
 export async function readAuthorities(address: HostPort): Promise<AuthoritiesAnswer> {
   const target = { address, authorities: [], insecure: true };
@@ -62,7 +62,7 @@ export async function readAuthorities(address: HostPort): Promise<AuthoritiesAns
   }
 }
 
-/** @throws CodedError `access_denied` with the proxy's own words. */
+/** @throws CodedError `access_denied` with the proxy's own message. */
 export async function logIn(target: WebTarget, login: LoginRequest): Promise<LoginAnswer> {
   const answer = await send(target, {
     method: 'POST',
@@ -135,7 +135,7 @@ const codeOfStatus = (status: number): ErrorCode => {
   return status >= 500 ? 'unavailable' : 'bad_request';
 };
 
-/** Keeps an error of TLS as it is (it has a text of its own), adds to all others what was tried. */
+/** Keeps an error of TLS as it is (it has a text of its own), and adds to all others what was tried. */
 function unreachableProxy(address: HostPort, e: unknown, timeoutMs: number): unknown {
   if (tlsHint(e) !== undefined) return e;
   const name = e instanceof Error ? e.name : '';

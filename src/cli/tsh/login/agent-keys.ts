@@ -4,13 +4,12 @@ import { SshAgent, agentComment } from '../../../ssh/agent-client.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { type ClientIdentity, validUntilMs } from './client-identity.ts';
 
-/** An agent that does not reply within this time is left alone. */
+/** An agent that does not reply within this time is not used. */
 const patienceMs = 2_000;
 
 /**
  * Gives the certificate to the agent of this person, for as long as it is valid, in place of older ones of
- * the same user. An agent that is absent, broken or cannot hold certificates costs nothing but a word when
- * `debug`.
+ * the same user. An agent that is absent, broken or cannot hold certificates is only mentioned when `debug`.
  */
 export async function loadIntoAgent(identity: ClientIdentity, io: CliIo, debug: boolean): Promise<void> {
   const comment = agentComment(identity.username);
@@ -27,7 +26,7 @@ export async function loadIntoAgent(identity: ClientIdentity, io: CliIo, debug: 
   });
 }
 
-/** Takes the keys of this user (all that tsh put there, when undefined) out of the agent. */
+/** Removes the keys of this user (everything that tsh added, when undefined) from the agent. */
 export async function removeFromAgent(
   io: CliIo,
   debug: boolean,

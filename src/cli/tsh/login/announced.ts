@@ -6,12 +6,12 @@ import type { Prompter } from '../../prompt.ts';
 import type { ClusterAuthorities, KnownAuthority } from './known-hosts.ts';
 
 /*
- * A proxy announces where it is found from now on, and which cluster it leads to. Both are stored: the next
- * password goes there, and stock ssh believes the cluster's authority. So whatever is not what a person
- * typed, or what earlier logins at this proxy brought, is a change, and a change is accepted by a person.
+ * A proxy announces its addresses from now on, and the cluster it belongs to. Both are stored: the next
+ * password goes there, and stock ssh trusts the cluster's authority. So everything that a person did not
+ * type, and that earlier logins at this proxy did not bring, is a change, and a person has to accept it.
  */
 
-/** What is new about the places that a proxy names, one line each. All names of this machine are one. */
+/** The new addresses that a proxy announces, one line each. All names of this machine count as one. */
 export function changedHosts(
   announced: { readonly web: HostPort; readonly ssh: HostPort },
   known: readonly string[],
@@ -32,9 +32,9 @@ export function changedHosts(
 }
 
 /**
- * What is new about the clusters that a proxy claims, one line each: another name than at the last login
- * here, the same with none of its authorities (a rotation keeps one for a while), or a name that another
- * proxy brought with others.
+ * What is new about the clusters that a proxy claims, one line each: a different name from the last login
+ * here, the same name with none of its authorities (a rotation keeps one for a while), or a name that another
+ * proxy brought with other authorities.
  */
 export function changedClusters(
   claimed: readonly ClusterAuthorities[],

@@ -5,7 +5,7 @@ import { decodeOpensshPrivateKey } from '../../../pki/openssh-private-key.ts';
 import { type Certificate, parseCertificate } from '../../../pki/ssh-certificate.ts';
 import { fromAuthorizedKeyLine, publicKeyOf } from '../../../pki/ssh-key.ts';
 
-/** One key with both its certificates, as text: what is kept in files. */
+/** One key with both its certificates, as text: the content of files. */
 export interface Credentials {
   /** OpenSSH private key format. */
   readonly privateKeyPem: string;
@@ -16,7 +16,7 @@ export interface Credentials {
   readonly tlsCasPem: readonly string[];
 }
 
-/** Who this client is, checked: both certificates fit the key. */
+/** The identity of this client, checked: both certificates match the key. */
 export interface ClientIdentity {
   readonly username: string;
   readonly privateKey: KeyObject;
@@ -32,8 +32,8 @@ export interface ClientIdentity {
 
 /**
  * Reads credentials and checks that they belong together: a user certificate with principals, both
- * certificates for this very key. Does not look at the clock.
- * @throws CodedError `damaged` saying what does not fit.
+ * certificates for this very key. Does not check the time.
+ * @throws CodedError `damaged` with what does not match.
  */
 export function readCredentials(
   credentials: Credentials,
@@ -72,7 +72,7 @@ function check(credentials: Credentials, hostAuthorities: readonly Buffer[]): Cl
   };
 }
 
-/** The moment an identity ends, in milliseconds since 1970; infinity for a certificate without an end. */
+/** When an identity expires, in milliseconds since 1970; infinity for a certificate without an end. */
 export function validUntilMs(identity: Pick<ClientIdentity, 'certificate'>): number {
   const seconds = identity.certificate.validBefore;
   return seconds > 8_640_000_000_000n ? Number.POSITIVE_INFINITY : Number(seconds) * 1000;

@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { fromAuthorizedKeyLine, toAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
 
 /*
- * What a proxy sends as text is parsed and formatted again before it goes into a file: nothing that stands
- * beside a key or a certificate (another line, a comment) comes along.
+ * Text from a proxy is parsed and formatted again before it goes into a file, so that nothing beside a key or
+ * a certificate (another line, a comment) is included.
  */
 
 /**
@@ -14,6 +14,6 @@ export const keyLine = (text: string): string => toAuthorizedKeyLine(fromAuthori
 /** The first certificate of a PEM text. @throws Error of OpenSSL when there is none. */
 export const certificatePem = (text: string): string => new X509Certificate(text).toString().trim();
 
-/** All certificates of a text, as they stand there. */
+/** All certificates of a text, unchanged. */
 export const splitPem = (text: string): readonly string[] =>
   text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g) ?? [];

@@ -3,8 +3,8 @@ import { CodedError } from '../../../base/errors.ts';
 import { localHome } from '../ssh/local-person.ts';
 
 /**
- * Where tsh keeps what it knows. `TSH_HOME` names another folder; `$HOME` is looked at only by who has no
- * passwd record: the reference never does.
+ * Where tsh keeps its files. `TSH_HOME` names another folder; `$HOME` is used only without a passwd record,
+ * since the reference never uses it.
  */
 export interface TshHome {
   readonly directory: string;
@@ -12,7 +12,7 @@ export interface TshHome {
   readonly knownHosts: string;
   readonly keys: string;
   profile(proxyHost: string): string;
-  /** When and by which announcement the authorities of this proxy's cluster were learnt. */
+  /** When and by which announcement the authorities of this proxy's cluster were learned. */
   learnt(proxyHost: string): string;
   keyFiles(proxyHost: string, user: string): KeyFiles;
 }
@@ -68,7 +68,7 @@ export function checkedHost(host: string): string {
   throw new CodedError('bad_request', `'${host}' is not a host name`);
 }
 
-/** Names that would fall on another user's files. */
+/** Names that would collide with another user's files. */
 const taken = /^(\.{1,2}|certs\.pem|.*\.pub|.*-x509\.pem|.*\.tmp)$/;
 
 /**

@@ -8,7 +8,7 @@ import type { ClusterTrust, Renewed } from '../trust/cluster-trust.ts';
 /** Why a host was refused. */
 export interface Refusal {
   readonly reason: string;
-  /** What the cluster announces of its keys, when it was asked because of this host. */
+  /** The cluster's announcement of its keys, when it was asked because of this host. */
   readonly announced: Renewed | undefined;
 }
 
@@ -21,8 +21,8 @@ export interface HostVerdict {
 /** What to do with hosts that no authority vouches for. */
 export interface HostTrust {
   /**
-   * Connects to the host that known_hosts calls `name`; once more when it was of an authority that turned out
-   * to be one of the cluster.
+   * Connects to the host that is `name` in known_hosts; once more when its authority turned out to be the
+   * cluster's.
    */
   connect<T>(
     name: string,
@@ -32,8 +32,8 @@ export interface HostTrust {
 }
 
 /**
- * Refuses, but for a key that a person accepted before, for `-o StrictHostKeyChecking=no` (with a warning),
- * and for `--insecure` after a question on the terminal.
+ * Refuses, except for a key that a person accepted before, for `-o StrictHostKeyChecking=no` (with a
+ * warning), and for `--insecure` after a question on the terminal.
  */
 export function createHostTrust(
   trust: ClusterTrust,
@@ -50,12 +50,12 @@ export function createHostTrust(
 
 /** Hosts that no authority vouches for. */
 interface PlainHosts {
-  /** Its key was accepted before. */
+  /** Whether its key was accepted before. */
   isKnown(host: UnknownHost, name: string): boolean;
   decide(host: UnknownHost, name: string): Promise<boolean>;
 }
 
-/** The authorities of the cluster, as they follow its rotation, and beside them plain hosts. */
+/** The authorities of the cluster, which follow its rotation, and besides them plain hosts. */
 export function hostTrustBy(trust: ClusterTrust, plain: PlainHosts): HostTrust {
   return {
     connect: async (name, attempt, explain) => {
@@ -80,8 +80,8 @@ interface Given {
 }
 
 /**
- * A host of an unknown authority is looked up in the cluster's announcement before anybody is asked about it.
- * If that names the authority, this connection is refused all the same, and the next one checks the whole
+ * A host of an unknown authority is looked up in the cluster's announcement before a person is asked about
+ * it. Even if that names the authority, this connection is refused, and the next one checks the whole
  * certificate.
  */
 function verdictOn(

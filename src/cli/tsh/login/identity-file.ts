@@ -6,7 +6,8 @@ import { type ClusterAuthorities, type ProxyNames, authorityLines } from './know
 import { certificatePem, keyLine, splitPem } from './credential-text.ts';
 
 /**
- * One file that holds all: private key, SSH certificate, TLS certificate, then what to trust. For `tsh -i`.
+ * One file that contains everything: private key, SSH certificate, TLS certificate, then what to trust. For
+ * `tsh -i`.
  * Source: reference 4.4, `tctl auth sign --format=file`.
  */
 export function identityFileText(
@@ -28,7 +29,7 @@ export function identityFileText(
 
 /**
  * @throws CodedError `misconfigured` when the file cannot be read, or others than its owner may read it;
- *   `damaged` when its parts do not fit each other.
+ *   `damaged` when its parts do not match.
  */
 export function readIdentityFile(path: string): ClientIdentity {
   let text: string;
@@ -48,8 +49,8 @@ export function readIdentityFile(path: string): ClientIdentity {
 }
 
 /**
- * As ssh does with a private key: only of one's own files, since another's is not ours to change. Source:
- * ssh(1), `-i`.
+ * As ssh does with a private key: only for one's own files, since we cannot change another's.
+ * Source: ssh(1), `-i`.
  */
 function refuseOpenKey(path: string, info: Stats): void {
   if (!info.isFile() || info.uid !== process.getuid?.() || (info.mode & 0o077) === 0) return;

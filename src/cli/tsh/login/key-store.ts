@@ -13,9 +13,9 @@ const sharedMode = 0o640;
 const line = (text: string): string => `${text.trim()}\n`;
 
 /**
- * Writes the key and its certificates so that stock ssh finds them (`ssh -i`). The private key goes last, so
- * that a login that is cut short leaves the old key beside a certificate that `loadIdentity` refuses, never a
- * new key without one.
+ * Writes the key and its certificates so that stock ssh finds them (`ssh -i`). The private key is written
+ * last, so that an interrupted login leaves the old key beside a certificate that `loadIdentity` refuses,
+ * never a new key without one.
  */
 export function storeCredentials(
   home: TshHome,
@@ -45,7 +45,7 @@ export function storeCredentials(
 
 /**
  * What a login stored; undefined when there is none.
- * @throws CodedError `damaged` when the files do not fit each other.
+ * @throws CodedError `damaged` when the files do not match.
  */
 export function loadIdentity(home: TshHome, proxyHost: string, user: string): ClientIdentity | undefined {
   const credentials = loadCredentials(home, proxyHost, user);
@@ -78,7 +78,7 @@ export function removeCredentials(home: TshHome, proxyHost: string, user: string
   return there;
 }
 
-/** Everyone who is logged in, as (proxy host, user). */
+/** Every stored login, as (proxy host, user). */
 export function storedUsers(home: TshHome): readonly { readonly proxyHost: string; readonly user: string }[] {
   return listDirectory(home.keys).flatMap((proxyHost) => {
     const names = listDirectory(`${home.keys}/${proxyHost}`);

@@ -14,7 +14,7 @@ export interface ClusterAuthorities {
   readonly checkingKeys: readonly string[];
 }
 
-/** A proxy by the name it was logged in to, and its SSH address, whose host may have another name. */
+/** A proxy by the name used at the login, and its SSH address, whose host may have another name. */
 export interface ProxyNames {
   readonly proxyHost: string;
   readonly ssh: HostPort;
@@ -41,7 +41,9 @@ function port(value: number): number {
 
 const nodesOf = (clusterName: string): readonly string[] => [`*.${clusterName}`, `[*.${clusterName}]:*`];
 
-/** For which names stock ssh may believe these authorities: the nodes of the cluster and the proxy itself. */
+/**
+ * The names for which stock ssh may trust these authorities: the nodes of the cluster and the proxy itself.
+ */
 function patterns(clusterName: string, { proxyHost, ssh }: ProxyNames): string {
   const proxies = [...new Set([host(proxyHost), host(ssh.host)])].flatMap((name) => [
     name,
@@ -65,7 +67,7 @@ export const authorityLines = (
     }),
   );
 
-/** An authority and whence it came. */
+/** An authority and where it came from. */
 export interface KnownAuthority {
   readonly clusterName: string;
   readonly proxyHost: string;
@@ -75,9 +77,8 @@ export interface KnownAuthority {
 const ownLine = /^@cert-authority (\S+) (\S+ \S+) clustername=([^&\s]+)&type=host&proxy=(\S+)$/;
 
 /**
- * A line as `authorityLines` writes it; undefined for any other. An earlier release wrote down what a proxy
- * sent without looking: a line that is for other names than its cluster's nodes and single hosts vouches for
- * nobody.
+ * A line as `authorityLines` writes it; undefined for any other. An earlier release stored what a proxy sent
+ * without checking it: a line for names other than its cluster's nodes and single hosts vouches for nobody.
  */
 function readAuthority(line: string): KnownAuthority | undefined {
   const [, names = '', key = '', clusterName = '', proxyHost = ''] = ownLine.exec(line) ?? [];
@@ -90,7 +91,7 @@ function readAuthority(line: string): KnownAuthority | undefined {
   return blob === undefined ? undefined : { clusterName, proxyHost, blob };
 }
 
-/** All authorities that logins brought, at whatever proxy. */
+/** All authorities that logins brought, at any proxy. */
 export const knownAuthorities = (text: string): readonly KnownAuthority[] =>
   text
     .split('\n')
@@ -110,8 +111,7 @@ export function replaceAuthorities(text: string, proxyHost: string, lines: reado
 }
 
 /**
- * Public key blobs of the host authorities that a login at this proxy brought. Lines that cannot be read
- * count as none.
+ * Public key blobs of the host authorities that a login at this proxy brought. Unreadable lines are ignored.
  */
 export const authoritiesOf = (text: string, proxyHost: string): readonly Buffer[] =>
   knownAuthorities(text)
@@ -183,6 +183,6 @@ export function storePlainKey(home: TshHome, name: string, blob: Buffer): void {
   writeFileAtomic(home.knownHosts, `${readKnownHosts(home)}${plainKeyLine(name, blob)}\n`, fileMode);
 }
 
-/** As known_hosts names an address: the port only when it is not 22. */
+/** The form of an address in known_hosts: with the port only when it is not 22. */
 export const knownHostName = (address: HostPort): string =>
   address.port === 22 ? address.host : `[${address.host}]:${address.port}`;

@@ -14,9 +14,8 @@ import { printStatus } from './status-command.ts';
 import { storeLogin } from './store-login.ts';
 
 /**
- * `tsh login [cluster]`: with a login that is still good prints its status, and renews it before where that
- * is due; else asks for password and code.
- * `--out` writes the certificates to a file and stores nothing.
+ * `tsh login [cluster]`: with a login that is still valid it prints its status, after renewing it where that
+ * is due; else it asks for password and code. `--out` writes the certificates to a file and stores nothing.
  */
 export const loginCommand: Run = async (invocation, io) => {
   const settings = await readSettings(invocation, io);
@@ -35,7 +34,7 @@ export const loginCommand: Run = async (invocation, io) => {
   return printStatus(settings, io);
 };
 
-/** The profile that flags name, when its certificate is still good. */
+/** The profile that flags name, when its certificate is still valid. */
 function standingLogin(settings: Settings, io: CliIo): Profile | undefined {
   const { profile, proxy, user } = settings;
   if (profile?.user !== user) return undefined;
@@ -44,7 +43,7 @@ function standingLogin(settings: Settings, io: CliIo): Profile | undefined {
     const identity = loadIdentity(settings.home, profile.proxyHost, user);
     return identity === undefined || isExpired(identity, io.world.now()) ? undefined : profile;
   } catch {
-    return undefined; // damaged files: a new login mends them
+    return undefined; // damaged files: a new login replaces them
   }
 }
 

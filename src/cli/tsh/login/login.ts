@@ -16,7 +16,7 @@ import { webAuthorities } from './trust.ts';
 import { type LoginAnswer, type PingAnswer, compareVersions } from '../cluster/web-answers.ts';
 import { type WebTarget, logIn, ping } from '../cluster/web-client.ts';
 
-/** What a login brings. Nothing of it is stored yet. */
+/** The result of a login. Nothing of it is stored yet. */
 export interface LoggedIn {
   readonly profile: Profile;
   readonly credentials: Credentials;
@@ -37,8 +37,8 @@ export function webAddressOf(settings: Settings): HostPort {
 }
 
 /**
- * Asks the proxy, asks for password and code, makes a key here, has it certified, and checks what came back.
- * `cluster` is where the certificates shall lead; undefined is the proxy's own.
+ * Asks the proxy, asks for password and code, makes a key here, has it certified, and checks the response.
+ * `cluster` is the cluster that the certificates are for; undefined: the proxy's own.
  * @throws CodedError `access_denied` when the proxy refuses, `unavailable` when it cannot be reached or is
  *   not one of ours.
  */
@@ -61,7 +61,7 @@ export async function requestLogin(settings: Settings, io: CliIo, cluster?: stri
   }
 }
 
-/** Whom the person named, and whom earlier logins were taken to. */
+/** The hosts that the person named, and those of earlier logins. */
 const hostsKnown = ({ address }: WebTarget, { proxy, profile }: Settings): readonly string[] =>
   [address.host, proxy?.host, profile?.proxyHost, profile?.web.host, profile?.ssh.host].filter(
     (host) => host !== undefined,
@@ -136,7 +136,7 @@ function verified(settings: Settings, io: CliIo, credentials: Credentials, got: 
   return { profile, credentials, identity, authorities: signers };
 }
 
-/** Where to find the proxy from now on. Source: reference 4.4, webapi ping. */
+/** The addresses of the proxy from now on. Source: reference 4.4, webapi ping. */
 export function addressesOf(
   web: HostPort,
   answer: PingAnswer,
@@ -150,7 +150,10 @@ export function addressesOf(
   };
 }
 
-/** The port of the command line wins; then what the proxy calls public; then the port it listens on. */
+/**
+ * The port of the command line comes first; then the one that the proxy calls public; then the port it
+ * listens on.
+ */
 function sshAddressOf(webHost: string, answer: PingAnswer, given: number | undefined): HostPort {
   if (given !== undefined) return { host: webHost, port: given };
   return answer.sshPublicAddress ?? { host: webHost, port: answer.sshListenPort ?? defaultSshPort };

@@ -7,7 +7,7 @@ import { removeCredentials, storedUsers } from './key-store.ts';
 import { tshProgram } from '../program.ts';
 import { type Settings, readSettings } from '../settings.ts';
 
-/** `tsh logout`: forgets one login, or all; known hosts and addresses stay. */
+/** `tsh logout`: removes one login, or all; known hosts and addresses stay. */
 export const logoutCommand: Run = async (invocation, io) => {
   const settings = await readSettings(invocation, io);
   const proxyHost = settings.proxy?.host;

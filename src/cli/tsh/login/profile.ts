@@ -5,7 +5,7 @@ import { type HostPort, formatHostPort } from '../../../base/service.ts';
 import { type TshHome, checkedHost, isHostName } from './home.ts';
 import { readHostPort } from '../cluster/proxy-address.ts';
 
-/** What `tsh login` remembers of a proxy. One for each host, whatever its ports, as in the reference. */
+/** What `tsh login` stores about a proxy. One for each host, whatever its ports, as in the reference. */
 export interface Profile {
   readonly proxyHost: string;
   readonly web: HostPort;
@@ -30,12 +30,12 @@ export async function profileText(profile: Profile): Promise<string> {
   });
 }
 
-/** A line whose meaning in YAML is plain to see: a key, and text that is not a number, a boolean or null. */
+/** A line whose meaning in YAML is obvious: a key, and text that is not a number, a boolean or null. */
 const plainLine = /^([a-z_]+): ([A-Za-z][A-Za-z0-9._-]*|[A-Za-z0-9][A-Za-z0-9._-]*:[0-9]+)$/;
 const notText = /^(true|false|yes|no|on|off|y|n|null|nan|inf)$/i;
 
 /**
- * Reads the few lines that tsh itself writes; undefined when there is more to it. Spares most commands the
+ * Reads the few lines that tsh itself writes; undefined when there is more in it. Spares most commands the
  * YAML library.
  */
 export function parsePlain(text: string): Record<string, unknown> | undefined {
@@ -49,7 +49,7 @@ export function parsePlain(text: string): Record<string, unknown> | undefined {
 }
 
 /**
- * Reads a profile, also one that 4.4 wrote; settings of features that this release has not are left aside.
+ * Reads a profile, even one that 4.4 wrote; settings of features that this release does not have are ignored.
  * @throws CodedError `damaged` naming the file.
  */
 export async function parseProfile(text: string, proxyHost: string, path: string): Promise<Profile> {

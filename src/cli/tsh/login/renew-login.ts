@@ -14,15 +14,15 @@ import type { Profile } from './profile.ts';
 import { storeLogin } from './store-login.ts';
 
 /**
- * Renews the certificate of a login without a password: one that is near its end, where the cluster said at
- * the login that it would, and one of a key that leaves by a rotation. Failing changes nothing: the
- * certificate goes on to hold, and standard error gives the reason.
+ * Renews the certificate of a login without a password: one that is near its end, if the cluster allowed that
+ * at the login, and one whose key a rotation is replacing. A failure changes nothing: the certificate stays
+ * valid, and standard error has the reason.
  */
 export async function renewIfDue(settings: Settings, io: CliIo, profile: Profile): Promise<void> {
   const identity = loadIdentity(settings.home, profile.proxyHost, profile.user);
   if (identity === undefined) return;
   const trust = openTrust(identity, profile, settings, io);
-  await trust.renew(); // reports by itself what it cannot do
+  await trust.renew(); // it reports its own failures
   if (!isDue(identity, io.world.now()) && !isOfLeavingKey(identity, trust)) return;
   try {
     const proxy = { ...profile.ssh, port: settings.proxy?.sshPort ?? profile.ssh.port };
@@ -38,8 +38,8 @@ export async function renewIfDue(settings: Settings, io: CliIo, profile: Profile
 }
 
 /**
- * Over a connection that is there: exchanges a certificate whose key leaves by a rotation of the user
- * authority for one of the new key, which ends when it does. A command goes on whatever becomes of it.
+ * Over an existing connection: exchanges a certificate whose key is being replaced by a rotation of the user
+ * authority for one under the new key, with the same end. The command continues whether this succeeds or not.
  */
 export async function exchangeIfLeaving(
   cluster: ClusterClient,
@@ -71,7 +71,8 @@ export function isDue({ certificate }: Pick<ClientIdentity, 'certificate'>, now:
 }
 
 async function renew(cluster: ClusterClient, settings: Settings, io: CliIo, profile: Profile): Promise<void> {
-  // The same key: whoever reads its file and that of the certificate meanwhile finds two that fit.
+  // The same key, so that a program that reads its file and the certificate's in between finds a matching
+  // pair.
   const { privateKey } = cluster.route.identity;
   const answer = await renewedCertificates(cluster, io, {
     publicKey: toAuthorizedKeyLine(publicKeyOf(privateKey).blob),

@@ -9,7 +9,7 @@ import { type Settings, readSettings } from '../settings.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { extensionsOf, formatStatus } from './status-text.ts';
 
-/** `tsh status`: every login on this machine, the current one first. Asks nobody. */
+/** `tsh status`: every login on this machine, the current one first. Makes no calls. */
 export const statusCommand: Run = async (invocation, io) =>
   printStatus(await readSettings(invocation, io), io);
 

@@ -10,8 +10,8 @@ import { writeLearnt } from '../trust/learnt.ts';
 import { issuedAt } from '../trust/trust-stores.ts';
 
 /**
- * Keeps what a login brought under the tsh home and offers the key to the agent. The profile goes last: until
- * it is written, the old login is the current one.
+ * Stores a login under the tsh home and offers the key to the agent. The profile is written last: until then,
+ * the old login is the current one.
  */
 export async function storeLogin(
   settings: Pick<Settings, 'home' | 'useAgent' | 'debug'>,
@@ -20,7 +20,7 @@ export async function storeLogin(
 ): Promise<ClientIdentity> {
   const { profile, credentials, authorities } = loggedIn;
   storeCredentials(settings.home, profile.proxyHost, profile.user, credentials);
-  // Before the keys: whatever was announced before this login brings none of the earlier ones back.
+  // Before the keys: no announcement from before this login can restore earlier keys.
   writeLearnt(settings.home, profile.proxyHost, {
     clusterName: loggedIn.identity.clusterName,
     learntAt: issuedAt(loggedIn.identity),

@@ -9,15 +9,14 @@ import { splitPem } from './credential-text.ts';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Where a proxy on this machine keeps the certificate that it made for itself. `TELEPORT_WEB_CERT` names
- * another place.
+ * Where a proxy on this machine keeps its self-signed certificate. `TELEPORT_WEB_CERT` names another place.
  */
 const localWebCertificate = '/var/lib/teleport/webproxy_cert.pem';
 
 /**
  * The authorities that may vouch for a proxy's web certificate: `SSL_CERT_FILE` and `SSL_CERT_DIR` when set,
- * else the system's (else, where there are none, those that came with the runtime), and for a proxy on this
- * machine its own self-signed certificate.
+ * else the system's (or, where there are none, those of the runtime), and for a proxy on this machine its own
+ * self-signed certificate.
  * @throws CodedError `misconfigured` when a file that was named cannot be read.
  */
 export function webAuthorities(host: string, env: Environment): readonly string[] {
@@ -38,7 +37,7 @@ function roots(env: Environment): readonly string[] {
   ];
 }
 
-/** A folder of certificates may hold anything else too. */
+/** A folder of certificates may contain other files too. */
 function certificatesIn(path: string): string {
   try {
     return readFileSync(path, 'utf8');
@@ -53,7 +52,7 @@ function ownCertificate(env: Environment): readonly string[] {
   try {
     return splitPem(readIfThere(localWebCertificate) ?? '');
   } catch {
-    return []; // another user's data folder: it was only an offer
+    return []; // another user's data folder: it was only an attempt
   }
 }
 

@@ -1,18 +1,16 @@
 import { CodedError } from '../../../base/errors.ts';
 
 /*
- * What a server may send under the names of its own choice: only what was asked for. A shell there reads `*`,
- * `?`, `[…]`, `{a,b}` and `~`; the same are read here, and nothing else. Source: CVE-2018-20685,
- * CVE-2019-6111.
+ * A server chooses the names of the files that it sends, so only requested ones are accepted. A shell there
+ * expands `*`, `?`, `[…]`, `{a,b}` and `~`; the same are matched here, and nothing else. Source:
+ * CVE-2018-20685, CVE-2019-6111.
  */
 
-/** What was asked for: things of these names, or a home folder, whose name only the other side knows. */
+/** The request: things with these names, or a home folder, whose name only the other side knows. */
 export type Asked =
   { readonly kind: 'names'; readonly fits: (name: string) => boolean } | { readonly kind: 'home' };
 
-/**
- * @throws CodedError `bad_request` for a path whose name would be anybody's choice: `.`, `..`, `x/..`, `/`.
- */
+/** @throws CodedError `bad_request` for a path that does not fix a name: `.`, `..`, `x/..`, `/`. */
 export function readAsked(path: string): Asked {
   const parts = path.replace(/\/+$/, '').split('/');
   const last = parts.at(-1) ?? '';
@@ -27,7 +25,7 @@ export function readAsked(path: string): Asked {
     kind: 'names',
     fits: (name) =>
       patterns.some(
-        // As in a shell: what a pattern's signs stand for never begins with a dot.
+        // As in a shell: a wildcard never matches a dot at the beginning.
         ({ pattern, expression }) =>
           pattern === name || (name.startsWith('.') === pattern.startsWith('.') && expression.test(name)),
       ),
@@ -66,6 +64,6 @@ function globExpression(pattern: string): RegExp {
   try {
     return new RegExp(`^${source}$`, 'su');
   } catch {
-    return /(?!)/; // not a pattern of ours: only the same text fits
+    return /(?!)/; // not a pattern we support: only the same text matches
   }
 }

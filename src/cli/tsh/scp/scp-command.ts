@@ -161,7 +161,7 @@ const both =
     other(path, size, done);
   };
 
-/** The same failure, with what was reported before it, and what it left undone. */
+/** The same failure, with what was reported before it, and what was not copied. */
 function withLines(e: unknown, before: readonly string[], after: readonly string[]): unknown {
   if (!(e instanceof CodedError) || (before.length === 0 && after.length === 0)) return e;
   return new CodedError(e.code, [...before, e.message, ...after].join('\n'), { cause: e });
@@ -181,9 +181,8 @@ async function dial(cluster: ClusterClient, remote: Remote, copy: Copy, io: CliI
 }
 
 /**
- * Starts the other side, lets `work` speak to it, and waits for its end. Resolves to what could not be
- * copied.
- * @throws CodedError when the copy is not whole.
+ * Starts the other side, lets `work` talk to it, and waits for its end. Resolves to what could not be copied.
+ * @throws CodedError when the copy is not complete.
  */
 async function start(
   node: SshClient,
@@ -214,7 +213,7 @@ async function collect(session: ClientSession): Promise<string> {
     for await (const piece of session.channel.stderr as AsyncIterable<Buffer>)
       if (text.length < maxErrorText) text += piece.toString('utf8');
   } catch {
-    // the channel was cut off: what it wrote until then is what there is
+    // the channel was cut off: the output until then is all there is
   }
   return text;
 }

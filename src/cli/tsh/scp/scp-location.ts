@@ -28,7 +28,7 @@ export function parseLocation(text: string): Location {
   };
 }
 
-/** As it may be typed. */
+/** In the form in which it may be typed. */
 export const formatLocation = (remote: Extract<Location, { kind: 'remote' }>): string => {
   const host = remote.host.includes(':') ? `[${remote.host}]` : remote.host;
   return `${remote.login === undefined ? '' : `${remote.login}@`}${host}:${remote.path}`;

@@ -4,15 +4,15 @@ import type { ClientSession } from '../../../ssh/cert-client.ts';
 import type { Progress } from '../../../transfer/scp-send.ts';
 import type { ScpStream } from '../../../transfer/scp-stream.ts';
 
-/** What is still to be copied, kept while a copy goes on, for the moment it is cut short. */
+/** What is still to be copied, tracked during a copy in case it is interrupted. */
 export interface Left {
-  /** To be called as the copy goes on. */
+  /** To be called during the copy. */
   readonly progress: Progress;
-  /** Names what was not copied whole, in the order in which it would have come. */
+  /** Names of everything that was not completely copied, in order. */
   names(): readonly string[];
 }
 
-/** Of sources here: `waiting` loses its first name each time one is done. */
+/** For sources here: `waiting` loses its first name each time one is done. */
 export function leftHere(waiting: readonly string[]): Left {
   let at = '';
   return {
@@ -28,7 +28,7 @@ export function leftHere(waiting: readonly string[]): Left {
   };
 }
 
-/** Of one source on a node, which may be a pattern: its names are known there only. */
+/** For one source on a node, which may be a pattern: its names are known there only. */
 export function leftThere(source: string): Left {
   let came = 0;
   let last: string | undefined;
@@ -47,7 +47,7 @@ export function leftThere(source: string): Left {
   };
 }
 
-/** How the scp of the other side ended, unless it ended well. */
+/** How the scp of the other side ended, unless it succeeded. */
 export function badEnd(exit: RemoteExit): string | undefined {
   switch (exit.status) {
     case 'exited':
@@ -59,7 +59,7 @@ export function badEnd(exit: RemoteExit): string | undefined {
   }
 }
 
-/** One copy: the session at the other side, and what it writes to stderr. */
+/** One copy: the session at the other side, and its output on stderr. */
 export interface Copying {
   readonly session: ClientSession;
   readonly stream: ScpStream;
@@ -67,9 +67,9 @@ export interface Copying {
   readonly left: Left;
 }
 
-/** The error for a copy that `e` ended, with all that is known of the other side's end. */
+/** The error for a copy that `e` ended, with everything that is known about the other side's end. */
 export async function cutShort(e: unknown, copying: Copying): Promise<Error> {
-  // Its status comes with its end; whoever breaks the protocol is not waited for.
+  // Its status comes with its end; a peer that breaks the protocol is not waited for.
   if (!copying.stream.ended) copying.session.channel.destroy();
   const said = (await copying.errors).trim();
   const end = badEnd(await copying.session.exit);
@@ -77,7 +77,7 @@ export async function cutShort(e: unknown, copying: Copying): Promise<Error> {
 }
 
 /**
- * @throws CodedError unless the other side ended well, or reported in `stream.complaints` what it could not
+ * @throws CodedError unless the other side succeeded, or reported in `stream.complaints` what it could not
  *   do.
  */
 export async function checkEnd(copying: Copying): Promise<void> {
@@ -88,8 +88,7 @@ export async function checkEnd(copying: Copying): Promise<void> {
 }
 
 /**
- * Nothing is left when everything was acknowledged before the end went wrong: then how it ended is all there
- * is to report.
+ * Nothing is left when everything was acknowledged before the end failed: then only how it ended is reported.
  */
 function incomplete(why: readonly string[], { stream, left }: Copying, cause?: unknown): CodedError {
   const lines = [

@@ -5,9 +5,9 @@ import { isFolder, type Named, type Place } from '../../../transfer/scp-receive.
 import { type Asked, readAsked } from './scp-asked.ts';
 
 /**
- * Where what a node sends is put: in `target` when that is a folder, else it is the name of the one that
- * comes. Only what was asked for is taken: any other name ends the copy.
- * @param path what was asked for on the node: its last part may be a pattern.
+ * Where a file from a node is put: in `target` when that is a folder, else `target` is its name. Only
+ * requested names are accepted: any other ends the copy.
+ * @param path requested on the node: its last part may be a pattern.
  */
 export async function placeFor(path: string, target: string): Promise<Place> {
   const asked = readAsked(path);

@@ -3,7 +3,7 @@ import { joinStreams } from '../../../base/join-streams.ts';
 import type { SshChannel } from '../../../ssh/channel-types.ts';
 import type { CliIo } from '../../cli-io.ts';
 
-/** Serves what nodes open to our agent. Undefined, with a warning, when no agent runs here. */
+/** Serves the channels that nodes open to our agent. Undefined, with a warning, when no agent runs here. */
 export function forwardAgentChannel(io: CliIo): ((channel: SshChannel) => void) | undefined {
   const path = io.env['SSH_AUTH_SOCK'] ?? '';
   if (path === '') {

@@ -1,4 +1,4 @@
-/** What the keys typed amount to. */
+/** The meaning of the typed keys. */
 export interface Escaped {
   /** To be sent to the remote side. */
   readonly data: Buffer;
@@ -18,7 +18,7 @@ const lineEnds: readonly number[] = [0x0d, 0x0a];
 export class EscapeSequences {
   private state: 'line-start' | 'tilde' | 'text' = 'line-start';
 
-  /** After `disconnect` what follows in the same chunk is thrown away. */
+  /** After `disconnect` the rest of the chunk is discarded. */
   feed(chunk: Buffer): Escaped {
     const out: number[] = [];
     let action: Escaped['action'] = 'none';

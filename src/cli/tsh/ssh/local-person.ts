@@ -3,15 +3,16 @@ import { CodedError } from '../../../base/errors.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The passwd record of whoever runs this program. */
+/** The passwd record of the account that runs this program. */
 export interface PasswdRecord {
   readonly username: string;
   readonly homedir: string;
 }
 
 /**
- * The home folder of who runs this program: that of the passwd record of our uid. Without one, as in a
- * container that runs under a uid of its own, `HOME`. @throws CodedError `misconfigured` when neither has it.
+ * The home folder of the account that runs this program: that of the passwd record of our uid. Without one,
+ * as in a container that runs under a uid of its own, `HOME`. @throws CodedError `misconfigured` when neither
+ * has it.
  */
 export function localHome(env: Environment, lookUp: () => PasswdRecord = userInfo): string {
   const home = recordOf(lookUp)?.homedir ?? env['HOME'] ?? '';
@@ -35,7 +36,7 @@ const nobody = (lacks: string, remedy: string): CodedError =>
     `uid ${process.getuid?.() ?? '?'} ${lacks}: it has no record in passwd, and the environment names none. Set ${remedy}`,
   );
 
-/** @throws the system's error, unless it is that there is no record. */
+/** @throws the system's error, unless it means that there is no record. */
 function recordOf(lookUp: () => PasswdRecord): PasswdRecord | undefined {
   try {
     return lookUp();

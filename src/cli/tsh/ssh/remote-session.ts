@@ -16,13 +16,13 @@ export interface RemoteSession {
   readonly pty: boolean;
   readonly agentForwarding: boolean;
   readonly escapeSequences: boolean;
-  /** False: the command finds its stdin at the end. */
+  /** False: the command's stdin is empty. */
   readonly takesInput: boolean;
 }
 
 /**
  * Runs a shell or a command with this process's terminal or pipes: stdout and stderr stay apart, the end of
- * stdin is passed on, a terminal is raw while it lasts and is restored on every way out.
+ * stdin is passed on, a terminal is raw during the session and is restored in every case.
  * @throws ExitStatus with the remote status when it is not 0, or 128 + n when signal n ended us.
  */
 export async function runSession(node: SshClient, wanted: RemoteSession, io: CliIo): Promise<void> {
@@ -79,7 +79,7 @@ async function attached(
 }
 
 /**
- * Each session listens to the same streams and signals: however many there are at once, none of it is a leak.
+ * Each session listens to the same streams and signals: however many there are at once, that is not a leak.
  */
 export function expectManySessions({ raw }: CliIo): void {
   for (const shared of [raw.stdout, raw.stderr, process]) shared.setMaxListeners(0);
@@ -146,8 +146,8 @@ function attachInput(session: ClientSession, io: CliIo, escapes: boolean): Input
   const onEnd = (): void => {
     channel.end();
   };
-  // As at its end: the command goes on. A folder, a descriptor that is open for writing only, a terminal that
-  // was hung up.
+  // As at its end: the command continues. A folder, a descriptor that is open for writing only, a terminal
+  // that was hung up.
   const onError = (e: Error): void => {
     io.stderr.write(
       `WARNING: standard input cannot be read (${messageOf(e)}): the command finds it at its end\n`,
@@ -167,7 +167,7 @@ function attachInput(session: ClientSession, io: CliIo, escapes: boolean): Input
   return {
     disconnected,
     stop: () => {
-      stdin.off('data', onData).off('end', onEnd); // onError stays: a late failure is no news
+      stdin.off('data', onData).off('end', onEnd); // onError stays: a late failure is ignored
       channel.off('drain', onDrain);
       stdin.pause();
     },
@@ -176,8 +176,8 @@ function attachInput(session: ClientSession, io: CliIo, escapes: boolean): Input
 
 /**
  * Passes on all output, then resolves to how the session ended. When nobody reads stdout any more
- * (`tsh ssh host yes | head -1`) the command sees a closed pipe, and goes on if it can.
- * @throws ExitStatus when the server has no ear for that: this program is then ended as others are.
+ * (`tsh ssh host yes | head -1`) the command gets a closed pipe, and continues if it can.
+ * @throws ExitStatus when the server does not support that: this program then ends as others do.
  */
 async function passOutput(session: ClientSession, io: CliIo): Promise<RemoteExit> {
   const { channel } = session;
@@ -188,7 +188,7 @@ async function passOutput(session: ClientSession, io: CliIo): Promise<RemoteExit
     if (e.code !== 'EPIPE') return;
     reader.left = true;
     channel.unpipe(stdout);
-    channel.resume(); // what was on its way
+    channel.resume(); // the output that was under way
     void session.endOfWrite().then((heard) => {
       if (!heard) unheard.reject(new ExitStatus(brokenPipe));
     });
@@ -196,21 +196,21 @@ async function passOutput(session: ClientSession, io: CliIo): Promise<RemoteExit
   stdout.on('error', onError);
   const done = Promise.all([copy(channel, stdout), copy(channel.stderr, stderr)]).then(() => session.exit);
   const exit = await Promise.race([done, unheard.promise]);
-  // That it was ended by its output needs no message.
+  // When its output ended it, no message is needed.
   if (reader.left && endedByPipe(exit)) throw new ExitStatus(brokenPipe);
   return exit;
 }
 
-/** By itself, or as its shell reports it. */
+/** Ended directly, or as its shell reports it. */
 const endedByPipe = (exit: RemoteExit): boolean =>
   exit.status === 'exited' ? exit.code === brokenPipe : exit.status === 'signalled' && exit.signal === 'PIPE';
 
-/** What a shell shows for a program that was ended by SIGPIPE. */
+/** The status that a shell shows for a program ended by SIGPIPE. */
 const brokenPipe = 128 + constants.signals.SIGPIPE;
 
 /**
- * Reads to the end, no faster than `to` takes it. `to` stays open. A channel that broke off has ended, too.
- * When `to` fails because its reader left, the rest is read and thrown away: the command must not wait for
+ * Reads to the end, no faster than `to` accepts it. `to` stays open. A channel that broke off has ended, too.
+ * When `to` fails because its reader left, the rest is read and discarded: the command must not wait for
  * ever.
  */
 function copy(from: Readable, to: Writable): Promise<void> {

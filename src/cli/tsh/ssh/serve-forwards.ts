@@ -7,7 +7,7 @@ import type { CliIo } from '../../cli-io.ts';
 import { type Forward, type LocalListener, listenLocally } from './port-forward.ts';
 import { readGreeting, readRequest, type SocksStep, socksReply } from './socks.ts';
 
-/** All of `-L` and `-D`. When one cannot be bound, those before it are closed again. */
+/** All of `-L` and `-D`. When one cannot be bound, the earlier ones are closed again. */
 export async function openForwards(
   node: SshClient,
   forwards: readonly Forward[],
@@ -31,7 +31,7 @@ export async function openForwards(
 }
 
 async function serveTarget(node: SshClient, socket: Socket, target: HostPort, io: CliIo): Promise<void> {
-  socket.on('error', () => undefined); // until it is joined; then it is seen to be closed
+  socket.on('error', () => undefined); // until it is joined; then its end is noticed
   try {
     join(socket, await node.forwardOut(target, originatorOf(socket)), target, io);
   } catch (e) {
@@ -47,7 +47,7 @@ const originatorOf = (socket: Socket): HostPort => ({
 
 type Channel = Awaited<ReturnType<SshClient['forwardOut']>>;
 
-/** Both directions, each with its own end. What the node writes to stderr (a refusal) is shown. */
+/** Both directions, each with its own end. Output of the node on stderr (a refusal) is shown. */
 function join(socket: Socket, channel: Channel, target: HostPort, io: CliIo): void {
   channel.stderr.on('data', (text: Buffer) => {
     io.stderr.write(`${formatHostPort(target)}: ${text.toString('utf8').trimEnd()}\r\n`);
@@ -80,7 +80,7 @@ async function connectSocks(node: SshClient, socket: Socket, target: HostPort, i
   }
 }
 
-/** The wanted target; undefined when the client was refused (and was sent the reason). */
+/** The requested target; undefined when the client was refused (and got the reason). */
 async function negotiate(socket: Socket): Promise<HostPort | undefined> {
   const greeting = await step(socket, readGreeting);
   if (greeting.kind !== 'greeted') return undefined;
@@ -88,7 +88,7 @@ async function negotiate(socket: Socket): Promise<HostPort | undefined> {
   return request.kind === 'connect' ? request.target : undefined;
 }
 
-/** Feeds bytes to `read` until it returns something; what it did not use goes back into the socket. */
+/** Feeds bytes to `read` until it returns something; the unused ones go back into the socket. */
 function step(socket: Socket, read: (bytes: Buffer) => SocksStep): Promise<SocksStep> {
   return new Promise((resolve, reject) => {
     let bytes = Buffer.alloc(0);

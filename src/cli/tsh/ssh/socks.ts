@@ -1,6 +1,6 @@
 import type { HostPort } from '../../../base/service.ts';
 
-/** What the bytes of a SOCKS5 client amount to so far. `used` bytes are done with. */
+/** The result of a SOCKS5 client's bytes so far. `used` bytes are consumed. */
 export type SocksStep =
   | { readonly kind: 'more' }
   | { readonly kind: 'greeted'; readonly used: number; readonly reply: Buffer }

@@ -98,7 +98,7 @@ function readCommands(invocation: Invocation): Pick<Wanted, 'command' | 'localCo
   return { command: undefined, localCommand: words, noExec };
 }
 
-/** A node and how to call it in messages. */
+/** A node and its name in messages. */
 interface Named extends NodeAddress {
   readonly name: string;
 }
@@ -168,7 +168,7 @@ async function untilInterrupted(node: SshClient): Promise<void> {
   }
 }
 
-/** The command on every node at once; each output is shown whole, under the node's address. */
+/** The command on every node at once; each output is shown complete, under the node's address. */
 async function onAllNodes(
   cluster: ClusterClient,
   nodes: readonly Named[],

@@ -16,8 +16,8 @@ export async function selectNodes(
 }
 
 /**
- * For a name that several nodes carry: shows them, so that one can be chosen by its id. Other errors pass
- * through.
+ * For a name that several nodes have: shows them, so that one can be chosen by its id. Other errors are
+ * passed on.
  */
 export async function explainAmbiguous(
   e: unknown,

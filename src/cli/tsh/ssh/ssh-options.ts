@@ -1,6 +1,6 @@
 import { CodedError } from '../../../base/errors.ts';
 
-/** What of OpenSSH's options `tsh ssh -o` follows. */
+/** The options of OpenSSH that `tsh ssh -o` supports. */
 export interface SshOptions {
   readonly addKeysToAgent: boolean;
   readonly forwardAgent: boolean;
@@ -15,7 +15,7 @@ const honoured = {
   StrictHostKeyChecking: 'strictHostKeyChecking',
 } as const;
 
-/** Options that ssh_config(5) knows and tsh does not follow. */
+/** Options that ssh_config(5) knows and tsh does not support. */
 const known: ReadonlySet<string> = new Set(
   (
     'AddressFamily BatchMode BindAddress CanonicalDomains CanonicalizeFallbackLocal CanonicalizeHostname ' +
@@ -35,7 +35,7 @@ const known: ReadonlySet<string> = new Set(
 );
 
 /**
- * Reads options as `-o` takes them: `Name=value` or `Name value`. What tsh does not follow goes to `warn`.
+ * Reads options as for `-o`: `Name=value` or `Name value`. Unsupported ones go to `warn`.
  * @throws CodedError `bad_request` for a name that ssh does not know or a value that is not yes or no.
  */
 export function parseSshOptions(texts: readonly string[], warn: (message: string) => void): SshOptions {

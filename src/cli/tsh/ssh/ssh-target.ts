@@ -22,8 +22,7 @@ export function parseTarget(text: string): Target {
 }
 
 /**
- * A node name as it may stand in `proxy:host:port@namespace@cluster`: nothing in it can be taken for another
- * part.
+ * A node name for `proxy:host:port@namespace@cluster`: nothing in it can be taken for another part.
  * @throws CodedError `bad_request`.
  */
 export function checkedNodeName(text: string): string {
@@ -38,7 +37,7 @@ export function checkedNodeName(text: string): string {
 }
 
 /**
- * Reads `key=value,key2="a, b"`. A comma ends a label unless it stands in double quotes.
+ * Reads `key=value,key2="a, b"`. A comma ends a label unless it is in double quotes.
  * @throws CodedError `bad_request`.
  */
 export function parseLabels(text: string): Readonly<Record<string, string>> {

@@ -10,11 +10,11 @@ import { type HostKeys, type Judgement, judgeAnnouncement, type KnownCluster } f
 
 /** Where the keys of a cluster are kept between commands. */
 export interface TrustStore {
-  /** What it holds now: another command may have changed it. */
+  /** The current content: another command may have changed it. */
   read(): KnownCluster;
-  /** Keeps what was judged, and when. @throws Error when it cannot be written. */
+  /** Stores the result, and when. @throws Error when it cannot be written. */
   keep(judgement: Renewal, now: Instant): void;
-  /** Whether the cluster was not asked for so long that it is time to. */
+  /** Whether the cluster was asked so long ago that it should be asked again. */
   isDue(now: Instant): boolean;
 }
 
@@ -26,13 +26,13 @@ export interface Renewed {
   readonly withdrawn: readonly WithdrawnKey[];
 }
 
-/** A command does not wait longer for what it does not need. */
+/** A command waits no longer than this for something that it does not need. */
 const patienceMs = 2 * second;
 
 /**
- * The host authorities that a command believes. They follow a rotation of the cluster: the announcement at
- * the proxy's web port is asked for when a host shows a certificate of an unknown authority, and every now
- * and then; only one that a key vouches for which is believed already changes anything.
+ * The host authorities that a command trusts. They follow a rotation of the cluster: the announcement at the
+ * proxy's web port is requested when a host presents a certificate of an unknown authority, and from time to
+ * time. Only an announcement that a trusted key vouches for changes anything.
  */
 export class ClusterTrust {
   readonly clusterName: string;
@@ -79,18 +79,18 @@ export class ClusterTrust {
     return this.#sshKeys.some((key) => key.equals(authority));
   }
 
-  /** What the files hold of the cluster now. */
+  /** The current content of the files about the cluster. */
   known(): KnownCluster {
     return this.#store.read();
   }
 
-  /** Asks for the announcement and follows it. A command asks once; later calls have the same result. */
+  /** Requests the announcement and follows it. A command asks once; later calls have the same result. */
   renew(): Promise<Renewed> {
     this.#renewing ??= this.#renew();
     return this.#renewing;
   }
 
-  /** Renews when it is time to. Never throws; what is not as it should be is a warning. */
+  /** Renews when it is due. Never throws; problems become warnings. */
   async renewWhenDue(): Promise<void> {
     try {
       if (!this.#store.isDue(this.#io.world.now())) return;
@@ -117,7 +117,7 @@ export class ClusterTrust {
       return { renewal, withdrawn: [] };
     }
     this.#userSigner = answer.userSigner;
-    // Nothing is waited for from here on, so what another command stored meanwhile is not overwritten.
+    // Nothing is awaited from here on, so that nothing stored by another command in between is overwritten.
     const known = this.#store.read();
     const renewal = judgeAnnouncement(answer.announcement, known, this.#io.world.now());
     if (renewal.status === 'renewed') this.#adopt(renewal.keys, known.keys);
@@ -136,7 +136,7 @@ export class ClusterTrust {
     this.#tlsCasPem = [...this.#tlsCasPem.filter((pem) => !oldCas.has(pem.trim())), ...keys.tlsCasPem];
   }
 
-  /** A folder that cannot be written does not keep a command from going on with what it learnt. */
+  /** If the folder cannot be written, a command still continues with what it learned. */
   #keep(renewal: Renewal): void {
     try {
       this.#store.keep(renewal, this.#io.world.now());

@@ -16,12 +16,12 @@ export interface HostKeys {
   readonly tlsCasPem: readonly string[];
 }
 
-/** What this machine knows of a cluster, and since when. */
+/** What this machine knows about a cluster, and since when. */
 export interface KnownCluster {
   readonly clusterName: string;
   readonly keys: HostKeys;
   /**
-   * When a login (or whoever made an identity file) brought the keys: what was announced before may be of
+   * When a login (or whoever made an identity file) brought the keys: an earlier announcement may be about
    * keys that were withdrawn since.
    */
   readonly learntAt: Instant;
@@ -37,7 +37,7 @@ export type Judgement =
   | { readonly status: 'renewed'; readonly number: number; readonly keys: HostKeys }
   | { readonly status: 'refused'; readonly reason: string };
 
-/** What follows from an announcement for a machine that knows this of the cluster. */
+/** The result of an announcement for a machine that knows this about the cluster. */
 export function judgeAnnouncement(
   announcement: SignedKeysAnnouncement | undefined,
   known: KnownCluster,
@@ -74,7 +74,7 @@ function judged(announcement: SignedKeysAnnouncement, known: KnownCluster, now: 
 
 const notAccepted = "the announcement of the cluster's keys is not accepted";
 
-/** Read and written again: what stands beside a key does not get into a file, whoever signed it. */
+/** Read and written again, so that nothing beside a key gets into a file, whoever signed it. */
 function rewritten({ keys }: KeysAnnouncement): HostKeys | undefined {
   try {
     return {

@@ -4,7 +4,7 @@ import type { Instant } from '../../../base/time.ts';
 import type { TshHome } from '../login/home.ts';
 import { readIfThere } from '../login/profile.ts';
 
-/** What is remembered beside the keys that a proxy's login brought. */
+/** What is stored besides the keys that a proxy's login brought. */
 export interface Learnt {
   readonly clusterName: string;
   /** When the login brought the keys, by the cluster's clock. */
@@ -18,7 +18,7 @@ export interface Learnt {
 const fileMode = 0o640;
 
 /**
- * Undefined when nothing is remembered: the login was of an earlier release.
+ * Undefined when nothing is stored: the login was made by an earlier release.
  * @throws CodedError `damaged` naming the file: without its number an old announcement could be replayed.
  */
 export function readLearnt(home: TshHome, proxyHost: string): Learnt | undefined {
@@ -49,7 +49,7 @@ function parsed(text: string): Learnt | undefined {
   return { clusterName, learntAt, number, askedAt };
 }
 
-/** As `Instant` is written: such texts compare as the moments do. */
+/** In the form of an `Instant`: such texts compare as the moments do. */
 const isInstant = (value: unknown): value is Instant =>
   typeof value === 'string' &&
   /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/.test(value) &&

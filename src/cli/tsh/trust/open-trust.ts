@@ -7,7 +7,7 @@ import type { Settings } from '../settings.ts';
 import { ClusterTrust } from './cluster-trust.ts';
 import { identityFileTrust, storedTrust } from './trust-stores.ts';
 
-/** @param profile of the login that the identity is of; undefined: it is of a file. */
+/** @param profile of the login that the identity belongs to; undefined: it comes from a file. */
 export function openTrust(
   identity: ClientIdentity,
   profile: Profile | undefined,

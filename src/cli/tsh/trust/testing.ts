@@ -67,14 +67,14 @@ export class TestTrust {
     return loadIdentity(this.home, 'proxy', 'joe') ?? expect.unreachable();
   }
 
-  /** The trust of the next command, when the web port answers so. */
+  /** The trust of the next command, when the web port responds like this. */
   nextCommand(
     announced: Announced,
     at = now,
   ): {
     readonly trust: ClusterTrust;
     readonly io: ReturnType<typeof testIo>;
-    /** How often the web port was asked. */
+    /** How many times the web port was asked. */
     readonly asked: () => number;
   } {
     const identity = this.identity();
@@ -89,7 +89,7 @@ export class TestTrust {
     return { trust: new ClusterTrust(identity, { store, announced: counted }, io), io, asked: () => asked };
   }
 
-  /** Every file that a login left, but for when the cluster was asked. */
+  /** Every file that a login left, except for when the cluster was asked. */
   files(): unknown {
     return readdirSync(this.directory, { recursive: true, withFileTypes: true })
       .filter((one) => one.isFile() && !one.name.endsWith('.learnt'))

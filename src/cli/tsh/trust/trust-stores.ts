@@ -12,13 +12,13 @@ import type { Renewal, TrustStore } from './cluster-trust.ts';
 import type { HostKeys, KnownCluster } from './judge-announcement.ts';
 import { type Learnt, readLearnt, writeLearnt } from './learnt.ts';
 
-/** How often a cluster whose hosts are all believed is asked whether its keys changed. */
+/** How often a cluster whose hosts are all trusted is asked whether its keys changed. */
 const askEveryMs = 10 * minute;
 const authoritiesMode = 0o640;
 
 type Who = Pick<ClientIdentity, 'clusterName' | 'certificate'>;
 
-/** What a login left under the tsh home: `known_hosts`, `certs.pem`, and beside them what is remembered. */
+/** What a login left under the tsh home: `known_hosts`, `certs.pem`, and the file beside them. */
 export function storedTrust(home: TshHome, profile: Profile, identity: Who): TrustStore {
   const { proxyHost, user } = profile;
   const { clusterName } = identity;
@@ -46,8 +46,8 @@ export function storedTrust(home: TshHome, profile: Profile, identity: Who): Tru
     },
     keep: (renewal, now) => {
       const before = remembered();
-      // The number first: when this is cut short, an older announcement is refused all the same, and the same
-      // one is followed at the next attempt.
+      // The number first: if this is interrupted, an older announcement is still refused, and the same one is
+      // followed at the next attempt.
       const number = 'number' in renewal ? renewal.number : before.number;
       writeLearnt(home, proxyHost, { ...before, number, askedAt: now });
       if (renewal.status === 'renewed') write(renewal.keys);
@@ -61,7 +61,9 @@ export function storedTrust(home: TshHome, profile: Profile, identity: Who): Tru
   };
 }
 
-/** An identity file is whoever's who made it: nothing is written, and it is followed for one command only. */
+/**
+ * An identity file belongs to whoever made it: nothing is written, and it is followed for one command only.
+ */
 export function identityFileTrust(identity: ClientIdentity): TrustStore {
   const { clusterName } = identity;
   let known: KnownCluster = {
@@ -82,11 +84,11 @@ export function identityFileTrust(identity: ClientIdentity): TrustStore {
   };
 }
 
-/** By the cluster's clock, less what certificates are dated back for clocks that differ. */
+/** By the cluster's clock, less the time by which certificates are dated back for clocks that differ. */
 export const issuedAt = ({ certificate }: Pick<ClientIdentity, 'certificate'>): Instant =>
   new Date(Number(certificate.validAfter) * 1000).toISOString();
 
-/** An authority that cannot be read is nobody's, and stays where it is. */
+/** An authority that cannot be read belongs to no cluster, and stays where it is. */
 const isOf =
   (clusterName: string) =>
   (pem: string): boolean => {

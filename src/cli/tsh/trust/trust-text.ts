@@ -8,7 +8,7 @@ const logInAgain =
 
 /**
  * Why a host of an unknown authority stays unknown after the cluster was asked for its keys: which key is
- * known here, what the proxy claims of it, and what to do.
+ * known here, what the proxy claims about it, and what to do.
  */
 export function unknownAuthorityText({ renewal, withdrawn }: Renewed, known: KnownCluster): string {
   const fingerprints = known.keys.sshKeys.map((line) => fingerprint(fromAuthorizedKeyLine(line)));
