@@ -37,7 +37,7 @@ export function describeAppending(trial: () => Trial): void {
     it('knows what another handle wrote before it calls a conflict', async () => {
       const [one, other] = [await trial().log(), await trial().log()];
       await add(one.state, 'a-1', 1);
-      // The other handle has read nothing since: it must look before it decides.
+      // The other handle has read nothing since: it must read before it decides.
       await other.state.append([{ stream: 'a-1', expected: 1, facts: [happened(2)] }], cause);
       const events = await collect(one.state.read('a-1'));
       expect(events.map(numberOf)).toEqual([1, 2]);

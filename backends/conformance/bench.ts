@@ -23,7 +23,7 @@ export interface LogFigures {
 
 const callers = 256;
 
-/** Appends events of about 300 B by 256 callers, each waiting for its answer, and reads them all. */
+/** Appends events of about 300 B from 256 callers, each waiting for its result, and reads them all. */
 export async function measureLog(events = 20_000): Promise<LogFigures> {
   const path = mkdtempSync(join(tmpdir(), 'log-bench-'));
   try {

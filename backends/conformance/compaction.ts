@@ -48,7 +48,7 @@ export function describeSnapshots(trial: () => Trial): void {
         const taken = await snapshot(log, true);
         trimmed.push(taken.status === 'taken' ? taken.trimmedBefore : taken.status);
       }
-      // Signposts stand at every 64th slot: the second of three snapshots needs what comes after slot 201.
+      // Signposts are at every 64th slot: the second of three snapshots needs the events after slot 201.
       expect(trimmed).toEqual([undefined, 65, 193]);
       const { snapshots } = await trial().driver();
       const manifests = (await snapshots.list('presence/')).filter((key) => key.endsWith('manifest'));
@@ -68,7 +68,7 @@ export function describeSnapshots(trial: () => Trial): void {
       for (const part of ['manifest', 'view/count.1']) {
         const key = `presence/${newest}/${part}`;
         const sound = Buffer.from((await driver.snapshots.get(key)) ?? []);
-        // Another number: it still reads as a snapshot, and would be believed but for its digest.
+        // Another number: it still reads as a snapshot, and only its digest reveals the change.
         const at = sound.indexOf('"position":') + '"position":'.length;
         const spoilt = Buffer.from(sound);
         spoilt[at] = '9'.charCodeAt(0);
@@ -93,7 +93,7 @@ export function describeSnapshots(trial: () => Trial): void {
       const opened = await trial().log();
       expect(await opened.presence.head()).toBe(5);
       expect((await verifyLog(await trial().driver())).bad).toMatchObject({ partition: 'presence', slot: 6 });
-      // Rewritten, the slot holds another batch than the one the snapshot was taken at.
+      // After rewriting, the slot holds another batch than the one the snapshot was taken at.
       expect(await add(opened.presence, 'p-9', 1)).toBe(6);
       const again = await trial().log();
       expect(await again.presence.revision('compaction-presence')).toBe(0);
@@ -163,7 +163,7 @@ export function describeSnapshots(trial: () => Trial): void {
     };
 
     it('refuses a position whose events are gone, and delivers every other', async () => {
-      // It saw everything, and holds an index of what is no longer there.
+      // It saw everything, and holds an index of deleted slots.
       const witness = await trial().log({ recentBytes: 1, pollMs: 20 });
       witness.presence.follow(0).subscribe();
       const { log, first } = await trimmed();

@@ -63,7 +63,7 @@ const at = (places: readonly Place[], index: number): Place => {
 
 const slotsOf = (stored: readonly StoredSlot[]): number[] => stored.map((one) => one.slot);
 
-/** What each store promises by itself, without the log above it; see `src/log/slot-driver.ts`. */
+/** The promises of each store by itself, without the log above it; see `src/log/slot-driver.ts`. */
 export function describeDriver(trial: () => Trial): void {
   const both = async (): Promise<readonly [SlotDriver, SlotDriver]> => [
     await trial().driver(),
@@ -217,7 +217,8 @@ export function describeDriver(trial: () => Trial): void {
       });
       expect(await one.bounds('state')).toEqual({ floor: 1, head: 5 });
       expect(slotsOf(await collect(one.read('state', 1)))).toEqual([1, 2, 3, 4, 5]);
-      // One that knew no more than the store holds goes on; then the one that knew more meets other batches.
+      // A handle that knew no more than the store holds continues; then the one that knew more meets other
+      // batches.
       await grow(other, at(places, 5), 4);
       const answer = await one.append('state', known, batchAfter(known));
       expect(['taken', 'predecessor changed']).toContain(answer.status);

@@ -125,7 +125,7 @@ export function describeEvidence(trial: () => Trial): void {
   });
 
   describe('a batch written without the key', () => {
-    /** After the newest batch, through the store's own door: as somebody who may write to it would. */
+    /** After the newest batch, directly in the store, as anybody with write access to it could. */
     async function forge(partition: Partition, authenticity?: Authenticity): Promise<number> {
       const driver = await trial().driver();
       const { head } = await driver.bounds(partition);

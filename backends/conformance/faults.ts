@@ -2,7 +2,7 @@ import { Observable } from 'rxjs';
 import { CodedError } from '../../src/base/errors.ts';
 import type { SlotDriver } from '../../src/log/slot-driver.ts';
 
-/** What becomes of the n-th commit (from 1). */
+/** The fate of the n-th commit (from 1). */
 export type CommitFault =
   | 'none'
   | 'lost answer'
@@ -11,10 +11,10 @@ export type CommitFault =
   | 'taken by itself'
   | 'unavailable'
   | 'no space'
-  /** The store says that it is full, and has carried it out all the same. */
+  /** The store replies that it is full, although it has carried out the write. */
   | 'refused though done';
 
-/** A driver whose appends fail as `fault` says. With a lost answer the store has committed. */
+/** A driver whose appends fail according to `fault`. When a reply is lost the store has committed. */
 export const withCommitFaults = (driver: SlotDriver, fault: (n: number) => CommitFault): SlotDriver => {
   let n = 0;
   return {
@@ -27,14 +27,14 @@ export const withCommitFaults = (driver: SlotDriver, fault: (n: number) => Commi
         throw new CodedError('ambiguous', 'the connection broke before the request');
       const answer = await driver.append(...args);
       if (what === 'lost answer') throw new CodedError('ambiguous', 'the connection broke before the answer');
-      // What a driver makes of that refusal: it cannot prove that nothing was written.
+      // How a driver interprets that refusal: it cannot prove that nothing was written.
       if (what === 'refused though done') throw new CodedError('ambiguous', 'the store says that it is full');
       return what === 'taken by itself' ? { status: 'taken', head: args[1].slot + 1 } : answer;
     },
   };
 };
 
-/** A driver whose reads fail as long as `failing` says so. */
+/** A driver whose reads fail while `failing` returns true. */
 export const withFailingReads = (driver: SlotDriver, failing: () => boolean): SlotDriver => ({
   ...driver,
   read: async function* (...args) {
@@ -65,7 +65,7 @@ export const withWildHints = (driver: SlotDriver, random: () => number): SlotDri
     }),
 });
 
-/** Counts the slots that were read and not yet asked for by the one who takes them. */
+/** Counts the slots that were read and not yet taken by the reader. */
 export const withReadCount = (driver: SlotDriver): SlotDriver & { slotsRead: number } => {
   const counting = {
     ...driver,
@@ -80,7 +80,10 @@ export const withReadCount = (driver: SlotDriver): SlotDriver & { slotsRead: num
   return counting;
 };
 
-/** A random source that repeats itself: a failure can be run again. Source: mulberry32, public domain. */
+/**
+ * A random source that repeats itself, so that a failure can be run again.
+ * Source: mulberry32, public domain.
+ */
 export function seeded(seed: number): () => number {
   let a = seed;
   return () => {

@@ -47,7 +47,7 @@ export function describeFollowing(trial: () => Trial): void {
       const [one, other] = [await trial().log(), await trial().log()];
       for (const n of [1, 2, 3]) await add(one.state, 'a-1', n);
       const seen = numbers(other.state.follow(3), 2);
-      // It is of another history: the store was put back since.
+      // It belongs to another history: the store was restored since.
       await expect(firstValueFrom(other.state.follow(5))).rejects.toMatchObject({ code: 'cursor_too_old' });
       for (const n of [4, 5]) await add(one.state, 'a-1', n);
       expect(await seen).toEqual([4, 5]);

@@ -88,7 +88,7 @@ class Pair {
     expect(allowed, JSON.stringify(request)).toContain(answer);
   }
 
-  /** The store holds what the model holds, seen through every handle. */
+  /** The store holds the same as the model, seen through every handle. */
   async compare(): Promise<void> {
     const { floor, slots, values } = this.#model;
     const wanted = [...slots]

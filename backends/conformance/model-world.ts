@@ -11,9 +11,8 @@ import {
 } from './model.ts';
 
 /*
- * Writers on a modelled store, over a network that loses, delays and repeats: what the log above does with
- * the store's promises. A step is one thing that happens; every choice is a number, so that a run is a list
- * of numbers.
+ * Writers on a modelled store, over a network that loses, delays and repeats messages: how the log uses the
+ * store's promises. A step is one event; every choice is a number, so that a run is a list of numbers.
  */
 
 interface Writer {
@@ -21,7 +20,7 @@ interface Writer {
   readonly at: { readonly slot: number; readonly name: string };
   /** It found that the store no longer holds that batch, and does nothing more. */
   readonly stopped: boolean;
-  /** What it sent and has no answer to; with it, the secret that goes with the batch. */
+  /** The request it sent without a reply yet, and the secret that goes with the batch. */
   readonly waiting: { readonly slot: number; readonly batch: string; readonly secret: string } | undefined;
 }
 
@@ -37,19 +36,19 @@ export interface World {
   /** On the way to the store: any of them may arrive next, late, more than once, or never. */
   readonly travelling: readonly Travelling[];
   readonly next: number;
-  /** Batches whose writers got the answer that they are stored, with the number of restores by then. */
+  /** Batches whose writers received confirmation, with the number of restores at that time. */
   readonly acknowledged: ReadonlyMap<string, { readonly slot: number; readonly restores: number }>;
   /**
-   * By the number of restores by then: a store that goes back may meet a request from before, and nothing can
-   * tell.
+   * With the number of restores at that time: a store that goes back may receive an older request, which
+   * cannot be detected.
    */
   readonly refused: ReadonlyMap<string, number>;
-  /** Secrets that were destroyed, and those that were destroyed since a restore brought their past back. */
+  /** Secrets that were destroyed, and those destroyed since a restore brought them back. */
   readonly destroyed: ReadonlyMap<string, number>;
-  /** The newest form of a value that a writer was told is stored: every later one begins with it. */
+  /** The newest form of a value that was confirmed to a writer: every later one begins with it. */
   readonly rewrapped: ReadonlyMap<string, { readonly value: string; readonly restores: number }>;
   readonly restores: number;
-  /** What was found to be wrong as it happened. */
+  /** What was found to be wrong while it happened. */
   readonly fault: string | undefined;
 }
 
@@ -110,7 +109,7 @@ const happenings: Readonly<Record<Step[0], Happening>> = {
   crash: (world, who) => withWriter(world, who, { at: restartAt(world), stopped: false, waiting: undefined }),
 };
 
-/** What happens next. A step that cannot happen now changes nothing. */
+/** The next event. A step that cannot happen now changes nothing. */
 export const happen = (world: World, [step, a, b]: Step, rules: Rules): World =>
   happenings[step](world, a % world.writers.length, b, rules);
 
@@ -157,14 +156,14 @@ function deliver(
   const { waiting } = writer;
   if (one.request.kind !== 'append' || how === 'kept' || how === 'lost') return after;
   if (waiting?.batch !== one.request.batch) return after;
-  // The store says that it is full, and has carried it out all the same: seen of etcd.
+  // The store replies that it is full, although it has carried out the write, as etcd has been seen to do.
   if (how === 'refused')
     return rules.refusal === 'read' ? look(after, one.writer, rules) : refuse(after, one.writer, rules);
   if (answer === 'committed') return acknowledge(after, one.writer);
   return look(after, one.writer, rules);
 }
 
-/** What is wrong with an answer at once, or what to remember of it. */
+/** What is wrong with a reply at once, or what to remember about it. */
 function faultOf(world: World, request: StoreRequest, answer: StoreAnswer): Partial<World> {
   if (request.kind === 'append' && answer === 'committed' && request.after.slot + 1 < world.store.floor)
     return { fault: `${request.batch} was taken below the floor` };
@@ -207,7 +206,7 @@ function refuse(world: World, who: number, rules: Rules): World {
   );
 }
 
-/** Reads on from what was folded, and settles what is waiting by what is in its slot. */
+/** Reads on from what was folded, and settles the waiting request by the content of its slot. */
 function look(world: World, who: number, rules: Rules): World {
   const writer = writerOf(world, who);
   if (writer.stopped) return world;
@@ -221,7 +220,7 @@ function look(world: World, who: number, rules: Rules): World {
   if (waiting !== undefined && head >= waiting.slot) {
     const found = store.slots.get(waiting.slot);
     if (found?.name === waiting.batch) return acknowledge(world, who);
-    // What is below the floor is not known any more: the caller gets just that answer.
+    // Slots below the floor are not known any more: the caller gets exactly that error.
     if (found === undefined)
       return withWriter(world, who, { ...writer, at: restartAt(world), waiting: undefined });
     const refused = refuse(world, who, rules);
@@ -233,13 +232,13 @@ function look(world: World, who: number, rules: Rules): World {
 function destroy(world: World, choice: number, rules: Rules): World {
   const keys = [...world.store.values].flatMap(([key, value]) => (value === null ? [] : [key]));
   const key = keys[choice % Math.max(1, keys.length)];
-  // Only what belongs to a batch that is settled is destroyed by anybody else.
+  // Others only destroy secrets that belong to a settled batch.
   if (key === undefined || world.writers.some(({ waiting }) => waiting?.secret === key)) return world;
   const { store } = apply(world.store, { kind: 'destroy', key }, rules);
   return { ...world, store, destroyed: new Map(world.destroyed).set(key, world.restores) };
 }
 
-/** Sends a request to wrap a data key again, on the strength of what was read just now. */
+/** Sends a request to wrap a data key again, based on what was just read. */
 function rewrap(world: World, choice: number, who: number): World {
   const held = [...world.store.values].flatMap(([key, value]) =>
     value === null ? [] : [[key, value] as const],
@@ -264,7 +263,7 @@ const withWriter = (world: World, who: number, writer: Writer): World => ({
   writers: world.writers.map((one, i) => (i === who ? writer : one)),
 });
 
-/** The promises. Returns which is broken, and how. */
+/** The promises. Returns which one is broken, and how. */
 export const broken = (world: World): string | undefined =>
   world.fault ?? lostBatch(world) ?? brokenChain(world.store) ?? brokenSecret(world);
 

@@ -1,11 +1,10 @@
 /*
- * A model of the store and of those who use it, as a few pure steps: what each call promises
- * (`src/log/slot-driver.ts`) and what may happen to a request on its way. `model.test.ts` searches it by
- * random interleavings, with each rule taken out in turn; `model-drivers.ts` lets the same steps drive the
- * real stores.
+ * A model of the store and its users, as a few pure steps: what each call promises (`src/log/slot-driver.ts`)
+ * and what may happen to a request on its way. `model.test.ts` searches it by random interleavings, with each
+ * rule taken out in turn; `model-drivers.ts` lets the same steps drive the real stores.
  */
 
-/** A batch is its name. It holds what it follows, as the hash chain does. */
+/** A batch is its name, and contains the one it follows, as the hash chain does. */
 export interface ModelBatch {
   readonly name: string;
   readonly after: string;
@@ -14,14 +13,14 @@ export interface ModelBatch {
 /** The beginning of the log. */
 export const origin = 'origin';
 
-/** The rules that the design rests on. Each can be taken out, to see that something is lost then. */
+/** The rules that the design depends on. Each can be removed, to see that something is lost then. */
 export interface Rules {
-  /** What an append is conditional on: the batch that it follows, or only that its slot is absent. */
+  /** The condition of an append: the batch that it follows, or only that its slot is absent. */
   readonly fence: 'predecessor' | 'absence';
-  /** What a writer makes of a refusal: proof that nothing was written, or a reason to read. */
+  /** How a writer interprets a refusal: as proof that nothing was written, or as a reason to read. */
   readonly refusal: 'read' | 'believed';
   /**
-   * What a value's write is conditional on: what was read, and that the key was never destroyed; or nothing.
+   * The condition of a value's write: the value that was read, and that the key was never destroyed; or none.
    */
   readonly values: 'conditional' | 'blind';
 }
@@ -40,7 +39,7 @@ export const emptyStore: ModelStore = { slots: new Map(), floor: 1, values: new 
 
 export const headOf = ({ slots, floor }: ModelStore): number => Math.max(floor - 1, ...slots.keys());
 
-/** What the store is asked. */
+/** A request to the store. */
 export type StoreRequest =
   | {
       readonly kind: 'append';

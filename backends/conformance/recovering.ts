@@ -19,7 +19,7 @@ const toldIn = async (log: EventLog): Promise<Recorded['fact'][]> =>
   (await collect(log.read('recovery-state'))).map((event) => event.fact);
 
 export function describeRecovering(trial: () => Trial): void {
-  /** Two logs that know six events, on a store that was put back to three. */
+  /** Two logs that know six events, on a store that was restored to three. */
   const wentBack = async (): Promise<readonly [ClusterLog, ClusterLog]> => {
     const both = [
       await trial().log({ pollMs: 1_000_000 }),
@@ -116,7 +116,7 @@ export function describeRecovering(trial: () => Trial): void {
       const late = await trial().log();
       await fill(late.state, 'c-1', 1, 1);
       expect(await less.recover('state', 'give back', cause)).toMatchObject({ lost: [] });
-      // Two are there again, by the other: what follows them rests on something that came back.
+      // Two were written back by the other: events after them depend on something that is there again.
       expect(await more.recover('state', 'give back', cause)).toMatchObject({
         givenBack: [{ position: 4 }, { position: 5 }, { position: 6 }, { position: 7 }],
         lost: [],
@@ -145,7 +145,7 @@ export function describeRecovering(trial: () => Trial): void {
         for (let n = 1; n <= 3; n++) await add(one.state, `b-${at}`, n);
         await other.state.head();
         await putBack();
-        // The branches part: what is lost can only come back event by event.
+        // The branches diverge: lost events can only come back one by one.
         await add((await trial().log()).state, 'c-1', at);
         meanwhile.push(() => other.recover('state', 'give back', cause));
         reads = 0;
@@ -190,7 +190,7 @@ export function describeRecovering(trial: () => Trial): void {
       });
       expect(await numbersIn(log.state, 'a-1')).toEqual([1, 2, 3]);
       await fill(log.state, 'a-1', 4, 4);
-      // Each decides for itself: the other still knows better.
+      // Each decides for itself: the other still knows more.
       await expect(other.state.head()).rejects.toMatchObject({ code: 'unavailable' });
       await other.recover('state', 'go on', cause);
       expect(await numbersIn(other.state, 'a-1')).toEqual([1, 2, 3, 4]);

@@ -12,7 +12,7 @@ import { add, cause, happened, keepingSink, numberOf, type Trial } from './trial
 
 const wentBack = { code: 'unavailable', message: expect.stringContaining('the store went back') as string };
 
-/** Every question by which somebody decides, and every write. */
+/** Every read on which somebody bases a decision, and every write. */
 const decisions = (log: ClusterLog): readonly (() => Promise<unknown>)[] => [
   () => log.state.head(),
   () => log.state.revision('a-1'),
@@ -27,7 +27,7 @@ async function fill(log: ClusterLog, from: number, to: number): Promise<void> {
   for (let n = from; n <= to; n++) await add(log.state, 'a-1', n);
 }
 
-/** A driver that gives spoilt bytes for a slot as long as `bad` says so. */
+/** A driver that returns spoilt bytes for a slot while `bad` returns true. */
 const withSpoiltAnswers = (driver: SlotDriver, slot: number, bad: () => boolean): SlotDriver => ({
   ...driver,
   read: async function* (...args) {
@@ -79,7 +79,7 @@ export function describeRestored(trial: () => Trial): void {
       const putBack = await trial().store.save();
       await fill(knowing, 4, 6);
       await putBack();
-      // It never knew what is lost, and goes on: soon further than the other had come.
+      // It never knew the lost events, and continues: soon further than the other had come.
       await fill(behind, 4, 12);
       for (const decide of decisions(knowing)) await expect(decide()).rejects.toMatchObject(wentBack);
       expect(await behind.state.head()).toBe(12);
@@ -135,7 +135,7 @@ export function describeRestored(trial: () => Trial): void {
       await putBack();
       const opened = await trial().log({ known });
       for (const decide of decisions(opened)) await expect(decide()).rejects.toMatchObject(wentBack);
-      // Others go on from what the store holds, past what was known: the slot holds another batch.
+      // Others continue from the store's content, past what was known: the slot holds another batch.
       await fill(await trial().log(), 4, 9);
       await expect((await trial().log({ known })).state.head()).rejects.toMatchObject(wentBack);
     });
@@ -153,7 +153,7 @@ export function describeRestored(trial: () => Trial): void {
       }
       expect((await (await trial().driver()).bounds('presence')).floor).toBeGreaterThan(2);
       const head = await other.presence.head();
-      // It knows its revision and looks at nothing first.
+      // It knows its revision and reads nothing first.
       expect(await beat(sleeper, 1)).toBe(head + 1);
       expect(await other.presence.revision('p-sleeper')).toBe(2);
       expect((await verifyLog(await trial().driver())).bad).toBeUndefined();

@@ -21,7 +21,7 @@ async function sealedIn(log: EventLog, stream: StreamName): Promise<Recorded> {
   return event;
 }
 
-/** All but the key of the log itself. */
+/** All except the key of the log itself. */
 const keysOfSecrets = async (vault: BlobStore): Promise<string[]> =>
   (await vault.list('')).filter((key) => key !== vaultKey(authenticityKeyId));
 
@@ -100,7 +100,7 @@ export function describeSecrets(trial: () => Trial): void {
       await expect(full.state.append([{ stream: 'a-1', expected: 0, facts }], cause)).rejects.toMatchObject({
         code: 'no_space',
       });
-      // Until its slot holds something else the event might yet come, and with it the need for the key.
+      // Until its slot holds another batch the event might still come, and need the key.
       expect(await keysOfSecrets(vault)).toHaveLength(1);
       const sound = await trial().log();
       await add(sound.state, 'a-1', 1);

@@ -12,9 +12,12 @@ import { times, Trial, type TrialStore } from './trial.ts';
 
 type Part = (current: () => Trial) => void;
 
-/** What the driver promises, and what the log does with it that differs in time and order between engines. */
+/**
+ * The promises of the driver, and the parts of the log's behaviour that differ in time and order between
+ * engines.
+ */
 const ofTheEngine: readonly Part[] = [describeDriver, describeModel, describeAppending, describeFollowing];
-/** What the log makes of those promises: the same on every engine that keeps them. */
+/** The log's behaviour on top of those promises: the same on every engine that keeps them. */
 const ofTheLog: readonly Part[] = [
   describeSecrets,
   describeSnapshots,
@@ -23,14 +26,14 @@ const ofTheLog: readonly Part[] = [
   describeRecovering,
 ];
 
-/** What every store must hold, always with two handles on it. Call it once per back end. */
+/** The requirements of every store, always with two handles on it. Call it once per back end. */
 export function describeStore(name: string, create: () => Promise<TrialStore>): void {
   describeParts(name, create, [...ofTheEngine, ...ofTheLog]);
 }
 
 /**
- * For another engine, or another version of it, under a back end whose first one runs the whole suite: what
- * depends on the engine. In a long run (`LOG_TRIAL_FACTOR`) the whole suite.
+ * For another engine, or another version of it, under a back end whose first one runs the whole suite: the
+ * parts that depend on the engine. In a long run (`LOG_TRIAL_FACTOR`) the whole suite.
  */
 export function describeOtherEngine(name: string, create: () => Promise<TrialStore>): void {
   describeParts(name, create, times(1) > 1 ? [...ofTheEngine, ...ofTheLog] : ofTheEngine);

@@ -14,7 +14,7 @@ const [storeText = '', name = '', streams = '1'] = process.argv.slice(2);
 const store = JSON.parse(storeText) as WriterStore;
 const deps = { sink: silentLog, world: realWorld };
 
-/** Only what the store needs is loaded: these programs are started by the dozen. */
+/** Loads only what the store needs: these programs are started by the dozen. */
 async function openDriver(): Promise<SlotDriver> {
   switch (store.type) {
     case 'dir':
@@ -45,8 +45,8 @@ async function write(stream: `w-${string}`): Promise<never> {
       requestId: 'r1',
     });
     revision = n;
-    // Goes on when the line has left this process: what was acknowledged before the kill is known to the
-    // test.
+    // Continues when the line has left this process, so that the test knows everything that was acknowledged
+    // before the kill.
     await new Promise((resolve) => process.stdout.write(`acknowledged ${stream} ${n}\n`, resolve));
   }
 }

@@ -10,15 +10,15 @@ import type { SlotDriver } from '../../src/log/slot-driver.ts';
 export interface TrialStore {
   /** Another handle on the store, as another process would have. */
   connect(): Promise<SlotDriver>;
-  /** Changes, or with undefined removes, what a slot holds, behind the back of every handle. */
+  /** Changes, or with undefined removes, the content of a slot, unnoticed by every handle. */
   spoil(
     partition: Partition,
     slot: number,
     change: (batch: Uint8Array) => Uint8Array | undefined,
   ): Promise<void>;
   /**
-   * Remembers all that the store holds. What it returns puts the store back to that, behind the back of every
-   * handle, as a restored snapshot of etcd or a directory from a backup would.
+   * Remembers everything in the store. The returned function restores that, unnoticed by every handle, as a
+   * restored snapshot of etcd or a directory from a backup would.
    */
   save(): Promise<() => Promise<void>>;
   dispose(): Promise<void>;
@@ -75,7 +75,7 @@ export const happened = (n: number, text = ''): Fact => ({
 
 export const numberOf = (event: Recorded): number => (event.fact.data as { n: number }).n;
 
-/** Appends one fact after what `stream` holds now. */
+/** Appends one fact after the current content of `stream`. */
 export async function add(log: EventLog, stream: StreamName, n: number, text = ''): Promise<Position> {
   const expected = await log.revision(stream);
   return log.append([{ stream, expected, facts: [happened(n, text)] }], cause);
@@ -90,5 +90,5 @@ export function keepingSink(): LogSink & { readonly lines: string[] } {
   return { lines, debug: keep, info: keep, warn: keep, error: keep };
 }
 
-/** How often a loop of the suite runs: raised for a long run with `LOG_TRIAL_FACTOR=10`. */
+/** How many times a loop of the suite runs: raised for a long run with `LOG_TRIAL_FACTOR=10`. */
 export const times = (n: number): number => Math.ceil(n * Number(process.env['LOG_TRIAL_FACTOR'] ?? 1));

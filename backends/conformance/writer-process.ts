@@ -7,7 +7,7 @@ import type { openDirectoryDriver } from '../dir/open.ts';
 import type { openDynamodbDriver } from '../dynamodb/open.ts';
 import type { openEtcdDriver } from '../etcd/open.ts';
 
-/** What a writer writes to: the options of the driver that it opens, and the partition. */
+/** Where a writer writes: the options of the driver that it opens, and the partition. */
 export type WriterStore = { readonly partition: 'state' | 'audit' } & (
   | { readonly type: 'dir'; readonly options: Parameters<typeof openDirectoryDriver>[0] }
   | { readonly type: 'etcd'; readonly options: Parameters<typeof openEtcdDriver>[0] }
@@ -18,7 +18,7 @@ const program = fileURLToPath(new URL('./trial-writer.ts', import.meta.url));
 /** Of each writer. */
 const streams = 8;
 
-/** A process that appends until it is killed, and what it was told is stored. */
+/** A process that appends until it is killed, and the appends that were confirmed to it. */
 export class WriterProcess {
   readonly acknowledged = new Map<StreamName, number>();
   readonly #child: ChildProcess;
@@ -39,7 +39,7 @@ export class WriterProcess {
       });
   }
 
-  /** Resolves when so many appends in all were acknowledged. */
+  /** Resolves when this many appends in all were acknowledged. */
   async until(count: number): Promise<void> {
     const reached = new Promise<void>((resolve) => {
       this.#waiting = { count, resolve };
@@ -49,7 +49,7 @@ export class WriterProcess {
     if (this.#child.exitCode !== null) throw new Error(`the writer ended by itself: ${this.#failure}`);
   }
 
-  /** SIGKILL, and all that it had printed before. */
+  /** SIGKILL, and everything that it had printed before. */
   async kill(): Promise<void> {
     const closed = once(this.#child, 'close');
     this.#child.kill('SIGKILL');

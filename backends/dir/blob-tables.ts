@@ -2,7 +2,7 @@ import { refuseLargeReplacement } from '../../src/log/slot-driver.ts';
 import type { Connection } from './connection.ts';
 import type { BlobTable } from './protocol.ts';
 
-/** Those that hold keys, of which nothing may stay on the disk. */
+/** Those that contain keys, of which nothing may stay on the disk. */
 const secret: ReadonlySet<BlobTable> = new Set(['vault', 'meta']);
 
 export function create(
@@ -75,7 +75,7 @@ export function list(connection: Connection, table: BlobTable, prefix: string): 
   return connection.snapshot(() => select.all(prefix.length, prefix).map((row) => row['key'] as string));
 }
 
-/** Counts also when a process of an earlier release, which knows no tombstones, has put the key back. */
+/** Also true when a process of an earlier release, which has no tombstones, has put the key back. */
 const isDestroyed = (connection: Connection, table: BlobTable, key: string): boolean =>
   connection.hasLaterTables() &&
   connection.prepare('SELECT 1 FROM tombstones WHERE store = ? AND key = ?').get(table, key) !== undefined;

@@ -11,10 +11,10 @@ import { applicationId, laterSchema, laterTables, schema, schemaVersion } from '
 export const databaseName = 'log.db';
 export const hintName = 'hint';
 
-/** What went wrong beside the writes, which stand: reported to operators until it goes well again. */
+/** Failures besides the writes, which succeeded: reported to operators until they are over. */
 type Beside = 'hint' | 'vacuum';
 
-/** One connection to `log.db`, and what has to be seen to around each write. */
+/** One connection to `log.db`, and the checks around each write. */
 export class Connection {
   readonly #directory: string;
   readonly #path: string;
@@ -45,12 +45,12 @@ export class Connection {
     }
   }
 
-  /** Why hints or giving room back fail; writes are not affected. */
+  /** Why hints or freeing space fail; writes are not affected. */
   get trouble(): string | undefined {
     return [...this.#beside.values()].at(0);
   }
 
-  /** False for a file of an earlier release that nobody has opened for writing since. */
+  /** False for a file of an earlier release that has not been opened for writing since. */
   hasLaterTables(): boolean {
     this.#complete ||=
       reading(() =>
@@ -67,20 +67,21 @@ export class Connection {
     return made;
   }
 
-  /** Reads of one moment, of the file that is in its place. */
+  /** Reads of one moment, from the file that is in its place. */
   snapshot<T>(act: () => T): T {
     this.#checkFile();
     return reading(() => this.#transaction('BEGIN', act));
   }
 
-  /** All or nothing. May be done several times until another process leaves room. */
+  /** All or nothing. May be repeated until no other process holds the lock. */
   transact<T>(act: () => T): T {
     return this.write(() => this.#transaction('BEGIN IMMEDIATE', act));
   }
 
   /**
    * Durable when it returns.
-   * @throws CodedError `ambiguous`, also when the file was removed or replaced meanwhile; others as `writing`
+   * @throws CodedError `ambiguous`, also when the file was removed or replaced in the meantime; others as
+   *   `writing`
    */
   write<T>(act: () => T): T {
     const answer = writing(act);
@@ -100,13 +101,13 @@ export class Connection {
     });
   }
 
-  /** For what makes room. @throws CodedError `unavailable` */
+  /** For writes that free space. @throws CodedError `unavailable` */
   checkFileWritable(): void {
     this.#checkFile();
     this.#refuseReadOnly();
   }
 
-  /** Tells all processes that something was committed. The commit stands, whatever becomes of the hint. */
+  /** Tells all processes that something was committed. The commit stands even if the hint fails. */
   tellOthers(): void {
     this.#aside('hint', () => {
       this.#hint ??= openSync(join(this.#directory, hintName), 'a', 0o600);
@@ -116,7 +117,7 @@ export class Connection {
   }
 
   /**
-   * Gives room back to the disk after a trim, which stands whether that succeeds or not: the next trim gives
+   * Returns space to the disk after a trim, which stands whether that succeeds or not: the next trim returns
    * more.
    */
   giveRoomBack(pages: number): void {
@@ -128,9 +129,9 @@ export class Connection {
   }
 
   /**
-   * Deleted data keys must be gone from the write-ahead file as well. A reader may hold it up; the next
-   * deletion tries again. That it could not wait for them long enough is no error, so it has to wait in one
-   * piece.
+   * Deleted data keys must be gone from the write-ahead file as well. A reader may delay it; the next
+   * deletion tries again. SQLite reports no error when it could not wait for readers long enough, so it has
+   * to wait in one piece.
    * @throws CodedError `ambiguous`: what was deleted is deleted, but may still lie in that file
    */
   emptyWriteAheadFile(): void {
@@ -151,7 +152,7 @@ export class Connection {
   }
 
   #transaction<T>(begin: string, act: () => T): T {
-    // One that could not be rolled back, if there ever is one, would swallow all that follows.
+    // A transaction that could not be rolled back, if that ever happens, would swallow all later ones.
     if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
     this.prepare(begin).run();
     try {
@@ -165,7 +166,7 @@ export class Connection {
   }
 
   #prepareToWrite(): void {
-    // Only a new file takes this setting; then pages freed by a trim can be given back to the disk.
+    // Only a new file takes this setting; then pages freed by a trim can be returned to the disk.
     this.#db.exec('PRAGMA auto_vacuum = INCREMENTAL');
     this.#db.exec('PRAGMA journal_mode = WAL');
     this.#db.exec(
@@ -196,7 +197,9 @@ export class Connection {
     if (version !== schemaVersion) throw new CodedError('misconfigured', `${this.#path} is not a whole log`);
   }
 
-  /** What a file says that is no longer the log is not the log's. A reader follows the file by itself. */
+  /**
+   * The content of a file that is no longer the log must not be used. A reader follows the file by itself.
+   */
   #checkFile(): void {
     if (this.#mode === 'write' && inodeOf(this.#path) !== this.#inode)
       throw new CodedError(
@@ -205,7 +208,7 @@ export class Connection {
       );
   }
 
-  /** After a commit, which stands unless the file is seen to be another. */
+  /** Called after a commit, which stands unless the file turns out to be another. */
   #seenReplaced(): boolean {
     try {
       return inodeOf(this.#path) !== this.#inode;
@@ -215,16 +218,16 @@ export class Connection {
   }
 
   /**
-   * A disk with errors becomes read-only under us. Told before anything is begun, so it is known that nothing
-   * was written.
+   * A disk with errors becomes read-only under us. Reported before anything is begun, so it is known that
+   * nothing was written.
    */
   #refuseReadOnly(): void {
     try {
-      // Asking for the right to write is not enough: after an error the kernel refuses the writing itself.
+      // Asking for write permission is not enough: after an error the kernel refuses the write itself.
       const now = Date.now() / 1000;
       utimesSync(this.#path, now, now);
     } catch (e) {
-      // Whatever else is wrong, the write itself reports it better.
+      // The write itself reports any other error better.
       if ((e as NodeJS.ErrnoException).code !== 'EROFS') return;
       throw new CodedError(
         'unavailable',

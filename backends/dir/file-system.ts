@@ -4,7 +4,7 @@ import type { Partition } from '../../src/log/event.ts';
 
 /**
  * Magic numbers of file systems whose other hosts do not see our locks and shared memory. FUSE is among them,
- * since what is behind it (sshfs, s3fs, a shared folder of a virtual machine) is not known. Source:
+ * since it is not known what is behind it (sshfs, s3fs, a shared folder of a virtual machine). Source:
  * statfs(2), linux/magic.h.
  */
 const remote: ReadonlyMap<number, string> = new Map([
@@ -36,8 +36,8 @@ export function refuseNetworkFileSystem(path: string, type = statfsSync(path).ty
 }
 
 /**
- * Share of the disk that must be free for an append. `state` may go on when the others are refused: it
- * carries the decisions by which people get out of a full disk (log in, lock, remove, compact).
+ * Share of the disk that must be free for an append. `state` may continue when the others are refused: it
+ * contains the decisions with which people free a full disk (log in, lock, remove, compact).
  */
 const mustBeFree: Readonly<Record<Partition | 'vault' | 'snapshots' | 'meta', number>> = {
   audit: 0.05,
@@ -48,12 +48,12 @@ const mustBeFree: Readonly<Record<Partition | 'vault' | 'snapshots' | 'meta', nu
   meta: 0.02,
 };
 
-/** What SQLite may write besides the value itself, for which there must be room as well. */
+/** What SQLite may write besides the value itself, for which there must be space as well. */
 const marginBytes = 128 * 1024;
 
 /**
  * Refuses before the database is touched: a write that finds the disk full half way leaves its write-ahead
- * file stretched. Deleting and trimming are never refused.
+ * file enlarged. Deleting and trimming are never refused.
  * @throws CodedError `no_space`: then nothing was written.
  */
 export function refuseOnFullDisk(path: string, what: keyof typeof mustBeFree, bytes: number): void {
@@ -70,8 +70,8 @@ export function refuseOnFullDisk(path: string, what: keyof typeof mustBeFree, by
 }
 
 /**
- * Why an append of next to nothing would be refused for want of room; undefined when it would not, or the
- * disk does not say.
+ * Why even a tiny append would be refused for lack of space; undefined when it would not, or the disk does
+ * not report it.
  */
 export function refusalOnFullDisk(path: string, what: Partition): string | undefined {
   try {

@@ -2,9 +2,9 @@ import { closeSync, openSync, watch } from 'node:fs';
 import { Observable, share } from 'rxjs';
 
 /**
- * Tells when any process has touched the hint file, which each does after a commit. One watch serves all
+ * Emits when any process has touched the hint file, which each does after a commit. One watch serves all
  * subscribers. When the file cannot be made or watched (no more inotify watches) there are no hints, and the
- * log's polling has to do.
+ * log relies on polling.
  */
 export function hintsOf(path: string): Observable<void> {
   return new Observable<void>((subscriber) => {

@@ -33,8 +33,8 @@ export async function openDirectoryDriver({ path }: { readonly path: string }): 
 }
 
 /**
- * The same for looking only: makes and changes nothing, and takes no writes. Works beside a running daemon,
- * and one that starts or ends meanwhile.
+ * The same read-only: makes and changes nothing, and accepts no writes. Works beside a running daemon, and
+ * one that starts or ends in the meantime.
  * @throws CodedError `not_found` when there is no log, `misconfigured` for a link in its place.
  */
 export async function openDirectoryReader({ path }: { readonly path: string }): Promise<SlotDriver> {
@@ -80,9 +80,7 @@ function driver(worker: WorkerClient, path: string): SlotDriver {
       throw e;
     }
   };
-  /**
-   * Each is conditional and may be repeated: a second answer settles what became of a first that was lost.
-   */
+  /** Each is conditional and may be repeated: a second reply settles the outcome of a first that was lost. */
   const writeBlob = async <O extends Writing>(
     what: Written,
     operation: O,
@@ -134,11 +132,11 @@ function roomAt(path: string): Room {
   try {
     return { status: 'known', freeBytes: freeBytesOf(path), of: 'disk' };
   } catch {
-    return { status: 'not known' }; // its trouble is told by whoever reads or writes there
+    return { status: 'not known' }; // whoever reads or writes there gets the error
   }
 }
 
-/** Small first, since most readers want the newest slot only; larger for those who go on. */
+/** Small first, since most readers want the newest slot only; larger for those who read on. */
 const pageBytes = { first: 64 * 1024, max: 1024 * 1024 };
 
 async function* pages(
@@ -148,7 +146,7 @@ async function* pages(
   after: Uint8Array | undefined,
 ): AsyncGenerator<StoredSlot> {
   let next = from;
-  // A view would take the buffer it is in to the thread as well.
+  // A view would transfer its whole buffer to the thread as well.
   let known = after && Uint8Array.from(after);
   for (let maxBytes = pageBytes.first; ; maxBytes = Math.min(2 * maxBytes, pageBytes.max)) {
     const page = await worker.call('page', { partition, from: next, after: known, maxBytes });
@@ -163,7 +161,7 @@ async function* pages(
   }
 }
 
-/** Slots that were given up between two pages are not missing: whoever reads begins again. */
+/** Slots that were trimmed between two pages are not missing: the reader begins again. */
 async function refuseTrimmedMeanwhile(
   worker: WorkerClient,
   partition: Partition,
@@ -175,7 +173,7 @@ async function refuseTrimmedMeanwhile(
 }
 
 /**
- * SQLite gives its other files the mode of this one. What a link leads to was not checked: it may lie on a
+ * SQLite gives its other files the mode of this one. The target of a link was not checked: it may be on a
  * network file system, or where others write beside it.
  */
 function ensurePrivateFile(path: string): void {
@@ -198,7 +196,7 @@ function refuseLink(path: string): void {
     );
 }
 
-/** SQLite calls it an I/O error when there is no room for its files. */
+/** SQLite reports an I/O error when there is no space for its files. */
 export function namingFullDisk(
   e: unknown,
   path: string,

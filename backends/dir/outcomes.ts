@@ -3,8 +3,8 @@ import { CodedError, type ErrorCode, messageOf } from '../../src/base/errors.ts'
 /** How long to wait for another process's transaction. */
 export const busyMs = 10_000;
 /**
- * SQLite looks again ever more rarely, up to every 100 ms, and may also give up at once. A process that
- * writes without pause leaves shorter gaps, so the waiting begins again after this time.
+ * SQLite retries less and less often, up to every 100 ms, and may also give up at once. A process that writes
+ * without pause leaves shorter gaps, so the waiting begins again after this time.
  */
 export const patienceMs = 8;
 
@@ -12,9 +12,9 @@ type Refusal = Extract<ErrorCode, 'no_space' | 'damaged' | 'unavailable' | 'too_
 
 /**
  * Primary result codes that are given before the frame that commits is in the write-ahead file: nothing was
- * written. Not among them, though they may come early as well: 10 (input or output failed) and 7 (no memory),
- * which may also come after that frame was written, when it is found at the next recovery; and whatever is
- * not known here. 13 (full) is given for a write that was cut short. The frame that commits is the last one,
+ * written. Not among them, although they may come early as well: 10 (input or output failed) and 7 (no
+ * memory), which may also come after that frame was written, when it is found at the next recovery; and
+ * unknown codes. 13 (full) is given for a write that was cut short. The frame that commits is the last one,
  * so it is not whole. Sources: sqlite.org/rescode.html; sqlite3WalFrames and unixWrite of SQLite.
  */
 const refusals: ReadonlyMap<number, Refusal> = new Map<number, Refusal>([
@@ -30,7 +30,7 @@ const refusals: ReadonlyMap<number, Refusal> = new Map<number, Refusal>([
   [26, 'damaged'],
 ]);
 
-/** What a reading that failed means. Any other code is a bug. */
+/** The meaning of a failed read. Any other code is a bug. */
 const failedReadings: ReadonlyMap<number, Refusal> = new Map<number, Refusal>([
   ...refusals,
   [7, 'unavailable'],
@@ -66,7 +66,7 @@ function primaryCode(e: unknown): number | undefined {
   return typeof code === 'number' ? code & 0xff : undefined;
 }
 
-/** Does it again while another process is writing: what was refused for that changed nothing. */
+/** Repeats it while another process is writing: a refusal for that reason changed nothing. */
 function untilFree<T>(act: () => T): T {
   const end = performance.now() + busyMs;
   for (;;) {

@@ -9,7 +9,8 @@ import {
 } from '../../src/log/slot-driver.ts';
 
 /**
- * What the worker thread is asked, and what it answers. Both ends are this program: nothing is checked twice.
+ * The requests to the worker thread, and its replies. Both ends are this program, so nothing is checked
+ * twice.
  */
 export interface Calls {
   open: { args: { path: string; mode: 'write' | 'read' }; answer: undefined };
@@ -59,7 +60,7 @@ export type Reply =
   | {
       readonly id: number;
       readonly answer: unknown;
-      /** What fails beside the writes, see `Connection.trouble`. */
+      /** Failures besides the writes, see `Connection.trouble`. */
       readonly trouble: string | undefined;
     }
   | { readonly id: number; readonly failure: Failure };

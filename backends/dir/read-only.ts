@@ -5,16 +5,13 @@ import { pathToFileURL } from 'node:url';
 import { CodedError } from '../../src/base/errors.ts';
 import { Connection, databaseName } from './connection.ts';
 
-/**
- * The files changed under this many attempts: something is going on that is not a daemon that starts or
- * stops.
- */
+/** The files changed during this many attempts: that is not a daemon that starts or stops. */
 const maxAttempts = 50;
 
-/** A way of looking, and whether what it rests on still holds. */
+/** A way to read the store, and whether its assumptions are still true. */
 interface Look {
   readonly connection: Connection;
-  /** Whether what was read since it was opened, and not judged yet, may be neither whole nor the newest. */
+  /** Whether anything read since it was opened may be incomplete or outdated. */
   readonly isOver: () => boolean;
   readonly release: () => void;
 }
@@ -61,7 +58,7 @@ function openLook(directory: string): Look {
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
     const files = filesOf(directory);
     const outcome = outcomeOf(() => lookAt(directory, files));
-    // A daemon that ends takes its files away between our looking and opening.
+    // A daemon that ends may remove its files between our check and opening.
     if (same(files, filesOf(directory))) return outcome();
     outcomeOf(() => {
       outcome().release();
@@ -118,7 +115,7 @@ function openCopy(path: string): Omit<Look, 'isOver'> {
   }
 }
 
-/** What in the files shows that somebody is, or was, writing. */
+/** What the files show about writers, current or past. */
 interface Files {
   readonly log: string | undefined;
   readonly inode: bigint | undefined;
@@ -141,7 +138,7 @@ function filesOf(directory: string): Files {
   };
 }
 
-/** With an index SQLite's own locks show what is whole, and only another file is another log. */
+/** With an index SQLite's own locks show what is complete, and only another file is another log. */
 const same = (one: Files, other: Files): boolean =>
   one.hasIndex && other.hasIndex
     ? one.inode === other.inode

@@ -13,8 +13,8 @@ export const schema = `
 `;
 
 /**
- * What a file of an earlier release lacks. Such a release goes on beside it, as it knows only its own tables:
- * so the version is not raised. The last of the tables shows that all are there.
+ * Tables that a file of an earlier release lacks. Such a release can still run beside it, as it uses only its
+ * own tables, so the version is not raised. The last of the tables shows that all are there.
  */
 export const laterTables = ['meta', 'tombstones', 'floors'] as const;
 

@@ -11,7 +11,7 @@ import {
 import type { Connection } from './connection.ts';
 import type { PageRequest } from './protocol.ts';
 
-/** Largest batch. More than the log makes of itself; one large append may go alone. */
+/** Largest batch. Larger than the log's own limit; one large append may go alone. */
 export const maxBatchBytes = 1024 * 1024;
 
 const pagesGivenBack = 4096;
@@ -22,7 +22,7 @@ const recordedFloor = (partition: Partition): string =>
 /**
  * One statement while all goes well, which is one transaction: a batch that must not be written is none
  * (NULL), which the table ignores. (`INSERT ... SELECT` from the same table would copy it once more.) Only
- * after a refusal is it done again in a longer one, that says of the same moment why.
+ * after a refusal is it repeated in a longer one, which finds the reason at the same moment.
  */
 export function append(
   connection: Connection,
@@ -53,7 +53,7 @@ export function append(
   return appended;
 }
 
-/** That the disk was full is believed when the slot is seen not to hold the batch. */
+/** "Disk full" is believed when the slot is seen not to hold the batch. */
 function settled(
   connection: Connection,
   partition: Partition,
@@ -83,7 +83,7 @@ function refusal(connection: Connection, partition: Partition, slot: number, has
   return { status: 'taken', head };
 }
 
-/** In one transaction: what costs is the waiting for the disk. */
+/** In one transaction, because waiting for the disk is the main cost. */
 export function load(connection: Connection, partition: Partition, slots: readonly StoredSlot[]): void {
   connection.checkWritable(
     partition,
@@ -156,7 +156,7 @@ function floorNow(connection: Connection, partition: Partition): number {
   return Number(connection.prepare(sql).get()?.['floor']);
 }
 
-/** What is below the floor is not known, and counts as held. */
+/** Slots below the floor are not known, and count as held. */
 function holds(connection: Connection, partition: Partition, floor: number, { slot, hash }: Place): boolean {
   if (slot === 0 && floor === 1) return noHash.equals(hash);
   if (slot < floor) return true;

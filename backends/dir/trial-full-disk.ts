@@ -61,7 +61,7 @@ async function observe(): Promise<void> {
   tell('at first', [await append('state', 1, 100), await append('audit', 1, 100)]);
   fill(0.04);
   tell('below 5 %', [await append('state', 1, 100), await append('audit', 1, 100)]);
-  // More than is free, though the share is kept.
+  // More than is free, although the share is kept.
   tell('more than is free', await append('state', 5, 60_000));
   tell('after that', await append('state', 1, 100));
   fill(0.005);
@@ -77,7 +77,7 @@ async function observe(): Promise<void> {
 }
 
 /**
- * A log whose writes go to the small disk, in a directory on another: the room is not seen to be missing, and
+ * A log whose writes go to the small disk, in a directory on another: the lack of space is not noticed, and
  * SQLite hits the end. Its write-ahead file is mounted there, in the mount namespace that this program was
  * started in.
  */
@@ -103,7 +103,7 @@ async function hitTheEnd(): Promise<void> {
       }
     };
     for (const bytes of [1000, 900_000, 1000]) await write(bytes);
-    // Room is made, and what was refused can be written.
+    // Space is freed, and the refused writes succeed.
     rmSync(join(disk, 'filler'));
     await write(900_000);
     await driver.close();

@@ -13,14 +13,17 @@ export function onFile<T>(directory: string, act: (db: DatabaseSync) => T): T {
   }
 }
 
-/** A backup of all that is stored now, as `sqlite3 log.db 'VACUUM INTO ...'` makes it. */
+/** A backup of everything that is stored now, as `sqlite3 log.db 'VACUUM INTO ...'` makes it. */
 export function backUp(directory: string, copy: string): void {
   onFile(directory, (db) => {
     db.prepare('VACUUM INTO ?').run(copy);
   });
 }
 
-/** Makes the file hold the rows of the backup, in one transaction, beneath whoever has it open. */
+/**
+ * Replaces the rows of the file by those of the backup, in one transaction, under every process that has it
+ * open.
+ */
 export function putRowsBack(directory: string, copy: string): void {
   onFile(directory, (db) => {
     db.prepare('ATTACH ? AS kept').run(copy);
@@ -33,8 +36,7 @@ export function putRowsBack(directory: string, copy: string): void {
 }
 
 /**
- * Puts another file in the place of the log, as an operator does who restores a backup and forgets to stop
- * the daemon.
+ * Replaces the log by another file, as an operator does who restores a backup and forgets to stop the daemon.
  */
 export function putFileBack(directory: string, copy: string): void {
   const fresh = join(directory, 'restored.db');

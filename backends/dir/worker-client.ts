@@ -15,7 +15,7 @@ function workerUrl(): URL {
   return existsSync(source) ? source : new URL('./dir-worker.js', import.meta.url);
 }
 
-/** Speaks to the worker thread. A thread that died is replaced at the next request. */
+/** Talks to the worker thread. A thread that died is replaced at the next request. */
 export class WorkerClient {
   readonly #path: string;
   readonly #mode: 'write' | 'read';
@@ -34,7 +34,7 @@ export class WorkerClient {
     this.#url = url;
   }
 
-  /** What fails beside the writes, which stand. */
+  /** Failures besides the writes, which succeeded. */
   get trouble(): string | undefined {
     return this.#trouble;
   }
@@ -122,7 +122,7 @@ const lost = (operation: Operation, reason: string): CodedError =>
     `the thread of the local log database is gone: ${reason}`,
   );
 
-/** What was opened once and cannot be opened any more is no matter of the configuration. */
+/** A store that was opened once and cannot be opened any more is not a fault of the configuration. */
 const asRefusal = (e: unknown): unknown =>
   isCoded(e, 'misconfigured') || isCoded(e, 'not_found')
     ? new CodedError('unavailable', e.message, { cause: e })

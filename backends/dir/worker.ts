@@ -1,4 +1,4 @@
-/* The worker thread of a directory store: takes one request after the other, answers each. */
+/* The worker thread of a directory store: handles one request after the other. */
 import { join } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import * as blobs from './blob-tables.ts';
@@ -68,6 +68,6 @@ function reply<O extends Operation>({ id, operation, args }: Request<O>): Reply 
 parentPort?.on('message', (request: Request) => {
   const answer = reply(request);
   parentPort?.postMessage(answer);
-  // The last answer; without a listener the thread ends by itself.
+  // The last reply; without a listener the thread ends by itself.
   if (request.operation === 'close') parentPort?.close();
 });

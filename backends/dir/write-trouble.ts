@@ -3,18 +3,20 @@ import type { Partition } from '../../src/log/event.ts';
 import type { StoreReport } from '../../src/log/slot-driver.ts';
 import type { BlobTable } from './protocol.ts';
 
-/** What a write was for. Deleting and trimming need no room. */
+/** What a write was for. Deleting and trimming need no space. */
 export type Written = Partition | BlobTable | 'deleting';
 
 /** Without these there is no login, no join and no change. */
 const indispensable: readonly Written[] = ['state', 'vault', 'meta'];
-/** Kept out of a disk that is nearly full, long before the others: what they may write, the others may. */
+/**
+ * Refused on a disk that is nearly full, long before the others: when these succeed, the others would too.
+ */
 const cautious: readonly Written[] = ['audit', 'presence'];
 
 /**
- * Whether the store takes writes. What the disk says counts at the moment at which it is asked: nobody has to
- * be refused before that is known, nor to succeed before it is over. Other failures count until a write that
- * asks as much succeeds.
+ * Whether the store accepts writes. The disk is checked at the moment of the call: no write has to be refused
+ * before a full disk is known, nor to succeed before it is over. Other failures count until a write of the
+ * same kind succeeds.
  */
 export class WriteTrouble {
   readonly #refusalNow: (what: Partition) => string | undefined;
@@ -50,7 +52,7 @@ export class WriteTrouble {
     return this.#refusalNow('state') ?? this.#refusalNow('audit');
   }
 
-  /** A disk with errors fails whoever comes first. */
+  /** A disk with errors fails every write. */
   #failureOfWrites(): string | undefined {
     for (const [what, { reason, forRoom }] of this.#failed)
       if (indispensable.includes(what) || (!forRoom && what !== 'deleting')) return reason;

@@ -1,8 +1,8 @@
 import { CodedError, isCoded, messageOf } from '../../src/base/errors.ts';
 
 /**
- * For what takes several requests of which the first has written: what fails from here on proves nothing of
- * the whole.
+ * For operations of several requests of which the first has written: a later failure proves nothing about the
+ * whole.
  * @throws CodedError `ambiguous` in place of any other.
  */
 export async function afterWriting<T>(act: () => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 import { CodedError, messageOf } from '../../src/base/errors.ts';
 
-/** How a call ended that brought no good answer. */
+/** How a call ended that did not succeed. */
 export type Fault =
   /** Nothing was done; later it may be. */
   | 'throttled'
@@ -23,7 +23,7 @@ const throttles = new Set([
   // Of those that make and change tables: too many at once.
   'LimitExceededException',
 ]);
-/** What DynamoDB itself says of a request that it did not carry out. */
+/** DynamoDB's own errors for a request that it did not carry out. */
 const refusals = new Set([
   'ValidationException',
   'SerializationException',
@@ -43,16 +43,16 @@ const refusals = new Set([
 ]);
 /** The SDK found nothing to sign the request with, so that it sent none. */
 const unsigned = new Set(['CredentialsProviderError', 'TokenProviderError']);
-/** Of a signature whose time is off. */
+/** Errors about a signature with the wrong time. */
 const untimely = new Set(['InvalidSignatureException', 'AccessDeniedException']);
-/** Failures of these came before anything was sent. Others of the same code may come after. */
+/** Failures of these happen before anything was sent. Others with the same code may happen after. */
 const beforeSending = new Set(['connect', 'getaddrinfo']);
-/** The other side was not believed, so that nothing was sent to it. */
+/** The other side was not trusted, so nothing was sent to it. */
 const untrusted = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
 const notEstablished = 'did not establish a connection';
 const noRegion = 'Region is missing';
 
-/** Of an error's `name`: what an operator should do. */
+/** By an error's `name`: what an operator should do. */
 const mends: Readonly<Record<string, string>> = {
   AccessDeniedException: 'these credentials may not do it: see the policy in docs/storage-dynamodb.md',
   UnrecognizedClientException: 'the credentials are not valid',
@@ -92,9 +92,9 @@ function thrown(e: unknown): Thrown {
 }
 
 /**
- * That a write was not done is believed only where it certainly never left us, or where DynamoDB says so by a
- * name of its own: a bare status may be that of something in between, which does not know the end. A read
- * does nothing, so that it may be refused by anything.
+ * A write counts as not done only where it certainly never left us, or where DynamoDB reports that with a
+ * name of its own: a bare status may come from something in between, which does not know the outcome. A read
+ * changes nothing, so any refusal counts.
  */
 export function faultOf(e: unknown, writing = false): Fault {
   const what = thrown(e);
@@ -113,24 +113,24 @@ function isRefusal({ name, status }: Thrown, writing: boolean): boolean {
 const wasNotSent = (e: unknown, { name, syscall, clockCorrected }: Thrown): boolean =>
   beforeSending.has(syscall) ||
   messageOf(e).includes(notEstablished) ||
-  // The SDK has read the service's time from this refusal: signed again, the request will do. The SDK says so
-  // of any answer that had the time in it, so that the name counts.
+  // The SDK has read the service's time from this refusal: signed again, the request will succeed. The SDK
+  // sets this for any reply that contained the time, so the name decides.
   (clockCorrected && untimely.has(name));
 
-/** By the SDK, or by a handshake that failed. */
+/** By the SDK, or by a failed handshake. */
 const isKeptBack = (e: unknown, { name, code }: Thrown): boolean =>
   untrusted.test(code) || unsigned.has(name) || messageOf(e) === noRegion;
 
 export interface Circumstances {
-  /** How the table is called in messages. */
+  /** The name of the table in messages. */
   readonly place: string;
-  /** An unknown end may have written, and must not be tried again. */
+  /** A write with an unknown outcome may have been carried out, and must not be repeated. */
   readonly writing: boolean;
   /** While opening, a refusal is for the operator; later it may pass, as credentials are renewed. */
   readonly opening: boolean;
 }
 
-/** What a fault means to the log. */
+/** The meaning of a fault for the log. */
 export function asCoded(e: unknown, { place, writing, opening }: Circumstances): CodedError {
   if (e instanceof CodedError) return e;
   const { name, code } = thrown(e);

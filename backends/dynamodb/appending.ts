@@ -15,8 +15,9 @@ const putBytes = 8;
 
 /**
  * A condition of DynamoDB is on one item: the slot is put if it is free, then one consistent read shows
- * whether it follows what it should and is not below the floor, and the put is undone if not. Who dies in
- * between leaves a slot that does not follow the one before it, or is below the floor, where nobody reads.
+ * whether it follows what it should and is not below the floor, and the put is undone if not. A process that
+ * dies in between leaves a slot that does not follow the one before it, or is below the floor, where nobody
+ * reads.
  */
 export async function appendSlot(
   table: TableAccess,
@@ -25,7 +26,7 @@ export async function appendSlot(
   { batch, world }: { readonly batch: Uint8Array; readonly world: Pick<World, 'randomBytes'> },
 ): Promise<Appended> {
   const slot = after.slot + 1;
-  // Nothing but the beginning is at slot 0.
+  // Only the beginning is at slot 0.
   if (after.slot === 0 && !noHash.equals(after.hash)) return { status: 'predecessor changed' };
   const put = world.randomBytes(putBytes);
   if ((await putSlot(table, partition, { slot, batch }, put)) === 'taken')
@@ -38,7 +39,7 @@ export async function appendSlot(
   });
 }
 
-/** What is there stays. Without `put` it may be sent again when its answer is lost. */
+/** An existing item stays. Without `put` it may be sent again when its reply is lost. */
 export async function putSlot(
   table: TableAccess,
   partition: Partition,
@@ -75,10 +76,7 @@ export async function putSlot(
   }
 }
 
-/**
- * May be sent again and arrive late: it deletes what this very put has written, and nothing that was put
- * since.
- */
+/** May be sent again and arrive late: it deletes only what this very put has written. */
 async function undo(table: TableAccess, partition: Partition, slot: number, put: Uint8Array): Promise<void> {
   try {
     const { ConsumedCapacity: used } = await table.write(
@@ -97,7 +95,7 @@ async function undo(table: TableAccess, partition: Partition, slot: number, put:
     );
     table.count(used, 'write');
   } catch (e) {
-    // It is gone: an earlier try was carried out.
+    // It is gone: an earlier attempt was carried out.
     if ((e as Error).name !== conditionFailed) throw e;
   }
 }

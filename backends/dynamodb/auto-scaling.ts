@@ -8,14 +8,14 @@ import { CodedError, messageOf } from '../../src/base/errors.ts';
 import { faultOf } from './answers.ts';
 import type { AutoScaling } from './options.ts';
 
-/** By the SDK: what is asked for twice is done once. */
+/** By the SDK: repeating the request has no further effect. */
 const attempts = 4;
 
 /**
  * Has Amazon raise and lower the table's capacity between the bounds. May be repeated: the same again changes
- * nothing. The service is another than DynamoDB: it is found by the region, or where
- * `AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING` says.
- * @throws CodedError `misconfigured` when it refuses, `unavailable` when it does not answer.
+ * nothing. The service is separate from DynamoDB: it is found by the region, or at
+ * `AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING`.
+ * @throws CodedError `misconfigured` when it refuses, `unavailable` when it does not reply.
  */
 export async function scaleTable(
   tableName: string,

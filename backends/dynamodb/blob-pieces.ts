@@ -6,7 +6,7 @@ import type { TableAccess } from './table-access.ts';
 export type BlobStores = 'vault' | 'snapshots' | 'meta';
 
 /**
- * In place of the number of pieces: more than there can be, so that the release before takes it for half a
+ * In place of the number of pieces: more than there can be, so that the previous release takes it for half a
  * value.
  */
 const destroyed = 0xffffffff;
@@ -29,7 +29,7 @@ export function piecesOf(value: Uint8Array): Buffer[] {
 export type StoredBlob =
   | { readonly status: 'whole'; readonly value: Buffer }
   | { readonly status: 'none' | 'destroyed'; readonly pieces: readonly Item[] }
-  /** Its first piece is there, and not all that it refers to. */
+  /** Its first piece is there, but not all that it refers to. */
   | { readonly status: 'torn'; readonly first: Item; readonly pieces: readonly Item[] };
 
 export async function readBlob(table: TableAccess, store: BlobStores, key: string): Promise<StoredBlob> {

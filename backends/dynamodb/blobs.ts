@@ -18,7 +18,7 @@ interface Condition {
 
 const isFree: Condition = { text: 'attribute_not_exists(#p)', names: { '#p': attributes.partition } };
 
-/** Values in pieces. Every write has a condition, so that one that arrives late changes nothing. */
+/** Values in pieces. Every write is conditional, so that one that arrives late changes nothing. */
 export function blobStore(table: TableAccess, store: BlobStores): BlobStore {
   const read = (key: string) => readBlob(table, store, key);
   const keysOf = async (key: string, from: number): Promise<Item[]> => {
@@ -60,7 +60,7 @@ export function blobStore(table: TableAccess, store: BlobStores): BlobStore {
     create: async (key, value) => {
       const content = hash('sha256', value, 'buffer');
       const [first = Buffer.alloc(0), ...later] = piecesOf(value);
-      /** Undefined: the key is free, or was made free of what is not a whole value. */
+      /** Undefined: the key is free, or an incomplete value was removed from it. */
       const look = async () => {
         const stored = await read(key);
         if (stored.status === 'whole') return stored.value.equals(value) ? 'created' : 'exists';
@@ -73,7 +73,7 @@ export function blobStore(table: TableAccess, store: BlobStores): BlobStore {
         await drop(left);
         return undefined;
       };
-      // Nothing is written beside a value that is there.
+      // Nothing is written beside an existing value.
       const known = later.length === 0 ? undefined : await look();
       if (known !== undefined) return known;
       const isOurs: Condition = {
@@ -83,7 +83,7 @@ export function blobStore(table: TableAccess, store: BlobStores): BlobStore {
       };
       return settled(table, {
         write: async () => {
-          // Later pieces first: whoever reads the first piece finds the others.
+          // Later pieces first, so that a reader of the first piece finds the others.
           for (let i = later.length - 1; i >= 0; i--)
             await putPiece({ key, piece: i + 1, value: later[i] ?? first, content }, isOurs, false);
           await putPiece({ key, piece: 0, value: first, content }, isFree, true);
@@ -128,7 +128,7 @@ export function blobStore(table: TableAccess, store: BlobStores): BlobStore {
           [attributes.tombstone]: { N: '1' },
         },
       });
-      // Without a condition: late or again, it is still destroyed.
+      // Without a condition: late or repeated, the value is still destroyed.
       const answer = await table.write(() => table.client.send(put));
       table.count(answer.ConsumedCapacity, 'write');
       await afterWriting(async () => drop(await keysOf(key, 1)));
@@ -138,7 +138,8 @@ export function blobStore(table: TableAccess, store: BlobStores): BlobStore {
         const pieces = await keysOf(key, 0);
         const first = pieces.find(({ sort }) => sort === sortOfPiece(key, 0));
         if (first?.isTombstone === true) return;
-        // The first piece first: what is left is no value. When it was changed in between, that is removed.
+        // The first piece first, so that the rest does not count as a value. If it was changed in between,
+        // that is removed.
         if (first !== undefined && !(await deleteFirst(table, store, first))) continue;
         return afterWriting(() => drop(pieces.filter((one) => one !== first)));
       }
@@ -158,7 +159,7 @@ export function blobStore(table: TableAccess, store: BlobStores): BlobStore {
   };
 }
 
-/** False when it is another one meanwhile, or a tombstone, or gone. */
+/** False when it has changed in the meantime, or is a tombstone, or gone. */
 async function deleteFirst(
   table: TableAccess,
   store: BlobStores,
@@ -190,9 +191,9 @@ async function deleteFirst(
 }
 
 /**
- * Writes under a condition. Where it did not hold, or the answer was lost, `look` finds the outcome;
- * undefined: nothing is there that would keep it from being written, so that it is sent again.
- * @throws CodedError `ambiguous` when an answer was lost and the end could not be seen.
+ * Writes under a condition. When that failed, or the reply was lost, `look` finds the outcome; undefined:
+ * nothing is there that would prevent the write, so it is sent again.
+ * @throws CodedError `ambiguous` when a reply was lost and the outcome could not be seen.
  */
 async function settled<T>(
   table: TableAccess,

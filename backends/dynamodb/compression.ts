@@ -14,7 +14,7 @@ export async function pack(bytes: Uint8Array): Promise<Uint8Array> {
   return Buffer.concat([Buffer.of(smaller ? form.deflated : form.plain), smaller ? small : bytes]);
 }
 
-/** @throws CodedError `damaged` for what `pack` did not make. */
+/** @throws CodedError `damaged` for bytes that `pack` did not make. */
 export async function unpack(stored: Uint8Array | undefined): Promise<Uint8Array> {
   const bytes = stored?.subarray(1);
   if (stored?.[0] === form.plain && bytes !== undefined) return bytes;
@@ -27,7 +27,7 @@ export async function unpack(stored: Uint8Array | undefined): Promise<Uint8Array
   throw new CodedError('damaged', 'an item of the table has a form that is not known');
 }
 
-/** What does not unpack, as it lies. */
+/** Bytes that do not unpack are returned unchanged. */
 export async function unpackOrRaw(stored: Uint8Array): Promise<Uint8Array> {
   try {
     return await unpack(stored);

@@ -6,7 +6,9 @@ import type { TableAccess } from './table-access.ts';
 /** Items of one batch request. */
 const most = 25;
 
-/** What a batch request leaves undone, because it was throttled, is asked again after a pause. */
+/**
+ * Items that a batch request did not process, because it was throttled, are requested again after a pause.
+ */
 export async function deleteItems(
   table: TableAccess,
   partition: string,

@@ -11,8 +11,8 @@ const place = 'format';
 const key = itemKey(place, 'teleport-log');
 
 /**
- * Finds what the table holds, and marks it as ours when it is empty. With `reading`, nothing is written.
- * @throws CodedError `misconfigured` when it is a newer version's, or not ours.
+ * Finds out what the table holds, and marks it as ours when it is empty. With `reading`, nothing is written.
+ * @throws CodedError `misconfigured` when it belongs to a newer version, or is not ours.
  */
 export async function claimTable(table: TableAccess, reading: boolean): Promise<void> {
   if (await isClaimed(table)) return;
@@ -33,7 +33,7 @@ export async function claimTable(table: TableAccess, reading: boolean): Promise<
         table.client.send(
           new PutItemCommand({
             TableName: table.tableName,
-            // One that arrives late must not take the mark of a newer version back.
+            // A request that arrives late must not restore the mark of an older version.
             ConditionExpression: 'attribute_not_exists(#p)',
             ExpressionAttributeNames: { '#p': attributes.partition },
             Item: { ...key, v: { N: String(format) } },

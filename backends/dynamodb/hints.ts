@@ -7,11 +7,11 @@ import { attributes, sortOfSlot, stripeOf } from './items.ts';
 import type { TableAccess } from './table-access.ts';
 
 const busyMs = 100;
-/** So long after the last news, looking gets slower. */
+/** How long after the last news polling slows down. */
 const busyForMs = 5_000;
 
 /**
- * Looks whether the slot after the newest known one is there: one small read, every 100 ms while there is
+ * Polls whether the slot after the newest known one is there: one small read, every 100 ms while there is
  * news, up to `idleMs` apart when there is none.
  */
 export function pollNewest(
@@ -48,7 +48,7 @@ export function pollNewest(
           subscriber.next();
         }
       } catch (e) {
-        // Reading the log says so to whoever waits for it; this is only a hint.
+        // Reading the log reports the error to whoever waits for it; this is only a hint.
         if (!isCoded(e)) throw e;
       }
     };

@@ -5,11 +5,11 @@ export const attributes = {
   partition: 'p',
   sort: 's',
   value: 'b',
-  /** Of a slot: own hash of its batch. Those of the previous release have none. */
+  /** Of a slot: own hash of its batch. Missing in those of the previous release. */
   hash: 'h',
   /** Of a slot: random bytes, by which its writer distinguishes its item from one that was put again. */
   put: 'u',
-  /** Of each piece of a blob: SHA-256 of the whole. Those of the previous release have none. */
+  /** Of each piece of a blob: SHA-256 of the whole. Missing in those of the previous release. */
   content: 'c',
   /** Of a blob's first piece: it was destroyed. */
   tombstone: 'x',
@@ -33,7 +33,7 @@ export const stripesOf = (partition: Partition): readonly string[] =>
     ? [`log/${partition}`]
     : Array.from({ length: stripes[partition] }, (_, i) => `log/${partition}-${i}`);
 
-/** Where a slot lies. */
+/** Where a slot is. */
 export const stripeOf = (partition: Partition, slot: number): string =>
   stripesOf(partition)[slot % stripes[partition]] ?? '';
 

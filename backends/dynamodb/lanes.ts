@@ -4,7 +4,7 @@ import type { StoredSlot } from '../../src/log/slot-driver.ts';
 export interface Lanes {
   readonly count: number;
   /**
-   * Asked beside the first pages, before anything is handed out. Throws when it must not be; else as
+   * Called beside the first pages, before anything is returned. Throws when reading must not go on; else as
    * `trimmedBefore`.
    */
   begin(): Promise<number>;
@@ -19,14 +19,14 @@ export interface LanePage {
   readonly more: boolean;
 }
 
-/** Small first, since most readers want the newest slot only; larger for those who go on. */
+/** Small first, since most readers want the newest slot only; larger for those who read on. */
 const pageItems = { first: 16, growth: 4, max: 1024 };
 
 /**
  * The slots from `from` on, in order. Each page is consistent, but no two are of the same moment: a later
  * slot may have been seen on one lane, and the one before it not yet on another. Since a slot is only written
- * after all before it, looking again is enough; what is missing then was trimmed, or is damage, which the log
- * finds by the gap.
+ * after all before it, reading again is enough; a slot that is still missing was trimmed, or is damage, which
+ * the log finds by the gap.
  */
 export async function* mergeLanes(source: Lanes, from: number): AsyncGenerator<StoredSlot> {
   const lanes = Array.from({ length: source.count }, (_, index) => new Lane(source, index, from));
@@ -91,13 +91,13 @@ class Lane {
     return slot;
   }
 
-  /** Gives up what is before `next`, and keeps what was seen from there on. */
+  /** Drops slots before `next`, and keeps those from there on. */
   passOver(next: number): void {
     this.#page = this.#page.filter(({ slot }) => slot >= next);
     this.#from = Math.max(this.#from, next);
   }
 
-  /** Forgets what was seen from `from` on. */
+  /** Forgets slots from `from` on. */
   lookAgain(from: number): void {
     this.#page = [];
     this.#more = true;

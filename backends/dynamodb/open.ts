@@ -68,14 +68,14 @@ function driver(table: TableAccess, options: DynamodbOptions, world: World): Slo
     newest.set(partition, Math.max(newest.get(partition) ?? 0, slot));
   };
   return {
-    // A look for what a hint did not name reads the whole rest; hints do nearly all of it.
+    // A search for a slot without a hint reads the whole rest; hints do nearly all of it.
     limits: { maxBatchBytes, pollMs: Math.max(2_000, 5 * pollStreamPeriodMs) },
     append: async (partition, after, batch) => {
       const appended = await appendSlot(table, partition, after, { batch, world });
       if (appended.status === 'committed') saw(partition, after.slot + 1);
       return appended;
     },
-    // Several at a time. What is there stays, so that each may be sent again when its answer is lost.
+    // Several at a time. Existing slots stay, so that each may be sent again when its reply is lost.
     load: async (partition, slots) => {
       const waiting = slots.values();
       const work = async (): Promise<void> => {
@@ -84,7 +84,7 @@ function driver(table: TableAccess, options: DynamodbOptions, world: World): Slo
       await Promise.all(Array.from({ length: loadsAtOnce }, work));
     },
     read: async function* (partition, from, after) {
-      // Who asks from there on has what is before: news is what comes after.
+      // A follower that starts there already has everything before: news is what comes after.
       saw(partition, from - 1);
       for await (const found of slotsFrom(table, partition, from, after)) {
         saw(partition, found.slot);

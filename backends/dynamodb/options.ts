@@ -13,9 +13,9 @@ export interface DynamodbOptions {
   /** Point-in-time recovery. */
   readonly continuousBackups: boolean;
   readonly autoScaling?: AutoScaling | undefined;
-  /** Followers look for news at this interval when nothing happened for a while. */
+  /** Followers poll at this interval when nothing happened for a while. */
   readonly pollStreamPeriodMs: number;
-  /** How long a throttled or failing request is tried again. */
+  /** How long a throttled or failing request is retried. */
   readonly retryPeriodMs: number;
 }
 

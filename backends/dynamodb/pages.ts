@@ -16,7 +16,7 @@ export interface ItemRange {
 }
 
 interface PageOptions {
-  /** All but the value. */
+  /** Without the value. */
   readonly keysOnly?: boolean;
   /** Most items of one page; a page ends at 1 MB in any case. */
   readonly limit?: number;

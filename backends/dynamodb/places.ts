@@ -7,14 +7,16 @@ import { attributes, slotKey } from './items.ts';
 import type { TableAccess } from './table-access.ts';
 import { floorOf } from './trimming.ts';
 
-/** What the store says now of a place that somebody knows. */
+/** What the store now reports about a place that somebody knows. */
 export interface PlaceSeen {
   readonly floor: number;
-  /** The store still holds that batch; what is below the floor is not known, and counts as held. */
+  /** Whether the store still holds that batch; slots below the floor are not known, and count as held. */
   readonly isHeld: boolean;
 }
 
-/** One round trip, but for what the release before has written. `place` undefined: only the floor. */
+/**
+ * One round trip, except for items that the previous release has written. `place` undefined: only the floor.
+ */
 export async function lookAt(
   table: TableAccess,
   partition: Partition,
@@ -27,8 +29,7 @@ export async function lookAt(
   ]);
   if (asked === undefined || asked.slot < floor || hash?.equals(asked.hash) === true)
     return { floor, isHeld: true };
-  // The two answers are of different moments: the slot may have been given up between them, the floor having
-  // been raised.
+  // The two replies are from different moments: the slot may have been trimmed between them.
   const later = await floorOf(table, partition);
   return { floor: later, isHeld: asked.slot < later };
 }

@@ -4,36 +4,36 @@ import type { World } from '../../src/base/world.ts';
 import { asCoded, faultOf } from './answers.ts';
 import { Throttling } from './throttling.ts';
 
-/** What was asked of the table, and how it answered. */
+/** Counts of requests to the table, and of its replies. */
 export interface RequestCounters {
   requests: number;
   throttled: number;
-  /** How long requests were held up because they were throttled. */
+  /** How long requests were delayed by throttling. */
   throttledMs: number;
-  /** Requests that were given up because throttling went on. */
+  /** Requests that were abandoned because throttling continued. */
   throttledFailures: number;
   retries: number;
-  /** Answers to a write that did not come: the log settles them. */
+  /** Replies to writes that were lost: the log settles them. */
   lostAnswers: number;
   consumedReadUnits: number;
   consumedWriteUnits: number;
 }
 
 export interface RequestRules {
-  /** An end that is not known may have written: then it is `ambiguous` at once. */
+  /** Without a reply it may have written: then it is `ambiguous` at once. */
   readonly writing?: boolean;
-  /** A write that may be sent again whatever became of it. It is `ambiguous` when the time is over. */
+  /** A write that may be sent again whatever its outcome. It is `ambiguous` when the time is over. */
   readonly repeatable?: boolean;
-  /** Names of the SDK's errors that the caller takes as they are. */
+  /** Names of the SDK's errors that the caller handles itself. */
   readonly pass?: readonly string[];
 }
 
-/** Bounds of one wait between two tries; full jitter between nothing and the bound. */
+/** Limits of one wait between two attempts; full jitter between zero and the limit. */
 const retry = { baseMs: 25, maxMs: 500 };
 
 /**
- * Sends again what was throttled or not answered, for `periodMs` at most. The SDK's own retries are off,
- * since its three attempts give up where ours go on.
+ * Repeats requests that were throttled or got no reply, for `periodMs` at most. The SDK's own retries are
+ * off, since its three attempts give up where ours continue.
  */
 export class Requests {
   readonly counters: RequestCounters = {
@@ -48,7 +48,7 @@ export class Requests {
   };
   readonly throttling = new Throttling(() => performance.now());
   /**
-   * Until the store is open a refusal is one of the configuration; later it may pass, as credentials are
+   * Until the store is open a refusal is a fault of the configuration; later it may pass, as credentials are
    * renewed.
    */
   opening = true;
@@ -57,7 +57,7 @@ export class Requests {
   readonly #world: Pick<World, 'randomBytes'>;
   readonly #closed = new AbortController();
 
-  /** `place` is how messages call the table. */
+  /** `place` is the name of the table in messages. */
   constructor(options: { periodMs: number; place: string; world: Pick<World, 'randomBytes'> }) {
     this.#periodMs = options.periodMs;
     this.#place = options.place;
@@ -66,8 +66,8 @@ export class Requests {
 
   /**
    * Throttling wrote nothing and is waited out.
-   * @throws CodedError `ambiguous` for a write of which an answer was lost, `unavailable` when the time is
-   *   over or we are refused, `misconfigured` when we are refused while opening.
+   * @throws CodedError `ambiguous` for a write whose reply was lost, `unavailable` when the time is over or
+   *   we are refused, `misconfigured` when we are refused while opening.
    */
   async send<T>(act: () => Promise<T>, rules: RequestRules = {}): Promise<T> {
     const { writing = false, pass = [] } = rules;
@@ -96,7 +96,7 @@ export class Requests {
     }
   }
 
-  /** What was left undone in an answer that was good: throttled as well. */
+  /** A successful reply that left items unprocessed: throttled as well. */
   throttledInPart(): void {
     this.counters.throttled++;
     this.throttling.answered(true);
@@ -132,7 +132,7 @@ export class Requests {
     };
   }
 
-  /** Ends the pauses; what is under way ends by its own. */
+  /** Ends the pauses; requests under way end by themselves. */
   close(): void {
     this.#closed.abort();
   }
@@ -142,7 +142,7 @@ export class Requests {
       throw new CodedError(lost ? 'ambiguous' : 'unavailable', 'the store is closed');
   }
 
-  /** `lost`: an answer to this write did not come, now or at an earlier try. */
+  /** `lost`: a reply to this write was lost, now or at an earlier attempt. */
   async #orEnd(
     e: unknown,
     { writing = false, repeatable = false }: RequestRules,

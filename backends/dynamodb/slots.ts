@@ -42,7 +42,7 @@ export async function* slotsFrom(
     },
     trimmedBefore: () => floorOf(table, partition),
   };
-  // What does not unpack goes on as it lies: the log finds that it is no batch, and names the slot.
+  // Bytes that do not unpack are passed on: the log finds that they are not a batch, and names the slot.
   for await (const { slot, batch } of mergeLanes(lanes, from))
     yield { slot, batch: await unpackOrRaw(batch) };
 }
@@ -57,6 +57,6 @@ export async function boundsOf(table: TableAccess, partition: Partition): Promis
       return Number(items[0]?.sort ?? 0);
     }),
   ]);
-  // Those below the floor were not deleted yet, or were put by somebody who slept.
+  // Those below the floor were not deleted yet, or were put by a process that missed a trim.
   return { floor, head: Math.max(floor - 1, ...newest) };
 }

@@ -19,7 +19,7 @@ const missing = 'ResourceNotFoundException';
 const beingMade = 'ResourceInUseException';
 
 /**
- * Sees to it that the table is there and is ours.
+ * Makes sure that the table is there and is ours.
  * @throws CodedError `misconfigured` for a table of another form, `not_found` when it is missing and `create`
  *   is false.
  */
@@ -91,7 +91,7 @@ function creation({
   });
 }
 
-/** @throws CodedError `misconfigured` telling both schemas. */
+/** @throws CodedError `misconfigured` with both schemas. */
 export function checkSchema(table: TableDescription, name: string): void {
   const types = new Map(table.AttributeDefinitions?.map((one) => [one.AttributeName, one.AttributeType]));
   const text = (table.KeySchema ?? [])
@@ -105,7 +105,7 @@ export function checkSchema(table: TableDescription, name: string): void {
     );
 }
 
-/** One that was just asked for, and is not known everywhere yet, will be. */
+/** A table that was just requested, and is not known everywhere yet, will be. */
 function isServing(table: TableDescription | undefined, name: string): boolean {
   const status = table?.TableStatus;
   if (status === 'ACTIVE' || status === 'UPDATING') return true;
@@ -113,7 +113,7 @@ function isServing(table: TableDescription | undefined, name: string): boolean {
   throw new CodedError('misconfigured', `DynamoDB table ${name} cannot be used: it is ${status}`);
 }
 
-/** What the file says of a table counts when it is made: later it would undo what an operator has changed. */
+/** The settings in the file apply when the table is made: later they would undo an operator's changes. */
 function compareBilling(table: TableDescription, options: DynamodbOptions, sink: LogSink): void {
   const found =
     table.BillingModeSummary?.BillingMode === 'PAY_PER_REQUEST' ? 'pay_per_request' : 'provisioned';

@@ -1,11 +1,11 @@
 const windowSeconds = 30;
-/** Heavy: this share of the answers of the window, in this many of its seconds. */
+/** Heavy: this share of the replies of the window, in this many of its seconds. */
 const heavy = { share: 0.3, seconds: 15 };
 
-/** Knows whether the table has throttled heavily for long. `nowMs`: a clock that never goes back. */
+/** Detects whether the table has throttled heavily for long. `nowMs`: a monotonic clock. */
 export class Throttling {
   readonly #nowMs: () => number;
-  /** By second: answers, and those that were "throttled". */
+  /** By second: replies, and those that were "throttled". */
   readonly #seconds = new Map<number, { answers: number; throttled: number }>();
 
   constructor(nowMs: () => number) {
@@ -21,7 +21,7 @@ export class Throttling {
     this.#forget(second);
   }
 
-  /** How throttling hurts now, in words; undefined when it does not, or not for long. */
+  /** The effect of throttling now, in words; undefined when there is none, or not for long. */
   trouble(): string | undefined {
     const second = Math.floor(this.#nowMs() / 1000);
     this.#forget(second);

@@ -8,7 +8,7 @@ import { conditionFailed, type TableAccess } from './table-access.ts';
 
 const markKey = (partition: Partition): ItemKey => itemKey('trimmed', partition);
 
-/** Slots before it were given up, whether they are deleted yet or not. At least 1. */
+/** Slots before it were trimmed, whether they are deleted yet or not. At least 1. */
 export async function floorOf(table: TableAccess, partition: Partition): Promise<number> {
   const { Item: mark, ConsumedCapacity: used } = await table.read(() =>
     table.client.send(
@@ -24,12 +24,15 @@ export async function floorOf(table: TableAccess, partition: Partition): Promise
   return Math.max(1, Number(mark?.['before']?.N ?? 1));
 }
 
-/** Raises the floor, and then gives up what is before it. Half a deletion is ended by the next call. */
+/**
+ * Raises the floor, and then deletes the slots before it. An interrupted deletion is finished by the next
+ * call.
+ */
 export async function trimSlots(table: TableAccess, partition: Partition, floor: number): Promise<void> {
   if (floor <= 1) return;
   await markTrimmed(table, partition, floor);
   await afterWriting(async () => {
-    // A process of the previous release looks at the mark only where a slot is missing: who reads from the
+    // A process of the previous release looks at the mark only where a slot is missing: a reader from the
     // beginning must meet it.
     await deleteItems(table, stripeOf(partition, 1), [sortOfSlot(1)]);
     for (const stripe of stripesOf(partition)) {

@@ -1,7 +1,7 @@
 import { CodedError, messageOf } from '../../src/base/errors.ts';
 import { codeOfRefusal, type StoreRefusal } from '../../src/log/store-refusals.ts';
 
-/** How a call ended that brought no answer. */
+/** How a call ended that got no reply. */
 export type Fault =
   /** The request never left: another peer may be asked. */
   | 'not-sent'
@@ -9,10 +9,10 @@ export type Fault =
   | 'unknown'
   /** Refused for a reason that another peer would give too, before anything was written. */
   | 'refused'
-  /** As well, but a write may have been carried out before the refusal. */
+  /** The same, but a write may have been carried out before the refusal. */
   | 'answered';
 
-/** What had to be done before the request failed: nothing of the request itself has left. */
+/** A step before the request itself failed: none of the request has been sent. */
 export class NotSent extends Error {
   override readonly name = 'NotSent';
   constructor(message: string, cause: unknown) {
@@ -20,10 +20,10 @@ export class NotSent extends Error {
   }
 }
 
-/** A write that was sent, and whose end is not proved. */
+/** A write that was sent, and whose outcome is not proved. */
 export class UnsettledWrite extends CodedError {
   /**
-   * What etcd said, when it answered: then the write is carried out by now or never, and reading shows which.
+   * etcd's refusal, when it replied: then the write is carried out by now or never, and reading shows which.
    */
   readonly refusal: CodedError | undefined;
   constructor(message: string, refusal: CodedError | undefined, options: ErrorOptions) {
@@ -36,8 +36,8 @@ interface Refusal {
   readonly says: string;
   readonly kind: StoreRefusal;
   /**
-   * Said before the request goes to the members' log: nothing is written. The others may follow what was
-   * written.
+   * Reported before the request goes to the members' log: nothing is written. The others may come after a
+   * write.
    */
   readonly before?: true;
   /** What is reported in its place, or before it. */
@@ -55,13 +55,13 @@ const tooLarge = 'etcd takes no request of this size: raise its --max-request-by
 
 /**
  * Refusals by etcd itself. Source: etcd v3.3 to v3.5: the texts in etcdserver/api/v3rpc/rpctypes/error.go;
- * `before`: what etcdserver/v3_server.go and api/v3rpc answer before they propose. The quota is looked at
- * before and after applying, with the same words.
+ * `before`: what etcdserver/v3_server.go and api/v3rpc reply before they propose. The quota is checked before
+ * and after applying, with the same text.
  */
 const refusals: readonly Refusal[] = [
   { says: 'database space exceeded', kind: 'full', told: fullText },
   { says: 'corrupt cluster', kind: 'out of order', told: corruptText },
-  // By our own side: the answer was larger than it takes.
+  // From our own side: the reply was larger than it accepts.
   { says: 'larger than max', kind: 'too large', told: "etcd's answer is too large" },
   { says: 'request is too large', kind: 'above a setting', before: true, told: tooLarge },
   { says: 'permission denied', kind: 'not allowed', told: noRights },
@@ -77,12 +77,12 @@ const refusals: readonly Refusal[] = [
 
 const refusalIn = (text: string): Refusal | undefined => refusals.find(({ says }) => text.includes(says));
 
-/** grpc-js says so when there was no connection to write to. */
+/** The texts of grpc-js when there was no connection to write to. */
 const notSent =
   /No connection established|Failed to connect|name resolution|Channel closed before call started|before any bytes/i;
 /**
- * In a deadline's text, where the time of each step stands: the step that it had come to then. No bytes of it
- * had left.
+ * In a deadline's text, next to the time of each step: the step that was current then. No bytes of the
+ * request had been sent.
  */
 const notBegun = /,waiting for (?:name resolution|metadata filters|LB pick)$/i;
 /** A learner of 3.4 serves nobody, but the other members do. */
@@ -99,13 +99,13 @@ export function faultOf(e: unknown): Fault {
   return notSent.test(text) || text.includes(askAnother) ? 'not-sent' : 'unknown';
 }
 
-/** True for what a login with a wrong name or password is answered. */
+/** True for the reply to a login with a wrong name or password. */
 export const refusesLogin = (text: string): boolean =>
   /authentication failed|user name (?:is empty|not found)|password is empty/.test(text);
 
 /**
- * True for a call whose token is no longer good although etcd knows it: signed before users or roles were
- * changed, or none, from the time when nobody was asked for one. A new one helps, and nothing was done.
+ * True for a call whose token is not valid any more although etcd knows it: signed before users or roles were
+ * changed, or missing, from before authentication was enabled. A new one helps, and nothing was done.
  */
 export const needsNewToken = (e: unknown): boolean =>
   !(e instanceof CodedError) &&
@@ -113,12 +113,12 @@ export const needsNewToken = (e: unknown): boolean =>
     messageOf(e),
   );
 
-/** True when etcd knows who asks, and does not let him. */
+/** True when etcd knows the caller, and does not permit the call. */
 export const lacksPermission = (e: unknown): boolean => messageOf(e).includes('permission denied');
 
 /**
- * What etcd said, without what the libraries wrap it in: the same for the same reason, whatever the time and
- * how long it took. Where a certificate is why, it names the file.
+ * etcd's own text, without the libraries' additions: the same for the same reason, whatever the time and how
+ * long it took. Where a certificate is the reason, it names the file.
  */
 export const saidBy = (e: unknown): string =>
   explained(
@@ -129,7 +129,7 @@ export const saidBy = (e: unknown): string =>
       .replace('Channel closed before call started', 'the connection was closed before the request was sent')
       .replace(/; if the root CA is installed locally, try running Node\.js.*$/s, '')
       .replace(/\. Resolution note: .*$/s, '')
-      // What grpc-js says when it knows no reason yet, and when it was closed meanwhile.
+      // The texts of grpc-js when it knows no reason yet, and when it was closed in the meantime.
       .replace(/^(?:null|No connection established)$/, 'no connection could be made in time')
       .replace(/ \(\d{4}-[\d-]+T[\d:.]+Z\)$/, '')
       .replace(/(?:\w+:)?error:[0-9A-F]+:SSL routines:\w*:([^:]+):.*$/s, '$1'),
@@ -147,7 +147,7 @@ function explained(text: string): string {
 }
 
 /**
- * What a fault means to the log; `place`: the peer. While opening, what etcd does not allow us is for the
+ * The meaning of a fault for the log; `place`: the peer. While opening, a missing permission is for the
  * operator; later it may pass, as passwords and roles are changed.
  */
 export function asCoded(e: unknown, { place, opening }: { place: string; opening: boolean }): CodedError {

@@ -25,7 +25,7 @@ import {
 const tries = 8;
 const changed: Appended = { status: 'predecessor changed' };
 
-/** One transaction that demands that the head is `after`. @throws CodedError: see `SlotDriver.append`. */
+/** One transaction that requires that the head is `after`. @throws CodedError: see `SlotDriver.append`. */
 export async function appendSlot(
   store: Store,
   partition: Partition,
@@ -61,7 +61,7 @@ async function appendAfter(
       success: [put(slot, batch), put(head, headValue(written))],
     });
     if (succeeded) return { status: 'committed' };
-    // Asked only now: to carry the questions along costs every append more than it saves those that fail.
+    // Read only now: carrying the reads along would cost every append more than it saves those that fail.
     const asked = [get(head), get(keys.floor(partition)), look(slot), look(before)];
     const next = await judged(store, partition, after, await readAll(peers, asked));
     if ('status' in next) return next;
@@ -70,7 +70,7 @@ async function appendAfter(
   throw new CodedError('unavailable', 'etcd: the head of the log changes all the time');
 }
 
-/** What an append that was not taken found, at one revision. */
+/** What an append that was refused found, at one revision. */
 interface Seen {
   readonly headKey: Found | undefined;
   readonly head: Head | undefined;
@@ -87,9 +87,7 @@ async function seenIn(store: Store, partition: Partition, answer: Answer): Promi
   return { headKey, head: headKey && parseHead(headKey.value), floorKey, floor, slot, before };
 }
 
-/**
- * Why an append was not taken; or, where only the form of the head was in its way, what to demand instead.
- */
+/** Why an append was refused; or, where only the form of the head was the cause, what to require instead. */
 async function judged(
   store: Store,
   partition: Partition,
@@ -101,7 +99,7 @@ async function judged(
   const slot = after.slot + 1;
   if (slot < floor) return { status: 'below floor', floor };
   const newest = newestIn(seen);
-  // A head beyond a slot that is not there: whoever reads on sees that it is missing.
+  // A head beyond a missing slot: a reader of the rest notices that it is missing.
   if (seen.slot !== undefined || newest > after.slot)
     return { status: 'taken', head: Math.max(slot, newest) };
   const before = await predecessorIn(store, partition, after, seen);
@@ -110,7 +108,7 @@ async function judged(
     : { demands: [unchanged(store.keys.head(partition), seen.headKey), before] };
 }
 
-/** What holds the predecessor to what it is; undefined when it is not the batch that is meant. */
+/** The condition that the predecessor is unchanged; undefined when it is not the expected batch. */
 async function predecessorIn(
   store: Store,
   partition: Partition,
@@ -124,7 +122,7 @@ async function predecessorIn(
     const meant = named ?? (await isBatch(store, before, after.hash));
     return meant ? unchanged(before.key, before) : undefined;
   }
-  // Given up: only the head shows what it was, as far as it does.
+  // Trimmed: only the head shows what it was, if at all.
   const givenUp = after.slot < floor && newestIn(seen) === after.slot;
   return givenUp ? unchanged(store.keys.floor(partition), floorKey) : undefined;
 }
@@ -141,7 +139,7 @@ async function isBatch({ peers }: Store, { key, revision }: Found, hash: Uint8Ar
 
 /**
  * etcd refused an append: it has carried it out by now, or never will.
- * @throws CodedError what it refused with, when it never will.
+ * @throws CodedError the refusal, when it never will.
  */
 async function whatCame(
   { peers, keys }: Store,

@@ -21,8 +21,8 @@ import {
 
 /**
  * Blobs in pieces that etcd takes. One that was destroyed leaves a key of its own, `destroyed/<store>/<key>`,
- * which every write demands not to be there: so it stays destroyed also where a process of the previous
- * release puts it again blindly.
+ * which every write requires to be absent: so it stays destroyed even if a process of the previous release
+ * puts it again blindly.
  */
 export function blobStore(store: Store, name: BlobStoreName): BlobStore {
   const { keys, peers } = store;
@@ -63,7 +63,7 @@ export function blobStore(store: Store, name: BlobStoreName): BlobStore {
       const names: string[] = [];
       for await (const { key } of readRange(peers, { from, end, keysOnly: true })) {
         const found = keys.blobKeyOf(name, key);
-        // Later pieces alone are the rest of one that was never whole.
+        // Later pieces alone are the rest of one that was never complete.
         if (key === keys.blob(name, found, 0)) names.push(found);
       }
       return names.sort();
@@ -91,7 +91,7 @@ async function createBlob(store: Store, blob: Blob, value: Uint8Array): Promise<
   return 'created';
 }
 
-/** What a creation comes to, as things are; undefined when nothing is there. */
+/** The result of a creation in the current state; undefined when nothing is there. */
 async function createdAs(store: Store, blob: Blob, value: Uint8Array): Promise<Created | undefined> {
   const answer = await readAll(store.peers, [look(blob.tombstone), look(blob.first)]);
   if (oneOf(answer, 0)) return 'destroyed';
@@ -113,7 +113,7 @@ async function replaceBlob(
       compare: [absent(blob.tombstone), unchanged(blob.first, found)],
       success: [put(blob.first, firstPieceOf(to))],
     });
-  // What was replaced in the vault must not stay readable by its revision.
+  // A value replaced in the vault must not stay readable by its revision.
   const { succeeded } = await (secret ? freeing(freed, replacing) : replacing());
   if (!succeeded) return undefined;
   wrote();
@@ -133,7 +133,9 @@ async function firstOf(
 const isFirst = (found: Found | undefined, value: Uint8Array): boolean =>
   found?.value.equals(firstPieceOf(value)) === true;
 
-/** All pieces as of one revision: what is made again meanwhile is not mixed with what was. */
+/**
+ * All pieces as of one revision, so that a value created again in the meantime is not mixed with the old one.
+ */
 async function readBlob({ peers }: Store, { tombstone, pieces }: Blob): Promise<Uint8Array | undefined> {
   const found: Buffer[] = [];
   let revision: string | undefined;
@@ -151,7 +153,7 @@ async function readBlob({ peers }: Store, { tombstone, pieces }: Blob): Promise<
   return wholeOf(found);
 }
 
-/** A tombstone never goes: a deletion of this that arrives late has nothing to delete. */
+/** A tombstone never goes: a deletion that arrives late has nothing to delete. */
 async function destroyBlob({ peers, freed }: Store, { tombstone, pieces }: Blob): Promise<true> {
   await freeing(freed, () =>
     write(peers, {
@@ -168,7 +170,7 @@ async function isDestroyed({ peers }: Store, { tombstone, pieces }: Blob): Promi
   return oneOf(answer, 0) && !oneOf(answer, 1) ? true : undefined;
 }
 
-/** Only what was there when it was looked at: never what is made again later. */
+/** Only what existed when it was checked: never what is created again later. */
 async function removeBlob(store: Store, blob: Blob): Promise<true | undefined> {
   const found = await piecesFound(store, blob);
   if (found.length === 0) return true;

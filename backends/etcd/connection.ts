@@ -7,21 +7,21 @@ import { callTimeoutMs, defaultMessageBytes, type EtcdOptions, usesTls } from '.
 import { readFile, readTlsFiles, type TlsFiles } from './tls-files.ts';
 import { TokenSource } from './token.ts';
 
-/** One peer, and the client that talks to it alone. */
+/** One peer, and the client for it alone. */
 export interface Connection {
   readonly name: string;
   readonly client: Etcd3;
-  /** The token was refused: the next call brings a new one. False when none is used. */
+  /** The token was refused: the next call gets a new one. False when none is used. */
   renewToken(): boolean;
   close(): void;
 }
 
-/** Runs what it is given at once, and nothing again: etcd3's own retries report false conflicts. */
+/** Runs its argument once: etcd3's own retries report false conflicts. */
 const once: never = {
   execute: (act: () => unknown) =>
     new Promise((resolve) => {
       const made = act();
-      // A stream may fail before whoever asked for it has it: it finds it destroyed then.
+      // A stream may fail before its caller has it: the caller then finds it destroyed.
       if (made instanceof Stream) made.on('error', () => undefined);
       resolve(made);
     }),
@@ -29,7 +29,7 @@ const once: never = {
   onFailure: () => ({ dispose: () => undefined }),
 } as never;
 
-/** What etcd3 keeps to itself. */
+/** Private parts of etcd3. */
 interface Inside {
   readonly pool: { readonly hosts: readonly [Host]; authenticator: unknown };
 }
@@ -46,8 +46,8 @@ interface Host {
 }
 
 /**
- * One connection to each peer. `notAsked` hears once when a name and a password were given and etcd asks for
- * none.
+ * One connection to each peer. `notAsked` is called once when a name and a password were given and etcd
+ * requires none.
  * @throws CodedError `misconfigured` for peers and files that cannot be used, naming them.
  */
 export function connectionsTo(options: EtcdOptions, notAsked: () => void): Connection[] {
@@ -58,7 +58,7 @@ export function connectionsTo(options: EtcdOptions, notAsked: () => void): Conne
   const files = readTlsFiles(options);
   if (passwordFile !== undefined) passwordIn(passwordFile);
   let told = false;
-  // Each peer finds it out by itself, and again whenever it would renew its token.
+  // Each peer notices this by itself, and again whenever it would renew its token.
   const notAskedOnce = (): void => {
     if (!told) notAsked();
     told = true;
@@ -67,7 +67,7 @@ export function connectionsTo(options: EtcdOptions, notAsked: () => void): Conne
     const tls = usesTls(peer, options);
     const client = new Etcd3({
       hosts: peer,
-      // For the library to speak TLS at all; what it makes of them is replaced below.
+      // Makes the library use TLS at all; its settings are replaced below.
       ...(tls && { credentials: credentialsOf(files) }),
       grpcOptions: channelOptions(options.maxClientMessageBytes ?? defaultMessageBytes),
       faultHandling: { host: () => once, global: once },
@@ -104,18 +104,18 @@ const credentialsOf = ({ ca, client }: TlsFiles): NonNullable<IOptions['credenti
     ...(client && { privateKey: client.key, certChain: client.cert }),
   }) as NonNullable<IOptions['credentials']>;
 
-/** Set explicitly: what the library leaves to the runtime, an environment variable turns off. */
+/** Set explicitly, because an environment variable turns off the runtime's default. */
 const looking = ({ ca, client }: TlsFiles): unknown =>
   grpc.credentials.createSsl(ca ?? null, client?.key ?? null, client?.cert ?? null, checked);
 
-/** TLS to a server whose certificate nobody looks at. */
+/** TLS to a server whose certificate nobody checks. */
 const withoutLooking = ({ client }: TlsFiles): unknown =>
   grpc.credentials.createSsl(null, client?.key ?? null, client?.cert ?? null, {
     ...unchecked,
     checkServerIdentity: () => undefined,
   });
 
-/** Read at each login: a password that was changed is used from then on. */
+/** Read at each login, so that a changed password is used from then on. */
 function passwordIn(path: string): string {
   const password = readFile(path, 'password_file').toString('utf8').trim();
   if (password === '') throw new CodedError('misconfigured', `etcd: password_file: ${path} is empty`);

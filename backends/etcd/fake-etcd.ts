@@ -14,12 +14,10 @@ interface Stored {
   readonly version: number;
 }
 
-/**
- * What becomes of one transaction that writes: it is carried out or not, now or later, and answered or not.
- */
+/** The fate of one transaction that writes: whether it is carried out, now or later, and gets a reply. */
 export interface Fate {
   readonly carriedOut: 'now' | 'later' | 'never';
-  /** In the place of the answer. */
+  /** In place of the reply. */
   readonly says?: string;
 }
 
@@ -30,7 +28,7 @@ export class FakeEtcd {
   readonly keys = keysBelow('/teleport');
   /** Of the next transactions that write, in order. */
   readonly fates: Fate[] = [];
-  /** What the next reads are answered. */
+  /** The errors that the next reads get. */
   readonly readFailures: string[] = [];
   calls = 0;
   #late: (() => void)[] = [];

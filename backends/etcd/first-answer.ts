@@ -6,8 +6,8 @@ import type { EtcdOptions } from './options.ts';
 import type { Peers } from './peers.ts';
 
 /**
- * Tries until a peer answers that has a quorum behind it, or the time is over. What only an operator can
- * repair is not tried again. No peer that keeps silent uses up the time of the others.
+ * Tries until a peer with a quorum replies, or the time is over. Errors that only an operator can fix are not
+ * retried. A silent peer does not use up the time of the others.
  * @param what `claim`: the first reading and writing; `waitsFor` hears why it is tried again.
  */
 export async function firstAnswer(

@@ -14,9 +14,9 @@ const format = 1;
 const oldest = [3, 3] as const;
 
 /**
- * Finds what is below the prefix, and marks it as ours when nothing does.
- * @throws CodedError `misconfigured` when it is a newer version's, or not ours; `not_found` when reading an
- *   empty one.
+ * Finds out what is below the prefix, and marks it as ours when it is empty.
+ * @throws CodedError `misconfigured` when it belongs to a newer version, or is not ours; `not_found` when
+ *   reading an empty one.
  */
 export async function claimPrefix(
   peers: Pick<Peers, 'call' | 'write'>,
@@ -55,8 +55,8 @@ const markAsOurs = (peers: Pick<Peers, 'write'>, keys: Keys): Promise<Answer> =>
   });
 
 /**
- * That we may write is asked while an operator looks, though nothing is written: the mark is there. A store
- * that is full is opened all the same.
+ * Write permission is checked while an operator is watching, although nothing is written: the mark is there.
+ * A store that is full is opened anyway.
  */
 async function checkRights(peers: Pick<Peers, 'write'>, keys: Keys): Promise<void> {
   try {
@@ -67,7 +67,7 @@ async function checkRights(peers: Pick<Peers, 'write'>, keys: Keys): Promise<voi
   }
 }
 
-/** Of all that etcd holds, as of now: a linearizable read says it, of a key that we may read. */
+/** Of everything in etcd, as of now: a linearizable read of a key that we may read returns it. */
 export async function newestRevision(peers: Peers, keys: Keys): Promise<string> {
   const { header } = await peers.call((client, options) =>
     client.kv.range({ key: Buffer.from(keys.format), count_only: true }, options),
@@ -90,7 +90,9 @@ export function checkFormat(mark: string, prefix: string): void {
     );
 }
 
-/** @throws CodedError `misconfigured` for an etcd that is too old, and one that does not say which it is. */
+/**
+ * @throws CodedError `misconfigured` for an etcd that is too old, and one that does not report its version.
+ */
 export function checkVersion(version: string): void {
   const found = /^(\d+)\.(\d+)(?![^.+-])/.exec(version);
   if (found === null)

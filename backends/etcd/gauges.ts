@@ -9,8 +9,8 @@ const timeoutMs = 3_000;
 const maxAnswerBytes = 16 * 1024 * 1024;
 
 /**
- * Of one peer's database, in bytes, as far as its page of metrics shows them. No quota: it has none, or the
- * page not.
+ * Of one peer's database, in bytes, as far as its metrics page has them. No quota: it has none, or the page
+ * does not show it.
  */
 export interface Gauges {
   readonly quota: number | undefined;
@@ -19,9 +19,8 @@ export interface Gauges {
 }
 
 /**
- * From the peer's page of metrics, which asks nobody for a name: the protocol does not report the quota
- * before 3.6, and from then on reports sizes only to root. Undefined when the peer has no such page on this
- * address.
+ * From the peer's metrics page, which needs no login: the protocol does not report the quota before 3.6, and
+ * from then on reports sizes only to root. Undefined when the peer has no such page on this address.
  */
 export async function gaugesOf(peer: string, options: EtcdOptions): Promise<Gauges | undefined> {
   const page = await metricsOf(peer, options).catch(() => undefined);

@@ -1,11 +1,11 @@
 import { createRequire } from 'node:module';
 
-/** What a call carries besides its message. */
+/** Additional data of a call besides its message. */
 export interface Metadata {
   set(key: string, value: string): void;
 }
 
-/** The parts of grpc-js that etcd3 has no way to; its own copy, so that the two fit. */
+/** The parts of grpc-js that etcd3 does not expose; from its own copy, so that the two match. */
 interface Grpc {
   readonly Metadata: new () => Metadata;
   readonly credentials: {
@@ -30,10 +30,10 @@ export const channelOptions = (maxMessageBytes: number): Record<string, number> 
   // A peer that comes back is used soon.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 2_000,
-  // etcd is asked directly, whatever http_proxy says: it is a neighbour, and a password must not pass through
-  // others.
+  // etcd is called directly, whatever http_proxy is set to: it is a neighbour, and a password must not pass
+  // through others.
   'grpc.enable_http_proxy': 0,
-  // Neither by the library nor by what a name server hands out is anything sent twice.
+  // Nothing is sent twice, neither by the library nor because of a name server's settings.
   'grpc.enable_retries': 0,
   'grpc.service_config_disable_resolution': 1,
 });

@@ -2,8 +2,8 @@ import { hashBytes } from '../../src/log/own-hash.ts';
 import type { Place } from '../../src/log/slot-driver.ts';
 
 /**
- * What a head key says. `hash` is missing where a process of the previous release wrote it: then the number
- * is a hint.
+ * The content of a head key. `hash` is missing where a process of the previous release wrote it: then the
+ * number is a hint.
  */
 export interface Head {
   readonly slot: number;
@@ -13,7 +13,7 @@ export interface Head {
 /** `<slot> <own hash of the batch in it, hex>` */
 export const headValue = ({ slot, hash }: Place): string => `${slot} ${Buffer.from(hash).toString('hex')}`;
 
-/** Undefined for what is neither form. */
+/** Undefined for a value in neither form. */
 export function parseHead(value: Uint8Array): Head | undefined {
   const [, slot, hash] = /^(\d+)(?: ([0-9a-f]+))?$/.exec(Buffer.from(value).toString('latin1')) ?? [];
   if (slot === undefined || (hash !== undefined && hash.length !== 2 * hashBytes)) return undefined;

@@ -2,14 +2,14 @@ import { startTimer, stopTimer, type Timer } from '../../src/base/timers.ts';
 
 export interface Attempt<T> {
   readonly ask: () => Promise<T>;
-  /** It failed: what is to be thrown, or undefined when another may be asked. */
+  /** It failed: the error to throw, or undefined when another may be asked. */
   readonly failed: (e: unknown) => Error | undefined;
 }
 
 /**
- * Begins the first attempt, and the next one when the one before failed or `afterMs` have passed: the first
- * good answer wins, and what comes later is not waited for. Undefined when all failed.
- * @throws what an attempt makes of a failure after which no other may be asked.
+ * Begins the first attempt, and the next one when the previous failed or `afterMs` have passed: the first
+ * success wins, and later ones are not waited for. Undefined when all failed.
+ * @throws an attempt's error after which no other may be asked.
  */
 export function firstOf<T>(
   attempts: readonly Attempt<T>[],

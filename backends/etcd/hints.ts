@@ -20,7 +20,7 @@ interface WatchAnswer {
   readonly canceled: boolean;
 }
 
-/** What has come to an end, and why that may be. */
+/** How a watch ended, and the possible reason. */
 type End = 'broken' | 'refused';
 
 /**
@@ -95,11 +95,11 @@ function watchOnce(
       return;
     }
     stream.on('data', ({ events, created, canceled }: WatchAnswer) => {
-      // A refusal says both: created, and cancelled at once.
+      // A refusal contains both: created, and cancelled at once.
       if (canceled) end('refused');
       else if (created) tell.value(Infinity);
       const newest = events.at(-1);
-      // What cannot be read is a reason to read all the same.
+      // An unreadable value is still a reason to read.
       if (newest) tell.value(parseHead(newest.kv.value)?.slot ?? Infinity);
     });
     stream.on('error', broken);

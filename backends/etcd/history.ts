@@ -2,21 +2,21 @@ import { messageOf } from '../../src/base/errors.ts';
 import type { Peers } from './peers.ts';
 
 /**
- * How long etcd's own history is kept after something was deleted: other programs on this etcd go on from
- * where their watches broke. As Kubernetes does it.
+ * How long etcd's own history is kept after something was deleted: other programs on this etcd resume their
+ * broken watches from it. As Kubernetes does it.
  */
 export const historyKeptMs = 5 * 60_000;
 
 /**
  * What we delete stays in etcd's history until that is compacted: slots and snapshots use up its quota, and a
- * data key could still be read by its revision. So who deleted asks for it.
+ * data key could still be read by its revision. So a process that deletes requests it.
  */
 export class History {
   readonly #peers: Pick<Peers, 'call'>;
   readonly #keptMs: number;
-  /** Up to where something was deleted that is not yet asked for. */
+  /** Up to which revision there are deletions without a requested compaction. */
   #freed = 0n;
-  /** Something may have been deleted at a revision that is not known, as by an earlier process. */
+  /** Something may have been deleted at an unknown revision, as by an earlier process. */
   #unknown = true;
   #due: { readonly revision: string; readonly since: number } | undefined;
   compactedRevision = 0;
@@ -32,11 +32,13 @@ export class History {
     else if (BigInt(revision) > this.#freed) this.#freed = BigInt(revision);
   }
 
-  /** Called now and then. `newest`: asks for etcd's revision; `now`: milliseconds, never going back. */
+  /**
+   * Called from time to time. `newest`: asks for etcd's revision; `now`: milliseconds of a monotonic clock.
+   */
   async look(newest: () => Promise<string>, now: number): Promise<void> {
     if (this.#due === undefined && (this.#unknown || this.#freed > 0n)) {
       const unknown = this.#unknown;
-      // What is deleted while etcd answers is not in what it says: that is for the next time.
+      // A deletion while etcd replies is not in its reply: that is for the next time.
       this.#unknown = false;
       const upTo = unknown ? await this.#asked(newest) : this.#freed;
       if (upTo >= this.#freed) this.#freed = 0n;
@@ -48,11 +50,11 @@ export class History {
       await this.#peers.call((client, options) => client.kv.compact({ revision: wanted }, options));
     } catch (e) {
       if (messageOf(e).includes('future revision')) {
-        // etcd was put back to an earlier state: what it holds now has revisions of its own.
+        // etcd was restored to an earlier state: its revisions are different now.
         [this.#due, this.#freed, this.#unknown] = [undefined, 0n, true];
         return;
       }
-      // Another of us, or the operator, went further.
+      // Another process of ours, or the operator, compacted further.
       if (!messageOf(e).includes('compacted')) throw e;
     }
     this.compactedRevision = Number(wanted);

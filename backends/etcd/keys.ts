@@ -6,12 +6,12 @@ export type BlobStoreName = 'vault' | 'snapshots' | 'meta';
 
 /** Names of everything we keep, below the prefix. */
 export interface Keys {
-  /** What the form of everything below is called; see `format.ts`. */
+  /** The name of the form of everything below; see `format.ts`. */
   readonly format: string;
   slot(partition: Partition, slot: number): string;
-  /** Names the newest slot (`head.ts`): what an append is compared with, and what followers watch. */
+  /** Names the newest slot (`head.ts`): an append is compared with it, and followers watch it. */
   head(partition: Partition): string;
-  /** Number of the first slot that was not given up. */
+  /** Number of the first slot that was not trimmed. */
   floor(partition: Partition): string;
   /** First key after the last slot of the partition. */
   slotsEnd(partition: Partition): string;
@@ -21,7 +21,7 @@ export interface Keys {
   blobs(store: BlobStoreName, prefix: string): { readonly from: string; readonly end: string };
   /** The blob's key, without store and piece. */
   blobKeyOf(store: BlobStoreName, key: string): string;
-  /** Is there when the blob was destroyed for good. */
+  /** Exists when the blob was destroyed for good. */
   destroyed(store: BlobStoreName, key: string): string;
   /** All of ours. */
   readonly all: { readonly from: string; readonly end: string };
@@ -33,7 +33,7 @@ export function keysBelow(prefix: string): Keys {
   const digits = (n: number, count: number): string => String(n).padStart(count, '0');
   const slots = (partition: Partition): string => `${root}/log/${partition}/`;
   const blobs = (store: string): string => `${root}/${store}/`;
-  // A blob's key may hold slashes, not a NUL: pieces of one never stand among those of another.
+  // A blob's key may contain slashes, but no NUL: pieces of one are never among those of another.
   const pieces = (store: string, key: string): string => `${blobs(store)}${key}\u0000`;
   const range = (from: string): { from: string; end: string } => ({ from, end: after(from) });
   return {

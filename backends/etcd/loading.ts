@@ -46,7 +46,7 @@ async function setHead({ peers, keys }: Store, partition: Partition, newest: Sto
     async () => {
       const found = await headKey();
       if (isThere(found)) return true;
-      // The slot that it names is the stored one, which may be another's.
+      // The slot named there is the stored one, which may be another's.
       const stored = oneOf(await readAll(peers, [get(keys.slot(partition, newest.slot))]), 0);
       const hash = ownHash(stored?.value ?? newest.batch);
       const { succeeded } = await write(peers, {

@@ -8,7 +8,8 @@ import { type Found, get, getRange, oneOf, readAll } from './transactions.ts';
 type Reading = Pick<Store, 'peers' | 'keys'>;
 
 /**
- * What the floor's key says. Where it is not recorded (a log of the previous release): the oldest slot, or 1.
+ * The value of the floor's key. Where it is not recorded (a log of the previous release): the oldest slot, or
+ * 1.
  */
 export const floorIn = async (
   store: Reading,
@@ -35,8 +36,8 @@ export async function boundsOf(
 }
 
 /**
- * A head without a hash may have been written by a process that slept meanwhile: it may be too low, never too
- * high.
+ * A head without a hash may come from a process that was suspended in the meantime: it may be too low, never
+ * too high.
  */
 async function headIn(
   { peers, keys }: Reading,

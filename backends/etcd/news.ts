@@ -2,14 +2,14 @@ import { filter, map, merge, type Observable, Subject } from 'rxjs';
 import type { Partition } from '../../src/log/event.ts';
 import type { Appended } from '../../src/log/slot-driver.ts';
 
-/** Which of the slots that a watch names are news to this handle: those that it did not write itself. */
+/** Which of the slots reported by a watch are news to this handle: those that it did not write itself. */
 export class News {
   /** The newest slot that was written, or is being written, here. */
   readonly #own = new Map<Partition, number>();
   readonly #doubts = new Subject<Partition>();
 
   /**
-   * The watch may name the slot before the answer is here. When it was not we who wrote it, that is made up
+   * The watch may report the slot before the reply arrives. If somebody else wrote it, the hint is made up
    * for.
    */
   async writing(partition: Partition, slot: number, write: () => Promise<Appended>): Promise<Appended> {
@@ -27,7 +27,7 @@ export class News {
     }
   }
 
-  /** Hints out of the numbers of slots that were written by anybody. */
+  /** Hints from the numbers of slots that anybody wrote. */
   of(partition: Partition, slots: Observable<number>): Observable<void> {
     const byOthers = slots.pipe(filter((slot) => slot > (this.#own.get(partition) ?? 0)));
     const doubts = this.#doubts.pipe(filter((one) => one === partition));

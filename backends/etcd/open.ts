@@ -23,8 +23,8 @@ import { keepUp, type UpkeepOptions } from './upkeep.ts';
 
 /**
  * The store in an etcd of version 3.3 or later. Any peer that belongs to a quorum is enough.
- * @param env with `reading`, nothing is written; `waitsFor` hears why it is not open yet; `upkeep`: how often
- *   it looks, and how long history is kept, for tests.
+ * @param env with `reading`, nothing is written; `waitsFor` is called with the reason why it is not open yet;
+ *   `upkeep`: how often it looks, and how long history is kept, for tests.
  * @throws CodedError `unavailable` when no peer answered within `dialTimeoutMs`, `misconfigured` for wrong
  *   credentials, a file that cannot be read, an etcd that is too old, or a prefix that holds something else;
  *   `not_found` when reading and there is no log.
@@ -78,7 +78,7 @@ export async function openEtcdDriver(
     keys,
     freed: upkeep.freed,
     wrote: (refusal) => {
-      // Another refusal says nothing of room.
+      // Another refusal is not about space.
       if (refusal === undefined) upkeep.full(false);
       else if (isCoded(refusal, 'no_space')) upkeep.full(true);
     },
@@ -117,7 +117,7 @@ export async function openEtcdDriver(
   };
 }
 
-/** A value that etcd has no room for says as much as a batch. */
+/** A value that etcd has no space for shows the same as a batch. */
 function tellingRefusals(blobs: BlobStore, { wrote }: Pick<Store, 'wrote'>): BlobStore {
   const told = <T>(writing: Promise<T>): Promise<T> =>
     writing.catch((e: unknown) => {
@@ -131,13 +131,13 @@ function tellingRefusals(blobs: BlobStore, { wrote }: Pick<Store, 'wrote'>): Blo
   };
 }
 
-/** Of the quota of the whole etcd, which others may fill as well. */
+/** From the quota of the whole etcd, which others may fill as well. */
 function roomOf({ quota_bytes: quota, size_bytes: size }: Readonly<Record<string, number>>): Room {
   if (quota === undefined || size === undefined) return { status: 'not known' };
   return { status: 'known', freeBytes: Math.max(0, quota - size), of: 'quota' };
 }
 
-/** Servers do not say why they refuse a client's certificate; mostly because it has expired. */
+/** Servers do not report why they refuse a client's certificate; usually because it has expired. */
 function withExpiry(e: unknown, { tlsCertFile }: EtcdOptions, world: World): unknown {
   if (tlsCertFile === undefined || !isCoded(e, 'unavailable') || !e.message.includes('tls_cert_file'))
     return e;

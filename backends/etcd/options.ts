@@ -9,20 +9,20 @@ export interface EtcdOptions {
   readonly tlsKeyFile?: string | undefined;
   readonly tlsCertFile?: string | undefined;
   readonly tlsCaFile?: string | undefined;
-  /** The servers' certificates are not looked at. */
+  /** The servers' certificates are not checked. */
   readonly insecure: boolean;
-  /** How long opening looks for a peer that answers. */
+  /** How long opening waits for a peer that replies. */
   readonly dialTimeoutMs: number;
   readonly username?: string | undefined;
   readonly passwordFile?: string | undefined;
-  /** Largest answer that is taken; default 4 MiB. */
+  /** Largest response that is accepted; default 4 MiB. */
   readonly maxClientMessageBytes?: number | undefined;
 }
 
 /**
- * Whether a peer is spoken to with TLS: one that says `https://`, and one that says nothing when TLS files
- * are given.
- * @throws CodedError `misconfigured` for `http://` beside TLS files: who names them means to be protected.
+ * Whether a peer is called with TLS: one with `https://`, and one without a scheme when TLS files are given.
+ * @throws CodedError `misconfigured` for `http://` beside TLS files: naming them means that the connection
+ *   should be protected.
  */
 export function usesTls(peer: string, { tlsCaFile, tlsCertFile, tlsKeyFile }: EtcdOptions): boolean {
   const files = (tlsCaFile ?? tlsCertFile ?? tlsKeyFile) !== undefined;
@@ -37,20 +37,20 @@ export function usesTls(peer: string, { tlsCaFile, tlsCertFile, tlsKeyFile }: Et
 }
 
 /**
- * Longest wait for one answer: all peers together have answered or not well before the log counts as lagging
+ * Longest wait for one reply: all peers together have replied or failed well before the log counts as lagging
  * (5 s).
  */
 export const callTimeoutMs = 2_000;
-/** A peer that has not answered a read by then is not waited for alone. */
+/** A read is also sent to another peer when one has not replied within this time. */
 export const hedgeAfterMs = 500;
 /**
- * A write that is not answered by then is settled by reading, and tried at another peer under the same
- * condition: a follower may wait for a leader that is gone, a peer may be mute. Well within what callers may
- * notice of it (3 s).
+ * A write without a reply by then is settled by reading, and tried at another peer under the same condition:
+ * a follower may wait for a leader that is gone, a peer may be silent. Well within what callers may notice of
+ * it (3 s).
  */
 export const writeTimeoutMs = 1_000;
-/** A request of etcd's is 1.5 MiB at most; the batch travels with its key. */
+/** A request of etcd's is 1.5 MiB at most; the batch is sent with its key. */
 export const maxBatchBytes = 1024 * 1024;
 export const defaultMessageBytes = 4 * 1024 * 1024;
-/** An answer with one batch in it must fit. */
+/** A response with one batch in it must fit. */
 export const leastMessageBytes = 2 * 1024 * 1024;

@@ -9,36 +9,36 @@ import { callTimeoutMs, hedgeAfterMs, writeTimeoutMs } from './options.ts';
 /** Since the store was opened. */
 export interface PeerCounters {
   calls: number;
-  /** Calls that one peer did not answer, so that another had to be asked. */
+  /** Calls that one peer did not reply to, so that another had to be asked. */
   failovers: number;
-  /** Writes whose end was not known: the log settled them. */
+  /** Writes with an unknown outcome: the log settled them. */
   unanswered_writes: number;
 }
 
 export type Act<T> = (client: Etcd3, options: { readonly deadline: number }) => Promise<T>;
 
-/** The peers of the cluster: each call goes to the one that answered last, to the others when it is away. */
+/** The peers of the cluster: each call goes to the one that replied last, to the others when it is away. */
 export class Peers {
   readonly counters: PeerCounters = { calls: 0, failovers: 0, unanswered_writes: 0 };
-  /** Longest wait for one answer of one peer. */
+  /** Longest wait for one reply of one peer. */
   patienceMs = callTimeoutMs;
   /** Until the store is open: see `asCoded`. */
   opening = true;
-  /** Hears of each peer that did not answer. */
+  /** Called for each peer that did not reply. */
   unanswered: () => void = () => undefined;
   readonly #connections: readonly Connection[];
   #preferred: number;
   #closed = false;
 
-  /** Not every process begins with the same peer: when that one is mute, not all of them wait for it. */
+  /** Processes begin with different peers: when one is silent, not all of them wait for it. */
   constructor(connections: readonly Connection[], world: Pick<World, 'randomBytes'>) {
     this.#connections = connections;
     this.#preferred = (world.randomBytes(1)[0] ?? 0) % Math.max(1, connections.length);
   }
 
   /**
-   * For what may be carried out twice. A peer that is silent for half a second is not waited for alone: the
-   * next is asked as well, and the first good answer is taken.
+   * For calls that may be carried out twice. When a peer is silent for half a second the next is asked as
+   * well, and the first success is used.
    * @throws CodedError: see `asCoded`.
    */
   async call<T>(act: Act<T>): Promise<T> {
@@ -107,14 +107,14 @@ export class Peers {
     return { place: name, opening: this.opening };
   }
 
-  /** Each with its index, the one that answered last first. */
+  /** Each with its index, the one that replied last first. */
   #inOrder(): [number, Connection][] {
     const all = [...this.#connections.entries()];
     return [...all.slice(this.#preferred), ...all.slice(0, this.#preferred)];
   }
 
   /**
-   * Asks every peer, and answers what those said that did.
+   * Asks every peer, and returns the replies of those that replied.
    * @throws CodedError `unavailable` when none did.
    */
   async all<T>(act: Act<T>): Promise<T[]> {
@@ -131,15 +131,15 @@ export class Peers {
   }
 
   /**
-   * For a stream: the peer that answered last, and after `failures` of the stream in a row the ones behind
-   * it. None when closed.
+   * For a stream: the peer that replied last, and after `failures` of the stream in a row the ones behind it.
+   * None when closed.
    */
   forStream(failures: number): Connection | undefined {
     if (this.#closed) return undefined;
     return this.#connections[(this.#preferred + failures) % this.#connections.length];
   }
 
-  /** The peer that answered last. */
+  /** The peer that replied last. */
   preferred(): string {
     return this.#connections[this.#preferred]?.name ?? '';
   }
@@ -171,7 +171,7 @@ const closed = (): CodedError => new CodedError('unavailable', 'the store is clo
 
 const isRefused = (e: unknown): boolean => ['refused', 'answered'].includes(faultOf(e));
 
-/** A token that is no longer good is renewed, once a call. */
+/** A token that is not valid any more is renewed, once per call. */
 async function ask<T>(connection: Connection, act: Act<T>, deadline: number): Promise<T> {
   try {
     return await act(connection.client, { deadline });
@@ -181,7 +181,7 @@ async function ask<T>(connection: Connection, act: Act<T>, deadline: number): Pr
   }
 }
 
-/** The same for a write: a second try that proves nothing of itself proves nothing of the first. */
+/** The same for a write: a second attempt that proves nothing about itself proves nothing about the first. */
 async function askToWrite<T>(connection: Connection, act: Act<T>, deadline: number): Promise<T> {
   let first: unknown;
   const remembering: Act<T> = async (client, options) => {

@@ -25,7 +25,7 @@ export interface Blob {
 
 const countBytes = 4;
 
-/** u32 BE: how many pieces; then the value. So half a blob is none. */
+/** u32 BE: how many pieces; then the value. So an incomplete blob is recognised. */
 export function piecesOf(value: Uint8Array): Buffer[] {
   const all = Buffer.concat([Buffer.alloc(countBytes), value]);
   const count = Math.max(1, Math.ceil(all.length / maxBatchBytes));
@@ -49,7 +49,7 @@ export function wholeOf(pieces: readonly Buffer[]): Buffer | undefined {
  * Puts what follows the first piece, the last one first, and nothing over anything: each on condition that
  * the one put before it is still that one. All are deleted together, by whoever deletes: so the last link
  * holds the whole chain.
- * @returns what the first piece must demand. Undefined when another is at the same blob.
+ * @returns what the first piece must demand. Undefined when another process is writing the same blob.
  */
 export async function putLaterPieces(
   store: Store,
@@ -67,7 +67,7 @@ export async function putLaterPieces(
   return chain;
 }
 
-/** Gives up what an earlier try left. False when the blob is there. */
+/** Removes the remains of an earlier attempt. False when the blob is there. */
 async function clearLater({ peers, freed }: Store, blob: Blob): Promise<boolean> {
   const { pages } = await readAll(peers, [getRange({ ...blob.pieces, limit: 1, keysOnly: true })]);
   if (pages[0]?.found.length === 0) return true;

@@ -2,7 +2,7 @@ import { isCoded } from '../../src/base/errors.ts';
 import type { Peers } from './peers.ts';
 import { type Found, getRange, type Page, readAll } from './transactions.ts';
 
-/** Keys in one answer. */
+/** Keys in one response. */
 const firstPage = 8;
 const mostKeys = 1_000;
 const wantedBytes = 1024 * 1024;
@@ -27,8 +27,8 @@ export async function* readRange(
 const nothing: Page = { found: [], more: false };
 
 /**
- * etcd pages by count only: the count is chosen by what came before, and made smaller when an answer is too
- * large for us all the same.
+ * etcd pages by count only: the count is chosen by the previous sizes, and reduced when a response is still
+ * too large for us.
  */
 export async function* pagesFrom<P extends Page>(
   start: string,

@@ -16,12 +16,12 @@ interface SlotPage extends Page {
   readonly unchanged: boolean;
 }
 
-/** Slots in the first answer. */
+/** Slots in the first response. */
 const firstPage = 8;
 
 /**
- * See `SlotDriver.read`. Each page says the floor as of when it was read: what was trimmed meanwhile is not
- * missing.
+ * See `SlotDriver.read`. Each page contains the floor as of when it was read: slots trimmed in the meantime
+ * are not missing.
  */
 export async function* slotsFrom(
   store: Reading,
@@ -49,10 +49,7 @@ export async function* slotsFrom(
   }
 }
 
-/**
- * With `known`, slots from the known one on, unless it is the newest still: to learn that it is costs
- * nothing.
- */
+/** With `known`, slots from the known one on, unless it is still the newest, which costs nothing to check. */
 async function slotPage(
   store: Reading,
   partition: Partition,

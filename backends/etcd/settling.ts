@@ -4,13 +4,12 @@ import { UnsettledWrite } from './answers.ts';
 const tries = 6;
 
 /**
- * Writes until it is known what came of it. After an answer that was lost, what is stored is looked at before
- * anything is sent again; what is sent must carry conditions under which an earlier request of it, should it
- * arrive late, does nothing.
+ * Writes until the outcome is known. After a lost reply, the stored value is checked before anything is sent
+ * again. A request must carry conditions under which an earlier one, if it arrives late, does nothing.
  * @param write undefined when a condition did not hold any more.
  * @param look undefined when nothing of it is there.
- * @throws CodedError what etcd refused with, once it is seen that nothing was written; `ambiguous` when it
- *   cannot be seen.
+ * @throws CodedError etcd's refusal, once it is seen that nothing was written; `ambiguous` when it cannot be
+ *   seen.
  */
 export async function settled<T>(
   write: () => Promise<T | undefined>,

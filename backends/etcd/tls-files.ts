@@ -3,15 +3,15 @@ import { readFileSync } from 'node:fs';
 import { CodedError, messageOf } from '../../src/base/errors.ts';
 import type { EtcdOptions } from './options.ts';
 
-/** What a TLS connection to a peer rests on, read and looked through. */
+/** The files of a TLS connection to a peer, read and checked. */
 export interface TlsFiles {
   readonly ca: Buffer | undefined;
   readonly client: { readonly key: Buffer; readonly cert: Buffer } | undefined;
 }
 
 /**
- * @throws CodedError `misconfigured` naming the file that cannot be read or is not what it should be, and
- *   half a pair.
+ * @throws CodedError `misconfigured` naming the file that cannot be read or is invalid, and an incomplete
+ *   pair.
  */
 export function readTlsFiles({ tlsCaFile, tlsCertFile, tlsKeyFile }: EtcdOptions): TlsFiles {
   if ((tlsCertFile === undefined) !== (tlsKeyFile === undefined))

@@ -8,16 +8,16 @@ import { grpc, type Metadata } from './grpc.ts';
 const renewAfterMs = 4 * 60_000;
 
 export interface TokenOptions {
-  /** One login. Rejects with what etcd answered. */
+  /** One login. Rejects with etcd's reply. */
   readonly logIn: () => Promise<string>;
-  /** Milliseconds, never going back. */
+  /** Milliseconds of a monotonic clock. */
   readonly clock: () => number;
-  /** The server asks nobody who he is. */
+  /** The server requires no login. */
   readonly notAsked: () => void;
 }
 
 /**
- * The token that a peer is shown with every call, in the place of etcd3's own, which has no time limit, does
+ * The token that is sent to a peer with every call, in place of etcd3's own, which has no time limit, does
  * not renew, and goes through proxies. It is renewed beside the calls when it is old, and before them when it
  * was refused.
  */
@@ -37,14 +37,14 @@ export class TokenSource {
   async getMetadata(): Promise<Metadata> {
     const { clock } = this.#options;
     if (this.#current === undefined) return this.#renew();
-    // Should it fail, the old token may still do; when it does not, the error of the next call says why.
+    // If this fails, the old token may still work; when it does not, the error of the next call shows why.
     if (clock() - this.#current.since > renewAfterMs) this.#renew().catch(() => undefined);
     return this.#current.metadata;
   }
 
   /**
-   * Called by etcd3 when a call was refused for its token. Many are at once: the first of them makes a new
-   * one.
+   * Called by etcd3 when a call was refused for its token. There may be many at once: the first of them gets
+   * a new one.
    */
   invalidateMetadata(): void {
     if (this.#pending === undefined) this.#current = undefined;

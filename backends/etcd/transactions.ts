@@ -10,7 +10,7 @@ export interface Found {
 
 export interface Page {
   readonly found: readonly Found[];
-  /** The range holds more than the limit. */
+  /** The range contains more than the limit. */
   readonly more: boolean;
 }
 
@@ -18,7 +18,7 @@ export interface Answer {
   readonly succeeded: boolean;
   /** Of etcd, after it. */
   readonly revision: string;
-  /** What the ranges of the branch that was taken found, in their order. */
+  /** The results of the ranges in the branch that was taken, in order. */
   readonly pages: readonly Page[];
 }
 
@@ -53,8 +53,8 @@ export const holding = (key: string, value: string | Uint8Array): ICompare => ({
   value: bytes(value),
 });
 /**
- * As it was found, or not found. Unlike its value, a revision never comes again: a request that arrives late
- * finds another.
+ * Unchanged since it was found, or not found. Unlike its value, a revision never comes again: a request that
+ * arrives late finds another.
  */
 export const unchanged = (key: string, found: Found | undefined): ICompare =>
   found === undefined ? absent(key) : revisionIs(key, found.revision);
@@ -101,7 +101,7 @@ const answerOf = ({ succeeded, header, responses }: ITxnResponse): Answer => ({
   succeeded,
   revision: header.revision,
   pages: responses.flatMap(({ response_range: page }) => {
-    // Of the kinds of answers only one is there, whatever the types say.
+    // Only one kind of response is there, whatever the types say.
     const given = page as typeof page | null | undefined;
     if (!given) return [];
     const found = given.kvs.map(({ key, value, mod_revision: revision }) => ({

@@ -22,7 +22,7 @@ type Floors = Pick<Store, 'peers' | 'keys'>;
 const trimmedAtOnce = 2_000;
 
 /**
- * See `SlotDriver.trim`. The floor is raised first: a process that dies between leaves slots below it, for
+ * See `SlotDriver.trim`. The floor is raised first: a process that dies in between leaves slots below it, for
  * the next trim.
  */
 export async function trimSlots(store: Store, partition: Partition, before: number): Promise<void> {
@@ -32,7 +32,7 @@ export async function trimSlots(store: Store, partition: Partition, before: numb
 
 /**
  * Records the floors of a log that has none yet: it is new, or of the previous release. A store that is full
- * is opened all the same, and recorded another time.
+ * is opened anyway, and they are recorded another time.
  */
 export async function recordFloors(store: Floors): Promise<void> {
   const { peers, keys } = store;
@@ -57,7 +57,7 @@ const settledFloor = (store: Floors, partition: Partition, before: number): Prom
     },
   );
 
-/** The floor from now on; undefined when another raised it meanwhile. */
+/** The floor from now on; undefined when another process raised it in the meantime. */
 async function raiseFloor(store: Floors, partition: Partition, before: number): Promise<number | undefined> {
   const { peers, keys } = store;
   const { floor, head, floorKey } = await boundsOf(store, partition);
@@ -71,7 +71,7 @@ async function raiseFloor(store: Floors, partition: Partition, before: number): 
   return succeeded ? raised : undefined;
 }
 
-/** Deletes from the oldest on, some at once. False when nothing is left below the floor. */
+/** Deletes from the oldest on, some at a time. False when nothing is left below the floor. */
 async function deleteOldest(store: Store, partition: Partition, floor: number): Promise<boolean> {
   const { peers, keys, freed } = store;
   const oldest = async (): Promise<number | undefined> => {
@@ -92,7 +92,7 @@ async function deleteOldest(store: Store, partition: Partition, floor: number): 
   return settled(
     async () => {
       const answer = await freeing(freed, () => write(peers, deletion));
-      // Another raised it meanwhile: who did gives up these as well.
+      // Another process raised it in the meantime, and deletes these as well.
       if (!answer.succeeded)
         return (await floorIn(store, partition, oneOf(answer, 0))) > floor ? false : undefined;
       return true;

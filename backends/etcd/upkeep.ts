@@ -8,25 +8,22 @@ import type { Gauges } from './gauges.ts';
 import { History, historyKeptMs } from './history.ts';
 import type { Peers } from './peers.ts';
 
-/** What is known of the cluster's health, and what we do for it. */
+/** What is known of the cluster's health, and its upkeep. */
 export interface Upkeep {
   readonly figures: Readonly<Record<string, number>>;
   trouble(): string | undefined;
-  /**
-   * Whether etcd takes writes, as far as is known. In trouble it is looked at again soon after somebody
-   * asked.
-   */
+  /** Whether etcd accepts writes, as far as is known. In trouble it is checked again soon after a call. */
   writes(): 'taken' | 'refused';
   /**
-   * @throws CodedError `no_space` near the quota, for partitions that can wait: the rest is for getting out
-   *   of it.
+   * @throws CodedError `no_space` near the quota, for partitions that can wait: the rest is reserved for
+   *   fixing that.
    */
   refuseNearQuota(partition: Partition): void;
-  /** Something was deleted: what it took can be given back. */
+  /** Something was deleted: its space can be freed. */
   readonly freed: Freed;
-  /** A peer did not answer: how many do is looked at soon. */
+  /** A peer did not reply: how many do is checked soon. */
   unanswered(): void;
-  /** A write was refused for lack of space, or taken. */
+  /** A write was refused for lack of space, or accepted. */
   full(is: boolean): void;
   close(): void;
 }
@@ -36,22 +33,22 @@ export interface UpkeepOptions {
   readonly sink: LogSink;
   /** etcd's newest revision. */
   readonly newest: () => Promise<string>;
-  /** Of the database of one peer, where they can be had. */
+  /** Of the database of one peer, where available. */
   readonly gaugesOf: (peer: string) => Promise<Gauges | undefined>;
   readonly everyMs?: number;
   readonly historyKeptMs?: number;
 }
 
 const usualEveryMs = 30_000;
-/** In trouble it is looked at more often, so that what an operator repaired is seen soon. */
+/** In trouble it is checked more often, so that an operator's repair is noticed soon. */
 const leastEveryMs = 1_000;
 const recheckMs = 5_000;
 const quotaEveryMs = 10 * 60_000;
-/** Shares of the quota. `state` is not refused: by it people get out (log in, lock, remove, compact). */
+/** Shares of the quota. `state` is not refused: people need it to recover (log in, lock, remove, compact). */
 const share = { warn: 0.9, refuse: 0.95 };
 
 /**
- * Looks at size and alarms of the database, and asks etcd to compact its own history after something was
+ * Checks size and alarms of the database, and asks etcd to compact its own history after something was
  * deleted.
  */
 export function keepUp(options: UpkeepOptions): Upkeep {
@@ -72,7 +69,7 @@ export function keepUp(options: UpkeepOptions): Upkeep {
       const largest = (field: 'dbSize' | 'dbSizeInUse'): number =>
         Math.max(...status.map((one) => Number(one[field])));
       figures['peers_answering'] = status.length;
-      // Who answers without a leader serves nothing.
+      // A peer that replies without a leader serves nothing.
       figures['peers_serving'] = status.filter(({ leader }) => leader !== '0').length;
       figures['size_bytes'] = largest('dbSize');
       figures['used_bytes'] = largest('dbSizeInUse');
@@ -103,7 +100,7 @@ export function keepUp(options: UpkeepOptions): Upkeep {
     figures['compacted_revision'] = history.compactedRevision;
   };
   const parts = { size: lookAtSize, alarms: lookAtAlarms, quota: lookAtQuota, history: lookAtHistory };
-  /** Returns what failed. What we are not allowed does not keep the others from being done. */
+  /** Returns what failed. A missing permission does not prevent the other checks. */
   const look = async (): Promise<string> => {
     const refused: string[] = [];
     for (const [name, part] of Object.entries(parts))
@@ -127,13 +124,13 @@ export function keepUp(options: UpkeepOptions): Upkeep {
     const reason = await look();
     working = false;
     if (isClosed()) return;
-    // Once a reason, not twice a minute for as long as it lasts.
+    // Logged once per reason, not twice a minute.
     if (reason !== '' && reason !== complaint)
       sink.warn('the upkeep of etcd failed: its size, alarms and history were not looked at', { reason });
     complaint = reason;
     if (isWorse()) again = startTimer(() => void work(), recheckMs).unref();
   };
-  /** Fewer peers than there were: seen soon when they are back. */
+  /** Fewer peers than before: their return is noticed soon. */
   const isWorse = (): boolean => {
     const { peers_serving: now = 0 } = figures;
     mostServing = Math.max(mostServing, now);

@@ -7,8 +7,8 @@ import { readFile } from './tls-files.ts';
 const toldBeforeMs = 14 * 24 * hour;
 
 /**
- * What works, or may work, and ought to be corrected: a client's certificate that is not valid at `nowMs` or
- * expires within two weeks, secrets that others of this machine can read.
+ * Things that work, or may work, and should be corrected: a client's certificate that is not valid at `nowMs`
+ * or expires within two weeks, secrets that other users of this machine can read.
  * @throws CodedError `misconfigured` naming a file that cannot be read.
  */
 export function worriesOf(options: EtcdOptions, nowMs: number): string[] {
@@ -20,7 +20,7 @@ export function worriesOf(options: EtcdOptions, nowMs: number): string[] {
   ].filter((one) => one !== undefined);
 }
 
-/** Why etcd may not take the certificate of `tls_cert_file`; undefined when it holds for long. */
+/** Why etcd may not accept the certificate of `tls_cert_file`; undefined when it is valid for long. */
 export function expiryOf(path: string, nowMs: number): string | undefined {
   const { validFromDate, validToDate } = new X509Certificate(readFile(path, 'tls_cert_file'));
   const clock = `the clock of this machine says ${new Date(nowMs).toISOString()}`;

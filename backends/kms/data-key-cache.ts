@@ -1,6 +1,6 @@
 /**
- * Unwrapped data keys, in memory only; the least recently used go first. What is being fetched is fetched
- * once.
+ * Unwrapped data keys, in memory only; the least recently used are dropped first. Concurrent requests for one
+ * key share one fetch.
  */
 export class DataKeyCache {
   readonly #most: number;
@@ -10,7 +10,7 @@ export class DataKeyCache {
     this.#most = most;
   }
 
-  /** The key under `name`, by `fetch` when it is not known. A failure is not kept. */
+  /** The key under `name`, from `fetch` when it is not known. A failure is not kept. */
   get(name: string, fetch: () => Promise<Uint8Array>): Promise<Uint8Array> {
     const found = this.#known.get(name);
     if (found !== undefined) {

@@ -1,12 +1,12 @@
 import { CodedError, messageOf } from '../../src/base/errors.ts';
 
-/** Those of our errors that the service answered with: waiting does not help. */
+/** Those of our errors that came from the service: waiting does not help. */
 const answered = new WeakSet<object>();
 export const refusals = {
   has: (e: unknown): boolean => typeof e === 'object' && e !== null && answered.has(e),
 };
 
-/** What was wrapped is not what the service is given. */
+/** The bytes are not the wrapped key. */
 const damaged = new Set(['InvalidCiphertextException', 'IncorrectKeyException']);
 const mends: Readonly<Record<string, string>> = {
   NotFoundException: 'there is no such key',
@@ -22,8 +22,8 @@ const mends: Readonly<Record<string, string>> = {
 };
 
 /**
- * The service's words, and what to do. Everything but damage is `unavailable`: what is served already goes
- * on.
+ * The service's text, and what to do. Everything except damage is `unavailable`: what is already served
+ * continues.
  */
 export function codedFrom(e: unknown, keyName: string): CodedError {
   const name = e instanceof Error ? e.name : '';

@@ -13,12 +13,12 @@ import { codedFrom, refusals } from './kms-errors.ts';
 export interface KmsOptions {
   /** Id, ARN or alias of a symmetric key. */
   readonly keyId: string;
-  /** Default: as the SDK's chain finds it. Credentials are always by that chain. */
+  /** Default: from the SDK's chain. Credentials always come from that chain. */
   readonly region: string | undefined;
   readonly endpoint: string | undefined;
-  /** How long the service is waited for when it is opened. Default 30,000. */
+  /** How long to wait for the service when it is opened. Default 30,000. */
   readonly patienceMs?: number;
-  /** Longest wait for one answer; three are asked for. Default 3,000. */
+  /** Longest wait for one response; there are three attempts. Default 3,000. */
   readonly attemptTimeoutMs?: number;
 }
 
@@ -35,9 +35,9 @@ const attempts = 3;
 
 /**
  * Keys of AWS KMS as a keyring: each data key is wrapped by `Encrypt`, with the data key's name as encryption
- * context, and its key-encryption key never leaves the service. Tries the key once, so that one that is
- * missing, disabled or not permitted is known before anything is served.
- * @throws CodedError `misconfigured` when the service refuses; `unavailable` when it does not answer for
+ * context, and its key-encryption key never leaves the service. Uses the key once, so that a missing,
+ * disabled or forbidden one is noticed before anything is served.
+ * @throws CodedError `misconfigured` when the service refuses; `unavailable` when it does not reply for
  *   `patienceMs`.
  */
 export async function openKmsKeyring(options: KmsOptions, env: KmsEnvironment): Promise<Keyring> {
@@ -65,8 +65,7 @@ class KmsKeyring implements Keyring {
   /** The ARN that the key's id or alias stood for when it was last used. */
   #arn: string | undefined;
   /**
-   * Other keys of this service that have opened something: an older key, or one in another region, does so
-   * too.
+   * Other keys of this service that have opened something: an older key, or one in another region, works too.
    */
   readonly #opened = new Set<string>();
 
@@ -77,7 +76,7 @@ class KmsKeyring implements Keyring {
       requestHandler: {
         connectionTimeout: attemptTimeoutMs,
         requestTimeout: attemptTimeoutMs,
-        // Without it a request that is late is only complained of.
+        // Without it a late request is only logged.
         throwOnRequestTimeout: true,
         httpsAgent: { maxSockets: 50, keepAlive: true, ...checked },
       },
@@ -103,7 +102,7 @@ class KmsKeyring implements Keyring {
   }
 
   unwrap(wrapped: Uint8Array, context: string): Promise<Uint8Array> {
-    // Bound to the name as well: else a data key that was moved would open from the cache.
+    // Bound to the name as well: otherwise a data key that was moved would open from the cache.
     const name = hash('sha256', Buffer.concat([Buffer.from(`${context}\0`), wrapped]), 'base64');
     return this.#cache.get(name, () => this.#decrypt(wrapped, context));
   }
@@ -113,7 +112,7 @@ class KmsKeyring implements Keyring {
     return this.#arn ?? this.#keyId;
   }
 
-  /** Any key that has the form of an ARN is asked for here: the service says itself whether it has it. */
+  /** For any key in the form of an ARN the service is asked: it reports itself whether it has it. */
   holds(keyName: string): Promise<boolean> {
     return Promise.resolve(keyName === this.#arn || this.#opened.has(keyName) || isKmsArn(keyName));
   }
@@ -144,7 +143,7 @@ class KmsKeyring implements Keyring {
   }
 }
 
-/** Stands in the account's own audit of the key as well. Never a secret. */
+/** Also appears in the account's own audit of the key. Never a secret. */
 const contextOf = (name: string): Record<string, string> => ({ purpose: 'teleport-log', 'data-key': name });
 
 const isKmsArn = (name: string): boolean => /^arn:[^:]+:kms:/.test(name);

@@ -15,11 +15,11 @@ export interface SeenCall {
   };
 }
 
-/** A key service for tests, that does what KMS does and checks what it is asked. */
+/** A key service for tests, which behaves like KMS and checks its requests. */
 export interface StandIn {
   readonly endpoint: string;
   readonly calls: SeenCall[];
-  /** Name of the error that is answered instead; `hang` answers nothing; undefined serves. */
+  /** Name of the error that is returned instead; `hang` never replies; undefined serves. */
   fail: string | undefined;
   close(): Promise<void>;
 }
