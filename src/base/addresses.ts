@@ -37,9 +37,9 @@ function withoutScheme(text: string): string {
   return text.slice(scheme.length + 3).replace(/\/$/, '');
 }
 
-/** True for `0.0.0.0` and `::`: an address to listen on, never one to call. */
+/** True for `0.0.0.0` and `::`: an address to listen on, never one to dial. */
 export const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::';
 
-/** Where to call, on this machine, what listens on an address: a wildcard of IPv6 may leave IPv4 out. */
+/** Where to dial a listener on this machine: an IPv6 wildcard may not include IPv4. */
 export const callable = ({ host, port }: HostPort): HostPort =>
   isWildcard(host) ? { host: host === '::' ? '::1' : '127.0.0.1', port } : { host, port };

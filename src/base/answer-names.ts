@@ -4,8 +4,8 @@ import type { Readable, Writable } from 'node:stream';
 import type { NameAnswer, NameQuestion } from './resolver-process.ts';
 
 /**
- * The other side of `ResolverProcess`: answers questions as they are found out, in any order. Resolves when
- * there are no more.
+ * The other side of `ResolverProcess`: replies to lookups as they finish, in any order. Resolves when there
+ * are no more.
  */
 export async function answerNames({
   input,

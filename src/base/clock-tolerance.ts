@@ -1,8 +1,8 @@
 import { minute } from './duration.ts';
 
 /**
- * How far the clocks of two machines of one cluster may be apart. Everything that compares them goes by this
- * one length, or a certificate would be good by one rule and not by the next:
+ * How far the clocks of two machines of one cluster may be apart. Everything that compares them uses this one
+ * value, or a certificate would be valid by one rule and not by the next:
  * - certificates begin to hold this long before they are issued, and a checker lets one begin this much in
  *   its own future;
  * - a certificate that names no life of its user counts as issued this long after it begins to hold, so a

@@ -1,22 +1,22 @@
-/** How a service does what it is there for. */
+/** Whether and how well a service serves. */
 export type Condition = Serves | NotServing;
 
-/** Whoever comes is served. */
+/** Every caller is served. */
 export type Serves =
-  /** `notices`: what somebody should look at, though nothing lacks. */
+  /** `notices`: what somebody should look at, although nothing is missing. */
   | { readonly status: 'serving'; readonly notices: readonly string[] }
-  /** With less than all: `lacks` says what cannot be done now, and why. */
+  /** With something missing: `lacks` has what cannot be done now, and why. */
   | { readonly status: 'degraded'; readonly lacks: readonly string[]; readonly notices: readonly string[] };
 
-/** Whoever comes is refused: a balancer shall send them elsewhere. */
+/** Every caller is refused: a balancer should send them elsewhere. */
 export interface NotServing {
   readonly status: 'not serving';
   readonly reason: string;
 }
 
-/** What was found, in the order in which it is reported; undefined: nothing of the kind. */
+/** The findings, in the order in which they are reported; undefined: none of the kind. */
 export interface Findings {
-  /** Why whoever comes is refused; the first counts. */
+  /** Why callers are refused; the first counts. */
   readonly refusals?: readonly (string | undefined)[];
   readonly lacks?: readonly (string | undefined)[];
   readonly notices?: readonly (string | undefined)[];

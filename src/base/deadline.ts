@@ -1,23 +1,22 @@
 import { startTimer, stopTimer } from './timers.ts';
 import { CodedError, isCoded } from './errors.ts';
 
-/** Until when somebody waits for an answer. */
+/** Until when somebody waits for a reply. */
 export interface Deadline {
   /**
-   * Asked right before what cannot be undone. From then on its outcome is waited for, however long it takes.
-   * @throws CodedError `unavailable` when it is too late to begin: nobody would hear what came of it.
+   * Called right before an action that cannot be undone. From then on its outcome is waited for, however long
+   * it takes.
+   * @throws CodedError `unavailable` when it is too late to begin: nobody would learn the result.
    */
   begin(): void;
   /** Whether it is too late to begin: then nothing need be done for it any more. */
   isOver(): boolean;
 }
 
-/** For whoever waits for as long as it takes. */
+/** For callers that wait for any length of time. */
 export const noDeadline: Deadline = { begin: () => undefined, isOver: () => false };
 
-/**
- * What ends a wait before its time. Calls back once at most, until the function is called that comes back.
- */
+/** Ends a wait before its time. Calls `interrupt` at most once, until the returned function is called. */
 export type Interruption = (interrupt: (reason: string) => void) => () => void;
 
 const tooLate = (ms: number): CodedError =>
@@ -26,7 +25,7 @@ const tooLate = (ms: number): CodedError =>
   });
 
 export interface Waiting {
-  /** Hears of errors of an `act` that was not waited for. */
+  /** Called with errors of an `act` that was not waited for. */
   readonly afterwards: (e: unknown) => void;
   /** Default: none. */
   readonly interruptions?: readonly Interruption[];
@@ -34,9 +33,9 @@ export interface Waiting {
 }
 
 /**
- * Runs `act`, which has this many milliseconds to begin what cannot be undone. When it has not by then, the
- * answer is `unavailable` at once, and `begin` refuses from then on: what was answered stays true. An
- * interruption does the same at once; also where something was begun already: then the error says that its
+ * Runs `act`, which has this many milliseconds to begin an action that cannot be undone. If it has not begun
+ * by then, this throws `unavailable` at once, and `begin` refuses from then on, so that the error stays true.
+ * An interruption does the same at once, even after something was begun: then the error states that its
  * outcome is not known.
  * @throws CodedError `unavailable`, or what `act` throws; of an `unavailable` its `outcome` says whether
  *   anything was begun.
@@ -84,7 +83,7 @@ export async function withinDeadline<T>(
   }
 }
 
-/** What is out of reach before anything was begun has surely done nothing. */
+/** An error about something out of reach, before anything was begun, certainly did nothing. */
 function withOutcome(e: unknown, begun: boolean): unknown {
   if (!isCoded(e) || e.outcome !== undefined) return e;
   if (e.code !== 'unavailable' && e.code !== 'ambiguous') return e;

@@ -26,8 +26,8 @@ export function rememberDescriptors(): void {
  * Not by `process.exit`: that waits for the runtime's compiler threads, and one of them may wait for a
  * collection of garbage that the waiting main thread never makes (nodejs/node#54918): the process then hangs
  * for ever. In its place this process becomes a shell that exits with `status`; the kernel ends the threads.
- * What `process.exit` puts in order is put in order here: the terminal, O_NONBLOCK of shared descriptors, the
- * cache of compiled code.
+ * The cleanup of `process.exit` is done here: the terminal, O_NONBLOCK of shared descriptors, the cache of
+ * compiled code.
  */
 export function endProcess(status: number): never {
   restoreTerminal();
@@ -36,7 +36,7 @@ export function endProcess(status: number): never {
   const execve = process.execve?.bind(process); // the types promise it, runtimes before 24 lack it
   // A shell that is missing would abort the process instead of failing.
   if (execve !== undefined && isExecutable(shell)) execve(shell, ['sh', '-c', `exit ${status & 0xff}`], {});
-  // Without a shell there is no other end.
+  // Without a shell there is no other way.
   return process.exit(status);
 }
 
@@ -59,7 +59,8 @@ function restoreTerminal(): void {
 }
 
 /**
- * Who shares our pipe, such as the next command of a script, would fail with EAGAIN where it means to wait.
+ * A program that shares our pipe, such as the next command of a script, would fail with EAGAIN where it means
+ * to wait.
  */
 function restoreDescriptors(): void {
   for (const fd of standard) if (!nonBlockingAtStart.has(fd) && isPipe(fd) && isNonBlocking(fd)) block(fd);

@@ -1,11 +1,11 @@
 import { startTimer, stopTimer, type Timer } from './timers.ts';
 import type { Running, Succession } from './service.ts';
 
-/** How long an ending service may wait for those it serves. */
+/** How long an ending service may wait for its clients. */
 export interface Grace {
-  /** Resolves when the time is over, or somebody asked again with none left. */
+  /** Resolves when the time is over, or a later call left none. */
   readonly over: Promise<void>;
-  /** Whether there was any: without, nobody is waited for. */
+  /** Whether there is any: without, it waits for nobody. */
   readonly given: boolean;
   readonly succession: Succession;
 }

@@ -11,26 +11,26 @@ export const errorCodes = {
   already_exists: { retry: false },
   /** Someone appended to the stream first: reload and decide again. */
   conflict: { retry: true },
-  /** More than a rate or a queue allows now: later it is taken. */
+  /** More than a rate or a queue allows now: later it is accepted. */
   limit_exceeded: { retry: true },
   /**
-   * One caller has used up what it may take in a time. `retryAfterMs` of the error says when there is room
+   * One caller has used up what it may take in a time. `retryAfterMs` of the error is when there is more
    * again.
    */
   quota: { retry: true },
-  /** Larger than a size rule allows: as it is, it is never taken. */
+  /** Larger than a size rule allows: as it is, it is never accepted. */
   too_large: { retry: false },
   /** Cannot be done now: a store, a server or a key is out of reach, or this version is too old to decide. */
   unavailable: { retry: true },
   /** A commit was sent and its outcome is not known. Only slot drivers throw it; the log settles it. */
   ambiguous: { retry: true },
-  /** The reader's position lies before what the log still holds: open from the snapshot. */
+  /** The reader's position is before what the log still holds: open from the snapshot. */
   cursor_too_old: { retry: false },
   /** Stored bytes are not what was written. */
   damaged: { retry: false },
   /** The disk or the store's quota is full. What is stored stays served. */
   no_space: { retry: true },
-  /** A configuration file, flag or environment that cannot be started with. */
+  /** A configuration file, flag or environment with which the program cannot start. */
   misconfigured: { retry: false },
   /**
    * A bug at the other side, logged there under the request id. Never thrown in the process that has the bug.
@@ -41,8 +41,8 @@ export const errorCodes = {
 export type ErrorCode = keyof typeof errorCodes;
 
 /**
- * What became of a call that failed. `nothing`: it was surely not carried out, so that another server may be
- * asked for the same; `unknown`: it may have been, or may yet be.
+ * The outcome of a call that failed. `nothing`: it was certainly not carried out, so that another server may
+ * be asked for the same; `unknown`: it may have been, or may still be.
  */
 export const failedOutcomes = ['nothing', 'unknown'] as const;
 export type FailedOutcome = (typeof failedOutcomes)[number];
@@ -56,9 +56,9 @@ export interface CodedErrorOptions extends ErrorOptions {
 export class CodedError extends Error {
   override readonly name = 'CodedError';
   readonly code: ErrorCode;
-  /** Sooner than in so many milliseconds it is not worth while to ask again. */
+  /** Before this many milliseconds have passed it is not worth while to ask again. */
   readonly retryAfterMs: number | undefined;
-  /** Undefined where nobody said: no more is known than what the code says. */
+  /** Undefined where it was not reported: only the code is known. */
   readonly outcome: FailedOutcome | undefined;
   constructor(code: ErrorCode, message: string, options?: CodedErrorOptions) {
     super(message, options);
@@ -72,7 +72,7 @@ export class CodedError extends Error {
 export const isCoded = (e: unknown, code?: ErrorCode): e is CodedError =>
   e instanceof CodedError && (code === undefined || e.code === code);
 
-/** The text of anything that was thrown. */
+/** The text of any error. */
 export const messageOf = (e: unknown): string => (e instanceof Error ? e.message : String(e));
 
 /** Makes a `switch` over a union fail to compile when a member is added. */

@@ -4,10 +4,9 @@ import type { Duplex } from 'node:stream';
 type Done = (error?: Error | null) => void;
 
 /**
- * From here on a failed write ends only the writing: what is written goes nowhere, and what the peer has sent
- * can still be read; the socket closes at the end of that. Node by itself destroys the socket, and with it
- * what a peer that closed while it was still sent to had said before. Streams of other kinds stay as they
- * are.
+ * From here on a failed write ends only the writing: further writes are discarded, and data that the peer has
+ * sent can still be read; the socket closes after that. By default Node destroys the socket, and with it the
+ * data of a peer that closed while data was still being sent to it. Other kinds of streams stay as they are.
  */
 export function readOnAfterFailedWrites(stream: Duplex): void {
   if (!(stream instanceof Socket)) return;

@@ -22,8 +22,7 @@ import { CodedError, messageOf } from './errors.ts';
  */
 export function writeFileAtomic(path: string, data: string | Uint8Array, mode: number): void {
   const temporary = `${path}.${process.pid}.tmp`;
-  // Left by a process of this number that died, or put there by somebody to have it written through, or kept
-  // open.
+  // Left by a dead process with this id, or put there by somebody so that we write through it, or kept open.
   rmSync(temporary, { force: true });
   const fd = openSync(temporary, 'wx', mode);
   try {

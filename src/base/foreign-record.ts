@@ -2,8 +2,8 @@ import { z } from 'zod';
 
 /**
  * A record whose keys somebody else chose. Every key is checked, `__proto__` among them, which `z.record`
- * leaves out without a word: a condition that is lost selects more, not less. What comes out has no
- * prototype: a key is there or it is not.
+ * silently leaves out: a condition that is lost selects more, not less. The result has no prototype: a key is
+ * there or it is not.
  */
 export const foreignRecord = <V extends z.ZodType>(
   key: z.ZodType<string, string>,

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 
-/** What starting a program by the runtime opens besides its pipes. */
+/** How many descriptors the runtime opens to start a program, besides its pipes. */
 const ownOfSpawn = 4;
 
 /**

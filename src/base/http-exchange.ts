@@ -2,7 +2,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { requestHttps, type ServerCheck } from './dial-tls.ts';
 import { CodedError } from './errors.ts';
 
-/** One request to a web server of somebody else. */
+/** One request to somebody else's web server. */
 export interface HttpAsk {
   /** `http:` or `https:`. */
   readonly url: URL;
@@ -10,11 +10,11 @@ export interface HttpAsk {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
   readonly signal: AbortSignal;
-  /** Longer answers are not read. */
+  /** Longer responses are not read. */
   readonly maxAnswerBytes: number;
   /** Of `https:`. */
   readonly check: ServerCheck;
-  /** What the client shows, where the server asks for it. PEM. */
+  /** The certificate of the client, where the server requires one. PEM. */
   readonly client?: { readonly key: string | Buffer; readonly cert: string | Buffer } | undefined;
 }
 
@@ -24,8 +24,8 @@ export interface HttpAnswer {
 }
 
 /**
- * Asks and reads the answer to its end, whatever its status. Follows no redirection.
- * Rejects with the error of the connection, or with a CodedError `unavailable` when the answer is too long.
+ * Sends the request and reads the response to its end, whatever its status. Follows no redirection. Rejects
+ * with the error of the connection, or with a CodedError `unavailable` when the response is too long.
  */
 export function exchange(ask: HttpAsk): Promise<HttpAnswer> {
   const { url, method, headers, body, signal } = ask;

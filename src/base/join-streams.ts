@@ -3,11 +3,9 @@ import { second } from './duration.ts';
 import { readOnAfterFailedWrites } from './failed-writes.ts';
 import { startTimer, stopTimer, type Timer } from './timers.ts';
 
-/** What ends the carrying from outside. Default: nothing. */
+/** What ends the joined streams from outside. Default: nothing. */
 export interface JoinLimits {
-  /**
-   * For whom it was carried has left: what came whole may be taken for `lingerMs`; then both are destroyed.
-   */
+  /** The client has left: complete data may still be read for `lingerMs`; then both are destroyed. */
   readonly left?: AbortSignal;
   /** Both are destroyed at once, with what they hold. */
   readonly stop?: AbortSignal;
@@ -37,7 +35,7 @@ export async function joinStreams(a: Duplex, b: Duplex, limits: JoinLimits = {})
 }
 
 function closed(one: Duplex, other: Duplex): Promise<void> {
-  one.on('error', () => one.destroy()); // `close` follows; the other side learns by that
+  one.on('error', () => one.destroy()); // `close` follows, by which the other side learns of it
   return new Promise((resolve) => {
     const gone = (): void => {
       letGo(other);
@@ -48,17 +46,17 @@ function closed(one: Duplex, other: Duplex): Promise<void> {
   });
 }
 
-/** Nobody reads any more what `stream` sends; it closes once it has taken what was written to it. */
+/** Nobody reads further data from `stream`; it closes once it has accepted what was written to it. */
 function letGo(stream: Duplex): void {
   const close = (): void => void stream.destroy();
   if (stream.destroyed || stream.writableFinished) close();
   else if (stream.writableEnded) stream.once('finish', close);
   else if (stream.writableLength === 0) close();
-  else stream.write(Buffer.alloc(0), close); // called when all before it is taken; no end follows what was cut
+  else stream.write(Buffer.alloc(0), close); // called when everything before is accepted; a cut stream gets no end
   stream.resume();
 }
 
-/** Returns how to stop watching. */
+/** Returns a function that stops watching. */
 function watch(streams: readonly Duplex[], { left, stop, lingerMs = 30 * second }: JoinLimits): () => void {
   let limit: Timer | undefined;
   const destroy = (): void => {
@@ -74,7 +72,7 @@ function watch(streams: readonly Duplex[], { left, stop, lingerMs = 30 * second 
   };
 }
 
-/** Calls `act`, now when it has been aborted already. Returns how to stop waiting. */
+/** Calls `act`, at once if it has been aborted already. Returns a function that stops waiting. */
 function whenAborted(signal: AbortSignal | undefined, act: () => void): () => void {
   if (signal === undefined) return () => undefined;
   if (signal.aborted) act();

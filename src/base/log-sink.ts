@@ -9,7 +9,7 @@ export interface LogSink {
   error(message: string, fields?: Record<string, unknown>): void;
 }
 
-/** Writes nothing: for tests and for tools that speak through their output. */
+/** Writes nothing: for tests and for tools that report through their output. */
 export const silentLog: LogSink = {
   debug: () => undefined,
   info: () => undefined,

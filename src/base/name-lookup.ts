@@ -1,28 +1,28 @@
 import { isIP } from 'node:net';
 import { CodedError } from './errors.ts';
 
-/** For whom a name is looked up. */
+/** The caller of a lookup. */
 export interface Asking {
-  /** Nobody's questions hold up another's: one name of a person or thing for all that it asks. */
+  /** One caller's lookups do not delay another's: one name for each person or thing. */
   readonly by: string;
   /** Aborted when nobody waits for it any more. */
   readonly signal: AbortSignal;
 }
 
 /**
- * The addresses of a name, in the order in which the system says they should be tried; of an address, itself.
+ * The addresses of a name, in the order in which the system would try them; for an address, itself.
  * @throws CodedError `not_found` for a name that is not known, `unavailable` when the resolver has no answer,
  *   when too many questions wait, or once the signal is aborted.
  */
 export type LookUpName = (name: string, asking: Asking) => Promise<readonly string[]>;
 
 /**
- * Asks the resolver of the system; rejects with a CodedError. `givenUp` is aborted when nobody waits any
- * more. Its place goes to another once it is settled.
+ * Asks the system's resolver; rejects with a CodedError. `givenUp` is aborted when nobody waits any more. Its
+ * place goes to another once it is settled.
  */
 export type AskResolver = (name: string, givenUp: AbortSignal) => Promise<readonly string[]>;
 
-/** How many questions there may be at a time. */
+/** How many lookups there may be at a time. */
 export interface LookupLimits {
   readonly asked: number;
   readonly askedByOne: number;
@@ -34,7 +34,7 @@ export const lookupLimits: LookupLimits = { asked: 32, askedByOne: 4, waitingOfO
 /** Source: RFC 1035, 2.3.4. */
 const maxNameBytes = 255;
 
-/** Gives each client a few turns at the resolver; whoever asks the same meanwhile shares the answer. */
+/** Gives each client a few places at the resolver; concurrent callers with the same name share the result. */
 export function nameLookup(ask: AskResolver, limits: LookupLimits = lookupLimits): LookUpName {
   const questions = new Questions(ask, limits);
   return async (name, asking) => {
@@ -58,7 +58,7 @@ interface Question {
 class Questions {
   readonly #ask: AskResolver;
   readonly #limits: LookupLimits;
-  /** By who asks and what. */
+  /** By caller and name. */
   readonly #all = new Map<string, Question>();
   /** Not asked yet, the oldest first. */
   readonly #waiting = new Set<Question>();
@@ -110,7 +110,7 @@ class Questions {
     if (!this.#waiting.delete(question)) question.givenUp.abort();
   }
 
-  /** Who asks the same from now on asks the resolver again. */
+  /** Later callers with the same name ask the resolver again. */
   #forget(question: Question): void {
     const key = keyOf(question);
     if (this.#all.get(key) === question) this.#all.delete(key);

@@ -30,8 +30,8 @@ export function ipv6Groups(address: string): readonly number[] | undefined {
 }
 
 /**
- * Whom to count an address with: itself for IPv4; its /64 for IPv6, of which one customer has all. Source:
- * RFC 6177, 2. What is no address is counted as it is written.
+ * By what an address is counted: by itself for IPv4; by its /64 for IPv6, of which one customer has all.
+ * Source: RFC 6177, 2. Any other text is counted as it is.
  */
 export function networkOf(address: string): string {
   const plain = plainAddress(address);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** A process of this machine, and not another one that was given its number later. */
+/** A process of this machine, distinguished from later ones with the same id. */
 export interface ProcessRef {
   readonly pid: number;
   /** In ticks since the machine was started; proc(5), field 22 of stat. */

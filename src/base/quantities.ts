@@ -1,8 +1,8 @@
 import { hour, minute, second } from './duration.ts';
 
 /*
- * What people type: durations, moments, counts. One parser of each, so that each has bounds: a moment behind
- * the year 9999 is none.
+ * Parsers of what people type: durations, moments, counts. One for each, so that each has limits: a moment
+ * after the year 9999 is invalid.
  */
 
 /** Smallest and largest, both allowed. */
@@ -13,14 +13,15 @@ export interface Bounds {
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: second, m: minute, h: hour };
 
-/** The longest duration that is taken anywhere: a hundred years, as hours. */
+/** The longest duration that is accepted anywhere: a hundred years, as hours. */
 export const longestMs = 876_000 * hour;
-/** The longest that a program waits or repeats something by its configuration: a year, as hours. */
+/** The longest time that a program waits or an interval in its configuration: a year, as hours. */
 export const longestWaitMs = 8_760 * hour;
 
 /**
  * Go's form of a duration: `1h30m`, `10s`, `500ms`. Milliseconds, fractions of one cut off; undefined for any
- * other text. What is longer than `longestMs` is given as infinity: whoever asks names the bound.
+ * other text. A duration longer than `longestMs` is returned as infinity: the caller names the limit in its
+ * error.
  */
 export function parseDuration(text: string): number | undefined {
   if (text.length > 64 || !/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return undefined;
@@ -94,5 +95,5 @@ export function instantOf(ms: number): string | undefined {
 const yearZero = Date.parse('0000-01-01T00:00:00.000Z');
 const lastMoment = Date.parse('9999-12-31T23:59:59.999Z');
 
-/** What was typed, as much of it as fits a line. */
+/** The typed text, cut to fit a line. */
 const shown = (text: string): string => (text.length > 64 ? `${text.slice(0, 64)}...` : text);

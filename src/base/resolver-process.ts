@@ -5,27 +5,27 @@ import { CodedError } from './errors.ts';
 import { type AskResolver, unknownName } from './name-lookup.ts';
 import { startTimer, stopTimer, type Timer } from './timers.ts';
 
-/** A question to the process, one line of JSON. */
+/** A request to the process, one line of JSON. */
 export interface NameQuestion {
   readonly id: number;
   readonly name: string;
 }
-/** Its answer, one line of JSON; `code` is getaddrinfo's. */
+/** Its reply, one line of JSON; `code` is getaddrinfo's. */
 export type NameAnswer = { readonly id: number } & (
   { readonly addresses: readonly string[] } | { readonly code: string }
 );
 
-/** Questions without an answer that nobody waits for any more: then another process takes its place. */
+/** Lookups without a reply that nobody waits for any more: with this many another process replaces it. */
 const maxGivenUp = 4;
-/** So many processes may break off over one question. */
+/** How many processes may break off over one lookup. */
 const maxBroken = 3;
 
-/** A process that runs `answerNames`, or is about to. What is written before it runs waits for it. */
+/** A process that runs `answerNames`, or is about to. Input written before it runs waits for it. */
 export interface Resolver {
   /** Its failures are those of the process, which `ended` reports. */
   readonly input: Writable;
   readonly output: Readable;
-  /** With what there is to say of its end, or of why it was not started. Never rejects. */
+  /** With a description of its end, or of why it was not started. Never rejects. */
   readonly ended: Promise<string>;
   /** Ends it at once. */
   kill(): void;
@@ -72,7 +72,7 @@ export class ResolverProcess {
     return asked.settled.promise;
   };
 
-  /** Ends the process at once; what was asked fails. */
+  /** Ends the process at once; current lookups fail. */
   close(): void {
     this.#closed = true;
     stopTimer(this.#idle);
@@ -112,7 +112,7 @@ export class ResolverProcess {
     }
   }
 
-  /** What is still wanted is asked once more. */
+  /** Lookups that are still wanted are sent once more. */
   #ended(resolver: Resolver, why: string): void {
     if (resolver !== this.#resolver) return;
     this.#resolver = undefined;
@@ -147,16 +147,13 @@ export class ResolverProcess {
   }
 }
 
-/**
- * Undefined: the rest of a line that its process did not end with, or what a module of the system's resolver
- * prints there.
- */
+/** Undefined: a line that its process did not finish, or output of a module of the system's resolver. */
 function answerOf(line: string): NameAnswer | undefined {
   try {
     const said: unknown = JSON.parse(line);
     return typeof said === 'object' && said !== null ? (said as NameAnswer) : undefined;
   } catch {
-    return undefined; // its question is asked again when the process has ended, or given up
+    return undefined; // its lookup is sent again when the process has ended, or dropped
   }
 }
 

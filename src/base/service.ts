@@ -21,15 +21,16 @@ export interface Running {
   /** Rejects if the service breaks by itself; resolves after `stop`. */
   readonly done: Promise<void>;
   /**
-   * Whether it serves whoever comes now, and what it lacks. Asked often: answers at once, from what is known.
+   * Whether it serves callers now, and what it lacks. Called often, so it returns at once, from what is
+   * known.
    */
   condition(): Condition;
   /** For an operator who asks by USR1: counts, ages, positions. Never a secret. */
   diagnostics?(): Record<string, unknown>;
   /**
-   * Takes no new work, waits up to `graceMs` for the old, then closes. With `succeeded` another process of
-   * this host serves already: connections between services are sent there at once, and nobody is told that
-   * this host left.
+   * Accepts no new work, waits up to `graceMs` for the current, then closes. With `succeeded` another process
+   * of this host serves already: connections between services are sent there at once, and the cluster is not
+   * told that this host left.
    */
   stop(graceMs: number, succession?: Succession): Promise<void>;
 }
@@ -48,20 +49,20 @@ export interface Listeners {
    *   setting.
    */
   listen(name: string, server: Server, address: HostPort): Promise<HostPort>;
-  /** Those who were accepted on any of them and have not proven who they are. */
+  /** Accepted connections on any of them that have not authenticated. */
   readonly strangers: Strangers;
 }
 
 /**
- * Connections whose other end has not proven who it is: their number is limited, counted by address and in
- * all. When one too many comes, the oldest of the busiest address is cut. Every connection that a listener
- * accepts is one at first.
+ * Connections whose other end has not authenticated: their number is limited, by address and in all. When
+ * there is one too many, the oldest of the busiest address is cut off. Every accepted connection is a
+ * stranger at first.
  */
 export interface Strangers {
-  /** `socket` carries somebody of another address: somebody whom we believe said so. */
+  /** `socket` carries a client with another address, according to somebody we trust. */
   comesFrom(socket: Socket, address: string): void;
   /**
-   * The other end, of the TCP connection or of the TLS on it, has proven who it is: it is no stranger any
+   * The other end, of the TCP connection or of the TLS on it, has authenticated: it is not a stranger any
    * more.
    */
   recognised(socket: Socket): void;
@@ -79,7 +80,7 @@ export interface HostPort {
 export const formatHostPort = ({ host, port }: HostPort): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
-/** Prometheus: the name of a counter ends so, that of a gauge never does. */
+/** Prometheus: the name of a counter ends like this, that of a gauge never does. */
 export type CounterName = `${string}_total`;
 
 /** Counters and gauges for `/metrics`. `process/diagnostics/metrics.ts` implements it. */

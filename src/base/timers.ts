@@ -1,8 +1,8 @@
 /*
  * The only timers: a timer of the runtime takes 31 bits of milliseconds (24.8 days), and is over after one
  * millisecond when it is set to more (https://nodejs.org/api/timers.html#settimeoutcallback-delay-args).
- * These are set again until all of the time is over. The time of the machine's own clock that nobody sets:
- * setting the clock moves none. Infinity never comes.
+ * These are set again until all of the time is over. They use the monotonic clock, so that setting the time
+ * of day does not affect them. Infinity never comes.
  */
 
 /** The longest that the runtime waits at once, in milliseconds. */
@@ -10,9 +10,9 @@ const longestAtOnceMs = 2 ** 31 - 1;
 
 /** One that was started. */
 export interface Timer {
-  /** What it waits for does not happen any more. Again, or too late: nothing. */
+  /** Cancels it. Calling it again, or too late, does nothing. */
   stop(): void;
-  /** Waits all of its time from now on, also when it was stopped or had come. */
+  /** Waits its full time again from now on, even after it was stopped or had fired. */
   restart(): void;
   /** It does not keep the process alive. */
   unref(): Timer;
@@ -42,7 +42,7 @@ export const startTicker = (act: () => void, ms: number): Timer =>
  * @throws RangeError when `ms` is not a number.
  */
 export function signalAfter(ms: number): AbortSignal {
-  // The runtime's own signal can be collected before its time; longer ones are few.
+  // The runtime's own signal may be collected too early; longer ones are few.
   if (checked(ms) <= longestAtOnceMs) return AbortSignal.timeout(Math.ceil(checked(ms)));
   const late = new AbortController();
   startTimer(() => {

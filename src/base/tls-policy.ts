@@ -1,7 +1,7 @@
 /**
- * What every TLS connection of ours agrees to, in and out: TLS 1.2 or 1.3, a fresh key for each connection,
- * and ciphers that authenticate what they encrypt. No CBC and no SHA-1: those come as "MAC, then encrypt",
- * which has been broken before. Source: RFC 7540, appendix A; RFC 9325, 4.2.
+ * The settings of all our TLS connections, in and out: TLS 1.2 or 1.3, a fresh key for each connection, and
+ * ciphers that authenticate what they encrypt. No CBC and no SHA-1: those come as "MAC, then encrypt", which
+ * has been broken before. Source: RFC 7540, appendix A; RFC 9325, 4.2.
  */
 export const tlsPolicy = {
   minVersion: 'TLSv1.2',

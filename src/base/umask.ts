@@ -1,6 +1,6 @@
 /**
- * The bits that files of this process are made without. There is no call that only reads it: for the moment
- * between another thread makes files for their owner alone.
+ * The umask of this process. There is no call that only reads it: during the call other threads make files
+ * for their owner alone.
  */
 export function ownUmask(): number {
   const before = process.umask(0o077);

@@ -1,9 +1,9 @@
 import { mayBeSet } from './environment-file.ts';
 
 /**
- * Variables that anyone may set for a program: language, git's protocol version, and our own, which no
- * program takes for an order. Everything else could lead out of a shell that is meant to hold a person in:
- * rbash by its PATH, git-shell by GIT_CONFIG_*.
+ * Variables that anyone may set for a program: language, git's protocol version, and our own, which change
+ * the behaviour of no program. Everything else could help a person to escape from a restricted shell: rbash
+ * by its PATH, git-shell by GIT_CONFIG_*.
  */
 export const acceptedByDefault: readonly string[] = ['LANG', 'LC_*', 'GIT_PROTOCOL', 'TELEPORT_*'];
 

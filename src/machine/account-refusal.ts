@@ -16,9 +16,8 @@ const nologinFiles = ['/run/nologin', '/etc/nologin'];
 const longestNotice = 4096;
 
 /**
- * Why the machine's administrator lets nobody use this account now, for the person and the audit; undefined
- * when it is open. What sshd asks of an account before it serves anything, a forward too; PAM itself is not
- * asked.
+ * Why this account is closed now, for the person and the audit; undefined when it is open. These are the
+ * checks of sshd before it serves anything, a forward too; PAM itself is not asked.
  * @throws CodedError `unavailable` when the system does not answer.
  */
 export async function accountRefusal(user: OsUser, policy: AccountPolicy): Promise<string | undefined> {
@@ -31,7 +30,7 @@ async function databaseFault(
   name: string,
   { accounts, today, admitsLocked }: AccountPolicy,
 ): Promise<string | undefined> {
-  // Not as root we serve our own account only, and what is said of it is made up.
+  // When not root, we serve our own account only, and its data are made up.
   if (process.getuid?.() !== 0) return undefined;
   const line = await accounts.passwordLine(name);
   // A directory service may keep no line in the shadow database.
@@ -43,18 +42,21 @@ async function databaseFault(
     : shadowFault(entry, today, admitsLocked);
 }
 
-/** A shell that refuses by itself (nologin) is one. Source: allowed_user() of OpenSSH. */
+/**
+ * A shell that refuses by itself (nologin) is valid.
+ * Source: allowed_user() of OpenSSH.
+ */
 async function shellFault(shell: string): Promise<string | undefined> {
   try {
     await access(shell, constants.X_OK);
     if ((await stat(shell)).isFile()) return undefined;
   } catch {
-    // Said below: which error it was helps nobody.
+    // Reported below: which error it was helps nobody.
   }
   return `its shell ${shell} is not a program`;
 }
 
-/** What the first of these files that exists holds for those who are turned away. */
+/** The text of the first of these files that exists, for people who are refused. */
 export async function closedNotice(paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) {
     try {
@@ -62,7 +64,7 @@ export async function closedNotice(paths: readonly string[]): Promise<string | u
       return `logins are closed on this machine (${path}): ${text.slice(0, longestNotice).trim()}`.trimEnd();
     } catch (e) {
       const { code } = e as NodeJS.ErrnoException;
-      // One that cannot be read is there all the same.
+      // One that cannot be read exists nevertheless.
       if (code !== 'ENOENT' && code !== 'ENOTDIR') return `logins are closed on this machine (${path})`;
     }
   }

@@ -14,7 +14,7 @@ export class ChildEnds {
     this.#calls = calls;
   }
 
-  /** Starts one by `start`, which answers its pid or throws. `ended` never rejects. */
+  /** Starts one by `start`, which returns its pid or throws. `ended` never rejects. */
   watch(start: () => number): { readonly pid: number; readonly ended: Promise<ProgramEnd> } {
     const { promise, resolve } = Promise.withResolvers<ProgramEnd>();
     // Before it starts: it may have ended before the call returns.

@@ -2,8 +2,8 @@ import { descriptorLimit } from '../base/descriptor-limit.ts';
 
 /**
  * What a login program gives its sessions. Programs that use `select`, or that close every number up to the
- * limit, do not bear the daemon's. Whoever needs more may raise it up to the hard limit, which is left as it
- * is. Source: getrlimit(2).
+ * limit, cannot cope with the daemon's. A program that needs more may raise it up to the hard limit, which
+ * stays as it is. Source: getrlimit(2).
  */
 const normal = 1024;
 

@@ -10,7 +10,7 @@ const connectMs = 30_000;
 
 export interface DialOptions {
   /**
-   * The connection is this account's, for firewalls and the rules of routing: as if a program of it had made
+   * The connection belongs to this account, for firewalls and routing rules: as if a program of it had made
    * it.
    */
   readonly user: OsUser;
@@ -43,7 +43,7 @@ export async function dialAs(target: HostPort, { user, libc, signal }: DialOptio
   } finally {
     stopTimer(limit);
     signal.removeEventListener('abort', leave);
-    // Until it is carried it may break: whoever carries it sees that it is destroyed.
+    // It may break before it is joined: the code that joins it sees that it is destroyed.
     socket.removeAllListeners('error').on('error', () => socket.destroy());
   }
 }
@@ -80,7 +80,8 @@ function beginAs({ host, port }: HostPort, user: OsUser, libc: LibcLoad): Begun 
     connected: new Promise((resolve, reject) => {
       socket.setNoDelay(true);
       socket.once('error', reject);
-      // The kernel takes not even an empty write before it is connected, and says why it never will be.
+      // The kernel does not accept even an empty write before it is connected, and reports why it never will
+      // be.
       socket.write(Buffer.alloc(0), (e) => {
         if (e === null || e === undefined) resolve();
       });

@@ -3,8 +3,8 @@ const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /**
  * Variables that nobody may set from outside, even where the configuration admits every name: they change how
- * programs are loaded or what a restricted shell runs, so they would lead out of a login shell that is meant
- * to hold a person in; or a shell refuses them and could not start; or they are the session's own.
+ * programs are loaded or what a restricted shell runs, so they would help a person to escape from a
+ * restricted login shell; or a shell refuses them and could not start; or they are the session's own.
  */
 const barredNames = new Set([
   ...['HOME', 'LOGNAME', 'MAIL', 'PATH', 'SHELL', 'TERM', 'USER'],

@@ -5,7 +5,7 @@ import type { ExitStatus } from '../ssh/channel-types.ts';
 export type ProgramEnd =
   | { readonly status: 'exited'; readonly code: number }
   | { readonly status: 'killed'; readonly signal: number; readonly coreDumped: boolean }
-  /** Nobody can say: it does not end, or somebody else has waited for it. */
+  /** Unknown: it does not end, or somebody else has waited for it. */
   | { readonly status: 'unknown' };
 
 /** Signals that a session's client may send or receive. Source: RFC 4254, 6.10. */
@@ -13,12 +13,13 @@ export const standardSignals: ReadonlySet<string> = new Set([
   ...['ABRT', 'ALRM', 'FPE', 'HUP', 'ILL', 'INT', 'KILL', 'PIPE', 'QUIT', 'SEGV', 'TERM', 'USR1', 'USR2'],
 ]);
 
-/**
- * The first real-time signal of programs: the C library has the two before it for itself. Source: signal(7).
- */
+/** The first real-time signal of programs: the C library reserves the two before it. Source: signal(7). */
 const firstRealTime = 34;
 
-/** Reads what `waitpid` says of a process that has ended. Source: bits/waitstatus.h of glibc and musl. */
+/**
+ * Reads the status that `waitpid` returns for a process that has ended. Source: bits/waitstatus.h of glibc
+ * and musl.
+ */
 export function endOfWait(status: number): ProgramEnd {
   const signal = status & 0x7f;
   return signal === 0
@@ -26,7 +27,7 @@ export function endOfWait(status: number): ProgramEnd {
     : { status: 'killed', signal, coreDumped: (status & 0x80) !== 0 };
 }
 
-/** What is sent to a client. Signals that the protocol has no name for get one of OpenSSH's. */
+/** The status that is sent to a client. Signals that the protocol has no name for get one of OpenSSH's. */
 export function exitOf(end: ProgramEnd): ExitStatus {
   if (end.status !== 'killed') return end;
   const name = signalName(end.signal);
@@ -46,7 +47,7 @@ function signalName(signal: number): string {
   return signal === firstRealTime ? 'RTMIN' : `RTMIN+${signal - firstRealTime}`;
 }
 
-/** The number of a signal that a server has named; undefined for a name that is not known here. */
+/** The number of a signal named by a server; undefined for an unknown name. */
 export function signalNumber(name: string): number | undefined {
   const plain = name.replace(/@openssh\.com$/, '');
   const realTime = /^RTMIN(?:\+(\d{1,2}))?$/.exec(plain);

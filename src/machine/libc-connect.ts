@@ -7,7 +7,7 @@ import type { SocketAddress } from './socket-address.ts';
 
 type Koffi = typeof koffiModule;
 
-/** Whose socket it is for the firewall and the rules of routing. */
+/** The owner of a socket for the firewall and routing rules. */
 export type SocketOwner = Pick<OsUser, 'uid' | 'gid' | 'groups'>;
 export type ConnectAs = (owner: SocketOwner, address: SocketAddress) => number;
 
@@ -22,18 +22,18 @@ const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const EINPROGRESS = 115;
-/** No id: the call answers the present one and changes nothing. Source: setfsuid(2). */
+/** Not an id: the call returns the present one and changes nothing. Source: setfsuid(2). */
 const ASK = 0xffff_ffff;
 /** Linux has no more. Source: getgroups(2). */
 const MAX_GROUPS = 65_536;
 
 /**
- * Makes `connectAs`: a TCP socket that belongs to a person, not to us, and has begun to connect. Only the
- * thread's filesystem ids and groups are the person's meanwhile (RFD 21): no one may signal, trace or slow a
- * thread by these, and no other thread sees them. Nothing else runs on the thread until they are ours again;
+ * Makes `connectAs`: a TCP socket that belongs to a person, not to us, and has begun to connect. During the
+ * call only the thread's filesystem ids and groups are the person's (RFD 21): they let nobody signal, trace
+ * or slow a thread, and no other thread sees them. Nothing else runs on the thread until they are ours again;
  * a thread that cannot get them back ends the process.
  *
- * `connectAs` answers a descriptor, not blocking, close-on-exec, that the caller closes.
+ * `connectAs` returns a descriptor, not blocking, close-on-exec, that the caller closes.
  * @throws CodedError `unavailable` when the ids cannot be taken on, or the address is refused at once.
  */
 export function bindConnectAs(koffi: Koffi, lib: ReturnType<Koffi['load']>): ConnectAs {
@@ -66,7 +66,7 @@ export function bindConnectAs(koffi: Koffi, lib: ReturnType<Koffi['load']>): Con
   };
   const ours = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, groups: ownGroups() };
   const take = ({ uid, gid, groups }: typeof ours): boolean => {
-    // All three are tried whatever becomes of one: it is asked for again on the way back.
+    // All three are tried even if one fails: they are changed again on the way back.
     const done = [setGroups(groups), setId(numbers.setfsgid, gid), setId(numbers.setfsuid, uid)];
     return done.every(Boolean);
   };

@@ -9,19 +9,19 @@ export interface SpawnCall {
   readonly argv: readonly string[];
   /** `NAME=value`. */
   readonly environment: readonly string[];
-  /** Where it starts; undefined: where we are. */
+  /** Where it starts; undefined: our own folder. */
   readonly folder: string | undefined;
-  /** What become its descriptors 0, 1, 2, ...: each is above 2, or in its own place. It has no others. */
+  /** These become its descriptors 0, 1, 2, ...: each is above 2, or in its own place. It has no others. */
   readonly descriptors: readonly number[];
   /** It leads a session and a process group of its own. */
   readonly newSession: boolean;
 }
 
-/** Processes without a copy of this one. Neither call waits for more than the program to be loaded. */
+/** Starts processes without copying this one. Neither call waits for more than the loading of the program. */
 export interface ProcessCalls {
-  /** A pid, to be waited for by `reap`; or the number of an error, and nothing was started. */
+  /** A pid, to be waited for by `reap`; or an error number, and nothing was started. */
   spawn(call: SpawnCall): { readonly pid: number } | { readonly errno: number };
-  /** What waitpid(2) says of it: undefined while it runs, 'lost' when it is not ours to wait for. */
+  /** The status from waitpid(2): undefined while it runs, 'lost' when it is not our child. */
   reap(pid: number): number | 'lost' | undefined;
 }
 
@@ -46,7 +46,7 @@ const SIGNALS_BYTES = 128;
 const inFolder = ['/bin/sh', '-c', 'cd -- "$1" && shift && exec "$@"', 'sh'];
 
 /**
- * Binds posix_spawn. `fork` copies the page tables of a process, and stops it meanwhile: 3 to 100 ms of a
+ * Binds posix_spawn. `fork` copies the page tables of a process, and stops it during that: 3 to 100 ms of a
  * daemon's event loop, by its size. posix_spawn shares them until the program is loaded (RFD 29). @throws
  * Error where a call is missing.
  */
@@ -66,7 +66,7 @@ export function bindProcessCalls(lib: ReturnType<Koffi['load']>): ProcessCalls {
   const allSignals = Buffer.alloc(SIGNALS_BYTES, 0xff);
   const noSignals = Buffer.alloc(SIGNALS_BYTES);
 
-  /** Signals as a program expects them: what Node ignores, handles or blocks is none of its business. */
+  /** Signals as a program expects them, independent of those that Node ignores, handles or blocks. */
   const attributesFor = (newSession: boolean): Buffer => {
     const attributes = Buffer.alloc(ATTRIBUTES_BYTES);
     attributesInit(attributes);

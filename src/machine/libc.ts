@@ -41,8 +41,8 @@ export interface Libc {
   /** Makes `target` another name of `fd`, in one step. */
   replace(fd: number, target: number): void;
   /**
-   * Marks every descriptor above standard error close-on-exec: also those that whoever started us left open
-   * are then no business of the programs of a session.
+   * Marks every descriptor above standard error close-on-exec, so that the programs of a session do not
+   * inherit those that were left open to us.
    */
   keepDescriptorsFromChildren(): void;
 }
@@ -67,7 +67,7 @@ export async function loadLibc(): Promise<LibcLoad> {
 
 function bind(koffi: Koffi): Libc {
   const lib = koffi.load(null);
-  /** Calls that answer -1 and set errno. */
+  /** Calls that return -1 and set errno. */
   const checked = (definition: string): ((...args: unknown[]) => number) => {
     const call = lib.func(definition);
     return (...args) => {

@@ -1,17 +1,17 @@
-/** What login.defs(5) says of a PATH. */
+/** The PATH settings of login.defs(5). */
 export interface LoginPaths {
   readonly user: string;
   readonly superuser: string;
 }
 
-/** What login.defs(5) says to a session. */
+/** The settings of login.defs(5) for a session. */
 export interface LoginDefs {
   readonly paths: LoginPaths;
   /** Octal. */
   readonly umask: string;
 }
 
-/** Where the file says nothing. */
+/** Used where the file has none. */
 export const defaultPaths: LoginPaths = {
   user: '/bin:/usr/bin:/usr/local/bin:/sbin',
   superuser: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',

@@ -15,7 +15,7 @@ export interface OsUser {
   readonly groups: readonly number[];
 }
 
-/** One line of passwd(5), or undefined when it is none. An empty shell is /bin/sh, an empty home is /. */
+/** One line of passwd(5), or undefined when it is invalid. An empty shell is /bin/sh, an empty home is /. */
 export function parsePasswdLine(line: string): Omit<OsUser, 'groups'> | undefined {
   const fields = line.split(':');
   const [name = '', , uid = '', gid = '', , home = '', shell = ''] = fields;
@@ -32,7 +32,7 @@ export function parsePasswdLine(line: string): Omit<OsUser, 'groups'> | undefine
 /** 2^32-1 is not an id: the system calls take it for "leave as it is". */
 const isId = (text: string): boolean => /^\d{1,10}$/.test(text) && Number(text) < 0xffff_ffff;
 
-/** Group ids from the line `id -G` prints; undefined when it is none. */
+/** Group ids from the output of `id -G`; undefined when it is invalid. */
 export function parseGroupIds(line: string): readonly number[] | undefined {
   const ids = line.trim().split(/\s+/);
   return ids.every(isId) ? ids.map(Number) : undefined;
@@ -60,7 +60,7 @@ interface Answer {
 async function run(starter: ProgramStarter, argv: readonly string[]): Promise<Answer> {
   const failed = (reason: string): CodedError =>
     new CodedError('unavailable', `looking up the account failed: ${argv.join(' ')}: ${reason}`);
-  // Everybody's sessions wait for these: they take turns as one.
+  // Everybody's sessions wait for these: they share one turn.
   const ran = await runProgram(starter, argv, { environment, ...limits, of: starter }).catch((e: unknown) => {
     throw isCoded(e) ? failed(e.message) : e;
   });
@@ -147,9 +147,9 @@ async function stampOf(path: string): Promise<string> {
 }
 
 /**
- * The accounts of this machine, asked without holding the event loop. An answer is kept for three seconds: a
- * burst of sessions asks once, and an account that was just made or changed is seen at once for all practical
- * purposes.
+ * The accounts of this machine, looked up without blocking the event loop. A result is kept for three
+ * seconds: a burst of sessions looks it up once, and a new or changed account is seen at once for all
+ * practical purposes.
  */
 export class Accounts {
   readonly #users = new Map<string, { readonly until: number; readonly user: Promise<OsUser | undefined> }>();
@@ -178,14 +178,14 @@ export class Accounts {
     for (const [key, entry] of this.#users) if (now >= entry.until) this.#users.delete(key);
     const user = readUser(this.#starter, name);
     this.#users.set(name, { until: now + CACHE_MS, user });
-    user.catch(() => this.#users.delete(name)); // a failure is not remembered; the caller hears of it
+    user.catch(() => this.#users.delete(name)); // a failure is not remembered; the caller gets it
     return user;
   }
 
   /**
    * An account's line of shadow(5), or without one that of passwd(5); undefined when there is neither. Only
-   * root is told what the former says. Asked before each forward: an answer is kept for three seconds as
-   * well, but not beyond a change of the file.
+   * root can read the former. Looked up before each forward: a result is kept for three seconds as well, but
+   * not beyond a change of the file.
    * @throws CodedError `unavailable` when the system does not answer.
    */
   async passwordLine(name: string): Promise<PasswordLine | undefined> {

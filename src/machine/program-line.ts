@@ -34,7 +34,7 @@ export function programLine(program: Program, { shell }: Pick<OsUser, 'shell'>):
 
 /**
  * Run by /bin/sh as the person, before the program. The variables come over descriptor 3 and not in the
- * environment of setpriv: that one is still root, and what a client sent could make its dynamic linker load
+ * environment of setpriv: that one is still root, and a client's values could make its dynamic linker load
  * anything. They are not in its arguments either, where every account of the machine could read them. Needs
  * no program but the shell.
  */
@@ -63,7 +63,7 @@ export function lineVariables(all: Iterable<readonly [name: string, value: strin
   const variables = new Map<string, string>();
   const leftOut: string[] = [];
   for (const [name, value] of all) {
-    // Of two of one name the later one counts, also where it cannot be given.
+    // If a name occurs twice the later one counts, even where it cannot be passed.
     variables.delete(name);
     if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !/[\0\n]/.test(value)) variables.set(name, value);
     else leftOut.push(name);
@@ -85,7 +85,7 @@ export const withIdsOf = (setpriv: string, user: OsUser, line: readonly string[]
   ...line,
 ];
 
-/** How a session's files are made: our own umask is none of its business. */
+/** How a session's files are made, independent of our own umask. */
 export interface SessionStart {
   readonly user: OsUser;
   /** Octal. */

@@ -12,7 +12,7 @@ import type { ProgramCalls, SpawnCall } from './libc-spawn.ts';
 import type { ProgramEnd } from './exit-status.ts';
 import { StartTurns } from './start-turns.ts';
 
-/** What one of a program's descriptors is. */
+/** The kind of one of a program's descriptors. */
 export type ProgramStream =
   /** A descriptor of ours, above 2, which stays ours. */
   | number
@@ -33,8 +33,8 @@ export interface ProgramOrder {
   /** It leads a session and a process group of its own. */
   readonly newSession: boolean;
   /**
-   * Whose the pipes of its standard streams are: a script opens `/dev/stdout` by name only when it is its
-   * own.
+   * The owner of the pipes of its standard streams: a script can open `/dev/stdout` by name only when it owns
+   * it.
    */
   readonly pipeOwner?: { readonly uid: number; readonly gid: number } | undefined;
 }
@@ -62,9 +62,9 @@ export class ProgramStarter {
   }
 
   /**
-   * Starts a program when it is the turn of `of`: whoever this is done for.
+   * Starts a program when it is the turn of `of`, its client.
    * @param unwanted aborted when nobody wants the program any more: while it waits for its turn it is
-   * dropped.
+   *   dropped.
    * @throws CodedError `unavailable` with the reason; then nothing was started and nothing is left open.
    */
   async start(order: ProgramOrder, of: object, unwanted?: AbortSignal): Promise<StartedProgram> {
@@ -122,7 +122,7 @@ function pidOf({ processes }: ProgramCalls, call: SpawnCall): number {
   );
 }
 
-/** Where a name is found in our PATH. */
+/** The path of a name in our PATH. */
 function pathOf(name: string): string {
   if (name.includes('/')) return name;
   const folders = (process.env['PATH'] ?? '').split(':');
@@ -195,7 +195,7 @@ async function startByNode({
   }
 }
 
-/** Node has no name for a real-time signal, and then says 0. */
+/** Node has no name for a real-time signal, and then reports 0. */
 const endByNode = (child: ChildProcess): Promise<ProgramEnd> =>
   new Promise((resolve) => {
     child.once('exit', (code, signal) => {

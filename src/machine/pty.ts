@@ -25,7 +25,7 @@ const MAX_SIDE = 4096;
 const MAX_PIXELS = 0xffff;
 const DEVICE_MODE = 0o620;
 
-/** Sizes that a client made up (0, or beyond any screen) become the usual ones. */
+/** Invalid sizes from a client (0, or beyond any screen) become the usual ones. */
 export function usableSize(size: WindowSize): WindowSize {
   const fits = (n: number): boolean => n >= 1 && n <= MAX_SIDE;
   return fits(size.columns) && fits(size.rows) ? size : { ...size, columns: 80, rows: 25 };
@@ -47,7 +47,7 @@ function setSize(libc: Libc, fd: number, size: WindowSize): void {
 export class Pty {
   readonly path: string;
   readonly stream: Duplex;
-  /** Why the device file is not its user's own; programs that have it open already do not need that. */
+  /** Why the device file does not belong to its user; programs that have it open already do not need that. */
   readonly notOwned: string | undefined;
   readonly #libc: Libc;
   readonly #masterFd: number;
@@ -83,7 +83,7 @@ export class Pty {
     return this.#slaveFd;
   }
 
-  /** To be called when the program holds the slave itself: the master ends only when all have let go. */
+  /** To be called when the program holds the slave itself: the master ends only when all have closed it. */
   closeSlave(): void {
     if (this.#slaveFd !== undefined) closeSync(this.#slaveFd);
     this.#slaveFd = undefined;
@@ -173,7 +173,7 @@ class MasterStream extends Duplex {
         done(); // a program that is gone does not read: no failure of ours
       });
   }
-  /** The end of the person's input says nothing to a terminal: programs there read until they are told ^D. */
+  /** The end of the person's input means nothing to a terminal: programs there read until they get ^D. */
   override _final(done: (error?: Error | null) => void): void {
     done();
   }

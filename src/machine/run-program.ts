@@ -10,9 +10,9 @@ export interface RunOptions {
   readonly limitMs: number;
   /** Of both outputs together; then it is killed. */
   readonly maxBytes: number;
-  /** What it reads; nothing without. */
+  /** Its input; without, it gets none. */
   readonly input?: string;
-  /** Aborted when nobody wants to know any more; then it is killed. Default: never. */
+  /** Aborted when nobody needs the result any more; then it is killed. Default: never. */
   readonly signal?: AbortSignal;
   /** Whose turn the start takes. */
   readonly of: object;
@@ -25,7 +25,8 @@ export type ProgramRun =
   | { readonly status: 'stopped' };
 
 /**
- * Runs a small program of the system to its end, and to the end of what it and those it started say.
+ * Runs a small program of the system until it has ended and its output, and that of programs it started, is
+ * complete.
  * @throws CodedError `unavailable` when it cannot be started.
  */
 export async function runProgram(
@@ -60,7 +61,7 @@ export async function runProgram(
     return end;
   });
   const said = Promise.all([ended, keep('stdout', stdout), keep('stderr', stderr)]);
-  stdin?.on('error', () => stdin.destroy()); // one that ended early says so by its end
+  stdin?.on('error', () => stdin.destroy()); // one that ended early is recognised by its end
   stdin?.end(input);
   try {
     const first = await Promise.race([said, stopped.promise]);

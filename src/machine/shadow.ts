@@ -1,19 +1,17 @@
-/**
- * What shadow(5) says of an account besides its password. Numbers are days since 1970, or lengths in days.
- */
+/** The fields of shadow(5) about an account. Numbers are days since 1970, or lengths in days. */
 export interface ShadowEntry {
   /** `!` in front of it locks the account; `*` is only no password. */
   readonly password: string;
   /** When the password was set; 0: it must be changed first. */
   readonly changed: number | undefined;
   readonly maxAge: number | undefined;
-  /** How long after that the account still counts. */
+  /** How long after that the account is still usable. */
   readonly inactive: number | undefined;
   /** From this day on the account is closed. */
   readonly expires: number | undefined;
 }
 
-/** One line of shadow(5); undefined when it is none. An empty field, and -1, say nothing. */
+/** One line of shadow(5); undefined when it is invalid. An empty field, and -1, mean no value. */
 export function parseShadowLine(line: string): ShadowEntry | undefined {
   const fields = line.split(':');
   const [name = '', password = '', changed = '', , maxAge = '', , inactive = '', expires = ''] = fields;
@@ -31,7 +29,7 @@ export function parseShadowLine(line: string): ShadowEntry | undefined {
   };
 }
 
-/** As sshd without PAM has it. */
+/** As in sshd without PAM. */
 export const isLocked = (password: string): boolean =>
   password.startsWith('!') || password.startsWith('*LK*');
 

@@ -8,8 +8,8 @@ const environment = [['PATH', '/usr/bin:/bin']] as const;
 
 /**
  * Each signal to the process group, and to the process alone while it leads none yet. Returns the result of
- * the last one. Not `kill -s NAME -- -PID`: the shell of BusyBox sends that, says that it failed, and so
- * sends it twice.
+ * the last one. Not `kill -s NAME -- -PID`: the shell of BusyBox sends that, reports a failure, and so it
+ * would be sent twice.
  */
 export const signalScript = 'pid=$1; shift; for s; do kill "-$s" "-$pid" || kill "-$s" "$pid"; done';
 
@@ -47,8 +47,8 @@ export async function signalAs(
 }
 
 /**
- * The signals of one program, one after the other. Of a signal that waits already no second one is kept, as
- * the kernel does it: however many a client asks for, one child runs and a dozen wait.
+ * The signals of one program, one after the other. A signal that already waits is not queued twice, as in the
+ * kernel: however many a client requests, one child runs and a dozen wait.
  */
 export class SignalSender {
   readonly #send: (names: readonly string[]) => Promise<boolean>;
@@ -60,7 +60,7 @@ export class SignalSender {
     this.#send = send;
   }
 
-  /** Whether the last of them found somebody. Never rejects. */
+  /** Whether the last of them reached a process. Never rejects. */
   send(...names: readonly string[]): Promise<boolean> {
     const key = names.join(' ');
     const waiting = this.#waiting.get(key);

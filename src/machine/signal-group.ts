@@ -9,8 +9,8 @@ export function signalGroup(pid: number, name: string): boolean {
 }
 
 /**
- * Sends a signal to what is left of the process group of `pid`, which has ended itself: the number alone may
- * be somebody else's by now, that of a group is given to nobody while the group has members.
+ * Sends a signal to what is left of the process group of `pid`, which has ended itself: the process id may
+ * belong to another process by now, but that of a group is not reused while the group has members.
  */
 export function signalRemains(pid: number, name: string): void {
   kill(-pid, `SIG${name}` as NodeJS.Signals);

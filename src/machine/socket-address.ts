@@ -14,7 +14,7 @@ export interface SocketAddress {
 /**
  * `struct sockaddr_in` or `sockaddr_in6` (ip(7), ipv6(7)) of a numeric address. `fe80::1%eth0` names an
  * interface.
- * @throws Error for an interface that there is not.
+ * @throws Error for an unknown interface.
  */
 export function socketAddress(address: string, port: number): SocketAddress {
   const family = isIPv4(address) ? AF_INET : AF_INET6;

@@ -1,8 +1,9 @@
 import { CodedError } from '../base/errors.ts';
 
 /**
- * Lets one start a program in each turn of the event loop, and those who wait by turns: a hundred starts of
- * one are a hundred turns, between which everybody else's bytes, timers and starts have theirs.
+ * Allows one program start in each turn of the event loop, alternating between the clients that wait: a
+ * hundred starts for one client take a hundred turns, between which everybody else's bytes, timers and starts
+ * are served.
  */
 export class StartTurns {
   /** Of each who waits, in the order in which they are next. */
@@ -10,7 +11,7 @@ export class StartTurns {
   #stepping = false;
 
   /**
-   * Resolves when it is the turn of `of`, a connection say; who asks twice has two turns.
+   * Resolves when it is the turn of `of`, a connection say; two calls get two turns.
    * @param unwanted aborted when nobody wants the program any more: then its turn does not come.
    * @throws CodedError `unavailable` for a program that is unwanted before its turn.
    */

@@ -31,10 +31,7 @@ export interface ProgramStart {
   readonly starter: ProgramStarter;
   /** Who it is started for, a connection say: they take turns. */
   readonly of: object;
-  /**
-   * Aborted when that one is gone: what has not been started by then is not started. Its signals are sent all
-   * the same.
-   */
+  /** Aborted when that one is gone: nothing is started after that. Its signals are still sent. */
   readonly unwanted?: AbortSignal;
   /**
    * The program's terminal; without one it gets three pipes. Its slave end is closed here once it is passed
@@ -111,7 +108,7 @@ function orderOf(start: ProgramStart): ProgramOrder {
       environment: start.environment,
       folder: startFolder(user),
     };
-  // The root part of the way gets nothing from the client: see program-line.ts.
+  // The part that runs as root gets nothing from the client: see program-line.ts.
   return {
     ...{ argv, streams: [...standard, 'input'], newSession, pipeOwner },
     environment: [['PATH', '/usr/bin:/bin']],
@@ -172,14 +169,14 @@ function startFolder(user: OsUser): string {
 
 /** Over descriptor 3, where the order has one. */
 function sendEnvironment({ streams: [, , , stream] }: StartedProgram, environment: LineVariables): void {
-  // A program that died before it read says so by its exit.
+  // A program that died before it read is reported by its exit.
   stream?.on('error', () => stream.destroy());
   stream?.end(preludeInput(environment), () => stream.destroy());
 }
 
 function pipesOf({ streams: [stdin, stdout, stderr] }: StartedProgram): ProgramPipes | undefined {
   if (stdin === undefined || stdout === undefined || stderr === undefined) return undefined;
-  // A pipe whose other end is gone ends; that is all there is to it.
+  // A pipe whose other end is gone ends; nothing more needs to be done.
   for (const stream of [stdin, stdout, stderr]) stream.on('error', () => undefined);
   return { stdin, stdout, stderr };
 }
@@ -196,7 +193,7 @@ class Running implements UserProcess {
     const { pid } = started;
     this.pid = pid;
     this.pipes = pipesOf(started);
-    // Once it is reaped, the number may be someone else's.
+    // Once it is reaped, its process id may belong to another process.
     this.#signals = new SignalSender((names) =>
       this.#alive && pid > 1 ? signalAs(start.user, pid, names, start) : Promise.resolve(false),
     );
@@ -216,7 +213,7 @@ class Running implements UserProcess {
   }
 
   async hangUp(graceMs: number): Promise<void> {
-    void this.#signals.send('HUP', 'CONT'); // a stopped program cannot hear of it otherwise
+    void this.#signals.send('HUP', 'CONT'); // a stopped program would not receive it otherwise
     if (await this.#endsWithin(graceMs)) return;
     await this.#signals.send('KILL');
     if (await this.#endsWithin(killedMs)) return;
