@@ -1,7 +1,7 @@
 /**
- * What all of them gave, in their order. When one fails, the others are waited for all the same: nothing is
- * still under way behind the back of whoever handles the failure.
- * @throws what the first of them, in their order, failed with.
+ * The results of all of them, in order. When one fails, the others are still waited for, so that nothing is
+ * under way any more when the failure is handled.
+ * @throws the error of the first of them, in order, that failed.
  */
 export async function allSettled<T>(acts: readonly Promise<T>[]): Promise<T[]> {
   const outcomes = await Promise.allSettled(acts);

@@ -35,7 +35,7 @@ export function testAuthorityKey(keyId: string, clusterName = 'example'): TestAu
   };
 }
 
-/** As facts hold it. */
+/** In the form of facts. */
 interface Announcement {
   text: string;
   signatures: { keyId: string; ssh: string; tls: string }[];

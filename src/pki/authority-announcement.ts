@@ -7,10 +7,10 @@ import { fromAuthorizedKeyLine, parsePublicKey } from './ssh-key.ts';
 import { readCertificate } from './x509.ts';
 
 /*
- * The keys of an authority that are trusted from a moment on, as one statement that each of them signs whose
- * private half is at hand. Whoever trusts one of the keys learns the others by it, over any channel: that is
- * how clients and machines with an old pin follow a rotation. A statement of the time after a rotation is
- * signed by the new key alone, so it convinces nobody who did not learn that key before.
+ * The keys of an authority that are trusted from a moment on, as one statement, signed by each of them whose
+ * private half is available. Whoever trusts one of the keys learns the others from it, over any channel: that
+ * is how clients and machines with an old pin follow a rotation. A statement from after a rotation is signed
+ * by the new key alone, so it convinces nobody who did not learn that key before.
  */
 
 export interface AnnouncedKey {
@@ -26,13 +26,13 @@ export interface KeysAnnouncement {
   /** Each is greater than the one before: an earlier statement is never accepted after a later one. */
   readonly number: number;
   readonly at: Instant;
-  /** From then on it is not accepted. Undefined where one key is trusted alone, which nothing is to end. */
+  /** When it expires. Undefined where one key is trusted alone, which is not about to change. */
   readonly until?: Instant | undefined;
   /** Every key that is trusted, the one that signs certificates first. */
   readonly keys: readonly AnnouncedKey[];
 }
 
-/** As it is stored and sent: the exact text, and who signed it. */
+/** As it is stored and sent: the exact text, and its signatures. */
 export interface SignedKeysAnnouncement {
   readonly text: string;
   readonly signatures: readonly {
@@ -62,7 +62,7 @@ const announced = z.object({
     .max(8),
 });
 
-/** What is signed is of this kind and can be taken for nothing else that these keys sign. */
+/** Marks the signed bytes, so that they can be taken for nothing else that these keys sign. */
 const bytesToSign = (text: string): Buffer => Buffer.from(`authority keys of a cluster, version 1\n${text}`);
 
 export function signAnnouncement(
@@ -81,7 +81,7 @@ export function signAnnouncement(
   };
 }
 
-/** What the reader trusts already, of the authority that is announced. */
+/** What the reader already trusts of the announced authority. */
 export interface TrustAnchors {
   /** authorized_keys lines. */
   readonly sshKeys: readonly string[];
@@ -99,10 +99,10 @@ export interface AnnouncementExpected {
 }
 
 /**
- * Accepts a statement that is signed by a key which the reader trusts, of the cluster that is meant, not
- * over, and not older than the last one.
+ * Accepts a statement that is signed by a key which the reader trusts, for the right cluster, not expired,
+ * and not older than the last one.
  * @returns the keys that are trusted by it: no others are from then on.
- * @throws CodedError `access_denied` saying what does not fit; `damaged` for what is not a statement.
+ * @throws CodedError `access_denied` with what does not match; `damaged` for a text that is not a statement.
  */
 export function verifyAnnouncement(
   signed: SignedKeysAnnouncement,
@@ -114,7 +114,7 @@ export function verifyAnnouncement(
     const signature = signed.signatures.find(({ keyId }) => keyId === key.keyId);
     return signature !== undefined && vouches(key, { signature, bytes, anchors });
   });
-  // First of all: what nobody signed is not worth a word about what it says.
+  // First of all: the content of an unsigned statement is not worth an error message.
   if (!isVouched) throw refused('no key that is trusted here has signed it');
   if (announcement.clusterName !== clusterName || announcement.type !== type)
     throw refused(`it is of the ${announcement.type} authority of cluster ${announcement.clusterName}`);
@@ -125,7 +125,7 @@ export function verifyAnnouncement(
   return announcement;
 }
 
-/** When it was made, and when it ends. @throws CodedError `damaged` for what is not a statement. */
+/** When it was made, and when it expires. @throws CodedError `damaged` for a text that is not a statement. */
 export function announcementEnd({ text }: Pick<SignedKeysAnnouncement, 'text'>): {
   readonly at: Instant;
   readonly until: Instant | undefined;

@@ -11,8 +11,8 @@ export function caPinOf(certificatePem: string): string {
 }
 
 /**
- * True when the certificate has one of the pins. Every pin is compared, in constant time. Says nothing of
- * whether the certificate still holds.
+ * True when the certificate has one of the pins. Every pin is compared, in constant time. Does not check
+ * whether the certificate is still valid.
  * @throws CodedError `bad_request` when it is not a certificate.
  */
 export function matchesPin(certificatePem: string, pins: readonly string[]): boolean {

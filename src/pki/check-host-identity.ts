@@ -10,10 +10,10 @@ import { tlsIdentityOf } from './tls-identity.ts';
 import { readCertificate } from './x509.ts';
 
 /**
- * Makes sure that the parts of an identity belong together: both certificates carry its key, name its host,
- * role and cluster, and are signed by authorities that it lists. Whether they hold now, and are accepted
- * anywhere, is another matter.
- * @throws CodedError `damaged` with what does not fit.
+ * Makes sure that the parts of an identity belong together: both certificates contain its key, name its host,
+ * role and cluster, and are signed by authorities that it lists. Does not check whether they are valid now,
+ * or accepted anywhere.
+ * @throws CodedError `damaged` with what does not match.
  */
 export function checkHostIdentity(identity: HostIdentity): void {
   try {

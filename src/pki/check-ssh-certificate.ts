@@ -16,7 +16,7 @@ export type CertFailure =
   | 'source-address'
   | 'revoked';
 
-/** Why a certificate is refused: for the audit and the operator, not for the one who showed it. */
+/** Why a certificate is refused: for the audit and the operator, not for whoever presented it. */
 export class CertError extends Error {
   override readonly name = 'CertError';
   readonly reason: CertFailure;
@@ -45,7 +45,7 @@ export interface CheckPolicy {
 }
 
 /**
- * The text of a critical option; undefined when there is none of that name. @throws WireError when it is no
+ * The text of a critical option; undefined when there is none of that name. @throws WireError for invalid
  * text.
  */
 export const optionText = (c: Certificate, name: string): string | undefined =>
@@ -56,7 +56,7 @@ function addressAllowed(list: string, address: string): boolean {
   const family = isIP(plain);
   if (family === 0) return false;
   const allowed = new BlockList();
-  // Every entry is read, also after one that fits: a list that is half nonsense binds nobody.
+  // Every entry is read, even after one that matches, so that a half invalid list is refused.
   for (const item of list.split(',')) addSubnet(allowed, item.trim());
   return allowed.check(plain, family === 4 ? 'ipv4' : 'ipv6');
 }
@@ -72,8 +72,8 @@ function addSubnet(allowed: BlockList, item: string): void {
 }
 
 /**
- * `*.` in front stands for exactly one label of a name, not for a part of an address; names of hosts have no
- * case.
+ * `*.` in front stands for exactly one label of a name, not for a part of an address; host names are
+ * case-insensitive.
  */
 function hostMatches(pattern: string, name: string): boolean {
   const [wanted, given] = [pattern.toLowerCase(), name.toLowerCase()];
@@ -87,13 +87,13 @@ function checkSigner(c: Certificate, cas: Iterable<Buffer>): void {
   let known = false;
   for (const ca of cas) known ||= ca.equals(c.ca.blob);
   if (!known) throw new CertError('unknown-ca');
-  // RSA: rsa-sha2-* only; verifySsh never accepts "ssh-rsa" (SHA-1), nor a name that is not of the key.
+  // RSA: rsa-sha2-* only; verifySsh never accepts "ssh-rsa" (SHA-1), nor an algorithm of another key type.
   if (!verifySsh(c.ca, c.signed, c.signature)) throw new CertError('bad-signature', 'CA signature');
 }
 
 /**
  * The issuer's clock may be ahead of ours. That does not lengthen a certificate's life: the end is strict,
- * because an end is what is relied on to take access away.
+ * because the end is relied on to take access away.
  */
 function checkTime(c: Certificate, { now }: CheckPolicy): void {
   if (c.validBefore <= c.validAfter) throw new CertError('malformed', 'it ends before it begins');
@@ -102,7 +102,7 @@ function checkTime(c: Certificate, { now }: CheckPolicy): void {
 }
 
 function checkPrincipals(c: Certificate, { principals: wanted }: CheckPolicy): void {
-  // OpenSSH takes a certificate without principals for everybody's; here it is nobody's.
+  // OpenSSH accepts a certificate without principals for every name; here it is valid for none.
   if (c.principals.length === 0) throw new CertError('principal', 'certificate without principals');
   if (!c.principals.every(isSoundPrincipal)) throw new CertError('malformed', 'unsound principal');
   const match = c.kind === 'host' ? hostMatches : (a: string, b: string) => a === b;
@@ -132,10 +132,10 @@ function checkSource(c: Certificate, sourceAddress: string | undefined): void {
 }
 
 /**
- * Refuses a certificate that is not of the wanted kind, by a trusted CA, for now, for one of the wanted
- * names, and free of conditions nobody here enforces. Everything after the signature is read only when the
- * signature holds. Of what can be refused, `parseCertificate` has refused the rest: nested certificates, NUL,
- * repeats, trailing bytes.
+ * Refuses a certificate that is not of the wanted kind, by a trusted CA, valid now, for one of the wanted
+ * names, and free of conditions that nobody here enforces. Everything after the signature is read only when
+ * the signature is valid. `parseCertificate` has already refused nested certificates, NUL, repeats and
+ * trailing bytes.
  * @throws CertError
  */
 export function checkCertificate(c: Certificate, policy: CheckPolicy): void {

@@ -1,20 +1,20 @@
 import type { HostIdentity } from './host-identity.ts';
 
 /**
- * What a machine shows in one role, which is renewed while those who use it live. Mostly one identity; while
- * the host authority is rotated, one when it calls and another one when it is called.
+ * What a machine shows in one role, which is renewed while it is in use. Usually one identity; during a
+ * rotation of the host authority, one as a client and another one as a server.
  */
 export interface ShownIdentities {
-  /** To those whom it calls: the newest. */
+  /** Shown as a client: the newest. */
   readonly client: HostIdentity;
-  /** To those who call it. */
+  /** Shown as a server. */
   readonly server: HostIdentity;
 }
 
 export interface CurrentIdentity {
-  /** What it shows when it calls. Whoever keeps it, or what was made of it, follows `changes`. */
+  /** The one shown as a client. Code that keeps it, or something derived from it, follows `changes`. */
   current(): HostIdentity;
-  /** What it shows when it is called. */
+  /** The one shown as a server. */
   server(): HostIdentity;
   readonly changes: IdentityChanges;
 }
@@ -30,7 +30,7 @@ export interface ReplaceableIdentity extends CurrentIdentity {
   replace(shown: ShownIdentities): void;
 }
 
-/** @param server where it is another one. */
+/** @param server where it is a different one. */
 export function replaceableIdentity(client: HostIdentity, server = client): ReplaceableIdentity {
   let shown: ShownIdentities = { client, server };
   const followers = new Set<{ readonly onChange: (shown: ShownIdentities) => void }>();

@@ -5,10 +5,10 @@ import { FOREVER, parseCertificate } from './ssh-certificate.ts';
 import { fromAuthorizedKeyLine } from './ssh-key.ts';
 import { readCertificate } from './x509.ts';
 
-/** When the certificates of a machine were made, and until when both hold. */
+/** When the certificates of a machine were made, and until when both are valid. */
 export interface HostCertificateLife {
   readonly madeAt: Instant;
-  /** Undefined for those of older releases, which hold until the authority is rotated. */
+  /** Undefined for those of older releases, which are valid until the authority is rotated. */
   readonly until: Instant | undefined;
 }
 
@@ -29,7 +29,7 @@ export function hostCertificateLife({
   };
 }
 
-/** The names and addresses of a machine's SSH certificate, in which all that were granted stand. */
+/** The names and addresses in a machine's SSH certificate, which has all that were granted. */
 export const certifiedNamesOf = ({
   sshCertificate,
 }: Pick<HostIdentity, 'sshCertificate'>): readonly string[] =>

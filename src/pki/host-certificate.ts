@@ -9,9 +9,9 @@ import { WireError } from './wire.ts';
 export interface HostCertificateRequest {
   readonly publicKey: PublicKey;
   readonly ca: KeyObject;
-  /** Empty for a machine that is none of the cluster: it gets the additional names, and no others. */
+  /** Empty for a machine that is not part of the cluster: it gets the additional names, and no others. */
   readonly hostId: string;
-  /** What the machine calls itself; empty when it says nothing. */
+  /** The machine's own name; empty when it has none. */
   readonly nodename: string;
   readonly clusterName: string;
   /** One system role, capitalised: `Node`, `Proxy`, `Auth`, `Admin`. */
@@ -19,7 +19,7 @@ export interface HostCertificateRequest {
   /** Further names and addresses. Wildcard addresses have been replaced by the caller. */
   readonly additionalPrincipals: readonly string[];
   readonly now: Instant;
-  /** Whole seconds from `now`. Left out: it never ends, as those of older releases. */
+  /** Whole seconds from `now`. Left out: it never expires, as those of older releases. */
   readonly ttlSeconds?: number | undefined;
   /** Left out: a random one. */
   readonly serial?: bigint | undefined;
@@ -27,7 +27,7 @@ export interface HostCertificateRequest {
 
 /**
  * Signs a machine's SSH certificate; one line.
- * @throws CodedError `bad_request` when a name cannot stand in a certificate.
+ * @throws CodedError `bad_request` when a name is not possible in a certificate.
  */
 export function issueHostSshCertificate(request: HostCertificateRequest): string {
   const certificate = issueCertificate({
@@ -51,15 +51,15 @@ function principalsOf(request: HostCertificateRequest): string[] {
   const { hostId, nodename, clusterName, role, additionalPrincipals } = request;
   if (hostId === '') return [...new Set(additionalPrincipals)];
   const named = nodename === '' ? [] : [`${nodename}.${clusterName}`, nodename];
-  // A node with the names that every machine has for itself would be believed in the place of a proxy there.
+  // A node with the names that every machine has for itself could be taken for a proxy there.
   const loopback = role === 'Node' ? [] : ['localhost', '127.0.0.1', '::1'];
   const own = role === 'Admin' ? [hostId] : [`${hostId}.${clusterName}`, hostId, ...named, ...loopback];
   return [...new Set([...own, ...additionalPrincipals])];
 }
 
 /**
- * What a machine's certificate says. The caller has checked the certificate.
- * `hostFqdn` is `<uuid>.<cluster>`; of the role Admin, which has no name of its own, just `<uuid>`.
+ * The content of a machine's certificate, which the caller has checked. `hostFqdn` is `<uuid>.<cluster>`; of
+ * the role Admin, which has no name of its own, just `<uuid>`.
  * @throws WireError for a certificate of a user, or one that lacks the role or the cluster.
  */
 export function hostIdentityOf(certificate: Certificate): {

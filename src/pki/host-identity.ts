@@ -1,4 +1,4 @@
-/** What a machine is known by in one role. The private key is PKCS #8 PEM and never leaves the machine. */
+/** The identity of a machine in one role. The private key is PKCS #8 PEM and never leaves the machine. */
 export interface HostIdentity {
   readonly hostId: string;
   /** `Node`, `Proxy`, `Auth`, `Admin` */
@@ -13,8 +13,8 @@ export interface HostIdentity {
   /** authorized_keys lines of the host authority. */
   readonly sshHostCas: readonly string[];
   /**
-   * What was asked for; a certificate goes without addresses that are not this machine's alone. Left out
-   * where an older release asked.
+   * The requested names; a certificate does not contain addresses that are not this machine's alone. Left out
+   * for requests by an older release.
    */
   readonly askedNames?: readonly string[] | undefined;
 }

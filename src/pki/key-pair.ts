@@ -1,7 +1,7 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { CodedError } from '../base/errors.ts';
 
-/** A new private key; its public half follows from it. */
+/** A new private key; its public half is derived from it. */
 export const generateEd25519 = (): KeyObject => generateKeyPairSync('ed25519').privateKey;
 
 /** A new private key on P-256. */

@@ -40,7 +40,7 @@ export function encodeOpensshPrivateKey(privateKey: KeyObject, comment: string):
 }
 
 /**
- * The key of a file that `encodeOpensshPrivateKey` or `ssh-keygen -t ed25519 -N ''` wrote.
+ * The key in a file that `encodeOpensshPrivateKey` or `ssh-keygen -t ed25519 -N ''` wrote.
  * @throws WireError when it is something else, is damaged, or has a passphrase.
  */
 export function decodeOpensshPrivateKey(pem: string): KeyObject {
@@ -52,7 +52,7 @@ export function decodeOpensshPrivateKey(pem: string): KeyObject {
     type: 'pkcs8',
   });
   const { blob } = publicKeyOf(key);
-  // The public half stands in three places; signing with a pair that does not fit would give the key away.
+  // The public half is in three places; signing with a pair that does not match would reveal the key.
   const own = blob.subarray(-32);
   if (!blob.equals(publicBlob) || !own.equals(publicKey) || !own.equals(secret.subarray(32)))
     throw new WireError('private key does not fit its public key');

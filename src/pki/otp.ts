@@ -49,8 +49,8 @@ export function otpCode(secret: Uint8Array, step: number): string {
 
 /**
  * The 30-second step that `code` belongs to, among now and `skewSteps` before and after; undefined when none.
- * The earliest one, should two steps have the same code. That a step is used only once is the caller's to see
- * to. Takes the same time whatever is given.
+ * The earliest one, if two steps have the same code. The caller must make sure that a step is used only once.
+ * Takes the same time for any code.
  */
 export function matchOtpStep(
   secret: Uint8Array,

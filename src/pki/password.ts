@@ -15,18 +15,19 @@ interface Cost {
 }
 /** Source: OWASP Password Storage Cheat Sheet, argon2id with 19 MiB. */
 const current: Cost = { memory: 19_456, passes: 2, parallelism: 1, tagLength: 32 };
-/** No stored text makes us spend more than this on one password. */
+/** No stored text can make us spend more than this on one password. */
 const most: Cost = { memory: 1_048_576, passes: 16, parallelism: 16, tagLength: 64 };
 const saltBytes = 16;
 
 /**
- * Each takes its memory, and more than the cores gain nothing; half of the thread pool stays free for others.
+ * Each takes its memory, and more than the cores would not be faster; half of the thread pool stays free for
+ * others.
  */
 const inTurn = takingTurns({ concurrent: 2, waiting: 500, what: 'passwords to check' });
 
 /**
- * Composed, so that two keyboards which write an accent differently mean the same password. Source: RFC 8265,
- * section 4.2.
+ * Composed, so that two keyboards that write an accent differently produce the same password.
+ * Source: RFC 8265, section 4.2.
  */
 const bytesOf = (password: string): Buffer => Buffer.from(password.normalize('NFC'), 'utf8');
 
@@ -41,7 +42,7 @@ interface Stored {
   readonly digest: Buffer;
 }
 
-/** What an unknown user is compared with: nothing hashes to it but by chance of one in 2^256. */
+/** An unknown user is compared with this: a password matches it only with a chance of one in 2^256. */
 const fake: Stored = { cost: current, salt: randomBytes(saltBytes), digest: randomBytes(current.tagLength) };
 
 /**
@@ -84,7 +85,9 @@ function parseStored(stored: string): Stored {
   return { cost, salt, digest };
 }
 
-/** The lower bounds are those of RFC 9106, section 3.1, but for the tag, where 4 bytes would be guessed. */
+/**
+ * The lower limits are those of RFC 9106, section 3.1, except for the tag, where 4 bytes could be guessed.
+ */
 const isBearable = ({ memory, passes, parallelism, tagLength }: Cost): boolean =>
   within(parallelism, 1, most.parallelism) &&
   within(memory, 8 * parallelism, most.memory) &&

@@ -34,22 +34,21 @@ export function sigAlgOfCertAlg(name: string): SigAlg | undefined {
 }
 
 const LARGEST = 0xffff_ffff_ffff_ffffn;
-/** `validBefore` of a certificate that never ends. */
+/** `validBefore` of a certificate that never expires. */
 export const FOREVER = LARGEST;
 const MAX_PRINCIPALS = 256;
 /** Lists of names are text that other programs split at commas and lines. */
 const forbiddenInPrincipal = /[\x00-\x1f\x7f-\x9f,]/;
-/** Text that survives being written and read: no NUL, no half of a surrogate pair. */
+/** Text that survives being written and read: no NUL, no unpaired surrogate. */
 const isSoundText = (text: string): boolean => text.isWellFormed() && !text.includes('\0');
 
 /**
- * True when a name may stand among the principals: not empty, no comma, no NUL, newline or other control
- * character.
+ * True when a name is valid as a principal: not empty, no comma, no NUL, newline or other control character.
  */
 export const isSoundPrincipal = (name: string): boolean =>
   name !== '' && isSoundText(name) && !forbiddenInPrincipal.test(name);
 
-/** A certificate as it was read. Nothing in it is to be believed before `checkCertificate`. */
+/** A certificate as it was read. Nothing in it may be trusted before `checkCertificate`. */
 export interface Certificate {
   readonly raw: Buffer;
   /** Type name in the blob. */
@@ -99,7 +98,7 @@ function readPrincipals(bytes: Buffer): string[] {
 }
 
 /**
- * Reads a certificate; says nothing of whether it is good. Keeps a copy of the bytes.
+ * Reads a certificate without checking whether it is valid. Keeps a copy of the bytes.
  * @throws WireError for bytes that are not exactly one certificate.
  * Source: OpenSSH PROTOCOL.certkeys, v01.
  */
@@ -149,7 +148,7 @@ function readKind(reader: Reader): 'user' | 'host' {
 }
 
 /**
- * The text in the data of an option or extension; undefined for undefined. @throws WireError when it is no
+ * The text in the data of an option or extension; undefined for undefined. @throws WireError for invalid
  * text.
  */
 export function optionDataText(data: Buffer | undefined): string | undefined {
@@ -161,7 +160,7 @@ export function optionDataText(data: Buffer | undefined): string | undefined {
 }
 
 /**
- * The text of an extension; undefined when there is none of that name. @throws WireError when it is no text.
+ * The text of an extension; undefined when there is none of that name. @throws WireError for invalid text.
  */
 export const extensionText = (c: Certificate, name: string): string | undefined =>
   optionDataText(c.extensions.get(name));
@@ -184,7 +183,7 @@ export interface IssueOptions {
   criticalOptions?: Record<string, string>;
   /** As `criticalOptions`. */
   extensions?: Record<string, string>;
-  /** Signs elsewhere (a hardware module) in the name of `ca`. Whoever gives it answers for the signature. */
+  /** Signs elsewhere (a hardware module) in the name of `ca`. The caller is responsible for the signature. */
   sign?: (alg: SigAlg, data: Buffer) => Buffer;
 }
 
@@ -221,9 +220,7 @@ function refuseUnsoundOptions({ kind, criticalOptions = {}, extensions = {} }: I
       throw refusal(`option ${JSON.stringify(name)} is not sound text`);
 }
 
-/**
- * Signs, and makes sure that what was signed can be relied on: a faulty signature could give the key away.
- */
+/** Signs, and verifies the signature: a faulty one could reveal the key. */
 function signWith(ca: KeyObject, caPublic: PublicKey, alg: SigAlg, data: Buffer): Buffer {
   const signature = signSsh(ca, alg, data);
   if (!verifySsh(caPublic, data, signature, [alg])) throw new Error('the signature just made does not hold');
@@ -231,9 +228,9 @@ function signWith(ca: KeyObject, caPublic: PublicKey, alg: SigAlg, data: Buffer)
 }
 
 /**
- * Makes and signs a certificate: what the caller wants certified is the caller's decision.
- * @throws CodedError `bad_request` for a certificate whose form every checker would refuse. Which critical
- *   options of users are enforced is the checker's to know. Source: OpenSSH PROTOCOL.certkeys, v01.
+ * Makes and signs a certificate. The caller decides what is certified.
+ * @throws CodedError `bad_request` for a certificate whose form every checker would refuse. Only a checker
+ *   knows which critical options of users are enforced. Source: OpenSSH PROTOCOL.certkeys, v01.
  */
 export function issueCertificate(o: IssueOptions): Buffer {
   refuseUnsound(o);

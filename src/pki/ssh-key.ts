@@ -3,10 +3,10 @@ import { createHash, createPublicKey, sign, verify, type JsonWebKeyInput, type K
 import { CodedError } from '../base/errors.ts';
 import { Reader, WireError, mpint, str } from './wire.ts';
 
-/** How a key names itself in its blob. */
+/** The name of a key's type in its blob. */
 export type KeyType =
   'ssh-ed25519' | 'ecdsa-sha2-nistp256' | 'ecdsa-sha2-nistp384' | 'ecdsa-sha2-nistp521' | 'ssh-rsa';
-/** How a signature names itself. RSA keys sign under two names, all others under their own. */
+/** The algorithm name of a signature. RSA keys sign under two names, all others under their own. */
 export type SigAlg = Exclude<KeyType, 'ssh-rsa'> | 'rsa-sha2-256' | 'rsa-sha2-512';
 
 const CURVES = {
@@ -31,7 +31,7 @@ const pad = (b: Buffer, n: number) => {
   return Buffer.concat([Buffer.alloc(n - b.length), b]);
 };
 
-/** node:crypto refuses points off their curve with errors of its own: to us they are bytes we cannot read. */
+/** node:crypto refuses points off their curve with errors of its own; here they count as unreadable bytes. */
 function keyFromJwk(key: JsonWebKeyInput['key']): KeyObject {
   try {
     return createPublicKey({ format: 'jwk', key });
@@ -81,7 +81,7 @@ export function readKeyFields(r: Reader, type: KeyType): PublicKey {
 }
 
 /**
- * A plain public key. Certificates are not keys: who takes a key here cannot be handed a chain.
+ * A plain public key. Certificates are not keys: a caller that expects a key cannot be given a chain.
  * @throws WireError
  */
 export function parsePublicKey(blob: Buffer): PublicKey {
@@ -96,7 +96,8 @@ export function parsePublicKey(blob: Buffer): PublicKey {
 
 /**
  * Public half of a KeyObject (private or public).
- * @throws CodedError `bad_request` for a type that SSH does not have here (X25519, secp256k1, DSA, ...).
+ * @throws CodedError `bad_request` for a type that is not supported for SSH here (X25519, secp256k1, DSA,
+ *   ...).
  */
 export function publicKeyOf(k: KeyObject): PublicKey {
   const type = k.asymmetricKeyType;
@@ -155,7 +156,7 @@ export function signSsh(priv: KeyObject, alg: SigAlg, data: Buffer): Buffer {
 
 /**
  * True when the signature blob is by this key over `data`. `allowed` narrows the algorithms (default: all of
- * the key). False, never an error, for whatever else the blob may be.
+ * the key). False, never an error, for any other blob.
  */
 export function verifySsh(
   pub: PublicKey,
@@ -176,7 +177,7 @@ export function verifySsh(
     }
     return verify(alg === 'rsa-sha2-512' ? 'sha512' : 'sha256', data, pub.key, value);
   } catch {
-    return false; // not a signature blob, or integers node:crypto does not take: it proves nothing
+    return false; // not a signature blob, or integers that node:crypto refuses: it proves nothing
   }
 }
 
@@ -196,7 +197,7 @@ export function toAuthorizedKeyLine(blob: Buffer, comment = ''): string {
 
 /**
  * The blob of one line of authorized_keys, or of a certificate file. Options before the key are not
- * understood.
+ * supported.
  * @throws WireError when it is not exactly one such line, or its name and its blob disagree.
  */
 export function fromAuthorizedKeyLine(line: string): Buffer {
@@ -210,8 +211,8 @@ export function fromAuthorizedKeyLine(line: string): Buffer {
 }
 
 /**
- * Of the keys that an authority has, the blobs by which certificates name it. @throws WireError for a line
- * that is not a key.
+ * The blobs of an authority's keys, by which certificates name it. @throws WireError for a line that is not a
+ * key.
  */
 export const authorityBlobs = (keys: readonly { readonly sshPublicKey: string }[]): Buffer[] =>
   keys.map(({ sshPublicKey }) => fromAuthorizedKeyLine(sshPublicKey));

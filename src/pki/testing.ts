@@ -24,11 +24,11 @@ export function keyOf(kind: KeyKind, purpose = 'user'): KeyObject {
 }
 export const blobOf = (kind: KeyKind, purpose = 'user'): Buffer => publicKeyOf(keyOf(kind, purpose)).blob;
 
-/** A moment with a fraction, as clocks give it. */
+/** A moment with a fraction, as real clocks have. */
 export const testNow = '2026-01-02T03:04:05.678Z';
 export const testNowSeconds = BigInt(Date.parse('2026-01-02T03:04:05.000Z') / 1000);
 
-/** Fields of a certificate as bytes: what our own issuer refuses can be made with it. */
+/** Fields of a certificate as bytes, for certificates that our own issuer refuses to make. */
 export interface RawCertificate {
   readonly type: string;
   readonly key: PublicKey;
@@ -47,7 +47,7 @@ export interface RawCertificate {
 const list = (options: RawCertificate['criticalOptions']): Buffer =>
   str(Buffer.concat(options.flatMap(([name, data]) => [str(name), str(data)])));
 
-/** A good user certificate for `root`, by the Ed25519 key of purpose `ca`, but for what `wish` says. */
+/** A valid user certificate for `root`, by the Ed25519 key of purpose `ca`, changed by `wish`. */
 export function rawCertificate(wish: Partial<RawCertificate> = {}): Buffer {
   const key = wish.key ?? publicKeyOf(keyOf('ed25519'));
   const ca = keyOf('ed25519', 'ca');

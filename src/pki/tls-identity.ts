@@ -9,12 +9,12 @@ import { issueLeaf, readCertificate, subjectAttributes } from './x509.ts';
 
 const kubernetesUsersOid = '1.3.9999.1.1';
 const kubernetesGroupsOid = '1.3.9999.1.2';
-/** Not of Teleport 4.4: software that does not know it passes over it. */
+/** Not in Teleport 4.4: software that does not know it ignores it. */
 const userLifeOid = '1.3.9999.20.1';
 const loggedInOid = '1.3.9999.20.2';
 const hostYearsSeconds = 10 * 365 * 24 * 3600;
 
-/** Who the holder of a TLS certificate is, as its subject says. */
+/** The holder of a TLS certificate, from its subject. */
 export interface TlsIdentity {
   /** A person's name, or `<uuid>.<cluster>`. */
   readonly username: string;
@@ -22,13 +22,13 @@ export interface TlsIdentity {
   readonly groups: readonly string[];
   /** Logins; none for a machine. */
   readonly principals: readonly string[];
-  /** Empty when no cluster was asked for. */
+  /** Empty when no cluster was requested. */
   readonly routeToCluster: string;
-  /** `kubernetes_users` and `kubernetes_groups` among them stand in attributes of their own as well. */
+  /** `kubernetes_users` and `kubernetes_groups` among them are also in attributes of their own. */
   readonly traits: Readonly<Record<string, readonly string[]>>;
-  /** Which of several users of one name, one after the other, this is. Left out where none is named. */
+  /** Which of several successive users of one name this is. Left out where none is named. */
   readonly lifeId?: string;
-  /** When a person gave the password. Left out: it does not say. */
+  /** When a person gave the password. Left out: not recorded. */
   readonly loggedInAt?: Instant | undefined;
 }
 
@@ -64,8 +64,8 @@ const traitsText = foreignRecord(
 ).nullable();
 
 /**
- * Who a certificate (DER when bytes) speaks for. The caller has checked who signed it and whether it holds
- * now. Attributes are collected over all parts of the subject; those that nobody here knows say nothing.
+ * The holder of a certificate (DER when bytes). The caller has checked who signed it and whether it is valid
+ * now. Attributes are collected over all parts of the subject; unknown ones are ignored.
  * @throws CodedError `access_denied` for a subject that could be read in two ways: not exactly one holder, no
  *   role, repeated route or traits, unsound text; for an authority; and for one restricted to a usage (OU),
  *   as none is served here.
@@ -127,7 +127,7 @@ export interface HostTlsRequest {
   readonly hostId: string;
   readonly clusterName: string;
   readonly role: string;
-  /** DNS names and IP addresses beside those that the role gives. */
+  /** DNS names and IP addresses besides those of the role. */
   readonly additionalPrincipals: readonly string[];
   readonly now: Instant;
   /** Whole seconds from `now`. Left out: ten years, as those of older releases. */
@@ -136,7 +136,7 @@ export interface HostTlsRequest {
   readonly serial?: bigint | undefined;
 }
 
-/** By these every client knows a server of the API. */
+/** Clients know a server of the API by these names. */
 const apiNames = ['*.teleport.cluster.local', 'teleport.cluster.local'];
 
 /**

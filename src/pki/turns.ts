@@ -1,17 +1,17 @@
 import { CodedError } from '../base/errors.ts';
 
 export interface TurnLimits {
-  /** So many pieces of work run at once. */
+  /** How many pieces of work run at once. */
   readonly concurrent: number;
-  /** So many more may wait; whoever comes then is refused. */
+  /** How many more may wait; further ones are refused. */
   readonly waiting: number;
-  /** What is refused, for the message. */
+  /** The kind of work, for the message. */
   readonly what: string;
 }
 
 /**
- * Runs pieces of work a few at a time, in the order they came.
- * The answer throws CodedError `unavailable`, without having begun, when too many wait.
+ * Runs pieces of work a few at a time, in the order they came. The returned function throws CodedError
+ * `unavailable`, without having begun, when too many wait.
  */
 export function takingTurns({
   concurrent,
@@ -27,7 +27,7 @@ export function takingTurns({
     try {
       return await work();
     } finally {
-      // The place is handed on, never set free in between: who waits cannot be overtaken.
+      // The place is passed on, never released in between, so that nobody in the line can be overtaken.
       const next = queue.shift();
       if (next === undefined) running--;
       else next();

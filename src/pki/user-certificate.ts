@@ -12,9 +12,9 @@ import { WireError } from './wire.ts';
 export interface UserCertificateRequest {
   readonly publicKey: PublicKey;
   readonly ca: KeyObject;
-  /** Becomes the key id: it is the identity. */
+  /** Becomes the key id, which is the identity. */
   readonly username: string;
-  /** Logins; at least one. Stock clients take the first for the name they give to the proxy. */
+  /** Logins; at least one. Stock clients use the first as the name for the proxy. */
   readonly principals: readonly string[];
   readonly roles: readonly string[];
   readonly traits: Readonly<Record<string, readonly string[]>>;
@@ -28,24 +28,24 @@ export interface UserCertificateRequest {
     readonly portForwarding: boolean;
     readonly agentForwarding: boolean;
   };
-  /** Empty when no cluster was asked for. */
+  /** Empty when no cluster was requested. */
   readonly routeToCluster: string;
-  /** Which of several users of one name, one after the other, this is. Left out: none is named. */
+  /** Which of several successive users of one name this is. Left out: none is named. */
   readonly lifeId?: string;
-  /** From when on it may be renewed without a password: a hint for its holder. */
+  /** When it can first be renewed without a password: a hint for its holder. */
   readonly renewableFrom?: Instant | undefined;
   /** Left out: a random one. */
   readonly serial?: bigint | undefined;
 }
 
-/** Not of Teleport 4.4: software that does not know it passes over it. */
+/** Not in Teleport 4.4: software that does not know it ignores it. */
 const lifeExtension = 'teleport-user-life';
 const renewableExtension = 'teleport-renewable-from';
 
 /**
  * Signs a person's SSH certificate; one line. The caller has decided that the principals are allowed.
- * @throws CodedError `bad_request` without a username, with principals that cannot stand, or without any time
- *   to live. Source: OpenSSH PROTOCOL.certkeys; extensions as Teleport 4.4 names them.
+ * @throws CodedError `bad_request` without a username, with invalid principals, or without any time to live.
+ *   Source: OpenSSH PROTOCOL.certkeys; extensions as Teleport 4.4 names them.
  */
 export function issueUserSshCertificate(request: UserCertificateRequest): string {
   const { permit, format, now, username, ttlSeconds } = request;
@@ -96,10 +96,9 @@ const traitsText = foreignRecord(
 );
 
 /**
- * What a person's certificate says. The caller has checked the certificate. Roles, traits, route and life are
+ * The content of a person's certificate, which the caller has checked. Roles, traits, route and life are
  * empty when it was made as `oldssh`.
- * @throws WireError for a certificate of a host, without a key id, or whose extensions do not hold what their
- *   names promise.
+ * @throws WireError for a certificate of a host, without a key id, or with invalid extensions.
  */
 export function userIdentityOf(certificate: Certificate): UserIdentity {
   if (certificate.kind !== 'user' || certificate.keyId === '')
@@ -114,10 +113,12 @@ export function userIdentityOf(certificate: Certificate): UserIdentity {
   };
 }
 
-/** Which of several users of one name it was issued to; empty in one that does not say. @throws WireError */
+/**
+ * Which of several users of one name it was issued to; empty in a certificate without it. @throws WireError
+ */
 export const lifeIdOf = (certificate: Certificate): string => extensionText(certificate, lifeExtension) ?? '';
 
-/** From when on its cluster may renew it without a password; undefined: never. @throws WireError */
+/** When its cluster may first renew it without a password; undefined: never. @throws WireError */
 export function renewableFromOf(certificate: Certificate): Instant | undefined {
   const parsed = instant.safeParse(extensionText(certificate, renewableExtension));
   return parsed.success ? parsed.data : undefined;

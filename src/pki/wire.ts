@@ -1,17 +1,15 @@
-/**
- * Bytes that are not what they should be; what every SSH parser throws. Its messages never quote a secret.
- */
+/** Malformed bytes; the error of every SSH parser. Its messages never quote a secret. */
 export class WireError extends Error {
   override readonly name = 'WireError';
 }
 
 /**
- * Takes SSH data types off a buffer, front to back. Every read is bounds-checked and throws WireError.
- * What it hands out are slices of `buf`: they stay true only as long as the buffer does.
+ * Reads SSH data types from a buffer, front to back. Every read is bounds-checked and throws WireError. It
+ * returns slices of `buf`, which are valid only as long as the buffer is unchanged.
  * Source: RFC 4251, section 5.
  */
 export class Reader {
-  /** Bytes taken so far. */
+  /** Bytes read so far. */
   pos = 0;
   readonly buf: Buffer;
   constructor(buf: Buffer) {

@@ -19,7 +19,7 @@ export const isAlternativeName = (name: string): boolean =>
   isIP(name) === 0 ? isDnsName(name) : !name.includes('%');
 
 /**
- * A DNS name or IP address as X.509 writes it. `isAlternativeName` has been asked. Source: RFC 5280, section
+ * A DNS name or IP address in the form of X.509. `isAlternativeName` must hold. Source: RFC 5280, section
  * 4.2.1.6.
  */
 export function generalName(name: string): Asn1 {
@@ -30,7 +30,7 @@ export function generalName(name: string): Asn1 {
 
 const ipv4 = (address: string): Uint8Array => Uint8Array.from(address.split('.').map(Number));
 
-/** URL writes every form of the address, also the one that ends in dotted decimals, in words of 16 bits. */
+/** URL writes every form of the address, even one that ends in dotted decimals, in words of 16 bits. */
 function ipv6(address: string): Uint8Array {
   const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
   const words = (part: string): string[] => (part === '' ? [] : part.split(':'));
@@ -44,8 +44,8 @@ function ipv6(address: string): Uint8Array {
 }
 
 /**
- * The DNS names and IP addresses of a certificate. Node writes the others with other words before them, and
- * in quotes what could be taken for two; neither is a name of ours.
+ * The DNS names and IP addresses of a certificate. Node writes other kinds with other prefixes, and ambiguous
+ * ones in quotes; neither is a name of ours.
  */
 export function alternativeNamesOf({ subjectAltName }: Pick<X509Certificate, 'subjectAltName'>): string[] {
   const listed = subjectAltName?.split(', ') ?? [];

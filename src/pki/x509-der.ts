@@ -25,7 +25,7 @@ export const oids = {
   postalCode: '2.5.4.17',
 } as const;
 
-/** The way node-forge carries bytes: a character each. */
+/** node-forge's form for bytes: a character each. */
 export const binary = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 
 const universal = (type: forge.asn1.Type, value: Asn1[] | string): Asn1 =>
@@ -61,7 +61,7 @@ const parse = asn1.fromDer as unknown as (
 ) => Asn1;
 
 /**
- * Reads DER; every byte belongs to it. Bit strings stay bytes, also when they happen to look like a
+ * Reads DER; every byte must belong to it. Bit strings stay bytes, even when they happen to look like a
  * structure.
  * @throws Error of node-forge
  */
@@ -71,7 +71,7 @@ export const fromDer = (bytes: Uint8Array): Asn1 =>
 const printable = /^[A-Za-z0-9 '()+,\-./:=?]*$/;
 const control = /[\x00-\x1f\x7f-\x9f]/;
 
-/** True when a text may stand in a name: control characters fool those who read names. */
+/** True when a text is valid in a name: control characters could deceive people who read names. */
 export const isSoundAttribute = (value: string): boolean => !control.test(value) && value.isWellFormed();
 
 /** PrintableString when the text allows, else UTF8String. */
@@ -80,7 +80,7 @@ const text = (value: string): Asn1 =>
     ? universal(Type.PRINTABLESTRING, value)
     : universal(Type.UTF8, binary(Buffer.from(value, 'utf8')));
 
-/** A distinguished name in this order; each attribute stands alone, so that the order holds. */
+/** A distinguished name in this order; each attribute is a part of its own, so that the order is kept. */
 export const nameOf = (attributes: readonly NameAttribute[]): Asn1 =>
   sequence(
     ...attributes.map(({ oid: type, value }) => universal(Type.SET, [sequence(oid(type), text(value))])),
@@ -112,7 +112,7 @@ function readText({ type, tagClass, value }: Asn1): string {
 }
 
 /**
- * UTCTime until 2049, then GeneralizedTime; fractions of a second fall away. Source: RFC 5280, section
+ * UTCTime until 2049, then GeneralizedTime; fractions of a second are dropped. Source: RFC 5280, section
  * 4.1.2.5.
  */
 export function time(at: Instant): Asn1 {

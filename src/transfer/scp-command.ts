@@ -3,17 +3,17 @@ export interface ScpCommand {
   readonly direction: 'upload' | 'download';
   /** The program as it was named. */
   readonly program: string;
-  /** What follows it, as it was written: the person's shell expands it. */
+  /** The rest, as it was written: the person's shell expands it. */
   readonly rest: string;
-  /** As it was written; where a pattern stands, the pattern. */
+  /** As it was written, possibly a pattern. */
   readonly path: string;
 }
 
 const flag = /^-[A-Za-z]+$/;
 
 /**
- * Recognises `scp -t|-f [flags] [--] path`, the program with or without folders. Anything that the shell
- * would read as more than one command is not taken for it: it runs as any other command does.
+ * Recognises `scp -t|-f [flags] [--] path`, the program with or without folders. A text that the shell would
+ * read as more than one command is not recognised: it runs as any other command does.
  */
 export function parseScpCommand(command: string): ScpCommand | undefined {
   const [, program, rest] = /^\s*([A-Za-z0-9_./-]+)\s+(.*)$/s.exec(command) ?? [];
@@ -29,7 +29,6 @@ export function parseScpCommand(command: string): ScpCommand | undefined {
 }
 
 /**
- * Words that the shell takes for arguments and nothing else: plain, escaped or quoted. Source: sh(1),
- * quoting.
+ * Words that the shell reads as arguments and nothing else: plain, escaped or quoted. Source: sh(1), quoting.
  */
 const oneCommand = /^(?:[^'"\\`$;&|<>()\n]|\\[^]|'[^']*'|"(?:[^"\\`$]|\\[^])*")*$/;

@@ -11,27 +11,28 @@ export type Named = Extract<ScpRecord, { name: string }>;
 type Times = Extract<ScpRecord, { kind: 'times' }>;
 
 /**
- * Where something that comes goes; `first` of its folder. @throws CodedError when it may not come: that ends
- * the copy.
+ * Where a received file goes; `first` of its folder. @throws CodedError when it is not allowed: that ends the
+ * copy.
  */
 export type Place = (record: Named, first: boolean) => Promise<string>;
 
 export interface Receiving {
-  /** For what does not come inside a folder. */
+  /** For files that are not inside a received folder. */
   readonly place: Place;
   readonly recursive: boolean;
-  /** Take over modes exactly and the times, where they are sent. */
+  /** Set modes exactly, and the times where they are sent. */
   readonly preserve: boolean;
   readonly progress?: Progress | undefined;
 }
 
-/** `Receiving`, and the bits that our umask takes from the modes that come. */
+/** `Receiving`, and the bits that our umask removes from received modes. */
 interface Taking extends Receiving {
   readonly umask: number;
 }
 
 /**
- * Takes what an `scp -f` sends. What could not be written is in `stream.complaints`, and the rest goes on.
+ * Receives the files of an `scp -f`. Files that could not be written are in `stream.complaints`, and the rest
+ * continues.
  * @throws CodedError when the copy is broken off.
  */
 export async function receiveFiles(stream: ScpStream, receiving: Receiving): Promise<void> {
@@ -66,7 +67,7 @@ async function receiveLevel(stream: ScpStream, taking: Taking, place: Place, ins
 }
 
 /**
- * A mode as it is sent, with -p; without, what the umask leaves of it, and no set-id bits. Source: scp(1).
+ * The mode as sent, with -p; otherwise without the bits of the umask and without set-id bits. Source: scp(1).
  */
 const bitsOf = (mode: number, { preserve, umask }: Taking): number =>
   preserve ? mode : mode & 0o777 & ~umask;
@@ -88,13 +89,13 @@ async function receiveFolder(
     if (!known) await fs.mkdir(path, { mode: bitsOf(mode, taking) | OWNER_MAY });
     else if (taking.preserve) await fs.chmod(path, (mode & 0o777) | OWNER_MAY);
   } catch (e) {
-    // Nothing of what follows could be put anywhere.
+    // None of the following files could be put anywhere.
     throw new CodedError('unavailable', fileFaultText(path, e), { cause: e });
   }
   await stream.acknowledge();
   await receiveLevel(stream, taking, ({ name }) => Promise.resolve(join(path, name)), true);
   try {
-    // A folder that was there keeps its mode, unless -p says otherwise.
+    // An existing folder keeps its mode, except with -p.
     if (!known || taking.preserve) await fs.chmod(path, bitsOf(mode, taking));
     if (times !== undefined) await fs.utimes(path, times.accessed, times.modified);
   } catch (e) {
@@ -105,8 +106,7 @@ async function receiveFolder(
 }
 
 /**
- * A file that cannot be written is reported and skipped: its bytes are read all the same, for what comes
- * after them.
+ * A file that cannot be written is reported and skipped: its bytes are still read, to reach the next record.
  */
 async function receiveFile(
   stream: ScpStream,
@@ -127,7 +127,7 @@ async function receiveFile(
     let problem = await writeContents(stream, file, path, size, taking.progress);
     await stream.acknowledged();
     try {
-      // An existing file keeps its mode, unless -p says otherwise.
+      // An existing file keeps its mode, except with -p.
       if (problem === undefined && taking.preserve) await file.chmod(mode);
       if (problem === undefined && times !== undefined) await file.utimes(times.accessed, times.modified);
     } catch (e) {
@@ -161,7 +161,7 @@ async function writeContents(
   return problem;
 }
 
-/** False also for what cannot be looked at: making it will tell why. */
+/** Also false for a path that cannot be examined: creating it will report the reason. */
 export async function isFolder(path: string): Promise<boolean> {
   try {
     return (await fs.stat(path)).isDirectory();

@@ -4,11 +4,11 @@ import { CodedError } from '../base/errors.ts';
 export type ScpRecord =
   | { readonly kind: 'file'; readonly mode: number; readonly size: number; readonly name: string }
   | { readonly kind: 'directory'; readonly mode: number; readonly name: string }
-  /** Of what comes next, in seconds since 1970. */
+  /** For the next record, in seconds since 1970. */
   | { readonly kind: 'times'; readonly modified: number; readonly accessed: number }
   | { readonly kind: 'end' };
 
-/** The other side is not to be believed. */
+/** The other side breaks the protocol. */
 export const protocolFault = (why: string): CodedError =>
   new CodedError('unavailable', `the other side does not follow the copy protocol: ${why}`);
 

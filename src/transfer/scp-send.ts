@@ -5,7 +5,7 @@ import { fileFaultText, isFileFault } from './file-fault.ts';
 import { formatScpRecord, type ScpRecord } from './scp-record.ts';
 import type { ScpStream } from './scp-stream.ts';
 
-/** Hears of each file: `done` of `size` bytes. Called at the beginning, as it goes on, and at the end. */
+/** Called for each file, with `done` of `size` bytes: at the beginning, during the copy, and at the end. */
 export type Progress = (path: string, size: number, done: number) => void;
 
 export interface Sending {
@@ -25,9 +25,9 @@ interface Inside extends Sending {
 const PIECE = 256 * 1024;
 
 /**
- * Sends files, and folders when `recursive`, to a waiting `scp -t`. What cannot be sent is reported to the
- * other side, is in `stream.complaints`, and the rest goes on. What is done is taken out of `paths`: a copy
- * that is cut short leaves there what was not copied.
+ * Sends files, and folders when `recursive`, to a waiting `scp -t`. Files that cannot be sent are reported to
+ * the other side and are in `stream.complaints`, and the rest continues. Finished ones are removed from
+ * `paths`: an interrupted copy leaves there what was not copied.
  * @throws CodedError when the copy is broken off.
  */
 export async function sendFiles(stream: ScpStream, paths: string[], sending: Sending): Promise<void> {
@@ -71,7 +71,7 @@ async function sendFolder(
 }
 
 async function sendFile(stream: ScpStream, path: string, name: string, inside: Inside): Promise<void> {
-  // Not to hang on a FIFO that took the file's place.
+  // So as not to hang on a FIFO that replaced the file.
   const file = await fs.open(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
   try {
     const info = await file.stat();
@@ -86,7 +86,7 @@ async function sendFile(stream: ScpStream, path: string, name: string, inside: I
   }
 }
 
-/** Announces what comes next. False when the other side does not take it. */
+/** Announces the next record. False when the other side refuses it. */
 async function isWanted(
   stream: ScpStream,
   info: Stats,
@@ -102,7 +102,7 @@ async function isWanted(
   return stream.acknowledged();
 }
 
-/** As many bytes as were announced, whatever happens to the file: zeros stand for what cannot be read. */
+/** Exactly the announced number of bytes, whatever happens to the file: zeros replace unreadable parts. */
 async function sendContents(
   stream: ScpStream,
   file: fs.FileHandle,

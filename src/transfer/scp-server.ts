@@ -19,9 +19,7 @@ export interface ScpArguments {
 
 const known = /^-[tfrdpqv46BC]+$/;
 
-/**
- * Reads the arguments as the other side gives them. @throws CodedError `bad_request` for what cannot be done.
- */
+/** Reads the arguments from the other side. @throws CodedError `bad_request` for unsupported ones. */
 export function parseScpArguments(argv: readonly string[]): ScpArguments {
   const at = argv.findIndex((word) => word === '--' || !word.startsWith('-'));
   const flagWords = at < 0 ? argv : argv.slice(0, at);
@@ -45,7 +43,7 @@ export function parseScpArguments(argv: readonly string[]): ScpArguments {
 export interface ScpStreams {
   readonly input: Readable;
   readonly output: Writable;
-  /** Where relative names begin. */
+  /** The folder of relative names. */
   readonly home: string;
 }
 

@@ -6,12 +6,12 @@ const MAX_LINE = 16 * 1024;
 
 /**
  * The two directions of a copy: lines, bytes, and the replies of one byte between them. Every failure of the
- * stream is a CodedError. Source: the rcp protocol, as scp -t and scp -f speak it.
+ * stream is a CodedError. Source: the rcp protocol, as used by scp -t and scp -f.
  */
 export class ScpStream {
-  /** What could not be done, here or at the other side, while the copy went on. */
+  /** Failures of single files, here or at the other side, during the copy. */
   readonly complaints: string[] = [];
-  /** Whether the other side has said that no more comes. */
+  /** Whether the other side has announced the end. */
   ended = false;
   readonly #input: AsyncIterator<Buffer, undefined>;
   readonly #output: Writable;
@@ -26,7 +26,7 @@ export class ScpStream {
     });
   }
 
-  /** Resolves when the stream has taken the bytes: it is never filled beyond its window. */
+  /** Resolves when the stream has accepted the bytes: it is never filled beyond its window. */
   write(bytes: Buffer | string): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#output.destroyed) {
@@ -45,14 +45,14 @@ export class ScpStream {
     return this.write(Buffer.of(0));
   }
 
-  /** Reports to the other side what went wrong with one file; it may go on with the next. */
+  /** Reports to the other side what went wrong with one file; it may continue with the next. */
   async complain(text: string): Promise<void> {
     this.complaints.push(text);
     await this.write(`\x01scp: ${text.replaceAll('\n', ' ')}\n`);
   }
 
   /**
-   * Waits for "go on". False when the other side refused this one thing and goes on.
+   * Waits for "go on". False when the other side refused this one file and continues.
    * @throws CodedError `unavailable` when it gave up, or has gone.
    */
   async acknowledged(): Promise<boolean> {
@@ -114,7 +114,7 @@ export class ScpStream {
     this.#output.end();
   }
 
-  /** @throws CodedError `unavailable` with the text of the line, unless the other side goes on after it. */
+  /** @throws CodedError `unavailable` with the text of the line, unless the other side continues after it. */
   #keepComplaint(line: string): void {
     const text = line.replace(/^[\x01\x02]/, '');
     if (!line.startsWith('\x01')) throw new CodedError('unavailable', text);

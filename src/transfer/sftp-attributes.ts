@@ -2,8 +2,8 @@ import type { BigIntStats } from 'node:fs';
 import { type Reader, u32, u64 } from '../pki/wire.ts';
 
 /**
- * What a client wants set, or a server tells. Absent: leave as it is. Source: draft-ietf-secsh-filexfer-02,
- * 5.
+ * Attributes that a client sets, or a server reports. Absent: unchanged. Source:
+ * draft-ietf-secsh-filexfer-02, 5.
  */
 export interface Attributes {
   readonly size?: bigint;
@@ -53,9 +53,7 @@ const kinds: Readonly<Record<number, string>> = {
   0o140000: 's',
 };
 
-/**
- * The line of `ls -l` that clients show: names stand as numbers, as clients that want more ask themselves.
- */
+/** The line of `ls -l` that clients show: with numeric ids, as clients that need names look them up. */
 export function longName(name: string, s: BigIntStats): string {
   const mode = Number(s.mode);
   const bits = 'rwxrwxrwx'.replace(/./g, (letter, i: number) => ((mode >> (8 - i)) & 1 ? letter : '-'));

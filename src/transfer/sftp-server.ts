@@ -50,7 +50,7 @@ type Handle =
 export interface SftpStreams {
   readonly input: Readable;
   readonly output: Writable;
-  /** Where relative names begin. */
+  /** The folder of relative names. */
   readonly home: string;
 }
 
@@ -214,7 +214,7 @@ class Conversation {
       await rename(from, to);
       return undefined;
     },
-    // The draft names the link first, OpenSSH and all that follow it the target.
+    // The draft puts the link first, OpenSSH and all that follow it the target.
     [request.symlink]: async (r) => {
       const target = textOf(r);
       await fs.symlink(target, this.#path(r));
@@ -287,7 +287,7 @@ function openFlags(flags: number): number {
   );
 }
 
-/** Version 3 does not replace what is there; clients that want it use posix-rename. */
+/** Version 3 does not replace existing files; clients that need that use posix-rename. */
 async function rename(from: string, to: string): Promise<void> {
   try {
     await fs.link(from, to);
@@ -328,6 +328,6 @@ function failureReply(id: number, e: unknown): Buffer {
   if (e instanceof SftpFailure) return statusReply(id, e.status, e.message);
   if (e instanceof WireError) return statusReply(id, status.badMessage, 'malformed request');
   const { code, message } = e as NodeJS.ErrnoException;
-  // Of a bug in this program the person learns too: there is no one else to tell.
+  // The person is told of a bug in this program too, as there is no log.
   return statusReply(id, codes[code ?? ''] ?? status.failure, code ?? message);
 }

@@ -1,7 +1,7 @@
 import type { Reader } from '../pki/wire.ts';
 import { type Head, openFlag, PacketCutter, parseBody, reply, request, status } from './sftp-wire.ts';
 
-/** One file that was moved, or that could not be. */
+/** One file transfer, successful or not. */
 export interface FileTransfer {
   /** As the client named it. */
   readonly path: string;
@@ -26,14 +26,14 @@ interface OpenFile {
   failure: string | undefined;
 }
 
-/** Folders have handles too, and a name can only be one thing at a time. */
+/** Folders have handles too, and a handle can only mean one thing at a time. */
 type Open = OpenFile | { readonly kind: 'folder' };
 
 /** Enough for every path and handle; file contents are never kept. */
 const HEAD_BYTES = 8 * 1024;
 /**
- * A client that asks for a whole file at once, part by part, waits from here on: OpenSSH's server would take
- * all it sends.
+ * A client that requests a whole file at once, part by part, waits from here on: OpenSSH's server would read
+ * all its requests.
  */
 const FULL_PENDING = 32 * 1024;
 /** More than one chunk can bring beyond that. */
@@ -45,16 +45,16 @@ const text = (bytes: Buffer): string => bytes.toString('utf8');
 const handleOf = (r: Reader): string => r.bytes().toString('latin1');
 
 /**
- * Looks at both directions of an SFTP conversation and tells which files were moved. It holds for every
- * client, and for a server that answers each request once, those of one id in their order (OpenSSH's and ours
- * answer all in their order): of that it keeps exactly the state the server has. What it cannot follow (a
- * kind of request that it does not know, an answer to nothing, two files of one handle) it says once; from
- * then on nothing may be passed on, or it would go unseen.
+ * Watches both directions of an SFTP conversation and reports which files were moved. It works for every
+ * client, and for a server that replies to each request once, to those of one id in order (OpenSSH's and ours
+ * reply to all in order): of such a server it keeps exactly the state. Something that it cannot follow (an
+ * unknown kind of request, a reply without a request, two files with one handle) is reported once; from then
+ * on nothing may be passed on, or it would be missed.
  */
 export class SftpTap {
   readonly #onTransfer: (transfer: FileTransfer) => void;
   readonly #onLost: (reason: string) => void;
-  /** By id. A client may use one twice at once: servers answer requests of one id in their order. */
+  /** By id. A client may use one twice at once: servers reply to requests of one id in order. */
   readonly #pending = new Map<number, Pending[]>();
   #unanswered = 0;
   #room: PromiseWithResolvers<void> | undefined;
@@ -72,10 +72,7 @@ export class SftpTap {
     this.#onLost = onLost;
   }
 
-  /**
-   * Undefined, or what to wait for before the next chunk of the client is looked at: the server is far
-   * behind.
-   */
+  /** Undefined, or what to wait for before the next chunk of the client is read: the server is far behind. */
   room(): Promise<void> | undefined {
     if (this.#lost || this.#unanswered < FULL_PENDING) return undefined;
     this.#room ??= Promise.withResolvers();
@@ -100,8 +97,8 @@ export class SftpTap {
   }
 
   /**
-   * The conversation is over: files that were not closed, or whose opening was not answered, count as broken
-   * off.
+   * The conversation is over: files that were not closed, or whose opening got no reply, count as
+   * interrupted.
    */
   end(): void {
     for (const file of this.#open.values()) if (file.kind === 'file') this.#report(file, 'broken off');
@@ -156,7 +153,9 @@ export class SftpTap {
     else this.#useAnswered(pending, head, failure);
   }
 
-  /** The request that a reply is for, which is answered then; undefined when the thread is lost. */
+  /**
+   * The request that a reply belongs to, which is then done; undefined when it cannot be followed any more.
+   */
   #answered({ type, body }: Head): Pending | undefined {
     const id = parseBody(body, (r) => r.u32());
     const queue = id === undefined ? undefined : this.#pending.get(id);
@@ -192,7 +191,7 @@ export class SftpTap {
   ): void {
     switch (pending.kind) {
       case 'read':
-        // type, id and the length of the data stand before it
+        // type, id and the length of the data come before it
         if (type === reply.data) this.#moved(pending.handle, Math.max(0, length - 9));
         else if (failure !== undefined) this.#failed(pending.handle, failure);
         break;
@@ -234,13 +233,13 @@ export class SftpTap {
     else this.#lose('data of a file that was not opened');
   }
 
-  /** A request with a handle that is none fails as well, and says nothing of a file. */
+  /** A request with an invalid handle fails as well, and is not about a file. */
   #failed(handle: string, reason: string): void {
     const file = this.#open.get(handle);
     if (file?.kind === 'file') file.failure ??= reason;
   }
 
-  /** A handle that failed to close is gone all the same, as with close(2); one that was none stays none. */
+  /** A handle that failed to close is gone nevertheless, as with close(2); an invalid one stays invalid. */
   #closed(handle: string, failure: string | undefined): void {
     const file = this.#open.get(handle);
     this.#open.delete(handle);
@@ -257,7 +256,7 @@ const fileOf = ({ path, writes }: { path: string; writes: boolean }): OpenFile =
   failure: undefined,
 });
 
-/** What keeping a request counts for, so that long names do not fill the memory. */
+/** The cost of keeping a request, so that long names do not fill the memory. */
 const costOf = (asked: Pending): number => {
   const kept = 'path' in asked ? asked.path : 'handle' in asked ? asked.handle : '';
   return 1 + Math.floor(kept.length / 128);
@@ -266,7 +265,7 @@ const costOf = (asked: Pending): number => {
 const known = new Set<number>(Object.values(request));
 const readOther = (): Pending => ({ kind: 'other' });
 
-/** Of these it matters what they ask for. */
+/** Requests whose content matters. */
 const readers: Readonly<Record<number, (r: Reader) => Pending>> = {
   [request.open]: (r) => ({
     kind: 'open',
@@ -283,7 +282,7 @@ const readers: Readonly<Record<number, (r: Reader) => Pending>> = {
   [request.close]: (r) => ({ kind: 'close', handle: handleOf(r) }),
 };
 
-/** What a status reply says when it is no success; the end of a file is one. */
+/** The error in a status reply; none for success and the end of a file. */
 function failureOf(type: number, body: Buffer): string | undefined {
   if (type !== reply.status) return undefined;
   const said = parseBody(body, (r) => {

@@ -55,7 +55,7 @@ export interface Head {
   readonly type: number;
   /** Of the whole packet, without the length field. */
   readonly length: number;
-  /** The body after the type byte, at most as much as asked for. */
+  /** The body after the type byte, at most as much as requested. */
   readonly body: Buffer;
 }
 
@@ -87,7 +87,7 @@ export class PacketCutter {
     return !this.#broken;
   }
 
-  /** Takes what the current packet still needs; answers what is left. */
+  /** Adds the bytes that the current packet still needs; returns the rest. */
   #take(bytes: Buffer): Buffer {
     const wanted = this.#head.length < 5 ? 5 : 4 + Math.min(this.#head.readUInt32BE(0), this.#keep + 1);
     const part = bytes.subarray(0, wanted - this.#head.length);
@@ -116,6 +116,6 @@ export function parseBody<T>(body: Buffer, read: (r: Reader) => T): T | undefine
   try {
     return read(new Reader(body));
   } catch {
-    return undefined; // a WireError: the caller answers or gives up
+    return undefined; // a WireError: the caller replies or gives up
   }
 }
