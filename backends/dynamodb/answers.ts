@@ -53,7 +53,7 @@ const notEstablished = 'did not establish a connection';
 const noRegion = 'Region is missing';
 
 /** By an error's `name`: what an operator should do. */
-const mends: Readonly<Record<string, string>> = {
+const remedies: Readonly<Record<string, string>> = {
   AccessDeniedException: 'these credentials may not do it: see the policy in docs/storage-dynamodb.md',
   UnrecognizedClientException: 'the credentials are not valid',
   InvalidClientTokenId: 'the credentials are not valid',
@@ -160,5 +160,5 @@ export function asCoded(e: unknown, { place, writing, opening }: Circumstances):
 function reasonOf(e: unknown, name: string, code: string): string {
   if (messageOf(e) === noRegion) return 'no region is known: set storage.region or AWS_REGION';
   if (untrusted.test(code)) return `its certificate is not accepted (${code})`;
-  return mends[name] ?? 'the request is refused';
+  return remedies[name] ?? 'the request is refused';
 }

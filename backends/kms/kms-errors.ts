@@ -8,7 +8,7 @@ export const refusals = {
 
 /** The bytes are not the wrapped key. */
 const damaged = new Set(['InvalidCiphertextException', 'IncorrectKeyException']);
-const mends: Readonly<Record<string, string>> = {
+const remedies: Readonly<Record<string, string>> = {
   NotFoundException: 'there is no such key',
   DisabledException: 'the key is disabled: enable it',
   KMSInvalidStateException:
@@ -37,14 +37,14 @@ export function codedFrom(e: unknown, keyName: string): CodedError {
     return new CodedError('damaged', `a data key does not unwrap under ${keyName}: ${messageOf(e)}`, {
       cause: e,
     });
-  const mend = mends[name];
+  const remedy = remedies[name];
   const coded = new CodedError(
     'unavailable',
-    mend === undefined
+    remedy === undefined
       ? `the key service does not answer for ${keyName}: ${messageOf(e) || name}`
-      : `the key service refuses ${keyName}: ${mend} (${name}: ${messageOf(e)})`,
+      : `the key service refuses ${keyName}: ${remedy} (${name}: ${messageOf(e)})`,
     { cause: e },
   );
-  if (mend !== undefined) answered.add(coded);
+  if (remedy !== undefined) answered.add(coded);
   return coded;
 }

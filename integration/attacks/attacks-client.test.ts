@@ -29,7 +29,7 @@ describe('a proxy that lies to tsh', () => {
   });
   afterAll(() => proxy.close());
 
-  /** Logs in anew where a home of that name is, without a terminal. */
+  /** Logs in again where a home of that name is, without a terminal. */
   const login = (home: string, lie: LyingProxy['lie'], flags: readonly string[] = []): Promise<Ran> => {
     proxy.lie = lie;
     const args = ['login', `--proxy=127.0.0.1:${proxy.port}`, '--user=alice', ...flags];

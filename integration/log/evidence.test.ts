@@ -62,7 +62,7 @@ const put = (db: DatabaseSync, slot: number, batch: Uint8Array): void => {
 };
 
 /**
- * Changes a text in the log, and writes the chain anew behind it, as the owner of the store can who lacks its
+ * Changes a text in the log, and rewrites the chain behind it, as the owner of the store can without its
  * keyring.
  */
 const rewrite = (from: string, to: string): number =>

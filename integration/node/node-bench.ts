@@ -56,7 +56,7 @@ export interface NodeBench {
   setAuditFull(full: boolean): void;
   append(stream: StreamName, ...facts: Fact[]): Promise<void>;
   setRole(spec: RoleWish): Promise<void>;
-  /** Writes a key and certificate of a user; answers the path of an ssh_config that uses it. */
+  /** Writes a key and certificate of a user; returns the path of an ssh_config that uses it. */
   person(username: string, wish?: Partial<UserCertificateRequest>): string;
   /** Logs in with our own client. */
   connect(

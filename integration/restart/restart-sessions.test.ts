@@ -62,7 +62,7 @@ const noise = (seed: number, gate: string): string =>
   `-iv ${'0'.repeat(32)} -in /dev/zero 2>/dev/null | { dd bs=1M count=${megabytes / 2} iflag=fullblock status=none; ` +
   `until [ -e ${gate} ]; do sleep 0.1; done; dd bs=1M count=${megabytes / 2} iflag=fullblock status=none; }`;
 
-/** Sends noise to the node or from it, and answers the digest of what arrived. */
+/** Sends noise to the node or from it, and returns the digest of what arrived. */
 function transfer(daemon: Daemon, seed: number, gate: string): { done: Promise<string> } {
   const ssh = `${tsh} ssh ${user}@node1`;
   const line =

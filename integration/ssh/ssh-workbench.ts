@@ -120,7 +120,7 @@ export function writeText(name: string, text: string, mode = 0o644): string {
 }
 
 /**
- * Writes a key as ssh(1) wants it, its public half, and its certificate beside it. Answers the path of the
+ * Writes a key as ssh(1) wants it, its public half, and its certificate beside it. Returns the path of the
  * key.
  */
 export function saveKey(name: string, key: KeyObject, certificate?: Buffer): string {
@@ -286,7 +286,7 @@ export function startProgram(command: string, args: readonly string[]): ChildPro
   return child;
 }
 
-/** An ssh-agent of its own. Answers the path of its socket. */
+/** An ssh-agent of its own. Returns the path of its socket. */
 export async function startAgent(name = 'agent.sock'): Promise<string> {
   const path = join(workDirectory(), name);
   await said(startProgram('ssh-agent', ['-D', '-a', path]), 'stdout', /SSH_AUTH_SOCK/);

@@ -63,7 +63,7 @@ export interface AuthServiceDeps {
 export interface AuthService extends Service {
   /**
    * Certifies a role of this machine. Only after `start`.
-   * @throws CodedError `unavailable` before, `bad_request` for an id that is no UUID.
+   * @throws CodedError `unavailable` before, `bad_request` for an id that is not a UUID.
    */
   issueHostIdentity(request: HostIdentityRequest): Promise<HostIdentity>;
   /** The authorities of the cluster. @throws CodedError `unavailable` before `start`. */

@@ -40,7 +40,7 @@ export class IndexUpkeep {
   attach(fold: PartitionFold): void {
     const { streams } = fold;
     if (!(streams instanceof SegmentedStreams)) return;
-    streams.mend = async () => {
+    streams.repair = async () => {
       if (await this.adopt(fold)) return;
       const { partition, slot } = fold;
       this.#sink.warn('the index of streams is damaged: it is read from the log again', { partition, slot });
@@ -84,8 +84,8 @@ export class IndexUpkeep {
   }
 
   /** For a writer of a snapshot that finds an unreadable run. */
-  async mend(fold: PartitionFold): Promise<void> {
-    if (fold.streams instanceof SegmentedStreams) await fold.streams.mend?.();
+  async repair(fold: PartitionFold): Promise<void> {
+    if (fold.streams instanceof SegmentedStreams) await fold.streams.repair?.();
   }
 
   async close(): Promise<void> {

@@ -48,9 +48,9 @@ export class SegmentedStreams implements StreamIndexes {
   #size = 0;
   /** What is settled at this slot or before is older than what is held. */
   #notBefore = 0;
-  #mending: Promise<void> | undefined;
+  #repairing: Promise<void> | undefined;
   /** Called when a run cannot be read. Afterwards other runs, or none, are settled. */
-  mend: (() => Promise<void>) | undefined;
+  repair: (() => Promise<void>) | undefined;
 
   get size(): number {
     return this.#size;
@@ -105,9 +105,9 @@ export class SegmentedStreams implements StreamIndexes {
     } catch (e) {
       if (!isCoded(e, 'damaged')) throw e;
       if (this.#runs !== runs) return;
-      if (this.mend === undefined) throw new CodedError('unavailable', e.message, { cause: e });
-      this.#mending ??= this.mend().finally(() => (this.#mending = undefined));
-      await this.#mending;
+      if (this.repair === undefined) throw new CodedError('unavailable', e.message, { cause: e });
+      this.#repairing ??= this.repair().finally(() => (this.#repairing = undefined));
+      await this.#repairing;
     }
   }
 

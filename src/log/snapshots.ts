@@ -49,7 +49,7 @@ export async function takeSnapshot(
     await snapshots.write(fold, all, about);
   } catch (e) {
     if (!isCoded(e, 'damaged')) throw e;
-    await upkeep.mend(fold);
+    await upkeep.repair(fold);
     throw new CodedError('unavailable', 'the index of streams was damaged; the next snapshot replaces it', {
       cause: e,
     });

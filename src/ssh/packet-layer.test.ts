@@ -230,7 +230,7 @@ describe('before the first keys', () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), { maxLength: 5 }),
-        fc.uint8Array({ maxLength: 40 }), // what is no packet
+        fc.uint8Array({ maxLength: 40 }), // what is not a packet
         cutting,
         (payloads, rest, cuts) => {
           const all = payloads.map((p) => Buffer.from(p));

@@ -96,7 +96,7 @@ export async function attackBeforeKeys(random: Random, port: number): Promise<vo
 }
 
 /**
- * One connection with a key exchange by `cipher`, then bytes that are no packets, or messages that come too
+ * One connection with a key exchange by `cipher`, then bytes that are not packets, or messages that come too
  * early.
  */
 export async function attackAfterKeys(random: Random, port: number, cipher: string): Promise<void> {

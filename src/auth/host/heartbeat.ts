@@ -120,7 +120,7 @@ async function checkNewName(deps: AuthDeps, call: Call, { hostId, nodename, role
     caller.certifiedNames !== undefined &&
     !isAmong(caller.certifiedNames, nodename)
   )
-    throw refuse(`its certificate is for other names (${caller.certifiedNames.join(', ')}); ${joinAnew}`);
+    throw refuse(`its certificate is for other names (${caller.certifiedNames.join(', ')}); ${joinAgain}`);
   await deps.views.fresh();
   // Another auth server may have heard from it a moment ago.
   if (findHost(deps.views.hosts.state(), hostId, role)?.nodename === nodename) return;
@@ -131,7 +131,7 @@ async function checkNewName(deps: AuthDeps, call: Call, { hostId, nodename, role
   );
 }
 
-const joinAnew =
+const joinAgain =
   'a host of this release asks for it when it starts or is reloaded; one of an older release joins again with a token: move ' +
   'host_uuid and proc/*.identity.json out of data_dir';
 
@@ -154,7 +154,7 @@ function checkPlaces(
     throw new CodedError(
       'access_denied',
       `${JSON.stringify(host.nodename)} [${host.hostId}] cannot announce the address ${JSON.stringify(text)}: its certificate ` +
-        `does not name ${JSON.stringify(name)} (it names ${certified.join(', ')}); announce an IP address; ${joinAnew}`,
+        `does not name ${JSON.stringify(name)} (it names ${certified.join(', ')}); announce an IP address; ${joinAgain}`,
     );
   }
 }

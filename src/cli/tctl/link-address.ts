@@ -79,21 +79,21 @@ export const unknownProxy = '<proxyhost>:3080';
 export function noteOn(link: LinkAddress): readonly string[] {
   if (link.status === 'own')
     return [`NOTE: Make sure ${link.address} points at a Teleport proxy which users can access.`];
-  const mend = 'Set proxy_service.public_addr in the configuration file of this machine, and it decides.';
+  const advice = 'Set proxy_service.public_addr in the configuration file of this machine, and it decides.';
   if (link.status === 'told')
     return [
       `NOTE: Make sure ${link.address} points at a Teleport proxy which users can access.`,
-      `The proxy itself announces this address (host ${link.by.join(', ')}). ${mend}`,
+      `The proxy itself announces this address (host ${link.by.join(', ')}). ${advice}`,
     ];
   if (link.told.length === 0)
     return [
       'NOTE: No proxy is known. Put the address of the proxy that your users know into the link before you send it.',
-      mend,
+      advice,
     ];
   return [
     'NOTE: The proxies of this cluster announce different addresses. Whoever serves this link sees the password that is set:',
     'put the address of a proxy that you know into it before you send it. They announce:',
     ...link.told.map(({ hostId, address }) => `  ${address ?? '(no host and port)'}  (host ${hostId})`),
-    mend,
+    advice,
   ];
 }

@@ -104,7 +104,7 @@ export function readLoginAnswer(answer: unknown): LoginAnswer {
     return {
       clusterName: clusterName(signer['domain_name']),
       checkingKeys: list(signer['checking_keys'], 'checking_keys').map((key) =>
-        anew(keyLine, key, 'checking_keys'),
+        reencoded(keyLine, key, 'checking_keys'),
       ),
       tlsCertificatesPem: list(signer['tls_certs'], 'tls_certs').flatMap((pem) =>
         splitPem(base64(pem, 'tls_certs')).map((one) => reread(certificatePem, one, 'tls_certs')),
@@ -114,8 +114,8 @@ export function readLoginAnswer(answer: unknown): LoginAnswer {
   if (signers.length === 0) throw fault('host_signers is empty');
   return {
     username: text(fields['username']),
-    sshCertificate: anew(keyLine, fields['cert'], 'cert'),
-    tlsCertificatePem: anew(certificatePem, fields['tls_cert'], 'tls_cert'),
+    sshCertificate: reencoded(keyLine, fields['cert'], 'cert'),
+    tlsCertificatePem: reencoded(certificatePem, fields['tls_cert'], 'tls_cert'),
     hostSigners: signers,
   };
 }
@@ -160,7 +160,7 @@ function clusterName(value: unknown): string {
 }
 
 /** Text in base64, decoded and encoded again, without anything that was beside it. */
-const anew = (read: (text: string) => string, value: unknown, name: string): string =>
+const reencoded = (read: (text: string) => string, value: unknown, name: string): string =>
   reread(read, base64(value, name), name);
 
 function reread(read: (text: string) => string, value: string, name: string): string {
