@@ -26,14 +26,19 @@ const reachWorkers = 2;
 
 /**
  * Runs once, with every mutant off, all unit tests that import a file with one.
+ * @param tests only those whose path holds one of these; none: all of them.
  * @throws Error when one fails: then nothing could be seen.
  */
-export async function findReach(copy: Copy, mutants: readonly Mutant[]): Promise<Reach> {
+export async function findReach(
+  copy: Copy,
+  mutants: readonly Mutant[],
+  tests: readonly string[] = [],
+): Promise<Reach> {
   const paths = [...new Set(mutants.map(({ path }) => path))];
   const begun = performance.now();
   const found = await vitest(
     copy,
-    ['related', '--run', ...paths],
+    tests.length === 0 ? ['related', '--run', ...paths] : ['run', ...tests],
     // On a busy machine a slow test is not a broken one: only a change is noticed by its time.
     { REACHED: copy.reached, MUTANT: '0', WORKERS: String(reachWorkers), PATIENCE: '300000' },
     1_800_000,
