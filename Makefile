@@ -5,7 +5,7 @@
 #   make check    formatting, lint, types, walls
 #   make unit     tests without processes and sockets; make coverage: what they run, by room
 #   make integration   tests with real processes
-#   make mutants  what the unit tests notice of small faults, a fresh sample of each room: SEED=, ROOMS=node,auth, COUNT=12, FILES=
+#   make mutants  what the unit tests notice of small faults, a fresh sample of each room: SEED=, ROOMS=node,auth, COUNT=12, FILES=, TESTS=
 #   make bench    figures as ratios against OpenSSH and the raw store; make bench-scale: of ten thousand nodes
 #   make install  PREFIX=/usr/local: copies the built programs there
 #   make release  VERSION=x.y.z: writes version and changelog heading, commits, tags

@@ -60,6 +60,8 @@ export default defineConfig({
     testTimeout: Number(process.env.PATIENCE ?? 30_000),
     hookTimeout: Number(process.env.PATIENCE ?? 30_000),
     maxWorkers: Number(process.env.WORKERS ?? 1),
+    // Which mutant is on is asked while the code runs: what is compiled is the same for all.
+    experimental: { fsModuleCache: true },
   },
 });
 `;

@@ -14,41 +14,50 @@ export const bar = 0.9;
 export interface Figures {
   readonly sampled: number;
   readonly judged: number;
+  /** Of these nothing is known: the test runner broke. */
+  readonly broken: number;
   readonly reached: number;
   readonly noticed: number;
 }
 
 const isNoticed = ({ outcome }: Tried): boolean =>
   outcome.status === 'noticed' || outcome.status === 'noticed by its time';
-const isJudged = (one: Tried): boolean => !isNoticed(one) && judgementOf(one.mutant) !== undefined;
+const isBroken = ({ outcome }: Tried): boolean => outcome.status === 'not judged';
+const isJudged = (one: Tried): boolean =>
+  !isNoticed(one) && !isBroken(one) && judgementOf(one.mutant) !== undefined;
 
 export function figuresOf(tried: readonly Tried[]): Figures {
   const judged = tried.filter(isJudged).length;
-  const counted = tried.filter((one) => !isJudged(one));
+  const counted = tried.filter((one) => !isJudged(one) && !isBroken(one));
   return {
     sampled: tried.length,
     judged,
+    broken: tried.filter(isBroken).length,
     reached: counted.filter(({ outcome }) => outcome.status !== 'not reached').length,
     noticed: counted.filter(isNoticed).length,
   };
 }
 
-/** Whether a room is where it is to be: all that counts is reached, and nine of ten are noticed. */
-export const isAtBar = ({ sampled, judged, reached, noticed }: Figures): boolean =>
-  reached === sampled - judged && noticed >= bar * (sampled - judged);
+/**
+ * Whether a room is where it is to be: all that counts is reached, nine of ten are noticed, and of each the
+ * outcome is known.
+ */
+export const isAtBar = ({ sampled, judged, broken, reached, noticed }: Figures): boolean =>
+  broken === 0 && reached === sampled - judged && noticed >= bar * (sampled - judged);
 
 /** One line for each room, then every mutant that nothing noticed. */
 export function reportOf(tried: readonly Tried[], possible: ReadonlyMap<Room, number>): string {
   const rows = [...possible].map(([room, all]) => {
     const figures = figuresOf(tried.filter(({ mutant }) => mutant.room === room));
-    const { sampled, judged, reached, noticed } = figures;
-    const counted = sampled - judged;
+    const { sampled, judged, broken, reached, noticed } = figures;
+    const counted = sampled - judged - broken;
     const share = counted === 0 ? '-' : `${Math.floor((100 * noticed) / counted)} %`;
     const cells = [
       room,
       all,
       sampled,
       judged,
+      broken,
       reached,
       noticed,
       share,
@@ -56,7 +65,7 @@ export function reportOf(tried: readonly Tried[], possible: ReadonlyMap<Room, nu
     ];
     return row(cells.map(String));
   });
-  const head = row(['room', 'possible', 'sampled', 'judged', 'reached', 'noticed', 'share', '']);
+  const head = row(['room', 'possible', 'sampled', 'judged', 'broken', 'reached', 'noticed', 'share', '']);
   const survivors = tried.filter((one) => !isNoticed(one) && !isJudged(one)).map(line);
   return [head, ...rows, ...(survivors.length === 0 ? [] : ['', 'not noticed:', ...survivors])].join('\n');
 }
@@ -68,7 +77,12 @@ const row = ([room = '', ...rest]: readonly string[]): string =>
 export function line({ mutant, outcome }: Tried): string {
   const { path, line: at, kind, from, to } = mutant;
   const change = to === 'left out' ? short(from) : `${short(from)}  ->  ${short(to.expression)}`;
-  const how = outcome.status === 'survived' && outcome.notRun > 0 ? `, ${outcome.notRun} files not run` : '';
+  const how =
+    outcome.status === 'survived' && outcome.notRun > 0
+      ? `, ${outcome.notRun} files not run`
+      : outcome.status === 'not judged'
+        ? ` (${outcome.why})`
+        : '';
   return `${path}:${at}: ${outcome.status}${how}: ${kind}: ${change}`;
 }
 

@@ -2,6 +2,7 @@
  * What the unit tests notice: a fresh sample of small faults, each put into a copy of the tree and tried
  * against the unit test files that reach it.
  * `SEED=7 ROOMS=node,auth COUNT=20 FILES=src/auth/user make mutants`; each may be left out.
+ * With `TESTS=src/auth` only those tests are run: quicker, and at most as good a figure.
  */
 import { randomInt } from 'node:crypto';
 import { copyWith } from './copy.ts';
@@ -17,6 +18,8 @@ function numberOf(name: string, usual: number): number {
   return Number(text);
 }
 
+const wordsOf = (text = ''): string[] => text.split(',').filter((one) => one !== '');
+
 async function main(): Promise<void> {
   const root = process.cwd();
   const seed = numberOf('SEED', randomInt(1_000_000));
@@ -26,7 +29,7 @@ async function main(): Promise<void> {
   console.log(`SEED=${seed} ROOMS=${rooms.join(',')} COUNT=${count}: ${mutants.length} mutants`);
   const copy = copyWith(root, mutants);
   try {
-    const reach = await findReach(copy, mutants);
+    const reach = await findReach(copy, mutants, wordsOf(process.env['TESTS']));
     const tried: Tried[] = [];
     for (const mutant of mutants) {
       const one = { mutant, outcome: await tryMutant(copy, mutant, reach) };

@@ -4,16 +4,11 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import type { Copy } from './copy.ts';
 import type { Mutant } from './plant.ts';
+import { fileSeconds, limitsFor, type TestFile, type Verdict, verdictOf } from './test-run.ts';
 
 /** Which test files reach a mutant, and how long each takes. */
 export interface Reach {
   of(id: number): readonly TestFile[];
-}
-
-export interface TestFile {
-  /** From the root. */
-  readonly path: string;
-  readonly seconds: number;
 }
 
 export type Outcome =
@@ -21,27 +16,36 @@ export type Outcome =
   /** It never ended: that is noticed, too. */
   | { readonly status: 'noticed by its time' }
   | { readonly status: 'survived'; readonly notRun: number }
-  | { readonly status: 'not reached' };
+  | { readonly status: 'not reached' }
+  /** The test runner broke: that says nothing of the tests. */
+  | { readonly status: 'not judged'; readonly why: string };
 
 /** Files that reach a mutant of another room are run until they take this long together. */
 const othersSeconds = 30;
-const limitMs = 120_000;
+const reachWorkers = 2;
 
 /**
  * Runs once, with every mutant off, all unit tests that import a file with one.
+ * @param tests only those whose path holds one of these; none: all of them.
  * @throws Error when one fails: then nothing could be seen.
  */
-export async function findReach(copy: Copy, mutants: readonly Mutant[]): Promise<Reach> {
+export async function findReach(
+  copy: Copy,
+  mutants: readonly Mutant[],
+  tests: readonly string[] = [],
+): Promise<Reach> {
   const paths = [...new Set(mutants.map(({ path }) => path))];
+  const begun = performance.now();
   const found = await vitest(
     copy,
-    ['related', '--run', ...paths],
+    tests.length === 0 ? ['related', '--run', ...paths] : ['run', ...tests],
     // On a busy machine a slow test is not a broken one: only a change is noticed by its time.
-    { REACHED: copy.reached, MUTANT: '0', WORKERS: '2', PATIENCE: '300000' },
+    { REACHED: copy.reached, MUTANT: '0', WORKERS: String(reachWorkers), PATIENCE: '300000' },
     1_800_000,
   );
   if (found.status !== 'passed')
     throw new Error(`the unit tests do not pass before anything is changed: ${JSON.stringify(found)}`);
+  const secondsOf = fileSeconds(found.seconds, ((performance.now() - begun) / 1000) * reachWorkers);
   const byMutant = new Map<number, TestFile[]>();
   for (const name of readdirSync(copy.reached)) {
     const { file, reached } = JSON.parse(readFileSync(join(copy.reached, name), 'utf8')) as {
@@ -50,7 +54,7 @@ export async function findReach(copy: Copy, mutants: readonly Mutant[]): Promise
     };
     const path = relative(copy.root, file);
     for (const id of reached)
-      byMutant.set(id, [...(byMutant.get(id) ?? []), { path, seconds: found.seconds.get(file) ?? 1 }]);
+      byMutant.set(id, [...(byMutant.get(id) ?? []), { path, seconds: secondsOf(file) }]);
   }
   return { of: (id) => byMutant.get(id) ?? [] };
 }
@@ -66,14 +70,16 @@ export async function tryMutant(copy: Copy, mutant: Mutant, reach: Reach): Promi
   for (const group of [chosen.slice(0, 1), chosen.slice(1, 5), chosen.slice(5)]) {
     if (group.length === 0) continue;
     const paths = group.map(({ path }) => path);
+    const { testMs, runMs } = limitsFor(group);
     const found = await vitest(
       copy,
       ['run', '--bail', '1', ...paths],
-      { MUTANT: String(mutant.id) },
-      limitMs,
+      { MUTANT: String(mutant.id), PATIENCE: String(testMs) },
+      runMs,
     );
     if (found.status === 'not ended') return { status: 'noticed by its time' };
     if (found.status === 'failed') return { status: 'noticed', by: found.by };
+    if (found.status === 'broken') return { status: 'not judged', why: found.why };
   }
   return { status: 'survived', notRun };
 }
@@ -99,22 +105,7 @@ function affordable(
   return { chosen, notRun: files.length - chosen.length };
 }
 
-type Run =
-  | { readonly status: 'passed'; readonly seconds: ReadonlyMap<string, number> }
-  | { readonly status: 'failed'; readonly by: string }
-  | { readonly status: 'not ended' };
-
-/** The part of vitest's JSON report that is read here. */
-interface Report {
-  readonly success: boolean;
-  readonly testResults: readonly {
-    readonly name: string;
-    readonly startTime: number;
-    readonly endTime: number;
-    readonly message: string;
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
-  }[];
-}
+type Run = Verdict | { readonly status: 'not ended' };
 
 /** One run of its own, so that a change that loops for ever, or breaks the runner, ends with it. */
 async function vitest(
@@ -148,7 +139,7 @@ async function vitest(
       });
     });
     if (ended === 'not ended') return { status: 'not ended' };
-    return child.exitCode === 0 ? { status: 'passed', seconds: secondsIn(output) } : failureIn(output);
+    return verdictOf(child.exitCode ?? child.signalCode, reportIn(output));
   } finally {
     endGroup(child.pid);
     rmSync(directory, { recursive: true });
@@ -165,22 +156,11 @@ function endGroup(pid: number | undefined): void {
   }
 }
 
-const read = (path: string): Report => JSON.parse(readFileSync(path, 'utf8')) as Report;
-
-const secondsIn = (path: string): ReadonlyMap<string, number> =>
-  new Map(read(path).testResults.map((one) => [one.name, (one.endTime - one.startTime) / 1000]));
-
-function failureIn(path: string): Run {
-  let report: Report;
+function reportIn(path: string): string | undefined {
   try {
-    report = read(path);
-  } catch {
-    return { status: 'failed', by: 'the test runner, which ended without a report' };
+    return readFileSync(path, 'utf8');
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code !== 'ENOENT') throw e;
+    return undefined;
   }
-  for (const { name, message, assertionResults } of report.testResults) {
-    const failed = assertionResults.find(({ status }) => status === 'failed');
-    if (failed) return { status: 'failed', by: failed.fullName };
-    if (message !== '') return { status: 'failed', by: `${name}: ${message.split('\n')[0] ?? ''}` };
-  }
-  return { status: 'failed', by: 'an error outside of any test' };
 }

@@ -215,11 +215,15 @@ describe('a server of the auth API that ends', () => {
     const one = graceful.client(proxy);
     await one.ask();
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
+    const cut = vi.spyOn(graceful.server, 'closeIdleConnections');
     const first = ending(graceful.server);
     await vi.advanceTimersByTimeAsync(999);
     for (let n = 0; n < 5; n++) await turn();
     expect(one.streams[0]?.destroyed).toBe(false);
+    expect(cut).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
+    // And again by the runtime when the last connection has gone.
+    expect(cut).toHaveBeenCalled();
     await first.done;
     expect(vi.getTimerCount()).toBe(0);
 
@@ -253,11 +257,15 @@ describe('a server of the auth API that ends', () => {
     const lost = expect(asked).rejects.toThrow();
     await come;
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
+    // Seen where it is cut: streams that end by themselves later would end it, too.
+    const cut = vi.spyOn(server, 'closeAllConnections');
     const { state, done } = ending(server);
     await vi.advanceTimersByTimeAsync(9_999);
     for (let n = 0; n < 5; n++) await turn();
     expect(state.ended).toBe(false);
+    expect(cut).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
+    expect(cut).toHaveBeenCalledOnce();
     await done;
     await lost;
   });

@@ -4,7 +4,7 @@ import { type RoleSpec, roleSpec } from '../domain/role-spec.ts';
 import { authorityStream, clusterStream, roleStream, userStream } from '../domain/streams.ts';
 import type { Fact, Recorded, StreamName } from '../log/event.ts';
 import { generateEd25519 } from '../pki/key-pair.ts';
-import { parseCertificate } from '../pki/ssh-certificate.ts';
+import { type Certificate, parseCertificate } from '../pki/ssh-certificate.ts';
 import { fromAuthorizedKeyLine, publicKeyOf, toAuthorizedKeyLine } from '../pki/ssh-key.ts';
 import { issueUserSshCertificate, type UserCertificateRequest } from '../pki/user-certificate.ts';
 import { authoritiesView } from '../views/authorities.ts';
@@ -85,6 +85,8 @@ function viewsOf(facts: readonly (readonly [StreamName, Fact])[], failure?: Erro
 
 interface Wish {
   readonly certificate?: Partial<UserCertificateRequest>;
+  /** As no authority would have issued it. */
+  readonly altered?: Partial<Certificate>;
   readonly login?: string;
   readonly failure?: Error;
   readonly now?: string;
@@ -105,7 +107,7 @@ function decide(facts: readonly (readonly [StreamName, Fact])[], wish: Wish = {}
     routeToCluster: '',
     ...wish.certificate,
   });
-  const certificate = parseCertificate(fromAuthorizedKeyLine(line));
+  const certificate = { ...parseCertificate(fromAuthorizedKeyLine(line)), ...wish.altered };
   const { login = 'root', failure } = wish;
   const here = { labels: { env: 'test' }, node: ['h1', 'Web-1'], now: wish.now ?? now };
   const asked = wish.asked ?? 'at_login';
@@ -248,6 +250,12 @@ describe('deciding who may come in', () => {
       known,
       { certificate: { roles: ['admin', 'gone'] } },
       /no role gone/,
+    ],
+    [
+      'a certificate that is not of a user',
+      known,
+      { altered: { kind: 'host' } },
+      /^the certificate of alice: not the certificate of a user$/,
     ],
     ['no role at all', [...cluster, user('alice', [])], { certificate: { roles: [] } }, /has no role/],
     ['another authority', known, { certificate: { ca: generateEd25519() } }, /not trusted/],

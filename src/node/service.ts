@@ -60,7 +60,7 @@ class Node {
   readonly #views: NodeViews;
   readonly #audit: NodeAudit;
   readonly #refused: RefusedLogins;
-  readonly #listener: Server;
+  readonly #listener = createServer({ noDelay: true });
   readonly #served = new Set<ServedConnection>();
   readonly #ending = new AbortController();
   #unsubscribe: () => void = () => undefined;
@@ -82,21 +82,11 @@ class Node {
   constructor(deps: NodeDeps, views: NodeViews) {
     this.#deps = deps;
     this.#views = views;
-    const { config, outbox, world, sink, listeners } = deps;
+    const { config, outbox, world, sink } = deps;
     const { hostId, nodename } = config;
     this.#bound = config.listenAddress;
     this.#audit = new NodeAudit({ outbox, world, sink, hostId, nodename, address: () => this.#address() });
     this.#refused = new RefusedLogins(this.#audit, world, sink);
-    this.#listener = createServer({ noDelay: true }, (socket) => {
-      // An error on a socket that nobody serves yet is ignored.
-      socket.on('error', () => socket.destroy());
-      if (this.#ssh === undefined) socket.destroy();
-      else
-        this.#ssh.accept(socket, {
-          doubtAboutClient: doubtByViews(views, config, world),
-          strangers: listeners.strangers,
-        });
-    });
   }
 
   async start(stopping: AbortSignal | undefined): Promise<Running> {
@@ -115,12 +105,7 @@ class Node {
       commandValueBytes(config.labels, names),
     );
     const context = await this.#context(libc, starter);
-    this.#ssh = nodeServer(this.#deps, {
-      context,
-      views: this.#views,
-      refused: this.#refused,
-      served: this.#served,
-    });
+    this.#serve(context);
     this.#watch();
     this.#bound = await listeners.listen('node', this.#listener, config.listenAddress);
     const host = (): HostInfo => this.#info();
@@ -153,6 +138,19 @@ class Node {
       diagnostics: () => this.#report(),
       stop: this.stop,
     };
+  }
+
+  #serve(context: NodeContext): void {
+    const { config, world, listeners } = this.#deps;
+    const views = this.#views;
+    const ssh = nodeServer(this.#deps, { context, views, refused: this.#refused, served: this.#served });
+    this.#ssh = ssh;
+    this.#listener.on('connection', (socket) => {
+      ssh.accept(socket, {
+        doubtAboutClient: doubtByViews(views, config, world),
+        strangers: listeners.strangers,
+      });
+    });
   }
 
   /** Why auth does not know yet that the node is here. */

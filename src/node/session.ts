@@ -81,7 +81,8 @@ export class Session {
         request.accept();
         return;
       case 'agent-forwarding':
-        this.#lendsAgent ||= answerWith(request, this.#context.mayLendAgent());
+        // Each is answered: who asks twice would wait for ever, and so would all who ask behind.
+        if (answerWith(request, this.#context.mayLendAgent())) this.#lendsAgent = true;
         return;
       case 'signal':
         void this.#signal(request);

@@ -74,3 +74,15 @@ describe('an identification', () => {
     );
   });
 });
+
+it.each([
+  ['64 lines', 'x\r\n'.repeat(64), 'SSH-2.0-x\r\n203'],
+  ['65 lines', 'x\r\n'.repeat(65), 'the server greets without end'],
+  ['16 KiB of text', ('x'.repeat(1024) + '\n').repeat(16), `SSH-2.0-x\r\n${1025 * 16 + 11}`],
+  ['a byte more', ('x'.repeat(1024) + '\n').repeat(16) + 'x\n', 'the server greets without end'],
+  ['a line of 16 KiB', 'x'.repeat(16 * 1024 - 1) + '\n', `SSH-2.0-x\r\n${16 * 1024 + 11}`],
+  ['a longer line', 'x'.repeat(16 * 1024) + '\n', 'the identification is longer than 16384 bytes'],
+  ['a line that begins as one of SSH', 'SSH' + 'x'.repeat(300) + '\n', `SSH-2.0-x\r\n${304 + 11}`],
+])('a server may greet with %s, and no more', (_what, greeting, result) => {
+  expect(read(`${greeting}SSH-2.0-x\r\n`, true)).toBe(result);
+});

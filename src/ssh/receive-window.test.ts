@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { maxChannels } from './cert-server.ts';
 import {
   type ConnectionWindows,
+  fixedWindow,
   type ReceiveWindow,
   type WindowLimits,
   windowLimits,
@@ -167,5 +168,88 @@ describe('the limits of a machine', () => {
     expect(growth + 512 * (first + outgoing)).toBeLessThanOrEqual(perConnection);
     expect(inAll).toBe(2_048 * mib);
     expect(windowLimits(128 * mib, 2 * mib).inAll).toBe(64 * mib);
+  });
+});
+
+describe('limits, to the byte', () => {
+  const kib = 1024;
+  it('are these for a machine of 8 GiB, of 128 MiB, and for windows that are large or small', () => {
+    const usual = { first: 64 * kib, outgoing: 128 * kib, assured: 8 };
+    const shares = { perConnection: 192 * mib, growth: 96 * mib };
+    expect(windowLimits(8_192 * mib, 2 * mib)).toEqual({
+      ...usual,
+      ...shares,
+      most: 2 * mib,
+      inAll: 2_048 * mib,
+    });
+    expect(windowLimits(128 * mib, 2 * mib)).toEqual({ ...usual, ...shares, most: 2 * mib, inAll: 64 * mib });
+    expect(windowLimits(256 * mib + 7, 64 * mib)).toEqual({
+      ...{ ...usual, perConnection: 512 * mib, growth: 256 * mib, most: 64 * mib, inAll: 64 * mib + 1 },
+    });
+    expect(windowLimits(128 * mib, 4 * kib)).toMatchObject({ first: 4 * kib, most: 4 * kib });
+  });
+
+  const cost = limits.first + limits.outgoing;
+  it('let a connection have just so many channels as it has bytes for', () => {
+    const opened = (perConnection: number): number => {
+      const connection = new WindowPool({ ...limits, inAll: 10_000_000, perConnection }).connection();
+      return Array.from({ length: 10 }, () => connection.open()).filter(Boolean).length;
+    };
+    expect([opened(3 * cost), opened(3 * cost - 1)]).toEqual([3, 2]);
+  });
+
+  it('let all connections have just so many, besides those that are assured', () => {
+    const opened = (inAll: number): number => {
+      const pool = new WindowPool({ ...limits, inAll, assured: 1 });
+      const [one, other] = [pool.connection(), pool.connection()];
+      return Array.from({ length: 5 }, () => [one.open(), other.open()])
+        .flat()
+        .filter(Boolean).length;
+    };
+    expect([opened(4 * cost), opened(4 * cost - 1), opened(0)]).toEqual([4, 3, 2]);
+  });
+
+  it('count a channel no more that is closed', () => {
+    const connection = new WindowPool({ ...limits, inAll: 0, assured: 1 }).connection();
+    const first = connection.open();
+    expect(connection.open()).toBeUndefined();
+    first?.close();
+    expect(connection.open()).toBeDefined();
+  });
+
+  it('are tight above seven eighths of what there is in all', () => {
+    const tight = (inAll: number): boolean => {
+      const pool = new WindowPool({ ...limits, inAll });
+      pool.connection().open();
+      return pool.isTight;
+    };
+    expect([tight((cost * 8) / 7 + 1), tight((cost * 8) / 7 - 1)]).toEqual([false, true]);
+    const exact = new WindowPool({ ...limits, first: 6, outgoing: 1, inAll: 8 });
+    exact.connection().open();
+    expect([exact.held, exact.isTight]).toEqual([7, false]);
+  });
+
+  it('halve a window where they are tight, down to its first size', () => {
+    const pool = new WindowPool({ ...limits, inAll: 1_000 });
+    const window = pool.connection().open();
+    for (let n = 0; n < 4; n++) window?.renew(0);
+    expect([window?.bytes, pool.isTight]).toEqual([1_024, true]);
+    const sizes = Array.from({ length: 3 }, () => window?.renew(0));
+    expect(sizes).toEqual([512, 1_024, 512]);
+    const least = new WindowPool({ ...limits, inAll: 0 }).connection().open();
+    expect(least?.renew(0)).toBe(64);
+  });
+
+  it('let a window grow up to the share of its connection, and not beyond', () => {
+    const grown = (growth: number): number | undefined =>
+      new WindowPool({ ...limits, inAll: 10_000_000, growth }).connection().open()?.renew(0);
+    expect([grown(128 + limits.outgoing), grown(127 + limits.outgoing)]).toEqual([128, 64]);
+  });
+
+  it('of a client are always the same, whatever is read', () => {
+    const window = fixedWindow(7);
+    window.keep(3);
+    window.close();
+    expect([window.bytes, window.renew(100)]).toEqual([7, 7]);
   });
 });

@@ -54,8 +54,14 @@ function served(): {
   ask: (name: string, data?: Buffer) => boolean[];
   requests: SessionRequest[];
   channel: Channel;
+  sent: readonly string[];
 } {
-  const link = { send: () => undefined, writable: () => true, release: () => undefined };
+  const sent: string[] = [];
+  const link = {
+    send: (...parts: Buffer[]) => void sent.push(Buffer.concat(parts).toString('latin1')),
+    writable: () => true,
+    release: () => undefined,
+  };
   const ids = { localId: 0, remoteId: 0, remoteWindow: 1000, remoteMaxPacket: 1000 };
   const channel = new Channel(link, {
     ...ids,
@@ -68,6 +74,7 @@ function served(): {
   return {
     channel,
     requests,
+    sent,
     ask: (name, data = Buffer.alloc(0)) => {
       const answers: boolean[] = [];
       channel.onRequest?.(name, data, (ok) => answers.push(ok));
@@ -116,6 +123,19 @@ describe('serving session requests', () => {
     requests[0]?.reject('too late');
     await new Promise((resolve) => setImmediate(resolve));
     expect([answers, faults]).toEqual([[false], []]);
+  });
+
+  it('says why on standard error, one line of it', () => {
+    for (const why of ['no terminals', 'no terminals\n']) {
+      const { ask, requests, sent } = served();
+      ask('shell');
+      requests[0]?.reject(why);
+      expect(sent.join('').match(/no terminals\n*/)?.[0]).toBe('no terminals\n');
+    }
+    const silent = served();
+    silent.ask('shell');
+    silent.requests[0]?.reject();
+    expect(silent.sent).toEqual([]);
   });
 
   it('EOF is of both outputs for programs, of the stream for subsystems', () => {

@@ -46,3 +46,17 @@ describe('small pieces', () => {
     );
   });
 });
+
+describe('a piece', () => {
+  it('of a kibibyte is passed on at once, behind what waits; one byte less waits', async () => {
+    const passed: number[] = [];
+    const pieces = new SmallPieces(({ length }) => passed.push(length));
+    pieces.take(Buffer.alloc(1_023));
+    expect(passed).toEqual([]);
+    pieces.take(Buffer.alloc(1_024));
+    expect(passed).toEqual([1_023, 1_024]);
+    await turn();
+    // And nothing is passed on where nothing waits any more.
+    expect(passed).toEqual([1_023, 1_024]);
+  });
+});

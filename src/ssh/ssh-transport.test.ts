@@ -74,6 +74,17 @@ describe('while keys are exchanged', () => {
     expect(words(sent)).toContain('you do not exchange keys');
   });
 
+  it('a mebibyte may wait, each message counted with what it costs besides, and not a byte more', () => {
+    const waits = (...sizes: number[]): boolean => {
+      const { transport, protocol, socket } = connection();
+      protocol._kexinit = Buffer.alloc(1);
+      for (const size of sizes) transport.send(Buffer.alloc(1), Buffer.alloc(size - 1 - 128));
+      return !socket.destroyed;
+    };
+    expect([waits(mib), waits(mib + 1)]).toEqual([true, false]);
+    expect([waits(mib / 2, mib / 2), waits(mib / 2, mib / 2 + 1)]).toEqual([true, false]);
+  });
+
   it('what waits is counted anew with each exchange', () => {
     const { transport, protocol, socket } = connection();
     for (let n = 0; n < 4; n++) {
@@ -96,6 +107,18 @@ it('a peer that reads no answer is left before what waits for it costs tens of m
   expect(transport.endedHere).toBe(true);
   expect(sent.length - before).toBeGreaterThan(10_000); // nobody who is only slow
   expect(words(sent)).toContain('you do not read');
+});
+
+it('two mebibytes may wait for a peer that does not read, and not a byte more', () => {
+  const { transport, socket } = connection({ isRead: false });
+  const before = socket.writableLength;
+  transport.send(Buffer.of(81));
+  const each = socket.writableLength - before;
+  socket.write(Buffer.alloc(2 * mib - socket.writableLength - each));
+  transport.send(Buffer.of(81));
+  expect([socket.writableLength, transport.endedHere]).toEqual([2 * mib, false]);
+  transport.send(Buffer.of(81));
+  expect(transport.endedHere).toBe(true);
 });
 
 describe('keepalives', () => {

@@ -89,6 +89,38 @@ describe('judging a login', () => {
     );
   });
 
+  it('refuses what no authority of ours would issue, and says what it is', () => {
+    const judged =
+      (blob: Buffer, algorithm: string, username = 'root') =>
+      () =>
+        judgeLogin(request(blob, { algorithm, username }), policy);
+    const bad = { kind: 'bad certificate', keyId: 'alice' };
+    expect(judged(certificate(), 'ecdsa-sha2-nistp256-cert-v01@openssh.com')).toThrow(
+      expect.objectContaining({ ...bad, message: 'the algorithm does not fit the key' }),
+    );
+    // RSA certificates under the name of their blob sign with SHA-2: that name is known, and does not fit.
+    expect(judged(certificate(), 'ssh-rsa-cert-v01@openssh.com')).toThrow(
+      'the algorithm does not fit the key',
+    );
+    expect(judged(certificate(), 'ssh-dss-cert-v01@openssh.com')).toThrow(
+      /^(?:algorithm refused: ssh-dss-cert-v01@openssh.com|a certificate is required, .* was offered)$/,
+    );
+    expect(judged(certificate({ keyId: '' }), 'ssh-ed25519-cert-v01@openssh.com')).toThrow(
+      expect.objectContaining({
+        kind: 'bad certificate',
+        keyId: '',
+        message: 'the certificate has no key id',
+      }),
+    );
+    expect(judged(Buffer.from('nothing'), 'ssh-ed25519-cert-v01@openssh.com')).toThrow(
+      expect.objectContaining({
+        kind: 'bad certificate',
+        keyId: undefined,
+        message: expect.stringMatching(/^malformed/) as string,
+      }),
+    );
+  });
+
   it('shows what the peer named in one short line', () => {
     const odd = request(Buffer.alloc(0), { algorithm: `\n\x1b${'x'.repeat(500)}` });
     expect(() => judgeLogin(odd, policy)).toThrow(/^a certificate is required, \?\?x{62} was offered$/);
