@@ -72,7 +72,7 @@ describe('an automatic rotation', () => {
     due();
     const { lag, contact } = auth.deps;
     await automatic({ lag: { ...lag, trouble: () => 'behind' } }).run();
-    await automatic({ contact: { ...contact, refusal: () => new CodedError('unavailable', 'away') } }).run();
+    await automatic({ contact: { ...contact, refusal: () => 'away' } }).run();
     expect(phase()).toBe('init');
     await automatic().run();
     expect(phase()).toBe('update_clients');
@@ -215,7 +215,7 @@ describe('reading the rotations', () => {
     const fresh = vi.spyOn(views, 'fresh').mockRejectedValue(new CodedError('unavailable', 'away'));
     expect((await readRotations(auth.deps, adminCall, {})).rotations).toHaveLength(2);
     expect(fresh).toHaveBeenCalledTimes(1);
-    const known = { ...contact, refusal: () => new CodedError('unavailable', 'away') };
+    const known = { ...contact, refusal: () => 'away' };
     expect((await readRotations({ ...auth.deps, contact: known }, adminCall, {})).rotations).toHaveLength(2);
     expect(fresh).toHaveBeenCalledTimes(1);
     fresh.mockRejectedValue(new CodedError('damaged', 'the log is damaged'));
