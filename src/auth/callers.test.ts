@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -153,6 +153,10 @@ describe('who is at the other end', () => {
       key: expect.stringMatching(/^SHA256:/) as string,
       serial: expect.any(BigInt) as bigint,
     });
+  });
+  it('has no fingerprint where SSH has no such key', () => {
+    const odd = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey;
+    expect(callerOf(connection(hostCertificate({ publicKey: odd })))).not.toHaveProperty('key');
   });
   it('is nobody while a lock is in force: of the user, a role of now or of the certificate, or its serial', () => {
     const subjects: unknown[] = [];

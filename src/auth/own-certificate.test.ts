@@ -44,6 +44,29 @@ describe("an auth server's own certificate", () => {
     expect(shown).toHaveLength(atFirst + 1);
   });
 
+  it('that cannot be renewed is tried again, and reported each time', async () => {
+    const own = await ownCertificate(auth.deps, names);
+    const shown: unknown[] = [];
+    let isRefused = true;
+    const keeping = own.keep({
+      setSecureContext: (context) => {
+        if (isRefused) throw new Error('no such context');
+        shown.push(context);
+      },
+    });
+    auth.world.advance(59_000);
+    const reports = (): number =>
+      auth.sink.lines.filter((line) => line.includes('could not be renewed; tries again')).length;
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect([shown.length, reports()]).toEqual([0, 1]);
+    isRefused = false;
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect([shown.length, reports()]).toEqual([1, 1]);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect([shown.length, reports()]).toEqual([1, 1]);
+    keeping.stop();
+  });
+
   it('is of the key by which servers are known in each phase, and goes with all that are trusted', async () => {
     vi.useRealTimers();
     const own = await ownCertificate(auth.deps, names);

@@ -11,6 +11,7 @@ import {
   lockTargetOf,
   lockText,
   targetsOf,
+  targetText,
 } from './lock.ts';
 
 const now = '2026-01-01T12:00:00.000Z';
@@ -58,6 +59,21 @@ describe('a lock', () => {
   ])('refuses %j', (wish, why) => {
     expect(() => lock.decide(lock.initial, create(wish))).toThrow(why);
   });
+  it.each([{ ttlMs: 1000 }, { ttlMs: 87_600 * 3_600_000 }, { message: '' }, { message: 'x'.repeat(1000) }])(
+    'takes %j',
+    (wish) => {
+      expect(lock.decide(lock.initial, create(wish))).toHaveLength(1);
+    },
+  );
+  it.each([{ ttlMs: 87_600 * 3_600_000 + 1 }, { ttlMs: 1000.5 }, { ttlMs: -1000 }])('refuses %j', (wish) => {
+    expect(() => lock.decide(lock.initial, create(wish))).toThrow(/^ttl: /);
+  });
+  it('that was ended stays ended, whatever is read after that', () => {
+    const [made] = after(create());
+    if (made === undefined) return expect.unreachable();
+    const state = lock.evolve(lock.evolve(lock.initial, made), { type: 'lock.ended', data: { reason: 'x' } });
+    expect([state, lock.evolve(state, made)]).toEqual([{ status: 'ended' }, { status: 'ended' }]);
+  });
   it('holds until the moment of its end', () => {
     const of = { expiresAt: plusMs(now, 1000) };
     expect([isInForce(of, plusMs(now, 999)), isInForce(of, plusMs(now, 1000)), isInForce({}, now)]).toEqual([
@@ -71,6 +87,8 @@ describe('a lock', () => {
       'lock targeting User:"alice" is in force: laptop lost',
     );
     expect(lockText({ target: alice, message: '' })).toBe('lock targeting User:"alice" is in force');
+    const titles = lockKind.options.map((kind) => targetText({ kind, name: 'x' }));
+    expect(titles).toEqual(['User:"x"', 'Role:"x"', 'Login:"x"', 'Node:"x"', 'Session:"x"', 'Serial:"x"']);
   });
 });
 
@@ -83,6 +101,9 @@ describe('what is locked', () => {
     ['session', sid, sid.toLowerCase()],
     ['serial', '4611686018427387905', '4611686018427387905'],
     ['serial', '0x4000000000000001', '4611686018427387905'],
+    ['serial', '1', '1'],
+    ['serial', (2n ** 160n - 1n).toString(), (2n ** 160n - 1n).toString()],
+    ['node', 'x'.repeat(253), 'x'.repeat(253)],
   ] as const)('%s %j is compared as %s', (kind, text, name) => {
     expect(lockTargetOf(kind, text)).toEqual({ kind, name });
   });
@@ -93,6 +114,7 @@ describe('what is locked', () => {
     ['login', 'a/b'],
     ['node', ''],
     ['node', 'a b'],
+    ['node', 'x'.repeat(254)],
     ['node', 'a\u202eb'],
     ['session', 'alice'],
     ['serial', '0'],
@@ -122,6 +144,13 @@ describe('what is locked', () => {
         expect(targetsOf(subject)).toEqual([target]);
       }),
     );
+  });
+  it('is everything that is known of whoever comes, in the form in which it is compared', () => {
+    const known = { user: 'Joe', roles: ['a', 'B'], login: 'Root', node: ['Web-1', 'h1'], session: sid };
+    expect(targetsOf({ ...known, serial: 7n }).map(({ kind, name }) => `${kind} ${name}`)).toEqual([
+      ...['user Joe', 'role a', 'role B', 'login Root', 'node web-1', 'node h1'],
+      ...[`session ${sid.toLowerCase()}`, 'serial 7'],
+    ]);
   });
   it('is nothing where nothing is known', () => {
     expect(targetsOf({})).toEqual([]);

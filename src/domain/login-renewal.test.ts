@@ -56,6 +56,30 @@ describe('a certificate of a key that leaves', () => {
   });
 });
 
+describe('a certificate that is just there', () => {
+  it('of a key that leaves is exchanged in its last second, and not once it is over', () => {
+    const leaving = { authorityKey: 'leaves', windowMs: undefined } as const;
+    expect(decide({ ...leaving, now: after(12 * hour - second) })).toMatchObject({ ttlSeconds: 1 });
+    for (const now of [after(12 * hour - 999), after(12 * hour)])
+      expect(reason({ ...leaving, now })).toMatch(/auth_service\.renewal is off/);
+  });
+  it('is renewed from the very moment on that is said, and not a moment before', () => {
+    const from = after(12 * hour - 15 * minute);
+    expect(decide({ now: from }).status).toBe('renewed');
+    expect(reason({ now: plusMs(from, -1) })).toContain(`is renewed from ${from} on`);
+  });
+  it('is not renewed where that would not make it last longer', () => {
+    const left = 5 * 60;
+    expect(reason({ ttlSeconds: left })).toMatch(/log in with the password again/);
+    expect(decide({ ttlSeconds: left + 1 })).toMatchObject({ status: 'renewed', ttlSeconds: left + 1 });
+  });
+  it('is not renewed once the longest session is over, also one that ended before', () => {
+    expect(reason({ now: after(31 * hour), validUntil: after(12 * hour) })).toMatch(
+      /^the roles allow sessions until 2026-01-02T14:00:00.000Z by the login of 2026-01-01T08:00:00.000Z/,
+    );
+  });
+});
+
 describe('a certificate near its end', () => {
   it('is renewed for as long as was asked for, by the same login', () => {
     expect(decide()).toEqual({ status: 'renewed', ttlSeconds: 12 * 3600, loggedInAt });
@@ -109,7 +133,10 @@ describe('the setting on the log', () => {
   it.each([undefined, '', 'off', '0s', '15m', '-1s', 'always', '1e3s'])('renews nothing for %j', (text) => {
     expect(renewalWindowMs(text)).toBeUndefined();
   });
-  it('is off for no duration', () => {
+  it('is off for no duration, and has whole seconds', () => {
     expect(renewalSetting(0)).toBe('off');
+    expect(renewalSetting(1999)).toBe('1s');
+    expect(renewalWindowMs('999999999s')).toBe(999_999_999_000);
+    expect(renewalWindowMs('1000000000s')).toBeUndefined();
   });
 });

@@ -66,7 +66,31 @@ describe('which secrets an event supersedes', () => {
     expect(superseded(made, event('invite-x', 'invite.opened'))).toEqual(['', '']);
   });
 
-  it('nothing supersedes an authority, nor does an event of a type that is not known', () => {
+  it('a key of an authority that is withdrawn: by the end of a rotation, and all but the new one when it is replaced', () => {
+    const at = '2026-01-01T00:00:00.000Z';
+    const announcement = { text: '', signatures: [] };
+    const key = { keyId: 'third', sshPublicKey: '', tlsCertificatePem: '', activeFrom: at };
+    const data = { rotationId: 'r', at, by: 'admin', announcement };
+    const brought = (type: string, keyId: string): Recorded =>
+      event('authority-host', type, `ssh.${keyId}`, `tls.${keyId}`);
+    const begun = [brought('authority.created', 'first'), brought('authority.rotation_started', 'second')];
+    const finished = (keyId: string): Recorded => ({
+      ...event('authority-host', ''),
+      fact: { type: 'authority.rotation_finished', data: { ...data, keyId } },
+    });
+    const replaced = { type: 'authority.replaced', data: { ...data, key } };
+    expect(superseded(...begun, finished('second'))).toEqual(['', '', 'ssh.first tls.first']);
+    // It was rolled back.
+    expect(superseded(...begun, finished('first'))).toEqual(['', '', 'ssh.second tls.second']);
+    const both = 'ssh.first tls.first ssh.second tls.second';
+    expect(superseded(...begun, { ...brought('', 'third'), fact: replaced }, finished('third'))).toEqual([
+      ...['', '', both, ''],
+    ]);
+    const rolledBack = { type: 'authority.rotation_rolled_back', data };
+    expect(superseded(...begun, { ...event('authority-host', ''), fact: rolledBack })).toEqual(['', '', '']);
+  });
+
+  it('nothing else supersedes an authority, nor does an event of a type that is not known', () => {
     expect(
       superseded(
         event('authority-user', 'authority.created', 'a1'),

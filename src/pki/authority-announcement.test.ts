@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import {
   type AnnouncedKey,
   type AnnouncementExpected,
+  announcementEnd,
   type AnnouncementSigner,
   type KeysAnnouncement,
   signAnnouncement,
@@ -95,6 +96,54 @@ describe('an announcement of the keys of an authority', () => {
     const signed = signAnnouncement(alone, [next.signer]);
     const later = { ...expected, anchors, now: '2036-01-01T00:00:00.000Z' };
     expect(verifyAnnouncement(signed, later).keys).toEqual([next.key]);
+  });
+
+  it('holds until the moment of its end, which is read from it whoever signed it', () => {
+    const justBefore = { ...expected, now: '2026-01-02T23:59:59.999Z' };
+    expect(verifyAnnouncement(both, justBefore).number).toBe(2);
+    expect(announcementEnd(both)).toEqual({ at: now, until: announcement.until });
+    const endless = { ...announcement, until: undefined };
+    expect(announcementEnd(signAnnouncement(endless, [])).until).toBeUndefined();
+  });
+
+  it.each(['', '{}', 'null', both.text.slice(1)])('is damaged where it reads %j', (text) => {
+    const damaged = expect.objectContaining({ code: 'damaged' }) as Error;
+    expect(() => announcementEnd({ text })).toThrow(damaged);
+    expect(() => verifyAnnouncement({ ...both, text }, expected)).toThrow(damaged);
+  });
+
+  it('has from one to eight keys, and a number from 1 on', () => {
+    const made = (other: Partial<KeysAnnouncement>) => () =>
+      signAnnouncement({ ...announcement, ...other }, []);
+    const keys = (count: number) => ({ keys: Array.from({ length: count }, () => old.key) });
+    for (const wrong of [keys(0), keys(9), { number: 0 }, { number: 1.5 }, { clusterName: '' }])
+      expect(made(wrong)).toThrow();
+    for (const right of [keys(1), keys(8), { number: 1 }]) expect(made(right)).not.toThrow();
+  });
+
+  it('is vouched for by a key that can be read, though another one in it cannot', () => {
+    const odd = { keyId: 'odd', sshPublicKey: 'ssh-odd AAAA', tlsCertificatePem: 'no certificate' };
+    const signed = signAnnouncement({ ...announcement, keys: [odd, old.key] }, [
+      { ...next.signer, keyId: 'odd' },
+      old.signer,
+    ]);
+    expect(verifyAnnouncement(signed, expected).keys).toHaveLength(2);
+    const alone = signAnnouncement({ ...announcement, keys: [odd] }, [{ ...next.signer, keyId: 'odd' }]);
+    expect(() => verifyAnnouncement(alone, expected)).toThrow('no key that is trusted here');
+  });
+
+  it('is not signed by one half of a key for the other: each anchor has its own signature', () => {
+    const [signature] = signAnnouncement(announcement, [old.signer]).signatures;
+    const [wrong] = signAnnouncement(announcement, [{ ...foreign.signer, keyId: 'old' }]).signatures;
+    if (signature === undefined || wrong === undefined) return expect.unreachable();
+    const sshAlone = { ...both, signatures: [{ ...signature, tls: wrong.tls }] };
+    const tlsAlone = { ...both, signatures: [{ ...signature, ssh: wrong.ssh }] };
+    const byPin = { ...expected, anchors: { ...nothing, pins: [caPinOf(old.key.tlsCertificatePem)] } };
+    const refusal = 'no key that is trusted here';
+    expect(verifyAnnouncement(sshAlone, expected).number).toBe(2);
+    expect(() => verifyAnnouncement(tlsAlone, expected)).toThrow(refusal);
+    expect(verifyAnnouncement(tlsAlone, byPin).number).toBe(2);
+    expect(() => verifyAnnouncement(sshAlone, byPin)).toThrow(refusal);
   });
 
   it('is refused when any of it was changed, whatever that makes of it', () => {

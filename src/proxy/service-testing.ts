@@ -13,6 +13,7 @@ import { type FakeWorld, fakeWorld, recordingMetrics, recordingSink } from '../a
 import { CodedError } from '../base/errors.ts';
 import { type HostPort, noStrangers, type Running, type Service } from '../base/service.ts';
 import type { ParsedAuditEvent } from '../domain/audit-event.ts';
+import type { Adopted } from '../domain/rotation-mark.ts';
 import { clusterStream, userStream } from '../domain/streams.ts';
 import { secondsOf } from '../pki/certificate-life.ts';
 import { replaceableIdentity, type ReplaceableIdentity } from '../pki/current-identity.ts';
@@ -80,6 +81,8 @@ export interface Wish {
   readonly config?: Partial<ProxyConfig>;
   /** A listener whose address is taken. */
   readonly taken?: string;
+  /** Default: nothing. */
+  readonly adopted?: () => Adopted;
 }
 
 /** A proxy without listening sockets, and an auth service that returns what the test sets. */
@@ -125,7 +128,7 @@ export function bench(wish: Wish = {}): Bench {
   const service = createProxyService({
     ...{ identity, auth, world, sink, metrics: recordingMetrics() },
     renewalTrouble: () => undefined,
-    adopted: () => ['', ''],
+    adopted: wish.adopted ?? (() => ['', '']),
     onSpread: () => undefined,
     outbox: {
       emit: (event) => Promise.resolve(void told.push(event)),

@@ -76,6 +76,8 @@ describe('a proxy that starts', () => {
   });
 });
 
+const announced = { at: '2026-01-01T00:00:00.000Z', announcement: { text: '', signatures: [] } };
+
 describe('a proxy', () => {
   it('tells clients on the web port where SSH is', async () => {
     const one = await begin();
@@ -133,6 +135,23 @@ describe('a proxy', () => {
     after.close();
   });
 
+  it('tells auth what it has adopted of a rotation when its certificates change, and when the cluster does', async () => {
+    const adopted = { marks: ['', ''] as [string, string] };
+    const one = await begin({ adopted: () => adopted.marks });
+    const told = (): unknown => (one.calls.asked.at(-1)?.input as { readonly adopted?: unknown }).adopted;
+    const next = identityOf();
+    adopted.marks = ['', '12345678:init'];
+    one.identity.replace({ client: next, server: next });
+    await vi.waitFor(() => {
+      expect(told()).toEqual(adopted.marks);
+    });
+    adopted.marks = ['12345678:init', '12345678:init'];
+    one.state.tell(recordedAt(5, 'authority-user', { type: 'authority.announced', data: announced }));
+    await vi.waitFor(() => {
+      expect(told()).toEqual(adopted.marks);
+    });
+  });
+
   it('says what it lacks while auth is away', async () => {
     const one = await begin();
     one.link.away = 'refused';
@@ -152,15 +171,19 @@ describe('a proxy that stops', () => {
     await expect(logIn(one, 'alice')).rejects.toThrow();
   });
 
-  it('renews no presence after that', async () => {
+  it('says that it leaves, unless another process succeeds it, and renews no presence after that', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
-    const one = await begin();
-    const heartbeats = one.calls.asked.length;
-    await one.running.stop(0);
-    await vi.advanceTimersByTimeAsync(10 * 60_000);
-    expect(
-      one.calls.asked.filter(({ name }) => name === 'host.heartbeat').length - heartbeats,
-    ).toBeLessThanOrEqual(1);
-    expect(vi.getTimerCount()).toBe(0);
+    for (const [succession, farewells] of [
+      ['none', [true]],
+      ['succeeded', []],
+    ] as const) {
+      const one = await begin();
+      const before = one.calls.asked.length;
+      await one.running.stop(0, succession);
+      await vi.advanceTimersByTimeAsync(10 * 60_000);
+      const said = one.calls.asked.slice(before).map(({ input }) => input as { readonly leaving?: boolean });
+      expect(said.map(({ leaving }) => leaving)).toEqual(farewells);
+      expect(vi.getTimerCount()).toBe(0);
+    }
   });
 });

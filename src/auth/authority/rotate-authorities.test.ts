@@ -158,6 +158,33 @@ describe('rotating the authorities', () => {
     });
   });
 
+  it('refuses a step out of order in a dry run too, and waits for nobody to go back', async () => {
+    await expect(take('update_servers', { dryRun: true })).rejects.toThrow('can only switch to phase');
+    await take('init');
+    await hear(undefined);
+    expect(await take('rollback', { dryRun: true })).toMatchObject({ status: 'dry_run', laggingCount: 0 });
+    expect(await take('init', { gracePeriodMs: 0, dryRun: true })).toMatchObject({ status: 'dry_run' });
+    expect(phases()).toEqual(['init', 'init']);
+    expect(await take('rollback')).toMatchObject({ status: 'done', laggingCount: 0, lagging: [] });
+  });
+
+  it('gives both authorities one rotation, and the moment and the actor of the step', async () => {
+    await take('init', { mode: 'auto' });
+    const [user, host] = (['user', 'host'] as const).map(
+      (type) => auth.deps.views.authorities.state()[type].state,
+    );
+    const rotation = {
+      mode: 'auto',
+      gracePeriodMs: 3_600_000,
+      startedAt: auth.world.now(),
+      phaseBy: 'admin',
+    };
+    expect([user, host]).toMatchObject([{ rotation }, { rotation }]);
+    const idOf = (state: typeof user): unknown =>
+      state?.status === 'created' && state.rotation.phase !== 'standby' && state.rotation.rotationId;
+    expect(idOf(user)).toBe(idOf(host));
+  });
+
   it('names what keeps a host, in its own words, until it can follow', async () => {
     await take('init');
     const trouble = 'the disk is full';

@@ -220,6 +220,38 @@ describe('an identity of an SSH server', () => {
     await expect(sign('web3.example')).rejects.toMatchObject(lockedAs('Node:"web3"'));
     await sign('other');
   });
+  it('is refused for a name of a host of the cluster, but for force, which is on the log', async () => {
+    const hostId = '00000000-0000-4000-8000-0000000b0001';
+    const hostCaller = { kind: 'host', hostId, role: 'Node', address: '10.9.1.7:4711' } as const;
+    await heartbeat(auth.deps, callOf(hostCaller), {
+      host: {
+        ...{ hostId, nodename: 'web3', role: 'Node', address: '10.9.1.7:3022', version: '4.5.0' },
+        ...{ publicAddress: '', sshPublicAddress: '', labels: {} },
+      },
+      ttlSeconds: 60,
+    });
+    for (const names of [['web3'], ['db1', 'web3'], ['web3', 'localhost']])
+      await expect(signHost({ names })).rejects.toMatchObject({
+        code: 'access_denied',
+        message: expect.stringContaining('(--force to sign it all the same)') as string,
+      });
+    expect(await listed(true)).toEqual([]);
+    await signHost({ names: ['web3', 'web3'], force: true });
+    // Nobody is called by what every machine calls itself; and force that changes nothing is none.
+    await signHost({ names: ['db1', 'localhost', '127.0.0.1', '::1'] });
+    await signHost({ force: true });
+    const forced = (await listed()).map(({ holder, forced: isForced }) => [
+      holder.kind === 'host' && holder.names.join(' '),
+      isForced,
+    ]);
+    expect(forced.sort()).toEqual([
+      ['db1 localhost 127.0.0.1 ::1', false],
+      ['db1.example.com db1', false],
+      ['web3', true],
+    ]);
+    await signHost({ ttlSeconds: 91 * 24 * 3600, force: true });
+    expect((await listed()).at(-1)).toMatchObject({ forced: true });
+  });
   it('is not signed when a lock of its name comes behind its append', async () => {
     lockBehindAppend('node', 'db1');
     await expect(signHost()).rejects.toMatchObject(lockedAs('Node:"db1"'));

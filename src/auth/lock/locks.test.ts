@@ -96,6 +96,31 @@ describe('locks', () => {
     await lock('user', 'eve');
     expect(auth.deps.views.locks.state().known.size).toBe(2);
   });
+  it('that expired long ago are forgotten a few at a time', async () => {
+    for (let n = 0; n < 18; n++)
+      await lock('session', `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`, 1);
+    auth.world.advance(25 * hour);
+    const known = () => auth.deps.views.locks.state().known.size;
+    await lock('user', 'ann');
+    expect(known()).toBe(18 - 16 + 1);
+    await lock('user', 'bob');
+    expect(known()).toBe(2);
+  });
+  it('are of something that is known where there is such a user, or a node of that id or name', async () => {
+    await addUser(auth, 'ann', 'correct horse');
+    const hostId = '00000000-0000-4000-8000-0000000000c7';
+    await heartbeat(auth.deps, hostCall('Node', hostId), {
+      host: {
+        ...{ hostId, role: 'Node', nodename: 'Web-7', address: '10.0.0.1:3022', labels: {} },
+        ...{ publicAddress: '', sshPublicAddress: '', version: '4.6.0', understands: 2 },
+      },
+      ttlSeconds: 600,
+    });
+    const known = async (...[kind, name]: [Kind, string]): Promise<boolean> => (await lock(kind, name)).known;
+    expect([await known('user', 'ann'), await known('user', 'Ann')]).toEqual([true, false]);
+    expect([await known('node', 'web-7'), await known('node', hostId.toUpperCase())]).toEqual([true, true]);
+    expect(await known('node', 'web-8')).toBe(false);
+  });
   it('are told to the audit, with their end', async () => {
     const { lockId } = await lock('user', 'ann');
     await unlock(lockId);

@@ -73,6 +73,21 @@ describe('finding the node that a name means', () => {
         `${id(3)} (so called since 2026-02-01T00:00:00.000Z). Give the id of the one that you mean`,
     );
   });
+  it('names five of them, and how many more there are', () => {
+    const named = (count: number): string => {
+      const many = Array.from({ length: count }, (_, i) => nodeInfo(id(i), 'crowd', `10.0.1.${i}:3022`));
+      try {
+        resolveNode(indexNodes(many), { host: 'crowd', port: 0 }, { dns: [], isAlive: () => true });
+      } catch (e) {
+        return (e as CodedError).message;
+      }
+      return expect.unreachable();
+    };
+    const five = [0, 1, 2, 3, 4].map(id).join('; ');
+    const advice = 'Give the id of the one that you mean';
+    expect(named(5)).toBe(`err-node-is-ambiguous: 5 nodes answer to crowd: ${five}. ${advice}`);
+    expect(named(7)).toBe(`err-node-is-ambiguous: 7 nodes answer to crowd: ${five}; and 2 more. ${advice}`);
+  });
   it('never asks for an address, or DNS, where a node has the name', () => {
     const index = indexNodes([
       ...infos,
