@@ -1,5 +1,5 @@
 import { closeSync, fstatSync } from 'node:fs';
-import { createServer, type AddressInfo, Server, Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server, Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { CodedError } from '../base/errors.ts';
 import type { HostPort } from '../base/service.ts';

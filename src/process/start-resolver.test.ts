@@ -6,8 +6,11 @@ import type { ProgramOrder, StartedProgram } from '../machine/program-starter.ts
 import { startResolver } from './start-resolver.ts';
 
 const starter = vi.hoisted(() => ({
-  start: (_order: ProgramOrder, _of: object, _unwanted?: AbortSignal): Promise<unknown> =>
-    Promise.reject(new Error('not set')),
+  start: undefined as unknown as (
+    order: ProgramOrder,
+    of: object,
+    unwanted?: AbortSignal,
+  ) => Promise<unknown>,
 }));
 vi.mock('./own-starter.ts', () => ({ ownStarter: () => Promise.resolve(starter) }));
 

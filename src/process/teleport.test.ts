@@ -50,7 +50,10 @@ function service(name: string, parts: Parts, events: string[], fails?: Error): S
       events.push(`${name} starts`);
       if (fails) throw fails;
       const server: Server = createServer();
-      await parts.listeners.listen(name === 'proxy' ? 'proxy:web' : name, server, { host: '127.0.0.1', port: 0 });
+      await parts.listeners.listen(name === 'proxy' ? 'proxy:web' : name, server, {
+        host: '127.0.0.1',
+        port: 0,
+      });
       const done = Promise.withResolvers<undefined>();
       return {
         done: done.promise,
@@ -127,7 +130,10 @@ describe('the services of a process', () => {
     expect(sink.lines).toContain(`info Service ${release} ${at('node')}. {}`);
     expect(components.slice(-3)).toEqual(['auth', 'proxy', 'node']);
     expect(await teleport.waitsFor()).toEqual({ auth: 0, node: 0, 'proxy:web': 0 });
-    expect([...teleport.diagnostics()].map(([name, of]) => [name, of])).toContainEqual(['node', { is: 'node' }]);
+    expect([...teleport.diagnostics()].map(([name, of]) => [name, of])).toContainEqual([
+      'node',
+      { is: 'node' },
+    ]);
     expect(teleport.handOver().map(({ name }) => name)).toEqual(['auth', 'node', 'proxy:web']);
     expect(teleport.health().status).toBe('ok');
     expect(stage.resolver).toEqual([]);
@@ -184,7 +190,10 @@ describe('the services of a process', () => {
 
   it('are given what they are made of', async () => {
     const { parts, sink } = await begin();
-    expect(parts()).toMatchObject({ programPath: ['own'], hostId: expect.stringMatching(/^[0-9a-f-]{36}$/) as string });
+    expect(parts()).toMatchObject({
+      programPath: ['own'],
+      hostId: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+    });
     expect(sink.lines.filter((line) => line.startsWith('warn'))).toEqual([]);
     stage.slow = 'packets are encrypted slowly here';
     const slow = await begin();
@@ -198,7 +207,9 @@ describe('the health of a process', () => {
     const { teleport } = await begin({ diagnostics: true, trouble: () => trouble });
     await teleport.serving;
     expect((await readyz(teleport)).status).toBe(200);
-    expect((await readyz(teleport, 'metrics')).text).toMatch(/log_output_failing 0\n[^]*log_lines_dropped 3\n/);
+    expect((await readyz(teleport, 'metrics')).text).toMatch(
+      /log_output_failing 0\n[^]*log_lines_dropped 3\n/,
+    );
     trouble = 'the disk is full';
     expect(teleport.health()).toMatchObject({ status: 'degraded', reasons: ['log: the disk is full'] });
     expect((await readyz(teleport)).text).toContain('log: the disk is full');

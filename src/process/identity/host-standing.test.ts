@@ -2,9 +2,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { pingCluster } from '../../api/operations/cluster.ts';
 import { fakeWorld, recordingSink } from '../../api/testing.ts';
 import type { AuthService } from '../../auth/service.ts';
-import { authHostId } from '../../auth/testing.ts';
 import { begin } from '../../auth/service-testing.ts';
 import type { HostPort } from '../../base/service.ts';
 import { CodedError } from '../../base/errors.ts';
@@ -78,10 +78,7 @@ describe('a role beside the auth service of its process', () => {
       standing.identity.current().tlsCertificatePem,
     );
     // Nothing listens at any address: it is answered from within.
-    const { hostId: answering } = (await standing.auth.call('host.list', {}).catch((e: unknown) => e)) as {
-      hostId?: string;
-    };
-    expect(answering).not.toBe(authHostId);
+    expect((await standing.auth.call(pingCluster, {})).clusterName).toBe('example');
     expect(standing.renewalTrouble()).toBeUndefined();
   });
 
@@ -99,21 +96,24 @@ describe('a role beside the auth service of its process', () => {
     expect(standing.authServers).toEqual([{ host: '10.0.0.7', port: 1 }]);
   });
 
-  it.each(['Node', 'Proxy'] as const)('keeps what %s records in a folder of its own, and says whether the disk refuses', async (role) => {
-    const { standing, metrics, components } = await stand('', role);
-    expect(existsSync(join(dataDir, 'log', 'upload', role.toLowerCase()))).toBe(true);
-    expect(metrics.render()).toContain(`audit_spool_disk_refuses{role="${role.toLowerCase()}"} 0`);
-    vi.spyOn(standing.outbox, 'disk').mockReturnValue({ status: 'refusing' } as ReturnType<
-      typeof standing.outbox.disk
-    >);
-    expect(metrics.render()).toContain(`audit_spool_disk_refuses{role="${role.toLowerCase()}"} 1`);
-    expect(new Set(components)).toEqual(new Set([role.toLowerCase()]));
-  });
+  it.each(['Node', 'Proxy'] as const)(
+    'keeps what %s records in a folder of its own, and says whether the disk refuses',
+    async (role) => {
+      const { standing, metrics, components } = await stand('', role);
+      expect(existsSync(join(dataDir, 'log', 'upload', role.toLowerCase()))).toBe(true);
+      expect(metrics.render()).toContain(`audit_spool_disk_refuses{role="${role.toLowerCase()}"} 0`);
+      vi.spyOn(standing.outbox, 'disk').mockReturnValue({ status: 'refusing' } as ReturnType<
+        typeof standing.outbox.disk
+      >);
+      expect(metrics.render()).toContain(`audit_spool_disk_refuses{role="${role.toLowerCase()}"} 1`);
+      expect(new Set(components)).toEqual(new Set([role.toLowerCase()]));
+    },
+  );
 
   it('is closed by whoever opened it: then it calls nobody', async () => {
     const { standing } = await stand();
     await closers.closeAll();
-    await expect(standing.auth.call('cluster.ping' as never, {} as never)).rejects.toThrow();
+    await expect(standing.auth.call(pingCluster, {})).rejects.toThrow();
   });
 
   it('tells how far it follows the rotations of what was asked about', async () => {
@@ -129,14 +129,14 @@ describe('a role beside the auth service of its process', () => {
 
 describe('a role whose auth servers are elsewhere', () => {
   const example = testAuthority('example', new Date().toISOString());
-  const join_ = ', auth_servers: ["127.0.0.1:1"], auth_token: t0ken';
+  const joining = ', auth_servers: ["127.0.0.1:1"], auth_token: t0ken';
   const stand = (made: ReturnType<typeof partsOf>, stopping = new AbortController().signal) =>
     joinedStanding(made.parts, { role: 'Proxy', names: ['web.example.com'], closers, stopping });
 
   it('stands on the identity that it has, and says which names that lacks', async () => {
     const identity = example.issue({ hostId, role: 'Proxy', names: ['one'] });
     saveIdentity(dataDir, identity);
-    const made = partsOf(join_);
+    const made = partsOf(joining);
     const standing = await stand(made);
     expect(standing.identity.current().tlsCertificatePem).toBe(identity.tlsCertificatePem);
     expect(standing.authServers).toEqual([{ host: '127.0.0.1', port: 1 }]);
@@ -144,7 +144,7 @@ describe('a role whose auth servers are elsewhere', () => {
   });
 
   it('waits to join by its own name, and gives up when it is stopped', async () => {
-    const made = partsOf(`${join_}`);
+    const made = partsOf(joining);
     const stopping = new AbortController();
     const standing = stand(made, stopping.signal);
     standing.catch(() => undefined);
@@ -159,7 +159,7 @@ describe('a role whose auth servers are elsewhere', () => {
   });
 
   it('does not join while another process may come to serve in its place', async () => {
-    const made = partsOf(join_);
+    const made = partsOf(joining);
     made.parts.turnstile.close();
     const stopping = new AbortController();
     const standing = stand(made, stopping.signal);

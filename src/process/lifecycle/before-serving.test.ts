@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from 'vitest';
 import { fakeWorld, recordingSink } from '../../api/testing.ts';
 import { type Configuration, readConfiguration } from '../configuration/configuration.ts';
 import { saveIdentity } from '../identity/identity-store.ts';
@@ -13,12 +13,13 @@ import { adoptInheritance } from './inheritance.ts';
 let dir = '';
 let dataDir = '';
 let locks: DataDirLock[];
+let said: MockInstance;
 const nobodyBefore = adoptInheritance({});
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'before-serving-'));
   dataDir = join(dir, 'data');
   locks = [];
-  vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
 });
 afterEach(() => {
   for (const lock of locks) lock.release();
@@ -66,16 +67,15 @@ describe('before a daemon touches what may be another’s', () => {
 
   it('it writes those to standard error too where its log does not show them', () => {
     settle({ authRole: joins, log: { output: join(dir, 'log'), severity: 'info', format: 'text' } });
-    expect(process.stderr.write).toHaveBeenCalledWith(
+    expect(said).toHaveBeenCalledWith(
       expect.stringMatching(/^WARN: not starting the local auth service: .*\n$/),
     );
-    expect(process.stderr.write).toHaveBeenCalledTimes(1);
+    expect(said).toHaveBeenCalledTimes(1);
   });
 
   it('it refuses to be no auth server any more, and has changed nothing', () => {
     mkdirSync(dataDir, { mode: 0o755 });
-    const { now } = fakeWorld();
-    saveIdentity(dataDir, testAuthority('c', now()).issue({ hostId: 'h', role: 'Admin' }));
+    saveIdentity(dataDir, testAuthority('c', fakeWorld().now()).issue({ hostId: 'h', role: 'Admin' }));
     const before = readdirSync(dataDir);
     expect(() => settle({ authRole: joins })).toThrow(/is an auth server of its cluster/);
     expect([readdirSync(dataDir), statSync(dataDir).mode & 0o777]).toEqual([before, 0o755]);
@@ -109,7 +109,13 @@ describe('before a daemon touches what may be another’s', () => {
   });
 
   it.each([
-    ['is gone', 'in use', () => rmSync(dataDir, { recursive: true })],
+    [
+      'is gone',
+      'in use',
+      (): void => {
+        rmSync(dataDir, { recursive: true });
+      },
+    ],
     [
       'is no folder',
       'ENOTDIR',

@@ -50,8 +50,18 @@ describe('a log that is a file', () => {
   });
 
   it.each([
-    ['renamed', (path: string) => renameSync(path, `${path}.1`)],
-    ['deleted', (path: string) => unlinkSync(path)],
+    [
+      'renamed',
+      (path: string): void => {
+        renameSync(path, `${path}.1`);
+      },
+    ],
+    [
+      'deleted',
+      (path: string): void => {
+        unlinkSync(path);
+      },
+    ],
   ])('that was %s is made again within a second, no sooner', async (_, move) => {
     const { target, path, write, pass } = trial();
     await write('a');

@@ -6,7 +6,7 @@ import { findSystemLog, sendToSystemLog } from './system-log.ts';
 
 const logger = vi.hoisted(() => ({
   calls: [] as [readonly string[], unknown][],
-  answer: { failure: undefined, complaint: '' } as OwnOutcome,
+  answer: undefined as unknown as OwnOutcome,
 }));
 vi.mock('../run-own.ts', () => ({
   runOwn: (argv: readonly string[], run: unknown) => {
