@@ -124,11 +124,17 @@ export async function startTeleport(
     configuration.diagnostics === undefined
       ? undefined
       : await openDiagnostics(configuration.diagnostics, { listeners, metrics, health });
+  const closeRest = async (): Promise<void> => {
+    await diagnostics?.close();
+    resolver.close();
+  };
+  // Not asked of the supervisor, which stops by itself when a service cannot start.
+  let isStopped = false;
   const start = async (): Promise<void> => {
     try {
       await supervisor.start();
     } catch (e) {
-      if (!supervisor.stopping) await diagnostics?.close();
+      if (!isStopped) await closeRest();
       throw e;
     }
     announce(listeners.addresses(), deps);
@@ -142,10 +148,10 @@ export async function startTeleport(
     health: () => healthOf(supervisor.states(), [...waiting.values()], lacks()),
     diagnostics: () => supervisor.diagnostics(),
     stop: async (graceMs, succession) => {
+      isStopped = true;
       if (succession === 'succeeded') listeners.stopAccepting();
       await supervisor.stop(graceMs, succession);
-      await diagnostics?.close();
-      resolver.close();
+      await closeRest();
     },
   };
 }

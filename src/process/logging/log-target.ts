@@ -61,12 +61,19 @@ export function fileTarget(path: string, clock: () => number): LogTarget {
 
 const writeOnce = promisify(writeFd);
 
+/** The part of Node's streams that is used here. */
+interface ByteStream {
+  write(bytes: Uint8Array, done: (e?: Error | null) => void): boolean;
+}
+
 /**
- * Standard output or error. A file is written by us directly, since Node's stream does not report how much a
- * full disk accepted.
+ * Standard output or error, which stay open. A file is written by us, since Node's stream does not say how
+ * much a full disk took.
  */
-export function standardTarget(fd: 1 | 2): LogTarget {
-  const stream = fd === 1 ? process.stdout : process.stderr;
+export function standardTarget(
+  fd: number,
+  stream: ByteStream = fd === 1 ? process.stdout : process.stderr,
+): LogTarget {
   const throughStream = (bytes: Uint8Array): Promise<number> =>
     new Promise((resolve, reject) => {
       stream.write(bytes, (e) => {
