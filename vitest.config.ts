@@ -24,6 +24,13 @@ class LongestFirst implements TestSequencer {
 /** They compare times: without coverage, which slows our code and not that of the runtime. */
 const timed = ['src/views/scale.test.ts'];
 
+/**
+ * Their files share a process, since to load our modules again for each is more than half of what they cost. A
+ * test there puts back what it changes, and replaces no module (`vi.mock`). A room comes here when all of it
+ * has passed so; all others have a process for each file.
+ */
+const shared = ['src/domain/**/*.test.ts'];
+
 /** They run one at a time when all others are done: what they measure, or assert of the whole machine, others would spoil. */
 const alone = ['cluster/presence-scale', 'cluster/failover', 'log/audit-index'].map(
   (name) => `integration/${name}.test.ts`,
@@ -46,9 +53,20 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['src/**/*.test.ts', 'backends/**/*.test.ts'],
-          exclude: timed,
+          exclude: [...timed, ...shared],
           maxWorkers: cores,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'unit-shared',
+          include: shared,
+          isolate: false,
+          setupFiles: ['.ci/after-unit-file.mjs'],
+          maxWorkers: cores,
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -68,7 +86,7 @@ export default defineConfig({
           include: ['integration/**/*.test.ts'],
           exclude: alone,
           maxWorkers: Number(process.env['TEST_WORKERS'] ?? 2 * cores),
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -77,7 +95,7 @@ export default defineConfig({
           name: 'integration-alone',
           include: alone,
           fileParallelism: false,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],

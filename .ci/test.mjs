@@ -39,15 +39,16 @@ const start = (file, command, ...args) => {
 };
 
 /**
- * One run of a vitest project, of all its files or of those given.
+ * One run of vitest projects (one, or a list), of all their files or of those given.
  * @returns Map of "file: test" to passed or failed (skipped ones are in leftOut); a file that could not be loaded, and a run
  *   that failed without a failed test, are failed tests of their own.
  */
-async function vitest(project, name, { options = [], files = [], env = {} } = {}) {
+async function vitest(projects, name, { options = [], files = [], env = {} } = {}) {
   const output = join(directory, `${name}.json`);
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${output}`];
   const settings = Object.entries(env).map(([key, value]) => `${key}=${value}`);
-  const vitestRun = ['npx', 'vitest', 'run', '--project', project, ...reporters, ...options, ...files];
+  const chosen = [projects].flat().map((project) => `--project=${project}`);
+  const vitestRun = ['npx', 'vitest', 'run', ...chosen, ...reporters, ...options, ...files];
   const well = await start(undefined, '.ci/without-dotfiles', 'env', ...settings, ...vitestRun);
   const outcomes = new Map();
   const report = existsSync(output) ? JSON.parse(readFileSync(output, 'utf8')) : { testResults: [] };
@@ -118,7 +119,7 @@ async function unit() {
   const coverage = join(directory, 'coverage');
   const options = ['--coverage.enabled', `--coverage.reportsDirectory=${coverage}`];
   count(await vitest('unit-timed', 'unit-timed'));
-  count(await vitest('unit', 'unit', { options }));
+  count(await vitest(['unit', 'unit-shared'], 'unit', { options }));
   const summary = join(coverage, 'coverage-summary.json');
   if (!existsSync(summary)) return countOne(false, 'coverage (it was not measured)');
   const { lines, failures } = judgeCoverage(summary);

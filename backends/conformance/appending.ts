@@ -4,7 +4,7 @@ import { batchOverhead, maxBatchBytes } from '../../src/log/batch.ts';
 import { maxEventBytes } from '../../src/log/stored-event.ts';
 import { collect } from '../../src/log/testing.ts';
 import { seeded, withCommitFaults, withFailingReads } from './faults.ts';
-import { add, cause, causeAt, happened, numberOf, type Trial, times } from './trial.ts';
+import { add, cause, causeAt, happened, numberOf, type Trial } from './trial.ts';
 
 export function describeAppending(trial: () => Trial): void {
   describe('appending', () => {
@@ -57,11 +57,12 @@ export function describeAppending(trial: () => Trial): void {
     });
 
     it('never interleaves inside a stream, whoever writes', async () => {
+      const rounds = trial().times(15);
       const logs = [await trial().log(), await trial().log()];
       const streams = ['a-1', 'a-2', 'a-3'] as const;
       const writer = async (who: number): Promise<void> => {
         const log = logs[who % 2]?.state;
-        for (let done = 0; log && done < times(15);) {
+        for (let done = 0; log && done < rounds;) {
           const stream = streams[(who + done) % 3] ?? 'a-1';
           const expected = await log.revision(stream);
           const facts = [happened(expected + 1), happened(expected + 2)];
@@ -76,7 +77,7 @@ export function describeAppending(trial: () => Trial): void {
       await Promise.all([0, 1, 2, 3].map(writer));
       const all = await collect(logs[0]?.state.history(0) ?? (await trial().log()).state.history(0));
       expect(all.map((e) => e.position)).toEqual(all.map((_, i) => i + 1));
-      expect(all).toHaveLength(4 * 2 * times(15));
+      expect(all).toHaveLength(4 * 2 * rounds);
       for (const event of all) expect(numberOf(event)).toBe(event.revision);
     });
 
@@ -127,6 +128,7 @@ export function describeAppending(trial: () => Trial): void {
     });
 
     it('is neither doubled nor called a conflict while another handle writes', async () => {
+      const rounds = trial().times(25);
       const random = seeded(7);
       const faulty = await trial().log({
         wrap: (d) =>
@@ -137,13 +139,13 @@ export function describeAppending(trial: () => Trial): void {
       });
       const sound = await trial().log();
       const write = async (log: typeof sound, who: string): Promise<void> => {
-        for (let n = 1; n <= times(25); n++)
+        for (let n = 1; n <= rounds; n++)
           await log.state.append([{ stream: `w-${who}`, expected: n - 1, facts: [happened(n)] }], cause);
       };
       await Promise.all([write(faulty, 'faulty'), write(sound, 'sound')]);
       for (const who of ['faulty', 'sound']) {
         const numbers = (await collect(sound.state.read(`w-${who}`))).map(numberOf);
-        expect(numbers).toEqual(Array.from({ length: times(25) }, (_, i) => i + 1));
+        expect(numbers).toEqual(Array.from({ length: rounds }, (_, i) => i + 1));
       }
     });
 

@@ -1,10 +1,11 @@
 import { firstValueFrom, lastValueFrom, NEVER, take, toArray } from 'rxjs';
 import { describe, expect, it } from 'vitest';
+import type { StreamName } from '../../src/log/event.ts';
 import type { ClusterLog } from '../../src/log/event-log.ts';
 import type { BlobStore } from '../../src/log/slot-driver.ts';
 import { collect } from '../../src/log/testing.ts';
 import { verifyLog } from '../../src/log/verify.ts';
-import { add, cause, keepingSink, numberOf, type Trial } from './trial.ts';
+import { add, cause, happened, keepingSink, numberOf, type Trial } from './trial.ts';
 
 /** Keeps a view that counts, at the newest position. */
 async function snapshot(log: ClusterLog, trim: boolean): ReturnType<ClusterLog['takeSnapshot']> {
@@ -14,7 +15,14 @@ async function snapshot(log: ClusterLog, trim: boolean): ReturnType<ClusterLog['
 }
 
 async function addMany(log: ClusterLog, from: number, to: number): Promise<void> {
-  for (let n = from; n <= to; n++) await add(log.presence, `p-${n % 3}`, n);
+  const revisions = new Map<StreamName, number>();
+  for (let n = from; n <= to; n++) {
+    const stream: StreamName = `p-${n % 3}`;
+    // Asked once: nobody else writes them meanwhile, and a store may take its time to answer.
+    const expected = revisions.get(stream) ?? (await log.presence.revision(stream));
+    await log.presence.append([{ stream, expected, facts: [happened(n)] }], cause);
+    revisions.set(stream, expected + 1);
+  }
 }
 
 async function overwrite(blobs: BlobStore, key: string, value: Uint8Array): Promise<void> {

@@ -21,6 +21,8 @@ export interface TrialStore {
    * restored snapshot of etcd or a directory from a backup would.
    */
   save(): Promise<() => Promise<void>>;
+  /** Whether an append takes so long that loops are shorter here. */
+  readonly isSlow?: boolean;
   dispose(): Promise<void>;
 }
 
@@ -50,6 +52,11 @@ export class Trial {
     });
     this.#open.push(log);
     return log;
+  }
+
+  /** `times`; on a slow store a third of it, but for a long run. */
+  times(n: number): number {
+    return this.store.isSlow === true ? seldom(Math.ceil(n / 3), n) : times(n);
   }
 
   async driver(): Promise<SlotDriver> {
@@ -92,3 +99,6 @@ export function keepingSink(): LogSink & { readonly lines: string[] } {
 
 /** How many times a loop of the suite runs: raised for a long run with `LOG_TRIAL_FACTOR=10`. */
 export const times = (n: number): number => Math.ceil(n * Number(process.env['LOG_TRIAL_FACTOR'] ?? 1));
+
+/** How often a loop runs that takes long: `usually`, and `times(full)` in a long run. */
+export const seldom = (usually: number, full: number): number => (times(1) > 1 ? times(full) : usually);

@@ -13,7 +13,7 @@ import { RawClient, shownWith } from '../ssh/ssh-raw-client.ts';
 import { randomOf } from '../stores/store-trial/random.ts';
 
 /** How long; `make soak` says 600. A seed repeats the attacks, not how they meet. */
-const seconds = Number(process.env['ATTACK_SECONDS'] ?? 15);
+const seconds = Number(process.env['ATTACK_SECONDS'] ?? 8);
 const seed = Number(process.env['ATTACK_SEED'] ?? 10);
 
 let here: Attacked;

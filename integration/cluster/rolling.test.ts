@@ -11,13 +11,13 @@ import { adminRole } from '../../src/domain/role.ts';
 import type { Fact, StreamName } from '../../src/log/event.ts';
 import { run, until } from '../harness/run-program.ts';
 import { openFutureWriter } from './future-writer.ts';
-import { createFleet, type Fleet, type Machine } from '../harness/machines.ts';
+import { buildCluster, proxyPorts } from '../harness/built-cluster.ts';
+import type { Fleet, Machine } from '../harness/machines.ts';
 import { freePorts } from '../harness/own-ports.ts';
 import { createFirstUser, logIn, type PeopleCluster } from '../harness/people.ts';
 import { command, failuresOf, startLoad, tallyLines } from '../restart/restart-load.ts';
 
 const login = userInfo().username;
-const token = 'static-token-for-this-test';
 const laterVersion = version.replace(/\d+$/, (patch) => String(Number(patch) + 1));
 
 /**
@@ -55,7 +55,8 @@ let diagnostics: readonly number[] = [];
 let releases: ReturnType<typeof twoReleases>;
 let directory: string;
 const running: { machine: Machine; pidFile: string; link: string; child: ChildProcess }[] = [];
-const ports: number[] = [];
+/** An auth server and a proxy each, and the node. */
+let fronts: readonly { readonly ports: Record<'auth' | 'web' | 'proxySsh' | 'ssh', number> }[] = [];
 let people: PeopleCluster;
 
 /** Starts a machine by a link of its own to a release. */
@@ -79,62 +80,28 @@ async function start(machine: Machine, diag: number): Promise<void> {
   });
 }
 
-const authYaml = (machine: Machine, port: number): string => `teleport:
-  nodename: ${machine.name}
-  data_dir: ${machine.dataDir}
-  storage: {type: dir, path: ${join(directory, 'store')}, key_file: ${join(directory, 'keyring')}}
-auth_service:
-  listen_addr: 127.0.0.1:${port}
-  cluster_name: example
-  tokens: ["proxy,node:${token}"]
-  authentication: {second_factor: off}
-ssh_service: {enabled: no}
-proxy_service: {enabled: no}
-`;
-const joiner = (machine: Machine, services: string): string => `teleport:
-  nodename: ${machine.name}
-  data_dir: ${machine.dataDir}
-  auth_servers: [${ports
-    .slice(0, 2)
-    .map((port) => `"127.0.0.1:${port}"`)
-    .join(', ')}]
-  auth_token: ${token}
-auth_service: {enabled: no}
-${services}`;
-const proxyServices = (web: number, ssh: number): string => `ssh_service: {enabled: no}
-proxy_service:
-  listen_addr: 127.0.0.1:${ssh}
-  web_listen_addr: 127.0.0.1:${web}
-  public_addr: localhost:${web}
-  ssh_public_addr: localhost:${ssh}
-`;
-
 beforeAll(async () => {
-  fleet = createFleet();
   directory = mkdtempSync(join(tmpdir(), 'rolling-'));
   releases = twoReleases(directory);
-  ports.push(...(await freePorts(12)));
-  diagnostics = ports.slice(7);
-  const [auth1 = 0, auth2 = 0, web1 = 0, ssh1 = 0, web2 = 0, ssh2 = 0, node = 0, ...diag] = ports;
-  const machines: [string, (machine: Machine) => string][] = [
-    ['auth1', (machine) => authYaml(machine, auth1)],
-    ['auth2', (machine) => authYaml(machine, auth2)],
-    ['proxy1', (machine) => joiner(machine, proxyServices(web1, ssh1))],
-    ['proxy2', (machine) => joiner(machine, proxyServices(web2, ssh2))],
-    [
-      'node1',
-      (machine) =>
-        joiner(machine, `ssh_service: {listen_addr: "127.0.0.1:${node}"}\nproxy_service: {enabled: no}\n`),
-    ],
+  const cluster = await buildCluster(2);
+  ({ fleet } = cluster);
+  const proxies = [await proxyPorts(), await proxyPorts()] as const;
+  const [node = 0, ...diag] = await freePorts(6);
+  diagnostics = diag;
+  fronts = proxies.map(({ web, ssh: proxySsh }, i) => ({
+    ports: { auth: cluster.addresses[i]?.port ?? 0, web, proxySsh, ssh: node },
+  }));
+  const machines = [
+    () => cluster.authServer(1),
+    () => cluster.authServer(2),
+    () => cluster.joiner('proxy1', { proxy: proxies[0] }),
+    () => cluster.joiner('proxy2', { proxy: proxies[1] }),
+    () => cluster.joiner('node1', { node: { port: node } }),
   ];
-  for (const [i, [name, yaml]] of machines.entries()) {
-    const machine = await fleet.add(name);
-    machine.configure(yaml(machine));
-    await start(machine, diag[i] ?? 0);
-  }
+  for (const [i, add] of machines.entries()) await start(await add(), diag[i] ?? 0);
   const [auth, , proxy] = running;
   if (auth === undefined || proxy === undefined) throw new Error('five machines');
-  people = fleet.people({ auth: auth.machine, proxy: proxy.machine, web: web1 });
+  people = fleet.people({ auth: auth.machine, proxy: proxy.machine, web: proxies[0].web });
   await createFirstUser(people, 'joe', { logins: [login] });
 }, 120_000);
 
@@ -169,7 +136,7 @@ describe('two auth servers, two proxies and a node', () => {
     };
     const all = (holds: (text: string) => boolean): Promise<true> =>
       until('all five to report it', async () => ((await readyTexts()).every(holds) ? true : undefined));
-    const newer = await openFutureWriter(join(directory, 'store'), join(directory, 'keyring'));
+    const newer = await openFutureWriter(join(fleet.dir, 'store'), join(fleet.dir, 'keyring'));
     try {
       await createFirstUser(people, 'ann', { logins: [login] });
       await newer.write('role-limited', role({}));
@@ -199,26 +166,20 @@ describe('two auth servers, two proxies and a node', () => {
 
 describe('two auth servers and two proxies', () => {
   it('go to another release one by one while nobody is refused or cut', { timeout: 180_000 }, async () => {
-    const portsOf = (auth: number, web: number): Record<'auth' | 'web' | 'proxySsh' | 'ssh', number> => {
-      const at = (i: number): number => ports[i] ?? 0;
-      return { auth: at(auth), web: at(web), proxySsh: at(web + 1), ssh: at(6) };
-    };
-    const webs = [portsOf(0, 2), portsOf(1, 4)] as const;
+    const [front, otherFront] = fronts;
+    if (front === undefined || otherFront === undefined) throw new Error('two fronts');
     const [auth] = running;
     if (auth === undefined) throw new Error('five machines');
     const env = people.env('joe');
     const loads = [
-      startLoad(
-        { ports: webs[0] },
-        {
-          'tsh ssh': command(resolve('bin/tsh'), ['ssh', `${login}@node1`, 'echo', 'hello'], env, 'hello'),
-          'tctl status': async () => {
-            const ran = await fleet.tctl(auth.machine, 'status');
-            if (ran.code !== 0) throw new Error(ran.stderr);
-          },
+      startLoad(front, {
+        'tsh ssh': command(resolve('bin/tsh'), ['ssh', `${login}@node1`, 'echo', 'hello'], env, 'hello'),
+        'tctl status': async () => {
+          const ran = await fleet.tctl(auth.machine, 'status');
+          if (ran.code !== 0) throw new Error(ran.stderr);
         },
-      ),
-      startLoad({ ports: webs[1] }, {}),
+      }),
+      startLoad(otherFront, {}),
     ];
     const old: ProcessRef[] = [];
     for (const { link, pidFile } of running.slice(0, 4)) {
@@ -236,8 +197,8 @@ describe('two auth servers and two proxies', () => {
     for (const load of loads) await load.stop();
     console.log(`two auth servers and two proxies rolled\n${loads.map(tallyLines).join('\n')}`);
     expect(loads.flatMap(failuresOf)).toEqual([]);
-    for (const { web } of webs) {
-      const answer = await run('curl', ['-sk', `https://localhost:${web}/webapi/ping`]);
+    for (const { ports } of fronts) {
+      const answer = await run('curl', ['-sk', `https://localhost:${ports.web}/webapi/ping`]);
       expect(answer.stdout).toContain(`"server_version":"${laterVersion}"`);
     }
     expect((await fleet.tctl(auth.machine, 'status')).stdout).toMatch(/Version\s+4\.5\.1/);

@@ -1,21 +1,16 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { userInfo } from 'node:os';
 import type { AuthClient } from '../../src/api/client.ts';
-import { joinCluster } from '../../src/api/join-client.ts';
 import { parseHostPort } from '../../src/base/addresses.ts';
 import { exchange } from '../../src/base/http-exchange.ts';
-import { realWorld } from '../../src/base/world.ts';
 import type { HostPort } from '../../src/base/service.ts';
 import { toAuthorizedKeyLine } from '../../src/pki/ssh-key.ts';
 import { loadIdentity } from '../../src/process/identity/identity-store.ts';
 import { badLinkTo, clientOf, newKey } from '../harness/auth-bench.ts';
+import { buildCluster, proxyPorts } from '../harness/built-cluster.ts';
 import { type EtcdCluster, startEtcd } from '../harness/etcd-server.ts';
-import { createFleet, type Fleet, type Machine } from '../harness/machines.ts';
-import { freePorts } from '../harness/own-ports.ts';
+import type { Fleet, Machine } from '../harness/machines.ts';
 import { createFirstUser, password, type PeopleCluster } from '../harness/people.ts';
 
-const token = 'static-token-for-both';
 export const login = userInfo().username;
 
 /** An auth server, and the wires between it and its store. */
@@ -50,33 +45,20 @@ export interface ThreeAuths {
 export async function startThreeAuths(): Promise<ThreeAuths> {
   // The pace of elections that etcd has by itself.
   const etcd = await startEtcd(3, ['--heartbeat-interval=100', '--election-timeout=1000']);
-  const fleet = createFleet();
-  const [web = 0, ssh = 0, ...ports] = await freePorts(5);
-  const addresses = ports.map((port) => ({ host: '127.0.0.1', port }));
-  const list = addresses.map(({ port }) => `127.0.0.1:${port}`).join(', ');
+  const cluster = await buildCluster(3);
+  const { addresses, fleet } = cluster;
+  const ports = await proxyPorts();
   const closers: (() => Promise<void>)[] = [];
 
   const addAuth = async (n: number): Promise<CuttableAuth> => {
-    const machine = await fleet.add(`auth${n}`);
     const links = await Promise.all(
       etcd.urls.map((url) => badLinkTo(parseHostPort(url.replace('http://', ''), 0))),
     );
     closers.push(...links.map((link) => () => link.close()));
     const peers = links.map(({ address }) => `"http://127.0.0.1:${address.port}"`).join(', ');
     const address = addresses[n - 1] ?? { host: '', port: 0 };
-    machine.configure(`teleport:
-  nodename: auth${n}
-  data_dir: ${machine.dataDir}
-  auth_servers: [${list}]
-  storage: {type: etcd, peers: [${peers}], prefix: /teleport, key_file: ${join(fleet.dir, 'keyring')}}
-auth_service:
-  listen_addr: 127.0.0.1:${address.port}
-  cluster_name: example
-  tokens: ["proxy,node:${token}"]
-  authentication: {second_factor: off}
-ssh_service: {enabled: no}
-proxy_service: {enabled: no}
-`);
+    const store = `type: etcd, peers: [${peers}], prefix: /teleport`;
+    const machine = await cluster.authServer(n, { store });
     return {
       machine,
       address,
@@ -93,39 +75,13 @@ proxy_service: {enabled: no}
   if (first === undefined) throw new Error('no auth server');
   await first.machine.start();
   await Promise.all(auths.slice(1).map(({ machine }) => machine.start()));
-  const pin = /sha256:[0-9a-f]{64}/.exec((await fleet.tctl(first.machine, 'status')).stdout)?.[0] ?? '';
-
-  const joiner = (machine: Machine, services: string): string => `teleport:
-  nodename: ${machine.name}
-  data_dir: ${machine.dataDir}
-  auth_servers: [${list}]
-  auth_token: ${token}
-  ca_pin: "${pin}"
-auth_service: {enabled: no}
-${services}`;
-  const anotherNode = async (name: string): Promise<Machine> => {
-    const machine = await fleet.add(name);
-    machine.configure(
-      joiner(machine, 'ssh_service: {listen_addr: "127.0.0.1:0"}\nproxy_service: {enabled: no}\n'),
-    );
-    return machine;
-  };
-  const proxy = await fleet.add('proxy1');
-  proxy.configure(
-    joiner(
-      proxy,
-      `ssh_service: {enabled: no}
-proxy_service:
-  listen_addr: 127.0.0.1:${ssh}
-  web_listen_addr: 127.0.0.1:${web}
-  public_addr: localhost:${web}
-  ssh_public_addr: localhost:${ssh}
-`,
-    ),
-  );
+  const pin = await cluster.pin(first.machine);
+  const teleport = [`ca_pin: "${pin}"`];
+  const anotherNode = (name: string): Promise<Machine> => cluster.joiner(name, { teleport, node: {} });
+  const proxy = await cluster.joiner('proxy1', { teleport, proxy: ports });
   const node = await anotherNode('node1');
   await Promise.all([proxy.start(), node.start()]);
-  const people = fleet.people({ auth: first.machine, proxy, web });
+  const people = fleet.people({ auth: first.machine, proxy, web: ports.web });
   await createFirstUser(people, 'joe', { logins: [login] });
 
   const clients: AuthClient[] = [];
@@ -139,22 +95,8 @@ proxy_service:
       clients.push(client);
       return client;
     },
-    logIn: (username) => postLogin(web, username, toAuthorizedKeyLine(publicKey.blob)),
-    join: async () => {
-      const { privateKey: key } = generateKeyPairSync('ed25519');
-      await joinCluster(
-        { servers: addresses, pins: [pin] },
-        {
-          hostId: randomUUID(),
-          nodename: `joiner-${randomUUID()}`,
-          role: 'Node',
-          additionalPrincipals: [],
-          key,
-          token: () => token,
-        },
-        realWorld,
-      );
-    },
+    logIn: (username) => postLogin(ports.web, username, toAuthorizedKeyLine(publicKey.blob)),
+    join: () => cluster.joinOnce(pin),
     close: async () => {
       for (const client of clients) client.close();
       for (const { machine } of auths) resume(machine);

@@ -37,22 +37,31 @@ export function run(command: string, args: readonly string[], options: RunOption
 /** Between two questions: long enough for whoever is asked to get on with it. */
 const leastPauseMs = 50;
 const longestPauseMs = 500;
+/** What a wait may take longer for being asked about rarely. */
+const lateness = 0.1;
 
 /**
  * Asks until `ask` answers something other than undefined; fails after `limitMs` with `what`. Rests between
  * as long as a question takes: one that starts a program would else keep a processor from what it waits for.
+ * Such a question is put more and more rarely, the longer the wait has lasted.
  */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined> | T | undefined,
   limitMs = 30_000,
 ): Promise<T> {
-  const end = Date.now() + limitMs;
+  const begin = performance.now();
   for (;;) {
-    const began = performance.now();
+    const asked = performance.now();
     const answer = await ask();
     if (answer !== undefined) return answer;
-    if (Date.now() > end) throw new Error(`waited ${limitMs} ms in vain for: ${what}`);
-    await delay(Math.min(Math.max(performance.now() - began, leastPauseMs), longestPauseMs));
+    const now = performance.now();
+    if (now - begin > limitMs) throw new Error(`waited ${limitMs} ms in vain for: ${what}`);
+    await delay(pauseAfter(now - asked, now - begin));
   }
 }
+
+const pauseAfter = (questionMs: number, waitedMs: number): number =>
+  questionMs <= leastPauseMs
+    ? leastPauseMs
+    : Math.max(Math.min(questionMs, longestPauseMs), lateness * waitedMs);

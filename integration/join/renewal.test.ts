@@ -10,68 +10,33 @@ import type { HostIdentity } from '../../src/pki/host-identity.ts';
 import { parseCertificate } from '../../src/pki/ssh-certificate.ts';
 import { fromAuthorizedKeyLine } from '../../src/pki/ssh-key.ts';
 import { run, until } from '../harness/run-program.ts';
-import { createFleet, type Fleet, type Machine } from '../harness/machines.ts';
+import { buildCluster, type BuiltCluster, type ProxyPorts, proxyPorts } from '../harness/built-cluster.ts';
+import type { Fleet, Machine } from '../harness/machines.ts';
 import { freePorts } from '../harness/own-ports.ts';
 import { createFirstUser, password, type PeopleCluster } from '../harness/people.ts';
 import { command, failuresOf, startLoad, tallyLines } from '../restart/restart-load.ts';
 
 const login = userInfo().username;
-const token = 'static-token-for-this-test';
 const tsh = resolve('bin/tsh');
-const loadPauseMs = 500;
+const loadPauseMs = 1_000;
 
+let cluster: BuiltCluster;
 let fleet: Fleet;
 let auth: Machine, proxy: Machine, node: Machine;
-let authPort = 0;
-let webPort = 0;
-let proxySsh = 0;
+let ports: ProxyPorts;
 let nodePort = 0;
 let people: PeopleCluster;
 
-const joiner = (
-  machine: Machine,
-  services: string,
-  { nodename = machine.name, joins = true } = {},
-): string => `teleport:
-  nodename: ${nodename}
-  data_dir: ${machine.dataDir}
-  auth_servers: ["127.0.0.1:${authPort}"]
-${joins ? `  auth_token: ${token}\n` : ''}auth_service: {enabled: no}
-${services}`;
-const nodeServices = (more = ''): string =>
-  `ssh_service: {listen_addr: "127.0.0.1:${nodePort}"${more}}\nproxy_service: {enabled: no}\n`;
-
 beforeAll(async () => {
-  fleet = createFleet();
-  [authPort = 0, webPort = 0, proxySsh = 0, nodePort = 0] = await freePorts(4);
-  [auth, proxy, node] = [await fleet.add('auth1'), await fleet.add('proxy1'), await fleet.add('node1')];
-  auth.configure(`teleport:
-  nodename: auth1
-  data_dir: ${auth.dataDir}
-auth_service:
-  listen_addr: 127.0.0.1:${authPort}
-  cluster_name: example
-  tokens: ["proxy,node:${token}"]
-  host_certificate_ttl: 1m
-  authentication: {second_factor: off}
-ssh_service: {enabled: no}
-proxy_service: {enabled: no}
-`);
-  proxy.configure(
-    joiner(
-      proxy,
-      `ssh_service: {enabled: no}
-proxy_service:
-  listen_addr: 127.0.0.1:${proxySsh}
-  web_listen_addr: 127.0.0.1:${webPort}
-  public_addr: localhost:${webPort}
-  ssh_public_addr: localhost:${proxySsh}
-`,
-    ),
-  );
-  node.configure(joiner(node, nodeServices()));
+  cluster = await buildCluster();
+  ({ fleet } = cluster);
+  [nodePort = 0] = await freePorts(1);
+  ports = await proxyPorts();
+  auth = await cluster.authServer(1, { authService: ['host_certificate_ttl: 1m'] });
+  proxy = await cluster.joiner('proxy1', { proxy: ports });
+  node = await cluster.joiner('node1', { node: { port: nodePort } });
   for (const machine of [auth, proxy, node]) await machine.start();
-  people = fleet.people({ auth, proxy, web: webPort });
+  people = fleet.people({ auth, proxy, web: ports.web });
   await createFirstUser(people, 'joe', { logins: [login] });
   await createFirstUser(people, 'ann', { logins: [login] });
 }, 120_000);
@@ -79,6 +44,16 @@ proxy_service:
 afterAll(async () => {
   await fleet.close();
 });
+
+const authPort = (): number => cluster.addresses[0]?.port ?? 0;
+
+/** The node under another name. */
+const renamed = ({ publicAddr, hasToken }: { publicAddr?: string; hasToken: boolean }): string =>
+  cluster.joinerYaml(node, {
+    nodename: 'node-renamed',
+    hasToken,
+    node: { port: nodePort, ...(publicAddr !== undefined && { publicAddr }) },
+  });
 
 const identityOf = (machine: Machine, role: string): HostIdentity =>
   JSON.parse(readFileSync(join(machine.dataDir, 'proc', `${role}.identity.json`), 'utf8')) as HostIdentity;
@@ -130,14 +105,14 @@ describe('certificates of hosts that live for a minute', () => {
       [node, 'node'],
     ] as const;
     const first = held.map(([machine, role]) => identityOf(machine, role));
-    const shownFirst = await shownBy(authPort);
+    const shownFirst = await shownBy(authPort());
     const keyFirst = await sshKeyAt(nodePort);
     const load = startLoad(
-      { ports: { web: webPort, proxySsh, ssh: nodePort, auth: authPort } },
+      { ports: { web: ports.web, proxySsh: ports.ssh, ssh: nodePort, auth: authPort() } },
       {
         'tsh ssh': command(tsh, ['ssh', `${login}@node1`, 'echo', 'hello'], people.env('joe'), 'hello'),
         'tsh login': async () => {
-          const args = ['login', `--proxy=localhost:${webPort}`, '--user=ann'];
+          const args = ['login', `--proxy=localhost:${ports.web}`, '--user=ann'];
           const ran = await people.tsh('ann', args, { input: `${password}\n` });
           if (ran.code !== 0) throw new Error(`${ran.stdout}${ran.stderr}`);
         },
@@ -175,7 +150,7 @@ describe('certificates of hosts that live for a minute', () => {
       expect(after.privateKeyPem).not.toBe(before.privateKeyPem);
       expect(after.hostId).toBe(before.hostId);
     }
-    expect((await shownBy(authPort)).serialNumber).not.toBe(shownFirst.serialNumber);
+    expect((await shownBy(authPort())).serialNumber).not.toBe(shownFirst.serialNumber);
     expect(keyFirst).toContain('ssh-ed25519');
     expect(await sshKeyAt(nodePort)).not.toBe(keyFirst);
     for (const machine of [proxy, node]) {
@@ -187,8 +162,7 @@ describe('certificates of hosts that live for a minute', () => {
   it('get another nodename and public_addr at a start, without a token', { timeout: 120_000 }, async () => {
     const before = identityOf(node, 'node');
     await node.stop();
-    const services = nodeServices(', public_addr: "db.example.com:3022"');
-    node.configure(joiner(node, services, { nodename: 'node-renamed', joins: false }));
+    node.configure(renamed({ publicAddr: 'db.example.com:3022', hasToken: false }));
     await node.start();
     const after = identityOf(node, 'node');
     expect(after.hostId).toBe(before.hostId);
@@ -203,9 +177,7 @@ describe('certificates of hosts that live for a minute', () => {
 
   it('keep a name that another host has from a machine that asks for it', { timeout: 60_000 }, async () => {
     await node.stop();
-    node.configure(
-      joiner(node, nodeServices(', public_addr: "proxy1:3022"'), { nodename: 'node-renamed', joins: false }),
-    );
+    node.configure(renamed({ publicAddr: 'proxy1:3022', hasToken: false }));
     node.spawn();
     await node.says(/could not be renewed with new names.*the name .*proxy1.* is that of/);
     await node.says(/its certificate does not name .*proxy1/);
@@ -217,7 +189,7 @@ describe('certificates of hosts that live for a minute', () => {
     { timeout: 240_000 },
     async () => {
       await node.stop();
-      node.configure(joiner(node, nodeServices(), { nodename: 'node-renamed', joins: false }));
+      node.configure(renamed({ hasToken: false }));
       await node.start();
       await auth.stop();
       await node.says(/the certificates of this Node end at \d{4}-.* should have been renewed at /, 90_000);
@@ -236,7 +208,7 @@ describe('certificates of hosts that live for a minute', () => {
       // Its id counts as alive for ten minutes; nobody waits for that here.
       const { hostId } = identityOf(node, 'node');
       expect((await fleet.tctl(auth, 'nodes', 'rm', hostId)).code).toBe(0);
-      node.configure(joiner(node, nodeServices(), { nodename: 'node-renamed' }));
+      node.configure(renamed({ hasToken: true }));
       await node.start();
       expect((await fleet.tctl(auth, 'nodes', 'ls')).stdout).toContain('node-renamed');
     },

@@ -18,11 +18,16 @@ export interface Load {
 
 /** Between two connections of a kind: without it they alone fill a machine. */
 const leastPauseMs = 10;
+/**
+ * Each rests so many times as long as it took. `make soak` says 1: a machine that does nothing else can take
+ * it.
+ */
+export const loadRest = Number(process.env['LOAD_REST'] ?? 3);
 
 /**
  * Clients of every kind, each opening one connection or command after the other until stopped. Each rests
- * for as long as it took, and for `pauseMs` at least: 10 ms, or what is given for a load that goes on for
- * minutes.
+ * for `loadRest` times as long as it took, and for `pauseMs` at least: 10 ms, or what is given for a load that
+ * goes on for minutes.
  */
 export function startLoad(
   cluster: { readonly ports: Omit<Cluster['ports'], 'diag' | 'auth'> & { readonly auth?: number } },
@@ -54,12 +59,13 @@ export function startClients(
   clients: Readonly<Record<string, () => Promise<void>>>,
   pauseMs = leastPauseMs,
 ): Load {
-  let running = true;
+  const stopped = new AbortController();
+  const { signal } = stopped;
   const tallies: Record<string, Tally> = {};
   const loops = Object.entries(clients).map(async ([name, act]) => {
     const tally: Tally = { done: 0, failures: [] };
     tallies[name] = tally;
-    while (running) {
+    while (!signal.aborted) {
       const began = performance.now();
       try {
         await act();
@@ -67,13 +73,14 @@ export function startClients(
       } catch (e) {
         tally.failures.push(`${new Date().toISOString()} ${e instanceof Error ? e.message : String(e)}`);
       }
-      await delay(Math.max(performance.now() - began, pauseMs));
+      const restMs = Math.max(loadRest * (performance.now() - began), pauseMs);
+      await delay(restMs, undefined, { signal }).catch(() => undefined); // stopped: it rests no longer
     }
   });
   return {
     tallies,
     stop: async () => {
-      running = false;
+      stopped.abort();
       await Promise.all(loops);
     },
   };

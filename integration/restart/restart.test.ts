@@ -28,7 +28,7 @@ import { command, failuresOf, startLoad, tallyLines } from './restart-load.ts';
 
 const user = userInfo().username;
 /** `make soak` asks for 100. */
-const reloads = Number(process.env['RELOADS'] ?? 6);
+const reloads = Number(process.env['RELOADS'] ?? 4);
 
 afterEach(endDaemons);
 

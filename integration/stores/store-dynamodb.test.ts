@@ -101,6 +101,7 @@ for (const [n, engine] of engines.entries())
               await client.send(new PutItemCommand({ TableName: at.tableName, Item }));
           });
       },
+      isSlow: true,
       dispose: () => Promise.resolve(),
     });
   });

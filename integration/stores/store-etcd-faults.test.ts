@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Etcd3 } from 'etcd3';
-import { times } from '../../backends/conformance/trial.ts';
+import { seldom } from '../../backends/conformance/trial.ts';
 import { openEtcdDriver } from '../../backends/etcd/open.ts';
 import type { EtcdOptions } from '../../backends/etcd/options.ts';
 import { silentLog } from '../../src/base/log-sink.ts';
@@ -49,7 +49,7 @@ describe('three etcd servers', () => {
     'lose and double nothing when their leader is killed again and again',
     { timeout: 300_000 },
     async () => {
-      const kills = times(10);
+      const kills = seldom(6, 10);
       const cluster = await etcd(3);
       const log = await trialLog(await open(cluster.urls));
       const writers = startWriters(log, 8);
@@ -87,7 +87,7 @@ describe('three etcd servers', () => {
 
 describe('an etcd behind a link that is cut', () => {
   it('settles every answer that was lost after a commit', { timeout: 240_000 }, async () => {
-    const cuts = times(200);
+    const cuts = seldom(50, 200);
     const cluster = await etcd();
     const middle = await link(cluster.urls[0] ?? '');
     const log = await trialLog(await open([`http://127.0.0.1:${middle.port}`]));
