@@ -8,7 +8,7 @@ import {
   readDuration,
 } from '../base/quantities.ts';
 
-export { formatGoDuration } from './go-duration.ts';
+export { formatGoDuration } from '../base/go-duration.ts';
 
 /** Longer than anything that is given out lives; what a command allows is decided by the auth server. */
 const ttl: Bounds = { min: 1_000, max: longestMs };

@@ -40,3 +40,5 @@ export const kindOfHost = {
   Proxy: 'proxy',
   Auth: 'auth_server',
 } as const satisfies Partial<Record<SystemRole, ResourceKind>>;
+
+export const kindsOfHosts: readonly ResourceKind[] = Object.values(kindOfHost);
