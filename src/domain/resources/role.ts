@@ -89,7 +89,8 @@ const schema = documentSchema({
     checkRoleSpec(specOfRole(document));
   } catch (e) {
     const message = e instanceof z.ZodError ? (e.issues[0]?.message ?? '') : messageOf(e);
-    context.addIssue({ code: 'custom', path: placeIn(message), message });
+    const path = placeIn(message);
+    context.addIssue({ code: 'custom', path, message: message.replace(/^role "[^"]*", /, '') });
   }
 });
 export const roleDocument = schema;

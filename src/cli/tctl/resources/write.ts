@@ -65,9 +65,13 @@ export function printWritten(
   const what = `${kind} ${JSON.stringify(metadata.name)}`;
   io.stdout.write(`${what} ${said(status, dryRun)}\n`);
   if (before !== undefined && status === 'updated')
-    io.stdout.write(differenceOf(yamlOf(before), yamlOf(after)));
+    io.stdout.write(differenceOf(comparable(before), comparable(after)));
   for (const notice of notices) io.stderr.write(`${notice}\n`);
 }
+
+/** The revision says only that something changed. */
+const comparable = ({ metadata: { revision: _, ...metadata }, ...rest }: ResourceDocument): string =>
+  yamlOf({ ...rest, metadata });
 
 function said(status: Written['status'], dryRun: boolean): string {
   if (status === 'unchanged') return dryRun ? 'would stay as it is' : 'is as the file says already';
