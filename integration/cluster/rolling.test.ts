@@ -7,7 +7,7 @@ import { isAlive, processRef, type ProcessRef } from '../../src/base/process-ref
 import { version } from '../../src/base/version.ts';
 import { factsLevel } from '../../src/domain/critical.ts';
 import future from '../../src/domain/fixtures/future.json' with { type: 'json' };
-import { adminRole } from '../../src/domain/role.ts';
+import { adminRole } from '../../src/domain/preset-roles.ts';
 import type { Fact, StreamName } from '../../src/log/event.ts';
 import { run, until } from '../harness/run-program.ts';
 import { openFutureWriter } from './future-writer.ts';

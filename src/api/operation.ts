@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import type { Instant } from '../base/time.ts';
 import type { SystemRole } from '../domain/host-info.ts';
-import type { kindOfHost, ResourceKind, RuleVerb } from '../domain/rule-subjects.ts';
+import type { ResourceKind, RuleVerb } from '../domain/rule-subjects.ts';
+import type { RuleResource } from '../domain/where/evaluate-where.ts';
 
 /**
  * Who may call. `anyone` is a caller without a certificate. `user` is a person's certificate of this cluster
@@ -16,13 +17,23 @@ export interface Operation<I extends z.ZodType = z.ZodType, O extends z.ZodType 
   readonly name: string;
   readonly who: readonly Who[];
   /**
-   * The resource that a rule of a role would have to name for a person to call this; `kindOfHost` where it
-   * depends on the role of the host in the input. The guard admits by `who` alone until roles have rules.
+   * What a rule of a role names to open this to a person. The rules of people are asked where `who` has
+   * `operator`. Several: the input says which, and `about` reads it.
    */
-  readonly resource: ResourceKind | typeof kindOfHost;
+  readonly resource: ResourceKind | readonly ResourceKind[];
   readonly verb: RuleVerb;
   readonly input: I;
   readonly output: O;
+  /**
+   * The resources that the input is about, for the conditions of rules: each must be allowed. Left out: any of
+   * that kind.
+   */
+  about?(input: z.output<I>): RuleResource | readonly RuleResource[];
+  /**
+   * Of a list, what a person sees whose rules have conditions: all of it that `sees` returns true for. Left
+   * out: a rule with a condition about the resource opens nothing.
+   */
+  sift?(output: z.output<O>, sees: (resource: RuleResource) => boolean): z.output<O>;
   /**
    * Doing it twice is the same as doing it once, so a client that lost the response sends it again by itself.
    */

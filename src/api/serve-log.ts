@@ -5,7 +5,7 @@ import { CodedError, isCoded } from '../base/errors.ts';
 import { instant } from '../base/time.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { type Partition, partitions, type Position, type Recorded } from '../log/event.ts';
-import { actorOf, guard, whoOf } from './guard.ts';
+import { actorOf, admit as admitCaller, whoOf } from './guard.ts';
 import type { LiveTail } from './live-tail.ts';
 import { errorLine, eventLine, headLine, positionLine } from './log-lines.ts';
 import type { Caller } from './operation.ts';
@@ -84,7 +84,7 @@ function admit(
   const partition = partitionParam.safeParse(c.req.param('partition'));
   if (!partition.success) throw new CodedError('not_found', 'there is no such partition');
   const followers = logs.policy.followers(partition.data);
-  guard(followers, caller, `the ${partition.data} log`);
+  admitCaller(followers, caller, `the ${partition.data} log`);
   deps.limits.call(caller, followers);
   return { caller, partition: partition.data };
 }

@@ -88,17 +88,18 @@ async function answer(
   c.set('operation', name);
   const { operation, run } = found;
   const caller = deps.callerOf(c.env.incoming.socket);
-  guard(operation.who, caller, name);
+  const admitted = guard(operation, caller, deps.rulesOf);
   deps.limits.call(caller, operation.who);
   const body = jsonOrUndefined(await readBody(c, maxBodyBytes));
   if (body === undefined) throw new CodedError('bad_request', 'the body is not JSON');
   const input = operation.input.safeParse(body);
   if (!input.success) throw new CodedError('bad_request', issuesOf(input.error));
+  admitted.checkInput(input.data);
   const requestId = c.get('requestId');
   if (operation.withoutStore !== true) refuseUnlessServing(deps);
   const result = await withinDeadline(
     answerWithinMs,
-    (deadline) => run({ caller, requestId, deadline }, input.data),
+    (deadline) => run({ caller, rules: admitted.rules, requestId, deadline }, input.data),
     {
       afterwards: (e) => {
         if (!isCoded(e)) tellBug(e, { operation: name, requestId }, deps);
@@ -110,7 +111,7 @@ async function answer(
     },
   );
   // This also removes fields that the contract does not name.
-  const output = operation.output.parse(result);
+  const output = admitted.sift(operation.output.parse(result));
   count(c, 'ok', deps);
   deps.sink.debug('an operation was carried out', {
     operation: name,

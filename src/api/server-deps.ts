@@ -4,6 +4,7 @@ import type { Deadline, Interruption } from '../base/deadline.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import type { World } from '../base/world.ts';
+import type { RuleSubject } from '../domain/rule-access.ts';
 import type { Caller, Who } from './operation.ts';
 
 /** Limits for one caller, so that others are served too. */
@@ -30,6 +31,11 @@ export interface ServerDeps {
    */
   readonly callerOf: (socket: Socket) => Caller;
   readonly limits: CallerLimits;
+  /**
+   * The roles that a person has now, whose rules are asked. Default: nobody has any.
+   * @throws CodedError `access_denied` where one of them is missing.
+   */
+  readonly rulesOf?: (caller: Extract<Caller, { kind: 'user' }>) => RuleSubject;
   /** Default: it always can. */
   readonly serving?: Serving;
   /** Wording for `no_space`, made from that of the store. Default: the same. */
@@ -42,6 +48,8 @@ export interface ServerDeps {
 /** One call under way. */
 export interface Call {
   readonly caller: Caller;
+  /** Of a person, where it is asked what they may do. */
+  readonly rules?: RuleSubject | undefined;
   readonly requestId: string;
   /** Until when the caller waits. */
   readonly deadline: Deadline;

@@ -7,7 +7,7 @@ import { issueHostIdentity } from './host/issue-host-identity.ts';
 import { adminCall, eventsOf, openTestAuth } from './testing.ts';
 
 describe('the first start', () => {
-  it('makes cluster, authorities and role in one append, sealed', async () => {
+  it('makes cluster, authorities and roles in one append, sealed', async () => {
     const auth = await openTestAuth();
     const events = await eventsOf(auth.log, 'state');
     expect(events.map((one) => one.fact.type).sort()).toEqual([
@@ -16,6 +16,9 @@ describe('the first start', () => {
       'cluster.created',
       'configuration.adopted',
       'configuration.declared',
+      'role.created',
+      'role.created',
+      'role.created',
       'role.created',
     ]);
     expect(new Set(events.map((one) => one.cause.requestId)).size).toBe(1);

@@ -5,7 +5,9 @@ import type { AuthorityType } from '../domain/authority-facts.ts';
 import { authority } from '../domain/authority.ts';
 import type { AuthorityCommand } from '../domain/authority-commands.ts';
 import { cluster, type SecondFactor } from '../domain/cluster.ts';
-import { adminRole, role } from '../domain/role.ts';
+import { adminRole, presetRoles } from '../domain/preset-roles.ts';
+import { role } from '../domain/role.ts';
+import type { RoleSpec } from '../domain/role-spec.ts';
 import { authorityStream, clusterStream, roleStream } from '../domain/streams.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Cause, Position } from '../log/event.ts';
@@ -31,9 +33,9 @@ export interface Founding {
 }
 
 /**
- * Makes the cluster, its authorities and the role `admin` in one append, unless they exist: of two auth
- * servers that start at once, one makes them and the other uses them. A later start writes nothing. Returns
- * the position that a view must have reached to know all of it.
+ * Makes the cluster, its authorities and the roles that every cluster begins with in one append, unless they
+ * exist: of two auth servers that start at once, one makes them and the other uses them. A later start writes
+ * nothing. Returns the position that a view must have reached to know all of it.
  * @throws CodedError `misconfigured` when the log is that of a cluster with another name; when it is empty,
  *   but a named auth server serves a cluster that is therefore in another store.
  */
@@ -45,19 +47,28 @@ export async function foundCluster(founding: Founding): Promise<Position> {
     await create(founding);
   }
   await checkName(founding);
-  if (found.state.status !== 'absent' && !(await hasAdminRole(state)))
-    await execute(state, role, roleStream(adminRole.name), { type: 'ensure-role', role: adminRole }, cause);
+  if (found.state.status !== 'absent') await makeMissingRoles(state, cause);
   return state.head();
+}
+
+/** `admin` when it is not there; the others only when there never was a role of that name. */
+async function makeMissingRoles(state: EventLog, cause: Cause): Promise<void> {
+  const make = (spec: RoleSpec): Promise<unknown> =>
+    execute(state, role, roleStream(spec.name), { type: 'ensure-role', role: spec }, cause);
+  const last = await lastFactOf(state, adminRole.name);
+  if (last === undefined || last === 'role.deleted') await make(adminRole);
+  for (const preset of presetRoles)
+    if ((await lastFactOf(state, preset.name)) === undefined) await make(preset);
 }
 
 /**
  * Looks at the types alone: a newer release may have written the role in a form that this one cannot read,
  * and it exists all the same.
  */
-async function hasAdminRole(state: EventLog): Promise<boolean> {
+async function lastFactOf(state: EventLog, name: string): Promise<string | undefined> {
   let last: string | undefined;
-  for await (const { fact } of state.read(roleStream(adminRole.name), 0)) last = fact.type;
-  return last !== undefined && last !== 'role.deleted';
+  for await (const { fact } of state.read(roleStream(name), 0)) last = fact.type;
+  return last;
 }
 
 /**
@@ -85,7 +96,9 @@ async function create({ state, world, sink, clusterName, secondFactor, cause }: 
         step(authority, authorityStream('user'), newAuthority('user', clusterName, world)),
         step(authority, authorityStream('host'), newAuthority('host', clusterName, world)),
         step(cluster, clusterStream, { type: 'open-cluster', clusterName, clusterId, secondFactor }),
-        step(role, roleStream(adminRole.name), { type: 'ensure-role', role: adminRole }),
+        ...[adminRole, ...presetRoles].map((spec) =>
+          step(role, roleStream(spec.name), { type: 'ensure-role', role: spec }),
+        ),
       ],
       cause,
     );

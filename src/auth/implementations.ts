@@ -29,6 +29,11 @@ import { readLogInfo } from './log/read-log-info.ts';
 import { readRecovery } from './log/read-recovery.ts';
 import { readRequestOutcome } from './log/read-request-outcome.ts';
 import { recoverLog } from './log/recover-log.ts';
+import { createResource } from './resource/create-resource.ts';
+import { deleteResource } from './resource/delete-resource.ts';
+import { listResources } from './resource/list-resources.ts';
+import { readResource } from './resource/read-resource.ts';
+import { updateResource } from './resource/update-resource.ts';
 import { createToken } from './token/create-token.ts';
 import { deleteToken } from './token/delete-token.ts';
 import { listTokens } from './token/list-tokens.ts';
@@ -51,6 +56,7 @@ export const useCases: readonly Bound[] = [
   ...[createToken, listTokens, deleteToken],
   ...[joinHost, renewHost, heartbeat, listHosts, removeHost],
   ...[createLock, listLocks, deleteLock],
+  ...[listResources, readResource, createResource, updateResource, deleteResource],
   ...[emitAudit, searchAudit],
   ...[readLogInfo, readRecovery, recoverLog, readRequestOutcome],
 ];

@@ -36,6 +36,7 @@ import { lockedBy } from './lock/in-force.ts';
 import { clusterOf } from './lookups.ts';
 import { noRoomOn } from './log/no-room.ts';
 import { authoritiesOf, ownCertificate } from './own-certificate.ts';
+import { rulesOf } from './rules-of.ts';
 import { closeServer, tlsServer } from './tls-server.ts';
 import { withdrawnIn } from './withdrawn-keys.ts';
 
@@ -141,6 +142,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
       },
       {
         callerOf: identifyCallers(callerFacts(deps)),
+        rulesOf: rulesOf(deps),
         limits: callerLimits(deps.quotas),
         serving: deps.contact,
         noRoom: noRoomOn(config.nodename, sink),

@@ -8,7 +8,7 @@ import {
   readDuration,
 } from '../base/quantities.ts';
 
-export { formatGoDuration } from './go-duration.ts';
+export { formatGoDuration } from '../base/go-duration.ts';
 
 /** Longer than any lifetime that can be requested; the auth server decides what a command allows. */
 const ttl: Bounds = { min: 1_000, max: longestMs };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canSeeServer, checkServerAccess, loginsOf } from './access.ts';
-import { adminRole } from './role.ts';
+import { adminRole } from './preset-roles.ts';
 import { certificatePermits, effectiveTtlSeconds } from './role-options.ts';
 import { type RoleSpec, roleSpec } from './role-spec.ts';
 

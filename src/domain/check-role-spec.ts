@@ -3,6 +3,7 @@ import { isLabelKey } from './host-text.ts';
 import { labelPattern } from './label-pattern.ts';
 import { parseLoginTemplate } from './login-template.ts';
 import { checkLogin, checkName } from './names.ts';
+import { checkRules, noRules } from './role-rule.ts';
 import type { RoleSpec } from './role-spec.ts';
 
 type Conditions = RoleSpec['allow'];
@@ -18,6 +19,11 @@ export function checkRoleSpec(role: RoleSpec): void {
   checkName('role', role.name);
   checkConditions(role, 'allow');
   checkConditions(role, 'deny');
+  try {
+    checkRules(role.rules ?? noRules);
+  } catch (e) {
+    throw new CodedError('bad_request', `role "${role.name}", ${messageOf(e)}`, { cause: e });
+  }
 }
 
 /** @throws CodedError `bad_request` as `checkRoleSpec` does, for one side of the role. */

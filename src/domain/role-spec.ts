@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { anyKey, foreignRecord } from '../base/foreign-record.ts';
+import { ruleSet } from './role-rule.ts';
 
 /** `logins`, `kubernetes_groups`, … → values. */
 export const traits = foreignRecord(anyKey, z.array(z.string()));
@@ -36,8 +37,17 @@ export const roleSpec = z.strictObject({
      * not know the option.
      */
     enterOnFullDisk: z.boolean().optional(),
+    /** Connections of a person in the whole cluster; 0 is no limit. */
+    maxConnections: z.number().int().nonnegative().optional(),
+    /** `oldssh`: certificates that OpenSSH 7.1 and older read. */
+    certFormat: z.enum(['standard', 'oldssh']).optional(),
   }),
   allow: conditions,
   deny: conditions,
+  /** What may be done with resources of the cluster. Left out: nothing. Servers do not ask it. */
+  rules: ruleSet.optional(),
+  /** For people and programs. */
+  description: z.string().max(1_000).optional(),
+  labels: foreignRecord(anyKey, z.string()).optional(),
 });
 export type RoleSpec = z.infer<typeof roleSpec>;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { adminRole, role, type RoleCommand, type RoleFact } from './role.ts';
+import { adminRole } from './preset-roles.ts';
+import { role, type RoleCommand, type RoleFact } from './role.ts';
 import { type RoleSpec, roleSpec } from './role-spec.ts';
 import { expectReplays, scenario } from './testing.ts';
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CodedError, unreachable } from '../base/errors.ts';
 import type { Decider } from '../log/decider.ts';
 import { checkRoleSpec } from './check-role-spec.ts';
+import { isSameRole } from './same-role.ts';
 import { type RoleSpec, roleSpec } from './role-spec.ts';
 import { storedRoleSpec } from './stored-role.ts';
 import { writerReads } from './writer-reads.ts';
@@ -23,7 +24,12 @@ export type RoleCommand =
   | { readonly type: 'create-role'; readonly role: RoleSpec }
   /** Creates the role when it is missing; an existing one stays as it is. */
   | { readonly type: 'ensure-role'; readonly role: RoleSpec }
-  | { readonly type: 'update-role'; readonly role: RoleSpec }
+  | {
+      readonly type: 'update-role';
+      readonly role: RoleSpec;
+      /** What it replaces; refused with `conflict` when it is another one by now. Default: whatever it is. */
+      readonly expected?: RoleSpec;
+    }
   | { readonly type: 'delete-role'; readonly name: string };
 
 export type RoleState =
@@ -43,12 +49,12 @@ export const role: Decider<RoleState, RoleCommand, RoleFact> = {
         throw new CodedError('already_exists', `role "${command.role.name}" already exists`);
       }
       case 'update-role': {
-        const { role } = command;
+        const { role, expected } = command;
         if (state.status === 'absent') throw absent(role.name);
+        if (expected !== undefined && !isSameRole(expected, state.role))
+          throw new CodedError('conflict', `role "${role.name}" was changed meanwhile: read it again`);
         checkRoleSpec(role);
-        return JSON.stringify(role) === JSON.stringify(state.role)
-          ? []
-          : [{ type: 'role.updated', data: { role } }];
+        return isSameRole(role, state.role) ? [] : [{ type: 'role.updated', data: { role } }];
       }
       case 'delete-role':
         if (state.status === 'absent') throw absent(command.name);
@@ -77,18 +83,3 @@ function created(role: RoleSpec): RoleFact {
 }
 
 const absent = (name: string): CodedError => new CodedError('not_found', `role "${name}" is not found`);
-
-/** The one role every cluster has: created at the start of an auth server when it is missing. */
-export const adminRole: RoleSpec = {
-  name: 'admin',
-  options: {
-    maxSessionTtlSeconds: 30 * 3600,
-    forwardAgent: true,
-    portForwarding: true,
-    disconnectExpiredCert: false,
-    clientIdleTimeoutSeconds: 0,
-    maxSessions: 0,
-  },
-  allow: { logins: ['{{internal.logins}}'], nodeLabels: { '*': ['*'] } },
-  deny: { logins: [], nodeLabels: {} },
-};

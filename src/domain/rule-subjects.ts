@@ -1,11 +1,13 @@
 import type { SystemRole } from './host-info.ts';
 
 /**
- * Kinds of resources in the rules of a role, as 4.4 spells them; `lock` is from its successors, `identity`
- * and `log` are ours. A further kind (roles, sessions, connectors, trusted clusters) is added with its first
+ * Kinds of things that a rule of a role names, as 4.4 spells them; `lock` is of its successors, `identity`,
+ * `log` and `access` are ours. What comes next (tunnels, connectors, requests) adds its kind with its first
  * operation.
  */
 export const resourceKinds = [
+  'access',
+  'auth_connector',
   'auth_server',
   'cert_authority',
   'cluster_auth_preference',
@@ -18,15 +20,18 @@ export const resourceKinds = [
   'log',
   'node',
   'proxy',
+  'role',
+  'session',
   'token',
+  'trusted_cluster',
   'user',
   'user_token',
   'web_session',
 ] as const;
 export type ResourceKind = (typeof resourceKinds)[number];
 
-/** `read` includes secrets; an operation that shows none needs only `readnosecrets`. */
-export const ruleVerbs = ['list', 'create', 'read', 'readnosecrets', 'update', 'delete'] as const;
+/** `read` is with secrets; what shows none needs only `readnosecrets`, which `read` implies. */
+export const ruleVerbs = ['list', 'create', 'read', 'readnosecrets', 'update', 'delete', 'rotate'] as const;
 export type RuleVerb = (typeof ruleVerbs)[number];
 
 /** The resource kind of a host, by the host's role. */
@@ -35,3 +40,5 @@ export const kindOfHost = {
   Proxy: 'proxy',
   Auth: 'auth_server',
 } as const satisfies Partial<Record<SystemRole, ResourceKind>>;
+
+export const kindsOfHosts: readonly ResourceKind[] = Object.values(kindOfHost);

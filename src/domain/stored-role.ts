@@ -1,15 +1,20 @@
 import { messageOf } from '../base/errors.ts';
 import { checkConditions } from './check-role-spec.ts';
+import { allDenied, ruleSet } from './role-rule.ts';
 import { roleSpec } from './role-spec.ts';
 
 /**
- * A role written by any release, as far as access is decided by it. Unknown fields beside the conditions are
- * dropped: a release that adds a restriction there names it `critical`. In the conditions nothing is dropped:
- * a rule that cannot be read completely might deny.
+ * A role of any release, for those who decide access by it. What is new beside the conditions is left out:
+ * whoever adds what restricts names it `critical`. In the conditions nothing is: a rule that cannot be read
+ * whole might deny. Rules that cannot be read whole allow nothing and deny everything; servers never ask them,
+ * so people still log in.
  */
 export const storedRoleSpec = roleSpec
   .strip()
-  .extend({ options: roleSpec.shape.options.strip() })
+  .extend({
+    options: roleSpec.shape.options.strip(),
+    rules: ruleSet.optional().catch(allDenied),
+  })
   .superRefine((role, context) => {
     try {
       checkConditions(role, 'deny');

@@ -19,7 +19,8 @@ export interface CreateUser {
   readonly username: string;
   readonly roles: readonly string[];
   readonly traits: Traits;
-  readonly invite: InviteReference;
+  /** Left out: no link; the user has no password until a reset. */
+  readonly invite?: InviteReference;
 }
 
 export interface ResetUser {
@@ -50,6 +51,8 @@ export interface ChangeUserAccess {
   /** Left out: unchanged. */
   readonly roles?: readonly string[];
   readonly traits?: Traits;
+  /** What it is changed from; refused with `conflict` when it is something else by now. Default: whatever it is. */
+  readonly expected?: Pick<ActiveUser, 'roles' | 'traits'>;
 }
 
 export interface UnlockUser {
@@ -108,7 +111,7 @@ function create(state: UserState, { username, roles, traits, invite }: CreateUse
   checkFits({ username, roles, traits });
   return [
     { type: 'user.created', data: { username, roles: unique(roles), traits } },
-    invited(invite, 'invite'),
+    ...(invite === undefined ? [] : [invited(invite, 'invite')]),
   ];
 }
 
@@ -131,8 +134,14 @@ function setCredentials(state: UserState, command: SetCredentials): readonly Use
   ];
 }
 
-function changeAccess(state: ActiveUser, { roles, traits }: ChangeUserAccess): readonly UserFact[] {
+function changeAccess(state: ActiveUser, { roles, traits, expected }: ChangeUserAccess): readonly UserFact[] {
   const facts: UserFact[] = [];
+  if (
+    expected !== undefined &&
+    (unique(expected.roles).join('\n') !== state.roles.join('\n') ||
+      traitsText(expected.traits) !== traitsText(state.traits))
+  )
+    throw new CodedError('conflict', `user "${state.username}" was changed meanwhile: read it again`);
   if (roles ?? traits)
     checkFits({ username: state.username, roles: roles ?? state.roles, traits: traits ?? state.traits });
   if (roles) {

@@ -2,7 +2,7 @@ import { BehaviorSubject } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import future from '../domain/fixtures/future.json' with { type: 'json' };
 import recordedFacts from '../domain/fixtures/facts.json' with { type: 'json' };
-import { adminRole } from '../domain/role.ts';
+import { adminRole } from '../domain/preset-roles.ts';
 import type { Fact, Recorded, StreamName } from '../log/event.ts';
 import { authoritiesView, trustedOf } from './authorities.ts';
 import { clusterView } from './cluster.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { hour, plusMs } from '../base/time.ts';
-import { adminRole } from '../domain/role.ts';
+import { adminRole } from '../domain/preset-roles.ts';
 import type { Fact, StreamName } from '../log/event.ts';
 import { hostsView } from './hosts.ts';
 import { invitesView } from './invites.ts';

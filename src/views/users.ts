@@ -16,7 +16,7 @@ import {
   type StoredEntities,
 } from './entities.ts';
 import { readFact, typesOf } from './read-fact.ts';
-import { getIn, valuesOf } from './table.ts';
+import { entriesOf, getIn, valuesOf } from './table.ts';
 import type { Projection } from './view.ts';
 
 export interface UserEntry {
@@ -108,6 +108,15 @@ export const findUser = ({ known }: UsersState, username: string): UserEntry | u
 /** Whether there is a user of that name that this release cannot read. */
 export const isUnreadableUser = ({ unreadable }: UsersState, username: string): boolean =>
   getIn(unreadable, username) !== undefined;
+
+/** Names of the users who have a role, also of those that this release cannot read, sorted. */
+export const holdersOf = ({ known, unreadable }: UsersState, role: string): readonly string[] =>
+  [
+    ...entriesOf(known).filter(([, { state }]) => state.roles.includes(role)),
+    ...entriesOf(unreadable).filter(([, { last }]) => last?.state.roles.includes(role) === true),
+  ]
+    .map(([username]) => username)
+    .sort();
 
 export interface UserSummary {
   readonly username: string;

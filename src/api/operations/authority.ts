@@ -74,7 +74,8 @@ export const rotateAuthorities = operation({
   name: 'authority.rotate',
   who: ['Admin', 'operator'],
   resource: 'cert_authority',
-  verb: 'update',
+  verb: 'rotate',
+  about: ({ types }) => types.map((type) => ({ kind: 'cert_authority', authorityType: type })),
   input: z.object({
     types: z.array(authorityType).min(1).max(2),
     phase,

@@ -47,7 +47,7 @@ export const readClusterStatus = operation({
   withoutStore: true,
   who: ['Admin', 'operator'],
   resource: 'cluster_config',
-  verb: 'read',
+  verb: 'readnosecrets',
   input: z.object({}),
   output: z.object({
     clusterName: z.string(),

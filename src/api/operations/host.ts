@@ -5,7 +5,7 @@ import { announcedHost, hostRecord } from '../../domain/host-info.ts';
 import { hostId, labelKey } from '../../domain/host-text.ts';
 import { joinRole } from '../../domain/join-token.ts';
 import { sentAdopted } from '../../domain/rotation-mark.ts';
-import { kindOfHost } from '../../domain/rule-subjects.ts';
+import { kindsOfHosts } from '../../domain/rule-subjects.ts';
 import { operation } from '../operation.ts';
 import { cleanText, done, publicKeyLine } from './fields.ts';
 
@@ -60,7 +60,7 @@ export const heartbeat = operation({
   repeatable: true,
   untended: true,
   who: ['Node', 'Proxy', 'Auth'],
-  resource: kindOfHost,
+  resource: kindsOfHosts,
   verb: 'update',
   input: z.object({
     host: announcedHost,
@@ -101,8 +101,8 @@ export const hostStatus = hostRecord.omit({ otherNames: true }).extend({
 export const listHosts = operation({
   name: 'host.list',
   repeatable: true,
-  who: ['user', 'Proxy', 'Admin'],
-  resource: kindOfHost,
+  who: ['user', 'operator', 'Proxy', 'Admin'],
+  resource: kindsOfHosts,
   verb: 'list',
   input: z.object({
     role: z.enum(['Node', 'Proxy', 'Auth']),
@@ -115,7 +115,7 @@ export const listHosts = operation({
 export const removeHost = operation({
   name: 'host.remove',
   who: ['Admin', 'operator'],
-  resource: kindOfHost,
+  resource: kindsOfHosts,
   verb: 'delete',
   input: z.object({ hostId }),
   output: done,

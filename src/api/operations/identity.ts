@@ -69,6 +69,9 @@ export const listIdentities = operation({
   verb: 'list',
   /** `all`: also those that have expired. */
   input: z.object({ all: z.boolean() }),
+  sift: ({ identities }, sees) => ({
+    identities: identities.filter(({ serial }) => sees({ kind: 'identity', name: serial })),
+  }),
   output: z.object({
     identities: z.array(
       z.object({

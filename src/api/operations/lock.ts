@@ -40,6 +40,7 @@ export const listLocks = operation({
   resource: 'lock',
   verb: 'list',
   input: z.object({}),
+  sift: ({ locks }, sees) => ({ locks: locks.filter(({ lockId }) => sees({ kind: 'lock', name: lockId })) }),
   output: z.object({
     locks: z.array(
       z.object({
@@ -61,5 +62,6 @@ export const deleteLock = operation({
   resource: 'lock',
   verb: 'delete',
   input: z.object({ lockId }),
+  about: ({ lockId: name }) => ({ kind: 'lock', name }),
   output: done,
 });

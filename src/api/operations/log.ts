@@ -145,7 +145,7 @@ export const recoverLog = operation({
 export const readRequestOutcome = operation({
   name: 'request.outcome',
   repeatable: true,
-  who: ['Admin', 'operator', 'Proxy', 'Node'],
+  who: ['Admin', 'user', 'Proxy', 'Node'],
   resource: 'log',
   verb: 'read',
   input: z.object({ requestId: z.string().min(1).max(64) }),

@@ -58,6 +58,9 @@ export const listTokens = operation({
   verb: 'list',
   input: z.object({}),
   output: z.object({ tokens: z.array(tokenSummary) }),
+  sift: ({ tokens }, sees) => ({
+    tokens: tokens.filter(({ tokenId }) => sees({ kind: 'token', name: tokenId })),
+  }),
 });
 
 export const deleteToken = operation({

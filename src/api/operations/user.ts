@@ -1,9 +1,15 @@
 import { z } from 'zod';
 import { instant } from '../../base/time.ts';
 import { traits } from '../../domain/role-spec.ts';
+import type { RuleResource } from '../../domain/where/evaluate-where.ts';
 import { operation } from '../operation.ts';
 import { hostSigner } from './cluster.ts';
 import { cleanText, done, otp, password, position, publicKeyLine, username } from './fields.ts';
+
+const aboutUser = ({ username }: { readonly username: string }): RuleResource => ({
+  kind: 'user',
+  name: username,
+});
 
 const certificates = z.object({
   username,
@@ -62,6 +68,7 @@ export const createUser = operation({
     traits,
     inviteTtlSeconds: z.number().int().positive(),
   }),
+  about: ({ username, roles, traits }) => ({ kind: 'user', name: username, roles, traits }),
   output: z.object({ inviteToken: z.string(), expiresAt: instant, position }),
 });
 
@@ -71,6 +78,7 @@ export const resetUser = operation({
   resource: 'user',
   verb: 'update',
   input: z.object({ username, resetTtlSeconds: z.number().int().positive() }),
+  about: aboutUser,
   output: z.object({ resetToken: z.string(), expiresAt: instant, position }),
 });
 
@@ -81,6 +89,7 @@ export const unlockUser = operation({
   resource: 'user',
   verb: 'update',
   input: z.object({ username }),
+  about: aboutUser,
   /** False when there was nothing to end. */
   output: z.object({ unlocked: z.boolean(), position }),
 });
@@ -91,6 +100,7 @@ export const deleteUser = operation({
   resource: 'user',
   verb: 'delete',
   input: z.object({ username }),
+  about: aboutUser,
   output: done,
 });
 
@@ -119,4 +129,9 @@ export const listUsers = operation({
   verb: 'list',
   input: z.object({}),
   output: z.object({ users: z.array(userSummary) }),
+  sift: ({ users }, sees) => ({
+    users: users.filter(({ username, roles, traits }) =>
+      sees({ kind: 'user', name: username, roles, traits }),
+    ),
+  }),
 });

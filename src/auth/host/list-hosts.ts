@@ -1,7 +1,9 @@
+import { may } from '../../api/guard.ts';
 import { listHosts as row } from '../../api/operations/host.ts';
 import type { Call } from '../../api/server-deps.ts';
 import type { Subject } from '../../domain/access.ts';
 import { hostRecordOf } from '../../domain/host-info.ts';
+import { kindOfHost, type ResourceKind } from '../../domain/rule-subjects.ts';
 import { listedHosts } from '../../views/listed-hosts.ts';
 import { findUser } from '../../views/users.ts';
 import type { AuthDeps } from '../deps.ts';
@@ -13,14 +15,15 @@ export const listHosts = implementing(row, async (deps, call, { role, labels }) 
   const { views } = deps;
   await views.fresh();
   const known = { hosts: views.hosts.state(), presence: views.presence.state() };
-  const subject = subjectOf(deps, call);
+  const subject = subjectOf(deps, call, kindOfHost[role]);
   const listed = listedHosts(known, { role, labels, subject, atMs: views.clock.monotonic() });
   return { hosts: listed.map(hostRecordOf) };
 });
 
-/** Undefined for a machine and for an operator, who see all. */
-function subjectOf(deps: AuthDeps, { caller }: Call): Subject | undefined {
-  if (caller.kind !== 'user' || caller.administers === true) return undefined;
+/** Undefined for who sees all: machines, operators, and people with a rule that says so. */
+function subjectOf(deps: AuthDeps, call: Call, kind: ResourceKind): Subject | undefined {
+  const { caller } = call;
+  if (caller.kind !== 'user' || may(call, row.verb, { kind })) return undefined;
   const traits = findUser(deps.views.users.state(), caller.username)?.state.traits ?? {};
   return { roles: rolesOf(deps.views, caller.roles), traits };
 }

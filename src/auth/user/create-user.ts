@@ -1,23 +1,20 @@
 import { createUser as row } from '../../api/operations/user.ts';
-import { CodedError } from '../../base/errors.ts';
 import { second } from '../../base/time.ts';
 import { invite } from '../../domain/invite.ts';
 import { inviteStream, userStream } from '../../domain/streams.ts';
-import type { RoleSpec } from '../../domain/role-spec.ts';
 import { user } from '../../domain/user.ts';
 import { step, transact } from '../../log/execute.ts';
-import { lookUpRoles, unreadableRoles } from '../../views/roles.ts';
-import { isSystemRole } from '../callers.ts';
-import { type AuthDeps, causeOf, termsOf } from '../deps.ts';
+import { causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { checkFitsCertificate } from './issue-certificates.ts';
 import { newInvite } from '../invite/new-invite.ts';
+import { rolesToGive } from './roles-to-give.ts';
 
 /** The user and the link that sets its password, in one append, so that neither exists without the other. */
 export const createUser = implementing(row, async (deps, call, input) => {
   const asOf = await deps.views.fresh();
   const { username, roles, traits } = input;
-  checkFitsCertificate(username, { roles: rolesToGive(deps, roles), traits });
+  checkFitsCertificate(username, { roles: rolesToGive(deps.views, roles), traits });
   const { token, hash, command, expiresAt } = newInvite(deps, {
     username,
     purpose: 'invite',
@@ -42,16 +39,3 @@ export const createUser = implementing(row, async (deps, call, input) => {
   await deps.views.reached(position);
   return { inviteToken: token, expiresAt, position };
 });
-
-/** @throws CodedError `bad_request` for roles that a person cannot have. */
-function rolesToGive(deps: AuthDeps, names: readonly string[]): readonly RoleSpec[] {
-  const machine = names.find(isSystemRole);
-  if (machine !== undefined) throw new CodedError('bad_request', `role "${machine}" is for machines`);
-  const found = lookUpRoles(deps.views.roles.state(), names);
-  if (found.status === 'missing')
-    throw new CodedError(
-      'bad_request',
-      unreadableRoles(found) ?? `role "${found.names.join('", "')}" is not found`,
-    );
-  return found.roles;
-}

@@ -1,6 +1,7 @@
 import type { CliIo } from '../cli-io.ts';
 import { type Commands, runCommand } from '../program.ts';
 import { authCommands } from './auth/auth-commands.ts';
+import { resourceCommands } from './resources/resource-commands.ts';
 import { tctlProgram } from './program.ts';
 
 /** Each command is loaded on demand. */
@@ -32,6 +33,7 @@ const commands: Commands = {
   'log copy': async () => (await import('./log/log-copy.ts')).copyLog,
   'log rekey': async () => (await import('./log/log-rekey.ts')).rekeyLog,
   ...authCommands,
+  ...resourceCommands,
   version: async () => (await import('../version-command.ts')).printVersion,
 };
 

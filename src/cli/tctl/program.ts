@@ -1,6 +1,7 @@
 import type { CommandSpec, FlagSpec, ProgramSpec } from '../args.ts';
 import { authCommandSpecs } from './auth/auth-commands.ts';
 import { globalFlags } from './global-flags.ts';
+import { resourceCommandSpecs } from './resources/resource-commands.ts';
 import { lockCommands } from './lock-commands.ts';
 
 const notYet = 'is not in this release';
@@ -287,8 +288,9 @@ export const tctlProgram: ProgramSpec = {
       ],
     },
     ...authCommandSpecs,
+    ...resourceCommandSpecs,
     { name: 'version', help: 'Print the version.' },
-    ...['users update', 'create', 'get', 'rm', 'update', 'top'].map((name) => refused(name)),
+    ...['users update', 'update', 'top'].map((name) => refused(name)),
     ...['ls', 'get', 'approve', 'deny', 'create', 'rm'].map((name) => refused(`requests ${name}`)),
   ],
 };

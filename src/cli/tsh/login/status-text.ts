@@ -1,5 +1,5 @@
 import type { Certificate } from '../../../pki/ssh-certificate.ts';
-import { formatGoDuration } from '../../go-duration.ts';
+import { formatGoDuration } from '../../../base/go-duration.ts';
 import { printable } from '../../../base/printable.ts';
 
 /** One login as `tsh status` shows it. */

@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import type { RuleResource } from '../../domain/where/evaluate-where.ts';
+import { kindNamed, kindsOfResources } from '../../domain/resources/registry.ts';
+import type { ResourceKind } from '../../domain/rule-subjects.ts';
+import type { ResourceDocument } from '../../domain/resources/document.ts';
+import { operation } from '../operation.ts';
+import { position } from './fields.ts';
+
+/** Any kind of the registry; its own schema says what a document of it has. */
+const document = z.looseObject({
+  kind: z.string(),
+  version: z.string(),
+  metadata: z.looseObject({ name: z.string(), revision: z.string().optional() }),
+}) as unknown as z.ZodType<ResourceDocument, ResourceDocument>;
+const kind = z.enum(kindsOfResources.map((one) => one.kind));
+const name = z.string().min(1).max(256);
+const rules: readonly ResourceKind[] = [...new Set(kindsOfResources.map((one) => one.rules))];
+
+const about = ({ kind: of, name: called }: { kind: string; name?: string | undefined }): RuleResource => ({
+  kind: kindNamed(of).rules,
+  name: called,
+});
+/** What a file gives: a condition can look at all of it. */
+const aboutDocument = ({ document: { kind: of, metadata } }: { document: ResourceDocument }): RuleResource =>
+  about({ kind: of, name: metadata.name });
+
+const input = { kind, name };
+
+/** All resources of a kind that the caller may read, by name. */
+export const listResources = operation({
+  name: 'resource.list',
+  repeatable: true,
+  who: ['Admin', 'operator'],
+  resource: rules,
+  verb: 'list',
+  input: z.object({ kind }),
+  about,
+  output: z.object({ documents: z.array(document) }),
+});
+
+/** @throws CodedError `not_found` */
+export const readResource = operation({
+  name: 'resource.read',
+  repeatable: true,
+  who: ['Admin', 'operator'],
+  resource: rules,
+  verb: 'readnosecrets',
+  input: z.object(input),
+  about,
+  output: z.object({ document }),
+});
+
+const written = z.object({
+  status: z.enum(['created', 'updated', 'unchanged']),
+  /** Left out where there was none. */
+  before: document.optional(),
+  after: document,
+  /** For whoever writes it: what it leads to. */
+  notices: z.array(z.string()).default([]),
+  /** Left out where nothing was written. */
+  position: position.optional(),
+});
+const writing = z.object({
+  document,
+  /** Only say what would be done. */
+  dryRun: z.boolean().default(false),
+});
+
+/** @throws CodedError `already_exists`; `bad_request` with the place of a fault in the document. */
+export const createResource = operation({
+  name: 'resource.create',
+  who: ['Admin', 'operator'],
+  resource: rules,
+  verb: 'create',
+  input: writing,
+  about: aboutDocument,
+  output: written,
+});
+
+/**
+ * Replaces a resource. A document with a revision only while the resource is still that one.
+ * @throws CodedError `not_found`; `conflict` when somebody changed it since; `bad_request`
+ */
+export const updateResource = operation({
+  name: 'resource.update',
+  who: ['Admin', 'operator'],
+  resource: rules,
+  verb: 'update',
+  input: writing,
+  about: aboutDocument,
+  output: written,
+});
+
+/** @throws CodedError `not_found` */
+export const deleteResource = operation({
+  name: 'resource.delete',
+  who: ['Admin', 'operator'],
+  resource: rules,
+  verb: 'delete',
+  input: z.object({ ...input, dryRun: z.boolean().default(false) }),
+  about,
+  output: z.object({
+    before: document,
+    notices: z.array(z.string()).default([]),
+    position: position.optional(),
+  }),
+});

@@ -1,0 +1,38 @@
+import type { Call } from '../../../api/server-deps.ts';
+import { type HostDocument, hostKinds } from '../../../domain/resources/hosts.ts';
+import type { KindOfResource } from '../../../domain/resources/kind.ts';
+import { kindOfHost } from '../../../domain/rule-subjects.ts';
+import type { AuthDeps } from '../../deps.ts';
+import { listHosts } from '../../host/list-hosts.ts';
+import { removeHost } from '../../host/remove-host.ts';
+import type { ServedKind } from '../served-kind.ts';
+
+type Role = keyof typeof kindOfHost;
+type Listed = Awaited<ReturnType<typeof listHosts>>['hosts'][number];
+
+const documentOf = (role: Role, host: Listed): HostDocument => ({
+  kind: kindOfHost[role] as 'node',
+  version: 'v2',
+  metadata: { name: host.hostId, labels: { ...host.labels } },
+  spec: {
+    hostname: host.nodename,
+    addr: host.address,
+    version: host.version,
+    last_seen: host.lastSeenAt,
+  },
+});
+
+const all = async (deps: AuthDeps, call: Call, role: Role): Promise<HostDocument[]> =>
+  (await listHosts(deps, call, { role, labels: {} })).hosts.map((host) => documentOf(role, host));
+
+/** Hosts say what they are; here they are read, and forgotten. */
+const servedHosts = (kind: KindOfResource, role: Role): ServedKind => ({
+  kind,
+  list: (deps, call) => all(deps, call, role),
+  remove: async (deps, call, name) => (await removeHost(deps, call, { hostId: name })).position,
+});
+
+export const servedHostKinds: readonly ServedKind[] = hostKinds.flatMap((kind) => {
+  const role = (Object.keys(kindOfHost) as Role[]).find((one) => kindOfHost[one] === kind.kind);
+  return role === undefined ? [] : [servedHosts(kind, role)];
+});

@@ -1,0 +1,45 @@
+import { CodedError } from '../../../base/errors.ts';
+import { msBetween, second } from '../../../base/time.ts';
+import { lockTargetOf } from '../../../domain/lock.ts';
+import { type LockDocument, lockResourceKind, targetOfDocument } from '../../../domain/resources/lock.ts';
+import { createLock } from '../../lock/create-lock.ts';
+import { deleteLock } from '../../lock/delete-lock.ts';
+import { listLocks } from '../../lock/list-locks.ts';
+import type { ServedKind } from '../served-kind.ts';
+
+type Listed = Awaited<ReturnType<typeof listLocks>>['locks'][number];
+
+const documentOf = ({ lockId, target, message, createdAt, by, expiresAt }: Listed): LockDocument => ({
+  kind: 'lock',
+  version: 'v2',
+  metadata: { name: lockId, ...(expiresAt !== undefined && { expires: expiresAt }) },
+  spec: { target: { [target.kind]: target.name }, message, created_at: createdAt, created_by: by },
+});
+
+/** Locks in force. One that a file makes gets an id of its own: `tctl unlock` takes that. */
+export const servedLocks: ServedKind = {
+  kind: lockResourceKind,
+  list: async (deps, call) => (await listLocks(deps, call, {})).locks.map(documentOf),
+  create: (deps, call, { document }) => {
+    const lock = document as LockDocument;
+    const { kind, text } = targetOfDocument(lock);
+    const target = lockTargetOf(kind, text);
+    const { expires } = lock.metadata;
+    const ttlMs = expires === undefined ? undefined : msBetween(deps.world.now(), expires);
+    if (ttlMs !== undefined && ttlMs < second)
+      throw new CodedError('bad_request', `metadata.expires: ${expires ?? ''} is over`);
+    return Promise.resolve({
+      after: { ...lock, spec: { ...lock.spec, target: { [kind]: target.name } } },
+      commit: async () => {
+        const made = await createLock(deps, call, {
+          kind,
+          target: text,
+          message: lock.spec.message ?? '',
+          ...(ttlMs !== undefined && { ttlSeconds: Math.floor(ttlMs / second) }),
+        });
+        return made.position;
+      },
+    });
+  },
+  remove: async (deps, call, name) => (await deleteLock(deps, call, { lockId: name })).position,
+};

@@ -1,0 +1,73 @@
+import type { Call } from '../../../api/server-deps.ts';
+import {
+  type DescribedUser,
+  documentOfUser,
+  type KnownUser,
+  type UserDocument,
+  userKind,
+  userOfDocument,
+} from '../../../domain/resources/user.ts';
+import { userStream } from '../../../domain/streams.ts';
+import { user } from '../../../domain/user.ts';
+import type { UserChange } from '../../../domain/user-change.ts';
+import { step, transact } from '../../../log/execute.ts';
+import { type AuthDeps, causeOf, termsOf } from '../../deps.ts';
+import { checkFitsCertificate } from '../../user/issue-certificates.ts';
+import { deleteUser } from '../../user/delete-user.ts';
+import { listUsers } from '../../user/list-users.ts';
+import { rolesToGive } from '../../user/roles-to-give.ts';
+import type { Plan, ServedKind, Wish } from '../served-kind.ts';
+
+type Listed = Awaited<ReturnType<typeof listUsers>>['users'][number];
+
+const known = ({ lock, ...described }: Listed): KnownUser => ({
+  ...described,
+  ...(lock.status === 'locked' && { lock: { until: lock.until, reason: lock.reason } }),
+});
+
+async function all(deps: AuthDeps, call: Call): Promise<UserDocument[]> {
+  const { users } = await listUsers(deps, call, {});
+  return users.map((one) => documentOfUser(known(one)));
+}
+
+const described = ({ document }: Wish): DescribedUser => userOfDocument(document as UserDocument);
+
+function planOf(deps: AuthDeps, call: Call, wish: Wish, command: UserChange): Plan {
+  const { username, roles, traits } = described(wish);
+  checkFitsCertificate(username, { roles: rolesToGive(deps.views, roles), traits });
+  const before = wish.before as UserDocument | undefined;
+  return {
+    after: documentOfUser({
+      ...{ username, roles, traits },
+      createdAt: before?.spec.created_by?.time ?? deps.world.now(),
+    }),
+    commit: async () => {
+      const { position } = await transact(
+        deps.log.state,
+        [step(user, userStream(username), command)],
+        causeOf(deps, call),
+        termsOf(call, wish.asOf),
+      );
+      return position;
+    },
+  };
+}
+
+/** Users: what roles and traits they have. One that a file makes has no password until `tctl users reset`. */
+export const servedUsers: ServedKind = {
+  kind: userKind,
+  list: all,
+  create: (deps, call, wish) =>
+    Promise.resolve(planOf(deps, call, wish, { type: 'create-user', ...described(wish) })),
+  update: (deps, call, wish) => {
+    const before = wish.before && userOfDocument(wish.before as UserDocument);
+    return Promise.resolve(
+      planOf(deps, call, wish, {
+        type: 'change-user-access',
+        ...described(wish),
+        ...(before && { expected: before }),
+      }),
+    );
+  },
+  remove: async (deps, call, name) => (await deleteUser(deps, call, { username: name })).position,
+};

@@ -1,0 +1,17 @@
+import { may } from '../../api/guard.ts';
+import { listResources as row } from '../../api/operations/resource.ts';
+import { implementing } from '../implementing.ts';
+import { documentsOf, ruleResourceOf } from './known-documents.ts';
+import { servedKind } from './served-kinds.ts';
+
+/** Those that the caller may read, by name. */
+export const listResources = implementing(row, async (deps, call, { kind }) => {
+  await deps.views.fresh();
+  const served = servedKind(kind);
+  const documents = await documentsOf(served, deps, call);
+  return {
+    documents: documents.filter((one) =>
+      (['list', 'readnosecrets'] as const).every((verb) => may(call, verb, ruleResourceOf(served, one))),
+    ),
+  };
+});

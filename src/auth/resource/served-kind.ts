@@ -1,0 +1,36 @@
+import type { Call } from '../../api/server-deps.ts';
+import type { ResourceDocument } from '../../domain/resources/document.ts';
+import type { KindOfResource } from '../../domain/resources/kind.ts';
+import type { Position } from '../../log/event.ts';
+import type { AuthDeps } from '../deps.ts';
+
+/** One change of one resource. */
+export interface Wish {
+  /** Read by the schema of its kind. */
+  readonly document: ResourceDocument;
+  /** As it was when the caller's revision was compared; undefined: there was none. */
+  readonly before: ResourceDocument | undefined;
+  /** The head of `state` by which that was read. */
+  readonly asOf: Position;
+}
+
+/** What a change leads to. */
+export interface Plan {
+  readonly after: ResourceDocument;
+  readonly notices?: readonly string[];
+  /** Carries it out. Resolves to where it is on the log; undefined where nothing had to be written. */
+  commit(): Promise<Position | undefined>;
+}
+
+/** What an auth server does with one kind. Views are fresh when it is asked. */
+export interface ServedKind {
+  readonly kind: KindOfResource;
+  list(deps: AuthDeps, call: Call): Promise<readonly ResourceDocument[]>;
+  /** Left out: it is looked for in the list. */
+  find?(deps: AuthDeps, call: Call, name: string): Promise<ResourceDocument | undefined>;
+  /** Left out where `kind.notWritten` says why. @throws CodedError as the use case of that change. */
+  create?(deps: AuthDeps, call: Call, wish: Wish): Promise<Plan>;
+  update?(deps: AuthDeps, call: Call, wish: Wish): Promise<Plan>;
+  /** Left out where `kind.notDeleted` says why. Resolves to where it is on the log. */
+  remove?(deps: AuthDeps, call: Call, name: string): Promise<Position>;
+}

@@ -1,0 +1,69 @@
+import type { AuthClient } from '../../../api/client.ts';
+import { listResources, readResource } from '../../../api/operations/resource.ts';
+import { CodedError, isCoded } from '../../../base/errors.ts';
+import type { ResourceDocument } from '../../../domain/resources/document.ts';
+import {
+  kindsOfResources,
+  parseReference,
+  type ResourceReference,
+} from '../../../domain/resources/registry.ts';
+import type { Invocation } from '../../args.ts';
+import type { CliIo } from '../../cli-io.ts';
+import { withAuth } from '../connect.ts';
+import { asJson, asText, asYaml } from './print-documents.ts';
+
+/** `tctl get <kind>[/<name>][,…]`, `tctl get all` */
+export async function getResources(invocation: Invocation, io: CliIo): Promise<number> {
+  const asked = invocation.arg('resource') ?? '';
+  const isAll = asked.trim() === 'all';
+  const references = isAll ? allKinds() : referencesIn(asked);
+  const format = invocation.text('format') ?? 'yaml';
+  if (format !== 'yaml' && new Set(references.map(({ kind }) => kind)).size > 1)
+    throw new CodedError('bad_request', 'mixed resource types only support YAML formatting');
+  const documents = await withAuth(invocation, io, (auth) => read(auth, references, isAll));
+  const [first] = references;
+  if (format === 'json') io.stdout.write(asJson(documents));
+  else if (format === 'yaml' || first === undefined) io.stdout.write(asYaml(documents));
+  else io.stdout.write(asText(first.kind, documents));
+  return 0;
+}
+
+/** What a file restores: hosts announce themselves. */
+const allKinds = (): readonly ResourceReference[] =>
+  kindsOfResources
+    .filter(({ notWritten }) => notWritten === undefined)
+    .map((kind) => ({ kind, name: undefined }));
+
+function referencesIn(text: string): readonly ResourceReference[] {
+  const parts = text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+  if (parts.length === 0)
+    throw new CodedError(
+      'bad_request',
+      'need what to get: a kind such as "roles", or "role/admin"; several with commas',
+    );
+  return parts.map(parseReference);
+}
+
+async function read(
+  auth: AuthClient,
+  references: readonly ResourceReference[],
+  isAll: boolean,
+): Promise<readonly ResourceDocument[]> {
+  const documents: ResourceDocument[] = [];
+  for (const { kind, name } of references) {
+    const input = { kind: kind.kind };
+    try {
+      if (name === undefined) documents.push(...(await auth.call(listResources, input)).documents);
+      else documents.push((await auth.call(readResource, { ...input, name })).document);
+    } catch (e) {
+      if (!isAll || !isCoded(e, 'access_denied')) throw e;
+      throw new CodedError('access_denied', `${e.message}; "get all" takes the right to read every kind`, {
+        cause: e,
+      });
+    }
+  }
+  return documents;
+}

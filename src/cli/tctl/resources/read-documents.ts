@@ -1,0 +1,128 @@
+import { LineCounter, parseAllDocuments, type Document } from 'yaml';
+import { z } from 'zod';
+import { CodedError, messageOf } from '../../../base/errors.ts';
+import { nearest } from '../../../base/nearest.ts';
+import type { ResourceDocument } from '../../../domain/resources/document.ts';
+import type { KindOfResource } from '../../../domain/resources/kind.ts';
+import { kindNamed } from '../../../domain/resources/registry.ts';
+import { faultIn, offsetOf } from '../../../process/configuration/yaml-faults.ts';
+
+/** A document of a file, and where faults that others find in it stand. */
+export interface PlacedDocument {
+  /** As it was written: what its kind's schema admits. */
+  readonly document: ResourceDocument;
+  /** `file:line:column`; of the document as a whole without a path. */
+  readonly place: (path?: readonly string[]) => string;
+}
+
+/** 4.4: a resource has at most a million bytes. */
+const longestFile = 16_000_000;
+
+/**
+ * Reads a file of resources, YAML or JSON (which is YAML), one or several documents.
+ * @param name how errors call the file.
+ * @throws CodedError `bad_request` with file, line and column of the first fault of all documents: nothing of the
+ *   file is to be written then.
+ */
+export function readDocuments(text: string, name: string): readonly PlacedDocument[] {
+  if (text.length > longestFile)
+    throw new CodedError('bad_request', `${name}: a file of resources has at most ${longestFile} characters`);
+  const lines = new LineCounter();
+  const at = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${name}:${line}:${col}`;
+  };
+  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
+  if (!Array.isArray(parsed)) return [];
+  for (const { errors } of parsed) {
+    const [broken] = errors;
+    if (broken) throw new CodedError('bad_request', `${at(broken.pos[0])}: ${broken.message}`);
+  }
+  return parsed
+    .map((document) => ({ document, content: contentOf(document, at) }))
+    .filter(({ content }) => content !== null && content !== undefined)
+    .flatMap(({ document, content }) => placed(document, content, at));
+}
+
+function contentOf(document: Document, at: (offset: number) => string): unknown {
+  try {
+    return document.toJS();
+  } catch (e) {
+    // An alias without its anchor, or aliases that expand without end.
+    throw new CodedError('bad_request', `${at(document.range?.[0] ?? 0)}: ${messageOf(e)}`);
+  }
+}
+
+/** A list is as many documents, as `tctl get --format=json` prints them. */
+function placed(document: Document, content: unknown, at: (offset: number) => string): PlacedDocument[] {
+  const list = Array.isArray(content) ? content : undefined;
+  return (list ?? [content]).map((one: unknown, i) => {
+    const prefix = list === undefined ? [] : [String(i)];
+    const place = (path: readonly string[] = []): string => {
+      const whole = [...prefix, ...path];
+      return at(whole.length === 0 ? (document.contents?.range?.[0] ?? 0) : offsetOf(document, whole));
+    };
+    return { document: checked(one, place), place };
+  });
+}
+
+const named = z.looseObject({ kind: z.string({ error: 'a resource has a kind, such as "kind: role"' }) });
+
+function checked(content: unknown, place: PlacedDocument['place']): ResourceDocument {
+  const loose = named.safeParse(content);
+  if (!loose.success) {
+    const { path, message } = faultIn(loose.error.issues);
+    throw new CodedError('bad_request', `${place(path)}: ${message}`);
+  }
+  const kind = kindAt(loose.data.kind, place);
+  const read = kind.schema.safeParse(content);
+  if (!read.success) throw refused(kind, read.error, place);
+  // What was written, not what the schema makes of it: the auth server reads it by its own.
+  return content as ResourceDocument;
+}
+
+function kindAt(name: string, place: PlacedDocument['place']): KindOfResource {
+  try {
+    const kind = kindNamed(name);
+    if (kind.kind === name) return kind;
+    throw new CodedError('bad_request', `the kind is called ${kind.kind}`);
+  } catch (e) {
+    throw new CodedError('bad_request', `${place(['kind'])}: ${messageOf(e)}`, { cause: e });
+  }
+}
+
+function refused(kind: KindOfResource, error: z.ZodError, place: PlacedDocument['place']): CodedError {
+  const { path, unknownKey, message } = faultIn(error.issues);
+  if (unknownKey === undefined)
+    return new CodedError(
+      'bad_request',
+      `${place(path)}: ${path.length > 0 ? `${path.join('.')}: ` : ''}${message}`,
+    );
+  const inside = path.slice(0, -1);
+  const near = nearest(unknownKey, keysAt(kind.schema, inside));
+  return new CodedError(
+    'bad_request',
+    `${place(path)}: unknown key ${JSON.stringify(unknownKey)}${inside.length > 0 ? ` in ${inside.join('.')}` : ''}` +
+      (near === undefined ? '' : `; did you mean ${near}?`),
+  );
+}
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly allOf?: readonly JsonSchema[];
+}
+
+/** Keys that a schema knows at a place. */
+function keysAt(schema: z.ZodType, path: readonly string[]): readonly string[] {
+  let level = [z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema];
+  for (const part of path)
+    level = level.flatMap(branches).flatMap((one) => one.properties?.[part] ?? one.items ?? []);
+  return level.flatMap(branches).flatMap(({ properties = {} }) => Object.keys(properties));
+}
+
+const branches = (one: JsonSchema): JsonSchema[] => [
+  one,
+  ...[...(one.anyOf ?? []), ...(one.allOf ?? [])].flatMap(branches),
+];

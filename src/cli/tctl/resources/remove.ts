@@ -1,0 +1,24 @@
+import { deleteResource } from '../../../api/operations/resource.ts';
+import { CodedError } from '../../../base/errors.ts';
+import { parseReference } from '../../../domain/resources/registry.ts';
+import type { Invocation } from '../../args.ts';
+import type { CliIo } from '../../cli-io.ts';
+import { withAuth } from '../connect.ts';
+import { yamlOf } from './print-documents.ts';
+
+/** `tctl rm [--dry-run] <kind>/<name>` */
+export async function removeResource(invocation: Invocation, io: CliIo): Promise<number> {
+  const text = invocation.arg('resource') ?? '';
+  const { kind, name } = parseReference(text);
+  if (name === undefined)
+    throw new CodedError('bad_request', `need which ${kind.kind} to delete: ${kind.kind}/<name>`);
+  const dryRun = invocation.on('dry-run');
+  const { before } = await withAuth(invocation, io, (auth) =>
+    auth.call(deleteResource, { kind: kind.kind, name, dryRun }),
+  );
+  // 4.4 prints hosts without quotes.
+  const called = kind.kind === 'node' ? name : JSON.stringify(name);
+  io.stdout.write(`${kind.kind} ${called} ${dryRun ? 'would be' : 'has been'} deleted\n`);
+  if (dryRun) io.stdout.write(yamlOf(before));
+  return 0;
+}

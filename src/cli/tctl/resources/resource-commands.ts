@@ -1,0 +1,52 @@
+import type { CommandSpec } from '../../args.ts';
+import type { Commands } from '../../program.ts';
+
+const dryRun = {
+  name: 'dry-run',
+  kind: 'switch',
+  help: 'Only print what would change.',
+} as const;
+const resource = (help: string) => ({ name: 'resource', required: true, help });
+
+/** The command lines for resources of all kinds. */
+export const resourceCommandSpecs: readonly CommandSpec[] = [
+  {
+    name: 'create',
+    help: 'Create or update resources from a file, YAML or JSON.',
+    args: [{ name: 'filename', help: 'The file; - or nothing for standard input.' }],
+    flags: [{ name: 'force', short: 'f', kind: 'switch', help: 'Overwrite resources that exist.' }, dryRun],
+  },
+  {
+    name: 'get',
+    help: 'Print resources: tctl get roles, tctl get role/admin, tctl get all.',
+    args: [resource('Kinds, or kind/name; several with commas; all for everything that a file can restore.')],
+    flags: [
+      {
+        name: 'format',
+        kind: 'value',
+        choices: ['yaml', 'json', 'text'],
+        default: 'yaml',
+        help: 'How to print: yaml, json or text.',
+      },
+    ],
+  },
+  {
+    name: 'rm',
+    aliases: ['del'],
+    help: 'Delete a resource.',
+    args: [resource('Which one: kind/name.')],
+    flags: [dryRun],
+  },
+  {
+    name: 'edit',
+    help: 'Change a resource in an editor ($VISUAL, $EDITOR, vi).',
+    args: [resource('Which one: kind/name.')],
+  },
+];
+
+export const resourceCommands: Commands = {
+  create: async () => (await import('./write.ts')).createResources,
+  get: async () => (await import('./get.ts')).getResources,
+  rm: async () => (await import('./remove.ts')).removeResource,
+  edit: async () => (await import('./edit.ts')).editResource,
+};
