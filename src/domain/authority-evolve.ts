@@ -126,7 +126,7 @@ function withOnly(
   const { keyId, rotationId, at, by, why, endsSessions, announcement, lastRotatedAt } = end;
   const gone = state.keys
     .filter((key) => key.keyId !== keyId)
-    .map((key) => ({ key, at, by, why, endsSessions }));
+    .map((key) => ({ key, at, by, why, rotationId, endsSessions }));
   return {
     ...announced(state, announcement),
     keys: state.keys.filter((key) => key.keyId === keyId),

@@ -10,6 +10,8 @@ export interface RetiredKey {
   readonly by: string;
   /** `rolled_back`: it was new, and never came to stay; `replaced`: without a grace period. */
   readonly why: 'rotated' | 'rolled_back' | 'replaced';
+  /** Of the rotation that withdrew it; undefined where an older release has folded it. */
+  readonly rotationId?: string;
   /** Whether sessions that began under it ended with it: those under one that was replaced always do. */
   readonly endsSessions: boolean;
 }
@@ -98,7 +100,3 @@ export function keysOfSessions(state: AuthorityState): readonly AuthorityKey[] {
 /** Every key whose signatures are accepted now, the one that signs first. */
 export const trustedKeys = (state: AuthorityState): readonly AuthorityKey[] =>
   state.status === 'created' ? keysInUse(state).trusted : [];
-
-/** When every key was withdrawn at once for the last time, without a grace period; undefined: never. */
-export const replacedAt = (state: AuthorityState): Instant | undefined =>
-  state.status === 'created' ? state.retired.findLast(({ why }) => why === 'replaced')?.at : undefined;
