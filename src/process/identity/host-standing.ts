@@ -20,6 +20,7 @@ import type { HostIdentity } from '../../pki/host-identity.ts';
 import type { Closers } from '../host-service.ts';
 import type { WantedNames } from './certified-names.ts';
 import { followHostAuthority } from './follow-authority.ts';
+import { joinAgain } from './join-again.ts';
 import { loadShown, pendingKey, saveShown, shownAfter } from './identity-store.ts';
 import { obtainIdentity, tellLackingNames } from './obtain-identity.ts';
 import { adoptedOf } from './shown-identities.ts';
@@ -109,7 +110,11 @@ export async function joinedStanding(
   );
   const { authServers } = configuration.join;
   const identity = replaceableIdentity(first, loadShown(configuration.dataDir, first).server);
-  const absence = { identity: () => identity.current(), authServers, tryIdentity, world, sink, pause };
+  const joining = joinAgain({
+    ...{ settings: configuration.join, dataDir: configuration.dataDir, identity, names: wanted },
+    ...{ joinCluster, world, sink, pass: () => turnstile.pass(stopping) },
+  });
+  const absence = { identity: () => identity.current(), authServers, tryIdentity, world, sink, pause, joining };
   const standing = await standOn(identity, authServers, parts, wish, {
     dress: (client) => explainAbsence(client, absence),
     names: wanted,
