@@ -19,6 +19,7 @@ import {
 import type { HostIdentity } from '../../pki/host-identity.ts';
 import type { Closers } from '../host-service.ts';
 import type { WantedNames } from './certified-names.ts';
+import { dialByAuthority } from './dial-by-authority.ts';
 import { followHostAuthority } from './follow-authority.ts';
 import { joinAgain } from './join-again.ts';
 import { loadShown, pendingKey, saveShown, shownAfter } from './identity-store.ts';
@@ -114,7 +115,15 @@ export async function joinedStanding(
     ...{ settings: configuration.join, dataDir: configuration.dataDir, identity, names: wanted },
     ...{ joinCluster, world, sink, pass: () => turnstile.pass(stopping) },
   });
-  const absence = { identity: () => identity.current(), authServers, tryIdentity, world, sink, pause, joining };
+  const absence = {
+    identity: () => identity.current(),
+    authServers,
+    tryIdentity,
+    world,
+    sink,
+    pause,
+    joining,
+  };
   const standing = await standOn(identity, authServers, parts, wish, {
     dress: (client) => explainAbsence(client, absence),
     names: wanted,
@@ -151,9 +160,11 @@ async function standOn(
   { within, dress = (client) => client, names, certifyBy }: Link,
 ): Promise<Standing> {
   const sink = logger(role.toLowerCase());
-  const client = dress(
-    connectAuth({ servers: authServers, identity, sink, world, ...(within !== undefined && { within }) }),
-  );
+  const dialling = connectAuth({
+    ...{ servers: authServers, identity, sink, world },
+    ...(within !== undefined && { within }),
+  });
+  const client = dress(dialling);
   closers.add(() => {
     client.close();
   });
@@ -163,9 +174,16 @@ async function standOn(
   closers.add(() => {
     authority.close();
   });
+  const spread = (): number => spreadMs;
+  const dialled = dialByAuthority({
+    ...{ client: dialling, authority, spreadMs: spread, world, sink, pause },
+  });
+  closers.add(() => {
+    dialled.close();
+  });
   const renewal = keepRenewed({
     ...{ identity, dataDir, names, authority, certify: certifyBy(client), world, sink, pause },
-    spreadMs: () => spreadMs,
+    spreadMs: spread,
   });
   closers.add(() => {
     renewal.close();
