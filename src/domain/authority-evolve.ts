@@ -60,7 +60,7 @@ const announced = (state: CreatedAuthority, announcement: SignedAnnouncement): C
 });
 
 function started(state: CreatedAuthority, data: DataOf<'authority.rotation_started'>): CreatedAuthority {
-  const { rotationId, mode, gracePeriodMs, at, by, key, announcement } = data;
+  const { rotationId, mode, gracePeriodMs, at, by, key, announcement, endSessions } = data;
   const { lastRotatedAt } = state.rotation;
   return {
     ...announced(state, announcement),
@@ -73,6 +73,7 @@ function started(state: CreatedAuthority, data: DataOf<'authority.rotation_start
       phaseBy: by,
       oldKeyId: activeSigner(state).keyId,
       newKeyId: key.keyId,
+      ...(endSessions === true && { endSessions }),
     },
   };
 }
