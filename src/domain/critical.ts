@@ -12,7 +12,7 @@ export const levels = {
   rotation: 2,
 } as const satisfies Readonly<Record<string, number>>;
 
-/** How much of the facts this release reads. Hosts announce it, so that auth knows what the oldest of them reads. */
+/** How much of the facts this release reads. Hosts announce it: auth knows what the oldest of them reads. */
 export const factsLevel = Math.max(...Object.values(levels));
 
 /** Whether a host that announced this level reads facts of a kind. */

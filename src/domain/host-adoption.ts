@@ -57,8 +57,8 @@ const holdsWhatStays: Readonly<Record<RetiredKey['why'], readonly RotationPhase[
 };
 
 /**
- * Whether the certificate is void that a host had when it was heard last, because its key was withdrawn since:
- * it was left behind, or away. Judged by what it had reported then.
+ * Whether the certificate is void that a host had when it was heard last, because its key was withdrawn
+ * since: it was left behind, or away. Judged by what it had reported then.
  */
 export function hasLostItsKey(
   state: AuthorityState,

@@ -92,7 +92,7 @@ function lockFor(
   return textOf(locks, { user, roles, login, node, serial: certificate.serial }, now);
 }
 
-/** Why the connection of somebody who was let in is ended, where that person is to know: a lock, a deletion. */
+/** Why the connection of somebody is ended, where that person is to know: a lock, a deletion. */
 export function lastWordsFor(
   views: Pick<DecidingViews, 'locks' | 'users'>,
   request: Omit<AccessRequest, 'labels' | 'asked'>,

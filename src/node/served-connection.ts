@@ -105,8 +105,8 @@ export class ServedConnection {
   }
 
   /**
-   * Of a lock its message is told, on each terminal, and of a deletion that it took place. Of the rest nothing
-   * is.
+   * Of a lock its message is told, on each terminal, and of a deletion that it took place. Of the rest
+   * nothing is.
    */
   #withdraw(reason: string): void {
     if (this.#cut) return;

@@ -130,7 +130,7 @@ function takeStored(deps: JoiningAgainDeps): boolean {
   const { identity } = deps;
   const other = stored(deps);
   const held = identity.current();
-  if (other === undefined || other.clusterName !== held.clusterName) return false;
+  if (other?.clusterName !== held.clusterName) return false;
   if (other.tlsCertificatePem === held.tlsCertificatePem) return false;
   identity.replace({ client: other, server: other });
   return true;

@@ -24,8 +24,8 @@ const everyMs = 10 * second;
 
 /**
  * A client that knows why auth is away: not there, or there and refusing this machine's identity. Refused by
- * two looks in a row, the service is to join again, where that can be done without the operator; those whom it
- * serves notice nothing. What is left for the operator stands in the reason.
+ * two looks in a row, the service is to join again, where that can be done without the operator; those whom
+ * it serves notice nothing. What is left for the operator stands in the reason.
  */
 export function explainAbsence(client: AuthClient, deps: WatchDeps): AuthClient {
   const closed = new AbortController();
