@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Dialable } from '../../src/api/dial-servers.ts';
-import { authServerName, tlsServer } from '../../src/api/tls-dial.ts';
+import { authServerName, certificateShownOn, tlsServer } from '../../src/api/tls-dial.ts';
 import type { HostPort } from '../../src/base/service.ts';
 import {
   type AuthBench,
@@ -63,6 +63,21 @@ describe('a second connection to the same auth server', () => {
     expect(await ask(server)).toEqual({ reused: true, status: '200' });
     // The certificate of the session speaks, not the body.
     expect(await ask(server, randomUUID())).toEqual({ reused: true, status: '403' });
+  });
+
+  it('rests on the certificate that the server showed when the session began', async () => {
+    const server = serverAt(auth.address());
+    const shown: (string | undefined)[] = [];
+    for (const reused of [false, true]) {
+      const duplex = await server.connect(AbortSignal.timeout(5_000));
+      expect(duplex instanceof TLSSocket && duplex.isSessionReused()).toBe(reused);
+      // The server sends what a later connection resumes with beside its first answer.
+      duplex.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+      for await (const chunk of duplex) void chunk;
+      shown.push(certificateShownOn(duplex)?.fingerprint256);
+    }
+    expect(shown[0]).toMatch(/^[0-9A-F:]{95}$/);
+    expect(shown[1]).toBe(shown[0]);
   });
 
   it('proves itself anew where the server does not know the session', async () => {

@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plusMs } from '../../src/base/time.ts';
 import { realWorld } from '../../src/base/world.ts';
-import { lockStream } from '../../src/domain/streams.ts';
+import { lockStream, userStream } from '../../src/domain/streams.ts';
 import type { ClientSession, SshClient } from '../../src/ssh/client-types.ts';
 import { until } from '../harness/run-program.ts';
 import { isRoot, makeUser, type ThrowawayUser } from '../harness/throwaway-user.ts';
@@ -100,6 +100,20 @@ describe('a lock, on a node', () => {
     expect(await spared.session.exit).toEqual({ status: 'exited', code: 0 });
     await unlock(id);
     expect(await (await (await come('lou')).exec('exit 4')).exit).toEqual({ status: 'exited', code: 4 });
+  }, 60_000);
+
+  it('is not needed to end whatever runs in the name of a user that is deleted', async () => {
+    await addUser('gone', 'admin');
+    const all = await Promise.all(Array.from({ length: 20 }, async () => live(await come('gone'))));
+    const spared = await live(await come('bob'));
+    const beganAt = performance.now();
+    await node.append(userStream('gone'), { type: 'user.deleted', data: {} });
+    await Promise.all(all.map(({ client }) => client.closed));
+    expect(performance.now() - beganAt).toBeLessThan(barMs);
+    expect(all.filter(({ stderr }) => stderr !== 'user "gone" has been deleted\n')).toEqual([]);
+    await refused('gone', /does not exist/);
+    spared.session.channel.end();
+    expect(await spared.session.exit).toEqual({ status: 'exited', code: 0 });
   }, 60_000);
 
   it('of a role, a login, the node by id and name, and a certificate ends what it is about', async () => {

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { LogSink } from '../base/log-sink.ts';
 import type { HostPort } from '../base/service.ts';
@@ -10,7 +11,7 @@ import { type Dialable, dialOneOf } from './dial-servers.ts';
 import { httpOver } from './http-over.ts';
 import { patienceMs, persistMs } from './patience.ts';
 import { openRemoteLog, type RemoteLog } from './remote-log.ts';
-import { authServerName, secure, type TlsMaterial, tlsServer } from './tls-dial.ts';
+import { authServerName, certificateShownOn, secure, type TlsMaterial, tlsServer } from './tls-dial.ts';
 
 /** The part of a host identity that TLS needs (`pki/host-identity.ts` has the whole). */
 export interface TlsIdentityMaterial {
@@ -45,7 +46,7 @@ export function connectAuth(
      */
     readonly within?: () => Duplex;
   },
-): AuthClient {
+): RedialingClient {
   const { identity, within } = options;
   let shown = 'current' in identity ? identity.current() : identity;
   let tls = materialOf(shown);
@@ -53,11 +54,19 @@ export function connectAuth(
     name: 'this process',
     connect: async (signal) => secure(within(), tls, signal),
   };
-  const client = clientOf(
+  const dialling = clientOf(
     options.servers.map((address) => tlsServer(address, () => tls)),
     options,
     own,
   );
+  const client: RedialingClient = {
+    ...dialling,
+    dialAgain: () => {
+      // Of another object no TLS session is resumed: certificates are shown and checked again.
+      tls = materialOf(shown);
+      dialling.dialAgain();
+    },
+  };
   if (!('current' in identity)) return client;
   const following = identity.changes.subscribe(({ client: next }) => {
     const before = shown;
@@ -100,9 +109,11 @@ export function connectAuthOver(
 /** Servers of this release send a sign of life at least three times in it. */
 const defaultSilentMs = 2_000;
 
-interface RedialingClient extends AuthClient {
-  /** Later calls and followed logs use new connections; a call that is under way ends on its own. */
+export interface RedialingClient extends AuthClient {
+  /** Calls to come and what is followed go over new connections; a call that is under way ends on its own. */
   dialAgain(): void;
+  /** What the servers showed on the connections that are open, without those that only end. */
+  shownByServers(): readonly X509Certificate[];
 }
 
 function clientOf(servers: readonly Dialable[], options: ConnectionOptions, own?: Dialable): RedialingClient {
@@ -140,6 +151,8 @@ function clientOf(servers: readonly Dialable[], options: ConnectionOptions, own?
     dialAgain: () => {
       for (const one of [calls, state, presence]) one.dialAgain();
     },
+    shownByServers: () =>
+      [...calls.open(), ...streams.open()].flatMap((stream) => certificateShownOn(stream) ?? []),
     close: () => {
       state.close();
       presence.close();

@@ -42,7 +42,9 @@ describe('a client that is to dial again', () => {
     await ask();
     await settle();
     expect(dialled).toHaveLength(1);
+    expect(client.open()).toHaveLength(1);
     client.dialAgain();
+    expect(client.open()).toEqual([]);
     await settle();
     expect(dialled[0]?.destroyed).toBe(true);
     expect(await ask()).toBe('yes');

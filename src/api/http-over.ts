@@ -27,6 +27,8 @@ export interface HttpClient {
   leave(stream: Duplex | undefined): void;
   /** Later requests dial; current ones end on their connection, which then closes. */
   dialAgain(): void;
+  /** Connections that are open and take further requests, or bring an answer without an end. */
+  open(): readonly Duplex[];
   close(): void;
 }
 
@@ -88,6 +90,9 @@ class DialingAgent extends Agent {
     this.#open = new Set();
     this.forgetIdle();
   }
+  openNow(): readonly Duplex[] {
+    return [...this.#open];
+  }
   forgetIdle(): void {
     for (const sockets of Object.values(this.freeSockets))
       for (const socket of sockets ?? []) socket.destroy();
@@ -148,6 +153,7 @@ export function httpOver(dial: HttpDial, keepAlive: boolean): HttpClient {
     dialAgain: () => {
       agent.outdateAll();
     },
+    open: () => agent.openNow(),
     close: () => {
       agent.destroy();
     },

@@ -9,7 +9,7 @@ import { publicKeyOf, toAuthorizedKeyLine } from '../pki/ssh-key.ts';
 import { callOperation } from './call-operation.ts';
 import { type Dialable, dialOneOf } from './dial-servers.ts';
 import { type HttpClient, httpOver } from './http-over.ts';
-import { pingCluster, readHostAuthorities } from './operations/cluster.ts';
+import { type HostAuthorities, pingCluster, readHostAuthorities } from './operations/cluster.ts';
 import { joinHost } from './operations/host.ts';
 import { isNoAnswerInTime } from './no-answer.ts';
 import { patienceMs } from './patience.ts';
@@ -96,7 +96,7 @@ function* inRounds(
 }
 
 /** How a server is asked. */
-interface Asking {
+export interface Asking {
   readonly world: World;
   /** Longest wait for its greeting. Default: the usual. */
   readonly greetingMs?: number | undefined;
@@ -175,13 +175,21 @@ async function authoritiesOf(
   pins: readonly string[],
   asking: Asking,
 ): Promise<readonly string[]> {
+  const signer = await readClaimed(server, asking);
+  return authoritiesToTrust({ server: formatHostPort(server), signer }, pins, asking.world.now());
+}
+
+/**
+ * What a server says of the host authorities, over a connection that nobody checks: whoever reads it believes
+ * only what a key vouches for that was known before. @throws CodedError when none answers there.
+ */
+export function readClaimed(server: HostPort, asking: Asking): Promise<HostAuthorities> {
   const { world, attempts } = asking;
-  const signer = await over(unverifiedServer(server), asking, (http) =>
+  return over(unverifiedServer(server), asking, (http) =>
     callOperation(http, readHostAuthorities, {}, world, { ...limits, attempts }),
   ).catch((e: unknown) => {
     throw inWords(e, 'anybody', world.now());
   });
-  return authoritiesToTrust({ server: formatHostPort(server), signer }, pins, world.now());
 }
 
 /** One auth server's verdict on an identity. */

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
@@ -56,7 +57,15 @@ function contextOf(tls: TlsMaterial): SecureContext {
  */
 interface Resumption {
   session?: Buffer;
+  /** What the server showed when the session began. */
+  shown?: X509Certificate;
 }
+
+/** By connection: on one that resumes a session the runtime does not tell. */
+const shownOn = new WeakMap<Duplex, X509Certificate>();
+
+/** The certificate on which the trust in the server at the other end rests; undefined without TLS. */
+export const certificateShownOn = (stream: Duplex): X509Certificate | undefined => shownOn.get(stream);
 
 /**
  * TLS over a stream that is open already. Rejects, and destroys the stream, when the handshake fails.
@@ -83,7 +92,13 @@ export async function secure(
         secureContext: contextOf(tls),
         ...(session === undefined ? {} : { session }),
       });
-    return await handshake(stream, dial, signal, keep);
+    const socket = await handshake(stream, dial, signal, keep);
+    const shown = socket.getPeerX509Certificate() ?? resumption.shown;
+    if (shown !== undefined) {
+      resumption.shown = shown;
+      shownOn.set(socket, shown);
+    }
+    return socket;
   } catch (e) {
     // After any failure the next handshake starts without a session.
     delete resumption.session;

@@ -72,6 +72,7 @@ describe("an auth server's own certificate", () => {
     const own = await ownCertificate(auth.deps, names);
     const shown: SecureContextOptions[] = [];
     const changed: string[] = [];
+    const serials: string[] = [];
     const keeping = own.keep({ setSecureContext: (context) => shown.push(context) }, () =>
       changed.push(own.adopted()[1]),
     );
@@ -84,6 +85,7 @@ describe("an auth server's own certificate", () => {
       });
       await expect.poll(() => own.adopted()[1].split(':')[1]).toBe(phase);
       const now = shown.at(-1) ?? expect.unreachable();
+      serials.push(leafOf(now).serialNumber);
       const isOld = leafOf(now).checkIssued(new X509Certificate(before)) && isSignedBy(leafOf(now), before);
       seen.push(`${phase}: ${isOld ? 'old' : 'new'}, trusts ${(now.ca as string[]).length - 1}`);
     }
@@ -94,12 +96,34 @@ describe("an auth server's own certificate", () => {
       'update_servers: new, trusts 2',
       'standby: new, trusts 1',
     ]);
+    // It is made again where another key is shown, and nowhere else.
+    const first = leafOf(own.context as SecureContextOptions).serialNumber;
+    expect(serials.map((serial) => [first, serials[2]].indexOf(serial))).toEqual([0, 0, 1, 1]);
     expect(changed.map((mark) => mark.split(':')[1])).toEqual([
       'init',
       'update_clients',
       'update_servers',
       'standby',
     ]);
+  });
+});
+
+describe('of another authority', () => {
+  it('goes with its new keys, as the same certificate', async () => {
+    const own = await ownCertificate(auth.deps, names);
+    vi.useRealTimers();
+    const shown: SecureContextOptions[] = [];
+    const keeping = own.keep({ setSecureContext: (context) => shown.push(context) });
+    await rotateAuthorities(auth.deps, adminCall, {
+      ...{ types: ['user'], phase: 'init', mode: 'manual', gracePeriodMs: 3_600_000 },
+      ...{ force: true, dryRun: false, endSessions: false },
+    });
+    await expect.poll(() => shown.length).toBe(1);
+    keeping.stop();
+    const [now] = shown;
+    if (now === undefined) return expect.unreachable();
+    expect(leafOf(now).serialNumber).toBe(leafOf(own.context as SecureContextOptions).serialNumber);
+    expect(now.ca).toHaveLength(3);
   });
 });
 const isSignedBy = (leaf: X509Certificate, caPem: string): boolean =>

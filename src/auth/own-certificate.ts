@@ -4,6 +4,7 @@ import { minute } from '../base/time.ts';
 import { startTicker, type Timer } from '../base/timers.ts';
 import { renewalPlan } from '../domain/certificate-renewal.ts';
 import { hostCertificateLife } from '../pki/host-certificate-life.ts';
+import { keysInUse } from '../domain/authority-state.ts';
 import type { Adopted } from '../domain/rotation-mark.ts';
 import { type AuthoritiesState, marksOf, trustedOf } from '../views/authorities.ts';
 import type { AuthDeps } from './deps.ts';
@@ -22,8 +23,9 @@ export interface OwnCertificate {
   /** For a server that is created now. */
   readonly context: TlsContext;
   /**
-   * Gives `server` another certificate and other authorities when authorities change, and another certificate
-   * before the current one expires; `onChange` is called after that. Open connections stay open.
+   * Gives `server` other authorities when authorities change, and another certificate when another key is to
+   * be shown, and before the one it shows ends; `onChange` is called after that. Connections that are open
+   * stay open.
    */
   keep(server: Pick<Server, 'setSecureContext'>, onChange?: () => void): { stop(): void };
   /** How far the certificate and its authorities follow the rotations. */
@@ -32,6 +34,8 @@ export interface OwnCertificate {
 
 interface Made {
   readonly context: TlsContext;
+  /** The key of the host authority by which servers were known then. */
+  readonly keyId: string;
   readonly renewAt: string;
   /** For these authorities. */
   readonly state: AuthoritiesState;
@@ -49,17 +53,25 @@ export async function ownCertificate(deps: Deps, names: OwnNames): Promise<OwnCe
   const random = randomFraction(world);
   const made = async (): Promise<Made> => {
     const state = deps.views.authorities.state();
+    const { keyId } = keysInUse(state.host.state).servers;
     const { hostId, nodename, publicAddresses } = names;
     const identity = await issueHostIdentity(deps, {
       ...{ hostId, nodename, role: 'Auth', use: 'servers' },
       additionalPrincipals: [nodename, ...publicAddresses],
     });
-    const { user, host } = authoritiesOf(deps);
     return {
-      context: { key: identity.privateKeyPem, cert: identity.tlsCertificatePem, ca: [...host, ...user] },
+      context: { key: identity.privateKeyPem, cert: identity.tlsCertificatePem, ca: trustedNow(deps) },
       renewAt: renewalPlan(hostCertificateLife(identity), { random, startedAt }).at,
-      state,
+      ...{ keyId, state },
     };
+  };
+  /** The same certificate with the authorities of now, while it is of the key that servers are to show. */
+  const after = async (before: Made): Promise<Made> => {
+    const state = deps.views.authorities.state();
+    const isOfKey = keysInUse(state.host.state).servers.keyId === before.keyId;
+    return isOfKey && world.now() < before.renewAt
+      ? { ...before, context: { ...before.context, ca: trustedNow(deps) }, state }
+      : await made();
   };
   const first = await made();
   let shown = first;
@@ -74,7 +86,7 @@ export async function ownCertificate(deps: Deps, names: OwnNames): Promise<OwnCe
         if (making) return;
         making = true;
         failed = false;
-        made()
+        after(shown)
           .then((next) => {
             shown = next;
             server.setSecureContext(secureContextOf(next.context));
@@ -116,6 +128,11 @@ export async function ownCertificate(deps: Deps, names: OwnNames): Promise<OwnCe
 }
 
 const looksInALife = 60;
+
+function trustedNow(deps: Deps): readonly string[] {
+  const { user, host } = authoritiesOf(deps);
+  return [...host, ...user];
+}
 
 /** X.509 authorities that are trusted now, PEM. */
 export function authoritiesOf({ views }: Pick<AuthDeps, 'views'>): {

@@ -30,7 +30,7 @@ const happened: Readonly<Record<RetiredKey['why'], string>> = {
   replaced: 'was replaced without a grace period',
 };
 const remedy: Readonly<Record<AuthorityType, string>> = {
-  host: 'this machine joins again with a token when it is started again (auth_token, ca_pin)',
+  host: 'this machine joins again with a token (auth_token, ca_pin)',
   user: 'log in again',
 };
 

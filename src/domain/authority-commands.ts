@@ -46,6 +46,8 @@ export interface StartRotation extends Step, Announcing {
   readonly rotationId: string;
   readonly mode: RotationMode;
   readonly gracePeriodMs: number;
+  /** Sessions that began under the old key end when it is withdrawn, whoever takes that step. */
+  readonly endSessions: boolean;
   readonly key: NewAuthorityKey;
 }
 export interface AdvanceRotation extends StepBeyondHosts {
@@ -57,7 +59,7 @@ export interface RollBackRotation extends StepBeyondHosts {
 }
 export interface FinishRotation extends StepBeyondHosts, Announcing {
   readonly type: 'finish-rotation';
-  /** Whether sessions that began under the withdrawn key end; otherwise they continue. */
+  /** Sessions that began under the key that is withdrawn end, also where the rotation was not begun so. */
   readonly endSessions: boolean;
 }
 /** Withdraws every key at once, even during a rotation. */

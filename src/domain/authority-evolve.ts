@@ -60,7 +60,7 @@ const announced = (state: CreatedAuthority, announcement: SignedAnnouncement): C
 });
 
 function started(state: CreatedAuthority, data: DataOf<'authority.rotation_started'>): CreatedAuthority {
-  const { rotationId, mode, gracePeriodMs, at, by, key, announcement } = data;
+  const { rotationId, mode, gracePeriodMs, at, by, key, announcement, endSessions } = data;
   const { lastRotatedAt } = state.rotation;
   return {
     ...announced(state, announcement),
@@ -73,6 +73,7 @@ function started(state: CreatedAuthority, data: DataOf<'authority.rotation_start
       phaseBy: by,
       oldKeyId: activeSigner(state).keyId,
       newKeyId: key.keyId,
+      ...(endSessions === true && { endSessions }),
     },
   };
 }
@@ -126,7 +127,7 @@ function withOnly(
   const { keyId, rotationId, at, by, why, endsSessions, announcement, lastRotatedAt } = end;
   const gone = state.keys
     .filter((key) => key.keyId !== keyId)
-    .map((key) => ({ key, at, by, why, endsSessions }));
+    .map((key) => ({ key, at, by, why, rotationId, endsSessions }));
   return {
     ...announced(state, announcement),
     keys: state.keys.filter((key) => key.keyId === keyId),

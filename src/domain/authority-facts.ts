@@ -58,6 +58,8 @@ export const authorityFact = z.discriminatedUnion('type', [
       ...step,
       mode: rotationMode,
       gracePeriodMs: z.number().int().positive(),
+      /** When it ends, sessions that began under the old key end. Older releases know of no such wish. */
+      endSessions: z.boolean().optional(),
       key: authorityKey,
       announcement: signedAnnouncement,
     }),

@@ -10,7 +10,9 @@ export interface RetiredKey {
   readonly by: string;
   /** `rolled_back`: it was new, and the rotation was rolled back; `replaced`: without a grace period. */
   readonly why: 'rotated' | 'rolled_back' | 'replaced';
-  /** Whether sessions that began under it ended with it: those under a replaced key always do. */
+  /** Of the rotation that withdrew it; undefined where an older release has folded it. */
+  readonly rotationId?: string;
+  /** Whether sessions that began under it ended with it: those under one that was replaced always do. */
   readonly endsSessions: boolean;
 }
 
@@ -97,7 +99,3 @@ export function keysOfSessions(state: AuthorityState): readonly AuthorityKey[] {
 /** Every key whose signatures are accepted now; the key that signs comes first. */
 export const trustedKeys = (state: AuthorityState): readonly AuthorityKey[] =>
   state.status === 'created' ? keysInUse(state).trusted : [];
-
-/** When every key was last replaced at once, without a grace period; undefined: never. */
-export const replacedAt = (state: AuthorityState): Instant | undefined =>
-  state.status === 'created' ? state.retired.findLast(({ why }) => why === 'replaced')?.at : undefined;

@@ -19,7 +19,7 @@ const step = { at, by: 'admin', rotationId: 'r1', left: [] } as const;
 const commands = {
   create: { type: 'create-authority', authority: 'host', clusterName: 'c', key: keyOf('old') },
   init: {
-    ...{ type: 'start-rotation', rotationId: 'r1', mode: 'auto', gracePeriodMs: 90_000 },
+    ...{ type: 'start-rotation', rotationId: 'r1', mode: 'auto', gracePeriodMs: 90_000, endSessions: false },
     ...{ at, by: 'admin', key: keyOf('new'), announcement, number: 1 },
   },
   update_clients: { ...step, type: 'advance-rotation', phase: 'update_clients' },
@@ -119,6 +119,20 @@ describe('a rotation', () => {
       'init -> init: can not initiate rotation while another is in progress, current phase is init, ' +
         `since ${at} by admin`,
     );
+  });
+
+  it('ends sessions with the old key where it was begun so, or where the last step says so', () => {
+    const begun = { ...commands.init, endSessions: true };
+    const ends = (first: AuthorityCommand, ...more: AuthorityCommand[]): boolean | undefined => {
+      const state = [first, ...more].reduce(taken, after('create'));
+      return state.status === 'created' ? state.retired.at(-1)?.endsSessions : undefined;
+    };
+    const { update_clients, update_servers, rollback, standby } = commands;
+    expect(ends(begun, update_clients, update_servers, standby)).toBe(true);
+    expect(ends(commands.init, update_clients, update_servers, { ...standby, endSessions: true })).toBe(true);
+    expect(ends(commands.init, update_clients, update_servers, standby)).toBe(false);
+    // The new key is withdrawn: that was not wanted.
+    expect(ends(begun, rollback, standby)).toBe(false);
   });
 
   it('is not taken further by a step of another rotation', () => {

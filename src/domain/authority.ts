@@ -69,7 +69,7 @@ function start(state: CreatedAuthority, command: StartRotation): readonly Author
   const wrong = misorder('init', state.rotation);
   if (wrong !== undefined) throw new CodedError('bad_request', wrong);
   checkNumber(state, command);
-  const { key: made, gracePeriodMs, rotationId, mode, at, by, announcement } = command;
+  const { key: made, gracePeriodMs, rotationId, mode, at, by, announcement, endSessions } = command;
   if (!Number.isSafeInteger(gracePeriodMs) || gracePeriodMs <= 0)
     throw new CodedError('bad_request', 'the grace period must be greater than 0');
   const { key, secrets } = sealedKey(made);
@@ -78,7 +78,10 @@ function start(state: CreatedAuthority, command: StartRotation): readonly Author
   return [
     {
       type: 'authority.rotation_started',
-      data: { rotationId, mode, gracePeriodMs, at, by, key, announcement },
+      data: {
+        ...{ rotationId, mode, gracePeriodMs, at, by, key, announcement },
+        ...(endSessions && { endSessions }),
+      },
       secrets,
     },
   ];
@@ -98,7 +101,9 @@ function rollBack(state: CreatedAuthority, command: RollBackRotation): readonly 
 function finish(state: CreatedAuthority, command: FinishRotation): readonly AuthorityFact[] {
   const rotation = underWay(state, 'standby', command);
   checkNumber(state, command);
-  const { left, announcement, endSessions } = command;
+  const { left, announcement } = command;
+  // Of a rollback, which withdraws the new key, it was not said.
+  const endSessions = command.endSessions || (rotation.endSessions === true && rotation.phase !== 'rollback');
   const keyId = keyUseOf(rotation).signs;
   return [
     {

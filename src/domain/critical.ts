@@ -2,12 +2,22 @@ import { CodedError } from '../base/errors.ts';
 import { rotationIsCritical } from './critical-names.ts';
 
 /**
- * How much of the facts this release reads: raised by one with each name that is added to `understood`, and
- * with each fact type that must not be written before all hosts read it. Hosts announce it, so that auth
- * knows what the oldest of them reads. 1: the first release that knows of `critical` facts; hosts that
- * announce nothing run an older one. 2: rotation of authorities.
+ * From which level on a release reads what: a row for each name that is added to `understood`, and for each
+ * kind of fact that must not be written, or is without effect, before all hosts read it. Hosts that announce
+ * no level are of a release before the first.
  */
-export const factsLevel = 2;
+export const levels = {
+  criticalFacts: 1,
+  locks: 2,
+  rotation: 2,
+} as const satisfies Readonly<Record<string, number>>;
+
+/** How much of the facts this release reads. Hosts announce it: auth knows what the oldest of them reads. */
+export const factsLevel = Math.max(...Object.values(levels));
+
+/** Whether a host that announced this level reads facts of a kind. */
+export const reads = (announced: number | undefined, kind: keyof typeof levels): boolean =>
+  (announced ?? 0) >= levels[kind];
 
 /** The names that this release can handle. */
 const understood: ReadonlySet<string> = new Set([rotationIsCritical]);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { CreatedAuthority } from './authority-state.ts';
-import { adoptedMark, type HeldKeys } from './host-adoption.ts';
+import type { CreatedAuthority, RetiredKey } from './authority-state.ts';
+import { adoptedMark, hasLostItsKey, type HeldKeys } from './host-adoption.ts';
 import type { RotationPhase } from './rotation.ts';
 
 const at = '2026-01-01T00:00:00.000Z';
@@ -50,5 +50,34 @@ describe('what a host has adopted of a rotation of the host authority', () => {
       rotation: { phase: 'standby', lastRotatedAt: null, lastRotationId: null },
     };
     expect(adoptedMark(never as CreatedAuthority, held('new', 'new'))).toBe('');
+  });
+});
+
+describe('whether the certificate of a host went with a key that was withdrawn', () => {
+  const withdrawnAt = '2026-01-02T00:00:00.000Z';
+  const heardAt = '2026-01-01T23:59:00.000Z';
+  const after = (why: RetiredKey['why']): CreatedAuthority => ({
+    ...inPhase('standby'),
+    retired: [{ key: keyOf('old'), at: withdrawnAt, by: 'admin', why, endsSessions: false, rotationId }],
+  });
+  it.each([
+    ['rotated', '', true],
+    ['rotated', '12345678:init', true],
+    ['rotated', '12345678:update_clients', false],
+    ['rotated', '12345678:update_servers', false],
+    ['rotated', '87654321:update_servers', true],
+    ['rolled_back', '', true],
+    ['rolled_back', '12345678:update_servers', true],
+    ['rolled_back', '12345678:init', false],
+    ['rolled_back', '12345678:rollback', false],
+    ['replaced', '12345678:update_servers', true],
+  ] as const)('%s, last heard with "%s": %s', (why, mark, lost) => {
+    expect(hasLostItsKey(after(why), { heardAt, mark })).toBe(lost);
+  });
+  it('never of one that was heard since, of an authority that is not there, and of one without rotations', () => {
+    const since = '2026-01-02T00:00:01.000Z';
+    expect(hasLostItsKey(after('rotated'), { heardAt: since, mark: '' })).toBe(false);
+    expect(hasLostItsKey({ status: 'absent' }, { heardAt, mark: '' })).toBe(false);
+    expect(hasLostItsKey(inPhase('standby'), { heardAt, mark: '' })).toBe(false);
   });
 });

@@ -1,6 +1,7 @@
-import { type AuthorityState, type CreatedAuthority, keysInUse } from './authority-state.ts';
-import { type RotationMark, rotationMark } from './rotation-mark.ts';
-import type { RotatingPhase } from './rotation.ts';
+import type { Instant } from '../base/time.ts';
+import { type AuthorityState, type CreatedAuthority, keysInUse, type RetiredKey } from './authority-state.ts';
+import { markIn, type RotationMark, rotationMark } from './rotation-mark.ts';
+import type { RotatingPhase, RotationPhase } from './rotation.ts';
 
 /** Ids of keys of the host authority, by how a host uses them; undefined: a key that is not trusted. */
 export interface HeldKeys {
@@ -45,5 +46,27 @@ function hasAdopted(state: CreatedAuthority, { client, server, trusts }: HeldKey
     client === clients.keyId &&
     (server === servers.keyId || server === clients.keyId) &&
     trusted.every(({ keyId }) => trusts.includes(keyId))
+  );
+}
+
+/** Whoever has adopted one of these holds a certificate of the key that stayed. */
+const holdsWhatStays: Readonly<Record<RetiredKey['why'], readonly RotationPhase[]>> = {
+  rotated: ['update_clients', 'update_servers', 'standby'],
+  rolled_back: ['init', 'rollback', 'standby'],
+  replaced: ['standby'],
+};
+
+/**
+ * Whether the certificate is void that a host had when it was heard last, because its key was withdrawn
+ * since: it was left behind, or away. Judged by what it had reported then.
+ */
+export function hasLostItsKey(
+  state: AuthorityState,
+  { heardAt, mark }: { readonly heardAt: Instant; readonly mark: RotationMark },
+): boolean {
+  const retired = state.status === 'created' ? state.retired : [];
+  return retired.some(
+    ({ at, why, rotationId = '' }) =>
+      heardAt <= at && !holdsWhatStays[why].some((phase) => mark === markIn(rotationId, phase)),
   );
 }

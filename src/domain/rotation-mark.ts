@@ -30,10 +30,14 @@ export function rotationMark(state: AuthorityState): RotationMark {
   if (state.status === 'absent') return '';
   const { rotation } = state;
   const id = rotation.phase === 'standby' ? rotation.lastRotationId : rotation.rotationId;
-  return id === null ? '' : `${id.slice(0, idLength)}:${rotation.phase}`;
+  return id === null ? '' : markIn(id, rotation.phase);
 }
 
-/** The phase in a mark, for people; undefined for an empty or invalid mark. */
+/** The mark of whoever has adopted this phase of this rotation. */
+export const markIn = (rotationId: string, phase: RotationPhase): RotationMark =>
+  `${rotationId.slice(0, idLength)}:${phase}`;
+
+/** The phase in a mark, for people; undefined in none, and in one that is not a mark. */
 export function phaseOfMark(mark: RotationMark): RotationPhase | undefined {
   const phase = mark.slice(idLength + 1);
   return rotationPhases.find((one) => one === phase);

@@ -72,7 +72,13 @@ class Model {
     switch (phase) {
       case 'init':
         this.#apply({
-          ...{ type: 'start-rotation', rotationId: `rotation-${this.#made}`, at, by: 'admin' },
+          ...{
+            type: 'start-rotation',
+            rotationId: `rotation-${this.#made}`,
+            at,
+            by: 'admin',
+            endSessions: false,
+          },
           ...{ mode: 'manual', gracePeriodMs: 1000, key: this.#newKey(), ...announcing },
         });
         return;

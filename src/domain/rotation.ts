@@ -35,6 +35,8 @@ export interface UnderWay {
   readonly oldKeyId: string;
   readonly newKeyId: string;
   readonly lastRotatedAt: Instant | null;
+  /** Sessions that began under the old key end with it. */
+  readonly endSessions?: boolean;
 }
 
 /** One of the two keys. */

@@ -12,7 +12,7 @@ import { WireError } from '../pki/wire.ts';
 import { keysOfSessionsIn, trustedOf } from '../views/authorities.ts';
 import { lockOn } from '../views/locks.ts';
 import { lookUpRoles, unreadableRoles } from '../views/roles.ts';
-import { userStandingOf } from '../views/user-life.ts';
+import { deletionText, userStandingOf } from '../views/user-life.ts';
 import { findUser, type UsersState } from '../views/users.ts';
 import type { NodeViews } from './node-views.ts';
 
@@ -83,11 +83,8 @@ export function decideAccess(views: DecidingViews, request: AccessRequest): Gran
   return { username, login, options: access.options };
 }
 
-/**
- * The lock that keeps out the holder of this certificate now: for the audit, and for whoever is connected
- * already.
- */
-export function lockFor(
+/** By which lock a person is kept out now, who has shown this certificate. */
+function lockFor(
   { locks, users }: Pick<DecidingViews, 'locks' | 'users'>,
   { certificate, login, node, now }: Omit<AccessRequest, 'labels' | 'asked'>,
 ): string | undefined {
@@ -98,7 +95,18 @@ export function lockFor(
   return textOf(locks, { user, roles, login, node, serial: certificate.serial }, now);
 }
 
-/** The lock that ends this session; a lock of its connection is reported by `lockFor`. */
+/** Why the connection of somebody is ended, where that person is to know: a lock, a deletion. */
+export function lastWordsFor(
+  views: Pick<DecidingViews, 'locks' | 'users'>,
+  request: Omit<AccessRequest, 'labels' | 'asked'>,
+): string | undefined {
+  const { certificate } = request;
+  const { username, lifeId } = identityOf(certificate);
+  const validFromMs = Number(certificate.validAfter) * second;
+  return lockFor(views, request) ?? deletionText(views.users.state(), { username, lifeId, validFromMs });
+}
+
+/** By which lock this session is ended; of its connection `lastWordsFor` reports. */
 export const lockForSession = (
   { locks }: Pick<DecidingViews, 'locks'>,
   session: string,

@@ -4,7 +4,7 @@ import { defaultAlgorithms } from '../ssh/algorithms.ts';
 import { createSshServer, type SshServer } from '../ssh/cert-server.ts';
 import { hostKeysOf } from '../ssh/host-keys.ts';
 import { version } from '../base/version.ts';
-import { type AccessRequest, decideAccess, lockFor, lockForSession } from './decide-access.ts';
+import { type AccessRequest, decideAccess, lastWordsFor, lockForSession } from './decide-access.ts';
 import { trustedOf } from '../views/authorities.ts';
 import type { NodeViews } from './node-views.ts';
 import type { RefusedLogins } from './refused-logins.ts';
@@ -50,11 +50,11 @@ export function nodeServer(
     (connection) => {
       const { certificate, username } = connection;
       const again = () => decide('while_connected', certificate, username);
-      const locks = {
-        onConnection: () => lockFor(views, requestOf(certificate, username)),
+      const lastWords = {
+        onConnection: () => lastWordsFor(views, requestOf(certificate, username)),
         onSession: (sessionId: string) => lockForSession(views, sessionId, world.now()),
       };
-      const one = new ServedConnection({ context, connection, decide: again, locks, grant: again() });
+      const one = new ServedConnection({ context, connection, decide: again, lastWords, grant: again() });
       served.add(one);
       metrics.add('node_ssh_connections_total', 1);
       metrics.set('node_ssh_connections', served.size);

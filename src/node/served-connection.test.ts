@@ -25,7 +25,7 @@ let test: TestAudit;
 let decide: () => Grant;
 let closed: PromiseWithResolvers<undefined>;
 let told: string[];
-let locks: ServedOptions['locks'];
+let locks: ServedOptions['lastWords'];
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   test = testAudit();
@@ -66,7 +66,7 @@ function serve({
     accounts: { find: () => Promise.resolve(undefined) },
     stop: new AbortController().signal,
   } as unknown as NodeContext;
-  const lateLocks: ServedOptions['locks'] = {
+  const lateLocks: ServedOptions['lastWords'] = {
     onConnection: () => locks.onConnection(),
     onSession: (id) => locks.onSession(id),
   };
@@ -74,7 +74,7 @@ function serve({
     context,
     connection,
     decide: () => decide(),
-    locks: lateLocks,
+    lastWords: lateLocks,
     grant: grantOf(roles),
   });
 }

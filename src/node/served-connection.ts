@@ -24,8 +24,11 @@ export interface ServedOptions {
   /** What this person may do here now. @throws CodedError when that is nothing any more. */
   readonly decide: () => Grant;
   readonly grant: Grant;
-  /** The text of the lock for a person who is locked now; undefined where no lock is in force. */
-  readonly locks: {
+  /**
+   * What somebody is told who is not to be here any more by a lock or a deletion; undefined where there is
+   * neither.
+   */
+  readonly lastWords: {
     readonly onConnection: () => string | undefined;
     readonly onSession: (sessionId: string) => string | undefined;
   };
@@ -96,20 +99,20 @@ export class ServedConnection {
       this.#withdraw(messageOf(e));
     }
     for (const session of this.#sessions) {
-      const locked = this.#options.locks.onSession(session.sessionId);
+      const locked = this.#options.lastWords.onSession(session.sessionId);
       if (locked !== undefined) session.endFor(locked);
     }
   }
 
   /**
-   * The reason of a lock is shown on each terminal: locks have messages for that. Other reasons are not
-   * shown.
+   * Of a lock its message is told, on each terminal, and of a deletion that it took place. Of the rest
+   * nothing is.
    */
   #withdraw(reason: string): void {
     if (this.#cut) return;
-    const locked = this.#options.locks.onConnection();
-    if (locked !== undefined) for (const session of this.#sessions) session.tell(locked);
-    this.#disconnect(reason, locked ?? 'access was withdrawn');
+    const words = this.#options.lastWords.onConnection();
+    if (words !== undefined) for (const session of this.#sessions) session.tell(words);
+    this.#disconnect(reason, words ?? 'access was withdrawn');
   }
 
   #setLimits(): void {

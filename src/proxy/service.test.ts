@@ -106,7 +106,7 @@ describe('a proxy', () => {
     await turn();
     expect(one.running.diagnostics?.()).toMatchObject({ sshConnections: 1 });
     one.state.tell(recordedAt(6, userStream('alice'), { type: 'user.deleted', data: { username: 'alice' } }));
-    expect((await alice.closed)?.message).toContain('access was withdrawn');
+    expect((await alice.closed)?.message).toContain('user "alice" has been deleted');
     expect(one.told.map(({ event, user }) => [event, user])).toContainEqual(['client.disconnect', 'alice']);
     await vi.waitFor(() => {
       expect(one.running.diagnostics?.()).toMatchObject({ sshConnections: 0 });

@@ -27,6 +27,22 @@ describe('identities that were signed', () => {
     expect(serials('2028-01-01T00:00:00.000Z')).toEqual([]);
     expect(serials('2028-01-01T00:00:00.000Z', true)).toHaveLength(2);
   });
+  it('are forgotten when they ended long ago, so that no reader keeps all there ever were', () => {
+    const endOf = (day: number): string => new Date(Date.UTC(2026, 0, day)).toISOString();
+    const one = (n: number): Recorded => ({
+      ...ofUser,
+      position: n,
+      stream: `identity-${n}`,
+      cause: { ...ofUser.cause, at: endOf(n) },
+      fact: { ...ofUser.fact, data: { ...ofUser.fact.data, serial: String(n), expiresAt: endOf(n + 1) } },
+    });
+    const state = fold(Array.from({ length: 2000 }, (_, n) => one(n + 1)));
+    const all = listedIdentities(state, { now: endOf(2000), all: true });
+    expect(all.length).toBeLessThan(500);
+    const ends = new Set(all.map(({ expiresAt }) => expiresAt));
+    // Those of the last 90 days are all there.
+    for (let n = 1911; n <= 2000; n++) expect(ends, String(n)).toContain(endOf(n + 1));
+  });
   it('administer for the user they were signed for alone, and never for a host', () => {
     const state = fold(signed);
     expect(isToAdminister(state, alice)).toBe(true);

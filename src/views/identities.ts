@@ -1,4 +1,4 @@
-import type { Instant } from '../base/time.ts';
+import { hour, type Instant, msBetween } from '../base/time.ts';
 import { identity, identityFact, type SignedIdentity } from '../domain/identity.ts';
 import { idInStream } from '../domain/streams.ts';
 import {
@@ -10,7 +10,7 @@ import {
   type StoredEntities,
 } from './entities.ts';
 import { readFact, typesOf } from './read-fact.ts';
-import { getIn, valuesOf } from './table.ts';
+import { getIn, sweepIn, valuesOf } from './table.ts';
 import type { Projection } from './view.ts';
 
 export interface IdentityEntry extends SignedIdentity {
@@ -18,6 +18,9 @@ export interface IdentityEntry extends SignedIdentity {
   /** The actor: `admin`, … */
   readonly signedBy: string;
 }
+
+/** So long after its end an identity is listed among those that have ended; the log has it for ever. */
+const rememberedMs = 90 * 24 * hour;
 
 /** Identities that were signed, by serial. They may have expired. */
 export type IdentitiesState = Entities<IdentityEntry>;
@@ -30,7 +33,7 @@ export const identitiesView: Projection<IdentitiesState> = {
   apply(identities, event) {
     const serial = idInStream(event.stream, 'identity');
     if (serial === undefined) return identities;
-    return foldEntity(identities, serial, readFact(identityFact, types, event), {
+    const folded = foldEntity(identities, serial, readFact(identityFact, types, event), {
       evolve: (before: IdentityEntry | undefined, fact) => {
         const state = identity.evolve(identity.initial, fact);
         if (state.status !== 'signed') return before;
@@ -38,6 +41,10 @@ export const identitiesView: Projection<IdentitiesState> = {
       },
       settles: () => false,
     });
+    if (folded === identities) return identities;
+    const { at } = event.cause;
+    const isRemembered = ({ expiresAt }: IdentityEntry): boolean => msBetween(expiresAt, at) <= rememberedMs;
+    return { ...folded, known: sweepIn(folded.known, event.position, isRemembered) };
   },
   encode: storedEntities,
   decode: (stored) => entitiesFrom(stored as StoredEntities<IdentityEntry>),

@@ -49,3 +49,13 @@ export function userStandingOf(
       : lifeId === user.life.id;
   return isSame ? { status: 'present', user } : { status: 'of_earlier' };
 }
+
+/**
+ * What a person is told whose connections end because the user was deleted; undefined where it was not. A
+ * later user of the name is another one.
+ */
+export function deletionText(users: UsersState, presented: PresentedUser): string | undefined {
+  const { status } = userStandingOf(users, presented);
+  const isGone = status === 'absent' || status === 'of_earlier';
+  return isGone ? `user ${JSON.stringify(presented.username)} has been deleted` : undefined;
+}

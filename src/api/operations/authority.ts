@@ -44,6 +44,8 @@ export const authorityRotation = z.object({
       next: phase,
       /** When the next step is due; left out in manual mode. */
       nextAt: instant.optional(),
+      /** Sessions that began under the old key end with it. */
+      endSessions: z.boolean().optional(),
     })
     .optional(),
   lastRotatedAt: instant.optional(),
@@ -91,7 +93,10 @@ export const rotateAuthorities = operation({
     force: z.boolean().default(false),
     /** Returns what would be done, and changes nothing. */
     dryRun: z.boolean().default(false),
-    /** Whether sessions end that began under a key that this step withdraws. */
+    /**
+     * Sessions that began under the key of the user authority that is withdrawn end: by this step, or by the
+     * last one of the rotation that it starts.
+     */
     endSessions: z.boolean().default(false),
   }),
   output: z.object({

@@ -155,8 +155,9 @@ async function takeStep(deps: Deps, state: CreatedAuthority, phase: RotationPhas
   const before = deps.views.authorities.state();
   const at = deps.world.now();
   const command = await commandFor(deps, state, {
-    ...{ phase, at, by: actorOf(deps), left: [], endSessions: false },
-    // No rotation begins here.
+    ...{ phase, at, by: actorOf(deps), left: [] },
+    // Nothing begins here. Whether sessions end stands in the rotation.
+    endSessions: false,
     ...{ mode: 'auto', gracePeriodMs: 1, newRotationId: '' },
   });
   await takeSteps(deps, [{ type: state.type, command }], causeNow(deps));

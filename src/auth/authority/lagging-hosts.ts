@@ -1,13 +1,11 @@
 import type { LaggingHost } from '../../api/operations/authority.ts';
 import type { AuthorityType } from '../../domain/authority-facts.ts';
 import type { AuthorityState } from '../../domain/authority-state.ts';
+import { reads } from '../../domain/critical.ts';
 import type { RotationPhase } from '../../domain/rotation.ts';
 import { phaseOfMark, rotationMark } from '../../domain/rotation-mark.ts';
 import { type HostWithMarks, reportingHosts } from '../../views/reporting-hosts.ts';
 import type { AuthDeps } from '../deps.ts';
-
-/** Releases know of rotations from this level of facts on. */
-const rotationLevel = 2;
 
 export interface Following {
   /** Hosts that are alive, by role. */
@@ -31,7 +29,7 @@ export function followingOf(
   return { alive: alive.length, lagging: lagging.map((host) => described(host, type, phaseOfMark(mark))) };
 }
 
-const isTooOld = ({ understands }: HostWithMarks): boolean => (understands ?? 0) < rotationLevel;
+const isTooOld = ({ understands }: HostWithMarks): boolean => !reads(understands, 'rotation');
 
 function described(
   host: HostWithMarks,

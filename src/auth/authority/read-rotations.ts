@@ -37,13 +37,14 @@ export const readRotations = implementing(row, async (deps) => {
 
 function underWay(rotation: Rotation): Pick<Output, 'underWay'> {
   if (rotation.phase === 'standby') return {};
-  const { rotationId, mode, gracePeriodMs, startedAt, phaseSince, phaseBy } = rotation;
+  const { rotationId, mode, gracePeriodMs, startedAt, phaseSince, phaseBy, endSessions } = rotation;
   const { phase: next, at: nextAt } = nextStep(rotation);
   const endsAt = expectedEnd(rotation);
   return {
     underWay: {
       ...{ rotationId, mode, gracePeriodMs, startedAt, phaseSince, phaseBy, endsAt, next },
       ...(nextAt !== undefined && { nextAt }),
+      ...(endSessions === true && { endSessions }),
     },
   };
 }

@@ -259,6 +259,19 @@ describe('an automatic rotation', () => {
     expect(steps).toHaveLength(8);
   });
 
+  it('ends sessions with the old key where it was begun so, and tells whoever asks', async () => {
+    await take('init', { types: ['user'], mode: 'auto', gracePeriodMs: 90_000, endSessions: true });
+    const { rotations } = await readRotations(auth.deps, adminCall, {});
+    expect(rotations[0]?.underWay).toMatchObject({ mode: 'auto', endSessions: true });
+    for (let n = 0; n < 3; n++) {
+      auth.world.advance(30_000);
+      await automatic.run();
+    }
+    expect(phases()).toEqual(['standby', 'standby']);
+    const { state } = auth.deps.views.authorities.state().user;
+    expect(state).toMatchObject({ retired: [{ why: 'rotated', endsSessions: true }] });
+  });
+
   it('is taken on by one of several auth servers', async () => {
     const second = automaticRotation(auth.deps);
     await take('init', { mode: 'auto', gracePeriodMs: 90_000 });

@@ -42,7 +42,7 @@ export async function commandFor(
     const { key, announced } = await withNewKey(deps, state, { at, gracePeriodMs });
     return {
       type: 'start-rotation',
-      ...{ rotationId: newRotationId, mode, gracePeriodMs, at, by, key },
+      ...{ rotationId: newRotationId, mode, gracePeriodMs, endSessions, at, by, key },
       ...announced,
     };
   }

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { second } from '../../base/time.ts';
+import { hour, second } from '../../base/time.ts';
+import { rotationMark } from '../../domain/rotation-mark.ts';
+import type { RotationPhase } from '../../domain/rotation.ts';
 import { rotateAuthorities } from '../authority/rotate-authorities.ts';
 import { adminCall, callOf, hostCall, newKeyLine, openTestAuth, type TestAuth } from '../testing.ts';
 import { heartbeat } from './heartbeat.ts';
@@ -23,35 +25,56 @@ const join = () =>
     sentAt: auth.world.now(),
   });
 
-describe('a machine whose key was replaced with all others', () => {
-  const replace = () =>
-    rotateAuthorities(auth.deps, adminCall, {
-      ...{ types: ['host'], phase: 'init', mode: 'manual', gracePeriodMs: 0 },
-      ...{ force: true, dryRun: false, endSessions: false },
-    });
-  const alive = () =>
-    heartbeat(auth.deps, hostCall('Node', hostId), {
-      host: {
-        ...{ hostId, role: 'Node', nodename: 'n1', address: '10.9.1.7:3022' },
-        ...{ publicAddress: '', sshPublicAddress: '', labels: {}, version: '4.6.0' },
-      },
-      ttlSeconds: 600,
-    });
+const step = (phase: RotationPhase, gracePeriodMs = hour) =>
+  rotateAuthorities(auth.deps, adminCall, {
+    ...{ types: ['host'], phase, mode: 'manual', gracePeriodMs },
+    ...{ force: true, dryRun: false, endSessions: false },
+  });
+const alive = (mark = '') =>
+  heartbeat(auth.deps, hostCall('Node', hostId), {
+    host: {
+      ...{ hostId, role: 'Node', nodename: 'n1', address: '10.9.1.7:3022' },
+      ...{ publicAddress: '', sshPublicAddress: '', labels: {}, version: '4.6.0' },
+    },
+    ttlSeconds: 600,
+    ...(mark !== '' && { adopted: ['', mark] }),
+  });
+const markNow = (): string => rotationMark(auth.deps.views.authorities.state().host.state);
 
-  it('comes back under its id at once, though it was alive a moment ago', async () => {
+describe('a machine whose key was withdrawn', () => {
+  it('comes back under its id at once when all keys were replaced, though it was alive a moment ago', async () => {
     await join();
     await alive();
     await expect(join()).rejects.toThrow('counts as alive until');
-    await replace();
+    await step('init', 0);
     await join();
   });
 
-  it('and keeps its id from others once it is heard of again', async () => {
+  it('keeps its id from others once it is heard of again', async () => {
     await join();
-    await replace();
+    await step('init', 0);
     auth.world.advance(second);
     await join();
     await alive();
+    await expect(join()).rejects.toThrow('counts as alive until');
+  });
+
+  it('comes back at once when a rotation left it behind with the old certificate', async () => {
+    await join();
+    await step('init');
+    await alive(markNow());
+    for (const phase of ['update_clients', 'update_servers', 'standby'] as const) {
+      await expect(join()).rejects.toThrow('counts as alive until');
+      await step(phase);
+    }
+    await join();
+  });
+
+  it('keeps its id when the certificate that it has is of the key that stayed', async () => {
+    await join();
+    for (const phase of ['init', 'update_clients'] as const) await step(phase);
+    await alive(markNow());
+    for (const phase of ['update_servers', 'standby'] as const) await step(phase);
     await expect(join()).rejects.toThrow('counts as alive until');
   });
 });

@@ -1,5 +1,6 @@
 import { createLock as row } from '../../api/operations/lock.ts';
 import { hour, plusMs, second } from '../../base/time.ts';
+import { reads } from '../../domain/critical.ts';
 import { lock, type LockTarget, lockTargetOf } from '../../domain/lock.ts';
 import { lockStream } from '../../domain/streams.ts';
 import { step, transact } from '../../log/execute.ts';
@@ -49,12 +50,9 @@ export const createLock = implementing(
   },
 );
 
-/** Releases know of locks from this level of facts on. */
-const lockLevel = 2;
-
 const unawareHosts = ({ hosts, presence, clock }: AuthViews): string[] =>
   reportingHosts(hosts.state(), presence.state(), clock)
-    .filter(({ understands = 0 }) => understands < lockLevel)
+    .filter(({ understands }) => !reads(understands, 'locks'))
     .map(({ nodename, role, version }) => `${nodename} (${role} ${version})`);
 
 function isKnown(views: AuthViews, { kind, name }: LockTarget): boolean {

@@ -1,5 +1,6 @@
 import { connectAuth } from '../../api/auth-connection.ts';
 import type { AuthClient } from '../../api/client.ts';
+import { readClaimed } from '../../api/join-client.ts';
 import { pingCluster } from '../../api/operations/cluster.ts';
 import { inWords, tlsFailureOf } from '../../api/tls-failures.ts';
 import { isAnswer } from '../../api/wire-errors.ts';
@@ -11,12 +12,14 @@ import type { CliIo } from '../cli-io.ts';
 import { explain } from '../errors.ts';
 import { openAuth } from '../tsh/cluster/cluster-auth.ts';
 import { type ClusterClient, connectTrusting } from '../tsh/cluster/cluster-client.ts';
+import type { AuthoritiesAnswer } from '../tsh/cluster/web-answers.ts';
 import { ping, readAuthorities } from '../tsh/cluster/web-client.ts';
 import { type ClientIdentity, isExpired, validUntilMs } from '../tsh/login/client-identity.ts';
 import { type HostTrust, hostTrustBy } from '../tsh/login/host-trust.ts';
 import { readIdentityFile } from '../tsh/login/identity-file.ts';
 import { webAuthorities } from '../tsh/login/trust.ts';
 import { ClusterTrust } from '../tsh/trust/cluster-trust.ts';
+import { announcedSince } from './announced-since.ts';
 import { identityFileTrust } from '../tsh/trust/trust-stores.ts';
 
 export interface IdentityConnection {
@@ -79,11 +82,39 @@ const reasonOf = (e: CodedError, io: CliIo): string =>
     ? e.message
     : inWords(e, 'a host authority that the identity file names', io.world.now()).message;
 
+/**
+ * An auth server of an authority that the file does not name is believed where a key that it names has
+ * announced that authority: the cluster was rotated since the file was made.
+ */
 async function directly(identity: ClientIdentity, asked: Asked, io: CliIo): Promise<IdentityConnection> {
+  try {
+    return await believing(identity.tlsCasPem, identity, asked, io);
+  } catch (e) {
+    if (!isCoded(e) || tlsFailureOf(e) !== 'stranger') throw e;
+    const announced = await announcedSince(identity, asked.servers.map(announcedAt(io)), io);
+    if (announced === undefined) throw e;
+    return await believing(announced, identity, asked, io);
+  }
+}
+
+const announcedAt =
+  ({ world }: Pick<CliIo, 'world'>) =>
+  (server: HostPort) =>
+  async (): Promise<AuthoritiesAnswer> => {
+    const { announcement } = await readClaimed(server, { world });
+    return { announcement, withdrawn: [], userSigner: '' };
+  };
+
+async function believing(
+  tlsCasPem: readonly string[],
+  identity: ClientIdentity,
+  asked: Asked,
+  io: CliIo,
+): Promise<IdentityConnection> {
   const own = {
     privateKeyPem: privateKeyPem(identity.privateKey),
     tlsCertificatePem: identity.tlsCertificatePem,
-    tlsCasPem: identity.tlsCasPem,
+    tlsCasPem,
   };
   const common = { servers: asked.servers, identity: own, sink: silentLog, world: io.world };
   const probe = connectAuth({ ...common, callTimeoutMs: directMs });

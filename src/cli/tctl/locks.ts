@@ -1,16 +1,13 @@
 import { createLock, deleteLock, listLocks as lockList } from '../../api/operations/lock.ts';
-import type { OutputOf } from '../../api/operation.ts';
+import { listUsers as userList } from '../../api/operations/user.ts';
 import { CodedError } from '../../base/errors.ts';
 import { printable } from '../../base/printable.ts';
-import { msBetween } from '../../base/time.ts';
-import { lockKind, type LockKind, lockTargetOf, targetText } from '../../domain/lock.ts';
+import { lockKind, type LockKind, lockTargetOf } from '../../domain/lock.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
-import { formatGoDuration, parseTtl } from '../duration.ts';
-import { formatTable } from '../table.ts';
+import { parseTtl } from '../duration.ts';
 import { withAuth } from './connect.ts';
-
-type Lock = OutputOf<typeof lockList>['locks'][number];
+import { lockedPasswords, lockResource, locksText, passwordResource } from './lock-text.ts';
 
 const flags = lockKind.options.map((kind) => `--${kind}`);
 
@@ -53,29 +50,17 @@ export async function lock(invocation: Invocation, io: CliIo): Promise<number> {
   return 0;
 }
 
-/** `tctl locks ls` */
+/** `tctl locks ls`: locks, and passwords that failed logins have locked. */
 export async function listLocks(invocation: Invocation, io: CliIo): Promise<number> {
-  const { locks } = await withAuth(invocation, io, (auth) => auth.call(lockList, {}));
-  if (invocation.text('format') === 'json') {
-    io.stdout.write(`${JSON.stringify(locks.map(resourceOf), undefined, 4)}\n`);
-    return 0;
-  }
-  if (locks.length === 0) {
-    io.stdout.write('No locks found.\n');
-    return 0;
-  }
+  const [{ locks }, { users }] = await withAuth(invocation, io, (auth) =>
+    Promise.all([auth.call(lockList, {}), auth.call(userList, {})]),
+  );
   const now = io.world.now();
+  const passwords = lockedPasswords(users, now);
   io.stdout.write(
-    formatTable(
-      ['ID', 'Target', 'Message', 'Expires', 'By'],
-      locks.map(({ lockId, target, message, expiresAt, by }) => [
-        lockId,
-        targetText(target),
-        message,
-        expiresAt === undefined ? 'never' : `${expiresAt} (${formatGoDuration(msBetween(now, expiresAt))})`,
-        by,
-      ]),
-    ),
+    invocation.text('format') === 'json'
+      ? `${JSON.stringify([...locks.map(lockResource), ...passwords.map(passwordResource)], undefined, 4)}\n`
+      : locksText(locks, passwords, now),
   );
   return 0;
 }
@@ -88,11 +73,3 @@ export async function unlock(invocation: Invocation, io: CliIo): Promise<number>
   io.stdout.write(`Lock "${lockId}" has been deleted\n`);
   return 0;
 }
-
-/** The form of the releases after 4.4. */
-const resourceOf = ({ lockId, target, message, createdAt, expiresAt, by }: Lock): object => ({
-  kind: 'lock',
-  version: 'v2',
-  metadata: { name: lockId, ...(expiresAt === undefined ? {} : { expires: expiresAt }) },
-  spec: { target: { [target.kind]: target.name }, message, created_at: createdAt, created_by: by },
-});

@@ -1,4 +1,5 @@
 import { listHosts } from '../../api/operations/host.ts';
+import { listLocks } from '../../api/operations/lock.ts';
 import {
   createUser,
   deleteUser,
@@ -17,6 +18,7 @@ import { formatGoDuration, parseTtl } from '../duration.ts';
 import { printable } from '../../base/printable.ts';
 import { formatTable } from '../table.ts';
 import { withAuth } from './connect.ts';
+import { removalText } from './removal-text.ts';
 import { type LinkAddress, linkAddressOf, noteOn, unknownProxy } from './link-address.ts';
 
 const listOf = (text: string | undefined): string[] =>
@@ -80,6 +82,8 @@ export async function removeUsers(invocation: Invocation, io: CliIo): Promise<nu
     for (const username of names) {
       await auth.call(deleteUser, { username });
       io.stdout.write(`User "${username}" has been deleted\n`);
+      const { locks } = await auth.call(listLocks, {});
+      io.stderr.write(removalText(username, locks));
     }
   });
   return 0;

@@ -19,7 +19,9 @@ import {
 import type { HostIdentity } from '../../pki/host-identity.ts';
 import type { Closers } from '../host-service.ts';
 import type { WantedNames } from './certified-names.ts';
+import { dialByAuthority } from './dial-by-authority.ts';
 import { followHostAuthority } from './follow-authority.ts';
+import { joinAgain } from './join-again.ts';
 import { loadShown, pendingKey, saveShown, shownAfter } from './identity-store.ts';
 import { obtainIdentity, tellLackingNames } from './obtain-identity.ts';
 import { adoptedOf } from './shown-identities.ts';
@@ -109,7 +111,19 @@ export async function joinedStanding(
   );
   const { authServers } = configuration.join;
   const identity = replaceableIdentity(first, loadShown(configuration.dataDir, first).server);
-  const absence = { identity: () => identity.current(), authServers, tryIdentity, world, sink, pause };
+  const joining = joinAgain({
+    ...{ settings: configuration.join, dataDir: configuration.dataDir, identity, names: wanted },
+    ...{ joinCluster, world, sink, pass: () => turnstile.pass(stopping) },
+  });
+  const absence = {
+    identity: () => identity.current(),
+    authServers,
+    tryIdentity,
+    world,
+    sink,
+    pause,
+    joining,
+  };
   const standing = await standOn(identity, authServers, parts, wish, {
     dress: (client) => explainAbsence(client, absence),
     names: wanted,
@@ -146,9 +160,11 @@ async function standOn(
   { within, dress = (client) => client, names, certifyBy }: Link,
 ): Promise<Standing> {
   const sink = logger(role.toLowerCase());
-  const client = dress(
-    connectAuth({ servers: authServers, identity, sink, world, ...(within !== undefined && { within }) }),
-  );
+  const dialling = connectAuth({
+    ...{ servers: authServers, identity, sink, world },
+    ...(within !== undefined && { within }),
+  });
+  const client = dress(dialling);
   closers.add(() => {
     client.close();
   });
@@ -158,9 +174,16 @@ async function standOn(
   closers.add(() => {
     authority.close();
   });
+  const spread = (): number => spreadMs;
+  const dialled = dialByAuthority({
+    ...{ client: dialling, authority, spreadMs: spread, world, sink, pause },
+  });
+  closers.add(() => {
+    dialled.close();
+  });
   const renewal = keepRenewed({
     ...{ identity, dataDir, names, authority, certify: certifyBy(client), world, sink, pause },
-    spreadMs: () => spreadMs,
+    spreadMs: spread,
   });
   closers.add(() => {
     renewal.close();

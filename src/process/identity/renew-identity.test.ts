@@ -224,3 +224,14 @@ describe('the key that waits to be certified', () => {
     expect(pendingKey(dataDir, 'Node').equals(made)).toBe(true);
   });
 });
+
+describe('an identity that somebody else replaced', () => {
+  it('is reckoned with from then on: what the other one lacked is forgotten', async () => {
+    const { renewal, world, identity, pass } = await rig({ failures: [away] });
+    await pass(89 * 24 * hour);
+    expect(renewal.trouble()).toContain('no auth server answers');
+    const joined = cluster.issue({ hostId, role: 'Node', ttlSeconds, at: world.now() });
+    identity.replace({ client: joined, server: joined });
+    expect(renewal.trouble()).toBeUndefined();
+  });
+});

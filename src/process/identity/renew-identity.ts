@@ -79,9 +79,11 @@ class Renewing {
   readonly #startedAt: string;
   readonly #closed = new AbortController();
   #life: HostCertificateLife;
+  /** The certificate that has this life. */
+  #reckoned: string;
   #plan: RenewalPlan;
   #reason = notTried;
-  readonly #following: { unsubscribe(): void };
+  readonly #following: readonly { unsubscribe(): void }[];
   /** Aborted when the authority has changed. */
   #changed = new AbortController();
   /** For which phase of a rotation new certificates are due, and from when on, by the monotonic clock. */
@@ -95,10 +97,17 @@ class Renewing {
     this.#deps = deps;
     this.#startedAt = deps.world.now();
     this.#life = hostCertificateLife(deps.identity.current());
+    this.#reckoned = deps.identity.current().tlsCertificatePem;
     this.#plan = this.#planned();
-    this.#following = deps.authority.subscribe(() => {
-      this.#changed.abort();
-    });
+    this.#following = [
+      deps.authority.subscribe(() => {
+        this.#changed.abort();
+      }),
+      // By others too: whoever joins again has another one.
+      deps.identity.changes.subscribe(({ client }) => {
+        this.#reckonWith(client);
+      }),
+    ];
   }
 
   /** @returns once the new names were requested. */
@@ -108,7 +117,7 @@ class Renewing {
   }
 
   close(): void {
-    this.#following.unsubscribe();
+    for (const one of this.#following) one.unsubscribe();
     this.#closed.abort();
   }
 
@@ -303,11 +312,17 @@ class Renewing {
   }
 
   #take(identity: HostIdentity): void {
+    this.#deps.identity.replace(this.#shownWith(identity));
+  }
+
+  #reckonWith(identity: HostIdentity): void {
+    if (identity.tlsCertificatePem === this.#reckoned) return;
+    this.#reckoned = identity.tlsCertificatePem;
     this.#life = hostCertificateLife(identity);
     this.#plan = this.#planned();
     this.#reason = notTried;
     this.#told = { reason: '', overdue: false, at: -Infinity };
-    this.#deps.identity.replace(this.#shownWith(identity));
+    this.#changed.abort();
   }
 
   #planned(): RenewalPlan {

@@ -4,6 +4,7 @@ import type { AuthClient } from '../../api/client.ts';
 import type { Verdict } from '../../api/join-client.ts';
 import { fakeWorld, recordingSink } from '../../api/testing.ts';
 import { testAuthority } from '../testing.ts';
+import type { Refusal } from './join-again.ts';
 import { explainAbsence } from './watch-identity.ts';
 
 const now = '2026-01-01T00:00:00.000Z';
@@ -12,7 +13,8 @@ const identity = testAuthority('example', now).issue({
   role: 'Node',
 });
 const server = { host: '10.0.0.1', port: 3025 };
-const refused: Verdict = { status: 'refused', by: 'stranger', server, reason: 'not signed by' };
+const refused: Verdict = { status: 'refused', by: 'own-cluster', server, reason: 'key left' };
+const admitted: Verdict = { status: 'admitted' };
 const away: Verdict = { status: 'away', server, reason: 'ECONNREFUSED' };
 
 /** A client whose link, clock and auth server the test moves. */
@@ -22,6 +24,8 @@ function rig() {
   let tries = 0;
   let wake: () => void = () => undefined;
   let closes = 0;
+  let left: string | undefined = 'set auth_token';
+  const asked: (Refusal | 'admitted')[] = [];
   const partition: AuthClient['state'] = {
     follow: () => NEVER,
     snapshot: () => Promise.resolve(undefined),
@@ -47,6 +51,13 @@ function rig() {
       },
       world: fakeWorld(now),
       sink,
+      joining: {
+        admitted: () => void asked.push('admitted'),
+        refused: (refusal) => {
+          asked.push(refusal);
+          return Promise.resolve(left);
+        },
+      },
       pause: (_ms, signal) =>
         new Promise((resolve) => {
           wake = resolve;
@@ -61,6 +72,8 @@ function rig() {
     sink,
     tries: () => tries,
     closes: () => closes,
+    asked,
+    leave: (text: string | undefined) => (left = text),
     /** The next look at the link. */
     look: async (to: typeof link, answer: Verdict) => {
       link = to;
@@ -85,17 +98,32 @@ describe('explaining why auth is away', () => {
     const { client, look, sink } = rig();
     await look(gone, away);
     expect(client.state.connection()).toEqual(gone);
-    await look(gone, refused);
-    await look(gone, refused);
+    for (let n = 0; n < 3; n++) await look(gone, refused);
     const link = client.state.connection();
-    expect(link.status === 'away' && link.reason).toMatch(
-      /in the cluster "example" is refused \(10\.0\.0\.1:3025: .*SIGHUP/,
+    expect(link.status === 'away' && link.reason).toBe(
+      'the identity of this machine in the cluster "example" is refused (10.0.0.1:3025: key left); set auth_token',
     );
     expect(sink.lines.filter((line) => line.startsWith('error'))).toHaveLength(1);
     await look({ status: 'connected' }, refused);
     expect(client.state.connection()).toEqual({ status: 'connected' });
     await look(gone, away);
     expect(client.state.connection()).toEqual(gone);
+  });
+
+  it('has it join again when two looks in a row were refused, and says nothing when that helped', async () => {
+    const { client, look, asked, leave, sink } = rig();
+    leave(undefined);
+    await look(gone, refused);
+    await look(gone, away);
+    await look(gone, refused);
+    expect(asked).toEqual([]);
+    await look(gone, refused);
+    expect(asked).toEqual([{ by: 'own-cluster', servers: [server], why: '10.0.0.1:3025: key left' }]);
+    expect(client.state.connection()).toEqual(gone);
+    expect(sink.lines).toEqual([]);
+    await look(gone, admitted);
+    await look(gone, refused);
+    expect(asked.slice(1)).toEqual(['admitted']);
   });
 
   it('stops asking when it is closed', async () => {

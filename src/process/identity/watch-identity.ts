@@ -5,6 +5,7 @@ import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { second } from '../../base/time.ts';
 import type { World } from '../../base/world.ts';
 import type { HostIdentity } from '../../pki/host-identity.ts';
+import type { JoiningAgain, Refusal } from './join-again.ts';
 
 export interface WatchDeps {
   /** The newest one. */
@@ -15,25 +16,37 @@ export interface WatchDeps {
   readonly sink: LogSink;
   /** Resolves early when `signal` is aborted. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly joining: JoiningAgain;
 }
 
 /** Long enough for a server to be restarted. */
 const everyMs = 10 * second;
 
 /**
- * A client that knows why auth is away: not reachable, or reachable and refusing this machine's identity, as
- * an auth server does that was set up from scratch. A running service continues for those it serves, and
- * joins nothing: that is for its next start.
+ * A client that knows why auth is away: not there, or there and refusing this machine's identity. Refused by
+ * two looks in a row, the service is to join again, where that can be done without the operator; those whom
+ * it serves notice nothing. What is left for the operator stands in the reason.
  */
 export function explainAbsence(client: AuthClient, deps: WatchDeps): AuthClient {
   const closed = new AbortController();
+  let refusedBefore = false;
   let refusal: string | undefined;
-  const look = async (): Promise<void> => {
+  const found = async (): Promise<string | undefined> => {
     const { status } = client.state.connection();
-    const found = status === 'away' ? await refusalBy(deps) : undefined;
-    if (found !== undefined && found !== refusal && !closed.signal.aborted)
-      deps.sink.error(found, { hostId: deps.identity().hostId, role: deps.identity().role });
-    refusal = found;
+    const verdict = status === 'away' ? await refusalBy(deps) : 'admitted';
+    if (verdict === 'admitted') deps.joining.admitted();
+    const isRefused = typeof verdict === 'object';
+    const isLasting = isRefused && refusedBefore;
+    refusedBefore = isRefused;
+    if (!isLasting || closed.signal.aborted) return undefined;
+    const left = await deps.joining.refused(verdict);
+    return left === undefined ? undefined : refusedText(deps.identity(), verdict, left);
+  };
+  const look = async (): Promise<void> => {
+    const now = await found();
+    if (now !== undefined && now !== refusal && !closed.signal.aborted)
+      deps.sink.error(now, { hostId: deps.identity().hostId, role: deps.identity().role });
+    refusal = now;
   };
   const watch = async (): Promise<void> => {
     for (;;) {
@@ -60,20 +73,24 @@ export function explainAbsence(client: AuthClient, deps: WatchDeps): AuthClient 
   };
 }
 
-/** Undefined while one of them accepts it, or none replies. */
-async function refusalBy(deps: WatchDeps): Promise<string | undefined> {
+/** Undefined while nobody answers. */
+async function refusalBy(deps: WatchDeps): Promise<Refusal | 'admitted' | undefined> {
   const { authServers, tryIdentity, world } = deps;
   const identity = deps.identity();
   const refusals: Extract<Verdict, { status: 'refused' }>[] = [];
   for (const server of authServers) {
     const verdict = await tryIdentity(server, identity, world);
-    if (verdict.status === 'admitted') return undefined;
+    if (verdict.status === 'admitted') return 'admitted';
     if (verdict.status === 'refused') refusals.push(verdict);
   }
   if (refusals.length === 0) return undefined;
-  const why = refusals.map(({ server, reason }) => `${formatHostPort(server)}: ${reason}`).join('; ');
-  return (
-    `the identity of this machine in the cluster "${identity.clusterName}" is refused (${why}); ` +
-    'those who are connected stay; a new start (SIGHUP) joins again with the configured token and ca_pin'
-  );
+  const byOwn = refusals.filter(({ by }) => by === 'own-cluster');
+  return {
+    by: byOwn.length > 0 ? 'own-cluster' : 'stranger',
+    servers: byOwn.map(({ server }) => server),
+    why: refusals.map(({ server, reason }) => `${formatHostPort(server)}: ${reason}`).join('; '),
+  };
 }
+
+const refusedText = ({ clusterName }: HostIdentity, { why }: Refusal, left: string): string =>
+  `the identity of this machine in the cluster "${clusterName}" is refused (${why}); ${left}`;

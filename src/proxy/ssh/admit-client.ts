@@ -8,7 +8,7 @@ import { userIdentityOf, type UserIdentity } from '../../pki/user-certificate.ts
 import { WireError } from '../../pki/wire.ts';
 import { type AuthoritiesState, keysOfSessionsIn, trustedOf } from '../../views/authorities.ts';
 import { lockOn, type LocksState } from '../../views/locks.ts';
-import { userStandingOf } from '../../views/user-life.ts';
+import { deletionText, userStandingOf } from '../../views/user-life.ts';
 import { findUser, type UsersState } from '../../views/users.ts';
 
 /** The views that decide who may use the proxy. */
@@ -66,6 +66,17 @@ export function lockOnClient(
   const roles = [...identityOf(certificate).roles, ...(findUser(users, user)?.state.roles ?? [])];
   const lock = lockOn(locks, { user, roles, serial }, now);
   return lock && lockText(lock);
+}
+
+/**
+ * What a person is told who is cut off by a lock or a deletion; undefined where it was neither. @throws
+ * CodedError as `admitClient`
+ */
+export function lastWordsFor(certificate: Certificate, cluster: Admission): string | undefined {
+  const { keyId: username, validAfter } = certificate;
+  const { lifeId } = identityOf(certificate);
+  const presented = { username, lifeId, validFromMs: Number(validAfter) * second };
+  return lockOnClient(certificate, cluster) ?? deletionText(cluster.users, presented);
 }
 
 function identityOf(certificate: Certificate): UserIdentity {

@@ -11,7 +11,7 @@ import { authorityBlobs } from '../../pki/ssh-key.ts';
 import type { SshAlgorithms } from '../../ssh/algorithms.ts';
 import { createSshServer, type SshConnection, type SshServer } from '../../ssh/cert-server.ts';
 import { hostKeysOf } from '../../ssh/host-keys.ts';
-import { admitClient, type Admission, lockOnClient } from './admit-client.ts';
+import { admitClient, type Admission, lastWordsFor } from './admit-client.ts';
 import type { ProxyAudit } from '../proxy-audit.ts';
 import { trustedOf } from '../../views/authorities.ts';
 import type { ProxyViews } from '../proxy-views.ts';
@@ -148,16 +148,19 @@ export class SshFront {
     }
   }
 
-  /** The node that serves a session of a locked person ends it as well, and tells that person why. */
+  /**
+   * The node that carries a session of somebody who is locked, or was deleted, ends it as well, and tells him
+   * why.
+   */
   #cutOff(connection: SshConnection): void {
-    const locked = lockOnClient(connection.certificate, this.#admission());
-    if (locked === undefined) {
+    const words = lastWordsFor(connection.certificate, this.#admission());
+    if (words === undefined) {
       connection.close('access was withdrawn');
       return;
     }
     this.#ending.add(connection);
     const timer = startTimer(() => {
-      connection.close(locked);
+      connection.close(words);
     }, lastWordsMs);
     void connection.closed.then(() => {
       stopTimer(timer);

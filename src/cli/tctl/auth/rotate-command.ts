@@ -39,7 +39,7 @@ export const rotateCommandSpec: CommandSpec = {
     {
       name: 'end-sessions',
       kind: 'switch',
-      help: 'With --phase=standby: end the sessions that began under the key that is withdrawn.',
+      help: 'At the start, or with --phase=standby: end the sessions that began under the key that is withdrawn, with it.',
     },
     { name: 'status', kind: 'switch', help: 'Report where rotations stand, and which hosts lack what.' },
     {

@@ -68,10 +68,13 @@ describe('the flags of auth rotate', () => {
       ['--phase=update_clients', '--grace-period=1h'],
       '--grace-period is set when a rotation starts, with --phase=init',
     ],
-    [['--end-sessions'], '--end-sessions goes with --phase=standby, by which a key is withdrawn'],
     [
       ['--phase=rollback', '--end-sessions'],
-      '--end-sessions goes with --phase=standby, by which a key is withdrawn',
+      '--end-sessions goes with the start of a rotation, or with --phase=standby, by which a key is withdrawn',
+    ],
+    [
+      ['--type=host', '--end-sessions'],
+      '--end-sessions is about the user authority: no session rests on a key for hosts',
     ],
     [['--format=json'], '--format goes with --status only'],
     [['--status', '--force'], '--force does not go with --status, which changes nothing'],
@@ -80,7 +83,9 @@ describe('the flags of auth rotate', () => {
     expect(() => read(...args)).toThrow(message);
   });
 
-  it('end sessions where a key is withdrawn', () => {
+  it('end sessions where a key is withdrawn, or will be by the rotation that starts', () => {
+    expect(stepOf('--end-sessions').step).toMatchObject({ phase: 'init', mode: 'auto', endSessions: true });
+    expect(stepOf('--manual', '--type=user', '--end-sessions').step.endSessions).toBe(true);
     expect(stepOf('--phase=standby', '--end-sessions').step.endSessions).toBe(true);
     expect(stepOf('--grace-period=0', '--force', '--end-sessions').step.endSessions).toBe(true);
   });

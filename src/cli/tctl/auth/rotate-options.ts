@@ -46,9 +46,18 @@ export function rotateRequestOf(invocation: Invocation): RotateRequest {
   if (phase !== 'init')
     refuseGiven(invocation, ['grace-period'], 'is set when a rotation starts, with --phase=init');
   const gracePeriodMs = durationOf(invocation, 'grace-period', longestGraceMs);
-  const withdraws = phase === 'standby' || (phase === 'init' && gracePeriodMs === 0);
-  if (!withdraws)
-    refuseGiven(invocation, ['end-sessions'], 'goes with --phase=standby, by which a key is withdrawn');
+  if (phase !== 'init' && phase !== 'standby')
+    refuseGiven(
+      invocation,
+      ['end-sessions'],
+      'goes with the start of a rotation, or with --phase=standby, by which a key is withdrawn',
+    );
+  if (invocation.text('type') === 'host')
+    refuseGiven(
+      invocation,
+      ['end-sessions'],
+      'is about the user authority: no session rests on a key for hosts',
+    );
   return {
     status: 'step',
     isNamed: named !== undefined,

@@ -57,6 +57,16 @@ describe('the lines of an authority in tctl status', () => {
 });
 
 describe('what auth rotate --status prints', () => {
+  it('has that sessions end with the old key, where the rotation was begun so', () => {
+    const { underWay } = rotationInInit();
+    if (underWay === undefined) throw new Error('expected a rotation');
+    const line = /^Sessions +those that began under the old key end with it$/m;
+    expect(trimmed(statusText(rotationInInit({ underWay: { ...underWay, endSessions: true } })))).toMatch(
+      line,
+    );
+    expect(trimmed(statusText(rotationInInit()))).not.toMatch(line);
+  });
+
   it('is where the rotation stands, and a table of those who lack it', () => {
     const rotation = rotationInInit({
       acknowledged: 2,

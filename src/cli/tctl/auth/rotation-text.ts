@@ -49,7 +49,9 @@ export function statusText(rotation: AuthorityRotation): string {
   const rows: Row[] = first === undefined ? [] : [first];
   if (underWay === undefined) rows.push(...followed);
   else {
-    const { mode, phaseSince, phaseBy, startedAt, endsAt } = underWay;
+    const { mode, phaseSince, phaseBy, startedAt, endsAt, endSessions } = underWay;
+    const ending: Row[] =
+      endSessions === true ? [['Sessions', 'those that began under the old key end with it']] : [];
     rows.push(
       ['Phase', `${phase}, since ${shortMoment(phaseSince)} by ${phaseBy}`],
       ['Mode', `${mode}, started ${shortMoment(startedAt)}, ending ${shortMoment(endsAt)}`],
@@ -58,6 +60,7 @@ export function statusText(rotation: AuthorityRotation): string {
         ? []
         : ([['Back', `tctl auth rotate --type=${type} --phase=rollback`]] as Row[])),
       ['Hosts', followText(rotation)],
+      ...ending,
     );
   }
   return formatPairs(rows) + (lagging.length === 0 ? '' : `\n${hostTable(lagging, alive - acknowledged)}`);

@@ -73,8 +73,8 @@ export function replacedText(types: readonly AuthorityType[]): string {
       : []),
     ...(types.includes('host')
       ? [
-          '- each proxy and node joins again: set a token (tctl tokens add) and the CA pin that tctl status prints now, restart',
-          '  it; it is let in 10 minutes after its last heartbeat, or at once after "tctl nodes rm <uuid>"',
+          '- each proxy and node joins again: set a token (tctl tokens add) and the CA pin that tctl status prints now, and',
+          '  restart it: it is let in at once, under the id that it has',
           '- stock ssh needs the new host authority (tsh config, or tctl auth export --type=host)',
         ]
       : []),
