@@ -60,14 +60,16 @@ export const heartbeat = implementing(row, async (deps, call, { host: record, tt
   return answer;
 });
 
-/** So many machines may ask for certificates within a second; longer than this nobody is to wait for them. */
-const certifiedPerSecond = 500;
+/** So many machines may report within a second; longer than this nobody is to wait for them. */
+const reportsPerSecond = 500;
 const longestSpreadMs = minute;
+/** Fewer than so many machines need not spread what all of them do at once. */
+const few = 25;
 
-/** Few machines need not spread what all of them do at once. */
 function spreadFor({ views }: AuthDeps): { readonly spreadMs?: number } {
-  const ms = (views.hosts.state().known.size / certifiedPerSecond) * second;
-  return ms < second ? {} : { spreadMs: Math.min(longestSpreadMs, Math.round(ms)) };
+  const count = views.hosts.state().known.size;
+  if (count < few) return {};
+  return { spreadMs: Math.min(longestSpreadMs, Math.round((count / reportsPerSecond) * second)) };
 }
 
 /** Of a host that was alive before, stays, and had adopted the same, nobody waits to hear. */

@@ -28,7 +28,7 @@ export interface RenewalDeps {
   readonly names: WantedNames;
   /** Which key signs, and what a machine is to show. */
   readonly authority: FollowedAuthority;
-  /** Over how long the machines of the cluster spread what all of them do at once. */
+  /** Over how long the machines of the cluster spread what all of them report at once. */
   readonly spreadMs: () => number;
   /** Has this machine certified again. */
   readonly certify: (names: WantedNames) => Promise<HostIdentity>;
@@ -57,6 +57,12 @@ const notTried = 'it was not tried yet';
 const longestLookMs = 10 * minute;
 /** Between two attempts to get certificates of the key that signs: whoever takes the next step waits. */
 const longestTurnRetryMs = 15 * second;
+/**
+ * A renewal costs an auth server as much as so many reports: two signatures, two facts, and new connections
+ * without a TLS session to resume (docs/scaling.md: 10 ms for a node that comes, 1 for a heartbeat). It is
+ * spread over so many times as long, so that people who log in meanwhile do not wait behind them.
+ */
+const reportsPerRenewal = 10;
 /** What goes on failing for the same reason is repeated in the log so often. */
 const toldAgainMs = 24 * hour;
 
@@ -212,7 +218,10 @@ class Renewing {
     const { authority, world, spreadMs } = this.#deps;
     const mark = rotationMark(authority.state());
     if (this.#turn.mark !== mark)
-      this.#turn = { mark, from: world.monotonic() + spreadMs() * randomFraction(world) };
+      this.#turn = {
+        mark,
+        from: world.monotonic() + reportsPerRenewal * spreadMs() * randomFraction(world),
+      };
     return Math.max(0, this.#turn.from - world.monotonic());
   }
 
