@@ -78,7 +78,7 @@ install: build
 install-systemd: install
 	.ci/install-systemd $(DESTDIR)
 
-# Ten thousand nodes at two auth servers, on each store: some ten minutes each.
+# Ten thousand nodes at two auth servers, on each store: about a quarter of an hour each.
 bench-scale: build
 	$(TOOLS)/node/bin/node --disable-warning=ExperimentalWarning integration/bench/presence.ts
 

@@ -32,7 +32,7 @@ const timed = ['src/views/scale.test.ts'];
 const shared = ['src/domain/**/*.test.ts'];
 
 /** They run one at a time when all others are done: what they measure, or assert of the whole machine, others would spoil. */
-const alone = ['cluster/presence-scale', 'cluster/failover', 'log/audit-index'].map(
+const alone = ['cluster/presence-scale', 'cluster/rotation-scale', 'cluster/failover', 'log/audit-index'].map(
   (name) => `integration/${name}.test.ts`,
 );
 

@@ -6,6 +6,11 @@ export const seconds = (from: bigint): number => Number(process.hrtime.bigint() 
 export const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
+/** NaN of none. */
+export const percentile = (values: readonly number[], p: number): number =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor((values.length * p) / 100))] ??
+  Number.NaN;
+
 const ticksPerSecond = 100;
 
 /** CPU seconds of a process: its own, and of the children it has waited for. */

@@ -2,8 +2,11 @@
  * Many nodes at two auth servers: `make bench-scale`, or with arguments: nodes, minutes, names of stores.
  * Prints what heartbeats cost the store, what they cost the auth servers, and what a person notices of it.
  */
-import { cpus } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { hostPresence } from '../../src/api/announce-host.ts';
+import { startLightProxy } from '../simulator/light-proxy.ts';
 import { forkSwarm, type RemoteSwarm } from '../simulator/remote-swarm.ts';
 import { type AuthDaemon, type AuthDaemons, startAuthDaemons } from '../simulator/auth-daemons.ts';
 import { sharedStore, type Storage } from '../simulator/shared-store.ts';
@@ -11,8 +14,9 @@ import { simulateHour } from '../simulator/simulated-hour.ts';
 import { until } from '../harness/run-program.ts';
 import { startDynalite } from '../harness/dynamodb-server.ts';
 import { startEtcd } from '../harness/etcd-server.ts';
-import { cpuSeconds, memoryMiB } from './measure.ts';
+import { cpuSeconds, memoryMiB, percentile } from './measure.ts';
 import { type Logins, prepareLogins } from './presence-logins.ts';
+import { rotateAuthorities, type RotationStage } from './rotation.ts';
 
 export interface ScaleOptions {
   readonly nodes: number;
@@ -28,9 +32,6 @@ const row = (what: string, text: string): void => {
   console.log(`${what.padEnd(40)} ${text}`);
 };
 const seconds = (from: number): number => (performance.now() - from) / 1000;
-const percentile = (values: readonly number[], p: number): number =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor((values.length * p) / 100))] ??
-  Number.NaN;
 const p50p99 = (ms: readonly number[]): string =>
   `p50 ${percentile(ms, 50).toFixed(0)} ms  p99 ${percentile(ms, 99).toFixed(0)} ms`;
 
@@ -96,8 +97,9 @@ async function live(
   const auths: AuthDaemon[] = [await daemons.add(), await daemons.add()];
   const servers = auths.map(({ address }) => address);
   const admin = await daemons.client('Admin', servers);
-  const proxy = await daemons.client('Proxy', servers);
-  const logins = await prepareLogins(admin, proxy);
+  const folder = mkdtempSync(join(tmpdir(), 'proxy-'));
+  const proxy = await startLightProxy(servers, await daemons.authority(), folder);
+  const logins = await prepareLogins(admin, proxy.auth);
   const emptyLogins = await during(logins, 10_000);
   const emptyOpen = await openOneMore(daemons);
   const memoryBefore = memoryMiB(auths.map(({ pid }) => pid));
@@ -118,9 +120,25 @@ async function live(
     'memory of both auth servers',
     `${memory.toFixed(0)} MiB  with no nodes ${memoryBefore.toFixed(0)} MiB  ${(((memory - memoryBefore) * 1024) / nodes).toFixed(0)} KiB a node`,
   );
+  await rotate({ daemons, auths, logins }, swarm, watched.logins);
   await loseOne(auths, swarm, logins);
   admin.close();
-  proxy.close();
+  await proxy.stop();
+  rmSync(folder, { recursive: true });
+}
+
+/** @param calm what logins took with the same nodes before. */
+async function rotate(stage: RotationStage, swarm: RemoteSwarm, calm: readonly number[]): Promise<void> {
+  for (const { phase, seconds: took, cpuSeconds: cpu, logins, failed } of await rotateAuthorities(stage))
+    row(
+      `rotation, ${phase}`,
+      `all acknowledged after ${took.toFixed(1)} s  CPU of both auth servers ${cpu.toFixed(1)} s  logins ${logins.length} ${p50p99(logins)}, ${failed} failed  ratio of p99 ${(percentile(logins, 99) / percentile(calm, 99)).toFixed(2)}`,
+    );
+  const { inTrouble, troubles, refusedHeartbeats } = await swarm.report();
+  row(
+    '  nodes after it',
+    `in trouble ${inTrouble} ${troubles.map(([text]) => text).join('; ')}  refused heartbeats ${refusedHeartbeats}`,
+  );
 }
 
 const during = (logins: Logins, ms: number): Promise<number[]> => {

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listHosts } from '../../src/api/operations/host.ts';
 import type { AuthClient } from '../../src/api/client.ts';
@@ -16,12 +19,14 @@ const count = Number(process.env['SWARM_NODES'] ?? 200);
 const pace = { everyMs: second, ttlSeconds: 600 };
 
 let store: SharedStore;
+let dataDir: string;
 let auths: AuthBench[];
 let swarm: Swarm;
 let admins: AuthClient[];
 
 beforeAll(async () => {
   store = sharedStore();
+  dataDir = mkdtempSync(join(tmpdir(), 'swarm-'));
   // One after the other: who founds the cluster is not the matter here.
   auths = [await startAuth({ log: await store.log('auth-1') })];
   auths.push(await startAuth({ log: await store.log('auth-2') }));
@@ -40,6 +45,7 @@ beforeAll(async () => {
         servers,
         identity: certify('Node', `node-${index}`),
         nodename: `node-${index}`,
+        dataDir: join(dataDir, `node-${index}`),
         pace,
         tally,
       }),
@@ -50,6 +56,7 @@ afterAll(async () => {
   for (const admin of admins) admin.close();
   for (const auth of auths) await auth.stop();
   await store.close();
+  rmSync(dataDir, { recursive: true });
 });
 
 const alive = async (): Promise<string[][]> =>

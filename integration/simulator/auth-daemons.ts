@@ -5,6 +5,7 @@ import { connectAuth } from '../../src/api/auth-connection.ts';
 import type { AuthClient } from '../../src/api/client.ts';
 import { silentLog } from '../../src/base/log-sink.ts';
 import type { HostPort } from '../../src/base/service.ts';
+import { hour } from '../../src/base/time.ts';
 import { realWorld } from '../../src/base/world.ts';
 import type { SystemRole } from '../../src/domain/host-info.ts';
 import { openExistingKeyring } from '../../src/log/keyring-file.ts';
@@ -34,6 +35,8 @@ export interface AuthDaemons {
   /** The host authority: who has it certifies whom it likes. */
   authority(): Promise<AuthorityMaterial>;
   client(role: SystemRole, servers: readonly HostPort[]): Promise<AuthClient>;
+  /** Runs `tctl` as on the machine of that auth server; it may take its time. */
+  tctl(on: AuthDaemon, ...args: string[]): ReturnType<typeof run>;
   close(): Promise<void>;
 }
 
@@ -91,6 +94,8 @@ export function startAuthDaemons(storage?: Storage): AuthDaemons {
       const identity = hostCertifier(signerFrom(await authority()))(role);
       return connectAuth({ servers, identity, world: realWorld, sink: silentLog });
     },
+    tctl: ({ machine }, ...args) =>
+      run(join('bin', 'tctl'), ['--config', machine.config, ...args], { timeoutMs: hour }),
     close: () => fleet.close(),
   };
 }

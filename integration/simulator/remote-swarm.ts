@@ -1,5 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SwarmOrder, SwarmReport, SwarmRequest } from './swarm-process.ts';
 
@@ -10,7 +12,7 @@ import type { SwarmOrder, SwarmReport, SwarmRequest } from './swarm-process.ts';
 export interface RemoteSwarm {
   readonly pids: readonly number[];
   /** Resolves when all nodes are announced. */
-  start(order: Omit<SwarmOrder, 'firstIndex'>): Promise<void>;
+  start(order: Omit<SwarmOrder, 'firstIndex' | 'dataDir'>): Promise<void>;
   /** Of all processes together. */
   report(): Promise<SwarmReport>;
   close(): Promise<void>;
@@ -20,6 +22,7 @@ type Ask = (request: SwarmRequest) => Promise<unknown>;
 
 export function forkSwarm(processes: number): RemoteSwarm {
   const children = Array.from({ length: processes }, child);
+  const dataDir = mkdtempSync(join(tmpdir(), 'swarm-'));
   return {
     pids: children.map(({ pid }) => pid),
     start: async (order) => {
@@ -28,7 +31,7 @@ export function forkSwarm(processes: number): RemoteSwarm {
         children.map(({ ask }, i) =>
           ask({
             start: {
-              ...order,
+              ...{ ...order, dataDir },
               count: Math.max(0, Math.min(share, order.count - i * share)),
               firstIndex: i * share,
               atOnce: Math.ceil(order.atOnce / processes),
@@ -49,6 +52,7 @@ export function forkSwarm(processes: number): RemoteSwarm {
     },
     close: async () => {
       await Promise.all(children.map(({ end }) => end()));
+      rmSync(dataDir, { recursive: true, force: true });
     },
   };
 }

@@ -1,4 +1,5 @@
 /* Many light nodes in a process of their own; told what to do by its parent. See `remote-swarm.ts`. */
+import { join } from 'node:path';
 import type { HostPort } from '../../src/base/service.ts';
 import type { Pace } from '../../src/api/announce-host.ts';
 import { type AuthorityMaterial, signerFrom } from './authority-material.ts';
@@ -14,6 +15,8 @@ export interface SwarmOrder {
   readonly servers: readonly HostPort[];
   readonly authority: AuthorityMaterial;
   readonly pace: Pace;
+  /** Where the nodes keep their certificates, each in a folder of its own. */
+  readonly dataDir: string;
 }
 
 export interface SwarmReport {
@@ -36,7 +39,7 @@ let swarm: Swarm | undefined;
 
 async function handle(request: SwarmRequest): Promise<unknown> {
   if ('start' in request) {
-    const { authority, servers, pace, firstIndex, ...size } = request.start;
+    const { authority, servers, pace, firstIndex, dataDir, ...size } = request.start;
     const certify = hostCertifier(signerFrom(authority));
     swarm = await startSwarm({
       ...size,
@@ -45,6 +48,7 @@ async function handle(request: SwarmRequest): Promise<unknown> {
           servers,
           identity: certify('Node', `node-${firstIndex + index}`),
           nodename: `node-${firstIndex + index}`,
+          dataDir: join(dataDir, `node-${firstIndex + index}`),
           pace,
           tally,
         }),

@@ -24,6 +24,7 @@ function scripted(...answers: Answer[]): HttpClient & { sent: HttpRequest[]; for
       return Promise.resolve(message as unknown as IncomingMessage);
     },
     dialAgain: () => undefined,
+    open: () => [],
     leave: () => {
       client.forgotten++;
     },

@@ -83,6 +83,30 @@ describe('an event on the log', () => {
     expect(woken).toEqual(['Proxy']);
   });
 
+  it('is passed over by those it is not for, until something is', async () => {
+    sleeper('Node');
+    sleeper('Proxy');
+    const before = position;
+    expect(tail.passOver(before, 'Node')).toBeUndefined();
+    eventFor('for.proxies');
+    eventFor('for.proxies');
+    await settled();
+    expect(tail.passOver(before, 'Node')).toEqual({ position, id: `e${position}` });
+    expect(tail.passOver(before, 'Proxy')).toBeUndefined();
+    const middle = position;
+    eventFor('for.all');
+    eventFor('for.proxies');
+    await settled();
+    expect(tail.passOver(middle, 'Node')).toBeUndefined();
+    expect(tail.passOver(position - 1, 'Node')).toEqual({ position, id: `e${position}` });
+  });
+
+  it('that was there before anybody of its readers is passed over by none of them', async () => {
+    eventFor('for.proxies');
+    await settled();
+    expect(tail.passOver(position - 1, 'Node')).toBeUndefined();
+  });
+
   it('wakes ten thousand, and those that follow soon wake them together', async () => {
     const first = Array.from({ length: 10_000 }, () => sleeper('Node'));
     eventFor('for.all');

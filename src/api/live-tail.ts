@@ -20,6 +20,11 @@ export interface LiveTail {
    * reader.
    */
   at(position: Position): Recorded | undefined;
+  /**
+   * Where a reader that has come to `after` goes on when all that came since is for others: it looks at none
+   * of it. Undefined when something is for it, or nothing came.
+   */
+  passOver(after: Position, who: Who): { readonly position: Position; readonly id: string } | undefined;
   /** Keeps events while anybody reads: until the returned function is called. */
   hold(): () => void;
   /**
@@ -80,6 +85,12 @@ class Tail implements LiveTail {
 
   at(position: Position): Recorded | undefined {
     return this.#recent.at(position);
+  }
+
+  passOver(after: Position, who: Who): { readonly position: Position; readonly id: string } | undefined {
+    const isForOthers = this.#head > after && this.#audienceOf(who).newest <= after;
+    const [position, id] = [this.#head, this.#headId];
+    return isForOthers && id !== undefined ? { position, id } : undefined;
   }
 
   hold(): () => void {

@@ -68,7 +68,7 @@ function served(permits: Partial<SshConnection['permits']> = {}) {
     } as unknown as SshConnection,
     decide: () => grant,
     grant,
-    locks: { onConnection: () => undefined, onSession: () => undefined },
+    lastWords: { onConnection: () => undefined, onSession: () => undefined },
   });
   const become = (options: Partial<Grant['options']>): void => {
     grant = grantOf(options);

@@ -66,3 +66,21 @@ describe('a host that reports what it has adopted of a rotation', () => {
     expect(seen()).toEqual([]);
   });
 });
+
+describe('a host that is one of many', () => {
+  it('is told over how long all of them spread their reports, from 25 on', async () => {
+    const others = (count: number) =>
+      Promise.all(
+        Array.from({ length: count }, (_, n) => {
+          const hostId = `00000000-0000-4000-8000-0000000000${n + 10}`;
+          const one = { ...host, hostId, nodename: `other-${n}` };
+          return heartbeat(auth.deps, hostCall('Node', hostId), { host: one, ttlSeconds: 60 });
+        }),
+      );
+    await others(23);
+    expect(await report()).toEqual({});
+    await others(24);
+    // 500 a second.
+    expect(await report()).toEqual({ spreadMs: 50 });
+  });
+});

@@ -61,14 +61,16 @@ export const heartbeat = implementing(row, async (deps, call, { host: record, tt
   return answer;
 });
 
-/** How many machines may ask for certificates within a second; no host has to wait longer than this. */
-const certifiedPerSecond = 500;
+/** So many machines may report within a second; longer than this nobody is to wait for them. */
+const reportsPerSecond = 500;
 const longestSpreadMs = minute;
+/** Fewer than so many machines need not spread what all of them do at once. */
+const few = 25;
 
-/** With few machines there is no need to spread what all of them do at once. */
 function spreadFor({ views }: AuthDeps): { readonly spreadMs?: number } {
-  const ms = (views.hosts.state().known.size / certifiedPerSecond) * second;
-  return ms < second ? {} : { spreadMs: Math.min(longestSpreadMs, Math.round(ms)) };
+  const count = views.hosts.state().known.size;
+  if (count < few) return {};
+  return { spreadMs: Math.min(longestSpreadMs, Math.round((count / reportsPerSecond) * second)) };
 }
 
 /** Nobody waits for the report of a host that was alive before, stays, and has adopted nothing new. */

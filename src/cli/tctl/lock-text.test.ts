@@ -5,7 +5,7 @@ const now = '2026-01-01T00:00:00.000Z';
 const until = '2026-01-01T00:20:00.000Z';
 const user = { roles: ['admin'], traits: {}, createdAt: now };
 const lock = {
-  ...{ lockId: 'l1', target: { kind: 'user', name: 'joe' }, message: 'call the desk' },
+  ...{ lockId: 'l1', target: { kind: 'user' as const, name: 'joe' }, message: 'call the desk' },
   ...{ createdAt: now, by: 'admin' },
 } as const;
 const tooMany = { status: 'locked', until, reason: 'too many failed logins' } as const;

@@ -261,8 +261,8 @@ describe('a machine while the host authority is rotated', () => {
     await one.enter('init');
     await one.enter('update_clients');
     const turn = one.pauses.at(-1) ?? 0;
-    expect(turn).toBeGreaterThan(0);
-    expect(turn).toBeLessThanOrEqual(20_000);
+    // The world of this test draws the middle; ten times as long as reports are spread over.
+    expect(Math.round(turn / 1000)).toBe(100);
     await one.pass(turn / 2);
     expect([one.asked(), one.pauses.at(-1)]).toEqual([0, turn - turn / 2]);
     await one.pass(turn);

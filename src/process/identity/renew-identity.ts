@@ -28,7 +28,7 @@ export interface RenewalDeps {
   readonly names: WantedNames;
   /** Which key signs, and what a machine should show. */
   readonly authority: FollowedAuthority;
-  /** The time over which the machines of the cluster spread what all of them do at once. */
+  /** Over how long the machines of the cluster spread what all of them report at once. */
   readonly spreadMs: () => number;
   /** Has this machine certified again. */
   readonly certify: (names: WantedNames) => Promise<HostIdentity>;
@@ -54,7 +54,13 @@ const longestLookMs = 10 * minute;
  * next step of the rotation waits.
  */
 const longestTurnRetryMs = 15 * second;
-/** How often a failure that continues for the same reason is logged again. */
+/**
+ * A renewal costs an auth server as much as so many reports: two signatures, two facts, and new connections
+ * without a TLS session to resume (docs/scaling.md: 10 ms for a node that comes, 1 for a heartbeat). It is
+ * spread over so many times as long, so that people who log in meanwhile do not wait behind them.
+ */
+const reportsPerRenewal = 10;
+/** What goes on failing for the same reason is repeated in the log so often. */
 const toldAgainMs = 24 * hour;
 
 /**
@@ -218,7 +224,10 @@ class Renewing {
     const { authority, world, spreadMs } = this.#deps;
     const mark = rotationMark(authority.state());
     if (this.#turn.mark !== mark)
-      this.#turn = { mark, from: world.monotonic() + spreadMs() * randomFraction(world) };
+      this.#turn = {
+        mark,
+        from: world.monotonic() + reportsPerRenewal * spreadMs() * randomFraction(world),
+      };
     return Math.max(0, this.#turn.from - world.monotonic());
   }
 
