@@ -105,10 +105,8 @@ describe('an authority that is not there', () => {
 describe('what is announced with a step', () => {
   it('has the number after the last one, else another has announced since and the step is refused', () => {
     const step = { rotationId: 'r', at, by: 'admin', left: [], announcement } as const;
-    const begin = {
-      ...{ type: 'start-rotation', mode: 'auto', gracePeriodMs: 1 },
-      ...{ key: keyOf('k'), endSessions: false },
-    } as const;
+    const begun = { type: 'start-rotation', mode: 'auto', gracePeriodMs: 1 } as const;
+    const begin = { ...begun, key: keyOf('k'), endSessions: false };
     const rolledBack = created()
       .begin('second')
       .take({ ...step, type: 'roll-back-rotation', rotationId: 'to-second' });
