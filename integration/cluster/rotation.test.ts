@@ -5,7 +5,8 @@ import { type EveryStore, startEveryStore, type StoreKind } from '../harness/eve
 import { createFirstUser, logIn, sshConfigFor } from '../harness/people.ts';
 import { until } from '../harness/run-program.ts';
 import { command, failuresOf, type Load, startClients, tallyLines } from '../restart/restart-load.ts';
-import { login, openEchoSession, type RotatingCluster, startRotatingCluster } from './rotating-cluster.ts';
+import { openEchoSession } from './echo-session.ts';
+import { login, type RotatingCluster, startRotatingCluster } from './rotating-cluster.ts';
 
 /* `make soak`: every store, four nodes, 20 sessions, three rotations, a rollback from each phase. */
 const stores = (process.env['ROTATION_STORES'] ?? 'directory').split(',') as StoreKind[];
@@ -32,14 +33,9 @@ describe.each(stores)('a cluster on a %s store whose authorities rotate', (kind)
   }, 120_000);
   afterAll(() => cluster.close());
 
-  const rotate = async (...args: string[]): Promise<string> => {
-    const ran = await cluster.tctl('auth', 'rotate', ...args);
-    if (ran.code !== 0) throw new Error(`tctl auth rotate ${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
-    return ran.stdout;
-  };
   /** A phase, in which everybody comes by: its operator gives people the time that a grace period is. */
   const phase = async (name: string, load: Load): Promise<void> => {
-    await rotate(`--phase=${name}`, '--manual', '--wait=60s');
+    await cluster.rotate(name, '--wait=60s');
     const come = load.tallies['tsh login']?.done ?? 0;
     // The first may have begun before.
     await until(
@@ -87,7 +83,8 @@ describe.each(stores)('a cluster on a %s store whose authorities rotate', (kind)
           for (const name of order) await phase(name, load);
           await sessionsLive();
         }
-        await rotate('--grace-period=45s');
+        const begun = await cluster.tctl('auth', 'rotate', '--grace-period=45s');
+        expect(begun).toMatchObject({ code: 0 });
         await until(
           'the automatic rotation to end',
           async () => {

@@ -16,10 +16,10 @@ export interface Machine extends DaemonProcess {
   configure(yaml: string): void;
 }
 
-export function createMachine(dir: string, name: string, diagPort: number): Machine {
+export function createMachine(dir: string, name: string, diagPort: number, program?: string): Machine {
   const config = join(dir, `${name}.yaml`);
   return {
-    ...daemonProcess({ name, config, diagPort }),
+    ...daemonProcess({ name, config, diagPort, ...(program === undefined ? {} : { program }) }),
     name,
     dataDir: join(dir, `${name}-data`),
     config,
@@ -32,7 +32,8 @@ export function createMachine(dir: string, name: string, diagPort: number): Mach
 /** Machines in one directory, closed together. */
 export interface Fleet {
   readonly dir: string;
-  add(name: string): Promise<Machine>;
+  /** @param program what it is started by; default: `bin/teleport` of this tree. */
+  add(name: string, program?: string): Promise<Machine>;
   /** Runs `tctl` as on the machine. */
   tctl(on: Machine, ...args: string[]): ReturnType<typeof run>;
   /** For people who come through the proxy at that web port. */
@@ -48,9 +49,9 @@ export function createFleet(): Fleet {
   return {
     dir,
     tctl,
-    add: async (name) => {
+    add: async (name, program) => {
       const [diag = 0] = await freePorts(1);
-      const machine = createMachine(dir, name, diag);
+      const machine = createMachine(dir, name, diag, program);
       machines.push(machine);
       return machine;
     },

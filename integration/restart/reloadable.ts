@@ -14,7 +14,7 @@ export interface Reloadable {
   /** Undefined before one serves. */
   main(): ProcessRef | undefined;
   /** Sends HUP to the main process and waits until another one is. */
-  reload(): Promise<{ readonly from: ProcessRef; readonly to: ProcessRef }>;
+  reload(limitMs?: number): Promise<{ readonly from: ProcessRef; readonly to: ProcessRef }>;
   /** How the last reload went, for the one after `before`. */
   failure(before?: string): Promise<{ readonly at: string; readonly reason: string }>;
   /** Ends all its processes. */
@@ -29,14 +29,18 @@ export function reloadable(machine: Machine): Reloadable {
     machine,
     args: [`--pid-file=${pidFile}`],
     main,
-    reload: async () => {
+    reload: async (limitMs) => {
       const from = main();
       if (from === undefined) throw new Error(`${machine.name} does not serve: ${machine.output()}`);
       process.kill(from.pid, 'SIGHUP');
-      const to = await until(`another process of ${machine.name} to be the main one`, () => {
-        const now = main();
-        return now === undefined || now.pid === from.pid ? undefined : now;
-      }).catch((e: unknown) => {
+      const to = await until(
+        `another process of ${machine.name} to be the main one`,
+        () => {
+          const now = main();
+          return now === undefined || now.pid === from.pid ? undefined : now;
+        },
+        limitMs,
+      ).catch((e: unknown) => {
         throw new Error(`${String(e)}\n${machine.output()}`, { cause: e });
       });
       return { from, to };

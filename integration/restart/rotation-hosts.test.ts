@@ -1,68 +1,204 @@
-import { existsSync } from 'node:fs';
+/*
+ * Processes that begin again while authorities rotate: reloaded, rolled to another release, and killed, each
+ * at the moment when a step is taken.
+ */
+import { existsSync, type FSWatcher, mkdtempSync, rmSync, symlinkSync, watch } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ProcessRef } from '../../src/base/process-ref.ts';
+import { type EchoSession, openEchoSession } from '../cluster/echo-session.ts';
+import { login, type RotatingCluster, startRotatingCluster } from '../cluster/rotating-cluster.ts';
 import {
-  type EchoSession,
-  login,
-  openEchoSession,
-  type RotatingCluster,
-  startRotatingCluster,
-} from '../cluster/rotating-cluster.ts';
+  forgedHost,
+  forgedUser,
+  takeKeys,
+  type TakenKey,
+  type TakenKeys,
+  verdictOfAuth,
+  verdictOfSsh,
+} from '../cluster/taken-keys.ts';
+import { laterVersion, twoReleases } from '../cluster/two-releases.ts';
+import { gone } from '../harness/daemon.ts';
 import type { Machine } from '../harness/machines.ts';
 import { createFirstUser, logIn, type PeopleCluster } from '../harness/people.ts';
+import { until } from '../harness/run-program.ts';
+import { command, failuresOf, type Load, startClients, tallyLines } from './restart-load.ts';
+
+/* `make soak`: more of each. */
+const wish = (name: string, usual: number): number => Number(process.env[name] ?? usual);
+const sessions = wish('ROTATION_SESSIONS', 4);
+const reloadRounds = wish('ROTATION_RELOADS', 1);
+const killRounds = wish('ROTATION_KILLS', 1);
+
+const order = ['init', 'update_clients', 'update_servers', 'standby'] as const;
+type Phase = (typeof order)[number];
+const inRounds = (rounds: number): [number, Phase][] =>
+  Array.from({ length: rounds }, (_, n) => order.map((phase): [number, Phase] => [n + 1, phase])).flat();
+const phaseLimit = 180_000;
 
 let cluster: RotatingCluster;
-let session: EchoSession;
+let directory: string;
+let releases: ReturnType<typeof twoReleases>;
+const linkOf = (name: string): string => join(directory, `${name}-current`);
 beforeAll(async () => {
-  cluster = await startRotatingCluster({ nodes: 2 });
+  directory = mkdtempSync(join(tmpdir(), 'rotation-'));
+  releases = twoReleases(directory);
+  for (const name of ['auth1', 'auth2']) symlinkSync(releases.before, linkOf(name));
+  const authProgram = (name: string): string => join(linkOf(name), 'bin/teleport');
+  cluster = await startRotatingCluster({ nodes: 2, proxies: 1, authProgram });
   await createFirstUser(person(), 'joe', { logins: [login] });
-  session = openEchoSession(person(), 'joe', 'node1');
-  await session.echo('begin');
-}, 120_000);
+}, 180_000);
 afterAll(async () => {
-  session.close();
   await cluster.close();
+  rmSync(directory, { recursive: true, force: true });
 });
 
-const [acknowledgedMs, phaseLimit] = [10_000, 60_000];
-const rotate = async (phase: string): Promise<number> => {
-  const began = performance.now();
-  const ran = await cluster.tctl('auth', 'rotate', `--phase=${phase}`, '--manual', '--wait=30s');
-  if (ran.code !== 0) throw new Error(`tctl auth rotate --phase=${phase}: ${ran.stdout}${ran.stderr}`);
-  return performance.now() - began;
-};
 const person = (): PeopleCluster => cluster.people[0] ?? expect.unreachable();
-const there = async (node: string): Promise<string> => {
-  const { stdout, stderr } = await person().tsh('joe', ['ssh', `${login}@${node}`, 'echo there']);
-  return stdout + stderr;
+const [auth1, auth2, proxy, node] = [
+  () => cluster.auths[0] ?? expect.unreachable(),
+  () => cluster.auths[1] ?? expect.unreachable(),
+  () => cluster.proxies[0] ?? expect.unreachable(),
+  () => cluster.nodes[0] ?? expect.unreachable(),
+];
+/** The step, and that all have followed: two auth servers, a proxy, two nodes. */
+const step = async (phase: Phase): Promise<void> => {
+  await cluster.rotate(phase, '--wait=0');
+  await cluster.onlyLack();
 };
-const machine = (one: Machine | undefined): Machine => one ?? expect.unreachable();
-/** Whether it keeps an older certificate for those who call it. */
-const showsTwo = (one: Machine): boolean =>
-  existsSync(join(one.dataDir, 'proc', 'node.server.identity.json'));
+/** What a node has for those who call it, beside its newest certificate. */
+const showsOlder = (): boolean => existsSync(join(node().dataDir, 'proc', 'node.server.identity.json'));
 
-describe('machines of a cluster whose authorities rotate', () => {
-  it.each([
-    ['init', false],
-    ['update_clients', true],
-    ['update_servers', false],
-    ['standby', false],
-  ] as const)(
-    'adopt %s by themselves, soon, and as well after kill -9 in that phase',
-    { timeout: phaseLimit },
-    async (phase, two) => {
-      expect(await rotate(phase)).toBeLessThan(acknowledgedMs);
-      const node = machine(cluster.nodes[1]);
-      expect(showsTwo(node)).toBe(two);
-      // It began under the first key of the user authority, and goes on when that is gone.
-      await session.echo(phase);
-      await person().tsh('joe', ['logout']);
-      await logIn(person(), 'joe');
-      expect(await there('node1')).toContain('there');
-      await node.stop('SIGKILL');
-      await node.start();
-      expect(showsTwo(node)).toBe(two);
-      expect(await there('node2')).toContain('there');
+describe('processes that are reloaded while a step of a rotation is taken', () => {
+  const open: EchoSession[] = [];
+  const before: ProcessRef[] = [];
+  let load: Load;
+  beforeAll(async () => {
+    for (let n = 0; n < sessions; n++) open.push(openEchoSession(person(), 'joe', `node${1 + (n % 2)}`));
+    await Promise.all(open.map((session, n) => session.echo(`begin-${n}`)));
+    const env = person().env('joe');
+    load = startClients({
+      'tsh ssh': command('bin/tsh', ['ssh', `${login}@node1`, 'echo', 'there'], env, 'there'),
+      'tsh login': () => logIn(person(), 'joe'),
+      'tctl nodes ls': async () => {
+        const { code, stderr } = await cluster.tctl('nodes', 'ls');
+        if (code !== 0) throw new Error(`tctl nodes ls: ${stderr}`);
+      },
+      'a machine joins': () => cluster.join(),
+    });
+  }, phaseLimit);
+  afterAll(() => {
+    for (const session of open) session.close();
+  });
+
+  const done = (): number[] => Object.values(load.tallies).map((tally) => tally.done);
+  const reloaded = async (machine: Machine): Promise<void> => {
+    before.push((await cluster.reloadable(machine).reload(phaseLimit)).from);
+  };
+
+  it.each(inRounds(reloadRounds))(
+    'round %i, %s: adopt it, and lose nothing',
+    async (round, phase) => {
+      if (round === 1 && phase === 'update_clients') {
+        rmSync(linkOf('auth2'));
+        symlinkSync(releases.after, linkOf('auth2'));
+      }
+      const began = performance.now();
+      await Promise.all([step(phase), ...[auth2(), proxy(), node()].map(reloaded)]);
+      console.log(`${phase} with three reloads: ${Math.round(performance.now() - began)} ms`);
+      expect(showsOlder()).toBe(phase === 'update_clients');
+      await Promise.all(open.map((session, n) => session.echo(`${round}-${phase}-${n}`)));
+      const come = done();
+      await until(
+        `each command twice in ${phase}`,
+        () => done().every((count, i) => count >= (come[i] ?? 0) + 2) || undefined,
+        phaseLimit,
+      );
     },
+    phaseLimit,
+  );
+
+  it(
+    'and all of it counted: no command failed, no session ended',
+    async () => {
+      await load.stop();
+      console.log(`${sessions} sessions\n${tallyLines(load)}`);
+      expect(failuresOf(load)).toEqual([]);
+      expect(open.map((session) => session.ended())).toEqual(open.map(() => undefined));
+      for (const session of open) session.close();
+      await Promise.all(before.map((process) => gone(process, 60_000)));
+    },
+    phaseLimit,
+  );
+
+  it('one auth server of another release than the other', async () => {
+    const versions = await cluster.tctl('auth', 'rotate', '--status', '--format=json');
+    expect(versions.code).toBe(0);
+    expect(auth2().allOutput()).toContain(laterVersion);
+    expect(auth1().allOutput()).not.toContain(laterVersion);
+  });
+});
+
+describe('processes that are killed while they adopt a step of a rotation', () => {
+  let withdrawn: TakenKeys;
+  /** Keys that were new in a rotation that was rolled back: nobody is to accept them ever again. */
+  beforeAll(async () => {
+    await cluster.rotate('init', '--wait=50s');
+    withdrawn = await takeKeys(cluster);
+    await cluster.rotate('rollback', '--wait=50s');
+    await cluster.rotate('standby', '--wait=50s');
+  }, phaseLimit);
+  const watchers: FSWatcher[] = [];
+  afterAll(() => {
+    for (const watcher of watchers) watcher.close();
+  });
+  const newOf = (keys: readonly TakenKey[]): TakenKey => keys.at(-1) ?? expect.unreachable();
+
+  /** Its first change of what it shows and trusts is its last act. */
+  const killedAsItAdopts = async (machine: Machine, seen: Machine): Promise<void> => {
+    const adopts = Promise.withResolvers<unknown>();
+    const watcher = watch(join(seen.dataDir, 'proc'), adopts.resolve);
+    watchers.push(watcher);
+    await adopts.promise;
+    watcher.close();
+    const main = cluster.reloadable(machine).main() ?? expect.unreachable();
+    process.kill(main.pid, 'SIGKILL');
+    await gone(main);
+    await machine.start({ args: cluster.reloadable(machine).args });
+  };
+  it.each(inRounds(killRounds))(
+    'round %i, %s: go on where they were',
+    async (round, phase) => {
+      const auth = order.indexOf(phase) % 2 === 0 ? auth1() : auth2();
+      const kills = [
+        killedAsItAdopts(node(), node()),
+        killedAsItAdopts(proxy(), proxy()),
+        killedAsItAdopts(auth, node()),
+      ];
+      const began = performance.now();
+      await Promise.all([step(phase), ...kills]);
+      console.log(`${phase} with three kills: ${Math.round(performance.now() - began)} ms`);
+      expect(showsOlder()).toBe(phase === 'update_clients');
+      await logIn(person(), 'joe');
+      const there = await person().tsh('joe', ['ssh', `${login}@node1`, 'echo', `there-${round}`]);
+      expect(there).toMatchObject({ code: 0, stdout: `there-${round}\n` });
+      await cluster.join();
+
+      const trusted = (await takeKeys(cluster)).host;
+      const [machine, user] = [
+        forgedHost(newOf(withdrawn.host), { role: 'Proxy', trusts: trusted }),
+        forgedUser(newOf(withdrawn.user)),
+      ];
+      for (const server of cluster.servers)
+        expect(await verdictOfAuth(server, machine)).toContain(
+          'was withdrawn when its rotation was rolled back at',
+        );
+      for (const [name, address] of [
+        ['localhost', { host: '127.0.0.1', port: cluster.proxySsh[0] ?? 0 }],
+        ['node1', await cluster.nodeAddress('node1')],
+      ] as const)
+        expect(await verdictOfSsh(address, name, user, trusted)).toContain('unable to authenticate');
+    },
+    phaseLimit,
   );
 });

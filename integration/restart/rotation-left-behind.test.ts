@@ -1,13 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type EchoSession,
-  login,
-  openEchoSession,
-  type RotatingCluster,
-  startRotatingCluster,
-} from '../cluster/rotating-cluster.ts';
+import { type EchoSession, openEchoSession } from '../cluster/echo-session.ts';
+import { login, type RotatingCluster, startRotatingCluster } from '../cluster/rotating-cluster.ts';
 import type { Machine } from '../harness/machines.ts';
 import { createFirstUser, type PeopleCluster } from '../harness/people.ts';
 import { until } from '../harness/run-program.ts';
