@@ -23,7 +23,10 @@ export interface RotationStage {
 
 const phases = ['init', 'update_clients', 'update_servers', 'standby'];
 
-/** Rotates both authorities as an operator does, phase by phase, each when all hosts have acknowledged the one before. */
+/**
+ * Rotates both authorities as an operator does, phase by phase, each when all hosts have acknowledged the one
+ * before.
+ */
 export async function rotateAuthorities(stage: RotationStage): Promise<readonly PhaseFigures[]> {
   const figures: PhaseFigures[] = [];
   for (const phase of phases) figures.push(await takePhase(stage, phase));

@@ -14,7 +14,9 @@ import { forkSwarm, type RemoteSwarm } from '../simulator/remote-swarm.ts';
 /* `make bench-scale` measures the same with ten thousand. */
 const count = Number(process.env['SWARM_NODES'] ?? 300);
 
-/** Between two appends of an auth server to presence: 200 ms where somebody waits, and one in three seconds. */
+/**
+ * Between two appends of an auth server to presence: 200 ms where somebody waits, and one in three seconds.
+ */
 const leastBetweenSeconds = 0.15;
 
 let dataDir: string;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
@@ -73,7 +74,8 @@ describe('a second connection to the same auth server', () => {
       expect(duplex instanceof TLSSocket && duplex.isSessionReused()).toBe(reused);
       // The server sends what a later connection resumes with beside its first answer.
       duplex.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
-      for await (const chunk of duplex) void chunk;
+      duplex.resume();
+      await once(duplex, 'end');
       shown.push(certificateShownOn(duplex)?.fingerprint256);
     }
     expect(shown[0]).toMatch(/^[0-9A-F:]{95}$/);

@@ -25,8 +25,8 @@ const leastPauseMs = 10;
 export const loadRest = Number(process.env['LOAD_REST'] ?? 3);
 
 /**
- * Clients of every kind, each opening one connection or command after the other until stopped. Each rests
- * for `loadRest` times as long as it took, and for `pauseMs` at least: 10 ms, or what is given for a load that
+ * Clients of every kind, each opening one connection or command after the other until stopped. Each rests for
+ * `loadRest` times as long as it took, and for `pauseMs` at least: 10 ms, or what is given for a load that
  * goes on for minutes.
  */
 export function startLoad(

@@ -122,7 +122,9 @@ function refused(
   );
 }
 
-/** Whether the caller may do this besides: machines of the cluster and its operators whatever no rule denies. */
+/**
+ * Whether the caller may do this besides: machines of the cluster and its operators whatever no rule denies.
+ */
 export function may(
   { caller, rules }: Pick<Call, 'caller' | 'rules'>,
   verb: RuleVerb,

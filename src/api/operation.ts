@@ -25,8 +25,8 @@ export interface Operation<I extends z.ZodType = z.ZodType, O extends z.ZodType 
   readonly input: I;
   readonly output: O;
   /**
-   * The resources that the input is about, for the conditions of rules: each must be allowed. Left out: any of
-   * that kind.
+   * The resources that the input is about, for the conditions of rules: each must be allowed. Left out: any
+   * of that kind.
    */
   about?(input: z.output<I>): RuleResource | readonly RuleResource[];
   /**

@@ -16,17 +16,21 @@ export function nearest(text: string, known: readonly string[]): string | undefi
 
 /** Optimal string alignment distance. */
 function distanceOf(a: string, b: string): number {
-  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, i) => i)];
+  let [before, last]: readonly number[][] = [[], Array.from({ length: b.length + 1 }, (_, i) => i)];
   for (let i = 1; i <= a.length; i++) {
     const row = [i];
     for (let j = 1; j <= b.length; j++) {
-      const above = rows[i - 1] ?? [];
-      const replaced = (above[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const smallest = Math.min(replaced, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1);
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      row.push(swapped ? Math.min(smallest, (rows[i - 2]?.[j - 2] ?? 0) + 1) : smallest);
+      const ways = [at(last, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1), at(last, j) + 1, at(row, j - 1) + 1];
+      if (areSwapped(a, i, b, j)) ways.push(at(before, j - 2) + 1);
+      row.push(Math.min(...ways));
     }
-    rows.push(row);
+    [before, last] = [last, row];
   }
-  return rows[a.length]?.[b.length] ?? Infinity;
+  return at(last, b.length);
 }
+
+const at = (row: readonly number[] | undefined, i: number): number => row?.[i] ?? Infinity;
+
+/** Whether the letters before these places are the same two, in the other order. */
+const areSwapped = (a: string, i: number, b: string, j: number): boolean =>
+  i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];

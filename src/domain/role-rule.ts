@@ -29,8 +29,8 @@ export const allDenied: RuleSet = {
 };
 
 /**
- * @throws CodedError `bad_request` that names the rule by its place (`allow.rules[2]`), for a resource, a verb
- *   or a condition that has no meaning.
+ * @throws CodedError `bad_request` that names the rule by its place (`allow.rules[2]`), for a resource, a
+ *   verb or a condition that has no meaning.
  */
 export function checkRules({ allow, deny }: RuleSet): void {
   for (const [side, rules] of [

@@ -28,8 +28,9 @@ export type RuleDecision =
   | { readonly status: 'denied'; readonly by: RulePlace | undefined };
 
 /**
- * Whether the rules of a person's roles let them do this. Denying wins over all roles; then one rule must allow
- * it whole. A condition that cannot be decided does not allow, and does deny. Without a role nothing is allowed.
+ * Whether the rules of a person's roles let them do this. Denying wins over all roles; then one rule must
+ * allow it whole. A condition that cannot be decided does not allow, and does deny. Without a role nothing is
+ * allowed.
  */
 export function checkRuleAccess(subject: RuleSubject, question: RuleQuestion): RuleDecision {
   const denies = placeOf(subject, 'deny', question, (truth) => truth !== 'false');
@@ -39,8 +40,8 @@ export function checkRuleAccess(subject: RuleSubject, question: RuleQuestion): R
 }
 
 /**
- * Whether there may be a resource of that kind for which `checkRuleAccess` allows it: asked before it is known
- * which it is. Conditions about the resource count as met in `allow`, and as not met in `deny`.
+ * Whether there may be a resource of that kind for which `checkRuleAccess` allows it: asked before it is
+ * known which it is. Conditions about the resource count as met in `allow`, and as not met in `deny`.
  */
 export function mayBeAllowed(subject: RuleSubject, { verb, resource: { kind } }: RuleQuestion): boolean {
   const question = { verb, resource: { kind } };

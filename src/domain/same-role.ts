@@ -1,7 +1,10 @@
 import { noRules } from './role-rule.ts';
 import type { RoleSpec } from './role-spec.ts';
 
-/** Whether two roles say the same, in whatever order their keys were written, and whichever defaults are left out. */
+/**
+ * Whether two roles say the same, in whatever order their keys were written, and whichever defaults are left
+ * out.
+ */
 export const isSameRole = (one: RoleSpec, other: RoleSpec): boolean => textOf(one) === textOf(other);
 
 const textOf = ({ rules, options, ...role }: RoleSpec): string =>

@@ -6,8 +6,8 @@ import { roleSpec } from './role-spec.ts';
 /**
  * A role of any release, for those who decide access by it. What is new beside the conditions is left out:
  * whoever adds what restricts names it `critical`. In the conditions nothing is: a rule that cannot be read
- * whole might deny. Rules that cannot be read whole allow nothing and deny everything; servers never ask them,
- * so people still log in.
+ * whole might deny. Rules that cannot be read whole allow nothing and deny everything; servers never ask
+ * them, so people still log in.
  */
 export const storedRoleSpec = roleSpec
   .strip()

@@ -38,7 +38,7 @@ function fakeProgram(terminal: boolean) {
   return { launched, seen, ended, output, cut };
 }
 const launching = vi.hoisted(() => ({
-  make: (_options: unknown): Promise<unknown> => new Promise(() => undefined),
+  make: (..._given: unknown[]): Promise<unknown> => new Promise(() => undefined),
 }));
 vi.mock(import('./launch.ts'), () => ({
   launch: ((_context: unknown, options: LaunchOptions) => launching.make(options)) as never,

@@ -12,7 +12,7 @@ import type { Parts } from './parts.ts';
 import { startTeleport, type TeleportProcess } from './teleport.ts';
 
 const stage = vi.hoisted(() => ({
-  services: (_parts: unknown): unknown => [],
+  services: (...given: unknown[]): unknown => given.slice(1),
   slow: undefined as string | undefined,
   resolver: [] as string[],
 }));
@@ -107,7 +107,7 @@ async function begin({ names = ['node', 'auth'], fails, diagnostics = false, tro
   );
   teleport.serving.catch(() => undefined);
   left.push(() => teleport.stop(0, 'none'));
-  return { teleport, events, sink, printed, waits, components, parts: () => parts as Parts };
+  return { teleport, events, sink, printed, waits, components, parts: () => parts! };
 }
 const readyz = async (teleport: TeleportProcess, path = 'readyz') => {
   const { port } = teleport.addresses().get('diag') ?? { port: 0 };

@@ -5,7 +5,9 @@ import { implementing } from '../implementing.ts';
 import { documentNamed, notFound, ruleResourceOf } from './known-documents.ts';
 import { servedKind } from './served-kinds.ts';
 
-/** @throws CodedError `not_found`, also for one that the caller may not delete; `bad_request` with why not. */
+/**
+ * @throws CodedError `not_found`, also for one that the caller may not delete; `bad_request` with why not.
+ */
 export const deleteResource = implementing(row, async (deps, call, { kind, name, dryRun }) => {
   await deps.views.fresh();
   const served = servedKind(kind);

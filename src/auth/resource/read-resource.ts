@@ -4,7 +4,9 @@ import { implementing } from '../implementing.ts';
 import { documentNamed, notFound, ruleResourceOf } from './known-documents.ts';
 import { servedKind } from './served-kinds.ts';
 
-/** One that the caller may not read is not found: its name is not told either. @throws CodedError `not_found` */
+/**
+ * One that the caller may not read is not found: its name is not told either. @throws CodedError `not_found`
+ */
 export const readResource = implementing(row, async (deps, call, { kind, name }) => {
   await deps.views.fresh();
   const served = servedKind(kind);

@@ -9,7 +9,7 @@ const told = new Set(['status', 'created_by', 'created_at', 'joined', 'last_seen
  * after a change was taken back. 16 hexadecimal digits.
  */
 export function revisionOf({ kind, sub_kind, version, metadata, spec }: ResourceDocument): string {
-  const { revision: _, ...named } = metadata;
+  const named = { ...metadata, revision: undefined };
   const content = [kind, sub_kind ?? '', version, named, withoutTold(spec)];
   return createHash('sha256').update(canonical(content)).digest('hex').slice(0, 16);
 }
@@ -27,7 +27,8 @@ const withoutTold = (spec: unknown): unknown =>
 /** JSON with sorted keys. */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  if (typeof value !== 'object' || value === null)
+    return value === undefined ? 'null' : JSON.stringify(value);
   const entries = Object.entries(value)
     .filter(([, one]) => one !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1))

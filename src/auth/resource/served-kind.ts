@@ -25,12 +25,12 @@ export interface Plan {
 /** What an auth server does with one kind. Views are fresh when it is asked. */
 export interface ServedKind {
   readonly kind: KindOfResource;
-  list(deps: AuthDeps, call: Call): Promise<readonly ResourceDocument[]>;
+  readonly list: (deps: AuthDeps, call: Call) => Promise<readonly ResourceDocument[]>;
   /** Left out: it is looked for in the list. */
-  find?(deps: AuthDeps, call: Call, name: string): Promise<ResourceDocument | undefined>;
+  readonly find?: (deps: AuthDeps, call: Call, name: string) => Promise<ResourceDocument | undefined>;
   /** Left out where `kind.notWritten` says why. @throws CodedError as the use case of that change. */
-  create?(deps: AuthDeps, call: Call, wish: Wish): Promise<Plan>;
-  update?(deps: AuthDeps, call: Call, wish: Wish): Promise<Plan>;
+  readonly create?: (deps: AuthDeps, call: Call, wish: Wish) => Promise<Plan>;
+  readonly update?: (deps: AuthDeps, call: Call, wish: Wish) => Promise<Plan>;
   /** Left out where `kind.notDeleted` says why. Resolves to where it is on the log. */
-  remove?(deps: AuthDeps, call: Call, name: string): Promise<Position>;
+  readonly remove?: (deps: AuthDeps, call: Call, name: string) => Promise<Position>;
 }

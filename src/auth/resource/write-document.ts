@@ -55,11 +55,14 @@ export async function writeDocument(
   for (const one of before === undefined ? [document] : [before, document])
     requireAllowed(call, verb, served, one);
   checkRevision(document, before);
-  const plan = await write.call(served, deps, call, { document, before, asOf });
+  const plan = await write(deps, call, { document, before, asOf });
   return carryOut(deps, plan, { before, dryRun });
 }
 
-/** Before and after: nobody writes what they may not, nor takes it over by writing something else in its place. */
+/**
+ * Before and after: nobody writes what they may not, nor takes it over by writing something else in its
+ * place.
+ */
 function requireAllowed(call: Call, verb: RuleVerb, served: ServedKind, document: ResourceDocument): void {
   if (may(call, verb, ruleResourceOf(served, document))) return;
   throw new CodedError(

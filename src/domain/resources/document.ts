@@ -64,6 +64,18 @@ interface Parts<K extends string, V extends string, S extends z.ZodType, M exten
   readonly metadata?: M;
 }
 
+type Metadata<M extends z.ZodRawShape> = z.ZodObject<typeof metadata & M, z.core.$strict>;
+
+type DocumentSchema<
+  K extends string,
+  V extends string,
+  S extends z.ZodType,
+  M extends z.ZodRawShape,
+> = z.ZodObject<
+  { kind: z.ZodLiteral<K>; version: z.ZodLiteral<V>; metadata: Metadata<M>; spec: S },
+  z.core.$strict
+>;
+
 /** The schema of the whole document: nothing is in it that is not known. */
 export const documentSchema = <
   K extends string,
@@ -72,11 +84,11 @@ export const documentSchema = <
   M extends z.ZodRawShape = Record<never, never>,
 >(
   parts: Parts<K, V, S, M>,
-) =>
+): DocumentSchema<K, V, S, M> =>
   z.strictObject({
     kind: z.literal(parts.kind),
     version: z.literal(parts.version),
-    metadata: z.strictObject({ ...metadata, ...(parts.metadata ?? ({} as M)) }),
+    metadata: z.strictObject({ ...metadata, ...parts.metadata }) as unknown as Metadata<M>,
     spec: parts.spec,
   });
 

@@ -23,6 +23,9 @@ export interface KindOfResource<D extends ResourceDocument = ResourceDocument> {
   readonly notDeleted?: string;
 }
 
-/** For lists of all kinds. Its functions are called with documents that its own schema has read, and no others. */
+/**
+ * For lists of all kinds. Its functions are called with documents that its own schema has read, and no
+ * others.
+ */
 export const kindOfResource = <D extends ResourceDocument>(kind: KindOfResource<D>): KindOfResource =>
   kind as unknown as KindOfResource;

@@ -19,7 +19,7 @@ const duration = z.union([z.string().max(64), z.literal(0)]).superRefine((value,
 const isNever = (value: string | number): boolean => ['never', 'no', '0', '0s', ''].includes(String(value));
 
 /** A setting of 4.4 that only has the value by which nothing happens. */
-const only = <T extends z.ZodType>(value: T, why: string) =>
+const only = (value: z.ZodType, why: string) =>
   z.unknown().superRefine((given, context) => {
     if (!value.safeParse(given).success) context.addIssue({ code: 'custom', message: why });
   });

@@ -4,8 +4,8 @@ import { documentSchema, expiringMetadata } from './document.ts';
 import { type KindOfResource, kindOfResource } from './kind.ts';
 
 /**
- * Its name is the id of the token, never the secret, of which the cluster keeps a hash alone. A file that makes
- * one gives the secret as its name, as in 4.4, or in `spec.token`; it is not shown again.
+ * Its name is the id of the token, never the secret, of which the cluster keeps a hash alone. A file that
+ * makes one gives the secret as its name, as in 4.4, or in `spec.token`; it is not shown again.
  */
 export const tokenDocument = documentSchema({
   kind: 'token',

@@ -28,7 +28,8 @@ export interface WhereSubject {
 type Value = string | readonly string[] | undefined;
 
 /**
- * Total: it never throws. What is unknown stays so under `!`; one false part decides `&&`, one true part `||`.
+ * Total: it never throws. What is unknown stays so under `!`; one false part decides `&&`, one true part
+ * `||`.
  * @param resource undefined: it is not known yet which it will be.
  */
 export function evaluateWhere(where: Where, user: WhereSubject, resource: RuleResource | undefined): Truth {

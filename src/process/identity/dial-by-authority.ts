@@ -33,7 +33,7 @@ export function dialByAuthority(deps: DiallingDeps): { close(): void } {
   const { authority, client, world, sink, pause } = deps;
   const closed = new AbortController();
   let changed = new AbortController();
-  /** For which step of a rotation, from when on by the clock never set, and how often it was done. */
+  /** For which step of a rotation, from when on by the monotonic clock, and how often it was done. */
   let turn = { mark: 'none', from: -Infinity, times: 0 };
   const following = authority.subscribe(() => {
     changed.abort();

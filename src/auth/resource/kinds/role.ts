@@ -37,8 +37,8 @@ function planOf(deps: AuthDeps, call: Call, wish: Wish, command: RoleCommand & {
 }
 
 /**
- * Whoever changes a role of their own gives themselves what they like: that takes the right to give themselves
- * other roles as well. (Everybody has `admin` in a cluster that was set up as with 4.4.)
+ * Whoever changes a role of their own gives themselves what they like: that takes the right to give
+ * themselves other roles as well. (Everybody has `admin` in a cluster that was set up as with 4.4.)
  */
 function requireOthers(call: Call, name: string): void {
   const { caller } = call;

@@ -4,8 +4,8 @@ const context = 3;
 type Line = readonly [sign: ' ' | '-' | '+', text: string];
 
 /**
- * What changed between two texts, line by line, in the form of `diff -u` without its numbers. Empty when nothing
- * did.
+ * What changed between two texts, line by line, in the form of `diff -u` without its numbers. Empty when
+ * nothing did.
  */
 export function differenceOf(before: string, after: string): string {
   const lines = compared(before.split('\n'), after.split('\n'));

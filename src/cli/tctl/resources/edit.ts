@@ -14,8 +14,8 @@ import { readDocuments } from './read-documents.ts';
 import { atPlace, printWritten } from './write.ts';
 
 /**
- * `tctl edit <kind>/<name>`: the resource in an editor, written when the editor ends. With its revision in the file,
- * so that a change which somebody else made meanwhile is not lost.
+ * `tctl edit <kind>/<name>`: the resource in an editor, written when the editor ends. With its revision in
+ * the file, so that a change which somebody else made meanwhile is not lost.
  */
 export async function editResource(invocation: Invocation, io: CliIo): Promise<number> {
   const { kind, name } = parseReference(invocation.arg('resource') ?? '');

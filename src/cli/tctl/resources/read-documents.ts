@@ -21,8 +21,8 @@ const longestFile = 16_000_000;
 /**
  * Reads a file of resources, YAML or JSON (which is YAML), one or several documents.
  * @param name how errors call the file.
- * @throws CodedError `bad_request` with file, line and column of the first fault of all documents: nothing of the
- *   file is to be written then.
+ * @throws CodedError `bad_request` with file, line and column of the first fault of all documents: nothing of
+ *   the file is to be written then.
  */
 export function readDocuments(text: string, name: string): readonly PlacedDocument[] {
   if (text.length > longestFile)

@@ -70,8 +70,8 @@ export function printWritten(
 }
 
 /** The revision says only that something changed. */
-const comparable = ({ metadata: { revision: _, ...metadata }, ...rest }: ResourceDocument): string =>
-  yamlOf({ ...rest, metadata });
+const comparable = ({ metadata, ...rest }: ResourceDocument): string =>
+  yamlOf({ ...rest, metadata: { ...metadata, revision: undefined } });
 
 function said(status: Written['status'], dryRun: boolean): string {
   if (status === 'unchanged') return dryRun ? 'would stay as it is' : 'is as the file says already';
