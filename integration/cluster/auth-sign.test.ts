@@ -168,11 +168,11 @@ describe('tctl auth sign --user', () => {
     expect((await elsewhere('gone.pem', server, ['status'])).stderr).toContain('access denied');
   });
 
-  it('--no-admin, and what a login gives, administer nothing, and say what would', async () => {
+  it('--no-admin, and what a login gives, may what the rules of its roles allow, and no more', async () => {
     await tctl('auth', 'sign', '--user=joe', '--no-admin', '--out', at('plain.pem'));
     const refused = await elsewhere('plain.pem', `127.0.0.1:${cluster.ports.auth}`, ['status']);
     expect(refused).toMatchObject({ code: 1, stdout: '' });
-    expect(refused.stderr).toContain('tctl auth sign --user');
+    expect(refused.stderr).toContain('no rule of the roles of joe (admin) allows it');
   });
 
   it('--format=tls is a client of the API', async () => {
