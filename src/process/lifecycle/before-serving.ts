@@ -6,6 +6,7 @@ import type { Configuration } from '../configuration/configuration.ts';
 import { type DataDirLock, lockDataDir } from './data-dir-lock.ts';
 import type { Inheritance } from './inheritance.ts';
 import { openSecrets } from '../store/open-secrets.ts';
+import { removeLeftFiles } from './left-files.ts';
 import { warnOnStandardError } from '../logging/standard-error.ts';
 import { requireReplaceable } from './writable.ts';
 
@@ -28,11 +29,15 @@ export function settleBeforeServing(
   ensurePrivateDirectory(dataDir);
   try {
     if (pidFile !== undefined) requireReplaceable(pidFile, 'the pid file');
-    return lockDataDir(dataDir, {
+    const lock = lockDataDir(dataDir, {
       inherited: inheritance.lock,
       hasPredecessor: inheritance.hasPredecessor,
       sink,
     });
+    const left = removeLeftFiles(dataDir);
+    if (left.length > 0)
+      sink.info('files that a killed process had not put in place were removed', { dataDir, files: left });
+    return lock;
   } catch (e) {
     if (isNew) removeIfEmpty(dataDir);
     throw e;
