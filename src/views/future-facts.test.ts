@@ -18,7 +18,7 @@ import { recordedAt } from './testing.ts';
 import { createdTokens, joinsOf, tokensView } from './tokens.ts';
 import { unreadableOf, unreadableText, type ReadingViews, watchUnreadable } from './unreadable.ts';
 import { userStandingOf } from './user-life.ts';
-import { findUser, usersView } from './users.ts';
+import { findUser, isUnreadableUser, usersView } from './users.ts';
 import type { Projection } from './view.ts';
 
 const events = future as unknown as readonly Recorded[];
@@ -83,7 +83,7 @@ describe('facts of the future', () => {
     const roles = fold(rolesView);
     expect(lookUpRoles(roles, ['described'])).toMatchObject({
       status: 'found',
-      roles: [expect.not.objectContaining({ description: expect.anything() as unknown })],
+      roles: [expect.not.objectContaining({ madeFor: expect.anything() as unknown })],
     });
     for (const name of ['limited', 'star', 'careful']) {
       const found = lookUpRoles(roles, ['described', name]);
@@ -213,8 +213,13 @@ describe('what cannot be read', () => {
   });
 
   it('is none in the snapshot of a release that stopped at it', () => {
-    const [earlier] = rolesView.earlier ?? [];
-    const state = rolesView.decode(earlier?.upcast([['admin', adminRole]]));
-    expect([earlier?.name, lookUpRoles(state, ['admin']).status]).toEqual(['roles.1', 'found']);
+    const [earlier] = usersView.earlier ?? [];
+    const state = usersView.decode(earlier?.upcast([['ann', { state: { status: 'active' } }]]));
+    expect([earlier?.name, findUser(state, 'ann')?.state.status]).toEqual(['users.3', 'active']);
+    expect(isUnreadableUser(state, 'ann')).toBe(false);
+  });
+
+  it('is not taken from snapshots of releases that left out what this one reads', () => {
+    expect([rolesView.name, rolesView.earlier]).toEqual(['roles.3', undefined]);
   });
 });
