@@ -8,10 +8,16 @@ import type { NodeContext } from './session-context.ts';
 import { testAudit, testSubject } from './testing.ts';
 
 /** What a connection gave to those who serve its parts. */
-const parts = vi.hoisted(() => ({
-  openAgent: (() => Promise.reject(new Error('none'))) as () => Promise<unknown>,
+interface Parts {
+  openAgent: () => Promise<unknown>;
+  closeAgent: () => Promise<void>;
+  readonly forwards: PortForwardDeps[];
+  forward: () => Promise<void>;
+}
+const parts = vi.hoisted((): Parts => ({
+  openAgent: () => Promise.reject(new Error('none')),
   closeAgent: () => Promise.resolve(),
-  forwards: [] as unknown[],
+  forwards: [],
   forward: () => Promise.resolve(),
 }));
 vi.mock(import('./agent-socket.ts'), () => ({
@@ -44,7 +50,7 @@ const grantOf = (wish: Partial<Grant['options']> = {}): Grant => ({
   options: {
     ...{ forwardAgent: true, portForwarding: true, disconnectExpiredCert: false, enterOnFullDisk: false },
     ...{ clientIdleTimeoutSeconds: 0, maxSessions: 0, ...wish },
-  } as Grant['options'],
+  },
 });
 function served(permits: Partial<SshConnection['permits']> = {}) {
   const test = testAudit();
@@ -81,7 +87,7 @@ function served(permits: Partial<SshConnection['permits']> = {}) {
 }
 const forward = ({ one }: ReturnType<typeof served>): PortForwardDeps => {
   one.handlers.forward?.({ target: { host: 'db', port: 1 } } as ForwardOpen);
-  return parts.forwards.at(-1) as PortForwardDeps;
+  return parts.forwards.at(-1) ?? expect.unreachable('nothing is forwarded');
 };
 
 describe('the agent of a connection', () => {

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { CodedError } from '../base/errors.ts';
 import type { OsUser } from '../machine/passwd.ts';
-import type { ProgramStart } from '../machine/user-process.ts';
+import type { ProgramPipes, ProgramStart } from '../machine/user-process.ts';
 import type { PtyOptions } from '../machine/pty.ts';
 import { launch, type LaunchOptions } from './launch.ts';
 import { readUserEnvironment } from './read-user-environment.ts';
@@ -13,14 +13,23 @@ import { planOf } from './session-plan.ts';
 import { testAudit, testChannel, testSubject } from './testing.ts';
 
 /** The terminals that were made, the programs that were started, and what the system lacks. */
-const machine = vi.hoisted(() => ({
-  terminals: [] as { options: unknown; stream: unknown; closed: number }[],
-  started: [] as unknown[],
-  hungUp: [] as number[],
-  notOwned: undefined as string | undefined,
-  pipes: undefined as object | undefined,
-  fault: undefined as unknown,
-  head: '/usr/bin/head' as string | undefined,
+interface Machine {
+  readonly terminals: { readonly options: PtyOptions; readonly stream: PassThrough; closed: number }[];
+  readonly started: ProgramStart[];
+  readonly hungUp: number[];
+  notOwned: string | undefined;
+  pipes: ProgramPipes | undefined;
+  fault: Error | undefined;
+  head: string | undefined;
+}
+const machine = vi.hoisted((): Machine => ({
+  terminals: [],
+  started: [],
+  hungUp: [],
+  notOwned: undefined,
+  pipes: undefined,
+  fault: undefined,
+  head: '/usr/bin/head',
 }));
 vi.mock(import('../machine/pty.ts'), async (original) => {
   class FakePty {
@@ -42,7 +51,7 @@ vi.mock(import('../machine/user-process.ts'), async (original) => ({
   ...(await original()),
   // eslint-disable-next-line @typescript-eslint/require-await -- fails as the true one does: by a rejection
   startProgram: async (start) => {
-    if (machine.fault !== undefined) throw machine.fault as Error;
+    if (machine.fault !== undefined) throw machine.fault;
     machine.started.push(start);
     const hangUp = (graceMs: number) => Promise.resolve(void machine.hungUp.push(graceMs));
     return { pid: 2, pipes: machine.pipes, ended: new Promise(() => undefined), hangUp } as never;
@@ -88,8 +97,8 @@ async function launched({ context: more = {}, options = {} }: Wish = {}) {
     ...{ terminal: { term: 'xterm', modes: new Map([[1, 2]]) }, size: () => size, lendsAgent: false },
     ...options,
   });
-  const [terminal] = machine.terminals as { options: PtyOptions; stream: PassThrough; closed: number }[];
-  const [start] = machine.started as ProgramStart[];
+  const [terminal] = machine.terminals;
+  const [start] = machine.started;
   return { one, made, terminal, start, sink, traffic: sessionAudit.traffic, active: () => active };
 }
 const environmentOf = (start: ProgramStart | undefined) => Object.fromEntries(start?.environment ?? []);

@@ -1,3 +1,4 @@
+import './machine-testing.ts'; // first: what it replaces must not have been loaded
 import type { Server } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, vi } from 'vitest';
@@ -143,10 +144,8 @@ export function bench(wish: Wish = {}): Bench {
       ? Promise.resolve(link.answer as never)
       : Promise.reject(new CodedError('unavailable', link.refusal));
   };
-  const connection = () =>
-    link.away === undefined
-      ? ({ status: 'connected' } as const)
-      : ({ status: 'away', since: 0, reason: link.away } as const);
+  const connection: NodeDeps['auth']['state']['connection'] = () =>
+    link.away === undefined ? { status: 'connected' } : { status: 'away', since: 0, reason: link.away };
   const listen = (name: string, server: Server, address: HostPort): Promise<HostPort> => {
     if (wish.taken === true) return Promise.reject(new CodedError('misconfigured', `${name} is taken`));
     listening.push({ name, server, address });
@@ -165,7 +164,7 @@ export function bench(wish: Wish = {}): Bench {
     ...{ identity, world, sink, renewalTrouble: () => undefined, adopted: () => standing.adopted },
     onSpread: (ms) => void spreads.push(ms),
     auth: {
-      call: call as NodeDeps['auth']['call'],
+      call,
       state: { ...state, connection, ageMs: () => 0, headSeen: () => state.newest },
     },
     outbox: {
@@ -264,3 +263,7 @@ export function logIn(one: Bench, wish: Login = {}, stream = dial(one)): Promise
     now: () => secondsOf(one.world.now()),
   });
 }
+
+/** What the diagnostics of a node say of it. */
+export const diagnosed = ({ running }: Begun): Record<string, unknown> | undefined => running.diagnostics?.();
+export const until = (what: () => void): Promise<void> => vi.waitFor(what, { timeout: 10_000 });

@@ -37,9 +37,10 @@ function fakeProgram(terminal: boolean) {
   };
   return { launched, seen, ended, output, cut };
 }
-const launching = vi.hoisted(() => ({
-  make: (..._given: unknown[]): Promise<unknown> => new Promise(() => undefined),
-}));
+interface Launching {
+  make: (options: LaunchOptions) => Promise<unknown>;
+}
+const launching = vi.hoisted((): Launching => ({ make: () => new Promise(() => undefined) }));
 vi.mock(import('./launch.ts'), () => ({
   launch: ((_context: unknown, options: LaunchOptions) => launching.make(options)) as never,
 }));
@@ -60,7 +61,7 @@ async function begun({
   const { audit, events, world, sink } = testAudit(emit);
   const made = testChannel();
   launching.make = (options) => {
-    given.push(options as LaunchOptions);
+    given.push(options);
     return Promise.resolve(program.launched);
   };
   let answer: (request: SessionRequest) => void = () => undefined;

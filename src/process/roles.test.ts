@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { recordingSink } from '../api/testing.ts';
 import { realWorld } from '../base/world.ts';
-import { noStrangers, type Running, type Service } from '../base/service.ts';
+import { noStrangers, type Running } from '../base/service.ts';
 import { openDirectoryDriver } from '../../backends/dir/open.ts';
 import { readConfiguration } from './configuration/configuration.ts';
 import { MetricsRegistry } from './diagnostics/metrics.ts';
@@ -14,9 +14,14 @@ import type { Parts } from './parts.ts';
 import { servicesOf } from './roles.ts';
 
 const hostId = '00000000-0000-4000-8000-0000000000b9';
-const built = vi.hoisted(() => ({ standing: undefined as unknown }));
+/** What a node was built on. */
+interface Standing {
+  readonly is: string;
+  readonly stopping?: AbortSignal;
+}
+const built = vi.hoisted((): { standing: Standing | undefined } => ({ standing: undefined }));
 vi.mock('./build-node.ts', () => ({
-  buildNode: async (_: unknown, standingOf: (role: string, names: string[]) => Promise<unknown>) => {
+  buildNode: async (_: unknown, standingOf: (role: string, names: string[]) => Promise<Standing>) => {
     built.standing = await standingOf('Node', ['one']);
     return { name: 'node', start: () => Promise.reject(new Error('it stands')), waitsFor: () => 'auth' };
   },
@@ -67,7 +72,7 @@ function trial(yaml = '', roles = 'auth,node') {
   };
   const services = new Map(servicesOf(parts).map((one) => [one.name, one]));
   const start = async (name: string): Promise<Running> => {
-    const one = await (services.get(name) as Service).start();
+    const one = await (services.get(name) ?? expect.unreachable(name)).start();
     running.push(one);
     return one;
   };
@@ -94,8 +99,7 @@ describe('the services of the roles', () => {
   it('without one stand on one elsewhere, and give up when they are stopped', async () => {
     const { start, waits } = trial('', 'node');
     await expect(start('node')).rejects.toThrow('it stands');
-    const { is, stopping } = built.standing as { is: string; stopping: AbortSignal };
-    expect([is, stopping.aborted]).toEqual(['joined', false]);
+    expect([built.standing?.is, built.standing?.stopping?.aborted]).toEqual(['joined', false]);
     expect(waits).toEqual([['node', undefined]]);
   });
 
@@ -110,7 +114,7 @@ describe('the services of the roles', () => {
     servicesOf({
       ...parts,
       logger: () => sink,
-      configuration: { ...parts.configuration, join: joining as typeof parts.configuration.join },
+      configuration: { ...parts.configuration, join: joining },
     });
     expect(sink.lines).toEqual([
       'warn settings that are not used, because this process has the auth role itself: auth_token, ca_pin {}',

@@ -11,12 +11,13 @@ import { readConfiguration } from './configuration/configuration.ts';
 import type { Parts } from './parts.ts';
 import { startTeleport, type TeleportProcess } from './teleport.ts';
 
-const stage = vi.hoisted(() => ({
-  services: (...given: unknown[]): unknown => given.slice(1),
-  slow: undefined as string | undefined,
-  resolver: [] as string[],
-}));
-vi.mock('./roles.ts', () => ({ servicesOf: (parts: unknown) => stage.services(parts) }));
+interface Stage {
+  services: (parts: Parts) => readonly Service[];
+  slow: string | undefined;
+  resolver: string[];
+}
+const stage = vi.hoisted((): Stage => ({ services: () => [], slow: undefined, resolver: [] }));
+vi.mock('./roles.ts', () => ({ servicesOf: (parts: Parts) => stage.services(parts) }));
 vi.mock('../ssh/ssh2-library.ts', async (original) => ({
   ...(await original<object>()),
   whyPacketsAreSlow: () => stage.slow,
@@ -84,8 +85,8 @@ async function begin({ names = ['node', 'auth'], fails, diagnostics = false, tro
   const components: string[] = [];
   let parts: Parts | undefined;
   stage.services = (given) => {
-    parts = given as Parts;
-    return names.map((name) => service(name, given as Parts, events, name === 'node' ? fails : undefined));
+    parts = given;
+    return names.map((name) => service(name, given, events, name === 'node' ? fails : undefined));
   };
   const yaml = `teleport: {data_dir: ${dataDir}}\nproxy_service: {trusted_balancers: [10.0.0.1/32]}`;
   const teleport = await startTeleport(
@@ -107,7 +108,15 @@ async function begin({ names = ['node', 'auth'], fails, diagnostics = false, tro
   );
   teleport.serving.catch(() => undefined);
   left.push(() => teleport.stop(0, 'none'));
-  return { teleport, events, sink, printed, waits, components, parts: () => parts! };
+  return {
+    teleport,
+    events,
+    sink,
+    printed,
+    waits,
+    components,
+    parts: () => parts ?? expect.unreachable('it has no parts'),
+  };
 }
 const readyz = async (teleport: TeleportProcess, path = 'readyz') => {
   const { port } = teleport.addresses().get('diag') ?? { port: 0 };
@@ -203,14 +212,14 @@ describe('the services of a process', () => {
 
 describe('the health of a process', () => {
   it('lacks what its log cannot write, also at its diagnostics address', async () => {
-    let trouble: string | undefined;
-    const { teleport } = await begin({ diagnostics: true, trouble: () => trouble });
+    const log: { trouble: string | undefined } = { trouble: undefined };
+    const { teleport } = await begin({ diagnostics: true, trouble: () => log.trouble });
     await teleport.serving;
     expect((await readyz(teleport)).status).toBe(200);
     expect((await readyz(teleport, 'metrics')).text).toMatch(
       /log_output_failing 0\n[^]*log_lines_dropped 3\n/,
     );
-    trouble = 'the disk is full';
+    log.trouble = 'the disk is full';
     expect(teleport.health()).toMatchObject({ status: 'degraded', reasons: ['log: the disk is full'] });
     expect((await readyz(teleport)).text).toContain('log: the disk is full');
     expect((await readyz(teleport, 'metrics')).text).toMatch(/log_output_failing 1\n/);

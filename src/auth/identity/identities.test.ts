@@ -1,32 +1,18 @@
 import { X509Certificate } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { z } from 'zod';
-import { exportPhrase } from '../../api/operations/authority-keys.ts';
 import type {
   signHostIdentity as hostRow,
   signUserIdentity as userRow,
 } from '../../api/operations/identity.ts';
 import { hour, plusMs } from '../../base/time.ts';
-import { decodeOpensshPrivateKey } from '../../pki/openssh-private-key.ts';
 import { serialOfX509, serialText } from '../../pki/serial.ts';
 import { type Certificate, FOREVER, parseCertificate } from '../../pki/ssh-certificate.ts';
-import { fingerprint, fromAuthorizedKeyLine, publicKeyOf } from '../../pki/ssh-key.ts';
+import { fingerprint, fromAuthorizedKeyLine } from '../../pki/ssh-key.ts';
 import { tlsIdentityOf } from '../../pki/tls-identity.ts';
 import { renewableFromOf, userIdentityOf } from '../../pki/user-certificate.ts';
 import { isToAdminister } from '../../views/identities.ts';
-import { exportAuthorityKeys } from '../authority/export-authority-keys.ts';
-import { rotateAuthorities } from '../authority/rotate-authorities.ts';
-import { listAuthorityKeys } from '../authority/list-authority-keys.ts';
-import {
-  addRole,
-  addUser,
-  adminCall,
-  callOf,
-  eventsOf,
-  newKeyLine,
-  openTestAuth,
-  type TestAuth,
-} from '../testing.ts';
+import { addRole, addUser, adminCall, callOf, newKeyLine, openTestAuth, type TestAuth } from '../testing.ts';
 import { createLock } from '../lock/create-lock.ts';
 import { deleteUser } from '../user/delete-user.ts';
 import { deleteLock } from '../lock/delete-lock.ts';
@@ -64,10 +50,6 @@ const signHost = (wish: Partial<z.output<(typeof hostRow)['input']>> = {}) =>
 const sshOf = ({ sshCertificate }: { readonly sshCertificate: string }): Certificate =>
   parseCertificate(fromAuthorizedKeyLine(sshCertificate));
 const listed = async (all = false) => (await listIdentities(auth.deps, adminCall, { all })).identities;
-const told = async (type: string): Promise<readonly unknown[]> =>
-  (await eventsOf(auth.log, 'audit'))
-    .map(({ fact }) => (fact.data as { readonly event: { readonly event: string } }).event)
-    .filter(({ event }) => event === type);
 
 const lock = (kind: Parameters<typeof createLock>[2]['kind'], target: string) =>
   createLock(auth.deps, adminCall, { kind, target, message: 'call the desk' });
@@ -265,42 +247,6 @@ describe('an identity of an SSH server', () => {
       expect(await listed(true)).toEqual([]);
     },
   );
-});
-
-describe('keys of the authorities', () => {
-  it('are listed with which of them signs', async () => {
-    const { keys, clusterName } = await listAuthorityKeys(auth.deps, adminCall, {});
-    expect(clusterName).toBe('example');
-    expect(keys.map(({ authority, status }) => [authority, status])).toEqual([
-      ['user', 'signs'],
-      ['host', 'signs'],
-    ]);
-  });
-  it('that a rotation replaces are listed with when it is expected to end, and its phase', async () => {
-    const startedAt = auth.world.now();
-    await rotateAuthorities(auth.deps, adminCall, {
-      ...{ types: ['user'], phase: 'init', mode: 'manual', gracePeriodMs: hour },
-      ...{ force: false, dryRun: false, endSessions: false },
-    });
-    const { keys } = await listAuthorityKeys(auth.deps, adminCall, {});
-    expect(keys.map(({ authority, status, leaving }) => [authority, status, leaving])).toEqual([
-      ['user', 'signs', { expectedAt: plusMs(startedAt, hour), phase: 'init' }],
-      ['user', 'trusted', undefined],
-      ['host', 'signs', undefined],
-    ]);
-  });
-  it('are given for the phrase alone, and the audit has it', async () => {
-    const ask = (confirmation: string) =>
-      exportAuthorityKeys(auth.deps, adminCall, { type: 'user', confirmation });
-    await expect(ask('yes')).rejects.toMatchObject({ code: 'bad_request' });
-    expect(await told('cert_authority.export')).toEqual([]);
-    const [given] = (await ask(exportPhrase('example'))).keys;
-    const key = decodeOpensshPrivateKey(given?.sshPrivateKeyPem ?? '');
-    expect(fingerprint(publicKeyOf(key).blob)).toBe(given?.fingerprint);
-    expect(await told('cert_authority.export')).toMatchObject([
-      { code: 'TCA100W', type: 'user', user: 'admin', keys: [given?.fingerprint] },
-    ]);
-  });
 });
 
 const plainRole = {

@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, vi } from 'vitest';
-import { fakeWorld, recordingSink } from '../../api/testing.ts';
+import { afterEach, beforeEach, expect, type Mock, vi } from 'vitest';
+import { type FakeWorld, fakeWorld, recordingSink } from '../../api/testing.ts';
 import { type Configuration, readConfiguration } from '../configuration/configuration.ts';
 import type { startTeleport } from '../teleport.ts';
 import { runDaemon } from './daemon.ts';
@@ -80,7 +80,12 @@ afterEach(() => {
   for (const one of ownBugs()) process.off(one.name, one.listener);
   rmSync(dir, { recursive: true });
 });
-export const ownBugs = () =>
+interface BugListener {
+  readonly name: (typeof bugs)[number];
+  readonly listener: (e: unknown) => void;
+}
+/** What the daemon has set up for its bugs, without what the test runner had before. */
+export const ownBugs = (): readonly BugListener[] =>
   bugs.flatMap((name) =>
     process
       .listeners(name as 'exit')
@@ -93,8 +98,31 @@ interface Wish {
   readonly inheritance?: Partial<Inheritance>;
 }
 
+/** A daemon, what it was given, and what moves it. */
+interface Begun {
+  readonly daemon: Promise<void>;
+  readonly teleport: object;
+  /** What its predecessor was told. */
+  readonly told: readonly PredecessorMessage[];
+  readonly world: FakeWorld;
+  readonly dataDir: string;
+  readonly pidFile: string;
+  readonly log: string;
+  readonly streams: { readonly tellTo: Mock };
+  /** Waits for an event of the stage. */
+  readonly until: (event: string) => Promise<void>;
+  readonly deps: () => TeleportDeps;
+  readonly handlers: () => Handlers;
+  /** Lets it serve, and waits until it does. */
+  readonly served: () => Promise<void>;
+  readonly failServing: (e: unknown) => void;
+  readonly drain: () => void;
+  /** What its log has, without the time. */
+  readonly lines: () => readonly string[];
+}
+
 /** A daemon that has begun; its services serve, and stop, when the test says so. */
-export function begin({ changes = {}, inheritance = {} }: Wish = {}) {
+export function begin({ changes = {}, inheritance = {} }: Wish = {}): Begun {
   const serving = Promise.withResolvers<undefined>();
   const drained = Promise.withResolvers<undefined>();
   let deps: TeleportDeps | undefined;
