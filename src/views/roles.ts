@@ -12,7 +12,7 @@ import {
   type StoredEntities,
 } from './entities.ts';
 import { readFact, typesOf } from './read-fact.ts';
-import { getIn } from './table.ts';
+import { entriesOf, getIn } from './table.ts';
 import type { Projection } from './view.ts';
 
 export type RolesState = Entities<RoleSpec>;
@@ -66,6 +66,9 @@ export function lookUpRoles({ known, unreadable }: RolesState, names: readonly s
     unreadable: missing.filter((name) => getIn(unreadable, name) !== undefined),
   };
 }
+
+/** Of all roles that exist and can be read, sorted. */
+export const roleNames = ({ known }: RolesState): readonly string[] => entriesOf(known).map(([name]) => name);
 
 /** Why nothing is decided with roles that are missing; undefined where none of them exists. */
 export const unreadableRoles = ({
