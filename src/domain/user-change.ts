@@ -51,7 +51,7 @@ export interface ChangeUserAccess {
   /** Left out: unchanged. */
   readonly roles?: readonly string[];
   readonly traits?: Traits;
-  /** What it is changed from; refused with `conflict` when it is something else by now. Default: whatever it is. */
+  /** What it is changed from; `conflict` when that is something else by now. Default: whatever it is. */
   readonly expected?: Pick<ActiveUser, 'roles' | 'traits'>;
 }
 
