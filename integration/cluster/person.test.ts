@@ -133,7 +133,7 @@ describe('a person who is invited', () => {
     const ran = await logIn(password, 1);
     expect(ran.stderr).toContain('error: invalid username, password or second factor');
     expect((await cluster.tctl('users', 'ls')).stdout).toMatch(
-      /ann +\S+ +locked for (20m0s|19m\d+s) from 127\.0\.0\.1/,
+      /ann +\S+ +admin +otp +\S+Z +locked for (20m0s|19m\d+s) from 127\.0\.0\.1/,
     );
   });
 

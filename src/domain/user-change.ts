@@ -51,10 +51,7 @@ export interface ChangeUserAccess {
   /** Left out: unchanged. */
   readonly roles?: readonly string[];
   readonly traits?: Traits;
-  /**
-   * What it is changed from; refused with `conflict` when it is something else by now. Default: whatever it
-   * is.
-   */
+  /** What it is changed from; `conflict` when that is something else by now. Default: whatever it is. */
   readonly expected?: Pick<ActiveUser, 'roles' | 'traits'>;
 }
 
@@ -187,5 +184,10 @@ function checkFits(user: {
 
 const unique = (values: readonly string[]): string[] => [...new Set(values)];
 
+/** A trait without values is none: documents leave it out. */
 const traitsText = (traits: Traits): string =>
-  JSON.stringify(Object.entries(traits).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+  JSON.stringify(
+    Object.entries(traits)
+      .filter(([, values]) => values.length > 0)
+      .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)),
+  );

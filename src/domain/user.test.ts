@@ -213,6 +213,16 @@ describe('changing a user', () => {
         { type: 'user.traits_changed', data: { traits: { logins: ['joe'], team: ['x'] } } },
       );
   });
+  it('does not take a trait without values for a change that somebody else made', () => {
+    const change = { type: 'change-user-access', username: 'joe', roles: ['dev'] } as const;
+    const made: UserFact = { ...created, data: { ...created.data, traits: { logins: ['joe'], groups: [] } } };
+    given(made)
+      .when({ ...change, expected: { roles: ['admin'], traits: { logins: ['joe'] } } })
+      .then({ type: 'user.roles_changed', data: { roles: ['dev'] } });
+    given(made)
+      .when({ ...change, expected: { roles: ['admin'], traits: { logins: ['joe'], groups: ['x'] } } })
+      .refused('conflict', 'user "joe" was changed meanwhile: read it again');
+  });
   it('unlocks only who has failed', () => {
     given(...ready)
       .when({ type: 'unlock-user', username: 'joe' })

@@ -29,6 +29,10 @@ const created: UserFact = {
 const passwordSet: UserFact = { type: 'user.password_set', data: { passwordId: 'p1', addresses } };
 const otpSet: UserFact = { type: 'user.otp_set', data: { otpId: 'o1', usedStep: 1 } };
 const locked: UserFact = { type: 'user.locked', data: { until: plusMs(at, 1), reason: 'x' } };
+const loggedIn: UserFact = {
+  type: 'user.logged_in',
+  data: { method: 'local', otp: { status: 'not_required' }, addresses: { remote: 'r', local: 'l' } },
+};
 const deleted: UserFact = { type: 'user.deleted', data: {} };
 
 describe('the users', () => {
@@ -46,6 +50,8 @@ describe('the users', () => {
         traits: { logins: ['joe'] },
         lock: { status: 'active' },
         createdAt: plusMs(at, 5),
+        secondFactor: 'none',
+        lastLoginAt: null,
       },
       {
         username: 'joe',
@@ -53,8 +59,29 @@ describe('the users', () => {
         traits: { logins: ['joe'] },
         lock: { status: 'locked', until: plusMs(at, 1), reason: 'x' },
         createdAt: at,
+        secondFactor: 'none',
+        lastLoginAt: null,
       },
     ]);
+  });
+
+  it('are listed with their code device and their last login, of this life alone', () => {
+    const listed = (...facts: UserFact[]): unknown =>
+      summariesOf(
+        project(
+          usersView,
+          facts.map((fact, i) => ['user-joe', fact, plusMs(at, i)] as const),
+        ),
+        () => ({ now: at }),
+      )[0];
+    expect(listed(created, otpSet, loggedIn, loggedIn, locked)).toMatchObject({
+      secondFactor: 'otp',
+      lastLoginAt: plusMs(at, 3),
+    });
+    expect(listed(created, otpSet, loggedIn, deleted, created)).toMatchObject({
+      secondFactor: 'none',
+      lastLoginAt: null,
+    });
   });
 
   it('point to the events whose secrets are in force', () => {

@@ -11,7 +11,7 @@ import {
   type StoredEntities,
 } from './entities.ts';
 import { readFact, typesOf } from './read-fact.ts';
-import { getIn } from './table.ts';
+import { entriesOf, getIn } from './table.ts';
 import type { Projection } from './view.ts';
 
 export type RolesState = Entities<RoleSpec>;
@@ -64,6 +64,9 @@ export function lookUpRoles({ known, unreadable }: RolesState, names: readonly s
     unreadable: missing.filter((name) => getIn(unreadable, name) !== undefined),
   };
 }
+
+/** Of all roles that exist and can be read, sorted. */
+export const roleNames = ({ known }: RolesState): readonly string[] => entriesOf(known).map(([name]) => name);
 
 /** Why nothing is decided with roles that are missing; undefined where none of them exists. */
 export const unreadableRoles = ({

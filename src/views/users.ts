@@ -6,7 +6,6 @@ import { type UserFact, userFact } from '../domain/user-fact.ts';
 import { type ActiveUser, type Lock, lockOf } from '../domain/user-state.ts';
 import type { Recorded } from '../log/event.ts';
 import {
-  allKnown,
   type Entities,
   entitiesFrom,
   foldEntity,
@@ -35,6 +34,10 @@ export interface UserEntry {
   readonly passwordIn: Recorded | null;
   /** The event with the current secret `otpSeed`. */
   readonly otpIn: Recorded | null;
+  /**
+   * For people, as `createdAt`. Null: never with a password, or this reader is not given events of logins.
+   */
+  readonly lastLoginAt: Instant | null;
 }
 
 export type UsersState = Entities<UserEntry>;
@@ -43,7 +46,7 @@ const types = typesOf(userFact);
 
 /** Every user that exists now, by name. */
 export const usersView: Projection<UsersState> = {
-  name: 'users.4',
+  name: 'users.5',
   initial: noEntities,
   apply(users, event) {
     const username = idInStream(event.stream, 'user');
@@ -53,7 +56,6 @@ export const usersView: Projection<UsersState> = {
   },
   encode: storedEntities,
   decode: (stored) => entitiesFrom(stored as StoredEntities<UserEntry>),
-  earlier: [{ name: 'users.3', upcast: allKnown }],
 };
 
 function entryAfter(before: UserEntry | undefined, fact: UserFact, event: Recorded): UserEntry | undefined {
@@ -66,6 +68,7 @@ function entryAfter(before: UserEntry | undefined, fact: UserFact, event: Record
     life: isNew ? { id: event.id, isFirst: event.revision === 1 } : before.life,
     passwordIn: secretIn('user.password_set', state.passwordId, isNew ? null : before.passwordIn, event),
     otpIn: secretIn('user.otp_set', state.otp?.id, isNew ? null : before.otpIn, event),
+    lastLoginAt: fact.type === 'user.logged_in' ? event.cause.at : isNew ? null : before.lastLoginAt,
   };
 }
 
@@ -124,6 +127,9 @@ export interface UserSummary {
   readonly traits: Record<string, string[]>;
   readonly lock: Lock;
   readonly createdAt: Instant;
+  /** Whether there is a code device. */
+  readonly secondFactor: 'otp' | 'none';
+  readonly lastLoginAt: Instant | null;
 }
 
 /** What operators see of all users, sorted by name. */
@@ -131,10 +137,12 @@ export const summariesOf = (
   users: UsersState,
   timeFor: (user: ActiveUser) => DecidingTime,
 ): readonly UserSummary[] =>
-  valuesOf(users.known).map(({ state, createdAt }) => ({
+  valuesOf(users.known).map(({ state, createdAt, lastLoginAt }) => ({
     username: state.username,
     roles: [...state.roles],
     traits: state.traits,
     lock: lockOf(state, timeFor(state)),
     createdAt,
+    secondFactor: state.otp === null ? 'none' : 'otp',
+    lastLoginAt,
   }));

@@ -119,6 +119,10 @@ export const userSummary = z.object({
     }),
   ]),
   createdAt: instant,
+  /** Both are absent from an auth server of an earlier release. */
+  secondFactor: z.enum(['otp', 'none']).optional(),
+  /** With a password, by the clock of the auth server that took it; null: never. */
+  lastLoginAt: instant.nullable().optional(),
 });
 
 export const listUsers = operation({

@@ -60,6 +60,12 @@ describe('inviting a user', () => {
   it.each([
     ['an existing user', { username: 'alice' }, 'already_exists', 'user "alice" already registered'],
     ['a role that does not exist', { roles: ['nope'] }, 'bad_request', 'role "nope" is not found'],
+    [
+      'a role that is misspelt, with the nearest one',
+      { roles: ['admin', 'amdin'] },
+      'bad_request',
+      'role "amdin" is not found; did you mean admin?',
+    ],
     ['a role of machines', { roles: ['Admin'] }, 'bad_request', 'role "Admin" is for machines'],
     [
       'a lifetime above the limit',

@@ -170,4 +170,5 @@ const bareUser = (entry: UserEntry): UserEntry => ({
   },
   passwordIn: null,
   otpIn: null,
+  lastLoginAt: null,
 });

@@ -1,6 +1,7 @@
 import { CodedError } from '../../base/errors.ts';
+import { nearest } from '../../base/nearest.ts';
 import type { RoleSpec } from '../../domain/role-spec.ts';
-import { lookUpRoles, unreadableRoles } from '../../views/roles.ts';
+import { lookUpRoles, roleNames, unreadableRoles } from '../../views/roles.ts';
 import type { AuthViews } from '../auth-views.ts';
 import { isSystemRole } from '../callers.ts';
 
@@ -10,9 +11,12 @@ export function rolesToGive(views: Pick<AuthViews, 'roles'>, names: readonly str
   if (machine !== undefined) throw new CodedError('bad_request', `role "${machine}" is for machines`);
   const found = lookUpRoles(views.roles.state(), names);
   if (found.status === 'missing')
-    throw new CodedError(
-      'bad_request',
-      unreadableRoles(found) ?? `role "${found.names.join('", "')}" is not found`,
-    );
+    throw new CodedError('bad_request', unreadableRoles(found) ?? notFound(views, found.names));
   return found.roles;
+}
+
+function notFound({ roles }: Pick<AuthViews, 'roles'>, names: readonly string[]): string {
+  const known = roleNames(roles.state());
+  const near = [...new Set(names.flatMap((name) => nearest(name, known) ?? []))];
+  return `role "${names.join('", "')}" is not found${near.length === 0 ? '' : `; did you mean ${near.join(', ')}?`}`;
 }

@@ -8,11 +8,11 @@ import { silentLog } from '../../base/log-sink.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 import type { Instant } from '../../base/time.ts';
 import { readCertificate } from '../../pki/x509.ts';
-import { readConfiguration, type Configuration } from '../../process/configuration/configuration.ts';
-import { loadIdentity } from '../../process/identity/identity-store.ts';
+import type { Configuration } from '../../process/configuration/configuration.ts';
 import type { Invocation } from '../args.ts';
 import type { connectByIdentity } from './identity-connection.ts';
 import type { CliIo } from '../cli-io.ts';
+import { configurationFor, machineOf } from './this-machine.ts';
 
 /**
  * The configuration with which the daemon on this machine was started, for commands that read its store.
@@ -27,36 +27,38 @@ export function configurationOf(invocation: Invocation, io: CliIo): Configuratio
   return configurationFor(invocation, io);
 }
 
-const configurationFor = (invocation: Invocation, io: CliIo): Configuration =>
-  readConfiguration(
-    { config: invocation.text('config'), configString: invocation.text('config-string') },
-    io.env,
-  );
+interface CallOptions {
+  readonly callTimeoutMs?: number;
+}
 
 /**
- * Calls an auth server as this machine's admin identity, or by an identity file, whichever responds, and
- * closes the connection whatever happens.
- * @param act gets the configuration of this machine; undefined with an identity file, since the cluster is
- *   then another machine's.
+ * Calls an auth server by an identity file, as this machine's admin identity, or as the person who logged in
+ * with tsh, and closes the connection whatever happens. The first of these that is there decides, except that
+ * `--proxy` asks for the person.
+ * @param act gets the configuration of this machine; undefined where the cluster may be another machine's.
  * @throws CodedError `unavailable` in the words users of 4.4 know, when it does not respond.
  */
 export async function withAuth<T>(
   invocation: Invocation,
   io: CliIo,
   act: (auth: AuthClient, configuration: Configuration | undefined) => Promise<T>,
-  options: { readonly callTimeoutMs?: number } = {},
+  options: CallOptions = {},
 ): Promise<T> {
-  const configuration = configurationFor(invocation, io);
+  const asks = askedIn(invocation);
+  const remote = (auth: AuthClient): Promise<T> => act(auth, undefined);
+  if (asks.proxy) return asPerson(invocation, io, remote, { ...options, because: '--proxy was given' });
+  if (asks.insecure && !asks.identity)
+    throw new CodedError('bad_request', '--insecure is for the web certificate of a proxy, with -i');
+  const machine = machineOf(invocation, io);
+  if (machine.status === 'stranger')
+    return asPerson(invocation, io, remote, { ...options, because: machine.because });
+  const { configuration } = machine;
   const given = invocation.list('auth-server').map((text) => parseHostPort(text, 3025));
   const servers = given.length > 0 ? given : knownServers(configuration);
   const file = invocation.text('identity');
-  if (file !== undefined) {
-    const asked = { file, servers, insecure: invocation.on('insecure'), ...options };
-    return byIdentity(asked, io, (auth) => act(auth, undefined));
-  }
-  if (invocation.on('insecure'))
-    throw new CodedError('bad_request', '--insecure is for the web certificate of a proxy, with -i');
-  const identity = identityOf(configuration);
+  if (file !== undefined)
+    return byIdentity({ file, servers, insecure: asks.insecure, ...options }, io, remote);
+  const identity = machine.identity();
   const auth = connectAuth({ servers, identity, sink: silentLog, world: io.world, ...options });
   try {
     return await act(auth, configuration);
@@ -68,6 +70,44 @@ export async function withAuth<T>(
     });
   } finally {
     auth.close();
+  }
+}
+
+interface Wishes {
+  readonly identity: boolean;
+  readonly proxy: boolean;
+  readonly insecure: boolean;
+}
+
+/** @throws CodedError `bad_request` for flags that mean different callers. */
+function askedIn(invocation: Invocation): Wishes {
+  const given = (flag: string): boolean => invocation.given(flag);
+  const asks = { identity: given('identity'), proxy: given('proxy'), insecure: invocation.on('insecure') };
+  const other = ['identity', 'auth-server', 'config', 'config-string', 'insecure'].find(given);
+  if (asks.proxy && other !== undefined)
+    throw new CodedError(
+      'bad_request',
+      `--proxy cannot be used with --${other}: it is for the login of a person with tsh`,
+    );
+  return asks;
+}
+
+async function asPerson<T>(
+  invocation: Invocation,
+  io: CliIo,
+  act: (auth: AuthClient) => Promise<T>,
+  { because, ...options }: CallOptions & { readonly because: string },
+): Promise<T> {
+  const { connectAsPerson } = await import('./person-connection.ts');
+  const proxy = invocation.text('proxy');
+  const asked = { proxy, because, debug: invocation.on('debug'), ...options };
+  const { auth, address, close } = await connectAsPerson(asked, io);
+  try {
+    return await act(auth);
+  } catch (e) {
+    throw explained(e, { address, certificate: undefined, now: io.world.now() });
+  } finally {
+    close();
   }
 }
 
@@ -90,8 +130,8 @@ async function byIdentity<T>(
 
 interface Asked {
   readonly address: string;
-  /** PEM; ours. */
-  readonly certificate: string;
+  /** PEM; ours. Undefined: known to be valid by the clock of this machine. */
+  readonly certificate: string | undefined;
   readonly now: Instant;
 }
 
@@ -107,6 +147,7 @@ export function explained(e: unknown, { address, certificate, now }: Asked): unk
       `${address}: ${inWords(e, 'an authority of the cluster that this machine knows', now).message}`,
     );
   if (isCoded(e, 'access_denied')) {
+    if (certificate === undefined) return e;
     const { validFromDate, validToDate } = readCertificate(certificate);
     const at = Date.parse(now);
     if (validFromDate.getTime() <= at && at <= validToDate.getTime()) return e;
@@ -125,24 +166,6 @@ export function explained(e: unknown, { address, certificate, now }: Asked): unk
     'unavailable',
     `[CLIENT]  Cannot connect to the auth server: ${e.message}.\nIs the auth server running on "${address}"?`,
     { cause: e },
-  );
-}
-
-function identityOf(configuration: Configuration): NonNullable<ReturnType<typeof loadIdentity>> {
-  const where = `looked for the admin identity in ${configuration.dataDir}/proc`;
-  try {
-    const identity = loadIdentity(configuration.dataDir, 'Admin');
-    if (identity !== undefined) return identity;
-  } catch (e) {
-    if ((e as NodeJS.ErrnoException).code !== 'EACCES') throw e;
-    throw new CodedError(
-      'access_denied',
-      `${where}, but this user may not read it: run tctl as the user that runs teleport`,
-    );
-  }
-  throw new CodedError(
-    'unavailable',
-    `tctl must be either used on the auth server, after its first start, or provided with the identity file via --identity flag (${where}; name its configuration with --config)`,
   );
 }
 

@@ -17,6 +17,12 @@ export const globalFlags: readonly FlagSpec[] = [
     help: 'Identity file of tctl auth sign: from any machine, at an auth server or through a proxy.',
   },
   {
+    name: 'proxy',
+    kind: 'value',
+    env: ['TELEPORT_PROXY'],
+    help: 'Act as the person who logged in at this proxy with tsh login [the last one, on a machine without an auth server].',
+  },
+  {
     name: 'insecure',
     kind: 'switch',
     help: 'With -i, through a proxy: do not verify its web certificate. Its SSH and the auth server always are.',

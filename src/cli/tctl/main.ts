@@ -8,7 +8,8 @@ import { tctlProgram } from './program.ts';
 const commands: Commands = {
   status: async () => (await import('./status.ts')).status,
   'users add': async () => (await import('./users.ts')).addUser,
-  'users ls': async () => (await import('./users.ts')).listUsers,
+  'users ls': async () => (await import('./list-users.ts')).listUsers,
+  'users update': async () => (await import('./update-user.ts')).updateUser,
   'users rm': async () => (await import('./users.ts')).removeUsers,
   'users unlock': async () => (await import('./users.ts')).unlockUser,
   'users reset': async () => (await import('./users.ts')).resetUser,

@@ -37,7 +37,7 @@ const refused = (name: string, why = notYet): CommandSpec => ({ name, help: '', 
 /** The command lines of tctl. */
 export const tctlProgram: ProgramSpec = {
   name: 'tctl',
-  help: 'Admin tool for the cluster. Runs on the machine of the auth server, or anywhere with an identity file.',
+  help: 'Admin tool for the cluster. Runs on the machine of the auth server, or anywhere after tsh login or with an identity file.',
   flags: globalFlags,
   commands: [
     { name: 'status', help: 'Report cluster status.' },
@@ -49,6 +49,7 @@ export const tctlProgram: ProgramSpec = {
         { name: 'local-logins', help: 'Comma separated logins the user may use [its own name].' },
       ],
       flags: [
+        { name: 'roles', kind: 'value', default: 'admin', help: 'Comma separated roles of the user.' },
         { name: 'k8s-users', kind: 'value', help: 'Kubernetes users to assign.' },
         { name: 'k8s-groups', kind: 'value', help: 'Kubernetes groups to assign.' },
         { name: 'ttl', kind: 'value', default: '1h', help: 'How long the link works, at most 48h.' },
@@ -56,6 +57,15 @@ export const tctlProgram: ProgramSpec = {
       ],
     },
     { name: 'users ls', help: 'List users.', flags: [format] },
+    {
+      name: 'users update',
+      help: 'Change roles or logins of a user.',
+      args: [{ name: 'account', required: true, help: 'Name of the user.' }],
+      flags: [
+        { name: 'set-roles', kind: 'value', help: 'Comma separated roles, in place of those it has.' },
+        { name: 'set-logins', kind: 'value', help: 'Comma separated logins, in place of those it has.' },
+      ],
+    },
     {
       name: 'users rm',
       aliases: ['users del'],
@@ -290,7 +300,7 @@ export const tctlProgram: ProgramSpec = {
     ...authCommandSpecs,
     ...resourceCommandSpecs,
     { name: 'version', help: 'Print the version.' },
-    ...['users update', 'update', 'top'].map((name) => refused(name)),
+    ...['update', 'top'].map((name) => refused(name)),
     ...['ls', 'get', 'approve', 'deny', 'create', 'rm'].map((name) => refused(`requests ${name}`)),
   ],
 };

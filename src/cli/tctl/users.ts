@@ -3,41 +3,33 @@ import { listLocks } from '../../api/operations/lock.ts';
 import {
   createUser,
   deleteUser,
-  listUsers as userList,
   resetUser as userReset,
   unlockUser as userUnlock,
 } from '../../api/operations/user.ts';
 import type { AuthClient } from '../../api/client.ts';
-import type { OutputOf } from '../../api/operation.ts';
 import { CodedError } from '../../base/errors.ts';
-import { type Instant, msBetween } from '../../base/time.ts';
 import type { Configuration } from '../../process/configuration/configuration.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
+import { listOf } from '../comma-list.ts';
 import { formatGoDuration, parseTtl } from '../duration.ts';
-import { printable } from '../../base/printable.ts';
-import { formatTable } from '../table.ts';
 import { withAuth } from './connect.ts';
 import { removalText } from './removal-text.ts';
 import { type LinkAddress, linkAddressOf, noteOn, unknownProxy } from './link-address.ts';
-
-const listOf = (text: string | undefined): string[] =>
-  (text ?? '')
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
 
 /** `tctl users add` */
 export async function addUser(invocation: Invocation, io: CliIo): Promise<number> {
   const username = invocation.arg('account') ?? '';
   const logins = listOf(invocation.arg('local-logins'));
   const allowed = logins.length > 0 ? logins : [username];
+  const roles = listOf(invocation.text('roles'));
+  if (roles.length === 0) throw new CodedError('bad_request', '--roles: a user needs at least one role');
   const kubernetesUsers = listOf(invocation.text('k8s-users'));
   const inviteTtlSeconds = parseTtl(invocation.text('ttl') ?? '', '--ttl');
   await withAuth(invocation, io, async (auth, configuration) => {
     const made = await auth.call(createUser, {
       username,
-      roles: ['admin'],
+      roles,
       traits: {
         logins: allowed,
         kubernetes_users: kubernetesUsers.length > 0 ? kubernetesUsers : allowed,
@@ -99,45 +91,6 @@ export async function unlockUser(invocation: Invocation, io: CliIo): Promise<num
       : `User "${username}" was not locked, and no login has failed\n`,
   );
   return 0;
-}
-
-/** `tctl users ls`. A column for locks appears while somebody is locked. */
-export async function listUsers(invocation: Invocation, io: CliIo): Promise<number> {
-  const { users } = await withAuth(invocation, io, (auth) => auth.call(userList, {}));
-  if (invocation.text('format') === 'json') {
-    io.stdout.write(`${JSON.stringify(users, undefined, 4)}\n`);
-    return 0;
-  }
-  if (users.length === 0) {
-    io.stdout.write('No users found\n');
-    return 0;
-  }
-  const now = io.world.now();
-  const locks = users.map(({ lock }) => lockText(lock, now));
-  const anyLocked = locks.some((text) => text !== '');
-  const rows = users.map((user, i) => [
-    user.username,
-    (user.traits['logins'] ?? []).join(','),
-    ...(anyLocked ? [locks[i] ?? ''] : []),
-  ]);
-  io.stdout.write(formatTable(['User', 'Allowed logins', ...(anyLocked ? ['Status'] : [])], rows));
-  return 0;
-}
-
-/** The most addresses that are named. */
-const namedAddresses = 3;
-
-function lockText(lock: OutputOf<typeof userList>['users'][number]['lock'], now: Instant): string {
-  if (lock.status !== 'locked' || lock.until <= now) return '';
-  const lasts = formatGoDuration(Math.ceil(msBetween(now, lock.until) / 1000) * 1000);
-  return `locked for ${lasts}${whereFrom(lock.from)} (${lock.reason})`;
-}
-
-function whereFrom(sources: readonly string[] | undefined): string {
-  if (sources === undefined) return '';
-  const more = sources.length - namedAddresses;
-  const named = sources.slice(0, namedAddresses).map(printable).join(', ');
-  return ` from ${named}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** Where the link leads; from the file of this machine, where it names an address. */

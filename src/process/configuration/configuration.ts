@@ -199,7 +199,7 @@ function readFile(flags: Flags, env: NodeJS.ProcessEnv): Pick<Configuration, 'fi
       if (flags.config === undefined) return { file: parseConfigFile('', path), path: undefined };
       throw new CodedError('misconfigured', `path '${path}' does not exist`);
     }
-    throw new CodedError('misconfigured', `cannot read ${path}: ${messageOf(e)}`);
+    throw new CodedError('misconfigured', `cannot read ${path}: ${messageOf(e)}`, { cause: e });
   }
 }
 

@@ -1,6 +1,7 @@
 import { type AuthClient } from '../../../api/client.ts';
 import { connectAuthOver } from '../../../api/auth-connection.ts';
 import { authServerName } from '../../../api/tls-dial.ts';
+import { pingCluster } from '../../../api/operations/cluster.ts';
 import { listHosts } from '../../../api/operations/host.ts';
 import { renewCertificates } from '../../../api/operations/user.ts';
 import type { InputOf, OutputOf } from '../../../api/operation.ts';
@@ -23,6 +24,19 @@ export function openAuth(cluster: ClusterClient, io: CliIo, callTimeoutMs?: numb
     { key, cert: identity.tlsCertificatePem, ca: route.trust.tlsCasPem(), serverName: authServerName },
     { world: io.world, sink: silentLog, ...(callTimeoutMs === undefined ? {} : { callTimeoutMs }) },
   );
+}
+
+/**
+ * The same, for calls that cannot be repeated: its authority has been checked, and learned where the cluster
+ * has announced it in the meantime. Close it.
+ */
+export async function openTrustedAuth(
+  cluster: ClusterClient,
+  io: CliIo,
+  callTimeoutMs?: number,
+): Promise<AuthClient> {
+  await askAuth(cluster, io, (auth) => auth.call(pingCluster, {}));
+  return openAuth(cluster, io, callTimeoutMs);
 }
 
 /**

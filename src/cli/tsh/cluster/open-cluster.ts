@@ -16,6 +16,8 @@ export interface ClusterOptions {
   readonly cluster?: string | undefined;
   readonly strictHostKeys?: boolean;
   readonly addKeysToAgent?: boolean;
+  /** Whether a person at a terminal is asked for a login where the stored one does not hold. Default: yes. */
+  readonly mayAsk?: boolean;
 }
 
 /** An identity and the place it is for. */
@@ -55,7 +57,7 @@ async function reconnect(
   const at = proxy?.host ?? profile?.proxyHost;
   if (at === undefined)
     throw new CodedError('bad_request', 'No proxy address specified, missed --proxy flag?');
-  if (io.stdin.isTTY !== true)
+  if (options.mayAsk === false || io.stdin.isTTY !== true)
     throw new CodedError(
       'access_denied',
       `${why}: log in with 'tsh login --proxy=${at} --user=${settings.user}'`,

@@ -1,0 +1,54 @@
+import { expect, it } from 'vitest';
+import type { AuthClient } from '../../api/client.ts';
+import { CodedError } from '../../base/errors.ts';
+import { change } from './update-user.ts';
+
+const joe = (revision: string, roles: readonly string[], team: string) => ({
+  kind: 'user',
+  version: 'v2',
+  metadata: { name: 'joe', revision },
+  spec: { roles: [...roles], traits: { logins: ['joe'], team: [team] } },
+});
+
+/** An auth server with one user, which somebody else changes after each of the first `races` reads. */
+function serverWith(races: number): { readonly calls: string[]; readonly auth: Pick<AuthClient, 'call'> } {
+  const calls: string[] = [];
+  let now = joe('1', ['admin'], 'a');
+  const call = ({ name }: { name: string }, input: unknown): Promise<unknown> => {
+    calls.push(name);
+    if (name === 'resource.read') {
+      const document = now;
+      if (calls.length < 2 * races) now = joe(`${now.metadata.revision}+`, ['admin'], 'b');
+      return Promise.resolve({ document });
+    }
+    const { document } = input as { document: typeof now };
+    if (document.metadata.revision !== now.metadata.revision)
+      return Promise.reject(new CodedError('conflict', 'changed since it was read'));
+    now = document;
+    return Promise.resolve({ status: 'updated', after: document });
+  };
+  return { calls, auth: { call } as unknown as Pick<AuthClient, 'call'> };
+}
+
+it('changes what was asked for and keeps the rest', async () => {
+  const { auth } = serverWith(0);
+  expect((await change(auth, 'joe', { roles: ['access'] })).spec).toMatchObject({
+    roles: ['access'],
+    traits: { logins: ['joe'], team: ['a'] },
+  });
+  expect((await change(auth, 'joe', { logins: ['root'] })).spec).toMatchObject({
+    roles: ['access'],
+    traits: { logins: ['root'], team: ['a'] },
+  });
+});
+
+it('loses nothing that others change meanwhile, and does not try for ever', async () => {
+  const { auth } = serverWith(1);
+  expect((await change(auth, 'joe', { logins: ['root'] })).spec.traits).toEqual({
+    logins: ['root'],
+    team: ['b'],
+  });
+  const busy = serverWith(Infinity);
+  await expect(change(busy.auth, 'joe', { logins: ['root'] })).rejects.toMatchObject({ code: 'conflict' });
+  expect(busy.calls).toHaveLength(10);
+});
