@@ -5,13 +5,13 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 import { recordingSink } from '../api/testing.ts';
 import { realWorld } from '../base/world.ts';
 import { noStrangers, type Running } from '../base/service.ts';
-import { openDirectoryDriver } from '../../backends/dir/open.ts';
 import { readConfiguration } from './configuration/configuration.ts';
 import { MetricsRegistry } from './diagnostics/metrics.ts';
 import { loadIdentity } from './identity/identity-store.ts';
 import { Turnstile } from './lifecycle/turnstile.ts';
 import type { Parts } from './parts.ts';
 import { servicesOf } from './roles.ts';
+import { openBackend } from './store/open-backend.ts';
 
 const hostId = '00000000-0000-4000-8000-0000000000b9';
 /** What a node was built on. */
@@ -142,7 +142,10 @@ describe('an auth service', () => {
     running.splice(0);
     await auth.stop(0);
     // The directory is free again.
-    const driver = await openDirectoryDriver({ path: join(dir, 'backend') });
+    const driver = await openBackend(
+      { type: 'dir', path: join(dir, 'backend') },
+      { sink: recordingSink(), world: realWorld },
+    );
     await driver.close();
     expect(readdirSync(dir)).toContain('keyring');
     expect(parts.metrics.render()).toContain('log_');
@@ -167,7 +170,10 @@ describe('an auth service', () => {
     for (const one of running.splice(0)) await one.stop(0);
     writeFileSync(join(dir, 'keyring'), 'damaged', { mode: 0o600 });
     await expect(trial().start('auth')).rejects.toMatchObject({ code: 'misconfigured' });
-    const driver = await openDirectoryDriver({ path: join(dir, 'backend') });
+    const driver = await openBackend(
+      { type: 'dir', path: join(dir, 'backend') },
+      { sink: recordingSink(), world: realWorld },
+    );
     await driver.close();
   });
 });

@@ -55,7 +55,8 @@ export function grantOf(wish: CertificateWish): Grant & { readonly serial: strin
     throw new CodedError('access_denied', `user "${username}" has no role a person can have`);
   const ttlSeconds = effectiveTtlSeconds(roles, Math.max(wished, shortestTtlSeconds));
   const granted = loginsOf({ roles, traits }, ttlSeconds);
-  const logins = granted.filter((login) => !isLocked(login));
+  const serial = serialText(newSerial());
+  const logins = granted.length > 0 ? granted.filter((login) => !isLocked(login)) : noLoginOf(roles, serial);
   if (granted.length > 0 && logins.length === 0)
     throw new CodedError('access_denied', `each login of user "${username}" is locked`);
   if (logins.length === 0)
@@ -67,8 +68,15 @@ export function grantOf(wish: CertificateWish): Grant & { readonly serial: strin
       'access_denied',
       `user "${username}" can have no certificate: ${misfit}; an operator has to change its logins or roles`,
     );
-  return { roles: names, logins, ttlSeconds, serial: serialText(newSerial()) };
+  return { roles: names, logins, ttlSeconds, serial };
 }
+
+/**
+ * For people who administer and enter no server: a certificate without a principal would be one for every
+ * account. Source: reference 4.4, resources §2; its name is no login of any system, and no role grants it.
+ */
+const noLoginOf = (roles: readonly RoleSpec[], serial: string): readonly string[] =>
+  roles.some(({ rules = noRules }) => rules.allow.length > 0) ? [`${noLoginPrefix}${serial}`] : [];
 
 /**
  * Checks that a certificate can hold what a user would be given, for whoever sets it.
