@@ -25,12 +25,37 @@ function testOf(key: string, values: readonly string[], sense: 'allow' | 'deny')
     const isAll = values.includes('*');
     return () => isAll;
   }
-  const patterns = values.map((value) => patternOf(value, sense));
+  const matches = valueTest(values, sense);
   return (labels) => {
     const label = Object.hasOwn(labels, key) ? labels[key] : undefined;
-    return label !== undefined && patterns.some((matches) => matches(label));
+    return label !== undefined && matches(label);
   };
 }
+
+/** Values that servers have had so far: few for most labels. So many are remembered for each test. */
+const mostRemembered = 100;
+
+function valueTest(values: readonly string[], sense: 'allow' | 'deny'): LabelPattern {
+  const [only] = values;
+  if (values.every(isPlain)) {
+    if (values.length === 1) return (label) => label === only;
+    const all = new Set(values);
+    return (label) => all.has(label);
+  }
+  const patterns = values.map((value) => patternOf(value, sense));
+  const known = new Map<string, boolean>();
+  return (label) => {
+    const before = known.get(label);
+    if (before !== undefined) return before;
+    const is = patterns.some((matches) => matches(label));
+    if (known.size >= mostRemembered) known.clear();
+    known.set(label, is);
+    return is;
+  };
+}
+
+/** Whether a value stands for itself. */
+const isPlain = (value: string): boolean => !value.includes('*') && !value.startsWith('^');
 
 function patternOf(value: string, sense: 'allow' | 'deny'): LabelPattern {
   try {
