@@ -37,6 +37,9 @@ it('each of them opens these operations and no others', () => {
     );
   expect(table).toMatchInlineSnapshot(`
     [
+      "access.explain: editor auditor",
+      "access.list: editor auditor",
+      "access.test: editor auditor",
       "audit.emit: -",
       "audit.search: admin editor auditor",
       "authority.export-keys: -",
@@ -47,7 +50,7 @@ it('each of them opens these operations and no others', () => {
       "cluster.auth-preference: admin access editor auditor",
       "cluster.host-authorities: admin access editor auditor",
       "cluster.ping: admin access editor auditor",
-      "cluster.status: editor",
+      "cluster.status: editor auditor",
       "host.heartbeat: -",
       "host.join: admin access editor auditor",
       "host.list: admin access editor auditor",
@@ -64,7 +67,12 @@ it('each of them opens these operations and no others', () => {
       "log.info: -",
       "log.recover: -",
       "log.recovery: -",
-      "request.outcome: editor",
+      "request.outcome: admin access editor auditor",
+      "resource.create: admin editor",
+      "resource.delete: admin editor",
+      "resource.list: admin editor auditor",
+      "resource.read: admin editor auditor",
+      "resource.update: admin editor",
       "token.create: editor",
       "token.delete: editor",
       "token.list: editor",

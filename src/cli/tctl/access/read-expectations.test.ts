@@ -26,7 +26,10 @@ describe('a file of expectations', () => {
     ['- { user: a, login: b, expect: allow }', /^f:1:3: either node .* or labels/],
     ['- { user: a, login: b, node: c, labels: {}, expect: allow }', /^f:1:3: either node .* or labels/],
     ['- { user: a, login: b, node: c, expect: yes }', /^f:1:33: either allow or deny$/],
-    ['- { user: a, login: b, node: c, expcet: deny }', /^f:1:33: unknown key "expcet"; did you mean expect\?$/],
+    [
+      '- { user: a, login: b, node: c, expcet: deny }',
+      /^f:1:33: unknown key "expcet"; did you mean expect\?$/,
+    ],
     ['- { user: 7, login: b, node: c, expect: deny }', /^f:1:5: .*expected string/],
     ['user: a', /^f:1:1: a list of expectations/],
     ['- {', /^f:1:\d+: /],

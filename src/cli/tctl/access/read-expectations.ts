@@ -48,8 +48,7 @@ export function readExpectations(text: string, name: string): readonly PlacedExp
   const read = z
     .array(expectation, { error: 'a list of expectations: "- {user: …, login: …, node: …, expect: allow}"' })
     .safeParse(contentOf());
-  if (read.success)
-    return read.data.map((one, i) => ({ expectation: one, place: place([String(i)]) }));
+  if (read.success) return read.data.map((one, i) => ({ expectation: one, place: place([String(i)]) }));
   const { path, unknownKey, message } = faultIn(read.error.issues);
   if (unknownKey === undefined) throw bad(place(path), message);
   const near = nearest(unknownKey, Object.keys(expectation.shape));

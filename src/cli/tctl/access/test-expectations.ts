@@ -24,7 +24,9 @@ export async function testExpectations(invocation: Invocation, io: CliIo): Promi
     const result = results[i];
     if (result?.status === 'met') continue;
     failed++;
-    io.stdout.write(`${place}: ${said(expectation)}, and that is not so: ${(result?.why ?? []).join('; ')}\n`);
+    io.stdout.write(
+      `${place}: ${said(expectation)}, and that is not so: ${(result?.why ?? []).join('; ')}\n`,
+    );
   }
   io.stdout.write(
     failed === 0
