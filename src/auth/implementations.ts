@@ -1,4 +1,7 @@
 import type { Implementation } from '../api/serve-operations.ts';
+import { explainAccess } from './access/explain-access.ts';
+import { listAccess } from './access/list-access.ts';
+import { testAccess } from './access/test-access.ts';
 import { readRotations } from './authority/read-rotations.ts';
 import { rotateAuthorities } from './authority/rotate-authorities.ts';
 import { emitAudit } from './audit/emit-audit.ts';
@@ -57,6 +60,7 @@ export const useCases: readonly Bound[] = [
   ...[joinHost, renewHost, heartbeat, listHosts, removeHost],
   ...[createLock, listLocks, deleteLock],
   ...[listResources, readResource, createResource, updateResource, deleteResource],
+  ...[explainAccess, listAccess, testAccess],
   ...[emitAudit, searchAudit],
   ...[readLogInfo, readRecovery, recoverLog, readRequestOutcome],
 ];

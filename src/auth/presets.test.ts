@@ -37,6 +37,9 @@ it('each of them opens these operations and no others', () => {
     );
   expect(table).toMatchInlineSnapshot(`
     [
+      "access.explain: editor auditor",
+      "access.list: editor auditor",
+      "access.test: editor auditor",
       "audit.emit: -",
       "audit.search: admin editor auditor",
       "authority.export-keys: -",

@@ -124,14 +124,18 @@ const unreadableAfter = (
   foldEntity({ known: emptyTable, unreadable }, id, reading, reported).unreadable;
 
 /** The lock that keeps this subject out now, by the reader's clock; undefined when there is none. */
-export function lockOn(locks: LocksState, subject: LockSubject, now: Instant): LockEntry | undefined {
-  if (locks.byTarget.size === 0) return undefined;
-  for (const target of targetsOf(subject))
-    for (const id of getIn(locks.byTarget, keyOf(target)) ?? []) {
+export const lockOn = (locks: LocksState, subject: LockSubject, now: Instant): LockEntry | undefined =>
+  locksOn(locks, subject, now)[0];
+
+/** All locks that keep this subject out now, by the reader's clock. */
+export function locksOn(locks: LocksState, subject: LockSubject, now: Instant): readonly LockEntry[] {
+  if (locks.byTarget.size === 0) return [];
+  return targetsOf(subject).flatMap((target) =>
+    (getIn(locks.byTarget, keyOf(target)) ?? []).flatMap((id) => {
       const lock = getIn(locks.known, id);
-      if (lock !== undefined && isInForce(lock, now)) return lock;
-    }
-  return undefined;
+      return lock !== undefined && isInForce(lock, now) ? [lock] : [];
+    }),
+  );
 }
 
 /** Locks in force now, the oldest first. */

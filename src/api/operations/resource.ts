@@ -7,7 +7,7 @@ import { operation } from '../operation.ts';
 import { position } from './fields.ts';
 
 /** Any kind of the registry; its own schema says what a document of it has. */
-const document = z.looseObject({
+export const document = z.looseObject({
   kind: z.string(),
   version: z.string(),
   metadata: z.looseObject({ name: z.string(), revision: z.string().optional() }),

@@ -1,5 +1,6 @@
 import type { CliIo } from '../cli-io.ts';
 import { type Commands, runCommand } from '../program.ts';
+import { accessCommands } from './access/access-commands.ts';
 import { authCommands } from './auth/auth-commands.ts';
 import { resourceCommands } from './resources/resource-commands.ts';
 import { tctlProgram } from './program.ts';
@@ -35,6 +36,7 @@ const commands: Commands = {
   'log rekey': async () => (await import('./log/log-rekey.ts')).rekeyLog,
   ...authCommands,
   ...resourceCommands,
+  ...accessCommands,
   version: async () => (await import('../version-command.ts')).printVersion,
 };
 

@@ -1,4 +1,5 @@
 import type { CommandSpec, FlagSpec, ProgramSpec } from '../args.ts';
+import { accessCommandSpecs } from './access/access-commands.ts';
 import { authCommandSpecs } from './auth/auth-commands.ts';
 import { globalFlags } from './global-flags.ts';
 import { resourceCommandSpecs } from './resources/resource-commands.ts';
@@ -299,6 +300,7 @@ export const tctlProgram: ProgramSpec = {
     },
     ...authCommandSpecs,
     ...resourceCommandSpecs,
+    ...accessCommandSpecs,
     { name: 'version', help: 'Print the version.' },
     ...['update', 'top'].map((name) => refused(name)),
     ...['ls', 'get', 'approve', 'deny', 'create', 'rm'].map((name) => refused(`requests ${name}`)),

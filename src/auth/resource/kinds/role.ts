@@ -10,12 +10,18 @@ import { step, transact } from '../../../log/execute.ts';
 import { holdersOf } from '../../../views/users.ts';
 import { entriesOf, getIn } from '../../../views/table.ts';
 import { isSystemRole } from '../../callers.ts';
+import { changesByRole } from '../../access/changed-access.ts';
 import { type AuthDeps, causeOf, termsOf } from '../../deps.ts';
 import type { Plan, ServedKind, Wish } from '../served-kind.ts';
 
 const specOf = (wish: Wish): RoleSpec => specOfRole(wish.document as RoleDocument);
 
-function planOf(deps: AuthDeps, call: Call, wish: Wish, command: RoleCommand & { role: RoleSpec }): Plan {
+async function planOf(
+  deps: AuthDeps,
+  call: Call,
+  wish: Wish,
+  command: RoleCommand & { role: RoleSpec },
+): Promise<Plan> {
   if (isSystemRole(command.role.name))
     throw new CodedError(
       'bad_request',
@@ -24,6 +30,7 @@ function planOf(deps: AuthDeps, call: Call, wish: Wish, command: RoleCommand & {
   requireOthers(call, command.role.name);
   return {
     after: documentOfRole(command.role),
+    notices: await changesByRole(deps.views, command.role),
     commit: async () => {
       const { position } = await transact(
         deps.log.state,
@@ -58,17 +65,14 @@ export const servedRoles: ServedKind = {
     const spec = getIn(views.roles.state().known, name);
     return Promise.resolve(spec && documentOfRole(spec));
   },
-  create: (deps, call, wish) =>
-    Promise.resolve(planOf(deps, call, wish, { type: 'create-role', role: specOf(wish) })),
+  create: (deps, call, wish) => planOf(deps, call, wish, { type: 'create-role', role: specOf(wish) }),
   update: (deps, call, wish) => {
     const before = wish.before && specOfRole(wish.before as RoleDocument);
-    return Promise.resolve(
-      planOf(deps, call, wish, {
-        type: 'update-role',
-        role: specOf(wish),
-        ...(before && { expected: before }),
-      }),
-    );
+    return planOf(deps, call, wish, {
+      type: 'update-role',
+      role: specOf(wish),
+      ...(before && { expected: before }),
+    });
   },
   remove: async (deps, call, name) => {
     if (name === builtInRole)

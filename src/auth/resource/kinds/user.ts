@@ -11,6 +11,7 @@ import { userStream } from '../../../domain/streams.ts';
 import { user } from '../../../domain/user.ts';
 import type { UserChange } from '../../../domain/user-change.ts';
 import { step, transact } from '../../../log/execute.ts';
+import { changesByUser } from '../../access/changed-access.ts';
 import { type AuthDeps, causeOf, termsOf } from '../../deps.ts';
 import { checkFitsCertificate } from '../../user/issue-certificates.ts';
 import { deleteUser } from '../../user/delete-user.ts';
@@ -32,7 +33,7 @@ async function all(deps: AuthDeps, call: Call): Promise<UserDocument[]> {
 
 const described = ({ document }: Wish): DescribedUser => userOfDocument(document as UserDocument);
 
-function planOf(deps: AuthDeps, call: Call, wish: Wish, command: UserChange): Plan {
+async function planOf(deps: AuthDeps, call: Call, wish: Wish, command: UserChange): Promise<Plan> {
   const { username, roles, traits } = described(wish);
   checkFitsCertificate(username, { roles: rolesToGive(deps.views, roles), traits });
   const before = wish.before as UserDocument | undefined;
@@ -41,6 +42,7 @@ function planOf(deps: AuthDeps, call: Call, wish: Wish, command: UserChange): Pl
       ...{ username, roles, traits },
       createdAt: before?.spec.created_by?.time ?? deps.world.now(),
     }),
+    notices: await changesByUser(deps.views, { username, roles, traits }),
     commit: async () => {
       const { position } = await transact(
         deps.log.state,
@@ -57,17 +59,14 @@ function planOf(deps: AuthDeps, call: Call, wish: Wish, command: UserChange): Pl
 export const servedUsers: ServedKind = {
   kind: userKind,
   list: all,
-  create: (deps, call, wish) =>
-    Promise.resolve(planOf(deps, call, wish, { type: 'create-user', ...described(wish) })),
+  create: (deps, call, wish) => planOf(deps, call, wish, { type: 'create-user', ...described(wish) }),
   update: (deps, call, wish) => {
     const before = wish.before && userOfDocument(wish.before as UserDocument);
-    return Promise.resolve(
-      planOf(deps, call, wish, {
-        type: 'change-user-access',
-        ...described(wish),
-        ...(before && { expected: before }),
-      }),
-    );
+    return planOf(deps, call, wish, {
+      type: 'change-user-access',
+      ...described(wish),
+      ...(before && { expected: before }),
+    });
   },
   remove: async (deps, call, name) => (await deleteUser(deps, call, { username: name })).position,
 };

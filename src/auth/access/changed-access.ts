@@ -1,0 +1,135 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Person } from '../../domain/access-reason.ts';
+import type { HostInfo } from '../../domain/host-info.ts';
+import type { RoleSpec, Traits } from '../../domain/role-spec.ts';
+import { costOf, loginsOn } from '../../domain/subject-access.ts';
+import { getIn } from '../../views/table.ts';
+import { findUser, holdersOf } from '../../views/users.ts';
+import type { AuthViews } from '../auth-views.ts';
+import { allNodes } from './known-nodes.ts';
+import { personNamed, personWith } from './known-people.ts';
+
+/** Selectors that are compared in all, and between two turns of the event loop. */
+const mostWork = 4_000_000;
+const workOfTurn = 100_000;
+const mostLines = 10;
+const mostNamed = 3;
+
+/** One person before and after a change of a role or of the user. */
+interface Changed {
+  readonly before: Person;
+  readonly after: Person;
+}
+
+type Views = Pick<AuthViews, 'users' | 'roles' | 'hosts' | 'presence'>;
+
+/** What it would mean for people to have this role in place of the one of its name. Empty where it says the same of servers. */
+export async function changesByRole(views: Views, role: RoleSpec): Promise<readonly string[]> {
+  const before = getIn(views.roles.state().known, role.name);
+  if (before !== undefined && conditionsOf(before) === conditionsOf(role)) return [];
+  const users = views.users.state();
+  const holders = holdersOf(users, role.name).filter((name) => findUser(users, name) !== undefined);
+  const instead = new Map([[role.name, role]]);
+  return accessChanges(
+    { count: holders.length, at: (i) => changedBy(views, holders[i] ?? '', instead) },
+    allNodes(views),
+  );
+}
+
+const changedBy = (views: Views, name: string, instead: ReadonlyMap<string, RoleSpec>): Changed => ({
+  before: personNamed(views, name),
+  after: personNamed(views, name, instead),
+});
+
+/** What servers ask of a role. */
+const conditionsOf = ({ allow, deny }: RoleSpec): string =>
+  JSON.stringify([allow, deny].map(({ logins, nodeLabels }) => [logins, Object.entries(nodeLabels)]));
+
+/** What these roles and traits would mean for the user. */
+export const changesByUser = (
+  views: Views,
+  user: { readonly username: string; readonly roles: readonly string[]; readonly traits: Traits },
+): Promise<readonly string[]> =>
+  accessChanges(
+    {
+      count: 1,
+      at: () => ({
+        before: personNamed(views, user.username),
+        after: personWith(views.roles.state(), user),
+      }),
+    },
+    allNodes(views),
+  );
+
+/**
+ * Who gains and who loses which logins where, in a few lines. Bounded: beyond some work, the last line has how
+ * many people were not looked at.
+ */
+async function accessChanges(
+  people: { readonly count: number; at(i: number): Changed },
+  nodes: readonly HostInfo[],
+): Promise<readonly string[]> {
+  const lines: string[] = [];
+  let work = 0;
+  let looked = 0;
+  while (looked < people.count) {
+    const changed = people.at(looked);
+    const cost = (costOf(changed.before.access) + costOf(changed.after.access)) * nodes.length;
+    if (looked > 0 && work + cost > mostWork) break;
+    work += cost;
+    looked++;
+    lines.push(...linesOf(changed.after.username, await differences(changed, nodes)));
+  }
+  const shown = lines.slice(0, mostLines);
+  if (lines.length > mostLines)
+    shown.push(
+      `… and ${lines.length - mostLines} more such lines: "tctl access ls" shows who may enter what`,
+    );
+  if (looked < people.count)
+    shown.push(`${people.count - looked} of ${people.count} people were not looked at: they are too many`);
+  if (shown.length === 0) shown.push('nobody gains or loses a login on the nodes that there are now');
+  return shown;
+}
+
+/** By `gains root, deploy`: the names of the nodes for which that is so. */
+type Differences = ReadonlyMap<string, readonly string[]>;
+
+async function differences({ before, after }: Changed, nodes: readonly HostInfo[]): Promise<Differences> {
+  const found = new Map<string, string[]>();
+  const cost = costOf(before.access) + costOf(after.access);
+  let work = 0;
+  for (const { nodename, labels } of nodes) {
+    if ((work += cost) > workOfTurn) {
+      await turn();
+      work = 0;
+    }
+    const [had, has] = [loginsOf(before, labels), loginsOf(after, labels)];
+    for (const [verb, those, others] of [
+      ['gains', has, had],
+      ['loses', had, has],
+    ] as const) {
+      const logins = those.filter((login) => !others.includes(login));
+      if (logins.length === 0) continue;
+      const key = `${verb} ${named(logins)}`;
+      const known = found.get(key);
+      if (known) known.push(nodename);
+      else found.set(key, [nodename]);
+    }
+  }
+  return found;
+}
+
+function loginsOf({ status, missing, access }: Person, labels: HostInfo['labels']): readonly string[] {
+  return status === 'known' && missing.length === 0 ? [...loginsOn(access, labels).keys()] : [];
+}
+
+const linesOf = (username: string, found: Differences): readonly string[] =>
+  [...found].map(
+    ([what, nodes]) =>
+      `${username} ${what} on ${nodes.length === 1 ? '1 node' : `${nodes.length} nodes`}: ${named(nodes)}`,
+  );
+
+const named = (all: readonly string[]): string =>
+  all.length <= mostNamed
+    ? all.join(', ')
+    : `${all.slice(0, mostNamed).join(', ')} and ${all.length - mostNamed} more`;

@@ -1,0 +1,71 @@
+import { CodedError } from '../../base/errors.ts';
+import type { LockInForce, Person } from '../../domain/access-reason.ts';
+import type { HostInfo } from '../../domain/host-info.ts';
+import { allHosts, findHost, hostsInRole } from '../../views/hosts.ts';
+import { locksOn } from '../../views/locks.ts';
+import { hostNow } from '../../views/presence.ts';
+import type { AuthDeps } from '../deps.ts';
+
+type Views = Pick<AuthDeps['views'], 'hosts' | 'presence'>;
+
+/** Every node of the cluster, alive or not, by name, then id, with its labels as they are now. */
+export const allNodes = ({ hosts, presence }: Views): readonly HostInfo[] =>
+  hostsInRole(hosts.state(), 'Node').map((host) => hostNow(presence.state(), host));
+
+/** Finds nodes by name or id: several where machines have one name, none where there is none. */
+export function nodeFinder(views: Views): (name: string) => readonly HostInfo[] {
+  let byName: Map<string, HostInfo[]> | undefined;
+  return (asked) => {
+    const name = asked.toLowerCase();
+    const byId = findHost(views.hosts.state(), name, 'Node');
+    if (byId !== undefined) return [hostNow(views.presence.state(), byId)];
+    byName ??= indexed(allHosts(views.hosts.state(), ['Node']));
+    return (byName.get(name) ?? [])
+      .map((host) => hostNow(views.presence.state(), host))
+      .sort((a, b) => (a.hostId < b.hostId ? -1 : 1));
+  };
+}
+
+/** @throws CodedError `not_found` */
+export function nodesNamed(views: Views, name: string): readonly HostInfo[] {
+  const found = nodeFinder(views)(name);
+  if (found.length === 0)
+    throw new CodedError(
+      'not_found',
+      `node ${JSON.stringify(name)} is not found: "tctl nodes ls" prints names and ids`,
+    );
+  return found;
+}
+
+function indexed(hosts: readonly HostInfo[]): Map<string, HostInfo[]> {
+  const byName = new Map<string, HostInfo[]>();
+  for (const host of hosts) {
+    const name = host.nodename.toLowerCase();
+    const known = byName.get(name);
+    if (known) known.push(host);
+    else byName.set(name, [host]);
+  }
+  return byName;
+}
+
+interface Entering {
+  readonly person: Pick<Person, 'username'> & { readonly roleNames: readonly string[] };
+  readonly login?: string;
+  readonly node?: Pick<HostInfo, 'hostId' | 'nodename' | 'otherNames'>;
+}
+
+/** The locks in force that would keep somebody out of a node. */
+export const locksOnEntering = (
+  { views, world }: Pick<AuthDeps, 'views' | 'world'>,
+  { person, login, node }: Entering,
+): readonly LockInForce[] =>
+  locksOn(
+    views.locks.state(),
+    {
+      user: person.username,
+      roles: person.roleNames,
+      ...(login !== undefined && { login }),
+      ...(node !== undefined && { node: [node.hostId, node.nodename, ...(node.otherNames ?? [])] }),
+    },
+    world.now(),
+  );

@@ -1,0 +1,54 @@
+import type { Person } from '../../domain/access-reason.ts';
+import type { RoleSpec, Traits } from '../../domain/role-spec.ts';
+import { subjectAccess } from '../../domain/subject-access.ts';
+import { lookUpRoles, type RolesState } from '../../views/roles.ts';
+import { findUser, isUnreadableUser } from '../../views/users.ts';
+import type { AuthViews } from '../auth-views.ts';
+
+export type RolesByName = ReadonlyMap<string, RoleSpec>;
+const asTheyAre: RolesByName = new Map();
+
+/** What there is to decide with about a user, with the roles in `instead` as if they had been written. */
+export function personNamed(
+  { users, roles }: Pick<AuthViews, 'users' | 'roles'>,
+  username: string,
+  instead: RolesByName = asTheyAre,
+): Person & { readonly roleNames: readonly string[] } {
+  const state = users.state();
+  const found = findUser(state, username)?.state;
+  if (found !== undefined)
+    return personWith(roles.state(), { username, roles: found.roles, traits: found.traits }, instead);
+  const status = isUnreadableUser(state, username) ? 'unreadable' : 'missing';
+  return { ...personWith(roles.state(), { username, roles: [], traits: {} }, instead), status };
+}
+
+interface Given {
+  readonly username: string;
+  readonly roles: readonly string[];
+  readonly traits: Traits;
+}
+
+/** A user who has these roles and traits. */
+export function personWith(
+  state: RolesState,
+  { username, roles: roleNames, traits }: Given,
+  instead: RolesByName = asTheyAre,
+): Person & { readonly roleNames: readonly string[] } {
+  const missing: string[] = [];
+  const unreadable: string[] = [];
+  const roles: RoleSpec[] = [];
+  for (const name of roleNames) {
+    const other = instead.get(name);
+    const found =
+      other === undefined ? lookUpRoles(state, [name]) : { status: 'found' as const, roles: [other] };
+    if (found.status === 'found') roles.push(...found.roles);
+    else {
+      missing.push(...found.names);
+      unreadable.push(...found.unreadable);
+    }
+  }
+  return {
+    ...{ username, status: 'known' as const, traits, roleNames, missing, unreadable },
+    access: subjectAccess({ roles, traits }),
+  };
+}

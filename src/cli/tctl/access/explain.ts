@@ -1,0 +1,50 @@
+import { explainAccess } from '../../../api/operations/access.ts';
+import type { OutputOf } from '../../../api/operation.ts';
+import { CodedError } from '../../../base/errors.ts';
+import type { Invocation } from '../../args.ts';
+import type { CliIo } from '../../cli-io.ts';
+import { withAuth } from '../connect.ts';
+
+type Explained = OutputOf<typeof explainAccess>;
+type Login = Explained['nodes'][number]['logins'][number];
+
+/** `tctl access explain <user> [<login>@]<node>`. The status is 0 for a no as well: it is an answer. */
+export async function explain(invocation: Invocation, io: CliIo): Promise<number> {
+  const user = invocation.arg('user') ?? '';
+  const asked = readTarget(invocation.arg('node') ?? '');
+  const explained = await withAuth(invocation, io, (auth) => auth.call(explainAccess, { user, ...asked }));
+  if (invocation.text('format') === 'json') io.stdout.write(`${JSON.stringify(explained, undefined, 4)}\n`);
+  else io.stdout.write(textOf(user, explained));
+  return 0;
+}
+
+/** `root@web-1`, or `web-1`. A login has no `@`. */
+function readTarget(text: string): { readonly login?: string; readonly node: string } {
+  const at = text.indexOf('@');
+  const node = text.slice(at + 1);
+  if (node === '' || at === 0)
+    throw new CodedError('bad_request', `need [login@]node, not ${JSON.stringify(text)}`);
+  return at < 0 ? { node } : { login: text.slice(0, at), node };
+}
+
+function textOf(user: string, { nodes, leftOut }: Explained): string {
+  const paragraphs = nodes.flatMap(({ hostId, nodename, logins }) => {
+    const called = nodes.length > 1 ? `${nodename} (${hostId})` : nodename;
+    return logins.map((login) => paragraphOf(user, called, login));
+  });
+  const more = [
+    ...(leftOut.nodes > 0 ? [`${leftOut.nodes} more nodes have this name: give the UUID of one\n`] : []),
+    ...(leftOut.logins > 0 ? [`${leftOut.logins} more logins: give one, login@node\n`] : []),
+  ];
+  return [...paragraphs, ...more].join('\n');
+}
+
+function paragraphOf(user: string, node: string, { login, status, reasons, near, changes }: Login): string {
+  const lines = [
+    `${user} as ${login} on ${node}: ${status === 'allowed' ? 'yes' : 'no'}`,
+    ...[...reasons, ...near].map(({ text }) => `  ${text}`),
+  ];
+  if (changes.length > 0)
+    lines.push('  What would have to change:', ...changes.map((change) => `    ${change}`));
+  return `${lines.join('\n')}\n`;
+}

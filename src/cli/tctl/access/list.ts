@@ -1,0 +1,52 @@
+import { listAccess } from '../../../api/operations/access.ts';
+import type { OutputOf } from '../../../api/operation.ts';
+import type { Invocation } from '../../args.ts';
+import type { CliIo } from '../../cli-io.ts';
+import { formatTable } from '../../table.ts';
+import { withAuth } from '../connect.ts';
+
+type Page = OutputOf<typeof listAccess>;
+type Row = Page['rows'][number];
+
+const titles = ['User', 'Node', 'UUID', 'Logins', 'Roles', 'Locks'];
+
+/**
+ * `tctl access ls`: page by page, each printed when it is there. In JSON a line for each row: it has no end that
+ * anybody has to wait for.
+ */
+export async function list(invocation: Invocation, io: CliIo): Promise<number> {
+  const isJson = invocation.text('format') === 'json';
+  const asked = {
+    user: invocation.text('user'),
+    node: invocation.text('node'),
+    role: invocation.text('role'),
+  };
+  await withAuth(invocation, io, async (auth) => {
+    let after: string | undefined;
+    let isFirst = true;
+    do {
+      const page: Page = await auth.call(listAccess, { ...asked, ...(after !== undefined && { after }) });
+      if (isJson) for (const row of page.rows) io.stdout.write(`${JSON.stringify(row)}\n`);
+      else if (isFirst || page.rows.length > 0) io.stdout.write(tableOf(page.rows, isFirst));
+      for (const { text, user } of page.without) io.stderr.write(`${user}: ${text}\n`);
+      after = page.next;
+      isFirst = false;
+    } while (after !== undefined);
+  });
+  return 0;
+}
+
+/** Each page is as wide as its own cells want; the titles stand above the first. */
+function tableOf(rows: readonly Row[], withTitles: boolean): string {
+  const table = formatTable(titles, rows.map(cellsOf));
+  return withTitles ? table : table.split('\n').slice(2).join('\n');
+}
+
+const cellsOf = ({ user, nodename, hostId, logins, locks }: Row): readonly string[] => [
+  user,
+  nodename,
+  hostId,
+  logins.map(({ login }) => login).join(','),
+  [...new Set(logins.flatMap(({ roles }) => roles))].join(','),
+  locks.join('; '),
+];
