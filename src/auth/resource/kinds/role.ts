@@ -11,6 +11,7 @@ import { holdersOf } from '../../../views/users.ts';
 import { entriesOf, getIn } from '../../../views/table.ts';
 import { isSystemRole } from '../../callers.ts';
 import { type AuthDeps, causeOf, termsOf } from '../../deps.ts';
+import { requireReadByHosts } from '../hosts-that-read.ts';
 import type { Plan, ServedKind, Wish } from '../served-kind.ts';
 
 const specOf = (wish: Wish): RoleSpec => specOfRole(wish.document as RoleDocument);
@@ -22,6 +23,7 @@ function planOf(deps: AuthDeps, call: Call, wish: Wish, command: RoleCommand & {
       `role "${command.role.name}" is a role of machines: take another name`,
     );
   requireOthers(call, command.role.name);
+  requireReadByHosts(deps, command.role, wish.before && specOfRole(wish.before as RoleDocument));
   return {
     after: documentOfRole(command.role),
     commit: async () => {
