@@ -23,7 +23,9 @@ describe('the groups of a pattern', () => {
         fc.pre(text.length <= 256);
         const native = new RegExp(`^(?:${text})$`, 'u').exec(value);
         const { capture } = compileCapture(text);
-        expect(capture(value)).toEqual(native === null ? undefined : [...native].map((one) => one ?? ''));
+        expect(capture(value)).toEqual(
+          native === null ? undefined : Array.from<string | undefined>(native).map((one) => one ?? ''),
+        );
       }),
       { numRuns: 1_500 },
     );

@@ -2,8 +2,8 @@ import { automatonOf, type State, takes } from './pattern-automaton.ts';
 import { parsePattern } from './pattern-syntax.ts';
 
 /**
- * The text of each group in a value that matches whole, group 0 being the value; '' for one that took no part.
- * Undefined: no match.
+ * The text of each group in a value that matches whole, group 0 being the value; '' for one that took no
+ * part. Undefined: no match.
  */
 export type Capture = (value: string) => readonly string[] | undefined;
 
@@ -23,8 +23,9 @@ interface Thread {
 
 /**
  * Compiles a pattern that must match the whole of a text, with its groups. Like `compilePattern` it never
- * backtracks: of several ways to one state only the preferred one is followed. Of several matches it takes the
- * one that RE2 and Perl take. Source: R. Cox, "Regular Expression Matching: the Virtual Machine Approach".
+ * backtracks: of several ways to one state only the preferred one is followed. Of several matches it takes
+ * the one that RE2 and Perl take. Source: R. Cox, "Regular Expression Matching: the Virtual Machine
+ * Approach".
  * @throws CodedError `bad_request` for a pattern that cannot be read or is too large.
  */
 export function compileCapture(text: string): { readonly groups: number; readonly capture: Capture } {
