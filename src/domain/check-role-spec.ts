@@ -41,9 +41,10 @@ export function checkConditions(
 
 function checkLogins(logins: Conditions['logins']): void {
   for (const login of logins) {
-    if (login.includes('*'))
-      throw new CodedError('bad_request', 'wildcard matching is not allowed in logins');
-    if (parseLoginTemplate(login).kind === 'literal') checkLogin(login);
+    const template = parseLoginTemplate(login);
+    const text = template.kind === 'literal' ? login : `${template.prefix}${template.suffix}`;
+    if (text.includes('*')) throw new CodedError('bad_request', 'wildcard matching is not allowed in logins');
+    if (template.kind === 'literal') checkLogin(login);
   }
 }
 

@@ -10,6 +10,8 @@ export const levels = {
   criticalFacts: 1,
   locks: 2,
   rotation: 2,
+  /** `email.local` and `regexp.replace` in logins that a role denies: a release before withholds the role. */
+  deniedLoginFunctions: 3,
 } as const satisfies Readonly<Record<string, number>>;
 
 /** How much of the facts this release reads. Hosts announce it: auth knows what the oldest of them reads. */

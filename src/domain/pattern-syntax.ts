@@ -6,12 +6,26 @@ export interface CharacterSet {
   readonly negated: boolean;
 }
 
-/** A parsed pattern. `max` is Infinity for an open repetition. */
+/**
+ * A parsed pattern. `max` is Infinity for an open repetition; `group` is the number of a group that can be
+ * referred to, from 1.
+ */
 export type Pattern =
   | { readonly kind: 'set'; readonly set: CharacterSet }
   | { readonly kind: 'sequence'; readonly parts: readonly Pattern[] }
-  | { readonly kind: 'alternatives'; readonly options: readonly Pattern[] }
-  | { readonly kind: 'repeat'; readonly part: Pattern; readonly min: number; readonly max: number };
+  | {
+      readonly kind: 'alternatives';
+      readonly options: readonly Pattern[];
+      readonly group: number | undefined;
+    }
+  | {
+      readonly kind: 'repeat';
+      readonly part: Pattern;
+      readonly min: number;
+      readonly max: number;
+      /** Takes as little as it can, where that makes a difference: in what groups hold. */
+      readonly lazy: boolean;
+    };
 
 const maxLength = 256;
 const maxCount = 1000;
@@ -51,6 +65,7 @@ export function parsePattern(text: string): Pattern {
 
 class Parser {
   #at = 0;
+  #groups = 0;
   readonly #chars: readonly string[];
   constructor(chars: readonly string[]) {
     this.#chars = chars;
@@ -83,9 +98,9 @@ class Parser {
     const part = this.#atom();
     const counts = this.#counts();
     if (!counts) return part;
-    this.#take('?'); // Lazy or greedy makes no difference to whether the whole text matches.
+    const lazy = this.#take('?');
     if (this.#counts()) throw this.wrong('two repetitions in a row');
-    return { kind: 'repeat', part, ...counts };
+    return { kind: 'repeat', part, ...counts, lazy };
   }
 
   #counts(): { min: number; max: number } | undefined {
@@ -132,10 +147,12 @@ class Parser {
   }
 
   #group(): Pattern {
-    if (this.#take('?') && !this.#take(':')) throw this.wrong('of (?…) only (?:…) is supported');
+    const special = this.#take('?');
+    if (special && !this.#take(':')) throw this.wrong('of (?…) only (?:…) is supported');
+    const group = special ? undefined : ++this.#groups;
     const options = this.alternatives();
     if (!this.#take(')')) throw this.wrong('"(" without ")"');
-    return { kind: 'alternatives', options };
+    return { kind: 'alternatives', options, group };
   }
 
   #escape(): CharacterSet {

@@ -13,6 +13,9 @@ export interface AccessOptions {
   readonly enterOnFullDisk: boolean;
 }
 
+/** `oldssh`: for OpenSSH 7.1 and older, without roles and traits. */
+export type CertificateFormat = 'standard' | 'oldssh';
+
 /** The role that every cluster has. */
 export const builtInRole = 'admin';
 
@@ -38,6 +41,10 @@ export const certificatePermits = (
   portForwarding: roles.some(({ options }) => options.portForwarding),
   agentForwarding: roles.some(({ options }) => options.forwardAgent),
 });
+
+/** Which form a certificate has: the one that was asked for, unless a role wants the one for old programs. */
+export const certificateFormat = (roles: readonly RoleSpec[], asked: CertificateFormat): CertificateFormat =>
+  roles.some(({ options }) => options.certFormat === 'oldssh') ? 'oldssh' : asked;
 
 /** How long a certificate may live: the requested time, but no longer than the strictest role allows. */
 export const effectiveTtlSeconds = (roles: readonly RoleSpec[], requestedSeconds: number): number =>

@@ -33,7 +33,7 @@ describe('creating a role', () => {
     ['wildcard', { logins: ['a*'] }],
     ['not a template', { logins: ['{{internal.kubernetes_groups}}'] }],
     ['not a template', { logins: ['{{external.a}} {{external.b}}'] }],
-    ['not a template', { logins: ['{{email.local(external.x)}}'] }],
+    ['not a template', { logins: ['{{email.domain(external.x)}}'] }],
     ['not a template', { logins: ['}}'] }],
     ['not a valid unix login', { logins: ['-x'] }],
     ["can only have the value '*'", { nodeLabels: { '*': ['prod'] } }],

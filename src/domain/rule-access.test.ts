@@ -144,6 +144,34 @@ describe('any rules', () => {
       }),
     );
   });
+  it('are decided, never thrown, whatever their conditions are', () => {
+    const fragment = fc.constantFrom(
+      ...['equals(', 'contains(', ')', ',', '"', "'", '&&', '||', '!', '(', 'user.spec.traits["', '"]'],
+      ...[
+        'resource.metadata.name',
+        'resource.metadata.labels["constructor"]',
+        'system.catype()',
+        '\\',
+        '__proto__',
+      ],
+    );
+    const where = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.array(fragment, { maxLength: 12 }).map((parts) => parts.join('')),
+    );
+    fc.assert(
+      fc.property(where, where, question, (allowing, denying, asked) => {
+        const any = (text: string): RoleRule => rule(['*'], ['*'], text);
+        const allows = subject(roleWith('a', [any(allowing)]));
+        const denies = subject(roleWith('a', [any('')], [any(denying)]));
+        for (const one of [allows, denies]) {
+          expect(checkRuleAccess(one, asked).status).toMatch(/^(allowed|denied)$/);
+          expect(typeof mayBeAllowed(one, asked)).toBe('boolean');
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
   it('of two roles allow only what one of them allows alone', () => {
     fc.assert(
       fc.property(someRole, someRole, question, (a, b, asked) => {

@@ -27,8 +27,9 @@ const folding: Folding<RoleSpec, RoleFact> = {
   settles: ({ type }, unread) => type !== 'role.updated' || types.has(unread.type),
 };
 
-/** Every role that exists now, by name. Folded again from the beginning: `roles.2` was without their rules. */
+/** Every role that exists now, by name. */
 export const rolesView: Projection<RolesState> = {
+  // No `earlier`: releases before left rules out, and withheld roles with functions in `deny`.
   name: 'roles.3',
   initial: noEntities,
   apply(roles, event) {

@@ -3,7 +3,12 @@ import { type Instant, plusMs, second } from '../../base/time.ts';
 import { loginsOf } from '../../domain/access.ts';
 import { certificateMisfit } from '../../domain/certificate-limits.ts';
 import { renewableFrom, renewalKey, renewalWindowMs } from '../../domain/login-renewal.ts';
-import { certificatePermits, effectiveTtlSeconds } from '../../domain/role-options.ts';
+import {
+  type CertificateFormat,
+  certificateFormat,
+  certificatePermits,
+  effectiveTtlSeconds,
+} from '../../domain/role-options.ts';
 import type { RoleSpec, Traits } from '../../domain/role-spec.ts';
 import type { Grant } from '../../domain/user-fact.ts';
 import { fromAuthorizedKeyLine, parsePublicKey, type PublicKey } from '../../pki/ssh-key.ts';
@@ -27,7 +32,8 @@ export interface CertificateRequest extends Omit<CertificateWish, 'ttlSeconds'> 
   /** `UserEntry.life.id` of the user who was authenticated. */
   readonly lifeId: string;
   readonly publicKey: PublicKey;
-  readonly format: 'standard' | 'oldssh';
+  /** As asked for; a role with `certFormat: oldssh` has its way. */
+  readonly format: CertificateFormat;
   readonly routeToCluster: string;
   /** When the password was given. Left out: it never was. */
   readonly loggedInAt?: Instant;
@@ -114,7 +120,7 @@ export function signCertificates(
     traits,
     now,
     ttlSeconds,
-    format,
+    format: certificateFormat(roles, format),
     permit: certificatePermits(roles),
     routeToCluster,
     lifeId,

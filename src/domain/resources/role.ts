@@ -39,7 +39,11 @@ const options = z.strictObject({
     z.array(z.enum(['command', 'network'])),
     'enhanced recording is not in this release: leave it out, or keep [command, network]',
   ).optional(),
-  max_connections: z.int().nonnegative().max(1_000_000).optional(),
+  max_connections: only(
+    z.literal(0),
+    'this release does not limit connections over all servers: leave it out, or set it to 0; max_sessions limits ' +
+      'the sessions of one connection',
+  ).optional(),
   max_sessions: z.int().nonnegative().max(1_000_000).optional(),
   request_access: only(
     z.literal('optional'),
@@ -130,7 +134,6 @@ export function specOfRole({ metadata, spec }: RoleDocument): RoleSpec {
       disconnectExpiredCert: flagOf(set?.disconnect_expired_cert),
       clientIdleTimeoutSeconds: secondsOf(set?.client_idle_timeout),
       maxSessions: set?.max_sessions,
-      ...given('maxConnections', set?.max_connections),
       ...given('certFormat', set?.cert_format),
       ...given('enterOnFullDisk', flagOf(set?.enter_on_full_disk)),
     },
@@ -201,7 +204,7 @@ export function documentOfRole(role: RoleSpec): RoleDocument {
             ? 'never'
             : formatGoDuration(set.clientIdleTimeoutSeconds * second),
         disconnect_expired_cert: set.disconnectExpiredCert,
-        max_connections: set.maxConnections ?? 0,
+        max_connections: 0,
         max_sessions: set.maxSessions,
         ...given('enter_on_full_disk', set.enterOnFullDisk),
       },

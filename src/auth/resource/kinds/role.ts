@@ -12,6 +12,7 @@ import { entriesOf, getIn } from '../../../views/table.ts';
 import { isSystemRole } from '../../callers.ts';
 import { changesByRole } from '../../access/changed-access.ts';
 import { type AuthDeps, causeOf, termsOf } from '../../deps.ts';
+import { requireReadByHosts } from '../hosts-that-read.ts';
 import type { Plan, ServedKind, Wish } from '../served-kind.ts';
 
 const specOf = (wish: Wish): RoleSpec => specOfRole(wish.document as RoleDocument);
@@ -28,6 +29,7 @@ async function planOf(
       `role "${command.role.name}" is a role of machines: take another name`,
     );
   requireOthers(call, command.role.name);
+  requireReadByHosts(deps, command.role, wish.before && specOfRole(wish.before as RoleDocument));
   return {
     after: documentOfRole(command.role),
     notices: await changesByRole(deps.views, command.role),
