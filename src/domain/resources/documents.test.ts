@@ -121,6 +121,8 @@ describe('a kind of resource', () => {
     ['rolle', /unknown kind of resource "rolle"; did you mean role\?/],
     ['x'.repeat(1000), /unknown kind of resource "x{64}" \(known: role, user/],
     ['oidc', /resources of kind "oidc" are not supported: single sign-on is not in this release/],
+    ['tc', /resources of kind "tc" are not supported: trusted clusters/],
+    ['cap/other', /^there is one cluster_auth_preference, called cluster-auth-preference$/],
     ['constructor', /unknown kind/],
     ['role/', /a name is missing after the kind/],
     ['', /unknown kind/],
@@ -134,6 +136,10 @@ describe('a kind of resource', () => {
     ['role/dba', 'role', 'dba'],
     ['user a/b', 'user', 'a/b'],
     ['user\tann', 'user', 'ann'],
+    ['cas', 'cert_authority', undefined],
+    ['cert_authority/host/example', 'cert_authority', 'host/example'],
+    ['cap', 'cluster_auth_preference', 'cluster-auth-preference'],
+    ['cluster_name', 'cluster_name', 'cluster-name'],
   ])('is referred to by %j', (text, kind, name) => {
     const found = parseReference(text);
     expect([found.kind.kind, found.name]).toEqual([kind, name]);

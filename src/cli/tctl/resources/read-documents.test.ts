@@ -49,6 +49,11 @@ describe('a fault of a file is told with its place', () => {
       /^f\.yaml:1:1: resources of kind "saml" are not supported: /,
     ],
     [
+      'a kind that files do not write',
+      'kind: cluster_auth_preference\nversion: v2\nspec: {u2f: {}}\n',
+      /^f\.yaml:1:1: .*not written by a file: the configuration files of the auth servers decide it/,
+    ],
+    [
       'an unknown key',
       role('a').replace('spec: {}', 'spec:\n  allow:\n    logns: [root]'),
       /^f\.yaml:6:5: unknown key "logns" in spec\.allow; did you mean logins\?$/,
