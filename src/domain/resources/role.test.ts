@@ -104,8 +104,8 @@ describe('a document of a role', () => {
       'spec.allow.kubernetes_groups',
       /Kubernetes/,
     ],
-    ['a wildcard', withSpec({ allow: { logins: ['*'] } }), 'spec.allow', /wildcard/],
-    ['a wildcard, denied', withSpec({ deny: { logins: ['*'] } }), 'spec.deny', /wildcard/],
+    ['a wildcard', withSpec({ allow: { logins: ['*'] } }), 'spec.allow', /^wildcard/],
+    ['a wildcard, denied', withSpec({ deny: { logins: ['*'] } }), 'spec.deny', /^wildcard/],
     [
       'a verb that is none',
       withSpec({ allow: { rules: [{ resources: ['user'], verbs: ['list', 'lst'] }] } }),
