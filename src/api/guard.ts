@@ -42,7 +42,7 @@ function isAmong(who: readonly Who[], caller: Caller): boolean {
   return who.includes('anyone') || who.includes(is) || (is === 'operator' && who.includes('user'));
 }
 
-type Row = Pick<Operation, 'name' | 'who' | 'resource' | 'verb' | 'about' | 'sift'>;
+type Row = Pick<Operation, 'name' | 'who' | 'resource' | 'verb' | 'about' | 'sift' | 'asksWhole'>;
 
 /** One call that was let in so far. */
 export interface Admitted {
@@ -78,7 +78,9 @@ export function guard(row: Row, caller: Caller, rulesOf: ServerDeps['rulesOf']):
       const about = row.about?.(input) ?? { kind: kinds[0] ?? '' };
       for (const resource of [about].flat()) {
         // What a list holds is asked one by one.
-        if (row.verb === 'list' && mayBeAllowed(rules, { verb: row.verb, resource })) continue;
+        const isAskedLater = row.verb === 'list' || row.asksWhole === true;
+        if (isAskedLater && mayBeAllowed(rules, { verb: row.verb, resource })) continue;
+        if (byRow && row.asksWhole === true) continue;
         require(rules, { verb: row.verb, resource, unlessDenied: byRow });
       }
     },

@@ -35,6 +35,11 @@ export interface Operation<I extends z.ZodType = z.ZodType, O extends z.ZodType 
    */
   sift?(output: z.output<O>, sees: (resource: RuleResource) => boolean): z.output<O>;
   /**
+   * The use case asks `may` about each resource once it has all of it, labels too. Until then a person is let in
+   * where a rule may allow it.
+   */
+  readonly asksWhole?: true;
+  /**
    * Doing it twice is the same as doing it once, so a client that lost the response sends it again by itself.
    */
   readonly repeatable?: true;

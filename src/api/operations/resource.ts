@@ -20,7 +20,6 @@ const about = ({ kind: of, name: called }: { kind: string; name?: string | undef
   kind: kindNamed(of).rules,
   name: called,
 });
-/** What a file gives: a condition can look at all of it. */
 const aboutDocument = ({ document: { kind: of, metadata } }: { document: ResourceDocument }): RuleResource =>
   about({ kind: of, name: metadata.name });
 
@@ -45,6 +44,7 @@ export const readResource = operation({
   who: ['Admin', 'operator'],
   resource: rules,
   verb: 'readnosecrets',
+  asksWhole: true,
   input: z.object(input),
   about,
   output: z.object({ document }),
@@ -72,6 +72,7 @@ export const createResource = operation({
   who: ['Admin', 'operator'],
   resource: rules,
   verb: 'create',
+  asksWhole: true,
   input: writing,
   about: aboutDocument,
   output: written,
@@ -86,6 +87,7 @@ export const updateResource = operation({
   who: ['Admin', 'operator'],
   resource: rules,
   verb: 'update',
+  asksWhole: true,
   input: writing,
   about: aboutDocument,
   output: written,
@@ -97,6 +99,7 @@ export const deleteResource = operation({
   who: ['Admin', 'operator'],
   resource: rules,
   verb: 'delete',
+  asksWhole: true,
   input: z.object({ ...input, dryRun: z.boolean().default(false) }),
   about,
   output: z.object({

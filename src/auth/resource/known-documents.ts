@@ -7,13 +7,17 @@ import { withRevision } from './revision.ts';
 import type { ServedKind } from './served-kind.ts';
 
 /** What a rule's condition can ask of a document. */
-export function ruleResourceOf(served: ServedKind, { metadata, spec }: ResourceDocument): RuleResource {
+export function ruleResourceOf(
+  served: ServedKind,
+  { metadata, spec, sub_kind: subKind }: ResourceDocument,
+): RuleResource {
   const { roles, traits } = (spec ?? {}) as { roles?: string[]; traits?: Record<string, string[]> };
   const isUser = served.kind.kind === 'user';
   return {
     kind: served.kind.rules,
     name: metadata.name,
     labels: metadata.labels,
+    ...(served.kind.rules === 'cert_authority' && { authorityType: subKind }),
     ...(isUser && { roles, traits: traits ?? {} }),
   };
 }

@@ -1,4 +1,6 @@
 import { kindNamed, kindsOfResources } from '../../domain/resources/registry.ts';
+import { servedAuthorities } from './kinds/authority.ts';
+import { servedClusterKinds } from './kinds/cluster.ts';
 import { servedHostKinds } from './kinds/hosts.ts';
 import { servedLocks } from './kinds/lock.ts';
 import { servedRoles } from './kinds/role.ts';
@@ -13,6 +15,8 @@ export const servedKinds: readonly ServedKind[] = [
   servedTokens,
   servedLocks,
   ...servedHostKinds,
+  servedAuthorities,
+  ...servedClusterKinds,
 ];
 
 const byKind = new Map(servedKinds.map((one) => [one.kind.kind, one]));

@@ -19,6 +19,8 @@ export interface KindOfResource<D extends ResourceDocument = ResourceDocument> {
   readonly single?: string;
   /** Why documents of it are not taken; left out: they are. */
   readonly notWritten?: string;
+  /** Why a file of everything leaves it out, though documents of it are taken. */
+  readonly notRestored?: string;
   /** Why it is not deleted; left out: it is. */
   readonly notDeleted?: string;
 }

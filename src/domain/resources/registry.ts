@@ -1,5 +1,7 @@
 import { CodedError } from '../../base/errors.ts';
 import { nearest } from '../../base/nearest.ts';
+import { authorityKind } from './authority.ts';
+import { clusterKinds } from './cluster.ts';
 import { hostKinds } from './hosts.ts';
 import type { KindOfResource } from './kind.ts';
 import { lockResourceKind } from './lock.ts';
@@ -14,22 +16,31 @@ export const kindsOfResources: readonly KindOfResource[] = [
   tokenKind,
   lockResourceKind,
   ...hostKinds,
+  authorityKind,
+  ...clusterKinds,
 ];
 
-/** Kinds of 4.4 that this release does not have, with why. */
+const signOn = 'single sign-on is not in this release';
+const trusted = 'trusted clusters are not in this release';
+
+/** Kinds of 4.4 that this release does not have, by all their names, with why. */
 const missing: Readonly<Record<string, string>> = {
-  github: 'single sign-on is not in this release',
-  oidc: 'single sign-on is not in this release',
-  saml: 'single sign-on is not in this release',
-  connector: 'single sign-on is not in this release',
-  connectors: 'single sign-on is not in this release',
-  trusted_cluster: 'trusted clusters are not in this release',
-  remote_cluster: 'trusted clusters are not in this release',
-  reverse_tunnel: 'reverse tunnels are not in this release',
-  namespace: 'there is one namespace, "default"',
-  semaphore: 'semaphores are not in this release',
-  access_request: 'access requests are not in this release',
+  ...named(['github', 'oidc', 'saml', 'connector', 'connectors', 'auth_connector'], signOn),
+  ...named(['trusted_cluster', 'trusted_clusters', 'tc', 'cluster', 'clusters'], trusted),
+  ...named(['remote_cluster', 'remote_clusters', 'rc', 'rcs'], trusted),
+  ...named(
+    ['reverse_tunnel', 'tunnel', 'rts', 'tunnel_connection'],
+    'there are no tunnels to other clusters',
+  ),
+  ...named(['namespace', 'namespaces', 'ns'], 'there is one namespace, "default"'),
+  ...named(['semaphore', 'semaphores', 'sem', 'sems'], 'semaphores are not in this release'),
+  ...named(['access_request', 'access_requests'], 'access requests are not in this release'),
+  ...named(['static_tokens'], 'they are in the configuration file; "tctl get tokens" shows them'),
 };
+
+function named(names: readonly string[], why: string): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, why]));
+}
 
 /**
  * A kind by its name or another name that 4.4 has for it.

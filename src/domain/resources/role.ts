@@ -94,11 +94,13 @@ const schema = documentSchema({
   } catch (e) {
     const message = e instanceof z.ZodError ? (e.issues[0]?.message ?? '') : messageOf(e);
     const path = placeIn(message);
-    context.addIssue({ code: 'custom', path, message: message.replace(/^role "[^"]*", /, '') });
+    context.addIssue({ code: 'custom', path, message: message.replace(saidByPath, '') });
   }
 });
 export const roleDocument = schema;
 export type RoleDocument = z.infer<typeof schema>;
+
+const saidByPath = /^role "[^"]*", (?:(?:allow|deny)[\w.[\]]*: )?/;
 
 /** `role "x", allow.rules[2].where: …` and the like name where in the file. */
 function placeIn(message: string): (string | number)[] {

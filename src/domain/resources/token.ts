@@ -35,4 +35,5 @@ export const tokenKind: KindOfResource = kindOfResource<TokenDocument>({
     ['Type', ({ spec }) => spec.roles.join(',')],
     ['Expires', ({ metadata }) => metadata.expires ?? 'never'],
   ],
+  notRestored: 'the cluster keeps a hash of the secret alone',
 });

@@ -5,6 +5,7 @@ import { type LockDocument, lockResourceKind, targetOfDocument } from '../../../
 import { createLock } from '../../lock/create-lock.ts';
 import { deleteLock } from '../../lock/delete-lock.ts';
 import { listLocks } from '../../lock/list-locks.ts';
+import { revisionOf } from '../revision.ts';
 import type { ServedKind } from '../served-kind.ts';
 
 type Listed = Awaited<ReturnType<typeof listLocks>>['locks'][number];
@@ -40,6 +41,12 @@ export const servedLocks: ServedKind = {
         return made.position;
       },
     });
+  },
+  // A file that was printed can be applied again.
+  update: (_deps, _call, { document, before }) => {
+    if (before === undefined || revisionOf(before) !== revisionOf(document))
+      throw new CodedError('bad_request', 'a lock is not changed: delete it and create another one');
+    return Promise.resolve({ after: before, commit: () => Promise.resolve(undefined) });
   },
   remove: async (deps, call, name) => (await deleteLock(deps, call, { lockId: name })).position,
 };

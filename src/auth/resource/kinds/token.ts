@@ -39,6 +39,12 @@ export const servedTokens: ServedKind = {
   list: async (deps, call) => (await listTokens(deps, call, {})).tokens.map(documentOf),
   create: (deps, call, { document }) => {
     const { metadata, spec } = document as TokenDocument;
+    // What is printed has the id for a name: made of it, anybody who may see tokens would know the secret.
+    if (spec.origin !== undefined || spec.joined !== undefined || metadata.revision !== undefined)
+      throw new CodedError(
+        'bad_request',
+        'spec.token: a token that was printed has no secret in it, so it cannot be made again: make another one',
+      );
     const value = spec.token ?? metadata.name;
     const ttlMs =
       metadata.expires === undefined ? tokenLimits.defaultMs : msBetween(deps.world.now(), metadata.expires);

@@ -1,14 +1,11 @@
-import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { AuthClient } from '../../../api/client.ts';
 import { readResource, updateResource } from '../../../api/operations/resource.ts';
-import { CodedError, messageOf } from '../../../base/errors.ts';
+import { CodedError } from '../../../base/errors.ts';
 import { parseReference } from '../../../domain/resources/registry.ts';
 import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { withAuth } from '../connect.ts';
+import { edited } from './edited.ts';
 import { yamlOf } from './print-documents.ts';
 import { readDocuments } from './read-documents.ts';
 import { atPlace, printWritten } from './write.ts';
@@ -24,25 +21,11 @@ export async function editResource(invocation: Invocation, io: CliIo): Promise<n
   if (kind.notWritten !== undefined) throw new CodedError('bad_request', `${kind.kind}: ${kind.notWritten}`);
   return withAuth(invocation, io, async (auth) => {
     const { document } = await auth.call(readResource, { kind: kind.kind, name });
-    const directory = await mkdtemp(join(tmpdir(), 'tctl-edit-'));
-    const file = join(directory, `${kind.kind}.yaml`);
-    try {
-      const before = yamlOf(document);
-      await writeFile(file, before, { mode: 0o600 });
-      await runEditor(file, io);
-      const text = await readFile(file, 'utf8');
-      if (text === before) {
-        io.stdout.write(`${kind.kind} ${JSON.stringify(name)} was not changed\n`);
-        await rm(directory, { recursive: true });
-        return 0;
-      }
-      await write(auth, { text, file, name, kind: kind.kind }, io);
-      await rm(directory, { recursive: true });
-      return 0;
-    } catch (e) {
-      // What somebody typed is not thrown away with an error.
-      throw new CodedError('bad_request', `${messageOf(e)}\nThe text is kept in ${file}`, { cause: e });
-    }
+    const ended = await edited({ text: yamlOf(document), title: kind.kind }, io.env, (text, file) =>
+      write(auth, { text, file, name, kind: kind.kind }, io),
+    );
+    if (ended === 'unchanged') io.stdout.write(`${kind.kind} ${JSON.stringify(name)} was not changed\n`);
+    return 0;
   });
 }
 
@@ -67,18 +50,4 @@ async function write(auth: AuthClient, { text, file, kind, name }: Edited, io: C
     throw atPlace(e, placed);
   });
   printWritten(document, written, false, io);
-}
-
-/** $VISUAL, $EDITOR, else vi. @throws CodedError `bad_request` when it does not end with 0. */
-async function runEditor(file: string, { env }: CliIo): Promise<void> {
-  const editor = [env['VISUAL'], env['EDITOR'], 'vi'].find((one) => one !== undefined && one !== '') ?? 'vi';
-  // As git does: the setting may have arguments.
-  const child = spawn('/bin/sh', ['-c', `${editor} "$1"`, 'editor', file], { stdio: 'inherit' });
-  const status = await new Promise<number | string>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code, signal) => {
-      resolve(code ?? signal ?? 1);
-    });
-  });
-  if (status !== 0) throw new CodedError('bad_request', `the editor (${editor}) ended with ${status}`);
 }

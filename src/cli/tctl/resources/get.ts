@@ -31,7 +31,7 @@ export async function getResources(invocation: Invocation, io: CliIo): Promise<n
 /** What a file restores: hosts announce themselves. */
 const allKinds = (): readonly ResourceReference[] =>
   kindsOfResources
-    .filter(({ notWritten }) => notWritten === undefined)
+    .filter(({ notWritten, notRestored }) => notWritten === undefined && notRestored === undefined)
     .map((kind) => ({ kind, name: undefined }));
 
 function referencesIn(text: string): readonly ResourceReference[] {

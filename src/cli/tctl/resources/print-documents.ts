@@ -3,8 +3,14 @@ import type { ResourceDocument } from '../../../domain/resources/document.ts';
 import type { KindOfResource } from '../../../domain/resources/kind.ts';
 import { formatTable } from '../../table.ts';
 
+/** Texts such as `no` are in quotes: readers of YAML 1.1, which 4.4 and many tools are, take them for booleans. */
 export const yamlOf = (document: ResourceDocument): string =>
-  stringify(ordered(document), { lineWidth: 0, defaultStringType: 'PLAIN', singleQuote: true });
+  stringify(ordered(document), {
+    lineWidth: 0,
+    defaultStringType: 'PLAIN',
+    singleQuote: true,
+    compat: 'yaml-1.1',
+  });
 
 /** Source: reference 4.4: one is printed as it is, several as documents, or as a list in JSON. */
 export const asYaml = (documents: readonly ResourceDocument[]): string => documents.map(yamlOf).join('---\n');

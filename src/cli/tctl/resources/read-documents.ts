@@ -75,6 +75,11 @@ function checked(content: unknown, place: PlacedDocument['place']): ResourceDocu
     throw new CodedError('bad_request', `${place(path)}: ${message}`);
   }
   const kind = kindAt(loose.data.kind, place);
+  if (kind.notWritten !== undefined)
+    throw new CodedError(
+      'bad_request',
+      `${place(['kind'])}: resources of kind ${JSON.stringify(kind.kind)} are not written by a file: ${kind.notWritten}`,
+    );
   const read = kind.schema.safeParse(content);
   if (!read.success) throw refused(kind, read.error, place);
   // What was written, not what the schema makes of it: the auth server reads it by its own.

@@ -10,6 +10,8 @@ import { yamlOf } from './print-documents.ts';
 export async function removeResource(invocation: Invocation, io: CliIo): Promise<number> {
   const text = invocation.arg('resource') ?? '';
   const { kind, name } = parseReference(text);
+  if (kind.notDeleted !== undefined)
+    throw new CodedError('bad_request', `${kind.kind} is not deleted: ${kind.notDeleted}`);
   if (name === undefined)
     throw new CodedError('bad_request', `need which ${kind.kind} to delete: ${kind.kind}/<name>`);
   const dryRun = invocation.on('dry-run');
