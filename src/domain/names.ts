@@ -33,6 +33,9 @@ export function checkName(kind: 'user' | 'role', name: string): void {
     );
 }
 
+/** Of the principal in a certificate of somebody who enters no server; what follows is the serial number. */
+export const noLoginPrefix = '-teleport-nologin-';
+
 /** @throws CodedError `bad_request` for a login that no unix system would have. */
 export function checkLogin(login: string): void {
   if (!isUnixLogin(login))

@@ -121,5 +121,6 @@ function grantFor({ state }: UserEntry, roles: readonly RoleSpec[], wish: GrantW
   if (!force || ttlSeconds <= effectiveTtlSeconds(roles, ttlSeconds)) return { grant, serial, forced: false };
   // The logins that any role allows, since the limits of roles do not apply.
   const logins = loginsOf({ roles, traits }).filter((login) => !isLocked(login));
-  return { grant: { ...grant, ttlSeconds, logins }, serial, forced: true };
+  const admitted = logins.length > 0 ? logins : grant.logins;
+  return { grant: { ...grant, ttlSeconds, logins: admitted }, serial, forced: true };
 }

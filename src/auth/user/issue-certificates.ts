@@ -3,12 +3,14 @@ import { type Instant, plusMs, second } from '../../base/time.ts';
 import { loginsOf } from '../../domain/access.ts';
 import { certificateMisfit } from '../../domain/certificate-limits.ts';
 import { renewableFrom, renewalKey, renewalWindowMs } from '../../domain/login-renewal.ts';
+import { noLoginPrefix } from '../../domain/names.ts';
 import {
   type CertificateFormat,
   certificateFormat,
   certificatePermits,
   effectiveTtlSeconds,
 } from '../../domain/role-options.ts';
+import { noRules } from '../../domain/role-rule.ts';
 import type { RoleSpec, Traits } from '../../domain/role-spec.ts';
 import type { Grant } from '../../domain/user-fact.ts';
 import { fromAuthorizedKeyLine, parsePublicKey, type PublicKey } from '../../pki/ssh-key.ts';
@@ -81,7 +83,7 @@ export function grantOf(wish: CertificateWish): Grant & { readonly serial: strin
  * For people who administer and enter no server: a certificate without a principal would be one for every
  * account. Source: reference 4.4, resources §2; its name is no login of any system, and no role grants it.
  */
-const noLoginOf = (roles: readonly RoleSpec[], serial: string): readonly string[] =>
+const noLoginOf = (roles: readonly RoleSpec[], serial: string): string[] =>
   roles.some(({ rules = noRules }) => rules.allow.length > 0) ? [`${noLoginPrefix}${serial}`] : [];
 
 /**

@@ -1,4 +1,5 @@
 import { isCoded } from '../../../base/errors.ts';
+import { noLoginPrefix } from '../../../domain/names.ts';
 import { userIdentityOf } from '../../../pki/user-certificate.ts';
 import type { Run } from '../../program.ts';
 import { type ClientIdentity, validUntilMs } from './client-identity.ts';
@@ -53,7 +54,7 @@ function statusOf(
       username: identity.username,
       cluster: profile.cluster,
       roles: user.roles,
-      logins: user.principals,
+      logins: user.principals.filter((login) => !login.startsWith(noLoginPrefix)),
       traits: user.traits,
       validUntilMs: validUntilMs(identity),
       extensions: extensionsOf(identity.certificate),
