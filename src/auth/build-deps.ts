@@ -18,6 +18,7 @@ import { foundCluster } from './first-start.ts';
 import { guardedLog } from './log/guarded-log.ts';
 import { hostAges } from './host/host-ages.ts';
 import { openGates } from './user/open-gates.ts';
+import { PastFolds } from './past/past-folds.ts';
 import { ownAudit } from './audit/own-audit.ts';
 import { flushIfRoom, presenceWriter } from './host/presence-writer.ts';
 import { usualQuotas } from './limits/quota-rules.ts';
@@ -189,6 +190,7 @@ export async function buildDeps(
         gate: gates.gate,
         joins: gates.joins,
         quotas,
+        past: new PastFolds({ log: log.state }),
         hostAges: hostAges(log.state),
         badLinks: gates.badLinks,
         lookForLinks: sharedLook(() => views.fresh(), looksForLinksMs, monotonic),

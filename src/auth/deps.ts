@@ -16,6 +16,7 @@ import type { HostAges } from './host/host-ages.ts';
 import type { JoinGate } from './host/join-gate.ts';
 import type { LoginGate } from './user/login-gate.ts';
 import type { OwnAudit } from './audit/own-audit.ts';
+import type { PastFolds } from './past/past-folds.ts';
 import type { PresenceWriter } from './host/presence-writer.ts';
 import type { Quotas } from './limits/quotas.ts';
 import type { SigningHeads } from './log/sign-heads.ts';
@@ -35,6 +36,8 @@ export interface AuthDeps {
   /** Of this auth server. */
   readonly hostId: string;
   readonly views: AuthViews;
+  /** The same at earlier positions. */
+  readonly past: PastFolds;
   readonly keys: KeyChest;
   /** To be asked before anything is signed. */
   readonly lag: FoldLag;

@@ -35,6 +35,7 @@ import { recoverLog } from './log/recover-log.ts';
 import { createResource } from './resource/create-resource.ts';
 import { deleteResource } from './resource/delete-resource.ts';
 import { listResources } from './resource/list-resources.ts';
+import { readResourceHistory } from './resource/read-resource-history.ts';
 import { readResource } from './resource/read-resource.ts';
 import { updateResource } from './resource/update-resource.ts';
 import { createToken } from './token/create-token.ts';
@@ -59,7 +60,8 @@ export const useCases: readonly Bound[] = [
   ...[createToken, listTokens, deleteToken],
   ...[joinHost, renewHost, heartbeat, listHosts, removeHost],
   ...[createLock, listLocks, deleteLock],
-  ...[listResources, readResource, createResource, updateResource, deleteResource],
+  ...[listResources, readResource, readResourceHistory],
+  ...[createResource, updateResource, deleteResource],
   ...[explainAccess, listAccess, testAccess],
   ...[emitAudit, searchAudit],
   ...[readLogInfo, readRecovery, recoverLog, readRequestOutcome],

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { instant } from '../../base/time.ts';
 import type { RuleResource } from '../../domain/where/evaluate-where.ts';
 import { kindNamed, kindsOfResources } from '../../domain/resources/registry.ts';
 import type { ResourceKind } from '../../domain/rule-subjects.ts';
@@ -24,6 +25,12 @@ const aboutDocument = ({ document: { kind: of, metadata } }: { document: Resourc
   about({ kind: of, name: metadata.name });
 
 const input = { kind, name };
+/**
+ * As it was after the last event at or before this time. Documents have no revision then, so that a file of
+ * them can be written back. @throws CodedError `bad_request` for a kind whose past is not kept; `unavailable`
+ * on a long log: each further try gets further.
+ */
+const at = instant.optional();
 
 /** All resources of a kind that the caller may read, by name. */
 export const listResources = operation({
@@ -32,7 +39,7 @@ export const listResources = operation({
   who: ['Admin', 'operator'],
   resource: rules,
   verb: 'list',
-  input: z.object({ kind }),
+  input: z.object({ kind, at }),
   about,
   output: z.object({ documents: z.array(document) }),
 });
@@ -45,9 +52,40 @@ export const readResource = operation({
   resource: rules,
   verb: 'readnosecrets',
   asksWhole: true,
-  input: z.object(input),
+  input: z.object({ ...input, at }),
   about,
   output: z.object({ document }),
+});
+
+const version = z.object({
+  status: z.enum(['created', 'updated', 'deleted', 'unreadable']),
+  at: instant,
+  /** `user:alice`, `admin`, … */
+  actor: z.string(),
+  requestId: z.string(),
+  position,
+  /** Left out for one that was deleted, or that the auth server cannot read. */
+  document: document.optional(),
+});
+
+/**
+ * What a resource was, and by whose request it became that. Also of one that was deleted.
+ * @throws CodedError `not_found`, also for what the caller may not read; `bad_request` for a kind without a
+ *   history
+ */
+export const readResourceHistory = operation({
+  name: 'resource.history',
+  repeatable: true,
+  who: ['Admin', 'operator'],
+  resource: rules,
+  verb: 'readnosecrets',
+  input: z.object({ ...input, limit: z.number().int().positive().max(1_000).default(100) }),
+  about,
+  /**
+   * The oldest first. `truncated` when older ones were left out: beyond the limit, too large for a response,
+   * or not for this caller to read.
+   */
+  output: z.object({ versions: z.array(version), truncated: z.boolean() }),
 });
 
 const written = z.object({

@@ -28,11 +28,13 @@ export async function documentsOf(
   deps: AuthDeps,
   call: Call,
 ): Promise<readonly ResourceDocument[]> {
-  const all = await served.list(deps, call);
-  return all
-    .map(withRevision)
-    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : a.metadata.name > b.metadata.name ? 1 : 0));
+  return byName((await served.list(deps, call)).map(withRevision));
 }
+
+export const byName = (documents: readonly ResourceDocument[]): readonly ResourceDocument[] =>
+  [...documents].sort((a, b) =>
+    a.metadata.name < b.metadata.name ? -1 : a.metadata.name > b.metadata.name ? 1 : 0,
+  );
 
 /** With its revision; undefined when there is none of that name. */
 export async function documentNamed(

@@ -3,6 +3,7 @@ import type { ResourceDocument } from '../../domain/resources/document.ts';
 import type { KindOfResource } from '../../domain/resources/kind.ts';
 import type { Position } from '../../log/event.ts';
 import type { AuthDeps } from '../deps.ts';
+import type { PastKind } from './past-kind.ts';
 
 /** One change of one resource. */
 export interface Wish {
@@ -28,6 +29,8 @@ export interface ServedKind {
   readonly list: (deps: AuthDeps, call: Call) => Promise<readonly ResourceDocument[]>;
   /** Left out: it is looked for in the list. */
   readonly find?: (deps: AuthDeps, call: Call, name: string) => Promise<ResourceDocument | undefined>;
+  /** Left out: the log does not keep what it was, or not in a form that can be asked for. */
+  readonly past?: PastKind;
   /** Left out where `kind.notWritten` says why. @throws CodedError as the use case of that change. */
   readonly create?: (deps: AuthDeps, call: Call, wish: Wish) => Promise<Plan>;
   readonly update?: (deps: AuthDeps, call: Call, wish: Wish) => Promise<Plan>;

@@ -1,11 +1,15 @@
 import { CodedError } from '../../../base/errors.ts';
 import { msBetween, second } from '../../../base/time.ts';
-import { lockTargetOf } from '../../../domain/lock.ts';
+import { isInForce, lockTargetOf } from '../../../domain/lock.ts';
 import { type LockDocument, lockResourceKind, targetOfDocument } from '../../../domain/resources/lock.ts';
+import { lockStream } from '../../../domain/streams.ts';
+import { type LockEntry, locksInForce, locksView } from '../../../views/locks.ts';
+import { getIn } from '../../../views/table.ts';
 import { createLock } from '../../lock/create-lock.ts';
 import { deleteLock } from '../../lock/delete-lock.ts';
 import { listLocks } from '../../lock/list-locks.ts';
 import { revisionOf } from '../revision.ts';
+import { pastKind } from '../past-kind.ts';
 import type { ServedKind } from '../served-kind.ts';
 
 type Listed = Awaited<ReturnType<typeof listLocks>>['locks'][number];
@@ -17,9 +21,25 @@ const documentOf = ({ lockId, target, message, createdAt, by, expiresAt }: Liste
   spec: { target: { [target.kind]: target.name }, message, created_at: createdAt, created_by: by },
 });
 
+const documentThen = ({ id, ...lock }: LockEntry): LockDocument => documentOf({ ...lock, lockId: id });
+
+const past = pastKind<'locks'>({
+  view: 'locks',
+  projection: locksView,
+  stream: lockStream,
+  find: (locks, name, at) => {
+    const lock = getIn(locks.known, name);
+    return lock === undefined || (at !== undefined && !isInForce(lock, at)) ? undefined : documentThen(lock);
+  },
+  isUnreadable: ({ known, unreadable }, name) =>
+    getIn(known, name) === undefined && getIn(unreadable, name) !== undefined,
+  all: (locks, at) => locksInForce(locks, at).map(documentThen),
+});
+
 /** Locks in force. One that a file makes gets an id of its own: `tctl unlock` takes that. */
 export const servedLocks: ServedKind = {
   kind: lockResourceKind,
+  past,
   list: async (deps, call) => (await listLocks(deps, call, {})).locks.map(documentOf),
   create: (deps, call, { document }) => {
     const lock = document as LockDocument;

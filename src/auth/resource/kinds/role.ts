@@ -7,12 +7,14 @@ import type { RoleSpec } from '../../../domain/role-spec.ts';
 import { documentOfRole, type RoleDocument, roleKind, specOfRole } from '../../../domain/resources/role.ts';
 import { roleStream } from '../../../domain/streams.ts';
 import { step, transact } from '../../../log/execute.ts';
+import { rolesView } from '../../../views/roles.ts';
 import { holdersOf } from '../../../views/users.ts';
 import { entriesOf, getIn } from '../../../views/table.ts';
 import { isSystemRole } from '../../callers.ts';
 import { changesByRole } from '../../access/changed-access.ts';
 import { type AuthDeps, causeOf, termsOf } from '../../deps.ts';
 import { requireReadByHosts } from '../hosts-that-read.ts';
+import { pastKind } from '../past-kind.ts';
 import type { Plan, ServedKind, Wish } from '../served-kind.ts';
 
 const specOf = (wish: Wish): RoleSpec => specOfRole(wish.document as RoleDocument);
@@ -58,9 +60,22 @@ function requireOthers(call: Call, name: string): void {
   );
 }
 
+const past = pastKind<'roles'>({
+  view: 'roles',
+  projection: rolesView,
+  stream: roleStream,
+  find: ({ known }, name) => {
+    const spec = getIn(known, name);
+    return spec && documentOfRole(spec);
+  },
+  isUnreadable: ({ unreadable }, name) => getIn(unreadable, name) !== undefined,
+  all: ({ known }) => entriesOf(known).map(([, spec]) => documentOfRole(spec)),
+});
+
 /** Roles of the cluster. */
 export const servedRoles: ServedKind = {
   kind: roleKind,
+  past,
   list: ({ views }) =>
     Promise.resolve(entriesOf(views.roles.state().known).map(([, spec]) => documentOfRole(spec))),
   find: ({ views }, _call, name) => {

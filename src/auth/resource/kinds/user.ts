@@ -10,18 +10,23 @@ import {
 import { userStream } from '../../../domain/streams.ts';
 import { user } from '../../../domain/user.ts';
 import type { UserChange } from '../../../domain/user-change.ts';
+import { lockOf } from '../../../domain/user-state.ts';
 import { step, transact } from '../../../log/execute.ts';
 import { changesByUser } from '../../access/changed-access.ts';
+import { entriesOf, getIn } from '../../../views/table.ts';
+import { type UserEntry, usersView } from '../../../views/users.ts';
+import type { Instant } from '../../../base/time.ts';
 import { type AuthDeps, causeOf, termsOf } from '../../deps.ts';
 import { checkFitsCertificate } from '../../user/issue-certificates.ts';
 import { deleteUser } from '../../user/delete-user.ts';
 import { listUsers } from '../../user/list-users.ts';
 import { rolesToGive } from '../../user/roles-to-give.ts';
+import { pastKind } from '../past-kind.ts';
 import type { Plan, ServedKind, Wish } from '../served-kind.ts';
 
 type Listed = Awaited<ReturnType<typeof listUsers>>['users'][number];
 
-const known = ({ lock, ...described }: Listed): KnownUser => ({
+const known = ({ lock, ...described }: DescribedUser & Pick<Listed, 'createdAt' | 'lock'>): KnownUser => ({
   ...described,
   ...(lock.status === 'locked' && { lock: { until: lock.until, reason: lock.reason } }),
 });
@@ -55,9 +60,33 @@ async function planOf(deps: AuthDeps, call: Call, wish: Wish, command: UserChang
   };
 }
 
+/** Whether failed logins had locked the user is decided by the moments on the log alone. */
+function documentThen({ state, createdAt }: UserEntry, at: Instant | undefined): UserDocument {
+  const { username, roles, traits } = state;
+  const entry = { username, roles, traits, createdAt };
+  const document = documentOfUser(
+    at === undefined ? entry : known({ ...entry, lock: lockOf(state, { now: at }) }),
+  );
+  const { status: _, ...spec } = document.spec;
+  return at === undefined ? { ...document, spec } : document;
+}
+
+const past = pastKind<'users'>({
+  view: 'users',
+  projection: usersView,
+  stream: userStream,
+  find: (users, name, at) => {
+    const entry = getIn(users.known, name);
+    return entry && documentThen(entry, at);
+  },
+  isUnreadable: ({ unreadable }, name) => getIn(unreadable, name) !== undefined,
+  all: (users, at) => entriesOf(users.known).map(([, entry]) => documentThen(entry, at)),
+});
+
 /** Users: what roles and traits they have. One that a file makes has no password until `tctl users reset`. */
 export const servedUsers: ServedKind = {
   kind: userKind,
+  past,
   list: all,
   create: (deps, call, wish) => planOf(deps, call, wish, { type: 'create-user', ...described(wish) }),
   update: (deps, call, wish) => {

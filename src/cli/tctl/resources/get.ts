@@ -9,18 +9,23 @@ import {
 } from '../../../domain/resources/registry.ts';
 import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
+import { parseMoment } from '../../duration.ts';
 import { withAuth } from '../connect.ts';
+import { printHistory } from './history.ts';
 import { asJson, asText, asYaml } from './print-documents.ts';
 
-/** `tctl get <kind>[/<name>][,…]`, `tctl get all` */
+/** `tctl get <kind>[/<name>][,…]`, `tctl get all`; of an earlier time with `--at` */
 export async function getResources(invocation: Invocation, io: CliIo): Promise<number> {
   const asked = invocation.arg('resource') ?? '';
+  if (invocation.on('history')) return printHistory(invocation, parseReference(asked), io);
   const isAll = asked.trim() === 'all';
   const references = isAll ? allKinds() : referencesIn(asked);
   const format = invocation.text('format') ?? 'yaml';
   if (format !== 'yaml' && new Set(references.map(({ kind }) => kind)).size > 1)
     throw new CodedError('bad_request', 'mixed resource types only support YAML formatting');
-  const documents = await withAuth(invocation, io, (auth) => read(auth, references, isAll));
+  const time = invocation.text('at');
+  const at = time === undefined ? undefined : parseMoment(time, io.world.now(), '--at');
+  const documents = await withAuth(invocation, io, (auth) => read(auth, references, { isAll, at }));
   const [first] = references;
   if (format === 'json') io.stdout.write(asJson(documents));
   else if (format === 'yaml' || first === undefined) io.stdout.write(asYaml(documents));
@@ -50,11 +55,11 @@ function referencesIn(text: string): readonly ResourceReference[] {
 async function read(
   auth: AuthClient,
   references: readonly ResourceReference[],
-  isAll: boolean,
+  { isAll, at }: { readonly isAll: boolean; readonly at: string | undefined },
 ): Promise<readonly ResourceDocument[]> {
   const documents: ResourceDocument[] = [];
   for (const { kind, name } of references) {
-    const input = { kind: kind.kind };
+    const input = { kind: kind.kind, ...(at !== undefined && { at }) };
     try {
       if (name === undefined) documents.push(...(await auth.call(listResources, input)).documents);
       else documents.push((await auth.call(readResource, { ...input, name })).document);

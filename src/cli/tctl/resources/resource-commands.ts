@@ -28,6 +28,22 @@ export const resourceCommandSpecs: readonly CommandSpec[] = [
         default: 'yaml',
         help: 'How to print: yaml, json or text.',
       },
+      {
+        name: 'at',
+        kind: 'value',
+        help: 'As it was at this time: RFC 3339, or how long ago: 2h, 30m.',
+      },
+      {
+        name: 'history',
+        kind: 'switch',
+        help: 'Each version of one resource: when, by whom, by which request, and what changed.',
+      },
+      {
+        name: 'limit',
+        kind: 'value',
+        default: '100',
+        help: 'With --history: at most this many versions, the newest.',
+      },
     ],
   },
   {
