@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { z } from 'zod';
 import type { Instant } from '../../base/time.ts';
 import { nodeDocument } from './hosts.ts';
 import { lockDocument, targetOfDocument } from './lock.ts';
@@ -63,7 +64,7 @@ describe('a document of a user', () => {
 });
 
 describe('a document is refused with the place of the fault', () => {
-  it.each<[string, { safeParse: typeof userDocument.safeParse }, object, string]>([
+  it.each<[string, z.ZodType, object, string]>([
     ['user without roles', userDocument, user({}), 'spec.roles'],
     ['user with no roles', userDocument, user({ roles: [] }), 'spec.roles'],
     ['user with a key too many', userDocument, user({ roles: ['a'], rols: [] }), 'spec'],
@@ -94,7 +95,7 @@ describe('a document is refused with the place of the fault', () => {
     ],
     [
       'node without a name',
-      nodeDocument as never,
+      nodeDocument,
       { kind: 'node', version: 'v2', metadata: { name: 'x' }, spec: { addr: 'a', version: '1' } },
       'spec.hostname',
     ],
