@@ -76,7 +76,7 @@ export default {
       severity: 'error',
       from: {
         path: '^(src|backends)/',
-        pathNot: `^src/machine/program-starter\\.ts$|^src/(process/lifecycle/(successor|data-dir-lock)|base/resolver-process)\\.ts$|^src/cli/tsh/|^src/cli/tctl/resources/edit\\.ts$|^backends/(conformance/|dir/trial-)|${test}`,
+        pathNot: `^src/machine/program-starter\\.ts$|^src/(process/lifecycle/(successor|data-dir-lock)|base/resolver-process)\\.ts$|^src/cli/tsh/|^src/cli/tctl/resources/edited\\.ts$|^backends/(conformance/|dir/trial-)|${test}`,
       },
       to: { path: '^(node:)?child_process$' },
     },

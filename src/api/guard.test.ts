@@ -30,7 +30,12 @@ describe('who', () => {
   });
   it('an operator may what people may and what is open to operators, and nothing that is open to machines alone', () => {
     const rows: readonly Who[][] = [['user'], ['operator'], ['anyone'], ['Admin'], ['Proxy', 'Node', 'Auth']];
-    const admitted = (caller: Caller) => rows.map((who) => allows(() => { admit(who, caller, 'it'); }));
+    const admitted = (caller: Caller) =>
+      rows.map((who) =>
+        allows(() => {
+          admit(who, caller, 'it');
+        }),
+      );
     expect(admitted(operator)).toEqual([true, true, true, false, false]);
     expect(admitted(alice)).toEqual([true, false, true, false, false]);
   });

@@ -35,8 +35,8 @@ export interface Operation<I extends z.ZodType = z.ZodType, O extends z.ZodType 
    */
   sift?(output: z.output<O>, sees: (resource: RuleResource) => boolean): z.output<O>;
   /**
-   * The use case asks `may` about each resource once it has all of it, labels too. Until then a person is let in
-   * where a rule may allow it.
+   * The use case asks `may` about each resource once it has all of it, labels too. Until then a person is let
+   * in where a rule may allow it.
    */
   readonly asksWhole?: true;
   /**

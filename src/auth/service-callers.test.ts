@@ -48,7 +48,9 @@ describe('who calls an auth service', () => {
     );
     if (operator === undefined || person === undefined) return expect.unreachable();
     expect((await operator.call(listUsers, {})).users).toHaveLength(1);
-    await expect(person.call(listUsers, {})).rejects.toThrow('access denied to perform action "list" on "user"');
+    await expect(person.call(listUsers, {})).rejects.toThrow(
+      'access denied to perform action "list" on "user"',
+    );
     expect((await person.call(listHosts, { role: 'Auth', labels: {} })).hosts).toHaveLength(1);
     await createLock(other.deps, adminCall, { kind: 'user', target: 'alice', message: 'call the desk' });
     for (const client of [operator, person])

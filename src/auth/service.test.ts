@@ -89,7 +89,9 @@ describe('an auth service', () => {
     });
     const wanted = { role: 'Auth', labels: {} } as const;
     expect((await alice.call(listHosts, wanted)).hosts).toHaveLength(1);
-    await expect(alice.call(listUsers, {})).rejects.toThrow('access denied to perform action "list" on "user"');
+    await expect(alice.call(listUsers, {})).rejects.toThrow(
+      'access denied to perform action "list" on "user"',
+    );
     await (await clientAs(one, 'Admin')).call(deleteUser, { username: 'alice' });
     await expect(alice.call(listHosts, wanted)).rejects.toMatchObject({ code: 'access_denied' });
     await one.running.stop(0);

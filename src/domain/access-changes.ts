@@ -1,4 +1,3 @@
-import { unreachable } from '../base/errors.ts';
 import type { Question, Reason } from './access-reason.ts';
 import { type Labels, selectorText, unmatchedParts } from './label-selector.ts';
 import { parseLoginTemplate } from './login-template.ts';
@@ -8,7 +7,10 @@ import type { RoleAccess } from './subject-access.ts';
 const mostWays = 3;
 const quoted = (text: string): string => JSON.stringify(text);
 
-/** What would have to change so that a denial becomes an answer of yes: a line for each reason, or several ways. */
+/**
+ * What would have to change so that a denial becomes an answer of yes: a line for each reason, or several
+ * ways.
+ */
 export const changesFor = (question: Question, reasons: readonly Reason[]): readonly string[] => [
   ...new Set(reasons.flatMap((reason) => changesOf(question, reason))),
 ];
@@ -16,31 +18,28 @@ export const changesFor = (question: Question, reasons: readonly Reason[]): read
 function changesOf(question: Question, { kind, role = '', place = '' }: Reason): readonly string[] {
   const { person, login, locks } = question;
   const { username } = person;
-  switch (kind) {
-    case 'user_missing':
-      return [`a user ${quoted(username)}: "tctl users add" makes one`];
-    case 'user_unreadable':
-    case 'role_unreadable':
-      return ['this auth server upgraded to the release that wrote it'];
-    case 'role_missing':
-      return [`the role ${quoted(role)} made again, or taken from ${username}`];
-    case 'locked':
-      return locks.map(({ id }) => `the lock ended: tctl unlock ${id}`);
-    case 'denied_labels':
-    case 'denied_login':
-      return [
-        `${place} of the role ${quoted(role)} without ${kind === 'denied_login' ? quoted(login) : 'what matches here'}, or the role taken from ${username}`,
-      ];
-    case 'not_allowed':
-      return waysToAllow(question);
-    case 'allowed':
-    case 'only_login':
-    case 'only_labels':
-      return [];
-    default:
-      return unreachable(kind);
-  }
+  const what = kind === 'denied_login' ? quoted(login) : 'what matches here';
+  const lines: Readonly<Record<Reason['kind'], () => readonly string[]>> = {
+    user_missing: () => [`a user ${quoted(username)}: "tctl users add" makes one`],
+    user_unreadable: () => upgrade,
+    role_unreadable: () => upgrade,
+    role_missing: () => [`the role ${quoted(role)} made again, or taken from ${username}`],
+    locked: () => locks.map(({ id }) => `the lock ended: tctl unlock ${id}`),
+    denied_labels: () => [
+      `${place} of the role ${quoted(role)} without ${what}, or the role taken from ${username}`,
+    ],
+    denied_login: () => [
+      `${place} of the role ${quoted(role)} without ${what}, or the role taken from ${username}`,
+    ],
+    not_allowed: () => waysToAllow(question),
+    allowed: () => [],
+    only_login: () => [],
+    only_labels: () => [],
+  };
+  return lines[kind]();
 }
+
+const upgrade = ['this auth server upgraded to the release that wrote it'];
 
 /** Any one of them is enough. The nearest first: what needs no other role. */
 function waysToAllow(question: Question): readonly string[] {

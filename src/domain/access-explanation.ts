@@ -21,8 +21,8 @@ export interface Explanation {
 const mostNamed = 10;
 
 /**
- * Whether a person may enter a server as that login, and why. Agrees with `checkServerAccess` where the person
- * and all roles are there and nothing is locked.
+ * Whether a person may enter a server as that login, and why. Agrees with `checkServerAccess` where the
+ * person and all roles are there and nothing is locked.
  */
 export function explainAccess(question: Question): Explanation {
   const { login } = question;

@@ -7,8 +7,8 @@ export type Labels = Readonly<Record<string, string>>;
 export type LabelSelector = (labels: Labels) => boolean;
 
 /**
- * A selector made ready to be asked of many servers: it answers as `matchesLabels` does. Undefined for an empty
- * one, which matches nothing.
+ * A selector made ready to be asked of many servers: it answers as `matchesLabels` does. Undefined for an
+ * empty one, which matches nothing.
  */
 export function labelSelector(
   selector: RoleSpec['allow']['nodeLabels'],
@@ -59,8 +59,8 @@ function patternOf(value: string, sense: 'allow' | 'deny'): LabelPattern {
 }
 
 /**
- * What every text begins with that an expression matches, as far as that is plain: most values of other roles are
- * turned away by it, at a small part of the cost.
+ * What every text begins with that an expression matches, as far as that is plain: most values of other roles
+ * are turned away by it, at a small part of the cost.
  */
 function prefixOf(value: string): string {
   if (!value.startsWith('^') || !value.endsWith('$') || value.includes('|')) return '';

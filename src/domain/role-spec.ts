@@ -38,8 +38,8 @@ export const roleSpec = z.strictObject({
      */
     enterOnFullDisk: z.boolean().optional(),
     /**
-     * Connections of a person in the whole cluster; 0 is no limit. This release cannot enforce one: a role that
-     * has one is refused, and withheld where another release wrote it.
+     * Connections of a person in the whole cluster; 0 is no limit. This release cannot enforce one: a role
+     * that has one is refused, and withheld where another release wrote it.
      */
     maxConnections: z.literal(0).optional(),
     /** `oldssh`: certificates that OpenSSH 7.1 and older read. */

@@ -13,8 +13,8 @@ export interface RoleAccess {
 }
 
 /**
- * What a person has, made ready to be asked about many servers and logins: templates are expanded and patterns
- * compiled once.
+ * What a person has, made ready to be asked about many servers and logins: templates are expanded and
+ * patterns compiled once.
  */
 export interface SubjectAccess {
   readonly roles: readonly RoleAccess[];

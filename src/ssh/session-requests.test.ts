@@ -130,7 +130,7 @@ describe('serving session requests', () => {
       const { ask, requests, sent } = served();
       ask('shell');
       requests[0]?.reject(why);
-      expect((/no terminals\n*/.exec(sent.join('')))?.[0]).toBe('no terminals\n');
+      expect(/no terminals\n*/.exec(sent.join(''))?.[0]).toBe('no terminals\n');
     }
     const silent = served();
     silent.ask('shell');

@@ -74,7 +74,8 @@ export const explainAccess = operation({
 export const longestAccessPage = 1_000;
 
 /**
- * Who may enter which nodes, by user, then by the name of the node: of the users about whom the caller may ask.
+ * Who may enter which nodes, by user, then by the name of the node: of the users about whom the caller may
+ * ask.
  * @throws CodedError `not_found` for a user, a node or a role that is not there.
  */
 export const listAccess = operation({

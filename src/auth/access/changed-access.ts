@@ -23,7 +23,10 @@ interface Changed {
 
 type Views = Pick<AuthViews, 'users' | 'roles' | 'hosts' | 'presence'>;
 
-/** What it would mean for people to have this role in place of the one of its name. Empty where it says the same of servers. */
+/**
+ * What it would mean for people to have this role in place of the one of its name. Empty where it says the
+ * same of servers.
+ */
 export async function changesByRole(views: Views, role: RoleSpec): Promise<readonly string[]> {
   const before = getIn(views.roles.state().known, role.name);
   if (before !== undefined && conditionsOf(before) === conditionsOf(role)) return [];
@@ -62,8 +65,8 @@ export const changesByUser = (
   );
 
 /**
- * Who gains and who loses which logins where, in a few lines. Bounded: beyond some work, the last line has how
- * many people were not looked at.
+ * Who gains and who loses which logins where, in a few lines. Bounded: beyond some work, the last line has
+ * how many people were not looked at.
  */
 async function accessChanges(
   people: { readonly count: number; at(i: number): Changed },

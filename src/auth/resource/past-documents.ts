@@ -46,7 +46,9 @@ export async function pastDocument(
   return kind.find(state, name, at);
 }
 
-/** Of the last event at or before that time. @throws CodedError `bad_request` for one that has not come yet. */
+/**
+ * Of the last event at or before that time. @throws CodedError `bad_request` for one that has not come yet.
+ */
 function positionAt({ log, world }: Deps, at: Instant): Promise<Position> {
   if (at > world.now())
     throw new CodedError('bad_request', `${at} has not come yet: only earlier times can be asked for`);

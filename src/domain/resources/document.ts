@@ -81,6 +81,7 @@ export const documentSchema = <
   K extends string,
   V extends string,
   S extends z.ZodType,
+  // eslint-disable-next-line @typescript-eslint/no-generated-empty-object-type -- most kinds add nothing
   M extends z.ZodRawShape = Record<never, never>,
 >(
   parts: Parts<K, V, S, M>,

@@ -44,7 +44,7 @@ describe('a document of a role', () => {
     ['no longest session', { max_session_ttl: '0s' }, { maxSessionTtlSeconds: 30 * 3600 }],
     ['never idle', { client_idle_timeout: 'never' }, { clientIdleTimeoutSeconds: 0 }],
     ['an idle time', { client_idle_timeout: '90s' }, { clientIdleTimeoutSeconds: 90 }],
-    ['limits', { max_connections: 2, max_sessions: 3 }, { maxConnections: 2, maxSessions: 3 }],
+    ['limits', { max_connections: 0, max_sessions: 3 }, { maxSessions: 3 }],
     ['a format', { cert_format: 'oldssh' }, { certFormat: 'oldssh' }],
     ['a full disk', { enter_on_full_disk: 'no' }, { enterOnFullDisk: false }],
     [
@@ -188,7 +188,7 @@ describe('what is shown of a role', () => {
           cert_format: maybe(fc.constantFrom('standard', 'oldssh')),
           client_idle_timeout: maybe(time),
           disconnect_expired_cert: maybe(flag),
-          max_connections: maybe(fc.nat(1_000_000)),
+          max_connections: maybe(fc.constant(0)),
           max_sessions: maybe(fc.nat(1_000_000)),
           enter_on_full_disk: maybe(flag),
         }),

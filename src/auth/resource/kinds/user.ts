@@ -67,8 +67,7 @@ function documentThen({ state, createdAt }: UserEntry, at: Instant | undefined):
   const document = documentOfUser(
     at === undefined ? entry : known({ ...entry, lock: lockOf(state, { now: at }) }),
   );
-  const { status: _, ...spec } = document.spec;
-  return at === undefined ? { ...document, spec } : document;
+  return at === undefined ? { ...document, spec: { ...document.spec, status: undefined } } : document;
 }
 
 const past = pastKind<'users'>({

@@ -11,8 +11,8 @@ type Row = Page['rows'][number];
 const titles = ['User', 'Node', 'UUID', 'Logins', 'Roles', 'Locks'];
 
 /**
- * `tctl access ls`: page by page, each printed when it is there. In JSON a line for each row: it has no end that
- * anybody has to wait for.
+ * `tctl access ls`: page by page, each printed when it is there. In JSON a line for each row: it has no end
+ * that anybody has to wait for.
  */
 export async function list(invocation: Invocation, io: CliIo): Promise<number> {
   const isJson = invocation.text('format') === 'json';

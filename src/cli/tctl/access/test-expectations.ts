@@ -12,7 +12,9 @@ import { type Expectation, type PlacedExpectation, readExpectations } from './re
 
 type Result = OutputOf<typeof testAccess>['results'][number];
 
-/** `tctl access test [--roles=file] <file>`: a line for each expectation that is not met, and status 1 then. */
+/**
+ * `tctl access test [--roles=file] <file>`: a line for each expectation that is not met, and status 1 then.
+ */
 export async function testExpectations(invocation: Invocation, io: CliIo): Promise<number> {
   const { text, name } = await inputText(invocation.arg('filename'), io);
   const expectations = readExpectations(text, name);

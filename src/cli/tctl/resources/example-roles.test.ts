@@ -9,6 +9,7 @@ import type { RoleSpec } from '../../../domain/role-spec.ts';
 import { checkRuleAccess } from '../../../domain/rule-access.ts';
 import type { ResourceKind, RuleVerb } from '../../../domain/rule-subjects.ts';
 import { isSameRole } from '../../../domain/same-role.ts';
+import { readExpectations } from '../access/read-expectations.ts';
 import { readDocuments } from './read-documents.ts';
 
 const directory = 'examples/roles';
@@ -59,7 +60,12 @@ describe('docs/access.md', () => {
     ({ groups }) => groups?.['text'] ?? '',
   );
   const head = 'kind: role\nversion: v3\nmetadata: {name: r}\nspec:\n  allow:\n';
-  it.each(blocks)('has a role, or rules of one, that can be written: %s', (block) => {
+  const isExpectations = (block: string): boolean => block.startsWith('# expectations.yaml');
+  it('has a file of expectations that can be read', () => {
+    const [block = '', ...more] = blocks.filter(isExpectations);
+    expect([readExpectations(block, 'expectations.yaml').length, more]).toEqual([2, []]);
+  });
+  it.each(blocks.filter((block) => !isExpectations(block)))('has roles, or rules, to write: %s', (block) => {
     const text = block.startsWith('rules:') ? head + block.replaceAll(/^/gm, '    ') : block;
     const [first] = readDocuments(text, 'access.md');
     expect(specOfRole(roleDocument.parse(first?.document)).rules?.allow.length).toBeGreaterThan(0);

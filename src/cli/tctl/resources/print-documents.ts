@@ -3,7 +3,10 @@ import type { ResourceDocument } from '../../../domain/resources/document.ts';
 import type { KindOfResource } from '../../../domain/resources/kind.ts';
 import { formatTable } from '../../table.ts';
 
-/** Texts such as `no` are in quotes: readers of YAML 1.1, which 4.4 and many tools are, take them for booleans. */
+/**
+ * Texts such as `no` are in quotes: readers of YAML 1.1, which 4.4 and many tools are, take them for
+ * booleans.
+ */
 export const yamlOf = (document: ResourceDocument): string =>
   stringify(ordered(document), {
     lineWidth: 0,
