@@ -199,7 +199,7 @@ describe('who is not let in', () => {
     const { channel } = await client.value.subsystem(`proxy:127.0.0.1:${plain.address.port}`);
     channel.on('error', () => undefined).resume();
     await proxy.admin.call(deleteUser, { username: 'bob' });
-    expect((await client.value.closed)?.message).toContain('access was withdrawn');
+    expect((await client.value.closed)?.message).toContain('user "bob" has been deleted');
     await expect(proxy.connect(bob)).rejects.toThrow(/handshake failed/);
     const [event] = await until('the end to be in the audit', async () => {
       const all = await proxy.told('client.disconnect');
