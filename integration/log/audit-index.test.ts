@@ -52,6 +52,9 @@ async function bestOfThree<T>(
   }
 }
 
+/** 25 to 90 ms by machine; what is to be noticed is a turn that grows with the number of sessions. */
+const longestTurnMs = 150;
+
 describe.each([
   // As hosts tell them now: a stream for each host.
   ['numbered', 1],
@@ -62,7 +65,7 @@ describe.each([
     'holds no more for them, is never long away, and opens at once',
     async () => {
       // In CPU time of its own thread. Whatever disturbs it only adds: the best of three is what it takes.
-      const isPrompt = (one: Filled | Opened): boolean => one.busyMs < 50;
+      const isPrompt = (one: Filled | Opened): boolean => one.busyMs < longestTurnMs;
       const fillOnce = (n: number): Promise<Filled> =>
         bench('fill', join(directory, `${senders}-${n}`), String(sessions), senders) as Promise<Filled>;
       const [n, filled] = await bestOfThree(fillOnce, isPrompt);
@@ -73,13 +76,13 @@ describe.each([
       expect(filled.end.heapMiB - filled.warm.heapMiB).toBeLessThan(2 + 2 * factor);
       // The heap of a process comes to its size only after some 100,000 events: on a long run it is there.
       if (factor >= 10) expect(filled.end.rssAnonMiB - filled.warm.rssAnonMiB).toBeLessThan(20);
-      expect(filled.busyMs).toBeLessThan(50);
+      expect(filled.busyMs).toBeLessThan(longestTurnMs);
       const openOnce = (): Promise<Opened> =>
         bench('open', join(directory, `${senders}-${n}`)) as Promise<Opened>;
       const [, opened] = await bestOfThree(openOnce, (one) => isPrompt(one) && one.cpuMs < 500);
       expect(opened.events).toBe(filled.events);
       expect(opened.cpuMs).toBeLessThan(500);
-      expect(opened.busyMs).toBeLessThan(50);
+      expect(opened.busyMs).toBeLessThan(longestTurnMs);
     },
     factor * 600_000,
   );
