@@ -4,16 +4,9 @@ import { authCommandSpecs } from './auth/auth-commands.ts';
 import { globalFlags } from './global-flags.ts';
 import { resourceCommandSpecs } from './resources/resource-commands.ts';
 import { lockCommands } from './lock-commands.ts';
+import { formatFlag as format } from './format-flag.ts';
 
 const notYet = 'is not in this release';
-
-const format: FlagSpec = {
-  name: 'format',
-  kind: 'value',
-  choices: ['text', 'json'],
-  default: 'text',
-  help: 'How to print: text or json.',
-};
 
 const uses: FlagSpec = {
   name: 'uses',

@@ -1,13 +1,6 @@
-import type { CommandSpec, FlagSpec } from '../../args.ts';
+import type { CommandSpec } from '../../args.ts';
 import type { Commands } from '../../program.ts';
-
-const format: FlagSpec = {
-  name: 'format',
-  kind: 'value',
-  choices: ['text', 'json'],
-  default: 'text',
-  help: 'How to print: text or json.',
-};
+import { formatFlag as format } from '../format-flag.ts';
 
 /** The command lines that ask who may enter which node, and why. */
 export const accessCommandSpecs: readonly CommandSpec[] = [

@@ -1,14 +1,8 @@
-import type { CommandSpec, FlagSpec } from '../../args.ts';
+import type { CommandSpec } from '../../args.ts';
 import type { Commands } from '../../program.ts';
 import { rotateCommandSpec } from './rotate-command.ts';
+import { formatFlag as format } from '../format-flag.ts';
 
-const format: FlagSpec = {
-  name: 'format',
-  kind: 'value',
-  choices: ['text', 'json'],
-  default: 'text',
-  help: 'How to print: text or json.',
-};
 const kubernetesOnly = 'belongs to --format=kubernetes, and this release serves no Kubernetes clusters';
 
 /** The command lines of `tctl auth`. */

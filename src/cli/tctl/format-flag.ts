@@ -1,0 +1,10 @@
+import type { FlagSpec } from '../args.ts';
+
+/** Of commands that print tables. */
+export const formatFlag: FlagSpec = {
+  name: 'format',
+  kind: 'value',
+  choices: ['text', 'json'],
+  default: 'text',
+  help: 'How to print: text or json.',
+};
