@@ -5,7 +5,7 @@ import { type Explanation, explainAccess } from './access-explanation.ts';
 import type { LockInForce, Person } from './access-reason.ts';
 import { adminRole } from './preset-roles.ts';
 import { type RoleSpec, roleSpec, type Traits } from './role-spec.ts';
-import { decideServer, loginsOn, subjectAccess } from './subject-access.ts';
+import { loginsOn, subjectAccess } from './subject-access.ts';
 
 interface Part {
   logins?: string[];
@@ -79,7 +79,6 @@ describe('what decides by compiled roles', () => {
       fc.property(fc.array(role, { maxLength: 4 }), traits, labels, login, (roles, has, on, as) => {
         const { status } = checkServerAccess({ roles, traits: has, login: as, labels: on });
         const access = subjectAccess({ roles, traits: has });
-        expect(decideServer(access, as, on).status).toBe(status);
         expect(loginsOn(access, on).has(as)).toBe(status === 'allowed');
         const explained = explain(personOf(roles, has), as, on);
         expect(explained.status).toBe(status);

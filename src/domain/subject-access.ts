@@ -22,27 +22,13 @@ export interface SubjectAccess {
   readonly denying: readonly RoleAccess[];
   /** Those that allow a login somewhere. */
   readonly allowing: readonly RoleAccess[];
-  /** By login: those of `allowing` that allow it. */
-  readonly granting: ReadonlyMap<string, readonly RoleAccess[]>;
   /** By login: the first role that denies it. */
   readonly refusing: ReadonlyMap<string, RoleAccess>;
 }
 
-export type ServerDecision =
-  | { readonly status: 'allowed'; readonly by: RoleAccess }
-  /** `by` is undefined where no role allows it. */
-  | { readonly status: 'denied'; readonly by: RoleAccess | undefined };
-
 export function subjectAccess({ roles, traits }: Subject): SubjectAccess {
   const all = roles.map((spec) => roleAccess(spec, traits));
   const allowing = all.filter(({ allowed, allowsLabels }) => allowed.size > 0 && allowsLabels !== undefined);
-  const granting = new Map<string, RoleAccess[]>();
-  for (const role of allowing)
-    for (const login of role.allowed) {
-      const known = granting.get(login);
-      if (known) known.push(role);
-      else granting.set(login, [role]);
-    }
   const refusing = new Map<string, RoleAccess>();
   for (const role of all)
     for (const login of role.denied) if (!refusing.has(login)) refusing.set(login, role);
@@ -50,17 +36,8 @@ export function subjectAccess({ roles, traits }: Subject): SubjectAccess {
     roles: all,
     allowing,
     denying: all.filter(({ deniesLabels }) => deniesLabels !== undefined),
-    granting,
     refusing,
   };
-}
-
-/** Decides as `checkServerAccess` does. */
-export function decideServer(access: SubjectAccess, login: string, labels: Labels): ServerDecision {
-  const by = deniedBy(access, labels) ?? access.refusing.get(login);
-  if (by !== undefined) return { status: 'denied', by };
-  const grants = access.granting.get(login)?.find((role) => role.allowsLabels?.(labels) === true);
-  return grants === undefined ? { status: 'denied', by: undefined } : { status: 'allowed', by: grants };
 }
 
 /**
