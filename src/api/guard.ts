@@ -1,5 +1,11 @@
 import { CodedError } from '../base/errors.ts';
-import { checkRuleAccess, mayBeAllowed, type RulePlace, type RuleSubject } from '../domain/rule-access.ts';
+import {
+  checkRuleAccess,
+  mayBeAllowed,
+  type RuleDecision,
+  type RulePlace,
+  type RuleSubject,
+} from '../domain/rule-access.ts';
 import type { RuleVerb } from '../domain/rule-subjects.ts';
 import type { RuleResource } from '../domain/where/evaluate-where.ts';
 import type { Caller, Operation, Who } from './operation.ts';
@@ -103,9 +109,13 @@ interface Required {
 
 function require(rules: RuleSubject, { verb, resource, unlessDenied }: Required): void {
   const decision = checkRuleAccess(rules, { verb, resource });
-  if (decision.status === 'allowed' || (unlessDenied && decision.by === undefined)) return;
+  if (admits(decision, unlessDenied)) return;
   throw refused(verb, resource.kind, rules, decision.by);
 }
+
+/** @param unlessDenied no rule has to allow it. */
+const admits = ({ status, by }: RuleDecision, unlessDenied: boolean): boolean =>
+  status === 'allowed' || (unlessDenied && by === undefined);
 
 /** In the words of 4.4, and why. */
 function refused(
@@ -134,6 +144,5 @@ export function may(
 ): boolean {
   if (caller.kind !== 'user') return caller.kind === 'host';
   if (rules === undefined) return caller.administers === true;
-  const decision = checkRuleAccess(rules, { verb, resource });
-  return decision.status === 'allowed' || (caller.administers === true && decision.by === undefined);
+  return admits(checkRuleAccess(rules, { verb, resource }), caller.administers === true);
 }

@@ -5,10 +5,9 @@ import type { Subject } from '../../domain/access.ts';
 import { hostRecordOf } from '../../domain/host-info.ts';
 import { kindOfHost, type ResourceKind } from '../../domain/rule-subjects.ts';
 import { listedHosts } from '../../views/listed-hosts.ts';
-import { findUser } from '../../views/users.ts';
 import type { AuthDeps } from '../deps.ts';
 import { implementing } from '../implementing.ts';
-import { rolesOf } from '../lookups.ts';
+import { rulesOf } from '../rules-of.ts';
 
 /** As `listedHosts`. */
 export const listHosts = implementing(row, async (deps, call, { role, labels }) => {
@@ -24,6 +23,5 @@ export const listHosts = implementing(row, async (deps, call, { role, labels }) 
 function subjectOf(deps: AuthDeps, call: Call, kind: ResourceKind): Subject | undefined {
   const { caller } = call;
   if (caller.kind !== 'user' || may(call, row.verb, { kind })) return undefined;
-  const traits = findUser(deps.views.users.state(), caller.username)?.state.traits ?? {};
-  return { roles: rolesOf(deps.views, caller.roles), traits };
+  return rulesOf(deps)(caller);
 }
