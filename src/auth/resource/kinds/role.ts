@@ -4,10 +4,11 @@ import type { Call } from '../../../api/server-deps.ts';
 import { builtInRole } from '../../../domain/role-options.ts';
 import { role, type RoleCommand } from '../../../domain/role.ts';
 import type { RoleSpec } from '../../../domain/role-spec.ts';
+import type { ResourceDocument } from '../../../domain/resources/document.ts';
 import { documentOfRole, type RoleDocument, roleKind, specOfRole } from '../../../domain/resources/role.ts';
 import { roleStream } from '../../../domain/streams.ts';
 import { step, transact } from '../../../log/execute.ts';
-import { rolesView } from '../../../views/roles.ts';
+import { type RolesState, rolesView } from '../../../views/roles.ts';
 import { holdersOf } from '../../../views/users.ts';
 import { entriesOf, getIn } from '../../../views/table.ts';
 import { isSystemRole } from '../../callers.ts';
@@ -17,28 +18,27 @@ import { requireReadByHosts } from '../hosts-that-read.ts';
 import { pastKind } from '../past-kind.ts';
 import type { Plan, ServedKind, Wish } from '../served-kind.ts';
 
-const specOf = (wish: Wish): RoleSpec => specOfRole(wish.document as RoleDocument);
+const specOf = (document: ResourceDocument): RoleSpec => specOfRole(document as RoleDocument);
 
-async function planOf(
-  deps: AuthDeps,
-  call: Call,
-  wish: Wish,
-  command: RoleCommand & { role: RoleSpec },
-): Promise<Plan> {
-  if (isSystemRole(command.role.name))
-    throw new CodedError(
-      'bad_request',
-      `role "${command.role.name}" is a role of machines: take another name`,
-    );
-  requireOthers(call, command.role.name);
-  requireReadByHosts(deps, command.role, wish.before && specOfRole(wish.before as RoleDocument));
+/** Makes the role where there was none, and else replaces the one that was read. */
+async function planOf(deps: AuthDeps, call: Call, wish: Wish): Promise<Plan> {
+  const spec = specOf(wish.document);
+  const before = wish.before && specOf(wish.before);
+  if (isSystemRole(spec.name))
+    throw new CodedError('bad_request', `role "${spec.name}" is a role of machines: take another name`);
+  requireOthers(call, spec.name);
+  requireReadByHosts(deps, spec, before);
+  const command: RoleCommand =
+    before === undefined
+      ? { type: 'create-role', role: spec }
+      : { type: 'update-role', role: spec, expected: before };
   return {
-    after: documentOfRole(command.role),
-    notices: await changesByRole(deps.views, command.role),
+    after: documentOfRole(spec),
+    notices: await changesByRole(deps.views, spec),
     commit: async () => {
       const { position } = await transact(
         deps.log.state,
-        [step(role, roleStream(command.role.name), command)],
+        [step(role, roleStream(spec.name), command)],
         causeOf(deps, call),
         termsOf(call, wish.asOf),
       );
@@ -60,37 +60,31 @@ function requireOthers(call: Call, name: string): void {
   );
 }
 
+function documentIn({ known }: RolesState, name: string): RoleDocument | undefined {
+  const spec = getIn(known, name);
+  return spec && documentOfRole(spec);
+}
+
+const documentsIn = ({ known }: RolesState): readonly RoleDocument[] =>
+  entriesOf(known).map(([, spec]) => documentOfRole(spec));
+
 const past = pastKind<'roles'>({
   view: 'roles',
   projection: rolesView,
   stream: roleStream,
-  find: ({ known }, name) => {
-    const spec = getIn(known, name);
-    return spec && documentOfRole(spec);
-  },
+  find: documentIn,
   isUnreadable: ({ unreadable }, name) => getIn(unreadable, name) !== undefined,
-  all: ({ known }) => entriesOf(known).map(([, spec]) => documentOfRole(spec)),
+  all: documentsIn,
 });
 
 /** Roles of the cluster. */
 export const servedRoles: ServedKind = {
   kind: roleKind,
   past,
-  list: ({ views }) =>
-    Promise.resolve(entriesOf(views.roles.state().known).map(([, spec]) => documentOfRole(spec))),
-  find: ({ views }, _call, name) => {
-    const spec = getIn(views.roles.state().known, name);
-    return Promise.resolve(spec && documentOfRole(spec));
-  },
-  create: (deps, call, wish) => planOf(deps, call, wish, { type: 'create-role', role: specOf(wish) }),
-  update: (deps, call, wish) => {
-    const before = wish.before && specOfRole(wish.before as RoleDocument);
-    return planOf(deps, call, wish, {
-      type: 'update-role',
-      role: specOf(wish),
-      ...(before && { expected: before }),
-    });
-  },
+  list: ({ views }) => Promise.resolve(documentsIn(views.roles.state())),
+  find: ({ views }, _call, name) => Promise.resolve(documentIn(views.roles.state(), name)),
+  create: planOf,
+  update: planOf,
   remove: async (deps, call, name) => {
     if (name === builtInRole)
       throw new CodedError(

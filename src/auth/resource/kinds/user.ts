@@ -36,12 +36,15 @@ async function all(deps: AuthDeps, call: Call): Promise<UserDocument[]> {
   return users.map((one) => documentOfUser(known(one)));
 }
 
-const described = ({ document }: Wish): DescribedUser => userOfDocument(document as UserDocument);
-
-async function planOf(deps: AuthDeps, call: Call, wish: Wish, command: UserChange): Promise<Plan> {
-  const { username, roles, traits } = described(wish);
+/** Makes the user where there was none, and else changes the one that was read. */
+async function planOf(deps: AuthDeps, call: Call, wish: Wish): Promise<Plan> {
+  const { username, roles, traits } = userOfDocument(wish.document as UserDocument);
   checkFitsCertificate(username, { roles: rolesToGive(deps.views, roles), traits });
   const before = wish.before as UserDocument | undefined;
+  const command: UserChange =
+    before === undefined
+      ? { type: 'create-user', username, roles, traits }
+      : { type: 'change-user-access', username, roles, traits, expected: userOfDocument(before) };
   return {
     after: documentOfUser({
       ...{ username, roles, traits },
@@ -87,14 +90,7 @@ export const servedUsers: ServedKind = {
   kind: userKind,
   past,
   list: all,
-  create: (deps, call, wish) => planOf(deps, call, wish, { type: 'create-user', ...described(wish) }),
-  update: (deps, call, wish) => {
-    const before = wish.before && userOfDocument(wish.before as UserDocument);
-    return planOf(deps, call, wish, {
-      type: 'change-user-access',
-      ...described(wish),
-      ...(before && { expected: before }),
-    });
-  },
+  create: planOf,
+  update: planOf,
   remove: async (deps, call, name) => (await deleteUser(deps, call, { username: name })).position,
 };
