@@ -55,10 +55,10 @@ export async function foundCluster(founding: Founding): Promise<Position> {
 async function makeMissingRoles(state: EventLog, cause: Cause): Promise<void> {
   const make = (spec: RoleSpec): Promise<unknown> =>
     execute(state, role, roleStream(spec.name), { type: 'ensure-role', role: spec }, cause);
-  const last = await lastFactOf(state, adminRole.name);
-  if (last === undefined || last === 'role.deleted') await make(adminRole);
-  for (const preset of presetRoles)
-    if ((await lastFactOf(state, preset.name)) === undefined) await make(preset);
+  const all = [adminRole, ...presetRoles];
+  const last = await Promise.all(all.map(({ name }) => lastFactOf(state, name)));
+  for (const [i, spec] of all.entries())
+    if (last[i] === undefined || (spec === adminRole && last[i] === 'role.deleted')) await make(spec);
 }
 
 /**
