@@ -12,7 +12,7 @@ import { startLightProxy } from '../simulator/light-proxy.ts';
 import { forkSwarm, type RemoteSwarm } from '../simulator/remote-swarm.ts';
 
 /* `make bench-scale` measures the same with ten thousand. */
-const count = Number(process.env['SWARM_NODES'] ?? 60);
+const count = Number(process.env['SWARM_NODES'] ?? 300);
 
 /**
  * Between two appends of an auth server to presence: 200 ms where somebody waits, and one in three seconds.
@@ -51,40 +51,45 @@ const appends = async (auths: readonly AuthDaemon[], partition: string): Promise
 };
 
 describe(`a rotation of both authorities that ${count} nodes follow`, () => {
-  it('is acknowledged by all in each phase, and people log in meanwhile', { timeout: 480_000 }, async () => {
-    const { auths, logins } = stage;
-    const end = performance.now() + 4_000;
-    const calm = await logins.during(() => performance.now() > end);
-    const before = await appends(auths, 'presence');
-    const figures = await rotateAuthorities(stage);
-    const told = (await appends(auths, 'presence')) - before;
-    const meanwhile = figures.flatMap((one) => one.logins);
-    for (const { phase, seconds, cpuSeconds, logins: took } of figures)
+  it(
+    'is acknowledged by all in each phase, and people who log in hardly notice it',
+    { timeout: 480_000 },
+    async () => {
+      const { auths, logins } = stage;
+      const end = performance.now() + 4_000;
+      const calm = await logins.during(() => performance.now() > end);
+      const before = await appends(auths, 'presence');
+      const figures = await rotateAuthorities(stage);
+      const told = (await appends(auths, 'presence')) - before;
+      const meanwhile = figures.flatMap((one) => one.logins);
+      for (const { phase, seconds, cpuSeconds, logins: took } of figures)
+        console.log(
+          `${phase}: ${seconds.toFixed(1)} s, CPU ${cpuSeconds.toFixed(2)} s, logins p50 ${percentile(took, 50).toFixed(0)} p99 ${percentile(took, 99).toFixed(0)} ms`,
+        );
       console.log(
-        `${phase}: ${seconds.toFixed(1)} s, CPU ${cpuSeconds.toFixed(2)} s, logins p50 ${percentile(took, 50).toFixed(0)} p99 ${percentile(took, 99).toFixed(0)} ms`,
+        `calm: p50 ${percentile(calm, 50).toFixed(0)} p99 ${percentile(calm, 99).toFixed(0)} ms; appends to presence ${told}`,
       );
-    console.log(
-      `calm: p50 ${percentile(calm, 50).toFixed(0)} p99 ${percentile(calm, 99).toFixed(0)} ms; appends to presence ${told}`,
-    );
 
-    expect(figures.map(({ phase }) => phase)).toEqual([
-      'init',
-      'update_clients',
-      'update_servers',
-      'standby',
-    ]);
-    expect(figures.map(({ failed }) => failed)).toEqual([0, 0, 0, 0]);
-    // The bar is 2 for the p99 of ten thousand, by `make bench-scale` on a machine that does nothing else. Of
-    // few logins, beside whatever else runs here, only what is many times slower says something.
-    expect(percentile(meanwhile, 50)).toBeLessThan(10 * percentile(calm, 50));
-    // By time and auth servers, not by nodes: each tells at most so often, however many report to it.
-    const took = figures.reduce((sum, { seconds }) => sum + seconds, 0);
-    expect(told).toBeLessThan(auths.length * (took / leastBetweenSeconds + 1));
-    const { inTrouble, troubles, refusedHeartbeats } = await swarm.report();
-    expect({ inTrouble, troubles, refusedHeartbeats }).toEqual({
-      inTrouble: 0,
-      troubles: [],
-      refusedHeartbeats: 0,
-    });
-  });
+      expect(figures.map(({ phase }) => phase)).toEqual([
+        'init',
+        'update_clients',
+        'update_servers',
+        'standby',
+      ]);
+      expect(figures.map(({ failed }) => failed)).toEqual([0, 0, 0, 0]);
+      // The bar is 2 for the p99 of ten thousand; of few logins, on a machine that does other things, it is
+      // loose.
+      expect(percentile(meanwhile, 50)).toBeLessThan(3 * percentile(calm, 50));
+      expect(percentile(meanwhile, 95)).toBeLessThan(5 * percentile(calm, 95));
+      // By time and auth servers, not by nodes: each tells at most so often, however many report to it.
+      const took = figures.reduce((sum, { seconds }) => sum + seconds, 0);
+      expect(told).toBeLessThan(auths.length * (took / leastBetweenSeconds + 1));
+      const { inTrouble, troubles, refusedHeartbeats } = await swarm.report();
+      expect({ inTrouble, troubles, refusedHeartbeats }).toEqual({
+        inTrouble: 0,
+        troubles: [],
+        refusedHeartbeats: 0,
+      });
+    },
+  );
 });
