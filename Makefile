@@ -32,7 +32,7 @@ node_modules/.installed: $(TOOLS)/node/bin/node package.json package-lock.json
 	touch $@
 
 build: dist/.built
-dist/.built: node_modules/.installed $(SOURCES) .ci/build
+dist/.built: node_modules/.installed $(SOURCES) .ci/build .ci/build.mjs
 	.ci/build
 	touch $@
 

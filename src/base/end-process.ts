@@ -1,5 +1,4 @@
 import { accessSync, constants, fstatSync, readFileSync } from 'node:fs';
-import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
 import { isatty } from 'node:tty';
 
@@ -26,13 +25,11 @@ export function rememberDescriptors(): void {
  * Not by `process.exit`: that waits for the runtime's compiler threads, and one of them may wait for a
  * collection of garbage that the waiting main thread never makes (nodejs/node#54918): the process then hangs
  * for ever. In its place this process becomes a shell that exits with `status`; the kernel ends the threads.
- * The cleanup of `process.exit` is done here: the terminal, O_NONBLOCK of shared descriptors, the cache of
- * compiled code.
+ * The cleanup of `process.exit` is done here: the terminal, O_NONBLOCK of shared descriptors.
  */
 export function endProcess(status: number): never {
   restoreTerminal();
   restoreDescriptors();
-  flushCompileCache();
   const execve = process.execve?.bind(process); // the types promise it, runtimes before 24 lack it
   // A shell that is missing would abort the process instead of failing.
   if (execve !== undefined && isExecutable(shell)) execve(shell, ['sh', '-c', `exit ${status & 0xff}`], {});

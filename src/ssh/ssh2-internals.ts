@@ -139,7 +139,7 @@ export function allowAlgorithms(names: {
 
 /** A genuine parsed key from which disguised ones are made. Parsing is expensive: keep it. */
 export function parseDonor(plainPublicBlob: Buffer): ParsedKey {
-  const donor = ssh2.utils.parseKey(plainPublicBlob);
+  const donor = ssh2.parseKey(plainPublicBlob);
   if (donor instanceof Error) throw donor;
   return donor;
 }

@@ -29,7 +29,7 @@ export function whyPacketsAreSlow(): string | undefined {
     : `SSH traffic is several times slower, because OpenSSL cannot be called and node:crypto serves: ${openssl.reason}`;
 }
 
-function load(): typeof ssh2Module {
+function load(): UsedParts {
   const main = requireOf.resolve('ssh2');
   const root = main.slice(0, main.lastIndexOf(`${sep}lib${sep}`) + 1);
   // A copy that somebody else loaded has its own packet layer, so we load our own copy.
@@ -55,11 +55,30 @@ function load(): typeof ssh2Module {
   put(`${root}lib/protocol/crypto.js`, ssh2Crypto(packetPrimitives));
   const protocol = `${root}lib/protocol/Protocol.js`;
   put(protocol, inFrontOf(requireOf(protocol) as never));
-  return requireOf('ssh2') as typeof ssh2Module;
+  return {
+    get Client() {
+      return part('client') as Library['Client'];
+    },
+    get Server() {
+      return part('server') as Library['Server'];
+    },
+    get BaseAgent() {
+      return (part('agent') as Pick<Library, 'BaseAgent'>).BaseAgent;
+    },
+    get parseKey() {
+      return (part('protocol/keyParser') as Pick<Library['utils'], 'parseKey'>).parseKey;
+    },
+  };
 }
 
-/** The library. */
+type Library = typeof ssh2Module;
+
+/** What we use of it. Each part is loaded when it is first asked for: a client needs no server. */
+type UsedParts = Pick<Library, 'Client' | 'Server' | 'BaseAgent'> & Pick<Library['utils'], 'parseKey'>;
+
+const part = (file: string): unknown => requireOf(`ssh2/lib/${file}.js`);
+
 export const ssh2 = load();
 
 /** Parts of it that it does not export. */
-export const ssh2Part = (file: 'constants' | 'utils'): unknown => requireOf(`ssh2/lib/protocol/${file}.js`);
+export const ssh2Part = (file: 'constants' | 'utils'): unknown => part(`protocol/${file}`);

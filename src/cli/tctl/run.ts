@@ -1,7 +1,5 @@
-import { useCompileCache } from '../compile-cache.ts';
+import { processIo } from '../cli-io.ts';
+import { runAsProcess } from '../program.ts';
+import { main } from './main.ts';
 
-useCompileCache(import.meta.url);
-const { main } = await import('./main.ts');
-const { processIo } = await import('../cli-io.ts');
-const { runAsProcess } = await import('../program.ts');
-await runAsProcess((argv) => main(argv, processIo()));
+void runAsProcess((argv) => main(argv, processIo()));

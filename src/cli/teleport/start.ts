@@ -53,7 +53,7 @@ export async function start(invocation: Invocation, io: CliIo): Promise<number> 
     programPath: [
       process.execPath,
       ...process.execArgv,
-      fileURLToPath(new URL(import.meta.resolve(ownProgram()))),
+      fileURLToPath(ownProgram()),
     ],
     commandLine: ownCommandLine(),
     env: process.env,

@@ -1,6 +1,4 @@
-import { useCompileCache } from '../compile-cache.ts';
+import { runAsProcess } from '../program.ts';
+import { main } from './main.ts';
 
-useCompileCache(import.meta.url);
-const { runAsProcess } = await import('../program.ts');
-const { main } = await import('./main.ts');
-await runAsProcess((argv) => main(argv));
+void runAsProcess((argv) => main(argv));

@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Script } from 'node:vm';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runBuilt, sourceOf } from './built-program.ts';
+
+const said = Symbol.for('said by a built program');
+type Saying = Record<symbol, unknown>;
+const whatItSaid = (): unknown => (globalThis as Saying)[said];
+const say = (what: string): string => `globalThis[Symbol.for('said by a built program')] = ${what};`;
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'built-program-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+  Reflect.deleteProperty(globalThis, said);
+});
+const write = (name: string, code: string): void => {
+  writeFileSync(join(folder, name), code);
+};
+const compile = (name: string, code: string): Buffer =>
+  new Script(sourceOf(code), { filename: join(folder, name) }).createCachedData();
+
+describe('a built program', () => {
+  it('loads its parts once, and what is not its own as any module does', () => {
+    write(
+      'a.js',
+      `const b = require('./b.js'); ${say("[b === require('./b.js'), require('node:os') !== undefined, b.x]")}`,
+    );
+    write('b.js', 'exports.x = 1;');
+    runBuilt('a', folder);
+    expect(whatItSaid()).toEqual([true, true, 1]);
+  });
+  it('has parts that know where they are', () => {
+    write('a.js', say('[__importMetaUrl, __filename, __dirname]'));
+    runBuilt('a', folder);
+    expect(whatItSaid()).toEqual([`file://${folder}/a.js`, join(folder, 'a.js'), folder]);
+  });
+  it('takes the compiled form of a part', () => {
+    // Of another text of the same length: what the runtime compares is the length.
+    write('a.js', say("'text'"));
+    write('a.js.compiled', '');
+    writeFileSync(join(folder, 'a.js.compiled'), compile('a.js', say("'code'")));
+    runBuilt('a', folder);
+    expect(whatItSaid()).toBe('code');
+  });
+  it.each([
+    ['of another text', (good: Buffer) => good, `${say("'text'")} // longer`],
+    ['that was cut', (good: Buffer) => good.subarray(0, good.length / 2), say("'text'")],
+    ['that is empty', () => Buffer.alloc(0), say("'text'")],
+    ['of another runtime', (good: Buffer) => Buffer.from(good).fill(0, 0, 12), say("'text'")],
+  ])('is compiled from its text where there is a compiled form %s', (_, harm, text) => {
+    write('a.js', text);
+    writeFileSync(join(folder, 'a.js.compiled'), harm(compile('a.js', say("'code'"))));
+    runBuilt('a', folder);
+    expect(whatItSaid()).toBe('text');
+  });
+});
