@@ -5,6 +5,7 @@ import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
+import { readingLentMemory } from '../base/lent-memory.ts';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { requireDescriptorsFor } from '../base/free-descriptors.ts';
 import { ChildEnds } from './child-ends.ts';
@@ -152,7 +153,11 @@ function openStream(
   const [theirs, ours] = isInput ? [reading, writing] : [writing, reading];
   made.passed.push(theirs);
   made.theirs.push(theirs);
-  made.ours.push(new Socket({ fd: ours, readable: !isInput, writable: isInput }));
+  made.ours.push(
+    isInput
+      ? new Socket({ fd: ours, readable: false, writable: true })
+      : readingLentMemory((onread) => new Socket({ fd: ours, readable: true, writable: false, onread })),
+  );
   const isStandard = made.theirs.length <= 3;
   if (pipeOwner !== undefined && isStandard)
     for (const fd of [reading, writing]) fchownSync(fd, pipeOwner.uid, pipeOwner.gid);

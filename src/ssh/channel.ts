@@ -1,7 +1,10 @@
 import { Duplex } from 'node:stream';
+import { giveBack } from '../base/lent-memory.ts';
 import { WireError } from '../pki/wire.ts';
 import type { ServerSessionChannel, ExitStatus } from './channel-types.ts';
+import { joined, sendStart, type PendingWrite, type WriteDone } from './channel-writes.ts';
 import * as wire from './connection-messages.ts';
+import type { ChannelData, CopyingStream } from './data-packets.ts';
 import { flush } from './flush.ts';
 import type { ReceiveWindow } from './receive-window.ts';
 import { ReplyQueue } from './reply-queue.ts';
@@ -10,6 +13,8 @@ import { SmallPieces } from './small-pieces.ts';
 /** What a channel needs of its connection. */
 export interface ChannelLink {
   send(header: Buffer, body?: Buffer): void;
+  /** See `Transport.sendData`. */
+  sendData(channelData: ChannelData): number;
   /** False while the socket is full or keys are exchanged; `pump` is called when that ends. */
   writable(): boolean;
   /** Both sides have closed: the number may be used again. */
@@ -33,19 +38,8 @@ export interface ChannelOptions {
 
 export type ChannelRequestHandler = (name: string, data: Buffer, answer: (ok: boolean) => void) => void;
 
-type WriteDone = (error?: Error | null) => void;
-interface PendingWrite {
-  data: Buffer;
-  readonly done: WriteDone;
-}
-
-/** Small enough for a packet of any implementation (RFC 4253, 6.1), large enough to be fast. */
-const MAX_PIECE = 32 * 1024;
 const BUFFER_BYTES = 64 * 1024;
 const MAX_UNANSWERED = 128;
-
-const joined = (chunks: readonly { chunk: unknown }[]): Buffer =>
-  Buffer.concat(chunks.map(({ chunk }) => chunk as Buffer));
 
 /** The extended data of a channel. Shares the channel's window. */
 class ErrorStream extends Duplex {
@@ -74,7 +68,8 @@ class ErrorStream extends Duplex {
  * `gone` reports that. The window is credited for bytes that were read from the stream, never for bytes that
  * only arrived.
  */
-export class Channel extends Duplex implements ServerSessionChannel {
+export class Channel extends Duplex implements ServerSessionChannel, CopyingStream {
+  readonly copiesWhatIsWritten = true;
   readonly stderr: Duplex;
   readonly gone: Promise<void>;
   readonly localId: number;
@@ -130,7 +125,10 @@ export class Channel extends Duplex implements ServerSessionChannel {
     this.creditSoon();
   }
   override _write(data: Buffer, _encoding: BufferEncoding, done: WriteDone): void {
-    this.queue('stdout', data, done);
+    this.queue('stdout', data, (error) => {
+      giveBack(data);
+      done(error);
+    });
   }
   override _writev(chunks: { chunk: unknown }[], done: WriteDone): void {
     this.queue('stdout', joined(chunks), done);
@@ -258,8 +256,8 @@ export class Channel extends Duplex implements ServerSessionChannel {
 
   /** Sends what window and socket allow. */
   pump(): void {
-    this.#pumpOne('stdout', wire.dataHeader);
-    this.#pumpOne('stderr', wire.stderrHeader);
+    this.#pumpOne('stdout');
+    this.#pumpOne('stderr');
     this.#sendEof();
   }
 
@@ -310,15 +308,13 @@ export class Channel extends Duplex implements ServerSessionChannel {
     this.#sendEof();
   }
 
-  #pumpOne(target: 'stdout' | 'stderr', header: (recipient: number, length: number) => Buffer): void {
-    const { remoteId, remoteMaxPacket } = this.#options;
+  #pumpOne(target: 'stdout' | 'stderr'): void {
     for (let write = this.#writes[target]; write !== undefined; write = this.#writes[target]) {
       while (write.data.length > 0) {
         if (this.#outgoing === 0 || !this.#link.writable()) return;
-        const piece = write.data.subarray(0, Math.min(this.#outgoing, remoteMaxPacket, MAX_PIECE));
-        write.data = write.data.subarray(piece.length);
-        this.#outgoing -= piece.length;
-        this.#link.send(header(remoteId, piece.length), piece);
+        const sent = sendStart(this.#link, target, this.#options, write.data.subarray(0, this.#outgoing));
+        write.data = write.data.subarray(sent);
+        this.#outgoing -= sent;
       }
       this.#writes[target] = undefined;
       write.done();

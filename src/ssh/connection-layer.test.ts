@@ -237,7 +237,7 @@ describe('a peer that breaks the rules', () => {
     fc.assert(
       fc.property(fc.array(message, { maxLength: 12 }), (messages) => {
         const server = pair({
-          transport: { send: () => undefined, writable: () => true },
+          transport: { send: () => undefined, sendData: () => 0, writable: () => true },
           onOpen: (open) => {
             open.accept().onRequest = (_name, _data, answer) => {
               answer(true);

@@ -3,12 +3,18 @@ import { WireError } from '../pki/wire.ts';
 import { Channel, type ChannelLink } from './channel.ts';
 import type { OpenFailure } from './channel-types.ts';
 import * as wire from './connection-messages.ts';
+import type { ChannelData } from './data-packets.ts';
 import type { ReceiveWindow } from './receive-window.ts';
 import { ReplyQueue } from './reply-queue.ts';
 
 /** What carries the messages: an encrypted and authenticated SSH transport, or another layer in a test. */
 export interface Transport {
   send(header: Buffer, body?: Buffer): void;
+  /**
+   * Sends the start of what a channel has to send, as it likes best; returns how many bytes of it. 0: send it
+   * as messages. To be called only while `writable`.
+   */
+  sendData(channelData: ChannelData): number;
   /**
    * False while the socket is full or keys are exchanged; `ConnectionLayer.pump` is called when that ends.
    */
@@ -77,6 +83,7 @@ export class ConnectionLayer {
       send: (header, body) => {
         if (!this.#lost) transport.send(header, body);
       },
+      sendData: (channelData) => (this.#lost ? channelData.data.length : transport.sendData(channelData)),
       writable: () => transport.writable(),
       release: (channel) => {
         this.#channels.delete(channel.localId);

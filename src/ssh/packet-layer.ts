@@ -78,20 +78,56 @@ export class PacketSender {
 
   /** A packet with its length and padding; the message goes to offset 5. */
   allocPacket(payloadBytes: number): Buffer {
-    const counted = this.#lengthInBlocks + 1 + payloadBytes;
-    let padding = this.#block - (counted % this.#block);
-    if (padding < MIN_PADDING) padding += this.#block;
-    const length = 1 + payloadBytes + padding;
-    const packet = Buffer.allocUnsafe(LENGTH + length + this.#key.tagBytes);
-    packet.writeUInt32BE(length, 0);
-    packet[LENGTH] = padding;
-    pad(packet, LENGTH + 1 + payloadBytes, padding);
+    const padding = this.#paddingOf(payloadBytes);
+    const packet = Buffer.allocUnsafe(this.#bytesOf(payloadBytes, padding));
+    this.#frame(packet, payloadBytes, padding);
     return packet;
   }
 
   /** Sends a packet from `allocPacket`. Ignored once freed, or once the number was reset. */
   encrypt(packet: Buffer): void {
-    if (this.#isFreed || this.#isReset) return;
+    if (this.#seal(packet)) this.#write(packet);
+  }
+
+  /** How many bytes of a message, besides those of its packet, fit into `room` bytes; negative: not one. */
+  payloadWithin(room: number): number {
+    return room - LENGTH - 1 - this.#key.tagBytes - this.#block - MIN_PADDING;
+  }
+
+  /**
+   * Seals the message made of `head` and `body` into `memory`, from `at` on, where there is room for it (see
+   * `payloadWithin`). Returns where the packet ends: the caller sends it, before anything else is sent.
+   * Undefined once freed, or once the number was reset.
+   */
+  sealInto(memory: Buffer, at: number, head: Buffer, body: Buffer): number | undefined {
+    const payloadBytes = head.length + body.length;
+    const padding = this.#paddingOf(payloadBytes);
+    const end = at + this.#bytesOf(payloadBytes, padding);
+    const packet = memory.subarray(at, end);
+    this.#frame(packet, payloadBytes, padding);
+    packet.set(head, LENGTH + 1);
+    packet.set(body, LENGTH + 1 + head.length);
+    return this.#seal(packet) ? end : undefined;
+  }
+
+  #paddingOf(payloadBytes: number): number {
+    const padding = this.#block - ((this.#lengthInBlocks + 1 + payloadBytes) % this.#block);
+    return padding < MIN_PADDING ? padding + this.#block : padding;
+  }
+
+  #bytesOf(payloadBytes: number, padding: number): number {
+    return LENGTH + 1 + payloadBytes + padding + this.#key.tagBytes;
+  }
+
+  #frame(packet: Buffer, payloadBytes: number, padding: number): void {
+    packet.writeUInt32BE(1 + payloadBytes + padding, 0);
+    packet[LENGTH] = padding;
+    pad(packet, LENGTH + 1 + payloadBytes, padding);
+  }
+
+  /** False: nothing may be sent any more. */
+  #seal(packet: Buffer): boolean {
+    if (this.#isFreed || this.#isReset) return false;
     this.packets += 1;
     this.bytes += packet.length;
     // A number used twice under one key would reveal what chacha20 hides. New keys are requested long before.
@@ -99,7 +135,7 @@ export class PacketSender {
       throw new PacketError('these keys have served for as many packets as they may');
     this.#key.seal(packet, this.#seqno);
     this.#seqno = (this.#seqno + 1) % SEQNO_END;
-    this.#write(packet);
+    return true;
   }
 
   free(): void {

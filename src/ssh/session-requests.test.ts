@@ -59,6 +59,7 @@ function served(): {
   const sent: string[] = [];
   const link = {
     send: (...parts: Buffer[]) => void sent.push(Buffer.concat(parts).toString('latin1')),
+    sendData: () => 0,
     writable: () => true,
     release: () => undefined,
   };

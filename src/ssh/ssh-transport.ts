@@ -3,6 +3,7 @@ import { hour } from '../base/duration.ts';
 import { startTicker, startTimer, stopTimer, type Timer } from '../base/timers.ts';
 import { WireError } from '../pki/wire.ts';
 import type { ConnectionLayer, Transport } from './connection-layer.ts';
+import { sendSideBySide, type ChannelData } from './data-packets.ts';
 import { endAtOnce } from './packet-protocol.ts';
 import {
   isExchangingKeys,
@@ -112,12 +113,24 @@ export class SshTransport implements Transport {
   send(header: Buffer, body?: Buffer): void {
     if (this.#closing) return;
     sendPayload(this.#options.protocol, header, body);
-    this.#renewSpentKeys();
-    if (this.#options.socket.writableLength > CHOKED_BYTES)
-      this.close('you do not read', disconnectReason.protocolError);
+    this.#afterSending();
     if (!isExchangingKeys(this.#options.protocol)) return;
     this.#waiting += header.length + (body?.length ?? 0) + WAITING_BYTES;
     if (this.#waiting > WAITING_MAX) this.close('you do not exchange keys', disconnectReason.protocolError);
+  }
+
+  sendData(channelData: ChannelData): number {
+    const { protocol, socket } = this.#options;
+    if (this.#closing || protocol._destruct === undefined) return channelData.data.length;
+    const sent = sendSideBySide(protocol._cipher, socket, channelData);
+    if (sent > 0) this.#afterSending();
+    return sent;
+  }
+
+  #afterSending(): void {
+    this.#renewSpentKeys();
+    if (this.#options.socket.writableLength > CHOKED_BYTES)
+      this.close('you do not read', disconnectReason.protocolError);
   }
 
   writable(): boolean {

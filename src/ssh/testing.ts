@@ -51,6 +51,7 @@ export function pair(server: Partial<ConnectionLayerOptions> = {}): {
               if (!cut) other().layer.receive(message);
             });
           },
+          sendData: () => 0,
           writable: () => side.writable,
         },
         maxChannels: 10,

@@ -1,5 +1,6 @@
 import { connect, isIP, type LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { readingLentMemory } from '../../base/lent-memory.ts';
 import { CodedError } from '../../base/errors.ts';
 import type { Asking, LookUpName } from '../../base/name-lookup.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
@@ -44,7 +45,8 @@ export const dialTcp =
       };
       // Half open: the end of one direction does not end the other.
       const lookup = lookupFor(lookUpName, asking);
-      const socket = connect({ ...address, lookup, noDelay: true, allowHalfOpen: true, keepAlive: true });
+      const options = { ...address, lookup, noDelay: true, allowHalfOpen: true, keepAlive: true };
+      const socket = readingLentMemory((onread) => connect({ ...options, onread }));
       socket.on('error', (e: NodeJS.ErrnoException) => {
         fail(reasons[e.code ?? ''] ?? e.message); // once it is connected: only `close`, which its holder sees
       });
