@@ -29,7 +29,9 @@ const timed = ['src/views/scale.test.ts'];
  * test there puts back what it changes, and replaces no module (`vi.mock`). A room comes here when all of it
  * has passed so; all others have a process for each file.
  */
-const shared = ['src/domain/**/*.test.ts'];
+const shared = ['domain', 'views', 'pki', 'transfer', 'cli', 'base', 'log', 'auth', 'api', 'ssh'].map(
+  (room) => `src/${room}/**/*.test.ts`,
+);
 
 /** They run one at a time when all others are done: what they measure, or assert of the whole machine, others would spoil. */
 const alone = ['cluster/presence-scale', 'cluster/rotation-scale', 'cluster/failover', 'log/audit-index'].map(
@@ -70,6 +72,7 @@ export default defineConfig({
           ...common,
           name: 'unit-shared',
           include: shared,
+          exclude: timed,
           isolate: false,
           setupFiles: ['.ci/after-unit-file.mjs'],
           maxWorkers: cores,
