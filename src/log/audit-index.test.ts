@@ -157,7 +157,7 @@ describe('the index of audit', () => {
     expect(streams.held).toBe(102);
   });
 
-  it('is read from the log again when a run is damaged, and written anew', async () => {
+  it('is read from the log again when a run is damaged, and written again', async () => {
     const log = await handle();
     await fill(log, 0, 3_000);
     await snapshot(log);

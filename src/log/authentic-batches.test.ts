@@ -116,7 +116,7 @@ describe('a new log', () => {
     }
   });
 
-  it('refuses a chain that was written anew from the middle, or from its beginning', async () => {
+  it('refuses a chain that was written again from the middle, or from its beginning', async () => {
     await addEvents(await open(), 'state', 5);
     const whole = new Map(slotsOf('state'));
     for (const from of [3, 1]) {

@@ -47,7 +47,7 @@ describe('verifying signed heads', () => {
     });
   });
 
-  it('finds a chain that was written anew, by the heads on it', async () => {
+  it('finds a chain that was written again, by the heads on it', async () => {
     for (let slot = 2; slot <= 11; slot++) {
       if (slot === 8) continue;
       const before = new Map(slots());
@@ -59,7 +59,7 @@ describe('verifying signed heads', () => {
     }
   });
 
-  it('finds by a witness also what was written anew with its heads, or left out', async () => {
+  it('finds by a witness also what was written again with its heads, or left out', async () => {
     cutAfter(7);
     rewriteFrom(store, 'state', 5);
     expect((await verify()).findings).toEqual([]);
