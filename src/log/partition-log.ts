@@ -11,6 +11,7 @@ import type {
   AppendOptions,
   Compacted,
   EventLog,
+  MilestoneStates,
   PartitionContents,
   PartitionStats,
   Sealed,
@@ -28,14 +29,16 @@ import { contentsOf, statsOf } from './partition-stats.ts';
 import { conditionError, conditionText } from './reader-condition.ts';
 import type { Recovered, RecoveryReport, RecoveryStep } from './recovery-report.ts';
 import { recover, type RecoveryParts, reportRecovery, type StoreBranch } from './recovery.ts';
+import { Milestones } from './milestones.ts';
 import { newestHasMac, sealPartition } from './seal-old-log.ts';
 import type { Sealing } from './sealing.ts';
 import type { Place, SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
-import { restoreFold, takeSnapshot } from './snapshots.ts';
+import { restoreFold, type SnapshotOptions, takeSnapshot } from './snapshots.ts';
 import { draftEvent } from './stored-event.ts';
 import { appendSealed, nextId } from './sealed-append.ts';
 import { positionBefore, readStream } from './stream-reader.ts';
+import { streamsNamed } from './stream-names.ts';
 import { isUuidV7, uuidV7 } from './uuid-v7.ts';
 import { Watch } from './watch.ts';
 
@@ -61,6 +64,7 @@ export class PartitionLog implements EventLog {
   readonly #partition: Partition;
   readonly #options: PartitionLogOptions;
   readonly #snapshots: SnapshotStore;
+  readonly #milestones: Milestones;
   readonly #upkeep: IndexUpkeep;
   readonly #reader: PartitionReader;
   readonly #appender: Appender;
@@ -78,6 +82,7 @@ export class PartitionLog implements EventLog {
     const isAuthentic = async () => this.#reader.isAuthentic || newestHasMac(driver, partition);
     const trust = authenticity && { authenticity, isAuthentic };
     this.#snapshots = new SnapshotStore(driver.snapshots, partition, sink, trust);
+    this.#milestones = new Milestones(driver, partition, sink, trust);
     this.#upkeep = new IndexUpkeep({
       driver,
       snapshots: this.#snapshots,
@@ -185,6 +190,17 @@ export class PartitionLog implements EventLog {
     return this.#snapshots.view(name);
   }
 
+  async streamsNamed(prefix: string): Promise<readonly StreamName[]> {
+    await this.#reader.catchUp();
+    return streamsNamed(this.#reader.fold.streams, prefix);
+  }
+
+  async milestone(position: Position): Promise<MilestoneStates | undefined> {
+    const { condition } = this.#reader;
+    if (condition?.status === 'went back') throw conditionError(condition);
+    return this.#milestones.before(position);
+  }
+
   unseal(event: Recorded, name: string): Promise<Uint8Array> {
     return this.#options.sealing.unseal(event, name);
   }
@@ -219,7 +235,7 @@ export class PartitionLog implements EventLog {
   /** See `ClusterLog.takeSnapshot`. */
   async takeSnapshot(
     views: readonly ViewState[],
-    options: { readonly trim: boolean; readonly seals?: boolean },
+    options: SnapshotOptions,
     cause: Cause,
   ): Promise<Compacted> {
     const { driver, world, writer } = this.#options;
@@ -228,6 +244,7 @@ export class PartitionLog implements EventLog {
         driver,
         reader: this.#reader,
         snapshots: this.#snapshots,
+        milestones: this.#milestones,
         upkeep: this.#upkeep,
         world,
         writer,
