@@ -107,12 +107,13 @@ async function ask(log: ClusterLog, position: number, withMilestones: boolean): 
   const past = new PastFolds({ log: withMilestones ? state : without });
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
-  const began = performance.now();
+  const [began, cpu] = [performance.now(), process.cpuUsage()];
   const { users: known } = await past.at(position, noDeadline);
   const seconds = (performance.now() - began) / 1_000;
+  const { user, system } = process.cpuUsage(cpu);
   delay.disable();
   console.log(
-    `position ${position} ${withMilestones ? 'with' : 'without'} milestones: ${seconds.toFixed(2)} s, longest turn ${(delay.max / 1e6).toFixed(0)} ms, p99 ${(delay.percentile(99) / 1e6).toFixed(0)} ms (${entriesOf(known.known).length} users)`,
+    `position ${position} ${withMilestones ? 'with' : 'without'} milestones: ${seconds.toFixed(2)} s (${((user + system) / 1e6).toFixed(2)} s of CPU), longest turn ${(delay.max / 1e6).toFixed(0)} ms, p99 ${(delay.percentile(99) / 1e6).toFixed(0)} ms (${entriesOf(known.known).length} users)`,
   );
 }
 

@@ -3,6 +3,7 @@ import { silentLog } from '../base/log-sink.ts';
 import { realWorld } from '../base/world.ts';
 import { authenticityOf } from './authenticity.ts';
 import { decodeBatch } from './batch.ts';
+import { BlobCopy } from './copy-blobs.ts';
 import type { ClusterLog } from './event-log.ts';
 import { memoryKeyring } from './keyring.ts';
 import { memoryDriver, type MemoryStore, memoryStore } from './memory-driver.ts';
@@ -114,6 +115,19 @@ describe('milestones', () => {
     );
     expect(await milestones().before(leastApart + 5)).toEqual(viewsAt(leastApart));
   });
+});
+
+it('a copy of the log has them, and no others', async () => {
+  for (const position of [leastApart, 2 * leastApart]) await keep(position);
+  const target = memoryDriver();
+  const copy = new BlobCopy(memoryDriver(store), target, false);
+  await copy.snapshots();
+  store.snapshots.delete(blobAt(leastApart));
+  await copy.snapshots();
+  expect(await target.snapshots.list(milestonesFolder('state'))).toEqual([blobAt(2 * leastApart)]);
+  expect(await target.snapshots.get(blobAt(2 * leastApart))).toEqual(
+    await memoryDriver(store).snapshots.get(blobAt(2 * leastApart)),
+  );
 });
 
 it('the log keeps one with a snapshot, of the views that are named', async () => {

@@ -40,7 +40,7 @@ export interface Course {
 }
 
 /** How many times a person is compared with a node between two turns of the event loop. */
-const workOfTurn = 500;
+const workOfTurn = 200;
 
 /**
  * How what these people reach changed from the beginning of a span to its end: for each pair its changes, in
@@ -51,13 +51,16 @@ export async function changesOfReach(
   pairs: readonly Pair[],
 ): Promise<readonly (readonly ReachChange[])[]> {
   const steps = pairs.map((pair) => new Steps(pair, course));
+  const ofStream = Map.groupBy(
+    steps.flatMap((one) => one.streams.map((stream) => [stream, one] as const)),
+    ([stream]) => stream,
+  );
   let states = course.from;
   let work = 0;
   for (const event of await course.events.ofAll(await streamsFor(course, pairs))) {
     const before = states;
-    states = pastAfter(before, event);
-    for (const one of steps) {
-      if (!one.isAbout(event, before, states)) continue;
+    states = pastAfter(states, event);
+    for (const one of ofStream.get(event.stream)?.map(([, own]) => own) ?? steps) {
       one.pass(event, before, states);
       if (++work % workOfTurn !== 0) continue;
       await turn();
@@ -82,19 +85,22 @@ class Steps {
     this.#reach = reachThen(pair, from, fromAt);
   }
 
-  isAbout({ stream }: Recorded, before: PastStates, after: PastStates): boolean {
-    const { username, hostId } = this.#pair;
-    const role = idInStream(stream, 'role');
-    if (role !== undefined)
-      return [before, after].some(({ users }) => findUser(users, username)?.state.roles.includes(role));
-    return stream === userStream(username) || stream === hostStream(hostId) || stream.startsWith('lock-');
+  /** That are about this pair alone, or others like it; roles and locks may be about any. */
+  get streams(): readonly StreamName[] {
+    return [userStream(this.#pair.username), hostStream(this.#pair.hostId)];
   }
 
   /** A lock that ran out meanwhile is a change of its own. */
   pass(event: Recorded, before: PastStates, after: PastStates): void {
+    const role = idInStream(event.stream, 'role');
+    if (role !== undefined && ![before, after].some((states) => this.#has(role, states))) return;
     const { at } = event.cause;
     this.#add(undefined, at, reachThen(this.#pair, before, at));
     this.#add(event, at, reachThen(this.#pair, after, at));
+  }
+
+  #has(role: string, { users }: PastStates): boolean {
+    return findUser(users, this.#pair.username)?.state.roles.includes(role) === true;
   }
 
   end(states: PastStates, at: Instant): readonly ReachChange[] {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { CodedError } from '../../base/errors.ts';
 import type { HostInfo } from '../../domain/host-info.ts';
 import type { RoleSpec } from '../../domain/role-spec.ts';
@@ -17,20 +18,26 @@ export interface ComparedNode {
   readonly isChanged: boolean;
 }
 
+/** How many are compared between two turns of the event loop. */
+const nodesOfTurn = 500;
+
 /**
  * The nodes of either time, by name, then id.
  * @param asked only that one: its id, or the name that it had at either time.
  * @throws CodedError `not_found`
  */
-export function comparedNodes(
+export async function comparedNodes(
   before: KnownAccess,
   after: KnownAccess,
   asked?: string,
-): readonly ComparedNode[] {
+): Promise<readonly ComparedNode[]> {
   const [had, has] = [before, after].map((known) => new Map(allNodes(known).map((one) => [one.hostId, one])));
-  const all = [...new Set([...(had?.keys() ?? []), ...(has?.keys() ?? [])])]
-    .map((hostId) => comparedNode(hostId, had?.get(hostId), has?.get(hostId)))
-    .sort((a, b) => compared(a.nodename, b.nodename) || compared(a.hostId, b.hostId));
+  const all: ComparedNode[] = [];
+  for (const hostId of new Set([...(had?.keys() ?? []), ...(has?.keys() ?? [])])) {
+    all.push(comparedNode(hostId, had?.get(hostId), has?.get(hostId)));
+    if (all.length % nodesOfTurn === 0) await turn();
+  }
+  all.sort((a, b) => compared(a.nodename, b.nodename) || compared(a.hostId, b.hostId));
   if (asked === undefined) return all;
   const name = asked.toLowerCase();
   const found = all.filter((one) =>

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Call } from '../../api/server-deps.ts';
 import { CodedError } from '../../base/errors.ts';
 import { idInStream } from '../../domain/streams.ts';
@@ -14,6 +15,8 @@ export interface Span {
   readonly until: Position;
 }
 
+/** How many are read between two turns of the event loop. */
+const eventsOfTurn = 500;
 /** In one answer. */
 const mostEvents = 20_000;
 
@@ -44,8 +47,10 @@ export class DecisiveEvents {
     if (known !== undefined) return known;
     const found: Recorded[] = [];
     let states = noPast;
+    let read = 0;
     for await (const event of this.#log.read(stream)) {
       if (event.position > this.#span.until) break;
+      if (++read % eventsOfTurn === 0) await turn();
       if (this.#deadline.isOver())
         throw new CodedError('unavailable', `the events of ${stream} could not be read in time`);
       const before = states;

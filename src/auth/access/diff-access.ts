@@ -20,6 +20,8 @@ import { reachOf } from './reach.ts';
 /** How many selectors one page compares at most, and between two turns of the event loop. */
 const mostWork = 400_000;
 const workOfTurn = 50_000;
+/** As many selectors as it costs to look up one person at both times. */
+const workOfPerson = 200;
 
 type Page = OutputOf<typeof row>;
 interface Found {
@@ -75,10 +77,10 @@ async function differences(
 ): Promise<{ readonly found: readonly Found[]; readonly next: Cursor | undefined }> {
   const [before, then] = [accessIn(course.from, course.fromAt), accessIn(course.to, course.toAt)];
   const people = new PeopleCompared(before, then);
-  const nodes = comparedNodes(before, then, node);
+  const nodes = await comparedNodes(before, then, node);
   const changed = nodes.filter(({ isChanged }) => isChanged);
   const found: Found[] = [];
-  let work = 0;
+  const pace = new Pace();
   for (const username of usersIn(course, call, user)) {
     if (isBehind(username, after)) continue;
     const { had, has, isChanged, cost } = people.named(username);
@@ -86,16 +88,30 @@ async function differences(
       const reached = [reachOf(before, had, one.before), reachOf(then, has, one.after)] as const;
       const [gained, lost] = [without(reached[1], reached[0]), without(reached[0], reached[1])];
       if (gained.length + lost.length > 0) found.push({ username, node: one, gained, lost });
-      const turns = Math.floor(work / workOfTurn);
-      work += cost;
-      if (found.length >= longestDiffPage || work >= mostWork)
+      await pace.add(cost);
+      if (found.length >= longestDiffPage || pace.isOver)
         return { found, next: [username, one.nodename, one.hostId] };
-      if (Math.floor(work / workOfTurn) > turns) await turn();
     }
-    work += cost;
-    if (work >= mostWork) return { found, next: [username] };
+    await pace.add(workOfPerson);
+    if (pace.isOver) return { found, next: [username] };
   }
   return { found, next: undefined };
+}
+
+/** The work of one page. */
+class Pace {
+  #done = 0;
+
+  get isOver(): boolean {
+    return this.#done >= mostWork;
+  }
+
+  /** Lets others be served now and then. */
+  async add(work: number): Promise<void> {
+    const turns = Math.floor(this.#done / workOfTurn);
+    this.#done += work;
+    if (Math.floor(this.#done / workOfTurn) > turns) await turn();
+  }
 }
 
 const without = (logins: readonly string[], others: readonly string[]): readonly string[] =>

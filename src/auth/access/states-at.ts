@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Call } from '../../api/server-deps.ts';
 import { CodedError } from '../../base/errors.ts';
 import type { Entry } from '../../domain/replayed-entry.ts';
@@ -8,6 +9,8 @@ import { pastAfter, type PastStates } from '../past/past-states.ts';
 
 /** How many events of `state` one page passes at most. */
 const longestWalk = 100_000;
+/** How many of them are passed between two turns of the event loop. */
+const eventsOfTurn = 500;
 
 interface Found {
   readonly entry: Entry;
@@ -60,7 +63,9 @@ async function* walk(
     )
       yield { found, states };
     states = pastAfter(states, event);
-    if (event.position % 500 === 0 && deadline.isOver())
+    if (event.position % eventsOfTurn !== 0) continue;
+    await turn();
+    if (deadline.isOver())
       throw new CodedError(
         'unavailable',
         'too much changed between these sessions: ask about a shorter time',

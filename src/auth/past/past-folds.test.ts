@@ -105,7 +105,7 @@ describe('the state of views at a position', () => {
   it('that takes too long is given up, and the next caller goes on from there', async () => {
     const folds = new PastFolds({ log: counted });
     await expect(folds.at(1_200, over)).rejects.toMatchObject({ code: 'unavailable' });
-    expect(read).toBe(500);
+    expect(read).toBe(200);
     expect(await countAt(folds, 1_200)).toBe(roles);
     expect(read).toBe(1_200);
   });

@@ -25,7 +25,7 @@ export interface PastFoldsOptions {
 /** Of folds that are kept: they share what they have in common. */
 const mostKept = 24;
 /** The loop serves others in between. */
-const eventsInTurn = 500;
+const eventsInTurn = 200;
 
 /**
  * The state of views at earlier positions of `state`. One is folded at a time, from the nearest fold before
