@@ -2,15 +2,10 @@ import { expect, it } from 'vitest';
 import type { AuditEvent } from './audit-event.ts';
 import { entryOf } from './replayed-entry.ts';
 
-const event = (more: object): AuditEvent =>
-  ({
-    event: 'auth',
-    code: 'T3007W',
-    uid: 'u',
-    time: '2026-01-01T00:00:00.000Z',
-    ei: 0,
-    ...more,
-  }) as AuditEvent;
+const event = (more: object): AuditEvent => ({
+  ...{ event: 'auth', code: 'T3007W', uid: 'u', time: '2026-01-01T00:00:00.000Z', ei: 0 },
+  ...more,
+});
 const refused = (error: string) => entryOf(event({ error, user: 'x', login: 'x', server_id: 'h' }));
 
 it('is of a refusal by roles, of whom it was, and of no other', () => {

@@ -39,12 +39,25 @@ const byRoles = [
 
 /** What an audit event says of somebody's entering a node; undefined for an event of another kind. */
 export function entryOf(event: AuditEvent): Entry | undefined {
-  const { server_hostname: nodename = '', server_labels: labels, error } = body.safeParse(event).data ?? {};
-  const where = { hostId: event.server_id, nodename, labels, time: event.time, sid: event.sid };
-  if (event.code === 'T2000I' && event.user !== undefined && event.login !== undefined)
-    return { status: 'entered', user: event.user, login: event.login, ...where };
-  if (event.code !== 'T3007W' || error === undefined) return undefined;
+  const about = aboutIn(event);
+  if (about === undefined) return undefined;
+  const { server_hostname: nodename = '', server_labels: labels } = body.safeParse(event).data ?? {};
+  return { ...about, hostId: event.server_id, nodename, labels, time: event.time, sid: event.sid };
+}
+
+type About = Pick<Entry, 'status' | 'user' | 'login'>;
+
+function aboutIn(event: AuditEvent): About | undefined {
+  const { code, user, login } = event;
+  if (code === 'T3007W') return refusedIn(event);
+  if (code !== 'T2000I' || user === undefined || login === undefined) return undefined;
+  return { status: 'entered', user, login };
+}
+
+/** The fields of the event name what was claimed; the text has what was proved. */
+function refusedIn(event: AuditEvent): About | undefined {
+  const { error = '' } = body.safeParse(event).data ?? {};
   const [, user, , login, why = ''] = refusal.exec(error) ?? [];
   if (user === undefined || login === undefined || !byRoles.some((one) => one.test(why))) return undefined;
-  return { status: 'refused', user, login, ...where };
+  return { status: 'refused', user, login };
 }

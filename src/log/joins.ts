@@ -5,8 +5,8 @@ import type { Manifest } from './manifest.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
 /**
- * Whether the store has the batch at which a snapshot or a milestone was taken. If not, a store that was restored from a
- * backup would be written with a gap.
+ * Whether the store has the batch at which a snapshot or a milestone was taken. If not, a store that was
+ * restored from a backup would be written with a gap.
  */
 export async function joins(
   driver: SlotDriver,

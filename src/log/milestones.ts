@@ -12,9 +12,9 @@ import type { SnapshotTrust } from './snapshot-store.ts';
 export const milestonesFolder = (partition: Partition): string => `${partition}-milestones/`;
 
 /** Events between two of them, at least, in a log of any length. */
-export const leastApart = 25_000;
+export const leastApart = 20_000;
 /** At most so many are kept: in a longer log they are further apart. */
-export const mostKept = 40;
+export const mostKept = 50;
 
 /** How far apart they are in a log of this length: the same distance over all of it (RFD 40). */
 export const distanceIn = (position: Position): number =>
@@ -40,18 +40,19 @@ export class Milestones {
   /**
    * Keeps these states, where the last milestone is far enough back, and removes some where there are too
    * many.
-   * @param isAuthentic whether the log has MACs by now.
+   * @param seals the caller then appends the first batch that has a MAC.
    */
   async keep(
     views: readonly ViewState[],
     about: Pick<MilestoneHead, 'position' | 'slot' | 'hash' | 'takenAt'>,
-    isAuthentic: boolean,
+    seals: boolean,
   ): Promise<void> {
+    if (views.length === 0) return;
     const known = await this.positions();
     const last = known.filter((one) => one <= about.position).at(-1) ?? 0;
     // After the store went back: they are of what is not on the log any more.
     for (const position of known.filter((one) => one > about.position)) await this.#remove(position);
-    if (views.length === 0 || about.position - last < distanceIn(about.position)) return;
+    if (about.position - last < distanceIn(about.position)) return;
     const milestone: Milestone = {
       head: {
         ...{ version: 1, partition: this.#partition, ...about },
@@ -59,6 +60,7 @@ export class Milestones {
       },
       states: new Map(views.map(({ name, state }) => [name, state])),
     };
+    const isAuthentic = seals || (await this.#trust?.isAuthentic()) === true;
     const bytes = await milestoneBytes(milestone, isAuthentic ? this.#trust?.authenticity : undefined);
     await keepOver(this.#driver.snapshots, this.#key(about.position), bytes);
     await this.#thinOut(about.position);
@@ -98,13 +100,21 @@ export class Milestones {
     const stored = await this.#driver.snapshots.get(this.#key(position));
     if (stored === undefined) return undefined;
     const read = await this.#unpacked(stored);
-    if (typeof read === 'string') return this.#passOver(position, read);
-    const { head, states } = read;
-    if (head.partition !== this.#partition || head.position !== position)
-      return this.#passOver(position, 'it is of another place');
-    if (!(await joins(this.#driver, head)))
-      return this.#passOver(position, 'the store does not hold the batch it was taken at');
-    return head.views.map(([name, at]) => ({ name, position: at, state: states.get(name) }));
+    const fault = typeof read === 'string' ? read : await this.#misplaced(read.head, position);
+    if (typeof read !== 'string' && fault === undefined)
+      return read.head.views.map(([name, at]) => ({ name, position: at, state: read.states.get(name) }));
+    this.#sink.warn('a milestone of the log is passed over', {
+      partition: this.#partition,
+      position,
+      reason: fault,
+    });
+    return undefined;
+  }
+
+  async #misplaced(head: MilestoneHead, position: Position): Promise<string | undefined> {
+    if (head.partition !== this.#partition || head.position !== position) return 'it is of another place';
+    if (await joins(this.#driver, head)) return undefined;
+    return 'the store does not hold the batch it was taken at';
   }
 
   /** Or what is wrong with it. */
@@ -116,15 +126,6 @@ export class Milestones {
       if (isCoded(e, 'damaged')) return e.message;
       throw e;
     }
-  }
-
-  #passOver(position: Position, reason: string): undefined {
-    this.#sink.warn('a milestone of the log is passed over', {
-      partition: this.#partition,
-      position,
-      reason,
-    });
-    return undefined;
   }
 
   #remove(position: Position): Promise<void> {

@@ -70,14 +70,19 @@ export async function takeSnapshot(
   await reader.fold.recall([stream]);
   if (reader.fold.revision(stream) !== epoch) return { status: 'superseded' };
   const older = await snapshots.prune();
-  const lasting = views.filter((one) => named.includes(one.name) && one.position <= position);
-  if (named.length > 0) await milestones.keep(lasting, place, reader.isAuthentic || seals);
+  await milestones.keep(lastingOf(views, named, position), place, seals);
   if (!trim || older === undefined || older.floor <= 1)
     return { status: 'taken', position, trimmedBefore: undefined };
   await driver.trim(partition, older.floor);
   reader.forgetBefore(older.floor);
   return { status: 'taken', position, trimmedBefore: older.floor };
 }
+
+const lastingOf = (
+  views: readonly ViewState[],
+  named: readonly string[],
+  position: Position,
+): readonly ViewState[] => views.filter((one) => named.includes(one.name) && one.position <= position);
 
 /**
  * The first slot from which the fold or one of the views continues. The slot of the fold itself stays, to

@@ -22,7 +22,9 @@ const mostWork = 200_000;
 type Page = OutputOf<typeof row>;
 type Row = Page['rows'][number];
 
-/** @throws CodedError `not_found` for a user, a node or a role that is not there; `bad_request`; as `accessAt` */
+/**
+ * @throws CodedError `not_found` for a user, a node or a role that is not there; `bad_request`; as `accessAt`
+ */
 export const listAccess = implementing(row, async (deps, call, input) => {
   const known = await accessAt(deps, call, input.at);
   const after = input.after === undefined ? undefined : readCursor(input.after);

@@ -29,8 +29,8 @@ const eventsInTurn = 200;
 
 /**
  * The state of views at earlier positions of `state`. One is folded at a time, from the nearest fold before
- * it: one of those kept here, a milestone or snapshot in the store, or the beginning of the log. A caller that cannot
- * wait loses nothing: the next one goes on from where that fold stopped.
+ * it: one of those kept here, a milestone or snapshot in the store, or the beginning of the log. A caller
+ * that cannot wait loses nothing: the next one goes on from where that fold stopped.
  */
 export class PastFolds {
   readonly #log: PastFoldsOptions['log'];
@@ -39,7 +39,7 @@ export class PastFolds {
   #kept: PastFold[] = [];
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor({ log, keepEvery = 25_000 }: PastFoldsOptions) {
+  constructor({ log, keepEvery = 20_000 }: PastFoldsOptions) {
     this.#log = log;
     this.#keepEvery = keepEvery;
   }

@@ -67,9 +67,9 @@ async function decoded<S>(
 ): Promise<{ readonly state: S; readonly position: Position } | undefined> {
   const own = await find(projection.name);
   if (own) return { state: projection.decode(own.state), position: own.position };
-  for (const { name, upcast } of projection.earlier ?? []) {
-    const stored = await find(name);
-    if (stored) return { state: projection.decode(upcast(stored.state)), position: stored.position };
+  for (const one of projection.earlier ?? []) {
+    const stored = await find(one.name);
+    if (stored) return { state: projection.decode(one.upcast(stored.state)), position: stored.position };
   }
   return undefined;
 }

@@ -8,7 +8,10 @@ import { momentOf, readTarget } from './access-arguments.ts';
 type Explained = OutputOf<typeof explainAccess>;
 type Login = Explained['nodes'][number]['logins'][number];
 
-/** `tctl access explain [--at=<time>] <user> [<login>@]<node>`. The status is 0 for a no as well: it is an answer. */
+/**
+ * `tctl access explain [--at=<time>] <user> [<login>@]<node>`. The status is 0 for a no as well: it is an
+ * answer.
+ */
 export async function explain(invocation: Invocation, io: CliIo): Promise<number> {
   const user = invocation.arg('user') ?? '';
   const asked = readTarget(invocation.arg('node') ?? '');

@@ -4,7 +4,10 @@ import type { CliIo } from '../../cli-io.ts';
 import { inputText } from '../resources/input-text.ts';
 import { readDocuments } from '../resources/read-documents.ts';
 
-/** The roles of a file; none without one. @throws CodedError `bad_request` with the place of what is no role. */
+/**
+ * The roles of a file; none without one.
+ * @throws CodedError `bad_request` with the place of what is no role.
+ */
 export async function rolesIn(file: string | undefined, io: CliIo): Promise<ResourceDocument[]> {
   if (file === undefined) return [];
   const { text, name } = await inputText(file, io);
