@@ -1,6 +1,9 @@
 import type { Implementation } from '../api/serve-operations.ts';
+import { blameAccess } from './access/blame-access.ts';
+import { diffAccess } from './access/diff-access.ts';
 import { explainAccess } from './access/explain-access.ts';
 import { listAccess } from './access/list-access.ts';
+import { replayAccess } from './access/replay-access.ts';
 import { testAccess } from './access/test-access.ts';
 import { readRotations } from './authority/read-rotations.ts';
 import { rotateAuthorities } from './authority/rotate-authorities.ts';
@@ -62,7 +65,7 @@ export const useCases: readonly Bound[] = [
   ...[createLock, listLocks, deleteLock],
   ...[listResources, readResource, readResourceHistory],
   ...[createResource, updateResource, deleteResource],
-  ...[explainAccess, listAccess, testAccess],
+  ...[explainAccess, listAccess, diffAccess, blameAccess, testAccess, replayAccess],
   ...[emitAudit, searchAudit],
   ...[readLogInfo, readRecovery, recoverLog, readRequestOutcome],
 ];

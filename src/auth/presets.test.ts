@@ -37,8 +37,11 @@ it('each of them opens these operations and no others', () => {
     );
   expect(table).toMatchInlineSnapshot(`
     [
+      "access.blame: editor auditor",
+      "access.diff: editor auditor",
       "access.explain: editor auditor",
       "access.list: editor auditor",
+      "access.replay: editor auditor",
       "access.test: editor auditor",
       "audit.emit: -",
       "audit.search: admin editor auditor",

@@ -10,7 +10,7 @@ import { wrappedUnder } from './wrapped-key.ts';
  * The kind of content that a MAC covers. Each kind has a key of its own, so that no MAC is ever valid for
  * another kind.
  */
-export type MacPurpose = 'batch' | 'snapshot' | 'old slots';
+export type MacPurpose = 'batch' | 'snapshot' | 'milestone' | 'old slots';
 
 export const macBytes = 32;
 export const macKeyIdBytes = 8;
@@ -52,6 +52,7 @@ export function authenticityOf(
   const keys: Readonly<Record<MacPurpose, Buffer>> = {
     batch: derived(key, 'batch', keyBytes),
     snapshot: derived(key, 'snapshot', keyBytes),
+    milestone: derived(key, 'milestone', keyBytes),
     'old slots': derived(key, 'old slots', keyBytes),
   };
   const mac = (purpose: MacPurpose, content: Uint8Array): Buffer =>

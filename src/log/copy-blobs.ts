@@ -5,6 +5,7 @@ import { type Partition, partitions } from './event.ts';
 import { markKey } from './copy-mark.ts';
 import { isLasting } from './data-keys.ts';
 import { runsFolder } from './index-runs.ts';
+import { milestonesFolder } from './milestones.ts';
 import { isStoreKey } from './keyring-store.ts';
 import { type BlobStore, maxReplacedBytes, type SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
@@ -67,6 +68,9 @@ export class BlobCopy {
       await this.#put('snapshots', manifests, this.#snapshots);
       await removeOthers(this.#target.snapshots, new Set(keys), `${partition}/`);
       await removeOthers(this.#target.snapshots, new Set(runs), runsFolder(partition));
+      const milestones = await this.#source.snapshots.list(milestonesFolder(partition));
+      await this.#put('snapshots', milestones, this.#snapshots);
+      await removeOthers(this.#target.snapshots, new Set(milestones), milestonesFolder(partition));
     }
   }
 

@@ -102,6 +102,18 @@ export interface EventLog extends Followable {
    */
   positionBefore(at: Instant): Promise<Position>;
 
+  /**
+   * The streams of this partition whose names begin like this, in no order. Looks at the names of all: for a
+   * partition that has no more streams than there are people and machines, not for `audit`.
+   */
+  streamsNamed(prefix: string): Promise<readonly StreamName[]>;
+
+  /**
+   * States of views as they were at or before a position, of the nearest milestone that `takeSnapshot` kept
+   * before it; undefined where there is none. Each has its own position.
+   */
+  milestone(position: Position): Promise<MilestoneStates | undefined>;
+
   /** Position of the newest commit in the store, also by other processes. */
   head(): Promise<Position>;
 
@@ -121,6 +133,9 @@ export interface EventLog extends Followable {
   /** The same by the ids of data keys. */
   destroyKeys(keyIds: readonly string[]): Promise<void>;
 }
+
+/** By names of projections, at positions not far from each other. */
+export type MilestoneStates = readonly Pick<ViewState, 'name' | 'position' | 'state'>[];
 
 /** State of one view, as a snapshot keeps it. */
 export interface ViewState {
@@ -224,12 +239,13 @@ export interface ClusterLog {
    * Stores the views' states, so that opening reads only later events. Two snapshots are kept. States with
    * other names in the newest one, which belong to another release, are carried along for a while. With
    * `trim`, the slots that the older snapshot does not need are deleted. `cause` is that of the fact that
-   * fences other compactors.
+   * fences other compactors. The states of the views named in `milestones` are kept for good as well, each
+   * time that enough events have passed.
    */
   takeSnapshot(
     partition: Partition,
     views: readonly ViewState[],
-    options: { readonly trim: boolean },
+    options: { readonly trim: boolean; readonly milestones?: readonly string[] },
     cause: Cause,
   ): Promise<Compacted>;
   /**

@@ -5,10 +5,13 @@ import type { Manifest } from './manifest.ts';
 import type { SlotDriver } from './slot-driver.ts';
 
 /**
- * Whether the store has the batch at which a snapshot was taken. If not, a store that was restored from a
- * backup would be written with a gap.
+ * Whether the store has the batch at which a snapshot or a milestone was taken. If not, a store that was
+ * restored from a backup would be written with a gap.
  */
-export async function joins(driver: SlotDriver, manifest: Manifest): Promise<boolean> {
+export async function joins(
+  driver: SlotDriver,
+  manifest: Pick<Manifest, 'partition' | 'slot' | 'hash'>,
+): Promise<boolean> {
   for await (const { slot, batch } of driver.read(manifest.partition as Partition, manifest.slot)) {
     if (slot !== manifest.slot) return false;
     try {

@@ -4,13 +4,14 @@ import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
 import type { World } from '../base/world.ts';
-import { Appender, conflict, type DraftWrite } from './appender.ts';
+import { Appender } from './appender.ts';
 import type { Authenticity } from './authenticity.ts';
 import { DiscardedKeys } from './discarded-keys.ts';
 import type {
   AppendOptions,
   Compacted,
   EventLog,
+  MilestoneStates,
   PartitionContents,
   PartitionStats,
   Sealed,
@@ -28,15 +29,19 @@ import { contentsOf, statsOf } from './partition-stats.ts';
 import { conditionError, conditionText } from './reader-condition.ts';
 import type { Recovered, RecoveryReport, RecoveryStep } from './recovery-report.ts';
 import { recover, type RecoveryParts, reportRecovery, type StoreBranch } from './recovery.ts';
+import { Milestones } from './milestones.ts';
 import { newestHasMac, sealPartition } from './seal-old-log.ts';
 import type { Sealing } from './sealing.ts';
 import type { Place, SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
-import { restoreFold, takeSnapshot } from './snapshots.ts';
+import { refuseEarly } from './refuse-early.ts';
+import { restoreFold, type SnapshotOptions, takeSnapshot } from './snapshots.ts';
+import { draftWrites, newIds } from './drafts.ts';
 import { draftEvent } from './stored-event.ts';
-import { appendSealed, nextId } from './sealed-append.ts';
+import { appendSealed } from './sealed-append.ts';
 import { positionBefore, readStream } from './stream-reader.ts';
-import { isUuidV7, uuidV7 } from './uuid-v7.ts';
+import { streamsNamed } from './stream-names.ts';
+import { isUuidV7 } from './uuid-v7.ts';
 import { Watch } from './watch.ts';
 
 export interface PartitionLogOptions {
@@ -61,6 +66,7 @@ export class PartitionLog implements EventLog {
   readonly #partition: Partition;
   readonly #options: PartitionLogOptions;
   readonly #snapshots: SnapshotStore;
+  readonly #milestones: Milestones;
   readonly #upkeep: IndexUpkeep;
   readonly #reader: PartitionReader;
   readonly #appender: Appender;
@@ -78,6 +84,7 @@ export class PartitionLog implements EventLog {
     const isAuthentic = async () => this.#reader.isAuthentic || newestHasMac(driver, partition);
     const trust = authenticity && { authenticity, isAuthentic };
     this.#snapshots = new SnapshotStore(driver.snapshots, partition, sink, trust);
+    this.#milestones = new Milestones(driver, partition, sink, trust);
     this.#upkeep = new IndexUpkeep({
       driver,
       snapshots: this.#snapshots,
@@ -116,9 +123,9 @@ export class PartitionLog implements EventLog {
     if (facts.length === 0) throw new CodedError('bad_request', 'an append holds at least one fact');
     if (id !== undefined && !isUuidV7(id))
       throw new CodedError('bad_request', 'the id of an append is a UUID of version 7');
-    const ids = this.#ids(facts.length, id);
+    const ids = newIds(this.#options.world, facts.length, id);
     if (facts.some((fact) => fact.secrets)) return this.#appendSealed(writes, cause, ids, deadline);
-    const drafts = this.#draft(writes, cause, ids);
+    const drafts = draftWrites(writes, cause, ids);
     deadline.begin();
     return this.#appender.append(drafts, cause.at, { deadline });
   }
@@ -185,6 +192,17 @@ export class PartitionLog implements EventLog {
     return this.#snapshots.view(name);
   }
 
+  async streamsNamed(prefix: string): Promise<readonly StreamName[]> {
+    await this.#reader.catchUp();
+    return streamsNamed(this.#reader.fold.streams, prefix);
+  }
+
+  async milestone(position: Position): Promise<MilestoneStates | undefined> {
+    const { condition } = this.#reader;
+    if (condition?.status === 'went back') throw conditionError(condition);
+    return this.#milestones.before(position);
+  }
+
   unseal(event: Recorded, name: string): Promise<Uint8Array> {
     return this.#options.sealing.unseal(event, name);
   }
@@ -219,7 +237,7 @@ export class PartitionLog implements EventLog {
   /** See `ClusterLog.takeSnapshot`. */
   async takeSnapshot(
     views: readonly ViewState[],
-    options: { readonly trim: boolean; readonly seals?: boolean },
+    options: SnapshotOptions,
     cause: Cause,
   ): Promise<Compacted> {
     const { driver, world, writer } = this.#options;
@@ -228,6 +246,7 @@ export class PartitionLog implements EventLog {
         driver,
         reader: this.#reader,
         snapshots: this.#snapshots,
+        milestones: this.#milestones,
         upkeep: this.#upkeep,
         world,
         writer,
@@ -303,48 +322,15 @@ export class PartitionLog implements EventLog {
     };
   }
 
-  /** Ids of `count` events. The last is `id`, when there is one: its position is what the append returns. */
-  #ids(count: number, id: string | undefined): Iterator<string> {
-    const made = Array.from({ length: count }, (_, i) =>
-      i === count - 1 && id !== undefined ? id : uuidV7(this.#options.world),
-    );
-    return made.values();
-  }
-
-  #draft(writes: readonly Write[], cause: Cause, ids: Iterator<string>): DraftWrite[] {
-    return writes.map(({ stream, expected, facts }) => ({
-      stream,
-      expected,
-      events: facts.map((fact) => draftEvent(nextId(ids), stream, fact, cause, undefined)),
-    }));
-  }
-
   async #appendSealed(
     writes: readonly Write[],
     cause: Cause,
     ids: Iterator<string>,
     deadline: Deadline,
   ): Promise<Position> {
-    await this.#refuseEarly(writes, cause);
+    const { world } = this.#options;
+    await refuseEarly({ reader: this.#reader, appender: this.#appender, world }, writes, cause);
     const parts = { sealing: this.#options.sealing, discarded: this.#discarded, appender: this.#appender };
     return appendSealed(parts, writes, { cause, ids, deadline });
-  }
-
-  /** Appends that will visibly fail are refused before anything is written to the vault. */
-  async #refuseEarly(writes: readonly Write[], cause: Cause): Promise<void> {
-    if (this.#reader.fold.fence) await this.#reader.catchUp();
-    if (this.#reader.fold.fence) throw fenceError(this.#reader.fold.fence);
-    if (this.#reader.condition) await this.#reader.catchUp();
-    const count = writes.reduce((sum, { facts }) => sum + facts.length, 0);
-    const events = this.#draft(writes, cause, this.#ids(count, undefined)).flatMap((one) => one.events);
-    this.#appender.check(
-      events.reduce((sum, one) => sum + one.bytes, 0),
-      events.length,
-    );
-    for (const { stream, expected } of writes) {
-      await this.#reader.fold.recall([stream]);
-      const known = this.#reader.fold.revision(stream);
-      if (expected < known) throw conflict(stream, expected, known);
-    }
   }
 }

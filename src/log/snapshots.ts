@@ -6,6 +6,7 @@ import { carriedStates } from './carried-states.ts';
 import type { Cause, Fact, Position, Revision, StreamName } from './event.ts';
 import type { IndexUpkeep } from './index-upkeep.ts';
 import { joins } from './joins.ts';
+import type { Milestones } from './milestones.ts';
 import { compactionStream, type PartitionFold } from './partition-fold.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import type { SlotDriver } from './slot-driver.ts';
@@ -15,20 +16,29 @@ export interface CompactionDeps {
   readonly driver: SlotDriver;
   readonly reader: PartitionReader;
   readonly snapshots: SnapshotStore;
+  readonly milestones: Milestones;
   readonly upkeep: IndexUpkeep;
   readonly world: Pick<World, 'now'>;
   readonly writer: string;
   readonly append: (stream: StreamName, expected: Revision, fact: Fact, cause: Cause) => Promise<Position>;
 }
 
+export interface SnapshotOptions {
+  readonly trim: boolean;
+  /** Whether the caller then appends the first batch that has a MAC. */
+  readonly seals?: boolean;
+  /** Views whose states are kept for good. */
+  readonly milestones?: readonly string[];
+}
+
 /** See `ClusterLog.takeSnapshot`. */
 export async function takeSnapshot(
   deps: CompactionDeps,
   views: readonly ViewState[],
-  { trim, seals = false }: { readonly trim: boolean; readonly seals?: boolean },
+  { trim, seals = false, milestones: named = [] }: SnapshotOptions,
   cause: Cause,
 ): Promise<Compacted> {
-  const { driver, reader, snapshots, upkeep, writer } = deps;
+  const { driver, reader, snapshots, milestones, upkeep, writer } = deps;
   const { partition } = reader.fold;
   const stream = compactionStream(partition);
   await reader.catchUp();
@@ -43,9 +53,11 @@ export async function takeSnapshot(
   }
   const all = [...views, ...(await carriedStates(snapshots, views))];
   const { fold } = reader;
-  const { position } = fold;
+  const { position, slot } = fold;
+  const takenAt = deps.world.now();
+  const place = { position, slot, hash: fold.hash.toString('hex'), takenAt };
   try {
-    const about = { floor: floorOf(fold, all), takenAt: deps.world.now(), epoch, seals };
+    const about = { floor: floorOf(fold, all), takenAt, epoch, seals };
     await snapshots.write(fold, all, about);
   } catch (e) {
     if (!isCoded(e, 'damaged')) throw e;
@@ -58,12 +70,19 @@ export async function takeSnapshot(
   await reader.fold.recall([stream]);
   if (reader.fold.revision(stream) !== epoch) return { status: 'superseded' };
   const older = await snapshots.prune();
+  await milestones.keep(lastingOf(views, named, position), place, seals);
   if (!trim || older === undefined || older.floor <= 1)
     return { status: 'taken', position, trimmedBefore: undefined };
   await driver.trim(partition, older.floor);
   reader.forgetBefore(older.floor);
   return { status: 'taken', position, trimmedBefore: older.floor };
 }
+
+const lastingOf = (
+  views: readonly ViewState[],
+  named: readonly string[],
+  position: Position,
+): readonly ViewState[] => views.filter((one) => named.includes(one.name) && one.position <= position);
 
 /**
  * The first slot from which the fold or one of the views continues. The slot of the fold itself stays, to

@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { instant } from '../../base/time.ts';
 import { anyKey, foreignRecord } from '../../base/foreign-record.ts';
 import { reasonKinds } from '../../domain/access-reason.ts';
 import { traits } from '../../domain/role-spec.ts';
 import type { RuleResource } from '../../domain/where/evaluate-where.ts';
 import { operation } from '../operation.ts';
-import { username } from './fields.ts';
+import { position, username } from './fields.ts';
 import { document } from './resource.ts';
 
 const login = z.string().min(1).max(128);
@@ -29,6 +30,13 @@ const explanation = z.object({
   changes: z.array(z.string()),
 });
 
+/**
+ * As it was after the last event at or before this time, with the labels that nodes announced by then; locks
+ * by that time. @throws CodedError `bad_request` for a time that has not come yet; `unavailable` on a long
+ * log: each further try gets further.
+ */
+const at = instant.optional();
+
 /** Rules about `access` name whom it is about. */
 const aboutUser = (user: string): RuleResource => ({ kind: 'access', name: user });
 
@@ -48,6 +56,7 @@ export const explainAccess = operation({
     login: login.optional(),
     /** Its name or its id. */
     node: nodeName,
+    at,
   }),
   about: ({ user }) => aboutUser(user),
   output: z.object({
@@ -90,6 +99,7 @@ export const listAccess = operation({
     node: nodeName.optional(),
     /** Only what this role allows. */
     role: z.string().min(1).max(128).optional(),
+    at,
     /** Where the page before ended: its `next`. */
     after: z.string().max(1_024).optional(),
   }),
@@ -109,6 +119,114 @@ export const listAccess = operation({
     without: z.array(z.object({ user: z.string(), text: z.string() })),
     /** Left out at the end. A page may have no rows and a `next`: so much work was done. */
     next: z.string().optional(),
+  }),
+});
+
+/** Who changed something, when, by which request. */
+const changeEvent = z.object({
+  /** Of the fact: `role.updated`. */
+  type: z.string(),
+  /** What it was about, as `tctl get` names it: `role/dev`. */
+  resource: z.string(),
+  at: instant,
+  /** `user:alice`, `admin`, … */
+  actor: z.string(),
+  requestId: z.string(),
+  position,
+});
+
+/** A page of `access.diff` has at most so many rows. */
+export const longestDiffPage = 200;
+
+/**
+ * Who gained and who lost which logins on which nodes between two times, locks counted, each with the change
+ * that did it. By user, then by the name of the node: of the users about whom the caller may ask. As it also
+ * tells who changed something, it takes the right to list events as well.
+ * @throws CodedError `not_found` for a user or a node that was there at neither time; `bad_request` for a
+ *   time that has not come yet; `limit_exceeded` when too much changed meanwhile; `unavailable` as above.
+ */
+export const diffAccess = operation({
+  name: 'access.diff',
+  repeatable: true,
+  who: ['Admin', 'operator'],
+  resource: 'access',
+  verb: 'list',
+  input: z.object({
+    from: instant,
+    /** Left out: now. */
+    to: instant.optional(),
+    user: username.optional(),
+    /** Name or id. */
+    node: nodeName.optional(),
+    /** Where the page before ended: its `next`. */
+    after: z.string().max(1_024).optional(),
+  }),
+  about: ({ user }) => ({ kind: 'access', name: user }),
+  output: z.object({
+    rows: z.array(
+      z.object({
+        user: z.string(),
+        hostId: z.string(),
+        nodename: z.string(),
+        gained: z.array(z.string()),
+        lost: z.array(z.string()),
+        /** The last that gave or took each of these logins, in order. */
+        changes: z.array(
+          z.object({
+            gained: z.array(z.string()),
+            lost: z.array(z.string()),
+            /** By then at the latest, for a lock that ran out. */
+            at: instant,
+            /** Left out for a lock that ran out: nobody did it then. */
+            by: changeEvent.optional(),
+          }),
+        ),
+      }),
+    ),
+    /** As that of `access.list`. */
+    next: z.string().optional(),
+  }),
+});
+
+/**
+ * By which changes a login is granted, or which one took it away. As it also tells who changed something, it
+ * takes the right to list events as well.
+ * @throws CodedError `not_found` for a node that the cluster does not have now, unless it is named by its id;
+ *   `limit_exceeded` when there were too many changes.
+ */
+export const blameAccess = operation({
+  name: 'access.blame',
+  repeatable: true,
+  who: ['Admin', 'operator'],
+  resource: 'access',
+  verb: 'read',
+  input: z.object({ user: username, login, node: nodeName }),
+  about: ({ user }) => aboutUser(user),
+  output: z.object({
+    /** Several where machines have one name. */
+    nodes: z.array(
+      z.object({
+        hostId: z.string(),
+        nodename: z.string(),
+        status: z.enum(['allowed', 'denied']),
+        reasons: z.array(reason),
+        /**
+         * Of each role that grants it, the last change without which it would not, as everything else is
+         * now: of the role, of the user, of the node.
+         */
+        grants: z.array(z.object({ role: z.string(), by: z.array(changeEvent) })),
+        /** The last change by which it came to be as it is; left out where it never was otherwise. */
+        since: z
+          .object({
+            at: instant,
+            /** Left out for a lock that ran out. */
+            by: changeEvent.optional(),
+          })
+          .optional(),
+      }),
+    ),
+    /** How many more nodes have the name. */
+    leftOut: z.number(),
   }),
 });
 
@@ -149,5 +267,57 @@ export const testAccess = operation({
         }),
       ]),
     ),
+  }),
+});
+
+/** A page of `access.replay` is about at most so many sessions and refusals. */
+export const longestReplayPage = 1_000;
+
+/**
+ * Which sessions of the past these roles would have refused, and which refusals they would have let in. Users
+ * and all other roles count as they were at the time of each, locks do not. In the order in which the log
+ * got to know of them; about users of whom the caller may ask. As it reads the audit it takes the right to
+ * list events as well.
+ * @throws CodedError `bad_request` for what is no role, or a `to` that is not after `from`; `unavailable` as
+ *   above.
+ */
+export const replayAccess = operation({
+  name: 'access.replay',
+  repeatable: true,
+  who: ['Admin', 'operator'],
+  resource: 'access',
+  verb: 'list',
+  input: z.object({
+    roles: z.array(document).min(1).max(500),
+    from: instant,
+    /** Left out: now. */
+    to: instant.optional(),
+    /** Where the page before ended: its `next`. */
+    after: position.optional(),
+  }),
+  output: z.object({
+    rows: z.array(
+      z.object({
+        /** `refused`: a session that there was. `let_in`: a refusal that there was. */
+        status: z.enum(['refused', 'let_in']),
+        time: instant,
+        user: z.string(),
+        login: z.string(),
+        nodename: z.string(),
+        hostId: z.string().optional(),
+        sid: z.string().optional(),
+        /**
+         * What the roles of that time say: where they say the same, the certificate of then had others than
+         * the user.
+         */
+        thenRoles: z.enum(['allowed', 'denied']),
+        why: z.array(z.string()),
+      }),
+    ),
+    /** How many sessions, and refusals by roles, this page looked at. */
+    sessions: z.number(),
+    refusals: z.number(),
+    /** Left out at the end. A page may have no rows and a `next`: so much was read. */
+    next: position.optional(),
   }),
 });

@@ -6,6 +6,7 @@ import { costOf, loginsOn } from '../../domain/subject-access.ts';
 import { getIn } from '../../views/table.ts';
 import { findUser, holdersOf } from '../../views/users.ts';
 import type { AuthViews } from '../auth-views.ts';
+import type { KnownAccess } from './known-access.ts';
 import { allNodes } from './known-nodes.ts';
 import { personNamed, personWith } from './known-people.ts';
 
@@ -22,26 +23,35 @@ interface Changed {
 }
 
 type Views = Pick<AuthViews, 'users' | 'roles' | 'hosts' | 'presence'>;
+type Known = Omit<KnownAccess, 'locks' | 'now'>;
+
+const knownIn = ({ users, roles, hosts, presence }: Views): Known => ({
+  users: users.state(),
+  roles: roles.state(),
+  hosts: hosts.state(),
+  presence: presence.state(),
+});
 
 /**
  * What it would mean for people to have this role in place of the one of its name. Empty where it says the
  * same of servers.
  */
 export async function changesByRole(views: Views, role: RoleSpec): Promise<readonly string[]> {
-  const before = getIn(views.roles.state().known, role.name);
+  const known = knownIn(views);
+  const before = getIn(known.roles.known, role.name);
   if (before !== undefined && conditionsOf(before) === conditionsOf(role)) return [];
-  const users = views.users.state();
+  const { users } = known;
   const holders = holdersOf(users, role.name).filter((name) => findUser(users, name) !== undefined);
   const instead = new Map([[role.name, role]]);
   return accessChanges(
-    { count: holders.length, at: (i) => changedBy(views, holders[i] ?? '', instead) },
-    allNodes(views),
+    { count: holders.length, at: (i) => changedBy(known, holders[i] ?? '', instead) },
+    allNodes(known),
   );
 }
 
-const changedBy = (views: Views, name: string, instead: ReadonlyMap<string, RoleSpec>): Changed => ({
-  before: personNamed(views, name),
-  after: personNamed(views, name, instead),
+const changedBy = (known: Known, name: string, instead: ReadonlyMap<string, RoleSpec>): Changed => ({
+  before: personNamed(known, name),
+  after: personNamed(known, name, instead),
 });
 
 /** What servers ask of a role. */
@@ -49,20 +59,14 @@ const conditionsOf = ({ allow, deny }: RoleSpec): string =>
   JSON.stringify([allow, deny].map(({ logins, nodeLabels }) => [logins, Object.entries(nodeLabels)]));
 
 /** What these roles and traits would mean for the user. */
-export const changesByUser = (
+export function changesByUser(
   views: Views,
   user: { readonly username: string; readonly roles: readonly string[]; readonly traits: Traits },
-): Promise<readonly string[]> =>
-  accessChanges(
-    {
-      count: 1,
-      at: () => ({
-        before: personNamed(views, user.username),
-        after: personWith(views.roles.state(), user),
-      }),
-    },
-    allNodes(views),
-  );
+): Promise<readonly string[]> {
+  const known = knownIn(views);
+  const changed = { before: personNamed(known, user.username), after: personWith(known.roles, user) };
+  return accessChanges({ count: 1, at: () => changed }, allNodes(known));
+}
 
 /**
  * Who gains and who loses which logins where, in a few lines. Bounded: beyond some work, the last line has

@@ -4,31 +4,31 @@ import type { HostInfo } from '../../domain/host-info.ts';
 import { allHosts, findHost, hostsInRole } from '../../views/hosts.ts';
 import { locksOn } from '../../views/locks.ts';
 import { hostNow } from '../../views/presence.ts';
-import type { AuthDeps } from '../deps.ts';
+import type { KnownAccess } from './known-access.ts';
 
-type Views = Pick<AuthDeps['views'], 'hosts' | 'presence'>;
+type Known = Pick<KnownAccess, 'hosts' | 'presence'>;
 
-/** Every node of the cluster, alive or not, by name, then id, with its labels as they are now. */
-export const allNodes = ({ hosts, presence }: Views): readonly HostInfo[] =>
-  hostsInRole(hosts.state(), 'Node').map((host) => hostNow(presence.state(), host));
+/** Every node of the cluster, alive or not, by name, then id, with the labels that it has then. */
+export const allNodes = ({ hosts, presence }: Known): readonly HostInfo[] =>
+  hostsInRole(hosts, 'Node').map((host) => hostNow(presence, host));
 
 /** Finds nodes by name or id: several where machines have one name, none where there is none. */
-export function nodeFinder(views: Views): (name: string) => readonly HostInfo[] {
+export function nodeFinder({ hosts, presence }: Known): (name: string) => readonly HostInfo[] {
   let byName: Map<string, HostInfo[]> | undefined;
   return (asked) => {
     const name = asked.toLowerCase();
-    const byId = findHost(views.hosts.state(), name, 'Node');
-    if (byId !== undefined) return [hostNow(views.presence.state(), byId)];
-    byName ??= indexed(allHosts(views.hosts.state(), ['Node']));
+    const byId = findHost(hosts, name, 'Node');
+    if (byId !== undefined) return [hostNow(presence, byId)];
+    byName ??= indexed(allHosts(hosts, ['Node']));
     return (byName.get(name) ?? [])
-      .map((host) => hostNow(views.presence.state(), host))
+      .map((host) => hostNow(presence, host))
       .sort((a, b) => (a.hostId < b.hostId ? -1 : 1));
   };
 }
 
 /** @throws CodedError `not_found` */
-export function nodesNamed(views: Views, name: string): readonly HostInfo[] {
-  const found = nodeFinder(views)(name);
+export function nodesNamed(known: Known, name: string): readonly HostInfo[] {
+  const found = nodeFinder(known)(name);
   if (found.length === 0)
     throw new CodedError(
       'not_found',
@@ -56,16 +56,16 @@ interface Entering {
 
 /** The locks in force that would keep somebody out of a node. */
 export const locksOnEntering = (
-  { views, world }: Pick<AuthDeps, 'views' | 'world'>,
+  { locks, now }: Pick<KnownAccess, 'locks' | 'now'>,
   { person, login, node }: Entering,
 ): readonly LockInForce[] =>
   locksOn(
-    views.locks.state(),
+    locks,
     {
       user: person.username,
       roles: person.roleNames,
       ...(login !== undefined && { login }),
       ...(node !== undefined && { node: [node.hostId, node.nodename, ...(node.otherNames ?? [])] }),
     },
-    world.now(),
+    now,
   );

@@ -3,23 +3,24 @@ import type { RoleSpec, Traits } from '../../domain/role-spec.ts';
 import { subjectAccess } from '../../domain/subject-access.ts';
 import { lookUpRoles, type RolesState } from '../../views/roles.ts';
 import { findUser, isUnreadableUser } from '../../views/users.ts';
-import type { AuthViews } from '../auth-views.ts';
+import type { KnownAccess } from './known-access.ts';
 
 export type RolesByName = ReadonlyMap<string, RoleSpec>;
 const asTheyAre: RolesByName = new Map();
 
+export type KnownPerson = Person & { readonly roleNames: readonly string[] };
+
 /** What there is to decide with about a user, with the roles in `instead` as if they had been written. */
 export function personNamed(
-  { users, roles }: Pick<AuthViews, 'users' | 'roles'>,
+  { users, roles }: Pick<KnownAccess, 'users' | 'roles'>,
   username: string,
   instead: RolesByName = asTheyAre,
-): Person & { readonly roleNames: readonly string[] } {
-  const state = users.state();
-  const found = findUser(state, username)?.state;
+): KnownPerson {
+  const found = findUser(users, username)?.state;
   if (found !== undefined)
-    return personWith(roles.state(), { username, roles: found.roles, traits: found.traits }, instead);
-  const status = isUnreadableUser(state, username) ? 'unreadable' : 'missing';
-  return { ...personWith(roles.state(), { username, roles: [], traits: {} }, instead), status };
+    return personWith(roles, { username, roles: found.roles, traits: found.traits }, instead);
+  const status = isUnreadableUser(users, username) ? 'unreadable' : 'missing';
+  return { ...personWith(roles, { username, roles: [], traits: {} }, instead), status };
 }
 
 interface Given {
@@ -33,7 +34,7 @@ export function personWith(
   state: RolesState,
   { username, roles: roleNames, traits }: Given,
   instead: RolesByName = asTheyAre,
-): Person & { readonly roleNames: readonly string[] } {
+): KnownPerson {
   const missing: string[] = [];
   const unreadable: string[] = [];
   const roles: RoleSpec[] = [];

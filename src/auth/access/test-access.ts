@@ -2,14 +2,13 @@ import { testAccess as row } from '../../api/operations/access.ts';
 import { CodedError } from '../../base/errors.ts';
 import { type Explanation, explainAccess } from '../../domain/access-explanation.ts';
 import type { Labels } from '../../domain/label-selector.ts';
-import type { ResourceDocument } from '../../domain/resources/document.ts';
-import { type RoleDocument, roleKind, specOfRole } from '../../domain/resources/role.ts';
 import type { HostInfo } from '../../domain/host-info.ts';
 import { implementing } from '../implementing.ts';
 import type { InputOf, OutputOf } from '../../api/operation.ts';
-import { readDocument } from '../resource/read-document.ts';
+import { accessNow } from './known-access.ts';
 import { locksOnEntering, nodeFinder } from './known-nodes.ts';
-import { personNamed, type RolesByName } from './known-people.ts';
+import { personNamed } from './known-people.ts';
+import { rolesIn } from './roles-instead.ts';
 
 type Expectation = InputOf<typeof row>['expectations'][number];
 type Result = OutputOf<typeof row>['results'][number];
@@ -17,17 +16,18 @@ type Result = OutputOf<typeof row>['results'][number];
 /** @throws CodedError `bad_request` for a document that is no role, or an expectation about no server. */
 export const testAccess = implementing(row, async (deps, _call, { expectations, roles }) => {
   await deps.views.fresh();
-  const instead = specsOf(roles);
-  const find = nodeFinder(deps.views);
+  const now = accessNow(deps);
+  const instead = rolesIn(roles);
+  const find = nodeFinder(now);
   const people = new Map<string, ReturnType<typeof personNamed>>();
   const personOf = (user: string): ReturnType<typeof personNamed> => {
-    const known = people.get(user) ?? personNamed(deps.views, user, instead);
+    const known = people.get(user) ?? personNamed(now, user, instead);
     people.set(user, known);
     return known;
   };
   const explain = ({ user, login }: Expectation, labels: Labels, node?: HostInfo): Explanation => {
     const person = personOf(user);
-    const locks = locksOnEntering(deps, { person, login, ...(node !== undefined && { node }) });
+    const locks = locksOnEntering(now, { person, login, ...(node !== undefined && { node }) });
     return explainAccess({ person, login, labels, locks });
   };
   const resultOf = (expectation: Expectation): Result => {
@@ -52,19 +52,4 @@ function compared({ expect }: Expectation, explained: readonly Explanation[]): R
   const other = explained.find(({ status }) => status !== wanted);
   if (other === undefined) return { status: 'met' };
   return { status: 'failed', why: [...other.reasons, ...other.near].map(({ text }) => text) };
-}
-
-function specsOf(documents: readonly ResourceDocument[]): RolesByName {
-  return new Map(
-    documents.map((given) => {
-      const document = readDocument(given);
-      if (document.kind !== roleKind.kind)
-        throw new CodedError(
-          'bad_request',
-          `roles: a document of kind ${document.kind}, and only roles are tested`,
-        );
-      const spec = specOfRole(document as RoleDocument);
-      return [spec.name, spec];
-    }),
-  );
 }

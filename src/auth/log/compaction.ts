@@ -7,6 +7,7 @@ import type { World } from '../../base/world.ts';
 import type { ClusterLog, ViewState } from '../../log/event-log.ts';
 import { type Partition, partitions } from '../../log/event.ts';
 import type { AuthViews } from '../auth-views.ts';
+import { pastViewNames } from '../past/past-states.ts';
 
 export interface Compaction {
   /** Takes the snapshots that are due. */
@@ -68,7 +69,8 @@ export function startCompaction(options: CompactionOptions): Compaction {
 
   const take = async (partition: Partition): Promise<void> => {
     const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
-    const taken = await log.takeSnapshot(partition, keptOf(partition), trimOf(partition), cause);
+    const options = { ...trimOf(partition), milestones: partition === 'state' ? pastViewNames : [] };
+    const taken = await log.takeSnapshot(partition, keptOf(partition), options, cause);
     if (partition === 'presence') presenceAt = world.monotonic();
     metrics.add('log_snapshots_total', 1, { partition, outcome: taken.status });
     sink.debug('a snapshot was asked for', { partition, ...taken });

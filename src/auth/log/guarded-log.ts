@@ -39,6 +39,8 @@ const guarded = (log: EventLog, require: () => void): EventLog => ({
   revision: (...of) => log.revision(...of),
   history: (after) => log.history(after),
   positionBefore: (at) => log.positionBefore(at),
+  streamsNamed: (prefix) => log.streamsNamed(prefix),
+  milestone: (position) => log.milestone(position),
   head: () => log.head(),
   unseal: (event, name) => log.unseal(event, name),
   destroySecrets: (event) => log.destroySecrets(event),

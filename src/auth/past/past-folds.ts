@@ -3,31 +3,21 @@ import type { Deadline } from '../../base/deadline.ts';
 import { CodedError } from '../../base/errors.ts';
 import type { EventLog } from '../../log/event-log.ts';
 import type { Position, Recorded } from '../../log/event.ts';
-import { storedState } from '../../views/stored-state.ts';
-import type { Projection } from '../../views/view.ts';
-import { pastProjections, type PastStates } from './past-states.ts';
+import { noPast, pastAfter, type PastStates } from './past-states.ts';
+import { milestonePast, snapshotPast, type StoredPast } from './stored-past.ts';
 
 /** The states after one event. */
 interface PastFold {
   readonly position: Position;
-  /** Of the event there; undefined at the beginning, and where a snapshot does not tell. */
+  /** Of the event there; undefined at the beginning, and where what is stored does not tell. */
   readonly id: string | undefined;
   readonly states: PastStates;
 }
 
-const beginning: PastFold = {
-  position: 0,
-  id: undefined,
-  states: {
-    roles: pastProjections.roles.initial,
-    users: pastProjections.users.initial,
-    hosts: pastProjections.hosts.initial,
-    locks: pastProjections.locks.initial,
-  },
-};
+const beginning: PastFold = { position: 0, id: undefined, states: noPast };
 
 export interface PastFoldsOptions {
-  readonly log: Pick<EventLog, 'history' | 'holds' | 'snapshot'>;
+  readonly log: Pick<EventLog, 'history' | 'holds' | 'milestone' | 'snapshot'>;
   /** A fold is kept each time it has passed this many events. */
   readonly keepEvery?: number;
 }
@@ -35,12 +25,12 @@ export interface PastFoldsOptions {
 /** Of folds that are kept: they share what they have in common. */
 const mostKept = 24;
 /** The loop serves others in between. */
-const eventsInTurn = 500;
+const eventsInTurn = 200;
 
 /**
  * The state of views at earlier positions of `state`. One is folded at a time, from the nearest fold before
- * it: one of those kept here, the snapshots of the store, or the beginning of the log. A caller that cannot
- * wait loses nothing: the next one goes on from where that fold stopped.
+ * it: one of those kept here, a milestone or snapshot in the store, or the beginning of the log. A caller
+ * that cannot wait loses nothing: the next one goes on from where that fold stopped.
  */
 export class PastFolds {
   readonly #log: PastFoldsOptions['log'];
@@ -49,7 +39,7 @@ export class PastFolds {
   #kept: PastFold[] = [];
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor({ log, keepEvery = 50_000 }: PastFoldsOptions) {
+  constructor({ log, keepEvery = 20_000 }: PastFoldsOptions) {
     this.#log = log;
     this.#keepEvery = keepEvery;
   }
@@ -86,7 +76,9 @@ export class PastFolds {
     return this.#keep(fold).states;
   }
 
+  /** One whose event is not known could not be found wanting later. */
   #keep(fold: PastFold): PastFold {
+    if (fold.id === undefined) return fold;
     this.#kept = [...this.#kept.filter((one) => one.position !== fold.position), fold].slice(-mostKept);
     return fold;
   }
@@ -94,8 +86,9 @@ export class PastFolds {
   async #nearest(position: Position): Promise<PastFold> {
     const kept = await this.#nearestKept(position);
     if (position - kept.position <= this.#keepEvery) return kept;
-    const stored = await this.#stored(position);
-    return stored !== undefined && stored.position > kept.position ? stored : kept;
+    const milestone = later(kept, await milestonePast(this.#log, position));
+    if (position - milestone.position <= this.#keepEvery) return milestone;
+    return later(milestone, await snapshotPast(this.#log, position));
   }
 
   /** After the store went back, the log may have other events where some were folded. */
@@ -107,33 +100,13 @@ export class PastFolds {
     this.#kept = [];
     return beginning;
   }
-
-  /** Undefined unless the snapshots of all were taken at one position, not after this one. */
-  async #stored(position: Position): Promise<PastFold | undefined> {
-    const [roles, users, hosts, locks] = await Promise.all([
-      storedState(pastProjections.roles, this.#log, -1),
-      storedState(pastProjections.users, this.#log, -1),
-      storedState(pastProjections.hosts, this.#log, -1),
-      storedState(pastProjections.locks, this.#log, -1),
-    ]);
-    if (!roles || !users || !hosts || !locks) return undefined;
-    const all = [roles, users, hosts, locks];
-    if (all.some((one) => one.position !== roles.position) || roles.position > position) return undefined;
-    const states = { roles: roles.state, users: users.state, hosts: hosts.state, locks: locks.state };
-    return { position: roles.position, id: undefined, states };
-  }
 }
 
-function after({ states: before }: PastFold, event: Recorded): PastFold {
-  const { position, id } = event;
-  const states: PastStates = {
-    roles: applied(pastProjections.roles, before.roles, event),
-    users: applied(pastProjections.users, before.users, event),
-    hosts: applied(pastProjections.hosts, before.hosts, event),
-    locks: applied(pastProjections.locks, before.locks, event),
-  };
-  return { position, id, states };
-}
+const later = (one: PastFold, other: StoredPast | undefined): PastFold =>
+  other !== undefined && other.position > one.position ? { ...other, id: undefined } : one;
 
-const applied = <S>(projection: Projection<S>, state: S, event: Recorded): S =>
-  projection.apply(state, event);
+const after = ({ states }: PastFold, event: Recorded): PastFold => ({
+  position: event.position,
+  id: event.id,
+  states: pastAfter(states, event),
+});

@@ -1,9 +1,9 @@
 import type { Call } from '../../api/server-deps.ts';
 import { CodedError } from '../../base/errors.ts';
-import { type Instant, plusMs } from '../../base/time.ts';
+import type { Instant } from '../../base/time.ts';
 import type { ResourceDocument } from '../../domain/resources/document.ts';
-import type { Position } from '../../log/event.ts';
 import type { AuthDeps } from '../deps.ts';
+import { positionAt } from '../past/position-at.ts';
 import { byName } from './known-documents.ts';
 import type { PastKind } from './past-kind.ts';
 import type { ServedKind } from './served-kind.ts';
@@ -37,20 +37,13 @@ export async function pastDocument(
   const kind = pastOf(served);
   const last = await positionAt(deps, at);
   let state = kind.projection.initial;
-  for await (const event of deps.log.state.read(kind.stream(name))) {
+  const stream = await kind.stream(name, deps.log.state);
+  if (stream === undefined) return undefined;
+  for await (const event of deps.log.state.read(stream)) {
     if (event.position > last) break;
     if (deadline.isOver())
       throw new CodedError('unavailable', `the events of ${JSON.stringify(name)} could not be read in time`);
     state = kind.projection.apply(state, event);
   }
   return kind.find(state, name, at);
-}
-
-/**
- * Of the last event at or before that time. @throws CodedError `bad_request` for one that has not come yet.
- */
-function positionAt({ log, world }: Deps, at: Instant): Promise<Position> {
-  if (at > world.now())
-    throw new CodedError('bad_request', `${at} has not come yet: only earlier times can be asked for`);
-  return log.state.positionBefore(plusMs(at, 1));
 }

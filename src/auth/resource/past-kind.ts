@@ -1,5 +1,6 @@
 import type { Instant } from '../../base/time.ts';
 import type { ResourceDocument } from '../../domain/resources/document.ts';
+import type { EventLog } from '../../log/event-log.ts';
 import type { StreamName } from '../../log/event.ts';
 import type { Projection } from '../../views/view.ts';
 import type { PastStates } from '../past/past-states.ts';
@@ -9,8 +10,8 @@ export interface PastKind<V extends keyof PastStates = keyof PastStates> {
   /** The projection that folds them, and its name among the views. */
   readonly view: V;
   readonly projection: Projection<PastStates[V]>;
-  /** Everything about one resource is in this stream. */
-  stream(name: string): StreamName;
+  /** Everything about one resource is in this stream; undefined where there never was one of that name. */
+  stream(name: string, log: Pick<EventLog, 'streamsNamed'>): StreamName | Promise<StreamName | undefined>;
   /** @param at undefined: whatever the time was, so that only events make a difference. */
   find(state: PastStates[V], name: string, at: Instant | undefined): ResourceDocument | undefined;
   /** Whether it exists, but a newer release wrote it so that this one cannot read it. */

@@ -4,6 +4,9 @@ import { adminRole } from '../../domain/preset-roles.ts';
 import { documentOfRole } from '../../domain/resources/role.ts';
 import type { RoleSpec } from '../../domain/role-spec.ts';
 import { addUser, adminCall, openTestAuth, type TestAuth, tryLogin, userCall } from '../testing.ts';
+import { tokenHash } from '../../pki/token.ts';
+import { createToken } from '../token/create-token.ts';
+import { deleteToken } from '../token/delete-token.ts';
 import { createResource } from './create-resource.ts';
 import { deleteResource } from './delete-resource.ts';
 import { listResources } from './list-resources.ts';
@@ -118,7 +121,7 @@ describe('the history of a resource', () => {
   });
 
   it('is refused for a kind whose past is not kept', async () => {
-    await expect(historyOf('token', 'x')).rejects.toMatchObject({ code: 'bad_request' });
+    await expect(historyOf('cluster_config', 'x')).rejects.toMatchObject({ code: 'bad_request' });
   });
 
   it('stops when nobody waits for it', async () => {
@@ -189,4 +192,67 @@ describe('a resource at a time', () => {
       listResources(auth.deps, adminCall, { kind: 'role', at: '2099-01-01T00:00:00.000Z' }),
     ).rejects.toMatchObject({ code: 'bad_request' });
   });
+});
+
+describe('the past of a token', () => {
+  const secret = 'a-secret-of-a-token-that-is-long-enough';
+
+  /** A token that is created and deleted, a minute apart; returns its id and the time between. */
+  async function oneToken(): Promise<{ readonly id: string; readonly between: string }> {
+    const { deps, world } = auth;
+    const made = await createToken(deps, by('r1'), {
+      roles: ['Node'],
+      ttlSeconds: 3600,
+      uses: 2,
+      value: secret,
+    });
+    world.advance(60_000);
+    const between = world.now();
+    world.advance(60_000);
+    await deleteToken(deps, by('r2'), { token: made.tokenId });
+    world.advance(60_000);
+    return { id: made.tokenId, between };
+  }
+
+  it('is found by its id, also when it was deleted, and has no secret in it', async () => {
+    const { id, between } = await oneToken();
+    const { versions } = await historyOf('token', id);
+    expect(versions.map(({ status, requestId }) => [status, requestId])).toEqual([
+      ['created', 'r1'],
+      ['deleted', 'r2'],
+    ]);
+    expect(versions[0]?.document).toMatchObject({ metadata: { name: id }, spec: { uses: 2, joined: 0 } });
+    const listed = await listResources(auth.deps, adminCall, { kind: 'token', at: between });
+    expect(listed.documents.map(({ metadata }) => metadata.name)).toEqual([id]);
+    const read = await readResource(auth.deps, adminCall, { kind: 'token', name: id, at: between });
+    const all = JSON.stringify([versions, listed, read]);
+    expect(all).not.toContain(secret);
+    expect(all).not.toContain(tokenHash(secret));
+    expect(
+      (await listResources(auth.deps, adminCall, { kind: 'token', at: auth.world.now() })).documents,
+    ).toEqual([]);
+  });
+
+  it('has none that had expired by then', async () => {
+    const { deps, world } = auth;
+    const { tokenId } = await createToken(deps, adminCall, {
+      roles: ['Node'],
+      ttlSeconds: 60,
+      value: secret,
+    });
+    world.advance(120_000);
+    const at = world.now();
+    expect((await listResources(deps, adminCall, { kind: 'token', at })).documents).toEqual([]);
+    await expect(readResource(deps, adminCall, { kind: 'token', name: tokenId, at })).rejects.toMatchObject({
+      code: 'not_found',
+    });
+  });
+
+  it.each(['x', '', 'role-', '0123456789abcdef', 'f'.repeat(64)])(
+    'of no token is not found: %j',
+    async (name) => {
+      await oneToken();
+      await expect(historyOf('token', name)).rejects.toMatchObject({ code: 'not_found' });
+    },
+  );
 });

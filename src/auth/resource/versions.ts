@@ -26,7 +26,7 @@ export interface ResourceVersion {
  * @throws CodedError `unavailable` when the caller no longer waits.
  */
 export async function* versionsOf(
-  log: Pick<EventLog, 'read'>,
+  log: Pick<EventLog, 'read' | 'streamsNamed'>,
   kind: PastKind,
   name: string,
   { deadline }: Pick<Call, 'deadline'>,
@@ -34,7 +34,9 @@ export async function* versionsOf(
   let state = kind.projection.initial;
   let before: ResourceVersion | undefined;
   let held: ResourceVersion | undefined;
-  for await (const event of log.read(kind.stream(name))) {
+  const stream = await kind.stream(name, log);
+  if (stream === undefined) return;
+  for await (const event of log.read(stream)) {
     if (deadline.isOver())
       throw new CodedError(
         'unavailable',

@@ -1,11 +1,15 @@
 import { CodedError } from '../../../base/errors.ts';
-import { msBetween, second } from '../../../base/time.ts';
-import { tokenIdOf, tokenLimits } from '../../../domain/join-token.ts';
+import { type Instant, msBetween, second } from '../../../base/time.ts';
+import { type ActiveToken, tokenIdOf, tokenLimits } from '../../../domain/join-token.ts';
 import { type TokenDocument, tokenKind } from '../../../domain/resources/token.ts';
+import { tokenStream } from '../../../domain/streams.ts';
 import { tokenHash } from '../../../pki/token.ts';
 import { createToken } from '../../token/create-token.ts';
 import { deleteToken } from '../../token/delete-token.ts';
 import { listTokens } from '../../token/list-tokens.ts';
+import { getIn, findKey } from '../../../views/table.ts';
+import { createdToken, createdTokens, tokensView } from '../../../views/tokens.ts';
+import { pastKind } from '../past-kind.ts';
 import type { ServedKind } from '../served-kind.ts';
 
 type Listed = Awaited<ReturnType<typeof listTokens>>['tokens'][number];
@@ -30,12 +34,48 @@ const documentOf = ({
   },
 });
 
+/** Of a hash there is only as much as the id has. */
+const idForm = /^[0-9a-f]{16}$/;
+const isNamed = (name: string) => (hash: string) => tokenIdOf(hash) === name;
+
+/** How long it lasts goes by the clock of the server that made it: `at` is a moment of the log, too. */
+function documentThen(
+  hash: string,
+  { roles, expiresAt, uses, used, names = [] }: ActiveToken,
+  at: Instant | undefined,
+): TokenDocument | undefined {
+  if (at !== undefined && expiresAt <= at) return undefined;
+  return documentOf({
+    ...{ tokenId: tokenIdOf(hash), origin: 'dynamic', roles: [...roles], expiresAt, joined: used },
+    usesLeft: uses === null ? null : Math.max(0, uses - used),
+    names: [...names],
+  });
+}
+
+const past = pastKind<'tokens'>({
+  view: 'tokens',
+  projection: tokensView,
+  stream: async (name, log) => {
+    if (!idForm.test(name)) return undefined;
+    const [stream] = await log.streamsNamed(tokenStream(name));
+    return stream;
+  },
+  find: (tokens, name, at) => {
+    const hash = createdToken(tokens, isNamed(name));
+    const token = hash === undefined ? undefined : getIn(tokens.byHash, hash);
+    return hash !== undefined && token?.status === 'active' ? documentThen(hash, token, at) : undefined;
+  },
+  isUnreadable: ({ unreadable }, name) => findKey(unreadable, isNamed(name)) !== undefined,
+  all: (tokens, at) => createdTokens(tokens).flatMap(([hash, token]) => documentThen(hash, token, at) ?? []),
+});
+
 /**
  * Tokens by which machines join. A file that makes one gives the secret, as its name (as in 4.4) or in
  * `spec.token`; a hash of it is kept.
  */
 export const servedTokens: ServedKind = {
   kind: tokenKind,
+  past,
   list: async (deps, call) => (await listTokens(deps, call, {})).tokens.map(documentOf),
   create: (deps, call, { document }) => {
     const { metadata, spec } = document as TokenDocument;

@@ -1,30 +1,27 @@
 import { explainAccess } from '../../../api/operations/access.ts';
 import type { OutputOf } from '../../../api/operation.ts';
-import { CodedError } from '../../../base/errors.ts';
 import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { withAuth } from '../connect.ts';
+import { momentOf, readTarget } from './access-arguments.ts';
 
 type Explained = OutputOf<typeof explainAccess>;
 type Login = Explained['nodes'][number]['logins'][number];
 
-/** `tctl access explain <user> [<login>@]<node>`. The status is 0 for a no as well: it is an answer. */
+/**
+ * `tctl access explain [--at=<time>] <user> [<login>@]<node>`. The status is 0 for a no as well: it is an
+ * answer.
+ */
 export async function explain(invocation: Invocation, io: CliIo): Promise<number> {
   const user = invocation.arg('user') ?? '';
   const asked = readTarget(invocation.arg('node') ?? '');
-  const explained = await withAuth(invocation, io, (auth) => auth.call(explainAccess, { user, ...asked }));
+  const at = momentOf(invocation, io, 'at');
+  const explained = await withAuth(invocation, io, (auth) =>
+    auth.call(explainAccess, { user, ...asked, ...(at !== undefined && { at }) }),
+  );
   if (invocation.text('format') === 'json') io.stdout.write(`${JSON.stringify(explained, undefined, 4)}\n`);
   else io.stdout.write(textOf(user, explained));
   return 0;
-}
-
-/** `root@web-1`, or `web-1`. A login has no `@`. */
-function readTarget(text: string): { readonly login?: string; readonly node: string } {
-  const at = text.indexOf('@');
-  const node = text.slice(at + 1);
-  if (node === '' || at === 0)
-    throw new CodedError('bad_request', `need [login@]node, not ${JSON.stringify(text)}`);
-  return at < 0 ? { node } : { login: text.slice(0, at), node };
 }
 
 function textOf(user: string, { nodes, leftOut }: Explained): string {

@@ -4,6 +4,7 @@ import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { formatTable } from '../../table.ts';
 import { withAuth } from '../connect.ts';
+import { momentOf } from './access-arguments.ts';
 
 type Page = OutputOf<typeof listAccess>;
 type Row = Page['rows'][number];
@@ -20,6 +21,7 @@ export async function list(invocation: Invocation, io: CliIo): Promise<number> {
     user: invocation.text('user'),
     node: invocation.text('node'),
     role: invocation.text('role'),
+    at: momentOf(invocation, io, 'at'),
   };
   await withAuth(invocation, io, async (auth) => {
     let after: string | undefined;

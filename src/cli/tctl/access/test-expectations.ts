@@ -7,8 +7,8 @@ import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { withAuth } from '../connect.ts';
 import { inputText } from '../resources/input-text.ts';
-import { readDocuments } from '../resources/read-documents.ts';
 import { type Expectation, type PlacedExpectation, readExpectations } from './read-expectations.ts';
+import { rolesIn } from './read-roles.ts';
 
 type Result = OutputOf<typeof testAccess>['results'][number];
 
@@ -50,17 +50,6 @@ async function compared(
     results.push(...(await auth.call(testAccess, { expectations: some, roles })).results);
   }
   return results;
-}
-
-/** @throws CodedError `bad_request` with the place of what is no role. */
-async function rolesIn(file: string | undefined, io: CliIo): Promise<ResourceDocument[]> {
-  if (file === undefined) return [];
-  const { text, name } = await inputText(file, io);
-  return readDocuments(text, name).map(({ document, place }) => {
-    if (document.kind !== 'role')
-      throw new CodedError('bad_request', `${place(['kind'])}: only roles are tested, not ${document.kind}`);
-    return document;
-  });
 }
 
 function said({ user, login, node, labels, expect }: Expectation): string {

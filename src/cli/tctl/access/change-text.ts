@@ -1,0 +1,13 @@
+import type { diffAccess } from '../../../api/operations/access.ts';
+import type { OutputOf } from '../../../api/operation.ts';
+import { printableLine } from '../../../base/printable.ts';
+
+/** What changed something, by whom. */
+export type ChangeEvent = NonNullable<OutputOf<typeof diffAccess>['rows'][number]['changes'][number]['by']>;
+
+/** `2026-01-01T00:00:00.000Z role.updated role/dev by user:ann, request r1, event 12` */
+export const changeText = ({ type, resource, at, actor, requestId, position }: ChangeEvent): string =>
+  printableLine(`${at} ${type} ${resource} by ${actor}, request ${requestId}, event ${position}`);
+
+/** Of a change that nobody made when it happened. */
+export const ranOutText = (at: string): string => `${at} a lock had run out by then`;

@@ -1,0 +1,66 @@
+import { replayAccess } from '../../../api/operations/access.ts';
+import type { OutputOf } from '../../../api/operation.ts';
+import { CodedError } from '../../../base/errors.ts';
+import type { Invocation } from '../../args.ts';
+import type { CliIo } from '../../cli-io.ts';
+import { formatTable } from '../../table.ts';
+import { withAuth } from '../connect.ts';
+import { momentOf } from './access-arguments.ts';
+import { rolesIn } from './read-roles.ts';
+
+type Page = OutputOf<typeof replayAccess>;
+type Row = Page['rows'][number];
+
+const titles = ['Time (UTC)', 'Would be', 'User', 'Login', 'Node', 'Why'];
+
+/**
+ * `tctl access replay --roles=<file> --from=<time> [--to=<time>]`: page by page, each printed when it is
+ * there. In JSON a line for each row.
+ */
+export async function replay(invocation: Invocation, io: CliIo): Promise<number> {
+  const roles = await rolesIn(invocation.text('roles'), io);
+  if (roles.length === 0) throw new CodedError('bad_request', '--roles: need a file of roles');
+  const from = momentOf(invocation, io, 'from');
+  if (from === undefined) throw new CodedError('bad_request', '--from: need a time');
+  const to = momentOf(invocation, io, 'to') ?? io.world.now();
+  const isJson = invocation.text('format') === 'json';
+  const sums = { sessions: 0, refusals: 0, refused: 0, letIn: 0 };
+  await withAuth(invocation, io, async (auth) => {
+    let after: number | undefined;
+    let isFirst = true;
+    do {
+      const page: Page = await auth.call(replayAccess, {
+        ...{ roles, from, to },
+        ...(after !== undefined && { after }),
+      });
+      if (isJson) for (const row of page.rows) io.stdout.write(`${JSON.stringify(row)}\n`);
+      else if (page.rows.length > 0) {
+        io.stdout.write(tableOf(page.rows, isFirst));
+        isFirst = false;
+      }
+      sums.sessions += page.sessions;
+      sums.refusals += page.refusals;
+      for (const { status } of page.rows) sums[status === 'refused' ? 'refused' : 'letIn']++;
+      after = page.next;
+    } while (after !== undefined);
+  });
+  const text = `${sums.refused} of ${sums.sessions} sessions would be refused, ${sums.letIn} of ${sums.refusals} refusals by roles let in\n`;
+  (isJson ? io.stderr : io.stdout).write(text);
+  return 0;
+}
+
+function tableOf(rows: readonly Row[], withTitles: boolean): string {
+  const table = formatTable(titles, rows.map(cellsOf));
+  return withTitles ? table : table.split('\n').slice(2).join('\n');
+}
+
+/** Where the roles of that time say the same, it is not these that make the difference. */
+function cellsOf({ time, status, user, login, nodename, hostId, why, thenRoles }: Row): readonly string[] {
+  const isSame = thenRoles === (status === 'refused' ? 'denied' : 'allowed');
+  return [
+    time.replace('T', ' ').replace('Z', ''),
+    status === 'refused' ? 'refused' : 'let in',
+    ...[user, login, nodename === '' ? (hostId ?? '') : nodename],
+    `${why.join('; ')}${isSame ? ' (as by the roles of that time: the certificate had others)' : ''}`,
+  ];
+}
