@@ -58,6 +58,8 @@ interface Waiting {
   looked: boolean;
   readonly trace: AppendTrace;
   readonly deadline: Deadline;
+  /** Only while this is the last position. */
+  readonly head: Position | undefined;
   resolve(position: Position): void;
   reject(reason: unknown): void;
 }
@@ -131,14 +133,19 @@ export class Appender {
     {
       trace = {},
       deadline = noDeadline,
-    }: { readonly trace?: AppendTrace; readonly deadline?: Deadline } = {},
+      head,
+    }: {
+      readonly trace?: AppendTrace;
+      readonly deadline?: Deadline;
+      readonly head?: Position | undefined;
+    } = {},
   ): Promise<Position> {
     const events = writes.flatMap((write) => write.events);
     const bytes = events.reduce((sum, event) => sum + event.bytes, 0);
     this.check(bytes, events.length);
     return new Promise((resolve, reject) => {
       const size = { events: events.length, bytes };
-      this.#waiting.push({ writes, at, ...size, looked: false, trace, deadline, resolve, reject });
+      this.#waiting.push({ writes, at, ...size, looked: false, trace, deadline, head, resolve, reject });
       this.#waitingBytes += bytes;
       // The fence may have been lifted since.
       this.#mustCatchUp ||= this.#options.reader.fold.fence !== undefined;
@@ -237,6 +244,11 @@ export class Appender {
     const { fold } = this.#options.reader;
     const never = this.#refusal(one);
     if (never !== undefined) return never;
+    if (one.head !== undefined) {
+      // What was chosen before it would come between.
+      if (ahead.size > 0) return 'later';
+      if (one.head < fold.position) return headConflict(one.head, fold.position);
+    }
     const own = new Map<StreamName, Revision>();
     for (const { stream, expected, events } of one.writes) {
       const known = own.get(stream) ?? ahead.get(stream) ?? fold.revision(stream);
@@ -339,6 +351,10 @@ function answer(members: readonly Waiting[], { firstPosition }: Batch): void {
 
 const notWaitedFor = (): CodedError =>
   new CodedError('unavailable', 'nobody waits for this append any more: nothing was appended');
+
+/** Something was appended since the head by which the caller decided. */
+const headConflict = (expected: Position, known: Position): CodedError =>
+  new CodedError('conflict', `the log is at position ${known}, not ${expected}`);
 
 export const conflict = (stream: StreamName, expected: Revision, known: Revision): CodedError =>
   new CodedError('conflict', `${stream} is at revision ${known}, not ${expected}`);

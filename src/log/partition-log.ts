@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import { type Deadline, noDeadline } from '../base/deadline.ts';
+import { noDeadline } from '../base/deadline.ts';
 import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
@@ -34,7 +34,7 @@ import type { Place, SlotDriver } from './slot-driver.ts';
 import { SnapshotStore } from './snapshot-store.ts';
 import { restoreFold, takeSnapshot } from './snapshots.ts';
 import { draftEvent } from './stored-event.ts';
-import { appendSealed, nextId } from './sealed-append.ts';
+import { appendSealed, nextId, type SealedAppend } from './sealed-append.ts';
 import { positionBefore, readStream } from './stream-reader.ts';
 import { isUuidV7, uuidV7 } from './uuid-v7.ts';
 import { Watch } from './watch.ts';
@@ -110,17 +110,17 @@ export class PartitionLog implements EventLog {
   async append(
     writes: readonly Write[],
     cause: Cause,
-    { id, deadline = noDeadline }: AppendOptions = {},
+    { id, deadline = noDeadline, head }: AppendOptions = {},
   ): Promise<Position> {
     const facts = writes.flatMap(({ facts }) => facts);
     if (facts.length === 0) throw new CodedError('bad_request', 'an append holds at least one fact');
     if (id !== undefined && !isUuidV7(id))
       throw new CodedError('bad_request', 'the id of an append is a UUID of version 7');
     const ids = this.#ids(facts.length, id);
-    if (facts.some((fact) => fact.secrets)) return this.#appendSealed(writes, cause, ids, deadline);
+    if (facts.some((fact) => fact.secrets)) return this.#appendSealed(writes, { cause, ids, deadline, head });
     const drafts = this.#draft(writes, cause, ids);
     deadline.begin();
-    return this.#appender.append(drafts, cause.at, { deadline });
+    return this.#appender.append(drafts, cause.at, { deadline, head });
   }
 
   async appended(id: string, after: Position): Promise<Position | undefined> {
@@ -319,15 +319,10 @@ export class PartitionLog implements EventLog {
     }));
   }
 
-  async #appendSealed(
-    writes: readonly Write[],
-    cause: Cause,
-    ids: Iterator<string>,
-    deadline: Deadline,
-  ): Promise<Position> {
-    await this.#refuseEarly(writes, cause);
+  async #appendSealed(writes: readonly Write[], terms: SealedAppend): Promise<Position> {
+    await this.#refuseEarly(writes, terms.cause);
     const parts = { sealing: this.#options.sealing, discarded: this.#discarded, appender: this.#appender };
-    return appendSealed(parts, writes, { cause, ids, deadline });
+    return appendSealed(parts, writes, terms);
   }
 
   /** Appends that will visibly fail are refused before anything is written to the vault. */
