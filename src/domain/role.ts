@@ -30,7 +30,11 @@ export type RoleCommand =
       /** What it replaces; refused with `conflict` when it is another one by now. Default: whatever it is. */
       readonly expected?: RoleSpec;
     }
-  | { readonly type: 'delete-role'; readonly name: string };
+  | { readonly type: 'delete-role'; readonly name: string }
+  /** Decides nothing: in an append with other facts it makes sure that the role is there. */
+  | { readonly type: 'require-role'; readonly name: string }
+  /** Notes that a role of that name was deleted before: nobody makes it again by themselves. */
+  | { readonly type: 'forgo-role'; readonly name: string };
 
 export type RoleState =
   { readonly status: 'absent' } | { readonly status: 'active'; readonly role: RoleSpec };
@@ -59,6 +63,12 @@ export const role: Decider<RoleState, RoleCommand, RoleFact> = {
       case 'delete-role':
         if (state.status === 'absent') throw absent(command.name);
         return [{ type: 'role.deleted', data: { name: command.name } }];
+      case 'require-role':
+        if (state.status === 'absent')
+          throw new CodedError('bad_request', `role ${JSON.stringify(command.name)} is not found`);
+        return [];
+      case 'forgo-role':
+        return state.status === 'absent' ? [{ type: 'role.deleted', data: { name: command.name } }] : [];
       default:
         return unreachable(command);
     }

@@ -6,7 +6,7 @@ import { tokenHash } from '../../../pki/token.ts';
 import { createToken } from '../../token/create-token.ts';
 import { deleteToken } from '../../token/delete-token.ts';
 import { listTokens } from '../../token/list-tokens.ts';
-import type { ServedKind } from '../served-kind.ts';
+import { removal, type ServedKind } from '../served-kind.ts';
 
 type Listed = Awaited<ReturnType<typeof listTokens>>['tokens'][number];
 
@@ -68,5 +68,5 @@ export const servedTokens: ServedKind = {
       },
     });
   },
-  remove: async (deps, call, name) => (await deleteToken(deps, call, { token: name })).position,
+  remove: removal((deps, call, name) => deleteToken(deps, call, { token: name })),
 };
