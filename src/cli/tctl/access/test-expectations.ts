@@ -7,7 +7,7 @@ import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { withAuth } from '../connect.ts';
 import { inputText } from '../resources/input-text.ts';
-import { readDocuments } from '../resources/read-documents.ts';
+import { readDocuments } from '../../../process/configuration/read-documents.ts';
 import { type Expectation, type PlacedExpectation, readExpectations } from './read-expectations.ts';
 
 type Result = OutputOf<typeof testAccess>['results'][number];
