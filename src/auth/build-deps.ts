@@ -104,6 +104,8 @@ export async function buildDeps(
     nameIsDefault: parts.nameIsDefault ?? false,
     secondFactor,
     cause,
+    ...(parts.settings && { settings: parts.settings }),
+    ...(parts.bootstrap && { bootstrap: parts.bootstrap }),
     ...(parts.servedBy && { servedBy: parts.servedBy }),
   });
   const monotonic = parts.monotonic ?? (() => performance.now());
