@@ -11,21 +11,27 @@ import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { parseMoment } from '../../duration.ts';
 import { withAuth } from '../connect.ts';
+import { wholeDocuments, wholeKinds } from './get-whole.ts';
 import { printHistory } from './history.ts';
 import { asJson, asText, asYaml } from './print-documents.ts';
 
 /** `tctl get <kind>[/<name>][,…]`, `tctl get all`; of an earlier time with `--at` */
 export async function getResources(invocation: Invocation, io: CliIo): Promise<number> {
   const asked = invocation.arg('resource') ?? '';
+  const isWhole = invocation.on('with-secrets');
+  if (isWhole && (invocation.on('history') || invocation.text('format') === 'text'))
+    throw new CodedError('bad_request', '--with-secrets prints YAML or JSON of what is now');
   if (invocation.on('history')) return printHistory(invocation, parseReference(asked), io);
   const isAll = asked.trim() === 'all';
-  const references = isAll ? allKinds() : referencesIn(asked);
+  const references = isAll ? (isWhole ? wholeKinds() : allKinds()) : referencesIn(asked);
   const format = invocation.text('format') ?? 'yaml';
   if (format !== 'yaml' && new Set(references.map(({ kind }) => kind)).size > 1)
     throw new CodedError('bad_request', 'mixed resource types only support YAML formatting');
   const time = invocation.text('at');
   const at = time === undefined ? undefined : parseMoment(time, io.world.now(), '--at');
-  const documents = await withAuth(invocation, io, (auth) => read(auth, references, { isAll, at }));
+  const documents = isWhole
+    ? await wholeDocuments(invocation, references, io)
+    : await withAuth(invocation, io, (auth) => read(auth, references, { isAll, at }));
   const [first] = references;
   if (format === 'json') io.stdout.write(asJson(documents));
   else if (format === 'yaml' || first === undefined) io.stdout.write(asYaml(documents));
@@ -33,7 +39,7 @@ export async function getResources(invocation: Invocation, io: CliIo): Promise<n
   return 0;
 }
 
-/** What a file restores: hosts announce themselves. */
+/** What a file writes into any cluster: hosts announce themselves. */
 const allKinds = (): readonly ResourceReference[] =>
   kindsOfResources
     .filter(({ notWritten, notRestored }) => notWritten === undefined && notRestored === undefined)
