@@ -31,14 +31,14 @@ export interface Founding {
   readonly place: string;
   readonly cause: Cause;
   /** Further settings of the configuration that all auth servers share. */
-  readonly settings?: Settings;
+  readonly settings?: Settings | undefined;
   /** Reads the file that an empty store is restored from; called for no other. Default: there is none. */
-  readonly bootstrap?: () => Promise<BootstrapFile>;
+  readonly bootstrap?: (() => Promise<BootstrapFile>) | undefined;
   /**
    * Asked before anything is created: which of the auth servers named in the file serves a cluster. Default:
    * none.
    */
-  readonly servedBy?: () => Promise<string | undefined>;
+  readonly servedBy?: (() => Promise<string | undefined>) | undefined;
 }
 
 /**

@@ -33,9 +33,9 @@ export type RestoreState =
   | { readonly status: 'finished'; readonly digest: string };
 
 /**
- * The contents of an empty store from a file of resources (`teleport start --bootstrap`). A file may be larger
- * than one append takes: the last append creates the cluster, and only the same file continues what was begun
- * (docs/rfd/0039).
+ * The contents of an empty store from a file of resources (`teleport start --bootstrap`). A file may be
+ * larger than one append takes: the last append creates the cluster, and only the same file continues what
+ * was begun (docs/rfd/0039).
  */
 export const restore: Decider<RestoreState, RestoreCommand, RestoreFact> = {
   fact: writerReads(restoreFact),

@@ -48,7 +48,7 @@ export const userFact = z.discriminatedUnion('type', [
       username: z.string(),
       roles,
       traits,
-      /** Of a user from a file of everything: certificates of before name it. Left out: this event begins it. */
+      /** Of a restored user: certificates of before name it. Left out: this event begins it. */
       life: z.object({ id: z.string().min(1), isFirst: z.boolean() }).optional(),
     }),
   }),

@@ -244,33 +244,35 @@ export class Appender {
     const { fold } = this.#options.reader;
     const never = this.#refusal(one);
     if (never !== undefined) return never;
-    if (one.head !== undefined) {
-      // What was chosen before it would come between.
-      if (ahead.size > 0) return 'later';
-      if (one.head < fold.position) return headConflict(one.head, fold.position);
-    }
+    // What was chosen before it would come between.
+    if (one.head !== undefined && ahead.size > 0) return 'later';
     const own = new Map<StreamName, Revision>();
     for (const { stream, expected, events } of one.writes) {
       const known = own.get(stream) ?? ahead.get(stream) ?? fold.revision(stream);
-      if (expected !== known) {
-        if (ahead.has(stream)) return 'later';
-        if (expected < known || one.looked) return conflict(stream, expected, known);
-        // More than this process knows: another one may have written it.
-        one.looked = true;
-        this.#mustCatchUp = true;
-        return 'later';
-      }
+      if (expected !== known)
+        return ahead.has(stream)
+          ? 'later'
+          : this.#unexpected(one, conflict(stream, expected, known), expected > known);
       if (events.length > 0) own.set(stream, known + events.length);
     }
     for (const [stream, revision] of own) ahead.set(stream, revision);
     return 'now';
   }
 
+  /** @param isAhead more is expected than this process knows: another one may have written it. */
+  #unexpected(one: Waiting, refusal: CodedError, isAhead: boolean): 'later' | CodedError {
+    if (!isAhead || one.looked) return refusal;
+    one.looked = true;
+    this.#mustCatchUp = true;
+    return 'later';
+  }
+
   /** Why it must not be written at all, whatever its revisions. */
-  #refusal({ writes, deadline }: Waiting): CodedError | undefined {
+  #refusal({ writes, deadline, head }: Waiting): CodedError | undefined {
     // Never sent, or sent for a slot that holds another batch.
     if (deadline.isOver()) return notWaitedFor();
-    const { fence, partition } = this.#options.reader.fold;
+    const { fence, partition, position } = this.#options.reader.fold;
+    if (head !== undefined && head < position) return headConflict(head, position);
     const isOfLog = (): boolean => writes.some(({ stream }) => stream !== fenceStream(partition));
     return fence && isOfLog() ? fenceError(fence) : undefined;
   }

@@ -41,9 +41,10 @@ export interface Terms {
   /** Checked right before each append. Default: none. */
   readonly deadline?: Deadline;
   /**
-   * Decides by more streams than those of the steps, by views that have reached this position. What it decides
-   * holds when the append is stored: that is refused where anything was appended since, and everything is
-   * decided again. For what is done rarely: on a log that never rests it may end with `conflict`.
+   * Decides by more streams than those of the steps, by views that have reached this position. What it
+   * decides holds when the append is stored: that is refused where anything was appended since, and
+   * everything is decided again. For what is done rarely: on a log that never rests it may end with
+   * `conflict`.
    */
   readonly byWhole?: (asOf: Position) => Promise<void>;
 }

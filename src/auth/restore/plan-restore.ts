@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CodedError, isCoded } from '../../base/errors.ts';
+import { isCoded } from '../../base/errors.ts';
 import { msBetween, second } from '../../base/time.ts';
 import type { World } from '../../base/world.ts';
 import type { CreateAuthority } from '../../domain/authority-commands.ts';
@@ -248,30 +248,41 @@ function planAuthorities(
   });
 }
 
-/** What the configuration decides is not taken from the file, but must not become weaker unnoticed. */
 function planCluster(
   documents: RestoredDocuments,
   { clusterName, secondFactor, settings }: Configured,
   world: World,
 ): NewStream {
   const [preference] = documents.of<PreferenceDocument>('cluster_auth_preference');
-  if (preference !== undefined && preference.document.spec.second_factor !== secondFactor)
-    throw preference.fault(
-      ['spec', 'second_factor'],
-      `is ${JSON.stringify(preference.document.spec.second_factor)}, but auth_service.authentication.second_factor of the ` +
-        `configuration is ${JSON.stringify(secondFactor)}, which decides: change one of them`,
-    );
   const [configuration] = documents.of<ConfigurationDocument>('cluster_config');
-  for (const [key, value] of Object.entries(configuration?.document.spec.settings ?? {}))
-    if (Object.hasOwn(settings, key) && settings[key] !== value)
-      throw (
-        configuration?.fault(
-          ['spec', 'settings', key],
-          `is ${JSON.stringify(value)}, but the configuration says ${JSON.stringify(settings[key])}, which decides: change one of them`,
-        ) ?? new CodedError('misconfigured', key)
-      );
+  if (preference !== undefined) requireSameSecondFactor(preference, secondFactor);
+  if (configuration !== undefined) requireSameSettings(configuration, settings);
   const clusterId = configuration?.document.spec.cluster_id ?? world.uuid();
-  if (!uuid.safeParse(clusterId).success && configuration !== undefined)
-    throw configuration.fault(['spec', 'cluster_id'], 'is not a UUID');
   return begun(clusterStream, cluster, { type: 'open-cluster', clusterName, clusterId, secondFactor });
+}
+
+/** What the configuration decides is not taken from the file, but must not become weaker unnoticed. */
+function requireSameSecondFactor(
+  { document: { spec }, fault }: RestoredDocument<PreferenceDocument>,
+  secondFactor: SecondFactor,
+): void {
+  if (spec.second_factor === secondFactor) return;
+  throw fault(
+    ['spec', 'second_factor'],
+    `is ${JSON.stringify(spec.second_factor)}, but auth_service.authentication.second_factor of the configuration is ` +
+      `${JSON.stringify(secondFactor)}, which decides: change one of them`,
+  );
+}
+
+function requireSameSettings(
+  { document: { spec }, fault }: RestoredDocument<ConfigurationDocument>,
+  settings: Settings,
+): void {
+  for (const [key, value] of Object.entries(spec.settings))
+    if (Object.hasOwn(settings, key) && settings[key] !== value)
+      throw fault(
+        ['spec', 'settings', key],
+        `is ${JSON.stringify(value)}, but the configuration says ${JSON.stringify(settings[key])}, which decides: change one of them`,
+      );
+  if (!uuid.safeParse(spec.cluster_id).success) throw fault(['spec', 'cluster_id'], 'is not a UUID');
 }

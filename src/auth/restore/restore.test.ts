@@ -1,9 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { fakeWorld } from '../../api/testing.ts';
 import { exportPhrase } from '../../api/operations/authority-keys.ts';
-import type { PlacedDocument, ResourceDocument } from '../../domain/resources/document.ts';
+import type { ResourceDocument } from '../../domain/resources/document.ts';
 import { kindsOfResources } from '../../domain/resources/registry.ts';
-import type { ClusterLog } from '../../log/event-log.ts';
 import { memoryLog } from '../../log/memory-log.ts';
 import { entriesOf } from '../../views/table.ts';
 import type { AuthViews } from '../auth-views.ts';
@@ -14,7 +13,7 @@ import { exportResources } from '../resource/export-resources.ts';
 import { readResource } from '../resource/read-resource.ts';
 import { addUser, adminCall, codeFor, eventsOf, openTestAuth, type TestAuth, tryLogin } from '../testing.ts';
 import { createToken } from '../token/create-token.ts';
-import type { BootstrapFile } from './bootstrap-file.ts';
+import { failingAfter, fileOf, from } from './restore-testing.ts';
 
 const open: TestAuth[] = [];
 afterEach(async () => {
@@ -28,18 +27,6 @@ const opened = async (options: Parameters<typeof openTestAuth>[0] = {}): Promise
   open.push(auth);
   return auth;
 };
-
-const fileOf = (documents: readonly ResourceDocument[], digest = 'sha256:1'): BootstrapFile => ({
-  name: 'all.yaml',
-  digest,
-  documents: documents.map((document): PlacedDocument => ({
-    document,
-    place: (path = []) => `all.yaml:${path.join('.')}`,
-  })),
-});
-const from = (documents: readonly ResourceDocument[]) => ({
-  bootstrap: () => Promise.resolve(fileOf(documents)),
-});
 
 async function everything({ deps }: TestAuth): Promise<ResourceDocument[]> {
   const all: ResourceDocument[] = [];
@@ -214,36 +201,10 @@ describe('a store that is restored', () => {
       bootstrap: () => Promise.reject(new Error('was read')),
     });
     expect(await first.log.state.head()).toBe(before);
-    expect(again.sink.lines).toContainEqual(
-      expect.stringMatching(/the file of --bootstrap was not used/),
-    );
+    expect(again.sink.lines).toContainEqual(expect.stringMatching(/the file of --bootstrap was not used/));
     await again.close();
   });
 });
-
-/** The log of a process that ends after so many appends. */
-function failingAfter(log: ClusterLog, appends: number): ClusterLog {
-  const { state } = log;
-  let left = appends;
-  const append: typeof state.append = async (...args) => {
-    if (left-- <= 0) throw new Error('the process ended');
-    return state.append(...args);
-  };
-  const cut = new Proxy(state, {
-    get: (target, name) => {
-      if (name === 'append') return append;
-      const value: unknown = Reflect.get(target, name);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
-  return new Proxy(log, {
-    get: (target, name) => {
-      if (name === 'state') return cut;
-      const value: unknown = Reflect.get(target, name);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
-}
 
 describe('a file with a fault', () => {
   const refusedAt = async (

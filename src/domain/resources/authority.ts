@@ -62,7 +62,7 @@ export const authorityKind: KindOfResource = kindOfResource<AuthorityDocument>({
   version: 'v2',
   rules: 'cert_authority',
   schema: authorityDocument,
-  wholeSchema: wholeAuthorityDocument as unknown as z.ZodType<AuthorityDocument>,
+  wholeSchema: wholeAuthorityDocument,
   columns: [
     ['Cluster Name', ({ metadata }) => metadata.name],
     ['CA Type', ({ spec }) => spec.type],

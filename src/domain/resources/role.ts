@@ -140,8 +140,7 @@ export function specOfRole({ metadata, spec }: RoleDocument): RoleSpec {
       disconnectExpiredCert: flagOf(set?.disconnect_expired_cert),
       clientIdleTimeoutSeconds: secondsOf(set?.client_idle_timeout),
       maxSessions: set?.max_sessions,
-      // The usual form is what is stored of roles that say nothing of it.
-      ...given('certFormat', set?.cert_format === 'standard' ? undefined : set?.cert_format),
+      ...given('certFormat', unusualFormat(set?.cert_format)),
       ...given('enterOnFullDisk', flagOf(set?.enter_on_full_disk)),
     },
     allow: conditionsOf(allow, 'allow'),
@@ -151,6 +150,10 @@ export function specOfRole({ metadata, spec }: RoleDocument): RoleSpec {
     ...given('labels', metadata.labels),
   });
 }
+
+/** Roles that say nothing of it have the usual one: both are stored alike. */
+const unusualFormat = (format: 'standard' | 'oldssh' | undefined): 'oldssh' | undefined =>
+  format === 'oldssh' ? format : undefined;
 
 const given = <K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> =>
   value === undefined ? {} : ({ [key]: value } as Record<K, V>);

@@ -37,7 +37,7 @@ export const tokenKind: KindOfResource = kindOfResource<TokenDocument>({
   version: 'v2',
   rules: 'token',
   schema: tokenDocument,
-  wholeSchema: wholeTokenDocument as unknown as z.ZodType<TokenDocument>,
+  wholeSchema: wholeTokenDocument,
   columns: [
     ['Token', ({ metadata }) => metadata.name],
     ['Type', ({ spec }) => spec.roles.join(',')],
