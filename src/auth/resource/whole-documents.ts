@@ -129,11 +129,12 @@ async function wholeAuthority(
   if (state.status !== 'created' || key === undefined)
     throw new CodedError('unavailable', `the ${type} authority is not on the log`);
   const { rotation } = state;
-  if (rotation.phase !== 'standby')
+  // Releases before rotations could make an authority with several.
+  if (rotation.phase !== 'standby' || state.keys.length > 1)
     throw new CodedError(
       'bad_request',
-      `the ${type} authority is being rotated (${rotation.phase}): a file restores authorities that are not; end the ` +
-        'rotation first, or copy the log ("tctl log export --with-secrets")',
+      `the ${type} authority has more than one key (phase ${rotation.phase}): a file restores one; end its rotation, or rotate it, ` +
+        'first; or copy the log ("tctl log export --with-secrets")',
     );
   const [pair] = spec.tls_key_pairs;
   const secret = async (name: string): Promise<string> =>

@@ -6,6 +6,7 @@ import { kindsOfResources } from '../../domain/resources/registry.ts';
 import { memoryLog } from '../../log/memory-log.ts';
 import { entriesOf } from '../../views/table.ts';
 import type { AuthViews } from '../auth-views.ts';
+import { rotateAuthorities } from '../authority/rotate-authorities.ts';
 import { createLock } from '../lock/create-lock.ts';
 import { createResource } from '../resource/create-resource.ts';
 import { deleteResource } from '../resource/delete-resource.ts';
@@ -275,6 +276,32 @@ describe('a file with a fault', () => {
       ...from(await everything(auth)),
     });
     expect(deps.views.cluster.state()).toMatchObject({ clusterName: 'example' });
+  });
+});
+
+const rotate = ({ deps }: TestAuth, gracePeriodMs: number) =>
+  rotateAuthorities(deps, adminCall, {
+    ...{ types: ['user', 'host'], phase: 'init', mode: 'manual', gracePeriodMs },
+    ...{ force: true, dryRun: false, endSessions: false },
+  });
+
+describe('an authority that was rotated', () => {
+  it('is restored with the announcement of its keys; the keys before are not', async () => {
+    const { auth } = await full();
+    await rotate(auth, 0);
+    const { world } = auth;
+    const restored = await opened({ world, log: memoryLog({ world }), ...from(await everything(auth)) });
+    const stateOf = ({ deps }: TestAuth) => deps.views.authorities.state().host.state;
+    expect(stateOf(auth)).toMatchObject({ announcements: 1, retired: [{ why: 'replaced' }] });
+    expect(stateOf(restored)).toEqual({ ...stateOf(auth), retired: [] });
+  });
+  it('is not exported while that goes on', async () => {
+    const { auth } = await full();
+    await rotate(auth, 3_600_000);
+    await expect(everything(auth)).rejects.toMatchObject({
+      code: 'bad_request',
+      message: expect.stringMatching(/^the host authority has more than one key \(phase init\)/) as string,
+    });
   });
 });
 
