@@ -13,11 +13,15 @@ const people = ['access', 'editor', 'auditor'] as const;
 /** With a role that gives logins: nobody logs in who may log in nowhere. */
 const rolesOf = (person: string): string[] => [...new Set([person, 'access'])];
 
-/** What is run, and how its refusal names verb and kind: all kinds, where the file has not been read yet. */
+/** What is run, and how its refusal names verb and kind: any, where the input has not been read yet. */
 const commands = {
   'users ls': { args: ['users', 'ls'], refusal: '"list" on "user"' },
-  'get roles': { args: ['get', 'roles'], refusal: '"list" on "role' },
-  'create -f': { args: ['create', '-f'], input: userOf('temp', ['access']), refusal: '"create" on "' },
+  'get roles': { args: ['get', 'roles'], refusal: '"list" on any kind of resource' },
+  'create -f': {
+    args: ['create', '-f'],
+    input: userOf('temp', ['access']),
+    refusal: '"create" on any kind of resource',
+  },
   lock: { args: ['lock', '--user=temp', '--ttl=1m'], refusal: '"create" on "lock"' },
   'auth rotate': { args: ['auth', 'rotate', '--dry-run'], refusal: '"rotate" on "cert_authority"' },
   'events ls': { args: ['events', 'ls'], refusal: '"list" on "event"' },

@@ -75,7 +75,7 @@ export function guard(row: Row, caller: Caller, rulesOf: ServerDeps['rulesOf']):
   }
   const kinds = typeof row.resource === 'string' ? [row.resource] : row.resource;
   if (!byRow && !kinds.some((kind) => mayBeAllowed(rules, { verb: row.verb, resource: { kind } })))
-    throw refused(row.verb, kinds.join(' or '), rules, undefined);
+    throw refused(row.verb, namesOf(kinds), rules, undefined);
   const isForOwn = row.who.includes('user');
   return {
     rules,
@@ -110,17 +110,21 @@ interface Required {
 function require(rules: RuleSubject, { verb, resource, unlessDenied }: Required): void {
   const decision = checkRuleAccess(rules, { verb, resource });
   if (admits(decision, unlessDenied)) return;
-  throw refused(verb, resource.kind, rules, decision.by);
+  throw refused(verb, namesOf([resource.kind]), rules, decision.by);
 }
 
 /** @param unlessDenied no rule has to allow it. */
 const admits = ({ status, by }: RuleDecision, unlessDenied: boolean): boolean =>
   status === 'allowed' || (unlessDenied && by === undefined);
 
+/** An operation on many kinds does not list them all: which one was meant is not known yet. */
+const namesOf = (kinds: readonly string[]): string =>
+  kinds.length > 2 ? 'any kind of resource' : kinds.map((kind) => JSON.stringify(kind)).join(' or ');
+
 /** In the words of 4.4, and why. */
 function refused(
   verb: RuleVerb,
-  kind: string,
+  what: string,
   { username, roles }: RuleSubject,
   by: RulePlace | undefined,
 ): CodedError {
@@ -130,7 +134,7 @@ function refused(
       : `role "${by.role}" denies it (deny.rules[${by.index}])`;
   return new CodedError(
     'access_denied',
-    `access denied to perform action ${JSON.stringify(verb)} on ${JSON.stringify(kind)}: ${why}`,
+    `access denied to perform action ${JSON.stringify(verb)} on ${what}: ${why}`,
   );
 }
 

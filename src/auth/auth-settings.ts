@@ -1,6 +1,7 @@
 import { hour, second } from '../base/duration.ts';
 import type { SecondFactor } from '../domain/cluster.ts';
 import type { Settings } from '../domain/config-facts.ts';
+import type { BootstrapFile } from './restore/bootstrap-file.ts';
 import type { QuotaSettings } from './limits/quota-rules.ts';
 import type { StaticToken } from './token/static-tokens.ts';
 
@@ -34,6 +35,8 @@ export interface AuthSettings {
    * Default: none.
    */
   readonly servedBy?: () => Promise<string | undefined>;
+  /** Reads the file that an empty store is restored from. Default: there is none. */
+  readonly bootstrap?: () => Promise<BootstrapFile>;
   /** If it is further behind the store than this, it issues no certificates. Default: `authDefaults`. */
   readonly maxLogLagMs?: number;
   /** After this long without a reply from the store it serves nobody. Default: `silenceFor`. */

@@ -104,7 +104,7 @@ export async function buildDeps(
     nameIsDefault: parts.nameIsDefault ?? false,
     secondFactor,
     cause,
-    ...(parts.servedBy && { servedBy: parts.servedBy }),
+    ...{ settings: parts.settings, bootstrap: parts.bootstrap, servedBy: parts.servedBy },
   });
   const monotonic = parts.monotonic ?? (() => performance.now());
   const clock = { now: () => world.now(), monotonic: parts.ageing ?? monotonic };

@@ -6,12 +6,17 @@ import { authority } from '../domain/authority.ts';
 import type { AuthorityCommand } from '../domain/authority-commands.ts';
 import { cluster, type SecondFactor } from '../domain/cluster.ts';
 import { adminRole, presetRoles } from '../domain/preset-roles.ts';
+import type { Settings } from '../domain/config-facts.ts';
+import { restore } from '../domain/restore.ts';
 import { role } from '../domain/role.ts';
 import type { RoleSpec } from '../domain/role-spec.ts';
-import { authorityStream, clusterStream, roleStream } from '../domain/streams.ts';
+import { authorityStream, clusterStream, restoreStream, roleStream } from '../domain/streams.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { Cause, Position } from '../log/event.ts';
 import { execute, load, step, transact } from '../log/execute.ts';
+import type { BootstrapFile } from './restore/bootstrap-file.ts';
+import { planRestore } from './restore/plan-restore.ts';
+import { restoreCluster } from './restore/restore-cluster.ts';
 import { newAuthorityKey } from './authority/new-authority-key.ts';
 
 export interface Founding {
@@ -25,27 +30,35 @@ export interface Founding {
   /** Where the log is, for messages. */
   readonly place: string;
   readonly cause: Cause;
+  /** Further settings of the configuration that all auth servers share. */
+  readonly settings?: Settings | undefined;
+  /** Reads the file that an empty store is restored from; called for no other. Default: there is none. */
+  readonly bootstrap?: (() => Promise<BootstrapFile>) | undefined;
   /**
    * Asked before anything is created: which of the auth servers named in the file serves a cluster. Default:
    * none.
    */
-  readonly servedBy?: () => Promise<string | undefined>;
+  readonly servedBy?: (() => Promise<string | undefined>) | undefined;
 }
 
 /**
  * Makes the cluster, its authorities and the roles that every cluster begins with in one append, unless they
  * exist: of two auth servers that start at once, one makes them and the other uses them. A later start writes
- * nothing. Returns the position that a view must have reached to know all of it.
+ * nothing. With a file to restore from, an empty store gets what that has. Returns the position that a view
+ * must have reached to know all of it.
  * @throws CodedError `misconfigured` when the log is that of a cluster with another name; when it is empty,
- *   but a named auth server serves a cluster that is therefore in another store.
+ *   but a named auth server serves a cluster that is therefore in another store; for a fault of the file.
  */
 export async function foundCluster(founding: Founding): Promise<Position> {
   const { state, cause } = founding;
   const found = await load(state, cluster, clusterStream);
   if (found.state.status === 'absent') {
     await checkStore(founding);
-    await create(founding);
-  }
+    await (founding.bootstrap === undefined ? create(founding) : fill(founding, founding.bootstrap));
+  } else if (founding.bootstrap !== undefined)
+    founding.sink.warn(
+      'the file of --bootstrap was not used: the store holds a cluster already, and a cluster is restored into an empty store',
+    );
   await checkName(founding);
   if (found.state.status !== 'absent') await makeMissingRoles(state, cause);
   return state.head();
@@ -87,6 +100,12 @@ async function checkStore({ state, place, servedBy }: Founding): Promise<void> {
   );
 }
 
+async function fill(founding: Founding, bootstrap: () => Promise<BootstrapFile>): Promise<void> {
+  const { world, settings = {} } = founding;
+  const plan = planRestore(await bootstrap(), { ...founding, settings }, world);
+  await restoreCluster(founding, plan);
+}
+
 async function create({ state, world, sink, clusterName, secondFactor, cause }: Founding): Promise<void> {
   const clusterId = world.uuid();
   try {
@@ -96,6 +115,7 @@ async function create({ state, world, sink, clusterName, secondFactor, cause }: 
         step(authority, authorityStream('user'), newAuthority('user', clusterName, world)),
         step(authority, authorityStream('host'), newAuthority('host', clusterName, world)),
         step(cluster, clusterStream, { type: 'open-cluster', clusterName, clusterId, secondFactor }),
+        step(restore, restoreStream, { type: 'require-none' }),
         ...[adminRole, ...presetRoles].map((spec) =>
           step(role, roleStream(spec.name), { type: 'ensure-role', role: spec }),
         ),

@@ -37,6 +37,7 @@ import { readRequestOutcome } from './log/read-request-outcome.ts';
 import { recoverLog } from './log/recover-log.ts';
 import { createResource } from './resource/create-resource.ts';
 import { deleteResource } from './resource/delete-resource.ts';
+import { exportResources } from './resource/export-resources.ts';
 import { listResources } from './resource/list-resources.ts';
 import { readResourceHistory } from './resource/read-resource-history.ts';
 import { readResource } from './resource/read-resource.ts';
@@ -63,7 +64,7 @@ export const useCases: readonly Bound[] = [
   ...[createToken, listTokens, deleteToken],
   ...[joinHost, renewHost, heartbeat, listHosts, removeHost],
   ...[createLock, listLocks, deleteLock],
-  ...[listResources, readResource, readResourceHistory],
+  ...[listResources, readResource, readResourceHistory, exportResources],
   ...[createResource, updateResource, deleteResource],
   ...[explainAccess, listAccess, diffAccess, blameAccess, testAccess, replayAccess],
   ...[emitAudit, searchAudit],

@@ -73,6 +73,7 @@ it('each of them opens these operations and no others', () => {
       "request.outcome: admin access editor auditor",
       "resource.create: admin editor",
       "resource.delete: admin editor",
+      "resource.export: -",
       "resource.history: admin editor auditor",
       "resource.list: admin editor auditor",
       "resource.read: admin editor auditor",

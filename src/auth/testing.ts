@@ -17,6 +17,7 @@ import { memoryLog } from '../log/memory-log.ts';
 import { generateEd25519 } from '../pki/key-pair.ts';
 import { otpCode } from '../pki/otp.ts';
 import { publicKeyOf, toAuthorizedKeyLine } from '../pki/ssh-key.ts';
+import type { BootstrapFile } from './restore/bootstrap-file.ts';
 import { acceptInvite } from './invite/accept-invite.ts';
 import { buildDeps } from './build-deps.ts';
 import { createUser } from './user/create-user.ts';
@@ -74,6 +75,7 @@ export async function openTestAuth(
     quotas?: QuotaSettings;
     settings?: Settings;
     servedBy?: () => Promise<string | undefined>;
+    bootstrap?: () => Promise<BootstrapFile>;
   } = {},
 ): Promise<TestAuth> {
   const world = options.world ?? fakeWorld();

@@ -305,6 +305,15 @@ const cluster = {
     auth,
     row({ user: text, name: text, cluster_id: text, second_factor: text }),
   ),
+  /** An empty store was filled from a file of resources. `counts`: how many of each kind. */
+  clusterRestore: auditKind(
+    'cluster.restore',
+    'TCL001I',
+    auth,
+    row({ user: text, digest: text, counts: z.record(text, count).readonly() }),
+  ),
+  /** Resources left the cluster with what is secret in them. */
+  resourceExport: auditKind('resource.export', 'TRX000W', auth, row({ user: text, kind: text, count })),
   /** Events that were dropped, or attempts that got no event of their own, with their number. */
   gap: auditKind(
     'gap',

@@ -14,6 +14,7 @@ import { kindOf, reachabilityOf } from './reachability.ts';
 import { type InviteFact, inviteFact } from './invite.ts';
 import { type LockFact, lockFact } from './lock.ts';
 import { type TokenFact, tokenFact, tokenIdOf } from './join-token.ts';
+import { type RestoreFact, restoreFact } from './restore.ts';
 import { type RoleFact, roleFact } from './role.ts';
 import { readStored } from './read-stored.ts';
 import { idInStream } from './streams.ts';
@@ -75,6 +76,7 @@ const tellers: Readonly<Record<string, (fact: Fact, id: string, by: string) => E
   token: (fact, id, by) => tellToken(readStored(tokenFact, fact), tokenIdOf(id), by),
   lock: (fact, id, by) => tellLock(readStored(lockFact, fact), id, by),
   cluster: (fact, _id, by) => tellCluster(readStored(clusterFact, fact), by),
+  restore: (fact, _id, by) => tellRestore(readStored(restoreFact, fact), by),
   authority: (fact, id, by) => tellAuthority(readStored(authorityFact, fact), id, by),
 };
 
@@ -245,6 +247,11 @@ function tellCluster(fact: ClusterFact | undefined, by: string): EventBody | und
       return undefined;
   }
 }
+
+const tellRestore = (fact: RestoreFact | undefined, by: string): EventBody | undefined =>
+  fact?.type === 'restore.finished'
+    ? catalogue.clusterRestore({ user: by, digest: fact.data.digest, counts: fact.data.counts })
+    : undefined;
 
 function tellAuthority(fact: AuthorityFact | undefined, type: string, by: string): EventBody | undefined {
   switch (fact?.type) {

@@ -3,6 +3,7 @@ import type {
   AuthorityKey,
   AuthorityType,
   LeftHost,
+  Rotated,
   RotationMode,
   SignedAnnouncement,
 } from './authority-facts.ts';
@@ -18,6 +19,8 @@ export interface CreateAuthority {
   readonly authority: AuthorityType;
   readonly clusterName: string;
   readonly key: NewAuthorityKey;
+  /** Of one that is restored. Default: it was never rotated. */
+  readonly rotated?: Rotated;
 }
 
 /** The announcement that goes with a step: made for the state in which the step is taken. */

@@ -21,15 +21,19 @@ export function evolveAuthority(state: AuthorityState, fact: AuthorityFact): Aut
 
 type DataOf<T extends AuthorityFact['type']> = Extract<AuthorityFact, { type: T }>['data'];
 
-const created = ({ type, clusterName, keys }: DataOf<'authority.created'>): CreatedAuthority => ({
+const created = ({ type, clusterName, keys, rotated }: DataOf<'authority.created'>): CreatedAuthority => ({
   status: 'created',
   type,
   clusterName,
   keys: keys.toSorted((a, b) => (a.activeFrom < b.activeFrom ? -1 : 1)),
-  rotation: { phase: 'standby', lastRotatedAt: null, lastRotationId: null },
+  rotation: {
+    phase: 'standby',
+    lastRotatedAt: rotated?.lastRotatedAt ?? null,
+    lastRotationId: rotated?.lastRotationId ?? null,
+  },
   retired: [],
-  announcement: undefined,
-  announcements: 0,
+  announcement: rotated?.announcement,
+  announcements: rotated?.announcements ?? 0,
 });
 
 type StepFact = Exclude<AuthorityFact, { type: 'authority.created' }>;

@@ -41,6 +41,15 @@ const step = {
 };
 const stepBeyondHosts = { ...step, left: z.array(leftHost).default([]) };
 
+/** What the rotations before leave behind: hosts refuse an announcement with a number below this one. */
+const rotated = z.object({
+  announcements: z.number().int().nonnegative(),
+  announcement: signedAnnouncement.optional(),
+  lastRotatedAt: instant.nullable(),
+  lastRotationId: z.string().nullable(),
+});
+export type Rotated = z.infer<typeof rotated>;
+
 export const authorityFact = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('authority.created'),
@@ -49,6 +58,8 @@ export const authorityFact = z.discriminatedUnion('type', [
       clusterName: z.string(),
       /** One key, which signs. Releases before rotation could write several: the newest one signs. */
       keys: z.array(authorityKey).min(1),
+      /** Of an authority from a file of everything: what its rotations left. Left out: there was none. */
+      rotated: rotated.optional(),
     }),
   }),
   /** Phase init: a second key is trusted. Its private half is sealed in this fact. */

@@ -242,3 +242,17 @@ const anyCommand: fc.Arbitrary<AuthorityCommand> = fc
     if (command.type === 'create-authority') return command;
     return 'key' in command ? { ...command, rotationId, key: keyOf(`key-${n}`) } : { ...command, rotationId };
   });
+
+describe('an authority that is restored', () => {
+  it('goes on with the numbers of its announcements, and remembers its last rotation', () => {
+    const rotated = { announcements: 4, announcement, lastRotatedAt: at, lastRotationId: 'r0' };
+    const before = taken(authority.initial, { ...commands.create, rotated });
+    expect(before).toMatchObject({
+      announcements: 4,
+      announcement,
+      rotation: { phase: 'standby', lastRotatedAt: at, lastRotationId: 'r0' },
+    });
+    expect(() => authority.decide(before, commands.init)).toThrow(/changed since/);
+    expect(taken(before, commands.init)).toMatchObject({ announcements: 5, rotation: { phase: 'init' } });
+  });
+});

@@ -61,7 +61,8 @@ function create(state: AuthorityState, command: CreateAuthority): readonly Autho
   if (state.status !== 'absent')
     throw new CodedError('already_exists', `the ${command.authority} authority exists`);
   const { key, secrets } = sealedKey(command.key);
-  const data = { type: command.authority, clusterName: command.clusterName, keys: [key] };
+  const { authority: type, clusterName, rotated } = command;
+  const data = { type, clusterName, keys: [key], ...(rotated && { rotated }) };
   return [{ type: 'authority.created', data, secrets }];
 }
 

@@ -14,6 +14,7 @@ import { invite, inviteFact } from './invite.ts';
 import { joinToken, tokenFact } from './join-token.ts';
 import { lock, lockFact } from './lock.ts';
 import { presence, presenceFact } from './presence.ts';
+import { restore, restoreFact } from './restore.ts';
 import { role, roleFact } from './role.ts';
 import { upcast } from './upcast.ts';
 import { user } from './user.ts';
@@ -36,6 +37,7 @@ const categories: Readonly<Record<string, Folding>> = {
   cluster: folding(cluster, ...typesOf(clusterFact)),
   configuration: folding(configuration, ...typesOf(configurationFact)),
   authority: folding(authority, ...typesOf(authorityFact)),
+  restore: folding(restore, ...typesOf(restoreFact)),
   role: folding(role, ...typesOf(roleFact)),
   user: folding(user, ...typesOf(userFact)),
   invite: folding(invite, ...typesOf(inviteFact)),

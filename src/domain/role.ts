@@ -30,7 +30,11 @@ export type RoleCommand =
       /** What it replaces; refused with `conflict` when it is another one by now. Default: whatever it is. */
       readonly expected?: RoleSpec;
     }
-  | { readonly type: 'delete-role'; readonly name: string };
+  | { readonly type: 'delete-role'; readonly name: string }
+  /** Decides nothing: in an append with other facts it makes sure that the role is there. */
+  | { readonly type: 'require-role'; readonly name: string }
+  /** Notes that a role of that name was deleted before: nobody makes it again by themselves. */
+  | { readonly type: 'forgo-role'; readonly name: string };
 
 export type RoleState =
   { readonly status: 'absent' } | { readonly status: 'active'; readonly role: RoleSpec };
@@ -43,22 +47,19 @@ export const role: Decider<RoleState, RoleCommand, RoleFact> = {
   decide(state, command) {
     switch (command.type) {
       case 'create-role':
-      case 'ensure-role': {
-        if (state.status === 'absent') return [created(command.role)];
-        if (command.type === 'ensure-role') return [];
-        throw new CodedError('already_exists', `role "${command.role.name}" already exists`);
-      }
-      case 'update-role': {
-        const { role, expected } = command;
-        if (state.status === 'absent') throw absent(role.name);
-        if (expected !== undefined && !isSameRole(expected, state.role))
-          throw new CodedError('conflict', `role "${role.name}" was changed meanwhile: read it again`);
-        checkRoleSpec(role);
-        return isSameRole(role, state.role) ? [] : [{ type: 'role.updated', data: { role } }];
-      }
+      case 'ensure-role':
+        return create(state, command);
+      case 'update-role':
+        return update(state, command);
       case 'delete-role':
         if (state.status === 'absent') throw absent(command.name);
         return [{ type: 'role.deleted', data: { name: command.name } }];
+      case 'require-role':
+        if (state.status === 'absent')
+          throw new CodedError('bad_request', `role ${JSON.stringify(command.name)} is not found`);
+        return [];
+      case 'forgo-role':
+        return state.status === 'absent' ? [{ type: 'role.deleted', data: { name: command.name } }] : [];
       default:
         return unreachable(command);
     }
@@ -77,9 +78,26 @@ export const role: Decider<RoleState, RoleCommand, RoleFact> = {
   },
 };
 
-function created(role: RoleSpec): RoleFact {
+type CommandOf<T extends RoleCommand['type']> = Extract<RoleCommand, { type: T }>;
+
+function create(
+  { status }: RoleState,
+  { type, role }: CommandOf<'create-role' | 'ensure-role'>,
+): readonly RoleFact[] {
+  if (status === 'absent') {
+    checkRoleSpec(role);
+    return [{ type: 'role.created', data: { role } }];
+  }
+  if (type === 'ensure-role') return [];
+  throw new CodedError('already_exists', `role "${role.name}" already exists`);
+}
+
+function update(state: RoleState, { role, expected }: CommandOf<'update-role'>): readonly RoleFact[] {
+  if (state.status === 'absent') throw absent(role.name);
+  if (expected !== undefined && !isSameRole(expected, state.role))
+    throw new CodedError('conflict', `role "${role.name}" was changed meanwhile: read it again`);
   checkRoleSpec(role);
-  return { type: 'role.created', data: { role } };
+  return isSameRole(role, state.role) ? [] : [{ type: 'role.updated', data: { role } }];
 }
 
 const absent = (name: string): CodedError => new CodedError('not_found', `role "${name}" is not found`);

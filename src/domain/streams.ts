@@ -5,6 +5,9 @@ import type { AuditEvent } from './audit-event.ts';
 export const clusterStream = 'cluster-main' satisfies StreamName;
 /** The settings in the configuration files of the auth servers, and the values that apply. */
 export const configurationStream = 'configuration-main' satisfies StreamName;
+/** What an empty store is restored from. */
+export const restoreStream = 'restore-main' satisfies StreamName;
+
 export const authorityStream = (type: 'user' | 'host'): StreamName => `authority-${type}`;
 export const roleStream = (name: string): StreamName => `role-${name}`;
 export const userStream = (username: string): StreamName => `user-${username}`;

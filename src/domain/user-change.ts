@@ -23,6 +23,19 @@ export interface CreateUser {
   readonly invite?: InviteReference;
 }
 
+/** A user as a file of everything has it, with the ids of what it proves itself by. */
+export interface RestoreUser {
+  readonly type: 'restore-user';
+  readonly username: string;
+  readonly roles: readonly string[];
+  readonly traits: Traits;
+  /** Left out: a new one begins. */
+  readonly life?: { readonly id: string; readonly isFirst: boolean };
+  readonly password?: { readonly id: string; readonly hash: Uint8Array };
+  /** `lastStep` and all earlier ones are spent. */
+  readonly otp?: { readonly id: string; readonly seed: Uint8Array; readonly lastStep: number };
+}
+
 export interface ResetUser {
   readonly type: 'reset-user';
   readonly username: string;
@@ -65,12 +78,15 @@ export interface DeleteUser {
   readonly username: string;
 }
 
-export type UserChange = CreateUser | ResetUser | SetCredentials | ChangeUserAccess | UnlockUser | DeleteUser;
+export type UserChange =
+  CreateUser | RestoreUser | ResetUser | SetCredentials | ChangeUserAccess | UnlockUser | DeleteUser;
 
 export function decideUserChange(state: UserState, command: UserChange): readonly UserFact[] {
   switch (command.type) {
     case 'create-user':
       return create(state, command);
+    case 'restore-user':
+      return restore(state, command);
     case 'reset-user':
       existing(state, command.username);
       return [{ type: 'user.password_reset', data: {} }, invited(command.invite, 'reset')];
@@ -115,23 +131,46 @@ function create(state: UserState, { username, roles, traits, invite }: CreateUse
   ];
 }
 
+function restore(state: UserState, command: RestoreUser): readonly UserFact[] {
+  const { life, password, otp, ...described } = command;
+  const facts = create(state, { ...described, type: 'create-user' }).map((fact): UserFact =>
+    fact.type === 'user.created' && life !== undefined ? { ...fact, data: { ...fact.data, life } } : fact,
+  );
+  return [
+    ...facts,
+    ...(password === undefined ? [] : [passwordSet(password, { remote: '', local: '' })]),
+    ...(otp === undefined ? [] : [otpSet({ ...otp, usedStep: otp.lastStep })]),
+  ];
+}
+
+const passwordSet = (
+  { id, hash }: { readonly id: string; readonly hash: Uint8Array },
+  from: Addresses,
+): UserFact => ({
+  type: 'user.password_set',
+  data: { passwordId: id, addresses: from },
+  secrets: { [passwordHashSecret]: hash },
+});
+
+const otpSet = ({
+  id,
+  seed,
+  usedStep,
+}: {
+  readonly id: string;
+  readonly seed: Uint8Array;
+  readonly usedStep: number;
+}): UserFact => ({
+  type: 'user.otp_set',
+  data: { otpId: id, usedStep },
+  secrets: { [otpSeedSecret]: seed },
+});
+
 function setCredentials(state: UserState, command: SetCredentials): readonly UserFact[] {
   if (state.status === 'absent' || state.invite?.hash !== command.inviteHash) throw invalidLink();
   const { passwordId, passwordHash, otp, addresses } = command;
-  const password: UserFact = {
-    type: 'user.password_set',
-    data: { passwordId, addresses },
-    secrets: { [passwordHashSecret]: passwordHash },
-  };
-  if (otp.status === 'unchanged') return [password];
-  return [
-    password,
-    {
-      type: 'user.otp_set',
-      data: { otpId: otp.id, usedStep: otp.usedStep },
-      secrets: { [otpSeedSecret]: otp.seed },
-    },
-  ];
+  const password = passwordSet({ id: passwordId, hash: passwordHash }, addresses);
+  return otp.status === 'unchanged' ? [password] : [password, otpSet(otp)];
 }
 
 function changeAccess(state: ActiveUser, { roles, traits, expected }: ChangeUserAccess): readonly UserFact[] {

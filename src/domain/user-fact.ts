@@ -42,7 +42,16 @@ const otherProof = z
  * other words.
  */
 export const userFact = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('user.created'), data: z.object({ username: z.string(), roles, traits }) }),
+  z.object({
+    type: z.literal('user.created'),
+    data: z.object({
+      username: z.string(),
+      roles,
+      traits,
+      /** Of a restored user: certificates of before name it. Left out: this event begins it. */
+      life: z.object({ id: z.string().min(1), isFirst: z.boolean() }).optional(),
+    }),
+  }),
   /** A link was issued; any older link of this user is void from here on. */
   z.object({
     type: z.literal('user.invited'),

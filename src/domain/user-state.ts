@@ -110,16 +110,18 @@ export const spansOfUser = ({ failures, lock, sourceLocks }: ActiveUser): readon
 const cleared = { failures: [], lock: null, sourceLocks: [] } as const;
 
 export function evolveUser(state: UserState, fact: UserFact): UserState {
-  if (fact.type === 'user.created')
+  if (fact.type === 'user.created') {
+    const { username, roles, traits } = fact.data;
     return {
       status: 'active',
-      ...fact.data,
+      ...{ username, roles, traits },
       invite: null,
       passwordId: null,
       otp: null,
       knownSources: [],
       ...cleared,
     };
+  }
   return state.status === 'active' ? evolveActive(state, fact) : state;
 }
 

@@ -58,6 +58,8 @@ interface Waiting {
   looked: boolean;
   readonly trace: AppendTrace;
   readonly deadline: Deadline;
+  /** Only while this is the last position. */
+  readonly head: Position | undefined;
   resolve(position: Position): void;
   reject(reason: unknown): void;
 }
@@ -131,14 +133,19 @@ export class Appender {
     {
       trace = {},
       deadline = noDeadline,
-    }: { readonly trace?: AppendTrace; readonly deadline?: Deadline } = {},
+      head,
+    }: {
+      readonly trace?: AppendTrace;
+      readonly deadline?: Deadline;
+      readonly head?: Position | undefined;
+    } = {},
   ): Promise<Position> {
     const events = writes.flatMap((write) => write.events);
     const bytes = events.reduce((sum, event) => sum + event.bytes, 0);
     this.check(bytes, events.length);
     return new Promise((resolve, reject) => {
       const size = { events: events.length, bytes };
-      this.#waiting.push({ writes, at, ...size, looked: false, trace, deadline, resolve, reject });
+      this.#waiting.push({ writes, at, ...size, looked: false, trace, deadline, head, resolve, reject });
       this.#waitingBytes += bytes;
       // The fence may have been lifted since.
       this.#mustCatchUp ||= this.#options.reader.fold.fence !== undefined;
@@ -237,28 +244,35 @@ export class Appender {
     const { fold } = this.#options.reader;
     const never = this.#refusal(one);
     if (never !== undefined) return never;
+    // What was chosen before it would come between.
+    if (one.head !== undefined && ahead.size > 0) return 'later';
     const own = new Map<StreamName, Revision>();
     for (const { stream, expected, events } of one.writes) {
       const known = own.get(stream) ?? ahead.get(stream) ?? fold.revision(stream);
-      if (expected !== known) {
-        if (ahead.has(stream)) return 'later';
-        if (expected < known || one.looked) return conflict(stream, expected, known);
-        // More than this process knows: another one may have written it.
-        one.looked = true;
-        this.#mustCatchUp = true;
-        return 'later';
-      }
+      if (expected !== known)
+        return ahead.has(stream)
+          ? 'later'
+          : this.#unexpected(one, conflict(stream, expected, known), expected > known);
       if (events.length > 0) own.set(stream, known + events.length);
     }
     for (const [stream, revision] of own) ahead.set(stream, revision);
     return 'now';
   }
 
+  /** @param isAhead more is expected than this process knows: another one may have written it. */
+  #unexpected(one: Waiting, refusal: CodedError, isAhead: boolean): 'later' | CodedError {
+    if (!isAhead || one.looked) return refusal;
+    one.looked = true;
+    this.#mustCatchUp = true;
+    return 'later';
+  }
+
   /** Why it must not be written at all, whatever its revisions. */
-  #refusal({ writes, deadline }: Waiting): CodedError | undefined {
+  #refusal({ writes, deadline, head }: Waiting): CodedError | undefined {
     // Never sent, or sent for a slot that holds another batch.
     if (deadline.isOver()) return notWaitedFor();
-    const { fence, partition } = this.#options.reader.fold;
+    const { fence, partition, position } = this.#options.reader.fold;
+    if (head !== undefined && head < position) return headConflict(head, position);
     const isOfLog = (): boolean => writes.some(({ stream }) => stream !== fenceStream(partition));
     return fence && isOfLog() ? fenceError(fence) : undefined;
   }
@@ -339,6 +353,10 @@ function answer(members: readonly Waiting[], { firstPosition }: Batch): void {
 
 const notWaitedFor = (): CodedError =>
   new CodedError('unavailable', 'nobody waits for this append any more: nothing was appended');
+
+/** Something was appended since the head by which the caller decided. */
+const headConflict = (expected: Position, known: Position): CodedError =>
+  new CodedError('conflict', `the log is at position ${known}, not ${expected}`);
 
 export const conflict = (stream: StreamName, expected: Revision, known: Revision): CodedError =>
   new CodedError('conflict', `${stream} is at revision ${known}, not ${expected}`);

@@ -25,6 +25,11 @@ export interface AppendOptions {
    * slot.
    */
   readonly deadline?: Deadline | undefined;
+  /**
+   * The head by which the caller decided something about many streams: the append is refused with `conflict`
+   * when anything was appended to the partition since.
+   */
+  readonly head?: Position | undefined;
 }
 
 /** What a view needs. Also implemented over the network, by `api/remote-log.ts`. */

@@ -150,6 +150,38 @@ describe('a transaction over several streams', () => {
   });
 });
 
+describe('a command that is decided by the whole log', () => {
+  it.each(['another', 'the same'])('is decided again after an append to %s process', async (whose) => {
+    const [store, keyring] = [memoryStore(), memoryKeyring()];
+    const open = (writer: string) =>
+      openLog({ driver: memoryDriver(store), keyring, world: realWorld, sink: silentLog, writer });
+    const [one, two] = [await open('one'), await open('two')];
+    const { state: other } = whose === 'another' ? two : one;
+    const asked: number[] = [];
+    const { position } = await transact(one.state, [step(counter, 'counter-a', { add: 1 })], cause, {
+      asOf: await one.state.head(),
+      byWhole: async (asOf) => {
+        asked.push(asOf);
+        if (asked.length === 1) await execute(other, counter, 'counter-b', { add: 1 }, cause);
+      },
+    });
+    expect([asked, position]).toEqual([[0, 1], 2]);
+    await one.close();
+    await two.close();
+  });
+
+  it('is not stored when that refuses at last', async () => {
+    const { state: log } = memoryLog();
+    const byWhole = async (): Promise<void> => {
+      if ((await log.revision('counter-b')) > 0) throw new CodedError('bad_request', 'somebody has it');
+      await execute(log, counter, 'counter-b', { add: 1 }, cause);
+    };
+    const done = transact(log, [step(counter, 'counter-a', { add: 1 })], cause, { byWhole });
+    await expect(done).rejects.toMatchObject({ code: 'bad_request' });
+    expect(await log.revision('counter-a')).toBe(0);
+  });
+});
+
 describe('a command by what was known when its operation looked', () => {
   const twoServers = async () => {
     const store = memoryStore();

@@ -40,6 +40,13 @@ export interface Terms {
   readonly asOf?: Position;
   /** Checked right before each append. Default: none. */
   readonly deadline?: Deadline;
+  /**
+   * Decides by more streams than those of the steps, by views that have reached this position. What it
+   * decides holds when the append is stored: that is refused where anything was appended since, and
+   * everything is decided again. For what is done rarely: on a log that never rests it may end with
+   * `conflict`.
+   */
+  readonly byWhole?: (asOf: Position) => Promise<void>;
 }
 
 /**
@@ -96,7 +103,7 @@ export async function transact<const T extends readonly AnyStep[]>(
   log: EventLog,
   steps: T,
   cause: Cause,
-  { asOf, deadline = noDeadline }: Terms = {},
+  { asOf, deadline = noDeadline, byWhole }: Terms = {},
 ): Promise<{ readonly position: Position | undefined; readonly outcomes: Outcomes<T> }> {
   const list: readonly AnyStep[] = steps;
   const streams = list.map((one) => one.stream);
@@ -105,6 +112,7 @@ export async function transact<const T extends readonly AnyStep[]>(
   return lockOf(log).hold(streams, async () => {
     for (let attempt = 1; ; attempt++) {
       const from = attempt === 1 && asOf !== undefined ? asOf : await log.head();
+      await byWhole?.(from);
       const decided = await Promise.all(list.map((one) => one.decide(log, from)));
       const outcomes = decided.map(({ facts, state }) => ({
         facts,
@@ -117,7 +125,10 @@ export async function transact<const T extends readonly AnyStep[]>(
           expected,
           facts,
         }));
-        return { position: await log.append(writes, cause, { deadline }), outcomes };
+        return {
+          position: await log.append(writes, cause, { deadline, ...(byWhole && { head: from }) }),
+          outcomes,
+        };
       } catch (e) {
         if (!isCoded(e, 'conflict') || attempt === maxAttempts) throw e;
         await pause(backoffMs(attempt, retry.baseMs, retry.maxMs, 1));

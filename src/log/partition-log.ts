@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import { type Deadline, noDeadline } from '../base/deadline.ts';
+import { noDeadline } from '../base/deadline.ts';
 import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Instant } from '../base/time.ts';
@@ -38,7 +38,7 @@ import { refuseEarly } from './refuse-early.ts';
 import { restoreFold, type SnapshotOptions, takeSnapshot } from './snapshots.ts';
 import { draftWrites, newIds } from './drafts.ts';
 import { draftEvent } from './stored-event.ts';
-import { appendSealed } from './sealed-append.ts';
+import { appendSealed, type SealedAppend } from './sealed-append.ts';
 import { positionBefore, readStream } from './stream-reader.ts';
 import { streamsNamed } from './stream-names.ts';
 import { isUuidV7 } from './uuid-v7.ts';
@@ -117,17 +117,17 @@ export class PartitionLog implements EventLog {
   async append(
     writes: readonly Write[],
     cause: Cause,
-    { id, deadline = noDeadline }: AppendOptions = {},
+    { id, deadline = noDeadline, head }: AppendOptions = {},
   ): Promise<Position> {
     const facts = writes.flatMap(({ facts }) => facts);
     if (facts.length === 0) throw new CodedError('bad_request', 'an append holds at least one fact');
     if (id !== undefined && !isUuidV7(id))
       throw new CodedError('bad_request', 'the id of an append is a UUID of version 7');
     const ids = newIds(this.#options.world, facts.length, id);
-    if (facts.some((fact) => fact.secrets)) return this.#appendSealed(writes, cause, ids, deadline);
+    if (facts.some((fact) => fact.secrets)) return this.#appendSealed(writes, { cause, ids, deadline, head });
     const drafts = draftWrites(writes, cause, ids);
     deadline.begin();
-    return this.#appender.append(drafts, cause.at, { deadline });
+    return this.#appender.append(drafts, cause.at, { deadline, head });
   }
 
   async appended(id: string, after: Position): Promise<Position | undefined> {
@@ -322,15 +322,10 @@ export class PartitionLog implements EventLog {
     };
   }
 
-  async #appendSealed(
-    writes: readonly Write[],
-    cause: Cause,
-    ids: Iterator<string>,
-    deadline: Deadline,
-  ): Promise<Position> {
+  async #appendSealed(writes: readonly Write[], terms: SealedAppend): Promise<Position> {
     const { world } = this.#options;
-    await refuseEarly({ reader: this.#reader, appender: this.#appender, world }, writes, cause);
+    await refuseEarly({ reader: this.#reader, appender: this.#appender, world }, writes, terms.cause);
     const parts = { sealing: this.#options.sealing, discarded: this.#discarded, appender: this.#appender };
-    return appendSealed(parts, writes, { cause, ids, deadline });
+    return appendSealed(parts, writes, terms);
   }
 }

@@ -7,6 +7,14 @@ import type { Cause, Fact, Position, StreamName } from './event.ts';
 import type { Sealing } from './sealing.ts';
 import { draftEvent, type EventDraft } from './stored-event.ts';
 
+export interface SealedAppend {
+  readonly cause: Cause;
+  readonly ids: Iterator<string>;
+  readonly deadline: Deadline;
+  /** As in `AppendOptions`. */
+  readonly head: Position | undefined;
+}
+
 /**
  * Appends facts some of which have secrets. The data keys are durable before the events. When the events are
  * not stored, the keys are destroyed: at once if nothing was sent, otherwise when the slot for which they
@@ -15,11 +23,7 @@ import { draftEvent, type EventDraft } from './stored-event.ts';
 export async function appendSealed(
   parts: { readonly sealing: Sealing; readonly discarded: DiscardedKeys; readonly appender: Appender },
   writes: readonly Write[],
-  {
-    cause,
-    ids,
-    deadline,
-  }: { readonly cause: Cause; readonly ids: Iterator<string>; readonly deadline: Deadline },
+  { cause, ids, deadline, head }: SealedAppend,
 ): Promise<Position> {
   const made: string[] = [];
   const trace: AppendTrace = {};
@@ -43,7 +47,7 @@ export async function appendSealed(
       })),
     );
     deadline.begin();
-    return await parts.appender.append(drafts, cause.at, { trace, deadline });
+    return await parts.appender.append(drafts, cause.at, { trace, deadline, head });
   } catch (e) {
     await parts.discarded.add({ keyIds: made, eventIds, sentSlot: trace.sentSlot });
     throw e;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { base32, matchOtpStep, newOtpSecret, otpCode, otpUrl } from './otp.ts';
+import { base32, fromBase32, matchOtpStep, newOtpSecret, otpCode, otpUrl } from './otp.ts';
 
 const secret = Buffer.from('12345678901234567890');
 const stepMs = 30_000;
@@ -106,5 +106,6 @@ describe('a seed', () => {
     ['foobar', 'MZXW6YTBOI'],
   ])('in base 32: %j is %j', (bytes, text) => {
     expect(base32(Buffer.from(bytes))).toBe(text);
+    expect(Buffer.from(fromBase32(text)).equals(Buffer.from(bytes))).toBe(true);
   });
 });

@@ -25,6 +25,22 @@ export function base32(bytes: Uint8Array): string {
   return bits > 0 ? text + alphabet.charAt((value << (5 - bits)) & 31) : text;
 }
 
+/** The bytes of a text that `base32` has made. Bits that fill no byte are left out. */
+export function fromBase32(text: string): Uint8Array {
+  const bytes: number[] = [];
+  let bits = 0;
+  let value = 0;
+  for (const character of text) {
+    value = (value << 5) | alphabet.indexOf(character);
+    bits += 5;
+    if (bits < 8) continue;
+    bits -= 8;
+    bytes.push((value >>> bits) & 0xff);
+    value &= (1 << bits) - 1;
+  }
+  return Uint8Array.from(bytes);
+}
+
 /** What an authenticator application scans. Source: Google Authenticator, "Key Uri Format". */
 export const otpUrl = ({
   issuer,

@@ -1,6 +1,6 @@
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
-import { CodedError } from '../base/errors.ts';
+import { CodedError, isCoded } from '../base/errors.ts';
 import { takingTurns } from './turns.ts';
 
 const argon2OffLoop = promisify(argon2);
@@ -66,6 +66,17 @@ export async function verifyPassword(stored: string | undefined, password: strin
   const { cost, salt, digest } = stored === undefined ? fake : parseStored(stored);
   const same = timingSafeEqual(await digestOf(password, salt, cost), digest);
   return same && stored !== undefined;
+}
+
+/** Whether `verifyPassword` would read it. */
+export function isPasswordHash(stored: string): boolean {
+  try {
+    parseStored(stored);
+    return true;
+  } catch (e) {
+    if (isCoded(e, 'damaged')) return false;
+    throw e;
+  }
 }
 
 const phc = /^\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,9})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;

@@ -26,6 +26,7 @@ import { openLogKeyring } from './store/open-keyring.ts';
 import type { Parts } from './parts.ts';
 import { openWitnesses } from './witness/witness.ts';
 import { lookForWitnessed } from './witness/witnessed-places.ts';
+import { bootstrapFrom } from './configuration/bootstrap-from.ts';
 import { readTokenLines } from './configuration/static-tokens.ts';
 
 /**
@@ -168,6 +169,9 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
         ...configuration.file.proxy_service.ssh_public_addr,
       ].map((a) => a.host),
       staticTokens: readTokenLines(configuration.file.auth_service.tokens),
+      ...(configuration.bootstrap !== undefined && {
+        bootstrap: bootstrapFrom(configuration.bootstrap),
+      }),
       servedBy: () => servingOf(configuration.file.teleport.auth_servers ?? [], world),
       maxLogLagMs: configuration.file.auth_service.max_log_lag,
       hostCertificateTtlMs: configuration.file.auth_service.host_certificate_ttl,

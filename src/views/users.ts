@@ -25,7 +25,10 @@ export interface UserEntry {
    * alone.
    */
   readonly createdAt: Instant;
-  /** `id`: the event that created the user. `isFirst`: no user had this name before. */
+  /**
+   * `id`: the event that created the user, in the log that it was restored from where it was. `isFirst`: no
+   * user had this name before.
+   */
   readonly life: { readonly id: string; readonly isFirst: boolean };
   /**
    * The event with the current secret `passwordHash`; null when there is none, or events come without
@@ -65,12 +68,16 @@ function entryAfter(before: UserEntry | undefined, fact: UserFact, event: Record
   return {
     state,
     createdAt: isNew ? event.cause.at : before.createdAt,
-    life: isNew ? { id: event.id, isFirst: event.revision === 1 } : before.life,
+    life: isNew ? lifeBegunBy(fact, event) : before.life,
     passwordIn: secretIn('user.password_set', state.passwordId, isNew ? null : before.passwordIn, event),
     otpIn: secretIn('user.otp_set', state.otp?.id, isNew ? null : before.otpIn, event),
     lastLoginAt: fact.type === 'user.logged_in' ? event.cause.at : isNew ? null : before.lastLoginAt,
   };
 }
+
+/** A user that was restored continues the life that the certificates of before were issued to. */
+const lifeBegunBy = (fact: UserFact, { id, revision }: Recorded): UserEntry['life'] =>
+  (fact.type === 'user.created' ? fact.data.life : undefined) ?? { id, isFirst: revision === 1 };
 
 /**
  * A new life, or its end, settles everything that could not be read; other facts settle what they replace.

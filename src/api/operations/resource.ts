@@ -57,6 +57,24 @@ export const readResource = operation({
   output: z.object({ document }),
 });
 
+/**
+ * All resources of a kind with what is secret in them, as `teleport start --bootstrap` takes them: password
+ * hashes, seeds of codes, hashes of tokens, private keys of the authorities. Recorded before they leave. The
+ * phrase is `exportPhrase`.
+ * @throws CodedError `bad_request` without the phrase, for a kind that is not restored, while an authority is
+ *   rotated
+ */
+export const exportResources = operation({
+  name: 'resource.export',
+  repeatable: true,
+  who: ['Admin'],
+  resource: rules,
+  verb: 'read',
+  input: z.object({ kind, confirmation: z.string().max(300) }),
+  about,
+  output: z.object({ documents: z.array(document) }),
+});
+
 const version = z.object({
   status: z.enum(['created', 'updated', 'deleted', 'unreadable']),
   at: instant,

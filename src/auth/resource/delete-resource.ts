@@ -19,8 +19,9 @@ export const deleteResource = implementing(row, async (deps, call, { kind, name,
   const before = await documentNamed(served, deps, call, name);
   if (before === undefined || !may(call, 'delete', ruleResourceOf(served, before)))
     throw notFound(served, name);
+  const removal = await served.remove(deps, call, name);
   if (dryRun) return { before };
-  const position = await served.remove(deps, call, name);
+  const position = await removal.commit();
   await deps.views.reached(position);
   return { before, position };
 });

@@ -94,6 +94,51 @@ describe('a resource that a file makes', () => {
   });
 });
 
+describe('a deletion', () => {
+  const dryly = (name: string) =>
+    deleteResource(bench.auth.deps, adminCall, { kind: 'role', name, dryRun: true });
+
+  it('is refused in a dry run as it would be', async () => {
+    await create(role('dba'));
+    await create(user('ann', ['dba']));
+    const before = await head();
+    for (const [name, why] of [
+      ['dba', /^role "dba" is held by ann: /],
+      ['admin', /^role "admin" is made again/],
+    ] as const) {
+      await expect(dryly(name)).rejects.toMatchObject(refusal('bad_request', why));
+      await expect(remove('role', name)).rejects.toMatchObject(refusal('bad_request', why));
+    }
+    expect(await head()).toBe(before);
+  });
+});
+
+describe('a role that is deleted while somebody gets it', () => {
+  it.each<[string, () => Promise<unknown>, () => Promise<unknown>]>([
+    ['in a new user', () => create(user('new', ['dba'])), () => Promise.resolve()],
+    [
+      'in a user who changes',
+      () => update(user('old', ['access', 'dba'])),
+      () => create(user('old', ['access'])),
+    ],
+  ])('%s is either deleted or held', async (_, give, prepare) => {
+    await prepare();
+    for (let turns = 0; turns < 12; turns++) {
+      await create(role('dba'));
+      const later = async (): Promise<unknown> => {
+        for (let i = 0; i < turns; i++) await Promise.resolve();
+        return remove('role', 'dba');
+      };
+      const [given, deleted] = await Promise.allSettled([give(), later()]);
+      expect([given.status, deleted.status].sort()).toEqual(['fulfilled', 'rejected']);
+      if (deleted.status === 'fulfilled') continue;
+      for (const name of ['new', 'old']) if ((await list('user')).includes(name)) await remove('user', name);
+      await remove('role', 'dba');
+      await prepare();
+    }
+  });
+});
+
 describe('of two who change a resource', () => {
   it.each<[string, ResourceDocument, object, object]>([
     ['role', role('x'), logins('first'), logins('second')],

@@ -23,6 +23,18 @@ export interface Plan {
   commit(): Promise<Position | undefined>;
 }
 
+/** The deletion of one resource, of which nothing is known that prevents it. */
+export interface Removal {
+  /** Carries it out. Resolves to where it is on the log. */
+  commit(): Promise<Position>;
+}
+
+/** For kinds of which each resource can be deleted. */
+export const removal =
+  (remove: (deps: AuthDeps, call: Call, name: string) => Promise<{ readonly position: Position }>) =>
+  (deps: AuthDeps, call: Call, name: string): Promise<Removal> =>
+    Promise.resolve({ commit: async () => (await remove(deps, call, name)).position });
+
 /** What an auth server does with one kind. Views are fresh when it is asked. */
 export interface ServedKind {
   readonly kind: KindOfResource;
@@ -34,6 +46,6 @@ export interface ServedKind {
   /** Left out where `kind.notWritten` says why. @throws CodedError as the use case of that change. */
   readonly create?: (deps: AuthDeps, call: Call, wish: Wish) => Promise<Plan>;
   readonly update?: (deps: AuthDeps, call: Call, wish: Wish) => Promise<Plan>;
-  /** Left out where `kind.notDeleted` says why. Resolves to where it is on the log. */
-  readonly remove?: (deps: AuthDeps, call: Call, name: string) => Promise<Position>;
+  /** Left out where `kind.notDeleted` says why. @throws CodedError with why this one is not deleted. */
+  readonly remove?: (deps: AuthDeps, call: Call, name: string) => Promise<Removal>;
 }

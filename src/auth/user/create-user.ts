@@ -8,7 +8,7 @@ import { causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { checkFitsCertificate } from './issue-certificates.ts';
 import { newInvite } from '../invite/new-invite.ts';
-import { rolesToGive } from './roles-to-give.ts';
+import { requiringRoles, rolesToGive } from './roles-to-give.ts';
 
 /** The user and the link that sets its password, in one append, so that neither exists without the other. */
 export const createUser = implementing(row, async (deps, call, input) => {
@@ -31,6 +31,7 @@ export const createUser = implementing(row, async (deps, call, input) => {
         invite: { hash, expiresAt },
       }),
       step(invite, inviteStream(hash), command),
+      ...requiringRoles(roles),
     ],
     causeOf(deps, call),
     termsOf(call, asOf),

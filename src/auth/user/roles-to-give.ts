@@ -1,5 +1,8 @@
 import { CodedError } from '../../base/errors.ts';
 import { nearest } from '../../base/nearest.ts';
+import { role, type RoleFact, type RoleState } from '../../domain/role.ts';
+import { roleStream } from '../../domain/streams.ts';
+import { step, type Step } from '../../log/execute.ts';
 import type { RoleSpec } from '../../domain/role-spec.ts';
 import { lookUpRoles, roleNames, unreadableRoles } from '../../views/roles.ts';
 import type { AuthViews } from '../auth-views.ts';
@@ -14,6 +17,10 @@ export function rolesToGive(views: Pick<AuthViews, 'roles'>, names: readonly str
     throw new CodedError('bad_request', unreadableRoles(found) ?? notFound(views, found.names));
   return found.roles;
 }
+
+/** In one append with what gives them: none of these roles is deleted meanwhile. */
+export const requiringRoles = (names: readonly string[]): readonly Step<RoleState, RoleFact>[] =>
+  [...new Set(names)].map((name) => step(role, roleStream(name), { type: 'require-role', name }));
 
 function notFound({ roles }: Pick<AuthViews, 'roles'>, names: readonly string[]): string {
   const known = roleNames(roles.state());

@@ -35,7 +35,11 @@ const startFlags: readonly FlagSpec[] = [
     hidden: true,
     help: 'base64 of a configuration, instead of the file.',
   },
-  { name: 'bootstrap', kind: 'value', help: '', refuse: 'is not in this release' },
+  {
+    name: 'bootstrap',
+    kind: 'value',
+    help: 'A file of "tctl get all" to restore into an empty store; a store with a cluster is left as it is.',
+  },
   { name: 'labels', kind: 'value', help: 'Labels of this node: k=v,k2="v 2",name=[1h:/bin/cmd -a].' },
   { name: 'diag-addr', kind: 'value', help: 'Address for /healthz, /readyz and /metrics.' },
   { name: 'permit-user-env', kind: 'switch', help: 'Read ~/.tsh/environment when a session starts.' },

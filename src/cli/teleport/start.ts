@@ -41,6 +41,7 @@ export async function start(invocation: Invocation, io: CliIo): Promise<number> 
         authServers: invocation.list('auth-server'),
         token: invocation.text('token'),
         caPins: invocation.list('ca-pin'),
+        bootstrap: invocation.text('bootstrap'),
         leaveClusters: invocation.list('leave-cluster'),
       },
       { ...io.env, ...forSuccessor },

@@ -12,6 +12,14 @@ export interface ResourceDocument {
   readonly spec: unknown;
 }
 
+/** A document of a file, and where faults that others find in it stand. */
+export interface PlacedDocument {
+  /** As it was written: what its kind's schema admits. */
+  readonly document: ResourceDocument;
+  /** `file:line:column`; of the document as a whole without a path. */
+  readonly place: (path?: readonly string[]) => string;
+}
+
 export interface DocumentMetadata {
   readonly name: string;
   readonly namespace?: string | undefined;
@@ -92,6 +100,12 @@ export const documentSchema = <
     metadata: z.strictObject({ ...metadata, ...parts.metadata }) as unknown as Metadata<M>,
     spec: parts.spec,
   });
+
+/** Bytes in a document, as 4.4 writes them. */
+export const base64 = z
+  .string()
+  .max(100_000)
+  .regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/, 'expected base64');
 
 /** yes, no, on, off as well: YAML of 4.4 has them. */
 export const documentFlag = z.union([z.boolean(), z.enum(['yes', 'no', 'on', 'off', 'true', 'false'])]);

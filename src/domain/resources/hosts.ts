@@ -47,6 +47,8 @@ const kindOf = (kind: 'node' | 'proxy' | 'auth_server', aliases: readonly string
       ],
     ],
     notWritten,
+    notProlonged: 'a host is listed while it is alive',
+    notBootstrapped: notWritten,
   });
 
 export const hostKinds: readonly KindOfResource[] = [

@@ -19,8 +19,18 @@ export interface KindOfResource<D extends ResourceDocument = ResourceDocument> {
   readonly single?: string;
   /** Why documents of it are not taken; left out: they are. */
   readonly notWritten?: string;
+  /**
+   * Of a document of a file of everything: with what is secret, and what nobody sets. Left out: as `schema`.
+   */
+  readonly wholeSchema?: z.ZodType<D>;
+  /** Why `teleport start --bootstrap` takes no documents of it; left out: it does. */
+  readonly notBootstrapped?: string;
   /** Why a file of everything leaves it out, though documents of it are taken. */
   readonly notRestored?: string;
+  /** An operator gives it labels. Default: not. */
+  readonly labelled?: true;
+  /** Why the time when it expires is not changed; left out: it does not expire. */
+  readonly notProlonged?: string;
   /** Why it is not deleted; left out: it is. */
   readonly notDeleted?: string;
 }

@@ -40,6 +40,7 @@ export const lockResourceKind: KindOfResource = kindOfResource<LockDocument>({
   version: 'v2',
   rules: 'lock',
   schema: lockDocument,
+  notProlonged: 'how long a lock lasts is decided when it is made: delete it and create another one',
   columns: [
     ['ID', ({ metadata }) => metadata.name],
     ['Target', (document) => Object.entries(document.spec.target).flat().join(': ')],

@@ -12,11 +12,17 @@ import { type KindOfResource, kindOfResource } from './kind.ts';
 
 /** Go's form, or `never` and the like where 0 has a meaning. */
 const duration = z.union([z.string().max(64), z.literal(0)]).superRefine((value, context) => {
-  if (isNever(value)) return;
-  const read = readDuration(String(value), { min: second, max: longestMs });
+  const read = readSeconds(value);
   if (typeof read !== 'number') context.addIssue({ code: 'custom', message: read.fault });
 });
-const isNever = (value: string | number): boolean => ['never', 'no', '0', '0s', ''].includes(String(value));
+const never: readonly string[] = ['never', 'no', '0', '0s', ''];
+
+/** 0 for `never`. */
+function readSeconds(value: string | number): number | { readonly fault: string } {
+  if (never.includes(String(value))) return 0;
+  const read = readDuration(String(value), { min: second, max: longestMs });
+  return typeof read === 'number' ? Math.floor(read / second) : read;
+}
 
 /** A setting of 4.4 that only has the value by which nothing happens. */
 const only = (value: z.ZodType, why: string) =>
@@ -111,12 +117,10 @@ function placeIn(message: string): (string | number)[] {
   return side ? ['spec', side[1] ?? ''] : ['metadata', 'name'];
 }
 
-/** In seconds; 0 for `never`. */
+/** Of a document that the schema has read, so that it has no fault. */
 function secondsOf(value: string | number | undefined): number | undefined {
-  if (value === undefined) return undefined;
-  if (isNever(value)) return 0;
-  const read = readDuration(String(value), { min: second, max: longestMs });
-  return typeof read === 'number' ? Math.floor(read / second) : undefined;
+  const read = value === undefined ? undefined : readSeconds(value);
+  return typeof read === 'number' ? read : undefined;
 }
 
 const flagOf = (flag: z.infer<typeof documentFlag> | undefined): boolean | undefined =>
@@ -136,7 +140,7 @@ export function specOfRole({ metadata, spec }: RoleDocument): RoleSpec {
       disconnectExpiredCert: flagOf(set?.disconnect_expired_cert),
       clientIdleTimeoutSeconds: secondsOf(set?.client_idle_timeout),
       maxSessions: set?.max_sessions,
-      ...given('certFormat', set?.cert_format),
+      ...given('certFormat', unusualFormat(set?.cert_format)),
       ...given('enterOnFullDisk', flagOf(set?.enter_on_full_disk)),
     },
     allow: conditionsOf(allow, 'allow'),
@@ -146,6 +150,10 @@ export function specOfRole({ metadata, spec }: RoleDocument): RoleSpec {
     ...given('labels', metadata.labels),
   });
 }
+
+/** Roles that say nothing of it have the usual one: both are stored alike. */
+const unusualFormat = (format: 'standard' | 'oldssh' | undefined): 'oldssh' | undefined =>
+  format === 'oldssh' ? format : undefined;
 
 const given = <K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> =>
   value === undefined ? {} : ({ [key]: value } as Record<K, V>);
@@ -227,6 +235,7 @@ export const roleKind: KindOfResource = kindOfResource<RoleDocument>({
   version: 'v3',
   rules: 'role',
   schema,
+  labelled: true,
   columns: [
     ['Role', ({ metadata }) => metadata.name],
     ['Allowed to login as', ({ spec }) => spec.allow?.logins?.join(',') ?? ''],

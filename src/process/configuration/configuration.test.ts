@@ -36,6 +36,13 @@ describe('putting the configuration together', () => {
       listen: { ssh: { host: '127.0.0.1', port: 22 }, auth: { host: '127.0.0.1', port: 3025 } },
     });
   });
+  it('restores a store only where it has one', () => {
+    expect(read('', { bootstrap: '/all.yaml' }).bootstrap).toBe('/all.yaml');
+    expect(read('').bootstrap).toBeUndefined();
+    expect(() => read('auth_service: {enabled: no}', { bootstrap: '/all.yaml' })).toThrow(
+      /^--bootstrap restores the store of an auth server, and this process has no auth role$/,
+    );
+  });
   it('takes quotas of one machine, and no others than there are', () => {
     const { quotas } = read('auth_service: {quotas: {audit_events: 500000}}').file.auth_service;
     expect(quotas).toEqual({ ...usualQuotas, audit_events: 500_000 });

@@ -46,6 +46,8 @@ export interface Flags {
   /** A join token, or the path of a file that holds one. */
   readonly token?: string | undefined;
   readonly caPins?: readonly string[] | undefined;
+  /** A file of resources, for an empty store. */
+  readonly bootstrap?: string | undefined;
   /** CA pins of clusters that this machine leaves. */
   readonly leaveClusters?: readonly string[] | undefined;
 }
@@ -76,6 +78,8 @@ export interface Configuration {
   readonly debug: boolean;
   /** What the web port accepts: `both` recognises plain HTTP and TLS by the first byte (`--insecure`). */
   readonly web: 'tls' | 'both' | 'plain';
+  /** The file that an empty store is restored from. */
+  readonly bootstrap: string | undefined;
   /**
    * CA pins of clusters that this machine leaves, where its store holds no cluster or another one
    * (`fitting-store.ts`).
@@ -115,10 +119,11 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
     ...(teleport.advertise_ip === undefined ? [] : [teleport.advertise_ip]),
     ...auth.public_addr.map(({ host }) => host),
   ];
+  const chosen = rolesOf(flags, file, { join, isOwn: ownAuthAddress(listenAuth, ownNames) });
   return {
     file,
     path,
-    ...rolesOf(flags, file, { join, isOwn: ownAuthAddress(listenAuth, ownNames) }),
+    ...chosen,
     nodename,
     dataDir,
     storage: storageLocationOf(teleport.storage, `${dataDir}/backend`),
@@ -133,6 +138,7 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
     ...logOf(flags, teleport.log),
     web: webOf(flags),
     join,
+    bootstrap: bootstrapOf(flags, chosen.roles),
     leaveClusters: flagPins('--leave-cluster', flags.leaveClusters ?? []),
     listen: {
       auth: listenAuth,
@@ -178,6 +184,14 @@ function nodenameOf(flag: string | undefined, file: string | undefined): string 
 
 const absolute = (path: string | undefined): string | undefined =>
   path === undefined ? undefined : resolve(path);
+
+function bootstrapOf({ bootstrap }: Flags, chosen: ReadonlySet<Role>): string | undefined {
+  if (bootstrap === undefined || chosen.has('auth')) return absolute(bootstrap);
+  throw new CodedError(
+    'misconfigured',
+    '--bootstrap restores the store of an auth server, and this process has no auth role',
+  );
+}
 
 function readFile(flags: Flags, env: NodeJS.ProcessEnv): Pick<Configuration, 'file' | 'path'> {
   const inline = flags.configString ?? env['TELEPORT_CONFIG'];

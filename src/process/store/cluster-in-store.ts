@@ -1,6 +1,7 @@
 import { type AuthorityFact, authorityFact, keysBroughtBy } from '../../domain/authority-facts.ts';
-import { authorityStream } from '../../domain/streams.ts';
+import { authorityStream, restoreStream } from '../../domain/streams.ts';
 import { decodeBatch } from '../../log/batch.ts';
+import type { Recorded } from '../../log/event.ts';
 import { readMark } from '../../log/copy-mark.ts';
 import type { SlotDriver } from '../../log/slot-driver.ts';
 import { caPinOf } from '../../pki/ca-pin.ts';
@@ -8,7 +9,7 @@ import { caPinOf } from '../../pki/ca-pin.ts';
 /** Which cluster the log in a store belongs to. */
 export type ClusterInStore =
   | { readonly status: 'none' }
-  /** A copy or import into it has not ended: nobody may open the log. */
+  /** A copy or import into it, or its restore from a file, has not ended: opening the log tells. */
   | { readonly status: 'unfinished' }
   | { readonly status: 'holds'; readonly clusterName: string; readonly caPins: readonly string[] };
 
@@ -26,21 +27,26 @@ export async function clusterInStore(
   if ((await readMark(driver)) !== undefined) return { status: 'unfinished' };
   let clusterName: string | undefined;
   const caPins: string[] = [];
-  for await (const { batch } of driver.read('state', 1))
-    for (const fact of hostAuthorityFactsIn(batch)) {
+  let isRestored = false;
+  for await (const { batch } of driver.read('state', 1)) {
+    const { events } = decodeBatch(batch);
+    isRestored ||= events.some(({ stream }) => stream === restoreStream);
+    for (const fact of hostAuthorityFactsIn(events)) {
       if (fact.type === 'authority.created') clusterName ??= fact.data.clusterName;
       caPins.push(...keysBroughtBy(fact).map((key) => caPinOf(key.tlsCertificatePem)));
       if (clusterName !== undefined && caPins.some((pin) => sought.includes(pin)))
         return { status: 'holds', clusterName, caPins };
     }
-  return clusterName === undefined ? { status: 'none' } : { status: 'holds', clusterName, caPins };
+  }
+  if (clusterName !== undefined) return { status: 'holds', clusterName, caPins };
+  return { status: isRestored ? 'unfinished' : 'none' };
 }
 
 const stream = authorityStream('host');
 
-function hostAuthorityFactsIn(batch: Uint8Array): readonly AuthorityFact[] {
-  return decodeBatch(batch)
-    .events.filter((event) => event.stream === stream)
+function hostAuthorityFactsIn(events: readonly Recorded[]): readonly AuthorityFact[] {
+  return events
+    .filter((event) => event.stream === stream)
     .flatMap((event) => {
       const { success, data } = authorityFact.safeParse(event.fact);
       return success ? [data] : [];

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fakeWorld } from '../../api/testing.ts';
 import { silentLog } from '../../base/log-sink.ts';
-import { authorityStream } from '../../domain/streams.ts';
+import { authorityStream, restoreStream } from '../../domain/streams.ts';
 import { writeMark } from '../../log/copy-mark.ts';
 import type { Fact, StreamName } from '../../log/event.ts';
 import { memoryKeyring } from '../../log/keyring.ts';
@@ -59,6 +59,17 @@ describe('the cluster in a store', () => {
     const driver = memoryDriver();
     expect(await clusterInStore(driver, [])).toEqual({ status: 'none' });
     await writeMark(driver, { kind: 'copy', id: 'i', from: 'f', begunAt: world.now() });
+    expect(await clusterInStore(driver, [])).toEqual({ status: 'unfinished' });
+  });
+});
+
+describe('the cluster in a store that is restored', () => {
+  it('is not told until that has ended', async () => {
+    const driver = memoryDriver();
+    const log = emptyLog({ driver, keyring: memoryKeyring(world), world, writer: 'w', sink: silentLog });
+    const cause = { at: world.now(), actor: 'admin', requestId: 'r' };
+    const facts = [{ type: 'restore.begun', data: { digest: 'sha256:1' } }];
+    await log.state.append([{ stream: restoreStream, expected: 0, facts }], cause);
     expect(await clusterInStore(driver, [])).toEqual({ status: 'unfinished' });
   });
 });

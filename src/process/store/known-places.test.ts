@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -43,6 +43,16 @@ describe('what this machine knows of the log', () => {
       expect(log.stats().state.macKeyId !== undefined).toBe(authentic);
       expect(readKnownPlaces(dataDir, 'elsewhere')).toEqual({});
     }
+  });
+
+  it('is nothing before anything is written: a first start that failed stops no other', async () => {
+    const options = { keyring: sharedTestKeyring, world: realWorld, writer: 'w', sink: silentLog };
+    const log = await openLog({ ...options, driver: memoryDriver() });
+    keepKnownPlaces(log, { dataDir, store: 'here', sink: silentLog }).close();
+    expect(readdirSync(dataDir)).toEqual([]);
+    const written = keepKnownPlaces(await begun({}), { dataDir, store: 'here', sink: silentLog });
+    written.close();
+    expect(readdirSync(dataDir)).toEqual(['log-known.json']);
   });
 
   it('is read from a file of the release before, which did not know of MACs', async () => {

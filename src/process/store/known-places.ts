@@ -91,6 +91,7 @@ export function writeKnownPlaces(log: Pick<ClusterLog, 'stats'>, { dataDir, stor
 /**
  * Writes the newest places from time to time, and when it is closed; but not while the store is found to have
  * gone back, nor while it cannot be read to its end: a process that opened it then knows less than the file.
+ * Nothing is written of a log that is empty.
  */
 export function keepKnownPlaces(
   log: Pick<ClusterLog, 'stats'>,
@@ -101,6 +102,8 @@ export function keepKnownPlaces(
   const write = (): void => {
     const stats = log.stats();
     if (partitions.some((one) => (stats[one].wentBack ?? stats[one].damage) !== undefined)) return;
+    // A first start that failed has made nothing: such a file would stop the next one.
+    if (written === '' && partitions.every((one) => stats[one].slot === 0)) return;
     const text = textOf(log, file.store);
     if (text === written) return;
     try {

@@ -10,7 +10,7 @@ import type { AuthDeps } from '../../deps.ts';
 import { listHosts } from '../../host/list-hosts.ts';
 import { removeHost } from '../../host/remove-host.ts';
 import { pastKind } from '../past-kind.ts';
-import type { ServedKind } from '../served-kind.ts';
+import { removal, type ServedKind } from '../served-kind.ts';
 
 type Role = keyof typeof kindOfHost;
 type Listed = Awaited<ReturnType<typeof listHosts>>['hosts'][number];
@@ -52,7 +52,7 @@ const servedHosts = (kind: KindOfResource, role: Role): ServedKind => ({
   kind,
   past: pastHosts(role),
   list: (deps, call) => all(deps, call, role),
-  remove: async (deps, call, name) => (await removeHost(deps, call, { hostId: name })).position,
+  remove: removal((deps, call, name) => removeHost(deps, call, { hostId: name })),
 });
 
 export const servedHostKinds: readonly ServedKind[] = hostKinds.flatMap((kind) => {

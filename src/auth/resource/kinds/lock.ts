@@ -10,7 +10,7 @@ import { deleteLock } from '../../lock/delete-lock.ts';
 import { listLocks } from '../../lock/list-locks.ts';
 import { revisionOf } from '../revision.ts';
 import { pastKind } from '../past-kind.ts';
-import type { ServedKind } from '../served-kind.ts';
+import { removal, type ServedKind } from '../served-kind.ts';
 
 type Listed = Awaited<ReturnType<typeof listLocks>>['locks'][number];
 
@@ -68,5 +68,5 @@ export const servedLocks: ServedKind = {
       throw new CodedError('bad_request', 'a lock is not changed: delete it and create another one');
     return Promise.resolve({ after: before, commit: () => Promise.resolve(undefined) });
   },
-  remove: async (deps, call, name) => (await deleteLock(deps, call, { lockId: name })).position,
+  remove: removal((deps, call, name) => deleteLock(deps, call, { lockId: name })),
 };

@@ -7,6 +7,7 @@ import type { RoleSpec } from '../../../domain/role-spec.ts';
 import type { ResourceDocument } from '../../../domain/resources/document.ts';
 import { documentOfRole, type RoleDocument, roleKind, specOfRole } from '../../../domain/resources/role.ts';
 import { roleStream } from '../../../domain/streams.ts';
+import type { Position } from '../../../log/event.ts';
 import { step, transact } from '../../../log/execute.ts';
 import { type RolesState, rolesView } from '../../../views/roles.ts';
 import { holdersOf } from '../../../views/users.ts';
@@ -85,28 +86,43 @@ export const servedRoles: ServedKind = {
   find: ({ views }, _call, name) => Promise.resolve(documentIn(views.roles.state(), name)),
   create: planOf,
   update: planOf,
-  remove: async (deps, call, name) => {
-    if (name === builtInRole)
-      throw new CodedError(
-        'bad_request',
-        `role "${name}" is made again at the next start of an auth server: it cannot be deleted; change it instead`,
-      );
-    requireOthers(call, name);
-    const asOf = await deps.views.fresh();
-    const holders = holdersOf(deps.views.users.state(), name);
-    if (holders.length > 0)
-      throw new CodedError(
-        'bad_request',
-        `role "${name}" is held by ${holders.slice(0, 5).join(', ')}${holders.length > 5 ? ` and ${holders.length - 5} more` : ''}: ` +
-          'nobody could log in with a role that is missing; give them other roles first',
-      );
-    const { position } = await transact(
-      deps.log.state,
-      [step(role, roleStream(name), { type: 'delete-role', name })],
-      causeOf(deps, call),
-      termsOf(call, asOf),
-    );
-    if (position === undefined) throw new Error('bug: a deletion made no fact');
-    return position;
+  remove: (deps, call, name) => {
+    requireDeletable(deps, call, name);
+    return Promise.resolve({ commit: () => removeRole(deps, call, name) });
   },
 };
+
+/** @throws CodedError `bad_request` for one that somebody has, `access_denied` for one's own. */
+function requireDeletable({ views }: Pick<AuthDeps, 'views'>, call: Call, name: string): void {
+  if (name === builtInRole)
+    throw new CodedError(
+      'bad_request',
+      `role "${name}" is made again at the next start of an auth server: it cannot be deleted; change it instead`,
+    );
+  requireOthers(call, name);
+  const holders = holdersOf(views.users.state(), name);
+  if (holders.length === 0) return;
+  throw new CodedError(
+    'bad_request',
+    `role "${name}" is held by ${holders.slice(0, 5).join(', ')}${holders.length > 5 ? ` and ${holders.length - 5} more` : ''}: ` +
+      'nobody could log in with a role that is missing; give them other roles first',
+  );
+}
+
+/** Whoever gives the role to somebody meanwhile comes before, and is seen; or after, and finds none. */
+async function removeRole(deps: AuthDeps, call: Call, name: string): Promise<Position> {
+  const { position } = await transact(
+    deps.log.state,
+    [step(role, roleStream(name), { type: 'delete-role', name })],
+    causeOf(deps, call),
+    {
+      ...termsOf(call, await deps.views.fresh()),
+      byWhole: async (asOf) => {
+        await deps.views.reached(asOf);
+        requireDeletable(deps, call, name);
+      },
+    },
+  );
+  if (position === undefined) throw new Error('bug: a deletion made no fact');
+  return position;
+}

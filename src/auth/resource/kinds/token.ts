@@ -10,7 +10,7 @@ import { listTokens } from '../../token/list-tokens.ts';
 import { getIn, findKey } from '../../../views/table.ts';
 import { createdToken, createdTokens, tokensView } from '../../../views/tokens.ts';
 import { pastKind } from '../past-kind.ts';
-import type { ServedKind } from '../served-kind.ts';
+import { removal, type ServedKind } from '../served-kind.ts';
 
 type Listed = Awaited<ReturnType<typeof listTokens>>['tokens'][number];
 
@@ -108,5 +108,5 @@ export const servedTokens: ServedKind = {
       },
     });
   },
-  remove: async (deps, call, name) => (await deleteToken(deps, call, { token: name })).position,
+  remove: removal((deps, call, name) => deleteToken(deps, call, { token: name })),
 };

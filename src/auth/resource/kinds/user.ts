@@ -20,9 +20,9 @@ import { type AuthDeps, causeOf, termsOf } from '../../deps.ts';
 import { checkFitsCertificate } from '../../user/issue-certificates.ts';
 import { deleteUser } from '../../user/delete-user.ts';
 import { listUsers } from '../../user/list-users.ts';
-import { rolesToGive } from '../../user/roles-to-give.ts';
+import { requiringRoles, rolesToGive } from '../../user/roles-to-give.ts';
 import { pastKind } from '../past-kind.ts';
-import type { Plan, ServedKind, Wish } from '../served-kind.ts';
+import { type Plan, removal, type ServedKind, type Wish } from '../served-kind.ts';
 
 type Listed = Awaited<ReturnType<typeof listUsers>>['users'][number];
 
@@ -54,7 +54,7 @@ async function planOf(deps: AuthDeps, call: Call, wish: Wish): Promise<Plan> {
     commit: async () => {
       const { position } = await transact(
         deps.log.state,
-        [step(user, userStream(username), command)],
+        [step(user, userStream(username), command), ...requiringRoles(roles)],
         causeOf(deps, call),
         termsOf(call, wish.asOf),
       );
@@ -92,5 +92,5 @@ export const servedUsers: ServedKind = {
   list: all,
   create: planOf,
   update: planOf,
-  remove: async (deps, call, name) => (await deleteUser(deps, call, { username: name })).position,
+  remove: removal((deps, call, name) => deleteUser(deps, call, { username: name })),
 };

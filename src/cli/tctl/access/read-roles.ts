@@ -2,7 +2,7 @@ import { CodedError } from '../../../base/errors.ts';
 import type { ResourceDocument } from '../../../domain/resources/document.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { inputText } from '../resources/input-text.ts';
-import { readDocuments } from '../resources/read-documents.ts';
+import { readDocuments } from '../../../process/configuration/read-documents.ts';
 
 /**
  * The roles of a file; none without one.

@@ -7,8 +7,8 @@ import { fingerprint, fromAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
 import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import type { Run } from '../../program.ts';
-import { openPrompter } from '../../prompt.ts';
 import { withAuth } from '../connect.ts';
+import { spelledOut } from '../spelled-out.ts';
 import { hostAuthorityLine, userAuthorityLine } from './authority-lines.ts';
 
 interface Wanted {
@@ -98,7 +98,12 @@ async function privateText(
   keys: readonly ShownKey[],
 ): Promise<string> {
   const phrase = exportPhrase(keys[0]?.clusterName ?? '');
-  const confirmation = await spelledOut(io, phrase);
+  const confirmation = await spelledOut(
+    io,
+    'Whoever has these keys can be anybody in the cluster, and nothing but a rotation of the authority ends that. ' +
+      'The export is recorded.',
+    phrase,
+  );
   const given = await Promise.all(
     types.map((type) => auth.call(exportAuthorityKeys, { type, confirmation })),
   );
@@ -108,19 +113,4 @@ async function privateText(
     .filter((key) => wanted.has(key.fingerprint))
     .map((key) => (tls ? key.tlsPrivateKeyPem : key.sshPrivateKeyPem))
     .join('');
-}
-
-/** @throws CodedError `bad_request` when anything else is typed, or nothing. */
-async function spelledOut(io: CliIo, phrase: string): Promise<string> {
-  const prompter = openPrompter(io.stdin, io.stderr);
-  try {
-    const typed = await prompter.line(
-      'Whoever has these keys can be anybody in the cluster, and nothing but a rotation of the authority ends that. ' +
-        `The export is recorded.\nType "${phrase}" to go on:`,
-    );
-    if (typed.trim() === phrase) return phrase;
-    throw new CodedError('bad_request', 'nothing was exported: that is not what was to be typed');
-  } finally {
-    prompter.close();
-  }
 }

@@ -7,7 +7,7 @@ import type { CliIo } from '../../cli-io.ts';
 import { withAuth } from '../connect.ts';
 import { edited } from './edited.ts';
 import { yamlOf } from './print-documents.ts';
-import { readDocuments } from './read-documents.ts';
+import { readDocuments } from '../../../process/configuration/read-documents.ts';
 import { atPlace, printWritten } from './write.ts';
 
 /**

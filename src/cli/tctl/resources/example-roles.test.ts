@@ -10,7 +10,7 @@ import { checkRuleAccess } from '../../../domain/rule-access.ts';
 import type { ResourceKind, RuleVerb } from '../../../domain/rule-subjects.ts';
 import { isSameRole } from '../../../domain/same-role.ts';
 import { readExpectations } from '../access/read-expectations.ts';
-import { readDocuments } from './read-documents.ts';
+import { readDocuments } from '../../../process/configuration/read-documents.ts';
 
 const directory = 'examples/roles';
 const files = readdirSync(directory).sort();

@@ -11,35 +11,58 @@ import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { parseMoment } from '../../duration.ts';
 import { withAuth } from '../connect.ts';
+import { wholeDocuments, wholeKinds } from './get-whole.ts';
 import { printHistory } from './history.ts';
 import { asJson, asText, asYaml } from './print-documents.ts';
 
 /** `tctl get <kind>[/<name>][,…]`, `tctl get all`; of an earlier time with `--at` */
 export async function getResources(invocation: Invocation, io: CliIo): Promise<number> {
   const asked = invocation.arg('resource') ?? '';
-  if (invocation.on('history')) return printHistory(invocation, parseReference(asked), io);
-  const isAll = asked.trim() === 'all';
-  const references = isAll ? allKinds() : referencesIn(asked);
   const format = invocation.text('format') ?? 'yaml';
+  const isWhole = invocation.on('with-secrets');
+  if (isWhole && (invocation.on('history') || format === 'text'))
+    throw new CodedError('bad_request', '--with-secrets prints YAML or JSON of what is now');
+  if (invocation.on('history')) return printHistory(invocation, parseReference(asked), io);
+  const references = referencesIn(asked, isWhole);
   if (format !== 'yaml' && new Set(references.map(({ kind }) => kind)).size > 1)
     throw new CodedError('bad_request', 'mixed resource types only support YAML formatting');
-  const time = invocation.text('at');
-  const at = time === undefined ? undefined : parseMoment(time, io.world.now(), '--at');
-  const documents = await withAuth(invocation, io, (auth) => read(auth, references, { isAll, at }));
-  const [first] = references;
-  if (format === 'json') io.stdout.write(asJson(documents));
-  else if (format === 'yaml' || first === undefined) io.stdout.write(asYaml(documents));
-  else io.stdout.write(asText(first.kind, documents));
+  const documents = isWhole
+    ? await wholeDocuments(invocation, references, io)
+    : await plainDocuments(invocation, references, io);
+  io.stdout.write(textOf(documents, references, format));
   return 0;
 }
 
-/** What a file restores: hosts announce themselves. */
+function textOf(
+  documents: readonly ResourceDocument[],
+  [first]: readonly ResourceReference[],
+  format: string,
+): string {
+  if (format === 'json') return asJson(documents);
+  return format === 'yaml' || first === undefined ? asYaml(documents) : asText(first.kind, documents);
+}
+
+async function plainDocuments(
+  invocation: Invocation,
+  references: readonly ResourceReference[],
+  io: CliIo,
+): Promise<readonly ResourceDocument[]> {
+  const time = invocation.text('at');
+  const at = time === undefined ? undefined : parseMoment(time, io.world.now(), '--at');
+  const isAll = isEverything(invocation.arg('resource') ?? '');
+  return withAuth(invocation, io, (auth) => read(auth, references, { isAll, at }));
+}
+
+const isEverything = (asked: string): boolean => asked.trim() === 'all';
+
+/** What a file writes into any cluster: hosts announce themselves. */
 const allKinds = (): readonly ResourceReference[] =>
   kindsOfResources
     .filter(({ notWritten, notRestored }) => notWritten === undefined && notRestored === undefined)
     .map((kind) => ({ kind, name: undefined }));
 
-function referencesIn(text: string): readonly ResourceReference[] {
+function referencesIn(text: string, isWhole: boolean): readonly ResourceReference[] {
+  if (isEverything(text)) return isWhole ? wholeKinds() : allKinds();
   const parts = text
     .split(',')
     .map((part) => part.trim())

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { kindsOfResources } from '../../../domain/resources/registry.ts';
-import { readDocuments } from './read-documents.ts';
+import { readDocuments } from '../../../process/configuration/read-documents.ts';
 
 const manual = readFileSync('docs/resources.md', 'utf8');
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { kindNamed } from '../../../domain/resources/registry.ts';
 import { differenceOf } from './difference.ts';
 import { asJson, asText, asYaml } from './print-documents.ts';
-import { readDocuments } from './read-documents.ts';
+import { readDocuments } from '../../../process/configuration/read-documents.ts';
 
 const role = (name: string, description = 'what for') => ({
   spec: { allow: { logins: ['no', '{{internal.logins}}', 'x1'] } },

@@ -29,6 +29,11 @@ export const resourceCommandSpecs: readonly CommandSpec[] = [
         help: 'How to print: yaml, json or text.',
       },
       {
+        name: 'with-secrets',
+        kind: 'switch',
+        help: 'With private keys and password hashes, as teleport start --bootstrap restores them. Asks to confirm it word for word, and is recorded.',
+      },
+      {
         name: 'at',
         kind: 'value',
         help: 'As it was at this time: RFC 3339, or how long ago: 2h, 30m.',
@@ -54,6 +59,15 @@ export const resourceCommandSpecs: readonly CommandSpec[] = [
     flags: [dryRun],
   },
   {
+    name: 'update',
+    help: 'Give a resource other labels.',
+    args: [resource('Which one: kind/name.')],
+    flags: [
+      { name: 'set-labels', kind: 'value', help: 'In place of those it has: env=test,team=db; "" for none.' },
+      { name: 'set-ttl', kind: 'value', help: 'No kind of this release takes it: the refusal says why.' },
+    ],
+  },
+  {
     name: 'edit',
     help: 'Change a resource in an editor ($VISUAL, $EDITOR, vi).',
     args: [resource('Which one: kind/name.')],
@@ -64,5 +78,6 @@ export const resourceCommands: Commands = {
   create: async () => (await import('./write.ts')).createResources,
   get: async () => (await import('./get.ts')).getResources,
   rm: async () => (await import('./remove.ts')).removeResource,
+  update: async () => (await import('./update.ts')).updateLabels,
   edit: async () => (await import('./edit.ts')).editResource,
 };

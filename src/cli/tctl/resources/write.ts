@@ -2,14 +2,14 @@ import type { AuthClient } from '../../../api/client.ts';
 import { createResource, updateResource } from '../../../api/operations/resource.ts';
 import type { OutputOf } from '../../../api/operation.ts';
 import { CodedError, isCoded } from '../../../base/errors.ts';
-import type { ResourceDocument } from '../../../domain/resources/document.ts';
+import type { PlacedDocument, ResourceDocument } from '../../../domain/resources/document.ts';
 import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { withAuth } from '../connect.ts';
 import { differenceOf } from './difference.ts';
 import { inputText } from './input-text.ts';
 import { yamlOf } from './print-documents.ts';
-import { type PlacedDocument, readDocuments } from './read-documents.ts';
+import { readDocuments } from '../../../process/configuration/read-documents.ts';
 
 export type Written = OutputOf<typeof updateResource>;
 

@@ -4,7 +4,7 @@ import { type NodeStatus, listNodes } from './cluster-auth.ts';
 import { formatNodeNames, formatNodes, formatNodesJson, formatNodesVerbose } from './node-list.ts';
 import { openCluster } from './open-cluster.ts';
 import { readSettings } from '../settings.ts';
-import { parseLabels } from '../ssh/ssh-target.ts';
+import { parseLabels } from '../../labels.ts';
 
 /** `tsh ls`: the nodes that the user may reach. */
 export const lsCommand: Run = async (invocation, io) => {

@@ -5,7 +5,8 @@ import { parseDynamicForward, parseForward } from './port-forward.ts';
 import { isLoopback, parseProxyAddress, readHostPort } from '../cluster/proxy-address.ts';
 import { parseLocation } from '../scp/scp-location.ts';
 import { parseJumpHost } from '../settings.ts';
-import { parseLabels, parseTarget } from './ssh-target.ts';
+import { parseLabels } from '../../labels.ts';
+import { parseTarget } from './ssh-target.ts';
 
 describe('reading --proxy', () => {
   it.each([

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { parseLabels, parseTarget } from './ssh-target.ts';
+import { parseLabels } from '../../labels.ts';
+import { parseTarget } from './ssh-target.ts';
 
 describe('labels on a command line', () => {
   it('are read, with quotes', () => {

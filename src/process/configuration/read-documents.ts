@@ -1,19 +1,14 @@
 import { LineCounter, parseAllDocuments, type Document } from 'yaml';
 import { z } from 'zod';
-import { CodedError, messageOf } from '../../../base/errors.ts';
-import { nearest } from '../../../base/nearest.ts';
-import type { ResourceDocument } from '../../../domain/resources/document.ts';
-import type { KindOfResource } from '../../../domain/resources/kind.ts';
-import { kindNamed } from '../../../domain/resources/registry.ts';
-import { faultIn, offsetOf } from '../../../process/configuration/yaml-faults.ts';
+import { CodedError, messageOf } from '../../base/errors.ts';
+import { nearest } from '../../base/nearest.ts';
+import type { PlacedDocument, ResourceDocument } from '../../domain/resources/document.ts';
+import type { KindOfResource } from '../../domain/resources/kind.ts';
+import { kindNamed } from '../../domain/resources/registry.ts';
+import { faultIn, offsetOf } from './yaml-faults.ts';
 
-/** A document of a file, and where faults that others find in it stand. */
-export interface PlacedDocument {
-  /** As it was written: what its kind's schema admits. */
-  readonly document: ResourceDocument;
-  /** `file:line:column`; of the document as a whole without a path. */
-  readonly place: (path?: readonly string[]) => string;
-}
+/** `write`: as `tctl create` and `tctl edit` take them; `bootstrap`: as `teleport start --bootstrap` does. */
+export type Purpose = 'write' | 'bootstrap';
 
 /** 4.4: a resource has at most a million bytes. */
 const longestFile = 16_000_000;
@@ -21,10 +16,15 @@ const longestFile = 16_000_000;
 /**
  * Reads a file of resources, YAML or JSON (which is YAML), one or several documents.
  * @param name how errors call the file.
+ * @param purpose `bootstrap`: a file of everything, with what is secret.
  * @throws CodedError `bad_request` with file, line and column of the first fault of all documents: nothing of
  *   the file is to be written then.
  */
-export function readDocuments(text: string, name: string): readonly PlacedDocument[] {
+export function readDocuments(
+  text: string,
+  name: string,
+  purpose: Purpose = 'write',
+): readonly PlacedDocument[] {
   if (text.length > longestFile)
     throw new CodedError('bad_request', `${name}: a file of resources has at most ${longestFile} characters`);
   const lines = new LineCounter();
@@ -41,7 +41,7 @@ export function readDocuments(text: string, name: string): readonly PlacedDocume
   return parsed
     .map((document) => ({ document, content: contentOf(document, at) }))
     .filter(({ content }) => content !== null && content !== undefined)
-    .flatMap(({ document, content }) => placed(document, content, at));
+    .flatMap(({ document, content }) => placed(document, content, { at, purpose }));
 }
 
 function contentOf(document: Document, at: (offset: number) => string): unknown {
@@ -54,7 +54,12 @@ function contentOf(document: Document, at: (offset: number) => string): unknown 
 }
 
 /** A list is as many documents, as `tctl get --format=json` prints them. */
-function placed(document: Document, content: unknown, at: (offset: number) => string): PlacedDocument[] {
+interface Reading {
+  readonly at: (offset: number) => string;
+  readonly purpose: Purpose;
+}
+
+function placed(document: Document, content: unknown, { at, purpose }: Reading): PlacedDocument[] {
   const list = Array.isArray(content) ? content : undefined;
   return (list ?? [content]).map((one: unknown, i) => {
     const prefix = list === undefined ? [] : [String(i)];
@@ -62,26 +67,28 @@ function placed(document: Document, content: unknown, at: (offset: number) => st
       const whole = [...prefix, ...path];
       return at(whole.length === 0 ? (document.contents?.range?.[0] ?? 0) : offsetOf(document, whole));
     };
-    return { document: checked(one, place), place };
+    return { document: checked(one, place, purpose), place };
   });
 }
 
 const named = z.looseObject({ kind: z.string({ error: 'a resource has a kind, such as "kind: role"' }) });
 
-function checked(content: unknown, place: PlacedDocument['place']): ResourceDocument {
+function checked(content: unknown, place: PlacedDocument['place'], purpose: Purpose): ResourceDocument {
   const loose = named.safeParse(content);
   if (!loose.success) {
     const { path, message } = faultIn(loose.error.issues);
     throw new CodedError('bad_request', `${place(path)}: ${message}`);
   }
   const kind = kindAt(loose.data.kind, place);
-  if (kind.notWritten !== undefined)
+  const why = purpose === 'write' ? kind.notWritten : kind.notBootstrapped;
+  if (why !== undefined)
     throw new CodedError(
       'bad_request',
-      `${place(['kind'])}: resources of kind ${JSON.stringify(kind.kind)} are not written by a file: ${kind.notWritten}`,
+      `${place(['kind'])}: resources of kind ${JSON.stringify(kind.kind)} are not written by a file: ${why}`,
     );
-  const read = kind.schema.safeParse(content);
-  if (!read.success) throw refused(kind, read.error, place);
+  const schema = purpose === 'write' ? kind.schema : (kind.wholeSchema ?? kind.schema);
+  const read = schema.safeParse(content);
+  if (!read.success) throw refused(schema, read.error, place);
   // What was written, not what the schema makes of it: the auth server reads it by its own.
   return content as ResourceDocument;
 }
@@ -96,7 +103,7 @@ function kindAt(name: string, place: PlacedDocument['place']): KindOfResource {
   }
 }
 
-function refused(kind: KindOfResource, error: z.ZodError, place: PlacedDocument['place']): CodedError {
+function refused(schema: z.ZodType, error: z.ZodError, place: PlacedDocument['place']): CodedError {
   const { path, unknownKey, message } = faultIn(error.issues);
   if (unknownKey === undefined)
     return new CodedError(
@@ -104,7 +111,7 @@ function refused(kind: KindOfResource, error: z.ZodError, place: PlacedDocument[
       `${place(path)}: ${path.length > 0 ? `${path.join('.')}: ` : ''}${message}`,
     );
   const inside = path.slice(0, -1);
-  const near = nearest(unknownKey, keysAt(kind.schema, inside));
+  const near = nearest(unknownKey, keysAt(schema, inside));
   return new CodedError(
     'bad_request',
     `${place(path)}: unknown key ${JSON.stringify(unknownKey)}${inside.length > 0 ? ` in ${inside.join('.')}` : ''}` +
