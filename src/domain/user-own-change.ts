@@ -48,9 +48,8 @@ const types: ReadonlySet<string> = new Set<OwnChange['type']>([
   'begin-code-device',
   'set-code-device',
 ]);
-export const isOwnChange = <C extends { readonly type: string }>(
-  command: C | OwnChange,
-): command is OwnChange => types.has(command.type);
+export const isOwnChange = (command: { readonly type: string }): command is OwnChange =>
+  types.has(command.type);
 
 /**
  * What people change of their own. As for a login, a proof that does not hold is a fact and throws nothing;

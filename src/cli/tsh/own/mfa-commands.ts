@@ -46,7 +46,7 @@ export const addDeviceCommand: Run = async (invocation, io) => {
   const { target, answer } = await askProxy(settings, io);
   if (answer.secondFactor === 'off')
     throw new CodedError('bad_request', 'this cluster asks for no codes (second_factor: off)');
-  const prompter = openPrompter(io.stdin, io.raw.stderr);
+  const prompter = openPrompter(io.stdin, io.stderr);
   try {
     const claim = { user, ...(await askCredentials(prompter, user, answer)) };
     const begun = await beginDevice(target, claim).catch((e: unknown) => {
@@ -69,7 +69,7 @@ async function show(io: CliIo, user: string, { otpUrl, secret, expiresAt }: Begu
     `Scan this with the new device of user ${user}, or type the secret, before ${wholeSeconds(expiresAt)}.`,
     'The old device counts until the new one has shown a code.',
     '',
-    `${qrText(otpUrl)}`,
+    qrText(otpUrl),
     `Secret: ${secret}`,
     `URL:    ${otpUrl}`,
   ];
@@ -91,7 +91,7 @@ async function prove(
       await setDevice(target, token, code);
       return;
     } catch (e) {
-      const isMisfit = isCoded(e, 'access_denied') && /^the one-time code/.test(e.message);
+      const isMisfit = isCoded(e, 'access_denied') && e.message.startsWith('the one-time code');
       if (!isMisfit || left <= 1 || !prompter.interactive) throw e;
       io.stderr.write(`${e.message}\n`);
     }

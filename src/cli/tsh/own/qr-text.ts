@@ -5,7 +5,8 @@ const quiet = 4;
 
 /**
  * A QR code as lines of half blocks, two rows of modules in each. Light modules are drawn and dark ones are
- * left out, as `qrencode -t UTF8` does: right on a dark terminal, and readers take the inverse on a light one.
+ * left out, as `qrencode -t UTF8` does: right on a dark terminal, and readers take the inverse on a light
+ * one.
  */
 export function qrText(text: string): string {
   const { size, data } = QRCode.create(text, { errorCorrectionLevel: 'L' }).modules;
