@@ -19,7 +19,7 @@ const rooms = {
 const fences = {
   ssh2: 'src/ssh',
   koffi: 'src/(ssh|machine)',
-  qrcode: 'src/proxy',
+  qrcode: 'src/(proxy|cli)',
   'node-forge': 'src/pki',
   winston: 'src/process',
   yargs: 'src/cli',

@@ -45,12 +45,16 @@ import { updateResource } from './resource/update-resource.ts';
 import { createToken } from './token/create-token.ts';
 import { deleteToken } from './token/delete-token.ts';
 import { listTokens } from './token/list-tokens.ts';
+import { beginCodeDevice } from './user/begin-code-device.ts';
+import { changePassword } from './user/change-password.ts';
 import { createUser } from './user/create-user.ts';
 import { deleteUser } from './user/delete-user.ts';
+import { listDevices } from './user/list-devices.ts';
 import { listUsers } from './user/list-users.ts';
 import { logIn } from './user/log-in.ts';
 import { renewCertificates } from './user/renew-certificates.ts';
 import { resetUser } from './user/reset-user.ts';
+import { setCodeDevice } from './user/set-code-device.ts';
 import { unlockUser } from './user/unlock-user.ts';
 
 /** Everything an auth server does for callers: one use case for each row of the contract. */
@@ -60,6 +64,7 @@ export const useCases: readonly Bound[] = [
   ...[listAuthorityKeys, exportAuthorityKeys],
   ...[signUserIdentity, signHostIdentity, listIdentities],
   ...[logIn, renewCertificates, createUser, resetUser, unlockUser, deleteUser, listUsers],
+  ...[changePassword, beginCodeDevice, setCodeDevice, listDevices],
   ...[readInvite, acceptInvite],
   ...[createToken, listTokens, deleteToken],
   ...[joinHost, renewHost, heartbeat, listHosts, removeHost],

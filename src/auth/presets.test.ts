@@ -81,12 +81,16 @@ it('each of them opens these operations and no others', () => {
       "token.create: editor",
       "token.delete: editor",
       "token.list: editor",
+      "user.begin-code-device: -",
+      "user.change-password: -",
       "user.create: editor",
       "user.delete: editor",
       "user.list: editor auditor",
+      "user.list-devices: admin access editor auditor",
       "user.log-in: -",
       "user.renew-certificates: admin access editor auditor",
       "user.reset: editor",
+      "user.set-code-device: -",
       "user.unlock: editor",
     ]
   `);

@@ -6,7 +6,7 @@ import { CodedError } from './errors.ts';
 export interface HttpAsk {
   /** `http:` or `https:`. */
   readonly url: URL;
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT';
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
   readonly signal: AbortSignal;

@@ -76,6 +76,13 @@ const users = {
   ),
   userDelete: auditKind('user.delete', 'T1004I', auth, row(changed)),
   userPasswordChange: auditKind('user.password_change', 'T1005I', auth, row({ user: text, ...addresses })),
+  /** A person replaced its own code device. One that is set up with a password is no event of its own. */
+  mfaAdd: auditKind(
+    'mfa.add',
+    'T1006I',
+    auth,
+    row({ user: text, mfa_device_name: text, mfa_device_type: text, ...addresses }),
+  ),
   resetPasswordTokenCreate: auditKind(
     'reset_password_token.create',
     'T6000I',

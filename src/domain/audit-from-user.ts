@@ -3,6 +3,7 @@ import { catalogue } from './audit-catalogue.ts';
 import type { EventBody } from './audit-kind.ts';
 import type { Traits } from './role-spec.ts';
 import type { Addresses, Grant, Refusal, UserFact } from './user-fact.ts';
+import { ownChangeMethods } from './user-own-change.ts';
 
 /** Which user a fact is about, who caused it, and when. */
 export interface Around {
@@ -35,6 +36,8 @@ export const toldAddresses = ({ remote, local }: Addresses): ToldAddresses => ({
   ...(local === '' ? {} : { 'addr.local': local }),
 });
 
+const isOwnChange = (method: string): boolean => Object.values<string>(ownChangeMethods).includes(method);
+
 const changed = ({ username, by }: Around) => ({ user: by, name: username, updated_by: by });
 
 const updated = (
@@ -63,15 +66,25 @@ const tellers: Tellers = {
       user: username,
       ...toldAddresses(addresses),
     }),
-  // Comes together with the password, which is reported.
-  'user.otp_set': () => undefined,
-  'user.logged_in': ({ method, addresses }, { username }) =>
-    catalogue.userLogin({
+  // One that comes together with a password is reported with that.
+  'user.otp_set': ({ addresses }, { username }) =>
+    addresses &&
+    catalogue.mfaAdd({
       user: username,
-      method,
-      success: true,
+      mfa_device_name: 'code',
+      mfa_device_type: 'TOTP',
       ...toldAddresses(addresses),
     }),
+  'user.logged_in': ({ method, addresses }, { username }) =>
+    isOwnChange(method)
+      ? // What it was given for is reported.
+        undefined
+      : catalogue.userLogin({
+          user: username,
+          method,
+          success: true,
+          ...toldAddresses(addresses),
+        }),
   'user.login_refused': ({ reason, addresses }, { username }) =>
     catalogue.userLoginFailure({
       user: username,

@@ -21,7 +21,14 @@ export const inviteFact = z.discriminatedUnion('type', [
   /** Secret `otpSeed`: valid until the link is opened. */
   z.object({
     type: z.literal('invite.created'),
-    data: z.object({ username: z.string(), purpose: invitePurpose, expiresAt: instant, ttlMs: z.number() }),
+    data: z.object({
+      username: z.string(),
+      purpose: invitePurpose,
+      expiresAt: instant,
+      ttlMs: z.number(),
+      /** Left out: a password, and a code device where the cluster requires codes. */
+      sets: z.string().optional(),
+    }),
   }),
   /**
    * Somebody was shown the page. Secret `otpSeed`, where the cluster requires codes: from here on only this
@@ -51,7 +58,11 @@ export interface CreateInvite {
   readonly purpose: InvitePurpose;
   readonly ttlMs: number;
   readonly otpSeed: Uint8Array;
+  /** The person that it is for has proved who it is, and sets a code device by it, no password. */
+  readonly sets?: InviteSets;
 }
+/** What an invite is good for besides setting a password and a code device. */
+export type InviteSets = 'code_device';
 export interface OpenInvite extends DecidingTime {
   readonly type: 'open-invite';
   /** New and unique. */
@@ -67,6 +78,7 @@ export interface AcceptInvite extends DecidingTime {
    * code is required.
    */
   readonly openingId?: string | null;
+  readonly sets?: InviteSets;
 }
 export interface RevokeInvite {
   readonly type: 'revoke-invite';
@@ -85,6 +97,7 @@ export interface PendingInvite {
    * is.
    */
   readonly ttlMs?: number;
+  readonly sets?: string | undefined;
   /** The last time the page was shown, and how many times it was. Left out: never. */
   readonly opened?: { readonly id: string; readonly times: number };
 }
@@ -100,12 +113,15 @@ export const invite: Decider<InviteState, InviteCommand, InviteFact> = {
     switch (command.type) {
       case 'create-invite': {
         if (state.status !== 'absent') throw new CodedError('already_exists', 'this invite exists');
-        const { username, purpose, ttlMs, now, otpSeed } = command;
+        const { username, purpose, ttlMs, now, otpSeed, sets } = command;
         checkInviteTtl(purpose, ttlMs);
         return [
           {
             type: 'invite.created',
-            data: { username, purpose, expiresAt: plusMs(now, ttlMs), ttlMs },
+            data: {
+              ...{ username, purpose, expiresAt: plusMs(now, ttlMs), ttlMs },
+              ...(sets !== undefined && { sets }),
+            },
             secrets: { [otpSeedSecret]: otpSeed },
           },
         ];
@@ -113,7 +129,7 @@ export const invite: Decider<InviteState, InviteCommand, InviteFact> = {
       case 'open-invite':
         return open(usableInvite(state, command), command);
       case 'accept-invite':
-        checkShownLast(usableInvite(state, command), command);
+        checkShownLast(usableInvite(state, command, command.sets), command);
         return [{ type: 'invite.accepted', data: {} }];
       case 'revoke-invite':
         return state.status === 'pending'
@@ -174,11 +190,13 @@ function checkShownLast({ opened }: PendingInvite, { openingId }: AcceptInvite):
 }
 
 /** The one message for a code that does not match the seed that was shown last. */
-export const codeMisfit = (): CodedError =>
+export const codeMisfit = (by: 'link' | 'device' = 'link'): CodedError =>
   new CodedError(
     'access_denied',
-    'the one-time code does not fit: check the digits, and the clock of your device. If this link was opened elsewhere meanwhile, ' +
-      'open it again and scan the new picture: only the one that was shown last counts',
+    'the one-time code does not fit: check the digits, and the clock of your device' +
+      (by === 'device'
+        ? ''
+        : '. If this link was opened elsewhere meanwhile, open it again and scan the new picture: only the one that was shown last counts'),
   );
 
 /** @throws CodedError `bad_request` naming the limit. */
@@ -194,12 +212,12 @@ export function checkInviteTtl(purpose: InvitePurpose, ttlMs: number): void {
 }
 
 /**
- * The invite, if it can be used now. Also used to show its page.
+ * The invite, if it can be used now, for this. Also used to show its page.
  * @throws CodedError `access_denied`, one message for unknown, used, replaced and expired: a guesser learns
  *   nothing.
  */
-export function usableInvite(state: InviteState, time: DecidingTime): PendingInvite {
-  if (state.status !== 'pending' || isOver(state, time)) throw invalidLink();
+export function usableInvite(state: InviteState, time: DecidingTime, sets?: InviteSets): PendingInvite {
+  if (state.status !== 'pending' || state.sets !== sets || isOver(state, time)) throw invalidLink();
   return state;
 }
 

@@ -61,10 +61,17 @@ export const userFact = z.discriminatedUnion('type', [
   z.object({ type: z.literal('user.password_reset'), data: z.object({}) }),
   /** Secret `passwordHash`. Ends a lock. */
   z.object({ type: z.literal('user.password_set'), data: z.object({ passwordId: z.string(), addresses }) }),
-  /** Secret `otpSeed`. The code of `usedStep` was spent to prove that the person has the seed. */
+  /**
+   * Secret `otpSeed`. The code of `usedStep` was spent to prove that the person has the seed. `addresses`: it
+   * was set alone, by the person itself; else it comes with a password.
+   */
   z.object({
     type: z.literal('user.otp_set'),
-    data: z.object({ otpId: z.string(), usedStep: z.number().int().nonnegative() }),
+    data: z.object({
+      otpId: z.string(),
+      usedStep: z.number().int().nonnegative(),
+      addresses: addresses.optional(),
+    }),
   }),
   z.object({
     type: z.literal('user.logged_in'),

@@ -30,9 +30,11 @@ export type OtpCheck =
   /** `id` is that of the seed; `step` the 30-second step the code belongs to. */
   | { readonly status: 'matched'; readonly id: string; readonly step: number };
 
-/** `ages` of the user's failures and of its lock, as the deciding server knows them. */
-export interface LogIn extends DecidingTime {
-  readonly type: 'log-in';
+/**
+ * What somebody who claims to be a user gave. `ages` of the user's failures and of its lock, as the deciding
+ * server knows them.
+ */
+export interface Proof extends DecidingTime {
   readonly password: PasswordCheck;
   readonly otp: OtpCheck;
   readonly addresses: Addresses;
@@ -41,6 +43,10 @@ export interface LogIn extends DecidingTime {
    * address.
    */
   readonly source?: string | undefined;
+}
+
+export interface LogIn extends Proof {
+  readonly type: 'log-in';
   /**
    * The certificate that this login is to get, and the traits it was made for; or why there can be none. Left
    * out where nothing was proved.
@@ -58,34 +64,48 @@ export interface LogIn extends DecidingTime {
  * @throws CodedError for a login that would otherwise succeed, and then nothing is spent on it: `unavailable`
  *   for a certificate that the user may no longer have, `access_denied` where there can be none.
  */
-export function decideLogin(state: UserState, command: LogIn): readonly UserFact[] {
-  if (state.status === 'absent' || isLockedFor(state, command.source, command)) return [];
-  const { addresses } = command;
-  const reason = refusalOf(state, command);
-  if (reason === undefined) {
-    const otp: Extract<UserFact, { type: 'user.logged_in' }>['data']['otp'] =
-      command.otp.status === 'matched'
-        ? { status: 'matched', step: command.otp.step }
-        : { status: 'not_required' };
-    const certificate = certificateOf(state, command);
-    return [
-      {
-        type: 'user.logged_in',
-        data: { method: 'local', otp, addresses, ...sourceIn(command), ...certificate },
-      },
-    ];
-  }
-  return failed(state, command, reason);
+export const decideLogin = (state: UserState, command: LogIn): readonly UserFact[] =>
+  decideProof(state, command, (active) => [provedFact(command, 'local', certificateOf(active, command))]);
+
+/**
+ * What `proved` makes of the user, when the proof holds; else the facts of the failure. Whatever a person
+ * does with its password counts as one attempt, and is limited as one.
+ */
+export function decideProof(
+  state: UserState,
+  proof: Proof,
+  proved: (state: ActiveUser) => readonly UserFact[],
+): readonly UserFact[] {
+  if (state.status === 'absent' || isLockedFor(state, proof.source, proof)) return [];
+  const reason = refusalOf(state, proof);
+  return reason === undefined ? proved(state) : failed(state, proof, reason);
 }
 
-const sourceIn = ({ source }: LogIn): { source?: string } => (source === undefined ? {} : { source });
+/** Whether it would hold if nothing changes meanwhile and no lock applies. */
+export const proofHolds = (state: ActiveUser, proof: Proof): boolean => refusalOf(state, proof) === undefined;
+
+/** Spends the code of the proof. `method`: what it was given for. */
+export function provedFact(
+  proof: Proof,
+  method: string,
+  more: { readonly certificate?: Grant } = {},
+): UserFact {
+  const otp: Extract<UserFact, { type: 'user.logged_in' }>['data']['otp'] =
+    proof.otp.status === 'matched' ? { status: 'matched', step: proof.otp.step } : { status: 'not_required' };
+  return {
+    type: 'user.logged_in',
+    data: { method, otp, addresses: proof.addresses, ...sourceIn(proof), ...more },
+  };
+}
+
+const sourceIn = ({ source }: Proof): { source?: string } => (source === undefined ? {} : { source });
 
 /**
  * Failures from one address lock the user for that address only: otherwise anybody who knows a name could
  * lock its owner out. Only many failures, from many addresses, lock the name, and even then not for addresses
  * from which its owner logged in before. docs/rfd/0007
  */
-function failed(state: ActiveUser, command: LogIn, reason: Refusal): readonly UserFact[] {
+function failed(state: ActiveUser, command: Proof, reason: Refusal): readonly UserFact[] {
   const { now, addresses, source } = command;
   const at = sourceIn(command);
   const refused: UserFact = { type: 'user.login_refused', data: { reason, at: now, addresses, ...at } };
@@ -114,7 +134,7 @@ function certificateOf(state: ActiveUser, { certificate }: LogIn): { certificate
 
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-function refusalOf(state: ActiveUser, { password, otp }: LogIn): Refusal | undefined {
+function refusalOf(state: ActiveUser, { password, otp }: Proof): Refusal | undefined {
   if (password.status === 'wrong' || password.id !== state.passwordId) return 'wrong_password';
   switch (otp.status) {
     case 'not_required':

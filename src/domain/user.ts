@@ -1,12 +1,13 @@
 import type { Decider } from '../log/decider.ts';
 import { decideLogin, type LogIn } from './user-login.ts';
+import { decideOwnChange, isOwnChange, type OwnChange } from './user-own-change.ts';
 import { userFact, type UserFact } from './user-fact.ts';
 import type { UserState } from './user-state.ts';
 import { evolveUser } from './user-state.ts';
 import { decideUserChange, type UserChange } from './user-change.ts';
 import { writerReads } from './writer-reads.ts';
 
-export type UserCommand = UserChange | LogIn;
+export type UserCommand = UserChange | OwnChange | LogIn;
 
 /**
  * A person who may log in. After deletion the name is free: a user created under it again is a new one, with
@@ -15,7 +16,9 @@ export type UserCommand = UserChange | LogIn;
 export const user: Decider<UserState, UserCommand, UserFact> = {
   fact: writerReads(userFact),
   initial: { status: 'absent' },
-  decide: (state, command) =>
-    command.type === 'log-in' ? decideLogin(state, command) : decideUserChange(state, command),
+  decide: (state, command) => {
+    if (command.type === 'log-in') return decideLogin(state, command);
+    return isOwnChange(command) ? decideOwnChange(state, command) : decideUserChange(state, command);
+  },
   evolve: evolveUser,
 };

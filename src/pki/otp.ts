@@ -54,6 +54,9 @@ export const otpUrl = ({
   `otpauth://totp/${encodeURIComponent(issuer)}:${encodeURIComponent(account)}` +
   `?secret=${base32(secret)}&issuer=${encodeURIComponent(issuer)}&algorithm=SHA1&digits=${digits}&period=${stepMs / 1000}`;
 
+/** When codes of this step begin to be valid. */
+export const startOfOtpStep = (step: number): string => new Date(step * stepMs).toISOString();
+
 /** The code of a step. Source: RFC 4226, section 5.3; RFC 6238. */
 export function otpCode(secret: Uint8Array, step: number): string {
   const counter = Buffer.alloc(8);

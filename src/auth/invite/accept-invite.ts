@@ -1,27 +1,23 @@
 import { acceptInvite as row } from '../../api/operations/invite.ts';
-import { CodedError } from '../../base/errors.ts';
 import { codeMisfit, invite } from '../../domain/invite.ts';
 import { inviteStream, userStream } from '../../domain/streams.ts';
 import { user } from '../../domain/user.ts';
 import type { SetCredentials } from '../../domain/user-change.ts';
 import { step, transact } from '../../log/execute.ts';
 import { matchOtpStep } from '../../pki/otp.ts';
-import { hashPassword } from '../../pki/password.ts';
 import { findUser } from '../../views/users.ts';
 import { type AuthDeps, causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { destroySecrets } from '../secrets/destroy-secrets.ts';
+import { checkNewPassword, hashOf } from '../user/new-password.ts';
 import { linkComer, openInvite, type OpenInvite } from './read-invite.ts';
-
-/** As in 4.4. Long passwords are hashed as a whole; the contract's size limit is the only upper bound. */
-const shortestPassword = 6;
 
 /** A person sets a password, and proves that its device has the one-time seed. The link works once. */
 export const acceptInvite = implementing(row, (deps, call, input) => {
   const { token, clientAddress: address } = input;
   return deps.gate.admit(linkComer(deps, call, { token, address }), async () => {
-    const open = await openInvite(deps, token, address);
-    checkPassword(input.password);
+    const open = await openInvite(deps, { token, address });
+    checkNewPassword(input.password);
     const otp = await proveSeed(deps, open, input.otp);
     const { username } = open.pending;
     const before = findUser(deps.views.users.state(), username);
@@ -37,7 +33,7 @@ export const acceptInvite = implementing(row, (deps, call, input) => {
           type: 'set-credentials',
           inviteHash: open.hash,
           passwordId: deps.world.uuid(),
-          passwordHash: Buffer.from(await hashPassword(input.password)),
+          passwordHash: await hashOf(input.password),
           otp,
           addresses: { remote: input.clientAddress, local: call.caller.address },
         }),
@@ -53,14 +49,6 @@ export const acceptInvite = implementing(row, (deps, call, input) => {
     return { username };
   });
 });
-
-function checkPassword(password: string): void {
-  if (Array.from(password).length < shortestPassword)
-    throw new CodedError(
-      'bad_request',
-      `password is too short, it must have at least ${shortestPassword} characters`,
-    );
-}
 
 async function proveSeed(deps: AuthDeps, open: OpenInvite, code: string): Promise<SetCredentials['otp']> {
   if (open.secondFactor === 'off') return { status: 'unchanged' };

@@ -1,6 +1,11 @@
 import { type Instant, plusMs } from '../../base/time.ts';
-import { checkInviteTtl, type CreateInvite, type InvitePurpose } from '../../domain/invite.ts';
-import { newOtpSecret } from '../../pki/otp.ts';
+import {
+  checkInviteTtl,
+  type CreateInvite,
+  type InvitePurpose,
+  type InviteSets,
+} from '../../domain/invite.ts';
+import { newOtpSecret, otpUrl } from '../../pki/otp.ts';
 import { newToken, tokenHash } from '../../pki/token.ts';
 import type { AuthDeps } from '../deps.ts';
 
@@ -11,7 +16,13 @@ export function newInvite(
     username,
     purpose,
     ttlMs,
-  }: { readonly username: string; readonly purpose: InvitePurpose; readonly ttlMs: number },
+    sets,
+  }: {
+    readonly username: string;
+    readonly purpose: InvitePurpose;
+    readonly ttlMs: number;
+    readonly sets?: InviteSets;
+  },
 ): {
   readonly token: string;
   readonly hash: string;
@@ -27,6 +38,13 @@ export function newInvite(
     token,
     hash: tokenHash(token),
     expiresAt: plusMs(now, ttlMs),
-    command: { type: 'create-invite', now, username, purpose, ttlMs, otpSeed },
+    command: {
+      ...{ type: 'create-invite', now, username, purpose, ttlMs, otpSeed },
+      ...(sets !== undefined && { sets }),
+    },
   };
 }
+
+/** What a person scans, as authenticators show it: the user and the cluster. */
+export const urlOfSeed = (username: string, clusterName: string, secret: Uint8Array): string =>
+  otpUrl({ issuer: 'Teleport', account: `${username}@${clusterName}`, secret });

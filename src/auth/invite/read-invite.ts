@@ -3,17 +3,24 @@ import type { Call } from '../../api/server-deps.ts';
 import { isCoded } from '../../base/errors.ts';
 import type { SecondFactor } from '../../domain/cluster.ts';
 import type { DecidingTime } from '../../domain/deciding-time.ts';
-import { invalidLink, invite, type PendingInvite, usableInvite } from '../../domain/invite.ts';
+import {
+  invalidLink,
+  invite,
+  type InviteSets,
+  type PendingInvite,
+  usableInvite,
+} from '../../domain/invite.ts';
 import { inviteStream } from '../../domain/streams.ts';
 import { otpSeedSecret } from '../../domain/user-fact.ts';
 import type { Position, Recorded } from '../../log/event.ts';
 import { step, transact } from '../../log/execute.ts';
-import { newOtpSecret, otpUrl } from '../../pki/otp.ts';
+import { newOtpSecret } from '../../pki/otp.ts';
 import { tokenHash } from '../../pki/token.ts';
 import { findInvite, type InviteEntry } from '../../views/invites.ts';
 import { timeForInvite } from '../deciding-time-of.ts';
 import { type AuthDeps, causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
+import { urlOfSeed } from './new-invite.ts';
 import { destroySecrets } from '../secrets/destroy-secrets.ts';
 import type { Comer } from '../user/login-gate.ts';
 import { clusterOf, secondFactorOf } from '../lookups.ts';
@@ -28,7 +35,7 @@ import { clusterOf, secondFactorOf } from '../lookups.ts';
 export const readInvite = implementing(row, (deps, call, { token, clientAddress }) => {
   const address = clientAddress ?? call.caller.address;
   return deps.gate.admit(linkComer(deps, call, { token, address }), async () => {
-    const open = await openInvite(deps, token, address);
+    const open = await openInvite(deps, { token, address });
     const { pending, secondFactor } = open;
     // A proxy of the previous release opens the link again when the form is sent: it gets the same page
     // again.
@@ -36,8 +43,7 @@ export const readInvite = implementing(row, (deps, call, { token, clientAddress 
       clientAddress === undefined ? () => open.seed() : await showNewSeed(deps, call, { open, address });
     const { username, purpose, expiresAt } = pending;
     const { clusterName } = clusterOf(deps.views);
-    const account = `${username}@${clusterName}`;
-    const url = secondFactor === 'otp' ? otpUrl({ issuer: 'Teleport', account, secret: await seed() }) : '';
+    const url = secondFactor === 'otp' ? urlOfSeed(username, clusterName, await seed()) : '';
     return { username, purpose, secondFactor, otpUrl: url, expiresAt };
   });
 });
@@ -104,16 +110,19 @@ export interface OpenInvite {
  * @throws CodedError `access_denied`, the same for a link that is unknown, used, replaced or expired: then it
  *   is counted.
  */
-export async function openInvite(deps: AuthDeps, token: string, address: string): Promise<OpenInvite> {
+export async function openInvite(
+  deps: AuthDeps,
+  { token, address, sets }: { readonly token: string; readonly address: string; readonly sets?: InviteSets },
+): Promise<OpenInvite> {
   try {
-    return await lookUp(deps, tokenHash(token));
+    return await lookUp(deps, tokenHash(token), sets);
   } catch (e) {
     if (isCoded(e, 'access_denied')) deps.badLinks.count(address);
     throw e;
   }
 }
 
-async function lookUp(deps: AuthDeps, hash: string): Promise<OpenInvite> {
+async function lookUp(deps: AuthDeps, hash: string, sets: InviteSets | undefined): Promise<OpenInvite> {
   const found = (): InviteEntry | undefined => findInvite(deps.views.invites.state(), hash);
   if (found() === undefined) {
     await deps.lookForLinks();
@@ -124,7 +133,7 @@ async function lookUp(deps: AuthDeps, hash: string): Promise<OpenInvite> {
   const entry = found();
   const state = entry?.state ?? invite.initial;
   const time = timeForInvite(deps, hash, state);
-  const pending = usableInvite(state, time);
+  const pending = usableInvite(state, time, sets);
   if (!entry) throw new Error('bug: an unknown invite is usable');
   const { seedIn } = entry;
   return {

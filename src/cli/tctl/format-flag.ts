@@ -8,3 +8,10 @@ export const formatFlag: FlagSpec = {
   default: 'text',
   help: 'How to print: text or json.',
 };
+
+/** Of those whose output people keep in files. */
+export const formatWithYaml: FlagSpec = {
+  ...formatFlag,
+  choices: ['text', 'json', 'yaml'],
+  help: 'How to print: text, json or yaml.',
+};

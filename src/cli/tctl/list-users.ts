@@ -6,6 +6,7 @@ import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { formatGoDuration } from '../duration.ts';
 import { formatTable } from '../table.ts';
+import { wholeSeconds } from '../whole-seconds.ts';
 import { withAuth } from './connect.ts';
 
 type Listed = OutputOf<typeof row>['users'][number];
@@ -38,8 +39,10 @@ export function usersText(users: readonly Listed[], now: Instant): string {
   return formatTable([...titles, ...(anyLocked ? ['Status'] : [])], rows);
 }
 
-const lastLogin = ({ lastLoginAt }: Listed): string =>
-  lastLoginAt === undefined ? '' : (lastLoginAt?.replace(/\.\d+Z$/, 'Z') ?? 'never');
+function lastLogin({ lastLoginAt }: Listed): string {
+  if (lastLoginAt === undefined) return '';
+  return lastLoginAt === null ? 'never' : wholeSeconds(lastLoginAt);
+}
 
 /** The most addresses that are named. */
 const namedAddresses = 3;

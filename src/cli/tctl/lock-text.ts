@@ -2,6 +2,7 @@ import type { listLocks } from '../../api/operations/lock.ts';
 import type { listUsers } from '../../api/operations/user.ts';
 import type { OutputOf } from '../../api/operation.ts';
 import { printable } from '../../base/printable.ts';
+import { shellQuote } from '../../base/shell-quote.ts';
 import { type Instant, msBetween } from '../../base/time.ts';
 import { targetText } from '../../domain/lock.ts';
 import { formatGoDuration } from '../duration.ts';
@@ -60,7 +61,7 @@ const passwordTable = (passwords: readonly LockedPassword[], now: Instant): stri
       sourcesText(from),
       reason,
       endText(now, until),
-      `tctl users unlock ${username}`,
+      `tctl users unlock ${shellQuote(username)}`,
     ]),
   );
 

@@ -2,18 +2,15 @@ import type { CliIo } from '../cli-io.ts';
 import { type Commands, runCommand } from '../program.ts';
 import { accessCommands } from './access/access-commands.ts';
 import { authCommands } from './auth/auth-commands.ts';
+import { inventoryCommands } from './inventory-commands.ts';
 import { resourceCommands } from './resources/resource-commands.ts';
 import { tctlProgram } from './program.ts';
+import { userCommands } from './user-commands.ts';
 
 /** Each command is loaded on demand. */
 const commands: Commands = {
   status: async () => (await import('./status.ts')).status,
-  'users add': async () => (await import('./users.ts')).addUser,
-  'users ls': async () => (await import('./list-users.ts')).listUsers,
-  'users update': async () => (await import('./update-user.ts')).updateUser,
-  'users rm': async () => (await import('./users.ts')).removeUsers,
-  'users unlock': async () => (await import('./users.ts')).unlockUser,
-  'users reset': async () => (await import('./users.ts')).resetUser,
+  ...userCommands,
   lock: async () => (await import('./locks.ts')).lock,
   'locks ls': async () => (await import('./locks.ts')).listLocks,
   unlock: async () => (await import('./locks.ts')).unlock,
@@ -37,6 +34,7 @@ const commands: Commands = {
   ...authCommands,
   ...resourceCommands,
   ...accessCommands,
+  ...inventoryCommands,
   version: async () => (await import('../version-command.ts')).printVersion,
 };
 

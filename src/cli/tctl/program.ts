@@ -4,7 +4,9 @@ import { authCommandSpecs } from './auth/auth-commands.ts';
 import { globalFlags } from './global-flags.ts';
 import { resourceCommandSpecs } from './resources/resource-commands.ts';
 import { lockCommands } from './lock-commands.ts';
-import { formatFlag as format } from './format-flag.ts';
+import { userCommandSpecs } from './user-commands.ts';
+import { formatFlag as format, formatWithYaml } from './format-flag.ts';
+import { inventoryCommandSpecs } from './inventory-commands.ts';
 
 const notYet = 'is not in this release';
 
@@ -35,51 +37,7 @@ export const tctlProgram: ProgramSpec = {
   flags: globalFlags,
   commands: [
     { name: 'status', help: 'Report cluster status.' },
-    {
-      name: 'users add',
-      help: 'Generate a user invitation link.',
-      args: [
-        { name: 'account', required: true, help: 'Name of the user.' },
-        { name: 'local-logins', help: 'Comma separated logins the user may use [its own name].' },
-      ],
-      flags: [
-        { name: 'roles', kind: 'value', default: 'admin', help: 'Comma separated roles of the user.' },
-        { name: 'k8s-users', kind: 'value', help: 'Kubernetes users to assign.' },
-        { name: 'k8s-groups', kind: 'value', help: 'Kubernetes groups to assign.' },
-        { name: 'ttl', kind: 'value', default: '1h', help: 'How long the link works, at most 48h.' },
-        format,
-      ],
-    },
-    { name: 'users ls', help: 'List users.', flags: [format] },
-    {
-      name: 'users update',
-      help: 'Change roles or logins of a user.',
-      args: [{ name: 'account', required: true, help: 'Name of the user.' }],
-      flags: [
-        { name: 'set-roles', kind: 'value', help: 'Comma separated roles, in place of those it has.' },
-        { name: 'set-logins', kind: 'value', help: 'Comma separated logins, in place of those it has.' },
-      ],
-    },
-    {
-      name: 'users rm',
-      aliases: ['users del'],
-      help: 'Delete users.',
-      args: [{ name: 'logins', required: true, help: 'Comma separated names.' }],
-    },
-    {
-      name: 'users unlock',
-      help: 'Let a user log in again that failed logins have locked.',
-      args: [{ name: 'account', required: true, help: 'Name of the user.' }],
-    },
-    {
-      name: 'users reset',
-      help: 'Reset the password of a user and generate a link to set a new one.',
-      args: [{ name: 'account', required: true, help: 'Name of the user.' }],
-      flags: [
-        { name: 'ttl', kind: 'value', default: '8h', help: 'How long the link works, at most 24h.' },
-        format,
-      ],
-    },
+    ...userCommandSpecs,
     ...lockCommands(format),
     {
       name: 'nodes add',
@@ -125,7 +83,7 @@ export const tctlProgram: ProgramSpec = {
       name: 'nodes ls',
       help: 'List SSH nodes.',
       flags: [
-        format,
+        formatWithYaml,
         {
           name: 'namespace',
           kind: 'value',
@@ -294,6 +252,7 @@ export const tctlProgram: ProgramSpec = {
     ...authCommandSpecs,
     ...resourceCommandSpecs,
     ...accessCommandSpecs,
+    ...inventoryCommandSpecs,
     { name: 'version', help: 'Print the version.' },
     ...['update', 'top'].map((name) => refused(name)),
     ...['ls', 'get', 'approve', 'deny', 'create', 'rm'].map((name) => refused(`requests ${name}`)),

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { AuthClient } from '../../api/client.ts';
 import { CodedError } from '../../base/errors.ts';
-import { change } from './update-user.ts';
+import { change, traitsOf } from './update-user.ts';
 
 const joe = (revision: string, roles: readonly string[], team: string) => ({
   kind: 'user',
@@ -36,7 +36,7 @@ it('changes what was asked for and keeps the rest', async () => {
     roles: ['access'],
     traits: { logins: ['joe'], team: ['a'] },
   });
-  expect((await change(auth, 'joe', { logins: ['root'] })).spec).toMatchObject({
+  expect((await change(auth, 'joe', { traits: new Map([['logins', ['root']]]) })).spec).toMatchObject({
     roles: ['access'],
     traits: { logins: ['root'], team: ['a'] },
   });
@@ -44,11 +44,37 @@ it('changes what was asked for and keeps the rest', async () => {
 
 it('loses nothing that others change meanwhile, and does not try for ever', async () => {
   const { auth } = serverWith(1);
-  expect((await change(auth, 'joe', { logins: ['root'] })).spec.traits).toEqual({
+  expect((await change(auth, 'joe', { traits: new Map([['logins', ['root']]]) })).spec.traits).toEqual({
     logins: ['root'],
     team: ['b'],
   });
   const busy = serverWith(Infinity);
-  await expect(change(busy.auth, 'joe', { logins: ['root'] })).rejects.toMatchObject({ code: 'conflict' });
+  await expect(change(busy.auth, 'joe', { traits: new Map([['logins', ['root']]]) })).rejects.toMatchObject({
+    code: 'conflict',
+  });
   expect(busy.calls).toHaveLength(10);
+});
+
+it('reads traits as they are typed, and refuses what is none', () => {
+  expect([...traitsOf(['department=dev, ops', 'team=', 'note=a=b'])]).toEqual([
+    ['department', ['dev', 'ops']],
+    ['team', []],
+    ['note', ['a=b']],
+  ]);
+  for (const given of ['department', '=dev', '', ' =x'])
+    expect(() => traitsOf([given])).toThrow(/expected name=value,value, or name= to take the trait away/);
+  expect(() => traitsOf(['team=a', 'team=b'])).toThrow('team is given twice');
+});
+
+it('changes the traits that are named and no others', async () => {
+  const { auth } = serverWith(0);
+  const wanted = new Map([
+    ['department', ['dev']],
+    ['team', []],
+  ]);
+  expect((await change(auth, 'joe', { traits: wanted })).spec.traits).toEqual({
+    logins: ['joe'],
+    department: ['dev'],
+    team: [],
+  });
 });

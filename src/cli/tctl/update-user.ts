@@ -9,7 +9,8 @@ import { withAuth } from './connect.ts';
 
 interface Wish {
   readonly roles?: readonly string[];
-  readonly logins?: readonly string[];
+  /** By name; a trait without values is taken away. The logins of the user are the trait `logins`. */
+  readonly traits?: ReadonlyMap<string, readonly string[]>;
 }
 
 /** `tctl users update` */
@@ -19,18 +20,47 @@ export async function updateUser(invocation: Invocation, io: CliIo): Promise<num
   const { spec } = await withAuth(invocation, io, (auth) => change(auth, name, wish));
   if (wish.roles !== undefined)
     io.stdout.write(`${name} has been updated with roles ${spec.roles.join(',')}\n`);
-  if (wish.logins !== undefined)
-    io.stdout.write(`${name} has been updated with logins ${wish.logins.join(',') || '(none)'}\n`);
+  for (const [trait, values] of wish.traits ?? [])
+    io.stdout.write(
+      `${name} has been updated with ${trait === 'logins' ? trait : `trait ${trait}`} ${values.join(',') || '(none)'}\n`,
+    );
   return 0;
 }
 
 function wishOf(invocation: Invocation): Wish {
   const roles = invocation.given('set-roles') ? listOf(invocation.text('set-roles')) : undefined;
   const logins = invocation.given('set-logins') ? listOf(invocation.text('set-logins')) : undefined;
-  if (roles === undefined && logins === undefined)
-    throw new CodedError('bad_request', 'need what to change: --set-roles, --set-logins, or both');
+  const traits = traitsOf(invocation.list('set-traits'));
+  if (logins !== undefined && traits.has('logins'))
+    throw new CodedError(
+      'bad_request',
+      '--set-logins and --set-traits=logins=… say the same: give one of them',
+    );
+  const changed = new Map([...(logins === undefined ? [] : [['logins', logins] as const]), ...traits]);
+  if (roles === undefined && changed.size === 0)
+    throw new CodedError('bad_request', 'need what to change: --set-roles, --set-logins, or --set-traits');
   if (roles?.length === 0) throw new CodedError('bad_request', '--set-roles: a user needs at least one role');
-  return { ...(roles && { roles }), ...(logins && { logins }) };
+  return { ...(roles && { roles }), ...(changed.size > 0 && { traits: changed }) };
+}
+
+/**
+ * `department=dev,ops` as a trait and its values; `department=` as a trait without any.
+ * @throws CodedError `bad_request` for another form, or a trait that is given twice.
+ */
+export function traitsOf(given: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const traits = new Map<string, readonly string[]>();
+  for (const text of given) {
+    const at = text.indexOf('=');
+    const name = text.slice(0, Math.max(at, 0)).trim();
+    if (name === '')
+      throw new CodedError(
+        'bad_request',
+        `--set-traits=${text}: expected name=value,value, or name= to take the trait away`,
+      );
+    if (traits.has(name)) throw new CodedError('bad_request', `--set-traits: ${name} is given twice`);
+    traits.set(name, listOf(text.slice(at + 1)));
+  }
+  return traits;
 }
 
 /** How often it is done again when others change the same user meanwhile. */
@@ -45,13 +75,13 @@ export async function change(
 ): Promise<UserDocument> {
   const { document } = await auth.call(readResource, { kind: 'user', name });
   const before = userDocument.parse(document);
-  const { roles, logins } = wish;
+  const { roles, traits } = wish;
   const after: UserDocument = {
     ...before,
     spec: {
       ...before.spec,
       ...(roles && { roles: [...roles] }),
-      ...(logins && { traits: { ...before.spec.traits, logins: [...logins] } }),
+      ...(traits && { traits: { ...before.spec.traits, ...valuesOf(traits) } }),
     },
   };
   try {
@@ -62,3 +92,6 @@ export async function change(
     return change(auth, name, wish, attempt + 1);
   }
 }
+
+const valuesOf = (traits: ReadonlyMap<string, readonly string[]>): Record<string, string[]> =>
+  Object.fromEntries([...traits].map(([name, values]) => [name, [...values]]));

@@ -182,6 +182,33 @@ const commands: readonly CommandSpec[] = [
   },
   { name: 'logout', help: 'Delete a cluster certificate' },
   { name: 'status', help: 'Display the list of proxy servers and retrieved certificates' },
+  { name: 'passwd', help: 'Change your own password' },
+  {
+    name: 'mfa ls',
+    help: 'List your own code device',
+    flags: [
+      {
+        name: 'format',
+        short: 'f',
+        kind: 'value',
+        default: 'text',
+        choices: ['text', 'json'],
+        help: 'Output format (text, json)',
+      },
+    ],
+  },
+  {
+    name: 'mfa add',
+    help: 'Set up a new code device in place of the one you have',
+  },
+  {
+    name: 'mfa rm',
+    help: '',
+    hidden: true,
+    refuse:
+      'is not there: tsh mfa add replaces a device; where it is lost, an operator resets you (tctl users reset)',
+    args: [{ name: 'name', help: '', rest: true }],
+  },
   {
     name: 'config',
     help: 'Print an ssh_config block: ssh and scp of OpenSSH then reach the nodes as <node>.<cluster>',

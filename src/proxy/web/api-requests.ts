@@ -27,6 +27,25 @@ export const tokenRequest = z.object({
   second_factor_token: z.string().max(16).default(''),
 });
 
+/** Who somebody without a session is, and its password in base64 and code. */
+const ownClaim = z.object({
+  user: z.string().min(1).max(128),
+  old_password: z.string().max(90_000),
+  second_factor_token: z.string().max(16).default(''),
+});
+
+/** The body of `PUT /webapi/users/password`, as 4.4 has it, and whose it is: there are no sessions here. */
+export const passwordRequest = ownClaim.extend({ new_password: z.string().max(90_000) });
+
+/** The body of `POST /webapi/users/device`. */
+export const deviceRequest = ownClaim;
+
+/** The body of `PUT /webapi/users/device`. */
+export const deviceCodeRequest = z.object({
+  token: z.string().max(128),
+  second_factor_token: z.string().max(16),
+});
+
 /** @throws CodedError `bad_request` naming the field that is wrong. */
 export function readJson<S extends z.ZodType>(text: string, schema: S): z.output<S> {
   let value: unknown;

@@ -1,5 +1,6 @@
 import { html, raw } from 'hono/html';
 import type { HtmlEscapedString } from 'hono/utils/html';
+import { shellQuote } from '../../base/shell-quote.ts';
 import { style } from './style.ts';
 
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
@@ -142,12 +143,9 @@ const otpPart = (otp: OneTimeSecret, fault: Fault | undefined): Html =>
     />
     ${messageOf('code', fault)}`;
 
-/**
- * Breaks between arguments only. Both are safe in a shell: a user name and an address contain no special
- * characters.
- */
+/** Breaks between arguments only. An address contains no character that is special in a shell. */
 const loginCommand = (proxyAddress: string, username: string): Html =>
-  html`tsh login <span>--proxy=${proxyAddress}</span> <span>--user=${username}</span>`;
+  html`tsh login <span>--proxy=${proxyAddress}</span> <span>--user=${shellQuote(username)}</span>`;
 
 export interface DoneFields {
   readonly username: string;

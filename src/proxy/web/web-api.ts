@@ -11,6 +11,7 @@ import { version } from '../../base/version.ts';
 import type { AuthorityKey } from '../../domain/authority-facts.ts';
 import { trustedKeys } from '../../domain/authority-state.ts';
 import { fingerprint, fromAuthorizedKeyLine } from '../../pki/ssh-key.ts';
+import { ownApi } from './own-api.ts';
 import { certsRequest, fromBase64, readJson, toBase64, tokenRequest, ttlSecondsOf } from './api-requests.ts';
 import { checkCsrf } from './csrf.ts';
 import { checkToken, openLink } from './open-link.ts';
@@ -87,6 +88,7 @@ export function webApi(deps: WebDeps): Hono<WebEnv> {
     });
     return c.json({ user: username });
   });
+  api.route('/users', ownApi(deps));
   return api;
 }
 

@@ -3,6 +3,7 @@ import QRCode from 'qrcode';
 import { acceptInvite } from '../../api/operations/invite.ts';
 import { readBody } from '../../api/read-body.ts';
 import { isCoded } from '../../base/errors.ts';
+import { isUserName } from '../../domain/names.ts';
 import { checkCsrf, csrfToken } from './csrf.ts';
 import { checkToken, openLink, type OpenLink } from './open-link.ts';
 import {
@@ -114,8 +115,7 @@ async function submit(c: Context<WebEnv>, deps: WebDeps, token: string): Promise
   }
 }
 
-const shownUsername = /^[A-Za-z0-9_@:][A-Za-z0-9_@:.+-]{0,127}$/;
-const shownUrl = /^otpauth:\/\/totp\/[A-Za-z0-9%:@._+-]{1,1024}\?[A-Za-z0-9%=&]{1,256}$/;
+const shownUrl = /^otpauth:\/\/totp\/[A-Za-z0-9%:@._+!'*~-]{1,1024}\?[A-Za-z0-9%=&]{1,256}$/;
 
 /**
  * The page as this browser was shown it, from the form that it sent with the secret of its cookie. So a
@@ -125,7 +125,7 @@ const shownUrl = /^otpauth:\/\/totp\/[A-Za-z0-9%:@._+-]{1,1024}\?[A-Za-z0-9%=&]{
  */
 function shownIn(field: (name: string) => string): Shown | undefined {
   const [username, purpose, otpUrl] = [field('username'), field('purpose'), field('shown')];
-  if (!shownUsername.test(username) || (purpose !== 'invite' && purpose !== 'reset')) return undefined;
+  if (!isUserName(username) || (purpose !== 'invite' && purpose !== 'reset')) return undefined;
   return otpUrl === '' || shownUrl.test(otpUrl) ? { username, purpose, otpUrl } : undefined;
 }
 

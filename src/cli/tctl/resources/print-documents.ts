@@ -7,8 +7,11 @@ import { formatTable } from '../../table.ts';
  * Texts such as `no` are in quotes: readers of YAML 1.1, which 4.4 and many tools are, take them for
  * booleans.
  */
-export const yamlOf = (document: ResourceDocument): string =>
-  stringify(ordered(document), {
+export const yamlOf = (document: ResourceDocument): string => plainYaml(ordered(document));
+
+/** The same form for anything else that is printed. */
+export const plainYaml = (value: unknown): string =>
+  stringify(value, {
     lineWidth: 0,
     defaultStringType: 'PLAIN',
     singleQuote: true,

@@ -3,6 +3,7 @@ import { connectAuthOver } from '../../../api/auth-connection.ts';
 import { authServerName } from '../../../api/tls-dial.ts';
 import { pingCluster } from '../../../api/operations/cluster.ts';
 import { listHosts } from '../../../api/operations/host.ts';
+import { listDevices } from '../../../api/operations/user-own.ts';
 import { renewCertificates } from '../../../api/operations/user.ts';
 import type { InputOf, OutputOf } from '../../../api/operation.ts';
 import { tlsFailureOf } from '../../../api/tls-failures.ts';
@@ -49,6 +50,10 @@ export function renewedCertificates(
 ): Promise<OutputOf<typeof renewCertificates>> {
   return askAuth(cluster, io, (auth) => auth.call(renewCertificates, wish));
 }
+
+/** The code devices of whoever the certificate is of. */
+export const ownDevices = (cluster: ClusterClient, io: CliIo): Promise<OutputOf<typeof listDevices>> =>
+  askAuth(cluster, io, (auth) => auth.call(listDevices, {}));
 
 /**
  * The nodes that the user may see, by name. When no auth server can be asked, those that the proxy knows of;

@@ -1,4 +1,5 @@
 import { CodedError, isCoded } from '../../../base/errors.ts';
+import { shellQuote } from '../../../base/shell-quote.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { loadIntoAgent } from '../login/agent-keys.ts';
 import { type ClientIdentity, isExpired, validUntilMs } from '../login/client-identity.ts';
@@ -60,7 +61,7 @@ async function reconnect(
   if (options.mayAsk === false || io.stdin.isTTY !== true)
     throw new CodedError(
       'access_denied',
-      `${why}: log in with 'tsh login --proxy=${at} --user=${settings.user}'`,
+      `${why}: log in with 'tsh login --proxy=${at} --user=${shellQuote(settings.user)}'`,
     );
   io.stderr.write(`${why}\n`);
   const { requestLogin } = await import('../login/login.ts');

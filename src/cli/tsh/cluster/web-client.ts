@@ -81,16 +81,17 @@ export async function logIn(target: WebTarget, login: LoginRequest): Promise<Log
   return readLoginAnswer(answer);
 }
 
-interface Request {
-  readonly method: 'GET' | 'POST';
+export interface WebRequest {
+  readonly method: 'GET' | 'POST' | 'PUT';
   readonly path: string;
   readonly body?: unknown;
   readonly limits?: Limits;
 }
 
-async function send(
+/** The JSON that the proxy answers with. @throws CodedError with the proxy's own message. */
+export async function send(
   { address, authorities, insecure }: WebTarget,
-  { method, path, body, limits = usualLimits }: Request,
+  { method, path, body, limits = usualLimits }: WebRequest,
 ): Promise<unknown> {
   const { status, text } = await exchange({
     url: new URL(path, webUrl(address)),

@@ -43,7 +43,7 @@ export function homeAt(directory: string): TshHome {
     learnt: (proxyHost) => join(directory, `${checkedHost(proxyHost)}.learnt`),
     keyFiles: (proxyHost, user) => {
       const folder = join(keys, checkedHost(proxyHost));
-      const name = join(folder, checkedUser(user));
+      const name = join(folder, userFileName(user));
       return {
         directory: folder,
         privateKey: name,
@@ -68,15 +68,36 @@ export function checkedHost(host: string): string {
   throw new CodedError('bad_request', `'${host}' is not a host name`);
 }
 
-/** Names that would collide with another user's files. */
-const taken = /^(\.{1,2}|certs\.pem|.*\.pub|.*-x509\.pem|.*\.tmp)$/;
+/** Names that would be those of other files here. */
+const taken = /^certs\.pem$|(\.pub|-cert|-x509\.pem|\.tmp)$/;
+/** Suffixes and temporary names still fit behind it. */
+const longestFileName = 200;
 
 /**
- * A Teleport user name that is safe as a file name.
+ * The name of a user as a file name. Letters, digits and `_ @ : . + -` stay as they are, and all else is a
+ * comma and two digits for each byte: to a shell, ssh_config or a pattern it means nothing but itself.
+ * @throws CodedError `bad_request`.
+ */
+export function userFileName(user: string): string {
+  const bytes = (text: string): string =>
+    Array.from(Buffer.from(text), (byte) => `,${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
+  const written = checkedUser(user).replace(/[^A-Za-z0-9_@:.+-]+/g, bytes);
+  if (written.length > longestFileName)
+    throw new CodedError('bad_request', `'${user}' cannot be used as a user name: it is too long`);
+  const shown = written.replace(/^\./, bytes);
+  return taken.test(shown) ? shown.replace(/[.-](?=[^.-]*$)/, bytes) : shown;
+}
+
+/** The user whose files have this name. */
+export const userOfFileName = (name: string): string =>
+  name.replace(/(?:,[0-9A-F]{2})+/g, (hex) => Buffer.from(hex.replaceAll(',', ''), 'hex').toString());
+
+/**
+ * Passes what can be somebody's name; whether it is, the cluster knows.
  * @throws CodedError `bad_request`.
  */
 export function checkedUser(user: string): string {
-  if (user !== '' && user.length <= 128 && !/[/\u0000-\u001f\u007f]/.test(user) && !taken.test(user))
+  if (user !== '' && user.length <= 128 && user.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(user))
     return user;
   throw new CodedError('bad_request', `'${user}' cannot be used as a user name`);
 }

@@ -3,7 +3,7 @@ import { ensurePrivateDirectory, writeFileAtomic } from '../../../base/files.ts'
 import { publicKeyOf, toAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
 import { type ClientIdentity, type Credentials, readCredentials } from './client-identity.ts';
 import { certificatePem, keyLine, splitPem } from './credential-text.ts';
-import type { TshHome } from './home.ts';
+import { type TshHome, userOfFileName } from './home.ts';
 import { authoritiesOf, readKnownHosts } from './known-hosts.ts';
 import { listDirectory, openPrivately, readIfThere } from './profile.ts';
 
@@ -82,6 +82,8 @@ export function removeCredentials(home: TshHome, proxyHost: string, user: string
 export function storedUsers(home: TshHome): readonly { readonly proxyHost: string; readonly user: string }[] {
   return listDirectory(home.keys).flatMap((proxyHost) => {
     const names = listDirectory(`${home.keys}/${proxyHost}`);
-    return names.filter((name) => names.includes(`${name}-cert.pub`)).map((user) => ({ proxyHost, user }));
+    return names
+      .filter((name) => names.includes(`${name}-cert.pub`))
+      .map((name) => ({ proxyHost, user: userOfFileName(name) }));
   });
 }

@@ -43,10 +43,7 @@ export function webAddressOf(settings: Settings): HostPort {
  *   not one of ours.
  */
 export async function requestLogin(settings: Settings, io: CliIo, cluster?: string): Promise<LoggedIn> {
-  const target = webTarget(settings, io);
-  const answer = await ping(target);
-  checkVersion(answer, settings);
-  checkMethod(answer);
+  const { target, answer } = await askProxy(settings, io);
   const prompter = openPrompter(io.stdin, io.raw.stderr);
   const accept = (changes: readonly string[]): Promise<void> =>
     acceptChanges(changes, webUrl(target.address), { accepted: settings.acceptAnnounced, prompter });
@@ -59,6 +56,32 @@ export async function requestLogin(settings: Settings, io: CliIo, cluster?: stri
   } finally {
     prompter.close();
   }
+}
+
+/**
+ * The proxy of flags and profile, and what it says of itself. It asks for nothing that we cannot give.
+ * @throws CodedError `unavailable` when it cannot be reached, is not one of ours, or wants something else.
+ */
+export async function askProxy(
+  settings: Settings,
+  io: CliIo,
+): Promise<{ readonly target: WebTarget; readonly answer: PingAnswer }> {
+  const target = webTarget(settings, io);
+  const answer = await ping(target);
+  checkVersion(answer, settings);
+  checkMethod(answer);
+  return { target, answer };
+}
+
+/** Asks for the password, and for a code where the cluster wants one. */
+export async function askCredentials(
+  prompter: Prompter,
+  user: string,
+  { secondFactor }: Pick<PingAnswer, 'secondFactor'>,
+): Promise<{ readonly password: string; readonly otp: string }> {
+  const password = await prompter.hidden(`Enter password for Teleport user ${user}:`);
+  const otp = secondFactor === 'off' ? '' : await prompter.hidden('Enter your OTP token:');
+  return { password, otp: otp.trim() };
 }
 
 /** The hosts that the person named, and those of earlier logins. */
@@ -84,20 +107,19 @@ interface Asked {
 
 async function withPassword(settings: Settings, io: CliIo, asked: Asked): Promise<LoggedIn> {
   const { target, answer, prompter } = asked;
-  const password = await prompter.hidden(`Enter password for Teleport user ${settings.user}:`);
-  const otp = answer.secondFactor === 'off' ? '' : await prompter.hidden('Enter your OTP token:');
+  const { password, otp } = await askCredentials(prompter, settings.user, answer);
   const privateKey = generateEd25519();
   const publicKey = toAuthorizedKeyLine(publicKeyOf(privateKey).blob);
   const certified = await logIn(target, {
     user: settings.user,
     password,
-    otp: otp.trim(),
+    otp,
     publicKey,
     ttlSeconds: settings.ttlSeconds,
     format: settings.certificateFormat,
     routeToCluster: asked.cluster ?? '',
   }).catch((e: unknown) => {
-    throw refused(e, settings.user, target.address, answer.secondFactor !== 'off');
+    throw refusedProof(e, settings.user, target.address, answer);
   });
   const credentials: Credentials = {
     privateKeyPem: encodeOpensshPrivateKey(privateKey, `teleport:${settings.user}`),
@@ -182,9 +204,16 @@ function checkMethod(answer: PingAnswer): void {
     );
 }
 
-function refused(e: unknown, user: string, address: HostPort, withCode: boolean): unknown {
+/** A refusal with whom it was about, and what to wait for. Other errors as they are. */
+export function refusedProof(
+  e: unknown,
+  user: string,
+  address: HostPort,
+  { secondFactor }: Pick<PingAnswer, 'secondFactor'>,
+): unknown {
   if (!isCoded(e, 'access_denied')) return e;
-  const next = withCode ? ' (a code works once: wait for the next one before trying again)' : '';
+  const next =
+    secondFactor === 'off' ? '' : ' (a code works once: wait for the next one before trying again)';
   return new CodedError('access_denied', `${e.message}: tried user '${user}' at ${webUrl(address)}${next}`, {
     cause: e,
   });

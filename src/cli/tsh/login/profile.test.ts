@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type TshHome, checkedUser, homeAt, openHome } from './home.ts';
+import { type TshHome, homeAt, openHome, userFileName, userOfFileName } from './home.ts';
 import {
   type Profile,
   currentProxyHost,
@@ -114,9 +114,41 @@ describe('reading a profile without the YAML library', () => {
 describe('naming files', () => {
   it('lets no name out of the folder', () => {
     expect(() => home.keyFiles('../x', 'joe')).toThrow('is not a host name');
-    for (const user of ['', '..', 'a/b', 'certs.pem', 'joe.pub', 'joe-x509.pem', 'a\nb'])
-      expect(() => checkedUser(user)).toThrow('cannot be used as a user name');
-    expect(checkedUser('joe@example.com')).toBe('joe@example.com');
+    for (const user of ['', 'a\nb', '\ud800', 'x'.repeat(129), '/'.repeat(128)])
+      expect(() => userFileName(user)).toThrow('cannot be used as a user name');
+    expect(userFileName('joe@example.com')).toBe('joe@example.com');
+  });
+  it('gives each user files of its own, and knows whose they are', () => {
+    const made = new Map<string, string>();
+    for (const user of [
+      '..',
+      'a/b',
+      'certs.pem',
+      'joe',
+      'joe.pub',
+      'joe-x509.pem',
+      'joe-cert',
+      "o'neil@a.pub",
+      'a,2Fb',
+      '%h',
+    ])
+      for (const path of Object.values({ ...home.keyFiles('proxy', user), directory: '', authorities: '' })) {
+        if (path === '') continue;
+        expect(dirname(path)).toBe(home.keyFiles('proxy', user).directory);
+        expect(path).not.toBe(home.keyFiles('proxy', user).authorities);
+        expect(made.get(path) ?? user).toBe(user);
+        made.set(path, user);
+      }
+  });
+  it('writes no character that a shell, a pattern or an ssh_config reads', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1, maxLength: 12, unit: 'binary' }), (user) => {
+        fc.pre(!/[\u0000-\u001f\u007f]/.test(user));
+        const name = userFileName(user);
+        expect(name).toMatch(/^[A-Za-z0-9_@:+,-][A-Za-z0-9_@:.+,-]*$/);
+        expect(userOfFileName(name)).toBe(user);
+      }),
+    );
   });
   it('takes TSH_HOME, never HOME', () => {
     expect(openHome({ TSH_HOME: '/a/b', HOME: '/c' }).directory).toBe('/a/b');

@@ -1,0 +1,35 @@
+import { changePassword as row } from '../../api/operations/user-own.ts';
+import { CodedError } from '../../base/errors.ts';
+import { findInvite } from '../../views/invites.ts';
+import { implementing } from '../implementing.ts';
+import { destroySecrets } from '../secrets/destroy-secrets.ts';
+import { changeOnProof } from './change-on-proof.ts';
+import { comerOf } from './examine-claim.ts';
+import { checkNewPassword, hashOf } from './new-password.ts';
+
+/**
+ * A person replaces its password. The certificates it has stay valid until they end, and where it is now is
+ * its only known source. A code device that it began to set up has to be begun again.
+ * @throws CodedError `bad_request` for a new password that is too short or the old one, before anything is
+ *   checked; `access_denied` as a login.
+ */
+export const changePassword = implementing(row, (deps, call, { newPassword, ...claim }) =>
+  deps.gate.admit(comerOf(deps, call, claim), async () => {
+    checkNewPassword(newPassword);
+    if (newPassword === claim.password)
+      throw new CodedError('bad_request', 'the new password is the same as the old one');
+    const asOf = await deps.views.fresh();
+    // Made for any claim: the time that it takes must not show which part of a claim was right.
+    const passwordHash = await hashOf(newPassword);
+    const passwordId = deps.world.uuid();
+    const before = await changeOnProof(deps, call, {
+      claim,
+      asOf,
+      commandOf: (proof) => ({ type: 'change-password', ...proof, passwordId, passwordHash }),
+    });
+    const { username, invite } = before.state;
+    const begun = invite === null ? undefined : findInvite(deps.views.invites.state(), invite.hash);
+    deps.afterwards.add(destroySecrets(deps, [before.passwordIn, begun?.seedIn]));
+    return { username };
+  }),
+);

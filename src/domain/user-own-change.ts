@@ -1,0 +1,111 @@
+import { CodedError, unreachable } from '../base/errors.ts';
+import { minute } from '../base/time.ts';
+import { invalidLink } from './invite.ts';
+import type { InviteReference } from './user-change.ts';
+import { type Addresses, otpSeedSecret, passwordHashSecret, type UserFact } from './user-fact.ts';
+import { decideProof, type Proof, provedFact } from './user-login.ts';
+import type { UserState } from './user-state.ts';
+
+/** What a person gave its password and code for, as `method` of the fact that spends the code. */
+export const ownChangeMethods = { password: 'password_change', codeDevice: 'code_device_change' } as const;
+
+/** The purpose, in `user.invited`, of the secret that a person asked for to replace its code device. */
+export const codeDevicePurpose = 'code_device';
+
+/** How long a person has to set up a device. */
+export const codeDeviceTtlMs = 10 * minute;
+
+interface OwnProof extends Proof {
+  /** Why a person who proves to be this user may change nothing now. */
+  readonly forbidden?: string | undefined;
+}
+
+export interface ChangePassword extends OwnProof {
+  readonly type: 'change-password';
+  /** New and unique, as in `SetCredentials`. */
+  readonly passwordId: string;
+  readonly passwordHash: Uint8Array;
+}
+
+/** The secret of the new device is on the stream of the invite. */
+export interface BeginCodeDevice extends OwnProof {
+  readonly type: 'begin-code-device';
+  readonly invite: InviteReference;
+}
+
+/** Comes with `accept-invite` in one append; the code has been checked against the seed of the invite. */
+export interface SetCodeDevice {
+  readonly type: 'set-code-device';
+  readonly inviteHash: string;
+  readonly otp: { readonly id: string; readonly seed: Uint8Array; readonly usedStep: number };
+  readonly addresses: Addresses;
+}
+
+export type OwnChange = ChangePassword | BeginCodeDevice | SetCodeDevice;
+
+const types: ReadonlySet<string> = new Set<OwnChange['type']>([
+  'change-password',
+  'begin-code-device',
+  'set-code-device',
+]);
+export const isOwnChange = (command: { readonly type: string }): command is OwnChange =>
+  types.has(command.type);
+
+/**
+ * What people change of their own. As for a login, a proof that does not hold is a fact and throws nothing;
+ * `loginOutcome` reads the result.
+ * @throws CodedError `access_denied` where the proof holds and the change is not allowed: then nothing is
+ *   spent.
+ */
+export function decideOwnChange(state: UserState, command: OwnChange): readonly UserFact[] {
+  switch (command.type) {
+    case 'change-password':
+      return decideProof(state, command, () => {
+        requireAllowed(command);
+        return changedPassword(command);
+      });
+    case 'begin-code-device':
+      return decideProof(state, command, () => {
+        requireAllowed(command);
+        const { hash, expiresAt } = command.invite;
+        return [
+          provedFact(command, ownChangeMethods.codeDevice),
+          { type: 'user.invited', data: { inviteHash: hash, purpose: codeDevicePurpose, expiresAt } },
+        ];
+      });
+    case 'set-code-device':
+      return setCodeDevice(state, command);
+    default:
+      return unreachable(command);
+  }
+}
+
+function requireAllowed({ forbidden }: OwnProof): void {
+  if (forbidden !== undefined) throw new CodedError('access_denied', forbidden);
+}
+
+/**
+ * Begins as a reset does: whoever knew the old password may have logged in with it, so that only where this
+ * person is now remains a known source.
+ */
+const changedPassword = (command: ChangePassword): readonly UserFact[] => [
+  { type: 'user.password_reset', data: {} },
+  provedFact(command, ownChangeMethods.password),
+  {
+    type: 'user.password_set',
+    data: { passwordId: command.passwordId, addresses: command.addresses },
+    secrets: { [passwordHashSecret]: command.passwordHash },
+  },
+];
+
+/** A reset, a new password and a newer secret make the invite void, so that they void this as well. */
+function setCodeDevice(state: UserState, { inviteHash, otp, addresses }: SetCodeDevice): readonly UserFact[] {
+  if (state.status === 'absent' || state.invite?.hash !== inviteHash) throw invalidLink();
+  return [
+    {
+      type: 'user.otp_set',
+      data: { otpId: otp.id, usedStep: otp.usedStep, addresses },
+      secrets: { [otpSeedSecret]: otp.seed },
+    },
+  ];
+}
