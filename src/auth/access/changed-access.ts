@@ -6,12 +6,12 @@ import { costOf, loginsOn } from '../../domain/subject-access.ts';
 import { getIn } from '../../views/table.ts';
 import { findUser, holdersOf } from '../../views/users.ts';
 import type { AuthViews } from '../auth-views.ts';
-import { allNodes } from './known-nodes.ts';
+import { nodeNow, nodesByName } from './known-nodes.ts';
 import { personNamed, personWith } from './known-people.ts';
 
-/** Selectors that are compared in all, and between two turns of the event loop. */
-const mostWork = 4_000_000;
-const workOfTurn = 100_000;
+/** Microseconds, roughly: in all, and between two turns of the event loop. */
+const mostWork = 1_000_000;
+const workOfTurn = 5_000;
 const mostLines = 10;
 const mostNamed = 3;
 
@@ -33,10 +33,10 @@ export async function changesByRole(views: Views, role: RoleSpec): Promise<reado
   const users = views.users.state();
   const holders = holdersOf(users, role.name).filter((name) => findUser(users, name) !== undefined);
   const instead = new Map([[role.name, role]]);
-  return accessChanges(
-    { count: holders.length, at: (i) => changedBy(views, holders[i] ?? '', instead) },
-    allNodes(views),
-  );
+  return accessChanges(views, {
+    count: holders.length,
+    at: (i) => changedBy(views, holders[i] ?? '', instead),
+  });
 }
 
 const changedBy = (views: Views, name: string, instead: ReadonlyMap<string, RoleSpec>): Changed => ({
@@ -53,25 +53,23 @@ export const changesByUser = (
   views: Views,
   user: { readonly username: string; readonly roles: readonly string[]; readonly traits: Traits },
 ): Promise<readonly string[]> =>
-  accessChanges(
-    {
-      count: 1,
-      at: () => ({
-        before: personNamed(views, user.username),
-        after: personWith(views.roles.state(), user),
-      }),
-    },
-    allNodes(views),
-  );
+  accessChanges(views, {
+    count: 1,
+    at: () => ({
+      before: personNamed(views, user.username),
+      after: personWith(views.roles.state(), user),
+    }),
+  });
 
 /**
  * Who gains and who loses which logins where, in a few lines. Bounded: beyond some work, the last line has
  * how many people were not looked at.
  */
 async function accessChanges(
+  views: Views,
   people: { readonly count: number; at(i: number): Changed },
-  nodes: readonly HostInfo[],
 ): Promise<readonly string[]> {
+  const nodes = nodesByName(views);
   const lines: string[] = [];
   let work = 0;
   let looked = 0;
@@ -81,7 +79,7 @@ async function accessChanges(
     if (looked > 0 && work + cost > mostWork) break;
     work += cost;
     looked++;
-    lines.push(...linesOf(changed.after.username, await differences(changed, nodes)));
+    lines.push(...linesOf(changed.after.username, await differences(views, changed, nodes)));
   }
   const shown = lines.slice(0, mostLines);
   if (lines.length > mostLines)
@@ -97,11 +95,16 @@ async function accessChanges(
 /** By `gains root, deploy`: the names of the nodes for which that is so. */
 type Differences = ReadonlyMap<string, readonly string[]>;
 
-async function differences({ before, after }: Changed, nodes: readonly HostInfo[]): Promise<Differences> {
+async function differences(
+  views: Views,
+  { before, after }: Changed,
+  nodes: readonly HostInfo[],
+): Promise<Differences> {
   const found = new Map<string, string[]>();
   const cost = costOf(before.access) + costOf(after.access);
   let work = 0;
-  for (const { nodename, labels } of nodes) {
+  for (const node of nodes) {
+    const { nodename, labels } = nodeNow(views, node);
     if ((work += cost) > workOfTurn) {
       await turn();
       work = 0;

@@ -8,9 +8,13 @@ import type { AuthDeps } from '../deps.ts';
 
 type Views = Pick<AuthDeps['views'], 'hosts' | 'presence'>;
 
-/** Every node of the cluster, alive or not, by name, then id, with its labels as they are now. */
-export const allNodes = ({ hosts, presence }: Views): readonly HostInfo[] =>
-  hostsInRole(hosts.state(), 'Node').map((host) => hostNow(presence.state(), host));
+/** Every node of the cluster, alive or not, by name, then id; what is asked of one is asked of `nodeNow`. */
+export const nodesByName = ({ hosts }: Pick<Views, 'hosts'>): readonly HostInfo[] =>
+  hostsInRole(hosts.state(), 'Node');
+
+/** With its labels as they are now. */
+export const nodeNow = ({ presence }: Pick<Views, 'presence'>, node: HostInfo): HostInfo =>
+  hostNow(presence.state(), node);
 
 /** Finds nodes by name or id: several where machines have one name, none where there is none. */
 export function nodeFinder(views: Views): (name: string) => readonly HostInfo[] {
@@ -49,12 +53,12 @@ function indexed(hosts: readonly HostInfo[]): Map<string, HostInfo[]> {
 }
 
 interface Entering {
-  readonly person: Pick<Person, 'username'> & { readonly roleNames: readonly string[] };
+  readonly person?: Pick<Person, 'username'> & { readonly roleNames: readonly string[] };
   readonly login?: string;
   readonly node?: Pick<HostInfo, 'hostId' | 'nodename' | 'otherNames'>;
 }
 
-/** The locks in force that would keep somebody out of a node. */
+/** The locks in force that would keep somebody out of a node: those about what is given of it. */
 export const locksOnEntering = (
   { views, world }: Pick<AuthDeps, 'views' | 'world'>,
   { person, login, node }: Entering,
@@ -62,8 +66,7 @@ export const locksOnEntering = (
   locksOn(
     views.locks.state(),
     {
-      user: person.username,
-      roles: person.roleNames,
+      ...(person !== undefined && { user: person.username, roles: person.roleNames }),
       ...(login !== undefined && { login }),
       ...(node !== undefined && { node: [node.hostId, node.nodename, ...(node.otherNames ?? [])] }),
     },

@@ -1,23 +1,35 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { may } from '../../api/guard.ts';
 import { listAccess as row, longestAccessPage } from '../../api/operations/access.ts';
 import type { InputOf, OutputOf } from '../../api/operation.ts';
-import type { Call } from '../../api/server-deps.ts';
 import { z } from 'zod';
 import { CodedError } from '../../base/errors.ts';
 import { explainAccess } from '../../domain/access-explanation.ts';
+import type { LockInForce } from '../../domain/access-reason.ts';
 import type { HostInfo } from '../../domain/host-info.ts';
 import { lockText } from '../../domain/lock.ts';
 import { costOf, loginsOn } from '../../domain/subject-access.ts';
 import { lookUpRoles } from '../../views/roles.ts';
-import { entriesOf } from '../../views/table.ts';
-import { findUser, holdersOf, isUnreadableUser } from '../../views/users.ts';
+import { keysAfter } from '../../views/table.ts';
+import { findUser, isUnreadableUser } from '../../views/users.ts';
 import type { AuthDeps } from '../deps.ts';
 import { implementing } from '../implementing.ts';
-import { allNodes, locksOnEntering, nodesNamed } from './known-nodes.ts';
+import { locksOnEntering, nodeNow, nodesByName, nodesNamed } from './known-nodes.ts';
 import { personNamed } from './known-people.ts';
 
-/** How many selectors one page compares at most: some 20 ms. */
-const mostWork = 200_000;
+/** Microseconds, roughly: of one page, and between two turns of the event loop. */
+const mostWork = 150_000;
+const workOfTurn = 3_000;
+/** To look up a person and that person's roles. */
+const workOfPerson = 20;
+const workOfRole = 1;
+/** To write a row, and each role's name in it, in the answer. */
+const workOfRow = 10;
+const workOfName = 1;
+/** What is written in the answer is written in one turn: a page has so much of it. */
+const mostWriting = 15_000;
+/** A page is about at most so many people. */
+const mostPeople = 500;
 
 /** Where a page ended: behind a user, or behind a node of one. */
 const cursor = z.union([z.tuple([z.string()]), z.tuple([z.string(), z.string(), z.string()])]);
@@ -31,38 +43,109 @@ type KnownPerson = ReturnType<typeof personNamed>;
 export const listAccess = implementing(row, async (deps, call, input) => {
   await deps.views.fresh();
   const after = input.after === undefined ? undefined : readCursor(input.after);
-  const nodes = input.node === undefined ? allNodes(deps.views) : nodesNamed(deps.views, input.node);
-  const rows: Row[] = [];
-  const without: Page['without'] = [];
-  let work = 0;
-  for (const username of usersFor(deps, call, input)) {
-    if (isBehind(username, after)) continue;
-    const person = personNamed(deps.views, username);
-    work += 1 + person.roleNames.length;
-    const unusable = unusableBecause(person);
-    if (unusable !== undefined) without.push({ user: username, text: unusable });
-    else
-      for (const node of nodesBehind(nodes, username, after)) {
-        work += costOf(person.access);
-        const found = rowOf(deps, person, node, input.role);
-        if (found !== undefined) rows.push(found);
-        if (rows.length >= longestAccessPage || work >= mostWork)
-          return { rows, without, next: textOf([username, node.nodename, node.hostId]) };
-      }
-    if (work >= mostWork) return { rows, without, next: textOf([username]) };
+  const page = new PageOfAccess(deps, input, after);
+  const users = usersFor(deps, input, after);
+  for (const username of users) {
+    if (!may(call, 'list', { kind: 'access', name: username })) continue;
+    const ended = await page.add(username);
+    if (ended !== undefined) return page.answer(ended);
   }
-  return { rows, without };
+  const last = users.length < mostPeople ? undefined : users.at(-1);
+  return page.answer(last === undefined ? undefined : [last]);
 });
 
-/** Sorted; those about whom the caller may ask. */
-function usersFor({ views }: AuthDeps, call: Call, { user, role }: InputOf<typeof row>): readonly string[] {
+/** One page while it is filled; other callers have their turns meanwhile. */
+class PageOfAccess {
+  readonly #deps: AuthDeps;
+  readonly #role: string | undefined;
+  readonly #nodes: readonly HostInfo[];
+  readonly #after: Cursor | undefined;
+  readonly #rows: Row[] = [];
+  readonly #without: Page['without'] = [];
+  #work = 0;
+  #writing = 0;
+  #worked = 0;
+
+  constructor(deps: AuthDeps, { node, role }: InputOf<typeof row>, after: Cursor | undefined) {
+    this.#deps = deps;
+    this.#role = role;
+    this.#nodes = node === undefined ? nodesByName(deps.views) : nodesNamed(deps.views, node);
+    this.#after = after;
+  }
+
+  /** @returns where the page is full; undefined while it is not. */
+  async add(username: string): Promise<Cursor | undefined> {
+    const person = personNamed(this.#deps.views, username);
+    await this.#did(workOfPerson + workOfRole * person.roleNames.length);
+    if (this.#role !== undefined && !person.roleNames.includes(this.#role)) return this.#full([username]);
+    const unusable = unusableBecause(person);
+    if (unusable !== undefined) {
+      this.#without.push({ user: username, text: unusable });
+      this.#writing += workOfRow;
+      return this.#full([username]);
+    }
+    const cost = costOf(person.access);
+    const deps = this.#deps;
+    const asked = { deps, person, role: this.#role, locks: locksOnEntering(deps, { person }) };
+    for (const node of nodesBehind(this.#nodes, username, this.#after)) {
+      const found = rowOf(asked, nodeNow(deps.views, node));
+      if (found !== undefined) this.#rows.push(found);
+      const writing = found === undefined ? 0 : writingOf(found);
+      this.#writing += writing;
+      await this.#did(cost + writing);
+      const full = this.#full([username, node.nodename, node.hostId]);
+      if (full !== undefined) return full;
+    }
+    return this.#full([username]);
+  }
+
+  answer(next: Cursor | undefined): Page {
+    return {
+      rows: this.#rows,
+      without: this.#without,
+      ...(next !== undefined && { next: JSON.stringify(next) }),
+    };
+  }
+
+  #full(at: Cursor): Cursor | undefined {
+    const { length } = this.#rows;
+    const isFull = length >= longestAccessPage || this.#writing >= mostWriting || this.#work >= mostWork;
+    return isFull ? at : undefined;
+  }
+
+  async #did(work: number): Promise<void> {
+    this.#work += work;
+    this.#worked += work;
+    if (this.#worked < workOfTurn) return;
+    this.#worked = 0;
+    await turn();
+  }
+}
+
+const writingOf = ({ logins, locks }: Row): number =>
+  workOfRow +
+  workOfName * logins.reduce((sum, { roles }) => sum + 1 + roles.length, 0) +
+  workOfRow * locks.length;
+
+/** Sorted: at most `mostPeople` of those behind the page before. */
+function usersFor(
+  { views }: AuthDeps,
+  { user, role }: InputOf<typeof row>,
+  after: Cursor | undefined,
+): readonly string[] {
   const users = views.users.state();
-  if (user !== undefined && findUser(users, user) === undefined && !isUnreadableUser(users, user))
-    throw new CodedError('not_found', `user ${JSON.stringify(user)} is not found`);
   if (role !== undefined) requireRole(views, role);
-  const holders = role === undefined ? undefined : new Set(holdersOf(users, role));
-  const all = user === undefined ? entriesOf(users.known).map(([name]) => name) : [user];
-  return all.filter((name) => (holders?.has(name) ?? true) && may(call, 'list', { kind: 'access', name }));
+  // Where a page ended behind a node, it goes on with that user.
+  const isWithin = after?.length === 3;
+  if (user !== undefined) {
+    if (findUser(users, user) === undefined && !isUnreadableUser(users, user))
+      throw new CodedError('not_found', `user ${JSON.stringify(user)} is not found`);
+    return after === undefined || user > after[0] || (isWithin && user === after[0]) ? [user] : [];
+  }
+  const [behind = ''] = after ?? [];
+  const names = keysAfter(users.known, behind, mostPeople);
+  if (!isWithin || findUser(users, behind) === undefined) return names;
+  return [behind, ...names].slice(0, mostPeople);
 }
 
 function requireRole({ roles }: AuthDeps['views'], role: string): void {
@@ -71,19 +154,23 @@ function requireRole({ roles }: AuthDeps['views'], role: string): void {
     throw new CodedError('not_found', `role ${JSON.stringify(role)} is not found`);
 }
 
-function rowOf(
-  deps: AuthDeps,
-  person: KnownPerson,
-  node: HostInfo,
-  role: string | undefined,
-): Row | undefined {
+interface Asked {
+  readonly deps: AuthDeps;
+  readonly person: KnownPerson;
+  /** About the person and the person's roles, whatever the node. */
+  readonly locks: readonly LockInForce[];
+  readonly role: string | undefined;
+}
+
+function rowOf({ deps, person, locks: own, role }: Asked, node: HostInfo): Row | undefined {
   const logins = [...loginsOn(person.access, node.labels)]
     .map(([login, roles]) => ({ login, roles: [...roles] }))
     .filter(({ roles }) => role === undefined || roles.includes(role));
   if (logins.length === 0) return undefined;
   const locks = [
-    ...locksOnEntering(deps, { person, node }),
-    ...logins.flatMap(({ login }) => locksOnEntering(deps, { person, login, node })),
+    ...own,
+    ...locksOnEntering(deps, { node }),
+    ...logins.flatMap(({ login }) => locksOnEntering(deps, { login })),
   ];
   return {
     user: person.username,
@@ -101,20 +188,12 @@ function unusableBecause(person: KnownPerson): string | undefined {
   return reasons[0]?.text;
 }
 
-const textOf = (at: Cursor): string => JSON.stringify(at);
-
 function readCursor(text: string): Cursor {
   try {
     return cursor.parse(JSON.parse(text));
   } catch (e) {
     throw new CodedError('bad_request', 'after: not the end of a page, as its "next" has it', { cause: e });
   }
-}
-
-/** Whether all of a user was on pages before. */
-function isBehind(username: string, after: Cursor | undefined): boolean {
-  if (after === undefined) return false;
-  return username < after[0] || (username === after[0] && after.length === 1);
 }
 
 function nodesBehind(
