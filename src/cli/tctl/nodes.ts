@@ -7,6 +7,7 @@ import type { CliIo } from '../cli-io.ts';
 import { sharedNames } from '../shared-names.ts';
 import { formatTable } from '../table.ts';
 import { withAuth } from './connect.ts';
+import { heardOrDone } from './lost-answer.ts';
 
 /** `tctl nodes ls` */
 export async function listNodes(invocation: Invocation, io: CliIo): Promise<number> {
@@ -31,7 +32,7 @@ export async function removeNode(invocation: Invocation, io: CliIo): Promise<num
   const id = (invocation.arg('id') ?? '').trim().toLowerCase();
   if (!hostId.safeParse(id).success)
     throw new CodedError('bad_request', 'Need the UUID of a host: "tctl nodes ls" prints it');
-  await withAuth(invocation, io, (auth) => auth.call(removeHost, { hostId: id }));
+  await withAuth(invocation, io, (auth) => heardOrDone(auth.call(removeHost, { hostId: id }), io));
   io.stdout.write(`Host ${id} has been removed\n`);
   return 0;
 }
