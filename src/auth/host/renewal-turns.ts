@@ -76,9 +76,9 @@ export function renewalTurns(deps: RenewalTurnsDeps): RenewalTurns {
   };
 
   return {
-    run: (deadline, renew) => {
+    run: <T>(deadline: Deadline, renew: (asOf: Position) => Promise<T>): Promise<T> => {
       if (waiting.length >= mostWaiting) return Promise.reject(tooMany());
-      const { promise, resolve, reject } = Promise.withResolvers<Awaited<ReturnType<typeof renew>>>();
+      const { promise, resolve, reject } = Promise.withResolvers<T>();
       const begin = (asOf: Position): Promise<unknown> => renew(asOf).then(resolve, reject);
       waiting.push({ deadline, begin, refuse: reject });
       if (!isRunning) void turns();
