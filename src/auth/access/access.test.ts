@@ -194,14 +194,8 @@ describe('listing', () => {
     for (const name of names)
       await addRole(auth, roleOf(name, { logins: ['root', name], nodeLabels: { env: [`^(p|${name}).*$`] } }));
     await addPerson('alice', names);
-    const count = 400;
-    await addNodes(
-      ...Array.from({ length: count }, (_, n) => ({
-        n: n + 1,
-        nodename: `n-${n}`,
-        labels: { env: `p${n}` },
-      })),
-    );
+    const nodes = Array.from({ length: 400 }, (_, n) => ({ n: n + 1, nodename: `n-${n}` }));
+    await addNodes(...nodes.map((node) => ({ ...node, labels: { env: `p${node.n}` } })));
     let turns = 0;
     let isOver = false;
     const others = (): void => {
@@ -212,7 +206,7 @@ describe('listing', () => {
     const page = await listAccess(auth.deps, adminCall, { user: 'alice' });
     isOver = true;
     expect(page.rows.length).toBeGreaterThan(10);
-    expect(page.rows.length).toBeLessThan(count / 2);
+    expect(page.rows.length).toBeLessThan(200);
     expect(page.rows[0]?.logins).toHaveLength(61);
     expect(page.next).toBeDefined();
     expect(turns).toBeGreaterThan(3);

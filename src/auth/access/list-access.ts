@@ -11,7 +11,7 @@ import { lockText } from '../../domain/lock.ts';
 import { costOf, loginsOn } from '../../domain/subject-access.ts';
 import { lookUpRoles } from '../../views/roles.ts';
 import { keysAfter } from '../../views/table.ts';
-import { findUser, isUnreadableUser } from '../../views/users.ts';
+import { findUser, isUnreadableUser, type UsersState } from '../../views/users.ts';
 import type { AuthDeps } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { locksOnEntering, nodeNow, nodesByName, nodesNamed } from './known-nodes.ts';
@@ -135,17 +135,25 @@ function usersFor(
 ): readonly string[] {
   const users = views.users.state();
   if (role !== undefined) requireRole(views, role);
-  // Where a page ended behind a node, it goes on with that user.
-  const isWithin = after?.length === 3;
   if (user !== undefined) {
-    if (findUser(users, user) === undefined && !isUnreadableUser(users, user))
-      throw new CodedError('not_found', `user ${JSON.stringify(user)} is not found`);
-    return after === undefined || user > after[0] || (isWithin && user === after[0]) ? [user] : [];
+    requireUser(users, user);
+    return isLeft(user, after) ? [user] : [];
   }
   const [behind = ''] = after ?? [];
   const names = keysAfter(users.known, behind, mostPeople);
-  if (!isWithin || findUser(users, behind) === undefined) return names;
-  return [behind, ...names].slice(0, mostPeople);
+  const isWithin = after?.length === 3 && findUser(users, behind) !== undefined;
+  return isWithin ? [behind, ...names].slice(0, mostPeople) : names;
+}
+
+/** Where a page ended behind a node, the next goes on with that user. */
+function isLeft(user: string, after: Cursor | undefined): boolean {
+  if (after === undefined) return true;
+  return user > after[0] || (after.length === 3 && user === after[0]);
+}
+
+function requireUser(users: UsersState, user: string): void {
+  if (findUser(users, user) === undefined && !isUnreadableUser(users, user))
+    throw new CodedError('not_found', `user ${JSON.stringify(user)} is not found`);
 }
 
 function requireRole({ roles }: AuthDeps['views'], role: string): void {
