@@ -23,6 +23,18 @@ export interface RotationStage {
 
 const phases = ['init', 'update_clients', 'update_servers', 'standby'];
 
+export const cpuOfAuths = (auths: readonly AuthDaemon[]): number =>
+  auths.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
+
+/**
+ * Milliseconds of the auth servers' CPU that a phase took for each host, without the logins meanwhile: these
+ * take most of it where hosts are few.
+ */
+export const cpuMsOfHost = (
+  { cpuSeconds: spent, logins }: PhaseFigures,
+  { hosts, secondsOfLogin }: { readonly hosts: number; readonly secondsOfLogin: number },
+): number => (1000 * (spent - logins.length * secondsOfLogin)) / hosts;
+
 /**
  * Rotates both authorities as an operator does, phase by phase, each when all hosts have acknowledged the one
  * before.
@@ -36,13 +48,12 @@ export async function rotateAuthorities(stage: RotationStage): Promise<readonly 
 async function takePhase({ daemons, auths, logins }: RotationStage, phase: string): Promise<PhaseFigures> {
   const [operated] = auths;
   if (!operated) throw new Error('there is no auth server');
-  const cpu = (): number => auths.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
-  const [began, before] = [performance.now(), cpu()];
+  const [began, before] = [performance.now(), cpuOfAuths(auths)];
   let over = false;
   const trying = logins.during(() => over);
   logins.failed();
   const ran = await daemons.tctl(operated, 'auth', 'rotate', `--phase=${phase}`, '--manual', '--wait=1h');
-  const figures = { seconds: (performance.now() - began) / 1000, cpuSeconds: cpu() - before };
+  const figures = { seconds: (performance.now() - began) / 1000, cpuSeconds: cpuOfAuths(auths) - before };
   over = true;
   const took = await trying;
   // It reports whoever did not follow, and nothing of those who did.

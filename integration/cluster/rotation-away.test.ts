@@ -9,6 +9,8 @@ import { type BadLink, badLinkTo } from '../harness/auth-bench.ts';
 import { identityIn } from '../harness/auth-fleet.ts';
 import type { Machine } from '../harness/machines.ts';
 import { createFirstUser, logIn, type PeopleCluster } from '../harness/people.ts';
+import { until } from '../harness/run-program.ts';
+import { type EchoSession, openEchoSession } from './echo-session.ts';
 import { login, type RotatingCluster, startRotatingCluster } from './rotating-cluster.ts';
 import { resume } from './three-auths.ts';
 
@@ -22,6 +24,8 @@ let stopped: Machine;
 let cutOff: Machine;
 let switchedOff: Machine;
 let lost: Machine;
+/** Begun under the key of people that the rotation withdraws. */
+let session: EchoSession;
 
 const person = (): PeopleCluster => cluster.people[0] ?? expect.unreachable();
 const start = (machine: Machine): Promise<void> => machine.start({ args: cluster.reloadable(machine).args });
@@ -46,8 +50,11 @@ beforeAll(async () => {
     newNode('switched-off'),
   ]);
   await createFirstUser(person(), 'joe', { logins: [login] });
+  session = openEchoSession(person(), 'joe', 'node1');
+  await session.echo('begun');
 }, limit);
 afterAll(async () => {
+  session.close();
   resume(stopped);
   await cluster.close();
   await Promise.all([...links, ...lostLinks].map((link) => link.close()));
@@ -86,17 +93,35 @@ describe('a node that hears nothing for two phases', () => {
   });
 });
 
-describe('a node that is away until the rotation has ended', () => {
-  let identities: readonly (readonly [Machine, string])[];
-  const identityOf = (machine: Machine): string => readFileSync(identityIn(machine, 'node'), 'utf8');
-  beforeAll(async () => {
-    identities = [switchedOff, lost].map((machine) => [machine, identityOf(machine)] as const);
+describe('sessions, where the rotation is to end those of the key that it withdraws', () => {
+  let newer: EchoSession;
+  afterAll(() => {
+    newer.close();
+  });
+
+  it('end with that key, those of the newer one go on', { timeout: limit }, async () => {
     await cluster.rotate('update_servers', '--wait=0', '--force');
     await cluster.onlyLack('lost');
     await logIn(person(), 'joe');
-    await cluster.rotate('standby', '--wait=0', '--force');
+    newer = openEchoSession(person(), 'joe', 'node1');
+    await newer.echo('newer');
+    await session.echo('still');
+    await cluster.rotate('standby', '--wait=0', '--force', '--end-sessions');
+    expect(await until('the older session to end', () => session.ended(), 60_000)).toMatch(
+      /^exit 1: .*the connection to the node was lost/s,
+    );
     await cluster.onlyLack('lost');
-  }, limit);
+    await newer.echo('after');
+    expect(newer.ended()).toBeUndefined();
+  });
+});
+
+describe('a node that is away until the rotation has ended', () => {
+  let identities: readonly (readonly [Machine, string])[];
+  const identityOf = (machine: Machine): string => readFileSync(identityIn(machine, 'node'), 'utf8');
+  beforeAll(() => {
+    identities = [switchedOff, lost].map((machine) => [machine, identityOf(machine)] as const);
+  });
 
   it('is refused with the reason when it starts, and changes nothing', { timeout: limit }, async () => {
     switchedOff.spawn({ args: cluster.reloadable(switchedOff).args });
@@ -113,4 +138,31 @@ describe('a node that is away until the rotation has ended', () => {
     expect(keptAside(switchedOff)).toEqual([]);
     expect(identityOf(switchedOff)).toBe(identities[0]?.[1]);
   });
+
+  it(
+    'joins again with the pin of now, by its token once, and its old identity is kept',
+    { timeout: limit },
+    async () => {
+      const made = await cluster.tctl('tokens', 'add', '--type=node', '--uses=1', '--format=json');
+      const [token = ''] = JSON.parse(made.stdout) as string[];
+      const yaml = readFileSync(switchedOff.config, 'utf8')
+        .replace(/^( *auth_token:).*$/m, `$1 ${token}`)
+        .replace(/^( *ca_pin:).*$/m, `$1 "${await cluster.pin()}"`);
+      switchedOff.configure(yaml);
+      await start(switchedOff);
+      expect(switchedOff.output()).toContain('this machine joined again as Node');
+      const [aside = '', ...more] = keptAside(switchedOff);
+      expect(more).toEqual([]);
+      expect(readFileSync(join(switchedOff.dataDir, 'proc', aside), 'utf8')).toBe(identities[0]?.[1]);
+      expect(await there('switched-off')).toBe('there\n');
+
+      // Its token has no use left: it starts with what it has.
+      await switchedOff.stop();
+      await start(switchedOff);
+      expect(await there('switched-off')).toBe('there\n');
+      expect(keptAside(switchedOff)).toEqual([aside]);
+      const { hostId } = JSON.parse(identityOf(switchedOff)) as { hostId: string };
+      expect(JSON.parse(identities[0]?.[1] ?? '')).toMatchObject({ hostId });
+    },
+  );
 });

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostPresence } from '../../src/api/announce-host.ts';
 import { percentile } from '../bench/measure.ts';
 import { prepareLogins } from '../bench/presence-logins.ts';
-import { rotateAuthorities, type RotationStage } from '../bench/rotation.ts';
+import { cpuMsOfHost, cpuOfAuths, rotateAuthorities, type RotationStage } from '../bench/rotation.ts';
 import { type AuthDaemon, type AuthDaemons, startAuthDaemons } from '../simulator/auth-daemons.ts';
 import type { LightNode } from '../simulator/light-node.ts';
 import { startLightProxy } from '../simulator/light-proxy.ts';
@@ -57,17 +57,22 @@ describe(`a rotation of both authorities that ${count} nodes follow`, () => {
     async () => {
       const { auths, logins } = stage;
       const end = performance.now() + 4_000;
+      const cpuBefore = cpuOfAuths(auths);
       const calm = await logins.during(() => performance.now() > end);
+      const secondsOfLogin = (cpuOfAuths(auths) - cpuBefore) / calm.length;
       const before = await appends(auths, 'presence');
       const figures = await rotateAuthorities(stage);
       const told = (await appends(auths, 'presence')) - before;
       const meanwhile = figures.flatMap((one) => one.logins);
-      for (const { phase, seconds, cpuSeconds, logins: took } of figures)
+      for (const one of figures) {
+        const { phase, seconds, cpuSeconds, logins: took } = one;
+        const ofHost = cpuMsOfHost(one, { hosts: count, secondsOfLogin });
         console.log(
-          `${phase}: ${seconds.toFixed(1)} s, CPU ${cpuSeconds.toFixed(2)} s, logins p50 ${percentile(took, 50).toFixed(0)} p99 ${percentile(took, 99).toFixed(0)} ms`,
+          `${phase}: ${seconds.toFixed(1)} s, CPU ${cpuSeconds.toFixed(2)} s (${ofHost.toFixed(1)} ms a host besides logins), ${took.length} logins p50 ${percentile(took, 50).toFixed(0)} p99 ${percentile(took, 99).toFixed(0)} ms`,
         );
+      }
       console.log(
-        `calm: p50 ${percentile(calm, 50).toFixed(0)} p99 ${percentile(calm, 99).toFixed(0)} ms; appends to presence ${told}`,
+        `calm: CPU of a login ${(1000 * secondsOfLogin).toFixed(0)} ms, p50 ${percentile(calm, 50).toFixed(0)} p99 ${percentile(calm, 99).toFixed(0)} ms; appends to presence ${told}`,
       );
 
       expect(figures.map(({ phase }) => phase)).toEqual([

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { CodedError } from '../base/errors.ts';
 import { type CallOptions, callOperation } from './call-operation.ts';
+import { DoneUnheard } from './done-unheard.ts';
 import { type HttpClient, type HttpRequest, LostAnswer } from './http-over.ts';
 import { pingCluster } from './operations/cluster.ts';
 import { heartbeat } from './operations/host.ts';
@@ -139,6 +140,7 @@ describe('a lost answer to what cannot be repeated', () => {
   it('is asked after by the id of the call', async () => {
     const { http, done } = call({ status: 200, body: '{"position":7,"looked":9}' });
     await expect(done).rejects.toEqual(saying('it was done (event 7 of the log)'));
+    await expect(done).rejects.toBeInstanceOf(DoneUnheard);
     expect(http.sent[1]).toMatchObject({
       path: '/v3/request.outcome',
       body: JSON.stringify({ requestId: http.sent[0]?.headers?.['x-request-id'] }),

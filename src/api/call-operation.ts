@@ -3,6 +3,8 @@ import { backoffMs, pause } from '../base/backoff.ts';
 import { CodedError, type ErrorCode, isCoded, messageOf } from '../base/errors.ts';
 import { signalAfter } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
+import type { Position } from '../log/event.ts';
+import { DoneUnheard } from './done-unheard.ts';
 import { type HttpClient, LostAnswer } from './http-over.ts';
 import { NoAnswerInTime } from './no-answer.ts';
 import type { InputOf, Operation, OutputOf } from './operation.ts';
@@ -38,6 +40,7 @@ const roundPause = { baseMs: 200, maxMs: 1_000 };
  * response a repeatable operation is sent again. For any other, the log is asked for its outcome, and it is
  * sent once more, under the same request id, when it was not done. Otherwise the error contains what is known
  * of its outcome.
+ * @throws DoneUnheard where it was done
  */
 export async function callOperation<Op extends Operation>(
   http: HttpClient,
@@ -60,6 +63,16 @@ export async function callOperation<Op extends Operation>(
 /** Refusals by one server that mean nothing for the others. */
 const passing: ReadonlySet<ErrorCode> = new Set(['unavailable', 'ambiguous']);
 const notKnown = 'whether it was done is not known';
+
+/** What the log says of a call whose response was lost. */
+type Outcome =
+  { readonly status: 'done'; readonly position: Position } | { readonly status: 'not_done' | 'unknown' };
+
+const doneUnheard = (
+  what: string,
+  { position }: Extract<Outcome, { status: 'done' }>,
+  cause: unknown,
+): DoneUnheard => new DoneUnheard(`${what}; it was done (event ${position} of the log)`, { cause });
 
 /** One call, through its attempts. */
 class Call {
@@ -124,32 +137,34 @@ class Call {
    */
   async #refuseIfDone(cause: CodedError): Promise<void> {
     const outcome = await this.#outcome();
-    if (outcome !== 'not done' && outcome !== notKnown)
-      throw this.#failure(`an auth server was lost during ${this.#operation.name}; ${outcome}`, cause);
+    if (outcome.status === 'done')
+      throw doneUnheard(`an auth server was lost during ${this.#operation.name}`, outcome, cause);
   }
 
   /** An operation that is not repeatable may have been carried out: the log knows. */
   async #settle(cause: unknown, what: string): Promise<void> {
     const outcome = await this.#outcome();
-    if (outcome === 'not done' && !this.#sentAgain) {
+    if (outcome.status === 'done') throw doneUnheard(what, outcome, cause);
+    if (outcome.status === 'not_done' && !this.#sentAgain) {
       this.#sentAgain = true;
       return;
     }
-    const known = outcome === 'not done' ? 'it was not done by now: look before trying again' : outcome;
+    const known =
+      outcome.status === 'not_done' ? 'it was not done by now: look before trying again' : notKnown;
     throw this.#failure(`${what}; ${known}`, cause);
   }
 
   /** The call may have reached another server than the one that is asked now: they share the log. */
-  async #outcome(): Promise<string> {
+  async #outcome(): Promise<Outcome> {
     const { askAfter, ...options } = this.#options;
-    if (askAfter !== true) return notKnown;
+    if (askAfter !== true) return { status: 'unknown' };
     try {
       const asked = { requestId: this.requestId };
       const { position } = await callOperation(this.#http, readRequestOutcome, asked, this.#world, options);
-      return position === undefined ? 'not done' : `it was done (event ${position} of the log)`;
+      return position === undefined ? { status: 'not_done' } : { status: 'done', position };
     } catch (e) {
       if (!isCoded(e)) throw e;
-      return notKnown;
+      return { status: 'unknown' };
     }
   }
 

@@ -22,6 +22,8 @@ import { PastFolds } from './past/past-folds.ts';
 import { ownAudit } from './audit/own-audit.ts';
 import { flushIfRoom, presenceWriter } from './host/presence-writer.ts';
 import { usualQuotas } from './limits/quota-rules.ts';
+import { seesPresence } from './host/machine-request.ts';
+import { renewalTurns } from './host/renewal-turns.ts';
 import { openQuotas } from './limits/quotas.ts';
 import { sharedLook } from './shared-look.ts';
 import { signingHeads } from './log/sign-heads.ts';
@@ -189,6 +191,11 @@ export async function buildDeps(
         ownAudit: own,
         gate: gates.gate,
         joins: gates.joins,
+        renewals: renewalTurns({
+          look: async () => (await Promise.all([views.fresh(), seesPresence({ views, log })]))[0],
+          calm: (mostMs) => gates.gate.calm(mostMs),
+          monotonic,
+        }),
         quotas,
         past: new PastFolds({ log: log.state }),
         hostAges: hostAges(log.state),

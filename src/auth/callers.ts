@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { type KeyObject, X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Caller, ShownCertificate } from '../api/operation.ts';
@@ -134,8 +134,27 @@ function readIdentity(certificate: X509Certificate): TlsIdentity {
 }
 
 function signedBy(certificate: X509Certificate, authorityPem: string): boolean {
-  const authority = new X509Certificate(authorityPem);
-  return certificate.checkIssued(authority) && certificate.verify(authority.publicKey);
+  const { authority, key } = authorityOf(authorityPem);
+  return certificate.checkIssued(authority) && certificate.verify(key);
+}
+
+interface ReadAuthority {
+  readonly authority: X509Certificate;
+  readonly key: KeyObject;
+}
+
+/** Each new connection is compared with them all: in a rotation with several, and all machines come again. */
+const mostKept = 32;
+const kept = new Map<string, ReadAuthority>();
+
+function authorityOf(pem: string): ReadAuthority {
+  const known = kept.get(pem);
+  if (known) return known;
+  const authority = new X509Certificate(pem);
+  const read = { authority, key: authority.publicKey };
+  if (kept.size >= mostKept) kept.clear();
+  kept.set(pem, read);
+  return read;
 }
 
 function callerOf(proven: Proven, facts: CallerFacts, address: string): Caller {

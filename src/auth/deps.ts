@@ -13,6 +13,7 @@ import type { AuthViews } from './auth-views.ts';
 import type { ClockWatch } from './clocks.ts';
 import type { FoldLag } from './log/fold-lag.ts';
 import type { HostAges } from './host/host-ages.ts';
+import type { RenewalTurns } from './host/renewal-turns.ts';
 import type { JoinGate } from './host/join-gate.ts';
 import type { LoginGate } from './user/login-gate.ts';
 import type { OwnAudit } from './audit/own-audit.ts';
@@ -48,6 +49,7 @@ export interface AuthDeps {
   readonly ownAudit: OwnAudit;
   readonly gate: LoginGate;
   readonly joins: JoinGate;
+  readonly renewals: RenewalTurns;
   readonly quotas: Quotas;
   readonly hostAges: HostAges;
   /** Counts attempts with links that do not work. */

@@ -1,7 +1,7 @@
 import type { Question, Reason } from './access-reason.ts';
 import { type Labels, selectorText, unmatchedParts } from './label-selector.ts';
 import { parseLoginTemplate } from './login-template.ts';
-import type { RoleAccess } from './subject-access.ts';
+import { type RoleAccess, rolesAllowing } from './subject-access.ts';
 
 /** At most so many ways are named, of what may be any of several. */
 const mostWays = 3;
@@ -43,10 +43,10 @@ const upgrade = ['this auth server upgraded to the release that wrote it'];
 
 /** Any one of them is enough. The nearest first: what needs no other role. */
 function waysToAllow(question: Question): readonly string[] {
-  const { roles } = question.person.access;
+  const { access } = question.person;
   const { login, labels } = question;
-  const withLogin = roles.filter(({ allowed }) => allowed.has(login));
-  const withLabels = roles.filter(({ allowsLabels }) => allowsLabels?.(labels) === true);
+  const withLogin = access.roles.filter(({ allowed }) => allowed.has(login));
+  const withLabels = rolesAllowing(access, labels);
   const byTrait = withLabels.flatMap((role) => wayByTrait(question, role));
   const byLabel = withLogin.flatMap((role) => wayByLabel(question, role));
   return [

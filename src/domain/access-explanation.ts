@@ -4,7 +4,7 @@ import { type Labels, selectorText, unmatchedParts } from './label-selector.ts';
 import { lockText } from './lock.ts';
 import { expandLogin } from './login-template.ts';
 import type { RoleSpec, Traits } from './role-spec.ts';
-import type { RoleAccess } from './subject-access.ts';
+import { type RoleAccess, rolesAllowing, rolesDenying } from './subject-access.ts';
 
 export interface Explanation {
   readonly login: string;
@@ -27,7 +27,8 @@ const mostNamed = 10;
 export function explainAccess(question: Question): Explanation {
   const { login } = question;
   const inTheWay = [...standing(question), ...denials(question)];
-  const grants = question.person.access.roles.filter((role) => isWhole(role, question));
+  const allowing = rolesAllowing(question.person.access, question.labels);
+  const grants = allowing.filter(({ allowed }) => allowed.has(login));
   if (grants.length > 0 && inTheWay.length === 0)
     return {
       login,
@@ -45,9 +46,6 @@ export function explainAccess(question: Question): Explanation {
   const reasons = isGranted || question.person.status !== 'known' ? inTheWay : [...inTheWay, notAllowed];
   return { login, status: 'denied', reasons, near, changes: changesFor(question, reasons) };
 }
-
-const isWhole = ({ allowed, allowsLabels }: RoleAccess, { login, labels }: Question): boolean =>
-  allowed.has(login) && allowsLabels?.(labels) === true;
 
 /** What is in the way whatever the roles say. */
 function standing({ person, locks }: Question): Reason[] {
@@ -80,17 +78,15 @@ function standing({ person, locks }: Question): Reason[] {
 }
 
 function denials({ person, login, labels }: Question): Reason[] {
-  const byLabels = person.access.denying
-    .filter(({ deniesLabels }) => deniesLabels?.(labels) === true)
-    .map(({ spec }): Reason => {
-      const selector = selectorText(spec.deny.nodeLabels);
-      return {
-        kind: 'denied_labels',
-        role: spec.name,
-        place: 'deny.node_labels',
-        text: `role ${JSON.stringify(spec.name)} denies servers with these labels: deny.node_labels (${selector})`,
-      };
-    });
+  const byLabels = rolesDenying(person.access, labels).map(({ spec }): Reason => {
+    const selector = selectorText(spec.deny.nodeLabels);
+    return {
+      kind: 'denied_labels',
+      role: spec.name,
+      place: 'deny.node_labels',
+      text: `role ${JSON.stringify(spec.name)} denies servers with these labels: deny.node_labels (${selector})`,
+    };
+  });
   const byLogin = person.access.roles
     .filter(({ denied }) => denied.has(login))
     .map(({ spec }): Reason => {
@@ -118,10 +114,10 @@ function grantOf({ spec }: RoleAccess, { login, person }: Question): Reason {
 }
 
 function nearMisses({ person, login, labels }: Question): Reason[] {
-  const { roles } = person.access;
-  const onlyLogin = roles
-    .filter(({ allowed }) => allowed.has(login))
-    .map(({ spec }): Reason => {
+  const onlyLogin = person.access.roles.filter(({ allowed }) => allowed.has(login)).slice(0, mostNamed);
+  const onlyLabels = rolesAllowing(person.access, labels).slice(0, mostNamed);
+  return [
+    ...onlyLogin.map(({ spec }): Reason => {
       const { place } = entryFor(spec, 'allow', login, person.traits);
       const name = JSON.stringify(spec.name);
       return {
@@ -130,10 +126,8 @@ function nearMisses({ person, login, labels }: Question): Reason[] {
         place,
         text: `role ${name} allows the login, but not this server: ${whatDiffers(spec, labels)}`,
       };
-    });
-  const onlyLabels = roles
-    .filter(({ allowsLabels }) => allowsLabels?.(labels) === true)
-    .map(({ spec, allowed }): Reason => {
+    }),
+    ...onlyLabels.map(({ spec, allowed }): Reason => {
       const logins = [...allowed].slice(0, mostNamed).join(', ');
       return {
         kind: 'only_labels',
@@ -141,8 +135,8 @@ function nearMisses({ person, login, labels }: Question): Reason[] {
         place: 'allow.node_labels',
         text: `role ${JSON.stringify(spec.name)} allows this server, but not the login: it allows ${logins === '' ? 'no login to this user' : logins}`,
       };
-    });
-  return [...onlyLogin.slice(0, mostNamed), ...onlyLabels.slice(0, mostNamed)];
+    }),
+  ];
 }
 
 function whatDiffers({ allow }: RoleSpec, labels: Labels): string {

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canSeeServer, checkServerAccess, loginsOf } from './access.ts';
+import { checkServerAccess, loginsOf } from './access.ts';
 import { adminRole } from './preset-roles.ts';
 import { certificatePermits, effectiveTtlSeconds } from './role-options.ts';
 import { type RoleSpec, roleSpec } from './role-spec.ts';
+import { canSeeServer, subjectAccess } from './subject-access.ts';
 
 interface Part {
   logins?: string[];
@@ -241,7 +242,7 @@ describe('for any roles, traits, login and labels', () => {
     check((r) => {
       if (checkServerAccess(r).status === 'denied') return;
       expect(loginsOf(r)).toContain(r.login);
-      expect(canSeeServer(r, r.labels)).toBe(true);
+      expect(canSeeServer(subjectAccess(r), r.labels)).toBe(true);
     });
   });
 

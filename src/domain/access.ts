@@ -1,7 +1,7 @@
 import { expandLogin } from './login-template.ts';
-import { matchesLabels } from './match-labels.ts';
-import { type AccessOptions, mergeOptions } from './role-options.ts';
+import type { AccessOptions } from './role-options.ts';
 import type { RoleSpec, Traits } from './role-spec.ts';
+import { type RolesIndex, rolesIndex } from './roles-index.ts';
 
 /** What a person has: the roles of the user, looked up, and the traits that fill their templates. */
 export interface Subject {
@@ -26,16 +26,24 @@ export type Access =
  * allowed.
  */
 export function checkServerAccess({ roles, traits, login, labels }: ServerAccess): Access {
-  for (const role of roles) {
-    if (matchesLabels(role.deny.nodeLabels, labels, 'deny'))
-      return { status: 'denied', reason: `role "${role.name}" denies servers with these labels` };
-    if (expandAll(role.deny.logins, traits).has(login))
-      return { status: 'denied', reason: `role "${role.name}" denies the login "${login}"` };
-  }
-  const grants = (role: RoleSpec): boolean => expandAll(role.allow.logins, traits).has(login);
-  const granted = roles.some((role) => grants(role) && matchesLabels(role.allow.nodeLabels, labels, 'allow'));
-  if (!granted) return { status: 'denied', reason: `no role allows the login "${login}" on this server` };
-  return { status: 'allowed', options: mergeOptions(roles, roles.filter(grants)) };
+  const index = rolesIndex(roles);
+  const denied = denialBy(index, { roles, traits, login, labels });
+  if (denied !== undefined) return { status: 'denied', reason: denied };
+  const granting = index.grants(login, traits);
+  if (!index.allows(labels).some((at) => granting.has(at)))
+    return { status: 'denied', reason: `no role allows the login "${login}" on this server` };
+  return { status: 'allowed', options: index.options(granting) };
+}
+
+/** By the first role that denies it. */
+function denialBy(index: RolesIndex, { roles, traits, login, labels }: ServerAccess): string | undefined {
+  const [byLabels = Infinity] = index.denies(labels);
+  const byLogin = Math.min(...index.refuses(login, traits));
+  const { name } = roles[Math.min(byLabels, byLogin)] ?? {};
+  if (name === undefined) return undefined;
+  return byLabels <= byLogin
+    ? `role "${name}" denies servers with these labels`
+    : `role "${name}" denies the login "${login}"`;
 }
 
 /**
@@ -44,16 +52,11 @@ export function checkServerAccess({ roles, traits, login, labels }: ServerAccess
  * denies is never in it.
  */
 export function loginsOf({ roles, traits }: Subject, ttlSeconds = 0): readonly string[] {
-  const denied = new Set(roles.flatMap((role) => [...expandAll(role.deny.logins, traits)]));
+  const denied = new Set(
+    roles.flatMap((role) => role.deny.logins.flatMap((entry) => expandLogin(entry, traits))),
+  );
   const granted = roles
     .filter((role) => ttlSeconds <= role.options.maxSessionTtlSeconds)
-    .flatMap((role) => [...expandAll(role.allow.logins, traits)]);
+    .flatMap((role) => role.allow.logins.flatMap((entry) => expandLogin(entry, traits)));
   return [...new Set(granted)].filter((login) => !denied.has(login)).sort();
 }
-
-/** Whether a person may enter the server with at least one login: only such servers are listed. */
-export const canSeeServer = (subject: Subject, labels: Readonly<Record<string, string>>): boolean =>
-  loginsOf(subject).some((login) => checkServerAccess({ ...subject, login, labels }).status === 'allowed');
-
-const expandAll = (entries: readonly string[], traits: Traits): ReadonlySet<string> =>
-  new Set(entries.flatMap((entry) => expandLogin(entry, traits)));

@@ -45,7 +45,8 @@ function run(
     const reached: Thread[] = [];
     for (const { index, notes } of current) {
       const state = states[index];
-      if (state?.kind === 'set' && takes(state.set, char)) reached.push({ index: state.next, notes });
+      if (state?.kind === 'set' && takes(state.set, char.codePointAt(0) ?? 0))
+        reached.push({ index: state.next, notes });
     }
     if (reached.length === 0) return undefined;
     current = closure(states, reached, i + 1);

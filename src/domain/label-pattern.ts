@@ -16,9 +16,12 @@ const kept = new Map<string, LabelPattern>();
 export function labelPattern(text: string): LabelPattern {
   const known = kept.get(text);
   if (known) return known;
-  const isExpression = text.startsWith('^') && text.endsWith('$') && text.length > 1;
-  const pattern = isExpression ? compilePattern(text.slice(1, -1)) : starPattern(text);
+  const pattern = isExpression(text) ? compilePattern(text.slice(1, -1)) : starPattern(text);
   if (kept.size >= maxKept) kept.clear();
   kept.set(text, pattern);
   return pattern;
 }
+
+/** Whether a value of a role's label is a regular expression. */
+export const isExpression = (text: string): boolean =>
+  text.startsWith('^') && text.endsWith('$') && text.length > 1;

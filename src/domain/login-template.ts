@@ -97,8 +97,12 @@ function unquoted(text = ''): string {
  * its function makes nothing of, an unknown trait and an entry that cannot be read give none.
  */
 export function expandLogin(text: string, traits: Traits): readonly string[] {
-  const template = readOrNone(text);
-  if (!template) return [];
+  const template = parsedLogin(text);
+  return template === undefined ? [] : loginsBy(template, traits);
+}
+
+/** As `expandLogin`, by the entry that was read. */
+export function loginsBy(template: LoginTemplate, traits: Traits): readonly string[] {
   if (template.kind === 'literal') return isUnixLogin(template.login) ? [template.login] : [];
   const { prefix, suffix, trait, apply } = template;
   const values = Object.hasOwn(traits, trait) ? (traits[trait] ?? []) : [];
@@ -111,7 +115,7 @@ export function expandLogin(text: string, traits: Traits): readonly string[] {
 
 /** Whether releases before `levels.loginFunctions` cannot read the entry. */
 export function usesFunction(text: string): boolean {
-  const template = readOrNone(text);
+  const template = parsedLogin(text);
   return template?.kind === 'trait' && template.apply !== undefined;
 }
 
@@ -119,7 +123,8 @@ export function usesFunction(text: string): boolean {
 const maxKept = 1_000;
 const kept = new Map<string, LoginTemplate | undefined>();
 
-function readOrNone(text: string): LoginTemplate | undefined {
+/** What an entry is; undefined for one that cannot be read. */
+export function parsedLogin(text: string): LoginTemplate | undefined {
   if (kept.has(text)) return kept.get(text);
   let template: LoginTemplate | undefined;
   try {

@@ -30,11 +30,9 @@ export function automatonOf(
   return { states, start: new Builder(states, groups).build(pattern, 0) };
 }
 
-/** Whether the text's character is one that a state takes. */
-export const takes = ({ ranges, negated }: CharacterSet, char: string): boolean => {
-  const code = char.codePointAt(0) ?? 0;
-  return ranges.some(([low, high]) => code >= low && code <= high) !== negated;
-};
+/** Whether the character of this code point is one that a state takes. */
+export const takes = ({ ranges, negated }: CharacterSet, code: number): boolean =>
+  ranges.some(([low, high]) => code >= low && code <= high) !== negated;
 
 /** Builds from the end to the beginning: each part is given the state that follows it. */
 class Builder {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { certificateFormat, certificatePermits, effectiveTtlSeconds, mergeOptions } from './role-options.ts';
+import { certificateFormat, certificatePermits, effectiveTtlSeconds, optionsMerger } from './role-options.ts';
 import { type RoleSpec, roleSpec } from './role-spec.ts';
 
 type Options = Partial<RoleSpec['options']>;
@@ -11,8 +11,8 @@ type Row = readonly [granting: readonly Options[], others: readonly Options[], m
 const merge = (granting: readonly Options[], others: readonly Options[]): Record<string, unknown> => {
   const grants = granting.map((one) => roleWith(one));
   const rest = others.map((one) => roleWith(one));
-  const forwards = mergeOptions([...grants, ...rest], grants);
-  const backwards = mergeOptions([...rest, ...grants].toReversed(), grants.toReversed());
+  const forwards = optionsMerger([...grants, ...rest])(new Set(grants.keys()));
+  const backwards = optionsMerger([...rest, ...grants])(new Set(grants.map((_, at) => rest.length + at)));
   expect(backwards).toEqual(forwards);
   return { ...forwards };
 };
@@ -56,7 +56,7 @@ const table: Readonly<Record<string, readonly Row[]>> = {
 
 describe('an option of several roles', () => {
   it('is in the table, whichever it is', () => {
-    expect(Object.keys(table).sort()).toEqual(Object.keys(mergeOptions([], [])).sort());
+    expect(Object.keys(table).sort()).toEqual(Object.keys(optionsMerger([])(new Set())).sort());
   });
   it.each(Object.entries(table).flatMap(([option, rows]) => rows.map((row) => [option, ...row] as const)))(
     '%s: %j and %j make %j',

@@ -20,18 +20,27 @@ export type CertificateFormat = 'standard' | 'oldssh';
 export const builtInRole = 'admin';
 
 /**
- * `roles` are all that the person has; `granting` are those among them that grant the login: only these can
- * allow agent forwarding, or entry to a server whose disk is full. Permissions add up, limits do not: the
- * smallest limit applies.
+ * Merged over `roles`, which are all that the person has; asked by the indexes of those among them that grant
+ * the login: only these can allow agent forwarding, or entry to a server whose disk is full. Permissions add
+ * up, limits do not: the smallest limit applies.
  */
-export const mergeOptions = (roles: readonly RoleSpec[], granting: readonly RoleSpec[]): AccessOptions => ({
-  forwardAgent: granting.some(({ options }) => options.forwardAgent),
-  portForwarding: roles.some(({ options }) => options.portForwarding),
-  disconnectExpiredCert: roles.some(({ options }) => options.disconnectExpiredCert),
-  clientIdleTimeoutSeconds: smallestSet(roles.map(({ options }) => options.clientIdleTimeoutSeconds)),
-  maxSessions: smallestSet(roles.map(({ options }) => options.maxSessions)),
-  enterOnFullDisk: granting.some(({ name, options }) => options.enterOnFullDisk ?? name === builtInRole),
-});
+export function optionsMerger(roles: readonly RoleSpec[]): (granting: ReadonlySet<number>) => AccessOptions {
+  const ofAll = {
+    portForwarding: roles.some(({ options }) => options.portForwarding),
+    disconnectExpiredCert: roles.some(({ options }) => options.disconnectExpiredCert),
+    clientIdleTimeoutSeconds: smallestSet(roles.map(({ options }) => options.clientIdleTimeoutSeconds)),
+    maxSessions: smallestSet(roles.map(({ options }) => options.maxSessions)),
+  };
+  const where = (is: (role: RoleSpec) => boolean): readonly number[] =>
+    roles.flatMap((role, at) => (is(role) ? [at] : []));
+  const forwarding = where(({ options }) => options.forwardAgent);
+  const onFullDisk = where(({ name, options }) => options.enterOnFullDisk ?? name === builtInRole);
+  return (granting) => ({
+    ...ofAll,
+    forwardAgent: forwarding.some((at) => granting.has(at)),
+    enterOnFullDisk: onFullDisk.some((at) => granting.has(at)),
+  });
+}
 
 /** What the certificate itself permits; servers decide again, for the login in use. */
 export const certificatePermits = (

@@ -1,42 +1,36 @@
 import type { Subject } from './access.ts';
-import { type Labels, type LabelSelector, labelSelector } from './label-selector.ts';
+import type { Labels } from './label-selector.ts';
 import { expandLogin } from './login-template.ts';
-import type { RoleSpec, Traits } from './role-spec.ts';
+import type { RoleSpec } from './role-spec.ts';
+import { type RolesIndex, rolesIndex } from './roles-index.ts';
 
 /** One role, made ready for one person. */
 export interface RoleAccess {
   readonly spec: RoleSpec;
   readonly allowed: ReadonlySet<string>;
   readonly denied: ReadonlySet<string>;
-  readonly allowsLabels: LabelSelector | undefined;
-  readonly deniesLabels: LabelSelector | undefined;
+  /** Those that it allows and that no role denies. */
+  readonly granted: readonly string[];
 }
 
-/**
- * What a person has, made ready to be asked about many servers and logins: templates are expanded and
- * patterns compiled once.
- */
+/** What a person has, made ready to be asked about many servers: templates are expanded once. */
 export interface SubjectAccess {
   readonly roles: readonly RoleAccess[];
-  /** Those that deny servers by labels. */
-  readonly denying: readonly RoleAccess[];
-  /** Those that allow a login somewhere. */
-  readonly allowing: readonly RoleAccess[];
-  /** By login: the first role that denies it. */
-  readonly refusing: ReadonlyMap<string, RoleAccess>;
+  readonly index: RolesIndex;
 }
 
 export function subjectAccess({ roles, traits }: Subject): SubjectAccess {
-  const all = roles.map((spec) => roleAccess(spec, traits));
-  const allowing = all.filter(({ allowed, allowsLabels }) => allowed.size > 0 && allowsLabels !== undefined);
-  const refusing = new Map<string, RoleAccess>();
-  for (const role of all)
-    for (const login of role.denied) if (!refusing.has(login)) refusing.set(login, role);
+  const expanded = (entries: readonly string[]): ReadonlySet<string> =>
+    new Set(entries.flatMap((entry) => expandLogin(entry, traits)));
+  const all = roles.map((spec) => ({
+    spec,
+    allowed: expanded(spec.allow.logins),
+    denied: expanded(spec.deny.logins),
+  }));
+  const refused = new Set(all.flatMap(({ denied }) => [...denied]));
   return {
-    roles: all,
-    allowing,
-    denying: all.filter(({ deniesLabels }) => deniesLabels !== undefined),
-    refusing,
+    roles: all.map((one) => ({ ...one, granted: [...one.allowed].filter((login) => !refused.has(login)) })),
+    index: rolesIndex(roles),
   };
 }
 
@@ -45,45 +39,36 @@ export function subjectAccess({ roles, traits }: Subject): SubjectAccess {
  * allowed by `checkServerAccess`.
  */
 export function loginsOn(access: SubjectAccess, labels: Labels): ReadonlyMap<string, readonly string[]> {
-  const logins = new Map<string, string[]>();
-  if (deniedBy(access, labels) !== undefined) return logins;
-  for (const { spec, allowed, allowsLabels } of access.allowing) {
-    if (allowsLabels?.(labels) !== true) continue;
-    for (const login of allowed) {
-      if (access.refusing.has(login)) continue;
-      const known = logins.get(login);
+  const found = new Map<string, string[]>();
+  for (const { spec, granted } of rolesGranting(access, labels))
+    for (const login of granted) {
+      const known = found.get(login);
       if (known) known.push(spec.name);
-      else logins.set(login, [spec.name]);
+      else found.set(login, [spec.name]);
     }
-  }
-  return new Map([...logins].sort(([a], [b]) => (a < b ? -1 : 1)));
+  return found.size > 1 ? new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1))) : found;
 }
 
-/** How many selectors a question about one server asks at most: the unit in which work is bounded. */
-export const costOf = ({ denying, allowing }: SubjectAccess): number => 1 + denying.length + allowing.length;
+/** Whether a person may enter the server with at least one login: only such servers are listed. */
+export const canSeeServer = (access: SubjectAccess, labels: Labels): boolean =>
+  rolesGranting(access, labels).some(({ granted }) => granted.length > 0);
 
-const deniedBy = ({ denying }: SubjectAccess, labels: Labels): RoleAccess | undefined =>
-  denying.find((role) => role.deniesLabels?.(labels) === true);
+const rolesGranting = (access: SubjectAccess, labels: Labels): readonly RoleAccess[] =>
+  access.index.denies(labels).length > 0 ? [] : rolesAllowing(access, labels);
 
-type Selectors = Pick<RoleAccess, 'allowsLabels' | 'deniesLabels'>;
+/**
+ * What a question about one server costs, in microseconds, roughly: the unit in which work is bounded. What
+ * is found comes on top, and what no server before had as a label.
+ */
+export const costOf = ({ roles }: SubjectAccess): number => 3 + roles.length / 50;
 
-/** Roles are asked for each of their holders: what does not depend on these is compiled once. */
-const selectors = new WeakMap<RoleSpec, Selectors>();
+/** The roles whose labels allow a server, whatever the login. */
+export const rolesAllowing = ({ roles, index }: SubjectAccess, labels: Labels): readonly RoleAccess[] =>
+  at(roles, index.allows(labels));
 
-function selectorsOf(spec: RoleSpec): Selectors {
-  const known = selectors.get(spec);
-  if (known) return known;
-  const compiled = {
-    allowsLabels: labelSelector(spec.allow.nodeLabels, 'allow'),
-    deniesLabels: labelSelector(spec.deny.nodeLabels, 'deny'),
-  };
-  selectors.set(spec, compiled);
-  return compiled;
-}
+/** The roles that deny a server by its labels. */
+export const rolesDenying = ({ roles, index }: SubjectAccess, labels: Labels): readonly RoleAccess[] =>
+  at(roles, index.denies(labels));
 
-const roleAccess = (spec: RoleSpec, traits: Traits): RoleAccess => ({
-  spec,
-  ...selectorsOf(spec),
-  allowed: new Set(spec.allow.logins.flatMap((entry) => expandLogin(entry, traits))),
-  denied: new Set(spec.deny.logins.flatMap((entry) => expandLogin(entry, traits))),
-});
+const at = (roles: readonly RoleAccess[], indexes: readonly number[]): readonly RoleAccess[] =>
+  indexes.flatMap((index) => roles[index] ?? []);

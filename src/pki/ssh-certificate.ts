@@ -227,6 +227,17 @@ function signWith(ca: KeyObject, caPublic: PublicKey, alg: SigAlg, data: Buffer)
   return signature;
 }
 
+/** An authority signs many certificates. */
+const publicHalves = new WeakMap<KeyObject, PublicKey>();
+
+function publicHalfOf(ca: KeyObject): PublicKey {
+  const known = publicHalves.get(ca);
+  if (known) return known;
+  const half = publicKeyOf(ca);
+  publicHalves.set(ca, half);
+  return half;
+}
+
 /**
  * Makes and signs a certificate. The caller decides what is certified.
  * @throws CodedError `bad_request` for a certificate whose form every checker would refuse. Only a checker
@@ -234,7 +245,7 @@ function signWith(ca: KeyObject, caPublic: PublicKey, alg: SigAlg, data: Buffer)
  */
 export function issueCertificate(o: IssueOptions): Buffer {
   refuseUnsound(o);
-  const caPublic = publicKeyOf(o.ca);
+  const caPublic = publicHalfOf(o.ca);
   const alg = o.caSigAlg ?? sigAlgsOf(caPublic.type)[0];
   const keyFields = o.key.blob.subarray(4 + Buffer.byteLength(o.key.type));
   const signed = Buffer.concat([

@@ -179,6 +179,16 @@ describe('issuing a leaf', () => {
     expect(() => leafOf({ ttlSeconds })).toThrow(expect.objectContaining({ code: 'bad_request' }) as Error);
   });
 
+  it('names the authority that it was given, also where one key has had several certificates', () => {
+    const other = createCaCertificate({ clusterName: 'other', privateKey: caKey, now: testNow });
+    for (const pem of [caPem, other, caPem]) {
+      const issuer = new X509Certificate(pem);
+      const leaf = leafOf({ caPem: pem });
+      expect([leaf.issuer, leaf.checkIssued(issuer)]).toEqual([issuer.subject, true]);
+      expect(() => leafOf({ caPem: pem, caKey: keyOf('p256', 'strange ca') })).toThrow('does not fit');
+    }
+  });
+
   it('refuses to sign with a key that is not of the authority', () => {
     expect(() => leafOf({ caKey: keyOf('p256', 'strange ca') })).toThrow('does not fit');
   });

@@ -95,6 +95,16 @@ function signingOf(key: KeyObject): Signing {
   throw new Error('certificates are signed by P-256 and Ed25519 keys only');
 }
 
+const publicHalves = new WeakMap<KeyObject, KeyObject>();
+
+function publicHalf(signer: KeyObject): KeyObject {
+  const known = publicHalves.get(signer);
+  if (known) return known;
+  const half = createPublicKey(signer);
+  publicHalves.set(signer, half);
+  return half;
+}
+
 interface Template {
   readonly serial: Buffer;
   readonly issuer: Asn1;
@@ -126,7 +136,7 @@ function signCertificate(template: Template): string {
   );
   const bytes = derOf(toBeSigned);
   const signature = sign(signing.digest, bytes, signer);
-  if (!verify(signing.digest, bytes, createPublicKey(signer), signature))
+  if (!verify(signing.digest, bytes, publicHalf(signer), signature))
     throw new Error('the signature just made does not hold');
   const base64 = derOf(sequence(toBeSigned, algorithm, bits(signature)))
     .toString('base64')
@@ -228,6 +238,28 @@ export interface LeafRequest {
   readonly serial?: bigint | undefined;
 }
 
+/** What certificates have of the authority that signs them. */
+interface Issuer {
+  readonly pem: string;
+  readonly name: Asn1;
+  readonly keyId: Buffer;
+  readonly endMs: number;
+}
+
+/** By its private key: an authority signs many certificates, and reading it costs as much as signing. */
+const issuers = new WeakMap<KeyObject, Issuer>();
+
+function issuerOf(pem: string, key: KeyObject): Issuer {
+  const known = issuers.get(key);
+  if (known?.pem === pem) return known;
+  const certificate = readCertificate(pem);
+  if (!certificate.checkPrivateKey(key)) throw new Error('the authority key does not fit its certificate');
+  const endMs = certificate.validToDate.getTime();
+  const issuer = { pem, name: subjectOf(certificate), keyId: keyIdOf(key), endMs };
+  issuers.set(key, issuer);
+  return issuer;
+}
+
 /**
  * A certificate for both ends of TLS, signed by an authority; never outlives it.
  * @throws CodedError `bad_request` for a name or a time to live that cannot be; `unavailable` when the
@@ -237,14 +269,13 @@ export function issueLeaf(request: LeafRequest): string {
   const { caPem, caKey, publicKey, subject, names, now, ttlSeconds } = request;
   if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1)
     throw new CodedError('bad_request', `a certificate cannot live for ${ttlSeconds} seconds`);
-  const ca = readCertificate(caPem);
-  if (!ca.checkPrivateKey(caKey)) throw new Error('the authority key does not fit its certificate');
-  const caEndMs = ca.validToDate.getTime();
+  const ca = issuerOf(caPem, caKey);
+  const { endMs: caEndMs } = ca;
   const nowMs = Date.parse(now);
   if (caEndMs <= nowMs) throw new CodedError('unavailable', 'the authority certificate has expired');
   return signCertificate({
     serial: request.serial === undefined ? newSerial() : serialBytes(request.serial),
-    issuer: subjectOf(ca),
+    issuer: ca.name,
     subject,
     from: plusMs(now, -clockToleranceMs),
     to: new Date(Math.min(nowMs + ttlSeconds * 1000, caEndMs)).toISOString(),
@@ -253,7 +284,7 @@ export function issueLeaf(request: LeafRequest): string {
       keyUsage(...usesOf(publicKey)),
       extendedUsage(serverAuth, clientAuth),
       noAuthority,
-      authorityKeyId(keyIdOf(caKey)),
+      authorityKeyId(ca.keyId),
       ...alternativeNames(names),
     ],
     signer: caKey,

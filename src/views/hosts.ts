@@ -144,12 +144,23 @@ export const allHosts = ({ known }: HostsState, wanted: readonly SystemRole[]): 
     return found;
   });
 
+type Sorted = Map<SystemRole, readonly HostInfo[]>;
+/** Lists are asked page by page, and for each client: a state is sorted once. */
+const sortedIn = new WeakMap<HostsState['known'], Sorted>();
+
 /** All hosts in a role, sorted by name, then id. */
-export const hostsInRole = ({ known }: HostsState, role: SystemRole): readonly HostInfo[] =>
-  reduceValues<Membership, HostInfo[]>(known, [], (found, { roles }) => {
-    if (roles[role]) found.push(roles[role]);
-    return found;
-  }).sort((a, b) => compared(a.nodename, b.nodename) || compared(a.hostId, b.hostId));
+export function hostsInRole({ known }: HostsState, role: SystemRole): readonly HostInfo[] {
+  const lists: Sorted = sortedIn.get(known) ?? new Map<SystemRole, readonly HostInfo[]>();
+  sortedIn.set(known, lists);
+  const sorted =
+    lists.get(role) ??
+    reduceValues<Membership, HostInfo[]>(known, [], (found, { roles }) => {
+      if (roles[role]) found.push(roles[role]);
+      return found;
+    }).sort((a, b) => compared(a.nodename, b.nodename) || compared(a.hostId, b.hostId));
+  lists.set(role, sorted);
+  return sorted;
+}
 
 const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
 

@@ -1,5 +1,6 @@
-import { canSeeServer, type Subject } from '../domain/access.ts';
+import type { Subject } from '../domain/access.ts';
 import type { HostInfo } from '../domain/host-info.ts';
+import { canSeeServer, subjectAccess } from '../domain/subject-access.ts';
 import type { Instant } from '../base/time.ts';
 import { hostsInRole, type HostsState, nameSince } from './hosts.ts';
 import { hostNow, presenceOf, type PresenceState } from './presence.ts';
@@ -28,12 +29,13 @@ export function listedHosts(
   { hosts: members, presence }: { readonly hosts: HostsState; readonly presence: PresenceState },
   { role, labels, subject, atMs }: Listing,
 ): ListedHost[] {
+  const access = role === 'Node' && subject ? subjectAccess(subject) : undefined;
   const hosts = hostsInRole(members, role).flatMap((member) => {
     const seen = presenceOf(presence, member, atMs);
     if (seen.status !== 'alive') return [];
     const host = hostNow(presence, member);
     if (!hasLabels(host.labels, labels)) return [];
-    if (role === 'Node' && subject && !canSeeServer(subject, host.labels)) return [];
+    if (access && !canSeeServer(access, host.labels)) return [];
     const since = nameSince(members, host.hostId, role);
     const listed = { ...host, lastSeenAt: seen.lastSeenAt, namedSince: since?.at };
     return [{ listed, position: since?.position ?? 0 }];

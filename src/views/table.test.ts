@@ -5,6 +5,7 @@ import {
   entriesOf,
   findKey,
   getIn,
+  keysAfter,
   reduceValues,
   removeIn,
   setIn,
@@ -21,6 +22,21 @@ const change = fc.oneof(
 );
 
 describe('a table', () => {
+  it('has the first keys behind one, sorted, as many as are asked for', () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(key, { maxLength: 40 }),
+        key,
+        fc.integer({ min: 1, max: 6 }),
+        (keys, after, n) => {
+          const table = tableFrom(keys.map((one) => [one, 0]));
+          const behind = keys.filter((one) => one > after).sort();
+          expect(keysAfter(table, after, n)).toEqual(behind.slice(0, n));
+        },
+      ),
+    );
+  });
+
   it('answers like a Map after any changes, and no earlier one ever changes', () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 60 }), (changes) => {

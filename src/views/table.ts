@@ -72,6 +72,20 @@ export function entriesOf<V>(table: Table<V>): readonly Entry<V>[] {
   return entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
+/** The first `atMost` keys behind `after`, sorted: looks at all of them, but sorts hardly more than these. */
+export function keysAfter<V>(table: Table<V>, after: string, atMost: number): readonly string[] {
+  let first: string[] = [];
+  let bound: string | undefined;
+  eachIn(table.root, ([key]) => {
+    if (key <= after || (bound !== undefined && key > bound)) return;
+    first.push(key);
+    if (first.length < 2 * atMost) return;
+    first = first.sort().slice(0, atMost);
+    bound = first.at(-1);
+  });
+  return first.sort().slice(0, atMost);
+}
+
 /** The key of an entry for which `is` holds: looks at all of them, but sorts none. */
 export function findKey<V>(table: Table<V>, is: (key: string, value: V) => boolean): string | undefined {
   let found: string | undefined;

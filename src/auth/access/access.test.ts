@@ -175,6 +175,43 @@ describe('listing', () => {
     expect([seen.length, new Set(seen).size]).toEqual([2 * count, 2 * count]);
   });
 
+  it('goes on behind users of a page, and behind a node of one', async () => {
+    await addRole(auth, roleOf('all', { logins: ['a'], nodeLabels: { '*': ['*'] } }));
+    for (const name of ['alice', 'bob', 'carol']) await addPerson(name, ['all']);
+    await addNodes({ n: 1, nodename: 'n-1' }, { n: 2, nodename: 'n-2' });
+    const behind = (...at: string[]): Promise<readonly string[]> => list({ after: JSON.stringify(at) });
+    expect(await behind('alice')).toEqual(['bob n-1 a', 'bob n-2 a', 'carol n-1 a', 'carol n-2 a']);
+    expect(await behind('bob', 'n-1', idOf(1))).toEqual(['bob n-2 a', 'carol n-1 a', 'carol n-2 a']);
+    expect(await behind('bob', 'n-2', idOf(2))).toEqual(['carol n-1 a', 'carol n-2 a']);
+    expect(await behind('carol')).toEqual([]);
+    const asked = { user: 'bob', after: JSON.stringify(['bob', 'n-1', idOf(1)]) };
+    expect(await list(asked)).toEqual(['bob n-2 a']);
+    expect(await list({ user: 'bob', after: JSON.stringify(['bob']) })).toEqual([]);
+  });
+
+  it('gives others their turns, and a page less rows where they are long', async () => {
+    const names = Array.from({ length: 60 }, (_, i) => `r${i}`);
+    for (const name of names)
+      await addRole(auth, roleOf(name, { logins: ['root', name], nodeLabels: { env: [`^(p|${name}).*$`] } }));
+    await addPerson('alice', names);
+    const nodes = Array.from({ length: 400 }, (_, n) => ({ n: n + 1, nodename: `n-${n}` }));
+    await addNodes(...nodes.map((node) => ({ ...node, labels: { env: `p${node.n}` } })));
+    let turns = 0;
+    let isOver = false;
+    const others = (): void => {
+      turns++;
+      if (!isOver) setImmediate(others);
+    };
+    setImmediate(others);
+    const page = await listAccess(auth.deps, adminCall, { user: 'alice' });
+    isOver = true;
+    expect(page.rows.length).toBeGreaterThan(10);
+    expect(page.rows.length).toBeLessThan(200);
+    expect(page.rows[0]?.logins).toHaveLength(61);
+    expect(page.next).toBeDefined();
+    expect(turns).toBeGreaterThan(3);
+  });
+
   it('shows a person whose rule has a condition only those for whom it is met', async () => {
     await addSome();
     const where = 'equals(resource.metadata.name, "alice")';

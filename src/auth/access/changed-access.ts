@@ -7,12 +7,12 @@ import { getIn } from '../../views/table.ts';
 import { findUser, holdersOf } from '../../views/users.ts';
 import type { AuthViews } from '../auth-views.ts';
 import type { KnownAccess } from './known-access.ts';
-import { allNodes } from './known-nodes.ts';
+import { nodesByName, nodeThen } from './known-nodes.ts';
 import { personNamed, personWith } from './known-people.ts';
 
-/** Selectors that are compared in all, and between two turns of the event loop. */
-const mostWork = 4_000_000;
-const workOfTurn = 100_000;
+/** Microseconds, roughly: in all, and between two turns of the event loop. */
+const mostWork = 1_000_000;
+const workOfTurn = 5_000;
 const mostLines = 10;
 const mostNamed = 3;
 
@@ -43,10 +43,10 @@ export async function changesByRole(views: Views, role: RoleSpec): Promise<reado
   const { users } = known;
   const holders = holdersOf(users, role.name).filter((name) => findUser(users, name) !== undefined);
   const instead = new Map([[role.name, role]]);
-  return accessChanges(
-    { count: holders.length, at: (i) => changedBy(known, holders[i] ?? '', instead) },
-    allNodes(known),
-  );
+  return accessChanges(known, {
+    count: holders.length,
+    at: (i) => changedBy(known, holders[i] ?? '', instead),
+  });
 }
 
 const changedBy = (known: Known, name: string, instead: ReadonlyMap<string, RoleSpec>): Changed => ({
@@ -65,7 +65,7 @@ export function changesByUser(
 ): Promise<readonly string[]> {
   const known = knownIn(views);
   const changed = { before: personNamed(known, user.username), after: personWith(known.roles, user) };
-  return accessChanges({ count: 1, at: () => changed }, allNodes(known));
+  return accessChanges(known, { count: 1, at: () => changed });
 }
 
 /**
@@ -73,9 +73,10 @@ export function changesByUser(
  * how many people were not looked at.
  */
 async function accessChanges(
+  known: Known,
   people: { readonly count: number; at(i: number): Changed },
-  nodes: readonly HostInfo[],
 ): Promise<readonly string[]> {
+  const nodes = nodesByName(known);
   const lines: string[] = [];
   let work = 0;
   let looked = 0;
@@ -85,7 +86,7 @@ async function accessChanges(
     if (looked > 0 && work + cost > mostWork) break;
     work += cost;
     looked++;
-    lines.push(...linesOf(changed.after.username, await differences(changed, nodes)));
+    lines.push(...linesOf(changed.after.username, await differences(known, changed, nodes)));
   }
   const shown = lines.slice(0, mostLines);
   if (lines.length > mostLines)
@@ -101,11 +102,16 @@ async function accessChanges(
 /** By `gains root, deploy`: the names of the nodes for which that is so. */
 type Differences = ReadonlyMap<string, readonly string[]>;
 
-async function differences({ before, after }: Changed, nodes: readonly HostInfo[]): Promise<Differences> {
+async function differences(
+  known: Known,
+  { before, after }: Changed,
+  nodes: readonly HostInfo[],
+): Promise<Differences> {
   const found = new Map<string, string[]>();
   const cost = costOf(before.access) + costOf(after.access);
   let work = 0;
-  for (const { nodename, labels } of nodes) {
+  for (const node of nodes) {
+    const { nodename, labels } = nodeThen(known, node);
     if ((work += cost) > workOfTurn) {
       await turn();
       work = 0;
@@ -118,8 +124,8 @@ async function differences({ before, after }: Changed, nodes: readonly HostInfo[
       const logins = those.filter((login) => !others.includes(login));
       if (logins.length === 0) continue;
       const key = `${verb} ${named(logins)}`;
-      const known = found.get(key);
-      if (known) known.push(nodename);
+      const alike = found.get(key);
+      if (alike) alike.push(nodename);
       else found.set(key, [nodename]);
     }
   }

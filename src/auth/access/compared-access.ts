@@ -5,7 +5,7 @@ import type { RoleSpec } from '../../domain/role-spec.ts';
 import { costOf } from '../../domain/subject-access.ts';
 import { locksInForce } from '../../views/locks.ts';
 import type { KnownAccess } from './known-access.ts';
-import { allNodes } from './known-nodes.ts';
+import { nodesByName, nodeThen } from './known-nodes.ts';
 import { type KnownPerson, personNamed } from './known-people.ts';
 
 /** One node at two times; undefined where it was not there. */
@@ -31,7 +31,9 @@ export async function comparedNodes(
   after: KnownAccess,
   asked?: string,
 ): Promise<readonly ComparedNode[]> {
-  const [had, has] = [before, after].map((known) => new Map(allNodes(known).map((one) => [one.hostId, one])));
+  const [had, has] = [before, after].map(
+    (known) => new Map(nodesByName(known).map((one) => [one.hostId, nodeThen(known, one)])),
+  );
   const all: ComparedNode[] = [];
   for (const hostId of new Set([...(had?.keys() ?? []), ...(has?.keys() ?? [])])) {
     all.push(comparedNode(hostId, had?.get(hostId), has?.get(hostId)));

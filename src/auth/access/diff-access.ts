@@ -18,10 +18,10 @@ import { type Cursor, cursorText, isBehind, nodesBehind, readCursor } from './pa
 import { reachOf } from './reach.ts';
 
 /** How many selectors one page compares at most, and between two turns of the event loop. */
-const mostWork = 400_000;
-const workOfTurn = 50_000;
+const mostWork = 150_000;
+const workOfTurn = 3_000;
 /** As many selectors as it costs to look up one person at both times. */
-const workOfPerson = 200;
+const workOfPerson = 20;
 
 type Page = OutputOf<typeof row>;
 interface Found {

@@ -2,7 +2,7 @@ import type { Person } from '../../domain/access-reason.ts';
 import type { Labels } from '../../domain/label-selector.ts';
 import type { RoleSpec, Traits } from '../../domain/role-spec.ts';
 import { hostStream, roleStream, userStream } from '../../domain/streams.ts';
-import { subjectAccess } from '../../domain/subject-access.ts';
+import { rolesAllowing, subjectAccess } from '../../domain/subject-access.ts';
 import type { Recorded, StreamName } from '../../log/event.ts';
 import { findHost } from '../../views/hosts.ts';
 import { getIn } from '../../views/table.ts';
@@ -30,8 +30,8 @@ export async function changesThatGrant(
   const spec = person.access.roles.find((one) => one.spec.name === role)?.spec;
   if (spec === undefined) return [];
   const grants = (by: RoleSpec, traits: Traits, on: Labels): boolean => {
-    const [made] = subjectAccess({ roles: [by], traits }).roles;
-    return made?.allowed.has(login) === true && made.allowsLabels?.(on) === true;
+    const access = subjectAccess({ roles: [by], traits });
+    return rolesAllowing(access, on).some(({ allowed }) => allowed.has(login));
   };
   const found = [
     await lastBegun(events, roleStream(role), ({ roles }) => {

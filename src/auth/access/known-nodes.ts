@@ -8,9 +8,13 @@ import type { KnownAccess } from './known-access.ts';
 
 type Known = Pick<KnownAccess, 'hosts' | 'presence'>;
 
-/** Every node of the cluster, alive or not, by name, then id, with the labels that it has then. */
-export const allNodes = ({ hosts, presence }: Known): readonly HostInfo[] =>
-  hostsInRole(hosts, 'Node').map((host) => hostNow(presence, host));
+/** Every node of the cluster, alive or not, by name, then id; what is asked of one is asked of `nodeThen`. */
+export const nodesByName = ({ hosts }: Pick<Known, 'hosts'>): readonly HostInfo[] =>
+  hostsInRole(hosts, 'Node');
+
+/** With the labels that it has then. */
+export const nodeThen = ({ presence }: Pick<Known, 'presence'>, node: HostInfo): HostInfo =>
+  hostNow(presence, node);
 
 /** Finds nodes by name or id: several where machines have one name, none where there is none. */
 export function nodeFinder({ hosts, presence }: Known): (name: string) => readonly HostInfo[] {
@@ -49,12 +53,12 @@ function indexed(hosts: readonly HostInfo[]): Map<string, HostInfo[]> {
 }
 
 interface Entering {
-  readonly person: Pick<Person, 'username'> & { readonly roleNames: readonly string[] };
+  readonly person?: Pick<Person, 'username'> & { readonly roleNames: readonly string[] };
   readonly login?: string;
   readonly node?: Pick<HostInfo, 'hostId' | 'nodename' | 'otherNames'>;
 }
 
-/** The locks in force that would keep somebody out of a node. */
+/** The locks in force that would keep somebody out of a node: those about what is given of it. */
 export const locksOnEntering = (
   { locks, now }: Pick<KnownAccess, 'locks' | 'now'>,
   { person, login, node }: Entering,
@@ -62,8 +66,7 @@ export const locksOnEntering = (
   locksOn(
     locks,
     {
-      user: person.username,
-      roles: person.roleNames,
+      ...(person !== undefined && { user: person.username, roles: person.roleNames }),
       ...(login !== undefined && { login }),
       ...(node !== undefined && { node: [node.hostId, node.nodename, ...(node.otherNames ?? [])] }),
     },

@@ -1,23 +1,35 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { may } from '../../api/guard.ts';
 import { listAccess as row, longestAccessPage } from '../../api/operations/access.ts';
 import type { InputOf, OutputOf } from '../../api/operation.ts';
-import type { Call } from '../../api/server-deps.ts';
 import { CodedError } from '../../base/errors.ts';
 import { explainAccess } from '../../domain/access-explanation.ts';
+import type { LockInForce } from '../../domain/access-reason.ts';
 import type { HostInfo } from '../../domain/host-info.ts';
 import { lockText } from '../../domain/lock.ts';
 import { costOf, loginsOn } from '../../domain/subject-access.ts';
 import { lookUpRoles, type RolesState } from '../../views/roles.ts';
-import { entriesOf } from '../../views/table.ts';
-import { findUser, holdersOf, isUnreadableUser } from '../../views/users.ts';
+import { keysAfter } from '../../views/table.ts';
+import { findUser, isUnreadableUser, type UsersState } from '../../views/users.ts';
 import { implementing } from '../implementing.ts';
 import { accessAt, type KnownAccess } from './known-access.ts';
-import { allNodes, locksOnEntering, nodesNamed } from './known-nodes.ts';
+import { locksOnEntering, nodesByName, nodesNamed, nodeThen } from './known-nodes.ts';
 import { type KnownPerson, personNamed } from './known-people.ts';
-import { cursorText, isBehind, nodesBehind, readCursor } from './page-cursor.ts';
+import { type Cursor, cursorText, nodesBehind, readCursor } from './page-cursor.ts';
 
-/** How many selectors one page compares at most: some 20 ms. */
-const mostWork = 200_000;
+/** Microseconds, roughly: of one page, and between two turns of the event loop. */
+const mostWork = 150_000;
+const workOfTurn = 3_000;
+/** To look up a person and that person's roles. */
+const workOfPerson = 20;
+const workOfRole = 1;
+/** To write a row, and each role's name in it, in the answer. */
+const workOfRow = 10;
+const workOfName = 1;
+/** What is written in the answer is written in one turn: a page has so much of it. */
+const mostWriting = 15_000;
+/** A page is about at most so many people. */
+const mostPeople = 500;
 
 type Page = OutputOf<typeof row>;
 type Row = Page['rows'][number];
@@ -28,41 +40,116 @@ type Row = Page['rows'][number];
 export const listAccess = implementing(row, async (deps, call, input) => {
   const known = await accessAt(deps, call, input.at);
   const after = input.after === undefined ? undefined : readCursor(input.after);
-  const nodes = input.node === undefined ? allNodes(known) : nodesNamed(known, input.node);
-  const rows: Row[] = [];
-  const without: Page['without'] = [];
-  let work = 0;
-  for (const username of usersFor(known, call, input)) {
-    if (isBehind(username, after)) continue;
-    const person = personNamed(known, username);
-    work += 1 + person.roleNames.length;
-    const unusable = unusableBecause(person);
-    if (unusable !== undefined) without.push({ user: username, text: unusable });
-    else
-      for (const node of nodesBehind(nodes, username, after)) {
-        work += costOf(person.access);
-        const found = rowOf(known, person, node, input.role);
-        if (found !== undefined) rows.push(found);
-        if (rows.length >= longestAccessPage || work >= mostWork)
-          return { rows, without, next: cursorText([username, node.nodename, node.hostId]) };
-      }
-    if (work >= mostWork) return { rows, without, next: cursorText([username]) };
+  const page = new PageOfAccess(known, input, after);
+  const users = usersFor(known, input, after);
+  for (const username of users) {
+    if (!may(call, 'list', { kind: 'access', name: username })) continue;
+    const ended = await page.add(username);
+    if (ended !== undefined) return page.answer(ended);
   }
-  return { rows, without };
+  const last = users.length < mostPeople ? undefined : users.at(-1);
+  return page.answer(last === undefined ? undefined : [last]);
 });
 
-/** Sorted; those about whom the caller may ask. */
+/** One page while it is filled; other callers have their turns meanwhile. */
+class PageOfAccess {
+  readonly #known: KnownAccess;
+  readonly #role: string | undefined;
+  readonly #nodes: readonly HostInfo[];
+  readonly #after: Cursor | undefined;
+  readonly #rows: Row[] = [];
+  readonly #without: Page['without'] = [];
+  #work = 0;
+  #writing = 0;
+  #worked = 0;
+
+  constructor(known: KnownAccess, { node, role }: InputOf<typeof row>, after: Cursor | undefined) {
+    this.#known = known;
+    this.#role = role;
+    this.#nodes = node === undefined ? nodesByName(known) : nodesNamed(known, node);
+    this.#after = after;
+  }
+
+  /** @returns where the page is full; undefined while it is not. */
+  async add(username: string): Promise<Cursor | undefined> {
+    const person = personNamed(this.#known, username);
+    await this.#did(workOfPerson + workOfRole * person.roleNames.length);
+    if (this.#role !== undefined && !person.roleNames.includes(this.#role)) return this.#full([username]);
+    const unusable = unusableBecause(person);
+    if (unusable !== undefined) {
+      this.#without.push({ user: username, text: unusable });
+      this.#writing += workOfRow;
+      return this.#full([username]);
+    }
+    const cost = costOf(person.access);
+    const known = this.#known;
+    const asked = { known, person, role: this.#role, locks: locksOnEntering(known, { person }) };
+    for (const node of nodesBehind(this.#nodes, username, this.#after)) {
+      const found = rowOf(asked, nodeThen(known, node));
+      if (found !== undefined) this.#rows.push(found);
+      const writing = found === undefined ? 0 : writingOf(found);
+      this.#writing += writing;
+      await this.#did(cost + writing);
+      const full = this.#full([username, node.nodename, node.hostId]);
+      if (full !== undefined) return full;
+    }
+    return this.#full([username]);
+  }
+
+  answer(next: Cursor | undefined): Page {
+    return {
+      rows: this.#rows,
+      without: this.#without,
+      ...(next !== undefined && { next: cursorText(next) }),
+    };
+  }
+
+  #full(at: Cursor): Cursor | undefined {
+    const { length } = this.#rows;
+    const isFull = length >= longestAccessPage || this.#writing >= mostWriting || this.#work >= mostWork;
+    return isFull ? at : undefined;
+  }
+
+  async #did(work: number): Promise<void> {
+    this.#work += work;
+    this.#worked += work;
+    if (this.#worked < workOfTurn) return;
+    this.#worked = 0;
+    await turn();
+  }
+}
+
+const writingOf = ({ logins, locks }: Row): number =>
+  workOfRow +
+  workOfName * logins.reduce((sum, { roles }) => sum + 1 + roles.length, 0) +
+  workOfRow * locks.length;
+
+/** Sorted: at most `mostPeople` of those behind the page before. */
 function usersFor(
   { users, roles }: KnownAccess,
-  call: Call,
   { user, role }: InputOf<typeof row>,
+  after: Cursor | undefined,
 ): readonly string[] {
-  if (user !== undefined && findUser(users, user) === undefined && !isUnreadableUser(users, user))
-    throw new CodedError('not_found', `user ${JSON.stringify(user)} is not found`);
   if (role !== undefined) requireRole(roles, role);
-  const holders = role === undefined ? undefined : new Set(holdersOf(users, role));
-  const all = user === undefined ? entriesOf(users.known).map(([name]) => name) : [user];
-  return all.filter((name) => (holders?.has(name) ?? true) && may(call, 'list', { kind: 'access', name }));
+  if (user !== undefined) {
+    requireUser(users, user);
+    return isLeft(user, after) ? [user] : [];
+  }
+  const [behind = ''] = after ?? [];
+  const names = keysAfter(users.known, behind, mostPeople);
+  const isWithin = after?.length === 3 && findUser(users, behind) !== undefined;
+  return isWithin ? [behind, ...names].slice(0, mostPeople) : names;
+}
+
+/** Where a page ended behind a node, the next goes on with that user. */
+function isLeft(user: string, after: Cursor | undefined): boolean {
+  if (after === undefined) return true;
+  return user > after[0] || (after.length === 3 && user === after[0]);
+}
+
+function requireUser(users: UsersState, user: string): void {
+  if (findUser(users, user) === undefined && !isUnreadableUser(users, user))
+    throw new CodedError('not_found', `user ${JSON.stringify(user)} is not found`);
 }
 
 function requireRole(roles: RolesState, role: string): void {
@@ -71,19 +158,23 @@ function requireRole(roles: RolesState, role: string): void {
     throw new CodedError('not_found', `role ${JSON.stringify(role)} is not found`);
 }
 
-function rowOf(
-  known: KnownAccess,
-  person: KnownPerson,
-  node: HostInfo,
-  role: string | undefined,
-): Row | undefined {
+interface Asked {
+  readonly known: KnownAccess;
+  readonly person: KnownPerson;
+  /** About the person and the person's roles, whatever the node. */
+  readonly locks: readonly LockInForce[];
+  readonly role: string | undefined;
+}
+
+function rowOf({ known, person, locks: own, role }: Asked, node: HostInfo): Row | undefined {
   const logins = [...loginsOn(person.access, node.labels)]
     .map(([login, roles]) => ({ login, roles: [...roles] }))
     .filter(({ roles }) => role === undefined || roles.includes(role));
   if (logins.length === 0) return undefined;
   const locks = [
-    ...locksOnEntering(known, { person, node }),
-    ...logins.flatMap(({ login }) => locksOnEntering(known, { person, login, node })),
+    ...own,
+    ...locksOnEntering(known, { node }),
+    ...logins.flatMap(({ login }) => locksOnEntering(known, { login })),
   ];
   return {
     user: person.username,

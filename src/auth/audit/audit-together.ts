@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { isCoded } from '../../base/errors.ts';
 import type { World } from '../../base/world.ts';
 import type { ParsedAuditEvent } from '../../domain/audit-event.ts';
@@ -44,6 +45,8 @@ export class Together {
 
   async #run(): Promise<void> {
     this.#running = true;
+    // What one commit settled is told together: its others come in this very turn of the event loop.
+    await turn();
     while (this.#waiting.length > 0) {
       const some = this.#waiting.slice(0, mostTogether);
       this.#waiting = this.#waiting.slice(mostTogether);

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { fakeWorld } from '../../api/testing.ts';
 import { CodedError } from '../../base/errors.ts';
@@ -45,15 +46,30 @@ function recording() {
       .catch((e: unknown) => (e as CodedError).code);
   const end = async (nth: number, e?: CodedError): Promise<void> => {
     appends[nth]?.end(e);
-    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    for (let n = 0; n < 10; n++) await Promise.resolve();
   };
-  return { record, appends, end };
+  /** The first is under way when the others come. */
+  const oneThen = async (...others: readonly number[]): Promise<Promise<Position | string>[]> => {
+    const one = record(1);
+    await turn();
+    return [one, ...others.map(record)];
+  };
+  return { record, oneThen, appends, end };
 }
 
 describe('what auth itself tells the audit', () => {
-  it('goes at once when nothing is under way, and all that came meanwhile goes together', async () => {
+  it('goes together where it comes in one turn of the event loop', async () => {
     const { record, appends, end } = recording();
-    const all = [1, 2, 3, 4].map(record);
+    const all = [1, 2].map(record);
+    await turn();
+    expect(appends.map(({ names }) => names)).toEqual([['u1', 'u2']]);
+    await end(0);
+    expect(await Promise.all(all)).toEqual([2, 2]);
+  });
+
+  it('goes at once when nothing is under way, and all that came meanwhile goes together', async () => {
+    const { record, oneThen, appends, end } = recording();
+    const all = await oneThen(2, 3, 4);
     expect(appends.map(({ names }) => names)).toEqual([['u1']]);
     expect(appends[0]?.cause).toEqual(causeOf(1));
     await end(0);
@@ -62,12 +78,13 @@ describe('what auth itself tells the audit', () => {
     await end(1);
     expect(await Promise.all(all)).toEqual([1, 4, 4, 4]);
     void record(5);
+    await turn();
     expect(appends[2]?.names).toEqual(['u5']);
   });
 
   it('goes one by one when one of them cannot be stored, and the others are', async () => {
-    const { record, appends, end } = recording();
-    const all = [1, 2, 3].map(record);
+    const { oneThen, appends, end } = recording();
+    const all = await oneThen(2, 3);
     await end(0);
     await end(1, new CodedError('limit_exceeded', 'too large'));
     await end(2, new CodedError('limit_exceeded', 'too large'));
@@ -77,8 +94,8 @@ describe('what auth itself tells the audit', () => {
   });
 
   it('fails together where the store is away', async () => {
-    const { record, appends, end } = recording();
-    const all = [1, 2, 3].map(record);
+    const { oneThen, appends, end } = recording();
+    const all = await oneThen(2, 3);
     await end(0);
     await end(1, new CodedError('unavailable', 'the store is away'));
     expect(await Promise.all(all)).toEqual([1, 'unavailable', 'unavailable']);

@@ -8,7 +8,7 @@ import { type Admission, host } from '../../domain/host.ts';
 import { canonicalHostPart, isIpAddress } from '../../domain/host-text.ts';
 import { joinRole, type JoinRole, tokenIdOf } from '../../domain/join-token.ts';
 import { hostStream } from '../../domain/streams.ts';
-import type { Cause } from '../../log/event.ts';
+import type { Cause, Position } from '../../log/event.ts';
 import { load, step, transact } from '../../log/execute.ts';
 import { fingerprint } from '../../pki/ssh-key.ts';
 import { findHost } from '../../views/hosts.ts';
@@ -19,7 +19,7 @@ import { requireUnlockedHost } from '../lock/in-force.ts';
 import { whoseTelling } from '../limits/quota-rules.ts';
 import { certifyHost, tellCertified } from './certify-host.ts';
 import { checkClaimedNames } from './claimed-names.ts';
-import { clockFault, ipOf, readEd25519, seesPresence, withCallersAddress } from './machine-request.ts';
+import { clockFault, ipOf, readEd25519, withCallersAddress } from './machine-request.ts';
 import { grantNames } from './names-of-others.ts';
 
 type Input = z.output<typeof row.input>;
@@ -31,14 +31,15 @@ type Output = z.input<typeof row.output>;
  * the token it once joined with.
  * @throws CodedError `access_denied` for one that is locked, when another key has been certified for the id
  *   since, for a name of another host, and for clocks that differ; `bad_request` for an invalid key or name;
- *   `quota` when it asks too often; `unavailable` while nothing can be signed.
+ *   `quota` when it asks too often; `limit_exceeded` when too many do; `unavailable` while nothing can be
+ *   signed.
  */
 export const renewHost = implementing(row, async (deps, call, input) => {
   const caller = machineOf(call.caller);
   deps.lag.require();
   const giveBack = deps.quotas.take(whoseTelling(caller), { changes: 1 });
   try {
-    return await renew(deps, { call, caller, input });
+    return await deps.renewals.run(call.deadline, (asOf) => renew(deps, { call, caller, input, asOf }));
   } catch (e) {
     giveBack();
     throw e;
@@ -77,14 +78,15 @@ interface Renewal {
   readonly call: Call;
   readonly caller: Machine;
   readonly input: Input;
+  /** The head of the log, which the views have reached. */
+  readonly asOf: Position;
 }
 
-async function renew(deps: AuthDeps, { call, caller, input }: Renewal): Promise<Output> {
+async function renew(deps: AuthDeps, { call, caller, input, asOf }: Renewal): Promise<Output> {
   const { hostId, role, address } = caller;
   const { nodename } = input;
   const publicKey = readEd25519(input.publicKey);
   const asked = input.additionalPrincipals.map((name) => withCallersAddress(name, address));
-  const [asOf] = await Promise.all([deps.views.fresh(), seesPresence(deps)]);
   const refuse = (why: string): CodedError =>
     new CodedError(
       'access_denied',

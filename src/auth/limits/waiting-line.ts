@@ -35,6 +35,7 @@ export class WaitingLine {
   #strangersServed = 0;
   #known: Place[] = [];
   #strangers: Place[] = [];
+  readonly #idle = new Set<() => void>();
 
   constructor(places: LinePlaces) {
     this.#places = places;
@@ -52,7 +53,22 @@ export class WaitingLine {
       this.#served--;
       if (!who.known) this.#strangersServed--;
       this.#admitNext();
+      if (this.#served === 0) for (const resolve of [...this.#idle]) resolve();
     }
+  }
+
+  /** Resolves as soon as nobody is served, or after `mostMs`. */
+  idle(mostMs: number): Promise<void> {
+    if (this.#served === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = (): void => {
+        this.#idle.delete(end);
+        timer.stop();
+        resolve();
+      };
+      const timer = startTimer(end, mostMs);
+      this.#idle.add(end);
+    });
   }
 
   #turn(who: Waiting): Promise<boolean> {

@@ -34,6 +34,8 @@ export interface LoginGate {
    * when to try again. Until its turn an attempt costs next to nothing.
    */
   admit<T>(comer: Comer, attempt: () => Promise<T>): Promise<T>;
+  /** Resolves as soon as nobody's attempt is under way, or after `mostMs`. */
+  calm(mostMs: number): Promise<void>;
   /** Whether a refusal gets an event of its own; otherwise it is counted. */
   mayTell(address: string): boolean;
   /** Counts a refusal that the audit could not store. */
@@ -91,6 +93,7 @@ export function loginGate(world: Pick<World, 'monotonic'>, { unexamined, untold 
         return done.result;
       });
     },
+    calm: (mostMs) => line.idle(mostMs),
     mayTell: (address) => {
       const may = pace.mayTell(sourceOf(address));
       if (!may) untold.count(address);

@@ -2,6 +2,7 @@ import type { AuthClient } from '../../api/client.ts';
 import { createResource } from '../../api/operations/resource.ts';
 import { createUser } from '../../api/operations/user.ts';
 import { CodedError } from '../../base/errors.ts';
+import { shellQuote } from '../../base/shell-quote.ts';
 import { isUnixLogin } from '../../domain/names.ts';
 import type { Traits } from '../../domain/role-spec.ts';
 import type { Invocation } from '../args.ts';
@@ -9,6 +10,7 @@ import type { CliIo } from '../cli-io.ts';
 import { listOf } from '../comma-list.ts';
 import { formatGoDuration, parseTtl } from '../duration.ts';
 import { withAuth } from './connect.ts';
+import { heardOrDone, orLost } from './lost-answer.ts';
 import { linkAddress, printLink } from './user-link.ts';
 
 /** `tctl users add` */
@@ -30,7 +32,10 @@ export async function addUser(invocation: Invocation, io: CliIo): Promise<number
   }
   const inviteTtlSeconds = parseTtl(invocation.text('ttl') ?? '', '--ttl');
   await withAuth(invocation, io, async (auth, configuration) => {
-    const made = await auth.call(createUser, { username, roles, traits, inviteTtlSeconds });
+    const made = await orLost(
+      auth.call(createUser, { username, roles, traits, inviteTtlSeconds }),
+      `"tctl users reset ${shellQuote(username)}" makes another link`,
+    );
     const link = await linkAddress(auth, configuration);
     const validFor = formatGoDuration(inviteTtlSeconds * 1000);
     printLink(
@@ -64,7 +69,7 @@ interface Described {
 
 async function addWithoutPassword(invocation: Invocation, io: CliIo, described: Described): Promise<number> {
   const { username } = described;
-  await withAuth(invocation, io, (auth) => createWithoutPassword(auth, described));
+  await withAuth(invocation, io, (auth) => heardOrDone(createWithoutPassword(auth, described), io));
   io.stdout.write(
     invocation.text('format') === 'json'
       ? `${JSON.stringify({ user: username }, undefined, 4)}\n`

@@ -7,6 +7,7 @@ import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { parseTtl } from '../duration.ts';
 import { withAuth } from './connect.ts';
+import { heardOrDone } from './lost-answer.ts';
 import { lockedPasswords, lockResource, locksText, passwordResource } from './lock-text.ts';
 
 const flags = lockKind.options.map((kind) => `--${kind}`);
@@ -32,8 +33,12 @@ export async function lock(invocation: Invocation, io: CliIo): Promise<number> {
   const message = invocation.text('message') ?? '';
   const ttlSeconds = ttl === undefined ? {} : { ttlSeconds: parseTtl(ttl, '--ttl') };
   const made = await withAuth(invocation, io, (auth) =>
-    auth.call(createLock, { ...target, message, ...ttlSeconds }),
+    heardOrDone(auth.call(createLock, { ...target, message, ...ttlSeconds }), io),
   );
+  if (made === undefined) {
+    io.stderr.write('"tctl locks ls" prints the name of the lock\n');
+    return 0;
+  }
   if (!made.known)
     io.stderr.write(
       `warning: the cluster has no ${target.kind} ${JSON.stringify(printable(target.target))} now: check the spelling\n`,
@@ -69,7 +74,7 @@ export async function listLocks(invocation: Invocation, io: CliIo): Promise<numb
 export async function unlock(invocation: Invocation, io: CliIo): Promise<number> {
   const lockId = (invocation.arg('id') ?? '').trim();
   if (lockId === '') throw new CodedError('bad_request', 'Need an argument: id');
-  await withAuth(invocation, io, (auth) => auth.call(deleteLock, { lockId }));
+  await withAuth(invocation, io, (auth) => heardOrDone(auth.call(deleteLock, { lockId }), io));
   io.stdout.write(`Lock "${lockId}" has been deleted\n`);
   return 0;
 }

@@ -11,6 +11,7 @@ import type { CliIo } from '../cli-io.ts';
 import { parseNumber, parseTtl } from '../duration.ts';
 import { printable } from '../../base/printable.ts';
 import { withAuth } from './connect.ts';
+import { heardOrDone, orLost } from './lost-answer.ts';
 
 /** `tctl nodes add` */
 export const addNode = (invocation: Invocation, io: CliIo): Promise<number> =>
@@ -39,15 +40,19 @@ async function newToken(
   const names = parseNamePatterns(invocation.text('names') ?? '');
   const value = invocation.text(flags.value);
   const text = await withAuth(invocation, io, async (auth, configuration) => {
-    const made = await auth.call(createToken, {
+    const wanted = {
       roles,
       ttlSeconds,
       ...(uses === undefined ? {} : { uses }),
       ...(names.length === 0 ? {} : { names }),
       ...(value === undefined ? {} : { value }),
-    });
+    };
+    const made = await orLost(
+      auth.call(createToken, wanted),
+      'remove the token ("tctl tokens ls", "tctl tokens rm"), and make another',
+    );
     const { token, tokenId } = made;
-    if (made.names.length !== names.length) throw await withdrawn(auth, tokenId);
+    if (made.names.length !== names.length) throw await withdrawn(auth, tokenId, io);
     if (invocation.text('format') === 'json') return `${JSON.stringify([token])}\n`;
     const { caPins, lastingCaPin } = await auth.call(readClusterStatus, {});
     const servers = await authServers(auth);
@@ -71,8 +76,8 @@ async function newToken(
 }
 
 /** A token without the requested limits must not be used. */
-async function withdrawn(auth: AuthClient, tokenId: string): Promise<CodedError> {
-  await auth.call(deleteToken, { token: tokenId });
+async function withdrawn(auth: AuthClient, tokenId: string, io: CliIo): Promise<CodedError> {
+  await heardOrDone(auth.call(deleteToken, { token: tokenId }), io);
   return new CodedError(
     'unavailable',
     '--names: the auth server is of an older release, which limits no names; the token was deleted again. Update it first',

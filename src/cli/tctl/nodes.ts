@@ -10,6 +10,7 @@ import { sharedNames } from '../shared-names.ts';
 import { formatTable } from '../table.ts';
 import { wholeSeconds } from '../whole-seconds.ts';
 import { withAuth } from './connect.ts';
+import { heardOrDone } from './lost-answer.ts';
 import { plainYaml } from './resources/print-documents.ts';
 
 export type ListedNode = OutputOf<typeof listHosts>['hosts'][number];
@@ -47,7 +48,7 @@ export async function removeNode(invocation: Invocation, io: CliIo): Promise<num
   const id = (invocation.arg('id') ?? '').trim().toLowerCase();
   if (!hostId.safeParse(id).success)
     throw new CodedError('bad_request', 'Need the UUID of a host: "tctl nodes ls" prints it');
-  await withAuth(invocation, io, (auth) => auth.call(removeHost, { hostId: id }));
+  await withAuth(invocation, io, (auth) => heardOrDone(auth.call(removeHost, { hostId: id }), io));
   io.stdout.write(`Host ${id} has been removed\n`);
   return 0;
 }

@@ -7,6 +7,7 @@ import type { CliIo } from '../cli-io.ts';
 import { formatGoDuration } from '../duration.ts';
 import { formatTable } from '../table.ts';
 import { withAuth } from './connect.ts';
+import { heardOrDone } from './lost-answer.ts';
 
 type Token = OutputOf<typeof tokenList>['tokens'][number];
 
@@ -52,7 +53,8 @@ export async function listTokens(invocation: Invocation, io: CliIo): Promise<num
 export async function removeToken(invocation: Invocation, io: CliIo): Promise<number> {
   const token = (invocation.arg('token') ?? '').trim();
   if (token === '') throw new CodedError('bad_request', 'Need an argument: token');
-  await withAuth(invocation, io, (auth) => auth.call(deleteToken, { token })).catch((e: unknown) => {
+  const removed = withAuth(invocation, io, (auth) => heardOrDone(auth.call(deleteToken, { token }), io));
+  await removed.catch((e: unknown) => {
     if (!isCoded(e, 'not_found')) throw e;
     throw new CodedError('not_found', `key /tokens/${token} is not found`, { cause: e });
   });

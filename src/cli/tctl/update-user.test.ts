@@ -1,7 +1,16 @@
+import { PassThrough } from 'node:stream';
 import { expect, it } from 'vitest';
 import type { AuthClient } from '../../api/client.ts';
+import { DoneUnheard } from '../../api/done-unheard.ts';
 import { CodedError } from '../../base/errors.ts';
+import { realWorld } from '../../base/world.ts';
+import { cliIo } from '../cli-io.ts';
 import { change, traitsOf } from './update-user.ts';
+
+const stderr = new PassThrough();
+const raw = { stdout: new PassThrough(), stderr };
+const io = cliIo(raw, { stdin: new PassThrough(), env: {}, world: realWorld });
+const printed = (): string => String(stderr.read() ?? '');
 
 const joe = (revision: string, roles: readonly string[], team: string) => ({
   kind: 'user',
@@ -32,24 +41,41 @@ function serverWith(races: number): { readonly calls: string[]; readonly auth: P
 
 it('changes what was asked for and keeps the rest', async () => {
   const { auth } = serverWith(0);
-  expect((await change(auth, 'joe', { roles: ['access'] })).spec).toMatchObject({
+  expect((await change({ auth, io }, 'joe', { roles: ['access'] })).spec).toMatchObject({
     roles: ['access'],
     traits: { logins: ['joe'], team: ['a'] },
   });
-  expect((await change(auth, 'joe', { traits: new Map([['logins', ['root']]]) })).spec).toMatchObject({
-    roles: ['access'],
-    traits: { logins: ['root'], team: ['a'] },
-  });
+  expect((await change({ auth, io }, 'joe', { traits: new Map([['logins', ['root']]]) })).spec).toMatchObject(
+    {
+      roles: ['access'],
+      traits: { logins: ['root'], team: ['a'] },
+    },
+  );
+});
+
+it('is changed where the answer was lost and the log says that it was done', async () => {
+  const { auth } = serverWith(0);
+  const call: AuthClient['call'] = async (row, input) => {
+    const answer = await auth.call(row, input);
+    if (row.name === 'resource.update') throw new DoneUnheard('it was done (event 7 of the log)');
+    return answer;
+  };
+  expect((await change({ auth: { call }, io }, 'joe', { roles: ['access'] })).spec.roles).toEqual(['access']);
+  expect(printed()).toBe('it was done (event 7 of the log)\n');
 });
 
 it('loses nothing that others change meanwhile, and does not try for ever', async () => {
   const { auth } = serverWith(1);
-  expect((await change(auth, 'joe', { traits: new Map([['logins', ['root']]]) })).spec.traits).toEqual({
+  expect(
+    (await change({ auth, io }, 'joe', { traits: new Map([['logins', ['root']]]) })).spec.traits,
+  ).toEqual({
     logins: ['root'],
     team: ['b'],
   });
   const busy = serverWith(Infinity);
-  await expect(change(busy.auth, 'joe', { traits: new Map([['logins', ['root']]]) })).rejects.toMatchObject({
+  await expect(
+    change({ auth: busy.auth, io }, 'joe', { traits: new Map([['logins', ['root']]]) }),
+  ).rejects.toMatchObject({
     code: 'conflict',
   });
   expect(busy.calls).toHaveLength(10);
@@ -72,7 +98,7 @@ it('changes the traits that are named and no others', async () => {
     ['department', ['dev']],
     ['team', []],
   ]);
-  expect((await change(auth, 'joe', { traits: wanted })).spec.traits).toEqual({
+  expect((await change({ auth, io }, 'joe', { traits: wanted })).spec.traits).toEqual({
     logins: ['joe'],
     department: ['dev'],
     team: [],

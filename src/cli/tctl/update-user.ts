@@ -6,6 +6,7 @@ import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
 import { listOf } from '../comma-list.ts';
 import { withAuth } from './connect.ts';
+import { heardOrDone } from './lost-answer.ts';
 
 interface Wish {
   readonly roles?: readonly string[];
@@ -17,7 +18,7 @@ interface Wish {
 export async function updateUser(invocation: Invocation, io: CliIo): Promise<number> {
   const name = invocation.arg('account') ?? '';
   const wish = wishOf(invocation);
-  const { spec } = await withAuth(invocation, io, (auth) => change(auth, name, wish));
+  const { spec } = await withAuth(invocation, io, (auth) => change({ auth, io }, name, wish));
   if (wish.roles !== undefined)
     io.stdout.write(`${name} has been updated with roles ${spec.roles.join(',')}\n`);
   for (const [trait, values] of wish.traits ?? [])
@@ -68,11 +69,12 @@ const maxAttempts = 5;
 
 /** By the revision that was read, so that nothing that somebody else changes meanwhile is lost. */
 export async function change(
-  auth: Pick<AuthClient, 'call'>,
+  on: { readonly auth: Pick<AuthClient, 'call'>; readonly io: CliIo },
   name: string,
   wish: Wish,
   attempt = 1,
 ): Promise<UserDocument> {
+  const { auth, io } = on;
   const { document } = await auth.call(readResource, { kind: 'user', name });
   const before = userDocument.parse(document);
   const { roles, traits } = wish;
@@ -85,11 +87,11 @@ export async function change(
     },
   };
   try {
-    const written = await auth.call(updateResource, { document: after, dryRun: false });
-    return userDocument.parse(written.after);
+    const written = await heardOrDone(auth.call(updateResource, { document: after, dryRun: false }), io);
+    return written === undefined ? after : userDocument.parse(written.after);
   } catch (e) {
     if (!isCoded(e, 'conflict') || attempt === maxAttempts) throw e;
-    return change(auth, name, wish, attempt + 1);
+    return change(on, name, wish, attempt + 1);
   }
 }
 

@@ -7,6 +7,7 @@ import { listOf } from '../comma-list.ts';
 import { formatGoDuration, parseTtl } from '../duration.ts';
 import { withAuth } from './connect.ts';
 import { removalText } from './removal-text.ts';
+import { heardOrDone, orLost } from './lost-answer.ts';
 import { linkAddress, printLink } from './user-link.ts';
 
 /** `tctl users reset` */
@@ -14,7 +15,10 @@ export async function resetUser(invocation: Invocation, io: CliIo): Promise<numb
   const username = invocation.arg('account') ?? '';
   const resetTtlSeconds = parseTtl(invocation.text('ttl') ?? '', '--ttl');
   await withAuth(invocation, io, async (auth, configuration) => {
-    const made = await auth.call(userReset, { username, resetTtlSeconds });
+    const made = await orLost(
+      auth.call(userReset, { username, resetTtlSeconds }),
+      'the same command makes another link',
+    );
     const link = await linkAddress(auth, configuration);
     printLink(
       invocation,
@@ -32,7 +36,7 @@ export async function removeUsers(invocation: Invocation, io: CliIo): Promise<nu
   if (names.length === 0) throw new CodedError('bad_request', 'Need an argument: logins');
   await withAuth(invocation, io, async (auth) => {
     for (const username of names) {
-      await auth.call(deleteUser, { username });
+      await heardOrDone(auth.call(deleteUser, { username }), io);
       io.stdout.write(`User "${username}" has been deleted\n`);
       const { locks } = await auth.call(listLocks, {});
       io.stderr.write(removalText(username, locks));
@@ -44,9 +48,11 @@ export async function removeUsers(invocation: Invocation, io: CliIo): Promise<nu
 /** `tctl users unlock` */
 export async function unlockUser(invocation: Invocation, io: CliIo): Promise<number> {
   const username = invocation.arg('account') ?? '';
-  const { unlocked } = await withAuth(invocation, io, (auth) => auth.call(userUnlock, { username }));
+  const answer = await withAuth(invocation, io, (auth) =>
+    heardOrDone(auth.call(userUnlock, { username }), io),
+  );
   io.stdout.write(
-    unlocked
+    answer?.unlocked !== false
       ? `User "${username}" has been unlocked: earlier failed logins no longer count\n`
       : `User "${username}" was not locked, and no login has failed\n`,
   );

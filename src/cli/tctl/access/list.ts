@@ -3,6 +3,7 @@ import type { OutputOf } from '../../../api/operation.ts';
 import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { formatTable } from '../../table.ts';
+import { written } from '../../written.ts';
 import { withAuth } from '../connect.ts';
 import { momentOf } from './access-arguments.ts';
 
@@ -28,8 +29,9 @@ export async function list(invocation: Invocation, io: CliIo): Promise<number> {
     let isFirst = true;
     do {
       const page: Page = await auth.call(listAccess, { ...asked, ...(after !== undefined && { after }) });
-      if (isJson) for (const row of page.rows) io.stdout.write(`${JSON.stringify(row)}\n`);
-      else if (isFirst || page.rows.length > 0) io.stdout.write(tableOf(page.rows, isFirst));
+      // The next page is asked for when this one has been read: it may be piped into something slow.
+      if (isJson) await written(io.stdout, page.rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+      else if (isFirst || page.rows.length > 0) await written(io.stdout, tableOf(page.rows, isFirst));
       for (const { text, user } of page.without) io.stderr.write(`${user}: ${text}\n`);
       after = page.next;
       isFirst = false;

@@ -11,6 +11,7 @@ import type { CliIo } from '../../cli-io.ts';
 import { formatGoDuration, parseTtl } from '../../duration.ts';
 import type { Run } from '../../program.ts';
 import { withAuth } from '../connect.ts';
+import { orLost } from '../lost-answer.ts';
 import { hostAuthorityLine } from './authority-lines.ts';
 
 interface WrittenFile {
@@ -45,6 +46,9 @@ export const sign: Run = async (invocation, io) => {
   return 0;
 };
 
+/** Nobody has the certificate that was lost, nor its key. */
+const signAgain = 'nobody has what was signed, so run the command again';
+
 async function userFiles(
   invocation: Invocation,
   io: CliIo,
@@ -56,15 +60,18 @@ async function userFiles(
   const ttlSeconds = parseTtl(invocation.text('ttl') ?? '', '--ttl');
   const key = generateEd25519();
   const signed = await withAuth(invocation, io, (auth) =>
-    auth.call(signUserIdentity, {
-      username,
-      publicKey: toAuthorizedKeyLine(publicKeyOf(key).blob),
-      ttlSeconds,
-      format,
-      certificateFormat: invocation.text('compat') === 'oldssh' ? 'oldssh' : 'standard',
-      administers: invocation.on('admin'),
-      force: invocation.on('force'),
-    }),
+    orLost(
+      auth.call(signUserIdentity, {
+        username,
+        publicKey: toAuthorizedKeyLine(publicKeyOf(key).blob),
+        ttlSeconds,
+        format,
+        certificateFormat: invocation.text('compat') === 'oldssh' ? 'oldssh' : 'standard',
+        administers: invocation.on('admin'),
+        force: invocation.on('force'),
+      }),
+      signAgain,
+    ),
   );
   report(io, signed, ttlSeconds, `the roles of user "${username}" allow`);
   if (signed.administers)
@@ -127,7 +134,10 @@ async function hostFiles(
   const key = generateEd25519();
   const publicKey = toAuthorizedKeyLine(publicKeyOf(key).blob);
   const signed = await withAuth(invocation, io, (auth) =>
-    auth.call(signHostIdentity, { names, publicKey, ttlSeconds, force: invocation.on('force') }),
+    orLost(
+      auth.call(signHostIdentity, { names, publicKey, ttlSeconds, force: invocation.on('force') }),
+      signAgain,
+    ),
   );
   report(io, signed, ttlSeconds, 'auth_service.host_certificate_ttl allows');
   return opensshFiles(out, key, signed.sshCertificate, names[0] ?? '');

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { DoneUnheard } from '../../../api/done-unheard.ts';
 import type { AuthorityRotation } from '../../../api/operations/authority.ts';
 import { CodedError } from '../../../base/errors.ts';
 import { realWorld } from '../../../base/world.ts';
@@ -144,6 +145,22 @@ To go back: tctl auth rotate --type=user --phase=rollback
     expect(ran.stderr).toContain(
       'The step was taken; how hosts follow could not be read: no auth server answers\n',
     );
+  });
+
+  it('is reported as taken where its answer was lost and the log says that it was', async () => {
+    const lost = new DoneUnheard('the connection broke; it was done (event 7 of the log)');
+    const ran = await played(
+      requestOf(),
+      [lost],
+      [inPhase('update_clients', ['a']), inPhase('update_clients')],
+    );
+    expect(ran.status).toBe(0);
+    expect(ran.taken).toHaveLength(1);
+    expect(ran.stdout).toContain('Updated rotation phase to "update_clients"');
+    expect(ran.stderr).toMatch(/^the connection broke; it was done \(event 7 of the log\)\n/);
+    expect(ran.stderr).toContain('4 of 4 hosts have update_clients');
+    const away = new CodedError('unavailable', 'broke; whether it was done is not known');
+    await expect(played(requestOf(), [away], [inPhase('init')])).rejects.toBe(away);
   });
 
   it('does not wait for a phase that is over', async () => {

@@ -5,6 +5,7 @@ import type { AuthorityType } from '../../../domain/authority-facts.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { ExitStatus } from '../../errors.ts';
 import { formatGoDuration } from '../../duration.ts';
+import { heardOrDone } from '../lost-answer.ts';
 import { type Following, followingOf } from './following.ts';
 import { isReplacement, type RotateRequest, type StepOutcome, type WantedStep } from './rotate-options.ts';
 import { type Progress, rotationProgress } from './rotation-progress.ts';
@@ -36,8 +37,8 @@ export async function takeStep(
   deps: StepDeps,
 ): Promise<number> {
   const { step, isNamed, waitMs } = request;
-  const { calls, io } = deps;
-  const first = await calls.rotate(step);
+  const { io } = deps;
+  const first = await taken(step, deps);
   if (first.status === 'dry_run') {
     io.stdout.write(dryRunText(step, first));
     return 0;
@@ -61,6 +62,15 @@ export async function takeStep(
   return 0;
 }
 
+/** Where the answer was lost: which hosts it would have named is not known any more. */
+async function taken(step: WantedStep, { calls, io }: StepDeps): Promise<StepOutcome> {
+  const answer = await heardOrDone(calls.rotate(step), io);
+  if (answer !== undefined) return answer;
+  const rotations = await calls.rotations(step.types);
+  const steps = rotations.map(({ type, phase }) => ({ type, from: phase, to: phase }));
+  return { status: 'done', steps, lagging: [], laggingCount: 0 };
+}
+
 /** Waits for hosts that lack the phase that ends, and tries again when none does. */
 async function untilTaken(
   first: StepOutcome,
@@ -75,7 +85,7 @@ async function untilTaken(
     // If somebody else has taken a step in the meantime, the auth server reports it.
     const isMoved = following.phases.some((phase) => !from.has(phase));
     if (following.lacking > 0 && !isMoved) return false;
-    outcome = await deps.calls.rotate(step);
+    outcome = await taken(step, deps);
     return outcome.status !== 'blocked';
   });
   return outcome;

@@ -6,6 +6,7 @@ import { tailJsonLine, tailTextLine } from '../../../log/tail-lines.ts';
 import { openLogForReading } from '../../../process/store/read-log.ts';
 import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
+import { written } from '../../written.ts';
 import { configurationOf } from '../connect.ts';
 
 /** `tctl log tail`: reads the store beside the daemon. With `--follow` until interrupted. */
@@ -18,8 +19,7 @@ export async function tailLog(invocation: Invocation, io: CliIo): Promise<number
   try {
     const print = async (event: Followed): Promise<void> => {
       if (event.fact === undefined || (stream !== undefined && !isOf(event, stream))) return;
-      if (!io.stdout.write(`${line(event)}\n`))
-        await new Promise<void>((resolve) => io.stdout.once('drain', resolve));
+      await written(io.stdout, `${line(event)}\n`);
     };
     // Everything that is left: the beginning of a partition may have been trimmed.
     let last = await log[partition].positionBefore('1970-01-01T00:00:00.000Z');

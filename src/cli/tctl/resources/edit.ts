@@ -5,6 +5,7 @@ import { parseReference } from '../../../domain/resources/registry.ts';
 import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { withAuth } from '../connect.ts';
+import { heardOrDone } from '../lost-answer.ts';
 import { edited } from './edited.ts';
 import { yamlOf } from './print-documents.ts';
 import { readDocuments } from '../../../process/configuration/read-documents.ts';
@@ -46,7 +47,8 @@ async function write(auth: AuthClient, { text, file, kind, name }: Edited, io: C
       'bad_request',
       `this is for ${kind} ${JSON.stringify(name)}: kind and name stay as they are`,
     );
-  const written = await auth.call(updateResource, { document, dryRun: false }).catch((e: unknown) => {
+  const answer = heardOrDone(auth.call(updateResource, { document, dryRun: false }), io);
+  const written = await answer.catch((e: unknown) => {
     throw atPlace(e, placed);
   });
   printWritten(document, written, false, io);

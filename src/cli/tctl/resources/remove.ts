@@ -4,6 +4,7 @@ import { parseReference } from '../../../domain/resources/registry.ts';
 import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { withAuth } from '../connect.ts';
+import { heardOrDone } from '../lost-answer.ts';
 import { yamlOf } from './print-documents.ts';
 
 /** `tctl rm [--dry-run] <kind>/<name>` */
@@ -15,12 +16,12 @@ export async function removeResource(invocation: Invocation, io: CliIo): Promise
   if (name === undefined)
     throw new CodedError('bad_request', `need which ${kind.kind} to delete: ${kind.kind}/<name>`);
   const dryRun = invocation.on('dry-run');
-  const { before } = await withAuth(invocation, io, (auth) =>
-    auth.call(deleteResource, { kind: kind.kind, name, dryRun }),
+  const answer = await withAuth(invocation, io, (auth) =>
+    heardOrDone(auth.call(deleteResource, { kind: kind.kind, name, dryRun }), io),
   );
   // 4.4 prints hosts without quotes.
   const called = kind.kind === 'node' ? name : JSON.stringify(name);
   io.stdout.write(`${kind.kind} ${called} ${dryRun ? 'would be' : 'has been'} deleted\n`);
-  if (dryRun) io.stdout.write(yamlOf(before));
+  if (dryRun && answer) io.stdout.write(yamlOf(answer.before));
   return 0;
 }

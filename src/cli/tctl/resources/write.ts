@@ -6,6 +6,7 @@ import type { PlacedDocument, ResourceDocument } from '../../../domain/resources
 import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { withAuth } from '../connect.ts';
+import { heardOrDone } from '../lost-answer.ts';
 import { differenceOf } from './difference.ts';
 import { inputText } from './input-text.ts';
 import { yamlOf } from './print-documents.ts';
@@ -23,7 +24,7 @@ export async function createResources(invocation: Invocation, io: CliIo): Promis
   return withAuth(invocation, io, async (auth) => {
     for (const one of documents) {
       const { document } = one;
-      const written = await put(auth, one, how);
+      const written = await heardOrDone(put(auth, one, how), io);
       printWritten(document, written, how.dryRun, io);
     }
     return 0;
@@ -56,13 +57,19 @@ export function atPlace(e: unknown, { place }: PlacedDocument): unknown {
   return new CodedError(e.code, `${place(path)}: ${e.message}`, { cause: e });
 }
 
+/** `written` is undefined where the answer was lost. */
 export function printWritten(
   { kind, metadata }: ResourceDocument,
-  { status, before, after, notices }: Written,
+  written: Written | undefined,
   dryRun: boolean,
   io: CliIo,
 ): void {
   const what = `${kind} ${JSON.stringify(metadata.name)}`;
+  if (written === undefined) {
+    io.stdout.write(`${what} has been written\n`);
+    return;
+  }
+  const { status, before, after, notices } = written;
   io.stdout.write(`${what} ${said(status, dryRun)}\n`);
   if (before !== undefined && status === 'updated')
     io.stdout.write(differenceOf(comparable(before), comparable(after)));
