@@ -17,10 +17,10 @@ import { accessIn, accessNow } from './known-access.ts';
 import { type Cursor, cursorText, isBehind, nodesBehind, readCursor } from './page-cursor.ts';
 import { reachOf } from './reach.ts';
 
-/** How many selectors one page compares at most, and between two turns of the event loop. */
+/** Microseconds, roughly: of one page, and between two turns of the event loop. */
 const mostWork = 150_000;
 const workOfTurn = 3_000;
-/** As many selectors as it costs to look up one person at both times. */
+/** To look up one person at both times. */
 const workOfPerson = 20;
 
 type Page = OutputOf<typeof row>;
