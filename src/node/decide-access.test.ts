@@ -10,6 +10,7 @@ import { issueUserSshCertificate, type UserCertificateRequest } from '../pki/use
 import { authoritiesView } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
 import { locksView } from '../views/locks.ts';
+import { requestsView } from '../views/requests.ts';
 import { rolesView } from '../views/roles.ts';
 import { usersView } from '../views/users.ts';
 import type { Projection, View } from '../views/view.ts';
@@ -79,6 +80,7 @@ function viewsOf(facts: readonly (readonly [StreamName, Fact])[], failure?: Erro
     roles: view(rolesView),
     users: view(usersView),
     locks: view(locksView),
+    requests: view(requestsView),
     failure: () => failure,
   };
 }
@@ -201,6 +203,53 @@ describe('deciding who may come in', () => {
       ['lock-a', { type: 'lock.created', data }] as [StreamName, Fact],
     ];
     expect(() => decide(facts)).toThrow(/lock targeting Role:"ops" is in force$/);
+  });
+  describe('by an approved access request', () => {
+    const asking = role({
+      name: 'admin',
+      allow: { logins: ['root'], nodeLabels: { env: ['other'] } },
+      request: { allow: { roles: ['ops'] } },
+    });
+    const ops = role({ name: 'ops', allow: { logins: ['root'], nodeLabels: { '*': ['*'] } } });
+    const expiresAt = '2026-01-01T13:00:00.000Z';
+    // The id of the event that makes the user.
+    const approval = { state: 'approved', user: 'alice', lifeId: '4', roles: ['ops'], expiresAt };
+    const resolved: [StreamName, Fact] = [
+      'request-r1',
+      { type: 'request.resolved', data: { ...approval, reason: '', delegator: '', annotations: {} } },
+    ];
+    const facts = [...cluster, asking, ops, user('alice', ['admin']), resolved];
+    const named = { lifeId: '4', accessRequests: { ids: ['r1'], roles: ['ops'] } };
+
+    it('grants while it counts, to the end of the certificate', () => {
+      expect(decide(facts, { certificate: named }).options.disconnectExpiredCert).toBe(true);
+      expect(() => decide(facts, { certificate: { lifeId: '4' } })).toThrow(/no role allows/);
+      expect(() => decide(facts.slice(0, -1), { certificate: named })).toThrow(/no role allows/);
+      const ended: [StreamName, Fact] = [
+        'request-r1',
+        { type: 'request.ended', data: { reason: 'removed' } },
+      ];
+      expect(() => decide([...facts, ended], { certificate: named })).toThrow(/no role allows/);
+      const late = { certificate: named, now: expiresAt };
+      expect(() => decide(facts, late)).toThrow(/no role allows/);
+      expect(decide(facts, { ...late, asked: 'while_connected' }).login).toBe('root');
+    });
+    it('takes nothing from what the user has without it, and ends nothing of that', () => {
+      const own = role({ name: 'admin', allow: { logins: ['root'], nodeLabels: { '*': ['*'] } } });
+      const gone = [...cluster, own, ops, user('alice', ['admin'])];
+      expect(decide(gone, { certificate: named }).options.disconnectExpiredCert).toBe(false);
+    });
+    it('is refused by a lock of its role, and by a role of it that denies', () => {
+      const data = { target: { kind: 'role', name: 'ops' }, message: '' };
+      expect(() =>
+        decide([...facts, ['lock-a', { type: 'lock.created', data }]], { certificate: named }),
+      ).toThrow(/lock targeting Role:"ops"/);
+      const denying = role({
+        ...{ name: 'ops', allow: { logins: ['root'], nodeLabels: { '*': ['*'] } } },
+        deny: { logins: ['root'] },
+      });
+      expect(() => decide([...facts, denying], { certificate: named })).toThrow(/denies the login/);
+    });
   });
   it('takes those of the user for a certificate that carries none', () => {
     const facts = [...cluster, admin, user('alice', ['admin'], { logins: ['other'] })];

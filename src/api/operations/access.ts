@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { anyKey, foreignRecord } from '../../base/foreign-record.ts';
+import { instant } from '../../base/time.ts';
 import { reasonKinds } from '../../domain/access-reason.ts';
 import { traits } from '../../domain/role-spec.ts';
 import type { RuleResource } from '../../domain/where/evaluate-where.ts';
@@ -55,6 +56,10 @@ export const explainAccess = operation({
       status: z.enum(['known', 'missing', 'unreadable']),
       roles: z.array(z.string()),
       traits,
+      /** Approved access requests: their roles count with a certificate that names them. */
+      requests: z
+        .array(z.object({ requestId: z.string(), roles: z.array(z.string()), expiresAt: instant }))
+        .default([]),
     }),
     /** Several where machines have one name. */
     nodes: z.array(

@@ -1,9 +1,14 @@
 import { explainAccess as row } from '../../api/operations/access.ts';
 import { explainAccess as explanationOf } from '../../domain/access-explanation.ts';
 import type { Person } from '../../domain/access-reason.ts';
+import { type HeldRequest, heldRequests } from '../../views/held-requests.ts';
+import { requestsAt } from '../../views/requests.ts';
+import { findUser } from '../../views/users.ts';
+import type { AuthDeps } from '../deps.ts';
 import { implementing } from '../implementing.ts';
+import { holdingStatesOf } from '../lookups.ts';
 import { locksOnEntering, nodesNamed } from './known-nodes.ts';
-import { personNamed } from './known-people.ts';
+import { personNamed, personWith } from './known-people.ts';
 
 /** An answer explains at most so many; how many more there are is in it. */
 const mostNodes = 20;
@@ -13,10 +18,16 @@ const mostLogins = 100;
 export const explainAccess = implementing(row, async (deps, _call, { user, login, node: name }) => {
   await deps.views.fresh();
   const nodes = nodesNamed(deps.views, name);
-  const person = personNamed(deps.views, user);
+  const held = approvedFor(deps, user);
+  const person = withRequested(deps, personNamed(deps.views, user), held);
   const logins = login === undefined ? loginsNamed(person) : [login];
   return {
-    user: { status: person.status, roles: [...person.roleNames], traits: person.traits },
+    user: {
+      ...{ status: person.status, roles: [...person.roleNames], traits: person.traits },
+      requests: held.map(({ entry: { id, roles, expiresAt } }) => ({
+        ...{ requestId: id, roles: [...roles], expiresAt },
+      })),
+    },
     nodes: nodes.slice(0, mostNodes).map((node) => ({
       ...{ hostId: node.hostId, nodename: node.nodename, labels: node.labels },
       logins: logins.slice(0, mostLogins).map((one) => {
@@ -36,6 +47,27 @@ export const explainAccess = implementing(row, async (deps, _call, { user, login
     },
   };
 });
+
+type Named = ReturnType<typeof personNamed>;
+
+/** A person with the roles of their requests: who shows a certificate without them has less. */
+function withRequested({ views }: AuthDeps, person: Named, held: readonly HeldRequest[]): Named {
+  if (held.length === 0) return person;
+  const { username, roleNames, traits } = person;
+  const roles = [...new Set([...roleNames, ...held.flatMap(({ entry }) => entry.roles)])];
+  return personWith(views.roles.state(), { username, roles, traits });
+}
+
+/** The approved access requests of a user that count now, for a certificate that names them. */
+function approvedFor({ views, world }: AuthDeps, username: string): readonly HeldRequest[] {
+  const lifeId = findUser(views.users.state(), username)?.life.id;
+  if (lifeId === undefined) return [];
+  const now = world.now();
+  const accessRequests = requestsAt(views.requests.state(), now)
+    .filter((one) => one.user === username && one.status === 'approved')
+    .map(({ id }) => id);
+  return heldRequests(holdingStatesOf(views), { username, lifeId, accessRequests }, now);
+}
 
 /** Each login that a role allows or denies the person, sorted; the user's own name where none does. */
 function loginsNamed({ username, access }: Person): readonly string[] {

@@ -10,6 +10,7 @@ import { userStream } from '../../domain/streams.ts';
 import { user } from '../../domain/user.ts';
 import { type Grant, otpSeedSecret, passwordHashSecret } from '../../domain/user-fact.ts';
 import { type LogIn, loginOutcome, type OtpCheck, type PasswordCheck } from '../../domain/user-login.ts';
+import { requestStrategy } from '../../domain/role-request.ts';
 import type { RoleSpec, Traits } from '../../domain/role-spec.ts';
 import { isKnownSource } from '../../domain/user-state.ts';
 import { step, transact } from '../../log/execute.ts';
@@ -59,7 +60,13 @@ export const logIn = implementing(row, (deps, call, input) => {
       { ...input, ...proved, publicKey, loggedInAt: deps.world.now() },
       grant,
     );
-    return { username: input.username, ...certificates, hostSigners: [signerOfCluster(deps.views, 'host')] };
+    const request = requestStrategy(proved.roles);
+    return {
+      username: input.username,
+      ...certificates,
+      hostSigners: [signerOfCluster(deps.views, 'host')],
+      ...(request.access !== 'optional' && { request }),
+    };
   });
 });
 
