@@ -2,6 +2,7 @@ import type { CliIo } from '../cli-io.ts';
 import { type Commands, runCommand } from '../program.ts';
 import { accessCommands } from './access/access-commands.ts';
 import { authCommands } from './auth/auth-commands.ts';
+import { requestCommands } from './requests/request-commands.ts';
 import { resourceCommands } from './resources/resource-commands.ts';
 import { tctlProgram } from './program.ts';
 
@@ -37,6 +38,7 @@ const commands: Commands = {
   ...authCommands,
   ...resourceCommands,
   ...accessCommands,
+  ...requestCommands,
   version: async () => (await import('../version-command.ts')).printVersion,
 };
 
