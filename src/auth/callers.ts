@@ -27,8 +27,8 @@ export interface CallerFacts {
   /** Those that were trusted before, the newest first. */
   withdrawn(): readonly WithdrawnAuthority[];
   /**
-   * Undefined when the user of this certificate does not exist. The roles are those that the user has now, and
-   * those of the access requests that count.
+   * Undefined when the user of this certificate does not exist. The roles are those that the user has now,
+   * and those of the access requests that count.
    */
   activeUser(
     presented: PresentedUser & { readonly serial: string; readonly accessRequests: readonly string[] },

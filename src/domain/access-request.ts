@@ -5,7 +5,7 @@ import { CodedError, unreachable } from '../base/errors.ts';
 import { hour, instant, type Instant, plusMs, second } from '../base/time.ts';
 import type { Decider } from '../log/decider.ts';
 import { effectiveTtlSeconds } from './role-options.ts';
-import { type Annotations, annotationsOf, mayRequest, type Requester } from './role-request.ts';
+import { type Annotations, annotationsOf, mayRequest, type Requester } from './may-request.ts';
 import type { RoleSpec } from './role-spec.ts';
 import { writerReads } from './writer-reads.ts';
 
@@ -39,7 +39,7 @@ export const accessRequestFact = z.discriminatedUnion('type', [
       expiresAt: instant,
     }),
   }),
-  /** Whole in itself: servers that decide access see no other fact of a request. Who resolved is the actor. */
+  /** Whole in itself: servers that decide access see no other of a request. Who resolved is the actor. */
   z.object({
     type: z.literal('request.resolved'),
     data: z.object({

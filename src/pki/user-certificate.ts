@@ -76,10 +76,7 @@ export function issueUserSshCertificate(request: UserCertificateRequest): string
     extensions['teleport-traits'] = JSON.stringify(request.traits);
     if (request.routeToCluster !== '') extensions['teleport-route-to-cluster'] = request.routeToCluster;
     if (request.lifeId !== undefined) extensions[lifeExtension] = request.lifeId;
-    if (request.accessRequests !== undefined && request.accessRequests.ids.length > 0) {
-      extensions[requestsExtension] = JSON.stringify({ access_requests: request.accessRequests.ids });
-      extensions[requestedRolesExtension] = JSON.stringify(request.accessRequests.roles);
-    }
+    Object.assign(extensions, extensionsOf(request.accessRequests));
     if (request.renewableFrom !== undefined) extensions[renewableExtension] = request.renewableFrom;
   }
   const certificate = issueCertificate({
@@ -94,6 +91,14 @@ export function issueUserSshCertificate(request: UserCertificateRequest): string
     serial: request.serial ?? newSerial(),
   });
   return toAuthorizedKeyLine(certificate);
+}
+
+function extensionsOf(held: HeldRequests | undefined): Readonly<Record<string, string>> {
+  if (held === undefined || held.ids.length === 0) return {};
+  return {
+    [requestsExtension]: JSON.stringify({ access_requests: held.ids }),
+    [requestedRolesExtension]: JSON.stringify(held.roles),
+  };
 }
 
 export interface UserIdentity {

@@ -1,5 +1,5 @@
 import type { Instant } from '../base/time.ts';
-import { mayRequest } from '../domain/role-request.ts';
+import { mayRequest } from '../domain/may-request.ts';
 import type { RoleSpec } from '../domain/role-spec.ts';
 import { findRequest, type RequestEntry, type RequestsState } from './requests.ts';
 import { lookUpRoles, type RolesState } from './roles.ts';

@@ -1,6 +1,6 @@
 import type { Instant } from '../base/time.ts';
 import { type AccessRequestFact, accessRequestFact } from '../domain/access-request.ts';
-import type { Annotations } from '../domain/role-request.ts';
+import type { Annotations } from '../domain/may-request.ts';
 import { idInStream } from '../domain/streams.ts';
 import type { Fact, Recorded, StreamName } from '../log/event.ts';
 import {

@@ -4,7 +4,7 @@ import type { Call } from '../../api/server-deps.ts';
 import { CodedError } from '../../base/errors.ts';
 import { hour, plusMs } from '../../base/time.ts';
 import { accessRequest } from '../../domain/access-request.ts';
-import { type Requester, requestStrategy } from '../../domain/role-request.ts';
+import { type Requester, requestStrategy } from '../../domain/may-request.ts';
 import { accessRequestStream } from '../../domain/streams.ts';
 import { step, transact } from '../../log/execute.ts';
 import { expiredRequests, requestsAt } from '../../views/requests.ts';

@@ -4,7 +4,7 @@ import { may } from '../../api/guard.ts';
 import type { Call } from '../../api/server-deps.ts';
 import { CodedError } from '../../base/errors.ts';
 import type { Instant } from '../../base/time.ts';
-import { mayRequest, type Requester } from '../../domain/role-request.ts';
+import { mayRequest, type Requester } from '../../domain/may-request.ts';
 import type { RuleVerb } from '../../domain/rule-subjects.ts';
 import { findRequest, type RequestEntry } from '../../views/requests.ts';
 import { roleNames } from '../../views/roles.ts';

@@ -15,21 +15,21 @@ export const readAccessRequest = implementing(row, async (deps, call, { requestI
 });
 
 /** Until it is not pending any more, as the log has it; or until that time is over. */
-function untilResolved({ requests }: AuthDeps['views'], id: string, ms: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = startTimer(resolve, ms);
+async function untilResolved({ requests }: AuthDeps['views'], id: string, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const end = (): void => {
+    resolve(undefined);
+  };
+  const timer = startTimer(end, ms);
   const following = requests.changes.subscribe({
     next: (state) => {
-      if (findRequest(state, id)?.status !== 'pending') resolve();
+      if (findRequest(state, id)?.status !== 'pending') end();
     },
     // What has stopped tells nothing new: the next call finds out why.
-    error: () => {
-      resolve();
-    },
-    complete: resolve,
+    error: end,
+    complete: end,
   });
-  return promise.finally(() => {
-    timer.stop();
-    following.unsubscribe();
-  });
+  await promise;
+  timer.stop();
+  following.unsubscribe();
 }

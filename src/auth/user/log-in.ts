@@ -10,7 +10,7 @@ import { userStream } from '../../domain/streams.ts';
 import { user } from '../../domain/user.ts';
 import { type Grant, otpSeedSecret, passwordHashSecret } from '../../domain/user-fact.ts';
 import { type LogIn, loginOutcome, type OtpCheck, type PasswordCheck } from '../../domain/user-login.ts';
-import { requestStrategy } from '../../domain/role-request.ts';
+import { requestStrategy } from '../../domain/may-request.ts';
 import type { RoleSpec, Traits } from '../../domain/role-spec.ts';
 import { isKnownSource } from '../../domain/user-state.ts';
 import { step, transact } from '../../log/execute.ts';

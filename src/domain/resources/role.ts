@@ -156,8 +156,7 @@ export function specOfRole({ metadata, spec }: RoleDocument): RoleSpec {
       maxSessions: set?.max_sessions,
       ...given('certFormat', set?.cert_format),
       ...given('enterOnFullDisk', flagOf(set?.enter_on_full_disk)),
-      ...given('requestAccess', set?.request_access),
-      ...given('requestPrompt', set?.request_prompt),
+      ...requestOptionsOf(set),
     },
     allow: conditionsOf(allow, 'allow'),
     deny: conditionsOf(deny, 'deny'),
@@ -187,6 +186,11 @@ function conditionsOf(conditions: Conditions | null | undefined, side: 'allow' |
 
 const rulesOf = (conditions: Conditions | null | undefined): object[] =>
   (conditions?.rules ?? []).map(({ resources, verbs, where = '' }) => ({ resources, verbs, where }));
+
+const requestOptionsOf = (set: RoleDocument['spec']['options']): object => ({
+  ...given('requestAccess', set?.request_access),
+  ...given('requestPrompt', set?.request_prompt),
+});
 
 /** Undefined where nothing is said of requests: releases before read such a role as they ever did. */
 const requestSetOf = (...[allow, deny]: readonly (Conditions | null | undefined)[]): object | undefined =>

@@ -15,12 +15,9 @@ const quoted = (text: string): string => (text === '' ? '' : JSON.stringify(text
 
 /** What `tctl requests ls` prints. */
 export function requestTable(requests: readonly Request[]): string {
-  let isCut = false;
-  const reason = (text: string): string => {
-    if (text.length <= reasonLength) return quoted(text);
-    isCut = true;
-    return `${JSON.stringify(text.slice(0, reasonLength))}... [*]`;
-  };
+  const isLong = (text: string): boolean => text.length > reasonLength;
+  const reason = (text: string): string =>
+    isLong(text) ? `${JSON.stringify(text.slice(0, reasonLength))}... [*]` : quoted(text);
   const table = formatTable(
     ['Token', 'Requestor', 'Metadata', 'Created At (UTC)', 'Status', 'Request Reason', 'Resolve Reason'],
     requests.map((one) => [
@@ -28,6 +25,7 @@ export function requestTable(requests: readonly Request[]): string {
       ...[reason(one.reason), reason(one.resolution?.reason ?? '')],
     ]),
   );
+  const isCut = requests.some((one) => isLong(one.reason) || isLong(one.resolution?.reason ?? ''));
   return isCut ? `${table}\n${footnote}` : table;
 }
 
@@ -41,16 +39,25 @@ export function requestDetails(request: Request): string {
     ['Metadata:', metadataOf(request)],
     ['Created At (UTC):', rfc822(request.createdAt)],
     ['Status:', request.status.toUpperCase()],
-    ['Request Reason:', request.reason === '' ? '[none]' : quoted(request.reason)],
-    ['Resolve Reason:', (resolution?.reason ?? '') === '' ? '[none]' : quoted(resolution?.reason ?? '')],
+    ['Request Reason:', reasonOrNone(request.reason)],
+    ['Resolve Reason:', reasonOrNone(resolution?.reason ?? '')],
     ['Expires (UTC):', rfc822(request.expiresAt)],
-    ...(resolution === undefined ? [] : ([['Resolved By:', resolution.by]] as const)),
-    ...((resolution?.delegator ?? '') === '' ? [] : ([['Delegator:', resolution?.delegator ?? '']] as const)),
+    ...resolverOf(resolution),
     ...Object.entries(annotations).map(
       ([key, values]) => ['Annotation:', `${key}=${values.join(',')}`] as const,
     ),
   ]);
 }
+
+const reasonOrNone = (text: string): string => (text === '' ? '[none]' : quoted(text));
+
+const resolverOf = (resolution: Request['resolution']): (readonly [string, string])[] =>
+  resolution === undefined
+    ? []
+    : [
+        ['Resolved By:', resolution.by],
+        ...(resolution.delegator === '' ? [] : [['Delegator:', resolution.delegator] as const]),
+      ];
 
 export const requestJson = (requests: readonly Request[]): string =>
   `${JSON.stringify(requests.map(documentOfRequest), undefined, 4)}\n`;

@@ -5,7 +5,7 @@ import { expandLogin } from '../../../domain/login-template.ts';
 import { checkRoleSpec } from '../../../domain/check-role-spec.ts';
 import { adminRole, presetRoles } from '../../../domain/preset-roles.ts';
 import { documentOfRole, roleDocument, specOfRole } from '../../../domain/resources/role.ts';
-import { mayRequest } from '../../../domain/role-request.ts';
+import { mayRequest } from '../../../domain/may-request.ts';
 import type { RoleSpec } from '../../../domain/role-spec.ts';
 import { checkRuleAccess } from '../../../domain/rule-access.ts';
 import type { ResourceKind, RuleVerb } from '../../../domain/rule-subjects.ts';

@@ -1,13 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  annotationsOf,
-  checkRoleRequest,
-  mayRequest,
-  type Requester,
-  requestStrategy,
-  roleRequest,
-} from './role-request.ts';
+import { annotationsOf, mayRequest, type Requester, requestStrategy } from './may-request.ts';
+import { checkRoleRequest, roleRequest } from './role-request.ts';
 import { type RoleSpec, roleSpec } from './role-spec.ts';
 import { storedRoleSpec } from './stored-role.ts';
 
