@@ -72,6 +72,8 @@ export interface ShownCertificate {
   readonly authorityPem: string;
   /** When its holder gave the password; undefined where it is not recorded. */
   readonly loggedInAt: Instant | undefined;
+  /** Ids of access requests. Whether they count is on the log. */
+  readonly accessRequests: readonly string[];
 }
 
 /** Where a call comes from, as the transport proved it. */

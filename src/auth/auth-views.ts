@@ -11,6 +11,7 @@ import { locksView } from '../views/locks.ts';
 import { firstFailure, openViews, type Views } from '../views/open-views.ts';
 import { presenceViewBy } from '../views/presence.ts';
 import type { ReaderClock } from '../views/reader-clock.ts';
+import { requestsView } from '../views/requests.ts';
 import { rolesView } from '../views/roles.ts';
 import { supersededView } from '../views/superseded.ts';
 import { tokensView } from '../views/tokens.ts';
@@ -29,6 +30,7 @@ const foldedBy = (clock: ReaderClock) => ({
     hosts: hostsView,
     identities: identitiesView,
     locks: locksView,
+    requests: requestsView,
     superseded: supersededView,
   },
   presence: { presence: presenceViewBy(clock) },

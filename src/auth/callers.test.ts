@@ -193,11 +193,18 @@ describe('who is at the other end', () => {
         validUntil: '2026-01-01T01:00:00.000Z',
         authorityPem: userAuthority.caPem,
         loggedInAt: '2026-01-01T00:00:00.000Z',
+        accessRequests: [],
       },
     });
     // By the life of the user in which it was issued, and when that was: certificates are back-dated.
     expect(asked).toEqual([
-      { username: 'alice', lifeId: 'life', validFromMs: Date.parse(plusMs(at, -minute)), serial: '7' },
+      {
+        username: 'alice',
+        lifeId: 'life',
+        validFromMs: Date.parse(plusMs(at, -minute)),
+        serial: '7',
+        accessRequests: [],
+      },
     ]);
     // Those of older releases name none.
     callerOf(connection(userCertificate({ username: 'bob' }, userAuthority, {})));

@@ -26,9 +26,12 @@ export interface CallerFacts {
   authorities(): { readonly user: readonly string[]; readonly host: readonly string[] };
   /** Those that were trusted before, the newest first. */
   withdrawn(): readonly WithdrawnAuthority[];
-  /** Undefined when the user of this certificate does not exist. */
+  /**
+   * Undefined when the user of this certificate does not exist. The roles are those that the user has now,
+   * and those of the access requests that count.
+   */
   activeUser(
-    presented: PresentedUser & { readonly serial: string },
+    presented: PresentedUser & { readonly serial: string; readonly accessRequests: readonly string[] },
   ): { readonly roles: readonly string[]; readonly administers: boolean } | undefined;
   /** The text of the lock that applies to this subject; undefined when it is not locked. */
   lockedBy(subject: LockSubject): string | undefined;
@@ -98,7 +101,8 @@ function prove(certificate: X509Certificate, facts: CallerFacts): Proven {
   if (certificate.ca) throw refused();
   if (issuerPem === undefined)
     throw refusedBy(facts.withdrawn().find(({ certificatePem }) => signedBy(certificate, certificatePem)));
-  const { username, groups, lifeId = '', routeToCluster, loggedInAt } = readIdentity(certificate);
+  const identity = readIdentity(certificate);
+  const { username, groups, lifeId = '', routeToCluster, loggedInAt, accessRequests = [] } = identity;
   const issuer = ofHost === undefined ? 'user' : 'host';
   return {
     ...{ certificate, issuerPem, issuer, username, groups, lifeId },
@@ -109,6 +113,7 @@ function prove(certificate: X509Certificate, facts: CallerFacts): Proven {
       validUntil: certificate.validToDate.toISOString(),
       authorityPem: issuerPem,
       loggedInAt,
+      accessRequests,
     },
     names: alternativeNamesOf(certificate),
     key: keyOf(certificate),
@@ -188,7 +193,8 @@ function hostOf(proven: Proven, facts: CallerFacts, address: string): Caller {
 
 /**
  * A role in a person's certificate that has the name of a machine role is a forgery or a mistake, and admits
- * nobody. The roles are those that the user has now, not those in the certificate.
+ * nobody. The roles are those that the user has now, not those in the certificate; access requests that it
+ * names add theirs.
  */
 function userOf(proven: Proven, facts: CallerFacts, address: string): Caller {
   if (proven.groups.some(isSystemRole)) throw refused();
@@ -197,6 +203,7 @@ function userOf(proven: Proven, facts: CallerFacts, address: string): Caller {
     lifeId: proven.lifeId,
     validFromMs: proven.certificate.validFromDate.getTime(),
     serial: proven.shown.serial,
+    accessRequests: proven.shown.accessRequests,
   });
   if (!user) throw refused();
   requireUnlocked(facts, {

@@ -5,6 +5,12 @@ import { explainAccess } from './access/explain-access.ts';
 import { listAccess } from './access/list-access.ts';
 import { replayAccess } from './access/replay-access.ts';
 import { testAccess } from './access/test-access.ts';
+import { certifyAccessRequest } from './access-request/certify-access-request.ts';
+import { createAccessRequest } from './access-request/create-access-request.ts';
+import { deleteAccessRequest } from './access-request/delete-access-request.ts';
+import { listAccessRequests } from './access-request/list-access-requests.ts';
+import { readAccessRequest } from './access-request/read-access-request.ts';
+import { resolveAccessRequest } from './access-request/resolve-access-request.ts';
 import { readRotations } from './authority/read-rotations.ts';
 import { rotateAuthorities } from './authority/rotate-authorities.ts';
 import { emitAudit } from './audit/emit-audit.ts';
@@ -71,6 +77,8 @@ export const useCases: readonly Bound[] = [
   ...[createLock, listLocks, deleteLock],
   ...[listResources, readResource, readResourceHistory, exportResources],
   ...[createResource, updateResource, deleteResource],
+  ...[createAccessRequest, listAccessRequests, readAccessRequest, resolveAccessRequest],
+  ...[deleteAccessRequest, certifyAccessRequest],
   ...[explainAccess, listAccess, diffAccess, blameAccess, testAccess, replayAccess],
   ...[emitAudit, searchAudit],
   ...[readLogInfo, readRecovery, recoverLog, readRequestOutcome],

@@ -37,6 +37,12 @@ it('each of them opens these operations and no others', () => {
     );
   expect(table).toMatchInlineSnapshot(`
     [
+      "access-request.certify: admin access editor auditor",
+      "access-request.create: admin access editor auditor",
+      "access-request.delete: editor",
+      "access-request.list: admin access editor auditor",
+      "access-request.read: admin access editor auditor",
+      "access-request.resolve: editor",
       "access.blame: editor auditor",
       "access.diff: editor auditor",
       "access.explain: editor auditor",

@@ -49,6 +49,7 @@ function alice(): Caller {
     certificate: {
       ...{ serial: '7', lifeId: entry?.life.id ?? '', routeToCluster: '', authorityPem: tlsCertificatePem },
       loggedInAt: at,
+      accessRequests: [],
       validUntil: new Date(Date.parse(at) + hour / 6).toISOString(),
     },
   };

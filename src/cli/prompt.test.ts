@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { InputStream } from './cli-io.ts';
@@ -80,6 +81,25 @@ describe('asking a pipe', () => {
     await prompter.hidden('a');
     prompter.close();
     expect(String(input.read())).toBe('for the remote command');
+  });
+  it('gives what it did not use to the next one, also when the input has ended', async () => {
+    const { input, output } = scene(false);
+    input.end('secret\nINC-9\nrest');
+    const first = openPrompter(input, output);
+    expect(await first.hidden('a')).toBe('secret');
+    if (!input.readableEnded) {
+      input.resume();
+      await once(input, 'end');
+    }
+    first.close();
+    const unused = openPrompter(input, output);
+    unused.close();
+    const second = openPrompter(input, output);
+    expect(await second.line('b')).toBe('INC-9');
+    second.close();
+    const third = openPrompter(input, output);
+    expect(await third.line('c')).toBe('rest');
+    await expect(third.line('d')).rejects.toMatchObject({ code: 'bad_request' });
   });
   it('reads a character whose bytes come in two pieces', async () => {
     const { input, output } = scene(false);

@@ -22,16 +22,21 @@ export interface Prompter {
 
 const interruptedStatus = 130;
 
+/** What was read of an input that has ended, and was not used. */
+const aheadOf = new WeakMap<InputStream, string>();
+
 /**
  * Prompts go to `output` (stderr, so that stdout contains only the requested output). On a terminal the line
  * is read in raw mode, which is reset in every case; ^C ends the program with 130, a signal n with 128 + n.
  * Lines typed or piped ahead are kept for the next question, and the rest at `close` is put back into
- * `input`.
+ * `input`, or kept for the next prompter of that input where it has ended.
  */
 export function openPrompter(input: InputStream, output: { write(text: string): unknown }): Prompter {
   const decoder = new StringDecoder('utf8');
   const interactive = input.isTTY === true;
   let shown = false;
+  let ahead = aheadOf.get(input) ?? '';
+  aheadOf.delete(input);
   const editor = new LineEditor(interactive, (text) => {
     if (shown && interactive) output.write(text);
   });
@@ -39,15 +44,17 @@ export function openPrompter(input: InputStream, output: { write(text: string): 
   async function ask(label: string, show: boolean): Promise<string> {
     shown = show;
     const question = printableLines(`${label}\n`);
+    const first = ahead;
+    ahead = '';
     if (!interactive) {
       output.write(question);
-      return readLine(input, editor, decoder);
+      return readLine(input, { editor, decoder, first });
     }
     const interruption = watchInterruption();
     output.write(question);
     input.setRawMode?.(true);
     try {
-      return await Promise.race([readLine(input, editor, decoder), interruption.signalled]);
+      return await Promise.race([readLine(input, { editor, decoder, first }), interruption.signalled]);
     } finally {
       interruption.stop();
       input.setRawMode?.(false);
@@ -60,13 +67,23 @@ export function openPrompter(input: InputStream, output: { write(text: string): 
     hidden: (label) => ask(label, false),
     line: (label) => ask(label, true),
     close: () => {
-      const rest = editor.rest();
-      if (rest !== '' && !input.readableEnded) input.unshift(Buffer.from(rest));
+      const rest = `${editor.rest()}${ahead}`;
+      if (rest === '') return;
+      // Nothing can be put back into a stream that has ended.
+      if (input.readableEnded) aheadOf.set(input, rest);
+      else input.unshift(Buffer.from(rest));
     },
   };
 }
 
-function readLine(input: InputStream, editor: LineEditor, decoder: StringDecoder): Promise<string> {
+interface Reading {
+  readonly editor: LineEditor;
+  readonly decoder: StringDecoder;
+  /** Input that came before. */
+  readonly first: string;
+}
+
+function readLine(input: InputStream, { editor, decoder, first }: Reading): Promise<string> {
   return new Promise((resolve, reject) => {
     const finish = (): void => {
       input.off('data', onData).off('end', onEnd).off('error', onError).pause();
@@ -90,7 +107,7 @@ function readLine(input: InputStream, editor: LineEditor, decoder: StringDecoder
       const why = `standard input cannot be read: ${messageOf(e)}`;
       reject(new CodedError('bad_request', why, { cause: e }));
     };
-    if (settle(editor.feed(''))) return;
+    if (settle(editor.feed(first))) return;
     input.on('data', onData).on('end', onEnd).on('error', onError);
     if (input.readableEnded || input.destroyed) onEnd();
     else input.resume();

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { instant } from '../base/time.ts';
 import { auditKind } from './audit-kind.ts';
 import { authorityEvents } from './audit-catalogue-authorities.ts';
+import { requestEvents } from './audit-catalogue-requests.ts';
 import { lockKind } from './lock.ts';
 import { joinRole } from './join-token.ts';
 import { hostRecord, systemRole } from './host-info.ts';
@@ -144,6 +145,8 @@ const users = {
       serial: text,
       renews: text,
       logged_in: instant,
+      /** Approved access requests that it names, and that add to `roles`. */
+      access_requests: texts.optional(),
       ...addresses,
     }),
   ),
@@ -348,4 +351,4 @@ const cluster = {
   ),
 } as const;
 
-export const catalogue = { ...users, ...sessions, ...cluster, ...authorityEvents } as const;
+export const catalogue = { ...users, ...sessions, ...cluster, ...authorityEvents, ...requestEvents } as const;

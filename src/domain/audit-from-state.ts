@@ -4,6 +4,8 @@ import { momentOfUuidV7 } from '../log/uuid-v7.ts';
 import { auditFact } from './audit.ts';
 import { catalogue } from './audit-catalogue.ts';
 import { completed, type ParsedAuditEvent } from './audit-event.ts';
+import { accessRequestFact } from './access-request.ts';
+import { tellRequest } from './audit-from-request.ts';
 import { tellUser, toldAddresses } from './audit-from-user.ts';
 import type { EventBody } from './audit-kind.ts';
 import { type AuthorityFact, authorityFact, type LeftHost } from './authority-facts.ts';
@@ -75,6 +77,7 @@ const tellers: Readonly<Record<string, (fact: Fact, id: string, by: string) => E
   host: (fact, id) => tellHost(readStored(hostFact, fact), id),
   token: (fact, id, by) => tellToken(readStored(tokenFact, fact), tokenIdOf(id), by),
   lock: (fact, id, by) => tellLock(readStored(lockFact, fact), id, by),
+  request: (fact, id, by) => tellRequest(readStored(accessRequestFact, fact), id, by),
   cluster: (fact, _id, by) => tellCluster(readStored(clusterFact, fact), by),
   restore: (fact, _id, by) => tellRestore(readStored(restoreFact, fact), by),
   authority: (fact, id, by) => tellAuthority(readStored(authorityFact, fact), id, by),

@@ -21,7 +21,6 @@ const noRecordings = 'sessions are not recorded';
 const noX11 = 'X11 is not forwarded';
 const noKernelEvents = 'what programs do is not watched in the kernel';
 const noSingleSignOn = 'there is no single sign-on';
-const noRequests = 'roles cannot be requested';
 const noTrustedClusters = 'there are no trusted clusters';
 
 const reserve = (
@@ -54,7 +53,6 @@ export const reserved: readonly ReservedEvent[] = [
     ['saml.created', 'T8200I'],
     ['saml.deleted', 'T8201I'],
   ),
-  ...reserve(noRequests, [], ['access_request.create', 'T5000I'], ['access_request.update', 'T5001I']),
   ...reserve(
     noTrustedClusters,
     [],

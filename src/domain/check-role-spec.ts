@@ -3,6 +3,7 @@ import { isLabelKey } from './host-text.ts';
 import { labelPattern } from './label-pattern.ts';
 import { parseLoginTemplate } from './login-template.ts';
 import { checkLogin, checkName } from './names.ts';
+import { checkRoleRequest, noRequest } from './role-request.ts';
 import { checkRules, noRules } from './role-rule.ts';
 import type { RoleSpec } from './role-spec.ts';
 
@@ -21,6 +22,7 @@ export function checkRoleSpec(role: RoleSpec): void {
   checkConditions(role, 'deny');
   try {
     checkRules(role.rules ?? noRules);
+    checkRoleRequest(role.request ?? noRequest);
   } catch (e) {
     throw new CodedError('bad_request', `role "${role.name}", ${messageOf(e)}`, { cause: e });
   }

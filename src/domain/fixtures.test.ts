@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { describe, expect, it } from 'vitest';
 import type { Decider } from '../log/decider.ts';
 import type { Fact, Recorded, StreamName } from '../log/event.ts';
+import { accessRequest, accessRequestFact } from './access-request.ts';
 import { audit, auditFact } from './audit.ts';
 import { authorityFact } from './authority-facts.ts';
 import { authority } from './authority.ts';
@@ -44,6 +45,7 @@ const categories: Readonly<Record<string, Folding>> = {
   host: folding(host, ...typesOf(hostFact)),
   identity: folding(identity, ...typesOf(identityFact)),
   token: folding(joinToken, ...typesOf(tokenFact)),
+  request: folding(accessRequest, ...typesOf(accessRequestFact)),
   lock: folding(lock, ...typesOf(lockFact)),
   presence: folding(presence, presenceFact.shape.type.value),
   session: folding(audit, auditFact.shape.type.value),

@@ -59,6 +59,7 @@ const editorRole = roleSpec.parse({
   rules: {
     allow: [
       rule(['user', 'user_token', 'role', 'token', 'lock', 'auth_connector', 'trusted_cluster'], readWrite),
+      rule(['access_request'], ['list', 'read', 'update', 'delete']),
       rule(['cluster_auth_preference', 'cluster_config'], ['list', 'read', 'update']),
       rule(['node', 'proxy', 'auth_server'], ['list', 'read', 'delete']),
       rule(['cert_authority'], ['list', 'readnosecrets', 'rotate']),
@@ -76,7 +77,7 @@ const auditorRole = roleSpec.parse({
   deny: {},
   rules: {
     allow: [
-      rule(['event', 'session', 'access'], readOnly),
+      rule(['event', 'session', 'access', 'access_request'], readOnly),
       rule(
         ['user', 'role', 'lock', 'identity', 'node', 'proxy', 'auth_server', 'log', 'cluster_name'],
         ['list', 'readnosecrets'],

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Instant } from '../base/time.ts';
+import { catalogue } from './audit-catalogue.ts';
 import type { AuditEvent } from './audit-event.ts';
 import type { Labels } from './label-selector.ts';
 
@@ -45,12 +46,15 @@ export function entryOf(event: AuditEvent): Entry | undefined {
   return { ...about, hostId: event.server_id, nodename, labels, time: event.time, sid: event.sid };
 }
 
+/** Read here; nodes emit them. */
+const { sessionStart, authAttemptFailure } = catalogue;
+
 type About = Pick<Entry, 'status' | 'user' | 'login'>;
 
 function aboutIn(event: AuditEvent): About | undefined {
   const { code, user, login } = event;
-  if (code === 'T3007W') return refusedIn(event);
-  if (code !== 'T2000I' || user === undefined || login === undefined) return undefined;
+  if (code === authAttemptFailure.code) return refusedIn(event);
+  if (code !== sessionStart.code || user === undefined || login === undefined) return undefined;
   return { status: 'entered', user, login };
 }
 

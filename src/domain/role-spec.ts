@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { anyKey, foreignRecord } from '../base/foreign-record.ts';
+import { requestAccess, roleRequest } from './role-request.ts';
 import { ruleSet } from './role-rule.ts';
 
 /** `logins`, `kubernetes_groups`, … → values. */
@@ -44,11 +45,17 @@ export const roleSpec = z.strictObject({
     maxConnections: z.literal(0).optional(),
     /** `oldssh`: certificates that OpenSSH 7.1 and older read. */
     certFormat: z.enum(['standard', 'oldssh']).optional(),
+    /** Whether `tsh login` requests roles by itself, and with a reason. Default: optional. */
+    requestAccess: z.enum(requestAccess).optional(),
+    /** What it asks for the reason with. */
+    requestPrompt: z.string().max(1_000).optional(),
   }),
   allow: conditions,
   deny: conditions,
   /** What may be done with resources of the cluster. Left out: nothing. Servers do not ask it. */
   rules: ruleSet.optional(),
+  /** Which roles its holders may request. Left out: none. */
+  request: roleRequest.optional(),
   /** For people and programs. */
   description: z.string().max(1_000).optional(),
   labels: foreignRecord(anyKey, z.string()).optional(),

@@ -2,11 +2,12 @@ import type { SystemRole } from './host-info.ts';
 
 /**
  * Kinds of things that a rule of a role names, as 4.4 spells them; `lock` is of its successors, `identity`,
- * `log` and `access` are ours. What comes next (tunnels, connectors, requests) adds its kind with its first
+ * `log` and `access` are ours. What comes next (tunnels, connectors) adds its kind with its first
  * operation.
  */
 export const resourceKinds = [
   'access',
+  'access_request',
   'auth_connector',
   'auth_server',
   'cert_authority',

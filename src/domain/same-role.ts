@@ -1,4 +1,5 @@
 import { canonicalJson } from '../base/canonical-json.ts';
+import { noRequest } from './role-request.ts';
 import { noRules } from './role-rule.ts';
 import type { RoleSpec } from './role-spec.ts';
 
@@ -8,13 +9,16 @@ import type { RoleSpec } from './role-spec.ts';
  */
 export const isSameRole = (one: RoleSpec, other: RoleSpec): boolean => textOf(one) === textOf(other);
 
-const textOf = ({ rules, options, ...role }: RoleSpec): string =>
+const textOf = ({ rules, request, options, ...role }: RoleSpec): string =>
   canonicalJson({
     ...role,
     options: {
       ...options,
       maxConnections: options.maxConnections ?? 0,
       certFormat: options.certFormat ?? 'standard',
+      requestAccess: options.requestAccess ?? 'optional',
+      requestPrompt: options.requestPrompt ?? '',
     },
     rules: rules ?? noRules,
+    request: request ?? noRequest,
   });

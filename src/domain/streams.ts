@@ -18,6 +18,8 @@ export const tokenStream = (tokenHash: string): StreamName => `token-${tokenHash
 /** Of certificates that an operator had signed; the serial is decimal. */
 export const identityStream = (serial: string): StreamName => `identity-${serial}`;
 export const lockStream = (lockId: string): StreamName => `lock-${lockId}`;
+/** Of access requests: roles that somebody asks for. */
+export const accessRequestStream = (requestId: string): StreamName => `request-${requestId}`;
 export const hostStream = (hostId: string): StreamName => `host-${hostId}`;
 /** Partition `presence`; one writer each, so renewals of different auth servers never conflict. */
 export const presenceStream = (authHostId: string): StreamName => `presence-${authHostId}`;

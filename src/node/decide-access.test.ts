@@ -1,118 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { type RoleSpec, roleSpec } from '../domain/role-spec.ts';
-import { authorityStream, clusterStream, roleStream, userStream } from '../domain/streams.ts';
-import type { Fact, Recorded, StreamName } from '../log/event.ts';
+import { authorityStream, userStream } from '../domain/streams.ts';
+import type { Fact, StreamName } from '../log/event.ts';
 import { generateEd25519 } from '../pki/key-pair.ts';
-import { type Certificate, parseCertificate } from '../pki/ssh-certificate.ts';
-import { fromAuthorizedKeyLine, publicKeyOf, toAuthorizedKeyLine } from '../pki/ssh-key.ts';
-import { issueUserSshCertificate, type UserCertificateRequest } from '../pki/user-certificate.ts';
-import { authoritiesView } from '../views/authorities.ts';
-import { clusterView } from '../views/cluster.ts';
-import { locksView } from '../views/locks.ts';
-import { rolesView } from '../views/roles.ts';
-import { usersView } from '../views/users.ts';
-import type { Projection, View } from '../views/view.ts';
-import { decideAccess, type Grant, type DecidingViews } from './decide-access.ts';
-
-const now = '2026-01-01T12:00:00.000Z';
-const authority = generateEd25519();
-const key = publicKeyOf(generateEd25519());
-
-const cluster: [StreamName, Fact][] = [
-  [
-    clusterStream,
-    {
-      type: 'cluster.created',
-      data: { clusterName: 'example', clusterId: randomUUID(), secondFactor: 'otp' },
-    },
-  ],
-  [
-    authorityStream('user'),
-    {
-      type: 'authority.created',
-      data: {
-        type: 'user',
-        clusterName: 'example',
-        keys: [
-          {
-            keyId: 'k',
-            sshPublicKey: toAuthorizedKeyLine(publicKeyOf(authority).blob),
-            tlsCertificatePem: '',
-            activeFrom: now,
-          },
-        ],
-      },
-    },
-  ],
-];
-const role = (spec: object): [StreamName, Fact] => {
-  const parsed: RoleSpec = roleSpec.parse({ options: {}, allow: {}, deny: {}, ...spec });
-  return [roleStream(parsed.name), { type: 'role.created', data: { role: parsed } }];
-};
-const user = (username: string, roles: string[], traits = {}): [StreamName, Fact] => [
-  userStream(username),
-  { type: 'user.created', data: { username, roles, traits } },
-];
-const admin = role({
-  name: 'admin',
-  allow: { logins: ['root', '{{internal.logins}}'], nodeLabels: { '*': ['*'] } },
-});
-
-/** Views that have folded these facts. */
-function viewsOf(facts: readonly (readonly [StreamName, Fact])[], failure?: Error): DecidingViews {
-  const events = facts.map(([stream, fact], i): Recorded => ({
-    id: String(i),
-    stream,
-    revision: 1,
-    position: i + 1,
-    cause: { at: now, actor: 'admin', requestId: '' },
-    fact,
-  }));
-  const view = <S>(projection: Projection<S>): View<S> =>
-    ({
-      state: () => events.reduce((state, event) => projection.apply(state, event), projection.initial),
-    }) as View<S>;
-  return {
-    authorities: view(authoritiesView),
-    cluster: view(clusterView),
-    roles: view(rolesView),
-    users: view(usersView),
-    locks: view(locksView),
-    failure: () => failure,
-  };
-}
-
-interface Wish {
-  readonly certificate?: Partial<UserCertificateRequest>;
-  /** As no authority would have issued it. */
-  readonly altered?: Partial<Certificate>;
-  readonly login?: string;
-  readonly failure?: Error;
-  readonly now?: string;
-  readonly asked?: 'while_connected';
-}
-function decide(facts: readonly (readonly [StreamName, Fact])[], wish: Wish = {}): Grant {
-  const line = issueUserSshCertificate({
-    publicKey: key,
-    ca: authority,
-    username: 'alice',
-    principals: ['root'],
-    roles: ['admin'],
-    traits: { logins: ['deploy'] },
-    now,
-    ttlSeconds: 3600,
-    format: 'standard',
-    permit: { pty: true, portForwarding: true, agentForwarding: true },
-    routeToCluster: '',
-    ...wish.certificate,
-  });
-  const certificate = { ...parseCertificate(fromAuthorizedKeyLine(line)), ...wish.altered };
-  const { login = 'root', failure } = wish;
-  const here = { labels: { env: 'test' }, node: ['h1', 'Web-1'], now: wish.now ?? now };
-  const asked = wish.asked ?? 'at_login';
-  return decideAccess(viewsOf(facts, failure), { certificate, login, asked, ...here });
-}
+import { publicKeyOf, toAuthorizedKeyLine } from '../pki/ssh-key.ts';
+import { admin, cluster, decide, now, role, user } from './decide-access-testing.ts';
 
 /** The user authority gets another key, and withdraws the one that it had. */
 const step = { rotationId: 'r', at: now, by: 'admin', left: [], announcement: { text: '', signatures: [] } };
@@ -201,6 +92,53 @@ describe('deciding who may come in', () => {
       ['lock-a', { type: 'lock.created', data }] as [StreamName, Fact],
     ];
     expect(() => decide(facts)).toThrow(/lock targeting Role:"ops" is in force$/);
+  });
+  describe('by an approved access request', () => {
+    const asking = role({
+      name: 'admin',
+      allow: { logins: ['root'], nodeLabels: { env: ['other'] } },
+      request: { allow: { roles: ['ops'] } },
+    });
+    const ops = role({ name: 'ops', allow: { logins: ['root'], nodeLabels: { '*': ['*'] } } });
+    const expiresAt = '2026-01-01T13:00:00.000Z';
+    // The id of the event that makes the user.
+    const approval = { state: 'approved', user: 'alice', lifeId: '4', roles: ['ops'], expiresAt };
+    const resolved: [StreamName, Fact] = [
+      'request-r1',
+      { type: 'request.resolved', data: { ...approval, reason: '', delegator: '', annotations: {} } },
+    ];
+    const facts = [...cluster, asking, ops, user('alice', ['admin']), resolved];
+    const named = { lifeId: '4', accessRequests: { ids: ['r1'], roles: ['ops'] } };
+
+    it('grants while it counts, to the end of the certificate', () => {
+      expect(decide(facts, { certificate: named }).options.disconnectExpiredCert).toBe(true);
+      expect(() => decide(facts, { certificate: { lifeId: '4' } })).toThrow(/no role allows/);
+      expect(() => decide(facts.slice(0, -1), { certificate: named })).toThrow(/no role allows/);
+      const ended: [StreamName, Fact] = [
+        'request-r1',
+        { type: 'request.ended', data: { reason: 'removed' } },
+      ];
+      expect(() => decide([...facts, ended], { certificate: named })).toThrow(/no role allows/);
+      const late = { certificate: named, now: expiresAt };
+      expect(() => decide(facts, late)).toThrow(/no role allows/);
+      expect(decide(facts, { ...late, asked: 'while_connected' }).login).toBe('root');
+    });
+    it('takes nothing from what the user has without it, and ends nothing of that', () => {
+      const own = role({ name: 'admin', allow: { logins: ['root'], nodeLabels: { '*': ['*'] } } });
+      const gone = [...cluster, own, ops, user('alice', ['admin'])];
+      expect(decide(gone, { certificate: named }).options.disconnectExpiredCert).toBe(false);
+    });
+    it('is refused by a lock of its role, and by a role of it that denies', () => {
+      const data = { target: { kind: 'role', name: 'ops' }, message: '' };
+      expect(() =>
+        decide([...facts, ['lock-a', { type: 'lock.created', data }]], { certificate: named }),
+      ).toThrow(/lock targeting Role:"ops"/);
+      const denying = role({
+        ...{ name: 'ops', allow: { logins: ['root'], nodeLabels: { '*': ['*'] } } },
+        deny: { logins: ['root'] },
+      });
+      expect(() => decide([...facts, denying], { certificate: named })).toThrow(/denies the login/);
+    });
   });
   it('takes those of the user for a certificate that carries none', () => {
     const facts = [...cluster, admin, user('alice', ['admin'], { logins: ['other'] })];

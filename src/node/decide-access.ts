@@ -11,6 +11,7 @@ import { userIdentityOf, type UserIdentity } from '../pki/user-certificate.ts';
 import { WireError } from '../pki/wire.ts';
 import { keysOfSessionsIn, trustedOf } from '../views/authorities.ts';
 import { lockOn } from '../views/locks.ts';
+import { addedRoles, heldRequests, rolesNamed } from '../views/held-requests.ts';
 import { lookUpRoles, unreadableRoles } from '../views/roles.ts';
 import { deletionText, userStandingOf } from '../views/user-life.ts';
 import { findUser, type UsersState } from '../views/users.ts';
@@ -19,7 +20,7 @@ import type { NodeViews } from './node-views.ts';
 /** The views on which the decision depends. */
 export type DecidingViews = Pick<
   NodeViews,
-  'authorities' | 'cluster' | 'locks' | 'roles' | 'users' | 'failure'
+  'authorities' | 'cluster' | 'locks' | 'requests' | 'roles' | 'users' | 'failure'
 >;
 
 /** What one person may do here under one login. */
@@ -47,7 +48,8 @@ export interface AccessRequest {
 /**
  * Decides who may log in, from the node's last folded state: an authority that is trusted, a user that
  * exists, roles that allow the login on a server with these labels, and no lock. The roles and traits are
- * those of the certificate; a certificate without any (`oldssh`) gets those of the user.
+ * those of the certificate; a certificate without any (`oldssh`) gets those of the user. Access requests that
+ * it names add theirs, as long as they count.
  * @throws CodedError `access_denied` with the whole reason: for the audit, never for the client.
  */
 export function decideAccess(views: DecidingViews, request: AccessRequest): Grant {
@@ -75,29 +77,56 @@ export function decideAccess(views: DecidingViews, request: AccessRequest): Gran
     throw refuse('its certificate is of an earlier user of that name, who was deleted');
   if (status !== 'present') throw refuse('this release cannot read the user, of whom a newer one wrote');
   const subject = subjectOf(identity, users);
-  const roles = rolesOf(views, subject.roleNames, refuse);
+  const own = rolesOf(views, subject.roleNames, refuse);
+  const held = requestedRoles(views, identity, own, request);
   const locked = lockFor(views, request);
   if (locked !== undefined) throw refuse(locked);
-  const access = checkServerAccess({ roles, traits: subject.traits, login, labels });
+  const asked = { traits: subject.traits, login, labels };
+  const access = checkServerAccess({ ...asked, roles: [...own, ...held] });
   if (access.status === 'denied') throw refuse(access.reason);
-  return { username, login, options: access.options };
+  const isByRequest = held.length > 0 && checkServerAccess({ ...asked, roles: own }).status === 'denied';
+  // The certificate ends no later than the request, and with it what the request alone allows.
+  const options = isByRequest ? { ...access.options, disconnectExpiredCert: true } : access.options;
+  return { username, login, options };
 }
+
+/**
+ * What approved access requests add. One that has run out does not cut off who is here: the certificate does.
+ */
+const requestedRoles = (
+  { requests, users, roles }: DecidingViews,
+  identity: UserIdentity,
+  own: readonly RoleSpec[],
+  { asked, now }: Pick<AccessRequest, 'asked' | 'now'>,
+): readonly RoleSpec[] =>
+  addedRoles(
+    heldRequests(
+      { requests: requests.state(), users: users.state(), roles: roles.state() },
+      identity,
+      asked === 'at_login' ? now : undefined,
+    ),
+    own,
+  );
 
 /** By which lock a person is kept out now, who has shown this certificate. */
 function lockFor(
-  { locks, users }: Pick<DecidingViews, 'locks' | 'users'>,
+  { locks, users, requests }: Pick<DecidingViews, 'locks' | 'users' | 'requests'>,
   { certificate, login, node, now }: Omit<AccessRequest, 'labels' | 'asked'>,
 ): string | undefined {
   const identity = identityOf(certificate);
   const { username: user } = identity;
   // Including the roles that the user has now: a lock of one of these applies to this user, too.
-  const roles = [...identity.roles, ...(findUser(users.state(), user)?.state.roles ?? [])];
+  const roles = [
+    ...identity.roles,
+    ...rolesNamed(requests.state(), identity),
+    ...(findUser(users.state(), user)?.state.roles ?? []),
+  ];
   return textOf(locks, { user, roles, login, node, serial: certificate.serial }, now);
 }
 
 /** Why the connection of somebody is ended, where that person is to know: a lock, a deletion. */
 export function lastWordsFor(
-  views: Pick<DecidingViews, 'locks' | 'users'>,
+  views: Pick<DecidingViews, 'locks' | 'users' | 'requests'>,
   request: Omit<AccessRequest, 'labels' | 'asked'>,
 ): string | undefined {
   const { certificate } = request;

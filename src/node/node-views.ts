@@ -7,6 +7,7 @@ import { hostsInRole, hostsView, type HostsState, nameSince } from '../views/hos
 import { locksView } from '../views/locks.ts';
 import { openViews, type Views } from '../views/open-views.ts';
 import { reportingUnreadable } from '../views/unreadable.ts';
+import { requestsView } from '../views/requests.ts';
 import { rolesView } from '../views/roles.ts';
 import { usersView } from '../views/users.ts';
 
@@ -17,6 +18,7 @@ const folded = {
     roles: rolesView,
     users: usersView,
     locks: locksView,
+    requests: requestsView,
     /** The proxies: a node sees no other hosts. */
     hosts: hostsView,
   },

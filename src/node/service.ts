@@ -224,7 +224,7 @@ class Node {
 
   /** Follows everything that can end the access of connected people. */
   #watch(): void {
-    const { users, roles, authorities, locks } = this.#views;
+    const { users, roles, authorities, locks, requests } = this.#views;
     const again = {
       next: () => {
         this.#reconsider();
@@ -247,6 +247,7 @@ class Node {
         error: again.error,
       }),
       locks.changes.subscribe(again),
+      requests.changes.subscribe(again),
     ];
     this.#unsubscribe = () => {
       for (const subscription of subscriptions) subscription.unsubscribe();

@@ -12,6 +12,7 @@ const kubernetesGroupsOid = '1.3.9999.1.2';
 /** Not in Teleport 4.4: software that does not know it ignores it. */
 const userLifeOid = '1.3.9999.20.1';
 const loggedInOid = '1.3.9999.20.2';
+const accessRequestOid = '1.3.9999.20.3';
 const hostYearsSeconds = 10 * 365 * 24 * 3600;
 
 /** The holder of a TLS certificate, from its subject. */
@@ -30,11 +31,13 @@ export interface TlsIdentity {
   readonly lifeId?: string;
   /** When a person gave the password. Left out: not recorded. */
   readonly loggedInAt?: Instant | undefined;
+  /** Ids of access requests that were approved; whether they count is on the log. Left out: none. */
+  readonly accessRequests?: readonly string[];
 }
 
 /**
- * Subject layout of Teleport 4.4: CN, O, L, ST, street, postalCode and two private attributes; and two of our
- * own.
+ * Subject layout of Teleport 4.4: CN, O, L, ST, street, postalCode and two private attributes; and three of
+ * our own.
  */
 function subjectOf(identity: TlsIdentity, traitsText: string): NameAttribute[] {
   const list = (oid: string, values: readonly string[] | undefined): NameAttribute[] =>
@@ -52,6 +55,7 @@ function subjectOf(identity: TlsIdentity, traitsText: string): NameAttribute[] {
     ...list(kubernetesGroupsOid, identity.traits['kubernetes_groups']),
     ...list(userLifeOid, identity.lifeId === undefined ? [] : [identity.lifeId]),
     ...list(loggedInOid, identity.loggedInAt === undefined ? [] : [identity.loggedInAt]),
+    ...list(accessRequestOid, identity.accessRequests),
   ];
 }
 
@@ -91,6 +95,7 @@ function identityOf(certificate: X509Certificate): TlsIdentity {
   const groups = all(oids.organization);
   const lifeId = atMostOne(userLifeOid);
   const loggedIn = atMostOne(loggedInOid);
+  const accessRequests = all(accessRequestOid);
   if (!username) throw new Error('subject names no holder');
   if (groups.length === 0 || groups.includes('')) throw new Error('subject names no role');
   if (all(oids.organizationalUnit).length > 0) throw new Error('restricted to a usage that is not served');
@@ -102,6 +107,7 @@ function identityOf(certificate: X509Certificate): TlsIdentity {
     traits: traitsText.parse(JSON.parse(atMostOne(oids.postalCode) ?? 'null')) ?? {},
     ...(lifeId === undefined ? {} : { lifeId }),
     ...(loggedIn === undefined ? {} : { loggedInAt: instant.parse(loggedIn) }),
+    ...(accessRequests.length === 0 ? {} : { accessRequests }),
   };
 }
 

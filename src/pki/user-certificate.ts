@@ -9,6 +9,14 @@ import { extensionText, issueCertificate, type Certificate } from './ssh-certifi
 import { toAuthorizedKeyLine, type PublicKey } from './ssh-key.ts';
 import { WireError } from './wire.ts';
 
+/** Approved access requests, as a certificate names them. */
+export interface HeldRequests {
+  /** Whoever decides access looks them up. */
+  readonly ids: readonly string[];
+  /** What they were approved for: a hint for the holder, by which nobody decides. */
+  readonly roles: readonly string[];
+}
+
 export interface UserCertificateRequest {
   readonly publicKey: PublicKey;
   readonly ca: KeyObject;
@@ -21,7 +29,7 @@ export interface UserCertificateRequest {
   readonly now: Instant;
   /** Whole seconds from `now`, at least one. */
   readonly ttlSeconds: number;
-  /** `oldssh` leaves out what OpenSSH 7.1 and older cannot read: roles, traits, route, life. */
+  /** `oldssh` leaves out what OpenSSH 7.1 and older cannot read: roles, traits, route, life, requests. */
   readonly format: 'standard' | 'oldssh';
   readonly permit: {
     readonly pty: boolean;
@@ -32,15 +40,22 @@ export interface UserCertificateRequest {
   readonly routeToCluster: string;
   /** Which of several successive users of one name this is. Left out: none is named. */
   readonly lifeId?: string;
+  /** Approved access requests of its holder. Left out: none. */
+  readonly accessRequests?: HeldRequests | undefined;
   /** When it can first be renewed without a password: a hint for its holder. */
   readonly renewableFrom?: Instant | undefined;
   /** Left out: a random one. */
   readonly serial?: bigint | undefined;
 }
 
+/** A certificate names at most so many access requests. */
+export const maxRequests = 16;
+
 /** Not in Teleport 4.4: software that does not know it ignores it. */
 const lifeExtension = 'teleport-user-life';
 const renewableExtension = 'teleport-renewable-from';
+const requestedRolesExtension = 'teleport-requested-roles';
+const requestsExtension = 'teleport-active-requests';
 
 /**
  * Signs a person's SSH certificate; one line. The caller has decided that the principals are allowed.
@@ -61,6 +76,7 @@ export function issueUserSshCertificate(request: UserCertificateRequest): string
     extensions['teleport-traits'] = JSON.stringify(request.traits);
     if (request.routeToCluster !== '') extensions['teleport-route-to-cluster'] = request.routeToCluster;
     if (request.lifeId !== undefined) extensions[lifeExtension] = request.lifeId;
+    Object.assign(extensions, extensionsOf(request.accessRequests));
     if (request.renewableFrom !== undefined) extensions[renewableExtension] = request.renewableFrom;
   }
   const certificate = issueCertificate({
@@ -77,6 +93,14 @@ export function issueUserSshCertificate(request: UserCertificateRequest): string
   return toAuthorizedKeyLine(certificate);
 }
 
+function extensionsOf(held: HeldRequests | undefined): Readonly<Record<string, string>> {
+  if (held === undefined || held.ids.length === 0) return {};
+  return {
+    [requestsExtension]: JSON.stringify({ access_requests: held.ids }),
+    [requestedRolesExtension]: JSON.stringify(held.roles),
+  };
+}
+
 export interface UserIdentity {
   readonly username: string;
   readonly principals: readonly string[];
@@ -84,9 +108,12 @@ export interface UserIdentity {
   readonly traits: Readonly<Record<string, readonly string[]>>;
   readonly routeToCluster: string;
   readonly lifeId: string;
+  /** Ids of access requests that were approved; whether they count is on the log. */
+  readonly accessRequests: readonly string[];
 }
 
 const rolesText = z.object({ version: z.literal('v1'), roles: z.array(z.string()) });
+const requestsText = z.object({ access_requests: z.array(z.string().max(64)).max(maxRequests) });
 const traitsText = foreignRecord(
   anyKey,
   z
@@ -96,8 +123,8 @@ const traitsText = foreignRecord(
 );
 
 /**
- * The content of a person's certificate, which the caller has checked. Roles, traits, route and life are
- * empty when it was made as `oldssh`.
+ * The content of a person's certificate, which the caller has checked. Roles, traits, route, life and
+ * requests are empty when it was made as `oldssh`.
  * @throws WireError for a certificate of a host, without a key id, or with invalid extensions.
  */
 export function userIdentityOf(certificate: Certificate): UserIdentity {
@@ -110,6 +137,7 @@ export function userIdentityOf(certificate: Certificate): UserIdentity {
     traits: json(certificate, 'teleport-traits', traitsText) ?? {},
     routeToCluster: extensionText(certificate, 'teleport-route-to-cluster') ?? '',
     lifeId: lifeIdOf(certificate),
+    accessRequests: json(certificate, requestsExtension, requestsText)?.access_requests ?? [],
   };
 }
 
@@ -117,6 +145,10 @@ export function userIdentityOf(certificate: Certificate): UserIdentity {
  * Which of several users of one name it was issued to; empty in a certificate without it. @throws WireError
  */
 export const lifeIdOf = (certificate: Certificate): string => extensionText(certificate, lifeExtension) ?? '';
+
+/** The roles of its access requests, for its holder to read; never to decide by. @throws WireError */
+export const requestedRolesOf = (certificate: Certificate): readonly string[] =>
+  json(certificate, requestedRolesExtension, z.array(z.string())) ?? [];
 
 /** When its cluster may first renew it without a password; undefined: never. @throws WireError */
 export function renewableFromOf(certificate: Certificate): Instant | undefined {

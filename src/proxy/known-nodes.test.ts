@@ -3,6 +3,7 @@ import type { Certificate } from '../pki/ssh-certificate.ts';
 import { project } from '../views/testing.ts';
 import { hostsView } from '../views/hosts.ts';
 import { presenceViewBy } from '../views/presence.ts';
+import { requestsView } from '../views/requests.ts';
 import { rolesView } from '../views/roles.ts';
 import { usersView } from '../views/users.ts';
 import type { View } from '../views/view.ts';
@@ -56,6 +57,7 @@ const views = {
   ),
   users: viewOf(project(usersView, [user('joe', ['tester']), user('amy', ['gone'])])),
   roles: viewOf(project(rolesView, [role('tester', 'test')])),
+  requests: viewOf(requestsView.initial),
 };
 const world = { now: () => '2026-01-01T00:00:00.000Z' };
 const of = (keyId: string, ageMs = 1_499.6, leftSeconds = 1) =>
@@ -63,7 +65,10 @@ const of = (keyId: string, ageMs = 1_499.6, leftSeconds = 1) =>
     views,
     () => ageMs,
     world,
-  )({ keyId, validBefore: BigInt(Date.parse(world.now()) / 1000 + leftSeconds) } as Certificate);
+  )({
+    ...{ kind: 'user', keyId, principals: [], extensions: new Map() },
+    validBefore: BigInt(Date.parse(world.now()) / 1000 + leftSeconds),
+  } as unknown as Certificate);
 
 describe('the nodes that a proxy tells of by itself', () => {
   it('are those that the roles of the user admit, by name', () => {

@@ -5,6 +5,8 @@ import { CodedError } from '../base/errors.ts';
 import type { World } from '../base/world.ts';
 import { hostRecordOf } from '../domain/host-info.ts';
 import type { Certificate } from '../pki/ssh-certificate.ts';
+import { userIdentityOf } from '../pki/user-certificate.ts';
+import { addedRoles, heldRequests, type HoldingStates } from '../views/held-requests.ts';
 import { listedHosts } from '../views/listed-hosts.ts';
 import { newestHeardMs } from '../views/presence.ts';
 import { lookUpRoles, unreadableRoles } from '../views/roles.ts';
@@ -26,11 +28,12 @@ export type KnownNodes = (certificate: Certificate) => z.input<typeof knownNodes
  */
 export const knownNodesOf =
   (
-    views: Pick<ProxyViews, 'hosts' | 'presence' | 'users' | 'roles'>,
+    views: Pick<ProxyViews, 'hosts' | 'presence' | 'users' | 'roles' | 'requests'>,
     ageMs: () => number,
     world: Pick<World, 'now'>,
   ): KnownNodes =>
-  ({ keyId, validBefore }) => {
+  (certificate) => {
+    const { keyId, validBefore } = certificate;
     if (BigInt(Math.floor(Date.parse(world.now()) / second)) >= validBefore)
       throw new CodedError('access_denied', `the certificate of ${keyId} has expired`);
     const user = findUser(views.users.state(), keyId);
@@ -42,10 +45,12 @@ export const knownNodesOf =
         'unavailable',
         unreadableRoles(found) ?? `this proxy does not know the role ${found.names.join(', ')}`,
       );
+    const held = heldRequests(statesOf(views), userIdentityOf(certificate), world.now());
+    const roles = [...found.roles, ...addedRoles(held, found.roles)];
     const presence = views.presence.state();
     const hosts = listedHosts(
       { hosts: views.hosts.state(), presence },
-      { role: 'Node', labels: {}, subject: { roles: found.roles, traits }, atMs: newestHeardMs(presence) },
+      { role: 'Node', labels: {}, subject: { roles, traits }, atMs: newestHeardMs(presence) },
     );
     const age = ageMs();
     return {
@@ -53,3 +58,13 @@ export const knownNodesOf =
       ageMs: Number.isFinite(age) ? Math.max(0, Math.round(age)) : null,
     };
   };
+
+const statesOf = ({
+  requests,
+  users,
+  roles,
+}: Pick<ProxyViews, 'requests' | 'users' | 'roles'>): HoldingStates => ({
+  requests: requests.state(),
+  users: users.state(),
+  roles: roles.state(),
+});

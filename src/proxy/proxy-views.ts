@@ -12,6 +12,7 @@ import { lockOn, locksView } from '../views/locks.ts';
 import { openViews, type Views } from '../views/open-views.ts';
 import { newestHeardMs, presenceOf, type PresenceState, presenceViewBy } from '../views/presence.ts';
 import type { ReaderClock } from '../views/reader-clock.ts';
+import { requestsView } from '../views/requests.ts';
 import { rolesView } from '../views/roles.ts';
 import { reportingUnreadable } from '../views/unreadable.ts';
 import { usersView } from '../views/users.ts';
@@ -25,6 +26,7 @@ const foldedBy = (clock: ReaderClock) => ({
     users: usersView,
     locks: locksView,
     roles: rolesView,
+    requests: requestsView,
   },
   presence: { presence: presenceViewBy(clock) },
 });

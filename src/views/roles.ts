@@ -29,8 +29,8 @@ const folding: Folding<RoleSpec, RoleFact> = {
 
 /** Every role that exists now, by name. */
 export const rolesView: Projection<RolesState> = {
-  // No `earlier`: releases before left rules out, and withheld roles with functions in `deny`.
-  name: 'roles.3',
+  // No `earlier`: releases before left out rules, and then what may be requested.
+  name: 'roles.4',
   initial: noEntities,
   apply(roles, event) {
     const name = idInStream(event.stream, 'role');

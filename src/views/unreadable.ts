@@ -8,6 +8,7 @@ import type { HostsState } from './hosts.ts';
 import type { IdentitiesState } from './identities.ts';
 import type { InvitesState } from './invites.ts';
 import type { LocksState } from './locks.ts';
+import type { RequestsState } from './requests.ts';
 import type { RolesState } from './roles.ts';
 import type { TokensState } from './tokens.ts';
 import type { UsersState } from './users.ts';
@@ -23,6 +24,7 @@ interface States {
   readonly tokens: TokensState;
   readonly hosts: HostsState;
   readonly locks: LocksState;
+  readonly requests: RequestsState;
   readonly identities: IdentitiesState;
 }
 
@@ -40,6 +42,7 @@ const readers: { readonly [K in keyof States]: (state: States[K]) => readonly Un
   tokens: (state) => unreadableIn('token', state).map(shortened),
   hosts: (state) => unreadableIn('host', state),
   locks: (state) => unreadableIn('lock', state),
+  requests: (state) => unreadableIn('request', state),
   identities: (state) => unreadableIn('identity', state),
 };
 

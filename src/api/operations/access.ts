@@ -64,6 +64,10 @@ export const explainAccess = operation({
       status: z.enum(['known', 'missing', 'unreadable']),
       roles: z.array(z.string()),
       traits,
+      /** Approved access requests: their roles count with a certificate that names them. */
+      requests: z
+        .array(z.object({ requestId: z.string(), roles: z.array(z.string()), expiresAt: instant }))
+        .default([]),
     }),
     /** Several where machines have one name. */
     nodes: z.array(

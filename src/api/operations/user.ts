@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { instant } from '../../base/time.ts';
+import { requestAccess } from '../../domain/role-request.ts';
 import { traits } from '../../domain/role-spec.ts';
 import type { RuleResource } from '../../domain/where/evaluate-where.ts';
 import { operation } from '../operation.ts';
@@ -11,7 +12,7 @@ const aboutUser = ({ username }: { readonly username: string }): RuleResource =>
   name: username,
 });
 
-const certificates = z.object({
+export const certificates = z.object({
   username,
   /** `ssh-ed25519-cert-v01@openssh.com AAAA…` */
   sshCertificate: z.string(),
@@ -40,7 +41,10 @@ export const logIn = operation({
     /** Whether the address is that of a balancer through which everybody comes. */
     addressIsShared: z.boolean().optional(),
   }),
-  output: certificates,
+  output: certificates.extend({
+    /** Where a role wants roles to be requested with the login. */
+    request: z.object({ access: z.enum(requestAccess), prompt: z.string() }).optional(),
+  }),
 });
 
 /** A valid certificate is exchanged for another one without a password, where the cluster allows it. */

@@ -1,10 +1,15 @@
 import { explainAccess as row } from '../../api/operations/access.ts';
 import { explainAccess as explanationOf } from '../../domain/access-explanation.ts';
 import type { Person } from '../../domain/access-reason.ts';
+import { type HeldRequest, heldRequests } from '../../views/held-requests.ts';
+import { requestsAt } from '../../views/requests.ts';
+import { findUser } from '../../views/users.ts';
+import type { AuthDeps } from '../deps.ts';
 import { implementing } from '../implementing.ts';
-import { accessAt } from './known-access.ts';
+import { holdingStatesOf } from '../lookups.ts';
+import { accessAt, type KnownAccess } from './known-access.ts';
 import { locksOnEntering, nodesNamed } from './known-nodes.ts';
-import { personNamed } from './known-people.ts';
+import { personNamed, personWith } from './known-people.ts';
 
 /** An answer explains at most so many; how many more there are is in it. */
 const mostNodes = 20;
@@ -14,10 +19,17 @@ const mostLogins = 100;
 export const explainAccess = implementing(row, async (deps, call, { user, login, node: name, at }) => {
   const known = await accessAt(deps, call, at);
   const nodes = nodesNamed(known, name);
-  const person = personNamed(known, user);
+  // Who held which request at an earlier time is not kept in those states: roles of the user alone count then.
+  const held = at === undefined ? approvedFor(deps, user) : [];
+  const person = withRequested(known, personNamed(known, user), held);
   const logins = login === undefined ? loginsNamed(person) : [login];
   return {
-    user: { status: person.status, roles: [...person.roleNames], traits: person.traits },
+    user: {
+      ...{ status: person.status, roles: [...person.roleNames], traits: person.traits },
+      requests: held.map(({ entry: { id, roles, expiresAt } }) => ({
+        ...{ requestId: id, roles: [...roles], expiresAt },
+      })),
+    },
     nodes: nodes.slice(0, mostNodes).map((node) => ({
       ...{ hostId: node.hostId, nodename: node.nodename, labels: node.labels },
       logins: logins.slice(0, mostLogins).map((one) => {
@@ -37,6 +49,31 @@ export const explainAccess = implementing(row, async (deps, call, { user, login,
     },
   };
 });
+
+type Named = ReturnType<typeof personNamed>;
+
+/** A person with the roles of their requests: who shows a certificate without them has less. */
+function withRequested(
+  { roles: known }: Pick<KnownAccess, 'roles'>,
+  person: Named,
+  held: readonly HeldRequest[],
+): Named {
+  if (held.length === 0) return person;
+  const { username, roleNames, traits } = person;
+  const roles = [...new Set([...roleNames, ...held.flatMap(({ entry }) => entry.roles)])];
+  return personWith(known, { username, roles, traits });
+}
+
+/** The approved access requests of a user that count now, for a certificate that names them. */
+function approvedFor({ views, world }: AuthDeps, username: string): readonly HeldRequest[] {
+  const lifeId = findUser(views.users.state(), username)?.life.id;
+  if (lifeId === undefined) return [];
+  const now = world.now();
+  const accessRequests = requestsAt(views.requests.state(), now)
+    .filter((one) => one.user === username && one.status === 'approved')
+    .map(({ id }) => id);
+  return heldRequests(holdingStatesOf(views), { username, lifeId, accessRequests }, now);
+}
 
 /** Each login that a role allows or denies the person, sorted; the user's own name where none does. */
 function loginsNamed({ username, access }: Person): readonly string[] {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { SystemRole } from '../../domain/host-info.ts';
 import type { Fact, Recorded, StreamName } from '../../log/event.ts';
 import { presenceSnapshots } from '../../views/presence.ts';
+import { requestsView } from '../../views/requests.ts';
 import { rolesView } from '../../views/roles.ts';
 import { recordedAt } from '../../views/testing.ts';
 import { tokensView } from '../../views/tokens.ts';
@@ -71,6 +72,31 @@ describe('who follows what of the log', () => {
       expect(sees('Node', event('user-alice', { type: `user.${type}`, data: {} }))).toBe(true);
     for (const type of ['logged_in', 'login_refused', 'password_reset', 'otp_set'])
       expect(sees('Node', event('user-alice', { type: `user.${type}`, data: {} }))).toBe(false);
+  });
+
+  it('is of access requests what was approved, and that it ended', () => {
+    const data = { user: 'ann', lifeId: 'l', roles: ['ops'], reason: 'why', annotations: {} };
+    const expiresAt = '2026-01-01T13:00:00.000Z';
+    const request = (type: string, more: object = {}): Recorded =>
+      event('request-r1', { type: `request.${type}`, data: { ...data, expiresAt, ...more } });
+    const resolved = (state: string): Recorded => request('resolved', { state, delegator: '' });
+    expect(sees('Node', request('created'))).toBe(false);
+    expect(sees('Proxy', resolved('denied'))).toBe(false);
+    expect(sees('Node', resolved('approved'))).toBe(true);
+    expect(sees('Node', request('ended'))).toBe(true);
+    const fold = (...events: Recorded[]): unknown =>
+      requestsView.encode(
+        events.reduce((state, one) => requestsView.apply(state, one), requestsView.initial),
+      );
+    for (const all of [
+      [request('created')],
+      [request('created'), resolved('denied')],
+      [request('created'), resolved('approved')],
+      [request('created'), resolved('odd')],
+    ])
+      expect(logPolicy.snapshotFor('Node', 'state', requestsView.name, fold(...all))).toEqual(
+        fold(...all.filter((one) => sees('Node', one))),
+      );
   });
 
   it('is of hosts all for proxies, and proxies for nodes', () => {

@@ -8,6 +8,7 @@ import type { StoredEntities, Withheld } from '../../views/entities.ts';
 import { hostsView, type Membership, roleIn } from '../../views/hosts.ts';
 import { locksView } from '../../views/locks.ts';
 import { presenceSnapshots } from '../../views/presence.ts';
+import { type RequestEntry, requestsView } from '../../views/requests.ts';
 import { rolesView } from '../../views/roles.ts';
 import { type UserEntry, usersView } from '../../views/users.ts';
 import { userFact } from '../../domain/user-fact.ts';
@@ -76,6 +77,12 @@ function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): 
       return state;
     case authoritiesView.name:
       return withoutSealedKeys(state as AuthoritiesState);
+    case requestsView.name:
+      return seenOf(
+        state as StoredEntities<RequestEntry>,
+        ({ type }) => type !== 'request.created',
+        bareRequest,
+      );
     case usersView.name:
       return seenOf(state as StoredEntities<UserEntry>, ({ type }) => isSharedUserFact(type), bareUser);
     case hostsView.name:
@@ -95,6 +102,8 @@ function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
     case 'role':
     case 'lock':
       return true;
+    case 'request':
+      return isSharedRequestFact(event);
     case 'user':
       return userFacts.has(event.fact.type)
         ? !locksOneAddress(event)
@@ -105,6 +114,17 @@ function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
       return false;
   }
 }
+
+/**
+ * What was approved, and each end. Who asks for what, and what was denied, concerns nobody who decides
+ * access.
+ */
+const isSharedRequestFact = ({ fact: { type, data } }: Recorded): boolean =>
+  type !== 'request.created' && (data as { readonly state?: unknown }).state !== 'denied';
+
+/** The result of folding only the visible facts. */
+const bareRequest = (entry: RequestEntry): RequestEntry | undefined =>
+  entry.status === 'approved' ? { ...entry, request: null } : undefined;
 
 /** Only those who decide logins need that: others would only learn where people are. */
 const locksOneAddress = ({ fact: { type, data } }: Recorded): boolean =>

@@ -16,6 +16,7 @@ import { supersededView } from '../../views/superseded.ts';
 import { invitesView } from '../../views/invites.ts';
 import { locksView } from '../../views/locks.ts';
 import { presenceOf, presenceSnapshots } from '../../views/presence.ts';
+import { requestsView } from '../../views/requests.ts';
 import { rolesView } from '../../views/roles.ts';
 import { tokensView } from '../../views/tokens.ts';
 import { usersView } from '../../views/users.ts';
@@ -32,6 +33,7 @@ const projections = [
   invitesView,
   locksView,
   presenceSnapshots,
+  requestsView,
   rolesView,
   supersededView,
   tokensView,

@@ -1,4 +1,5 @@
 import { kindNamed, kindsOfResources } from '../../domain/resources/registry.ts';
+import { servedAccessRequests } from './kinds/access-request.ts';
 import { servedAuthorities } from './kinds/authority.ts';
 import { servedClusterKinds } from './kinds/cluster.ts';
 import { servedHostKinds } from './kinds/hosts.ts';
@@ -14,6 +15,7 @@ export const servedKinds: readonly ServedKind[] = [
   servedUsers,
   servedTokens,
   servedLocks,
+  servedAccessRequests,
   ...servedHostKinds,
   servedAuthorities,
   ...servedClusterKinds,

@@ -10,6 +10,7 @@ import {
   certificatePermits,
   effectiveTtlSeconds,
 } from '../../domain/role-options.ts';
+import { noRequest, type RoleRequest } from '../../domain/role-request.ts';
 import { noRules } from '../../domain/role-rule.ts';
 import type { RoleSpec, Traits } from '../../domain/role-spec.ts';
 import type { Grant } from '../../domain/user-fact.ts';
@@ -25,6 +26,8 @@ export interface CertificateWish {
   readonly username: string;
   readonly roles: readonly RoleSpec[];
   readonly traits: Traits;
+  /** Those that access requests add to the user's own. */
+  readonly requested?: readonly RoleSpec[];
   readonly ttlSeconds: number;
   /** Logins that are locked now are left out of a certificate. */
   readonly isLocked?: (login: string) => boolean;
@@ -39,6 +42,8 @@ export interface CertificateRequest extends Omit<CertificateWish, 'ttlSeconds'> 
   readonly routeToCluster: string;
   /** When the password was given. Left out: it never was. */
   readonly loggedInAt?: Instant;
+  /** Ids of the access requests that it names. */
+  readonly accessRequests?: readonly string[];
 }
 
 export interface UserCertificates {
@@ -58,8 +63,9 @@ const shortestTtlSeconds = 60;
  * @throws CodedError `access_denied` when no login is left, or when they do not fit into one certificate.
  */
 export function grantOf(wish: CertificateWish): Grant & { readonly serial: string } {
-  const { username, roles, traits, ttlSeconds: wished, isLocked = () => false } = wish;
-  if (roles.length === 0 || roles.some((one) => isSystemRole(one.name)))
+  const { username, traits, requested = [], ttlSeconds: wished, isLocked = () => false } = wish;
+  const roles = [...wish.roles, ...requested];
+  if (wish.roles.length === 0 || roles.some((one) => isSystemRole(one.name)))
     throw new CodedError('access_denied', `user "${username}" has no role a person can have`);
   const ttlSeconds = effectiveTtlSeconds(roles, Math.max(wished, shortestTtlSeconds));
   const granted = loginsOf({ roles, traits }, ttlSeconds);
@@ -76,15 +82,21 @@ export function grantOf(wish: CertificateWish): Grant & { readonly serial: strin
       'access_denied',
       `user "${username}" can have no certificate: ${misfit}; an operator has to change its logins or roles`,
     );
-  return { roles: names, logins, ttlSeconds, serial };
+  // What requests add is not in it: whoever decides looks that up.
+  return { roles: wish.roles.map(({ name }) => name), logins, ttlSeconds, serial };
 }
 
 /**
- * For people who administer and enter no server: a certificate without a principal would be one for every
- * account. Source: reference 4.4, resources §2; its name is no login of any system, and no role grants it.
+ * For people who administer, or request roles, and enter no server: a certificate without a principal would
+ * be one for every account. Source: reference 4.4, resources §2; its name is no login of any system, and no
+ * role grants it.
  */
 const noLoginOf = (roles: readonly RoleSpec[], serial: string): string[] =>
-  roles.some(({ rules = noRules }) => rules.allow.length > 0) ? [`${noLoginPrefix}${serial}`] : [];
+  roles.some(({ rules = noRules, request = noRequest }) => rules.allow.length > 0 || asksFor(request))
+    ? [`${noLoginPrefix}${serial}`]
+    : [];
+
+const asksFor = ({ allow }: RoleRequest): boolean => allow.roles.length > 0 || allow.claimsToRoles.length > 0;
 
 /**
  * Checks that a certificate can hold what a user would be given, for whoever sets it.
@@ -110,7 +122,9 @@ export function signCertificates(
   request: CertificateRequest,
   { roles: roleNames, logins: principals, ttlSeconds, serial: granted }: Grant,
 ): UserCertificates {
-  const { username, lifeId, roles, traits, publicKey, routeToCluster, format, loggedInAt } = request;
+  const { username, lifeId, traits, publicKey, routeToCluster, format, loggedInAt } = request;
+  const { requested = [], accessRequests = [] } = request;
+  const roles = [...request.roles, ...requested];
   const now = deps.world.now();
   const serial = granted === undefined ? newSerial() : BigInt(granted);
   const sshCertificate = issueUserSshCertificate({
@@ -127,6 +141,7 @@ export function signCertificates(
     routeToCluster,
     lifeId,
     serial,
+    accessRequests: { ids: accessRequests, roles: requested.map(({ name }) => name) },
     ...(loggedInAt !== undefined && {
       renewableFrom: renewableFrom({
         loggedInAt,
@@ -140,7 +155,10 @@ export function signCertificates(
     publicKey: publicKey.key,
     caPem: signer.tlsCertificatePem,
     caKey: signer.tls,
-    identity: { username, groups: roleNames, principals, routeToCluster, traits, lifeId, loggedInAt },
+    identity: {
+      ...{ username, groups: roleNames, principals, routeToCluster, traits },
+      ...{ lifeId, loggedInAt, accessRequests },
+    },
     now,
     ttlSeconds,
     serial,

@@ -5,6 +5,7 @@ import { type CodedError, isCoded } from '../../base/errors.ts';
 import { user } from '../../domain/user.ts';
 import type { Grant } from '../../domain/user-fact.ts';
 import { type LogIn, loginOutcome } from '../../domain/user-login.ts';
+import { requestStrategy } from '../../domain/may-request.ts';
 import type { RoleSpec, Traits } from '../../domain/role-spec.ts';
 import { step, transact } from '../../log/execute.ts';
 import type { Position } from '../../log/event.ts';
@@ -36,7 +37,13 @@ export const logIn = implementing(row, (deps, call, input) => {
       { ...input, ...proved, publicKey, loggedInAt: deps.world.now() },
       grant,
     );
-    return { username: input.username, ...certificates, hostSigners: [signerOfCluster(deps.views, 'host')] };
+    const request = requestStrategy(proved.roles);
+    return {
+      username: input.username,
+      ...certificates,
+      hostSigners: [signerOfCluster(deps.views, 'host')],
+      ...(request.access !== 'optional' && { request }),
+    };
   });
 });
 

@@ -51,7 +51,7 @@ describe('a login that is renewed', () => {
   const signing = (): string => signerOf(auth.deps.views.authorities.state(), 'user').key.tlsCertificatePem;
   const callBy = (tlsCertificatePem: string, authorityPem = signing()) => {
     const certificate = new X509Certificate(tlsCertificatePem);
-    const { lifeId = '', routeToCluster, loggedInAt } = tlsIdentityOf(certificate);
+    const { lifeId = '', routeToCluster, loggedInAt, accessRequests = [] } = tlsIdentityOf(certificate);
     return callOf({
       kind: 'user',
       username: 'alice',
@@ -61,7 +61,7 @@ describe('a login that is renewed', () => {
         serial: serialText(serialOfX509(certificate)),
         validUntil: certificate.validToDate.toISOString(),
         authorityPem,
-        ...{ lifeId, routeToCluster, loggedInAt },
+        ...{ lifeId, routeToCluster, loggedInAt, accessRequests },
       },
     });
   };

@@ -1,14 +1,23 @@
 import { renewCertificates as row } from '../../api/operations/user.ts';
 import type { Caller, ShownCertificate } from '../../api/operation.ts';
 import { CodedError } from '../../base/errors.ts';
+import { plusMs, second } from '../../base/time.ts';
 import { catalogue } from '../../domain/audit-catalogue.ts';
-import { decideRenewal, renewalKey, renewalWindowMs } from '../../domain/login-renewal.ts';
+import {
+  decideRenewal,
+  type Renewal,
+  renewalKey,
+  renewalWindowMs,
+  type RenewalWish,
+} from '../../domain/login-renewal.ts';
 import { signerOf } from '../../views/authorities.ts';
 import { findUser } from '../../views/users.ts';
+import type { RoleSpec } from '../../domain/role-spec.ts';
+import { addedRoles, type HeldRequest, heldRequests } from '../../views/held-requests.ts';
 import { causeOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { lockedLogins, requireGrantUnlocked, requireUnlocked } from '../lock/in-force.ts';
-import { rolesOf, signerOfCluster } from '../lookups.ts';
+import { holdingStatesOf, rolesOf, signerOfCluster } from '../lookups.ts';
 import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
 
 /**
@@ -29,19 +38,23 @@ export const renewCertificates = implementing(row, async (deps, call, input) => 
   requireUnlocked(deps, { user: username, roles: entry.state.roles, serial: BigInt(certificate.serial) });
   const roles = rolesOf(deps.views, entry.state.roles);
   const signing = signerOf(deps.views.authorities.state(), 'user').key;
-  const renewal = decideRenewal({
-    now: deps.world.now(),
+  const now = deps.world.now();
+  const held = heldRequests(holdingStatesOf(deps.views), { username, ...certificate }, now);
+  const wish: Omit<RenewalWish, 'roles'> = {
+    now,
     loggedInAt: certificate.loggedInAt,
     validUntil: certificate.validUntil,
     authorityKey: certificate.authorityPem === signing.tlsCertificatePem ? 'signs' : 'leaves',
     windowMs: renewalWindowMs(deps.views.configuration.state().standing[renewalKey]),
-    roles,
     ttlSeconds: input.ttlSeconds,
-  });
+  };
+  const { renewal, kept } = decideWith(wish, roles, held);
   if (renewal.status === 'refused') throw new CodedError('access_denied', renewal.reason);
   const { loggedInAt, ttlSeconds } = renewal;
+  const requested = addedRoles(kept, roles);
+  const accessRequests = kept.map(({ entry }) => entry.id);
   const grant = {
-    ...grantOf({ username, roles, traits, ttlSeconds, isLocked: lockedLogins(deps) }),
+    ...grantOf({ username, roles, requested, traits, ttlSeconds, isLocked: lockedLogins(deps) }),
     ttlSeconds,
   };
   const signer = await deps.keys.signer('user');
@@ -57,6 +70,7 @@ export const renewCertificates = implementing(row, async (deps, call, input) => 
       serial: grant.serial,
       renews: certificate.serial,
       logged_in: loggedInAt,
+      ...(accessRequests.length > 0 && { access_requests: accessRequests }),
       'addr.remote': address,
     }),
     cause,
@@ -65,11 +79,14 @@ export const renewCertificates = implementing(row, async (deps, call, input) => 
   await deps.views.fresh();
   deps.lag.require();
   requireUnlocked(deps, { serial: BigInt(certificate.serial) });
-  requireGrantUnlocked(deps, username, grant);
+  const all = [...grant.roles, ...requested.map(({ name }) => name)];
+  requireGrantUnlocked(deps, username, { ...grant, roles: all });
   const { routeToCluster, lifeId } = certificate;
   const request = {
     username,
     roles,
+    requested,
+    accessRequests,
     traits,
     lifeId,
     publicKey,
@@ -84,8 +101,28 @@ export const renewCertificates = implementing(row, async (deps, call, input) => 
   };
 });
 
+interface Decided {
+  readonly renewal: Renewal;
+  readonly kept: readonly HeldRequest[];
+}
+
+/**
+ * A certificate never outlasts an access request that it names: requests that end before the new one are not
+ * in it.
+ */
+function decideWith(
+  wish: Omit<RenewalWish, 'roles'>,
+  roles: readonly RoleSpec[],
+  held: readonly HeldRequest[],
+): Decided {
+  const renewal = decideRenewal({ ...wish, roles: [...roles, ...addedRoles(held, roles)] });
+  if (renewal.status === 'refused') return { renewal: decideRenewal({ ...wish, roles }), kept: [] };
+  const end = plusMs(wish.now, renewal.ttlSeconds * second);
+  return { renewal, kept: held.filter(({ entry }) => entry.expiresAt >= end) };
+}
+
 /** @throws CodedError `access_denied` for a caller without a certificate of a person. */
-function personOf(caller: Caller): {
+export function personOf(caller: Caller): {
   readonly username: string;
   readonly certificate: ShownCertificate;
   readonly address: string;

@@ -3,6 +3,7 @@ import { type Commands, runCommand } from '../program.ts';
 import { accessCommands } from './access/access-commands.ts';
 import { authCommands } from './auth/auth-commands.ts';
 import { inventoryCommands } from './inventory-commands.ts';
+import { requestCommands } from './requests/request-commands.ts';
 import { resourceCommands } from './resources/resource-commands.ts';
 import { tctlProgram } from './program.ts';
 import { userCommands } from './user-commands.ts';
@@ -35,6 +36,7 @@ const commands: Commands = {
   ...resourceCommands,
   ...accessCommands,
   ...inventoryCommands,
+  ...requestCommands,
   version: async () => (await import('../version-command.ts')).printVersion,
 };
 

@@ -2,6 +2,7 @@ import type { CommandSpec, FlagSpec, ProgramSpec } from '../args.ts';
 import { accessCommandSpecs } from './access/access-commands.ts';
 import { authCommandSpecs } from './auth/auth-commands.ts';
 import { globalFlags } from './global-flags.ts';
+import { requestCommandSpecs } from './requests/request-commands.ts';
 import { resourceCommandSpecs } from './resources/resource-commands.ts';
 import { lockCommands } from './lock-commands.ts';
 import { userCommandSpecs } from './user-commands.ts';
@@ -253,8 +254,8 @@ export const tctlProgram: ProgramSpec = {
     ...resourceCommandSpecs,
     ...accessCommandSpecs,
     ...inventoryCommandSpecs,
+    ...requestCommandSpecs,
     { name: 'version', help: 'Print the version.' },
     ...['update', 'top'].map((name) => refused(name)),
-    ...['ls', 'get', 'approve', 'deny', 'create', 'rm'].map((name) => refused(`requests ${name}`)),
   ],
 };

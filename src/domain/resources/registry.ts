@@ -1,6 +1,7 @@
 import { CodedError } from '../../base/errors.ts';
 import { nearest } from '../../base/nearest.ts';
 import { authorityKind } from './authority.ts';
+import { accessRequestKind } from './access-request.ts';
 import { clusterKinds } from './cluster.ts';
 import { hostKinds } from './hosts.ts';
 import type { KindOfResource } from './kind.ts';
@@ -15,6 +16,7 @@ export const kindsOfResources: readonly KindOfResource[] = [
   userKind,
   tokenKind,
   lockResourceKind,
+  accessRequestKind,
   ...hostKinds,
   authorityKind,
   ...clusterKinds,
@@ -34,7 +36,6 @@ const missing: Readonly<Record<string, string>> = {
   ),
   ...named(['namespace', 'namespaces', 'ns'], 'there is one namespace, "default"'),
   ...named(['semaphore', 'semaphores', 'sem', 'sems'], 'semaphores are not in this release'),
-  ...named(['access_request', 'access_requests'], 'access requests are not in this release'),
   ...named(['static_tokens'], 'they are in the configuration file; "tctl get tokens" shows them'),
 };
 

@@ -46,6 +46,7 @@ describe('a document of a role', () => {
     ['an idle time', { client_idle_timeout: '90s' }, { clientIdleTimeoutSeconds: 90 }],
     ['limits', { max_connections: 0, max_sessions: 3 }, { maxSessions: 3 }],
     ['a format', { cert_format: 'oldssh' }, { certFormat: 'oldssh' }],
+    ['requests', { request_access: 'reason', request_prompt: 'Ticket?' }, { requestAccess: 'reason' }],
     ['a full disk', { enter_on_full_disk: 'no' }, { enterOnFullDisk: false }],
     [
       'what 4.4 prints and means nothing here',
@@ -87,16 +88,22 @@ describe('a document of a role', () => {
       /not in this release/,
     ],
     [
-      'a demand for requests',
-      withSpec({ options: { request_access: 'always' } }),
-      'spec.options.request_access',
-      /not in this release/,
+      'reviewers of later releases',
+      withSpec({ allow: { request: { roles: ['x'], thresholds: [{ approve: 2 }] } } }),
+      'spec.allow.request.thresholds',
+      /after 4\.4/,
     ],
     [
-      'requests',
-      withSpec({ allow: { request: { roles: ['x'] } } }),
-      'spec.allow.request',
-      /not in this release/,
+      'a pattern of roles that is none',
+      withSpec({ deny: { request: { roles: ['^($'] } } }),
+      'spec.deny.request.roles',
+      /./,
+    ],
+    [
+      'a claim without roles',
+      withSpec({ allow: { request: { claims_to_roles: [{ claim: 'a', value: 'b', roles: [] }] } } }),
+      'spec.allow.request.claims_to_roles.0',
+      /no role/,
     ],
     [
       'Kubernetes',
@@ -164,6 +171,14 @@ describe('what is shown of a role', () => {
           { requiredKeys: ['resources', 'verbs'] },
         ),
         { maxLength: 3 },
+      ),
+      request: fc.record(
+        {
+          roles: fc.constantFrom([], ['dba'], ['*', '^a|b$']),
+          claims_to_roles: fc.constantFrom([], [{ claim: 'team', value: 'db-*', roles: ['dba'] }]),
+          annotations: fc.constantFrom({}, { team: ['eu', 'us'] }),
+        },
+        { requiredKeys: [] },
       ),
     },
     { requiredKeys: [] },

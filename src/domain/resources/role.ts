@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { messageOf } from '../../base/errors.ts';
+import { isCleanText } from '../../base/clean-text.ts';
 import { anyKey, foreignRecord } from '../../base/foreign-record.ts';
 import { longestMs, readDuration } from '../../base/quantities.ts';
 import { second } from '../../base/duration.ts';
 import { formatGoDuration } from '../../base/go-duration.ts';
 import { checkRoleSpec } from '../check-role-spec.ts';
+import { requestAccess } from '../role-request.ts';
 import { roleRule } from '../role-rule.ts';
 import { type RoleSpec, roleSpec } from '../role-spec.ts';
 import { describedMetadata, documentFlag, documentSchema, isOn, oneOrMore } from './document.ts';
@@ -51,11 +53,12 @@ const options = z.strictObject({
       'the sessions of one connection',
   ).optional(),
   max_sessions: z.int().nonnegative().max(1_000_000).optional(),
-  request_access: only(
-    z.literal('optional'),
-    'access requests are not in this release: leave it out, or set it to optional',
-  ).optional(),
-  request_prompt: only(z.literal(''), 'access requests are not in this release: leave it out').optional(),
+  request_access: z.enum(requestAccess).optional(),
+  request_prompt: z
+    .string()
+    .max(1_000)
+    .refine(isCleanText, 'a line without control and invisible characters')
+    .optional(),
   enter_on_full_disk: documentFlag.optional(),
 });
 
@@ -69,6 +72,18 @@ const rule = z.strictObject({
     'actions of rules are not in this release: every call is in the audit',
   ).optional(),
 });
+const request = z.strictObject({
+  roles: z.array(z.string()).optional(),
+  claims_to_roles: z
+    .array(z.strictObject({ claim: z.string(), value: z.string(), roles: z.array(z.string()) }))
+    .optional(),
+  annotations: foreignRecord(anyKey, z.array(z.string())).optional(),
+  suggested_reviewers: only(
+    z.array(z.never()),
+    'suggested reviewers are of the releases after 4.4: leave them out',
+  ).optional(),
+  thresholds: only(z.array(z.never()), 'thresholds are of the releases after 4.4: leave them out').optional(),
+});
 const conditions = z.strictObject({
   logins: z.array(z.string()).optional(),
   node_labels: foreignRecord(anyKey, oneOrMore).optional(),
@@ -79,10 +94,7 @@ const conditions = z.strictObject({
   kubernetes_groups: only(z.array(z.never()), noCluster).optional(),
   kubernetes_users: only(z.array(z.never()), noCluster).optional(),
   rules: z.array(rule).optional(),
-  request: only(
-    z.strictObject({}).or(z.null()),
-    'access requests are not in this release: leave it out',
-  ).optional(),
+  request: request.nullish(),
 });
 
 const schema = documentSchema({
@@ -110,6 +122,12 @@ const saidByPath = /^role "[^"]*", (?:(?:allow|deny)[\w.[\]]*: )?/;
 
 /** `role "x", allow.rules[2].where: …` and the like name where in the file. */
 function placeIn(message: string): (string | number)[] {
+  const asked = /, (allow|deny)\.request\.(\w+)(?:\[(\d+)\])?/.exec(message);
+  if (asked)
+    return [
+      ...['spec', asked[1] ?? '', 'request', asked[2] ?? ''],
+      ...(asked[3] === undefined ? [] : [Number(asked[3])]),
+    ];
   const rules = /, (allow|deny)\.rules\[(\d+)\](?:\.(\w+))?/.exec(message);
   if (rules)
     return ['spec', rules[1] ?? '', 'rules', Number(rules[2]), ...(rules[3] === undefined ? [] : [rules[3]])];
@@ -142,10 +160,12 @@ export function specOfRole({ metadata, spec }: RoleDocument): RoleSpec {
       maxSessions: set?.max_sessions,
       ...given('certFormat', unusualFormat(set?.cert_format)),
       ...given('enterOnFullDisk', flagOf(set?.enter_on_full_disk)),
+      ...requestOptionsOf(set),
     },
     allow: conditionsOf(allow, 'allow'),
     deny: conditionsOf(deny, 'deny'),
     rules: { allow: rulesOf(allow), deny: rulesOf(deny) },
+    ...given('request', requestSetOf(allow, deny)),
     ...given('description', metadata.description),
     ...given('labels', metadata.labels),
   });
@@ -175,6 +195,33 @@ function conditionsOf(conditions: Conditions | null | undefined, side: 'allow' |
 const rulesOf = (conditions: Conditions | null | undefined): object[] =>
   (conditions?.rules ?? []).map(({ resources, verbs, where = '' }) => ({ resources, verbs, where }));
 
+const requestOptionsOf = (set: RoleDocument['spec']['options']): object => ({
+  ...given('requestAccess', set?.request_access),
+  ...given('requestPrompt', set?.request_prompt),
+});
+
+/** Undefined where nothing is said of requests: releases before read such a role as they ever did. */
+const requestSetOf = (...[allow, deny]: readonly (Conditions | null | undefined)[]): object | undefined =>
+  allow?.request == null && deny?.request == null
+    ? undefined
+    : { allow: requestOf(allow), deny: requestOf(deny) };
+
+function requestOf(conditions: Conditions | null | undefined): object {
+  const { roles = [], claims_to_roles: claimsToRoles = [], annotations = {} } = conditions?.request ?? {};
+  return { roles, claimsToRoles, annotations };
+}
+
+/** Undefined where the role says nothing of requests on that side. */
+function documentOfRequest({ request }: RoleSpec, side: 'allow' | 'deny'): Conditions['request'] {
+  const { roles = [], claimsToRoles = [], annotations = {} } = request?.[side] ?? {};
+  const document = {
+    ...(roles.length > 0 && { roles }),
+    ...(claimsToRoles.length > 0 && { claims_to_roles: claimsToRoles }),
+    ...(Object.keys(annotations).length > 0 && { annotations }),
+  };
+  return Object.keys(document).length === 0 ? undefined : document;
+}
+
 /** As `tctl get` shows it: everything that holds, also what was left out. */
 export function documentOfRole(role: RoleSpec): RoleDocument {
   const { options: set } = role;
@@ -194,6 +241,7 @@ export function documentOfRole(role: RoleSpec): RoleDocument {
           ...(where !== '' && { where }),
         })),
       }),
+    ...given('request', documentOfRequest(role, name)),
   });
   return {
     kind: 'role',
@@ -217,6 +265,8 @@ export function documentOfRole(role: RoleSpec): RoleDocument {
         max_connections: 0,
         max_sessions: set.maxSessions,
         ...given('enter_on_full_disk', set.enterOnFullDisk),
+        ...given('request_access', set.requestAccess),
+        ...given('request_prompt', set.requestPrompt),
       },
       allow: side('allow'),
       deny: side('deny'),

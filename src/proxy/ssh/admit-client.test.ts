@@ -6,6 +6,7 @@ import { type Certificate, issueCertificate, parseCertificate } from '../../pki/
 import { publicKeyOf, toAuthorizedKeyLine } from '../../pki/ssh-key.ts';
 import { authoritiesView } from '../../views/authorities.ts';
 import { locksView } from '../../views/locks.ts';
+import { requestsView } from '../../views/requests.ts';
 import { project } from '../../views/testing.ts';
 import { usersView } from '../../views/users.ts';
 import { admitClient, type Admission, lockOnClient } from './admit-client.ts';
@@ -61,7 +62,10 @@ const admit = (
   wish: Partial<Admission> = {},
   asked: 'at_login' | 'while_connected' = 'at_login',
 ): void => {
-  const cluster = { authorities, users: usersAfter(), locks: locksView.initial, now, failure: undefined };
+  const cluster = {
+    ...{ authorities, users: usersAfter(), locks: locksView.initial, requests: requestsView.initial },
+    ...{ now, failure: undefined },
+  };
   admitClient(one, { ...cluster, ...wish }, asked);
 };
 const refused = (why: RegExp): unknown =>
@@ -80,7 +84,7 @@ describe('letting a person in', () => {
   ])('refuses while the %s %s is locked, and reports by which lock', (kind, name) => {
     const data = { target: { kind, name }, message: 'away', expiresAt: now } as never;
     const locks = project(locksView, [['lock-a', { type: 'lock.created', data }]]);
-    const before = { locks, now: '2026-01-01T12:59:59.999Z' };
+    const before = { locks, requests: requestsView.initial, now: '2026-01-01T12:59:59.999Z' };
     expect(() => {
       admit(certificate({ serial: 9n }), before);
     }).toThrow(refused(/^lock targeting (User|Role|Serial):".*" is in force: away$/));

@@ -8,6 +8,8 @@ import { userIdentityOf, type UserIdentity } from '../../pki/user-certificate.ts
 import { WireError } from '../../pki/wire.ts';
 import { type AuthoritiesState, keysOfSessionsIn, trustedOf } from '../../views/authorities.ts';
 import { lockOn, type LocksState } from '../../views/locks.ts';
+import { rolesNamed } from '../../views/held-requests.ts';
+import type { RequestsState } from '../../views/requests.ts';
 import { deletionText, userStandingOf } from '../../views/user-life.ts';
 import { findUser, type UsersState } from '../../views/users.ts';
 
@@ -16,6 +18,7 @@ export interface Admission {
   readonly authorities: AuthoritiesState;
   readonly users: UsersState;
   readonly locks: LocksState;
+  readonly requests: RequestsState;
   readonly now: Instant;
   /** Why the folds have stopped for good, when they have. */
   readonly failure: Error | undefined;
@@ -59,11 +62,16 @@ export function admitClient(
 /** The lock that keeps a person out now; undefined when there is none. @throws CodedError as `admitClient` */
 export function lockOnClient(
   certificate: Certificate,
-  { users, locks, now }: Pick<Admission, 'users' | 'locks' | 'now'>,
+  { users, locks, requests, now }: Pick<Admission, 'users' | 'locks' | 'requests' | 'now'>,
 ): string | undefined {
   const { keyId: user, serial } = certificate;
-  // The roles of the certificate, and those that the user has now: a lock of either applies to this user.
-  const roles = [...identityOf(certificate).roles, ...(findUser(users, user)?.state.roles ?? [])];
+  const identity = identityOf(certificate);
+  // The roles of the certificate and of its requests, and those that the user has now: a lock of any applies.
+  const roles = [
+    ...identity.roles,
+    ...rolesNamed(requests, identity),
+    ...(findUser(users, user)?.state.roles ?? []),
+  ];
   const lock = lockOn(locks, { user, roles, serial }, now);
   return lock && lockText(lock);
 }

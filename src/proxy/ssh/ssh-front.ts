@@ -48,7 +48,7 @@ export class SshFront {
     this.listener = createServer({ noDelay: true }, (socket) => {
       this.#ssh.accept(socket, { strangers: deps.strangers });
     });
-    const { users, authorities, locks } = deps.views;
+    const { users, authorities, locks, requests } = deps.views;
     const again = {
       next: () => {
         this.#reconsider();
@@ -59,6 +59,7 @@ export class SshFront {
       users.changes.subscribe(again),
       authorities.changes.subscribe(again),
       locks.changes.subscribe(again),
+      requests.changes.subscribe(again),
       // Open connections keep the key that they have seen.
       deps.identity.changes.subscribe(({ server }) => {
         this.#ssh.setHostKeys(hostKeysOf(server));
@@ -129,6 +130,7 @@ export class SshFront {
       authorities: views.authorities.state(),
       users: views.users.state(),
       locks: views.locks.state(),
+      requests: views.requests.state(),
       now: world.now(),
       failure: views.failure(),
     };

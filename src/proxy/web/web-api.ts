@@ -67,6 +67,11 @@ export function webApi(deps: WebDeps): Hono<WebEnv> {
       cert: toBase64(`${found.sshCertificate}\n`),
       tls_cert: toBase64(found.tlsCertificatePem),
       host_signers: found.hostSigners.map(signerJson),
+      // Not of 4.4, whose clients ignore it.
+      ...(found.request && {
+        request_access: found.request.access,
+        request_prompt: found.request.prompt,
+      }),
     });
   });
 

@@ -24,7 +24,7 @@ export async function explain(invocation: Invocation, io: CliIo): Promise<number
   return 0;
 }
 
-function textOf(user: string, { nodes, leftOut }: Explained): string {
+function textOf(user: string, { user: { requests }, nodes, leftOut }: Explained): string {
   const paragraphs = nodes.flatMap(({ hostId, nodename, logins }) => {
     const called = nodes.length > 1 ? `${nodename} (${hostId})` : nodename;
     return logins.map((login) => paragraphOf(user, called, login));
@@ -33,7 +33,11 @@ function textOf(user: string, { nodes, leftOut }: Explained): string {
     ...(leftOut.nodes > 0 ? [`${leftOut.nodes} more nodes have this name: give the UUID of one\n`] : []),
     ...(leftOut.logins > 0 ? [`${leftOut.logins} more logins: give one, login@node\n`] : []),
   ];
-  return [...paragraphs, ...more].join('\n');
+  const byRequest = requests.map(
+    ({ requestId, roles, expiresAt }) =>
+      `${user} has ${roles.join(', ')} by access request ${requestId} until ${expiresAt}, with a certificate that names it\n`,
+  );
+  return [...paragraphs, ...byRequest, ...more].join('\n');
 }
 
 function paragraphOf(user: string, node: string, { login, status, reasons, near, changes }: Login): string {

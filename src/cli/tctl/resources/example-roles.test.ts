@@ -5,6 +5,7 @@ import { expandLogin } from '../../../domain/login-template.ts';
 import { checkRoleSpec } from '../../../domain/check-role-spec.ts';
 import { adminRole, presetRoles } from '../../../domain/preset-roles.ts';
 import { documentOfRole, roleDocument, specOfRole } from '../../../domain/resources/role.ts';
+import { mayRequest } from '../../../domain/may-request.ts';
 import type { RoleSpec } from '../../../domain/role-spec.ts';
 import { checkRuleAccess } from '../../../domain/rule-access.ts';
 import type { ResourceKind, RuleVerb } from '../../../domain/rule-subjects.ts';
@@ -20,7 +21,8 @@ function roleIn(file: string): RoleSpec {
   expect(documents).toHaveLength(1);
   return specOfRole(roleDocument.parse(documents[0]?.document));
 }
-const [ci, contractor, developer, onCall, auditor] = files.map(roleIn) as [
+const [ci, contractor, developer, onCall, auditor, support] = files.map(roleIn) as [
+  RoleSpec,
   RoleSpec,
   RoleSpec,
   RoleSpec,
@@ -79,6 +81,19 @@ describe('docs/access.md', () => {
   });
 });
 
+it('docs/requests.md has a role to write', () => {
+  const manual = readFileSync('docs/requests.md', 'utf8');
+  const [, text = ''] = /```yaml\n([^]*?)```/.exec(manual) ?? [];
+  const [first] = readDocuments(text, 'requests.md');
+  const requester = {
+    roles: [specOfRole(roleDocument.parse(first?.document))],
+    traits: { team: ['db-eu'] },
+  };
+  expect(
+    ['on-call', 'read-logs', 'dba', 'read-secrets', 'x'].map((role) => mayRequest(requester, role)),
+  ).toEqual([true, true, true, false, false]);
+});
+
 describe('the examples of roles do what they say', () => {
   it('developer', () => {
     const traits = { logins: ['ann'] };
@@ -110,6 +125,11 @@ describe('the examples of roles do what they say', () => {
     expect(does([auditor], 'list', 'event')).toBe(true);
     expect(does([auditor, adminRole], 'update', 'role')).toBe(false);
     expect(does([auditor, adminRole], 'read', 'role')).toBe(true);
+  });
+  it('support', () => {
+    const requester = { roles: [support], traits: {} };
+    expect(['on-call', 'ci'].map((role) => mayRequest(requester, role))).toEqual([true, false]);
+    expect(enters([support], 'ann', { env: 'prod' }, { logins: ['ann'] })).toBe(false);
   });
   it('ci', () => {
     expect(enters([ci], 'deploy', { ci: 'allowed' })).toBe(true);

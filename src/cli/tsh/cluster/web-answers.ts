@@ -30,6 +30,14 @@ export interface LoginAnswer {
   readonly tlsCertificatePem: string;
   /** The first is the cluster of this proxy. */
   readonly hostSigners: readonly HostSigner[];
+  /** Where a role wants roles to be requested with the login. */
+  readonly request: RequestWanted | undefined;
+}
+
+/** How a login requests roles by itself. */
+export interface RequestWanted {
+  readonly access: 'always' | 'reason';
+  readonly prompt: string;
 }
 
 export interface HostSigner {
@@ -117,8 +125,13 @@ export function readLoginAnswer(answer: unknown): LoginAnswer {
     sshCertificate: reencoded(keyLine, fields['cert'], 'cert'),
     tlsCertificatePem: reencoded(certificatePem, fields['tls_cert'], 'tls_cert'),
     hostSigners: signers,
+    request: requestWanted(text(fields['request_access']), text(fields['request_prompt'])),
   };
 }
+
+/** A wish that this version does not know is none: nothing is requested by guesswork. */
+const requestWanted = (access: string, prompt: string): RequestWanted | undefined =>
+  access === 'always' || access === 'reason' ? { access, prompt } : undefined;
 
 /** Further keys are ignored; an authority remembers fewer. */
 const mostWithdrawn = 100;

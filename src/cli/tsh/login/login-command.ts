@@ -2,6 +2,7 @@ import { writeFileAtomic } from '../../../base/files.ts';
 import { CodedError } from '../../../base/errors.ts';
 import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
+import { listOf } from '../../comma-list.ts';
 import type { Run } from '../../program.ts';
 import { isExpired } from './client-identity.ts';
 import { keyLine } from './credential-text.ts';
@@ -11,11 +12,13 @@ import { type LoggedIn, requestLogin } from './login.ts';
 import { type Profile, saveProfile } from './profile.ts';
 import { type Settings, readSettings } from '../settings.ts';
 import { printStatus } from './status-command.ts';
+import type { RequestWish } from './request-roles.ts';
 import { storeLogin } from './store-login.ts';
 
 /**
  * `tsh login [cluster]`: with a login that is still valid it prints its status, after renewing it where that
  * is due; else it asks for password and code. `--out` writes the certificates to a file and stores nothing.
+ * With `--request-roles`, or where a role of the person says so, it then requests roles and waits for them.
  */
 export const loginCommand: Run = async (invocation, io) => {
   const settings = await readSettings(invocation, io);
@@ -23,16 +26,61 @@ export const loginCommand: Run = async (invocation, io) => {
   if (settings.identityFile !== undefined)
     throw new CodedError('bad_request', '-i/--identity cannot be used with login: it is a login already');
   const out = invocation.text('out');
+  const wish = requestWish(invocation);
+  if (out !== undefined && wish !== undefined)
+    throw new CodedError(
+      'unavailable',
+      '--out with requested roles is not available in this release: log in without it',
+    );
   if (out !== undefined) return loginToFile(settings, io, invocation, out);
   const standing = standingLogin(settings, io);
   if (standing !== undefined && (cluster === undefined || cluster === standing.cluster)) {
     await saveProfile(settings.home, standing);
     await (await import('./renew-login.ts')).renewIfDue(settings, io, standing);
+    if (wish !== undefined) await withRequest(settings, io, standing, wish);
     return printStatus(settings, io);
   }
-  await storeLogin(settings, io, await requestLogin(settings, io, cluster));
+  const loggedIn = await requestLogin(settings, io, cluster);
+  await storeLogin(settings, io, loggedIn);
+  const wanted = wish ?? wishOf(loggedIn.request, invocation);
+  if (wanted !== undefined) await withRequest(settings, io, loggedIn.profile, wanted);
   return printStatus(settings, io);
 };
+
+async function withRequest(
+  settings: Settings,
+  io: CliIo,
+  profile: Profile,
+  wish: RequestWish,
+): Promise<void> {
+  const { requestRoles } = await import('./request-roles.ts');
+  await requestRoles(settings, io, profile, wish);
+}
+
+/** What the flags ask for; undefined: no request. @throws CodedError `bad_request` */
+function requestWish(invocation: Invocation): RequestWish | undefined {
+  const roles = listOf(invocation.text('request-roles'));
+  const ids = listOf(invocation.text('request-id'));
+  const reason = invocation.text('request-reason');
+  if (roles.length > 0 && ids.length > 0)
+    throw new CodedError(
+      'bad_request',
+      '--request-roles makes a request and --request-id uses one: give one of them',
+    );
+  if (ids.length > 0) return { ids };
+  if (roles.length > 0) return { roles, reason: reason ?? '' };
+  if (invocation.given('request-roles') || invocation.given('request-id'))
+    throw new CodedError('bad_request', '--request-roles and --request-id need a name');
+  return undefined;
+}
+
+/** What a role of the person wants: all that they may request. */
+function wishOf(wanted: LoggedIn['request'], invocation: Invocation): RequestWish | undefined {
+  if (wanted === undefined) return undefined;
+  const reason = invocation.text('request-reason');
+  const ask = wanted.access === 'reason' && reason === undefined;
+  return { roles: ['*'], reason: reason ?? '', ...(ask && { prompt: wanted.prompt }) };
+}
 
 /** The profile that flags name, when its certificate is still valid. */
 function standingLogin(settings: Settings, io: CliIo): Profile | undefined {

@@ -13,7 +13,12 @@ import { acceptChanges, changedClusters, changedHosts } from './announced.ts';
 import { defaultSshPort, defaultWebPort, webUrl } from '../cluster/proxy-address.ts';
 import type { Settings } from '../settings.ts';
 import { webAuthorities } from './trust.ts';
-import { type LoginAnswer, type PingAnswer, compareVersions } from '../cluster/web-answers.ts';
+import {
+  type LoginAnswer,
+  type PingAnswer,
+  type RequestWanted,
+  compareVersions,
+} from '../cluster/web-answers.ts';
 import { type WebTarget, logIn, ping } from '../cluster/web-client.ts';
 
 /** The result of a login. Nothing of it is stored yet. */
@@ -22,6 +27,8 @@ export interface LoggedIn {
   readonly credentials: Credentials;
   readonly identity: ClientIdentity;
   readonly authorities: readonly ClusterAuthorities[];
+  /** Where a role wants roles to be requested with the login. */
+  readonly request?: RequestWanted | undefined;
 }
 
 /**
@@ -155,7 +162,7 @@ function verified(settings: Settings, io: CliIo, credentials: Credentials, got: 
     user: settings.user,
     cluster: got.cluster ?? signers[0]?.clusterName ?? identity.clusterName,
   };
-  return { profile, credentials, identity, authorities: signers };
+  return { profile, credentials, identity, authorities: signers, request: got.certified.request };
 }
 
 /** The addresses of the proxy from now on. Source: reference 4.4, webapi ping. */

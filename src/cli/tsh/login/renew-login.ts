@@ -1,3 +1,6 @@
+import type { KeyObject } from 'node:crypto';
+import type { OutputOf } from '../../../api/operation.ts';
+import type { renewCertificates } from '../../../api/operations/user.ts';
 import { CodedError, isCoded } from '../../../base/errors.ts';
 import { encodeOpensshPrivateKey } from '../../../pki/openssh-private-key.ts';
 import { fingerprint, publicKeyOf, toAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
@@ -70,6 +73,8 @@ export function isDue({ certificate }: Pick<ClientIdentity, 'certificate'>, now:
   return from !== undefined && from <= now;
 }
 
+type Certified = OutputOf<typeof renewCertificates>;
+
 async function renew(cluster: ClusterClient, settings: Settings, io: CliIo, profile: Profile): Promise<void> {
   // The same key, so that a program that reads its file and the certificate's in between finds a matching
   // pair.
@@ -79,6 +84,16 @@ async function renew(cluster: ClusterClient, settings: Settings, io: CliIo, prof
     ttlSeconds: settings.ttlSeconds,
     format: settings.certificateFormat,
   });
+  await storeCertified(settings, io, profile, { privateKey, answer });
+}
+
+/** Stores certificates that the cluster made for the key of this login. @throws CodedError `access_denied` */
+export async function storeCertified(
+  settings: Settings,
+  io: CliIo,
+  profile: Profile,
+  { privateKey, answer }: { readonly privateKey: KeyObject; readonly answer: Certified },
+): Promise<void> {
   const credentials: Credentials = {
     privateKeyPem: encodeOpensshPrivateKey(privateKey, `teleport:${profile.user}`),
     sshCertificate: answer.sshCertificate,

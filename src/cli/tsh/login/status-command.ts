@@ -1,6 +1,6 @@
 import { isCoded } from '../../../base/errors.ts';
 import { noLoginPrefix } from '../../../domain/names.ts';
-import { userIdentityOf } from '../../../pki/user-certificate.ts';
+import { requestedRolesOf, userIdentityOf } from '../../../pki/user-certificate.ts';
 import type { Run } from '../../program.ts';
 import { type ClientIdentity, validUntilMs } from './client-identity.ts';
 import { loadIdentity } from './key-store.ts';
@@ -53,7 +53,8 @@ function statusOf(
       url: webUrl(profile.web),
       username: identity.username,
       cluster: profile.cluster,
-      roles: user.roles,
+      roles: [...new Set([...user.roles, ...requestedRolesOf(identity.certificate)])],
+      requests: user.accessRequests,
       logins: user.principals.filter((login) => !login.startsWith(noLoginPrefix)),
       traits: user.traits,
       validUntilMs: validUntilMs(identity),

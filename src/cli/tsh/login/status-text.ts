@@ -10,6 +10,8 @@ export interface ProfileStatus {
   readonly username: string;
   readonly cluster: string;
   readonly roles: readonly string[];
+  /** Ids of the access requests that add to its roles. */
+  readonly requests?: readonly string[];
   readonly logins: readonly string[];
   readonly traits: Readonly<Record<string, readonly string[]>>;
   readonly validUntilMs: number;
@@ -29,6 +31,9 @@ export function formatStatus(status: ProfileStatus, nowMs: number, debug: boolea
     ['Logged in as:', status.username],
     ['Cluster:', status.cluster],
     ['Roles:', status.roles.join(', ')],
+    ...((status.requests ?? []).length === 0
+      ? []
+      : ([['Requests:', status.requests?.join(', ') ?? '']] as const)),
     ...(debug ? ([['Traits:', traitsText(status.traits)]] as const) : []),
     ['Logins:', status.logins.join(', ')],
     ['Valid until:', validity(status.validUntilMs, nowMs)],

@@ -1,0 +1,126 @@
+import { certifyAccessRequest as row } from '../../api/operations/access-request.ts';
+import type { ShownCertificate } from '../../api/operation.ts';
+import { CodedError } from '../../base/errors.ts';
+import { type Instant, msBetween, plusMs, second } from '../../base/time.ts';
+import { catalogue } from '../../domain/audit-catalogue.ts';
+import { certificateFormat, effectiveTtlSeconds } from '../../domain/role-options.ts';
+import type { RoleSpec } from '../../domain/role-spec.ts';
+import { addedRoles, heldRequests, type HeldRequest } from '../../views/held-requests.ts';
+import { findRequest } from '../../views/requests.ts';
+import { type AuthDeps, causeOf } from '../deps.ts';
+import { implementing } from '../implementing.ts';
+import { lockedLogins, requireGrantUnlocked, requireUnlocked } from '../lock/in-force.ts';
+import { holdingStatesOf, signerOfCluster } from '../lookups.ts';
+import { grantOf, readPublicKey, signCertificates } from '../user/issue-certificates.ts';
+import { personOf } from '../user/renew-certificates.ts';
+import { notFound, requesterNamed } from './known-requests.ts';
+
+export const certifyAccessRequest = implementing(row, async (deps, call, input) => {
+  deps.lag.require();
+  const { username, certificate, address } = personOf(call.caller);
+  const publicKey = readPublicKey(input.publicKey);
+  await deps.views.fresh();
+  const { entry, requester } = requesterNamed(deps, username);
+  if (entry.life.id !== certificate.lifeId)
+    throw new CodedError('access_denied', `the certificate is not one of the user "${username}" of now`);
+  const { roles, traits } = requester;
+  requireUnlocked(deps, { user: username, roles: entry.state.roles, serial: BigInt(certificate.serial) });
+  const now = deps.world.now();
+  const held = requestsToName(deps, { username, certificate, asked: input.requestIds });
+  const requested = addedRoles(held, roles);
+  const all = [...roles, ...requested];
+  requireUnlocked(deps, { roles: requested.map(({ name }) => name) });
+  if (certificateFormat(all, input.format) === 'oldssh')
+    throw new CodedError(
+      'access_denied',
+      'a certificate of the form oldssh cannot name access requests: log in with --cert-format=standard',
+    );
+  const ttlSeconds = secondsFor({ now, held, all, certificate, ttlSeconds: input.ttlSeconds });
+  const isLocked = lockedLogins(deps);
+  const grant = { ...grantOf({ username, roles, requested, traits, ttlSeconds, isLocked }), ttlSeconds };
+  const accessRequests = held.map((one) => one.entry.id);
+  const signer = await deps.keys.signer('user');
+  call.deadline.begin();
+  await deps.ownAudit.record(
+    catalogue.certificateOfRequests({
+      ...{ cert_type: 'user', user: username, roles: grant.roles, logins: grant.logins },
+      ...{ ttl_seconds: ttlSeconds, serial: grant.serial, renews: certificate.serial },
+      ...(certificate.loggedInAt !== undefined && { logged_in: certificate.loggedInAt }),
+      ...{ access_requests: accessRequests, 'addr.remote': address },
+    }),
+    causeOf(deps, call),
+  );
+  // A lock or a removal may have come meanwhile.
+  await deps.views.fresh();
+  deps.lag.require();
+  requireUnlocked(deps, { serial: BigInt(certificate.serial) });
+  requireGrantUnlocked(deps, username, { ...grant, roles: all.map(({ name }) => name) });
+  requestsToName(deps, { username, certificate, asked: accessRequests });
+  const { routeToCluster, lifeId, loggedInAt } = certificate;
+  const request = {
+    ...{ username, roles, requested, traits, lifeId, publicKey, routeToCluster, accessRequests },
+    format: input.format,
+    ...(loggedInAt !== undefined && { loggedInAt }),
+  };
+  return {
+    username,
+    ...signCertificates(deps, signer, request, grant),
+    hostSigners: [signerOfCluster(deps.views, 'host')],
+  };
+});
+
+interface Naming {
+  readonly username: string;
+  readonly certificate: ShownCertificate;
+  readonly asked: readonly string[];
+}
+
+/**
+ * Those that are asked for, and those that the certificate names and that count.
+ * @throws CodedError `access_denied` where one that is asked for does not count; `not_found` for another's.
+ */
+function requestsToName(deps: AuthDeps, { username, certificate, asked }: Naming): readonly HeldRequest[] {
+  const { views, world } = deps;
+  const { lifeId } = certificate;
+  const now = world.now();
+  const accessRequests = [...new Set([...asked, ...certificate.accessRequests])];
+  const held = heldRequests(holdingStatesOf(views), { username, lifeId, accessRequests }, now);
+  const missing = asked.find((id) => !held.some(({ entry }) => entry.id === id));
+  if (missing === undefined) return held;
+  const entry = findRequest(views.requests.state(), missing);
+  if (entry?.user !== username) throw notFound(missing);
+  throw new CodedError(
+    'access_denied',
+    `access request ${missing} ${whyNot(entry.status, entry.expiresAt <= now)}`,
+  );
+}
+
+function whyNot(status: string, isOver: boolean): string {
+  if (isOver) return 'has expired';
+  if (status !== 'approved') return `is ${status}`;
+  return 'was approved, and does not count: one of its roles is gone, or may not be requested by the user any more';
+}
+
+interface Span {
+  readonly now: Instant;
+  readonly held: readonly HeldRequest[];
+  readonly all: readonly RoleSpec[];
+  readonly certificate: ShownCertificate;
+  readonly ttlSeconds: number;
+}
+
+/** Until the first of: what was asked for, its certificate, a request, the longest session of a role. */
+function secondsFor({ now, held, all, certificate, ttlSeconds }: Span): number {
+  const longest = plusMs(certificate.loggedInAt ?? now, effectiveTtlSeconds(all, ttlLimit) * second);
+  const ends = [certificate.validUntil, longest, ...held.map(({ entry }) => entry.expiresAt)];
+  const left = Math.min(ttlSeconds, ...ends.map((end) => Math.floor(msBetween(now, end) / second)));
+  if (left < 1)
+    throw new CodedError(
+      'access_denied',
+      'with these roles a session of this login is over by now: log in with the password again',
+    );
+  return left;
+}
+
+/** More than any certificate lives. */
+const ttlLimit = 10 * 365 * 24 * 3600;
