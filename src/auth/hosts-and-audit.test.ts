@@ -96,9 +96,13 @@ describe('a heartbeat', () => {
     });
     const changes = (await eventsOf(auth.log, 'state')).filter(({ fact }) => fact.type === 'host.changed');
     expect(changes.length).toBeLessThan(30);
-    expect(
-      (await eventsOf(auth.log, 'audit')).map(({ fact }) => (fact.data as { event?: unknown }).event),
-    ).toContainEqual(expect.objectContaining({ event: 'quota.exceeded', code: 'TQ000W', quota: 'changes' }));
+    await vi.waitFor(async () => {
+      expect(
+        (await eventsOf(auth.log, 'audit')).map(({ fact }) => (fact.data as { event?: unknown }).event),
+      ).toContainEqual(
+        expect.objectContaining({ event: 'quota.exceeded', code: 'TQ000W', quota: 'changes' }),
+      );
+    });
     auth.world.advance(59 * second);
     await beat(node(1, { labels: { n: 'newest' } }));
     // It is alive meanwhile, and others are served.

@@ -98,7 +98,10 @@ describe('reading the SSH certificate of a person', () => {
       traits,
       routeToCluster: 'example',
       lifeId: '',
+      accessRequests: [],
     });
+    const held = { ids: ['r-1', 'r-2'], roles: ['dba'] };
+    expect(userIdentityOf(issue({ accessRequests: held })).accessRequests).toEqual(held.ids);
     expect(userIdentityOf(issue({ lifeId: 'e1' })).lifeId).toBe('e1');
   });
 
