@@ -7,9 +7,7 @@ import { type Exported, exportLog } from './archive-write.ts';
 import { add, cause, fact, open } from './copy-testing.ts';
 import type { Partition } from './event.ts';
 import { memoryDriver, type MemoryStore, memoryStore } from './memory-driver.ts';
-import { ownHash } from './own-hash.ts';
 import type { SlotDriver } from './slot-driver.ts';
-import { collect } from './testing.ts';
 
 let directory: string;
 let path: string;
@@ -144,45 +142,5 @@ describe('an export', () => {
     const ours = before(() => Promise.reject(new TypeError('ours')));
     await expect(write(ours)).rejects.toThrow('ours');
     expect(readdirSync(directory)).toEqual([]);
-  });
-});
-
-describe('an archive as a store', () => {
-  it('is read like one, from any slot and after any that it has', async () => {
-    await write();
-    const opened = await openArchive(path);
-    const slotsFrom = async (from: number, after?: Uint8Array): Promise<number[]> =>
-      (await collect(opened.driver.read('presence', from, after && Buffer.from(after)))).map(
-        ({ slot }) => slot,
-      );
-    const stored = store.slots.get('presence')?.get(3) ?? expect.unreachable();
-    expect(await slotsFrom(4)).toEqual([4, 5, 6]);
-    expect(await slotsFrom(4, ownHash(stored))).toEqual([4, 5, 6]);
-    await expect(slotsFrom(5, ownHash(stored))).rejects.toMatchObject({ code: 'unavailable' });
-    await expect(slotsFrom(9, ownHash(stored))).rejects.toMatchObject({ code: 'unavailable' });
-    await opened.close();
-  });
-
-  it('takes nothing', async () => {
-    await write();
-    const opened = await openArchive(path);
-    const archive = opened.driver;
-    const [key = ''] = await archive.vault.list('');
-    const value = new Uint8Array();
-    for (const refused of [
-      () => archive.append('state', { slot: 2, hash: Buffer.alloc(32) }, value),
-      () => archive.load('state', []),
-      () => archive.trim('state', 2),
-      () => archive.vault.create('x', value),
-      () => archive.vault.replace(key, value, value),
-      () => archive.vault.destroy(key),
-      () => archive.vault.remove(key),
-    ])
-      await expect(refused()).rejects.toMatchObject({
-        code: 'unavailable',
-        message: 'an archive is for reading only',
-      });
-    expect(await archive.vault.list('')).toEqual([key]);
-    await opened.close();
   });
 });
