@@ -94,6 +94,19 @@ describe('who fails to log in', () => {
       .when(next)
       .then({ ...known, data: { ...known.data, otp: { status: 'matched', step: 102 } } });
   });
+  it('is known where it logged in from the last eight times, each address counted once', () => {
+    const from = (n: number): UserFact => ({
+      ...loggedIn,
+      data: { ...loggedIn.data, source: `10.0.0.${n}` },
+    });
+    const known = (...order: number[]): unknown => {
+      const state = fold(user, [...ready, ...order.map(from)]);
+      return state.status === 'active' && state.knownSources.map((one) => Number(one.split('.')[3]));
+    };
+    expect(known(1, 2, 3)).toEqual([1, 2, 3]);
+    expect(known(1, 2, 3, 1)).toEqual([2, 3, 1]);
+    expect(known(1, 2, 3, 4, 5, 6, 7, 8, 1, 9)).toEqual([3, 4, 5, 6, 7, 8, 1, 9]);
+  });
   it('goes on to count for the name what has locked an address', () => {
     const lock = (source: string): UserFact => ({
       type: 'user.locked',

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { Fact, Partition, StreamName } from './event.ts';
 import { openHeadSigner } from './log-key.ts';
 import { memoryDriver, type MemoryStore, memoryStore } from './memory-driver.ts';
-import { headSigned, parseLogKey, type SignedHead } from './signed-head.ts';
+import { headSigned, type LogHead, parseLogKey, type SignedHead, signHead } from './signed-head.ts';
 import { addEvents, cause, openOn, rewriteFrom, signNow } from './signed-head-testing.ts';
 import { verifyLog, type Verification, type VerifyOptions } from './verify.ts';
 
@@ -140,5 +141,94 @@ describe('verifying signed heads', () => {
     expect(found.findings).toEqual([]);
     expect(found.partitions[0]?.heads).toMatchObject({ agreed: 1, younger: 1 });
     expect((await verify({ ...witnessed(late), madeAt: cause.at })).findings).toHaveLength(1);
+  });
+
+  describe('finds on the log', () => {
+    const append = async (stream: StreamName, facts: Fact[], partition: Partition = 'state') => {
+      const log = await openOn(store);
+      const expected = await log[partition].revision(stream);
+      await log[partition].append([{ stream, expected, facts }], cause);
+      await log.close();
+    };
+    /** Signed by the key of the log. */
+    const signed = async (change: Partial<LogHead>): Promise<Fact> => {
+      const log = await openOn(store);
+      const { key, privateKey } = await openHeadSigner(log.state, cause);
+      await log.close();
+      const { slot, position, hash } = heads[1] ?? expect.unreachable();
+      const head = { partition: 'state', slot, position, hash, at: cause.at, ...change } as const;
+      return headSigned(signHead(head, key, privateKey));
+    };
+    const found = async () => (await verify()).findings.map(({ slot, reason }) => [slot, reason]);
+
+    it('what is no signed head, and how many', async () => {
+      const facts = [
+        { type: 'log.head_signed', data: {} },
+        { type: 'trial.happened', data: { ...heads[0] } },
+      ];
+      await append('heads-state', facts);
+      const reason = 'position 14 of heads-state is not a signed head that this version knows (and 1 more)';
+      expect(await found()).toEqual([[14, reason]]);
+    });
+
+    it('what is no key of the log', async () => {
+      await append('log-key', [{ type: 'trial.happened', data: {} }]);
+      const { findings, keys } = await verify();
+      expect(keys).toHaveLength(1);
+      expect(findings).toMatchObject([
+        { slot: 14, reason: expect.stringMatching(/^position 14 holds no key of the log/) as string },
+      ]);
+    });
+
+    it.each([
+      ['of another partition', { partition: 'audit' } as const],
+      ['of its own slot', { slot: 14 }],
+      ['of a slot that was not there', { slot: 99 }],
+    ])('a head %s', async (_what, change) => {
+      await append('heads-state', [await signed(change)]);
+      const { slot = 11, partition = 'state' } = change as Partial<LogHead>;
+      expect(await found()).toEqual([
+        [14, `the head signed at ${cause.at} is of slot ${slot} of ${partition}`],
+      ]);
+    });
+
+    it.each([{ position: 10 }, { hash: 'ab'.repeat(32) }])('a head of another state: %j', async (change) => {
+      await append('heads-state', [await signed(change)]);
+      const reason = `it is not the batch whose head was signed at ${cause.at}`;
+      expect(await found()).toEqual([[11, reason]]);
+    });
+
+    it('nothing in one that is right', async () => {
+      await append('heads-state', [await signed({})]);
+      const { findings, partitions } = await verify();
+      expect(findings).toEqual([]);
+      expect(partitions[0]?.heads).toMatchObject({ signed: 3, unsigned: 2 });
+    });
+  });
+
+  it('misses what was trimmed of a partition that is kept whole', async () => {
+    const { keys } = await verify();
+    const log = await openOn(store);
+    await log.takeSnapshot('state', [], { trim: false }, cause);
+    await log.close();
+    await memoryDriver(store).trim('state', 9);
+    // The key is gone from the log as well.
+    const { findings } = await verify({ ...witnessed(), trusted: keys });
+    expect(findings).toMatchObject([
+      { slot: 7, reason: expect.stringMatching(/^it is missing, though state is kept whole/) as string },
+    ]);
+  });
+
+  it('counts what was trimmed of presence', async () => {
+    const log = await openOn(store);
+    await addEvents(log, 'presence', 3);
+    const head = await signNow(log, 'presence');
+    await addEvents(log, 'presence', 1);
+    await log.takeSnapshot('presence', [], { trim: false }, cause);
+    await log.close();
+    await memoryDriver(store).trim('presence', 5);
+    const { bad, findings, partitions } = await verify(witnessed([head]));
+    expect([bad, findings]).toEqual([undefined, []]);
+    expect(partitions[1]?.heads).toMatchObject({ trimmed: 1, agreed: 0 });
   });
 });

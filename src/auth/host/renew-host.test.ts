@@ -171,6 +171,28 @@ describe('a machine that has its certificates renewed', () => {
     ).rejects.toMatchObject(denied(/the name "db" is that of/));
   });
 
+  it('keeps what its certificate has already, though nobody would be given it today', async () => {
+    // Of releases that asked for less, or of before another announced it.
+    const first = await joined({ tokenNames: ['n*'] });
+    const has = (...names: string[]) => ({
+      ...callerOf(first),
+      certifiedNames: [...callerOf(first).certifiedNames, ...names],
+    });
+    const keep = (caller: ReturnType<typeof has>, nodename: string, additionalPrincipals: string[]) =>
+      renewHost(auth.deps, callOf(caller), {
+        ...{ nodename, additionalPrincipals, publicKey: newKeyLine(), sentAt: auth.world.now() },
+      });
+    await joined({ id: otherId, nodename: 'db' });
+    await announce(otherId, 'db');
+    const others = ['10.9.2.7', 'db.example', 'web.example.com'];
+    const certified = has('localhost', 'localhost.example', ...others);
+    const second = await keep(certified, 'localhost', [...others, 'n7']);
+    expect(namesIn(second)).toEqual(expect.arrayContaining(['localhost', 'n7', ...others]));
+    await expect(renew(second, { nodename: 'web-1', names: others })).rejects.toMatchObject(
+      denied(/called n\* only, not "web-1"/),
+    );
+  });
+
   it('may be called only what the token of its join lets it, also after that is gone and at a second renewal', async () => {
     const first = await joined({ nodename: 'web-1', tokenNames: ['web-*'] });
     const [made] = (await listTokens(auth.deps, adminCall, {})).tokens;

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { fakeWorld } from '../../api/testing.ts';
 import { type Deadline, noDeadline } from '../../base/deadline.ts';
@@ -5,6 +6,7 @@ import { adminRole } from '../../domain/preset-roles.ts';
 import { roleStream } from '../../domain/streams.ts';
 import type { ClusterLog } from '../../log/event-log.ts';
 import { memoryLog } from '../../log/memory-log.ts';
+import { collect } from '../../log/testing.ts';
 import { rolesView } from '../../views/roles.ts';
 import { PastFolds } from './past-folds.ts';
 import { pastProjections } from './past-states.ts';
@@ -108,6 +110,25 @@ describe('the state of views at a position', () => {
     expect(read).toBe(200);
     expect(await countAt(folds, 1_200)).toBe(roles);
     expect(read).toBe(1_200);
+  });
+
+  it('lets others have the loop while it is folded', async () => {
+    const events = await collect(log.state.history(0));
+    // Nothing in it waits for the loop.
+    const history = async function* () {
+      yield* await Promise.resolve(events);
+    };
+    const folds = new PastFolds({ log: { ...counted, history } });
+    const done = new AbortController();
+    let turns = 0;
+    const others = (async () => {
+      for (; !done.signal.aborted; turns++) await turn();
+    })();
+    await countAt(folds, 1_200);
+    done.abort();
+    await others;
+    // After each 500 events.
+    expect(turns).toBeGreaterThanOrEqual(3);
   });
 
   it('is folded one at a time', async () => {

@@ -156,6 +156,10 @@ describe('the cookie of the form', () => {
     expect(answer.headers.get('set-cookie')).toBeNull();
     expect(await answer.text()).toContain(`value="${'ab'.repeat(32)}"`);
   });
+  it.each(['x', '', 'AB'.repeat(32), 'ab'.repeat(33)])('is new where the browser sends %j', async (value) => {
+    const headers = { cookie: `__Host-grv_csrf=${value}` };
+    expect(await cookieOf(invited(), { headers })).toMatch(/^__Host-grv_csrf=[0-9a-f]{64};/);
+  });
 });
 
 describe('sending the form', () => {
