@@ -82,13 +82,15 @@ for (const name of Object.keys(entries))
 
 // All functions, which the engine otherwise compiles when they are first called: what is called at a start is not known here.
 // The setting is part of what the engine compares before it takes a compiled form, so it is taken back before that is written.
-const { sourceOf } = createRequire(import.meta.url)(join(folder, 'built-program.js'));
+const { keptForm, sourceOf } = createRequire(import.meta.url)(join(folder, 'built-program.js'));
 setFlagsFromString('--no-lazy');
 const scripts = made.map(({ name }) => {
   const file = join(folder, `${name}.js`);
-  return { file, script: new Script(sourceOf(readFileSync(file, 'latin1')), { filename: file }) };
+  const text = readFileSync(file);
+  return { file, text, script: new Script(sourceOf(text.toString('latin1')), { filename: file }) };
 });
 setFlagsFromString('--lazy');
-for (const { file, script } of scripts) writeFileSync(`${file}.compiled`, script.createCachedData());
+for (const { file, text, script } of scripts)
+  writeFileSync(`${file}.compiled`, keptForm(text, script.createCachedData()));
 rmSync(dist, { recursive: true, force: true });
 renameSync(folder, dist);

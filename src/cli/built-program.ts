@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Script } from 'node:vm';
+import { crc32 } from 'node:zlib';
 
 /** A part of a built program, a CommonJS module in which `__importMetaUrl` is its own address. */
 type Part = (...parameters: [...commonJs: unknown[], importMetaUrl: string]) => void;
@@ -11,10 +12,20 @@ type Part = (...parameters: [...commonJs: unknown[], importMetaUrl: string]) => 
 export const sourceOf = (code: string): string =>
   `(function(exports,require,module,__filename,__dirname,__importMetaUrl){${code}\n})`;
 
+/** The compiled form of a text, as it is kept: behind a checksum of the text. */
+export function keptForm(text: Uint8Array, compiled: Uint8Array): Buffer {
+  const sum = Buffer.alloc(checksumBytes);
+  sum.writeUInt32BE(crc32(text));
+  return Buffer.concat([sum, compiled]);
+}
+
+const checksumBytes = 4;
+
 /**
  * Runs a program that `.ci/build` made in `folder`: loads the part `name` and those it asks for, each once.
- * Each is taken in its compiled form (`NAME.js.compiled`) where this runtime accepts that, otherwise compiled
- * from its text: it is trusted as the text is, since both are written by the build, and never by a program.
+ * Each is taken in its compiled form (`NAME.js.compiled`) where that is of this text and this runtime accepts
+ * it, otherwise compiled from its text: it is trusted as the text is, since both are written by the build,
+ * and never by a program.
  */
 export function runBuilt(name: string, folder: string): void {
   const outside = createRequire(join(folder, `${name}.js`));
@@ -26,24 +37,29 @@ export function runBuilt(name: string, folder: string): void {
     loaded.set(part, module);
     const file = join(folder, part);
     const inside = (id: string): unknown => (id.startsWith('./') ? load(id.slice(2)) : outside(id));
-    const run = compiled(file).runInThisContext() as Part;
+    const run = scriptOf(file).runInThisContext() as Part;
     run(module.exports, inside, module, file, folder, pathToFileURL(file).href);
     return module.exports;
   };
   load(`${name}.js`);
 }
 
-function compiled(file: string): Script {
+function scriptOf(file: string): Script {
+  const text = readFileSync(file);
   // The build writes ASCII alone: half the memory of other texts.
-  const source = sourceOf(readFileSync(file, 'latin1'));
-  const cachedData = compiledForm(`${file}.compiled`);
+  const source = sourceOf(text.toString('latin1'));
+  const cachedData = formOf(text, `${file}.compiled`);
   return new Script(source, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
 }
 
-function compiledForm(file: string): Buffer | undefined {
+/** The engine compares only the length of the text: one that was corrected in place would not be run. */
+function formOf(text: Uint8Array, file: string): Buffer | undefined {
+  let kept: Buffer;
   try {
-    return readFileSync(file);
+    kept = readFileSync(file);
   } catch {
     return undefined; // the program starts without it, only slower
   }
+  const isOfText = kept.length > checksumBytes && kept.readUInt32BE() === crc32(text);
+  return isOfText ? kept.subarray(checksumBytes) : undefined;
 }
