@@ -51,11 +51,7 @@ export async function start(invocation: Invocation, io: CliIo): Promise<number> 
     print: (line) => {
       if (!invocation.on('debug')) io.stdout.write(`${line}\n`);
     },
-    programPath: [
-      process.execPath,
-      ...process.execArgv,
-      fileURLToPath(ownProgram()),
-    ],
+    programPath: [process.execPath, ...process.execArgv, fileURLToPath(ownProgram())],
     commandLine: ownCommandLine(),
     env: process.env,
     forSuccessor,
