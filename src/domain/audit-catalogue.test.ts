@@ -71,6 +71,7 @@ describe('the catalogue of audit events', () => {
     const spelling = sources.filter(({ text }) => code.test(text)).map(({ path }) => path);
     expect(spelling.sort()).toEqual([
       'domain/audit-catalogue-authorities.ts',
+      'domain/audit-catalogue-cluster.ts',
       'domain/audit-catalogue-requests.ts',
       'domain/audit-catalogue.ts',
       'domain/audit-reserved.ts',

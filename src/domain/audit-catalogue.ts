@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { instant } from '../base/time.ts';
 import { auditKind } from './audit-kind.ts';
 import { authorityEvents } from './audit-catalogue-authorities.ts';
+import { clusterEvents } from './audit-catalogue-cluster.ts';
 import { requestEvents } from './audit-catalogue-requests.ts';
 import { lockKind } from './lock.ts';
 import { joinRole } from './join-token.ts';
@@ -309,21 +310,7 @@ const cluster = {
     // `token_id`: only where the secret was that of a token.
     row({ ...failed, token_id: text.optional(), ...joiner }),
   ),
-  clusterCreate: auditKind(
-    'cluster.create',
-    'TCL000I',
-    auth,
-    row({ user: text, name: text, cluster_id: text, second_factor: text }),
-  ),
-  /** An empty store was filled from a file of resources. `counts`: how many of each kind. */
-  clusterRestore: auditKind(
-    'cluster.restore',
-    'TCL001I',
-    auth,
-    row({ user: text, digest: text, counts: z.record(text, count).readonly() }),
-  ),
-  /** Resources left the cluster with what is secret in them. */
-  resourceExport: auditKind('resource.export', 'TRX000W', auth, row({ user: text, kind: text, count })),
+  ...clusterEvents,
   /** Events that were dropped, or attempts that got no event of their own, with their number. */
   gap: auditKind(
     'gap',

@@ -71,9 +71,7 @@ describe('explaining', () => {
   it('finds the node by its name and by its id, and says why for each login', async () => {
     const { user, nodes } = await explain('bob', 'WEB-1');
     expect(user).toEqual({
-      status: 'known',
-      roles: ['dev', 'ops'],
-      requests: [],
+      ...{ status: 'known', roles: ['dev', 'ops'], requests: [] },
       traits: { logins: ['bob'] },
     });
     expect(

@@ -19,7 +19,7 @@ const mostLogins = 100;
 export const explainAccess = implementing(row, async (deps, call, { user, login, node: name, at }) => {
   const known = await accessAt(deps, call, at);
   const nodes = nodesNamed(known, name);
-  // Who held which request at an earlier time is not kept in those states: roles of the user alone count then.
+  // Requests of an earlier time are not in those states: then the user's own roles alone count.
   const held = at === undefined ? approvedFor(deps, user) : [];
   const person = withRequested(known, personNamed(known, user), held);
   const logins = login === undefined ? loginsNamed(person) : [login];
