@@ -4,9 +4,8 @@ import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { linkIn } from '../harness/cluster.ts';
-import { type AuthFleet, startAuthFleet, tokens } from '../harness/auth-fleet.ts';
+import { type AuthFleet, startAuthFleet } from '../harness/auth-fleet.ts';
 import type { Machine } from '../harness/machines.ts';
-import { freePorts } from '../harness/own-ports.ts';
 import { acceptLink, logIn, password, type PeopleCluster } from '../harness/people.ts';
 import { type Ran, run, until } from '../harness/run-program.ts';
 
@@ -78,23 +77,7 @@ describe('a person who requests a role', () => {
 
   beforeAll(async () => {
     cluster = await startAuthFleet();
-    members = await cluster.fleet.add('node1');
-    const [web = 0, ssh = 0] = await freePorts(2);
-    members.configure(
-      cluster.joinerYaml(
-        members,
-        [`auth_token: ${tokens.both}`, `ca_pin: "${await cluster.pin()}"`],
-        `ssh_service: {listen_addr: 127.0.0.1:0}
-proxy_service:
-  listen_addr: 127.0.0.1:${ssh}
-  web_listen_addr: 127.0.0.1:${web}
-  public_addr: localhost:${web}
-  ssh_public_addr: localhost:${ssh}
-`,
-      ),
-    );
-    await members.start();
-    people = cluster.fleet.people({ auth: cluster.auth, proxy: members, web });
+    ({ front: members, people } = await cluster.addFront('node1'));
     await create(roles);
     for (const [name, has] of [
       ['ann', 'dev'],

@@ -3,9 +3,7 @@ import { once } from 'node:events';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type AuthFleet, startAuthFleet, tokens } from '../harness/auth-fleet.ts';
-import type { Machine } from '../harness/machines.ts';
-import { freePorts } from '../harness/own-ports.ts';
+import { type AuthFleet, startAuthFleet } from '../harness/auth-fleet.ts';
 import { createFirstUser, password, type PeopleCluster } from '../harness/people.ts';
 import { until } from '../harness/run-program.ts';
 
@@ -14,29 +12,12 @@ const text = 'lock targeting User:"joe" is in force: call the desk';
 
 describe('a lock, as an operator makes it', () => {
   let cluster: AuthFleet;
-  let members: Machine;
   let people: PeopleCluster;
   const children: ChildProcess[] = [];
 
   beforeAll(async () => {
     cluster = await startAuthFleet();
-    members = await cluster.fleet.add('node1');
-    const [web = 0, ssh = 0] = await freePorts(2);
-    members.configure(
-      cluster.joinerYaml(
-        members,
-        [`auth_token: ${tokens.both}`, `ca_pin: "${await cluster.pin()}"`],
-        `ssh_service: {listen_addr: 127.0.0.1:0}
-proxy_service:
-  listen_addr: 127.0.0.1:${ssh}
-  web_listen_addr: 127.0.0.1:${web}
-  public_addr: localhost:${web}
-  ssh_public_addr: localhost:${ssh}
-`,
-      ),
-    );
-    await members.start();
-    people = cluster.fleet.people({ auth: cluster.auth, proxy: members, web });
+    ({ people } = await cluster.addFront('node1'));
     await createFirstUser(people, 'joe', { logins: [login] });
   }, 120_000);
   afterAll(async () => {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -8,6 +8,7 @@ import { createCluster, startCluster, type Cluster } from '../harness/cluster.ts
 import { run, until } from '../harness/run-program.ts';
 import { replay } from '../harness/transcript.ts';
 import { isRoot } from '../harness/throwaway-user.ts';
+import { withTctlOf } from '../harness/wrapped-tctl.ts';
 
 const teleport = resolve('bin/teleport');
 
@@ -19,20 +20,8 @@ describe('what an operator types', () => {
   afterAll(() => cluster.close());
 
   it('answers as the transcript says', async () => {
-    const env: NodeJS.ProcessEnv = { ...cluster.env('operator'), TELEPORT_CONFIG: '' };
-    const wrapper = join(cluster.dir, 'wrapped');
-    mkdirSync(wrapper);
-    writeFileSync(
-      join(wrapper, 'tctl'),
-      `#!/bin/sh\nexec ${resolve('bin/tctl')} --config ${cluster.config} "$@"\n`,
-      {
-        mode: 0o755,
-      },
-    );
-    await replay('integration/harness/transcripts/operator.txt', {
-      ...env,
-      PATH: `${wrapper}:${env['PATH'] ?? ''}`,
-    });
+    const env = withTctlOf(cluster, cluster.env('operator'));
+    await replay('integration/harness/transcripts/operator.txt', env);
   });
 
   it('prints its start lines', () => {

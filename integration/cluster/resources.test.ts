@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,6 +6,7 @@ import { type Cluster, createCluster, linkIn } from '../harness/cluster.ts';
 import { acceptLink, logIn } from '../harness/people.ts';
 import { type Ran, run } from '../harness/run-program.ts';
 import { replay } from '../harness/transcript.ts';
+import { withTctlOf } from '../harness/wrapped-tctl.ts';
 
 const me = userInfo().username;
 const beginning = `kind: role
@@ -54,19 +55,8 @@ describe('a cluster that began with a file of resources', { timeout: 240_000 }, 
   });
 
   it('is administered as the transcript says', async () => {
-    const wrapper = join(cluster.dir, 'wrapped');
-    mkdirSync(wrapper);
-    writeFileSync(
-      join(wrapper, 'tctl'),
-      `#!/bin/sh\nexec ${resolve('bin/tctl')} --config ${cluster.config} "$@"\n`,
-      { mode: 0o755 },
-    );
-    const env = cluster.env('operator');
-    await replay(
-      'integration/harness/transcripts/resources.txt',
-      { ...env, TELEPORT_CONFIG: '', VISUAL: '', PATH: `${wrapper}:${env['PATH'] ?? ''}` },
-      cluster.dir,
-    );
+    const env = { ...withTctlOf(cluster, cluster.env('operator')), VISUAL: '' };
+    await replay('integration/harness/transcripts/resources.txt', env, cluster.dir);
   });
 
   it('comes back on an empty store: same authorities, passwords and certificates', async () => {

@@ -1,9 +1,10 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFleet, type Fleet, type Machine } from '../harness/machines.ts';
 import { freePorts } from '../harness/own-ports.ts';
 import { type Ran, run, until } from '../harness/run-program.ts';
+import { withTctlOf } from '../harness/wrapped-tctl.ts';
 
 /** The lines of the `sh` blocks of a page, in their order, with the heading that each stands under. */
 function commandsOf(markdown: string): { readonly heading: string; readonly command: string }[] {
@@ -26,7 +27,7 @@ let fleet: Fleet;
 let auth: Machine;
 /** A proxy and a node in one process. */
 let host: Machine;
-let path: string;
+let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
   fleet = createFleet();
@@ -64,19 +65,14 @@ proxy_service:
 `);
   await host.start();
   expect((await fleet.tctl(auth, 'users', 'add', 'joe')).code).toBe(0);
-  const folder = join(fleet.dir, 'wrapped');
-  mkdirSync(folder);
-  const wrapper = join(folder, 'tctl');
-  writeFileSync(wrapper, `#!/bin/sh\nexec ${resolve('bin/tctl')} --config ${auth.config} "$@"\n`);
-  chmodSync(wrapper, 0o755);
-  path = `${folder}:${process.env['PATH'] ?? ''}`;
+  env = withTctlOf({ dir: fleet.dir, config: auth.config });
 }, 120_000);
 afterAll(() => fleet.close());
 
 /** As on the machine of the auth server; the diagnostics listen where this test has them. */
 const shell = (command: string): Promise<Ran> =>
   run('/bin/sh', ['-c', command.replaceAll('127.0.0.1:3434', auth.diagAddress())], {
-    env: { ...process.env, PATH: path, TELEPORT_CONFIG: '' },
+    env,
   });
 const printed = ({ stdout, stderr }: Ran): string => (stdout + stderr).replace(/ +$/gm, '');
 /** What the command prints, and its status where that is not 0. */

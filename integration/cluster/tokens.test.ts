@@ -1,9 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AuthFleet, startAuthFleet, tokens as staticTokens } from '../harness/auth-fleet.ts';
 import { run } from '../harness/run-program.ts';
 import { replay } from '../harness/transcript.ts';
+import { withTctlOf } from '../harness/wrapped-tctl.ts';
 
 let cluster: AuthFleet;
 beforeAll(async () => {
@@ -14,14 +15,7 @@ afterAll(() => cluster.fleet.close());
 describe('tokens, as an operator types', () => {
   it('answer as the transcript says', async () => {
     const { fleet, auth } = cluster;
-    const wrapper = join(fleet.dir, 'wrapped');
-    mkdirSync(wrapper);
-    writeFileSync(
-      join(wrapper, 'tctl'),
-      `#!/bin/sh\nexec ${resolve('bin/tctl')} --config ${auth.config} "$@"\n`,
-      { mode: 0o755 },
-    );
-    const env = { ...process.env, TELEPORT_CONFIG: '', PATH: `${wrapper}:${process.env['PATH'] ?? ''}` };
+    const env = withTctlOf({ dir: fleet.dir, config: auth.config });
     await replay('integration/harness/transcripts/tokens.txt', env);
   });
 

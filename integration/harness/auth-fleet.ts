@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { run } from './run-program.ts';
 import { createFleet, type Fleet, type Machine } from './machines.ts';
 import { freePorts } from './own-ports.ts';
+import type { PeopleCluster } from './people.ts';
 
 export const tokens = { both: 'static-token-for-both', node: 'static-token-for-nodes' };
 
@@ -18,6 +19,8 @@ export interface AuthFleet {
   /** A machine that joins it. `lines` are of the `teleport` section. */
   joinerYaml(machine: Machine, lines: readonly string[], services: string): string;
   nodeYaml(machine: Machine, ...lines: string[]): string;
+  /** A machine that has joined it and serves as proxy and node, with the people who come through it. */
+  addFront(name: string): Promise<{ readonly front: Machine; readonly people: PeopleCluster }>;
   /** The flags of the command line that `tctl nodes add` prints. */
   printedFlags(...args: string[]): Promise<string[]>;
   /** What the audit has of tokens that were used, or refused. */
@@ -63,6 +66,25 @@ ${services}`,
 proxy_service: {enabled: no}
 `,
       ),
+    addFront: async (name) => {
+      const front = await fleet.add(name);
+      const [web = 0, ssh = 0] = await freePorts(2);
+      front.configure(
+        made.joinerYaml(
+          front,
+          [`auth_token: ${tokens.both}`, `ca_pin: "${await made.pin()}"`],
+          `ssh_service: {listen_addr: 127.0.0.1:0}
+proxy_service:
+  listen_addr: 127.0.0.1:${ssh}
+  web_listen_addr: 127.0.0.1:${web}
+  public_addr: localhost:${web}
+  ssh_public_addr: localhost:${ssh}
+`,
+        ),
+      );
+      await front.start();
+      return { front, people: fleet.people({ auth, proxy: front, web }) };
+    },
     printedFlags: async (...args) => {
       const printed = await fleet.tctl(auth, 'nodes', 'add', ...args);
       const command = /^(teleport start (?:\\\n|.)*)$/m.exec(printed.stdout)?.[1];
