@@ -4,7 +4,7 @@
 // Packages with native parts, and etcd3, stay in node_modules. The runtime must be the one that will run the programs: another
 // one does not take the compiled form, and compiles at each start.
 import { build, transform } from 'esbuild';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join, resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
@@ -84,10 +84,9 @@ for (const name of Object.keys(entries))
 // The setting is part of what the engine compares before it takes a compiled form, so it is taken back before that is written.
 const { keptForm, sourceOf } = createRequire(import.meta.url)(join(folder, 'built-program.js'));
 setFlagsFromString('--no-lazy');
-const scripts = made.map(({ name }) => {
+const scripts = made.map(({ name, code }) => {
   const file = join(folder, `${name}.js`);
-  const text = readFileSync(file);
-  return { file, text, script: new Script(sourceOf(text.toString('latin1')), { filename: file }) };
+  return { file, text: Buffer.from(code), script: new Script(sourceOf(code), { filename: file }) };
 });
 setFlagsFromString('--lazy');
 for (const { file, text, script } of scripts)
