@@ -43,6 +43,16 @@ describe('a built program', () => {
     runBuilt('a', folder);
     expect(whatItSaid()).toEqual([`file://${folder}/a.js`, join(folder, 'a.js'), folder]);
   });
+  it.each([
+    ['compiled', true],
+    ['not compiled', false],
+  ])('means the characters that it was written with, %s', (_, isCompiled) => {
+    const code = say("[/^…$/.test('\\u2026'), 'ä'.length]");
+    write('a.js', code);
+    if (isCompiled) writeFileSync(join(folder, 'a.js.compiled'), compile('a.js', code));
+    runBuilt('a', folder);
+    expect(whatItSaid()).toEqual([true, 1]);
+  });
   it('takes the compiled form of a part', () => {
     // Of another text of the same length, which is what the engine compares, to tell which of the two is run.
     write('a.js', say("'text'"));

@@ -46,8 +46,7 @@ export function runBuilt(name: string, folder: string): void {
 
 function scriptOf(file: string): Script {
   const text = readFileSync(file);
-  // The build writes ASCII alone: half the memory of other texts.
-  const source = sourceOf(text.toString('latin1'));
+  const source = sourceOf(text.toString());
   const cachedData = formOf(text, `${file}.compiled`);
   return new Script(source, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
 }
