@@ -7,6 +7,7 @@ import { locksInForce } from '../../views/locks.ts';
 import type { KnownAccess } from './known-access.ts';
 import { nodesByName, nodeThen } from './known-nodes.ts';
 import { type KnownPerson, personNamed } from './known-people.ts';
+import { conditionsText } from './reach.ts';
 
 /** One node at two times; undefined where it was not there. */
 export interface ComparedNode {
@@ -106,9 +107,7 @@ export class PeopleCompared {
   #roleText(spec: RoleSpec): string {
     const known = this.#texts.get(spec);
     if (known !== undefined) return known;
-    const text = JSON.stringify(
-      [spec.allow, spec.deny].map(({ logins, nodeLabels }) => [logins, Object.entries(nodeLabels)]),
-    );
+    const text = conditionsText(spec);
     this.#texts.set(spec, text);
     return text;
   }

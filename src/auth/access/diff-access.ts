@@ -15,7 +15,7 @@ import { type ComparedNode, comparedNodes, PeopleCompared } from './compared-acc
 import { DecisiveEvents } from './decisive-events.ts';
 import { accessIn, accessNow } from './known-access.ts';
 import { type Cursor, cursorText, isBehind, nodesBehind, readCursor } from './page-cursor.ts';
-import { reachOf } from './reach.ts';
+import { loginsChanged, reachOf } from './reach.ts';
 
 /** Microseconds, roughly: of one page, and between two turns of the event loop. */
 const mostWork = 150_000;
@@ -85,8 +85,10 @@ async function differences(
     if (isBehind(username, after)) continue;
     const { had, has, isChanged, cost } = people.named(username);
     for (const one of nodesBehind(isChanged ? nodes : changed, username, after)) {
-      const reached = [reachOf(before, had, one.before), reachOf(then, has, one.after)] as const;
-      const [gained, lost] = [without(reached[1], reached[0]), without(reached[0], reached[1])];
+      const { gained, lost } = loginsChanged(
+        reachOf(before, had, one.before),
+        reachOf(then, has, one.after),
+      );
       if (gained.length + lost.length > 0) found.push({ username, node: one, gained, lost });
       await pace.add(cost);
       if (found.length >= longestDiffPage || pace.isOver)
@@ -113,9 +115,6 @@ class Pace {
     if (Math.floor(this.#done / workOfTurn) > turns) await turn();
   }
 }
-
-const without = (logins: readonly string[], others: readonly string[]): readonly string[] =>
-  logins.filter((login) => !others.includes(login));
 
 /** Of either time, sorted; those about whom the caller may ask. */
 function usersIn({ from, to }: Course, call: Call, user: string | undefined): readonly string[] {

@@ -15,7 +15,8 @@ import { implementing } from '../implementing.ts';
 import { accessAt, type KnownAccess } from './known-access.ts';
 import { locksOnEntering, nodesByName, nodesNamed, nodeThen } from './known-nodes.ts';
 import { type KnownPerson, personNamed } from './known-people.ts';
-import { type Cursor, cursorText, nodesBehind, readCursor } from './page-cursor.ts';
+import { type Cursor, cursorText, isBehind, nodesBehind, readCursor } from './page-cursor.ts';
+import { hasAll } from './reach.ts';
 
 /** Microseconds, roughly: of one page, and between two turns of the event loop. */
 const mostWork = 150_000;
@@ -133,18 +134,12 @@ function usersFor(
   if (role !== undefined) requireRole(roles, role);
   if (user !== undefined) {
     requireUser(users, user);
-    return isLeft(user, after) ? [user] : [];
+    return isBehind(user, after) ? [] : [user];
   }
   const [behind = ''] = after ?? [];
   const names = keysAfter(users.known, behind, mostPeople);
   const isWithin = after?.length === 3 && findUser(users, behind) !== undefined;
   return isWithin ? [behind, ...names].slice(0, mostPeople) : names;
-}
-
-/** Where a page ended behind a node, the next goes on with that user. */
-function isLeft(user: string, after: Cursor | undefined): boolean {
-  if (after === undefined) return true;
-  return user > after[0] || (after.length === 3 && user === after[0]);
 }
 
 function requireUser(users: UsersState, user: string): void {
@@ -187,7 +182,7 @@ function rowOf({ known, person, locks: own, role }: Asked, node: HostInfo): Row 
 
 /** Why nothing is allowed to somebody, whatever the roles say that are there. */
 function unusableBecause(person: KnownPerson): string | undefined {
-  if (person.status === 'known' && person.missing.length === 0) return undefined;
+  if (hasAll(person)) return undefined;
   const { reasons } = explainAccess({ person, login: person.username, labels: {}, locks: [] });
   return reasons[0]?.text;
 }
