@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { may } from '../../api/guard.ts';
 import { listAccess as row, longestAccessPage } from '../../api/operations/access.ts';
 import type { InputOf, OutputOf } from '../../api/operation.ts';
@@ -16,15 +15,10 @@ import { accessAt, type KnownAccess } from './known-access.ts';
 import { locksOnEntering, nodesByName, nodesNamed, nodeThen } from './known-nodes.ts';
 import { type KnownPerson, personNamed } from './known-people.ts';
 import { type Cursor, cursorText, isBehind, nodesBehind, readCursor } from './page-cursor.ts';
+import { Pace, workToLookUp } from './pace.ts';
 import { hasAll } from './reach.ts';
 
-/** Microseconds, roughly: of one page, and between two turns of the event loop. */
-const mostWork = 150_000;
-const workOfTurn = 3_000;
-/** To look up a person and that person's roles. */
-const workOfPerson = 20;
-const workOfRole = 1;
-/** To write a row, and each role's name in it, in the answer. */
+/** As in `Pace`: to write a row, and each role's name in it, in the answer. */
 const workOfRow = 10;
 const workOfName = 1;
 /** What is written in the answer is written in one turn: a page has so much of it. */
@@ -52,7 +46,7 @@ export const listAccess = implementing(row, async (deps, call, input) => {
   return page.answer(last === undefined ? undefined : [last]);
 });
 
-/** One page while it is filled; other callers have their turns meanwhile. */
+/** One page while it is filled. */
 class PageOfAccess {
   readonly #known: KnownAccess;
   readonly #role: string | undefined;
@@ -60,9 +54,8 @@ class PageOfAccess {
   readonly #after: Cursor | undefined;
   readonly #rows: Row[] = [];
   readonly #without: Page['without'] = [];
-  #work = 0;
+  readonly #pace = new Pace();
   #writing = 0;
-  #worked = 0;
 
   constructor(known: KnownAccess, { node, role }: InputOf<typeof row>, after: Cursor | undefined) {
     this.#known = known;
@@ -74,7 +67,7 @@ class PageOfAccess {
   /** @returns where the page is full; undefined while it is not. */
   async add(username: string): Promise<Cursor | undefined> {
     const person = personNamed(this.#known, username);
-    await this.#did(workOfPerson + workOfRole * person.roleNames.length);
+    await this.#pace.add(workToLookUp(person));
     if (this.#role !== undefined && !person.roleNames.includes(this.#role)) return this.#full([username]);
     const unusable = unusableBecause(person);
     if (unusable !== undefined) {
@@ -90,7 +83,7 @@ class PageOfAccess {
       if (found !== undefined) this.#rows.push(found);
       const writing = found === undefined ? 0 : writingOf(found);
       this.#writing += writing;
-      await this.#did(cost + writing);
+      await this.#pace.add(cost + writing);
       const full = this.#full([username, node.nodename, node.hostId]);
       if (full !== undefined) return full;
     }
@@ -107,16 +100,8 @@ class PageOfAccess {
 
   #full(at: Cursor): Cursor | undefined {
     const { length } = this.#rows;
-    const isFull = length >= longestAccessPage || this.#writing >= mostWriting || this.#work >= mostWork;
+    const isFull = length >= longestAccessPage || this.#writing >= mostWriting || this.#pace.isOver;
     return isFull ? at : undefined;
-  }
-
-  async #did(work: number): Promise<void> {
-    this.#work += work;
-    this.#worked += work;
-    if (this.#worked < workOfTurn) return;
-    this.#worked = 0;
-    await turn();
   }
 }
 
