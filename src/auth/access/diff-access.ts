@@ -48,12 +48,12 @@ async function courseOf(
   const until = to === undefined ? Number.MAX_SAFE_INTEGER : await positionAt(deps, to);
   const { deadline } = call;
   const before = await deps.past.at(after, deadline);
-  if (to === undefined) await deps.views.fresh();
+  const asOf = to === undefined ? await deps.views.fresh() : until;
   return {
     ...{ from: before, fromAt: from, deadline },
     to: to === undefined ? accessNow(deps) : await deps.past.at(until, deadline),
     toAt: to ?? deps.world.now(),
-    events: new DecisiveEvents(deps.log.state, { after, until }, call),
+    events: new DecisiveEvents(deps.log.state, { after, until, asOf }, call),
   };
 }
 
