@@ -17,6 +17,7 @@ import { adminRole } from '../../src/domain/preset-roles.ts';
 import type { ClusterLog, ViewState, Write } from '../../src/log/event-log.ts';
 import type { Fact, StreamName } from '../../src/log/event.ts';
 import { sharedTestKeyring } from '../../src/log/keyring.ts';
+import { milestonesFolder } from '../../src/log/milestones.ts';
 import { openLog } from '../../src/log/open-log.ts';
 import { entriesOf } from '../../src/views/table.ts';
 
@@ -123,7 +124,7 @@ try {
   await fill(path);
   console.log(`${events} events written in ${((performance.now() - began) / 1_000).toFixed(0)} s`);
   const driver = await openDirectoryDriver({ path });
-  const kept = await driver.snapshots.list('state-milestones/');
+  const kept = await driver.snapshots.list(milestonesFolder('state'));
   let bytes = 0;
   for (const key of kept) bytes += (await driver.snapshots.get(key))?.length ?? 0;
   await driver.close();

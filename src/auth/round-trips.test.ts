@@ -9,6 +9,9 @@ import { addStoreKey, openStoreKeyring } from '../log/keyring-store.ts';
 import { memoryDriver } from '../log/memory-driver.ts';
 import { openLog } from '../log/open-log.ts';
 import type { SlotDriver } from '../log/slot-driver.ts';
+import { blameAccess } from './access/blame-access.ts';
+import { diffAccess } from './access/diff-access.ts';
+import { Chronicle } from './access/past-access-testing.ts';
 import { acceptInvite } from './invite/accept-invite.ts';
 import { createToken } from './token/create-token.ts';
 import { createUser } from './user/create-user.ts';
@@ -184,6 +187,16 @@ describe('round trips to the store, one after the other', () => {
     expect(made.trips).toBeLessThanOrEqual(3);
     const remove = () => deleteToken(auth.deps, adminCall, { token: made.result.tokenId });
     expect(await tripsOf(remove)).toBeLessThanOrEqual(3);
+  });
+
+  it('the changes of who may enter what take one, however many streams they are in', async () => {
+    const was = await Chronicle.begin(auth);
+    const [from = ''] = await was.course();
+    const asked = { user: 'alice', login: 'root', node: 'node-2' };
+    expect(await tripsOf(() => blameAccess(auth.deps, adminCall, asked))).toBe(1);
+    const differing = await store.count(() => diffAccess(auth.deps, adminCall, { from }));
+    expect(differing.result.rows).toHaveLength(1);
+    expect(differing.trips).toBeLessThanOrEqual(3);
   });
 
   it('where the store has the keyring as well, sealing takes one more', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatPairs, formatTable } from './table.ts';
+import { formatPage, formatPairs, formatTable } from './table.ts';
 
 describe('laying out a table', () => {
   it('pads every cell, the last too, one blank apart', () => {
@@ -11,6 +11,11 @@ describe('laying out a table', () => {
   });
   it('makes no column narrower than five', () => {
     expect(formatTable(['A'], [['b']])).toBe('A    \n-    \nb    \n');
+  });
+  it('has titles above the first page alone', () => {
+    expect(formatPage(['Name'], [['n1']], true)).toBe('Name \n---- \nn1   \n');
+    expect(formatPage(['Name'], [['n2']], false)).toBe('n2   \n');
+    expect(formatPage(['Name'], [], false)).toBe('');
   });
   it('lays out pairs without titles', () => {
     expect(

@@ -16,6 +16,16 @@ export function formatTable(titles: readonly string[], rows: readonly (readonly 
   return layOut([titles, dashes, ...cells]);
 }
 
+/** One page of a long table: as wide as its own cells want. The titles stand above the first. */
+export function formatPage(
+  titles: readonly string[],
+  rows: readonly (readonly string[])[],
+  isFirst: boolean,
+): string {
+  const table = formatTable(titles, rows);
+  return isFirst ? table : table.split('\n').slice(2).join('\n');
+}
+
 /** Two columns without titles, two blanks apart: `Cluster  example`. */
 export const formatPairs = (rows: readonly (readonly [string, string])[]): string =>
   layOut(

@@ -69,7 +69,9 @@ export class BlobCopy {
       await removeOthers(this.#target.snapshots, new Set(keys), `${partition}/`);
       await removeOthers(this.#target.snapshots, new Set(runs), runsFolder(partition));
       const milestones = await this.#source.snapshots.list(milestonesFolder(partition));
-      await this.#put('snapshots', milestones, this.#snapshots);
+      // None changes: what is here already is not read again while a move keeps everybody from writing.
+      const missing = milestones.filter((key) => !this.#snapshots.has(key));
+      await this.#put('snapshots', missing, this.#snapshots);
       await removeOthers(this.#target.snapshots, new Set(milestones), milestonesFolder(partition));
     }
   }

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../base/log-sink.ts';
 import { realWorld } from '../base/world.ts';
 import { authenticityOf } from './authenticity.ts';
@@ -119,10 +119,13 @@ describe('milestones', () => {
 it('a copy of the log has them, and no others', async () => {
   for (const position of [leastApart, 2 * leastApart]) await keep(position);
   const target = memoryDriver();
-  const copy = new BlobCopy(memoryDriver(store), target, false);
+  const source = memoryDriver(store);
+  const get = vi.spyOn(source.snapshots, 'get');
+  const copy = new BlobCopy(source, target, false);
   await copy.snapshots();
   store.snapshots.delete(blobAt(leastApart));
   await copy.snapshots();
+  expect(get.mock.calls.filter(([key]) => key === blobAt(2 * leastApart))).toHaveLength(1);
   expect(await target.snapshots.list(milestonesFolder('state'))).toEqual([blobAt(2 * leastApart)]);
   expect(await target.snapshots.get(blobAt(2 * leastApart))).toEqual(
     await memoryDriver(store).snapshots.get(blobAt(2 * leastApart)),

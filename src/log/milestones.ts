@@ -17,7 +17,7 @@ export const leastApart = 20_000;
 export const mostKept = 50;
 
 /** How far apart they are in a log of this length: the same distance over all of it (RFD 40). */
-export const distanceIn = (position: Position): number =>
+const distanceIn = (position: Position): number =>
   leastApart * 2 ** Math.max(0, Math.ceil(Math.log2(position / (leastApart * mostKept))));
 
 /**

@@ -149,18 +149,18 @@ type Sorted = Map<SystemRole, readonly HostInfo[]>;
 const sortedIn = new WeakMap<HostsState['known'], Sorted>();
 
 /** All hosts in a role, sorted by name, then id. */
-export function hostsInRole({ known }: HostsState, role: SystemRole): readonly HostInfo[] {
-  const lists: Sorted = sortedIn.get(known) ?? new Map<SystemRole, readonly HostInfo[]>();
-  sortedIn.set(known, lists);
-  const sorted =
-    lists.get(role) ??
-    reduceValues<Membership, HostInfo[]>(known, [], (found, { roles }) => {
-      if (roles[role]) found.push(roles[role]);
-      return found;
-    }).sort((a, b) => compared(a.nodename, b.nodename) || compared(a.hostId, b.hostId));
+export function hostsInRole(hosts: HostsState, role: SystemRole): readonly HostInfo[] {
+  const lists: Sorted = sortedIn.get(hosts.known) ?? new Map<SystemRole, readonly HostInfo[]>();
+  sortedIn.set(hosts.known, lists);
+  const sorted = lists.get(role) ?? allHosts(hosts, [role]).toSorted(byName);
   lists.set(role, sorted);
   return sorted;
 }
+
+type Named = Pick<HostInfo, 'nodename' | 'hostId'>;
+/** Sorts by name, then id. */
+export const byName = (a: Named, b: Named): number =>
+  compared(a.nodename, b.nodename) || compared(a.hostId, b.hostId);
 
 const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
 

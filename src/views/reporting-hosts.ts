@@ -2,7 +2,7 @@ import type { Instant } from '../base/time.ts';
 import type { SystemRole } from '../domain/host-info.ts';
 import { directAddress, kindOf } from '../domain/reachability.ts';
 import type { RotationMark } from '../domain/rotation-mark.ts';
-import { allHosts, type HostsState } from './hosts.ts';
+import { allHosts, byName, type HostsState } from './hosts.ts';
 import { presenceOf, type PresenceState, seenOf } from './presence.ts';
 import type { ReaderClock } from './reader-clock.ts';
 
@@ -49,7 +49,5 @@ export function reportingHosts(
         { hostId, role, nodename, address, version, understands, lastSeenAt, trouble: seen?.trouble, marks },
       ];
     })
-    .sort((a, b) => compared(a.nodename, b.nodename) || compared(a.hostId, b.hostId));
+    .sort(byName);
 }
-
-const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);

@@ -38,7 +38,7 @@ const explanation = z.object({
 const at = instant.optional();
 
 /** Rules about `access` name whom it is about. */
-const aboutUser = (user: string): RuleResource => ({ kind: 'access', name: user });
+const aboutUser = (user: string | undefined): RuleResource => ({ kind: 'access', name: user });
 
 /**
  * Whether a user may enter a node as a login, by what, and what would have to change.
@@ -107,7 +107,7 @@ export const listAccess = operation({
     /** Where the page before ended: its `next`. */
     after: z.string().max(1_024).optional(),
   }),
-  about: ({ user }) => ({ kind: 'access', name: user }),
+  about: ({ user }) => aboutUser(user),
   output: z.object({
     rows: z.array(
       z.object({
@@ -138,6 +138,7 @@ const changeEvent = z.object({
   requestId: z.string(),
   position,
 });
+export type ChangeEvent = z.infer<typeof changeEvent>;
 
 /** A page of `access.diff` has at most so many rows. */
 export const longestDiffPage = 200;
@@ -165,7 +166,7 @@ export const diffAccess = operation({
     /** Where the page before ended: its `next`. */
     after: z.string().max(1_024).optional(),
   }),
-  about: ({ user }) => ({ kind: 'access', name: user }),
+  about: ({ user }) => aboutUser(user),
   output: z.object({
     rows: z.array(
       z.object({

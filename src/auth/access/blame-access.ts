@@ -34,9 +34,9 @@ interface Place extends Pick<HostInfo, 'hostId' | 'nodename'> {
 /** @throws CodedError as the row says. */
 export const blameAccess = implementing(row, async (deps, call, { user, login, node: name }) => {
   requireEvents(call);
-  await deps.views.fresh();
+  const asOf = await deps.views.fresh();
   const known = accessNow(deps);
-  const events = new DecisiveEvents(deps.log.state, { after: 0, until: Number.MAX_SAFE_INTEGER }, call);
+  const events = new DecisiveEvents(deps.log.state, { after: 0, until: Number.MAX_SAFE_INTEGER, asOf }, call);
   const places = await placesNamed(known, events, name);
   const nodes: Blamed[] = [];
   for (const place of places.slice(0, mostNodes))

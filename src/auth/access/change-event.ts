@@ -1,11 +1,8 @@
-import type { OutputOf } from '../../api/operation.ts';
-import type { diffAccess } from '../../api/operations/access.ts';
+import type { ChangeEvent } from '../../api/operations/access.ts';
 import { may } from '../../api/guard.ts';
 import type { Call } from '../../api/server-deps.ts';
 import { CodedError } from '../../base/errors.ts';
 import type { Recorded } from '../../log/event.ts';
-
-type ChangeEvent = NonNullable<OutputOf<typeof diffAccess>['rows'][number]['changes'][number]['by']>;
 
 /** Streams of hosts are about nodes here. */
 const kinds: Readonly<Record<string, string>> = { host: 'node' };

@@ -9,6 +9,7 @@ import type { AuthViews } from '../auth-views.ts';
 import type { KnownAccess } from './known-access.ts';
 import { nodesByName, nodeThen } from './known-nodes.ts';
 import { personNamed, personWith } from './known-people.ts';
+import { conditionsText, hasAll, loginsChanged } from './reach.ts';
 
 /** Microseconds, roughly: in all, and between two turns of the event loop. */
 const mostWork = 1_000_000;
@@ -39,7 +40,7 @@ const knownIn = ({ users, roles, hosts, presence }: Views): Known => ({
 export async function changesByRole(views: Views, role: RoleSpec): Promise<readonly string[]> {
   const known = knownIn(views);
   const before = getIn(known.roles.known, role.name);
-  if (before !== undefined && conditionsOf(before) === conditionsOf(role)) return [];
+  if (before !== undefined && conditionsText(before) === conditionsText(role)) return [];
   const { users } = known;
   const holders = holdersOf(users, role.name).filter((name) => findUser(users, name) !== undefined);
   const instead = new Map([[role.name, role]]);
@@ -53,10 +54,6 @@ const changedBy = (known: Known, name: string, instead: ReadonlyMap<string, Role
   before: personNamed(known, name),
   after: personNamed(known, name, instead),
 });
-
-/** What servers ask of a role. */
-const conditionsOf = ({ allow, deny }: RoleSpec): string =>
-  JSON.stringify([allow, deny].map(({ logins, nodeLabels }) => [logins, Object.entries(nodeLabels)]));
 
 /** What these roles and traits would mean for the user. */
 export function changesByUser(
@@ -116,12 +113,11 @@ async function differences(
       await turn();
       work = 0;
     }
-    const [had, has] = [loginsOf(before, labels), loginsOf(after, labels)];
-    for (const [verb, those, others] of [
-      ['gains', has, had],
-      ['loses', had, has],
+    const { gained, lost } = loginsChanged(loginsOf(before, labels), loginsOf(after, labels));
+    for (const [verb, logins] of [
+      ['gains', gained],
+      ['loses', lost],
     ] as const) {
-      const logins = those.filter((login) => !others.includes(login));
       if (logins.length === 0) continue;
       const key = `${verb} ${named(logins)}`;
       const alike = found.get(key);
@@ -132,9 +128,8 @@ async function differences(
   return found;
 }
 
-function loginsOf({ status, missing, access }: Person, labels: HostInfo['labels']): readonly string[] {
-  return status === 'known' && missing.length === 0 ? [...loginsOn(access, labels).keys()] : [];
-}
+const loginsOf = (person: Person, labels: HostInfo['labels']): readonly string[] =>
+  hasAll(person) ? [...loginsOn(person.access, labels).keys()] : [];
 
 const linesOf = (username: string, found: Differences): readonly string[] =>
   [...found].map(

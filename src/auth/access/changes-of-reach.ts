@@ -11,7 +11,7 @@ import type { DecisiveEvents } from './decisive-events.ts';
 import { accessIn, type AccessStates } from './known-access.ts';
 import { locksOnEntering } from './known-nodes.ts';
 import { personNamed } from './known-people.ts';
-import { reachOf } from './reach.ts';
+import { loginsChanged, reachOf } from './reach.ts';
 
 /** A person and a node. */
 export interface Pair {
@@ -109,8 +109,7 @@ class Steps {
   }
 
   #add(event: Recorded | undefined, at: Instant, reach: readonly string[]): void {
-    const gained = reach.filter((login) => !this.#reach.includes(login));
-    const lost = this.#reach.filter((login) => !reach.includes(login));
+    const { gained, lost } = loginsChanged(this.#reach, reach);
     this.#reach = reach;
     if (gained.length + lost.length > 0) this.#changes.push({ event, at, gained, lost });
   }

@@ -3,10 +3,12 @@ import { CodedError } from '../../base/errors.ts';
 import type { HostInfo } from '../../domain/host-info.ts';
 import type { RoleSpec } from '../../domain/role-spec.ts';
 import { costOf } from '../../domain/subject-access.ts';
+import { allHosts, byName } from '../../views/hosts.ts';
 import { locksInForce } from '../../views/locks.ts';
 import type { KnownAccess } from './known-access.ts';
-import { nodesByName, nodeThen } from './known-nodes.ts';
+import { nodeThen } from './known-nodes.ts';
 import { type KnownPerson, personNamed } from './known-people.ts';
+import { conditionsText } from './reach.ts';
 
 /** One node at two times; undefined where it was not there. */
 export interface ComparedNode {
@@ -32,14 +34,14 @@ export async function comparedNodes(
   asked?: string,
 ): Promise<readonly ComparedNode[]> {
   const [had, has] = [before, after].map(
-    (known) => new Map(nodesByName(known).map((one) => [one.hostId, nodeThen(known, one)])),
+    (known) => new Map(allHosts(known.hosts, ['Node']).map((one) => [one.hostId, nodeThen(known, one)])),
   );
   const all: ComparedNode[] = [];
   for (const hostId of new Set([...(had?.keys() ?? []), ...(has?.keys() ?? [])])) {
     all.push(comparedNode(hostId, had?.get(hostId), has?.get(hostId)));
     if (all.length % nodesOfTurn === 0) await turn();
   }
-  all.sort((a, b) => compared(a.nodename, b.nodename) || compared(a.hostId, b.hostId));
+  all.sort(byName);
   if (asked === undefined) return all;
   const name = asked.toLowerCase();
   const found = all.filter((one) =>
@@ -49,8 +51,6 @@ export async function comparedNodes(
     throw new CodedError('not_found', `node ${JSON.stringify(asked)} was there at neither time`);
   return found;
 }
-
-const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
 
 const comparedNode = (
   hostId: string,
@@ -106,9 +106,7 @@ export class PeopleCompared {
   #roleText(spec: RoleSpec): string {
     const known = this.#texts.get(spec);
     if (known !== undefined) return known;
-    const text = JSON.stringify(
-      [spec.allow, spec.deny].map(({ logins, nodeLabels }) => [logins, Object.entries(nodeLabels)]),
-    );
+    const text = conditionsText(spec);
     this.#texts.set(spec, text);
     return text;
   }

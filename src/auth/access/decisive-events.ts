@@ -13,6 +13,8 @@ import { noPast, pastAfter, type PastStates } from '../past/past-states.ts';
 export interface Span {
   readonly after: Position;
   readonly until: Position;
+  /** The log was read up to here: not again for each stream. */
+  readonly asOf: Position;
 }
 
 /** How many are read between two turns of the event loop. */
@@ -48,7 +50,7 @@ export class DecisiveEvents {
     const found: Recorded[] = [];
     let states = noPast;
     let read = 0;
-    for await (const event of this.#log.read(stream)) {
+    for await (const event of this.#log.read(stream, 0, this.#span.asOf)) {
       if (event.position > this.#span.until) break;
       if (++read % eventsOfTurn === 0) await turn();
       if (this.#deadline.isOver())

@@ -1,10 +1,8 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { may } from '../../api/guard.ts';
 import type { InputOf, OutputOf } from '../../api/operation.ts';
 import { diffAccess as row, longestDiffPage } from '../../api/operations/access.ts';
 import type { Call } from '../../api/server-deps.ts';
 import { CodedError } from '../../base/errors.ts';
-
 import { entriesOf } from '../../views/table.ts';
 import { positionAt } from '../past/position-at.ts';
 import type { AuthDeps } from '../deps.ts';
@@ -15,13 +13,8 @@ import { type ComparedNode, comparedNodes, PeopleCompared } from './compared-acc
 import { DecisiveEvents } from './decisive-events.ts';
 import { accessIn, accessNow } from './known-access.ts';
 import { type Cursor, cursorText, isBehind, nodesBehind, readCursor } from './page-cursor.ts';
-import { reachOf } from './reach.ts';
-
-/** Microseconds, roughly: of one page, and between two turns of the event loop. */
-const mostWork = 150_000;
-const workOfTurn = 3_000;
-/** To look up one person at both times. */
-const workOfPerson = 20;
+import { Pace, workToLookUp } from './pace.ts';
+import { loginsChanged, reachOf } from './reach.ts';
 
 type Page = OutputOf<typeof row>;
 interface Found {
@@ -55,12 +48,12 @@ async function courseOf(
   const until = to === undefined ? Number.MAX_SAFE_INTEGER : await positionAt(deps, to);
   const { deadline } = call;
   const before = await deps.past.at(after, deadline);
-  if (to === undefined) await deps.views.fresh();
+  const asOf = to === undefined ? await deps.views.fresh() : until;
   return {
     ...{ from: before, fromAt: from, deadline },
     to: to === undefined ? accessNow(deps) : await deps.past.at(until, deadline),
     toAt: to ?? deps.world.now(),
-    events: new DecisiveEvents(deps.log.state, { after, until }, call),
+    events: new DecisiveEvents(deps.log.state, { after, until, asOf }, call),
   };
 }
 
@@ -81,50 +74,28 @@ async function differences(
   const changed = nodes.filter(({ isChanged }) => isChanged);
   const found: Found[] = [];
   const pace = new Pace();
-  for (const username of usersIn(course, call, user)) {
-    if (isBehind(username, after)) continue;
+  for (const username of usersIn(course, user)) {
+    if (isBehind(username, after) || !may(call, 'list', { kind: 'access', name: username })) continue;
     const { had, has, isChanged, cost } = people.named(username);
     for (const one of nodesBehind(isChanged ? nodes : changed, username, after)) {
-      const reached = [reachOf(before, had, one.before), reachOf(then, has, one.after)] as const;
-      const [gained, lost] = [without(reached[1], reached[0]), without(reached[0], reached[1])];
+      const { gained, lost } = loginsChanged(reachOf(before, had, one.before), reachOf(then, has, one.after));
       if (gained.length + lost.length > 0) found.push({ username, node: one, gained, lost });
       await pace.add(cost);
       if (found.length >= longestDiffPage || pace.isOver)
         return { found, next: [username, one.nodename, one.hostId] };
     }
-    await pace.add(workOfPerson);
+    await pace.add(workToLookUp(had) + workToLookUp(has));
     if (pace.isOver) return { found, next: [username] };
   }
   return { found, next: undefined };
 }
 
-/** The work of one page. */
-class Pace {
-  #done = 0;
-
-  get isOver(): boolean {
-    return this.#done >= mostWork;
-  }
-
-  /** Lets others be served now and then. */
-  async add(work: number): Promise<void> {
-    const turns = Math.floor(this.#done / workOfTurn);
-    this.#done += work;
-    if (Math.floor(this.#done / workOfTurn) > turns) await turn();
-  }
-}
-
-const without = (logins: readonly string[], others: readonly string[]): readonly string[] =>
-  logins.filter((login) => !others.includes(login));
-
-/** Of either time, sorted; those about whom the caller may ask. */
-function usersIn({ from, to }: Course, call: Call, user: string | undefined): readonly string[] {
+/** Of either time, sorted. */
+function usersIn({ from, to }: Course, user: string | undefined): readonly string[] {
   const all = new Set([from, to].flatMap(({ users }) => entriesOf(users.known).map(([name]) => name)));
   if (user !== undefined && !all.has(user))
     throw new CodedError('not_found', `user ${JSON.stringify(user)} was there at neither time`);
-  return (user === undefined ? [...all].sort() : [user]).filter((name) =>
-    may(call, 'list', { kind: 'access', name }),
-  );
+  return user === undefined ? [...all].sort() : [user];
 }
 
 function rowOf(

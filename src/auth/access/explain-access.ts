@@ -9,7 +9,7 @@ import { implementing } from '../implementing.ts';
 import { holdingStatesOf } from '../lookups.ts';
 import { accessAt, type KnownAccess } from './known-access.ts';
 import { locksOnEntering, nodesNamed } from './known-nodes.ts';
-import { personNamed, personWith } from './known-people.ts';
+import { type KnownPerson, personNamed, personWith } from './known-people.ts';
 
 /** An answer explains at most so many; how many more there are is in it. */
 const mostNodes = 20;
@@ -50,14 +50,12 @@ export const explainAccess = implementing(row, async (deps, call, { user, login,
   };
 });
 
-type Named = ReturnType<typeof personNamed>;
-
 /** A person with the roles of their requests: who shows a certificate without them has less. */
 function withRequested(
   { roles: known }: Pick<KnownAccess, 'roles'>,
-  person: Named,
+  person: KnownPerson,
   held: readonly HeldRequest[],
-): Named {
+): KnownPerson {
   if (held.length === 0) return person;
   const { username, roleNames, traits } = person;
   const roles = [...new Set([...roleNames, ...held.flatMap(({ entry }) => entry.roles)])];

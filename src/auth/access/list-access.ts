@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { may } from '../../api/guard.ts';
 import { listAccess as row, longestAccessPage } from '../../api/operations/access.ts';
 import type { InputOf, OutputOf } from '../../api/operation.ts';
@@ -15,15 +14,11 @@ import { implementing } from '../implementing.ts';
 import { accessAt, type KnownAccess } from './known-access.ts';
 import { locksOnEntering, nodesByName, nodesNamed, nodeThen } from './known-nodes.ts';
 import { type KnownPerson, personNamed } from './known-people.ts';
-import { type Cursor, cursorText, nodesBehind, readCursor } from './page-cursor.ts';
+import { type Cursor, cursorText, isBehind, nodesBehind, readCursor } from './page-cursor.ts';
+import { Pace, workToLookUp } from './pace.ts';
+import { hasAll } from './reach.ts';
 
-/** Microseconds, roughly: of one page, and between two turns of the event loop. */
-const mostWork = 150_000;
-const workOfTurn = 3_000;
-/** To look up a person and that person's roles. */
-const workOfPerson = 20;
-const workOfRole = 1;
-/** To write a row, and each role's name in it, in the answer. */
+/** As in `Pace`: to write a row, and each role's name in it, in the answer. */
 const workOfRow = 10;
 const workOfName = 1;
 /** What is written in the answer is written in one turn: a page has so much of it. */
@@ -51,7 +46,7 @@ export const listAccess = implementing(row, async (deps, call, input) => {
   return page.answer(last === undefined ? undefined : [last]);
 });
 
-/** One page while it is filled; other callers have their turns meanwhile. */
+/** One page while it is filled. */
 class PageOfAccess {
   readonly #known: KnownAccess;
   readonly #role: string | undefined;
@@ -59,9 +54,8 @@ class PageOfAccess {
   readonly #after: Cursor | undefined;
   readonly #rows: Row[] = [];
   readonly #without: Page['without'] = [];
-  #work = 0;
+  readonly #pace = new Pace();
   #writing = 0;
-  #worked = 0;
 
   constructor(known: KnownAccess, { node, role }: InputOf<typeof row>, after: Cursor | undefined) {
     this.#known = known;
@@ -73,7 +67,7 @@ class PageOfAccess {
   /** @returns where the page is full; undefined while it is not. */
   async add(username: string): Promise<Cursor | undefined> {
     const person = personNamed(this.#known, username);
-    await this.#did(workOfPerson + workOfRole * person.roleNames.length);
+    await this.#pace.add(workToLookUp(person));
     if (this.#role !== undefined && !person.roleNames.includes(this.#role)) return this.#full([username]);
     const unusable = unusableBecause(person);
     if (unusable !== undefined) {
@@ -89,7 +83,7 @@ class PageOfAccess {
       if (found !== undefined) this.#rows.push(found);
       const writing = found === undefined ? 0 : writingOf(found);
       this.#writing += writing;
-      await this.#did(cost + writing);
+      await this.#pace.add(cost + writing);
       const full = this.#full([username, node.nodename, node.hostId]);
       if (full !== undefined) return full;
     }
@@ -106,16 +100,8 @@ class PageOfAccess {
 
   #full(at: Cursor): Cursor | undefined {
     const { length } = this.#rows;
-    const isFull = length >= longestAccessPage || this.#writing >= mostWriting || this.#work >= mostWork;
+    const isFull = length >= longestAccessPage || this.#writing >= mostWriting || this.#pace.isOver;
     return isFull ? at : undefined;
-  }
-
-  async #did(work: number): Promise<void> {
-    this.#work += work;
-    this.#worked += work;
-    if (this.#worked < workOfTurn) return;
-    this.#worked = 0;
-    await turn();
   }
 }
 
@@ -133,18 +119,12 @@ function usersFor(
   if (role !== undefined) requireRole(roles, role);
   if (user !== undefined) {
     requireUser(users, user);
-    return isLeft(user, after) ? [user] : [];
+    return isBehind(user, after) ? [] : [user];
   }
   const [behind = ''] = after ?? [];
   const names = keysAfter(users.known, behind, mostPeople);
   const isWithin = after?.length === 3 && findUser(users, behind) !== undefined;
   return isWithin ? [behind, ...names].slice(0, mostPeople) : names;
-}
-
-/** Where a page ended behind a node, the next goes on with that user. */
-function isLeft(user: string, after: Cursor | undefined): boolean {
-  if (after === undefined) return true;
-  return user > after[0] || (after.length === 3 && user === after[0]);
 }
 
 function requireUser(users: UsersState, user: string): void {
@@ -187,7 +167,7 @@ function rowOf({ known, person, locks: own, role }: Asked, node: HostInfo): Row 
 
 /** Why nothing is allowed to somebody, whatever the roles say that are there. */
 function unusableBecause(person: KnownPerson): string | undefined {
-  if (person.status === 'known' && person.missing.length === 0) return undefined;
+  if (hasAll(person)) return undefined;
   const { reasons } = explainAccess({ person, login: person.username, labels: {}, locks: [] });
   return reasons[0]?.text;
 }

@@ -17,7 +17,7 @@ export function readCursor(text: string): Cursor {
   }
 }
 
-/** Whether all of a user was on pages before. */
+/** Whether all of a user was on pages before: one that ended behind a node left the rest of that user. */
 export function isBehind(username: string, after: Cursor | undefined): boolean {
   if (after === undefined) return false;
   return username < after[0] || (username === after[0] && after.length === 1);

@@ -27,8 +27,8 @@ export class Chronicle {
     this.auth = auth;
   }
 
-  static async begin(): Promise<Chronicle> {
-    return new Chronicle(await openTestAuth());
+  static async begin(auth?: TestAuth): Promise<Chronicle> {
+    return new Chronicle(auth ?? (await openTestAuth()));
   }
 
   close(): Promise<void> {

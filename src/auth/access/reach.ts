@@ -1,5 +1,6 @@
 import type { Person } from '../../domain/access-reason.ts';
 import type { HostInfo } from '../../domain/host-info.ts';
+import type { RoleSpec } from '../../domain/role-spec.ts';
 import { loginsOn } from '../../domain/subject-access.ts';
 import type { KnownAccess } from './known-access.ts';
 import { locksOnEntering } from './known-nodes.ts';
@@ -24,3 +25,16 @@ export function reachOf(
   if (locksOnEntering(known, { person, node }).length > 0) return [];
   return logins.filter((login) => locksOnEntering(known, { person, login, node }).length === 0);
 }
+
+/** Logins before and after something, compared. */
+export const loginsChanged = (
+  had: readonly string[],
+  has: readonly string[],
+): { readonly gained: readonly string[]; readonly lost: readonly string[] } => ({
+  gained: has.filter((login) => !had.includes(login)),
+  lost: had.filter((login) => !has.includes(login)),
+});
+
+/** What servers ask of a role, as a text to compare. */
+export const conditionsText = ({ allow, deny }: RoleSpec): string =>
+  JSON.stringify([allow, deny].map(({ logins, nodeLabels }) => [logins, Object.entries(nodeLabels)]));

@@ -17,7 +17,7 @@ import type { PastStates } from '../past/past-states.ts';
 import { requireEvents } from './change-event.ts';
 import { personNamed, type RolesByName } from './known-people.ts';
 import { rolesIn } from './roles-instead.ts';
-import { statesAt } from './states-at.ts';
+import { type Found, statesAt } from './states-at.ts';
 
 /** How many events of the audit one page reads at most, and between two turns of the event loop. */
 const mostRead = 50_000;
@@ -26,12 +26,6 @@ const eventsOfTurn = 500;
 
 type Input = InputOf<typeof row>;
 type Page = OutputOf<typeof row>;
-
-interface Found {
-  readonly entry: Entry;
-  /** Of its event in the audit. */
-  readonly position: Position;
-}
 
 /** @throws CodedError as the row says. */
 export const replayAccess = implementing(row, async (deps, call, input) => {

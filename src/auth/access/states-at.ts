@@ -12,8 +12,9 @@ const longestWalk = 100_000;
 /** How many of them are passed between two turns of the event loop. */
 const eventsOfTurn = 500;
 
-interface Found {
+export interface Found {
   readonly entry: Entry;
+  /** Of its event in the audit. */
   readonly position: Position;
 }
 

@@ -7,7 +7,7 @@ import { implementing } from '../implementing.ts';
 import type { InputOf, OutputOf } from '../../api/operation.ts';
 import { accessNow } from './known-access.ts';
 import { locksOnEntering, nodeFinder } from './known-nodes.ts';
-import { personNamed } from './known-people.ts';
+import { type KnownPerson, personNamed } from './known-people.ts';
 import { rolesIn } from './roles-instead.ts';
 
 type Expectation = InputOf<typeof row>['expectations'][number];
@@ -19,8 +19,8 @@ export const testAccess = implementing(row, async (deps, _call, { expectations, 
   const now = accessNow(deps);
   const instead = rolesIn(roles);
   const find = nodeFinder(now);
-  const people = new Map<string, ReturnType<typeof personNamed>>();
-  const personOf = (user: string): ReturnType<typeof personNamed> => {
+  const people = new Map<string, KnownPerson>();
+  const personOf = (user: string): KnownPerson => {
     const known = people.get(user) ?? personNamed(now, user, instead);
     people.set(user, known);
     return known;

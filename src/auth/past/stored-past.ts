@@ -1,6 +1,6 @@
-import type { EventLog, MilestoneStates } from '../../log/event-log.ts';
+import type { EventLog, Followable } from '../../log/event-log.ts';
 import type { Position } from '../../log/event.ts';
-import type { Projection } from '../../views/view.ts';
+import { storedState } from '../../views/stored-state.ts';
 import { pastAfter, pastProjections, type PastStates } from './past-states.ts';
 
 /** States that the store keeps, all at one position. */
@@ -18,27 +18,20 @@ export async function milestonePast(log: Log, position: Position): Promise<Store
 }
 
 /** The newest snapshots, unless they are after a position. */
-export async function snapshotPast(log: Log, position: Position): Promise<StoredPast | undefined> {
-  const found = await levelled(log, async (name) => {
+export const snapshotPast = (log: Log, position: Position): Promise<StoredPast | undefined> =>
+  levelled(log, async (name) => {
     const stored = await log.snapshot(name);
-    return stored && stored.position <= position ? { name, ...stored } : undefined;
+    return stored && stored.position <= position ? stored : undefined;
   });
-  return found && found.position <= position ? found : undefined;
-}
-
-type Stored = MilestoneStates[number];
 
 /** Views are folded each by itself: what is behind is folded up to what is furthest. */
-async function levelled(
-  log: Log,
-  find: (name: string) => Promise<Stored | undefined>,
-): Promise<StoredPast | undefined> {
+async function levelled(log: Log, snapshot: Followable['snapshot']): Promise<StoredPast | undefined> {
   const [roles, users, hosts, locks, tokens] = [
-    await decoded(pastProjections.roles, find),
-    await decoded(pastProjections.users, find),
-    await decoded(pastProjections.hosts, find),
-    await decoded(pastProjections.locks, find),
-    await decoded(pastProjections.tokens, find),
+    await storedState(pastProjections.roles, { snapshot }, -1),
+    await storedState(pastProjections.users, { snapshot }, -1),
+    await storedState(pastProjections.hosts, { snapshot }, -1),
+    await storedState(pastProjections.locks, { snapshot }, -1),
+    await storedState(pastProjections.tokens, { snapshot }, -1),
   ];
   if (!roles || !users || !hosts || !locks || !tokens) return undefined;
   const folds = { roles, users, hosts, locks, tokens };
@@ -58,18 +51,4 @@ async function levelled(
     states = pastAfter(states, event, (view) => folds[view].position < event.position);
   }
   return { position, states };
-}
-
-/** From the state of the projection's own name, or of one before it. */
-async function decoded<S>(
-  projection: Projection<S>,
-  find: (name: string) => Promise<Stored | undefined>,
-): Promise<{ readonly state: S; readonly position: Position } | undefined> {
-  const own = await find(projection.name);
-  if (own) return { state: projection.decode(own.state), position: own.position };
-  for (const one of projection.earlier ?? []) {
-    const stored = await find(one.name);
-    if (stored) return { state: projection.decode(one.upcast(stored.state)), position: stored.position };
-  }
-  return undefined;
 }

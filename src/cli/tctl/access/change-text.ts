@@ -1,9 +1,5 @@
-import type { diffAccess } from '../../../api/operations/access.ts';
-import type { OutputOf } from '../../../api/operation.ts';
+import type { ChangeEvent } from '../../../api/operations/access.ts';
 import { printableLine } from '../../../base/printable.ts';
-
-/** What changed something, by whom. */
-export type ChangeEvent = NonNullable<OutputOf<typeof diffAccess>['rows'][number]['changes'][number]['by']>;
 
 /** `2026-01-01T00:00:00.000Z role.updated role/dev by user:ann, request r1, event 12` */
 export const changeText = ({ type, resource, at, actor, requestId, position }: ChangeEvent): string =>

@@ -4,11 +4,12 @@ import { printableLine } from '../../../base/printable.ts';
 import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { parseMoment } from '../../duration.ts';
+import { written } from '../../written.ts';
 import { withAuth } from '../connect.ts';
 import { changeText, ranOutText } from './change-text.ts';
+import { pagesOf } from './pages.ts';
 
-type Page = OutputOf<typeof diffAccess>;
-type Row = Page['rows'][number];
+type Row = OutputOf<typeof diffAccess>['rows'][number];
 
 /**
  * `tctl access diff <time> [<time>]`: page by page, each printed when it is there. In JSON a line for each
@@ -19,20 +20,19 @@ export async function diff(invocation: Invocation, io: CliIo): Promise<number> {
   const second = invocation.arg('to');
   const asked = {
     from: parseMoment(invocation.arg('from') ?? '', now, 'the first time'),
-    ...(second !== undefined && { to: parseMoment(second, now, 'the second time') }),
+    to: second === undefined ? undefined : parseMoment(second, now, 'the second time'),
     user: invocation.text('user'),
     node: invocation.text('node'),
   };
   const isJson = invocation.text('format') === 'json';
   let count = 0;
   await withAuth(invocation, io, async (auth) => {
-    let after: string | undefined;
-    do {
-      const page: Page = await auth.call(diffAccess, { ...asked, ...(after !== undefined && { after }) });
-      for (const row of page.rows) io.stdout.write(isJson ? `${JSON.stringify(row)}\n` : diffText(row));
-      count += page.rows.length;
-      after = page.next;
-    } while (after !== undefined);
+    const ask = (after: string | undefined) => auth.call(diffAccess, { ...asked, after });
+    for await (const { rows } of pagesOf(ask)) {
+      const texts = rows.map((row) => (isJson ? `${JSON.stringify(row)}\n` : diffText(row)));
+      await written(io.stdout, texts.join(''));
+      count += rows.length;
+    }
   });
   if (count === 0 && !isJson) io.stdout.write('Nobody gained or lost a login\n');
   return 0;

@@ -3,13 +3,14 @@ import type { OutputOf } from '../../../api/operation.ts';
 import { CodedError } from '../../../base/errors.ts';
 import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
-import { formatTable } from '../../table.ts';
+import { formatPage } from '../../table.ts';
+import { written } from '../../written.ts';
 import { withAuth } from '../connect.ts';
 import { momentOf } from './access-arguments.ts';
+import { pagesOf } from './pages.ts';
 import { rolesIn } from './read-roles.ts';
 
-type Page = OutputOf<typeof replayAccess>;
-type Row = Page['rows'][number];
+type Row = OutputOf<typeof replayAccess>['rows'][number];
 
 const titles = ['Time (UTC)', 'Would be', 'User', 'Login', 'Node', 'Why'];
 
@@ -26,32 +27,22 @@ export async function replay(invocation: Invocation, io: CliIo): Promise<number>
   const isJson = invocation.text('format') === 'json';
   const sums = { sessions: 0, refusals: 0, refused: 0, letIn: 0 };
   await withAuth(invocation, io, async (auth) => {
-    let after: number | undefined;
+    const ask = (after: number | undefined) => auth.call(replayAccess, { roles, from, to, after });
     let isFirst = true;
-    do {
-      const page: Page = await auth.call(replayAccess, {
-        ...{ roles, from, to },
-        ...(after !== undefined && { after }),
-      });
-      if (isJson) for (const row of page.rows) io.stdout.write(`${JSON.stringify(row)}\n`);
+    for await (const page of pagesOf(ask)) {
+      if (isJson) await written(io.stdout, page.rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
       else if (page.rows.length > 0) {
-        io.stdout.write(tableOf(page.rows, isFirst));
+        await written(io.stdout, formatPage(titles, page.rows.map(cellsOf), isFirst));
         isFirst = false;
       }
       sums.sessions += page.sessions;
       sums.refusals += page.refusals;
       for (const { status } of page.rows) sums[status === 'refused' ? 'refused' : 'letIn']++;
-      after = page.next;
-    } while (after !== undefined);
+    }
   });
   const text = `${sums.refused} of ${sums.sessions} sessions would be refused, ${sums.letIn} of ${sums.refusals} refusals by roles let in\n`;
   (isJson ? io.stderr : io.stdout).write(text);
   return 0;
-}
-
-function tableOf(rows: readonly Row[], withTitles: boolean): string {
-  const table = formatTable(titles, rows.map(cellsOf));
-  return withTitles ? table : table.split('\n').slice(2).join('\n');
 }
 
 /** Where the roles of that time say the same, it is not these that make the difference. */
