@@ -46,7 +46,7 @@ export const addDeviceCommand: Run = async (invocation, io) => {
   const { target, answer } = await askProxy(settings, io);
   if (answer.secondFactor === 'off')
     throw new CodedError('bad_request', 'this cluster asks for no codes (second_factor: off)');
-  const prompter = openPrompter(io.stdin, io.stderr);
+  const prompter = openPrompter(io);
   try {
     const claim = { user, ...(await askCredentials(prompter, user, answer)) };
     const begun = await beginDevice(target, claim).catch((e: unknown) => {
