@@ -1,3 +1,4 @@
+import type { Claim } from '../../api/operations/user.ts';
 import type { Call } from '../../api/server-deps.ts';
 import { isCoded } from '../../base/errors.ts';
 import { user, type UserCommand } from '../../domain/user.ts';
@@ -9,13 +10,7 @@ import type { UserEntry } from '../../views/users.ts';
 import { type AuthDeps, causeOf, termsOf } from '../deps.ts';
 import { lockedBy } from '../lock/in-force.ts';
 import { secondFactorOf } from '../lookups.ts';
-import {
-  type Claim,
-  examineClaim,
-  tellRefusal,
-  unrecordedBecause,
-  wrongCredentials,
-} from './examine-claim.ts';
+import { examineClaim, tellRefusal, unrecordedBecause, wrongCredentials } from './examine-claim.ts';
 
 interface Wish {
   readonly claim: Claim;
