@@ -33,7 +33,7 @@ describe('printing', () => {
     const { stderr } = streams();
     const stdin = new PassThrough();
     stdin.end('y\n');
-    expect(await openPrompter(stdin, stderr).line(hostile)).toBe('y');
+    expect(await openPrompter({ stdin, raw: { stderr } }).line(hostile)).toBe('y');
     expect(shown(stderr)).not.toMatch(/[\u001b\u009b\u202e]/);
   });
 });

@@ -16,7 +16,7 @@ export async function confirm(io: CliIo, what: string, yes: boolean): Promise<vo
       'bad_request',
       'nothing was changed: there is no terminal to ask at, and --yes was not given',
     );
-  const prompter = openPrompter(io.stdin, io.stderr);
+  const prompter = openPrompter(io);
   try {
     const answer = (await prompter.line(`${what} [y/N]`)).trim().toLowerCase();
     if (answer !== 'y' && answer !== 'yes') throw new ExitStatus(1, 'nothing was changed');

@@ -1,7 +1,7 @@
 import { StringDecoder } from 'node:string_decoder';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { printableLines } from '../base/printable.ts';
-import type { InputStream } from './cli-io.ts';
+import type { CliIo, InputStream } from './cli-io.ts';
 import { ExitStatus } from './errors.ts';
 import { watchInterruption } from './interruption.ts';
 import { type Edited, LineEditor } from './line-editor.ts';
@@ -25,13 +25,18 @@ const interruptedStatus = 130;
 /** What was read of an input that has ended, and was not used. */
 const aheadOf = new WeakMap<InputStream, string>();
 
+/** Of the streams as they are, since what is typed is shown, erased and overwritten there. */
+type Terminal = Pick<CliIo, 'stdin'> & { readonly raw: Pick<CliIo['raw'], 'stderr'> };
+
 /**
- * Prompts go to `output` (stderr, so that stdout contains only the requested output). On a terminal the line
- * is read in raw mode, which is reset in every case; ^C ends the program with 130, a signal n with 128 + n.
- * Lines typed or piped ahead are kept for the next question, and the rest at `close` is put back into
- * `input`, or kept for the next prompter of that input where it has ended.
+ * Prompts go to stderr, so that stdout contains only the requested output; no label can control the terminal.
+ * There the line is read in raw mode, which is reset in every case; ^C ends the program with 130, a signal n
+ * with 128 + n. Lines typed or piped ahead are kept for the next question, and the rest at `close` is put
+ * back into stdin, or kept for its next prompter where it has ended.
  */
-export function openPrompter(input: InputStream, output: { write(text: string): unknown }): Prompter {
+export function openPrompter(io: Terminal): Prompter {
+  const input = io.stdin;
+  const output = io.raw.stderr;
   const decoder = new StringDecoder('utf8');
   const interactive = input.isTTY === true;
   let shown = false;

@@ -1,7 +1,7 @@
 import { CodedError, unreachable } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
 import { certificateMisfit } from './certificate-limits.ts';
-import { invalidLink } from './invite.ts';
+import { invalidLink, type InvitePurpose, type InviteSets } from './invite.ts';
 import { checkLogin, checkName } from './names.ts';
 import type { Traits } from './role-spec.ts';
 import { type Addresses, otpSeedSecret, passwordHashSecret, type UserFact } from './user-fact.ts';
@@ -52,9 +52,7 @@ export interface SetCredentials {
   /** New and unique, so that a check against an older password can be recognised. */
   readonly passwordId: string;
   readonly passwordHash: Uint8Array;
-  readonly otp:
-    | { readonly status: 'unchanged' }
-    | { readonly status: 'set'; readonly id: string; readonly seed: Uint8Array; readonly usedStep: number };
+  readonly otp: { readonly status: 'unchanged' } | ({ readonly status: 'set' } & ProvedDevice);
   readonly addresses: Addresses;
 }
 
@@ -113,7 +111,10 @@ function existing(state: UserState, username: string): ActiveUser {
   return state;
 }
 
-const invited = ({ hash, expiresAt }: InviteReference, purpose: 'invite' | 'reset'): UserFact => ({
+export const invited = (
+  { hash, expiresAt }: InviteReference,
+  purpose: InvitePurpose | InviteSets,
+): UserFact => ({
   type: 'user.invited',
   data: { inviteHash: hash, purpose, expiresAt },
 });
@@ -143,7 +144,7 @@ function restore(state: UserState, command: RestoreUser): readonly UserFact[] {
   ];
 }
 
-const passwordSet = (
+export const passwordSet = (
   { id, hash }: { readonly id: string; readonly hash: Uint8Array },
   from: Addresses,
 ): UserFact => ({
@@ -152,17 +153,17 @@ const passwordSet = (
   secrets: { [passwordHashSecret]: hash },
 });
 
-const otpSet = ({
-  id,
-  seed,
-  usedStep,
-}: {
+/** A code device that has shown the code of `usedStep`. */
+export interface ProvedDevice {
   readonly id: string;
   readonly seed: Uint8Array;
   readonly usedStep: number;
-}): UserFact => ({
+}
+
+/** `addresses`: where it is set alone, by the person itself. */
+export const otpSet = ({ id, seed, usedStep }: ProvedDevice, addresses?: Addresses): UserFact => ({
   type: 'user.otp_set',
-  data: { otpId: id, usedStep },
+  data: { otpId: id, usedStep, ...(addresses && { addresses }) },
   secrets: { [otpSeedSecret]: seed },
 });
 

@@ -1,23 +1,20 @@
 import { CodedError, unreachable } from '../base/errors.ts';
 import { minute } from '../base/time.ts';
 import { invalidLink } from './invite.ts';
-import type { InviteReference } from './user-change.ts';
-import { type Addresses, otpSeedSecret, passwordHashSecret, type UserFact } from './user-fact.ts';
+import { invited, type InviteReference, otpSet, passwordSet, type ProvedDevice } from './user-change.ts';
+import type { Addresses, UserFact } from './user-fact.ts';
 import { decideProof, type Proof, provedFact } from './user-login.ts';
 import type { UserState } from './user-state.ts';
 
 /** What a person gave its password and code for, as `method` of the fact that spends the code. */
 export const ownChangeMethods = { password: 'password_change', codeDevice: 'code_device_change' } as const;
 
-/** The purpose, in `user.invited`, of the secret that a person asked for to replace its code device. */
-export const codeDevicePurpose = 'code_device';
-
 /** How long a person has to set up a device. */
 export const codeDeviceTtlMs = 10 * minute;
 
-interface OwnProof extends Proof {
+export interface OwnProof extends Proof {
   /** Why a person who proves to be this user may change nothing now. */
-  readonly forbidden?: string | undefined;
+  readonly forbidden: string | undefined;
 }
 
 export interface ChangePassword extends OwnProof {
@@ -37,7 +34,7 @@ export interface BeginCodeDevice extends OwnProof {
 export interface SetCodeDevice {
   readonly type: 'set-code-device';
   readonly inviteHash: string;
-  readonly otp: { readonly id: string; readonly seed: Uint8Array; readonly usedStep: number };
+  readonly otp: ProvedDevice;
   readonly addresses: Addresses;
 }
 
@@ -67,11 +64,7 @@ export function decideOwnChange(state: UserState, command: OwnChange): readonly 
     case 'begin-code-device':
       return decideProof(state, command, () => {
         requireAllowed(command);
-        const { hash, expiresAt } = command.invite;
-        return [
-          provedFact(command, ownChangeMethods.codeDevice),
-          { type: 'user.invited', data: { inviteHash: hash, purpose: codeDevicePurpose, expiresAt } },
-        ];
+        return [provedFact(command, ownChangeMethods.codeDevice), invited(command.invite, 'code_device')];
       });
     case 'set-code-device':
       return setCodeDevice(state, command);
@@ -91,21 +84,11 @@ function requireAllowed({ forbidden }: OwnProof): void {
 const changedPassword = (command: ChangePassword): readonly UserFact[] => [
   { type: 'user.password_reset', data: {} },
   provedFact(command, ownChangeMethods.password),
-  {
-    type: 'user.password_set',
-    data: { passwordId: command.passwordId, addresses: command.addresses },
-    secrets: { [passwordHashSecret]: command.passwordHash },
-  },
+  passwordSet({ id: command.passwordId, hash: command.passwordHash }, command.addresses),
 ];
 
 /** A reset, a new password and a newer secret make the invite void, so that they void this as well. */
 function setCodeDevice(state: UserState, { inviteHash, otp, addresses }: SetCodeDevice): readonly UserFact[] {
   if (state.status === 'absent' || state.invite?.hash !== inviteHash) throw invalidLink();
-  return [
-    {
-      type: 'user.otp_set',
-      data: { otpId: otp.id, usedStep: otp.usedStep, addresses },
-      secrets: { [otpSeedSecret]: otp.seed },
-    },
-  ];
+  return [otpSet(otp, addresses)];
 }

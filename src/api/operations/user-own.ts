@@ -2,21 +2,12 @@ import { z } from 'zod';
 import { instant } from '../../base/time.ts';
 import { operation } from '../operation.ts';
 import { cleanText, otp, password, username } from './fields.ts';
+import { claim } from './user.ts';
 
 /*
  * What people change of their own. Where the password and the code prove who it is, the call comes through a
  * proxy, as a login does, and no certificate is needed: it may have ended.
  */
-
-/** The same claim as that of a login. */
-const claim = z.object({
-  username,
-  password,
-  /** Empty when the user gave none. */
-  otp,
-  clientAddress: cleanText(300),
-  addressIsShared: z.boolean().optional(),
-});
 
 export const changePassword = operation({
   name: 'user.change-password',

@@ -12,6 +12,19 @@ const aboutUser = ({ username }: { readonly username: string }): RuleResource =>
   name: username,
 });
 
+/** Who somebody at a proxy claims to be, and what is to prove it. */
+export const claim = z.object({
+  username,
+  password,
+  /** Empty when the user gave none. */
+  otp,
+  /** `ip:port` of the person's own machine; of the balancer, where that one is not trusted to forward it. */
+  clientAddress: cleanText(300),
+  /** Whether the address is that of a balancer through which everybody comes. */
+  addressIsShared: z.boolean().optional(),
+});
+export type Claim = Readonly<z.output<typeof claim>>;
+
 export const certificates = z.object({
   username,
   /** `ssh-ed25519-cert-v01@openssh.com AAAA…` */
@@ -25,21 +38,11 @@ export const logIn = operation({
   who: ['Proxy'],
   resource: 'web_session',
   verb: 'create',
-  input: z.object({
-    username,
-    password,
-    /** Empty when the user gave none. */
-    otp,
+  input: claim.extend({
     publicKey: publicKeyLine,
     ttlSeconds: z.number().int().positive(),
     format: z.enum(['standard', 'oldssh']).default('standard'),
     routeToCluster: cleanText(255).default(''),
-    /**
-     * `ip:port` of the person's own machine; of the balancer, where that one is not trusted to forward it.
-     */
-    clientAddress: cleanText(300),
-    /** Whether the address is that of a balancer through which everybody comes. */
-    addressIsShared: z.boolean().optional(),
   }),
   output: certificates.extend({
     /** Where a role wants roles to be requested with the login. */

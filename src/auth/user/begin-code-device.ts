@@ -4,9 +4,9 @@ import { invite } from '../../domain/invite.ts';
 import { inviteStream } from '../../domain/streams.ts';
 import { codeDeviceTtlMs } from '../../domain/user-own-change.ts';
 import { step, transact } from '../../log/execute.ts';
-import { findInvite } from '../../views/invites.ts';
 import { causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
+import { revokeInvite, seedOfInvite } from '../invite/ended-invite.ts';
 import { newInvite, urlOfSeed } from '../invite/new-invite.ts';
 import { clusterOf, secondFactorOf } from '../lookups.ts';
 import { destroySecrets } from '../secrets/destroy-secrets.ts';
@@ -34,21 +34,16 @@ export const beginCodeDevice = implementing(row, (deps, call, claim) =>
       asOf,
       commandOf: (proof) => ({ type: 'begin-code-device', ...proof, invite: { hash, expiresAt } }),
     });
-    const replaced = before.state.invite?.hash;
-    const revoke =
-      replaced === undefined
-        ? []
-        : [step(invite, inviteStream(replaced), { type: 'revoke-invite', reason: 'replaced' })];
     const { position } = await transact(
       deps.log.state,
-      [step(invite, inviteStream(hash), command), ...revoke],
+      [step(invite, inviteStream(hash), command), ...revokeInvite(before, 'replaced')],
       { ...causeOf(deps, call), actor: `user:${username}` },
       termsOf(call, asOf),
     );
     if (position === undefined) throw new Error('bug: a new secret made no fact');
-    const old = replaced === undefined ? undefined : findInvite(deps.views.invites.state(), replaced);
+    const oldSeed = seedOfInvite(deps, before);
     await deps.views.reached(position);
-    deps.afterwards.add(destroySecrets(deps, [old?.seedIn]));
+    deps.afterwards.add(destroySecrets(deps, [oldSeed]));
     const { clusterName } = clusterOf(deps.views);
     return { username, token, otpUrl: urlOfSeed(username, clusterName, command.otpSeed), expiresAt };
   }),

@@ -1,23 +1,16 @@
+import type { Claim } from '../../api/operations/user.ts';
 import type { Call } from '../../api/server-deps.ts';
 import { isCoded } from '../../base/errors.ts';
 import { user, type UserCommand } from '../../domain/user.ts';
-import { loginOutcome, type Proof, proofHolds } from '../../domain/user-login.ts';
+import { loginOutcome, proofHolds } from '../../domain/user-login.ts';
+import type { OwnProof } from '../../domain/user-own-change.ts';
 import { step, transact } from '../../log/execute.ts';
 import type { Position } from '../../log/event.ts';
 import type { UserEntry } from '../../views/users.ts';
 import { type AuthDeps, causeOf, termsOf } from '../deps.ts';
 import { lockedBy } from '../lock/in-force.ts';
 import { secondFactorOf } from '../lookups.ts';
-import {
-  type Claim,
-  examineClaim,
-  tellRefusal,
-  unrecordedBecause,
-  wrongCredentials,
-} from './examine-claim.ts';
-
-/** The proof, and why whoever it holds for may change nothing. */
-export type OwnProof = Proof & { readonly forbidden: string | undefined };
+import { examineClaim, tellRefusal, unrecordedBecause, wrongCredentials } from './examine-claim.ts';
 
 interface Wish {
   readonly claim: Claim;

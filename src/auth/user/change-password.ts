@@ -1,7 +1,7 @@
 import { changePassword as row } from '../../api/operations/user-own.ts';
 import { CodedError } from '../../base/errors.ts';
-import { findInvite } from '../../views/invites.ts';
 import { implementing } from '../implementing.ts';
+import { seedOfInvite } from '../invite/ended-invite.ts';
 import { destroySecrets } from '../secrets/destroy-secrets.ts';
 import { changeOnProof } from './change-on-proof.ts';
 import { comerOf } from './examine-claim.ts';
@@ -27,9 +27,7 @@ export const changePassword = implementing(row, (deps, call, { newPassword, ...c
       asOf,
       commandOf: (proof) => ({ type: 'change-password', ...proof, passwordId, passwordHash }),
     });
-    const { username, invite } = before.state;
-    const begun = invite === null ? undefined : findInvite(deps.views.invites.state(), invite.hash);
-    deps.afterwards.add(destroySecrets(deps, [before.passwordIn, begun?.seedIn]));
-    return { username };
+    deps.afterwards.add(destroySecrets(deps, [before.passwordIn, seedOfInvite(deps, before)]));
+    return { username: before.state.username };
   }),
 );

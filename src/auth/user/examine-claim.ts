@@ -1,3 +1,4 @@
+import type { Claim } from '../../api/operations/user.ts';
 import type { Call } from '../../api/server-deps.ts';
 import { CodedError, isCoded } from '../../base/errors.ts';
 import { unprovedName } from '../../base/unproved-text.ts';
@@ -19,16 +20,6 @@ import type { AuthDeps } from '../deps.ts';
 import { sourceOf } from '../limits/rate-limit.ts';
 import { secondFactorOf } from '../lookups.ts';
 import type { Comer } from './login-gate.ts';
-
-/** Who somebody at a proxy claims to be, and what is to prove it. */
-export interface Claim {
-  readonly username: string;
-  readonly password: string;
-  /** Empty when none was given. */
-  readonly otp: string;
-  readonly clientAddress: string;
-  readonly addressIsShared?: boolean | undefined;
-}
 
 /**
  * The same for every reason: unknown, wrong password, wrong code, used code, locked, deleted. Texts of 4.4.

@@ -4,11 +4,11 @@ import { invite } from '../../domain/invite.ts';
 import { inviteStream, userStream } from '../../domain/streams.ts';
 import { user } from '../../domain/user.ts';
 import { step, transact } from '../../log/execute.ts';
-import { findInvite } from '../../views/invites.ts';
 import { findUser } from '../../views/users.ts';
 import { causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { destroySecrets } from '../secrets/destroy-secrets.ts';
+import { revokeInvite, seedOfInvite } from '../invite/ended-invite.ts';
 import { newInvite } from '../invite/new-invite.ts';
 
 /** The old password admits nobody from here on; the new link replaces any older one. */
@@ -16,11 +16,6 @@ export const resetUser = implementing(row, async (deps, call, { username, resetT
   const fresh = newInvite(deps, { username, purpose: 'reset', ttlMs: resetTtlSeconds * second });
   const asOf = await deps.views.fresh();
   const before = findUser(deps.views.users.state(), username);
-  const replaced = before?.state.invite?.hash;
-  const revoke =
-    replaced === undefined
-      ? []
-      : [step(invite, inviteStream(replaced), { type: 'revoke-invite', reason: 'replaced' })];
   const { position } = await transact(
     deps.log.state,
     [
@@ -30,14 +25,14 @@ export const resetUser = implementing(row, async (deps, call, { username, resetT
         invite: { hash: fresh.hash, expiresAt: fresh.expiresAt },
       }),
       step(invite, inviteStream(fresh.hash), fresh.command),
-      ...revoke,
+      ...revokeInvite(before, 'replaced'),
     ],
     causeOf(deps, call),
     termsOf(call, asOf),
   );
   if (position === undefined) throw new Error('bug: a reset made no fact');
-  const oldInvite = replaced === undefined ? undefined : findInvite(deps.views.invites.state(), replaced);
+  const oldSeed = seedOfInvite(deps, before);
   await deps.views.reached(position);
-  deps.afterwards.add(destroySecrets(deps, [before?.passwordIn, oldInvite?.seedIn]));
+  deps.afterwards.add(destroySecrets(deps, [before?.passwordIn, oldSeed]));
   return { resetToken: fresh.token, expiresAt: fresh.expiresAt, position };
 });

@@ -4,7 +4,7 @@ import { openPrompter } from '../prompt.ts';
 
 /** @throws CodedError `bad_request` when anything else is typed, or nothing. */
 export async function spelledOut(io: CliIo, warning: string, phrase: string): Promise<string> {
-  const prompter = openPrompter(io.stdin, io.stderr);
+  const prompter = openPrompter(io);
   try {
     const typed = await prompter.line(`${warning}\nType "${phrase}" to go on:`);
     if (typed.trim() === phrase) return phrase;

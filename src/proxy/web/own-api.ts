@@ -1,7 +1,7 @@
 import { Hono, type Context } from 'hono';
 import type { z } from 'zod';
 import { beginCodeDevice, changePassword, setCodeDevice } from '../../api/operations/user-own.ts';
-import type { InputOf } from '../../api/operation.ts';
+import type { Claim } from '../../api/operations/user.ts';
 import { readBody } from '../../api/read-body.ts';
 import { deviceCodeRequest, deviceRequest, fromBase64, passwordRequest, readJson } from './api-requests.ts';
 import { checkToken } from './open-link.ts';
@@ -42,7 +42,7 @@ export function ownApi({ auth }: Pick<WebDeps, 'auth'>): Hono<WebEnv> {
 function claimOf(
   c: Context<WebEnv>,
   { user, old_password, second_factor_token }: z.output<typeof deviceRequest>,
-): InputOf<typeof beginCodeDevice> {
+): Claim {
   const { address, shared } = c.get('origin');
   return {
     username: user,

@@ -1,5 +1,6 @@
 import { CodedError, messageOf } from '../../../base/errors.ts';
 import type { HostPort } from '../../../base/service.ts';
+import { instant, type Instant } from '../../../base/time.ts';
 import { isUnspecified, parseHostAddress } from '../../../domain/host-text.ts';
 import { isClusterName } from '../../../domain/names.ts';
 import type { SignedKeysAnnouncement } from '../../../pki/authority-announcement.ts';
@@ -38,6 +39,16 @@ export interface LoginAnswer {
 export interface RequestWanted {
   readonly access: 'always' | 'reason';
   readonly prompt: string;
+}
+
+/** The secret of a device that is being set up. */
+export interface BegunDevice {
+  readonly token: string;
+  /** What a device scans. */
+  readonly otpUrl: string;
+  /** The same in letters, for people who type it. */
+  readonly secret: string;
+  readonly expiresAt: Instant;
 }
 
 export interface HostSigner {
@@ -132,6 +143,30 @@ export function readLoginAnswer(answer: unknown): LoginAnswer {
 /** A wish that this version does not know is none: nothing is requested by guesswork. */
 const requestWanted = (access: string, prompt: string): RequestWanted | undefined =>
   access === 'always' || access === 'reason' ? { access, prompt } : undefined;
+
+const urlForm = /^otpauth:\/\/totp\/[A-Za-z0-9%:@._~!*'()+-]{1,1024}\?[A-Za-z0-9%=&._~+-]{1,512}$/;
+const secretForm = /^[A-Z2-7]{16,128}$/;
+
+/**
+ * It is shown to a person, and drawn.
+ * @throws CodedError `unavailable` naming the field that is not valid.
+ */
+export function readBegunDevice(answer: unknown): BegunDevice {
+  const fields = object(answer);
+  const valid = (name: string, isValid: (value: string) => boolean): string => {
+    const value = text(fields[name]);
+    if (isValid(value)) return value;
+    throw fault(name);
+  };
+  const secretOf = (url: string): string => new URL(url).searchParams.get('secret') ?? '';
+  const otpUrl = valid('otp_url', (url) => urlForm.test(url) && secretForm.test(secretOf(url)));
+  return {
+    token: valid('token', (value) => /^[0-9a-f]{1,128}$/.test(value)),
+    otpUrl,
+    secret: secretOf(otpUrl),
+    expiresAt: valid('expires', (value) => instant.safeParse(value).success),
+  };
+}
 
 /** Further keys are ignored; an authority remembers fewer. */
 const mostWithdrawn = 100;

@@ -114,7 +114,7 @@ async function decide(host: UnknownHost, name: string, given: Given): Promise<bo
     return true;
   }
   if (!settings.insecure || io.stdin.isTTY !== true) return false;
-  const prompter = openPrompter(io.stdin, io.raw.stderr);
+  const prompter = openPrompter(io);
   try {
     const question =
       `The authenticity of host '${name}' can't be established: ${host.reason}. Its public key is:\n` +

@@ -51,7 +51,7 @@ export function webAddressOf(settings: Settings): HostPort {
  */
 export async function requestLogin(settings: Settings, io: CliIo, cluster?: string): Promise<LoggedIn> {
   const { target, answer } = await askProxy(settings, io);
-  const prompter = openPrompter(io.stdin, io.raw.stderr);
+  const prompter = openPrompter(io);
   const accept = (changes: readonly string[]): Promise<void> =>
     acceptChanges(changes, webUrl(target.address), { accepted: settings.acceptAnnounced, prompter });
   try {

@@ -74,7 +74,7 @@ async function create(
 }
 
 async function askReason(io: CliIo, prompt: string): Promise<string> {
-  const prompter = openPrompter(io.stdin, io.stderr);
+  const prompter = openPrompter(io);
   try {
     return (await prompter.line(prompt === '' ? 'Enter request reason:' : prompt)).trim();
   } finally {

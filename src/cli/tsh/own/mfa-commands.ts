@@ -5,10 +5,11 @@ import type { Run } from '../../program.ts';
 import { formatTable } from '../../table.ts';
 import { wholeSeconds } from '../../whole-seconds.ts';
 import { openCluster } from '../cluster/open-cluster.ts';
+import type { BegunDevice } from '../cluster/web-answers.ts';
 import type { WebTarget } from '../cluster/web-client.ts';
 import { askCredentials, askProxy, refusedProof } from '../login/login.ts';
 import { readSettings } from '../settings.ts';
-import { type BegunDevice, beginDevice, setDevice } from './own-requests.ts';
+import { beginDevice, setDevice } from './own-requests.ts';
 
 /** `tsh mfa ls`: the code device of whoever is logged in. */
 export const listDevicesCommand: Run = async (invocation, io) => {
@@ -46,7 +47,7 @@ export const addDeviceCommand: Run = async (invocation, io) => {
   const { target, answer } = await askProxy(settings, io);
   if (answer.secondFactor === 'off')
     throw new CodedError('bad_request', 'this cluster asks for no codes (second_factor: off)');
-  const prompter = openPrompter(io.stdin, io.stderr);
+  const prompter = openPrompter(io);
   try {
     const claim = { user, ...(await askCredentials(prompter, user, answer)) };
     const begun = await beginDevice(target, claim).catch((e: unknown) => {

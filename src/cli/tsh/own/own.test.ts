@@ -1,6 +1,6 @@
 import jsQR from 'jsqr';
 import { describe, expect, it } from 'vitest';
-import { readBegunDevice } from './own-requests.ts';
+import { readBegunDevice } from '../cluster/web-answers.ts';
 import { askNewPassword } from './passwd-command.ts';
 import { qrText } from './qr-text.ts';
 

@@ -10,7 +10,7 @@ export const passwdCommand: Run = async (invocation, io) => {
   const settings = await readSettings(invocation, io);
   const { user } = settings;
   const { target, answer } = await askProxy(settings, io);
-  const prompter = openPrompter(io.stdin, io.stderr);
+  const prompter = openPrompter(io);
   try {
     const credentials = await askCredentials(prompter, user, answer);
     const newPassword = await askNewPassword(prompter);
