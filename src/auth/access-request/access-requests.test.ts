@@ -239,6 +239,22 @@ describe('a certificate with an approved request', () => {
     await expect(certify([other])).rejects.toMatchObject(refused('access_denied', 'has expired'));
   });
 
+  it('is refused where it would name more requests than a certificate can, with those that it named before', async () => {
+    const approved = async (count: number) => {
+      const ids: string[] = [];
+      for (let n = 0; n < count; n++) ids.push(await request());
+      for (const id of ids) await resolve(id);
+      return ids;
+    };
+    const first = await certify(await approved(10));
+    const call = personCall('ann', ['dev'], new X509Certificate(first.tlsCertificatePem));
+    const more = await approved(7);
+    await expect(certify(more, call)).rejects.toMatchObject(refused('bad_request', 'names at most 16'));
+    const { sshCertificate } = await certify(more.slice(1), call);
+    const { accessRequests } = userIdentityOf(parseCertificate(fromAuthorizedKeyLine(sshCertificate)));
+    expect(accessRequests).toHaveLength(16);
+  });
+
   it('is refused once the user is locked, and after that', async () => {
     const id = await request();
     await resolve(id);

@@ -5,6 +5,7 @@ import { type Instant, msBetween, plusMs, second } from '../../base/time.ts';
 import { catalogue } from '../../domain/audit-catalogue.ts';
 import { certificateFormat, effectiveTtlSeconds } from '../../domain/role-options.ts';
 import type { RoleSpec } from '../../domain/role-spec.ts';
+import { maxRequests } from '../../pki/user-certificate.ts';
 import { addedRoles, heldRequests, type HeldRequest } from '../../views/held-requests.ts';
 import { findRequest } from '../../views/requests.ts';
 import { type AuthDeps, causeOf } from '../deps.ts';
@@ -27,6 +28,12 @@ export const certifyAccessRequest = implementing(row, async (deps, call, input) 
   requireUnlocked(deps, { user: username, roles: entry.state.roles, serial: BigInt(certificate.serial) });
   const now = deps.world.now();
   const held = requestsToName(deps, { username, certificate, asked: input.requestIds });
+  // With more in it nobody could read the certificate.
+  if (held.length > maxRequests)
+    throw new CodedError(
+      'bad_request',
+      `with those that the certificate names it would be ${held.length} access requests, and a certificate names at most ${maxRequests}: log in again with those that you need`,
+    );
   const requested = addedRoles(held, roles);
   const all = [...roles, ...requested];
   requireUnlocked(deps, { roles: requested.map(({ name }) => name) });
