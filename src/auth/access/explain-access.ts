@@ -1,12 +1,11 @@
 import { explainAccess as row } from '../../api/operations/access.ts';
 import { explainAccess as explanationOf } from '../../domain/access-explanation.ts';
 import type { Person } from '../../domain/access-reason.ts';
-import { type HeldRequest, heldRequests } from '../../views/held-requests.ts';
+import { type HeldRequest, heldRequests, holdingStatesOf } from '../../views/held-requests.ts';
 import { requestsAt } from '../../views/requests.ts';
 import { findUser } from '../../views/users.ts';
 import type { AuthDeps } from '../deps.ts';
 import { implementing } from '../implementing.ts';
-import { holdingStatesOf } from '../lookups.ts';
 import { accessAt, type KnownAccess } from './known-access.ts';
 import { locksOnEntering, nodesNamed } from './known-nodes.ts';
 import { personNamed, personWith } from './known-people.ts';

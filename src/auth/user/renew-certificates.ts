@@ -13,11 +13,11 @@ import {
 import { signerOf } from '../../views/authorities.ts';
 import { findUser } from '../../views/users.ts';
 import type { RoleSpec } from '../../domain/role-spec.ts';
-import { addedRoles, type HeldRequest, heldRequests } from '../../views/held-requests.ts';
+import { addedRoles, type HeldRequest, heldRequests, holdingStatesOf } from '../../views/held-requests.ts';
 import { causeOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { lockedLogins, requireGrantUnlocked, requireUnlocked } from '../lock/in-force.ts';
-import { holdingStatesOf, rolesOf, signerOfCluster } from '../lookups.ts';
+import { rolesOf, signerOfCluster } from '../lookups.ts';
 import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
 
 /**
