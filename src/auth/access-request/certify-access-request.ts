@@ -1,9 +1,10 @@
 import { certifyAccessRequest as row } from '../../api/operations/access-request.ts';
 import type { ShownCertificate } from '../../api/operation.ts';
 import { CodedError } from '../../base/errors.ts';
-import { type Instant, msBetween, plusMs, second } from '../../base/time.ts';
+import { type Instant, msBetween, second } from '../../base/time.ts';
 import { catalogue } from '../../domain/audit-catalogue.ts';
-import { certificateFormat, effectiveTtlSeconds } from '../../domain/role-options.ts';
+import { longestUntil } from '../../domain/login-renewal.ts';
+import { certificateFormat } from '../../domain/role-options.ts';
 import type { RoleSpec } from '../../domain/role-spec.ts';
 import { maxRequests } from '../../pki/user-certificate.ts';
 import { addedRoles, heldRequests, type HeldRequest, holdingStatesOf } from '../../views/held-requests.ts';
@@ -118,7 +119,7 @@ interface Span {
 
 /** Until the first of: what was asked for, its certificate, a request, the longest session of a role. */
 function secondsFor({ now, held, all, certificate, ttlSeconds }: Span): number {
-  const longest = plusMs(certificate.loggedInAt ?? now, effectiveTtlSeconds(all, ttlLimit) * second);
+  const longest = longestUntil(all, certificate.loggedInAt ?? now);
   const ends = [certificate.validUntil, longest, ...held.map(({ entry }) => entry.expiresAt)];
   const left = Math.min(ttlSeconds, ...ends.map((end) => Math.floor(msBetween(now, end) / second)));
   if (left < 1)
@@ -128,6 +129,3 @@ function secondsFor({ now, held, all, certificate, ttlSeconds }: Span): number {
     );
   return left;
 }
-
-/** More than any certificate lives. */
-const ttlLimit = 10 * 365 * 24 * 3600;
