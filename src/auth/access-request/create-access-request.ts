@@ -7,7 +7,7 @@ import { accessRequest } from '../../domain/access-request.ts';
 import { type Requester, requestStrategy } from '../../domain/may-request.ts';
 import { accessRequestStream } from '../../domain/streams.ts';
 import { step, transact } from '../../log/execute.ts';
-import { expiredRequests, requestsAt } from '../../views/requests.ts';
+import { expiredRequests, requestsOf } from '../../views/requests.ts';
 import { type AuthDeps, causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { requireUnlocked } from '../lock/in-force.ts';
@@ -95,8 +95,8 @@ function rolesWished(deps: AuthDeps, requester: Requester, names: readonly strin
 }
 
 function requireFewPending({ views, world }: AuthDeps, user: string): void {
-  const waiting = requestsAt(views.requests.state(), world.now()).filter(
-    (one) => one.user === user && one.status === 'pending',
+  const waiting = requestsOf(views.requests.state(), user, world.now()).filter(
+    ({ status }) => status === 'pending',
   );
   if (waiting.length >= mostPending)
     throw new CodedError(
