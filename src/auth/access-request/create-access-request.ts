@@ -11,7 +11,7 @@ import { expiredRequests, requestsOf } from '../../views/requests.ts';
 import { type AuthDeps, causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { requireUnlocked } from '../lock/in-force.ts';
-import { rolesToGive } from '../user/roles-to-give.ts';
+import { requiringRoles, rolesToGive } from '../user/roles-to-give.ts';
 import { requestableRoles, requesterNamed, requestNamed, shownRequest } from './known-requests.ts';
 
 /** How long after its end a request is removed, so that readers do not keep it for ever. */
@@ -48,6 +48,7 @@ export const createAccessRequest = implementing(row, async (deps, call, input) =
     deps.log.state,
     [
       step(accessRequest, accessRequestStream(id), command),
+      ...requiringRoles(roles),
       ...forgotten
         .slice(0, forgottenAtOnce)
         .map((old) =>
