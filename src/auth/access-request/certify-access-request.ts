@@ -9,24 +9,15 @@ import type { RoleSpec } from '../../domain/role-spec.ts';
 import { maxRequests } from '../../pki/user-certificate.ts';
 import { addedRoles, heldRequests, type HeldRequest, holdingStatesOf } from '../../views/held-requests.ts';
 import { findRequest } from '../../views/requests.ts';
-import { type AuthDeps, causeOf } from '../deps.ts';
+import type { AuthDeps } from '../deps.ts';
 import { implementing } from '../implementing.ts';
-import { lockedLogins, requireGrantUnlocked, requireUnlocked } from '../lock/in-force.ts';
-import { signerOfCluster } from '../lookups.ts';
-import { grantOf, readPublicKey, signCertificates } from '../user/issue-certificates.ts';
-import { personOf } from '../user/renew-certificates.ts';
-import { notFound, requesterNamed } from './known-requests.ts';
+import { requireUnlocked } from '../lock/in-force.ts';
+import { exchangeCertificates, personExchanging } from '../user/exchange-certificates.ts';
+import { notFound } from './known-requests.ts';
 
 export const certifyAccessRequest = implementing(row, async (deps, call, input) => {
-  deps.lag.require();
-  const { username, certificate, address } = personOf(call.caller);
-  const publicKey = readPublicKey(input.publicKey);
-  await deps.views.fresh();
-  const { entry, requester } = requesterNamed(deps, username);
-  if (entry.life.id !== certificate.lifeId)
-    throw new CodedError('access_denied', `the certificate is not one of the user "${username}" of now`);
-  const { roles, traits } = requester;
-  requireUnlocked(deps, { user: username, roles: entry.state.roles, serial: BigInt(certificate.serial) });
+  const person = await personExchanging(deps, call, input.publicKey);
+  const { username, certificate, roles } = person;
   const now = deps.world.now();
   const held = requestsToName(deps, { username, certificate, asked: input.requestIds });
   // With more in it nobody could read the certificate.
@@ -43,38 +34,18 @@ export const certifyAccessRequest = implementing(row, async (deps, call, input) 
       'access_denied',
       'a certificate of the form oldssh cannot name access requests: log in with --cert-format=standard',
     );
-  const ttlSeconds = secondsFor({ now, held, all, certificate, ttlSeconds: input.ttlSeconds });
-  const isLocked = lockedLogins(deps);
-  const grant = { ...grantOf({ username, roles, requested, traits, ttlSeconds, isLocked }), ttlSeconds };
   const accessRequests = held.map((one) => one.entry.id);
-  const signer = await deps.keys.signer('user');
-  call.deadline.begin();
-  await deps.ownAudit.record(
-    catalogue.certificateOfRequests({
-      ...{ cert_type: 'user', user: username, roles: grant.roles, logins: grant.logins },
-      ...{ ttl_seconds: ttlSeconds, serial: grant.serial, renews: certificate.serial },
-      ...(certificate.loggedInAt !== undefined && { logged_in: certificate.loggedInAt }),
-      ...{ access_requests: accessRequests, 'addr.remote': address },
-    }),
-    causeOf(deps, call),
-  );
-  // A lock or a removal may have come meanwhile.
-  await deps.views.fresh();
-  deps.lag.require();
-  requireUnlocked(deps, { serial: BigInt(certificate.serial) });
-  requireGrantUnlocked(deps, username, { ...grant, roles: all.map(({ name }) => name) });
-  requestsToName(deps, { username, certificate, asked: accessRequests });
-  const { routeToCluster, lifeId, loggedInAt } = certificate;
-  const request = {
-    ...{ username, roles, requested, traits, lifeId, publicKey, routeToCluster, accessRequests },
-    format: input.format,
-    ...(loggedInAt !== undefined && { loggedInAt }),
-  };
-  return {
-    username,
-    ...signCertificates(deps, signer, request, grant),
-    hostSigners: [signerOfCluster(deps.views, 'host')],
-  };
+  return exchangeCertificates(deps, call, person, {
+    ...{ accessRequests, requested, format: input.format },
+    ttlSeconds: secondsFor({ now, held, all, certificate, ttlSeconds: input.ttlSeconds }),
+    told: (common) =>
+      catalogue.certificateOfRequests({
+        ...common,
+        ...(certificate.loggedInAt !== undefined && { logged_in: certificate.loggedInAt }),
+        access_requests: accessRequests,
+      }),
+    requireStill: () => requestsToName(deps, { username, certificate, asked: accessRequests }),
+  });
 });
 
 interface Naming {
