@@ -8,7 +8,6 @@ import type { AuthorityType } from '../domain/authority-facts.ts';
 import { type ClusterState, type SecondFactor, secondFactor } from '../domain/cluster.ts';
 import type { RoleSpec } from '../domain/role-spec.ts';
 import { trustedOf } from '../views/authorities.ts';
-import type { HoldingStates } from '../views/held-requests.ts';
 import { lookUpRoles, unreadableRoles } from '../views/roles.ts';
 import type { AuthViews } from './auth-views.ts';
 
@@ -70,14 +69,3 @@ export function rolesOf(views: Pick<AuthViews, 'roles'>, names: readonly string[
     );
   return found.roles;
 }
-
-/** What decides whether access requests count. */
-export const holdingStatesOf = ({
-  requests,
-  users,
-  roles,
-}: Pick<AuthViews, 'requests' | 'users' | 'roles'>): HoldingStates => ({
-  requests: requests.state(),
-  users: users.state(),
-  roles: roles.state(),
-});

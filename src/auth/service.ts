@@ -17,7 +17,7 @@ import type { AuthoritiesState } from '../views/authorities.ts';
 import type { View } from '../views/view.ts';
 import { oddHosts } from '../views/hosts.ts';
 import { isToAdminister } from '../views/identities.ts';
-import { heldRequests } from '../views/held-requests.ts';
+import { heldRequests, holdingStatesOf } from '../views/held-requests.ts';
 import { userStandingOf } from '../views/user-life.ts';
 import { announceAdopted, announceSelf, keepAnnounced } from './host/announce-self.ts';
 import { automaticRotation } from './authority/automatic-rotation.ts';
@@ -34,7 +34,7 @@ import { type HostIdentityRequest, issueHostIdentity } from './host/issue-host-i
 import { callerLimits } from './limits/caller-limits.ts';
 import { logPolicy } from './log/log-policy.ts';
 import { lockedBy } from './lock/in-force.ts';
-import { clusterOf, holdingStatesOf } from './lookups.ts';
+import { clusterOf } from './lookups.ts';
 import { noRoomOn } from './log/no-room.ts';
 import { authoritiesOf, ownCertificate } from './own-certificate.ts';
 import { rulesOf } from './rules-of.ts';

@@ -20,7 +20,7 @@ export const renewalSetting = (windowMs: number): string =>
   windowMs === 0 ? noRenewal : `${Math.floor(windowMs / second)}s`;
 
 /** When a person's sessions that began with this login end: by the strictest of the roles. */
-const longestUntil = (roles: readonly RoleSpec[], loggedInAt: Instant): Instant =>
+export const longestUntil = (roles: readonly RoleSpec[], loggedInAt: Instant): Instant =>
   plusMs(loggedInAt, effectiveTtlSeconds(roles, Number.MAX_SAFE_INTEGER / second) * second);
 
 export interface RenewalWish {

@@ -11,7 +11,7 @@ import { userIdentityOf, type UserIdentity } from '../pki/user-certificate.ts';
 import { WireError } from '../pki/wire.ts';
 import { keysOfSessionsIn, trustedOf } from '../views/authorities.ts';
 import { lockOn } from '../views/locks.ts';
-import { addedRoles, heldRequests, rolesNamed } from '../views/held-requests.ts';
+import { addedRoles, heldRequests, holdingStatesOf, lockableRoles } from '../views/held-requests.ts';
 import { lookUpRoles, unreadableRoles } from '../views/roles.ts';
 import { deletionText, userStandingOf } from '../views/user-life.ts';
 import { findUser, type UsersState } from '../views/users.ts';
@@ -94,19 +94,12 @@ export function decideAccess(views: DecidingViews, request: AccessRequest): Gran
  * What approved access requests add. One that has run out does not cut off who is here: the certificate does.
  */
 const requestedRoles = (
-  { requests, users, roles }: DecidingViews,
+  views: DecidingViews,
   identity: UserIdentity,
   own: readonly RoleSpec[],
   { asked, now }: Pick<AccessRequest, 'asked' | 'now'>,
 ): readonly RoleSpec[] =>
-  addedRoles(
-    heldRequests(
-      { requests: requests.state(), users: users.state(), roles: roles.state() },
-      identity,
-      asked === 'at_login' ? now : undefined,
-    ),
-    own,
-  );
+  addedRoles(heldRequests(holdingStatesOf(views), identity, asked === 'at_login' ? now : undefined), own);
 
 /** By which lock a person is kept out now, who has shown this certificate. */
 function lockFor(
@@ -114,14 +107,8 @@ function lockFor(
   { certificate, login, node, now }: Omit<AccessRequest, 'labels' | 'asked'>,
 ): string | undefined {
   const identity = identityOf(certificate);
-  const { username: user } = identity;
-  // Including the roles that the user has now: a lock of one of these applies to this user, too.
-  const roles = [
-    ...identity.roles,
-    ...rolesNamed(requests.state(), identity),
-    ...(findUser(users.state(), user)?.state.roles ?? []),
-  ];
-  return textOf(locks, { user, roles, login, node, serial: certificate.serial }, now);
+  const roles = lockableRoles({ requests: requests.state(), users: users.state() }, identity);
+  return textOf(locks, { user: identity.username, roles, login, node, serial: certificate.serial }, now);
 }
 
 /** Why the connection of somebody is ended, where that person is to know: a lock, a deletion. */

@@ -6,7 +6,7 @@ import type { World } from '../base/world.ts';
 import { hostRecordOf } from '../domain/host-info.ts';
 import type { Certificate } from '../pki/ssh-certificate.ts';
 import { userIdentityOf } from '../pki/user-certificate.ts';
-import { addedRoles, heldRequests, type HoldingStates } from '../views/held-requests.ts';
+import { addedRoles, heldRequests, holdingStatesOf } from '../views/held-requests.ts';
 import { listedHosts } from '../views/listed-hosts.ts';
 import { newestHeardMs } from '../views/presence.ts';
 import { lookUpRoles, unreadableRoles } from '../views/roles.ts';
@@ -45,7 +45,7 @@ export const knownNodesOf =
         'unavailable',
         unreadableRoles(found) ?? `this proxy does not know the role ${found.names.join(', ')}`,
       );
-    const held = heldRequests(statesOf(views), userIdentityOf(certificate), world.now());
+    const held = heldRequests(holdingStatesOf(views), userIdentityOf(certificate), world.now());
     const roles = [...found.roles, ...addedRoles(held, found.roles)];
     const presence = views.presence.state();
     const hosts = listedHosts(
@@ -58,13 +58,3 @@ export const knownNodesOf =
       ageMs: Number.isFinite(age) ? Math.max(0, Math.round(age)) : null,
     };
   };
-
-const statesOf = ({
-  requests,
-  users,
-  roles,
-}: Pick<ProxyViews, 'requests' | 'users' | 'roles'>): HoldingStates => ({
-  requests: requests.state(),
-  users: users.state(),
-  roles: roles.state(),
-});

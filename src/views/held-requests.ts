@@ -3,8 +3,8 @@ import { mayRequest } from '../domain/may-request.ts';
 import type { RoleSpec } from '../domain/role-spec.ts';
 import { findRequest, type RequestEntry, type RequestsState } from './requests.ts';
 import { lookUpRoles, type RolesState } from './roles.ts';
-import { getIn } from './table.ts';
 import { findUser, type UsersState } from './users.ts';
+import type { View } from './view.ts';
 
 /** What decides whether a request counts. */
 export interface HoldingStates {
@@ -12,6 +12,15 @@ export interface HoldingStates {
   readonly users: UsersState;
   readonly roles: RolesState;
 }
+
+type HoldingViews = { readonly [Name in keyof HoldingStates]: Pick<View<HoldingStates[Name]>, 'state'> };
+
+/** By the views of a service. */
+export const holdingStatesOf = ({ requests, users, roles }: HoldingViews): HoldingStates => ({
+  requests: requests.state(),
+  users: users.state(),
+  roles: roles.state(),
+});
 
 /** The holder of a certificate that names requests, as the certificate has it. */
 export interface PresentedRequests {
@@ -66,8 +75,19 @@ export function addedRoles(held: readonly HeldRequest[], own: readonly RoleSpec[
     });
 }
 
-/** Names of the roles for which a lock concerns the holder, whether the requests count or not. */
-export const rolesNamed = (
-  { known }: RequestsState,
-  { accessRequests }: Pick<PresentedRequests, 'accessRequests'>,
-): readonly string[] => accessRequests.flatMap((id) => getIn(known, id)?.roles ?? []);
+/**
+ * Names of the roles for which a lock concerns the holder of a certificate: those in it, those of the
+ * requests that it names, whether these count or not, and those that the user has now.
+ */
+export const lockableRoles = (
+  { requests, users }: Pick<HoldingStates, 'requests' | 'users'>,
+  {
+    username,
+    roles,
+    accessRequests,
+  }: Omit<PresentedRequests, 'lifeId'> & { readonly roles: readonly string[] },
+): readonly string[] => [
+  ...roles,
+  ...accessRequests.flatMap((id) => findRequest(requests, id)?.roles ?? []),
+  ...(findUser(users, username)?.state.roles ?? []),
+];

@@ -4,7 +4,7 @@ import type { AccessRequestFact } from '../domain/access-request.ts';
 import { roleSpec } from '../domain/role-spec.ts';
 import type { Fact, StreamName } from '../log/event.ts';
 import { addedRoles, heldRequests } from './held-requests.ts';
-import { expiredRequests, findRequest, requestsAt, requestsView } from './requests.ts';
+import { expiredRequests, findRequest, requestsAt, requestsOf, requestsView } from './requests.ts';
 import { rolesView } from './roles.ts';
 import { project } from './testing.ts';
 import { findUser, usersView } from './users.ts';
@@ -63,6 +63,25 @@ describe('access requests', () => {
     expect(expiredRequests(requests, expiresAt)).toEqual(['r1']);
     const ended: Fact = { type: 'request.ended', data: { reason: 'removed' } };
     expect(findRequest(project(requestsView, [...approved, ...made(ended)]), 'r1')).toBeUndefined();
+  });
+  it('are listed for one user as for all, oldest first', () => {
+    const event = (id: string, name: string, when: string): readonly [StreamName, Fact, string] => [
+      `request-${id}`,
+      { type: 'request.created', data: { ...created.data, user: name } },
+      when,
+    ];
+    const later = plusMs(at, 1000);
+    const requests = project(requestsView, [
+      event('r3', 'ann', at),
+      event('r1', 'ann', later),
+      event('r4', 'bob', at),
+      event('r2', 'ann', at),
+    ]);
+    const idsOf = (name: string, now: string) => requestsOf(requests, name, now).map(({ id }) => id);
+    expect(idsOf('ann', at)).toEqual(['r2', 'r3', 'r1']);
+    expect(idsOf('bob', at)).toEqual(['r4']);
+    expect(idsOf('eve', at)).toEqual([]);
+    expect(idsOf('ann', expiresAt)).toEqual([]);
   });
   it('survive a snapshot', () => {
     const requests = project(requestsView, approved);

@@ -156,8 +156,24 @@ export const findRequest = ({ known }: RequestsState, id: string): RequestEntry 
 
 /** Those that have not expired by then, the oldest first. */
 export const requestsAt = ({ known }: RequestsState, now: Instant): readonly RequestEntry[] =>
-  entriesOf(known)
-    .map(([, entry]) => entry)
+  lasting(
+    entriesOf(known).map(([, entry]) => entry),
+    now,
+  );
+
+/** The same, of one user. */
+export const requestsOf = (
+  { known, byKey }: RequestsState,
+  user: string,
+  now: Instant,
+): readonly RequestEntry[] =>
+  lasting(
+    (getIn(byKey, ofUser(user)) ?? []).flatMap((id) => getIn(known, id) ?? []),
+    now,
+  );
+
+const lasting = (entries: readonly RequestEntry[], now: Instant): readonly RequestEntry[] =>
+  entries
     .filter(({ expiresAt }) => now < expiresAt)
     .sort((a, b) => compared(a.request?.createdAt ?? '', b.request?.createdAt ?? '') || compared(a.id, b.id));
 

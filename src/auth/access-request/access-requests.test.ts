@@ -13,7 +13,9 @@ import { searchAudit } from '../audit/search-audit.ts';
 import { createLock } from '../lock/create-lock.ts';
 import { deleteLock } from '../lock/delete-lock.ts';
 import { explainAccess } from '../access/explain-access.ts';
+import { deleteResource } from '../resource/delete-resource.ts';
 import { listResources } from '../resource/list-resources.ts';
+import type { AuthDeps } from '../deps.ts';
 import { rulesOf } from '../rules-of.ts';
 import {
   addRole,
@@ -81,8 +83,12 @@ const boss = () => personCall('boss', ['dev', 'editor']);
 
 const request = async (roles: string[] = ['dba'], reason = 'INC-1') =>
   (await createAccessRequest(auth.deps, ann(), { roles, reason, dryRun: false })).request.requestId;
-const resolve = (requestId: string, state: 'approved' | 'denied' = 'approved', by = boss()) =>
-  resolveAccessRequest(auth.deps, by, { requestId, state, reason: 'ok', delegator: '', annotations: {} });
+const resolve = (
+  requestId: string,
+  state: 'approved' | 'denied' = 'approved',
+  by = boss(),
+  deps: AuthDeps = auth.deps,
+) => resolveAccessRequest(deps, by, { requestId, state, reason: 'ok', delegator: '', annotations: {} });
 const logIn = async () => {
   const { tlsCertificatePem } = await tryLogin(auth, { username: 'ann', password: 'correct horse' });
   return personCall('ann', ['dev'], new X509Certificate(tlsCertificatePem));
@@ -172,6 +178,26 @@ describe('access requests', () => {
     await expect(resolve('../x')).rejects.toMatchObject(refused('not_found', 'is not found'));
   });
 
+  it('are neither made nor approved for a role that is deleted after the server looked', async () => {
+    const id = await request();
+    const { views } = auth.deps;
+    const [roles, requests] = [views.roles.state(), views.requests.state()];
+    await deleteResource(auth.deps, adminCall, { kind: 'role', name: 'dba', dryRun: false });
+    const before = {
+      ...auth.deps,
+      views: {
+        ...views,
+        roles: { ...views.roles, state: () => roles },
+        requests: { ...views.requests, state: () => requests },
+      },
+    };
+    const gone = refused('bad_request', 'role "dba" is not found');
+    const wish = { roles: ['dba'], reason: '', dryRun: false };
+    await expect(createAccessRequest(before, ann(), wish)).rejects.toMatchObject(gone);
+    await expect(resolve(id, 'approved', boss(), before)).rejects.toMatchObject(gone);
+    await expect(resolve(id)).rejects.toMatchObject(refused('not_found', 'is over'));
+  });
+
   it('are opened to nobody by the row whose rules do not allow it', () => {
     for (const { operation } of [resolveAccessRequest, deleteAccessRequest])
       expect(() => guard(operation, ann().caller, rulesOf(auth.deps))).toThrow(
@@ -237,6 +263,22 @@ describe('a certificate with an approved request', () => {
     );
     auth.world.advance(2 * hour);
     await expect(certify([other])).rejects.toMatchObject(refused('access_denied', 'has expired'));
+  });
+
+  it('is refused where it would name more requests than a certificate can, with those that it named before', async () => {
+    const approved = async (count: number) => {
+      const ids: string[] = [];
+      for (let n = 0; n < count; n++) ids.push(await request());
+      for (const id of ids) await resolve(id);
+      return ids;
+    };
+    const first = await certify(await approved(10));
+    const call = personCall('ann', ['dev'], new X509Certificate(first.tlsCertificatePem));
+    const more = await approved(7);
+    await expect(certify(more, call)).rejects.toMatchObject(refused('bad_request', 'names at most 16'));
+    const { sshCertificate } = await certify(more.slice(1), call);
+    const { accessRequests } = userIdentityOf(parseCertificate(fromAuthorizedKeyLine(sshCertificate)));
+    expect(accessRequests).toHaveLength(16);
   });
 
   it('is refused once the user is locked, and after that', async () => {

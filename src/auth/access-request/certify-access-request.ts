@@ -1,32 +1,31 @@
 import { certifyAccessRequest as row } from '../../api/operations/access-request.ts';
 import type { ShownCertificate } from '../../api/operation.ts';
 import { CodedError } from '../../base/errors.ts';
-import { type Instant, msBetween, plusMs, second } from '../../base/time.ts';
+import { type Instant, msBetween, second } from '../../base/time.ts';
 import { catalogue } from '../../domain/audit-catalogue.ts';
-import { certificateFormat, effectiveTtlSeconds } from '../../domain/role-options.ts';
+import { longestUntil } from '../../domain/login-renewal.ts';
+import { certificateFormat } from '../../domain/role-options.ts';
 import type { RoleSpec } from '../../domain/role-spec.ts';
-import { addedRoles, heldRequests, type HeldRequest } from '../../views/held-requests.ts';
+import { maxRequests } from '../../pki/user-certificate.ts';
+import { addedRoles, heldRequests, type HeldRequest, holdingStatesOf } from '../../views/held-requests.ts';
 import { findRequest } from '../../views/requests.ts';
-import { type AuthDeps, causeOf } from '../deps.ts';
+import type { AuthDeps } from '../deps.ts';
 import { implementing } from '../implementing.ts';
-import { lockedLogins, requireGrantUnlocked, requireUnlocked } from '../lock/in-force.ts';
-import { holdingStatesOf, signerOfCluster } from '../lookups.ts';
-import { grantOf, readPublicKey, signCertificates } from '../user/issue-certificates.ts';
-import { personOf } from '../user/renew-certificates.ts';
-import { notFound, requesterNamed } from './known-requests.ts';
+import { requireUnlocked } from '../lock/in-force.ts';
+import { exchangeCertificates, personExchanging } from '../user/exchange-certificates.ts';
+import { notFound } from './known-requests.ts';
 
 export const certifyAccessRequest = implementing(row, async (deps, call, input) => {
-  deps.lag.require();
-  const { username, certificate, address } = personOf(call.caller);
-  const publicKey = readPublicKey(input.publicKey);
-  await deps.views.fresh();
-  const { entry, requester } = requesterNamed(deps, username);
-  if (entry.life.id !== certificate.lifeId)
-    throw new CodedError('access_denied', `the certificate is not one of the user "${username}" of now`);
-  const { roles, traits } = requester;
-  requireUnlocked(deps, { user: username, roles: entry.state.roles, serial: BigInt(certificate.serial) });
+  const person = await personExchanging(deps, call, input.publicKey);
+  const { username, certificate, roles } = person;
   const now = deps.world.now();
   const held = requestsToName(deps, { username, certificate, asked: input.requestIds });
+  // With more in it nobody could read the certificate.
+  if (held.length > maxRequests)
+    throw new CodedError(
+      'bad_request',
+      `with those that the certificate names it would be ${held.length} access requests, and a certificate names at most ${maxRequests}: log in again with those that you need`,
+    );
   const requested = addedRoles(held, roles);
   const all = [...roles, ...requested];
   requireUnlocked(deps, { roles: requested.map(({ name }) => name) });
@@ -35,38 +34,18 @@ export const certifyAccessRequest = implementing(row, async (deps, call, input) 
       'access_denied',
       'a certificate of the form oldssh cannot name access requests: log in with --cert-format=standard',
     );
-  const ttlSeconds = secondsFor({ now, held, all, certificate, ttlSeconds: input.ttlSeconds });
-  const isLocked = lockedLogins(deps);
-  const grant = { ...grantOf({ username, roles, requested, traits, ttlSeconds, isLocked }), ttlSeconds };
   const accessRequests = held.map((one) => one.entry.id);
-  const signer = await deps.keys.signer('user');
-  call.deadline.begin();
-  await deps.ownAudit.record(
-    catalogue.certificateOfRequests({
-      ...{ cert_type: 'user', user: username, roles: grant.roles, logins: grant.logins },
-      ...{ ttl_seconds: ttlSeconds, serial: grant.serial, renews: certificate.serial },
-      ...(certificate.loggedInAt !== undefined && { logged_in: certificate.loggedInAt }),
-      ...{ access_requests: accessRequests, 'addr.remote': address },
-    }),
-    causeOf(deps, call),
-  );
-  // A lock or a removal may have come meanwhile.
-  await deps.views.fresh();
-  deps.lag.require();
-  requireUnlocked(deps, { serial: BigInt(certificate.serial) });
-  requireGrantUnlocked(deps, username, { ...grant, roles: all.map(({ name }) => name) });
-  requestsToName(deps, { username, certificate, asked: accessRequests });
-  const { routeToCluster, lifeId, loggedInAt } = certificate;
-  const request = {
-    ...{ username, roles, requested, traits, lifeId, publicKey, routeToCluster, accessRequests },
-    format: input.format,
-    ...(loggedInAt !== undefined && { loggedInAt }),
-  };
-  return {
-    username,
-    ...signCertificates(deps, signer, request, grant),
-    hostSigners: [signerOfCluster(deps.views, 'host')],
-  };
+  return exchangeCertificates(deps, call, person, {
+    ...{ accessRequests, requested, format: input.format },
+    ttlSeconds: secondsFor({ now, held, all, certificate, ttlSeconds: input.ttlSeconds }),
+    told: (common) =>
+      catalogue.certificateOfRequests({
+        ...common,
+        ...(certificate.loggedInAt !== undefined && { logged_in: certificate.loggedInAt }),
+        access_requests: accessRequests,
+      }),
+    requireStill: () => requestsToName(deps, { username, certificate, asked: accessRequests }),
+  });
 });
 
 interface Naming {
@@ -111,7 +90,7 @@ interface Span {
 
 /** Until the first of: what was asked for, its certificate, a request, the longest session of a role. */
 function secondsFor({ now, held, all, certificate, ttlSeconds }: Span): number {
-  const longest = plusMs(certificate.loggedInAt ?? now, effectiveTtlSeconds(all, ttlLimit) * second);
+  const longest = longestUntil(all, certificate.loggedInAt ?? now);
   const ends = [certificate.validUntil, longest, ...held.map(({ entry }) => entry.expiresAt)];
   const left = Math.min(ttlSeconds, ...ends.map((end) => Math.floor(msBetween(now, end) / second)));
   if (left < 1)
@@ -121,6 +100,3 @@ function secondsFor({ now, held, all, certificate, ttlSeconds }: Span): number {
     );
   return left;
 }
-
-/** More than any certificate lives. */
-const ttlLimit = 10 * 365 * 24 * 3600;

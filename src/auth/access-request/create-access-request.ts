@@ -7,11 +7,11 @@ import { accessRequest } from '../../domain/access-request.ts';
 import { type Requester, requestStrategy } from '../../domain/may-request.ts';
 import { accessRequestStream } from '../../domain/streams.ts';
 import { step, transact } from '../../log/execute.ts';
-import { expiredRequests, requestsAt } from '../../views/requests.ts';
+import { expiredRequests, requestsOf } from '../../views/requests.ts';
 import { type AuthDeps, causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { requireUnlocked } from '../lock/in-force.ts';
-import { rolesToGive } from '../user/roles-to-give.ts';
+import { requiringRoles, rolesToGive } from '../user/roles-to-give.ts';
 import { requestableRoles, requesterNamed, requestNamed, shownRequest } from './known-requests.ts';
 
 /** How long after its end a request is removed, so that readers do not keep it for ever. */
@@ -48,6 +48,7 @@ export const createAccessRequest = implementing(row, async (deps, call, input) =
     deps.log.state,
     [
       step(accessRequest, accessRequestStream(id), command),
+      ...requiringRoles(roles),
       ...forgotten
         .slice(0, forgottenAtOnce)
         .map((old) =>
@@ -95,8 +96,8 @@ function rolesWished(deps: AuthDeps, requester: Requester, names: readonly strin
 }
 
 function requireFewPending({ views, world }: AuthDeps, user: string): void {
-  const waiting = requestsAt(views.requests.state(), world.now()).filter(
-    (one) => one.user === user && one.status === 'pending',
+  const waiting = requestsOf(views.requests.state(), user, world.now()).filter(
+    ({ status }) => status === 'pending',
   );
   if (waiting.length >= mostPending)
     throw new CodedError(

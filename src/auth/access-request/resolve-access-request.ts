@@ -5,6 +5,7 @@ import { step, transact } from '../../log/execute.ts';
 import { lookUpRoles } from '../../views/roles.ts';
 import { causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
+import { requiringRoles } from '../user/roles-to-give.ts';
 import { requesterNamed, requestNamed, shownRequest } from './known-requests.ts';
 
 /** By what the user and the roles are now: what was requested may not be requested any more. */
@@ -15,6 +16,11 @@ export const resolveAccessRequest = implementing(row, async (deps, call, input) 
   const { requester } = requesterNamed(deps, user);
   const { caller } = call;
   const now = deps.world.now();
+  const wanted = requested.flatMap((name) => {
+    const found = lookUpRoles(deps.views.roles.state(), [name]);
+    return found.status === 'found' ? found.roles : [];
+  });
+  const granted = input.state === 'denied' ? [] : wanted.filter(({ name }) => roles?.includes(name) ?? true);
   const { position } = await transact(
     deps.log.state,
     [
@@ -22,12 +28,10 @@ export const resolveAccessRequest = implementing(row, async (deps, call, input) 
         type: 'resolve-request',
         ...resolution,
         ...(roles !== undefined && { roles }),
-        ...{ now, requester, by: caller.kind === 'user' ? caller.username : undefined },
-        wanted: requested.flatMap((name) => {
-          const found = lookUpRoles(deps.views.roles.state(), [name]);
-          return found.status === 'found' ? found.roles : [];
-        }),
+        ...{ now, requester, wanted, by: caller.kind === 'user' ? caller.username : undefined },
       }),
+      // Behind the deletion of a role, an approval would be one for a later role of that name.
+      ...requiringRoles(granted.map(({ name }) => name)),
     ],
     causeOf(deps, call),
     termsOf(call, asOf),

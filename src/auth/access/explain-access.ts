@@ -1,12 +1,11 @@
 import { explainAccess as row } from '../../api/operations/access.ts';
 import { explainAccess as explanationOf } from '../../domain/access-explanation.ts';
 import type { Person } from '../../domain/access-reason.ts';
-import { type HeldRequest, heldRequests } from '../../views/held-requests.ts';
-import { requestsAt } from '../../views/requests.ts';
+import { type HeldRequest, heldRequests, holdingStatesOf } from '../../views/held-requests.ts';
+import { requestsOf } from '../../views/requests.ts';
 import { findUser } from '../../views/users.ts';
 import type { AuthDeps } from '../deps.ts';
 import { implementing } from '../implementing.ts';
-import { holdingStatesOf } from '../lookups.ts';
 import { accessAt, type KnownAccess } from './known-access.ts';
 import { locksOnEntering, nodesNamed } from './known-nodes.ts';
 import { type KnownPerson, personNamed, personWith } from './known-people.ts';
@@ -67,9 +66,7 @@ function approvedFor({ views, world }: AuthDeps, username: string): readonly Hel
   const lifeId = findUser(views.users.state(), username)?.life.id;
   if (lifeId === undefined) return [];
   const now = world.now();
-  const accessRequests = requestsAt(views.requests.state(), now)
-    .filter((one) => one.user === username && one.status === 'approved')
-    .map(({ id }) => id);
+  const accessRequests = requestsOf(views.requests.state(), username, now).map(({ id }) => id);
   return heldRequests(holdingStatesOf(views), { username, lifeId, accessRequests }, now);
 }
 

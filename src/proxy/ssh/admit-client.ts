@@ -8,10 +8,10 @@ import { userIdentityOf, type UserIdentity } from '../../pki/user-certificate.ts
 import { WireError } from '../../pki/wire.ts';
 import { type AuthoritiesState, keysOfSessionsIn, trustedOf } from '../../views/authorities.ts';
 import { lockOn, type LocksState } from '../../views/locks.ts';
-import { rolesNamed } from '../../views/held-requests.ts';
+import { lockableRoles } from '../../views/held-requests.ts';
 import type { RequestsState } from '../../views/requests.ts';
 import { deletionText, userStandingOf } from '../../views/user-life.ts';
-import { findUser, type UsersState } from '../../views/users.ts';
+import type { UsersState } from '../../views/users.ts';
 
 /** The views that decide who may use the proxy. */
 export interface Admission {
@@ -65,13 +65,7 @@ export function lockOnClient(
   { users, locks, requests, now }: Pick<Admission, 'users' | 'locks' | 'requests' | 'now'>,
 ): string | undefined {
   const { keyId: user, serial } = certificate;
-  const identity = identityOf(certificate);
-  // The roles of the certificate and of its requests, and those that the user has now: a lock of any applies.
-  const roles = [
-    ...identity.roles,
-    ...rolesNamed(requests, identity),
-    ...(findUser(users, user)?.state.roles ?? []),
-  ];
+  const roles = lockableRoles({ requests, users }, identityOf(certificate));
   const lock = lockOn(locks, { user, roles, serial }, now);
   return lock && lockText(lock);
 }
