@@ -1,0 +1,48 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { exportPhrase } from '../../api/operations/authority-keys.ts';
+import type { ResourceDocument } from '../../domain/resources/document.ts';
+import { memoryLog } from '../../log/memory-log.ts';
+import { exportResources } from '../resource/export-resources.ts';
+import { adminCall, openTestAuth, type TestAuth } from '../testing.ts';
+import { from } from './restore-testing.ts';
+
+const open: TestAuth[] = [];
+afterEach(async () => {
+  for (const auth of open.splice(0)) {
+    await auth.close();
+    await auth.log.close();
+  }
+});
+const opened = async (options: Parameters<typeof openTestAuth>[0] = {}): Promise<TestAuth> => {
+  const auth = await openTestAuth(options);
+  open.push(auth);
+  return auth;
+};
+const exported = async ({ deps }: TestAuth, kind: string): Promise<readonly ResourceDocument[]> =>
+  (await exportResources(deps, adminCall, { kind, confirmation: exportPhrase('example') })).documents;
+
+describe('an authority with', () => {
+  const none = Buffer.from('ssh-ed25519').toString('base64');
+  interface Keys {
+    readonly checking_keys: readonly string[];
+    readonly tls_key_pairs: readonly object[];
+  }
+  it.each<[string, (spec: Keys) => Partial<Keys>, RegExp]>([
+    ['a line that is no key', () => ({ checking_keys: [none] }), /^all\.yaml:spec\.signing_keys: /],
+    [
+      'a certificate that is none',
+      (spec) => ({ tls_key_pairs: spec.tls_key_pairs.map((pair) => ({ ...pair, cert: none })) }),
+      /^all\.yaml:spec\.tls_key_pairs: /,
+    ],
+  ])('%s is refused at its place', async (_name, change, place) => {
+    const auth = await opened();
+    const documents = (await exported(auth, 'cert_authority')).map((one) => ({
+      ...one,
+      spec: { ...(one.spec as Keys), ...change(one.spec as Keys) },
+    }));
+    const { world } = auth;
+    await expect(
+      openTestAuth({ world, log: memoryLog({ world }), ...from(documents) }),
+    ).rejects.toMatchObject({ code: 'misconfigured', message: expect.stringMatching(place) as string });
+  });
+});
