@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isCoded } from '../../base/errors.ts';
 import { msBetween, second } from '../../base/time.ts';
+import { uuidOf } from '../../base/uuid-of.ts';
 import type { World } from '../../base/world.ts';
 import type { CreateAuthority } from '../../domain/authority-commands.ts';
 import { authority } from '../../domain/authority.ts';
@@ -78,7 +79,7 @@ export function planRestore(file: BootstrapFile, configured: Configured, world: 
   const users = documents.of<WholeUserDocument>('user').map((one) => planUser(one, roles.known, world));
   const expiring = [
     ...documents.of<WholeTokenDocument>('token').map((one) => planToken(one, world)),
-    ...documents.of<LockDocument>('lock').map((one) => planLock(one, world)),
+    ...documents.of<LockDocument>('lock').map((one) => planLock(one, file.digest, world)),
   ];
   const lasting = expiring.filter((one) => one !== undefined);
   return {
@@ -203,14 +204,21 @@ function planToken(
 
 const uuid = z.uuid();
 
-/** One that a hand gave a name gets an id, as one of `tctl create` does. */
-function planLock({ document, fault }: RestoredDocument<LockDocument>, world: World): NewStream | undefined {
+/**
+ * One that a hand gave a name gets an id, as one of `tctl create` does: always the same one, so that a start
+ * that continues finds what was written.
+ */
+function planLock(
+  { document, fault }: RestoredDocument<LockDocument>,
+  digest: string,
+  world: World,
+): NewStream | undefined {
   const { name, expires } = document.metadata;
   const now = world.now();
   const ttlMs = expires === undefined ? undefined : msBetween(now, expires);
   if (ttlMs !== undefined && ttlMs < second) return undefined;
   const { kind, text } = targetOfDocument(document);
-  const id = uuid.safeParse(name).success ? name : world.uuid();
+  const id = uuid.safeParse(name).success ? name : uuidOf(`lock ${digest} ${name}`);
   return blaming(fault, ['spec', 'target'], () => {
     const target = lockTargetOf(kind, text);
     const message = document.spec.message ?? '';

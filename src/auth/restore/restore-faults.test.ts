@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { fakeWorld } from '../../api/testing.ts';
 import { exportPhrase } from '../../api/operations/authority-keys.ts';
 import type { ResourceDocument } from '../../domain/resources/document.ts';
 import { memoryLog } from '../../log/memory-log.ts';
 import { exportResources } from '../resource/export-resources.ts';
-import { adminCall, openTestAuth, type TestAuth } from '../testing.ts';
-import { from } from './restore-testing.ts';
+import { adminCall, eventsOf, openTestAuth, type TestAuth } from '../testing.ts';
+import { failingAfter, from } from './restore-testing.ts';
 
 const open: TestAuth[] = [];
 afterEach(async () => {
@@ -45,4 +46,19 @@ describe('an authority with', () => {
       openTestAuth({ world, log: memoryLog({ world }), ...from(documents) }),
     ).rejects.toMatchObject({ code: 'misconfigured', message: expect.stringMatching(place) as string });
   });
+});
+
+it('a lock that a hand gave a name is made once, also by a start that continues', async () => {
+  const world = fakeWorld();
+  const log = memoryLog({ world });
+  const target = { user: 'mallory' };
+  const documents = [{ kind: 'lock', version: 'v2', metadata: { name: 'mallory' }, spec: { target } }];
+  // It begins, and writes the lock; the cluster is missing.
+  await expect(openTestAuth({ world, log: failingAfter(log, 2), ...from(documents) })).rejects.toThrow(
+    'the process ended',
+  );
+  const auth = await opened({ world, log, ...from(documents) });
+  const types = (await eventsOf(log, 'state')).map(({ fact }) => fact.type);
+  expect(types.filter((type) => type === 'lock.created')).toHaveLength(1);
+  expect(await exported(auth, 'lock')).toMatchObject([{ spec: { target } }]);
 });
