@@ -5,6 +5,7 @@ import type { ResourceDocument } from '../../domain/resources/document.ts';
 import { memoryLog } from '../../log/memory-log.ts';
 import { exportResources } from '../resource/export-resources.ts';
 import { adminCall, eventsOf, openTestAuth, type TestAuth } from '../testing.ts';
+import { lockStream, roleStream, tokenStream, userStream } from '../../domain/streams.ts';
 import { failingAfter, from } from './restore-testing.ts';
 
 const open: TestAuth[] = [];
@@ -61,4 +62,20 @@ it('a lock that a hand gave a name is made once, also by a start that continues'
   const types = (await eventsOf(log, 'state')).map(({ fact }) => fact.type);
   expect(types.filter((type) => type === 'lock.created')).toHaveLength(1);
   expect(await exported(auth, 'lock')).toMatchObject([{ spec: { target } }]);
+});
+
+it.each([
+  ['role', roleStream('x'), 'role.created'],
+  ['user', userStream('x'), 'user.created'],
+  ['token', tokenStream('x'), 'token.created'],
+  ['lock', lockStream('x'), 'lock.created'],
+])('a %s of a newer release is not left out of a file of everything', async (kind, stream, type) => {
+  const auth = await opened();
+  const fact = { type, data: { as: 'a newer release has it' } };
+  const cause = { at: auth.world.now(), actor: 'admin', requestId: 'r' };
+  await auth.deps.log.state.append([{ stream, expected: 0, facts: [fact] }], cause);
+  await expect(exported(auth, kind)).rejects.toMatchObject({
+    code: 'unavailable',
+    message: `a newer release wrote ${kind}s that this auth server cannot read: export with that release`,
+  });
 });
