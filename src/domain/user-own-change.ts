@@ -2,7 +2,7 @@ import { CodedError, unreachable } from '../base/errors.ts';
 import { minute } from '../base/time.ts';
 import { invalidLink } from './invite.ts';
 import type { InviteReference } from './user-change.ts';
-import { type Addresses, otpSeedSecret, passwordHashSecret, type UserFact } from './user-fact.ts';
+import { type Addresses, type NewOtp, otpSet, passwordSet, type UserFact } from './user-fact.ts';
 import { decideProof, type Proof, provedFact } from './user-login.ts';
 import type { UserState } from './user-state.ts';
 
@@ -37,7 +37,7 @@ export interface BeginCodeDevice extends OwnProof {
 export interface SetCodeDevice {
   readonly type: 'set-code-device';
   readonly inviteHash: string;
-  readonly otp: { readonly id: string; readonly seed: Uint8Array; readonly usedStep: number };
+  readonly otp: NewOtp;
   readonly addresses: Addresses;
 }
 
@@ -91,21 +91,11 @@ function requireAllowed({ forbidden }: OwnProof): void {
 const changedPassword = (command: ChangePassword): readonly UserFact[] => [
   { type: 'user.password_reset', data: {} },
   provedFact(command, ownChangeMethods.password),
-  {
-    type: 'user.password_set',
-    data: { passwordId: command.passwordId, addresses: command.addresses },
-    secrets: { [passwordHashSecret]: command.passwordHash },
-  },
+  passwordSet(command.passwordId, command.passwordHash, command.addresses),
 ];
 
 /** A reset, a new password and a newer secret make the invite void, so that they void this as well. */
 function setCodeDevice(state: UserState, { inviteHash, otp, addresses }: SetCodeDevice): readonly UserFact[] {
   if (state.status === 'absent' || state.invite?.hash !== inviteHash) throw invalidLink();
-  return [
-    {
-      type: 'user.otp_set',
-      data: { otpId: otp.id, usedStep: otp.usedStep, addresses },
-      secrets: { [otpSeedSecret]: otp.seed },
-    },
-  ];
+  return [otpSet(otp, addresses)];
 }
