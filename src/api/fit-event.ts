@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { uuidOf } from '../base/uuid-of.ts';
 import { catalogue } from '../domain/audit-catalogue.ts';
 import {
   type AuditEvent,
@@ -102,7 +103,7 @@ export function gapFor(text: string, reason: string, now: string): ParsedAuditEv
       sha256: digest,
     },
   });
-  return completed(body, { uid: uuidOf(sha256(`gap ${known?.uid ?? digest}`)), time, ei: 0 });
+  return completed(body, { uid: uuidOf(`gap ${known?.uid ?? digest}`), time, ei: 0 });
 }
 
 const short = (text: string): string => longest(text, leastText, (n) => text.slice(0, n));
@@ -115,7 +116,3 @@ function textsOf(event: AuditEvent | undefined, keys: readonly string[]): Record
   }
   return texts;
 }
-
-/** A UUID of version 8 from the first bits of a hash. */
-const uuidOf = (hex: string): string =>
-  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;

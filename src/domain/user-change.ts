@@ -4,7 +4,7 @@ import { certificateMisfit } from './certificate-limits.ts';
 import { invalidLink, type InvitePurpose, type InviteSets } from './invite.ts';
 import { checkLogin, checkName } from './names.ts';
 import type { Traits } from './role-spec.ts';
-import { type Addresses, otpSeedSecret, passwordHashSecret, type UserFact } from './user-fact.ts';
+import { type Addresses, type NewOtp, otpSet, passwordSet, type UserFact } from './user-fact.ts';
 import type { ActiveUser, UserState } from './user-state.ts';
 
 /** The invite that is decided in the same append, on its own stream. */
@@ -32,8 +32,7 @@ export interface RestoreUser {
   /** Left out: a new one begins. */
   readonly life?: { readonly id: string; readonly isFirst: boolean };
   readonly password?: { readonly id: string; readonly hash: Uint8Array };
-  /** `lastStep` and all earlier ones are spent. */
-  readonly otp?: { readonly id: string; readonly seed: Uint8Array; readonly lastStep: number };
+  readonly otp?: NewOtp;
 }
 
 export interface ResetUser {
@@ -52,7 +51,7 @@ export interface SetCredentials {
   /** New and unique, so that a check against an older password can be recognised. */
   readonly passwordId: string;
   readonly passwordHash: Uint8Array;
-  readonly otp: { readonly status: 'unchanged' } | ({ readonly status: 'set' } & ProvedDevice);
+  readonly otp: { readonly status: 'unchanged' } | ({ readonly status: 'set' } & NewOtp);
   readonly addresses: Addresses;
 }
 
@@ -139,38 +138,15 @@ function restore(state: UserState, command: RestoreUser): readonly UserFact[] {
   );
   return [
     ...facts,
-    ...(password === undefined ? [] : [passwordSet(password, { remote: '', local: '' })]),
-    ...(otp === undefined ? [] : [otpSet({ ...otp, usedStep: otp.lastStep })]),
+    ...(password === undefined ? [] : [passwordSet(password.id, password.hash, { remote: '', local: '' })]),
+    ...(otp === undefined ? [] : [otpSet(otp)]),
   ];
 }
-
-export const passwordSet = (
-  { id, hash }: { readonly id: string; readonly hash: Uint8Array },
-  from: Addresses,
-): UserFact => ({
-  type: 'user.password_set',
-  data: { passwordId: id, addresses: from },
-  secrets: { [passwordHashSecret]: hash },
-});
-
-/** A code device that has shown the code of `usedStep`. */
-export interface ProvedDevice {
-  readonly id: string;
-  readonly seed: Uint8Array;
-  readonly usedStep: number;
-}
-
-/** `addresses`: where it is set alone, by the person itself. */
-export const otpSet = ({ id, seed, usedStep }: ProvedDevice, addresses?: Addresses): UserFact => ({
-  type: 'user.otp_set',
-  data: { otpId: id, usedStep, ...(addresses && { addresses }) },
-  secrets: { [otpSeedSecret]: seed },
-});
 
 function setCredentials(state: UserState, command: SetCredentials): readonly UserFact[] {
   if (state.status === 'absent' || state.invite?.hash !== command.inviteHash) throw invalidLink();
   const { passwordId, passwordHash, otp, addresses } = command;
-  const password = passwordSet({ id: passwordId, hash: passwordHash }, addresses);
+  const password = passwordSet(passwordId, passwordHash, addresses);
   return otp.status === 'unchanged' ? [password] : [password, otpSet(otp)];
 }
 

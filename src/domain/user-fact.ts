@@ -121,3 +121,23 @@ export type UserFact = WithSecrets<z.infer<typeof userFact>>;
 export const passwordHashSecret = 'passwordHash';
 /** Secret of `user.otp_set` and `invite.created`: the raw TOTP seed. */
 export const otpSeedSecret = 'otpSeed';
+
+/** A code device. `usedStep` and all earlier ones are spent. */
+export interface NewOtp {
+  readonly id: string;
+  readonly seed: Uint8Array;
+  readonly usedStep: number;
+}
+
+export const passwordSet = (id: string, hash: Uint8Array, from: Addresses): UserFact => ({
+  type: 'user.password_set',
+  data: { passwordId: id, addresses: from },
+  secrets: { [passwordHashSecret]: hash },
+});
+
+/** `from`: only where it is set alone. */
+export const otpSet = ({ id, seed, usedStep }: NewOtp, from?: Addresses): UserFact => ({
+  type: 'user.otp_set',
+  data: { otpId: id, usedStep, ...(from && { addresses: from }) },
+  secrets: { [otpSeedSecret]: seed },
+});

@@ -1,8 +1,8 @@
 import { CodedError, unreachable } from '../base/errors.ts';
 import { minute } from '../base/time.ts';
 import { invalidLink } from './invite.ts';
-import { invited, type InviteReference, otpSet, passwordSet, type ProvedDevice } from './user-change.ts';
-import type { Addresses, UserFact } from './user-fact.ts';
+import { invited, type InviteReference } from './user-change.ts';
+import { type Addresses, type NewOtp, otpSet, passwordSet, type UserFact } from './user-fact.ts';
 import { decideProof, type Proof, provedFact } from './user-login.ts';
 import type { UserState } from './user-state.ts';
 
@@ -34,7 +34,7 @@ export interface BeginCodeDevice extends OwnProof {
 export interface SetCodeDevice {
   readonly type: 'set-code-device';
   readonly inviteHash: string;
-  readonly otp: ProvedDevice;
+  readonly otp: NewOtp;
   readonly addresses: Addresses;
 }
 
@@ -84,7 +84,7 @@ function requireAllowed({ forbidden }: OwnProof): void {
 const changedPassword = (command: ChangePassword): readonly UserFact[] => [
   { type: 'user.password_reset', data: {} },
   provedFact(command, ownChangeMethods.password),
-  passwordSet({ id: command.passwordId, hash: command.passwordHash }, command.addresses),
+  passwordSet(command.passwordId, command.passwordHash, command.addresses),
 ];
 
 /** A reset, a new password and a newer secret make the invite void, so that they void this as well. */

@@ -1,8 +1,8 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import type { World } from '../../base/world.ts';
 import type { NewAuthorityKey } from '../../domain/authority-commands.ts';
 import type { AnnouncementSigner } from '../../pki/authority-announcement.ts';
-import { generateEd25519 } from '../../pki/key-pair.ts';
+import { generateEd25519, privateKeyPem } from '../../pki/key-pair.ts';
 import { publicKeyOf, toAuthorizedKeyLine } from '../../pki/ssh-key.ts';
 import { createCaCertificate } from '../../pki/x509.ts';
 
@@ -22,10 +22,8 @@ export function newAuthorityKey(
       sshPublicKey: toAuthorizedKeyLine(publicKeyOf(ssh).blob),
       tlsCertificatePem: createCaCertificate({ clusterName, privateKey: tls, now }),
       activeFrom: now,
-      sshPrivateKey: pkcs8(ssh),
-      tlsPrivateKey: pkcs8(tls),
+      sshPrivateKey: Buffer.from(privateKeyPem(ssh)),
+      tlsPrivateKey: Buffer.from(privateKeyPem(tls)),
     },
   };
 }
-
-const pkcs8 = (key: KeyObject): Uint8Array => Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }));

@@ -4,6 +4,7 @@ import type { Call } from '../../api/server-deps.ts';
 import { CodedError } from '../../base/errors.ts';
 import { catalogue } from '../../domain/audit-catalogue.ts';
 import type { EventBody } from '../../domain/audit-kind.ts';
+import { kindNamed } from '../../domain/resources/registry.ts';
 import type { ResourceDocument } from '../../domain/resources/document.ts';
 import type { WholeAuthorityDocument } from '../../domain/resources/authority.ts';
 import { type AuthDeps, causeOf } from '../deps.ts';
@@ -25,16 +26,14 @@ export const exportResources = implementing(row, async (deps, call, { kind, conf
   return { documents: [...documents] };
 });
 
-/** Kinds in which something is secret. */
-const secretKinds: readonly string[] = ['user', 'token', 'cert_authority'];
-
 async function record(
   deps: AuthDeps,
   call: Call,
   kind: string,
   documents: readonly ResourceDocument[],
 ): Promise<void> {
-  if (!secretKinds.includes(kind)) return;
+  // The others have nothing that everybody who may list them does not see.
+  if (kindNamed(kind).wholeSchema === undefined) return;
   const cause = causeOf(deps, call);
   const { actor: user } = cause;
   call.deadline.begin();

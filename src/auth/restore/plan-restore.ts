@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isCoded } from '../../base/errors.ts';
 import { msBetween, second } from '../../base/time.ts';
+import { uuidOf } from '../../base/uuid-of.ts';
 import type { World } from '../../base/world.ts';
 import type { CreateAuthority } from '../../domain/authority-commands.ts';
 import { authority } from '../../domain/authority.ts';
@@ -78,7 +79,7 @@ export function planRestore(file: BootstrapFile, configured: Configured, world: 
   const users = documents.of<WholeUserDocument>('user').map((one) => planUser(one, roles.known, world));
   const expiring = [
     ...documents.of<WholeTokenDocument>('token').map((one) => planToken(one, world)),
-    ...documents.of<LockDocument>('lock').map((one) => planLock(one, world)),
+    ...documents.of<LockDocument>('lock').map((one) => planLock(one, file.digest, world)),
   ];
   const lasting = expiring.filter((one) => one !== undefined);
   return {
@@ -101,24 +102,25 @@ function begun<S, C, F extends Fact>(
   command: C,
   fault?: Fault,
 ): NewStream {
+  const decide = (): NewStream => ({ stream, facts: decider.decide(decider.initial, command) });
+  return fault === undefined ? decide() : blaming(fault, ['metadata', 'name'], decide);
+}
+
+/** Whatever is refused is a fault of the file, at this place. */
+function blaming<T>(fault: Fault, path: readonly string[], decide: () => T): T {
   try {
-    return { stream, facts: decider.decide(decider.initial, command) };
+    return decide();
   } catch (e) {
-    if (fault === undefined || !isCoded(e)) throw e;
-    throw fault(['metadata', 'name'], e.message);
+    throw isCoded(e) ? fault(path, e.message) : e;
   }
 }
 
 /** Documents may name the cluster; so may the configuration. They agree. */
 function nameOf(documents: RestoredDocuments, { clusterName, nameIsDefault }: Configured): string {
   const named = [
-    ...documents
-      .of<NameDocument>('cluster_name')
-      .map(({ document, fault }) => ({ name: document.spec.cluster_name, fault })),
-    ...documents
-      .of<WholeAuthorityDocument>('cert_authority')
-      .map(({ document, fault }) => ({ name: document.spec.cluster_name, fault })),
-  ];
+    ...documents.of<NameDocument>('cluster_name'),
+    ...documents.of<WholeAuthorityDocument>('cert_authority'),
+  ].map(({ document: { spec }, fault }) => ({ name: spec.cluster_name, fault }));
   const wanted = nameIsDefault ? (named[0]?.name ?? clusterName) : clusterName;
   const other = named.find(({ name }) => name !== wanted);
   if (other !== undefined)
@@ -175,12 +177,9 @@ function planUser(
     if (spec === undefined) throw fault(['spec', 'roles'], `role ${JSON.stringify(name)} is not in the file`);
     return spec;
   });
-  try {
+  blaming(fault, ['metadata', 'name'], () => {
     checkFitsCertificate(username, { roles: held, traits });
-  } catch (e) {
-    if (!isCoded(e)) throw e;
-    throw fault(['metadata', 'name'], e.message);
-  }
+  });
   return begun(userStream(username), user, command, fault);
 }
 
@@ -205,22 +204,26 @@ function planToken(
 
 const uuid = z.uuid();
 
-/** One that a hand gave a name gets an id, as one of `tctl create` does. */
-function planLock({ document, fault }: RestoredDocument<LockDocument>, world: World): NewStream | undefined {
+/**
+ * One that a hand gave a name gets an id, as one of `tctl create` does: always the same one, so that a start
+ * that continues finds what was written.
+ */
+function planLock(
+  { document, fault }: RestoredDocument<LockDocument>,
+  digest: string,
+  world: World,
+): NewStream | undefined {
   const { name, expires } = document.metadata;
   const now = world.now();
   const ttlMs = expires === undefined ? undefined : msBetween(now, expires);
   if (ttlMs !== undefined && ttlMs < second) return undefined;
   const { kind, text } = targetOfDocument(document);
-  const id = uuid.safeParse(name).success ? name : world.uuid();
-  try {
+  const id = uuid.safeParse(name).success ? name : uuidOf(`lock ${digest} ${name}`);
+  return blaming(fault, ['spec', 'target'], () => {
     const target = lockTargetOf(kind, text);
     const message = document.spec.message ?? '';
     return begun(lockStream(id), lock, { type: 'create-lock', now, target, message, ttlMs });
-  } catch (e) {
-    if (!isCoded(e)) throw e;
-    throw fault(['spec', 'target'], e.message);
-  }
+  });
 }
 
 /** Both or none: without any, new ones are made. */

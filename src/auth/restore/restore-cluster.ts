@@ -48,9 +48,10 @@ export async function restoreCluster({ state, sink, cause }: Restoring, plan: Re
 
 /** Nothing of the plan is there, unless the same file was begun with before. */
 async function requireEmpty(state: EventLog, { contents, cluster }: RestorePlan): Promise<void> {
-  if ((await state.revision(restoreStream)) > 0) return;
+  const asOf = await state.head();
+  if ((await state.revision(restoreStream, asOf)) > 0) return;
   for (const { stream } of [...contents, ...cluster])
-    if ((await state.revision(stream)) > 0)
+    if ((await state.revision(stream, asOf)) > 0)
       throw new CodedError(
         'misconfigured',
         `the store is not empty (it has ${stream}): --bootstrap restores into an empty one`,

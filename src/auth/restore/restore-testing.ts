@@ -4,7 +4,6 @@ import type { BootstrapFile } from './bootstrap-file.ts';
 
 /** A file; places in it are the paths. */
 export const fileOf = (documents: readonly ResourceDocument[], digest = 'sha256:1'): BootstrapFile => ({
-  name: 'all.yaml',
   digest,
   documents: documents.map((document): PlacedDocument => ({
     document,

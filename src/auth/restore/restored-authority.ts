@@ -1,9 +1,10 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { CodedError } from '../../base/errors.ts';
+import { isCoded } from '../../base/errors.ts';
 import type { CreateAuthority, NewAuthorityKey } from '../../domain/authority-commands.ts';
 import type { Rotated } from '../../domain/authority-facts.ts';
 import type { WholeAuthorityDocument } from '../../domain/resources/authority.ts';
+import { privateKeyFromPem, privateKeyPem } from '../../pki/key-pair.ts';
 import { fromAuthorizedKeyLine, publicKeyOf } from '../../pki/ssh-key.ts';
+import { WireError } from '../../pki/wire.ts';
 import { readCertificate } from '../../pki/x509.ts';
 import type { Fault } from './restored-documents.ts';
 
@@ -32,19 +33,21 @@ function keyOf({ key, checking_keys, signing_keys, tls_key_pairs }: Spec, fault:
   const line = textOf(checking_keys[0]);
   const [pair] = tls_key_pairs;
   const tlsCertificatePem = textOf(pair?.cert);
-  const ssh = privateKeyIn(signing_keys[0]);
-  const tls = privateKeyIn(pair?.key);
-  if (ssh?.asymmetricKeyType !== 'ed25519' || !isKeyOfLine(ssh, line))
+  const ssh = readable(() => privateKeyFromPem(textOf(signing_keys[0])));
+  const tls = readable(() => privateKeyFromPem(textOf(pair?.key)));
+  const sshBlob = readable(() => fromAuthorizedKeyLine(line));
+  const certificate = readable(() => readCertificate(tlsCertificatePem));
+  if (ssh?.asymmetricKeyType !== 'ed25519' || !sshBlob?.equals(publicKeyOf(ssh).blob))
     throw fault(['spec', 'signing_keys'], 'is not the Ed25519 key whose public half is in checking_keys');
-  if (tls?.asymmetricKeyType !== 'ec' || !isKeyOfCertificate(tls, tlsCertificatePem))
+  if (tls?.asymmetricKeyType !== 'ec' || !certificate?.checkPrivateKey(tls))
     throw fault(['spec', 'tls_key_pairs'], 'the key and the certificate do not belong together');
   return {
     keyId: key.id,
     sshPublicKey: line,
     tlsCertificatePem,
     activeFrom: key.since,
-    sshPrivateKey: pkcs8(ssh),
-    tlsPrivateKey: pkcs8(tls),
+    sshPrivateKey: Buffer.from(privateKeyPem(ssh)),
+    tlsPrivateKey: Buffer.from(privateKeyPem(tls)),
   };
 }
 
@@ -57,31 +60,12 @@ const rotatedOf = ({ announcements = 0, announcement, rotation }: Spec): Rotated
 
 const textOf = (encoded: string | undefined): string => Buffer.from(encoded ?? '', 'base64').toString('utf8');
 
-function privateKeyIn(encoded: string | undefined): KeyObject | undefined {
+/** Undefined for what is no key and no certificate. The caller says which one it is; no message quotes it. */
+function readable<T>(read: () => T): T | undefined {
   try {
-    return createPrivateKey(textOf(encoded));
-  } catch {
-    // The caller says which one it is; no message quotes a key.
-    return undefined;
-  }
-}
-
-function isKeyOfLine(key: KeyObject, line: string): boolean {
-  try {
-    return publicKeyOf(key).blob.equals(fromAuthorizedKeyLine(line));
+    return read();
   } catch (e) {
-    if (e instanceof CodedError) return false;
+    if (isCoded(e) || e instanceof WireError) return undefined;
     throw e;
   }
 }
-
-function isKeyOfCertificate(key: KeyObject, pem: string): boolean {
-  try {
-    return readCertificate(pem).checkPrivateKey(key);
-  } catch (e) {
-    if (e instanceof CodedError) return false;
-    throw e;
-  }
-}
-
-const pkcs8 = (key: KeyObject): Uint8Array => Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }));

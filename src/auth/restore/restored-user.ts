@@ -20,7 +20,7 @@ export function restoredUser(document: WholeUserDocument, world: World, fault: F
       otp: {
         id: proof.totp_id ?? world.uuid(),
         seed: fromBase32(seed),
-        lastStep: proof.totp_last_step ?? 0,
+        usedStep: proof.totp_last_step ?? 0,
       },
     }),
   };

@@ -3,7 +3,7 @@ import { documentSchema, expiringMetadata, moment } from './document.ts';
 import { type KindOfResource, kindOfResource } from './kind.ts';
 
 /** By the numbers of 4.4. */
-export const requestStates = ['NONE', 'PENDING', 'APPROVED', 'DENIED'] as const;
+const requestStates = ['NONE', 'PENDING', 'APPROVED', 'DENIED'] as const;
 const annotations = z.record(z.string(), z.array(z.string()));
 
 /** Source: reference 4.4, resources §1. It is shown, and not taken from a file. */
@@ -90,5 +90,5 @@ export const accessRequestKind: KindOfResource = kindOfResource<AccessRequestDoc
   notWritten:
     'it is made by "tsh login --request-roles" or "tctl requests create", and resolved by "tctl requests"',
   notDeleted: 'use "tctl requests rm"',
-  notRestored: 'a person asks again',
+  notBootstrapped: 'a person asks again',
 });

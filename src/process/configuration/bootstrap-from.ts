@@ -13,7 +13,7 @@ export const bootstrapFrom = (path: string) => async (): Promise<BootstrapFile> 
   const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`;
   try {
     const documents = readDocuments(text, path, 'bootstrap');
-    if (documents.length > 0) return { name: path, digest, documents };
+    if (documents.length > 0) return { digest, documents };
   } catch (e) {
     throw isCoded(e, 'bad_request') ? new CodedError('misconfigured', e.message, { cause: e }) : e;
   }

@@ -85,6 +85,12 @@ describe('a fault of a file is told with its place', () => {
     );
   });
 
+  it('a kind that is not restored from a file of everything', () => {
+    const request = 'kind: access_request\nversion: v3\nmetadata: {name: x}\nspec: {}\n';
+    expect(() => readDocuments(request, 'f.yaml', 'bootstrap')).toThrow(
+      /^f\.yaml:1:1: .*"access_request" are not written by a file: a person asks again$/,
+    );
+  });
   it('aliases that would fill the memory are refused', () => {
     const levels = Array.from({ length: 30 }, (_, i) => {
       const many = Array.from({ length: 10 }, () => `*l${i}`).join(', ');

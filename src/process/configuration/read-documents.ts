@@ -53,12 +53,12 @@ function contentOf(document: Document, at: (offset: number) => string): unknown 
   }
 }
 
-/** A list is as many documents, as `tctl get --format=json` prints them. */
 interface Reading {
   readonly at: (offset: number) => string;
   readonly purpose: Purpose;
 }
 
+/** A list is as many documents, as `tctl get --format=json` prints them. */
 function placed(document: Document, content: unknown, { at, purpose }: Reading): PlacedDocument[] {
   const list = Array.isArray(content) ? content : undefined;
   return (list ?? [content]).map((one: unknown, i) => {

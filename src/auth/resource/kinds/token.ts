@@ -7,8 +7,8 @@ import { tokenHash } from '../../../pki/token.ts';
 import { createToken } from '../../token/create-token.ts';
 import { deleteToken } from '../../token/delete-token.ts';
 import { listTokens } from '../../token/list-tokens.ts';
-import { getIn, findKey } from '../../../views/table.ts';
-import { createdToken, createdTokens, tokensView } from '../../../views/tokens.ts';
+import { findKey } from '../../../views/table.ts';
+import { createdTokens, tokensView } from '../../../views/tokens.ts';
 import { pastKind } from '../past-kind.ts';
 import { removal, type ServedKind } from '../served-kind.ts';
 
@@ -36,7 +36,6 @@ const documentOf = ({
 
 /** Of a hash there is only as much as the id has. */
 const idForm = /^[0-9a-f]{16}$/;
-const isNamed = (name: string) => (hash: string) => tokenIdOf(hash) === name;
 
 /** How long it lasts goes by the clock of the server that made it: `at` is a moment of the log, too. */
 function documentThen(
@@ -61,12 +60,12 @@ const past = pastKind<'tokens'>({
     return stream;
   },
   find: (tokens, name, at) => {
-    const hash = createdToken(tokens, isNamed(name));
-    const token = hash === undefined ? undefined : getIn(tokens.byHash, hash);
-    return hash !== undefined && token?.status === 'active' ? documentThen(hash, token, at) : undefined;
+    const found = createdTokens(tokens).find(([hash]) => tokenIdOf(hash) === name);
+    return found && documentThen(...found, at);
   },
-  isUnreadable: ({ unreadable }, name) => findKey(unreadable, isNamed(name)) !== undefined,
-  all: (tokens, at) => createdTokens(tokens).flatMap(([hash, token]) => documentThen(hash, token, at) ?? []),
+  isUnreadable: ({ unreadable }, name) =>
+    findKey(unreadable, (hash) => tokenIdOf(hash) === name) !== undefined,
+  all: (tokens, at) => createdTokens(tokens).flatMap((one) => documentThen(...one, at) ?? []),
 });
 
 /**

@@ -6,6 +6,7 @@ import type { Invocation } from '../../args.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { parseLabels } from '../../labels.ts';
 import { withAuth } from '../connect.ts';
+import { heardOrDone } from '../lost-answer.ts';
 import { printWritten } from './write.ts';
 
 /**
@@ -28,14 +29,9 @@ export async function updateLabels(invocation: Invocation, io: CliIo): Promise<n
   const set = parseLabels(labels);
   return withAuth(invocation, io, async (auth) => {
     const { document: before } = await auth.call(readResource, { kind: kind.kind, name });
-    const document = {
-      ...before,
-      metadata: {
-        ...before.metadata,
-        ...(Object.keys(set).length > 0 ? { labels: set } : { labels: undefined }),
-      },
-    };
-    const written = await auth.call(updateResource, { document, dryRun: false });
+    const metadata = { ...before.metadata, labels: Object.keys(set).length > 0 ? set : undefined };
+    const document = { ...before, metadata };
+    const written = await heardOrDone(auth.call(updateResource, { document, dryRun: false }), io);
     printWritten(document, written, false, io);
     return 0;
   });
