@@ -1,11 +1,6 @@
-import { z } from 'zod';
+import { auth, count, row, text, texts } from './audit-fields.ts';
 import { auditKind } from './audit-kind.ts';
 
-const text = z.string();
-const texts = z.array(text).readonly();
-const count = z.number().int().nonnegative();
-const auth = ['Auth'] as const;
-const row = <S extends z.ZodRawShape>(shape: S): z.ZodObject<S> => z.object(shape);
 const rotationStep = { user: text, type: text, phase: text, rotation_id: text };
 
 /**

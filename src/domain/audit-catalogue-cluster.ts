@@ -1,10 +1,6 @@
 import { z } from 'zod';
+import { auth, count, row, text } from './audit-fields.ts';
 import { auditKind } from './audit-kind.ts';
-
-const text = z.string();
-const count = z.number().int().nonnegative();
-const auth = ['Auth'] as const;
-const row = <S extends z.ZodRawShape>(shape: S): z.ZodObject<S> => z.object(shape);
 
 /** The audit events of a cluster as a whole: a part of `audit-catalogue.ts`, which has the rules for all. */
 export const clusterEvents = {

@@ -1,11 +1,8 @@
 import { z } from 'zod';
 import { instant } from '../base/time.ts';
+import { auth, row, text, texts } from './audit-fields.ts';
 import { auditKind } from './audit-kind.ts';
 
-const text = z.string();
-const texts = z.array(text).readonly();
-const auth = ['Auth'] as const;
-const row = <S extends z.ZodRawShape>(shape: S): z.ZodObject<S> => z.object(shape);
 /** As 4.4 writes them. */
 const state = z.enum(['PENDING', 'APPROVED', 'DENIED']);
 

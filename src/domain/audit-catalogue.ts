@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { instant } from '../base/time.ts';
+import { auth, count, row, text, texts } from './audit-fields.ts';
 import { auditKind } from './audit-kind.ts';
 import { authorityEvents } from './audit-catalogue-authorities.ts';
 import { clusterEvents } from './audit-catalogue-cluster.ts';
@@ -16,8 +17,6 @@ import { traits } from './role-spec.ts';
  * for an error. What 4.4 has and this release does not emit is in `audit-reserved.ts`.
  */
 
-const text = z.string();
-const texts = z.array(text).readonly();
 const succeeded = { success: z.literal(true) };
 const failed = { success: z.literal(false), error: text };
 /**
@@ -32,10 +31,7 @@ const addresses = {
 };
 /** Who changed what. */
 const changed = { user: text, name: text, updated_by: text };
-const count = z.number().int().nonnegative();
 
-const row = <S extends z.ZodRawShape>(shape: S): z.ZodObject<S> => z.object(shape);
-const auth = ['Auth'] as const;
 const node = ['Node'] as const;
 const nodeAndProxy = ['Node', 'Proxy'] as const;
 
