@@ -8,11 +8,12 @@ const rooms = {
   ssh: ['pki', 'base'],
   machine: ['ssh', 'base'],
   transfer: ['pki', 'base'],
+  tunnel: ['pki', 'base'],
   api: ['domain', 'pki', 'log', 'base'],
   auth: ['api', 'views', 'domain', 'pki', 'log', 'base'],
-  node: ['api', 'views', 'domain', 'transfer', 'machine', 'ssh', 'pki', 'log', 'base'],
-  proxy: ['api', 'views', 'domain', 'ssh', 'pki', 'log', 'base'],
-  process: ['proxy', 'node', 'auth', 'api', 'views', 'domain', 'machine', 'ssh', 'pki', 'log', 'base'],
+  node: ['api', 'views', 'domain', 'transfer', 'machine', 'ssh', 'tunnel', 'pki', 'log', 'base'],
+  proxy: ['api', 'views', 'domain', 'ssh', 'tunnel', 'pki', 'log', 'base'],
+  process: ['proxy', 'node', 'auth', 'api', 'views', 'domain', 'machine', 'ssh', 'tunnel', 'pki', 'log', 'base'],
   cli: ['process', 'api', 'transfer', 'machine', 'ssh', 'pki', 'domain', 'log', 'base'],
 };
 /** Which room owns which package. */

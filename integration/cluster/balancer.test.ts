@@ -33,6 +33,8 @@ beforeAll(async () => {
 proxy_service:
   listen_addr: 127.0.0.1:${ports.ssh}
   web_listen_addr: 127.0.0.1:${ports.web}
+  tunnel_listen_addr: 127.0.0.1:0
+  peer_listen_addr: 127.0.0.1:0
   node_addresses: [127.0.0.1]
   ssh_public_addr: localhost:${asks.ports.ssh}
 `;

@@ -61,6 +61,8 @@ ssh_service: {listen_addr: "127.0.0.1:${ssh}"}
 proxy_service:
   listen_addr: 127.0.0.1:${proxySsh}
   web_listen_addr: 127.0.0.1:${web}
+  tunnel_listen_addr: 127.0.0.1:0
+  peer_listen_addr: 127.0.0.1:0
   public_addr: localhost:${web}
 `);
   await host.start();

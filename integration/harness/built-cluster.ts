@@ -155,6 +155,8 @@ function serviceSections({ node, proxy }: Services): string[] {
           'proxy_service:',
           `  listen_addr: 127.0.0.1:${proxy.ssh}`,
           `  web_listen_addr: 127.0.0.1:${proxy.web}`,
+          '  tunnel_listen_addr: 127.0.0.1:0',
+          '  peer_listen_addr: 127.0.0.1:0',
           `  public_addr: localhost:${proxy.web}`,
           `  ssh_public_addr: localhost:${proxy.ssh}`,
         ]),

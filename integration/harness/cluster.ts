@@ -80,6 +80,8 @@ ssh_service:
 proxy_service:
   listen_addr: 127.0.0.1:${proxySsh}
   web_listen_addr: 127.0.0.1:${web}
+  tunnel_listen_addr: 127.0.0.1:0
+  peer_listen_addr: 127.0.0.1:0
   public_addr: localhost:${web}
   ssh_public_addr: localhost:${proxySsh}
 `;

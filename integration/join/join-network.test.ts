@@ -35,6 +35,8 @@ ssh_service: {enabled: no}
 proxy_service:
   listen_addr: 127.0.0.1:${ssh}
   web_listen_addr: 127.0.0.1:${web}
+  tunnel_listen_addr: 127.0.0.1:0
+  peer_listen_addr: 127.0.0.1:0
   public_addr: localhost:${web}
   ssh_public_addr: localhost:${ssh}
 `);

@@ -114,7 +114,7 @@ describe('a machine that cannot join', () => {
       machine,
       [`auth_token: ${tokens.node}`, `ca_pin: ${pin}`],
       `ssh_service: {enabled: no}
-proxy_service: {listen_addr: 127.0.0.1:0, web_listen_addr: 127.0.0.1:0}
+proxy_service: {listen_addr: 127.0.0.1:0, web_listen_addr: 127.0.0.1:0, tunnel_listen_addr: 127.0.0.1:0, peer_listen_addr: 127.0.0.1:0}
 `,
     );
     const wrongRole = await attempt(yaml, /Proxy failed to establish connection/);

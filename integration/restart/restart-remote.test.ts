@@ -109,6 +109,8 @@ describe('a reload of a proxy and of a node while the auth server is away', () =
 proxy_service:
   listen_addr: 127.0.0.1:${ports.proxySsh}
   web_listen_addr: 127.0.0.1:${ports.web}
+  tunnel_listen_addr: 127.0.0.1:0
+  peer_listen_addr: 127.0.0.1:0
   public_addr: localhost:${ports.web}
   ssh_public_addr: localhost:${ports.proxySsh}
 `;

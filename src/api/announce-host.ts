@@ -59,6 +59,8 @@ export function announceHost(options: {
   readonly adopted: () => Adopted;
   /** Why it cannot renew its certificates; undefined while it can. */
   readonly renewalTrouble?: () => string | undefined;
+  /** The proxies that it hangs on; undefined for a host that is reached at an address. */
+  readonly proxies?: (() => readonly string[]) | undefined;
   /** Called with the time over which the machines of the cluster spread what all of them do at once. */
   readonly onSpread?: (ms: number) => void;
   /** In [0, 1). */
@@ -90,6 +92,7 @@ export function announceHost(options: {
     host: { ...hostRecordOf(host()), understands: factsLevel },
     ...{ ttlSeconds, sentAt: now() },
     ...adoptedField(marks),
+    ...(options.proxies && { proxies: [...options.proxies()] }),
   });
 
   let failures = 0;

@@ -11,7 +11,14 @@ import { type Dialable, dialOneOf } from './dial-servers.ts';
 import { httpOver } from './http-over.ts';
 import { patienceMs, persistMs } from './patience.ts';
 import { openRemoteLog, type RemoteLog } from './remote-log.ts';
-import { authServerName, certificateShownOn, secure, type TlsMaterial, tlsServer } from './tls-dial.ts';
+import {
+  authServerName,
+  certificateShownOn,
+  type OpenThrough,
+  secure,
+  type TlsMaterial,
+  tlsServer,
+} from './tls-dial.ts';
 
 /** The part of a host identity that TLS needs (`pki/host-identity.ts` has the whole). */
 export interface TlsIdentityMaterial {
@@ -45,6 +52,8 @@ export function connectAuth(
      * Opens a stream to the auth service of this process, which is tried before the servers while it serves.
      */
     readonly within?: () => Duplex;
+    /** How the servers are reached. Default: they are dialled. */
+    readonly through?: OpenThrough | undefined;
   },
 ): RedialingClient {
   const { identity, within } = options;
@@ -55,7 +64,7 @@ export function connectAuth(
     connect: async (signal) => secure(within(), tls, signal),
   };
   const dialling = clientOf(
-    options.servers.map((address) => tlsServer(address, () => tls)),
+    options.servers.map((address) => tlsServer(address, () => tls, options.through)),
     options,
     own,
   );

@@ -13,7 +13,13 @@ import { type HostAuthorities, pingCluster, readHostAuthorities } from './operat
 import { joinHost } from './operations/host.ts';
 import { isNoAnswerInTime } from './no-answer.ts';
 import { patienceMs } from './patience.ts';
-import { authServerName, type TlsMaterial, tlsServer, unverifiedServer } from './tls-dial.ts';
+import {
+  authServerName,
+  type OpenThrough,
+  type TlsMaterial,
+  tlsServer,
+  unverifiedServer,
+} from './tls-dial.ts';
 import { inWords, tlsFailureOf } from './tls-failures.ts';
 import { authoritiesToTrust } from './trust-authorities.ts';
 
@@ -39,6 +45,8 @@ export interface JoinTrust {
   readonly pins: readonly string[];
   /** Authorities (PEM) that this machine already knows to be the cluster's. Pins are not needed then. */
   readonly known?: readonly string[];
+  /** How the servers are reached. Default: they are dialled. */
+  readonly through?: OpenThrough | undefined;
 }
 
 const limits = { timeoutMs: patienceMs, maxAnswerBytes: 1024 * 1024 };
@@ -69,7 +77,7 @@ export async function joinCluster(trust: JoinTrust, joining: Joining, world: Wor
   const failures = new Map<HostPort, CodedError>();
   for (const { server, round } of inRounds(trust.servers, (one) => isNoAnswerInTime(failures.get(one)))) {
     try {
-      const outcome = await joinAt(server, trust, joining, { world, ...round });
+      const outcome = await joinAt(server, trust, joining, { world, through: trust.through, ...round });
       if (outcome.status === 'joined') return outcome.identity;
       failures.set(server, outcome.e);
       break;
@@ -102,6 +110,8 @@ export interface Asking {
   readonly greetingMs?: number | undefined;
   /** As in `CallOptions`. */
   readonly attempts?: number | undefined;
+  /** How it is reached. Default: it is dialled. */
+  readonly through?: OpenThrough | undefined;
 }
 
 interface Failure {
@@ -125,7 +135,7 @@ async function joinAt(
   joining: Joining,
   asking: Asking,
 ): Promise<Outcome> {
-  const { world, attempts } = asking;
+  const { world, attempts, through } = asking;
   const ca = trust.known ?? (await authoritiesOf(server, trust.pins, asking));
   const { hostId, nodename, role, additionalPrincipals, key } = joining;
   const about = {
@@ -136,7 +146,7 @@ async function joinAt(
     publicKey: toAuthorizedKeyLine(publicKeyOf(key).blob),
     token: joining.token(),
   };
-  const verified = tlsServer(server, { ca, serverName: authServerName });
+  const verified = tlsServer(server, { ca, serverName: authServerName }, through);
   try {
     const answer = await over(verified, asking, (http) =>
       callOperation(http, joinHost, { ...about, sentAt: world.now() }, world, { ...limits, attempts }),
@@ -185,7 +195,7 @@ async function authoritiesOf(
  */
 export function readClaimed(server: HostPort, asking: Asking): Promise<HostAuthorities> {
   const { world, attempts } = asking;
-  return over(unverifiedServer(server), asking, (http) =>
+  return over(unverifiedServer(server, asking.through), asking, (http) =>
     callOperation(http, readHostAuthorities, {}, world, { ...limits, attempts }),
   ).catch((e: unknown) => {
     throw inWords(e, 'anybody', world.now());
@@ -210,12 +220,14 @@ export type Verdict =
 /**
  * Presents the identity to one auth server. Nothing secret is sent: the private key only signs the handshake.
  * @param greetingMs longest wait for its greeting; default: the usual.
+ * @param through how it is reached; default: it is dialled.
  */
 export async function tryIdentity(
   server: HostPort,
   identity: HostIdentity,
   world: World,
   greetingMs?: number,
+  through?: OpenThrough,
 ): Promise<Verdict> {
   const tls: TlsMaterial = {
     key: identity.privateKeyPem,
@@ -224,7 +236,7 @@ export async function tryIdentity(
     serverName: authServerName,
   };
   try {
-    await over(tlsServer(server, tls), { world, greetingMs }, (http) =>
+    await over(tlsServer(server, tls, through), { world, greetingMs }, (http) =>
       callOperation(http, pingCluster, {}, world, limits),
     );
     return { status: 'admitted' };

@@ -6,9 +6,13 @@ import { dialAnybody, dialTls } from '../base/dial-tls.ts';
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import { tlsPolicy } from '../base/tls-policy.ts';
+import { relayProtocol } from '../base/relay-protocol.ts';
 import { protocols } from './beats.ts';
 import type { Dialable } from './dial-servers.ts';
 import { NoAnswerInTime } from './no-answer.ts';
+
+/** How a server is reached that cannot be dialled: by way of a proxy, which passes on what it cannot read. */
+export type OpenThrough = (server: HostPort, signal: AbortSignal) => Promise<Duplex>;
 
 /** What a TLS client presents and trusts. Without `key` and `cert` it is `anyone`. */
 export interface TlsMaterial {
@@ -78,6 +82,7 @@ export async function secure(
   tls: TlsMaterial,
   signal: AbortSignal,
   resumption: Resumption = {},
+  offered: readonly string[] = protocols,
 ): Promise<TLSSocket> {
   const { session } = resumption;
   const keep = (newer: Buffer): void => {
@@ -88,7 +93,7 @@ export async function secure(
       dialTls({
         socket: stream,
         servername: tls.serverName,
-        ALPNProtocols: [...protocols],
+        ALPNProtocols: [...offered],
         secureContext: contextOf(tls),
         ...(session === undefined ? {} : { session }),
       });
@@ -156,16 +161,20 @@ function handshake(
  * A server at a TCP address. Connections after the first with the same material resume its TLS session.
  * @param material a function is asked at each connection.
  */
-export function tlsServer(address: HostPort, material: TlsMaterial | (() => TlsMaterial)): Dialable {
+export function tlsServer(
+  address: HostPort,
+  material: TlsMaterial | (() => TlsMaterial),
+  through?: OpenThrough,
+): Dialable {
   const resumptions = new WeakMap<TlsMaterial, Resumption>();
   return {
     name: formatHostPort(address),
     connect: async (signal) => {
-      const stream = await tcpTo(address, signal);
+      const stream = await (through ?? tcpTo)(address, signal);
       const tls = typeof material === 'function' ? material() : material;
       const resumption = resumptions.get(tls) ?? {};
       resumptions.set(tls, resumption);
-      return secure(stream, tls, signal, resumption);
+      return secure(stream, tls, signal, resumption, offeredBy(through));
     },
   };
 }
@@ -174,17 +183,21 @@ export function tlsServer(address: HostPort, material: TlsMaterial | (() => TlsM
  * A server whose certificate nobody checks: for reading what is then checked by other means (a pin). Whatever
  * is sent there may reach an attacker, so never send a secret.
  */
-export const unverifiedServer = (address: HostPort): Dialable => ({
+export const unverifiedServer = (address: HostPort, through?: OpenThrough): Dialable => ({
   name: formatHostPort(address),
   connect: async (signal) => {
-    const stream = await tcpTo(address, signal);
+    const stream = await (through ?? tcpTo)(address, signal);
     return handshake(
       stream,
-      () => dialAnybody({ socket: stream, servername: authServerName, ALPNProtocols: [...protocols] }),
+      () =>
+        dialAnybody({ socket: stream, servername: authServerName, ALPNProtocols: [...offeredBy(through)] }),
       signal,
     );
   },
 });
+
+const offeredBy = (through: OpenThrough | undefined): readonly string[] =>
+  through === undefined ? protocols : [...protocols, relayProtocol];
 
 function tcpTo({ host, port }: HostPort, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {

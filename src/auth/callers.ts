@@ -1,4 +1,4 @@
-import { type KeyObject, X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Caller, ShownCertificate } from '../api/operation.ts';
@@ -8,6 +8,7 @@ import type { Instant } from '../base/time.ts';
 import { type SystemRole, systemRole } from '../domain/host-info.ts';
 import { joinRole } from '../domain/join-token.ts';
 import type { LockSubject } from '../domain/lock.ts';
+import { issuedBy } from '../pki/issued-by.ts';
 import { serialOfX509, serialText } from '../pki/serial.ts';
 import { fingerprint, publicKeyOf } from '../pki/ssh-key.ts';
 import { type TlsIdentity, tlsIdentityOf } from '../pki/tls-identity.ts';
@@ -95,12 +96,12 @@ const peerHost = ({ remoteAddress, destroyed }: Socket): string =>
  */
 function prove(certificate: X509Certificate, facts: CallerFacts): Proven {
   const { user, host } = facts.authorities();
-  const ofHost = host.find((pem) => signedBy(certificate, pem));
-  const ofUser = ofHost === undefined ? user.find((pem) => signedBy(certificate, pem)) : undefined;
+  const ofHost = host.find((pem) => issuedBy(certificate, pem));
+  const ofUser = ofHost === undefined ? user.find((pem) => issuedBy(certificate, pem)) : undefined;
   const issuerPem = ofHost ?? ofUser;
   if (certificate.ca) throw refused();
   if (issuerPem === undefined)
-    throw refusedBy(facts.withdrawn().find(({ certificatePem }) => signedBy(certificate, certificatePem)));
+    throw refusedBy(facts.withdrawn().find(({ certificatePem }) => issuedBy(certificate, certificatePem)));
   const identity = readIdentity(certificate);
   const { username, groups, lifeId = '', routeToCluster, loggedInAt, accessRequests = [] } = identity;
   const issuer = ofHost === undefined ? 'user' : 'host';
@@ -136,30 +137,6 @@ function readIdentity(certificate: X509Certificate): TlsIdentity {
   } catch (cause) {
     throw new CodedError('access_denied', refused().message, { cause });
   }
-}
-
-function signedBy(certificate: X509Certificate, authorityPem: string): boolean {
-  const { authority, key } = authorityOf(authorityPem);
-  return certificate.checkIssued(authority) && certificate.verify(key);
-}
-
-interface ReadAuthority {
-  readonly authority: X509Certificate;
-  readonly key: KeyObject;
-}
-
-/** Each new connection is compared with them all: in a rotation with several, and all machines come again. */
-const mostKept = 32;
-const kept = new Map<string, ReadAuthority>();
-
-function authorityOf(pem: string): ReadAuthority {
-  const known = kept.get(pem);
-  if (known) return known;
-  const authority = new X509Certificate(pem);
-  const read = { authority, key: authority.publicKey };
-  if (kept.size >= mostKept) kept.clear();
-  kept.set(pem, read);
-  return read;
 }
 
 function callerOf(proven: Proven, facts: CallerFacts, address: string): Caller {

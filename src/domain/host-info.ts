@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { emptyRecord, foreignRecord } from '../base/foreign-record.ts';
 import * as text from './host-text.ts';
 import {
+  isAnnounced,
   type Reachability,
   type ReachabilityRecord,
   reachabilityOf,
@@ -39,6 +40,8 @@ export const hostRecord = z.object({
   publicAddress: z.string().max(300),
   /** Proxies: `host:port` for SSH clients; empty when none is configured. */
   sshPublicAddress: z.string().max(300).default(''),
+  /** Proxies: `host:port` where other proxies reach it. */
+  peerAddress: z.string().max(300).optional(),
   labels: z.record(z.string(), z.string()),
   /**
    * Names of the labels whose values programs print. The current values are in presence
@@ -78,28 +81,36 @@ export function hostRecordOf<H extends HostInfo>(info: H): Without<H> & Reachabi
 }
 
 /** What a host may announce from now on: each text has the form of its kind. */
-export const announcedHost = hostRecord.omit({ otherNames: true }).extend({
-  hostId: text.hostId,
-  nodename: text.hostName,
-  address: text.hostAddress,
-  reachability: z
-    .unknown()
-    .optional()
-    .refine(
-      (said): boolean => said === undefined,
-      'auth servers of this release take only hosts that are reached at an address',
-    ),
-  publicAddress: text.optionalHostAddress,
-  sshPublicAddress: text.optionalHostAddress.default(''),
-  labels: foreignRecord(text.labelKey, text.toldLabelValue),
-  /** No more than the number of labels a host may have. */
-  measured: z.array(text.labelKey).max(64).optional(),
-  version: text.programVersion,
-});
+export const announcedHost = hostRecord
+  .omit({ otherNames: true })
+  .extend({
+    hostId: text.hostId,
+    nodename: text.hostName,
+    address: text.optionalHostAddress,
+    reachability: z
+      .unknown()
+      .optional()
+      .refine(
+        (said): boolean => isAnnounced(said),
+        'auth servers of this release take only hosts that are reached at an address, or through tunnels',
+      ),
+    peerAddress: text.optionalHostAddress.optional(),
+    publicAddress: text.optionalHostAddress,
+    sshPublicAddress: text.optionalHostAddress.default(''),
+    labels: foreignRecord(text.labelKey, text.toldLabelValue),
+    /** No more than the number of labels a host may have. */
+    measured: z.array(text.labelKey).max(64).optional(),
+    version: text.programVersion,
+  })
+  .superRefine(({ address, reachability }, context) => {
+    if (reachability !== undefined || address !== '') return;
+    const [issue] = text.hostAddress.safeParse(address).error?.issues ?? [];
+    context.addIssue({ code: 'custom', path: ['address'], message: issue?.message ?? 'an address' });
+  });
 
 /** A field of a host, as people call it. */
 export type HostField =
-  'nodename' | 'address' | 'public address' | 'ssh public address' | 'version' | 'labels';
+  'nodename' | 'address' | 'public address' | 'ssh public address' | 'peer address' | 'version' | 'labels';
 
 export interface Readable {
   readonly host: HostInfo;
@@ -126,6 +137,9 @@ export function readableHost(stored: HostInfo): Readable {
     ),
     publicAddress: kept('public address', text.hostAddress, stored.publicAddress),
     sshPublicAddress: kept('ssh public address', text.hostAddress, stored.sshPublicAddress),
+    ...(stored.peerAddress === undefined
+      ? {}
+      : { peerAddress: kept('peer address', text.hostAddress, stored.peerAddress) }),
     version: kept('version', text.programVersion, stored.version),
     labels: readableLabels(stored.labels),
     ...(stored.otherNames === undefined ? {} : { otherNames: stored.otherNames.filter(text.isHostPart) }),

@@ -23,6 +23,8 @@ export const renewal = z.object({
   leaving: z.literal(true).optional().catch(undefined),
   /** Why it cannot renew its certificates, in its own words; absent while it can. */
   trouble: z.string().optional().catch(undefined),
+  /** Host ids of the proxies that it hangs on; absent for a host that is reached at an address. */
+  proxies: z.array(z.string()).max(64).optional().catch(undefined),
 });
 export type Renewal = z.infer<typeof renewal>;
 
@@ -47,8 +49,8 @@ export interface RenewHosts {
 }
 
 /**
- * An event may have 64 KB. One renewal has 120 B, its marks of adoption, its trouble and its label values;
- * escaped, those take at most twice the limit of all labels (16 KB).
+ * An event may have 64 KB. One renewal has 120 B, its marks of adoption, its trouble, its proxies and its label
+ * values; escaped, those take at most twice the limit of all labels (16 KB).
  */
 const maxFactBytes = 48 * 1024;
 const renewalBytes = 120;
@@ -63,7 +65,8 @@ export const presence: Decider<null, RenewHosts, PresenceFact> = {
     const facts: Renewal[][] = [];
     let left = 0;
     for (const one of hosts) {
-      const bytes = renewalBytes + bytesOf(one.labels) + bytesOf(one.adopted) + bytesOf(one.trouble);
+      const parts = [one.labels, one.adopted, one.trouble, one.proxies];
+      const bytes = parts.reduce((sum, part) => sum + bytesOf(part), renewalBytes);
       if (bytes > left) {
         facts.push([]);
         left = maxFactBytes;
@@ -76,8 +79,7 @@ export const presence: Decider<null, RenewHosts, PresenceFact> = {
   evolve: () => null,
 };
 
-const bytesOf = (part: object | string | undefined): number =>
-  part === undefined ? 0 : utf8Bytes(JSON.stringify(part));
+const bytesOf = (part: unknown): number => (part === undefined ? 0 : utf8Bytes(JSON.stringify(part)));
 
 /**
  * The facts in groups that may be appended together, in order: those of a whole cluster would be more than a

@@ -10,7 +10,7 @@ export type Reachability =
        */
       readonly address: string;
     }
-  /** Through connections that the host itself opened to these proxies, by their host ids. */
+  /** Through links that the host itself opened to these proxies, by their host ids. */
   | { readonly status: 'tunnel'; readonly proxies: readonly string[] }
   /** In a way that only a newer release knows. `record` is what that release wrote, unchanged. */
   | { readonly status: 'unknown'; readonly kind: string; readonly record: unknown };
@@ -30,6 +30,14 @@ const known = z.discriminatedUnion('status', [
   z.object({ status: z.literal('tunnel'), proxies: z.array(hostId).max(64) }),
 ]);
 const ofSomeKind = z.object({ status: z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/) });
+
+/**
+ * What hosts may announce beside an address: that they hang on proxies. Which ones those are is presence, not membership,
+ * so none is named.
+ */
+export const isAnnounced = (record: unknown): boolean =>
+  record === undefined ||
+  z.strictObject({ status: z.literal('tunnel'), proxies: z.tuple([]) }).safeParse(record).success;
 
 /**
  * The stored value of any release, as this one understands it. Total: a value that it does not understand is

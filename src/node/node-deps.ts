@@ -7,6 +7,7 @@ import type { World } from '../base/world.ts';
 import type { Adopted } from '../domain/rotation-mark.ts';
 import type { AuthoritiesState } from '../views/authorities.ts';
 import type { CurrentIdentity } from '../pki/current-identity.ts';
+import type { Agents } from '../tunnel/agents.ts';
 import type { NodeConfig } from './node-config.ts';
 
 /** What a node needs. */
@@ -25,5 +26,7 @@ export interface NodeDeps {
   readonly metrics: Metrics;
   readonly listeners: Listeners;
   readonly lookUpName: LookUpName;
+  /** Its links to proxies, where it is reached through them and listens on no port. */
+  readonly agents?: Agents | undefined;
   readonly config: NodeConfig;
 }

@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { announceHost, type Announcement } from '../api/announce-host.ts';
 import { absenceOf } from '../api/absence.ts';
 import { randomFraction } from '../base/backoff.ts';
 import { isWildcard } from '../base/addresses.ts';
 import { second } from '../base/duration.ts';
 import { endingOnce } from '../base/ending.ts';
+import { CodedError, isCoded } from '../base/errors.ts';
 import { formatHostPort, type HostPort, type Running, type Service } from '../base/service.ts';
 import { version } from '../base/version.ts';
 import type { HostInfo } from '../domain/host-info.ts';
@@ -14,6 +16,8 @@ import { acceptedVariables } from '../machine/accepted-variables.ts';
 import type { SshServer } from '../ssh/cert-server.ts';
 import { type LibcLoad, loadLibc } from '../machine/libc.ts';
 import { hostKeysOf } from '../ssh/host-keys.ts';
+import type { Asked } from '../tunnel/link.ts';
+import { linkWishOf } from '../tunnel/link-wish.ts';
 import { parseLoginDefs } from '../machine/login-defs.ts';
 import { Accounts } from '../machine/passwd.ts';
 import { ProgramStarter } from '../machine/program-starter.ts';
@@ -45,7 +49,7 @@ export function createNodeService(deps: NodeDeps): Service {
         throw e;
       }
     },
-    waitsFor: () => absenceOf(deps.auth) ?? begun?.notAnnounced(),
+    waitsFor: () => deps.agents?.trouble() ?? absenceOf(deps.auth) ?? begun?.notAnnounced(),
   };
 }
 
@@ -90,7 +94,7 @@ class Node {
   }
 
   async start(stopping: AbortSignal | undefined): Promise<Running> {
-    const { config, auth, sink, listeners, world } = this.#deps;
+    const { config, auth, sink, listeners, world, agents } = this.#deps;
     const changed = (): void => {
       this.#telling.ask();
       this.#reconsider();
@@ -107,7 +111,9 @@ class Node {
     const context = await this.#context(libc, starter);
     this.#serve(context);
     this.#watch();
-    this.#bound = await listeners.listen('node', this.#listener, config.listenAddress);
+    if (agents === undefined)
+      this.#bound = await listeners.listen('node', this.#listener, config.listenAddress);
+    else await agents.first(stopping ?? this.#ending.signal);
     const host = (): HostInfo => this.#info();
     this.#announcement = announceHost({
       auth,
@@ -115,11 +121,13 @@ class Node {
       host,
       adopted: () => this.#deps.adopted(this.#views.authorities.state()),
       renewalTrouble: this.#deps.renewalTrouble,
+      proxies: agents && (() => agents.held()),
       onSpread: this.#deps.onSpread,
       random: () => randomFraction(world),
       now: () => world.now(),
       stopping,
     });
+    agents?.onChange(() => this.#announcement?.renew());
     await this.#announcement.first;
     const done = new Promise<void>((resolve) => {
       this.#finish = resolve;
@@ -145,11 +153,17 @@ class Node {
     const views = this.#views;
     const ssh = nodeServer(this.#deps, { context, views, refused: this.#refused, served: this.#served });
     this.#ssh = ssh;
-    this.#listener.on('connection', (socket) => {
-      ssh.accept(socket, {
+    const accept = (connection: Duplex): void => {
+      ssh.accept(connection, {
         doubtAboutClient: doubtByViews(views, config, world),
         strangers: listeners.strangers,
       });
+    };
+    this.#listener.on('connection', accept);
+    this.#deps.agents?.serve((asked) => {
+      const stream = wanted(asked) === 'own-node' ? asked.accept() : undefined;
+      if (stream === undefined) asked.refuse(new CodedError('not_found', 'this node serves nothing but SSH'));
+      else accept(stream);
     });
   }
 
@@ -175,6 +189,7 @@ class Node {
    * began, and their programs have ended. When the time is over it ends what is left.
    */
   async #drain(over: Promise<void>): Promise<void> {
+    this.#deps.agents?.leave();
     const closed = closeListener(this.#listener);
     await Promise.race([closed.then(() => this.#allEnded()), over]);
     this.#ending.abort();
@@ -274,7 +289,10 @@ class Node {
       hostId,
       role: 'Node',
       nodename,
-      reachability: { status: 'direct', address: this.#address() },
+      reachability:
+        this.#deps.agents === undefined
+          ? { status: 'direct', address: this.#address() }
+          : { status: 'tunnel', proxies: [] },
       publicAddress: publicAddresses[0] ?? '',
       sshPublicAddress: '',
       labels: { ...this.#currentLabels() },
@@ -296,6 +314,16 @@ class Node {
       disk: this.#deps.outbox.disk().status,
       auth: this.#deps.auth.state.connection().status,
     };
+  }
+}
+
+/** Undefined for what this release does not know. */
+function wanted({ wish }: Asked): string | undefined {
+  try {
+    return linkWishOf(wish).to;
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    return undefined;
   }
 }
 

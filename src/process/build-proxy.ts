@@ -17,7 +17,12 @@ export async function buildProxy(parts: Parts, standingOf: StandingOf): Promise<
     'localhost',
     '127.0.0.1',
     '::1',
-    ...[...file.public_addr, ...file.ssh_public_addr].map((a) => a.host),
+    ...[
+      ...file.public_addr,
+      ...file.ssh_public_addr,
+      ...file.tunnel_public_addr,
+      ...file.peer_public_addr,
+    ].map((a) => a.host),
   ];
   const { authServers, ...standing } = await standingOf('Proxy', [...new Set(names)]);
   const { createProxyService } = await import('../proxy/service.ts');
@@ -34,8 +39,12 @@ export async function buildProxy(parts: Parts, standingOf: StandingOf): Promise<
       clusterName: standing.identity.current().clusterName,
       sshListenAddress: configuration.listen.proxySsh,
       webListenAddress: configuration.listen.web,
+      tunnelListenAddress: configuration.listen.tunnel,
+      peerListenAddress: configuration.listen.peer,
       publicAddresses: file.public_addr.map(formatHostPort),
       sshPublicAddresses: file.ssh_public_addr.map(formatHostPort),
+      tunnelPublicAddresses: file.tunnel_public_addr.map(formatHostPort),
+      peerPublicAddresses: file.peer_public_addr.map(formatHostPort),
       advertiseIp: advertise,
       authServers,
       web: webOf(configuration),

@@ -10,6 +10,8 @@ const settings: Readonly<Record<string, string>> = {
   node: 'ssh_service.listen_addr',
   'proxy:ssh': 'proxy_service.listen_addr',
   'proxy:web': 'proxy_service.web_listen_addr',
+  'proxy:tunnel': 'proxy_service.tunnel_listen_addr',
+  'proxy:peer': 'proxy_service.peer_listen_addr',
   diag: '--diag-addr',
 };
 

@@ -160,6 +160,8 @@ const startLines: readonly (readonly [string, string, string])[] = [
   ['auth', 'AUTH', 'Auth service'],
   ['proxy:web', 'PROXY', 'Web proxy service'],
   ['proxy:ssh', 'PROXY', 'SSH proxy service'],
+  ['proxy:tunnel', 'PROXY', 'Reverse tunnel service'],
+  ['proxy:peer', 'PROXY', 'Peer service'],
   ['node', 'NODE', 'Service'],
 ];
 

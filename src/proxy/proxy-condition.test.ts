@@ -15,6 +15,7 @@ const well: ProxyStanding = {
   outbox: { ...silent, disk: () => ({ status: 'writable' }) },
   views: { failure: () => undefined },
   announcement: silent,
+  peers: { unreachable: () => [] },
 };
 
 describe('a proxy', () => {

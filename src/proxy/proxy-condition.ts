@@ -6,6 +6,7 @@ import { type Condition, conditionOf } from '../base/condition.ts';
 import { messageOf } from '../base/errors.ts';
 import { type ReadingViews, unreadableText } from '../views/unreadable.ts';
 import type { ProxyViews } from './proxy-views.ts';
+import type { Peers } from './tunnel/peers.ts';
 
 /** What decides in which condition a proxy is. */
 export interface ProxyStanding {
@@ -14,6 +15,7 @@ export interface ProxyStanding {
   readonly views: Pick<ProxyViews, 'failure'> & ReadingViews;
   readonly announcement: Pick<Announcement, 'trouble'>;
   readonly renewalTrouble: () => string | undefined;
+  readonly peers: Pick<Peers, 'unreachable'>;
 }
 
 /**
@@ -26,6 +28,7 @@ export function proxyCondition({
   views,
   announcement,
   renewalTrouble,
+  peers,
 }: ProxyStanding): Condition {
   const failure = views.failure();
   const absence = absenceOf(auth);
@@ -41,7 +44,7 @@ export function proxyCondition({
       renewalTrouble(),
       unreadableText(views),
     ],
-    notices: [diskNotice(outbox)],
+    notices: [diskNotice(outbox), peersNotice(peers)],
   });
 }
 
@@ -51,4 +54,15 @@ function diskNotice(outbox: Pick<AuditOutbox, 'disk'>): string | undefined {
   return disk.status === 'writable'
     ? undefined
     : `the disk of the audit spool takes nothing since ${disk.since} (${disk.reason}): free space on it`;
+}
+
+/** Nodes that hang on proxies are told to hang on all of them, so no client is affected. */
+function peersNotice(peers: Pick<Peers, 'unreachable'>): string | undefined {
+  const away = peers.unreachable();
+  if (away.length === 0) return undefined;
+  const each = away.map(({ hostId, why }) => `${hostId} (${why})`);
+  return (
+    `this proxy does not reach ${away.length} other ${away.length === 1 ? 'proxy' : 'proxies'}: ${each.join(', ')}; ` +
+    'nodes in tunnels hang on all proxies meanwhile. Open proxy_service.peer_listen_addr between proxies'
+  );
 }

@@ -7,10 +7,11 @@ import type { HostInfo } from '../domain/host-info.ts';
 import { lockText } from '../domain/lock.ts';
 import { authoritiesView, trustedOf } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
+import { configurationView } from '../views/configuration.ts';
 import { hostsInRole, hostsView, type HostsState, nameSince } from '../views/hosts.ts';
 import { lockOn, locksView } from '../views/locks.ts';
 import { openViews, type Views } from '../views/open-views.ts';
-import { newestHeardMs, presenceOf, type PresenceState, presenceViewBy } from '../views/presence.ts';
+import { newestHeardMs, presenceOf, type PresenceState, presenceViewBy, seenOf } from '../views/presence.ts';
 import type { ReaderClock } from '../views/reader-clock.ts';
 import { requestsView } from '../views/requests.ts';
 import { rolesView } from '../views/roles.ts';
@@ -22,6 +23,7 @@ const foldedBy = (clock: ReaderClock) => ({
   state: {
     authorities: authoritiesView,
     cluster: clusterView,
+    configuration: configurationView,
     hosts: hostsView,
     users: usersView,
     locks: locksView,
@@ -62,6 +64,8 @@ export interface NodeDirectory {
    * means nothing about the nodes.
    */
   isAlive(hostId: string): boolean;
+  /** The proxies that it hangs on, as its last heartbeat said. */
+  hangsOn(hostId: string): readonly string[];
   /** Undefined when it is alive, or was never seen. */
   goneSince(hostId: string): Instant | undefined;
   /** The text of the lock for a client that requests a node that is locked now; undefined for others. */
@@ -83,6 +87,7 @@ export function nodeDirectory(
   return {
     index: () => index(views.hosts.state()),
     isAlive: (hostId) => seen(hostId).status === 'alive',
+    hangsOn: (hostId) => seenOf(views.presence.state(), { hostId, role: 'Node' })?.proxies ?? [],
     goneSince: (hostId) => {
       const presence = seen(hostId);
       return presence.status === 'gone' ? presence.lastSeenAt : undefined;

@@ -1,7 +1,9 @@
+import type { Duplex } from 'node:stream';
 import { type Announcement, announceHost } from '../api/announce-host.ts';
 import type { AuditOutbox } from '../api/audit-outbox.ts';
 import { absenceOf } from '../api/absence.ts';
 import type { AuthClient } from '../api/client.ts';
+import { isWildcard } from '../base/addresses.ts';
 import { randomFraction } from '../base/backoff.ts';
 import { endingOnce, type Grace } from '../base/ending.ts';
 import type { LogSink } from '../base/log-sink.ts';
@@ -18,6 +20,7 @@ import { version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import type { Adopted } from '../domain/rotation-mark.ts';
+import { strategyKey, strategyOf } from '../domain/tunnel-strategy.ts';
 import type { AuthoritiesState } from '../views/authorities.ts';
 import type { CurrentIdentity } from '../pki/current-identity.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
@@ -35,8 +38,14 @@ import { isOwnListener } from './ssh/own-listener.ts';
 import { ProxyAudit } from './proxy-audit.ts';
 import { proxyCondition } from './proxy-condition.ts';
 import { nodeDirectory, openProxyViews, type ProxyViews } from './proxy-views.ts';
+import { authOpener } from './ssh/open-auth.ts';
 import { SshFront } from './ssh/ssh-front.ts';
 import { SshRelay } from './ssh/ssh-relay.ts';
+import { tunnelDialler } from './tunnel/dial-tunnel.ts';
+import { noticeFor, peerPlaces } from './tunnel/fleet.ts';
+import { LinkFront } from './tunnel/link-front.ts';
+import { Peers } from './tunnel/peers.ts';
+import { AuthRelay, tunnelPort } from './tunnel/tunnel-port.ts';
 import { webApp } from './web/web-app.ts';
 import { selfSignedPair, type WebCertificate } from './web/web-certificate-files.ts';
 import {
@@ -44,7 +53,7 @@ import {
   type CertificateWatch,
   watchWebCertificates,
 } from './web/web-certificate-watch.ts';
-import { webServer, type WebProtocol } from './web/web-server.ts';
+import { defaultTimeouts, webServer, type WebProtocol } from './web/web-server.ts';
 
 export interface ProxyConfig {
   readonly hostId: string;
@@ -52,9 +61,16 @@ export interface ProxyConfig {
   readonly clusterName: string;
   readonly sshListenAddress: HostPort;
   readonly webListenAddress: HostPort;
+  /** For links of nodes; undefined: the web port serves them alone. */
+  readonly tunnelListenAddress?: HostPort | undefined;
+  /** For links of other proxies; undefined: the web port serves them alone. */
+  readonly peerListenAddress?: HostPort | undefined;
   /** `host:port` by which users call the web port; the first is announced. */
   readonly publicAddresses: readonly string[];
   readonly sshPublicAddresses: readonly string[];
+  /** `host:port` where nodes reach the port for links; the first is announced. */
+  readonly tunnelPublicAddresses?: readonly string[];
+  readonly peerPublicAddresses?: readonly string[];
   /** The address that this machine announces; asked each time. */
   readonly advertiseIp: () => string;
   readonly authServers: readonly HostPort[];
@@ -114,7 +130,12 @@ async function start(
   begun: { announcement?: Announcement },
 ): Promise<Running> {
   const { auth, listeners, sink, world, config } = deps;
-  const bound = { ssh: config.sshListenAddress, web: config.webListenAddress };
+  const bound: Bound = {
+    ssh: config.sshListenAddress,
+    web: config.webListenAddress,
+    tunnel: config.tunnelListenAddress,
+    peer: config.peerListenAddress,
+  };
   const balancers = balancersOf(config.balancers ?? []);
   const certificates = watchCertificates(deps, (pairs) => {
     web.serve(pairs);
@@ -126,7 +147,8 @@ async function start(
     sink,
   );
   const audit = new ProxyAudit({ ...deps, hostId: config.hostId });
-  const ssh = sshFront(deps, views, audit);
+  const entry = openEntry(deps, views, audit, bound);
+  const { ssh, links, relay, peers } = entry;
   const web = webServer(
     webApp({
       auth,
@@ -137,28 +159,55 @@ async function start(
       hostAuthority: () => views.authorities.state().host.state,
       userAuthority: () => views.authorities.state().user.state,
       sshAddress: () => bound.ssh,
+      tunnelAddress: () => bound.tunnel,
       publicAddress: config.publicAddresses[0] ?? '',
       sshPublicAddress: config.sshPublicAddresses[0] ?? '',
+      tunnelPublicAddress: config.tunnelPublicAddresses?.[0] ?? '',
       balancers,
       tlsOnly: config.web.speaks === 'tls',
     }),
     protocol,
+    defaultTimeouts,
+    { ssh: entry.enterSsh, link: links.serve, auth: relay.serve },
   );
+  const ports = [
+    {
+      name: 'proxy:tunnel',
+      address: config.tunnelListenAddress,
+      port: tunnelPort({ link: links.serve, auth: relay.serve }),
+    },
+    { name: 'proxy:peer', address: config.peerListenAddress, port: tunnelPort({ link: links.serve }) },
+  ] as const;
   if (certificates !== undefined) web.serve(certificates.pairs());
   const close = async (grace: Grace): Promise<void> => {
     certificates?.close();
-    await Promise.all([ssh.close(grace.over), web.close(grace)]);
+    peers.stop();
+    await Promise.all([
+      ssh.close(grace.over),
+      web.close(grace),
+      links.close(grace.over),
+      relay.close(grace.over),
+      ...ports.map(({ port }) => port.close(grace.over)),
+    ]);
+    peers.close();
     await audit.close();
     views.close();
   };
   try {
     bound.ssh = await listeners.listen('proxy:ssh', ssh.listener, config.sshListenAddress);
     bound.web = await listeners.listen('proxy:web', web.server, config.webListenAddress);
+    for (const { name, address, port } of ports)
+      if (address !== undefined)
+        bound[name === 'proxy:tunnel' ? 'tunnel' : 'peer'] = await listeners.listen(
+          name,
+          port.server,
+          address,
+        );
   } catch (e) {
     await endingOnce(close)(0);
     throw e;
   }
-  const host = (): HostInfo => hostInfo(config, bound.web);
+  const host = (): HostInfo => hostInfo(config, bound);
   const announcement = announceHost({
     auth,
     sink,
@@ -186,9 +235,11 @@ async function start(
   });
   return {
     done,
-    condition: () => proxyCondition({ ...deps, views, announcement }),
+    condition: () => proxyCondition({ ...deps, views, announcement, peers }),
     diagnostics: () => ({
       ...ssh.report(),
+      ...links.report(),
+      peersLinked: peers.linked,
       auditWaiting: deps.outbox.pending(),
       auth: auth.state.connection().status,
     }),
@@ -201,34 +252,70 @@ async function start(
   };
 }
 
-function sshFront(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit): SshFront {
-  const { config, metrics, sink, world } = deps;
+/** Where its ports are bound; before they are, where they are asked for. */
+interface Bound {
+  ssh: HostPort;
+  web: HostPort;
+  tunnel: HostPort | undefined;
+  peer: HostPort | undefined;
+}
+
+interface Entry {
+  readonly ssh: SshFront;
+  /** A client of SSH that came to another port. */
+  readonly enterSsh: (connection: Duplex) => void;
+  readonly links: LinkFront;
+  readonly relay: AuthRelay;
+  readonly peers: Peers;
+}
+
+/** What leads into the cluster: SSH, and the links by which nodes and other proxies are reached. */
+function openEntry(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit, bound: Bound): Entry {
+  const { config, identity, metrics, sink, world, listeners } = deps;
+  const { hostId, clusterName } = config;
+  const { strangers } = listeners;
   const lookUpName = addressesOf(deps.lookUpName);
   const dialAddress = dialTcp(deps.lookUpName);
+  const openAuth = authOpener(() => inOrder(config.authServers, deps.auth.servers()), dialAddress);
+  const nodes = nodeDirectory(views, () => world.now());
+  const peers = new Peers({ identity, places: () => peerPlaces(views, hostId), dialAddress, world, sink });
+  const links: LinkFront = new LinkFront({
+    ...{ identity, views, world, sink, metrics, strangers },
+    openAuth: (by, signal) => openAuth({ by, signal }),
+    notice: () =>
+      noticeFor(
+        views,
+        { hostId, address: { host: config.advertiseIp(), port: bound.web.port } },
+        strategyOf(views.configuration.state().standing[strategyKey]),
+        { allReached: peers.unreachable().length === 0, nodes: links.held.size },
+      ),
+  });
+  const tunnel = tunnelDialler(links.held, peers, nodes.isAlive, { monotonic: () => world.monotonic() });
   const openTarget = targetOpener({
-    clusterName: config.clusterName,
-    nodes: nodeDirectory(views, () => world.now()),
+    clusterName,
+    nodes,
     lookUpName,
     diallerOf: diallerBy({
       direct: directDialler({
-        ownHostId: config.hostId,
+        ownHostId: hostId,
         allowed: balancersOf(config.nodeAddresses ?? []),
         lookUpName,
         isOwnListener,
         dialAddress,
       }),
+      tunnel: (node, asking) => tunnel({ ...node, proxies: nodes.hangsOn(node.hostId) }, asking),
     }),
     dialAddress,
-    signClient: (statement) => signerFor(deps.identity.current())(statement),
-    authServers: () => inOrder(config.authServers, deps.auth.servers()),
+    signClient: (statement) => signerFor(identity.current())(statement),
+    openAuth,
     plainSshHosts: config.plainSshHosts ?? [],
   });
   const { state, presence } = deps.auth;
   const knownNodes = knownNodesOf(views, () => Math.max(state.ageMs(), presence.ageMs()), world);
-  const { clusterName } = config;
   const relay = new SshRelay({ openTarget, knownNodes, clusterName, metrics, sink, world, audit });
   const algorithms = config.sshAlgorithms ?? defaultAlgorithms;
-  return new SshFront({ ...deps, strangers: deps.listeners.strangers, views, relay, audit, algorithms });
+  const ssh = new SshFront({ ...deps, strangers, views, relay, audit, algorithms });
+  return { ssh, enterSsh: ssh.enter, links, relay: new AuthRelay(openAuth, sink), peers };
 }
 
 /** Reading a key takes as long as a signature, so it is done once for each identity. */
@@ -272,13 +359,21 @@ function webProtocol(
   return { speaks: web.speaks, certificate };
 }
 
-const hostInfo = (config: ProxyConfig, web: HostPort): HostInfo => ({
+const hostInfo = (config: ProxyConfig, { web, peer }: Bound): HostInfo => ({
   hostId: config.hostId,
   role: 'Proxy',
   nodename: config.nodename,
   reachability: { status: 'direct', address: formatHostPort({ host: config.advertiseIp(), port: web.port }) },
   publicAddress: config.publicAddresses[0] ?? '',
   sshPublicAddress: config.sshPublicAddresses[0] ?? '',
+  ...(peer && {
+    peerAddress:
+      config.peerPublicAddresses?.[0] ?? formatHostPort({ host: peerHost(config, peer), port: peer.port }),
+  }),
   labels: {},
   version,
 });
+
+/** One that listens on a certain address is reached there. */
+const peerHost = (config: ProxyConfig, { host }: HostPort): string =>
+  isWildcard(host) ? config.advertiseIp() : host;

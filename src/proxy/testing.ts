@@ -79,6 +79,8 @@ export function testWeb(wish: Partial<WebDeps> = {}): TestWeb {
     sshAddress: () => ({ host: '0.0.0.0', port: 3023 }),
     publicAddress: 'proxy.example.com:3080',
     sshPublicAddress: '',
+    tunnelAddress: () => undefined,
+    tunnelPublicAddress: '',
     balancers: balancersOf([]),
     tlsOnly: true,
     ...wish,

@@ -34,6 +34,8 @@ export interface Seen {
   readonly leaving?: true;
   /** Why it cannot renew its certificates, in its own words. */
   readonly trouble?: string;
+  /** Host ids of the proxies that it hangs on. */
+  readonly proxies?: readonly string[];
 }
 
 /** By `<hostId>/<role>`. */
@@ -59,7 +61,7 @@ const rememberedMs = 24 * hour;
  */
 const settledMs = hour;
 
-type Reported = Pick<Seen, 'labels' | 'adopted' | 'leaving' | 'trouble'>;
+type Reported = Pick<Seen, 'labels' | 'adopted' | 'leaving' | 'trouble' | 'proxies'>;
 
 /** In the form of a snapshot, as earlier releases also wrote it. */
 type StoredSeen = readonly [
@@ -132,16 +134,19 @@ const reported = ({
   adopted,
   leaving,
   trouble,
+  proxies,
 }: {
   readonly labels?: Labels | undefined;
   readonly adopted?: Adopted | undefined;
   readonly leaving?: true | undefined;
   readonly trouble?: string | undefined;
+  readonly proxies?: readonly string[] | undefined;
 }): Reported => ({
   ...(labels !== undefined && { labels }),
   ...(adopted !== undefined && { adopted }),
   ...(leaving !== undefined && { leaving }),
   ...(trouble !== undefined && { trouble }),
+  ...(proxies !== undefined && { proxies }),
 });
 
 export type Presence =
@@ -177,12 +182,16 @@ export const seenOf = (state: PresenceState, { hostId, role }: HostRole): Seen |
   getIn(state, keyOf(hostId, role));
 
 /**
- * The host with its labels as they are now. Everything that decides by labels of other hosts, or shows them,
- * uses this: membership alone has old values of the measured ones.
+ * The host with its labels, and the proxies that it hangs on, as they are now. Everything that decides by labels of
+ * other hosts, or shows them, uses this: membership alone has old values of the measured ones.
  */
 export function hostNow(state: PresenceState, host: HostInfo): HostInfo {
-  const told = host.measured === undefined ? undefined : seenOf(state, host)?.labels;
-  return told === undefined ? host : { ...host, labels: labelsNow(host, told) };
+  const hangs = host.reachability.status === 'tunnel';
+  if (host.measured === undefined && !hangs) return host;
+  const { labels, proxies } = seenOf(state, host) ?? {};
+  const now =
+    labels === undefined || host.measured === undefined ? host : { ...host, labels: labelsNow(host, labels) };
+  return hangs && proxies !== undefined ? { ...now, reachability: { status: 'tunnel', proxies } } : now;
 }
 
 /** When this reader last heard of any host; 0 when it never did. */

@@ -73,6 +73,8 @@ export const heartbeat = operation({
     leaving: z.literal(true).optional(),
     /** Why it cannot renew its certificates, in its own words. */
     trouble: cleanText(longestTrouble).optional(),
+    /** Host ids of the proxies that it hangs on, where it is reached through a tunnel. */
+    proxies: z.array(hostId).max(64).optional(),
   }),
   output: z.object({
     /**

@@ -11,7 +11,7 @@ import { checkSize } from '../../domain/label-limits.ts';
 import { canonicalHostPart, isIpAddress, parseHostAddress } from '../../domain/host-text.ts';
 import { measuredLabels } from '../../domain/measured-labels.ts';
 import type { Reachability } from '../../domain/reachability.ts';
-import { type Adopted, sameAdopted } from '../../domain/rotation-mark.ts';
+import { sameAdopted } from '../../domain/rotation-mark.ts';
 import { hostStream } from '../../domain/streams.ts';
 import { step, transact } from '../../log/execute.ts';
 import { findHost } from '../../views/hosts.ts';
@@ -21,6 +21,7 @@ import { requireUnlockedHost } from '../lock/in-force.ts';
 import { grantNames } from './names-of-others.ts';
 import { type AuthDeps, causeOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
+import type { Reported } from './presence-writer.ts';
 import { whoseTelling } from '../limits/quota-rules.ts';
 
 type Output = z.input<typeof row.output>;
@@ -35,7 +36,7 @@ type Output = z.input<typeof row.output>;
  *   than a host may have, `unavailable` while the clock of this server cannot be trusted.
  */
 export const heartbeat = implementing(row, async (deps, call, { host: record, ttlSeconds, ...said }) => {
-  const { sentAt, adopted, leaving, trouble } = said;
+  const { sentAt, adopted, leaving, trouble, proxies } = said;
   const host = hostInfoOf(record);
   const { caller } = call;
   if (caller.kind !== 'host' || caller.hostId !== host.hostId || caller.role !== host.role)
@@ -53,8 +54,10 @@ export const heartbeat = implementing(row, async (deps, call, { host: record, tt
   checkPlaces(seen, known, caller.certifiedNames);
   const putOff = known === undefined || !sameHost(known, seen) ? await announceWithin(deps, seen, call) : {};
   const answer = { ...putOff, ...spreadFor(deps) };
-  const isAwaited = somebodyWaitsFor(deps, host, { adopted, leaving });
-  deps.presence.renew(host, ttlSeconds, { labels: measuredLabels(host), adopted, leaving, trouble });
+  const isAwaited = somebodyWaitsFor(deps, host, { adopted, leaving, proxies });
+  deps.presence.renew(host, ttlSeconds, {
+    ...{ labels: measuredLabels(host), adopted, leaving, trouble, proxies },
+  });
   if (!isAwaited) return answer;
   const position = await deps.presence.soon();
   if (position !== undefined) await deps.views.presence.reached(position);
@@ -73,15 +76,20 @@ function spreadFor({ views }: AuthDeps): { readonly spreadMs?: number } {
   return { spreadMs: Math.min(longestSpreadMs, Math.round((count / reportsPerSecond) * second)) };
 }
 
-/** Nobody waits for the report of a host that was alive before, stays, and has adopted nothing new. */
+/**
+ * Nobody waits for the report of a host that was alive before, stays, hangs on the same proxies, and has adopted nothing
+ * new.
+ */
 function somebodyWaitsFor(
   { views }: AuthDeps,
   host: HostInfo,
-  { adopted, leaving }: { readonly adopted?: Adopted | undefined; readonly leaving?: true | undefined },
+  { adopted, leaving, proxies }: Pick<Reported, 'adopted' | 'leaving' | 'proxies'>,
 ): boolean {
   const known = views.presence.state();
   const { status } = presenceOf(known, host, views.clock.monotonic());
-  return status !== 'alive' || leaving === true || !sameAdopted(seenOf(known, host)?.adopted, adopted);
+  const before = seenOf(known, host);
+  const hangsElsewhere = [...(before?.proxies ?? [])].sort().join() !== [...(proxies ?? [])].sort().join();
+  return status !== 'alive' || leaving === true || hangsElsewhere || !sameAdopted(before?.adopted, adopted);
 }
 
 /**

@@ -20,6 +20,8 @@ export interface Reported {
   readonly leaving?: true | undefined;
   /** Why it cannot renew its certificates. */
   readonly trouble?: string | undefined;
+  /** Host ids of the proxies that it hangs on. */
+  readonly proxies?: readonly string[] | undefined;
 }
 
 /** Turns the heartbeats of many hosts into one fact every few seconds. */
@@ -147,13 +149,14 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
   timer.unref();
 
   return {
-    renew: ({ hostId: whose, role }, ttlSeconds, { labels, adopted, leaving, trouble } = {}) => {
+    renew: ({ hostId: whose, role }, ttlSeconds, { labels, adopted, leaving, trouble, proxies } = {}) => {
       const renewal = {
         ...{ hostId: whose, role, seenAt: world.now(), ttlSeconds },
         ...(labels !== undefined && { labels }),
         ...(adopted !== undefined && adoptedField(adopted)),
         ...(leaving !== undefined && { leaving }),
         ...(trouble !== undefined && { trouble }),
+        ...(proxies !== undefined && { proxies: [...proxies] }),
       };
       waiting.set(keyOf(renewal), { renewal, heardMs: ageing() });
     },

@@ -4,6 +4,7 @@ import type { SystemRole } from '../../domain/host-info.ts';
 import type { Partition, Recorded } from '../../log/event.ts';
 import { authoritiesView, type AuthoritiesState } from '../../views/authorities.ts';
 import { clusterView } from '../../views/cluster.ts';
+import { configurationView } from '../../views/configuration.ts';
 import type { StoredEntities, Withheld } from '../../views/entities.ts';
 import { hostsView, type Membership, roleIn } from '../../views/hosts.ts';
 import { locksView } from '../../views/locks.ts';
@@ -75,6 +76,8 @@ function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): 
     case rolesView.name:
     case locksView.name:
       return state;
+    case configurationView.name:
+      return who === 'Proxy' ? state : undefined;
     case authoritiesView.name:
       return withoutSealedKeys(state as AuthoritiesState);
     case requestsView.name:
@@ -102,6 +105,8 @@ function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
     case 'role':
     case 'lock':
       return true;
+    case 'configuration': // settings of the cluster, never a secret
+      return role === 'Proxy';
     case 'request':
       return isSharedRequestFact(event);
     case 'user':

@@ -5,6 +5,7 @@ import { hour, minute } from '../../base/duration.ts';
 import { foreignRecord } from '../../base/foreign-record.ts';
 import { clusterName, hostName, labelKey, labelValue } from '../../domain/host-text.ts';
 import { labelFault } from '../../domain/label-limits.ts';
+import { mostConnections, type TunnelStrategy, usualStrategy } from '../../domain/tunnel-strategy.ts';
 import { patternFault } from '../../machine/accepted-variables.ts';
 import { chooseAlgorithms } from '../../ssh/algorithms.ts';
 import {
@@ -50,6 +51,10 @@ const teleport = z.strictObject({
   auth_servers: addresses(3025)
     .refine((list) => list.length > 0, 'auth_servers is empty')
     .optional(),
+  /** The web address of a proxy, by which this node joins and is reached. */
+  proxy_server: addresses(3080)
+    .refine((list) => list.length > 0, 'proxy_server is empty')
+    .optional(),
   connection_limits: notYet('connection_limits'),
   cache: notYet('cache (every service folds the log itself)'),
   ciphers: algorithms((ciphers) => chooseAlgorithms({ ciphers })),
@@ -60,6 +65,24 @@ const teleport = z.strictObject({
 });
 
 const quota = z.number('a number').int().positive('a number above 0');
+
+const tunnelStrategy = z
+  .strictObject({
+    type: z.enum(['proxy_peering', 'agent_mesh'], 'proxy_peering or agent_mesh').default('proxy_peering'),
+    agent_connection_count: z.number('a number').int().min(1).max(mostConnections).optional(),
+  })
+  .superRefine(({ type, agent_connection_count: count }, context) => {
+    if (type === 'agent_mesh' && count !== undefined)
+      context.addIssue({
+        code: 'custom',
+        path: ['agent_connection_count'],
+        message: 'belongs to proxy_peering: with agent_mesh nodes hang on every proxy',
+      });
+  })
+  .transform(
+    ({ type, agent_connection_count: connections = usualStrategy.connections }): TunnelStrategy =>
+      type === 'agent_mesh' ? { type } : { type, connections },
+  );
 
 const authService = z.strictObject({
   enabled: flag.default(true),
@@ -109,6 +132,8 @@ const authService = z.strictObject({
       streams: quota.default(usualQuotas.streams),
     } satisfies Record<keyof QuotaSettings, z.ZodType>)
     .prefault({}),
+  /** On how many proxies nodes hang that are reached through tunnels. */
+  tunnel_strategy: tunnelStrategy.prefault({}),
   /** Join tokens that never expire. */
   tokens: tokenLines.default([]),
   session_recording: notYet('session recording'),
@@ -162,7 +187,12 @@ const proxyService = z.strictObject({
   enabled: flag.default(true),
   listen_addr: address(3023).optional(),
   web_listen_addr: address(3080).optional(),
-  tunnel_listen_addr: notYet('the reverse tunnel (tunnel_listen_addr)'),
+  /** For links of nodes; the web port serves them as well. */
+  tunnel_listen_addr: address(3024).optional(),
+  tunnel_public_addr: publicAddresses(3024).default([]),
+  /** For links of other proxies; the web port serves them as well. */
+  peer_listen_addr: address(3021).optional(),
+  peer_public_addr: publicAddresses(3021).default([]),
   public_addr: publicAddresses(3080).default([]),
   ssh_public_addr: publicAddresses(3023).default([]),
   https_key_file: z.string().optional(),

@@ -5,7 +5,7 @@ import type { ZodType } from 'zod';
 import { isWildcard, parseHostPort } from '../../base/addresses.ts';
 import { CodedError, messageOf } from '../../base/errors.ts';
 import { longestWaitMs, readDuration } from '../../base/quantities.ts';
-import type { HostPort } from '../../base/service.ts';
+import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { labelFault, labelLimits } from '../../domain/label-limits.ts';
 import { emptyRecord } from '../../base/foreign-record.ts';
 import { hostName, isHostPart, labelKey, labelValue } from '../../domain/host-text.ts';
@@ -92,6 +92,9 @@ export interface Configuration {
     readonly ssh: HostPort;
     readonly proxySsh: HostPort;
     readonly web: HostPort;
+    /** Undefined where it is the web port, which serves links as well. */
+    readonly tunnel: HostPort | undefined;
+    readonly peer: HostPort | undefined;
   };
   readonly labels: Readonly<Record<string, string>>;
   readonly commandLabels: readonly { name: string; command: string[]; periodSeconds: number }[];
@@ -114,6 +117,7 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
   });
   const join = joinOf(flags, teleport);
   const listenAuth = listenOn(auth.listen_addr, 3025);
+  const listenWeb = listenOn(proxy.web_listen_addr, 3080);
   const ownNames = [
     nodename,
     ...(teleport.advertise_ip === undefined ? [] : [teleport.advertise_ip]),
@@ -144,7 +148,9 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
       auth: listenAuth,
       ssh: listenOn(ssh.listen_addr, 3022),
       proxySsh: listenOn(proxy.listen_addr, 3023),
-      web: listenOn(proxy.web_listen_addr, 3080),
+      web: listenWeb,
+      tunnel: otherThan(listenWeb, listenOn(proxy.tunnel_listen_addr, 3024)),
+      peer: otherThan(listenWeb, listenOn(proxy.peer_listen_addr, 3021)),
     },
     ...labelsOf(flags.labels, ssh),
     permitUserEnvironment: flags.permitUserEnv === true || ssh.permit_user_env,
@@ -155,6 +161,13 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
     }),
   };
 }
+
+const namesServers = ({ given }: JoinSettings): boolean =>
+  given.includes('auth_servers') || given.includes('proxy_server');
+
+/** Undefined where both are the same port (0 is a new one each time). */
+const otherThan = (web: HostPort, one: HostPort): HostPort | undefined =>
+  one.port !== 0 && formatHostPort(one) === formatHostPort(web) ? undefined : one;
 
 function logOf(flags: Flags, file: ConfigFile['teleport']['log']): Pick<Configuration, 'log' | 'debug'> {
   const debug = flags.debug === true;
@@ -242,9 +255,10 @@ function rolesOf(
     byFlag: flags.roles !== undefined,
     byFile: file.said.authService,
     hasStorage: file.said.storage,
-    servers: join.given.includes('auth_servers') ? join.authServers : [],
+    servers: namesServers(join) ? join.authServers : [],
+    byProxy: join.kind === 'proxies',
     serversByFlag: (flags.authServers ?? []).length > 0,
-    hasTokenOrPin: join.given.some((key) => key !== 'auth_servers'),
+    hasTokenOrPin: join.given.some((key) => key !== 'auth_servers' && key !== 'proxy_server'),
     isOwn,
   });
   const left =

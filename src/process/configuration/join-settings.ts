@@ -8,8 +8,10 @@ import { pins } from './config-scalars.ts';
 
 /** How this machine joins a cluster whose auth server runs in another process. */
 export interface JoinSettings {
-  /** Tried in turn; 127.0.0.1:3025 when none is configured. */
+  /** Tried in turn; 127.0.0.1:3025 when none is configured. Or the web address of a proxy (`kind`). */
   readonly authServers: readonly HostPort[];
+  /** `proxies`: they are web addresses of proxies (`proxy_server`); `either`: that is found out. */
+  readonly kind: 'proxies' | 'either';
   /** The token, or the absolute path of a file that holds it; undefined when there is none. */
   readonly token: string | undefined;
   /** `sha256:<hex>`; an authority that has one of them is the cluster's. */
@@ -30,17 +32,19 @@ const defaultAuthServer: HostPort = { host: '127.0.0.1', port: 3025 };
 /** Each flag overrides its key. @throws CodedError `misconfigured` naming the invalid flag. */
 export function joinOf(flags: JoinFlags, file: ConfigFile['teleport']): JoinSettings {
   const { authServers = [], caPins = [] } = flags;
+  const listed = authServers.length > 0 ? authServers.map((text) => parseHostPort(text, 3025)) : file.auth_servers;
+  const byProxy = listed === undefined && file.proxy_server !== undefined;
   const settings = {
-    authServers:
-      authServers.length > 0 ? authServers.map((text) => parseHostPort(text, 3025)) : file.auth_servers,
+    authServers: byProxy ? file.proxy_server : listed,
     token: tokenOf(flags.token ?? file.auth_token),
     pins: caPins.length > 0 ? flagPins('--ca-pin', caPins) : file.ca_pin,
   };
   return {
     ...settings,
     authServers: settings.authServers ?? [defaultAuthServer],
+    kind: byProxy ? 'proxies' : 'either',
     given: [
-      ...(settings.authServers === undefined ? [] : ['auth_servers']),
+      ...(settings.authServers === undefined ? [] : [byProxy ? 'proxy_server' : 'auth_servers']),
       ...(settings.token === undefined ? [] : ['auth_token']),
       ...(settings.pins.length === 0 ? [] : ['ca_pin']),
     ],

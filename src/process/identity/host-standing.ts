@@ -5,11 +5,11 @@ import type { AuthoritiesState } from '../../views/authorities.ts';
 import { connectAuth } from '../../api/auth-connection.ts';
 import { openAuditOutbox, type AuditOutbox } from '../../api/audit-outbox.ts';
 import type { AuthClient } from '../../api/client.ts';
-import { joinCluster, tryIdentity } from '../../api/join-client.ts';
 import { renewAtAuth } from '../../api/renew-client.ts';
+import type { OpenThrough } from '../../api/tls-dial.ts';
 import type { AuthService } from '../../auth/service.ts';
 import { callable } from '../../base/addresses.ts';
-import { pause } from '../../base/backoff.ts';
+import { pause, randomFraction } from '../../base/backoff.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 import {
   type CurrentIdentity,
@@ -17,6 +17,8 @@ import {
   replaceableIdentity,
 } from '../../pki/current-identity.ts';
 import type { HostIdentity } from '../../pki/host-identity.ts';
+import { type Agents, openAgents } from '../../tunnel/agents.ts';
+import { type Entry, openEntry } from '../entry/entry.ts';
 import type { Closers } from '../host-service.ts';
 import type { WantedNames } from './certified-names.ts';
 import { dialByAuthority } from './dial-by-authority.ts';
@@ -45,6 +47,8 @@ export interface Standing {
   readonly adopted: (authorities: AuthoritiesState) => Adopted;
   /** Called with the time over which the machines of the cluster spread what all of them do at once. */
   readonly onSpread: (ms: number) => void;
+  /** Its links to proxies; undefined for a machine that is reached at its address. */
+  readonly agents: Agents | undefined;
 }
 
 /** Makes what a role stands on. `names` are those by which others reach this machine. */
@@ -90,6 +94,13 @@ export async function joinedStanding(
   const { role, names, stopping } = wish;
   const sink = parts.logger(role.toLowerCase());
   const wanted = { nodename: configuration.nodename, additionalPrincipals: names };
+  const entry = openEntry({
+    servers: configuration.join.authServers,
+    kind: role === 'Proxy' ? 'auth' : configuration.join.kind,
+    sink,
+    random: () => randomFraction(world),
+  });
+  const { joinCluster, tryIdentity } = entry;
   const first = await obtainIdentity(
     {
       settings: configuration.join,
@@ -111,6 +122,7 @@ export async function joinedStanding(
   );
   const { authServers } = configuration.join;
   const identity = replaceableIdentity(first, loadShown(configuration.dataDir, first).server);
+  const agents = entry.reach() === 'tunnel' ? agentsOf(entry, identity, parts, wish) : undefined;
   const joining = joinAgain({
     ...{ settings: configuration.join, dataDir: configuration.dataDir, identity, names: wanted },
     ...{ joinCluster, world, sink, pass: () => turnstile.pass(stopping) },
@@ -126,6 +138,7 @@ export async function joinedStanding(
   };
   const standing = await standOn(identity, authServers, parts, wish, {
     dress: (client) => explainAbsence(client, absence),
+    ...(agents && { agents, through: entry.through }),
     names: wanted,
     certifyBy: (client) => (asked) =>
       renewAtAuth(
@@ -143,11 +156,33 @@ const namesIn = ({ nodename, additionalPrincipals }: WantedNames): readonly stri
   ...additionalPrincipals,
 ];
 
+/** Links to proxies, through which auth servers are reached as well. */
+function agentsOf(entry: Entry, identity: CurrentIdentity, { world, logger }: Parts, { role, closers }: Wish): Agents {
+  const agents = openAgents({
+    identity,
+    dial: entry.dialLink,
+    onFailure: () => {
+      entry.forget();
+    },
+    world,
+    sink: logger(role.toLowerCase()),
+    random: () => randomFraction(world),
+  });
+  entry.use(agents);
+  closers.add(() => {
+    agents.close();
+  });
+  return agents;
+}
+
 interface Link {
   /** To the auth service of this process. */
   readonly within?: () => Duplex;
   readonly dress?: (client: AuthClient) => AuthClient;
   readonly names: WantedNames;
+  /** How auth servers are reached; default: they are dialled. */
+  readonly through?: OpenThrough;
+  readonly agents?: Agents;
   /** How this machine is certified again. */
   readonly certifyBy: (client: AuthClient) => RenewalDeps['certify'];
 }
@@ -157,11 +192,11 @@ async function standOn(
   authServers: readonly HostPort[],
   { configuration, world, logger, metrics }: Parts,
   { role, closers }: Wish,
-  { within, dress = (client) => client, names, certifyBy }: Link,
+  { within, dress = (client) => client, names, certifyBy, through, agents }: Link,
 ): Promise<Standing> {
   const sink = logger(role.toLowerCase());
   const dialling = connectAuth({
-    ...{ servers: authServers, identity, sink, world },
+    ...{ servers: authServers, identity, sink, world, through },
     ...(within !== undefined && { within }),
   });
   const client = dress(dialling);
@@ -204,7 +239,7 @@ async function standOn(
   });
   closers.add(() => outbox.close());
   return {
-    ...{ identity, auth: client, outbox, authServers },
+    ...{ identity, auth: client, outbox, authServers, agents },
     renewalTrouble: () => renewal.trouble(),
     adopted: ({ user, host }) => [rotationMark(user.state), adoptedOf(identity.shown(), host.state)],
     onSpread: (ms) => {

@@ -43,7 +43,7 @@ function rig({
   const joining = joinAgain({
     ...{ dataDir, identity, sink, world },
     settings: {
-      ...{ authServers: [server], pins: [], given: [] },
+      ...{ authServers: [server], pins: [], kind: 'either', given: [] },
       token: token === '' ? undefined : file,
     },
     names: { nodename: 'host', additionalPrincipals: ['web'] },

@@ -30,6 +30,8 @@ export interface AuthRoleSaid {
   /** Of `--auth-server`, else of `auth_servers`. */
   readonly servers: readonly HostPort[];
   readonly serversByFlag: boolean;
+  /** `proxy_server` names where this machine joins. */
+  readonly byProxy: boolean;
   /** `auth_token` or `ca_pin`, by flag or file. */
   readonly hasTokenOrPin: boolean;
   /** Whether this machine's own auth server would be at that address. */
@@ -54,6 +56,7 @@ export function authRoleOf(said: AuthRoleSaid): AuthRole {
 /** The role of a process that has the auth role only by default. */
 function authRoleUnsaid(said: AuthRoleSaid, others: readonly HostPort[]): AuthRole {
   const { servers, hasTokenOrPin, hasStorage } = said;
+  if (said.byProxy) return { status: 'joins', why: `proxy_server names a proxy to join through (${listed(servers)})` };
   if (servers.length === 0 && hasTokenOrPin) return { status: 'on in doubt', why: joinsWhom };
   if (others.length === 0) return { status: 'on' };
   const named = `auth_servers names another auth server (${listed(others)})`;

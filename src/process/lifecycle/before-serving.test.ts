@@ -57,7 +57,7 @@ describe('before a daemon touches what may be another’s', () => {
     writeFileSync(token, 't', { mode: 0o644 });
     const { sink } = settle({
       authRole: joins,
-      join: { authServers: [], token, pins: [], given: [] },
+      join: { authServers: [], token, pins: [], kind: 'either', given: [] },
     });
     expect(sink.lines).toEqual([
       expect.stringContaining('warn not starting the local auth service: auth_servers names another;'),

@@ -14,6 +14,10 @@ function bench() {
       dialled.push(`${hostId} ${formatHostPort(address)}`);
       return Promise.resolve(new PassThrough());
     },
+    tunnel: ({ hostId, proxies }) => {
+      dialled.push(`${hostId} by ${proxies.join()}`);
+      return Promise.resolve(new PassThrough());
+    },
   });
   const diallerOf = (reachability: Reachability): DialNode =>
     of({ hostId: 'id-1', nodename: 'n1', reachability, since: undefined });

@@ -17,19 +17,30 @@ export type DialNode = (asking: Asking) => Promise<Duplex>;
  */
 export type DiallerOf = (node: KnownNode) => DialNode;
 
+/** Opens a stream to a node that hangs on these proxies, by their host ids. */
+export type DialTunnel = (
+  node: { readonly hostId: string; readonly proxies: readonly string[] },
+  asking: Asking,
+) => Promise<Duplex>;
+
 /** The kinds of reachability that this proxy supports: each has its dialler here. */
 export interface Diallers {
   readonly direct: DialDirect;
+  readonly tunnel: DialTunnel;
 }
 
 export const diallerBy =
-  ({ direct }: Diallers): DiallerOf =>
+  ({ direct, tunnel }: Diallers): DiallerOf =>
   ({ hostId, nodename, reachability }) => {
+    if (reachability.status === 'tunnel') {
+      const { proxies } = reachability;
+      return (asking) => tunnel({ hostId, proxies }, asking);
+    }
     if (reachability.status !== 'direct')
       throw new CodedError(
         'unavailable',
         `node ${nodename} is reached ${whereabouts(reachability)}, which a proxy of version ${version} does not support: ` +
-          'it reaches only nodes that announce an address',
+          'it reaches nodes that announce an address, or that hang on proxies',
       );
     const address = directPlace(reachability);
     if (address === undefined)

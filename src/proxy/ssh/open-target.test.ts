@@ -4,6 +4,7 @@ import { CodedError } from '../../base/errors.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { diallerBy } from './dial-node.ts';
 import { indexNodes } from './node-index.ts';
+import { authOpener } from './open-auth.ts';
 import { targetOpener, type OpenTarget, type TargetDeps } from './open-target.ts';
 import type { NodeTarget } from './request-target.ts';
 import { nodeInfo } from '../testing.ts';
@@ -50,18 +51,25 @@ function bench(banners: Record<string, string>, wish: Partial<TargetDeps> = {}):
       index: () => indexNodes([nodeInfo(id, 'node1', '10.0.0.1:3022')]),
       isAlive: () => true,
       goneSince: () => undefined,
+      hangsOn: () => [],
       lockedBy: () => undefined,
     },
     lookUpName: (name) => {
       lookedUp.push(name);
       return Promise.resolve(name === 'alias' ? ['10.0.0.1'] : []);
     },
-    diallerOf: diallerBy({ direct: ({ address }) => dialAddress(address) }),
+    diallerOf: diallerBy({
+      direct: ({ address }) => dialAddress(address),
+      tunnel: () => Promise.reject(new Error('not here')),
+    }),
     dialAddress,
-    authServers: () => [
-      { host: '10.0.0.8', port: 3025 },
-      { host: '10.0.0.9', port: 3025 },
-    ],
+    openAuth: authOpener(
+      () => [
+        { host: '10.0.0.8', port: 3025 },
+        { host: '10.0.0.9', port: 3025 },
+      ],
+      dialAddress,
+    ),
     signClient: ({ client: told }) => ({ client: told, proof: undefined }),
     plainSshHosts: [],
     ...wish,
@@ -74,7 +82,7 @@ describe('opening what a client asks for', () => {
   it('leads nobody to a node that is locked, and dials none', async () => {
     const nodes = {
       index: () => indexNodes([nodeInfo(id, 'node1', '10.0.0.1:3022')]),
-      ...{ isAlive: () => true, goneSince: () => undefined },
+      ...{ isAlive: () => true, goneSince: () => undefined, hangsOn: () => [] },
       lockedBy: () => 'lock targeting Node:"node1" is in force',
     };
     const { open, dialled } = bench(nodeUp, { nodes });
@@ -136,6 +144,7 @@ describe('opening what a client asks for', () => {
     const nodes = {
       index: () => indexNodes([nodeInfo(id, 'node1', '10.0.0.1:3022')]),
       isAlive: () => false,
+      hangsOn: () => [],
       goneSince: () => '2026-01-01T00:00:00.000Z',
       lockedBy: () => undefined,
     };
@@ -155,6 +164,7 @@ describe('opening what a client asks for', () => {
       index: () => indexNodes([tunnelled]),
       isAlive: () => true,
       goneSince: () => undefined,
+      hangsOn: () => [],
       lockedBy: () => undefined,
     };
     const { open, dialled } = bench({ ...nodeUp, 'node1:22': 'SSH-2.0-x' }, { nodes });
@@ -176,6 +186,7 @@ describe('opening what a client asks for', () => {
       index: () => indexNodes([nodeInfo(id, 'node1', '1:2:3')]),
       isAlive: () => true,
       goneSince: () => undefined,
+      hangsOn: () => [],
       lockedBy: () => undefined,
     };
     await expect(bench({}, { nodes }).open(node('node1'), client, never)).rejects.toMatchObject({

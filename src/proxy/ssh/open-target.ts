@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { CodedError, isCoded, messageOf } from '../../base/errors.ts';
+import { CodedError, isCoded } from '../../base/errors.ts';
 import type { Asking } from '../../base/name-lookup.ts';
 import type { HostPort } from '../../base/service.ts';
 import { whereabouts } from '../../domain/reachability.ts';
@@ -10,7 +10,7 @@ import type { AddressesOf } from './look-up-name.ts';
 import { greetNode, type Introduction } from './node-hello.ts';
 import type { KnownNode } from './node-index.ts';
 import type { NodeDirectory } from '../proxy-views.ts';
-import { MuteServers } from './mute-servers.ts';
+import type { OpenAuth } from './open-auth.ts';
 import type { AuthTarget, NodeTarget } from './request-target.ts';
 import { allowedOutside, needsDns, resolveNode, withoutCluster } from './resolve-node.ts';
 
@@ -42,15 +42,14 @@ export interface TargetDeps {
   readonly dialAddress: DialAddress;
   /** Proves to nodes what this proxy states about its clients. */
   readonly signClient: SignClient;
-  /** Where auth servers are, the one that serves first. */
-  readonly authServers: () => readonly HostPort[];
+  readonly openAuth: OpenAuth;
   /** Servers that are not nodes and may be reached anyway. */
   readonly plainSshHosts: readonly HostPort[];
 }
 
-export const targetOpener = (deps: TargetDeps): OpenTarget => {
-  const mute = new MuteServers();
-  return async (target, client, signal) => {
+export const targetOpener =
+  (deps: TargetDeps): OpenTarget =>
+  async (target, client, signal) => {
     const routed = client.routeToCluster === '' ? deps.clusterName : client.routeToCluster;
     const cluster = target.cluster ?? routed;
     if (cluster !== deps.clusterName)
@@ -59,9 +58,8 @@ export const targetOpener = (deps: TargetDeps): OpenTarget => {
         `invalid format for proxy request: unknown cluster ${JSON.stringify(cluster)}`,
       );
     const asking = { by: client.username, signal };
-    return target.kind === 'auth' ? openAuth(deps, mute, asking) : openHost(deps, target, client, asking);
+    return target.kind === 'auth' ? deps.openAuth(asking) : openHost(deps, target, client, asking);
   };
-};
 
 async function openHost(
   deps: TargetDeps,
@@ -128,22 +126,4 @@ async function greeted(stream: Duplex, introduction: Introduction, signal: Abort
   } finally {
     signal.removeEventListener('abort', leave);
   }
-}
-
-/** The raw TLS port of an auth server: it authenticates the client by the client's own certificate. */
-async function openAuth(
-  { authServers, dialAddress }: TargetDeps,
-  mute: MuteServers,
-  asking: Asking,
-): Promise<Duplex> {
-  const failures: string[] = [];
-  for (const server of mute.last(authServers())) {
-    try {
-      return mute.watch(server, await dialAddress(server, asking));
-    } catch (e) {
-      if (!isCoded(e, 'unavailable')) throw e;
-      failures.push(messageOf(e));
-    }
-  }
-  throw new CodedError('unavailable', `no auth server answers: ${failures.join('; ')}`);
 }

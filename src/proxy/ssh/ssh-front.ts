@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { isCoded, messageOf } from '../../base/errors.ts';
 import type { LogSink } from '../../base/log-sink.ts';
 import type { Metrics, Strangers } from '../../base/service.ts';
@@ -46,7 +47,7 @@ export class SshFront {
     this.#deps = deps;
     this.#ssh = this.#server();
     this.listener = createServer({ noDelay: true }, (socket) => {
-      this.#ssh.accept(socket, { strangers: deps.strangers });
+      this.enter(socket);
     });
     const { users, authorities, locks, requests } = deps.views;
     const again = {
@@ -87,6 +88,11 @@ export class SshFront {
     await closed;
     this.#unsubscribe();
   }
+
+  /** A client that came to another port. */
+  readonly enter = (connection: Duplex): void => {
+    this.#ssh.accept(connection, { strangers: this.#deps.strangers });
+  };
 
   /** For an operator who asks. */
   report(): Record<string, unknown> {

@@ -132,14 +132,18 @@ function authoritiesAnswer({ clusterName, hostAuthority, userAuthority }: WebDep
 const fingerprintOf = ({ sshPublicKey }: AuthorityKey): string =>
   fingerprint(fromAuthorizedKeyLine(sshPublicKey));
 
-function addressesOf({ sshAddress, publicAddress, sshPublicAddress }: WebDeps): object {
+function addressesOf(deps: WebDeps): object {
+  const { sshAddress, publicAddress, sshPublicAddress, tunnelAddress, tunnelPublicAddress } = deps;
+  const tunnel = tunnelAddress();
   const optional = (key: string, value: string): object => (value === '' ? {} : { [key]: value });
   return {
     kube: {},
     ssh: {
       listen_addr: formatHostPort(sshAddress()),
+      ...optional('tunnel_listen_addr', tunnel === undefined ? '' : formatHostPort(tunnel)),
       ...optional('public_addr', publicAddress),
       ...optional('ssh_public_addr', sshPublicAddress),
+      ...optional('ssh_tunnel_public_addr', tunnelPublicAddress),
     },
   };
 }

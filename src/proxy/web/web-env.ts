@@ -23,6 +23,10 @@ export interface WebDeps {
   /** `host:port`; empty when none is configured. */
   readonly publicAddress: string;
   readonly sshPublicAddress: string;
+  /** The bound port for links of nodes; undefined: the web port serves them alone. */
+  readonly tunnelAddress: () => HostPort | undefined;
+  /** `host:port`; empty when none is configured. */
+  readonly tunnelPublicAddress: string;
   readonly balancers: Balancers;
   /** Tells browsers to use TLS only. False where plain HTTP is served on purpose. */
   readonly tlsOnly: boolean;

@@ -8,13 +8,14 @@ import {
 } from 'node:http';
 import { createServer as createHttps, type Server as HttpsServer } from 'node:https';
 import { Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import type { Grace } from '../../base/ending.ts';
 import { startTicker, stopTimer } from '../../base/timers.ts';
 import { tlsPolicy } from '../../base/tls-policy.ts';
-import { splitByFirstByte } from './split-by-first-byte.ts';
+import { doorway, type Routes, showIn } from '../door/doorway.ts';
 import type { WebCertificate } from './web-certificate-files.ts';
 import type { WebEnv } from './web-env.ts';
 
@@ -48,7 +49,7 @@ export interface WebTimeouts {
   readonly checkMs: number;
 }
 
-const defaultTimeouts: WebTimeouts = {
+export const defaultTimeouts: WebTimeouts = {
   greetingMs: 10_000,
   headersMs: 10_000,
   requestMs: 30_000,
@@ -57,11 +58,15 @@ const defaultTimeouts: WebTimeouts = {
 
 const idleMs = 1_000;
 
-/** The server of the web port. The caller makes it listen. */
+/**
+ * The server of the web port. The caller makes it listen.
+ * @param others who serves what is not of the web: recognised by its first bytes, or after an upgrade.
+ */
 export function webServer(
   app: Hono<WebEnv>,
   protocol: WebProtocol,
   timeouts: WebTimeouts = defaultTimeouts,
+  others: Omit<Routes, 'tls' | 'plain'> = {},
 ): WebServer {
   const answer = getRequestListener((request, env) => app.fetch(request, env), {
     overrideGlobalObjects: false,
@@ -73,11 +78,24 @@ export function webServer(
   };
   const contexts = new NamedContexts();
   const inner = innerServers(protocol, timeouts, { handle, contexts });
-  const [first, second] = inner;
-  const server: Server =
-    second === undefined
-      ? first
-      : splitByFirstByte({ plain: second, tls: first, timeoutMs: timeouts.greetingMs });
+  const { tls, plain } = inner;
+  const routes: Routes = {
+    ...others,
+    ...(tls && { tls: (socket) => tls.emit('connection', socket) }),
+    ...(plain && { plain: (socket) => plain.emit('connection', socket) }),
+  };
+  const server = doorway(routes, timeouts.greetingMs);
+  const each = [tls, plain].filter((one) => one !== undefined);
+  for (const one of each)
+    one.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
+      upgrade(request, connection, head, (upgraded) => {
+        showIn(upgraded, others, timeouts.greetingMs);
+      });
+    });
+  // Node starts to check for slow requests when a server listens; these never listen themselves.
+  server.once('listening', () => {
+    for (const one of each) one.emit('listening');
+  });
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -89,8 +107,8 @@ export function webServer(
       contexts.use(pairs);
       const [standard] = pairs;
       // For clients that name no host.
-      if (standard !== undefined && 'setSecureContext' in first)
-        (first as unknown as HttpsServer).setSecureContext({
+      if (standard !== undefined)
+        (tls as unknown as HttpsServer | undefined)?.setSecureContext({
           key: standard.keyPem,
           cert: standard.certificatePem,
           ...tlsPolicy,
@@ -105,7 +123,7 @@ export function webServer(
         });
       });
       const closeIdle = (): void => {
-        for (const one of inner) one?.closeIdleConnections();
+        for (const one of each) one.closeIdleConnections();
       };
       if (!given) closeIdle();
       const idle = startTicker(closeIdle, idleMs);
@@ -117,10 +135,34 @@ export function webServer(
       // above.
       await Promise.all([...sockets].map((socket) => new Promise((gone) => socket.once('close', gone))));
       stopTimer(idle);
-      // Ends their timers; a server behind the splitter never listened itself.
-      for (const one of inner) one?.close();
+      // Ends their timers; they never listened themselves.
+      for (const one of each) one.close();
     },
   };
+}
+
+/** For who cannot reach us but through something that ends TLS, or lets only HTTP pass. */
+const upgradePaths = new Set(['/webapi/connect', '/v1/webapi/connect']);
+const upgradeName = 'teleport';
+
+/** After the answer the connection carries whatever the client sends, as if it had been made to this port. */
+function upgrade(
+  { url = '', headers, method }: IncomingMessage,
+  connection: Duplex,
+  head: Buffer,
+  onUpgraded: (connection: Duplex) => void,
+): void {
+  connection.on('error', () => connection.destroy()); // the client's doing; `close` follows
+  const [path = ''] = url.split('?');
+  if (method !== 'GET' || !upgradePaths.has(path) || headers.upgrade?.toLowerCase() !== upgradeName) {
+    connection.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    return;
+  }
+  connection.write(
+    `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${upgradeName}\r\n\r\n`,
+  );
+  if (head.length > 0) connection.unshift(head);
+  onUpgraded(connection);
 }
 
 type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -142,19 +184,18 @@ class NamedContexts {
   }
 }
 
-/** TLS, or plain HTTP, or both in this order. */
 function innerServers(
   protocol: WebProtocol,
   timeouts: WebTimeouts,
   { handle, contexts }: { readonly handle: RequestHandler; readonly contexts: NamedContexts },
-): readonly [HttpServer, HttpServer?] {
+): { readonly tls?: HttpServer; readonly plain?: HttpServer } {
   const options: ServerOptions = {
     headersTimeout: timeouts.headersMs,
     requestTimeout: timeouts.requestMs,
     connectionsCheckingInterval: timeouts.checkMs,
     noDelay: true,
   };
-  if (protocol.speaks === 'plain') return [createHttp(options, handle)];
+  if (protocol.speaks === 'plain') return { plain: createHttp(options, handle) };
   const { keyPem, certificatePem } = protocol.certificate;
   contexts.use([protocol.certificate]);
   const tls = createHttps(
@@ -170,5 +211,5 @@ function innerServers(
     },
     handle,
   ) as HttpServer;
-  return protocol.speaks === 'tls' ? [tls] : [tls, createHttp(options, handle)];
+  return protocol.speaks === 'tls' ? { tls } : { tls, plain: createHttp(options, handle) };
 }

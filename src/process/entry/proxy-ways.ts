@@ -1,0 +1,92 @@
+import type { Duplex } from 'node:stream';
+import { unverifiedServer } from '../../api/tls-dial.ts';
+import { CodedError, messageOf } from '../../base/errors.ts';
+import type { LogSink } from '../../base/log-sink.ts';
+import { formatHostPort, type HostPort } from '../../base/service.ts';
+import { second } from '../../base/time.ts';
+import { signalAfter } from '../../base/timers.ts';
+import { askProxy } from './ask-proxy.ts';
+import { openWay, type Way, wayText } from './open-way.ts';
+
+/** A way that leads nowhere may also swallow what is sent. */
+const probeMs = 4 * second;
+
+/**
+ * The ways to one proxy, or to a balancer before several: its port for links, its web port as it is, or an upgraded
+ * connection where something in between ends TLS. The first one on which an auth server answers is kept until it fails.
+ */
+export class ProxyWays {
+  readonly address: HostPort;
+  readonly #sink: LogSink;
+  #known: Way | undefined;
+  #finding: Promise<Way> | undefined;
+
+  constructor(address: HostPort, sink: LogSink) {
+    this.address = address;
+    this.#sink = sink;
+  }
+
+  /** A connection on which TLS may begin. @throws CodedError `unavailable` with all that was tried. */
+  async open(signal: AbortSignal): Promise<Duplex> {
+    const way = this.#known ?? (await this.#find(signal));
+    try {
+      return await openWay(way, signal);
+    } catch (e) {
+      this.forget();
+      throw e;
+    }
+  }
+
+  /** What was found out does not hold any more: the next connection finds out again. */
+  forget(): void {
+    this.#known = undefined;
+  }
+
+  /** All who wait share one search. */
+  #find(signal: AbortSignal): Promise<Way> {
+    this.#finding ??= this.#search(signal).finally(() => {
+      this.#finding = undefined;
+    });
+    return this.#finding;
+  }
+
+  async #search(signal: AbortSignal): Promise<Way> {
+    const { tunnelAddresses, scheme } = await askProxy(this.address, signal);
+    const web = this.address;
+    const ways: Way[] = [
+      ...[...tunnelAddresses, web].map((address): Way => ({ status: 'tcp', address })),
+      { status: 'upgrade', address: web, scheme },
+    ];
+    const failures: string[] = [];
+    for (const way of ways)
+      try {
+        await probe(way, signal);
+        this.#known = way;
+        this.#sink.info('a way to the cluster was found by a proxy', {
+          proxy: formatHostPort(web),
+          way: wayText(way),
+          ...(failures.length > 0 && { triedBefore: failures.join('; ') }),
+        });
+        return way;
+      } catch (e) {
+        failures.push(messageOf(e));
+      }
+    throw new CodedError(
+      'unavailable',
+      `the proxy at ${formatHostPort(web)} answers, but no way leads through it: ${failures.join('; ')}`,
+    );
+  }
+}
+
+/** Whether an auth server greets on it. Whose it is, is found out by those who then connect. */
+async function probe(way: Way, signal: AbortSignal): Promise<void> {
+  const server = unverifiedServer({ host: wayText(way), port: 0 }, (_address, by) => openWay(way, by));
+  try {
+    (await server.connect(AbortSignal.any([signal, signalAfter(probeMs)]))).destroy();
+  } catch (e) {
+    const why = messageOf(e);
+    throw new CodedError('unavailable', why.startsWith(wayText(way)) ? why : `${wayText(way)}: ${why}`, {
+      cause: e,
+    });
+  }
+}

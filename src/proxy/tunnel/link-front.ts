@@ -1,0 +1,231 @@
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Server, TLSSocket } from 'node:tls';
+import { CodedError, isCoded, messageOf } from '../../base/errors.ts';
+import { joinStreams } from '../../base/join-streams.ts';
+import type { LogSink } from '../../base/log-sink.ts';
+import { formatHostPort, type Metrics, type Strangers } from '../../base/service.ts';
+import { minute, second } from '../../base/time.ts';
+import { startTicker, type Timer } from '../../base/timers.ts';
+import type { World } from '../../base/world.ts';
+import type { CurrentIdentity } from '../../pki/current-identity.ts';
+import { type Asked, Link } from '../../tunnel/link.ts';
+import { linkContextOf, type LinkPeer, linkPeerOf, linkServer } from '../../tunnel/link-tls.ts';
+import { type LinkNotice, linkWishOf } from '../../tunnel/link-wish.ts';
+import { trustedOf } from '../../views/authorities.ts';
+import type { ProxyViews } from '../proxy-views.ts';
+import { admitLink } from './admit-link.ts';
+import { HeldLinks } from './held-links.ts';
+
+export interface LinkFrontDeps {
+  readonly identity: CurrentIdentity;
+  readonly views: ProxyViews;
+  readonly world: World;
+  readonly sink: LogSink;
+  readonly metrics: Metrics;
+  readonly strangers: Strangers;
+  /** A connection to an auth server, on which TLS has not begun. @throws CodedError `unavailable` */
+  readonly openAuth: (by: string, signal: AbortSignal) => Promise<Duplex>;
+  /** What nodes that hang here are told now. */
+  readonly notice: () => LinkNotice;
+}
+
+/** How often it is looked whether nodes have to be told something new. */
+const noticeEveryMs = second;
+
+/** The end that links come to: those of nodes, which hang here, and those of other proxies. */
+export class LinkFront {
+  readonly held: HeldLinks;
+  readonly #deps: LinkFrontDeps;
+  readonly #tls: Server;
+  readonly #peers = new Set<Link>();
+  readonly #carried = new Set<Promise<void>>();
+  readonly #following: (() => void)[];
+  readonly #ticker: Timer;
+  #told = '';
+  #refusedAt = Number.NEGATIVE_INFINITY;
+  #draining = false;
+
+  constructor(deps: LinkFrontDeps) {
+    this.#deps = deps;
+    this.held = new HeldLinks(deps.metrics);
+    const { identity, views } = deps;
+    this.#tls = linkServer(this.#context(), (socket) => {
+      this.#enter(socket);
+    });
+    const show = (): void => {
+      this.#tls.setSecureContext(linkContextOf(this.#context()));
+    };
+    const again = (): void => {
+      this.#reconsider();
+    };
+    const subscriptions = [
+      identity.changes.subscribe(show),
+      views.authorities.changes.subscribe({ next: show, error: () => undefined }),
+      views.locks.changes.subscribe({ next: again, error: () => undefined }),
+    ];
+    this.#following = subscriptions.map((one) => () => {
+      one.unsubscribe();
+    });
+    this.#ticker = startTicker(() => {
+      this.#tellNews();
+    }, noticeEveryMs);
+  }
+
+  /** A connection that begins as a link does. */
+  readonly serve = (connection: Duplex): void => {
+    this.#tls.emit('connection', connection);
+  };
+
+  /** Nodes and other proxies are told to go elsewhere; what they carry stays until it ends. */
+  drain(): void {
+    this.#draining = true;
+    for (const link of this.#all()) link.drain('this proxy has ended');
+  }
+
+  /** After `drain`: resolves when no link is left, at the latest when the time is `over`. */
+  async close(over: Promise<void>): Promise<void> {
+    this.drain();
+    await Promise.race([Promise.all(this.#all().map((link) => link.closed)), over]);
+    this.#ticker.stop();
+    for (const stop of this.#following) stop();
+    for (const link of this.#all()) link.close('this proxy is stopping');
+    await Promise.all(this.#carried);
+  }
+
+  /** For an operator who asks. */
+  report(): Record<string, unknown> {
+    return { tunnels: this.held.size, peersHere: this.#peers.size };
+  }
+
+  #all(): readonly Link[] {
+    return [...this.held.all().map(({ link }) => link), ...this.#peers];
+  }
+
+  #context(): { readonly key: string; readonly cert: string; readonly ca: readonly string[] } {
+    const { privateKeyPem: key, tlsCertificatePem: cert } = this.#deps.identity.server();
+    return { key, cert, ca: this.#authorities() };
+  }
+
+  #authorities(): readonly string[] {
+    return trustedOf(this.#deps.views.authorities.state(), 'host').map(
+      ({ tlsCertificatePem }) => tlsCertificatePem,
+    );
+  }
+
+  #enter(socket: TLSSocket): void {
+    const { views, world, strangers, metrics, sink } = this.#deps;
+    const address = formatHostPort({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 });
+    let peer: LinkPeer;
+    try {
+      peer = this.#peerOn(socket);
+      admitLink(peer, views, world.now());
+    } catch (e) {
+      if (!isCoded(e)) throw e;
+      metrics.add('proxy_tunnels_refused_total', 1);
+      this.#tellRefusal(address, e.message);
+      // Whoever holds the key learns why.
+      const link = new Link(socket, { end: 'acceptor' });
+      link.notify({ refused: e.message });
+      link.drain(e.message);
+      return;
+    }
+    if (socket instanceof Socket) strangers.recognised(socket);
+    socket.setNoDelay(true);
+    const link = new Link(socket, {
+      end: 'acceptor',
+      monotonic: () => world.monotonic(),
+      onAsked: (asked) => {
+        this.#answer(peer, asked);
+      },
+    });
+    if (peer.role === 'Proxy') {
+      this.#peers.add(link);
+      void link.closed.then(() => this.#peers.delete(link));
+    } else {
+      this.#warnOfTwins(peer, address);
+      this.held.hold({ peer, link, address });
+      link.notify(this.#deps.notice());
+      sink.debug('a node hangs here now', { node: peer.hostId, address });
+    }
+    if (this.#draining) link.drain('this proxy has ended');
+  }
+
+  #peerOn(socket: TLSSocket): LinkPeer {
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate === undefined)
+      throw new CodedError('access_denied', 'a link needs the certificate of a machine of the cluster');
+    return linkPeerOf(certificate, {
+      clusterName: this.#deps.identity.server().clusterName,
+      authorities: this.#authorities(),
+      now: this.#deps.world.now(),
+    });
+  }
+
+  /** Anybody can cause it at will, so it is a warning once a minute at most; the metric counts each. */
+  #tellRefusal(address: string, reason: string): void {
+    const { sink, world } = this.#deps;
+    const isNew = world.monotonic() - this.#refusedAt > minute;
+    if (isNew) this.#refusedAt = world.monotonic();
+    const tell = isNew ? sink.warn.bind(sink) : sink.debug.bind(sink);
+    tell('a tunnel was refused', { address, reason });
+  }
+
+  /** A machine that was copied, or whose key was stolen, hangs here from two places. */
+  #warnOfTwins({ hostId }: LinkPeer, address: string): void {
+    const host = (text: string): string => text.replace(/:\d+$/, '');
+    const other = this.held.usable(hostId);
+    if (other === undefined || host(other.address) === host(address)) return;
+    this.#deps.sink.warn(
+      'a node hangs here from two addresses: its address has just changed, or two machines use one identity (lock it if so)',
+      { node: hostId, before: other.address, now: address },
+    );
+  }
+
+  #reconsider(): void {
+    const { views, world, sink } = this.#deps;
+    for (const { peer, link } of this.held.all())
+      try {
+        admitLink(peer, views, world.now());
+      } catch (e) {
+        if (!isCoded(e)) throw e;
+        sink.warn('the tunnel of a node was cut', { node: peer.hostId, reason: e.message });
+        link.notify({ refused: e.message });
+        link.close(e.message);
+      }
+  }
+
+  #tellNews(): void {
+    const notice = this.#deps.notice();
+    const text = JSON.stringify(notice);
+    if (text === this.#told) return;
+    this.#told = text;
+    for (const { link } of this.held.all()) link.notify(notice);
+  }
+
+  #answer(peer: LinkPeer, asked: Asked): void {
+    this.#open(peer, asked).then(
+      (target) => {
+        const joined = joinStreams(asked.accept(), target);
+        this.#carried.add(joined);
+        void joined.then(() => this.#carried.delete(joined));
+      },
+      (e: unknown) => {
+        const { sink } = this.#deps;
+        if (!isCoded(e)) sink.error('a stream of a tunnel could not be opened', { reason: messageOf(e) });
+        asked.refuse(isCoded(e) ? e : new CodedError('internal', 'this proxy failed'));
+      },
+    );
+  }
+
+  async #open({ hostId, role }: LinkPeer, { wish, signal }: Asked): Promise<Duplex> {
+    const wanted = linkWishOf(wish);
+    if (wanted.to === 'auth') return this.#deps.openAuth(hostId, signal);
+    if (wanted.to !== 'node' || role !== 'Proxy')
+      throw new CodedError('access_denied', 'this is not opened for a machine in that role');
+    // Never by way of a third proxy: what is asked for does not go round in circles.
+    const found = this.held.usable(wanted.hostId);
+    if (found === undefined) throw new CodedError('not_found', 'the node does not hang on this proxy');
+    return found.link.open({ to: 'own-node' }, signal);
+  }
+}

@@ -1,0 +1,255 @@
+import type { Duplex } from 'node:stream';
+import { pause } from '../base/backoff.ts';
+import { CodedError, messageOf } from '../base/errors.ts';
+import type { LogSink } from '../base/log-sink.ts';
+import { second } from '../base/time.ts';
+import { signalAfter } from '../base/timers.ts';
+import type { World } from '../base/world.ts';
+import type { CurrentIdentity } from '../pki/current-identity.ts';
+import { type Asked, Link } from './link.ts';
+import { dialLinkTls } from './link-tls.ts';
+import { type LinkNotice, linkNoticeOf, type LinkWish } from './link-wish.ts';
+import { type LinkPlace, linksWanted, planLinks } from './plan-links.ts';
+
+export interface AgentsDeps {
+  readonly identity: CurrentIdentity;
+  /** A connection to a proxy, on which TLS has not begun. @throws CodedError `unavailable` */
+  readonly dial: (place: LinkPlace, signal: AbortSignal) => Promise<Duplex>;
+  /** Called when a link could not be opened although the connection was. */
+  readonly onFailure?: () => void;
+  readonly world: World;
+  readonly sink: LogSink;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+/** The links of a machine that others reach through proxies. */
+export interface Agents {
+  /** Host ids of the proxies that it hangs on, the oldest link first. */
+  held(): readonly string[];
+  /** `onChange` is called when `held` has changed. */
+  onChange(act: () => void): void;
+  /** `onAsked` is called for each stream that a proxy opens; before it is set they are refused. */
+  serve(onAsked: (asked: Asked) => void): void;
+  /** A stream through a proxy. @throws CodedError `unavailable` while there is none, or as it refuses. */
+  open(wish: LinkWish, signal: AbortSignal): Promise<Duplex>;
+  /** Resolves when it hangs on a proxy, or `signal` is aborted. */
+  first(signal: AbortSignal): Promise<void>;
+  /** Why it hangs on fewer proxies than it should; undefined while it does not. */
+  trouble(): string | undefined;
+  /** Takes no new streams, and opens no new links. */
+  leave(): void;
+  /** Ends all links, with their streams. */
+  close(): void;
+}
+
+/** From the first byte to the end of the TLS handshake. */
+const dialMs = 10 * second;
+/** A link that has lived so long was a good one: attempts count from the beginning again. */
+const settledMs = 10 * second;
+/** How long it may lack links before that is reported. */
+const patienceMs = 30 * second;
+
+interface Held {
+  readonly link: Link;
+  readonly proxy: string;
+  /** Of the certificate that this end showed. */
+  readonly certificate: string;
+  readonly sinceMs: number;
+}
+
+/** Opens links, as many as the proxies say, and keeps them. */
+export function openAgents(deps: AgentsDeps): Agents {
+  return new LinkAgents(deps);
+}
+
+class LinkAgents implements Agents {
+  readonly #deps: AgentsDeps;
+  #links: readonly Held[] = [];
+  #notice: LinkNotice | undefined;
+  #onAsked: ((asked: Asked) => void) | undefined;
+  readonly #first = Promise.withResolvers<undefined>();
+  #tellChange: () => void = () => undefined;
+  #failed = 0;
+  #repeated = 0;
+  #attempts = 0;
+  #why = 'no proxy has been reached yet';
+  #lackingSince: number;
+  readonly #ending = new AbortController();
+  #wake = new AbortController();
+  readonly #following: { unsubscribe(): void };
+
+  constructor(deps: AgentsDeps) {
+    this.#deps = deps;
+    this.#lackingSince = deps.world.monotonic();
+    this.#following = deps.identity.changes.subscribe(() => {
+      this.#wake.abort();
+    });
+    void this.#run();
+  }
+
+  held(): readonly string[] {
+    return [...new Set(this.#usable().map(({ proxy }) => proxy))];
+  }
+
+  onChange(act: () => void): void {
+    this.#tellChange = act;
+  }
+
+  serve(onAsked: (asked: Asked) => void): void {
+    this.#onAsked = onAsked;
+  }
+
+  async open(wish: LinkWish, signal: AbortSignal): Promise<Duplex> {
+    const [newest] = this.#usable().toReversed();
+    if (newest === undefined)
+      throw new CodedError('unavailable', `there is no link to a proxy: ${this.#why}`);
+    return newest.link.open(wish, signal);
+  }
+
+  first(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      void this.#first.promise.then(resolve);
+      signal.addEventListener('abort', () => {
+        resolve();
+      });
+    });
+  }
+
+  trouble(): string | undefined {
+    const { monotonic } = this.#deps.world;
+    const [wanted, held] = [linksWanted(this.#notice), this.held().length];
+    if (held >= wanted || (held > 0 && monotonic() - this.#lackingSince < patienceMs)) return undefined;
+    return held === 0
+      ? `no proxy holds a link of this node: ${this.#why}`
+      : `this node hangs on ${held} of ${wanted} proxies: ${this.#why}`;
+  }
+
+  leave(): void {
+    this.#ending.abort();
+    for (const { link } of this.#links) link.leave();
+  }
+
+  close(): void {
+    this.#ending.abort();
+    this.#following.unsubscribe();
+    for (const { link } of this.#links) link.close('this node is stopping');
+  }
+
+  #usable(): readonly Held[] {
+    return this.#links.filter(({ link }) => link.usable);
+  }
+
+  /** Links under the identity of now. */
+  #fresh(): readonly Held[] {
+    const { tlsCertificatePem } = this.#deps.identity.current();
+    return this.#usable().filter(({ certificate }) => certificate === tlsCertificatePem);
+  }
+
+  async #run(): Promise<void> {
+    const { random } = this.#deps;
+    const { signal } = this.#ending;
+    while (!signal.aborted) {
+      this.#wake = new AbortController();
+      const held = [...new Set(this.#fresh().map(({ proxy }) => proxy))];
+      const counts = { failed: this.#failed, repeated: this.#repeated, attempts: this.#attempts };
+      const plan = planLinks({ notice: this.#notice, held, ...counts }, random());
+      if (plan.status === 'enough') {
+        this.#release(plan.surplus);
+        await pause(Number.POSITIVE_INFINITY, AbortSignal.any([signal, this.#wake.signal]));
+        continue;
+      }
+      await pause(plan.afterMs, AbortSignal.any([signal, this.#wake.signal]));
+      // What has changed in the meantime may call for another place, or for none; a wait is not cut short twice.
+      if (!signal.aborted && !this.#wake.signal.aborted) await this.#attempt(plan.place, held);
+    }
+  }
+
+  /** Links that are not needed any more: under an older identity, and more than are wanted. */
+  #release(surplus: readonly string[]): void {
+    const fresh = this.#fresh();
+    for (const held of this.#usable()) {
+      if (!fresh.includes(held)) held.link.drain('another link took its place');
+      else if (surplus.includes(held.proxy)) held.link.drain('fewer links are needed');
+    }
+  }
+
+  async #attempt(place: LinkPlace, held: readonly string[]): Promise<void> {
+    const { identity, dial, world, sink } = this.#deps;
+    this.#attempts++;
+    const shown = identity.current();
+    const signal = AbortSignal.any([this.#ending.signal, signalAfter(dialMs)]);
+    try {
+      const connection = await dial(place, signal);
+      const accepted = { clusterName: shown.clusterName, authorities: shown.tlsCasPem, now: world.now() };
+      const { socket, peer } = await dialLinkTls(connection, shown, accepted, signal);
+      if (held.includes(peer.hostId)) {
+        socket.destroy();
+        this.#repeated++;
+        this.#why = 'the configured address led to a proxy that it hangs on already';
+        return;
+      }
+      this.#hold(socket, { proxy: peer.hostId, certificate: shown.tlsCertificatePem });
+    } catch (e) {
+      if (this.#ending.signal.aborted) return;
+      this.#failed++;
+      this.#deps.onFailure?.();
+      const why = messageOf(e);
+      if (why !== this.#why)
+        sink.warn('a tunnel to a proxy could not be opened', { ...placeField(place), reason: why });
+      this.#why = why;
+    }
+  }
+
+  #hold(socket: Duplex, about: Pick<Held, 'proxy' | 'certificate'>): void {
+    const { world, sink } = this.#deps;
+    const { proxy } = about;
+    const link = new Link(socket, {
+      end: 'dialler',
+      monotonic: () => world.monotonic(),
+      onAsked: (asked) => {
+        if (this.#onAsked === undefined) asked.refuse(new CodedError('unavailable', 'this node is starting'));
+        else this.#onAsked(asked);
+      },
+      onLeave: () => {
+        sink.info('a proxy is about to go: another tunnel takes the place of this one', { proxy });
+        link.drain('the proxy was about to go');
+        this.#changed();
+      },
+      onNotice: (said) => {
+        const notice = linkNoticeOf(said);
+        if (notice === undefined) return; // of a newer release
+        if ('refused' in notice) {
+          link.close(`the proxy refused it: ${notice.refused}`);
+          return;
+        }
+        this.#notice = notice;
+        this.#wake.abort();
+      },
+    });
+    const one: Held = { link, ...about, sinceMs: world.monotonic() };
+    this.#links = [...this.#links, one];
+    this.#first.resolve(undefined);
+    this.#repeated = 0;
+    sink.info('a tunnel to a proxy is open', { proxy });
+    void link.closed.then((reason) => {
+      this.#links = this.#links.filter((other) => other !== one);
+      if (world.monotonic() - one.sinceMs > settledMs) this.#failed = 0;
+      else this.#failed++;
+      if (!this.#ending.signal.aborted) sink.warn('a tunnel to a proxy has ended', { proxy, reason });
+      this.#why = reason;
+      this.#changed();
+    });
+    this.#changed();
+  }
+
+  #changed(): void {
+    if (this.held().length < linksWanted(this.#notice)) this.#lackingSince = this.#deps.world.monotonic();
+    this.#tellChange();
+    this.#wake.abort();
+  }
+}
+
+const placeField = (place: LinkPlace): Record<string, string> =>
+  place.status === 'configured' ? {} : { proxy: place.hostId, address: place.address };

@@ -1,0 +1,158 @@
+import type { X509Certificate } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { createServer, type SecureContextOptions, type Server, TLSSocket } from 'node:tls';
+import { dialTls } from '../base/dial-tls.ts';
+import { CodedError, isCoded } from '../base/errors.ts';
+import { type Instant, second } from '../base/time.ts';
+import { tlsPolicy } from '../base/tls-policy.ts';
+import type { HostIdentity } from '../pki/host-identity.ts';
+import { issuedBy } from '../pki/issued-by.ts';
+import { serialOfX509 } from '../pki/serial.ts';
+import { tlsIdentityOf } from '../pki/tls-identity.ts';
+import { alternativeNamesOf } from '../pki/x509-alternative-names.ts';
+
+/** By this name TLS says that it carries a link, before anything is encrypted (ALPN). */
+export const linkProtocol = 'teleport-link/1';
+/** In the certificates of all proxies. Source: reference 4.4, auth API. */
+const serverName = 'teleport.cluster.local';
+const greetingMs = 10 * second;
+
+/** The machine at the other end of a link, by its certificate. */
+export interface LinkPeer {
+  readonly hostId: string;
+  readonly role: string;
+  readonly clusterName: string;
+  /** DNS names and IP addresses of its certificate. */
+  readonly names: readonly string[];
+  /** Of its certificate. */
+  readonly serial: bigint;
+}
+
+/** Which host certificates are accepted. */
+export interface Accepted {
+  readonly clusterName: string;
+  /** PEM: those that are trusted now. */
+  readonly authorities: readonly string[];
+  readonly now: Instant;
+}
+
+/** One message for whatever is wrong with a certificate. */
+const refused = (): CodedError =>
+  new CodedError('access_denied', 'access denied: the certificate is not valid here');
+
+/**
+ * Whose certificate this is. @throws CodedError `access_denied` when it is not valid now, under none of the authorities,
+ * or not of a machine of the cluster.
+ */
+export function linkPeerOf(
+  certificate: X509Certificate,
+  { clusterName, authorities, now }: Accepted,
+): LinkPeer {
+  const at = Date.parse(now);
+  const isValid = certificate.validFromDate.getTime() <= at && at < certificate.validToDate.getTime();
+  if (!isValid || !authorities.some((pem) => issuedBy(certificate, pem))) throw refused();
+  const { username, groups } = tlsIdentityOf(certificate);
+  const suffix = `.${clusterName}`;
+  const [role = ''] = groups;
+  if (groups.length !== 1 || !username.endsWith(suffix)) throw refused();
+  return {
+    hostId: username.slice(0, -suffix.length),
+    role,
+    clusterName,
+    names: alternativeNamesOf(certificate),
+    serial: serialOfX509(certificate),
+  };
+}
+
+/**
+ * TLS for a link over an open connection, which is destroyed when it fails. The other end has to be a proxy.
+ * @throws CodedError `unavailable` with what TLS says, when `signal` is aborted, or for what is no proxy.
+ */
+export async function dialLinkTls(
+  connection: Duplex,
+  identity: HostIdentity,
+  accepted: Accepted,
+  signal: AbortSignal,
+): Promise<{ readonly socket: TLSSocket; readonly peer: LinkPeer }> {
+  const socket = dialTls({
+    socket: connection,
+    servername: serverName,
+    ALPNProtocols: [linkProtocol],
+    key: identity.privateKeyPem,
+    cert: identity.tlsCertificatePem,
+    ca: [...accepted.authorities],
+  });
+  const fail = (): void => void socket.destroy();
+  signal.addEventListener('abort', fail);
+  connection.on('error', (e) => socket.destroy(e));
+  try {
+    if (signal.aborted) fail();
+    await handshaken(socket);
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate === undefined) throw refused();
+    const peer = linkPeerOf(certificate, accepted);
+    if (peer.role !== 'Proxy')
+      throw new CodedError('unavailable', `what answers there is no proxy, but a ${peer.role}`);
+    if (socket.alpnProtocol !== linkProtocol)
+      throw new CodedError('unavailable', 'the proxy is of a release without tunnels');
+    return { socket, peer };
+  } catch (e) {
+    socket.on('error', () => undefined); // it is given up
+    socket.destroy();
+    connection.destroy();
+    if (isCoded(e, 'unavailable')) throw e;
+    throw new CodedError('unavailable', signal.aborted ? 'no answer in time' : whyOf(e), { cause: e });
+  } finally {
+    signal.removeEventListener('abort', fail);
+  }
+}
+
+const whyOf = (e: unknown): string => (e instanceof Error ? e.message : String(e));
+
+function handshaken(socket: TLSSocket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('secureConnect', () => {
+      socket.off('error', reject);
+      resolve();
+    });
+    socket.once('error', reject);
+    socket.once('close', () => {
+      reject(new CodedError('unavailable', 'the connection was closed during the TLS handshake'));
+    });
+  });
+}
+
+/** What a server of links shows. PEM. */
+export interface LinkServerContext {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca: readonly string[];
+}
+
+export const linkContextOf = ({ key, cert, ca }: LinkServerContext): SecureContextOptions => ({
+  key,
+  cert,
+  ca: [...ca],
+  ...tlsPolicy,
+});
+
+/**
+ * TLS at the end that links come to. It does not listen: give it connections by `emit('connection', …)`. Who comes is
+ * decided by `onLink`, with `linkPeerOf`: TLS itself lets anybody in.
+ */
+export function linkServer(context: LinkServerContext, onLink: (socket: TLSSocket) => void): Server {
+  const server = createServer(
+    {
+      ...linkContextOf(context),
+      ALPNProtocols: [linkProtocol],
+      requestCert: true,
+      rejectUnauthorized: false,
+      handshakeTimeout: greetingMs,
+    },
+    onLink,
+  );
+  server.on('tlsClientError', (_e, socket) => {
+    socket.destroy();
+  });
+  return server;
+}

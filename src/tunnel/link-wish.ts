@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { CodedError } from '../base/errors.ts';
+
+/** What a stream of a link is opened for. */
+const linkWish = z.discriminatedUnion('to', [
+  /** The SSH server of the node at the other end. */
+  z.object({ to: z.literal('own-node') }),
+  /** A node that hangs on the proxy at the other end. */
+  z.object({ to: z.literal('node'), hostId: z.uuid() }),
+  /** An auth server of the cluster of the proxy at the other end. */
+  z.object({ to: z.literal('auth') }),
+]);
+export type LinkWish = z.infer<typeof linkWish>;
+
+/** @throws CodedError `bad_request` for what this release does not know. */
+export function linkWishOf(wish: unknown): LinkWish {
+  const read = linkWish.safeParse(wish);
+  if (read.success) return read.data;
+  throw new CodedError('bad_request', 'this end of the link does not know what the other end wants');
+}
+
+/** What a proxy tells those that hang on it, at first and whenever it changes. */
+const linkNotice = z.object({
+  /** How many proxies they are to hang on. */
+  links: z.union([z.literal('all'), z.number().int().positive().max(64)]),
+  /** The proxies that are alive. */
+  proxies: z.array(z.object({ hostId: z.uuid(), address: z.string().max(300) })).max(64),
+  /** Over this time they spread what all of them do at once. */
+  spreadMs: z.number().nonnegative().max(60_000),
+});
+export type LinkNotice = z.infer<typeof linkNotice>;
+
+/** Why whoever hangs here may not. */
+const linkRefusal = z.object({ refused: z.string().max(1000) });
+export type LinkRefusal = z.infer<typeof linkRefusal>;
+
+/** Undefined for one that this release cannot read: it is ignored. */
+export const linkNoticeOf = (said: unknown): LinkNotice | LinkRefusal | undefined =>
+  z.union([linkNotice, linkRefusal]).safeParse(said).data;

@@ -1,0 +1,365 @@
+import type { Duplex } from 'node:stream';
+import { CodedError, type ErrorCode, errorCodes, isCoded, messageOf } from '../base/errors.ts';
+import { printableLine } from '../base/printable.ts';
+import { second } from '../base/time.ts';
+import { startTicker, type Timer } from '../base/timers.ts';
+import { type Frame, frame, frameHeader, FrameReader, mostDataBytes } from './frames.ts';
+import { type Carrier, LinkStream } from './link-stream.ts';
+
+/** What the other end wants to be connected to: JSON, as `link-wish.ts` reads it. */
+export type Wish = unknown;
+
+/** The other end has opened a stream. */
+export interface Asked {
+  readonly wish: Wish;
+  /** Aborted when the other end does not want it any more. */
+  readonly signal: AbortSignal;
+  /** The stream, which is open from now on. */
+  accept(): Duplex;
+  refuse(error: CodedError): void;
+}
+
+export interface LinkOptions {
+  /** `dialler`: opened the connection; it also sends the signs of life. */
+  readonly end: 'dialler' | 'acceptor';
+  /** Called for each stream that the other end opens. Without it all are refused. */
+  readonly onAsked?: (asked: Asked) => void;
+  /** The other end is about to go: nothing more is opened here. */
+  readonly onLeave?: () => void;
+  /** What the other end says of itself: JSON. */
+  readonly onNotice?: (said: unknown) => void;
+  /** In milliseconds. */
+  readonly monotonic?: () => number;
+  readonly signsEveryMs?: number;
+}
+
+/** Balancers cut what is silent for a minute. Silence of two signs and a half is the end of a link. */
+const signsEveryMs = 5 * second;
+const silencesAllowed = 2.5;
+/** Of control frames mostly: data waits for the connection to take more. */
+const mostUnsentBytes = 4 * 1024 * 1024;
+/** Streams that the other end may have open at a time. */
+const mostStreams = 4096;
+
+interface Opening {
+  readonly opened: (stream: LinkStream) => void;
+  readonly refused: (error: CodedError) => void;
+}
+
+/**
+ * Many streams on one connection that both ends have authenticated. Each stream has a window of its own, and sends in
+ * turn with the others: one that nobody reads holds up no other. An end from which nothing is heard for 15 s at most,
+ * or that breaks the rules, is gone, and all streams with it.
+ */
+export class Link implements Carrier {
+  /** Resolves with the reason when the connection is closed. */
+  readonly closed: Promise<string>;
+  readonly #connection: Duplex;
+  readonly #options: LinkOptions;
+  readonly #streams = new Map<number, LinkStream>();
+  readonly #opening = new Map<number, Opening>();
+  /** Asked by the other end, neither accepted nor refused yet. */
+  readonly #asked = new Map<number, AbortController>();
+  /** Streams with something to send, in turn. */
+  #turn: LinkStream[] = [];
+  #nextId: number;
+  #full = false;
+  #heardAt: number;
+  #signs: Timer | undefined;
+  #reason = 'the connection was closed';
+  #leaving: 'neither' | 'here' | 'there' = 'neither';
+  #draining: string | undefined;
+
+  constructor(connection: Duplex, options: LinkOptions) {
+    this.#connection = connection;
+    this.#options = options;
+    this.#nextId = options.end === 'dialler' ? 1 : 2;
+    this.#heardAt = this.#now();
+    const reader = new FrameReader((one) => {
+      this.#take(one);
+    });
+    const { promise, resolve } = Promise.withResolvers<string>();
+    this.closed = promise;
+    connection.on('data', (chunk: Buffer) => {
+      this.#heardAt = this.#now();
+      try {
+        reader.push(chunk);
+      } catch (e) {
+        if (!isCoded(e)) throw e;
+        this.close(messageOf(e));
+      }
+    });
+    connection.on('drain', () => {
+      this.#full = false;
+      this.#send();
+    });
+    connection.on('end', () => {
+      this.close('the other end closed it');
+    });
+    connection.on('error', (e: Error) => {
+      this.close(messageOf(e));
+    });
+    connection.once('close', () => {
+      this.#ended();
+      resolve(this.#reason);
+    });
+    const everyMs = options.signsEveryMs ?? signsEveryMs;
+    this.#signs = startTicker(() => {
+      this.#sign(everyMs);
+    }, everyMs);
+    this.#signs.unref();
+  }
+
+  /** Streams that are open or about to be. */
+  get streams(): number {
+    return this.#streams.size + this.#opening.size + this.#asked.size;
+  }
+
+  /** Whether streams can be opened on it. */
+  get usable(): boolean {
+    return !this.#connection.destroyed && this.#leaving === 'neither';
+  }
+
+  /**
+   * A stream to what the other end understands by `wish`.
+   * @throws CodedError as the other end refuses it; `unavailable` when the link ends, or `signal` is aborted.
+   */
+  async open(wish: Wish, signal: AbortSignal): Promise<Duplex> {
+    if (!this.usable) throw new CodedError('unavailable', 'the link is about to end');
+    const id = this.#nextId;
+    const first = frame('open', id, Buffer.from(JSON.stringify(wish)));
+    this.#nextId += 2;
+    const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
+    const leave = (): void => {
+      this.#opening.delete(id);
+      this.#write(frame('reset', id));
+      reject(new CodedError('unavailable', 'the client has left'));
+    };
+    this.#opening.set(id, { opened: resolve, refused: reject });
+    this.#write(first);
+    signal.addEventListener('abort', leave);
+    if (signal.aborted) leave();
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener('abort', leave);
+    }
+  }
+
+  /** Tells the other end to open nothing more here. What is open stays. */
+  leave(): void {
+    if (this.#leaving !== 'neither' || this.#connection.destroyed) return;
+    this.#leaving = 'here';
+    this.#write(frame('leave', 0));
+  }
+
+  /** Opens nothing more, and ends the link when its last stream has ended. */
+  drain(reason: string): void {
+    this.leave();
+    this.#draining ??= reason;
+    this.#closeIfIdle();
+  }
+
+  /** Tells the other end something: JSON of at most 8 KiB. */
+  notify(said: unknown): void {
+    this.#write(frame('notice', 0, Buffer.from(JSON.stringify(said))));
+  }
+
+  /** Ends it now, with all its streams. */
+  close(reason: string): void {
+    if (this.#connection.destroyed) return;
+    this.#reason = reason;
+    this.#connection.destroy();
+  }
+
+  wantsToSend(stream: LinkStream): void {
+    if (!this.#turn.includes(stream)) this.#turn.push(stream);
+    this.#send();
+  }
+
+  credit(stream: LinkStream, bytes: number): void {
+    const body = Buffer.allocUnsafe(4);
+    body.writeUInt32BE(bytes);
+    this.#write(frame('credit', stream.id, body));
+  }
+
+  end(stream: LinkStream): void {
+    this.#write(frame('end', stream.id));
+  }
+
+  gone(stream: LinkStream, whole: boolean): void {
+    if (!this.#streams.delete(stream.id)) return;
+    this.#turn = this.#turn.filter((one) => one !== stream);
+    if (!whole) this.#write(frame('reset', stream.id));
+    this.#closeIfIdle();
+  }
+
+  /** What was written before is still sent. */
+  #closeIfIdle(): void {
+    if (this.#draining === undefined || this.streams > 0 || this.#connection.destroyed) return;
+    this.#reason = this.#draining;
+    this.#connection.end(() => this.#connection.destroy());
+  }
+
+  /** As much as the connection takes, a frame of each stream in turn. */
+  #send(): void {
+    if (this.#full || this.#turn.length === 0 || this.#connection.destroyed) return;
+    this.#connection.cork();
+    while (!this.#full) {
+      const stream = this.#turn.shift();
+      if (stream === undefined) break;
+      const part = stream.nextPart(mostDataBytes);
+      if (part === undefined) continue;
+      this.#write(frameHeader('data', stream.id, part.length));
+      this.#write(part);
+      if (stream.hasMore()) this.#turn.push(stream);
+    }
+    this.#connection.uncork();
+  }
+
+  /** Control frames are few and small: they do not wait for the connection to take more. */
+  #write(bytes: Buffer): void {
+    if (this.#connection.destroyed) return;
+    if (!this.#connection.write(bytes)) this.#full = true;
+    if (this.#connection.writableLength > mostUnsentBytes) this.close('the other end takes nothing');
+  }
+
+  /** @throws CodedError `bad_request` for what no other end of ours sends. */
+  #take({ type, stream: id, body }: Frame): void {
+    if (this.#connection.destroyed) return;
+    switch (type) {
+      case 'open':
+        this.#takeOpen(id, body);
+        return;
+      case 'accept':
+        this.#takeAccept(id);
+        return;
+      case 'refuse':
+        this.#opening.get(id)?.refused(refusalOf(body));
+        this.#opening.delete(id);
+        this.#closeIfIdle();
+        return;
+      case 'data':
+        this.#streams.get(id)?.receive(body);
+        return;
+      case 'credit':
+        this.#streams.get(id)?.receiveCredit(body.readUInt32BE(0));
+        return;
+      case 'end':
+        this.#streams.get(id)?.receiveEnd();
+        return;
+      case 'reset':
+        this.#takeReset(id);
+        return;
+      case 'ping':
+        this.#write(frame('pong', 0, body));
+        return;
+      case 'pong':
+        return; // heard, which is all it is for
+      case 'notice':
+        this.#options.onNotice?.(jsonIn(body));
+        return;
+      case 'leave':
+        if (this.#leaving === 'neither') this.#leaving = 'there';
+        this.#options.onLeave?.();
+        return;
+    }
+  }
+
+  #takeOpen(id: number, body: Buffer): void {
+    const ofOther = this.#options.end === 'dialler' ? 0 : 1;
+    if (id === 0 || id % 2 !== ofOther || this.#asked.has(id) || this.#streams.has(id))
+      throw new CodedError('bad_request', `a link opened stream ${id}, which is not its to open`);
+    const refuse = (error: CodedError): void => {
+      if (this.#asked.delete(id)) this.#refuse(id, error);
+    };
+    const unwanted = new AbortController();
+    this.#asked.set(id, unwanted);
+    const { onAsked } = this.#options;
+    if (onAsked === undefined) refuse(new CodedError('not_found', 'nothing can be opened at this end'));
+    else if (this.streams > mostStreams)
+      refuse(new CodedError('limit_exceeded', `this link has ${mostStreams} streams already`));
+    else if (this.#leaving === 'here') refuse(new CodedError('unavailable', 'this end is about to go'));
+    else
+      onAsked({
+        wish: jsonIn(body),
+        signal: unwanted.signal,
+        refuse,
+        accept: () => {
+          const stream = new LinkStream(id, this);
+          if (this.#asked.delete(id) && !this.#connection.destroyed) {
+            this.#streams.set(id, stream);
+            this.#write(frame('accept', id));
+          } else stream.destroy(); // it left in the meantime
+          return stream;
+        },
+      });
+  }
+
+  #takeAccept(id: number): void {
+    const opening = this.#opening.get(id);
+    if (opening === undefined) return; // whoever asked has left, and the other end is being told
+    this.#opening.delete(id);
+    const stream = new LinkStream(id, this);
+    this.#streams.set(id, stream);
+    opening.opened(stream);
+  }
+
+  #takeReset(id: number): void {
+    this.#asked.get(id)?.abort();
+    this.#asked.delete(id);
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return;
+    this.#streams.delete(id);
+    this.#turn = this.#turn.filter((one) => one !== stream);
+    stream.destroy();
+    this.#closeIfIdle();
+  }
+
+  #refuse(id: number, error: CodedError): void {
+    const said = { code: error.code, message: error.message.slice(0, mostSaid) };
+    this.#write(frame('refuse', id, Buffer.from(JSON.stringify(said))));
+  }
+
+  #sign(everyMs: number): void {
+    const silentMs = this.#now() - this.#heardAt;
+    if (silentMs > silencesAllowed * everyMs)
+      this.close(`nothing was heard from the other end for ${Math.round(silentMs / second)} s`);
+    else if (this.#options.end === 'dialler') this.#write(frame('ping', 0));
+  }
+
+  #ended(): void {
+    this.#signs?.stop();
+    for (const { refused } of this.#opening.values())
+      refused(new CodedError('unavailable', `the link ended: ${this.#reason}`));
+    this.#opening.clear();
+    for (const unwanted of this.#asked.values()) unwanted.abort();
+    this.#asked.clear();
+    for (const stream of [...this.#streams.values()]) stream.destroy();
+  }
+
+  #now(): number {
+    return (this.#options.monotonic ?? (() => performance.now()))();
+  }
+}
+
+/** In characters; a body of a frame holds it whatever they are. */
+const mostSaid = 1000;
+
+/** Undefined for what is no JSON: whoever reads it refuses it. */
+function jsonIn(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8')) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function refusalOf(body: Buffer): CodedError {
+  const said = jsonIn(body) as { code?: unknown; message?: unknown } | undefined;
+  const code =
+    typeof said?.code === 'string' && said.code in errorCodes ? (said.code as ErrorCode) : 'unavailable';
+  const message =
+    typeof said?.message === 'string' ? printableLine(said.message).slice(0, mostSaid) : 'it was refused';
+  return new CodedError(code, message);
+}
