@@ -22,7 +22,8 @@ import { replaceableIdentity } from '../../src/pki/current-identity.ts';
 import { encodeOpensshPrivateKey } from '../../src/pki/openssh-private-key.ts';
 import { privateKeyFromPem } from '../../src/pki/key-pair.ts';
 import { fromAuthorizedKeyLine, toAuthorizedKeyLine } from '../../src/pki/ssh-key.ts';
-import { createProxyService, type ProxyConfig } from '../../src/proxy/service.ts';
+import type { ProxyConfig } from '../../src/proxy/proxy-deps.ts';
+import { createProxyService } from '../../src/proxy/service.ts';
 import { connectSsh, keyIdentity, type Identity, type SshClient } from '../../src/ssh/cert-client.ts';
 import {
   type AuthBench,

@@ -49,8 +49,8 @@ export interface RenewHosts {
 }
 
 /**
- * An event may have 64 KB. One renewal has 120 B, its marks of adoption, its trouble, its proxies and its label
- * values; escaped, those take at most twice the limit of all labels (16 KB).
+ * An event may have 64 KB. One renewal has 120 B, its marks of adoption, its trouble, its proxies and its
+ * label values; escaped, those take at most twice the limit of all labels (16 KB).
  */
 const maxFactBytes = 48 * 1024;
 const renewalBytes = 120;

@@ -32,8 +32,8 @@ const known = z.discriminatedUnion('status', [
 const ofSomeKind = z.object({ status: z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/) });
 
 /**
- * What hosts may announce beside an address: that they hang on proxies. Which ones those are is presence, not membership,
- * so none is named.
+ * What hosts may announce beside an address: that they hang on proxies. Which ones those are is presence,
+ * not membership, so none is named.
  */
 export const isAnnounced = (record: unknown): boolean =>
   record === undefined ||

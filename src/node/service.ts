@@ -7,7 +7,6 @@ import { randomFraction } from '../base/backoff.ts';
 import { isWildcard } from '../base/addresses.ts';
 import { second } from '../base/duration.ts';
 import { endingOnce } from '../base/ending.ts';
-import { CodedError, isCoded } from '../base/errors.ts';
 import { formatHostPort, type HostPort, type Running, type Service } from '../base/service.ts';
 import { version } from '../base/version.ts';
 import type { HostInfo } from '../domain/host-info.ts';
@@ -16,8 +15,6 @@ import { acceptedVariables } from '../machine/accepted-variables.ts';
 import type { SshServer } from '../ssh/cert-server.ts';
 import { type LibcLoad, loadLibc } from '../machine/libc.ts';
 import { hostKeysOf } from '../ssh/host-keys.ts';
-import type { Asked } from '../tunnel/link.ts';
-import { linkWishOf } from '../tunnel/link-wish.ts';
 import { parseLoginDefs } from '../machine/login-defs.ts';
 import { Accounts } from '../machine/passwd.ts';
 import { ProgramStarter } from '../machine/program-starter.ts';
@@ -33,6 +30,7 @@ import { paced } from './paced.ts';
 import { RefusedLogins } from './refused-logins.ts';
 import type { ServedConnection } from './served-connection.ts';
 import type { NodeContext } from './session-context.ts';
+import { acceptTunnelled, type Tunnelled } from './tunnelled.ts';
 
 /** The SSH node: sessions, copies and forwarded ports on this machine. */
 export function createNodeService(deps: NodeDeps): Service {
@@ -66,6 +64,7 @@ class Node {
   readonly #refused: RefusedLogins;
   readonly #listener = createServer({ noDelay: true });
   readonly #served = new Set<ServedConnection>();
+  #tunnelled: Tunnelled | undefined;
   readonly #ending = new AbortController();
   #unsubscribe: () => void = () => undefined;
   #ssh: SshServer | undefined;
@@ -160,11 +159,8 @@ class Node {
       });
     };
     this.#listener.on('connection', accept);
-    this.#deps.agents?.serve((asked) => {
-      const stream = wanted(asked) === 'own-node' ? asked.accept() : undefined;
-      if (stream === undefined) asked.refuse(new CodedError('not_found', 'this node serves nothing but SSH'));
-      else accept(stream);
-    });
+    const { agents } = this.#deps;
+    if (agents !== undefined) this.#tunnelled = acceptTunnelled(agents, accept);
   }
 
   /** Why auth does not know yet that the node is here. */
@@ -191,7 +187,7 @@ class Node {
   async #drain(over: Promise<void>): Promise<void> {
     this.#deps.agents?.leave();
     const closed = closeListener(this.#listener);
-    await Promise.race([closed.then(() => this.#allEnded()), over]);
+    await Promise.race([closed.then(() => this.#tunnelled?.gone()).then(() => this.#allEnded()), over]);
     this.#ending.abort();
     this.#ssh?.drain();
     await this.#ssh?.closeConnections('the server is stopping');
@@ -314,16 +310,6 @@ class Node {
       disk: this.#deps.outbox.disk().status,
       auth: this.#deps.auth.state.connection().status,
     };
-  }
-}
-
-/** Undefined for what this release does not know. */
-function wanted({ wish }: Asked): string | undefined {
-  try {
-    return linkWishOf(wish).to;
-  } catch (e) {
-    if (!isCoded(e)) throw e;
-    return undefined;
   }
 }
 

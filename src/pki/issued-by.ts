@@ -20,8 +20,8 @@ function authorityOf(pem: string): ReadAuthority {
 }
 
 /**
- * Whether this authority (PEM) signed the certificate. The signature is checked against the authority's key: subjects
- * are only names.
+ * Whether this authority (PEM) signed the certificate. The signature is checked against the authority's
+ * key: subjects are only names.
  */
 export function issuedBy(certificate: X509Certificate, authorityPem: string): boolean {
   const { authority, key } = authorityOf(authorityPem);

@@ -1,6 +1,6 @@
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort, type Service } from '../base/service.ts';
-import type { ProxyConfig } from '../proxy/service.ts';
+import type { ProxyConfig } from '../proxy/proxy-deps.ts';
 import { advertisedHost } from './identity/advertise.ts';
 import type { Configuration } from './configuration/configuration.ts';
 import type { StandingOf } from './identity/host-standing.ts';

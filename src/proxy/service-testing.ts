@@ -26,7 +26,8 @@ import { connectSsh, keyIdentity } from '../ssh/cert-client.ts';
 import type { SshClient } from '../ssh/client-types.ts';
 import { memoryLine } from '../ssh/testing.ts';
 import { recordedAt, type ScriptedLog, scriptedLog } from '../views/testing.ts';
-import { createProxyService, type ProxyConfig } from './service.ts';
+import type { ProxyConfig } from './proxy-deps.ts';
+import { createProxyService } from './service.ts';
 import { type FakeAuth, fakeAuth } from './testing.ts';
 
 export const hostId = '00000000-0000-4000-8000-0000000000b1';

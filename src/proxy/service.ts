@@ -1,118 +1,22 @@
-import type { Duplex } from 'node:stream';
 import { type Announcement, announceHost } from '../api/announce-host.ts';
-import type { AuditOutbox } from '../api/audit-outbox.ts';
 import { absenceOf } from '../api/absence.ts';
-import type { AuthClient } from '../api/client.ts';
 import { isWildcard } from '../base/addresses.ts';
 import { randomFraction } from '../base/backoff.ts';
 import { endingOnce, type Grace } from '../base/ending.ts';
-import type { LogSink } from '../base/log-sink.ts';
-import type { LookUpName } from '../base/name-lookup.ts';
-import {
-  formatHostPort,
-  type HostPort,
-  type Listeners,
-  type Metrics,
-  type Running,
-  type Service,
-} from '../base/service.ts';
+import { formatHostPort, type HostPort, type Running, type Service } from '../base/service.ts';
 import { version } from '../base/version.ts';
-import type { World } from '../base/world.ts';
 import type { HostInfo } from '../domain/host-info.ts';
-import type { Adopted } from '../domain/rotation-mark.ts';
-import { strategyKey, strategyOf } from '../domain/tunnel-strategy.ts';
-import type { AuthoritiesState } from '../views/authorities.ts';
-import type { CurrentIdentity } from '../pki/current-identity.ts';
-import type { HostIdentity } from '../pki/host-identity.ts';
-import { hostKeysOf } from '../ssh/host-keys.ts';
-import { clientSigner, type SignClient } from '../ssh/signed-client.ts';
-import { defaultAlgorithms, type SshAlgorithms } from '../ssh/algorithms.ts';
 import { balancersOf } from './client-address.ts';
-import { dialTcp } from './ssh/dial.ts';
-import { directDialler } from './ssh/dial-direct.ts';
-import { diallerBy } from './ssh/dial-node.ts';
-import { knownNodesOf } from './known-nodes.ts';
-import { addressesOf } from './ssh/look-up-name.ts';
-import { targetOpener } from './ssh/open-target.ts';
-import { isOwnListener } from './ssh/own-listener.ts';
+import { type Bound, openEntry } from './open-entry.ts';
 import { ProxyAudit } from './proxy-audit.ts';
 import { proxyCondition } from './proxy-condition.ts';
-import { nodeDirectory, openProxyViews, type ProxyViews } from './proxy-views.ts';
-import { authOpener } from './ssh/open-auth.ts';
-import { SshFront } from './ssh/ssh-front.ts';
-import { SshRelay } from './ssh/ssh-relay.ts';
-import { tunnelDialler } from './tunnel/dial-tunnel.ts';
-import { noticeFor, peerPlaces } from './tunnel/fleet.ts';
-import { LinkFront } from './tunnel/link-front.ts';
-import { Peers } from './tunnel/peers.ts';
-import { AuthRelay, tunnelPort } from './tunnel/tunnel-port.ts';
+import type { ProxyConfig, ProxyDeps } from './proxy-deps.ts';
+import { openProxyViews } from './proxy-views.ts';
+import { tunnelPort } from './tunnel/tunnel-port.ts';
 import { webApp } from './web/web-app.ts';
 import { selfSignedPair, type WebCertificate } from './web/web-certificate-files.ts';
-import {
-  type CertificateFiles,
-  type CertificateWatch,
-  watchWebCertificates,
-} from './web/web-certificate-watch.ts';
+import { type CertificateWatch, watchWebCertificates } from './web/web-certificate-watch.ts';
 import { defaultTimeouts, webServer, type WebProtocol } from './web/web-server.ts';
-
-export interface ProxyConfig {
-  readonly hostId: string;
-  readonly nodename: string;
-  readonly clusterName: string;
-  readonly sshListenAddress: HostPort;
-  readonly webListenAddress: HostPort;
-  /** For links of nodes; undefined: the web port serves them alone. */
-  readonly tunnelListenAddress?: HostPort | undefined;
-  /** For links of other proxies; undefined: the web port serves them alone. */
-  readonly peerListenAddress?: HostPort | undefined;
-  /** `host:port` by which users call the web port; the first is announced. */
-  readonly publicAddresses: readonly string[];
-  readonly sshPublicAddresses: readonly string[];
-  /** `host:port` where nodes reach the port for links; the first is announced. */
-  readonly tunnelPublicAddresses?: readonly string[];
-  readonly peerPublicAddresses?: readonly string[];
-  /** The address that this machine announces; asked each time. */
-  readonly advertiseIp: () => string;
-  readonly authServers: readonly HostPort[];
-  readonly web: {
-    readonly speaks: 'tls' | 'both' | 'plain';
-    /** Where a self-signed pair is kept. */
-    readonly directory: string;
-    /**
-     * Empty: self-signed. Several: chosen by the name that a client asks for. Read again when they change.
-     */
-    readonly files: readonly CertificateFiles[];
-  };
-  /** Addresses or networks of load balancers whose forwarded headers count; default none. */
-  readonly balancers?: readonly string[];
-  /**
-   * SSH servers that are not nodes of the cluster and may be reached through this proxy anyway, each with its
-   * port; default none. 4.4 dialled any requested `host:port`.
-   */
-  readonly plainSshHosts?: readonly HostPort[];
-  /** Addresses or networks where nodes may be although it is unusual: loopback, link-local; default none. */
-  readonly nodeAddresses?: readonly string[];
-  /** Default: `defaultAlgorithms`. */
-  readonly sshAlgorithms?: SshAlgorithms;
-}
-
-export interface ProxyDeps {
-  readonly identity: CurrentIdentity;
-  /** Why a renewal of its certificates is overdue; undefined while it is not. */
-  readonly renewalTrouble: () => string | undefined;
-  /** How far it follows the rotations of authorities, compared with the state folded here. */
-  readonly adopted: (authorities: AuthoritiesState) => Adopted;
-  /** Called with the time over which the machines of the cluster spread what all of them do at once. */
-  readonly onSpread: (ms: number) => void;
-  readonly auth: AuthClient;
-  readonly outbox: AuditOutbox;
-  readonly world: World;
-  readonly sink: LogSink;
-  readonly metrics: Metrics;
-  readonly listeners: Listeners;
-  readonly lookUpName: LookUpName;
-  readonly config: ProxyConfig;
-}
 
 /** The proxy: web and SSH. */
 export function createProxyService(deps: ProxyDeps): Service {
@@ -251,87 +155,6 @@ async function start(
     }),
   };
 }
-
-/** Where its ports are bound; before they are, where they are asked for. */
-interface Bound {
-  ssh: HostPort;
-  web: HostPort;
-  tunnel: HostPort | undefined;
-  peer: HostPort | undefined;
-}
-
-interface Entry {
-  readonly ssh: SshFront;
-  /** A client of SSH that came to another port. */
-  readonly enterSsh: (connection: Duplex) => void;
-  readonly links: LinkFront;
-  readonly relay: AuthRelay;
-  readonly peers: Peers;
-}
-
-/** What leads into the cluster: SSH, and the links by which nodes and other proxies are reached. */
-function openEntry(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit, bound: Bound): Entry {
-  const { config, identity, metrics, sink, world, listeners } = deps;
-  const { hostId, clusterName } = config;
-  const { strangers } = listeners;
-  const lookUpName = addressesOf(deps.lookUpName);
-  const dialAddress = dialTcp(deps.lookUpName);
-  const openAuth = authOpener(() => inOrder(config.authServers, deps.auth.servers()), dialAddress);
-  const nodes = nodeDirectory(views, () => world.now());
-  const peers = new Peers({ identity, places: () => peerPlaces(views, hostId), dialAddress, world, sink });
-  const links: LinkFront = new LinkFront({
-    ...{ identity, views, world, sink, metrics, strangers },
-    openAuth: (by, signal) => openAuth({ by, signal }),
-    notice: () =>
-      noticeFor(
-        views,
-        { hostId, address: { host: config.advertiseIp(), port: bound.web.port } },
-        strategyOf(views.configuration.state().standing[strategyKey]),
-        { allReached: peers.unreachable().length === 0, nodes: links.held.size },
-      ),
-  });
-  const tunnel = tunnelDialler(links.held, peers, nodes.isAlive, { monotonic: () => world.monotonic() });
-  const openTarget = targetOpener({
-    clusterName,
-    nodes,
-    lookUpName,
-    diallerOf: diallerBy({
-      direct: directDialler({
-        ownHostId: hostId,
-        allowed: balancersOf(config.nodeAddresses ?? []),
-        lookUpName,
-        isOwnListener,
-        dialAddress,
-      }),
-      tunnel: (node, asking) => tunnel({ ...node, proxies: nodes.hangsOn(node.hostId) }, asking),
-    }),
-    dialAddress,
-    signClient: (statement) => signerFor(identity.current())(statement),
-    openAuth,
-    plainSshHosts: config.plainSshHosts ?? [],
-  });
-  const { state, presence } = deps.auth;
-  const knownNodes = knownNodesOf(views, () => Math.max(state.ageMs(), presence.ageMs()), world);
-  const relay = new SshRelay({ openTarget, knownNodes, clusterName, metrics, sink, world, audit });
-  const algorithms = config.sshAlgorithms ?? defaultAlgorithms;
-  const ssh = new SshFront({ ...deps, strangers, views, relay, audit, algorithms });
-  return { ssh, enterSsh: ssh.enter, links, relay: new AuthRelay(openAuth, sink), peers };
-}
-
-/** Reading a key takes as long as a signature, so it is done once for each identity. */
-const signers = new WeakMap<HostIdentity, SignClient>();
-function signerFor(identity: HostIdentity): SignClient {
-  const known = signers.get(identity);
-  if (known !== undefined) return known;
-  const [key] = hostKeysOf(identity);
-  const made = clientSigner(key.privateKey, key.certificate);
-  signers.set(identity, made);
-  return made;
-}
-
-/** The servers in the file, in the order in which this proxy's connection would try them. */
-const inOrder = (servers: readonly HostPort[], names: readonly string[]): readonly HostPort[] =>
-  servers.toSorted((a, b) => names.indexOf(formatHostPort(a)) - names.indexOf(formatHostPort(b)));
 
 /**
  * Undefined when no files are configured, or the port does not speak TLS.

@@ -29,6 +29,11 @@ export interface Agents {
   held(): readonly string[];
   /** `onChange` is called when `held` has changed. */
   onChange(act: () => void): void;
+  /**
+   * `act` is called when streams had better be opened again: there is a link where there was none, or the one that
+   * carries them is about to end.
+   */
+  onMove(act: () => void): void;
   /** `onAsked` is called for each stream that a proxy opens; before it is set they are refused. */
   serve(onAsked: (asked: Asked) => void): void;
   /** A stream through a proxy. @throws CodedError `unavailable` while there is none, or as it refuses. */
@@ -70,6 +75,9 @@ class LinkAgents implements Agents {
   #onAsked: ((asked: Asked) => void) | undefined;
   readonly #first = Promise.withResolvers<undefined>();
   #tellChange: () => void = () => undefined;
+  #tellMove: () => void = () => undefined;
+  /** What is open on links is to move as soon as there is another one. */
+  #toMove = true;
   #failed = 0;
   #repeated = 0;
   #attempts = 0;
@@ -96,6 +104,10 @@ class LinkAgents implements Agents {
     this.#tellChange = act;
   }
 
+  onMove(act: () => void): void {
+    this.#tellMove = act;
+  }
+
   serve(onAsked: (asked: Asked) => void): void {
     this.#onAsked = onAsked;
   }
@@ -118,9 +130,9 @@ class LinkAgents implements Agents {
   }
 
   trouble(): string | undefined {
-    const { monotonic } = this.#deps.world;
+    const { world } = this.#deps;
     const [wanted, held] = [linksWanted(this.#notice), this.held().length];
-    if (held >= wanted || (held > 0 && monotonic() - this.#lackingSince < patienceMs)) return undefined;
+    if (held >= wanted || (held > 0 && world.monotonic() - this.#lackingSince < patienceMs)) return undefined;
     return held === 0
       ? `no proxy holds a link of this node: ${this.#why}`
       : `this node hangs on ${held} of ${wanted} proxies: ${this.#why}`;
@@ -148,21 +160,16 @@ class LinkAgents implements Agents {
   }
 
   async #run(): Promise<void> {
-    const { random } = this.#deps;
-    const { signal } = this.#ending;
-    while (!signal.aborted) {
+    while (!this.#ending.signal.aborted) {
       this.#wake = new AbortController();
+      const woken = AbortSignal.any([this.#ending.signal, this.#wake.signal]);
       const held = [...new Set(this.#fresh().map(({ proxy }) => proxy))];
       const counts = { failed: this.#failed, repeated: this.#repeated, attempts: this.#attempts };
-      const plan = planLinks({ notice: this.#notice, held, ...counts }, random());
-      if (plan.status === 'enough') {
-        this.#release(plan.surplus);
-        await pause(Number.POSITIVE_INFINITY, AbortSignal.any([signal, this.#wake.signal]));
-        continue;
-      }
-      await pause(plan.afterMs, AbortSignal.any([signal, this.#wake.signal]));
-      // What has changed in the meantime may call for another place, or for none; a wait is not cut short twice.
-      if (!signal.aborted && !this.#wake.signal.aborted) await this.#attempt(plan.place, held);
+      const plan = planLinks({ notice: this.#notice, held, ...counts }, this.#deps.random());
+      if (plan.status === 'enough') this.#release(plan.surplus);
+      await pause(plan.status === 'enough' ? Number.POSITIVE_INFINITY : plan.afterMs, woken);
+      // What has changed meanwhile may call for another place, or for none.
+      if (plan.status === 'dial' && !woken.aborted) await this.#attempt(plan.place, held);
     }
   }
 
@@ -215,6 +222,7 @@ class LinkAgents implements Agents {
       onLeave: () => {
         sink.info('a proxy is about to go: another tunnel takes the place of this one', { proxy });
         link.drain('the proxy was about to go');
+        this.#toMove = true;
         this.#changed();
       },
       onNotice: (said) => {
@@ -246,7 +254,11 @@ class LinkAgents implements Agents {
 
   #changed(): void {
     if (this.held().length < linksWanted(this.#notice)) this.#lackingSince = this.#deps.world.monotonic();
+    const usable = this.#usable().length > 0;
+    const move = this.#toMove && usable;
+    this.#toMove = !usable;
     this.#tellChange();
+    if (move) this.#tellMove();
     this.#wake.abort();
   }
 }

@@ -1,6 +1,6 @@
 /*
- * What the first bytes of a TLS connection say, without answering them. Source: RFC 8446, 4.1.2 and 5.1; RFC 6066, 3
- * (server_name); RFC 7301, 3.1 (ALPN).
+ * What the first bytes of a TLS connection say, without answering them. Source: RFC 8446, 4.1.2 and 5.1;
+ * RFC 6066, 3 (server_name); RFC 7301, 3.1 (ALPN).
  */
 
 export interface ClientHello {
@@ -52,28 +52,39 @@ export function readClientHello(first: Buffer): HelloReading {
 
 /** The body of the first handshake message, which may be spread over several records. */
 function handshakeMessage(first: Buffer): Buffer | HelloReading {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  let at = 0;
-  for (;;) {
-    if (first.length > at && first[at] !== handshakeRecord) return other;
-    if (first.length < at + recordHeader) return incomplete;
-    const length = first.readUInt16BE(at + 3);
-    if (first[at + 1] !== 3 || length === 0 || length > mostRecord) return other;
-    const part = first.subarray(at + recordHeader, at + recordHeader + length);
-    parts.push(part);
-    bytes += part.length;
-    const message = Buffer.concat(parts);
-    if (message.length > 0 && message[0] !== clientHello) return other;
-    if (message.length >= 4) {
-      const wanted = message.readUIntBE(1, 3);
-      if (wanted > mostHello) return other;
-      if (message.length >= 4 + wanted) return message.subarray(4, 4 + wanted);
-    }
-    if (part.length < length) return incomplete;
-    if (bytes > mostHello + 4) return other;
-    at += recordHeader + length;
+  let message = Buffer.alloc(0);
+  for (let at = 0; ;) {
+    const record = recordAt(first, at);
+    if (!('part' in record)) return record;
+    message = Buffer.concat([message, record.part]);
+    const whole = wholeMessage(message);
+    if (whole !== undefined) return whole;
+    if (record.part.length < record.length) return incomplete;
+    at += recordHeader + record.length;
   }
+}
+
+interface TlsRecord {
+  readonly length: number;
+  /** As much of it as has come. */
+  readonly part: Buffer;
+}
+
+function recordAt(first: Buffer, at: number): TlsRecord | HelloReading {
+  if (first.length > at && first[at] !== handshakeRecord) return other;
+  if (first.length < at + recordHeader) return incomplete;
+  const length = first.readUInt16BE(at + 3);
+  if (first[at + 1] !== 3 || length === 0 || length > mostRecord) return other;
+  return { length, part: first.subarray(at + recordHeader, at + recordHeader + length) };
+}
+
+/** Undefined while it may still become one. */
+function wholeMessage(message: Buffer): Buffer | HelloReading | undefined {
+  if (message.length > 0 && message[0] !== clientHello) return other;
+  if (message.length < 4) return undefined;
+  const wanted = message.readUIntBE(1, 3);
+  if (wanted > mostHello) return other;
+  return message.length < 4 + wanted ? undefined : message.subarray(4, 4 + wanted);
 }
 
 function serverNameIn(body: Reader): string | undefined {

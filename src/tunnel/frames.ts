@@ -1,6 +1,7 @@
 /*
- * What a link carries: frames of a type (1 byte), a stream (4 bytes; 0: the link itself) and a length (4 bytes),
- * big endian, and as many bytes. Both ends open streams: whoever dialled takes odd numbers, the other even ones.
+ * What a link carries: frames of a type (1 byte), a stream (4 bytes; 0: the link itself) and a length (4
+ * bytes), big endian, and as many bytes. Both ends open streams: whoever dialled takes odd numbers, the
+ * other even ones.
  */
 import { CodedError } from '../base/errors.ts';
 
@@ -69,8 +70,8 @@ interface Header {
 }
 
 /**
- * Reads frames off a stream of bytes that comes in any pieces. Data is handed on as it comes, without a copy; any
- * other frame when it is whole.
+ * Reads frames off a stream of bytes that comes in any pieces. Data is handed on as it comes, without a
+ * copy; any other frame when it is whole.
  */
 export class FrameReader {
   readonly #onFrame: (frame: Frame) => void;

@@ -2,8 +2,8 @@ import { Duplex } from 'node:stream';
 import { CodedError } from '../base/errors.ts';
 
 /**
- * Bytes that may be under way to a stream whose reader takes nothing: what one stream can make an end hold. At
- * 80 ms from end to end it carries 12 MiB a second.
+ * Bytes that may be under way to a stream whose reader takes nothing: what one stream can make an end hold.
+ * At 80 ms from end to end it carries 12 MiB a second.
  */
 export const windowBytes = 1024 * 1024;
 
@@ -62,7 +62,10 @@ export class LinkStream extends Duplex {
     done(error);
   }
 
-  /** The next bytes to send, at most `most` of them; undefined when there are none, or the other end takes none. */
+  /**
+   * The next bytes to send, at most `most` of them; undefined when there are none, or the other end takes
+   * none.
+   */
   nextPart(most: number): Buffer | undefined {
     const pending = this.#pending;
     if (pending === undefined || this.#sendCredit === 0) return undefined;

@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { createServer, type SecureContextOptions, type Server, TLSSocket } from 'node:tls';
+import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { dialTls } from '../base/dial-tls.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
 import { type Instant, second } from '../base/time.ts';
@@ -41,8 +41,8 @@ const refused = (): CodedError =>
   new CodedError('access_denied', 'access denied: the certificate is not valid here');
 
 /**
- * Whose certificate this is. @throws CodedError `access_denied` when it is not valid now, under none of the authorities,
- * or not of a machine of the cluster.
+ * Whose certificate this is. @throws CodedError `access_denied` when it is not valid now, under none of the
+ * authorities, or not of a machine of the cluster.
  */
 export function linkPeerOf(
   certificate: X509Certificate,
@@ -137,8 +137,8 @@ export const linkContextOf = ({ key, cert, ca }: LinkServerContext): SecureConte
 });
 
 /**
- * TLS at the end that links come to. It does not listen: give it connections by `emit('connection', …)`. Who comes is
- * decided by `onLink`, with `linkPeerOf`: TLS itself lets anybody in.
+ * TLS at the end that links come to. It does not listen: give it connections by `emit('connection', …)`.
+ * Who comes is decided by `onLink`, with `linkPeerOf`: TLS itself lets anybody in.
  */
 export function linkServer(context: LinkServerContext, onLink: (socket: TLSSocket) => void): Server {
   const server = createServer(

@@ -3,7 +3,7 @@ import { CodedError, type ErrorCode, errorCodes, isCoded, messageOf } from '../b
 import { printableLine } from '../base/printable.ts';
 import { second } from '../base/time.ts';
 import { startTicker, type Timer } from '../base/timers.ts';
-import { type Frame, frame, frameHeader, FrameReader, mostDataBytes } from './frames.ts';
+import { type Frame, frame, frameHeader, FrameReader, type FrameType, mostDataBytes } from './frames.ts';
 import { type Carrier, LinkStream } from './link-stream.ts';
 
 /** What the other end wants to be connected to: JSON, as `link-wish.ts` reads it. */
@@ -47,9 +47,9 @@ interface Opening {
 }
 
 /**
- * Many streams on one connection that both ends have authenticated. Each stream has a window of its own, and sends in
- * turn with the others: one that nobody reads holds up no other. An end from which nothing is heard for 15 s at most,
- * or that breaks the rules, is gone, and all streams with it.
+ * Many streams on one connection that both ends have authenticated. Each stream has a window of its own,
+ * and sends in turn with the others: one that nobody reads holds up no other. An end from which nothing is
+ * heard for 15 s at most, or that breaks the rules, is gone, and all streams with it.
  */
 export class Link implements Carrier {
   /** Resolves with the reason when the connection is closed. */
@@ -205,9 +205,7 @@ export class Link implements Carrier {
   #send(): void {
     if (this.#full || this.#turn.length === 0 || this.#connection.destroyed) return;
     this.#connection.cork();
-    while (!this.#full) {
-      const stream = this.#turn.shift();
-      if (stream === undefined) break;
+    for (let stream = this.#nextInTurn(); stream !== undefined; stream = this.#nextInTurn()) {
       const part = stream.nextPart(mostDataBytes);
       if (part === undefined) continue;
       this.#write(frameHeader('data', stream.id, part.length));
@@ -215,6 +213,11 @@ export class Link implements Carrier {
       if (stream.hasMore()) this.#turn.push(stream);
     }
     this.#connection.uncork();
+  }
+
+  /** Undefined when there is none, or the connection takes no more now. */
+  #nextInTurn(): LinkStream | undefined {
+    return this.#full ? undefined : this.#turn.shift();
   }
 
   /** Control frames are few and small: they do not wait for the connection to take more. */
@@ -226,45 +229,35 @@ export class Link implements Carrier {
 
   /** @throws CodedError `bad_request` for what no other end of ours sends. */
   #take({ type, stream: id, body }: Frame): void {
-    if (this.#connection.destroyed) return;
-    switch (type) {
-      case 'open':
-        this.#takeOpen(id, body);
-        return;
-      case 'accept':
-        this.#takeAccept(id);
-        return;
-      case 'refuse':
-        this.#opening.get(id)?.refused(refusalOf(body));
-        this.#opening.delete(id);
-        this.#closeIfIdle();
-        return;
-      case 'data':
-        this.#streams.get(id)?.receive(body);
-        return;
-      case 'credit':
-        this.#streams.get(id)?.receiveCredit(body.readUInt32BE(0));
-        return;
-      case 'end':
-        this.#streams.get(id)?.receiveEnd();
-        return;
-      case 'reset':
-        this.#takeReset(id);
-        return;
-      case 'ping':
-        this.#write(frame('pong', 0, body));
-        return;
-      case 'pong':
-        return; // heard, which is all it is for
-      case 'notice':
-        this.#options.onNotice?.(jsonIn(body));
-        return;
-      case 'leave':
-        if (this.#leaving === 'neither') this.#leaving = 'there';
-        this.#options.onLeave?.();
-        return;
-    }
+    if (!this.#connection.destroyed) this.#takers[type](id, body);
   }
+
+  readonly #takers: Readonly<Record<FrameType, (id: number, body: Buffer) => void>> = {
+    open: (id, body) => {
+      this.#takeOpen(id, body);
+    },
+    accept: (id) => {
+      this.#takeAccept(id);
+    },
+    refuse: (id, body) => {
+      this.#takeRefusal(id, body);
+    },
+    data: (id, body) => this.#streams.get(id)?.receive(body),
+    credit: (id, body) => this.#streams.get(id)?.receiveCredit(body.readUInt32BE(0)),
+    end: (id) => this.#streams.get(id)?.receiveEnd(),
+    reset: (id) => {
+      this.#takeReset(id);
+    },
+    ping: (_id, body) => {
+      this.#write(frame('pong', 0, body));
+    },
+    pong: () => undefined, // it was heard, which is all it is for
+    notice: (_id, body) => this.#options.onNotice?.(jsonIn(body)),
+    leave: () => {
+      if (this.#leaving === 'neither') this.#leaving = 'there';
+      this.#options.onLeave?.();
+    },
+  };
 
   #takeOpen(id: number, body: Buffer): void {
     const ofOther = this.#options.end === 'dialler' ? 0 : 1;
@@ -303,6 +296,12 @@ export class Link implements Carrier {
     const stream = new LinkStream(id, this);
     this.#streams.set(id, stream);
     opening.opened(stream);
+  }
+
+  #takeRefusal(id: number, body: Buffer): void {
+    this.#opening.get(id)?.refused(refusalOf(body));
+    this.#opening.delete(id);
+    this.#closeIfIdle();
   }
 
   #takeReset(id: number): void {

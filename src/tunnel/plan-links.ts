@@ -36,9 +36,10 @@ const urgent = { baseMs: second / 4, maxMs: 4 * second };
 const spare = { baseMs: second / 2, maxMs: 30 * second };
 
 /**
- * What an agent does next. What is configured often is a balancer, which may lead to any proxy: to the next one in turn, or
- * always to the same. So each attempt is one connection, with no look before it that would take a turn; and when it led to
- * a proxy that is held already, the next goes to the own address of another one.
+ * What an agent does next. What is configured often is a balancer, which may lead to any proxy: to the next
+ * one in turn, or always to the same. So each attempt is one connection, with no look before it that would
+ * take a turn; and when it led to a proxy that is held already, the next goes to the own address of another
+ * one.
  * @param random in [0, 1).
  */
 export function planLinks({ notice, held, failed, repeated, attempts }: LinkState, random: number): LinkPlan {
@@ -47,7 +48,8 @@ export function planLinks({ notice, held, failed, repeated, attempts }: LinkStat
   const place = placeOf(notice, held, attempts, repeated);
   const jitter = 0.5 + random / 2;
   if (failed === 0 && repeated === 0) {
-    // A proxy has gone, and all that hung on it come at once: those who still hold another one take their time.
+    // A proxy has gone, and all that hung on it come at once: those who still hold another one take their
+    // time.
     const spreadMs = (notice?.spreadMs ?? 0) / (held.length === 0 ? 2 : 1);
     return { status: 'dial', place, afterMs: spreadMs * random };
   }

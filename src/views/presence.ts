@@ -182,8 +182,8 @@ export const seenOf = (state: PresenceState, { hostId, role }: HostRole): Seen |
   getIn(state, keyOf(hostId, role));
 
 /**
- * The host with its labels, and the proxies that it hangs on, as they are now. Everything that decides by labels of
- * other hosts, or shows them, uses this: membership alone has old values of the measured ones.
+ * The host with its labels, and the proxies that it hangs on, as they are now. Everything that decides by
+ * labels of other hosts, or shows them, uses this: membership alone has old values of the measured ones.
  */
 export function hostNow(state: PresenceState, host: HostInfo): HostInfo {
   const hangs = host.reachability.status === 'tunnel';

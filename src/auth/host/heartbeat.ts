@@ -77,8 +77,8 @@ function spreadFor({ views }: AuthDeps): { readonly spreadMs?: number } {
 }
 
 /**
- * Nobody waits for the report of a host that was alive before, stays, hangs on the same proxies, and has adopted nothing
- * new.
+ * Nobody waits for the report of a host that was alive before, stays, hangs on the same proxies, and has
+ * adopted nothing new.
  */
 function somebodyWaitsFor(
   { views }: AuthDeps,

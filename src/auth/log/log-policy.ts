@@ -97,6 +97,10 @@ function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): 
   }
 }
 
+/** Settings of the cluster are no secret; only proxies need them. */
+const onlyForProxies = (role: 'Proxy' | 'Node', category: string): boolean =>
+  role === 'Proxy' && category === 'configuration';
+
 function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
   const category = event.stream.slice(0, event.stream.indexOf('-'));
   switch (category) {
@@ -105,8 +109,6 @@ function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
     case 'role':
     case 'lock':
       return true;
-    case 'configuration': // settings of the cluster, never a secret
-      return role === 'Proxy';
     case 'request':
       return isSharedRequestFact(event);
     case 'user':
@@ -116,7 +118,7 @@ function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
     case 'host':
       return event.fact.type !== 'host.admitted' && (role === 'Proxy' || aboutProxy(event));
     default:
-      return false;
+      return onlyForProxies(role, category);
   }
 }
 

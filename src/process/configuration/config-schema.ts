@@ -79,9 +79,8 @@ const tunnelStrategy = z
         message: 'belongs to proxy_peering: with agent_mesh nodes hang on every proxy',
       });
   })
-  .transform(
-    ({ type, agent_connection_count: connections = usualStrategy.connections }): TunnelStrategy =>
-      type === 'agent_mesh' ? { type } : { type, connections },
+  .transform(({ type, agent_connection_count: connections = usualStrategy.connections }): TunnelStrategy =>
+    type === 'agent_mesh' ? { type } : { type, connections },
   );
 
 const authService = z.strictObject({

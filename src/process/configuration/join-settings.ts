@@ -32,23 +32,38 @@ const defaultAuthServer: HostPort = { host: '127.0.0.1', port: 3025 };
 /** Each flag overrides its key. @throws CodedError `misconfigured` naming the invalid flag. */
 export function joinOf(flags: JoinFlags, file: ConfigFile['teleport']): JoinSettings {
   const { authServers = [], caPins = [] } = flags;
-  const listed = authServers.length > 0 ? authServers.map((text) => parseHostPort(text, 3025)) : file.auth_servers;
-  const byProxy = listed === undefined && file.proxy_server !== undefined;
+  const servers = serversOf(authServers, file);
   const settings = {
-    authServers: byProxy ? file.proxy_server : listed,
     token: tokenOf(flags.token ?? file.auth_token),
     pins: caPins.length > 0 ? flagPins('--ca-pin', caPins) : file.ca_pin,
   };
   return {
     ...settings,
-    authServers: settings.authServers ?? [defaultAuthServer],
-    kind: byProxy ? 'proxies' : 'either',
+    authServers: servers.listed,
+    kind: servers.from === 'proxy_server' ? 'proxies' : 'either',
     given: [
-      ...(settings.authServers === undefined ? [] : [byProxy ? 'proxy_server' : 'auth_servers']),
+      ...(servers.from === undefined ? [] : [servers.from]),
       ...(settings.token === undefined ? [] : ['auth_token']),
       ...(settings.pins.length === 0 ? [] : ['ca_pin']),
     ],
   };
+}
+
+interface Servers {
+  readonly listed: readonly HostPort[];
+  /** The key that lists them; undefined: none does. */
+  readonly from: 'auth_servers' | 'proxy_server' | undefined;
+}
+
+function serversOf(
+  flags: readonly string[],
+  { auth_servers: listed, proxy_server: proxies }: ConfigFile['teleport'],
+): Servers {
+  if (flags.length > 0)
+    return { listed: flags.map((text) => parseHostPort(text, 3025)), from: 'auth_servers' };
+  if (listed !== undefined) return { listed, from: 'auth_servers' };
+  if (proxies !== undefined) return { listed: proxies, from: 'proxy_server' };
+  return { listed: [defaultAuthServer], from: undefined };
 }
 
 function tokenOf(text: string | undefined): string | undefined {

@@ -29,8 +29,9 @@ const answer = z.object({
 });
 
 /**
- * Asks whether a proxy answers at a web address, and where it takes links. Nothing that it says is trusted, and nothing
- * secret is sent: it only says where to go next, and there the other end has to prove who it is.
+ * Asks whether a proxy answers at a web address, and where it takes links. Nothing that it says is trusted,
+ * and nothing secret is sent: it only says where to go next, and there the other end has to prove who it
+ * is.
  * @throws CodedError `unavailable` when no proxy answers there.
  */
 export async function askProxy(address: HostPort, signal: AbortSignal): Promise<ProxyAnswer> {

@@ -30,8 +30,8 @@ export interface Entry {
 export interface EntryOptions {
   readonly servers: readonly HostPort[];
   /**
-   * `proxies`: the servers are web addresses of proxies. `either`: they are auth servers, unless it turns out that one is
-   * a proxy. `auth`: they are auth servers.
+   * `proxies`: the servers are web addresses of proxies. `either`: they are auth servers, unless it turns
+   * out that one is a proxy. `auth`: they are auth servers.
    */
   readonly kind: 'proxies' | 'either' | 'auth';
   readonly sink: LogSink;

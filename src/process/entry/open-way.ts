@@ -43,8 +43,8 @@ function tcp({ host, port }: HostPort, signal: AbortSignal): Promise<Duplex> {
 }
 
 /**
- * The TLS outside belongs to whatever ends it, and protects nothing of ours: it is not checked. What goes through has TLS
- * of its own.
+ * The TLS outside belongs to whatever ends it, and protects nothing of ours: it is not checked. What goes
+ * through has TLS of its own.
  */
 function upgraded(
   { address, scheme }: Extract<Way, { status: 'upgrade' }>,

@@ -12,8 +12,9 @@ import { openWay, type Way, wayText } from './open-way.ts';
 const probeMs = 4 * second;
 
 /**
- * The ways to one proxy, or to a balancer before several: its port for links, its web port as it is, or an upgraded
- * connection where something in between ends TLS. The first one on which an auth server answers is kept until it fails.
+ * The ways to one proxy, or to a balancer before several: its port for links, its web port as it is, or an
+ * upgraded connection where something in between ends TLS. The first one on which an auth server answers is
+ * kept until it fails.
  */
 export class ProxyWays {
   readonly address: HostPort;

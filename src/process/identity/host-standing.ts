@@ -157,7 +157,12 @@ const namesIn = ({ nodename, additionalPrincipals }: WantedNames): readonly stri
 ];
 
 /** Links to proxies, through which auth servers are reached as well. */
-function agentsOf(entry: Entry, identity: CurrentIdentity, { world, logger }: Parts, { role, closers }: Wish): Agents {
+function agentsOf(
+  entry: Entry,
+  identity: CurrentIdentity,
+  { world, logger }: Parts,
+  { role, closers }: Wish,
+): Agents {
   const agents = openAgents({
     identity,
     dial: entry.dialLink,
@@ -198,6 +203,9 @@ async function standOn(
   const dialling = connectAuth({
     ...{ servers: authServers, identity, sink, world, through },
     ...(within !== undefined && { within }),
+  });
+  agents?.onMove(() => {
+    dialling.dialAgain();
   });
   const client = dress(dialling);
   closers.add(() => {

@@ -59,7 +59,14 @@ function rig({ settings = {}, joins = [], verdicts = [] }: Script) {
   const pauses: number[] = [];
   const turnstile = new Turnstile();
   const deps: IdentityDeps = {
-    settings: { authServers: [first], token: 't0ken', pins: [cluster.pin], kind: 'either', given: [], ...settings },
+    settings: {
+      authServers: [first],
+      token: 't0ken',
+      pins: [cluster.pin],
+      kind: 'either',
+      given: [],
+      ...settings,
+    },
     dataDir,
     world: fakeWorld(now),
     sink,

@@ -56,7 +56,8 @@ export function authRoleOf(said: AuthRoleSaid): AuthRole {
 /** The role of a process that has the auth role only by default. */
 function authRoleUnsaid(said: AuthRoleSaid, others: readonly HostPort[]): AuthRole {
   const { servers, hasTokenOrPin, hasStorage } = said;
-  if (said.byProxy) return { status: 'joins', why: `proxy_server names a proxy to join through (${listed(servers)})` };
+  if (said.byProxy)
+    return { status: 'joins', why: `proxy_server names a proxy to join through (${listed(servers)})` };
   if (servers.length === 0 && hasTokenOrPin) return { status: 'on in doubt', why: joinsWhom };
   if (others.length === 0) return { status: 'on' };
   const named = `auth_servers names another auth server (${listed(others)})`;

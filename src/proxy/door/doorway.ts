@@ -7,8 +7,8 @@ import { recognise, type Visitor } from './recognise.ts';
 export type Routes = Readonly<Partial<Record<Visitor, (connection: Duplex) => void>>>;
 
 /**
- * Reads the first bytes of a connection, puts them back, and gives it to whoever serves such visitors. One that has not
- * shown what it is within `timeoutMs` is cut off.
+ * Reads the first bytes of a connection, puts them back, and gives it to whoever serves such visitors. One
+ * that has not shown what it is within `timeoutMs` is cut off.
  */
 export function showIn(connection: Duplex, routes: Routes, timeoutMs: number): void {
   let first = Buffer.alloc(0);

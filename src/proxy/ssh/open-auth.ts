@@ -6,7 +6,8 @@ import type { DialAddress } from './dial.ts';
 import { MuteServers } from './mute-servers.ts';
 
 /**
- * A connection to the raw TLS port of an auth server, which authenticates the client by the client's own certificate.
+ * A connection to the raw TLS port of an auth server, which authenticates the client by the client's own
+ * certificate.
  * @throws CodedError `unavailable`
  */
 export type OpenAuth = (asking: Asking) => Promise<Duplex>;

@@ -7,8 +7,9 @@ import { lockOn } from '../../views/locks.ts';
 import type { ProxyViews } from '../proxy-views.ts';
 
 /**
- * Whether the machine at the other end of a link, which has proved whose certificate it holds, may hang here now: a node
- * that is not locked (it may not have announced itself yet), or another proxy of the cluster.
+ * Whether the machine at the other end of a link, which has proved whose certificate it holds, may hang
+ * here now: a node that is not locked (it may not have announced itself yet), or another proxy of the
+ * cluster.
  * @throws CodedError `access_denied` with why: whoever holds the key may know.
  */
 export function admitLink(

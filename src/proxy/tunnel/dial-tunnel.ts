@@ -6,8 +6,8 @@ import type { HeldLinks } from './held-links.ts';
 import type { Peers } from './peers.ts';
 
 /**
- * While a proxy is reloaded, or has just died, its nodes open their links again: a client that comes in between waits for
- * that, and does not fail.
+ * While a proxy is reloaded, or has just died, its nodes open their links again: a client that comes in
+ * between waits for that, and does not fail.
  */
 const comesWithinMs = 8 * second;
 const againEveryMs = second / 2;

@@ -22,7 +22,8 @@ export function proxiesAlive({ hosts, presence }: Known): readonly HostInfo[] {
 }
 
 /**
- * Where the others are. The port for other proxies comes first; where that is closed, the web port serves them as well.
+ * Where the others are. The port for other proxies comes first; where that is closed, the web port serves
+ * them as well.
  */
 export const peerPlaces = (views: Known, ownHostId: string): readonly PeerPlace[] =>
   proxiesAlive(views)
@@ -42,8 +43,8 @@ const linksPerSecond = 300;
 const longestSpreadMs = 30 * second;
 
 /**
- * What nodes that hang here are told. While a proxy does not reach another one, a client might come to one that does not
- * hold its node: so nodes hang on all of them meanwhile.
+ * What nodes that hang here are told. While a proxy does not reach another one, a client might come to one
+ * that does not hold its node: so nodes hang on all of them meanwhile.
  */
 export function noticeFor(
   views: Known,

@@ -14,7 +14,9 @@ const greetingMs = 10 * second;
 export interface TunnelPort {
   /** For `Listeners`. */
   readonly server: Server;
-  /** Accepts nothing new. Resolves when no connection is left; what is left when the time is `over` is cut. */
+  /**
+   * Accepts nothing new. Resolves when no connection is left; what is left when the time is `over` is cut.
+   */
   close(over: Promise<void>): Promise<void>;
 }
 
@@ -44,7 +46,10 @@ export function tunnelPort(routes: Routes): TunnelPort {
 /** How long a call that is under way to an auth server may last once the proxy ends. */
 const lastCallMs = 10 * second;
 
-/** Connections that are passed on, unopened, to an auth server: the first ones of a machine, which has no link yet. */
+/**
+ * Connections that are passed on, unopened, to an auth server: the first ones of a machine, which has no
+ * link yet.
+ */
 export class AuthRelay {
   readonly #open: OpenAuth;
   readonly #sink: LogSink;
