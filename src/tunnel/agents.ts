@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { pause } from '../base/backoff.ts';
 import { CodedError, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import type { Metrics } from '../base/service.ts';
 import { second } from '../base/time.ts';
 import { signalAfter } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
@@ -19,6 +20,7 @@ export interface AgentsDeps {
   readonly onFailure?: () => void;
   readonly world: World;
   readonly sink: LogSink;
+  readonly metrics: Pick<Metrics, 'set'>;
   /** In [0, 1). */
   readonly random: () => number;
 }
@@ -30,8 +32,8 @@ export interface Agents {
   /** `onChange` is called when `held` has changed. */
   onChange(act: () => void): void;
   /**
-   * `act` is called when streams had better be opened again: there is a link where there was none, or the one that
-   * carries them is about to end.
+   * `act` is called when streams had better be opened again: there is a link where there was none, or the
+   * one that carries them is about to end.
    */
   onMove(act: () => void): void;
   /** `onAsked` is called for each stream that a proxy opens; before it is set they are refused. */
@@ -78,6 +80,8 @@ class LinkAgents implements Agents {
   #tellMove: () => void = () => undefined;
   /** What is open on links is to move as soon as there is another one. */
   #toMove = true;
+  /** Every proxy that it has hung on. */
+  readonly #known = new Set<string>();
   #failed = 0;
   #repeated = 0;
   #attempts = 0;
@@ -252,7 +256,15 @@ class LinkAgents implements Agents {
     this.#changed();
   }
 
+  #measure(): void {
+    const held = this.held();
+    for (const proxy of held) this.#known.add(proxy);
+    for (const proxy of this.#known)
+      this.#deps.metrics.set('node_tunnels', held.includes(proxy) ? 1 : 0, { proxy });
+  }
+
   #changed(): void {
+    this.#measure();
     if (this.held().length < linksWanted(this.#notice)) this.#lackingSince = this.#deps.world.monotonic();
     const usable = this.#usable().length > 0;
     const move = this.#toMove && usable;

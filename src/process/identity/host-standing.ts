@@ -160,7 +160,7 @@ const namesIn = ({ nodename, additionalPrincipals }: WantedNames): readonly stri
 function agentsOf(
   entry: Entry,
   identity: CurrentIdentity,
-  { world, logger }: Parts,
+  { world, logger, metrics }: Parts,
   { role, closers }: Wish,
 ): Agents {
   const agents = openAgents({
@@ -170,6 +170,7 @@ function agentsOf(
       entry.forget();
     },
     world,
+    metrics,
     sink: logger(role.toLowerCase()),
     random: () => randomFraction(world),
   });
