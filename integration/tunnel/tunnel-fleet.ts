@@ -15,7 +15,10 @@ export interface Front {
   readonly hostId: () => string;
 }
 
-/** An auth server, proxies behind a balancer that knows their web ports alone, and nodes that know the balancer. */
+/**
+ * An auth server, proxies behind a balancer that knows their web ports alone, and nodes that know the
+ * balancer.
+ */
 export interface TunnelFleet {
   readonly cluster: AuthFleet;
   readonly fronts: readonly Front[];
@@ -25,6 +28,8 @@ export interface TunnelFleet {
     name: string,
     options?: { readonly place?: string; readonly services?: string },
   ): Promise<Reloadable>;
+  /** The configuration of a proxy. */
+  yamlOf(front: Front): string;
   /** Host ids of the proxies that a node hangs on, by its metrics. */
   hangsOn(node: Machine): Promise<ReadonlySet<string>>;
   close(): Promise<void>;
@@ -86,6 +91,7 @@ ${more.map((line) => `  ${line}\n`).join('')}`,
       await node.machine.start({ args: node.args });
       return node;
     },
+    yamlOf: ({ proxy }) => readFileSync(proxy.machine.config, 'utf8'),
     hangsOn: (node) => hangsOn(node),
     close: async () => {
       for (const one of started.toReversed()) await one.end();

@@ -51,7 +51,14 @@ export function openEntry(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit,
   const dialAddress = dialTcp(deps.lookUpName);
   const openAuth = authOpener(() => inOrder(config.authServers, deps.auth.servers()), dialAddress);
   const nodes = nodeDirectory(views, () => world.now());
-  const peers = new Peers({ identity, places: () => peerPlaces(views, hostId), dialAddress, world, sink });
+  const peers: Peers = new Peers({
+    ...{ identity, dialAddress, world, sink },
+    places: () => peerPlaces(views, hostId),
+    from: (other) => links.from(other),
+    onAsked: (other, asked) => {
+      links.answer({ hostId: other, role: 'Proxy' }, asked);
+    },
+  });
   const links: LinkFront = new LinkFront({
     ...{ identity, views, world, sink, metrics, strangers },
     openAuth: (by, signal) => openAuth({ by, signal }),

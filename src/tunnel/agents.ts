@@ -180,10 +180,11 @@ class LinkAgents implements Agents {
   /** Links that are not needed any more: under an older identity, and more than are wanted. */
   #release(surplus: readonly string[]): void {
     const fresh = this.#fresh();
-    for (const held of this.#usable()) {
-      if (!fresh.includes(held)) held.link.drain('another link took its place');
-      else if (surplus.includes(held.proxy)) held.link.drain('fewer links are needed');
-    }
+    const older = this.#usable().filter((held) => !fresh.includes(held));
+    const spare = fresh.filter(({ proxy }) => surplus.includes(proxy));
+    for (const { link } of older) link.drain('another link took its place');
+    for (const { link } of spare) link.drain('fewer links are needed');
+    if (older.length + spare.length > 0) this.#tellMove();
   }
 
   async #attempt(place: LinkPlace, held: readonly string[]): Promise<void> {

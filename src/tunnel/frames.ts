@@ -35,7 +35,7 @@ const names = new Map<number, FrameType>(
 
 export const headerBytes = 9;
 /** Of one frame of data: a stream that sends much lets others in between. */
-export const mostDataBytes = 32 * 1024;
+export const mostDataBytes = 64 * 1024;
 /** Of any other frame. */
 export const mostControlBytes = 8 * 1024;
 

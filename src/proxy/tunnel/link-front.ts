@@ -38,7 +38,8 @@ export class LinkFront {
   readonly held: HeldLinks;
   readonly #deps: LinkFrontDeps;
   readonly #tls: Server;
-  readonly #peers = new Set<Link>();
+  /** Links that other proxies have opened. */
+  readonly #peers = new Set<{ readonly hostId: string; readonly link: Link }>();
   readonly #carried = new Set<Promise<void>>();
   readonly #following: (() => void)[];
   readonly #ticker: Timer;
@@ -93,13 +94,18 @@ export class LinkFront {
     await Promise.all(this.#carried);
   }
 
+  /** A link that another proxy has opened: streams can be opened on it from here as well. */
+  from(proxy: string): Link | undefined {
+    return [...this.#peers].findLast(({ hostId, link }) => hostId === proxy && link.usable)?.link;
+  }
+
   /** For an operator who asks. */
   report(): Record<string, unknown> {
     return { tunnels: this.held.size, peersHere: this.#peers.size };
   }
 
   #all(): readonly Link[] {
-    return [...this.held.all().map(({ link }) => link), ...this.#peers];
+    return [...this.held.all(), ...this.#peers].map(({ link }) => link);
   }
 
   #context(): { readonly key: string; readonly cert: string; readonly ca: readonly string[] } {
@@ -136,12 +142,13 @@ export class LinkFront {
       end: 'acceptor',
       monotonic: () => world.monotonic(),
       onAsked: (asked) => {
-        this.#answer(peer, asked);
+        this.answer(peer, asked);
       },
     });
     if (peer.role === 'Proxy') {
-      this.#peers.add(link);
-      void link.closed.then(() => this.#peers.delete(link));
+      const one = { hostId: peer.hostId, link };
+      this.#peers.add(one);
+      void link.closed.then(() => this.#peers.delete(one));
     } else {
       this.#warnOfTwins(peer, address);
       this.held.hold({ peer, link, address });
@@ -203,7 +210,8 @@ export class LinkFront {
     for (const { link } of this.held.all()) link.notify(notice);
   }
 
-  #answer(peer: LinkPeer, asked: Asked): void {
+  /** Opens what the machine at the other end of a link wants. */
+  answer(peer: Pick<LinkPeer, 'hostId' | 'role'>, asked: Asked): void {
     this.#open(peer, asked).then(
       (target) => {
         const joined = joinStreams(asked.accept(), target);
@@ -218,7 +226,7 @@ export class LinkFront {
     );
   }
 
-  async #open({ hostId, role }: LinkPeer, { wish, signal }: Asked): Promise<Duplex> {
+  async #open({ hostId, role }: Pick<LinkPeer, 'hostId' | 'role'>, { wish, signal }: Asked): Promise<Duplex> {
     const wanted = linkWishOf(wish);
     if (wanted.to === 'auth') return this.#deps.openAuth(hostId, signal);
     if (wanted.to !== 'node' || role !== 'Proxy')

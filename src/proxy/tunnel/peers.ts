@@ -6,7 +6,7 @@ import { second } from '../../base/time.ts';
 import { signalAfter, startTicker, type Timer } from '../../base/timers.ts';
 import type { World } from '../../base/world.ts';
 import type { CurrentIdentity } from '../../pki/current-identity.ts';
-import { Link } from '../../tunnel/link.ts';
+import { type Asked, Link } from '../../tunnel/link.ts';
 import { dialLinkTls } from '../../tunnel/link-tls.ts';
 import type { DialAddress } from '../ssh/dial.ts';
 import type { Way } from './first-of.ts';
@@ -23,6 +23,10 @@ export interface PeersDeps {
   /** Those that are alive, without this one. */
   readonly places: () => readonly PeerPlace[];
   readonly dialAddress: DialAddress;
+  /** A link that this other proxy has opened to here. */
+  readonly from: (hostId: string) => Link | undefined;
+  /** What another proxy wants on a link that was opened from here. */
+  readonly onAsked: (hostId: string, asked: Asked) => void;
   readonly world: World;
   readonly sink: LogSink;
 }
@@ -50,7 +54,6 @@ export class Peers {
 
   constructor(deps: PeersDeps) {
     this.#deps = deps;
-    this.#look();
     this.#ticker = startTicker(() => {
       this.#look();
     }, lookEveryMs);
@@ -58,9 +61,10 @@ export class Peers {
 
   /** The ways to a node by the other proxies: those where it was said to hang come first. */
   waysTo(hostId: string, saidAt: readonly string[]): readonly Way[] {
-    const linked = [...this.#peers].flatMap(([id, { link }]) =>
-      link?.usable === true ? [{ id, link }] : [],
-    );
+    const linked = [...this.#peers.keys()].flatMap((id) => {
+      const link = this.#linkTo(id);
+      return link === undefined ? [] : [{ id, link }];
+    });
     const order = [
       ...linked.filter(({ id }) => saidAt.includes(id)),
       ...linked.filter(({ id }) => !saidAt.includes(id)),
@@ -71,16 +75,22 @@ export class Peers {
     }));
   }
 
+  /** One that was opened from here, or from there: whoever is reached in one direction is reached. */
+  #linkTo(hostId: string): Link | undefined {
+    const own = this.#peers.get(hostId)?.link;
+    return own?.usable === true ? own : this.#deps.from(hostId);
+  }
+
   /** Those to which there is no link now, with why. */
   unreachable(): readonly { readonly hostId: string; readonly why: string }[] {
     return [...this.#peers]
-      .filter(([, { status, failures }]) => status !== 'linked' && failures > 0)
+      .filter(([id, { failures }]) => failures > 0 && this.#linkTo(id) === undefined)
       .map(([hostId, { why }]) => ({ hostId, why }));
   }
 
   /** How many are linked. */
   get linked(): number {
-    return [...this.#peers.values()].filter(({ status }) => status === 'linked').length;
+    return [...this.#peers.keys()].filter((id) => this.#linkTo(id) !== undefined).length;
   }
 
   /** Opens no new links; those that are open stay. */
@@ -132,7 +142,8 @@ export class Peers {
     const waitMs = backoffMs(peer.failures, slowest.baseMs, slowest.maxMs, 0.5 + randomFraction(world) / 2);
     peer.notBefore = world.monotonic() + waitMs;
     const why = failures.join('; ') || 'it announces no address';
-    if (why !== peer.why && !this.#ending.signal.aborted)
+    // Where the other proxy reaches this one, nothing is lacking.
+    if (why !== peer.why && !this.#ending.signal.aborted && this.#linkTo(hostId) === undefined)
       sink.warn('another proxy cannot be reached: nodes are told to hang on all proxies meanwhile', {
         proxy: hostId,
         reason: why,
@@ -151,7 +162,13 @@ export class Peers {
       socket.destroy();
       throw new CodedError('unavailable', `at its address answers another proxy, ${found.hostId}`);
     }
-    const link = new Link(socket, { end: 'dialler', monotonic: () => world.monotonic() });
+    const link = new Link(socket, {
+      end: 'dialler',
+      monotonic: () => world.monotonic(),
+      onAsked: (asked) => {
+        this.#deps.onAsked(hostId, asked);
+      },
+    });
     peer.link?.drain('another link took its place');
     Object.assign(peer, {
       status: 'linked',
