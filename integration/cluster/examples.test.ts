@@ -12,7 +12,10 @@ const placed = (name: string, cluster: Pick<Cluster, 'dataDir' | 'ports'>): stri
     .replace(/listen_addr: [\d.]+:3025/, `listen_addr: 127.0.0.1:${cluster.ports.auth}`)
     .replace(/listen_addr: [\d.]+:3022/, `listen_addr: 127.0.0.1:${cluster.ports.ssh}`)
     .replace(/listen_addr: [\d.]+:3023/, `listen_addr: 127.0.0.1:${cluster.ports.proxySsh}`)
-    .replace(/listen_addr: [\d.]+:3080/, `listen_addr: 127.0.0.1:${cluster.ports.web}`);
+    .replace(
+      /web_listen_addr: [\d.]+:3080/,
+      `web_listen_addr: 127.0.0.1:${cluster.ports.web}\n  tunnel_listen_addr: 127.0.0.1:0\n  peer_listen_addr: 127.0.0.1:0`,
+    );
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {

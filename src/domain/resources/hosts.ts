@@ -14,6 +14,8 @@ const hostSpec = z.strictObject({
   hostname: z.string(),
   addr: z.string(),
   use_tunnel: z.boolean().optional(),
+  /** Host ids of the proxies that it hangs on. */
+  proxies: z.array(z.string()).optional(),
   cmd_labels: foreignRecord(anyKey, commandLabel).optional(),
   version: z.string(),
   last_seen: moment.optional(),
@@ -37,7 +39,7 @@ const kindOf = (kind: 'node' | 'proxy' | 'auth_server', aliases: readonly string
     columns: [
       ['Nodename', ({ spec }) => spec.hostname],
       ['UUID', ({ metadata }) => metadata.name],
-      ['Address', ({ spec }) => spec.addr],
+      ['Address', ({ spec }) => (spec.use_tunnel === true ? '⟵ Tunnel' : spec.addr)],
       [
         'Labels',
         ({ metadata }) =>

@@ -50,6 +50,7 @@ export class LinkFront {
   constructor(deps: LinkFrontDeps) {
     this.#deps = deps;
     this.held = new HeldLinks(deps.metrics);
+    deps.metrics.add('proxy_tunnels_refused_total', 0);
     const { identity, views } = deps;
     this.#tls = linkServer(this.#context(), (socket) => {
       this.#enter(socket);

@@ -2,6 +2,7 @@ import type { Call } from '../../../api/server-deps.ts';
 import { type HostDocument, hostKinds } from '../../../domain/resources/hosts.ts';
 import type { KindOfResource } from '../../../domain/resources/kind.ts';
 import { type HostInfo, hostRecordOf } from '../../../domain/host-info.ts';
+import { type Reachability, reachabilityOf } from '../../../domain/reachability.ts';
 import { hostStream } from '../../../domain/streams.ts';
 import { findHost, hostsInRole, hostsView } from '../../../views/hosts.ts';
 import { getIn } from '../../../views/table.ts';
@@ -22,10 +23,14 @@ const documentOf = (role: Role, host: Omit<Listed, 'lastSeenAt'> & Partial<Liste
   spec: {
     hostname: host.nodename,
     addr: host.address,
+    ...tunnelFields(reachabilityOf(host)),
     version: host.version,
     ...(host.lastSeenAt !== undefined && { last_seen: host.lastSeenAt }),
   },
 });
+
+const tunnelFields = (reachability: Reachability): Pick<HostDocument['spec'], 'use_tunnel' | 'proxies'> =>
+  reachability.status === 'tunnel' ? { use_tunnel: true, proxies: [...reachability.proxies] } : {};
 
 const all = async (deps: AuthDeps, call: Call, role: Role): Promise<HostDocument[]> =>
   (await listHosts(deps, call, { role, labels: {} })).hosts.map((host) => documentOf(role, host));
