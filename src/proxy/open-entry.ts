@@ -67,7 +67,10 @@ export function openEntry(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit,
         views,
         { hostId, address: { host: config.advertiseIp(), port: bound.web.port } },
         strategyOf(views.configuration.state().standing[strategyKey]),
-        { allReached: peers.unreachable().length === 0, nodes: links.held.size },
+        {
+          away: new Set(peers.unreachable().map(({ hostId: other }) => other)),
+          nodes: links.held.size,
+        },
       ),
   });
   const tunnel = tunnelDialler(links.held, peers, (id) => nodes.isAlive(id), {

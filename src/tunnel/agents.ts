@@ -238,6 +238,9 @@ class LinkAgents implements Agents {
           return;
         }
         this.#notice = notice;
+        // What failed before may work now.
+        this.#failed = 0;
+        this.#repeated = 0;
         this.#wake.abort();
       },
     });

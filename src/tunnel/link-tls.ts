@@ -1,6 +1,13 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
+import {
+  createSecureContext,
+  createServer,
+  type SecureContext,
+  type SecureContextOptions,
+  type Server,
+  type TLSSocket,
+} from 'node:tls';
 import { dialTls } from '../base/dial-tls.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
 import { type Instant, second } from '../base/time.ts';
@@ -78,9 +85,7 @@ export async function dialLinkTls(
     socket: connection,
     servername: serverName,
     ALPNProtocols: [linkProtocol],
-    key: identity.privateKeyPem,
-    cert: identity.tlsCertificatePem,
-    ca: [...accepted.authorities],
+    secureContext: contextOf(identity, accepted.authorities),
   });
   const fail = (): void => void socket.destroy();
   signal.addEventListener('abort', fail);
@@ -105,6 +110,23 @@ export async function dialLinkTls(
   } finally {
     signal.removeEventListener('abort', fail);
   }
+}
+
+/** Reading keys and certificates takes as long as half a handshake. */
+const contexts = new WeakMap<
+  HostIdentity,
+  { readonly authorities: string; readonly context: SecureContext }
+>();
+
+function contextOf(identity: HostIdentity, trusted: readonly string[]): SecureContext {
+  const authorities = trusted.join();
+  const known = contexts.get(identity);
+  if (known?.authorities === authorities) return known.context;
+  const context = createSecureContext({
+    ...linkContextOf({ key: identity.privateKeyPem, cert: identity.tlsCertificatePem, ca: trusted }),
+  });
+  contexts.set(identity, { authorities, context });
+  return context;
 }
 
 const whyOf = (e: unknown): string => (e instanceof Error ? e.message : String(e));

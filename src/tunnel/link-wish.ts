@@ -23,8 +23,10 @@ export function linkWishOf(wish: unknown): LinkWish {
 const linkNotice = z.object({
   /** How many proxies they are to hang on. */
   links: z.union([z.literal('all'), z.number().int().positive().max(64)]),
-  /** The proxies that are alive. */
-  proxies: z.array(z.object({ hostId: z.uuid(), address: z.string().max(300) })).max(64),
+  /** The proxies of the cluster. `away`: one that the proxy which says this does not reach now. */
+  proxies: z
+    .array(z.object({ hostId: z.uuid(), address: z.string().max(300), away: z.literal(true).optional() }))
+    .max(64),
   /** Over this time they spread what all of them do at once. */
   spreadMs: z.number().nonnegative().max(60_000),
 });

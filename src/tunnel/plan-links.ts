@@ -27,8 +27,9 @@ export type LinkPlan =
 /** How many proxies it is to hang on: before the first has said anything, one. */
 export function linksWanted(notice: LinkNotice | undefined): number {
   if (notice === undefined) return 1;
-  const alive = Math.max(1, notice.proxies.length);
-  return notice.links === 'all' ? alive : Math.min(notice.links, alive);
+  const { links, proxies } = notice;
+  const here = proxies.filter(({ away }) => away !== true).length;
+  return Math.max(1, links === 'all' ? proxies.length : Math.min(links, here));
 }
 
 /** While no proxy is held somebody waits; for one more nobody does. */

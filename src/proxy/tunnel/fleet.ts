@@ -6,19 +6,25 @@ import { directAddress } from '../../domain/reachability.ts';
 import type { TunnelStrategy } from '../../domain/tunnel-strategy.ts';
 import type { LinkNotice } from '../../tunnel/link-wish.ts';
 import { hostsInRole } from '../../views/hosts.ts';
-import { newestHeardMs, presenceOf, seenOf } from '../../views/presence.ts';
+import { newestHeardMs, seenOf } from '../../views/presence.ts';
 import type { ProxyViews } from '../proxy-views.ts';
 import type { PeerPlace } from './peers.ts';
 
 type Known = Pick<ProxyViews, 'hosts' | 'presence'>;
 
+/** A host reports every minute. One that was killed counts as alive for much longer. */
+const silentMs = 150 * second;
+
 /** The proxies of the cluster that are alive and stay, as last heard of. */
-export function proxiesAlive({ hosts, presence }: Known): readonly HostInfo[] {
+function proxiesAlive({ hosts, presence }: Known): readonly HostInfo[] {
   const heard = presence.state();
   const atMs = newestHeardMs(heard);
-  return hostsInRole(hosts.state(), 'Proxy').filter(
-    (one) => presenceOf(heard, one, atMs).status === 'alive' && seenOf(heard, one)?.leaving !== true,
-  );
+  return hostsInRole(hosts.state(), 'Proxy').filter((one) => {
+    const seen = seenOf(heard, one);
+    return (
+      seen !== undefined && seen.leaving !== true && atMs - seen.heardMs < Math.min(silentMs, seen.ttlMs)
+    );
+  });
 }
 
 /**
@@ -45,12 +51,13 @@ const longestSpreadMs = 30 * second;
 /**
  * What nodes that hang here are told. While a proxy does not reach another one, a client might come to one
  * that does not hold its node: so nodes hang on all of them meanwhile.
+ * @param away the proxies that this one does not reach.
  */
 export function noticeFor(
   views: Known,
   own: { readonly hostId: string; readonly address: HostPort },
   strategy: TunnelStrategy,
-  { allReached, nodes }: { readonly allReached: boolean; readonly nodes: number },
+  { away, nodes }: { readonly away: ReadonlySet<string>; readonly nodes: number },
 ): LinkNotice {
   const others = peerPlaces(views, own.hostId).map(({ hostId, addresses }) => ({
     hostId,
@@ -59,11 +66,12 @@ export function noticeFor(
   const all = [...others, { hostId: own.hostId, address: own.address }].slice(0, mostNamed);
   const spreadMs = Math.min(longestSpreadMs, Math.floor(nodes / linksPerSecond) * second);
   return {
-    links: strategy.type === 'agent_mesh' || !allReached ? 'all' : strategy.connections,
+    links: strategy.type === 'agent_mesh' || away.size > 0 ? 'all' : strategy.connections,
     proxies: all
       .map(({ hostId, address }) => ({
         hostId,
         address: address === undefined ? '' : formatHostPort(address),
+        ...(away.has(hostId) && { away: true as const }),
       }))
       .sort((a, b) => (a.hostId < b.hostId ? -1 : 1)),
     spreadMs,

@@ -43,7 +43,8 @@ export class LinkFront {
   readonly #carried = new Set<Promise<void>>();
   readonly #following: (() => void)[];
   readonly #ticker: Timer;
-  #told = '';
+  /** What nodes were told last. */
+  #told: { readonly notice: LinkNotice; readonly text: string } | undefined;
   #refusedAt = Number.NEGATIVE_INFINITY;
   #draining = false;
 
@@ -153,7 +154,7 @@ export class LinkFront {
     } else {
       this.#warnOfTwins(peer, address);
       this.held.hold({ peer, link, address });
-      link.notify(this.#deps.notice());
+      link.notify(this.#told?.notice ?? this.#deps.notice());
       sink.debug('a node hangs here now', { node: peer.hostId, address });
     }
     if (this.#draining) link.drain('this proxy has ended');
@@ -206,8 +207,8 @@ export class LinkFront {
   #tellNews(): void {
     const notice = this.#deps.notice();
     const text = JSON.stringify(notice);
-    if (text === this.#told) return;
-    this.#told = text;
+    if (text === this.#told?.text) return;
+    this.#told = { notice, text };
     for (const { link } of this.held.all()) link.notify(notice);
   }
 
