@@ -66,10 +66,42 @@ describe('docs/tunnels.md', () => {
     }
   });
 
-  it('quotes what the node logs', async () => {
+  it('quotes what the node logs', () => {
     const [, way = '', open = ''] = [...manual.matchAll(/`(a (?:way|tunnel) [^`…]+)`/g)].map(
       ([, text]) => text,
     );
     for (const text of [way, open]) expect(node.allOutput()).toContain(text);
+  });
+});
+
+describe('tctl doctor', () => {
+  const doctor = (port: number, ...more: string[]) =>
+    fleet.cluster.fleet.tctl(fleet.cluster.auth, 'doctor', `127.0.0.1:${port}`, ...more);
+
+  it('shows each way that somebody may take, and what to change', async () => {
+    const seen = await doctor(fleet.fronts[0]?.ports.web ?? 0);
+    expect(seen.code).toBe(1);
+    expect(seen.stdout).toMatch(
+      /^a browser\n {2}fails {2}https:.*\n {2}=> the certificate is not one that this machine trusts/m,
+    );
+    expect(seen.stdout).toMatch(/^tsh and ssh\n {2}works {2}localhost:\d+: SSH/m);
+    expect(seen.stdout).toMatch(/^a node\n {2}works {2}.*: an auth server answers through it/m);
+    expect(seen.stdout).not.toMatch(/open the (SSH|tunnel) port/);
+  });
+
+  it('says so where no proxy is', async () => {
+    const { authPort } = fleet.cluster;
+    expect(await doctor(authPort)).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('=> nothing that is a proxy answers there') as string,
+    });
+    expect(await doctor(1)).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('127.0.0.1:1 is not reached from here: connect ECONNREFUSED') as string,
+    });
+    const { findings } = JSON.parse((await doctor(authPort, '--format=json')).stdout) as {
+      findings: unknown[];
+    };
+    expect(findings).toHaveLength(1);
   });
 });

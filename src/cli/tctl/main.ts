@@ -37,6 +37,7 @@ const commands: Commands = {
   ...accessCommands,
   ...inventoryCommands,
   ...requestCommands,
+  doctor: async () => (await import('./doctor.ts')).examine,
   version: async () => (await import('../version-command.ts')).printVersion,
 };
 

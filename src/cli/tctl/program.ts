@@ -113,6 +113,12 @@ export const tctlProgram: ProgramSpec = {
       ],
     },
     {
+      name: 'doctor',
+      help: 'Show what a browser, tsh and a node would find at a proxy or a balancer, from this machine.',
+      args: [{ name: 'address', required: true, help: 'Its web address, host:port.' }],
+      flags: [format],
+    },
+    {
       name: 'log tail',
       help: 'Print the events of the log. Secrets are never shown.',
       flags: [

@@ -10,6 +10,8 @@ import { signalAfter } from '../../base/timers.ts';
 export interface ProxyAnswer {
   /** In the order in which they are tried; the web address is not among them. */
   readonly tunnelAddresses: readonly HostPort[];
+  /** Where it says that it takes SSH. */
+  readonly sshAddresses: readonly HostPort[];
   /** Whether its web port speaks TLS, to whoever asked. */
   readonly scheme: 'https' | 'http';
 }
@@ -20,6 +22,7 @@ const mostAnswerBytes = 64 * 1024;
 const answer = z.object({
   proxy: z.object({
     ssh: z.object({
+      listen_addr: z.string().optional(),
       tunnel_listen_addr: z.string().optional(),
       ssh_tunnel_public_addr: z.string().optional(),
       ssh_public_addr: z.string().optional(),
@@ -68,14 +71,17 @@ function read(text: string, scheme: ProxyAnswer['scheme'], { host }: HostPort): 
   } catch (cause) {
     throw new CodedError('unavailable', 'what answers there is no proxy', { cause });
   }
+  const sshPort = placeIn(said.listen_addr)?.port;
+  const ssh = placeIn(said.ssh_public_addr) ?? (sshPort === undefined ? undefined : { host, port: sshPort });
+  const common = { scheme, sshAddresses: ssh === undefined ? [] : [ssh] };
   const named = placeIn(said.ssh_tunnel_public_addr);
-  if (named !== undefined) return { scheme, tunnelAddresses: [named] };
+  if (named !== undefined) return { ...common, tunnelAddresses: [named] };
   const port = placeIn(said.tunnel_listen_addr)?.port;
-  if (port === undefined) return { scheme, tunnelAddresses: [] };
+  if (port === undefined) return { ...common, tunnelAddresses: [] };
   // Source: reference 4.4, reverse tunnels.
   const other = placeIn(said.ssh_public_addr) ?? placeIn(said.public_addr);
   const hosts = [...new Set([...(other === undefined ? [] : [other.host]), host])];
-  return { scheme, tunnelAddresses: hosts.map((one) => ({ host: one, port })) };
+  return { ...common, tunnelAddresses: hosts.map((one) => ({ host: one, port })) };
 }
 
 /** Undefined for none, and for what is no address. */
