@@ -47,6 +47,8 @@ export interface TeleportProcess {
   health(): Health;
   /** What each service reports of itself, for USR1. */
   diagnostics(): ReadonlyMap<string, Record<string, unknown>>;
+  /** From here on `/readyz` sends everybody elsewhere, though all are still served. */
+  leave(): void;
   /**
    * Serves current clients for up to `graceMs` (new ones are refused, or go to the successor), then closes
    * everything. A second call can only shorten the wait.
@@ -119,7 +121,11 @@ export async function startTeleport(
     const unwritten = deps.log?.trouble();
     return unwritten === undefined ? [] : [`log: ${unwritten}`];
   };
-  const health = (): KnownHealth => ({ services: supervisor.states(), waitsFor: waiting, lacks: lacks() });
+  let leaving: string | undefined;
+  const health = (): KnownHealth => ({
+    ...{ services: supervisor.states(), waitsFor: waiting },
+    ...{ lacks: lacks(), leaving },
+  });
   const diagnostics =
     configuration.diagnostics === undefined
       ? undefined
@@ -147,6 +153,9 @@ export async function startTeleport(
     waitsFor: async () => Object.fromEntries(await listeners.connections()),
     health: () => healthOf(supervisor.states(), [...waiting.values()], lacks()),
     diagnostics: () => supervisor.diagnostics(),
+    leave: () => {
+      leaving = 'this process drains: it is about to accept nobody';
+    },
     stop: async (graceMs, succession) => {
       isStopped = true;
       if (succession === 'succeeded') listeners.stopAccepting();

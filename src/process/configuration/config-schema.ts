@@ -44,6 +44,8 @@ const teleport = z.strictObject({
   restart_timeout: duration.default(120_000).refine((ms) => ms > 0, 'a reload needs a limit'),
   /** How long an old process waits for its clients; `never`: until the last has left. */
   shutdown_timeout: duration.default(0),
+  /** How long a process that drains goes on to accept connections while `/readyz` answers 503 already. */
+  drain_notice: durationUpTo(hour).default(0),
   log: log.prefault({}),
   storage: storageSection.prefault({}),
   /** A join token, or the absolute path of a file that holds one. */
