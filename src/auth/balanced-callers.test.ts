@@ -28,5 +28,5 @@ it('a caller has the address that the balancer before this server names', () => 
   tellClient(raw as never, { host: '203.0.113.9', port: 5 });
   expect(callerOf(socket)).toEqual({ kind: 'anyone', address: '203.0.113.9:5' });
   close();
-  expect(callerOf(socket).address).toBe('10.0.0.7:4711');
+  expect(callerOf(socket).address).toBe('203.0.113.9:5');
 });

@@ -49,8 +49,12 @@ describe('the client of a connection', () => {
     const newer = Object.assign(new EventEmitter(), overTls(older)) as unknown as Socket;
     tellClient(newer, { ...client, port: 4712 });
     older.emit('close');
-    expect(clientOf(newer)).toMatchObject({ status: 'named', address: { port: 4712 } });
+    expect(clientOf(overTls(newer))).toMatchObject({ status: 'named', address: { port: 4712 } });
+    const asked = overTls(newer);
+    expect(clientOf(asked).status).toBe('named');
     newer.emit('close');
-    expect(clientOf(newer).status).toBe('direct');
+    expect(clientOf(overTls(newer)).status).toBe('direct');
+    // Somebody may ask again while a request of it is still being served.
+    expect(clientOf(asked)).toMatchObject({ status: 'named', address: { port: 4712 } });
   });
 });

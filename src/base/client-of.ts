@@ -53,8 +53,20 @@ export function tellClient(socket: Open, client: HostPort | undefined): void {
   });
 }
 
-/** Whom a connection is from. The one place to ask: a socket's own address may be that of a balancer. */
+/** Of those who asked, since a connection that has closed has no ends. */
+const known = new WeakMap<Ends, SocketClient>();
+
+/**
+ * Whom a connection is from. The one place to ask: a socket's own address may be that of a balancer. Who has
+ * asked once gets the same answer when the connection has closed.
+ */
 export function clientOf(socket: Ends): SocketClient {
+  const found = known.get(socket) ?? find(socket);
+  if (found.status !== 'direct') known.set(socket, found);
+  return found;
+}
+
+function find(socket: Ends): SocketClient {
   const ends = endsOf(socket);
   const { remoteAddress: host, remotePort: port = 0 } = socket;
   const address = host === undefined ? undefined : { host, port };

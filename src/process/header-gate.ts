@@ -100,10 +100,7 @@ export class HeaderGate {
       const verdict = verdictOn(first, isBalancer);
       if (verdict.is === 'open') return;
       leave();
-      // The stream forgets only then that somebody waited for `readable`; the next may wait for it as well.
-      process.nextTick(() => {
-        this.#settle(arrival, verdict, first);
-      });
+      this.#settle(arrival, verdict, first);
     };
     // Whoever leaves without a word is no fault: checks of balancers do so.
     const end = (): void => {
@@ -119,7 +116,6 @@ export class HeaderGate {
 
   #settle(arrival: Arrival, verdict: Exclude<Verdict, { is: 'open' }>, first: Buffer): void {
     const { socket, goOn } = arrival;
-    if (socket.destroyed) return;
     if (verdict.is === 'refused') {
       this.#refuse(arrival, verdict.reason);
       return;
