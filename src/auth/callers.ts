@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Caller, ShownCertificate } from '../api/operation.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
+import { clientOf } from '../base/client-of.ts';
 import { formatHostPort } from '../base/service.ts';
 import type { Instant } from '../base/time.ts';
 import { type SystemRole, systemRole } from '../domain/host-info.ts';
@@ -73,7 +74,7 @@ const refusedBy = (authority: WithdrawnAuthority | undefined): CodedError =>
 export function identifyCallers(facts: CallerFacts): (socket: Socket) => Caller {
   const proofs = new WeakMap<TLSSocket, Proven>();
   return (socket) => {
-    const address = formatHostPort({ host: peerHost(socket), port: socket.remotePort ?? 0 });
+    const address = addressOf(socket);
     if (!(socket instanceof TLSSocket)) throw refused();
     const certificate = socket.getPeerX509Certificate();
     if (!certificate) return { kind: 'anyone', address };
@@ -87,8 +88,8 @@ export function identifyCallers(facts: CallerFacts): (socket: Socket) => Caller 
  * A connection from within this process has no address. Neither has one that is closed, which is not mistaken
  * for it.
  */
-const peerHost = ({ remoteAddress, destroyed }: Socket): string =>
-  remoteAddress ?? (destroyed ? '' : '127.0.0.1');
+const addressOf = (socket: Socket): string =>
+  formatHostPort(clientOf(socket).address ?? { host: socket.destroyed ? '' : '127.0.0.1', port: 0 });
 
 /**
  * Finds which authority signed the certificate. The signature is checked against each authority's key:

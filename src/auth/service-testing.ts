@@ -3,7 +3,7 @@ import { afterEach, vi } from 'vitest';
 import { connectAuth } from '../api/auth-connection.ts';
 import type { AuthClient } from '../api/client.ts';
 import { type FakeWorld, fakeWorld, recordingMetrics, recordingSink } from '../api/testing.ts';
-import type { HostPort, Running } from '../base/service.ts';
+import { type HostPort, noStrangers, type Running } from '../base/service.ts';
 import { second } from '../base/time.ts';
 import type { PresenceFact } from '../domain/presence.ts';
 import type { ClusterLog } from '../log/event-log.ts';
@@ -55,7 +55,7 @@ export function bench(wish: Wish = {}): Bench {
         server.emit('listening');
         return Promise.resolve({ ...address, port: 3025 });
       },
-      strangers: { comesFrom: () => undefined, recognised: (socket) => void recognised.push(socket) },
+      strangers: { ...noStrangers, recognised: (socket) => void recognised.push(socket) },
     },
     config: {
       hostId: authHostId,

@@ -155,6 +155,7 @@ export interface Attempt {
   readonly otp?: string;
   readonly clientAddress?: string;
   readonly addressIsShared?: boolean;
+  readonly balancerAddress?: string;
   readonly publicKey?: string;
   readonly ttlSeconds?: number;
 }

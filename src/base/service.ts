@@ -66,10 +66,16 @@ export interface Strangers {
    * more.
    */
   recognised(socket: Socket): void;
+  /** It begins with a PROXY header, which nobody expects from it: it is refused, and counted. */
+  broughtHeader(socket: Socket): void;
 }
 
 /** For listeners that are not open to everybody. */
-export const noStrangers: Strangers = { comesFrom: () => undefined, recognised: () => undefined };
+export const noStrangers: Strangers = {
+  comesFrom: () => undefined,
+  recognised: () => undefined,
+  broughtHeader: () => undefined,
+};
 
 export interface HostPort {
   readonly host: string;

@@ -21,13 +21,14 @@ const succeeded = { success: z.literal(true) };
 const failed = { success: z.literal(false), error: text };
 /**
  * `ip:port` of the person or machine and of its peer. A node adds the address of the proxy between them, and
- * an address that was claimed but not believed.
+ * an address that was claimed but not believed. Where a balancer told the first one, its own is beside it.
  */
 const addresses = {
   'addr.remote': text.optional(),
   'addr.local': text.optional(),
   'addr.proxy': text.optional(),
   'addr.claimed': text.optional(),
+  'addr.balancer': text.optional(),
 };
 /** Who changed what. */
 const changed = { user: text, name: text, updated_by: text };

@@ -30,10 +30,12 @@ const refusals: Readonly<Record<Refusal, string>> = {
 interface ToldAddresses {
   readonly 'addr.remote'?: string;
   readonly 'addr.local'?: string;
+  readonly 'addr.balancer'?: string;
 }
-export const toldAddresses = ({ remote, local }: Addresses): ToldAddresses => ({
+export const toldAddresses = ({ remote, local, balancer }: Addresses): ToldAddresses => ({
   ...(remote === '' ? {} : { 'addr.remote': remote }),
   ...(local === '' ? {} : { 'addr.local': local }),
+  ...(balancer === undefined ? {} : { 'addr.balancer': balancer }),
 });
 
 const isOwnChange = (method: string): boolean => Object.values<string>(ownChangeMethods).includes(method);

@@ -83,7 +83,7 @@ const circumstances: ReadonlySet<string> = new Set([
     'server_hostname',
     'server_addr',
   ],
-  ...['user', 'login', 'proto', 'addr.remote', 'addr.local', 'addr.proxy', 'addr.claimed'],
+  ...['user', 'login', 'proto', 'addr.remote', 'addr.local', 'addr.proxy', 'addr.claimed', 'addr.balancer'],
   ...['received', 'claimed', 'unknown_user', 'cut'],
 ]);
 

@@ -4,7 +4,12 @@ import { traits } from './role-spec.ts';
 import type { WithSecrets } from './secrets.ts';
 
 /** `ip:port` at both ends of the connection a person came over; empty when it is not known. */
-export const addresses = z.object({ remote: z.string(), local: z.string() });
+/** `balancer`: who told the first of them, where that was a balancer. */
+export const addresses = z.object({
+  remote: z.string(),
+  local: z.string(),
+  balancer: z.string().optional(),
+});
 export type Addresses = z.infer<typeof addresses>;
 
 /** Why a login was refused. Operators see it in the audit log; the person at the other end never does. */

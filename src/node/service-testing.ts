@@ -159,6 +159,7 @@ export function bench(wish: Wish = {}): Bench {
   const recorded: Strangers = {
     comesFrom: (_socket, address) => void strangers.push(address),
     recognised: () => undefined,
+    broughtHeader: () => undefined,
   };
   const service = createNodeService({
     ...{ identity, world, sink, renewalTrouble: () => undefined, adopted: () => standing.adopted },

@@ -19,15 +19,24 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-function trial(inheritance?: Parameters<typeof openListeners>[1]) {
+function trial(inheritance?: Parameters<typeof openListeners>[2], guarded = '') {
   const watched: string[] = [];
+  const cut: string[] = [];
   const strangers = {
     watch: (name: string, server: Server) => {
       watched.push(`${name} ${server.listening ? 'too late' : 'before it listens'}`);
     },
   } as unknown as ProcessStrangers;
-  const listeners = openListeners(strangers, inheritance);
-  return { listeners, watched, strangers };
+  const gate = {
+    guard: (name: string, server: Server) => {
+      if (name === guarded)
+        watched.push(`${name} guarded ${server.listening ? 'too late' : 'before it listens'}`);
+      return name === guarded;
+    },
+    cutWaiting: () => void cut.push('cut'),
+  };
+  const listeners = openListeners(strangers, gate, inheritance);
+  return { listeners, watched, cut, strangers };
 }
 
 const dial = ({ host, port }: HostPort): Promise<Socket> =>
@@ -54,6 +63,15 @@ describe('the listeners of a process', () => {
     expect([node.listenerCount('error'), auth.listenerCount('error')]).toEqual([0, 0]);
     await new Promise((resolve) => node.close(resolve));
     expect([...listeners.addresses().keys()]).toEqual(['auth']);
+  });
+
+  it('have the gate before them where a header is due, which knows its strangers itself', async () => {
+    const { listeners, watched, cut } = trial(undefined, 'auth');
+    await listeners.listen('node', make(), any);
+    await listeners.listen('auth', make(), any);
+    expect(watched).toEqual(['node before it listens', 'auth guarded before it listens']);
+    listeners.cutWaiting();
+    expect(cut).toEqual(['cut']);
   });
 
   it('stay known when one of that name that was opened before closes', async () => {

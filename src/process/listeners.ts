@@ -2,6 +2,7 @@ import { type AddressInfo, Server } from 'node:net';
 import { CodedError, messageOf } from '../base/errors.ts';
 import { formatHostPort, type HostPort, type Listeners } from '../base/service.ts';
 import type { Inheritance, InheritedListener } from './lifecycle/inheritance.ts';
+import type { HeaderGate } from './header-gate.ts';
 import type { ProcessStrangers } from './strangers.ts';
 
 /** The setting that determines a listener's address, for its errors. */
@@ -34,6 +35,8 @@ export interface ProcessListeners extends Listeners {
    * idle connections, to which a client may be writing at that moment.
    */
   stopAccepting(): void;
+  /** Connections that no service has seen yet are closed. */
+  cutWaiting(): void;
   /** How many connections each has now. */
   connections(): Promise<ReadonlyMap<string, number>>;
 }
@@ -44,9 +47,13 @@ interface Open {
   readonly bound: HostPort;
 }
 
-/** Opens listeners by name: an inherited one where there is one for that name and address. */
+/**
+ * Opens listeners by name: an inherited one where there is one for that name and address.
+ * @param gate stands before the services.
+ */
 export function openListeners(
   strangers: ProcessStrangers,
+  gate: Pick<HeaderGate, 'guard' | 'cutWaiting'>,
   inheritance?: Pick<Inheritance, 'take'>,
 ): ProcessListeners {
   const open = new Map<string, Open>();
@@ -55,7 +62,7 @@ export function openListeners(
     addresses: () => new Map([...open].map(([name, { bound }]) => [name, bound])),
     listen: async (name, server, asked) => {
       const fd = inheritance?.take(name, asked);
-      strangers.watch(name, server);
+      if (!gate.guard(name, server)) strangers.watch(name, server);
       await listening(name, server, asked, fd);
       const bound = { host: asked.host, port: (server.address() as AddressInfo).port };
       const entry = { server, asked, bound };
@@ -72,6 +79,9 @@ export function openListeners(
       }),
     stopAccepting: () => {
       for (const { server } of open.values()) Server.prototype.close.call(server);
+    },
+    cutWaiting: () => {
+      gate.cutWaiting();
     },
     connections: async () =>
       new Map(

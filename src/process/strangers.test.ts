@@ -13,11 +13,16 @@ function bench(max: number) {
   const sink = recordingSink();
   const metrics = recordingMetrics();
   let now = 0;
+  const headers: string[] = [];
   const strangers = new ProcessStrangers({
     sink,
     metrics,
     isBalancer: (ip) => ip === '10.0.0.1',
     monotonic: () => now,
+    refusedHeaders: {
+      count: (listener, reason, { remoteAddress }) =>
+        void headers.push(`${listener} ${reason} ${remoteAddress ?? ''}`),
+    },
     max,
   });
   const servers = new Map(['node', 'auth'].map((name) => [name, new EventEmitter()]));
@@ -38,7 +43,7 @@ function bench(max: number) {
   const pass = (ms: number): void => {
     now += ms;
   };
-  return { strangers, come, sink, metrics, pass };
+  return { strangers, come, sink, metrics, pass, headers };
 }
 const cut = (sockets: readonly FakeSocket[]): number => sockets.filter(({ destroyed }) => destroyed).length;
 
@@ -70,6 +75,13 @@ describe('who has not logged in', () => {
     const attacker = come('198.51.100.1');
     come('198.51.100.1');
     expect([cut(ofProxy), attacker.destroyed]).toEqual([0, true]);
+  });
+
+  it('is counted with the listener where he brought a header that nobody expects', () => {
+    const { strangers, come, headers } = bench(4);
+    strangers.broughtHeader(come('192.0.2.1', 'auth'));
+    strangers.broughtHeader(overTls(come('192.0.2.2')));
+    expect(headers).toEqual(['auth unexpected 192.0.2.1', 'node unexpected 192.0.2.2']);
   });
 
   it('behind a balancer counts each for himself', () => {

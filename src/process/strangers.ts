@@ -3,8 +3,10 @@ import { descriptorLimit } from '../base/descriptor-limit.ts';
 import { minute } from '../base/duration.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { networkOf, plainAddress } from '../base/network-of.ts';
-import { formatHostPort, type Metrics, type Strangers } from '../base/service.ts';
+import { endsOf } from '../base/client-of.ts';
+import type { Metrics, Strangers } from '../base/service.ts';
 import { Crowd } from './crowd.ts';
+import type { RefusedHeaders } from './refused-headers.ts';
 
 /** Of these the process itself needs about a hundred: the store, the log, its own connections. */
 const ownDescriptors = 100;
@@ -23,6 +25,7 @@ export interface StrangersDeps {
   readonly isBalancer: (ip: string) => boolean;
   /** Of a monotonic clock, in milliseconds. */
   readonly monotonic: () => number;
+  readonly refusedHeaders: Pick<RefusedHeaders, 'count'>;
   readonly max?: number;
 }
 
@@ -31,7 +34,7 @@ export class ProcessStrangers implements Strangers {
   readonly #deps: StrangersDeps;
   readonly #max: number;
   readonly #crowd: Crowd<string>;
-  readonly #sockets = new Map<string, Socket>();
+  readonly #sockets = new Map<string, { readonly socket: Socket; readonly listener: string }>();
   #cut = 0;
   #toldAt = Number.NEGATIVE_INFINITY;
 
@@ -45,33 +48,39 @@ export class ProcessStrangers implements Strangers {
   /** Counts every connection that `server` accepts, until it is authenticated or closed. */
   watch(listener: string, server: Server): void {
     server.on('connection', (socket: Socket) => {
-      this.#enter(listener, socket);
+      this.enter(listener, socket);
     });
   }
 
-  comesFrom(socket: Socket, address: string): void {
-    const id = idOf(socket);
-    if (id !== undefined) this.#crowd.move(id, this.#groupOf(address, id));
-  }
-
-  recognised(socket: Socket): void {
-    const id = idOf(socket);
-    if (id !== undefined) this.#leave(id);
-  }
-
-  #enter(listener: string, socket: Socket): void {
-    const id = idOf(socket);
+  /** For a connection that its server does not see yet. */
+  enter(listener: string, socket: Socket): void {
+    const id = endsOf(socket);
     if (id === undefined) return; // from within this process, or gone already
-    this.#sockets.set(id, socket);
+    this.#sockets.set(id, { socket, listener });
     socket.once('close', () => {
-      if (this.#sockets.get(id) === socket) this.#leave(id);
+      if (this.#sockets.get(id)?.socket === socket) this.#leave(id);
     });
     const out = this.#crowd.enter(id, this.#groupOf(socket.remoteAddress ?? '', id));
     this.#deps.metrics.set('connections_not_logged_in', this.#crowd.size);
     if (out === undefined) return;
-    this.#sockets.get(out.gone)?.destroy();
+    this.#sockets.get(out.gone)?.socket.destroy();
     this.#sockets.delete(out.gone);
     this.#tell(listener, out.group);
+  }
+
+  comesFrom(socket: Socket, address: string): void {
+    const id = endsOf(socket);
+    if (id !== undefined) this.#crowd.move(id, this.#groupOf(address, id));
+  }
+
+  recognised(socket: Socket): void {
+    const id = endsOf(socket);
+    if (id !== undefined) this.#leave(id);
+  }
+
+  broughtHeader(socket: Socket): void {
+    const { listener = 'unknown' } = this.#sockets.get(endsOf(socket) ?? '') ?? {};
+    this.#deps.refusedHeaders.count(listener, 'unexpected', socket);
   }
 
   #leave(id: string): void {
@@ -96,11 +105,4 @@ export class ProcessStrangers implements Strangers {
       { busiest: group, connections: this.#crowd.sizeOf(group), cutSoFar: this.#cut },
     );
   }
-}
-
-/** Both ends: the same for a TCP connection and for the TLS on it. */
-function idOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string | undefined {
-  if (remoteAddress === undefined || remotePort === undefined) return undefined;
-  const local = { host: localAddress ?? '', port: localPort ?? 0 };
-  return `${formatHostPort({ host: remoteAddress, port: remotePort })} ${formatHostPort(local)}`;
 }

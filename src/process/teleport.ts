@@ -5,14 +5,16 @@ import { ResolverProcess } from '../base/resolver-process.ts';
 import { formatHostPort, type HostPort, type Succession } from '../base/service.ts';
 import { gitRef, version } from '../base/version.ts';
 import type { World } from '../base/world.ts';
-import { balancersOf } from '../proxy/client-address.ts';
 import { whyPacketsAreSlow } from '../ssh/ssh2-library.ts';
 import type { Configuration } from './configuration/configuration.ts';
 import { openDiagnostics } from './diagnostics/diagnostics.ts';
 import { type Health, healthOf } from './diagnostics/health.ts';
 import { hostUuid } from './identity/host-uuid.ts';
 import type { Inheritance, InheritedListener } from './lifecycle/inheritance.ts';
+import { balancersIn } from './balancers.ts';
+import { HeaderGate } from './header-gate.ts';
 import { openListeners } from './listeners.ts';
+import { RefusedHeaders } from './refused-headers.ts';
 import type { Logger, OpenLogger } from './logging/logger.ts';
 import { MetricsRegistry } from './diagnostics/metrics.ts';
 import type { KnownHealth } from './diagnostics/readyz.ts';
@@ -45,6 +47,8 @@ export interface TeleportProcess {
   health(): Health;
   /** What each service reports of itself, for USR1. */
   diagnostics(): ReadonlyMap<string, Record<string, unknown>>;
+  /** From here on `/readyz` sends everybody elsewhere, though all are still served. */
+  leave(): void;
   /**
    * Serves current clients for up to `graceMs` (new ones are refused, or go to the successor), then closes
    * everything. A second call can only shorten the wait.
@@ -74,14 +78,12 @@ export async function startTeleport(
 ): Promise<TeleportProcess> {
   const sink = deps.logger('process');
   const metrics = new MetricsRegistry();
-  const balancers = balancersOf(configuration.file.proxy_service.trusted_balancers);
-  const strangers = new ProcessStrangers({
-    sink,
-    metrics,
-    isBalancer: (ip) => balancers.includes(ip),
-    monotonic: () => deps.world.monotonic(),
-  });
-  const listeners = openListeners(strangers, deps.inheritance);
+  const { isBalancer, headersDueFrom } = balancersIn(configuration.file);
+  const monotonic = (): number => deps.world.monotonic();
+  const refused = new RefusedHeaders({ sink, metrics, monotonic });
+  const strangers = new ProcessStrangers({ sink, metrics, isBalancer, monotonic, refusedHeaders: refused });
+  const gate = new HeaderGate({ dueFrom: headersDueFrom, strangers, refused });
+  const listeners = openListeners(strangers, gate, deps.inheritance);
   const waiting = new Map<string, string>();
   const turnstile = new Turnstile();
   const resolver = new ResolverProcess(() => startResolver([...deps.programPath, 'look-up-names']));
@@ -119,7 +121,11 @@ export async function startTeleport(
     const unwritten = deps.log?.trouble();
     return unwritten === undefined ? [] : [`log: ${unwritten}`];
   };
-  const health = (): KnownHealth => ({ services: supervisor.states(), waitsFor: waiting, lacks: lacks() });
+  let leaving: string | undefined;
+  const health = (): KnownHealth => ({
+    ...{ services: supervisor.states(), waitsFor: waiting },
+    ...{ lacks: lacks(), leaving },
+  });
   const diagnostics =
     configuration.diagnostics === undefined
       ? undefined
@@ -147,9 +153,14 @@ export async function startTeleport(
     waitsFor: async () => Object.fromEntries(await listeners.connections()),
     health: () => healthOf(supervisor.states(), [...waiting.values()], lacks()),
     diagnostics: () => supervisor.diagnostics(),
+    leave: () => {
+      leaving = 'this process drains: it is about to accept nobody';
+    },
     stop: async (graceMs, succession) => {
       isStopped = true;
       if (succession === 'succeeded') listeners.stopAccepting();
+      // Otherwise each has the time that it may take for its header.
+      if (graceMs === 0) listeners.cutWaiting();
       await supervisor.stop(graceMs, succession);
       await closeRest();
     },

@@ -1,5 +1,7 @@
+import type { Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { tellClient } from '../base/client-of.ts';
 import { balancersOf, type Origin, originOf } from './client-address.ts';
 
 const balancers = balancersOf(['10.0.0.0/8', '192.168.1.1', 'fd00::/16']);
@@ -58,6 +60,8 @@ describe('telling whose machine a request comes from', () => {
     });
     expect(origin('10.0.0.5').shared).toBe(true);
     expect(origin('10.0.0.5', forwarded).shared).toBe(false);
+    expect(origin('10.0.0.5').balancer).toBeUndefined();
+    expect(origin('10.0.0.5', forwarded).balancer).toBe('10.0.0.5:4711');
     expect(origin('10.0.0.5', {}, { list: balancersOf([]) }).shared).toBe(false);
     // On the internet anybody could claim it, to be counted with everybody.
     for (const from of ['192.0.2.1', '2001:db8::1', 'unknown'])
@@ -74,4 +78,28 @@ describe('telling whose machine a request comes from', () => {
       expect(() => balancersOf([entry])).toThrow(expect.objectContaining({ code: 'misconfigured' }));
     },
   );
+});
+
+describe('behind a balancer that wrote a PROXY header', () => {
+  const forged = { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'https' };
+  let port = 50_000;
+  const told = (client: string | undefined, headers: Record<string, string>): Origin => {
+    const socket = { remoteAddress: '10.0.0.5', remotePort: ++port, once: () => undefined };
+    tellClient(socket as unknown as Socket, client === undefined ? undefined : { host: client, port: 7 });
+    return originOf(socket, (name) => headers[name], balancers);
+  };
+  it('the client is whom it names, and what the client forwards does not count', () => {
+    const { balancer, ...rest } = told('203.0.113.9', forged);
+    expect(rest).toEqual({ address: '203.0.113.9:7', secure: false, shared: false });
+    expect(balancer).toBe(`10.0.0.5:${port}`);
+  });
+  it('the client may be another listed balancer, whose headers count', () => {
+    expect(told('10.0.0.6', forged)).toEqual({
+      ...{ address: '198.51.100.1:0', secure: true, shared: false },
+      balancer: `10.0.0.5:${port}`,
+    });
+  });
+  it('where it names nobody, neither do the headers: they are of somebody unknown', () => {
+    expect(told(undefined, forged)).toEqual({ address: `10.0.0.5:${port}`, secure: false, shared: true });
+  });
 });

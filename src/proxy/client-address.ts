@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net';
+import { clientOf, type Ends } from '../base/client-of.ts';
 import { CodedError } from '../base/errors.ts';
-import { formatHostPort } from '../base/service.ts';
+import { formatHostPort, type HostPort } from '../base/service.ts';
 
 /** Who sends a request, and whether its browser speaks TLS. */
 export interface Origin {
@@ -13,12 +14,12 @@ export interface Origin {
    * balancer is not listed, or forwards no address.
    */
   readonly shared: boolean;
+  /** `ip:port` of the balancer that tells this address. */
+  readonly balancer?: string;
 }
 
 /** The other end of a request's socket. */
-export interface RequestSocket {
-  readonly remoteAddress?: string | undefined;
-  readonly remotePort?: number | undefined;
+export interface RequestSocket extends Ends {
   /** True for TLS. */
   readonly encrypted?: boolean | undefined;
 }
@@ -57,7 +58,8 @@ export function balancersOf(entries: readonly string[]): Balancers {
 /**
  * The machine that a request comes from: the other end of the socket; when that is a listed balancer, the
  * address that it forwarded. X-Forwarded-For is read from the right, where balancers add, and only as far as
- * listed ones wrote it.
+ * listed ones wrote it. Where the balancer wrote a PROXY header, which is of the connection and no request,
+ * it carries bytes and adds no headers: those that it seems to forward are the client's.
  * @param header returns a header of the request by its name in lower case.
  */
 export function originOf(
@@ -65,26 +67,36 @@ export function originOf(
   header: (name: string) => string | undefined,
   balancers: Balancers,
 ): Origin {
-  const encrypted = socket.encrypted === true;
-  let ip = plainIp(socket.remoteAddress ?? 'unknown');
-  let port = socket.remotePort ?? 0;
-  if (!balancers.includes(ip))
-    return {
-      address: formatHostPort({ host: ip, port }),
-      secure: encrypted,
-      shared: isPrivate(ip) && forwards(header),
-    };
+  const secure = socket.encrypted === true;
+  const client = clientOf(socket);
+  const from = { host: plainIp(client.address?.host ?? 'unknown'), port: client.address?.port ?? 0 };
+  const address = formatHostPort(from);
+  if (client.status === 'unnamed') return { address, secure, shared: true };
+  const balancer = client.status === 'named' ? { balancer: formatHostPort(client.balancer) } : {};
+  if (balancers.includes(from.host))
+    return { ...forwardedOrigin({ from, secure }, header, balancers), ...balancer };
+  return { address, secure, shared: isPrivate(from.host) && forwards(header), ...balancer };
+}
+
+/** What a listed balancer says of a request. */
+function forwardedOrigin(
+  { from, secure }: { readonly from: HostPort; readonly secure: boolean },
+  header: (name: string) => string | undefined,
+  balancers: Balancers,
+): Origin {
   const hops = (header('x-forwarded-for') ?? '').split(',');
-  while (balancers.includes(ip)) {
+  let at = from;
+  while (balancers.includes(at.host)) {
     const hop = readHop(hops.pop() ?? '');
     if (hop === undefined) break; // the entry is not readable: the balancer that forwarded it is all we know
-    [ip, port] = [hop.host, hop.port];
+    at = hop;
   }
   const scheme = header('x-forwarded-proto')?.split(',').at(-1)?.trim().toLowerCase();
   return {
-    address: formatHostPort({ host: ip, port }),
-    secure: scheme === undefined ? encrypted : scheme === 'https',
-    shared: balancers.includes(ip),
+    address: formatHostPort(at),
+    secure: scheme === undefined ? secure : scheme === 'https',
+    shared: balancers.includes(at.host),
+    ...(at === from ? {} : { balancer: formatHostPort(from) }),
   };
 }
 
@@ -115,7 +127,7 @@ const privateNetworks = balancersOf([
 const isPrivate = (ip: string): boolean => privateNetworks.includes(ip);
 
 /** `1.2.3.4`, `1.2.3.4:5678`, `2001:db8::1` or `[2001:db8::1]:5678`. */
-function readHop(text: string): { host: string; port: number } | undefined {
+function readHop(text: string): HostPort | undefined {
   const trimmed = text.trim();
   const match = /^(?:\[([^\]]+)\]|(\d+\.\d+\.\d+\.\d+))(?::(\d{1,5}))?$/.exec(trimmed);
   const host = plainIp(match?.[1] ?? match?.[2] ?? trimmed);

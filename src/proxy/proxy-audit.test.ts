@@ -45,6 +45,18 @@ describe('telling the audit of refused logins', () => {
   beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
   afterEach(() => vi.useRealTimers());
 
+  it('keeps the address of the balancer that told the first one', async () => {
+    const { audit, spool } = open();
+    const refused = failure('203.0.113.9');
+    audit.refused({ ...refused, peer: { ...refused.peer, socketAddress: { host: '10.0.0.5', port: 7 } } });
+    audit.refused(failure());
+    await audit.close();
+    expect(spool.events.map((event) => [event['addr.remote'], event['addr.balancer']])).toEqual([
+      ['203.0.113.9:4711', '10.0.0.5:7'],
+      ['192.0.2.1:4711', undefined],
+    ]);
+  });
+
   it('says who, why and from where', async () => {
     const { audit, spool } = open();
     audit.refused(failure());

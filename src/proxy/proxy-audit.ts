@@ -107,7 +107,15 @@ export class ProxyAudit {
   }
 }
 
-const addressFields = (peer: Peer): { readonly 'addr.remote': string; readonly 'addr.local': string } => ({
-  'addr.remote': formatHostPort(peer.remoteAddress),
-  'addr.local': formatHostPort(peer.localAddress),
-});
+/** Where the socket is not the client's, it is that of the balancer that told whose connection it is. */
+function addressFields({ remoteAddress, localAddress, socketAddress }: Peer): {
+  readonly 'addr.remote': string;
+  readonly 'addr.local': string;
+  readonly 'addr.balancer'?: string;
+} {
+  const [remote, socket] = [remoteAddress, socketAddress].map(formatHostPort);
+  return {
+    ...{ 'addr.remote': remote ?? '', 'addr.local': formatHostPort(localAddress) },
+    ...(socket === undefined || socket === remote ? {} : { 'addr.balancer': socket }),
+  };
+}

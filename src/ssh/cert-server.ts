@@ -10,9 +10,11 @@ import { WireError } from '../pki/wire.ts';
 import { defaultAlgorithms, forSsh2, signatureAlgorithms } from './algorithms.ts';
 import { bindHostKeys, forConnection, prepareHostKeys, type HostKey } from './host-keys.ts';
 import { LoginAttempts } from './login-attempts.ts';
+import { peerOf } from './peer-of.ts';
 import { WindowPool, windowLimits } from './receive-window.ts';
 import { ServerConnection } from './server-connection.ts';
 import { serverName } from './server-banner.ts';
+import { UnexpectedHeader } from './proxy-preamble.ts';
 import { greetClient, type Greeting } from './server-greeting.ts';
 import type { AcceptOptions, SshServer, SshServerOptions } from './server-options.ts';
 import type { ConnectionHandlers, Peer, SshConnection } from './server-types.ts';
@@ -48,11 +50,6 @@ interface Attempt {
   close: (reason: string) => void;
   loggedIn(): void;
 }
-
-const addressOf = (host: string | undefined, port: number | undefined): HostPort => ({
-  host: host?.replace(/^::ffff:(?=\d+\.)/, '') ?? 'unknown',
-  port: port ?? 0,
-});
 
 /**
  * An SSH server that admits certificates only. It does not listen: feed it sockets through `accept`.
@@ -107,20 +104,16 @@ class CertServer implements SshServer {
     const closed = new Promise<void>((resolve) => {
       socket.once('close', resolve);
     });
+    const peer = peerOf(socket, accept.remoteAddress);
+    const { socketAddress } = peer;
     const grace = startTimer(() => {
       this.#options.sink.debug('ssh login took too long', { peer: socketAddress });
       socket.destroy();
     }, this.#options.loginGraceMs ?? minute);
-    const socketAddress = addressOf(...remoteOf(socket));
     const attempt: Attempt = {
       socket,
       banner: '',
-      peer: {
-        remoteAddress: accept.remoteAddress ?? socketAddress,
-        socketAddress,
-        localAddress: addressOf(...localOf(socket)),
-        claimedAddress: undefined,
-      },
+      peer,
       closed,
       close: () => socket.destroy(),
       loggedIn: () => {
@@ -144,6 +137,8 @@ class CertServer implements SshServer {
       .catch((e: unknown) => {
         if (!isCoded(e)) this.#options.sink.error('ssh connection failed', { reason: messageOf(e) });
         else if (isCoded(e, 'access_denied')) this.#tellDisbelief(e.message, socketAddress);
+        if (e instanceof UnexpectedHeader && socket instanceof Socket)
+          accept.strangers?.broughtHeader(socket);
         socket.destroy();
       });
   }
@@ -329,9 +324,3 @@ class CertServer implements SshServer {
 
 /** Memory that this process may use: of the machine, or of its container. */
 const ownMemory = (): number => Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
-
-type Ends = [string | undefined, number | undefined];
-const remoteOf = (socket: Duplex): Ends =>
-  socket instanceof Socket ? [socket.remoteAddress, socket.remotePort] : [undefined, undefined];
-const localOf = (socket: Duplex): Ends =>
-  socket instanceof Socket ? [socket.localAddress, socket.localPort] : [undefined, undefined];

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { HostPort } from '../base/service.ts';
-import { parsePreamble, proxyPreamble, readProxyPreamble } from './proxy-preamble.ts';
+import { parsePreamble, proxyPreamble, readProxyPreamble, UnexpectedHeader } from './proxy-preamble.ts';
 
 const unsigned = (client: HostPort): Buffer => proxyPreamble({ client, proof: undefined });
 const bytes = fc.uint8Array({ minLength: 1, maxLength: 900 }).map((array) => Buffer.from(array));
@@ -98,6 +98,18 @@ describe('taking a preamble off a stream', () => {
     expect(await readProxyPreamble(socket)).toBeUndefined();
     expect(String(await socket.toArray())).toBe('SSH-2.0-x\r\n');
   });
+
+  it.each(['PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nSSH-2.0-x\r\n', '\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c'])(
+    'refuses a header of the PROXY protocol, in pieces too (%#)',
+    async (text) => {
+      for (const pieces of [1, 100]) {
+        const socket = new PassThrough();
+        const found = readProxyPreamble(socket);
+        for (let at = 0; at < text.length; at += pieces) socket.write(text.slice(at, at + pieces));
+        await expect(found).rejects.toBeInstanceOf(UnexpectedHeader);
+      }
+    },
+  );
 
   it('tells when the stream ends first', async () => {
     const socket = new PassThrough();

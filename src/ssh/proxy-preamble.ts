@@ -9,6 +9,7 @@
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CodedError } from '../base/errors.ts';
+import { beginsWithHeader } from '../base/proxy-protocol.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 
 const MARK = Buffer.from('Teleport-Proxy');
@@ -98,10 +99,18 @@ export function parsePreamble(first: Buffer): PreambleReading {
     : { status: 'found', preamble, bytes: end + 1 };
 }
 
+/** The stream begins with a PROXY header: one of a balancer that may send it was taken off before. */
+export class UnexpectedHeader extends CodedError {
+  constructor() {
+    super('access_denied', 'it begins with a header of the PROXY protocol, which nothing expects from it');
+  }
+}
+
 /**
  * Waits for the first bytes of `socket`, removes a preamble, and puts the rest back. Resolves to its content,
  * or undefined without one. The socket is left paused. Send the banner before: the other side waits for it.
- * @throws CodedError `bad_request` for a malformed preamble; `unavailable` when the socket ends first.
+ * @throws CodedError `bad_request` for a malformed preamble; `unavailable` when the socket ends first;
+ *   `UnexpectedHeader`.
  */
 export function readProxyPreamble(socket: Duplex): Promise<Preamble | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<Preamble | undefined>();
@@ -119,8 +128,13 @@ export function readProxyPreamble(socket: Duplex): Promise<Preamble | undefined>
   const onData = (chunk: Buffer): void => {
     first = Buffer.concat([first, chunk]);
     const reading = parsePreamble(first);
-    if (reading.status === 'incomplete') return;
+    const isHeader = beginsWithHeader(first);
+    if (reading.status === 'incomplete' || isHeader === undefined) return;
     leave(() => {
+      if (isHeader) {
+        reject(new UnexpectedHeader());
+        return;
+      }
       if (reading.status === 'malformed') {
         reject(new CodedError('bad_request', reading.reason));
         return;

@@ -52,7 +52,7 @@ export interface AcceptOptions {
    * `peer.claimedAddress`.
    */
   readonly doubtAboutClient?: DoubtAboutClient;
-  /** Informed of the client's true address, and of its login. */
+  /** Informed of the client's true address, of its login, and of a header that it may not send. */
   readonly strangers?: Strangers;
 }
 

@@ -12,3 +12,11 @@ export const otp = z.string().max(16);
 /** Text for the log, the audit and certificates. */
 export const cleanText = (longest: number): z.ZodString =>
   z.string().max(longest).refine(isCleanText, 'a line without control and invisible characters');
+
+/** From where somebody came to a proxy, as the proxy tells it. */
+export const cameFrom = {
+  /** `ip:port` of the person's own machine; of the balancer, where that one is not trusted to tell it. */
+  clientAddress: cleanText(300),
+  /** `ip:port` of the balancer that told it. */
+  balancerAddress: cleanText(300).optional(),
+};

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { instant } from '../../base/time.ts';
 import { operation } from '../operation.ts';
-import { cleanText, otp, password, username } from './fields.ts';
+import { cameFrom, otp, password, username } from './fields.ts';
 
 /**
  * Opens an invite or reset link and returns what its page shows. Each time it has another one-time secret,
@@ -36,6 +36,6 @@ export const acceptInvite = operation({
   who: ['Proxy'],
   resource: 'user_token',
   verb: 'update',
-  input: z.object({ token: z.string().max(128), password, otp, clientAddress: cleanText(300) }),
+  input: z.object({ token: z.string().max(128), password, otp, ...cameFrom }),
   output: z.object({ username }),
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { instant } from '../../base/time.ts';
 import { operation } from '../operation.ts';
-import { cleanText, otp, password, username } from './fields.ts';
+import { cameFrom, otp, password, username } from './fields.ts';
 import { claim } from './user.ts';
 
 /*
@@ -36,7 +36,7 @@ export const setCodeDevice = operation({
   who: ['Proxy'],
   resource: 'user',
   verb: 'update',
-  input: z.object({ token: z.string().max(128), otp, clientAddress: cleanText(300) }),
+  input: z.object({ token: z.string().max(128), otp, ...cameFrom }),
   output: z.object({ username }),
 });
 

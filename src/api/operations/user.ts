@@ -5,7 +5,7 @@ import { traits } from '../../domain/role-spec.ts';
 import type { RuleResource } from '../../domain/where/evaluate-where.ts';
 import { operation } from '../operation.ts';
 import { hostSigner } from './cluster.ts';
-import { cleanText, done, otp, password, position, publicKeyLine, username } from './fields.ts';
+import { cameFrom, cleanText, done, otp, password, position, publicKeyLine, username } from './fields.ts';
 
 const aboutUser = ({ username }: { readonly username: string }): RuleResource => ({
   kind: 'user',
@@ -18,8 +18,7 @@ export const claim = z.object({
   password,
   /** Empty when the user gave none. */
   otp,
-  /** `ip:port` of the person's own machine; of the balancer, where that one is not trusted to forward it. */
-  clientAddress: cleanText(300),
+  ...cameFrom,
   /** Whether the address is that of a balancer through which everybody comes. */
   addressIsShared: z.boolean().optional(),
 });

@@ -9,6 +9,7 @@ import { findUser } from '../../views/users.ts';
 import { type AuthDeps, causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { destroySecrets } from '../secrets/destroy-secrets.ts';
+import { addressesOf } from '../user/addresses-of.ts';
 import { checkNewPassword, hashOf } from '../user/new-password.ts';
 import { linkComer, openInvite, type OpenInvite } from './read-invite.ts';
 
@@ -35,7 +36,7 @@ export const acceptInvite = implementing(row, (deps, call, input) => {
           passwordId: deps.world.uuid(),
           passwordHash: await hashOf(input.password),
           otp,
-          addresses: { remote: input.clientAddress, local: call.caller.address },
+          addresses: addressesOf(input, call),
         }),
       ],
       { ...causeOf(deps, call), actor: `user:${username}` },

@@ -19,6 +19,7 @@ import { timeForUser } from '../deciding-time-of.ts';
 import type { AuthDeps } from '../deps.ts';
 import { sourceOf } from '../limits/rate-limit.ts';
 import { secondFactorOf } from '../lookups.ts';
+import { addressesOf } from './addresses-of.ts';
 import type { Comer } from './login-gate.ts';
 
 /**
@@ -85,7 +86,7 @@ export async function examineClaim(deps: AuthDeps, call: Call, claim: Claim): Pr
       ...time,
       password,
       otp: secondFactorOf(deps.views) === 'off' ? { status: 'not_required' } : otp,
-      addresses: { remote: claim.clientAddress, local: call.caller.address },
+      addresses: addressesOf(claim, call),
       source: sourceOfClaim(claim),
     },
   };
@@ -98,7 +99,7 @@ export const unrecordedBecause = (status: 'active' | 'absent'): string =>
 /** The caller gets the same message whether the audit stores the event or not; if not, it is counted. */
 export async function tellRefusal(
   deps: AuthDeps,
-  { username, clientAddress }: Claim,
+  { username, clientAddress, balancerAddress }: Claim,
   cause: Cause,
   fields: { readonly error: string; readonly 'addr.local': string },
 ): Promise<void> {
@@ -108,6 +109,7 @@ export async function tellRefusal(
     method: 'local',
     success: false,
     'addr.remote': clientAddress,
+    ...(balancerAddress === undefined ? {} : { 'addr.balancer': balancerAddress }),
     ...fields,
   });
   try {

@@ -187,6 +187,20 @@ describe('five failures', () => {
   });
 });
 
+describe('behind a balancer', () => {
+  it('the audit keeps its address beside that of the person, whether the login works or not, or has no user', async () => {
+    const balancerAddress = '10.0.0.5:4711';
+    await tryLogin(auth, { ...good(), balancerAddress });
+    await tryLogin(auth, { ...good(), password: 'wrong', balancerAddress }).catch(() => undefined);
+    await tryLogin(auth, { ...good(), username: 'ghost', balancerAddress }).catch(() => undefined);
+    await tryLogin(auth, { ...good(), password: 'wrong' }).catch(() => undefined);
+    expect((await audit()).slice(-4).map((event) => event['addr.balancer'])).toEqual([
+      ...[balancerAddress, balancerAddress, balancerAddress],
+      undefined,
+    ]);
+  });
+});
+
 describe('failures in the name of somebody else', () => {
   const fail = (clientAddress: string, addressIsShared = false) =>
     tryLogin(auth, { ...good(), password: 'wrong', clientAddress, addressIsShared }).catch(() => undefined);

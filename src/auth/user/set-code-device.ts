@@ -7,6 +7,7 @@ import { matchOtpStep } from '../../pki/otp.ts';
 import { findUser } from '../../views/users.ts';
 import { causeOf, termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
+import { addressesOf } from './addresses-of.ts';
 import { linkComer, openInvite } from '../invite/read-invite.ts';
 import { requireUnlocked } from '../lock/in-force.ts';
 import { destroySecrets } from '../secrets/destroy-secrets.ts';
@@ -16,8 +17,9 @@ import { destroySecrets } from '../secrets/destroy-secrets.ts';
  * spends nothing and counts for nothing: whoever has the token has the secret.
  * @throws CodedError `access_denied` for a token that does not work, for any reason, and for a wrong code.
  */
-export const setCodeDevice = implementing(row, (deps, call, { token, otp, clientAddress: address }) =>
-  deps.gate.admit(linkComer(deps, call, { token, address }), async () => {
+export const setCodeDevice = implementing(row, (deps, call, input) => {
+  const { token, otp, clientAddress: address } = input;
+  return deps.gate.admit(linkComer(deps, call, { token, address }), async () => {
     const open = await openInvite(deps, { token, address, sets: 'code_device' });
     const { username } = open.pending;
     const before = findUser(deps.views.users.state(), username);
@@ -38,7 +40,7 @@ export const setCodeDevice = implementing(row, (deps, call, { token, otp, client
           type: 'set-code-device',
           inviteHash: open.hash,
           otp: { id: deps.world.uuid(), seed, usedStep },
-          addresses: { remote: address, local: call.caller.address },
+          addresses: addressesOf(input, call),
         }),
       ],
       { ...causeOf(deps, call), actor: `user:${username}` },
@@ -49,5 +51,5 @@ export const setCodeDevice = implementing(row, (deps, call, { token, otp, client
     // The user's stream has its own copy of the seed now.
     deps.afterwards.add(destroySecrets(deps, [open.seedIn, before?.otpIn]));
     return { username };
-  }),
-);
+  });
+});

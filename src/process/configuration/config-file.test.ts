@@ -191,3 +191,46 @@ describe('reading a duration', () => {
     expect(parseDuration(text)).toBe(ms);
   });
 });
+
+describe('balancers', () => {
+  it('send no header unless it is asked for', () => {
+    const { proxy_service: proxy, auth_service: auth } = parseConfigFile('', 'x');
+    expect([proxy.proxy_protocol, auth.proxy_protocol]).toEqual(['off', 'off']);
+    expect([proxy.trusted_balancers, auth.trusted_balancers]).toEqual([[], []]);
+  });
+  it.each(['on', 'off', 'ssh'])('of a proxy may be listed with %s', (value) => {
+    const text = `proxy_service: {proxy_protocol: ${value}, trusted_balancers: [10.0.0.1, fd00::/8]}`;
+    expect(parseConfigFile(text, 'x').proxy_service).toMatchObject({
+      proxy_protocol: value,
+      trusted_balancers: ['10.0.0.1', 'fd00::/8'],
+    });
+  });
+  it('of an auth server may be listed', () => {
+    const text = 'auth_service: {proxy_protocol: on, trusted_balancers: [10.0.0.1]}';
+    expect(parseConfigFile(text, 'x').auth_service.proxy_protocol).toBe('on');
+  });
+  it.each([
+    [
+      'proxy_service:\n  proxy_protocol: on\n',
+      "x:2:3: proxy_service.proxy_protocol: 'on' needs trusted_balancers",
+    ],
+    ['proxy_service:\n  proxy_protocol: ssh\n', "x:2:3: proxy_service.proxy_protocol: 'ssh' needs"],
+    [
+      'auth_service:\n  proxy_protocol: on\n',
+      "x:2:3: auth_service.proxy_protocol: 'on' needs trusted_balancers",
+    ],
+    [
+      'auth_service: {proxy_protocol: ssh}',
+      'auth_service.proxy_protocol: bad "proxy_protocol" parameter value: "ssh"',
+    ],
+    ['proxy_service: {proxy_protocol: yes}', 'bad "proxy_protocol" parameter value: "yes": use on, off, ssh'],
+    ['proxy_service: {proxy_protocol: true}', 'bad "proxy_protocol" parameter value: true: use on, off, ssh'],
+    [
+      'proxy_service: {trusted_balancers: [10.0.0.1, lb.example]}',
+      "trusted_balancers.1: 'lb.example' is neither",
+    ],
+    ['auth_service: {trusted_balancers: [10.0.0.0/33]}', "trusted_balancers.0: '10.0.0.0/33' is neither"],
+  ])('are refused: %j', (text, message) => {
+    expect(() => parseConfigFile(text, 'x')).toThrow(message);
+  });
+});

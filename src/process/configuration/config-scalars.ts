@@ -4,6 +4,7 @@ import { messageOf } from '../../base/errors.ts';
 import { type Bounds, longestWaitMs, readDuration } from '../../base/quantities.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { hostAddress, isUnspecified } from '../../domain/host-text.ts';
+import { balancersOf } from '../../proxy/client-address.ts';
 
 const truths = ['yes', 'yeah', 'y', 'true', '1', 'on'];
 const falsehoods = ['no', 'nope', 'n', 'false', '0', 'off'];
@@ -81,6 +82,28 @@ export const publicAddresses = (defaultPort: number): z.ZodType<HostPort[]> =>
 
 const whyNoAddress = (text: string): string | undefined =>
   hostAddress.safeParse(text).error?.issues[0]?.message;
+
+/** Addresses or networks like `10.0.0.0/8`. */
+export const networks = z.array(z.string()).superRefine((entries, context) => {
+  for (const [i, entry] of entries.entries())
+    try {
+      balancersOf([entry]);
+    } catch (e) {
+      context.addIssue({ code: 'custom', path: [i], message: messageOf(e) });
+    }
+});
+
+/** The values of 4.4 in its words, and what is added. */
+export const proxyProtocol = <const Value extends string>(values: readonly Value[]): z.ZodType<Value> =>
+  z.unknown().transform((value, context) => {
+    const known = values.find((one) => one === value);
+    if (known !== undefined) return known;
+    context.addIssue({
+      code: 'custom',
+      message: `bad "proxy_protocol" parameter value: ${JSON.stringify(value)}: use ${values.join(', ')}`,
+    });
+    return z.NEVER;
+  });
 
 /** One pin, a comma separated text, or a list. Only the form is checked. */
 export const pins = z.union([z.array(z.string()), z.string()]).transform((value, context) => {

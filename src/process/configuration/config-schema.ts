@@ -15,8 +15,10 @@ import {
   duration,
   durationUpTo,
   flag,
+  networks,
   notYet,
   pins,
+  proxyProtocol,
   publicAddresses,
 } from './config-scalars.ts';
 import { tokenLines } from './static-tokens.ts';
@@ -43,6 +45,8 @@ const teleport = z.strictObject({
   restart_timeout: duration.default(120_000).refine((ms) => ms > 0, 'a reload needs a limit'),
   /** How long an old process waits for its clients; `never`: until the last has left. */
   shutdown_timeout: duration.default(0),
+  /** How long a process that drains goes on to accept connections while `/readyz` answers 503 already. */
+  drain_notice: durationUpTo(hour).default(0),
   log: log.prefault({}),
   storage: storageSection.prefault({}),
   /** A join token, or the absolute path of a file that holds one. */
@@ -83,11 +87,29 @@ const tunnelStrategy = z
     type === 'agent_mesh' ? { type } : { type, connections },
   );
 
+/** Where a header is due, somebody has to be listed who sends it: nobody else is believed. */
+function checkBalancers(
+  service: { readonly proxy_protocol: string; readonly trusted_balancers: readonly string[] },
+  context: z.RefinementCtx,
+): void {
+  if (service.proxy_protocol === 'off' || service.trusted_balancers.length > 0) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['proxy_protocol'],
+    message:
+      `'${service.proxy_protocol}' needs trusted_balancers, the addresses of the balancers that send the header: ` +
+      'anybody can write one, so that it counts only from those (Teleport 4.4 believed everybody)',
+  });
+}
+
 const authService = z.strictObject({
   enabled: flag.default(true),
   listen_addr: address(3025).optional(),
   cluster_name: clusterName.optional(),
   public_addr: publicAddresses(3025).default([]),
+  /** Balancers that carry TCP: addresses or networks. */
+  trusted_balancers: networks.default([]),
+  proxy_protocol: proxyProtocol(['on', 'off']).default('off'),
   /** If it is further behind the store than this, an auth server issues no certificates. */
   max_log_lag: durationUpTo(hour)
     .refine((ms) => ms >= 1_000, 'at least 1s')
@@ -199,12 +221,13 @@ const proxyService = z.strictObject({
   /** More pairs, chosen by the name that a client asks for. */
   https_keypairs: z.array(z.strictObject({ key_file: z.string(), cert_file: z.string() })).default([]),
   /** Load balancers whose forwarded headers count: addresses or networks. */
-  trusted_balancers: z.array(z.string()).default([]),
+  trusted_balancers: networks.default([]),
   /** SSH servers that are not nodes and may be reached anyway. */
   plain_ssh_hosts: addresses(22).default([]),
   /** Where nodes may be in addition: loopback and link-local addresses or networks. */
   node_addresses: z.array(z.string()).default([]),
-  proxy_protocol: notYet('proxy_protocol'),
+  /** `ssh`: where the balancer of the web port speaks HTTP. */
+  proxy_protocol: proxyProtocol(['on', 'off', 'ssh']).default('off'),
   kubernetes: notYet('kubernetes'),
 });
 
@@ -238,9 +261,9 @@ export const fileSchema = z
   .pipe(
     z.object({
       teleport: teleport.prefault({}),
-      auth_service: authService.prefault({}),
+      auth_service: authService.superRefine(checkBalancers).prefault({}),
       ssh_service: sshServiceWithin.prefault({}),
-      proxy_service: proxyService.prefault({}),
+      proxy_service: proxyService.superRefine(checkBalancers).prefault({}),
       said: z.custom<SaidInFile>(),
     }),
   );

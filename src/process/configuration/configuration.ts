@@ -74,6 +74,8 @@ export interface Configuration {
   /** How long a successor may take until it serves, and how long a drain may last; 0: for ever. */
   readonly restartLimitMs: number;
   readonly shutdownLimitMs: number;
+  /** From the answer 503 of `/readyz` to the moment from which a draining process accepts nobody. */
+  readonly drainNoticeMs: number;
   readonly log: { readonly output: string; readonly severity: string; readonly format: 'text' | 'json' };
   readonly debug: boolean;
   /** What the web port accepts: `both` recognises plain HTTP and TLS by the first byte (`--insecure`). */
@@ -139,6 +141,7 @@ export function readConfiguration(flags: Flags, env: NodeJS.ProcessEnv = process
     diagnostics: flags.diagAddr === undefined ? undefined : parseHostPort(flags.diagAddr, 3000),
     restartLimitMs: teleport.restart_timeout,
     shutdownLimitMs: teleport.shutdown_timeout,
+    drainNoticeMs: teleport.drain_notice,
     ...logOf(flags, teleport.log),
     web: webOf(flags),
     join,

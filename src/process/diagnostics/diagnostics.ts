@@ -49,8 +49,8 @@ export async function openDiagnostics(
 }
 
 /** For each service: whether it should get connections, and how many things it lacks. */
-function setHealth(metrics: MetricsRegistry, { services, lacks }: KnownHealth): void {
-  const { status } = healthOf(services, [], lacks);
+function setHealth(metrics: MetricsRegistry, { services, lacks, leaving }: KnownHealth): void {
+  const { status } = healthOf(services, [], lacks, leaving);
   metrics.set('process_state', stateNumbers[status]);
   metrics.set('process_ready', mayConnect(status));
   for (const [service, state] of services) {

@@ -16,15 +16,17 @@ export type Health =
  * is sent here may want that one.
  * @param waitsFor what starting services are waiting for.
  * @param lacks what the process as a whole lacks.
+ * @param leaving why nobody should come any more, though the services still serve.
  */
 export function healthOf(
   services: ReadonlyMap<string, ServiceState>,
   waitsFor: readonly string[] = [],
   lacks: readonly string[] = [],
+  leaving?: string,
 ): Health {
-  const reasons: string[] = [...lacks];
+  const reasons: string[] = leaving === undefined ? [...lacks] : [leaving, ...lacks];
   const notices: string[] = [];
-  let refuses = false;
+  let refuses = leaving !== undefined;
   for (const [name, state] of services) {
     if (state.status === 'starting') return { status: 'starting', waitsFor };
     if (state.status === 'not serving') {

@@ -55,6 +55,16 @@ describe('/readyz', () => {
     },
   );
 
+  it('sends everybody elsewhere when the process leaves, for each role of it, though all are well', () => {
+    const leaving = { services: new Map([['proxy', lacking]]), waitsFor: new Map(), leaving: 'it drains' };
+    const reasons = ['it drains', 'proxy: auth is away', 'proxy: no terminals'];
+    for (const query of ['', 'strict', 'role=proxy'])
+      expect(answerReadyz(leaving, new URLSearchParams(query))).toEqual({
+        code: 503,
+        body: { status: 'not serving', reasons },
+      });
+  });
+
   it('says while it starts what it waits for', () => {
     const status = "teleport is starting and hasn't joined the cluster yet";
     expect(ask({ auth: refusing, node: starting })).toEqual({ code: 400, body: { status } });

@@ -8,6 +8,8 @@ export interface KnownHealth {
   readonly waitsFor: ReadonlyMap<string, string>;
   /** What the process as a whole lacks; default nothing. */
   readonly lacks?: readonly string[];
+  /** Why nobody should be sent here any more; default: somebody should. */
+  readonly leaving?: string | undefined;
 }
 
 export interface ReadyzAnswer {
@@ -23,7 +25,7 @@ const parameters = ['strict', 'role'] as const;
  * 200, 400 while starting, 503; 404 for a role that this process does not have, 400 for an unknown parameter.
  */
 export function answerReadyz(
-  { services, waitsFor, lacks }: KnownHealth,
+  { services, waitsFor, lacks, leaving }: KnownHealth,
   query: URLSearchParams,
 ): ReadyzAnswer {
   const unknown = [...query.keys()].find((key) => !parameters.some((known) => known === key));
@@ -36,7 +38,8 @@ export function answerReadyz(
     return { code: 404, body: { status: `this process has no role ${missing}: it has ${has.join(', ')}` } };
   const asked = <T>(all: ReadonlyMap<string, T>): ReadonlyMap<string, T> =>
     roles.length === 0 ? all : new Map([...all].filter(([name]) => roles.includes(name)));
-  return answerOf(healthOf(asked(services), [...asked(waitsFor).values()], lacks), query.has('strict'));
+  const health = healthOf(asked(services), [...asked(waitsFor).values()], lacks, leaving);
+  return answerOf(health, query.has('strict'));
 }
 
 function answerOf(health: Health, strict: boolean): ReadyzAnswer {

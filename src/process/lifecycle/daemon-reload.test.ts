@@ -11,7 +11,10 @@ describe('a daemon that is to be replaced', () => {
   const successor: Successor = { pid: 2 ** 30, startTime: '1', ended: new Promise(() => undefined) };
 
   it('gives its listeners and its lock to the new one, and serves who is here until they leave', async () => {
-    const { served, handlers, daemon, until, drain, dataDir, pidFile, lines, world } = begin();
+    // Nobody needs notice where another one serves.
+    const { served, handlers, daemon, until, drain, dataDir, pidFile, lines, world } = begin({
+      changes: { drainNoticeMs: 3_600_000 },
+    });
     await served();
     let asked: SuccessorOptions | undefined;
     stage.successor = (options) => {

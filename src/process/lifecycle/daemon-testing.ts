@@ -135,6 +135,7 @@ export function begin({ changes = {}, inheritance = {} }: Wish = {}): Begun {
     handOver: () => [{ name: 'node', addr: '127.0.0.1:0', fd: 33 }],
     waitsFor: () => Promise.resolve({ node: 2 }),
     health: () => ({ status: 'ok' as const, text: 'serving' }),
+    leave: () => stage.events.push('leave'),
     stop: (ms: number, succession: string) => {
       stage.events.push(`stop ${ms} ${succession}`);
       if (ms === 0) drained.resolve(undefined);

@@ -51,6 +51,42 @@ describe('a daemon', () => {
     expect(stage.events).toContain('stop 0 none');
   });
 
+  it('lets balancers leave before it refuses anybody, where it is told how long they take', async () => {
+    const { served, handlers, daemon, drain, until, lines } = begin({ changes: { drainNoticeMs: 5_000 } });
+    await served();
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
+    handlers().drain('SIGQUIT');
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(stage.events.slice(3)).toEqual(['stopping', 'leave']);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(stage.events.slice(5)).toEqual([`stop ${Number.MAX_SAFE_INTEGER} none`]);
+    drain();
+    await vi.advanceTimersByTimeAsync(0);
+    vi.useRealTimers();
+    await daemon;
+    await until('signals are left');
+    expect(lines()[0]).toContain('/readyz answers 503 from now on');
+    expect(lines()[0]).toContain('seconds=5');
+  });
+
+  it('does not wait for balancers when TERM follows, and by TERM alone never', async () => {
+    for (const first of ['drain', 'stop'] as const) {
+      const { served, handlers, daemon } = begin({ changes: { drainNoticeMs: 3_600_000 } });
+      await served();
+      stage.events = [];
+      if (first === 'drain') {
+        handlers().drain('SIGQUIT');
+        await vi.waitFor(() => {
+          expect(stage.events).toContain('leave');
+        });
+      }
+      handlers().stop('SIGTERM');
+      await daemon;
+      expect(stage.events.includes('leave')).toBe(first === 'drain');
+      expect(stage.events).toContain('stop 0 none');
+    }
+  });
+
   it('ends at once when it is told to before it serves', async () => {
     const { handlers, daemon, until, pidFile, dataDir } = begin();
     await until('services start');

@@ -8,7 +8,7 @@ import type { Configuration } from '../configuration/configuration.ts';
 import { diagnose } from '../diagnostics/diagnose.ts';
 import { joinGenerations } from './generations.ts';
 import type { ProcessRef } from '../../base/process-ref.ts';
-import { startTicker, stopTimer } from '../../base/timers.ts';
+import { endDaemon } from './end-daemon.ts';
 import type { Inheritance } from './inheritance.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { type Logger, openLogger, type OpenLogger, standardStreamOf } from '../logging/logger.ts';
@@ -39,7 +39,6 @@ export interface DaemonDeps {
   readonly streams: StandardStreams;
 }
 
-const noLimitMs = Number.MAX_SAFE_INTEGER;
 /** For a predecessor that is itself ending, or of a release that does not know the message. */
 const releaseLimitMs = 2_000;
 
@@ -190,7 +189,12 @@ async function serve(configuration: Configuration, deps: DaemonDeps, standing: S
     }
     if (ended !== undefined) {
       // Another process serves in its place.
-      await end(teleport, lifecycle, { configuration, sink, stopping: () => undefined });
+      await endDaemon(teleport, lifecycle, {
+        configuration,
+        sink,
+        isAlone: () => false,
+        stopping: () => undefined,
+      });
       return;
     }
     for (const one of inheritance.closeRest())
@@ -200,9 +204,10 @@ async function serve(configuration: Configuration, deps: DaemonDeps, standing: S
     telling = tellUnit(teleport, { unit, sink, world: deps.world });
     inheritance.tell({ type: 'ready', pid: process.pid });
     lifecycle.serving();
-    await end(teleport, lifecycle, {
+    await endDaemon(teleport, lifecycle, {
       configuration,
       sink,
+      isAlone: () => generations.newer().length === 0,
       stopping: () => {
         telling?.close();
         return unit.stopping();
@@ -241,42 +246,6 @@ async function beChildOfInit(inheritance: Inheritance, sink: LogSink): Promise<v
     }
     await pause(5);
   }
-}
-
-async function end(
-  teleport: TeleportProcess,
-  lifecycle: Lifecycle,
-  deps: { configuration: Configuration; sink: LogSink; stopping: () => Promise<void> | undefined },
-): Promise<void> {
-  const { configuration, sink, stopping } = deps;
-  const ending = await lifecycle.ending;
-  await stopping();
-  if (ending.how === 'at-once') {
-    sink.info(`${ending.reason}: stopping`);
-    await teleport.stop(0, 'none');
-    return;
-  }
-  sink.info(
-    ending.succeeded
-      ? `${ending.reason}: another process serves; this one ends when its last client has left`
-      : `${ending.reason}: stopping when the last client has left`,
-  );
-  const { shutdownLimitMs } = configuration;
-  const stopped = teleport.stop(
-    shutdownLimitMs === 0 ? noLimitMs : shutdownLimitMs,
-    ending.succeeded ? 'succeeded' : 'none',
-  );
-  const reminder = startTicker(() => {
-    void teleport.waitsFor().then((clients) => {
-      sink.info('this process still serves clients that were connected before', clients);
-    });
-  }, 10_000);
-  reminder.unref();
-  // A TERM during a drain ends it at once.
-  void lifecycle.atOnce.then(() => teleport.stop(0, ending.succeeded ? 'succeeded' : 'none'));
-  await stopped;
-  stopTimer(reminder);
-  sink.info('the last client has left');
 }
 
 function send(ref: ProcessRef, name: NodeJS.Signals, sink: LogSink): void {

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { beginCodeDevice, changePassword, setCodeDevice } from '../../api/operations/user-own.ts';
 import type { Claim } from '../../api/operations/user.ts';
 import { readBody } from '../../api/read-body.ts';
+import { cameFrom } from './came-from.ts';
 import { deviceCodeRequest, deviceRequest, fromBase64, passwordRequest, readJson } from './api-requests.ts';
 import { checkToken } from './open-link.ts';
 import type { WebDeps, WebEnv } from './web-env.ts';
@@ -32,7 +33,7 @@ export function ownApi({ auth }: Pick<WebDeps, 'auth'>): Hono<WebEnv> {
     const { username } = await auth.call(setCodeDevice, {
       token: asked.token,
       otp: asked.second_factor_token,
-      clientAddress: c.get('origin').address,
+      ...cameFrom(c.get('origin')),
     });
     return c.json({ user: username });
   });
@@ -43,12 +44,12 @@ function claimOf(
   c: Context<WebEnv>,
   { user, old_password, second_factor_token }: z.output<typeof deviceRequest>,
 ): Claim {
-  const { address, shared } = c.get('origin');
+  const origin = c.get('origin');
   return {
     username: user,
     password: fromBase64(old_password, 'old_password'),
     otp: second_factor_token,
-    clientAddress: address,
-    addressIsShared: shared,
+    ...cameFrom(origin),
+    addressIsShared: origin.shared,
   };
 }

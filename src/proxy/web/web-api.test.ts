@@ -4,6 +4,7 @@ import { logIn } from '../../api/operations/user.ts';
 import { CodedError } from '../../base/errors.ts';
 import { version } from '../../base/version.ts';
 import { invalidLink } from '../../domain/invite.ts';
+import { balancersOf } from '../client-address.ts';
 import { toBase64 } from './api-requests.ts';
 import { openLinkFor, testWeb, type TestWeb } from '../testing.ts';
 
@@ -197,6 +198,19 @@ describe('logging in over the web port', () => {
       headers: { 'x-forwarded-for': '198.51.100.1' },
     });
     expect(web.auth.asked[0]?.input).toMatchObject({ clientAddress: '192.0.2.9:4711' });
+  });
+  it('passes on the address of a listed balancer beside the one that it forwarded', async () => {
+    const web = testWeb({ balancers: balancersOf(['192.0.2.9']) });
+    web.auth.on(logIn, () => signed);
+    await web.request('/v1/webapi/ssh/certs', {
+      method: 'POST',
+      body: JSON.stringify(login),
+      headers: { 'x-forwarded-for': '198.51.100.1' },
+    });
+    expect(web.auth.asked[0]?.input).toMatchObject({
+      clientAddress: '198.51.100.1:0',
+      balancerAddress: '192.0.2.9:4711',
+    });
   });
 });
 

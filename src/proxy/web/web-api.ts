@@ -11,6 +11,7 @@ import { version } from '../../base/version.ts';
 import type { AuthorityKey } from '../../domain/authority-facts.ts';
 import { trustedKeys } from '../../domain/authority-state.ts';
 import { fingerprint, fromAuthorizedKeyLine } from '../../pki/ssh-key.ts';
+import { cameFrom } from './came-from.ts';
 import { ownApi } from './own-api.ts';
 import { certsRequest, fromBase64, readJson, toBase64, tokenRequest, ttlSecondsOf } from './api-requests.ts';
 import { checkCsrf } from './csrf.ts';
@@ -59,7 +60,7 @@ export function webApi(deps: WebDeps): Hono<WebEnv> {
       ttlSeconds: ttlSecondsOf(asked.ttl),
       format: asked.compatibility === 'oldssh' ? 'oldssh' : 'standard',
       routeToCluster: asked.RouteToCluster,
-      clientAddress: c.get('origin').address,
+      ...cameFrom(c.get('origin')),
       addressIsShared: c.get('origin').shared,
     });
     return c.json({
@@ -89,7 +90,7 @@ export function webApi(deps: WebDeps): Hono<WebEnv> {
       token: asked.token,
       password: fromBase64(asked.password, 'password'),
       otp: asked.second_factor_token,
-      clientAddress: c.get('origin').address,
+      ...cameFrom(c.get('origin')),
     });
     return c.json({ user: username });
   });

@@ -4,6 +4,7 @@ import { acceptInvite } from '../../api/operations/invite.ts';
 import { readBody } from '../../api/read-body.ts';
 import { isCoded } from '../../base/errors.ts';
 import { isUserName } from '../../domain/names.ts';
+import { cameFrom } from './came-from.ts';
 import { checkCsrf, csrfToken } from './csrf.ts';
 import { checkToken, openLink, type OpenLink } from './open-link.ts';
 import {
@@ -102,7 +103,7 @@ async function submit(c: Context<WebEnv>, deps: WebDeps, token: string): Promise
       token,
       password: field('password'),
       otp: field('code').trim(),
-      clientAddress: c.get('origin').address,
+      ...cameFrom(c.get('origin')),
     });
     const { clusterName } = deps;
     return await c.html(donePage({ username, clusterName, proxyAddress: proxyAddressFor(c, deps) }));
