@@ -38,6 +38,8 @@ import { clusterOf } from './lookups.ts';
 import { noRoomOn } from './log/no-room.ts';
 import { authoritiesOf, ownCertificate } from './own-certificate.ts';
 import { rulesOf } from './rules-of.ts';
+import { takeRelayed } from './relayed-clients.ts';
+import { trustedOf } from '../views/authorities.ts';
 import { closeServer, tlsServer } from './tls-server.ts';
 import { withdrawnIn } from './withdrawn-keys.ts';
 
@@ -154,6 +156,15 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const server = tlsServer(certificate.context, listenerOf(app));
     server.on('secureConnection', (socket) => {
       if (socket.authorized) listeners.strangers.recognised(socket);
+    });
+    takeRelayed(server, {
+      policy: () => ({
+        clusterName: config.clusterName,
+        authorities: trustedOf(deps.views.authorities.state(), 'host').map((key) => key.tlsCertificatePem),
+        now: world.now(),
+      }),
+      strangers: listeners.strangers,
+      ...{ sink, metrics, monotonic: () => world.monotonic() },
     });
     const self = { ...config, adopted: () => certificate.adopted() };
     const address = await listeners.listen('auth', server, config.listenAddress);

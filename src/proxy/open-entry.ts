@@ -23,6 +23,7 @@ import { tunnelDialler } from './tunnel/dial-tunnel.ts';
 import { noticeFor, peerPlaces } from './tunnel/fleet.ts';
 import { LinkFront } from './tunnel/link-front.ts';
 import { Peers } from './tunnel/peers.ts';
+import { relayOpener } from './tunnel/relay-auth.ts';
 import { AuthRelay } from './tunnel/tunnel-port.ts';
 
 /** Where its ports are bound; before they are, where they are asked for. */
@@ -50,18 +51,19 @@ export function openEntry(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit,
   const lookUpName = addressesOf(deps.lookUpName);
   const dialAddress = dialTcp(deps.lookUpName);
   const openAuth = authOpener(() => inOrder(config.authServers, deps.auth.servers()), dialAddress);
+  const openRelay = relayOpener(openAuth, identity, world);
   const nodes = nodeDirectory(views, () => world.now());
   const peers: Peers = new Peers({
     ...{ identity, dialAddress, world, sink },
     places: () => peerPlaces(views, hostId),
     from: (other) => links.from(other),
-    onAsked: (other, asked) => {
-      links.answer({ hostId: other, role: 'Proxy' }, asked);
+    onAsked: (asked) => {
+      links.answer({ role: 'Proxy', client: undefined }, asked);
     },
   });
   const links: LinkFront = new LinkFront({
     ...{ identity, views, world, sink, metrics, strangers },
-    openAuth: (by, signal) => openAuth({ by, signal }),
+    openAuth: openRelay,
     notice: () =>
       noticeFor(
         views,
@@ -100,7 +102,7 @@ export function openEntry(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit,
   const relay = new SshRelay({ openTarget, knownNodes, clusterName, metrics, sink, world, audit });
   const algorithms = config.sshAlgorithms ?? defaultAlgorithms;
   const ssh = new SshFront({ ...deps, strangers, views, relay, audit, algorithms });
-  return { ssh, enterSsh: ssh.enter, links, relay: new AuthRelay(openAuth, sink), peers };
+  return { ssh, enterSsh: ssh.enter, links, relay: new AuthRelay(openRelay, sink), peers };
 }
 
 /** Reading a key takes as long as a signature, so it is done once for each identity. */

@@ -1,10 +1,11 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server, TLSSocket } from 'node:tls';
+import { clientOf } from '../../base/client-of.ts';
 import { CodedError, isCoded, messageOf } from '../../base/errors.ts';
 import { joinStreams } from '../../base/join-streams.ts';
 import type { LogSink } from '../../base/log-sink.ts';
-import { formatHostPort, type Metrics, type Strangers } from '../../base/service.ts';
+import { formatHostPort, type HostPort, type Metrics, type Strangers } from '../../base/service.ts';
 import { minute, second } from '../../base/time.ts';
 import { startTicker, type Timer } from '../../base/timers.ts';
 import type { World } from '../../base/world.ts';
@@ -16,6 +17,7 @@ import { trustedOf } from '../../views/authorities.ts';
 import type { ProxyViews } from '../proxy-views.ts';
 import { admitLink } from './admit-link.ts';
 import { HeldLinks } from './held-links.ts';
+import type { OpenRelay } from './relay-auth.ts';
 
 export interface LinkFrontDeps {
   readonly identity: CurrentIdentity;
@@ -24,11 +26,13 @@ export interface LinkFrontDeps {
   readonly sink: LogSink;
   readonly metrics: Metrics;
   readonly strangers: Strangers;
-  /** A connection to an auth server, on which TLS has not begun. @throws CodedError `unavailable` */
-  readonly openAuth: (by: string, signal: AbortSignal) => Promise<Duplex>;
+  readonly openAuth: OpenRelay;
   /** What nodes that hang here are told now. */
   readonly notice: () => LinkNotice;
 }
+
+/** Who opens streams on a link, and where that machine is; undefined: its own requests name no address. */
+type LinkClient = Pick<LinkPeer, 'role'> & { readonly client: HostPort | undefined };
 
 /** How often it is looked whether nodes have to be told something new. */
 const noticeEveryMs = second;
@@ -123,7 +127,8 @@ export class LinkFront {
 
   #enter(socket: TLSSocket): void {
     const { views, world, strangers, metrics, sink } = this.#deps;
-    const address = formatHostPort({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 });
+    const client = clientOf(socket).address;
+    const address = formatHostPort(client ?? { host: 'unknown', port: 0 });
     let peer: LinkPeer;
     try {
       peer = this.#peerOn(socket);
@@ -144,7 +149,7 @@ export class LinkFront {
       end: 'acceptor',
       monotonic: () => world.monotonic(),
       onAsked: (asked) => {
-        this.answer(peer, asked);
+        this.answer({ ...peer, client }, asked);
       },
     });
     if (peer.role === 'Proxy') {
@@ -213,7 +218,7 @@ export class LinkFront {
   }
 
   /** Opens what the machine at the other end of a link wants. */
-  answer(peer: Pick<LinkPeer, 'hostId' | 'role'>, asked: Asked): void {
+  answer(peer: LinkClient, asked: Asked): void {
     this.#open(peer, asked).then(
       (target) => {
         const joined = joinStreams(asked.accept(), target);
@@ -228,9 +233,9 @@ export class LinkFront {
     );
   }
 
-  async #open({ hostId, role }: Pick<LinkPeer, 'hostId' | 'role'>, { wish, signal }: Asked): Promise<Duplex> {
+  async #open({ role, client }: LinkClient, { wish, signal }: Asked): Promise<Duplex> {
     const wanted = linkWishOf(wish);
-    if (wanted.to === 'auth') return this.#deps.openAuth(hostId, signal);
+    if (wanted.to === 'auth') return this.#deps.openAuth(client, signal);
     if (wanted.to !== 'node' || role !== 'Proxy')
       throw new CodedError('access_denied', 'this is not opened for a machine in that role');
     // Never by way of a third proxy: what is asked for does not go round in circles.

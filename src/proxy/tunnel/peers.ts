@@ -26,7 +26,7 @@ export interface PeersDeps {
   /** A link that this other proxy has opened to here. */
   readonly from: (hostId: string) => Link | undefined;
   /** What another proxy wants on a link that was opened from here. */
-  readonly onAsked: (hostId: string, asked: Asked) => void;
+  readonly onAsked: (asked: Asked) => void;
   readonly world: World;
   readonly sink: LogSink;
 }
@@ -166,7 +166,7 @@ export class Peers {
       end: 'dialler',
       monotonic: () => world.monotonic(),
       onAsked: (asked) => {
-        this.#deps.onAsked(hostId, asked);
+        this.#deps.onAsked(asked);
       },
     });
     peer.link?.drain('another link took its place');

@@ -1,12 +1,13 @@
 import { Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { clientOf } from '../../base/client-of.ts';
 import { isCoded, messageOf } from '../../base/errors.ts';
 import { joinStreams } from '../../base/join-streams.ts';
 import type { LogSink } from '../../base/log-sink.ts';
 import { second } from '../../base/time.ts';
 import { startTimer, stopTimer } from '../../base/timers.ts';
 import { doorway, type Routes } from '../door/doorway.ts';
-import type { OpenAuth } from '../ssh/open-auth.ts';
+import type { OpenRelay } from './relay-auth.ts';
 
 const greetingMs = 10 * second;
 
@@ -51,12 +52,12 @@ const lastCallMs = 10 * second;
  * link yet.
  */
 export class AuthRelay {
-  readonly #open: OpenAuth;
+  readonly #open: OpenRelay;
   readonly #sink: LogSink;
   readonly #ending = new AbortController();
   readonly #carried = new Set<Promise<void>>();
 
-  constructor(open: OpenAuth, sink: LogSink) {
+  constructor(open: OpenRelay, sink: LogSink) {
     this.#open = open;
     this.#sink = sink;
   }
@@ -66,7 +67,7 @@ export class AuthRelay {
     connection.once('close', () => {
       left.abort();
     });
-    const carried = this.#open({ by: 'a machine without a link', signal: left.signal })
+    const carried = this.#open(clientOf(connection as Socket).address, left.signal)
       .then((server) => joinStreams(connection, server, { stop: this.#ending.signal }))
       .catch((e: unknown) => {
         connection.destroy();
