@@ -29,10 +29,16 @@ export interface JoinFlags {
 
 const defaultAuthServer: HostPort = { host: '127.0.0.1', port: 3025 };
 
-/** Each flag overrides its key. @throws CodedError `misconfigured` naming the invalid flag. */
+/** Each flag overrides its key. @throws CodedError `misconfigured` naming the invalid flag or keys. */
 export function joinOf(flags: JoinFlags, file: ConfigFile['teleport']): JoinSettings {
   const { authServers = [], caPins = [] } = flags;
-  const listed = authServers.length > 0 ? authServers.map((text) => parseHostPort(text, 3025)) : file.auth_servers;
+  if (file.auth_servers !== undefined && file.proxy_server !== undefined)
+    throw new CodedError(
+      'misconfigured',
+      'auth_servers and proxy_server are both set: a machine joins at auth servers, or through proxies; remove one',
+    );
+  const listed =
+    authServers.length > 0 ? authServers.map((text) => parseHostPort(text, 3025)) : file.auth_servers;
   const byProxy = listed === undefined && file.proxy_server !== undefined;
   const settings = {
     authServers: byProxy ? file.proxy_server : listed,
