@@ -23,6 +23,12 @@ const recordHeader = 5;
 const mostRecord = 2 ** 14;
 /** With keys that are safe from quantum computers about 2 KiB. */
 const mostHello = 16 * 1024;
+const messageHeader = 4;
+/**
+ * Over more records nobody spreads it but to make us work: whatever has come is looked at again with each segment, before
+ * we know who sends it.
+ */
+const mostRecords = 16;
 
 const other: HelloReading = { status: 'other' };
 const incomplete: HelloReading = { status: 'incomplete' };
@@ -54,26 +60,37 @@ export function readClientHello(first: Buffer): HelloReading {
 function handshakeMessage(first: Buffer): Buffer | HelloReading {
   const parts: Buffer[] = [];
   let bytes = 0;
-  let at = 0;
-  for (;;) {
-    if (first.length > at && first[at] !== handshakeRecord) return other;
-    if (first.length < at + recordHeader) return incomplete;
-    const length = first.readUInt16BE(at + 3);
-    if (first[at + 1] !== 3 || length === 0 || length > mostRecord) return other;
+  for (let at = 0; parts.length < mostRecords;) {
+    const length = recordAt(first, at);
+    if (typeof length !== 'number') return length;
     const part = first.subarray(at + recordHeader, at + recordHeader + length);
     parts.push(part);
     bytes += part.length;
-    const message = Buffer.concat(parts);
-    if (message.length > 0 && message[0] !== clientHello) return other;
-    if (message.length >= 4) {
-      const wanted = message.readUIntBE(1, 3);
-      if (wanted > mostHello) return other;
-      if (message.length >= 4 + wanted) return message.subarray(4, 4 + wanted);
-    }
+    // Few parts, so that they are cheap to put together each time.
+    const message = wholeMessage(Buffer.concat(parts, bytes));
+    if (Buffer.isBuffer(message) || message.status === 'other') return message;
     if (part.length < length) return incomplete;
-    if (bytes > mostHello + 4) return other;
     at += recordHeader + length;
   }
+  return other;
+}
+
+/** How long the part is that the record here carries. */
+function recordAt(first: Buffer, at: number): number | HelloReading {
+  if (first.length > at && first[at] !== handshakeRecord) return other;
+  if (first.length < at + recordHeader) return incomplete;
+  const length = first.readUInt16BE(at + 3);
+  return first[at + 1] !== 3 || length === 0 || length > mostRecord ? other : length;
+}
+
+function wholeMessage(sofar: Buffer): Buffer | HelloReading {
+  if (sofar.length > 0 && sofar[0] !== clientHello) return other;
+  if (sofar.length < messageHeader) return incomplete;
+  const wanted = sofar.readUIntBE(1, 3);
+  if (wanted > mostHello) return other;
+  return sofar.length < messageHeader + wanted
+    ? incomplete
+    : sofar.subarray(messageHeader, messageHeader + wanted);
 }
 
 function serverNameIn(body: Reader): string | undefined {
