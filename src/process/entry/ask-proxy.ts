@@ -15,6 +15,8 @@ export interface ProxyAnswer {
 }
 
 const askMs = 4 * second;
+/** Source: reference 4.4, ports. */
+const usualPort = 3024;
 const mostAnswerBytes = 64 * 1024;
 
 const answer = z.object({
@@ -67,21 +69,21 @@ function read(text: string, scheme: ProxyAnswer['scheme'], { host }: HostPort): 
   } catch (cause) {
     throw new CodedError('unavailable', 'what answers there is no proxy', { cause });
   }
-  const named = placeIn(said.ssh_tunnel_public_addr);
+  const listened = placeIn(said.tunnel_listen_addr, 0)?.port;
+  const named = placeIn(said.ssh_tunnel_public_addr, listened ?? usualPort);
   if (named !== undefined) return { scheme, tunnelAddresses: [named] };
-  const port = placeIn(said.tunnel_listen_addr)?.port;
-  if (port === undefined) return { scheme, tunnelAddresses: [] };
+  if (listened === undefined || listened === 0) return { scheme, tunnelAddresses: [] };
   // Source: reference 4.4, reverse tunnels.
-  const other = placeIn(said.ssh_public_addr) ?? placeIn(said.public_addr);
+  const other = placeIn(said.ssh_public_addr, 0) ?? placeIn(said.public_addr, 0);
   const hosts = [...new Set([...(other === undefined ? [] : [other.host]), host])];
-  return { scheme, tunnelAddresses: hosts.map((one) => ({ host: one, port })) };
+  return { scheme, tunnelAddresses: hosts.map((one) => ({ host: one, port: listened })) };
 }
 
 /** Undefined for none, and for what is no address. */
-function placeIn(text: string | undefined): HostPort | undefined {
+function placeIn(text: string | undefined, defaultPort: number): HostPort | undefined {
   if (text === undefined || text === '') return undefined;
   try {
-    return parseHostPort(text, 0);
+    return parseHostPort(text, defaultPort);
   } catch (e) {
     if (!isCoded(e)) throw e;
     return undefined;
