@@ -74,7 +74,9 @@ class LinkAgents implements Agents {
   #repeated = 0;
   #attempts = 0;
   #why = 'no proxy has been reached yet';
-  #lackingSince: number;
+  #lackingSince: number | undefined;
+  /** When the next link is dialled, by the monotonic clock; news in the meantime do not put it off. */
+  #due = Number.POSITIVE_INFINITY;
   readonly #ending = new AbortController();
   #wake = new AbortController();
   readonly #following: { unsubscribe(): void };
@@ -118,9 +120,10 @@ class LinkAgents implements Agents {
   }
 
   trouble(): string | undefined {
-    const { monotonic } = this.#deps.world;
+    const now = this.#deps.world.monotonic();
     const [wanted, held] = [linksWanted(this.#notice), this.held().length];
-    if (held >= wanted || (held > 0 && monotonic() - this.#lackingSince < patienceMs)) return undefined;
+    if (held >= wanted) return undefined;
+    if (held > 0 && now - (this.#lackingSince ?? now) < patienceMs) return undefined;
     return held === 0
       ? `no proxy holds a link of this node: ${this.#why}`
       : `this node hangs on ${held} of ${wanted} proxies: ${this.#why}`;
@@ -148,7 +151,7 @@ class LinkAgents implements Agents {
   }
 
   async #run(): Promise<void> {
-    const { random } = this.#deps;
+    const { random, world } = this.#deps;
     const { signal } = this.#ending;
     while (!signal.aborted) {
       this.#wake = new AbortController();
@@ -157,12 +160,17 @@ class LinkAgents implements Agents {
       const plan = planLinks({ notice: this.#notice, held, ...counts }, random());
       if (plan.status === 'enough') {
         this.#release(plan.surplus);
+        this.#due = Number.POSITIVE_INFINITY;
         await pause(Number.POSITIVE_INFINITY, AbortSignal.any([signal, this.#wake.signal]));
         continue;
       }
-      await pause(plan.afterMs, AbortSignal.any([signal, this.#wake.signal]));
-      // What has changed in the meantime may call for another place, or for none; a wait is not cut short twice.
-      if (!signal.aborted && !this.#wake.signal.aborted) await this.#attempt(plan.place, held);
+      const now = world.monotonic();
+      this.#due = Math.min(this.#due, now + plan.afterMs);
+      await pause(this.#due - now, AbortSignal.any([signal, this.#wake.signal]));
+      // What has changed in the meantime may call for another place, or for none.
+      if (signal.aborted || this.#wake.signal.aborted) continue;
+      this.#due = Number.POSITIVE_INFINITY;
+      await this.#attempt(plan.place, held);
     }
   }
 
@@ -225,13 +233,13 @@ class LinkAgents implements Agents {
           return;
         }
         this.#notice = notice;
+        this.#reckon();
         this.#wake.abort();
       },
     });
     const one: Held = { link, ...about, sinceMs: world.monotonic() };
     this.#links = [...this.#links, one];
     this.#first.resolve(undefined);
-    this.#repeated = 0;
     sink.info('a tunnel to a proxy is open', { proxy });
     void link.closed.then((reason) => {
       this.#links = this.#links.filter((other) => other !== one);
@@ -244,8 +252,15 @@ class LinkAgents implements Agents {
     this.#changed();
   }
 
+  #reckon(): void {
+    const lacks = this.held().length < linksWanted(this.#notice);
+    this.#lackingSince = lacks ? (this.#lackingSince ?? this.#deps.world.monotonic()) : undefined;
+  }
+
   #changed(): void {
-    if (this.held().length < linksWanted(this.#notice)) this.#lackingSince = this.#deps.world.monotonic();
+    // Another set is held: what led to a proxy of the one before may lead elsewhere now.
+    this.#repeated = 0;
+    this.#reckon();
     this.#tellChange();
     this.#wake.abort();
   }
