@@ -44,6 +44,11 @@ export class LinkStream extends Duplex {
     this.#carrier = carrier;
   }
 
+  /** Both ends have ended it: nothing more goes over the link. */
+  get whole(): boolean {
+    return this.#endedHere && this.#endedThere;
+  }
+
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#pending = { chunk, done };
     if (this.#sendCredit > 0) this.#carrier.wantsToSend(this);
@@ -65,7 +70,7 @@ export class LinkStream extends Duplex {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     const pending = this.#pending;
     this.#pending = undefined;
-    this.#carrier.gone(this, this.#endedHere && this.#endedThere);
+    this.#carrier.gone(this, this.whole);
     // Whoever waits for the write learns that it has failed.
     pending?.done(error ?? new CodedError('unavailable', 'the stream was closed'));
     done(error);

@@ -360,7 +360,9 @@ export class Link implements Carrier {
     this.#opening.clear();
     for (const unwanted of this.#asked.values()) unwanted.abort();
     this.#asked.clear();
-    for (const stream of [...this.#streams.values()]) stream.destroy();
+    // What has all come may still be read.
+    for (const stream of [...this.#streams.values()]) if (!stream.whole) stream.destroy();
+    this.#streams.clear();
   }
 
   #now(): number {
