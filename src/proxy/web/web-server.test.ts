@@ -49,7 +49,8 @@ function rig(protocol: WebProtocol, timeouts?: WebTimeouts) {
     await answer.promise;
     return c.text('late');
   });
-  const web = webServer(app, protocol, timeouts);
+  const links: Duplex[] = [];
+  const web = webServer(app, protocol, timeouts, { ssh: (connection) => links.push(connection) });
   // As when it listens: from then on the runtime knows which connections are idle.
   web.server.emit('listening');
   /** Asks over one connection after the other of its own; `open` says how. */
@@ -84,7 +85,7 @@ function rig(protocol: WebProtocol, timeouts?: WebTimeouts) {
     return [one, two].map(fingerprintOf).includes(shown ?? '') ? shown : 'of nobody';
   };
   ends.push(() => web.server.close());
-  return { web, come: come.promise, answer, client, overPlain, overTls, shownFor };
+  return { web, come: come.promise, answer, client, overPlain, overTls, shownFor, links };
 }
 const fingerprintOf = ({ certificatePem }: { readonly certificatePem: string }): string =>
   new X509Certificate(certificatePem).fingerprint256;
@@ -147,6 +148,46 @@ describe('the web port', () => {
     slow.on('data', (part: Buffer) => answer.push(part));
     await once(slow, 'close');
     expect(Buffer.concat(answer).toString()).toContain('HTTP/1.1 408 ');
+  });
+
+  /** What comes back for these first bytes, until `enough` of it is there. */
+  async function said(socket: Duplex, bytes: string, enough: RegExp): Promise<string> {
+    let answer = '';
+    socket.on('data', (part: Buffer) => (answer += part.toString('latin1')));
+    socket.write(bytes);
+    while (!enough.test(answer)) await turn();
+    return answer;
+  }
+  const asking = (path: string, offered: string, method = 'GET'): string =>
+    `${method} ${path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${offered}\r\n\r\n`;
+  it.each(['plain', 'TLS'])(
+    'upgrades to whatever else this port serves, over %s, with what came along',
+    async (over) => {
+      const { overPlain, overTls, links } = rig(both);
+      const socket = over === 'TLS' ? await overTls() : overPlain();
+      await said(
+        socket,
+        `${asking('/v1/webapi/connect', 'Teleport')}SSH-2.0-early`,
+        /101 Switching[^]*\r\n\r\n/,
+      );
+      while (links.length === 0) await turn();
+      const got: Buffer[] = [];
+      links[0]?.on('data', (part: Buffer) => got.push(part));
+      socket.write(' and late');
+      while (!Buffer.concat(got).includes('late')) await turn();
+      expect(Buffer.concat(got).toString()).toBe('SSH-2.0-early and late');
+      socket.destroy();
+    },
+  );
+  it.each([
+    ['/v1/webapi/connect', 'h2c', 'GET', /^HTTP\/1.1 404 /],
+    ['/v1/webapi/connect', 'teleport', 'POST', /^HTTP\/1.1 404 /],
+    ['/v1/webapi/connectx', 'teleport', 'GET', /^HTTP\/1.1 404 /],
+    ['/', 'h2c', 'GET', /^HTTP\/1.1 200 [^]*yes/],
+  ])('answers %s that offers %s by %s as any other request', async (path, offered, method, answer) => {
+    const { overPlain, links } = rig(plain);
+    await said(overPlain(), asking(path, offered, method), answer);
+    expect(links).toEqual([]);
   });
 
   it('cuts who connects and says nothing, whatever it speaks', async () => {
