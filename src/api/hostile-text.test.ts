@@ -38,19 +38,39 @@ const evil = fc.oneof(
 );
 
 describe('what a host may say over the wire', () => {
-  it('is no other way to reach it than an address, and that is what the refusal says', () => {
-    for (const said of [{}, { address: '' }])
+  it('is of ways to reach it that it hangs on proxies, without naming them, or nothing', () => {
+    const tunnel = { status: 'tunnel', proxies: [] };
+    expect(takes({ address: '', reachability: tunnel })).toBe(true);
+    const others = [
+      { ...tunnel, proxies: ['00000000-0000-4000-8000-000000000002'] },
+      { ...tunnel, by: 'x' },
+      { status: 'direct', address: '10.0.0.1:3022' },
+      { status: 'relay' },
+      {},
+      null,
+      'tunnel',
+    ];
+    for (const reachability of others)
       expect(
-        heartbeat.input.safeParse({
-          host: { ...host, ...said, reachability: { status: 'tunnel', proxies: [] } },
-          ttlSeconds: 60,
-        }).error?.issues,
+        heartbeat.input.safeParse({ host: { ...host, address: '', reachability }, ttlSeconds: 60 }).error
+          ?.issues,
       ).toContainEqual(
         expect.objectContaining({
           path: ['host', 'reachability'],
-          message: 'auth servers of this release take only hosts that are reached at an address',
+          message:
+            'auth servers of this release take only hosts that are reached at an address, or through tunnels',
         }),
       );
+  });
+  it('is never an empty address alone', () => {
+    expect(
+      heartbeat.input.safeParse({ host: { ...host, address: '' }, ttlSeconds: 60 }).error?.issues,
+    ).toEqual([
+      expect.objectContaining({
+        path: ['host', 'address'],
+        message: expect.stringContaining('host:port') as string,
+      }),
+    ]);
   });
 
   it('is what hosts say', () => {

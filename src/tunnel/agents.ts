@@ -86,7 +86,9 @@ class LinkAgents implements Agents {
   #repeated = 0;
   #attempts = 0;
   #why = 'no proxy has been reached yet';
-  #lackingSince: number;
+  #lackingSince: number | undefined;
+  /** When the next link is dialled, by the monotonic clock; news in the meantime do not put it off. */
+  #due = Number.POSITIVE_INFINITY;
   readonly #ending = new AbortController();
   #wake = new AbortController();
   readonly #following: { unsubscribe(): void };
@@ -134,9 +136,10 @@ class LinkAgents implements Agents {
   }
 
   trouble(): string | undefined {
-    const { world } = this.#deps;
+    const now = this.#deps.world.monotonic();
     const [wanted, held] = [linksWanted(this.#notice), this.held().length];
-    if (held >= wanted || (held > 0 && world.monotonic() - this.#lackingSince < patienceMs)) return undefined;
+    if (held >= wanted) return undefined;
+    if (held > 0 && now - (this.#lackingSince ?? now) < patienceMs) return undefined;
     return held === 0
       ? `no proxy holds a link of this node: ${this.#why}`
       : `this node hangs on ${held} of ${wanted} proxies: ${this.#why}`;
@@ -164,16 +167,27 @@ class LinkAgents implements Agents {
   }
 
   async #run(): Promise<void> {
-    while (!this.#ending.signal.aborted) {
+    const { random, world } = this.#deps;
+    const { signal } = this.#ending;
+    while (!signal.aborted) {
       this.#wake = new AbortController();
-      const woken = AbortSignal.any([this.#ending.signal, this.#wake.signal]);
+      const woken = AbortSignal.any([signal, this.#wake.signal]);
       const held = [...new Set(this.#fresh().map(({ proxy }) => proxy))];
       const counts = { failed: this.#failed, repeated: this.#repeated, attempts: this.#attempts };
-      const plan = planLinks({ notice: this.#notice, held, ...counts }, this.#deps.random());
-      if (plan.status === 'enough') this.#release(plan.surplus);
-      await pause(plan.status === 'enough' ? Number.POSITIVE_INFINITY : plan.afterMs, woken);
-      // What has changed meanwhile may call for another place, or for none.
-      if (plan.status === 'dial' && !woken.aborted) await this.#attempt(plan.place, held);
+      const plan = planLinks({ notice: this.#notice, held, ...counts }, random());
+      if (plan.status === 'enough') {
+        this.#release(plan.surplus);
+        this.#due = Number.POSITIVE_INFINITY;
+        await pause(Number.POSITIVE_INFINITY, woken);
+        continue;
+      }
+      const now = world.monotonic();
+      this.#due = Math.min(this.#due, now + plan.afterMs);
+      await pause(this.#due - now, woken);
+      // What has changed in the meantime may call for another place, or for none.
+      if (woken.aborted) continue;
+      this.#due = Number.POSITIVE_INFINITY;
+      await this.#attempt(plan.place, held);
     }
   }
 
@@ -241,13 +255,13 @@ class LinkAgents implements Agents {
         // What failed before may work now.
         this.#failed = 0;
         this.#repeated = 0;
+        this.#reckon();
         this.#wake.abort();
       },
     });
     const one: Held = { link, ...about, sinceMs: world.monotonic() };
     this.#links = [...this.#links, one];
     this.#first.resolve(undefined);
-    this.#repeated = 0;
     sink.info('a tunnel to a proxy is open', { proxy });
     void link.closed.then((reason) => {
       this.#links = this.#links.filter((other) => other !== one);
@@ -260,6 +274,11 @@ class LinkAgents implements Agents {
     this.#changed();
   }
 
+  #reckon(): void {
+    const lacks = this.held().length < linksWanted(this.#notice);
+    this.#lackingSince = lacks ? (this.#lackingSince ?? this.#deps.world.monotonic()) : undefined;
+  }
+
   #measure(): void {
     const held = this.held();
     for (const proxy of held) this.#known.add(proxy);
@@ -269,7 +288,9 @@ class LinkAgents implements Agents {
 
   #changed(): void {
     this.#measure();
-    if (this.held().length < linksWanted(this.#notice)) this.#lackingSince = this.#deps.world.monotonic();
+    // Another set is held: what led to a proxy of the one before may lead elsewhere now.
+    this.#repeated = 0;
+    this.#reckon();
     const usable = this.#usable().length > 0;
     const move = this.#toMove && usable;
     this.#toMove = !usable;

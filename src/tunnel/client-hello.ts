@@ -23,6 +23,12 @@ const recordHeader = 5;
 const mostRecord = 2 ** 14;
 /** With keys that are safe from quantum computers about 2 KiB. */
 const mostHello = 16 * 1024;
+const messageHeader = 4;
+/**
+ * Over more records nobody spreads it but to make us work: whatever has come is looked at again with each
+ * segment, before we know who sends it.
+ */
+const mostRecords = 16;
 
 const other: HelloReading = { status: 'other' };
 const incomplete: HelloReading = { status: 'incomplete' };
@@ -52,39 +58,39 @@ export function readClientHello(first: Buffer): HelloReading {
 
 /** The body of the first handshake message, which may be spread over several records. */
 function handshakeMessage(first: Buffer): Buffer | HelloReading {
-  let message = Buffer.alloc(0);
-  for (let at = 0; ;) {
-    const record = recordAt(first, at);
-    if (!('part' in record)) return record;
-    message = Buffer.concat([message, record.part]);
-    const whole = wholeMessage(message);
-    if (whole !== undefined) return whole;
-    if (record.part.length < record.length) return incomplete;
-    at += recordHeader + record.length;
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for (let at = 0; parts.length < mostRecords;) {
+    const length = recordAt(first, at);
+    if (typeof length !== 'number') return length;
+    const part = first.subarray(at + recordHeader, at + recordHeader + length);
+    parts.push(part);
+    bytes += part.length;
+    // Few parts, so that they are cheap to put together each time.
+    const message = wholeMessage(Buffer.concat(parts, bytes));
+    if (Buffer.isBuffer(message) || message.status === 'other') return message;
+    if (part.length < length) return incomplete;
+    at += recordHeader + length;
   }
+  return other;
 }
 
-interface TlsRecord {
-  readonly length: number;
-  /** As much of it as has come. */
-  readonly part: Buffer;
-}
-
-function recordAt(first: Buffer, at: number): TlsRecord | HelloReading {
+/** How long the part is that the record here carries. */
+function recordAt(first: Buffer, at: number): number | HelloReading {
   if (first.length > at && first[at] !== handshakeRecord) return other;
   if (first.length < at + recordHeader) return incomplete;
   const length = first.readUInt16BE(at + 3);
-  if (first[at + 1] !== 3 || length === 0 || length > mostRecord) return other;
-  return { length, part: first.subarray(at + recordHeader, at + recordHeader + length) };
+  return first[at + 1] !== 3 || length === 0 || length > mostRecord ? other : length;
 }
 
-/** Undefined while it may still become one. */
-function wholeMessage(message: Buffer): Buffer | HelloReading | undefined {
-  if (message.length > 0 && message[0] !== clientHello) return other;
-  if (message.length < 4) return undefined;
-  const wanted = message.readUIntBE(1, 3);
+function wholeMessage(sofar: Buffer): Buffer | HelloReading {
+  if (sofar.length > 0 && sofar[0] !== clientHello) return other;
+  if (sofar.length < messageHeader) return incomplete;
+  const wanted = sofar.readUIntBE(1, 3);
   if (wanted > mostHello) return other;
-  return message.length < 4 + wanted ? undefined : message.subarray(4, 4 + wanted);
+  return sofar.length < messageHeader + wanted
+    ? incomplete
+    : sofar.subarray(messageHeader, messageHeader + wanted);
 }
 
 function serverNameIn(body: Reader): string | undefined {

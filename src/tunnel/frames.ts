@@ -36,8 +36,8 @@ const names = new Map<number, FrameType>(
 export const headerBytes = 9;
 /** Of one frame of data: a stream that sends much lets others in between. */
 export const mostDataBytes = 64 * 1024;
-/** Of any other frame. */
-export const mostControlBytes = 8 * 1024;
+/** Of any other frame: what names 64 proxies at addresses of any length fits. */
+export const mostControlBytes = 32 * 1024;
 
 export interface Frame {
   readonly type: FrameType;

@@ -7,6 +7,9 @@ import { CodedError } from '../base/errors.ts';
  */
 export const windowBytes = 1024 * 1024;
 
+/** More than anybody grants. */
+const mostCredit = 2 ** 32;
+
 /** What a stream asks of the link that carries it. */
 export interface Carrier {
   /** The stream has something to send. */
@@ -20,7 +23,7 @@ export interface Carrier {
 
 interface Pending {
   chunk: Buffer;
-  readonly done: () => void;
+  readonly done: (error?: Error) => void;
 }
 
 /** One stream of a link: half open as a TCP connection is, with a window of its own. */
@@ -41,6 +44,11 @@ export class LinkStream extends Duplex {
     this.#carrier = carrier;
   }
 
+  /** Both ends have ended it: nothing more goes over the link. */
+  get whole(): boolean {
+    return this.#endedHere && this.#endedThere;
+  }
+
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#pending = { chunk, done };
     if (this.#sendCredit > 0) this.#carrier.wantsToSend(this);
@@ -53,12 +61,19 @@ export class LinkStream extends Duplex {
   }
 
   override _read(): void {
-    this.#grant();
+    // Not from within: what is being read still counts as held here, and nobody asks again before something
+    // comes.
+    process.nextTick(() => {
+      this.#grant();
+    });
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    const pending = this.#pending;
     this.#pending = undefined;
-    this.#carrier.gone(this, this.#endedHere && this.#endedThere);
+    this.#carrier.gone(this, this.whole);
+    // Whoever waits for the write learns that it has failed.
+    pending?.done(error ?? new CodedError('unavailable', 'the stream was closed'));
     done(error);
   }
 
@@ -86,7 +101,7 @@ export class LinkStream extends Duplex {
 
   /** The other end takes so many more bytes. */
   receiveCredit(bytes: number): void {
-    this.#sendCredit += bytes;
+    this.#sendCredit = Math.min(this.#sendCredit + bytes, mostCredit);
     if (this.#pending !== undefined) this.#carrier.wantsToSend(this);
   }
 

@@ -6,7 +6,7 @@ const linkWish = z.discriminatedUnion('to', [
   /** The SSH server of the node at the other end. */
   z.object({ to: z.literal('own-node') }),
   /** A node that hangs on the proxy at the other end. */
-  z.object({ to: z.literal('node'), hostId: z.uuid() }),
+  z.object({ to: z.literal('node'), hostId: z.guid() }),
   /** An auth server of the cluster of the proxy at the other end. */
   z.object({ to: z.literal('auth') }),
 ]);
@@ -25,7 +25,7 @@ const linkNotice = z.object({
   links: z.union([z.literal('all'), z.number().int().positive().max(64)]),
   /** The proxies of the cluster. `away`: one that the proxy which says this does not reach now. */
   proxies: z
-    .array(z.object({ hostId: z.uuid(), address: z.string().max(300), away: z.literal(true).optional() }))
+    .array(z.object({ hostId: z.guid(), address: z.string().max(300), away: z.literal(true).optional() }))
     .max(64),
   /** Over this time they spread what all of them do at once. */
   spreadMs: z.number().nonnegative().max(60_000),
@@ -33,8 +33,12 @@ const linkNotice = z.object({
 export type LinkNotice = z.infer<typeof linkNotice>;
 
 /** Why whoever hangs here may not. */
-const linkRefusal = z.object({ refused: z.string().max(1000) });
+const mostRefused = 1000;
+const linkRefusal = z.object({ refused: z.string().max(mostRefused) });
 export type LinkRefusal = z.infer<typeof linkRefusal>;
+
+/** A reason may quote what an operator wrote, of any length. */
+export const linkRefusalFor = (reason: string): LinkRefusal => ({ refused: reason.slice(0, mostRefused) });
 
 /** Undefined for one that this release cannot read: it is ignored. */
 export const linkNoticeOf = (said: unknown): LinkNotice | LinkRefusal | undefined =>

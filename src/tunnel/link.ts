@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
-import { CodedError, type ErrorCode, errorCodes, isCoded, messageOf } from '../base/errors.ts';
-import { printableLine } from '../base/printable.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import { second } from '../base/time.ts';
-import { startTicker, type Timer } from '../base/timers.ts';
+import { startTicker, startTimer, type Timer } from '../base/timers.ts';
+import { jsonBody, jsonIn, refusalBody, refusalOf } from './frame-bodies.ts';
 import { type Frame, frame, frameHeader, FrameReader, type FrameType, mostDataBytes } from './frames.ts';
 import { type Carrier, LinkStream } from './link-stream.ts';
 
@@ -33,13 +33,20 @@ export interface LinkOptions {
   readonly signsEveryMs?: number;
 }
 
-/** Balancers cut what is silent for a minute. Silence of two signs and a half is the end of a link. */
+/**
+ * Balancers cut what is silent for a minute. When two signs did not come, the third time of looking ends a
+ * link.
+ */
 const signsEveryMs = 5 * second;
-const silencesAllowed = 2.5;
+const silencesAllowed = 2;
 /** Of control frames mostly: data waits for the connection to take more. */
 const mostUnsentBytes = 4 * 1024 * 1024;
-/** Streams that the other end may have open at a time. */
+/** Streams that may be open on a link at a time. */
 const mostStreams = 4096;
+/** What a frame has room for. */
+const mostId = 2 ** 32 - 1;
+/** Whoever was told that the link ends closes it within a round trip. */
+const farewellMs = 5 * second;
 
 interface Opening {
   readonly opened: (stream: LinkStream) => void;
@@ -63,11 +70,15 @@ export class Link implements Carrier {
   /** Streams with something to send, in turn. */
   #turn: LinkStream[] = [];
   #nextId: number;
+  /** The newest that the other end has opened. */
+  #lastAsked = 0;
   #full = false;
   #heardAt: number;
   #signs: Timer | undefined;
+  #farewell: Timer | undefined;
   #reason = 'the connection was closed';
-  #leaving: 'neither' | 'here' | 'there' = 'neither';
+  #leavesHere = false;
+  #leavesThere = false;
   #draining: string | undefined;
 
   constructor(connection: Duplex, options: LinkOptions) {
@@ -117,7 +128,7 @@ export class Link implements Carrier {
 
   /** Whether streams can be opened on it. */
   get usable(): boolean {
-    return !this.#connection.destroyed && this.#leaving === 'neither';
+    return !this.#connection.destroyed && !this.#leavesHere && !this.#leavesThere;
   }
 
   /**
@@ -127,13 +138,16 @@ export class Link implements Carrier {
   async open(wish: Wish, signal: AbortSignal): Promise<Duplex> {
     if (!this.usable) throw new CodedError('unavailable', 'the link is about to end');
     const id = this.#nextId;
-    const first = frame('open', id, Buffer.from(JSON.stringify(wish)));
+    const first = frame('open', id, jsonBody(wish));
     this.#nextId += 2;
+    // Whoever dialled opens another link.
+    if (this.#nextId > mostId) this.drain('all numbers of streams are used up');
     const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
     const leave = (): void => {
-      this.#opening.delete(id);
+      if (!this.#opening.delete(id)) return; // it was opened, or refused, a moment ago
       this.#write(frame('reset', id));
       reject(new CodedError('unavailable', 'the client has left'));
+      this.#closeIfIdle();
     };
     this.#opening.set(id, { opened: resolve, refused: reject });
     this.#write(first);
@@ -148,8 +162,8 @@ export class Link implements Carrier {
 
   /** Tells the other end to open nothing more here. What is open stays. */
   leave(): void {
-    if (this.#leaving !== 'neither' || this.#connection.destroyed) return;
-    this.#leaving = 'here';
+    if (this.#leavesHere || this.#connection.destroyed) return;
+    this.#leavesHere = true;
     this.#write(frame('leave', 0));
   }
 
@@ -160,15 +174,15 @@ export class Link implements Carrier {
     this.#closeIfIdle();
   }
 
-  /** Tells the other end something: JSON of at most 8 KiB. */
+  /** Tells the other end something: JSON of at most 32 KiB. */
   notify(said: unknown): void {
-    this.#write(frame('notice', 0, Buffer.from(JSON.stringify(said))));
+    this.#write(frame('notice', 0, jsonBody(said)));
   }
 
   /** Ends it now, with all its streams. */
   close(reason: string): void {
     if (this.#connection.destroyed) return;
-    this.#reason = reason;
+    if (this.#farewell === undefined) this.#reason = reason;
     this.#connection.destroy();
   }
 
@@ -188,17 +202,24 @@ export class Link implements Carrier {
   }
 
   gone(stream: LinkStream, whole: boolean): void {
-    if (!this.#streams.delete(stream.id)) return;
+    if (this.#streams.get(stream.id) !== stream) return;
+    this.#streams.delete(stream.id);
     this.#turn = this.#turn.filter((one) => one !== stream);
     if (!whole) this.#write(frame('reset', stream.id));
     this.#closeIfIdle();
   }
 
-  /** What was written before is still sent. */
+  /**
+   * What was written before is still sent. The other end closes first, as it has read it then: with
+   * something of it unread here, the kernel would reset the connection, and what is under way to it would
+   * be lost.
+   */
   #closeIfIdle(): void {
-    if (this.#draining === undefined || this.streams > 0 || this.#connection.destroyed) return;
+    if (this.#draining === undefined || this.streams > 0 || this.#farewell !== undefined) return;
+    if (this.#connection.destroyed) return;
     this.#reason = this.#draining;
-    this.#connection.end(() => this.#connection.destroy());
+    this.#farewell = startTimer(() => this.#connection.destroy(), farewellMs);
+    this.#connection.end();
   }
 
   /** As much as the connection takes, a frame of each stream in turn. */
@@ -222,7 +243,7 @@ export class Link implements Carrier {
 
   /** Control frames are few and small: they do not wait for the connection to take more. */
   #write(bytes: Buffer): void {
-    if (this.#connection.destroyed) return;
+    if (this.#connection.destroyed || this.#farewell !== undefined) return;
     if (!this.#connection.write(bytes)) this.#full = true;
     if (this.#connection.writableLength > mostUnsentBytes) this.close('the other end takes nothing');
   }
@@ -254,17 +275,19 @@ export class Link implements Carrier {
     pong: () => undefined, // it was heard, which is all it is for
     notice: (_id, body) => this.#options.onNotice?.(jsonIn(body)),
     leave: () => {
-      if (this.#leaving === 'neither') this.#leaving = 'there';
-      this.#options.onLeave?.();
+      this.#takeLeave();
     },
   };
 
   #takeOpen(id: number, body: Buffer): void {
     const ofOther = this.#options.end === 'dialler' ? 0 : 1;
-    if (id === 0 || id % 2 !== ofOther || this.#asked.has(id) || this.#streams.has(id))
+    // No number comes twice: what is late for the stream that had it before would act on the next one.
+    if (id % 2 !== ofOther || id <= this.#lastAsked)
       throw new CodedError('bad_request', `a link opened stream ${id}, which is not its to open`);
+    this.#lastAsked = id;
     const refuse = (error: CodedError): void => {
       if (this.#asked.delete(id)) this.#refuse(id, error);
+      this.#closeIfIdle();
     };
     const unwanted = new AbortController();
     this.#asked.set(id, unwanted);
@@ -272,7 +295,7 @@ export class Link implements Carrier {
     if (onAsked === undefined) refuse(new CodedError('not_found', 'nothing can be opened at this end'));
     else if (this.streams > mostStreams)
       refuse(new CodedError('limit_exceeded', `this link has ${mostStreams} streams already`));
-    else if (this.#leaving === 'here') refuse(new CodedError('unavailable', 'this end is about to go'));
+    else if (this.#leavesHere) refuse(new CodedError('unavailable', 'this end is about to go'));
     else
       onAsked({
         wish: jsonIn(body),
@@ -308,16 +331,21 @@ export class Link implements Carrier {
     this.#asked.get(id)?.abort();
     this.#asked.delete(id);
     const stream = this.#streams.get(id);
-    if (stream === undefined) return;
     this.#streams.delete(id);
     this.#turn = this.#turn.filter((one) => one !== stream);
-    stream.destroy();
+    stream?.destroy();
     this.#closeIfIdle();
   }
 
+  /** Once: whoever says it again and again only fills our log. */
+  #takeLeave(): void {
+    if (this.#leavesThere) return;
+    this.#leavesThere = true;
+    this.#options.onLeave?.();
+  }
+
   #refuse(id: number, error: CodedError): void {
-    const said = { code: error.code, message: error.message.slice(0, mostSaid) };
-    this.#write(frame('refuse', id, Buffer.from(JSON.stringify(said))));
+    this.#write(frame('refuse', id, refusalBody(error)));
   }
 
   #sign(everyMs: number): void {
@@ -329,36 +357,18 @@ export class Link implements Carrier {
 
   #ended(): void {
     this.#signs?.stop();
+    this.#farewell?.stop();
     for (const { refused } of this.#opening.values())
       refused(new CodedError('unavailable', `the link ended: ${this.#reason}`));
     this.#opening.clear();
     for (const unwanted of this.#asked.values()) unwanted.abort();
     this.#asked.clear();
-    for (const stream of [...this.#streams.values()]) stream.destroy();
+    // What has all come may still be read.
+    for (const stream of [...this.#streams.values()]) if (!stream.whole) stream.destroy();
+    this.#streams.clear();
   }
 
   #now(): number {
     return (this.#options.monotonic ?? (() => performance.now()))();
   }
-}
-
-/** In characters; a body of a frame holds it whatever they are. */
-const mostSaid = 1000;
-
-/** Undefined for what is no JSON: whoever reads it refuses it. */
-function jsonIn(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8')) as unknown;
-  } catch {
-    return undefined;
-  }
-}
-
-function refusalOf(body: Buffer): CodedError {
-  const said = jsonIn(body) as { code?: unknown; message?: unknown } | undefined;
-  const code =
-    typeof said?.code === 'string' && said.code in errorCodes ? (said.code as ErrorCode) : 'unavailable';
-  const message =
-    typeof said?.message === 'string' ? printableLine(said.message).slice(0, mostSaid) : 'it was refused';
-  return new CodedError(code, message);
 }

@@ -39,18 +39,17 @@ const spare = { baseMs: second / 2, maxMs: 30 * second };
 /**
  * What an agent does next. What is configured often is a balancer, which may lead to any proxy: to the next
  * one in turn, or always to the same. So each attempt is one connection, with no look before it that would
- * take a turn; and when it led to a proxy that is held already, the next goes to the own address of another
- * one.
+ * take a turn; and when it led to a proxy that is held already, or nowhere, the next goes to the own
+ * address of another one.
  * @param random in [0, 1).
  */
 export function planLinks({ notice, held, failed, repeated, attempts }: LinkState, random: number): LinkPlan {
   const wanted = linksWanted(notice);
   if (held.length >= wanted) return { status: 'enough', surplus: held.slice(wanted) };
-  const place = placeOf(notice, held, attempts, repeated);
+  const place = placeOf(notice, held, attempts, failed + repeated);
   const jitter = 0.5 + random / 2;
   if (failed === 0 && repeated === 0) {
-    // A proxy has gone, and all that hung on it come at once: those who still hold another one take their
-    // time.
+    // A proxy has gone, and all that hung on it come at once: who still holds another one takes its time.
     const spreadMs = (notice?.spreadMs ?? 0) / (held.length === 0 ? 2 : 1);
     return { status: 'dial', place, afterMs: spreadMs * random };
   }
@@ -62,13 +61,13 @@ function placeOf(
   notice: LinkNotice | undefined,
   held: readonly string[],
   attempts: number,
-  repeated: number,
+  inVain: number,
 ): LinkPlace {
   const others = (notice?.proxies ?? []).filter(
     ({ hostId, address }) => address !== '' && !held.includes(hostId),
   );
   const configured: LinkPlace = { status: 'configured' };
-  if (others.length === 0 || repeated === 0 || attempts % 2 === 0) return configured;
+  if (others.length === 0 || inVain === 0 || attempts % 2 === 0) return configured;
   const other = others[((attempts - 1) / 2) % others.length];
   return other === undefined ? configured : { status: 'proxy', ...other };
 }

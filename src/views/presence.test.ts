@@ -5,6 +5,7 @@ import type { PresenceFact } from '../domain/presence.ts';
 import type { Adopted } from '../domain/rotation-mark.ts';
 import {
   aliveUntil,
+  hostNow,
   newestHeardMs,
   presenceOf,
   type PresenceState,
@@ -45,7 +46,7 @@ class Reader {
       skewMs = 0,
       ttlSeconds = 600,
       ...said
-    }: { skewMs?: number; ttlSeconds?: number; adopted?: Adopted } = {},
+    }: { skewMs?: number; ttlSeconds?: number; adopted?: Adopted; proxies?: readonly string[] } = {},
   ): void {
     const seenAt = plusMs(at, this.ms + skewMs);
     const fact: PresenceFact = {
@@ -111,6 +112,25 @@ describe('presence', () => {
     expect(adopted).toEqual([['aaaa1111:update_clients', ''], undefined]);
     const after = new Reader(0, reader.stored());
     expect([1, 2].map((n) => seenOf(after.state, hostOf(n))?.adopted)).toEqual(adopted);
+  });
+  it('says on which proxies a host hangs, also through a snapshot, and of no host that is reached at an address', () => {
+    const reader = new Reader();
+    reader.hear([1, 2], { proxies: ['p1', 'p2'] });
+    reader.hear([1], { proxies: ['p3'] });
+    reader.hear([3]);
+    const info = {
+      ...{ nodename: 'n', publicAddress: '', sshPublicAddress: '', labels: {}, version: '4.5.0' },
+      reachability: { status: 'tunnel', proxies: [] },
+    } as const;
+    const again = new Reader(0, JSON.parse(JSON.stringify(reader.projection.encode(reader.state))));
+    for (const { state } of [reader, again]) {
+      const hangs = (n: number) => hostNow(state, { ...info, ...hostOf(n) }).reachability;
+      expect(hangs(1)).toEqual({ status: 'tunnel', proxies: ['p3'] });
+      expect(hangs(2)).toEqual({ status: 'tunnel', proxies: ['p1', 'p2'] });
+      expect(hangs(3)).toEqual({ status: 'tunnel', proxies: [] });
+      const direct = { ...info, ...hostOf(1), reachability: { status: 'direct', address: 'a:1' } } as const;
+      expect(hostNow(state, direct)).toBe(direct);
+    }
   });
   it('hears a host whose report of the rotations has a form that it does not know', () => {
     const reader = new Reader();

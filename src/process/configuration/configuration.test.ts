@@ -20,6 +20,8 @@ describe('putting the configuration together', () => {
       ssh: { host: '0.0.0.0', port: 3022 },
       proxySsh: { host: '0.0.0.0', port: 3023 },
       web: { host: '0.0.0.0', port: 3080 },
+      tunnel: { host: '0.0.0.0', port: 3024 },
+      peer: { host: '0.0.0.0', port: 3021 },
     });
     expect(found.web).toBe('tls');
     // Nobody is disconnected by a reload, however long it takes.

@@ -19,6 +19,7 @@ describe('how a machine comes into a cluster', () => {
       token: undefined,
       pins: [],
       given: [],
+      kind: 'either',
     });
   });
   it('is read from the file', () => {
@@ -33,8 +34,24 @@ describe('how a machine comes into a cluster', () => {
       token: 's3cret',
       pins: [pin('a'), pin('b')],
       given: ['auth_servers', 'auth_token', 'ca_pin'],
+      kind: 'either',
     });
     expect(read(`teleport: {ca_pin: '${pin('a')}, ${pin('a')}'}`).pins).toEqual([pin('a')]);
+  });
+  it('is through proxies, where the file names one instead of auth servers', () => {
+    expect(read('teleport: {proxy_server: p.example}')).toMatchObject({
+      authServers: [{ host: 'p.example', port: 3080 }],
+      kind: 'proxies',
+      given: ['proxy_server'],
+    });
+    expect(read('teleport: {proxy_server: p.example}', { authServers: ['a'] })).toMatchObject({
+      authServers: [{ host: 'a', port: 3025 }],
+      kind: 'either',
+      given: ['auth_servers'],
+    });
+    expect(() => read('teleport: {proxy_server: p.example, auth_servers: a.example}')).toThrow(
+      misconfigured('auth_servers and proxy_server are both set'),
+    );
   });
   it('is what the flags say, where there are any', () => {
     const file = `teleport: {auth_token: a, ca_pin: ${pin('a')}, auth_servers: a}`;

@@ -29,9 +29,14 @@ export interface JoinFlags {
 
 const defaultAuthServer: HostPort = { host: '127.0.0.1', port: 3025 };
 
-/** Each flag overrides its key. @throws CodedError `misconfigured` naming the invalid flag. */
+/** Each flag overrides its key. @throws CodedError `misconfigured` naming the invalid flag or keys. */
 export function joinOf(flags: JoinFlags, file: ConfigFile['teleport']): JoinSettings {
   const { authServers = [], caPins = [] } = flags;
+  if (file.auth_servers !== undefined && file.proxy_server !== undefined)
+    throw new CodedError(
+      'misconfigured',
+      'auth_servers and proxy_server are both set: a machine joins at auth servers, or through proxies; remove one',
+    );
   const servers = serversOf(authServers, file);
   const settings = {
     token: tokenOf(flags.token ?? file.auth_token),

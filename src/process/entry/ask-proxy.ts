@@ -17,6 +17,9 @@ export interface ProxyAnswer {
 }
 
 const askMs = 4 * second;
+/** Source: reference 4.4, ports. */
+const usualPort = 3024;
+const usualSshPort = 3023;
 const mostAnswerBytes = 64 * 1024;
 
 const answer = z.object({
@@ -71,24 +74,26 @@ function read(text: string, scheme: ProxyAnswer['scheme'], { host }: HostPort): 
   } catch (cause) {
     throw new CodedError('unavailable', 'what answers there is no proxy', { cause });
   }
-  const sshPort = placeIn(said.listen_addr)?.port;
-  const ssh = placeIn(said.ssh_public_addr) ?? (sshPort === undefined ? undefined : { host, port: sshPort });
+  const sshPort = placeIn(said.listen_addr, 0)?.port;
+  const ssh =
+    placeIn(said.ssh_public_addr, usualSshPort) ??
+    (sshPort === undefined || sshPort === 0 ? undefined : { host, port: sshPort });
   const common = { scheme, sshAddresses: ssh === undefined ? [] : [ssh] };
-  const named = placeIn(said.ssh_tunnel_public_addr);
+  const listened = placeIn(said.tunnel_listen_addr, 0)?.port;
+  const named = placeIn(said.ssh_tunnel_public_addr, listened ?? usualPort);
   if (named !== undefined) return { ...common, tunnelAddresses: [named] };
-  const port = placeIn(said.tunnel_listen_addr)?.port;
-  if (port === undefined) return { ...common, tunnelAddresses: [] };
+  if (listened === undefined || listened === 0) return { ...common, tunnelAddresses: [] };
   // Source: reference 4.4, reverse tunnels.
-  const other = placeIn(said.ssh_public_addr) ?? placeIn(said.public_addr);
+  const other = placeIn(said.ssh_public_addr, 0) ?? placeIn(said.public_addr, 0);
   const hosts = [...new Set([...(other === undefined ? [] : [other.host]), host])];
-  return { ...common, tunnelAddresses: hosts.map((one) => ({ host: one, port })) };
+  return { ...common, tunnelAddresses: hosts.map((one) => ({ host: one, port: listened })) };
 }
 
 /** Undefined for none, and for what is no address. */
-function placeIn(text: string | undefined): HostPort | undefined {
+function placeIn(text: string | undefined, defaultPort: number): HostPort | undefined {
   if (text === undefined || text === '') return undefined;
   try {
-    return parseHostPort(text, 0);
+    return parseHostPort(text, defaultPort);
   } catch (e) {
     if (!isCoded(e)) throw e;
     return undefined;

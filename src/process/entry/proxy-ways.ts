@@ -10,6 +10,8 @@ import { openWay, type Way, wayText } from './open-way.ts';
 
 /** A way that leads nowhere may also swallow what is sent. */
 const probeMs = 4 * second;
+/** A proxy has few ways, each with limits of its own. */
+const searchMs = 60 * second;
 
 /**
  * The ways to one proxy, or to a balancer before several: its port for links, its web port as it is, or an
@@ -29,7 +31,7 @@ export class ProxyWays {
 
   /** A connection on which TLS may begin. @throws CodedError `unavailable` with all that was tried. */
   async open(signal: AbortSignal): Promise<Duplex> {
-    const way = this.#known ?? (await this.#find(signal));
+    const way = this.#known ?? (await orAborted(this.#find(), signal));
     try {
       return await openWay(way, signal);
     } catch (e) {
@@ -43,9 +45,12 @@ export class ProxyWays {
     this.#known = undefined;
   }
 
-  /** All who wait share one search. */
-  #find(signal: AbortSignal): Promise<Way> {
-    this.#finding ??= this.#search(signal).finally(() => {
+  /**
+   * All who wait share one search. It goes on when they have left: where several ways swallow what is sent,
+   * it takes longer than any of them waits, and would never come to the one that leads there.
+   */
+  #find(): Promise<Way> {
+    this.#finding ??= this.#search(signalAfter(searchMs)).finally(() => {
       this.#finding = undefined;
     });
     return this.#finding;
@@ -77,6 +82,20 @@ export class ProxyWays {
       `the proxy at ${formatHostPort(web)} answers, but no way leads through it: ${failures.join('; ')}`,
     );
   }
+}
+
+/** @throws CodedError `unavailable` when `signal` is aborted first. */
+function orAborted<Value>(waited: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      reject(new CodedError('unavailable', 'no way to the cluster was found in time'));
+    };
+    waited.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', leave);
+    });
+    if (signal.aborted) leave();
+    else signal.addEventListener('abort', leave);
+  });
 }
 
 /** Whether an auth server greets on it. Whose it is, is found out by those who then connect. */

@@ -38,20 +38,20 @@ describe('choosing how a node is dialled', () => {
       }),
     );
   });
-  it.each<[Reachability, string]>([
-    [{ status: 'tunnel', proxies: ['id-9'] }, 'through a tunnel'],
-    [
-      { status: 'unknown', kind: 'relay', record: { status: 'relay', address: '10.0.0.1:3022' } },
-      'by "relay"',
-    ],
-  ])('refuses %j and names what it does not support', (reachability, how) => {
+  it('goes by a tunnel where the node hangs on proxies', async () => {
     const { diallerOf, dialled } = bench();
-    expect(() => diallerOf(reachability)).toThrow(
+    await diallerOf({ status: 'tunnel', proxies: ['id-9', 'id-8'] })(asking);
+    expect(dialled).toEqual(['id-1 by id-9,id-8']);
+  });
+  it('refuses what it does not support, and names it', () => {
+    const { diallerOf, dialled } = bench();
+    const record = { status: 'relay', address: '10.0.0.1:3022' };
+    expect(() => diallerOf({ status: 'unknown', kind: 'relay', record })).toThrow(
       expect.objectContaining({
         code: 'unavailable',
         message:
-          `node n1 is reached ${how}, which a proxy of version ${version} does not support: ` +
-          'it reaches only nodes that announce an address',
+          `node n1 is reached by "relay", which a proxy of version ${version} does not support: ` +
+          'it reaches nodes that announce an address, or that hang on proxies',
       }),
     );
     expect(dialled).toEqual([]);

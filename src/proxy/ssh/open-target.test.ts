@@ -155,10 +155,10 @@ describe('opening what a client asks for', () => {
       cause: { message: 'at 10.0.0.1:3022, cannot connect to 10.0.0.1:3022: nothing listens there' },
     });
   });
-  it('says what this proxy does not support where a node is not reached at an address', async () => {
+  it('says what this proxy does not support where a node is reached in another way', async () => {
     const tunnelled = {
       ...nodeInfo(id, 'node1', ''),
-      reachability: { status: 'tunnel', proxies: [] },
+      reachability: { status: 'unknown', kind: 'relay', record: {} },
     } as const;
     const nodes = {
       index: () => indexNodes([tunnelled]),
@@ -176,7 +176,7 @@ describe('opening what a client asks for', () => {
       await expect(open(node(name, port), client, never)).rejects.toMatchObject({
         code: 'unavailable',
         message: expect.stringMatching(
-          /^node node1 is reached through a tunnel, which a proxy of version/,
+          /^node node1 is reached by "relay", which a proxy of version/,
         ) as string,
       });
     expect(dialled).toEqual([]);

@@ -1,3 +1,4 @@
+import { pause } from '../../base/backoff.ts';
 import { CodedError, isCoded } from '../../base/errors.ts';
 import { second } from '../../base/time.ts';
 import type { DialTunnel } from '../ssh/dial-node.ts';
@@ -43,7 +44,10 @@ export const tunnelDialler =
         if (!isCoded(e)) throw e;
         const leftMs = withinMs - (monotonic() - began);
         if (signal.aborted || leftMs <= 0 || !isAlive(hostId)) throw inWords(e, peers);
-        await held.comes(hostId, signal, Math.min(leftMs, againEveryMs)).catch(() => undefined);
+        const waitMs = Math.min(leftMs, againEveryMs);
+        // It hangs here, and refuses, as a node does that is starting: it is not asked without pause.
+        if (held.usable(hostId) !== undefined) await pause(waitMs, signal);
+        else await held.comes(hostId, signal, waitMs).catch(() => undefined);
       }
     }
   };

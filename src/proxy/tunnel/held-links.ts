@@ -11,6 +11,9 @@ export interface HeldLink {
   readonly address: string;
 }
 
+/** One is enough; others are those that have died and are not silent for long enough, or are drained. */
+const mostOfOne = 16;
+
 /** The links of nodes that hang on this proxy. */
 export class HeldLinks {
   /** By host id, the newest last. */
@@ -29,6 +32,7 @@ export class HeldLinks {
     const { hostId } = held.peer;
     this.#links.set(hostId, [...(this.#links.get(hostId) ?? []), held]);
     this.#count();
+    this.#cutSurplus(hostId);
     for (const come of this.#waiting.get(hostId) ?? []) come();
     void held.link.closed.then(() => {
       const left = (this.#links.get(hostId) ?? []).filter((one) => one !== held);
@@ -80,6 +84,12 @@ export class HeldLinks {
   allGone(): Promise<void> {
     if (this.#links.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onNone.push(resolve));
+  }
+
+  /** Each link costs memory: one machine, or all that use its key, cannot take all of it. */
+  #cutSurplus(hostId: string): void {
+    const links = this.#links.get(hostId) ?? [];
+    if (links.length > mostOfOne) links[0]?.link.close(`this node holds more than ${mostOfOne} links`);
   }
 
   #count(): void {

@@ -12,7 +12,7 @@ import type { World } from '../../base/world.ts';
 import type { CurrentIdentity } from '../../pki/current-identity.ts';
 import { type Asked, Link } from '../../tunnel/link.ts';
 import { linkContextOf, type LinkPeer, linkPeerOf, linkServer } from '../../tunnel/link-tls.ts';
-import { type LinkNotice, linkWishOf } from '../../tunnel/link-wish.ts';
+import { type LinkNotice, linkRefusalFor, linkWishOf } from '../../tunnel/link-wish.ts';
 import { trustedOf } from '../../views/authorities.ts';
 import type { ProxyViews } from '../proxy-views.ts';
 import { admitLink } from './admit-link.ts';
@@ -139,7 +139,7 @@ export class LinkFront {
       this.#tellRefusal(address, e.message);
       // Whoever holds the key learns why.
       const link = new Link(socket, { end: 'acceptor' });
-      link.notify({ refused: e.message });
+      link.notify(linkRefusalFor(e.message));
       link.drain(e.message);
       return;
     }
@@ -204,7 +204,7 @@ export class LinkFront {
       } catch (e) {
         if (!isCoded(e)) throw e;
         sink.warn('the tunnel of a node was cut', { node: peer.hostId, reason: e.message });
-        link.notify({ refused: e.message });
+        link.notify(linkRefusalFor(e.message));
         link.close(e.message);
       }
   }

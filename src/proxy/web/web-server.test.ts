@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Server } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
@@ -8,7 +9,6 @@ import { Hono } from 'hono';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { httpOver } from '../../api/http-over.ts';
 import { dialAnybody } from '../../base/dial-tls.ts';
-import { second } from '../../base/time.ts';
 import { selfSignedWebCertificate } from '../../pki/web-certificate.ts';
 import type { WebEnv } from './web-env.ts';
 import { type WebProtocol, webServer, type WebTimeouts } from './web-server.ts';
@@ -49,7 +49,8 @@ function rig(protocol: WebProtocol, timeouts?: WebTimeouts) {
     await answer.promise;
     return c.text('late');
   });
-  const web = webServer(app, protocol, timeouts);
+  const links: Duplex[] = [];
+  const web = webServer(app, protocol, timeouts, { ssh: (connection) => links.push(connection) });
   // As when it listens: from then on the runtime knows which connections are idle.
   web.server.emit('listening');
   /** Asks over one connection after the other of its own; `open` says how. */
@@ -84,7 +85,7 @@ function rig(protocol: WebProtocol, timeouts?: WebTimeouts) {
     return [one, two].map(fingerprintOf).includes(shown ?? '') ? shown : 'of nobody';
   };
   ends.push(() => web.server.close());
-  return { web, come: come.promise, answer, client, overPlain, overTls, shownFor };
+  return { web, come: come.promise, answer, client, overPlain, overTls, shownFor, links };
 }
 const fingerprintOf = ({ certificatePem }: { readonly certificatePem: string }): string =>
   new X509Certificate(certificatePem).fingerprint256;
@@ -132,11 +133,61 @@ describe('the web port', () => {
     }).not.toThrow();
   });
 
-  it('waits for the head of a request and for all of it so long as it was told', () => {
-    const server = rig(plain, { greetingMs: 1, headersMs: 7_000, requestMs: 9_000, checkMs: 1_000 }).web
-      .server;
-    expect(server).toMatchObject({ headersTimeout: 7_000, requestTimeout: 9_000 });
-    expect(rig(tls).web.server).toMatchObject({ headersTimeout: 10 * second, requestTimeout: 30 * second });
+  it.each([
+    ['its head', 'GET / HTTP/1.1\r\nHost: a', { headersMs: 20, requestMs: 9_000 }],
+    [
+      'all of it',
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n',
+      { headersMs: 10, requestMs: 20 },
+    ],
+  ])('waits for a request as long as it was told: %s', async (_what, begun, limits) => {
+    const { web } = rig(plain, { greetingMs: 7_000, checkMs: 10, ...limits });
+    const slow = connectTo(web.server);
+    slow.write(begun);
+    const answer: Buffer[] = [];
+    slow.on('data', (part: Buffer) => answer.push(part));
+    await once(slow, 'close');
+    expect(Buffer.concat(answer).toString()).toContain('HTTP/1.1 408 ');
+  });
+
+  /** What comes back for these first bytes, until `enough` of it is there. */
+  async function said(socket: Duplex, bytes: string, enough: RegExp): Promise<string> {
+    let answer = '';
+    socket.on('data', (part: Buffer) => (answer += part.toString('latin1')));
+    socket.write(bytes);
+    while (!enough.test(answer)) await turn();
+    return answer;
+  }
+  const asking = (path: string, offered: string, method = 'GET'): string =>
+    `${method} ${path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${offered}\r\n\r\n`;
+  it.each(['plain', 'TLS'])(
+    'upgrades to whatever else this port serves, over %s, with what came along',
+    async (over) => {
+      const { overPlain, overTls, links } = rig(both);
+      const socket = over === 'TLS' ? await overTls() : overPlain();
+      await said(
+        socket,
+        `${asking('/v1/webapi/connect', 'Teleport')}SSH-2.0-early`,
+        /101 Switching[^]*\r\n\r\n/,
+      );
+      while (links.length === 0) await turn();
+      const got: Buffer[] = [];
+      links[0]?.on('data', (part: Buffer) => got.push(part));
+      socket.write(' and late');
+      while (!Buffer.concat(got).includes('late')) await turn();
+      expect(Buffer.concat(got).toString()).toBe('SSH-2.0-early and late');
+      socket.destroy();
+    },
+  );
+  it.each([
+    ['/v1/webapi/connect', 'h2c', 'GET', /^HTTP\/1.1 404 /],
+    ['/v1/webapi/connect', 'teleport', 'POST', /^HTTP\/1.1 404 /],
+    ['/v1/webapi/connectx', 'teleport', 'GET', /^HTTP\/1.1 404 /],
+    ['/', 'h2c', 'GET', /^HTTP\/1.1 200 [^]*yes/],
+  ])('answers %s that offers %s by %s as any other request', async (path, offered, method, answer) => {
+    const { overPlain, links } = rig(plain);
+    await said(overPlain(), asking(path, offered, method), answer);
+    expect(links).toEqual([]);
   });
 
   it('cuts who connects and says nothing, whatever it speaks', async () => {

@@ -87,8 +87,8 @@ export function webServer(
   const server = doorway(routes, timeouts.greetingMs);
   const each = [tls, plain].filter((one) => one !== undefined);
   for (const one of each)
-    one.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
-      upgrade(request, connection, head, (upgraded) => {
+    one.on('upgrade', (_request: IncomingMessage, connection: Duplex, head: Buffer) => {
+      upgrade(connection, head, (upgraded) => {
         showIn(upgraded, others, timeouts.greetingMs);
       });
     });
@@ -145,19 +145,15 @@ export function webServer(
 const upgradePaths = new Set(['/webapi/connect', '/v1/webapi/connect']);
 const upgradeName = 'teleport';
 
+/** What asks for anything else (browsers and libraries offer `h2c` and others) is a request like any other. */
+const isUpgrade = ({ url = '', headers, method }: IncomingMessage): boolean =>
+  method === 'GET' &&
+  upgradePaths.has(url.split('?')[0] ?? '') &&
+  headers.upgrade?.toLowerCase() === upgradeName;
+
 /** After the answer the connection carries whatever the client sends, as if it had been made to this port. */
-function upgrade(
-  { url = '', headers, method }: IncomingMessage,
-  connection: Duplex,
-  head: Buffer,
-  onUpgraded: (connection: Duplex) => void,
-): void {
+function upgrade(connection: Duplex, head: Buffer, onUpgraded: (connection: Duplex) => void): void {
   connection.on('error', () => connection.destroy()); // the client's doing; `close` follows
-  const [path = ''] = url.split('?');
-  if (method !== 'GET' || !upgradePaths.has(path) || headers.upgrade?.toLowerCase() !== upgradeName) {
-    connection.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
-    return;
-  }
   connection.write(
     `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${upgradeName}\r\n\r\n`,
   );
@@ -194,6 +190,7 @@ function innerServers(
     requestTimeout: timeouts.requestMs,
     connectionsCheckingInterval: timeouts.checkMs,
     noDelay: true,
+    shouldUpgradeCallback: isUpgrade,
   };
   if (protocol.speaks === 'plain') return { plain: createHttp(options, handle) };
   const { keyPem, certificatePem } = protocol.certificate;
