@@ -46,7 +46,7 @@ class Reader {
       skewMs = 0,
       ttlSeconds = 600,
       ...said
-    }: { skewMs?: number; ttlSeconds?: number; adopted?: Adopted; proxies?: readonly string[] } = {},
+    }: { skewMs?: number; ttlSeconds?: number; adopted?: Adopted; proxies?: string[] } = {},
   ): void {
     const seenAt = plusMs(at, this.ms + skewMs);
     const fact: PresenceFact = {
