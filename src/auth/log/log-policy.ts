@@ -9,7 +9,9 @@ import { hostsView, type Membership, roleIn } from '../../views/hosts.ts';
 import { locksView } from '../../views/locks.ts';
 import { presenceSnapshots } from '../../views/presence.ts';
 import { type RequestEntry, requestsView } from '../../views/requests.ts';
+import { remoteClustersView } from '../../views/remote-clusters.ts';
 import { rolesView } from '../../views/roles.ts';
+import { trustedClustersView } from '../../views/trusted-clusters.ts';
 import { type UserEntry, usersView } from '../../views/users.ts';
 import { userFact } from '../../domain/user-fact.ts';
 import { typesOf } from '../../views/read-fact.ts';
@@ -51,7 +53,7 @@ export const logPolicy: LogPolicy = {
     return partition === 'state' && visibleState(who, event);
   },
   snapshotFor: (who, partition, projection, state) => {
-    if (who === 'anyone' || who === 'user' || who === 'operator') return undefined;
+    if (who === 'anyone' || who === 'user' || who === 'operator' || who === 'foreign') return undefined;
     if (partition === 'presence')
       return who === 'Proxy' && isVersionOf(projection, presenceSnapshots.name) ? state : undefined;
     return partition === 'state' ? stateSnapshotFor(who, projection, state) : undefined;
@@ -74,7 +76,10 @@ function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): 
     case clusterView.name:
     case rolesView.name:
     case locksView.name:
+    case trustedClustersView.name:
       return state;
+    case remoteClustersView.name:
+      return who === 'Proxy' ? state : undefined;
     case authoritiesView.name:
       return withoutSealedKeys(state as AuthoritiesState);
     case requestsView.name:
@@ -94,14 +99,15 @@ function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): 
   }
 }
 
+/** Of other clusters: public keys, addresses, and which roles their people get. */
+const sharedCategories: ReadonlySet<string> = new Set(['cluster', 'authority', 'role', 'lock', 'trusted']);
+
 function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
   const category = event.stream.slice(0, event.stream.indexOf('-'));
+  if (sharedCategories.has(category)) return true;
   switch (category) {
-    case 'cluster':
-    case 'authority':
-    case 'role':
-    case 'lock':
-      return true;
+    case 'remote':
+      return role === 'Proxy';
     case 'request':
       return isSharedRequestFact(event);
     case 'user':
