@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { trustedOf } from '../../views/authorities.ts';
+import { adminRole } from '../../domain/preset-roles.ts';
 import { remoteClusters } from '../../views/remote-clusters.ts';
 import { findTrusted, trustedClusters } from '../../views/trusted-clusters.ts';
 import { createResource } from '../resource/create-resource.ts';
@@ -7,6 +8,7 @@ import { deleteResource } from '../resource/delete-resource.ts';
 import { listResources } from '../resource/list-resources.ts';
 import { updateResource } from '../resource/update-resource.ts';
 import { adminCall, callOf, eventsOf, type TestAuth, userCall } from '../testing.ts';
+import { clusterOf } from '../lookups.ts';
 import { createToken } from '../token/create-token.ts';
 import { listTokens } from '../token/list-tokens.ts';
 import { establishTrust } from './establish-trust.ts';
@@ -163,6 +165,30 @@ describe('the root refuses', () => {
       admit(root, { host: { text: JSON.stringify(both), signatures: a.signatures } }),
     ).rejects.toThrow();
   });
+  it('a key that another cluster has, whoever has its private half', async () => {
+    const { root, leaf } = await pair();
+    const named = ({ deps }: TestAuth, clusterName: string) => {
+      const cluster = { ...deps.views.cluster, state: () => ({ ...clusterOf(deps.views), clusterName }) };
+      return ownStatement({ ...deps, views: { ...deps.views, cluster } }, 'host');
+    };
+    const why = 'it states a key that another cluster has';
+    await expect(admit(root, { host: await named(root, 'leaf') })).rejects.toThrow(why);
+    await admit(root, {}, leaf);
+    await expect(admit(root, { clusterName: 'leaf2', host: await named(leaf, 'leaf2') })).rejects.toThrow(
+      why,
+    );
+    expect(leavesOf(root)).toEqual(['leaf']);
+  });
+  it.each(['ssh', 'tls'] as const)(
+    'a statement that lacks the signature of the %s half of a key',
+    async (half) => {
+      const { root, leaf } = await pair();
+      const whole = await statementOf(leaf);
+      const host = { ...whole, signatures: whole.signatures.map((one) => ({ ...one, [half]: '' })) };
+      await expect(admit(root, { host })).rejects.toThrow('no key that is trusted here has signed it');
+      await admit(root, { host: whole });
+    },
+  );
   it('too many from one address', async () => {
     const { root } = await pair();
     const host = await statementOf(root);
@@ -196,9 +222,12 @@ describe('the leaf refuses', () => {
       'a role of machines',
     );
     await expect(make({ token, ca_pin: 'sha256:abc' })).rejects.toThrow('spec.ca_pin');
-    const { caller } = userCall('eve', ['editor']);
-    const rules = { username: 'eve', roles: [], traits: {} };
-    await expect(make({ token }, { ...callOf(caller), rules })).rejects.toThrow('access denied');
+    const { caller } = userCall('eve', ['admin']);
+    // It may write trusted clusters, and give nobody a role.
+    const rules = { username: 'eve', roles: [adminRole], traits: {} };
+    await expect(make({ token }, { ...callOf(caller), rules })).rejects.toThrow(
+      'has to allow "update" on "user"',
+    );
     expect([leavesOf(root), rootsOf(leaf)]).toEqual([[], []]);
   });
   it('a cluster of its own name, whose keys another has, or that is trusted already', async () => {
