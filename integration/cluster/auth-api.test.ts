@@ -8,13 +8,14 @@ import { pingCluster, readClusterStatus } from '../../src/api/operations/cluster
 import * as audit from '../../src/api/operations/audit.ts';
 import * as cluster from '../../src/api/operations/cluster.ts';
 import * as authorities from '../../src/api/operations/authority.ts';
-import * as clusterKeys from '../../src/api/operations/authority-keys.ts';
+import * as keys from '../../src/api/operations/authority-keys.ts';
 import * as host from '../../src/api/operations/host.ts';
 import * as identities from '../../src/api/operations/identity.ts';
 import * as invite from '../../src/api/operations/invite.ts';
 import * as lock from '../../src/api/operations/lock.ts';
 import * as log from '../../src/api/operations/log.ts';
 import * as token from '../../src/api/operations/token.ts';
+import * as trust from '../../src/api/operations/trust.ts';
 import * as user from '../../src/api/operations/user.ts';
 import { listHosts } from '../../src/api/operations/host.ts';
 import { acceptInvite } from '../../src/api/operations/invite.ts';
@@ -119,7 +120,7 @@ describe('the guard', () => {
       ),
     );
     const operator = await operatorIdentity(await clientAs('Admin'), 'alice', alice.tlsCasPem);
-    const callers: Record<Who, AuthClient> = {
+    const callers: Record<Exclude<Who, 'foreign'>, AuthClient> = {
       anyone: nobody,
       user: client(alice),
       operator: client(operator),
@@ -128,10 +129,10 @@ describe('the guard', () => {
       Proxy: await clientAs('Proxy'),
       Node: await clientAs('Node'),
     };
-    const rows = [cluster, authorities, clusterKeys, identities, user, invite, token, host, audit, lock, log]
+    const rows = [cluster, authorities, keys, identities, user, invite, token, host, audit, lock, log, trust]
       .flatMap((subject): unknown[] => Object.values(subject))
       .filter((one): one is Operation => typeof one === 'object' && one !== null && 'who' in one);
-    expect(rows).toHaveLength(38);
+    expect(rows).toHaveLength(40);
     // What keeps people out in a hurry, and what replaces a key, is at hand from any machine.
     expect(rows.filter(({ who }) => who.includes('operator')).map(({ name }) => name)).toEqual(
       expect.arrayContaining([

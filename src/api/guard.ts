@@ -23,6 +23,7 @@ export function actorOf(caller: Caller): string {
     case 'anyone':
       return 'anyone';
     case 'user':
+    case 'foreign':
       return `user:${caller.username}`;
     case 'host':
       return caller.role === 'Admin' ? 'admin' : `${caller.role.toLowerCase()}:${caller.hostId}`;

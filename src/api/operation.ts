@@ -1,15 +1,17 @@
 import type { z } from 'zod';
 import type { Instant } from '../base/time.ts';
 import type { SystemRole } from '../domain/host-info.ts';
+import type { Traits } from '../domain/role-spec.ts';
 import type { ResourceKind, RuleVerb } from '../domain/rule-subjects.ts';
 import type { RuleResource } from '../domain/where/evaluate-where.ts';
 
 /**
  * Who may call. `anyone` is a caller without a certificate. `user` is a person's certificate of this cluster
  * whose user still exists and is not locked. `operator` is such a person who shows an identity that was
- * signed to administer the cluster. The machine roles are those of the host certificate.
+ * signed to administer the cluster. `foreign` is somebody of a cluster that this one trusts. The machine
+ * roles are those of the host certificate.
  */
-export type Who = 'anyone' | 'user' | 'operator' | SystemRole;
+export type Who = 'anyone' | 'user' | 'operator' | 'foreign' | SystemRole;
 
 /** One row of the contract: the server's guard and parser and the client's types all come from it. */
 export interface Operation<I extends z.ZodType = z.ZodType, O extends z.ZodType = z.ZodType> {
@@ -88,6 +90,15 @@ export type Caller =
       readonly administers?: boolean;
       /** Further contents of its certificate. Undefined: not read. */
       readonly certificate?: ShownCertificate;
+    }
+  | {
+      readonly kind: 'foreign';
+      /** As `foreignUsername`. */
+      readonly username: string;
+      /** Those that the role map gives, not looked up yet. */
+      readonly roles: readonly string[];
+      readonly traits: Traits;
+      readonly address: string;
     }
   | {
       readonly kind: 'host';

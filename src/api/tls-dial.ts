@@ -199,6 +199,9 @@ export const unverifiedServer = (address: HostPort, through?: OpenThrough): Dial
 const offeredBy = (through: OpenThrough | undefined): readonly string[] =>
   through === undefined ? protocols : [...protocols, relayProtocol];
 
+/** A server at that address, or behind a proxy there, which passes the connection on. */
+export const serverOrProxy: OpenThrough = (address, signal) => tcpTo(address, signal);
+
 function tcpTo({ host, port }: HostPort, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connectTcp({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 15_000 });

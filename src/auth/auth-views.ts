@@ -12,6 +12,8 @@ import { firstFailure, openViews, type Views } from '../views/open-views.ts';
 import { presenceViewBy } from '../views/presence.ts';
 import type { ReaderClock } from '../views/reader-clock.ts';
 import { requestsView } from '../views/requests.ts';
+import { remoteClustersView } from '../views/remote-clusters.ts';
+import { trustedClustersView } from '../views/trusted-clusters.ts';
 import { rolesView } from '../views/roles.ts';
 import { supersededView } from '../views/superseded.ts';
 import { tokensView } from '../views/tokens.ts';
@@ -31,6 +33,8 @@ const foldedBy = (clock: ReaderClock) => ({
     identities: identitiesView,
     locks: locksView,
     requests: requestsView,
+    trustedClusters: trustedClustersView,
+    remoteClusters: remoteClustersView,
     superseded: supersededView,
   },
   presence: { presence: presenceViewBy(clock) },

@@ -9,6 +9,8 @@ const facts: CallerFacts = {
   authorities: () => ({ user: [], host: [] }),
   withdrawn: () => [],
   activeUser: () => undefined,
+  foreignAuthorities: () => [],
+  foreignUser: () => undefined,
   lockedBy: () => undefined,
 };
 

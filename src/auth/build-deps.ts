@@ -2,6 +2,7 @@ import { CodedError, isCoded } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import { second } from '../base/time.ts';
+import { type OtherClusters, otherClusters } from '../api/trust-client.ts';
 import type { World } from '../base/world.ts';
 import type { ClusterLog } from '../log/event-log.ts';
 import { noWitnesses, type Witnesses } from '../log/signed-head-witness.ts';
@@ -39,6 +40,8 @@ export interface AuthParts extends AuthSettings {
   readonly metrics: Metrics;
   /** Where signed heads go beside the log; closed by whoever made them. Default: nowhere. */
   readonly witnesses?: Witnesses;
+  /** How other clusters are asked. Default: over TLS. */
+  readonly otherClusters?: OtherClusters;
   /** Called when followers should go to another auth server, because the store does not reply. */
   readonly onFarewell?: () => void;
   /** Milliseconds of a monotonic clock; for tests. */
@@ -207,6 +210,7 @@ export async function buildDeps(
         presence,
         heads,
         witnesses,
+        otherClusters: parts.otherClusters ?? otherClusters(world),
       },
       close,
     };

@@ -91,6 +91,7 @@ const facts: CallerFacts = {
     asked.push(presented);
     return roles === undefined ? undefined : { roles, administers: presented.serial === signedSerial };
   },
+  ...{ foreignAuthorities: () => [], foreignUser: () => undefined },
   lockedBy: (subject) => locked(subject),
 };
 let callerOf: (socket: Socket) => Caller;

@@ -15,6 +15,8 @@ import { fingerprint, publicKeyOf } from '../pki/ssh-key.ts';
 import { type TlsIdentity, tlsIdentityOf } from '../pki/tls-identity.ts';
 import { alternativeNamesOf } from '../pki/x509-alternative-names.ts';
 import { refusedAsWithdrawn, type WithdrawnAuthority } from './withdrawn-keys.ts';
+import type { PresentedForeigner } from '../views/foreign-person.ts';
+import type { Traits } from '../domain/role-spec.ts';
 import type { PresentedUser } from '../views/user-life.ts';
 
 /**
@@ -26,6 +28,13 @@ export interface CallerFacts {
   clusterName(): string;
   /** X.509 authorities that are trusted now, PEM. */
   authorities(): { readonly user: readonly string[]; readonly host: readonly string[] };
+  /** X.509 user authorities of clusters that are trusted and enabled now, PEM. */
+  foreignAuthorities(): readonly string[];
+  /** Who somebody is whose certificate one of these has signed; undefined: nobody here. */
+  foreignUser(
+    issuerPem: string,
+    presented: PresentedForeigner,
+  ): { readonly username: string; readonly roles: readonly string[]; readonly traits: Traits } | undefined;
   /** Those that were trusted before, the newest first. */
   withdrawn(): readonly WithdrawnAuthority[];
   /**
@@ -44,11 +53,14 @@ interface Proven {
   readonly certificate: X509Certificate;
   /** The authority's certificate that signed it. */
   readonly issuerPem: string;
-  readonly issuer: 'user' | 'host';
+  /** `foreign`: the user authority of a cluster that is trusted. */
+  readonly issuer: 'user' | 'host' | 'foreign';
   readonly username: string;
   readonly groups: readonly string[];
   /** Which user of that name; empty when the certificate does not name one. */
   readonly lifeId: string;
+  /** What another cluster says of its holder. */
+  readonly presented: Omit<PresentedForeigner, 'serial'>;
   readonly shown: ShownCertificate;
   /** DNS names and IP addresses of the certificate. */
   readonly names: readonly string[];
@@ -99,15 +111,17 @@ function prove(certificate: X509Certificate, facts: CallerFacts): Proven {
   const { user, host } = facts.authorities();
   const ofHost = host.find((pem) => issuedBy(certificate, pem));
   const ofUser = ofHost === undefined ? user.find((pem) => issuedBy(certificate, pem)) : undefined;
-  const issuerPem = ofHost ?? ofUser;
+  const isOwn = ofHost !== undefined || ofUser !== undefined;
+  const issuerPem = ofHost ?? ofUser ?? facts.foreignAuthorities().find((pem) => issuedBy(certificate, pem));
   if (certificate.ca) throw refused();
   if (issuerPem === undefined)
     throw refusedBy(facts.withdrawn().find(({ certificatePem }) => issuedBy(certificate, certificatePem)));
   const identity = readIdentity(certificate);
   const { username, groups, lifeId = '', routeToCluster, loggedInAt, accessRequests = [] } = identity;
-  const issuer = ofHost === undefined ? 'user' : 'host';
+  const issuer = !isOwn ? 'foreign' : ofHost === undefined ? 'user' : 'host';
   return {
     ...{ certificate, issuerPem, issuer, username, groups, lifeId },
+    presented: { ...{ username, roles: groups }, principals: identity.principals, traits: identity.traits },
     shown: {
       serial: serialText(serialOfX509(certificate)),
       lifeId,
@@ -141,13 +155,22 @@ function readIdentity(certificate: X509Certificate): TlsIdentity {
 }
 
 function callerOf(proven: Proven, facts: CallerFacts, address: string): Caller {
-  if (!facts.authorities()[proven.issuer].includes(proven.issuerPem))
+  const trusted =
+    proven.issuer === 'foreign' ? facts.foreignAuthorities() : facts.authorities()[proven.issuer];
+  if (!trusted.includes(proven.issuerPem))
     throw refusedBy(facts.withdrawn().find(({ certificatePem }) => certificatePem === proven.issuerPem));
   const now = Date.parse(facts.now());
   if (now >= proven.certificate.validToDate.getTime())
     throw new CodedError('access_denied', `the certificate of ${proven.username} has expired`);
   if (now < proven.certificate.validFromDate.getTime()) throw refused();
-  return proven.issuer === 'host' ? hostOf(proven, facts, address) : userOf(proven, facts, address);
+  switch (proven.issuer) {
+    case 'host':
+      return hostOf(proven, facts, address);
+    case 'user':
+      return userOf(proven, facts, address);
+    case 'foreign':
+      return foreignOf(proven, facts, address);
+  }
 }
 
 /** `<uuid>.<cluster>` with one system role. */
@@ -197,6 +220,18 @@ function userOf(proven: Proven, facts: CallerFacts, address: string): Caller {
     administers: user.administers,
     certificate: proven.shown,
   };
+}
+
+/**
+ * Somebody of another cluster: what there is here of users, lives and access requests is about others. The
+ * name of a machine role among theirs is a role there like any other, and the map decides what it gives.
+ */
+function foreignOf(proven: Proven, facts: CallerFacts, address: string): Caller {
+  const { serial } = proven;
+  const person = facts.foreignUser(proven.issuerPem, { ...proven.presented, serial });
+  if (!person || person.roles.some(isSystemRole)) throw refused();
+  requireUnlocked(facts, { user: person.username, roles: person.roles, serial });
+  return { kind: 'foreign', ...person, address };
 }
 
 function requireUnlocked(facts: CallerFacts, subject: LockSubject): void {

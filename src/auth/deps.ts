@@ -1,5 +1,6 @@
 import type { Call } from '../api/server-deps.ts';
 import { actorOf } from '../api/guard.ts';
+import type { OtherClusters } from '../api/trust-client.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import type { World } from '../base/world.ts';
@@ -65,6 +66,8 @@ export interface AuthDeps {
   readonly presence: PresenceWriter;
   readonly heads: SigningHeads;
   readonly witnesses: Witnesses;
+  /** Auth servers of clusters that this one trusts, or shall. */
+  readonly otherClusters: OtherClusters;
 }
 
 /**

@@ -64,6 +64,11 @@ describe('the contract', () => {
     },
   );
 
+  it('shows people of other clusters nodes, and nothing else', () => {
+    const open = rows.filter(({ operation: { who } }) => who.includes('foreign'));
+    expect(open.map(({ operation: { name } }) => name)).toEqual(['host.list']);
+  });
+
   it('may ask again for whatever only reads', () => {
     const reading = rows.filter(({ operation: { verb } }) => verb === 'list' || verb.startsWith('read'));
     expect(reading.filter(({ operation }) => operation.repeatable !== true)).toEqual([]);

@@ -48,6 +48,8 @@ import { listResources } from './resource/list-resources.ts';
 import { readResourceHistory } from './resource/read-resource-history.ts';
 import { readResource } from './resource/read-resource.ts';
 import { updateResource } from './resource/update-resource.ts';
+import { establishTrust } from './trust/establish-trust.ts';
+import { followTrust } from './trust/follow-trust.ts';
 import { createToken } from './token/create-token.ts';
 import { deleteToken } from './token/delete-token.ts';
 import { listTokens } from './token/list-tokens.ts';
@@ -73,6 +75,7 @@ export const useCases: readonly Bound[] = [
   ...[changePassword, beginCodeDevice, setCodeDevice, listDevices],
   ...[readInvite, acceptInvite],
   ...[createToken, listTokens, deleteToken],
+  ...[establishTrust, followTrust],
   ...[joinHost, renewHost, heartbeat, listHosts, removeHost],
   ...[createLock, listLocks, deleteLock],
   ...[listResources, readResource, readResourceHistory, exportResources],

@@ -18,6 +18,10 @@ import type { View } from '../views/view.ts';
 import { oddHosts } from '../views/hosts.ts';
 import { isToAdminister } from '../views/identities.ts';
 import { heldRequests, holdingStatesOf } from '../views/held-requests.ts';
+import type { ClusterKey } from '../domain/cluster-keys.ts';
+import { followRoots } from './trust/follow-roots.ts';
+import { foreignPerson } from '../views/foreign-person.ts';
+import { clusterOfKey, keysOfTrusted } from '../views/trusted-clusters.ts';
 import { userStandingOf } from '../views/user-life.ts';
 import { announceAdopted, announceSelf, keepAnnounced } from './host/announce-self.ts';
 import { automaticRotation } from './authority/automatic-rotation.ts';
@@ -186,6 +190,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     });
     await deps.heads.start();
     const rotation = automaticRotation(deps);
+    const roots = followRoots(deps);
     const measuring = measureRotations(deps);
     const secrets = destroySuperseded(deps);
     void secrets.run();
@@ -217,6 +222,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         await compaction.close();
         await secrets.close();
         await rotation.close();
+        await roots.close();
         measuring.close();
         if (grace.succession === 'none') deps.presence.renew({ hostId: config.hostId, role: 'Auth' }, 0);
         await closeAll();
@@ -273,6 +279,19 @@ const callerFacts = (deps: AuthDeps): CallerFacts => ({
   now: () => deps.world.now(),
   clusterName: () => clusterOf(deps.views).clusterName,
   authorities: () => authoritiesOf(deps),
+  foreignAuthorities: () =>
+    keysOfTrusted(deps.views.trustedClusters.state(), 'user').map(
+      ({ tlsCertificatePem }) => tlsCertificatePem,
+    ),
+  foreignUser: (issuerPem, presented) => {
+    const clusters = deps.views.trustedClusters.state();
+    const isKey = ({ tlsCertificatePem }: ClusterKey): boolean => tlsCertificatePem === issuerPem;
+    const cluster = clusterOfKey(clusters, isKey, 'at_login');
+    const person = cluster && foreignPerson(cluster, presented);
+    if (person?.status !== 'mapped') return undefined;
+    const { username, roleNames: roles, traits } = person;
+    return { username, roles, traits };
+  },
   withdrawn: () => withdrawnIn(deps.views.authorities.state()),
   activeUser: (presented) => {
     const standing = userStandingOf(deps.views.users.state(), presented);

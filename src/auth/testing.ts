@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { delayWhen, from } from 'rxjs';
 import { recordingMetrics, recordingSink, type FakeWorld, fakeWorld } from '../api/testing.ts';
+import type { OtherClusters } from '../api/trust-client.ts';
 import type { Caller } from '../api/operation.ts';
 import type { Call } from '../api/server-deps.ts';
 import type { RoleSpec } from '../domain/role-spec.ts';
@@ -76,6 +77,7 @@ export async function openTestAuth(
     settings?: Settings;
     servedBy?: () => Promise<string | undefined>;
     bootstrap?: () => Promise<BootstrapFile>;
+    otherClusters?: OtherClusters;
   } = {},
 ): Promise<TestAuth> {
   const world = options.world ?? fakeWorld();

@@ -6,7 +6,7 @@ import { authorityEvents } from './audit-catalogue-authorities.ts';
 import { clusterEvents } from './audit-catalogue-cluster.ts';
 import { requestEvents } from './audit-catalogue-requests.ts';
 import { lockKind } from './lock.ts';
-import { joinRole } from './join-token.ts';
+import { tokenRole } from './join-token.ts';
 import { hostRecord, systemRole } from './host-info.ts';
 import { traits } from './role-spec.ts';
 
@@ -292,7 +292,7 @@ const cluster = {
     auth,
     row({
       ...token,
-      roles: z.array(joinRole).readonly(),
+      roles: z.array(tokenRole).readonly(),
       expires: instant,
       uses: count.optional(),
       names: texts.optional(),

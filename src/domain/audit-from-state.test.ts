@@ -45,6 +45,13 @@ describe('what the audit is told', () => {
     ['cluster.created', 'cluster.create', 'TCL000I'],
     ['cluster.configured', 'auth_preference.update', 'TCAUTH001I'],
     ['authority.created', 'cert_authority.create', 'TCA000I'],
+    ['trusted_cluster.created', 'trusted_cluster.create', 'T7000I'],
+    ['trusted_cluster.updated', 'trusted_cluster.update', 'T7003I'],
+    ['trusted_cluster.keys_changed', 'trusted_cluster.keys', 'T7004I'],
+    ['trusted_cluster.deleted', 'trusted_cluster.delete', 'T7001I'],
+    ['remote_cluster.admitted', 'remote_cluster.create', 'T7100I'],
+    ['remote_cluster.keys_changed', 'remote_cluster.keys', 'T7102I'],
+    ['remote_cluster.deleted', 'remote_cluster.delete', 'T7101I'],
     ['identity.signed', 'cert.create', 'TC001I'],
   ])('of %s is %s', (type, event, code) => {
     const audit = told(type);

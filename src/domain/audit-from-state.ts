@@ -5,6 +5,7 @@ import { auditFact } from './audit.ts';
 import { catalogue } from './audit-catalogue.ts';
 import { completed, type ParsedAuditEvent } from './audit-event.ts';
 import { accessRequestFact } from './access-request.ts';
+import { tellRemote, tellTrusted } from './audit-from-clusters.ts';
 import { tellRequest } from './audit-from-request.ts';
 import { tellUser, toldAddresses } from './audit-from-user.ts';
 import type { EventBody } from './audit-kind.ts';
@@ -16,10 +17,12 @@ import { kindOf, reachabilityOf } from './reachability.ts';
 import { type InviteFact, inviteFact } from './invite.ts';
 import { type LockFact, lockFact } from './lock.ts';
 import { type TokenFact, tokenFact, tokenIdOf } from './join-token.ts';
+import { remoteClusterFact } from './remote-cluster.ts';
 import { type RestoreFact, restoreFact } from './restore.ts';
 import { type RoleFact, roleFact } from './role.ts';
 import { readStored } from './read-stored.ts';
 import { idInStream } from './streams.ts';
+import { trustedClusterFact } from './trusted-cluster.ts';
 import { userFact } from './user-fact.ts';
 
 /**
@@ -81,6 +84,8 @@ const tellers: Readonly<Record<string, (fact: Fact, id: string, by: string) => E
   cluster: (fact, _id, by) => tellCluster(readStored(clusterFact, fact), by),
   restore: (fact, _id, by) => tellRestore(readStored(restoreFact, fact), by),
   authority: (fact, id, by) => tellAuthority(readStored(authorityFact, fact), id, by),
+  trusted: (fact, id, by) => tellTrusted(readStored(trustedClusterFact, fact), id, by),
+  remote: (fact, id, by) => tellRemote(readStored(remoteClusterFact, fact), id, by),
 };
 
 function tellOther({ stream, fact, cause }: Recorded): EventBody | undefined {
@@ -194,6 +199,8 @@ function tellToken(fact: TokenFact | undefined, tokenId: string, by: string): Ev
   switch (fact?.type) {
     case 'token.created': {
       const { roles, expiresAt, uses, names } = fact.data;
+      if (roles.includes('Trusted_cluster'))
+        return catalogue.trustedClusterTokenCreate({ ...changed, expires: expiresAt });
       const limits = {
         roles,
         expires: expiresAt,

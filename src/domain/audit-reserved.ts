@@ -21,7 +21,6 @@ const noRecordings = 'sessions are not recorded';
 const noX11 = 'X11 is not forwarded';
 const noKernelEvents = 'what programs do is not watched in the kernel';
 const noSingleSignOn = 'there is no single sign-on';
-const noTrustedClusters = 'there are no trusted clusters';
 
 const reserve = (
   why: string,
@@ -52,12 +51,5 @@ export const reserved: readonly ReservedEvent[] = [
     ['oidc.deleted', 'T8101I'],
     ['saml.created', 'T8200I'],
     ['saml.deleted', 'T8201I'],
-  ),
-  ...reserve(
-    noTrustedClusters,
-    [],
-    ['trusted_cluster.create', 'T7000I'],
-    ['trusted_cluster.delete', 'T7001I'],
-    ['trusted_cluster_token.create', 'T7002I'],
   ),
 ];

@@ -12,6 +12,8 @@ export const levels = {
   rotation: 2,
   /** `email.local` and `regexp.replace` in logins that a role denies: a release before withholds the role. */
   deniedLoginFunctions: 3,
+  /** Other clusters: an older auth server does not pass on to hosts that one is disabled. */
+  trustedClusters: 4,
 } as const satisfies Readonly<Record<string, number>>;
 
 /** How much of the facts this release reads. Hosts announce it: auth knows what the oldest of them reads. */

@@ -17,6 +17,8 @@ import { lock, lockFact } from './lock.ts';
 import { presence, presenceFact } from './presence.ts';
 import { restore, restoreFact } from './restore.ts';
 import { role, roleFact } from './role.ts';
+import { remoteCluster, remoteClusterFact } from './remote-cluster.ts';
+import { trustedCluster, trustedClusterFact } from './trusted-cluster.ts';
 import { upcast } from './upcast.ts';
 import { user } from './user.ts';
 import { userFact } from './user-fact.ts';
@@ -45,6 +47,8 @@ const categories: Readonly<Record<string, Folding>> = {
   host: folding(host, ...typesOf(hostFact)),
   identity: folding(identity, ...typesOf(identityFact)),
   token: folding(joinToken, ...typesOf(tokenFact)),
+  trusted: folding(trustedCluster, ...typesOf(trustedClusterFact)),
+  remote: folding(remoteCluster, ...typesOf(remoteClusterFact)),
   request: folding(accessRequest, ...typesOf(accessRequestFact)),
   lock: folding(lock, ...typesOf(lockFact)),
   presence: folding(presence, presenceFact.shape.type.value),

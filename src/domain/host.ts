@@ -5,7 +5,7 @@ import type { Decider } from '../log/decider.ts';
 import { type HostInfo, hostInfoOf, hostRecord, hostRecordOf, type SystemRole } from './host-info.ts';
 import { whereabouts } from './reachability.ts';
 import { setLabels } from './measured-labels.ts';
-import { joinRefusal, type JoinRole } from './join-token.ts';
+import { joinRefusal, type JoinRole, type TokenRole } from './join-token.ts';
 import { writerReads } from './writer-reads.ts';
 
 /**
@@ -66,7 +66,7 @@ export interface AdmitHost {
   readonly key: string;
   readonly tokenId: string;
   /** The roles that the token admits to. */
-  readonly tokenRoles: readonly JoinRole[];
+  readonly tokenRoles: readonly TokenRole[];
   /** What the token lets its machines be called; empty: anything. */
   readonly tokenNames: readonly string[];
   readonly address: string;

@@ -10,27 +10,44 @@ import { writerReads } from './writer-reads.ts';
 export const joinRole = z.enum(['Node', 'Proxy']);
 export type JoinRole = z.infer<typeof joinRole>;
 
-const rolesOfOthers = ['Auth', 'Admin', 'Trusted_cluster', 'Kube', 'App', 'Db'];
+/** What a token admits to: machines in these roles, or another cluster, which then trusts this one. */
+export const tokenRole = z.enum([...joinRole.options, 'Trusted_cluster']);
+export type TokenRole = z.infer<typeof tokenRole>;
+
+const rolesOfOthers = ['Auth', 'Admin', 'Kube', 'App', 'Db'];
 
 /**
  * Roles as users of 4.4 write them: separated by commas, in any case. Empty when nothing is named.
  * @throws CodedError `bad_request` in the words of 4.4 for a text that is not a role.
  */
-export function parseJoinRoles(text: string): JoinRole[] {
+export function parseTokenRoles(text: string): TokenRole[] {
   const names = text.split(',').map((name) => name.trim());
   return [...new Set(names.filter((name) => name !== '').map(roleOf))];
 }
 
-function roleOf(name: string): JoinRole {
+/**
+ * The same for a token that machines alone may use. @throws CodedError `bad_request`
+ */
+export const parseJoinRoles = (text: string): JoinRole[] =>
+  parseTokenRoles(text).map((role) => {
+    if (role !== 'Trusted_cluster') return role;
+    throw new CodedError(
+      'bad_request',
+      'a static token does not admit clusters: it would admit any number of them, for ever; make one that ' +
+        'is used once ("tctl tokens add --type=trusted_cluster")',
+    );
+  });
+
+function roleOf(name: string): TokenRole {
   const titled = `${name.slice(0, 1).toUpperCase()}${name.slice(1).toLowerCase()}`;
-  const role = joinRole.safeParse(titled).data;
+  const role = tokenRole.safeParse(titled).data;
   if (role !== undefined) return role;
   const known = rolesOfOthers.includes(titled);
   throw new CodedError(
     'bad_request',
     known
-      ? `tokens for role ${titled} are not in this release: node or proxy`
-      : `role ${titled} is not registered: node or proxy`,
+      ? `tokens for role ${titled} are not in this release: node, proxy or trusted_cluster`
+      : `role ${titled} is not registered: node, proxy or trusted_cluster`,
   );
 }
 
@@ -54,7 +71,7 @@ export const tokenFact = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('token.created'),
     data: z.object({
-      roles: z.array(joinRole).min(1),
+      roles: z.array(tokenRole).min(1),
       /** By the clock of the server that made it. */
       expiresAt: instant,
       /**
@@ -88,12 +105,12 @@ export const tokenFact = z.discriminatedUnion('type', [
 ]);
 export type TokenFact = z.infer<typeof tokenFact>;
 
-/** Who joins. */
-export type TokenUse = Extract<TokenFact, { type: 'token.used' }>['data'] & { readonly role: JoinRole };
+/** Who joins: a machine, or a cluster, whose name stands for an id. */
+export type TokenUse = Extract<TokenFact, { type: 'token.used' }>['data'] & { readonly role: TokenRole };
 
 export interface CreateToken extends DecidingTime {
   readonly type: 'create-token';
-  readonly roles: readonly JoinRole[];
+  readonly roles: readonly TokenRole[];
   readonly ttlMs: number;
   readonly uses: number | null;
   /** What its machines may be called; empty: anything. */
@@ -112,7 +129,7 @@ export type TokenCommand = CreateToken | UseToken | DeleteToken;
 
 export interface ActiveToken {
   readonly status: 'active';
-  readonly roles: readonly JoinRole[];
+  readonly roles: readonly TokenRole[];
   /** By the clock of the server that made it: ask `isExpired`. */
   readonly expiresAt: Instant;
   readonly ttlMs?: number | undefined;
@@ -202,7 +219,8 @@ export const tokenSpan = ({
 });
 
 function create(state: TokenState, command: CreateToken): TokenFact {
-  const { now, roles, ttlMs, uses, names = [] } = command;
+  const { now, roles, ttlMs, names = [] } = command;
+  const uses = usesOf(command);
   if (state.status === 'active' && !isExpired(state, command))
     throw new CodedError('already_exists', 'a token of this value exists already: delete it first');
   checkTokenTtl(ttlMs);
@@ -218,6 +236,18 @@ function create(state: TokenState, command: CreateToken): TokenFact {
     ...(names.length === 0 ? {} : { names: [...new Set(names)] }),
   };
   return { type: 'token.created', data };
+}
+
+/** A token for clusters is for one of them, whatever else it might have admitted. */
+function usesOf({ roles, uses, names = [] }: CreateToken): number | null {
+  if (!roles.includes('Trusted_cluster')) return uses;
+  if (roles.length > 1)
+    throw new CodedError('bad_request', 'a token for a cluster (trusted_cluster) admits no machines as well');
+  if (names.length > 0)
+    throw new CodedError('bad_request', 'names: a token for a cluster (trusted_cluster) admits no machines');
+  if (uses !== null && uses !== 1)
+    throw new CodedError('bad_request', 'uses: a token for a cluster (trusted_cluster) is used once');
+  return 1;
 }
 
 /** @throws CodedError `bad_request` naming the limit. */
@@ -246,7 +276,7 @@ function checkUse(state: TokenState, command: UseToken, known: boolean): void {
     throw refuse(`the token is used up: it was made for ${state.uses} use${state.uses === 1 ? '' : 's'}`);
 }
 
-function checkRole(roles: readonly JoinRole[], { nodename, hostId, role }: Joiner): void {
+function checkRole(roles: readonly TokenRole[], { nodename, hostId, role }: Joiner): void {
   if (roles.includes(role)) return;
   throw new CodedError(
     'bad_request',
@@ -257,7 +287,7 @@ function checkRole(roles: readonly JoinRole[], { nodename, hostId, role }: Joine
 export interface Joiner {
   readonly hostId: string;
   readonly nodename: string;
-  readonly role: JoinRole;
+  readonly role: TokenRole;
 }
 
 /**

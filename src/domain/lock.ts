@@ -3,6 +3,7 @@ import { isCleanText } from '../base/clean-text.ts';
 import { CodedError, unreachable } from '../base/errors.ts';
 import { hour, instant, type Instant, plusMs, second } from '../base/time.ts';
 import type { Decider } from '../log/decider.ts';
+import { isForeignUsername } from './foreign-username.ts';
 import { checkLogin, checkName } from './names.ts';
 import { writerReads } from './writer-reads.ts';
 
@@ -116,7 +117,7 @@ const bad = (why: string): CodedError => new CodedError('bad_request', why);
 const named =
   (kind: 'user' | 'role') =>
   (name: string): string => {
-    checkName(kind, name);
+    if (kind === 'role' || !isForeignUsername(name)) checkName(kind, name);
     return name;
   };
 

@@ -20,6 +20,9 @@ export const identityStream = (serial: string): StreamName => `identity-${serial
 export const lockStream = (lockId: string): StreamName => `lock-${lockId}`;
 /** Of access requests: roles that somebody asks for. */
 export const accessRequestStream = (requestId: string): StreamName => `request-${requestId}`;
+/** Of another cluster whose people are let in here; of one that lets in the people of this one. */
+export const trustedClusterStream = (clusterName: string): StreamName => `trusted-${clusterName}`;
+export const remoteClusterStream = (clusterName: string): StreamName => `remote-${clusterName}`;
 export const hostStream = (hostId: string): StreamName => `host-${hostId}`;
 /** Partition `presence`; one writer each, so renewals of different auth servers never conflict. */
 export const presenceStream = (authHostId: string): StreamName => `presence-${authHostId}`;

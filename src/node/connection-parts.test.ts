@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ForwardOpen, SshConnection } from '../ssh/cert-server.ts';
-import type { Grant } from './decide-access.ts';
+import type { Grant } from './access-request.ts';
 import type { PortForwardDeps } from './port-forward.ts';
 import { ServedConnection } from './served-connection.ts';
 import type { NodeContext } from './session-context.ts';

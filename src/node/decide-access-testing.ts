@@ -1,6 +1,14 @@
-import { randomUUID } from 'node:crypto';
+import { type KeyObject, randomUUID } from 'node:crypto';
+import type { ClusterKey, ClusterKeys } from '../domain/cluster-keys.ts';
+import type { TrustedClusterSettings } from '../domain/trusted-cluster.ts';
 import { type RoleSpec, roleSpec } from '../domain/role-spec.ts';
-import { authorityStream, clusterStream, roleStream, userStream } from '../domain/streams.ts';
+import {
+  authorityStream,
+  clusterStream,
+  roleStream,
+  trustedClusterStream,
+  userStream,
+} from '../domain/streams.ts';
 import type { Fact, Recorded, StreamName } from '../log/event.ts';
 import { generateEd25519 } from '../pki/key-pair.ts';
 import { type Certificate, parseCertificate } from '../pki/ssh-certificate.ts';
@@ -11,9 +19,11 @@ import { clusterView } from '../views/cluster.ts';
 import { locksView } from '../views/locks.ts';
 import { requestsView } from '../views/requests.ts';
 import { rolesView } from '../views/roles.ts';
+import { trustedClustersView } from '../views/trusted-clusters.ts';
 import { usersView } from '../views/users.ts';
 import type { Projection, View } from '../views/view.ts';
-import { decideAccess, type Grant, type DecidingViews } from './decide-access.ts';
+import type { DecidingViews, Grant } from './access-request.ts';
+import { decideAccess } from './decide-access.ts';
 
 export const now = '2026-01-01T12:00:00.000Z';
 const authority = generateEd25519();
@@ -59,6 +69,40 @@ export const admin = role({
   allow: { logins: ['root', '{{internal.logins}}'], nodeLabels: { '*': ['*'] } },
 });
 
+/** The keys of another cluster, and the fact by which it is trusted here. */
+export interface OtherCluster {
+  readonly ca: KeyObject;
+  readonly trusted: [StreamName, Fact];
+}
+/** @param more of the settings; other keys of its user authority. */
+export function otherCluster(
+  clusterName: string,
+  more: Partial<TrustedClusterSettings> & { ca?: KeyObject } = {},
+): OtherCluster {
+  const { ca = generateEd25519(), ...changed } = more;
+  const keysOf = (of: KeyObject): ClusterKeys => ({ keys: [keyOf(of, `${clusterName}-1`)], number: 1 });
+  const settings = {
+    enabled: true,
+    roleMap: [{ remote: 'dev', local: ['guest'] }],
+    ...{ webProxyAddress: 'root:3080', tunnelAddress: 'root:3024', caPins: [] },
+    ...changed,
+  };
+  return {
+    ca,
+    trusted: [
+      trustedClusterStream(clusterName),
+      {
+        type: 'trusted_cluster.created',
+        data: { ...settings, host: keysOf(generateEd25519()), user: keysOf(ca) },
+      },
+    ],
+  };
+}
+export const keyOf = (of: KeyObject, keyId: string): ClusterKey => ({
+  ...{ keyId, tlsCertificatePem: '' },
+  sshPublicKey: toAuthorizedKeyLine(publicKeyOf(of).blob),
+});
+
 /** Views that have folded these facts. */
 function viewsOf(facts: readonly (readonly [StreamName, Fact])[], failure?: Error): DecidingViews {
   const events = facts.map(([stream, fact], i): Recorded => ({
@@ -80,6 +124,7 @@ function viewsOf(facts: readonly (readonly [StreamName, Fact])[], failure?: Erro
     users: view(usersView),
     locks: view(locksView),
     requests: view(requestsView),
+    trustedClusters: view(trustedClustersView),
     failure: () => failure,
   };
 }

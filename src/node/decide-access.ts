@@ -2,70 +2,70 @@ import { second } from '../base/duration.ts';
 import { CodedError } from '../base/errors.ts';
 import type { Instant } from '../base/time.ts';
 import { checkServerAccess, type Subject } from '../domain/access.ts';
-import { lockText, type LockSubject } from '../domain/lock.ts';
-import type { AccessOptions } from '../domain/role-options.ts';
 import type { RoleSpec } from '../domain/role-spec.ts';
-import type { Certificate } from '../pki/ssh-certificate.ts';
 import { authorityBlobs } from '../pki/ssh-key.ts';
-import { userIdentityOf, type UserIdentity } from '../pki/user-certificate.ts';
-import { WireError } from '../pki/wire.ts';
+import type { UserIdentity } from '../pki/user-certificate.ts';
 import { keysOfSessionsIn, trustedOf } from '../views/authorities.ts';
-import { lockOn } from '../views/locks.ts';
 import { addedRoles, heldRequests, holdingStatesOf, lockableRoles } from '../views/held-requests.ts';
-import { lookUpRoles, unreadableRoles } from '../views/roles.ts';
+import { keysOfTrusted } from '../views/trusted-clusters.ts';
 import { deletionText, userStandingOf } from '../views/user-life.ts';
 import { findUser, type UsersState } from '../views/users.ts';
-import type { NodeViews } from './node-views.ts';
+import {
+  type AccessRequest,
+  type DecidingViews,
+  type Grant,
+  identityOf,
+  lockTextFor,
+  type Refuse,
+  rolesOf,
+} from './access-request.ts';
+import { decideForeignAccess, lastWordsForForeigner, signingCluster } from './decide-foreign-access.ts';
 
-/** The views on which the decision depends. */
-export type DecidingViews = Pick<
-  NodeViews,
-  'authorities' | 'cluster' | 'locks' | 'requests' | 'roles' | 'users' | 'failure'
->;
-
-/** What one person may do here under one login. */
-export interface Grant {
-  readonly username: string;
-  readonly login: string;
-  readonly options: AccessOptions;
-}
-
-export interface AccessRequest {
-  /**
-   * `while_connected`: a connected person stays under a key that was withdrawn since, unless its withdrawal
-   * ends sessions.
-   */
-  readonly asked: 'at_login' | 'while_connected';
-  /** Its signature and validity have been checked. */
-  readonly certificate: Certificate;
-  readonly login: string;
-  readonly labels: Readonly<Record<string, string>>;
-  /** Id and names of this node. */
-  readonly node: readonly string[];
-  readonly now: Instant;
-}
+/** Keys of the authorities whose certificates people may show here. */
+export const userAuthoritiesOf = (
+  views: Pick<DecidingViews, 'authorities' | 'trustedClusters'>,
+): readonly Buffer[] => [
+  ...authorityBlobs(trustedOf(views.authorities.state(), 'user')),
+  ...authorityBlobs(keysOfTrusted(views.trustedClusters.state(), 'user')),
+];
 
 /**
  * Decides who may log in, from the node's last folded state: an authority that is trusted, a user that
  * exists, roles that allow the login on a server with these labels, and no lock. The roles and traits are
  * those of the certificate; a certificate without any (`oldssh`) gets those of the user. Access requests that
- * it names add theirs, as long as they count.
+ * it names add theirs, as long as they count. Whose authority has signed decides which cluster it is of:
+ * of somebody of another cluster, `decideForeignAccess` decides.
  * @throws CodedError `access_denied` with the whole reason: for the audit, never for the client.
  */
 export function decideAccess(views: DecidingViews, request: AccessRequest): Grant {
-  const { certificate, login, labels } = request;
+  const { certificate, login } = request;
   const clusterName = clusterNameOf(views);
   const identity = identityOf(certificate);
-  const { username } = identity;
-  const refuse = (why: string): CodedError =>
-    new CodedError(
-      'access_denied',
-      `user ${username}@${clusterName} is not authorized to login as ${login}@${clusterName}: ${why}`,
-    );
+  const refusing =
+    (who: string): Refuse =>
+    (why) =>
+      new CodedError(
+        'access_denied',
+        `user ${who} is not authorized to login as ${login}@${clusterName}: ${why}`,
+      );
+  const refuse = refusing(`${identity.username}@${clusterName}`);
   const authorities = views.authorities.state();
   const keys = request.asked === 'at_login' ? trustedOf(authorities, 'user') : keysOfSessionsIn(authorities);
-  if (!authorityBlobs(keys).some((blob) => blob.equals(certificate.ca.blob)))
-    throw refuse('its certificate is of an authority that is not trusted');
+  if (authorityBlobs(keys).some((blob) => blob.equals(certificate.ca.blob)))
+    return decideOwnAccess(views, request, identity, refuse);
+  const cluster = signingCluster(views, request);
+  if (cluster === undefined) throw refuse('its certificate is of an authority that is not trusted');
+  return decideForeignAccess(views, request, cluster, refusing);
+}
+
+function decideOwnAccess(
+  views: DecidingViews,
+  request: AccessRequest,
+  identity: UserIdentity,
+  refuse: Refuse,
+): Grant {
+  const { certificate, login, labels } = request;
+  const { username } = identity;
   const users = views.users.state();
   const { status } = userStandingOf(users, {
     username,
@@ -103,19 +103,24 @@ const requestedRoles = (
 
 /** By which lock a person is kept out now, who has shown this certificate. */
 function lockFor(
-  { locks, users, requests }: Pick<DecidingViews, 'locks' | 'users' | 'requests'>,
+  views: Pick<DecidingViews, 'locks' | 'users' | 'requests'>,
   { certificate, login, node, now }: Omit<AccessRequest, 'labels' | 'asked'>,
 ): string | undefined {
   const identity = identityOf(certificate);
-  const roles = lockableRoles({ requests: requests.state(), users: users.state() }, identity);
-  return textOf(locks, { user: identity.username, roles, login, node, serial: certificate.serial }, now);
+  const roles = lockableRoles({ requests: views.requests.state(), users: views.users.state() }, identity);
+  return lockTextFor(views, { user: identity.username, roles, login, node, serial: certificate.serial }, now);
 }
 
-/** Why the connection of somebody is ended, where that person is to know: a lock, a deletion. */
+/**
+ * Why the connection of somebody is ended, where that person is to know: a lock, a deletion.
+ * @param cluster of somebody of another cluster, as granted.
+ */
 export function lastWordsFor(
-  views: Pick<DecidingViews, 'locks' | 'users' | 'requests'>,
+  views: Pick<DecidingViews, 'locks' | 'users' | 'requests' | 'trustedClusters'>,
   request: Omit<AccessRequest, 'labels' | 'asked'>,
+  cluster: string | undefined,
 ): string | undefined {
+  if (cluster !== undefined) return lastWordsForForeigner(views, request, cluster);
   const { certificate } = request;
   const { username, lifeId } = identityOf(certificate);
   const validFromMs = Number(certificate.validAfter) * second;
@@ -124,15 +129,10 @@ export function lastWordsFor(
 
 /** By which lock this session is ended; of its connection `lastWordsFor` reports. */
 export const lockForSession = (
-  { locks }: Pick<DecidingViews, 'locks'>,
+  views: Pick<DecidingViews, 'locks'>,
   session: string,
   now: Instant,
-): string | undefined => textOf(locks, { session }, now);
-
-function textOf(locks: DecidingViews['locks'], subject: LockSubject, now: Instant): string | undefined {
-  const lock = lockOn(locks.state(), subject, now);
-  return lock && lockText(lock);
-}
+): string | undefined => lockTextFor(views, { session }, now);
 
 function clusterNameOf(views: DecidingViews): string {
   // A view that has failed for good would not see a new lock. (Auth being away is another matter.)
@@ -148,15 +148,6 @@ function clusterNameOf(views: DecidingViews): string {
   return cluster.clusterName;
 }
 
-function identityOf(certificate: Certificate): UserIdentity {
-  try {
-    return userIdentityOf(certificate);
-  } catch (e) {
-    if (!(e instanceof WireError)) throw e;
-    throw new CodedError('access_denied', `the certificate of ${certificate.keyId}: ${e.message}`);
-  }
-}
-
 function subjectOf(
   identity: UserIdentity,
   users: UsersState,
@@ -168,16 +159,4 @@ function subjectOf(
     roleNames: roles,
     traits: Object.fromEntries(Object.entries(traits).map(([name, values]) => [name, [...values]])),
   };
-}
-
-function rolesOf(
-  views: DecidingViews,
-  names: readonly string[],
-  refuse: (why: string) => CodedError,
-): readonly RoleSpec[] {
-  if (names.length === 0) throw refuse('it has no role');
-  const found = lookUpRoles(views.roles.state(), names);
-  if (found.status === 'missing')
-    throw refuse(unreadableRoles(found) ?? `there is no role ${found.names.join(', ')}`);
-  return found.roles;
 }

@@ -1,11 +1,12 @@
 import type { Certificate } from '../pki/ssh-certificate.ts';
-import { authorityBlobs } from '../pki/ssh-key.ts';
 import { defaultAlgorithms } from '../ssh/algorithms.ts';
 import { createSshServer, type SshServer } from '../ssh/cert-server.ts';
 import { hostKeysOf } from '../ssh/host-keys.ts';
 import { version } from '../base/version.ts';
-import { type AccessRequest, decideAccess, lastWordsFor, lockForSession } from './decide-access.ts';
-import { trustedOf } from '../views/authorities.ts';
+import type { AccessRequest } from './access-request.ts';
+import { decideAccess, lastWordsFor, lockForSession, userAuthoritiesOf } from './decide-access.ts';
+import { signingCluster } from './decide-foreign-access.ts';
+import { foreignUsername } from '../domain/foreign-username.ts';
 import type { NodeViews } from './node-views.ts';
 import type { RefusedLogins } from './refused-logins.ts';
 import { ServedConnection } from './served-connection.ts';
@@ -34,10 +35,14 @@ export function nodeServer(
   return createSshServer(
     {
       hostKeys: hostKeysOf(identity.server()),
-      userAuthorities: () => authorityBlobs(trustedOf(views.authorities.state(), 'user')),
+      userAuthorities: () => userAuthoritiesOf(views),
       now: () => BigInt(Math.floor(Date.parse(world.now()) / 1000)),
       authorize: (certificate, login) => {
         decide('at_login', certificate, login);
+      },
+      nameOf: (certificate) => {
+        const cluster = signingCluster(views, { certificate, asked: 'at_login' })?.clusterName;
+        return cluster === undefined ? certificate.keyId : foreignUsername(cluster, certificate.keyId);
       },
       onAuthFailure: (failure) => {
         metrics.add('node_ssh_logins_refused_total', 1);
@@ -50,11 +55,12 @@ export function nodeServer(
     (connection) => {
       const { certificate, username } = connection;
       const again = () => decide('while_connected', certificate, username);
+      const grant = again();
       const lastWords = {
-        onConnection: () => lastWordsFor(views, requestOf(certificate, username)),
+        onConnection: () => lastWordsFor(views, requestOf(certificate, username), grant.cluster),
         onSession: (sessionId: string) => lockForSession(views, sessionId, world.now()),
       };
-      const one = new ServedConnection({ context, connection, decide: again, lastWords, grant: again() });
+      const one = new ServedConnection({ context, connection, decide: again, lastWords, grant });
       served.add(one);
       metrics.add('node_ssh_connections_total', 1);
       metrics.set('node_ssh_connections', served.size);

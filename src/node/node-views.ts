@@ -9,6 +9,7 @@ import { openViews, type Views } from '../views/open-views.ts';
 import { reportingUnreadable } from '../views/unreadable.ts';
 import { requestsView } from '../views/requests.ts';
 import { rolesView } from '../views/roles.ts';
+import { trustedClustersView } from '../views/trusted-clusters.ts';
 import { usersView } from '../views/users.ts';
 
 const folded = {
@@ -19,6 +20,7 @@ const folded = {
     users: usersView,
     locks: locksView,
     requests: requestsView,
+    trustedClusters: trustedClustersView,
     /** The proxies: a node sees no other hosts. */
     hosts: hostsView,
   },

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CodedError } from '../base/errors.ts';
 import { second } from '../base/time.ts';
 import type { ForwardOpen, SessionRequest, SshConnection } from '../ssh/cert-server.ts';
-import type { Grant } from './decide-access.ts';
+import type { Grant } from './access-request.ts';
 import { ServedConnection, type ServedOptions } from './served-connection.ts';
 import type { NodeContext } from './session-context.ts';
 import { type TestAudit, testAudit, testChannel, type TestChannel, testSubject } from './testing.ts';

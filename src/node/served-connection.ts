@@ -11,7 +11,7 @@ import {
 import { ConnectionAgent } from './agent-socket.ts';
 import { Deadline } from './connection-limits.ts';
 import { idleTimeout } from './idle-timeout.ts';
-import type { Grant } from './decide-access.ts';
+import type { Grant } from './access-request.ts';
 import { loginAccount } from './login-account.ts';
 import type { AuditSubject } from './node-audit.ts';
 import { forwardPort } from './port-forward.ts';

@@ -235,7 +235,7 @@ class Node {
 
   /** Follows everything that can end the access of connected people. */
   #watch(): void {
-    const { users, roles, authorities, locks, requests } = this.#views;
+    const { users, roles, authorities, locks, requests, trustedClusters } = this.#views;
     const again = {
       next: () => {
         this.#reconsider();
@@ -259,6 +259,7 @@ class Node {
       }),
       locks.changes.subscribe(again),
       requests.changes.subscribe(again),
+      trustedClusters.changes.subscribe(again),
     ];
     this.#unsubscribe = () => {
       for (const subscription of subscriptions) subscription.unsubscribe();

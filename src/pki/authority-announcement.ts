@@ -108,7 +108,7 @@ export function verifyAnnouncement(
   signed: SignedKeysAnnouncement,
   { anchors, clusterName, type, now, after }: AnnouncementExpected,
 ): KeysAnnouncement {
-  const announcement = parsed(signed.text);
+  const announcement = readAnnouncement(signed);
   const bytes = bytesToSign(signed.text);
   const isVouched = announcement.keys.some((key) => {
     const signature = signed.signatures.find(({ keyId }) => keyId === key.keyId);
@@ -126,15 +126,18 @@ export function verifyAnnouncement(
 }
 
 /** When it was made, and when it expires. @throws CodedError `damaged` for a text that is not a statement. */
-export function announcementEnd({ text }: Pick<SignedKeysAnnouncement, 'text'>): {
+export function announcementEnd(signed: Pick<SignedKeysAnnouncement, 'text'>): {
   readonly at: Instant;
   readonly until: Instant | undefined;
 } {
-  const { at, until } = parsed(text);
+  const { at, until } = readAnnouncement(signed);
   return { at, until };
 }
 
-function parsed(text: string): z.output<typeof announced> {
+/**
+ * What it says, which nothing proves yet. @throws CodedError `damaged` for a text that is not a statement.
+ */
+export function readAnnouncement({ text }: Pick<SignedKeysAnnouncement, 'text'>): KeysAnnouncement {
   try {
     return announced.parse(JSON.parse(text));
   } catch (cause) {

@@ -14,7 +14,9 @@ import { openViews, type Views } from '../views/open-views.ts';
 import { newestHeardMs, presenceOf, type PresenceState, presenceViewBy, seenOf } from '../views/presence.ts';
 import type { ReaderClock } from '../views/reader-clock.ts';
 import { requestsView } from '../views/requests.ts';
+import { remoteClustersView } from '../views/remote-clusters.ts';
 import { rolesView } from '../views/roles.ts';
+import { trustedClustersView } from '../views/trusted-clusters.ts';
 import { reportingUnreadable } from '../views/unreadable.ts';
 import { usersView } from '../views/users.ts';
 import { indexNodes, type NodeIndex } from './ssh/node-index.ts';
@@ -29,6 +31,8 @@ const foldedBy = (clock: ReaderClock) => ({
     locks: locksView,
     roles: rolesView,
     requests: requestsView,
+    trustedClusters: trustedClustersView,
+    remoteClusters: remoteClustersView,
   },
   presence: { presence: presenceViewBy(clock) },
 });

@@ -247,13 +247,14 @@ class CertServer implements SshServer {
     transport: SshTransport,
     onFault: (e: unknown) => void,
   ): LoginAttempts {
-    const { userAuthorities, now, authorize, onAuthFailure, maxAuthAttempts } = this.#options;
+    const { userAuthorities, now, authorize, nameOf, onAuthFailure, maxAuthAttempts } = this.#options;
     const logins = new LoginAttempts({
       peer: attempt.peer,
       maxFailures: maxAuthAttempts ?? 6,
       userAuthorities,
       now,
       authorize,
+      nameOf,
       onAuthFailure,
       onFault,
       giveUp: () => {

@@ -14,6 +14,7 @@ export interface LoginAttemptsOptions {
   readonly userAuthorities: () => Iterable<Buffer>;
   readonly now: () => bigint;
   readonly authorize: (certificate: Certificate, username: string, peer: Peer) => void;
+  readonly nameOf?: ((certificate: Certificate) => string) | undefined;
   readonly onAuthFailure: (failure: AuthFailure) => void;
   /** A bug: an error that was not a refusal. */
   readonly onFault: (error: unknown) => void;
@@ -79,7 +80,8 @@ export class LoginAttempts {
     try {
       this.#options.authorize(certificate, ctx.username, this.#options.peer);
     } catch (e) {
-      if (isCoded(e)) throw new LoginRefused('bad certificate', e.message, certificate.keyId);
+      const { nameOf = ({ keyId }: Certificate) => keyId } = this.#options;
+      if (isCoded(e)) throw new LoginRefused('bad certificate', e.message, nameOf(certificate));
       throw e;
     }
     return certificate;

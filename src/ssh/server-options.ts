@@ -15,6 +15,11 @@ export interface SshServerOptions {
   readonly now: () => bigint;
   /** The final check after the certificate was found valid. Throws CodedError to refuse. */
   readonly authorize: (certificate: Certificate, username: string, peer: Peer) => void;
+  /**
+   * Whom a certificate that was found valid names, for the audit of what `authorize` refuses. Default: its
+   * key id.
+   */
+  readonly nameOf?: (certificate: Certificate) => string;
   readonly onAuthFailure: (failure: AuthFailure) => void;
   /** Reply to `x-teleport-version`. */
   readonly version: string;

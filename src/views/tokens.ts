@@ -9,19 +9,12 @@ import {
 } from '../domain/join-token.ts';
 import { idInStream } from '../domain/streams.ts';
 import type { Position, Recorded } from '../log/event.ts';
-import {
-  allKnown,
-  entitiesFrom,
-  foldEntity,
-  storedEntities,
-  type StoredEntities,
-  type Withheld,
-} from './entities.ts';
+import { entitiesFrom, foldEntity, storedEntities, type StoredEntities, type Withheld } from './entities.ts';
 import { readFact, typesOf } from './read-fact.ts';
 import { emptyTable, entriesOf, findKey, getIn, sweepIn, type Table } from './table.ts';
 import type { Projection } from './view.ts';
 
-/** `bornMs`: how much time had passed when it was created, see `Passed`. Missing in the previous release. */
+/** `bornMs`: how much time had passed when it was created, see `Passed`. */
 type KnownToken = TokenState & { readonly bornMs?: number };
 
 /**
@@ -52,7 +45,8 @@ const longestStepMs = 10 * minute;
 const rememberedMs = 2 * tokenLimits.maxMs + hour;
 
 export const tokensView: Projection<TokensState> = {
-  name: 'tokens.2',
+  // No `earlier`: releases before could not read tokens for clusters.
+  name: 'tokens.3',
   initial: { byHash: emptyTable, unreadable: emptyTable, passed: { ms: 0, at: '' } },
   apply(tokens, event) {
     const tokenHash = idInStream(event.stream, 'token');
@@ -77,14 +71,9 @@ export const tokensView: Projection<TokensState> = {
   decode: (stored) => {
     const { known, unreadable } = stored as StoredEntities<KnownToken>;
     const ms = known.reduce((most, [, { bornMs = 0 }]) => Math.max(most, bornMs), 0);
-    // Tokens folded by the previous release count as created now.
-    const dated = known.map((one) =>
-      one[1].bornMs === undefined ? ([one[0], { ...one[1], bornMs: ms }] as const) : one,
-    );
-    const entities = entitiesFrom({ known: dated, unreadable });
+    const entities = entitiesFrom({ known, unreadable });
     return { byHash: entities.known, unreadable: entities.unreadable, passed: { ms, at: '' } };
   },
-  earlier: [{ name: 'tokens.1', upcast: allKnown }],
 };
 
 function tokenAfter(before: KnownToken | undefined, fact: TokenFact, { ms }: Passed): KnownToken | undefined {

@@ -10,7 +10,9 @@ import type { InvitesState } from './invites.ts';
 import type { LocksState } from './locks.ts';
 import type { RequestsState } from './requests.ts';
 import type { RolesState } from './roles.ts';
+import type { RemoteClustersState } from './remote-clusters.ts';
 import type { TokensState } from './tokens.ts';
+import type { TrustedClustersState } from './trusted-clusters.ts';
 import type { UsersState } from './users.ts';
 import type { View } from './view.ts';
 
@@ -26,6 +28,8 @@ interface States {
   readonly locks: LocksState;
   readonly requests: RequestsState;
   readonly identities: IdentitiesState;
+  readonly trustedClusters: TrustedClustersState;
+  readonly remoteClusters: RemoteClustersState;
 }
 
 /** Some of the views of `state`. */
@@ -44,6 +48,8 @@ const readers: { readonly [K in keyof States]: (state: States[K]) => readonly Un
   locks: (state) => unreadableIn('lock', state),
   requests: (state) => unreadableIn('request', state),
   identities: (state) => unreadableIn('identity', state),
+  trustedClusters: (state) => unreadableIn('trusted_cluster', state),
+  remoteClusters: (state) => unreadableIn('remote_cluster', state),
 };
 
 /** The start of their hash, which is the key here: enough to distinguish them. */

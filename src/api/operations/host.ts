@@ -97,13 +97,14 @@ export const hostStatus = hostRecord.omit({ otherNames: true }).extend({
 });
 
 /**
- * A user sees the nodes whose labels one of its roles admits; machines see all. Sorted by name, then by who
+ * A user, also of a trusted cluster, sees the nodes whose labels one of its roles admits; machines see
+ * all. Sorted by name, then by who
  * had the name first.
  */
 export const listHosts = operation({
   name: 'host.list',
   repeatable: true,
-  who: ['user', 'operator', 'Proxy', 'Admin'],
+  who: ['user', 'operator', 'foreign', 'Proxy', 'Admin'],
   resource: kindsOfHosts,
   verb: 'list',
   input: z.object({

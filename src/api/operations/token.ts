@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { instant } from '../../base/time.ts';
-import { joinRole } from '../../domain/join-token.ts';
+import { tokenRole } from '../../domain/join-token.ts';
 import { operation } from '../operation.ts';
 import { done, position } from './fields.ts';
 
@@ -11,7 +11,7 @@ export const createToken = operation({
   resource: 'token',
   verb: 'create',
   input: z.object({
-    roles: z.array(joinRole).min(1),
+    roles: z.array(tokenRole).min(1),
     ttlSeconds: z.number().int().positive().default(1800),
     /**
      * How many joins it admits, a machine in one role counting as one; without it, any number until it
@@ -38,7 +38,7 @@ export const tokenSummary = z.object({
   tokenId: z.string(),
   /** `static` ones are in the file of the auth server that replies. */
   origin: z.enum(['static', 'dynamic']),
-  roles: z.array(joinRole),
+  roles: z.array(tokenRole),
   /** Null: never. */
   expiresAt: instant.nullable(),
   /** Null: any number. */

@@ -119,6 +119,7 @@ describe('explaining', () => {
       [idOf(3), 'denied'],
     ]);
     await expect(explain('alice', 'web-9')).rejects.toSatisfy((e) => isCoded(e, 'not_found'));
+    await expect(explain('root/alice', 'web-1')).rejects.toThrow('root/alice is of another cluster');
   });
 });
 

@@ -8,14 +8,18 @@ import type { AuthDeps } from '../deps.ts';
 import { implementing } from '../implementing.ts';
 import { accessAt, type KnownAccess } from './known-access.ts';
 import { locksOnEntering, nodesNamed } from './known-nodes.ts';
-import { type KnownPerson, personNamed, personWith } from './known-people.ts';
+import { type KnownPerson, personNamed, personWith, requireOfHere } from './known-people.ts';
 
 /** An answer explains at most so many; how many more there are is in it. */
 const mostNodes = 20;
 const mostLogins = 100;
 
-/** @throws CodedError `not_found` for a node that the cluster does not have; as `accessAt` */
+/**
+ * @throws CodedError `not_found` for a node that the cluster does not have; `bad_request` for somebody of
+ *   another cluster; as `accessAt`
+ */
 export const explainAccess = implementing(row, async (deps, call, { user, login, node: name, at }) => {
+  requireOfHere(user);
   const known = await accessAt(deps, call, at);
   const nodes = nodesNamed(known, name);
   // Requests of an earlier time are not in those states: then the user's own roles alone count.

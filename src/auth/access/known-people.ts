@@ -1,3 +1,5 @@
+import { CodedError } from '../../base/errors.ts';
+import { isForeignUsername } from '../../domain/foreign-username.ts';
 import type { Person } from '../../domain/access-reason.ts';
 import type { RoleSpec, Traits } from '../../domain/role-spec.ts';
 import { subjectAccess } from '../../domain/subject-access.ts';
@@ -21,6 +23,19 @@ export function personNamed(
     return personWith(roles, { username, roles: found.roles, traits: found.traits }, instead);
   const status = isUnreadableUser(users, username) ? 'unreadable' : 'missing';
   return { ...personWith(roles, { username, roles: [], traits: {} }, instead), status };
+}
+
+/**
+ * What people of another cluster have here is in their certificates: nobody can be asked about them.
+ * @throws CodedError `bad_request`
+ */
+export function requireOfHere(username: string): void {
+  if (!isForeignUsername(username)) return;
+  throw new CodedError(
+    'bad_request',
+    `${username} is of another cluster: the roles and logins are those of the certificate, by the role map of that ` +
+      'trusted cluster; ask about users of this one',
+  );
 }
 
 interface Given {

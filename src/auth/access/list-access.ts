@@ -13,7 +13,7 @@ import { findUser, isUnreadableUser, type UsersState } from '../../views/users.t
 import { implementing } from '../implementing.ts';
 import { accessAt, type KnownAccess } from './known-access.ts';
 import { locksOnEntering, nodesByName, nodesNamed, nodeThen } from './known-nodes.ts';
-import { type KnownPerson, personNamed } from './known-people.ts';
+import { type KnownPerson, personNamed, requireOfHere } from './known-people.ts';
 import { type Cursor, cursorText, isBehind, nodesBehind, readCursor } from './page-cursor.ts';
 import { Pace, workToLookUp } from './pace.ts';
 import { hasAll } from './reach.ts';
@@ -118,6 +118,7 @@ function usersFor(
 ): readonly string[] {
   if (role !== undefined) requireRole(roles, role);
   if (user !== undefined) {
+    requireOfHere(user);
     requireUser(users, user);
     return isBehind(user, after) ? [] : [user];
   }

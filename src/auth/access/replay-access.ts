@@ -5,6 +5,7 @@ import { longestReplayPage, replayAccess as row } from '../../api/operations/acc
 import type { Call } from '../../api/server-deps.ts';
 import { CodedError } from '../../base/errors.ts';
 import { plusMs } from '../../base/time.ts';
+import { isForeignUsername } from '../../domain/foreign-username.ts';
 import { auditFact } from '../../domain/audit.ts';
 import { explainAccess, type Explanation } from '../../domain/access-explanation.ts';
 import { type Entry, entryOf } from '../../domain/replayed-entry.ts';
@@ -78,7 +79,9 @@ async function entriesAfter(
 
 function entryIn({ fact }: Recorded): Entry | undefined {
   const read = auditFact.safeParse(fact);
-  return read.success ? entryOf(read.data.data.event) : undefined;
+  const entry = read.success ? entryOf(read.data.data.event) : undefined;
+  // What people of other clusters have is in their certificates, and not in any state.
+  return entry === undefined || isForeignUsername(entry.user) ? undefined : entry;
 }
 
 /** Undefined where the roles say what was done. */

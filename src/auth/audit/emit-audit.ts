@@ -3,9 +3,11 @@ import { CodedError, isCoded } from '../../base/errors.ts';
 import { msBetween } from '../../base/time.ts';
 import type { AuditNumbers } from '../../domain/audit.ts';
 import type { ParsedAuditEvent } from '../../domain/audit-event.ts';
+import { splitForeignUsername } from '../../domain/foreign-username.ts';
 import { type Arrival, asReported, type Reporter } from '../../domain/reported-event.ts';
 import type { Cause, Position } from '../../log/event.ts';
 import { findHost } from '../../views/hosts.ts';
+import { findTrusted } from '../../views/trusted-clusters.ts';
 import { findUser } from '../../views/users.ts';
 import { type AuthDeps, causeOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
@@ -34,7 +36,7 @@ export const emitAudit = implementing(row, async (deps, call, { events, numbered
   const arrival: Arrival = {
     at,
     requestId: call.requestId,
-    isUser: (name) => findUser(deps.views.users.state(), name) !== undefined,
+    isUser: (name) => isPerson(deps, name),
   };
   const told = events.map((event) => asReported(event, reporter, arrival));
   const whose = { ...whoseTelling(caller), ageMs: joinedAt === undefined ? 0 : msBetween(joinedAt, at) };
@@ -77,4 +79,11 @@ async function append(
     await part(0, half);
     return part(half, events.length);
   }
+}
+
+/** A user of this cluster, or somebody of one that is trusted. */
+function isPerson({ views }: Pick<AuthDeps, 'views'>, name: string): boolean {
+  if (findUser(views.users.state(), name) !== undefined) return true;
+  const clusterName = splitForeignUsername(name)?.clusterName;
+  return clusterName !== undefined && findTrusted(views.trustedClusters.state(), clusterName) !== undefined;
 }

@@ -12,6 +12,7 @@ import {
   type Joiner,
   joinRefusal,
   joinToken,
+  type TokenRole,
   tokenIdOf,
   type TokenUse,
   unknownToken,
@@ -75,10 +76,10 @@ async function admit(deps: AuthDeps, call: Call, { input, hash }: Attempt): Prom
   checkClaimedNames({ hostId, nodename, additionalPrincipals });
   const [asOf] = await Promise.all([deps.views.fresh(), seesPresence(deps)]);
   const fromFile = findStatic(deps.staticTokens, hash);
-  const use: TokenUse = {
+  const use = {
     ...{ hostId, nodename, role, address, key: fingerprint(publicKey.blob) },
     ...(fromFile === undefined ? {} : { tokenId: fromFile.tokenId }),
-  };
+  } satisfies TokenUse;
   const { tokenRoles, patterns, time } = await termsOfToken(deps, { hash, fromFile, use, asOf });
   // For a caller that has a token: others get the one message for a secret that was never one.
   const checkLocks = (): void => {
@@ -163,7 +164,7 @@ async function termsOfToken(
     readonly asOf: Position;
   },
 ): Promise<{
-  readonly tokenRoles: KnownStaticToken['roles'];
+  readonly tokenRoles: readonly TokenRole[];
   readonly patterns: readonly string[];
   readonly time: DecidingTime;
 }> {

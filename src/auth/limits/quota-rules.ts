@@ -61,7 +61,8 @@ export const whoseTelling = (caller: { readonly role: SystemRole; readonly hostI
  */
 export function whoseCalls(caller: Caller): Whose | undefined {
   if (caller.kind === 'anyone') return undefined;
-  if (caller.kind === 'user') return { name: `user:${caller.username}`, factor: 1 };
+  if (caller.kind === 'user' || caller.kind === 'foreign')
+    return { name: `user:${caller.username}`, factor: 1 };
   if (caller.role === 'Admin' || caller.role === 'Auth') return undefined;
   return whoseTelling(caller);
 }

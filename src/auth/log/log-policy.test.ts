@@ -48,6 +48,7 @@ describe('who follows what of the log', () => {
     ['authority-user', true],
     ['role-admin', true],
     ['lock-abc', true],
+    ['trusted-root', true],
     ['invite-abc', false],
     ['config-auth', false],
     ['secrets-destroyed', false],
@@ -56,6 +57,11 @@ describe('who follows what of the log', () => {
   ] as const)('of %s a node and a proxy see the facts: %s', (stream, expected) => {
     const one = event(stream, { type: 'any.fact', data: {} });
     expect([sees('Node', one), sees('Proxy', one)]).toEqual([expected, expected]);
+  });
+
+  it('is of clusters that trust this one for proxies alone', () => {
+    const one = event('remote-leaf', { type: 'remote_cluster.admitted', data: {} });
+    expect([sees('Node', one), sees('Proxy', one)]).toEqual([false, true]);
   });
 
   it('is of users what decides access, and no login', () => {

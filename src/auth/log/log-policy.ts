@@ -10,7 +10,9 @@ import { hostsView, type Membership, roleIn } from '../../views/hosts.ts';
 import { locksView } from '../../views/locks.ts';
 import { presenceSnapshots } from '../../views/presence.ts';
 import { type RequestEntry, requestsView } from '../../views/requests.ts';
+import { remoteClustersView } from '../../views/remote-clusters.ts';
 import { rolesView } from '../../views/roles.ts';
+import { trustedClustersView } from '../../views/trusted-clusters.ts';
 import { type UserEntry, usersView } from '../../views/users.ts';
 import { userFact } from '../../domain/user-fact.ts';
 import { typesOf } from '../../views/read-fact.ts';
@@ -52,7 +54,7 @@ export const logPolicy: LogPolicy = {
     return partition === 'state' && visibleState(who, event);
   },
   snapshotFor: (who, partition, projection, state) => {
-    if (who === 'anyone' || who === 'user' || who === 'operator') return undefined;
+    if (who === 'anyone' || who === 'user' || who === 'operator' || who === 'foreign') return undefined;
     if (partition === 'presence')
       return who === 'Proxy' && isVersionOf(projection, presenceSnapshots.name) ? state : undefined;
     return partition === 'state' ? stateSnapshotFor(who, projection, state) : undefined;
@@ -75,9 +77,8 @@ function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): 
     case clusterView.name:
     case rolesView.name:
     case locksView.name:
+    case trustedClustersView.name:
       return state;
-    case configurationView.name:
-      return who === 'Proxy' ? state : undefined;
     case authoritiesView.name:
       return withoutSealedKeys(state as AuthoritiesState);
     case requestsView.name:
@@ -93,22 +94,21 @@ function stateSnapshotFor(who: SystemRole, projection: string, state: unknown): 
         ? state
         : seenOf(state as StoredEntities<Membership>, ({ about = 'Proxy' }) => about === 'Proxy', onlyProxy);
     default:
-      return undefined;
+      return who === 'Proxy' && forProxies.has(projection) ? state : undefined;
   }
 }
 
-/** Settings of the cluster are no secret; only proxies need them. */
-const onlyForProxies = (role: 'Proxy' | 'Node', category: string): boolean =>
-  role === 'Proxy' && category === 'configuration';
+const forProxies: ReadonlySet<string> = new Set([configurationView.name, remoteClustersView.name]);
+
+/** Settings of the cluster, and clusters that trust this one: no secret, but only proxies need them. */
+const categoriesForProxies: ReadonlySet<string> = new Set(['configuration', 'remote']);
+/** Of other clusters: public keys, addresses, and which roles their people get. */
+const sharedCategories: ReadonlySet<string> = new Set(['cluster', 'authority', 'role', 'lock', 'trusted']);
 
 function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
   const category = event.stream.slice(0, event.stream.indexOf('-'));
+  if (sharedCategories.has(category)) return true;
   switch (category) {
-    case 'cluster':
-    case 'authority':
-    case 'role':
-    case 'lock':
-      return true;
     case 'request':
       return isSharedRequestFact(event);
     case 'user':
@@ -118,7 +118,7 @@ function visibleState(role: 'Proxy' | 'Node', event: Recorded): boolean {
     case 'host':
       return event.fact.type !== 'host.admitted' && (role === 'Proxy' || aboutProxy(event));
     default:
-      return onlyForProxies(role, category);
+      return role === 'Proxy' && categoriesForProxies.has(category);
   }
 }
 

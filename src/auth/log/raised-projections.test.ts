@@ -17,7 +17,9 @@ import { invitesView } from '../../views/invites.ts';
 import { locksView } from '../../views/locks.ts';
 import { presenceOf, presenceSnapshots } from '../../views/presence.ts';
 import { requestsView } from '../../views/requests.ts';
+import { remoteClustersView } from '../../views/remote-clusters.ts';
 import { rolesView } from '../../views/roles.ts';
+import { trustedClustersView } from '../../views/trusted-clusters.ts';
 import { tokensView } from '../../views/tokens.ts';
 import { usersView } from '../../views/users.ts';
 import { presenceEveryMs } from './compaction.ts';
@@ -33,10 +35,12 @@ const projections = [
   invitesView,
   locksView,
   presenceSnapshots,
+  remoteClustersView,
   requestsView,
   rolesView,
   supersededView,
   tokensView,
+  trustedClustersView,
   usersView,
 ];
 const names = projections.map(({ name }) => name);

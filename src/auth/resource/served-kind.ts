@@ -17,8 +17,11 @@ export interface Wish {
 
 /** What a change leads to. */
 export interface Plan {
+  /** Asked again once it is carried out: another cluster may have had its say. */
   readonly after: ResourceDocument;
   readonly notices?: readonly string[];
+  /** It changes what no document shows, so it is carried out even where the document stays the same. */
+  readonly isAlwaysCarriedOut?: true;
   /** Carries it out. Resolves to where it is on the log; undefined where nothing had to be written. */
   commit(): Promise<Position | undefined>;
 }

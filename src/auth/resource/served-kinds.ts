@@ -4,8 +4,10 @@ import { servedAuthorities } from './kinds/authority.ts';
 import { servedClusterKinds } from './kinds/cluster.ts';
 import { servedHostKinds } from './kinds/hosts.ts';
 import { servedLocks } from './kinds/lock.ts';
+import { servedRemoteClusters, servedReverseTunnels } from './kinds/other-clusters.ts';
 import { servedRoles } from './kinds/role.ts';
 import { servedTokens } from './kinds/token.ts';
+import { servedTrustedClusters } from './kinds/trusted-cluster.ts';
 import { servedUsers } from './kinds/user.ts';
 import type { ServedKind } from './served-kind.ts';
 
@@ -16,6 +18,9 @@ export const servedKinds: readonly ServedKind[] = [
   servedTokens,
   servedLocks,
   servedAccessRequests,
+  servedTrustedClusters,
+  servedRemoteClusters,
+  servedReverseTunnels,
   ...servedHostKinds,
   servedAuthorities,
   ...servedClusterKinds,

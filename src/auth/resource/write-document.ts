@@ -86,13 +86,14 @@ async function carryOut(
   plan: Plan,
   { before, dryRun }: { readonly before: ResourceDocument | undefined; readonly dryRun: boolean },
 ): Promise<Written> {
-  const after = withRevision(plan.after);
-  const notices = [...(plan.notices ?? [])];
-  const isSame = before !== undefined && revisionOf(before) === revisionOf(after);
+  const planned = withRevision(plan.after);
+  const isSame =
+    before !== undefined && revisionOf(before) === revisionOf(planned) && plan.isAlwaysCarriedOut !== true;
   const status = before === undefined ? 'created' : isSame ? 'unchanged' : 'updated';
   const found = before === undefined ? {} : { before };
-  if (dryRun || isSame) return { status, after, notices, ...found };
+  if (dryRun || isSame) return { status, after: planned, notices: [...(plan.notices ?? [])], ...found };
   const position = await plan.commit();
+  const [after, notices] = [withRevision(plan.after), [...(plan.notices ?? [])]];
   if (position === undefined) return { status: 'unchanged', after, notices, ...found };
   await views.reached(position);
   return { status, after, notices, position, ...found };

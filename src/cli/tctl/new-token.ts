@@ -4,7 +4,7 @@ import { listHosts } from '../../api/operations/host.ts';
 import { createToken, deleteToken } from '../../api/operations/token.ts';
 import { CodedError } from '../../base/errors.ts';
 import { formatHostPort } from '../../base/service.ts';
-import { type JoinRole, parseJoinRoles, tokenLimits } from '../../domain/join-token.ts';
+import { parseTokenRoles, tokenLimits, type TokenRole } from '../../domain/join-token.ts';
 import { parseNamePatterns } from '../../domain/name-patterns.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
@@ -30,9 +30,12 @@ async function newToken(
   io: CliIo,
   flags: { readonly roles: string; readonly value: string },
 ): Promise<number> {
-  const roles = parseJoinRoles(invocation.text(flags.roles) ?? '');
+  const roles = parseTokenRoles(invocation.text(flags.roles) ?? '');
   if (roles.length === 0)
-    throw new CodedError('bad_request', `--${flags.roles}: expected node, proxy, or both`);
+    throw new CodedError(
+      'bad_request',
+      `--${flags.roles}: expected node, proxy, or both; or trusted_cluster`,
+    );
   const ttlSeconds = parseTtl(invocation.text('ttl') ?? '', '--ttl');
   const usesText = invocation.text('uses');
   const most = { min: 1, max: tokenLimits.maxUses };
@@ -54,7 +57,9 @@ async function newToken(
     const { token, tokenId } = made;
     if (made.names.length !== names.length) throw await withdrawn(auth, tokenId, io);
     if (invocation.text('format') === 'json') return `${JSON.stringify([token])}\n`;
-    const { caPins, lastingCaPin } = await auth.call(readClusterStatus, {});
+    const { caPins, lastingCaPin, clusterName } = await auth.call(readClusterStatus, {});
+    if (roles.includes('Trusted_cluster'))
+      return clusterText({ token, tokenId, ttlSeconds, caPins, lastingCaPin, clusterName });
     const servers = await authServers(auth);
     return joinText({
       token,
@@ -90,10 +95,54 @@ async function authServers(auth: AuthClient): Promise<string[]> {
   return hosts.filter(({ address }) => address !== '').map(({ address }) => printable(address));
 }
 
+/**
+ * For the operators of the other cluster. Source: 4.4 prints a text of its own for this type; the resource is
+ * ours.
+ */
+function clusterText({
+  token,
+  tokenId,
+  ttlSeconds,
+  caPins,
+  lastingCaPin,
+  clusterName,
+}: Pick<Join, 'token' | 'tokenId' | 'ttlSeconds' | 'caPins' | 'lastingCaPin'> & {
+  readonly clusterName: string;
+}): string {
+  const minutes = Math.floor(ttlSeconds / 60);
+  return [
+    `The cluster invite token: ${token}`,
+    `This token will expire in ${minutes} minutes`,
+    '',
+    `Use this token when defining a trusted cluster resource on a remote cluster, which then lets in the`,
+    `people of ${clusterName}:`,
+    '',
+    'kind: trusted_cluster',
+    'version: v2',
+    `metadata: {name: ${clusterName}}`,
+    'spec:',
+    '  enabled: true',
+    `  token: "${token}"`,
+    `  ca_pin: [${caPins.map((pin) => `"${pin}"`).join(', ')}]`,
+    '  web_proxy_addr: <proxyhost>:3080',
+    '  tunnel_addr: <proxyhost>:3024',
+    '  role_map: [{remote: <role here>, local: [<role there>]}]',
+    '',
+    'Please note:',
+    '',
+    '  - The token admits one cluster',
+    `  - It is not shown again; "tctl tokens ls" and "tctl tokens rm" know it as ${tokenId}`,
+    ...(lastingCaPin === ''
+      ? []
+      : [`  - The host authority is being rotated: keep ${lastingCaPin}, no other pin is valid after that`]),
+    '',
+  ].join('\n');
+}
+
 interface Join {
   readonly token: string;
   readonly tokenId: string;
-  readonly roles: readonly JoinRole[];
+  readonly roles: readonly TokenRole[];
   readonly ttlSeconds: number;
   readonly uses: number | undefined;
   readonly patterns: readonly string[];

@@ -61,7 +61,12 @@ export const tctlProgram: ProgramSpec = {
       name: 'tokens add',
       help: 'Generate a token by which machines join.',
       flags: [
-        { name: 'type', kind: 'value', required: true, help: 'What it admits to: node, proxy, or both.' },
+        {
+          name: 'type',
+          kind: 'value',
+          required: true,
+          help: 'What it admits to: node, proxy, or both; or trusted_cluster.',
+        },
         {
           name: 'value',
           kind: 'value',

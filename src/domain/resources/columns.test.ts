@@ -45,6 +45,35 @@ const rows: Readonly<Record<string, readonly [document: object, row: Record<stri
     { metadata, spec: { user: 'ann', roles: ['dba', 'ops'], created: at, state: 2 } },
     { Token: 'x', Requestor: 'ann', Roles: 'dba,ops', 'Created At (UTC)': at, Status: 'APPROVED' },
   ],
+  trusted_cluster: [
+    {
+      metadata,
+      spec: {
+        enabled: 'yes',
+        web_proxy_addr: 'root:3080',
+        role_map: [
+          { remote: 'dev', local: 'a' },
+          { remote: '^x-(.*)$', local: ['b', '$1'] },
+        ],
+      },
+    },
+    {
+      Name: 'x',
+      Enabled: 'true',
+      Token: '',
+      'Proxy Address': 'root:3080',
+      'Reverse Tunnel Address': 'root:3080',
+      'Role Map': 'dev -> a; ^x-(.*)$ -> b, $1',
+    },
+  ],
+  remote_cluster: [
+    { metadata, spec: { fingerprints: [] }, status: { connection: 'offline' } },
+    { Name: 'x', Status: 'offline', 'Last Heartbeat': 'never' },
+  ],
+  reverse_tunnel: [
+    { metadata, spec: { cluster_name: 'x', dial_addrs: ['a:1', 'b:2'] } },
+    { 'Cluster Name': 'x', 'Dial Addresses': 'a:1,b:2' },
+  ],
   node: [
     { metadata: { name: 'id-1', labels: { env: 'test', os: 'linux' } }, spec: host },
     { Nodename: 'web-1', UUID: 'id-1', Address: '10.0.0.1:3022', Labels: 'env=test,os=linux' },

@@ -122,7 +122,7 @@ describe('a kind of resource', () => {
     ['rolle', /unknown kind of resource "rolle"; did you mean role\?/],
     ['x'.repeat(1000), /unknown kind of resource "x{64}" \(known: role, user/],
     ['oidc', /resources of kind "oidc" are not supported: single sign-on is not in this release/],
-    ['tc', /resources of kind "tc" are not supported: trusted clusters/],
+    ['tunnel_connection', /resources of kind "tunnel_connection" are not supported: there are no tunnels/],
     ['cap/other', /^there is one cluster_auth_preference, called cluster-auth-preference$/],
     ['constructor', /unknown kind/],
     ['role/', /a name is missing after the kind/],

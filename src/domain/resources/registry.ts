@@ -6,8 +6,11 @@ import { clusterKinds } from './cluster.ts';
 import { hostKinds } from './hosts.ts';
 import type { KindOfResource } from './kind.ts';
 import { lockResourceKind } from './lock.ts';
+import { remoteClusterKind } from './remote-cluster.ts';
+import { reverseTunnelKind } from './reverse-tunnel.ts';
 import { roleKind } from './role.ts';
 import { tokenKind } from './token.ts';
+import { trustedClusterKind } from './trusted-cluster.ts';
 import { userKind } from './user.ts';
 
 /** In the order in which `tctl get all` prints them, and in which a file of all of them is restored. */
@@ -17,23 +20,20 @@ export const kindsOfResources: readonly KindOfResource[] = [
   tokenKind,
   lockResourceKind,
   accessRequestKind,
+  trustedClusterKind,
+  remoteClusterKind,
+  reverseTunnelKind,
   ...hostKinds,
   authorityKind,
   ...clusterKinds,
 ];
 
 const signOn = 'single sign-on is not in this release';
-const trusted = 'trusted clusters are not in this release';
 
 /** Kinds of 4.4 that this release does not have, by all their names, with why. */
 const missing: Readonly<Record<string, string>> = {
   ...named(['github', 'oidc', 'saml', 'connector', 'connectors', 'auth_connector'], signOn),
-  ...named(['trusted_cluster', 'trusted_clusters', 'tc', 'cluster', 'clusters'], trusted),
-  ...named(['remote_cluster', 'remote_clusters', 'rc', 'rcs'], trusted),
-  ...named(
-    ['reverse_tunnel', 'tunnel', 'rts', 'tunnel_connection'],
-    'there are no tunnels to other clusters',
-  ),
+  ...named(['tunnel_connection'], 'there are no tunnels to other clusters'),
   ...named(['namespace', 'namespaces', 'ns'], 'there is one namespace, "default"'),
   ...named(['semaphore', 'semaphores', 'sem', 'sems'], 'semaphores are not in this release'),
   ...named(['static_tokens'], 'they are in the configuration file; "tctl get tokens" shows them'),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { joinRole } from '../join-token.ts';
+import { tokenRole } from '../join-token.ts';
 import { documentSchema, expiringMetadata } from './document.ts';
 import { type KindOfResource, kindOfResource } from './kind.ts';
 
@@ -8,7 +8,7 @@ import { type KindOfResource, kindOfResource } from './kind.ts';
  * makes one gives the secret as its name, as in 4.4, or in `spec.token`; it is not shown again.
  */
 const spec = z.strictObject({
-  roles: z.array(joinRole).min(1).max(2),
+  roles: z.array(tokenRole).min(1).max(2),
   /** The secret, in files that make a token. */
   token: z.string().max(1024).optional(),
   uses: z.int().positive().optional(),

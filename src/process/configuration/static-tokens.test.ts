@@ -22,7 +22,9 @@ describe('reading static tokens', () => {
     const spec = 'invalid static token spec, expected "role,role:token"; the role is node or proxy';
     expect(issues(['s3cret'])).toEqual([`0: ${spec}`]);
     expect(issues(['node:ok', 'node:', ':s3cret'])).toEqual([`1: ${spec}`, `2: ${spec}`]);
-    expect(issues(['cook:s3cret'])).toEqual(['0: role Cook is not registered: node or proxy']);
+    expect(issues(['cook:s3cret'])).toEqual([
+      '0: role Cook is not registered: node, proxy or trusted_cluster',
+    ]);
     expect(issues(['auth:s3cret'])[0]).toContain('tokens for role Auth are not in this release');
     fc.assert(
       fc.property(fc.string(), (text) => {
