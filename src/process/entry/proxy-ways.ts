@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { unverifiedServer } from '../../api/tls-dial.ts';
 import { CodedError, messageOf } from '../../base/errors.ts';
+import type { Environment } from '../../base/forward-proxy.ts';
 import type { LogSink } from '../../base/log-sink.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { second } from '../../base/time.ts';
@@ -12,17 +13,21 @@ import { openWay, type Way, wayText } from './open-way.ts';
 const probeMs = 4 * second;
 
 /**
- * The ways to one proxy, or to a balancer before several: its port for links, its web port as it is, or an upgraded
- * connection where something in between ends TLS. The first one on which an auth server answers is kept until it fails.
+ * The ways to one proxy, or to a balancer before several: its port for links, its web port as it is, or an
+ * upgraded connection where something in between ends TLS. The first one on which an auth server answers is
+ * kept until it fails.
  */
 export class ProxyWays {
   readonly address: HostPort;
   readonly #sink: LogSink;
+  readonly #env: Environment;
   #known: Way | undefined;
   #finding: Promise<Way> | undefined;
 
-  constructor(address: HostPort, sink: LogSink) {
+  /** @param env may name an HTTP proxy by which proxies of ours are reached. */
+  constructor(address: HostPort, sink: LogSink, env: Environment) {
     this.address = address;
+    this.#env = env;
     this.#sink = sink;
   }
 
@@ -30,7 +35,7 @@ export class ProxyWays {
   async open(signal: AbortSignal): Promise<Duplex> {
     const way = this.#known ?? (await this.#find(signal));
     try {
-      return await openWay(way, signal);
+      return await openWay(way, this.#env, signal);
     } catch (e) {
       this.forget();
       throw e;
@@ -51,7 +56,7 @@ export class ProxyWays {
   }
 
   async #search(signal: AbortSignal): Promise<Way> {
-    const { tunnelAddresses, scheme } = await askProxy(this.address, signal);
+    const { tunnelAddresses, scheme } = await askProxy(this.address, this.#env, signal);
     const web = this.address;
     const ways: Way[] = [
       ...[...tunnelAddresses, web].map((address): Way => ({ status: 'tcp', address })),
@@ -60,7 +65,7 @@ export class ProxyWays {
     const failures: string[] = [];
     for (const way of ways)
       try {
-        await probe(way, signal);
+        await probe(way, this.#env, signal);
         this.#known = way;
         this.#sink.info('a way to the cluster was found by a proxy', {
           proxy: formatHostPort(web),
@@ -79,8 +84,8 @@ export class ProxyWays {
 }
 
 /** Whether an auth server greets on it. Whose it is, is found out by those who then connect. */
-async function probe(way: Way, signal: AbortSignal): Promise<void> {
-  const server = unverifiedServer({ host: wayText(way), port: 0 }, (_address, by) => openWay(way, by));
+async function probe(way: Way, env: Environment, signal: AbortSignal): Promise<void> {
+  const server = unverifiedServer({ host: wayText(way), port: 0 }, (_address, by) => openWay(way, env, by));
   try {
     (await server.connect(AbortSignal.any([signal, signalAfter(probeMs)]))).destroy();
   } catch (e) {

@@ -99,6 +99,7 @@ export async function joinedStanding(
     kind: role === 'Proxy' ? 'auth' : configuration.join.kind,
     sink,
     random: () => randomFraction(world),
+    env: process.env,
   });
   const { joinCluster, tryIdentity } = entry;
   const first = await obtainIdentity(
@@ -157,7 +158,12 @@ const namesIn = ({ nodename, additionalPrincipals }: WantedNames): readonly stri
 ];
 
 /** Links to proxies, through which auth servers are reached as well. */
-function agentsOf(entry: Entry, identity: CurrentIdentity, { world, logger }: Parts, { role, closers }: Wish): Agents {
+function agentsOf(
+  entry: Entry,
+  identity: CurrentIdentity,
+  { world, logger }: Parts,
+  { role, closers }: Wish,
+): Agents {
   const agents = openAgents({
     identity,
     dial: entry.dialLink,

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
-import { CodedError, isCoded, messageOf } from '../../base/errors.ts';
-import { startTimer, stopTimer } from '../../base/timers.ts';
+import { CodedError, isCoded, messageOf } from './errors.ts';
+import { startTimer, stopTimer } from './timers.ts';
 
 /** One way to a stream. */
 export interface Way {
@@ -11,8 +11,8 @@ export interface Way {
 }
 
 /**
- * The first of these ways that leads to a stream. They are tried in order: the next when one has failed, or beside it when
- * it has taken longer than its head start.
+ * The first of these ways that leads to a stream. They are tried in order: the next when one has failed, or
+ * beside it when it has taken longer than its head start.
  * @throws CodedError `unavailable` with why each failed.
  */
 export function firstOf(ways: readonly Way[], outer: AbortSignal, headStartMs: number): Promise<Duplex> {
@@ -30,9 +30,15 @@ export function firstOf(ways: readonly Way[], outer: AbortSignal, headStartMs: n
     const fail = (way: Way, e: unknown): void => {
       failures.push(`${way.name}: ${messageOf(e)}`);
       if (settled) return;
-      if (!isCoded(e)) give(() => reject(e as Error));
+      if (!isCoded(e))
+        give(() => {
+          reject(e as Error);
+        });
       else if (failures.length < ways.length) startNext();
-      else give(() => reject(new CodedError('unavailable', failures.join('; '), { cause: e })));
+      else
+        give(() => {
+          reject(new CodedError('unavailable', failures.join('; '), { cause: e }));
+        });
     };
     const startNext = (): void => {
       const way = ways[started];
@@ -43,7 +49,10 @@ export function firstOf(ways: readonly Way[], outer: AbortSignal, headStartMs: n
         (stream) => {
           stopTimer(impatient);
           if (settled) stream.destroy();
-          else give(() => resolve(stream));
+          else
+            give(() => {
+              resolve(stream);
+            });
         },
         (e: unknown) => {
           stopTimer(impatient);
