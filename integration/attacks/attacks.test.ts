@@ -72,7 +72,7 @@ describe('TLS', () => {
       joinCluster({ servers: [{ host: '127.0.0.1', port }], pins: [here.pin] }, here.joining(), realWorld),
     ).rejects.toThrow();
     await expect(
-      webPing({ address: { host: '127.0.0.1', port }, authorities: [], insecure: true }),
+      webPing({ address: { host: '127.0.0.1', port }, authorities: [], insecure: true, env: {} }),
     ).rejects.toThrow();
     expect(faults.length).toBeGreaterThanOrEqual(2);
     for (const fault of faults) expect(fault).toMatch(/no shared cipher/);

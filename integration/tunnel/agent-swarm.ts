@@ -40,7 +40,7 @@ function open({ open: count, port, caPem, caKeyPem }: Extract<SwarmAsk, { open: 
           const [host = '', own = ''] = place.status === 'proxy' ? place.address.split(':') : [];
           const address =
             place.status === 'proxy' ? { host, port: Number(own) } : { host: '127.0.0.1', port };
-          return openWay({ status: 'tcp', address }, signal);
+          return openWay({ status: 'tcp', address }, {}, signal);
         },
         world: realWorld,
         sink: recordingSink(),

@@ -1,5 +1,7 @@
 import type { ClientRequest } from 'node:http';
 import { request, type RequestOptions } from 'node:https';
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { tlsPolicy } from './tls-policy.ts';
 
@@ -37,17 +39,32 @@ export type ServerCheck =
   /** As a person or a configuration requested. */
   | { readonly status: 'unchecked' };
 
-/** A request over HTTPS, not yet ended. Each has a connection of its own. */
+/**
+ * A request over HTTPS, not yet ended. Each has a connection of its own.
+ * @param over on which TLS begins; undefined: a connection to where the URL leads.
+ */
 export const requestHttps = (
   url: URL,
-  options: Omit<RequestOptions, Checks | 'ca' | 'agent'>,
+  options: Omit<RequestOptions, Checks | 'ca' | 'agent' | 'createConnection'>,
   check: ServerCheck,
-): ClientRequest =>
-  request(url, {
-    ...options,
-    ...tlsPolicy,
-    agent: false,
-    ...(check.status === 'unchecked'
+  over?: Duplex,
+): ClientRequest => {
+  const checks =
+    check.status === 'unchecked'
       ? unchecked
-      : { ...checked, ...(check.ca === undefined ? {} : { ca: [...check.ca] }) }),
+      : { ...checked, ...(check.ca === undefined ? {} : { ca: [...check.ca] }) };
+  if (over === undefined) return request(url, { ...options, ...tlsPolicy, agent: false, ...checks });
+  const { key, cert } = options;
+  const client = { ...(key !== undefined && { key }), ...(cert !== undefined && { cert }) };
+  return request(url, {
+    ...options,
+    createConnection: () =>
+      connect({ ...client, ...nameOf(url.hostname), socket: over, ...tlsPolicy, ...checks }),
   });
+};
+
+/** What the server's certificate has to be for; an address is not sent (RFC 6066, 3). */
+const nameOf = (hostname: string): ConnectionOptions => {
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  return isIP(host) === 0 ? { host, servername: host } : { host };
+};

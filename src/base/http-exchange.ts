@@ -1,4 +1,5 @@
 import { type IncomingMessage, request } from 'node:http';
+import { dialOut, type Outlet, placeOf } from './dial-out.ts';
 import { requestHttps, type ServerCheck } from './dial-tls.ts';
 import { CodedError } from './errors.ts';
 
@@ -14,6 +15,8 @@ export interface HttpAsk {
   readonly maxAnswerBytes: number;
   /** Of `https:`. */
   readonly check: ServerCheck;
+  /** By what it leaves this machine. Default: directly. */
+  readonly outlet?: Outlet | undefined;
   /** The certificate of the client, where the server requires one. PEM. */
   readonly client?: { readonly key: string | Buffer; readonly cert: string | Buffer } | undefined;
 }
@@ -27,18 +30,23 @@ export interface HttpAnswer {
  * Sends the request and reads the response to its end, whatever its status. Follows no redirection. Rejects
  * with the error of the connection, or with a CodedError `unavailable` when the response is too long.
  */
-export function exchange(ask: HttpAsk): Promise<HttpAnswer> {
+export async function exchange(ask: HttpAsk): Promise<HttpAnswer> {
   const { url, method, headers, body, signal } = ask;
   const options = {
     method,
     signal,
     headers: body === undefined ? headers : { ...headers, 'content-length': Buffer.byteLength(body) },
   };
+  const { outlet } = ask;
+  const over = outlet?.through === undefined ? undefined : await dialOut(placeOf(url), outlet, signal);
   return new Promise((resolve, reject) => {
     const outgoing =
       url.protocol === 'https:'
-        ? requestHttps(url, { ...options, ...ask.client }, ask.check)
-        : request(url, { ...options, agent: false });
+        ? requestHttps(url, { ...options, ...ask.client }, ask.check, over)
+        : request(url, {
+            ...options,
+            ...(over === undefined ? { agent: false } : { createConnection: () => over }),
+          });
     outgoing.on('error', reject);
     outgoing.on('response', (response) => {
       collect(response, ask.maxAnswerBytes).then((text) => {

@@ -3,3 +3,9 @@
  * connection on, unopened. An auth server never chooses it.
  */
 export const relayProtocol = 'teleport-relay/1';
+
+/**
+ * Chosen (ALPN) by the web port of a proxy: what comes after the handshake is SSH. Names of other clients
+ * are the web's.
+ */
+export const sshProtocol = 'teleport-ssh';

@@ -69,6 +69,7 @@ async function start(
       tunnelPublicAddress: config.tunnelPublicAddresses?.[0] ?? '',
       balancers,
       tlsOnly: config.web.speaks === 'tls',
+      webWays: ['web', ...(config.web.speaks === 'plain' ? [] : ['web-tls']), 'web-upgrade'],
     }),
     protocol,
     defaultTimeouts,

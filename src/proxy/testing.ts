@@ -83,6 +83,7 @@ export function testWeb(wish: Partial<WebDeps> = {}): TestWeb {
     tunnelPublicAddress: '',
     balancers: balancersOf([]),
     tlsOnly: true,
+    webWays: ['web', 'web-tls', 'web-upgrade'],
     ...wish,
   });
   return {

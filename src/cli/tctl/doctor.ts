@@ -17,7 +17,7 @@ export async function examine(invocation: Invocation, io: CliIo): Promise<number
     io.stdout.write(`${formatHostPort(address)} is not reached from here: ${printable(messageOf(at))}\n`);
     return 1;
   }
-  const findings = await examineProxy(address);
+  const findings = await examineProxy(address, io.env);
   if (invocation.text('format') === 'json')
     io.stdout.write(`${JSON.stringify({ address: formatHostPort(address), at, findings }, null, 2)}\n`);
   else io.stdout.write(textOf(`${formatHostPort(address)} (${String(at)})`, findings));

@@ -18,6 +18,8 @@ import { type ClientIdentity, isExpired, validUntilMs } from '../tsh/login/clien
 import { type HostTrust, hostTrustBy } from '../tsh/login/host-trust.ts';
 import { readIdentityFile } from '../tsh/login/identity-file.ts';
 import { webAuthorities } from '../tsh/login/trust.ts';
+import { type ProxySsh, proxySsh } from '../tsh/ways/proxy-ssh.ts';
+import type { WayKind } from '../tsh/ways/way.ts';
 import { ClusterTrust } from '../tsh/trust/cluster-trust.ts';
 import { announcedSince } from './announced-since.ts';
 import { identityFileTrust } from '../tsh/trust/trust-stores.ts';
@@ -141,8 +143,15 @@ async function throughProxy(
   io: CliIo,
 ): Promise<IdentityConnection> {
   const found = await sshOf(server, insecure, io);
-  const given = { store: identityFileTrust(identity), announced: () => readAuthorities(server) };
-  const cluster = await clusterAt(identity, found, new ClusterTrust(identity, given, io), io);
+  const given = { store: identityFileTrust(identity), announced: () => readAuthorities(server, io.env) };
+  const ways = proxySsh({
+    places: { ssh: found.address, web: server },
+    remembered: undefined,
+    possible: ['port', ...found.webWays],
+    env: io.env,
+    insecure,
+  });
+  const cluster = await clusterAt(identity, { ...found, ways }, new ClusterTrust(identity, given, io), io);
   const auth = openAuth(cluster, io, callTimeoutMs);
   return {
     auth,
@@ -158,18 +167,19 @@ interface FoundSsh {
   readonly address: HostPort;
   /** Why the web side was not asked; undefined when it was. */
   readonly webFailure: string | undefined;
+  readonly webWays: readonly WayKind[];
 }
 
 /** Where the proxy's SSH is: as its web side reports it; else the address is taken for that of its SSH. */
 async function sshOf(address: HostPort, insecure: boolean, io: CliIo): Promise<FoundSsh> {
   try {
     const authorities = insecure ? [] : webAuthorities(address.host, io.env);
-    const answer = await ping({ address, authorities, insecure });
+    const answer = await ping({ address, authorities, insecure, env: io.env });
     const host = answer.publicAddress?.host ?? address.host;
     const ssh = answer.sshPublicAddress ?? { host, port: answer.sshListenPort ?? 3023 };
-    return { address: ssh, webFailure: undefined };
+    return { address: ssh, webFailure: undefined, webWays: answer.webWays };
   } catch (e) {
-    return { address, webFailure: firstLine(explain(e)) };
+    return { address, webFailure: firstLine(explain(e)), webWays: [] };
   }
 }
 
@@ -177,12 +187,12 @@ const firstLine = (text: string): string => text.replace(/\s*\n[\s\S]*$/, '');
 
 async function clusterAt(
   identity: ClientIdentity,
-  { address, webFailure }: FoundSsh,
+  { address, webFailure, ways }: FoundSsh & { readonly ways: ProxySsh },
   trust: ClusterTrust,
   io: CliIo,
 ): Promise<ClusterClient> {
   const { clusterName: cluster } = identity;
-  const route = { identity, trust, proxy: address, proxyUsername: undefined, cluster };
+  const route = { identity, trust, proxy: address, proxyUsername: undefined, cluster, ways };
   try {
     return await connectTrusting(route, onlyAuthorities(trust), io);
   } catch (e) {

@@ -1,11 +1,14 @@
 import { resolve } from 'node:path';
 import { CodedError } from '../../base/errors.ts';
+import { forwardProxyFor } from '../../base/forward-proxy.ts';
+import { formatHostPort } from '../../base/service.ts';
 import type { CliIo } from '../cli-io.ts';
 import { fingerprint, fromAuthorizedKeyLine } from '../../pki/ssh-key.ts';
 import type { Run } from '../program.ts';
 import { loadIdentity } from './login/key-store.ts';
+import type { Profile } from './login/profile.ts';
 import { readSettings } from './settings.ts';
-import { formatSshConfig } from './ssh-config.ts';
+import { formatSshConfig, type TshCall } from './ssh-config.ts';
 import type { ClusterTrust } from './trust/cluster-trust.ts';
 import { openTrust } from './trust/open-trust.ts';
 
@@ -30,10 +33,25 @@ export const configCommand: Run = async (invocation, io) => {
       knownHostsFile: resolve(home.knownHosts),
       identityFile: resolve(files.privateKey),
       certificateFile: resolve(files.sshCertificate),
+      tsh: needsTsh(profile, io) ? tshCall(profile, user, io) : undefined,
     }),
   );
   return 0;
 };
+
+/** Whether stock ssh does not get to the SSH port of the proxy by itself, as far as is known here. */
+const needsTsh = ({ way = 'port', ssh }: Profile, { env }: CliIo): boolean =>
+  way !== 'port' || forwardProxyFor(env, ssh, 'raw') !== undefined;
+
+function tshCall({ proxyHost, web }: Profile, user: string, { env }: CliIo): TshCall {
+  const home = env['TSH_HOME'] ?? '';
+  return {
+    program: 'tsh',
+    proxy: formatHostPort({ host: proxyHost, port: web.port }),
+    user,
+    home: home === '' ? undefined : resolve(home),
+  };
+}
 
 /** @throws CodedError when the cluster cannot be asked, or its announcement is not accepted. */
 async function refresh(trust: ClusterTrust, io: CliIo): Promise<number> {

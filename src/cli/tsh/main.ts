@@ -17,6 +17,7 @@ const commands: Commands = {
   ls: async () => (await import('./cluster/ls-command.ts')).lsCommand,
   clusters: async () => (await import('./cluster/clusters-command.ts')).clustersCommand,
   ssh: async () => (await import('./ssh/ssh-command.ts')).sshCommand,
+  'proxy ssh': async () => (await import('./ssh/proxy-ssh-command.ts')).proxySshCommand,
   scp: async () => (await import('./scp/scp-command.ts')).scpCommand,
 };
 

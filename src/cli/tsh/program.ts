@@ -230,6 +230,12 @@ const commands: readonly CommandSpec[] = [
     ],
   },
   {
+    name: 'proxy ssh',
+    help: 'Be the connection to a node, for a ProxyCommand of OpenSSH: tsh proxy ssh %h:%p',
+    flags: [cluster],
+    args: [{ name: '[user@]host:port', help: 'Remote hostname and port', required: true }],
+  },
+  {
     name: 'env',
     help: 'Print commands to set Teleport session environment variables',
     flags: [
@@ -240,16 +246,14 @@ const commands: readonly CommandSpec[] = [
       },
     ],
   },
-  ...['join', 'play', 'bench', 'show', 'kube', 'agent', 'proxy', 'request', 'requests'].map(
-    (name): CommandSpec => ({
-      name,
-      help: '',
-      refuse: absent,
-      hidden: true,
-      stopAtOperand: true,
-      args: [{ name: 'args', help: '', rest: true }],
-    }),
-  ),
+  ...['join', 'play', 'bench', 'show', 'kube', 'agent', 'request', 'requests'].map((name): CommandSpec => ({
+    name,
+    help: '',
+    refuse: absent,
+    hidden: true,
+    stopAtOperand: true,
+    args: [{ name: 'args', help: '', rest: true }],
+  })),
 ];
 
 export const tshProgram: ProgramSpec = {

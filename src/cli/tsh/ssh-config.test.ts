@@ -29,6 +29,15 @@ describe('printing an ssh_config', () => {
     expect(command).toContain(" sh '%h' '%p' ");
     expect(command).toContain(`-l 'a'\\''b$(c)'`);
   });
+  it('has tsh make the connection where ssh does not get to the port', () => {
+    const tsh = { program: 'tsh', proxy: 'proxy:443', user: "o'joe", home: '/a b/100%' };
+    const text = formatSshConfig({ ...config, tsh });
+    expect(text).toContain(
+      "    ProxyCommand env 'TSH_HOME=/a b/100%%' tsh proxy ssh --proxy=proxy:443 " +
+        "'--user=o'\\''joe' --cluster=example '%h:%p'\n",
+    );
+    expect(text).not.toContain('ssh -J');
+  });
   it.each(['a"b', 'a\nProxyCommand x', '/${HOME}/x'])('refuses a path that cannot be written: %j', (path) => {
     expect(() => configQuote(path)).toThrow('cannot be written into an ssh_config');
   });

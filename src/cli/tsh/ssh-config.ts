@@ -12,10 +12,25 @@ export interface SshConfig {
   readonly knownHostsFile: string;
   readonly identityFile: string;
   readonly certificateFile: string;
+  /**
+   * Where stock ssh cannot reach the proxy's SSH port by itself: who goes there for it. Undefined: it can.
+   */
+  readonly tsh?: TshCall | undefined;
+}
+
+/** How `tsh proxy ssh` is called. */
+export interface TshCall {
+  /** A path, or a name on the PATH. */
+  readonly program: string;
+  /** `host:port`, as `--proxy` takes it. */
+  readonly proxy: string;
+  readonly user: string;
+  /** `TSH_HOME`, where it is set. */
+  readonly home: string | undefined;
 }
 
 /** The port of nodes unless they are configured otherwise. */
-const anyPort = 3022;
+export const nodePort = 3022;
 
 /**
  * A value for ssh_config in double quotes, for a keyword that expands `%` tokens.
@@ -46,7 +61,7 @@ const unquotable = `"!*'*" "!*\\*" "!*!*"`;
  */
 function proxyCommand(config: SshConfig): string {
   const script =
-    `h=$1 p=$2 c=$3; shift 3; [ "$p" = ${anyPort} ] && p=0; ` +
+    `h=$1 p=$2 c=$3; shift 3; [ "$p" = ${nodePort} ] && p=0; ` +
     `exec ssh "$@" "proxy:\${h%".$c"}:$p@default@$c"`;
   const options = [
     ...['-F', 'none', '-p', String(config.ssh.port), '-l', config.proxyLogin],
@@ -58,6 +73,14 @@ function proxyCommand(config: SshConfig): string {
   ];
   const fixed = [config.clusterName, ...options].map((word) => shellQuote(word).replaceAll('%', '%%'));
   return `sh -c ${shellQuote(script).replaceAll('%', '%%')} sh '%h' '%p' ${fixed.join(' ')}`;
+}
+
+/** The same by tsh: it finds the way to the proxy, and knows the login. */
+function tshCommand({ program, proxy, user, home }: TshCall, clusterName: string): string {
+  const environment = home === undefined ? [] : ['env', `TSH_HOME=${home}`];
+  const call = [program, 'proxy', 'ssh', `--proxy=${proxy}`, `--user=${user}`, `--cluster=${clusterName}`];
+  const fixed = [...environment, ...call].map((word) => shellQuote(word).replaceAll('%', '%%'));
+  return `${fixed.join(' ')} '%h:%p'`;
 }
 
 /**
@@ -76,19 +99,24 @@ Host ${[nodes, ...proxies].join(' ')}
     CertificateFile ${configQuote(config.certificateFile)}
     IdentitiesOnly yes
 
-# The proxy itself: ssh -J ${config.ssh.host}
-Host ${proxies.join(' ')}
-    Port ${config.ssh.port}
-    User ${configQuote(config.proxyLogin).replaceAll('%%', '%')}
-
-# The nodes, as <name>.${config.clusterName}
+${config.tsh === undefined ? proxyBlock(config, proxies) : ''}# The nodes, as <name>.${config.clusterName}
 Host ${[nodes, ...proxies.map((p) => `!${p}`)].join(' ')} ${unquotable}
-    Port ${anyPort}
-    ProxyCommand ${proxyCommand(config)}
+    Port ${nodePort}
+    ProxyCommand ${config.tsh === undefined ? proxyCommand(config) : tshCommand(config.tsh, config.clusterName)}
 
 # End generated Teleport configuration
 `;
 }
+
+const proxyBlock = (
+  { ssh, proxyLogin }: SshConfig,
+  proxies: readonly string[],
+): string => `# The proxy itself: ssh -J ${ssh.host}
+Host ${proxies.join(' ')}
+    Port ${ssh.port}
+    User ${configQuote(proxyLogin).replaceAll('%%', '%')}
+
+`;
 
 /** @throws CodedError `bad_request` for a name that would be a pattern or several words. */
 function hostPattern(name: string): string {

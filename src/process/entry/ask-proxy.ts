@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseHostPort } from '../../base/addresses.ts';
 import { CodedError, isCoded, messageOf } from '../../base/errors.ts';
+import { type Environment, forwardProxyFor } from '../../base/forward-proxy.ts';
 import { exchange } from '../../base/http-exchange.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { second } from '../../base/time.ts';
@@ -40,11 +41,15 @@ const answer = z.object({
  * is.
  * @throws CodedError `unavailable` when no proxy answers there.
  */
-export async function askProxy(address: HostPort, signal: AbortSignal): Promise<ProxyAnswer> {
+export async function askProxy(
+  address: HostPort,
+  env: Environment,
+  signal: AbortSignal,
+): Promise<ProxyAnswer> {
   const failures: string[] = [];
   for (const scheme of ['https', 'http'] as const)
     try {
-      return read(await ask(scheme, address, signal), scheme, address);
+      return read(await ask({ scheme, address, env }, signal), scheme, address);
     } catch (e) {
       failures.push(`${scheme}: ${messageOf(e)}`);
     }
@@ -54,7 +59,13 @@ export async function askProxy(address: HostPort, signal: AbortSignal): Promise<
   );
 }
 
-async function ask(scheme: string, address: HostPort, signal: AbortSignal): Promise<string> {
+interface Asked {
+  readonly scheme: ProxyAnswer['scheme'];
+  readonly address: HostPort;
+  readonly env: Environment;
+}
+
+async function ask({ scheme, address, env }: Asked, signal: AbortSignal): Promise<string> {
   const { status, text } = await exchange({
     url: new URL(`${scheme}://${formatHostPort(address)}/v1/webapi/find`),
     method: 'GET',
@@ -62,6 +73,7 @@ async function ask(scheme: string, address: HostPort, signal: AbortSignal): Prom
     signal: AbortSignal.any([signal, signalAfter(askMs)]),
     maxAnswerBytes: mostAnswerBytes,
     check: { status: 'unchecked' },
+    outlet: { through: forwardProxyFor(env, address, scheme) },
   });
   if (status !== 200) throw new CodedError('unavailable', `it answers ${status}`);
   return text;

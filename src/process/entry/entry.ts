@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { joinCluster, tryIdentity, type JoinTrust } from '../../api/join-client.ts';
 import { CodedError, isCoded, messageOf } from '../../base/errors.ts';
+import type { Environment } from '../../base/forward-proxy.ts';
 import type { LogSink } from '../../base/log-sink.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { second } from '../../base/time.ts';
@@ -37,19 +38,21 @@ export interface EntryOptions {
   readonly sink: LogSink;
   /** In [0, 1). */
   readonly random: () => number;
+  /** May name an HTTP proxy by which proxies are reached; auth servers are dialled directly. */
+  readonly env: Environment;
 }
 
 const lookMs = 10 * second;
 
 /** @throws never: what cannot be reached is found out by whoever connects. */
-export function openEntry({ servers, kind, sink, random }: EntryOptions): Entry {
-  const ways = servers.map((server) => new ProxyWays(server, sink));
+export function openEntry({ servers, kind, sink, random, env }: EntryOptions): Entry {
+  const ways = servers.map((server) => new ProxyWays(server, sink, env));
   let reach: 'direct' | 'tunnel' = kind === 'proxies' ? 'tunnel' : 'direct';
   let agents: Agents | undefined;
 
   const waysTo = (server: HostPort): ProxyWays =>
     ways.find(({ address }) => formatHostPort(address) === formatHostPort(server)) ??
-    new ProxyWays(server, sink);
+    new ProxyWays(server, sink, env);
   const through: Entry['through'] = async (server, signal) => {
     if (agents !== undefined && agents.held().length > 0) return agents.open({ to: 'auth' }, signal);
     return waysTo(server).open(signal);
@@ -59,7 +62,7 @@ export function openEntry({ servers, kind, sink, random }: EntryOptions): Entry 
     if (kind !== 'either' || reach === 'tunnel') return reach === 'tunnel';
     for (const server of asked)
       try {
-        await askProxy(server, signalAfter(lookMs));
+        await askProxy(server, env, signalAfter(lookMs));
         sink.info('what answers there is a proxy: this node joins and is reached through it', {
           proxy: formatHostPort(server),
         });
@@ -99,7 +102,7 @@ export function openEntry({ servers, kind, sink, random }: EntryOptions): Entry 
     dialLink: async (place, signal) => {
       if (place.status === 'proxy') {
         const [host = '', port = ''] = splitAddress(place.address);
-        return openWay({ status: 'tcp', address: { host, port: Number(port) } }, signal);
+        return openWay({ status: 'tcp', address: { host, port: Number(port) } }, env, signal);
       }
       const from = Math.floor(random() * ways.length);
       const failures: string[] = [];

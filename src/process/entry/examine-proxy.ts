@@ -29,11 +29,15 @@ const ours = 'SSH-2.0-OpenSSH_Teleport';
  * What a browser, tsh and a node find at the web address of a proxy, or of the balancer before it, by each
  * way that they may take. Nothing secret is sent, and nothing that is answered is trusted.
  */
-export async function examineProxy(address: HostPort): Promise<readonly Finding[]> {
+export async function examineProxy(address: HostPort, env: NodeJS.ProcessEnv): Promise<readonly Finding[]> {
   const web = await examineWeb(address);
-  const answer = await askProxy(address, signalAfter(2 * patienceMs)).catch(() => undefined);
+  const answer = await askProxy(address, env, signalAfter(2 * patienceMs)).catch(() => undefined);
   if (answer === undefined) return web;
-  return [...web, ...(await examineSsh(address, answer)), ...(await examineTunnels(address, answer))];
+  return [
+    ...web,
+    ...(await examineSsh(address, answer, env)),
+    ...(await examineTunnels(address, answer, env)),
+  ];
 }
 
 async function found(
@@ -96,13 +100,17 @@ async function examineWeb(address: HostPort): Promise<readonly Finding[]> {
 }
 
 /** Without 3023 tsh goes by the web port; ssh alone does not. */
-async function examineSsh(web: HostPort, { scheme, sshAddresses }: ProxyAnswer): Promise<readonly Finding[]> {
+async function examineSsh(
+  web: HostPort,
+  { scheme, sshAddresses }: ProxyAnswer,
+  env: NodeJS.ProcessEnv,
+): Promise<readonly Finding[]> {
   const ways: Way[] = [
     ...[...sshAddresses, web].map((address): Way => ({ status: 'tcp', address })),
     { status: 'upgrade', address: web, scheme },
   ];
   const all = [];
-  for (const way of ways) all.push(await found('tsh and ssh', wayText(way), '', () => sshBanner(way)));
+  for (const way of ways) all.push(await found('tsh and ssh', wayText(way), '', () => sshBanner(way, env)));
   if (all.some(({ result }) => result.status === 'works')) return all;
   return all.map((one) => ({
     ...one,
@@ -111,9 +119,9 @@ async function examineSsh(web: HostPort, { scheme, sshAddresses }: ProxyAnswer):
   }));
 }
 
-async function sshBanner(way: Way): Promise<string> {
+async function sshBanner(way: Way, env: NodeJS.ProcessEnv): Promise<string> {
   const signal = signalAfter(patienceMs);
-  const stream = await openWay(way, signal);
+  const stream = await openWay(way, env, signal);
   try {
     stream.write('SSH-2.0-doctor\r\n');
     const text = await firstBytes(stream, signal);
@@ -148,6 +156,7 @@ function firstBytes(stream: Duplex, signal: AbortSignal): Promise<string> {
 async function examineTunnels(
   web: HostPort,
   { scheme, tunnelAddresses }: ProxyAnswer,
+  env: NodeJS.ProcessEnv,
 ): Promise<readonly Finding[]> {
   const ways: Way[] = [
     ...[...tunnelAddresses, web].map((address): Way => ({ status: 'tcp', address })),
@@ -157,7 +166,7 @@ async function examineTunnels(
   for (const way of ways)
     all.push(
       await found('a node', wayText(way), '', async () => {
-        const server = unverifiedServer(web, (_address, signal) => openWay(way, signal));
+        const server = unverifiedServer(web, (_address, signal) => openWay(way, env, signal));
         (await server.connect(signalAfter(patienceMs))).destroy();
         return 'an auth server answers through it';
       }),

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { unverifiedServer } from '../../api/tls-dial.ts';
 import { CodedError, messageOf } from '../../base/errors.ts';
+import type { Environment } from '../../base/forward-proxy.ts';
 import type { LogSink } from '../../base/log-sink.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { second } from '../../base/time.ts';
@@ -21,11 +22,14 @@ const searchMs = 60 * second;
 export class ProxyWays {
   readonly address: HostPort;
   readonly #sink: LogSink;
+  readonly #env: Environment;
   #known: Way | undefined;
   #finding: Promise<Way> | undefined;
 
-  constructor(address: HostPort, sink: LogSink) {
+  /** @param env may name an HTTP proxy by which proxies of ours are reached. */
+  constructor(address: HostPort, sink: LogSink, env: Environment) {
     this.address = address;
+    this.#env = env;
     this.#sink = sink;
   }
 
@@ -33,7 +37,7 @@ export class ProxyWays {
   async open(signal: AbortSignal): Promise<Duplex> {
     const way = this.#known ?? (await orAborted(this.#find(), signal));
     try {
-      return await openWay(way, signal);
+      return await openWay(way, this.#env, signal);
     } catch (e) {
       this.forget();
       throw e;
@@ -57,7 +61,7 @@ export class ProxyWays {
   }
 
   async #search(signal: AbortSignal): Promise<Way> {
-    const { tunnelAddresses, scheme } = await askProxy(this.address, signal);
+    const { tunnelAddresses, scheme } = await askProxy(this.address, this.#env, signal);
     const web = this.address;
     const ways: Way[] = [
       ...[...tunnelAddresses, web].map((address): Way => ({ status: 'tcp', address })),
@@ -66,7 +70,7 @@ export class ProxyWays {
     const failures: string[] = [];
     for (const way of ways)
       try {
-        await probe(way, signal);
+        await probe(way, this.#env, signal);
         this.#known = way;
         this.#sink.info('a way to the cluster was found by a proxy', {
           proxy: formatHostPort(web),
@@ -99,8 +103,8 @@ function orAborted<Value>(waited: Promise<Value>, signal: AbortSignal): Promise<
 }
 
 /** Whether an auth server greets on it. Whose it is, is found out by those who then connect. */
-async function probe(way: Way, signal: AbortSignal): Promise<void> {
-  const server = unverifiedServer({ host: wayText(way), port: 0 }, (_address, by) => openWay(way, by));
+async function probe(way: Way, env: Environment, signal: AbortSignal): Promise<void> {
+  const server = unverifiedServer({ host: wayText(way), port: 0 }, (_address, by) => openWay(way, env, by));
   try {
     (await server.connect(AbortSignal.any([signal, signalAfter(probeMs)]))).destroy();
   } catch (e) {

@@ -99,6 +99,7 @@ export async function joinedStanding(
     kind: role === 'Proxy' ? 'auth' : configuration.join.kind,
     sink,
     random: () => randomFraction(world),
+    env: process.env,
   });
   const { joinCluster, tryIdentity } = entry;
   const first = await obtainIdentity(

@@ -5,7 +5,7 @@ import { recordingMetrics } from '../../api/testing.ts';
 import { CodedError } from '../../base/errors.ts';
 import { type Asked, Link } from '../../tunnel/link.ts';
 import { tunnelDialler } from './dial-tunnel.ts';
-import { firstOf, type Way } from './first-of.ts';
+import { firstOf, type Way } from '../../base/first-of.ts';
 import { type HeldLink, HeldLinks } from './held-links.ts';
 
 const hostId = '00000000-0000-4000-8000-000000000001';

@@ -2,7 +2,7 @@ import { pause } from '../../base/backoff.ts';
 import { CodedError, isCoded } from '../../base/errors.ts';
 import { second } from '../../base/time.ts';
 import type { DialTunnel } from '../ssh/dial-node.ts';
-import { firstOf, type Way } from './first-of.ts';
+import { firstOf, type Way } from '../../base/first-of.ts';
 import type { HeldLinks } from './held-links.ts';
 import type { Peers } from './peers.ts';
 

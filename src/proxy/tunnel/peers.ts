@@ -9,7 +9,7 @@ import type { CurrentIdentity } from '../../pki/current-identity.ts';
 import { type Asked, Link } from '../../tunnel/link.ts';
 import { dialLinkTls } from '../../tunnel/link-tls.ts';
 import type { DialAddress } from '../ssh/dial.ts';
-import type { Way } from './first-of.ts';
+import type { Way } from '../../base/first-of.ts';
 
 /** Another proxy of the cluster. */
 export interface PeerPlace {

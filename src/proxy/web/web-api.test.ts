@@ -42,6 +42,7 @@ describe('asking a proxy what it is', () => {
           listen_addr: '0.0.0.0:3023',
           public_addr: 'proxy.example.com:3080',
           ssh_public_addr: 'ssh.example.com:3023',
+          web_ways: ['web', 'web-tls', 'web-upgrade'],
         },
       },
       server_version: version,

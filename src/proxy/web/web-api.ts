@@ -145,6 +145,7 @@ function addressesOf(deps: WebDeps): object {
       ...optional('public_addr', publicAddress),
       ...optional('ssh_public_addr', sshPublicAddress),
       ...optional('ssh_tunnel_public_addr', tunnelPublicAddress),
+      web_ways: deps.webWays,
     },
   };
 }

@@ -30,6 +30,8 @@ export interface WebDeps {
   readonly balancers: Balancers;
   /** Tells browsers to use TLS only. False where plain HTTP is served on purpose. */
   readonly tlsOnly: boolean;
+  /** How SSH is reached by the web port, for clients that ask: `web`, `web-tls`, `web-upgrade`. */
+  readonly webWays: readonly string[];
 }
 
 export interface WebEnv {

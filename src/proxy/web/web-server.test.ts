@@ -100,6 +100,30 @@ function ending(web: ReturnType<typeof webServer>, over: Promise<void> = noEnd, 
 }
 
 describe('the web port', () => {
+  it('gives a client that asks for SSH in the handshake to the server of SSH, and no other', async () => {
+    const came: string[] = [];
+    const web = webServer(new Hono<WebEnv>(), tls, undefined, {
+      ssh: (connection) => {
+        connection.once('data', (data: Buffer) => came.push(data.toString()));
+        connection.write('SSH-2.0-server');
+      },
+    });
+    ends.push(() => web.server.close());
+    const open = async (...ALPNProtocols: string[]) => {
+      const socket = dialAnybody({ socket: connectTo(web.server), ALPNProtocols });
+      await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
+      return socket;
+    };
+    const ssh = await open('teleport-ssh');
+    const greeting = new Promise((resolve) => ssh.once('data', resolve));
+    ssh.write('SSH-2.0-client');
+    expect(String(await greeting)).toBe('SSH-2.0-server');
+    await vi.waitFor(() => {
+      expect(came).toEqual(['SSH-2.0-client']);
+    });
+    expect((await open('http/1.1')).alpnProtocol).toBe('http/1.1');
+    ssh.destroy();
+  });
   it('speaks TLS, plain HTTP, or both, as it was told', async () => {
     const open = rig(plain);
     expect((await open.client(open.overPlain)()).body).toBe('yes');

@@ -9,10 +9,11 @@ import {
 import { createServer as createHttps, type Server as HttpsServer } from 'node:https';
 import { Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import type { Grace } from '../../base/ending.ts';
+import { sshProtocol } from '../../base/relay-protocol.ts';
 import { startTicker, stopTimer } from '../../base/timers.ts';
 import { tlsPolicy } from '../../base/tls-policy.ts';
 import { doorway, type Routes, showIn } from '../door/doorway.ts';
@@ -77,7 +78,7 @@ export function webServer(
     void answer(request, response);
   };
   const contexts = new NamedContexts();
-  const inner = innerServers(protocol, timeouts, { handle, contexts });
+  const inner = innerServers(protocol, timeouts, { handle, contexts, ssh: others.ssh });
   const { tls, plain } = inner;
   const routes: Routes = {
     ...others,
@@ -180,10 +181,17 @@ class NamedContexts {
   }
 }
 
+interface Inner {
+  readonly handle: RequestHandler;
+  readonly contexts: NamedContexts;
+  /** Whoever asks for SSH in the handshake; undefined: nobody is told that there is any. */
+  readonly ssh: Routes['ssh'];
+}
+
 function innerServers(
   protocol: WebProtocol,
   timeouts: WebTimeouts,
-  { handle, contexts }: { readonly handle: RequestHandler; readonly contexts: NamedContexts },
+  { handle, contexts, ssh }: Inner,
 ): { readonly tls?: HttpServer; readonly plain?: HttpServer } {
   const options: ServerOptions = {
     headersTimeout: timeouts.headersMs,
@@ -205,8 +213,20 @@ function innerServers(
       },
       ...tlsPolicy,
       handshakeTimeout: timeouts.greetingMs,
+      ALPNProtocols: [...(ssh === undefined ? [] : [sshProtocol]), 'http/1.1'],
     },
     handle,
   ) as HttpServer;
+  if (ssh !== undefined) divide(tls, ssh);
   return protocol.speaks === 'tls' ? { tls } : { tls, plain: createHttp(options, handle) };
+}
+
+/** Gives those who negotiated SSH to its server, and the others to the web, as before. */
+function divide(tls: HttpServer, ssh: (connection: Duplex) => void): void {
+  const web = tls.listeners('secureConnection') as ((socket: TLSSocket) => void)[];
+  tls.removeAllListeners('secureConnection');
+  tls.on('secureConnection', (socket: TLSSocket) => {
+    if (socket.alpnProtocol === sshProtocol) ssh(socket);
+    else for (const serve of web) serve.call(tls, socket);
+  });
 }

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { z } from 'zod';
 import { knownNodes, knownNodesSubsystem } from '../../../api/known-nodes.ts';
 import { issuesOf, jsonOrUndefined } from '../../../api/wire-errors.ts';
-import { CodedError, messageOf } from '../../../base/errors.ts';
+import { CodedError, isCoded, messageOf } from '../../../base/errors.ts';
 import { type HostPort, formatHostPort } from '../../../base/service.ts';
 import { type SshClient, connectSsh } from '../../../ssh/cert-client.ts';
 import type { SshChannel } from '../../../ssh/channel-types.ts';
@@ -13,6 +13,7 @@ import { type HostTrust, type HostVerdict, type Refusal, createHostTrust } from 
 import { knownHostName } from '../login/known-hosts.ts';
 import type { Settings } from '../settings.ts';
 import type { ClusterTrust } from '../trust/cluster-trust.ts';
+import type { ProxySsh } from '../ways/proxy-ssh.ts';
 import { unknownAuthorityText } from '../trust/trust-text.ts';
 
 /** Everything that is needed to go through a proxy. */
@@ -25,6 +26,8 @@ export interface Route {
   readonly proxyUsername: string | undefined;
   /** The requested cluster. */
   readonly cluster: string;
+  /** How its SSH is reached; undefined: at its address. */
+  readonly ways?: ProxySsh | undefined;
 }
 
 /** One cluster as the proxy knows it. */
@@ -74,10 +77,10 @@ export async function connectTrusting(route: Route, trust: HostTrust, io: CliIo)
   const identity = keyIdentity(route.identity.privateKey, route.identity.certificateBlob);
   const address = formatHostPort(route.proxy);
   const username = route.proxyUsername ?? route.identity.certificate.principals[0] ?? '';
-  const dial = (check: HostVerdict): Promise<SshClient> =>
+  const dial = async (check: HostVerdict): Promise<SshClient> =>
     connectSsh({
       ...sshBasis(route.trust, io, check),
-      target: route.proxy,
+      target: route.ways === undefined ? route.proxy : { stream: await route.ways.open() },
       username,
       identities: [identity],
       hostPrincipals: [route.proxy.host],
@@ -91,6 +94,7 @@ export async function connectTrusting(route: Route, trust: HostTrust, io: CliIo)
         `the proxy at ${address} refused the certificate of user '${route.identity.username}': ${messageOf(e)}`,
         { cause: e },
       );
+    if (isCoded(e, 'misconfigured')) return e;
     return new CodedError('unavailable', `cannot reach the proxy's SSH at ${address}: ${messageOf(e)}`, {
       cause: e,
     });
@@ -173,6 +177,24 @@ export class ClusterClient {
   }
 
   /**
+   * What a node listens on, as a stream: whoever gets it speaks SSH with the node.
+   * @throws CodedError `unavailable` when it is not reached.
+   */
+  async openNode({ host, port }: Omit<NodeAddress, 'login'>, name = host): Promise<SshChannel> {
+    const bracketed = host.includes(':') ? `[${host}]` : host;
+    const request = `proxy:${bracketed}:${port ?? 0}@default@${this.route.cluster}`;
+    const { channel } = await this.open.proxy.subsystem(request).catch((e: unknown) => {
+      throw new NoWayToNode(`failed connecting to node ${name}. ${messageOf(e)}`, { cause: e });
+    });
+    return channel;
+  }
+
+  /** The connection to the proxy has ended; with the reason when we did not end it. */
+  get lost(): Promise<Error | undefined> {
+    return this.open.proxy.closed;
+  }
+
+  /**
    * SSH to a node, inside the connection to the proxy. `name` is what people call the node, for messages.
    * @throws CodedError `access_denied` when the node refuses the login, `unavailable` when it is not reached.
    */
@@ -182,12 +204,8 @@ export class ClusterClient {
     name = address.host,
   ): Promise<SshClient> {
     const { host, login } = address;
-    const bracketed = host.includes(':') ? `[${host}]` : host;
-    const request = `proxy:${bracketed}:${address.port ?? 0}@default@${this.route.cluster}`;
     const dial = async (check: HostVerdict): Promise<SshClient> => {
-      const { channel } = await this.open.proxy.subsystem(request).catch((e: unknown) => {
-        throw new NoWayToNode(`failed connecting to node ${name}. ${messageOf(e)}`, { cause: e });
-      });
+      const channel = await this.openNode(address, name);
       return connectSsh({
         ...sshBasis(this.route.trust, this.io, check),
         target: { stream: channel },

@@ -3,7 +3,8 @@ import { shellQuote } from '../../../base/shell-quote.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { loadIntoAgent } from '../login/agent-keys.ts';
 import { type ClientIdentity, isExpired, validUntilMs } from '../login/client-identity.ts';
-import { type ClusterClient, LoginRefused, type Route, connectCluster } from './cluster-client.ts';
+import { type ClusterClient, LoginRefused, type Route } from './cluster-client.ts';
+import { connectStored } from './connect-stored.ts';
 import { readIdentityFile } from '../login/identity-file.ts';
 import { loadIdentity } from '../login/key-store.ts';
 import type { Profile } from '../login/profile.ts';
@@ -112,11 +113,11 @@ async function connect(
   const trust = openTrust(identity, profile, settings, io);
   const route = { ...proxyOf(settings, profile), identity, cluster, trust };
   const due = trust.renewWhenDue(); // in parallel with the connection, so that it takes no extra time
-  const client = await connectCluster(route, settings, io, options.strictHostKeys);
+  const client = await connectStored(route, profile, settings, io, options.strictHostKeys);
   await due;
   if (profile !== undefined && trust.userSigner() !== '') {
     const { exchangeIfLeaving } = await import('../login/renew-login.ts');
-    await exchangeIfLeaving(client, settings, io, profile);
+    await exchangeIfLeaving(client, settings, io, { ...profile, way: client.route.ways?.used() });
   }
   return client;
 }

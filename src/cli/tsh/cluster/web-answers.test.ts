@@ -24,7 +24,10 @@ describe("reading a proxy's answers", () => {
     expect(
       readPingAnswer({
         auth: { type: 'local', second_factor: 'otp' },
-        proxy: { kube: {}, ssh: { listen_addr: '0.0.0.0:3023', public_addr: 'p:3080' } },
+        proxy: {
+          kube: {},
+          ssh: { listen_addr: '0.0.0.0:3023', public_addr: 'p:3080', web_ways: ['web-tls', 'web', 'x', 1] },
+        },
         server_version: '4.5.0',
         min_client_version: '3.0.0',
       }),
@@ -34,6 +37,7 @@ describe("reading a proxy's answers", () => {
       sshListenPort: 3023,
       publicAddress: { host: 'p', port: 3080 },
       sshPublicAddress: undefined,
+      webWays: ['web', 'web-tls'],
       serverVersion: '4.5.0',
       minClientVersion: '3.0.0',
     });

@@ -4,6 +4,7 @@ import { instant, type Instant } from '../../../base/time.ts';
 import { isUnspecified, parseHostAddress } from '../../../domain/host-text.ts';
 import { isClusterName } from '../../../domain/names.ts';
 import type { SignedKeysAnnouncement } from '../../../pki/authority-announcement.ts';
+import { type WayKind, webWays } from '../ways/way.ts';
 import { certificatePem, keyLine, splitPem } from '../login/credential-text.ts';
 
 /*
@@ -20,6 +21,8 @@ export interface PingAnswer {
   /** Replaces the web address. */
   readonly publicAddress: HostPort | undefined;
   readonly sshPublicAddress: HostPort | undefined;
+  /** How its web port leads to its SSH; none for a release that does not know that. */
+  readonly webWays: readonly WayKind[];
   readonly serverVersion: string;
   readonly minClientVersion: string;
 }
@@ -95,6 +98,10 @@ function portOf(listening: string): number | undefined {
   return port >= 1 && port <= 65_535 ? port : undefined;
 }
 
+/** Ways that this version does not know are none. */
+const webWaysOf = (value: unknown): readonly WayKind[] =>
+  Array.isArray(value) ? webWays.filter((kind) => value.includes(kind)) : [];
+
 /**
  * Absent or odd fields read as empty; required values are checked where they are needed.
  * @throws CodedError `unavailable` for an invalid address.
@@ -110,6 +117,7 @@ export function readPingAnswer(answer: unknown): PingAnswer {
     sshListenPort: portOf(text(ssh['listen_addr'])),
     publicAddress: address(ssh['public_addr'], 'public_addr'),
     sshPublicAddress: address(ssh['ssh_public_addr'], 'ssh_public_addr'),
+    webWays: webWaysOf(ssh['web_ways']),
     serverVersion: text(object(answer)['server_version']),
     minClientVersion: text(object(answer)['min_client_version']),
   };

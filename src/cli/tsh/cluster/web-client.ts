@@ -1,8 +1,10 @@
 import { CodedError, type ErrorCode, isCoded, messageOf } from '../../../base/errors.ts';
+import type { Environment } from '../../../base/forward-proxy.ts';
 import { exchange } from '../../../base/http-exchange.ts';
 import type { HostPort } from '../../../base/service.ts';
 import { signalAfter } from '../../../base/timers.ts';
 import { tlsHint } from '../../errors.ts';
+import { outletFor } from '../ways/open-way.ts';
 import { webUrl } from './proxy-address.ts';
 import {
   type AuthoritiesAnswer,
@@ -18,6 +20,8 @@ export interface WebTarget {
   /** PEM. Ignored when `insecure`. */
   readonly authorities: readonly string[];
   readonly insecure: boolean;
+  /** May name an HTTP proxy. */
+  readonly env: Environment;
 }
 
 export interface LoginRequest {
@@ -50,8 +54,8 @@ export async function ping(target: WebTarget): Promise<PingAnswer> {
  * secret is sent, and the response counts only as far as a trusted key has signed it.
  * @throws CodedError; `not_found` for a proxy without announcements.
  */
-export async function readAuthorities(address: HostPort): Promise<AuthoritiesAnswer> {
-  const target = { address, authorities: [], insecure: true };
+export async function readAuthorities(address: HostPort, env: Environment): Promise<AuthoritiesAnswer> {
+  const target = { address, authorities: [], insecure: true, env };
   try {
     return readAuthoritiesAnswer(
       await send(target, { method: 'GET', path: '/v1/webapi/authorities', limits: limitsOfAuthorities }),
@@ -90,7 +94,7 @@ export interface WebRequest {
 
 /** The JSON that the proxy answers with. @throws CodedError with the proxy's own message. */
 export async function send(
-  { address, authorities, insecure }: WebTarget,
+  { address, authorities, insecure, env }: WebTarget,
   { method, path, body, limits = usualLimits }: WebRequest,
 ): Promise<unknown> {
   const { status, text } = await exchange({
@@ -103,6 +107,7 @@ export async function send(
     body: body === undefined ? undefined : JSON.stringify(body),
     signal: signalAfter(limits.timeoutMs),
     maxAnswerBytes: limits.maxAnswerBytes,
+    outlet: outletFor(address, 'https', env),
     check: insecure ? { status: 'unchecked' } : { status: 'checked', ca: authorities },
   }).catch((e: unknown) => {
     throw unreachableProxy(address, e, limits.timeoutMs);

@@ -1,5 +1,7 @@
 import { CodedError, isCoded } from '../../../base/errors.ts';
 import type { HostPort } from '../../../base/service.ts';
+import { second } from '../../../base/time.ts';
+import { signalAfter } from '../../../base/timers.ts';
 import { version } from '../../../base/version.ts';
 import { generateEd25519 } from '../../../pki/key-pair.ts';
 import { encodeOpensshPrivateKey } from '../../../pki/openssh-private-key.ts';
@@ -20,6 +22,8 @@ import {
   compareVersions,
 } from '../cluster/web-answers.ts';
 import { type WebTarget, logIn, ping } from '../cluster/web-client.ts';
+import { proxySsh } from '../ways/proxy-ssh.ts';
+import type { WayKind } from '../ways/way.ts';
 
 /** The result of a login. Nothing of it is stored yet. */
 export interface LoggedIn {
@@ -52,16 +56,47 @@ export function webAddressOf(settings: Settings): HostPort {
 export async function requestLogin(settings: Settings, io: CliIo, cluster?: string): Promise<LoggedIn> {
   const { target, answer } = await askProxy(settings, io);
   const prompter = openPrompter(io);
+  const done = new AbortController();
   const accept = (changes: readonly string[]): Promise<void> =>
     acceptChanges(changes, webUrl(target.address), { accepted: settings.acceptAnnounced, prompter });
   try {
     await accept(changedHosts(addressesOf(target.address, answer, settings), hostsKnown(target, settings)));
-    const loggedIn = await withPassword(settings, io, { target, answer, prompter, cluster });
+    const way = findWay(settings, io, { target, answer, done: done.signal }); // while the password is typed
+    const found = await withPassword(settings, io, { target, answer, prompter, cluster });
+    const loggedIn = { ...found, profile: { ...found.profile, way: await way } };
     const known = knownAuthorities(readKnownHosts(settings.home));
     await accept(changedClusters(loggedIn.authorities, loggedIn.profile.proxyHost, known));
     return loggedIn;
   } finally {
+    done.abort();
     prompter.close();
+  }
+}
+
+/** Nobody waits longer for it, and the first command finds it too. */
+const findMs = 3 * second;
+
+/** How the proxy's SSH is reached from here, so that no command has to find out. Undefined: by no way now. */
+async function findWay(
+  settings: Settings,
+  io: CliIo,
+  { target, answer, done }: Pick<Asked, 'target' | 'answer'> & { readonly done: AbortSignal },
+): Promise<WayKind | undefined> {
+  const { web, ssh } = addressesOf(target.address, answer, settings);
+  const ways = proxySsh({
+    places: { web, ssh },
+    remembered: undefined,
+    possible: ['port', ...answer.webWays],
+    env: io.env,
+    insecure: settings.insecure,
+  });
+  try {
+    (await ways.open(AbortSignal.any([done, signalAfter(findMs)]))).destroy();
+    return ways.used();
+  } catch (e) {
+    if (!isCoded(e)) throw e;
+    if (settings.debug) io.stderr.write(`the proxy's SSH was not reached: ${e.message}\n`);
+    return undefined;
   }
 }
 
@@ -102,7 +137,7 @@ function webTarget(settings: Settings, io: CliIo): WebTarget {
   if (settings.insecure)
     io.stderr.write(`WARNING: You are using insecure connection to SSH proxy ${webUrl(address)}\n`);
   const authorities = settings.insecure ? [] : webAuthorities(address.host, io.env);
-  return { address, authorities, insecure: settings.insecure };
+  return { address, authorities, insecure: settings.insecure, env: io.env };
 }
 
 interface Asked {

@@ -14,6 +14,7 @@ import {
   parseProfile,
   profileText,
   saveProfile,
+  updateProfile,
 } from './profile.ts';
 
 const profile: Profile = {
@@ -38,6 +39,20 @@ describe('keeping a profile', () => {
     expect(statSync(home.directory).mode & 0o777).toBe(0o700);
     expect(readFileSync(home.currentProfile, 'utf8')).toBe('localhost\n');
     expect(await loadProfile(home, 'localhost')).toEqual(profile);
+  });
+  it('remembers a way that is not the SSH port, and writes it for nobody else', async () => {
+    await saveProfile(home, { ...profile, way: 'web-tls' });
+    expect(readFileSync(home.profile('localhost'), 'utf8')).toMatch(/^ssh_way: web-tls$/m);
+    expect(await loadProfile(home, 'localhost')).toEqual({ ...profile, way: 'web-tls' });
+    await saveProfile(home, { ...profile, way: 'port' });
+    expect(readFileSync(home.profile('localhost'), 'utf8')).not.toContain('ssh_way');
+  });
+  it('does not become the current one when it is updated', async () => {
+    await saveProfile(home, { ...profile, proxyHost: 'a' });
+    await saveProfile(home, { ...profile, proxyHost: 'b' });
+    await updateProfile(home, { ...profile, proxyHost: 'a', way: 'web' });
+    expect(currentProxyHost(home)).toBe('b');
+    expect((await loadProfile(home, 'a'))?.way).toBe('web');
   });
   it('refuses a folder that others can read', async () => {
     await saveProfile(home, profile);

@@ -4,6 +4,7 @@ import { ensurePrivateDirectory, writeFileAtomic } from '../../../base/files.ts'
 import { type HostPort, formatHostPort } from '../../../base/service.ts';
 import { type TshHome, checkedHost, isHostName } from './home.ts';
 import { readHostPort } from '../cluster/proxy-address.ts';
+import { type WayKind, wayKindOf } from '../ways/way.ts';
 
 /** What `tsh login` stores about a proxy. One for each host, whatever its ports, as in the reference. */
 export interface Profile {
@@ -13,6 +14,8 @@ export interface Profile {
   readonly user: string;
   /** The cluster that commands go to. */
   readonly cluster: string;
+  /** How its SSH was reached last; absent: at its SSH port. */
+  readonly way?: WayKind | undefined;
 }
 
 /** Less what the umask takes away. */
@@ -27,6 +30,8 @@ export async function profileText(profile: Profile): Promise<string> {
     auth_type: 'local',
     user: profile.user,
     cluster: profile.cluster,
+    // Of ours: 4.4 reads over it.
+    ...(profile.way !== undefined && profile.way !== 'port' && { ssh_way: profile.way }),
   });
 }
 
@@ -75,13 +80,20 @@ export async function parseProfile(text: string, proxyHost: string, path: string
     if (value === undefined) throw fault(`${name} is not host:port`);
     return { host: value.host === '' ? proxyHost : value.host, port: value.port };
   };
+  const way = wayKindOf((stored as Record<string, unknown>)['ssh_way']);
   return {
+    ...(way !== undefined && { way }),
     proxyHost,
     web: address('web_proxy_addr'),
     ssh: address('ssh_proxy_addr'),
     user: field('user'),
     cluster: field('cluster'),
   };
+}
+
+/** Writes the profile again; the current one stays the current one. */
+export async function updateProfile(home: TshHome, profile: Profile): Promise<void> {
+  writeFileAtomic(home.profile(profile.proxyHost), await profileText(profile), fileMode);
 }
 
 /** Writes the profile and makes it the current one. */

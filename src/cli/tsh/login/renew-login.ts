@@ -7,7 +7,8 @@ import { fingerprint, publicKeyOf, toAuthorizedKeyLine } from '../../../pki/ssh-
 import { renewableFromOf } from '../../../pki/user-certificate.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { renewedCertificates } from '../cluster/cluster-auth.ts';
-import { type ClusterClient, connectCluster } from '../cluster/cluster-client.ts';
+import type { ClusterClient } from '../cluster/cluster-client.ts';
+import { connectStored } from '../cluster/connect-stored.ts';
 import type { Settings } from '../settings.ts';
 import type { ClusterTrust } from '../trust/cluster-trust.ts';
 import { openTrust } from '../trust/open-trust.ts';
@@ -30,8 +31,9 @@ export async function renewIfDue(settings: Settings, io: CliIo, profile: Profile
   try {
     const proxy = { ...profile.ssh, port: settings.proxy?.sshPort ?? profile.ssh.port };
     const route = { identity, trust, proxy, proxyUsername: undefined, cluster: profile.cluster };
-    const cluster = await connectCluster(route, settings, io);
-    await renew(cluster, settings, io, profile).finally(() => {
+    const cluster = await connectStored(route, profile, settings, io);
+    const way = cluster.route.ways?.used();
+    await renew(cluster, settings, io, { ...profile, way }).finally(() => {
       cluster.close();
     });
   } catch (e) {

@@ -13,7 +13,7 @@ import { publicKeyOf, toAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { openPrompter } from '../../prompt.ts';
 import { openTrustedAuth } from '../cluster/cluster-auth.ts';
-import { connectCluster } from '../cluster/cluster-client.ts';
+import { connectStored } from '../cluster/connect-stored.ts';
 import type { Settings } from '../settings.ts';
 import { openTrust } from '../trust/open-trust.ts';
 import { loadIdentity } from './key-store.ts';
@@ -134,8 +134,9 @@ async function withAuth<T>(
   if (identity === undefined) throw new CodedError('access_denied', 'the login is not there any more');
   const trust = openTrust(identity, profile, settings, io);
   const proxy = { ...profile.ssh, port: settings.proxy?.sshPort ?? profile.ssh.port };
-  const cluster = await connectCluster(
+  const cluster = await connectStored(
     { identity, trust, proxy, proxyUsername: undefined, cluster: profile.cluster },
+    profile,
     settings,
     io,
   );

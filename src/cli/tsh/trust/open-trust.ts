@@ -18,5 +18,6 @@ export function openTrust(
     profile === undefined
       ? identityFileTrust(identity)
       : storedTrust(settings.home, { ...profile, user: settings.user }, identity);
-  return new ClusterTrust(identity, { store, announced: () => readAuthorities(webAddressOf(settings)) }, io);
+  const announced = (): ReturnType<typeof readAuthorities> => readAuthorities(webAddressOf(settings), io.env);
+  return new ClusterTrust(identity, { store, announced }, io);
 }

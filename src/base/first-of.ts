@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
-import { CodedError, isCoded, messageOf } from '../../base/errors.ts';
-import { startTimer, stopTimer } from '../../base/timers.ts';
+import { CodedError, isCoded, messageOf } from './errors.ts';
+import { startTimer, stopTimer } from './timers.ts';
 
 /** One way to a stream. */
 export interface Way {
