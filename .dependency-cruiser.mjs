@@ -13,7 +13,20 @@ const rooms = {
   auth: ['api', 'views', 'domain', 'pki', 'log', 'base'],
   node: ['api', 'views', 'domain', 'transfer', 'machine', 'ssh', 'tunnel', 'pki', 'log', 'base'],
   proxy: ['api', 'views', 'domain', 'ssh', 'tunnel', 'pki', 'log', 'base'],
-  process: ['proxy', 'node', 'auth', 'api', 'views', 'domain', 'machine', 'ssh', 'tunnel', 'pki', 'log', 'base'],
+  process: [
+    'proxy',
+    'node',
+    'auth',
+    'api',
+    'views',
+    'domain',
+    'machine',
+    'ssh',
+    'tunnel',
+    'pki',
+    'log',
+    'base',
+  ],
   cli: ['process', 'api', 'transfer', 'machine', 'ssh', 'pki', 'domain', 'log', 'base'],
 };
 /** Which room owns which package. */
