@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gone } from '../harness/daemon.ts';
 import { createFirstUser, logIn, type PeopleCluster } from '../harness/people.ts';
-import { until } from '../harness/run-program.ts';
 import { openEchoSession } from '../cluster/echo-session.ts';
 import { command, failuresOf, startClients, tallyLines } from '../restart/restart-load.ts';
 import type { Reloadable } from '../restart/reloadable.ts';
