@@ -35,6 +35,8 @@ async function main(): Promise<void> {
     openssh.close();
     await cluster.close();
   }
+  const { printTunnelFigures } = await import('./tunnels.ts');
+  await printTunnelFigures(runs, Math.min(bulkMiB, 256));
   const { printRestartFigures } = await import('./restart.ts');
   await printRestartFigures();
   const { directoryStore, dynamodbStore, etcdStore, printStoreFigures } = await import('./stores.ts');

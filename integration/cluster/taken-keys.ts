@@ -7,6 +7,7 @@ import { exportAuthorityKeys, exportPhrase } from '../../src/api/operations/auth
 import { silentLog } from '../../src/base/log-sink.ts';
 import { messageOf } from '../../src/base/errors.ts';
 import type { HostPort } from '../../src/base/service.ts';
+import type { Instant } from '../../src/base/time.ts';
 import { realWorld } from '../../src/base/world.ts';
 import { issueHostSshCertificate } from '../../src/pki/host-certificate.ts';
 import type { HostIdentity } from '../../src/pki/host-identity.ts';
@@ -33,7 +34,10 @@ export interface TakenKeys {
 }
 
 /** Exports every key that is trusted now, as an administrator can. */
-export async function takeKeys({ auths, servers }: RotatingCluster): Promise<TakenKeys> {
+export async function takeKeys({
+  auths,
+  servers,
+}: Pick<RotatingCluster, 'auths' | 'servers'>): Promise<TakenKeys> {
   const identity = loadIdentity(auths[0]?.dataDir ?? '', 'Admin');
   if (identity === undefined) throw new Error('no admin identity');
   const auth = connectAuth({ servers, identity, world: realWorld, sink: silentLog });
@@ -60,15 +64,17 @@ export interface ForgedHostWish {
   /** Default: one that nobody has. */
   readonly hostId?: string;
   readonly names?: readonly string[];
+  /** Default: now, for an hour. */
+  readonly since?: Instant;
   /** What it believes when it calls. */
   readonly trusts: readonly TakenKey[];
 }
 
 /** A machine of the cluster, by a key of its host authority. */
 export function forgedHost(key: TakenKey, wish: ForgedHostWish): HostIdentity {
-  const { role, hostId = randomUUID(), names = [], trusts } = wish;
+  const { role, hostId = randomUUID(), names = [], since = realWorld.now(), trusts } = wish;
   const own = generateEd25519();
-  const about = { hostId, clusterName: 'example', role, now: realWorld.now(), ttlSeconds: 3600 };
+  const about = { hostId, clusterName: 'example', role, now: since, ttlSeconds: 3600 };
   return {
     ...{ hostId, role, clusterName: about.clusterName, privateKeyPem: privateKeyPem(own) },
     sshCertificate: issueHostSshCertificate({

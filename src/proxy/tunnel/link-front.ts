@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server, TLSSocket } from 'node:tls';
@@ -34,6 +35,12 @@ export interface LinkFrontDeps {
 /** Who opens streams on a link, and where that machine is; undefined: its own requests name no address. */
 type LinkClient = Pick<LinkPeer, 'role'> & { readonly client: HostPort | undefined };
 
+interface Entered {
+  readonly peer: LinkPeer;
+  /** By which it was let in. */
+  readonly certificate: X509Certificate;
+}
+
 /** How often it is looked whether nodes have to be told something new. */
 const noticeEveryMs = second;
 
@@ -44,6 +51,8 @@ export class LinkFront {
   readonly #tls: Server;
   /** Links that other proxies have opened. */
   readonly #peers = new Set<{ readonly hostId: string; readonly link: Link }>();
+  /** Every link that was let in, of nodes and of other proxies. */
+  readonly #entered = new Map<Link, Entered>();
   readonly #carried = new Set<Promise<void>>();
   readonly #following: (() => void)[];
   readonly #ticker: Timer;
@@ -66,9 +75,13 @@ export class LinkFront {
     const again = (): void => {
       this.#reconsider();
     };
+    const rotated = (): void => {
+      show();
+      this.#drainUntrusted(true);
+    };
     const subscriptions = [
       identity.changes.subscribe(show),
-      views.authorities.changes.subscribe({ next: show, error: () => undefined }),
+      views.authorities.changes.subscribe({ next: rotated, error: () => undefined }),
       views.locks.changes.subscribe({ next: again, error: () => undefined }),
     ];
     this.#following = subscriptions.map((one) => () => {
@@ -76,6 +89,7 @@ export class LinkFront {
     });
     this.#ticker = startTicker(() => {
       this.#tellNews();
+      this.#drainUntrusted(false);
     }, noticeEveryMs);
   }
 
@@ -152,6 +166,9 @@ export class LinkFront {
         this.answer({ ...peer, client }, asked);
       },
     });
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate !== undefined) this.#entered.set(link, { peer, certificate });
+    void link.closed.then(() => this.#entered.delete(link));
     if (peer.role === 'Proxy') {
       const one = { hostId: peer.hostId, link };
       this.#peers.add(one);
@@ -198,15 +215,39 @@ export class LinkFront {
 
   #reconsider(): void {
     const { views, world, sink } = this.#deps;
-    for (const { peer, link } of this.held.all())
+    for (const [link, { peer }] of this.#entered)
       try {
         admitLink(peer, views, world.now());
       } catch (e) {
         if (!isCoded(e)) throw e;
-        sink.warn('the tunnel of a node was cut', { node: peer.hostId, reason: e.message });
+        sink.warn('a tunnel was cut', { host: peer.hostId, role: peer.role, reason: e.message });
         link.notify(linkRefusalFor(e.message));
         link.close(e.message);
       }
+  }
+
+  /**
+   * Links under a certificate that has expired, or by a key that is not trusted any more: nothing is opened
+   * on them from now on, by either end. What they carry began while it was valid, and stays.
+   * @param rotated else only the time has passed, which is cheaper to check.
+   */
+  #drainUntrusted(rotated: boolean): void {
+    const { identity, world, sink } = this.#deps;
+    const now = world.now();
+    const accepted = { clusterName: identity.server().clusterName, authorities: this.#authorities(), now };
+    for (const [link, { peer, certificate }] of this.#entered) {
+      if (!link.usable || (!rotated && Date.parse(now) < certificate.validToDate.getTime())) continue;
+      try {
+        linkPeerOf(certificate, accepted);
+      } catch (e) {
+        if (!isCoded(e)) throw e;
+        sink.info('a tunnel ends with what it carries: its certificate is not valid any more', {
+          host: peer.hostId,
+          role: peer.role,
+        });
+        link.drain('its certificate is not valid any more');
+      }
+    }
   }
 
   #tellNews(): void {

@@ -1,208 +1,26 @@
 import { randomUUID } from 'node:crypto';
-import { type Duplex, duplexPair } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { setImmediate as turn } from 'node:timers/promises';
-import { Subject } from 'rxjs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { recordingMetrics, recordingSink } from '../../api/testing.ts';
-import { CodedError } from '../../base/errors.ts';
-import { noStrangers } from '../../base/service.ts';
-import { realWorld } from '../../base/world.ts';
-import type { SystemRole } from '../../domain/host-info.ts';
-import { hostStream } from '../../domain/streams.ts';
-import { replaceableIdentity, type ReplaceableIdentity } from '../../pki/current-identity.ts';
-import type { HostIdentity } from '../../pki/host-identity.ts';
-import { privateKeyPem } from '../../pki/key-pair.ts';
-import { publicKeyOf, toAuthorizedKeyLine } from '../../pki/ssh-key.ts';
-import { keyOf } from '../../pki/testing.ts';
-import { issueHostTlsCertificate } from '../../pki/tls-identity.ts';
-import { createCaCertificate } from '../../pki/x509.ts';
-import { openAgents, type Agents } from '../../tunnel/agents.ts';
-import type { LinkNotice } from '../../tunnel/link-wish.ts';
-import { authoritiesView } from '../../views/authorities.ts';
-import { hostsView } from '../../views/hosts.ts';
-import { locksView } from '../../views/locks.ts';
-import { recordedAt } from '../../views/testing.ts';
 import { tunnelDialler } from './dial-tunnel.ts';
-import { LinkFront } from './link-front.ts';
-import { type PeerPlace, Peers } from './peers.ts';
+import {
+  endAll,
+  heldAt,
+  identityOf,
+  never,
+  nodeAt,
+  proxyAt,
+  strange,
+  TestCluster,
+  until,
+} from './links-testing.ts';
 
-const now = realWorld.now();
-const caOf = (purpose: string) => {
-  const caKey = keyOf('p256', purpose);
-  return { caKey, caPem: createCaCertificate({ clusterName: 'example', privateKey: caKey, now }) };
-};
-const [ca, strange] = [caOf('authority'), caOf('a strange authority')];
-const key = keyOf('ed25519', 'host');
+afterEach(endAll);
 
-function identityOf(role: SystemRole, hostId: string = randomUUID(), { caKey, caPem } = ca): HostIdentity {
-  return {
-    ...{
-      hostId,
-      role,
-      clusterName: 'example',
-      privateKeyPem: privateKeyPem(key),
-      sshCertificate: '',
-      sshHostCas: [],
-    },
-    tlsCasPem: [ca.caPem],
-    tlsCertificatePem: issueHostTlsCertificate({
-      ...{ publicKey: publicKeyOf(key).key, caKey, caPem, clusterName: 'example', role, hostId },
-      ...{ additionalPrincipals: [], now, ttlSeconds: 3600 },
-    }),
-  };
+function streamOf(stream: Duplex | undefined): Duplex {
+  if (stream === undefined) throw new Error('a stream');
+  return stream;
 }
-
-const ends: (() => void)[] = [];
-afterEach(() => {
-  for (const end of ends.splice(0).reverse()) end();
-});
-const until = async (what: string, holds: () => boolean): Promise<void> => {
-  const began = performance.now();
-  while (!holds()) {
-    if (performance.now() - began > 5_000) throw new Error(`waited in vain for: ${what}`);
-    await turn();
-  }
-};
-const never = new AbortController().signal;
-
-/** What all proxies of the test know, and where they are. */
-class TestCluster {
-  readonly changes = new Subject<never>();
-  readonly fronts = new Map<number, LinkFront>();
-  locks = locksView.initial;
-  hosts = hostsView.initial;
-  authorities = authoritiesView.apply(
-    authoritiesView.initial,
-    recordedAt(1, 'authority-host', {
-      type: 'authority.created',
-      data: {
-        ...{ type: 'host', clusterName: 'example' },
-        keys: [
-          {
-            ...{ keyId: 'host', activeFrom: now, tlsCertificatePem: ca.caPem },
-            sshPublicKey: toAuthorizedKeyLine(publicKeyOf(key).blob),
-          },
-        ],
-      },
-    }),
-  );
-  #position = 1;
-
-  lock(name: string): void {
-    const fact = { type: 'lock.created', data: { target: { kind: 'node', name }, message: 'taken over' } };
-    this.locks = locksView.apply(this.locks, recordedAt(++this.#position, 'lock-1', fact));
-    this.changes.next(undefined as never);
-  }
-
-  know(hostId: string, role: SystemRole): void {
-    const host = {
-      ...{ hostId, role, nodename: role.toLowerCase(), address: '10.0.0.1:1', publicAddress: '' },
-      ...{ sshPublicAddress: '', labels: {}, version: '4.5.0' },
-    };
-    this.hosts = hostsView.apply(
-      this.hosts,
-      recordedAt(++this.#position, hostStream(hostId), { type: 'host.joined', data: { host } }),
-    );
-  }
-
-  views() {
-    return {
-      authorities: { state: () => this.authorities, changes: this.changes },
-      locks: { state: () => this.locks, changes: this.changes },
-      hosts: { state: () => this.hosts },
-    } as never;
-  }
-
-  /** A connection to the proxy at that port. */
-  dial(port: number): Promise<Duplex> {
-    const front = this.fronts.get(port);
-    if (front === undefined)
-      return Promise.reject(new CodedError('unavailable', `nothing listens on ${port}`));
-    const [near, far] = duplexPair();
-    front.serve(far);
-    return Promise.resolve(near);
-  }
-}
-
-interface Rig {
-  readonly id: string;
-  readonly front: LinkFront;
-  readonly peers: Peers;
-  readonly sink: ReturnType<typeof recordingSink>;
-  readonly notice: { current: LinkNotice };
-  readonly metrics: ReturnType<typeof recordingMetrics>;
-}
-
-function proxyAt(
-  cluster: TestCluster,
-  port: number,
-  others: readonly PeerPlace[] = [],
-  id: string = randomUUID(),
-): Rig {
-  cluster.know(id, 'Proxy');
-  const [sink, metrics] = [recordingSink(), recordingMetrics()];
-  const identity = replaceableIdentity(identityOf('Proxy', id));
-  const notice = { current: { links: 1, proxies: [], spreadMs: 0 } as LinkNotice };
-  const front = new LinkFront({
-    ...{ identity, views: cluster.views(), world: realWorld, sink, metrics, strangers: noStrangers },
-    openAuth: () => {
-      const [near, far] = duplexPair();
-      far.end('the auth server');
-      far.resume();
-      return Promise.resolve(near);
-    },
-    notice: () => notice.current,
-  });
-  cluster.fronts.set(port, front);
-  const peers = new Peers({
-    ...{ identity, places: () => others, world: realWorld, sink },
-    dialAddress: (at) => cluster.dial(at.port),
-    from: (hostId) => front.from(hostId),
-    onAsked: (asked) => {
-      front.answer({ role: 'Proxy', client: undefined }, asked);
-    },
-  });
-  ends.push(() => {
-    peers.close();
-    void front.close(Promise.resolve());
-  });
-  return { id, front, peers, sink, notice, metrics };
-}
-
-function nodeAt(cluster: TestCluster, ports: readonly number[], identity = identityOf('Node')) {
-  const sink = recordingSink();
-  const shown: ReplaceableIdentity = replaceableIdentity(identity);
-  let turnOf = 0;
-  const agents: Agents = openAgents({
-    ...{ identity: shown, world: realWorld, sink, metrics: recordingMetrics(), random: () => 0 },
-    dial: (place) =>
-      cluster.dial(
-        place.status === 'proxy'
-          ? Number(place.address.split(':')[1])
-          : (ports[turnOf++ % ports.length] ?? 0),
-      ),
-  });
-  agents.serve((asked) => asked.accept().end('the node'));
-  ends.push(() => {
-    agents.close();
-  });
-  return { id: identity.hostId, agents, sink, shown };
-}
-
-/** Waits until both ends know of exactly these links. */
-const heldAt = async (
-  node: { readonly id: string; readonly agents: Agents },
-  ...proxies: Rig[]
-): Promise<void> => {
-  const expected = proxies
-    .map(({ id }) => id)
-    .sort()
-    .join();
-  await until('the node to hang there', () => [...node.agents.held()].sort().join() === expected);
-  for (const { front } of proxies)
-    await until('the proxy to hold it', () => front.held.usable(node.id) !== undefined);
-};
 
 describe('a node that hangs on a proxy', () => {
   it('is reached by its link, and reaches auth by it', async () => {
@@ -325,7 +143,7 @@ describe('proxies', () => {
     const far = nodeAt(cluster, [2]);
     await heldAt(far, other);
     const link = holder.front.from(other.id);
-    expect(await text((await link?.open({ to: 'node', hostId: far.id }, never)) as Duplex)).toBe('the node');
+    expect(await text(streamOf(await link?.open({ to: 'node', hostId: far.id }, never)))).toBe('the node');
     expect(holder.front.from(third.id)).toBeUndefined();
     await expect(link?.open({ to: 'node', hostId: randomUUID() }, never)).rejects.toMatchObject({
       code: 'not_found',

@@ -1,6 +1,6 @@
 import { Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { clientOf } from '../../base/client-of.ts';
+import { clientOf, type Ends } from '../../base/client-of.ts';
 import { isCoded, messageOf } from '../../base/errors.ts';
 import { joinStreams } from '../../base/join-streams.ts';
 import type { LogSink } from '../../base/log-sink.ts';
@@ -67,7 +67,7 @@ export class AuthRelay {
     connection.once('close', () => {
       left.abort();
     });
-    const carried = this.#open(clientOf(connection as Socket).address, left.signal)
+    const carried = this.#open(clientOf(connection as Ends).address, left.signal)
       .then((server) => joinStreams(connection, server, { stop: this.#ending.signal }))
       .catch((e: unknown) => {
         connection.destroy();

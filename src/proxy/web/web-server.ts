@@ -146,7 +146,9 @@ export function webServer(
 const upgradePaths = new Set(['/webapi/connect', '/v1/webapi/connect']);
 const upgradeName = 'teleport';
 
-/** What asks for anything else (browsers and libraries offer `h2c` and others) is a request like any other. */
+/**
+ * What asks for anything else (browsers and libraries offer `h2c` and others) is a request like any other.
+ */
 const isUpgrade = ({ url = '', headers, method }: IncomingMessage): boolean =>
   method === 'GET' &&
   upgradePaths.has(url.split('?')[0] ?? '') &&
