@@ -86,19 +86,29 @@ function read(text: string, scheme: ProxyAnswer['scheme'], { host }: HostPort): 
   } catch (cause) {
     throw new CodedError('unavailable', 'what answers there is no proxy', { cause });
   }
-  const sshPort = placeIn(said.listen_addr, 0)?.port;
-  const ssh =
-    placeIn(said.ssh_public_addr, usualSshPort) ??
-    (sshPort === undefined || sshPort === 0 ? undefined : { host, port: sshPort });
-  const common = { scheme, sshAddresses: ssh === undefined ? [] : [ssh] };
-  const listened = placeIn(said.tunnel_listen_addr, 0)?.port;
-  const named = placeIn(said.ssh_tunnel_public_addr, listened ?? usualPort);
-  if (named !== undefined) return { ...common, tunnelAddresses: [named] };
-  if (listened === undefined || listened === 0) return { ...common, tunnelAddresses: [] };
-  // Source: reference 4.4, reverse tunnels.
+  return { scheme, sshAddresses: sshAddressesOf(said, host), tunnelAddresses: tunnelAddressesOf(said, host) };
+}
+
+type Said = z.infer<typeof answer>['proxy']['ssh'];
+
+function sshAddressesOf(said: Said, host: string): readonly HostPort[] {
+  const named = placeIn(said.ssh_public_addr, usualSshPort);
+  if (named !== undefined) return [named];
+  const port = placeIn(said.listen_addr, 0)?.port ?? 0;
+  return port === 0 ? [] : [{ host, port }];
+}
+
+/** Source: reference 4.4, reverse tunnels. */
+function tunnelAddressesOf(said: Said, host: string): readonly HostPort[] {
+  const port = placeIn(said.tunnel_listen_addr, 0)?.port ?? 0;
+  const named = placeIn(said.ssh_tunnel_public_addr, port === 0 ? usualPort : port);
+  if (named !== undefined) return [named];
+  if (port === 0) return [];
   const other = placeIn(said.ssh_public_addr, 0) ?? placeIn(said.public_addr, 0);
-  const hosts = [...new Set([...(other === undefined ? [] : [other.host]), host])];
-  return { ...common, tunnelAddresses: hosts.map((one) => ({ host: one, port: listened })) };
+  return [...new Set([...(other === undefined ? [] : [other.host]), host])].map((one) => ({
+    host: one,
+    port,
+  }));
 }
 
 /** Undefined for none, and for what is no address. */
