@@ -1,4 +1,5 @@
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { recordingMetrics, recordingSink } from '../api/testing.ts';
 import { clientOf } from '../base/client-of.ts';
@@ -83,5 +84,28 @@ describe('a connection to an auth server', () => {
     const statement = relayStatement({ client, at: realWorld.now() }, proofOf('Node'));
     for (const first of [Buffer.concat([statement, tls]), Buffer.from('Teleport-Relay{}\0')])
       expect(await seen(first)).toMatchObject({ came: undefined, refused: 1, moved: [] });
+  });
+
+  it('is closed when the server ends and nothing has come yet', async () => {
+    const server = createServer();
+    const cutWaiting = takeRelayed(server, {
+      policy: () => ({ clusterName: 'example', authorities: [], now: realWorld.now() }),
+      ...{ strangers: noStrangers, sink: recordingSink(), metrics: recordingMetrics(), monotonic: () => 0 },
+    });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    socket.on('error', () => undefined); // it may be reset
+    await new Promise((done) => socket.once('connect', done));
+    const closed = new Promise((gone) => socket.once('close', gone));
+    const accepted = (): Promise<number> =>
+      new Promise((count) => {
+        server.getConnections((_e, n) => {
+          count(n);
+        });
+      });
+    while ((await accepted()) === 0) await turn();
+    cutWaiting();
+    await closed;
+    server.close();
   });
 });

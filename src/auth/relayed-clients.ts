@@ -20,10 +20,13 @@ export interface RelayedDeps {
 const patienceMs = 10 * second;
 
 /**
- * Takes what a proxy says of a machine that it passes on off its connection, before TLS begins. From then
- * on `clientOf` the connection is that machine. A statement that is not believed ends the connection.
+ * Takes what a proxy says of a machine that it passes on off its connection, before TLS begins. From then on
+ * `clientOf` the connection is that machine. A statement that is not believed ends the connection.
+ * @returns a function that closes the connections of which nothing has come yet: the server does not know
+ *   them.
  */
-export function takeRelayed(server: Server, deps: RelayedDeps): void {
+export function takeRelayed(server: Server, deps: RelayedDeps): () => void {
+  const waiting = new Set<Socket>();
   const emit = server.emit.bind(server) as (event: string, ...args: unknown[]) => boolean;
   const refusals = { toldAt: Number.NEGATIVE_INFINITY, count: 0 };
   const refuse = (socket: Socket, reason: string): void => {
@@ -41,11 +44,17 @@ export function takeRelayed(server: Server, deps: RelayedDeps): void {
   server.emit = (event: string, ...args: unknown[]): boolean => {
     const [socket] = args;
     if (event !== 'connection' || !(socket instanceof Socket)) return emit(event, ...args);
+    waiting.add(socket);
+    socket.once('close', () => waiting.delete(socket));
     const goOn = (): void => {
+      waiting.delete(socket);
       emit('connection', socket);
     };
     arrive(socket, deps, { goOn, refuse });
     return true;
+  };
+  return () => {
+    for (const socket of waiting) socket.destroy();
   };
 }
 

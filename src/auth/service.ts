@@ -161,7 +161,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     server.on('secureConnection', (socket) => {
       if (socket.authorized) listeners.strangers.recognised(socket);
     });
-    takeRelayed(server, {
+    const cutWaiting = takeRelayed(server, {
       policy: () => ({
         clusterName: config.clusterName,
         authorities: trustedOf(deps.views.authorities.state(), 'host').map((key) => key.tlsCertificatePem),
@@ -218,6 +218,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         trust.stop();
         // Idle connections to a server whose log has moved are useless: the next call should go to the
         // successor.
+        void grace.over.then(cutWaiting);
         await closeServer(server, isFenced(log) ? { ...grace, given: false } : grace);
         await compaction.close();
         await secrets.close();

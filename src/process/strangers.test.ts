@@ -25,7 +25,9 @@ function bench(max: number) {
     },
     max,
   });
-  const servers = new Map(['node', 'auth'].map((name) => [name, new EventEmitter()]));
+  const servers = new Map<string, EventEmitter>(
+    ['node', 'auth'].map((name) => [name, new EventEmitter()] as const),
+  );
   for (const [name, server] of servers) strangers.watch(name, server as unknown as Server);
   let port = 0;
   const come = (remoteAddress: string | undefined, listener = 'node'): FakeSocket & Socket => {
@@ -43,7 +45,7 @@ function bench(max: number) {
   const pass = (ms: number): void => {
     now += ms;
   };
-  return { strangers, come, sink, metrics, pass, headers };
+  return { strangers, come, sink, metrics, pass, headers, servers };
 }
 const cut = (sockets: readonly FakeSocket[]): number => sockets.filter(({ destroyed }) => destroyed).length;
 
@@ -54,6 +56,16 @@ describe('who has not logged in', () => {
     const other = come('192.0.2.1');
     come('192.0.2.2', 'auth');
     expect([cut(network), network[0]?.destroyed, other.destroyed]).toEqual([1, true, false]);
+  });
+
+  it('is counted before a service that looks at his first bytes lets its server see him', () => {
+    const { strangers, come, servers } = bench(2);
+    const looking = new EventEmitter();
+    looking.emit = () => true; // nothing has come yet
+    servers.set('looking', looking);
+    strangers.watch('looking', looking as unknown as Server);
+    const silent = [come('192.0.2.1', 'looking'), come('192.0.2.1', 'looking'), come('192.0.2.1', 'looking')];
+    expect(cut(silent)).toBe(1);
   });
 
   it('counts no more once he is known, by the connection or by the TLS on it', () => {

@@ -47,9 +47,12 @@ export class ProcessStrangers implements Strangers {
 
   /** Counts every connection that `server` accepts, until it is authenticated or closed. */
   watch(listener: string, server: Server): void {
-    server.on('connection', (socket: Socket) => {
-      this.enter(listener, socket);
-    });
+    const emit = server.emit.bind(server) as (event: string, ...args: unknown[]) => boolean;
+    // Also those that a service looks at before its own server sees them.
+    server.emit = (event: string, ...args: unknown[]): boolean => {
+      if (event === 'connection') this.enter(listener, args[0] as Socket);
+      return emit(event, ...args);
+    };
   }
 
   /** For a connection that its server does not see yet. */
