@@ -98,7 +98,11 @@ export async function startBalanced(): Promise<Balanced> {
       .replace('/etc/teleport.token', tokenFile)
       .replace(/sha256:0+/, pin)
       .replace('0.0.0.0:3023', `127.0.0.1:${own.ssh}`)
-      .replace('0.0.0.0:3080', `127.0.0.1:${own.web}`)
+
+      .replace(
+        'web_listen_addr: 0.0.0.0:3080',
+        `web_listen_addr: 127.0.0.1:${own.web}\n  tunnel_listen_addr: 127.0.0.1:${own.tunnel}\n  peer_listen_addr: 127.0.0.1:0`,
+      )
       .replace('teleport.example.com:443', `localhost:${ports.web}`)
       .replace('teleport.example.com:3023', `localhost:${ports.ssh}`)
       .replace('/etc/teleport/web.crt', web.certificate)

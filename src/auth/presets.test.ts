@@ -87,6 +87,8 @@ it('each of them opens these operations and no others', () => {
       "token.create: editor",
       "token.delete: editor",
       "token.list: editor",
+      "trust.establish: admin access editor auditor",
+      "trust.follow: admin access editor auditor",
       "user.begin-code-device: -",
       "user.change-password: -",
       "user.create: editor",

@@ -4,6 +4,7 @@ import { Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import { protocols } from '../api/beats.ts';
+import { answerMalformed } from '../base/answer-malformed.ts';
 import type { Grace } from '../base/ending.ts';
 import { descriptorLimit } from '../base/descriptor-limit.ts';
 import { second } from '../base/time.ts';
@@ -74,6 +75,7 @@ export function tlsServer(
   // Clients give up an idle connection after 90 s, so that no request meets the server closing it.
   server.keepAliveTimeout = 150 * second;
   server.setTimeout(0);
+  answerMalformed(server);
   const streams = new Set<Duplex>();
   openStreams.set(server, streams);
   server.on('connection', (stream: Duplex) => {

@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { answerMalformed } from '../../base/answer-malformed.ts';
 import type { Grace } from '../../base/ending.ts';
 import { sshProtocol } from '../../base/relay-protocol.ts';
 import { startTicker, stopTimer } from '../../base/timers.ts';
@@ -87,6 +88,7 @@ export function webServer(
   };
   const server = doorway(routes, timeouts.greetingMs);
   const each = [tls, plain].filter((one) => one !== undefined);
+  for (const one of each) answerMalformed(one);
   for (const one of each)
     one.on('upgrade', (_request: IncomingMessage, connection: Duplex, head: Buffer) => {
       upgrade(connection, head, (upgraded) => {
