@@ -57,4 +57,19 @@ describe('a proxy', () => {
         reason: expect.stringContaining('the log has gone back') as string,
       });
   });
+
+  it('says which other proxies it does not reach, which keeps no client away', () => {
+    const reaching = (...ids: string[]): string[] => {
+      const unreachable = (): { hostId: string; why: string }[] =>
+        ids.map((hostId) => ({ hostId, why: 'refused' }));
+      const condition = proxyCondition({ ...well, peers: { unreachable } });
+      expect(condition.status).toBe(proxyCondition(well).status);
+      return 'notices' in condition ? [...condition.notices] : [];
+    };
+    expect(reaching()).toEqual([]);
+    expect(reaching('a')[0]).toContain(
+      'does not reach 1 other proxy: a (refused); nodes in tunnels hang on all proxies',
+    );
+    expect(reaching('a', 'b')[0]).toContain('does not reach 2 other proxies: a (refused), b (refused)');
+  });
 });
