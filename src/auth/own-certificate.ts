@@ -9,7 +9,7 @@ import type { Adopted } from '../domain/rotation-mark.ts';
 import { type AuthoritiesState, marksOf, trustedOf } from '../views/authorities.ts';
 import type { AuthDeps } from './deps.ts';
 import { issueHostIdentity } from './host/issue-host-identity.ts';
-import { secureContextOf, type TlsContext } from './tls-server.ts';
+import { secureContextOf, type TlsContext } from '../base/tls-policy.ts';
 
 /** The names of an auth server in its certificate. */
 export interface OwnNames {

@@ -1,11 +1,18 @@
 import { type Server, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { tellClient } from '../base/client-of.ts';
-import { isCoded, messageOf } from '../base/errors.ts';
+import { messageOf } from '../base/errors.ts';
+import { lookAtConnections, readFirstBytes } from '../base/first-bytes.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import { seldom } from '../base/seldom.ts';
 import type { Metrics, Strangers } from '../base/service.ts';
-import { minute, second } from '../base/time.ts';
-import { startTimer, stopTimer } from '../base/timers.ts';
-import { believedClient, readRelayStatement, type RelayPolicy } from '../pki/relay-statement.ts';
+import { second } from '../base/time.ts';
+import {
+  believedClient,
+  readRelayStatement,
+  type RelayPolicy,
+  type StatementReading,
+} from '../pki/relay-statement.ts';
 
 export interface RelayedDeps {
   readonly policy: () => RelayPolicy;
@@ -26,79 +33,52 @@ const patienceMs = 10 * second;
  *   them.
  */
 export function takeRelayed(server: Server, deps: RelayedDeps): () => void {
-  const waiting = new Set<Socket>();
-  const emit = server.emit.bind(server) as (event: string, ...args: unknown[]) => boolean;
-  const refusals = { toldAt: Number.NEGATIVE_INFINITY, count: 0 };
-  const refuse = (socket: Socket, reason: string): void => {
-    socket.destroy();
-    refusals.count++;
-    deps.metrics.add('auth_relayed_refused_total', 1);
-    if (deps.monotonic() - refusals.toldAt < minute) return;
-    refusals.toldAt = deps.monotonic();
-    deps.sink.warn('connections that a proxy passed on were refused', {
-      reason,
-      refusedSoFar: refusals.count,
-    });
+  const { policy, strangers, sink, metrics, monotonic } = deps;
+  const waiting = new Set<Duplex>();
+  const warn = seldom(sink, monotonic, 'nowhere');
+  const refuse = (connection: Duplex, reason: string): void => {
+    connection.destroy();
+    metrics.add('auth_relayed_refused_total', 1);
+    warn('connections that a proxy passed on were refused', { reason });
   };
-  // Whoever listens for connections must not see one before it has passed.
-  server.emit = (event: string, ...args: unknown[]): boolean => {
-    const [socket] = args;
-    if (event !== 'connection' || !(socket instanceof Socket)) return emit(event, ...args);
-    waiting.add(socket);
-    socket.once('close', () => waiting.delete(socket));
-    const goOn = (): void => {
-      waiting.delete(socket);
-      emit('connection', socket);
-    };
-    arrive(socket, deps, { goOn, refuse });
-    return true;
-  };
-  return () => {
-    for (const socket of waiting) socket.destroy();
-  };
-}
-
-interface Ends {
-  readonly goOn: () => void;
-  readonly refuse: (socket: Socket, reason: string) => void;
-}
-
-function arrive(socket: Socket, { policy, strangers }: RelayedDeps, { goOn, refuse }: Ends): void {
-  let first: Buffer = Buffer.alloc(0);
-  const leave = (): void => {
-    stopTimer(limit);
-    socket.off('readable', read).off('end', end).off('error', end).off('close', leave);
-  };
-  const end = (): void => void socket.destroy(); // `close` follows
-  const settle = (rest: Buffer): void => {
-    leave();
-    if (rest.length > 0) socket.unshift(rest);
-    goOn();
-  };
-  const read = (): void => {
-    const chunk = socket.read() as Buffer | null;
-    if (chunk === null) return; // more will come, or its end
-    first = Buffer.concat([first, chunk]);
-    const reading = readRelayStatement(first);
-    if (reading.status === 'incomplete') return;
-    if (reading.status === 'absent') {
-      settle(first);
+  lookAtConnections(server, (connection, goOn) => {
+    if (!(connection instanceof Socket)) {
+      goOn();
       return;
     }
-    try {
-      if (reading.status === 'malformed') throw new Error('it is malformed');
-      const client = believedClient(reading.said, policy());
-      tellClient(socket, client);
-      strangers.comesFrom(socket, client.host);
-      settle(first.subarray(reading.bytes));
-    } catch (e) {
-      leave();
-      refuse(
-        socket,
-        isCoded(e) ? e.message : `what a proxy said of a machine cannot be read: ${messageOf(e)}`,
-      );
-    }
+    const serve = (rest: Buffer): void => {
+      if (rest.length > 0) connection.unshift(rest);
+      goOn();
+    };
+    readFirstBytes(connection, {
+      read: sayingIn,
+      found: (reading, first) => {
+        if (reading.status === 'absent') serve(first);
+        else if (reading.status === 'malformed')
+          refuse(connection, 'what a proxy said of a machine cannot be read');
+        else
+          try {
+            const client = believedClient(reading.said, policy());
+            tellClient(connection, client);
+            strangers.comesFrom(connection, client.host);
+            serve(first.subarray(reading.bytes));
+          } catch (e) {
+            refuse(connection, messageOf(e));
+          }
+      },
+      limitMs: patienceMs,
+      waiting,
+    });
+  });
+  return () => {
+    for (const connection of waiting) connection.destroy();
   };
-  const limit = startTimer(end, patienceMs);
-  socket.on('readable', read).on('end', end).on('error', end).once('close', leave);
+}
+
+type Saying = Exclude<StatementReading, { status: 'incomplete' }>;
+
+/** Undefined while it may still become a statement. */
+function sayingIn(first: Buffer): Saying | undefined {
+  const reading = readRelayStatement(first);
+  return reading.status === 'incomplete' ? undefined : reading;
 }

@@ -13,7 +13,8 @@ import { second } from '../base/time.ts';
 import { issueHostIdentity } from './host/issue-host-identity.ts';
 import { authoritiesOf } from './own-certificate.ts';
 import { authHostId, openTestAuth, type TestAuth } from './testing.ts';
-import { closeServer, secureContextOf, type TlsContext, tlsServer, type TlsSettings } from './tls-server.ts';
+import { secureContextOf, type TlsContext } from '../base/tls-policy.ts';
+import { closeServer, tlsServer, type TlsSettings } from './tls-server.ts';
 
 let context: TlsContext;
 let proxy: TlsMaterial;

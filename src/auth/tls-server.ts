@@ -2,21 +2,13 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { createServer, type Server } from 'node:https';
 import { Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { SecureContextOptions } from 'node:tls';
 import { protocols } from '../api/beats.ts';
 import { answerMalformed } from '../base/answer-malformed.ts';
 import type { Grace } from '../base/ending.ts';
 import { descriptorLimit } from '../base/descriptor-limit.ts';
 import { second } from '../base/time.ts';
 import { startTicker, startTimer, stopTimer } from '../base/timers.ts';
-import { tlsPolicy } from '../base/tls-policy.ts';
-
-/** What the auth listener presents, and whose client certificates it accepts. PEM. */
-export interface TlsContext {
-  readonly key: string;
-  readonly cert: string;
-  readonly ca: readonly string[];
-}
+import { secureContextOf, type TlsContext } from '../base/tls-policy.ts';
 
 export interface TlsSettings {
   /** From a new connection to the end of the handshake. Our own callers give up after 5 s. */
@@ -87,14 +79,6 @@ export function tlsServer(
   });
   return server;
 }
-
-/** For `setSecureContext`: open connections stay open, and the guard checks their authority at each call. */
-export const secureContextOf = ({ key, cert, ca }: TlsContext): SecureContextOptions => ({
-  key,
-  cert,
-  ca: [...ca],
-  ...tlsPolicy,
-});
 
 /** All callers are services and tools of ours: no response may take longer than this once auth is ending. */
 const longestAnswerMs = 10_000;

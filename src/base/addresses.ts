@@ -43,3 +43,16 @@ export const isWildcard = (host: string): boolean => host === '0.0.0.0' || host 
 /** Where to dial a listener on this machine: an IPv6 wildcard may not include IPv4. */
 export const callable = ({ host, port }: HostPort): HostPort =>
   isWildcard(host) ? { host: host === '::' ? '::1' : '127.0.0.1', port } : { host, port };
+
+/**
+ * `1.2.3.4:5678` or `[2001:db8::1]:5678`, as one of our programs tells another; undefined for anything
+ * else.
+ */
+export function ipAndPort(text: unknown): HostPort | undefined {
+  if (typeof text !== 'string') return undefined;
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  const port = Number(match?.[3]);
+  const family = match?.[1] === undefined ? 4 : 6;
+  return isIP(host) === family && port <= 65535 ? { host, port } : undefined;
+}

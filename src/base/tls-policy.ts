@@ -1,3 +1,5 @@
+import type { SecureContextOptions } from 'node:tls';
+
 /**
  * The settings of all our TLS connections, in and out: TLS 1.2 or 1.3, a fresh key for each connection, and
  * ciphers that authenticate what they encrypt. No CBC and no SHA-1: those come as "MAC, then encrypt", which
@@ -17,3 +19,18 @@ export const tlsPolicy = {
     'ECDHE-RSA-CHACHA20-POLY1305',
   ].join(':'),
 } as const;
+
+/** What one end shows, and whose certificates it accepts. PEM. */
+export interface TlsContext {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca: readonly string[];
+}
+
+/** Also for `setSecureContext`: open connections stay as they are. */
+export const secureContextOf = ({ key, cert, ca }: TlsContext): SecureContextOptions => ({
+  key,
+  cert,
+  ca: [...ca],
+  ...tlsPolicy,
+});

@@ -6,7 +6,7 @@
  * machine may have.
  */
 import { X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
+import { ipAndPort } from '../base/addresses.ts';
 import { CodedError } from '../base/errors.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
 import { type Instant, minute, msBetween } from '../base/time.ts';
@@ -76,7 +76,7 @@ function fieldsIn(body: Buffer): ReadStatement | undefined {
       string,
       unknown
     >;
-    const address = addressIn(client);
+    const address = ipAndPort(client);
     if (address === undefined || ![at, certificate, signature].every((one) => typeof one === 'string'))
       return undefined;
     return {
@@ -87,13 +87,6 @@ function fieldsIn(body: Buffer): ReadStatement | undefined {
   } catch {
     return undefined; // reported as malformed
   }
-}
-
-function addressIn(text: unknown): HostPort | undefined {
-  const [, v6, v4 = '', port = ''] =
-    /^(?:\[([^\]]+)\]|([\d.]+)):(\d{1,5})$/.exec(typeof text === 'string' ? text : '') ?? [];
-  const host = v6 ?? v4;
-  return isIP(host) === 0 || Number(port) > 65_535 ? undefined : { host, port: Number(port) };
 }
 
 /** Whom to believe. */

@@ -1,9 +1,10 @@
 import { type Server, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { tellClient } from '../base/client-of.ts';
+import { lookAtConnections, readFirstBytes } from '../base/first-bytes.ts';
 import { plainAddress } from '../base/network-of.ts';
 import { beginsWithHeader, readHeader } from '../base/proxy-protocol.ts';
 import { second } from '../base/time.ts';
-import { startTimer, stopTimer } from '../base/timers.ts';
 import type { HeaderRefusal, RefusedHeaders } from './refused-headers.ts';
 import type { ProcessStrangers } from './strangers.ts';
 
@@ -32,9 +33,8 @@ interface Arrival {
   readonly goOn: () => void;
 }
 
-/** What the first bytes of a connection mean: whether to wait for more, to refuse it, or to serve it. */
+/** What the first bytes of a connection mean: whether to refuse it, or to serve it. */
 type Verdict =
-  | { readonly is: 'open' }
   | { readonly is: 'refused'; readonly reason: HeaderRefusal }
   | { readonly is: 'served'; readonly told: 'nothing' }
   | {
@@ -50,7 +50,7 @@ type Verdict =
  */
 export class HeaderGate {
   readonly #deps: HeaderGateDeps;
-  readonly #waiting = new Set<Socket>();
+  readonly #waiting = new Set<Duplex>();
 
   constructor(deps: HeaderGateDeps) {
     this.#deps = deps;
@@ -60,15 +60,14 @@ export class HeaderGate {
   guard(listener: string, server: Server): boolean {
     const dueFrom = this.#deps.dueFrom(listener);
     if (dueFrom === undefined) return false;
-    const emit = server.emit.bind(server) as (event: string, ...args: unknown[]) => boolean;
-    // Whoever listens for connections, now or later, must not see one before it has passed.
-    server.emit = (event: string, ...args: unknown[]): boolean => {
-      const [socket] = args;
-      if (event !== 'connection' || !(socket instanceof Socket)) return emit(event, ...args);
-      const isBalancer = dueFrom(plainAddress(socket.remoteAddress ?? ''));
-      this.#arrive({ listener, socket, isBalancer, goOn: () => emit('connection', socket) });
-      return true;
-    };
+    lookAtConnections(server, (connection, goOn) => {
+      if (!(connection instanceof Socket)) {
+        goOn();
+        return;
+      }
+      const isBalancer = dueFrom(plainAddress(connection.remoteAddress ?? ''));
+      this.#arrive({ listener, socket: connection, isBalancer, goOn });
+    });
     return true;
   }
 
@@ -85,36 +84,23 @@ export class HeaderGate {
     else goOn();
   }
 
+  /** Whoever leaves without a word is no fault: checks of balancers do so. */
   #wait(arrival: Arrival): void {
-    const { socket, isBalancer } = arrival;
-    let first: Buffer = Buffer.alloc(0);
-    const leave = (): void => {
-      stopTimer(limit);
-      socket.off('readable', onReadable).off('end', end).off('error', end).off('close', leave);
-      this.#waiting.delete(socket);
-    };
-    const onReadable = (): void => {
-      const chunk = socket.read() as Buffer | null;
-      if (chunk === null) return; // more will come, or its end
-      first = Buffer.concat([first, chunk]);
-      const verdict = verdictOn(first, isBalancer);
-      if (verdict.is === 'open') return;
-      leave();
-      this.#settle(arrival, verdict, first);
-    };
-    // Whoever leaves without a word is no fault: checks of balancers do so.
-    const end = (): void => {
-      socket.destroy(); // `close` follows
-    };
-    const limit = startTimer(() => {
-      if (isBalancer) this.#refuse(arrival, 'late');
-      else socket.destroy();
-    }, this.#deps.limitMs ?? usualLimitMs);
-    this.#waiting.add(socket);
-    socket.on('readable', onReadable).on('end', end).on('error', end).once('close', leave);
+    const { listener, socket, isBalancer } = arrival;
+    readFirstBytes(socket, {
+      read: (first) => verdictOn(first, isBalancer),
+      found: (verdict, first) => {
+        this.#settle(arrival, verdict, first);
+      },
+      limitMs: this.#deps.limitMs ?? usualLimitMs,
+      late: () => {
+        if (isBalancer) this.#deps.refused.count(listener, 'late', socket);
+      },
+      waiting: this.#waiting,
+    });
   }
 
-  #settle(arrival: Arrival, verdict: Exclude<Verdict, { is: 'open' }>, first: Buffer): void {
+  #settle(arrival: Arrival, verdict: Verdict, first: Buffer): void {
     const { socket, goOn } = arrival;
     if (verdict.is === 'refused') {
       this.#refuse(arrival, verdict.reason);
@@ -135,16 +121,17 @@ export class HeaderGate {
   }
 }
 
-function verdictOn(first: Buffer, isBalancer: boolean): Verdict {
+/** Undefined while it takes more to know. */
+function verdictOn(first: Buffer, isBalancer: boolean): Verdict | undefined {
   if (!isBalancer) {
     const begins = beginsWithHeader(first);
-    if (begins === undefined) return { is: 'open' };
+    if (begins === undefined) return undefined;
     return begins ? { is: 'refused', reason: 'unexpected' } : { is: 'served', told: 'nothing' };
   }
   const reading = readHeader(first);
   switch (reading.status) {
     case 'incomplete':
-      return { is: 'open' };
+      return undefined;
     case 'absent':
       return { is: 'refused', reason: 'missing' };
     case 'refused':

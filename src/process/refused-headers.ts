@@ -1,7 +1,7 @@
 import type { Ends } from '../base/client-of.ts';
-import { minute } from '../base/duration.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { HeaderFault } from '../base/proxy-protocol.ts';
+import { seldom } from '../base/seldom.ts';
 import { formatHostPort, type Metrics } from '../base/service.ts';
 
 /** Why a connection was refused by its PROXY header. Labels of a metric: few, and none from outside. */
@@ -34,25 +34,20 @@ export interface RefusedHeadersDeps {
 
 /** Counts connections that were refused by their PROXY header; the log names one a minute. */
 export class RefusedHeaders {
-  readonly #deps: RefusedHeadersDeps;
-  #refused = 0;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  readonly #metrics: Metrics;
+  readonly #warn: ReturnType<typeof seldom>;
 
-  constructor(deps: RefusedHeadersDeps) {
-    this.#deps = deps;
+  constructor({ sink, metrics, monotonic }: RefusedHeadersDeps) {
+    this.#metrics = metrics;
+    this.#warn = seldom(sink, monotonic, 'nowhere');
   }
 
   count(listener: string, reason: HeaderRefusal, socket: Ends): void {
-    const { sink, metrics, monotonic } = this.#deps;
-    metrics.add('proxy_protocol_refused_total', 1, { listener, reason });
-    this.#refused++;
-    if (monotonic() - this.#toldAt < minute) return;
-    this.#toldAt = monotonic();
+    this.#metrics.add('proxy_protocol_refused_total', 1, { listener, reason });
     const { remoteAddress: host = 'unknown', remotePort: port = 0 } = socket;
-    sink.warn('a connection was refused by its PROXY header', {
+    this.#warn('a connection was refused by its PROXY header', {
       ...{ listener, reason, peer: formatHostPort({ host, port }) },
       advice: advice[reason],
-      refusedSoFar: this.#refused,
     });
   }
 }

@@ -1,9 +1,11 @@
 import type { Server, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { descriptorLimit } from '../base/descriptor-limit.ts';
 import { minute } from '../base/duration.ts';
+import { lookAtConnections } from '../base/first-bytes.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { networkOf, plainAddress } from '../base/network-of.ts';
-import { endsOf } from '../base/client-of.ts';
+import { type Ends, endsOf } from '../base/client-of.ts';
 import type { Metrics, Strangers } from '../base/service.ts';
 import { Crowd } from './crowd.ts';
 import type { RefusedHeaders } from './refused-headers.ts';
@@ -29,12 +31,15 @@ export interface StrangersDeps {
   readonly max?: number;
 }
 
+/** A connection, which has two ends where it is one of TCP. */
+type Stranger = Duplex & Ends;
+
 /** The strangers of all listeners of one process: they share its descriptors. */
 export class ProcessStrangers implements Strangers {
   readonly #deps: StrangersDeps;
   readonly #max: number;
   readonly #crowd: Crowd<string>;
-  readonly #sockets = new Map<string, { readonly socket: Socket; readonly listener: string }>();
+  readonly #sockets = new Map<string, { readonly socket: Stranger; readonly listener: string }>();
   #cut = 0;
   #toldAt = Number.NEGATIVE_INFINITY;
 
@@ -47,16 +52,15 @@ export class ProcessStrangers implements Strangers {
 
   /** Counts every connection that `server` accepts, until it is authenticated or closed. */
   watch(listener: string, server: Server): void {
-    const emit = server.emit.bind(server) as (event: string, ...args: unknown[]) => boolean;
     // Also those that a service looks at before its own server sees them.
-    server.emit = (event: string, ...args: unknown[]): boolean => {
-      if (event === 'connection') this.enter(listener, args[0] as Socket);
-      return emit(event, ...args);
-    };
+    lookAtConnections(server, (connection, goOn) => {
+      this.enter(listener, connection);
+      goOn();
+    });
   }
 
   /** For a connection that its server does not see yet. */
-  enter(listener: string, socket: Socket): void {
+  enter(listener: string, socket: Stranger): void {
     const id = endsOf(socket);
     if (id === undefined) return; // from within this process, or gone already
     this.#sockets.set(id, { socket, listener });

@@ -3,8 +3,8 @@ import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
 import type { Connection, Server } from 'ssh2';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
-import type { HostPort } from '../base/service.ts';
 import { minute } from '../base/duration.ts';
+import { seldom } from '../base/seldom.ts';
 import { startTimer, stopTimer } from '../base/timers.ts';
 import { WireError } from '../pki/wire.ts';
 import { defaultAlgorithms, forSsh2, signatureAlgorithms } from './algorithms.ts';
@@ -72,12 +72,12 @@ class CertServer implements SshServer {
   readonly #windows: WindowPool;
   #draining = false;
   #nextId = 1;
-  #disbelieved = 0;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  readonly #tellDisbelief: ReturnType<typeof seldom>;
 
   constructor(options: SshServerOptions, onConnection: (connection: SshConnection) => ConnectionHandlers) {
     this.#options = options;
     this.#onConnection = onConnection;
+    this.#tellDisbelief = seldom(options.sink, () => performance.now());
     this.#hostKeys = prepareHostKeys(options.hostKeys);
     this.#windows = new WindowPool(windowLimits(ownMemory(), options.windowBytes ?? 2 * 1024 * 1024));
     this.#ssh2 = new ssh2.Server({
@@ -136,27 +136,12 @@ class CertServer implements SshServer {
       })
       .catch((e: unknown) => {
         if (!isCoded(e)) this.#options.sink.error('ssh connection failed', { reason: messageOf(e) });
-        else if (isCoded(e, 'access_denied')) this.#tellDisbelief(e.message, socketAddress);
+        else if (isCoded(e, 'access_denied'))
+          this.#tellDisbelief('ssh connection refused', { reason: e.message, peer: socketAddress });
         if (e instanceof UnexpectedHeader && socket instanceof Socket)
           accept.strangers?.broughtHeader(socket);
         socket.destroy();
       });
-  }
-
-  /**
-   * Anybody who can reach the port can cause this at will, so it is logged as a warning once a minute at
-   * most.
-   */
-  #tellDisbelief(reason: string, peer: HostPort): void {
-    const { sink } = this.#options;
-    this.#disbelieved++;
-    const fields = { reason, peer, refusedSoFar: this.#disbelieved };
-    if (performance.now() - this.#toldAt < minute) {
-      sink.debug('ssh connection refused', fields);
-      return;
-    }
-    this.#toldAt = performance.now();
-    sink.warn('ssh connection refused', fields);
   }
 
   /** The client's SSH begins. */

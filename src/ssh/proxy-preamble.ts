@@ -6,8 +6,8 @@
  * Anyone who can reach the port can write one. So a preamble is always removed from the stream, but believed
  * only when it is signed by a proxy for this very connection; otherwise it is kept as a claim, for the audit.
  */
-import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { ipAndPort } from '../base/addresses.ts';
 import { CodedError } from '../base/errors.ts';
 import { beginsWithHeader } from '../base/proxy-protocol.ts';
 import { formatHostPort, type HostPort } from '../base/service.ts';
@@ -50,15 +50,6 @@ export type PreambleReading =
   | { readonly status: 'found'; readonly preamble: Preamble; readonly bytes: number }
   | { readonly status: 'malformed'; readonly reason: string };
 
-function readAddress(text: unknown): HostPort | undefined {
-  if (typeof text !== 'string') return undefined;
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2] ?? '';
-  const port = Number(match?.[3]);
-  const family = match?.[1] === undefined ? 4 : 6;
-  return isIP(host) === family && port <= 65535 ? { host, port } : undefined;
-}
-
 function readBytes(text: unknown): Buffer | undefined {
   if (typeof text !== 'string') return undefined;
   const bytes = Buffer.from(text, 'base64');
@@ -75,7 +66,7 @@ function readBody(body: Buffer): Preamble | undefined {
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const fields = new Map<string, unknown>(Object.entries(value));
-  const client = readAddress(fields.get('clientAddr'));
+  const client = ipAndPort(fields.get('clientAddr'));
   if (client === undefined) return undefined;
   if (!fields.has('certificate') && !fields.has('signature')) return { client, proof: undefined };
   const certificate = readBytes(fields.get('certificate'));

@@ -1,17 +1,10 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import {
-  createSecureContext,
-  createServer,
-  type SecureContext,
-  type SecureContextOptions,
-  type Server,
-  type TLSSocket,
-} from 'node:tls';
+import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
 import { dialTls } from '../base/dial-tls.ts';
-import { CodedError, isCoded } from '../base/errors.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import { type Instant, second } from '../base/time.ts';
-import { tlsPolicy } from '../base/tls-policy.ts';
+import { secureContextOf, type TlsContext } from '../base/tls-policy.ts';
 import type { HostIdentity } from '../pki/host-identity.ts';
 import { issuedBy } from '../pki/issued-by.ts';
 import { serialOfX509 } from '../pki/serial.ts';
@@ -106,7 +99,7 @@ export async function dialLinkTls(
     socket.destroy();
     connection.destroy();
     if (isCoded(e, 'unavailable')) throw e;
-    throw new CodedError('unavailable', signal.aborted ? 'no answer in time' : whyOf(e), { cause: e });
+    throw new CodedError('unavailable', signal.aborted ? 'no answer in time' : messageOf(e), { cause: e });
   } finally {
     signal.removeEventListener('abort', fail);
   }
@@ -122,14 +115,12 @@ function contextOf(identity: HostIdentity, trusted: readonly string[]): SecureCo
   const authorities = trusted.join();
   const known = contexts.get(identity);
   if (known?.authorities === authorities) return known.context;
-  const context = createSecureContext({
-    ...linkContextOf({ key: identity.privateKeyPem, cert: identity.tlsCertificatePem, ca: trusted }),
-  });
+  const context = createSecureContext(
+    secureContextOf({ key: identity.privateKeyPem, cert: identity.tlsCertificatePem, ca: trusted }),
+  );
   contexts.set(identity, { authorities, context });
   return context;
 }
-
-const whyOf = (e: unknown): string => (e instanceof Error ? e.message : String(e));
 
 function handshaken(socket: TLSSocket): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -144,28 +135,14 @@ function handshaken(socket: TLSSocket): Promise<void> {
   });
 }
 
-/** What a server of links shows. PEM. */
-export interface LinkServerContext {
-  readonly key: string;
-  readonly cert: string;
-  readonly ca: readonly string[];
-}
-
-export const linkContextOf = ({ key, cert, ca }: LinkServerContext): SecureContextOptions => ({
-  key,
-  cert,
-  ca: [...ca],
-  ...tlsPolicy,
-});
-
 /**
  * TLS at the end that links come to. It does not listen: give it connections by `emit('connection', …)`.
  * Who comes is decided by `onLink`, with `linkPeerOf`: TLS itself lets anybody in.
  */
-export function linkServer(context: LinkServerContext, onLink: (socket: TLSSocket) => void): Server {
+export function linkServer(context: TlsContext, onLink: (socket: TLSSocket) => void): Server {
   const server = createServer(
     {
-      ...linkContextOf(context),
+      ...secureContextOf(context),
       ALPNProtocols: [linkProtocol],
       requestCert: true,
       rejectUnauthorized: false,

@@ -68,7 +68,7 @@ export class Link implements Carrier {
   /** Asked by the other end, neither accepted nor refused yet. */
   readonly #asked = new Map<number, AbortController>();
   /** Streams with something to send, in turn. */
-  #turn: LinkStream[] = [];
+  readonly #turn = new Set<LinkStream>();
   #nextId: number;
   /** The newest that the other end has opened. */
   #lastAsked = 0;
@@ -187,7 +187,7 @@ export class Link implements Carrier {
   }
 
   wantsToSend(stream: LinkStream): void {
-    if (!this.#turn.includes(stream)) this.#turn.push(stream);
+    this.#turn.add(stream);
     this.#send();
   }
 
@@ -204,7 +204,7 @@ export class Link implements Carrier {
   gone(stream: LinkStream, whole: boolean): void {
     if (this.#streams.get(stream.id) !== stream) return;
     this.#streams.delete(stream.id);
-    this.#turn = this.#turn.filter((one) => one !== stream);
+    this.#turn.delete(stream);
     if (!whole) this.#write(frame('reset', stream.id));
     this.#closeIfIdle();
   }
@@ -224,21 +224,23 @@ export class Link implements Carrier {
 
   /** As much as the connection takes, a frame of each stream in turn. */
   #send(): void {
-    if (this.#full || this.#turn.length === 0 || this.#connection.destroyed) return;
+    if (this.#full || this.#turn.size === 0 || this.#connection.destroyed) return;
     this.#connection.cork();
     for (let stream = this.#nextInTurn(); stream !== undefined; stream = this.#nextInTurn()) {
       const part = stream.nextPart(mostDataBytes);
       if (part === undefined) continue;
       this.#write(frameHeader('data', stream.id, part.length));
       this.#write(part);
-      if (stream.hasMore()) this.#turn.push(stream);
+      if (stream.hasMore()) this.#turn.add(stream);
     }
     this.#connection.uncork();
   }
 
   /** Undefined when there is none, or the connection takes no more now. */
   #nextInTurn(): LinkStream | undefined {
-    return this.#full ? undefined : this.#turn.shift();
+    const [stream] = this.#full ? [] : this.#turn;
+    if (stream !== undefined) this.#turn.delete(stream);
+    return stream;
   }
 
   /** Control frames are few and small: they do not wait for the connection to take more. */
@@ -332,7 +334,7 @@ export class Link implements Carrier {
     this.#asked.delete(id);
     const stream = this.#streams.get(id);
     this.#streams.delete(id);
-    this.#turn = this.#turn.filter((one) => one !== stream);
+    if (stream !== undefined) this.#turn.delete(stream);
     stream?.destroy();
     this.#closeIfIdle();
   }

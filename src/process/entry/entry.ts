@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { joinCluster, tryIdentity, type JoinTrust } from '../../api/join-client.ts';
+import { parseHostPort } from '../../base/addresses.ts';
 import { CodedError, isCoded, messageOf } from '../../base/errors.ts';
 import type { Environment } from '../../base/forward-proxy.ts';
 import type { LogSink } from '../../base/log-sink.ts';
@@ -44,7 +45,7 @@ export interface EntryOptions {
 
 const lookMs = 10 * second;
 
-/** @throws never: what cannot be reached is found out by whoever connects. */
+/** Connects to nothing yet: what cannot be reached is found out by whoever connects. */
 export function openEntry({ servers, kind, sink, random, env }: EntryOptions): Entry {
   const ways = servers.map((server) => new ProxyWays(server, sink, env));
   let reach: 'direct' | 'tunnel' = kind === 'proxies' ? 'tunnel' : 'direct';
@@ -100,10 +101,8 @@ export function openEntry({ servers, kind, sink, random, env }: EntryOptions): E
       return (await turnsOut([server])) ? tryIdentity(server, identity, world, undefined, through) : verdict;
     },
     dialLink: async (place, signal) => {
-      if (place.status === 'proxy') {
-        const [host = '', port = ''] = splitAddress(place.address);
-        return openWay({ status: 'tcp', address: { host, port: Number(port) } }, env, signal);
-      }
+      if (place.status === 'proxy')
+        return openWay({ status: 'tcp', address: parseHostPort(place.address, 0) }, env, signal);
       const from = Math.floor(random() * ways.length);
       const failures: string[] = [];
       for (const one of [...ways.slice(from), ...ways.slice(0, from)])
@@ -116,6 +115,3 @@ export function openEntry({ servers, kind, sink, random, env }: EntryOptions): E
     },
   };
 }
-
-/** `host:port`, or `[v6]:port`. */
-const splitAddress = (text: string): readonly string[] => /^\[?(.*?)\]?:(\d+)$/.exec(text)?.slice(1) ?? [];

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { startTimer, stopTimer } from '../../base/timers.ts';
+import { readFirstBytes } from '../../base/first-bytes.ts';
 import { recognise, type Visitor } from './recognise.ts';
 
 /** Who serves which visitors; those without anybody are turned away. */
@@ -11,37 +11,20 @@ export type Routes = Readonly<Partial<Record<Visitor, (connection: Duplex) => vo
  * that has not shown what it is within `timeoutMs` is cut off.
  */
 export function showIn(connection: Duplex, routes: Routes, timeoutMs: number): void {
-  let first = Buffer.alloc(0);
-  const settle = (): void => {
-    stopTimer(impatient);
-    connection.off('readable', read).off('end', turnAway);
-  };
-  const turnAway = (): void => {
-    settle();
-    connection.destroy();
-  };
-  const read = (): void => {
-    for (
-      let part = connection.read() as Buffer | null;
-      part !== null;
-      part = connection.read() as Buffer | null
-    )
-      first = Buffer.concat([first, part]);
-    const visitor = recognise(first);
-    if (visitor === undefined) return;
-    const serve = routes[visitor];
-    if (serve === undefined) {
-      turnAway();
-      return;
-    }
-    settle();
-    connection.unshift(first);
-    serve(connection);
-  };
-  const impatient = startTimer(turnAway, timeoutMs);
   connection.on('error', () => connection.destroy()); // the other end's doing; `close` follows
-  connection.once('close', settle);
-  connection.on('readable', read).once('end', turnAway);
+  readFirstBytes(connection, {
+    read: recognise,
+    limitMs: timeoutMs,
+    found: (visitor, first) => {
+      const serve = routes[visitor];
+      if (serve === undefined) {
+        connection.destroy();
+        return;
+      }
+      connection.unshift(first);
+      serve(connection);
+    },
+  });
 }
 
 /** One port for several protocols. */

@@ -30,7 +30,7 @@ function linkOf(onAsked: (asked: Asked) => void, id = hostId): HeldLink {
     node.close('the test is over');
   });
   const peer = { hostId: id, role: 'Node', clusterName: 'example', names: [], serial: 1n };
-  return { peer, link, address: '192.0.2.1:4711' };
+  return { peer, link, client: { host: '192.0.2.1', port: 4711 } };
 }
 const accepting = (asked: Asked): void => void asked.accept();
 
@@ -101,10 +101,9 @@ describe('links that nodes hold here', () => {
     two.link.leave();
     expect(held.usable(hostId)).toBe(one);
     expect([held.size, held.all().length]).toEqual([1, 2]);
-    const gone = held.allGone();
     one.link.close('x');
     two.link.close('x');
-    await gone;
+    await Promise.all([one, two].map(({ link }) => link.closed));
     expect([held.usable(hostId), held.size]).toEqual([undefined, 0]);
   });
   it('are waited for, by several at once, for as long as they say', async () => {

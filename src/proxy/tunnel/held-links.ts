@@ -1,5 +1,5 @@
 import { CodedError } from '../../base/errors.ts';
-import type { Metrics } from '../../base/service.ts';
+import type { HostPort, Metrics } from '../../base/service.ts';
 import { startTimer, stopTimer } from '../../base/timers.ts';
 import type { Link } from '../../tunnel/link.ts';
 import type { LinkPeer } from '../../tunnel/link-tls.ts';
@@ -7,8 +7,8 @@ import type { LinkPeer } from '../../tunnel/link-tls.ts';
 export interface HeldLink {
   readonly peer: LinkPeer;
   readonly link: Link;
-  /** `ip:port` of the other end. */
-  readonly address: string;
+  /** Where the node is; undefined: it had left before that was read. */
+  readonly client: HostPort | undefined;
 }
 
 /** One is enough; others are those that have died and are not silent for long enough, or are drained. */
@@ -20,7 +20,6 @@ export class HeldLinks {
   readonly #links = new Map<string, readonly HeldLink[]>();
   readonly #metrics: Metrics;
   readonly #waiting = new Map<string, Set<() => void>>();
-  #onNone: (() => void)[] = [];
 
   constructor(metrics: Metrics) {
     this.#metrics = metrics;
@@ -39,7 +38,6 @@ export class HeldLinks {
       if (left.length === 0) this.#links.delete(hostId);
       else this.#links.set(hostId, left);
       this.#count();
-      if (this.#links.size === 0) for (const act of this.#onNone.splice(0)) act();
     });
   }
 
@@ -78,12 +76,6 @@ export class HeldLinks {
     const found = this.usable(hostId);
     if (found === undefined) throw new CodedError('unavailable', 'it does not hang on this proxy');
     return found;
-  }
-
-  /** Resolves when no link is left. */
-  allGone(): Promise<void> {
-    if (this.#links.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#onNone.push(resolve));
   }
 
   /** Each link costs memory: one machine, or all that use its key, cannot take all of it. */

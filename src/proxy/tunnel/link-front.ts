@@ -6,13 +6,15 @@ import { clientOf } from '../../base/client-of.ts';
 import { CodedError, isCoded, messageOf } from '../../base/errors.ts';
 import { joinStreams } from '../../base/join-streams.ts';
 import type { LogSink } from '../../base/log-sink.ts';
+import { seldom } from '../../base/seldom.ts';
 import { formatHostPort, type HostPort, type Metrics, type Strangers } from '../../base/service.ts';
-import { minute, second } from '../../base/time.ts';
+import { second } from '../../base/time.ts';
 import { startTicker, type Timer } from '../../base/timers.ts';
+import { secureContextOf, type TlsContext } from '../../base/tls-policy.ts';
 import type { World } from '../../base/world.ts';
 import type { CurrentIdentity } from '../../pki/current-identity.ts';
 import { type Asked, Link } from '../../tunnel/link.ts';
-import { linkContextOf, type LinkPeer, linkPeerOf, linkServer } from '../../tunnel/link-tls.ts';
+import { type Accepted, type LinkPeer, linkPeerOf, linkServer } from '../../tunnel/link-tls.ts';
 import { type LinkNotice, linkRefusalFor, linkWishOf } from '../../tunnel/link-wish.ts';
 import { trustedOf } from '../../views/authorities.ts';
 import type { ProxyViews } from '../proxy-views.ts';
@@ -49,8 +51,6 @@ export class LinkFront {
   readonly held: HeldLinks;
   readonly #deps: LinkFrontDeps;
   readonly #tls: Server;
-  /** Links that other proxies have opened. */
-  readonly #peers = new Set<{ readonly hostId: string; readonly link: Link }>();
   /** Every link that was let in, of nodes and of other proxies. */
   readonly #entered = new Map<Link, Entered>();
   readonly #carried = new Set<Promise<void>>();
@@ -58,19 +58,20 @@ export class LinkFront {
   readonly #ticker: Timer;
   /** What nodes were told last. */
   #told: { readonly notice: LinkNotice; readonly text: string } | undefined;
-  #refusedAt = Number.NEGATIVE_INFINITY;
+  readonly #tellRefusal: ReturnType<typeof seldom>;
   #draining = false;
 
   constructor(deps: LinkFrontDeps) {
     this.#deps = deps;
     this.held = new HeldLinks(deps.metrics);
+    this.#tellRefusal = seldom(deps.sink, () => deps.world.monotonic());
     deps.metrics.add('proxy_tunnels_refused_total', 0);
     const { identity, views } = deps;
     this.#tls = linkServer(this.#context(), (socket) => {
       this.#enter(socket);
     });
     const show = (): void => {
-      this.#tls.setSecureContext(linkContextOf(this.#context()));
+      this.#tls.setSecureContext(secureContextOf(this.#context()));
     };
     const again = (): void => {
       this.#reconsider();
@@ -101,34 +102,34 @@ export class LinkFront {
   /** Nodes and other proxies are told to go elsewhere; what they carry stays until it ends. */
   drain(): void {
     this.#draining = true;
-    for (const link of this.#all()) link.drain('this proxy has ended');
+    for (const link of this.#entered.keys()) link.drain('this proxy has ended');
   }
 
   /** After `drain`: resolves when no link is left, at the latest when the time is `over`. */
   async close(over: Promise<void>): Promise<void> {
     this.drain();
-    await Promise.race([Promise.all(this.#all().map((link) => link.closed)), over]);
+    await Promise.race([Promise.all([...this.#entered.keys()].map((link) => link.closed)), over]);
     this.#ticker.stop();
     for (const stop of this.#following) stop();
-    for (const link of this.#all()) link.close('this proxy is stopping');
+    for (const link of this.#entered.keys()) link.close('this proxy is stopping');
     await Promise.all(this.#carried);
   }
 
   /** A link that another proxy has opened: streams can be opened on it from here as well. */
   from(proxy: string): Link | undefined {
-    return [...this.#peers].findLast(({ hostId, link }) => hostId === proxy && link.usable)?.link;
+    return this.#ofProxies().findLast(({ peer, link }) => peer.hostId === proxy && link.usable)?.link;
+  }
+
+  #ofProxies(): readonly (Entered & { readonly link: Link })[] {
+    return [...this.#entered].flatMap(([link, one]) => (one.peer.role === 'Proxy' ? [{ ...one, link }] : []));
   }
 
   /** For an operator who asks. */
   report(): Record<string, unknown> {
-    return { tunnels: this.held.size, peersHere: this.#peers.size };
+    return { tunnels: this.held.size, peersHere: this.#ofProxies().length };
   }
 
-  #all(): readonly Link[] {
-    return [...this.held.all(), ...this.#peers].map(({ link }) => link);
-  }
-
-  #context(): { readonly key: string; readonly cert: string; readonly ca: readonly string[] } {
+  #context(): TlsContext {
     const { privateKeyPem: key, tlsCertificatePem: cert } = this.#deps.identity.server();
     return { key, cert, ca: this.#authorities() };
   }
@@ -142,21 +143,21 @@ export class LinkFront {
   #enter(socket: TLSSocket): void {
     const { views, world, strangers, metrics, sink } = this.#deps;
     const client = clientOf(socket).address;
-    const address = formatHostPort(client ?? { host: 'unknown', port: 0 });
-    let peer: LinkPeer;
+    let entered: Entered;
     try {
-      peer = this.#peerOn(socket);
-      admitLink(peer, views, world.now());
+      entered = this.#shownOn(socket);
+      admitLink(entered.peer, views, world.now());
     } catch (e) {
       if (!isCoded(e)) throw e;
       metrics.add('proxy_tunnels_refused_total', 1);
-      this.#tellRefusal(address, e.message);
+      this.#tellRefusal('a tunnel was refused', { address: textOf(client), reason: e.message });
       // Whoever holds the key learns why.
       const link = new Link(socket, { end: 'acceptor' });
       link.notify(linkRefusalFor(e.message));
       link.drain(e.message);
       return;
     }
+    const { peer } = entered;
     if (socket instanceof Socket) strangers.recognised(socket);
     socket.setNoDelay(true);
     const link = new Link(socket, {
@@ -166,50 +167,39 @@ export class LinkFront {
         this.answer({ ...peer, client }, asked);
       },
     });
-    const certificate = socket.getPeerX509Certificate();
-    if (certificate !== undefined) this.#entered.set(link, { peer, certificate });
+    this.#entered.set(link, entered);
     void link.closed.then(() => this.#entered.delete(link));
-    if (peer.role === 'Proxy') {
-      const one = { hostId: peer.hostId, link };
-      this.#peers.add(one);
-      void link.closed.then(() => this.#peers.delete(one));
-    } else {
-      this.#warnOfTwins(peer, address);
-      this.held.hold({ peer, link, address });
+    if (peer.role === 'Node') {
+      this.#warnOfTwins(peer, client);
+      this.held.hold({ peer, link, client });
       link.notify(this.#told?.notice ?? this.#deps.notice());
-      sink.debug('a node hangs here now', { node: peer.hostId, address });
+      sink.debug('a node hangs here now', { node: peer.hostId, address: textOf(client) });
     }
     if (this.#draining) link.drain('this proxy has ended');
   }
 
-  #peerOn(socket: TLSSocket): LinkPeer {
+  #shownOn(socket: TLSSocket): Entered {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined)
       throw new CodedError('access_denied', 'a link needs the certificate of a machine of the cluster');
-    return linkPeerOf(certificate, {
+    return { certificate, peer: linkPeerOf(certificate, this.#accepted()) };
+  }
+
+  #accepted(): Accepted {
+    return {
       clusterName: this.#deps.identity.server().clusterName,
       authorities: this.#authorities(),
       now: this.#deps.world.now(),
-    });
-  }
-
-  /** Anybody can cause it at will, so it is a warning once a minute at most; the metric counts each. */
-  #tellRefusal(address: string, reason: string): void {
-    const { sink, world } = this.#deps;
-    const isNew = world.monotonic() - this.#refusedAt > minute;
-    if (isNew) this.#refusedAt = world.monotonic();
-    const tell = isNew ? sink.warn.bind(sink) : sink.debug.bind(sink);
-    tell('a tunnel was refused', { address, reason });
+    };
   }
 
   /** A machine that was copied, or whose key was stolen, hangs here from two places. */
-  #warnOfTwins({ hostId }: LinkPeer, address: string): void {
-    const host = (text: string): string => text.replace(/:\d+$/, '');
+  #warnOfTwins({ hostId }: LinkPeer, client: HostPort | undefined): void {
     const other = this.held.usable(hostId);
-    if (other === undefined || host(other.address) === host(address)) return;
+    if (other === undefined || other.client?.host === client?.host) return;
     this.#deps.sink.warn(
       'a node hangs here from two addresses: its address has just changed, or two machines use one identity (lock it if so)',
-      { node: hostId, before: other.address, now: address },
+      { node: hostId, before: textOf(other.client), now: textOf(client) },
     );
   }
 
@@ -232,13 +222,12 @@ export class LinkFront {
    * @param rotated else only the time has passed, which is cheaper to check.
    */
   #drainUntrusted(rotated: boolean): void {
-    const { identity, world, sink } = this.#deps;
+    const { world, sink } = this.#deps;
     const now = world.now();
-    const accepted = { clusterName: identity.server().clusterName, authorities: this.#authorities(), now };
     for (const [link, { peer, certificate }] of this.#entered) {
       if (!link.usable || (!rotated && Date.parse(now) < certificate.validToDate.getTime())) continue;
       try {
-        linkPeerOf(certificate, accepted);
+        linkPeerOf(certificate, this.#accepted());
       } catch (e) {
         if (!isCoded(e)) throw e;
         sink.info('a tunnel ends with what it carries: its certificate is not valid any more', {
@@ -285,3 +274,6 @@ export class LinkFront {
     return found.link.open({ to: 'own-node' }, signal);
   }
 }
+
+const textOf = (client: HostPort | undefined): string =>
+  formatHostPort(client ?? { host: 'unknown', port: 0 });

@@ -36,7 +36,7 @@ const dialMs = 5 * second;
 const slowest = { baseMs: second, maxMs: 30 * second };
 
 interface Peer {
-  status: 'idle' | 'dialling' | 'linked';
+  dialling: boolean;
   link: Link | undefined;
   certificate: string;
   failures: number;
@@ -115,9 +115,7 @@ export class Peers {
     for (const place of places) {
       const peer = this.#peers.get(place.hostId) ?? unknownPeer();
       this.#peers.set(place.hostId, peer);
-      if (peer.status === 'dialling' || now < peer.notBefore) continue;
-      if (peer.status === 'linked' && this.#isFresh(peer)) continue;
-      void this.#dial(place, peer);
+      if (!peer.dialling && now >= peer.notBefore && !this.#isFresh(peer)) void this.#dial(place, peer);
     }
   }
 
@@ -128,16 +126,17 @@ export class Peers {
 
   async #dial({ hostId, addresses }: PeerPlace, peer: Peer): Promise<void> {
     const { sink, world } = this.#deps;
-    peer.status = 'dialling';
+    peer.dialling = true;
     const failures: string[] = [];
     for (const address of addresses)
       try {
         await this.#dialAt(hostId, address, peer);
+        peer.dialling = false;
         return;
       } catch (e) {
         failures.push(messageOf(e));
       }
-    peer.status = peer.link?.usable === true ? 'linked' : 'idle';
+    peer.dialling = false;
     peer.failures++;
     const waitMs = backoffMs(peer.failures, slowest.baseMs, slowest.maxMs, 0.5 + randomFraction(world) / 2);
     peer.notBefore = world.monotonic() + waitMs;
@@ -171,7 +170,6 @@ export class Peers {
     });
     peer.link?.drain('another link took its place');
     Object.assign(peer, {
-      status: 'linked',
       link,
       certificate: shown.tlsCertificatePem,
       failures: 0,
@@ -180,14 +178,14 @@ export class Peers {
     sink.debug('another proxy is linked', { proxy: hostId });
     void link.closed.then((reason) => {
       if (peer.link !== link) return;
-      Object.assign(peer, { status: 'idle', link: undefined, why: reason });
+      Object.assign(peer, { link: undefined, why: reason });
       peer.notBefore = world.monotonic() + second * randomFraction(world);
     });
   }
 }
 
 const unknownPeer = (): Peer => ({
-  status: 'idle',
+  dialling: false,
   link: undefined,
   certificate: '',
   failures: 0,
