@@ -178,7 +178,7 @@ describe('every kind of server gets its connections from the gate', () => {
     return doorway(
       { plain: (one) => plain.emit('connection', one), tls: (one) => tls.emit('connection', one) },
       5_000,
-    );
+    ).server;
   };
   const request = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
 

@@ -23,8 +23,7 @@ import { tunnelDialler } from './tunnel/dial-tunnel.ts';
 import { noticeFor, peerPlaces } from './tunnel/fleet.ts';
 import { LinkFront } from './tunnel/link-front.ts';
 import { Peers } from './tunnel/peers.ts';
-import { relayOpener } from './tunnel/relay-auth.ts';
-import { AuthRelay } from './tunnel/tunnel-port.ts';
+import { AuthRelay, relayOpener } from './tunnel/relay-auth.ts';
 
 /** Where its ports are bound; before they are, where they are asked for. */
 export interface Bound {

@@ -11,8 +11,8 @@ import { type Bound, openEntry } from './open-entry.ts';
 import { ProxyAudit } from './proxy-audit.ts';
 import { proxyCondition } from './proxy-condition.ts';
 import type { ProxyConfig, ProxyDeps } from './proxy-deps.ts';
+import { doorway } from './door/doorway.ts';
 import { openProxyViews } from './proxy-views.ts';
-import { tunnelPort } from './tunnel/tunnel-port.ts';
 import { webApp } from './web/web-app.ts';
 import { selfSignedPair, type WebCertificate } from './web/web-certificate-files.ts';
 import { type CertificateWatch, watchWebCertificates } from './web/web-certificate-watch.ts';
@@ -75,13 +75,18 @@ async function start(
     defaultTimeouts,
     { ssh: entry.enterSsh, link: links.serve, auth: relay.serve },
   );
+  const { greetingMs } = defaultTimeouts;
   const ports = [
     {
       name: 'proxy:tunnel',
       address: config.tunnelListenAddress,
-      port: tunnelPort({ link: links.serve, auth: relay.serve }),
+      port: doorway({ link: links.serve, auth: relay.serve }, greetingMs),
     },
-    { name: 'proxy:peer', address: config.peerListenAddress, port: tunnelPort({ link: links.serve }) },
+    {
+      name: 'proxy:peer',
+      address: config.peerListenAddress,
+      port: doorway({ link: links.serve }, greetingMs),
+    },
   ] as const;
   if (certificates !== undefined) web.serve(certificates.pairs());
   const close = async (grace: Grace): Promise<void> => {

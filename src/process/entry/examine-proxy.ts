@@ -6,8 +6,9 @@ import { exchange } from '../../base/http-exchange.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { second } from '../../base/time.ts';
 import { signalAfter } from '../../base/timers.ts';
-import { askProxy, type ProxyAnswer } from './ask-proxy.ts';
-import { openWay, type Way, wayText } from './open-way.ts';
+import { plainBanners } from '../../ssh/server-banner.ts';
+import { askProxy } from './ask-proxy.ts';
+import { openWay, type Way, waysTo, wayText } from './open-way.ts';
 
 /** One way that somebody takes to a proxy. */
 export interface Finding {
@@ -22,8 +23,6 @@ export interface Finding {
 
 const patienceMs = 5 * second;
 const mostAnswerBytes = 64 * 1024;
-/** What an SSH server of ours says first. */
-const ours = 'SSH-2.0-OpenSSH_Teleport';
 
 /**
  * What a browser, tsh and a node find at the web address of a proxy, or of the balancer before it, by each
@@ -33,23 +32,46 @@ export async function examineProxy(address: HostPort, env: NodeJS.ProcessEnv): P
   const web = await examineWeb(address);
   const answer = await askProxy(address, env, signalAfter(2 * patienceMs)).catch(() => undefined);
   if (answer === undefined) return web;
+  const ways = (ports: readonly HostPort[]): readonly Way[] => waysTo(address, ports, answer.scheme);
   return [
     ...web,
-    ...(await examineSsh(address, answer, env)),
-    ...(await examineTunnels(address, answer, env)),
+    // Without 3023 tsh goes by the web port; ssh alone does not.
+    ...(await tryWays('tsh and ssh', ways(answer.sshAddresses), (way) => sshBanner(way, env))),
+    ...(await tryWays('a node', ways(answer.tunnelAddresses), (way) => greetingOfAuth(address, way, env))),
   ];
+}
+
+/** What to change when none of the ways works. */
+const openOne = {
+  'tsh and ssh':
+    'open the SSH port (proxy_service.listen_addr) or let the web port pass what is not HTTP, or upgrades of connections',
+  'a node':
+    'open the tunnel port (proxy_service.tunnel_listen_addr), or let the web port pass TLS as it is, or upgrades of connections ' +
+    '(Upgrade: teleport); and see whether the proxy reaches its auth servers (/readyz of the proxy)',
+};
+
+/** One after the other: what is examined may count connections. */
+async function tryWays(
+  visitor: keyof typeof openOne,
+  ways: readonly Way[],
+  look: (way: Way) => Promise<string>,
+): Promise<readonly Finding[]> {
+  const all: Finding[] = [];
+  for (const way of ways) all.push(await found(visitor, wayText(way), () => look(way)));
+  return all.some(({ result }) => result.status === 'works')
+    ? all
+    : all.map((one) => ({ ...one, advice: openOne[visitor] }));
 }
 
 async function found(
   visitor: Finding['visitor'],
   way: string,
-  advice: string,
   look: () => Promise<string>,
 ): Promise<Finding> {
   try {
     return { visitor, way, result: { status: 'works', note: await look() }, advice: '' };
   } catch (e) {
-    return { visitor, way, result: { status: 'fails', why: messageOf(e) }, advice };
+    return { visitor, way, result: { status: 'fails', why: messageOf(e) }, advice: '' };
   }
 }
 
@@ -69,9 +91,9 @@ async function examineWeb(address: HostPort): Promise<readonly Finding[]> {
     return `version ${version}`;
   };
   const way = `https://${formatHostPort(address)}`;
-  const checked = await found('a browser', way, '', () => ask('https', true));
+  const checked = await found('a browser', way, () => ask('https', true));
   if (checked.result.status === 'works') return [checked];
-  const unchecked = await found('a browser', way, '', () => ask('https', false));
+  const unchecked = await found('a browser', way, () => ask('https', false));
   if (unchecked.result.status === 'works')
     return [
       {
@@ -81,7 +103,7 @@ async function examineWeb(address: HostPort): Promise<readonly Finding[]> {
           'the balancer) to a pair that your people trust; tsh takes --insecure or SSL_CERT_FILE meanwhile',
       },
     ];
-  const plain = await found('a browser', `http://${formatHostPort(address)}`, '', () => ask('http', false));
+  const plain = await found('a browser', `http://${formatHostPort(address)}`, () => ask('http', false));
   if (plain.result.status === 'works')
     return [
       {
@@ -99,33 +121,13 @@ async function examineWeb(address: HostPort): Promise<readonly Finding[]> {
   ];
 }
 
-/** Without 3023 tsh goes by the web port; ssh alone does not. */
-async function examineSsh(
-  web: HostPort,
-  { scheme, sshAddresses }: ProxyAnswer,
-  env: NodeJS.ProcessEnv,
-): Promise<readonly Finding[]> {
-  const ways: Way[] = [
-    ...[...sshAddresses, web].map((address): Way => ({ status: 'tcp', address })),
-    { status: 'upgrade', address: web, scheme },
-  ];
-  const all = [];
-  for (const way of ways) all.push(await found('tsh and ssh', wayText(way), '', () => sshBanner(way, env)));
-  if (all.some(({ result }) => result.status === 'works')) return all;
-  return all.map((one) => ({
-    ...one,
-    advice:
-      'open the SSH port (proxy_service.listen_addr) or let the web port pass what is not HTTP, or upgrades of connections',
-  }));
-}
-
 async function sshBanner(way: Way, env: NodeJS.ProcessEnv): Promise<string> {
   const signal = signalAfter(patienceMs);
   const stream = await openWay(way, env, signal);
   try {
     stream.write('SSH-2.0-doctor\r\n');
     const text = await firstBytes(stream, signal);
-    if (!text.startsWith(ours))
+    if (!text.startsWith(plainBanners[0]))
       throw new CodedError('unavailable', 'what answers there is no SSH server of ours');
     return 'SSH';
   } finally {
@@ -153,31 +155,10 @@ function firstBytes(stream: Duplex, signal: AbortSignal): Promise<string> {
   });
 }
 
-async function examineTunnels(
-  web: HostPort,
-  { scheme, tunnelAddresses }: ProxyAnswer,
-  env: NodeJS.ProcessEnv,
-): Promise<readonly Finding[]> {
-  const ways: Way[] = [
-    ...[...tunnelAddresses, web].map((address): Way => ({ status: 'tcp', address })),
-    { status: 'upgrade', address: web, scheme },
-  ];
-  const all = [];
-  for (const way of ways)
-    all.push(
-      await found('a node', wayText(way), '', async () => {
-        const server = unverifiedServer(web, (_address, signal) => openWay(way, env, signal));
-        (await server.connect(signalAfter(patienceMs))).destroy();
-        return 'an auth server answers through it';
-      }),
-    );
-  if (all.some(({ result }) => result.status === 'works')) return all;
-  return all.map((one) => ({
-    ...one,
-    advice:
-      'open the tunnel port (proxy_service.tunnel_listen_addr), or let the web port pass TLS as it is, or upgrades of connections ' +
-      '(Upgrade: teleport); and see whether the proxy reaches its auth servers (/readyz of the proxy)',
-  }));
+async function greetingOfAuth(web: HostPort, way: Way, env: NodeJS.ProcessEnv): Promise<string> {
+  const server = unverifiedServer(web, (_address, signal) => openWay(way, env, signal));
+  (await server.connect(signalAfter(patienceMs))).destroy();
+  return 'an auth server answers through it';
 }
 
 /** Whether the name means an address, and something listens there. @throws CodedError `unavailable` */

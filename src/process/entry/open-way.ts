@@ -9,6 +9,19 @@ export type Way =
   | { readonly status: 'tcp'; readonly address: HostPort }
   | { readonly status: 'upgrade'; readonly address: HostPort; readonly scheme: 'https' | 'http' };
 
+/**
+ * The ways to what a proxy serves, best first: ports of its own, its web port as it is, and upgraded.
+ * @param ports those of the service in question.
+ */
+export const waysTo = (
+  web: HostPort,
+  ports: readonly HostPort[],
+  scheme: 'https' | 'http',
+): readonly Way[] => [
+  ...[...ports, web].map((address): Way => ({ status: 'tcp', address })),
+  { status: 'upgrade', address: web, scheme },
+];
+
 export const wayText = (way: Way): string =>
   way.status === 'tcp'
     ? formatHostPort(way.address)

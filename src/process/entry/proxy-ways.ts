@@ -7,7 +7,7 @@ import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { second } from '../../base/time.ts';
 import { signalAfter } from '../../base/timers.ts';
 import { askProxy } from './ask-proxy.ts';
-import { openWay, type Way, wayText } from './open-way.ts';
+import { openWay, type Way, waysTo, wayText } from './open-way.ts';
 
 /** A way that leads nowhere may also swallow what is sent. */
 const probeMs = 4 * second;
@@ -63,12 +63,8 @@ export class ProxyWays {
   async #search(signal: AbortSignal): Promise<Way> {
     const { tunnelAddresses, scheme } = await askProxy(this.address, this.#env, signal);
     const web = this.address;
-    const ways: Way[] = [
-      ...[...tunnelAddresses, web].map((address): Way => ({ status: 'tcp', address })),
-      { status: 'upgrade', address: web, scheme },
-    ];
     const failures: string[] = [];
-    for (const way of ways)
+    for (const way of waysTo(web, tunnelAddresses, scheme))
       try {
         await probe(way, this.#env, signal);
         this.#known = way;

@@ -1,10 +1,12 @@
-import { duplexPair } from 'node:stream';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type Duplex, duplexPair } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { dialAnybody } from '../../base/dial-tls.ts';
 import { relayProtocol } from '../../base/relay-protocol.ts';
 import { linkProtocol } from '../../tunnel/link-tls.ts';
-import { showIn } from './doorway.ts';
+import { type Doorway, doorway, showIn } from './doorway.ts';
 import { recognise, type Visitor } from './recognise.ts';
 
 async function helloFor(...protocols: string[]): Promise<Buffer> {
@@ -79,5 +81,42 @@ describe('the door', () => {
   it('does not know what may still become one or the other', () => {
     for (const text of ['', 'S', 'SS', 'SSH', '\x16', '\x16\x03\x01'])
       expect(recognise(Buffer.from(text, 'latin1'))).toBeUndefined();
+  });
+});
+
+const opened: Doorway[] = [];
+afterEach(async () => {
+  for (const port of opened.splice(0)) await port.close(Promise.resolve());
+});
+
+async function listening(served: Duplex[]): Promise<{ readonly port: Doorway; readonly socket: Socket }> {
+  const port = doorway({ ssh: (stream) => served.push(stream) }, 10_000);
+  opened.push(port);
+  await new Promise<void>((done) => port.server.listen(0, '127.0.0.1', done));
+  const socket = connect((port.server.address() as AddressInfo).port, '127.0.0.1');
+  socket.on('error', () => undefined); // it may be reset
+  return { port, socket };
+}
+
+describe('a port', () => {
+  it('waits for what is open, until its time is over', async () => {
+    const served: Duplex[] = [];
+    const { port, socket } = await listening(served);
+    socket.write('SSH-2.0-x\r\n');
+    while (served.length === 0) await new Promise(setImmediate);
+    const over = Promise.withResolvers<undefined>();
+    let closed = false;
+    const closing = port.close(over.promise.then(() => undefined)).then(() => (closed = true));
+    await new Promise(setImmediate);
+    expect(closed).toBe(false);
+    over.resolve(undefined);
+    await closing;
+    expect(served[0]?.destroyed).toBe(true);
+  });
+
+  it('turns away what it does not serve', async () => {
+    const { socket } = await listening([]);
+    socket.write('GET / HTTP/1.1\r\n\r\n');
+    expect(await text(socket).catch(() => '')).toBe('');
   });
 });

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { readFirstBytes } from '../../base/first-bytes.ts';
 import { recognise, type Visitor } from './recognise.ts';
@@ -28,7 +28,38 @@ export function showIn(connection: Duplex, routes: Routes, timeoutMs: number): v
 }
 
 /** One port for several protocols. */
-export const doorway = (routes: Routes, timeoutMs: number): Server =>
-  createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 15_000 }, (socket) => {
+export interface Doorway {
+  /** For `Listeners`. */
+  readonly server: Server;
+  /**
+   * Accepts nothing new. Resolves when no connection is left; what is left when the time is `over` is cut.
+   */
+  close(over: Promise<void>): Promise<void>;
+}
+
+export function doorway(routes: Routes, timeoutMs: number): Doorway {
+  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 15_000 });
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
     showIn(socket, routes, timeoutMs);
   });
+  return {
+    server,
+    close: async (over) => {
+      const closed = new Promise<void>((resolve) => {
+        server.close(() => {
+          resolve();
+        });
+      });
+      void over.then(() => {
+        for (const socket of sockets) socket.destroy();
+      });
+      await closed;
+      // Connections handed over within this process were never accepted by the server, and are not waited for
+      // above.
+      await Promise.all([...sockets].map((socket) => new Promise((gone) => socket.once('close', gone))));
+    },
+  };
+}

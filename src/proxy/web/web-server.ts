@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createHttps, type Server as HttpsServer } from 'node:https';
-import { Server, type Socket } from 'node:net';
+import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
@@ -86,7 +86,8 @@ export function webServer(
     ...(tls && { tls: (socket) => tls.emit('connection', socket) }),
     ...(plain && { plain: (socket) => plain.emit('connection', socket) }),
   };
-  const server = doorway(routes, timeouts.greetingMs);
+  const door = doorway(routes, timeouts.greetingMs);
+  const { server } = door;
   const each = [tls, plain].filter((one) => one !== undefined);
   for (const one of each) answerMalformed(one);
   for (const one of each)
@@ -98,11 +99,6 @@ export function webServer(
   // Node starts to check for slow requests when a server listens; these never listen themselves.
   server.once('listening', () => {
     for (const one of each) one.emit('listening');
-  });
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
   });
   return {
     server,
@@ -119,24 +115,12 @@ export function webServer(
     },
     close: async ({ over, given }) => {
       closing = true;
-      const closed = new Promise<void>((resolve) => {
-        // HTTP's own close would cut idle connections.
-        Server.prototype.close.call(server, () => {
-          resolve();
-        });
-      });
       const closeIdle = (): void => {
         for (const one of each) one.closeIdleConnections();
       };
       if (!given) closeIdle();
       const idle = startTicker(closeIdle, idleMs);
-      void over.then(() => {
-        for (const socket of sockets) socket.destroy();
-      });
-      await closed;
-      // Connections handed over within this process were never accepted by the server, and are not waited for
-      // above.
-      await Promise.all([...sockets].map((socket) => new Promise((gone) => socket.once('close', gone))));
+      await door.close(over);
       stopTimer(idle);
       // Ends their timers; they never listened themselves.
       for (const one of each) one.close();

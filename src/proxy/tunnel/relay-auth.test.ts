@@ -1,7 +1,6 @@
-import { type AddressInfo, connect, type Socket } from 'node:net';
-import { type Duplex, duplexPair } from 'node:stream';
+import { duplexPair } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { fakeWorld, recordingSink } from '../../api/testing.ts';
 import { CodedError } from '../../base/errors.ts';
 import { replaceableIdentity } from '../../pki/current-identity.ts';
@@ -11,47 +10,10 @@ import { publicKeyOf } from '../../pki/ssh-key.ts';
 import { keyOf, testNow } from '../../pki/testing.ts';
 import { issueHostTlsCertificate } from '../../pki/tls-identity.ts';
 import { createCaCertificate } from '../../pki/x509.ts';
-import { relayOpener } from './relay-auth.ts';
-import { AuthRelay, tunnelPort, type TunnelPort } from './tunnel-port.ts';
+import { AuthRelay, relayOpener } from './relay-auth.ts';
 
 const now = Promise.resolve();
 const never = new Promise<void>(() => undefined);
-const opened: TunnelPort[] = [];
-afterEach(async () => {
-  for (const port of opened.splice(0)) await port.close(now);
-});
-
-async function listening(served: Duplex[]): Promise<{ readonly port: TunnelPort; readonly socket: Socket }> {
-  const port = tunnelPort({ ssh: (stream) => served.push(stream) });
-  opened.push(port);
-  await new Promise<void>((done) => port.server.listen(0, '127.0.0.1', done));
-  const socket = connect((port.server.address() as AddressInfo).port, '127.0.0.1');
-  socket.on('error', () => undefined); // it may be reset
-  return { port, socket };
-}
-
-describe('a port for links', () => {
-  it('waits for what is open, until its time is over', async () => {
-    const served: Duplex[] = [];
-    const { port, socket } = await listening(served);
-    socket.write('SSH-2.0-x\r\n');
-    while (served.length === 0) await new Promise(setImmediate);
-    const over = Promise.withResolvers<undefined>();
-    let closed = false;
-    const closing = port.close(over.promise.then(() => undefined)).then(() => (closed = true));
-    await new Promise(setImmediate);
-    expect(closed).toBe(false);
-    over.resolve(undefined);
-    await closing;
-    expect(served[0]?.destroyed).toBe(true);
-  });
-
-  it('turns away what it does not serve', async () => {
-    const { socket } = await listening([]);
-    socket.write('GET / HTTP/1.1\r\n\r\n');
-    expect(await text(socket).catch(() => '')).toBe('');
-  });
-});
 
 describe('what is passed on to an auth server', () => {
   it('goes there and back as it is', async () => {
