@@ -1,7 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { until } from '../harness/run-program.ts';
+import { ended, until } from '../harness/run-program.ts';
 import { unpackPackages } from '../harness/debian-packages.ts';
 import { freePorts } from '../harness/own-ports.ts';
 
@@ -93,15 +93,3 @@ ${behind.map(({ name: machine, ports: at, diagAddress }) => `  server ${machine}
 `,
   )
   .join('')}`;
-
-const ended = (child: ChildProcess): Promise<void> =>
-  new Promise((settle) => {
-    if (child.exitCode !== null || child.signalCode !== null) {
-      settle();
-      return;
-    }
-    child.once('exit', () => {
-      settle();
-    });
-    child.kill('SIGTERM');
-  });

@@ -1,8 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { until } from '../harness/run-program.ts';
+import { ended, until } from '../harness/run-program.ts';
 
 /** The ports of a proxy, or of the balancer before it. */
 export interface FrontPorts {
@@ -99,16 +99,4 @@ const takes = (port: number): Promise<boolean> =>
       settle(is);
     };
     socket.once('connect', done(true)).once('error', done(false));
-  });
-
-const ended = (child: ChildProcess): Promise<void> =>
-  new Promise((settle) => {
-    if (child.exitCode !== null || child.signalCode !== null) {
-      settle();
-      return;
-    }
-    child.once('exit', () => {
-      settle();
-    });
-    child.kill('SIGTERM');
   });

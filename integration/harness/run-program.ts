@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Ran {
@@ -65,3 +65,16 @@ const pauseAfter = (questionMs: number, waitedMs: number): number =>
   questionMs <= leastPauseMs
     ? leastPauseMs
     : Math.max(Math.min(questionMs, longestPauseMs), lateness * waitedMs);
+
+/** Asks a program to end, and resolves when it has; also when it had before. */
+export const ended = (child: ChildProcess): Promise<void> =>
+  new Promise((settle) => {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      settle();
+      return;
+    }
+    child.once('exit', () => {
+      settle();
+    });
+    child.kill('SIGTERM');
+  });

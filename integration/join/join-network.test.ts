@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { userInfo } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { badLinkTo, type BadLink } from '../harness/auth-bench.ts';
-import { until } from '../harness/run-program.ts';
+import { ended, until } from '../harness/run-program.ts';
 import { createFleet, type Fleet, type Machine } from '../harness/machines.ts';
 import { createNetwork, type Network } from '../harness/network.ts';
 import { freePorts } from '../harness/own-ports.ts';
@@ -90,12 +90,7 @@ function openSession(nodename: string) {
     hears: (line: string) =>
       until(`the session to bring ${line}`, () => (heard.includes(line) ? true : undefined)),
     ended: () => child.exitCode !== null || child.signalCode !== null,
-    end: async (): Promise<void> => {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const over = new Promise((resolve) => child.once('exit', resolve));
-      child.kill();
-      await over;
-    },
+    end: () => ended(child),
   };
 }
 

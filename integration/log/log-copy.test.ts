@@ -196,7 +196,11 @@ describe('a move that is killed', () => {
     await log.state.append([{ stream, expected: 0, facts: [fact] }], cause);
   };
   /** Runs `tctl log move`, and kills it after a while when asked to. */
-  const copy = (config: string, target: string, killAfterMs?: number): Promise<number | null> =>
+  const copy = (
+    config: string,
+    target: string,
+    killAfterMs?: number,
+  ): Promise<{ code: number | null; said: string }> =>
     new Promise((ended) => {
       const child = spawn(resolve('bin/tctl'), [
         'log',
@@ -205,11 +209,14 @@ describe('a move that is killed', () => {
         `--config=${config}`,
         `--to=dir:${join(directory, target)}`,
       ]);
+      let said = '';
+      child.stderr.on('data', (data: Buffer) => (said += data.toString()));
+      child.stdout.resume();
       const timer =
         killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
       child.once('close', (code) => {
         clearTimeout(timer);
-        ended(code);
+        ended({ code, said });
       });
     });
 
@@ -241,10 +248,11 @@ describe('a move that is killed', () => {
             }
         })();
         for (const killAfterMs of [300, 500, 700, 900].map((ms) => ms + 40 * round)) {
-          if ((await copy(config, target, killAfterMs)) === 0) break;
+          if ((await copy(config, target, killAfterMs)).code === 0) break;
           kills++;
         }
-        expect(await copy(config, target)).toBe(0);
+        const { code, said } = await copy(config, target);
+        expect(code, said).toBe(0);
         await writing;
         await log.close();
         const moved = await open(target);

@@ -10,11 +10,11 @@ import { privateKeyPem } from '../../src/pki/key-pair.ts';
 import { decodeOpensshPrivateKey } from '../../src/pki/openssh-private-key.ts';
 import { forgedHost, type TakenKey, takeKeys } from '../cluster/taken-keys.ts';
 import { startAuthFleet } from '../harness/auth-fleet.ts';
-import { createFirstUser, logIn } from '../harness/people.ts';
+import { logIn } from '../harness/people.ts';
 import { until } from '../harness/run-program.ts';
 import type { Reloadable } from '../restart/reloadable.ts';
 import { linkTlsTo, openRawLink, type Shown } from './raw-link.ts';
-import { type Front, hangingOn, startTunnelFleet, type TunnelFleet } from './tunnel-fleet.ts';
+import { type Front, hangingOn, startTunnelPair, type TunnelFleet } from './tunnel-fleet.ts';
 
 /* What somebody can do to a proxy with a link: without a certificate, with a wrong one, and with a node's. */
 
@@ -46,13 +46,7 @@ const cpuTicks = (): number => {
 };
 
 beforeAll(async () => {
-  fleet = await startTunnelFleet(1);
-  const [first] = fleet.fronts;
-  if (first === undefined) throw new Error('a proxy');
-  one = first;
-  await createFirstUser(one.people, 'alice', { logins: [login] });
-  node = await fleet.addNode('far1');
-  await hangingOn(fleet, node, [one]);
+  ({ fleet, one, node } = await startTunnelPair());
   const { auth, authPort } = fleet.cluster;
   const keys = await takeKeys({ auths: [auth], servers: [{ host: '127.0.0.1', port: authPort }] });
   const [host] = keys.host;

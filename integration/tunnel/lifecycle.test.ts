@@ -3,11 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openEchoSession } from '../cluster/echo-session.ts';
 import { forgedHost, takeKeys } from '../cluster/taken-keys.ts';
 import { gone } from '../harness/daemon.ts';
-import { createFirstUser } from '../harness/people.ts';
 import { until } from '../harness/run-program.ts';
 import type { Reloadable } from '../restart/reloadable.ts';
 import { openRawLink } from './raw-link.ts';
-import { type Front, hangingOn, startTunnelFleet, type TunnelFleet } from './tunnel-fleet.ts';
+import { type Front, hangingOn, startTunnelPair, type TunnelFleet } from './tunnel-fleet.ts';
 
 /* A node that hangs on the only proxy, while it, the proxy, and auth end and come back, and keys change. */
 
@@ -17,13 +16,7 @@ let one: Front;
 let node: Reloadable;
 
 beforeAll(async () => {
-  fleet = await startTunnelFleet(1);
-  const [first] = fleet.fronts;
-  if (first === undefined) throw new Error('a proxy');
-  one = first;
-  await createFirstUser(one.people, 'alice', { logins: [login] });
-  node = await fleet.addNode('far1');
-  await hangingOn(fleet, node, [one]);
+  ({ fleet, one, node } = await startTunnelPair());
 });
 afterAll(async () => {
   await fleet.close();

@@ -3,10 +3,10 @@ import { userInfo } from 'node:os';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { relayProtocol } from '../../src/base/relay-protocol.ts';
-import { createFirstUser, logIn } from '../harness/people.ts';
+import { logIn } from '../harness/people.ts';
 import type { Ran } from '../harness/run-program.ts';
 import type { Reloadable } from '../restart/reloadable.ts';
-import { type Front, hangingOn, startTunnelFleet, type TunnelFleet } from './tunnel-fleet.ts';
+import { type Front, hangingOn, startTunnelPair, type TunnelFleet } from './tunnel-fleet.ts';
 
 /* What somebody without any certificate can do at the ports where links come in. */
 
@@ -17,13 +17,7 @@ let node: Reloadable;
 const far = (): Promise<Ran> => one.people.tsh('alice', ['ssh', `${login}@far1`, 'echo', 'well']);
 
 beforeAll(async () => {
-  fleet = await startTunnelFleet(1);
-  const [first] = fleet.fronts;
-  if (first === undefined) throw new Error('a proxy');
-  one = first;
-  await createFirstUser(one.people, 'alice', { logins: [login] });
-  node = await fleet.addNode('far1');
-  await hangingOn(fleet, node, [one]);
+  ({ fleet, one, node } = await startTunnelPair());
 });
 afterAll(async () => {
   await fleet.close();

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type AuthFleet, startAuthFleet, tokens } from '../harness/auth-fleet.ts';
 import type { Machine } from '../harness/machines.ts';
 import { freePorts } from '../harness/own-ports.ts';
-import type { PeopleCluster } from '../harness/people.ts';
+import { createFirstUser, type PeopleCluster } from '../harness/people.ts';
 import { until } from '../harness/run-program.ts';
 import { type Reloadable, reloadable } from '../restart/reloadable.ts';
 import { type TurnBalancer, turnBalancer } from './turn-balancer.ts';
@@ -116,3 +117,14 @@ export const hangingOn = (fleet: TunnelFleet, node: Reloadable, fronts: readonly
     const held = await fleet.hangsOn(node.machine);
     return held.size === fronts.length && fronts.every(({ hostId }) => held.has(hostId())) ? true : undefined;
   });
+
+/** One proxy, `far1` that hangs on it, and alice, who may log in there as whoever runs the tests. */
+export async function startTunnelPair(): Promise<{ fleet: TunnelFleet; one: Front; node: Reloadable }> {
+  const fleet = await startTunnelFleet(1);
+  const [one] = fleet.fronts;
+  if (one === undefined) throw new Error('a proxy');
+  await createFirstUser(one.people, 'alice', { logins: [userInfo().username] });
+  const node = await fleet.addNode('far1');
+  await hangingOn(fleet, node, [one]);
+  return { fleet, one, node };
+}

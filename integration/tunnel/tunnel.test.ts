@@ -3,21 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AuthFleet, startAuthFleet, tokens } from '../harness/auth-fleet.ts';
 import type { Machine } from '../harness/machines.ts';
 import { createFirstUser, type PeopleCluster } from '../harness/people.ts';
+import { tunnelYaml } from './tunnel-fleet.ts';
 
 const login = userInfo().username;
 let cluster: AuthFleet;
 let people: PeopleCluster;
 let node: Machine;
-
-/** A node that knows only the web port of the proxy, and has no port of its own. */
-export const tunnelYaml = (machine: Machine, place: string, ...lines: string[]): string => `teleport:
-  nodename: ${machine.name}
-  data_dir: ${machine.dataDir}
-  ${place}
-${lines.map((line) => `  ${line}\n`).join('')}auth_service: {enabled: no}
-proxy_service: {enabled: no}
-ssh_service: {labels: {place: far}}
-`;
 
 beforeAll(async () => {
   cluster = await startAuthFleet();
