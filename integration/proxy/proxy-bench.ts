@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CodedError } from '../../src/base/errors.ts';
 import { type AuditOutbox, openAuditOutbox } from '../../src/api/audit-outbox.ts';
 import type { AuthClient } from '../../src/api/client.ts';
 import { searchAudit } from '../../src/api/operations/audit.ts';
@@ -132,6 +133,10 @@ export async function startProxy(
   const service = createProxyService({
     adopted: () => ['', ''],
     onSpread: () => undefined,
+    openRootEntry: () => ({
+      dial: () => Promise.reject(new CodedError('unavailable', 'there is no root')),
+      forget: () => undefined,
+    }),
     identity: replaceableIdentity(identity),
     renewalTrouble: () => undefined,
     auth: client,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { recordingMetrics, recordingSink } from '../../src/api/testing.ts';
+import { recordingSink } from '../../src/api/testing.ts';
 import { realWorld } from '../../src/base/world.ts';
 import { replaceableIdentity } from '../../src/pki/current-identity.ts';
 import { generateEd25519, privateKeyFromPem, privateKeyPem } from '../../src/pki/key-pair.ts';
@@ -44,7 +44,8 @@ function open({ open: count, port, caPem, caKeyPem }: Extract<SwarmAsk, { open: 
         },
         world: realWorld,
         sink: recordingSink(),
-        metrics: recordingMetrics(),
+        subject: 'this node',
+        measure: () => undefined,
         random: () => Math.random(),
       }),
     );

@@ -5,6 +5,7 @@ import type { LogSink } from '../base/log-sink.ts';
 import { type Instant, minute, second } from '../base/time.ts';
 import { factsLevel } from '../domain/critical.ts';
 import { type HostInfo, hostRecordOf } from '../domain/host-info.ts';
+import { leavesHeld } from '../domain/presence.ts';
 import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
 import { type Adopted, adoptedField, sameAdopted } from '../domain/rotation-mark.ts';
 import type { AuthClient } from './client.ts';
@@ -61,6 +62,8 @@ export function announceHost(options: {
   readonly renewalTrouble?: () => string | undefined;
   /** The proxies that it hangs on; undefined for a host that is reached at an address. */
   readonly proxies?: (() => readonly string[]) | undefined;
+  /** Proxies: the clusters that hang on it. */
+  readonly leaves?: () => readonly string[];
   /** Called with the time over which the machines of the cluster spread what all of them do at once. */
   readonly onSpread?: (ms: number) => void;
   /** In [0, 1). */
@@ -93,6 +96,7 @@ export function announceHost(options: {
     ...{ ttlSeconds, sentAt: now() },
     ...adoptedField(marks),
     ...(options.proxies && { proxies: [...options.proxies()] }),
+    ...leavesField(options.leaves?.() ?? []),
   });
 
   let failures = 0;
@@ -169,6 +173,12 @@ export function announceHost(options: {
       if (farewell !== undefined) await sayFarewell();
     },
   };
+}
+
+/** As many as fit into a heartbeat: the others are only found by asking each proxy. */
+function leavesField(leaves: readonly string[]): { readonly leaves?: string[] } {
+  const named = leaves.filter((_, i) => leavesHeld.safeParse(leaves.slice(0, i + 1)).success);
+  return named.length === 0 ? {} : { leaves: named };
 }
 
 /** One line, cut to the length that is sent to others. */

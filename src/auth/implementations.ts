@@ -50,6 +50,7 @@ import { readResource } from './resource/read-resource.ts';
 import { updateResource } from './resource/update-resource.ts';
 import { establishTrust } from './trust/establish-trust.ts';
 import { followTrust } from './trust/follow-trust.ts';
+import { leafAuthorities } from './trust/leaf-signers.ts';
 import { createToken } from './token/create-token.ts';
 import { deleteToken } from './token/delete-token.ts';
 import { listTokens } from './token/list-tokens.ts';
@@ -75,7 +76,7 @@ export const useCases: readonly Bound[] = [
   ...[changePassword, beginCodeDevice, setCodeDevice, listDevices],
   ...[readInvite, acceptInvite],
   ...[createToken, listTokens, deleteToken],
-  ...[establishTrust, followTrust],
+  ...[establishTrust, followTrust, leafAuthorities],
   ...[joinHost, renewHost, heartbeat, listHosts, removeHost],
   ...[createLock, listLocks, deleteLock],
   ...[listResources, readResource, readResourceHistory, exportResources],

@@ -8,12 +8,14 @@ export interface Way {
   readonly name: string;
   /** @throws CodedError; it ends soon after `signal` is aborted. */
   open(signal: AbortSignal): Promise<Duplex>;
+  /** Whether this refusal is the answer, which no other way would change. Default: none is. */
+  readonly isAnswer?: (refusal: CodedError) => boolean;
 }
 
 /**
  * The first of these ways that leads to a stream. They are tried in order: the next when one has failed, or
  * beside it when it has taken longer than its head start.
- * @throws CodedError `unavailable` with why each failed.
+ * @throws CodedError `unavailable` with why each failed; or the refusal that is the answer, as it is.
  */
 export function firstOf(ways: readonly Way[], outer: AbortSignal, headStartMs: number): Promise<Duplex> {
   const done = new AbortController();
@@ -33,6 +35,10 @@ export function firstOf(ways: readonly Way[], outer: AbortSignal, headStartMs: n
       if (!isCoded(e))
         give(() => {
           reject(e instanceof Error ? e : new Error(messageOf(e)));
+        });
+      else if (way.isAnswer?.(e) === true)
+        give(() => {
+          reject(e);
         });
       else if (failures.length < ways.length) startNext();
       else

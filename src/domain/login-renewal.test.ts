@@ -30,7 +30,7 @@ const wish: RenewalWish = {
   now: after(12 * hour - 5 * minute),
   loggedInAt,
   validUntil: after(12 * hour),
-  authorityKey: 'signs',
+  end: 'moves',
   windowMs: 15 * minute,
   roles: [role(30)],
   ttlSeconds: 12 * 3600,
@@ -42,7 +42,7 @@ const reason = (other: Partial<RenewalWish>): string => {
 };
 
 describe('a certificate of a key that leaves', () => {
-  const leaving = { authorityKey: 'leaves', now: after(hour) } as const;
+  const leaving = { end: 'stays', now: after(hour) } as const;
   it('is exchanged for one that ends when it does, whatever the setting and however much was asked for', () => {
     for (const windowMs of [undefined, 15 * minute])
       expect(decide({ ...leaving, windowMs, ttlSeconds: 99 * 3600 })).toEqual({
@@ -58,7 +58,7 @@ describe('a certificate of a key that leaves', () => {
 
 describe('a certificate that is just there', () => {
   it('of a key that leaves is exchanged in its last second, and not once it is over', () => {
-    const leaving = { authorityKey: 'leaves', windowMs: undefined } as const;
+    const leaving = { end: 'stays', windowMs: undefined } as const;
     expect(decide({ ...leaving, now: after(12 * hour - second) })).toMatchObject({ ttlSeconds: 1 });
     for (const now of [after(12 * hour - 999), after(12 * hour)])
       expect(reason({ ...leaving, now })).toMatch(/auth_service\.renewal is off/);

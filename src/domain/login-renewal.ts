@@ -30,8 +30,11 @@ export interface RenewalWish {
    */
   readonly loggedInAt: Instant | undefined;
   readonly validUntil: Instant;
-  /** `leaves`: a rotation of the user authority is replacing the key that signed it. */
-  readonly authorityKey: 'signs' | 'leaves';
+  /**
+   * `stays`: it is exchanged for another reason than to last longer: a rotation of the user authority is
+   * replacing the key that signed it, or it is to lead to another cluster.
+   */
+  readonly end: 'moves' | 'stays';
   readonly windowMs: number | undefined;
   readonly roles: readonly RoleSpec[];
   readonly ttlSeconds: number;
@@ -43,15 +46,15 @@ export type Renewal =
 
 /**
  * Whether a certificate is renewed without a password, and for how long: never beyond the longest session
- * that the roles allow, counted from the login with a password. A certificate signed by a key that is being
- * replaced is exchanged for one with the same end signed by the new key, whatever the setting. So a rotation
- * ends nobody's login, and extends nobody's.
+ * that the roles allow, counted from the login with a password. A certificate that is exchanged for another
+ * reason gets one with the same end, whatever the setting. So a rotation ends nobody's login, and extends
+ * nobody's.
  */
 export function decideRenewal(wish: RenewalWish): Renewal {
-  const { now, loggedInAt, validUntil, authorityKey, windowMs, roles, ttlSeconds } = wish;
+  const { now, loggedInAt, validUntil, end, windowMs, roles, ttlSeconds } = wish;
   const refused = (reason: string): Renewal => ({ status: 'refused', reason });
   const leftSeconds = Math.floor(msBetween(now, validUntil) / second);
-  if (authorityKey === 'leaves' && loggedInAt !== undefined && leftSeconds > 0)
+  if (end === 'stays' && loggedInAt !== undefined && leftSeconds > 0)
     return { status: 'renewed', ttlSeconds: leftSeconds, loggedInAt };
   if (windowMs === undefined)
     return refused(`this cluster renews no certificates without a password (${renewalKey} is off)`);

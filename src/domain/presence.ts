@@ -6,6 +6,15 @@ import { utf8Bytes } from './label-limits.ts';
 import { sentAdopted } from './rotation-mark.ts';
 import { writerReads } from './writer-reads.ts';
 
+const bytesOf = (part: unknown): number => (part === undefined ? 0 : utf8Bytes(JSON.stringify(part)));
+
+/** So many bytes of their names fit into a heartbeat. */
+const mostLeafBytes = 8 * 1024;
+export const leavesHeld = z
+  .array(z.string().max(255))
+  .max(256)
+  .refine((names) => bytesOf(names) <= mostLeafBytes, 'too many clusters hang on one proxy');
+
 /** `ttlSeconds` 0 means that the host is going away now. */
 export const renewal = z.object({
   hostId: z.string(),
@@ -25,6 +34,8 @@ export const renewal = z.object({
   trouble: z.string().optional().catch(undefined),
   /** Host ids of the proxies that it hangs on; absent for a host that is reached at an address. */
   proxies: z.array(z.string()).max(64).optional().catch(undefined),
+  /** Proxies: the clusters that hang on it, by name; absent where none does. */
+  leaves: leavesHeld.optional().catch(undefined),
 });
 export type Renewal = z.infer<typeof renewal>;
 
@@ -49,8 +60,8 @@ export interface RenewHosts {
 }
 
 /**
- * An event may have 64 KB. One renewal has 120 B, its marks of adoption, its trouble, its proxies and its
- * label values; escaped, those take at most twice the limit of all labels (16 KB).
+ * An event may have 64 KB. One renewal has 120 B, its marks of adoption, its trouble, its proxies, its leaves
+ * and its label values; escaped, those take at most twice the limit of all labels (16 KB).
  */
 const maxFactBytes = 48 * 1024;
 const renewalBytes = 120;
@@ -65,7 +76,7 @@ export const presence: Decider<null, RenewHosts, PresenceFact> = {
     const facts: Renewal[][] = [];
     let left = 0;
     for (const one of hosts) {
-      const parts = [one.labels, one.adopted, one.trouble, one.proxies];
+      const parts = [one.labels, one.adopted, one.trouble, one.proxies, one.leaves];
       const bytes = parts.reduce((sum, part) => sum + bytesOf(part), renewalBytes);
       if (bytes > left) {
         facts.push([]);
@@ -78,8 +89,6 @@ export const presence: Decider<null, RenewHosts, PresenceFact> = {
   },
   evolve: () => null,
 };
-
-const bytesOf = (part: unknown): number => (part === undefined ? 0 : utf8Bytes(JSON.stringify(part)));
 
 /**
  * The facts in groups that may be appended together, in order: those of a whole cluster would be more than a

@@ -5,8 +5,11 @@ interface ReadAuthority {
   readonly key: KeyObject;
 }
 
-/** Each new connection is compared with them all: in a rotation with several, and all machines come again. */
-const mostKept = 32;
+/**
+ * Each new connection is compared with them all: in a rotation with several, and all machines come again; at
+ * a root with those of each leaf.
+ */
+const mostKept = 512;
 const kept = new Map<string, ReadAuthority>();
 
 function authorityOf(pem: string): ReadAuthority {
@@ -25,5 +28,6 @@ function authorityOf(pem: string): ReadAuthority {
  */
 export function issuedBy(certificate: X509Certificate, authorityPem: string): boolean {
   const { authority, key } = authorityOf(authorityPem);
+  // Names are compared first, so that a signature is checked with few keys only.
   return certificate.checkIssued(authority) && certificate.verify(key);
 }

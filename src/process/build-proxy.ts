@@ -3,6 +3,7 @@ import { formatHostPort, type Service } from '../base/service.ts';
 import type { ProxyConfig } from '../proxy/proxy-deps.ts';
 import { advertisedHost } from './identity/advertise.ts';
 import type { Configuration } from './configuration/configuration.ts';
+import { openRootEntry } from './entry/root-entry.ts';
 import type { StandingOf } from './identity/host-standing.ts';
 import type { Parts } from './parts.ts';
 
@@ -33,6 +34,7 @@ export async function buildProxy(parts: Parts, standingOf: StandingOf): Promise<
     metrics,
     listeners,
     lookUpName: parts.lookUpName,
+    openRootEntry: (addresses) => openRootEntry(addresses, logger('proxy'), process.env),
     config: {
       hostId,
       nodename: configuration.nodename,

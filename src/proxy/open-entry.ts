@@ -9,21 +9,26 @@ import { balancersOf } from './client-address.ts';
 import { knownNodesOf } from './known-nodes.ts';
 import type { ProxyAudit } from './proxy-audit.ts';
 import type { ProxyDeps } from './proxy-deps.ts';
-import { nodeDirectory, type ProxyViews } from './proxy-views.ts';
+import { leafStandingsOf, nodeDirectory, type ProxyViews } from './proxy-views.ts';
 import { dialTcp } from './ssh/dial.ts';
 import { directDialler } from './ssh/dial-direct.ts';
 import { diallerBy } from './ssh/dial-node.ts';
 import { addressesOf } from './ssh/look-up-name.ts';
 import { authOpener } from './ssh/open-auth.ts';
-import { targetOpener } from './ssh/open-target.ts';
+import { type Leaves, noLeaves, type TargetDeps, targetOpener } from './ssh/open-target.ts';
 import { isOwnListener } from './ssh/own-listener.ts';
 import { SshFront } from './ssh/ssh-front.ts';
 import { SshRelay } from './ssh/ssh-relay.ts';
+import { remoteClusters } from '../views/remote-clusters.ts';
+import { sitesOf } from './sites.ts';
+import { leafDialler } from './tunnel/dial-leaf.ts';
 import { tunnelDialler } from './tunnel/dial-tunnel.ts';
 import { noticeFor, peerPlaces } from './tunnel/fleet.ts';
 import { LinkFront } from './tunnel/link-front.ts';
 import { Peers } from './tunnel/peers.ts';
 import { AuthRelay, relayOpener } from './tunnel/relay-auth.ts';
+import { RootLinks } from './tunnel/root-links.ts';
+import { RootVisitors } from './tunnel/root-visitors.ts';
 
 /** Where its ports are bound; before they are, where they are asked for. */
 export interface Bound {
@@ -40,6 +45,7 @@ export interface Entry {
   readonly links: LinkFront;
   readonly relay: AuthRelay;
   readonly peers: Peers;
+  readonly roots: RootLinks;
 }
 
 /** What leads into the cluster: SSH, and the links by which nodes and other proxies are reached. */
@@ -57,7 +63,7 @@ export function openEntry(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit,
     places: () => peerPlaces(views, hostId),
     from: (other) => links.from(other),
     onAsked: (asked) => {
-      links.answer({ role: 'Proxy', client: undefined }, asked);
+      links.answer({ part: 'proxy', client: undefined }, asked);
     },
   });
   const links: LinkFront = new LinkFront({
@@ -77,7 +83,12 @@ export function openEntry(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit,
   const tunnel = tunnelDialler(links.held, peers, (id) => nodes.isAlive(id), {
     monotonic: () => world.monotonic(),
   });
-  const openTarget = targetOpener({
+  const standingOf = leafStandingsOf(views);
+  const leaves: Leaves = {
+    known: () => remoteClusters(views.remoteClusters.state()).map(({ clusterName: leaf }) => leaf),
+    dial: leafDialler(links.leaves, peers, standingOf, { monotonic: () => world.monotonic() }),
+  };
+  const targets: TargetDeps = {
     clusterName,
     nodes,
     lookUpName,
@@ -95,13 +106,24 @@ export function openEntry(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit,
     signClient: (statement) => signerFor(identity.current())(statement),
     openAuth,
     plainSshHosts: config.plainSshHosts ?? [],
+    leaves,
+  };
+  const openTarget = targetOpener(targets);
+  const visitors = new RootVisitors({
+    ...{ clusterName, audit, sink },
+    openTarget: targetOpener({ ...targets, plainSshHosts: [], leaves: noLeaves }),
+  });
+  const roots = new RootLinks({
+    ...{ identity, views, visitors, world, sink, metrics },
+    openRootEntry: deps.openRootEntry,
   });
   const { state, presence } = deps.auth;
   const knownNodes = knownNodesOf(views, () => Math.max(state.ageMs(), presence.ageMs()), world);
-  const relay = new SshRelay({ openTarget, knownNodes, clusterName, metrics, sink, world, audit });
+  const sites = sitesOf(clusterName, { leaves, standingOf, held: () => links.leaves.names() }, world);
+  const relay = new SshRelay({ openTarget, knownNodes, sites, clusterName, metrics, sink, audit });
   const algorithms = config.sshAlgorithms ?? defaultAlgorithms;
   const ssh = new SshFront({ ...deps, strangers, views, relay, audit, algorithms });
-  return { ssh, enterSsh: ssh.enter, links, relay: new AuthRelay(openRelay, sink), peers };
+  return { ssh, enterSsh: ssh.enter, links, relay: new AuthRelay(openRelay, sink), peers, roots };
 }
 
 /** Reading a key takes as long as a signature, so it is done once for each identity. */

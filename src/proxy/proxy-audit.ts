@@ -2,7 +2,7 @@ import type { AuditOutbox } from '../api/audit-outbox.ts';
 import { RefusedAttempts } from '../api/refused-attempts.ts';
 import { messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import { formatHostPort } from '../base/service.ts';
+import { formatHostPort, type HostPort } from '../base/service.ts';
 import type { World } from '../base/world.ts';
 import { catalogue } from '../domain/audit-catalogue.ts';
 import { completed, type ParsedAuditEvent } from '../domain/audit-event.ts';
@@ -67,6 +67,23 @@ export class ProxyAudit {
         addr: target,
         error,
         ...addressFields(peer),
+      }),
+    );
+  }
+
+  /** The same for somebody of another cluster, who came by a link of that: a claim of its proxy. */
+  unreachableFrom(asked: {
+    readonly user: string;
+    readonly target: string;
+    readonly address: HostPort;
+    readonly error: string;
+  }): void {
+    const { user, target, address, error } = asked;
+    this.#attempts.record(
+      address.host,
+      catalogue.portForwardFailure({
+        ...{ success: false, user, addr: target, error },
+        'addr.remote': formatHostPort(address),
       }),
     );
   }

@@ -16,6 +16,7 @@ const well: ProxyStanding = {
   views: { failure: () => undefined },
   announcement: silent,
   peers: { unreachable: () => [] },
+  roots: { troubles: () => [] },
 };
 
 describe('a proxy', () => {

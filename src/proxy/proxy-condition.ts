@@ -7,6 +7,7 @@ import { messageOf } from '../base/errors.ts';
 import { type ReadingViews, unreadableText } from '../views/unreadable.ts';
 import type { ProxyViews } from './proxy-views.ts';
 import type { Peers } from './tunnel/peers.ts';
+import type { RootLinks } from './tunnel/root-links.ts';
 
 /** What decides in which condition a proxy is. */
 export interface ProxyStanding {
@@ -16,6 +17,7 @@ export interface ProxyStanding {
   readonly announcement: Pick<Announcement, 'trouble'>;
   readonly renewalTrouble: () => string | undefined;
   readonly peers: Pick<Peers, 'unreachable'>;
+  readonly roots: Pick<RootLinks, 'troubles'>;
 }
 
 /**
@@ -29,6 +31,7 @@ export function proxyCondition({
   announcement,
   renewalTrouble,
   peers,
+  roots,
 }: ProxyStanding): Condition {
   const failure = views.failure();
   const absence = absenceOf(auth);
@@ -44,7 +47,7 @@ export function proxyCondition({
       renewalTrouble(),
       unreadableText(views),
     ],
-    notices: [diskNotice(outbox), peersNotice(peers)],
+    notices: [diskNotice(outbox), peersNotice(peers), rootsNotice(roots)],
   });
 }
 
@@ -54,6 +57,14 @@ function diskNotice(outbox: Pick<AuditOutbox, 'disk'>): string | undefined {
   return disk.status === 'writable'
     ? undefined
     : `the disk of the audit spool takes nothing since ${disk.since} (${disk.reason}): free space on it`;
+}
+
+/** People of this cluster are not affected; those of the other one do not come in. */
+function rootsNotice(roots: Pick<RootLinks, 'troubles'>): string | undefined {
+  const each = roots.troubles().map(({ clusterName, why }) => `${clusterName} (${why})`);
+  return each.length === 0
+    ? undefined
+    : `people of a trusted cluster may not reach this one by this proxy: ${each.join(', ')}`;
 }
 
 /** Nodes that hang on proxies are told to hang on all of them, so no client is affected. */

@@ -9,6 +9,7 @@ import type { CurrentIdentity } from '../pki/current-identity.ts';
 import type { SshAlgorithms } from '../ssh/algorithms.ts';
 import type { AuthoritiesState } from '../views/authorities.ts';
 import type { CertificateFiles } from './web/web-certificate-watch.ts';
+import type { RootAddresses, RootEntry } from './tunnel/root-links.ts';
 
 export interface ProxyConfig {
   readonly hostId: string;
@@ -66,5 +67,7 @@ export interface ProxyDeps {
   readonly metrics: Metrics;
   readonly listeners: Listeners;
   readonly lookUpName: LookUpName;
+  /** How the proxies of a cluster are reached that this one trusts. */
+  readonly openRootEntry: (addresses: RootAddresses) => RootEntry;
   readonly config: ProxyConfig;
 }

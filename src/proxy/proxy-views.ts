@@ -9,6 +9,7 @@ import { authoritiesView, trustedOf } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
 import { configurationView } from '../views/configuration.ts';
 import { hostsInRole, hostsView, type HostsState, nameSince } from '../views/hosts.ts';
+import { type LeafStanding, leafStandings } from '../views/live-proxies.ts';
 import { lockOn, locksView } from '../views/locks.ts';
 import { openViews, type Views } from '../views/open-views.ts';
 import { newestHeardMs, presenceOf, type PresenceState, presenceViewBy, seenOf } from '../views/presence.ts';
@@ -101,6 +102,14 @@ export function nodeDirectory(
       return lock && lockText(lock);
     },
   };
+}
+
+/** What the proxies of the cluster have reported of one that trusts it. */
+export function leafStandingsOf(
+  views: Pick<ProxyViews, 'hosts' | 'presence'>,
+): (clusterName: string) => LeafStanding {
+  const standings = remembered((presence: PresenceState) => leafStandings(views.hosts.state(), presence));
+  return (clusterName) => standings(views.presence.state())(clusterName);
 }
 
 /** States are never changed, only replaced: a value computed from one is valid until there is another. */

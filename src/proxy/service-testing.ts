@@ -131,6 +131,10 @@ export function bench(wish: Wish = {}): Bench {
     renewalTrouble: () => undefined,
     adopted: wish.adopted ?? (() => ['', '']),
     onSpread: () => undefined,
+    openRootEntry: () => ({
+      dial: () => Promise.reject(new CodedError('unavailable', 'there is no root')),
+      forget: () => undefined,
+    }),
     outbox: {
       emit: (event) => Promise.resolve(void told.push(event)),
       disk: () => ({ status: 'writable' }),

@@ -98,7 +98,7 @@ describe('a proxy', () => {
     const alice = await logIn(one, 'alice');
     expect(one.running.diagnostics?.()).toEqual({
       ...{ sshConnections: 1, carriedStreams: 0, auditWaiting: 3, auth: 'connected' },
-      ...{ tunnels: 0, peersHere: 0, peersLinked: 0 },
+      ...{ tunnels: 0, peersHere: 0, peersLinked: 0, leaves: [], roots: {} },
     });
     // What does not concern alice cuts nobody off.
     one.state.tell(

@@ -52,7 +52,7 @@ async function start(
   );
   const audit = new ProxyAudit({ ...deps, hostId: config.hostId });
   const entry = openEntry(deps, views, audit, bound);
-  const { ssh, links, relay, peers } = entry;
+  const { ssh, links, relay, peers, roots } = entry;
   const web = webServer(
     webApp({
       auth,
@@ -92,10 +92,12 @@ async function start(
   const close = async (grace: Grace): Promise<void> => {
     certificates?.close();
     peers.stop();
+    roots.leave();
     await Promise.all([
       ssh.close(grace.over),
       web.close(grace),
       links.close(grace.over),
+      roots.close(grace.over),
       relay.close(grace.over),
       ...ports.map(({ port }) => port.close(grace.over)),
     ]);
@@ -125,11 +127,15 @@ async function start(
     adopted: () => deps.adopted(views.authorities.state()),
     renewalTrouble: deps.renewalTrouble,
     onSpread: deps.onSpread,
+    leaves: () => links.leaves.names(),
     random: () => randomFraction(world),
     now: () => world.now(),
     stopping,
   });
   begun.announcement = announcement;
+  links.leaves.onChange(() => {
+    announcement.renew();
+  });
   const adopt = (): void => {
     announcement.adopt();
   };
@@ -145,11 +151,12 @@ async function start(
   });
   return {
     done,
-    condition: () => proxyCondition({ ...deps, views, announcement, peers }),
+    condition: () => proxyCondition({ ...deps, views, announcement, peers, roots }),
     diagnostics: () => ({
       ...ssh.report(),
       ...links.report(),
       peersLinked: peers.linked,
+      roots: roots.report(),
       auditWaiting: deps.outbox.pending(),
       auth: auth.state.connection().status,
     }),

@@ -2,7 +2,6 @@ import type { Duplex } from 'node:stream';
 import { pause } from '../base/backoff.ts';
 import { CodedError, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import type { Metrics } from '../base/service.ts';
 import { second } from '../base/time.ts';
 import { signalAfter } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
@@ -12,15 +11,29 @@ import { dialLinkTls } from './link-tls.ts';
 import { type LinkNotice, linkNoticeOf, type LinkWish } from './link-wish.ts';
 import { type LinkPlace, linksWanted, planLinks } from './plan-links.ts';
 
+/** The cluster on whose proxies a machine hangs, where that is not its own. */
+export interface OtherCluster {
+  readonly clusterName: string;
+  /** PEM: of its host authority, those that are trusted now. */
+  authorities(): readonly string[];
+  /** Called back when these have changed. */
+  readonly changes: { subscribe(act: () => void): { unsubscribe(): void } };
+}
+
 export interface AgentsDeps {
   readonly identity: CurrentIdentity;
+  /** Default: it hangs on proxies of its own cluster. */
+  readonly other?: OtherCluster;
+  /** The machine, in messages: `this node`. */
+  readonly subject: string;
   /** A connection to a proxy, on which TLS has not begun. @throws CodedError `unavailable` */
   readonly dial: (place: LinkPlace, signal: AbortSignal) => Promise<Duplex>;
   /** Called when a link could not be opened although the connection was. */
   readonly onFailure?: () => void;
   readonly world: World;
   readonly sink: LogSink;
-  readonly metrics: Pick<Metrics, 'set'>;
+  /** Called whenever something has changed, for each proxy that it has ever hung on. */
+  readonly measure: (proxy: string, held: boolean) => void;
   /** In [0, 1). */
   readonly random: () => number;
 }
@@ -60,8 +73,8 @@ const patienceMs = 30 * second;
 interface Held {
   readonly link: Link;
   readonly proxy: string;
-  /** Of the certificate that this end showed. */
-  readonly certificate: string;
+  /** By what both ends were known to each other. */
+  readonly standing: string;
   readonly sinceMs: number;
 }
 
@@ -91,14 +104,19 @@ class LinkAgents implements Agents {
   #due = Number.POSITIVE_INFINITY;
   readonly #ending = new AbortController();
   #wake = new AbortController();
-  readonly #following: { unsubscribe(): void };
+  readonly #following: readonly { unsubscribe(): void }[];
 
   constructor(deps: AgentsDeps) {
     this.#deps = deps;
     this.#lackingSince = deps.world.monotonic();
-    this.#following = deps.identity.changes.subscribe(() => {
+    const again = (): void => {
       this.#wake.abort();
-    });
+    };
+    const { identity, other } = deps;
+    this.#following = [
+      identity.changes.subscribe(again),
+      ...(other === undefined ? [] : [other.changes.subscribe(again)]),
+    ];
     void this.#run();
   }
 
@@ -136,13 +154,14 @@ class LinkAgents implements Agents {
   }
 
   trouble(): string | undefined {
-    const now = this.#deps.world.monotonic();
+    const { subject, world } = this.#deps;
+    const now = world.monotonic();
     const [wanted, held] = [linksWanted(this.#notice), this.held().length];
     if (held >= wanted) return undefined;
     if (held > 0 && now - (this.#lackingSince ?? now) < patienceMs) return undefined;
     return held === 0
-      ? `no proxy holds a link of this node: ${this.#why}`
-      : `this node hangs on ${held} of ${wanted} proxies: ${this.#why}`;
+      ? `no proxy holds a link of ${subject}: ${this.#why}`
+      : `${subject} hangs on ${held} of ${wanted} proxies: ${this.#why}`;
   }
 
   leave(): void {
@@ -152,18 +171,27 @@ class LinkAgents implements Agents {
 
   close(): void {
     this.#ending.abort();
-    this.#following.unsubscribe();
-    for (const { link } of this.#links) link.close('this node is stopping');
+    for (const one of this.#following) one.unsubscribe();
+    for (const { link } of this.#links) link.close(`${this.#deps.subject} is stopping`);
   }
 
   #usable(): readonly Held[] {
     return this.#links.filter(({ link }) => link.usable);
   }
 
-  /** Links under the identity of now. */
+  /** Links under the identity of now, and to who is trusted now. */
   #fresh(): readonly Held[] {
-    const { tlsCertificatePem } = this.#deps.identity.current();
-    return this.#usable().filter(({ certificate }) => certificate === tlsCertificatePem);
+    const now = this.#standing();
+    return this.#usable().filter(({ standing }) => standing === now);
+  }
+
+  /**
+   * Within one cluster every rotation that matters to a link gives this machine another certificate. Keys of
+   * another cluster change without that.
+   */
+  #standing(): string {
+    const { identity, other } = this.#deps;
+    return [identity.current().tlsCertificatePem, ...(other?.authorities() ?? [])].join();
   }
 
   async #run(): Promise<void> {
@@ -202,13 +230,17 @@ class LinkAgents implements Agents {
   }
 
   async #attempt(place: LinkPlace, held: readonly string[]): Promise<void> {
-    const { identity, dial, world, sink } = this.#deps;
+    const { identity, other, dial, world, sink } = this.#deps;
     this.#attempts++;
-    const shown = identity.current();
+    const [shown, standing] = [identity.current(), this.#standing()];
     const signal = AbortSignal.any([this.#ending.signal, signalAfter(dialMs)]);
     try {
       const connection = await dial(place, signal);
-      const accepted = { clusterName: shown.clusterName, authorities: shown.tlsCasPem, now: world.now() };
+      const accepted = {
+        clusterName: other?.clusterName ?? shown.clusterName,
+        authorities: other?.authorities() ?? shown.tlsCasPem,
+        now: world.now(),
+      };
       const { socket, peer } = await dialLinkTls(connection, shown, accepted, signal);
       if (held.includes(peer.hostId)) {
         socket.destroy();
@@ -216,30 +248,36 @@ class LinkAgents implements Agents {
         this.#why = 'the configured address led to a proxy that it hangs on already';
         return;
       }
-      this.#hold(socket, { proxy: peer.hostId, certificate: shown.tlsCertificatePem });
+      this.#hold(socket, { proxy: peer.hostId, standing });
     } catch (e) {
       if (this.#ending.signal.aborted) return;
       this.#failed++;
       this.#deps.onFailure?.();
       const why = messageOf(e);
       if (why !== this.#why)
-        sink.warn('a tunnel to a proxy could not be opened', { ...placeField(place), reason: why });
+        sink.warn('a tunnel to a proxy could not be opened', {
+          ...this.#about(),
+          ...placeField(place),
+          reason: why,
+        });
       this.#why = why;
     }
   }
 
-  #hold(socket: Duplex, about: Pick<Held, 'proxy' | 'certificate'>): void {
-    const { world, sink } = this.#deps;
+  #hold(socket: Duplex, about: Pick<Held, 'proxy' | 'standing'>): void {
+    const { world, sink, subject } = this.#deps;
     const { proxy } = about;
+    const fields = { ...this.#about(), proxy };
     const link = new Link(socket, {
       end: 'dialler',
       monotonic: () => world.monotonic(),
       onAsked: (asked) => {
-        if (this.#onAsked === undefined) asked.refuse(new CodedError('unavailable', 'this node is starting'));
+        if (this.#onAsked === undefined)
+          asked.refuse(new CodedError('unavailable', `${subject} is starting`));
         else this.#onAsked(asked);
       },
       onLeave: () => {
-        sink.info('a proxy is about to go: another tunnel takes the place of this one', { proxy });
+        sink.info('a proxy is about to go: another tunnel takes the place of this one', fields);
         link.drain('the proxy was about to go');
         this.#toMove = true;
         this.#changed();
@@ -262,12 +300,12 @@ class LinkAgents implements Agents {
     const one: Held = { link, ...about, sinceMs: world.monotonic() };
     this.#links = [...this.#links, one];
     this.#first.resolve(undefined);
-    sink.info('a tunnel to a proxy is open', { proxy });
+    sink.info('a tunnel to a proxy is open', fields);
     void link.closed.then((reason) => {
       this.#links = this.#links.filter((other) => other !== one);
       if (world.monotonic() - one.sinceMs > settledMs) this.#failed = 0;
       else this.#failed++;
-      if (!this.#ending.signal.aborted) sink.warn('a tunnel to a proxy has ended', { proxy, reason });
+      if (!this.#ending.signal.aborted) sink.warn('a tunnel to a proxy has ended', { ...fields, reason });
       this.#why = reason;
       this.#changed();
     });
@@ -282,8 +320,12 @@ class LinkAgents implements Agents {
   #measure(): void {
     const held = this.held();
     for (const proxy of held) this.#known.add(proxy);
-    for (const proxy of this.#known)
-      this.#deps.metrics.set('node_tunnels', held.includes(proxy) ? 1 : 0, { proxy });
+    for (const proxy of this.#known) this.#deps.measure(proxy, held.includes(proxy));
+  }
+
+  #about(): Readonly<Record<string, string>> {
+    const { other } = this.#deps;
+    return other === undefined ? {} : { cluster: other.clusterName };
   }
 
   #changed(): void {

@@ -3,9 +3,16 @@ import { printableLine } from '../base/printable.ts';
 
 export const jsonBody = (said: unknown): Buffer => Buffer.from(JSON.stringify(said));
 
+/** What was asked for has answered: by no other way there would be another answer. */
+export class FinalRefusal extends CodedError {}
+
 /** Why a stream is refused. */
-export const refusalBody = ({ code, message }: CodedError): Buffer =>
-  jsonBody({ code, message: message.slice(0, mostSaid) });
+export const refusalBody = (error: CodedError): Buffer =>
+  jsonBody({
+    code: error.code,
+    message: error.message.slice(0, mostSaid),
+    ...(error instanceof FinalRefusal && { final: true }),
+  });
 
 /** In characters; a body of a frame holds it whatever they are. */
 const mostSaid = 1000;
@@ -21,12 +28,12 @@ export function jsonIn(body: Buffer): unknown {
 
 /** Total: nobody vouches for the form of what the other end sends. */
 export function refusalOf(body: Buffer): CodedError {
-  const said = jsonIn(body) as { code?: unknown; message?: unknown } | undefined;
+  const said = jsonIn(body) as { code?: unknown; message?: unknown; final?: unknown } | undefined;
   const code =
     typeof said?.code === 'string' && Object.hasOwn(errorCodes, said.code)
       ? (said.code as ErrorCode)
       : 'unavailable';
   const message =
     typeof said?.message === 'string' ? printableLine(said.message).slice(0, mostSaid) : 'it was refused';
-  return new CodedError(code, message);
+  return said?.final === true ? new FinalRefusal(code, message) : new CodedError(code, message);
 }

@@ -8,7 +8,7 @@ import { CodedError } from '../base/errors.ts';
 export const frameTypes = {
   /** Opens a stream; the body is JSON that says what is wanted. */
   open: 1,
-  /** The stream is open. */
+  /** The stream is open; the body is empty, or JSON that says more of it. */
   accept: 2,
   /** It is not; the body is JSON `{code, message}`. */
   refuse: 3,
@@ -147,7 +147,6 @@ function readHeader(bytes: Buffer): Header {
 
 /** Bodies that have one size only. */
 const fixedBytes: ReadonlyMap<FrameType, number> = new Map([
-  ['accept', 0],
   ['credit', 4],
   ['end', 0],
   ['reset', 0],

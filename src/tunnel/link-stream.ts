@@ -29,6 +29,8 @@ interface Pending {
 /** One stream of a link: half open as a TCP connection is, with a window of its own. */
 export class LinkStream extends Duplex {
   readonly id: number;
+  /** What the end that accepted it said of it: JSON; undefined where it said nothing. */
+  readonly told: unknown;
   readonly #carrier: Carrier;
   /** Bytes that the other end takes now. */
   #sendCredit = windowBytes;
@@ -38,9 +40,10 @@ export class LinkStream extends Duplex {
   #endedHere = false;
   #endedThere = false;
 
-  constructor(id: number, carrier: Carrier) {
+  constructor(id: number, carrier: Carrier, told?: unknown) {
     super({ allowHalfOpen: true, highWaterMark: 64 * 1024 });
     this.id = id;
+    this.told = told;
     this.#carrier = carrier;
   }
 

@@ -28,11 +28,15 @@ export interface LinkPeer {
   readonly serial: bigint;
 }
 
-/** Which host certificates are accepted. */
-export interface Accepted {
+/** A cluster, by the keys that sign for its machines. */
+export interface LinkCluster {
   readonly clusterName: string;
   /** PEM: those that are trusted now. */
   readonly authorities: readonly string[];
+}
+
+/** Which host certificates are accepted. */
+export interface Accepted extends LinkCluster {
   readonly now: Instant;
 }
 
@@ -62,6 +66,22 @@ export function linkPeerOf(
     names: alternativeNamesOf(certificate),
     serial: serialOfX509(certificate),
   };
+}
+
+/**
+ * The same where machines of several clusters may come: it is of the one whose key has signed it, and has to
+ * name that one. A key that several have says nothing. @throws CodedError as `linkPeerOf`
+ */
+export function linkPeerAmong(
+  certificate: X509Certificate,
+  clusters: readonly LinkCluster[],
+  now: Instant,
+): LinkPeer {
+  const [signer, ...others] = clusters.filter(({ authorities }) =>
+    authorities.some((pem) => issuedBy(certificate, pem)),
+  );
+  if (signer === undefined || others.length > 0) throw refused();
+  return linkPeerOf(certificate, { ...signer, now });
 }
 
 /**

@@ -1,5 +1,24 @@
 import { z } from 'zod';
+import { ipAndPort } from '../base/addresses.ts';
 import { CodedError } from '../base/errors.ts';
+
+/** Who wants to go where, as the proxy of the root has found out: the leaf's node asks for itself. */
+const request = {
+  target: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('node'),
+      host: z.string().min(1).max(512),
+      port: z.number().int().min(0).max(65_535),
+    }),
+    z.object({ kind: z.literal('auth') }),
+  ]),
+  username: z.string().min(1).max(1024),
+  /** `ip:port` of the person. */
+  client: z
+    .string()
+    .max(300)
+    .refine((text) => ipAndPort(text) !== undefined),
+};
 
 /** What a stream of a link is opened for. */
 const linkWish = z.discriminatedUnion('to', [
@@ -9,8 +28,14 @@ const linkWish = z.discriminatedUnion('to', [
   z.object({ to: z.literal('node'), hostId: z.guid() }),
   /** An auth server of the cluster of the proxy at the other end. */
   z.object({ to: z.literal('auth') }),
+  /** What somebody of this cluster, the root, wants in the leaf whose proxy is at the other end. */
+  z.object({ to: z.literal('inside'), ...request }),
+  /** The same, for the other proxies of the root: in a leaf that hangs on the proxy at the other end. */
+  z.object({ to: z.literal('leaf'), clusterName: z.string().min(1).max(255), ...request }),
 ]);
 export type LinkWish = z.infer<typeof linkWish>;
+/** What somebody of the root wants in a leaf. */
+export type LeafRequest = Omit<Extract<LinkWish, { to: 'inside' }>, 'to'>;
 
 /** @throws CodedError `bad_request` for what this release does not know. */
 export function linkWishOf(wish: unknown): LinkWish {

@@ -14,8 +14,8 @@ export interface Asked {
   readonly wish: Wish;
   /** Aborted when the other end does not want it any more. */
   readonly signal: AbortSignal;
-  /** The stream, which is open from now on. */
-  accept(): Duplex;
+  /** The stream, which is open from now on. `told`: what the other end is told of it, JSON. */
+  accept(told?: unknown): Duplex;
   refuse(error: CodedError): void;
 }
 
@@ -135,14 +135,14 @@ export class Link implements Carrier {
    * A stream to what the other end understands by `wish`.
    * @throws CodedError as the other end refuses it; `unavailable` when the link ends, or `signal` is aborted.
    */
-  async open(wish: Wish, signal: AbortSignal): Promise<Duplex> {
+  async open(wish: Wish, signal: AbortSignal): Promise<LinkStream> {
     if (!this.usable) throw new CodedError('unavailable', 'the link is about to end');
     const id = this.#nextId;
     const first = frame('open', id, jsonBody(wish));
     this.#nextId += 2;
     // Whoever dialled opens another link.
     if (this.#nextId > mostId) this.drain('all numbers of streams are used up');
-    const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
+    const { promise, resolve, reject } = Promise.withResolvers<LinkStream>();
     const leave = (): void => {
       if (!this.#opening.delete(id)) return; // it was opened, or refused, a moment ago
       this.#write(frame('reset', id));
@@ -177,6 +177,13 @@ export class Link implements Carrier {
   /** Tells the other end something: JSON of at most 32 KiB. */
   notify(said: unknown): void {
     this.#write(frame('notice', 0, jsonBody(said)));
+  }
+
+  /** Ends it with all its streams, as soon as the other end has read what it was told. */
+  dismiss(reason: string): void {
+    this.#dropAll(reason);
+    for (const stream of [...this.#streams.values()]) stream.destroy();
+    this.drain(reason);
   }
 
   /** Ends it now, with all its streams. */
@@ -259,8 +266,8 @@ export class Link implements Carrier {
     open: (id, body) => {
       this.#takeOpen(id, body);
     },
-    accept: (id) => {
-      this.#takeAccept(id);
+    accept: (id, body) => {
+      this.#takeAccept(id, body);
     },
     refuse: (id, body) => {
       this.#takeRefusal(id, body);
@@ -288,7 +295,7 @@ export class Link implements Carrier {
       throw new CodedError('bad_request', `a link opened stream ${id}, which is not its to open`);
     this.#lastAsked = id;
     const refuse = (error: CodedError): void => {
-      if (this.#asked.delete(id)) this.#refuse(id, error);
+      if (this.#asked.delete(id)) this.#write(frame('refuse', id, refusalBody(error)));
       this.#closeIfIdle();
     };
     const unwanted = new AbortController();
@@ -303,22 +310,22 @@ export class Link implements Carrier {
         wish: jsonIn(body),
         signal: unwanted.signal,
         refuse,
-        accept: () => {
+        accept: (told) => {
           const stream = new LinkStream(id, this);
           if (this.#asked.delete(id) && !this.#connection.destroyed) {
             this.#streams.set(id, stream);
-            this.#write(frame('accept', id));
+            this.#write(frame('accept', id, told === undefined ? undefined : jsonBody(told)));
           } else stream.destroy(); // it left in the meantime
           return stream;
         },
       });
   }
 
-  #takeAccept(id: number): void {
+  #takeAccept(id: number, body: Buffer): void {
     const opening = this.#opening.get(id);
     if (opening === undefined) return; // whoever asked has left, and the other end is being told
     this.#opening.delete(id);
-    const stream = new LinkStream(id, this);
+    const stream = new LinkStream(id, this, jsonIn(body));
     this.#streams.set(id, stream);
     opening.opened(stream);
   }
@@ -346,10 +353,6 @@ export class Link implements Carrier {
     this.#options.onLeave?.();
   }
 
-  #refuse(id: number, error: CodedError): void {
-    this.#write(frame('refuse', id, refusalBody(error)));
-  }
-
   #sign(everyMs: number): void {
     const silentMs = this.#now() - this.#heardAt;
     if (silentMs > silencesAllowed * everyMs)
@@ -360,14 +363,19 @@ export class Link implements Carrier {
   #ended(): void {
     this.#signs?.stop();
     this.#farewell?.stop();
-    for (const { refused } of this.#opening.values())
-      refused(new CodedError('unavailable', `the link ended: ${this.#reason}`));
-    this.#opening.clear();
-    for (const unwanted of this.#asked.values()) unwanted.abort();
-    this.#asked.clear();
+    this.#dropAll(this.#reason);
     // What has all come may still be read.
     for (const stream of [...this.#streams.values()]) if (!stream.whole) stream.destroy();
     this.#streams.clear();
+  }
+
+  /** What is not open yet, in both directions. */
+  #dropAll(reason: string): void {
+    for (const { refused } of this.#opening.values())
+      refused(new CodedError('unavailable', `the link ended: ${reason}`));
+    this.#opening.clear();
+    for (const unwanted of this.#asked.values()) unwanted.abort();
+    this.#asked.clear();
   }
 
   #now(): number {

@@ -36,6 +36,11 @@ export interface Seen {
   readonly trouble?: string;
   /** Host ids of the proxies that it hangs on. */
   readonly proxies?: readonly string[];
+  /**
+   * Clusters that hang on it, or did: until when, by the clock of `lastSeenAt`. Those of now have that very
+   * moment.
+   */
+  readonly leaves?: Readonly<Record<string, Instant>>;
 }
 
 /** By `<hostId>/<role>`. */
@@ -61,7 +66,7 @@ const rememberedMs = 24 * hour;
  */
 const settledMs = hour;
 
-type Reported = Pick<Seen, 'labels' | 'adopted' | 'leaving' | 'trouble' | 'proxies'>;
+type Reported = Pick<Seen, 'labels' | 'adopted' | 'leaving' | 'trouble' | 'proxies' | 'leaves'>;
 
 /** In the form of a snapshot, as earlier releases also wrote it. */
 type StoredSeen = readonly [
@@ -93,11 +98,13 @@ export function presenceViewBy({ monotonic, now }: ReaderClock): Projection<Pres
       const { fact } = reading;
       const heardMs = monotonic();
       let seen: PresenceState = state;
-      for (const { hostId, role, seenAt, ttlSeconds, ...said } of fact.data.hosts)
-        seen = setIn(seen, keyOf(hostId, role), {
+      for (const { hostId, role, seenAt, ttlSeconds, leaves, ...said } of fact.data.hosts) {
+        const key = keyOf(hostId, role);
+        seen = setIn(seen, key, {
           ...{ lastSeenAt: seenAt, ttlMs: ttlSeconds * second, heardMs },
-          ...reported(said),
+          ...reported({ ...said, leaves: leavesAfter(getIn(seen, key)?.leaves, leaves, seenAt) }),
         });
+      }
       if (heardMs - followsSince < settledMs) return seen;
       // A few entries with each fact.
       return sweepIn(seen, event.position, (one) => heardMs - one.heardMs <= one.ttlMs + rememberedMs);
@@ -135,19 +142,41 @@ const reported = ({
   leaving,
   trouble,
   proxies,
+  leaves,
 }: {
   readonly labels?: Labels | undefined;
   readonly adopted?: Adopted | undefined;
   readonly leaving?: true | undefined;
   readonly trouble?: string | undefined;
   readonly proxies?: readonly string[] | undefined;
+  readonly leaves?: Readonly<Record<string, Instant>> | undefined;
 }): Reported => ({
   ...(labels !== undefined && { labels }),
   ...(adopted !== undefined && { adopted }),
   ...(leaving !== undefined && { leaving }),
   ...(trouble !== undefined && { trouble }),
   ...(proxies !== undefined && { proxies }),
+  ...(leaves !== undefined && { leaves }),
 });
+
+/** The clusters that hang on it now. */
+export const leavesOf = ({ leaves = {}, lastSeenAt }: Seen): readonly string[] =>
+  Object.keys(leaves).filter((name) => leaves[name] === lastSeenAt);
+
+/** This many clusters that have gone are remembered of a proxy. */
+const mostGone = 256;
+
+/** The longest gone are forgotten first. */
+function leavesAfter(
+  before: Seen['leaves'] = {},
+  now: readonly string[] = [],
+  at: Instant,
+): Seen['leaves'] | undefined {
+  const gone = Object.entries(before).filter(([name]) => !now.includes(name));
+  const kept = gone.toSorted(([, a], [, b]) => (a < b ? 1 : -1)).slice(0, mostGone);
+  const all = [...kept, ...now.map((name): [string, Instant] => [name, at])];
+  return all.length === 0 ? undefined : Object.fromEntries(all);
+}
 
 export type Presence =
   { readonly status: 'alive' | 'gone'; readonly lastSeenAt: Instant } | { readonly status: 'never_seen' };

@@ -4,6 +4,7 @@ import { instant } from '../../base/time.ts';
 import { announcedHost, hostRecord } from '../../domain/host-info.ts';
 import { hostId, labelKey } from '../../domain/host-text.ts';
 import { joinRole } from '../../domain/join-token.ts';
+import { leavesHeld } from '../../domain/presence.ts';
 import { sentAdopted } from '../../domain/rotation-mark.ts';
 import { kindsOfHosts } from '../../domain/rule-subjects.ts';
 import { operation } from '../operation.ts';
@@ -75,6 +76,8 @@ export const heartbeat = operation({
     trouble: cleanText(longestTrouble).optional(),
     /** Host ids of the proxies that it hangs on, where it is reached through a tunnel. */
     proxies: z.array(hostId).max(64).optional(),
+    /** Proxies: the clusters that hang on it, by name. */
+    leaves: leavesHeld.optional(),
   }),
   output: z.object({
     /**

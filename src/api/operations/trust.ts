@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { signedAnnouncement } from '../../domain/authority-facts.ts';
 import { operation } from '../operation.ts';
+import { hostSigner } from './cluster.ts';
 
 /** Longer than any with as many keys as there may be. */
 const statement = signedAnnouncement.extend({
@@ -57,4 +58,18 @@ export const followTrust = operation({
     host: statement.optional(),
     user: statement.optional(),
   }),
+});
+
+/**
+ * The host authority of a cluster that trusts this one, for somebody who goes there. A person's client asks
+ * when a host shows a key that it does not know, and from time to time. Nothing secret.
+ */
+export const leafAuthorities = operation({
+  name: 'trust.leaf-authorities',
+  repeatable: true,
+  who: ['user'],
+  resource: 'trusted_cluster',
+  verb: 'read',
+  input: z.object({ clusterName: z.string().max(255) }),
+  output: hostSigner,
 });

@@ -59,6 +59,8 @@ export const renewCertificates = operation({
     publicKey: publicKeyLine,
     ttlSeconds: z.number().int().positive(),
     format: z.enum(['standard', 'oldssh']).default('standard'),
+    /** The cluster that it is to lead to; left out: the same as before. */
+    routeToCluster: cleanText(255).optional(),
   }),
   output: certificates,
 });

@@ -15,7 +15,7 @@ import { sameAdopted } from '../../domain/rotation-mark.ts';
 import { hostStream } from '../../domain/streams.ts';
 import { step, transact } from '../../log/execute.ts';
 import { findHost } from '../../views/hosts.ts';
-import { presenceOf, seenOf } from '../../views/presence.ts';
+import { leavesOf, presenceOf, seenOf } from '../../views/presence.ts';
 import { checkClaimedNames } from './claimed-names.ts';
 import { requireUnlockedHost } from '../lock/in-force.ts';
 import { grantNames } from './names-of-others.ts';
@@ -36,7 +36,7 @@ type Output = z.input<typeof row.output>;
  *   than a host may have, `unavailable` while the clock of this server cannot be trusted.
  */
 export const heartbeat = implementing(row, async (deps, call, { host: record, ttlSeconds, ...said }) => {
-  const { sentAt, adopted, leaving, trouble, proxies } = said;
+  const { sentAt, adopted, leaving, trouble, proxies, leaves } = said;
   const host = hostInfoOf(record);
   const { caller } = call;
   if (caller.kind !== 'host' || caller.hostId !== host.hostId || caller.role !== host.role)
@@ -54,9 +54,9 @@ export const heartbeat = implementing(row, async (deps, call, { host: record, tt
   checkPlaces(seen, known, caller.certifiedNames);
   const putOff = known === undefined || !sameHost(known, seen) ? await announceWithin(deps, seen, call) : {};
   const answer = { ...putOff, ...spreadFor(deps) };
-  const isAwaited = somebodyWaitsFor(deps, host, { adopted, leaving, proxies });
+  const isAwaited = somebodyWaitsFor(deps, host, { adopted, leaving, proxies, leaves });
   deps.presence.renew(host, ttlSeconds, {
-    ...{ labels: measuredLabels(host), adopted, leaving, trouble, proxies },
+    ...{ labels: measuredLabels(host), adopted, leaving, trouble, proxies, leaves },
   });
   if (!isAwaited) return answer;
   const position = await deps.presence.soon();
@@ -77,20 +77,23 @@ function spreadFor({ views }: AuthDeps): { readonly spreadMs?: number } {
 }
 
 /**
- * Nobody waits for the report of a host that was alive before, stays, hangs on the same proxies, and has
- * adopted nothing new.
+ * Nobody waits for the report of a host that was alive before, stays, hangs on the same proxies, has the
+ * same clusters hanging on it, and has adopted nothing new.
  */
 function somebodyWaitsFor(
   { views }: AuthDeps,
   host: HostInfo,
-  { adopted, leaving, proxies }: Pick<Reported, 'adopted' | 'leaving' | 'proxies'>,
+  { adopted, leaving, proxies, leaves }: Pick<Reported, 'adopted' | 'leaving' | 'proxies' | 'leaves'>,
 ): boolean {
   const known = views.presence.state();
   const { status } = presenceOf(known, host, views.clock.monotonic());
   const before = seenOf(known, host);
-  const hangsElsewhere = [...(before?.proxies ?? [])].sort().join() !== [...(proxies ?? [])].sort().join();
-  return status !== 'alive' || leaving === true || hangsElsewhere || !sameAdopted(before?.adopted, adopted);
+  const isMoved = !sameNames(before?.proxies, proxies) || !sameNames(before && leavesOf(before), leaves);
+  return status !== 'alive' || leaving === true || isMoved || !sameAdopted(before?.adopted, adopted);
 }
+
+const sameNames = (a: readonly string[] = [], b: readonly string[] = []): boolean =>
+  [...a].sort().join() === [...b].sort().join();
 
 /**
  * A change is stored for ever. A host that changes too often stays alive as others do, but is told when to

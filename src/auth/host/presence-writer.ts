@@ -22,6 +22,8 @@ export interface Reported {
   readonly trouble?: string | undefined;
   /** Host ids of the proxies that it hangs on. */
   readonly proxies?: readonly string[] | undefined;
+  /** The clusters that hang on it, by name. */
+  readonly leaves?: readonly string[] | undefined;
 }
 
 /** Turns the heartbeats of many hosts into one fact every few seconds. */
@@ -149,7 +151,11 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
   timer.unref();
 
   return {
-    renew: ({ hostId: whose, role }, ttlSeconds, { labels, adopted, leaving, trouble, proxies } = {}) => {
+    renew: (
+      { hostId: whose, role },
+      ttlSeconds,
+      { labels, adopted, leaving, trouble, proxies, leaves } = {},
+    ) => {
       const renewal = {
         ...{ hostId: whose, role, seenAt: world.now(), ttlSeconds },
         ...(labels !== undefined && { labels }),
@@ -157,6 +163,7 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
         ...(leaving !== undefined && { leaving }),
         ...(trouble !== undefined && { trouble }),
         ...(proxies !== undefined && { proxies: [...proxies] }),
+        ...(leaves !== undefined && { leaves: [...leaves] }),
       };
       waiting.set(keyOf(renewal), { renewal, heardMs: ageing() });
     },

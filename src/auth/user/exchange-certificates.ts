@@ -10,7 +10,8 @@ import type { PublicKey } from '../../pki/ssh-key.ts';
 import { findUser } from '../../views/users.ts';
 import { type AuthDeps, causeOf } from '../deps.ts';
 import { lockedLogins, requireGrantUnlocked, requireUnlocked } from '../lock/in-force.ts';
-import { rolesOf, signerOfCluster } from '../lookups.ts';
+import { rolesOf } from '../lookups.ts';
+import { leadsTo, signersForPeople } from '../trust/leaf-signers.ts';
 import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
 
 /** Who shows a valid certificate to have it exchanged for another one, as that person is now. */
@@ -49,6 +50,8 @@ export interface Exchange {
   readonly requested: readonly RoleSpec[];
   readonly ttlSeconds: number;
   readonly format: CertificateFormat;
+  /** The cluster that it is to lead to; undefined: the same as before, if that is still known. */
+  readonly routeToCluster?: string | undefined;
   /** The audit event. */
   readonly told: (common: Told) => EventBody;
   /** What has to hold behind the record of it, besides that nothing is locked. */
@@ -74,7 +77,7 @@ export async function exchangeCertificates(
   deps: AuthDeps,
   call: Call,
   person: Exchanging,
-  { accessRequests, requested, ttlSeconds, format, told, requireStill }: Exchange,
+  { accessRequests, requested, ttlSeconds, format, routeToCluster, told, requireStill }: Exchange,
 ): Promise<z.input<typeof certificates>> {
   const { username, certificate, publicKey, roles, traits } = person;
   const isLocked = lockedLogins(deps);
@@ -89,15 +92,16 @@ export async function exchangeCertificates(
   const all = [...grant.roles, ...requested.map(({ name }) => name)];
   requireGrantUnlocked(deps, username, { ...grant, roles: all });
   requireStill?.();
-  const { routeToCluster, lifeId, loggedInAt } = certificate;
+  const { routeToCluster: before, lifeId, loggedInAt } = certificate;
   const request = {
-    ...{ username, roles, requested, accessRequests, traits, lifeId, publicKey, format, routeToCluster },
+    ...{ username, roles, requested, accessRequests, traits, lifeId, publicKey, format },
+    routeToCluster: routeToCluster ?? (leadsTo(deps, before) ? before : ''),
     ...(loggedInAt !== undefined && { loggedInAt }),
   };
   return {
     username,
     ...signCertificates(deps, signer, request, grant),
-    hostSigners: [signerOfCluster(deps.views, 'host')],
+    hostSigners: signersForPeople(deps),
   };
 }
 

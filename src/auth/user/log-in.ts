@@ -15,7 +15,8 @@ import { implementing } from '../implementing.ts';
 import { comerOf, examineClaim, tellRefusal, unrecordedBecause, wrongCredentials } from './examine-claim.ts';
 import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
 import { lockedLogins, requireGrantUnlocked, requireUnlocked } from '../lock/in-force.ts';
-import { rolesOf, secondFactorOf, signerOfCluster } from '../lookups.ts';
+import { rolesOf, secondFactorOf } from '../lookups.ts';
+import { requireToLeadTo, signersForPeople } from '../trust/leaf-signers.ts';
 
 type Input = z.output<typeof row.input>;
 
@@ -29,6 +30,8 @@ export const logIn = implementing(row, (deps, call, input) => {
     const signer = await deps.keys.signer('user');
     const { grant, ...proved } = await prove(deps, call, { input, asOf });
     deps.lag.require();
+    // Not before: who has proved nothing learns no names.
+    requireToLeadTo(deps, input.routeToCluster);
     // A lock may have been created while the password was checked.
     requireGrantUnlocked(deps, input.username, grant);
     const certificates = signCertificates(
@@ -41,7 +44,7 @@ export const logIn = implementing(row, (deps, call, input) => {
     return {
       username: input.username,
       ...certificates,
-      hostSigners: [signerOfCluster(deps.views, 'host')],
+      hostSigners: signersForPeople(deps),
       ...(request.access !== 'optional' && { request }),
     };
   });

@@ -13,25 +13,31 @@ import type { RoleSpec } from '../../domain/role-spec.ts';
 import { signerOf } from '../../views/authorities.ts';
 import { addedRoles, type HeldRequest, heldRequests, holdingStatesOf } from '../../views/held-requests.ts';
 import { implementing } from '../implementing.ts';
+import { requireToLeadTo } from '../trust/leaf-signers.ts';
 import { exchangeCertificates, personExchanging } from './exchange-certificates.ts';
 
 /**
  * Exchanges a person's valid certificate for another one, for a key of the person's choice, where the cluster
- * allows it, or where a rotation is replacing the key that signed it. The new one follows the current roles,
- * is for the same cluster, and never lasts beyond the longest session that began with the password.
+ * allows it, where a rotation is replacing the key that signed it, or where it is to lead to another cluster.
+ * The new one follows the current roles, and never lasts beyond the longest session that began with the
+ * password.
  * @throws CodedError `access_denied` with the reason why not.
  */
 export const renewCertificates = implementing(row, async (deps, call, input) => {
   const person = await personExchanging(deps, call, input.publicKey);
   const { username, certificate, roles } = person;
   const signing = signerOf(deps.views.authorities.state(), 'user').key;
+  const isOfLeavingKey = certificate.authorityPem !== signing.tlsCertificatePem;
+  const { routeToCluster = certificate.routeToCluster } = input;
+  const isRerouted = routeToCluster !== certificate.routeToCluster;
+  if (isRerouted) requireToLeadTo(deps, routeToCluster);
   const now = deps.world.now();
   const held = heldRequests(holdingStatesOf(deps.views), { username, ...certificate }, now);
   const wish: Omit<RenewalWish, 'roles'> = {
     now,
     loggedInAt: certificate.loggedInAt,
     validUntil: certificate.validUntil,
-    authorityKey: certificate.authorityPem === signing.tlsCertificatePem ? 'signs' : 'leaves',
+    end: isOfLeavingKey || isRerouted ? 'stays' : 'moves',
     windowMs: renewalWindowMs(deps.views.configuration.state().standing[renewalKey]),
     ttlSeconds: input.ttlSeconds,
   };
@@ -41,6 +47,7 @@ export const renewCertificates = implementing(row, async (deps, call, input) => 
   const accessRequests = kept.map(({ entry }) => entry.id);
   return exchangeCertificates(deps, call, person, {
     ...{ accessRequests, requested: addedRoles(kept, roles), ttlSeconds, format: input.format },
+    ...(isRerouted && { routeToCluster }),
     told: (common) =>
       catalogue.certificateRenewed({
         ...common,

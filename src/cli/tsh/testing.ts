@@ -58,7 +58,7 @@ export function testLogin(proxyHost = 'proxy', username = 'joe'): LoggedIn {
   const credentials = testCredentials(username);
   return {
     credentials,
-    identity: readCredentials(credentials, []),
+    identity: readCredentials(credentials),
     authorities: [{ clusterName: 'example', checkingKeys: [toAuthorizedKeyLine(publicKeyOf(sshCa).blob)] }],
     profile: {
       proxyHost,

@@ -23,12 +23,17 @@ export class ProxyWays {
   readonly address: HostPort;
   readonly #sink: LogSink;
   readonly #env: Environment;
+  readonly #named: HostPort | undefined;
   #known: Way | undefined;
   #finding: Promise<Way> | undefined;
 
-  /** @param env may name an HTTP proxy by which proxies of ours are reached. */
-  constructor(address: HostPort, sink: LogSink, env: Environment) {
+  /**
+   * @param env may name an HTTP proxy by which proxies of ours are reached.
+   * @param named where an operator wrote that links are taken: tried before the proxy is asked.
+   */
+  constructor(address: HostPort, sink: LogSink, env: Environment, named?: HostPort) {
     this.address = address;
+    this.#named = named;
     this.#env = env;
     this.#sink = sink;
   }
@@ -61,26 +66,41 @@ export class ProxyWays {
   }
 
   async #search(signal: AbortSignal): Promise<Way> {
-    const { tunnelAddresses, scheme } = await askProxy(this.address, this.#env, signal);
-    const web = this.address;
     const failures: string[] = [];
-    for (const way of waysTo(web, tunnelAddresses, scheme))
-      try {
-        await probe(way, this.#env, signal);
-        this.#known = way;
-        this.#sink.info('a way to the cluster was found by a proxy', {
-          proxy: formatHostPort(web),
-          way: wayText(way),
-          ...(failures.length > 0 && { triedBefore: failures.join('; ') }),
-        });
-        return way;
-      } catch (e) {
-        failures.push(messageOf(e));
-      }
+    const web = formatHostPort(this.address);
+    const tried = async (ways: readonly Way[]): Promise<Way | undefined> => {
+      for (const way of ways)
+        try {
+          await probe(way, this.#env, signal);
+          this.#known = way;
+          this.#sink.info('a way to the cluster was found by a proxy', {
+            proxy: web,
+            way: wayText(way),
+            ...(failures.length > 0 && { triedBefore: failures.join('; ') }),
+          });
+          return way;
+        } catch (e) {
+          failures.push(messageOf(e));
+        }
+      return undefined;
+    };
+    const first = this.#named && (await tried([{ status: 'tcp', address: this.#named }]));
+    const found = first ?? (await tried(await this.#said(signal, failures)));
+    if (found !== undefined) return found;
     throw new CodedError(
       'unavailable',
-      `the proxy at ${formatHostPort(web)} answers, but no way leads through it: ${failures.join('; ')}`,
+      `the proxy at ${web} answers, but no way leads through it: ${failures.join('; ')}`,
     );
+  }
+
+  /** What the proxy says of itself. @throws CodedError `unavailable` with what failed before */
+  async #said(signal: AbortSignal, failures: readonly string[]): Promise<readonly Way[]> {
+    try {
+      const { tunnelAddresses, scheme } = await askProxy(this.address, this.#env, signal);
+      return waysTo(this.address, tunnelAddresses, scheme);
+    } catch (e) {
+      throw new CodedError('unavailable', [...failures, messageOf(e)].join('; '), { cause: e });
+    }
   }
 }
 

@@ -170,8 +170,11 @@ function agentsOf(
     onFailure: () => {
       entry.forget();
     },
+    subject: 'this node',
     world,
-    metrics,
+    measure: (proxy, held) => {
+      metrics.set('node_tunnels', held ? 1 : 0, { proxy });
+    },
     sink: logger(role.toLowerCase()),
     random: () => randomFraction(world),
   });

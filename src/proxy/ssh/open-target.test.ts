@@ -5,7 +5,7 @@ import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { diallerBy } from './dial-node.ts';
 import { indexNodes } from './node-index.ts';
 import { authOpener } from './open-auth.ts';
-import { targetOpener, type OpenTarget, type TargetDeps } from './open-target.ts';
+import { noLeaves, targetOpener, type OpenTarget, type TargetDeps } from './open-target.ts';
 import type { NodeTarget } from './request-target.ts';
 import { nodeInfo } from '../testing.ts';
 
@@ -46,6 +46,7 @@ function bench(banners: Record<string, string>, wish: Partial<TargetDeps> = {}):
     return Promise.resolve(stream);
   };
   const open = targetOpener({
+    leaves: noLeaves,
     clusterName: 'example',
     nodes: {
       index: () => indexNodes([nodeInfo(id, 'node1', '10.0.0.1:3022')]),

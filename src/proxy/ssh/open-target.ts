@@ -1,9 +1,10 @@
 import type { Duplex } from 'node:stream';
 import { CodedError, isCoded } from '../../base/errors.ts';
 import type { Asking } from '../../base/name-lookup.ts';
-import type { HostPort } from '../../base/service.ts';
+import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { whereabouts } from '../../domain/reachability.ts';
 import type { SignClient } from '../../ssh/signed-client.ts';
+import type { DialLeaf } from '../tunnel/dial-leaf.ts';
 import type { DialAddress } from './dial.ts';
 import type { DiallerOf } from './dial-node.ts';
 import type { AddressesOf } from './look-up-name.ts';
@@ -45,21 +46,67 @@ export interface TargetDeps {
   readonly openAuth: OpenAuth;
   /** Servers that are not nodes and may be reached anyway. */
   readonly plainSshHosts: readonly HostPort[];
+  /** Clusters that trust this one, and may be reached through this proxy. */
+  readonly leaves: Leaves;
 }
+
+export interface Leaves {
+  /** Their names. */
+  known(): readonly string[];
+  readonly dial: DialLeaf;
+}
+
+/** For whoever comes from another cluster: that has leaves of its own. */
+export const noLeaves: Leaves = {
+  known: () => [],
+  dial: () => Promise.reject(new Error('bug: there is no leaf')),
+};
 
 export const targetOpener =
   (deps: TargetDeps): OpenTarget =>
   async (target, client, signal) => {
-    const routed = client.routeToCluster === '' ? deps.clusterName : client.routeToCluster;
-    const cluster = target.cluster ?? routed;
-    if (cluster !== deps.clusterName)
-      throw new CodedError(
-        'not_found',
-        `invalid format for proxy request: unknown cluster ${JSON.stringify(cluster)}`,
-      );
+    const cluster = clusterMeant(deps, target, client);
+    if (cluster !== deps.clusterName) return openInLeaf(deps.leaves, cluster, { target, client, signal });
     const asking = { by: client.username, signal };
     return target.kind === 'auth' ? deps.openAuth(asking) : openHost(deps, target, client, asking);
   };
+
+/**
+ * The cluster that a client means: the one it names; else the one that the name of the node ends with, which
+ * is how stock clients name it; else the one that its certificate routes to; else this one.
+ */
+function clusterMeant(
+  { clusterName, nodes, leaves }: TargetDeps,
+  target: NodeTarget | AuthTarget,
+  { routeToCluster }: Client,
+): string {
+  if (target.kind === 'auth') return target.cluster;
+  if (target.cluster !== undefined) return target.cluster;
+  const { host } = target;
+  const isIn = (name: string): boolean => withoutCluster(host, name) !== host;
+  const [longest] = [clusterName, ...leaves.known()].filter(isIn).sort((a, b) => b.length - a.length);
+  if (longest === clusterName) return clusterName;
+  // A node of this cluster may have such a name.
+  const isOwnNode = (): boolean => nodes.index().byName(host).length > 0;
+  if (longest !== undefined && !isOwnNode()) return longest;
+  return routeToCluster === '' ? clusterName : routeToCluster;
+}
+
+async function openInLeaf(
+  leaves: Leaves,
+  clusterName: string,
+  { target, client, signal }: { target: NodeTarget | AuthTarget; client: Client; signal: AbortSignal },
+): Promise<Duplex> {
+  if (!leaves.known().includes(clusterName))
+    throw new CodedError(
+      'not_found',
+      `invalid format for proxy request: unknown cluster ${JSON.stringify(clusterName)}`,
+    );
+  const { kind } = target;
+  const wanted = kind === 'auth' ? { kind } : { kind, host: target.host, port: target.port };
+  const { username, address } = client;
+  return leaves.dial(clusterName, { target: wanted, username, client: formatHostPort(address) }, signal);
+}
 
 async function openHost(
   deps: TargetDeps,

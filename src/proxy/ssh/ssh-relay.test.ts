@@ -1,7 +1,7 @@
 import { Duplex, PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
-import { fakeWorld, recordingMetrics, recordingSink } from '../../api/testing.ts';
+import { recordingMetrics, recordingSink } from '../../api/testing.ts';
 import { CodedError } from '../../base/errors.ts';
 import { generateEd25519 } from '../../pki/key-pair.ts';
 import { fromAuthorizedKeyLine, publicKeyOf } from '../../pki/ssh-key.ts';
@@ -89,7 +89,7 @@ function bench(openTarget: OpenTarget): Bench {
     clusterName: 'example',
     metrics: recordingMetrics(),
     sink: recordingSink(),
-    world: fakeWorld(),
+    sites: () => [{ name: 'example', lastconnected: '2026-01-01T00:00:00.000Z', status: 'online' }],
     audit: {
       unreachable: (who, target, error) => {
         told.push(`${who.username} ${target} ${error}`);

@@ -4,7 +4,6 @@ import { joinStreams } from '../../base/join-streams.ts';
 import type { LogSink } from '../../base/log-sink.ts';
 import type { Metrics } from '../../base/service.ts';
 import { startTimer, stopTimer, type Timer } from '../../base/timers.ts';
-import type { World } from '../../base/world.ts';
 import { userIdentityOf } from '../../pki/user-certificate.ts';
 import type {
   ConnectionHandlers,
@@ -16,16 +15,18 @@ import type {
 import type { ServerSessionChannel, SshChannel } from '../../ssh/channel-types.ts';
 import type { ProxyAudit } from '../proxy-audit.ts';
 import type { KnownNodes } from '../known-nodes.ts';
+import type { Site } from '../sites.ts';
 import type { Client, OpenTarget } from './open-target.ts';
 import { type AuthTarget, directTarget, type NodeTarget, parseRequestTarget } from './request-target.ts';
 
 export interface RelayDeps {
   readonly openTarget: OpenTarget;
   readonly knownNodes: KnownNodes;
+  /** The clusters that are reached here, its own first. */
+  readonly sites: () => readonly Site[];
   readonly clusterName: string;
   readonly metrics: Metrics;
   readonly sink: LogSink;
-  readonly world: World;
   readonly audit: Pick<ProxyAudit, 'unreachable'>;
 }
 
@@ -132,9 +133,9 @@ export class SshRelay {
       if (target === undefined)
         throw new CodedError('bad_request', `unrecognized subsystem: ${JSON.stringify(request.name)}`);
       if (target.kind === 'sites' || target.kind === 'known-nodes') {
-        const { knownNodes } = this.#deps;
+        const { knownNodes, sites } = this.#deps;
         const { certificate } = asker.connection;
-        const text = target.kind === 'sites' ? this.#sites() : JSON.stringify(knownNodes(certificate));
+        const text = JSON.stringify(target.kind === 'sites' ? sites() : knownNodes(certificate));
         request.accept();
         channel.end(text);
         await channel.finish({ status: 'unknown' });
@@ -213,11 +214,6 @@ export class SshRelay {
     if (isCoded(e)) return e.message;
     this.#deps.sink.error('bug: a relay failed', { reason: messageOf(e), stack: (e as Error).stack });
     return 'internal error';
-  }
-
-  #sites(): string {
-    const { clusterName, world } = this.#deps;
-    return JSON.stringify([{ name: clusterName, lastconnected: world.now(), status: 'online' }]);
   }
 
   #track(work: Promise<void>): void {

@@ -1,38 +1,22 @@
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { second } from '../../base/time.ts';
-import type { HostInfo } from '../../domain/host-info.ts';
 import { parseHostAddress } from '../../domain/host-text.ts';
 import { directAddress } from '../../domain/reachability.ts';
 import type { TunnelStrategy } from '../../domain/tunnel-strategy.ts';
 import type { LinkNotice } from '../../tunnel/link-wish.ts';
-import { hostsInRole } from '../../views/hosts.ts';
-import { newestHeardMs, seenOf } from '../../views/presence.ts';
+import { liveProxies } from '../../views/live-proxies.ts';
 import type { ProxyViews } from '../proxy-views.ts';
 import type { PeerPlace } from './peers.ts';
 
 type Known = Pick<ProxyViews, 'hosts' | 'presence'>;
-
-/** A host reports every minute. One that was killed counts as alive for much longer. */
-const silentMs = 150 * second;
-
-/** The proxies of the cluster that are alive and stay, as last heard of. */
-function proxiesAlive({ hosts, presence }: Known): readonly HostInfo[] {
-  const heard = presence.state();
-  const atMs = newestHeardMs(heard);
-  return hostsInRole(hosts.state(), 'Proxy').filter((one) => {
-    const seen = seenOf(heard, one);
-    return (
-      seen !== undefined && seen.leaving !== true && atMs - seen.heardMs < Math.min(silentMs, seen.ttlMs)
-    );
-  });
-}
 
 /**
  * Where the others are. The port for other proxies comes first; where that is closed, the web port serves
  * them as well.
  */
 export const peerPlaces = (views: Known, ownHostId: string): readonly PeerPlace[] =>
-  proxiesAlive(views)
+  liveProxies(views.hosts.state(), views.presence.state())
+    .map(({ host }) => host)
     .filter(({ hostId }) => hostId !== ownHostId)
     .map(({ hostId, peerAddress = '', reachability }) => ({
       hostId,

@@ -14,12 +14,13 @@ import { secureContextOf, type TlsContext } from '../../base/tls-policy.ts';
 import type { World } from '../../base/world.ts';
 import type { CurrentIdentity } from '../../pki/current-identity.ts';
 import { type Asked, Link } from '../../tunnel/link.ts';
-import { type Accepted, type LinkPeer, linkPeerOf, linkServer } from '../../tunnel/link-tls.ts';
+import { LinkStream } from '../../tunnel/link-stream.ts';
+import { linkServer } from '../../tunnel/link-tls.ts';
 import { type LinkNotice, linkRefusalFor, linkWishOf } from '../../tunnel/link-wish.ts';
-import { trustedOf } from '../../views/authorities.ts';
 import type { ProxyViews } from '../proxy-views.ts';
-import { admitLink } from './admit-link.ts';
+import { admitLink, guestShowing, type LinkGuest, ownHostAuthorities } from './admit-link.ts';
 import { HeldLinks } from './held-links.ts';
+import { LeafLinks } from './leaf-links.ts';
 import type { OpenRelay } from './relay-auth.ts';
 
 export interface LinkFrontDeps {
@@ -35,10 +36,10 @@ export interface LinkFrontDeps {
 }
 
 /** Who opens streams on a link, and where that machine is; undefined: its own requests name no address. */
-type LinkClient = Pick<LinkPeer, 'role'> & { readonly client: HostPort | undefined };
+type LinkClient = Pick<LinkGuest, 'part'> & { readonly client: HostPort | undefined };
 
 interface Entered {
-  readonly peer: LinkPeer;
+  readonly peer: LinkGuest;
   /** By which it was let in. */
   readonly certificate: X509Certificate;
 }
@@ -46,9 +47,11 @@ interface Entered {
 /** How often it is looked whether nodes have to be told something new. */
 const noticeEveryMs = second;
 
-/** The end that links come to: those of nodes, which hang here, and those of other proxies. */
+/** The end that links come to: those of nodes and of leaves, which hang here, and those of other proxies. */
 export class LinkFront {
+  /** Of nodes. */
   readonly held: HeldLinks;
+  readonly leaves: LeafLinks;
   readonly #deps: LinkFrontDeps;
   readonly #tls: Server;
   /** Every link that was let in, of nodes and of other proxies. */
@@ -64,6 +67,7 @@ export class LinkFront {
   constructor(deps: LinkFrontDeps) {
     this.#deps = deps;
     this.held = new HeldLinks(deps.metrics);
+    this.leaves = new LeafLinks(deps.metrics);
     this.#tellRefusal = seldom(deps.sink, () => deps.world.monotonic());
     deps.metrics.add('proxy_tunnels_refused_total', 0);
     const { identity, views } = deps;
@@ -84,6 +88,13 @@ export class LinkFront {
       identity.changes.subscribe(show),
       views.authorities.changes.subscribe({ next: rotated, error: () => undefined }),
       views.locks.changes.subscribe({ next: again, error: () => undefined }),
+      views.remoteClusters.changes.subscribe({
+        next: () => {
+          this.#reconsider();
+          this.#drainUntrusted(true);
+        },
+        error: () => undefined,
+      }),
     ];
     this.#following = subscriptions.map((one) => () => {
       one.unsubscribe();
@@ -121,23 +132,17 @@ export class LinkFront {
   }
 
   #ofProxies(): readonly (Entered & { readonly link: Link })[] {
-    return [...this.#entered].flatMap(([link, one]) => (one.peer.role === 'Proxy' ? [{ ...one, link }] : []));
+    return [...this.#entered].flatMap(([link, one]) => (one.peer.part === 'proxy' ? [{ ...one, link }] : []));
   }
 
   /** For an operator who asks. */
   report(): Record<string, unknown> {
-    return { tunnels: this.held.size, peersHere: this.#ofProxies().length };
+    return { tunnels: this.held.size, peersHere: this.#ofProxies().length, leaves: this.leaves.names() };
   }
 
   #context(): TlsContext {
     const { privateKeyPem: key, tlsCertificatePem: cert } = this.#deps.identity.server();
-    return { key, cert, ca: this.#authorities() };
-  }
-
-  #authorities(): readonly string[] {
-    return trustedOf(this.#deps.views.authorities.state(), 'host').map(
-      ({ tlsCertificatePem }) => tlsCertificatePem,
-    );
+    return { key, cert, ca: ownHostAuthorities(this.#deps.views) };
   }
 
   #enter(socket: TLSSocket): void {
@@ -169,12 +174,17 @@ export class LinkFront {
     });
     this.#entered.set(link, entered);
     void link.closed.then(() => this.#entered.delete(link));
-    if (peer.role === 'Node') {
+    if (peer.part === 'node') {
       this.#warnOfTwins(peer, client);
       this.held.hold({ peer, link, client });
-      link.notify(this.#told?.notice ?? this.#deps.notice());
       sink.debug('a node hangs here now', { node: peer.hostId, address: textOf(client) });
     }
+    if (peer.part === 'leaf') {
+      this.leaves.hold({ peer, link });
+      const { clusterName: cluster, hostId: proxy } = peer;
+      sink.info('a proxy of another cluster hangs here now', { cluster, proxy, address: textOf(client) });
+    }
+    if (peer.part !== 'proxy') link.notify(this.#told?.notice ?? this.#deps.notice());
     if (this.#draining) link.drain('this proxy has ended');
   }
 
@@ -182,19 +192,16 @@ export class LinkFront {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined)
       throw new CodedError('access_denied', 'a link needs the certificate of a machine of the cluster');
-    return { certificate, peer: linkPeerOf(certificate, this.#accepted()) };
+    return { certificate, peer: this.#guest(certificate) };
   }
 
-  #accepted(): Accepted {
-    return {
-      clusterName: this.#deps.identity.server().clusterName,
-      authorities: this.#authorities(),
-      now: this.#deps.world.now(),
-    };
+  #guest(certificate: X509Certificate): LinkGuest {
+    const { views, identity, world } = this.#deps;
+    return guestShowing(certificate, views, identity, world.now());
   }
 
   /** A machine that was copied, or whose key was stolen, hangs here from two places. */
-  #warnOfTwins({ hostId }: LinkPeer, client: HostPort | undefined): void {
+  #warnOfTwins({ hostId }: LinkGuest, client: HostPort | undefined): void {
     const other = this.held.usable(hostId);
     if (other === undefined || other.client?.host === client?.host) return;
     this.#deps.sink.warn(
@@ -210,9 +217,9 @@ export class LinkFront {
         admitLink(peer, views, world.now());
       } catch (e) {
         if (!isCoded(e)) throw e;
-        sink.warn('a tunnel was cut', { host: peer.hostId, role: peer.role, reason: e.message });
+        sink.warn('a tunnel was cut', { ...whoIs(peer), reason: e.message });
         link.notify(linkRefusalFor(e.message));
-        link.close(e.message);
+        link.dismiss(e.message);
       }
   }
 
@@ -227,13 +234,10 @@ export class LinkFront {
     for (const [link, { peer, certificate }] of this.#entered) {
       if (!link.usable || (!rotated && Date.parse(now) < certificate.validToDate.getTime())) continue;
       try {
-        linkPeerOf(certificate, this.#accepted());
+        this.#guest(certificate);
       } catch (e) {
         if (!isCoded(e)) throw e;
-        sink.info('a tunnel ends with what it carries: its certificate is not valid any more', {
-          host: peer.hostId,
-          role: peer.role,
-        });
+        sink.info('a tunnel ends with what it carries: its certificate is not valid any more', whoIs(peer));
         link.drain('its certificate is not valid any more');
       }
     }
@@ -244,14 +248,17 @@ export class LinkFront {
     const text = JSON.stringify(notice);
     if (text === this.#told?.text) return;
     this.#told = { notice, text };
-    for (const { link } of this.held.all()) link.notify(notice);
+    for (const { link } of [...this.held.all(), ...this.leaves.all()]) link.notify(notice);
   }
 
   /** Opens what the machine at the other end of a link wants. */
   answer(peer: LinkClient, asked: Asked): void {
     this.#open(peer, asked).then(
       (target) => {
-        const joined = joinStreams(asked.accept(), target);
+        const joined = joinStreams(
+          asked.accept(target instanceof LinkStream ? target.told : undefined),
+          target,
+        );
         this.#carried.add(joined);
         void joined.then(() => this.#carried.delete(joined));
       },
@@ -263,17 +270,27 @@ export class LinkFront {
     );
   }
 
-  async #open({ role, client }: LinkClient, { wish, signal }: Asked): Promise<Duplex> {
+  /** Never by way of a third proxy: what is asked for does not go round in circles. */
+  async #open({ part, client }: LinkClient, { wish, signal }: Asked): Promise<Duplex> {
     const wanted = linkWishOf(wish);
-    if (wanted.to === 'auth') return this.#deps.openAuth(client, signal);
-    if (wanted.to !== 'node' || role !== 'Proxy')
-      throw new CodedError('access_denied', 'this is not opened for a machine in that role');
-    // Never by way of a third proxy: what is asked for does not go round in circles.
-    const found = this.held.usable(wanted.hostId);
-    if (found === undefined) throw new CodedError('not_found', 'the node does not hang on this proxy');
-    return found.link.open({ to: 'own-node' }, signal);
+    if (wanted.to === 'auth' && part !== 'leaf') return this.#deps.openAuth(client, signal);
+    if (wanted.to === 'node' && part === 'proxy') {
+      const found = this.held.usable(wanted.hostId);
+      if (found === undefined) throw new CodedError('not_found', 'the node does not hang on this proxy');
+      return found.link.open({ to: 'own-node' }, signal);
+    }
+    if (wanted.to === 'leaf' && part === 'proxy') {
+      const { clusterName, ...request } = wanted;
+      return this.leaves.open(clusterName, request, signal);
+    }
+    throw new CodedError('access_denied', 'this is not opened for a machine in that role');
   }
 }
+
+const whoIs = ({ hostId, role, part, clusterName }: LinkGuest): Record<string, string> => ({
+  ...{ host: hostId, role },
+  ...(part === 'leaf' && { cluster: clusterName }),
+});
 
 const textOf = (client: HostPort | undefined): string =>
   formatHostPort(client ?? { host: 'unknown', port: 0 });

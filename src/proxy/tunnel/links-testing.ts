@@ -7,7 +7,7 @@ import { CodedError } from '../../base/errors.ts';
 import { noStrangers } from '../../base/service.ts';
 import { realWorld } from '../../base/world.ts';
 import type { SystemRole } from '../../domain/host-info.ts';
-import { hostStream } from '../../domain/streams.ts';
+import { hostStream, remoteClusterStream } from '../../domain/streams.ts';
 import { replaceableIdentity, type ReplaceableIdentity } from '../../pki/current-identity.ts';
 import type { HostIdentity } from '../../pki/host-identity.ts';
 import { privateKeyPem } from '../../pki/key-pair.ts';
@@ -20,35 +20,38 @@ import type { LinkNotice } from '../../tunnel/link-wish.ts';
 import { authoritiesView } from '../../views/authorities.ts';
 import { hostsView } from '../../views/hosts.ts';
 import { locksView } from '../../views/locks.ts';
+import { remoteClustersView } from '../../views/remote-clusters.ts';
 import { recordedAt } from '../../views/testing.ts';
 import { LinkFront } from './link-front.ts';
 import { type PeerPlace, Peers } from './peers.ts';
 
 const now = realWorld.now();
-const caOf = (purpose: string) => {
+const caOf = (purpose: string, clusterName = 'example') => {
   const caKey = keyOf('p256', purpose);
-  return { caKey, caPem: createCaCertificate({ clusterName: 'example', privateKey: caKey, now }) };
+  return { caKey, caPem: createCaCertificate({ clusterName, privateKey: caKey, now }) };
 };
 export const [ca, strange] = [caOf('authority'), caOf('a strange authority')];
+export const leafCa = caOf('authority of a leaf', 'leaf');
 const key = keyOf('ed25519', 'host');
 
 export function identityOf(
   role: SystemRole,
   hostId: string = randomUUID(),
   { caKey, caPem } = ca,
+  clusterName = 'example',
 ): HostIdentity {
   return {
     ...{
       hostId,
       role,
-      clusterName: 'example',
+      clusterName,
       privateKeyPem: privateKeyPem(key),
       sshCertificate: '',
       sshHostCas: [],
     },
     tlsCasPem: [ca.caPem],
     tlsCertificatePem: issueHostTlsCertificate({
-      ...{ publicKey: publicKeyOf(key).key, caKey, caPem, clusterName: 'example', role, hostId },
+      ...{ publicKey: publicKeyOf(key).key, caKey, caPem, clusterName, role, hostId },
       ...{ additionalPrincipals: [], now, ttlSeconds: 3600 },
     }),
   };
@@ -71,9 +74,11 @@ export const never = new AbortController().signal;
 /** What all proxies of the test know, and where they are. */
 export class TestCluster {
   readonly changes = new Subject<never>();
+  readonly rotations = new Subject<never>();
   readonly fronts = new Map<number, LinkFront>();
   locks = locksView.initial;
   hosts = hostsView.initial;
+  remotes = remoteClustersView.initial;
   authorities = authoritiesView.apply(
     authoritiesView.initial,
     recordedAt(1, 'authority-host', {
@@ -108,11 +113,29 @@ export class TestCluster {
     );
   }
 
+  /** A cluster that trusts this one, by the key of its host authority. */
+  admit(clusterName: string, caPem: string): void {
+    const keys = [{ keyId: 'leaf', tlsCertificatePem: caPem, sshPublicKey: `ssh-ed25519 ${clusterName}` }];
+    const data = { host: { keys, number: 1 }, tokenId: 't', address: '10.0.0.9:1' };
+    this.#ofRemote(clusterName, { type: 'remote_cluster.admitted', data });
+  }
+
+  forget(clusterName: string): void {
+    this.#ofRemote(clusterName, { type: 'remote_cluster.deleted', data: {} });
+  }
+
+  #ofRemote(clusterName: string, fact: { readonly type: string; readonly data: object }): void {
+    const stream = remoteClusterStream(clusterName);
+    this.remotes = remoteClustersView.apply(this.remotes, recordedAt(++this.#position, stream, fact));
+    this.changes.next(undefined as never);
+  }
+
   views(): never {
     return {
-      authorities: { state: () => this.authorities, changes: this.changes },
+      authorities: { state: () => this.authorities, changes: this.rotations },
       locks: { state: () => this.locks, changes: this.changes },
       hosts: { state: () => this.hosts },
+      remoteClusters: { state: () => this.remotes, changes: this.changes },
     } as never;
   }
 
@@ -162,7 +185,7 @@ export function proxyAt(
     dialAddress: (at) => cluster.dial(at.port),
     from: (hostId) => front.from(hostId),
     onAsked: (asked) => {
-      front.answer({ role: 'Proxy', client: undefined }, asked);
+      front.answer({ part: 'proxy', client: undefined }, asked);
     },
   });
   ends.push(() => {
@@ -188,7 +211,8 @@ export function nodeAt(
   const shown: ReplaceableIdentity = replaceableIdentity(identity);
   let turnOf = 0;
   const agents: Agents = openAgents({
-    ...{ identity: shown, world: realWorld, sink, metrics: recordingMetrics(), random: () => 0 },
+    ...{ identity: shown, world: realWorld, sink, subject: 'this node', random: () => 0 },
+    measure: () => undefined,
     dial: (place) =>
       cluster.dial(
         place.status === 'proxy'
@@ -201,6 +225,31 @@ export function nodeAt(
     agents.close();
   });
   return { id: identity.hostId, agents, sink, shown };
+}
+
+/** A proxy of the cluster `leaf`, which goes to these proxies of the root. */
+export function leafAt(
+  cluster: TestCluster,
+  ports: readonly number[],
+  identity = identityOf('Proxy', randomUUID(), leafCa, 'leaf'),
+): TestNode & { readonly root: { authorities: readonly string[] }; readonly changes: Subject<undefined> } {
+  const [sink, root, changes] = [recordingSink(), { authorities: [ca.caPem] }, new Subject<undefined>()];
+  const shown: ReplaceableIdentity = replaceableIdentity(identity);
+  let turnOf = 0;
+  const agents: Agents = openAgents({
+    ...{ identity: shown, world: realWorld, sink, subject: 'this proxy', random: () => 0 },
+    measure: () => undefined,
+    other: {
+      clusterName: 'example',
+      authorities: () => root.authorities,
+      changes: { subscribe: (act) => changes.subscribe(act) },
+    },
+    dial: () => cluster.dial(ports[turnOf++ % ports.length] ?? 0),
+  });
+  ends.push(() => {
+    agents.close();
+  });
+  return { id: identity.hostId, agents, sink, shown, root, changes };
 }
 
 /** Waits until both ends know of exactly these links. */

@@ -8,6 +8,7 @@ import type { World } from '../../base/world.ts';
 import type { CurrentIdentity } from '../../pki/current-identity.ts';
 import { type Asked, Link } from '../../tunnel/link.ts';
 import { dialLinkTls } from '../../tunnel/link-tls.ts';
+import type { LinkWish } from '../../tunnel/link-wish.ts';
 import type { DialAddress } from '../ssh/dial.ts';
 import type { Way } from '../../base/first-of.ts';
 
@@ -59,8 +60,11 @@ export class Peers {
     }, lookEveryMs);
   }
 
-  /** The ways to a node by the other proxies: those where it was said to hang come first. */
-  waysTo(hostId: string, saidAt: readonly string[]): readonly Way[] {
+  /**
+   * The ways by the other proxies to what hangs on them: those where it was said to hang come first.
+   * @param isAnswer of which refusals no other proxy is asked; default: none.
+   */
+  waysTo(wish: LinkWish, saidAt: readonly string[], isAnswer?: Way['isAnswer']): readonly Way[] {
     const linked = [...this.#peers.keys()].flatMap((id) => {
       const link = this.#linkTo(id);
       return link === undefined ? [] : [{ id, link }];
@@ -71,7 +75,8 @@ export class Peers {
     ];
     return order.map(({ id, link }) => ({
       name: `proxy ${id}`,
-      open: (signal) => link.open({ to: 'node', hostId }, signal),
+      open: (signal) => link.open(wish, signal),
+      ...(isAnswer && { isAnswer }),
     }));
   }
 

@@ -4,13 +4,16 @@ import { type ReverseTunnelDocument, reverseTunnelKind } from '../../../domain/r
 import { remoteClusterStream } from '../../../domain/streams.ts';
 import { step, transact } from '../../../log/execute.ts';
 import { fingerprint, fromAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
+import { type LeafStanding, leafStandings } from '../../../views/live-proxies.ts';
 import { type NamedRemote, remoteClusters } from '../../../views/remote-clusters.ts';
 import { trustedClusters, tunnelAddressOf } from '../../../views/trusted-clusters.ts';
 import { causeOf, termsOf } from '../../deps.ts';
 import type { ServedKind } from '../served-kind.ts';
 
-/** No proxy holds a tunnel of another cluster yet, so none is connected. */
-const documentOf = ({ clusterName, remote, since }: NamedRemote): RemoteClusterDocument => ({
+const documentOf = (
+  { clusterName, remote, since }: NamedRemote,
+  { status, lastHeardAt }: LeafStanding,
+): RemoteClusterDocument => ({
   kind: 'remote_cluster',
   version: 'v3',
   metadata: { name: clusterName },
@@ -20,13 +23,18 @@ const documentOf = ({ clusterName, remote, since }: NamedRemote): RemoteClusterD
       fingerprint(fromAuthorizedKeyLine(sshPublicKey)),
     ),
   },
-  status: { connection: 'offline' },
+  status: { connection: status, ...(lastHeardAt !== undefined && { last_heartbeat: lastHeardAt }) },
 });
 
 /** Clusters that trust this one. */
 export const servedRemoteClusters: ServedKind = {
   kind: remoteClusterKind,
-  list: ({ views }) => Promise.resolve(remoteClusters(views.remoteClusters.state()).map(documentOf)),
+  list: ({ views }) => {
+    const standingOf = leafStandings(views.hosts.state(), views.presence.state());
+    return Promise.resolve(
+      remoteClusters(views.remoteClusters.state()).map((one) => documentOf(one, standingOf(one.clusterName))),
+    );
+  },
   remove: (deps, call, name) =>
     Promise.resolve({
       commit: async () => {

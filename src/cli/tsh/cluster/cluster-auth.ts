@@ -5,24 +5,34 @@ import { pingCluster } from '../../../api/operations/cluster.ts';
 import { listHosts } from '../../../api/operations/host.ts';
 import { listDevices } from '../../../api/operations/user-own.ts';
 import { renewCertificates } from '../../../api/operations/user.ts';
+import { leafAuthorities } from '../../../api/operations/trust.ts';
 import type { InputOf, OutputOf } from '../../../api/operation.ts';
 import { tlsFailureOf } from '../../../api/tls-failures.ts';
 import { CodedError, isCoded } from '../../../base/errors.ts';
 import { silentLog } from '../../../base/log-sink.ts';
 import type { CliIo } from '../../cli-io.ts';
+import { tlsAuthoritiesOf } from '../login/client-identity.ts';
+import type { HostKeys } from '../trust/judge-announcement.ts';
 import { unknownAuthorityText } from '../trust/trust-text.ts';
 import type { ClusterClient } from './cluster-client.ts';
 
 export type NodeStatus = OutputOf<typeof listHosts>['hosts'][number];
 
-/** The auth server of the cluster, through the proxy, with the user's own certificate. Close it. */
-export function openAuth(cluster: ClusterClient, io: CliIo, callTimeoutMs?: number): AuthClient {
-  const { route } = cluster;
-  const { identity } = route;
+/**
+ * An auth server, through the proxy, with the user's own certificate. Close it.
+ * @param trust of the cluster whose auth server it is; default: the one of the login.
+ */
+export function openAuth(
+  cluster: ClusterClient,
+  io: CliIo,
+  callTimeoutMs?: number,
+  trust = cluster.route.trust,
+): AuthClient {
+  const { identity } = cluster.route;
   const key = identity.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   return connectAuthOver(
-    () => cluster.dialAuth(),
-    { key, cert: identity.tlsCertificatePem, ca: route.trust.tlsCasPem(), serverName: authServerName },
+    () => cluster.dialAuth(trust.clusterName),
+    { key, cert: identity.tlsCertificatePem, ca: trust.tlsCasPem(), serverName: authServerName },
     { world: io.world, sink: silentLog, ...(callTimeoutMs === undefined ? {} : { callTimeoutMs }) },
   );
 }
@@ -64,10 +74,23 @@ export async function listNodes(
   io: CliIo,
   labels: Readonly<Record<string, string>> = {},
 ): Promise<readonly NodeStatus[]> {
-  const { hosts } = await askAuth(cluster, io, (auth) =>
-    auth.call(listHosts, { role: 'Node', labels }),
+  const { hosts } = await askAuth(
+    cluster,
+    io,
+    (auth) => auth.call(listHosts, { role: 'Node', labels }),
+    cluster.inside,
   ).catch((e: unknown) => nodesOfProxy(cluster, io, labels, e));
   return [...hosts].sort((a, b) => compare(a.nodename, b.nodename) || compare(a.hostId, b.hostId));
+}
+
+/** The host authority of a cluster that the one of the login leads to, as that says. */
+export async function leafAuthority(
+  cluster: ClusterClient,
+  io: CliIo,
+  clusterName: string,
+): Promise<HostKeys> {
+  const signer = await askAuth(cluster, io, (auth) => auth.call(leafAuthorities, { clusterName }));
+  return { sshKeys: signer.checkingKeys, tlsCasPem: tlsAuthoritiesOf([{ ...signer, clusterName }]) };
 }
 
 /** Asks once more when the server's authority is one that the cluster has announced in the meantime. */
@@ -75,9 +98,10 @@ async function askAuth<T>(
   cluster: ClusterClient,
   io: CliIo,
   ask: (auth: AuthClient) => Promise<T>,
+  trust = cluster.route.trust,
 ): Promise<T> {
   const attempt = async (): Promise<T> => {
-    const auth = openAuth(cluster, io);
+    const auth = openAuth(cluster, io, undefined, trust);
     try {
       return await ask(auth);
     } finally {
@@ -88,12 +112,11 @@ async function askAuth<T>(
     return await attempt();
   } catch (e) {
     if (tlsFailureOf(e) !== 'stranger') throw e;
-    const { trust } = cluster.route;
     const announced = await trust.renew();
     if (announced.renewal.status === 'renewed') return attempt();
     throw new CodedError(
       'access_denied',
-      `the auth server of the cluster is not trusted: its certificate is of an unknown authority. ${unknownAuthorityText(announced, trust.known())}`,
+      `the auth server of cluster ${trust.clusterName} is not trusted: its certificate is of an unknown authority. ${unknownAuthorityText(announced, trust.known())}`,
       { cause: e },
     );
   }
@@ -108,7 +131,8 @@ async function nodesOfProxy(
   labels: Readonly<Record<string, string>>,
   failure: unknown,
 ): Promise<{ readonly hosts: readonly NodeStatus[] }> {
-  if (!isCoded(failure, 'unavailable')) throw failure;
+  // The proxy knows those of its own cluster.
+  if (!isCoded(failure, 'unavailable') || cluster.inside !== cluster.route.trust) throw failure;
   const { hosts, ageMs } = await cluster.knownNodes().catch(() => {
     throw failure;
   });

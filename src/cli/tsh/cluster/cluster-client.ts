@@ -26,6 +26,8 @@ export interface Route {
   readonly proxyUsername: string | undefined;
   /** The requested cluster. */
   readonly cluster: string;
+  /** Which hosts of it are trusted, where it is not the one of the proxy. */
+  readonly inside?: ClusterTrust | undefined;
   /** How its SSH is reached; undefined: at its address. */
   readonly ways?: ProxySsh | undefined;
 }
@@ -70,10 +72,23 @@ export const connectCluster = (
   io: CliIo,
   strictHostKeys = true,
 ): Promise<ClusterClient> =>
-  connectTrusting(route, createHostTrust(route.trust, settings, io, strictHostKeys), io);
+  connectTrusting(
+    route,
+    createHostTrust(route.trust, settings, io, strictHostKeys),
+    io,
+    route.inside && createHostTrust(route.inside, settings, io, strictHostKeys),
+  );
 
-/** The same, with another judge of hosts that no authority vouches for. */
-export async function connectTrusting(route: Route, trust: HostTrust, io: CliIo): Promise<ClusterClient> {
+/**
+ * The same, with another judge of hosts that no authority vouches for.
+ * @param inside of those in the requested cluster, where that is another one.
+ */
+export async function connectTrusting(
+  route: Route,
+  trust: HostTrust,
+  io: CliIo,
+  inside = trust,
+): Promise<ClusterClient> {
   const identity = keyIdentity(route.identity.privateKey, route.identity.certificateBlob);
   const address = formatHostPort(route.proxy);
   const username = route.proxyUsername ?? route.identity.certificate.principals[0] ?? '';
@@ -99,7 +114,7 @@ export async function connectTrusting(route: Route, trust: HostTrust, io: CliIo)
       cause: e,
     });
   });
-  return new ClusterClient(route, { proxy, identity, trust }, io);
+  return new ClusterClient(route, { proxy, identity, trust: inside }, io);
 }
 
 /** The server was trusted, and did not accept our certificate. */
@@ -132,6 +147,7 @@ const sshBasis = (trust: ClusterTrust, io: CliIo, check: HostVerdict) => ({
 interface Open {
   readonly proxy: SshClient;
   readonly identity: Identity;
+  /** Of hosts in the requested cluster. */
   readonly trust: HostTrust;
 }
 
@@ -171,9 +187,14 @@ export class ClusterClient {
     );
   }
 
-  /** A raw stream to an auth server of the cluster: TLS is spoken inside. */
-  async dialAuth(): Promise<Duplex> {
-    return (await this.open.proxy.subsystem(`proxy:@${this.route.cluster}`)).channel;
+  /** Which hosts of the requested cluster are trusted. */
+  get inside(): ClusterTrust {
+    return this.route.inside ?? this.route.trust;
+  }
+
+  /** A raw stream to an auth server of a cluster: TLS is spoken inside. */
+  async dialAuth(clusterName: string): Promise<Duplex> {
+    return (await this.open.proxy.subsystem(`proxy:@${clusterName}`)).channel;
   }
 
   /**
@@ -207,7 +228,7 @@ export class ClusterClient {
     const dial = async (check: HostVerdict): Promise<SshClient> => {
       const channel = await this.openNode(address, name);
       return connectSsh({
-        ...sshBasis(this.route.trust, this.io, check),
+        ...sshBasis(this.inside, this.io, check),
         target: { stream: channel },
         username: login,
         identities: [this.open.identity],
@@ -220,7 +241,7 @@ export class ClusterClient {
       });
     };
     return this.open.trust.connect(host, dial, (e, untrusted) => {
-      if (untrusted !== undefined) return untrustedHost(`node ${name}`, host, untrusted, this.route.trust);
+      if (untrusted !== undefined) return untrustedHost(`node ${name}`, host, untrusted, this.inside);
       if (e instanceof NoWayToNode) return e;
       if (isLoginRefused(e))
         return new CodedError(

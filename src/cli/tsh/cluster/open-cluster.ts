@@ -10,7 +10,7 @@ import { loadIdentity } from '../login/key-store.ts';
 import type { Profile } from '../login/profile.ts';
 import { defaultSshPort } from './proxy-address.ts';
 import type { Settings } from '../settings.ts';
-import { openTrust } from '../trust/open-trust.ts';
+import { openLeafTrust, openTrust } from '../trust/open-trust.ts';
 import { storeLogin } from '../login/store-login.ts';
 
 export interface ClusterOptions {
@@ -111,10 +111,26 @@ async function connect(
     await loadIntoAgent(identity, io, settings.debug);
   const cluster = options.cluster ?? profile?.cluster ?? identity.clusterName;
   const trust = openTrust(identity, profile, settings, io);
-  const route = { ...proxyOf(settings, profile), identity, cluster, trust };
+  const connected = Promise.withResolvers<ClusterClient>();
+  const inside =
+    cluster === identity.clusterName
+      ? undefined
+      : openLeafTrust(
+          cluster,
+          { identity, profile },
+          async () => {
+            const { leafAuthority } = await import('./cluster-auth.ts');
+            return leafAuthority(await connected.promise, io, cluster);
+          },
+          settings,
+          io,
+        );
+  const route = { ...proxyOf(settings, profile), identity, cluster, trust, inside };
   const due = trust.renewWhenDue(); // in parallel with the connection, so that it takes no extra time
   const client = await connectStored(route, profile, settings, io, options.strictHostKeys);
+  connected.resolve(client);
   await due;
+  await inside?.renewWhenDue();
   if (profile !== undefined && trust.userSigner() !== '') {
     const { exchangeIfLeaving } = await import('../login/renew-login.ts');
     await exchangeIfLeaving(client, settings, io, { ...profile, way: client.route.ways?.used() });

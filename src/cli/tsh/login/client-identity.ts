@@ -4,6 +4,7 @@ import { CodedError, messageOf } from '../../../base/errors.ts';
 import { decodeOpensshPrivateKey } from '../../../pki/openssh-private-key.ts';
 import { type Certificate, parseCertificate } from '../../../pki/ssh-certificate.ts';
 import { fromAuthorizedKeyLine, publicKeyOf } from '../../../pki/ssh-key.ts';
+import { readCertificate } from '../../../pki/x509.ts';
 
 /** One key with both its certificates, as text: the content of files. */
 export interface Credentials {
@@ -23,6 +24,7 @@ export interface ClientIdentity {
   readonly certificate: Certificate;
   readonly certificateBlob: Buffer;
   readonly tlsCertificatePem: string;
+  /** Of the host authority of that cluster, as all that follows. */
   readonly tlsCasPem: readonly string[];
   /** Of the cluster that issued it. */
   readonly clusterName: string;
@@ -33,11 +35,12 @@ export interface ClientIdentity {
 /**
  * Reads credentials and checks that they belong together: a user certificate with principals, both
  * certificates for this very key. Does not check the time.
+ * @param hostAuthorities of a cluster: public key blobs; default: none.
  * @throws CodedError `damaged` with what does not match.
  */
 export function readCredentials(
   credentials: Credentials,
-  hostAuthorities: readonly Buffer[],
+  hostAuthorities: (clusterName: string) => readonly Buffer[] = () => [],
 ): ClientIdentity {
   try {
     return check(credentials, hostAuthorities);
@@ -46,7 +49,10 @@ export function readCredentials(
   }
 }
 
-function check(credentials: Credentials, hostAuthorities: readonly Buffer[]): ClientIdentity {
+function check(
+  credentials: Credentials,
+  hostAuthorities: (clusterName: string) => readonly Buffer[],
+): ClientIdentity {
   const privateKey = decodeOpensshPrivateKey(credentials.privateKeyPem);
   const certificateBlob = fromAuthorizedKeyLine(credentials.sshCertificate);
   const certificate = parseCertificate(certificateBlob);
@@ -66,11 +72,32 @@ function check(credentials: Credentials, hostAuthorities: readonly Buffer[]): Cl
     certificate,
     certificateBlob,
     tlsCertificatePem: credentials.tlsCertificatePem,
-    tlsCasPem: credentials.tlsCasPem,
+    tlsCasPem: credentials.tlsCasPem.filter(isAuthorityOf(clusterName)),
     clusterName,
-    hostAuthorities,
+    hostAuthorities: hostAuthorities(clusterName),
   };
 }
+
+/**
+ * Whether an authority (PEM) is of this cluster, as it says itself. One that cannot be read is of none.
+ */
+export const isAuthorityOf =
+  (clusterName: string) =>
+  (pem: string): boolean => {
+    try {
+      return /^O=(.*)$/m.exec(readCertificate(pem).subject)?.[1] === clusterName;
+    } catch {
+      return false;
+    }
+  };
+
+/** Those that are of the cluster that they are said to be of. */
+export const tlsAuthoritiesOf = (
+  clusters: readonly { readonly clusterName: string; readonly tlsCertificatesPem: readonly string[] }[],
+): readonly string[] =>
+  clusters.flatMap(({ clusterName, tlsCertificatesPem }) =>
+    tlsCertificatesPem.filter(isAuthorityOf(clusterName)),
+  );
 
 /** When an identity expires, in milliseconds since 1970; infinity for a certificate without an end. */
 export function validUntilMs(identity: Pick<ClientIdentity, 'certificate'>): number {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { CodedError } from '../../../base/errors.ts';
+import { isClusterName } from '../../../domain/names.ts';
 import { localHome } from '../ssh/local-person.ts';
 
 /**
@@ -12,8 +13,11 @@ export interface TshHome {
   readonly knownHosts: string;
   readonly keys: string;
   profile(proxyHost: string): string;
-  /** When and by which announcement the authorities of this proxy's cluster were learned. */
-  learnt(proxyHost: string): string;
+  /**
+   * When and by which announcement the authorities of this proxy's cluster were learned; with `leaf`, those
+   * of a cluster that it leads to.
+   */
+  learnt(proxyHost: string, leaf?: string): string;
   keyFiles(proxyHost: string, user: string): KeyFiles;
 }
 
@@ -40,7 +44,11 @@ export function homeAt(directory: string): TshHome {
     currentProfile: join(directory, 'current-profile'),
     knownHosts: join(directory, 'known_hosts'),
     profile: (proxyHost) => join(directory, `${checkedHost(proxyHost)}.yaml`),
-    learnt: (proxyHost) => join(directory, `${checkedHost(proxyHost)}.learnt`),
+    learnt: (proxyHost, leaf) =>
+      join(
+        directory,
+        `${checkedHost(proxyHost)}${leaf === undefined ? '' : `@${checkedCluster(leaf)}`}.learnt`,
+      ),
     keyFiles: (proxyHost, user) => {
       const folder = join(keys, checkedHost(proxyHost));
       const name = join(folder, userFileName(user));
@@ -66,6 +74,12 @@ export const isHostName = (text: string): boolean =>
 export function checkedHost(host: string): string {
   if (isHostName(host)) return host;
   throw new CodedError('bad_request', `'${host}' is not a host name`);
+}
+
+/** @throws CodedError `bad_request`. */
+function checkedCluster(name: string): string {
+  if (isClusterName(name)) return name;
+  throw new CodedError('bad_request', `'${name}' is not the name of a cluster`);
 }
 
 /** Names that would be those of other files here. */

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import { CodedError, messageOf } from '../../../base/errors.ts';
 import { fromAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
-import { type ClientIdentity, type Credentials, readCredentials } from './client-identity.ts';
+import { type ClientIdentity, type Credentials, isAuthorityOf, readCredentials } from './client-identity.ts';
 import { type ClusterAuthorities, type ProxyNames, authorityLines } from './known-hosts.ts';
 import { certificatePem, keyLine, splitPem } from './credential-text.ts';
 
@@ -15,13 +15,14 @@ export function identityFileText(
   clusters: readonly ClusterAuthorities[],
   proxy: ProxyNames,
 ): string {
-  const authorities = authorityLines(clusters, proxy);
+  const own = clusters.filter(({ clusterName }) => clusterName === proxy.clusterName);
+  const authorities = authorityLines(own, proxy);
   return [
     credentials.privateKeyPem,
     keyLine(credentials.sshCertificate),
     certificatePem(credentials.tlsCertificatePem),
     ...authorities,
-    ...credentials.tlsCasPem.map(certificatePem),
+    ...credentials.tlsCasPem.filter(isAuthorityOf(proxy.clusterName)).map(certificatePem),
   ]
     .map((part) => `${part.trim()}\n`)
     .join('');
@@ -72,9 +73,14 @@ export function parseIdentity(text: string, path: string): ClientIdentity {
       'damaged',
       `${path} is not an identity file: it needs a private key, an SSH certificate and a TLS certificate`,
     );
-  const authorities = text
-    .split('\n')
-    .filter((line) => line.startsWith('@cert-authority '))
-    .map((line) => fromAuthorizedKeyLine(line.split(' ').slice(2, 4).join(' ')));
+  const authorities = (clusterName: string): readonly Buffer[] =>
+    text
+      .split('\n')
+      .filter((line) => line.startsWith('@cert-authority ') && isAbout(line, clusterName))
+      .map((line) => fromAuthorizedKeyLine(line.split(' ').slice(2, 4).join(' ')));
   return readCredentials({ privateKeyPem, sshCertificate, tlsCertificatePem, tlsCasPem }, authorities);
 }
+
+/** A line that names no cluster is about the one of the certificate. */
+const isAbout = (line: string, clusterName: string): boolean =>
+  (/\bclustername=([^&\s]+)/.exec(line)?.[1] ?? clusterName) === clusterName;

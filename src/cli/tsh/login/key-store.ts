@@ -27,7 +27,7 @@ export function storeCredentials(
   openPrivately(home);
   mkdirSync(files.directory, { recursive: true, mode: 0o700 });
   ensurePrivateDirectory(files.directory);
-  const identity = readCredentials(credentials, []);
+  const identity = readCredentials(credentials);
   writeFileAtomic(
     files.authorities,
     credentials.tlsCasPem.map(certificatePem).map(line).join(''),
@@ -51,7 +51,9 @@ export function loadIdentity(home: TshHome, proxyHost: string, user: string): Cl
   const credentials = loadCredentials(home, proxyHost, user);
   return credentials === undefined
     ? undefined
-    : readCredentials(credentials, authoritiesOf(readKnownHosts(home), proxyHost));
+    : readCredentials(credentials, (clusterName) =>
+        authoritiesOf(readKnownHosts(home), proxyHost, clusterName),
+      );
 }
 
 export function loadCredentials(home: TshHome, proxyHost: string, user: string): Credentials | undefined {

@@ -21,7 +21,7 @@ const hostileText = (): fc.Arbitrary<string> =>
 
 const blob = (): Buffer => publicKeyOf(generateKeyPairSync('ed25519').privateKey).blob;
 const [a, b, c] = [blob(), blob(), blob()];
-const proxy = { proxyHost: 'proxy', ssh: { host: 'proxy', port: 3023 } };
+const proxy = { clusterName: 'example', proxyHost: 'proxy', ssh: { host: 'proxy', port: 3023 } };
 const linesFor = (key: Buffer, names = proxy): readonly string[] =>
   authorityLines([{ clusterName: 'example', checkingKeys: [toAuthorizedKeyLine(key)] }], names);
 
@@ -35,21 +35,29 @@ describe('known hosts', () => {
     expect(line).toMatch(/ssh-ed25519 \S+ clustername=example&type=host&proxy=proxy$/);
   });
   it('believe an authority only for the proxy that named it', () => {
-    const other = linesFor(b, { proxyHost: 'other', ssh: { host: 'other', port: 3023 } });
+    const other = linesFor(b, {
+      clusterName: 'example',
+      proxyHost: 'other',
+      ssh: { host: 'other', port: 3023 },
+    });
     const text = [...linesFor(a), ...other, `example ${toAuthorizedKeyLine(c)}`].join('\n');
-    expect(authoritiesOf(text, 'proxy')).toEqual([a]);
-    expect(authoritiesOf(text, 'other')).toEqual([b]);
-    expect(authoritiesOf(text, 'third')).toEqual([]);
+    expect(authoritiesOf(text, 'proxy', 'example')).toEqual([a]);
+    expect(authoritiesOf(text, 'other', 'example')).toEqual([b]);
+    expect(authoritiesOf(text, 'third', 'example')).toEqual([]);
   });
   it('lose the old authorities of a proxy at a login, and no other line', () => {
     const before = [`# mine`, ...linesFor(a), `host ${toAuthorizedKeyLine(c)}`].join('\n');
     const after = replaceAuthorities(before, 'proxy', linesFor(b));
-    expect(authoritiesOf(after, 'proxy')).toEqual([b]);
+    expect(authoritiesOf(after, 'proxy', 'example')).toEqual([b]);
     expect(after.split('\n').slice(0, 2)).toEqual(['# mine', `host ${toAuthorizedKeyLine(c)}`]);
   });
   it('change for one cluster of a proxy at a rotation, and for no other', () => {
     const leaf = authorityLines([{ clusterName: 'leaf', checkingKeys: [toAuthorizedKeyLine(b)] }], proxy);
-    const other = linesFor(b, { proxyHost: 'other', ssh: { host: 'other', port: 3023 } });
+    const other = linesFor(b, {
+      clusterName: 'example',
+      proxyHost: 'other',
+      ssh: { host: 'other', port: 3023 },
+    });
     const kept = ['# mine', `host ${toAuthorizedKeyLine(c).trim()}`, ...leaf, ...other];
     const announced = { clusterName: 'example', checkingKeys: [c, a].map((key) => toAuthorizedKeyLine(key)) };
     const after = replaceClusterAuthorities([...linesFor(a), ...kept].join('\n'), announced, proxy);
@@ -64,7 +72,7 @@ describe('known hosts', () => {
       `@cert-authority *.example,[*.example]:*,proxy.bank.example ${toAuthorizedKeyLine(a)} ${bank}`,
       `@cert-authority *.bank,[*.bank]:*,proxy.bank.example ${toAuthorizedKeyLine(b)} ${bank}`,
     ].join('\n');
-    expect(authoritiesOf(text, 'proxy.bank.example')).toEqual([b]);
+    expect(authoritiesOf(text, 'proxy.bank.example', 'bank')).toEqual([b]);
   });
   it('have one line for each authority, for the names of its own cluster and proxy, whatever is asked for', () => {
     const name = fc.oneof(hostileText(), fc.constantFrom('example', 'a.b', '::1', '*', '*.a', 'a,*', '!a'));
@@ -78,7 +86,7 @@ describe('known hosts', () => {
           const clusters = [{ clusterName, checkingKeys: [toAuthorizedKeyLine(a)] }];
           let lines: readonly string[];
           try {
-            lines = authorityLines(clusters, { proxyHost, ssh: { host, port } });
+            lines = authorityLines(clusters, { clusterName, proxyHost, ssh: { host, port } });
           } catch (e) {
             if (!isCoded(e, 'bad_request')) throw e;
             return;

@@ -16,6 +16,8 @@ export interface ClusterAuthorities {
 
 /** A proxy by the name used at the login, and its SSH address, whose host may have another name. */
 export interface ProxyNames {
+  /** The cluster that it is of. It may lead to others, whose authorities vouch for nothing of this one. */
+  readonly clusterName: string;
   readonly proxyHost: string;
   readonly ssh: HostPort;
 }
@@ -42,14 +44,20 @@ function port(value: number): number {
 const nodesOf = (clusterName: string): readonly string[] => [`*.${clusterName}`, `[*.${clusterName}]:*`];
 
 /**
- * The names for which stock ssh may trust these authorities: the nodes of the cluster and the proxy itself.
+ * The names for which stock ssh may trust these authorities: the nodes of the cluster, and for that of the
+ * proxy the proxy itself. Another cluster may have a name that covers those of the proxy's: these are taken
+ * out.
  */
-function patterns(clusterName: string, { proxyHost, ssh }: ProxyNames): string {
+function patterns(clusterName: string, proxy: ProxyNames): string {
+  const { proxyHost, ssh } = proxy;
   const proxies = [...new Set([host(proxyHost), host(ssh.host)])].flatMap((name) => [
     name,
     `[${name}]:${port(ssh.port)}`,
   ]);
-  return [...nodesOf(cluster(clusterName)), ...proxies].join(',');
+  const nodes = nodesOf(cluster(clusterName));
+  if (clusterName === proxy.clusterName) return [...nodes, ...proxies].join(',');
+  const others = [...nodesOf(cluster(proxy.clusterName)), ...proxies].map((one) => `!${one}`);
+  return [...nodes, ...others].join(',');
 }
 
 /**
@@ -86,7 +94,8 @@ function readAuthority(line: string): KnownAuthority | undefined {
   const nodes = nodesOf(clusterName);
   const hosts = names.split(',');
   if (nodes.some((pattern, i) => hosts[i] !== pattern)) return undefined;
-  if (hosts.slice(nodes.length).some((name) => /[*?!]/.test(name))) return undefined;
+  const others = hosts.slice(nodes.length).filter((name) => !name.startsWith('!'));
+  if (others.some((name) => /[*?!]/.test(name))) return undefined;
   const blob = keyOf(key);
   return blob === undefined ? undefined : { clusterName, proxyHost, blob };
 }
@@ -111,11 +120,12 @@ export function replaceAuthorities(text: string, proxyHost: string, lines: reado
 }
 
 /**
- * Public key blobs of the host authorities that a login at this proxy brought. Unreadable lines are ignored.
+ * Public key blobs of the host authority of a cluster, as a login at this proxy brought them. Unreadable
+ * lines are ignored.
  */
-export const authoritiesOf = (text: string, proxyHost: string): readonly Buffer[] =>
+export const authoritiesOf = (text: string, proxyHost: string, clusterName: string): readonly Buffer[] =>
   knownAuthorities(text)
-    .filter((known) => known.proxyHost === proxyHost)
+    .filter((known) => known.proxyHost === proxyHost && known.clusterName === clusterName)
     .map((known) => known.blob);
 
 /** Public key blobs of the plain host keys that a person accepted for this address (`--insecure`). */

@@ -17,8 +17,9 @@ import { storeLogin } from './store-login.ts';
 
 /**
  * `tsh login [cluster]`: with a login that is still valid it prints its status, after renewing it where that
- * is due; else it asks for password and code. `--out` writes the certificates to a file and stores nothing.
- * With `--request-roles`, or where a role of the person says so, it then requests roles and waits for them.
+ * is due, and makes the cluster the one that commands go to; else it asks for password and code. `--out`
+ * writes the certificates to a file and stores nothing. With `--request-roles`, or where a role of the
+ * person says so, it then requests roles and waits for them.
  */
 export const loginCommand: Run = async (invocation, io) => {
   const settings = await readSettings(invocation, io);
@@ -34,10 +35,9 @@ export const loginCommand: Run = async (invocation, io) => {
     );
   if (out !== undefined) return loginToFile(settings, io, invocation, out);
   const standing = standingLogin(settings, io);
-  if (standing !== undefined && (cluster === undefined || cluster === standing.cluster)) {
-    await saveProfile(settings.home, standing);
-    await (await import('./renew-login.ts')).renewIfDue(settings, io, standing);
-    if (wish !== undefined) await withRequest(settings, io, standing, wish);
+  if (standing !== undefined) {
+    const profile = await goOn(settings, io, standing, cluster ?? standing.cluster);
+    if (wish !== undefined) await withRequest(settings, io, profile, wish);
     return printStatus(settings, io);
   }
   const loggedIn = await requestLogin(settings, io, cluster);
@@ -46,6 +46,14 @@ export const loginCommand: Run = async (invocation, io) => {
   if (wanted !== undefined) await withRequest(settings, io, loggedIn.profile, wanted);
   return printStatus(settings, io);
 };
+
+/** With a login that holds: renewed where that is due, and for this cluster. */
+async function goOn(settings: Settings, io: CliIo, standing: Profile, cluster: string): Promise<Profile> {
+  await saveProfile(settings.home, standing);
+  await (await import('./renew-login.ts')).renewIfDue(settings, io, standing);
+  if (cluster === standing.cluster) return standing;
+  return (await import('./go-to-cluster.ts')).goToCluster(settings, io, standing, cluster);
+}
 
 async function withRequest(
   settings: Settings,
@@ -118,10 +126,15 @@ const privateMode = 0o600;
 function writeIdentity(
   path: string,
   forOpenssh: boolean,
-  { credentials, authorities, profile }: LoggedIn,
+  { credentials, authorities, profile, identity: { clusterName } }: LoggedIn,
 ): void {
   if (forOpenssh) {
     writeFileAtomic(`${path}-cert.pub`, `${keyLine(credentials.sshCertificate)}\n`, privateMode);
     writeFileAtomic(path, credentials.privateKeyPem, privateMode);
-  } else writeFileAtomic(path, identityFileText(credentials, authorities, profile), privateMode);
+  } else
+    writeFileAtomic(
+      path,
+      identityFileText(credentials, authorities, { ...profile, clusterName }),
+      privateMode,
+    );
 }

@@ -8,7 +8,13 @@ import { encodeOpensshPrivateKey } from '../../../pki/openssh-private-key.ts';
 import { publicKeyOf, toAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
 import type { CliIo } from '../../cli-io.ts';
 import { type Prompter, openPrompter } from '../../prompt.ts';
-import { type ClientIdentity, type Credentials, isExpired, readCredentials } from './client-identity.ts';
+import {
+  type ClientIdentity,
+  type Credentials,
+  isExpired,
+  readCredentials,
+  tlsAuthoritiesOf,
+} from './client-identity.ts';
 import { type ClusterAuthorities, knownAuthorities, readKnownHosts } from './known-hosts.ts';
 import type { Profile } from './profile.ts';
 import { acceptChanges, changedClusters, changedHosts } from './announced.ts';
@@ -65,7 +71,9 @@ export async function requestLogin(settings: Settings, io: CliIo, cluster?: stri
     const found = await withPassword(settings, io, { target, answer, prompter, cluster });
     const loggedIn = { ...found, profile: { ...found.profile, way: await way } };
     const known = knownAuthorities(readKnownHosts(settings.home));
-    await accept(changedClusters(loggedIn.authorities, loggedIn.profile.proxyHost, known));
+    const { clusterName } = loggedIn.identity;
+    const place = { proxyHost: loggedIn.profile.proxyHost, clusterName };
+    await accept(changedClusters(loggedIn.authorities, place, known));
     return loggedIn;
   } finally {
     done.abort();
@@ -167,7 +175,7 @@ async function withPassword(settings: Settings, io: CliIo, asked: Asked): Promis
     privateKeyPem: encodeOpensshPrivateKey(privateKey, `teleport:${settings.user}`),
     sshCertificate: certified.sshCertificate,
     tlsCertificatePem: certified.tlsCertificatePem,
-    tlsCasPem: certified.hostSigners.flatMap((s) => s.tlsCertificatesPem),
+    tlsCasPem: tlsAuthoritiesOf(certified.hostSigners),
   };
   return verified(settings, io, credentials, { certified, answer, target, cluster: asked.cluster });
 }
@@ -180,7 +188,7 @@ interface Certified {
 }
 
 function verified(settings: Settings, io: CliIo, credentials: Credentials, got: Certified): LoggedIn {
-  const identity = readCredentials(credentials, []);
+  const identity = readCredentials(credentials);
   if (identity.username !== settings.user)
     throw new CodedError(
       'access_denied',
@@ -195,7 +203,7 @@ function verified(settings: Settings, io: CliIo, credentials: Credentials, got: 
   const profile: Profile = {
     ...addressesOf(got.target.address, got.answer, settings),
     user: settings.user,
-    cluster: got.cluster ?? signers[0]?.clusterName ?? identity.clusterName,
+    cluster: got.cluster ?? identity.clusterName,
   };
   return { profile, credentials, identity, authorities: signers, request: got.certified.request };
 }

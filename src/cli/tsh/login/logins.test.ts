@@ -79,13 +79,13 @@ describe('keeping a login', () => {
 describe('checking what a proxy sent', () => {
   it('refuses certificates for another key, SSH or TLS', () => {
     const [mine, other] = [testCredentials(), testCredentials()];
-    expect(() => readCredentials({ ...mine, sshCertificate: other.sshCertificate }, [])).toThrow(
+    expect(() => readCredentials({ ...mine, sshCertificate: other.sshCertificate })).toThrow(
       'SSH certificate is for',
     );
-    expect(() => readCredentials({ ...mine, tlsCertificatePem: other.tlsCertificatePem }, [])).toThrow(
+    expect(() => readCredentials({ ...mine, tlsCertificatePem: other.tlsCertificatePem })).toThrow(
       'TLS certificate is for',
     );
-    expect(() => readCredentials({ ...mine, sshCertificate: 'junk' }, [])).toThrow(
+    expect(() => readCredentials({ ...mine, sshCertificate: 'junk' })).toThrow(
       'the certificates cannot be used',
     );
   });
@@ -94,7 +94,10 @@ describe('checking what a proxy sent', () => {
 describe('an identity file', () => {
   it('holds all that a login brings', () => {
     const { credentials, authorities, profile } = testLogin();
-    const identity = parseIdentity(identityFileText(credentials, authorities, profile), 'f');
+    const identity = parseIdentity(
+      identityFileText(credentials, authorities, { ...profile, clusterName: 'example' }),
+      'f',
+    );
     expect([identity.username, identity.clusterName, identity.hostAuthorities.length]).toEqual([
       'joe',
       'example',
@@ -105,7 +108,7 @@ describe('an identity file', () => {
   it('is refused when others than its owner may read it', async () => {
     const { credentials, authorities, profile } = testLogin();
     const path = join(parent, 'identity');
-    writeFileSync(path, identityFileText(credentials, authorities, profile));
+    writeFileSync(path, identityFileText(credentials, authorities, { ...profile, clusterName: 'example' }));
     for (const mode of [0o644, 0o640, 0o604, 0o660]) {
       chmodSync(path, mode);
       const { status, err } = await tsh(`ls --proxy=proxy -i ${path}`);

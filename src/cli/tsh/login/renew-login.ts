@@ -12,7 +12,12 @@ import { connectStored } from '../cluster/connect-stored.ts';
 import type { Settings } from '../settings.ts';
 import type { ClusterTrust } from '../trust/cluster-trust.ts';
 import { openTrust } from '../trust/open-trust.ts';
-import { type ClientIdentity, type Credentials, readCredentials } from './client-identity.ts';
+import {
+  type ClientIdentity,
+  type Credentials,
+  readCredentials,
+  tlsAuthoritiesOf,
+} from './client-identity.ts';
 import { loadIdentity } from './key-store.ts';
 import type { Profile } from './profile.ts';
 import { storeLogin } from './store-login.ts';
@@ -30,7 +35,7 @@ export async function renewIfDue(settings: Settings, io: CliIo, profile: Profile
   if (!isDue(identity, io.world.now()) && !isOfLeavingKey(identity, trust)) return;
   try {
     const proxy = { ...profile.ssh, port: settings.proxy?.sshPort ?? profile.ssh.port };
-    const route = { identity, trust, proxy, proxyUsername: undefined, cluster: profile.cluster };
+    const route = { identity, trust, proxy, proxyUsername: undefined, cluster: identity.clusterName };
     const cluster = await connectStored(route, profile, settings, io);
     const way = cluster.route.ways?.used();
     await renew(cluster, settings, io, { ...profile, way }).finally(() => {
@@ -77,7 +82,14 @@ export function isDue({ certificate }: Pick<ClientIdentity, 'certificate'>, now:
 
 type Certified = OutputOf<typeof renewCertificates>;
 
-async function renew(cluster: ClusterClient, settings: Settings, io: CliIo, profile: Profile): Promise<void> {
+/** @param routeToCluster the cluster that stock clients are led to by it; default: the same as before. */
+export async function renew(
+  cluster: ClusterClient,
+  settings: Settings,
+  io: CliIo,
+  profile: Profile,
+  routeToCluster?: string,
+): Promise<void> {
   // The same key, so that a program that reads its file and the certificate's in between finds a matching
   // pair.
   const { privateKey } = cluster.route.identity;
@@ -85,6 +97,7 @@ async function renew(cluster: ClusterClient, settings: Settings, io: CliIo, prof
     publicKey: toAuthorizedKeyLine(publicKeyOf(privateKey).blob),
     ttlSeconds: settings.ttlSeconds,
     format: settings.certificateFormat,
+    ...(routeToCluster !== undefined && { routeToCluster }),
   });
   await storeCertified(settings, io, profile, { privateKey, answer });
 }
@@ -100,9 +113,9 @@ export async function storeCertified(
     privateKeyPem: encodeOpensshPrivateKey(privateKey, `teleport:${profile.user}`),
     sshCertificate: answer.sshCertificate,
     tlsCertificatePem: answer.tlsCertificatePem,
-    tlsCasPem: answer.hostSigners.flatMap((one) => one.tlsCertificatesPem),
+    tlsCasPem: tlsAuthoritiesOf(answer.hostSigners),
   };
-  const renewed = readCredentials(credentials, []);
+  const renewed = readCredentials(credentials);
   if (renewed.username !== profile.user)
     throw new CodedError(
       'access_denied',

@@ -135,7 +135,7 @@ async function withAuth<T>(
   const trust = openTrust(identity, profile, settings, io);
   const proxy = { ...profile.ssh, port: settings.proxy?.sshPort ?? profile.ssh.port };
   const cluster = await connectStored(
-    { identity, trust, proxy, proxyUsername: undefined, cluster: profile.cluster },
+    { identity, trust, proxy, proxyUsername: undefined, cluster: identity.clusterName },
     profile,
     settings,
     io,

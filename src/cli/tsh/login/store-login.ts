@@ -27,7 +27,8 @@ export async function storeLogin(
     number: 0,
     askedAt: io.world.now(),
   });
-  storeAuthorities(settings.home, authorities, profile);
+  const { clusterName } = loggedIn.identity;
+  storeAuthorities(settings.home, authorities, { ...profile, clusterName });
   await saveProfile(settings.home, profile);
   const identity = loadIdentity(settings.home, profile.proxyHost, profile.user);
   if (identity === undefined) throw new Error('the login that was just stored is not there');

@@ -6,7 +6,13 @@ import { fromAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
 import type { CliIo } from '../../cli-io.ts';
 import type { AuthoritiesAnswer, WithdrawnKey } from '../cluster/web-answers.ts';
 import type { ClientIdentity } from '../login/client-identity.ts';
-import { type HostKeys, type Judgement, judgeAnnouncement, type KnownCluster } from './judge-announcement.ts';
+import {
+  type HostKeys,
+  type Judgement,
+  judgeAnnouncement,
+  judgeVouched,
+  type KnownCluster,
+} from './judge-announcement.ts';
 
 /** Where the keys of a cluster are kept between commands. */
 export interface TrustStore {
@@ -19,6 +25,13 @@ export interface TrustStore {
 }
 
 export type Renewal = Judgement | { readonly status: 'unreachable'; readonly reason: string };
+
+/** How a command learns the keys of a cluster. */
+export type Learning =
+  /** By what that announces itself at the web port. @throws CodedError */
+  | { readonly announced: () => Promise<AuthoritiesAnswer> }
+  /** By what another one says, on a connection on which that has proved itself. @throws CodedError */
+  | { readonly vouched: () => Promise<HostKeys> };
 
 export interface Renewed {
   readonly renewal: Renewal;
@@ -37,7 +50,7 @@ const patienceMs = 2 * second;
 export class ClusterTrust {
   readonly clusterName: string;
   readonly #store: TrustStore;
-  readonly #announced: () => Promise<AuthoritiesAnswer>;
+  readonly #learning: Learning;
   readonly #io: CliIo;
   #sshKeys: readonly Buffer[];
   #tlsCasPem: readonly string[];
@@ -46,18 +59,14 @@ export class ClusterTrust {
 
   constructor(
     identity: Pick<ClientIdentity, 'clusterName' | 'hostAuthorities' | 'tlsCasPem'>,
-    given: {
-      readonly store: TrustStore;
-      /** Asks the web port. @throws CodedError */
-      readonly announced: () => Promise<AuthoritiesAnswer>;
-    },
+    given: Learning & { readonly store: TrustStore },
     io: CliIo,
   ) {
     this.clusterName = identity.clusterName;
     this.#sshKeys = identity.hostAuthorities;
     this.#tlsCasPem = identity.tlsCasPem;
     this.#store = given.store;
-    this.#announced = given.announced;
+    this.#learning = given;
     this.#io = io;
   }
 
@@ -105,9 +114,9 @@ export class ClusterTrust {
   }
 
   async #renew(): Promise<Renewed> {
-    let answer: AuthoritiesAnswer;
+    let told: Told;
     try {
-      answer = await this.#announced();
+      told = await ask(this.#learning, this.#io.world.now());
     } catch (e) {
       if (!isCoded(e)) throw e;
       // Not found: a proxy of an earlier release.
@@ -116,13 +125,13 @@ export class ClusterTrust {
       this.#keep(renewal);
       return { renewal, withdrawn: [] };
     }
-    this.#userSigner = answer.userSigner;
+    this.#userSigner = told.userSigner;
     // Nothing is awaited from here on, so that nothing stored by another command in between is overwritten.
     const known = this.#store.read();
-    const renewal = judgeAnnouncement(answer.announcement, known, this.#io.world.now());
+    const renewal = told.judge(known);
     if (renewal.status === 'renewed') this.#adopt(renewal.keys, known.keys);
     this.#keep(renewal);
-    return { renewal, withdrawn: answer.withdrawn };
+    return { renewal, withdrawn: told.withdrawn };
   }
 
   /** Those of other clusters stay. */
@@ -149,6 +158,19 @@ export class ClusterTrust {
   #warn(text: string): void {
     this.#io.stderr.write(`WARNING: ${text}\n`);
   }
+}
+
+type Told = Pick<AuthoritiesAnswer, 'withdrawn' | 'userSigner'> & {
+  readonly judge: (known: KnownCluster) => Judgement;
+};
+
+async function ask(learning: Learning, now: Instant): Promise<Told> {
+  if ('announced' in learning) {
+    const { announcement, withdrawn, userSigner } = await learning.announced();
+    return { withdrawn, userSigner, judge: (known) => judgeAnnouncement(announcement, known, now) };
+  }
+  const keys = await learning.vouched();
+  return { withdrawn: [], userSigner: '', judge: (known) => judgeVouched(keys, known) };
 }
 
 /** Resolves with it, or when it takes too long for a command that does not need it. */

@@ -52,6 +52,16 @@ export function judgeAnnouncement(
   }
 }
 
+/**
+ * The result of what a cluster says of the keys of another one, over a connection on which it has proved
+ * itself.
+ */
+export function judgeVouched(vouched: HostKeys, { keys, number }: KnownCluster): Judgement {
+  const said = rewrittenKeys(vouched);
+  if (said === undefined) return { status: 'refused', reason: 'what is said to be a key of it is none' };
+  return isSame(said, keys) ? { status: 'current', number } : { status: 'renewed', number, keys: said };
+}
+
 function judged(announcement: SignedKeysAnnouncement, known: KnownCluster, now: Instant): Judgement {
   const verified = verifyAnnouncement(announcement, {
     anchors: { sshKeys: known.keys.sshKeys, pins: known.keys.tlsCasPem.map(caPinOf) },
@@ -74,13 +84,16 @@ function judged(announcement: SignedKeysAnnouncement, known: KnownCluster, now: 
 
 const notAccepted = "the announcement of the cluster's keys is not accepted";
 
+const rewritten = ({ keys }: KeysAnnouncement): HostKeys | undefined =>
+  rewrittenKeys({
+    sshKeys: keys.map(({ sshPublicKey }) => sshPublicKey),
+    tlsCasPem: keys.map(({ tlsCertificatePem }) => tlsCertificatePem),
+  });
+
 /** Read and written again, so that nothing beside a key gets into a file, whoever signed it. */
-function rewritten({ keys }: KeysAnnouncement): HostKeys | undefined {
+function rewrittenKeys({ sshKeys, tlsCasPem }: HostKeys): HostKeys | undefined {
   try {
-    return {
-      sshKeys: keys.map(({ sshPublicKey }) => keyLine(sshPublicKey)),
-      tlsCasPem: keys.map(({ tlsCertificatePem }) => certificatePem(tlsCertificatePem)),
-    };
+    return { sshKeys: sshKeys.map(keyLine), tlsCasPem: tlsCasPem.map(certificatePem) };
   } catch {
     return undefined; // neither an SSH key nor a certificate
   }

@@ -21,8 +21,8 @@ const fileMode = 0o640;
  * Undefined when nothing is stored: the login was made by an earlier release.
  * @throws CodedError `damaged` naming the file: without its number an old announcement could be replayed.
  */
-export function readLearnt(home: TshHome, proxyHost: string): Learnt | undefined {
-  const path = home.learnt(proxyHost);
+export function readLearnt(home: TshHome, proxyHost: string, leaf?: string): Learnt | undefined {
+  const path = home.learnt(proxyHost, leaf);
   const text = readIfThere(path);
   if (text === undefined) return undefined;
   const learnt = parsed(text);
@@ -30,8 +30,8 @@ export function readLearnt(home: TshHome, proxyHost: string): Learnt | undefined
   throw new CodedError('damaged', `${path} cannot be used: remove it, and run 'tsh logout' and 'tsh login'`);
 }
 
-export function writeLearnt(home: TshHome, proxyHost: string, learnt: Learnt): void {
-  writeFileAtomic(home.learnt(proxyHost), `${JSON.stringify(learnt)}\n`, fileMode);
+export function writeLearnt(home: TshHome, proxyHost: string, learnt: Learnt, leaf?: string): void {
+  writeFileAtomic(home.learnt(proxyHost, leaf), `${JSON.stringify(learnt)}\n`, fileMode);
 }
 
 function parsed(text: string): Learnt | undefined {

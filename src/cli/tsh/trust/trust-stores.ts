@@ -1,9 +1,8 @@
-import { readCertificate } from '../../../pki/x509.ts';
 import { minute } from '../../../base/duration.ts';
 import { writeFileAtomic } from '../../../base/files.ts';
 import { type Instant, msBetween } from '../../../base/time.ts';
 import { toAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
-import type { ClientIdentity } from '../login/client-identity.ts';
+import { type ClientIdentity, isAuthorityOf } from '../login/client-identity.ts';
 import { splitPem } from '../login/credential-text.ts';
 import type { TshHome } from '../login/home.ts';
 import { knownAuthorities, readKnownHosts, storeClusterAuthorities } from '../login/known-hosts.ts';
@@ -18,22 +17,36 @@ const authoritiesMode = 0o640;
 
 type Who = Pick<ClientIdentity, 'clusterName' | 'certificate'>;
 
-/** What a login left under the tsh home: `known_hosts`, `certs.pem`, and the file beside them. */
-export function storedTrust(home: TshHome, profile: Profile, identity: Who): TrustStore {
+/**
+ * What a login left under the tsh home: `known_hosts`, `certs.pem`, and the file beside them.
+ * @param clusterName another one that the proxy leads to; default: that of the login.
+ */
+export function storedTrust(
+  home: TshHome,
+  profile: Profile,
+  identity: Who,
+  clusterName = identity.clusterName,
+): TrustStore {
   const { proxyHost, user } = profile;
-  const { clusterName } = identity;
+  const leaf = clusterName === identity.clusterName ? undefined : clusterName;
   const authoritiesFile = home.keyFiles(proxyHost, user).authorities;
   const remembered = (): Learnt => {
-    const learnt = readLearnt(home, proxyHost);
+    const learnt = readLearnt(home, proxyHost, leaf);
     return learnt?.clusterName === clusterName
       ? learnt
       : { clusterName, learntAt: issuedAt(identity), number: 0, askedAt: null };
   };
   const write = (keys: HostKeys): void => {
-    const others = splitPem(readIfThere(authoritiesFile) ?? '').filter((pem) => !isOf(clusterName)(pem));
+    const others = splitPem(readIfThere(authoritiesFile) ?? '').filter(
+      (pem) => !isAuthorityOf(clusterName)(pem),
+    );
     const all = [...others, ...keys.tlsCasPem].map((pem) => `${pem.trim()}\n`);
     writeFileAtomic(authoritiesFile, all.join(''), authoritiesMode);
-    storeClusterAuthorities(home, { clusterName, checkingKeys: keys.sshKeys }, profile);
+    storeClusterAuthorities(
+      home,
+      { clusterName, checkingKeys: keys.sshKeys },
+      { ...profile, clusterName: identity.clusterName },
+    );
   };
   return {
     read: () => {
@@ -41,15 +54,17 @@ export function storedTrust(home: TshHome, profile: Profile, identity: Who): Tru
       const sshKeys = knownAuthorities(readKnownHosts(home))
         .filter((one) => one.proxyHost === proxyHost && one.clusterName === clusterName)
         .map(({ blob }) => toAuthorizedKeyLine(blob));
-      const tlsCasPem = splitPem(readIfThere(authoritiesFile) ?? '').filter(isOf(clusterName));
+      const tlsCasPem = splitPem(readIfThere(authoritiesFile) ?? '').filter(isAuthorityOf(clusterName));
       return { clusterName, learntAt, number, keys: { sshKeys, tlsCasPem } };
     },
     keep: (renewal, now) => {
+      // Nothing is noted of a cluster that the proxy does not lead to.
+      if (leaf !== undefined && renewal.status === 'none') return;
       const before = remembered();
       // The number first: if this is interrupted, an older announcement is still refused, and the same one is
       // followed at the next attempt.
       const number = 'number' in renewal ? renewal.number : before.number;
-      writeLearnt(home, proxyHost, { ...before, number, askedAt: now });
+      writeLearnt(home, proxyHost, { ...before, number, askedAt: now }, leaf);
       if (renewal.status === 'renewed') write(renewal.keys);
     },
     isDue: (now) => {
@@ -64,17 +79,15 @@ export function storedTrust(home: TshHome, profile: Profile, identity: Who): Tru
 /**
  * An identity file belongs to whoever made it: nothing is written, and it is followed for one command only.
  */
-export function identityFileTrust(identity: ClientIdentity): TrustStore {
-  const { clusterName } = identity;
-  let known: KnownCluster = {
-    clusterName,
-    learntAt: issuedAt(identity),
-    number: 0,
-    keys: {
-      sshKeys: identity.hostAuthorities.map((blob) => toAuthorizedKeyLine(blob)),
-      tlsCasPem: identity.tlsCasPem.filter(isOf(clusterName)),
-    },
-  };
+export const identityFileTrust = (identity: ClientIdentity): TrustStore =>
+  trustInMemory(identity, identity.clusterName, {
+    sshKeys: identity.hostAuthorities.map((blob) => toAuthorizedKeyLine(blob)),
+    tlsCasPem: identity.tlsCasPem,
+  });
+
+/** For one command. */
+export function trustInMemory(identity: Who, clusterName: string, keys: HostKeys): TrustStore {
+  let known: KnownCluster = { clusterName, learntAt: issuedAt(identity), number: 0, keys };
   return {
     read: () => known,
     keep: (renewal: Renewal) => {
@@ -87,14 +100,3 @@ export function identityFileTrust(identity: ClientIdentity): TrustStore {
 /** By the cluster's clock, less the time by which certificates are dated back for clocks that differ. */
 export const issuedAt = ({ certificate }: Pick<ClientIdentity, 'certificate'>): Instant =>
   new Date(Number(certificate.validAfter) * 1000).toISOString();
-
-/** An authority that cannot be read belongs to no cluster, and stays where it is. */
-const isOf =
-  (clusterName: string) =>
-  (pem: string): boolean => {
-    try {
-      return /^O=(.*)$/m.exec(readCertificate(pem).subject)?.[1] === clusterName;
-    } catch {
-      return false;
-    }
-  };
