@@ -4,13 +4,18 @@ import { join } from 'node:path';
 import { type Cluster, startCluster } from '../harness/cluster.ts';
 import { until } from '../harness/run-program.ts';
 
-/** A cluster of one machine, whose node has this name. */
+/** A cluster of one machine, whose node is `<name>-node`. */
 export const clusterNamed = (
   name: string,
   more: (yaml: string) => string = (text) => text,
 ): Promise<Cluster> =>
   startCluster({
-    yaml: (text) => more(text.replace('cluster_name: example', `cluster_name: ${name}`)),
+    yaml: (text) =>
+      more(
+        text
+          .replace('cluster_name: example', `cluster_name: ${name}`)
+          .replace('nodename: node1', `nodename: ${name}-node`),
+      ),
   });
 
 /** What `tctl` prints. */

@@ -50,6 +50,8 @@ const identityRow = row({
   names: texts.optional(),
   administers: z.boolean().optional(),
 });
+/** Somebody of this cluster on a node of another one: which, and as what it was asked for. */
+const leafSession = row({ user: text, cluster_name: text, addr: text, 'addr.remote': text });
 /** What a lock of `tctl lock` is about. */
 const locked = { target_kind: lockKind, target_name: text };
 
@@ -176,6 +178,8 @@ const sessions = {
       size: text.optional(),
       command: text.optional(),
       original_command: text.optional(),
+      /** A further session of somebody of another cluster: the id by which that knows the connection. */
+      connected_as: text.optional(),
       server_labels: z.record(text, text).readonly(),
     }),
   ),
@@ -217,6 +221,9 @@ const sessions = {
   scpDownloadFailure: auditKind('scp', 'T3004E', node, row({ ...transfer, ...exit })),
   scpUpload: auditKind('scp', 'T3005I', node, row({ ...transfer, ...exit })),
   scpUploadFailure: auditKind('scp', 'T3005E', node, row({ ...transfer, ...exit })),
+  /** Somebody was connected to a node of another cluster, which names the session. */
+  sessionConnect: auditKind('session.connect', 'T2010I', ['Proxy'], leafSession),
+  sessionDisconnect: auditKind('session.disconnect', 'T2011I', ['Proxy'], leafSession),
   clientDisconnect: auditKind(
     'client.disconnect',
     'T3006I',

@@ -78,6 +78,7 @@ async function launched({ context: more = {}, options = {} }: Wish = {}) {
   const made = testChannel();
   let active = 0;
   const context = {
+    nameSession: () => ({ id: world.uuid() }),
     ...{ world, sink, audit, subject: testSubject, libc: { status: 'loaded', libc: 'the library' } },
     loginDefs: { umask: '027', paths: { user: '/bin', superuser: '/sbin' } },
     ...{ hostId: 'h', clusterName: 'c', acceptsVariable: () => true, permitUserEnvironment: false },

@@ -44,6 +44,7 @@ async function launched({ command = 'true', subsystem, context: more = {}, optio
   const made = testChannel();
   let active = 0;
   const context = {
+    nameSession: () => ({ id: world.uuid() }),
     ...{ world, sink, audit, starter, subject: testSubject, libc: { status: 'unavailable', reason: 'none' } },
     loginDefs: { umask: '027', paths: { user: '/bin', superuser: '/sbin' } },
     ...{ hostId: 'h', clusterName: 'c', acceptsVariable: () => true, permitUserEnvironment: false },

@@ -16,7 +16,7 @@ import { loginAccount } from './login-account.ts';
 import type { AuditSubject } from './node-audit.ts';
 import { forwardPort } from './port-forward.ts';
 import { Session } from './session.ts';
-import type { NodeContext } from './session-context.ts';
+import type { NodeContext, SessionName } from './session-context.ts';
 
 export interface ServedOptions {
   readonly context: NodeContext;
@@ -48,6 +48,8 @@ export class ServedConnection {
   readonly #deadlines: Deadline[] = [];
   readonly #left = new AbortController();
   readonly #agent: ConnectionAgent;
+  /** A session has the id that a proxy of ours gave to the connection. */
+  #isNamed = false;
   #grant: Grant;
   readonly #sessions = new Set<Session>();
   readonly #began = performance.now();
@@ -203,6 +205,7 @@ export class ServedConnection {
         ...context,
         connection,
         subject: this.#subject,
+        nameSession: () => this.#nameSession(),
         left: this.#left.signal,
         mayLendAgent: () => this.#mayLendAgent(),
         agent: this.#agent,
@@ -216,6 +219,15 @@ export class ServedConnection {
         this.#sessions.delete(session);
       }),
     );
+  }
+
+  #nameSession(): SessionName {
+    const { connection, context } = this.#options;
+    const { sessionId } = connection.peer;
+    if (sessionId === undefined) return { id: context.world.uuid() };
+    if (this.#isNamed) return { id: context.world.uuid(), connectedAs: sessionId };
+    this.#isNamed = true;
+    return { id: sessionId };
   }
 
   #openForward(open: ForwardOpen): void {

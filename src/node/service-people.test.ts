@@ -6,7 +6,7 @@ import type { Fact, StreamName } from '../log/event.ts';
 import { privateKeyFromPem } from '../pki/key-pair.ts';
 import { fromAuthorizedKeyLine } from '../pki/ssh-key.ts';
 import type { SshClient } from '../ssh/client-types.ts';
-import { proxyPreamble } from '../ssh/proxy-preamble.ts';
+import { type Preamble, proxyPreamble } from '../ssh/proxy-preamble.ts';
 import { challengeOf } from '../ssh/server-banner.ts';
 import { clientSigner } from '../ssh/signed-client.ts';
 import { machine, program } from './machine-testing.ts';
@@ -27,6 +27,23 @@ import {
   until,
   userCreated,
 } from './service-testing.ts';
+
+/** A connection on which a proxy has answered the challenge of the node. */
+async function introduced(
+  one: Parameters<typeof dial>[0],
+  answer: (challenge: string) => Preamble,
+): Promise<ReturnType<typeof dial>> {
+  const stream = dial(one);
+  const banner = await new Promise<string>((resolve) => {
+    stream.once('data', (chunk: Buffer) => {
+      stream.pause();
+      stream.unshift(chunk);
+      resolve(chunk.toString());
+    });
+  });
+  stream.write(proxyPreamble(answer(challengeOf(banner) ?? '')));
+  return stream;
+}
 
 describe('who comes to a node', () => {
   it('is let in as a user with a role for this login, and counted while connected', async () => {
@@ -92,16 +109,7 @@ describe('who comes to a node', () => {
       fromAuthorizedKeyLine(proxy.sshCertificate),
     );
     const named = async (to: string): Promise<unknown> => {
-      const stream = dial(one);
-      const banner = await new Promise<string>((resolve) => {
-        stream.once('data', (chunk: Buffer) => {
-          stream.pause();
-          stream.unshift(chunk);
-          resolve(chunk.toString());
-        });
-      });
-      const challenge = challengeOf(banner) ?? '';
-      stream.write(proxyPreamble(sign({ challenge, hostId: to, client })));
+      const stream = await introduced(one, (challenge) => sign({ challenge, hostId: to, client }));
       return logIn(one, { username: 'mallory' }, stream).catch((e: unknown) => (e as { code: string }).code);
     };
     expect(await named(hostId)).toBe('access_denied');
@@ -111,6 +119,26 @@ describe('who comes to a node', () => {
     expect(one.sink.lines).toContainEqual(
       expect.stringMatching(/^warn ssh connection refused .*another node/),
     );
+  });
+
+  it('has a first session with the id that a proxy gave to the connection, and then ids of its own', async () => {
+    const one = await begin();
+    one.tell(proxyJoined());
+    const proxy = identityOf('Proxy');
+    const sign = clientSigner(
+      privateKeyFromPem(proxy.privateKeyPem),
+      fromAuthorizedKeyLine(proxy.sshCertificate),
+    );
+    const session = '11111111-2222-4333-8444-555555555555';
+    const client = { host: '203.0.113.9', port: 4022 };
+    const stream = await introduced(one, (challenge) => sign({ challenge, hostId, client, session }));
+    const alice = await logIn(one, {}, stream);
+    for (const command of ['one', 'two']) await alice.exec(command);
+    const starts = one.told.filter(({ event }) => event === 'session.start');
+    expect(starts).toMatchObject([{ sid: session }, { connected_as: session }]);
+    expect(starts[1]?.sid).not.toBe(session);
+    expect(starts[0]).not.toHaveProperty('connected_as');
+    alice.close();
   });
 
   it('is shown the newest certificate, and auth hears of what was adopted with it', async () => {

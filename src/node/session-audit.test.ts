@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { second } from '../base/time.ts';
 import type { WindowSize } from '../ssh/channel-types.ts';
 import { SessionAudit } from './session-audit.ts';
-import type { SessionContext } from './session-context.ts';
+import type { SessionContext, SessionName } from './session-context.ts';
 import type { Plan } from './session-plan.ts';
 import { type TestAudit, testAudit, testSubject } from './testing.ts';
 
@@ -24,10 +24,16 @@ const done = { exit: { status: 'exited', code: 0 } } as const;
 
 let test: TestAudit;
 let audit: SessionAudit;
-const open = (emit?: Parameters<typeof testAudit>[0]): void => {
+const open = (emit?: Parameters<typeof testAudit>[0], named: Partial<SessionName> = {}): void => {
   test = testAudit(emit);
   const labels = () => ({ env: 'prod' });
-  audit = new SessionAudit({ ...test, subject: testSubject, labels } as unknown as SessionContext);
+  const nameSession = () => ({ id: test.world.uuid(), ...named });
+  audit = new SessionAudit({
+    ...test,
+    subject: testSubject,
+    labels,
+    nameSession,
+  } as unknown as SessionContext);
 };
 beforeEach(() => {
   open();

@@ -23,10 +23,11 @@ const sizeText = ({ columns, rows }: WindowSize): string => `${columns}:${rows}`
 
 /** The events of one session, counted from 0. */
 export class SessionAudit {
-  /** Always a new one: an id that the client chose could be that of somebody else's session. */
+  /** Never one that the client chose: that could be the id of somebody else's session. */
   readonly sessionId: string;
   readonly traffic: Traffic = { received: 0, sent: 0 };
   readonly #context: SessionContext;
+  readonly #connectedAs: string | undefined;
   #startedAt: Instant;
   #size: WindowSize | undefined;
   #resizing: Promise<void> | undefined;
@@ -34,7 +35,9 @@ export class SessionAudit {
 
   constructor(context: SessionContext) {
     this.#context = context;
-    this.sessionId = context.world.uuid();
+    const { id, connectedAs } = context.nameSession();
+    this.sessionId = id;
+    this.#connectedAs = connectedAs;
     this.#startedAt = context.world.now();
   }
 
@@ -48,6 +51,7 @@ export class SessionAudit {
         ...(size === undefined ? {} : { size: sizeText(size) }),
         ...(plan.command === '' ? {} : { command: plan.command }),
         ...(plan.original === undefined ? {} : { original_command: plan.original }),
+        ...(this.#connectedAs === undefined ? {} : { connected_as: this.#connectedAs }),
         server_labels: this.#context.labels(),
       }),
       this.#within(),

@@ -36,10 +36,18 @@ export interface NodeContext {
   readonly stop: AbortSignal;
 }
 
+export interface SessionName {
+  readonly id: string;
+  /** The id by which a proxy of ours knows the connection, where that is another one. */
+  readonly connectedAs?: string;
+}
+
 /** What a session knows about its connection. */
 export interface SessionContext extends NodeContext {
   readonly connection: SshConnection;
   readonly subject: AuditSubject;
+  /** Called once. */
+  readonly nameSession: () => SessionName;
   /** Aborted when the connection is closed. */
   readonly left: AbortSignal;
   /** By certificate and roles, now. */

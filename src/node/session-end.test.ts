@@ -67,6 +67,7 @@ async function begun({
   let answer: (request: SessionRequest) => void = () => undefined;
   const session = new Session(
     {
+      nameSession: () => ({ id: world.uuid() }),
       ...{ world, sink, audit, subject: testSubject, libc: { status: 'loaded' }, labels: () => ({}) },
       ...{ acceptsVariable: () => true, mayLendAgent: () => true, connection: { permits: { pty: true } } },
     } as unknown as SessionContext,

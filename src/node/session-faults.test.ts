@@ -156,6 +156,7 @@ async function session(left = new AbortController().signal): Promise<Seen> {
     diskTrouble: () => undefined,
     labels: () => ({}),
     connection: { permits: { pty: true } },
+    nameSession: () => ({ id: world.uuid() }),
     subject: { username: 'ann', login: 'joe', peer, requestId: 'r', mayEnterOnFullDisk: () => true },
     left,
     mayLendAgent: () => true,

@@ -12,6 +12,7 @@ function open(wish: Wish = {}) {
   let answer: (request: SessionRequest) => void = () => undefined;
   const { pty = true, ...rest } = wish;
   const context = {
+    nameSession: () => ({ id: world.uuid() }),
     ...{ world, sink, audit, subject: testSubject },
     libc: { status: 'loaded' },
     acceptsVariable: () => true,

@@ -5,6 +5,8 @@ import type { HostIdentity } from '../pki/host-identity.ts';
 import { defaultAlgorithms } from '../ssh/algorithms.ts';
 import { hostKeysOf } from '../ssh/host-keys.ts';
 import { clientSigner, type SignClient } from '../ssh/signed-client.ts';
+import { LinkStream } from '../tunnel/link-stream.ts';
+import { sessionTold } from '../tunnel/link-wish.ts';
 import { balancersOf } from './client-address.ts';
 import { knownNodesOf } from './known-nodes.ts';
 import type { ProxyAudit } from './proxy-audit.ts';
@@ -84,9 +86,15 @@ export function openEntry(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit,
     monotonic: () => world.monotonic(),
   });
   const standingOf = leafStandingsOf(views);
+  const dialLeaf = leafDialler(links.leaves, peers, standingOf, { monotonic: () => world.monotonic() });
   const leaves: Leaves = {
     known: () => remoteClusters(views.remoteClusters.state()).map(({ clusterName: leaf }) => leaf),
-    dial: leafDialler(links.leaves, peers, standingOf, { monotonic: () => world.monotonic() }),
+    dial: async (leaf, request, signal) => {
+      const stream = await dialLeaf(leaf, request, signal);
+      const session = stream instanceof LinkStream ? sessionTold(stream.told) : undefined;
+      if (session !== undefined) audit.inLeaf({ leaf, session, request }, stream);
+      return stream;
+    },
   };
   const targets: TargetDeps = {
     clusterName,
@@ -110,7 +118,7 @@ export function openEntry(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit,
   };
   const openTarget = targetOpener(targets);
   const visitors = new RootVisitors({
-    ...{ clusterName, audit, sink },
+    ...{ clusterName, audit, sink, newSessionId: () => world.uuid() },
     openTarget: targetOpener({ ...targets, plainSshHosts: [], leaves: noLeaves }),
   });
   const roots = new RootLinks({

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { AuditOutbox } from '../api/audit-outbox.ts';
 import { RefusedAttempts } from '../api/refused-attempts.ts';
 import { messageOf } from '../base/errors.ts';
@@ -8,6 +9,7 @@ import { catalogue } from '../domain/audit-catalogue.ts';
 import { completed, type ParsedAuditEvent } from '../domain/audit-event.ts';
 import type { EventBody } from '../domain/audit-kind.ts';
 import type { AuthFailure, Peer, SshConnection } from '../ssh/cert-server.ts';
+import type { LeafRequest } from '../tunnel/link-wish.ts';
 
 export interface ProxyAuditDeps {
   readonly outbox: Pick<AuditOutbox, 'emit'>;
@@ -90,7 +92,7 @@ export class ProxyAudit {
 
   /** The proxy ended a connection because its user may no longer be here. */
   disconnected({ certificate, username, peer }: SshConnection, reason: string): void {
-    const event = this.#event(
+    this.#happened(
       catalogue.clientDisconnect({
         user: certificate.keyId,
         login: username,
@@ -98,6 +100,34 @@ export class ProxyAudit {
         ...addressFields(peer),
       }),
     );
+  }
+
+  /**
+   * Somebody has entered a node of a leaf, which named the session, and leaves it when `stream` is closed.
+   */
+  inLeaf(
+    {
+      leaf,
+      session,
+      request,
+    }: { readonly leaf: string; readonly session: string; readonly request: LeafRequest },
+    stream: Duplex,
+  ): void {
+    const { username: user, target, client } = request;
+    const fields = {
+      ...{ user, cluster_name: leaf, addr: target.kind === 'node' ? `${target.host}:${target.port}` : '' },
+      'addr.remote': client,
+    };
+    this.#happened(catalogue.sessionConnect(fields), { sid: session });
+    const left = (): void => {
+      this.#happened(catalogue.sessionDisconnect(fields), { sid: session });
+    };
+    if (stream.closed) left();
+    else stream.once('close', left);
+  }
+
+  #happened(body: EventBody, more?: { readonly sid: string }): void {
+    const event = this.#event(body, more);
     const { outbox, sink } = this.#deps;
     const done = outbox.emit(event).catch((e: unknown) => {
       sink.error('an audit event could not be kept', { reason: messageOf(e), event: JSON.stringify(event) });
@@ -112,12 +142,13 @@ export class ProxyAudit {
     await this.#attempts.close();
   }
 
-  #event(body: EventBody): ParsedAuditEvent {
+  #event(body: EventBody, more?: { readonly sid: string }): ParsedAuditEvent {
     const { world, hostId } = this.#deps;
     return completed(body, {
       uid: world.uuid(),
       time: world.now(),
       ei: 0,
+      ...more,
       server_id: hostId,
       request_id: world.uuid(),
     });

@@ -146,10 +146,10 @@ class CertServer implements SshServer {
 
   /** The client's SSH begins. */
   #begin(attempt: Attempt, greeting: Greeting, accept: AcceptOptions): void {
-    const { banner, claimedAddress, believedAddress } = greeting;
+    const { banner, claimedAddress, believedAddress, sessionId } = greeting;
     const remoteAddress = believedAddress ?? attempt.peer.remoteAddress;
     attempt.banner = banner;
-    attempt.peer = { ...attempt.peer, claimedAddress, remoteAddress };
+    attempt.peer = { ...attempt.peer, claimedAddress, remoteAddress, ...(sessionId && { sessionId }) };
     if (believedAddress !== undefined && attempt.socket instanceof Socket)
       accept.strangers?.comesFrom(attempt.socket, believedAddress.host);
   }

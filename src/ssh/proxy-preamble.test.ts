@@ -6,7 +6,14 @@ import { parsePreamble, proxyPreamble, readProxyPreamble, UnexpectedHeader } fro
 
 const unsigned = (client: HostPort): Buffer => proxyPreamble({ client, proof: undefined });
 const bytes = fc.uint8Array({ minLength: 1, maxLength: 900 }).map((array) => Buffer.from(array));
-const proof = fc.option(fc.record({ certificate: bytes, signature: bytes }), { nil: undefined });
+const session = fc.record({ id: fc.uuid(), signature: bytes });
+const proof = fc.option(
+  fc.record(
+    { certificate: bytes, signature: bytes, session },
+    { requiredKeys: ['certificate', 'signature'] },
+  ),
+  { nil: undefined },
+);
 const address = fc.record({ host: fc.oneof(fc.ipV4(), fc.ipV6()), port: fc.integer({ min: 0, max: 65535 }) });
 
 describe('reading a preamble', () => {
@@ -58,6 +65,13 @@ describe('reading a preamble', () => {
     ['{"clientAddr":"1.2.3.4:5","certificate":"AAAA","signature":""}'],
     ['{"clientAddr":"1.2.3.4:5","certificate":"AAAA","signature":"no base64"}'],
     ['{"clientAddr":"1.2.3.4:5","certificate":7,"signature":"AAAA"}'],
+    [
+      '{"clientAddr":"1.2.3.4:5","certificate":"AAAA","signature":"AAAA","session":"x","sessionSignature":"AAAA"}',
+    ],
+    ['{"clientAddr":"1.2.3.4:5","certificate":"AAAA","signature":"AAAA","sessionSignature":"AAAA"}'],
+    [
+      '{"clientAddr":"1.2.3.4:5","certificate":"AAAA","signature":"AAAA","session":"11111111-2222-4333-8444-555555555555"}',
+    ],
     ['{"__proto__":{"clientAddr":"1.2.3.4:5"}}'],
     ['{}'],
     ['[]'],

@@ -1,7 +1,8 @@
 /**
  * The preamble with which a proxy names the true client to a node: written after the node's banner and before
  * the first byte of the client, `Teleport-Proxy{"clientAddr":"1.2.3.4:5678"}` and a zero byte. It may also
- * contain `certificate` and `signature` (base64): see signed-client.ts.
+ * contain `certificate` and `signature` (base64), and with these `session` and `sessionSignature`: see
+ * signed-client.ts.
  *
  * Anyone who can reach the port can write one. So a preamble is always removed from the stream, but believed
  * only when it is signed by a proxy for this very connection; otherwise it is kept as a claim, for the audit.
@@ -21,6 +22,8 @@ export interface PreambleProof {
   /** Host certificate of the proxy, as SSH writes it. */
   readonly certificate: Buffer;
   readonly signature: Buffer;
+  /** The UUID that the first session is to have. */
+  readonly session?: { readonly id: string; readonly signature: Buffer };
 }
 
 export interface Preamble {
@@ -37,6 +40,10 @@ export function proxyPreamble({ client, proof }: Preamble): Buffer {
     ...(proof !== undefined && {
       certificate: proof.certificate.toString('base64'),
       signature: proof.signature.toString('base64'),
+      ...(proof.session !== undefined && {
+        session: proof.session.id,
+        sessionSignature: proof.session.signature.toString('base64'),
+      }),
     }),
   };
   return Buffer.concat([MARK, Buffer.from(JSON.stringify(fields)), Buffer.of(0)]);
@@ -49,6 +56,8 @@ export type PreambleReading =
   | { readonly status: 'incomplete' }
   | { readonly status: 'found'; readonly preamble: Preamble; readonly bytes: number }
   | { readonly status: 'malformed'; readonly reason: string };
+
+const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 function readBytes(text: unknown): Buffer | undefined {
   if (typeof text !== 'string') return undefined;
@@ -69,10 +78,18 @@ function readBody(body: Buffer): Preamble | undefined {
   const client = ipAndPort(fields.get('clientAddr'));
   if (client === undefined) return undefined;
   if (!fields.has('certificate') && !fields.has('signature')) return { client, proof: undefined };
+  const proof = readProof(fields);
+  return proof && { client, proof };
+}
+
+function readProof(fields: ReadonlyMap<string, unknown>): PreambleProof | undefined {
   const certificate = readBytes(fields.get('certificate'));
   const signature = readBytes(fields.get('signature'));
   if (certificate === undefined || signature === undefined) return undefined;
-  return { client, proof: { certificate, signature } };
+  if (!fields.has('session') && !fields.has('sessionSignature')) return { certificate, signature };
+  const [id, sessionSignature] = [fields.get('session'), readBytes(fields.get('sessionSignature'))];
+  if (typeof id !== 'string' || !uuidForm.test(id) || sessionSignature === undefined) return undefined;
+  return { certificate, signature, session: { id, signature: sessionSignature } };
 }
 
 /** Reads a preamble off the first bytes of a stream. Pure. */

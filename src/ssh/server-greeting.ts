@@ -21,6 +21,8 @@ export interface Greeting {
   readonly claimedAddress: HostPort | undefined;
   /** The same, when it is signed by a host that may claim it. */
   readonly believedAddress: HostPort | undefined;
+  /** UUID that the first session is to have, as that host says; absent: it says nothing of it. */
+  readonly sessionId?: string;
 }
 
 /**
@@ -45,7 +47,8 @@ export async function greetClient(socket: Duplex, doubt?: DoubtAboutClient): Pro
       'access_denied',
       `the client's address, as a proxy names it, is not believed: ${why}`,
     );
-  return { banner, claimedAddress, believedAddress: claimedAddress };
+  const sessionId = preamble.proof.session?.id;
+  return { banner, claimedAddress, believedAddress: claimedAddress, ...(sessionId && { sessionId }) };
 }
 
 /** Writes our banner, and drops the next write, which is ssh2's own banner. */

@@ -11,6 +11,8 @@ export interface Peer {
   readonly localAddress: HostPort;
   /** The address in a preamble, believed or not. */
   readonly claimedAddress: HostPort | undefined;
+  /** UUID that the first session is to have, as a proxy of ours has said. */
+  readonly sessionId?: string;
 }
 
 /** What the certificate allows. The protocol layer enforces none of it: whoever opens sessions must. */

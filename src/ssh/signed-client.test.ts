@@ -51,6 +51,23 @@ describe('what a proxy signs of its client', () => {
     );
   });
 
+  it('may name the first session, for that connection and that id alone', () => {
+    const session = '11111111-2222-4333-8444-555555555555';
+    const named = sign()({ ...statement, session });
+    expect(doubtAbout(named, statement, policy)).toBeUndefined();
+    const { proof } = named;
+    const { proof: elsewhere } = sign()({ ...statement, session, challenge: newChallenge() });
+    if (proof?.session === undefined || elsewhere?.session === undefined) throw new Error('they are signed');
+    for (const forged of [
+      { ...proof.session, id: session.replace('1', '2') },
+      { ...proof.session, signature: proof.signature },
+      elsewhere.session,
+    ])
+      expect(doubtAbout({ client, proof: { ...proof, session: forged } }, statement, policy)).toMatch(
+        /^the id of its session is signed for another/,
+      );
+  });
+
   it('holds for no other address', () => {
     const forged = { ...sign()(statement), client: { host: '203.0.113.10', port: 4022 } };
     expect(doubtAbout(forged, statement, policy)).toMatch(/another address$/);

@@ -13,10 +13,12 @@ import { hostIdentityOf } from '../pki/host-certificate.ts';
 import { parseCertificate, type Certificate } from '../pki/ssh-certificate.ts';
 import { publicKeyOf, sigAlgsOf, signSsh, verifySsh } from '../pki/ssh-key.ts';
 import { str, WireError } from '../pki/wire.ts';
-import type { Preamble } from './proxy-preamble.ts';
+import type { Preamble, PreambleProof } from './proxy-preamble.ts';
 
 /** Signatures by host keys for other purposes begin differently: with a hash, or a session id. */
 const PURPOSE = 'teleport-client-address-1';
+/** Signed apart, so that a node of an earlier release believes the address all the same. */
+const SESSION_PURPOSE = 'teleport-session-id-1';
 
 /** A number that no other connection has. */
 export const newChallenge = (): string => randomBytes(16).toString('hex');
@@ -27,10 +29,15 @@ export interface Statement {
   /** UUID of the node that receives it. */
   readonly hostId: string;
   readonly client: HostPort;
+  /** UUID that the first session is to have; undefined: one that the node makes. */
+  readonly session?: string | undefined;
 }
 
 const bytesOf = ({ challenge, hostId, client }: Statement): Buffer =>
   Buffer.concat([PURPOSE, challenge, hostId, formatHostPort(client)].map(str));
+
+const sessionBytesOf = ({ challenge, hostId }: Omit<Statement, 'client'>, session: string): Buffer =>
+  Buffer.concat([SESSION_PURPOSE, challenge, hostId, session].map(str));
 
 /** A proxy that signs. */
 export type SignClient = (statement: Statement) => Preamble;
@@ -40,7 +47,16 @@ export function clientSigner(privateKey: KeyObject, certificate: Buffer): SignCl
   const [algorithm] = sigAlgsOf(publicKeyOf(privateKey).type);
   return (statement) => ({
     client: statement.client,
-    proof: { certificate, signature: signSsh(privateKey, algorithm, bytesOf(statement)) },
+    proof: {
+      certificate,
+      signature: signSsh(privateKey, algorithm, bytesOf(statement)),
+      ...(statement.session !== undefined && {
+        session: {
+          id: statement.session,
+          signature: signSsh(privateKey, algorithm, sessionBytesOf(statement, statement.session)),
+        },
+      }),
+    },
   });
 }
 
@@ -85,7 +101,16 @@ export function doubtAbout(
       return `its certificate: ${messageOf(e)}`;
     return 'its certificate is malformed';
   }
-  return verifySsh(certificate.key, bytesOf({ ...told, client }), proof.signature)
-    ? undefined
-    : 'it is signed for another connection, another node or another address';
+  if (!verifySsh(certificate.key, bytesOf({ ...told, client }), proof.signature))
+    return 'it is signed for another connection, another node or another address';
+  return doubtAboutSession(proof.session, certificate, told);
 }
+
+const doubtAboutSession = (
+  session: PreambleProof['session'],
+  { key }: Certificate,
+  told: Pick<Statement, 'challenge' | 'hostId'>,
+): string | undefined =>
+  session === undefined || verifySsh(key, sessionBytesOf(told, session.id), session.signature)
+    ? undefined
+    : 'the id of its session is signed for another connection, or for another id';

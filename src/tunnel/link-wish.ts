@@ -44,6 +44,12 @@ export function linkWishOf(wish: unknown): LinkWish {
   throw new CodedError('bad_request', 'this end of the link does not know what the other end wants');
 }
 
+/** What a leaf tells of a stream to a node: the UUID of the first session on it. */
+const toldByLeaf = z.object({ session: z.guid() });
+export const leafTold = (session: string): z.infer<typeof toldByLeaf> => ({ session });
+/** Undefined where it tells nothing that this release can read. */
+export const sessionTold = (told: unknown): string | undefined => toldByLeaf.safeParse(told).data?.session;
+
 /** What a proxy tells those that hang on it, at first and whenever it changes. */
 const linkNotice = z.object({
   /** How many proxies they are to hang on. */

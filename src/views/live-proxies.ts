@@ -1,7 +1,7 @@
 import { second, type Instant } from '../base/time.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import { hostsInRole, type HostsState } from './hosts.ts';
-import { leavesOf, newestHeardMs, type PresenceState, type Seen, seenOf } from './presence.ts';
+import { newestHeardMs, type PresenceState, type Seen, seenOf } from './presence.ts';
 
 /** A host reports every minute. One that was killed counts as alive for much longer. */
 const silentMs = 150 * second;
@@ -43,11 +43,16 @@ export function leafStandings(
     found.set(name, change(found.get(name) ?? never));
   };
   for (const { host, seen } of liveProxies(hosts, presence))
-    for (const name of leavesOf(seen))
+    for (const name of seen.leaves ?? [])
       put(name, (before) => ({ ...before, status: 'online', at: [...before.at, host.hostId] }));
-  for (const host of hostsInRole(hosts, 'Proxy'))
-    for (const [name, at] of Object.entries(seenOf(presence, host)?.leaves ?? {}))
+  for (const host of hostsInRole(hosts, 'Proxy')) {
+    const { leaves = [], leavesBefore = {}, lastSeenAt = '' } = seenOf(presence, host) ?? {};
+    for (const [name, at] of [
+      ...Object.entries(leavesBefore),
+      ...leaves.map((one) => [one, lastSeenAt] as const),
+    ])
       put(name, (before) => ({ ...before, lastHeardAt: later(before.lastHeardAt, at) }));
+  }
   return (clusterName) => found.get(clusterName) ?? never;
 }
 

@@ -46,7 +46,13 @@ class Reader {
       skewMs = 0,
       ttlSeconds = 600,
       ...said
-    }: { skewMs?: number; ttlSeconds?: number; adopted?: Adopted; proxies?: string[] } = {},
+    }: {
+      skewMs?: number;
+      ttlSeconds?: number;
+      adopted?: Adopted;
+      proxies?: string[];
+      leaves?: string[];
+    } = {},
   ): void {
     const seenAt = plusMs(at, this.ms + skewMs);
     const fact: PresenceFact = {
@@ -204,5 +210,39 @@ describe('presence', () => {
         }
       }),
     );
+  });
+});
+
+describe('the clusters that hang on a proxy', () => {
+  const leaves = (reader: Reader): unknown => {
+    const { leaves: now, leavesBefore: before } = seenOf(reader.state, hostOf(1)) ?? {};
+    return [now, before];
+  };
+
+  it('are those of its last report, and those before are remembered with when that was', () => {
+    const reader = new Reader();
+    reader.hear([1], { leaves: ['a', 'b'] });
+    expect(leaves(reader)).toEqual([['a', 'b'], undefined]);
+    reader.ms += minute;
+    const later = plusMs(at, minute);
+    reader.hear([1], { leaves: ['b'] });
+    expect(leaves(reader)).toEqual([['b'], { a: at }]);
+    reader.hear([1]);
+    expect(leaves(reader)).toEqual([undefined, { a: at, b: later }]);
+    reader.hear([1], { leaves: ['a'] });
+    expect(leaves(reader)).toEqual([['a'], { b: later }]);
+    const next = new Reader(0, JSON.parse(JSON.stringify(reader.projection.encode(reader.state))));
+    expect(leaves(next)).toEqual(leaves(reader));
+  });
+
+  it('are remembered up to a number, and the longest gone are forgotten first', () => {
+    const reader = new Reader();
+    for (let i = 0; i < 300; i++) {
+      reader.ms += minute;
+      reader.hear([1], { leaves: [`leaf${i}`] });
+    }
+    const before = seenOf(reader.state, hostOf(1))?.leavesBefore ?? {};
+    expect(Object.keys(before)).toHaveLength(256);
+    expect([Object.hasOwn(before, 'leaf42'), Object.hasOwn(before, 'leaf43')]).toEqual([false, true]);
   });
 });

@@ -36,11 +36,10 @@ export interface Seen {
   readonly trouble?: string;
   /** Host ids of the proxies that it hangs on. */
   readonly proxies?: readonly string[];
-  /**
-   * Clusters that hang on it, or did: until when, by the clock of `lastSeenAt`. Those of now have that very
-   * moment.
-   */
-  readonly leaves?: Readonly<Record<string, Instant>>;
+  /** Clusters that hang on it. */
+  readonly leaves?: readonly string[];
+  /** Clusters that hung on it before, with its last report of them, by the clock of `lastSeenAt`. */
+  readonly leavesBefore?: Readonly<Record<string, Instant>>;
 }
 
 /** By `<hostId>/<role>`. */
@@ -66,7 +65,10 @@ const rememberedMs = 24 * hour;
  */
 const settledMs = hour;
 
-type Reported = Pick<Seen, 'labels' | 'adopted' | 'leaving' | 'trouble' | 'proxies' | 'leaves'>;
+type Reported = Pick<
+  Seen,
+  'labels' | 'adopted' | 'leaving' | 'trouble' | 'proxies' | 'leaves' | 'leavesBefore'
+>;
 
 /** In the form of a snapshot, as earlier releases also wrote it. */
 type StoredSeen = readonly [
@@ -98,11 +100,11 @@ export function presenceViewBy({ monotonic, now }: ReaderClock): Projection<Pres
       const { fact } = reading;
       const heardMs = monotonic();
       let seen: PresenceState = state;
-      for (const { hostId, role, seenAt, ttlSeconds, leaves, ...said } of fact.data.hosts) {
+      for (const { hostId, role, seenAt, ttlSeconds, ...said } of fact.data.hosts) {
         const key = keyOf(hostId, role);
         seen = setIn(seen, key, {
           ...{ lastSeenAt: seenAt, ttlMs: ttlSeconds * second, heardMs },
-          ...reported({ ...said, leaves: leavesAfter(getIn(seen, key)?.leaves, leaves, seenAt) }),
+          ...reported({ ...said, leavesBefore: leavesBefore(getIn(seen, key), said.leaves) }),
         });
       }
       if (heardMs - followsSince < settledMs) return seen;
@@ -143,13 +145,15 @@ const reported = ({
   trouble,
   proxies,
   leaves,
+  leavesBefore: before,
 }: {
   readonly labels?: Labels | undefined;
   readonly adopted?: Adopted | undefined;
   readonly leaving?: true | undefined;
   readonly trouble?: string | undefined;
   readonly proxies?: readonly string[] | undefined;
-  readonly leaves?: Readonly<Record<string, Instant>> | undefined;
+  readonly leaves?: readonly string[] | undefined;
+  readonly leavesBefore?: Readonly<Record<string, Instant>> | undefined;
 }): Reported => ({
   ...(labels !== undefined && { labels }),
   ...(adopted !== undefined && { adopted }),
@@ -157,25 +161,20 @@ const reported = ({
   ...(trouble !== undefined && { trouble }),
   ...(proxies !== undefined && { proxies }),
   ...(leaves !== undefined && { leaves }),
+  ...(before !== undefined && { leavesBefore: before }),
 });
-
-/** The clusters that hang on it now. */
-export const leavesOf = ({ leaves = {}, lastSeenAt }: Seen): readonly string[] =>
-  Object.keys(leaves).filter((name) => leaves[name] === lastSeenAt);
 
 /** This many clusters that have gone are remembered of a proxy. */
 const mostGone = 256;
 
-/** The longest gone are forgotten first. */
-function leavesAfter(
-  before: Seen['leaves'] = {},
-  now: readonly string[] = [],
-  at: Instant,
-): Seen['leaves'] | undefined {
-  const gone = Object.entries(before).filter(([name]) => !now.includes(name));
+/** The longest gone are forgotten first. Undefined when there is none. */
+function leavesBefore(seen: Seen | undefined, now: readonly string[] = []): Seen['leavesBefore'] {
+  if (seen?.leaves === undefined && seen?.leavesBefore === undefined) return undefined;
+  const { leaves = [], leavesBefore: before = {}, lastSeenAt } = seen;
+  const all = { ...before, ...Object.fromEntries(leaves.map((name) => [name, lastSeenAt])) };
+  const gone = Object.entries(all).filter(([name]) => !now.includes(name));
   const kept = gone.toSorted(([, a], [, b]) => (a < b ? 1 : -1)).slice(0, mostGone);
-  const all = [...kept, ...now.map((name): [string, Instant] => [name, at])];
-  return all.length === 0 ? undefined : Object.fromEntries(all);
+  return kept.length === 0 ? undefined : Object.fromEntries(kept);
 }
 
 export type Presence =

@@ -15,7 +15,7 @@ import { sameAdopted } from '../../domain/rotation-mark.ts';
 import { hostStream } from '../../domain/streams.ts';
 import { step, transact } from '../../log/execute.ts';
 import { findHost } from '../../views/hosts.ts';
-import { leavesOf, presenceOf, seenOf } from '../../views/presence.ts';
+import { presenceOf, seenOf } from '../../views/presence.ts';
 import { checkClaimedNames } from './claimed-names.ts';
 import { requireUnlockedHost } from '../lock/in-force.ts';
 import { grantNames } from './names-of-others.ts';
@@ -88,7 +88,7 @@ function somebodyWaitsFor(
   const known = views.presence.state();
   const { status } = presenceOf(known, host, views.clock.monotonic());
   const before = seenOf(known, host);
-  const isMoved = !sameNames(before?.proxies, proxies) || !sameNames(before && leavesOf(before), leaves);
+  const isMoved = !sameNames(before?.proxies, proxies) || !sameNames(before?.leaves, leaves);
   return status !== 'alive' || leaving === true || isMoved || !sameAdopted(before?.adopted, adopted);
 }
 

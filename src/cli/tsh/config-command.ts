@@ -7,14 +7,14 @@ import { fingerprint, fromAuthorizedKeyLine } from '../../pki/ssh-key.ts';
 import type { Run } from '../program.ts';
 import { loadIdentity } from './login/key-store.ts';
 import type { Profile } from './login/profile.ts';
-import { readSettings } from './settings.ts';
+import { readSettings, type Settings } from './settings.ts';
 import { formatSshConfig, type TshCall } from './ssh-config.ts';
 import type { ClusterTrust } from './trust/cluster-trust.ts';
 import { openTrust } from './trust/open-trust.ts';
 
 /**
  * `tsh config`: a block for `~/.ssh/config`. Makes no calls. `--refresh` prints none: it follows a rotation
- * of the cluster, in the files that the block names.
+ * of the cluster, in the files that the block names; of one that the proxy leads to, it asks the proxy's.
  */
 export const configCommand: Run = async (invocation, io) => {
   const settings = await readSettings(invocation, io);
@@ -22,11 +22,15 @@ export const configCommand: Run = async (invocation, io) => {
   const identity = profile === undefined ? undefined : loadIdentity(home, profile.proxyHost, user);
   if (profile === undefined || identity === undefined)
     throw new CodedError('not_found', "not logged in: run 'tsh login --proxy=<host>' first");
-  if (invocation.on('refresh')) return refresh(openTrust(identity, profile, settings, io), io);
+  const clusterName = invocation.text('cluster') ?? profile.cluster;
+  if (invocation.on('refresh'))
+    return clusterName === identity.clusterName
+      ? refresh(openTrust(identity, profile, settings, io), io)
+      : refreshLeaf(settings, io, clusterName);
   const files = home.keyFiles(profile.proxyHost, user);
   io.stdout.write(
     formatSshConfig({
-      clusterName: profile.cluster,
+      clusterName,
       proxyHost: profile.proxyHost,
       ssh: profile.ssh,
       proxyLogin: identity.certificate.principals[0] ?? user,
@@ -51,6 +55,16 @@ function tshCall({ proxyHost, web }: Profile, user: string, { env }: CliIo): Tsh
     user,
     home: home === '' ? undefined : resolve(home),
   };
+}
+
+async function refreshLeaf(settings: Settings, io: CliIo, clusterName: string): Promise<number> {
+  const { openCluster } = await import('./cluster/open-cluster.ts');
+  const cluster = await openCluster(settings, io, { cluster: clusterName });
+  try {
+    return await refresh(cluster.inside, io);
+  } finally {
+    cluster.close();
+  }
 }
 
 /** @throws CodedError when the cluster cannot be asked, or its announcement is not accepted. */

@@ -222,6 +222,7 @@ const commands: readonly CommandSpec[] = [
     name: 'config',
     help: 'Print an ssh_config block: ssh and scp of OpenSSH then reach the nodes as <node>.<cluster>',
     flags: [
+      cluster,
       {
         name: 'refresh',
         kind: 'switch',

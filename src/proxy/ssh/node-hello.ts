@@ -25,17 +25,19 @@ export interface Introduction {
   /** UUID of the node that was dialled; undefined for a server that is not a node. */
   readonly hostId: string | undefined;
   readonly signClient: SignClient;
+  /** UUID that the first session is to have; undefined: one that the node makes. */
+  readonly session?: string | undefined;
 }
 
 /**
  * Signed when the server asks for it and is one of ours; older nodes do not ask, and read only the address.
  */
-function preambleFor(banner: string, { client, hostId, signClient }: Introduction): Buffer {
+function preambleFor(banner: string, { client, hostId, signClient, session }: Introduction): Buffer {
   const challenge = challengeOf(banner);
   return proxyPreamble(
     challenge === undefined || hostId === undefined
       ? { client, proof: undefined }
-      : signClient({ challenge, hostId, client }),
+      : signClient({ challenge, hostId, client, session }),
   );
 }
 

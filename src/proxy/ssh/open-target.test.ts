@@ -5,8 +5,9 @@ import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { diallerBy } from './dial-node.ts';
 import { indexNodes } from './node-index.ts';
 import { authOpener } from './open-auth.ts';
-import { noLeaves, targetOpener, type OpenTarget, type TargetDeps } from './open-target.ts';
+import { type Leaves, noLeaves, targetOpener, type OpenTarget, type TargetDeps } from './open-target.ts';
 import type { NodeTarget } from './request-target.ts';
+import type { NodeDirectory } from '../proxy-views.ts';
 import { nodeInfo } from '../testing.ts';
 
 const id = '00000000-0000-4000-8000-000000000001';
@@ -18,6 +19,14 @@ const node = (host: string, port = 0, cluster?: string): NodeTarget => ({
   cluster,
 });
 const never = new AbortController().signal;
+
+const noNodes: NodeDirectory = {
+  index: () => indexNodes([]),
+  isAlive: () => true,
+  goneSince: () => undefined,
+  hangsOn: () => [],
+  lockedBy: () => undefined,
+};
 
 interface Bench {
   readonly open: OpenTarget;
@@ -48,13 +57,7 @@ function bench(banners: Record<string, string>, wish: Partial<TargetDeps> = {}):
   const open = targetOpener({
     leaves: noLeaves,
     clusterName: 'example',
-    nodes: {
-      index: () => indexNodes([nodeInfo(id, 'node1', '10.0.0.1:3022')]),
-      isAlive: () => true,
-      goneSince: () => undefined,
-      hangsOn: () => [],
-      lockedBy: () => undefined,
-    },
+    nodes: { ...noNodes, index: () => indexNodes([nodeInfo(id, 'node1', '10.0.0.1:3022')]) },
     lookUpName: (name) => {
       lookedUp.push(name);
       return Promise.resolve(name === 'alias' ? ['10.0.0.1'] : []);
@@ -115,6 +118,41 @@ describe('opening what a client asks for', () => {
       await expect(open(node(host, port), client, never)).rejects.toMatchObject({ code: 'not_found' });
     expect(dialled).toEqual([]);
   });
+  it('leads into a cluster that trusts this one, by its name or by that of the node', async () => {
+    const asked: unknown[] = [];
+    const leaves: Leaves = {
+      known: () => ['leaf', 'far.leaf', 'e'],
+      dial: (clusterName, { target }) => {
+        asked.push([clusterName, target]);
+        return Promise.resolve(new PassThrough());
+      },
+    };
+    const all = [
+      nodeInfo(id, 'node1', '10.0.0.1:3022'),
+      nodeInfo(id.replace(/1$/, '2'), 'odd.leaf', '10.0.0.1:3022'),
+    ];
+    const nodes = { ...noNodes, index: () => indexNodes(all) };
+    const { open } = bench(nodeUp, { leaves, nodes });
+    const routed = { ...client, routeToCluster: 'leaf' };
+    await open(node('n1', 22, 'leaf'), client, never);
+    await open({ kind: 'auth', cluster: 'leaf' }, client, never);
+    await open(node('n1.leaf', 22), client, never);
+    await open(node('n1.FAR.leaf'), client, never);
+    await open(node('n1'), routed, never);
+    expect(asked).toEqual([
+      ['leaf', { kind: 'node', host: 'n1', port: 22 }],
+      ['leaf', { kind: 'auth' }],
+      ['leaf', { kind: 'node', host: 'n1.leaf', port: 22 }],
+      ['far.leaf', { kind: 'node', host: 'n1.FAR.leaf', port: 0 }],
+      ['leaf', { kind: 'node', host: 'n1', port: 0 }],
+    ]);
+    // Of this cluster: by its name, and where a node of it has such a name.
+    await open(node('node1.example'), routed, never);
+    await open(node('odd.leaf'), client, never);
+    expect(asked).toHaveLength(5);
+    await expect(open(node('n1', 0, 'other'), client, never)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
   it('reaches a plain SSH server that is allowed by name and port, and no other port of it', async () => {
     const { open, dialled } = bench(
       { 'legacy:22': 'SSH-2.0-OpenSSH_9.2\r\n' },

@@ -21,6 +21,8 @@ export interface Client {
   readonly address: HostPort;
   /** Empty when the certificate names none. */
   readonly routeToCluster: string;
+  /** UUID that the first session on a node is to have; undefined: one that the node makes. */
+  readonly session?: string | undefined;
 }
 
 /**
@@ -146,7 +148,8 @@ async function openNode(
   if (locked !== undefined) throw new CodedError('access_denied', locked);
   const dial = diallerOf(node);
   try {
-    const introduction = { client: client.address, hostId: node.hostId, signClient };
+    const { address, session } = client;
+    const introduction = { client: address, hostId: node.hostId, signClient, session };
     return await greeted(await dial(asking), introduction, asking.signal);
   } catch (e) {
     if (!isCoded(e, 'unavailable')) throw e;

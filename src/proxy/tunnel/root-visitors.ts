@@ -6,7 +6,7 @@ import type { LogSink } from '../../base/log-sink.ts';
 import { unprovedName } from '../../base/unproved-text.ts';
 import { FinalRefusal } from '../../tunnel/frame-bodies.ts';
 import type { Asked } from '../../tunnel/link.ts';
-import { linkWishOf, type LeafRequest } from '../../tunnel/link-wish.ts';
+import { leafTold, linkWishOf, type LeafRequest } from '../../tunnel/link-wish.ts';
 import type { ProxyAudit } from '../proxy-audit.ts';
 import type { OpenTarget } from '../ssh/open-target.ts';
 
@@ -16,7 +16,15 @@ export interface RootVisitorsDeps {
   /** Opens what this proxy opens for its own clients, except what is not of this cluster. */
   readonly openTarget: OpenTarget;
   readonly audit: Pick<ProxyAudit, 'unreachableFrom'>;
+  /** UUIDs. */
+  readonly newSessionId: () => string;
   readonly sink: LogSink;
+}
+
+interface Opened {
+  readonly stream: Duplex;
+  /** What the root is told of it. */
+  readonly told: unknown;
 }
 
 /**
@@ -34,8 +42,8 @@ export class RootVisitors {
   /** Opens what a proxy of the root wants. */
   answer(root: string, asked: Asked): void {
     this.#open(root, asked).then(
-      (stream) => {
-        const joined = joinStreams(asked.accept(), stream);
+      ({ stream, told }) => {
+        const joined = joinStreams(asked.accept(told), stream);
         this.#carried.add(joined);
         void joined.then(() => this.#carried.delete(joined));
       },
@@ -60,20 +68,22 @@ export class RootVisitors {
     await (over === undefined ? last() : Promise.race([last(), over]));
   }
 
-  async #open(root: string, { wish, signal }: Asked): Promise<Duplex> {
+  async #open(root: string, { wish, signal }: Asked): Promise<Opened> {
     const wanted = linkWishOf(wish);
     if (wanted.to !== 'inside')
       throw new CodedError('access_denied', 'this is not opened for a machine of another cluster');
-    const { clusterName, openTarget, sink, audit } = this.#deps;
+    const { clusterName, openTarget, sink, audit, newSessionId } = this.#deps;
     const username = `${root}/${unprovedName(wanted.username)}`;
     const address = parseHostPort(wanted.client, 0);
     const fields = { user: username, target: textOf(wanted.target) };
+    const session = wanted.target.kind === 'node' ? newSessionId() : undefined;
     try {
       // Never into a leaf of this cluster: trust ends with those who gave it.
       const target = { ...wanted.target, cluster: clusterName };
-      const stream = await openTarget(target, { username, address, routeToCluster: '' }, signal);
+      const visitor = { username, address, routeToCluster: '', session };
+      const stream = await openTarget(target, visitor, signal);
       sink.debug('a stream was opened for somebody of another cluster', fields);
-      return stream;
+      return { stream, told: session === undefined ? undefined : leafTold(session) };
     } catch (e) {
       const reason = messageOf(e instanceof Error && e.cause !== undefined ? e.cause : e);
       sink.info('a stream for somebody of another cluster was refused', { ...fields, reason });
