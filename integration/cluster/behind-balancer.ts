@@ -63,8 +63,11 @@ const frontPorts = async (): Promise<FrontPorts> => {
   return { web, ssh, tunnel };
 };
 
-/** The cluster with its node; the proxies and the balancer do not run yet. */
-export async function startBalanced(): Promise<Balanced> {
+/**
+ * The cluster with its node; the proxies and the balancer do not run yet.
+ * @param proxyLines more lines of `proxy_service` of both proxies.
+ */
+export async function startBalanced(...proxyLines: readonly string[]): Promise<Balanced> {
   const cluster = await startAuthFleet();
   const { fleet, auth } = cluster;
   const pin = await cluster.pin();
@@ -101,7 +104,7 @@ export async function startBalanced(): Promise<Balanced> {
 
       .replace(
         'web_listen_addr: 0.0.0.0:3080',
-        `web_listen_addr: 127.0.0.1:${own.web}\n  tunnel_listen_addr: 127.0.0.1:${own.tunnel}\n  peer_listen_addr: 127.0.0.1:0`,
+        `web_listen_addr: 127.0.0.1:${own.web}\n  tunnel_listen_addr: 127.0.0.1:${own.tunnel}\n  peer_listen_addr: 127.0.0.1:0${proxyLines.map((line) => `\n  ${line}`).join('')}`,
       )
       .replace('teleport.example.com:443', `localhost:${ports.web}`)
       .replace('teleport.example.com:3023', `localhost:${ports.ssh}`)

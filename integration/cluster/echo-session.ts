@@ -13,8 +13,14 @@ export interface EchoSession {
   close(): void;
 }
 
-export function openEchoSession(people: PeopleCluster, person: string, node: string): EchoSession {
-  const child: ChildProcess = spawn(join('bin', 'tsh'), ['ssh', `${login}@${node}`, 'cat'], {
+/** @param flags more of `tsh ssh`. */
+export function openEchoSession(
+  people: PeopleCluster,
+  person: string,
+  node: string,
+  flags: readonly string[] = [],
+): EchoSession {
+  const child: ChildProcess = spawn(join('bin', 'tsh'), ['ssh', ...flags, `${login}@${node}`, 'cat'], {
     env: people.env(person),
     stdio: ['pipe', 'pipe', 'pipe'],
   });

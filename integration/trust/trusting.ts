@@ -19,14 +19,18 @@ export const clusterNamed = (
   });
 
 /** What `tctl` prints. */
-export async function tctl(cluster: Cluster, ...args: string[]): Promise<string> {
+export async function tctl(cluster: Pick<Cluster, 'tctl'>, ...args: string[]): Promise<string> {
   const ran = await cluster.tctl(...args);
   if (ran.code !== 0) throw new Error(`tctl ${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
   return ran.stdout;
 }
 
 /** Applies a resource. */
-export async function create(cluster: Cluster, name: string, ...lines: readonly string[]): Promise<string> {
+export async function create(
+  cluster: Pick<Cluster, 'tctl' | 'dir'>,
+  name: string,
+  ...lines: readonly string[]
+): Promise<string> {
   const file = join(cluster.dir, `${name}.yaml`);
   writeFileSync(file, `${lines.join('\n')}\n`);
   return tctl(cluster, 'create', '-f', file);

@@ -9,7 +9,7 @@ import { httpOver } from './http-over.ts';
 import { readClaimed } from './join-client.ts';
 import type { InputOf, OutputOf } from './operation.ts';
 import { establishTrust, followTrust } from './operations/trust.ts';
-import { authServerName, serverOrProxy, tlsServer, unverifiedServer } from './tls-dial.ts';
+import { authServerName, type OpenThrough, serverOrProxy, tlsServer, unverifiedServer } from './tls-dial.ts';
 import { inWords } from './tls-failures.ts';
 import { authoritiesToTrust } from './trust-authorities.ts';
 
@@ -38,16 +38,19 @@ export interface OtherClusters {
 /** Somebody waits at a terminal, and the answer to that takes ten seconds at most. */
 const limits = { timeoutMs: 5 * second, maxAnswerBytes: 1024 * 1024, attempts: 1 };
 
-/** Over TLS with auth servers; a proxy at the address passes it on to one, and cannot read it. */
-export function otherClusters(world: World): OtherClusters {
+/**
+ * Over TLS with auth servers; a proxy at the address passes it on to one, and cannot read it.
+ * @param through how an address is reached; default: it is dialled.
+ */
+export function otherClusters(world: World, through: OpenThrough = serverOrProxy): OtherClusters {
   return {
     establish: async ({ server, pins }, asked) => {
       const signer = await readClaimed(server, {
         ...{ world, attempts: 1, greetingMs: limits.timeoutMs },
-        through: serverOrProxy,
+        through,
       });
       const ca = authoritiesToTrust({ server: formatHostPort(server), signer }, pins, world.now());
-      const verified = tlsServer(server, { ca, serverName: authServerName }, serverOrProxy);
+      const verified = tlsServer(server, { ca, serverName: authServerName }, through);
       const http = httpOver(dialOneOf([verified], world, { timeoutMs: limits.timeoutMs }), true);
       try {
         const answer = await callOperation(http, establishTrust, asked, world, limits);
@@ -64,7 +67,7 @@ export function otherClusters(world: World): OtherClusters {
     },
     follow: async (server, told) => {
       const http = httpOver(
-        dialOneOf([unverifiedServer(server, serverOrProxy)], world, { timeoutMs: limits.timeoutMs }),
+        dialOneOf([unverifiedServer(server, through)], world, { timeoutMs: limits.timeoutMs }),
         true,
       );
       try {

@@ -4,6 +4,7 @@ import { listenerOf, serveOperations } from '../api/serve-operations.ts';
 import { endingOnce } from '../base/ending.ts';
 import { CodedError } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import type { OtherClusters } from '../api/trust-client.ts';
 import { type HostPort, type Listeners, type Metrics, type Running, type Service } from '../base/service.ts';
 import { second } from '../base/time.ts';
 import { startTicker, stopTimer } from '../base/timers.ts';
@@ -63,6 +64,8 @@ export interface AuthServiceDeps {
   readonly listeners: Listeners;
   /** Where signed heads go beside the log. Default: nowhere. */
   readonly witnesses?: Witnesses;
+  /** How other clusters are asked. Default: over TLS. */
+  readonly otherClusters?: OtherClusters;
   /** As in `AuthParts`; for tests. */
   readonly ageing?: () => number;
   readonly config: AuthConfig;

@@ -10,6 +10,7 @@ import { openLog } from '../log/open-log.ts';
 import { advertisedHost } from './identity/advertise.ts';
 import { buildNode } from './build-node.ts';
 import { buildProxy } from './build-proxy.ts';
+import { reachedByWays } from './entry/other-clusters.ts';
 import type { Role } from './configuration/configuration.ts';
 import { serviceOf, type Closers } from './host-service.ts';
 import { joinedStanding, localStanding, type StandingOf } from './identity/host-standing.ts';
@@ -150,6 +151,7 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
     sink,
     metrics,
     listeners,
+    otherClusters: reachedByWays(world, sink, process.env),
     witnesses,
     config: {
       hostId,
