@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { authorityLines } from '../../src/cli/tsh/login/known-hosts.ts';
 import type { Cluster } from '../harness/cluster.ts';
 import { createFirstUser } from '../harness/people.ts';
 import { type Ran, run, until } from '../harness/run-program.ts';
@@ -180,6 +181,25 @@ Host *.leaf *.root
     ]);
     expect([ran.code, ran.stdout]).toEqual([0, 'in\n']);
     await tsh('login', 'root');
+  });
+});
+
+describe('the keys of a leaf', () => {
+  it('vouch for nothing of the root, to stock ssh as well', async () => {
+    const file = join(root.dir, 'wide');
+    const key = `ssh-ed25519 ${/AAAA\S+/.exec(readFileSync(join(root.tshHome('alice'), 'known_hosts'), 'utf8'))?.[0] ?? ''}`;
+    // A leaf whose name covers those of the root.
+    const proxy = {
+      clusterName: 'a.example',
+      proxyHost: 'proxy.example',
+      ssh: { host: 'ssh.example', port: 3023 },
+    };
+    writeFileSync(file, authorityLines([{ clusterName: 'example', checkingKeys: [key] }], proxy).join('\n'));
+    const finds = async (host: string): Promise<boolean> =>
+      (await run('ssh-keygen', ['-F', host, '-f', file])).code === 0;
+    for (const host of ['node1.example', '[node1.example]:3022']) expect(await finds(host)).toBe(true);
+    for (const host of ['proxy.example', '[ssh.example]:3023', 'node1.a.example', '[node1.a.example]:3022'])
+      expect(await finds(host)).toBe(false);
   });
 });
 

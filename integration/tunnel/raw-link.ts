@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { realWorld } from '../../src/base/world.ts';
 import type { HostIdentity } from '../../src/pki/host-identity.ts';
-import { type Asked, Link } from '../../src/tunnel/link.ts';
+import { Link } from '../../src/tunnel/link.ts';
+import type { Asked } from '../../src/tunnel/link-options.ts';
 import { linkProtocol } from '../../src/tunnel/link-tls.ts';
 
 export type Shown = Pick<HostIdentity, 'privateKeyPem' | 'tlsCertificatePem'>;

@@ -2,7 +2,7 @@ import { type Duplex, PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type { Agents } from '../tunnel/agents.ts';
-import type { Asked } from '../tunnel/link.ts';
+import type { Asked } from '../tunnel/link-options.ts';
 import { acceptTunnelled } from './tunnelled.ts';
 
 function bench() {

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { CodedError, isCoded } from '../base/errors.ts';
 import type { Agents } from '../tunnel/agents.ts';
-import type { Asked } from '../tunnel/link.ts';
+import type { Asked } from '../tunnel/link-options.ts';
 import { linkWishOf } from '../tunnel/link-wish.ts';
 
 /** The connections that come to a node through its tunnels. */

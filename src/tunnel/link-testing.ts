@@ -3,7 +3,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { frame, FrameReader, type FrameType } from './frames.ts';
-import { type Asked, Link, type LinkOptions } from './link.ts';
+import { Link } from './link.ts';
+import type { Asked, LinkOptions } from './link-options.ts';
 
 const ends: (() => void)[] = [];
 /** Called when the test ends. */

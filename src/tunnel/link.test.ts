@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { CodedError } from '../base/errors.ts';
 import { joinStreams } from '../base/join-streams.ts';
 import { type FrameType, mostDataBytes } from './frames.ts';
-import { type Asked } from './link.ts';
+import type { Asked } from './link-options.ts';
 import { against, endLinks, never, overSockets, rig, until } from './link-testing.ts';
 import { windowBytes } from './link-stream.ts';
 
@@ -154,6 +154,41 @@ describe('a link', () => {
     expect(a.streams + b.streams).toBe(0);
     expect(a.usable && b.usable).toBe(true);
   });
+  it('waits for an answer for a time, and tells the other end that nobody does any more', async () => {
+    const { a, asked } = rig({}, { answerMs: 20 });
+    await expect(a.open('x', never)).rejects.toMatchObject({
+      ...{ code: 'unavailable', message: 'the other end has not answered in time' },
+    });
+    await until(() => asked[0]?.signal.aborted === true);
+    expect(a.streams).toBe(0);
+  });
+
+  it('is told by whoever accepts a stream what it is', async () => {
+    const { a, asked } = rig();
+    const [opening, plain] = [a.open('x', never), a.open('y', never)];
+    await until(() => asked.length === 2);
+    asked[0]?.accept({ session: 'one' });
+    asked[1]?.accept();
+    expect([(await opening).told, (await plain).told]).toEqual([{ session: 'one' }, undefined]);
+  });
+
+  it('that is dismissed loses its streams at once, and the other end reads what it was told', async () => {
+    const heard: unknown[] = [];
+    const { a, b, open, asked } = rig({}, { onNotice: (said) => heard.push(said) });
+    const [near, far] = await open();
+    const waiting = a.open('x', never);
+    await until(() => asked.length === 1);
+    const closed = once(near, 'close');
+    b.notify({ refused: 'locked' });
+    b.dismiss('locked');
+    expect(far.destroyed).toBe(true);
+    await closed;
+    await expect(waiting).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await b.closed).toBe('locked');
+    expect(heard).toEqual([{ refused: 'locked' }]);
+    expect(asked[0]?.signal.aborted).toBe(true);
+  });
+
   it('keeps the stream of one who accepts twice', async () => {
     const { open, a, asked } = rig();
     const opening = a.open({}, never);

@@ -1,37 +1,11 @@
 import type { Duplex } from 'node:stream';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
-import { second } from '../base/time.ts';
-import { startTicker, startTimer, type Timer } from '../base/timers.ts';
+import { minute, second } from '../base/time.ts';
+import { startTicker, startTimer, stopTimer, type Timer } from '../base/timers.ts';
 import { jsonBody, jsonIn, refusalBody, refusalOf } from './frame-bodies.ts';
 import { type Frame, frame, frameHeader, FrameReader, type FrameType, mostDataBytes } from './frames.ts';
+import type { LinkOptions, Wish } from './link-options.ts';
 import { type Carrier, LinkStream } from './link-stream.ts';
-
-/** What the other end wants to be connected to: JSON, as `link-wish.ts` reads it. */
-export type Wish = unknown;
-
-/** The other end has opened a stream. */
-export interface Asked {
-  readonly wish: Wish;
-  /** Aborted when the other end does not want it any more. */
-  readonly signal: AbortSignal;
-  /** The stream, which is open from now on. `told`: what the other end is told of it, JSON. */
-  accept(told?: unknown): Duplex;
-  refuse(error: CodedError): void;
-}
-
-export interface LinkOptions {
-  /** `dialler`: opened the connection; it also sends the signs of life. */
-  readonly end: 'dialler' | 'acceptor';
-  /** Called for each stream that the other end opens. Without it all are refused. */
-  readonly onAsked?: (asked: Asked) => void;
-  /** The other end is about to go: nothing more is opened here. */
-  readonly onLeave?: () => void;
-  /** What the other end says of itself: JSON. */
-  readonly onNotice?: (said: unknown) => void;
-  /** In milliseconds. */
-  readonly monotonic?: () => number;
-  readonly signsEveryMs?: number;
-}
 
 /**
  * Balancers cut what is silent for a minute. When two signs did not come, the third time of looking ends a
@@ -45,6 +19,8 @@ const mostUnsentBytes = 4 * 1024 * 1024;
 const mostStreams = 4096;
 /** What a frame has room for. */
 const mostId = 2 ** 32 - 1;
+/** Longer than whoever is asked tries: names, other proxies, and a node that is just coming back. */
+const answerMs = minute;
 /** Whoever was told that the link ends closes it within a round trip. */
 const farewellMs = 5 * second;
 
@@ -133,7 +109,8 @@ export class Link implements Carrier {
 
   /**
    * A stream to what the other end understands by `wish`.
-   * @throws CodedError as the other end refuses it; `unavailable` when the link ends, or `signal` is aborted.
+   * @throws CodedError as the other end refuses it; `unavailable` when the link ends, `signal` is aborted, or
+   *   nothing is answered.
    */
   async open(wish: Wish, signal: AbortSignal): Promise<LinkStream> {
     if (!this.usable) throw new CodedError('unavailable', 'the link is about to end');
@@ -143,12 +120,18 @@ export class Link implements Carrier {
     // Whoever dialled opens another link.
     if (this.#nextId > mostId) this.drain('all numbers of streams are used up');
     const { promise, resolve, reject } = Promise.withResolvers<LinkStream>();
-    const leave = (): void => {
+    const giveUp = (why: string): void => {
       if (!this.#opening.delete(id)) return; // it was opened, or refused, a moment ago
       this.#write(frame('reset', id));
-      reject(new CodedError('unavailable', 'the client has left'));
+      reject(new CodedError('unavailable', why));
       this.#closeIfIdle();
     };
+    const leave = (): void => {
+      giveUp('the client has left');
+    };
+    const limit = startTimer(() => {
+      giveUp('the other end has not answered in time');
+    }, this.#options.answerMs ?? answerMs);
     this.#opening.set(id, { opened: resolve, refused: reject });
     this.#write(first);
     signal.addEventListener('abort', leave);
@@ -156,6 +139,7 @@ export class Link implements Carrier {
     try {
       return await promise;
     } finally {
+      stopTimer(limit);
       signal.removeEventListener('abort', leave);
     }
   }

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { recordingSink } from '../../api/testing.ts';
 import { CodedError } from '../../base/errors.ts';
 import { FinalRefusal } from '../../tunnel/frame-bodies.ts';
-import type { Asked } from '../../tunnel/link.ts';
+import type { Asked } from '../../tunnel/link-options.ts';
 import type { OpenTarget } from '../ssh/open-target.ts';
 import { RootVisitors } from './root-visitors.ts';
 

@@ -5,7 +5,7 @@ import { joinStreams } from '../../base/join-streams.ts';
 import type { LogSink } from '../../base/log-sink.ts';
 import { unprovedName } from '../../base/unproved-text.ts';
 import { FinalRefusal } from '../../tunnel/frame-bodies.ts';
-import type { Asked } from '../../tunnel/link.ts';
+import type { Asked } from '../../tunnel/link-options.ts';
 import { leafTold, linkWishOf, type LeafRequest } from '../../tunnel/link-wish.ts';
 import type { ProxyAudit } from '../proxy-audit.ts';
 import type { OpenTarget } from '../ssh/open-target.ts';

@@ -32,11 +32,12 @@ export const asText = (kind: KindOfResource, documents: readonly ResourceDocumen
     documents.map((document) => kind.columns.map(([, content]) => content(document))),
   );
 
-/** Keys in the order in which people read them. */
-const ordered = ({ kind, sub_kind, version, metadata, spec }: ResourceDocument): object => ({
+/** Keys in the order in which people read them; what a kind has beside them (`status`) comes last. */
+const ordered = ({ kind, sub_kind, version, metadata, spec, ...more }: ResourceDocument): object => ({
   kind,
   ...(sub_kind !== undefined && { sub_kind }),
   version,
   metadata,
   spec,
+  ...more,
 });

@@ -44,6 +44,11 @@ spec:
     expect(JSON.parse(asJson([role('a'), role('b')]))).toEqual([role('a'), role('b')]);
     expect(asJson([role('a')])).toMatch(/^\{\n {4}"kind": "role",\n {4}"version"/);
   });
+  it('with what a kind has beside its spec', () => {
+    const remote = { ...role('leaf'), kind: 'remote_cluster', status: { connection: 'online' } };
+    expect(asYaml([remote])).toMatch(/\nspec:\n[^]*\nstatus:\n {2}connection: online\n$/);
+    expect(JSON.parse(asJson([remote]))).toMatchObject({ status: { connection: 'online' } });
+  });
   it('as a table', () => {
     const lines = asText(kindNamed('role'), [role('a')]).split('\n');
     expect(lines[0]).toMatch(/^Role +Allowed to login as +Node Labels +Access to resources/);

@@ -34,6 +34,19 @@ describe('known hosts', () => {
     ]);
     expect(line).toMatch(/ssh-ed25519 \S+ clustername=example&type=host&proxy=proxy$/);
   });
+  it('name nothing of the proxy for the authority of another cluster, whatever that is called', () => {
+    const names = { ...proxy, clusterName: 'a.example', proxyHost: 'proxy.example' };
+    const [line = ''] = authorityLines(
+      [{ clusterName: 'example', checkingKeys: [toAuthorizedKeyLine(b)] }],
+      names,
+    );
+    expect(line.split(' ')[1]?.split(',')).toEqual([
+      ...['*.example', '[*.example]:*', '!*.a.example', '![*.a.example]:*'],
+      ...['!proxy.example', '![proxy.example]:3023', '!proxy', '![proxy]:3023'],
+    ]);
+    expect(authoritiesOf(line, 'proxy.example', 'example')).toEqual([b]);
+    expect(authoritiesOf(line, 'proxy.example', 'a.example')).toEqual([]);
+  });
   it('believe an authority only for the proxy that named it', () => {
     const other = linesFor(b, {
       clusterName: 'example',
