@@ -34,8 +34,11 @@ const names = new Map<number, FrameType>(
 );
 
 export const headerBytes = 9;
-/** Of one frame of data: a stream that sends much lets others in between. */
-export const mostDataBytes = 64 * 1024;
+/**
+ * Of one frame of data: a stream that sends much lets others in between. What SSH sends side by side fits
+ * (`ssh/data-packets.ts`).
+ */
+export const mostDataBytes = 132 * 1024;
 /** Of any other frame: what names 64 proxies at addresses of any length fits. */
 export const mostControlBytes = 32 * 1024;
 

@@ -7,6 +7,12 @@ import { CodedError } from '../base/errors.ts';
  */
 export const windowBytes = 1024 * 1024;
 
+/**
+ * What comes in one turn of the event loop is read as one piece, up to this size: TLS gives it in pieces of
+ * 16 KiB, and each costs whoever passes it on a packet, a call to the kernel, and memory.
+ */
+const gatheredBytes = 128 * 1024;
+
 /** More than anybody grants. */
 const mostCredit = 2 ** 32;
 
@@ -17,13 +23,17 @@ export interface Carrier {
   credit(stream: LinkStream, bytes: number): void;
   /** Sent after everything that was written. */
   end(stream: LinkStream): void;
+  /** Whether bytes that were written are nobody's any more when the write is called back. */
+  readonly copies: boolean;
   /** `whole`: both ends have ended it; else the other end has to be told. */
   gone(stream: LinkStream, whole: boolean): void;
 }
 
+type Sent = (error?: Error | null) => void;
+
 interface Pending {
   chunk: Buffer;
-  readonly done: (error?: Error) => void;
+  readonly done: Sent;
 }
 
 /** One stream of a link: half open as a TCP connection is, with a window of its own. */
@@ -37,6 +47,9 @@ export class LinkStream extends Duplex {
   /** Bytes that the other end may still send. */
   #received = windowBytes;
   #pending: Pending | undefined;
+  /** Received in this turn, and not read yet. */
+  #gathered: Buffer[] = [];
+  #gatheredBytes = 0;
   #endedHere = false;
   #endedThere = false;
 
@@ -45,6 +58,11 @@ export class LinkStream extends Duplex {
     this.id = id;
     this.told = told;
     this.#carrier = carrier;
+  }
+
+  /** For whoever uses memory again: `CopyingStream` of SSH. */
+  get copiesWhatIsWritten(): boolean {
+    return this.#carrier.copies;
   }
 
   /** Both ends have ended it: nothing more goes over the link. */
@@ -81,21 +99,18 @@ export class LinkStream extends Duplex {
   }
 
   /**
-   * The next bytes to send, at most `most` of them; undefined when there are none, or the other end takes
-   * none.
+   * The next bytes to send, at most `most` of them, with what to call when they are sent; undefined when
+   * there are none, or the other end takes none.
    */
-  nextPart(most: number): Buffer | undefined {
+  nextPart(most: number): { readonly part: Buffer; readonly sent: Sent | undefined } | undefined {
     const pending = this.#pending;
     if (pending === undefined || this.#sendCredit === 0) return undefined;
     const part = pending.chunk.subarray(0, Math.min(most, this.#sendCredit));
     this.#sendCredit -= part.length;
     pending.chunk = pending.chunk.subarray(part.length);
-    if (pending.chunk.length === 0) {
-      this.#pending = undefined;
-      // Not from within: the next write would come before this part is on its way.
-      process.nextTick(pending.done);
-    }
-    return part;
+    if (pending.chunk.length > 0) return { part, sent: undefined };
+    this.#pending = undefined;
+    return { part, sent: pending.done };
   }
 
   hasMore(): boolean {
@@ -113,18 +128,33 @@ export class LinkStream extends Duplex {
     if (this.#endedThere || part.length > this.#received)
       throw new CodedError('bad_request', 'a link carried more data on a stream than its window allows');
     this.#received -= part.length;
-    if (this.push(part)) this.#grant();
+    this.#gathered.push(part);
+    this.#gatheredBytes += part.length;
+    if (this.#gatheredBytes >= gatheredBytes) this.#passOn();
+    else if (this.#gathered.length === 1)
+      setImmediate(() => {
+        this.#passOn();
+      });
   }
 
   receiveEnd(): void {
+    this.#passOn();
     this.#endedThere = true;
     this.push(null);
+  }
+
+  #passOn(): void {
+    const [first, ...more] = this.#gathered;
+    if (first === undefined || this.destroyed) return;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    if (this.push(more.length === 0 ? first : Buffer.concat([first, ...more]))) this.#grant();
   }
 
   /** What was read makes room; it is announced by halves of the window, not byte by byte. */
   #grant(): void {
     if (this.#endedThere || this.destroyed) return;
-    const room = windowBytes - this.#received - this.readableLength;
+    const room = windowBytes - this.#received - this.readableLength - this.#gatheredBytes;
     if (room < windowBytes / 2) return;
     this.#received += room;
     this.#carrier.credit(this, room);

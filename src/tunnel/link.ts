@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import { minute, second } from '../base/time.ts';
@@ -177,6 +178,10 @@ export class Link implements Carrier {
     this.#connection.destroy();
   }
 
+  get copies(): boolean {
+    return this.#connection instanceof Socket;
+  }
+
   wantsToSend(stream: LinkStream): void {
     this.#turn.add(stream);
     this.#send();
@@ -220,8 +225,8 @@ export class Link implements Carrier {
     for (let stream = this.#nextInTurn(); stream !== undefined; stream = this.#nextInTurn()) {
       const part = stream.nextPart(mostDataBytes);
       if (part === undefined) continue;
-      this.#write(frameHeader('data', stream.id, part.length));
-      this.#write(part);
+      this.#write(frameHeader('data', stream.id, part.part.length));
+      this.#write(part.part, part.sent);
       if (stream.hasMore()) this.#turn.add(stream);
     }
     this.#connection.uncork();
@@ -235,9 +240,9 @@ export class Link implements Carrier {
   }
 
   /** Control frames are few and small: they do not wait for the connection to take more. */
-  #write(bytes: Buffer): void {
-    if (this.#connection.destroyed || this.#farewell !== undefined) return;
-    if (!this.#connection.write(bytes)) this.#full = true;
+  #write(bytes: Buffer, sent?: (error?: Error | null) => void): void {
+    if (this.#connection.destroyed || this.#farewell !== undefined) return; // its streams are destroyed
+    if (!this.#connection.write(bytes, sent)) this.#full = true;
     if (this.#connection.writableLength > mostUnsentBytes) this.close('the other end takes nothing');
   }
 
