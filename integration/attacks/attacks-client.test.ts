@@ -123,6 +123,20 @@ describe('a proxy that lies to tsh', () => {
     expect(renamed.stderr).toContain("it leads to cluster 'bank', and led to 'example' before");
     expect(stored('two', 'known_hosts')).not.toContain('bank');
   });
+
+  it('does not make its key that of a cluster to which it says that it leads', async () => {
+    const ran = await login('three', (_path, told) => {
+      const signers = told['host_signers'] as Told[] | undefined;
+      const [own] = signers ?? [];
+      if (own === undefined) return;
+      const keys = [Buffer.from(key).toString('base64')];
+      signers?.push({ ...own, domain_name: 'bank', checking_keys: keys });
+    });
+    // Only an auth server could say so, and it knows no such cluster.
+    expect(ran.code).toBe(0);
+    expect(stored('three', 'known_hosts')).not.toContain('bank');
+    expect(stored('three', 'known_hosts')).toContain('clustername=example');
+  });
 });
 
 describe('NODE_TLS_REJECT_UNAUTHORIZED=0, which somebody set for other programs', () => {

@@ -6,9 +6,11 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePorts } from '../harness/own-ports.ts';
+import { createFarNetwork, type FarNetwork, type LongLink } from '../harness/far-network.ts';
 import { createFirstUser, logIn, sshConfigFor } from '../harness/people.ts';
 import { type Ran, run, until } from '../harness/run-program.ts';
 import type { Reloadable } from '../restart/reloadable.ts';
+import { type TurnBalancer, turnBalancer } from './turn-balancer.ts';
 import { type Front, hangingOn, startTunnelFleet, type TunnelFleet } from './tunnel-fleet.ts';
 
 const login = userInfo().username;
@@ -33,12 +35,18 @@ const say = (port: number, words: string): Promise<string | undefined> =>
 /**
  * What clients do with a node that hangs on one of two proxies, at that one or at the other. As in 4.4 there
  * is no -R.
+ * @param link the node is behind NAT, at the other end of such a link, and reaches a balancer alone.
  */
-export function describeClients(way: 'a tunnel' | 'a peer'): void {
+export function describeClients(way: 'a tunnel' | 'a peer', link?: LongLink): void {
   let fleet: TunnelFleet;
   let node: Reloadable;
   let echo: Server;
   let echoPort: number;
+  let network: FarNetwork | undefined;
+  let balancer: TurnBalancer | undefined;
+  /** This machine, as the node reaches it, and a proxy on it. */
+  let here = '127.0.0.1';
+  let webPort: number;
   let front: Front;
   let config: string;
   let dir: string;
@@ -60,8 +68,17 @@ export function describeClients(way: 'a tunnel' | 'a peer'): void {
     );
     await auth.start();
     await createFirstUser(one.people, 'alice', { logins: [login] });
-    node = await fleet.addNode('far1', { place: `proxy_server: 127.0.0.1:${one.ports.web}` });
-    await hangingOn(fleet, node, [one]);
+    webPort = one.ports.web;
+    if (link === undefined) {
+      node = await fleet.addNode('far1', { place: `proxy_server: 127.0.0.1:${webPort}` });
+      await hangingOn(fleet, node, [one]);
+    } else {
+      network = await createFarNetwork(link);
+      ({ here } = network);
+      balancer = await turnBalancer([webPort], here);
+      webPort = balancer.port;
+      await fleet.addNode('far1', { place: `proxy_server: ${here}:${webPort}`, within: network.within });
+    }
     front = way === 'a tunnel' ? one : two;
     if (way === 'a peer') await logIn(two.people, 'alice');
     config = await sshConfigFor(front.people, 'alice');
@@ -72,15 +89,18 @@ export function describeClients(way: 'a tunnel' | 'a peer'): void {
       socket.on('error', () => undefined);
       socket.pipe(socket);
     });
-    await new Promise<void>((ready) => echo.listen(0, '127.0.0.1', ready));
+    await new Promise<void>((ready) => echo.listen(0, here, ready));
     echoPort = (echo.address() as AddressInfo).port;
   });
   afterAll(async () => {
     echo.close();
     await fleet.close();
+    await balancer?.close();
+    await network?.close();
   });
 
-  describe(`by way of ${way}`, () => {
+  describe(`by way of ${way}${link === undefined ? '' : ', behind NAT, over a long link'}`, () => {
+    const bulk = link === undefined ? 100 : 1;
     const host = `${login}@far1.example`;
     const sh = (command: string, timeoutMs = 60_000): Promise<Ran> =>
       run('/bin/sh', ['-c', command], { env, cwd: dir, timeoutMs });
@@ -124,18 +144,19 @@ export function describeClients(way: 'a tunnel' | 'a peer'): void {
       expect(
         await ok(`ssh -F ${config} -J ${login}@localhost:${front.ports.proxySsh} ${host} echo jumped`),
       ).toBe('jumped\n');
-      expect(await ok(`echo straight | timeout 20 ssh -F ${config} -W 127.0.0.1:${echoPort} ${host}`)).toBe(
+      expect(await ok(`echo straight | timeout 20 ssh -F ${config} -W ${here}:${echoPort} ${host}`)).toBe(
         'straight\n',
       );
       const [local = 0, socks = 0] = await freePorts(2);
       const forwards = [
-        ...['-N', '-o', 'ExitOnForwardFailure=yes', '-L', `${local}:127.0.0.1:${echoPort}`],
+        ...['-N', '-o', 'ExitOnForwardFailure=yes', '-L', `${local}:${here}:${echoPort}`],
         ...['-D', `127.0.0.1:${socks}`, host],
       ];
       await beside(forwards, async () => {
         expect(await until('-L', () => say(local, 'left'))).toBe('left');
-        const { web } = front.ports;
-        const asked = await ok(`curl -ksS --socks5 127.0.0.1:${socks} https://127.0.0.1:${web}/webapi/ping`);
+        const asked = await ok(
+          `curl -ksS --socks5 127.0.0.1:${socks} https://${here}:${webPort}/webapi/ping`,
+        );
         expect(asked).toContain('server_version');
       });
     });
@@ -184,8 +205,8 @@ export function describeClients(way: 'a tunnel' | 'a peer'): void {
           );
     });
 
-    it('carries 100 MiB both ways unchanged', async () => {
-      await ok('head -c 100M /dev/urandom > large');
+    it(`carries ${bulk} MiB both ways unchanged`, async () => {
+      await ok(`head -c ${bulk}M /dev/urandom > large`);
       const sums = await ok(
         `ssh -F ${config} ${host} sha256sum < large; ssh -F ${config} ${host} 'cat ${dir}/large' | sha256sum; sha256sum < large`,
       );
@@ -241,7 +262,7 @@ export function describeClients(way: 'a tunnel' | 'a peer'): void {
         stopped.stdout.pause();
         if (stopped.pid === undefined) throw new Error('ssh runs');
         process.kill(stopped.pid, 'SIGSTOP');
-        await ok(`ssh -F ${config} ${host} 'head -c 20M /dev/zero' | wc -c`);
+        await ok(`ssh -F ${config} ${host} 'head -c ${bulk * 200}K /dev/zero' | wc -c`);
         for (let i = 0; i < 3; i++) expect(await ok(`ssh -F ${config} ${host} echo ${i}`)).toBe(`${i}\n`);
       } finally {
         stopped.kill('SIGKILL');

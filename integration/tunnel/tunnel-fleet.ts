@@ -27,7 +27,12 @@ export interface TunnelFleet {
   /** A node without a port. @param place default: the balancer. */
   addNode(
     name: string,
-    options?: { readonly place?: string; readonly services?: string },
+    options?: {
+      readonly place?: string;
+      readonly services?: string;
+      /** argv before the daemon's: on a network of its own. */
+      readonly within?: readonly string[];
+    },
   ): Promise<Reloadable>;
   /** The configuration of a proxy. */
   yamlOf(front: Front): string;
@@ -84,12 +89,15 @@ ${more.map((line) => `  ${line}\n`).join('')}`,
     cluster,
     fronts,
     balancer,
-    addNode: async (name, { place = `auth_servers: [127.0.0.1:${balancer.port}]`, services = '' } = {}) => {
+    addNode: async (
+      name,
+      { place = `auth_servers: [127.0.0.1:${balancer.port}]`, services = '', within = [] } = {},
+    ) => {
       const node = reloadable(await cluster.fleet.add(name));
       started.push(node);
       const yaml = tunnelYaml(node.machine, place, `auth_token: ${tokens.node}`, `ca_pin: "${pin}"`);
       node.machine.configure(services === '' ? yaml : yaml.replace(/^ssh_service: .*$/m, services));
-      await node.machine.start({ args: node.args });
+      await node.machine.start({ args: node.args, within });
       return node;
     },
     yamlOf: ({ proxy }) => readFileSync(proxy.machine.config, 'utf8'),

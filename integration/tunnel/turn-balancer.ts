@@ -10,8 +10,11 @@ export interface TurnBalancer {
   close(): Promise<void>;
 }
 
-/** Passes connections on to these ports; one that takes none is passed over. */
-export async function turnBalancer(ports: readonly number[]): Promise<TurnBalancer> {
+/**
+ * Passes connections on to these ports; one that takes none is passed over.
+ * @param host where it listens.
+ */
+export async function turnBalancer(ports: readonly number[], host = '127.0.0.1'): Promise<TurnBalancer> {
   const open = new Set<Socket>();
   const given = new Map(ports.map((port) => [port, 0]));
   let lead: 'turns' | number = 'turns';
@@ -45,7 +48,7 @@ export async function turnBalancer(ports: readonly number[]): Promise<TurnBalanc
     client.on('error', () => client.destroy());
     pass(client, inOrder());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   return {
     port: (server.address() as AddressInfo).port,
     given,

@@ -50,7 +50,7 @@ import { readResource } from './resource/read-resource.ts';
 import { updateResource } from './resource/update-resource.ts';
 import { establishTrust } from './trust/establish-trust.ts';
 import { followTrust } from './trust/follow-trust.ts';
-import { leafAuthorities } from './trust/leaf-signers.ts';
+import { leafAuthorities } from './trust/leaf-authorities.ts';
 import { createToken } from './token/create-token.ts';
 import { deleteToken } from './token/delete-token.ts';
 import { listTokens } from './token/list-tokens.ts';

@@ -89,6 +89,7 @@ it('each of them opens these operations and no others', () => {
       "token.list: editor",
       "trust.establish: admin access editor auditor",
       "trust.follow: admin access editor auditor",
+      "trust.leaf-authorities: admin access editor auditor",
       "user.begin-code-device: -",
       "user.change-password: -",
       "user.create: editor",

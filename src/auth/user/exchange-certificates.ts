@@ -11,7 +11,7 @@ import { findUser } from '../../views/users.ts';
 import { type AuthDeps, causeOf } from '../deps.ts';
 import { lockedLogins, requireGrantUnlocked, requireUnlocked } from '../lock/in-force.ts';
 import { rolesOf } from '../lookups.ts';
-import { leadsTo, signersForPeople } from '../trust/leaf-signers.ts';
+import { leadsTo, signersForPeople } from '../trust/leaf-authorities.ts';
 import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
 
 /** Who shows a valid certificate to have it exchanged for another one, as that person is now. */

@@ -16,7 +16,7 @@ import { comerOf, examineClaim, tellRefusal, unrecordedBecause, wrongCredentials
 import { grantOf, readPublicKey, signCertificates } from './issue-certificates.ts';
 import { lockedLogins, requireGrantUnlocked, requireUnlocked } from '../lock/in-force.ts';
 import { rolesOf, secondFactorOf } from '../lookups.ts';
-import { requireToLeadTo, signersForPeople } from '../trust/leaf-signers.ts';
+import { requireToLeadTo, signersForPeople } from '../trust/leaf-authorities.ts';
 
 type Input = z.output<typeof row.input>;
 

@@ -22,6 +22,11 @@ import {
   type TestAuth,
   tryLogin,
 } from '../testing.ts';
+import { servedRemoteClusters } from '../resource/kinds/other-clusters.ts';
+import { establishTrust } from '../trust/establish-trust.ts';
+import { leafAuthorities } from '../trust/leaf-authorities.ts';
+import { ownStatement } from '../trust/own-statement.ts';
+import { tokenOf } from '../trust/trust-testing.ts';
 import { createUser } from './create-user.ts';
 import { deleteUser } from './delete-user.ts';
 import { renewCertificates } from './renew-certificates.ts';
@@ -65,12 +70,45 @@ describe('a login that is renewed', () => {
       },
     });
   };
-  const renew = (tlsCertificatePem: string, authorityPem = signing()) =>
+  const renew = (
+    tlsCertificatePem: string,
+    authorityPem = signing(),
+    more: { routeToCluster?: string } = {},
+  ) =>
     renewCertificates(auth.deps, callBy(tlsCertificatePem, authorityPem), {
       publicKey: newKeyLine(),
       ttlSeconds: 12 * 3600,
       format: 'standard',
+      ...more,
     });
+  const routeOf = (tlsCertificatePem: string): string =>
+    tlsIdentityOf(new X509Certificate(tlsCertificatePem)).routeToCluster;
+
+  it('is led to another cluster at any time, with the same end, and back to its own when that is gone', async () => {
+    const leaf = await openTestAuth({ clusterName: 'leaf' });
+    const token = await tokenOf(auth);
+    await establishTrust(auth.deps, callOf({ kind: 'anyone', address: '192.0.2.50:4711' }), {
+      ...{ token, clusterName: 'leaf', host: await ownStatement(leaf.deps, 'host') },
+    });
+    await leaf.close();
+    const first = await login();
+    await expect(
+      renew(first.tlsCertificatePem, signing(), { routeToCluster: 'other' }),
+    ).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    const led = await renew(first.tlsCertificatePem, signing(), { routeToCluster: 'leaf' });
+    expect(routeOf(led.tlsCertificatePem)).toBe('leaf');
+    expect(sshOf(led).validBefore).toBe(sshOf(first).validBefore);
+    expect(led.hostSigners.map(({ clusterName }) => clusterName)).toEqual(['example', 'leaf']);
+    const asked = callBy(led.tlsCertificatePem);
+    expect(await leafAuthorities(auth.deps, asked, { clusterName: 'leaf' })).toEqual(led.hostSigners[1]);
+    await expect(leafAuthorities(auth.deps, asked, { clusterName: 'other' })).rejects.toThrow('"other"');
+    const removal = await servedRemoteClusters.remove?.(auth.deps, adminCall, 'leaf');
+    await auth.deps.views.reached((await removal?.commit()) ?? 0);
+    auth.world.advance(12 * hour - 600_000);
+    expect(routeOf((await renew(led.tlsCertificatePem)).tlsCertificatePem)).toBe('');
+  });
 
   it('says from when on it can be, keeps the time of its password, and is in the audit', async () => {
     const first = await login();

@@ -13,7 +13,7 @@ import type { RoleSpec } from '../../domain/role-spec.ts';
 import { signerOf } from '../../views/authorities.ts';
 import { addedRoles, type HeldRequest, heldRequests, holdingStatesOf } from '../../views/held-requests.ts';
 import { implementing } from '../implementing.ts';
-import { requireToLeadTo } from '../trust/leaf-signers.ts';
+import { requireToLeadTo } from '../trust/leaf-authorities.ts';
 import { exchangeCertificates, personExchanging } from './exchange-certificates.ts';
 
 /**

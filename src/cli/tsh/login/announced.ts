@@ -38,7 +38,7 @@ export function changedHosts(
  */
 export function changedClusters(
   claimed: readonly ClusterAuthorities[],
-  { proxyHost, clusterName: own }: { readonly proxyHost: string; readonly clusterName: string },
+  proxyHost: string,
   known: readonly KnownAuthority[],
 ): readonly string[] {
   const names = new Set(known.filter((k) => k.proxyHost === proxyHost).map((k) => k.clusterName));
@@ -50,8 +50,7 @@ export function changedClusters(
     const here = stranger(same.filter((k) => k.proxyHost === proxyHost));
     const elsewhere = stranger(same.filter((k) => k.proxyHost !== proxyHost));
     return [
-      // Those that trust its own come and go.
-      ...(clusterName === own && names.size > 0 && !names.has(clusterName)
+      ...(names.size > 0 && !names.has(clusterName)
         ? [`it leads to cluster '${clusterName}', and led to '${[...names].join("', '")}' before`]
         : []),
       ...(here === undefined

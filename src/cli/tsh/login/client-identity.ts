@@ -64,7 +64,7 @@ function check(
   const tls = new X509Certificate(credentials.tlsCertificatePem);
   if (!tls.publicKey.equals(createPublicKey(privateKey)))
     throw new Error('the TLS certificate is for another key');
-  const clusterName = /^CN=(.*)$/m.exec(tls.issuer)?.[1] ?? '';
+  const clusterName = issuerOf(credentials.tlsCertificatePem);
   if (clusterName === '') throw new Error('the TLS certificate does not name its cluster');
   return {
     username: certificate.keyId,
@@ -77,6 +77,10 @@ function check(
     hostAuthorities: hostAuthorities(clusterName),
   };
 }
+
+/** The cluster that issued a certificate, as that says; empty where it says nothing. */
+export const issuerOf = (tlsCertificatePem: string): string =>
+  /^CN=(.*)$/m.exec(new X509Certificate(tlsCertificatePem).issuer)?.[1] ?? '';
 
 /**
  * Whether an authority (PEM) is of this cluster, as it says itself. One that cannot be read is of none.

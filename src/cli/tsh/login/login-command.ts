@@ -42,6 +42,8 @@ export const loginCommand: Run = async (invocation, io) => {
   }
   const loggedIn = await requestLogin(settings, io, cluster);
   await storeLogin(settings, io, loggedIn);
+  if ((loggedIn.leaves ?? []).length > 0)
+    await (await import('./learn-leaves.ts')).learnLeaves(settings, io, loggedIn);
   const wanted = wish ?? wishOf(loggedIn.request, invocation);
   if (wanted !== undefined) await withRequest(settings, io, loggedIn.profile, wanted);
   return printStatus(settings, io);

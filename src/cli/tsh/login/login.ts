@@ -12,6 +12,7 @@ import {
   type ClientIdentity,
   type Credentials,
   isExpired,
+  issuerOf,
   readCredentials,
   tlsAuthoritiesOf,
 } from './client-identity.ts';
@@ -37,6 +38,11 @@ export interface LoggedIn {
   readonly credentials: Credentials;
   readonly identity: ClientIdentity;
   readonly authorities: readonly ClusterAuthorities[];
+  /**
+   * Names of other clusters to which the proxy says that it leads. Nothing that it says of their keys
+   * counts.
+   */
+  readonly leaves?: readonly string[];
   /** Where a role wants roles to be requested with the login. */
   readonly request?: RequestWanted | undefined;
 }
@@ -71,9 +77,7 @@ export async function requestLogin(settings: Settings, io: CliIo, cluster?: stri
     const found = await withPassword(settings, io, { target, answer, prompter, cluster });
     const loggedIn = { ...found, profile: { ...found.profile, way: await way } };
     const known = knownAuthorities(readKnownHosts(settings.home));
-    const { clusterName } = loggedIn.identity;
-    const place = { proxyHost: loggedIn.profile.proxyHost, clusterName };
-    await accept(changedClusters(loggedIn.authorities, place, known));
+    await accept(changedClusters(loggedIn.authorities, loggedIn.profile.proxyHost, known));
     return loggedIn;
   } finally {
     done.abort();
@@ -175,7 +179,7 @@ async function withPassword(settings: Settings, io: CliIo, asked: Asked): Promis
     privateKeyPem: encodeOpensshPrivateKey(privateKey, `teleport:${settings.user}`),
     sshCertificate: certified.sshCertificate,
     tlsCertificatePem: certified.tlsCertificatePem,
-    tlsCasPem: tlsAuthoritiesOf(certified.hostSigners),
+    tlsCasPem: tlsAuthoritiesOf(ownSigners(certified)),
   };
   return verified(settings, io, credentials, { certified, answer, target, cluster: asked.cluster });
 }
@@ -199,13 +203,25 @@ function verified(settings: Settings, io: CliIo, credentials: Credentials, got: 
       'access_denied',
       'the proxy answered with a certificate that has expired already: compare the clocks of this machine and the proxy',
     );
-  const signers = got.certified.hostSigners;
+  const authorities = ownSigners(got.certified);
   const profile: Profile = {
     ...addressesOf(got.target.address, got.answer, settings),
     user: settings.user,
     cluster: got.cluster ?? identity.clusterName,
   };
-  return { profile, credentials, identity, authorities: signers, request: got.certified.request };
+  const leaves = got.certified.hostSigners
+    .filter((one) => !authorities.includes(one))
+    .map(({ clusterName }) => clusterName);
+  return { profile, credentials, identity, authorities, leaves, request: got.certified.request };
+}
+
+/**
+ * The host authority of the proxy's own cluster. A proxy that claims none has all that it claims taken for
+ * its own, and looked at as such.
+ */
+function ownSigners({ hostSigners, tlsCertificatePem }: LoginAnswer): LoginAnswer['hostSigners'] {
+  const own = hostSigners.filter(({ clusterName }) => clusterName === issuerOf(tlsCertificatePem));
+  return own.length > 0 ? own : hostSigners;
 }
 
 /** The addresses of the proxy from now on. Source: reference 4.4, webapi ping. */

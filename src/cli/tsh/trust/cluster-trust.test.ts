@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CodedError } from '../../../base/errors.ts';
@@ -7,6 +7,7 @@ import { announcing } from '../../../pki/announcement-testing.ts';
 import { testIo, testLogin, testNow } from '../testing.ts';
 import { ClusterTrust } from './cluster-trust.ts';
 import { answerOf, foreign, next, now, old, TestTrust, third, trustedIn } from './testing.ts';
+import type { HostKeys } from './judge-announcement.ts';
 import { identityFileTrust, storedTrust } from './trust-stores.ts';
 
 let here: TestTrust;
@@ -51,6 +52,23 @@ describe('what a machine believes of a cluster that rotates', () => {
     expect(trustedIn(here.nextCommand(undefined).trust)).toEqual(['old']);
     await here.nextCommand(announcing([old, third], { number: 3 })).trust.renew();
     expect(trustedIn(here.nextCommand(undefined).trust)).toEqual(['old', 'third']);
+  });
+
+  it('keeps no keys of a cluster against another proxy, which led there before', () => {
+    const profile = { ...testLogin().profile, proxyHost: 'second' };
+    const store = storedTrust(here.home, profile, here.identity(), 'leaf');
+    const { sshPublicKey, tlsCertificatePem } = foreign.key;
+    const keep = (keys: HostKeys): void => {
+      store.keep({ status: 'renewed', number: 0, keys }, now);
+    };
+    expect(() => {
+      keep({ sshKeys: [sshPublicKey], tlsCasPem: [tlsCertificatePem] });
+    }).toThrow("cluster 'leaf' is known from the proxy proxy, with other authorities");
+    expect([store.read().keys.sshKeys, store.isDue(now)]).toEqual([[], true]);
+    mkdirSync(join(here.directory, 'keys', 'second'), { recursive: true });
+    keep(storedTrust(here.home, testLogin().profile, here.identity(), 'leaf').read().keys);
+    expect(store.read().keys.sshKeys).toHaveLength(1);
+    expect(store.isDue(now)).toBe(false);
   });
 
   it('goes on in memory where nothing can be written, and reports that', async () => {

@@ -1,7 +1,8 @@
 import { minute } from '../../../base/duration.ts';
 import { writeFileAtomic } from '../../../base/files.ts';
 import { type Instant, msBetween } from '../../../base/time.ts';
-import { toAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
+import { CodedError } from '../../../base/errors.ts';
+import { fromAuthorizedKeyLine, toAuthorizedKeyLine } from '../../../pki/ssh-key.ts';
 import { type ClientIdentity, isAuthorityOf } from '../login/client-identity.ts';
 import { splitPem } from '../login/credential-text.ts';
 import type { TshHome } from '../login/home.ts';
@@ -37,6 +38,7 @@ export function storedTrust(
       : { clusterName, learntAt: issuedAt(identity), number: 0, askedAt: null };
   };
   const write = (keys: HostKeys): void => {
+    if (leaf !== undefined) requireNoOther(home, { clusterName: leaf, proxyHost }, keys);
     const others = splitPem(readIfThere(authoritiesFile) ?? '').filter(
       (pem) => !isAuthorityOf(clusterName)(pem),
     );
@@ -48,14 +50,15 @@ export function storedTrust(
       { ...profile, clusterName: identity.clusterName },
     );
   };
+  const sshKeys = (): readonly string[] =>
+    knownAuthorities(readKnownHosts(home))
+      .filter((one) => one.proxyHost === proxyHost && one.clusterName === clusterName)
+      .map(({ blob }) => toAuthorizedKeyLine(blob));
   return {
     read: () => {
       const { learntAt, number } = remembered();
-      const sshKeys = knownAuthorities(readKnownHosts(home))
-        .filter((one) => one.proxyHost === proxyHost && one.clusterName === clusterName)
-        .map(({ blob }) => toAuthorizedKeyLine(blob));
       const tlsCasPem = splitPem(readIfThere(authoritiesFile) ?? '').filter(isAuthorityOf(clusterName));
-      return { clusterName, learntAt, number, keys: { sshKeys, tlsCasPem } };
+      return { clusterName, learntAt, number, keys: { sshKeys: sshKeys(), tlsCasPem } };
     },
     keep: (renewal, now) => {
       // Nothing is noted of a cluster that the proxy does not lead to.
@@ -69,11 +72,34 @@ export function storedTrust(
     },
     isDue: (now) => {
       const { askedAt } = remembered();
-      if (askedAt === null) return true;
+      // A login forgets what was known of leaves.
+      if (askedAt === null || (leaf !== undefined && sshKeys().length === 0)) return true;
       const agoMs = msBetween(askedAt, now);
       return agoMs >= askEveryMs || agoMs < 0; // the clock was set back
     },
   };
+}
+
+/**
+ * Whoever leads to a cluster may say what its keys are, but not against another proxy that led there first:
+ * stock ssh would believe both.
+ * @throws CodedError `access_denied`
+ */
+function requireNoOther(
+  home: TshHome,
+  { clusterName, proxyHost }: { readonly clusterName: string; readonly proxyHost: string },
+  { sshKeys }: HostKeys,
+): void {
+  const blobs = sshKeys.map((line) => fromAuthorizedKeyLine(line));
+  const others = knownAuthorities(readKnownHosts(home)).filter(
+    (one) => one.clusterName === clusterName && one.proxyHost !== proxyHost,
+  );
+  const [other] = others;
+  if (other === undefined || others.some(({ blob }) => blobs.some((one) => one.equals(blob)))) return;
+  throw new CodedError(
+    'access_denied',
+    `cluster '${clusterName}' is known from the proxy ${other.proxyHost}, with other authorities`,
+  );
 }
 
 /**
