@@ -39,6 +39,12 @@ afterAll(async () => {
 
 const enterBy = ({ people }: Front): Promise<Ran> =>
   people.tsh('alice', ['ssh', '--cluster=leaf', `${login}@leaf-node`, 'echo in']);
+/** In milliseconds: most of it is the client's own, which a busy machine slows. */
+const timeToEnter = async (front: Front): Promise<number> => {
+  const began = performance.now();
+  expect((await enterBy(front)).stdout).toBe('in\n');
+  return performance.now() - began;
+};
 const isIn = (front: Front): Promise<true> =>
   until(`alice to be let in by ${front.proxy.machine.name}`, async () =>
     (await enterBy(front)).stdout === 'in\n' ? true : undefined,
@@ -67,11 +73,13 @@ describe('a leaf, and a root of two proxies', () => {
   it('hangs on as many proxies as the root says, and is reached within 2 s when one is killed', async () => {
     await strategy('');
     await hanging(one, two);
+    const usually = await timeToEnter(two);
     await one.proxy.machine.stop('SIGKILL');
-    const began = performance.now();
-    expect((await enterBy(two)).stdout).toBe('in\n');
-    expect(performance.now() - began).toBeLessThan(2_000);
-    await one.proxy.machine.start({ args: one.proxy.args });
+    try {
+      expect((await timeToEnter(two)) - usually).toBeLessThan(2_000);
+    } finally {
+      await one.proxy.machine.start({ args: one.proxy.args });
+    }
     await hanging(one, two);
   });
 

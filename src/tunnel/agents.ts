@@ -10,7 +10,7 @@ import { Link } from './link.ts';
 import type { Asked } from './link-options.ts';
 import { dialLinkTls } from './link-tls.ts';
 import { type LinkNotice, linkNoticeOf, type LinkWish } from './link-wish.ts';
-import { type LinkPlace, linksWanted, planLinks } from './plan-links.ts';
+import { allSaid, type LinkPlace, linksWanted, planLinks } from './plan-links.ts';
 
 /** The cluster on whose proxies a machine hangs, where that is not its own. */
 export interface OtherCluster {
@@ -29,7 +29,7 @@ export interface AgentsDeps {
   readonly subject: string;
   /** A connection to a proxy, on which TLS has not begun. @throws CodedError `unavailable` */
   readonly dial: (place: LinkPlace, signal: AbortSignal) => Promise<Duplex>;
-  /** Called when a link could not be opened although the connection was. */
+  /** Called when no link could be opened at what is configured. */
   readonly onFailure?: () => void;
   readonly world: World;
   readonly sink: LogSink;
@@ -77,6 +77,8 @@ interface Held {
   /** By what both ends were known to each other. */
   readonly standing: string;
   readonly sinceMs: number;
+  /** What this proxy said last. */
+  notice: LinkNotice | undefined;
 }
 
 /** Opens links, as many as the proxies say, and keeps them. */
@@ -87,6 +89,7 @@ export function openAgents(deps: AgentsDeps): Agents {
 class LinkAgents implements Agents {
   readonly #deps: AgentsDeps;
   #links: readonly Held[] = [];
+  /** What the proxies of the last links said; kept while there is none. */
   #notice: LinkNotice | undefined;
   #onAsked: ((asked: Asked) => void) | undefined;
   readonly #first = Promise.withResolvers<undefined>();
@@ -253,7 +256,10 @@ class LinkAgents implements Agents {
     } catch (e) {
       if (this.#ending.signal.aborted) return;
       this.#failed++;
-      this.#deps.onFailure?.();
+      // Nothing is known of another way: the addresses of proxies come from their notices. To search the
+      // ways again takes connections, and with them turns of a balancer: an even number of them would lead
+      // to the same proxy each time.
+      if (place.status === 'configured') this.#deps.onFailure?.();
       const why = messageOf(e);
       if (why !== this.#why)
         sink.warn('a tunnel to a proxy could not be opened', {
@@ -290,7 +296,8 @@ class LinkAgents implements Agents {
           link.close(`the proxy refused it: ${notice.refused}`);
           return;
         }
-        this.#notice = notice;
+        one.notice = notice;
+        this.#listen();
         // What failed before may work now.
         this.#failed = 0;
         this.#repeated = 0;
@@ -298,7 +305,7 @@ class LinkAgents implements Agents {
         this.#wake.abort();
       },
     });
-    const one: Held = { link, ...about, sinceMs: world.monotonic() };
+    const one: Held = { link, ...about, sinceMs: world.monotonic(), notice: undefined };
     this.#links = [...this.#links, one];
     this.#first.resolve(undefined);
     sink.info('a tunnel to a proxy is open', fields);
@@ -311,6 +318,11 @@ class LinkAgents implements Agents {
       this.#changed();
     });
     this.#changed();
+  }
+
+  /** A proxy that is left says nothing any more, and what it said last may be out of date by now. */
+  #listen(): void {
+    this.#notice = allSaid(this.#usable().flatMap(({ notice }) => notice ?? [])) ?? this.#notice;
   }
 
   #reckon(): void {
@@ -333,6 +345,7 @@ class LinkAgents implements Agents {
     this.#measure();
     // Another set is held: what led to a proxy of the one before may lead elsewhere now.
     this.#repeated = 0;
+    this.#listen();
     this.#reckon();
     const usable = this.#usable().length > 0;
     const move = this.#toMove && usable;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LinkNotice } from './link-wish.ts';
-import { linksWanted, planLinks } from './plan-links.ts';
+import { allSaid, linksWanted, planLinks } from './plan-links.ts';
 
 const idOf = (n: number): string => `00000000-0000-4000-8000-00000000000${n}`;
 const noticeOf = (count: number, links: LinkNotice['links'] = 2, spreadMs = 0): LinkNotice => ({
@@ -131,5 +131,31 @@ describe('planning links', () => {
       expect(planLinks({ notice, held: [], failed: 3, repeated: 3, attempts }, 0)).toMatchObject({
         place: { status: 'configured' },
       });
+  });
+});
+
+describe('what several proxies say', () => {
+  it('is nothing while none has said anything', () => {
+    expect(allSaid([])).toBeUndefined();
+  });
+
+  it('is what any of them wants, of all proxies that any of them names', () => {
+    const [few, many] = [noticeOf(1, 1, 4_000), noticeOf(3, 2)];
+    for (const said of [
+      [few, many],
+      [many, few],
+    ])
+      expect(allSaid(said)).toEqual({ ...many, spreadMs: 4_000 });
+    expect(allSaid([few, noticeOf(2, 'all')])?.links).toBe('all');
+  });
+
+  it('has the address that any of them knows, and the proxies that any of them does not reach', () => {
+    const [zero] = noticeOf(1).proxies;
+    const unknown = { ...noticeOf(1), proxies: [{ hostId: idOf(0), address: '', away: true as const }] };
+    for (const said of [
+      [unknown, noticeOf(1)],
+      [noticeOf(1), unknown],
+    ])
+      expect(allSaid(said)?.proxies).toEqual([{ ...zero, away: true }]);
   });
 });

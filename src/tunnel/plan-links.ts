@@ -32,6 +32,29 @@ export function linksWanted(notice: LinkNotice | undefined): number {
   return Math.max(1, links === 'all' ? proxies.length : Math.min(links, here));
 }
 
+/**
+ * What several proxies said, as one: some may not know yet what others do, so what any of them wants is done.
+ * Else two that contradict each other would have links opened and dropped in turn.
+ * @returns undefined where none said anything.
+ */
+export function allSaid(notices: readonly LinkNotice[]): LinkNotice | undefined {
+  if (notices.length === 0) return undefined;
+  const counts = notices.map(({ links }) => (links === 'all' ? Infinity : links));
+  const links = Math.max(...counts);
+  const proxies = new Map<string, LinkNotice['proxies'][number]>();
+  for (const one of notices.flatMap((notice) => notice.proxies)) {
+    const known = proxies.get(one.hostId);
+    const away = known?.away ?? one.away;
+    const address = one.address === '' ? (known?.address ?? '') : one.address;
+    proxies.set(one.hostId, { hostId: one.hostId, address, ...(away === true && { away }) });
+  }
+  return {
+    links: links === Infinity ? 'all' : links,
+    proxies: [...proxies.values()],
+    spreadMs: Math.max(...notices.map(({ spreadMs }) => spreadMs)),
+  };
+}
+
 /** While no proxy is held somebody waits; for one more nobody does. */
 const urgent = { baseMs: second / 4, maxMs: 4 * second };
 const spare = { baseMs: second / 2, maxMs: 30 * second };

@@ -200,6 +200,8 @@ export interface TestNode {
   readonly agents: Agents;
   readonly sink: ReturnType<typeof recordingSink>;
   readonly shown: ReplaceableIdentity;
+  /** How often the ways to what is configured were to be searched again. */
+  readonly searches: { count: number };
 }
 
 export function nodeAt(
@@ -209,10 +211,12 @@ export function nodeAt(
 ): TestNode {
   const sink = recordingSink();
   const shown: ReplaceableIdentity = replaceableIdentity(identity);
+  const searches = { count: 0 };
   let turnOf = 0;
   const agents: Agents = openAgents({
     ...{ identity: shown, world: realWorld, sink, subject: 'this node', random: () => 0 },
     measure: () => undefined,
+    onFailure: () => searches.count++,
     dial: (place) =>
       cluster.dial(
         place.status === 'proxy'
@@ -224,7 +228,7 @@ export function nodeAt(
   ends.push(() => {
     agents.close();
   });
-  return { id: identity.hostId, agents, sink, shown };
+  return { id: identity.hostId, agents, sink, shown, searches };
 }
 
 /** A proxy of the cluster `leaf`, which goes to these proxies of the root. */
@@ -232,7 +236,10 @@ export function leafAt(
   cluster: TestCluster,
   ports: readonly number[],
   identity = identityOf('Proxy', randomUUID(), leafCa, 'leaf'),
-): TestNode & { readonly root: { authorities: readonly string[] }; readonly changes: Subject<undefined> } {
+): Omit<TestNode, 'searches'> & {
+  readonly root: { authorities: readonly string[] };
+  readonly changes: Subject<undefined>;
+} {
   const [sink, root, changes] = [recordingSink(), { authorities: [ca.caPem] }, new Subject<undefined>()];
   const shown: ReplaceableIdentity = replaceableIdentity(identity);
   let turnOf = 0;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { tunnelDialler } from './dial-tunnel.ts';
 import {
@@ -77,6 +78,36 @@ describe('a node that hangs on a proxy', () => {
     await heldAt(node, one, two);
     for (const { notice } of [one, two]) notice.current = { links: 1, proxies, spreadMs: 0 };
     await until('the node to hang on one', () => node.agents.held().length === 1);
+  });
+
+  it('hangs on as many as any of them says, while one does not know yet what the other does', async () => {
+    const cluster = new TestCluster();
+    const [one, two] = [proxyAt(cluster, 1), proxyAt(cluster, 2)];
+    const proxies = [one, two].map(({ id }, i) => ({ hostId: id, address: `10.0.0.1:${i + 1}` }));
+    for (const { notice } of [one, two]) notice.current = { links: 1, proxies, spreadMs: 0 };
+    const node = nodeAt(cluster, [1]);
+    await heldAt(node, one);
+    one.notice.current = { links: 2, proxies, spreadMs: 0 };
+    await heldAt(node, one, two);
+    // What the second says comes with its first bytes.
+    for (let turns = 0; turns < 200; turns++) await turn();
+    await heldAt(node, one, two);
+    expect(node.sink.lines.filter((line) => line.includes('is open'))).toHaveLength(2);
+  });
+
+  it('keeps the way that leads to it when a proxy does not answer at its own address', async () => {
+    const cluster = new TestCluster();
+    const one = proxyAt(cluster, 1);
+    const gone = { hostId: randomUUID(), address: '10.0.0.1:9' };
+    one.notice.current = {
+      ...{ links: 2, spreadMs: 0 },
+      proxies: [{ hostId: one.id, address: '10.0.0.1:1' }, gone],
+    };
+    const node = nodeAt(cluster, [1]);
+    await until('the other to be tried', () =>
+      node.sink.lines.some((line) => line.includes('nothing listens on 9')),
+    );
+    expect(node.searches.count).toBe(0);
   });
 
   it('moves when its proxy goes, and what is open stays until it ends', async () => {
