@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fakeWorld, recordingSink } from '../api/testing.ts';
 import { type AuditEvent, auditEvent } from '../domain/audit-event.ts';
@@ -85,6 +87,33 @@ describe('telling the audit of refused logins', () => {
     await audit.close();
     const kinds = new Set(spool.events.map(({ event, code }) => `${event} ${code}`));
     expect([...kinds]).toEqual(['port T3003E', 'client.disconnect T3006I', 'auth T3007W', 'gap TG000W']);
+    expect(spool.events.filter(({ event, code }) => !mayReport('Proxy', event, code))).toEqual([]);
+  });
+  it('has who enters a node of a leaf and leaves it, under the session that the leaf named', async () => {
+    const { audit, spool } = open();
+    const session = '11111111-2222-4333-8444-555555555555';
+    const target = { kind: 'node', host: 'n1', port: 0 } as const;
+    const request = { target, username: 'alice', client: '192.0.2.7:55' };
+    const [stream, ended] = [new PassThrough(), new PassThrough().destroy()];
+    audit.inLeaf({ leaf: 'leaf', session, request }, stream);
+    await once(ended, 'close');
+    audit.inLeaf({ leaf: 'leaf', session, request: { ...request, target: { kind: 'auth' } } }, ended);
+    stream.destroy();
+    await once(stream, 'close');
+    audit.unreachableFrom({
+      ...{ user: 'root/alice', target: 'n2:0', error: 'port closed' },
+      address: { host: '192.0.2.7', port: 55 },
+    });
+    await audit.close();
+    const about = { sid: session, user: 'alice', cluster_name: 'leaf', 'addr.remote': '192.0.2.7:55' };
+    expect(spool.events).toMatchObject([
+      { ...about, event: 'session.connect', code: 'T2010I', addr: 'n1:0' },
+      { ...about, event: 'session.connect', addr: '' },
+      // What was closed by then ends at once.
+      { ...about, event: 'session.disconnect', addr: '' },
+      { ...about, event: 'session.disconnect', code: 'T2011I', addr: 'n1:0' },
+      { event: 'port', code: 'T3003E', user: 'root/alice', addr: 'n2:0', error: 'port closed' },
+    ]);
     expect(spool.events.filter(({ event, code }) => !mayReport('Proxy', event, code))).toEqual([]);
   });
   it('keeps 60 of one address, and counts the rest', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { inOrder, wayKindOf, wayKinds } from './way.ts';
+import { inOrder, wayKindOf, wayKinds, wayText } from './way.ts';
 
 describe('the order of the ways', () => {
   it('begins with the SSH port', () => {
@@ -23,6 +23,16 @@ describe('the order of the ways', () => {
       'web',
       undefined,
       undefined,
+    ]);
+  });
+  it('never is empty, and each way has another text for messages', () => {
+    expect(inOrder(undefined, [])).toEqual(['port']);
+    const places = { ssh: { host: 'p', port: 3023 }, web: { host: 'p', port: 3080 } };
+    expect(wayKinds.map((kind) => wayText(kind, places))).toEqual([
+      'p:3023',
+      'SSH at p:3080',
+      'TLS at p:3080',
+      'https://p:3080/v1/webapi/connect',
     ]);
   });
 });
