@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest';
+import { connectSsh } from '../../src/ssh/cert-client.ts';
 import { linkIn } from '../harness/cluster.ts';
 import { createFirstUser, password } from '../harness/people.ts';
 import { run, until } from '../harness/run-program.ts';
+import { now, userIdentity } from '../ssh/ssh-workbench.ts';
 import { type Balanced, balancerAddress, login, stockSsh } from './behind-balancer.ts';
 
 /** How a balancer passes people on. */
@@ -47,6 +49,21 @@ export function checkMode(balanced: () => Balanced, { balancer, proxy, names }: 
     await until('the session in the audit', async () =>
       hostOf(await newest('session.start', user)) === seen('127.0.0.31') ? true : undefined,
     );
+  });
+
+  it('what is upgraded on the web port comes from where it is', async () => {
+    const { upgraded } = balanced();
+    const refusal = connectSsh({
+      ...{ target: { stream: await upgraded('127.0.0.61') }, username: `${user}-upgraded`, now },
+      ...{ identities: [userIdentity('ed25519')], hostAuthorities: () => [], hostPrincipals: [] },
+      acceptUnknownHost: () => true,
+    });
+    await expect(refusal).rejects.toMatchObject({ code: 'access_denied' });
+    const refused = await until('the refusal in the audit', async () =>
+      (await balanced().events('auth')).find((event) => event['login'] === `${user}-upgraded`),
+    );
+    expect(hostOf(refused)).toBe(seen('127.0.0.61'));
+    expect(String(refused['addr.balancer']).startsWith(`${balancerAddress}:`)).toBe(names);
   });
 
   it('the form of an invite is shown by one proxy and taken by the other', async () => {

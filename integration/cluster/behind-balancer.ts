@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { toAuthorizedKeyLine } from '../../src/pki/ssh-key.ts';
 import { selfSignedWebCertificate } from '../../src/pki/web-certificate.ts';
@@ -32,6 +33,8 @@ export interface Balanced {
   readonly serve: (balancer: string, proxy: string) => Promise<void>;
   /** One request over HTTPS to the balancer from an address of this machine, on a connection of its own. */
   readonly ask: (path: string, wish?: AskWish) => Promise<Answer>;
+  /** A connection to the balancer that became one to whatever else the web port serves. */
+  readonly upgraded: (from: string) => Promise<Duplex>;
   /** A login with a password, by the call that tsh makes. */
   readonly tryPassword: (
     user: string,
@@ -155,6 +158,23 @@ export async function startBalanced(...proxyLines: readonly string[]): Promise<B
           }, reject);
         });
         asked.end(body);
+      }),
+    upgraded: (from) =>
+      new Promise((resolve, reject) => {
+        const asked = request({
+          ...{ host: 'localhost', family: 4, port: ports.web, path: '/v1/webapi/connect' },
+          ...{ ca: pair.certificatePem, localAddress: from, agent: false },
+          headers: { Connection: 'Upgrade', Upgrade: 'teleport' },
+        });
+        asked.once('error', reject);
+        asked.once('response', ({ statusCode }) => {
+          reject(new Error(`no upgrade, but ${statusCode}`));
+        });
+        asked.once('upgrade', (_answer, connection, head) => {
+          connection.unshift(head);
+          resolve(connection);
+        });
+        asked.end();
       }),
     tryPassword: (user, secret, from, headers = {}) =>
       balanced.ask('/v1/webapi/ssh/certs', {

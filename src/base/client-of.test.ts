@@ -37,6 +37,14 @@ describe('the client of a connection', () => {
     expect(clientOf(other).status).toBe('direct');
   });
 
+  it('is whom the last balancer before us named, though somebody asked before that was told', () => {
+    const socket = open();
+    tellClient(socket, { ...client, host: '10.0.0.6' });
+    expect(clientOf(socket)).toMatchObject({ status: 'named', address: { host: '10.0.0.6' } });
+    tellClient(socket, client);
+    expect(clientOf(socket)).toEqual({ status: 'named', address: client, balancer: own(socket) });
+  });
+
   it('is the balancer itself, where it named nobody', () => {
     const socket = open();
     tellClient(socket, undefined);

@@ -29,6 +29,9 @@ interface Told {
 /** What balancers told of the open connections of this process, by both ends, which TLS on one shares. */
 const told = new Map<string, Told>();
 
+/** Of those who asked, since a connection that has closed has no ends. */
+const known = new WeakMap<Ends, SocketClient>();
+
 /**
  * The same text for a TCP connection and for the TLS on it, different from that of every other open one;
  * undefined where it is closed, or within this process.
@@ -40,21 +43,21 @@ export function endsOf({ remoteAddress, remotePort, localAddress, localPort }: E
 }
 
 /**
- * From here on, until it closes, `clientOf` answers so for the connection and for the TLS on it.
+ * From here on, until it closes, `clientOf` answers so for the connection and for the TLS on it. Of a
+ * connection that passes several balancers, each of them is told after the one before it, and the last one
+ * told holds.
  * @param client undefined: the balancer named nobody.
  */
 export function tellClient(socket: Open, client: HostPort | undefined): void {
   const ends = endsOf(socket);
   if (ends === undefined) return; // it is closed already
   const entry = { socket, client };
+  known.delete(socket);
   told.set(ends, entry);
   socket.once('close', () => {
     if (told.get(ends) === entry) told.delete(ends);
   });
 }
-
-/** Of those who asked, since a connection that has closed has no ends. */
-const known = new WeakMap<Ends, SocketClient>();
 
 /**
  * Whom a connection is from. The one place to ask: a socket's own address may be that of a balancer. Who has

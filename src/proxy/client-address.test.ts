@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tellClient } from '../base/client-of.ts';
-import { balancersOf, type Origin, originOf } from './client-address.ts';
+import { balancersOf, clientBehind, type Origin, originOf } from './client-address.ts';
 
 const balancers = balancersOf(['10.0.0.0/8', '192.168.1.1', 'fd00::/16']);
 const origin = (
@@ -78,6 +78,39 @@ describe('telling whose machine a request comes from', () => {
       expect(() => balancersOf([entry])).toThrow(expect.objectContaining({ code: 'misconfigured' }));
     },
   );
+});
+
+describe('the machine behind a balancer, of a request that becomes a connection', () => {
+  const behind = (remoteAddress: string | undefined, forwarded?: string) =>
+    clientBehind(
+      { remoteAddress, remotePort: 4000 },
+      (name) => (name === 'x-forwarded-for' ? forwarded : undefined),
+      balancers,
+    );
+  it('is whom a listed balancer named, through further ones', () => {
+    expect(behind('10.0.0.5', '203.0.113.9')).toEqual({ host: '203.0.113.9', port: 0 });
+    expect(behind('::ffff:10.0.0.5', '198.51.100.1, 203.0.113.9:55')).toEqual({
+      ...{ host: '203.0.113.9', port: 55 },
+    });
+    expect(behind('10.0.0.5', '203.0.113.9, 10.0.0.6')).toEqual({ host: '203.0.113.9', port: 0 });
+  });
+  it.each([
+    ['there is no balancer', '203.0.113.1', undefined],
+    ['somebody names himself another', '203.0.113.1', '203.0.113.9'],
+    ['the balancer names nobody', '10.0.0.5', undefined],
+    ['what it names cannot be read', '10.0.0.5', '203.0.113.9, unknown'],
+    ['it names balancers alone', '10.0.0.5', '10.0.0.6'],
+    ['the connection is closed', undefined, '203.0.113.9'],
+  ])('is not known where %s', (_what, from, forwarded) => {
+    expect(behind(from, forwarded)).toBeUndefined();
+  });
+  it('is not known where a PROXY header named nobody, or somebody who is no balancer', () => {
+    for (const [i, client] of [undefined, { host: '203.0.113.1', port: 7 }].entries()) {
+      const socket = { remoteAddress: '10.0.0.5', remotePort: 4100 + i, once: () => undefined };
+      tellClient(socket as unknown as Socket, client);
+      expect(clientBehind(socket, () => '203.0.113.9', balancers)).toBeUndefined();
+    }
+  });
 });
 
 describe('behind a balancer that wrote a PROXY header', () => {

@@ -84,13 +84,7 @@ function forwardedOrigin(
   header: (name: string) => string | undefined,
   balancers: Balancers,
 ): Origin {
-  const hops = (header('x-forwarded-for') ?? '').split(',');
-  let at = from;
-  while (balancers.includes(at.host)) {
-    const hop = readHop(hops.pop() ?? '');
-    if (hop === undefined) break; // the entry is not readable: the balancer that forwarded it is all we know
-    at = hop;
-  }
+  const at = forwardedFrom(from, header, balancers);
   const scheme = header('x-forwarded-proto')?.split(',').at(-1)?.trim().toLowerCase();
   return {
     address: formatHostPort(at),
@@ -98,6 +92,38 @@ function forwardedOrigin(
     shared: balancers.includes(at.host),
     ...(at === from ? {} : { balancer: formatHostPort(from) }),
   };
+}
+
+/**
+ * The machine behind a listed balancer, by what this forwarded with a request; undefined where the request
+ * comes from anybody else, or the balancer forwarded no address.
+ */
+export function clientBehind(
+  socket: RequestSocket,
+  header: (name: string) => string | undefined,
+  balancers: Balancers,
+): HostPort | undefined {
+  const { status, address } = clientOf(socket);
+  if (status === 'unnamed' || address === undefined) return undefined;
+  const from = { host: plainIp(address.host), port: address.port };
+  const at = forwardedFrom(from, header, balancers);
+  return at === from || balancers.includes(at.host) ? undefined : at;
+}
+
+/** `from` itself where it is no listed balancer, or forwarded nothing. */
+function forwardedFrom(
+  from: HostPort,
+  header: (name: string) => string | undefined,
+  balancers: Balancers,
+): HostPort {
+  const hops = (header('x-forwarded-for') ?? '').split(',');
+  let at = from;
+  while (balancers.includes(at.host)) {
+    const hop = readHop(hops.pop() ?? '');
+    if (hop === undefined) break; // the entry is not readable: the balancer that forwarded it is all we know
+    at = hop;
+  }
+  return at;
 }
 
 const forwardingHeaders = ['x-forwarded-for', 'x-real-ip', 'forwarded', 'via'];

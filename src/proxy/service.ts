@@ -2,11 +2,12 @@ import { type Announcement, announceHost } from '../api/announce-host.ts';
 import { absenceOf } from '../api/absence.ts';
 import { isWildcard } from '../base/addresses.ts';
 import { randomFraction } from '../base/backoff.ts';
+import { tellClient } from '../base/client-of.ts';
 import { endingOnce, type Grace } from '../base/ending.ts';
 import { formatHostPort, type HostPort, type Running, type Service } from '../base/service.ts';
 import { version } from '../base/version.ts';
 import type { HostInfo } from '../domain/host-info.ts';
-import { balancersOf } from './client-address.ts';
+import { balancersOf, clientBehind } from './client-address.ts';
 import { type Bound, openEntry } from './open-entry.ts';
 import { ProxyAudit } from './proxy-audit.ts';
 import { proxyCondition } from './proxy-condition.ts';
@@ -74,6 +75,13 @@ async function start(
     protocol,
     defaultTimeouts,
     { ssh: entry.enterSsh, link: links.serve, auth: relay.serve },
+    ({ socket, headers }) => {
+      // What it carries has no headers, so whom it is from is said once.
+      const client = clientBehind(socket, (name) => [headers[name]].flat().join(), balancers);
+      if (client === undefined) return;
+      tellClient(socket, client);
+      listeners.strangers.comesFrom(socket, client.host);
+    },
   );
   const { greetingMs } = defaultTimeouts;
   const ports = [

@@ -63,12 +63,14 @@ const idleMs = 1_000;
 /**
  * The server of the web port. The caller makes it listen.
  * @param others who serves what is not of the web: recognised by its first bytes, or after an upgrade.
+ * @param onUpgrade called before anything of an upgraded connection is read.
  */
 export function webServer(
   app: Hono<WebEnv>,
   protocol: WebProtocol,
   timeouts: WebTimeouts = defaultTimeouts,
   others: Omit<Routes, 'tls' | 'plain'> = {},
+  onUpgrade: (request: IncomingMessage) => void = () => undefined,
 ): WebServer {
   const answer = getRequestListener((request, env) => app.fetch(request, env), {
     overrideGlobalObjects: false,
@@ -91,7 +93,8 @@ export function webServer(
   const each = [tls, plain].filter((one) => one !== undefined);
   for (const one of each) answerMalformed(one);
   for (const one of each)
-    one.on('upgrade', (_request: IncomingMessage, connection: Duplex, head: Buffer) => {
+    one.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
+      onUpgrade(request);
       upgrade(connection, head, (upgraded) => {
         showIn(upgraded, others, timeouts.greetingMs);
       });
