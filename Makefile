@@ -84,7 +84,7 @@ bench-scale: build
 
 # Long loops: 100 reloads under load, and the like.
 soak: build
-	RELOADS=100 LOAD_REST=1 SESSIONS=50 TRANSFERS=10 TRANSFER_MIB=1024 SESSION_RELOADS=10 LOG_TRIAL_FACTOR=10 ATTACK_SECONDS=600 UPLOADS=200 UPLOAD_MIB=128 ROTATION_STORES=directory,etcd,DynamoDB ROTATION_NODES=4 ROTATION_SESSIONS=20 ROTATIONS=3 ROTATION_ROLLBACKS=init,update_clients,update_servers ROTATION_RELOADS=5 ROTATION_KILLS=5 SWARM_NODES=300 .ci/without-dotfiles npx vitest run --project 'integration*' restart systemd stores store- several-auths cut-off audit-index attack-storm client-uploads cluster/rotation.test cluster/rotation-away cluster/rotation-scale
+	RELOADS=100 LOAD_REST=1 SESSIONS=50 TRANSFERS=10 TRANSFER_MIB=1024 SESSION_RELOADS=10 LOG_TRIAL_FACTOR=10 ATTACK_SECONDS=600 UPLOADS=200 UPLOAD_MIB=128 ROTATION_STORES=directory,etcd,DynamoDB ROTATION_NODES=4 ROTATION_SESSIONS=20 ROTATIONS=3 ROTATION_ROLLBACKS=init,update_clients,update_servers ROTATION_RELOADS=5 ROTATION_KILLS=5 SWARM_NODES=300 SOAK=1 TUNNEL_ROUNDS=20 .ci/without-dotfiles npx vitest run --project 'integration*' restart systemd stores store- several-auths cut-off audit-index attack-storm client-uploads cluster/rotation.test cluster/rotation-away cluster/rotation-scale tunnel/fleet tunnel/clients-far-by-peer
 
 release: $(TOOLS)/node/bin/node
 	@$(TOOLS)/node/bin/node .ci/release.mjs '$(VERSION)'

@@ -45,6 +45,10 @@ const alone = ['cluster/presence-scale', 'cluster/rotation-scale', 'cluster/fail
 const onlyMeasured =
   process.env['SWARM_NODES'] === undefined ? ['integration/cluster/rotation-scale.test.ts'] : [];
 
+/** Long, and of parts that other files test apart: with `SOAK` set, as in `make soak`. */
+const onlyInSoak =
+  process.env['SOAK'] === undefined ? ['integration/tunnel/clients-far-by-peer.test.ts'] : [];
+
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
@@ -94,7 +98,7 @@ export default defineConfig({
           ...common,
           name: 'integration',
           include: ['integration/**/*.test.ts'],
-          exclude: alone,
+          exclude: [...alone, ...onlyInSoak],
           maxWorkers: Number(process.env['TEST_WORKERS'] ?? 2 * cores),
           sequence: { groupOrder: 3 },
         },

@@ -1,4 +1,5 @@
-// Everything: formatting, types, walls, lint (side by side), then unit tests with their coverage, then integration tests.
+// Everything: unit tests that compare times; the other unit tests with their coverage, and formatting, types, walls and lint beside
+// them, since each of these keeps one core busy; then integration tests.
 // usage: node .ci/test.mjs [--renew-durations]
 // An integration test drives real processes against real clocks, and a machine may stall: files with failures are run once
 // more, alone, and a test that passes only then is named in the closing lines. Unit tests get no second run.
@@ -114,11 +115,15 @@ async function check() {
   }
 }
 
+async function timed() {
+  announce('unit, timed');
+  count(await vitest('unit-timed', 'unit-timed'));
+}
+
 async function unit() {
   announce('unit');
   const coverage = join(directory, 'coverage');
   const options = ['--coverage.enabled', `--coverage.reportsDirectory=${coverage}`];
-  count(await vitest('unit-timed', 'unit-timed'));
   count(await vitest(['unit', 'unit-shared'], 'unit', { options }));
   const summary = join(coverage, 'coverage-summary.json');
   if (!existsSync(summary)) return countOne(false, 'coverage (it was not measured)');
@@ -162,8 +167,8 @@ function renewDurations() {
   writeFileSync(durationsFile, `${JSON.stringify(Object.fromEntries(kept.sort()), undefined, 2)}\n`);
 }
 
-await check();
-await unit();
+await timed();
+await Promise.all([check(), unit()]);
 await integration();
 if (process.argv.includes('--renew-durations')) renewDurations();
 rmSync(directory, { recursive: true, force: true });

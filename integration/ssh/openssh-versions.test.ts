@@ -2,62 +2,18 @@
  * The OpenSSH of other Debian releases, older and newer than this machine's. Where they cannot be had, that
  * is printed.
  */
-import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cluster, startCluster } from '../harness/cluster.ts';
-import { type Ran, run } from '../harness/run-program.ts';
-import { type DebianRelease, unpackPackages } from '../harness/debian-packages.ts';
 import { createFirstUser, sshConfigFor } from '../harness/people.ts';
+import type { Ran } from '../harness/run-program.ts';
+import { clientsOfOtherReleases, expectToCopy, expectToRun } from './other-releases.ts';
 
 const login = userInfo().username;
 const host = `${login}@node1.example`;
-const project = resolve('.');
-const digest = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
-
-interface Clients {
-  readonly version: string;
-  readonly root: string;
-}
-
-const packages = ['openssh-client', 'rsync', 'base-files', 'bash', 'dash', 'coreutils', 'findutils'];
-
-/** A root with nothing but these programs and what they need. */
-async function clientsOf(release: DebianRelease): Promise<Clients | undefined> {
-  const root = await unpackPackages(release, packages, { dependencies: true });
-  if (root === undefined) return undefined;
-  // What the scripts of the packages would have made.
-  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
-  writeFileSync(join(root, 'etc/hosts'), '127.0.0.1 localhost\n');
-  const { stderr } = await within(root, '/', 'ssh -V');
-  return { version: /OpenSSH_(\d+\.\d+)/.exec(stderr)?.[1] ?? stderr, root };
-}
-
-/**
- * Runs a shell line in mount namespaces of its own: on that root, with the scratch files, the project and
- * devices of here.
- */
-const within = (root: string, directory: string, line: string, env?: NodeJS.ProcessEnv): Promise<Ran> =>
-  run(
-    'unshare',
-    ['--mount', '--propagation=private', 'sh', '-c', entering, root, project, directory, line],
-    env && { env },
-  );
-const entering = `
-set -e
-for path in /dev /tmp "$1"; do mkdir -p "$0$path"; mount --rbind "$path" "$0$path"; done
-mkdir -p "$0/proc"
-mount -t proc proc "$0/proc"
-node=$(readlink -f "$1/.tools/node/bin/node")
-[ -e "$0$node" ] || { mkdir -p "$0$(dirname "$node")"; touch "$0$node"; mount --bind "$node" "$0$node"; }
-exec chroot "$0" /bin/sh -c 'cd "$0" && eval "$1"' "$2" "$3"
-`;
-
-const found = (await Promise.all((['bullseye', 'trixie', 'forky'] as const).map(clientsOf))).filter(
-  (one) => one !== undefined,
-);
+const found = await clientsOfOtherReleases();
 
 describe.skipIf(found.length === 0)('sessions through the proxy', () => {
   let cluster: Cluster;
@@ -69,13 +25,12 @@ describe.skipIf(found.length === 0)('sessions through the proxy', () => {
   });
   afterAll(() => cluster.close());
 
-  describe.each(found)('with OpenSSH $version', ({ version, root }) => {
-    const sh = (line: string): Promise<Ran> => within(root, cluster.dir, line, cluster.env('joe'));
+  describe.each(found)('with OpenSSH $version', (clients) => {
+    const { version } = clients;
+    const sh = (line: string): Promise<Ran> => clients.sh(cluster.dir, line, cluster.env('joe'));
+    const to = () => ({ config, host, dir: cluster.dir, env: cluster.env('joe') });
 
-    it('runs a command, and says nothing of its own', async () => {
-      const ran = await sh(`ssh -F ${config} ${host} 'echo out; echo err >&2; exit 3'`);
-      expect(ran).toMatchObject({ code: 3, stdout: 'out\n', stderr: 'err\n' });
-    });
+    it('runs a command, and says nothing of its own', () => expectToRun(clients, to()));
     it('runs nothing that a host is called, and has no command for such a one', async () => {
       const ran = join(cluster.dir, `ran-${version}`);
       for (const name of [
@@ -112,27 +67,7 @@ describe.skipIf(found.length === 0)('sessions through the proxy', () => {
       );
       expect(ran.stdout).toBe('1\n2\n3\n');
     });
-    it('copies by scp, the old protocol too, by sftp and by rsync', async () => {
-      const dir = join(cluster.dir, `copies-${version}`);
-      mkdirSync(join(dir, 'tree'), { recursive: true });
-      const data = randomBytes(300_000);
-      writeFileSync(join(dir, 'tree', 'a b'), data, { mode: 0o640 });
-      const old = Number(version) < 8.7 ? 'scp' : 'scp -O';
-      writeFileSync(join(dir, 'batch'), `put -r ${dir}/tree ${dir}/by-sftp\n`);
-      const ran = await sh(
-        [
-          `scp -q -r -p -F ${config} ${dir}/tree ${host}:${dir}/by-scp`,
-          `scp -q -r -p -F ${config} ${host}:${dir}/by-scp ${dir}/back`,
-          `${old} -q -r -p -F ${config} ${dir}/tree ${host}:${dir}/by-old`,
-          `ssh -F ${config} ${host} mkdir ${dir}/by-sftp`,
-          `sftp -q -F ${config} -b ${dir}/batch ${host} > /dev/null`,
-          `rsync -a -e 'ssh -F ${config}' ${dir}/tree ${host}:${dir}/by-rsync`,
-        ].join(' && '),
-      );
-      expect(ran).toMatchObject({ code: 0, stderr: '' });
-      for (const place of ['by-scp', 'back', 'by-old', 'by-sftp/tree', 'by-rsync/tree'])
-        expect(digest(readFileSync(join(dir, place, 'a b'))), place).toBe(digest(data));
-    });
+    it('copies by scp, the old protocol too, by sftp and by rsync', () => expectToCopy(clients, to()));
     it('reads our certificates and host keys', async () => {
       const { stdout } = await sh('ssh-keygen -L -f "$(find . -name "*-cert.pub" | head -n 1)"');
       expect(stdout).toMatch(/Type: ssh-ed25519-cert-v01@openssh.com user certificate[^]*Key ID: "joe"/);

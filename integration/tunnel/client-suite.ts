@@ -10,10 +10,12 @@ import { createFarNetwork, type FarNetwork, type LongLink } from '../harness/far
 import { createFirstUser, logIn, sshConfigFor } from '../harness/people.ts';
 import { type Ran, run, until } from '../harness/run-program.ts';
 import type { Reloadable } from '../restart/reloadable.ts';
+import { clientsOfOtherReleases, expectToCopy, expectToRun } from '../ssh/other-releases.ts';
 import { type TurnBalancer, turnBalancer } from './turn-balancer.ts';
 import { type Front, hangingOn, startTunnelFleet, type TunnelFleet } from './tunnel-fleet.ts';
 
 const login = userInfo().username;
+const others = await clientsOfOtherReleases();
 const digest = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 
 /** Says something to a port; what it hears first, or undefined when nobody listens yet. */
@@ -102,7 +104,7 @@ export function describeClients(way: 'a tunnel' | 'a peer', link?: LongLink): vo
   describe(`by way of ${way}${link === undefined ? '' : ', behind NAT, over a long link'}`, () => {
     const bulk = link === undefined ? 100 : 1;
     const host = `${login}@far1.example`;
-    const sh = (command: string, timeoutMs = 60_000): Promise<Ran> =>
+    const sh = (command: string, timeoutMs = 120_000): Promise<Ran> =>
       run('/bin/sh', ['-c', command], { env, cwd: dir, timeoutMs });
     const ok = async (command: string): Promise<string> => {
       const ran = await sh(command);
@@ -175,35 +177,52 @@ export function describeClients(way: 'a tunnel' | 'a peer', link?: LongLink): vo
       expect(listed).toContain('of-the-agent');
     });
 
-    it('copies with scp, sftp, rsync and tsh, and each copy is in the audit', async () => {
-      const data = randomBytes(300_000);
-      writeFileSync(join(dir, 'f'), data, { mode: 0o640 });
-      const copies = [
-        ['scp', (from: string, to: string) => `scp -q -p -F ${config} ${from} ${to}`],
-        ['scp-O', (from: string, to: string) => `scp -O -q -p -F ${config} ${from} ${to}`],
-        ['tsh', (from: string, to: string) => `tsh scp ${from} ${to}`],
-        ['rsync', (from: string, to: string) => `rsync -p -e 'ssh -F ${config}' ${from} ${to}`],
-      ] as const;
-      for (const [name, copy] of copies) {
-        const there = name === 'tsh' ? `${login}@far1` : host;
-        await ok(
-          `${copy('f', `${there}:${dir}/there-${name}`)} && ${copy(`${there}:${dir}/there-${name}`, `back-${name}`)}`,
-        );
-        expect(digest(readFileSync(join(dir, `back-${name}`)))).toBe(digest(data));
-        if (name !== 'tsh') expect(statSync(join(dir, `back-${name}`)).mode & 0o777).toBe(0o640);
-      }
-      await ok(
-        `printf 'put f ${dir}/there-sftp\\nget ${dir}/there-sftp back-sftp\\n' | sftp -q -F ${config} -b - ${host}`,
-      );
-      expect(digest(readFileSync(join(dir, 'back-sftp')))).toBe(digest(data));
-      for (const name of ['scp-O', 'tsh', 'sftp'])
-        for (const action of ['upload', 'download'])
-          await until(`the ${action} by ${name} in the audit`, async () =>
-            (await events('scp')).find(
-              (one) => one['path'] === `${dir}/there-${name}` && one['action'] === action,
-            ),
+    it(
+      'copies with scp, sftp, rsync and tsh, and each copy is in the audit',
+      { timeout: 240_000 },
+      async () => {
+        const data = randomBytes(300_000);
+        writeFileSync(join(dir, 'f'), data, { mode: 0o640 });
+        const copies = [
+          ['scp', (from: string, to: string) => `scp -q -p -F ${config} ${from} ${to}`],
+          ['scp-O', (from: string, to: string) => `scp -O -q -p -F ${config} ${from} ${to}`],
+          ['tsh', (from: string, to: string) => `tsh scp ${from} ${to}`],
+          ['rsync', (from: string, to: string) => `rsync -p -e 'ssh -F ${config}' ${from} ${to}`],
+        ] as const;
+        for (const [name, copy] of copies) {
+          const there = name === 'tsh' ? `${login}@far1` : host;
+          await ok(
+            `${copy('f', `${there}:${dir}/there-${name}`)} && ${copy(`${there}:${dir}/there-${name}`, `back-${name}`)}`,
           );
-    });
+          expect(digest(readFileSync(join(dir, `back-${name}`)))).toBe(digest(data));
+          if (name !== 'tsh') expect(statSync(join(dir, `back-${name}`)).mode & 0o777).toBe(0o640);
+        }
+        await ok(
+          `printf 'put f ${dir}/there-sftp\\nget ${dir}/there-sftp back-sftp\\n' | sftp -q -F ${config} -b - ${host}`,
+        );
+        expect(digest(readFileSync(join(dir, 'back-sftp')))).toBe(digest(data));
+        for (const name of ['scp-O', 'tsh', 'sftp'])
+          for (const action of ['upload', 'download'])
+            await until(`the ${action} by ${name} in the audit`, async () =>
+              (await events('scp')).find(
+                (one) => one['path'] === `${dir}/there-${name}` && one['action'] === action,
+              ),
+            );
+      },
+    );
+
+    it.skipIf(others.length === 0 || link !== undefined)(
+      'runs commands and copies with the OpenSSH of other releases',
+      { timeout: 180_000 },
+      async () => {
+        const to = { config, host, dir: join(dir, 'releases'), env };
+        mkdirSync(to.dir);
+        for (const clients of others) {
+          await expectToRun(clients, to);
+          await expectToCopy(clients, to);
+        }
+      },
+    );
 
     it(`carries ${bulk} MiB both ways unchanged`, async () => {
       await ok(`head -c ${bulk}M /dev/urandom > large`);

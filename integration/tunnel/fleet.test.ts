@@ -9,6 +9,8 @@ import type { Reloadable } from '../restart/reloadable.ts';
 import { type Front, hangingOn, startTunnelFleet, type TunnelFleet } from './tunnel-fleet.ts';
 
 const login = userInfo().username;
+/** Of reloads: of each proxy, and of the node. */
+const rounds = Number(process.env['TUNNEL_ROUNDS'] ?? 2);
 let fleet: TunnelFleet;
 let one: Front;
 let two: Front;
@@ -90,30 +92,34 @@ describe('a fleet of proxies behind a balancer', () => {
     },
   );
 
-  it('loses nothing over reloads of proxies and of the node under load', { timeout: 240_000 }, async () => {
-    const clients = Object.fromEntries(
-      [one, two].map(({ people }, i) => [
-        `ssh through proxy ${i + 1}`,
-        command(join('bin', 'tsh'), ['ssh', `${login}@far1`, 'echo', 'well'], people.env('alice'), 'well'),
-      ]),
-    );
-    const load = startClients(clients);
-    const session = openEchoSession(one.people, 'alice', 'far1');
-    await session.echo('start');
-    const left = [];
-    for (let i = 0; i < 2; i++)
-      for (const each of [one.proxy, two.proxy, node]) {
-        left.push((await each.reload()).from);
-        await session.echo(`round ${i}`);
-      }
-    session.close();
-    await load.stop();
-    console.log(tallyLines(load));
-    expect(failuresOf(load)).toEqual([]);
-    // Old processes end by themselves when the last session has.
-    for (const old of left) await gone(old);
-    await hangingOn(fleet, node, [one, two]);
-  });
+  it(
+    `loses nothing over ${3 * rounds} reloads of proxies and of the node under load`,
+    { timeout: rounds * 120_000 },
+    async () => {
+      const clients = Object.fromEntries(
+        [one, two].map(({ people }, i) => [
+          `ssh through proxy ${i + 1}`,
+          command(join('bin', 'tsh'), ['ssh', `${login}@far1`, 'echo', 'well'], people.env('alice'), 'well'),
+        ]),
+      );
+      const load = startClients(clients);
+      const session = openEchoSession(one.people, 'alice', 'far1');
+      await session.echo('start');
+      const left = [];
+      for (let i = 0; i < rounds; i++)
+        for (const each of [one.proxy, two.proxy, node]) {
+          left.push((await each.reload()).from);
+          await session.echo(`round ${i}`);
+        }
+      session.close();
+      await load.stop();
+      console.log(tallyLines(load));
+      expect(failuresOf(load)).toEqual([]);
+      // Old processes end by themselves when the last session has.
+      for (const old of left) await gone(old);
+      await hangingOn(fleet, node, [one, two]);
+    },
+  );
 
   it('notices a link that has gone silent', { timeout: 90_000 }, async () => {
     const stopped = one.proxy.main();

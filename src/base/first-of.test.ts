@@ -32,6 +32,23 @@ describe('the first way that leads somewhere', () => {
     expect(await firstOf([slow, quick], forever, 1)).toBe(stream);
     expect(gaveUp).toBe(true);
   });
+  it('is waited for as long as it says itself', async () => {
+    const [stream, other] = [new PassThrough(), new PassThrough()];
+    let asked = false;
+    const patient: Way = {
+      ...{ name: 'patient', headStartMs: 60_000 },
+      open: () => new Promise((resolve) => setTimeout(resolve, 20, stream)),
+    };
+    const quick: Way = {
+      name: 'quick',
+      open: () => {
+        asked = true;
+        return Promise.resolve(other);
+      },
+    };
+    expect(await firstOf([patient, quick], forever, 1)).toBe(stream);
+    expect(asked).toBe(false);
+  });
   it('tells of each why it failed, where none leads anywhere', async () => {
     await expect(firstOf([fails('a'), fails('b')], forever, 1000)).rejects.toThrow(
       'a: a is shut; b: b is shut',

@@ -8,6 +8,8 @@ export interface Way {
   readonly name: string;
   /** @throws CodedError; it ends soon after `signal` is aborted. */
   open(signal: AbortSignal): Promise<Duplex>;
+  /** Before the next is tried beside it; default: as all of them. */
+  readonly headStartMs?: number;
   /** Whether this refusal is the answer, which no other way would change. Default: none is. */
   readonly isAnswer?: (refusal: CodedError) => boolean;
 }
@@ -50,7 +52,7 @@ export function firstOf(ways: readonly Way[], outer: AbortSignal, headStartMs: n
       const way = ways[started];
       if (settled || way === undefined) return;
       started++;
-      const impatient = startTimer(startNext, headStartMs);
+      const impatient = startTimer(startNext, way.headStartMs ?? headStartMs);
       way.open(signal).then(
         (stream) => {
           stopTimer(impatient);

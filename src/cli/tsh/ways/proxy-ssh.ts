@@ -27,6 +27,8 @@ export interface ProxySshOptions extends WayMeans {
 
 /** What a way that drops packets costs before the next is tried beside it. */
 const headStartMs = 300;
+/** The same for the way that worked the last time: several round trips of a long link. */
+const rememberedHeadStartMs = 1500;
 /** As long as a handshake of SSH may take. */
 const openMs = 30 * second;
 
@@ -38,6 +40,7 @@ export function proxySsh({ places, remembered, possible, ...means }: ProxySshOpt
     const by = new Map<Duplex, WayKind>();
     const ways = inOrder(remembered, possible).map((kind) => ({
       name: wayText(kind, places),
+      ...(kind === remembered && { headStartMs: rememberedHeadStartMs }),
       open: async (signal: AbortSignal): Promise<Duplex> => {
         const stream = await openWay(kind, { places, ...means }, signal);
         by.set(stream, kind);
