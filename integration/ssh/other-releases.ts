@@ -57,7 +57,7 @@ for path in /dev /tmp "$1"; do mkdir -p "$0$path"; mount --rbind "$path" "$0$pat
 mkdir -p "$0/proc"
 mount -t proc proc "$0/proc"
 node=$(readlink -f "$1/.tools/node/bin/node")
-[ -e "$0$node" ] || { mkdir -p "$0$(dirname "$node")"; touch "$0$node"; mount --bind "$node" "$0$node"; }
+[ -s "$0$node" ] || { mkdir -p "$0$(dirname "$node")"; touch "$0$node"; mount --bind "$node" "$0$node"; }
 exec chroot "$0" /bin/sh -c 'cd "$0" && eval "$1"' "$2" "$3"
 `;
 
