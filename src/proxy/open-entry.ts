@@ -62,7 +62,7 @@ export function openEntry(deps: ProxyDeps, views: ProxyViews, audit: ProxyAudit,
   const nodes = nodeDirectory(views, () => world.now());
   const peers: Peers = new Peers({
     ...{ identity, dialAddress, world, sink },
-    places: () => peerPlaces(views, hostId),
+    places: (withOwn) => peerPlaces(views, withOwn ? undefined : hostId),
     from: (other) => links.from(other),
     onAsked: (asked) => {
       links.answer({ part: 'proxy', client: undefined }, asked);

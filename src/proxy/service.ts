@@ -99,7 +99,7 @@ async function start(
   if (certificates !== undefined) web.serve(certificates.pairs());
   const close = async (grace: Grace): Promise<void> => {
     certificates?.close();
-    peers.stop();
+    peers.drain(grace.succession !== 'none');
     roots.leave();
     await Promise.all([
       ssh.close(grace.over),

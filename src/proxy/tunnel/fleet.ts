@@ -11,13 +11,13 @@ import type { PeerPlace } from './peers.ts';
 type Known = Pick<ProxyViews, 'hosts' | 'presence'>;
 
 /**
- * Where the others are. The port for other proxies comes first; where that is closed, the web port serves
- * them as well.
+ * Where proxies are, all `without` one. The port for other proxies comes first; where that is closed, the
+ * web port serves them as well.
  */
-export const peerPlaces = (views: Known, ownHostId: string): readonly PeerPlace[] =>
+export const peerPlaces = (views: Known, without: string | undefined): readonly PeerPlace[] =>
   liveProxies(views.hosts.state(), views.presence.state())
     .map(({ host }) => host)
-    .filter(({ hostId }) => hostId !== ownHostId)
+    .filter(({ hostId }) => hostId !== without)
     .map(({ hostId, peerAddress = '', reachability }) => ({
       hostId,
       addresses: [peerAddress, directAddress(reachability) ?? ''].flatMap(placeIn),

@@ -164,6 +164,7 @@ export function proxyAt(
   port: number,
   others: readonly PeerPlace[] = [],
   id: string = randomUUID(),
+  own?: PeerPlace,
 ): Rig {
   cluster.know(id, 'Proxy');
   const [sink, metrics] = [recordingSink(), recordingMetrics()];
@@ -181,7 +182,12 @@ export function proxyAt(
   });
   cluster.fronts.set(port, front);
   const peers = new Peers({
-    ...{ identity, places: () => others, world: realWorld, sink },
+    ...{
+      identity,
+      places: (withOwn) => [...others, ...(withOwn && own !== undefined ? [own] : [])],
+      world: realWorld,
+      sink,
+    },
     dialAddress: (at) => cluster.dial(at.port),
     from: (hostId) => front.from(hostId),
     onAsked: (asked) => {

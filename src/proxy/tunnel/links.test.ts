@@ -181,6 +181,27 @@ describe('proxies', () => {
     });
   });
 
+  it('that drain reach what hung on them by the process that listens there now, and by others', async () => {
+    const cluster = new TestCluster();
+    const id = randomUUID();
+    const own = { hostId: id, addresses: [{ host: '10.0.0.1', port: 2 }] };
+    const old = proxyAt(cluster, 1, [], id, own);
+    const node = nodeAt(cluster, [1, 2]);
+    await heldAt(node, old);
+    // What listens at its addresses is another process of it.
+    const next = proxyAt(cluster, 2, [], id);
+    cluster.fronts.delete(1);
+    old.front.drain();
+    old.peers.drain(true);
+    await until('the node to hang on the next', () => next.front.held.usable(node.id) !== undefined);
+    const dial = tunnelDialler(old.front.held, old.peers, () => true, {
+      monotonic: () => performance.now(),
+    });
+    expect(await text(await dial({ hostId: node.id, proxies: [id] }, { by: 'a', signal: never }))).toBe(
+      'the node',
+    );
+  });
+
   it('say which ones they do not reach, and why', async () => {
     const cluster = new TestCluster();
     const [away, elsewhere] = [randomUUID(), randomUUID()];

@@ -22,8 +22,8 @@ export interface PeerPlace {
 
 export interface PeersDeps {
   readonly identity: CurrentIdentity;
-  /** Those that are alive, without this one. */
-  readonly places: () => readonly PeerPlace[];
+  /** Those that are alive. @param withOwn also this one, where another process of it listens now. */
+  readonly places: (withOwn: boolean) => readonly PeerPlace[];
   readonly dialAddress: DialAddress;
   /** A link that this other proxy has opened to here. */
   readonly from: (hostId: string) => Link | undefined;
@@ -53,6 +53,7 @@ export class Peers {
   readonly #peers = new Map<string, Peer>();
   readonly #ticker: Timer;
   readonly #ending = new AbortController();
+  #withOwn = false;
 
   constructor(deps: PeersDeps) {
     this.#deps = deps;
@@ -99,19 +100,23 @@ export class Peers {
     return [...this.#peers.keys()].filter((id) => this.#linkTo(id) !== undefined).length;
   }
 
-  /** Opens no new links; those that are open stay. */
-  stop(): void {
-    this.#ending.abort();
-    this.#ticker.stop();
+  /**
+   * This process takes nobody new, and what hung here hangs elsewhere. Whoever is connected may still ask for
+   * a node: so links are kept, and opened, to the end.
+   * @param succeeded another process of this proxy listens at its addresses, and holds what hung here.
+   */
+  drain(succeeded: boolean): void {
+    this.#withOwn = succeeded;
   }
 
   close(): void {
-    this.stop();
+    this.#ending.abort();
+    this.#ticker.stop();
     for (const { link } of this.#peers.values()) link?.drain('this proxy has ended');
   }
 
   #look(): void {
-    const places = this.#deps.places();
+    const places = this.#deps.places(this.#withOwn);
     for (const [hostId, { link }] of this.#peers)
       if (!places.some((one) => one.hostId === hostId)) {
         link?.drain('the other proxy has left the cluster');
