@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'vitest';
+import { writeFileAtomic } from '../../src/base/files.ts';
 import { type DebianRelease, unpackPackages } from '../harness/debian-packages.ts';
 import { type Ran, run } from '../harness/run-program.ts';
 
@@ -30,9 +31,9 @@ const packages = [
 async function clientsOf(release: DebianRelease): Promise<ReleaseClients | undefined> {
   const root = await unpackPackages(release, packages, { dependencies: true });
   if (root === undefined) return undefined;
-  // What the scripts of the packages would have made.
-  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
-  writeFileSync(join(root, 'etc/hosts'), '127.0.0.1 localhost\n');
+  // What the scripts of the packages would have made: whole at any moment, since other files of tests use it.
+  writeFileAtomic(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n', 0o644);
+  writeFileAtomic(join(root, 'etc/hosts'), '127.0.0.1 localhost\n', 0o644);
   const { stderr } = await within(root, '/', 'ssh -V');
   return {
     version: /OpenSSH_(\d+\.\d+)/.exec(stderr)?.[1] ?? stderr,
@@ -77,6 +78,15 @@ export interface Destination {
   readonly host: string;
   readonly dir: string;
   readonly env: NodeJS.ProcessEnv;
+}
+
+/** All that these do by one way. */
+export async function expectToGo(found: readonly ReleaseClients[], to: Destination): Promise<void> {
+  mkdirSync(to.dir);
+  for (const clients of found) {
+    await expectToRun(clients, to);
+    await expectToCopy(clients, to);
+  }
 }
 
 /** A command says what it says, with its streams and its end, and nothing is added. */

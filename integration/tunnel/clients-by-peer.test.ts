@@ -1,3 +1,3 @@
 import { describeClients } from './client-suite.ts';
 
-describeClients('a peer');
+await describeClients('a peer');

@@ -1,3 +1,3 @@
 import { describeClients } from './client-suite.ts';
 
-describeClients('a tunnel', { delayMs: 40, lossPercent: 1 });
+await describeClients('a tunnel', { delayMs: 40, lossPercent: 1 });

@@ -182,12 +182,8 @@ export function proxyAt(
   });
   cluster.fronts.set(port, front);
   const peers = new Peers({
-    ...{
-      identity,
-      places: (withOwn) => [...others, ...(withOwn && own !== undefined ? [own] : [])],
-      world: realWorld,
-      sink,
-    },
+    ...{ identity, world: realWorld, sink },
+    places: (withOwn) => [...others, ...(withOwn && own !== undefined ? [own] : [])],
     dialAddress: (at) => cluster.dial(at.port),
     from: (hostId) => front.from(hostId),
     onAsked: (asked) => {
