@@ -189,6 +189,10 @@ describe('tctl auth sign --user', () => {
   });
 
   it('ends when the roles say, but for --force, which is recorded apart', async () => {
+    const brief = await tctl('auth', 'sign', '--user=joe', '--ttl=15s', '--out', at('brief.pem'));
+    expect(brief.stderr).toContain(
+      'WARNING: no certificate of a person lasts less than 1m0s: it ends then, not after 15s\n',
+    );
     const capped = await tctl('auth', 'sign', '--user=joe', '--ttl=1000h', '--out', at('capped.pem'));
     expect(capped.stderr).toContain('allow 30h0m0s, not 1000h0m0s');
     expect(await events('TC001W')).toEqual([]);

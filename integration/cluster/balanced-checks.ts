@@ -1,10 +1,12 @@
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { connectSsh } from '../../src/ssh/cert-client.ts';
 import { linkIn } from '../harness/cluster.ts';
 import { createFirstUser, password } from '../harness/people.ts';
-import { run, until } from '../harness/run-program.ts';
+import { type Ran, run, until } from '../harness/run-program.ts';
 import { now, userIdentity } from '../ssh/ssh-workbench.ts';
 import { type Balanced, balancerAddress, login, stockSsh } from './behind-balancer.ts';
+import { forgePerson, sshByWay } from './forged-person.ts';
 
 /** How a balancer passes people on. */
 export interface BalancedMode {
@@ -39,7 +41,9 @@ export function checkMode(balanced: () => Balanced, { balancer, proxy, names }: 
       const { stdout, stderr } = await people.tsh(user, ['ssh', `${login}@node1`, 'echo $SSH_CLIENT']);
       expect(`${stdout.split(' ')[0] ?? ''}${stderr}`).toBe(seen('127.0.0.1'));
     }
-    expect(hostOf(await newest('session.start', user))).toBe(seen('127.0.0.1'));
+    const session = await newest('session.start', user);
+    expect(hostOf(session)).toBe(seen('127.0.0.1'));
+    expect(String(session?.['addr.balancer']).startsWith(`${balancerAddress}:`)).toBe(names);
     for (const one of proxies) expect(await metric(one, 'proxy_ssh_connections_total')).toBeGreaterThan(0);
   });
 
@@ -49,6 +53,25 @@ export function checkMode(balanced: () => Balanced, { balancer, proxy, names }: 
     await until('the session in the audit', async () =>
       hostOf(await newest('session.start', user)) === seen('127.0.0.31') ? true : undefined,
     );
+  });
+
+  it('a certificate that is bound to an address is good from there alone', async () => {
+    const { cluster, nodePort, sshPort } = balanced();
+    const at = { dataDir: cluster.auth.dataDir, authPort: cluster.authPort };
+    const own = await forgePerson(at, join(cluster.fleet.dir, `bound-${user}`), {
+      username: user,
+      criticalOptions: { 'source-address': '127.0.0.71/32' },
+    });
+    const from = (address: string): Promise<Ran> =>
+      run('ssh', sshByWay(own, sshPort, { name: 'node1', port: nodePort }, 'echo in', ['-b', address]));
+    const [right, wrong] = [await from('127.0.0.71'), await from('127.0.0.72')];
+    expect(right.stdout).toBe(names ? 'in\n' : '');
+    expect([wrong.stdout, wrong.code]).toEqual(['', 255]);
+    const refused = await until('the refusal in the audit', async () => newest('auth', user));
+    expect([refused['error'], hostOf(refused)]).toEqual([
+      expect.stringContaining('source-address'),
+      seen('127.0.0.72'),
+    ]);
   });
 
   it('what is upgraded on the web port comes from where it is', async () => {

@@ -29,6 +29,8 @@ export interface Balanced {
   readonly people: PeopleCluster;
   readonly proxies: readonly Proxy[];
   readonly nodePort: number;
+  /** Of the balancer, for SSH. */
+  readonly sshPort: number;
   /** Starts both proxies by one example, and the balancer by another; those that run are stopped before. */
   readonly serve: (balancer: string, proxy: string) => Promise<void>;
   /** One request over HTTPS to the balancer from an address of this machine, on a connection of its own. */
@@ -122,7 +124,7 @@ export async function startBalanced(...proxyLines: readonly string[]): Promise<B
     await Promise.all(proxies.map(({ machine }) => machine.stop()));
   };
   const balanced: Balanced = {
-    nodePort,
+    ...{ nodePort, sshPort: ports.ssh },
     cluster,
     people,
     proxies,

@@ -37,19 +37,29 @@ export interface TakenKeys {
 export async function takeKeys({
   auths,
   servers,
-}: Pick<RotatingCluster, 'auths' | 'servers'>): Promise<TakenKeys> {
+  clusterName = 'example',
+}: {
+  readonly auths: readonly Pick<RotatingCluster['auths'][number], 'dataDir'>[];
+  readonly servers: RotatingCluster['servers'];
+  readonly clusterName?: string;
+}): Promise<TakenKeys> {
   const identity = loadIdentity(auths[0]?.dataDir ?? '', 'Admin');
   if (identity === undefined) throw new Error('no admin identity');
   const auth = connectAuth({ servers, identity, world: realWorld, sink: silentLog });
   try {
-    return { user: await takeKeysOf(auth, 'user'), host: await takeKeysOf(auth, 'host') };
+    const of = (type: 'user' | 'host'): Promise<readonly TakenKey[]> => takeKeysOf(auth, type, clusterName);
+    return { user: await of('user'), host: await of('host') };
   } finally {
     auth.close();
   }
 }
 
-async function takeKeysOf(auth: AuthClient, type: 'user' | 'host'): Promise<readonly TakenKey[]> {
-  const { keys } = await auth.call(exportAuthorityKeys, { type, confirmation: exportPhrase('example') });
+async function takeKeysOf(
+  auth: AuthClient,
+  type: 'user' | 'host',
+  clusterName: string,
+): Promise<readonly TakenKey[]> {
+  const { keys } = await auth.call(exportAuthorityKeys, { type, confirmation: exportPhrase(clusterName) });
   return keys.map(({ sshPrivateKeyPem, tlsPrivateKeyPem, tlsCertificatePem }) => ({
     ssh: decodeOpensshPrivateKey(sshPrivateKeyPem),
     tls: createPrivateKey(tlsPrivateKeyPem),

@@ -1,9 +1,20 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { forgePerson, sshByWay } from '../cluster/forged-person.ts';
 import { openEchoSession } from '../cluster/echo-session.ts';
 import type { Cluster } from '../harness/cluster.ts';
 import { createFirstUser } from '../harness/people.ts';
-import { type Ran, until } from '../harness/run-program.ts';
-import { clusterNamed, create, isOnline, login, tctl, trustedYaml, trustRoot } from './trusting.ts';
+import { type Ran, run, until } from '../harness/run-program.ts';
+import {
+  clusterNamed,
+  create,
+  guestRole,
+  isOnline,
+  login,
+  tctl,
+  trustedYaml,
+  trustRoot,
+} from './trusting.ts';
 
 /* What ends the way from a root into a leaf, and what does not. */
 
@@ -46,6 +57,30 @@ describe('a leaf', () => {
     await create(leaf, 'trusted', ...settings(true));
     await isOnline(root, 'leaf');
     await isIn();
+  });
+
+  it('ends what a person does when the certificate ends, where its own role says so', async () => {
+    const role = guestRole.map((line) =>
+      line.replace('spec: {', 'spec: {options: {disconnect_expired_cert: true}, '),
+    );
+    await create(leaf, 'guest', ...role);
+    const at = { dataDir: root.dataDir, authPort: root.ports.auth, clusterName: 'root' };
+    const own = await forgePerson(at, join(root.dir, 'short'), { username: 'alice', ttlSeconds: 10 });
+    const by = (command: string): Promise<Ran> => {
+      const node = { name: 'leaf-node.leaf', port: leaf.ports.ssh };
+      return run('ssh', sshByWay(own, root.ports.proxySsh, node, command));
+    };
+    const began = Date.now();
+    // It would stay a minute.
+    const open = await by('echo in; sleep 60');
+    expect([open.stdout, open.code, open.stderr]).toEqual(['in\n', 255, expect.stringContaining('expired')]);
+    expect(Date.now() - began).toBeLessThan(30_000);
+    expect(await tctl(leaf, 'events', 'ls', '--type=client.disconnect', '--format=json')).toMatch(
+      /"user": ?"root\/alice"/,
+    );
+    const later = await by('echo in');
+    expect([later.stdout, later.code]).toEqual(['', 255]);
+    await create(leaf, 'guest', ...guestRole);
   });
 
   it('that the root removes is cut off at once, told why, and comes back by a new token alone', async () => {

@@ -39,6 +39,15 @@ it('names the proxy that stands between, and what was claimed but is not known t
     ...said,
     'addr.proxy': '192.0.2.1:3',
   });
+  expect(addressFields({ ...direct, socketAddress: at(3), balancerAddress: at(5) })).toEqual({
+    ...said,
+    ...{ 'addr.proxy': '192.0.2.1:3', 'addr.balancer': '192.0.2.1:5' },
+  });
+  // No proxy is in between: the balancer is the node's own.
+  expect(addressFields({ ...direct, socketAddress: at(3), balancerAddress: at(3) })).toEqual({
+    ...said,
+    'addr.balancer': '192.0.2.1:3',
+  });
   expect(addressFields({ ...direct, claimedAddress: at(1) })).toEqual(said);
   expect(addressFields({ ...direct, claimedAddress: at(4) })).toEqual({
     ...said,

@@ -25,20 +25,23 @@ export interface AuditSubject {
   readonly mayEnterOnFullDisk: () => boolean;
 }
 
-/** Addresses of a connection: the person's machine, ours, and the proxy's when there is one in between. */
+/** Addresses of a connection: the person's machine, ours, and those of the proxy and balancer in between. */
 export function addressFields({
   remoteAddress,
   localAddress,
   socketAddress,
   claimedAddress,
+  balancerAddress,
 }: Peer): Readonly<Record<string, string>> {
   const remote = formatHostPort(remoteAddress);
   const socket = formatHostPort(socketAddress);
+  const balancer = balancerAddress === undefined ? undefined : formatHostPort(balancerAddress);
   const claimed = claimedAddress === undefined ? undefined : formatHostPort(claimedAddress);
   return {
     'addr.remote': remote,
     'addr.local': formatHostPort(localAddress),
-    ...(socket === remote ? {} : { 'addr.proxy': socket }),
+    ...(socket === remote || socket === balancer ? {} : { 'addr.proxy': socket }),
+    ...(balancer === undefined ? {} : { 'addr.balancer': balancer }),
     // Claimed by a peer that is not known to be a proxy of ours.
     ...(claimed === undefined || claimed === remote ? {} : { 'addr.claimed': claimed }),
   };

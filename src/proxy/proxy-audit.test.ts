@@ -50,7 +50,7 @@ describe('telling the audit of refused logins', () => {
   it('keeps the address of the balancer that told the first one', async () => {
     const { audit, spool } = open();
     const refused = failure('203.0.113.9');
-    audit.refused({ ...refused, peer: { ...refused.peer, socketAddress: { host: '10.0.0.5', port: 7 } } });
+    audit.refused({ ...refused, peer: { ...refused.peer, balancerAddress: { host: '10.0.0.5', port: 7 } } });
     audit.refused(failure());
     await audit.close();
     expect(spool.events.map((event) => [event['addr.remote'], event['addr.balancer']])).toEqual([

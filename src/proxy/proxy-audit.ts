@@ -155,15 +155,13 @@ export class ProxyAudit {
   }
 }
 
-/** Where the socket is not the client's, it is that of the balancer that told whose connection it is. */
-function addressFields({ remoteAddress, localAddress, socketAddress }: Peer): {
+function addressFields({ remoteAddress, localAddress, balancerAddress }: Peer): {
   readonly 'addr.remote': string;
   readonly 'addr.local': string;
   readonly 'addr.balancer'?: string;
 } {
-  const [remote, socket] = [remoteAddress, socketAddress].map(formatHostPort);
   return {
-    ...{ 'addr.remote': remote ?? '', 'addr.local': formatHostPort(localAddress) },
-    ...(socket === undefined || socket === remote ? {} : { 'addr.balancer': socket }),
+    ...{ 'addr.remote': formatHostPort(remoteAddress), 'addr.local': formatHostPort(localAddress) },
+    ...(balancerAddress && { 'addr.balancer': formatHostPort(balancerAddress) }),
   };
 }

@@ -10,7 +10,7 @@ import { WireError } from '../pki/wire.ts';
 import { defaultAlgorithms, forSsh2, signatureAlgorithms } from './algorithms.ts';
 import { bindHostKeys, forConnection, prepareHostKeys, type HostKey } from './host-keys.ts';
 import { LoginAttempts } from './login-attempts.ts';
-import { peerOf } from './peer-of.ts';
+import { greetedPeer, peerOf } from './peer-of.ts';
 import { WindowPool, windowLimits } from './receive-window.ts';
 import { ServerConnection } from './server-connection.ts';
 import { serverName } from './server-banner.ts';
@@ -146,10 +146,9 @@ class CertServer implements SshServer {
 
   /** The client's SSH begins. */
   #begin(attempt: Attempt, greeting: Greeting, accept: AcceptOptions): void {
-    const { banner, claimedAddress, believedAddress, sessionId } = greeting;
-    const remoteAddress = believedAddress ?? attempt.peer.remoteAddress;
-    attempt.banner = banner;
-    attempt.peer = { ...attempt.peer, claimedAddress, remoteAddress, ...(sessionId && { sessionId }) };
+    attempt.banner = greeting.banner;
+    attempt.peer = greetedPeer(attempt.peer, greeting);
+    const { believedAddress } = greeting;
     if (believedAddress !== undefined && attempt.socket instanceof Socket)
       accept.strangers?.comesFrom(attempt.socket, believedAddress.host);
   }

@@ -7,14 +7,15 @@ import { parsePreamble, proxyPreamble, readProxyPreamble, UnexpectedHeader } fro
 const unsigned = (client: HostPort): Buffer => proxyPreamble({ client, proof: undefined });
 const bytes = fc.uint8Array({ minLength: 1, maxLength: 900 }).map((array) => Buffer.from(array));
 const session = fc.record({ id: fc.uuid(), signature: bytes });
+const address = fc.record({ host: fc.oneof(fc.ipV4(), fc.ipV6()), port: fc.integer({ min: 0, max: 65535 }) });
+const balancer = fc.record({ address, signature: bytes });
 const proof = fc.option(
   fc.record(
-    { certificate: bytes, signature: bytes, session },
+    { certificate: bytes, signature: bytes, session, balancer },
     { requiredKeys: ['certificate', 'signature'] },
   ),
   { nil: undefined },
 );
-const address = fc.record({ host: fc.oneof(fc.ipV4(), fc.ipV6()), port: fc.integer({ min: 0, max: 65535 }) });
 
 describe('reading a preamble', () => {
   it('finds what a proxy wrote, whatever follows', () => {
@@ -72,6 +73,11 @@ describe('reading a preamble', () => {
     [
       '{"clientAddr":"1.2.3.4:5","certificate":"AAAA","signature":"AAAA","session":"11111111-2222-4333-8444-555555555555"}',
     ],
+    [
+      '{"clientAddr":"1.2.3.4:5","certificate":"AAAA","signature":"AAAA","balancerAddr":"x","balancerSignature":"AAAA"}',
+    ],
+    ['{"clientAddr":"1.2.3.4:5","certificate":"AAAA","signature":"AAAA","balancerSignature":"AAAA"}'],
+    ['{"clientAddr":"1.2.3.4:5","certificate":"AAAA","signature":"AAAA","balancerAddr":"1.2.3.4:5"}'],
     ['{"__proto__":{"clientAddr":"1.2.3.4:5"}}'],
     ['{}'],
     ['[]'],

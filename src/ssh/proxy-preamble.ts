@@ -1,8 +1,8 @@
 /**
  * The preamble with which a proxy names the true client to a node: written after the node's banner and before
  * the first byte of the client, `Teleport-Proxy{"clientAddr":"1.2.3.4:5678"}` and a zero byte. It may also
- * contain `certificate` and `signature` (base64), and with these `session` and `sessionSignature`: see
- * signed-client.ts.
+ * contain `certificate` and `signature` (base64), and with these `session` and `sessionSignature`, and
+ * `balancerAddr` and `balancerSignature`: see signed-client.ts.
  *
  * Anyone who can reach the port can write one. So a preamble is always removed from the stream, but believed
  * only when it is signed by a proxy for this very connection; otherwise it is kept as a claim, for the audit.
@@ -24,6 +24,8 @@ export interface PreambleProof {
   readonly signature: Buffer;
   /** The UUID that the first session is to have. */
   readonly session?: { readonly id: string; readonly signature: Buffer };
+  /** The balancer that named the client to the proxy: an IP address and a port. */
+  readonly balancer?: { readonly address: HostPort; readonly signature: Buffer };
 }
 
 export interface Preamble {
@@ -43,6 +45,10 @@ export function proxyPreamble({ client, proof }: Preamble): Buffer {
       ...(proof.session !== undefined && {
         session: proof.session.id,
         sessionSignature: proof.session.signature.toString('base64'),
+      }),
+      ...(proof.balancer !== undefined && {
+        balancerAddr: formatHostPort(proof.balancer.address),
+        balancerSignature: proof.balancer.signature.toString('base64'),
       }),
     }),
   };
@@ -86,10 +92,23 @@ function readProof(fields: ReadonlyMap<string, unknown>): PreambleProof | undefi
   const certificate = readBytes(fields.get('certificate'));
   const signature = readBytes(fields.get('signature'));
   if (certificate === undefined || signature === undefined) return undefined;
-  if (!fields.has('session') && !fields.has('sessionSignature')) return { certificate, signature };
-  const [id, sessionSignature] = [fields.get('session'), readBytes(fields.get('sessionSignature'))];
-  if (typeof id !== 'string' || !uuidForm.test(id) || sessionSignature === undefined) return undefined;
-  return { certificate, signature, session: { id, signature: sessionSignature } };
+  const [session, balancer] = [readSession(fields), readBalancer(fields)];
+  if (session === 'malformed' || balancer === 'malformed') return undefined;
+  return { certificate, signature, ...(session && { session }), ...(balancer && { balancer }) };
+}
+
+function readSession(fields: ReadonlyMap<string, unknown>): PreambleProof['session'] | 'malformed' {
+  if (!fields.has('session') && !fields.has('sessionSignature')) return undefined;
+  const [id, signature] = [fields.get('session'), readBytes(fields.get('sessionSignature'))];
+  if (typeof id !== 'string' || !uuidForm.test(id) || signature === undefined) return 'malformed';
+  return { id, signature };
+}
+
+function readBalancer(fields: ReadonlyMap<string, unknown>): PreambleProof['balancer'] | 'malformed' {
+  if (!fields.has('balancerAddr') && !fields.has('balancerSignature')) return undefined;
+  const address = ipAndPort(fields.get('balancerAddr'));
+  const signature = readBytes(fields.get('balancerSignature'));
+  return address === undefined || signature === undefined ? 'malformed' : { address, signature };
 }
 
 /** Reads a preamble off the first bytes of a stream. Pure. */

@@ -63,6 +63,14 @@ describe('the address that a preamble names', () => {
     expect(greeting.banner).toContain(asked[0]);
   });
 
+  it('is told with the balancer that named it', async () => {
+    const balancer = { address: { host: '192.0.2.5', port: 4711 }, signature: Buffer.of(1) };
+    const preamble = proxyPreamble({ client, proof: { ...proof, balancer } });
+    const read = (doubt?: () => undefined): Promise<unknown> => greetClient(socketOf(preamble).socket, doubt);
+    expect(await read(() => undefined)).toMatchObject({ balancerAddress: balancer.address });
+    expect(await read()).not.toHaveProperty('balancerAddress'); // it is not believed
+  });
+
   it('is asked for by another challenge on each connection', async () => {
     const banners = await Promise.all(
       [1, 2].map(async () => (await greetClient(socketOf('SSH-2.0-x\r\n').socket, () => undefined)).banner),

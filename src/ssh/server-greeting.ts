@@ -23,6 +23,8 @@ export interface Greeting {
   readonly believedAddress: HostPort | undefined;
   /** UUID that the first session is to have, as that host says; absent: it says nothing of it. */
   readonly sessionId?: string;
+  /** The balancer that named the client to that host; absent: none did. */
+  readonly balancerAddress?: HostPort;
 }
 
 /**
@@ -48,7 +50,12 @@ export async function greetClient(socket: Duplex, doubt?: DoubtAboutClient): Pro
       `the client's address, as a proxy names it, is not believed: ${why}`,
     );
   const sessionId = preamble.proof.session?.id;
-  return { banner, claimedAddress, believedAddress: claimedAddress, ...(sessionId && { sessionId }) };
+  const balancerAddress = preamble.proof.balancer?.address;
+  return {
+    ...{ banner, claimedAddress, believedAddress: claimedAddress },
+    ...(sessionId && { sessionId }),
+    ...(balancerAddress && { balancerAddress }),
+  };
 }
 
 /** Writes our banner, and drops the next write, which is ssh2's own banner. */

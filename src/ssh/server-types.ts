@@ -11,6 +11,8 @@ export interface Peer {
   readonly localAddress: HostPort;
   /** The address in a preamble, believed or not. */
   readonly claimedAddress: HostPort | undefined;
+  /** The balancer that named the client, to us or to the proxy in between; absent: none did. */
+  readonly balancerAddress?: HostPort;
   /** UUID that the first session is to have, as a proxy of ours has said. */
   readonly sessionId?: string;
 }

@@ -68,6 +68,26 @@ describe('what a proxy signs of its client', () => {
       );
   });
 
+  it('may name the balancer, for that connection, client and balancer alone', () => {
+    const balancer = { host: '192.0.2.5', port: 4711 };
+    const named = sign()({ ...statement, balancer });
+    expect(doubtAbout(named, statement, policy)).toBeUndefined();
+    const { proof } = named;
+    const others = [
+      { ...statement, balancer, challenge: newChallenge() },
+      { ...statement, balancer, client: { host: '203.0.113.10', port: 4022 } },
+    ].map((told) => sign()(told).proof?.balancer);
+    if (proof?.balancer === undefined) throw new Error('it is signed');
+    for (const forged of [
+      { ...proof.balancer, address: { host: '192.0.2.5', port: 4712 } },
+      { ...proof.balancer, signature: proof.signature },
+      ...others,
+    ])
+      expect(
+        doubtAbout({ client, proof: { ...proof, balancer: forged as never } }, statement, policy),
+      ).toMatch(/^its balancer is signed for another/);
+  });
+
   it('holds for no other address', () => {
     const forged = { ...sign()(statement), client: { host: '203.0.113.10', port: 4022 } };
     expect(doubtAbout(forged, statement, policy)).toMatch(/another address$/);

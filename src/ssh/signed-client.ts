@@ -19,6 +19,7 @@ import type { Preamble, PreambleProof } from './proxy-preamble.ts';
 const PURPOSE = 'teleport-client-address-1';
 /** Signed apart, so that a node of an earlier release believes the address all the same. */
 const SESSION_PURPOSE = 'teleport-session-id-1';
+const BALANCER_PURPOSE = 'teleport-client-balancer-1';
 
 /** A number that no other connection has. */
 export const newChallenge = (): string => randomBytes(16).toString('hex');
@@ -31,6 +32,8 @@ export interface Statement {
   readonly client: HostPort;
   /** UUID that the first session is to have; undefined: one that the node makes. */
   readonly session?: string | undefined;
+  /** Of the balancer that named the client to the proxy; undefined: none did. */
+  readonly balancer?: HostPort | undefined;
 }
 
 const bytesOf = ({ challenge, hostId, client }: Statement): Buffer =>
@@ -38,6 +41,12 @@ const bytesOf = ({ challenge, hostId, client }: Statement): Buffer =>
 
 const sessionBytesOf = ({ challenge, hostId }: Omit<Statement, 'client'>, session: string): Buffer =>
   Buffer.concat([SESSION_PURPOSE, challenge, hostId, session].map(str));
+
+/** With the client, so that each is named with the other alone. */
+const balancerBytesOf = ({ challenge, hostId, client }: Statement, balancer: HostPort): Buffer =>
+  Buffer.concat(
+    [BALANCER_PURPOSE, challenge, hostId, formatHostPort(client), formatHostPort(balancer)].map(str),
+  );
 
 /** A proxy that signs. */
 export type SignClient = (statement: Statement) => Preamble;
@@ -54,6 +63,12 @@ export function clientSigner(privateKey: KeyObject, certificate: Buffer): SignCl
         session: {
           id: statement.session,
           signature: signSsh(privateKey, algorithm, sessionBytesOf(statement, statement.session)),
+        },
+      }),
+      ...(statement.balancer !== undefined && {
+        balancer: {
+          address: statement.balancer,
+          signature: signSsh(privateKey, algorithm, balancerBytesOf(statement, statement.balancer)),
         },
       }),
     },
@@ -103,8 +118,20 @@ export function doubtAbout(
   }
   if (!verifySsh(certificate.key, bytesOf({ ...told, client }), proof.signature))
     return 'it is signed for another connection, another node or another address';
-  return doubtAboutSession(proof.session, certificate, told);
+  return (
+    doubtAboutBalancer(proof.balancer, certificate, { ...told, client }) ??
+    doubtAboutSession(proof.session, certificate, told)
+  );
 }
+
+const doubtAboutBalancer = (
+  balancer: PreambleProof['balancer'],
+  { key }: Certificate,
+  statement: Statement,
+): string | undefined =>
+  balancer === undefined || verifySsh(key, balancerBytesOf(statement, balancer.address), balancer.signature)
+    ? undefined
+    : 'its balancer is signed for another connection, another client or another balancer';
 
 const doubtAboutSession = (
   session: PreambleProof['session'],

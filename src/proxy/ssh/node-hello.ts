@@ -22,6 +22,8 @@ function kindOf(seen: string): 'ours' | 'ssh' | 'other' | undefined {
 /** The client for whom we dial, and how our statement about it is proven. */
 export interface Introduction {
   readonly client: HostPort;
+  /** The balancer that named the client; undefined: none did. */
+  readonly balancer?: HostPort | undefined;
   /** UUID of the node that was dialled; undefined for a server that is not a node. */
   readonly hostId: string | undefined;
   readonly signClient: SignClient;
@@ -32,12 +34,15 @@ export interface Introduction {
 /**
  * Signed when the server asks for it and is one of ours; older nodes do not ask, and read only the address.
  */
-function preambleFor(banner: string, { client, hostId, signClient, session }: Introduction): Buffer {
+function preambleFor(
+  banner: string,
+  { client, balancer, hostId, signClient, session }: Introduction,
+): Buffer {
   const challenge = challengeOf(banner);
   return proxyPreamble(
     challenge === undefined || hostId === undefined
       ? { client, proof: undefined }
-      : signClient({ challenge, hostId, client, session }),
+      : signClient({ challenge, hostId, client, balancer, session }),
   );
 }
 

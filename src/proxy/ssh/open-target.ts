@@ -19,6 +19,8 @@ import { allowedOutside, needsDns, resolveNode, withoutCluster } from './resolve
 export interface Client {
   readonly username: string;
   readonly address: HostPort;
+  /** The balancer that named the address; undefined: none did. */
+  readonly balancer?: HostPort | undefined;
   /** Empty when the certificate names none. */
   readonly routeToCluster: string;
   /** UUID that the first session on a node is to have; undefined: one that the node makes. */
@@ -148,8 +150,8 @@ async function openNode(
   if (locked !== undefined) throw new CodedError('access_denied', locked);
   const dial = diallerOf(node);
   try {
-    const { address, session } = client;
-    const introduction = { client: address, hostId: node.hostId, signClient, session };
+    const { address, balancer, session } = client;
+    const introduction = { client: address, balancer, hostId: node.hostId, signClient, session };
     return await greeted(await dial(asking), introduction, asking.signal);
   } catch (e) {
     if (!isCoded(e, 'unavailable')) throw e;

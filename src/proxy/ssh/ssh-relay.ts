@@ -61,6 +61,7 @@ export class SshRelay {
     const client: Client = {
       username: connection.certificate.keyId,
       address: connection.peer.remoteAddress,
+      balancer: connection.peer.balancerAddress,
       routeToCluster: userIdentityOf(connection.certificate).routeToCluster,
     };
     const left = new AbortController();

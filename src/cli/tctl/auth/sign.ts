@@ -155,4 +155,8 @@ function report(
     io.stderr.write(
       `WARNING: ${limit} ${formatGoDuration(ttlSeconds * 1000)}, not ${formatGoDuration(asked * 1000)}: it ends then (--force insists)\n`,
     );
+  else if (ttlSeconds > asked)
+    io.stderr.write(
+      `WARNING: no certificate of a person lasts less than ${formatGoDuration(ttlSeconds * 1000)}: it ends then, not after ${formatGoDuration(asked * 1000)}\n`,
+    );
 }
