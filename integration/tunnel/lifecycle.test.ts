@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openEchoSession } from '../cluster/echo-session.ts';
 import { forgedHost, takeKeys } from '../cluster/taken-keys.ts';
 import { gone } from '../harness/daemon.ts';
+import { logIn } from '../harness/people.ts';
 import { until } from '../harness/run-program.ts';
 import type { Reloadable } from '../restart/reloadable.ts';
 import { openRawLink } from './raw-link.ts';
@@ -75,6 +76,14 @@ describe('a tunnel comes back by itself', () => {
 });
 
 describe('a rotation of the authorities', () => {
+  const stepTo = (type: string, phase: string, ...more: readonly string[]): Promise<true> =>
+    until(`the step to ${phase}`, async () =>
+      (await one.people.tctl('auth', 'rotate', `--type=${type}`, `--phase=${phase}`, '--manual', ...more))
+        .code === 0
+        ? true
+        : undefined,
+    );
+
   it('opens the link again under the new keys, cuts no session, and ends links under the old ones', async () => {
     const { auth, authPort } = fleet.cluster;
     const keys = await takeKeys({ auths: [auth], servers: [{ host: '127.0.0.1', port: authPort }] });
@@ -85,11 +94,7 @@ describe('a rotation of the authorities', () => {
     const session = openEchoSession(one.people, 'alice', 'far1');
     await session.echo('before');
     for (const phase of ['init', 'update_clients', 'update_servers', 'standby']) {
-      await until(`the step to ${phase}`, async () =>
-        (await one.people.tctl('auth', 'rotate', '--type=host', `--phase=${phase}`, '--manual')).code === 0
-          ? true
-          : undefined,
-      );
+      await stepTo('host', phase);
       await session.echo(phase);
       await answers(); // and the client learns the new authority in time
     }
@@ -101,5 +106,21 @@ describe('a rotation of the authorities', () => {
     await hangingOn(fleet, node, [one]);
     await answers();
     session.close();
+  });
+
+  it('of people takes effect on a node that is reached by its link alone', async () => {
+    const session = openEchoSession(one.people, 'alice', 'far1');
+    for (const phase of ['init', 'update_clients', 'update_servers']) {
+      await stepTo('user', phase);
+      await session.echo(phase);
+      await answers();
+    }
+    // It was not renewed: tsh has one of the new key from here on.
+    await logIn(one.people, 'alice');
+    await answers();
+    await stepTo('user', 'standby', '--end-sessions');
+    await until('the session under the old key to end', () => session.ended());
+    await answers();
+    await hangingOn(fleet, node, [one]);
   });
 });
