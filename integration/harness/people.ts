@@ -16,8 +16,13 @@ export const password = 'correct horse battery';
  * Sets the password of an invite or reset link by the JSON calls of the page; answers the otpauth URL when
  * there is one.
  */
-export async function acceptLink(cluster: PeopleCluster, link: string, secret = password): Promise<string> {
-  const base = `https://localhost:${cluster.ports.web}/v1/webapi/users/password/token`;
+export async function acceptLink(
+  cluster: PeopleCluster,
+  link: string,
+  secret = password,
+  host = 'localhost',
+): Promise<string> {
+  const base = `https://${host}:${cluster.ports.web}/v1/webapi/users/password/token`;
   const token = link.split('/').at(-1) ?? '';
   const csrf = 'ab'.repeat(32);
   const curl = (args: string[], input = ''): ReturnType<typeof run> =>
