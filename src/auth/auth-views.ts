@@ -3,12 +3,14 @@ import type { Position } from '../log/event.ts';
 import { authoritiesView } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
 import { configurationView } from '../views/configuration.ts';
+import { decidedView, type DecidedState } from '../views/decided.ts';
 import { type Heard, openHeard } from '../views/heard.ts';
 import { hostsView } from '../views/hosts.ts';
 import { identitiesView } from '../views/identities.ts';
 import { invitesView } from '../views/invites.ts';
 import { locksView } from '../views/locks.ts';
 import { firstFailure, openViews, type Views } from '../views/open-views.ts';
+import { openView } from '../views/open-view.ts';
 import { presenceViewBy } from '../views/presence.ts';
 import type { ReaderClock } from '../views/reader-clock.ts';
 import { requestsView } from '../views/requests.ts';
@@ -44,6 +46,11 @@ const foldedBy = (clock: ReaderClock) => ({
 export type AuthViews = Views<ReturnType<typeof foldedBy>> & {
   /** Since when this server has known of things that expire. */
   readonly heard: Heard;
+  /**
+   * What decisions begin with. Nothing waits for it: until it has caught up, and where it has stopped, they
+   * read more.
+   */
+  readonly decided: View<DecidedState>;
   /** The clock by which things in the views expire. */
   readonly clock: ReaderClock;
   /**
@@ -65,7 +72,7 @@ export async function openAuthViews(
   live: () => boolean = () => false,
 ): Promise<AuthViews> {
   const views = await openViews(log, foldedBy(clock));
-  const heard = await heardBeside(views, log, { clock, live });
+  const { heard, decided } = await openedBeside(views, log, { clock, live });
   const all = [...views.all, heard.view];
   const reached = async (position: Position): Promise<void> => {
     await Promise.all([views.reached(position), heard.view.reached(position)]);
@@ -73,9 +80,19 @@ export async function openAuthViews(
   return {
     ...views,
     all,
-    heard,
-    clock,
-    reached,
+    ...{ heard, decided, clock, reached },
+    stored: (partition) => [
+      ...views.stored(partition),
+      ...(partition === 'state' && decided.failure() === undefined
+        ? [
+            {
+              name: decidedView.name,
+              position: decided.position(),
+              state: decidedView.encode(decided.state()),
+            },
+          ]
+        : []),
+    ],
     failure: () => firstFailure(all),
     broken: Promise.race(all.map(failureOf)),
     fresh: async () => {
@@ -84,20 +101,23 @@ export async function openAuthViews(
       return head;
     },
     close: () => {
-      for (const view of all) view.close();
+      for (const view of [...all, decided]) view.close();
     },
   };
 }
 
-/** The views are closed again when it cannot be opened. */
-async function heardBeside(
+/** The views are closed again when these cannot be opened. */
+async function openedBeside(
   views: { readonly close: () => void },
   log: ClusterLog,
   by: Parameters<typeof openHeard>[2],
-): Promise<Heard> {
+): Promise<Pick<AuthViews, 'heard' | 'decided'>> {
+  let heard: Heard | undefined;
   try {
-    return await openHeard(log.state, await log.state.head(), by);
+    heard = await openHeard(log.state, await log.state.head(), by);
+    return { heard, decided: await openView(decidedView, log.state) };
   } catch (e) {
+    heard?.view.close();
     views.close();
     throw e;
   }

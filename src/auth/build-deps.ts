@@ -1,4 +1,4 @@
-import { CodedError, isCoded } from '../base/errors.ts';
+import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Metrics } from '../base/service.ts';
 import { second } from '../base/time.ts';
@@ -8,6 +8,8 @@ import type { ClusterLog } from '../log/event-log.ts';
 import { noWitnesses, type Witnesses } from '../log/signed-head-witness.ts';
 import { afterwards } from './afterwards.ts';
 import { auditWriter } from './audit/audit-writer.ts';
+import { startDecisionsAt } from '../log/starting-points.ts';
+import { startsIn } from '../views/decided.ts';
 import { reportingUnreadable } from '../views/unreadable.ts';
 import { authDefaults, type AuthSettings } from './auth-settings.ts';
 import { type AuthViews, openAuthViews } from './auth-views.ts';
@@ -145,6 +147,14 @@ export async function buildDeps(
     await Promise.all([keys.signer('user'), keys.signer('host')]).catch(explainImport);
     presence.renew({ hostId, role: 'Auth' }, ownPresence.ttlSeconds);
     await flushIfRoom(presence, sink);
+    startDecisionsAt(log.state, startsIn(folds.decided));
+    folds.decided.changes.subscribe({
+      error: (e: unknown) => {
+        sink.warn('decisions read all that ever happened to a user or host: its fold has ended', {
+          reason: messageOf(e),
+        });
+      },
+    });
     const configuring = { log, world, sink, views: folds };
     const file = { hostId, nodename: parts.nodename, secondFactor, settings: parts.settings ?? {} };
     await declareConfiguration(configuring, file, cause);

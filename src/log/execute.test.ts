@@ -5,12 +5,13 @@ import { silentLog } from '../base/log-sink.ts';
 import { realWorld } from '../base/world.ts';
 import type { Decider } from './decider.ts';
 import type { Cause, Fact } from './event.ts';
-import { execute, step, transact } from './execute.ts';
+import { execute, load, step, transact } from './execute.ts';
 import { memoryKeyring } from './keyring.ts';
 import { memoryDriver, memoryStore } from './memory-driver.ts';
 import { memoryLog } from './memory-log.ts';
 import { openLog } from './open-log.ts';
 import type { SlotDriver } from './slot-driver.ts';
+import { startDecisionsAt } from './starting-points.ts';
 
 const cause: Cause = { at: '2026-01-01T00:00:00.000Z', actor: 'user:test', requestId: 'r1' };
 
@@ -45,6 +46,28 @@ describe('executing a command', () => {
     const done = await execute(log, counter, 'counter-a', { add: 0 }, cause);
     expect(done).toEqual({ facts: [], state: 0, position: undefined });
     expect(await log.head()).toBe(0);
+  });
+
+  it('begins where others have folded to, and never before what it knows', async () => {
+    const { state: log } = memoryLog();
+    for (let n = 0; n < 3; n++) await execute(log, counter, 'counter-a', { add: 1 }, cause);
+    const parsed: unknown[] = [];
+    const counting: typeof counter = {
+      ...counter,
+      fact: {
+        parse: (stored) => {
+          parsed.push(stored);
+          return counter.fact.parse(stored);
+        },
+      },
+    };
+    let revision = 2;
+    startDecisionsAt(log, () => ({ state: revision as never, revision }));
+    expect(await load(log, counting, 'counter-a')).toEqual({ state: 3, revision: 3 });
+    expect(parsed).toHaveLength(1);
+    revision = 1;
+    expect((await execute(log, counting, 'counter-a', { add: 5 }, cause)).state).toBe(8);
+    expect(parsed).toHaveLength(1);
   });
 
   it('reads what it has folded only once', async () => {

@@ -4,8 +4,9 @@ import { CodedError, isCoded } from '../base/errors.ts';
 import type { Decider } from './decider.ts';
 import type { EventLog } from './event-log.ts';
 import type { Cause, Fact, Position, Recorded, Revision, StreamName } from './event.ts';
-import { FoldCache } from './fold-cache.ts';
+import { FoldCache, type FoldedStream } from './fold-cache.ts';
 import { KeyedLock } from './keyed-lock.ts';
+import { startingPoint } from './starting-points.ts';
 
 /** The result of a command. */
 export interface Outcome<S, F extends Fact> {
@@ -140,7 +141,10 @@ export async function transact<const T extends readonly AnyStep[]>(
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- steps of different states and facts in one list
 type AnyStep = Step<any, any>;
 
-/** The state of a stream as of the newest commit, or of `asOf`; folds only events since the last time. */
+/**
+ * The state of a stream as of the newest commit, or of `asOf`; folds only events since the last time, or
+ * since what others have folded (`starting-points.ts`).
+ */
 export async function load<S, F extends Fact>(
   log: EventLog,
   decider: Decider<S, never, F>,
@@ -148,7 +152,10 @@ export async function load<S, F extends Fact>(
   asOf?: Position,
 ): Promise<{ state: S; revision: Revision }> {
   const cache = cacheOf(log);
-  let { state, revision } = cache.get(decider, stream) ?? { state: decider.initial, revision: 0 };
+  let { state, revision } = newer(cache.get(decider, stream), startingPoint(log)?.(decider, stream)) ?? {
+    state: decider.initial,
+    revision: 0,
+  };
   for await (const event of log.read(stream, revision, asOf)) {
     state = decider.evolve(state, known(decider, event));
     revision = event.revision;
@@ -156,6 +163,11 @@ export async function load<S, F extends Fact>(
   cache.set(decider, stream, { state, revision });
   return { state, revision };
 }
+
+const newer = <S>(
+  a: FoldedStream<S> | undefined,
+  b: FoldedStream<S> | undefined,
+): FoldedStream<S> | undefined => (b === undefined || (a !== undefined && a.revision >= b.revision) ? a : b);
 
 /** A writer that cannot read its whole stream is older than the log, and must not decide. */
 function known<F extends Fact>(decider: Pick<Decider<never, never, F>, 'fact'>, event: Recorded): F {

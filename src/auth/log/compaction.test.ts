@@ -112,4 +112,78 @@ describe('compacting the log', () => {
     );
     await failing.close();
   });
+
+  it('of one partition says so although another has good ones, tries again, and tells when it is over', async () => {
+    const { log, world, sink, deps } = auth;
+    let fault: Error | undefined = new RangeError('Invalid string length');
+    let tried = 0;
+    const broken: typeof log = {
+      ...log,
+      takeSnapshot: (...about) => {
+        if (about[0] === 'state') tried++;
+        return about[0] === 'state' && fault ? Promise.reject(fault) : log.takeSnapshot(...about);
+      },
+      // The fence of an attempt is on the log, though the attempt fails.
+      stats: () => ({
+        ...log.stats(),
+        state: { ...log.stats().state, eventsSinceSnapshot: tried === 0 ? 10_000 : 0 },
+      }),
+    };
+    const metrics = recordingMetrics();
+    const one = startCompaction({
+      ...{ log: broken, views: deps.views, world, sink, metrics, hostId: authHostId },
+    });
+    const pass = async (minutes: number): Promise<void> => {
+      for (let n = 0; n < minutes; n++) {
+        await renew();
+        await one.run();
+        world.advance(minute);
+      }
+    };
+    await pass(15);
+    expect(metrics.counters.get('log_snapshots_total{"partition":"presence","outcome":"taken"}')).toBe(2);
+    expect(one.trouble()).toMatch(/^snapshots of the log fail since \S+: state: Invalid string length$/);
+    expect(tried).toBe(3);
+    fault = undefined;
+    await pass(6);
+    expect(one.trouble()).toBeUndefined();
+    await one.close();
+  });
+
+  it('says so when the newest usable snapshot is old, whatever became of the attempts', async () => {
+    const { log, world, sink, deps } = auth;
+    let [position, looks] = [29_999, 0];
+    let snapshots: readonly object[] = [];
+    const old = {
+      ...log,
+      // Another auth server tries, and never comes to its end.
+      stats: () => ({ ...log.stats(), state: { ...log.stats().state, position, eventsSinceSnapshot: 5 } }),
+      inspect: () => {
+        looks++;
+        return Promise.resolve({ firstSlot: 1, snapshots, growth: undefined } as never);
+      },
+    };
+    const metrics = recordingMetrics();
+    const one = startCompaction({
+      ...{ log: old, views: deps.views, world, sink, metrics, hostId: authHostId },
+    });
+    await one.run();
+    expect([one.trouble(), looks]).toEqual([undefined, 0]);
+    position = 31_000;
+    snapshots = [
+      { slot: 1, bytes: 1, position: 900, takenAt: undefined, fault: undefined },
+      { slot: 2, bytes: 1, position: 30_000, takenAt: undefined, fault: 'cut' },
+    ];
+    await one.run();
+    await one.run();
+    expect(looks).toBe(1);
+    expect(one.trouble()).toBe(
+      'the newest usable snapshot of state is 30100 events old: whoever opens the log reads all of them',
+    );
+    snapshots = [{ slot: 2, bytes: 1, position: 30_000, takenAt: undefined, fault: undefined }];
+    world.advance(5 * minute);
+    await one.run();
+    expect(one.trouble()).toBeUndefined();
+    await one.close();
+  });
 });

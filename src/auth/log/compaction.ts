@@ -8,6 +8,7 @@ import type { ClusterLog, ViewState } from '../../log/event-log.ts';
 import { type Partition, partitions } from '../../log/event.ts';
 import type { AuthViews } from '../auth-views.ts';
 import { pastViewNames } from '../past/past-states.ts';
+import { SnapshotRecord } from './snapshot-record.ts';
 
 export interface Compaction {
   /** Takes the snapshots that are due. */
@@ -31,6 +32,8 @@ export interface CompactionOptions {
 }
 
 const everyEvents = 10_000;
+/** With several auth servers, and while one is being taken, some more are written. */
+const overdueEvents = 3 * everyEvents;
 /** What is trimmed is at least this old: a fold that begins there relies on it (`saidAgainWithinMs`). */
 export const presenceEveryMs = 5 * minute;
 const checkEveryMs = 15 * second;
@@ -50,11 +53,12 @@ export function startCompaction(options: CompactionOptions): Compaction {
   const { log, views, world, sink, metrics, hostId } = options;
   let presenceAt = world.monotonic();
   let presenceEvents = 0;
-  /** `began` by a monotonic clock, `since` for people. */
-  let failing: { readonly since: string; readonly began: number; readonly reason: string } | undefined;
+  const record = new SnapshotRecord(world, log, overdueEvents);
 
   const isDue = (partition: Partition): boolean => {
     const { eventsSinceSnapshot } = log.stats()[partition];
+    const retry = record.mayRetry(partition);
+    if (retry !== undefined) return retry;
     if (partition !== 'presence') return eventsSinceSnapshot >= everyEvents;
     // Fewer than before: another auth server has taken the snapshot. With any number of servers it is taken
     // once in that time.
@@ -72,6 +76,7 @@ export function startCompaction(options: CompactionOptions): Compaction {
     const options = { ...trimOf(partition), milestones: partition === 'state' ? pastViewNames : [] };
     const taken = await log.takeSnapshot(partition, keptOf(partition), options, cause);
     if (partition === 'presence') presenceAt = world.monotonic();
+    if (taken.status === 'taken') record.taken(partition, taken.position);
     metrics.add('log_snapshots_total', 1, { partition, outcome: taken.status });
     sink.debug('a snapshot was asked for', { partition, ...taken });
   };
@@ -115,15 +120,13 @@ export function startCompaction(options: CompactionOptions): Compaction {
     }
     for (const partition of partitions) {
       metrics.set('log_events_since_snapshot', log.stats()[partition].eventsSinceSnapshot, { partition });
-      if (!isDue(partition)) continue;
       try {
-        await take(partition);
-        failing = undefined;
+        if (isDue(partition)) await take(partition);
+        if (partition !== 'presence') await record.look(partition);
       } catch (e) {
         metrics.add('log_snapshots_total', 1, { partition, outcome: isCoded(e) ? e.code : 'failed' });
         sink.warn('a snapshot of the log failed', { partition, reason: messageOf(e) });
-        const { since, began } = failing ?? { since: world.now(), began: world.monotonic() };
-        failing = { since, began, reason: `${partition}: ${messageOf(e)}` };
+        record.failed(partition, messageOf(e));
       }
     }
   };
@@ -135,10 +138,7 @@ export function startCompaction(options: CompactionOptions): Compaction {
   timer.unref();
   return {
     run,
-    trouble: () =>
-      failing && world.monotonic() - failing.began > 10 * minute
-        ? `snapshots of the log fail since ${failing.since}: ${failing.reason}`
-        : undefined,
+    trouble: () => record.trouble(),
     close: async () => {
       stopTimer(timer);
       await running;

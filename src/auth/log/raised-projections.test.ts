@@ -10,6 +10,7 @@ import { openLog } from '../../log/open-log.ts';
 import { authoritiesView } from '../../views/authorities.ts';
 import { clusterView } from '../../views/cluster.ts';
 import { configurationView } from '../../views/configuration.ts';
+import { decidedView } from '../../views/decided.ts';
 import { hostsView } from '../../views/hosts.ts';
 import { identitiesView } from '../../views/identities.ts';
 import { supersededView } from '../../views/superseded.ts';
@@ -30,6 +31,7 @@ const projections = [
   authoritiesView,
   clusterView,
   configurationView,
+  decidedView,
   hostsView,
   identitiesView,
   invitesView,
