@@ -147,7 +147,7 @@ export async function buildDeps(
     await Promise.all([keys.signer('user'), keys.signer('host')]).catch(explainImport);
     presence.renew({ hostId, role: 'Auth' }, ownPresence.ttlSeconds);
     await flushIfRoom(presence, sink);
-    startDecisionsAt(log.state, startsIn(folds.decided));
+    startDecisionsAt(log.state, startsIn(folds));
     folds.decided.changes.subscribe({
       error: (e: unknown) => {
         sink.warn('decisions read all that ever happened to a user or host: its fold has ended', {

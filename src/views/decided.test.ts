@@ -7,8 +7,10 @@ import { user } from '../domain/user.ts';
 import { type UserFact, userFact } from '../domain/user-fact.ts';
 import type { Fact, Recorded, StreamName } from '../log/event.ts';
 import { decidedView, startsIn } from './decided.ts';
+import { hostsView } from './hosts.ts';
 import { typesOf } from './read-fact.ts';
 import { recordedAt } from './testing.ts';
+import type { Projection } from './view.ts';
 
 const at = '2026-01-01T12:00:00.000Z';
 const addresses = { remote: 'r', local: 'l' };
@@ -43,6 +45,7 @@ const used = (joiner: string): Fact => ({
 });
 const unreadable: Fact = { type: 'user.enlightened', data: {} };
 
+const hostName = 'host-00000000-0000-4000-8000-0000000000b1';
 const about: readonly (readonly [StreamName, Fact])[] = [
   ['user-joe', created],
   ['user-joe', loggedIn],
@@ -50,11 +53,11 @@ const about: readonly (readonly [StreamName, Fact])[] = [
   ['user-joe', { type: 'user.login_refused', data: { reason: 'x', at, addresses, source: 'there' } }],
   ['user-joe', { type: 'user.locked', data: { until: plusMs(at, 1), reason: 'x', forMs: 5 } }],
   ['user-joe', { type: 'user.deleted', data: {} }],
-  ['host-h', { type: 'host.joined', data: { host: record('a') } }],
-  ['host-h', { type: 'host.changed', data: { host: record('b') } }],
-  ['host-h', { type: 'host.left', data: { role: 'Node', reason: 'x' } }],
-  ['host-h', admitted()],
-  ['host-h', admitted('renewal')],
+  [hostName, { type: 'host.joined', data: { host: record('a') } }],
+  [hostName, { type: 'host.changed', data: { host: record('b') } }],
+  [hostName, { type: 'host.left', data: { role: 'Node', reason: 'x' } }],
+  [hostName, admitted()],
+  [hostName, admitted('renewal')],
   ['token-t', used('m1')],
   ['token-t', used('m2')],
   ['role-r', { type: 'role.created', data: {} }],
@@ -69,14 +72,15 @@ function eventsOf(facts: readonly (readonly [StreamName, Fact])[]): readonly Rec
     return { ...recordedAt(i + 1, stream, fact), revision };
   });
 }
-const folded = (events: readonly Recorded[]) =>
-  events.reduce((state, event) => decidedView.apply(state, event), decidedView.initial);
-const starts = (events: readonly Recorded[]) =>
-  startsIn({
-    // It goes through a snapshot.
-    state: () => decidedView.decode(JSON.parse(JSON.stringify(decidedView.encode(folded(events))))),
-    failure: () => undefined,
-  });
+const viewOf = <S>(projection: Projection<S>, events: readonly Recorded[]) => {
+  const state = events.reduce((before, event) => projection.apply(before, event), projection.initial);
+  // It goes through a snapshot.
+  const stored = projection.decode(JSON.parse(JSON.stringify(projection.encode(state))));
+  return { state: () => stored, position: () => events.at(-1)?.position ?? 0, failure: () => undefined };
+};
+/** @param further events that the view of hosts alone has, so far. */
+const starts = (events: readonly Recorded[], further: readonly Recorded[] = []) =>
+  startsIn({ decided: viewOf(decidedView, events), hosts: viewOf(hostsView, [...events, ...further]) });
 
 describe('what decisions begin with', () => {
   it('is the state that their decider folds from all that happened', () => {
@@ -86,7 +90,7 @@ describe('what decisions begin with', () => {
         const begin = starts(events);
         for (const [stream, decider] of [
           ['user-joe', user],
-          ['host-h', host],
+          [hostName, host],
           ['token-t', joinToken],
         ] as const) {
           const own = events.filter((event) => event.stream === stream);
@@ -126,8 +130,31 @@ describe('what decisions begin with', () => {
     expect(starts([first, third])(user, 'user-joe')).toBeUndefined();
     expect(starts([third])(user, 'user-joe')).toBeUndefined();
     expect(starts([first])({ ...user }, 'user-joe')).toBeUndefined();
-    const stopped = startsIn({ state: () => folded([first]), failure: () => new Error('it went back') });
-    expect(stopped(user, 'user-joe')).toBeUndefined();
+    const [decided, hosts] = [viewOf(decidedView, [first]), viewOf(hostsView, [first])];
+    const failure = (): Error => new Error('it went back');
+    expect(startsIn({ decided, hosts })(user, 'user-joe')).toBeDefined();
+    expect(startsIn({ decided: { ...decided, failure }, hosts })(user, 'user-joe')).toBeUndefined();
+    expect(startsIn({ decided, hosts: { ...hosts, failure } })(user, 'user-joe')).toBeUndefined();
+  });
+
+  it('of hosts is nothing where their view does not have it, or has it later than this', () => {
+    const events = eventsOf([
+      [hostName, { type: 'host.joined', data: { host: record('a') } }],
+      [hostName, admitted()],
+      [hostName, { type: 'host.changed', data: { host: record('b') } }],
+    ]);
+    const [decided, behind] = [viewOf(decidedView, events), viewOf(hostsView, events.slice(0, 2))];
+    expect(startsIn({ decided, hosts: behind })(host, hostName)).toBeUndefined();
+    // Ahead: what follows the revision says it again.
+    expect(starts(events.slice(0, 2), events.slice(2))(host, hostName)).toMatchObject({
+      revision: 2,
+      state: { roles: { Node: { nodename: 'b' } }, admitted: { Node: { tokenId: 't' } } },
+    });
+    for (const role of ['Printer', 'Node'] as const) {
+      const odd = { ...record('a'), role, nodename: role === 'Node' ? 'a\u0000b' : 'a' };
+      const said = eventsOf([[hostName, { type: 'host.joined', data: { host: odd } }]]);
+      expect(starts(said)(host, hostName)).toBeUndefined();
+    }
   });
 
   it('keeps users and hosts, and forgets tokens that nobody uses any more', () => {

@@ -1,11 +1,14 @@
-import { host } from '../domain/host.ts';
+import { host, type HostFact, type HostState, type StoredHost } from '../domain/host.ts';
+import { systemRole } from '../domain/host-info.ts';
 import { joinToken } from '../domain/join-token.ts';
+import { idInStream } from '../domain/streams.ts';
 import { user } from '../domain/user.ts';
 import type { Decider } from '../log/decider.ts';
 import type { Fact, Position, Recorded, Revision, StreamName } from '../log/event.ts';
 import type { FoldedStream } from '../log/fold-cache.ts';
 import type { AnyDecider, StartingPoint } from '../log/starting-points.ts';
 import { emptyTable, entriesOf, getIn, removeIn, setIn, sweepIn, type Table, tableFrom } from './table.ts';
+import type { HostsState } from './hosts.ts';
 import type { Projection, View } from './view.ts';
 
 /** The state of one stream, as its decider folds it. */
@@ -25,9 +28,29 @@ export interface DecidedState {
 }
 
 type FoldingDecider = Pick<Decider<unknown, never, Fact>, 'fact' | 'initial' | 'evolve'>;
+
+/**
+ * Of a host: the view of hosts has what it announced, which is most of it, and the same except for what
+ * cannot be shown (`leftOut`).
+ */
+interface DecidedHost {
+  readonly roles: readonly string[];
+  readonly admitted: HostState['admitted'];
+}
+const announcedElsewhere = {} as StoredHost;
+const hostDecider: Pick<Decider<DecidedHost, never, HostFact>, 'fact' | 'initial' | 'evolve'> = {
+  fact: host.fact,
+  initial: { roles: [], admitted: {} },
+  evolve: ({ roles: before, admitted: known }, fact) => {
+    const roles = Object.fromEntries(before.map((role) => [role, announcedElsewhere]));
+    const { roles: after, admitted } = host.evolve({ roles, admitted: known }, fact);
+    return { roles: Object.keys(after), admitted };
+  },
+};
+
 const deciders: Readonly<Partial<Record<string, FoldingDecider>>> = {
-  user: user,
-  host: host,
+  user,
+  host: hostDecider,
   token: joinToken,
 };
 const tokenCategory = 'token';
@@ -84,13 +107,47 @@ const rowsOf = (table: Table<Decided>): readonly Row[] =>
 const tableOf = (rows: readonly Row[]): Table<Decided> =>
   tableFrom(rows.map(([stream, revision, touched, state]) => [stream, { revision, touched, state }]));
 
-/** Where decisions begin, by what the view has folded; nowhere while it has stopped. */
-export const startsIn =
-  (view: Pick<View<DecidedState>, 'state' | 'failure'>): StartingPoint =>
-  <S>(decider: AnyDecider<S>, stream: StreamName): FoldedStream<S> | undefined => {
-    const category = categoryOf(stream);
-    if (deciders[category] !== decider || view.failure() !== undefined) return undefined;
-    const { kept, tokens } = view.state();
-    // What is under the stream was folded by this decider.
-    return getIn(category === tokenCategory ? tokens : kept, stream) as FoldedStream<S> | undefined;
+type Folded<S> = Pick<View<S>, 'state' | 'position' | 'failure'>;
+interface Sources {
+  readonly decided: Folded<DecidedState>;
+  readonly hosts: Folded<HostsState>;
+}
+
+/** Where decisions begin, by what these views have folded; nowhere while one of them has stopped. */
+export function startsIn(views: Sources): StartingPoint {
+  const { decided, hosts } = views;
+  const find = (decider: unknown, stream: StreamName): FoldedStream<unknown> | undefined => {
+    const { kept, tokens } = decided.state();
+    if (decider === joinToken) return getIn(tokens, stream);
+    const found = getIn(kept, stream);
+    return found && decider === host ? startOfHost(found, stream, views) : found;
   };
+  const known: readonly unknown[] = [user, host, joinToken];
+  return <S>(decider: AnyDecider<S>, stream: StreamName): FoldedStream<S> | undefined => {
+    if (!known.includes(decider) || (decided.failure() ?? hosts.failure()) !== undefined) return undefined;
+    // What is under the stream was folded by this decider.
+    return find(decider, stream) as FoldedStream<S> | undefined;
+  };
+}
+
+/**
+ * What the view of hosts knows may be newer than the revision, never older: what a host announced then is
+ * replaced by what follows, as each of these facts has all of it.
+ */
+function startOfHost(
+  { state, revision }: Decided,
+  stream: StreamName,
+  { decided, hosts }: Sources,
+): FoldedStream<HostState> | undefined {
+  if (hosts.position() < decided.position()) return undefined;
+  const { roles: names, admitted } = state as DecidedHost;
+  const member = getIn(hosts.state().known, idInStream(stream, 'host') ?? '');
+  const roles: Record<string, StoredHost> = {};
+  for (const name of names) {
+    const role = systemRole.safeParse(name).data;
+    const said = role && member?.roles[role];
+    if (said === undefined || member?.leftOut[said.role] !== undefined) return undefined;
+    roles[name] = said;
+  }
+  return { state: { roles, admitted }, revision };
+}
