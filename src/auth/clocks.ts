@@ -4,7 +4,7 @@ import type { Metrics } from '../base/service.ts';
 import { type Instant, minute, msBetween, second } from '../base/time.ts';
 import { startTicker, stopTimer } from '../base/timers.ts';
 import { type ClockVerdict, type ClockVote, judgeClock } from '../domain/clock-votes.ts';
-import { hostsInRole } from '../views/hosts.ts';
+import { hostsInRole } from '../views/sorted-hosts.ts';
 import { seenOf } from '../views/presence.ts';
 import type { AuthViews } from './auth-views.ts';
 import type { FoldLag } from './log/fold-lag.ts';

@@ -8,7 +8,7 @@ import { lockText } from '../domain/lock.ts';
 import { authoritiesView, trustedOf } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
 import { configurationView } from '../views/configuration.ts';
-import { hostsInRole, hostsView, type HostsState, nameSince } from '../views/hosts.ts';
+import { hostsView } from '../views/hosts.ts';
 import { type LeafStanding, leafStandings } from '../views/live-proxies.ts';
 import { lockOn, locksView } from '../views/locks.ts';
 import { openViews, type Views } from '../views/open-views.ts';
@@ -20,7 +20,7 @@ import { rolesView } from '../views/roles.ts';
 import { trustedClustersView } from '../views/trusted-clusters.ts';
 import { reportingUnreadable } from '../views/unreadable.ts';
 import { usersView } from '../views/users.ts';
-import { indexNodes, type NodeIndex } from './ssh/node-index.ts';
+import { type NodeIndex, nodeIndexer } from './ssh/node-index.ts';
 
 const foldedBy = (clock: ReaderClock) => ({
   state: {
@@ -81,9 +81,7 @@ export function nodeDirectory(
   views: Pick<ProxyViews, 'hosts' | 'locks' | 'presence'>,
   now: () => Instant,
 ): NodeDirectory {
-  const index = remembered((hosts: HostsState) =>
-    indexNodes(hostsInRole(hosts, 'Node'), (hostId) => nameSince(hosts, hostId, 'Node')),
-  );
+  const index = nodeIndexer();
   const newest = remembered((state: PresenceState) => ({ heardMs: newestHeardMs(state) }));
   const seen = (hostId: string): ReturnType<typeof presenceOf> => {
     const presence = views.presence.state();

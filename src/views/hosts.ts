@@ -144,26 +144,6 @@ export const allHosts = ({ known }: HostsState, wanted: readonly SystemRole[]): 
     return found;
   });
 
-type Sorted = Map<SystemRole, readonly HostInfo[]>;
-/** Lists are asked page by page, and for each client: a state is sorted once. */
-const sortedIn = new WeakMap<HostsState['known'], Sorted>();
-
-/** All hosts in a role, sorted by name, then id. */
-export function hostsInRole(hosts: HostsState, role: SystemRole): readonly HostInfo[] {
-  const lists: Sorted = sortedIn.get(hosts.known) ?? new Map<SystemRole, readonly HostInfo[]>();
-  sortedIn.set(hosts.known, lists);
-  const sorted = lists.get(role) ?? allHosts(hosts, [role]).toSorted(byName);
-  lists.set(role, sorted);
-  return sorted;
-}
-
-type Named = Pick<HostInfo, 'nodename' | 'hostId'>;
-/** Sorts by name, then id. */
-export const byName = (a: Named, b: Named): number =>
-  compared(a.nodename, b.nodename) || compared(a.hostId, b.hostId);
-
-const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
-
 /** What the host announced in that role, or undefined when it is not a member. */
 export const findHost = ({ known }: HostsState, hostId: string, role: SystemRole): HostInfo | undefined =>
   getIn(known, hostId)?.roles[role];

@@ -2,7 +2,8 @@ import type { Subject } from '../domain/access.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import { canSeeServer, subjectAccess } from '../domain/subject-access.ts';
 import type { Instant } from '../base/time.ts';
-import { hostsInRole, type HostsState, nameSince } from './hosts.ts';
+import { type HostsState, nameSince } from './hosts.ts';
+import { hostsInRole } from './sorted-hosts.ts';
 import { hostNow, presenceOf, type PresenceState } from './presence.ts';
 
 /** A host as it is shown in a list. */

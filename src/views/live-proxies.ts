@@ -1,6 +1,7 @@
 import { second, type Instant } from '../base/time.ts';
 import type { HostInfo } from '../domain/host-info.ts';
-import { hostsInRole, type HostsState } from './hosts.ts';
+import { type HostsState } from './hosts.ts';
+import { hostsInRole } from './sorted-hosts.ts';
 import { newestHeardMs, type PresenceState, type Seen, seenOf } from './presence.ts';
 
 /** A host reports every minute. One that was killed counts as alive for much longer. */

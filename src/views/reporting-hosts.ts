@@ -2,7 +2,8 @@ import type { Instant } from '../base/time.ts';
 import type { SystemRole } from '../domain/host-info.ts';
 import { directAddress, kindOf } from '../domain/reachability.ts';
 import type { RotationMark } from '../domain/rotation-mark.ts';
-import { allHosts, byName, type HostsState } from './hosts.ts';
+import { allHosts, type HostsState } from './hosts.ts';
+import { byName } from './sorted-hosts.ts';
 import { presenceOf, type PresenceState, seenOf } from './presence.ts';
 import type { ReaderClock } from './reader-clock.ts';
 

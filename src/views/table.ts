@@ -9,7 +9,7 @@ export interface Table<V> {
 }
 
 /** The entries under one path: a few of them, or 16 parts by the next bits of the hash. */
-type Part<V> = Leaf<V> | Branch<V>;
+export type Part<V> = Leaf<V> | Branch<V>;
 interface Leaf<V> {
   readonly entries: readonly Entry<V>[];
 }

@@ -1,7 +1,8 @@
 import { CodedError } from '../../base/errors.ts';
 import type { LockInForce, Person } from '../../domain/access-reason.ts';
 import type { HostInfo } from '../../domain/host-info.ts';
-import { allHosts, findHost, hostsInRole } from '../../views/hosts.ts';
+import { allHosts, findHost } from '../../views/hosts.ts';
+import { hostsInRole } from '../../views/sorted-hosts.ts';
 import { locksOn } from '../../views/locks.ts';
 import { hostNow } from '../../views/presence.ts';
 import type { KnownAccess } from './known-access.ts';

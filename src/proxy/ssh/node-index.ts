@@ -2,7 +2,10 @@ import type { HostPort } from '../../base/service.ts';
 import type { HostInfo } from '../../domain/host-info.ts';
 import { canonicalHostPart, isUnspecified, parseHostAddress } from '../../domain/host-text.ts';
 import { directAddress, type Reachability } from '../../domain/reachability.ts';
-import type { Since } from '../../views/hosts.ts';
+import type { HostsState, Since } from '../../views/hosts.ts';
+import { placeOf } from '../../views/sorted-hosts.ts';
+import { emptyTable } from '../../views/table.ts';
+import { eachChange } from '../../views/table-changes.ts';
 
 export interface KnownNode {
   readonly hostId: string;
@@ -12,40 +15,78 @@ export interface KnownNode {
   readonly since: Since | undefined;
 }
 
-/**
- * The nodes of the cluster by everything that may name them. Made once per change of the membership, used for
- * each connection.
- */
+/** The nodes of the cluster by everything that may name them. */
 export interface NodeIndex {
   byId(hostId: string): KnownNode | undefined;
+  /** By name, then id. */
   byName(nodename: string): readonly KnownNode[];
-  /** By the host part of the address where it is reached directly: an IP address, or a name. */
+  /** By the host part of the address where it is reached directly: an IP address, or a name. As `byName`. */
   byAddress(host: string): readonly KnownNode[];
 }
 
-export function indexNodes(
-  hosts: readonly HostInfo[],
-  sinceOf: (hostId: string) => Since | undefined = () => undefined,
-): NodeIndex {
-  const ids = new Map<string, KnownNode>();
-  const names = new Map<string, KnownNode[]>();
-  const addresses = new Map<string, KnownNode[]>();
-  const put = (map: Map<string, KnownNode[]>, key: string, node: KnownNode): void => {
-    const known = map.get(key);
-    if (known === undefined) map.set(key, [node]);
-    else known.push(node);
-  };
-  for (const { hostId, nodename, reachability } of hosts) {
-    const node: KnownNode = { hostId, nodename, reachability, since: sinceOf(hostId) };
-    ids.set(hostId.toLowerCase(), node);
-    put(names, nodename.toLowerCase(), node);
-    const place = directPlace(reachability);
-    if (place !== undefined) put(addresses, canonicalHostPart(place.host), node);
+/** An index that changes with the nodes: one of them costs the same among a hundred and among a million. */
+export class ChangingNodeIndex implements NodeIndex {
+  readonly #ids = new Map<string, KnownNode>();
+  readonly #names = new Map<string, KnownNode[]>();
+  readonly #addresses = new Map<string, KnownNode[]>();
+
+  byId(hostId: string): KnownNode | undefined {
+    return this.#ids.get(hostId.toLowerCase());
   }
-  return {
-    byId: (hostId) => ids.get(hostId.toLowerCase()),
-    byName: (nodename) => names.get(nodename.toLowerCase()) ?? [],
-    byAddress: (host) => addresses.get(canonicalHostPart(host)) ?? [],
+  byName(nodename: string): readonly KnownNode[] {
+    return this.#names.get(nodename.toLowerCase()) ?? [];
+  }
+  byAddress(host: string): readonly KnownNode[] {
+    return this.#addresses.get(canonicalHostPart(host)) ?? [];
+  }
+
+  /** In the place of what was known under its id. */
+  put({ hostId, nodename, reachability }: HostInfo, since: Since | undefined): void {
+    this.remove(hostId);
+    const node: KnownNode = { hostId, nodename, reachability, since };
+    this.#ids.set(hostId.toLowerCase(), node);
+    for (const [map, key] of this.#placesOf(node)) {
+      const others = map.get(key);
+      if (others === undefined) map.set(key, [node]);
+      else others.splice(placeOf(others, node), 0, node);
+    }
+  }
+
+  remove(hostId: string): void {
+    const node = this.#ids.get(hostId.toLowerCase());
+    if (node === undefined) return;
+    this.#ids.delete(hostId.toLowerCase());
+    for (const [map, key] of this.#placesOf(node)) {
+      const held = map.get(key) ?? [];
+      held.splice(held.indexOf(node), 1);
+      if (held.length === 0) map.delete(key);
+    }
+  }
+
+  #placesOf({ nodename, reachability }: KnownNode): [Map<string, KnownNode[]>, string][] {
+    const place = directPlace(reachability);
+    return [
+      [this.#names, nodename.toLowerCase()],
+      ...(place === undefined
+        ? []
+        : [[this.#addresses, canonicalHostPart(place.host)] satisfies [Map<string, KnownNode[]>, string]]),
+    ];
+  }
+}
+
+/** Returns the index of each state that it is given; that of earlier ones is the same object, and changed. */
+export function nodeIndexer(): (hosts: HostsState) => NodeIndex {
+  const index = new ChangingNodeIndex();
+  let indexed: HostsState['known'] = emptyTable;
+  return ({ known }) => {
+    eachChange(indexed, known, (hostId, before, after) => {
+      const node = after?.roles.Node;
+      if (node !== undefined) index.put(node, after?.since.Node);
+      else if (before?.roles.Node !== undefined) index.remove(hostId);
+      return true;
+    });
+    indexed = known;
+    return index;
   };
 }
 

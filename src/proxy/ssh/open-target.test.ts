@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { CodedError } from '../../base/errors.ts';
 import { formatHostPort, type HostPort } from '../../base/service.ts';
 import { diallerBy } from './dial-node.ts';
-import { indexNodes } from './node-index.ts';
+import { indexNodes } from './node-index-testing.ts';
 import { authOpener } from './open-auth.ts';
 import { type Leaves, noLeaves, targetOpener, type OpenTarget, type TargetDeps } from './open-target.ts';
 import type { NodeTarget } from './request-target.ts';

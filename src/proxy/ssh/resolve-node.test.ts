@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CodedError } from '../../base/errors.ts';
-import { indexNodes, type KnownNode } from './node-index.ts';
+import { type KnownNode } from './node-index.ts';
+import { indexNodes } from './node-index-testing.ts';
 import { allowedOutside, needsDns, resolveNode, withoutCluster } from './resolve-node.ts';
 import { nodeInfo } from '../testing.ts';
 
