@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { knownNodes } from '../api/known-nodes.ts';
 import { second } from '../base/duration.ts';
 import { CodedError } from '../base/errors.ts';
+import { turns } from '../base/turns.ts';
 import type { World } from '../base/world.ts';
 import { hostRecordOf } from '../domain/host-info.ts';
 import type { Certificate } from '../pki/ssh-certificate.ts';
@@ -14,7 +15,7 @@ import { findUser } from '../views/users.ts';
 import type { ProxyViews } from './proxy-views.ts';
 
 /** The nodes that a proxy can show a person without an auth server. */
-export type KnownNodes = (certificate: Certificate) => z.input<typeof knownNodes>;
+export type KnownNodes = (certificate: Certificate) => Promise<z.input<typeof knownNodes>>;
 
 /**
  * The nodes that the holder of this certificate may see, by the rules and in the order of auth's own list, as
@@ -23,7 +24,8 @@ export type KnownNodes = (certificate: Certificate) => z.input<typeof knownNodes
  * @param ageMs how old the proxy's knowledge is.
  * @param world of this proxy: connections outlive the certificates with which they began, and auth checks at
  *   each call.
- * @returns a function that throws CodedError `access_denied` for somebody who is not a user any more, or
+ * @returns a function that rejects with CodedError `access_denied` for somebody who is not a user any more,
+ *   or
  *   whose certificate has expired, `unavailable` for a user with a role that the proxy does not know.
  */
 export const knownNodesOf =
@@ -32,7 +34,7 @@ export const knownNodesOf =
     ageMs: () => number,
     world: Pick<World, 'now'>,
   ): KnownNodes =>
-  (certificate) => {
+  async (certificate) => {
     const { keyId, validBefore } = certificate;
     if (BigInt(Math.floor(Date.parse(world.now()) / second)) >= validBefore)
       throw new CodedError('access_denied', `the certificate of ${keyId} has expired`);
@@ -48,9 +50,11 @@ export const knownNodesOf =
     const held = heldRequests(holdingStatesOf(views), userIdentityOf(certificate), world.now());
     const roles = [...found.roles, ...addedRoles(held, found.roles)];
     const presence = views.presence.state();
-    const hosts = listedHosts(
+    const { hosts } = await listedHosts(
       { hosts: views.hosts.state(), presence },
       { role: 'Node', labels: {}, subject: { roles, traits }, atMs: newestHeardMs(presence) },
+      {},
+      turns(),
     );
     const age = ageMs();
     return {

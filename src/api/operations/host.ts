@@ -92,6 +92,9 @@ export const heartbeat = operation({
   }),
 });
 
+/** About 1 MB with 30 labels each: enough to cross a long link seldom, and little enough for one answer. */
+export const mostHostsOfPage = 1_000;
+
 /** A host with its presence. */
 export const hostStatus = hostRecord.omit({ otherNames: true }).extend({
   lastSeenAt: instant,
@@ -101,8 +104,8 @@ export const hostStatus = hostRecord.omit({ otherNames: true }).extend({
 
 /**
  * A user, also of a trusted cluster, sees the nodes whose labels one of its roles admits; machines see
- * all. Sorted by name, then by who
- * had the name first.
+ * all. Sorted by name, then by who had the name first. Clients of today ask page by page
+ * (`api/listed-hosts.ts`).
  */
 export const listHosts = operation({
   name: 'host.list',
@@ -113,8 +116,16 @@ export const listHosts = operation({
   input: z.object({
     role: z.enum(['Node', 'Proxy', 'Auth']),
     labels: foreignRecord(labelKey, z.string()).default({}),
+    /** What `next` of the page before was. */
+    after: z.string().max(1_024).optional(),
+    /** Hosts of one page. Older releases leave it out, and get all. */
+    limit: z.number().int().positive().max(mostHostsOfPage).optional(),
   }),
-  output: z.object({ hosts: z.array(hostStatus) }),
+  output: z.object({
+    hosts: z.array(hostStatus),
+    /** There are more. Absent on the last page, and from older releases, which send all. */
+    next: z.string().optional(),
+  }),
 });
 
 /** Forgets a machine that is gone: its names and its id are free for others at once. */

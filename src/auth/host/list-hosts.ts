@@ -3,6 +3,7 @@ import { may } from '../../api/guard.ts';
 import { listHosts as row } from '../../api/operations/host.ts';
 import type { Call } from '../../api/server-deps.ts';
 import type { Subject } from '../../domain/access.ts';
+import { turns } from '../../base/turns.ts';
 import { hostRecordOf } from '../../domain/host-info.ts';
 import { kindOfHost, type ResourceKind } from '../../domain/rule-subjects.ts';
 import { listedHosts } from '../../views/listed-hosts.ts';
@@ -12,13 +13,14 @@ import { rolesOf as lookUpRolesOf } from '../lookups.ts';
 import { rulesOf } from '../rules-of.ts';
 
 /** As `listedHosts`. */
-export const listHosts = implementing(row, async (deps, call, { role, labels }) => {
+export const listHosts = implementing(row, async (deps, call, { role, labels, ...page }) => {
   const { views } = deps;
   await views.fresh();
   const known = { hosts: views.hosts.state(), presence: views.presence.state() };
   const subject = subjectOf(deps, call, kindOfHost[role]);
-  const listed = listedHosts(known, { role, labels, subject, atMs: views.clock.monotonic() });
-  return { hosts: listed.map(hostRecordOf) };
+  const listing = { role, labels, subject, atMs: views.clock.monotonic() };
+  const { hosts, next } = await listedHosts(known, listing, page, turns());
+  return { hosts: hosts.map(hostRecordOf), ...(next !== undefined && { next }) };
 });
 
 /** Of people of another cluster: nodes are all that they are shown. */

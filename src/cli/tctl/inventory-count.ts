@@ -1,9 +1,8 @@
-import type { listHosts } from '../../api/operations/host.ts';
-import type { OutputOf } from '../../api/operation.ts';
+import type { HostStatus } from '../../api/listed-hosts.ts';
 import { printable } from '../../base/printable.ts';
 import { formatTable } from '../table.ts';
 
-export type InventoryHost = OutputOf<typeof listHosts>['hosts'][number];
+export type InventoryHost = HostStatus;
 
 /** Those that are listed. */
 export const roles = ['Auth', 'Proxy', 'Node'] as const;

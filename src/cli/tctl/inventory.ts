@@ -1,4 +1,4 @@
-import { listHosts } from '../../api/operations/host.ts';
+import { everyHost } from '../../api/listed-hosts.ts';
 import type { AuthClient } from '../../api/client.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
@@ -40,8 +40,8 @@ export async function listInventory(invocation: Invocation, io: CliIo): Promise<
 
 /** In each role by itself: one machine may run different releases meanwhile. */
 async function aliveHosts(auth: AuthClient): Promise<readonly InventoryHost[]> {
-  const lists = await Promise.all(roles.map((role) => auth.call(listHosts, { role })));
-  return lists.flatMap(({ hosts }) => hosts);
+  const lists = await Promise.all(roles.map((role) => everyHost(auth, { role })));
+  return lists.flat();
 }
 
 function print(invocation: Invocation, io: CliIo, value: unknown, asText: () => string): void {

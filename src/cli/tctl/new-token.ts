@@ -1,6 +1,6 @@
 import type { AuthClient } from '../../api/client.ts';
 import { readClusterStatus } from '../../api/operations/cluster.ts';
-import { listHosts } from '../../api/operations/host.ts';
+import { everyHost } from '../../api/listed-hosts.ts';
 import { createToken, deleteToken } from '../../api/operations/token.ts';
 import { CodedError } from '../../base/errors.ts';
 import { formatHostPort } from '../../base/service.ts';
@@ -91,7 +91,7 @@ async function withdrawn(auth: AuthClient, tokenId: string, io: CliIo): Promise<
 
 /** Where auth servers that are alive listen. */
 async function authServers(auth: AuthClient): Promise<string[]> {
-  const { hosts } = await auth.call(listHosts, { role: 'Auth' });
+  const hosts = await everyHost(auth, { role: 'Auth' });
   return hosts.filter(({ address }) => address !== '').map(({ address }) => printable(address));
 }
 

@@ -1,5 +1,5 @@
-import { listHosts, removeHost } from '../../api/operations/host.ts';
-import type { OutputOf } from '../../api/operation.ts';
+import { everyHost, type HostStatus } from '../../api/listed-hosts.ts';
+import { removeHost } from '../../api/operations/host.ts';
 import { CodedError } from '../../base/errors.ts';
 import { hostId } from '../../domain/host-text.ts';
 import { kindOf, reachabilityOf } from '../../domain/reachability.ts';
@@ -13,11 +13,11 @@ import { withAuth } from './connect.ts';
 import { heardOrDone } from './lost-answer.ts';
 import { plainYaml } from './resources/print-documents.ts';
 
-export type ListedNode = OutputOf<typeof listHosts>['hosts'][number];
+export type ListedNode = HostStatus;
 
 /** `tctl nodes ls` */
 export async function listNodes(invocation: Invocation, io: CliIo): Promise<number> {
-  const { hosts } = await withAuth(invocation, io, (auth) => auth.call(listHosts, { role: 'Node' }));
+  const hosts = await withAuth(invocation, io, (auth) => everyHost(auth, { role: 'Node' }));
   const format = invocation.text('format');
   if (format === 'json') io.stdout.write(`${JSON.stringify(hosts, undefined, 4)}\n`);
   else if (format === 'yaml') io.stdout.write(plainYaml(hosts));

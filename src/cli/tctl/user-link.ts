@@ -1,5 +1,5 @@
 import type { AuthClient } from '../../api/client.ts';
-import { listHosts } from '../../api/operations/host.ts';
+import { everyHost } from '../../api/listed-hosts.ts';
 import type { Configuration } from '../../process/configuration/configuration.ts';
 import type { Invocation } from '../args.ts';
 import type { CliIo } from '../cli-io.ts';
@@ -10,7 +10,7 @@ export async function linkAddress(
   auth: AuthClient,
   configuration: Configuration | undefined,
 ): Promise<LinkAddress> {
-  const { hosts } = await auth.call(listHosts, { role: 'Proxy' });
+  const hosts = await everyHost(auth, { role: 'Proxy' });
   if (configuration === undefined) return linkAddressOf({ publicAddresses: [], local: undefined }, hosts);
   const { file, roles, nodename, listen } = configuration;
   const local = roles.has('proxy') ? { host: nodename, port: listen.web.port } : undefined;

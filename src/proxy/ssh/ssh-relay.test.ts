@@ -84,7 +84,7 @@ interface Bench {
 function bench(openTarget: OpenTarget): Bench {
   const told: string[] = [];
   const relay = new SshRelay({
-    knownNodes: () => ({ hosts: [], ageMs: 1_500 }),
+    knownNodes: () => Promise.resolve({ hosts: [], ageMs: 1_500 }),
     openTarget,
     clusterName: 'example',
     metrics: recordingMetrics(),

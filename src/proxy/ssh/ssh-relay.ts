@@ -136,7 +136,7 @@ export class SshRelay {
       if (target.kind === 'sites' || target.kind === 'known-nodes') {
         const { knownNodes, sites } = this.#deps;
         const { certificate } = asker.connection;
-        const text = JSON.stringify(target.kind === 'sites' ? sites() : knownNodes(certificate));
+        const text = JSON.stringify(target.kind === 'sites' ? sites() : await knownNodes(certificate));
         request.accept();
         channel.end(text);
         await channel.finish({ status: 'unknown' });

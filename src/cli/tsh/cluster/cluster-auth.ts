@@ -2,7 +2,7 @@ import { type AuthClient } from '../../../api/client.ts';
 import { connectAuthOver } from '../../../api/auth-connection.ts';
 import { authServerName } from '../../../api/tls-dial.ts';
 import { pingCluster } from '../../../api/operations/cluster.ts';
-import { listHosts } from '../../../api/operations/host.ts';
+import { everyHost, type HostStatus } from '../../../api/listed-hosts.ts';
 import { listDevices } from '../../../api/operations/user-own.ts';
 import { renewCertificates } from '../../../api/operations/user.ts';
 import { leafAuthorities } from '../../../api/operations/trust.ts';
@@ -16,7 +16,7 @@ import type { HostKeys } from '../trust/judge-announcement.ts';
 import { unknownAuthorityText } from '../trust/trust-text.ts';
 import type { ClusterClient } from './cluster-client.ts';
 
-export type NodeStatus = OutputOf<typeof listHosts>['hosts'][number];
+export type NodeStatus = HostStatus;
 
 /**
  * An auth server, through the proxy, with the user's own certificate. Close it.
@@ -74,10 +74,10 @@ export async function listNodes(
   io: CliIo,
   labels: Readonly<Record<string, string>> = {},
 ): Promise<readonly NodeStatus[]> {
-  const { hosts } = await askAuth(
+  const hosts = await askAuth(
     cluster,
     io,
-    (auth) => auth.call(listHosts, { role: 'Node', labels }),
+    (auth) => everyHost(auth, { role: 'Node', labels }),
     cluster.inside,
   ).catch((e: unknown) => nodesOfProxy(cluster, io, labels, e));
   return [...hosts].sort((a, b) => compare(a.nodename, b.nodename) || compare(a.hostId, b.hostId));
@@ -130,7 +130,7 @@ async function nodesOfProxy(
   io: CliIo,
   labels: Readonly<Record<string, string>>,
   failure: unknown,
-): Promise<{ readonly hosts: readonly NodeStatus[] }> {
+): Promise<NodeStatus[]> {
   // The proxy knows those of its own cluster.
   if (!isCoded(failure, 'unavailable') || cluster.inside !== cluster.route.trust) throw failure;
   const { hosts, ageMs } = await cluster.knownNodes().catch(() => {
@@ -141,11 +141,9 @@ async function nodesOfProxy(
     `no auth server can be asked now (${failure.message}): these are the nodes as the proxy knew them ${age}\n`,
   );
   const wanted = Object.entries(labels);
-  return {
-    hosts: hosts.filter((host) =>
-      wanted.every(([name, value]) => Object.hasOwn(host.labels, name) && host.labels[name] === value),
-    ),
-  };
+  return hosts.filter((host) =>
+    wanted.every(([name, value]) => Object.hasOwn(host.labels, name) && host.labels[name] === value),
+  );
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
