@@ -1,4 +1,6 @@
+import { jsonInTurns } from '../base/json-in-turns.ts';
 import { startTimer } from '../base/timers.ts';
+import { turns } from '../base/turns.ts';
 import type { ViewState } from '../log/event-log.ts';
 import type { Partition } from '../log/event.ts';
 import type { Who } from './operation.ts';
@@ -10,7 +12,7 @@ const freshMs = 1_000;
 /** The states of a partition's views at a moment, and the texts that were made of them. */
 interface Generation {
   readonly states: readonly ViewState[];
-  readonly texts: Map<string, string | undefined>;
+  readonly texts: Map<string, Promise<string | undefined>>;
 }
 
 /**
@@ -34,9 +36,10 @@ export function snapshotTexts(
     }, freshMs).unref();
     return made;
   };
-  const textOf = (who: Who, partition: Partition, view: ViewState): string | undefined => {
+  const textOf = async (who: Who, partition: Partition, view: ViewState): Promise<string | undefined> => {
     const state = logs.policy.snapshotFor(who, partition, view.name, view.state);
-    return state === undefined ? undefined : JSON.stringify({ position: view.position, state });
+    if (state === undefined) return undefined;
+    return (await jsonInTurns({ position: view.position, state }, turns(undefined, 1)))?.join('');
   };
   return async (who, partition, projection) => {
     const { states, texts } = generationOf(partition);
@@ -46,7 +49,8 @@ export function snapshotTexts(
       return stored && textOf(who, partition, { name: projection, ...stored });
     }
     const key = `${who} ${projection}`;
-    if (!texts.has(key)) texts.set(key, textOf(who, partition, view));
-    return texts.get(key);
+    const text = texts.get(key) ?? textOf(who, partition, view);
+    texts.set(key, text);
+    return text;
   };
 }

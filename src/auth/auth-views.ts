@@ -9,7 +9,7 @@ import { hostsView } from '../views/hosts.ts';
 import { identitiesView } from '../views/identities.ts';
 import { invitesView } from '../views/invites.ts';
 import { locksView } from '../views/locks.ts';
-import { firstFailure, openViews, type Views } from '../views/open-views.ts';
+import { firstFailure, openViews, storedView, type Views } from '../views/open-views.ts';
 import { openView } from '../views/open-view.ts';
 import { presenceViewBy } from '../views/presence.ts';
 import type { ReaderClock } from '../views/reader-clock.ts';
@@ -83,15 +83,7 @@ export async function openAuthViews(
     ...{ heard, decided, clock, reached },
     stored: (partition) => [
       ...views.stored(partition),
-      ...(partition === 'state' && decided.failure() === undefined
-        ? [
-            {
-              name: decidedView.name,
-              position: decided.position(),
-              state: decidedView.encode(decided.state()),
-            },
-          ]
-        : []),
+      ...(partition === 'state' && decided.failure() === undefined ? [storedView(decidedView, decided)] : []),
     ],
     failure: () => firstFailure(all),
     broken: Promise.race(all.map(failureOf)),

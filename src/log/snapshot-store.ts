@@ -2,7 +2,8 @@ import { hash } from 'node:crypto';
 import { isCoded } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import type { Authenticity } from './authenticity.ts';
-import type { ViewSnapshot, ViewState } from './event-log.ts';
+import type { EncodedView } from './encoded-views.ts';
+import type { ViewSnapshot } from './event-log.ts';
 import type { Partition, Revision } from './event.ts';
 import type { RunRef } from './index-run.ts';
 import { IndexRuns } from './index-runs.ts';
@@ -62,7 +63,7 @@ export class SnapshotStore {
    */
   async write(
     fold: PartitionFold,
-    views: readonly ViewState[],
+    views: readonly EncodedView[],
     {
       floor,
       takenAt,
@@ -79,10 +80,9 @@ export class SnapshotStore {
     const authenticity = seals || fold.authenticFrom !== undefined ? this.#trust?.authenticity : undefined;
     const blobs = new Map<string, Buffer>();
     const entries: Manifest['views'] = {};
-    for (const { name, position, state, carried } of views) {
-      const bytes = Buffer.from(JSON.stringify({ position, state, carried }));
+    for (const { name, position, bytes, digest } of views) {
       blobs.set(this.#key(slot, `view/${name}`), bytes);
-      entries[name] = { position, digest: hash('sha256', bytes, 'hex') };
+      entries[name] = { position, digest };
     }
     const about = commonOf(fold, { takenAt, floor, views: entries });
     if (streams instanceof HeapStreams) {

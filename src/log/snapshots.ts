@@ -3,6 +3,7 @@ import type { World } from '../base/world.ts';
 import { CodedError, isCoded } from '../base/errors.ts';
 import type { Compacted, ViewState } from './event-log.ts';
 import { carriedStates } from './carried-states.ts';
+import { encodeViews } from './encoded-views.ts';
 import type { Cause, Fact, Position, Revision, StreamName } from './event.ts';
 import type { IndexUpkeep } from './index-upkeep.ts';
 import { joins } from './joins.ts';
@@ -39,6 +40,7 @@ export async function takeSnapshot(
   cause: Cause,
 ): Promise<Compacted> {
   const { driver, reader, snapshots, milestones, upkeep, writer } = deps;
+  const own = await encodeViews(views);
   const { partition } = reader.fold;
   const stream = compactionStream(partition);
   await reader.catchUp();
@@ -51,7 +53,7 @@ export async function takeSnapshot(
     if (isCoded(e, 'conflict')) return { status: 'superseded' };
     throw e;
   }
-  const all = [...views, ...(await carriedStates(snapshots, views))];
+  const all = [...own, ...(await encodeViews(await carriedStates(snapshots, views)))];
   const { fold } = reader;
   const { position, slot } = fold;
   const takenAt = deps.world.now();
@@ -88,7 +90,7 @@ const lastingOf = (
  * The first slot from which the fold or one of the views continues. The slot of the fold itself stays, to
  * prove it.
  */
-function floorOf(fold: PartitionFold, views: readonly ViewState[]): number {
+function floorOf(fold: PartitionFold, views: readonly Pick<ViewState, 'position'>[]): number {
   const oldest = Math.min(fold.position, ...views.map((one) => one.position));
   return oldest === fold.position ? fold.slot : Math.min(fold.slot, fold.slotBefore(oldest));
 }

@@ -89,14 +89,29 @@ function groupOf(opened: readonly Opened[]): ViewGroup {
       await Promise.all(ofPartition('state').map(({ view }) => view.reached(position)));
     },
     failure: () => firstFailure(all),
-    stored: (partition) =>
-      ofPartition(partition).map(({ projection, view }) => ({
-        name: projection.name,
-        position: view.position(),
-        state: projection.encode(view.state()),
-      })),
+    stored: (partition) => ofPartition(partition).map(({ projection, view }) => storedView(projection, view)),
     close: () => {
       for (const view of all) view.close();
+    },
+  };
+}
+
+/**
+ * The state of a view as it is now, for a snapshot. Encoded when it is asked for: that of many hosts takes
+ * long, and a caller may need another one.
+ */
+export function storedView<S>(
+  projection: Projection<S>,
+  view: Pick<View<S>, 'state' | 'position'>,
+): ViewState {
+  const [state, position] = [view.state(), view.position()];
+  let encoded: { readonly state: unknown } | undefined;
+  return {
+    name: projection.name,
+    position,
+    get state() {
+      encoded ??= { state: projection.encode(state) };
+      return encoded.state;
     },
   };
 }
