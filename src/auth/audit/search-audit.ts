@@ -1,11 +1,14 @@
 import type { z } from 'zod';
 import { searchAudit as row } from '../../api/operations/audit.ts';
 import { CodedError } from '../../base/errors.ts';
+import type { Deadline } from '../../base/deadline.ts';
 import { type Instant, minute, plusMs } from '../../base/time.ts';
+import { turns } from '../../base/turns.ts';
 import { auditFact } from '../../domain/audit.ts';
 import type { ParsedAuditEvent } from '../../domain/audit-event.ts';
 import type { EventLog } from '../../log/event-log.ts';
 import type { Recorded } from '../../log/event.ts';
+import { KeyedLock } from '../../log/keyed-lock.ts';
 import { reportedSkewMs } from '../../domain/reported-event.ts';
 import { auditFromState } from '../../domain/audit-from-state.ts';
 import { implementing } from '../implementing.ts';
@@ -29,56 +32,91 @@ const nowMs = 5 * minute;
 const longestAnswer = 8 * 1024 * 1024;
 const bytesOf = (event: ParsedAuditEvent): number => Buffer.byteLength(JSON.stringify(event));
 
+/** Of each auth server: a search reads much, so there is one at a time. */
+const searching = new WeakMap<EventLog, KeyedLock>();
+
 /**
  * What happened in [`from`, `to`), reported by hosts or derived from the facts of `state`; ascending by time,
  * then `ei`. An event has the time by the clock of whoever reported it. Events stamped in the future are
  * included whenever `to` is now or later: they have happened.
  */
-export const searchAudit = implementing(row, async (deps, _call, input) => {
+export const searchAudit = implementing(row, async (deps, call, input) => {
   const { from, to, limit } = input;
   if (to <= from) throw new CodedError('bad_request', 'to: must be later than from');
-  const found = newest<ParsedAuditEvent>({ items: limit, bytes: longestAnswer, bytesOf }, byTime);
-  const wanted = wantedBy(input, deps.world.now());
-  /** An event for which `audit` seemed to have no space may be in both. */
-  const ofReserve = new Set<string>();
-  await collect(deps.log.state, from, auditFromState, (event, { stream }) => {
-    if (!wanted(event)) return;
-    if (stream.startsWith('audit-')) ofReserve.add(event.uid);
-    found.add(event);
+  const lock = searching.get(deps.log.audit) ?? new KeyedLock();
+  searching.set(deps.log.audit, lock);
+  return lock.hold(['search'], async () => {
+    const found = newest<ParsedAuditEvent>({ items: limit, bytes: longestAnswer, bytesOf }, byTime);
+    const wanted = wantedBy(input, deps.world.now());
+    const pace = paceOf(call.deadline);
+    /** An event for which `audit` seemed to have no space may be in both. */
+    const ofReserve = new Set<string>();
+    for await (const recorded of since(deps.log.state, from, pace))
+      for (const event of auditFromState(recorded)) {
+        if (!wanted(event)) continue;
+        if (recorded.stream.startsWith('audit-')) ofReserve.add(event.uid);
+        found.add(event);
+      }
+    for await (const recorded of since(deps.log.audit, from, pace)) {
+      const event = ofAudit(recorded, wanted);
+      if (event !== undefined && !ofReserve.has(event.uid)) found.add(event);
+    }
+    const events = found.sorted();
+    return { events, truncated: found.truncated() };
   });
-  await collect(deps.log.audit, from, ofAudit, (event) => {
-    if (wanted(event) && !ofReserve.has(event.uid)) found.add(event);
-  });
-  const events = found.sorted();
-  return { events, truncated: found.truncated() };
 });
 
-/** Reads to the end: an event that waited in a spool reaches the log long after it happened. */
-async function collect(
-  log: EventLog,
-  from: string,
-  read: (recorded: Recorded) => readonly ParsedAuditEvent[],
-  add: (event: ParsedAuditEvent, recorded: Recorded) => void,
-): Promise<void> {
+/**
+ * To be awaited between events: lets others have their turns.
+ * @returns a function that throws CodedError `unavailable` once the caller does not wait any more.
+ */
+function paceOf(deadline: Deadline): () => Promise<void> {
+  const due = turns();
+  return async () => {
+    if (deadline.isOver())
+      throw new CodedError(
+        'unavailable',
+        'the search took longer than the caller waits: ask for less time (--from, --to)',
+        { outcome: 'nothing' },
+      );
+    await due();
+  };
+}
+
+/** To the end: an event that waited in a spool reaches the log long after it happened. */
+async function* since(log: EventLog, from: string, pace: () => Promise<void>): AsyncGenerator<Recorded> {
   const after = await log.positionBefore(plusMs(from, -clockSkewMs));
   for await (const recorded of log.history(after)) {
-    for (const event of read(recorded)) add(event, recorded);
+    await pace();
+    yield recorded;
   }
 }
 
-function ofAudit(recorded: Recorded): readonly ParsedAuditEvent[] {
-  const fact = auditFact.safeParse(recorded.fact);
-  return fact.success ? [fact.data.data.event] : [];
+/** The fields by which an event is chosen, before it is known to be one. */
+interface Judged {
+  readonly time?: unknown;
+  readonly event?: unknown;
+  readonly user?: unknown;
+  readonly name?: unknown;
+}
+type Wanted = (event: Judged) => boolean;
+
+/** Undefined: not wanted, or none. A schema costs much more than the few fields that decide. */
+function ofAudit(recorded: Recorded, wanted: Wanted): ParsedAuditEvent | undefined {
+  const { event } = recorded.fact.data as { readonly event?: unknown };
+  if (typeof event !== 'object' || event === null || !wanted(event)) return undefined;
+  return auditFact.safeParse(recorded.fact).data?.data.event;
 }
 
-function wantedBy({ from, to, types, user }: Input, now: Instant): (event: ParsedAuditEvent) => boolean {
-  const oneOf = new Set(types);
+function wantedBy({ from, to, types, user }: Input, now: Instant): Wanted {
+  const oneOf = new Set<unknown>(types);
   const untilNow = to >= plusMs(now, -nowMs);
-  return (event) =>
-    event.time >= from &&
-    (event.time < to || (untilNow && event.time >= now)) &&
-    (oneOf.size === 0 || oneOf.has(event.event)) &&
-    (user === '' || event.user === user || event['name'] === user);
+  return ({ time, event, user: whose, name }) =>
+    typeof time === 'string' &&
+    time >= from &&
+    (time < to || (untilNow && time >= now)) &&
+    (oneOf.size === 0 || oneOf.has(event)) &&
+    (user === '' || whose === user || name === user);
 }
 
 function byTime(a: ParsedAuditEvent, b: ParsedAuditEvent): number {
