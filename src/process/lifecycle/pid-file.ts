@@ -16,7 +16,11 @@ export function writePidFile(path: string | undefined): void {
   }
 }
 
+/** Whether it names this process. */
+export const isOwnPidFile = (path: string | undefined): boolean =>
+  path !== undefined && readOptional(path)?.trim() === String(process.pid);
+
 /** Only our own: a successor may have taken the file over. */
 export function removePidFile(path: string | undefined): void {
-  if (path !== undefined && readOptional(path)?.trim() === String(process.pid)) rmSync(path);
+  if (path !== undefined && isOwnPidFile(path)) rmSync(path);
 }

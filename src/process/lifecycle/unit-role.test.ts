@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -57,6 +57,19 @@ describe('what systemd and the pid file know of a process', () => {
       `serving, but proxy: auth is away${failed}`,
       'stopping',
     ]);
+  });
+
+  it('is this process again when a successor ended that had made itself the main one', async () => {
+    const unit = new UnitRole(manager, { pidFile, hasPredecessor: false });
+    await unit.beMain('serving');
+    writeFileSync(pidFile, '4711');
+    unit.reloadFailed(new Error('ended when it had begun to serve'));
+    expect(readFileSync(pidFile, 'utf8')).toBe(String(process.pid));
+    expect(told.at(-1)).toBe('ready, serving; the last reload failed: ended when it had begun to serve');
+    rmSync(directory, { recursive: true });
+    unit.reloadFailed(new Error('no'));
+    expect(told.at(-1)).toMatch(/^ready, serving; the last reload failed: no; cannot write the pid file /);
+    mkdirSync(directory);
   });
 
   it('is nothing of one that only wants to take over, nor of one that has handed over', async () => {

@@ -1,5 +1,5 @@
 import { messageOf } from '../../base/errors.ts';
-import { removePidFile, writePidFile } from './pid-file.ts';
+import { isOwnPidFile, removePidFile, writePidFile } from './pid-file.ts';
 import type { ServiceManager } from './service-manager.ts';
 
 /**
@@ -52,8 +52,10 @@ export class UnitRole {
 
   reloadFailed(e: unknown): void {
     this.#lastReload = `; the last reload failed: ${messageOf(e)}`;
-    if (this.#is === 'main') void this.#manager.ready(this.#text());
-    else if (this.#speaks()) void this.#manager.status(this.#text());
+    if (this.#is === 'main') {
+      this.#reclaim();
+      void this.#manager.ready(this.#text());
+    } else if (this.#speaks()) void this.#manager.status(this.#text());
   }
 
   /** Another process is the main one. */
@@ -68,6 +70,18 @@ export class UnitRole {
   /** Nothing serves any more. */
   leave(): void {
     if (this.#is === 'main') removePidFile(this.#pidFile);
+  }
+
+  /**
+   * A successor makes itself the main one before it says that it is ready. When it ends in between, its id
+   * would stay in the file.
+   */
+  #reclaim(): void {
+    try {
+      if (!isOwnPidFile(this.#pidFile)) writePidFile(this.#pidFile);
+    } catch (e) {
+      this.#lastReload += `; ${messageOf(e)}`;
+    }
   }
 
   #speaks(): boolean {
