@@ -1,13 +1,13 @@
 /* A person behind NAT, at the other end of a long link, who reaches one port: that of the web. */
 import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cluster, createCluster, linkIn } from '../harness/cluster.ts';
 import { createFarNetwork, type FarNetwork } from '../harness/far-network.ts';
 import { acceptLink, password } from '../harness/people.ts';
-import { type Ran, run } from '../harness/run-program.ts';
+import { type Ran, run, until } from '../harness/run-program.ts';
 
 const login = userInfo().username;
 const digest = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
@@ -77,10 +77,11 @@ describe('behind NAT, over a long link, by the web port alone', { timeout: 240_0
   });
 
   it('a shell outlives a link that stalls for a few seconds', async () => {
-    const open = far(`ssh -F far.conf ${login}@node1.example 'echo in; sleep 4; echo out'`);
-    await new Promise((begun) => setTimeout(begun, 2_000)); // the stall is of the session, and of some time
+    const begun = join(cluster.dir, 'begun');
+    const open = far(`ssh -F far.conf ${login}@node1.example 'echo in; touch ${begun}; sleep 4; echo out'`);
+    await until('the session', () => (existsSync(begun) ? true : undefined));
     network.stall('stall');
-    await new Promise((over) => setTimeout(over, 4_000));
+    await new Promise((over) => setTimeout(over, 4_000)); // the time of the stall is what is tried
     network.stall('go');
     expect(await open).toMatchObject({ code: 0, stdout: 'in\nout\n' });
   });

@@ -39,7 +39,7 @@ export function snapshotTexts(
   const textOf = async (who: Who, partition: Partition, view: ViewState): Promise<string | undefined> => {
     const state = logs.policy.snapshotFor(who, partition, view.name, view.state);
     if (state === undefined) return undefined;
-    return (await jsonInTurns({ position: view.position, state }, turns(undefined, 1)))?.join('');
+    return (await jsonInTurns({ position: view.position, state }, turns()))?.join('');
   };
   return async (who, partition, projection) => {
     const { states, texts } = generationOf(partition);

@@ -18,7 +18,7 @@ export interface EncodedView {
  * meanwhile waits for some milliseconds and not for all of it.
  */
 export async function encodeViews(views: readonly ViewState[]): Promise<readonly EncodedView[]> {
-  const due = turns(undefined, 1);
+  const due = turns();
   const encoded: EncodedView[] = [];
   for (const view of views) {
     const { name, position, carried } = view;

@@ -5,7 +5,7 @@ import type { Decider } from './decider.ts';
 import type { EventLog } from './event-log.ts';
 import type { Cause, Fact, Position, Recorded, Revision, StreamName } from './event.ts';
 import { FoldCache, type FoldedStream } from './fold-cache.ts';
-import { KeyedLock } from './keyed-lock.ts';
+import { lockOf } from './keyed-lock.ts';
 import { startingPoint } from './starting-points.ts';
 
 /** The result of a command. */
@@ -57,7 +57,6 @@ export interface Terms {
 const maxAttempts = 12;
 const retry = { baseMs: 2, maxMs: 100 };
 
-const locks = new WeakMap<EventLog, KeyedLock>();
 const caches = new WeakMap<EventLog, FoldCache>();
 
 /**
@@ -180,12 +179,6 @@ function known<F extends Fact>(decider: Pick<Decider<never, never, F>, 'fact'>, 
       { cause },
     );
   }
-}
-
-function lockOf(log: EventLog): KeyedLock {
-  const lock = locks.get(log) ?? new KeyedLock();
-  locks.set(log, lock);
-  return lock;
 }
 
 function cacheOf(log: EventLog): FoldCache {

@@ -31,3 +31,12 @@ export class KeyedLock {
     };
   }
 }
+
+const locks = new WeakMap<object, KeyedLock>();
+
+/** The lock of this log: whoever asks gets the same one. Names of streams contain a `-`, other keys none. */
+export function lockOf(log: object): KeyedLock {
+  const lock = locks.get(log) ?? new KeyedLock();
+  locks.set(log, lock);
+  return lock;
+}

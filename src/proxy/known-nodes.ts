@@ -25,8 +25,7 @@ export type KnownNodes = (certificate: Certificate) => Promise<z.input<typeof kn
  * @param world of this proxy: connections outlive the certificates with which they began, and auth checks at
  *   each call.
  * @returns a function that rejects with CodedError `access_denied` for somebody who is not a user any more,
- *   or
- *   whose certificate has expired, `unavailable` for a user with a role that the proxy does not know.
+ *   or whose certificate has expired, `unavailable` for a user with a role that the proxy does not know.
  */
 export const knownNodesOf =
   (

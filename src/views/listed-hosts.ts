@@ -4,7 +4,7 @@ import type { HostInfo } from '../domain/host-info.ts';
 import { canSeeServer, subjectAccess } from '../domain/subject-access.ts';
 import type { Instant } from '../base/time.ts';
 import { type HostsState, nameSince } from './hosts.ts';
-import { hostsInRole, placeOf } from './sorted-hosts.ts';
+import { compared, hostsInRole, placeOf } from './sorted-hosts.ts';
 import { hostNow, presenceOf, type PresenceState } from './presence.ts';
 
 /** A host as it is shown in a list. */
@@ -106,8 +106,6 @@ function* byPrecedence(
     yield* group.length > 1 ? group.sort(([a], [b]) => comparedPlaces(a, b)) : group;
   }
 }
-
-const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
 
 const comparedPlaces = (a: Place, b: Place): number =>
   compared(a.nodename, b.nodename) || a.position - b.position || compared(a.hostId, b.hostId);

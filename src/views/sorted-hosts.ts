@@ -89,4 +89,5 @@ export type Named = Pick<HostInfo, 'nodename' | 'hostId'>;
 export const byName = (a: Named, b: Named): number =>
   compared(a.nodename, b.nodename) || compared(a.hostId, b.hostId);
 
-const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
+/** Texts by their UTF-16 units, as `sort` has them. */
+export const compared = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);

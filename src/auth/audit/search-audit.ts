@@ -8,7 +8,7 @@ import { auditFact } from '../../domain/audit.ts';
 import type { ParsedAuditEvent } from '../../domain/audit-event.ts';
 import type { EventLog } from '../../log/event-log.ts';
 import type { Recorded } from '../../log/event.ts';
-import { KeyedLock } from '../../log/keyed-lock.ts';
+import { lockOf } from '../../log/keyed-lock.ts';
 import { reportedSkewMs } from '../../domain/reported-event.ts';
 import { auditFromState } from '../../domain/audit-from-state.ts';
 import { implementing } from '../implementing.ts';
@@ -32,9 +32,6 @@ const nowMs = 5 * minute;
 const longestAnswer = 8 * 1024 * 1024;
 const bytesOf = (event: ParsedAuditEvent): number => Buffer.byteLength(JSON.stringify(event));
 
-/** Of each auth server: a search reads much, so there is one at a time. */
-const searching = new WeakMap<EventLog, KeyedLock>();
-
 /**
  * What happened in [`from`, `to`), reported by hosts or derived from the facts of `state`; ascending by time,
  * then `ei`. An event has the time by the clock of whoever reported it. Events stamped in the future are
@@ -43,9 +40,8 @@ const searching = new WeakMap<EventLog, KeyedLock>();
 export const searchAudit = implementing(row, async (deps, call, input) => {
   const { from, to, limit } = input;
   if (to <= from) throw new CodedError('bad_request', 'to: must be later than from');
-  const lock = searching.get(deps.log.audit) ?? new KeyedLock();
-  searching.set(deps.log.audit, lock);
-  return lock.hold(['search'], async () => {
+  // A search reads much, so each auth server makes one at a time.
+  return lockOf(deps.log.audit).hold(['search'], async () => {
     const found = newest<ParsedAuditEvent>({ items: limit, bytes: longestAnswer, bytesOf }, byTime);
     const wanted = wantedBy(input, deps.world.now());
     const pace = paceOf(call.deadline);

@@ -65,12 +65,9 @@ export class ChangingNodeIndex implements NodeIndex {
 
   #placesOf({ nodename, reachability }: KnownNode): [Map<string, KnownNode[]>, string][] {
     const place = directPlace(reachability);
-    return [
-      [this.#names, nodename.toLowerCase()],
-      ...(place === undefined
-        ? []
-        : [[this.#addresses, canonicalHostPart(place.host)] satisfies [Map<string, KnownNode[]>, string]]),
-    ];
+    const places: [Map<string, KnownNode[]>, string][] = [[this.#names, nodename.toLowerCase()]];
+    if (place !== undefined) places.push([this.#addresses, canonicalHostPart(place.host)]);
+    return places;
   }
 }
 
