@@ -166,6 +166,7 @@ export class Connection {
   }
 
   #prepareToWrite(): void {
+    this.#refuseForeign();
     // Only a new file takes this setting; then pages freed by a trim can be returned to the disk.
     this.#db.exec('PRAGMA auto_vacuum = INCREMENTAL');
     this.#db.exec('PRAGMA journal_mode = WAL');
@@ -185,10 +186,34 @@ export class Connection {
     });
   }
 
+  /** Nothing is added to the database of another program, whose version is 0 as well when it sets none. */
+  #refuseForeign(): void {
+    if (this.#state() === 'foreign') throw this.#notALog();
+  }
+
+  #notALog(): CodedError {
+    return new CodedError('misconfigured', `${this.#path} is not a log`);
+  }
+
+  /** Seen in one piece, as another process may be making it a log. */
+  #state(): 'empty' | 'log' | 'foreign' {
+    return this.#transaction('BEGIN', () => {
+      const id = this.#pragma('application_id');
+      if (id === applicationId) return 'log';
+      const { count } = this.#db.prepare('SELECT count(*) AS count FROM sqlite_master').get() ?? {};
+      return id === 0 && this.#pragma('user_version') === 0 && count === 0 ? 'empty' : 'foreign';
+    });
+  }
+
   #checkVersion(): void {
+    const state = this.#state();
+    if (state === 'empty')
+      throw new CodedError(
+        'not_found',
+        `there is no log in ${this.#directory}: ${databaseName} was created, and nothing was written to it`,
+      );
+    if (state === 'foreign') throw this.#notALog();
     const version = this.#pragma('user_version');
-    if (this.#pragma('application_id') !== applicationId)
-      throw new CodedError('misconfigured', `${this.#path} is not a log`);
     if (version > schemaVersion)
       throw new CodedError(
         'misconfigured',

@@ -116,6 +116,8 @@ describe('opening a directory store', () => {
     await expect(openDirectoryDriver({ path })).rejects.toMatchObject({ code: 'damaged' });
     for (const [pragma, why] of [
       ['user_version = 3; CREATE TABLE x (y)', 'is not a log'],
+      ['user_version = 0; CREATE TABLE x (y)', 'is not a log'],
+      ['application_id = 7', 'is not a log'],
       ['application_id = 0x544c4f47; PRAGMA user_version = 2', 'was written by a newer version of teleport'],
     ] as const) {
       rmSync(file);
@@ -127,7 +129,23 @@ describe('opening a directory store', () => {
         code: 'misconfigured',
         message: expect.stringContaining(why) as string,
       });
+      const unchanged = new DatabaseSync(file);
+      expect(unchanged.prepare("SELECT 1 FROM sqlite_master WHERE name = 'vault'").get()).toBeUndefined();
+      unchanged.close();
     }
+  });
+
+  it.each([
+    ['it wrote anything', []],
+    ['it made it a log', ['journal_mode = WAL']],
+  ])('goes on after a process that was killed before %s, where readers see no log', async (_, pragmas) => {
+    mkdirSync(path, { mode: 0o700 });
+    const begun = new DatabaseSync(join(path, 'log.db'));
+    for (const pragma of pragmas) begun.exec(`PRAGMA ${pragma}`);
+    begun.close();
+    chmodSync(join(path, 'log.db'), 0o600);
+    await expect(openDirectoryReader({ path })).rejects.toMatchObject({ code: 'not_found' });
+    expect(await appendAt(await opened(), 1)).toEqual({ status: 'committed' });
   });
 
   it('can be done by several at the same moment', async () => {
