@@ -26,7 +26,7 @@ const closing = [];
 /** Seconds by file, of the first run. */
 const seconds = {};
 const leftOut = [];
-/** Why a test failed, by its name: of its last run. */
+/** Why a test failed, by its name: of the last run in which it did. */
 const reasons = new Map();
 let passed = 0;
 let failed = 0;
@@ -81,6 +81,8 @@ function note(outcomes, name, status) {
 /** The start of what a failed test printed, as one line. */
 const shortReason = (messages = []) => messages.join(' ').replace(/\s+/g, ' ').trim().slice(0, 400);
 
+const reasonLines = (name) => (reasons.has(name) ? [`  ${reasons.get(name)}`] : []);
+
 const namesOf = (outcomes, status) => [...outcomes].flatMap(([name, is]) => (is === status ? [name] : []));
 
 function countOne(well, what) {
@@ -92,8 +94,7 @@ function countOne(well, what) {
 }
 
 function count(outcomes) {
-  for (const name of namesOf(outcomes, 'failed'))
-    closing.push(`FAILED: ${name}`, ...(reasons.has(name) ? [`  ${reasons.get(name)}`] : []));
+  for (const name of namesOf(outcomes, 'failed')) closing.push(`FAILED: ${name}`, ...reasonLines(name));
   passed += namesOf(outcomes, 'passed').length;
   failed += namesOf(outcomes, 'failed').length;
 }
@@ -144,7 +145,8 @@ async function integration() {
     // What the first run could not do counts by the second: a name that is not in it stays failed, a file that could not be
     // loaded then is judged by its tests now.
     for (const name of broken) {
-      if (second.get(name) === 'passed') closing.push(`passed at the second run only: ${name}`);
+      if (second.get(name) === 'passed')
+        closing.push(`passed at the second run only: ${name}`, ...reasonLines(name));
       if (name.endsWith(': (the file itself)') && isWhole(second, name.split(': ')[0])) {
         first.delete(name);
         closing.push(`could be loaded at the second run only: ${name}`);

@@ -53,6 +53,9 @@ describe.each(stores)('a cluster on a %s store whose authorities rotate', (kind)
       if (first === undefined || second === undefined) return expect.unreachable();
       await createFirstUser(first, 'joe', { logins: [login] });
       await logIn(second, 'joe');
+      // Both have the name localhost, and so one profile. From here on it is that of the first: a login at
+      // the other would be a new one, with a new key, under the programs that use the files of this one.
+      await logIn(first, 'joe');
       // Somebody who logs in once and then only works: tsh follows by itself, stock ssh by the file of tsh.
       const config = await sshConfigFor(first, 'joe');
       const open = Array.from({ length: sessions }, (_, n) =>
