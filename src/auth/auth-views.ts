@@ -3,14 +3,13 @@ import type { Position } from '../log/event.ts';
 import { authoritiesView } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
 import { configurationView } from '../views/configuration.ts';
-import { decidedView, type DecidedState } from '../views/decided.ts';
+import { decidedView } from '../views/decided.ts';
 import { type Heard, openHeard } from '../views/heard.ts';
 import { hostsView } from '../views/hosts.ts';
 import { identitiesView } from '../views/identities.ts';
 import { invitesView } from '../views/invites.ts';
 import { locksView } from '../views/locks.ts';
-import { firstFailure, openViews, storedView, type Views } from '../views/open-views.ts';
-import { openView } from '../views/open-view.ts';
+import { firstFailure, openViewsWith, type Views } from '../views/open-views.ts';
 import { presenceViewBy } from '../views/presence.ts';
 import type { ReaderClock } from '../views/reader-clock.ts';
 import { requestsView } from '../views/requests.ts';
@@ -42,15 +41,16 @@ const foldedBy = (clock: ReaderClock) => ({
   presence: { presence: presenceViewBy(clock) },
 });
 
+/**
+ * What decisions begin with. Nothing waits for it: until it has caught up, and where it has stopped, they
+ * read more.
+ */
+const foldedBeside = { state: { decided: decidedView } };
+
 /** Everything that auth folds. */
-export type AuthViews = Views<ReturnType<typeof foldedBy>> & {
+export type AuthViews = Views<ReturnType<typeof foldedBy>, typeof foldedBeside> & {
   /** Since when this server has known of things that expire. */
   readonly heard: Heard;
-  /**
-   * What decisions begin with. Nothing waits for it: until it has caught up, and where it has stopped, they
-   * read more.
-   */
-  readonly decided: View<DecidedState>;
   /** The clock by which things in the views expire. */
   readonly clock: ReaderClock;
   /**
@@ -71,8 +71,11 @@ export async function openAuthViews(
   clock: ReaderClock,
   live: () => boolean = () => false,
 ): Promise<AuthViews> {
-  const views = await openViews(log, foldedBy(clock));
-  const { heard, decided } = await openedBeside(views, log, { clock, live });
+  const views = await openViewsWith(log, foldedBy(clock), foldedBeside);
+  const heard = await openHeardOf(log, { clock, live }).catch((e: unknown) => {
+    views.close();
+    throw e;
+  });
   const all = [...views.all, heard.view];
   const reached = async (position: Position): Promise<void> => {
     await Promise.all([views.reached(position), heard.view.reached(position)]);
@@ -80,11 +83,7 @@ export async function openAuthViews(
   return {
     ...views,
     all,
-    ...{ heard, decided, clock, reached },
-    stored: (partition) => [
-      ...views.stored(partition),
-      ...(partition === 'state' && decided.failure() === undefined ? [storedView(decidedView, decided)] : []),
-    ],
+    ...{ heard, clock, reached },
     failure: () => firstFailure(all),
     broken: Promise.race(all.map(failureOf)),
     fresh: async () => {
@@ -93,27 +92,14 @@ export async function openAuthViews(
       return head;
     },
     close: () => {
-      for (const view of [...all, decided]) view.close();
+      views.close();
+      heard.view.close();
     },
   };
 }
 
-/** The views are closed again when these cannot be opened. */
-async function openedBeside(
-  views: { readonly close: () => void },
-  log: ClusterLog,
-  by: Parameters<typeof openHeard>[2],
-): Promise<Pick<AuthViews, 'heard' | 'decided'>> {
-  let heard: Heard | undefined;
-  try {
-    heard = await openHeard(log.state, await log.state.head(), by);
-    return { heard, decided: await openView(decidedView, log.state) };
-  } catch (e) {
-    heard?.view.close();
-    views.close();
-    throw e;
-  }
-}
+const openHeardOf = async (log: ClusterLog, by: Parameters<typeof openHeard>[2]): Promise<Heard> =>
+  openHeard(log.state, await log.state.head(), by);
 
 const failureOf = (view: View<unknown>): Promise<never> =>
   new Promise((_resolve, reject) => {

@@ -2,6 +2,7 @@ import { Observable, type Subscriber } from 'rxjs';
 import { backoffMs, pause } from '../base/backoff.ts';
 import { type CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
+import { turns } from '../base/turns.ts';
 import type { Followed, Partition, Position } from './event.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import { type News, tooOld } from './reader-options.ts';
@@ -113,7 +114,9 @@ class Follower {
 
   async #readHistory(): Promise<void> {
     const { reader } = this.#options;
+    const turn = turns();
     for await (const event of reader.events(this.#at, reader.fold.position)) {
+      await turn();
       if (this.#over()) return;
       this.#at = event.position;
       this.#subscriber.next(event);

@@ -16,9 +16,30 @@ import { Waiters } from './waiters.ts';
  * @throws what `log.snapshot` throws.
  */
 export async function openView<State>(projection: Projection<State>, log: Followable): Promise<View<State>> {
-  const view = new FollowingView(projection, log);
-  await view.start();
+  const { view, follow } = await restoreView(projection, log);
+  follow();
   return view;
+}
+
+/** A view at its snapshot, which follows once it is told to. */
+export interface Restored<State> {
+  readonly view: View<State>;
+  readonly follow: () => void;
+}
+
+/** The first half of `openView`, for views that begin to follow together. */
+export async function restoreView<State>(
+  projection: Projection<State>,
+  log: Followable,
+): Promise<Restored<State>> {
+  const view = new FollowingView(projection, log);
+  await view.restore();
+  return {
+    view,
+    follow: () => {
+      view.follow();
+    },
+  };
 }
 
 /** Before the first event of any log. */
@@ -56,9 +77,8 @@ class FollowingView<State> implements View<State> {
     this.changes = this.#states.asObservable();
   }
 
-  async start(): Promise<void> {
+  async restore(): Promise<void> {
     await this.#jumpForward();
-    this.#follow();
   }
 
   state(): State {
@@ -85,7 +105,7 @@ class FollowingView<State> implements View<State> {
     this.#states.complete();
   }
 
-  #follow(): void {
+  follow(): void {
     if (this.#over()) return;
     const subscription = this.#log.follow(this.#fold.position, this.#seenId()).subscribe({
       next: (followed) => {
@@ -171,7 +191,7 @@ class FollowingView<State> implements View<State> {
     if (id !== undefined && (await this.#log.holds?.(from, id)) === false)
       throw new CodedError('cursor_too_old', `the log has gone back: it has another event ${from}`);
     if (over()) return;
-    this.#follow();
+    this.follow();
     if (!this.#standing) return;
     const head = await this.#log.head?.();
     if (!over()) this.#settleAt(head ?? from + 1, from);

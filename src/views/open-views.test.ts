@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CodedError } from '../base/errors.ts';
 import type { Recorded } from '../log/event.ts';
-import { openViews } from './open-views.ts';
+import { openViews, openViewsWith } from './open-views.ts';
 import { recordedAt, scriptedLog } from './testing.ts';
 import type { Projection } from './view.ts';
 
@@ -35,7 +35,7 @@ describe('opening several views', () => {
     log.state.tell(said(1, 'a'), said(2, 'b'));
     log.presence.tell(said(1, 'c'));
     expect([views.words.state(), views.count.state(), views.heard.state()]).toEqual([['a', 'b'], 2, 1]);
-    expect([views.all.length, log.state.readers.size, log.presence.readers.size]).toEqual([3, 2, 1]);
+    expect([views.all.length, log.state.readers.size, log.presence.readers.size]).toEqual([3, 1, 1]);
     views.close();
     expect([log.state.readers.size, log.presence.readers.size]).toEqual([0, 0]);
   });
@@ -51,7 +51,7 @@ describe('opening several views', () => {
     const log = logs();
     log.presence.snapshots = new CodedError('access_denied', 'not for you');
     await expect(openViews(log, folded)).rejects.toMatchObject({ code: 'access_denied' });
-    expect([log.state.begun.length, log.state.readers.size]).toEqual([2, 0]);
+    expect([log.state.begun.length, log.state.readers.size]).toEqual([0, 0]);
   });
 
   it('leaves none open when the slowest of them opened after another failed', async () => {
@@ -91,6 +91,20 @@ describe('several views', () => {
     log.state.tell(recordedAt(1, 'talk-1', { type: 'poison', data: {} }));
     expect(views.failure()).toMatchObject({ code: 'damaged' });
     expect(views.count.state()).toBe(1);
+  });
+
+  it('may have others beside, which nobody waits for, and which fail alone', async () => {
+    const log = scriptedLog();
+    const views = await openViewsWith({ state: log }, { state: { count } }, { state: { words } });
+    expect([views.all, log.begun]).toEqual([[views.count], [0]]);
+    expect(views.stored('state').map(({ name }) => name)).toEqual(['count.1', 'words.1']);
+    log.tell(recordedAt(1, 'talk-1', { type: 'poison', data: {} }));
+    await views.reached(1);
+    expect(views.words.failure()).toMatchObject({ code: 'damaged' });
+    expect(views.failure()).toBeUndefined();
+    expect(views.stored('state')).toEqual([{ name: 'count.1', position: 1, state: 1 }]);
+    views.close();
+    expect(log.readers.size).toBe(0);
   });
 
   it('give what a snapshot keeps of a partition', async () => {

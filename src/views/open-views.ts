@@ -1,6 +1,7 @@
 import type { Followable, ViewState } from '../log/event-log.ts';
 import type { Partition, Position } from '../log/event.ts';
-import { openView } from './open-view.ts';
+import { oneReading, type OneReading } from './one-reading.ts';
+import { type Restored, restoreView } from './open-view.ts';
 import type { Projection, View } from './view.ts';
 
 /** By the name that each view gets: its projection. */
@@ -25,9 +26,12 @@ type StateOf<F extends Folded, Name> = {
  * The views by their names, opened and closed together. Each moves by itself: two may differ by events
  * appended a moment ago.
  */
-export type Views<F extends Folded> = { readonly [Name in NameIn<F>]: View<StateOf<F, Name>> } & ViewGroup;
+export type Views<F extends Folded, Beside extends Folded = never> = {
+  readonly [Name in NameIn<F>]: View<StateOf<F, Name>>;
+} & { readonly [Name in NameIn<Beside>]: View<StateOf<Beside, Name>> } & ViewGroup;
 
 export interface ViewGroup {
+  /** Without those beside. */
   readonly all: readonly View<unknown>[];
   /** Resolves once all views of `state` include `position`; rejects when one never will. */
   reached(position: Position): Promise<void>;
@@ -38,17 +42,43 @@ export interface ViewGroup {
   close(): void;
 }
 
+type Logs<F extends Folded> = Readonly<Record<keyof F, Followable>>;
+
 /**
- * Opens all of them, or none: when one cannot be opened, those that were are closed again.
+ * Opens all of them, or none: when one cannot be opened, those that were are closed again. Those that have
+ * the same position in a partition share one reading of it.
  * @throws what `openView` throws for the first that cannot be opened.
  */
-export async function openViews<F extends Folded>(
-  log: Readonly<Record<keyof F, Followable>>,
+export const openViews = async <F extends Folded>(log: Logs<F>, folded: F): Promise<Views<F>> =>
+  (await openAll(log, entriesOf(folded, 'awaited'))) as Views<F>;
+
+/**
+ * The same with views beside: nobody waits for these, and where one has stopped, that is nobody else's
+ * failure.
+ */
+export const openViewsWith = async <F extends Folded, Beside extends Folded>(
+  log: Logs<F> & Logs<Beside>,
   folded: F,
-): Promise<Views<F>> {
-  const opening = entriesOf(folded).map(async ({ partition, name, projection }): Promise<Opened> => {
-    const view = await openView(projection, log[partition]);
-    return { partition, name, projection, view };
+  beside: Beside,
+): Promise<Views<F, Beside>> =>
+  (await openAll<keyof F | keyof Beside>(log, [
+    ...entriesOf(folded, 'awaited'),
+    ...entriesOf(beside, 'beside'),
+  ])) as Views<F, Beside>;
+
+async function openAll<Of extends PropertyKey>(
+  log: Readonly<Record<Of, Followable>>,
+  entries: readonly Entry<Of>[],
+): Promise<ViewGroup> {
+  const readings = new Map<Of, OneReading>();
+  const readingOf = (partition: Of): OneReading => {
+    const known = readings.get(partition) ?? oneReading(log[partition]);
+    readings.set(partition, known);
+    return known;
+  };
+  const opening = entries.map(async (entry): Promise<Opened> => {
+    const restored = await restoreView(entry.projection, readingOf(entry.partition).log);
+    return { ...entry, ...restored };
   });
   const settled = await Promise.allSettled(opening);
   const opened = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
@@ -58,40 +88,46 @@ export async function openViews<F extends Folded>(
     group.close();
     throw failed.reason;
   }
-  return { ...Object.fromEntries(opened.map(({ name, view }) => [name, view])), ...group } as Views<F>;
+  for (const { follow } of opened) follow();
+  for (const reading of readings.values()) reading.begin();
+  return { ...Object.fromEntries(opened.map(({ name, view }) => [name, view])), ...group };
 }
 
 interface Entry<Of> {
   readonly partition: Of;
   readonly name: string;
   readonly projection: Projection<unknown>;
+  readonly role: 'awaited' | 'beside';
 }
-interface Opened extends Entry<PropertyKey> {
-  readonly view: View<unknown>;
-}
+interface Opened extends Entry<PropertyKey>, Restored<unknown> {}
 
-const entriesOf = <F extends Folded>(folded: F): readonly Entry<keyof F>[] =>
+const entriesOf = <F extends Folded>(folded: F, role: Entry<keyof F>['role']): readonly Entry<keyof F>[] =>
   Object.entries<Projections>(folded).flatMap(([partition, projections]) =>
     Object.entries(projections).map(([name, projection]) => ({
       partition: partition as keyof F,
       name,
       projection,
+      role,
     })),
   );
 
 function groupOf(opened: readonly Opened[]): ViewGroup {
-  const all = opened.map(({ view }) => view);
-  const ofPartition = (wanted: Partition): readonly Opened[] =>
-    opened.filter(({ partition }) => partition === wanted);
+  const awaited = opened.filter(({ role }) => role === 'awaited');
+  const all = awaited.map(({ view }) => view);
+  const isStored = ({ role, view }: Opened): boolean => role === 'awaited' || view.failure() === undefined;
   return {
     all,
     reached: async (position) => {
-      await Promise.all(ofPartition('state').map(({ view }) => view.reached(position)));
+      const ofState = awaited.filter(({ partition }) => partition === 'state');
+      await Promise.all(ofState.map(({ view }) => view.reached(position)));
     },
     failure: () => firstFailure(all),
-    stored: (partition) => ofPartition(partition).map(({ projection, view }) => storedView(projection, view)),
+    stored: (wanted) =>
+      opened
+        .filter((one) => one.partition === wanted && isStored(one))
+        .map(({ projection, view }) => storedView(projection, view)),
     close: () => {
-      for (const view of all) view.close();
+      for (const { view } of opened) view.close();
     },
   };
 }
