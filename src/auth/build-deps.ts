@@ -29,6 +29,7 @@ import { seesPresence } from './host/machine-request.ts';
 import { renewalTurns } from './host/renewal-turns.ts';
 import { openQuotas } from './limits/quotas.ts';
 import { sharedLook } from './shared-look.ts';
+import { tellReading } from './log/reading-progress.ts';
 import { signingHeads } from './log/sign-heads.ts';
 import { keyChest } from './secrets/signing-keys.ts';
 import { silenceFor, type StoreContact, watchStoreContact } from './log/store-contact.ts';
@@ -139,7 +140,8 @@ export async function buildDeps(
     for (const one of closers.reverse()) await one();
   };
   try {
-    await views.reached(founded);
+    const endTelling = tellReading(folds.all, founded, sink);
+    await views.reached(founded).finally(endTelling);
     await views.presence.reached(await log.presence.head());
     const keys = keyChest(log.state, views);
     // Checked before anything is served: a keyring that does not open the authorities belongs to another

@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { conditionOf } from '../../base/condition.ts';
 import { CodedError } from '../../base/errors.ts';
+import { silentLog } from '../../base/log-sink.ts';
 import type { Running, Service } from '../../base/service.ts';
 import { UnfinishedCopy } from '../../log/copy-mark.ts';
 import { StoreWentBack } from '../../log/slot-driver.ts';
@@ -88,3 +89,42 @@ describe('a start whose store is away', () => {
     expect(left).toHaveLength(1);
   });
 });
+
+describe('a start that takes long', () => {
+  it('is told, and told to be over', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    try {
+      const { service, waits, opened } = slow();
+      const started = service.start();
+      await vi.advanceTimersByTimeAsync(4_900);
+      expect(waits).toEqual([]);
+      await vi.advanceTimersByTimeAsync(200);
+      expect(waits).toEqual(['its log is long, and is being read']);
+      opened.resolve(running);
+      expect(await started).toBe(running);
+      expect(waits.at(-1)).toBeUndefined();
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(waits).toHaveLength(2);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+/** A service whose start lasts until `opened`. */
+function slow(): {
+  service: Service;
+  waits: (string | undefined)[];
+  opened: PromiseWithResolvers<Running>;
+} {
+  const waits: (string | undefined)[] = [];
+  const opened = Promise.withResolvers<Running>();
+  const service = startedPatiently('auth', () => ({ name: 'auth', start: () => opened.promise }), {
+    withinMs: 3_000,
+    clock: () => performance.now(),
+    pause: () => Promise.resolve(),
+    sink: silentLog,
+    waitsFor: (text) => waits.push(text),
+  });
+  return { service, waits, opened };
+}

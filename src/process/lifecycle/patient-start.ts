@@ -1,6 +1,8 @@
 import { CodedError, isCoded } from '../../base/errors.ts';
 import type { LogSink } from '../../base/log-sink.ts';
-import type { Service } from '../../base/service.ts';
+import type { Running, Service } from '../../base/service.ts';
+import { second } from '../../base/time.ts';
+import { startTimer } from '../../base/timers.ts';
 import { UnfinishedCopy } from '../../log/copy-mark.ts';
 import { StoreWentBack } from '../../log/slot-driver.ts';
 
@@ -15,6 +17,8 @@ export interface PatientStart {
 }
 
 const everyMs = 500;
+/** A start that takes longer reads a long log: whoever waits for it is told, and gives it more time. */
+const longMs = 5 * second;
 
 /**
  * A service whose store may be away while it starts: its whole start is retried until it serves, for as long
@@ -35,7 +39,7 @@ export function startedPatiently(
         for (;;) {
           const left = Math.max(0, Math.ceil(end - clock()));
           try {
-            return await make(left).start(stopping);
+            return await tellingOfLength(() => make(left).start(stopping), waitsFor);
           } catch (e) {
             if (stopping.aborted || !isWorthWaiting(e)) throw e;
             if (clock() >= end) throw triedFor(e, withinMs);
@@ -50,6 +54,20 @@ export function startedPatiently(
       }
     },
   };
+}
+
+async function tellingOfLength(
+  start: () => Promise<Running>,
+  waitsFor: PatientStart['waitsFor'],
+): Promise<Running> {
+  const timer = startTimer(() => {
+    waitsFor('its log is long, and is being read');
+  }, longMs).unref();
+  try {
+    return await start();
+  } finally {
+    timer.stop();
+  }
 }
 
 const isWorthWaiting = (e: unknown): e is CodedError =>
