@@ -144,7 +144,7 @@ async function writeAll(writer: EntryWriter, options: ExportOptions): Promise<Ar
  */
 async function newestSnapshot(source: SlotDriver, partition: Partition): Promise<Manifest | undefined> {
   for await (const one of new SnapshotStore(source.snapshots, partition, silentLog).newestFirst())
-    if (one.version === 1) return one;
+    if (one.version !== 2) return one;
   return undefined;
 }
 

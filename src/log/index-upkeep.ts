@@ -75,7 +75,7 @@ export class IndexUpkeep {
     const before = streams.settledAt;
     for await (const manifest of this.#snapshots.newestFirst()) {
       if (manifest.slot <= before) return false;
-      if (manifest.version === 1 || manifest.slot > fold.slot) continue;
+      if (manifest.version !== 2 || manifest.slot > fold.slot) continue;
       if (!(await joins(this.#driver, manifest))) continue;
       await this.#snapshots.settle(fold, manifest);
       if (streams.settledAt !== before) return true;

@@ -35,6 +35,17 @@ describe('a manifest', () => {
     expect(isTaken(segmented)).toBe(true);
   });
 
+  it('has another version when a stream is sparse, which earlier releases pass over', () => {
+    const thinned = { version: 3, ...common, streams: [index, ['b-1', 4, [2, 4], [1, 3], 1]] };
+    const fold = foldOf(manifestShape.parse(thinned));
+    expect([fold.streams.get('a-1')?.sparse, fold.streams.get('b-1')?.sparse]).toEqual([undefined, true]);
+    const about = commonOf(fold, { takenAt: at, floor: 2, views: common.views });
+    if (!(fold.streams instanceof HeapStreams)) throw new Error('a whole index is held in memory');
+    expect(wholeManifest(about, fold.streams)).toEqual(thinned);
+    for (const mark of [0, true, '1', null])
+      expect(isTaken({ ...thinned, streams: [['b-1', 4, [2, 4], [1, 3], mark]] })).toBe(false);
+  });
+
   it('may lack what older releases did not write', () => {
     const old = { ...whole, fence: undefined, authenticFrom: undefined };
     const fold = foldOf(manifestShape.parse(JSON.parse(JSON.stringify(old))));
@@ -45,7 +56,7 @@ describe('a manifest', () => {
   it.each([
     ['no list', 'a-1'],
     ['too short', ['a-1', 3, [2, 5]]],
-    ['too long', [...index, 1]],
+    ['too long', [...index, 1, 1]],
     ['without a name', [1, 3, [2, 5], [1, 3]]],
     ['of a negative revision', ['a-1', -1, [2, 5], [1, 3]]],
     ['of half a revision', ['a-1', 1.5, [2, 5], [1, 3]]],
@@ -57,10 +68,11 @@ describe('a manifest', () => {
   ])('is refused with an index of a stream that is %s, whichever of several it is', (_what, bad) => {
     expect(isTaken({ ...whole, streams: [index, bad] })).toBe(false);
     expect(isTaken({ ...segmented, recent: [bad, index] })).toBe(false);
+    expect(isTaken({ ...whole, version: 3, streams: [index, bad] })).toBe(false);
   });
 
   it.each([
-    { version: 3 },
+    { version: 4 },
     { streams: {} },
     { slot: -1 },
     { position: 1.5 },

@@ -34,6 +34,8 @@ const common = {
   authenticFrom: natural.optional(),
 };
 type Index = [name: string, revision: number, slots: number[], firstRevisions: number[]];
+/** `1` for an index that is sparse. */
+type MarkedIndex = Index | [...Index, 1];
 /** Checked by hand: there may be a million, and a schema for each would delay a start for seconds. */
 const indexes = z.custom<Index[]>(
   (value) => Array.isArray(value) && value.every(isIndex),
@@ -41,6 +43,16 @@ const indexes = z.custom<Index[]>(
 );
 
 const isNatural = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+const markedIndexes = z.custom<MarkedIndex[]>(
+  (value) =>
+    Array.isArray(value) &&
+    value.every(
+      (one: unknown) =>
+        Array.isArray(one) && isIndex(one.length === 5 && one[4] === 1 ? one.slice(0, 4) : one),
+    ),
+  'not an index of streams',
+);
 
 function isIndex(value: unknown): value is Index {
   if (!Array.isArray(value) || value.length !== 4) return false;
@@ -57,6 +69,11 @@ function isIndex(value: unknown): value is Index {
 
 /** Contains all streams. The previous release reads only these, and ignores others. */
 const whole = z.strictObject({ version: z.literal(1), ...common, streams: indexes });
+/**
+ * The same where some stream is old: releases before 4.6 would look for its events only where their kind of
+ * index says, so they must pass this over.
+ */
+const thinnedWhole = z.strictObject({ version: z.literal(3), ...common, streams: markedIndexes });
 /** For `audit`, whose beginning is never trimmed: the index of its streams is in runs. */
 const segmented = z.strictObject({
   version: z.literal(2),
@@ -68,7 +85,7 @@ const segmented = z.strictObject({
   /** Oldest first; the newest that has a stream is right. */
   runs: z.array(runRef),
 });
-export const manifestShape = z.discriminatedUnion('version', [whole, segmented]);
+export const manifestShape = z.discriminatedUnion('version', [whole, segmented, thinnedWhole]);
 export type Manifest = z.infer<typeof manifestShape>;
 export type SegmentedManifest = z.infer<typeof segmented>;
 export type Common = Omit<z.infer<typeof whole>, 'version' | 'streams'>;
@@ -87,16 +104,20 @@ export const commonOf = (fold: PartitionFold, rest: Pick<Common, 'takenAt' | 'fl
   ...(fold.authenticFrom !== undefined && { authenticFrom: fold.authenticFrom }),
 });
 
-export const wholeManifest = (about: Common, streams: HeapStreams): Manifest => ({
-  version: 1,
-  ...about,
-  streams: Array.from(streams.entries(), ([name, one]) => [
+export function wholeManifest(about: Common, streams: HeapStreams): Manifest {
+  const indexes = [...streams.entries()];
+  const plain = ([name, one]: (typeof indexes)[number]): Index => [
     name,
     one.revision,
     [...one.slots],
     [...one.firstRevisions],
-  ]),
-});
+  ];
+  const marked = (one: (typeof indexes)[number]): MarkedIndex =>
+    one[1].sparse ? [...plain(one), 1] : plain(one);
+  return indexes.some(([, { sparse }]) => sparse)
+    ? { version: 3, ...about, streams: indexes.map(marked) }
+    : { version: 1, ...about, streams: indexes.map(plain) };
+}
 
 export const segmentedManifest = (
   about: Common,
@@ -120,11 +141,12 @@ export function foldOf(manifest: Manifest): PartitionFold {
   fold.compactedAt = manifest.compactedAt;
   fold.fence = manifest.fence;
   fold.authenticFrom = manifest.authenticFrom;
-  if (manifest.version === 1)
-    for (const [name, revision, slots, firstRevisions] of manifest.streams) {
+  if (manifest.version !== 2)
+    for (const [name, revision, slots, firstRevisions, sparse] of manifest.streams) {
       if (slots.length !== firstRevisions.length)
         throw new CodedError('damaged', `the index of ${name} is not whole`);
-      fold.streams.restore(name as StreamName, { revision, slots, firstRevisions }, manifest.slot);
+      const index = { revision, slots, firstRevisions, ...(sparse === 1 && { sparse: true as const }) };
+      fold.streams.restore(name as StreamName, index, manifest.slot);
     }
   for (const [slot, firstPosition, firstAt] of manifest.signposts)
     fold.erect({ slot, firstPosition, firstAt });

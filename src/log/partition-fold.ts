@@ -56,8 +56,7 @@ export class PartitionFold {
 
   constructor(partition: Partition) {
     this.partition = partition;
-    // Only there do streams arise with every session.
-    this.streams = partition === 'audit' ? new SegmentedStreams() : new HeapStreams();
+    this.streams = streamsOf(partition);
   }
 
   /** A fold that begins in the middle, just before `batch`. Enough to check later batches, not to write. */
@@ -173,6 +172,12 @@ export class PartitionFold {
       at = event.cause.at;
     }
   }
+}
+
+/** Only in `audit` do streams arise with every session, and only `state` is never trimmed. */
+function streamsOf(partition: Partition): HeapStreams | SegmentedStreams {
+  if (partition === 'audit') return new SegmentedStreams();
+  return partition === 'state' ? new HeapStreams() : new HeapStreams(Number.POSITIVE_INFINITY);
 }
 
 /** A batch without a MAC where each has one. */

@@ -2,7 +2,14 @@ import { CodedError, isCoded } from '../base/errors.ts';
 import type { Revision, StreamName } from './event.ts';
 import type { IndexEntry, IndexRun } from './index-run.ts';
 import { probeOf } from './name-filter.ts';
-import { extended, forgotten, type StreamIndex, type StreamIndexes, thinned } from './stream-index.ts';
+import {
+  extended,
+  forgotten,
+  type SparseIndex,
+  type StreamIndex,
+  type StreamIndexes,
+  thinned,
+} from './stream-index.ts';
 
 /**
  * How many streams, those written last, have their index in the manifest itself, so that opening need not
@@ -13,7 +20,7 @@ const maxRecent = 2_048;
 const atOnce = 16;
 
 interface Held {
-  readonly index: StreamIndex;
+  readonly index: SparseIndex;
   /** The slot of the fold when it was last needed. */
   touched: number;
 }
@@ -63,7 +70,7 @@ export class SegmentedStreams implements StreamIndexes {
     return this.#settledAt;
   }
 
-  get(stream: StreamName): StreamIndex | undefined {
+  get(stream: StreamName): SparseIndex | undefined {
     const held = this.#held.get(stream);
     if (held === undefined && this.#mayBeStored(stream)) throw new Error(`${stream} was not recalled`);
     return held === undefined || held.index.revision === 0 ? undefined : held.index;
@@ -137,12 +144,12 @@ export class SegmentedStreams implements StreamIndexes {
     this.#settledAt = slot;
   }
 
-  entries(): Iterable<[StreamName, StreamIndex]> {
-    return Array.from(this.#held, ([name, { index }]): [StreamName, StreamIndex] => [name, index]);
+  entries(): Iterable<[StreamName, SparseIndex]> {
+    return Array.from(this.#held, ([name, { index }]): [StreamName, SparseIndex] => [name, index]);
   }
 
   /** Takes all of them into memory again: `all`, as they were after `slot`, which is settled. */
-  unsettle(all: Iterable<readonly [StreamName, StreamIndex]>, slot: number): void {
+  unsettle(all: Iterable<readonly [StreamName, SparseIndex]>, slot: number): void {
     if (this.#settledAt !== slot) return;
     for (const [name, index] of all) {
       const held = this.#held.get(name);
@@ -177,25 +184,25 @@ export class SegmentedStreams implements StreamIndexes {
   }
 }
 
-const lastSlot = (index: StreamIndex): number => index.slots.at(-1) ?? 0;
+const lastSlot = (index: SparseIndex): number => index.slots.at(-1) ?? 0;
 
-const entryOf = (name: StreamName, { revision, slots, firstRevisions }: StreamIndex): IndexEntry => [
+const entryOf = (name: StreamName, { revision, slots, firstRevisions }: SparseIndex): IndexEntry => [
   name,
   revision,
   slots,
   firstRevisions,
 ];
 
-const indexOf = ([, revision, slots, firstRevisions]: IndexEntry): StreamIndex => ({
+const indexOf = ([, revision, slots, firstRevisions]: IndexEntry): SparseIndex => ({
   revision,
   slots,
   firstRevisions,
   sparse: true,
 });
 
-const absent: StreamIndex = { revision: 0, slots: [], firstRevisions: [], sparse: true };
+const absent: SparseIndex = { revision: 0, slots: [], firstRevisions: [], sparse: true };
 
-async function lookUp(name: string, runs: readonly IndexRun[]): Promise<StreamIndex> {
+async function lookUp(name: string, runs: readonly IndexRun[]): Promise<SparseIndex> {
   const probe = probeOf(name);
   for (const run of runs.toReversed()) {
     const found = run.mayHold(probe) ? await run.find(name) : undefined;

@@ -119,7 +119,7 @@ export class SnapshotStore {
 
   /** Tells the fold, which has reached the snapshot's slot or further, what it need not hold itself. */
   async settle(fold: PartitionFold, manifest: Manifest): Promise<boolean> {
-    if (manifest.version === 1 || fold.streams instanceof HeapStreams) return true;
+    if (manifest.version !== 2 || fold.streams instanceof HeapStreams) return true;
     const runs = await this.#runs.open(manifest.runs).catch(damaged);
     if (typeof runs === 'string') {
       this.#tell(manifest.slot, runs);
@@ -277,7 +277,7 @@ export class SnapshotStore {
 /** Sorts as numbers do. */
 const numbered = (slot: number): string => String(slot).padStart(16, '0');
 
-const runsOf = (manifest: Manifest): readonly RunRef[] => (manifest.version === 1 ? [] : manifest.runs);
+const runsOf = (manifest: Manifest): readonly RunRef[] => (manifest.version === 2 ? manifest.runs : []);
 
 /** What is wrong with a run; rethrows errors that are not about the run. */
 function damaged(e: unknown): string {

@@ -36,9 +36,33 @@ export interface StreamIndexes {
 /** Slots that one entry of an index that is not sparse stands for: that one and those after it. */
 export const indexSpan = 16;
 
-/** All of them, complete, in memory: for partitions with as many streams as there are people and machines. */
+/**
+ * With more entries than this in all, streams with more than `mostDense` become sparse: what a log holds in
+ * memory, and writes into each snapshot, then grows with its streams and not with their age. Not before: an
+ * earlier release does not read a snapshot that has such an index.
+ */
+const manyEntries = 131_072;
+const mostDense = 32;
+
+interface DenseIndex {
+  revision: Revision;
+  slots: number[];
+  firstRevisions: Revision[];
+  readonly sparse?: never;
+}
+
+/** All of them in memory: for partitions with as many streams as there are people and machines. */
 export class HeapStreams implements StreamIndexes {
-  readonly #all = new Map<StreamName, { revision: Revision; slots: number[]; firstRevisions: Revision[] }>();
+  readonly #all = new Map<StreamName, DenseIndex | SparseIndex>();
+  readonly #many: number;
+  /** Of the indexes that are not sparse. */
+  #entries = 0;
+  #isThinning = false;
+
+  /** @param many for tests; infinite where an old stream must not become sparse. */
+  constructor(many: number = manyEntries) {
+    this.#many = many;
+  }
 
   get size(): number {
     return this.#all.size;
@@ -53,29 +77,45 @@ export class HeapStreams implements StreamIndexes {
   }
 
   add(stream: StreamName, slot: number, revision: Revision): void {
-    let index = this.#all.get(stream);
-    if (index === undefined) {
-      index = { revision: 0, slots: [], firstRevisions: [] };
-      this.#all.set(stream, index);
+    const index = this.#all.get(stream) ?? { revision: 0, slots: [], firstRevisions: [] };
+    if (index.sparse) {
+      this.#all.set(stream, extended(index, slot, revision));
+      return;
     }
+    if (index.revision === 0) this.#all.set(stream, index);
     if (slot - (index.slots.at(-1) ?? -indexSpan) >= indexSpan) {
       index.slots.push(slot);
       index.firstRevisions.push(revision);
+      this.#entries++;
     }
     index.revision = revision;
+    if (this.#isThinning) this.#thin(stream, index);
+    else if (this.#entries > this.#many) this.#thinAll();
   }
 
   /** From a snapshot. */
-  restore(stream: StreamName, { revision, slots, firstRevisions }: StreamIndex): void {
+  restore(stream: StreamName, index: StreamIndex): void {
+    const { revision, slots, firstRevisions, sparse } = index;
+    if (sparse) {
+      this.#isThinning = true;
+      this.#all.set(stream, thinned(index));
+      return;
+    }
     this.#all.set(stream, { revision, slots: [...slots], firstRevisions: [...firstRevisions] });
+    this.#entries += slots.length;
   }
 
   forgetBefore(slot: number): void {
-    for (const index of this.#all.values()) {
+    for (const [stream, index] of this.#all) {
+      if (index.sparse) {
+        this.#all.set(stream, forgotten(index, slot));
+        continue;
+      }
       const kept = index.slots.findIndex((one) => one + indexSpan > slot);
       const gone = kept === -1 ? index.slots.length : kept;
       index.slots.splice(0, gone);
       index.firstRevisions.splice(0, gone);
+      this.#entries -= gone;
     }
   }
 
@@ -86,33 +126,46 @@ export class HeapStreams implements StreamIndexes {
   async recall(): Promise<void> {
     await Promise.resolve();
   }
+
+  #thinAll(): void {
+    this.#isThinning = true;
+    for (const [stream, index] of this.#all) if (!index.sparse) this.#thin(stream, index);
+  }
+
+  #thin(stream: StreamName, index: DenseIndex): void {
+    if (index.slots.length <= mostDense) return;
+    this.#entries -= index.slots.length;
+    this.#all.set(stream, thinned(index));
+  }
 }
 
-/** Entries of a sparse index. The last is the slot of the newest event; the older, the further apart. */
+/** One whose entries are apart. */
+export type SparseIndex = StreamIndex & { readonly sparse: true };
+
+/** Entries of a sparse index. The older, the further apart. */
 const maxEntries = 12;
 
 /** The index with one more event. Never changes the one before it. */
-export function extended(index: StreamIndex | undefined, slot: number, revision: Revision): StreamIndex {
+export function extended(index: SparseIndex | undefined, slot: number, revision: Revision): SparseIndex {
   if (index === undefined) return { revision, slots: [slot], firstRevisions: [revision], sparse: true };
   if (index.slots.at(-1) === slot) return { ...index, revision };
   return thinned({
     revision,
     slots: [...index.slots, slot],
     firstRevisions: [...index.firstRevisions, revision],
-    sparse: true,
   });
 }
 
 /** Without the slots before `slot`; the last entry stays. */
-export function forgotten(index: StreamIndex, slot: number): StreamIndex {
+export function forgotten(index: SparseIndex, slot: number): SparseIndex {
   const next = index.slots.findIndex((one) => one > slot);
   const gone = (next === -1 ? index.slots.length : next) - 1;
   if (gone <= 0) return index;
   return { ...index, slots: index.slots.slice(gone), firstRevisions: index.firstRevisions.slice(gone) };
 }
 
-/** A sparse index of any length, reduced to the length that is kept. */
-export function thinned(index: StreamIndex): StreamIndex {
+/** An index of any length as a sparse one of the length that is kept. */
+export function thinned(index: Pick<StreamIndex, 'revision' | 'slots' | 'firstRevisions'>): SparseIndex {
   const slots = [...index.slots];
   const firstRevisions = [...index.firstRevisions];
   const end = slots.at(-1) ?? 0;

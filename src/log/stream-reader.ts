@@ -32,16 +32,28 @@ export async function* readStream(
 }
 
 /** The ranges of slots that contain the stream's events, from this entry on; adjacent ranges are joined. */
-function runsOf({ slots, sparse }: StreamIndex, from: number): (readonly [number, number])[] {
+function runsOf(index: StreamIndex, from: number): (readonly [number, number])[] {
   const runs: [number, number][] = [];
-  if (sparse) return [[slots[from] ?? 1, Number.POSITIVE_INFINITY]];
-  for (const slot of slots.slice(from)) {
-    const end = slot + indexSpan - 1;
+  for (const [slot, end] of index.sparse ? sparseRanges(index, from) : denseRanges(index, from)) {
     const run = runs.at(-1);
     if (run && slot <= run[1] + 1) run[1] = end;
     else runs.push([slot, end]);
   }
   return runs;
+}
+
+const denseRanges = ({ slots }: StreamIndex, from: number): (readonly [number, number])[] =>
+  slots.slice(from).map((slot) => [slot, slot + indexSpan - 1]);
+
+/** Up to the next entry; an entry that stands for one event is the place of that. */
+function sparseRanges({ slots, firstRevisions }: StreamIndex, from: number): (readonly [number, number])[] {
+  const ranges: [number, number][] = [];
+  for (let i = from; i < slots.length; i++) {
+    const slot = slots[i] ?? 1;
+    const events = (firstRevisions[i + 1] ?? Number.POSITIVE_INFINITY) - (firstRevisions[i] ?? 1);
+    ranges.push([slot, events === 1 ? slot : (slots[i + 1] ?? Number.POSITIVE_INFINITY) - 1]);
+  }
+  return ranges;
 }
 
 const trimmed = (stream: StreamName, after: Revision): CodedError =>
