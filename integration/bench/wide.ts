@@ -18,6 +18,7 @@ import { presenceViewBy } from '../../src/views/presence.ts';
 import { recordedAt } from '../../src/views/testing.ts';
 import { usersView } from '../../src/views/users.ts';
 import type { Projection } from '../../src/views/view.ts';
+import { printOpenings } from './old-log.ts';
 import { printFirstDecisions } from './old-user.ts';
 
 const at = '2026-01-01T00:00:00.000Z';
@@ -86,7 +87,7 @@ async function measured(
 }
 
 const row = (what: string, text: string): void => {
-  console.log(`${what.padEnd(58)} ${text}`);
+  console.log(`${what.padEnd(78)} ${text}`);
 };
 const told = ({ ms, pauseMs }: { readonly ms: number; readonly pauseMs: number }): string =>
   `${ms.toFixed(0)} ms in all, longest pause ${pauseMs.toFixed(0)} ms`;
@@ -157,6 +158,10 @@ async function hostFigures(count: number): Promise<void> {
 export async function printWideFigures(count: number): Promise<void> {
   for (const factor of [1, 2, 4]) await hostFigures(count * factor);
   for (const factor of [1, 2, 4]) await printFirstDecisions(count * factor);
+  for (const factor of [10, 20, 40])
+    await printOpenings(count * factor, async (what, act) => {
+      row(what, told(await measured(act)));
+    });
 }
 
 if (import.meta.main) await printWideFigures(Number(process.argv[2] ?? 5_000));
