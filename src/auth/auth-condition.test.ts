@@ -17,6 +17,7 @@ const well: AuthStanding = {
   compaction: silent,
   heads: silent,
   secrets: silent,
+  forgetting: silent,
   rotation: silent,
 };
 
@@ -42,10 +43,14 @@ describe('an auth server', () => {
       compaction: says('no snapshots'),
       heads: says('heads are not signed'),
       secrets: says('keys are not destroyed'),
+      forgetting: says('machines are still members'),
     });
     expect(condition).toEqual({
       status: 'degraded',
-      lacks: ['nearly full', 'no snapshots', 'heads are not signed', 'keys are not destroyed'],
+      lacks: [
+        ...['nearly full', 'no snapshots', 'heads are not signed', 'keys are not destroyed'],
+        'machines are still members',
+      ],
       notices: [],
     });
   });

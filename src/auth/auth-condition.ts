@@ -20,6 +20,7 @@ export interface AuthStanding {
   readonly compaction: Upkeep;
   readonly heads: Upkeep;
   readonly secrets: Upkeep;
+  readonly forgetting: Upkeep;
   /** A rotation waits for hosts: nothing is broken, but somebody should look. */
   readonly rotation: Upkeep;
 }
@@ -33,7 +34,7 @@ interface Upkeep {
  * whose upkeep is late (heads not signed yet, snapshots, keys to destroy) decides and signs as usual.
  */
 export function authCondition(standing: AuthStanding): Condition {
-  const { log, views, lag, contact, clocks, compaction, heads, secrets, rotation } = standing;
+  const { log, views, lag, contact, clocks, compaction, heads, secrets, forgetting, rotation } = standing;
   const failure = views.failure();
   return conditionOf({
     refusals: [
@@ -48,6 +49,7 @@ export function authCondition(standing: AuthStanding): Condition {
       compaction.trouble(),
       heads.trouble(),
       secrets.trouble(),
+      forgetting.trouble(),
       unreadableText(views),
       foreignSecondFactor(views),
     ],

@@ -11,6 +11,8 @@ export const authDefaults = {
   maxLogLagMs: 5 * second,
   /** Source: our own choice; a host that was away for less than a third of it recovers without help. */
   hostCertificateTtlMs: 90 * 24 * hour,
+  /** How long a machine may be silent before it is no longer a member. Source: our own choice. */
+  forgetHostsAfterMs: 48 * hour,
 } as const;
 
 /** The settings of an auth server in the file, except for its addresses. */
@@ -43,6 +45,11 @@ export interface AuthSettings {
   readonly storeSilenceMs?: number;
   /** How long certificates of hosts are valid. Default: `authDefaults`. */
   readonly hostCertificateTtlMs?: number;
+  /**
+   * How long a machine may be silent before it is no longer a member; infinite: it stays one. Default:
+   * `authDefaults`.
+   */
+  readonly forgetHostsAfterMs?: number;
   /** Quotas of one caller. Default: `usualQuotas`. */
   readonly quotas?: QuotaSettings;
 }

@@ -1,5 +1,6 @@
 import type { ClusterLog } from '../log/event-log.ts';
 import type { Position } from '../log/event.ts';
+import { absenceView } from '../views/absence.ts';
 import { authoritiesView } from '../views/authorities.ts';
 import { clusterView } from '../views/cluster.ts';
 import { configurationView } from '../views/configuration.ts';
@@ -38,7 +39,7 @@ const foldedBy = (clock: ReaderClock) => ({
     remoteClusters: remoteClustersView,
     superseded: supersededView,
   },
-  presence: { presence: presenceViewBy(clock) },
+  presence: { presence: presenceViewBy(clock), absence: absenceView },
 });
 
 /**

@@ -128,7 +128,7 @@ export async function buildDeps(
     monotonic,
     ageing: clock.monotonic,
   });
-  const { maxLogLagMs: limitMs, hostCertificateTtlMs } = { ...authDefaults, ...parts };
+  const { maxLogLagMs: limitMs, hostCertificateTtlMs, forgetHostsAfterMs } = { ...authDefaults, ...parts };
   const views = reportingUnreadable(freshWithin(folds, limitMs), sink);
   const closers: (() => Promise<void> | void)[] = [
     () => {
@@ -219,6 +219,7 @@ export async function buildDeps(
         staticTokens,
         reservedNames: parts.reservedNames ?? [],
         hostCertificateTtlMs,
+        forgetHostsAfterMs,
         presence,
         heads,
         witnesses,

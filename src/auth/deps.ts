@@ -63,6 +63,8 @@ export interface AuthDeps {
   readonly reservedNames: readonly string[];
   /** How long certificates of hosts are valid. */
   readonly hostCertificateTtlMs: number;
+  /** Infinite: never. */
+  readonly forgetHostsAfterMs: number;
   readonly presence: PresenceWriter;
   readonly heads: SigningHeads;
   readonly witnesses: Witnesses;

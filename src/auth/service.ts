@@ -25,6 +25,7 @@ import { foreignPerson } from '../views/foreign-person.ts';
 import { clusterOfKey, keysOfTrusted } from '../views/trusted-clusters.ts';
 import { userStandingOf } from '../views/user-life.ts';
 import { announceAdopted, announceSelf, keepAnnounced } from './host/announce-self.ts';
+import { forgetAbsent } from './host/forget-absent.ts';
 import { automaticRotation } from './authority/automatic-rotation.ts';
 import { measureRotations } from './authority/rotation-metrics.ts';
 import { authCondition } from './auth-condition.ts';
@@ -197,6 +198,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const measuring = measureRotations(deps);
     const secrets = destroySuperseded(deps);
     void secrets.run();
+    const forgetting = forgetAbsent(deps);
     const compaction = startCompaction({
       log: deps.log,
       views: deps.views,
@@ -214,7 +216,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
     const running: Running = {
       done,
       diagnostics: () => reportOf(deps, log),
-      condition: () => authCondition({ ...deps, log, compaction, secrets, rotation }),
+      condition: () => authCondition({ ...deps, log, compaction, secrets, forgetting, rotation }),
       stop: endingOnce(async (grace) => {
         stopping.abort();
         stopTimer(renewing);
@@ -225,6 +227,7 @@ async function start(service: AuthServiceDeps): Promise<Started & { readonly run
         await closeServer(server, isFenced(log) ? { ...grace, given: false } : grace);
         await compaction.close();
         await secrets.close();
+        await forgetting.close();
         await rotation.close();
         await roots.close();
         measuring.close();

@@ -70,6 +70,7 @@ export async function openTestAuth(
     ageing?: () => number;
     maxLogLagMs?: number;
     hostCertificateTtlMs?: number;
+    forgetHostsAfterMs?: number;
     storeSilenceMs?: number;
     onFarewell?: () => void;
     staticTokens?: readonly StaticToken[];

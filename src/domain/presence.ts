@@ -1,10 +1,13 @@
 import { z } from 'zod';
-import { instant } from '../base/time.ts';
+import { hour, instant } from '../base/time.ts';
 import type { Decider } from '../log/decider.ts';
 import { systemRole } from './host-info.ts';
 import { utf8Bytes } from './label-limits.ts';
 import { sentAdopted } from './rotation-mark.ts';
 import { writerReads } from './writer-reads.ts';
+
+/** The longest absence that is measured: nobody who was not heard of is remembered for longer. */
+export const longestAbsenceMs = 90 * 24 * hour;
 
 const bytesOf = (part: unknown): number => (part === undefined ? 0 : utf8Bytes(JSON.stringify(part)));
 

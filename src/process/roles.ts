@@ -179,6 +179,7 @@ async function buildAuth(parts: Parts, closers: Closers, leftMs: number): Promis
       servedBy: () => servingOf(configuration.file.teleport.auth_servers ?? [], world),
       maxLogLagMs: configuration.file.auth_service.max_log_lag,
       hostCertificateTtlMs: configuration.file.auth_service.host_certificate_ttl,
+      forgetHostsAfterMs: configuration.file.auth_service.forget_hosts_after,
       quotas: configuration.file.auth_service.quotas,
     },
   });

@@ -1,4 +1,4 @@
-import { hour, type Instant, minute, msBetween } from '../base/time.ts';
+import { hour, minute } from '../base/time.ts';
 import {
   type ActiveToken,
   joinToken,
@@ -10,6 +10,7 @@ import {
 import { idInStream } from '../domain/streams.ts';
 import type { Position, Recorded } from '../log/event.ts';
 import { entitiesFrom, foldEntity, storedEntities, type StoredEntities, type Withheld } from './entities.ts';
+import { nonePassed, type Passed, passedAt } from './passed.ts';
 import { readFact, typesOf } from './read-fact.ts';
 import { emptyTable, entriesOf, findKey, getIn, sweepIn, type Table } from './table.ts';
 import type { Projection } from './view.ts';
@@ -25,18 +26,11 @@ export interface TokensState {
   readonly byHash: Table<KnownToken>;
   /** Those that this release cannot read admit nobody. */
   readonly unreadable: Table<Withheld<KnownToken>>;
+  /**
+   * Determines only how long a token is remembered. Whether it has expired is decided by the reader, by its
+   * own clock.
+   */
   readonly passed: Passed;
-}
-
-/**
- * How much time has passed on the log, from fact to fact, no step longer than ten minutes. It is never much
- * more than the time that really passed, however wrong a clock was. It only determines how long a token is
- * remembered. Whether a token has expired is decided by the reader, by its own clock.
- */
-interface Passed {
-  readonly ms: number;
-  /** Of the last fact; empty before the first one. */
-  readonly at: Instant;
 }
 
 const types = typesOf(tokenFact);
@@ -47,7 +41,7 @@ const rememberedMs = 2 * tokenLimits.maxMs + hour;
 export const tokensView: Projection<TokensState> = {
   // No `earlier`: releases before could not read tokens for clusters.
   name: 'tokens.3',
-  initial: { byHash: emptyTable, unreadable: emptyTable, passed: { ms: 0, at: '' } },
+  initial: { byHash: emptyTable, unreadable: emptyTable, passed: nonePassed },
   apply(tokens, event) {
     const tokenHash = idInStream(event.stream, 'token');
     if (tokenHash === undefined) return tokens;
@@ -56,7 +50,7 @@ export const tokensView: Projection<TokensState> = {
     const { byHash, unreadable } = tokens;
     const isNew = getIn(byHash, tokenHash) === undefined && getIn(unreadable, tokenHash) === undefined;
     if (event.fact.type === 'token.used' && isNew && !isOfFile(event)) return tokens;
-    const passed = passedAt(tokens.passed, event.cause.at);
+    const passed = passedAt(tokens.passed, event.cause.at, longestStepMs);
     const entities = foldEntity({ known: byHash, unreadable }, tokenHash, reading, {
       evolve: (before: KnownToken | undefined, fact) => tokenAfter(before, fact, passed),
       settles: ({ type }) => type !== 'token.used',
@@ -81,11 +75,6 @@ function tokenAfter(before: KnownToken | undefined, fact: TokenFact, { ms }: Pas
   if (state.status === 'deleted') return undefined;
   return fact.type === 'token.created' ? { ...state, bornMs: ms } : state;
 }
-
-const passedAt = ({ ms, at }: Passed, now: Instant): Passed => ({
-  ms: at === '' ? ms : ms + Math.min(longestStepMs, Math.max(0, msBetween(at, now))),
-  at: now,
-});
 
 /** A token in a file begins with its first use; a created one that is missing here was forgotten. */
 const isOfFile = ({ revision }: Recorded): boolean => revision === 1;

@@ -7,6 +7,7 @@ import type { ClusterLog } from '../../log/event-log.ts';
 import { memoryKeyring } from '../../log/keyring.ts';
 import { memoryDriver, memoryStore } from '../../log/memory-driver.ts';
 import { openLog } from '../../log/open-log.ts';
+import { absenceView } from '../../views/absence.ts';
 import { authoritiesView } from '../../views/authorities.ts';
 import { clusterView } from '../../views/cluster.ts';
 import { configurationView } from '../../views/configuration.ts';
@@ -28,6 +29,7 @@ import { logPolicy } from './log-policy.ts';
 import { addUser, openTestAuth, type TestAuth } from '../testing.ts';
 
 const projections = [
+  absenceView,
   authoritiesView,
   clusterView,
   configurationView,

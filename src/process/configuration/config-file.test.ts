@@ -25,6 +25,14 @@ describe('reading teleport.yaml', () => {
     const file = parseConfigFile('auth_service:\n  authentication:\n    second_factor: off\n', 'x');
     expect(file.auth_service.authentication.second_factor).toBe('off');
   });
+  it('takes never for machines that stay members', () => {
+    const after = (text: string): number => parseConfigFile(text, 'x').auth_service.forget_hosts_after;
+    expect(after('auth_service:\n  forget_hosts_after: never\n')).toBe(Number.POSITIVE_INFINITY);
+    expect([after('auth_service:\n  forget_hosts_after: 72h\n'), after('')]).toEqual([
+      72 * 3_600_000,
+      48 * 3_600_000,
+    ]);
+  });
   it('names file, line and column of broken YAML', () => {
     expect(fault('teleport:\n  nodename: "x\n')).toMatch(/^teleport\.yaml:\d+:\d+: /);
   });
@@ -133,6 +141,11 @@ describe('reading teleport.yaml', () => {
     ],
     ['auth_service:\n  host_certificate_ttl: never\n', 'from 1m to 8760h: certificates of hosts always end'],
     ['auth_service:\n  host_certificate_ttl: 8761h\n', '"8761h" is too long: from 1ms to 8760h'],
+    [
+      'auth_service:\n  forget_hosts_after: 59m\n',
+      'teleport.yaml:2:3: auth_service.forget_hosts_after: never, or at least 1h',
+    ],
+    ['auth_service:\n  forget_hosts_after: 2161h\n', '"2161h" is too long: from 1ms to 2160h'],
     ['ssh_service:\n  commands:\n  - {name: a, command: [b], period: 1ms}\n', 'period: at least 1s'],
     [
       'teleport:\n  storage:\n    type: etcd\n    peers: [http://a:1]\n    prefix: p\n    insecure: yes\n    dial_timeout: 600h\n',

@@ -5,6 +5,7 @@ import { hour, minute } from '../../base/duration.ts';
 import { foreignRecord } from '../../base/foreign-record.ts';
 import { clusterName, hostName, labelKey, labelValue } from '../../domain/host-text.ts';
 import { labelFault } from '../../domain/label-limits.ts';
+import { longestAbsenceMs } from '../../domain/presence.ts';
 import { mostConnections, type TunnelStrategy, usualStrategy } from '../../domain/tunnel-strategy.ts';
 import { patternFault } from '../../machine/accepted-variables.ts';
 import { chooseAlgorithms } from '../../ssh/algorithms.ts';
@@ -118,6 +119,12 @@ const authService = z.strictObject({
   host_certificate_ttl: duration
     .refine((ms) => ms >= minute, 'from 1m to 8760h: certificates of hosts always end')
     .default(authDefaults.hostCertificateTtlMs),
+  /** How long a machine may be silent before it is no longer a member; `never`: it stays one. */
+  forget_hosts_after: z
+    .preprocess((value) => (value === 'never' ? 'no' : value), durationUpTo(longestAbsenceMs))
+    .refine((ms) => ms === 0 || ms >= hour, 'never, or at least 1h')
+    .transform((ms) => (ms === 0 ? Number.POSITIVE_INFINITY : ms))
+    .default(authDefaults.forgetHostsAfterMs),
   /** How long before its end a person's certificate can be renewed without the password; `off`: never. */
   renewal: z
     .preprocess((value) => (value === 'off' ? 'no' : value), durationUpTo(30 * hour))
