@@ -17,6 +17,7 @@ export const httpStatusOf: Readonly<Record<ErrorCode, ContentfulStatusCode>> = {
   unavailable: 503,
   ambiguous: 503,
   cursor_too_old: 410,
+  far_behind: 410,
   damaged: 500,
   no_space: 507,
   misconfigured: 400,

@@ -6,7 +6,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { Observable, Subject } from 'rxjs';
 import { afterEach, beforeEach, vi } from 'vitest';
 import { CodedError } from '../base/errors.ts';
-import type { ClusterLog, EventLog } from '../log/event-log.ts';
+import type { ClusterLog, EventLog, Wanted } from '../log/event-log.ts';
 import type { Followed, Recorded } from '../log/event.ts';
 import { type LiveTail, openTail } from './live-tail.ts';
 import type { Caller, Who } from './operation.ts';
@@ -108,7 +108,13 @@ export interface Trial extends TinyLog {
   sink: ReturnType<typeof recordingSink>;
   stopping: AbortController;
   tail: LiveTail;
-  server: { trouble: string | undefined; passedOver: number; ageMs: number };
+  server: {
+    trouble: string | undefined;
+    passedOver: number;
+    ageMs: number;
+    /** Positions of the server's own views. */
+    views: readonly number[];
+  };
 }
 
 export async function setUp(
@@ -121,7 +127,7 @@ export async function setUp(
   const visible = (who: Who, event: Recorded): boolean => policy.visible(who, 'state', event);
   const tail = await openTail(tiny.log, { visible, sink: recordingSink(), maxBytes: 40_000 });
   const stopping = new AbortController();
-  const server: Trial['server'] = { trouble: undefined, passedOver: 0, ageMs: 0 };
+  const server: Trial['server'] = { trouble: undefined, passedOver: 0, ageMs: 0, views: [] };
   const app = serveOperations(
     [],
     {
@@ -131,6 +137,7 @@ export async function setUp(
       keepAliveMs,
       trouble: () => server.trouble,
       ageMs: () => server.ageMs,
+      views: () => server.views.map((position, n) => ({ name: `view-${n}.1`, position, state: {} })),
       stopping: stopping.signal,
     },
     {
@@ -213,10 +220,10 @@ export interface Collected {
   unsubscribe: () => void;
 }
 
-export function collect(remote: RemoteLog, after = 0): Collected {
+export function collect(remote: RemoteLog, after = 0, wanted?: Wanted): Collected {
   const got: string[] = [];
   let ended = '';
-  const subscription = remote.follow(after).subscribe({
+  const subscription = remote.follow(after, undefined, wanted).subscribe({
     next: (e) => got.push(e.fact ? `${e.position}:${e.fact.type}` : `${e.position}`),
     error: (e: unknown) => (ended = e instanceof CodedError ? e.code : String(e)),
     complete: () => (ended = 'complete'),

@@ -76,6 +76,28 @@ describe('following the log from afar', () => {
     expect([old.ended(), future.ended()]).toEqual(['cursor_too_old', 'cursor_too_old']);
   });
 
+  it('is told when a snapshot is the shorter way, unless each event counts for it', async () => {
+    const { remote, link, server } = await setUp(['a', 'b', 'c']);
+    server.views = [6_000, 5_001];
+    const [newest, all] = [collect(remote, 0, 'newest'), collect(remote)];
+    await turn();
+    expect([newest.ended(), newest.got]).toEqual(['far_behind', []]);
+    await until(() => {
+      expect([all.ended(), all.got]).toEqual(['', ['1:a', '2:b', '3:c']]);
+    });
+    expect(link.paths).toEqual(['/v3/log/state?after=0&wanted=newest', '/v3/log/state?after=0']);
+  });
+
+  it('reads on where what it would begin from is hardly newer', async () => {
+    const { remote, server } = await setUp(['a', 'b', 'c']);
+    // One of the views of the server has not caught up either.
+    server.views = [6_000, 5_000];
+    const newest = collect(remote, 0, 'newest');
+    await until(() => {
+      expect(newest.got).toEqual(['1:a', '2:b', '3:c']);
+    });
+  });
+
   it('tries on, and says why, when it is refused', async () => {
     const { remote } = await setUp(['a'], 'audit');
     const { ended } = collect(remote);

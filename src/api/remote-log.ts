@@ -8,7 +8,7 @@ import type { LogSink } from '../base/log-sink.ts';
 import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
 import { askForPosition, askForSnapshot } from './ask-of-log.ts';
-import type { Followable } from '../log/event-log.ts';
+import type { Followable, Wanted } from '../log/event-log.ts';
 import type { Followed, Partition, Position } from '../log/event.ts';
 import type { Connected } from './client.ts';
 import { LostAnswer } from './http-over.ts';
@@ -59,7 +59,7 @@ interface Upstream {
   position: Position;
   /** Of the event there, when it is known. */
   id: string | undefined;
-  readonly readers: Set<Subscriber<Followed>>;
+  readonly readers: Map<Subscriber<Followed>, Wanted>;
   readonly gone: AbortController;
   silentMs: number;
   /** Of the server that is followed now. */
@@ -115,7 +115,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   const joinOthers = (upstream: Upstream): void => {
     for (const other of upstreams) {
       if (other === upstream || !isAt(other, upstream.position, upstream.id)) continue;
-      for (const reader of other.readers) upstream.readers.add(reader);
+      for (const [reader, wanted] of other.readers) upstream.readers.set(reader, wanted);
       other.readers.clear();
       end(other);
     }
@@ -126,7 +126,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     upstream.position = followed.position;
     upstream.id = followed.id;
     head = Math.max(head, followed.position);
-    for (const reader of upstream.readers) reader.next(followed);
+    for (const reader of upstream.readers.keys()) reader.next(followed);
     if (upstreams.size > 1) joinOthers(upstream);
   };
 
@@ -169,7 +169,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     let watchdog = watch(limitMs);
     try {
       const signal = AbortSignal.any([upstream.gone.signal, silent.signal, upstream.dialAgain.signal]);
-      const response = await options.get(`${path}?${afterOf(upstream)}`, signal);
+      const response = await options.get(`${path}?${questionOf(upstream)}`, signal);
       upstream.stream = response.socket;
       if (response.statusCode !== 200) throw errorOfAnswer(response.statusCode ?? 0, await text(response));
       for await (const line of linesOf(response)) {
@@ -221,8 +221,13 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
         if (leftFor.aborted) continue;
         if (isCoded(e, 'cursor_too_old')) {
           end(upstream);
-          for (const reader of [...upstream.readers]) reader.error(e);
+          for (const reader of [...upstream.readers.keys()]) reader.error(e);
           return;
+        }
+        if (isCoded(e, 'far_behind')) {
+          // Those for whom each event counts stay; the last who leaves ends the stream.
+          for (const [reader, wanted] of [...upstream.readers]) if (wanted === 'newest') reader.error(e);
+          continue;
         }
         failure = e;
         leave(e, upstream.stream);
@@ -238,14 +243,15 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
     const upstream: Upstream = {
       position: after,
       id,
-      readers: new Set(),
+      readers: new Map(),
       gone: new AbortController(),
       silentMs: options.silentMs,
       stream: undefined,
       dialAgain: new AbortController(),
     };
     upstreams.add(upstream);
-    void run(upstream);
+    // Its first reader comes in this turn.
+    queueMicrotask(() => void run(upstream));
     return upstream;
   };
 
@@ -258,14 +264,14 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
   };
 
   return {
-    follow: (after, id) =>
+    follow: (after, id, wanted = 'all') =>
       new Observable<Followed>((reader) => {
         if (closed.signal.aborted) {
           reader.complete();
           return undefined;
         }
         const upstream = [...upstreams].find((one) => isAt(one, after, id)) ?? begin(after, id);
-        upstream.readers.add(reader);
+        upstream.readers.set(reader, wanted);
         return () => {
           for (const one of upstreams) if (one.readers.delete(reader) && one.readers.size === 0) end(one);
         };
@@ -292,7 +298,7 @@ export function openRemoteLog(options: RemoteLogOptions): RemoteLog {
       for (const one of askingForHead.splice(0)) one.reject(closedError());
       for (const upstream of [...upstreams]) {
         end(upstream);
-        for (const reader of [...upstream.readers]) reader.complete();
+        for (const reader of [...upstream.readers.keys()]) reader.complete();
       }
     },
   };
@@ -308,8 +314,12 @@ function streamOf(e: unknown): Duplex | undefined {
 const isAt = (one: Upstream, position: Position, id: string | undefined): boolean =>
   one.position === position && (one.id === undefined || id === undefined || one.id === id);
 
-const afterOf = ({ position, id }: Upstream): string =>
-  id === undefined ? `after=${position}` : `after=${position}&id=${encodeURIComponent(id)}`;
+function questionOf({ position, id, readers }: Upstream): string {
+  const question = new URLSearchParams({ after: String(position) });
+  if (id !== undefined) question.set('id', id);
+  if ([...readers.values()].includes('newest')) question.set('wanted', 'newest');
+  return question.toString();
+}
 
 const closedError = (): CodedError => new CodedError('unavailable', 'the log was closed');
 

@@ -16,7 +16,11 @@ import { snapshotTexts } from './snapshot-texts.ts';
 const partitionParam = z.enum(partitions);
 const afterParam = z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 const idParam = z.string().max(64).optional();
+/** Anything else, as that of a later release, is `all`. */
+const wantedParam = z.literal('newest').optional().catch(undefined);
 const beforeParam = instant;
+/** Behind by more than this, a snapshot costs the server and the reader less than the events. */
+const farEvents = 5_000;
 const chunkChars = 32 * 1024;
 /** After this many hidden events a reader is sent its position. */
 const markEvery = 1000;
@@ -41,6 +45,7 @@ export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: Serve
         `this log has no event ${after.data}: the reader holds another one`,
       );
     refuseToServe(logs, partition, logs.tails[partition].era());
+    if (wantedParam.parse(c.req.query('wanted')) === 'newest') refuseFarBehind(logs, partition, after.data);
     if (id.data !== undefined && !(await log.holds(after.data, id.data)))
       throw new CodedError(
         'cursor_too_old',
@@ -101,6 +106,16 @@ function refuseToServe(logs: ServedLogs, partition: Partition, era: number): voi
   if (tail.era() !== era)
     throw new CodedError('unavailable', 'the log of this auth server has gone back: ask again');
   refuseWhatIsOld(logs);
+}
+
+/**
+ * By what this server would answer as a snapshot: a reader that begins from that is not refused again.
+ * @throws CodedError `far_behind`
+ */
+function refuseFarBehind({ views }: ServedLogs, partition: Partition, after: Position): void {
+  const positions = (views?.(partition) ?? []).map(({ position }) => position);
+  if (positions.length > 0 && Math.min(...positions) - after > farEvents)
+    throw new CodedError('far_behind', `more than ${farEvents} events have followed ${after}`);
 }
 
 /** @throws CodedError `unavailable` while this server's view of its store may be old. */

@@ -26,6 +26,8 @@ export const errorCodes = {
   ambiguous: { retry: true },
   /** The reader's position is before what the log still holds: open from the snapshot. */
   cursor_too_old: { retry: false },
+  /** So much was written since the reader's position that the snapshot is the shorter way. */
+  far_behind: { retry: false },
   /** Stored bytes are not what was written. */
   damaged: { retry: false },
   /** The disk or the store's quota is full. What is stored stays served. */

@@ -32,6 +32,12 @@ export interface AppendOptions {
   readonly head?: Position | undefined;
 }
 
+/**
+ * `newest`: the reader would rather begin again from a snapshot than read very many events; it is told so by
+ * the error `far_behind`. `all`: each event counts.
+ */
+export type Wanted = 'newest' | 'all';
+
 /** What a view needs. Also implemented over the network, by `api/remote-log.ts`. */
 export interface Followable {
   /**
@@ -39,8 +45,9 @@ export interface Followable {
    * Errors with CodedError `cursor_too_old` when events after `after` were trimmed: start from `snapshot`.
    * @param id of the event at `after`, where it is known: the same error when the log holds another one
    *   there, because its store went back and it has gone on from there.
+   * @param wanted default: `all`. A log at hand, where reading is cheap, always gives all.
    */
-  follow(after: Position, id?: string): Observable<Followed>;
+  follow(after: Position, id?: string, wanted?: Wanted): Observable<Followed>;
   /**
    * Whether the event at a position is this one; also true when it was trimmed, so that it is not known any
    * more.

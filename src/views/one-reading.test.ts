@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CodedError } from '../base/errors.ts';
+import type { Wanted } from '../log/event-log.ts';
 import type { Followed, Position } from '../log/event.ts';
 import { oneReading } from './one-reading.ts';
 import { scriptedLog } from './testing.ts';
@@ -10,9 +11,13 @@ interface Reader {
   readonly leave: () => void;
 }
 
-const readBy = (reading: ReturnType<typeof oneReading>, after: Position, id?: string): Reader => {
+const readBy = (
+  reading: ReturnType<typeof oneReading>,
+  after: Position,
+  { id, wanted = 'newest' }: { readonly id?: string; readonly wanted?: Wanted } = {},
+): Reader => {
   const [positions, errors]: [Position[], unknown[]] = [[], []];
-  const subscription = reading.log.follow(after, id).subscribe({
+  const subscription = reading.log.follow(after, id, wanted).subscribe({
     next: ({ position }: Followed) => positions.push(position),
     error: (e: unknown) => errors.push(e),
   });
@@ -61,14 +66,17 @@ describe('one reading of a log', () => {
     const log = scriptedLog();
     const reading = oneReading(log);
     const readers = [readBy(reading, 0), readBy(reading, 0)];
-    const knowing = readBy(reading, 0, 'an event');
+    const knowing = readBy(reading, 0, { id: 'an event' });
     expect(log.begun).toEqual([0]);
+    // Each event counts for it, as for none of the others.
+    readBy(reading, 0, { wanted: 'all' }).leave();
+    expect(log.wanted).toEqual(['newest', 'all']);
     reading.begin();
     for (const one of [...log.readers]) one.error(new CodedError('unavailable', 'away'));
     expect(readers.map(({ errors }) => errors.length)).toEqual([1, 1]);
     expect(knowing.errors).toHaveLength(1);
     readBy(reading, 0);
     readBy(reading, 0);
-    expect(log.begun).toEqual([0, 0, 0, 0]);
+    expect(log.begun).toEqual([0, 0, 0, 0, 0]);
   });
 });

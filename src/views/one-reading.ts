@@ -20,16 +20,16 @@ export function oneReading(log: Followable): OneReading {
   const gathered = new Map<Position, Gathered>();
   let begun = false;
   const at = (after: Position): Gathered => {
-    const known = gathered.get(after) ?? new Gathered(log.follow(after));
+    const known = gathered.get(after) ?? new Gathered(log.follow(after, undefined, 'newest'));
     gathered.set(after, known);
     return known;
   };
   return {
     log: {
       ...methodsOf(log),
-      follow: (after, id) =>
-        begun || id !== undefined
-          ? log.follow(after, id)
+      follow: (after, id, wanted) =>
+        begun || id !== undefined || wanted !== 'newest'
+          ? log.follow(after, id, wanted)
           : new Observable((subscriber) => at(after).join(subscriber)),
     },
     begin: () => {

@@ -21,6 +21,41 @@ const said = (position: number, word: string): Recorded =>
   recordedAt(position, 'talk-1', { type: 'said', data: { word } });
 const tooOld = new CodedError('cursor_too_old', 'trimmed');
 
+describe('a view that is far behind', () => {
+  const farBehind = new CodedError('far_behind', 'much was written');
+
+  it('goes on from the newest snapshot, and nobody is told', async () => {
+    const log = scriptedLog();
+    const view = await openView(words, log);
+    log.tell(said(1, 'a'));
+    log.snapshots = { position: 9_000, state: ['a', 'z'] };
+    log.fail(farBehind);
+    await vi.waitFor(() => {
+      expect(log.begun).toEqual([0, 9_000]);
+    });
+    expect([view.state(), view.failure(), log.wanted]).toEqual([['a', 'z'], undefined, ['newest', 'newest']]);
+  });
+
+  it('reads all of it where there is no snapshot, and is content with one the next time', async () => {
+    const log = scriptedLog();
+    const view = await openView(words, log);
+    log.tell(said(1, 'a'));
+    log.fail(farBehind);
+    await vi.waitFor(() => {
+      expect([log.begun, log.wanted]).toEqual([
+        [0, 1],
+        ['newest', 'all'],
+      ]);
+    });
+    log.tell(said(2, 'b'));
+    expect([view.state(), view.failure()]).toEqual([['a', 'b'], undefined]);
+    log.fail(new CodedError('cursor_too_old', 'trimmed'));
+    await vi.waitFor(() => {
+      expect(log.wanted).toEqual(['newest', 'all', 'newest']);
+    });
+  });
+});
+
 describe('opening a view', () => {
   it('begins at the beginning without a snapshot', async () => {
     const log = scriptedLog();

@@ -1,7 +1,7 @@
 import { BehaviorSubject, type Subscription } from 'rxjs';
 import { backoffMs, pause } from '../base/backoff.ts';
 import { CodedError, isCoded, messageOf } from '../base/errors.ts';
-import type { Followable } from '../log/event-log.ts';
+import type { Followable, Wanted } from '../log/event-log.ts';
 import type { Followed, Position } from '../log/event.ts';
 import { type Fold, storedState } from './stored-state.ts';
 import type { Projection, View } from './view.ts';
@@ -66,6 +66,8 @@ class FollowingView<State> implements View<State> {
   /** Why it has stopped for now, and the position it must reach first. */
   #standing: CodedError | undefined;
   #until: Position | undefined;
+  /** For the next reading: `all` when there is no snapshot from which it could begin. */
+  #wanted: Wanted = 'newest';
   #ended: Error | undefined;
   #failure: Error | undefined;
 
@@ -107,7 +109,9 @@ class FollowingView<State> implements View<State> {
 
   follow(): void {
     if (this.#over()) return;
-    const subscription = this.#log.follow(this.#fold.position, this.#seenId()).subscribe({
+    const wanted = this.#wanted;
+    this.#wanted = 'newest';
+    const subscription = this.#log.follow(this.#fold.position, this.#seenId(), wanted).subscribe({
       next: (followed) => {
         this.#take(followed);
       },
@@ -171,6 +175,7 @@ class FollowingView<State> implements View<State> {
     try {
       await this.#rest(e);
       if (over()) return;
+      if (isCoded(e, 'far_behind') && !(await this.#jumpForward())) this.#wanted = 'all';
       if (isCoded(e, 'cursor_too_old') && !(await this.#beginElsewhere())) this.#stand(e);
       if (!over()) await this.#resume(over);
     } catch (again) {
@@ -180,7 +185,7 @@ class FollowingView<State> implements View<State> {
 
   async #rest(e: CodedError): Promise<void> {
     const failures = ++this.#failures;
-    if (failures === 1 && isCoded(e, 'cursor_too_old')) return;
+    if (failures === 1 && (isCoded(e, 'cursor_too_old') || isCoded(e, 'far_behind'))) return;
     this.#stand(e);
     await pause(backoffMs(failures, retry.baseMs, retry.maxMs, 1), this.#closed.signal);
   }

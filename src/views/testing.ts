@@ -1,5 +1,5 @@
 import { Observable, type Subscriber } from 'rxjs';
-import type { Followable, ViewSnapshot } from '../log/event-log.ts';
+import type { Followable, ViewSnapshot, Wanted } from '../log/event-log.ts';
 import type { Cause, Fact, Followed, Position, Recorded, StreamName } from '../log/event.ts';
 import type { Projection } from './view.ts';
 
@@ -48,6 +48,8 @@ export interface ScriptedLog extends Required<Followable> {
   readonly begun: Position[];
   /** The event that each named as the one it begins after. */
   readonly ids: (string | undefined)[];
+  /** What each wanted. */
+  readonly wanted: (Wanted | undefined)[];
   /** It has other events than those delivered before. */
   other: boolean;
   readonly readers: ReadonlySet<Subscriber<Followed>>;
@@ -66,12 +68,14 @@ export function scriptedLog(): ScriptedLog {
     beginning: undefined,
     begun,
     ids: [],
+    wanted: [],
     other: false,
     readers,
-    follow: (after, id) =>
+    follow: (after, id, wanted) =>
       new Observable((reader) => {
         begun.push(after);
         log.ids.push(id);
+        log.wanted.push(wanted);
         readers.add(reader);
         return () => readers.delete(reader);
       }),
