@@ -1,21 +1,19 @@
-import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { pause, randomFraction } from '../base/backoff.ts';
 import { isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
-import { signalAfter } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
 import type { ViewSnapshot } from '../log/event-log.ts';
 import type { Position } from '../log/event.ts';
+import { Fetching, type Get } from './fetch-snapshot.ts';
 import { LostAnswer } from './http-over.ts';
 import { wireSnapshot } from './log-lines.ts';
 import { redialMs } from './no-answer.ts';
 import { errorOfAnswer, isAnswer, jsonOrUndefined } from './wire-errors.ts';
 
 export interface AskOptions {
-  readonly get: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
+  readonly get: Get;
   /** As in `RemoteLogOptions`. */
   readonly passOver?: ((stream?: Duplex) => void) | undefined;
   readonly world: Pick<World, 'randomBytes'>;
@@ -47,13 +45,14 @@ function leave(e: unknown, stream: Duplex | undefined, passOver: AskOptions['pas
 /** Asks until an auth server replies: opening a view needs one anyway. Undefined for `not_found`. */
 async function askUntilAnswered(path: string, options: AskOptions): Promise<unknown> {
   const { get, world, sink, closed, passOver } = options;
+  const fetching = new Fetching(path, get);
   for (let failures = 1; ; failures++) {
     let stream: Duplex | undefined;
     try {
-      const response = await get(path, AbortSignal.any([closed, signalAfter(60_000)]));
-      stream = response.socket;
-      const body = await text(response);
-      if (response.statusCode !== 200) throw errorOfAnswer(response.statusCode ?? 0, body);
+      const { status, body } = await fetching.attempt(closed, (response) => {
+        stream = response.socket;
+      });
+      if (status !== 200) throw errorOfAnswer(status, body);
       return jsonOrUndefined(body);
     } catch (e) {
       if (isCoded(e, 'not_found')) return undefined;
@@ -61,7 +60,8 @@ async function askUntilAnswered(path: string, options: AskOptions): Promise<unkn
       leave(e, stream, passOver);
       if (failures === 1) sink.warn('an operation waits for an auth server', { reason: messageOf(e) });
       const random = randomFraction(world);
-      await pause(redialMs(failures, e, random), closed);
+      const sentAwayMs = isCoded(e) ? (e.retryAfterMs ?? 0) : 0;
+      await pause(sentAwayMs + redialMs(failures, e, random), closed);
     }
   }
 }

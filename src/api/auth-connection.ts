@@ -134,7 +134,7 @@ function clientOf(servers: readonly Dialable[], options: ConnectionOptions, own?
     openRemoteLog({
       partition,
       get: (path, signal) => streams.send({ method: 'GET', path, signal }),
-      getSnapshot: (path, signal) => calls.send({ method: 'GET', path, signal }),
+      getSnapshot: (path, signal, headers = {}) => calls.send({ method: 'GET', path, signal, headers }),
       passOver: (stream) => {
         dial.passOver(stream);
         calls.leave(stream);

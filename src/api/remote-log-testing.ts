@@ -157,8 +157,9 @@ export async function setUp(
     if (!link.up) throw new CodedError('unavailable', 'no auth server answers');
     link.paths.push(path);
     // Stands for the response's socket: accepts a chunk or two until it is read.
+    const head: Record<string, unknown> = {};
     const outgoing = Object.assign(new PassThrough(), {
-      writeHead: () => undefined,
+      writeHead: (_status: number, headers: Record<string, unknown>) => Object.assign(head, headers),
       removeHeader: () => undefined,
     });
     const env = { incoming: {}, outgoing } as unknown as HttpBindings;
@@ -187,7 +188,7 @@ export async function setUp(
     link.open.add(body);
     body.on('error', () => undefined);
     signal.addEventListener('abort', () => body.destroy(new Error('aborted')));
-    return Object.assign(body, { statusCode: response.status }) as unknown as IncomingMessage;
+    return Object.assign(body, { statusCode: response.status, headers: head }) as unknown as IncomingMessage;
   };
   const sink = recordingSink();
   const remote = openRemoteLog({

@@ -7,6 +7,7 @@ import { CodedError, isCoded, messageOf } from '../base/errors.ts';
 import type { LogSink } from '../base/log-sink.ts';
 import { startTimer, stopTimer, type Timer } from '../base/timers.ts';
 import type { World } from '../base/world.ts';
+import type { Get } from './fetch-snapshot.ts';
 import { askForPosition, askForSnapshot } from './ask-of-log.ts';
 import type { Followable, Wanted } from '../log/event-log.ts';
 import type { Followed, Partition, Position } from '../log/event.ts';
@@ -21,7 +22,7 @@ export interface RemoteLogOptions {
   /** Sends a GET to any auth server; each on its own connection. */
   readonly get: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
   /** The same for a response that ends soon. Default: `get`. */
-  readonly getSnapshot?: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
+  readonly getSnapshot?: Get;
   /**
    * The server at the other end of this connection cannot serve now: the next `get` shall try others first.
    */

@@ -11,7 +11,13 @@ import { errorLine, eventLine, headLine, positionLine } from './log-lines.ts';
 import type { Caller } from './operation.ts';
 import type { ServedLogs } from './served-logs.ts';
 import type { ServerDeps, ServerEnv } from './server-deps.ts';
-import { snapshotTexts } from './snapshot-texts.ts';
+import { transfers } from './send-snapshot.ts';
+import {
+  type SnapshotBody,
+  snapshotBodies,
+  type SnapshotBodies,
+  type SnapshotQuestion,
+} from './snapshot-bodies.ts';
 
 const partitionParam = z.enum(partitions);
 const afterParam = z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
@@ -69,14 +75,40 @@ export function addLogRoutes(app: Hono<ServerEnv>, logs: ServedLogs, deps: Serve
     if (!before.success) throw new CodedError('bad_request', 'before: not a moment');
     return c.json({ position: await logs.log[partition].positionBefore(before.data) });
   });
-  const snapshots = snapshotTexts(logs);
+  const snapshots = snapshotBodies(logs);
+  const sending = transfers(() => performance.now());
   app.get('/v3/log/:partition/snapshot/:projection', async (c) => {
     const { caller, partition } = admit(c, logs, deps);
     refuseWhatIsOld(logs);
-    const text = await snapshots(whoOf(caller), partition, c.req.param('projection'));
-    if (text === undefined) throw new CodedError('not_found', 'there is no such snapshot for this caller');
-    return c.body(text, 200, { 'content-type': 'application/json' });
+    const encoding = acceptsGzip(c.req.header('accept-encoding')) ? 'gzip' : 'identity';
+    const question = {
+      who: whoOf(caller),
+      partition,
+      projection: c.req.param('projection'),
+      encoding,
+    } as const;
+    const { body, from } = await answerTo(snapshots, question, {
+      range: c.req.header('range'),
+      etag: c.req.header('if-range'),
+    });
+    if (body === undefined) throw new CodedError('not_found', 'there is no such snapshot for this caller');
+    sending.send(body, from, c.env.outgoing);
+    return RESPONSE_ALREADY_SENT;
   });
+}
+
+const acceptsGzip = (header = ''): boolean => /(^|[,\s])gzip\s*($|[,;])/.test(header);
+
+/** The rest of what the caller has a part of, as long as that is kept; otherwise the newest, as a whole. */
+async function answerTo(
+  snapshots: SnapshotBodies,
+  question: SnapshotQuestion,
+  { range, etag }: { readonly range: string | undefined; readonly etag: string | undefined },
+): Promise<{ readonly body: SnapshotBody | undefined; readonly from: number }> {
+  const from = Number(/^bytes=(\d{1,15})-$/.exec(range ?? '')?.[1] ?? 0);
+  const kept = etag === undefined || from === 0 ? undefined : snapshots.kept(question, etag);
+  if (kept !== undefined && from < kept.bytes.length) return { body: kept, from };
+  return { body: await snapshots.newest(question), from: 0 };
 }
 
 function admit(
