@@ -13,6 +13,8 @@ import { reportedSkewMs } from '../../domain/reported-event.ts';
 import { auditFromState } from '../../domain/audit-from-state.ts';
 import { implementing } from '../implementing.ts';
 import { newest } from '../newest.ts';
+import type { AuthDeps } from '../deps.ts';
+import { backwards, lastArrived } from './newest-events.ts';
 
 type Input = z.output<typeof row.input>;
 
@@ -32,35 +34,84 @@ const nowMs = 5 * minute;
 const longestAnswer = 8 * 1024 * 1024;
 const bytesOf = (event: ParsedAuditEvent): number => Buffer.byteLength(JSON.stringify(event));
 
+interface Found {
+  readonly events: ParsedAuditEvent[];
+  readonly truncated: boolean;
+}
+
 /**
  * What happened in [`from`, `to`), reported by hosts or derived from the facts of `state`; ascending by time,
  * then `ei`. An event has the time by the clock of whoever reported it. Events stamped in the future are
  * included whenever `to` is now or later: they have happened.
+ *
+ * Where there are more than wanted, those are given that reached the log last when `to` is now: a machine
+ * whose clock is ahead does not push out what others report. When `to` is past, those that happened last.
  */
 export const searchAudit = implementing(row, async (deps, call, input) => {
-  const { from, to, limit } = input;
-  if (to <= from) throw new CodedError('bad_request', 'to: must be later than from');
+  if (input.to <= input.from) throw new CodedError('bad_request', 'to: must be later than from');
+  const pace = paceOf(call.deadline);
+  const isUntilNow = input.to >= plusMs(deps.world.now(), -nowMs);
   // A search reads much, so each auth server makes one at a time.
-  return lockOf(deps.log.audit).hold(['search'], async () => {
-    const found = newest<ParsedAuditEvent>({ items: limit, bytes: longestAnswer, bytesOf }, byTime);
-    const wanted = wantedBy(input, deps.world.now());
-    const pace = paceOf(call.deadline);
-    /** An event for which `audit` seemed to have no space may be in both. */
-    const ofReserve = new Set<string>();
-    for await (const recorded of since(deps.log.state, from, pace))
-      for (const event of auditFromState(recorded)) {
-        if (!wanted(event)) continue;
-        if (recorded.stream.startsWith('audit-')) ofReserve.add(event.uid);
-        found.add(event);
-      }
-    for await (const recorded of since(deps.log.audit, from, pace)) {
-      const event = ofAudit(recorded, wanted);
-      if (event !== undefined && !ofReserve.has(event.uid)) found.add(event);
-    }
-    const events = found.sorted();
-    return { events, truncated: found.truncated() };
-  });
+  return lockOf(deps.log.audit).hold(['search'], () =>
+    isUntilNow ? searchFromEnd(deps, input, pace) : searchAll(deps, input, pace),
+  );
 });
+
+/** Reads no more than it takes to find so many. */
+async function searchFromEnd(
+  { log, world }: Pick<AuthDeps, 'log' | 'world'>,
+  input: Input,
+  pace: () => Promise<void>,
+): Promise<Found> {
+  const wanted = wantedBy(input, world.now());
+  const events: ParsedAuditEvent[] = [];
+  let [bytes, truncated] = [0, false];
+  const ofBoth = [
+    { log: log.state, found: (recorded: Recorded) => auditFromState(recorded).filter(wanted) },
+    {
+      log: log.audit,
+      found: (recorded: Recorded) => [ofAudit(recorded, wanted)].filter((event) => event !== undefined),
+    },
+  ];
+  const sources = await Promise.all(
+    ofBoth.map(async ({ log: one, found }) => {
+      const after = await one.positionBefore(plusMs(input.from, -clockSkewMs));
+      return { recorded: backwards(one, after, pace), found };
+    }),
+  );
+  await lastArrived(sources, (event) => {
+    bytes += bytesOf(event);
+    truncated = events.length === input.limit || (bytes > longestAnswer && events.length > 0);
+    if (!truncated) events.push(event);
+    return truncated;
+  });
+  return { events: events.sort(byTime), truncated };
+}
+
+/** Reads to the end of the log: what happened long ago may have been reported much later. */
+async function searchAll(
+  { log, world }: Pick<AuthDeps, 'log' | 'world'>,
+  input: Input,
+  pace: () => Promise<void>,
+): Promise<Found> {
+  const { from, limit } = input;
+  const found = newest<ParsedAuditEvent>({ items: limit, bytes: longestAnswer, bytesOf }, byTime);
+  const wanted = wantedBy(input, world.now());
+  /** An event for which `audit` seemed to have no space may be in both. */
+  const ofReserve = new Set<string>();
+  for await (const recorded of since(log.state, from, pace))
+    for (const event of auditFromState(recorded)) {
+      if (!wanted(event)) continue;
+      if (recorded.stream.startsWith('audit-')) ofReserve.add(event.uid);
+      found.add(event);
+    }
+  for await (const recorded of since(log.audit, from, pace)) {
+    const event = ofAudit(recorded, wanted);
+    if (event !== undefined && !ofReserve.has(event.uid)) found.add(event);
+  }
+  const events = found.sorted();
+  return { events, truncated: found.truncated() };
+}
 
 /**
  * To be awaited between events: lets others have their turns.
