@@ -102,6 +102,32 @@ describe('machines that join with token and pin', () => {
   });
 });
 
+describe('a machine that is to leave when it is stopped', () => {
+  const isListed = async (): Promise<boolean> =>
+    /^node1 /m.test((await cluster.fleet.tctl(auth, 'nodes', 'ls')).stdout);
+  const lefts = async (): Promise<number> => {
+    const { stdout } = await cluster.fleet.tctl(auth, 'log', 'tail');
+    return stdout.split('\n').filter((line) => line.includes('host.left')).length;
+  };
+
+  it('is no longer a member, keeps its identity, and is one again when it is started', async () => {
+    await node.stop();
+    // As any other that was stopped, it is listed for a while.
+    expect([await isListed(), await lefts()]).toEqual([true, 0]);
+    node.configure(cluster.nodeYaml(node, 'leave_on_stop: yes'));
+    await node.start();
+    const before = identityTextIn(node, 'node');
+    expect((await node.stop()).code).toBe(0);
+    expect([await isListed(), await lefts()]).toEqual([false, 1]);
+    await node.start();
+    expect([await isListed(), identityTextIn(node, 'node')]).toEqual([true, before]);
+    await throughProxy();
+    node.configure(cluster.nodeYaml(node));
+    await node.stop();
+    await node.start();
+  });
+});
+
 describe('after the auth server was set up from scratch', () => {
   it('a node says what was refused, leaves its cluster only for the pin, and keeps the old identity', async () => {
     await node.stop();

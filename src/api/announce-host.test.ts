@@ -44,6 +44,33 @@ describe('a heartbeat', () => {
   });
 });
 
+describe('the farewell of a host', () => {
+  it.each([
+    [false, { leaving: true }],
+    [true, { leaving: true, forGood: true }],
+  ])('says whether it leaves for good: %j', async (leavesOnStop, expected) => {
+    const heard: unknown[] = [];
+    const announcement = announceHost({
+      auth: {
+        call: (_operation: unknown, input: unknown) => {
+          const { leaving, forGood } = input as { leaving?: true; forGood?: true };
+          heard.push({ leaving, forGood });
+          return Promise.resolve({}) as never;
+        },
+      },
+      sink: silentLog,
+      host: () => host,
+      adopted: () => ['', ''],
+      random: () => 1,
+      now: () => '2026-01-01T00:00:00.000Z',
+      leavesOnStop,
+    });
+    await announcement.first;
+    await announcement.stop('farewell');
+    expect(heard).toEqual([{}, expected]);
+  });
+});
+
 describe('what a host has adopted', () => {
   it.each([
     [['', ''], undefined],

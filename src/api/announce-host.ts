@@ -70,6 +70,8 @@ export function announceHost(options: {
   readonly random: () => number;
   /** Auth servers compare their clocks with it. */
   readonly now: () => Instant;
+  /** Its farewell is for good: it does not come back, or joins the cluster again. Default: it comes back. */
+  readonly leavesOnStop?: boolean | undefined;
   /** Default: `hostPresence`. */
   readonly pace?: Pace;
   /** Stops it as `stop` does: for a start that is cancelled while it waits for the first one. */
@@ -139,6 +141,7 @@ export function announceHost(options: {
       .call(heartbeat, {
         ...report(adopted()),
         leaving: true,
+        ...(options.leavesOnStop === true && { forGood: true }),
       })
       .catch((e: unknown) => {
         sink.debug('auth could not be told that this host stops', { reason: messageOf(e) });

@@ -7,6 +7,8 @@ export interface NodeConfig {
   readonly hostId: string;
   readonly nodename: string;
   readonly clusterName: string;
+  /** When it is stopped, and no other process goes on, it is no longer a member. Default: it stays one. */
+  readonly leavesOnStop?: boolean;
   readonly listenAddress: HostPort;
   /** The address that this machine announces; asked each time. */
   readonly advertiseIp?: () => string;

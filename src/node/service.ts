@@ -124,6 +124,7 @@ class Node {
       onSpread: this.#deps.onSpread,
       random: () => randomFraction(world),
       now: () => world.now(),
+      leavesOnStop: config.leavesOnStop,
       stopping,
     });
     agents?.onChange(() => this.#announcement?.renew());

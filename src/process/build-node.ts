@@ -26,6 +26,7 @@ export async function buildNode(parts: Parts, standingOf: StandingOf): Promise<S
     config: {
       hostId,
       nodename: configuration.nodename,
+      leavesOnStop: configuration.file.teleport.leave_on_stop,
       clusterName: standing.identity.current().clusterName,
       listenAddress: configuration.listen.ssh,
       advertiseIp: advertise,

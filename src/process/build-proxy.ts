@@ -38,6 +38,7 @@ export async function buildProxy(parts: Parts, standingOf: StandingOf): Promise<
     config: {
       hostId,
       nodename: configuration.nodename,
+      leavesOnStop: configuration.file.teleport.leave_on_stop,
       clusterName: standing.identity.current().clusterName,
       sshListenAddress: configuration.listen.proxySsh,
       webListenAddress: configuration.listen.web,

@@ -15,6 +15,8 @@ export interface ProxyConfig {
   readonly hostId: string;
   readonly nodename: string;
   readonly clusterName: string;
+  /** When it is stopped, and no other process goes on, it is no longer a member. Default: it stays one. */
+  readonly leavesOnStop?: boolean;
   readonly sshListenAddress: HostPort;
   readonly webListenAddress: HostPort;
   /** For links of nodes; undefined: the web port serves them alone. */

@@ -138,6 +138,7 @@ async function start(
     leaves: () => links.leaves.names(),
     random: () => randomFraction(world),
     now: () => world.now(),
+    leavesOnStop: config.leavesOnStop,
     stopping,
   });
   begun.announcement = announcement;

@@ -72,6 +72,8 @@ export const heartbeat = operation({
     adopted: sentAdopted.optional(),
     /** It is being stopped: nobody waits for it until it sends another heartbeat. */
     leaving: z.literal(true).optional(),
+    /** It does not come back: it is no longer a member. An older release takes it for one that stops. */
+    forGood: z.literal(true).optional(),
     /** Why it cannot renew its certificates, in its own words. */
     trouble: cleanText(longestTrouble).optional(),
     /** Host ids of the proxies that it hangs on, where it is reached through a tunnel. */

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { second } from '../../base/time.ts';
 import type { Adopted } from '../../domain/rotation-mark.ts';
+import { findHost } from '../../views/hosts.ts';
+import { presenceOf } from '../../views/presence.ts';
 import { type HostWithMarks, reportingHosts } from '../../views/reporting-hosts.ts';
 import { eventsOf, hostCall, openTestAuth, type TestAuth } from '../testing.ts';
 import { heartbeat } from './heartbeat.ts';
@@ -54,6 +56,22 @@ describe('a host that reports what it has adopted of a rotation', () => {
     await auth.deps.presence.flush();
     await auth.deps.views.presence.reached(await auth.log.presence.head());
     expect(seen()).toHaveLength(1);
+  });
+
+  it('is no longer a member when it has said that it stops for good, and may come back', async () => {
+    await report();
+    const farewell = { host, ttlSeconds: 60, leaving: true, forGood: true } as const;
+    for (let n = 0; n < 2; n++) await heartbeat(auth.deps, hostCall('Node', host.hostId), farewell);
+    const { hosts, presence } = auth.deps.views;
+    expect(findHost(hosts.state(), host.hostId, 'Node')).toBeUndefined();
+    expect(presenceOf(presence.state(), host, auth.deps.views.clock.monotonic()).status).toBe('gone');
+    const left = (await eventsOf(auth.log, 'state')).filter(({ fact }) => fact.type === 'host.left');
+    expect(left.map(({ fact }) => fact.data)).toEqual([{ role: 'Node', reason: 'it was stopped for good' }]);
+    // For good means that nobody else may say so of it.
+    const other = hostCall('Node', '00000000-0000-4000-8000-0000000000d9');
+    await expect(heartbeat(auth.deps, other, farewell)).rejects.toMatchObject({ code: 'access_denied' });
+    await report();
+    expect(findHost(hosts.state(), host.hostId, 'Node')).toBeDefined();
   });
 
   it('is listed with its address and release for as long as it is alive', async () => {

@@ -18,6 +18,7 @@ import { findHost } from '../../views/hosts.ts';
 import { presenceOf, seenOf } from '../../views/presence.ts';
 import { checkClaimedNames } from './claimed-names.ts';
 import { requireUnlockedHost } from '../lock/in-force.ts';
+import { removeRoles } from './remove-roles.ts';
 import { grantNames } from './names-of-others.ts';
 import { type AuthDeps, causeOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
@@ -50,9 +51,10 @@ export const heartbeat = implementing(row, async (deps, call, { host: record, tt
   // The fold is enough to see that nothing changed, and spares a read of the store. If another auth server
   // has written something else a moment ago, the next heartbeat sees it.
   const known = findHost(deps.views.hosts.state(), host.hostId, host.role);
+  if (isForGood(said)) return leaveForGood(deps, call, host);
   if (known?.nodename !== host.nodename) await checkNewName(deps, call, host);
   checkPlaces(seen, known, caller.certifiedNames);
-  const putOff = known === undefined || !sameHost(known, seen) ? await announceWithin(deps, seen, call) : {};
+  const putOff = isChanged(known, seen) ? await announceWithin(deps, seen, call) : {};
   const answer = { ...putOff, ...spreadFor(deps) };
   const isAwaited = somebodyWaitsFor(deps, host, { adopted, leaving, proxies, leaves });
   deps.presence.renew(host, ttlSeconds, {
@@ -184,6 +186,18 @@ export async function announce(deps: AuthDeps, host: HostInfo, call: Call): Prom
     { deadline: call.deadline },
   );
   if (position !== undefined) await deps.views.reached(position);
+}
+
+const isForGood = ({ leaving, forGood }: Pick<z.output<typeof row.input>, 'leaving' | 'forGood'>): boolean =>
+  leaving === true && forGood === true;
+
+const isChanged = (known: HostInfo | undefined, seen: HostInfo): boolean =>
+  known === undefined || !sameHost(known, seen);
+
+/** Once it has stopped nobody waits for it, and its names are free. */
+async function leaveForGood(deps: AuthDeps, call: Call, { hostId, role }: HostInfo): Promise<Output> {
+  await removeRoles(deps, call, { hostId, roles: [role], reason: 'it was stopped for good' });
+  return {};
 }
 
 const wildcards = new Set(['', '0.0.0.0', '::', '*']);

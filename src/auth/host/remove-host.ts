@@ -1,12 +1,10 @@
 import { removeHost as row } from '../../api/operations/host.ts';
 import { CodedError } from '../../base/errors.ts';
-import { host } from '../../domain/host.ts';
-import { hostStream } from '../../domain/streams.ts';
-import { step, transact } from '../../log/execute.ts';
 import { rolesOfHost } from '../../views/hosts.ts';
 import { aliveUntil } from '../../views/presence.ts';
-import { causeOf, termsOf } from '../deps.ts';
+import { termsOf } from '../deps.ts';
 import { implementing } from '../implementing.ts';
+import { removeRoles } from './remove-roles.ts';
 
 /**
  * Forgets a machine in all its roles: its names are free at once, and its id is free for another key. Its
@@ -25,16 +23,8 @@ export const removeHost = implementing(row, async (deps, call, { hostId }) => {
       'bad_request',
       `${hostId} is an auth server that counts as alive until ${servesUntil}: stop it and wait until then`,
     );
-  const { position } = await transact(
-    deps.log.state,
-    [step(host, hostStream(hostId), { type: 'remove-host', roles, reason: 'removed by an operator' })],
-    causeOf(deps, call),
-    termsOf(call, asOf),
-  );
+  const removal = { hostId, roles, reason: 'removed by an operator' };
+  const position = await removeRoles(deps, call, removal, termsOf(call, asOf));
   if (position === undefined) throw new Error('bug: a host that was there is removed without a fact');
-  for (const role of roles) deps.presence.renew({ hostId, role }, 0);
-  const gone = await deps.presence.soon();
-  await deps.views.reached(position);
-  if (gone !== undefined) await deps.views.presence.reached(gone);
   return { position };
 });

@@ -48,6 +48,8 @@ const teleport = z.strictObject({
   shutdown_timeout: duration.default(0),
   /** How long a process that drains goes on to accept connections while `/readyz` answers 503 already. */
   drain_notice: durationUpTo(hour).default(0),
+  /** A machine that is stopped is no longer a member: for machines that do not come back. */
+  leave_on_stop: flag.default(false),
   log: log.prefault({}),
   storage: storageSection.prefault({}),
   /** A join token, or the absolute path of a file that holds one. */
