@@ -32,6 +32,7 @@ import { sharedLook } from './shared-look.ts';
 import { tellReading } from './log/reading-progress.ts';
 import { signingHeads } from './log/sign-heads.ts';
 import { keyChest } from './secrets/signing-keys.ts';
+import { storeOutlook } from './log/store-outlook.ts';
 import { silenceFor, type StoreContact, watchStoreContact } from './log/store-contact.ts';
 import { readStaticTokens } from './token/static-tokens.ts';
 
@@ -220,6 +221,7 @@ export async function buildDeps(
         reservedNames: parts.reservedNames ?? [],
         hostCertificateTtlMs,
         forgetHostsAfterMs,
+        outlook: storeOutlook(log, monotonic),
         presence,
         heads,
         witnesses,

@@ -1,3 +1,4 @@
+import type { Outlook } from '../log/growth.ts';
 import type { Call } from '../api/server-deps.ts';
 import { actorOf } from '../api/guard.ts';
 import type { OtherClusters } from '../api/trust-client.ts';
@@ -65,6 +66,8 @@ export interface AuthDeps {
   readonly hostCertificateTtlMs: number;
   /** Infinite: never. */
   readonly forgetHostsAfterMs: number;
+  /** For how long the store has space; undefined while it is away. */
+  readonly outlook: () => Promise<Outlook | undefined>;
   readonly presence: PresenceWriter;
   readonly heads: SigningHeads;
   readonly witnesses: Witnesses;

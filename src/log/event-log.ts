@@ -271,6 +271,8 @@ export interface ClusterLog {
     options: { readonly trim: boolean },
     cause: Cause,
   ): Promise<Sealed>;
+  /** How the partition grew in a day; undefined when too little is known. Reads some slots of the store. */
+  growth(partition: Partition): Promise<Growth | undefined>;
   /** Details from the store, read at the call. */
   inspect(partition: Partition): Promise<PartitionContents>;
   /**

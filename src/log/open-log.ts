@@ -142,6 +142,7 @@ const clusterLog = (logs: Readonly<Record<Partition, PartitionLog>>, driver: Slo
   ...logs,
   takeSnapshot: (partition, views, options, cause) => logs[partition].takeSnapshot(views, options, cause),
   seal: (partition, views, options, cause) => logs[partition].seal(views, options, cause),
+  growth: (partition) => logs[partition].growth(),
   inspect: (partition) => logs[partition].inspect(),
   lookFor: (partition, place) => logs[partition].lookFor(place),
   recovery: (partition) => logs[partition].recovery(),

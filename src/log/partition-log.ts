@@ -22,6 +22,7 @@ import type {
 import type { Cause, Followed, Partition, Position, Recorded, Revision, StreamName } from './event.ts';
 import { fenceError } from './fence.ts';
 import { follow, holdsEvent } from './follow.ts';
+import { type Growth, growthOf } from './growth.ts';
 import { IndexUpkeep } from './index-upkeep.ts';
 import { PartitionReader } from './partition-reader.ts';
 import type { KnownPlace } from './reader-options.ts';
@@ -258,6 +259,11 @@ export class PartitionLog implements EventLog {
     );
     if (taken.status === 'taken') this.#lastSnapshotAt = world.now();
     return taken;
+  }
+
+  /** See `ClusterLog.growth`. */
+  growth(): Promise<Growth | undefined> {
+    return growthOf(this.#options.driver, this.#partition, this.#options.world.now());
   }
 
   /** See `ClusterLog.inspect`. */

@@ -4,6 +4,7 @@ import { announcedAuthority } from '../announced-authority.ts';
 import { factsRead } from '../facts-read.ts';
 import { operation } from '../operation.ts';
 import { publicKeyLine } from './fields.ts';
+import { outlook } from './outlook.ts';
 
 /** What a client must trust to talk to this cluster's hosts. */
 export const hostSigner = z.object({
@@ -77,6 +78,8 @@ export const readClusterStatus = operation({
     store: z
       .object({ type: z.string(), place: z.string(), figures: z.record(z.string(), z.number()) })
       .optional(),
+    /** For how long that store has space; absent while it is away, and from older releases. */
+    outlook: outlook.optional(),
     /** The key that signs heads of the log, `ed25519:<base64>`; empty before its first use. */
     logKey: z.string().default(''),
     /** A remark on the clocks of the auth servers and the log's time; empty when they agree. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { partitions, type Partition } from '../../log/event.ts';
 import { signedHead } from '../../log/signed-head.ts';
 import { operation } from '../operation.ts';
+import { outlook } from './outlook.ts';
 
 const count = z.number().int().nonnegative();
 const figures = z.record(z.string(), z.number());
@@ -51,18 +52,6 @@ export const partitionInfo = z.object({
     })
     .optional(),
 });
-
-const outlook = z.discriminatedUnion('status', [
-  z.object({
-    status: z.literal('lasts'),
-    freeBytes: count,
-    of: z.enum(['disk', 'quota']),
-    bytesPerDay: count,
-    days: z.number().nonnegative().optional(),
-  }),
-  z.object({ status: z.literal('without end') }),
-  z.object({ status: z.literal('not known'), why: z.string() }),
-]);
 
 /** The log as the auth server that replies sees it: what is in the store, and what only that server knows. */
 export const readLogInfo = operation({

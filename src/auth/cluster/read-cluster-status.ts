@@ -34,6 +34,7 @@ export const readClusterStatus = implementing(row, async (deps) => {
     drift: currentDrift(deps).map((one) => ({ ...one, others: [...one.others] })),
     overQuota: deps.quotas.exceeded().map(({ measure, ...rest }) => ({ quota: measure, ...rest })),
     store: deps.log.store(),
+    outlook: away === undefined ? await deps.outlook() : undefined,
     logKey: logKeys.at(-1)?.publicKey ?? '',
     clock: [deps.clocks.notice(), away === undefined ? await logLead(deps) : undefined]
       .filter((one) => one !== undefined)

@@ -33,6 +33,7 @@ const ofPartition: Readonly<Record<string, readonly unknown[]>> = {
 };
 const ofCluster: Readonly<Record<string, readonly unknown[]>> = {
   takeSnapshot: ['state', ['views'], { trim: true }, 'cause'],
+  growth: ['state'],
   inspect: ['state'],
   recovery: ['state'],
   recover: ['state', 'give back', 'cause'],

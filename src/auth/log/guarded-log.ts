@@ -23,6 +23,7 @@ export const guardedLog = (log: ClusterLog, require: () => void): ClusterLog => 
     require();
     return log.recover(...recovery);
   },
+  growth: (partition) => log.growth(partition),
   inspect: (partition) => log.inspect(partition),
   stats: () => log.stats(),
   store: () => log.store(),

@@ -9,6 +9,7 @@ import type { CliIo } from '../cli-io.ts';
 import { formatPairs } from '../table.ts';
 import { authorityRows } from './auth/rotation-text.ts';
 import { withAuth } from './connect.ts';
+import { outlookText } from './log/outlook-text.ts';
 
 /** `tctl status` */
 export async function status(invocation: Invocation, io: CliIo): Promise<number> {
@@ -75,11 +76,13 @@ function pinText(pin: string, { caPins, lastingCaPin }: Status): string {
   return `${pin} (${[...active, ...lasts].join(', ')})`;
 }
 
-function storeRows({ store }: Status): [string, string][] {
+function storeRows({ store, outlook }: Status): [string, string][] {
   if (store === undefined) return [];
   const figures = Object.entries(store.figures).map(([name, value]) => `${name}=${value}`);
   return [
     ['Store', `${store.type} ${store.place}`],
+    // Where it is not known, `tctl log info` says why.
+    ...(outlook?.status === 'lasts' ? [['Store room', outlookText(outlook)] as [string, string]] : []),
     ...(figures.length > 0 ? [['Store figures', figures.join(' ')] as [string, string]] : []),
   ];
 }

@@ -3,6 +3,7 @@ import type { OutputOf } from '../../../api/operation.ts';
 import { hour, minute } from '../../../base/duration.ts';
 import { formatPairs, formatTable } from '../../table.ts';
 import { sizeText } from './log-figures.ts';
+import { outlookText } from './outlook-text.ts';
 
 /** What was found, and where it came from. */
 export interface FoundLog extends Omit<OutputOf<typeof readLogInfo>, 'hostId'> {
@@ -93,29 +94,6 @@ const partitionTable = (found: FoundLog): string =>
       one.lastCompaction?.by ?? '-',
     ],
   );
-
-function outlookText(outlook: FoundLog['outlook']): string {
-  switch (outlook?.status) {
-    case undefined:
-      return 'not known: the auth server does not report it';
-    case 'not known':
-      return `not known: ${outlook.why}`;
-    case 'without end':
-      return 'the store has no limit';
-    case 'lasts': {
-      const { freeBytes, of, bytesPerDay, days } = outlook;
-      const left = `${sizeText(freeBytes)} are left ${of === 'disk' ? 'on its file system' : 'of its quota'}`;
-      return days === undefined
-        ? `${left}; nothing was kept lately that would fill it`
-        : `${left}: ${daysText(days)} at ${sizeText(bytesPerDay)} a day of state and audit`;
-    }
-  }
-}
-
-function daysText(days: number): string {
-  if (days >= 3 * 365) return `about ${Math.min(1_000, Math.floor(days / 365))} years`;
-  return days >= 10 ? `about ${Math.floor(days)} days` : `about ${days} days`;
-}
 
 const growthTable = (found: FoundLog): string =>
   tableOf(found, ['Grows a day', 'Events a day', 'Measured over'], ({ growth, firstSlot }) => {
