@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest';
+import { fakeWorld } from '../api/testing.ts';
+import { silentLog } from '../base/log-sink.ts';
+import { user } from '../domain/user.ts';
+import { userStream } from '../domain/streams.ts';
+import { load } from '../log/execute.ts';
+import { memoryKeyring } from '../log/keyring.ts';
+import { memoryDriver, memoryStore, type MemoryStore } from '../log/memory-driver.ts';
+import { openLog } from '../log/open-log.ts';
+import type { SlotDriver } from '../log/slot-driver.ts';
+import { startsIn } from '../views/decided.ts';
+import { startDecisionsAt } from '../log/starting-points.ts';
+import { searchAudit } from './audit/search-audit.ts';
+import { addUser, adminCall, openTestAuth, type TestAuth } from './testing.ts';
+
+/*
+ * What age costs, in counts and without a clock: the short form of the first part of `make bench-scale`. Each
+ * figure is taken at n, 2n and 4n.
+ */
+const sizes = [100, 200, 400];
+
+/** What was read of a store. */
+interface Counts {
+  reads: number;
+  slots: number;
+  blobBytes: number;
+}
+
+const world = fakeWorld();
+const keyring = memoryKeyring(world);
+const name = 'bot';
+const stream = userStream(name);
+
+async function open(store: MemoryStore): Promise<{ readonly auth: TestAuth; readonly counts: Counts }> {
+  const counts: Counts = { reads: 0, slots: 0, blobBytes: 0 };
+  const inner = memoryDriver(store);
+  const driver: SlotDriver = {
+    ...inner,
+    read: async function* (...about) {
+      counts.reads++;
+      for await (const slot of inner.read(...about)) {
+        counts.slots++;
+        yield slot;
+      }
+    },
+    snapshots: {
+      ...inner.snapshots,
+      get: async (key) => {
+        const value = await inner.snapshots.get(key);
+        counts.blobBytes += value?.length ?? 0;
+        return value;
+      },
+    },
+  };
+  const log = await openLog({ driver, keyring, world, writer: 'auth', sink: silentLog });
+  return { auth: await openTestAuth({ world, log, secondFactor: 'off' }), counts };
+}
+
+async function close({ auth }: { readonly auth: TestAuth }): Promise<void> {
+  await auth.close();
+  await auth.log.close();
+}
+
+const cause = () => ({ at: world.now(), actor: 'test', requestId: world.uuid() });
+
+/** One user has logged in so often, each time in a slot of its own; with a snapshot. */
+async function aged(logins: number): Promise<MemoryStore> {
+  const store = memoryStore();
+  const opened = await open(store);
+  const { auth } = opened;
+  await addUser(auth, name, 'correct horse battery');
+  const fact = {
+    type: 'user.logged_in',
+    data: { method: 'local', otp: { status: 'not_required' }, addresses: { remote: 'r', local: 'l' } },
+  };
+  const from = await auth.log.state.revision(stream);
+  for (let n = 0; n < logins; n++) {
+    world.advance(1_000);
+    await auth.log.state.append([{ stream, expected: from + n, facts: [fact] }], cause());
+  }
+  const head = await auth.log.state.head();
+  await auth.deps.views.reached(head);
+  await auth.deps.views.decided.reached(head);
+  await auth.log.takeSnapshot('state', auth.deps.views.stored('state'), { trim: false }, cause());
+  await close(opened);
+  return store;
+}
+
+/** What `act` reads of a store of each size. */
+async function countsOf(
+  act: (opened: { readonly auth: TestAuth; readonly counts: Counts }) => Promise<void>,
+): Promise<readonly Counts[]> {
+  const found: Counts[] = [];
+  for (const size of sizes) {
+    const opened = await open(await aged(size));
+    await act(opened);
+    found.push({ ...opened.counts });
+    await close(opened);
+  }
+  return found;
+}
+
+const reset = (counts: Counts): void => {
+  Object.assign(counts, { reads: 0, slots: 0, blobBytes: 0 });
+};
+
+describe('what a log costs does not grow with its age', () => {
+  it('when it is opened from a snapshot', async () => {
+    const found = await countsOf(() => Promise.resolve());
+    const [first, , last] = found;
+    // What follows the snapshot, read from the signpost before it.
+    for (const { slots } of found) expect(slots).toBeLessThanOrEqual(70);
+    expect(found.map(({ reads }) => reads)).toEqual(found.map(() => first?.reads));
+    // An entry for each sixteen slots of an old stream, up to a limit, in a manifest that each view reads.
+    expect((last?.blobBytes ?? 0) - (first?.blobBytes ?? 0)).toBeLessThan(30 * (400 - 100));
+  });
+
+  it('when the first decision after that is about somebody who logged in all that time', async () => {
+    const found = await countsOf(async ({ auth, counts }) => {
+      const head = await auth.log.state.head();
+      await auth.deps.views.decided.reached(head);
+      startDecisionsAt(auth.log.state, startsIn(auth.deps.views));
+      reset(counts);
+      await load(auth.log.state, user, stream, head);
+    });
+    expect(found).toEqual(found.map(() => ({ reads: 0, slots: 0, blobBytes: 0 })));
+  });
+
+  it('when somebody asks for what happened last', async () => {
+    const found = await countsOf(async ({ auth, counts }) => {
+      reset(counts);
+      const from = '2000-01-01T00:00:00.000Z';
+      const wish = { from, to: '2100-01-01T00:00:00.000Z', types: [], user: '', limit: 5 };
+      expect((await searchAudit(auth.deps, adminCall, wish)).events).toHaveLength(5);
+    });
+    const [first] = found;
+    // A window of the log is read, however long it is.
+    for (const { slots } of found) expect(slots).toBeLessThanOrEqual(520);
+    expect(found.map(({ reads }) => reads)).toEqual(found.map(() => first?.reads));
+  });
+});
