@@ -138,8 +138,9 @@ describe.each(storeKinds)('with the log on %s', (kind) => {
         `${kind}: ${Math.round(ms)} ms; the start took ${state} bytes, going on took ${again.join(' and ')} of handshakes and news`,
       );
       expect(ms).toBeLessThan(limitMs);
-      expect(state).toBeGreaterThan(1_000_000);
-      for (const bytes of again) expect(bytes).toBeLessThan(state / 20);
+      // Snapshots travel compressed: as text they are ten times as long.
+      expect(state).toBeGreaterThan(100_000);
+      for (const bytes of again) expect(bytes).toBeLessThan(state / 3);
     });
 
     it('know at once what is written through the other', async () => {
