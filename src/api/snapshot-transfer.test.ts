@@ -192,6 +192,7 @@ describe('the sender of snapshots', () => {
     const sent = transfers(() => now, 2);
     const held = {
       removeHeader: nothing,
+      destroy: nothing,
       writeHead: nothing,
       write: () => false,
       once: () => held,
