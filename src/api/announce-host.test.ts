@@ -4,7 +4,7 @@ import { silentLog } from '../base/log-sink.ts';
 import type { HostInfo } from '../domain/host-info.ts';
 import { factsLevel } from '../domain/critical.ts';
 import { heartbeat } from './operations/host.ts';
-import { announceHost, retryAfter } from './announce-host.ts';
+import { announceHost, type Announcement, retryAfter } from './announce-host.ts';
 import { NoAnswerInTime } from './no-answer.ts';
 import { recordingSink } from './testing.ts';
 
@@ -19,24 +19,35 @@ const host: HostInfo = {
   version: '4.5.0',
 };
 
+/** Announces the host to an auth server that takes everything. */
+function announced(more: Partial<Parameters<typeof announceHost>[0]> = {}): {
+  readonly announcement: Announcement;
+  readonly reports: readonly Record<string, unknown>[];
+} {
+  const reports: Record<string, unknown>[] = [];
+  const announcement = announceHost({
+    auth: {
+      call: (_operation: unknown, input: unknown) => {
+        reports.push(input as Record<string, unknown>);
+        return Promise.resolve({}) as never;
+      },
+    },
+    sink: silentLog,
+    host: () => host,
+    adopted: () => ['', ''],
+    random: () => 1,
+    now: () => '2026-01-01T00:00:00.000Z',
+    ...more,
+  });
+  return { announcement, reports };
+}
+
 describe('a heartbeat', () => {
   it('has the address where auth servers of every release read it', async () => {
-    const heard: unknown[] = [];
-    const announcement = announceHost({
-      auth: {
-        call: (_operation: unknown, input: unknown) => {
-          heard.push((input as { host: unknown }).host);
-          return Promise.resolve({}) as never;
-        },
-      },
-      sink: silentLog,
-      host: () => host,
-      adopted: () => ['', ''],
-      random: () => 1,
-      now: () => '2026-01-01T00:00:00.000Z',
-    });
+    const { announcement, reports } = announced();
     await announcement.first;
     await announcement.stop();
+    const heard = reports.map(({ host: said }) => said);
     expect(heard).toEqual([
       { ...host, address: '10.0.0.1:3022', reachability: undefined, understands: factsLevel },
     ]);
@@ -49,25 +60,10 @@ describe('the farewell of a host', () => {
     [false, { leaving: true }],
     [true, { leaving: true, forGood: true }],
   ])('says whether it leaves for good: %j', async (leavesOnStop, expected) => {
-    const heard: unknown[] = [];
-    const announcement = announceHost({
-      auth: {
-        call: (_operation: unknown, input: unknown) => {
-          const { leaving, forGood } = input as { leaving?: true; forGood?: true };
-          heard.push({ leaving, forGood });
-          return Promise.resolve({}) as never;
-        },
-      },
-      sink: silentLog,
-      host: () => host,
-      adopted: () => ['', ''],
-      random: () => 1,
-      now: () => '2026-01-01T00:00:00.000Z',
-      leavesOnStop,
-    });
+    const { announcement, reports } = announced({ leavesOnStop });
     await announcement.first;
     await announcement.stop('farewell');
-    expect(heard).toEqual([{}, expected]);
+    expect(reports.map(({ leaving, forGood }) => ({ leaving, forGood }))).toEqual([{}, expected]);
   });
 });
 
@@ -79,23 +75,10 @@ describe('what a host has adopted', () => {
       ['', 'aaaa1111:init'],
     ],
   ] as const)('of %j it reports %j', async (adopted, expected) => {
-    const heard: unknown[] = [];
-    const announcement = announceHost({
-      auth: {
-        call: (_operation: unknown, input: unknown) => {
-          heard.push((input as { adopted: unknown }).adopted);
-          return Promise.resolve({}) as never;
-        },
-      },
-      sink: silentLog,
-      host: () => host,
-      adopted: () => adopted,
-      random: () => 1,
-      now: () => '2026-01-01T00:00:00.000Z',
-    });
+    const { announcement, reports } = announced({ adopted: () => adopted });
     await announcement.first;
     await announcement.stop();
-    expect(heard).toEqual([expected]);
+    expect(reports.map(({ adopted: said }) => said)).toEqual([expected]);
   });
 });
 

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { CodedError } from '../base/errors.ts';
 import { startTimer } from '../base/timers.ts';
+import { room } from './room.ts';
 import type { SnapshotBody } from './snapshot-bodies.ts';
 
 /** So much is handed to a connection at once: a slow reader holds no more of a body than this. */
@@ -66,26 +67,16 @@ function head({ bytes, encoding, etag }: SnapshotBody, from: number, outgoing: S
 }
 
 async function slices(bytes: Buffer, from: number, outgoing: ServerResponse): Promise<void> {
+  const gone = new AbortController();
+  outgoing.once('close', () => {
+    gone.abort();
+  });
   for (let at = from; at < bytes.length; at += sliceBytes) {
     if (outgoing.destroyed) return;
-    if (!outgoing.write(bytes.subarray(at, at + sliceBytes)) && !(await drained(outgoing))) return;
+    if (outgoing.write(bytes.subarray(at, at + sliceBytes))) continue;
+    const silent = startTimer(() => outgoing.destroy(), silentMs).unref();
+    await room(outgoing, gone.signal);
+    silent.stop();
   }
   outgoing.end();
 }
-
-/** Returns whether the reader is still there. */
-const drained = (outgoing: ServerResponse): Promise<boolean> =>
-  new Promise((resolve) => {
-    const done = (there: boolean) => (): void => {
-      timer.stop();
-      outgoing.off('drain', more).off('close', gone);
-      resolve(there);
-    };
-    const [more, gone] = [done(true), done(false)];
-    outgoing.once('drain', more).once('close', gone);
-    const timer = startTimer(() => {
-      outgoing.destroy();
-      gone();
-    }, silentMs).unref();
-    if (outgoing.destroyed) gone();
-  });

@@ -11,6 +11,7 @@ import { errorLine, eventLine, headLine, positionLine } from './log-lines.ts';
 import type { Caller } from './operation.ts';
 import type { ServedLogs } from './served-logs.ts';
 import type { ServerDeps, ServerEnv } from './server-deps.ts';
+import { room } from './room.ts';
 import { transfers } from './send-snapshot.ts';
 import {
   type SnapshotBody,
@@ -223,22 +224,6 @@ async function write(
   }
   outgoing.end();
 }
-
-/** Resolves when the reader has accepted what was written, or when nobody waits for it any more. */
-const room = (outgoing: Outgoing, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      outgoing.off('drain', done);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    if (signal.aborted) {
-      resolve();
-      return;
-    }
-    outgoing.once('drain', done);
-    signal.addEventListener('abort', done);
-  });
 
 /** The lines that report that this server is alive, and how new its data is. */
 class SignsOfLife {
