@@ -6,14 +6,13 @@ import { type Instant, minute, plusMs } from '../../base/time.ts';
 import { turns } from '../../base/turns.ts';
 import { auditFact } from '../../domain/audit.ts';
 import type { ParsedAuditEvent } from '../../domain/audit-event.ts';
-import type { EventLog } from '../../log/event-log.ts';
+import type { ClusterLog, EventLog } from '../../log/event-log.ts';
 import type { Recorded } from '../../log/event.ts';
 import { lockOf } from '../../log/keyed-lock.ts';
 import { reportedSkewMs } from '../../domain/reported-event.ts';
 import { auditFromState } from '../../domain/audit-from-state.ts';
 import { implementing } from '../implementing.ts';
 import { newest } from '../newest.ts';
-import type { AuthDeps } from '../deps.ts';
 import { backwards, lastArrived } from './newest-events.ts';
 
 type Input = z.output<typeof row.input>;
@@ -34,6 +33,11 @@ const nowMs = 5 * minute;
 const longestAnswer = 8 * 1024 * 1024;
 const bytesOf = (event: ParsedAuditEvent): number => Buffer.byteLength(JSON.stringify(event));
 
+interface Search extends Pick<Input, 'from' | 'limit'> {
+  readonly wanted: Wanted;
+  readonly pace: () => Promise<void>;
+}
+
 interface Found {
   readonly events: ParsedAuditEvent[];
   readonly truncated: boolean;
@@ -50,20 +54,17 @@ interface Found {
 export const searchAudit = implementing(row, async (deps, call, input) => {
   if (input.to <= input.from) throw new CodedError('bad_request', 'to: must be later than from');
   const pace = paceOf(call.deadline);
-  const isUntilNow = input.to >= plusMs(deps.world.now(), -nowMs);
+  const now = deps.world.now();
+  const untilNow = input.to >= plusMs(now, -nowMs);
+  const search = untilNow ? searchFromEnd : searchAll;
   // A search reads much, so each auth server makes one at a time.
   return lockOf(deps.log.audit).hold(['search'], () =>
-    isUntilNow ? searchFromEnd(deps, input, pace) : searchAll(deps, input, pace),
+    search(deps.log, { ...input, wanted: wantedBy(input, untilNow ? now : undefined), pace }),
   );
 });
 
 /** Reads no more than it takes to find so many. */
-async function searchFromEnd(
-  { log, world }: Pick<AuthDeps, 'log' | 'world'>,
-  input: Input,
-  pace: () => Promise<void>,
-): Promise<Found> {
-  const wanted = wantedBy(input, world.now());
+async function searchFromEnd(log: ClusterLog, { from, limit, wanted, pace }: Search): Promise<Found> {
   const events: ParsedAuditEvent[] = [];
   let [bytes, truncated] = [0, false];
   const ofBoth = [
@@ -75,13 +76,13 @@ async function searchFromEnd(
   ];
   const sources = await Promise.all(
     ofBoth.map(async ({ log: one, found }) => {
-      const after = await one.positionBefore(plusMs(input.from, -clockSkewMs));
+      const after = await one.positionBefore(plusMs(from, -clockSkewMs));
       return { recorded: backwards(one, after, pace), found };
     }),
   );
   await lastArrived(sources, (event) => {
     bytes += bytesOf(event);
-    truncated = events.length === input.limit || (bytes > longestAnswer && events.length > 0);
+    truncated = events.length === limit || (bytes > longestAnswer && events.length > 0);
     if (!truncated) events.push(event);
     return truncated;
   });
@@ -89,14 +90,8 @@ async function searchFromEnd(
 }
 
 /** Reads to the end of the log: what happened long ago may have been reported much later. */
-async function searchAll(
-  { log, world }: Pick<AuthDeps, 'log' | 'world'>,
-  input: Input,
-  pace: () => Promise<void>,
-): Promise<Found> {
-  const { from, limit } = input;
+async function searchAll(log: ClusterLog, { from, limit, wanted, pace }: Search): Promise<Found> {
   const found = newest<ParsedAuditEvent>({ items: limit, bytes: longestAnswer, bytesOf }, byTime);
-  const wanted = wantedBy(input, world.now());
   /** An event for which `audit` seemed to have no space may be in both. */
   const ofReserve = new Set<string>();
   for await (const recorded of since(log.state, from, pace))
@@ -155,13 +150,13 @@ function ofAudit(recorded: Recorded, wanted: Wanted): ParsedAuditEvent | undefin
   return auditFact.safeParse(recorded.fact).data?.data.event;
 }
 
-function wantedBy({ from, to, types, user }: Input, now: Instant): Wanted {
+/** @param now where everything until now is wanted, also what is stamped later. */
+function wantedBy({ from, to, types, user }: Input, now: Instant | undefined): Wanted {
   const oneOf = new Set<unknown>(types);
-  const untilNow = to >= plusMs(now, -nowMs);
   return ({ time, event, user: whose, name }) =>
     typeof time === 'string' &&
     time >= from &&
-    (time < to || (untilNow && time >= now)) &&
+    (time < to || (now !== undefined && time >= now)) &&
     (oneOf.size === 0 || oneOf.has(event)) &&
     (user === '' || whose === user || name === user);
 }
