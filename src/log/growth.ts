@@ -153,10 +153,16 @@ const day = 24 * hour;
 export const perDay = ({ from, until, bytes }: Growth): number =>
   Math.round((bytes * day) / Math.max(1, msBetween(from, until)));
 
-/** @param kept the growth of the partitions that are never trimmed. */
-export function outlookOf(room: Room, kept: readonly (Growth | undefined)[]): Outlook {
-  if (room.status === 'without end') return room;
-  if (room.status === 'not known')
+/** Those that are never trimmed: what they hold only grows. */
+export const keptPartitions = ['state', 'audit'] as const satisfies readonly Partition[];
+
+/**
+ * @param room undefined: the store says nothing of it.
+ * @param kept the growth of the partitions that are kept.
+ */
+export function outlookOf(room: Room | undefined, kept: readonly (Growth | undefined)[]): Outlook {
+  if (room?.status === 'without end') return room;
+  if (room === undefined || room.status === 'not known')
     return { status: 'not known', why: 'the store does not report how much is left' };
   const known = kept.filter((one) => one !== undefined);
   if (known.length < kept.length)

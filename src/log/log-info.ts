@@ -2,7 +2,7 @@ import type { Instant } from '../base/time.ts';
 import { isCoded } from '../base/errors.ts';
 import type { ClusterLog, EventLog, PartitionContents, PartitionStats } from './event-log.ts';
 import { type Partition, partitions, type Position } from './event.ts';
-import { type Outlook, outlookOf } from './growth.ts';
+import { keptPartitions, type Outlook, outlookOf } from './growth.ts';
 import { readLogKeys } from './log-key.ts';
 import { logTrouble } from './log-trouble.ts';
 import { compactionStream } from './partition-fold.ts';
@@ -59,10 +59,10 @@ export async function logInfo(log: ClusterLog): Promise<LogInfo> {
   for (const partition of partitions) infos.push(await partitionInfo(log, partition));
   const keys = await unlessWentBack(log, 'state', () => readLogKeys(asKnown(log.state)));
   const store = log.store();
-  const kept = infos.filter(({ partition }) => partition !== 'presence').map(({ growth }) => growth);
+  const kept = keptPartitions.map((name) => infos.find(({ partition }) => partition === name)?.growth);
   return {
     store,
-    outlook: outlookOf(store.room ?? { status: 'not known' }, kept),
+    outlook: outlookOf(store.room, kept),
     trouble: logTrouble(log),
     keys: keys ?? [],
     partitions: infos,

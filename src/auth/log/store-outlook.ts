@@ -1,7 +1,7 @@
 import { isCoded } from '../../base/errors.ts';
 import { minute } from '../../base/time.ts';
 import type { ClusterLog } from '../../log/event-log.ts';
-import { type Outlook, outlookOf } from '../../log/growth.ts';
+import { keptPartitions, type Outlook, outlookOf } from '../../log/growth.ts';
 
 /** How fast a log grows changes slowly, and to measure it costs some hundred reads of the store. */
 const freshMs = 5 * minute;
@@ -16,9 +16,8 @@ export function storeOutlook(
 ): () => Promise<Outlook | undefined> {
   let last: { readonly at: number; readonly outlook: Promise<Outlook> } | undefined;
   const measure = async (): Promise<Outlook> => {
-    // `presence` is trimmed.
-    const kept = await Promise.all([log.growth('state'), log.growth('audit')]);
-    return outlookOf(log.store().room ?? { status: 'not known' }, kept);
+    const kept = await Promise.all(keptPartitions.map((name) => log.growth(name)));
+    return outlookOf(log.store().room, kept);
   };
   return async () => {
     if (last === undefined || monotonic() - last.at >= freshMs)
