@@ -35,6 +35,7 @@ import { keyChest } from './secrets/signing-keys.ts';
 import { storeOutlook } from './log/store-outlook.ts';
 import { silenceFor, type StoreContact, watchStoreContact } from './log/store-contact.ts';
 import { readStaticTokens } from './token/static-tokens.ts';
+import { ownCause } from './own-cause.ts';
 
 /** What an auth server is made of. */
 export interface AuthParts extends AuthSettings {
@@ -102,7 +103,7 @@ export async function buildDeps(
   const { world, sink, metrics, hostId, clusterName, secondFactor } = parts;
   let clocks: ClockWatch | undefined;
   const log = guardedLog(parts.log, () => clocks?.require());
-  const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
+  const cause = ownCause({ world, hostId });
   const { type, place } = log.store();
   const founded = await foundCluster({
     place: `${type} ${place}`,

@@ -4,14 +4,15 @@ import { hour, minute } from '../../base/time.ts';
 import { findHost } from '../../views/hosts.ts';
 import { adminCall, eventsOf, openTestAuth, type TestAuth } from '../testing.ts';
 import { announce } from './heartbeat.ts';
-import { forgetAbsent, type Forgetting } from './forget-absent.ts';
+import type { Upkeep } from '../upkeep.ts';
+import { forgetAbsent } from './forget-absent.ts';
 
 const [gone, stays] = ['00000000-0000-4000-8000-0000000000c1', '00000000-0000-4000-8000-0000000000c2'];
 const limitMs = 3 * hour;
 
 let world: FakeWorld;
 let auth: TestAuth;
-let forgetting: Forgetting;
+let forgetting: Upkeep;
 
 const infoOf = (hostId: string) => ({
   ...{ hostId, role: 'Node' as const, nodename: `node-${hostId.slice(-2)}`, version: '4.5.0', labels: {} },

@@ -1,23 +1,14 @@
-import { isCoded } from '../../base/errors.ts';
 import { hour, minute } from '../../base/time.ts';
-import { startTicker, stopTimer } from '../../base/timers.ts';
 import { turns } from '../../base/turns.ts';
-import { host } from '../../domain/host.ts';
 import { type HostInfo, systemRole } from '../../domain/host-info.ts';
-import { hostStream } from '../../domain/streams.ts';
-import { step, transact } from '../../log/execute.ts';
 import { absentMs } from '../../views/absence.ts';
 import { allHosts, findHost } from '../../views/hosts.ts';
 import { presenceOf } from '../../views/presence.ts';
 import type { AuthDeps } from '../deps.ts';
+import { ownCause } from '../own-cause.ts';
+import { startUpkeep, type Upkeep } from '../upkeep.ts';
 import { seesPresence } from './machine-request.ts';
-
-export interface Forgetting {
-  /** Looks once; resolves when that is done. */
-  run(): Promise<void>;
-  trouble(): string | undefined;
-  close(): Promise<void>;
-}
+import { recordRemoval } from './remove-roles.ts';
 
 const everyMs = 5 * minute;
 /**
@@ -39,9 +30,8 @@ export function forgetAbsent(
     AuthDeps,
     'log' | 'views' | 'world' | 'sink' | 'hostId' | 'metrics' | 'forgetHostsAfterMs' | 'lag'
   >,
-): Forgetting {
-  const { log, views, world, sink, hostId: self, metrics, forgetHostsAfterMs } = deps;
-  let failing: string | undefined;
+): Upkeep {
+  const { log, views, sink, hostId: self, metrics, forgetHostsAfterMs } = deps;
   /** Since when each of them has looked absent, by the clock of this server. */
   let absentSince = new Map<string, number>();
 
@@ -72,12 +62,7 @@ export function forgetAbsent(
     if (known === undefined || !isAbsent(known)) return;
     const hours = Math.floor(absentMs(views.absence.state(), hostId, role) / hour);
     const reason = `not heard of for ${hours} h`;
-    const cause = { at: world.now(), actor: `auth:${self}`, requestId: world.uuid() };
-    const { position } = await transact(
-      log.state,
-      [step(host, hostStream(hostId), { type: 'remove-host', roles: [role], reason })],
-      cause,
-    );
+    const position = await recordRemoval(log.state, { hostId, roles: [role], reason }, ownCause(deps));
     if (position === undefined) return;
     metrics.add('hosts_forgotten_total', 1, { role });
     sink.info('a machine that has not been heard of is no longer a member', {
@@ -92,34 +77,11 @@ export function forgetAbsent(
     for (const one of await due()) await forget(one);
   };
 
-  const run = async (): Promise<void> => {
-    try {
-      await look();
-      failing = undefined;
-    } catch (e) {
-      // Another auth server did the same at the same time.
-      if (isCoded(e, 'conflict')) return;
-      if (!isCoded(e)) throw e;
-      if (failing === undefined)
-        sink.warn('machines that have not been heard of could not be removed', { reason: e.message });
-      failing = e.message;
-    }
-  };
-  let running = Promise.resolve();
-  const begin = (): Promise<void> => {
-    running = running.then(run);
-    return running;
-  };
-  const timer =
-    forgetHostsAfterMs === Number.POSITIVE_INFINITY ? undefined : startTicker(() => void begin(), everyMs);
-  timer?.unref();
-  return {
-    run: begin,
-    trouble: () =>
-      failing === undefined ? undefined : `machines that are gone for long are still members: ${failing}`,
-    close: async () => {
-      stopTimer(timer);
-      await running;
-    },
-  };
+  return startUpkeep({
+    act: look,
+    everyMs: forgetHostsAfterMs === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : everyMs,
+    sink,
+    warning: 'machines that have not been heard of could not be removed',
+    late: 'machines that are gone for long are still members',
+  });
 }

@@ -11,6 +11,7 @@ import { type Adopted, adoptedField } from '../../domain/rotation-mark.ts';
 import { presenceStream } from '../../domain/streams.ts';
 import type { EventLog } from '../../log/event-log.ts';
 import type { Position, Revision } from '../../log/event.ts';
+import { ownCause } from '../own-cause.ts';
 
 /** What a host reports with its heartbeat, besides being alive. */
 export interface Reported {
@@ -79,7 +80,7 @@ export function presenceWriter(options: PresenceOptions): PresenceWriter {
   const closing = new AbortController();
 
   const append = async (facts: readonly PresenceFact[]): Promise<Position> => {
-    const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
+    const cause = ownCause({ world, hostId });
     for (;;) {
       try {
         revision ??= await log.revision(stream);

@@ -1,15 +1,27 @@
 import type { Call } from '../../api/server-deps.ts';
-import type { Position } from '../../log/event.ts';
+import type { EventLog } from '../../log/event-log.ts';
+import type { Cause, Position } from '../../log/event.ts';
 import { host } from '../../domain/host.ts';
 import type { SystemRole } from '../../domain/host-info.ts';
 import { hostStream } from '../../domain/streams.ts';
-import { step, transact } from '../../log/execute.ts';
-import { type AuthDeps, causeOf, type termsOf } from '../deps.ts';
+import { step, type Terms, transact } from '../../log/execute.ts';
+import { type AuthDeps, causeOf } from '../deps.ts';
 
 export interface Removal {
   readonly hostId: string;
   readonly roles: readonly SystemRole[];
   readonly reason: string;
+}
+
+/** Returns undefined when it had none of these roles. */
+export async function recordRemoval(
+  state: EventLog,
+  { hostId, roles, reason }: Removal,
+  cause: Cause,
+  terms?: Terms,
+): Promise<Position | undefined> {
+  const removal = step(host, hostStream(hostId), { type: 'remove-host', roles, reason });
+  return (await transact(state, [removal], cause, terms)).position;
 }
 
 /**
@@ -19,16 +31,11 @@ export interface Removal {
 export async function removeRoles(
   deps: Pick<AuthDeps, 'log' | 'presence' | 'views' | 'world'>,
   call: Call,
-  { hostId, roles, reason }: Removal,
-  terms: ReturnType<typeof termsOf> = { deadline: call.deadline },
+  removal: Removal,
+  terms: Terms = { deadline: call.deadline },
 ): Promise<Position | undefined> {
-  const { position } = await transact(
-    deps.log.state,
-    [step(host, hostStream(hostId), { type: 'remove-host', roles, reason })],
-    causeOf(deps, call),
-    terms,
-  );
-  for (const role of roles) deps.presence.renew({ hostId, role }, 0);
+  const position = await recordRemoval(deps.log.state, removal, causeOf(deps, call), terms);
+  for (const role of removal.roles) deps.presence.renew({ hostId: removal.hostId, role }, 0);
   const gone = await deps.presence.soon();
   if (position !== undefined) await deps.views.reached(position);
   if (gone !== undefined) await deps.views.presence.reached(gone);

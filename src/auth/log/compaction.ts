@@ -9,6 +9,7 @@ import { type Partition, partitions } from '../../log/event.ts';
 import type { AuthViews } from '../auth-views.ts';
 import { pastViewNames } from '../past/past-states.ts';
 import { SnapshotRecord } from './snapshot-record.ts';
+import { ownCause } from '../own-cause.ts';
 
 export interface Compaction {
   /** Takes the snapshots that are due. */
@@ -72,7 +73,7 @@ export function startCompaction(options: CompactionOptions): Compaction {
   const trimOf = (partition: Partition): { readonly trim: boolean } => ({ trim: partition === 'presence' });
 
   const take = async (partition: Partition): Promise<void> => {
-    const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
+    const cause = ownCause({ world, hostId });
     const options = { ...trimOf(partition), milestones: partition === 'state' ? pastViewNames : [] };
     const taken = await log.takeSnapshot(partition, keptOf(partition), options, cause);
     if (partition === 'presence') presenceAt = world.monotonic();
@@ -102,7 +103,7 @@ export function startCompaction(options: CompactionOptions): Compaction {
     const quietMs = Math.min(...partitions.map((one) => stats[one].withoutOlderReleaseMs));
     if (Math.min(hearingMs(), quietMs) < sealAfterMs) return;
     for (const partition of open) {
-      const cause = { at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() };
+      const cause = ownCause({ world, hostId });
       const outcome = await log.seal(partition, keptOf(partition), trimOf(partition), cause);
       if (outcome === 'sealed')
         sink.warn(

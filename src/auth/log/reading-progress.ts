@@ -14,12 +14,11 @@ export function tellReading(
   views: readonly Pick<View<unknown>, 'position'>[],
   to: Position,
   sink: Pick<LogSink, 'info'>,
-  ms: number = everyMs,
 ): () => void {
   const ticker = startTicker(() => {
     const read = Math.min(...views.map((view) => view.position()));
     sink.info('auth reads its log before it serves', { event: read, of: to });
-  }, ms).unref();
+  }, everyMs).unref();
   return () => {
     ticker.stop();
   };

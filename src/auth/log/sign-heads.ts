@@ -14,6 +14,7 @@ import {
   unsignedEvents,
 } from '../../log/signed-head-append.ts';
 import type { Witnesses } from '../../log/signed-head-witness.ts';
+import { ownCause } from '../own-cause.ts';
 
 export interface SigningHeads {
   /** Signs what is due, makes the key where there is none, and continues until `close`. */
@@ -69,7 +70,7 @@ export function signingHeads(options: SigningOptions): SigningHeads {
   let signer: HeadSigner | undefined;
   let failing: Failing | undefined;
 
-  const cause = (): Cause => ({ at: world.now(), actor: `auth:${hostId}`, requestId: world.uuid() });
+  const cause = (): Cause => ownCause({ world, hostId });
 
   const isDue = (partition: Partition): boolean => {
     const { position } = log.stats()[partition];

@@ -1,16 +1,9 @@
-import { isCoded, messageOf } from '../../base/errors.ts';
 import { minute } from '../../base/time.ts';
-import { startTicker, stopTimer } from '../../base/timers.ts';
 import { secretsDestroyed, secretsStream } from '../../domain/superseded-secrets.ts';
 import { supersededSince } from '../../views/superseded.ts';
 import type { AuthDeps } from '../deps.ts';
-
-export interface SecretsDestroyer {
-  /** Destroys the superseded secrets that are not known to be gone; resolves when that was tried. */
-  run(): Promise<void>;
-  trouble(): string | undefined;
-  close(): Promise<void>;
-}
+import { ownCause } from '../own-cause.ts';
+import { startUpkeep, type Upkeep } from '../upkeep.ts';
 
 const everyMs = 10 * minute;
 
@@ -22,8 +15,7 @@ const everyMs = 10 * minute;
  */
 export function destroySuperseded(
   deps: Pick<AuthDeps, 'log' | 'views' | 'world' | 'sink' | 'hostId'>,
-): SecretsDestroyer {
-  let failing: string | undefined;
+): Upkeep {
   const destroy = async (): Promise<void> => {
     await deps.views.fresh();
     const { doomed, anew } = deps.views.superseded.state();
@@ -33,41 +25,16 @@ export function destroySuperseded(
     const keyIds = new Set([...again, ...doomed.map(({ keyId }) => keyId)]);
     await deps.log.state.destroyKeys([...keyIds]);
     const expected = await deps.log.state.revision(secretsStream);
-    const cause = { at: deps.world.now(), actor: `auth:${deps.hostId}`, requestId: deps.world.uuid() };
     await deps.log.state.append(
       [{ stream: secretsStream, expected, facts: [secretsDestroyed(upTo, keyIds.size)] }],
-      cause,
+      ownCause(deps),
     );
   };
-  const run = async (): Promise<void> => {
-    try {
-      await destroy();
-      failing = undefined;
-    } catch (e) {
-      // Another auth server has recorded it.
-      if (isCoded(e, 'conflict')) return;
-      if (!isCoded(e)) throw e;
-      if (failing === undefined)
-        deps.sink.warn('keys of secrets that do not count any more could not be destroyed', {
-          reason: e.message,
-        });
-      failing = messageOf(e);
-    }
-  };
-  let running = Promise.resolve();
-  const begin = (): Promise<void> => {
-    running = running.then(run);
-    return running;
-  };
-  const timer = startTicker(() => void begin(), everyMs);
-  timer.unref();
-  return {
-    run: begin,
-    trouble: () =>
-      failing === undefined ? undefined : `keys of superseded secrets are not destroyed yet: ${failing}`,
-    close: async () => {
-      stopTimer(timer);
-      await running;
-    },
-  };
+  return startUpkeep({
+    act: destroy,
+    everyMs,
+    sink: deps.sink,
+    warning: 'keys of secrets that do not count any more could not be destroyed',
+    late: 'keys of superseded secrets are not destroyed yet',
+  });
 }

@@ -10,6 +10,7 @@ import { trustedCluster } from '../../domain/trusted-cluster.ts';
 import { step, transact } from '../../log/execute.ts';
 import { findTrusted, type NamedTrust, trustedClusters } from '../../views/trusted-clusters.ts';
 import type { AuthDeps } from '../deps.ts';
+import { ownCause } from '../own-cause.ts';
 import { clusterOf } from '../lookups.ts';
 import { requireOwnKeys, statedKeys } from './stated-keys.ts';
 import { webAddressOf } from './trust-with.ts';
@@ -156,7 +157,7 @@ async function accept(
         ...{ type: 'follow-keys', authority: type, stated },
       }),
     ],
-    { at: deps.world.now(), actor: `auth:${deps.hostId}`, requestId: deps.world.uuid() },
+    ownCause(deps),
     { asOf },
   );
   if (position === undefined) return;
