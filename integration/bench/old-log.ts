@@ -6,21 +6,12 @@ import { openAuthViews } from '../../src/auth/auth-views.ts';
 import { silentLog } from '../../src/base/log-sink.ts';
 import { realWorld } from '../../src/base/world.ts';
 import type { Write } from '../../src/log/event-log.ts';
-import type { Fact } from '../../src/log/event.ts';
 import { memoryKeyring } from '../../src/log/keyring.ts';
 import { openLog } from '../../src/log/open-log.ts';
+import { created, loggedIn } from './old-user.ts';
 
 const users = 10_000;
 const writesInSlot = 400;
-
-const created = (username: string): Fact => ({
-  type: 'user.created',
-  data: { username, roles: ['admin'], traits: {} },
-});
-const loggedIn: Fact = {
-  type: 'user.logged_in',
-  data: { method: 'local', otp: { status: 'not_required' }, addresses: { remote: 'r', local: 'l' } },
-};
 
 /** The writes of one slot: the next users in turn log in, or are created. */
 function writesFrom(done: number): Write[] {

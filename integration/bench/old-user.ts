@@ -17,8 +17,12 @@ import { openViews } from '../../src/views/open-views.ts';
 
 const stream = 'user-bot';
 const others = 'configuration-other';
-const created: Fact = { type: 'user.created', data: { username: 'bot', roles: ['admin'], traits: {} } };
-const loggedIn: Fact = {
+
+export const created = (username: string): Fact => ({
+  type: 'user.created',
+  data: { username, roles: ['admin'], traits: {} },
+});
+export const loggedIn: Fact = {
   type: 'user.logged_in',
   data: { method: 'local', otp: { status: 'not_required' }, addresses: { remote: 'r', local: 'l' } },
 };
@@ -43,7 +47,7 @@ export async function printFirstDecisions(logins: number): Promise<void> {
   const folds = { state: { decided: decidedView, hosts: hostsView } };
   try {
     const log = await opened();
-    await log.state.append([{ stream, expected: 0, facts: [created] }], cause);
+    await log.state.append([{ stream, expected: 0, facts: [created('bot')] }], cause);
     // Each slot holds something of others besides.
     for (let n = 0; n < logins; n += 10) {
       const facts = Array.from({ length: 10 }, () => loggedIn);

@@ -70,7 +70,7 @@ function isIndex(value: unknown): value is Index {
 /** Contains all streams. The previous release reads only these, and ignores others. */
 const whole = z.strictObject({ version: z.literal(1), ...common, streams: indexes });
 /**
- * The same where some stream is old: releases before 4.6 would look for its events only where their kind of
+ * The same where some stream is old: earlier releases would look for its events only where their kind of
  * index says, so they must pass this over.
  */
 const thinnedWhole = z.strictObject({ version: z.literal(3), ...common, streams: markedIndexes });
