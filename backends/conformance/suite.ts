@@ -3,6 +3,7 @@ import { describeAppending } from './appending.ts';
 import { describeDriver } from './driver.ts';
 import { describeEvidence } from './evidence.ts';
 import { describeFollowing } from './following.ts';
+import { describeGuarding } from './guarding.ts';
 import { describeModel } from './model-drivers.ts';
 import { describeRecovering } from './recovering.ts';
 import { describeRestored } from './restored.ts';
@@ -16,7 +17,13 @@ type Part = (current: () => Trial) => void;
  * The promises of the driver, and the parts of the log's behaviour that differ in time and order between
  * engines.
  */
-const ofTheEngine: readonly Part[] = [describeDriver, describeModel, describeAppending, describeFollowing];
+const ofTheEngine: readonly Part[] = [
+  describeDriver,
+  describeModel,
+  describeAppending,
+  describeGuarding,
+  describeFollowing,
+];
 /** The log's behaviour on top of those promises: the same on every engine that keeps them. */
 const ofTheLog: readonly Part[] = [
   describeSecrets,

@@ -20,9 +20,11 @@ export interface Executed<S, F extends Fact> extends Outcome<S, F> {
   readonly position: Position | undefined;
 }
 
-/** One command to one stream, as part of a transaction. Made by `step`. */
+/** One command to one stream, as part of a transaction. Made by `step` or `guard`. */
 export interface Step<S, F extends Fact> {
   readonly stream: StreamName;
+  /** Whether others may decide by this stream meanwhile. */
+  readonly shared: boolean;
   /** By the state of the stream at `asOf`, or later. */
   decide(log: EventLog, asOf: Position): Promise<Decided<S, F>>;
 }
@@ -82,6 +84,7 @@ export const step = <S, C, F extends Fact>(
   command: C,
 ): Step<S, F> => ({
   stream,
+  shared: false,
   decide: async (log, asOf) => {
     const before = await load(log, decider, stream, asOf);
     const facts = decider.decide(before.state, command);
@@ -90,9 +93,25 @@ export const step = <S, C, F extends Fact>(
   },
 });
 
+/**
+ * The same where the command is known to change nothing: transactions that guard the same stream are under
+ * way side by side. Only a matter of speed: should something follow from it all the same, that is appended as
+ * that of any step, and whoever decided by what was before decides again.
+ */
+export const guard = <S, C, F extends Fact>(
+  decider: Decider<S, C, F>,
+  stream: StreamName,
+  command: C,
+): Step<S, F> => ({ ...step(decider, stream, command), shared: true });
+
 type Outcomes<T extends readonly unknown[]> = {
   readonly [K in keyof T]: T[K] extends Step<infer S, infer F> ? Outcome<S, F> : never;
 };
+
+interface Done<T extends readonly unknown[]> {
+  readonly position: Position | undefined;
+  readonly outcomes: Outcomes<T>;
+}
 
 /**
  * Several commands to several streams of one partition in one append: all or none. A step that changes
@@ -104,12 +123,14 @@ export async function transact<const T extends readonly AnyStep[]>(
   steps: T,
   cause: Cause,
   { asOf, deadline = noDeadline, byWhole }: Terms = {},
-): Promise<{ readonly position: Position | undefined; readonly outcomes: Outcomes<T> }> {
+): Promise<Done<T>> {
   const list: readonly AnyStep[] = steps;
   const streams = list.map((one) => one.stream);
   if (new Set(streams).size !== streams.length)
     throw new Error('bug: a stream appears twice in a transaction');
-  return lockOf(log).hold(streams, async () => {
+  const held = (shared: boolean): StreamName[] =>
+    list.filter((one) => one.shared === shared).map(({ stream }) => stream);
+  const act = async (): Promise<Done<T>> => {
     for (let attempt = 1; ; attempt++) {
       const from = attempt === 1 && asOf !== undefined ? asOf : await log.head();
       await byWhole?.(from);
@@ -134,7 +155,8 @@ export async function transact<const T extends readonly AnyStep[]>(
         await pause(backoffMs(attempt, retry.baseMs, retry.maxMs, 1));
       }
     }
-  });
+  };
+  return lockOf(log).hold(held(false), act, held(true));
 }
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- steps of different states and facts in one list
